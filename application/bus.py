@@ -1,0 +1,243 @@
+"""The way of every command, once: find its handler, retry what others overtook, answer a repeated key alike, and count.
+
+A handler loads, calls one method and stages; the bus appends. So a command, its answer and its Idempotency-Key become
+true together or not at all.
+"""
+
+import asyncio
+import inspect
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, Generic, Protocol, TypeVar, get_type_hints
+from uuid import UUID
+
+import msgspec
+
+from application.ports import (
+    A,
+    Actor,
+    Busy,
+    Call,
+    Earlier,
+    EventStore,
+    Idempotency,
+    InFlight,
+    KeyReused,
+    OutcomeUnknown,
+    StaleVersion,
+    VersionConflict,
+)
+from domain.kernel import Claim, NotFound, Refusal, Root
+
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+ATTEMPTS = 8
+FIRST_PAUSE = 0.005
+
+
+class Command(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
+    """A wish, named in the imperative. `R` is what its sender gets back: None or a dataclass of plain values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent(Generic[R]):
+    """What became of a command. `position` is the last event's (None: nothing was new); `replayed`: an earlier answer."""
+
+    answer: R
+    position: int | None
+    replayed: bool = False
+
+
+Handler = Callable[..., Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """A handler, the ports its parameters name, and the type of its answer."""
+
+    handler: Handler
+    ports: tuple[str, ...]
+    answer: Any
+
+
+HANDLERS: dict[type[Command[Any]], Registration] = {}
+
+H = TypeVar("H", bound=Handler)
+
+
+def handles(handler: H) -> H:
+    """Make `handler` the one for the command that its first parameter names; the others name ports.
+
+    Raises:
+        TypeError: the command has a handler already.
+    """
+    first, *ports = inspect.signature(handler).parameters
+    hints = get_type_hints(handler)
+    command = hints[first]
+    if command in HANDLERS:
+        raise TypeError(f"{command.__name__} has two handlers")
+    HANDLERS[command] = Registration(handler, tuple(ports), hints["return"])
+    return handler
+
+
+class Digests(Protocol):
+    """Keyed digests, so that what is kept of keys and requests says nothing about them."""
+
+    def __call__(self, *parts: bytes) -> bytes:
+        """A digest of 32 bytes."""
+
+
+class Observer(Protocol):
+    """Is told how each command ended: `done`, `replayed`, a refusal's code, or `error`; `seconds` includes retries."""
+
+    def __call__(self, command: str, outcome: str, attempts: int, seconds: float) -> None: ...
+
+
+class Unit:
+    """One attempt of one command: loads through to the event store, and keeps what is staged (`ports.Store`)."""
+
+    def __init__(self, events: EventStore) -> None:
+        self._events = events
+        self.staged: list[Root] = []
+
+    async def get(self, kind: type[A], id: UUID, *, expected: int | None = None) -> A:
+        root = await self._events.load(kind, id)
+        if root is None:
+            raise NotFound(f"There is no such {kind.__name__.lower()}.")
+        if expected is not None and root.version != expected:
+            raise StaleVersion(f"The current version is {root.version}; read it, then send your change again.")
+        return root
+
+    async def holder(self, claim: Claim) -> UUID | None:
+        return await self._events.holder(claim)
+
+    def save(self, *aggregates: Root) -> None:
+        self.staged += [root for root in aggregates if root.pending_events]
+
+
+class Bus:
+    """Sends commands to their handlers."""
+
+    def __init__(
+        self,
+        events: EventStore,
+        ports: Mapping[str, object],
+        digests: Digests,
+        observe: Observer = lambda *_: None,
+    ) -> None:
+        self._events = events
+        self._ports = dict(ports)
+        self._digests = digests
+        self._observe = observe
+        self._in_flight: set[bytes] = set()
+
+    async def send(self, command: Command[R], call: Call) -> Sent[R]:
+        """Carry out `command` once.
+
+        Raises:
+            Refusal: a rule said no (InFlight, KeyReused, StaleVersion, Busy, Taken among them); nothing was written.
+            Unavailable: a server does not answer; nothing was written.
+            OutcomeUnknown: it may have been written; the same Idempotency-Key tells.
+        """
+        name = type(command).__name__
+        started = perf_counter()
+        attempt = _Attempts()
+        outcome = "error"
+        try:
+            sent = await self._once(command, call, attempt)
+            outcome = "replayed" if sent.replayed else "done"
+            return sent
+        except Refusal as refusal:
+            outcome = refusal.code
+            raise
+        finally:
+            self._observe(name, outcome, attempt.count, perf_counter() - started)
+
+    async def _once(self, command: Command[R], call: Call, attempt: "_Attempts") -> Sent[R]:
+        if call.idempotency_key is None:
+            return await self._retrying(command, call, None, attempt)
+        keyed = self._keyed(command, call, call.idempotency_key)
+        if keyed.key in self._in_flight:
+            raise InFlight("A request with this Idempotency-Key is still under way; ask again in a moment.")
+        self._in_flight.add(keyed.key)
+        try:
+            earlier = await self._events.earlier(keyed.key)
+            if earlier is not None:
+                return self._replay(command, keyed, earlier)
+            return await self._retrying(command, call, keyed, attempt)
+        except (Refusal, OutcomeUnknown) as failure:
+            # Another process may have committed this very request since we looked.
+            if isinstance(failure, KeyReused):
+                raise
+            earlier = await self._events.earlier(keyed.key)
+            if earlier is None:
+                raise
+            return self._replay(command, keyed, earlier)
+        finally:
+            self._in_flight.discard(keyed.key)
+
+    async def _retrying(
+        self, command: Command[R], call: Call, keyed: "_Keyed | None", attempt: "_Attempts"
+    ) -> Sent[R]:
+        pause = FIRST_PAUSE
+        for attempt.count in range(1, ATTEMPTS + 1):
+            try:
+                return await self._try(command, call, keyed)
+            except VersionConflict:
+                # Full jitter: those who met once do not meet again in step.
+                await asyncio.sleep(random.uniform(0, pause))  # noqa: S311
+                pause *= 2
+        raise Busy("Others are changing the same thing; read it again, then retry.")
+
+    async def _try(self, command: Command[R], call: Call, keyed: "_Keyed | None") -> Sent[R]:
+        registration = HANDLERS[type(command)]
+        unit = Unit(self._events)
+        answer = await registration.handler(command, **self._arguments(registration, unit, call))
+        if not unit.staged:
+            return Sent(answer, None)
+        record = keyed and Idempotency(
+            key=keyed.key,
+            fingerprint=keyed.fingerprint,
+            answer=msgspec.msgpack.encode(answer),
+            subject_id=unit.staged[0].id,
+        )
+        appended = await self._events.append(unit.staged, call, record)
+        if isinstance(appended, Earlier):
+            assert keyed is not None
+            return self._replay(command, keyed, appended)
+        return Sent(answer, appended)
+
+    def _arguments(self, registration: Registration, unit: Unit, call: Call) -> dict[str, object]:
+        own: dict[str, object] = {"store": unit, "actor": call.actor, "call": call}
+        return {name: own[name] if name in own else self._ports[name] for name in registration.ports}
+
+    def _keyed(self, command: Command[Any], call: Call, key: str) -> "_Keyed":
+        who = call.actor.user_id.bytes if call.actor else b""
+        name = type(command).__name__.encode()
+        return _Keyed(
+            key=self._digests(b"idempotency", who, key.encode()),
+            fingerprint=self._digests(b"command", who, name, msgspec.msgpack.encode(command)),
+        )
+
+    def _replay(self, command: Command[R], keyed: "_Keyed", earlier: Earlier) -> Sent[R]:
+        if earlier.fingerprint != keyed.fingerprint:
+            raise KeyReused("This Idempotency-Key came with a different request before; use a new key.")
+        answer = msgspec.msgpack.decode(earlier.answer, type=HANDLERS[type(command)].answer)
+        return Sent(answer, earlier.position, replayed=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Keyed:
+    key: bytes
+    fingerprint: bytes
+
+
+@dataclass(slots=True)
+class _Attempts:
+    count: int = 0
+
+
+__all__ = ["HANDLERS", "Actor", "Bus", "Command", "Digests", "Observer", "Sent", "Unit", "handles"]

@@ -1,0 +1,27 @@
+"""Keyed hashes (HMAC-SHA256, RFC 2104): equality without the value. The key never changes; without it they say nothing."""
+
+import hashlib
+import hmac
+import unicodedata
+from uuid import UUID
+
+
+class BlindIndex:
+    """Digests of claims, of idempotency keys, and the blind ids of email addresses."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def __call__(self, *parts: bytes) -> bytes:
+        """A digest of 32 bytes. Each part is preceded by its length, so that parts cannot run into each other."""
+        message = b"".join([len(part).to_bytes(4, "big") + part for part in parts])
+        return hmac.digest(self._key, message, hashlib.sha256)
+
+    def claim(self, kind: str, value: str) -> bytes:
+        """The digest of a claim's value."""
+        return self(b"claim", kind.encode(), value.encode())
+
+    def address_id(self, email: str) -> UUID:
+        """The id of an email address: the same for the same address, case and Unicode form aside."""
+        normal = unicodedata.normalize("NFKC", email).strip().casefold()
+        return UUID(bytes=self(b"address", normal.encode())[:16], version=8)

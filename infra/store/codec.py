@@ -1,0 +1,217 @@
+"""Events to stored bytes and back: msgpack, with the personal fields of each subject sealed together.
+
+A stored state is a map of the event's clear fields, plus, for each subject, one sealed map of its personal fields
+under the name of the field that holds the subject's id, marked by `~`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from functools import cache
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from uuid import UUID
+
+import msgspec
+from eventsourcing.utils import resolve_topic
+
+from domain.kernel import ERASED, PersonalField, Root
+from infra.sealing.keyring import DataKey, Erased
+
+SEALED = "~"
+_ENCODE: Callable[[Any], bytes] = msgspec.msgpack.Encoder(uuid_format="bytes", decimal_format="string").encode
+_DECODE: Callable[[bytes], Any] = msgspec.msgpack.Decoder().decode
+
+Keys = Mapping[UUID, DataKey]
+"""Data keys by subject. A subject without one reads as erased."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The personal fields of one subject: where its id stands, what they are called, what they read as once erased."""
+
+    subject: str
+    names: tuple[str, ...]
+    erased: Mapping[str, Any]
+
+    @property
+    def label(self) -> str:
+        return SEALED + self.subject
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How one class of events is stored."""
+
+    event_class: type[Root.Event]
+    topic: str
+    version: int
+    clear: tuple[str, ...]
+    uuids: tuple[str, ...]
+    groups: tuple[Group, ...]
+
+
+@cache
+def plan_of(event_class: type[Root.Event]) -> Plan:
+    """The plan of a class, read once from its annotations."""
+    hints = get_type_hints(event_class, include_extras=True)
+    personal: dict[str, dict[str, Any]] = {}
+    clear, uuids = [], []
+    for field in fields(event_class):
+        hint = hints[field.name]
+        if field.name in ("originator_id", "originator_version"):
+            continue
+        mark = _mark(hint)
+        if mark is not None:
+            personal.setdefault(mark.subject, {})[field.name] = _erased(hint)
+            continue
+        clear.append(field.name)
+        if UUID in _alternatives(hint):
+            uuids.append(field.name)
+    groups = tuple(Group(subject, tuple(erased), erased) for subject, erased in personal.items())
+    topic: str = event_class.TOPIC  # type: ignore[attr-defined]
+    return Plan(event_class, topic, event_class.class_version, tuple(clear), tuple(uuids), groups)
+
+
+def _mark(hint: Any) -> PersonalField | None:
+    if get_origin(hint) is Annotated:
+        return next((extra for extra in get_args(hint)[1:] if isinstance(extra, PersonalField)), None)
+    return None
+
+
+def _alternatives(hint: Any) -> tuple[Any, ...]:
+    return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+
+
+def _erased(hint: Any) -> Any:
+    kinds = _alternatives(get_args(hint)[0])
+    return [] if any(get_origin(kind) is list or kind is list for kind in kinds) else ERASED
+
+
+@cache
+def plan_for(topic: str) -> Plan:
+    """The plan of a topic.
+
+    Raises:
+        eventsourcing.utils.TopicError: no loaded class has this topic.
+    """
+    return plan_of(resolve_topic(topic))
+
+
+def subjects_of(event: Root.Event) -> list[UUID]:
+    """The subjects whose keys are needed to store the event."""
+    return [getattr(event, group.subject) for group in plan_of(type(event)).groups]
+
+
+def encode(event: Root.Event, keys: Keys) -> bytes:
+    """The event's state as stored. `keys` must hold a key for each of its subjects."""
+    plan = plan_of(type(event))
+    values = vars(event)
+    state = {name: values[name] for name in plan.clear}
+    if plan.version > 1:
+        state["class_version"] = plan.version
+    for group in plan.groups:
+        secret = _ENCODE({name: values[name] for name in group.names})
+        state[group.label] = keys[values[group.subject]].seal(secret, _context(event.originator_id, event.originator_version))
+    return _ENCODE(state)
+
+
+class StoredState:
+    """A stored event, read as far as it can be without keys; `subjects` says which keys it takes to read on."""
+
+    __slots__ = ("plan", "state", "stream_id", "version")
+
+    def __init__(self, topic: str, state: bytes, stream_id: UUID, version: int) -> None:
+        self.plan = plan_for(topic)
+        self.state: dict[str, Any] = _DECODE(state)
+        self.stream_id = stream_id
+        self.version = version
+        for name in self.plan.uuids:
+            value = self.state.get(name)
+            if value is not None:
+                self.state[name] = UUID(bytes=value)
+
+    def subjects(self) -> list[UUID]:
+        """The subjects whose keys are needed."""
+        return [self._subject(group) for group in self.plan.groups]
+
+    def _subject(self, group: Group) -> UUID:
+        return self.stream_id if group.subject == "originator_id" else self.state[group.subject]
+
+    def event(self, keys: Keys) -> Root.Event:
+        """The event, upcast to its class's current version; personal fields without a key read as erased."""
+        state, plan = self.state, self.plan
+        for group in plan.groups:
+            self._unseal(group, keys.get(self._subject(group)))
+        state["originator_id"] = self.stream_id
+        state["originator_version"] = self.version
+        written = state.pop("class_version", 1)
+        for version in range(written, plan.version):
+            getattr(plan.event_class, f"upcast_v{version}_v{version + 1}")(state)
+        event = object.__new__(plan.event_class)
+        object.__setattr__(event, "__dict__", state)
+        return event
+
+    def _unseal(self, group: Group, key: DataKey | None) -> None:
+        sealed = self.state.pop(group.label, None)
+        if key is not None and sealed is not None:
+            try:
+                self.state.update(_DECODE(key.unseal(sealed, _context(self.stream_id, self.version))))
+            except Erased:
+                pass
+            else:
+                return
+        self.state.update(group.erased)
+
+
+def _context(stream_id: UUID, version: int) -> bytes:
+    return stream_id.bytes + version.to_bytes(8, "big")
+
+
+# Snapshots: an aggregate's attributes, all sealed under its own key. UUIDs, sets and dicts are tagged so that the
+# decoder gives back what was encoded without knowing the class.
+
+_UUID_TAG, _SET_TAG, _DICT_TAG = 1, 2, 3
+_IDENTITY = ("_id", "_version", "_pending_events")
+
+
+def encode_snapshot(root: Root, key: DataKey) -> bytes:
+    """The aggregate's state, sealed under its own key."""
+    state = {name: _tagged(value) for name, value in vars(root).items() if name not in _IDENTITY}
+    return key.seal(msgspec.msgpack.encode(state), _context(root.id, root.version))
+
+
+def decode_snapshot(kind: type[Root], id: UUID, version: int, sealed: bytes, key: DataKey) -> Root:
+    """The aggregate as it was when the snapshot was taken.
+
+    Raises:
+        Erased, cryptography.exceptions.InvalidTag: as `DataKey.unseal`.
+    """
+    state = _SNAPSHOT.decode(key.unseal(sealed, _context(id, version)))
+    root = object.__new__(kind)
+    root.__dict__.update(state, _id=id, _version=version, _pending_events=[])
+    return root
+
+
+def _tagged(value: Any) -> Any:
+    if isinstance(value, UUID):
+        return msgspec.msgpack.Ext(_UUID_TAG, value.bytes)
+    if isinstance(value, set | frozenset):
+        return msgspec.msgpack.Ext(_SET_TAG, msgspec.msgpack.encode(sorted(map(_tagged, value), key=repr)))
+    if isinstance(value, dict):
+        pairs = [[_tagged(key), _tagged(item)] for key, item in value.items()]
+        return msgspec.msgpack.Ext(_DICT_TAG, msgspec.msgpack.encode(pairs))
+    if isinstance(value, list | tuple):
+        return [_tagged(item) for item in value]
+    if value is None or isinstance(value, str | int | float | bool | datetime):
+        return value
+    raise TypeError(f"a snapshot cannot hold {type(value).__name__}")
+
+
+def _untagged(tag: int, data: memoryview) -> Any:
+    if tag == _UUID_TAG:
+        return UUID(bytes=bytes(data))
+    return (set if tag == _SET_TAG else dict)(_SNAPSHOT.decode(data))
+
+
+_SNAPSHOT = msgspec.msgpack.Decoder(ext_hook=_untagged)

@@ -1,0 +1,106 @@
+"""The log as a feed: read in order, nothing skipped; LISTEN to wake, poll to be sure.
+
+Positions become visible in order (append.sql's lock sees to that), so "after the last one I saw" misses nothing.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from application.ports import Recorded, Unavailable, Undecodable
+from infra.sealing.keyring import Keyring
+from infra.store.codec import StoredState
+from infra.store.store import Database
+
+COLUMNS = "notification_id, originator_id, originator_version, topic, state, recorded_at, actor_id"
+AFTER = f"SELECT {COLUMNS} FROM stored_events WHERE notification_id > %s ORDER BY notification_id LIMIT %s"  # noqa: S608
+STREAM = f"""
+SELECT {COLUMNS} FROM stored_events
+WHERE originator_id = %s AND notification_id >= %s AND notification_id <= %s ORDER BY originator_version
+"""  # noqa: S608
+HEAD = "SELECT coalesce(max(notification_id), 0) FROM stored_events"
+CHANNEL = "palimpsest_appended"
+POLL_SECONDS = 1.0
+
+
+class StoreFeed:
+    """Reads the log from PostgreSQL. `url` is for the one connection that listens."""
+
+    def __init__(self, database: Database, keyring: Keyring, url: str) -> None:
+        self._database = database
+        self._keyring = keyring
+        self._url = url
+        self._appended = asyncio.Event()
+        self._listener: asyncio.Task[None] | None = None
+        self._known_head = 0
+
+    async def start(self) -> None:
+        """Begin to listen."""
+        self._listener = asyncio.create_task(self._listen())
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        if self._listener is not None:
+            self._listener.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._listener
+
+    async def head(self) -> int:
+        """The last position; 0 in an empty log."""
+        return (await self._database.rows(HEAD, []))[0][0]  # type: ignore[no-any-return]
+
+    async def read(self, after: int, limit: int) -> Sequence[Recorded]:
+        """At most `limit` events after the position `after`, in order."""
+        return await self._decoded(await self._database.rows(AFTER, [after, limit]))
+
+    async def stream(self, stream_id: UUID, first: int, last: int) -> Sequence[Recorded]:
+        """The events of one stream from position `first` to `last`, in order."""
+        return await self._decoded(await self._database.rows(STREAM, [stream_id, first, last]))
+
+    async def wait(self, after: int, timeout: float) -> None:  # noqa: ASYNC109
+        """Return when there may be events after `after`, at the latest after `timeout` seconds."""
+        if self._known_head > after:
+            return
+        self._appended.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(timeout, POLL_SECONDS)):
+                await self._appended.wait()
+
+    async def _decoded(self, rows: Sequence[tuple[Any, ...]]) -> list[Recorded]:
+        states = [_state(row) for row in rows]
+        subjects = {subject for state in states if isinstance(state, StoredState) for subject in state.subjects()}
+        keys = await self._keyring.all(subjects)
+        events = []
+        for (position, stream_id, version, topic, _, recorded_at, actor_id), state in zip(rows, states, strict=True):
+            try:
+                data = state.event(keys) if isinstance(state, StoredState) else state
+            except Exception as error:
+                data = Undecodable(type(error).__name__)
+            events.append(Recorded(position, stream_id, version, topic, recorded_at, actor_id, data))
+        return events
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                async with await psycopg.AsyncConnection.connect(self._url, autocommit=True) as connection:
+                    await connection.execute(f"LISTEN {CHANNEL}")
+                    self._appended.set()
+                    async for note in connection.notifies():
+                        self._known_head = max(self._known_head, int(note.payload))
+                        self._appended.set()
+            except (psycopg.Error, OSError, Unavailable):
+                # Polling goes on meanwhile.
+                await asyncio.sleep(POLL_SECONDS)
+
+
+def _state(row: tuple[Any, ...]) -> StoredState | Undecodable:
+    _, stream_id, version, topic, state, _, _ = row
+    try:
+        return StoredState(topic, state, stream_id, version)
+    except Exception as error:
+        # Whatever is wrong with one event must not stop the feed: its reader decides.
+        return Undecodable(type(error).__name__)

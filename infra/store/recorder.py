@@ -1,0 +1,192 @@
+"""The library's recorder interfaces over our tables, so that its repositories, runners and tools work on our log.
+
+Our own roles do not pass through here: they use the group commit and the asynchronous store.
+"""
+
+from collections.abc import Sequence
+from threading import Thread
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+from eventsourcing.persistence import (
+    AggregateRecorder,
+    ApplicationRecorder,
+    IntegrityError,
+    ListenNotifySubscription,
+    Notification,
+    StoredEvent,
+    Subscription,
+)
+from psycopg import sql
+from psycopg_pool import ConnectionPool
+
+from infra.store.arrays import register
+from infra.store.writer import APPEND, NewEvent, Request, arguments_of
+
+Pool = ConnectionPool[psycopg.Connection[tuple[Any, ...]]]
+
+NOTIFICATIONS = "SELECT notification_id, originator_id, originator_version, topic, state FROM stored_events"
+CHANNEL = "palimpsest_appended"
+
+
+def _select(
+    pool: Pool, table: str, originator_id: UUID | str, gt: int | None, lte: int | None, desc: bool, limit: int | None
+) -> list[StoredEvent]:
+    query = sql.SQL(
+        "SELECT originator_id, originator_version, topic, state FROM {table}"
+        " WHERE originator_id = %s AND originator_version > %s AND originator_version <= %s"
+        " ORDER BY originator_version {direction} LIMIT %s"
+    ).format(table=sql.Identifier(table), direction=sql.SQL("DESC" if desc else "ASC"))
+    low, high = -(2**62) if gt is None else gt, 2**62 if lte is None else lte
+    with pool.connection() as connection, connection.cursor(binary=True) as cursor:
+        return [StoredEvent(*row) for row in cursor.execute(query, [originator_id, low, high, limit])]
+
+
+class SnapshotRecorder(AggregateRecorder):
+    """Snapshots, through the library's interface."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int] | None:
+        """Insert all, or none.
+
+        Raises:
+            IntegrityError: there is one of that stream and version already.
+        """
+        rows = [(e.originator_id, e.originator_version, e.topic, e.state) for e in stored_events]
+        query = "INSERT INTO snapshots (originator_id, originator_version, topic, state) VALUES (%s, %s, %s, %s)"
+        try:
+            with self._pool.connection() as connection, connection.cursor() as cursor:
+                cursor.executemany(query, rows)
+        except psycopg.IntegrityError as error:
+            raise IntegrityError(error) from error
+        return None
+
+    def select_events(
+        self,
+        originator_id: UUID | str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> Sequence[StoredEvent]:
+        """The stream's snapshots with `gt` < version <= `lte`."""
+        return _select(self._pool, "snapshots", originator_id, gt, lte, desc, limit)
+
+
+class Recorder(ApplicationRecorder):
+    """The log, through the library's interface. Inserts go through the same function as the group commit's."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    @property
+    def pool(self) -> Pool:
+        """The connections this recorder uses."""
+        return self._pool
+
+    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int] | None:
+        """Append all, or none; answers their positions.
+
+        Raises:
+            IntegrityError: a stream is not at the version before its first event.
+        """
+        if not stored_events:
+            return None
+        with self._pool.connection() as connection:
+            register(connection.adapters)
+            row = connection.execute(APPEND, arguments_of([_request(stored_events)])).fetchone()
+        assert row is not None
+        head, (verdict,) = row
+        if verdict != "ok":
+            raise IntegrityError(verdict)
+        return list(range(head + 1, head + 1 + len(stored_events)))
+
+    def select_events(
+        self,
+        originator_id: UUID | str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> Sequence[StoredEvent]:
+        """The stream's events with `gt` < version <= `lte`."""
+        return _select(self._pool, "stored_events", originator_id, gt, lte, desc, limit)
+
+    def select_notifications(
+        self,
+        start: int | None,
+        limit: int,
+        stop: int | None = None,
+        topics: Sequence[str] = (),
+        *,
+        inclusive_of_start: bool = True,
+    ) -> Sequence[Notification]:
+        """The log from position `start` to `stop`, in order."""
+        after = 0 if start is None else start - inclusive_of_start
+        query = f"{NOTIFICATIONS} WHERE notification_id > %s AND notification_id <= %s"
+        parameters: list[Any] = [after, 2**62 if stop is None else stop]
+        if topics:
+            query += " AND topic = ANY(%s)"
+            parameters.append(list(topics))
+        with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
+            rows = cursor.execute(f"{query} ORDER BY notification_id LIMIT %s", [*parameters, limit])
+            return [Notification(*row[1:], id=row[0]) for row in rows]
+
+    def max_notification_id(self) -> int | None:
+        """The last position; None in an empty log."""
+        with self._pool.connection() as connection:
+            row = connection.execute("SELECT max(notification_id) FROM stored_events").fetchone()
+        assert row is not None
+        return row[0]  # type: ignore[no-any-return]
+
+    def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> Subscription[ApplicationRecorder]:
+        """An endless iterator over the log after `gt`."""
+        return _Subscription(self, gt, topics)  # type: ignore[return-value]
+
+
+class _Subscription(ListenNotifySubscription[Recorder]):
+    def __init__(self, recorder: Recorder, gt: int | None, topics: Sequence[str]) -> None:
+        super().__init__(recorder, gt, topics)
+        self._listener = Thread(target=self._listen)
+        self._listener.start()
+
+    def __exit__(self, *args: object, **kwargs: Any) -> None:
+        try:
+            super().__exit__(*args, **kwargs)
+        finally:
+            self._listener.join()
+
+    def _listen(self) -> None:
+        try:
+            with self._recorder.pool.connection() as connection:
+                connection.set_autocommit(True)
+                connection.execute(f"LISTEN {CHANNEL}")
+                while not self._has_been_stopped and not self._thread_error:
+                    for _ in connection.notifies(timeout=0.1, stop_after=1):
+                        self._has_been_notified.set()
+                connection.execute(f"UNLISTEN {CHANNEL}")
+                connection.set_autocommit(False)
+        except BaseException as error:
+            self._thread_error = self._thread_error or error
+            self.stop()
+
+
+def _request(stored_events: Sequence[StoredEvent]) -> Request:
+    expected: dict[Any, int] = {}
+    for event in stored_events:
+        expected.setdefault(event.originator_id, event.originator_version - 1)
+    return Request(
+        expected=expected,
+        events=[
+            NewEvent(uuid4(), _uuid(e.originator_id), e.originator_version, e.topic, 1, e.state) for e in stored_events
+        ],
+    )
+
+
+def _uuid(originator_id: UUID | str) -> UUID:
+    return originator_id if isinstance(originator_id, UUID) else UUID(originator_id)

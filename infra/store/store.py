@@ -1,0 +1,286 @@
+"""The event store as the bus knows it: aggregates in, aggregates out, personal data sealed on the way."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, cast
+from uuid import UUID
+
+import psycopg
+from cryptography.exceptions import InvalidTag
+from eventsourcing.utils import get_topic
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from application.ports import (
+    A,
+    Call,
+    Earlier,
+    Idempotency,
+    NewId,
+    Taken,
+    Unavailable,
+    VersionConflict,
+)
+from domain.kernel import Claim, NotFound, Root
+from infra.coalesce import Coalescer
+from infra.sealing.blind import BlindIndex
+from infra.sealing.keyring import DataKey, Erased, Keyring, WrappedKey
+from infra.store.codec import StoredState, decode_snapshot, encode, encode_snapshot, plan_of, subjects_of
+from infra.store.writer import DATABASE, ClaimChange, NewEvent, Record, Request, Verdict, Writer
+
+Pool = AsyncConnectionPool[psycopg.AsyncConnection[tuple[Any, ...]]]
+Row = tuple[Any, ...]
+
+# The newest snapshot of each stream, if any, and the events after it. Snapshots come first and carry their version of
+# the aggregate's shape where events carry NULL.
+LOAD = """
+WITH wanted AS (
+    SELECT id, (SELECT max(s.originator_version) FROM snapshots s WHERE s.originator_id = id) AS snapshot
+    FROM unnest(%s::uuid[]) AS id
+)
+SELECT s.originator_id, s.originator_version, s.topic, s.state, s.snapshot_version
+FROM wanted JOIN snapshots s ON s.originator_id = wanted.id AND s.originator_version = wanted.snapshot
+UNION ALL
+SELECT e.originator_id, e.originator_version, e.topic, e.state, NULL
+FROM wanted JOIN stored_events e ON e.originator_id = wanted.id AND e.originator_version > coalesce(wanted.snapshot, -1)
+ORDER BY 1, 2, 5
+"""
+HISTORY = """
+SELECT originator_id, originator_version, topic, state FROM stored_events
+WHERE originator_id = %s AND originator_version <= %s ORDER BY originator_version
+"""
+KEYS = "SELECT subject_id, wrapped FROM data_keys WHERE subject_id = ANY(%s)"
+HOLDER = "SELECT originator_id FROM claims WHERE kind = %s AND digest = %s"
+EARLIER = "SELECT key, fingerprint, answer, subject_id, position FROM idempotency WHERE key = ANY(%s)"
+SNAPSHOT = """
+INSERT INTO snapshots (originator_id, originator_version, topic, state, snapshot_version)
+VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
+"""
+DROP_OLDER = "DELETE FROM snapshots WHERE originator_id = %s AND originator_version < %s"
+
+LATEST = 2**62
+
+
+class Database:
+    """Reads through a pool, in binary, prepared. A database that does not answer is `Unavailable`."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def rows(self, query: str, parameters: Sequence[Any]) -> list[Row]:
+        """All rows of a query or, for a statement that returns none, an empty list.
+
+        Raises:
+            Unavailable: no connection was to be had, or it broke, or the statement took too long.
+        """
+        try:
+            async with self._pool.connection() as connection:
+                cursor = connection.cursor(binary=True)
+                await cursor.execute(query, parameters, prepare=True)
+                return await cursor.fetchall() if cursor.description else []
+        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, TimeoutError) as error:
+            raise Unavailable(DATABASE) from error
+
+
+class PostgresEventStore:
+    """Implements `application.ports.EventStore`."""
+
+    def __init__(self, database: Database, writer: Writer, keyring: Keyring, blind: BlindIndex, new_id: NewId) -> None:
+        self._database = database
+        self._writer = writer
+        self._keyring = keyring
+        self._blind = blind
+        self._new_id = new_id
+        self._streams: Coalescer[UUID, list[Row]] = Coalescer(self._fetch_streams)
+        self._records: Coalescer[bytes, Row] = Coalescer(self._fetch_records)
+
+    async def load(self, kind: type[A], id: UUID, *, version: int | None = None) -> A | None:
+        """The aggregate now, or as it was at `version`; None where there is none of that kind or version."""
+        if version is not None:
+            rows = [(*row, None) for row in await self._database.rows(HISTORY, [id, version])]
+        else:
+            rows = await self._streams.get(id) or []
+        root = await self._rehydrate(kind, id, rows)
+        if root is None or (version is not None and root.version != version):
+            return None
+        return root
+
+    async def holder(self, claim: Claim) -> UUID | None:
+        """The stream that holds the claim."""
+        rows = await self._database.rows(HOLDER, [claim.kind, self._blind.claim(claim.kind, claim.value)])
+        return rows[0][0] if rows else None
+
+    async def earlier(self, key: bytes) -> Earlier | None:
+        """What was answered to an earlier request with this key (a digest, 32 bytes).
+
+        Raises:
+            NotFound: there was one, about someone or something that has been erased since.
+        """
+        row = await self._records.get(key)
+        if row is None:
+            return None
+        _, fingerprint, sealed, subject_id, position = row
+        subject_key = await self._keyring.get(subject_id)
+        try:
+            if subject_key is None:
+                raise Erased
+            return Earlier(fingerprint, subject_key.unseal(sealed, key), position)
+        except Erased:
+            raise NotFound("What this Idempotency-Key was used for has been erased.") from None
+
+    async def append(self, changes: Sequence[Root], call: Call, idempotency: Idempotency | None) -> int | Earlier:
+        """See `application.ports.EventStore.append`."""
+        while True:
+            keys, minted = await self._keys(changes, idempotency)
+            request = self._request(changes, call, idempotency, keys)
+            verdict = await self._writer.append(replace(request, keys=minted))
+            if verdict.word != "rekey":
+                break
+            # Another process made a key for the same address just now; seal again, under that one.
+        if verdict.word == "ok":
+            for wrapped in minted:
+                self._keyring.keep(wrapped.subject_id, keys[wrapped.subject_id])
+        if verdict.word == "replayed":
+            assert idempotency is not None
+            earlier = await self.earlier(idempotency.key)
+            assert earlier is not None
+            return earlier
+        return self._settled(changes, verdict)
+
+    def _settled(self, changes: Sequence[Root], verdict: Verdict) -> int:
+        if verdict.word == "ok":
+            for root in changes:
+                root.collect_events()
+            return verdict.position
+        word, _, kind = verdict.word.partition(":")
+        if word == "taken":
+            raise Taken(kind)
+        raise VersionConflict
+
+    def _request(
+        self, changes: Sequence[Root], call: Call, idempotency: Idempotency | None, keys: Mapping[UUID, DataKey]
+    ) -> Request:
+        events = _news(changes)
+        record = None
+        if idempotency is not None:
+            sealed = keys[idempotency.subject_id].seal(idempotency.answer, idempotency.key)
+            record = Record(idempotency.key, idempotency.fingerprint, idempotency.subject_id, sealed)
+        return Request(
+            expected={root.id: root.version - len(root.pending_events) for root in changes},
+            events=[self._new_event(event, keys) for event in events],
+            claims=[claim for event in events for claim in self._claims(event)],
+            record=record,
+            actor_id=call.actor.user_id if call.actor else None,
+            correlation_id=call.correlation_id,
+            causation_id=call.causation_id,
+        )
+
+    def _new_event(self, event: Root.Event, keys: Mapping[UUID, DataKey]) -> NewEvent:
+        plan = plan_of(type(event))
+        return NewEvent(
+            id=self._new_id(),
+            stream_id=event.originator_id,
+            version=event.originator_version,
+            topic=plan.topic,
+            class_version=plan.version,
+            state=encode(event, keys),
+        )
+
+    def _claims(self, event: Root.Event) -> list[ClaimChange]:
+        return [
+            ClaimChange(claim.kind, self._blind.claim(claim.kind, claim.value), event.originator_id, release)
+            for claims, release in ((event.claims(), False), (event.releases(), True))
+            for claim in claims
+        ]
+
+    async def _keys(
+        self, changes: Sequence[Root], idempotency: Idempotency | None
+    ) -> tuple[dict[UUID, DataKey], list[WrappedKey]]:
+        """The data keys of all subjects that the news and the answer are about; those that had none yet are new."""
+        events = _news(changes)
+        begun = {event.originator_id for event in events if event.originator_version == Root.INITIAL_VERSION}
+        subjects = [subject_id for event in events for subject_id in subjects_of(event)]
+        if idempotency is not None:
+            subjects.append(idempotency.subject_id)
+        own = {event.originator_id for event in events if event.originator_id in subjects_of(event)} - begun
+        keys: dict[UUID, DataKey] = {}
+        minted = []
+        for subject_id in dict.fromkeys(subjects):
+            key = None if subject_id in begun else await self._keyring.get(subject_id)
+            if key is None and subject_id in own:
+                raise NotFound("This has been erased.")
+            if key is None:
+                key, wrapped = self._keyring.mint(subject_id)
+                minted.append(wrapped)
+            keys[subject_id] = key
+        return keys, minted
+
+    async def _rehydrate(self, kind: type[A], id: UUID, rows: Sequence[Row]) -> A | None:
+        root: Root | None = None
+        if rows and rows[0][4] is not None:
+            root = await self._from_snapshot(kind, id, rows[0])
+            if root is None:
+                rows = [(*row, None) for row in await self._database.rows(HISTORY, [id, LATEST])]
+            else:
+                rows = rows[1:]
+        stored = [StoredState(row[2], row[3], id, row[1]) for row in rows]
+        keys = await self._keyring.all({subject for state in stored for subject in state.subjects()})
+        return evolve(kind, root, [state.event(keys) for state in stored])
+
+    async def _from_snapshot(self, kind: type[A], id: UUID, row: Row) -> A | None:
+        """None where the snapshot cannot serve: of an older shape, of another kind, or sealed by a key that is gone."""
+        _, version, topic, sealed, shape = row
+        key = await self._keyring.get(id)
+        if key is None or topic != get_topic(kind) or shape != kind.snapshot_version:
+            return None
+        try:
+            return cast(A, decode_snapshot(kind, id, version, sealed, key))
+        except (Erased, InvalidTag):
+            return None
+
+    async def take_snapshot(self, root: Root) -> bool:
+        """Keep the aggregate's state, in place of older snapshots. False when its subject has been erased."""
+        key = await self._keyring.get(root.id)
+        if key is None:
+            return False
+        state = await asyncio.to_thread(encode_snapshot, root, key)
+        values = [root.id, root.version, get_topic(type(root)), state, root.snapshot_version]
+        await self._database.rows(SNAPSHOT, values)
+        await self._database.rows(DROP_OLDER, [root.id, root.version])
+        return True
+
+    async def _fetch_streams(self, ids: list[UUID]) -> dict[UUID, list[Row]]:
+        streams: dict[UUID, list[Row]] = {}
+        for row in await self._database.rows(LOAD, [ids]):
+            streams.setdefault(row[0], []).append(row)
+        return streams
+
+    async def _fetch_records(self, keys: list[bytes]) -> dict[bytes, Row]:
+        return {row[0]: row for row in await self._database.rows(EARLIER, [keys])}
+
+
+def _news(changes: Sequence[Root]) -> list[Root.Event]:
+    return [cast(Root.Event, event) for root in changes for event in root.pending_events]
+
+
+def evolve(kind: type[A], root: Root | None, events: Sequence[Root.Event]) -> A | None:
+    """The aggregate after `events`, which follow `root`; None where they are of another kind or there are none."""
+    for event in events:
+        if root is None:
+            if event.root is not kind:
+                return None
+            root = kind.shell(event)
+        event.apply(root)
+    if root is not None and events:
+        root._version = events[-1].originator_version
+        root._modified_on = events[-1].timestamp
+    return cast("A | None", root)
+
+
+def keys_reader(database: Database) -> "Any":
+    """Reads wrapped data keys for a `Keyring`."""
+
+    async def fetch(subject_ids: list[UUID]) -> dict[UUID, bytes]:
+        return dict(await database.rows(KEYS, [subject_ids]))  # type: ignore[arg-type]
+
+    return fetch
