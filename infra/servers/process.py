@@ -1,0 +1,171 @@
+"""What the embedded servers and the process tree share: starting, watching and ending a process."""
+
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+LAUNCH = Path(__file__).with_name("launch.py")
+LOG_LIMIT = 10_000_000
+"""Bytes after which a log file is moved aside at the next start."""
+
+
+class ServerError(Exception):
+    """A server or process cannot start; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The user a server runs as."""
+
+    name: str
+    uid: int
+    gid: int
+
+    @classmethod
+    def current(cls) -> "Account":
+        """Whoever runs this program."""
+        return cls("current user", os.geteuid(), os.getegid())
+
+
+def spawn(
+    command: Sequence[str | Path],
+    *,
+    log: Path | None = None,
+    account: Account | None = None,
+    death_signal: signal.Signals = signal.SIGTERM,
+    environment: Mapping[str, str] | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start a command in a session of its own; it gets `death_signal` when the calling *thread* ends (Linux).
+
+    Without `log` it writes where this process writes.
+    """
+    user = account or Account.current()
+    launch = [sys.executable, "-I", "-S", LAUNCH, os.getpid(), int(death_signal), user.uid, user.gid]
+    output = open_log(log) if log else None
+    try:
+        return subprocess.Popen(
+            [str(part) for part in (*launch, *command)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT if output else None,
+            env=environment,
+            start_new_session=True,
+        )
+    finally:
+        if output is not None:
+            os.close(output)
+
+
+def open_log(path: Path) -> int:
+    """A descriptor that appends to the log file; a large old one is kept as `.1`."""
+    if path.exists() and path.stat().st_size > LOG_LIMIT:
+        path.replace(path.with_suffix(path.suffix + ".1"))
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+
+
+def end(process: subprocess.Popen[bytes], *steps: tuple[signal.Signals, float]) -> None:
+    """Send each signal in turn and wait as many seconds for the end; at last kill."""
+    for sign, patience in steps:
+        if process.poll() is not None:
+            return
+        process.send_signal(sign)
+        try:
+            process.wait(patience)
+        except subprocess.TimeoutExpired:
+            continue
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+
+
+def end_orphan(pid: int, *steps: tuple[signal.Signals, float]) -> None:
+    """The same for a process that is not our child."""
+    for sign, patience in (*steps, (signal.SIGKILL, 5.0)):
+        try:
+            os.kill(pid, sign)
+        except ProcessLookupError:
+            return
+        deadline = time.monotonic() + patience
+        while is_alive(pid) and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process with this id runs (a zombie does not)."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return not Path("/proc/self").exists()
+
+
+def command_of(pid: int) -> str:
+    """The command line of a process; empty when there is none."""
+    answer = subprocess.run(
+        ["ps", "-o", "command=", "-p", str(pid)],  # noqa: S607 - its place differs between systems
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return answer.stdout.strip()
+
+
+def free_port(preferred: int | None = None) -> int:
+    """The preferred port of the loopback interface if nobody listens there, else any free one."""
+    if preferred and port_is_free(preferred):
+        return preferred
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def port_is_free(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether a server could listen there."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def remember(path: Path, state: Mapping[str, Any]) -> None:
+    """Write a small JSON file that only its owner can read, whole or not at all."""
+    write_private(path, json.dumps(state, indent=2) + "\n")
+
+
+def recall(path: Path) -> dict[str, Any]:
+    """What `remember` wrote; empty when it never did."""
+    try:
+        state: dict[str, Any] = json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    return state
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, whole or not at all, and on the disk when this returns."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
