@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,8 +116,12 @@ def is_alive(pid: int) -> bool:
 
 def command_of(pid: int) -> str:
     """The command line of a process; empty when there is none."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    if Path("/proc/self").exists():
+        return ""
     answer = subprocess.run(
-        ["ps", "-o", "command=", "-p", str(pid)],  # noqa: S607 - its place differs between systems
+        ["ps", "-ww", "-o", "command=", "-p", str(pid)],  # noqa: S607 - its place differs between systems
         capture_output=True,
         text=True,
         check=False,

@@ -1,0 +1,55 @@
+"""Fixtures for all tests: servers are real and start only when a test asks for them."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from infra.servers.postgres import Postgres
+from infra.servers.redis import Redis
+from tests.support import servers
+from tests.support.servers import Cluster, Database
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """The PostgreSQL that all processes of this run share."""
+    with servers.shared_postgres(os.environ.get("PYTEST_XDIST_TESTRUNUID")) as shared:
+        yield shared
+
+
+@pytest.fixture
+def database(cluster: Cluster) -> Iterator[Database]:
+    """A migrated, empty database of the test's own."""
+    with cluster.database() as fresh:
+        yield fresh
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[Postgres]:
+    """A migrated PostgreSQL of the test's own, to `kill()` and `start()`."""
+    with servers.own_postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[Redis]:
+    """This process's Redis."""
+    with servers.own_redis() as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(redis_server: Redis) -> str:
+    """The address of an empty Redis."""
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.flushall()
+    return redis_server.url
+
+
+@pytest.fixture
+def own_redis() -> Iterator[Redis]:
+    """A Redis of the test's own, to `kill()` and `start()`."""
+    with servers.own_redis() as server:
+        yield server

@@ -1,0 +1,181 @@
+"""The embedded servers keep their data and their address through every kind of end."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+
+from infra.servers import unprivileged
+from infra.servers.postgres import Postgres
+from infra.servers.process import ServerError, free_port, is_alive
+from infra.servers.redis import Redis
+from tests.support.servers import PROJECT, Cluster, Database, open_folder
+
+START_AND_STAY = """
+import sys, time
+from pathlib import Path
+from infra.servers.{module} import {name}
+server = {name}(Path(sys.argv[1]))
+server.start()
+print(server.pid, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with open_folder() as path:
+        yield path
+
+
+def started_elsewhere(name: str, folder: Path) -> tuple[subprocess.Popen[str], int]:
+    """A program that started the server and stays, and the server's process id."""
+    program = START_AND_STAY.format(module=name.lower(), name=name)
+    command = [sys.executable, "-c", program, str(folder)]
+    owner = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True)
+    assert owner.stdout
+    with owner.stdout:
+        return owner, int(owner.stdout.readline())
+
+
+def test_postgres_keeps_rows_and_address_through_a_stop_and_a_crash(own_postgres: Postgres) -> None:
+    address = own_postgres.admin_url
+    with psycopg.connect(address) as connection:
+        connection.execute("CREATE TABLE kept (x int)")
+    own_postgres.stop()
+    own_postgres.start()
+    own_postgres.kill()
+    own_postgres.start()
+    assert own_postgres.admin_url == address
+    with psycopg.connect(address) as connection:
+        assert connection.execute("SELECT count(*) FROM kept").fetchone() == (0,)
+
+
+def test_postgres_lets_nobody_in_without_the_password(own_postgres: Postgres) -> None:
+    secret = own_postgres.app_url.split(":")[2].split("@")[0]
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(own_postgres.app_url.replace(secret, "guess"))
+    assert (own_postgres.folder / "postgres.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_postgres_ends_with_the_program_that_started_it(folder: Path) -> None:
+    owner, pid = started_elsewhere("Postgres", folder)
+    owner.kill()
+    owner.wait()
+    deadline = time.monotonic() + 10
+    while is_alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not is_alive(pid)
+
+
+@pytest.mark.parametrize("server", [Postgres, Redis])
+def test_a_server_that_outlived_its_program_is_replaced(server: type[Postgres] | type[Redis], folder: Path) -> None:
+    owner, pid = started_elsewhere(server.__name__, folder)
+    try:
+        successor = server(folder)
+        successor.start()
+        assert not is_alive(pid)
+        assert successor.alive()
+        successor.stop()
+    finally:
+        owner.kill()
+        owner.wait()
+
+
+def test_a_pid_file_that_names_a_stranger_is_ignored(own_postgres: Postgres) -> None:
+    own_postgres.kill()
+    note = own_postgres.folder / "cluster" / "postmaster.pid"
+    lines = note.read_text().splitlines()
+    note.write_text("\n".join([str(os.getpid()), *lines[1:]]))
+    own_postgres.start()
+    assert own_postgres.alive()
+
+
+def test_a_half_made_cluster_is_made_anew(folder: Path) -> None:
+    (folder / "cluster.new").mkdir()
+    (folder / "cluster.new" / "PG_VERSION").write_text("18")
+    server = Postgres(folder)
+    server.start()
+    assert server.alive()
+    server.stop()
+
+
+def test_a_taken_port_is_named(folder: Path, cluster: Cluster) -> None:
+    port = int(psycopg.conninfo.conninfo_to_dict(cluster.admin_url)["port"] or 0)
+    with pytest.raises(ServerError, match=str(port)):
+        Postgres(folder, port=port).start()
+
+
+def test_another_port_is_taken_when_somebody_else_has_the_old_one(folder: Path, cluster: Cluster) -> None:
+    port = int(psycopg.conninfo.conninfo_to_dict(cluster.admin_url)["port"] or 0)
+    assert free_port(port) != port
+
+
+def test_a_lost_password_file_is_explained(own_postgres: Postgres) -> None:
+    own_postgres.stop()
+    (own_postgres.folder / "postgres.json").unlink()
+    with pytest.raises(ServerError, match="Restore it"):
+        Postgres(own_postgres.folder).start()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root needs another user")
+def test_root_runs_postgres_as_nobody(own_postgres: Postgres) -> None:
+    assert own_postgres.pid
+    assert Path(f"/proc/{own_postgres.pid}").stat().st_uid == unprivileged.account().uid != 0
+
+
+def test_redis_keeps_its_data_through_a_stop_and_wants_its_password(own_redis: Redis) -> None:
+    with redis.Redis.from_url(own_redis.url) as client:
+        client.set("kept", "yes")
+    own_redis.stop()
+    own_redis.start()
+    with redis.Redis.from_url(own_redis.url, decode_responses=True) as client:
+        assert client.get("kept") == "yes"
+    port = client.connection_pool.connection_kwargs["port"]
+    with redis.Redis(port=port, retry=None) as stranger, pytest.raises(redis.AuthenticationError):
+        stranger.ping()
+
+
+def test_redis_starts_again_after_a_crash(own_redis: Redis) -> None:
+    own_redis.kill()
+    own_redis.start()
+    assert own_redis.alive()
+
+
+def test_each_test_has_a_database_of_its_own(cluster: Cluster, database: Database) -> None:
+    with cluster.database() as other, psycopg.connect(other.admin_url) as connection:
+        connection.execute("CREATE TABLE mine (x int)")
+    with psycopg.connect(database.admin_url) as connection:
+        assert connection.execute("SELECT to_regclass('mine'), to_regclass('stored_events')").fetchone() == (
+            None,
+            "stored_events",
+        )
+
+
+def test_the_shared_server_stops_when_its_last_user_ends_even_by_a_kill() -> None:
+    program = (
+        "import time\nfrom tests.support.servers import shared_postgres\n"
+        "with shared_postgres() as cluster:\n    print(cluster.admin_url, flush=True)\n    time.sleep(60)\n"
+    )
+    user = subprocess.Popen([sys.executable, "-c", program], cwd=PROJECT, stdout=subprocess.PIPE, text=True)
+    assert user.stdout
+    with user.stdout:
+        address = user.stdout.readline().strip()
+    psycopg.connect(address).close()
+    user.send_signal(signal.SIGKILL)
+    user.wait()
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            psycopg.connect(address).close()
+        except psycopg.OperationalError:
+            return
+        time.sleep(0.1)
+    pytest.fail("the server still runs")

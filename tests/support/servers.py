@@ -1,0 +1,170 @@
+"""Real servers for tests and benchmarks: one PostgreSQL for all processes of a run, one Redis for each process.
+
+The PostgreSQL belongs to a keeper process. Users hold a shared lock on a file, which the kernel takes back however they
+end; when nobody holds it any more, the keeper stops the server and removes its folder.
+"""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+
+from infra.servers.postgres import DATABASE, THROWAWAY, Postgres
+from infra.servers.process import open_log, recall, remember
+from infra.servers.redis import Redis
+from infra.store.migrate import migrate
+
+PROJECT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A migrated database of one's own: as superuser, and as the application's role."""
+
+    name: str
+    admin_url: str
+    app_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """The run's PostgreSQL. Its database `palimpsest` is migrated and is the template: connect to copies only."""
+
+    admin_url: str
+    app_url: str
+
+    @contextmanager
+    def database(self) -> Iterator[Database]:
+        """A fresh copy of the template, dropped at the end."""
+        name = f"test_{uuid4().hex}"
+        with psycopg.connect(_other(self.admin_url, "postgres"), autocommit=True) as admin:
+            admin.execute(f"CREATE DATABASE {name} TEMPLATE {DATABASE}".encode())
+        yield Database(name, _other(self.admin_url, name), _other(self.app_url, name))
+        with psycopg.connect(_other(self.admin_url, "postgres"), autocommit=True) as admin:
+            admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+@contextmanager
+def shared_postgres(run: str | None = None) -> Iterator[Cluster]:
+    """The PostgreSQL of all processes that name the same run; of this one alone without a name."""
+    folder = Path(tempfile.gettempdir()) / f"palimpsest-{run or uuid4().hex}"
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o711)
+    with (folder / "users.lock").open("w") as users:
+        with _locked(folder / "start.lock"):
+            fcntl.flock(users, fcntl.LOCK_SH)
+            if not (folder / "ready.json").exists():
+                _start_keeper(folder)
+        yield Cluster(**recall(folder / "ready.json"))
+
+
+@contextmanager
+def own_postgres() -> Iterator[Postgres]:
+    """A migrated server of one's own, to kill and start again; it keeps its port. `fsync` is on."""
+    with open_folder() as folder:
+        server = Postgres(folder / "postgres")
+        server.start()
+        try:
+            migrate(server.admin_url)
+            yield server
+        finally:
+            server.stop()
+
+
+@contextmanager
+def own_redis() -> Iterator[Redis]:
+    """A Redis of one's own."""
+    with open_folder() as folder:
+        server = Redis(folder / "redis")
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """A temporary folder that the user `nobody` can pass through, as PostgreSQL needs when root runs the tests."""
+    folder = Path(tempfile.mkdtemp(prefix="palimpsest-"))
+    folder.chmod(0o711)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def keep(folder: Path) -> None:
+    """Run the server until nobody uses it any more."""
+    server = Postgres(folder / "postgres", settings=THROWAWAY)
+    server.start()
+    try:
+        migrate(server.admin_url)
+        remember(folder / "ready.json", {"admin_url": server.admin_url, "app_url": server.app_url})
+        while not _let_go(folder):
+            time.sleep(0.2)
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start_keeper(folder: Path) -> None:
+    """Run this file, which returns once a detached half of it keeps the server."""
+    log = folder / "keeper.log"
+    output = open_log(log)
+    command = [sys.executable, "-m", "tests.support.servers", str(folder)]
+    started = subprocess.run(command, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False)
+    os.close(output)
+    if started.returncode:
+        raise RuntimeError(f"PostgreSQL for the tests did not start:\n{log.read_text()}")
+
+
+def _detach(folder: Path) -> None:
+    """Go on as a child in a session of its own; the parent ends when the server is ready, or with 1 when it failed."""
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        return
+    while not (folder / "ready.json").exists():
+        if os.waitpid(child, os.WNOHANG) != (0, 0):
+            os._exit(1)
+        time.sleep(0.02)
+    os._exit(0)
+
+
+def _let_go(folder: Path) -> bool:
+    """Whether nobody holds the users' lock; if so, nobody can take it up again before the folder is gone."""
+    with (folder / "start.lock").open("w") as start, (folder / "users.lock").open("w") as users:
+        fcntl.flock(start, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        (folder / "ready.json").unlink()
+        return True
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _other(url: str, database: str) -> str:
+    return f"{url.rpartition('/')[0]}/{database}"
+
+
+if __name__ == "__main__":
+    _detach(Path(sys.argv[1]))
+    keep(Path(sys.argv[1]))
