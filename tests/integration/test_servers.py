@@ -11,6 +11,8 @@ from pathlib import Path
 import psycopg
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from infra.servers import unprivileged
 from infra.servers.postgres import Postgres
@@ -139,7 +141,7 @@ def test_redis_keeps_its_data_through_a_stop_and_wants_its_password(own_redis: R
     with redis.Redis.from_url(own_redis.url, decode_responses=True) as client:
         assert client.get("kept") == "yes"
     port = client.connection_pool.connection_kwargs["port"]
-    with redis.Redis(port=port, retry=None) as stranger, pytest.raises(redis.AuthenticationError):
+    with redis.Redis(port=port, retry=Retry(NoBackoff(), 0)) as stranger, pytest.raises(redis.AuthenticationError):
         stranger.ping()
 
 

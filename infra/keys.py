@@ -1,0 +1,59 @@
+"""The secrets of an installation: made once, kept beside its data, never made anew for data that exists."""
+
+import json
+import os
+import secrets
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Mapping
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from infra.servers.process import write_private
+from infra.settings import SECRETS_FILE, SettingsError, variable
+
+KEY_ENCRYPTION_KEY, BLIND_INDEX_KEY, TOKEN_SIGNING_KEY = map(
+    variable, ("key_encryption_key", "blind_index_key", "token_signing_key")
+)
+NEEDED_BY_DATA = (KEY_ENCRYPTION_KEY, BLIND_INDEX_KEY)
+"""Without these, what is stored can no longer be read."""
+
+
+def new_keys() -> dict[str, str]:
+    """A fresh value for every secret, by variable."""
+    return {
+        KEY_ENCRYPTION_KEY: b64encode(secrets.token_bytes(32)).decode(),
+        BLIND_INDEX_KEY: b64encode(secrets.token_bytes(32)).decode(),
+        TOKEN_SIGNING_KEY: new_signing_key(),
+    }
+
+
+def new_signing_key() -> str:
+    """The JWK of a new Ed25519 private key."""
+    key = Ed25519PrivateKey.generate()
+    parts = {"x": key.public_key().public_bytes_raw(), "d": key.private_bytes_raw()}
+    encoded = {name: urlsafe_b64encode(raw).rstrip(b"=").decode() for name, raw in parts.items()}
+    return json.dumps({"kty": "OKP", "crv": "Ed25519", "kid": secrets.token_hex(4), **encoded})
+
+
+def ensure(folder: Path, *, data_exists: bool) -> None:
+    """Make the secrets that neither the environment nor the folder's file has.
+
+    Raises `SettingsError` where data exists whose keys are gone: new ones would not open it.
+    """
+    file = folder / SECRETS_FILE
+    kept = file.read_text() if file.exists() else ""
+    missing = {name: value for name, value in new_keys().items() if name not in os.environ and f"{name}=" not in kept}
+    lost = [name for name in NEEDED_BY_DATA if name in missing]
+    if data_exists and lost:
+        raise SettingsError(
+            f"{' and '.join(lost)} of the data in {folder} cannot be found. Restore {file}, "
+            "or start afresh in another folder: make run DATA_DIR=..."
+        )
+    if missing:
+        write_private(file, kept + as_lines(missing))
+
+
+def as_lines(values: Mapping[str, str]) -> str:
+    """Variables as lines of an env file."""
+    return "".join(f"{name}='{value}'\n" for name, value in values.items())

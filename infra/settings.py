@@ -1,0 +1,207 @@
+"""What can be set, from the environment or from the files that `palimpsest up` keeps in its data folder.
+
+The environment wins. A wrong value is an error that names the variable, says what is wrong and never shows a secret.
+"""
+
+import json
+from base64 import b64decode, urlsafe_b64decode
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit, urlunsplit
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+SECRETS_FILE = "secrets.env"
+"""Keys that `palimpsest up` made at its first start. Whoever loses them loses the data."""
+
+SERVERS_FILE = "servers.env"
+"""Addresses of the embedded servers that `palimpsest up` started last."""
+
+
+class SettingsError(Exception):
+    """Some settings are wrong; the message has a line for each."""
+
+
+def _url(*schemes: str) -> Callable[[SecretStr], SecretStr]:
+    def check(value: SecretStr) -> SecretStr:
+        try:
+            parts = urlsplit(value.get_secret_value())
+            complete = parts.scheme in schemes and bool(parts.hostname or parts.query) and parts.port != 0
+        except ValueError:
+            complete = False
+        if not complete:
+            raise ValueError(f"is not an address like {schemes[0]}://user:password@host:port/name")
+        return value
+
+    return check
+
+
+def _key_of_32_bytes(value: SecretStr) -> SecretStr:
+    try:
+        size = len(b64decode(value.get_secret_value(), validate=True))
+    except ValueError:
+        raise ValueError("is not base64. Make one with: openssl rand -base64 32") from None
+    if size != 32:
+        raise ValueError(f"holds {size} bytes, not 32. Make one with: openssl rand -base64 32")
+    return value
+
+
+def _ed25519_jwk(value: SecretStr) -> SecretStr:
+    try:
+        jwk = json.loads(value.get_secret_value())
+        private, public = (urlsafe_b64decode(jwk[part] + "==") for part in ("d", "x"))
+        known = (jwk["kty"], jwk["crv"]) == ("OKP", "Ed25519") and bool(jwk["kid"])
+        fits = known and Ed25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw() == public
+    except (ValueError, TypeError, KeyError):
+        fits = False
+    if not fits:
+        raise ValueError(
+            "is not the JWK of an Ed25519 private key with 'kty', 'crv', 'kid', 'x' and 'd'. "
+            "Make one with: palimpsest new-keys"
+        )
+    return value
+
+
+def _origins(value: Any) -> Any:
+    return [origin.strip() for origin in value.split(",") if origin.strip()] if isinstance(value, str) else value
+
+
+def _origin_list(value: list[str]) -> list[str]:
+    for origin in value:
+        parts = urlsplit(origin)
+        if origin != "*" and (parts.scheme not in ("http", "https") or not parts.netloc or parts.path):
+            raise ValueError(f"has '{origin}', which is not an origin like https://app.example.com")
+    return value
+
+
+PostgresUrl = Annotated[SecretStr, AfterValidator(_url("postgresql", "postgres"))]
+RedisUrl = Annotated[SecretStr, AfterValidator(_url("redis", "rediss"))]
+Key = Annotated[SecretStr, AfterValidator(_key_of_32_bytes)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Settings(BaseSettings):
+    """Every setting, checked. Fields without a default must be set, unless `palimpsest up` sets them."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="PALIMPSEST_",
+        extra="ignore",
+        env_ignore_empty=True,
+        frozen=True,
+        hide_input_in_errors=True,
+        populate_by_name=True,
+    )
+
+    environment: Literal["development", "test", "production"] = Field(
+        "development", description="What this installation is for; shown in logs"
+    )
+    data_dir: Path = Field(Path(".palimpsest"), description="Where `palimpsest up` keeps servers, keys and logs")
+
+    database_url: PostgresUrl = Field(validation_alias="DATABASE_URL", description="PostgreSQL 14 or later")
+    database_admin_url: PostgresUrl = Field(
+        default_factory=lambda known: known.get("database_url"),
+        validation_alias="DATABASE_ADMIN_URL",
+        description="The same database as a role that may change the schema, for `migrate`; DATABASE_URL if not set",
+    )
+    db_pool_size: int = Field(16, ge=2, le=500, description="Connections a process opens at most")
+    redis_url: RedisUrl | None = Field(None, validation_alias="REDIS_URL", description="Redis; none: no cache")
+
+    host: str = Field("127.0.0.1", min_length=1, description="Address the API listens on")
+    port: Port = Field(8000, description="Port the API listens on")
+    metrics_host: str = Field("127.0.0.1", min_length=1, description="Address the metrics are served on")
+    metrics_port: int = Field(9464, ge=0, le=65535, description="Port the metrics are served on; 0: nowhere")
+    cors_origins: Annotated[list[str], NoDecode, BeforeValidator(_origins), AfterValidator(_origin_list)] = Field(
+        default=[], description="Web origins that may call the API, separated by commas"
+    )
+    max_body_bytes: int = Field(10_000_000, ge=1_000, description="Largest request body")
+    read_wait_max: float = Field(5.0, ge=0, le=60, description="Seconds a read may wait for a Consistency-Token")
+
+    key_encryption_key: Key = Field(description="Wraps the keys that seal personal data: 32 bytes, base64")
+    key_encryption_key_id: str = Field("1", min_length=1, max_length=64, description="Names the key above")
+    blind_index_key: Key = Field(description="Makes blind indexes of unique values: 32 bytes, base64")
+    token_signing_key: Annotated[SecretStr, AfterValidator(_ed25519_jwk)] = Field(
+        description="Signs access tokens: the JWK of an Ed25519 private key, with a 'kid'"
+    )
+    token_ttl: int = Field(3600, ge=900, le=3600, description="Seconds an access token is good for")
+    token_issuer: str = Field("palimpsest", min_length=1, description="Who issues access tokens ('iss')")
+    token_audience: str = Field("palimpsest", min_length=1, description="Whom access tokens are for ('aud')")
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged")
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="How logs look; auto: console on a terminal, JSON elsewhere"
+    )
+
+
+def load(data_dir: Path | None = None, **overrides: Any) -> Settings:
+    """The settings of this process; `overrides` win over everything, None means not given.
+
+    Raises `SettingsError`.
+    """
+    given = {name: value for name, value in {"data_dir": data_dir, **overrides}.items() if value is not None}
+    folder = data_dir or folder_from_environment()
+    files = (folder / SERVERS_FILE, folder / SECRETS_FILE)
+    try:
+        return Settings(**{"_env_file": files, **given})
+    except ValidationError as error:
+        raise SettingsError("\n".join(_lines(error))) from None
+
+
+def folder_from_environment() -> Path:
+    """The data folder, which must be known before the settings that lie in it."""
+
+    class Folder(BaseSettings):
+        model_config = SettingsConfigDict(env_prefix="PALIMPSEST_", env_ignore_empty=True, extra="ignore")
+        data_dir: Path = Settings.model_fields["data_dir"].default
+
+    return Folder().data_dir
+
+
+def variable(field: str) -> str:
+    """The environment variable of a field."""
+    return str(Settings.model_fields[field].validation_alias or f"PALIMPSEST_{field.upper()}")
+
+
+def shown(settings: Settings) -> Iterator[tuple[str, str, str]]:
+    """Variable, value and description of every setting, with secrets masked."""
+    for name, field in Settings.model_fields.items():
+        yield variable(name), _masked(getattr(settings, name)), field.description or ""
+
+
+def without_password(url: SecretStr) -> str:
+    """An address that may be shown."""
+    parts = urlsplit(url.get_secret_value())
+    user, colon, _ = parts.netloc.rpartition("@")[0].partition(":")
+    host = parts.netloc.rpartition("@")[2]
+    query = "****" if "password" in parts.query else parts.query
+    return urlunsplit(parts._replace(netloc=f"{user}:****@{host}" if colon else parts.netloc, query=query))
+
+
+def _masked(value: Any) -> str:
+    if isinstance(value, SecretStr):
+        return without_password(value) if "://" in value.get_secret_value() else "****"
+    if isinstance(value, list):
+        return ", ".join(value) or "none"
+    return "none" if value is None else str(value)
+
+
+def _lines(error: ValidationError) -> Iterator[str]:
+    for problem in error.errors(include_url=False, include_input=False):
+        if problem["type"] != "default_factory_not_called":  # it follows from another one
+            yield f"{_name_of(problem)} {_words_for(problem)}"
+
+
+def _name_of(problem: ErrorDetails) -> str:
+    name = str(problem["loc"][0])
+    return variable(name) if name in Settings.model_fields else name
+
+
+def _words_for(problem: ErrorDetails) -> str:
+    if problem["type"] == "missing":
+        return "is not set. Set it, or start with `palimpsest up`, which sets it."
+    if problem["type"] == "value_error":
+        return problem["msg"].removeprefix("Value error, ")
+    return f"is wrong: {problem['msg'][0].lower()}{problem['msg'][1:]}."

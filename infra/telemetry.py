@@ -1,0 +1,152 @@
+"""Logs and metrics of a process. A log line never carries a secret or personal data, whoever wrote it."""
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import orjson
+import structlog
+from prometheus_client import Counter, Histogram, start_http_server
+from structlog.typing import EventDict, Processor
+
+from infra.servers.process import ServerError
+
+SECRET_WORDS = ("password", "passwd", "secret", "token", "authorization", "cookie", "api_key", "private_key", "dsn")
+PERSONAL_WORDS = ("email", "full_name", "display_name", "title", "content", "body", "phone")
+REDACTED = "[redacted]"
+MAX_DEPTH = 6
+
+LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+SIZE_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+
+append_seconds = Histogram(
+    "palimpsest_append_seconds", "Time to write and commit one batch of appends", buckets=LATENCY_BUCKETS
+)
+append_requests = Histogram("palimpsest_append_batch_requests", "Appends written in one batch", buckets=SIZE_BUCKETS)
+append_events = Counter("palimpsest_appended_events", "Events written")
+command_seconds = Histogram(
+    "palimpsest_command_seconds",
+    "Time from a command's arrival on the bus to its end, retries included",
+    ["command", "outcome"],
+    buckets=LATENCY_BUCKETS,
+)
+command_retries = Counter("palimpsest_command_retries", "Attempts after the first, by command", ["command"])
+
+
+def observe_batch(requests: int, events: int, seconds: float) -> None:
+    """Count one batch that the store has written."""
+    append_seconds.observe(seconds)
+    append_requests.observe(requests)
+    append_events.inc(events)
+
+
+def observe_command(command: str, outcome: str, attempts: int, seconds: float) -> None:
+    """Count one command that has ended."""
+    command_seconds.labels(command, outcome).observe(seconds)
+    if attempts > 1:
+        command_retries.labels(command).inc(attempts - 1)
+
+
+def start_metrics(port: int, host: str = "127.0.0.1") -> None:
+    """Serve `/metrics` from a thread of its own; port 0 serves nothing. Raises `ServerError` when the port is taken."""
+    if not port:
+        return
+    try:
+        start_http_server(port, addr=host)
+    except OSError as error:
+        raise ServerError(
+            f"Port {port} for metrics is taken. Choose another: PALIMPSEST_METRICS_PORT={port + 10}, or 0 for none."
+        ) from error
+
+
+def configure_logging(level: str = "INFO", style: str = "auto", **context: str) -> None:
+    """Send all logs of the process, the standard library's too, to standard output, one line each.
+
+    `style` is `json`, `console`, or `auto` (console on a terminal). `context` is on every line, for instance the role
+    of the process.
+    """
+    pretty = style == "console" or (style == "auto" and sys.stdout.isatty())
+    shared = _shared_processors(context)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers(pretty)],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    _quieten()
+
+
+def _shared_processors(context: dict[str, str]) -> list[Processor]:
+    def with_context(_: Any, __: str, event: EventDict) -> EventDict:
+        return {**context, **event}
+
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        with_context,
+        redact,
+    ]
+
+
+def _renderers(pretty: bool) -> list[Processor]:
+    if pretty:
+        plain = structlog.dev.plain_traceback  # the rich one shows local variables
+        return [structlog.dev.ConsoleRenderer(exception_formatter=plain, pad_event_to=32)]
+    without_locals = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+    return [
+        structlog.processors.ExceptionRenderer(without_locals),
+        structlog.processors.JSONRenderer(serializer=_json),
+    ]
+
+
+def _json(value: Any, **_: Any) -> str:
+    return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def _quieten() -> None:
+    """Uvicorn writes as everybody does, and its access log, which quotes addresses, not at all."""
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+    logging.getLogger("uvicorn.access").disabled = True
+
+
+def redact(_: Any, __: str, event: EventDict) -> EventDict:
+    """The last resort: blank what a name gives away as secret or personal. Whoever logs should not have come so far."""
+    event.pop("color_message", None)  # uvicorn's message again, with colours
+    return {name: value if name == "event" else _clean(name, value, 0) for name, value in event.items()}
+
+
+def _clean(name: str, value: Any, depth: int) -> Any:
+    if _gives_away(name):
+        return REDACTED
+    if depth < MAX_DEPTH and isinstance(value, MutableMapping):
+        return {key: _clean(str(key), inner, depth + 1) for key, inner in value.items()}
+    if depth < MAX_DEPTH and isinstance(value, list | tuple):
+        return [_clean("", inner, depth + 1) for inner in value]
+    return value
+
+
+def _gives_away(name: str) -> bool:
+    lowered = name.lower().replace("-", "_")
+    return any(word in lowered for word in SECRET_WORDS) or lowered in PERSONAL_WORDS or lowered.endswith("_email")
