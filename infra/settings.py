@@ -4,6 +4,7 @@ The environment wins. A wrong value is an error that names the variable, says wh
 """
 
 import json
+import os
 from base64 import b64decode, urlsafe_b64decode
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -152,12 +153,7 @@ def load(data_dir: Path | None = None, **overrides: Any) -> Settings:
 
 def folder_from_environment() -> Path:
     """The data folder, which must be known before the settings that lie in it."""
-
-    class Folder(BaseSettings):
-        model_config = SettingsConfigDict(env_prefix="PALIMPSEST_", env_ignore_empty=True, extra="ignore")
-        data_dir: Path = Settings.model_fields["data_dir"].default
-
-    return Folder().data_dir
+    return Path(os.environ.get(variable("data_dir")) or Settings.model_fields["data_dir"].default)
 
 
 def variable(field: str) -> str:

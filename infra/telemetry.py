@@ -1,7 +1,9 @@
 """Logs and metrics of a process. A log line never carries a secret or personal data, whoever wrote it."""
 
 import logging
+import re
 import sys
+import traceback
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -16,6 +18,7 @@ SECRET_WORDS = ("password", "passwd", "secret", "token", "authorization", "cooki
 PERSONAL_WORDS = ("email", "full_name", "display_name", "title", "content", "body", "phone")
 REDACTED = "[redacted]"
 MAX_DEPTH = 6
+QUOTED = re.compile(r"""'[^']*'|"[^"]*"|\([^)]*\)""")
 
 LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 SIZE_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
@@ -108,14 +111,27 @@ def _shared_processors(context: dict[str, str]) -> list[Processor]:
 
 
 def _renderers(pretty: bool) -> list[Processor]:
+    errors = structlog.processors.ExceptionRenderer(lambda info: told(info[1]) if info[1] else "")
     if pretty:
-        plain = structlog.dev.plain_traceback  # the rich one shows local variables
-        return [structlog.dev.ConsoleRenderer(exception_formatter=plain, pad_event_to=32)]
-    without_locals = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
-    return [
-        structlog.processors.ExceptionRenderer(without_locals),
-        structlog.processors.JSONRenderer(serializer=_json),
-    ]
+        plain = structlog.dev.plain_traceback  # the default one complains about errors that are text already
+        return [errors, structlog.dev.ConsoleRenderer(exception_formatter=plain, pad_event_to=32)]
+    return [errors, structlog.processors.JSONRenderer(serializer=_json)]
+
+
+def told(error: BaseException) -> str:
+    """Where an error happened, with what came before it, but without the values that it quotes or that were around."""
+    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    parts = [told(before), "which led to\n"] if before else []
+    parts += traceback.format_tb(error.__traceback__)
+    parts.append(f"{type(error).__qualname__}: {_without_values(str(error))}\n")
+    if isinstance(error, BaseExceptionGroup):
+        parts += [f"together with\n{told(each)}" for each in error.exceptions]
+    return "".join(parts)
+
+
+def _without_values(message: str) -> str:
+    """The first line, as later ones give details, and what is quoted or in brackets left out."""
+    return QUOTED.sub("…", message.partition("\n")[0])
 
 
 def _json(value: Any, **_: Any) -> str:

@@ -36,6 +36,8 @@ APP_ROLE = "palimpsest_app"
 STOPPING = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 5.0))
 """PostgreSQL's fast shutdown (roll back, checkpoint, end), then its immediate one."""
 
+REMAINS = ("still in use", "Address already in use")
+
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -63,9 +65,9 @@ THROWAWAY = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "64MB"
 class Postgres:
     """One cluster in one folder, with a database `palimpsest`, superuser `postgres` and login role `palimpsest_app`.
 
-    The port is free, chosen once and kept while it stays free, unless given. Passwords are random, in `postgres.json`
-    (mode 600). It takes over from a crashed run by itself. One program at a time may use a folder; the caller sees to
-    that.
+    The port, unless given, is a free one, kept while it stays free from one program to the next; `start()` after a
+    crash or stop keeps it in any case. Passwords are random, in `postgres.json` (mode 600). It takes over from a crashed
+    run by itself. One program at a time may use a folder; the caller sees to that.
     """
 
     def __init__(self, folder: Path, *, port: int | None = None, settings: Mapping[str, str] | None = None) -> None:
@@ -76,6 +78,7 @@ class Postgres:
         self._programs = unprivileged.programs_for(_bundled(), self.account)
         self._process: subprocess.Popen[bytes] | None = None
         self._state = recall(self.folder / "postgres.json")
+        self._ran = False
 
     @property
     def admin_url(self) -> str:
@@ -101,6 +104,11 @@ class Postgres:
         """The address of a database for one of the two roles."""
         return f"postgresql://{role}:{self._state[role]}@127.0.0.1:{self._state['port']}/{database}"
 
+    @property
+    def has_data(self) -> bool:
+        """Whether the folder holds a cluster from an earlier start."""
+        return self._cluster.exists()
+
     def alive(self) -> bool:
         """Whether the server that we started still runs."""
         return self.pid is not None
@@ -112,10 +120,11 @@ class Postgres:
         """
         self._end_orphan()
         self._choose()
-        if not self._cluster.exists():
+        if not self.has_data:
             self._create()
         self._launch()
         self._furnish()
+        self._ran = True
 
     def stop(self) -> None:
         """End the server in order: open transactions are rolled back, everything is on disk."""
@@ -139,7 +148,7 @@ class Postgres:
         if self._given_port and not port_is_free(self._given_port):
             raise ServerError(f"PostgreSQL's port {self._given_port} is taken. Give another.")
         self._state = {
-            "port": self._given_port or free_port(self._state.get("port")),
+            "port": self._given_port or (self._state["port"] if self._ran else free_port(self._state.get("port"))),
             "postgres": self._state.get("postgres") or secrets.token_urlsafe(24),
             APP_ROLE: self._state.get(APP_ROLE) or secrets.token_urlsafe(24),
         }
@@ -170,7 +179,7 @@ class Postgres:
             raise ServerError(f"PostgreSQL could not make its data folder. It said:\n{self._last_words()}")
 
     def _launch(self) -> None:
-        """Start, again while remains of a killed server are still letting go of its memory."""
+        """Start, again while remains of a killed server are still letting go of its memory or port."""
         settings = {**self._settings, "port": str(self._state["port"])}
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         command: list[str | Path] = [self._programs / "bin" / "postgres", "-D", self._cluster, *options]
@@ -179,7 +188,7 @@ class Postgres:
             self._process = spawn(command, log=self.log, account=self.account, death_signal=signal.SIGINT)
             if self._accepts():
                 return
-            if "still in use" not in self._last_words() or time.monotonic() > deadline:
+            if not any(remains in self._last_words() for remains in REMAINS) or time.monotonic() > deadline:
                 raise ServerError(f"PostgreSQL did not start. It said:\n{self._last_words()}\nMore is in {self.log}.")
             time.sleep(0.2)
 

@@ -29,7 +29,8 @@ STOPPING = ((signal.SIGTERM, 10.0),)
 class Redis:
     """One server in one folder, on the loopback interface, with a password (`redis.json`, mode 600) and its data kept.
 
-    The port is free, chosen once and kept while it stays free, unless given.
+    The port, unless given, is a free one, kept while it stays free from one program to the next; `start()` after a
+    crash or stop keeps it in any case.
     """
 
     def __init__(self, folder: Path, *, port: int | None = None) -> None:
@@ -38,6 +39,7 @@ class Redis:
         self._given_port = port
         self._process: subprocess.Popen[bytes] | None = None
         self._state = recall(self.folder / "redis.json")
+        self._ran = False
 
     @staticmethod
     def program() -> Path | None:
@@ -76,6 +78,7 @@ class Redis:
         self._configure()
         self._process = spawn([program, self.folder / "redis.conf"], log=self.log)
         self._wait()
+        self._ran = True
 
     def stop(self) -> None:
         """End the server in order; its data is on disk."""
@@ -94,7 +97,7 @@ class Redis:
         if self._given_port and not port_is_free(self._given_port):
             raise ServerError(f"Redis's port {self._given_port} is taken. Give another.")
         self._state = {
-            "port": self._given_port or free_port(self._state.get("port")),
+            "port": self._given_port or (self._state["port"] if self._ran else free_port(self._state.get("port"))),
             "password": self._state.get("password") or secrets.token_urlsafe(24),
         }
         remember(self.folder / "redis.json", self._state)

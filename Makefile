@@ -1,0 +1,51 @@
+# `make help` says what can be done. Everything is installed into .venv; nothing else on the machine changes.
+
+DATA_DIR = .palimpsest
+PORT =
+BIN = .venv/bin
+PYTEST = $(BIN)/python -m pytest
+COMPILE = .venv/lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-annotate --no-header $(OPTIONS) --extra build
+
+.PHONY: help run test fast checks bench lock clean
+
+help:  ## Say what can be done
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+
+run: .venv/runtime  ## Start everything here; PORT=8000 and DATA_DIR=.palimpsest may be changed
+	@exec $(BIN)/palimpsest --data-dir "$(DATA_DIR)" up $(if $(PORT),--port "$(PORT)")
+
+test: checks  ## Check and test everything, on real servers
+	$(PYTEST) -n 2
+
+fast: checks  ## Check everything that takes seconds
+	$(PYTEST) tests/unit tests/architecture
+
+checks: .venv/development
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/development  ## Measure speeds, as ratios
+	$(PYTEST) -s -o python_files='bench_*.py' tests/bench
+
+lock: .venv/lock/bin/uv  ## Write the locks anew; OPTIONS=--upgrade takes later versions
+	$(COMPILE) pyproject.toml -o requirements.lock
+	$(COMPILE) --extra dev -c requirements.lock pyproject.toml -o tests/requirements.lock
+
+clean:  ## Remove the environment and all caches; data stays
+	rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -not -path './.*' -prune -exec rm -rf {} +
+
+.venv/runtime: requirements.lock pyproject.toml .ci/environment
+	@.ci/environment requirements.lock
+	@touch $@
+
+.venv/development: tests/requirements.lock pyproject.toml .ci/environment
+	@.ci/environment tests/requirements.lock
+	@touch $@ .venv/runtime
+
+.venv/lock/bin/uv: .venv/development
+	$(BIN)/python -m venv .venv/lock
+	.venv/lock/bin/pip install -q uv

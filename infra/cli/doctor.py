@@ -1,0 +1,156 @@
+"""`palimpsest doctor`: looks at everything an installation needs and says what to do about what is wrong."""
+
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import psycopg
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from rich.console import Console
+
+from infra.cli.up import is_ready
+from infra.servers.process import port_is_free
+from infra.settings import SECRETS_FILE, Settings, SettingsError, folder_from_environment, load, without_password
+
+LEAST_FREE_BYTES = 1_000_000_000
+LEAST_POSTGRES = 14
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was looked at, how it is, and what to do; nothing to do when it is well."""
+
+    subject: str
+    state: str
+    advice: str = ""
+
+
+def doctor() -> bool:
+    """Show all findings. Answers whether all is well."""
+    console = Console(soft_wrap=True, highlight=False)
+    findings = list(_findings())
+    for finding in findings:
+        mark = "[red]✗[/]" if finding.advice else "[green]✓[/]"
+        console.print(f"{mark} {finding.subject:<13}", end="")
+        console.print(finding.state, markup=False)
+        if finding.advice:
+            console.print(f"{'':<16}{finding.advice}", markup=False, style="yellow")
+    return not any(finding.advice for finding in findings)
+
+
+def _findings() -> Iterator[Finding]:
+    yield Finding("Python", sys.version.split()[0])
+    yield from _folder()
+    try:
+        settings = load()
+    except SettingsError as error:
+        for line in str(error).splitlines():
+            yield Finding("Settings", line, "Correct it, or start with: palimpsest up")
+        return
+    yield Finding("Settings", "complete")
+    yield from _postgres(settings)
+    yield _redis(settings)
+    yield _api(settings)
+
+
+def _folder() -> Iterator[Finding]:
+    folder = folder_from_environment()
+    existing = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
+    free = shutil.disk_usage(existing).free
+    advice = "" if free >= LEAST_FREE_BYTES else "Make room: PostgreSQL stops when the disk is full."
+    yield Finding("Disk", f"{free / 1e9:.1f} GB free for {folder}", advice)
+    secrets = folder / SECRETS_FILE
+    if secrets.exists():
+        mode = secrets.stat().st_mode & 0o777
+        advice = "" if mode == 0o600 else f"Others may read the keys. Run: chmod 600 {secrets}"
+        yield Finding("Keys", f"{secrets}, mode {mode:o}", advice)
+
+
+def _postgres(settings: Settings) -> Iterator[Finding]:
+    address = without_password(settings.database_url)
+    try:
+        with psycopg.connect(settings.database_url.get_secret_value(), connect_timeout=3) as connection:
+            yield _version(connection, address)
+            yield _schema(connection)
+            yield from _privileges(connection)
+    except psycopg.OperationalError as error:
+        words = str(error).partition("\n")[0]
+        yield Finding("PostgreSQL", f"{address}: {words}", "Start it with `palimpsest up`, or correct DATABASE_URL.")
+
+
+def _version(connection: psycopg.Connection, address: str) -> Finding:
+    major = connection.info.server_version // 10_000
+    state = f"{address}, version {major}"
+    if major < LEAST_POSTGRES:
+        return Finding("PostgreSQL", state, f"Upgrade it: {LEAST_POSTGRES} is the least.")
+    if connection.info.parameter_status("server_encoding") != "UTF8":
+        return Finding("PostgreSQL", state, "The database must be made with ENCODING 'UTF8'.")
+    return Finding("PostgreSQL", state)
+
+
+def _schema(connection: psycopg.Connection) -> Finding:
+    from infra.store.migrate import pending  # noqa: PLC0415 - not needed when there is no database
+
+    try:
+        files = pending(connection)
+    except psycopg.errors.UndefinedTable:
+        connection.rollback()
+        return Finding("Schema", "never migrated", "Run: palimpsest migrate")
+    except psycopg.errors.InsufficientPrivilege:
+        connection.rollback()
+        return Finding("Schema", "this role may not see which migrations were applied")
+    if files:
+        return Finding("Schema", f"{len(files)} migrations missing", "Run: palimpsest migrate")
+    return Finding("Schema", "up to date")
+
+
+def _privileges(connection: psycopg.Connection) -> Iterator[Finding]:
+    """The application's role must be able to serve, and unable to change history."""
+    question = """
+        SELECT pg_has_role(current_user, rolname, 'MEMBER'),
+               has_table_privilege(rolname, events, 'SELECT'),
+               has_table_privilege(rolname, events, 'UPDATE') OR has_table_privilege(rolname, events, 'DELETE')
+        FROM pg_roles, to_regclass('stored_events')::oid AS events
+        WHERE rolname = 'palimpsest_app' AND events IS NOT NULL
+    """
+    row = connection.execute(question).fetchone()
+    if row is None:
+        return
+    member, reads, rewrites = row
+    if not (member and reads):
+        yield Finding("Privileges", "this role may not serve", "Run: palimpsest migrate (as DATABASE_ADMIN_URL)")
+    elif rewrites:
+        yield Finding(
+            "Privileges",
+            "the application may change events",
+            "Run as superuser: REVOKE UPDATE, DELETE ON stored_events FROM palimpsest_app",
+        )
+    else:
+        yield Finding("Privileges", "the application may add events and not change them")
+
+
+def _redis(settings: Settings) -> Finding:
+    if settings.redis_url is None:
+        return Finding("Redis", "not set: reads go to PostgreSQL")
+    address = without_password(settings.redis_url)
+    client = redis.Redis.from_url(
+        settings.redis_url.get_secret_value(), socket_timeout=3, socket_connect_timeout=3, retry=Retry(NoBackoff(), 0)
+    )
+    with client:
+        try:
+            version = client.info("server")["redis_version"]
+        except redis.RedisError as error:
+            return Finding("Redis", f"{address}: {error}", "Start it with `palimpsest up`, or correct REDIS_URL.")
+    return Finding("Redis", f"{address}, version {version}")
+
+
+def _api(settings: Settings) -> Finding:
+    address = f"{settings.host}:{settings.port}"
+    if is_ready(f"http://{address}"):
+        return Finding("API", f"http://{address} is ready")
+    if port_is_free(settings.port, settings.host):
+        return Finding("API", f"not running; {address} is free")
+    return Finding("API", f"{address} is taken and not ready", "See its log, or choose another port: PALIMPSEST_PORT")

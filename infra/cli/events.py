@@ -1,0 +1,91 @@
+"""`palimpsest events`: look into the log. Personal fields stay sealed unless they are asked for."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+from rich.console import Console
+
+from application.ports import Recorded, Undecodable
+
+app = typer.Typer(help="Look into the log of events.", no_args_is_help=True)
+
+BATCH = 500
+MOST = 2**62
+
+Unseal = Annotated[bool, typer.Option("--unseal", help="Show personal fields, too.")]
+
+
+@app.command()
+def tail(
+    after: Annotated[int | None, typer.Option(help="Begin after this position; the last ten if not given.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes.")] = False,
+    unseal: Unseal = False,
+) -> None:
+    """Print the log from a position on, an event a line."""
+    asyncio.run(_tail(after, follow, unseal))
+
+
+@app.command()
+def show(stream_id: Annotated[UUID, typer.Argument(help="A user, document, ...")], unseal: Unseal = False) -> None:
+    """Print all events of one stream."""
+    if not asyncio.run(_show(stream_id, unseal)):
+        raise typer.BadParameter(f"The log has no stream {stream_id}.")
+
+
+@asynccontextmanager
+async def _feed() -> "AsyncIterator[Any]":
+    from infra.core import open_core
+    from infra.settings import load
+
+    async with open_core(load()) as core:
+        feed = core.feed()
+        await feed.start()
+        yield feed
+        await feed.stop()
+
+
+async def _tail(after: int | None, follow: bool, unseal: bool) -> None:
+    console = Console(soft_wrap=True, highlight=False)
+    async with _feed() as feed:
+        last = max(0, await feed.head() - 10) if after is None else after
+        while True:
+            events = await feed.read(last, BATCH)
+            for event in events:
+                console.print(line(event, unseal=unseal), markup=False)
+                last = event.position
+            if not events and not follow:
+                return
+            if len(events) < BATCH and follow:
+                await feed.wait(last, 1.0)
+
+
+async def _show(stream_id: UUID, unseal: bool) -> int:
+    console = Console(soft_wrap=True, highlight=False)
+    async with _feed() as feed:
+        events = await feed.stream(stream_id, 0, MOST)
+    for event in events:
+        console.print(line(event, unseal=unseal), markup=False)
+    return len(events)
+
+
+def line(event: Recorded, *, unseal: bool) -> str:
+    """One event as a line: position, time, stream, version, type, actor, fields."""
+    actor = event.actor_id or "-"
+    head = f"{event.position} {event.recorded_at:%Y-%m-%dT%H:%M:%S.%fZ} {event.stream_id} v{event.version}"
+    return f"{head} {event.topic} by {actor} {_fields(event, unseal)}".rstrip()
+
+
+def _fields(event: Recorded, unseal: bool) -> str:
+    from infra.store.codec import plan_of
+
+    if isinstance(event.data, Undecodable):
+        return f"unreadable ({event.data.error})"
+    sealed = {name for group in plan_of(type(event.data)).groups for name in group.names}
+    values = {name: value for name, value in vars(event.data).items() if not name.startswith("originator_")}
+    values.pop("timestamp")
+    shown = {name: "[sealed]" if name in sealed and not unseal else value for name, value in values.items()}
+    return " ".join(f"{name}={value}" for name, value in shown.items())

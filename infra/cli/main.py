@@ -1,0 +1,131 @@
+"""The command `palimpsest`. Commands import what they need when they run, so that `--help` is quick."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from infra.settings import Settings
+
+app = typer.Typer(
+    help="Palimpsest: an AI content backend whose every change is an event.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def options(
+    data_dir: Annotated[Path | None, typer.Option(help="Where `up` keeps servers, keys and logs.")] = None,
+) -> None:
+    """Every command reads its settings from the environment and from the data folder."""
+    if data_dir:
+        os.environ["PALIMPSEST_DATA_DIR"] = str(data_dir.absolute())
+
+
+@app.command()
+def up(
+    port: Annotated[int | None, typer.Option(help="Port of the API.", min=1, max=65535)] = None,
+    host: Annotated[str | None, typer.Option(help="Address the API listens on.")] = None,
+) -> None:
+    """Start everything here: PostgreSQL, Redis, API, projector and worker. Ctrl-C stops it."""
+    from infra.cli import up as everything
+    from infra.settings import folder_from_environment
+
+    everything.up(folder_from_environment().absolute(), host=host, port=port)
+
+
+@app.command()
+def api() -> None:
+    """Serve HTTP."""
+    from infra import bootstrap
+
+    bootstrap.run_api(_settings_for("api"))
+
+
+@app.command()
+def projector() -> None:
+    """Keep the read models up to date."""
+    from infra import bootstrap
+
+    bootstrap.run_projector(_settings_for("projector"))
+
+
+@app.command()
+def worker() -> None:
+    """Do the work that no request waits for."""
+    from infra import bootstrap
+
+    bootstrap.run_worker(_settings_for("worker"))
+
+
+def _settings_for(role: str) -> "Settings":
+    """The settings of a process that serves, with its log and metrics set up."""
+    from infra import telemetry
+    from infra.settings import load
+
+    settings = load()
+    telemetry.configure_logging(settings.log_level, settings.log_format, role=role)
+    telemetry.start_metrics(settings.metrics_port, settings.metrics_host)
+    return settings
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to this version's schema."""
+    from infra.settings import load
+    from infra.store.migrate import migrate as apply
+
+    applied = apply(load().database_admin_url.get_secret_value())
+    typer.echo("\n".join(applied) or "Nothing to do: the schema is up to date.")
+
+
+@app.command()
+def settings() -> None:
+    """Show every setting, with secrets masked."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from infra.settings import load, shown
+
+    table = Table("Variable", "Value", "What it is", box=box.SIMPLE)
+    for row in shown(load()):
+        table.add_row(*row)
+    Console(highlight=False).print(table)
+
+
+@app.command("new-keys")
+def new_keys() -> None:
+    """Print fresh values for the secrets, for an installation whose settings are kept elsewhere."""
+    from infra import keys
+
+    typer.echo(keys.as_lines(keys.new_keys()), nl=False)
+
+
+@app.command()
+def doctor() -> None:
+    """Look at everything an installation needs, and say what to do about what is wrong."""
+    from infra.cli.doctor import doctor as examine
+
+    raise typer.Exit(0 if examine() else 1)
+
+
+def main() -> None:
+    """Run a command; a known failure is a sentence and exit code 2, not a traceback."""
+    from infra.servers.process import ServerError
+    from infra.settings import SettingsError
+
+    try:
+        app()
+    except (ServerError, SettingsError) as error:
+        typer.secho(str(error), fg="red", err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+"""`palimpsest up`: everything on one machine, with one command and nothing installed."""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psycopg
+from pydantic import SecretStr
+from rich.console import Console
+
+from infra import demo, keys, telemetry
+from infra.demo import Demo
+from infra.servers.postgres import Postgres
+from infra.servers.process import ServerError, free_port, port_is_free, write_private
+from infra.servers.redis import Redis
+from infra.settings import SERVERS_FILE, Settings, load, variable
+from infra.store.migrate import migrate
+from infra.supervisor import Role, Tree, only_one, signals_interrupt
+
+ROLES = ("api", "projector", "worker")
+PATIENCE = 90.0
+"""Seconds until the API must be ready."""
+
+DATABASE_URL, DATABASE_ADMIN_URL, REDIS_URL = map(variable, ("database_url", "database_admin_url", "redis_url"))
+STARTING = "postgresql://127.0.0.1/not-started-yet"
+
+T = TypeVar("T")
+console = Console(soft_wrap=True, highlight=False)
+
+
+def up(folder: Path, *, host: str | None = None, port: int | None = None) -> None:
+    """Start everything and keep it running until Ctrl-C or SIGTERM; then stop it in order. Data stays in the folder.
+
+    Raises `ServerError` or `SettingsError` with words for the user when something cannot start.
+    """
+    began = time.monotonic()
+    _make_folder(folder)
+    with only_one(folder), signals_interrupt(), _stopping_at_the_end(folder) as tree:
+        settings = _start_servers(tree, folder, {"host": host, "port": port})
+        _step("Schema", lambda: migrate(settings.database_admin_url.get_secret_value()))
+        _start_roles(tree, settings)
+        _step("API", lambda: _until_ready(tree, settings))
+        _greet(settings, time.monotonic() - began)
+        tree.watch()
+
+
+@contextmanager
+def _stopping_at_the_end(folder: Path) -> Iterator[Tree]:
+    tree = Tree()
+    try:
+        yield tree
+    except KeyboardInterrupt:
+        console.print("\nStopping...")
+    finally:
+        tree.stop()
+    console.print(f"Stopped. Your data is in {folder}.")
+
+
+def _make_folder(folder: Path) -> None:
+    """Private, except that root lets the database's user pass through."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o711 if os.geteuid() == 0 else 0o700)
+        (folder / ".gitignore").write_text("*\n")
+    except OSError as error:
+        raise ServerError(
+            f"The data folder {folder} cannot be written ({error.strerror}). Choose another: make run DATA_DIR=..."
+        ) from None
+
+
+def _start_servers(tree: Tree, folder: Path, overrides: Mapping[str, Any]) -> Settings:
+    """Start the servers that the environment does not name, and note their addresses for all our processes.
+
+    Everything that can be checked before is checked before.
+    """
+    postgres = None if os.environ.get(DATABASE_URL) else Postgres(folder / "postgres")
+    redis = Redis(folder / "redis") if not os.environ.get(REDIS_URL) and Redis.program() else None
+    keys.ensure(folder, data_exists=postgres.has_data if postgres else _has_events(os.environ[DATABASE_URL]))
+    _need_port(load(folder, **overrides, database_url=SecretStr(STARTING) if postgres else None))
+    addresses: dict[str, str] = {}
+    if postgres:
+        _step("PostgreSQL", lambda: tree.start("postgres", postgres))
+        addresses |= {DATABASE_URL: postgres.app_url, DATABASE_ADMIN_URL: postgres.admin_url}
+    if redis:
+        _step("Redis", lambda: tree.start("redis", redis))
+        addresses[REDIS_URL] = redis.url
+    elif not os.environ.get(REDIS_URL):
+        console.print("  Redis       none (there is no redis-server): reads go to PostgreSQL")
+    write_private(folder / SERVERS_FILE, keys.as_lines(addresses))
+    settings = load(folder, **overrides)
+    telemetry.configure_logging(settings.log_level, settings.log_format, role="up")
+    return settings
+
+
+def _has_events(url: str) -> bool:
+    """Whether a database that is not ours holds events already."""
+    try:
+        with psycopg.connect(url, connect_timeout=5) as connection:
+            if connection.execute("SELECT to_regclass('stored_events')").fetchone() == (None,):
+                return False
+            return connection.execute("SELECT 1 FROM stored_events LIMIT 1").fetchone() is not None
+    except psycopg.OperationalError as error:
+        words = str(error).partition("\n")[0]
+        raise ServerError(f"PostgreSQL at DATABASE_URL does not answer: {words}") from None
+
+
+def _need_port(settings: Settings) -> None:
+    if not port_is_free(settings.port, settings.host):
+        raise ServerError(
+            f"Port {settings.port} is taken by another program. "
+            f"Choose another, for instance: make run PORT={free_port(settings.port + 1)}"
+        )
+
+
+def _start_roles(tree: Tree, settings: Settings) -> None:
+    given = {name: str(getattr(settings, name)) for name in ("data_dir", "host", "port")}
+    for role, port in zip(ROLES, _metrics_ports(settings), strict=True):
+        environment = {variable(name): value for name, value in {**given, "metrics_port": str(port)}.items()}
+        tree.start(role, Role(role, environment))
+
+
+def _metrics_ports(settings: Settings) -> list[int]:
+    """A port for each role: free ones from the set one upwards; 0, for none, where none is set."""
+    if settings.metrics_port == 0:
+        return [0 for _ in ROLES]
+    candidates = (port for port in range(settings.metrics_port, 65536) if port != settings.port)
+    free = (port for port in candidates if port_is_free(port, settings.metrics_host))
+    return [next(free) for _ in ROLES]
+
+
+def _until_ready(tree: Tree, settings: Settings) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not is_ready(address(settings)):
+        if tree.deaths("api") > 2 or time.monotonic() > deadline:
+            raise ServerError("The API does not start. The lines above say why.")
+        tree.look()
+        time.sleep(0.05)
+
+
+def address(settings: Settings) -> str:
+    """The API's address as seen from this machine."""
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - compared, not bound
+    return f"http://{host}:{settings.port}"
+
+
+def is_ready(url: str) -> bool:
+    """Whether an API answers there and says it is ready."""
+    connection = HTTPConnection(url.removeprefix("http://"), timeout=2)
+    try:
+        connection.request("GET", "/health/ready")
+        return connection.getresponse().status == 200
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _step(name: str, work: Callable[[], T]) -> T:
+    began = time.monotonic()
+    result = work()
+    console.print(f"  {name:<11} ready in {time.monotonic() - began:.1f} s")
+    return result
+
+
+def _demo_login(settings: Settings) -> Demo | None:
+    """An account to try things with; none on a database that is not ours."""
+    return None if os.environ.get(DATABASE_URL) else demo.ensure(settings)
+
+
+def _greet(settings: Settings, seconds: float) -> None:
+    url, login = address(settings), _demo_login(settings)
+    console.print(f"\n[bold green]Palimpsest is ready[/] after {seconds:.1f} s\n")
+    console.print(f"  API    {url}/v1\n  Docs   {url}/docs\n  Data   {settings.data_dir}")
+    if login:
+        console.print(f"  Login  {login.email}  password  {login.password}\n")
+        console.print("Try it from another terminal:\n")
+        console.print(walk(url, login), markup=False)
+    console.print("\nCtrl-C stops everything; your data stays.\n")
+
+
+def walk(url: str, login: Demo) -> str:
+    """Shell commands that log in, write a document and read it back."""
+    credentials = f'{{"email": "{login.email}", "password": "{login.password}"}}'
+    return f"""\
+API={url}/v1
+TOKEN=$(curl -s $API/sessions -H 'Content-Type: application/json' -d '{credentials}' \\
+  | python3 -c 'import json, sys; print(json.load(sys.stdin)["access_token"])')
+curl -si $API/documents -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \\
+  -H "Idempotency-Key: $(date +%s%N)" -d '{{"title": "Hello", "content": "A first draft."}}'
+curl -s $API/documents -H "Authorization: Bearer $TOKEN" """.rstrip()
