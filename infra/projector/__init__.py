@@ -1,0 +1,1 @@
+"""Runs the read models: live, catching up, rebuilding, in quarantine, and into Redis."""

@@ -1,0 +1,44 @@
+"""Decoded events are shared by all who follow the log in one process: each batch is read and decoded once."""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from itertools import islice
+
+from application.ports import EventFeed, Recorded
+
+KEPT_EVENTS = 2_000
+
+
+class RecentEvents:
+    """The feed, with its latest events in memory."""
+
+    def __init__(self, feed: EventFeed) -> None:
+        self._feed = feed
+        self._kept: deque[Recorded] = deque(maxlen=KEPT_EVENTS)
+        self._reading = asyncio.Lock()
+
+    async def read(self, after: int, limit: int) -> Sequence[Recorded]:
+        """At most `limit` events after the position `after`, in order."""
+        async with self._reading:
+            kept = self._from_memory(after, limit)
+            if kept:
+                return kept
+            events = await self._feed.read(after, limit)
+            if events and (not self._kept or self._kept[-1].position == after):
+                self._kept.extend(events)
+            elif events and events[-1].position > self._kept[-1].position:
+                self._kept = deque(events, maxlen=KEPT_EVENTS)
+            return events
+
+    async def wait(self, after: int, timeout: float) -> None:
+        """Return when there may be events after `after`, at the latest after `timeout` seconds."""
+        if not self._kept or self._kept[-1].position <= after:
+            await self._feed.wait(after, timeout)
+
+    def _from_memory(self, after: int, limit: int) -> list[Recorded]:
+        # Positions have no gaps, so the place of an event follows from its position.
+        if not self._kept or not self._kept[0].position <= after + 1 <= self._kept[-1].position:
+            return []
+        start = after + 1 - self._kept[0].position
+        return list(islice(self._kept, start, start + limit))

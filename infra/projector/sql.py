@@ -1,0 +1,141 @@
+"""The statements that read and write a read model's table, made from its declaration. All values travel as arrays."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from psycopg import sql
+
+from infra.store.arrays import Array, BigInts, Blobs, Bools, Moments, Texts, Uuids
+from projections.kernel import Key, Row, Table
+
+SCHEMA = "read"
+NEXT = "__next"
+"""Ends the name of a table that is being rebuilt."""
+
+COPY_HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+COPY_TAIL = b"\xff\xff"
+_NULL = b"\xff\xff\xff\xff"
+
+
+KINDS: dict[str, type[Array]] = {
+    "uuid": Uuids,
+    "text": Texts,
+    "bigint": BigInts,
+    "boolean": Bools,
+    "timestamptz": Moments,
+    "bytea": Blobs,
+}
+
+
+class Statements:
+    """What is said to the database about `table`, or about its successor under another name."""
+
+    def __init__(self, table: Table, name: str | None = None) -> None:
+        self.table = table
+        self.name = name or table.name
+        self.columns = list(table.columns)
+        types = {**table.key, **table.columns}
+        self._types = types
+        self._kinds = {column: KINDS[words.split()[0]] for column, words in types.items()}
+        self._packs: list[Callable[[Any], bytes]] = [kind.pack for kind in self._kinds.values()]
+        self._width = len(types).to_bytes(2, "big")
+        self.fetch = self._fetch().as_bytes()
+        self.upsert = self._upsert().as_bytes()
+        self.delete = self._delete().as_bytes()
+        copy = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)")
+        self.copy = copy.format(self._at(), self._names(types)).as_bytes()
+
+    def create(self) -> list[sql.Composed]:
+        """The table with its key, without its other indexes."""
+        lines = [
+            sql.SQL("{} {}").format(sql.Identifier(column), _literally(words)) for column, words in self._types.items()
+        ]
+        return [
+            sql.SQL("CREATE TABLE {} ({}, CONSTRAINT {} PRIMARY KEY ({}))").format(
+                self._at(),
+                sql.SQL(", ").join(lines),
+                sql.Identifier(f"{self.name}_pkey"),
+                self._names(self.table.key),
+            )
+        ]
+
+    def create_indexes(self) -> list[sql.Composed]:
+        """The other indexes."""
+        return [
+            sql.SQL("CREATE INDEX {} ON {} {}").format(sql.Identifier(f"{self.name}_{n}"), self._at(), _literally(what))
+            for n, what in enumerate(self.table.indexes, 1)
+        ]
+
+    def drop(self) -> sql.Composed:
+        """Drop the table, if it is there."""
+        return sql.SQL("DROP TABLE IF EXISTS {}").format(self._at())
+
+    def rename(self, new: "Statements") -> list[sql.Composed]:
+        """Give the table, its key and its indexes the names of `new`."""
+        pairs = [(f"{self.name}_pkey", f"{new.name}_pkey")]
+        pairs += [(f"{self.name}_{n}", f"{new.name}_{n}") for n in range(1, len(self.table.indexes) + 1)]
+        rename = sql.SQL("ALTER INDEX {} RENAME TO {}")
+        return [
+            sql.SQL("ALTER TABLE {} RENAME TO {}").format(self._at(), sql.Identifier(new.name)),
+            *(rename.format(sql.Identifier(SCHEMA, old), sql.Identifier(to)) for old, to in pairs),
+        ]
+
+    def differences(self, other: "Statements") -> sql.Composed:
+        """Counts rows here, rows in `other`, and keys whose rows are not the same in both."""
+        return sql.SQL(
+            "SELECT count(a.h), count(b.h), count(*) FILTER (WHERE a.h IS DISTINCT FROM b.h)"
+            " FROM (SELECT {keys}, hash_record_extended(t, 0) AS h FROM {here} t) a"
+            " FULL JOIN (SELECT {keys}, hash_record_extended(t, 0) AS h FROM {there} t) b USING ({keys})"
+        ).format(keys=self._names(self.table.key), here=self._at(), there=other._at())
+
+    def keys(self, keys: Iterable[Key]) -> list[Array]:
+        """The parameters of `fetch` and `delete`."""
+        kinds = list(self._kinds.values())
+        return [kinds[n]([key[n] for key in keys]) for n in range(len(self.table.key))]
+
+    def rows(self, rows: list[tuple[Key, Row]]) -> list[Array]:
+        """The parameters of `upsert`."""
+        columns = [self._kinds[column]([row[column] for _, row in rows]) for column in self.columns]
+        return self.keys([key for key, _ in rows]) + columns
+
+    def copy_row(self, key: Key, row: Row) -> bytes:
+        """One row as COPY takes it in binary form."""
+        values = (*key, *map(row.__getitem__, self.columns))
+        fields = [_NULL if value is None else pack(value) for pack, value in zip(self._packs, values, strict=True)]
+        return self._width + b"".join(fields)
+
+    def _fetch(self) -> sql.Composed:
+        return sql.SQL("SELECT {all} FROM {at} JOIN unnest({arrays}) AS wanted ({keys}) USING ({keys})").format(
+            all=self._names(self._types), at=self._at(), arrays=self._arrays(self.table.key), keys=self._keys()
+        )
+
+    def _upsert(self) -> sql.Composed:
+        sets = [sql.SQL("{0} = EXCLUDED.{0}").format(sql.Identifier(column)) for column in self.columns]
+        return sql.SQL("INSERT INTO {} ({}) SELECT * FROM unnest({}) ON CONFLICT ({}) DO UPDATE SET {}").format(
+            self._at(), self._names(self._types), self._arrays(self._types), self._keys(), sql.SQL(", ").join(sets)
+        )
+
+    def _delete(self) -> sql.Composed:
+        same = [sql.SQL("stored.{0} = gone.{0}").format(sql.Identifier(column)) for column in self.table.key]
+        return sql.SQL("DELETE FROM {} AS stored USING unnest({}) AS gone ({}) WHERE {}").format(
+            self._at(), self._arrays(self.table.key), self._keys(), sql.SQL(" AND ").join(same)
+        )
+
+    def _at(self) -> sql.Identifier:
+        return sql.Identifier(SCHEMA, self.name)
+
+    def _keys(self) -> sql.Composed:
+        return self._names(self.table.key)
+
+    @staticmethod
+    def _names(columns: Iterable[str]) -> sql.Composed:
+        return sql.SQL(", ").join(map(sql.Identifier, columns))
+
+    def _arrays(self, columns: Iterable[str]) -> sql.Composed:
+        casts = [_literally(f"%b::{self._types[column].split()[0]}[]") for column in columns]
+        return sql.SQL(", ").join(casts)
+
+
+def _literally(words: str) -> sql.SQL:
+    # Declarations are code, not input.
+    return sql.SQL(words)

@@ -1,0 +1,214 @@
+"""What every read model shares: a table, a pure function from an event to row changes, and the fold of a batch.
+
+The same fold serves live, catching up and rebuilding, so a rebuilt table equals a live one. How rows are read and
+written is none of its business: `infra/projector` does that, for all read models alike.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cache
+from typing import Any, ClassVar
+from uuid import UUID
+
+from application.ports import Recorded, Undecodable
+from domain.kernel import Root
+
+Key = tuple[Any, ...]
+"""Values of the key columns, in the table's order."""
+
+Row = dict[str, Any]
+"""Values by column, without the key; `position` is the last event that changed the row."""
+
+POSITION = "position"
+
+
+class Change:
+    """What an event does to one row: replace it, alter it (`whole` is false), or drop it (`values` is None)."""
+
+    __slots__ = ("key", "values", "whole")
+
+    def __init__(self, key: Key, values: Row | None, whole: bool) -> None:
+        self.key = key
+        self.values = values
+        self.whole = whole
+
+
+class Table:
+    """A read model's table: SQL types by column. `position`, the last event that changed the row, comes by itself.
+
+    Types are uuid, text, bigint, boolean, timestamptz and bytea, with or without NOT NULL. `indexes` are what follows
+    `ON table`, for instance `(owner_id, created_at)`. Every row belongs to one stream.
+    """
+
+    def __init__(self, name: str, *, key: Mapping[str, str], columns: Mapping[str, str], indexes: Sequence[str] = ()):
+        self.name = name
+        self.key = dict(key)
+        self.columns = {**columns, POSITION: "bigint NOT NULL"}
+        self.indexes = tuple(indexes)
+        self._own = columns.keys()
+
+    def put(self, *key: Any, **columns: Any) -> Change:
+        """Make the row what `columns` say, all of them, whether or not it was there."""
+        if columns.keys() != self._own:
+            raise TypeError(f"{self.name} has the columns {', '.join(self._own)}")
+        return Change(key, columns, True)
+
+    def set(self, *key: Any, **columns: Any) -> Change:
+        """Alter some columns of the row; nothing happens where there is none. A function gets the old value."""
+        if not columns.keys() <= self._own:
+            raise TypeError(f"{self.name} has the columns {', '.join(self._own)}")
+        return Change(key, columns, False)
+
+    def drop(self, *key: Any) -> Change:
+        """Remove the row, if there is one."""
+        return Change(key, None, True)
+
+
+@dataclass(frozen=True, slots=True)
+class Cached:
+    """What Redis keeps of a read model: the answers to a query by key, each for `ttl` after it was written."""
+
+    kind: type[Any]
+    query: str
+    ttl: timedelta
+
+
+class ReadModel:
+    """What one table holds, and how it follows from the log. Raise `version` when either changes."""
+
+    version: ClassVar[int]
+    table: ClassVar[Table]
+    roots: ClassVar[tuple[type[Root], ...]]
+    """The aggregates whose events it reads."""
+    cached: ClassVar[Cached | None] = None
+
+    def __init__(self) -> None:
+        topics = {getattr(root, "TOPIC", None) for root in self.roots}
+        self.reads: Callable[[str], bool] = cache(lambda topic: topic.partition(".")[0] in topics)
+        """Whether it reads events of a topic."""
+
+    @property
+    def name(self) -> str:
+        """The table's name is the read model's."""
+        return self.table.name
+
+    def changes(self, event: Recorded) -> Iterator[Change]:
+        """What `event` does to the rows. Pure: the same event always gives the same changes."""
+        raise NotImplementedError
+
+
+def read_models() -> list[ReadModel]:
+    """Every read model of this package, by name."""
+    package = importlib.import_module("projections")
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"projections.{module.name}")
+    kinds = [kind for kind in ReadModel.__subclasses__() if kind.__module__.startswith("projections.")]
+    return sorted((kind() for kind in kinds), key=lambda model: model.name)
+
+
+class Unreadable(Exception):
+    """The event itself could not be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Poison:
+    """Why a stream is quarantined: its event at `position` raised `error` (the name of a class)."""
+
+    stream_id: UUID
+    position: int
+    error: str
+
+
+Staged = list[tuple[Recorded, list[Change]]]
+
+
+@dataclass(slots=True)
+class Fold:
+    """Applies events to rows in memory, batch after batch: `stage` a batch, `learn` the missing rows, then `fold`.
+
+    An event that raises poisons its stream: nothing of it is applied, and the stream's later events are left out.
+    """
+
+    model: ReadModel
+    rows: dict[Key, Row | None] = field(default_factory=dict)
+    """Rows as far as known; None: there is no such row."""
+    dirty: set[Key] = field(default_factory=set)
+    """Keys that a change has touched."""
+    poisons: dict[UUID, Poison] = field(default_factory=dict)
+
+    def stage(self, events: Iterable[Recorded], leave_out: Collection[UUID] = ()) -> Staged:
+        """The changes of those events that the model reads, but for the streams in `leave_out`."""
+        staged: Staged = []
+        reads, poisons, changes = self.model.reads, self.poisons, self.model.changes
+        for event in events:
+            if not reads(event.topic) or event.stream_id in poisons or event.stream_id in leave_out:
+                continue
+            try:
+                if type(event.data) is Undecodable:
+                    raise Unreadable
+                found = list(changes(event))
+            except Exception as error:
+                self._poison(event, error)
+                continue
+            if found:
+                staged.append((event, found))
+        return staged
+
+    def unknown(self, staged: Staged, *, whole: bool = False) -> list[Key]:
+        """Keys whose rows must be learnt before `staged` is folded; with `whole`, those of replaced rows too."""
+        rows = self.rows
+        first: dict[Key, bool] = {}
+        for _, changes in staged:
+            for change in changes:
+                if change.key not in rows and change.key not in first:
+                    first[change.key] = change.whole
+        return [key for key, replaced in first.items() if whole or not replaced]
+
+    def learn(self, found: Mapping[Key, Row]) -> None:
+        """Take in rows as they are stored."""
+        self.rows.update(found)
+
+    def fold(self, staged: Staged) -> None:
+        """Apply the changes, in order. Rows that are not known are taken not to exist."""
+        poisons = self.poisons
+        for event, changes in staged:
+            if poisons and event.stream_id in poisons and poisons[event.stream_id].position <= event.position:
+                continue
+            try:
+                if len(changes) == 1:
+                    self._apply(changes[0], event.position)
+                else:
+                    self._apply_all(changes, event.position)
+            except Exception as error:
+                self._poison(event, error)
+
+    def _apply_all(self, changes: list[Change], position: int) -> None:
+        before = {change.key: self.rows.get(change.key) for change in changes}
+        before = {key: row and dict(row) for key, row in before.items()}
+        try:
+            for change in changes:
+                self._apply(change, position)
+        except Exception:
+            self.rows.update(before)
+            raise
+
+    def _apply(self, change: Change, position: int) -> None:
+        key, values = change.key, change.values
+        if change.whole:
+            self.rows[key] = None if values is None else {**values, POSITION: position}
+        else:
+            row = self.rows.get(key)
+            if row is None:
+                return
+            assert values is not None
+            row.update(
+                {name: value(row[name]) if callable(value) else value for name, value in values.items()},
+                position=position,
+            )
+        self.dirty.add(key)
+
+    def _poison(self, event: Recorded, error: Exception) -> None:
+        self.poisons[event.stream_id] = Poison(event.stream_id, event.position, type(error).__name__)
