@@ -1,0 +1,80 @@
+"""How one text becomes another: what an edit stores, so that a history of small edits stays small.
+
+A delta is a list of steps over the old text, from its start: a positive number keeps that many characters, a negative
+one drops them, a string is put in. Whatever is left of the old text after the last step is kept. So `[]` changes
+nothing. Characters are code points.
+"""
+
+import fast_diff_match_patch
+
+Delta = list[int | str]
+
+# Past this the finer differences are given up: the delta gets longer, never wrong.
+SECONDS = 0.05
+
+
+def make(old: str, new: str) -> Delta:
+    """The delta for which `apply(old, delta) == new`."""
+    if old == new:
+        return []
+    start = _common_start(old, new)
+    end = _common_end(old, new, min(len(old), len(new)) - start)
+    steps: Delta = [start] if start else []
+    return steps + _steps(old[start : len(old) - end], new[start : len(new) - end])
+
+
+def apply(old: str, delta: Delta) -> str:
+    """The new text. Any delta applies to any text, if without sense: an erased text must not stop a replay."""
+    if not delta:
+        return old
+    parts = []
+    at = 0
+    for step in delta:
+        if isinstance(step, str):
+            parts.append(step)
+        elif step > 0:
+            parts.append(old[at : at + step])
+            at += step
+        else:
+            at -= step
+    parts.append(old[at:])
+    return "".join(parts)
+
+
+def _steps(old: str, new: str) -> Delta:
+    """The delta between texts that have no start and no end in common."""
+    if not old or not new:
+        return [step for step in (-len(old), new) if step]
+    steps: Delta = []
+    at = 0
+    for kind, count in fast_diff_match_patch.diff(old, new, timelimit=SECONDS, cleanup="Efficiency", counts_only=True):
+        if kind == "-":
+            steps.append(-count)
+            continue
+        steps.append(count if kind == "=" else new[at : at + count])
+        at += count
+    return steps
+
+
+def _common_start(old: str, new: str) -> int:
+    """How many characters the texts share at their start. Compares slices: a loop takes 100 times as long."""
+    low, high = 0, min(len(old), len(new))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if old[low:middle] == new[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _common_end(old: str, new: str, most: int) -> int:
+    """How many characters the texts share at their end, at most `most`."""
+    low, high = 0, most
+    while low < high:
+        middle = (low + high + 1) // 2
+        if old[len(old) - middle : len(old) - low] == new[len(new) - middle : len(new) - low]:
+            low = middle
+        else:
+            high = middle - 1
+    return low

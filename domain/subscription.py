@@ -1,0 +1,143 @@
+"""Subscriptions say how much a user may do. The free plan allows five documents a calendar month (UTC).
+
+Creating a document uses quota in the same append, so that parallel creations cannot exceed it. What that implies:
+
+- Trashing a document gives nothing back: the quota meters writing, and trash and restore would go round it. `release`
+  is for a creation that is undone because it never took effect.
+- A plan without a limit records nothing here: there is nothing to decide, and every creation by a busy user would
+  wait for the one before it.
+- Cancelling ends a paid plan at once; the free allowance is what remains.
+"""
+
+from datetime import UTC, datetime
+from typing import Literal
+from uuid import UUID, uuid5
+
+from domain.kernel import Conflict, FirstEvent, Root
+
+Plan = Literal["free", "pro", "enterprise"]
+Status = Literal["active", "cancelled"]
+
+MONTHLY_DOCUMENTS: dict[Plan, int] = {"free": 5}
+"""Documents a month; a plan that is not named here has no limit."""
+
+
+class QuotaExceeded(Conflict):
+    """The month's documents are used up."""
+
+
+class Subscription(Root):
+    """What one user's plan allows, and what they used of it this month."""
+
+    TOPIC = "subscription"
+
+    class Started(FirstEvent):
+        TOPIC = "subscription.started"
+        user_id: UUID
+        plan: Plan
+
+        def apply(self, aggregate: "Subscription") -> None:
+            aggregate.user_id = self.user_id
+            aggregate.plan = self.plan
+            aggregate.status = "active"
+            aggregate.month = ""
+            aggregate.used = set()
+
+    class QuotaUsed(Root.Event):
+        TOPIC = "subscription.quota_used"
+        document_id: UUID
+        month: str
+
+        def apply(self, aggregate: "Subscription") -> None:
+            if self.month != aggregate.month:
+                aggregate.month = self.month
+                aggregate.used = set()
+            aggregate.used.add(self.document_id)
+
+    class QuotaReleased(Root.Event):
+        TOPIC = "subscription.quota_released"
+        document_id: UUID
+        month: str
+
+        def apply(self, aggregate: "Subscription") -> None:
+            aggregate.used.discard(self.document_id)
+
+    class PlanChanged(Root.Event):
+        TOPIC = "subscription.plan_changed"
+        plan: Plan
+
+        def apply(self, aggregate: "Subscription") -> None:
+            aggregate.plan = self.plan
+            aggregate.status = "active"
+
+    class Cancelled(Root.Event):
+        TOPIC = "subscription.cancelled"
+
+        def apply(self, aggregate: "Subscription") -> None:
+            aggregate.plan = "free"
+            aggregate.status = "cancelled"
+
+    user_id: UUID
+    plan: Plan
+    status: Status
+    month: str
+    used: set[UUID]
+
+    @staticmethod
+    def id_of(user_id: UUID) -> UUID:
+        """The id of a user's one subscription (a UUIDv5, RFC 9562)."""
+        return uuid5(user_id, "subscription")
+
+    @classmethod
+    def start(cls, *, user_id: UUID, now: datetime) -> "Subscription":
+        """The free plan, which every user starts with."""
+        return cls.begin(cls.Started, id=cls.id_of(user_id), now=now, user_id=user_id, plan="free")
+
+    @property
+    def limit(self) -> int | None:
+        """Documents a month; None: no limit."""
+        return MONTHLY_DOCUMENTS.get(self.plan)
+
+    def documents_used(self, now: datetime) -> int:
+        """How many of this month's documents were counted."""
+        return len(self.used) if self._month(now) == self.month else 0
+
+    def resets_at(self, now: datetime) -> datetime:
+        """When the next month begins."""
+        year, month = map(int, self._month(now).split("-"))
+        return datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC)
+
+    def use(self, document_id: UUID, *, now: datetime) -> None:
+        """Count a new document.
+
+        Raises:
+            QuotaExceeded: the plan allows no more this month.
+        """
+        limit, month = self.limit, self._month(now)
+        if limit is None or (document_id in self.used and month == self.month):
+            return
+        if self.documents_used(now) >= limit:
+            raise QuotaExceeded(
+                f"The {self.plan} plan allows {limit} documents a month, and they are used up until"
+                f" {self.resets_at(now):%Y-%m-%d} (UTC). Wait until then, or change the plan."
+            )
+        self.trigger_event(self.QuotaUsed, now=now, document_id=document_id, month=month)
+
+    def release(self, document_id: UUID, *, now: datetime) -> None:
+        """Take back the count of a document whose creation was undone."""
+        if document_id in self.used:
+            self.trigger_event(self.QuotaReleased, now=now, document_id=document_id, month=self.month)
+
+    def change_plan(self, plan: Plan, *, now: datetime) -> None:
+        """Go over to another plan at once."""
+        if plan != self.plan:
+            self.trigger_event(self.PlanChanged, now=now, plan=plan)
+
+    def cancel(self, *, now: datetime) -> None:
+        """End a paid plan at once. On the free plan there is nothing to end."""
+        if self.plan != "free":
+            self.trigger_event(self.Cancelled, now=now)
+
+    def _month(self, now: datetime) -> str:
+        # Never back to an earlier month, whose count is gone: clocks of two machines differ at the turn of a month.
+        return max(self.month, f"{now.astimezone(UTC):%Y-%m}")

@@ -1,0 +1,164 @@
+"""Users are people with an account. An email address belongs to one account, also after it is deactivated."""
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID
+
+from domain.kernel import Claim, FirstEvent, Forbidden, Invalid, Personal, Root
+from domain.text import email_address, line
+
+NAME_LENGTH = 200
+AVATAR_URL_LENGTH = 2_048
+
+_AVATAR_URL = re.compile(r"https://[^\s/?#]+\S*")
+
+
+class UserIsDeactivated(Forbidden):
+    """The account was closed."""
+
+
+class UnusableAvatar(Invalid):
+    """An avatar is not a picture's address."""
+
+
+class User(Root):
+    """A person with an account."""
+
+    TOPIC = "user"
+
+    class Registered(FirstEvent):
+        TOPIC = "user.registered"
+        email: Personal[str]
+        name: Personal[str]
+        password_hash: Personal[str]
+
+        def claims(self) -> Iterable[Claim]:
+            return [email_claim(self.email)]
+
+        def apply(self, aggregate: "User") -> None:
+            aggregate.email = self.email
+            aggregate.email_verified = False
+            aggregate.name = self.name
+            aggregate.avatar_url = None
+            aggregate.password_hash = self.password_hash
+            aggregate.deactivated_at = None
+
+    class EmailVerified(Root.Event):
+        TOPIC = "user.email_verified"
+
+        def apply(self, aggregate: "User") -> None:
+            aggregate.email_verified = True
+
+    class ProfileChanged(Root.Event):
+        TOPIC = "user.profile_changed"
+        name: Personal[str]
+        avatar_url: Personal[str | None]
+
+        def apply(self, aggregate: "User") -> None:
+            aggregate.name = self.name
+            aggregate.avatar_url = self.avatar_url
+
+    class PasswordChanged(Root.Event):
+        TOPIC = "user.password_changed"
+        password_hash: Personal[str]
+
+        def apply(self, aggregate: "User") -> None:
+            aggregate.password_hash = self.password_hash
+
+    class Deactivated(Root.Event):
+        TOPIC = "user.deactivated"
+
+        def apply(self, aggregate: "User") -> None:
+            aggregate.deactivated_at = self.timestamp
+
+    email: str
+    email_verified: bool
+    name: str
+    avatar_url: str | None
+    password_hash: str
+    deactivated_at: datetime | None
+
+    @classmethod
+    def register(cls, *, id: UUID, email: str, name: str, password_hash: str, now: datetime) -> "User":
+        """A new account.
+
+        Raises:
+            UnusableEmail, UnusableText: as `domain.text` says.
+        """
+        email, name = email_address(email), usable_name(name)
+        return cls.begin(cls.Registered, id=id, now=now, email=email, name=name, password_hash=password_hash)
+
+    @property
+    def active(self) -> bool:
+        """Whether the account is open."""
+        return self.deactivated_at is None
+
+    def verify_email(self, *, now: datetime) -> None:
+        """Note that the user reads mail to their address.
+
+        Raises:
+            UserIsDeactivated: the account was closed.
+        """
+        self._require_active()
+        if not self.email_verified:
+            self.trigger_event(self.EmailVerified, now=now)
+
+    def change_profile(self, *, name: str, avatar_url: str | None, now: datetime) -> None:
+        """Take a new name, and a new picture or none.
+
+        Raises:
+            UserIsDeactivated: the account was closed.
+            UnusableText, UnusableAvatar: the name or the picture's address will not do.
+        """
+        self._require_active()
+        name = usable_name(name)
+        avatar_url = None if avatar_url is None else usable_avatar_url(avatar_url)
+        if (name, avatar_url) != (self.name, self.avatar_url):
+            self.trigger_event(self.ProfileChanged, now=now, name=name, avatar_url=avatar_url)
+
+    def change_password(self, *, password_hash: str, now: datetime) -> None:
+        """Take a new password.
+
+        Raises:
+            UserIsDeactivated: the account was closed.
+        """
+        self._require_active()
+        if password_hash != self.password_hash:
+            self.trigger_event(self.PasswordChanged, now=now, password_hash=password_hash)
+
+    def deactivate(self, *, now: datetime) -> None:
+        """Close the account."""
+        if self.active:
+            self.trigger_event(self.Deactivated, now=now)
+
+    def _require_active(self) -> None:
+        if not self.active:
+            raise UserIsDeactivated("This account is closed; register again with another address.")
+
+
+def email_claim(email: str) -> Claim:
+    """The claim to an email address in its normal form."""
+    return Claim("email", email)
+
+
+def usable_name(name: str) -> str:
+    """A person's name as it is kept.
+
+    Raises:
+        UnusableText: as `domain.text.line`.
+    """
+    return line(name, "A name", NAME_LENGTH)
+
+
+def usable_avatar_url(url: str) -> str:
+    """An address of a picture, which browsers may be sent to.
+
+    Raises:
+        UnusableAvatar: it is not one of `https`.
+        UnusableText: as `domain.text.line`.
+    """
+    url = line(url, "The address of an avatar", AVATAR_URL_LENGTH)
+    if not _AVATAR_URL.fullmatch(url):
+        raise UnusableAvatar("The address of an avatar begins with https:// and names a host.")
+    return url
