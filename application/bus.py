@@ -10,7 +10,7 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, Generic, Protocol, TypeVar, get_type_hints
+from typing import Any, Generic, Protocol, TypeVar, dataclass_transform, get_type_hints
 from uuid import UUID
 
 import msgspec
@@ -38,13 +38,19 @@ ATTEMPTS = 8
 FIRST_PAUSE = 0.005
 
 
-class Command(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+class _CommandMeta(msgspec.StructMeta):
+    def __new__(mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> "_CommandMeta":
+        return super().__new__(mcls, name, bases, namespace, frozen=True, kw_only=True)
+
+
+class Command(msgspec.Struct, Generic[R], metaclass=_CommandMeta):
     """A wish, named in the imperative. `R` is what its sender gets back: None or a dataclass of plain values."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sent(Generic[R]):
-    """What became of a command. `position` is the last event's (None: nothing was new); `replayed`: an earlier answer."""
+    """What became of a command. `position`: of the last event; None: nothing was new. `replayed`: an earlier answer."""
 
     answer: R
     position: int | None
@@ -179,9 +185,7 @@ class Bus:
         finally:
             self._in_flight.discard(keyed.key)
 
-    async def _retrying(
-        self, command: Command[R], call: Call, keyed: "_Keyed | None", attempt: "_Attempts"
-    ) -> Sent[R]:
+    async def _retrying(self, command: Command[R], call: Call, keyed: "_Keyed | None", attempt: "_Attempts") -> Sent[R]:
         pause = FIRST_PAUSE
         for attempt.count in range(1, ATTEMPTS + 1):
             try:
@@ -198,12 +202,10 @@ class Bus:
         answer = await registration.handler(command, **self._arguments(registration, unit, call))
         if not unit.staged:
             return Sent(answer, None)
-        record = keyed and Idempotency(
-            key=keyed.key,
-            fingerprint=keyed.fingerprint,
-            answer=msgspec.msgpack.encode(answer),
-            subject_id=unit.staged[0].id,
-        )
+        record = None
+        if keyed is not None:
+            packed = msgspec.msgpack.encode(answer)
+            record = Idempotency(keyed.key, keyed.fingerprint, packed, subject_id=unit.staged[0].id)
         appended = await self._events.append(unit.staged, call, record)
         if isinstance(appended, Earlier):
             assert keyed is not None

@@ -21,7 +21,7 @@ class Busy(Conflict):
 
 
 class Taken(Conflict):
-    """Another stream holds the claim. Handlers turn it into a refusal with words of their own where they know better."""
+    """Another stream holds the claim."""
 
     def __init__(self, kind: str) -> None:
         super().__init__(f"This {kind} is taken; choose another.")
@@ -55,7 +55,7 @@ class OutcomeUnknown(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who asks. `address_id` is the blind id of their verified email address; shares and invitations are keyed by it."""
+    """Who asks. `address_id` is the blind id of their verified email address: shares and invitations go by it."""
 
     user_id: UUID
     address_id: UUID | None = None
@@ -185,7 +185,7 @@ class Addresses(Protocol):
     """Blind ids of email addresses."""
 
     def address_id(self, email: str) -> UUID:
-        """The id of an address: the same for the same address (case and Unicode form aside), meaningless without our key."""
+        """The id of an address: the same whatever its case and Unicode form, meaningless without our key."""
 
 
 class Passwords(Protocol):
@@ -197,7 +197,7 @@ class Passwords(Protocol):
         """Whether the password is right. Takes as long when there is no hash to compare with (`None`: always false)."""
 
     async def weakness(self, password: str, *known: str) -> str | None:
-        """Why the password is too weak, in words for the user; None when it is good. `known`: words it may not rest on."""
+        """Why the password is too weak, for its user; None when it is good. `known`: words it may not rest on."""
 
 
 class Rows(Protocol):

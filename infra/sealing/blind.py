@@ -1,9 +1,14 @@
-"""Keyed hashes (HMAC-SHA256, RFC 2104): equality without the value. The key never changes; without it they say nothing."""
+"""Keyed hashes (HMAC-SHA256, RFC 2104): equality without the value. The key never changes."""
 
 import hashlib
 import hmac
 import unicodedata
 from uuid import UUID
+
+
+# Version and variant of a UUIDv8 (RFC 9562, 5.8), which Python 3.11 cannot set by itself.
+_FIXED_BITS = (0xF << 76) | (0x3 << 62)
+_VERSION_8 = (0x8 << 76) | (0x2 << 62)
 
 
 class BlindIndex:
@@ -24,4 +29,5 @@ class BlindIndex:
     def address_id(self, email: str) -> UUID:
         """The id of an email address: the same for the same address, case and Unicode form aside."""
         normal = unicodedata.normalize("NFKC", email).strip().casefold()
-        return UUID(bytes=self(b"address", normal.encode())[:16], version=8)
+        digest = int.from_bytes(self(b"address", normal.encode())[:16], "big")
+        return UUID(int=digest & ~_FIXED_BITS | _VERSION_8)

@@ -2,12 +2,17 @@
 
 import struct
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from psycopg.adapt import AdaptersMap, Buffer, Dumper
 from psycopg.pq import Format
 
 _HEADER = struct.Struct("!iiIii")
+_INT = struct.Struct("!ii")
+_BIGINT = struct.Struct("!iq")
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 _NULL = b"\xff\xff\xff\xff"
 
 
@@ -27,7 +32,7 @@ class Array:
         raise NotImplementedError
 
     def dump(self) -> bytes:
-        """The array as PostgreSQL's binary protocol has it: dimensions, null flag, element type, length, lower bound."""
+        """The array in PostgreSQL's binary form: dimensions, null flag, element type, length, lower bound, values."""
         if not self.values:
             return _HEADER.pack(0, 0, self.element, 0, 0)[:12]
         pack = self.pack
@@ -39,14 +44,14 @@ class Ints(Array):
     """int4[]"""
 
     oid, element = 1007, 23
-    pack = staticmethod(lambda value, pack=struct.Struct("!ii").pack: pack(4, value))
+    pack = staticmethod(lambda value: _INT.pack(4, value))
 
 
 class BigInts(Array):
     """int8[]"""
 
     oid, element = 1016, 20
-    pack = staticmethod(lambda value, pack=struct.Struct("!iq").pack: pack(8, value))
+    pack = staticmethod(lambda value: _BIGINT.pack(8, value))
 
 
 class Bools(Array):
@@ -77,6 +82,13 @@ class Texts(Array):
     pack = staticmethod(lambda value: Blobs.pack(value.encode()))
 
 
+class Moments(Array):
+    """timestamptz[]: microseconds since 2000."""
+
+    oid, element = 1185, 1184
+    pack = staticmethod(lambda value: _BIGINT.pack(8, (value - _EPOCH) // _MICROSECOND))
+
+
 class _ArrayDumper(Dumper):
     format = Format.BINARY
 
@@ -86,5 +98,5 @@ class _ArrayDumper(Dumper):
 
 def register(adapters: AdaptersMap) -> None:
     """Teach a connection these arrays."""
-    for kind in (Ints, BigInts, Bools, Uuids, Blobs, Texts):
+    for kind in (Ints, BigInts, Bools, Uuids, Blobs, Texts, Moments):
         adapters.register_dumper(kind, type(f"{kind.__name__}Dumper", (_ArrayDumper,), {"oid": kind.oid}))

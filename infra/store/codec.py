@@ -15,6 +15,7 @@ from uuid import UUID
 import msgspec
 from eventsourcing.utils import resolve_topic
 
+from application.ports import A
 from domain.kernel import ERASED, PersonalField, Root
 from infra.sealing.keyring import DataKey, Erased
 
@@ -112,7 +113,9 @@ def encode(event: Root.Event, keys: Keys) -> bytes:
         state["class_version"] = plan.version
     for group in plan.groups:
         secret = _ENCODE({name: values[name] for name in group.names})
-        state[group.label] = keys[values[group.subject]].seal(secret, _context(event.originator_id, event.originator_version))
+        state[group.label] = keys[values[group.subject]].seal(
+            secret, _context(event.originator_id, event.originator_version)
+        )
     return _ENCODE(state)
 
 
@@ -168,28 +171,36 @@ def _context(stream_id: UUID, version: int) -> bytes:
     return stream_id.bytes + version.to_bytes(8, "big")
 
 
-# Snapshots: an aggregate's attributes, all sealed under its own key. UUIDs, sets and dicts are tagged so that the
-# decoder gives back what was encoded without knowing the class.
+# Snapshots: an aggregate's attributes, all sealed under its own key if it holds anything personal. UUIDs, sets and
+# dicts are tagged so that the decoder gives back what was encoded without knowing the class.
 
 _UUID_TAG, _SET_TAG, _DICT_TAG = 1, 2, 3
 _IDENTITY = ("_id", "_version", "_pending_events")
 
 
-def encode_snapshot(root: Root, key: DataKey) -> bytes:
-    """The aggregate's state, sealed under its own key."""
+@cache
+def is_personal(kind: type[Root]) -> bool:
+    """Whether the aggregate's own events say anything personal about it."""
+    events = [value for value in vars(kind).values() if isinstance(value, type) and hasattr(value, "TOPIC")]
+    return any(group.subject == "originator_id" for event in events for group in plan_of(event).groups)
+
+
+def encode_snapshot(root: Root, key: DataKey | None) -> bytes:
+    """The aggregate's state, sealed under `key`; in clear with None, which only suits kinds that are not personal."""
     state = {name: _tagged(value) for name, value in vars(root).items() if name not in _IDENTITY}
-    return key.seal(msgspec.msgpack.encode(state), _context(root.id, root.version))
+    plain = msgspec.msgpack.encode(state)
+    return plain if key is None else key.seal(plain, _context(root.id, root.version))
 
 
-def decode_snapshot(kind: type[Root], id: UUID, version: int, sealed: bytes, key: DataKey) -> Root:
+def decode_snapshot(kind: type[A], id: UUID, version: int, stored: bytes, key: DataKey | None) -> A:
     """The aggregate as it was when the snapshot was taken.
 
     Raises:
         Erased, cryptography.exceptions.InvalidTag: as `DataKey.unseal`.
     """
-    state = _SNAPSHOT.decode(key.unseal(sealed, _context(id, version)))
+    plain = stored if key is None else key.unseal(stored, _context(id, version))
     root = object.__new__(kind)
-    root.__dict__.update(state, _id=id, _version=version, _pending_events=[])
+    root.__dict__.update(_SNAPSHOT.decode(plain), _id=id, _version=version, _pending_events=[])
     return root
 
 

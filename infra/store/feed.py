@@ -61,7 +61,7 @@ class StoreFeed:
         """The events of one stream from position `first` to `last`, in order."""
         return await self._decoded(await self._database.rows(STREAM, [stream_id, first, last]))
 
-    async def wait(self, after: int, timeout: float) -> None:  # noqa: ASYNC109
+    async def wait(self, after: int, timeout: float) -> None:
         """Return when there may be events after `after`, at the latest after `timeout` seconds."""
         if self._known_head > after:
             return

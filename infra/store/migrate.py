@@ -1,4 +1,4 @@
-"""Brings a database to the code's schema: numbered SQL files, each applied once, in order, in a transaction of its own."""
+"""Brings a database to the code's schema: numbered SQL files, each applied once, in a transaction of its own."""
 
 from pathlib import Path
 

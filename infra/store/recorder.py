@@ -135,7 +135,7 @@ class Recorder(ApplicationRecorder):
             parameters.append(list(topics))
         with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
             rows = cursor.execute(f"{query} ORDER BY notification_id LIMIT %s", [*parameters, limit])
-            return [Notification(*row[1:], id=row[0]) for row in rows]
+            return [Notification(stream, version, topic, state, id=n) for n, stream, version, topic, state in rows]
 
     def max_notification_id(self) -> int | None:
         """The last position; None in an empty log."""
@@ -146,7 +146,7 @@ class Recorder(ApplicationRecorder):
 
     def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> Subscription[ApplicationRecorder]:
         """An endless iterator over the log after `gt`."""
-        return _Subscription(self, gt, topics)  # type: ignore[return-value]
+        return _Subscription(self, gt, topics)
 
 
 class _Subscription(ListenNotifySubscription[Recorder]):

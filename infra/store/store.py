@@ -1,6 +1,7 @@
 """The event store as the bus knows it: aggregates in, aggregates out, personal data sealed on the way."""
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
@@ -24,8 +25,8 @@ from application.ports import (
 from domain.kernel import Claim, NotFound, Root
 from infra.coalesce import Coalescer
 from infra.sealing.blind import BlindIndex
-from infra.sealing.keyring import DataKey, Erased, Keyring, WrappedKey
-from infra.store.codec import StoredState, decode_snapshot, encode, encode_snapshot, plan_of, subjects_of
+from infra.sealing.keyring import DataKey, Erased, FetchWrapped, Keyring, WrappedKey
+from infra.store.codec import StoredState, decode_snapshot, encode, encode_snapshot, is_personal, plan_of, subjects_of
 from infra.store.writer import DATABASE, ClaimChange, NewEvent, Record, Request, Verdict, Writer
 
 Pool = AsyncConnectionPool[psycopg.AsyncConnection[tuple[Any, ...]]]
@@ -59,6 +60,8 @@ VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
 DROP_OLDER = "DELETE FROM snapshots WHERE originator_id = %s AND originator_version < %s"
 
 LATEST = 2**62
+BROKEN = (psycopg.OperationalError, psycopg.InterfaceError)
+SNAPSHOT_AFTER = 100
 
 
 class Database:
@@ -68,18 +71,28 @@ class Database:
         self._pool = pool
 
     async def rows(self, query: str, parameters: Sequence[Any]) -> list[Row]:
-        """All rows of a query or, for a statement that returns none, an empty list.
+        """All rows of a query or, for a statement that returns none, an empty list. It may run twice.
 
         Raises:
             Unavailable: no connection was to be had, or it broke, or the statement took too long.
         """
         try:
-            async with self._pool.connection() as connection:
-                cursor = connection.cursor(binary=True)
-                await cursor.execute(query, parameters, prepare=True)
-                return await cursor.fetchall() if cursor.description else []
-        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, TimeoutError) as error:
+            return await self._rows(query, parameters)
+        except BROKEN as error:
+            # After a restart of the server, pooled connections are stale: drop them, and ask once more.
+            try:
+                await self._pool.check()
+                return await self._rows(query, parameters)
+            except (*BROKEN, PoolTimeout):
+                raise Unavailable(DATABASE) from error
+        except PoolTimeout as error:
             raise Unavailable(DATABASE) from error
+
+    async def _rows(self, query: str, parameters: Sequence[Any]) -> list[Row]:
+        async with self._pool.connection() as connection:
+            cursor = connection.cursor(binary=True)
+            await cursor.execute(query, parameters, prepare=True)
+            return await cursor.fetchall() if cursor.description else []
 
 
 class PostgresEventStore:
@@ -93,6 +106,7 @@ class PostgresEventStore:
         self._new_id = new_id
         self._streams: Coalescer[UUID, list[Row]] = Coalescer(self._fetch_streams)
         self._records: Coalescer[bytes, Row] = Coalescer(self._fetch_records)
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def load(self, kind: type[A], id: UUID, *, version: int | None = None) -> A | None:
         """The aggregate now, or as it was at `version`; None where there is none of that kind or version."""
@@ -225,29 +239,40 @@ class PostgresEventStore:
                 rows = rows[1:]
         stored = [StoredState(row[2], row[3], id, row[1]) for row in rows]
         keys = await self._keyring.all({subject for state in stored for subject in state.subjects()})
-        return evolve(kind, root, [state.event(keys) for state in stored])
+        evolved = evolve(kind, root, [state.event(keys) for state in stored])
+        if evolved is not None and len(stored) >= SNAPSHOT_AFTER:
+            self._keep_snapshot(evolved, keys.get(id))
+        return evolved
 
     async def _from_snapshot(self, kind: type[A], id: UUID, row: Row) -> A | None:
         """None where the snapshot cannot serve: of an older shape, of another kind, or sealed by a key that is gone."""
-        _, version, topic, sealed, shape = row
-        key = await self._keyring.get(id)
-        if key is None or topic != get_topic(kind) or shape != kind.snapshot_version:
+        _, version, topic, stored, shape = row
+        key = await self._keyring.get(id) if is_personal(kind) else None
+        if topic != get_topic(kind) or shape != kind.snapshot_version or (key is None and is_personal(kind)):
             return None
         try:
-            return cast(A, decode_snapshot(kind, id, version, sealed, key))
+            return decode_snapshot(kind, id, version, stored, key)
         except (Erased, InvalidTag):
             return None
 
-    async def take_snapshot(self, root: Root) -> bool:
-        """Keep the aggregate's state, in place of older snapshots. False when its subject has been erased."""
-        key = await self._keyring.get(root.id)
-        if key is None:
-            return False
-        state = await asyncio.to_thread(encode_snapshot, root, key)
-        values = [root.id, root.version, get_topic(type(root)), state, root.snapshot_version]
-        await self._database.rows(SNAPSHOT, values)
-        await self._database.rows(DROP_OLDER, [root.id, root.version])
-        return True
+    def _keep_snapshot(self, root: Root, key: DataKey | None) -> None:
+        """A load that had to replay much leaves a snapshot for the next one, behind the caller's back."""
+        if key is None and is_personal(type(root)):
+            return
+        values = [root.id, root.version, get_topic(type(root)), encode_snapshot(root, key), root.snapshot_version]
+        task = asyncio.create_task(self._write_snapshot(values))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _write_snapshot(self, values: list[Any]) -> None:
+        # A snapshot only saves time: without it the next load replays again.
+        with contextlib.suppress(Unavailable):
+            await self._database.rows(SNAPSHOT, values)
+            await self._database.rows(DROP_OLDER, values[:2])
+
+    async def settle(self) -> None:
+        """Wait for the snapshots that are being written."""
+        await asyncio.gather(*self._tasks)
 
     async def _fetch_streams(self, ids: list[UUID]) -> dict[UUID, list[Row]]:
         streams: dict[UUID, list[Row]] = {}
@@ -277,10 +302,10 @@ def evolve(kind: type[A], root: Root | None, events: Sequence[Root.Event]) -> A 
     return cast("A | None", root)
 
 
-def keys_reader(database: Database) -> "Any":
+def keys_reader(database: Database) -> FetchWrapped:
     """Reads wrapped data keys for a `Keyring`."""
 
     async def fetch(subject_ids: list[UUID]) -> dict[UUID, bytes]:
-        return dict(await database.rows(KEYS, [subject_ids]))  # type: ignore[arg-type]
+        return dict(await database.rows(KEYS, [subject_ids]))
 
     return fetch

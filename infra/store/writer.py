@@ -100,13 +100,16 @@ Observe = Callable[[int, int, float], None]
 """Is told of each batch: requests, events, seconds."""
 
 
+Entry = tuple[Request, "asyncio.Future[Verdict]"]
+
+
 class Writer:
     """Owns the one connection that appends. Start it before use, stop it at the end."""
 
     def __init__(self, url: str, observe: Observe = lambda *_: None) -> None:
         self._url = url
         self._observe = observe
-        self._queue: deque[tuple[Request, asyncio.Future[Verdict]]] = deque()
+        self._queue: deque[Entry] = deque()
         self._running: asyncio.Task[None] | None = None
         self._connection: psycopg.AsyncConnection | None = None
 
@@ -144,8 +147,9 @@ class Writer:
         finally:
             self._running = None
 
-    def _take(self) -> list[tuple[Request, asyncio.Future[Verdict]]]:
-        batch, later = [], []
+    def _take(self) -> list[Entry]:
+        batch: list[Entry] = []
+        later: list[Entry] = []
         touched: set[object] = set()
         size = 0
         while self._queue and len(batch) < MOST_REQUESTS and size < MOST_BYTES:
@@ -160,7 +164,7 @@ class Writer:
         self._queue.extendleft(reversed(later))
         return batch
 
-    async def _failed(self, batch: list[tuple[Request, asyncio.Future[Verdict]]], error: Exception) -> None:
+    async def _failed(self, batch: list[Entry], error: Exception) -> None:
         if isinstance(error, psycopg.Error) and len(batch) > 1:
             # The database refused the statement as a whole: find the one request it is about.
             for entry in batch:
@@ -249,13 +253,13 @@ async def _deadline(connection: psycopg.AsyncConnection) -> AsyncIterator[None]:
         timer.cancel()
 
 
-def _answer(batch: list[tuple[Request, asyncio.Future[Verdict]]], verdicts: list[Verdict]) -> None:
+def _answer(batch: list[Entry], verdicts: list[Verdict]) -> None:
     for (_, future), verdict in zip(batch, verdicts, strict=True):
         if not future.done():
             future.set_result(verdict)
 
 
-def _fail(batch: list[tuple[Request, asyncio.Future[Verdict]]], error: Exception) -> None:
+def _fail(batch: list[Entry], error: Exception) -> None:
     for _, future in batch:
         if not future.done():
             future.set_exception(error)

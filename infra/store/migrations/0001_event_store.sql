@@ -4,6 +4,10 @@ DO $$ BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'palimpsest_app') THEN
         CREATE ROLE palimpsest_app NOLOGIN;
     END IF;
+    -- A session that serves switches to this role; whoever is no superuser must be a member of it to do so.
+    IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+        EXECUTE format('GRANT palimpsest_app TO %I', current_user);
+    END IF;
 END $$;
 
 -- The library's columns first, then ours. notification_id is the position: gapless, in commit order.
@@ -83,7 +87,9 @@ CREATE FUNCTION append_events(
     i_request int[], i_key bytea[], i_fingerprint bytea[], i_subject uuid[], i_answer bytea[],
     i_stream uuid[], i_version bigint[],
     OUT head bigint, OUT verdicts text[]
-) LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+) LANGUAGE plpgsql SECURITY DEFINER
+-- Planning the statements anew at every call would cost more than running them.
+SET plan_cache_mode = force_generic_plan SET search_path = public, pg_temp AS $$
 DECLARE
     loser record;
     lost int[] := '{}';
@@ -126,7 +132,8 @@ BEGIN
     END LOOP;
 
     SELECT coalesce(max(notification_id), 0) INTO head FROM stored_events;
-    INSERT INTO stored_events
+    INSERT INTO stored_events (originator_id, originator_version, topic, state, notification_id,
+                               event_id, class_version, recorded_at, actor_id, correlation_id, causation_id)
     SELECT e.stream, e.version, e.topic, e.state, head + row_number() OVER (ORDER BY e.n),
            e.id, e.class_version, moment, e.actor, e.correlation, e.causation
     FROM unnest(e_request, e_stream, e_version, e_topic, e_state, e_id, e_class_version,
@@ -148,14 +155,14 @@ BEGIN
         USING unnest(c_request, c_kind, c_digest, c_stream, c_release) AS c(request, kind, digest, stream, release)
         WHERE c.release AND c.request <> ALL (lost)
           AND held.kind = c.kind AND held.digest = c.digest AND held.originator_id = c.stream;
-        INSERT INTO claims
+        INSERT INTO claims (kind, digest, originator_id)
         SELECT c.kind, c.digest, c.stream
         FROM unnest(c_request, c_kind, c_digest, c_stream, c_release) AS c(request, kind, digest, stream, release)
         WHERE NOT c.release AND c.request <> ALL (lost)
         ON CONFLICT DO NOTHING;
     END IF;
     IF cardinality(i_request) > 0 THEN
-        INSERT INTO idempotency
+        INSERT INTO idempotency (key, fingerprint, subject_id, answer, position, recorded_at)
         SELECT i.key, i.fingerprint, i.subject, i.answer, e.notification_id, moment
         FROM unnest(i_request, i_key, i_fingerprint, i_subject, i_answer, i_stream, i_version)
              AS i(request, key, fingerprint, subject, answer, stream, version)

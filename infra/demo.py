@@ -1,0 +1,46 @@
+"""An account to try things with, on a laptop's own installation."""
+
+import asyncio
+import secrets
+from dataclasses import dataclass
+
+from uuid_utils.compat import uuid7
+
+from adapters.passwords import Argon2Passwords
+from application.ports import Actor, Call
+from application.user import EmailTaken, Register, VerifyEmail
+from infra.core import open_core
+from infra.servers.process import write_private
+from infra.settings import Settings
+
+EMAIL = "demo@example.com"
+FILE = "demo-password"
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """What to log in with."""
+
+    email: str
+    password: str
+
+
+def ensure(settings: Settings) -> Demo:
+    """The demo account; made, with a password of its own that is kept in the data folder, where there is none yet."""
+    file = settings.data_dir / FILE
+    if not file.exists():
+        write_private(file, secrets.token_urlsafe(15))
+    demo = Demo(EMAIL, file.read_text())
+    asyncio.run(_register(settings, demo))
+    return demo
+
+
+async def _register(settings: Settings, demo: Demo) -> None:
+    async with open_core(settings) as core:
+        bus = core.bus({"passwords": Argon2Passwords()})
+        try:
+            register = Register(email=demo.email, name="Demo", password=demo.password)
+            user = (await bus.send(register, Call(actor=None, correlation_id=uuid7()))).answer
+        except EmailTaken:
+            return
+        await bus.send(VerifyEmail(user_id=user.id), Call(actor=Actor(user.id), correlation_id=uuid7()))

@@ -1,0 +1,109 @@
+"""What every event store promises: the fake one that unit tests use, and the real one."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from uuid import UUID, uuid4
+
+import pytest
+
+from application.ports import Earlier, EventStore, Idempotency, Taken, VersionConflict
+from domain.kernel import Claim
+from tests.support.memory_store import MemoryEventStore
+from tests.support.note import Note
+from tests.support.stores import CALL, open_store
+
+
+@pytest.fixture(params=["memory", "postgres"])
+async def store(request: pytest.FixtureRequest) -> AsyncIterator[EventStore]:
+    if request.param == "memory":
+        yield MemoryEventStore()
+        return
+    async with open_store(request.getfixturevalue("database").app_url) as opened:
+        yield opened.store
+
+
+def note(text: str = "text", label: str = "") -> Note:
+    return Note.write(uuid4(), text, label)
+
+
+def keyed(subject_id: UUID) -> Idempotency:
+    return Idempotency(key=b"k" * 32, fingerprint=b"f" * 32, answer=b"the answer", subject_id=subject_id)
+
+
+async def test_what_was_appended_is_loaded_again(store: EventStore) -> None:
+    written = note("first")
+    written.extend("second")
+    assert await store.append([written], CALL, None) == 2
+    loaded = await store.load(Note, written.id)
+    assert loaded == written
+    assert loaded is not None
+    assert loaded.lines == ["first", "second"]
+    assert loaded.version == 2
+
+
+async def test_an_unknown_stream_is_nothing(store: EventStore) -> None:
+    assert await store.load(Note, uuid4()) is None
+
+
+async def test_a_stream_is_loaded_as_it_was_at_a_version(store: EventStore) -> None:
+    written = note("first")
+    written.extend("second")
+    await store.append([written], CALL, None)
+    then = await store.load(Note, written.id, version=1)
+    assert then is not None
+    assert then.lines == ["first"]
+    assert await store.load(Note, written.id, version=3) is None
+
+
+async def test_only_one_of_many_wins_a_version(store: EventStore) -> None:
+    written = note()
+    await store.append([written], CALL, None)
+    rivals = [await store.load(Note, written.id) for _ in range(20)]
+    for rival in rivals:
+        assert rival is not None
+        rival.extend("me")
+    outcomes = await asyncio.gather(
+        *(store.append([rival], CALL, None) for rival in rivals if rival), return_exceptions=True
+    )
+    assert [outcome for outcome in outcomes if isinstance(outcome, int)] == [2]
+    assert sum(isinstance(outcome, VersionConflict) for outcome in outcomes) == 19
+
+
+async def test_a_claim_has_one_holder(store: EventStore) -> None:
+    outcomes = await asyncio.gather(
+        *(store.append([note(label="mine")], CALL, None) for _ in range(10)), return_exceptions=True
+    )
+    assert sum(isinstance(outcome, int) for outcome in outcomes) == 1
+    taken = [outcome for outcome in outcomes if isinstance(outcome, Taken)]
+    assert {outcome.kind for outcome in taken} == {"note_label"}
+    assert len(taken) == 9
+
+
+async def test_a_released_claim_can_be_taken_again(store: EventStore) -> None:
+    first, second = note(label="mine"), note(label="mine")
+    await store.append([first], CALL, None)
+    first.relabel("yours")
+    await store.append([first], CALL, None)
+    assert await store.holder(Claim("note_label", "yours")) == first.id
+    await store.append([second], CALL, None)
+    assert await store.holder(Claim("note_label", "mine")) == second.id
+
+
+async def test_a_repeated_key_gets_the_first_answer(store: EventStore) -> None:
+    first = note()
+    position = await store.append([first], CALL, keyed(first.id))
+    second = note()
+    earlier = await store.append([second], CALL, keyed(second.id))
+    assert earlier == Earlier(b"f" * 32, b"the answer", 1)
+    assert position == 1
+    assert await store.load(Note, second.id) is None
+    assert await store.earlier(b"k" * 32) == earlier
+    assert await store.earlier(b"x" * 32) is None
+
+
+async def test_an_append_to_several_streams_is_all_or_nothing(store: EventStore) -> None:
+    first, second = note(), note()
+    await store.append([first], CALL, None)
+    with pytest.raises(VersionConflict):
+        await store.append([second, Note.write(first.id, "again")], CALL, None)
+    assert await store.load(Note, second.id) is None

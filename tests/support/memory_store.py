@@ -1,0 +1,55 @@
+"""The event store without a database. `tests/contract` holds it to what the real one promises."""
+
+from collections.abc import Sequence
+from typing import cast
+from uuid import UUID
+
+from application.ports import A, Call, Earlier, Idempotency, Taken, VersionConflict
+from domain.kernel import Claim, Root
+from infra.store.store import evolve
+
+
+class MemoryEventStore:
+    """Implements `application.ports.EventStore` in dicts."""
+
+    def __init__(self) -> None:
+        self.log: list[Root.Event] = []
+        self._claims: dict[Claim, UUID] = {}
+        self._records: dict[bytes, Earlier] = {}
+
+    async def load(self, kind: type[A], id: UUID, *, version: int | None = None) -> A | None:
+        events = [event for event in self.log if event.originator_id == id]
+        if version is not None:
+            events = [event for event in events if event.originator_version <= version]
+        root = evolve(kind, None, events)
+        return root if root is None or version in (None, root.version) else None
+
+    async def holder(self, claim: Claim) -> UUID | None:
+        return self._claims.get(claim)
+
+    async def earlier(self, key: bytes) -> Earlier | None:
+        return self._records.get(key)
+
+    async def append(self, changes: Sequence[Root], call: Call, idempotency: Idempotency | None) -> int | Earlier:
+        if idempotency is not None and idempotency.key in self._records:
+            return self._records[idempotency.key]
+        events = [cast(Root.Event, event) for root in changes for event in root.pending_events]
+        for root in changes:
+            current = sum(event.originator_id == root.id for event in self.log)
+            if current != root.version - len(root.pending_events):
+                raise VersionConflict
+        for event in events:
+            for claim in event.claims():
+                if self._claims.get(claim, event.originator_id) != event.originator_id:
+                    raise Taken(claim.kind)
+        for event in events:
+            for claim in event.releases():
+                self._claims.pop(claim, None)
+            self._claims.update(dict.fromkeys(event.claims(), event.originator_id))
+        self.log += events
+        for root in changes:
+            root.collect_events()
+        if idempotency is not None:
+            earlier = Earlier(idempotency.fingerprint, idempotency.answer, len(self.log))
+            self._records[idempotency.key] = earlier
+        return len(self.log)

@@ -1,0 +1,64 @@
+"""Opens the event store on a test's database, as one process of many would."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg_pool import AsyncConnectionPool
+from uuid_utils.compat import uuid7
+
+from application.ports import Actor, Call
+from infra.sealing.blind import BlindIndex
+from infra.sealing.keyring import Keyring
+from infra.store.feed import StoreFeed
+from infra.store.store import Database, Pool, PostgresEventStore, keys_reader
+from infra.store.writer import Writer
+
+KEK = bytes(range(32))
+BLIND_KEY = bytes(range(32, 64))
+CALL = Call(actor=Actor(UUID(int=7)), correlation_id=UUID(int=8), causation_id=UUID(int=9))
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """One process's share of the store."""
+
+    store: PostgresEventStore
+    writer: Writer
+    database: Database
+    keyring: Keyring
+    blind: BlindIndex
+    url: str
+
+    def feed(self) -> StoreFeed:
+        """A feed of its own."""
+        return StoreFeed(self.database, self.keyring, self.url)
+
+
+@asynccontextmanager
+async def open_store(url: str) -> AsyncIterator[Opened]:
+    """A store with its own pool, keyring and writer."""
+    async with AsyncConnectionPool(url, min_size=1, max_size=8, kwargs={"autocommit": True}, open=False) as pool:
+        database = Database(pool)
+        keyring = Keyring(KEK, "test", keys_reader(database))
+        blind = BlindIndex(BLIND_KEY)
+        writer = Writer(url)
+        store = PostgresEventStore(database, writer, keyring, blind, uuid7)
+        try:
+            yield Opened(store, writer, database, keyring, blind, url)
+        finally:
+            await store.settle()
+            await writer.stop()
+
+
+def rows(url: str, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
+    """All rows of a query, outside of any store."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        cursor = connection.execute(query, parameters)
+        return cursor.fetchall() if cursor.description else []
+
+
+__all__ = ["BLIND_KEY", "CALL", "KEK", "Opened", "Pool", "open_store", "rows"]

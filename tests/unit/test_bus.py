@@ -1,0 +1,210 @@
+"""The bus: retries, one answer for one key, and refusals that leave nothing behind."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+import pytest
+
+from application.bus import ATTEMPTS, Bus, Command, handles
+from application.ports import (
+    Actor,
+    Busy,
+    Call,
+    Earlier,
+    Idempotency,
+    InFlight,
+    KeyReused,
+    NewId,
+    OutcomeUnknown,
+    StaleVersion,
+    Store,
+    VersionConflict,
+)
+from domain.kernel import Conflict, Invalid, NotFound, Root
+from infra.sealing.blind import BlindIndex
+from tests.support.memory_store import MemoryEventStore
+from tests.support.note import Note
+
+
+class NoMoreLines(Conflict):
+    """The note is full."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoteView:
+    id: UUID
+    lines: list[str]
+
+
+class WriteNote(Command[NoteView]):
+    text: str
+
+
+class ExtendNote(Command[None]):
+    id: UUID
+    line: str
+    expected: int | None = None
+
+
+@handles
+async def write_note(cmd: WriteNote, store: Store, new_id: NewId) -> NoteView:
+    note = Note.write(new_id(), cmd.text)
+    store.save(note)
+    return NoteView(note.id, note.lines)
+
+
+@handles
+async def extend_note(cmd: ExtendNote, store: Store) -> None:
+    note = await store.get(Note, cmd.id, expected=cmd.expected)
+    if len(note.lines) >= 3:
+        raise NoMoreLines("Start another note.")
+    note.extend(cmd.line)
+    store.save(note)
+
+
+class Overtaken(MemoryEventStore):
+    """Loses the race a number of times before it lets an append through."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+
+    async def append(self, changes: Sequence[Root], call: Call, idempotency: Idempotency | None) -> int | Earlier:
+        if self.times:
+            self.times -= 1
+            raise VersionConflict
+        return await super().append(changes, call, idempotency)
+
+
+def bus_on(store: MemoryEventStore) -> Bus:
+    return Bus(store, {"new_id": uuid4}, BlindIndex(bytes(32)))
+
+
+def call(key: str | None = None, actor_id: int = 1) -> Call:
+    return Call(actor=Actor(UUID(int=actor_id)), correlation_id=uuid4(), idempotency_key=key)
+
+
+async def test_a_command_becomes_an_event_and_an_answer() -> None:
+    store = MemoryEventStore()
+    sent = await bus_on(store).send(WriteNote(text="first"), call())
+    assert (sent.answer.lines, sent.position, sent.replayed) == (["first"], 1, False)
+    assert [type(event) for event in store.log] == [Note.Written]
+
+
+async def test_an_overtaken_command_is_decided_anew() -> None:
+    store = Overtaken(times=ATTEMPTS - 1)
+    sent = await bus_on(store).send(WriteNote(text="first"), call())
+    assert sent.position == 1
+
+
+async def test_a_command_overtaken_too_often_gives_up() -> None:
+    store = Overtaken(times=ATTEMPTS)
+    with pytest.raises(Busy):
+        await bus_on(store).send(WriteNote(text="first"), call())
+    assert store.log == []
+
+
+async def test_a_stale_version_is_refused() -> None:
+    store = MemoryEventStore()
+    bus = bus_on(store)
+    note = (await bus.send(WriteNote(text="first"), call())).answer
+    with pytest.raises(StaleVersion):
+        await bus.send(ExtendNote(id=note.id, line="second", expected=2), call())
+    await bus.send(ExtendNote(id=note.id, line="second", expected=1), call())
+
+
+async def test_an_unknown_stream_is_not_found() -> None:
+    with pytest.raises(NotFound):
+        await bus_on(MemoryEventStore()).send(ExtendNote(id=uuid4(), line="x"), call())
+
+
+async def test_a_repeated_key_has_one_effect_and_one_answer() -> None:
+    store = MemoryEventStore()
+    bus = bus_on(store)
+    first = await bus.send(WriteNote(text="first"), call("key"))
+    again = await bus.send(WriteNote(text="first"), call("key"))
+    assert again.replayed
+    assert (again.answer, again.position) == (first.answer, first.position)
+    assert len(store.log) == 1
+
+
+async def test_a_repeated_key_is_answered_even_where_the_command_would_now_be_refused() -> None:
+    store = MemoryEventStore()
+    bus = bus_on(store)
+    note = (await bus.send(WriteNote(text="first"), call())).answer
+    await bus.send(ExtendNote(id=note.id, line="second"), call())
+    await bus.send(ExtendNote(id=note.id, line="third"), call("key"))
+    assert (await bus.send(ExtendNote(id=note.id, line="third"), call("key"))).replayed
+    with pytest.raises(NoMoreLines):
+        await bus.send(ExtendNote(id=note.id, line="fourth"), call("another"))
+
+
+async def test_a_key_with_a_different_request_is_refused() -> None:
+    bus = bus_on(MemoryEventStore())
+    await bus.send(WriteNote(text="first"), call("key"))
+    with pytest.raises(KeyReused):
+        await bus.send(WriteNote(text="second"), call("key"))
+
+
+async def test_a_key_belongs_to_its_actor() -> None:
+    store = MemoryEventStore()
+    bus = bus_on(store)
+    await bus.send(WriteNote(text="first"), call("key", actor_id=1))
+    sent = await bus.send(WriteNote(text="second"), call("key", actor_id=2))
+    assert not sent.replayed
+    assert sent.answer.lines == ["second"]
+
+
+async def test_a_key_in_flight_is_refused_meanwhile() -> None:
+    class Slow(MemoryEventStore):
+        async def append(self, changes: Sequence[Root], call: Call, idempotency: Idempotency | None) -> int | Earlier:
+            await asyncio.sleep(0.05)
+            return await super().append(changes, call, idempotency)
+
+    bus = bus_on(Slow())
+    first = asyncio.create_task(bus.send(WriteNote(text="first"), call("key")))
+    await asyncio.sleep(0)
+    with pytest.raises(InFlight):
+        await bus.send(WriteNote(text="first"), call("key"))
+    assert (await bus.send(WriteNote(text="first"), call("other"))).answer
+    await first
+
+
+async def test_after_a_cut_connection_the_key_tells_what_became_of_the_command() -> None:
+    class Cut(MemoryEventStore):
+        async def append(self, changes: Sequence[Root], call: Call, idempotency: Idempotency | None) -> int | Earlier:
+            await super().append(changes, call, idempotency)
+            raise OutcomeUnknown("The database")
+
+    store = Cut()
+    bus = bus_on(store)
+    sent = await bus.send(WriteNote(text="first"), call("key"))
+    assert sent.replayed
+    with pytest.raises(OutcomeUnknown):
+        await bus.send(WriteNote(text="second"), call())
+
+
+async def test_the_observer_hears_how_each_command_ended() -> None:
+    heard: list[tuple[str, str, int]] = []
+    bus = Bus(
+        Overtaken(times=1),
+        {"new_id": uuid4},
+        BlindIndex(bytes(32)),
+        lambda command, outcome, attempts, seconds: heard.append((command, outcome, attempts)),
+    )
+    await bus.send(WriteNote(text="first"), call("key"))
+    await bus.send(WriteNote(text="first"), call("key"))
+    with pytest.raises(NotFound):
+        await bus.send(ExtendNote(id=uuid4(), line="x"), call())
+    assert heard == [("WriteNote", "done", 2), ("WriteNote", "replayed", 0), ("ExtendNote", "not_found", 1)]
+
+
+def test_a_command_has_one_handler() -> None:
+    with pytest.raises(TypeError, match="WriteNote has two handlers"):
+        handles(write_note)
+
+
+def test_a_refusal_has_a_stable_code() -> None:
+    assert (NoMoreLines.code, Invalid.code) == ("no_more_lines", "invalid")
