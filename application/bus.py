@@ -109,12 +109,12 @@ class Unit:
         self._events = events
         self.staged: list[Root] = []
 
-    async def get(self, kind: type[A], id: UUID, *, expected: int | None = None) -> A:
-        root = await self._events.load(kind, id)
+    async def get(self, kind: type[A], id: UUID, *, version: int | None = None, expected: int | None = None) -> A:
+        root = await self._events.load(kind, id, version=version)
         if root is None:
             raise NotFound(f"There is no such {kind.__name__.lower()}.")
         if expected is not None and root.version != expected:
-            raise StaleVersion(f"The current version is {root.version}; read it, then send your change again.")
+            raise StaleVersion(root.version)
         return root
 
     async def holder(self, claim: Claim) -> UUID | None:

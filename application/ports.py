@@ -15,6 +15,9 @@ T = TypeVar("T")
 class StaleVersion(Conflict):
     """The caller named a version (`If-Match`) that is no longer the current one."""
 
+    def __init__(self, current: int) -> None:
+        super().__init__(f"The current version is {current}; read it, then send your change again.")
+
 
 class Busy(Conflict):
     """Others changed the same thing again and again while this command tried."""
@@ -141,11 +144,11 @@ class NewId(Protocol):
 class Store(Protocol):
     """What a handler sees of the event store: one attempt of one command."""
 
-    async def get(self, kind: type[A], id: UUID, *, expected: int | None = None) -> A:
-        """The aggregate as it is now.
+    async def get(self, kind: type[A], id: UUID, *, version: int | None = None, expected: int | None = None) -> A:
+        """The aggregate as it is now, or as it was at `version`.
 
         Raises:
-            NotFound: there is no such stream of that kind.
+            NotFound: there is no such stream of that kind, or it has no such version.
             StaleVersion: `expected` is given and is not the current version.
         """
 

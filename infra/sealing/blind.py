@@ -2,9 +2,9 @@
 
 import hashlib
 import hmac
-import unicodedata
 from uuid import UUID
 
+from domain.text import normalise_email
 
 # Version and variant of a UUIDv8 (RFC 9562, 5.8), which Python 3.11 cannot set by itself.
 _FIXED_BITS = (0xF << 76) | (0x3 << 62)
@@ -28,6 +28,5 @@ class BlindIndex:
 
     def address_id(self, email: str) -> UUID:
         """The id of an email address: the same for the same address, case and Unicode form aside."""
-        normal = unicodedata.normalize("NFKC", email).strip().casefold()
-        digest = int.from_bytes(self(b"address", normal.encode())[:16], "big")
+        digest = int.from_bytes(self(b"address", normalise_email(email).encode())[:16], "big")
         return UUID(int=digest & ~_FIXED_BITS | _VERSION_8)

@@ -1,0 +1,205 @@
+"""Use cases of documents: write, change, trash, restore, share."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from application.bus import Command, handles
+from application.ports import Actor, Addresses, Clock, EventStore, NewId, StaleVersion, Store
+from domain.document import Document, Role, ShareRole, Status
+from domain.kernel import NotFound
+from domain.subscription import Subscription
+from domain.text import email_address
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentView:
+    """A document at a version."""
+
+    id: UUID
+    owner_id: UUID
+    title: str
+    content: str
+    status: Status
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    trashed_at: datetime | None
+
+
+class CreateDocument(Command[DocumentView]):
+    """Write a draft, which counts against the actor's plan."""
+
+    title: str
+    content: str = ""
+
+
+class ChangeDocument(Command[DocumentView]):
+    """Make title, content and status what is given. `expected`: only if this is the current version."""
+
+    id: UUID
+    title: str
+    content: str
+    status: Status
+    expected: int | None = None
+
+
+class TrashDocument(Command[DocumentView]):
+    """Put a document into the trash."""
+
+    id: UUID
+    expected: int | None = None
+
+
+class RestoreFromTrash(Command[DocumentView]):
+    """Take a document out of the trash."""
+
+    id: UUID
+    expected: int | None = None
+
+
+class RestoreVersion(Command[DocumentView]):
+    """Give a document the title and the content of an earlier version."""
+
+    id: UUID
+    version: int
+    expected: int | None = None
+
+
+class ShareDocument(Command[DocumentView]):
+    """Give the holder of an email address a role."""
+
+    id: UUID
+    email: str
+    role: ShareRole
+
+
+class ChangeShare(Command[DocumentView]):
+    """Give somebody who has a role another one."""
+
+    id: UUID
+    email: str
+    role: ShareRole
+
+
+class RevokeShare(Command[DocumentView]):
+    """Take somebody's role away."""
+
+    id: UUID
+    email: str
+
+
+@handles
+async def create_document(cmd: CreateDocument, store: Store, actor: Actor, clock: Clock, new_id: NewId) -> DocumentView:
+    now = clock()
+    subscription = await store.get(Subscription, Subscription.id_of(actor.user_id))
+    document = Document.create(id=new_id(), owner_id=actor.user_id, title=cmd.title, content=cmd.content, now=now)
+    subscription.use(document.id, now=now)
+    store.save(document, subscription)
+    return document_view(document)
+
+
+@handles
+async def change_document(cmd: ChangeDocument, store: Store, actor: Actor, clock: Clock) -> DocumentView:
+    document = await _load(store, cmd.id, "editor", actor, cmd.expected)
+    document.change(title=cmd.title, content=cmd.content, status=cmd.status, by=actor, now=clock())
+    store.save(document)
+    return document_view(document)
+
+
+@handles
+async def trash_document(cmd: TrashDocument, store: Store, actor: Actor, clock: Clock) -> DocumentView:
+    document = await _load(store, cmd.id, "owner", actor, cmd.expected)
+    document.trash(by=actor, now=clock())
+    store.save(document)
+    return document_view(document)
+
+
+@handles
+async def restore_from_trash(cmd: RestoreFromTrash, store: Store, actor: Actor, clock: Clock) -> DocumentView:
+    document = await _load(store, cmd.id, "owner", actor, cmd.expected)
+    document.restore_from_trash(by=actor, now=clock())
+    store.save(document)
+    return document_view(document)
+
+
+@handles
+async def restore_version(cmd: RestoreVersion, store: Store, actor: Actor, clock: Clock) -> DocumentView:
+    document = await _load(store, cmd.id, "editor", actor, cmd.expected)
+    earlier = await store.get(Document, cmd.id, version=cmd.version)
+    document.restore_version(earlier, by=actor, now=clock())
+    store.save(document)
+    return document_view(document)
+
+
+@handles
+async def share_document(
+    cmd: ShareDocument, store: Store, actor: Actor, addresses: Addresses, clock: Clock
+) -> DocumentView:
+    document = await store.get(Document, cmd.id)
+    address_id = addresses.address_id(email_address(cmd.email))
+    document.share(address_id=address_id, email=cmd.email, role=cmd.role, by=actor, now=clock())
+    store.save(document)
+    return document_view(document)
+
+
+@handles
+async def change_share(
+    cmd: ChangeShare, store: Store, actor: Actor, addresses: Addresses, clock: Clock
+) -> DocumentView:
+    document = await store.get(Document, cmd.id)
+    document.change_share(
+        address_id=addresses.address_id(email_address(cmd.email)), role=cmd.role, by=actor, now=clock()
+    )
+    store.save(document)
+    return document_view(document)
+
+
+@handles
+async def revoke_share(
+    cmd: RevokeShare, store: Store, actor: Actor, addresses: Addresses, clock: Clock
+) -> DocumentView:
+    document = await store.get(Document, cmd.id)
+    document.revoke_share(address_id=addresses.address_id(email_address(cmd.email)), by=actor, now=clock())
+    store.save(document)
+    return document_view(document)
+
+
+async def document_at_version(events: EventStore, actor: Actor, id: UUID, version: int) -> DocumentView:
+    """The document as it was at `version` (from 1), for those who may read it now.
+
+    Raises:
+        NotFound: it does not exist for the actor, or has no such version.
+    """
+    document = await events.load(Document, id)
+    if document is None:
+        raise NotFound("There is no such document.")
+    document.require("viewer", actor)
+    earlier = document if document.version == version else await events.load(Document, id, version=version)
+    if earlier is None:
+        raise NotFound("This document has no such version.")
+    return document_view(earlier)
+
+
+async def _load(store: Store, id: UUID, least: Role, actor: Actor, expected: int | None) -> Document:
+    """The document, once it is clear that the actor may know its version."""
+    document = await store.get(Document, id)
+    document.require(least, actor)
+    if expected is not None and document.version != expected:
+        raise StaleVersion(document.version)
+    return document
+
+
+def document_view(document: Document) -> DocumentView:
+    """The document as its readers see it."""
+    return DocumentView(
+        id=document.id,
+        owner_id=document.owner_id,
+        title=document.title,
+        content=document.content,
+        status=document.status,
+        version=document.version,
+        created_at=document.created_on,
+        updated_at=document.modified_on,
+        trashed_at=document.trashed_at,
+    )

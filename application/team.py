@@ -1,0 +1,223 @@
+"""Use cases of teams: found, invite, manage, leave."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from application.bus import Command, handles
+from application.ports import Actor, Addresses, Clock, NewId, Store
+from domain.team import InvitedRole, Role, Team
+from domain.text import email_address
+
+
+@dataclass(frozen=True, slots=True)
+class TeamView:
+    """A team. `members` counts them; `seats_taken` adds the open invitations."""
+
+    id: UUID
+    name: str
+    slug: str
+    seats: int
+    seats_taken: int
+    members: int
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    dissolved_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class MemberView:
+    """Somebody in a team."""
+
+    user_id: UUID
+    role: Role
+    joined_at: datetime
+
+
+class FoundTeam(Command[TeamView]):
+    """Begin a team, of which the actor is the owner."""
+
+    name: str
+    slug: str
+
+
+class RenameTeam(Command[TeamView]):
+    """Give a team another name."""
+
+    id: UUID
+    name: str
+
+
+class InviteMember(Command[TeamView]):
+    """Hold a seat for the holder of an email address."""
+
+    id: UUID
+    email: str
+    role: InvitedRole = "member"
+
+
+class AcceptInvitation(Command[TeamView]):
+    """Become a member, as invited."""
+
+    id: UUID
+
+
+class DeclineInvitation(Command[None]):
+    """Turn an invitation down."""
+
+    id: UUID
+
+
+class RevokeInvitation(Command[TeamView]):
+    """Take an invitation back."""
+
+    id: UUID
+    email: str
+
+
+class ChangeMemberRole(Command[TeamView]):
+    """Give a member another role."""
+
+    id: UUID
+    user_id: UUID
+    role: Role
+
+
+class RemoveMember(Command[TeamView]):
+    """Put a member out."""
+
+    id: UUID
+    user_id: UUID
+
+
+class LeaveTeam(Command[None]):
+    """Go."""
+
+    id: UUID
+
+
+class TransferOwnership(Command[TeamView]):
+    """Make another member an owner in the actor's place."""
+
+    id: UUID
+    user_id: UUID
+
+
+class DissolveTeam(Command[TeamView]):
+    """End a team."""
+
+    id: UUID
+
+
+@handles
+async def found_team(cmd: FoundTeam, store: Store, actor: Actor, clock: Clock, new_id: NewId) -> TeamView:
+    now = clock()
+    team = Team.found(id=new_id(), name=cmd.name, slug=cmd.slug, owner_id=actor.user_id, now=now)
+    store.save(team)
+    return team_view(team, now)
+
+
+@handles
+async def rename_team(cmd: RenameTeam, store: Store, actor: Actor, clock: Clock) -> TeamView:
+    now = clock()
+    team = await store.get(Team, cmd.id)
+    team.rename(cmd.name, by=actor, now=now)
+    store.save(team)
+    return team_view(team, now)
+
+
+@handles
+async def invite_member(cmd: InviteMember, store: Store, actor: Actor, addresses: Addresses, clock: Clock) -> TeamView:
+    now = clock()
+    team = await store.get(Team, cmd.id)
+    address_id = addresses.address_id(email_address(cmd.email))
+    team.invite(address_id=address_id, email=cmd.email, role=cmd.role, by=actor, now=now)
+    store.save(team)
+    return team_view(team, now)
+
+
+@handles
+async def accept_invitation(cmd: AcceptInvitation, store: Store, actor: Actor, clock: Clock) -> TeamView:
+    now = clock()
+    team = await store.get(Team, cmd.id)
+    team.accept(by=actor, now=now)
+    store.save(team)
+    return team_view(team, now)
+
+
+@handles
+async def decline_invitation(cmd: DeclineInvitation, store: Store, actor: Actor, clock: Clock) -> None:
+    team = await store.get(Team, cmd.id)
+    team.decline(by=actor, now=clock())
+    store.save(team)
+
+
+@handles
+async def revoke_invitation(
+    cmd: RevokeInvitation, store: Store, actor: Actor, addresses: Addresses, clock: Clock
+) -> TeamView:
+    now = clock()
+    team = await store.get(Team, cmd.id)
+    team.revoke_invitation(address_id=addresses.address_id(email_address(cmd.email)), by=actor, now=now)
+    store.save(team)
+    return team_view(team, now)
+
+
+@handles
+async def change_member_role(cmd: ChangeMemberRole, store: Store, actor: Actor, clock: Clock) -> TeamView:
+    now = clock()
+    team = await store.get(Team, cmd.id)
+    team.change_role(user_id=cmd.user_id, role=cmd.role, by=actor, now=now)
+    store.save(team)
+    return team_view(team, now)
+
+
+@handles
+async def remove_member(cmd: RemoveMember, store: Store, actor: Actor, clock: Clock) -> TeamView:
+    now = clock()
+    team = await store.get(Team, cmd.id)
+    team.remove(user_id=cmd.user_id, by=actor, now=now)
+    store.save(team)
+    return team_view(team, now)
+
+
+@handles
+async def leave_team(cmd: LeaveTeam, store: Store, actor: Actor, clock: Clock) -> None:
+    team = await store.get(Team, cmd.id)
+    team.leave(by=actor, now=clock())
+    store.save(team)
+
+
+@handles
+async def transfer_ownership(cmd: TransferOwnership, store: Store, actor: Actor, clock: Clock) -> TeamView:
+    now = clock()
+    team = await store.get(Team, cmd.id)
+    team.transfer_ownership(user_id=cmd.user_id, by=actor, now=now)
+    store.save(team)
+    return team_view(team, now)
+
+
+@handles
+async def dissolve_team(cmd: DissolveTeam, store: Store, actor: Actor, clock: Clock) -> TeamView:
+    now = clock()
+    team = await store.get(Team, cmd.id)
+    team.dissolve(by=actor, now=now)
+    store.save(team)
+    return team_view(team, now)
+
+
+def team_view(team: Team, now: datetime) -> TeamView:
+    """The team as its members see it."""
+    return TeamView(
+        id=team.id,
+        name=team.name,
+        slug=team.slug,
+        seats=team.seats,
+        seats_taken=team.seats_taken(now),
+        members=len(team.members),
+        version=team.version,
+        created_at=team.created_on,
+        updated_at=team.modified_on,
+        dissolved_at=team.dissolved_at,
+    )

@@ -1,0 +1,168 @@
+"""Use cases of users: an account and who may use it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from application.bus import Command, handles
+from application.ports import Actor, Addresses, Clock, NewId, Passwords, Store
+from domain.kernel import Forbidden, Invalid, NotFound
+from domain.subscription import Subscription
+from domain.text import UnusableEmail, email_address
+from domain.user import User, email_claim
+
+NOBODY = UUID(int=0)
+
+
+class WeakPassword(Invalid):
+    """The password is too easy to guess."""
+
+
+class WrongCredentials(Forbidden):
+    """Email address and password do not go together, or the account is closed: which of these is not told."""
+
+
+class WrongPassword(Forbidden):
+    """The current password was not given rightly."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserView:
+    """A user, as they see themselves."""
+
+    id: UUID
+    email: str
+    name: str
+    avatar_url: str | None
+    email_verified: bool
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """Who proved to be who; `address_id` is None until the email address is verified."""
+
+    user_id: UUID
+    address_id: UUID | None
+
+
+class Register(Command[UserView]):
+    """Open an account, with the free plan."""
+
+    email: str
+    name: str
+    password: str
+
+
+class VerifyEmail(Command[UserView]):
+    """Note that a user reads mail to their address."""
+
+    user_id: UUID
+
+
+class ChangeProfile(Command[UserView]):
+    """Change the actor's name and picture."""
+
+    name: str
+    avatar_url: str | None = None
+
+
+class ChangePassword(Command[None]):
+    """Change the actor's password, who knows the current one."""
+
+    old: str
+    new: str
+
+
+class Deactivate(Command[None]):
+    """Close the actor's account."""
+
+
+class LogIn(Command[LoggedIn]):
+    """Prove to be the holder of an account."""
+
+    email: str
+    password: str
+
+
+@handles
+async def register(cmd: Register, store: Store, passwords: Passwords, clock: Clock, new_id: NewId) -> UserView:
+    await _require_strong(passwords, cmd.password, cmd.email, cmd.name)
+    now = clock()
+    hashed = await passwords.hash(cmd.password)
+    user = User.register(id=new_id(), email=cmd.email, name=cmd.name, password_hash=hashed, now=now)
+    store.save(user, Subscription.start(user_id=user.id, now=now))
+    return user_view(user)
+
+
+@handles
+async def verify_email(cmd: VerifyEmail, store: Store, clock: Clock) -> UserView:
+    user = await store.get(User, cmd.user_id)
+    user.verify_email(now=clock())
+    store.save(user)
+    return user_view(user)
+
+
+@handles
+async def change_profile(cmd: ChangeProfile, store: Store, actor: Actor, clock: Clock) -> UserView:
+    user = await store.get(User, actor.user_id)
+    user.change_profile(name=cmd.name, avatar_url=cmd.avatar_url, now=clock())
+    store.save(user)
+    return user_view(user)
+
+
+@handles
+async def change_password(cmd: ChangePassword, store: Store, actor: Actor, passwords: Passwords, clock: Clock) -> None:
+    user = await store.get(User, actor.user_id)
+    if not await passwords.verify(cmd.old, user.password_hash):
+        raise WrongPassword("The current password is another; log in again if you forgot it.")
+    await _require_strong(passwords, cmd.new, user.email, user.name)
+    user.change_password(password_hash=await passwords.hash(cmd.new), now=clock())
+    store.save(user)
+
+
+@handles
+async def deactivate(cmd: Deactivate, store: Store, actor: Actor, clock: Clock) -> None:
+    user = await store.get(User, actor.user_id)
+    user.deactivate(now=clock())
+    store.save(user)
+
+
+@handles
+async def log_in(cmd: LogIn, store: Store, passwords: Passwords, addresses: Addresses) -> LoggedIn:
+    user = await _find(store, cmd.email)
+    right = await passwords.verify(cmd.password, user.password_hash if user else None)
+    if user is None or not right or not user.active:
+        raise WrongCredentials("Email address and password do not go together; check both.")
+    return LoggedIn(user.id, addresses.address_id(user.email) if user.email_verified else None)
+
+
+async def _find(store: Store, email: str) -> User | None:
+    """The user with that address. Asks for a user even where there is none: the time it takes shall not tell."""
+    try:
+        holder = await store.holder(email_claim(email_address(email)))
+        return await store.get(User, holder or NOBODY)
+    except (UnusableEmail, NotFound):
+        return None
+
+
+async def _require_strong(passwords: Passwords, password: str, *known: str) -> None:
+    weakness = await passwords.weakness(password, *known)
+    if weakness is not None:
+        raise WeakPassword(weakness)
+
+
+def user_view(user: User) -> UserView:
+    """The user as the outside sees them."""
+    return UserView(
+        id=user.id,
+        email=user.email,
+        name=user.name,
+        avatar_url=user.avatar_url,
+        email_verified=user.email_verified,
+        version=user.version,
+        created_at=user.created_on,
+        updated_at=user.modified_on,
+    )
