@@ -16,6 +16,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from infra.errors import SetupError
+
 SECRETS_FILE = "secrets.env"
 """Keys that `palimpsest up` made at its first start. Whoever loses them loses the data."""
 
@@ -23,7 +25,7 @@ SERVERS_FILE = "servers.env"
 """Addresses of the embedded servers that `palimpsest up` started last."""
 
 
-class SettingsError(Exception):
+class SettingsError(SetupError):
     """Some settings are wrong; the message has a line for each."""
 
 

@@ -74,8 +74,10 @@ def _postgres(settings: Settings) -> Iterator[Finding]:
     try:
         with psycopg.connect(settings.database_url.get_secret_value(), connect_timeout=3) as connection:
             yield _version(connection, address)
+            user = connection.info.user
+        with psycopg.connect(settings.database_admin_url.get_secret_value(), connect_timeout=3) as connection:
             yield _schema(connection)
-            yield from _privileges(connection)
+            yield from _privileges(connection, user)
     except psycopg.OperationalError as error:
         words = str(error).partition("\n")[0]
         yield Finding("PostgreSQL", f"{address}: {words}", "Start it with `palimpsest up`, or correct DATABASE_URL.")
@@ -92,36 +94,35 @@ def _version(connection: psycopg.Connection, address: str) -> Finding:
 
 
 def _schema(connection: psycopg.Connection) -> Finding:
-    from infra.store.migrate import pending  # noqa: PLC0415 - not needed when there is no database
+    from infra.store.migrate import pending
 
     try:
         files = pending(connection)
     except psycopg.errors.UndefinedTable:
         connection.rollback()
         return Finding("Schema", "never migrated", "Run: palimpsest migrate")
-    except psycopg.errors.InsufficientPrivilege:
-        connection.rollback()
-        return Finding("Schema", "this role may not see which migrations were applied")
     if files:
         return Finding("Schema", f"{len(files)} migrations missing", "Run: palimpsest migrate")
     return Finding("Schema", "up to date")
 
 
-def _privileges(connection: psycopg.Connection) -> Iterator[Finding]:
+def _privileges(connection: psycopg.Connection, user: str) -> Iterator[Finding]:
     """The application's role must be able to serve, and unable to change history."""
     question = """
-        SELECT pg_has_role(current_user, rolname, 'MEMBER'),
+        SELECT pg_has_role(%s, rolname, 'MEMBER'),
                has_table_privilege(rolname, events, 'SELECT'),
                has_table_privilege(rolname, events, 'UPDATE') OR has_table_privilege(rolname, events, 'DELETE')
-        FROM pg_roles, to_regclass('stored_events')::oid AS events
+        FROM pg_roles CROSS JOIN (SELECT to_regclass('stored_events')::oid AS events) AS tables
         WHERE rolname = 'palimpsest_app' AND events IS NOT NULL
     """
-    row = connection.execute(question).fetchone()
+    row = connection.execute(question, [user]).fetchone()
     if row is None:
         return
     member, reads, rewrites = row
     if not (member and reads):
-        yield Finding("Privileges", "this role may not serve", "Run: palimpsest migrate (as DATABASE_ADMIN_URL)")
+        yield Finding(
+            "Privileges", f"the role '{user}' may not serve", "Run: palimpsest migrate (as DATABASE_ADMIN_URL)"
+        )
     elif rewrites:
         yield Finding(
             "Privileges",

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from infra.errors import SetupError
+
 if TYPE_CHECKING:
     from infra.settings import Settings
 
@@ -87,16 +89,14 @@ def migrate() -> None:
 @app.command()
 def settings() -> None:
     """Show every setting, with secrets masked."""
-    from rich import box
     from rich.console import Console
-    from rich.table import Table
 
     from infra.settings import load, shown
 
-    table = Table("Variable", "Value", "What it is", box=box.SIMPLE)
-    for row in shown(load()):
-        table.add_row(*row)
-    Console(highlight=False).print(table)
+    console = Console(soft_wrap=True, highlight=False)
+    for variable, value, description in shown(load()):
+        console.print(f"# {description}", style="dim", markup=False)
+        console.print(f"{variable}={value}", markup=False)
 
 
 @app.command("new-keys")
@@ -117,12 +117,9 @@ def doctor() -> None:
 
 def main() -> None:
     """Run a command; a known failure is a sentence and exit code 2, not a traceback."""
-    from infra.servers.process import ServerError
-    from infra.settings import SettingsError
-
     try:
         app()
-    except (ServerError, SettingsError) as error:
+    except SetupError as error:
         typer.secho(str(error), fg="red", err=True)
         sys.exit(2)
 

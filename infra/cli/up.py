@@ -6,20 +6,22 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
 from pydantic import SecretStr
 from rich.console import Console
 
-from infra import demo, keys, telemetry
-from infra.demo import Demo
+from infra import keys, telemetry
 from infra.servers.postgres import Postgres
 from infra.servers.process import ServerError, free_port, port_is_free, write_private
 from infra.servers.redis import Redis
 from infra.settings import SERVERS_FILE, Settings, load, variable
 from infra.store.migrate import migrate
 from infra.supervisor import Role, Tree, only_one, signals_interrupt
+
+if TYPE_CHECKING:
+    from infra.demo import Demo
 
 ROLES = ("api", "projector", "worker")
 PATIENCE = 90.0
@@ -43,8 +45,9 @@ def up(folder: Path, *, host: str | None = None, port: int | None = None) -> Non
         settings = _start_servers(tree, folder, {"host": host, "port": port})
         _step("Schema", lambda: migrate(settings.database_admin_url.get_secret_value()))
         _start_roles(tree, settings)
+        login = _demo_login(settings)
         _step("API", lambda: _until_ready(tree, settings))
-        _greet(settings, time.monotonic() - began)
+        _greet(settings, login, time.monotonic() - began)
         tree.watch()
 
 
@@ -165,13 +168,17 @@ def _step(name: str, work: Callable[[], T]) -> T:
     return result
 
 
-def _demo_login(settings: Settings) -> Demo | None:
+def _demo_login(settings: Settings) -> "Demo | None":
     """An account to try things with; none on a database that is not ours."""
-    return None if os.environ.get(DATABASE_URL) else demo.ensure(settings)
+    if os.environ.get(DATABASE_URL):
+        return None
+    from infra import demo  # takes as long as the API to start, which is under way already
+
+    return demo.ensure(settings)
 
 
-def _greet(settings: Settings, seconds: float) -> None:
-    url, login = address(settings), _demo_login(settings)
+def _greet(settings: Settings, login: "Demo | None", seconds: float) -> None:
+    url = address(settings)
     console.print(f"\n[bold green]Palimpsest is ready[/] after {seconds:.1f} s\n")
     console.print(f"  API    {url}/v1\n  Docs   {url}/docs\n  Data   {settings.data_dir}")
     if login:
@@ -181,7 +188,7 @@ def _greet(settings: Settings, seconds: float) -> None:
     console.print("\nCtrl-C stops everything; your data stays.\n")
 
 
-def walk(url: str, login: Demo) -> str:
+def walk(url: str, login: "Demo") -> str:
     """Shell commands that log in, write a document and read it back."""
     credentials = f'{{"email": "{login.email}", "password": "{login.password}"}}'
     return f"""\

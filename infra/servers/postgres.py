@@ -66,8 +66,8 @@ class Postgres:
     """One cluster in one folder, with a database `palimpsest`, superuser `postgres` and login role `palimpsest_app`.
 
     The port, unless given, is a free one, kept while it stays free from one program to the next; `start()` after a
-    crash or stop keeps it in any case. Passwords are random, in `postgres.json` (mode 600). It takes over from a crashed
-    run by itself. One program at a time may use a folder; the caller sees to that.
+    crash or stop keeps it in any case. Passwords are random, in `postgres.json` (mode 600). It takes over from a
+    crashed run by itself. One program at a time may use a folder; the caller sees to that.
     """
 
     def __init__(self, folder: Path, *, port: int | None = None, settings: Mapping[str, str] | None = None) -> None:

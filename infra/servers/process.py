@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from infra.errors import SetupError
+
 LAUNCH = Path(__file__).with_name("launch.py")
 LOG_LIMIT = 10_000_000
 """Bytes after which a log file is moved aside at the next start."""
 
 
-class ServerError(Exception):
+class ServerError(SetupError):
     """A server or process cannot start; the message says why and what to do."""
 
 

@@ -1,0 +1,126 @@
+"""Settings: what is wrong is said in words, by variable, without secrets."""
+
+import os
+from base64 import b64encode
+from pathlib import Path
+
+import pytest
+
+from infra import keys
+from infra.settings import SECRETS_FILE, SERVERS_FILE, Settings, SettingsError, load, shown, variable
+
+SECRET = "hunter2-canary"
+DATABASE_URL = f"postgresql://app:{SECRET}@db.example:5432/palimpsest?sslmode=require"
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(variable(name), raising=False)
+    monkeypatch.setenv("DATABASE_URL", DATABASE_URL)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    keys.ensure(tmp_path, data_exists=False)
+    return tmp_path
+
+
+def test_a_database_and_the_keys_are_enough(folder: Path) -> None:
+    settings = load(folder)
+    assert settings.database_admin_url == settings.database_url
+    assert settings.redis_url is None
+    assert settings.port == 8000
+
+
+def test_every_missing_setting_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DATABASE_URL")
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path)
+    lines = str(caught.value).splitlines()
+    assert [line.split()[0] for line in lines] == [
+        "DATABASE_URL",
+        "PALIMPSEST_KEY_ENCRYPTION_KEY",
+        "PALIMPSEST_BLIND_INDEX_KEY",
+        "PALIMPSEST_TOKEN_SIGNING_KEY",
+    ]
+    assert all("palimpsest up" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("DATABASE_URL", f"mysql://app:{SECRET}@db/x", "postgresql://"),
+        ("DATABASE_URL", f"postgresql://app:{SECRET}@db:nonsense/x", "postgresql://"),
+        ("REDIS_URL", f"http://:{SECRET}@cache", "redis://"),
+        ("PALIMPSEST_PORT", "70000", "65535"),
+        ("PALIMPSEST_TOKEN_TTL", "60", "900"),
+        ("PALIMPSEST_TOKEN_TTL", "86400", "3600"),
+        ("PALIMPSEST_LOG_LEVEL", "loud", "'INFO'"),
+        ("PALIMPSEST_CORS_ORIGINS", "https://a.example, b.example", "b.example"),
+        ("PALIMPSEST_KEY_ENCRYPTION_KEY", SECRET, "openssl rand -base64 32"),
+        ("PALIMPSEST_BLIND_INDEX_KEY", b64encode(SECRET.encode()).decode(), "14 bytes, not 32"),
+        ("PALIMPSEST_TOKEN_SIGNING_KEY", f'{{"d": "{SECRET}"}}', "palimpsest new-keys"),
+        ("PALIMPSEST_TOKEN_SIGNING_KEY", SECRET, "palimpsest new-keys"),
+    ],
+)
+def test_a_wrong_value_is_explained_and_no_secret_shown(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        load(folder)
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(name)
+    assert words in line
+    assert SECRET not in line
+    assert caught.value.__suppress_context__
+
+
+def test_what_is_shown_masks_keys_and_passwords(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", f"rediss://:{SECRET}@cache:6379/0")
+    monkeypatch.setenv("DATABASE_ADMIN_URL", f"postgresql:///x?host=db&password={SECRET}")
+    settings = load(folder)
+    values = {name: value for name, value, _ in shown(settings)}
+    assert values["DATABASE_URL"] == "postgresql://app:****@db.example:5432/palimpsest?sslmode=require"
+    assert values["REDIS_URL"] == "rediss://:****@cache:6379/0"
+    assert SECRET not in f"{values} {settings!r} {settings}"
+    assert not any(key in str(values) for key in (folder / SECRETS_FILE).read_text().split("'")[1::2])
+
+
+def test_the_environment_wins_over_the_files_and_the_caller_over_both(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / SERVERS_FILE).write_text("PALIMPSEST_PORT='9001'\nPALIMPSEST_HOST='filehost'\nREDIS_URL='redis://file'\n")
+    monkeypatch.setenv("PALIMPSEST_PORT", "9002")
+    monkeypatch.setenv("PALIMPSEST_HOST", "envhost")
+    settings = load(folder, port=9003)
+    assert (settings.port, settings.host) == (9003, "envhost")
+    assert settings.redis_url
+    assert settings.redis_url.get_secret_value() == "redis://file"
+
+
+def test_an_empty_variable_is_not_set(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", "")
+    assert load(folder).redis_url is None
+
+
+def test_keys_are_made_once_and_only_their_owner_can_read_them(folder: Path) -> None:
+    made = (folder / SECRETS_FILE).read_text()
+    keys.ensure(folder, data_exists=True)
+    assert (folder / SECRETS_FILE).read_text() == made
+    assert (folder / SECRETS_FILE).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_key_in_the_environment_is_not_written_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(keys.BLIND_INDEX_KEY, b64encode(os.urandom(32)).decode())
+    keys.ensure(tmp_path, data_exists=False)
+    assert keys.BLIND_INDEX_KEY not in (tmp_path / SECRETS_FILE).read_text()
+    assert load(tmp_path)
+
+
+def test_no_new_keys_are_made_for_data_whose_keys_are_lost(folder: Path) -> None:
+    (folder / SECRETS_FILE).unlink()
+    with pytest.raises(SettingsError, match="Restore"):
+        keys.ensure(folder, data_exists=True)
+    assert not (folder / SECRETS_FILE).exists()

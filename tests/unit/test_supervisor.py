@@ -1,0 +1,110 @@
+"""The process tree: what dies is started again, ever more slowly; one program to a data folder."""
+
+from pathlib import Path
+
+import pytest
+
+from infra import supervisor
+from infra.servers.process import ServerError
+from infra.supervisor import FIRST_PAUSE, GROWN_UP, LONGEST_PAUSE, Tree, Watched, only_one
+
+
+class Fake:
+    """A part that dies when told to."""
+
+    def __init__(self, story: list[str] | None = None, name: str = "fake") -> None:
+        self.story = [] if story is None else story
+        self.name = name
+        self.living = False
+        self.broken = False
+
+    def start(self) -> None:
+        self.story.append(f"start {self.name}")
+        if self.broken:
+            raise ServerError("no")
+        self.living = True
+
+    def alive(self) -> bool:
+        return self.living
+
+    def stop(self) -> None:
+        self.story.append(f"stop {self.name}")
+
+
+class Time:
+    """A clock that moves when told to."""
+
+    now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def time(monkeypatch: pytest.MonkeyPatch) -> Time:
+    clock = Time()
+    monkeypatch.setattr(supervisor, "time", clock)
+    return clock
+
+
+def pauses(watched: Watched, part: Fake, time: Time, deaths: int, life: float = 0.0) -> list[float]:
+    """Let the part die again and again, each time `life` seconds after it started; how long it stayed dead."""
+    waited = []
+    for _ in range(deaths):
+        time.now += life
+        part.living = False
+        died = time.now
+        watched.look()
+        while not part.alive():
+            time.now += 0.05
+            watched.look()
+        waited.append(round(time.now - died, 2))
+    return waited
+
+
+def test_a_part_that_keeps_dying_is_started_again_ever_more_slowly(time: Time) -> None:
+    part = Fake()
+    waited = pauses(Watched("fake", part), part, time, deaths=10)
+    assert waited[0] == pytest.approx(FIRST_PAUSE, abs=0.1)
+    assert waited == sorted(waited)
+    assert waited[-1] == pytest.approx(LONGEST_PAUSE, abs=0.1)
+
+
+def test_a_part_that_lived_long_is_started_again_at_once(time: Time) -> None:
+    part = Fake()
+    waited = pauses(Watched("fake", part), part, time, deaths=5, life=GROWN_UP + 1)
+    assert waited == pytest.approx([FIRST_PAUSE] * 5, abs=0.1)
+
+
+def test_a_part_that_cannot_start_is_tried_again(time: Time) -> None:
+    part = Fake()
+    part.broken = True
+    watched = Watched("fake", part)
+    for _ in range(200):
+        time.now += 0.1
+        watched.look()
+    assert 4 < len(part.story) < 10
+    part.broken = False
+    time.now += LONGEST_PAUSE
+    watched.look()
+    watched.look()
+    assert part.alive()
+
+
+def test_parts_stop_in_reverse_order_even_if_one_did_not_start() -> None:
+    story: list[str] = []
+    tree = Tree()
+    tree.start("database", Fake(story, "database"))
+    broken = Fake(story, "api")
+    broken.broken = True
+    with pytest.raises(ServerError):
+        tree.start("api", broken)
+    tree.stop()
+    assert story == ["start database", "start api", "stop api", "stop database"]
+
+
+def test_a_second_program_on_the_same_folder_is_refused_with_words(tmp_path: Path) -> None:
+    with only_one(tmp_path), pytest.raises(ServerError, match="DATA_DIR"), only_one(tmp_path):
+        pass
+    with only_one(tmp_path):
+        pass

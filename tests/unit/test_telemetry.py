@@ -1,0 +1,122 @@
+"""Logs: one JSON object a line from everybody, without secrets, personal data or local variables."""
+
+import json
+import logging
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+import structlog
+
+from infra import telemetry
+from infra.servers.process import ServerError
+
+CANARY = "canary-7321"
+
+
+@pytest.fixture(autouse=True)
+def restored() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+
+
+class Log:
+    """A log, set up as in a process, and what was written to it."""
+
+    def __init__(self, capture: pytest.CaptureFixture[str]) -> None:
+        self._capture = capture
+
+    def open(self) -> None:
+        """Only in the test itself: between set-up and test, pytest puts its own handlers back."""
+        telemetry.configure_logging("INFO", "json", role="api")
+
+    def read(self) -> tuple[str, list[dict[str, Any]]]:
+        text = self._capture.readouterr().out
+        return text, [json.loads(line) for line in text.splitlines()]
+
+
+@pytest.fixture
+def log(capsys: pytest.CaptureFixture[str]) -> Log:
+    return Log(capsys)
+
+
+def test_every_line_carries_the_request_whoever_writes_it(log: Log) -> None:
+    log.open()
+    structlog.contextvars.bind_contextvars(request_id="r-1")
+    structlog.get_logger("ours").info("done", documents=3)
+    logging.getLogger("theirs").warning("slow %s", "query", extra={"rows": 5})
+    logging.getLogger("uvicorn.error").error("oops")
+    _, said = log.read()
+    assert [line["event"] for line in said] == ["done", "slow query", "oops"]
+    assert {line["request_id"] for line in said} == {"r-1"}
+    assert {line["role"] for line in said} == {"api"}
+    assert (said[0]["documents"], said[1]["rows"]) == (3, 5)
+
+
+def test_names_that_give_away_secrets_and_personal_data_are_blanked_at_any_depth(log: Log) -> None:
+    log.open()
+    structlog.get_logger("ours").info(
+        "asked",
+        password=CANARY,
+        headers={"Authorization": CANARY, "X-Api-Key": CANARY},
+        users=[{"email": CANARY, "id": 1}],
+        invited_email=CANARY,
+        title=CANARY,
+    )
+    logging.getLogger("theirs").info("asked", extra={"access_token": CANARY})
+    text, said = log.read()
+    assert CANARY not in text
+    assert said[0]["users"][0]["id"] == 1
+
+
+def test_an_error_says_where_but_neither_values_nor_local_variables(log: Log) -> None:
+    log.open()
+    try:
+        try:
+            here = CANARY  # noqa: F841 - what must not be told
+            raise psycopg.errors.UniqueViolation(f'duplicate key "{CANARY}"\nDETAIL: Key (email)=({CANARY}) exists.')
+        except psycopg.Error as error:
+            raise RuntimeError(f"could not register '{CANARY}'") from error
+    except RuntimeError:
+        structlog.get_logger("ours").exception("failed")
+        logging.getLogger("theirs").exception("failed")
+    text, said = log.read()
+    assert CANARY not in text
+    assert len(said) == 2
+    for line in said:
+        assert "UniqueViolation: duplicate key …" in line["exception"]
+        assert "test_an_error_says_where" in line["exception"]
+
+
+def test_a_group_of_errors_is_told_in_full() -> None:
+    text = telemetry.told(ExceptionGroup("several", [ValueError("one"), KeyError("two")]))
+    assert "ValueError: one" in text
+    assert "KeyError: …" in text
+
+
+def test_a_terminal_gets_lines_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    telemetry.configure_logging("INFO", "console")
+    structlog.get_logger("ours").info("done", password=CANARY)
+    text = capsys.readouterr().out
+    assert not text.startswith("{")
+    assert CANARY not in text
+
+
+def test_a_taken_metrics_port_is_named() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(ServerError, match=f"{port}.*PALIMPSEST_METRICS_PORT"):
+            telemetry.start_metrics(port)
+
+
+def test_port_0_serves_no_metrics() -> None:
+    telemetry.start_metrics(0)
