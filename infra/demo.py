@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from uuid_utils.compat import uuid7
 
 from adapters.passwords import Argon2Passwords
-from application.ports import Actor, Call
-from application.user import EmailTaken, Register, VerifyEmail
+from application.ports import Actor, Call, Taken
+from application.user import Register, VerifyEmail
 from infra.core import open_core
 from infra.servers.process import write_private
 from infra.settings import Settings
@@ -41,6 +41,6 @@ async def _register(settings: Settings, demo: Demo) -> None:
         try:
             register = Register(email=demo.email, name="Demo", password=demo.password)
             user = (await bus.send(register, Call(actor=None, correlation_id=uuid7()))).answer
-        except EmailTaken:
+        except Taken:
             return
         await bus.send(VerifyEmail(user_id=user.id), Call(actor=Actor(user.id), correlation_id=uuid7()))

@@ -17,6 +17,12 @@ from tests.support.servers import Database
 from tests.support.stores import CALL, open_store, rows
 
 
+KILL_OUR_CONNECTIONS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND usename = 'palimpsest_app'
+"""
+
+
 def raw_request() -> Request:
     """An append to be sent by hand, in a transaction that its client controls."""
     root = Note.write(uuid4(), "by hand")
@@ -120,3 +126,20 @@ async def test_one_stream_can_be_read_alone(database: Database) -> None:
         await opened.store.append([one], CALL, None)
         events = await opened.feed().stream(one.id, 2, 4)
     assert [(event.position, event.version) for event in events] == [(2, 2), (4, 3)]
+
+
+async def test_a_feed_whose_connections_are_killed_goes_on(database: Database) -> None:
+    async with open_store(database.app_url) as opened:
+        feed = opened.feed()
+        await feed.start()
+        seen: list[Recorded] = []
+        done = asyncio.Event()
+        follower = asyncio.create_task(follow(feed, seen, done))
+        for n in range(30):
+            if n % 10 == 5:
+                rows(database.admin_url, KILL_OUR_CONNECTIONS)
+            await opened.store.append([Note.write(uuid4(), "text")], CALL, None)
+        done.set()
+        await follower
+        await feed.stop()
+    assert [event.position for event in seen] == list(range(1, 31))
