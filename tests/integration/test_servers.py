@@ -60,11 +60,15 @@ def test_postgres_keeps_rows_and_address_through_a_stop_and_a_crash(own_postgres
         assert connection.execute("SELECT count(*) FROM kept").fetchone() == (0,)
 
 
-def test_postgres_lets_nobody_in_without_the_password(own_postgres: Postgres) -> None:
-    secret = own_postgres.app_url.split(":")[2].split("@")[0]
+def test_postgres_lets_nobody_in_without_the_password(cluster: Cluster) -> None:
+    secret = cluster.app_url.split(":")[2].split("@")[0]
     with pytest.raises(psycopg.OperationalError):
-        psycopg.connect(own_postgres.app_url.replace(secret, "guess"))
-    assert (own_postgres.folder / "postgres.json").stat().st_mode & 0o777 == 0o600
+        psycopg.connect(cluster.app_url.replace(secret, "guess"))
+
+
+def test_postgres_never_runs_as_root(cluster: Cluster) -> None:
+    with psycopg.connect(cluster.admin_url.replace("/palimpsest", "/postgres")) as connection:
+        assert Path(f"/proc/{connection.info.backend_pid}").stat().st_uid == unprivileged.account().uid != 0
 
 
 def test_postgres_ends_with_the_program_that_started_it(folder: Path) -> None:
@@ -106,6 +110,7 @@ def test_a_half_made_cluster_is_made_anew(folder: Path) -> None:
     server = Postgres(folder)
     server.start()
     assert server.alive()
+    assert (folder / "postgres.json").stat().st_mode & 0o777 == 0o600
     server.stop()
 
 
@@ -125,12 +130,6 @@ def test_a_lost_password_file_is_explained(own_postgres: Postgres) -> None:
     (own_postgres.folder / "postgres.json").unlink()
     with pytest.raises(ServerError, match="Restore it"):
         Postgres(own_postgres.folder).start()
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root needs another user")
-def test_root_runs_postgres_as_nobody(own_postgres: Postgres) -> None:
-    assert own_postgres.pid
-    assert Path(f"/proc/{own_postgres.pid}").stat().st_uid == unprivileged.account().uid != 0
 
 
 def test_redis_keeps_its_data_through_a_stop_and_wants_its_password(own_redis: Redis) -> None:
