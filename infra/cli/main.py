@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from infra.cli import events
 from infra.errors import SetupError
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(events.app, name="events")
 
 
 @app.callback()

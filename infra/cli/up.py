@@ -189,12 +189,13 @@ def _greet(settings: Settings, login: "Demo | None", seconds: float) -> None:
 
 
 def walk(url: str, login: "Demo") -> str:
-    """Shell commands that log in, write a document and read it back."""
+    """Shell commands that log in, write a document, and list documents with that one among them."""
     credentials = f'{{"email": "{login.email}", "password": "{login.password}"}}'
     return f"""\
 API={url}/v1
-TOKEN=$(curl -s $API/sessions -H 'Content-Type: application/json' -d '{credentials}' \\
+TOKEN=$(curl -s $API/auth/login -H 'Content-Type: application/json' -d '{credentials}' \\
   | python3 -c 'import json, sys; print(json.load(sys.stdin)["access_token"])')
-curl -si $API/documents -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \\
-  -H "Idempotency-Key: $(date +%s%N)" -d '{{"title": "Hello", "content": "A first draft."}}'
-curl -s $API/documents -H "Authorization: Bearer $TOKEN" """.rstrip()
+WRITTEN=$(curl -s $API/documents -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \\
+  -H "Idempotency-Key: $(date +%s%N)" -d '{{"title": "Hello", "content": "A first draft."}}' \\
+  -o /dev/stderr -w '%header{{consistency-token}}')
+curl -s $API/documents -H "Authorization: Bearer $TOKEN" -H "Consistency-Token: $WRITTEN" """.rstrip()
