@@ -226,10 +226,10 @@ class Team(Root):
         email = email_address(email)
         if address_id == by.address_id:
             raise AlreadyAMember("That is your own address; invite somebody else's.")
-        holds_a_seat = self._is_open(address_id, now)
-        if holds_a_seat and self.invited[address_id] == role:
+        is_open = self._is_open(address_id, now)
+        if is_open and self.invited[address_id] == role:
             return
-        if not holds_a_seat and self.seats_taken(now) >= self.seats:
+        if self.seats_taken(now) - is_open >= self.seats:
             raise TeamIsFull(f"All {self.seats} seats are taken or held by invitations; free one or add seats.")
         expires_at = now + INVITATION_LASTS
         self.trigger_event(

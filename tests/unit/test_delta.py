@@ -1,0 +1,78 @@
+"""Deltas: small for small edits, exact for all, and never an error on replay."""
+
+from itertools import pairwise
+from time import perf_counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain import delta
+from domain.delta import Delta
+
+# Few different characters, so that texts have much in common in many ways; astral ones among them.
+SIMILAR = st.text(alphabet="ab\n😀é", max_size=60)
+ANY = st.text(max_size=200)
+DELTAS = st.lists(st.integers(-300, 300) | st.text(max_size=20), max_size=20)
+
+
+@settings(max_examples=300)
+@given(old=SIMILAR | ANY, new=SIMILAR | ANY)
+def test_a_delta_leads_from_the_old_text_to_the_new(old: str, new: str) -> None:
+    assert delta.apply(old, delta.make(old, new)) == new
+
+
+@given(versions=st.lists(SIMILAR | ANY, min_size=2, max_size=12))
+def test_a_history_of_deltas_gives_back_every_version(versions: list[str]) -> None:
+    text = versions[0]
+    for earlier, later in pairwise(versions):
+        text = delta.apply(text, delta.make(earlier, later))
+        assert text == later
+
+
+@given(old=ANY, steps=DELTAS)
+def test_any_delta_applies_to_any_text(old: str, steps: Delta) -> None:
+    assert isinstance(delta.apply(old, steps), str)
+
+
+@given(old=SIMILAR, new=SIMILAR)
+def test_a_delta_applies_to_an_erased_text_and_erased_deltas_to_any(old: str, new: str) -> None:
+    assert isinstance(delta.apply("[erased]", delta.make(old, new)), str)
+    assert delta.apply(old, []) == old
+
+
+@given(text=ANY)
+def test_no_change_is_no_delta(text: str) -> None:
+    assert delta.make(text, text) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("", "new", ["new"]),
+        ("old", "", [-3]),
+        ("hello world", "hello brave world", [6, "brave "]),
+        ("hello brave world", "hello world", [6, -6]),
+        ("one two three", "one 2 three", [4, -3, "2"]),
+        ("aaa", "aaaa", [3, "a"]),
+        ("😀😀", "😀x😀", [1, "x"]),
+    ],
+)
+def test_a_delta_holds_no_more_than_what_changed(old: str, new: str, expected: Delta) -> None:
+    assert delta.make(old, new) == expected
+
+
+def test_edits_in_several_places_keep_what_is_between_them() -> None:
+    between = "this long passage stays as it is. " * 20
+    steps = delta.make(f"first {between}last", f"1st {between}lost")
+    assert sum(len(step) for step in steps if isinstance(step, str)) < 10
+    assert delta.apply(f"first {between}last", steps) == f"1st {between}lost"
+
+
+def test_texts_without_anything_in_common_take_bounded_time() -> None:
+    old, new = "ab" * 500_000, "ba\n" * 333_333
+    began = perf_counter()
+    steps = delta.make(old, new)
+    took = perf_counter() - began
+    assert delta.apply(old, steps) == new
+    assert took < 40 * delta.SECONDS

@@ -1,0 +1,433 @@
+"""Teams: who is in, who may do what, and never more members than seats nor fewer owners than one."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from hypothesis import given as forall
+from hypothesis import strategies as st
+
+from application.ports import Actor
+from domain.kernel import Claim, NotFound, Refusal
+from domain.person import Person, RoleTooLow
+from domain.team import (
+    FREE_SEATS,
+    INVITATION_LASTS,
+    AlreadyAMember,
+    InvitationExpired,
+    InvitedRole,
+    LastOwner,
+    NoSuchMember,
+    Role,
+    Team,
+    TeamIsDissolved,
+    TeamIsFull,
+    UnusableSlug,
+)
+from domain.text import UnusableEmail, UnusableText
+from tests.support.given import ID, NOW, Fact, address_of, fact, given, news, person, replayed, state
+
+ADA, ADMIN, MEMBER, BOB, STRANGER = map(person, range(1, 6))
+EMAIL = "bob@example.org"
+EXPIRED = NOW + INVITATION_LASTS
+
+
+def founded(seats: int = 5) -> Fact:
+    return fact(Team.Founded, name="Crew", slug="crew", owner_id=ADA.user_id, seats=seats)
+
+
+def invited(whom: Actor, role: InvitedRole = "member") -> Fact:
+    return fact(Team.MemberInvited, address_id=whom.address_id, email=EMAIL, role=role, expires_at=EXPIRED)
+
+
+def accepted(who: Actor, role: InvitedRole = "member") -> Fact:
+    return fact(Team.InvitationAccepted, address_id=who.address_id, user_id=who.user_id, role=role)
+
+
+def became(who: Actor, role: Role) -> Fact:
+    return fact(Team.MemberRoleChanged, user_id=who.user_id, role=role)
+
+
+CREW = [founded(), invited(ADMIN, "admin"), accepted(ADMIN, "admin"), invited(MEMBER), accepted(MEMBER)]
+DISSOLVED = fact(Team.Dissolved, slug="crew")
+
+
+def invite(team: Team, whom: Actor = BOB, role: InvitedRole = "member", by: Person = ADA) -> None:
+    team.invite(address_id=address_of(whom), email=EMAIL, role=role, by=by, now=NOW)
+
+
+# Founding
+
+
+def test_a_founder_owns_the_team_alone() -> None:
+    team = Team.found(id=ID, name=" Crew ", slug="crew", owner_id=ADA.user_id, now=NOW)
+    assert news(team) == [founded(seats=FREE_SEATS)]
+    assert (team.name, team.slug, team.seats, team.members) == ("Crew", "crew", 5, {ADA.user_id: "owner"})
+
+
+def test_a_team_claims_its_slug_and_gives_it_up_when_dissolved() -> None:
+    team = Team.found(id=ID, name="Crew", slug="crew", owner_id=ADA.user_id, now=NOW)
+    team.dissolve(by=ADA, now=NOW)
+    first, last = team.pending_events
+    assert isinstance(first, Team.Founded)
+    assert isinstance(last, Team.Dissolved)
+    assert list(first.claims()) == list(last.releases()) == [Claim("team_slug", "crew")]
+
+
+@pytest.mark.parametrize("slug", ["abc", "a-b", "42nd-street", "x" * 40])
+def test_a_slug_fits_into_an_address(slug: str) -> None:
+    assert Team.found(id=ID, name="Crew", slug=slug, owner_id=ADA.user_id, now=NOW).slug == slug
+
+
+@pytest.mark.parametrize("slug", ["", "ab", "x" * 41, "Crew", "a--b", "-ab", "ab-", "a b", "crèw", "abc\n", "٣٤٥"])
+def test_other_slugs_are_refused(slug: str) -> None:
+    with pytest.raises(UnusableSlug):
+        Team.found(id=ID, name="Crew", slug=slug, owner_id=ADA.user_id, now=NOW)
+
+
+def test_a_team_is_renamed_once_and_keeps_its_slug() -> None:
+    team = given(Team, founded())
+    team.rename("Band", by=ADA, now=NOW)
+    team.rename("Band ", by=ADA, now=NOW)
+    assert news(team) == [fact(Team.Renamed, name="Band")]
+    assert (team.name, team.slug) == ("Band", "crew")
+    with pytest.raises(UnusableText):
+        team.rename("", by=ADA, now=NOW)
+
+
+# Invitations
+
+
+def test_somebody_is_invited_once_for_two_weeks() -> None:
+    team = given(Team, founded())
+    invite(team)
+    invite(team)
+    assert news(team) == [invited(BOB)]
+    assert team.members == {ADA.user_id: "owner"}
+
+
+def test_an_invitation_with_another_role_takes_the_place_of_the_first() -> None:
+    team = given(Team, founded(seats=2), invited(BOB))
+    invite(team, role="admin")
+    assert news(team) == [invited(BOB, "admin")]
+
+
+def test_an_invitation_makes_a_member_of_whoever_holds_the_address() -> None:
+    team = given(Team, founded(), invited(BOB, "admin"))
+    team.accept(by=BOB, now=NOW)
+    team.accept(by=BOB, now=NOW)
+    assert news(team) == [accepted(BOB, "admin")]
+    assert team.members == {ADA.user_id: "owner", BOB.user_id: "admin"}
+    assert (team.invited, team.invited_until) == ({}, {})
+
+
+@pytest.mark.parametrize("who", [STRANGER, person(BOB.user_id.int, address=0), person(BOB.user_id.int, address=9)])
+def test_only_whoever_holds_the_address_can_answer(who: Person) -> None:
+    team = given(Team, founded(), invited(BOB))
+    for answer in (team.accept, team.decline):
+        with pytest.raises(NotFound) as refused:
+            answer(by=who, now=NOW)
+        assert refused.value.code == "not_found"
+    assert news(team) == []
+
+
+def test_an_expired_invitation_is_no_good_but_can_be_renewed() -> None:
+    team = given(Team, founded(), invited(BOB))
+    with pytest.raises(InvitationExpired):
+        team.accept(by=BOB, now=EXPIRED)
+    team.invite(address_id=address_of(BOB), email=EMAIL, role="member", by=ADA, now=EXPIRED)
+    team.accept(by=BOB, now=EXPIRED)
+    assert BOB.user_id in team.members
+
+
+def test_an_invitation_is_declined() -> None:
+    team = given(Team, founded(), invited(BOB))
+    team.decline(by=BOB, now=NOW)
+    assert news(team) == [fact(Team.InvitationDeclined, address_id=BOB.address_id)]
+    with pytest.raises(NotFound):
+        team.accept(by=BOB, now=NOW)
+
+
+def test_an_invitation_is_revoked_once() -> None:
+    team = given(Team, founded(), invited(BOB))
+    team.revoke_invitation(address_id=address_of(BOB), by=ADA, now=NOW)
+    team.revoke_invitation(address_id=address_of(BOB), by=ADA, now=NOW)
+    assert news(team) == [fact(Team.InvitationRevoked, address_id=BOB.address_id)]
+    with pytest.raises(NotFound):
+        team.accept(by=BOB, now=NOW)
+
+
+def test_nobody_invites_themselves() -> None:
+    with pytest.raises(AlreadyAMember):
+        invite(given(Team, founded()), whom=ADA)
+
+
+def test_a_member_does_not_become_another_by_a_second_address() -> None:
+    team = given(Team, founded(), invited(BOB))
+    ada_as_bob = Actor(ADA.user_id, BOB.address_id)
+    with pytest.raises(AlreadyAMember):
+        team.accept(by=ada_as_bob, now=NOW)
+    team.decline(by=ada_as_bob, now=NOW)
+    assert team.members == {ADA.user_id: "owner"}
+
+
+def test_an_invitation_needs_an_address() -> None:
+    team = given(Team, founded())
+    with pytest.raises(UnusableEmail):
+        team.invite(address_id=address_of(BOB), email="bob", role="member", by=ADA, now=NOW)
+
+
+def test_a_team_remembers_no_address_of_others() -> None:
+    team = given(Team, founded())
+    invite(team)
+    assert EMAIL not in repr(state(team))
+
+
+# Seats
+
+
+def test_a_full_team_refuses_a_member() -> None:
+    team = given(Team, founded(seats=1))
+    with pytest.raises(TeamIsFull):
+        invite(team)
+    assert news(team) == []
+
+
+def test_an_open_invitation_holds_a_seat() -> None:
+    team = given(Team, founded(seats=2), invited(BOB))
+    assert team.seats_taken(NOW) == 2
+    with pytest.raises(TeamIsFull):
+        invite(team, whom=STRANGER)
+
+
+def test_an_expired_invitation_holds_none() -> None:
+    team = given(Team, founded(seats=2), invited(BOB))
+    assert team.seats_taken(EXPIRED) == 1
+    team.invite(address_id=address_of(STRANGER), email=EMAIL, role="member", by=ADA, now=EXPIRED)
+    assert STRANGER.address_id in team.invited
+
+
+def test_clocks_that_differ_make_no_more_members_than_seats() -> None:
+    team = given(Team, founded(seats=2), invited(BOB))
+    team.invite(address_id=address_of(STRANGER), email=EMAIL, role="member", by=ADA, now=EXPIRED)
+    team.accept(by=STRANGER, now=EXPIRED)
+    with pytest.raises(TeamIsFull):
+        team.accept(by=BOB, now=EXPIRED - timedelta(seconds=1))
+
+
+# Members
+
+
+def test_a_role_is_changed_once() -> None:
+    team = given(Team, *CREW)
+    team.change_role(user_id=MEMBER.user_id, role="admin", by=ADA, now=NOW)
+    team.change_role(user_id=MEMBER.user_id, role="admin", by=ADA, now=NOW)
+    assert news(team) == [became(MEMBER, "admin")]
+
+
+def test_a_team_may_have_several_owners_and_one_may_step_back() -> None:
+    team = given(Team, *CREW, became(MEMBER, "owner"))
+    team.change_role(user_id=ADA.user_id, role="member", by=ADA, now=NOW)
+    assert news(team) == [became(ADA, "member")]
+
+
+def test_an_admin_neither_makes_nor_unmakes_owners() -> None:
+    team = given(Team, *CREW)
+    for user_id, role in ((MEMBER.user_id, "owner"), (ADMIN.user_id, "owner"), (ADA.user_id, "member")):
+        with pytest.raises(RoleTooLow):
+            team.change_role(user_id=user_id, role=role, by=ADMIN, now=NOW)  # type: ignore[arg-type]
+    with pytest.raises(RoleTooLow):
+        team.remove(user_id=ADA.user_id, by=ADMIN, now=NOW)
+    assert news(team) == []
+
+
+def test_a_member_is_removed_once() -> None:
+    team = given(Team, *CREW)
+    team.remove(user_id=MEMBER.user_id, by=ADMIN, now=NOW)
+    team.remove(user_id=MEMBER.user_id, by=ADMIN, now=NOW)
+    assert news(team) == [fact(Team.MemberRemoved, user_id=MEMBER.user_id)]
+    with pytest.raises(NotFound):
+        team.require("member", MEMBER)
+
+
+def test_a_member_leaves_and_is_gone() -> None:
+    team = given(Team, *CREW)
+    team.leave(by=MEMBER, now=NOW)
+    assert news(team) == [fact(Team.MemberLeft, user_id=MEMBER.user_id)]
+    with pytest.raises(NotFound):
+        team.leave(by=MEMBER, now=NOW)
+
+
+def test_ownership_goes_to_another_member() -> None:
+    team = given(Team, *CREW)
+    team.transfer_ownership(user_id=ADA.user_id, by=ADA, now=NOW)
+    team.transfer_ownership(user_id=MEMBER.user_id, by=ADA, now=NOW)
+    assert news(team) == [
+        fact(Team.OwnershipTransferred, former_owner_id=ADA.user_id, owner_id=MEMBER.user_id),
+    ]
+    assert (team.members[ADA.user_id], team.members[MEMBER.user_id]) == ("admin", "owner")
+
+
+def test_only_members_get_a_role_or_the_ownership() -> None:
+    team = given(Team, *CREW)
+    with pytest.raises(NoSuchMember):
+        team.change_role(user_id=BOB.user_id, role="admin", by=ADA, now=NOW)
+    with pytest.raises(NoSuchMember):
+        team.transfer_ownership(user_id=BOB.user_id, by=ADA, now=NOW)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        lambda team: team.leave(by=ADA, now=NOW),
+        lambda team: team.remove(user_id=ADA.user_id, by=ADA, now=NOW),
+        lambda team: team.change_role(user_id=ADA.user_id, role="admin", by=ADA, now=NOW),
+    ],
+    ids=["leave", "remove", "change_role"],
+)
+def test_a_team_keeps_its_last_owner(command: Callable[[Team], None]) -> None:
+    team = given(Team, *CREW)
+    with pytest.raises(LastOwner):
+        command(team)
+    command(given(Team, *CREW, became(MEMBER, "owner")))
+
+
+# Roles
+
+
+COMMANDS: dict[str, tuple[Role, Callable[[Team, Person], None]]] = {
+    "rename": ("admin", lambda team, by: team.rename("Band", by=by, now=NOW)),
+    "invite": ("admin", lambda team, by: invite(team, by=by)),
+    "revoke": ("admin", lambda team, by: team.revoke_invitation(address_id=address_of(BOB), by=by, now=NOW)),
+    "change role": (
+        "admin",
+        lambda team, by: team.change_role(user_id=MEMBER.user_id, role="admin", by=by, now=NOW),
+    ),
+    "remove": ("admin", lambda team, by: team.remove(user_id=MEMBER.user_id, by=by, now=NOW)),
+    "remove nobody": ("admin", lambda team, by: team.remove(user_id=BOB.user_id, by=by, now=NOW)),
+    "leave": ("member", lambda team, by: team.leave(by=by, now=NOW)),
+    "make an owner": (
+        "owner",
+        lambda team, by: team.change_role(user_id=MEMBER.user_id, role="owner", by=by, now=NOW),
+    ),
+    "transfer": ("owner", lambda team, by: team.transfer_ownership(user_id=ADMIN.user_id, by=by, now=NOW)),
+    "dissolve": ("owner", lambda team, by: team.dissolve(by=by, now=NOW)),
+}
+RANKING: list[Role] = ["member", "admin", "owner"]
+# Two owners, so that no command runs into the rule about the last one.
+SECOND = person(6)
+BIG_CREW = [*CREW, invited(SECOND), accepted(SECOND), became(SECOND, "owner")]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("who", [ADA, ADMIN, MEMBER, STRANGER], ids=["owner", "admin", "member", "stranger"])
+def test_a_role_does_what_it_may_and_nothing_else(name: str, who: Person) -> None:
+    least, command = COMMANDS[name]
+    team = given(Team, *BIG_CREW)
+    role = team.members.get(who.user_id)
+    refusal: type[Refusal] | None = None
+    if role is None:
+        refusal = NotFound
+    elif RANKING.index(role) < RANKING.index(least):
+        refusal = RoleTooLow
+    if refusal is None:
+        command(team, who)
+        return
+    with pytest.raises(refusal) as refused:
+        command(team, who)
+    assert type(refused.value) is refusal
+    assert news(team) == []
+
+
+def test_to_a_stranger_a_team_looks_as_if_it_were_not() -> None:
+    for past in ([founded()], [founded(), DISSOLVED]):
+        with pytest.raises(NotFound) as refused:
+            given(Team, *past).require("member", STRANGER)
+        assert (refused.value.code, refused.value.detail) == ("not_found", "There is no such team.")
+
+
+# The end
+
+
+def test_a_team_is_dissolved_once() -> None:
+    team = given(Team, *CREW)
+    team.dissolve(by=ADA, now=NOW)
+    team.dissolve(by=ADA, now=NOW)
+    assert news(team) == [DISSOLVED]
+    assert team.dissolved_at == NOW
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "dissolve"])
+def test_a_dissolved_team_does_nothing_more(name: str) -> None:
+    team = given(Team, *BIG_CREW, DISSOLVED)
+    with pytest.raises(TeamIsDissolved):
+        COMMANDS[name][1](team, ADA)
+    assert news(team) == []
+
+
+def test_the_invitations_of_a_dissolved_team_are_void() -> None:
+    team = given(Team, founded(), invited(BOB), DISSOLVED)
+    for answer in (team.accept, team.decline):
+        with pytest.raises(TeamIsDissolved):
+            answer(by=BOB, now=NOW)
+
+
+# Anything goes
+
+
+PEOPLE = [person(number) for number in range(1, 9)]
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(
+            ["invite", "invite", "invite", "accept", "accept", "accept", "decline", "revoke", "change_role", "remove",
+             "leave", "transfer", "dissolve"]
+        ),
+        st.sampled_from(PEOPLE),
+        st.sampled_from(PEOPLE),
+        st.sampled_from(["owner", "admin", "member"]),
+        # Days, in any order: clocks of several machines.
+        st.integers(0, 20),
+    ),
+    max_size=80,
+)  # fmt: skip
+
+
+@forall(st.integers(1, 4), STEPS)
+def test_whatever_is_tried_seats_suffice_and_an_owner_stays(
+    seats: int, steps: list[tuple[str, Actor, Actor, Role, int]]
+) -> None:
+    team = Team.found(id=ID, name="Crew", slug="crew", owner_id=ADA.user_id, now=NOW, seats=seats)
+    for name, who, whom, role, days in steps:
+        try:
+            obey(team, name, who, whom, role, days)
+        except Refusal:
+            continue
+        assert len(team.members) <= team.seats
+        assert "owner" in team.members.values()
+        assert team.invited.keys() == team.invited_until.keys()
+    assert state(replayed(team)) == state(team)
+
+
+def obey(team: Team, name: str, who: Actor, whom: Actor, role: Role, days: int) -> None:
+    now = NOW + timedelta(days=days)
+    match name:
+        case "invite":
+            invited_role: InvitedRole = "member" if role == "owner" else role
+            team.invite(address_id=address_of(whom), email=EMAIL, role=invited_role, by=who, now=now)
+            assert team.seats_taken(now) <= team.seats
+        case "accept":
+            team.accept(by=who, now=now)
+        case "decline":
+            team.decline(by=who, now=now)
+        case "revoke":
+            team.revoke_invitation(address_id=address_of(whom), by=who, now=now)
+        case "change_role":
+            team.change_role(user_id=whom.user_id, role=role, by=who, now=now)
+        case "remove":
+            team.remove(user_id=whom.user_id, by=who, now=now)
+        case "leave":
+            team.leave(by=who, now=now)
+        case "transfer":
+            team.transfer_ownership(user_id=whom.user_id, by=who, now=now)
+        case "dissolve":
+            team.dissolve(by=who, now=now)
