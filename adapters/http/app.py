@@ -1,0 +1,74 @@
+"""The HTTP API, put together."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+
+from adapters.http import document, health, problems, spec, subscription, team, user
+from adapters.http.exchange import Deps
+from adapters.http.middleware import Edge, LastResort
+from application.ports import Unavailable
+from domain.kernel import Refusal
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
+TAKEN = ("Authorization", "Content-Type", "X-Request-Id", "Traceparent", *spec.PARAMETERS)
+
+
+def create_app(deps: Deps) -> FastAPI:
+    """The app. Everything it needs comes with `deps`, ready to use."""
+    app = FastAPI(
+        title="Palimpsest",
+        version="1",
+        description=DESCRIPTION,
+        openapi_url=None,
+        openapi_tags=TAGS,
+        redirect_slashes=False,
+        # Requests are timed, logged and traced at the edge; FastAPI's own telemetry would do it again.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
+    # Flat, and the busiest first: routes are tried one after the other.
+    for router in (document.router, user.router, team.router, subscription.router, health.router):
+        app.router.routes.extend(router.routes)
+    app.openapi = lambda: spec.describe(app)  # type: ignore[method-assign]
+    for kind, handler in HANDLERS.items():
+        app.add_exception_handler(kind, handler)
+    # The last one added is the outermost.
+    app.add_middleware(LastResort)
+    if deps.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=deps.cors_origins,
+            allow_methods=METHODS,
+            allow_headers=TAKEN,
+            expose_headers=list(spec.HEADERS),
+            max_age=600,
+        )
+    app.add_middleware(Edge, deps=deps)
+    return app
+
+
+HANDLERS: dict[type[Exception], Any] = {
+    Refusal: problems.of_refusal,
+    problems.HttpError: problems.of_http_error,
+    Unavailable: problems.of_unavailable,
+    HTTPException: problems.of_starlette,
+}
+
+TAGS = [
+    {"name": "accounts", "description": "Register, log in, and the account of whoever asks."},
+    {"name": "documents", "description": "Texts with a history that forgets nothing, and a trash."},
+    {"name": "subscription", "description": "The plan, and what is left of its quota."},
+    {"name": "teams", "description": "People who work together."},
+    {"name": "service", "description": "Whether we are up, and our public keys."},
+]
+
+DESCRIPTION = """\
+Every change is an event that can be replayed, proved and, where the law says so, forgotten.
+
+- **Repeat safely**: send an `Idempotency-Key` with a write; a repeat is carried out once and answered alike.
+- **Overwrite nothing**: send the `ETag` you have read as `If-Match`; 412 says that somebody was faster.
+- **Read what you wrote**: send the `Consistency-Token` of a write along with your reads.
+- **Errors** are problem details (RFC 9457); `code` is stable, `detail` says what to do.
+"""

@@ -1,0 +1,119 @@
+"""The edge: what every request gets, whatever becomes of it.
+
+An id, security headers, a line in the log, a figure in the metrics and, at the very last, an answer.
+"""
+
+import re
+from collections.abc import Mapping
+from time import perf_counter
+from uuid import UUID
+
+import structlog
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from adapters.http.exchange import Deps, Exchange
+from adapters.http.problems import unexpected
+
+SECURITY_HEADERS: list[tuple[bytes, bytes]] = [
+    (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+]
+UNLESS_SAID: list[tuple[bytes, bytes]] = [
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+]
+"""Added where the answer does not say otherwise."""
+
+TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+GONE = 499
+"""The status that is logged (nobody gets it) when the client has left."""
+
+log = structlog.get_logger("http")
+
+
+class Edge:
+    """Pure ASGI: wraps everything else."""
+
+    def __init__(self, app: ASGIApp, deps: Deps) -> None:
+        self._app = app
+        self._deps = deps
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        request_id = self._request_id(headers)
+        exchange = Exchange(self._deps, headers, request_id)
+        own = [(b"x-request-id", str(request_id).encode()), *SECURITY_HEADERS]
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                exchange.answered = message["status"]
+                said = {name for name, _ in message["headers"]}
+                added = [header for header in UNLESS_SAID if header[0] not in said]
+                message["headers"] = [*message["headers"], *own, *added]
+            await send(message)
+
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=str(request_id), **_trace(headers))
+        started = perf_counter()
+        # HEAD is GET whose body the server leaves out (RFC 9110, 9.3.2).
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        try:
+            await self._app({**scope, "method": method, "exchange": exchange}, receive, answer)
+        except ClientDisconnect:
+            log.info("client left")
+        finally:
+            self._record(scope["method"], exchange, perf_counter() - started)
+
+    def _request_id(self, headers: Mapping[bytes, bytes]) -> UUID:
+        """The caller's id where it is a UUID, else a new one."""
+        try:
+            return UUID(headers[b"x-request-id"].decode())
+        except (KeyError, ValueError):
+            return self._deps.new_id()
+
+    def _record(self, method: str, exchange: Exchange, seconds: float) -> None:
+        status = exchange.answered or GONE
+        self._deps.observe(method if method in METHODS else "OTHER", exchange.route, status, seconds)
+        log.info(
+            "request",
+            method=method,
+            route=exchange.route,
+            path=exchange.path,
+            status=status,
+            milliseconds=round(seconds * 1000, 2),
+            user_id=str(exchange.identity.actor.user_id) if exchange.identity else None,
+        )
+
+
+class LastResort:
+    """Answers to errors nobody thought of. Inside of CORS, so that browsers may read the answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        try:
+            await self._app(scope, receive, send)
+        except ClientDisconnect:
+            raise
+        except Exception:
+            log.exception("request failed")
+            if scope["exchange"].answered:
+                raise
+            await unexpected(scope["exchange"].request_id)(scope, receive, send)
+
+
+def _trace(headers: Mapping[bytes, bytes]) -> dict[str, str]:
+    """The trace that the caller says this is part of (W3C Trace Context)."""
+    found = TRACEPARENT.fullmatch(headers.get(b"traceparent", b""))
+    return {"trace_id": found[1].decode()} if found else {}

@@ -1,0 +1,107 @@
+"""Access tokens: JWTs (RFC 9068) signed with Ed25519 (RFC 8037, RFC 9864), for all to check by our JWKS."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet, OKPKey
+
+from application.ports import Actor, Clock, NewId
+
+ALGORITHM = "Ed25519"
+TYPE = "at+jwt"
+LONGEST = 4096
+REMEMBERED = 20_000
+SCOPES = frozenset(
+    f"{thing}:{deed}" for thing in ("users", "documents", "subscription", "teams") for deed in ("read", "write")
+)
+"""What the token of a person who has logged in allows: everything."""
+
+
+class BadToken(Exception):
+    """The token is not one of ours, not for us, or no longer good."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a good token says."""
+
+    actor: Actor
+    scopes: frozenset[str]
+
+
+class Tokens:
+    """Issues and checks access tokens. `jwk`: an Ed25519 private key with a `kid`, as JSON; `lifetime` in seconds."""
+
+    def __init__(self, jwk: str, *, issuer: str, audience: str, lifetime: int, clock: Clock, new_id: NewId) -> None:
+        key = json.loads(jwk)
+        self._key = OKPKey.import_key({**key, "alg": ALGORITHM, "use": "sig"})
+        self._keys = KeySet([self._key])
+        self._issuer = issuer
+        self._audience = audience
+        self._clock = clock
+        self._new_id = new_id
+        self._known: dict[bytes, tuple[float, Identity]] = {}
+        self.lifetime = lifetime
+
+    def issue(self, user_id: UUID, address_id: UUID | None) -> str:
+        """A token for a user. `address_id`: of their email address, once it is verified."""
+        now = int(self._clock().timestamp())
+        claims: dict[str, Any] = {
+            "iss": self._issuer,
+            "aud": self._audience,
+            "sub": str(user_id),
+            "iat": now,
+            "exp": now + self.lifetime,
+            "jti": str(self._new_id()),
+            "scope": " ".join(sorted(SCOPES)),
+        }
+        if address_id is not None:
+            claims["address_id"] = str(address_id)
+        header = {"alg": ALGORITHM, "kid": self._key.kid, "typ": TYPE}
+        return jwt.encode(header, claims, self._key, algorithms=[ALGORITHM])
+
+    def identify(self, token: str) -> Identity:
+        """Whose token it is. A token seen before costs a digest, not a signature.
+
+        Raises:
+            BadToken
+        """
+        if len(token) > LONGEST:
+            raise BadToken
+        digest = hashlib.sha256(token.encode()).digest()
+        now = self._clock().timestamp()
+        expires, identity = self._known.get(digest) or self._remember(digest, token)
+        if expires <= now:
+            self._known.pop(digest, None)
+            raise BadToken
+        return identity
+
+    def jwks(self) -> dict[str, Any]:
+        """The public keys (RFC 7517)."""
+        return {"keys": [key.as_dict(private=False) for key in self._keys.keys]}
+
+    def _remember(self, digest: bytes, token: str) -> tuple[float, Identity]:
+        known = self._check(token)
+        if len(self._known) >= REMEMBERED:
+            del self._known[next(iter(self._known))]
+        self._known[digest] = known
+        return known
+
+    def _check(self, token: str) -> tuple[float, Identity]:
+        try:
+            decoded = jwt.decode(token, self._keys, algorithms=[ALGORITHM])
+            claims = decoded.claims
+            ours = (decoded.header.get("typ"), claims["iss"], claims["aud"]) == (TYPE, self._issuer, self._audience)
+            address_id = claims.get("address_id")
+            actor = Actor(UUID(claims["sub"]), address_id and UUID(address_id))
+            known = float(claims["exp"]), Identity(actor, frozenset(claims["scope"].split()))
+        except (JoseError, ValueError, TypeError, KeyError, AttributeError):
+            raise BadToken from None
+        if not ours:
+            raise BadToken
+        return known

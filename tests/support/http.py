@@ -1,0 +1,128 @@
+"""The HTTP API on a bus and a store in memory, without a socket."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx2
+from uuid_utils.compat import uuid7
+
+from adapters.http.app import create_app
+from adapters.http.exchange import Deps
+from adapters.http.tokens import Tokens
+from application.bus import Bus
+from infra.keys import new_signing_key
+from infra.sealing.blind import BlindIndex
+from tests.support.memory_store import MemoryEventStore
+from tests.support.stores import BLIND_KEY
+
+SIGNING_KEY = new_signing_key()
+PASSWORD = "umber cartwheel tenfold mist"
+
+
+class SwiftPasswords:
+    """Passwords in clear, so that tests are quick."""
+
+    async def hash(self, password: str) -> str:
+        return f"hash of {password}"
+
+    async def verify(self, password: str, hashed: str | None) -> bool:
+        return hashed == f"hash of {password}"
+
+    async def weakness(self, password: str, *known: str) -> str | None:
+        return None if len(password) >= 15 else "The password is too short."
+
+
+class Time:
+    """A clock that tests move."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def pass_by(self, **delta: int) -> None:
+        """Let time pass."""
+        self.now += timedelta(**delta)
+
+
+@dataclass
+class Lagging:
+    """Read models that are `behind` by so many positions, whatever they are asked."""
+
+    behind: int = 0
+    asked: list[tuple[str, int, float]] = field(default_factory=list)
+
+    async def wait(self, read_model: str, position: int, timeout: float) -> int:
+        self.asked.append((read_model, position, timeout))
+        return self.behind
+
+
+class Unread:
+    """Rows that nobody asks for."""
+
+    async def all(self, *_: Any) -> Any:
+        raise AssertionError
+
+    one = by_key = after = all
+
+
+@dataclass
+class House:
+    """The API and what is behind it."""
+
+    client: httpx2.AsyncClient
+    store: MemoryEventStore
+    tokens: Tokens
+    time: Time
+    positions: Lagging
+    observed: list[tuple[str, str, int]]
+
+    def token(self, user_id: UUID) -> dict[str, str]:
+        """The headers of a user who has logged in."""
+        return {"Authorization": f"Bearer {self.tokens.issue(user_id, None)}"}
+
+    async def register(self, name: str = "ada") -> tuple[UUID, dict[str, str]]:
+        """A new user's id and headers."""
+        body = {"email": f"{name}@example.org", "name": name.title(), "password": PASSWORD}
+        answer = await self.client.post("/v1/auth/register", json=body)
+        assert answer.status_code == 201, answer.text
+        user_id = UUID(answer.json()["id"])
+        return user_id, self.token(user_id)
+
+
+async def answers() -> None:
+    """A server that is up."""
+
+
+@asynccontextmanager
+async def open_house(**changes: Any) -> AsyncIterator[House]:
+    """The API; `changes` to its `Deps`."""
+    store, time, positions = MemoryEventStore(), Time(), Lagging()
+    blind = BlindIndex(BLIND_KEY)
+    ports = {"clock": time, "new_id": uuid7, "addresses": blind, "passwords": SwiftPasswords()}
+    tokens = Tokens(SIGNING_KEY, issuer="us", audience="them", lifetime=3600, clock=time, new_id=uuid7)
+    observed: list[tuple[str, str, int]] = []
+
+    async def head() -> int:
+        return len(store.log)
+
+    deps = Deps(
+        send=Bus(store, ports, blind).send,
+        rows=Unread(),
+        history=store,
+        positions=positions,
+        head=head,
+        tokens=tokens,
+        new_id=uuid7,
+        observe=lambda method, route, status, seconds: observed.append((method, route, status)),
+        checks={"database": answers, "redis": answers},
+        max_body_bytes=10_000,
+    )
+    transport = httpx2.ASGITransport(create_app(replace(deps, **changes)), raise_app_exceptions=False)
+    async with httpx2.AsyncClient(transport=transport, base_url="https://api.test") as client:
+        yield House(client, store, tokens, time, positions, observed)

@@ -1,0 +1,168 @@
+"""What every answer has, whatever becomes of the request."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+import httpx2
+import pytest
+import pytest_asyncio
+import structlog
+from structlog.testing import capture_logs
+
+from adapters.http.middleware import SECURITY_HEADERS
+from application.ports import OutcomeUnknown, Unavailable
+from tests.support.http import House, open_house
+
+ALWAYS = {name.decode() for name, _ in SECURITY_HEADERS} | {
+    "x-request-id",
+    "cache-control",
+    "content-security-policy",
+}
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+@pytest_asyncio.fixture
+async def house() -> AsyncIterator[House]:
+    async with open_house() as opened:
+        yield opened
+
+
+def failing(error: Exception) -> Any:
+    async def send(command: object, call: object) -> object:
+        raise error
+
+    return send
+
+
+async def log_in(client: httpx2.AsyncClient, **more: Any) -> httpx2.Response:
+    return await client.post("/v1/auth/login", json={"email": "a@b.org", "password": "x"}, **more)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/health/live", 200),
+        ("HEAD", "/health/live", 200),
+        ("GET", "/nowhere", 404),
+        ("GET", "/v1/documents/", 404),
+        ("TRACE", "/v1/documents", 405),
+        ("PATCH", "/v1/documents", 405),
+        ("POST", "/v1/documents", 401),
+        ("POST", "/v1/auth/login", 415),
+    ],
+)
+async def test_every_answer_has_an_id_and_security_headers(house: House, method: str, path: str, status: int) -> None:
+    answer = await house.client.request(method, path)
+    assert answer.status_code == status
+    assert answer.headers.keys() >= ALWAYS
+    assert answer.headers["cache-control"] == "no-store"
+    assert UUID(answer.headers["x-request-id"]).version == 7
+    if status >= 400:
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["request_id"] == answer.headers["x-request-id"]
+
+
+async def test_an_error_nobody_thought_of_says_nothing_of_its_cause() -> None:
+    async with open_house(send=failing(RuntimeError("the canary sings"))) as house:
+        with capture_logs() as lines:
+            answer = await log_in(house.client)
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal")
+    assert "canary" not in answer.text
+    assert answer.headers.keys() >= ALWAYS
+    assert [line["event"] for line in lines] == ["request failed", "request"]
+    assert house.observed == [("POST", "/v1/auth/login", 500)]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(Unavailable("PostgreSQL", 7), "unavailable"), (OutcomeUnknown("PostgreSQL", 7), "outcome_unknown")],
+)
+async def test_a_server_that_is_away_is_told_with_the_time_to_wait(error: Exception, code: str) -> None:
+    async with open_house(send=failing(error)) as house:
+        answer = await log_in(house.client)
+    assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (503, code, "7")
+
+
+async def test_the_callers_request_id_is_kept_where_it_is_a_uuid(house: House) -> None:
+    own = "7f000001-8b1d-4b1e-9f00-0123456789ab"
+    assert (await house.client.get("/health/live", headers={"X-Request-Id": own})).headers["x-request-id"] == own
+    other = await house.client.get("/health/live", headers={"X-Request-Id": "x\ty"})
+    assert UUID(other.headers["x-request-id"]).version == 7
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        (f"00-{TRACE}-00f067aa0ba902b7-01", {"trace_id": TRACE}),
+        (f"00-{TRACE}-0000000000000000-01", {}),
+        (f"00-{'0' * 32}-00f067aa0ba902b7-01", {}),
+        ("nonsense", {}),
+    ],
+)
+async def test_log_lines_carry_request_and_trace(house: House, sent: str, kept: dict[str, str]) -> None:
+    with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
+        answer = await house.client.get("/health/live", headers={"traceparent": sent})
+    (line,) = lines
+    assert line["request_id"] == answer.headers["x-request-id"]
+    assert {key: line[key] for key in line.keys() & {"trace_id"}} == kept
+    assert (line["method"], line["route"], line["path"], line["status"]) == ("GET", "/health/live", "/health/live", 200)
+
+
+async def test_log_lines_hold_nothing_that_was_sent(house: House) -> None:
+    secret = "canary@example.org"
+    with capture_logs() as lines:
+        await house.client.get(f"/{secret}?q={secret}")
+        await house.client.put(f"/v1/documents/{secret}", headers=house.token(UUID(int=1)), json={secret: secret})
+        await house.client.post("/v1/auth/login", json={"email": secret, "password": secret})
+    assert len(lines) == 3
+    assert secret not in repr(lines)
+
+
+async def test_log_lines_name_the_user(house: House) -> None:
+    user_id, token = await house.register()
+    with capture_logs() as lines:
+        await house.client.post("/v1/documents", json={"title": "x"}, headers=token)
+    assert [line["user_id"] for line in lines] == [str(user_id)]
+
+
+async def test_a_made_up_method_makes_no_metric_of_its_own(house: House) -> None:
+    await house.client.request("XYZZY", "/health/live")
+    assert house.observed == [("OTHER", "unknown", 405)]
+
+
+async def test_only_named_origins_may_call() -> None:
+    async with open_house(cors_origins=("https://app.test",)) as house:
+        ours = await house.client.get("/health/live", headers={"Origin": "https://app.test"})
+        asked = {"Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "if-match,authorization"}
+        asking = await house.client.options("/v1/documents", headers={"Origin": "https://app.test", **asked})
+        for origin in ("null", "https://app.test.evil.test", "https://evilapp.test", "http://app.test"):
+            theirs = await house.client.get("/health/live", headers={"Origin": origin})
+            assert "access-control-allow-origin" not in theirs.headers
+    assert ours.headers["access-control-allow-origin"] == "https://app.test"
+    assert "ETag" in ours.headers["access-control-expose-headers"]
+    assert "access-control-allow-credentials" not in ours.headers
+    assert asking.status_code == 200
+    assert asking.headers.keys() >= ALWAYS
+
+
+async def test_browsers_may_read_of_an_error_nobody_thought_of() -> None:
+    async with open_house(cors_origins=("https://app.test",), send=failing(RuntimeError())) as house:
+        answer = await log_in(house.client, headers={"Origin": "https://app.test"})
+    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (500, "https://app.test")
+
+
+async def test_without_a_vital_server_we_are_not_ready_and_say_which() -> None:
+    async def down() -> None:
+        raise OSError("10.0.0.5 refused")
+
+    async def up() -> None: ...
+
+    async with open_house(checks={"database": up, "redis": down}) as house:
+        softly = await house.client.get("/health/ready")
+    async with open_house(checks={"database": down, "redis": up}) as house:
+        hard = await house.client.get("/health/ready")
+        assert (await house.client.get("/health/live")).status_code == 200
+    assert (softly.status_code, softly.json()["servers"]) == (200, {"database": "up", "redis": "down"})
+    assert (hard.status_code, hard.json()["errors"][0]["pointer"]) == (503, "/database")
+    assert "10.0.0.5" not in hard.text
