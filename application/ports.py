@@ -1,6 +1,6 @@
 """What use cases need from the outside, and the words they share with it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -203,12 +203,22 @@ class Passwords(Protocol):
         """Why the password is too weak, for its user; None when it is good. `known`: words it may not rest on."""
 
 
+Params = Sequence[Any] | Mapping[str, Any]
+
+
 class Rows(Protocol):
-    """Reads read models. Rows come back as the dataclass asked for; its fields are the query's columns."""
+    """Reads read models. Rows come back as the dataclass asked for; its fields are the query's columns.
 
-    async def all(self, kind: type[T], query: str, params: Sequence[Any]) -> list[T]: ...
+    Raises:
+        Unavailable: the database does not answer.
+    """
 
-    async def one(self, kind: type[T], query: str, params: Sequence[Any]) -> T | None: ...
+    def after(self, position: int) -> "Rows":
+        """The same, with no answer from a cache that is older than `position`."""
+
+    async def all(self, kind: type[T], query: str, params: Params) -> list[T]: ...
+
+    async def one(self, kind: type[T], query: str, params: Params) -> T | None: ...
 
     async def by_key(self, kind: type[T], query: str, key: UUID) -> T | None:
         """One row by its key. `query` holds `= ANY(%s)` and selects the key as its first column, so that gets that are

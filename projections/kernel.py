@@ -8,7 +8,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, ClassVar
 from uuid import UUID
@@ -57,7 +57,7 @@ class Table:
         return Change(key, columns, True)
 
     def set(self, *key: Any, **columns: Any) -> Change:
-        """Alter some columns of the row; nothing happens where there is none. A function gets the old value."""
+        """Alter some columns of the row; nothing happens where there is none. A function gets the old row."""
         if not columns.keys() <= self._own:
             raise TypeError(f"{self.name} has the columns {', '.join(self._own)}")
         return Change(key, columns, False)
@@ -69,8 +69,12 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Cached:
-    """What Redis keeps of a read model: the answers to a query by key, each for `ttl` after it was written."""
+    """What Redis keeps of a read model, as `label:version:key`: what `query` says of one row, for `ttl` once written.
 
+    The query is one for `Rows.by_key`, and says nothing but what is in the row.
+    """
+
+    label: str
     kind: type[Any]
     query: str
     ttl: timedelta
@@ -100,6 +104,12 @@ class ReadModel:
         raise NotImplementedError
 
 
+def moment_of(event: Recorded) -> datetime:
+    """When it happened, by the clock of whoever decided it: the time that aggregates keep too."""
+    assert not isinstance(event.data, Undecodable)
+    return event.data.timestamp
+
+
 def read_models() -> list[ReadModel]:
     """Every read model of this package, by name."""
     package = importlib.import_module("projections")
@@ -121,6 +131,8 @@ class Poison:
     position: int
     error: str
 
+
+_UNKNOWN: Row = {}
 
 Staged = list[tuple[Recorded, list[Change]]]
 
@@ -186,13 +198,18 @@ class Fold:
                 self._poison(event, error)
 
     def _apply_all(self, changes: list[Change], position: int) -> None:
-        before = {change.key: self.rows.get(change.key) for change in changes}
-        before = {key: row and dict(row) for key, row in before.items()}
+        rows = self.rows
+        keys = {change.key for change in changes}
+        before = {key: row and dict(row) for key in keys if (row := rows.get(key, _UNKNOWN)) is not _UNKNOWN}
+        clean = keys - self.dirty
         try:
             for change in changes:
                 self._apply(change, position)
         except Exception:
-            self.rows.update(before)
+            for key in keys - before.keys():
+                rows.pop(key, None)
+            rows.update(before)
+            self.dirty -= clean
             raise
 
     def _apply(self, change: Change, position: int) -> None:
@@ -205,7 +222,7 @@ class Fold:
                 return
             assert values is not None
             row.update(
-                {name: value(row[name]) if callable(value) else value for name, value in values.items()},
+                {name: value(row) if callable(value) else value for name, value in values.items()},
                 position=position,
             )
         self.dirty.add(key)

@@ -8,6 +8,9 @@ from infra.projector.connection import Connection, is_poison
 from infra.projector.sql import Statements
 from projections.kernel import Fold, Key, Poison, ReadModel, Row
 
+PORTION = 2_000
+"""Rows written by one statement."""
+
 
 class Applier:
     """A read model on its table, or on the one called `name` that shall take its place."""
@@ -63,15 +66,13 @@ class Applier:
 
     async def write(self, connection: Connection, fold: Fold) -> None:
         """Store what the fold has changed."""
-        kept: list[tuple[Key, Row]] = []
-        gone: list[Key] = []
-        for key in fold.dirty:
-            row = fold.rows[key]
-            if row is None:
-                gone.append(key)
-            else:
-                kept.append((key, row))
+        changed = [(key, fold.rows[key]) for key in fold.dirty]
+        kept = [(key, row) for key, row in changed if row is not None]
+        await self.store(connection, kept, [key for key, row in changed if row is None])
+
+    async def store(self, connection: Connection, rows: list[tuple[Key, Row]], gone: list[Key]) -> None:
+        """Write `rows`, whether or not they are there; remove those of the keys `gone`."""
         if gone:
             await connection.execute(self.statements.delete, self.statements.keys(gone))
-        if kept:
-            await connection.execute(self.statements.upsert, self.statements.rows(kept))
+        for start in range(0, len(rows), PORTION):
+            await connection.execute(self.statements.upsert, self.statements.rows(rows[start : start + PORTION]))

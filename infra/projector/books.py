@@ -100,7 +100,7 @@ async def confine(connection: Connection, name: str, poisons: Sequence[Poison]) 
 
 
 async def release(connection: Connection, name: str, stream_id: UUID) -> int | None:
-    """Let a stream out of quarantine. Answers the position of its first event that was left out; None: it was not in."""
+    """Let a stream out of quarantine. Answers its first position that was left out; None: it was not in."""
     cursor = await connection.execute(RELEASE, [name, stream_id, name])
     row = await cursor.fetchone()
     return None if row is None else row[0]

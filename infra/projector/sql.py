@@ -42,6 +42,7 @@ class Statements:
         self.fetch = self._fetch().as_bytes()
         self.upsert = self._upsert().as_bytes()
         self.delete = self._delete().as_bytes()
+        self.analyze = sql.SQL("ANALYZE {}").format(self._at())
         copy = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)")
         self.copy = copy.format(self._at(), self._names(types)).as_bytes()
 
@@ -87,6 +88,11 @@ class Statements:
             " FROM (SELECT {keys}, hash_record_extended(t, 0) AS h FROM {here} t) a"
             " FULL JOIN (SELECT {keys}, hash_record_extended(t, 0) AS h FROM {there} t) b USING ({keys})"
         ).format(keys=self._names(self.table.key), here=self._at(), there=other._at())
+
+    def counts(self, other: "Statements") -> sql.Composed:
+        """Counts rows here and in `other`, with NULL for the differences between what cannot be compared."""
+        query = sql.SQL("SELECT (SELECT count(*) FROM {}), (SELECT count(*) FROM {}), NULL::bigint")
+        return query.format(self._at(), other._at())
 
     def keys(self, keys: Iterable[Key]) -> list[Array]:
         """The parameters of `fetch` and `delete`."""

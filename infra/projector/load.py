@@ -1,0 +1,159 @@
+"""Fills a table from a stretch of the log: rows gather in memory and go out by COPY.
+
+Past a bound on memory they are flushed; rows met again after that are looked up and updated.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+from application.ports import EventFeed, Recorded
+from infra.projector import books
+from infra.projector.apply import Applier
+from infra.projector.connection import Connection, is_poison
+from infra.projector.sql import COPY_HEAD, COPY_TAIL
+from projections.kernel import Fold, Key, Poison, Row
+
+BATCH = 2_000
+COPY_ROWS = 500
+MOST_BYTES = 128 * 1024 * 1024
+ROW_BYTES = 1_000
+"""What a row costs in memory, besides its long values."""
+
+Progress = Callable[[int, int], None]
+"""Is told how far the load has come, and where it is going: both are positions."""
+
+
+class Load:
+    """Writes a table that nobody else writes, with the projection's row of the same name. It starts out empty."""
+
+    def __init__(
+        self,
+        applier: Applier,
+        feed: EventFeed,
+        connection: Connection,
+        skipped: frozenset[int] = frozenset(),
+        most_bytes: int = MOST_BYTES,
+    ) -> None:
+        self._applier = applier
+        self._feed = feed
+        self._connection = connection
+        self._skipped = skipped
+        self._most_bytes = most_bytes
+        self._confined: dict[UUID, Poison] = {}
+        self._empty = True
+        self._reset()
+
+    async def run(self, position: int, goal: int, progress: Progress = lambda *_: None) -> int:
+        """Load the events after `position` up to `goal`. Answers the position reached."""
+        written = position
+        coming = self._read(position, goal)
+        try:
+            while events := await coming:
+                position = events[-1].position
+                # While one batch is folded, the next is on its way.
+                coming = self._read(position, goal)
+                await asyncio.sleep(0)
+                await self._take(events)
+                if self._bytes > self._most_bytes:
+                    written = await self._flush(written, position)
+                progress(position, goal)
+        finally:
+            coming.cancel()
+        return await self._flush(written, position)
+
+    def _read(self, after: int, goal: int) -> "asyncio.Task[Sequence[Recorded]]":
+        return asyncio.ensure_future(self._feed.read(after, min(BATCH, max(goal - after, 0))))
+
+    def _reset(self) -> None:
+        self._fold = Fold(self._applier.model, poisons=dict(self._confined))
+        self._stored: set[Key] = set()
+        self._sizes: dict[Key, int] = {}
+        self._bytes = 0
+
+    async def _take(self, events: Sequence[Recorded]) -> None:
+        fold = self._fold
+        staged = fold.stage(self._wanted(events))
+        if not self._empty:
+            unknown = fold.unknown(staged, whole=True)
+            if unknown:
+                found = await self._applier.fetch(self._connection, unknown)
+                fold.learn(found)
+                self._stored.update(found)
+        fold.fold(staged)
+        self._weigh({change.key for _, changes in staged for change in changes})
+
+    def _wanted(self, events: Sequence[Recorded]) -> Sequence[Recorded]:
+        if not self._skipped:
+            return events
+        return [event for event in events if event.position not in self._skipped]
+
+    def _weigh(self, keys: set[Key]) -> None:
+        sizes, rows = self._sizes, self._fold.rows
+        for key in keys:
+            row = rows.get(key)
+            size = ROW_BYTES
+            if row is not None:
+                for value in row.values():
+                    if type(value) is str or type(value) is bytes:
+                        size += len(value)
+            self._bytes += size - sizes.get(key, 0)
+            sizes[key] = size
+
+    async def _flush(self, written: int, position: int) -> int:
+        """Write what has gathered from the events after `written` up to `position`; answers the latter."""
+        try:
+            async with self._connection.transaction():
+                await self._write()
+                await self._book(list(self._fold.poisons.values()), position)
+        except Exception as error:
+            if not is_poison(error):
+                raise
+            await self._again(written, position)
+        self._empty = False
+        self._reset()
+        return position
+
+    async def _book(self, poisons: Sequence[Poison], position: int) -> None:
+        name = self._applier.name
+        new = [poison for poison in poisons if poison.stream_id not in self._confined]
+        if new:
+            await books.confine(self._connection, name, new)
+            self._confined.update({poison.stream_id: poison for poison in new})
+        await books.advance(self._connection, [name], position)
+
+    async def _again(self, written: int, position: int) -> None:
+        """The database refuses a row: apply the same events once more, so as to find which one is to blame."""
+        self._confined = {
+            stream_id: poison for stream_id, poison in self._confined.items() if poison.position <= written
+        }
+        while written < position and (events := await self._read(written, position)):
+            written = events[-1].position
+            async with self._connection.transaction():
+                wanted = self._wanted(events)
+                poisons = await self._applier.apply_carefully(self._connection, wanted, self._confined)
+                await self._book(poisons, written)
+
+    async def _write(self) -> None:
+        fold, stored = self._fold, self._stored
+        new: list[tuple[Key, Row]] = []
+        known: list[tuple[Key, Row]] = []
+        gone: list[Key] = []
+        for key, row in fold.rows.items():
+            if key not in fold.dirty:
+                continue
+            if row is not None:
+                (known if key in stored else new).append((key, row))
+            elif key in stored:
+                gone.append(key)
+        await self._copy(new)
+        await self._applier.store(self._connection, known, gone)
+
+    async def _copy(self, rows: list[tuple[Key, Row]]) -> None:
+        statements = self._applier.statements
+        encode = statements.copy_row
+        async with self._connection.cursor().copy(statements.copy) as copy:
+            await copy.write(COPY_HEAD)
+            for start in range(0, len(rows), COPY_ROWS):
+                await copy.write(b"".join([encode(key, row) for key, row in rows[start : start + COPY_ROWS]]))
+            await copy.write(COPY_TAIL)

@@ -1,0 +1,179 @@
+"""Fills a read model's table anew, beside the one that serves, and swaps it in.
+
+Rows gather in memory and go out by COPY; past a bound on memory they are flushed, and rows met again are updated. At
+the swap the new table stands where the old one does, so both can be compared, and one transaction changes names and
+position. Readers wait for no more than that.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+import psycopg
+
+from application.ports import EventFeed
+from infra.projector import books
+from infra.projector.apply import Applier
+from infra.projector.books import Standing
+from infra.projector.connection import Connection, connect
+from infra.projector.load import BATCH, Load, Progress
+from infra.projector.sql import NEXT
+from infra.projector.tables import create
+from projections.kernel import ReadModel
+
+SWAP_ATTEMPTS = 20
+
+LOCK = "SELECT pg_try_advisory_lock(hashtext('palimpsest rebuild'), hashtext(%s))"
+TAKE_OVER = """
+UPDATE projections SET version = successor.version, position = successor.position,
+    quarantined = successor.quarantined, moved_at = now()
+FROM projections successor WHERE projections.name = %s AND successor.name = %s
+RETURNING pg_notify('palimpsest_projected', projections.name || ':' || projections.position)
+"""
+FORGET = "DELETE FROM projections WHERE name = %s"
+FORGET_CASES = "DELETE FROM projection_quarantine WHERE projection = %s"
+TAKE_CASES = "UPDATE projection_quarantine SET projection = %s WHERE projection = %s"
+
+
+class RebuildRunning(Exception):
+    """Somebody else is rebuilding this read model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """How the new table compares with the old one; `differing` is None when they follow from different definitions."""
+
+    position: int
+    rows_before: int
+    rows_after: int
+    differing: int | None
+    quarantined: int
+
+
+async def rebuild(
+    model: ReadModel, feed: EventFeed, url: str, progress: Progress = lambda *_: None, *, swap: bool = True
+) -> Rebuilt:
+    """Build the table of `model` from the whole log and put it in the place of the old one.
+
+    Without `swap` it is only compared, then dropped. The old table must exist.
+
+    Raises:
+        RebuildRunning: another rebuild of it is under way.
+        Unavailable: the database does not answer.
+    """
+    connection = await connect(url)
+    async with connection:
+        await connection.execute("SET statement_timeout = 0")
+        cursor = await connection.execute(LOCK, [model.name])
+        if await cursor.fetchone() != (True,):
+            raise RebuildRunning(model.name)
+        return await _Rebuild(model, feed, connection, progress).run(swap)
+
+
+class _Rebuild:
+    def __init__(self, model: ReadModel, feed: EventFeed, connection: Connection, progress: Progress) -> None:
+        self._model = model
+        self._feed = feed
+        self._connection = connection
+        self._progress = progress
+        self._live = Applier(model)
+        self._next = Applier(model, model.name + NEXT)
+        self._skipped: frozenset[int] = frozenset()
+
+    async def run(self, swap: bool) -> Rebuilt:
+        await self._start_over()
+        self._skipped = await books.skipped(self._connection, self._model.name)
+        load = Load(self._next, self._feed, self._connection, self._skipped)
+        position, goal = 0, await self._goal()
+        while True:
+            position = await load.run(position, goal, self._progress)
+            goal = await self._goal()
+            if goal - position <= BATCH:
+                break
+        for statement in self._next.statements.create_indexes():
+            await self._connection.execute(statement)
+        await self._connection.execute(self._next.statements.analyze)
+        return await self._finish(swap)
+
+    async def _start_over(self) -> None:
+        async with self._connection.transaction():
+            await self._forget_next()
+            await create(self._connection, self._next.statements, self._model.version, indexes=False)
+
+    async def _forget_next(self) -> None:
+        await self._connection.execute(self._next.statements.drop())
+        await self._connection.execute(FORGET, [self._next.name])
+        await self._connection.execute(FORGET_CASES, [self._next.name])
+
+    async def _goal(self) -> int:
+        """Where the old table stands, so that both can be compared; the end of the log if they cannot."""
+        live = (await books.look(self._connection, [self._model.name]))[self._model.name]
+        if live.version == self._model.version and live.position:
+            return live.position
+        return max(live.position, await self._feed.head())
+
+    async def _finish(self, swap: bool) -> Rebuilt:
+        for attempt in range(SWAP_ATTEMPTS):
+            await self._catch_up()
+            try:
+                async with self._connection.transaction():
+                    await self._connection.execute("SET LOCAL lock_timeout = '2s'")
+                    return await self._compare_and_swap(swap)
+            except psycopg.errors.LockNotAvailable:
+                # A reader kept the old table for long. Let those pass that have queued behind us.
+                await asyncio.sleep(0.1 * (attempt + 1))
+        raise TimeoutError(f"readers never let go of {self._model.name}")
+
+    async def _catch_up(self) -> None:
+        while (await self._step(await self._goal())) == BATCH:
+            pass
+
+    async def _step(self, goal: int) -> int:
+        async with self._connection.transaction():
+            standing = (await books.lock(self._connection, [self._next.name]))[self._next.name]
+            return await self._apply(standing, goal)
+
+    async def _apply(self, standing: Standing, goal: int) -> int:
+        """Apply at most one batch of what lies between the standing and the goal. Answers the number of events."""
+        limit = min(BATCH, goal - standing.position)
+        events = await self._feed.read(standing.position, limit) if limit > 0 else []
+        if events:
+            wanted = [event for event in events if event.position not in self._skipped]
+            poisons = await self._next.apply_carefully(self._connection, wanted, standing.left_out) if wanted else []
+            if poisons:
+                await books.confine(self._connection, self._next.name, poisons)
+            await books.advance(self._connection, [self._next.name], events[-1].position)
+        return len(events)
+
+    async def _compare_and_swap(self, swap: bool) -> Rebuilt:
+        name, successor = self._model.name, self._next.name
+        standings = await books.lock(self._connection, [name, successor])
+        while standings[successor].position < standings[name].position:
+            await self._apply(standings[successor], standings[name].position)
+            standings = await books.lock(self._connection, [name, successor])
+        found = await self._compared(standings[name], standings[successor])
+        if swap:
+            await self._swap()
+        else:
+            await self._forget_next()
+        return found
+
+    async def _compared(self, live: Standing, successor: Standing) -> Rebuilt:
+        alike = (live.version, live.position) == (successor.version, successor.position)
+        if alike:
+            query = self._next.statements.differences(self._live.statements)
+        else:
+            query = self._next.statements.counts(self._live.statements)
+        row = await (await self._connection.execute(query)).fetchone()
+        assert row is not None
+        after, before, differing = row
+        return Rebuilt(successor.position, before, after, differing, len(successor.left_out))
+
+    async def _swap(self) -> None:
+        name, successor = self._model.name, self._next.name
+        await self._connection.execute(self._live.statements.drop())
+        for statement in self._next.statements.rename(self._live.statements):
+            await self._connection.execute(statement)
+        await self._connection.execute(FORGET_CASES, [name])
+        await self._connection.execute(TAKE_CASES, [name, successor])
+        await self._connection.execute(TAKE_OVER, [name, successor])
+        await self._connection.execute(FORGET, [successor])

@@ -1,0 +1,30 @@
+"""Makes the tables that read models need and that are not there yet. Safe to run by many at once, at any time."""
+
+from collections.abc import Iterable
+
+from infra.projector import books
+from infra.projector.connection import Connection
+from infra.projector.sql import Statements
+from projections.kernel import ReadModel
+
+LOCK = 7236830
+BEGIN = "INSERT INTO projections (name, version) VALUES (%s, %s)"
+
+
+async def ensure_tables(connection: Connection, models: Iterable[ReadModel]) -> None:
+    """Make what is missing, empty, at position 0. What is there stays, whatever its version."""
+    wanted = {model.name: model for model in models}
+    if wanted.keys() <= (await books.look(connection, wanted)).keys():
+        return
+    async with connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+        there = await books.look(connection, wanted)
+        for name in wanted.keys() - there.keys():
+            await create(connection, Statements(wanted[name].table), wanted[name].version)
+
+
+async def create(connection: Connection, statements: Statements, version: int, *, indexes: bool = True) -> None:
+    """An empty table at position 0."""
+    await connection.execute(BEGIN, [statements.name, version])
+    for statement in statements.create() + (statements.create_indexes() if indexes else []):
+        await connection.execute(statement)

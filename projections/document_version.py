@@ -1,0 +1,89 @@
+"""What became of documents, step by step. This file owns the table: it alone writes it and reads it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from application.ports import Recorded, Rows
+from domain.document import Document
+from projections.kernel import Change, ReadModel, Table, moment_of
+from projections.page import Page, bounded, page_of, read_cursor
+
+
+SHARING = (Document.Shared, Document.ShareChanged, Document.ShareRevoked)
+LAST = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class VersionView:
+    """One version of a document: what changed, by whom and when. `title`, where that changed, is the new one."""
+
+    version: int
+    change: str
+    title: str | None
+    restored_version: int | None
+    author_id: UUID | None
+    at: datetime
+
+
+class DocumentVersions(ReadModel):
+    """Every version but those that only shared the document: these are its owner's business."""
+
+    version = 1
+    roots = (Document,)
+    table = Table(
+        "document_version",
+        key={"document_id": "uuid", "version": "bigint"},
+        columns={
+            "change": "text NOT NULL",
+            "title": "text",
+            "restored_version": "bigint",
+            "author_id": "uuid",
+            "at": "timestamptz NOT NULL",
+        },
+    )
+
+    def changes(self, event: Recorded) -> Iterator[Change]:
+        data = event.data
+        if isinstance(data, SHARING):
+            return
+        news: dict[str, Any] = {"title": None, "restored_version": None}
+        match data:
+            case Document.Created(title=title) | Document.Retitled(title=title):
+                news["title"] = title
+            case Document.RestoredToVersion(title=title, restored_version=version):
+                news |= {"title": title, "restored_version": version}
+        yield self.table.put(
+            event.stream_id,
+            event.version,
+            change=event.topic.partition(".")[2],
+            author_id=event.actor_id,
+            at=moment_of(event),
+            **news,
+        )
+
+
+class _Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+    before: int
+
+
+async def versions(
+    rows: Rows, document_id: UUID, *, cursor: str | None = None, limit: int | None = None
+) -> Page[VersionView]:
+    """A document's versions, the latest first. Whoever asks must have been let in to the document.
+
+    Raises:
+        BadCursor: the cursor is none of this list.
+    """
+    size = bounded(limit)
+    before = LAST if cursor is None else min(read_cursor(cursor, _Cursor).before, LAST)
+    query = """
+        SELECT version, change, title, restored_version, author_id, at FROM read.document_version
+        WHERE document_id = %s AND version < %s ORDER BY version DESC LIMIT %s
+    """
+    found = await rows.all(VersionView, query, [document_id, before, size + 1])
+    return page_of(found, size, lambda last: _Cursor(last.version))

@@ -1,0 +1,108 @@
+"""What users' plans allow. This file owns the table: it alone writes it and reads it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from application.ports import Recorded, Rows
+from application.subscription import SubscriptionView
+from domain.subscription import MONTHLY_DOCUMENTS, Plan, Status, Subscription
+from projections.kernel import Cached, Change, ReadModel, Row, Table, moment_of
+
+BY_ID = """
+SELECT id, user_id, plan, status, month, used, version, created_at, updated_at
+FROM read.subscription WHERE id = ANY(%s)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A subscription as its row says; what this means depends on the time. `used` counts in `month` ("2026-11")."""
+
+    id: UUID
+    user_id: UUID
+    plan: Plan
+    status: Status
+    month: str
+    used: int
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class Subscriptions(ReadModel):
+    """Every user's subscription."""
+
+    version = 1
+    roots = (Subscription,)
+    table = Table(
+        "subscription",
+        key={"id": "uuid"},
+        columns={
+            "user_id": "uuid NOT NULL",
+            "plan": "text NOT NULL",
+            "status": "text NOT NULL",
+            "month": "text NOT NULL",
+            "used": "bigint NOT NULL",
+            "version": "bigint NOT NULL",
+            "created_at": "timestamptz NOT NULL",
+            "updated_at": "timestamptz NOT NULL",
+        },
+    )
+    cached = Cached("subscription", Stored, BY_ID, ttl=timedelta(hours=1))
+
+    def changes(self, event: Recorded) -> Iterator[Change]:
+        match event.data:
+            case Subscription.Started(user_id=user_id, plan=plan, timestamp=moment):
+                yield self.table.put(
+                    event.stream_id,
+                    user_id=user_id,
+                    plan=plan,
+                    status="active",
+                    month="",
+                    used=0,
+                    version=event.version,
+                    created_at=moment,
+                    updated_at=moment,
+                )
+            case Subscription.QuotaUsed(month=month):
+                yield self._set(event, month=month, used=lambda row: _one_more(row, month))
+            case Subscription.QuotaReleased():
+                yield self._set(event, used=lambda row: row["used"] - 1)
+            case Subscription.PlanChanged(plan=plan):
+                yield self._set(event, plan=plan, status="active")
+            case Subscription.Cancelled():
+                yield self._set(event, plan="free", status="cancelled")
+
+    def _set(self, event: Recorded, **news: object) -> Change:
+        return self.table.set(event.stream_id, version=event.version, updated_at=moment_of(event), **news)
+
+
+def _one_more(row: Row, month: str) -> int:
+    used: int = row["used"]
+    return used + 1 if row["month"] == month else 1
+
+
+async def subscription(rows: Rows, user_id: UUID, now: datetime) -> SubscriptionView | None:
+    """The user's subscription, as it is at this time."""
+    stored = await rows.by_key(Stored, BY_ID, Subscription.id_of(user_id))
+    return None if stored is None else view_at(stored, now)
+
+
+def view_at(stored: Stored, now: datetime) -> SubscriptionView:
+    """The subscription as its user sees it at this time. As in `Subscription`, no month follows a later one."""
+    month = max(stored.month, f"{now.astimezone(UTC):%Y-%m}")
+    years, months = map(int, month.split("-"))
+    return SubscriptionView(
+        id=stored.id,
+        user_id=stored.user_id,
+        plan=stored.plan,
+        status=stored.status,
+        documents_used=stored.used if stored.month == month else 0,
+        documents_limit=MONTHLY_DOCUMENTS.get(stored.plan),
+        resets_at=datetime(years + months // 12, months % 12 + 1, 1, tzinfo=UTC),
+        version=stored.version,
+        created_at=stored.created_at,
+        updated_at=stored.updated_at,
+    )

@@ -1,0 +1,73 @@
+"""Teams as they are now. This file owns the table: it alone writes it and reads it, with others' counts."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from application.ports import Actor, Recorded, Rows
+from application.team import TeamView
+from domain.team import Team
+from projections.kernel import Change, ReadModel, Table, moment_of
+
+VISIBLE = """
+SELECT t.id, t.name, t.slug, t.seats, r.members + i.invitations AS seats_taken, r.members,
+    t.version, t.created_at, t.updated_at, t.dissolved_at
+FROM read.team t,
+    LATERAL (SELECT count(*) AS members FROM read.team_roster WHERE team_id = t.id) r,
+    LATERAL (SELECT count(*) AS invitations FROM read.team_invitation WHERE team_id = t.id AND expires_at > %(now)s) i
+WHERE t.id = %(id)s AND (
+    EXISTS (SELECT FROM read.team_roster WHERE team_id = t.id AND user_id = %(user_id)s)
+    OR EXISTS (SELECT FROM read.team_invitation WHERE team_id = t.id AND address_id = %(address_id)s)
+)
+"""
+
+
+class Teams(ReadModel):
+    """Every team, dissolved or not."""
+
+    version = 1
+    roots = (Team,)
+    table = Table(
+        "team",
+        key={"id": "uuid"},
+        columns={
+            "name": "text NOT NULL",
+            "slug": "text NOT NULL",
+            "seats": "bigint NOT NULL",
+            "version": "bigint NOT NULL",
+            "created_at": "timestamptz NOT NULL",
+            "updated_at": "timestamptz NOT NULL",
+            "dissolved_at": "timestamptz",
+        },
+    )
+
+    def changes(self, event: Recorded) -> Iterator[Change]:
+        news: dict[str, Any] = {}
+        match event.data:
+            case Team.Founded(name=name, slug=slug, seats=seats, timestamp=moment):
+                yield self.table.put(
+                    event.stream_id,
+                    name=name,
+                    slug=slug,
+                    seats=seats,
+                    version=event.version,
+                    created_at=moment,
+                    updated_at=moment,
+                    dissolved_at=None,
+                )
+                return
+            case Team.Renamed(name=name):
+                news = {"name": name}
+            case Team.Dissolved(timestamp=moment):
+                news = {"dissolved_at": moment}
+        yield self.table.set(event.stream_id, version=event.version, updated_at=moment_of(event), **news)
+
+
+async def team(rows: Rows, actor: Actor, id: UUID, now: datetime) -> TeamView | None:
+    """The team, for its members and those who are invited; None: it does not exist for the actor.
+
+    Reads the models `team`, `team_roster` and `team_invitation`.
+    """
+    params = {"id": id, "user_id": actor.user_id, "address_id": actor.address_id, "now": now}
+    return await rows.one(TeamView, VISIBLE, params)

@@ -1,0 +1,30 @@
+"""Who is invited to each team. This file owns the table: it alone writes it; views of teams count it."""
+
+from collections.abc import Iterator
+
+from application.ports import Recorded
+from domain.team import Team
+from projections.kernel import Change, ReadModel, Table
+
+
+class TeamInvitations(ReadModel):
+    """Invitations that are neither answered nor revoked, whether or not they have expired."""
+
+    version = 1
+    roots = (Team,)
+    table = Table(
+        "team_invitation",
+        key={"team_id": "uuid", "address_id": "uuid"},
+        columns={"email": "text NOT NULL", "role": "text NOT NULL", "expires_at": "timestamptz NOT NULL"},
+    )
+
+    def changes(self, event: Recorded) -> Iterator[Change]:
+        match event.data:
+            case Team.MemberInvited(address_id=address_id, email=email, role=role, expires_at=expires_at):
+                yield self.table.put(event.stream_id, address_id, email=email, role=role, expires_at=expires_at)
+            case (
+                Team.InvitationAccepted(address_id=address_id)
+                | Team.InvitationDeclined(address_id=address_id)
+                | Team.InvitationRevoked(address_id=address_id)
+            ):
+                yield self.table.drop(event.stream_id, address_id)

@@ -1,0 +1,48 @@
+"""Who is on each team. This file owns the table: it alone writes it; views of teams count it."""
+
+from collections.abc import Iterator
+from uuid import UUID
+
+from application.ports import Actor, Recorded, Rows
+from application.team import MemberView
+from domain.team import Team
+from projections.kernel import Change, ReadModel, Table
+
+MEMBERS = """
+SELECT user_id, role, joined_at FROM read.team_roster
+WHERE team_id = %(id)s
+    AND EXISTS (SELECT FROM read.team_roster WHERE team_id = %(id)s AND user_id = %(user_id)s)
+ORDER BY joined_at, user_id
+"""
+
+
+class TeamRoster(ReadModel):
+    """The members of every team, with their roles."""
+
+    version = 1
+    roots = (Team,)
+    table = Table(
+        "team_roster",
+        key={"team_id": "uuid", "user_id": "uuid"},
+        columns={"role": "text NOT NULL", "joined_at": "timestamptz NOT NULL"},
+    )
+
+    def changes(self, event: Recorded) -> Iterator[Change]:
+        team_id = event.stream_id
+        match event.data:
+            case Team.Founded(owner_id=user_id, timestamp=moment):
+                yield self.table.put(team_id, user_id, role="owner", joined_at=moment)
+            case Team.InvitationAccepted(user_id=user_id, role=role, timestamp=moment):
+                yield self.table.put(team_id, user_id, role=role, joined_at=moment)
+            case Team.MemberRoleChanged(user_id=user_id, role=role):
+                yield self.table.set(team_id, user_id, role=role)
+            case Team.OwnershipTransferred(former_owner_id=former, owner_id=owner):
+                yield self.table.set(team_id, former, role="admin")
+                yield self.table.set(team_id, owner, role="owner")
+            case Team.MemberRemoved(user_id=user_id) | Team.MemberLeft(user_id=user_id):
+                yield self.table.drop(team_id, user_id)
+
+
+async def members(rows: Rows, actor: Actor, team_id: UUID) -> list[MemberView]:
+    """The team's members, for its members; empty: the team does not exist for the actor."""
+    return await rows.all(MemberView, MEMBERS, {"id": team_id, "user_id": actor.user_id})
