@@ -87,6 +87,10 @@ def _start_servers(tree: Tree, folder: Path, overrides: Mapping[str, Any]) -> Se
     if postgres:
         _step("PostgreSQL", lambda: tree.start("postgres", postgres))
         addresses |= {DATABASE_URL: postgres.app_url, DATABASE_ADMIN_URL: postgres.admin_url}
+        if folder not in postgres.folder.parents:
+            console.print(
+                f"              (its data is in {postgres.folder}: '{postgres.account.name}' cannot enter yours)"
+            )
     if redis:
         _step("Redis", lambda: tree.start("redis", redis))
         addresses[REDIS_URL] = redis.url

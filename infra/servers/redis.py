@@ -34,7 +34,7 @@ class Redis:
     """
 
     def __init__(self, folder: Path, *, port: int | None = None) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.folder = folder.absolute()
         self._given_port = port
         self._process: subprocess.Popen[bytes] | None = None

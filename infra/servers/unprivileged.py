@@ -4,6 +4,7 @@ import os
 import pwd
 import shutil
 import subprocess
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -37,21 +38,25 @@ def place_for(folder: Path, user: Account) -> Path:
         return folder
     place = ELSEWHERE / sha256(str(folder.resolve()).encode()).hexdigest()[:12]
     place.mkdir(parents=True, exist_ok=True, mode=0o711)
+    with suppress(FileExistsError):
+        (folder / "elsewhere").symlink_to(place)
     return _entered(place, user)
 
 
 def programs_for(folder: Path, user: Account) -> Path:
-    """The folder of programs itself, or where the user cannot enter it, a copy below /var/lib/palimpsest."""
+    """A wheel's folder of programs itself, or where the user cannot enter it, a copy below /var/lib/palimpsest."""
     if user.uid == os.geteuid() or can_enter(folder, user):
         return folder
+    wheel = folder.parent
     stamp = f"{folder.resolve()}:{folder.stat().st_mtime_ns}"
     copy = ELSEWHERE / "programs" / sha256(stamp.encode()).hexdigest()[:12]
     if not copy.exists():
         draft = copy.with_name(f"{copy.name}.{os.getpid()}")
-        draft.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(folder, draft, symlinks=True)
+        shutil.copytree(folder, draft / wheel.name / folder.name, symlinks=True)
+        for libraries in wheel.parent.glob(f"{wheel.name}.libs"):  # found by the programs relative to themselves
+            shutil.copytree(libraries, draft / libraries.name, symlinks=True)
         draft.rename(copy)
-    return _entered(copy, user)
+    return _entered(copy / wheel.name / folder.name, user)
 
 
 def can_enter(folder: Path, user: Account) -> bool:

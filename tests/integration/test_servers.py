@@ -71,6 +71,21 @@ def test_postgres_never_runs_as_root(cluster: Cluster) -> None:
         assert Path(f"/proc/{connection.info.backend_pid}").stat().st_uid == unprivileged.account().uid != 0
 
 
+def test_a_closed_folder_is_replaced_by_one_that_the_server_can_enter(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unprivileged, "ELSEWHERE", folder / "elsewhere")
+    tmp_path.chmod(0o700)
+    wheel = tmp_path / "site-packages" / "wheel"
+    (wheel / "programs" / "bin").mkdir(parents=True)
+    (wheel.with_name("wheel.libs")).mkdir()
+    user = unprivileged.account()
+    programs = unprivileged.programs_for(wheel / "programs", user)
+    assert unprivileged.can_enter(unprivileged.place_for(tmp_path / "data", user), user)
+    assert unprivileged.can_enter(programs / "bin", user)
+    assert unprivileged.can_enter(programs.parents[1] / "wheel.libs", user)
+
+
 def test_postgres_ends_with_the_program_that_started_it(folder: Path) -> None:
     owner, pid = started_elsewhere("Postgres", folder)
     owner.kill()
