@@ -5,11 +5,16 @@ from collections.abc import Iterator
 
 import pytest
 import redis
+from hypothesis import settings
 
 from infra.servers.postgres import Postgres
 from infra.servers.redis import Redis
 from tests.support import servers
 from tests.support.servers import Cluster, Database
+
+# A busy machine is slow, not wrong.
+settings.register_profile("palimpsest", deadline=None)
+settings.load_profile("palimpsest")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,76 @@
+"""A bus on a store in memory, with ports that do as they are told."""
+
+from datetime import datetime
+from itertools import count
+from typing import TypeVar
+from uuid import UUID
+
+from application.bus import Bus, Command, Sent
+from application.ports import Actor, Call
+from application.user import LogIn, Register, VerifyEmail
+from infra.sealing.blind import BlindIndex
+from infra.store.codec import plan_of
+from tests.support.given import NOW
+from tests.support.memory_store import MemoryEventStore
+
+R = TypeVar("R")
+PASSWORD = "umber cartwheel tenfold mist"
+
+
+class PlainPasswords:
+    """Implements `application.ports.Passwords` in no time. `checked` lists what passwords were compared with."""
+
+    def __init__(self) -> None:
+        self.checked: list[str | None] = []
+
+    async def hash(self, password: str) -> str:
+        return password[::-1]
+
+    async def verify(self, password: str, hashed: str | None) -> bool:
+        self.checked.append(hashed)
+        return hashed == password[::-1]
+
+    async def weakness(self, password: str, *known: str) -> str | None:
+        if password in known:
+            return "The password is your name or address; think of another."
+        return None if len(password) >= 15 else "The password is too short."
+
+
+class Desk:
+    """Where tests send commands from. `now` can be set."""
+
+    def __init__(self) -> None:
+        self.store = MemoryEventStore()
+        self.passwords = PlainPasswords()
+        self.now = NOW
+        ids = count(0x1000)
+        blind = BlindIndex(bytes(32))
+        ports = {
+            "clock": self.clock,
+            "new_id": lambda: UUID(int=next(ids)),
+            "addresses": blind,
+            "passwords": self.passwords,
+        }
+        self.bus = Bus(self.store, ports, blind)
+
+    def clock(self) -> datetime:
+        return self.now
+
+    async def send(self, command: Command[R], by: Actor | None = None, key: str | None = None) -> Sent[R]:
+        """What came of the command."""
+        return await self.bus.send(command, Call(actor=by, correlation_id=UUID(int=0), idempotency_key=key))
+
+    async def ask(self, command: Command[R], by: Actor | None = None) -> R:
+        """The answer to the command."""
+        return (await self.send(command, by)).answer
+
+    async def actor(self, email: str) -> Actor:
+        """A registered, verified user who has logged in."""
+        user = await self.ask(Register(email=email, name="Somebody", password=PASSWORD))
+        await self.ask(VerifyEmail(user_id=user.id))
+        who = await self.ask(LogIn(email=email, password=PASSWORD))
+        return Actor(who.user_id, who.address_id)
+
+    def happened(self) -> list[str]:
+        """The types of all that happened, in order."""
+        return [plan_of(type(event)).topic for event in self.store.log]

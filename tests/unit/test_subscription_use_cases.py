@@ -1,0 +1,36 @@
+"""Use cases of subscriptions."""
+
+from datetime import UTC, datetime
+
+from application.document import CreateDocument
+from application.subscription import CancelSubscription, ChangePlan, SubscriptionView
+from domain.subscription import Subscription
+from tests.support.given import NOW
+from tests.support.use_cases import Desk
+
+
+async def test_a_plan_changes_and_shows_what_was_used() -> None:
+    desk = Desk()
+    ada = await desk.actor("ada@example.org")
+    await desk.ask(CreateDocument(title="Title"), ada)
+    assert await desk.ask(ChangePlan(plan="pro"), ada) == SubscriptionView(
+        id=Subscription.id_of(ada.user_id),
+        user_id=ada.user_id,
+        plan="pro",
+        status="active",
+        documents_used=1,
+        documents_limit=None,
+        resets_at=datetime(2026, 12, 1, tzinfo=UTC),
+        version=3,
+        created_at=NOW,
+        updated_at=NOW,
+    )
+
+
+async def test_cancelling_leaves_the_free_allowance() -> None:
+    desk = Desk()
+    ada = await desk.actor("ada@example.org")
+    await desk.ask(ChangePlan(plan="enterprise"), ada)
+    view = await desk.ask(CancelSubscription(), ada)
+    assert (view.plan, view.status, view.documents_limit) == ("free", "cancelled", 5)
+    assert (await desk.send(CancelSubscription(), ada)).position is None
