@@ -1,0 +1,80 @@
+"""`palimpsest doctor`: well is well, and for everything that is not, it says what to do."""
+
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from infra import keys
+from infra.cli.doctor import doctor
+from infra.servers.process import free_port
+from infra.settings import SECRETS_FILE, Settings, variable
+from tests.support.servers import Database
+
+
+@pytest.fixture(autouse=True)
+def well(database: Database, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(variable(name), raising=False)
+    keys.ensure(tmp_path, data_exists=False)
+    monkeypatch.setenv("PALIMPSEST_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("PALIMPSEST_PORT", str(free_port()))
+    monkeypatch.setenv("DATABASE_URL", database.app_url)
+    monkeypatch.setenv("DATABASE_ADMIN_URL", database.admin_url)
+    monkeypatch.setenv("REDIS_URL", redis_url)
+
+
+def test_what_is_well_is_called_well(capsys: pytest.CaptureFixture[str]) -> None:
+    assert doctor()
+    assert "✗" not in capsys.readouterr().out
+
+
+def test_servers_that_do_not_answer_are_named_without_their_passwords(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nowhere = f"canary@127.0.0.1:{free_port()}"
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://app:{nowhere}/x")
+    monkeypatch.setenv("REDIS_URL", f"redis://:{nowhere}/0")
+    assert not doctor()
+    said = capsys.readouterr().out
+    assert "correct DATABASE_URL" in said
+    assert "correct REDIS_URL" in said
+    assert "canary" not in said
+
+
+def test_a_missing_migration_is_found(database: Database, capsys: pytest.CaptureFixture[str]) -> None:
+    with psycopg.connect(database.admin_url) as connection:
+        connection.execute("DELETE FROM migrations")
+    assert not doctor()
+    assert "palimpsest migrate" in capsys.readouterr().out
+
+
+def test_a_database_that_was_never_migrated_is_found(database: Database, capsys: pytest.CaptureFixture[str]) -> None:
+    with psycopg.connect(database.admin_url) as connection:
+        connection.execute("DROP TABLE migrations")
+    assert not doctor()
+    assert "never migrated" in capsys.readouterr().out
+
+
+def test_an_application_that_could_rewrite_history_is_found(
+    database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with psycopg.connect(database.admin_url) as connection:
+        connection.execute("GRANT UPDATE ON stored_events TO palimpsest_app")
+    assert not doctor()
+    assert "REVOKE" in capsys.readouterr().out
+
+
+def test_keys_that_others_can_read_are_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / SECRETS_FILE).chmod(0o644)
+    assert not doctor()
+    assert "chmod 600" in capsys.readouterr().out
+
+
+def test_wrong_settings_are_all_listed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("PALIMPSEST_LOG_LEVEL", "loud")
+    monkeypatch.setenv("PALIMPSEST_TOKEN_TTL", "1")
+    assert not doctor()
+    said = capsys.readouterr().out
+    assert "PALIMPSEST_LOG_LEVEL" in said
+    assert "PALIMPSEST_TOKEN_TTL" in said
