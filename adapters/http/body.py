@@ -1,8 +1,10 @@
-"""What request bodies have in common."""
+"""What requests have in common: strict bodies, pages of lists."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+
+from projections.page import DEFAULT_LIMIT, MOST
 
 
 class Body(BaseModel):
@@ -14,3 +16,13 @@ class Body(BaseModel):
 def shown(example: dict[str, Any]) -> ConfigDict:
     """The configuration that shows an example in OpenAPI."""
     return ConfigDict(json_schema_extra={"examples": [example]})
+
+
+class Paged(BaseModel):
+    """Which page of a list."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    cursor: Annotated[
+        str | None, Field(max_length=2_000, description="As it came as `next` with a page; the first page without it.")
+    ] = None
+    limit: Annotated[int, Field(ge=1, le=MOST, description="Items of a page, at most.")] = DEFAULT_LIMIT

@@ -3,13 +3,13 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 from pydantic import Field
 
-from adapters.http.body import Body, shown
-from adapters.http.exchange import Answer, Send
+from adapters.http.body import Body, Paged, shown
+from adapters.http.exchange import Answer, Read, Send
 from adapters.http.route import Route
-from adapters.http.spec import CONDITIONAL, EXAMPLE_ID, EXAMPLE_TIME, KEYED, operation
+from adapters.http.spec import CONDITIONAL, EXAMPLE_ID, EXAMPLE_TIME, FRESH, FRESH_UNLESS_KNOWN, KEYED, operation
 from application.document import (
     ChangeDocument,
     CreateDocument,
@@ -17,8 +17,12 @@ from application.document import (
     RestoreFromTrash,
     RestoreVersion,
     TrashDocument,
+    document_at_version,
 )
 from domain.document import CONTENT_LENGTH, TITLE_LENGTH, Status
+from projections.document import DocumentSummary, Sort, document, documents
+from projections.document_version import VersionView, versions
+from projections.page import Page
 
 router = APIRouter(prefix="/v1/documents", route_class=Route, tags=["documents"])
 
@@ -38,6 +42,15 @@ DOCUMENT: dict[str, Any] = {
     "created_at": EXAMPLE_TIME,
     "updated_at": EXAMPLE_TIME,
     "trashed_at": None,
+}
+SUMMARY = {**{name: value for name, value in DOCUMENT.items() if name != "content"}, "role": "owner"}
+VERSION = {
+    "version": 1,
+    "change": "created",
+    "title": "Field notes",
+    "restored_version": None,
+    "author_id": DOCUMENT["owner_id"],
+    "at": EXAMPLE_TIME,
 }
 
 
@@ -60,6 +73,25 @@ class ChangedDocument(Body):
     status: Status
 
 
+class Listed(Paged):
+    """Which documents, and in which order."""
+
+    status: Status | None = None
+    trashed: Annotated[bool, Field(description="Those in the trash, instead of those out of it.")] = False
+    sort: Annotated[Sort, Field(description="A minus puts the last first.")] = "-created_at"
+
+
+@router.get(
+    "/{document_id}",
+    response_model=DocumentView,
+    **operation("The document.", scope=READ, takes=FRESH_UNLESS_KNOWN, example=DOCUMENT),
+)
+async def get_document(document_id: UUID, read: Read) -> Answer:
+    """Get a document. Takes the role of a viewer."""
+    await read.reached("document", "document_access")
+    return read.one(await document(read.rows, read.actor, document_id))
+
+
 @router.post(
     "",
     response_model=DocumentView,
@@ -68,6 +100,17 @@ class ChangedDocument(Body):
 async def create_document(body: NewDocument, send: Send) -> Answer:
     """Create a draft. It counts against the plan's quota."""
     return await send(CreateDocument(title=body.title, content=body.content), at="/v1/documents/{}")
+
+
+@router.get(
+    "",
+    response_model=Page[DocumentSummary],
+    **operation("A page of documents.", scope=READ, takes=FRESH, example={"items": [SUMMARY], "next": None}),
+)
+async def list_documents(listed: Annotated[Listed, Query()], read: Read) -> Answer:
+    """List documents: one's own and those shared with one, without their content."""
+    await read.reached("document", "document_access")
+    return read.unversioned(await documents(read.rows, read.actor, **listed.model_dump()))
 
 
 @router.put(
@@ -100,6 +143,28 @@ async def trash_document(document_id: UUID, send: Send) -> Answer:
 async def restore_document(document_id: UUID, send: Send) -> Answer:
     """Take a document out of the trash. Takes its owner."""
     return await send(RestoreFromTrash(id=document_id, expected=send.expected))
+
+
+@router.get(
+    "/{document_id}/versions",
+    response_model=Page[VersionView],
+    **operation("A page of versions.", scope=READ, takes=FRESH, example={"items": [VERSION], "next": None}),
+)
+async def list_versions(document_id: UUID, paged: Annotated[Paged, Query()], read: Read) -> Answer:
+    """List what became of a document, the latest first. Takes the role of a viewer."""
+    await read.reached("document", "document_access", "document_version")
+    read.found(await document(read.rows, read.actor, document_id))
+    return read.unversioned(await versions(read.rows, document_id, cursor=paged.cursor, limit=paged.limit))
+
+
+@router.get(
+    "/{document_id}/versions/{version}",
+    response_model=DocumentView,
+    **operation("The document as it was.", scope=READ, takes=FRESH_UNLESS_KNOWN, example=DOCUMENT),
+)
+async def get_version(document_id: UUID, version: Version, read: Read) -> Answer:
+    """Get a document as it was at a version. Takes the role of a viewer now."""
+    return read.one(await document_at_version(read.history, read.actor, document_id, version))
 
 
 @router.post(

@@ -14,10 +14,11 @@ from starlette.responses import JSONResponse
 from adapters.http.problems import CHALLENGE, InsufficientScope, Malformed, Unauthenticated
 from adapters.http.tokens import BadToken, Identity, Tokens
 from application.bus import Command, Sent
-from application.ports import A, Call, NewId, Rows
+from application.ports import Call, Clock, EventStore, NewId, Rows
 from domain.kernel import NotFound
 
 R = TypeVar("R")
+V = TypeVar("V")
 
 KEY = re.compile(r"[!-~]{1,255}")
 POSITION = re.compile(r"[0-9]{1,18}")
@@ -35,13 +36,6 @@ class SendCommand(Protocol):
     """The bus."""
 
     async def __call__(self, command: Command[R], call: Call) -> Sent[R]: ...
-
-
-class History(Protocol):
-    """The event store, for reading what something was once."""
-
-    async def load(self, kind: type[A], id: UUID, *, version: int | None = None) -> A | None:
-        """The aggregate now, or as it was at `version`; None where there is none of that kind."""
 
 
 class Positions(Protocol):
@@ -64,16 +58,18 @@ class Observe(Protocol):
 class Deps:
     """What HTTP needs from the rest of the house.
 
-    `head` tells the last position of the log. `checks` are asked for readiness, by the name of the server: each raises
-    when its server does not answer; without one of `vital` we are not ready.
+    `history` is asked for what something was once; `head` tells the last position of the log. `checks` are asked for
+    readiness, by the name of the server: each raises when its server does not answer; without one of `vital` we are
+    not ready.
     """
 
     send: SendCommand
     rows: Rows
-    history: History
+    history: EventStore
     positions: Positions
     head: Callable[[], Awaitable[int]]
     tokens: Tokens
+    clock: Clock
     new_id: NewId
     observe: Observe
     checks: dict[str, Callable[[], Awaitable[object]]]
@@ -189,7 +185,7 @@ class Sender:
 class Reader:
     """Reads on behalf of whoever asks, no older than they want, and says how old it is where it could not wait."""
 
-    __slots__ = ("_exchange", "_lag", "actor", "history", "rows")
+    __slots__ = ("_exchange", "_lag", "actor", "history", "now", "rows")
 
     def __init__(self, request: Request) -> None:
         exchange: Exchange = request.scope["exchange"]
@@ -197,6 +193,7 @@ class Reader:
         self.actor = exchange.identity.actor
         self.rows = exchange.deps.rows
         self.history = exchange.deps.history
+        self.now = exchange.deps.clock()
         self._exchange = exchange
         self._lag = 0
 
@@ -207,9 +204,20 @@ class Reader:
             return
         if not POSITION.fullmatch(token):
             raise Malformed("Consistency-Token takes the value that came with the answer to a write.")
+        position = int(token)
         wait = self._exchange.deps.positions.wait
-        behind = [wait(name, int(token), self._patience()) for name in read_models]
-        self._lag = max(await asyncio.gather(*behind))
+        self._lag = max(await asyncio.gather(*[wait(name, position, self._patience()) for name in read_models]))
+        self.rows = self.rows.after(position)
+
+    def found(self, view: V | None) -> V:
+        """The thing, which is there.
+
+        Raises:
+            NotFound: it is not.
+        """
+        if not view:
+            raise NotFound("There is no such thing, or it is not shared with you.")
+        return view
 
     def one(self, view: object | None) -> Answer:
         """One thing, with its version as ETag; 304 (RFC 9110, 13.1.2) where the caller has it already.
@@ -217,16 +225,14 @@ class Reader:
         Raises:
             NotFound: there is none.
         """
-        if view is None:
-            raise NotFound("There is no such thing, or it is not shared with you.")
-        headers = [*_etag(view), *self._staleness()]
+        headers = [*_etag(self.found(view)), *self._staleness()]
         if self._has(headers):
             return Answer(b"", 304, headers)
         return Answer(encode(view), 200, headers)
 
-    def many(self, page: object) -> Answer:
-        """A list."""
-        return Answer(encode(page), 200, self._staleness())
+    def unversioned(self, view: object) -> Answer:
+        """What has no version, or says more than its version tells."""
+        return Answer(encode(view), 200, self._staleness())
 
     def _patience(self) -> float:
         """Seconds to wait: `Prefer: wait=` (RFC 7240), within bounds."""

@@ -1,16 +1,19 @@
 """HTTP for teams: parse, send, answer."""
 
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import APIRouter
 from pydantic import Field
 
 from adapters.http.body import Body, shown
-from adapters.http.exchange import Answer, Send
+from adapters.http.exchange import Answer, Read, Send
 from adapters.http.route import Route
-from adapters.http.spec import EXAMPLE_ID, EXAMPLE_TIME, KEYED, operation
-from application.team import FoundTeam, TeamView
+from adapters.http.spec import EXAMPLE_ID, EXAMPLE_TIME, FRESH, KEYED, operation
+from application.team import FoundTeam, MemberView, TeamView
 from domain.team import NAME_LENGTH, SLUG_LENGTH
+from projections.team import team
+from projections.team_roster import members
 
 router = APIRouter(prefix="/v1/teams", route_class=Route, tags=["teams"])
 
@@ -31,6 +34,7 @@ TEAM: dict[str, Any] = {
     "updated_at": EXAMPLE_TIME,
     "dissolved_at": None,
 }
+MEMBER = {"user_id": "0198f1c2-0000-7c4d-9e5f-0a1b2c3d4e5f", "role": "owner", "joined_at": EXAMPLE_TIME}
 
 
 class NewTeam(Body):
@@ -49,3 +53,25 @@ class NewTeam(Body):
 async def found_team(body: NewTeam, send: Send) -> Answer:
     """Found a team, and own it."""
     return await send(FoundTeam(name=body.name, slug=body.slug), at="/v1/teams/{}")
+
+
+@router.get(
+    "/{team_id}",
+    response_model=TeamView,
+    **operation("The team.", scope=READ, takes=FRESH, example=TEAM),
+)
+async def get_team(team_id: UUID, read: Read) -> Answer:
+    """Get a team. Takes a member, or somebody who is invited."""
+    await read.reached("team", "team_roster", "team_invitation")
+    return read.unversioned(read.found(await team(read.rows, read.actor, team_id, read.now)))
+
+
+@router.get(
+    "/{team_id}/members",
+    response_model=list[MemberView],
+    **operation("Its members.", scope=READ, takes=FRESH, example=[MEMBER]),
+)
+async def list_members(team_id: UUID, read: Read) -> Answer:
+    """List a team's members. Takes a member."""
+    await read.reached("team_roster")
+    return read.unversioned(read.found(await members(read.rows, read.actor, team_id)))

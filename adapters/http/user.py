@@ -7,12 +7,13 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from adapters.http.body import Body, shown
-from adapters.http.exchange import Answer, Send, encode
+from adapters.http.exchange import Answer, Read, Send, encode
 from adapters.http.health import House
 from adapters.http.route import Route
-from adapters.http.spec import EXAMPLE_ID, EXAMPLE_TIME, KEYED, operation
+from adapters.http.spec import EXAMPLE_ID, EXAMPLE_TIME, FRESH_UNLESS_KNOWN, KEYED, operation
 from application.user import ChangeProfile, LogIn, Register, UserView
 from domain.user import AVATAR_URL_LENGTH, NAME_LENGTH
+from projections.user_profile import user
 
 router = APIRouter(prefix="/v1", route_class=Route, tags=["accounts"])
 
@@ -93,6 +94,17 @@ async def log_in(body: Credentials, send: Send, house: House) -> Answer:
     known = await send.ask(LogIn(email=body.email, password=body.password))
     token = house.tokens.issue(known.user_id, known.address_id)
     return Answer(encode(AccessToken(token, "Bearer", house.tokens.lifetime)))
+
+
+@router.get(
+    "/users/me",
+    response_model=UserView,
+    **operation("The account.", scope="users:read", takes=FRESH_UNLESS_KNOWN, example=USER),
+)
+async def get_me(read: Read) -> Answer:
+    """Get one's own account."""
+    await read.reached("user_profile")
+    return read.one(await user(read.rows, read.actor.user_id))
 
 
 @router.put(

@@ -62,13 +62,24 @@ class Lagging:
         return self.behind
 
 
-class Unread:
-    """Rows that nobody asks for."""
+@dataclass
+class OneRow:
+    """A read model of one row, whatever is asked; `since` is the position it was asked to have reached."""
 
-    async def all(self, *_: Any) -> Any:
-        raise AssertionError
+    row: Any = None
+    since: int = 0
 
-    one = by_key = after = all
+    def after(self, position: int) -> "OneRow":
+        self.since = position
+        return self
+
+    async def all(self, *_: Any) -> list[Any]:
+        return [] if self.row is None else [self.row]
+
+    async def one(self, *_: Any) -> Any:
+        return self.row
+
+    by_key = one
 
 
 @dataclass
@@ -80,6 +91,7 @@ class House:
     tokens: Tokens
     time: Time
     positions: Lagging
+    rows: OneRow
     observed: list[tuple[str, str, int]]
 
     def token(self, user_id: UUID) -> dict[str, str]:
@@ -102,7 +114,7 @@ async def answers() -> None:
 @asynccontextmanager
 async def open_house(**changes: Any) -> AsyncIterator[House]:
     """The API; `changes` to its `Deps`."""
-    store, time, positions = MemoryEventStore(), Time(), Lagging()
+    store, time, positions, rows = MemoryEventStore(), Time(), Lagging(), OneRow()
     blind = BlindIndex(BLIND_KEY)
     ports = {"clock": time, "new_id": uuid7, "addresses": blind, "passwords": SwiftPasswords()}
     tokens = Tokens(SIGNING_KEY, issuer="us", audience="them", lifetime=3600, clock=time, new_id=uuid7)
@@ -113,11 +125,12 @@ async def open_house(**changes: Any) -> AsyncIterator[House]:
 
     deps = Deps(
         send=Bus(store, ports, blind).send,
-        rows=Unread(),
+        rows=rows,
         history=store,
         positions=positions,
         head=head,
         tokens=tokens,
+        clock=time,
         new_id=uuid7,
         observe=lambda method, route, status, seconds: observed.append((method, route, status)),
         checks={"database": answers, "redis": answers},
@@ -125,4 +138,4 @@ async def open_house(**changes: Any) -> AsyncIterator[House]:
     )
     transport = httpx2.ASGITransport(create_app(replace(deps, **changes)), raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="https://api.test") as client:
-        yield House(client, store, tokens, time, positions, observed)
+        yield House(client, store, tokens, time, positions, rows, observed)
