@@ -6,7 +6,7 @@ reads anything, stops a body that grows too large while it comes in, and hands i
 
 import inspect
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
@@ -60,7 +60,7 @@ class Route(APIRoute):
 
 
 def _adapters(fields: Sequence[Any]) -> dict[str, TypeAdapter[Any]]:
-    return {field.name: TypeAdapter(field.field_info.annotation) for field in fields}
+    return {field.name: TypeAdapter(Annotated[field.field_info.annotation, field.field_info]) for field in fields}
 
 
 def _scope(operation: Mapping[str, Any]) -> str | None:

@@ -1,0 +1,143 @@
+"""How reads answer: no older than asked or saying so, nothing twice, pages of lists."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+import pytest_asyncio
+
+from application.document import DocumentView
+from projections.page import Page
+from tests.support.http import House, open_house
+
+ADA, OTHER = UUID(int=1), UUID(int=2)
+PATH = f"/v1/documents/{UUID(int=9)}"
+MOMENT = datetime(2026, 11, 22, tzinfo=UTC)
+
+
+def document(owner_id: UUID = ADA, version: int = 3) -> DocumentView:
+    return DocumentView(UUID(int=9), owner_id, "Notes", "Otters.", "draft", version, MOMENT, MOMENT, None)
+
+
+@pytest_asyncio.fixture
+async def house() -> AsyncIterator[House]:
+    async with open_house() as opened:
+        opened.rows.row = document()
+        yield opened
+
+
+async def test_a_document_comes_with_its_version(house: House) -> None:
+    answer = await house.client.get(PATH, headers=house.token(ADA))
+    assert (answer.status_code, answer.headers["etag"]) == (200, '"3"')
+    assert answer.json() == {
+        "id": str(UUID(int=9)),
+        "owner_id": str(ADA),
+        "title": "Notes",
+        "content": "Otters.",
+        "status": "draft",
+        "version": 3,
+        "created_at": "2026-11-22T00:00:00Z",
+        "updated_at": "2026-11-22T00:00:00Z",
+        "trashed_at": None,
+    }
+    assert house.positions.asked == []
+
+
+async def test_head_answers_as_get_without_the_body(house: House) -> None:
+    answer = await house.client.head(PATH, headers=house.token(ADA))
+    assert (answer.status_code, answer.headers["etag"]) == (200, '"3"')
+    assert house.observed == [("HEAD", "/v1/documents/{document_id}", 200)]
+
+
+@pytest.mark.parametrize(
+    ("known", "status"),
+    [('"3"', 304), ('W/"3"', 304), ('"1", "3"', 304), ("*", 304), ('"2"', 200), ("3", 200), ('"33"', 200)],
+)
+async def test_what_the_caller_has_is_not_sent_again(house: House, known: str, status: int) -> None:
+    answer = await house.client.get(PATH, headers={**house.token(ADA), "If-None-Match": known})
+    assert (answer.status_code, answer.headers["etag"]) == (status, '"3"')
+    assert (answer.content == b"") == (status == 304)
+
+
+async def test_a_document_does_not_exist_for_others(house: House) -> None:
+    theirs = await house.client.get(PATH, headers=house.token(OTHER))
+    house.rows.row = None
+    none = await house.client.get(PATH, headers=house.token(OTHER))
+    assert theirs.status_code == none.status_code == 404
+    assert {**theirs.json(), "request_id": ""} == {**none.json(), "request_id": ""}
+
+
+@pytest.mark.parametrize(
+    ("prefer", "seconds"),
+    [
+        (None, 1.0),
+        ("wait=2", 2.0),
+        ("respond-async, WAIT = 3", 3.0),
+        ("wait=0", 0.0),
+        ('wait="2"', 2.0),
+        ("wait=60", 5.0),
+        ("wait=soon", 1.0),
+        ("await=4", 1.0),
+        ("wait=-1", 1.0),
+    ],
+)
+async def test_a_read_waits_for_a_token_as_long_as_preferred_within_bounds(
+    house: House, prefer: str | None, seconds: float
+) -> None:
+    headers = {**house.token(ADA), "Consistency-Token": "7", **({"Prefer": prefer} if prefer else {})}
+    answer = await house.client.get(PATH, headers=headers)
+    assert answer.status_code == 200
+    assert "consistency-lag" not in answer.headers
+    assert house.positions.asked == [("document", 7, seconds), ("document_access", 7, seconds)]
+    assert house.rows.since == 7
+
+
+async def test_an_answer_that_is_too_old_says_so(house: House) -> None:
+    house.positions.behind = 4
+    answer = await house.client.get(PATH, headers={**house.token(ADA), "Consistency-Token": "7"})
+    assert (answer.status_code, answer.headers["consistency-lag"]) == (200, "4")
+
+
+@pytest.mark.parametrize("token", ["", "x", "-1", "1.5", "9" * 19, "\u0661"])
+async def test_a_token_that_is_none_is_malformed(house: House, token: str) -> None:
+    headers: dict[str, str | bytes] = {**house.token(ADA), "Consistency-Token": token.encode()}
+    answer = await house.client.get(PATH, headers=headers)  # type: ignore[arg-type]
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0",
+        "limit=101",
+        "limit=x",
+        "sort=content",
+        "status=lost",
+        "trashed=maybe",
+        "owner=me",
+        f"cursor={'x' * 2001}",
+    ],
+)
+async def test_a_list_takes_only_what_it_knows(house: House, query: str) -> None:
+    answer = await house.client.get(f"/v1/documents?{query}", headers=house.token(ADA))
+    assert (answer.status_code, answer.json()["errors"][0]["place"]) == (422, "query")
+    assert answer.json()["errors"][0]["pointer"] == f"/{query.partition('=')[0]}"
+
+
+async def test_a_cursor_of_another_list_is_refused(house: House) -> None:
+    answer = await house.client.get("/v1/documents?cursor=bm9uc2Vuc2U", headers=house.token(ADA))
+    assert (answer.status_code, answer.json()["code"]) == (422, "bad_cursor")
+
+
+async def test_a_list_is_a_page(house: House) -> None:
+    answer = await house.client.get("/v1/documents?limit=100&sort=title&status=draft", headers=house.token(ADA))
+    assert answer.status_code == 200
+    assert answer.json().keys() == {"items", "next"} == set(Page.__dataclass_fields__)
+
+
+async def test_the_version_of_a_path_is_a_number_in_bounds(house: House) -> None:
+    for version in ("0", "-1", "x", "1" * 12):
+        answer = await house.client.get(f"{PATH}/versions/{version}", headers=house.token(ADA))
+        assert answer.status_code == 422
+    assert (await house.client.get(f"{PATH}/versions/1", headers=house.token(ADA))).status_code == 404
