@@ -57,7 +57,7 @@ class Register(Command[UserView]):
 
 
 class VerifyEmail(Command[UserView]):
-    """Note that a user reads mail to their address."""
+    """Note that a user reads mail to their address. Its sender has made sure of that."""
 
     user_id: UUID
 

@@ -1,6 +1,7 @@
 """Use cases of documents."""
 
 import asyncio
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -59,6 +60,16 @@ async def test_a_document_and_its_quota_come_in_one_append() -> None:
     )
 
 
+async def test_a_repeated_key_gives_the_same_document_and_uses_no_more_quota() -> None:
+    desk = Desk()
+    ada, _ = await two(desk)
+    command = CreateDocument(title="Title", content="one two")
+    first = await desk.send(command, ada, key="key")
+    again = await desk.send(command, ada, key="key")
+    assert (again.answer, again.replayed) == (first.answer, True)
+    assert desk.happened().count("subscription.quota_used") == 1
+
+
 async def test_the_free_plan_ends_with_the_fifth_document() -> None:
     desk = Desk()
     ada, _ = await two(desk)
@@ -112,7 +123,7 @@ async def test_a_stranger_learns_nothing_not_even_the_version() -> None:
     desk = Desk()
     ada, bob = await two(desk)
     document = await write(desk, ada)
-    nowhere = DocumentView(**{name: getattr(document, name) for name in document.__slots__} | {"id": UUID(int=9)})
+    nowhere = replace(document, id=UUID(int=9))
     details = set()
     for target in (document, nowhere):
         for command in (
