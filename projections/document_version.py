@@ -13,7 +13,6 @@ from domain.document import Document
 from projections.kernel import Change, ReadModel, Table, moment_of
 from projections.page import Page, bounded, page_of, read_cursor
 
-
 SHARING = (Document.Shared, Document.ShareChanged, Document.ShareRevoked)
 LAST = 2**62
 

@@ -34,7 +34,8 @@ RELEASE = """
 WITH released AS (
     DELETE FROM projection_quarantine WHERE projection = %s AND stream_id = %s RETURNING position
 )
-UPDATE projections SET quarantined = quarantined - 1 FROM released WHERE name = %s RETURNING released.position
+UPDATE projections SET quarantined = quarantined - 1, generation = generation + 1
+FROM released WHERE name = %s RETURNING released.position
 """
 SKIP = "INSERT INTO projection_skips (projection, position, stream_id) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING"
 SKIPPED = "SELECT position FROM projection_skips WHERE projection = %s"

@@ -25,7 +25,7 @@ SWAP_ATTEMPTS = 20
 LOCK = "SELECT pg_try_advisory_lock(hashtext('palimpsest rebuild'), hashtext(%s))"
 TAKE_OVER = """
 UPDATE projections SET version = successor.version, position = successor.position,
-    quarantined = successor.quarantined, moved_at = now()
+    quarantined = successor.quarantined, generation = projections.generation + 1, moved_at = now()
 FROM projections successor WHERE projections.name = %s AND successor.name = %s
 RETURNING pg_notify('palimpsest_projected', projections.name || ':' || projections.position)
 """

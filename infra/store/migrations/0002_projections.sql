@@ -5,12 +5,14 @@ CREATE SCHEMA read;
 GRANT USAGE, CREATE ON SCHEMA read TO palimpsest_app;
 
 -- A rebuild has a row of its own, NAME__next, until it takes over. quarantined counts the rows in quarantine, so that
--- whoever locks a projection need not look when there are none.
+-- whoever locks a projection need not look when there are none. generation grows whenever rows change without new
+-- events (a rebuild, a retry), which tells caches to begin anew.
 CREATE TABLE projections (
     name        text        NOT NULL PRIMARY KEY,
     version     int         NOT NULL,
     position    bigint      NOT NULL DEFAULT 0,
     quarantined int         NOT NULL DEFAULT 0,
+    generation  bigint      NOT NULL DEFAULT 0,
     moved_at    timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 20, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_scale_factor = 0);
 

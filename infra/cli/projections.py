@@ -1,0 +1,134 @@
+"""Commands for whoever looks after the read models."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any, TypeVar
+from uuid import UUID
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from application.ports import Unavailable
+from infra.core import Core, open_core
+from infra.projector import books
+from infra.projector.connection import connect
+from infra.projector.lag import lags
+from infra.projector.quarantine import NotInQuarantine
+from infra.projector.quarantine import retry as retry_stream
+from infra.projector.rebuild import RebuildRunning, Rebuilt
+from infra.projector.rebuild import rebuild as rebuild_model
+from infra.projector.tables import ensure_tables
+from infra.settings import load
+from projections.kernel import ReadModel, read_models
+
+T = TypeVar("T")
+
+app = typer.Typer(help="Look after the read models.", no_args_is_help=True)
+console = Console()
+
+Name = Annotated[str, typer.Argument(help="The read model, as `palimpsest projections list` calls it")]
+Stream = Annotated[UUID, typer.Argument(help="The stream in quarantine")]
+
+
+@app.command("list")
+def show() -> None:
+    """Show how far the read models have come, and which streams they leave out."""
+    standings, cases = _run(_standings)
+    table = Table("read model", "version", "position", "behind", "seconds", "in quarantine")
+    for lag in standings:
+        table.add_row(
+            *map(str, (lag.name, lag.version, lag.position, lag.behind, f"{lag.seconds:.1f}", lag.quarantined))
+        )
+    console.print(table)
+    if cases:
+        table = Table("read model", "stream", "position", "error", "since", title="In quarantine")
+        for case in cases:
+            table.add_row(case.projection, str(case.stream_id), str(case.position), case.error, f"{case.at:%F %T %Z}")
+        console.print(table)
+
+
+@app.command()
+def rebuild(
+    name: Name,
+    check: Annotated[bool, typer.Option("--check", help="Only compare with what serves; change nothing")] = False,
+) -> None:
+    """Fill a read model anew from the whole log, beside the one that serves, compare, and swap it in."""
+    model = _model(name)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
+        task = bar.add_task(f"rebuilding {name}", total=None)
+        done = _run(
+            lambda core: _rebuild(
+                core, model, lambda position, goal: bar.update(task, completed=position, total=goal), not check
+            )
+        )
+    console.print(_told(done))
+    if check and done.differing:
+        raise typer.Exit(1)
+
+
+@app.command()
+def retry(name: Name, stream: Stream) -> None:
+    """Let a stream out of quarantine: apply what it has missed."""
+    _release(name, stream, skip=False)
+
+
+@app.command()
+def skip(name: Name, stream: Stream) -> None:
+    """Let a stream out of quarantine without the event that failed. Rebuilds will do without it too."""
+    _release(name, stream, skip=True)
+
+
+def _release(name: str, stream: UUID, *, skip: bool) -> None:
+    model = _model(name)
+    poison = _run(lambda core: retry_stream(model, stream, core.feed(), core.url, skip=skip))
+    if poison is not None:
+        raise _fail(f"The stream stays in quarantine: its event at {poison.position} raises {poison.error}.")
+    console.print(f"{name} has taken in the whole stream.")
+
+
+def _told(done: Rebuilt) -> str:
+    rows = f"{done.rows_after} rows at position {done.position}, {done.quarantined} streams in quarantine"
+    if done.differing is None:
+        return f"{rows}; there were {done.rows_before}, of another version or position."
+    return f"{rows}; there were {done.rows_before}, and {done.differing} differ."
+
+
+async def _standings(core: Core) -> tuple[list[Any], list[books.Case]]:
+    async with await connect(core.url) as connection:
+        return await lags(connection, core.feed()), await books.cases(connection)
+
+
+async def _rebuild(core: Core, model: ReadModel, progress: Callable[[int, int], None], swap: bool) -> Rebuilt:
+    async with await connect(core.url) as connection:
+        await ensure_tables(connection, [model])
+    return await rebuild_model(model, core.feed(), core.url, progress, swap=swap)
+
+
+def _model(name: str) -> ReadModel:
+    models = {model.name: model for model in read_models()}
+    if name not in models:
+        raise _fail(f"There is no read model '{name}'. There are: {', '.join(models)}.")
+    return models[name]
+
+
+def _run(work: Callable[[Core], Coroutine[Any, Any, T]]) -> T:
+    async def run() -> T:
+        async with open_core(load()) as core:
+            return await work(core)
+
+    try:
+        return asyncio.run(run())
+    except Unavailable as error:
+        raise _fail(f"{error}. `palimpsest doctor` says more.") from None
+    except RebuildRunning:
+        raise _fail("Another rebuild of this read model is under way; wait for it to end.") from None
+    except NotInQuarantine:
+        raise _fail("That stream is not in quarantine there; see `palimpsest projections list`.") from None
+
+
+def _fail(message: str) -> typer.Exit:
+    Console(stderr=True).print(message, style="red")
+    return typer.Exit(1)

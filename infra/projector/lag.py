@@ -1,0 +1,105 @@
+"""How far the projections are behind the log, in positions and in seconds, and whether one is stuck."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import monotonic
+
+import structlog
+from prometheus_client import Gauge
+
+from application.ports import EventFeed
+from infra.projector.connection import Connection, Session
+from projections.kernel import ReadModel
+
+MEASURE_SECONDS = 5.0
+STUCK_SECONDS = 30.0
+FIND = "SELECT name, version, position, quarantined FROM projections ORDER BY name"
+
+log = structlog.get_logger(__name__)
+
+position_gauge = Gauge("palimpsest_projection_position", "Position a projection has reached", ["projection"])
+behind_gauge = Gauge("palimpsest_projection_lag_positions", "Positions a projection is behind", ["projection"])
+seconds_gauge = Gauge(
+    "palimpsest_projection_lag_seconds", "Age of the oldest event that a projection has yet to take", ["projection"]
+)
+quarantined_gauge = Gauge("palimpsest_projection_quarantined", "Streams a projection leaves out", ["projection"])
+stuck_gauge = Gauge(
+    "palimpsest_projection_stuck", "1: there is work, and a projection has not moved for 30 s", ["projection"]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """Where a projection stands. `seconds`: the age of the first event that it has yet to take."""
+
+    name: str
+    version: int
+    position: int
+    behind: int
+    seconds: float
+    quarantined: int
+
+
+async def lags(connection: Connection, feed: EventFeed) -> list[Lag]:
+    """Where every projection stands, rebuilds under way among them.
+
+    Raises:
+        Unavailable: the log cannot be read.
+        psycopg.Error: the database does not answer.
+    """
+    head = await feed.head()
+    found = []
+    for name, version, position, quarantined in await (await connection.execute(FIND)).fetchall():
+        behind = max(0, head - position)
+        found.append(Lag(name, version, position, behind, await _seconds(feed, position, behind), quarantined))
+    return found
+
+
+async def _seconds(feed: EventFeed, position: int, behind: int) -> float:
+    if not behind:
+        return 0.0
+    events = await feed.read(position, 1)
+    return max(0.0, (datetime.now(UTC) - events[0].recorded_at).total_seconds()) if events else 0.0
+
+
+class LagMonitor:
+    """Keeps the gauges up to date."""
+
+    def __init__(self, models: Sequence[ReadModel], feed: EventFeed, url: str) -> None:
+        self._names = {model.name for model in models}
+        self._feed = feed
+        self._session = Session(url)
+        self._since: dict[str, tuple[int, float]] = {}
+
+    async def run(self) -> None:
+        """Measure now and then, until cancelled."""
+        try:
+            while True:
+                try:
+                    await self.measure()
+                except Exception as error:
+                    # While the database is away the gauges of what is stuck must not stand still.
+                    self._judge_all()
+                    log.warning("lag not measured", error=type(error).__name__)
+                await asyncio.sleep(MEASURE_SECONDS)
+        finally:
+            await self._session.close()
+
+    async def measure(self) -> None:
+        """Set the gauges."""
+        for lag in await lags(await self._session.get(), self._feed):
+            if lag.name not in self._names:
+                continue
+            position_gauge.labels(lag.name).set(lag.position)
+            behind_gauge.labels(lag.name).set(lag.behind)
+            seconds_gauge.labels(lag.name).set(lag.seconds)
+            quarantined_gauge.labels(lag.name).set(lag.quarantined)
+            if not lag.behind or self._since.get(lag.name, (-1, 0.0))[0] != lag.position:
+                self._since[lag.name] = (lag.position, monotonic())
+        self._judge_all()
+
+    def _judge_all(self) -> None:
+        for name, (_, since) in self._since.items():
+            stuck_gauge.labels(name).set(monotonic() - since > STUCK_SECONDS)

@@ -1,0 +1,62 @@
+"""The projector's role, wired: tables, Redis and gauges, kept up to date by one process."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from application.ports import EventFeed
+from infra.cache import open_redis
+from infra.projector.connection import connect
+from infra.projector.follower import Follower
+from infra.projector.lag import LagMonitor
+from infra.projector.positions import Positions
+from infra.projector.rebuild import rebuild
+from infra.projector.recent import RecentEvents
+from infra.projector.runtime import Projector
+from infra.projector.tables import ensure_tables
+from infra.rows import PooledRows
+from projections.kernel import ReadModel
+
+REDIS_SECONDS = 2.0
+
+
+async def prepare_tables(url: str, models: Sequence[ReadModel]) -> None:
+    """Make the tables that are not there yet, so that they can be read, empty, before a projector has ever run.
+
+    Raises:
+        Unavailable: the database does not answer.
+    """
+    async with await connect(url) as connection:
+        await ensure_tables(connection, models)
+
+
+async def project(
+    models: Sequence[ReadModel], feed: EventFeed, rows: PooledRows, url: str, redis_url: str | None = None
+) -> None:
+    """Keep the tables of `models`, and what Redis keeps of them, up to date until cancelled. `feed` is started."""
+    recent = RecentEvents(feed)
+    projector = Projector(models, recent, feed, url, lambda model: rebuild(model, feed, url))
+    async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
+        tasks.create_task(projector.run())
+        tasks.create_task(LagMonitor(models, feed, url).run())
+        if redis_url is not None:
+            for follower in await stack.enter_async_context(_followers(models, recent, rows, url, redis_url)):
+                tasks.create_task(follower.run())
+
+
+@asynccontextmanager
+async def _followers(
+    models: Sequence[ReadModel], recent: RecentEvents, rows: PooledRows, url: str, redis_url: str
+) -> AsyncIterator[list[Follower]]:
+    positions = Positions(url)
+    await positions.start()
+    redis = open_redis(redis_url, timeout=REDIS_SECONDS)
+    try:
+        yield [
+            Follower(model, model.cached, recent, positions, rows, redis)
+            for model in models
+            if model.cached is not None
+        ]
+    finally:
+        await redis.aclose()
+        await positions.stop()

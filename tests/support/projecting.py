@@ -1,0 +1,132 @@
+"""Runs projectors in tests, and looks at what they make."""
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import monotonic
+from uuid import UUID
+
+import psycopg
+
+from application.ports import EventFeed, Recorded, Undecodable
+from domain.kernel import Root
+from infra.projector.rebuild import rebuild
+from infra.projector.recent import RecentEvents
+from infra.projector.runtime import Projector
+from infra.projector.service import prepare_tables
+from projections.kernel import Key, Fold, ReadModel, Row
+from tests.support.stores import CALL, Opened
+
+MOMENT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+
+def recorded(*events: Root.Event | Undecodable, stream_id: UUID = UUID(int=1), topic: str = "") -> list[Recorded]:
+    """The events as they would stand in a log of their own."""
+    return [
+        Recorded(
+            position=n,
+            stream_id=getattr(event, "originator_id", stream_id),
+            version=getattr(event, "originator_version", n),
+            topic=getattr(event, "TOPIC", topic),
+            recorded_at=MOMENT,
+            actor_id=UUID(int=7),
+            data=event,
+        )
+        for n, event in enumerate(events, 1)
+    ]
+
+
+def rows_after(model: ReadModel, roots: Iterable[Root]) -> dict[Key, Row]:
+    """The table's rows, made from the pending events of the aggregates, one aggregate after the other."""
+    events = itertools.chain.from_iterable(root.pending_events for root in roots)
+    fold = Fold(model)
+    fold.fold(fold.stage(recorded(*events)))  # type: ignore[arg-type]
+    assert not fold.poisons
+    return {key: row for key, row in fold.rows.items() if row is not None}
+
+
+class MemoryFeed:
+    """A log in memory (`application.ports.EventFeed`)."""
+
+    def __init__(self, events: Iterable[Recorded] = ()) -> None:
+        self.events = list(events)
+
+    async def head(self) -> int:
+        return len(self.events)
+
+    async def read(self, after: int, limit: int) -> Sequence[Recorded]:
+        return self.events[after : after + limit]
+
+    async def stream(self, stream_id: UUID, first: int, last: int) -> Sequence[Recorded]:
+        return [event for event in self.events[first - 1 : last] if event.stream_id == stream_id]
+
+    async def wait(self, after: int, timeout: float) -> None:
+        deadline = monotonic() + timeout
+        while len(self.events) <= after and monotonic() < deadline:
+            await asyncio.sleep(0.002)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A projector at work."""
+
+    models: Sequence[ReadModel]
+    feed: EventFeed
+    url: str
+
+    async def reached(self, position: int | None = None, patience: float = 15.0) -> None:
+        """Wait until all its read models have reached the position; the end of the log, without one."""
+        goal = await self.feed.head() if position is None else position
+        await until(lambda: all(at >= goal for at in positions(self.url, self.models).values()), patience)
+
+
+@asynccontextmanager
+async def projecting(models: Sequence[ReadModel], feed: EventFeed, url: str) -> AsyncIterator[Running]:
+    """A projector that runs meanwhile."""
+    await prepare_tables(url, models)
+    projector = Projector(models, RecentEvents(feed), feed, url, lambda model: rebuild(model, feed, url))
+    task = asyncio.create_task(projector.run())
+    try:
+        yield Running(models, feed, url)
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def append(opened: Opened, changes: Iterable[Sequence[Root]]) -> int:
+    """Append the changes in order, several at a time where they do not touch. Answers the last position."""
+    last = 0
+    for roots in changes:
+        position = await opened.store.append(roots, CALL, None)
+        assert isinstance(position, int)
+        last = position
+    return last
+
+
+async def until(condition: Callable[[], bool], patience: float = 15.0) -> None:
+    """Wait for the condition."""
+    deadline = monotonic() + patience
+    while not condition():
+        assert monotonic() < deadline, "it did not come true in time"
+        await asyncio.sleep(0.01)
+
+
+def positions(url: str, models: Sequence[ReadModel]) -> dict[str, int]:
+    """Where the read models stand."""
+    with psycopg.connect(url) as connection:
+        found = connection.execute("SELECT name, position FROM projections").fetchall()
+    names = {model.name for model in models}
+    return {name: position for name, position in found if name in names}
+
+
+def dump(url: str, table: str) -> bytes:
+    """The table's rows, byte for byte, by key."""
+    with psycopg.connect(url) as connection, connection.cursor() as cursor:
+        query = f"COPY (SELECT * FROM read.{table} ORDER BY {table}) TO STDOUT"
+        with cursor.copy(query.encode()) as copy:
+            return b"".join(bytes(block) for block in copy)
