@@ -34,6 +34,12 @@ command_seconds = Histogram(
     ["command", "outcome"],
     buckets=LATENCY_BUCKETS,
 )
+http_seconds = Histogram(
+    "palimpsest_http_seconds",
+    "Time from a request's first byte to its answer's last",
+    ["method", "route", "status"],
+    buckets=LATENCY_BUCKETS,
+)
 command_retries = Counter("palimpsest_command_retries", "Attempts after the first, by command", ["command"])
 
 
@@ -49,6 +55,11 @@ def observe_command(command: str, outcome: str, attempts: int, seconds: float) -
     command_seconds.labels(command, outcome).observe(seconds)
     if attempts > 1:
         command_retries.labels(command).inc(attempts - 1)
+
+
+def observe_http(method: str, route: str, status: int, seconds: float) -> None:
+    """Count one request that has been answered."""
+    http_seconds.labels(method, route, str(status)).observe(seconds)
 
 
 def start_metrics(port: int, host: str = "127.0.0.1") -> None:

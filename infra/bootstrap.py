@@ -1,0 +1,183 @@
+"""The composition root: here alone the parts get to know each other. One function starts each role."""
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from signal import SIGINT, SIGTERM
+from typing import Any
+
+import structlog
+import uvicorn
+import uvloop
+from uuid_utils.compat import uuid7
+
+from adapters.http.app import create_app
+from adapters.http.exchange import Deps
+from adapters.http.tokens import Tokens
+from adapters.passwords import Argon2Passwords
+from application.ports import Rows, Unavailable
+from infra.cache import CachedRows, open_redis
+from infra.core import Core, open_core, utc_now
+from infra.projector.positions import Positions
+from infra.projector.service import prepare_tables, project
+from infra.rows import PooledRows
+from infra.settings import Settings
+from infra.telemetry import observe_http
+from infra.worker import keep_house
+from projections.kernel import read_models
+
+PATIENCE_SECONDS = 1.0
+GRACE_SECONDS = 10
+
+log = structlog.get_logger(__name__)
+
+
+def run_api(settings: Settings) -> None:
+    """Serve HTTP until SIGINT or SIGTERM; requests under way are answered first."""
+    uvloop.run(_serve(settings))
+
+
+def run_projector(settings: Settings) -> None:
+    """Keep the read models up to date until SIGINT or SIGTERM."""
+    uvloop.run(_until_stopped(_project(settings)))
+
+
+def run_worker(settings: Settings) -> None:
+    """Do the housekeeping until SIGINT or SIGTERM."""
+    uvloop.run(_until_stopped(_work(settings)))
+
+
+async def _serve(settings: Settings) -> None:
+    async with open_deps(settings) as deps:
+        server = uvicorn.Server(
+            uvicorn.Config(
+                create_app(deps),
+                host=settings.host,
+                port=settings.port,
+                http="httptools",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_keep_alive=30,
+                timeout_graceful_shutdown=GRACE_SECONDS,
+            )
+        )
+        # What start-up made stays; collecting it again and again is what made the slowest answers slow.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 100)
+        await server.serve()
+
+
+@asynccontextmanager
+async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
+    """Everything HTTP needs, opened; closed at the end. A server that is down does not keep it from opening."""
+    async with open_core(settings) as core, _open_rows(settings, core) as (rows, checks):
+        feed, positions, passwords = core.feed(), Positions(core.url), Argon2Passwords()
+        bus = core.bus({"passwords": passwords})
+        tables = asyncio.create_task(_retried(lambda: prepare_tables(core.url, read_models())))
+        await positions.start()
+        try:
+            yield Deps(
+                send=bus.send,
+                rows=rows,
+                history=core.store,
+                positions=positions,
+                head=feed.head,
+                tokens=_tokens(settings),
+                clock=utc_now,
+                new_id=uuid7,
+                observe=observe_http,
+                checks={"database": lambda: _ready(core, tables), **checks},
+                cors_origins=tuple(settings.cors_origins),
+                max_body_bytes=settings.max_body_bytes,
+                read_wait_max=settings.read_wait_max,
+            )
+        finally:
+            await cancelled(tables)
+            await positions.stop()
+            passwords.close()
+
+
+async def _ready(core: Core, tables: "asyncio.Task[None]") -> None:
+    """The database answers, and the tables to read from are there."""
+    await core.database.rows("SELECT 1", [])
+    if not tables.done():
+        raise Unavailable("The database")
+    tables.result()
+
+
+@asynccontextmanager
+async def _open_rows(
+    settings: Settings, core: Core
+) -> AsyncIterator[tuple[Rows, dict[str, Callable[[], Awaitable[object]]]]]:
+    """Read models, through Redis where there is one; and what to ask whether it answers."""
+    rows = PooledRows(core.pool)
+    if settings.redis_url is None:
+        yield rows, {}
+        return
+    redis = open_redis(settings.redis_url.get_secret_value())
+    cached = CachedRows(rows, redis, read_models())
+    try:
+        yield cached, {"redis": redis.ping}
+    finally:
+        await cached.close()
+
+
+def _tokens(settings: Settings) -> Tokens:
+    return Tokens(
+        settings.token_signing_key.get_secret_value(),
+        issuer=settings.token_issuer,
+        audience=settings.token_audience,
+        lifetime=settings.token_ttl,
+        clock=utc_now,
+        new_id=uuid7,
+    )
+
+
+async def _project(settings: Settings) -> None:
+    redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
+    async with open_core(settings) as core:
+        feed = core.feed()
+        await feed.start()
+        try:
+            await project(read_models(), feed, PooledRows(core.pool), core.url, redis_url)
+        finally:
+            await feed.stop()
+
+
+async def _work(settings: Settings) -> None:
+    async with open_core(settings) as core:
+        await keep_house(core.database)
+
+
+async def _retried(work: Callable[[], Awaitable[None]]) -> None:
+    """Do it, as soon as the database answers."""
+    while True:
+        try:
+            await work()
+        except Unavailable as error:
+            log.warning("waiting", reason=str(error))
+            await asyncio.sleep(PATIENCE_SECONDS)
+        else:
+            return
+
+
+async def _until_stopped(work: Coroutine[Any, Any, None]) -> None:
+    """Run `work`; a signal to stop cancels it, which is then no failure."""
+    task = asyncio.create_task(work)
+    loop = asyncio.get_running_loop()
+    for signal in (SIGINT, SIGTERM):
+        loop.add_signal_handler(signal, task.cancel)
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def cancelled(task: "asyncio.Task[Any]") -> None:
+    """Cancel a task and wait for its end."""
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
