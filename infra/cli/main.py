@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from infra.cli import events
 from infra.errors import SetupError
 
 if TYPE_CHECKING:
@@ -19,7 +18,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.add_typer(events.app, name="events")
+
+GROUP = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+"""For a command with commands of its own, which another file reads from the rest of the line."""
 
 
 @app.callback()
@@ -115,6 +116,22 @@ def doctor() -> None:
     from infra.cli.doctor import doctor as examine
 
     raise typer.Exit(0 if examine() else 1)
+
+
+@app.command(context_settings=GROUP)
+def events(context: typer.Context) -> None:
+    """Look into the log of events: tail, show."""
+    from infra.cli import events as group
+
+    group.app(context.args, prog_name="palimpsest events")
+
+
+@app.command(context_settings=GROUP)
+def projections(context: typer.Context) -> None:
+    """Look after the read models: list, rebuild, quarantine, retry, skip."""
+    from infra.cli import projections as group
+
+    group.app(context.args, prog_name="palimpsest projections")
 
 
 def main() -> None:
