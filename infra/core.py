@@ -1,5 +1,7 @@
 """The write side, wired: what every role that sends commands or reads the log is built on."""
 
+import importlib
+import pkgutil
 from base64 import b64decode
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -11,6 +13,7 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool
 from uuid_utils.compat import uuid7
 
+import application
 from application.bus import Bus
 from infra.sealing.blind import BlindIndex
 from infra.sealing.keyring import Keyring
@@ -50,6 +53,12 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def load_use_cases() -> None:
+    """Import all use cases, so that their commands have handlers and the types of events are known."""
+    for module in pkgutil.iter_modules(application.__path__):
+        importlib.import_module(f"application.{module.name}")
+
+
 def app_url(settings: Settings) -> str:
     """The database's address with the application's role, which may not change events, for every session."""
     return psycopg.conninfo.make_conninfo(
@@ -60,6 +69,7 @@ def app_url(settings: Settings) -> str:
 @asynccontextmanager
 async def open_core(settings: Settings) -> AsyncIterator[Core]:
     """Open the pool and the writer; close them at the end. A database that is down does not keep it from opening."""
+    load_use_cases()
     url = app_url(settings)
     pool: Pool = AsyncConnectionPool(
         url,

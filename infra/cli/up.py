@@ -184,7 +184,7 @@ def _demo_login(settings: Settings) -> "Demo | None":
 def _greet(settings: Settings, login: "Demo | None", seconds: float) -> None:
     url = address(settings)
     console.print(f"\n[bold green]Palimpsest is ready[/] after {seconds:.1f} s\n")
-    console.print(f"  API    {url}/v1\n  Docs   {url}/docs\n  Data   {settings.data_dir}")
+    console.print(f"  API    {url}/v1\n  Docs   {url}/v1/docs\n  Data   {settings.data_dir}")
     if login:
         console.print(f"  Login  {login.email}  password  {login.password}\n")
         console.print("Try it from another terminal:\n")
