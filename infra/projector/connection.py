@@ -23,9 +23,15 @@ async def connect(url: str) -> Connection:
         connection = await psycopg.AsyncConnection.connect(
             url, autocommit=True, prepare_threshold=0, connect_timeout=3, keepalives_idle=10, keepalives_interval=5
         )
-        await connection.execute(f"SET statement_timeout = '{STATEMENT_TIMEOUT}'", prepare=False)
     except (psycopg.Error, OSError, TimeoutError) as error:
         raise Unavailable("The database") from error
+    try:
+        await connection.execute(f"SET statement_timeout = '{STATEMENT_TIMEOUT}'", prepare=False)
+    except BaseException as error:
+        await connection.close()
+        if isinstance(error, psycopg.Error):
+            raise Unavailable("The database") from error
+        raise
     register(connection.adapters)
     return connection
 

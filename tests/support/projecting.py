@@ -5,33 +5,33 @@ import contextlib
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from time import monotonic
 from uuid import UUID
 
 import psycopg
 
-from application.ports import EventFeed, Recorded, Undecodable
+from application.ports import EventFeed, Recorded
 from domain.kernel import Root
 from infra.projector.rebuild import rebuild
 from infra.projector.recent import RecentEvents
 from infra.projector.runtime import Projector
 from infra.projector.service import prepare_tables
-from projections.kernel import Key, Fold, ReadModel, Row
+from projections.kernel import Fold, Key, ReadModel, Row
 from tests.support.stores import CALL, Opened
 
 MOMENT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 
-def recorded(*events: Root.Event | Undecodable, stream_id: UUID = UUID(int=1), topic: str = "") -> list[Recorded]:
+def recorded(*events: Root.Event) -> list[Recorded]:
     """The events as they would stand in a log of their own."""
     return [
         Recorded(
             position=n,
-            stream_id=getattr(event, "originator_id", stream_id),
-            version=getattr(event, "originator_version", n),
-            topic=getattr(event, "TOPIC", topic),
+            stream_id=event.originator_id,
+            version=event.originator_version,
+            topic=getattr(event, "TOPIC", ""),
             recorded_at=MOMENT,
             actor_id=UUID(int=7),
             data=event,
@@ -53,7 +53,13 @@ class MemoryFeed:
     """A log in memory (`application.ports.EventFeed`)."""
 
     def __init__(self, events: Iterable[Recorded] = ()) -> None:
-        self.events = list(events)
+        self.events: list[Recorded] = []
+        self.add(events)
+
+    def add(self, events: Iterable[Recorded]) -> None:
+        """Append the events, whatever position they had."""
+        for event in events:
+            self.events.append(replace(event, position=len(self.events) + 1))
 
     async def head(self) -> int:
         return len(self.events)
@@ -66,7 +72,7 @@ class MemoryFeed:
 
     async def wait(self, after: int, timeout: float) -> None:
         deadline = monotonic() + timeout
-        while len(self.events) <= after and monotonic() < deadline:
+        while len(self.events) <= after and monotonic() < deadline:  # noqa: ASYNC110 - tests just add to the list
             await asyncio.sleep(0.002)
 
 
@@ -117,11 +123,13 @@ async def until(condition: Callable[[], bool], patience: float = 15.0) -> None:
 
 
 def positions(url: str, models: Sequence[ReadModel]) -> dict[str, int]:
-    """Where the read models stand."""
+    """Where the read models stand; -1 for one of another version."""
     with psycopg.connect(url) as connection:
-        found = connection.execute("SELECT name, position FROM projections").fetchall()
-    names = {model.name for model in models}
-    return {name: position for name, position in found if name in names}
+        found = connection.execute("SELECT name, version, position FROM projections").fetchall()
+    versions = {model.name: model.version for model in models}
+    return {
+        name: position if versions[name] == version else -1 for name, version, position in found if name in versions
+    }
 
 
 def dump(url: str, table: str) -> bytes:
