@@ -160,10 +160,10 @@ async def list_versions(document_id: UUID, paged: Annotated[Paged, Query()], rea
 @router.get(
     "/{document_id}/versions/{version}",
     response_model=DocumentView,
-    **operation("The document as it was.", scope=READ, takes=FRESH_UNLESS_KNOWN, example=DOCUMENT),
+    **operation("The document as it was.", scope=READ, takes=["If-None-Match"], example=DOCUMENT),
 )
 async def get_version(document_id: UUID, version: Version, read: Read) -> Answer:
-    """Get a document as it was at a version. Takes the role of a viewer now."""
+    """Get a document as it was at a version. Takes the role of a viewer now. Always as new as the log itself."""
     return read.one(await document_at_version(read.history, read.actor, document_id, version))
 
 

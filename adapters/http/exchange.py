@@ -82,13 +82,19 @@ class Deps:
 class Answer(JSONResponse):
     """Ready bytes. Builds its headers without the detours of its base."""
 
-    def __init__(self, body: bytes = b"", status: int = 200, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
+    def __init__(
+        self,
+        body: bytes = b"",
+        status: int = 200,
+        headers: Sequence[tuple[bytes, bytes]] = (),
+        media: bytes = b"application/json",
+    ) -> None:
         self.body = body
         self.status_code = status
         self.background = None
         self.raw_headers = [*headers]
         if status not in (204, 304):
-            self.raw_headers += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+            self.raw_headers += [(b"content-type", media), (b"content-length", b"%d" % len(body))]
 
 
 class Exchange:

@@ -60,7 +60,8 @@ class Route(APIRoute):
 
 
 def _adapters(fields: Sequence[Any]) -> dict[str, TypeAdapter[Any]]:
-    return {field.name: TypeAdapter(Annotated[field.field_info.annotation, field.field_info]) for field in fields}
+    kinds: dict[str, Any] = {field.name: Annotated[field.field_info.annotation, field.field_info] for field in fields}
+    return {name: TypeAdapter(kind) for name, kind in kinds.items()}
 
 
 def _scope(operation: Mapping[str, Any]) -> str | None:

@@ -1,0 +1,16 @@
+"""The whole service, once for the tests of a module."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from infra.servers.redis import Redis
+from tests.support.api import Api, running_api
+from tests.support.servers import Cluster
+
+
+@pytest.fixture(scope="module")
+def api(cluster: Cluster, redis_server: Redis) -> Iterator[Api]:
+    """The running service, on a database of its own."""
+    with cluster.database() as database, running_api(database, redis_server.url) as running:
+        yield running
