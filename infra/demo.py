@@ -4,12 +4,6 @@ import asyncio
 import secrets
 from dataclasses import dataclass
 
-from uuid_utils.compat import uuid7
-
-from adapters.passwords import Argon2Passwords
-from application.ports import Actor, Call, Taken
-from application.user import Register, VerifyEmail
-from infra.core import open_core
 from infra.servers.process import write_private
 from infra.settings import Settings
 
@@ -26,16 +20,26 @@ class Demo:
 
 
 def ensure(settings: Settings) -> Demo:
-    """The demo account; made, with a password of its own that is kept in the data folder, where there is none yet."""
+    """The demo account. Where the data folder has no password of one, it is made, whatever became of an earlier try."""
     file = settings.data_dir / FILE
+    draft = file.with_name(f"{FILE}.new")
     if not file.exists():
-        write_private(file, secrets.token_urlsafe(15))
-    demo = Demo(EMAIL, file.read_text())
-    asyncio.run(_register(settings, demo))
-    return demo
+        if not draft.exists():
+            write_private(draft, secrets.token_urlsafe(15))
+        asyncio.run(_register(settings, Demo(EMAIL, draft.read_text())))
+        draft.replace(file)
+    return Demo(EMAIL, file.read_text())
 
 
 async def _register(settings: Settings, demo: Demo) -> None:
+    """Imports here what only the first start needs, so that later ones are quick."""
+    from uuid_utils.compat import uuid7
+
+    from adapters.passwords import Argon2Passwords
+    from application.ports import Actor, Call, Taken
+    from application.user import Register, VerifyEmail
+    from infra.core import open_core
+
     async with open_core(settings) as core:
         bus = core.bus({"passwords": Argon2Passwords()})
         try:

@@ -6,22 +6,20 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 from pydantic import SecretStr
 from rich.console import Console
 
-from infra import keys, telemetry
+from infra import demo, keys, telemetry
+from infra.demo import Demo
 from infra.servers.postgres import Postgres
 from infra.servers.process import ServerError, free_port, port_is_free, write_private
 from infra.servers.redis import Redis
 from infra.settings import SERVERS_FILE, Settings, load, variable
 from infra.store.migrate import migrate
 from infra.supervisor import Role, Tree, only_one, signals_interrupt
-
-if TYPE_CHECKING:
-    from infra.demo import Demo
 
 ROLES = ("api", "projector", "worker")
 PATIENCE = 90.0
@@ -44,9 +42,12 @@ def up(folder: Path, *, host: str | None = None, port: int | None = None) -> Non
     with only_one(folder), signals_interrupt(), _stopping_at_the_end(folder) as tree:
         settings = _start_servers(tree, folder, {"host": host, "port": port})
         _step("Schema", lambda: migrate(settings.database_admin_url.get_secret_value()))
-        _start_roles(tree, settings)
+        roles = _roles(settings)
+        tree.start("api", roles["api"])
+        tree.start("projector", roles["projector"])
         login = _demo_login(settings)
         _step("API", lambda: _until_ready(tree, settings))
+        tree.start("worker", roles["worker"])
         _greet(settings, login, time.monotonic() - began)
         tree.watch()
 
@@ -122,11 +123,11 @@ def _need_port(settings: Settings) -> None:
         )
 
 
-def _start_roles(tree: Tree, settings: Settings) -> None:
+def _roles(settings: Settings) -> dict[str, Role]:
     given = {name: str(getattr(settings, name)) for name in ("data_dir", "host", "port")}
-    for role, port in zip(ROLES, _metrics_ports(settings), strict=True):
-        environment = {variable(name): value for name, value in {**given, "metrics_port": str(port)}.items()}
-        tree.start(role, Role(role, environment))
+    common = {variable(name): value for name, value in given.items()}
+    ports = zip(ROLES, _metrics_ports(settings), strict=True)
+    return {role: Role(role, {**common, variable("metrics_port"): str(port)}) for role, port in ports}
 
 
 def _metrics_ports(settings: Settings) -> list[int]:
@@ -172,16 +173,12 @@ def _step(name: str, work: Callable[[], T]) -> T:
     return result
 
 
-def _demo_login(settings: Settings) -> "Demo | None":
+def _demo_login(settings: Settings) -> Demo | None:
     """An account to try things with; none on a database that is not ours."""
-    if os.environ.get(DATABASE_URL):
-        return None
-    from infra import demo  # takes as long as the API to start, which is under way already
-
-    return demo.ensure(settings)
+    return None if os.environ.get(DATABASE_URL) else demo.ensure(settings)
 
 
-def _greet(settings: Settings, login: "Demo | None", seconds: float) -> None:
+def _greet(settings: Settings, login: Demo | None, seconds: float) -> None:
     url = address(settings)
     console.print(f"\n[bold green]Palimpsest is ready[/] after {seconds:.1f} s\n")
     console.print(f"  API    {url}/v1\n  Docs   {url}/v1/docs\n  Data   {settings.data_dir}")
@@ -192,7 +189,7 @@ def _greet(settings: Settings, login: "Demo | None", seconds: float) -> None:
     console.print("\nCtrl-C stops everything; your data stays.\n")
 
 
-def walk(url: str, login: "Demo") -> str:
+def walk(url: str, login: Demo) -> str:
     """Shell commands that log in, write a document, and list documents with that one among them."""
     credentials = f'{{"email": "{login.email}", "password": "{login.password}"}}'
     return f"""\

@@ -1,5 +1,6 @@
 """`palimpsest up`: one command starts everything, and no end of any process leaves it unusable."""
 
+import json
 import os
 import signal
 import subprocess
@@ -23,10 +24,12 @@ class Up:
     """A running `palimpsest up`, its output in a file."""
 
     def __init__(self, folder: Path, port: int) -> None:
+        self.folder = folder
+        self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self._output = folder.with_name("output")
         command = [sys.executable, "-m", "infra.cli.main", "--data-dir", str(folder), "up", "--port", str(port)]
-        with self._output.open("a") as output:
+        with self._output.open("w") as output:
             self._process = subprocess.Popen(
                 command, cwd=PROJECT, env=environment(), stdout=output, stderr=subprocess.STDOUT
             )
@@ -36,7 +39,8 @@ class Up:
         return self._output.read_text()
 
     def ready(self) -> None:
-        until(lambda: is_ready(self.url) or self._process.poll() is not None)
+        """Wait for the greeting."""
+        until(lambda: "Palimpsest is ready" in self.output or self._process.poll() is not None)
         assert self._process.poll() is None, self.output
 
     def parts(self) -> dict[str, int]:
@@ -91,39 +95,48 @@ def running(folder: Path, port: int) -> Iterator[Up]:
         up.end(signal.SIGTERM)
 
 
-def test_it_starts_everything_and_ctrl_c_stops_it(folder: Path) -> None:
-    with running(folder, free_port()) as up:
-        until(lambda: "Palimpsest is ready" in up.output)
-        parts = up.parts()
+@pytest.fixture(scope="module")
+def up() -> Iterator[Up]:
+    """One that stays up; tests leave it as they find it."""
+    with open_folder() as parent, running(parent / "data", free_port()) as shared:
+        yield shared
+
+
+def test_the_walk_that_it_prints_works(up: Up) -> None:
+    lines = up.output.partition("Try it from another terminal:\n")[2].partition("\nCtrl-C")[0]
+    walked = subprocess.run(["bash", "-euc", lines], capture_output=True, text=True, check=True)
+    created, listed = json.loads(walked.stderr), json.loads(walked.stdout)
+    assert created["title"] == "Hello"
+    assert created["id"] in str(listed)
+
+
+def test_a_second_start_on_the_same_folder_is_refused_with_advice(up: Up) -> None:
+    assert "DATA_DIR=" in refused(up.folder, free_port())
+
+
+def test_a_taken_port_is_refused_with_advice(up: Up, folder: Path) -> None:
+    message = refused(folder, up.port)
+    assert str(up.port) in message
+    assert "PORT=" in message
+
+
+def test_killed_parts_come_back_while_the_rest_runs(up: Up) -> None:
+    before = up.parts()
+    assert len(before) == 5
+    for pid in before.values():
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: len(up.parts()) == len(before) and not set(up.parts().values()) & set(before.values()))
+    until(lambda: is_ready(up.url))
+
+
+def test_nothing_outlives_a_kill_and_the_next_start_takes_up_and_ends_on_ctrl_c(folder: Path) -> None:
+    with running(folder, free_port()) as killed:
+        orphans = killed.parts().values()
+        killed.end(signal.SIGKILL)
+        until(lambda: not any(is_alive(pid) for pid in orphans))
+    with running(folder, killed.port) as up:
+        parts = up.parts().values()
         assert len(parts) == 5
         assert up.end(signal.SIGINT) == 0
-    assert not any(is_alive(pid) for pid in parts.values())
+    assert not any(is_alive(pid) for pid in parts)
     assert "Stopped" in up.output
-
-
-def test_a_killed_part_comes_back_while_the_rest_runs(folder: Path) -> None:
-    with running(folder, free_port()) as up:
-        before = up.parts()
-        for pid in before.values():
-            os.kill(pid, signal.SIGKILL)
-        until(lambda: len(up.parts()) == len(before) and not set(up.parts().values()) & set(before.values()))
-        until(lambda: is_ready(up.url))
-
-
-def test_nothing_outlives_a_kill_and_the_next_start_takes_up(folder: Path) -> None:
-    port = free_port()
-    with running(folder, port) as up:
-        parts = up.parts()
-        up.end(signal.SIGKILL)
-        until(lambda: not any(is_alive(pid) for pid in parts.values()))
-    with running(folder, port) as again:
-        assert len(again.parts()) == len(parts)
-
-
-def test_a_second_start_and_a_taken_port_are_refused_with_advice(folder: Path) -> None:
-    port = free_port()
-    with running(folder, port):
-        assert "DATA_DIR=" in refused(folder, free_port())
-        message = refused(folder.with_name("other"), port)
-        assert str(port) in message
-        assert "PORT=" in message
