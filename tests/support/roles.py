@@ -1,0 +1,104 @@
+"""The roles as processes of their own, as they run in earnest."""
+
+import os
+import subprocess
+import sys
+import time
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+
+from infra.servers.process import free_port
+from infra.settings import variable
+from tests.support.http import SIGNING_KEY
+from tests.support.servers import Database
+from tests.support.stores import BLIND_KEY, KEK
+
+PATIENCE = 60.0
+
+
+def environment(database: Database, redis_url: str | None, port: int, folder: Path) -> dict[str, str]:
+    """The settings of a role, and nothing else of ours."""
+    given = {
+        "database_url": database.app_url,
+        "redis_url": redis_url or "",
+        "port": str(port),
+        "metrics_port": "0",
+        "data_dir": str(folder),
+        "log_level": "DEBUG",
+        "log_format": "json",
+        "key_encryption_key": b64encode(KEK).decode(),
+        "blind_index_key": b64encode(BLIND_KEY).decode(),
+        "token_signing_key": SIGNING_KEY,
+    }
+    return {**os.environ, **{variable(name): value for name, value in given.items()}}
+
+
+class RoleProcess:
+    """One role; its log goes to a file. It can be killed and started again."""
+
+    def __init__(self, name: str, environment: dict[str, str], folder: Path) -> None:
+        self.name = name
+        self.log = folder / f"{name}.log"
+        self._environment = environment
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the process."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "infra.cli.main", self.name], env=self._environment, stdout=log, stderr=log
+            )
+
+    def kill(self) -> None:
+        """End it at once, with no chance to tidy up."""
+        self._end(subprocess.Popen.kill)
+
+    def stop(self) -> None:
+        """Ask it to end."""
+        self._end(subprocess.Popen.terminate)
+
+    def _end(self, how: "object") -> None:
+        if self._process is not None:
+            how(self._process)  # type: ignore[operator]
+            self._process.wait(30)
+            self._process = None
+
+
+@contextmanager
+def running(
+    database: Database, redis_url: str | None, folder: Path, *names: str
+) -> Iterator[tuple[str, list[RoleProcess]]]:
+    """The roles `names`, with the API's address; with `api` among them, once it is ready."""
+    port = free_port()
+    roles = [RoleProcess(name, environment(database, redis_url, port, folder), folder) for name in names]
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for role in roles:
+            role.start()
+        if "api" in names:
+            until_ready(url)
+        yield url, roles
+    finally:
+        for role in roles:
+            role.stop()
+
+
+def until_ready(url: str) -> None:
+    """Wait until the API serves.
+
+    Raises:
+        TimeoutError: it does not.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        try:
+            if httpx2.get(f"{url}/health/ready", timeout=5).status_code == 200:
+                return
+        except httpx2.HTTPError:
+            pass
+        time.sleep(0.05)
+    raise TimeoutError("the API does not become ready")
