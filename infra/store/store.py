@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, cast
 from uuid import UUID
 
@@ -144,10 +143,10 @@ class PostgresEventStore:
 
     async def append(self, changes: Sequence[Root], call: Call, idempotency: Idempotency | None) -> int | Earlier:
         """See `application.ports.EventStore.append`."""
+        events = [cast(Root.Event, event) for root in changes for event in root.pending_events]
         while True:
-            keys, minted = await self._keys(changes, idempotency)
-            request = self._request(changes, call, idempotency, keys)
-            verdict = await self._writer.append(replace(request, keys=minted))
+            keys, minted = await self._keys(events, idempotency)
+            verdict = await self._writer.append(self._request(changes, events, call, idempotency, keys, minted))
             if verdict.word != "rekey":
                 break
             # Another process made a key for the same address just now; seal again, under that one.
@@ -172,9 +171,14 @@ class PostgresEventStore:
         raise VersionConflict
 
     def _request(
-        self, changes: Sequence[Root], call: Call, idempotency: Idempotency | None, keys: Mapping[UUID, DataKey]
+        self,
+        changes: Sequence[Root],
+        events: Sequence[Root.Event],
+        call: Call,
+        idempotency: Idempotency | None,
+        keys: Mapping[UUID, DataKey],
+        minted: list[WrappedKey],
     ) -> Request:
-        events = _news(changes)
         record = None
         if idempotency is not None:
             sealed = keys[idempotency.subject_id].seal(idempotency.answer, idempotency.key)
@@ -183,6 +187,7 @@ class PostgresEventStore:
             expected={root.id: root.version - len(root.pending_events) for root in changes},
             events=[self._new_event(event, keys) for event in events],
             claims=[claim for event in events for claim in self._claims(event)],
+            keys=minted,
             record=record,
             actor_id=call.actor.user_id if call.actor else None,
             correlation_id=call.correlation_id,
@@ -208,20 +213,19 @@ class PostgresEventStore:
         ]
 
     async def _keys(
-        self, changes: Sequence[Root], idempotency: Idempotency | None
+        self, events: Sequence[Root.Event], idempotency: Idempotency | None
     ) -> tuple[dict[UUID, DataKey], list[WrappedKey]]:
-        """The data keys of all subjects that the news and the answer are about; those that had none yet are new."""
-        events = _news(changes)
+        """The data keys of all subjects that the events and the answer are about; those that had none yet are new."""
         begun = {event.originator_id for event in events if event.originator_version == Root.INITIAL_VERSION}
-        subjects = [subject_id for event in events for subject_id in subjects_of(event)]
-        if idempotency is not None:
-            subjects.append(idempotency.subject_id)
-        own = {event.originator_id for event in events if event.originator_id in subjects_of(event)} - begun
+        own = {} if idempotency is None else {idempotency.subject_id: False}
+        for event in events:
+            for subject_id in subjects_of(event):
+                own[subject_id] = subject_id == event.originator_id or own.get(subject_id, False)
         keys: dict[UUID, DataKey] = {}
         minted = []
-        for subject_id in dict.fromkeys(subjects):
+        for subject_id, is_own in own.items():
             key = None if subject_id in begun else await self._keyring.get(subject_id)
-            if key is None and subject_id in own:
+            if key is None and is_own and subject_id not in begun:
                 raise NotFound("This has been erased.")
             if key is None:
                 key, wrapped = self._keyring.mint(subject_id)
@@ -282,10 +286,6 @@ class PostgresEventStore:
 
     async def _fetch_records(self, keys: list[bytes]) -> dict[bytes, Row]:
         return {row[0]: row for row in await self._database.rows(EARLIER, [keys])}
-
-
-def _news(changes: Sequence[Root]) -> list[Root.Event]:
-    return [cast(Root.Event, event) for root in changes for event in root.pending_events]
 
 
 def evolve(kind: type[A], root: Root | None, events: Sequence[Root.Event]) -> A | None:

@@ -10,11 +10,11 @@ import os
 import socket
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import psycopg
 
 from application.ports import OutcomeUnknown, Unavailable
@@ -30,8 +30,7 @@ DATABASE = "The database"
 APPEND = f"SELECT head, verdicts FROM append_events({', '.join(['%b'] * 30)})"  # noqa: S608
 
 
-@dataclass(frozen=True, slots=True)
-class NewEvent:
+class NewEvent(msgspec.Struct, frozen=True):
     """An event as it is to be stored."""
 
     id: UUID
@@ -42,8 +41,7 @@ class NewEvent:
     state: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimChange:
+class ClaimChange(msgspec.Struct, frozen=True):
     """A claim to take or to release, by its digest."""
 
     kind: str
@@ -52,8 +50,7 @@ class ClaimChange:
     release: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     """An idempotency record with its answer sealed."""
 
     key: bytes
@@ -62,14 +59,13 @@ class Record:
     answer: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """One append: all of it or nothing. `expected` is the version each stream had when the request was decided."""
 
     expected: dict[UUID, int]
     events: list[NewEvent]
-    claims: list[ClaimChange] = field(default_factory=list)
-    keys: list[WrappedKey] = field(default_factory=list)
+    claims: list[ClaimChange] = []
+    keys: list[WrappedKey] = []
     record: Record | None = None
     actor_id: UUID | None = None
     correlation_id: UUID | None = None
@@ -88,8 +84,7 @@ class Request:
         return sum(len(event.state) for event in self.events) + (len(self.record.answer) if self.record else 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """What became of a request. `word` is `ok`, `replayed`, `conflict`, `taken:<kind>` or `rekey`."""
 
     word: str
@@ -124,8 +119,7 @@ class Writer:
         self._queue.append((request, future))
         if self._running is None:
             self._running = asyncio.create_task(self._run())
-        # A caller that goes away must not stop a batch that others wait for.
-        return await asyncio.shield(future)
+        return await future
 
     async def stop(self) -> None:
         """Write what is queued, then close the connection."""

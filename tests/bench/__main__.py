@@ -1,0 +1,53 @@
+"""`make bench`: measures our paths beside their peers, on one PostgreSQL, in one run."""
+
+import gc
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tests.bench import append, report
+from tests.bench.harness import Bench, Row
+from tests.support.servers import own_postgres
+
+PATHS: dict[str, Callable[[Bench], Iterator[Row]]] = {
+    "append": append.rows,
+}
+
+
+def measure(names: list[str], rounds: int, scale: float, file: Path | None) -> list[Row]:
+    """Measure the paths called `names`, show what came out and write it to `file`."""
+    # As the API does after its start; the same for the peers.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+    with own_postgres() as postgres:
+        bench = Bench(postgres, rounds, scale)
+        known = report.conditions(bench)
+        report.show_conditions(known)
+        rows: list[Row] = []
+        for name in names:
+            with report.console.status(name):
+                rows += PATHS[name](bench)
+    report.show(rows)
+    if file:
+        report.write(file, known, rows)
+    return rows
+
+
+def main(
+    only: Annotated[str, typer.Option(help=f"Which paths, separated by commas: {', '.join(PATHS)}.")] = "",
+    json: Annotated[Path | None, typer.Option(help="Also write the result to this file.")] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Turns of each side.")] = 5,
+    scale: Annotated[float, typer.Option(min=0.001, max=1, help="Less than 1: quicker, and worth less.")] = 1,
+) -> None:
+    """Measure, and say which paths fell short."""
+    names = [name.strip() for name in only.split(",") if name.strip()] or list(PATHS)
+    unknown = set(names) - set(PATHS)
+    if unknown:
+        raise typer.BadParameter(f"There is no {', '.join(sorted(unknown))}; there are {', '.join(PATHS)}.")
+    measure(names, rounds, scale, json)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,89 @@
+"""Our side: the write side as the roles wire it, on the event loop that the API runs on."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from uuid import UUID
+
+import uvloop
+from uuid_utils.compat import uuid7
+
+from application.ports import Actor, Call
+from domain.document import Document
+from infra import keys
+from infra.core import Core, open_core, utc_now
+from infra.settings import Settings, variable
+from tests.support.servers import Database
+
+T = TypeVar("T")
+
+OWNER = Actor(UUID(int=7))
+CALL = Call(actor=OWNER, correlation_id=UUID(int=8), causation_id=UUID(int=9))
+SECRETS = keys.new_keys()
+
+
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """The opened write side, for use from outside of its event loop."""
+
+    runner: asyncio.Runner
+    core: Core
+
+    def __call__(self, deed: Callable[..., Awaitable[T]], *arguments: Any) -> T:
+        """Do something with the core, and wait for it."""
+
+        async def done() -> T:
+            return await deed(self.core, *arguments)
+
+        return self.runner.run(done())
+
+
+def environment(database: Database) -> dict[str, str]:
+    """The variables of a process of ours on that database."""
+    return {variable("database_url"): database.app_url, variable("metrics_port"): "0", **SECRETS}
+
+
+def settings_for(database: Database) -> Settings:
+    """The same, for this process."""
+    given = environment(database)
+    fields = {name: given[variable(name)] for name in Settings.model_fields if variable(name) in given}
+    return Settings(**fields)  # type: ignore[arg-type]
+
+
+@contextmanager
+def opened(database: Database) -> Iterator[Ours]:
+    """Our write side on that database."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        stack = AsyncExitStack()
+        core = runner.run(stack.enter_async_context(open_core(settings_for(database))))
+        try:
+            yield Ours(runner, core)
+        finally:
+            runner.run(stack.aclose())
+
+
+def new_document(text: str) -> Document:
+    """A draft of the owner's, not yet stored."""
+    return Document.create(id=uuid7(), owner_id=OWNER.user_id, title=text, content=text, now=utc_now())
+
+
+def retitle(document: Document, title: str) -> None:
+    """One event: the command that a route would send comes to this."""
+    document.change(title=title, content=document.content, status="draft", by=OWNER, now=utc_now())
+
+
+async def store_documents(core: Core, number: int, versions: int, text: str) -> list[Document]:
+    """Many documents, each with as many events, all stored."""
+    documents = [new_document(text) for _ in range(number)]
+    for start in range(0, number, 200):
+        portion = documents[start : start + 200]
+        await asyncio.gather(*[_store(core, document, versions, text) for document in portion])
+    return documents
+
+
+async def _store(core: Core, document: Document, versions: int, text: str) -> None:
+    for version in range(2, versions + 1):
+        retitle(document, f"{version:08}{text}")
+    await core.store.append([document], CALL, None)
