@@ -27,8 +27,9 @@ checks: .venv/development
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: .venv/development  ## Measure speeds, as ratios
-	$(PYTEST) -s -o python_files='bench_*.py' tests/bench
+bench: .venv/development  ## Measure speeds beside those of peers; ONLY=append, JSON=FILE, ROUNDS=5 may be given
+	$(BIN)/python -m tests.bench $(if $(ONLY),--only "$(ONLY)") $(if $(JSON),--json "$(JSON)") \
+		$(if $(ROUNDS),--rounds "$(ROUNDS)")
 
 lock: .venv/lock/bin/uv  ## Write the locks anew; OPTIONS=--upgrade takes later versions
 	$(COMPILE) pyproject.toml -o requirements.lock

@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
-from tests.bench import append, report
+from tests.bench import append, load, report
 from tests.bench.harness import Bench, Row
 from tests.support.servers import own_postgres
 
 PATHS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "append": append.rows,
+    "load": load.rows,
 }
 
 
