@@ -1,0 +1,162 @@
+"""Each read model shows what its aggregate says: the same view, from a row or from the aggregate itself."""
+
+import json
+from base64 import urlsafe_b64encode
+from datetime import UTC, datetime
+from typing import Any, cast
+from uuid import UUID
+
+import pytest
+
+from application.document import document_view
+from application.subscription import subscription_view
+from application.team import team_view
+from application.user import user_view
+from domain.document import Document
+from domain.kernel import ERASED, Root
+from projections.document import DocumentDetails
+from projections.document_access import DocumentAccess
+from projections.document_version import DocumentVersions
+from projections.kernel import Fold, ReadModel
+from projections.page import BadCursor, Page, bounded, page_of, read_cursor, read_moment, write_cursor
+from projections.subscription import Stored, Subscriptions, view_at
+from projections.team import Teams
+from projections.team_invitation import TeamInvitations
+from projections.team_roster import TeamRoster
+from projections.user_profile import UserProfile
+from tests.support.history import History
+from tests.support.projecting import recorded
+
+OWNER = UUID(int=7)
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def history() -> tuple[History, list[Root.Event]]:
+    """A long history, and its events."""
+    made = History(3)
+    events = [event for roots in made.changes(800) for root in roots for event in root.collect_events()]
+    return made, events  # type: ignore[return-value]
+
+
+def rows_of(model: ReadModel, events: list[Root.Event]) -> dict[Any, dict[str, Any]]:
+    """The rows, by their key."""
+    fold = Fold(model)
+    fold.fold(fold.stage(recorded(*events)))
+    assert not fold.poisons
+    return {key: row for key, row in fold.rows.items() if row is not None}
+
+
+def test_documents_are_as_their_aggregates_say(history: tuple[History, list[Root.Event]]) -> None:
+    rows = rows_of(DocumentDetails(), history[1])
+    assert len(rows) == len(history[0].documents)
+    for document in history[0].documents:
+        row, view = rows[(document.id,)], document_view(document)
+        assert {name: row[name] for name in row if name != "position"} == {
+            name: getattr(view, name) for name in row if name != "position"
+        }
+
+
+def test_access_is_as_the_documents_say(history: tuple[History, list[Root.Event]]) -> None:
+    found = {key: row["role"] for key, row in rows_of(DocumentAccess(), history[1]).items()}
+    assert found == {
+        (document.id, address_id): role
+        for document in history[0].documents
+        for address_id, role in document.shares.items()
+    }
+
+
+def test_users_are_as_their_aggregates_say(history: tuple[History, list[Root.Event]]) -> None:
+    rows = rows_of(UserProfile(), history[1])
+    for user in history[0].users:
+        row, view = rows.get((user.id,)), user_view(user)
+        if user.active:
+            assert row is not None
+            assert {name: value for name, value in row.items() if name != "position"} == {
+                name: getattr(view, name) for name in row if name != "position"
+            }
+        else:
+            assert row is None
+
+
+@pytest.mark.parametrize("now", [NOW, datetime(2026, 12, 31, 23, 59, tzinfo=UTC), datetime(2029, 1, 1, tzinfo=UTC)])
+def test_subscriptions_are_as_their_aggregates_say(history: tuple[History, list[Root.Event]], now: datetime) -> None:
+    rows = rows_of(Subscriptions(), history[1])
+    for subscription in history[0].subscriptions:
+        row = rows[(subscription.id,)]
+        del row["position"]
+        assert view_at(Stored(id=subscription.id, **row), now) == subscription_view(subscription, now)
+
+
+def test_teams_are_as_their_aggregates_say(history: tuple[History, list[Root.Event]]) -> None:
+    teams, roster = rows_of(Teams(), history[1]), rows_of(TeamRoster(), history[1])
+    invitations = rows_of(TeamInvitations(), history[1])
+    for team in history[0].teams:
+        row, view = teams[(team.id,)], team_view(team, NOW)
+        assert {name: row[name] for name in row if name != "position"} == {
+            name: getattr(view, name) for name in row if name != "position"
+        }
+        assert {key[1]: row["role"] for key, row in roster.items() if key[0] == team.id} == team.members
+        assert {key[1]: row["role"] for key, row in invitations.items() if key[0] == team.id} == team.invited
+        assert {k[1]: row["expires_at"] for k, row in invitations.items() if k[0] == team.id} == team.invited_until
+
+
+def test_versions_tell_what_changed_and_who_did_it_but_not_sharing() -> None:
+    document = Document.create(id=UUID(int=1), owner_id=OWNER, title="First", content="text", now=NOW)
+    document.share(address_id=UUID(int=9), email="a@example.org", role="viewer", by=_Actor(), now=NOW)
+    document.change(title="Second", content="text", status="draft", by=_Actor(), now=NOW)
+    rows = rows_of(DocumentVersions(), list(document.pending_events))  # type: ignore[arg-type]
+    assert [(key[1], row["change"], row["title"]) for key, row in rows.items()] == [
+        (1, "created", "First"),
+        (3, "retitled", "Second"),
+    ]
+    assert {row["author_id"] for row in rows.values()} == {OWNER}
+
+
+def test_what_is_erased_reads_as_erased() -> None:
+    created = Document.create(id=UUID(int=1), owner_id=OWNER, title=ERASED, content=ERASED, now=NOW).pending_events[0]
+    edited: Any = Document.Edited
+    edited = edited(originator_id=UUID(int=1), originator_version=2, timestamp=NOW, delta=[])
+    [row] = rows_of(DocumentDetails(), [cast(Root.Event, created), edited]).values()
+    assert (row["title"], row["content"], row["version"]) == (ERASED, ERASED, 2)
+
+
+class _Actor:
+    user_id = OWNER
+    address_id = None
+
+
+def test_a_page_names_the_next_one_only_if_there_is_one() -> None:
+    assert page_of([1, 2, 3], 3, list) == Page([1, 2, 3], None)  # type: ignore[arg-type]
+    page = page_of([1, 2, 3, 4], 3, lambda last: [last])
+    assert page.items == [1, 2, 3]
+    assert page.next is not None
+    assert read_cursor(page.next, list[int]) == [3]
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    ["", "x", "é", "\0", "W10", "a" * 5_000, write_cursor(["1", 2]), write_cursor({"a": 1}), "//", "Izo=", "====="],
+)
+def test_a_cursor_that_was_tampered_with_is_refused(cursor: str) -> None:
+    with pytest.raises(BadCursor) as refusal:
+        read_cursor(cursor, tuple[int, str])
+    assert refusal.value.code == "bad_cursor"
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\ud800"])
+def test_a_cursor_holds_nothing_that_postgresql_would_choke_on(text: str) -> None:
+    with pytest.raises(BadCursor):
+        read_cursor(urlsafe_b64encode(json.dumps([text]).encode()).decode(), list[str])
+
+
+@pytest.mark.parametrize("text", ["", "now", "2026-13-01", "2026-11-22 12:00:00"])
+def test_a_moment_in_a_cursor_has_a_zone(text: str) -> None:
+    with pytest.raises(BadCursor):
+        read_moment(text)
+    assert read_moment(str(NOW)) == NOW
+
+
+@pytest.mark.parametrize(("asked", "given"), [(None, 50), (1, 1), (0, 1), (-5, 1), (100, 100), (101, 100)])
+def test_pages_have_bounds(asked: int | None, given: int) -> None:
+    assert bounded(asked) == given
