@@ -5,21 +5,31 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from application.ports import Actor, Recorded, Rows
 from application.team import TeamView
 from domain.team import Team
 from projections.kernel import Change, ReadModel, Table, moment_of
+from projections.page import Page, bounded, page_of, read_cursor
 
-VISIBLE = """
+TEAM = """
 SELECT t.id, t.name, t.slug, t.seats, r.members + i.invitations AS seats_taken, r.members,
     t.version, t.created_at, t.updated_at, t.dissolved_at
 FROM read.team t,
     LATERAL (SELECT count(*) AS members FROM read.team_roster WHERE team_id = t.id) r,
     LATERAL (SELECT count(*) AS invitations FROM read.team_invitation WHERE team_id = t.id AND expires_at > %(now)s) i
+"""
+VISIBLE = """
 WHERE t.id = %(id)s AND (
     EXISTS (SELECT FROM read.team_roster WHERE team_id = t.id AND user_id = %(user_id)s)
     OR EXISTS (SELECT FROM read.team_invitation WHERE team_id = t.id AND address_id = %(address_id)s)
 )
+"""
+OWN = """
+WHERE EXISTS (SELECT FROM read.team_roster WHERE team_id = t.id AND user_id = %(user_id)s)
+    AND t.dissolved_at IS NULL AND t.id > %(after)s
+ORDER BY t.id LIMIT %(size)s
 """
 
 
@@ -70,4 +80,24 @@ async def team(rows: Rows, actor: Actor, id: UUID, now: datetime) -> TeamView | 
     Reads the models `team`, `team_roster` and `team_invitation`.
     """
     params = {"id": id, "user_id": actor.user_id, "address_id": actor.address_id, "now": now}
-    return await rows.one(TeamView, VISIBLE, params)
+    return await rows.one(TeamView, TEAM + VISIBLE, params)
+
+
+class _Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+    after: UUID
+
+
+async def teams(
+    rows: Rows, actor: Actor, now: datetime, *, cursor: str | None = None, limit: int | None = None
+) -> Page[TeamView]:
+    """The teams that the actor is a member of and that are not dissolved, the oldest first.
+
+    Reads the models `team`, `team_roster` and `team_invitation`.
+
+    Raises:
+        BadCursor: the cursor is none of this list.
+    """
+    size = bounded(limit)
+    after = UUID(int=0) if cursor is None else read_cursor(cursor, _Cursor).after
+    params = {"user_id": actor.user_id, "now": now, "after": after, "size": size + 1}
+    return page_of(await rows.all(TeamView, TEAM + OWN, params), size, lambda last: _Cursor(last.id))

@@ -25,6 +25,7 @@ class TeamRoster(ReadModel):
         "team_roster",
         key={"team_id": "uuid", "user_id": "uuid"},
         columns={"role": "text NOT NULL", "joined_at": "timestamptz NOT NULL"},
+        indexes=["(user_id)"],
     )
 
     def changes(self, event: Recorded) -> Iterator[Change]:

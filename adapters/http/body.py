@@ -6,6 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from projections.page import DEFAULT_LIMIT, MOST
 
+Email = Annotated[str, Field(min_length=3, max_length=254, json_schema_extra={"format": "email"})]
+
 
 class Body(BaseModel):
     """A body: nothing but what is named here, and nothing converted from another type."""

@@ -11,7 +11,7 @@ import msgspec
 from fastapi import Depends, Request
 from starlette.responses import JSONResponse
 
-from adapters.http.problems import CHALLENGE, InsufficientScope, Malformed, Unauthenticated
+from adapters.http.problems import CHALLENGE, InsufficientScope, Malformed, NotSettled, Unauthenticated
 from adapters.http.tokens import BadToken, Identity, Tokens
 from application.bus import Command, Sent
 from application.ports import Call, Clock, EventStore, NewId, Rows
@@ -28,6 +28,7 @@ NO_VERSION = 0
 ENTITY_TAG = re.compile(r'"([!#-~]*)"')
 WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?([0-9]{1,4})\"?\s*(?=$|[,;])", re.IGNORECASE)
 DEFAULT_WAIT = 1.0
+SETTLE_WAIT = 5.0
 
 encode = msgspec.json.Encoder().encode
 
@@ -160,9 +161,28 @@ class Sender:
         return int(tag[1]) if VERSION.fullmatch(tag[1]) else NO_VERSION
 
     async def __call__(self, command: Command[Any], *, at: str | None = None) -> Answer:
-        """Send the command. `at`: where its result is from now on, with `{}` for its id."""
+        """Send the command, and answer with what came of it. `at`: where that is from now on, with `{}` for its id."""
         sent = await self._send(command)
-        headers = [(b"consistency-token", b"%d" % await self._position(sent))]
+        return self._answer(sent, await self._position(sent), at)
+
+    async def settled(self, command: Command[Any], read_model: str) -> Answer:
+        """Send the command, and answer once no read can miss its effect on the read model.
+
+        Raises:
+            NotSettled: it was done, but the read model does not follow in time.
+        """
+        sent = await self._send(command)
+        position = await self._position(sent)
+        if await self._exchange.deps.positions.wait(read_model, position, SETTLE_WAIT):
+            raise NotSettled
+        return self._answer(sent, position, None)
+
+    async def ask(self, command: Command[R]) -> R:
+        """Send a command whose answer is not the one to give."""
+        return (await self._send(command)).answer
+
+    def _answer(self, sent: Sent[Any], position: int, at: str | None) -> Answer:
+        headers = [(b"consistency-token", b"%d" % position)]
         if sent.replayed:
             headers.append((b"idempotency-replayed", b"true"))
         if at is not None:
@@ -170,10 +190,6 @@ class Sender:
         if sent.answer is None:
             return Answer(b"", self._exchange.status, headers)
         return Answer(encode(sent.answer), self._exchange.status, [*headers, *_etag(sent.answer)])
-
-    async def ask(self, command: Command[R]) -> R:
-        """Send a command whose answer is not the one to give."""
-        return (await self._send(command)).answer
 
     async def _send(self, command: Command[R]) -> Sent[R]:
         exchange = self._exchange

@@ -121,6 +121,15 @@ class NotReady(HttpError):
         super().__init__("Try again in a moment; see `errors`.", {"Retry-After": "2"}, errors)
 
 
+class NotSettled(HttpError):
+    """It was done, but reads may not show it yet."""
+
+    status, code = 503, "not_settled"
+
+    def __init__(self) -> None:
+        super().__init__("This was done, but reads may still miss it. Send it again to be sure.", {"Retry-After": "2"})
+
+
 def faults(place: str, within: tuple[str, ...], details: Iterable[ErrorDetails]) -> list[Fault]:
     """What pydantic found, without the input that it found it in."""
     return [

@@ -3,16 +3,17 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import Field
 
-from adapters.http.body import Body, shown
+from adapters.http.body import Body, Paged, shown
 from adapters.http.exchange import Answer, Read, Send
 from adapters.http.route import Route
 from adapters.http.spec import EXAMPLE_ID, EXAMPLE_TIME, FRESH, KEYED, operation
 from application.team import FoundTeam, MemberView, TeamView
 from domain.team import NAME_LENGTH, SLUG_LENGTH
-from projections.team import team
+from projections.page import Page
+from projections.team import team, teams
 from projections.team_roster import members
 
 router = APIRouter(prefix="/v1/teams", route_class=Route, tags=["teams"])
@@ -53,6 +54,17 @@ class NewTeam(Body):
 async def found_team(body: NewTeam, send: Send) -> Answer:
     """Found a team, and own it."""
     return await send(FoundTeam(name=body.name, slug=body.slug), at="/v1/teams/{}")
+
+
+@router.get(
+    "",
+    response_model=Page[TeamView],
+    **operation("A page of teams.", scope=READ, takes=FRESH, example={"items": [TEAM], "next": None}),
+)
+async def list_teams(paged: Annotated[Paged, Query()], read: Read) -> Answer:
+    """List the teams one is a member of, the oldest first."""
+    await read.reached("team", "team_roster", "team_invitation")
+    return read.unversioned(await teams(read.rows, read.actor, read.now, cursor=paged.cursor, limit=paged.limit))
 
 
 @router.get(

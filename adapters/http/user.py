@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter
 from pydantic import Field
 
-from adapters.http.body import Body, shown
+from adapters.http.body import Body, Email, shown
 from adapters.http.exchange import Answer, Read, Send, encode
 from adapters.http.health import House
 from adapters.http.route import Route
@@ -17,7 +17,6 @@ from projections.user_profile import user
 
 router = APIRouter(prefix="/v1", route_class=Route, tags=["accounts"])
 
-Email = Annotated[str, Field(min_length=3, max_length=254, json_schema_extra={"format": "email"})]
 Password = Annotated[str, Field(min_length=1, max_length=1024, json_schema_extra={"format": "password"})]
 Name = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH)]
 AvatarUrl = Annotated[str, Field(max_length=AVATAR_URL_LENGTH, pattern="^https://")]

@@ -12,5 +12,5 @@ from tests.support.servers import Cluster
 @pytest.fixture(scope="module")
 def api(cluster: Cluster, redis_server: Redis) -> Iterator[Api]:
     """The running service, on a database of its own."""
-    with cluster.database() as database, running_api(database, redis_server.url) as running:
+    with cluster.database() as database, running_api(database.admin_url, redis_server.url) as running:
         yield running

@@ -9,10 +9,7 @@ import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis import Case
 from schemathesis.specs.openapi import checks
-from uuid_utils.compat import uuid7
 
-from application.ports import Actor, Call
-from application.subscription import ChangePlan
 from infra.servers.redis import Redis
 from tests.support.api import Account, Api, running_api
 from tests.support.http import openapi_schema
@@ -24,16 +21,14 @@ EXAMPLES = 25
 @pytest.fixture(scope="module")
 def api(cluster: Cluster, redis_server: Redis) -> Iterator[Api]:
     """The running service; it does not wait for positions that are made up."""
-    with cluster.database() as database, running_api(database, redis_server.url, read_wait_max=0) as running:
+    with cluster.database() as database, running_api(database.admin_url, redis_server.url, read_wait_max=0) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def owner(api: Api) -> Account:
     """Somebody who may write as much as they like."""
-    account = api.account(verified=True)
-    api.run(api.bus.send(ChangePlan(plan="pro"), Call(Actor(account.id), uuid7())))
-    return account
+    return api.account("pro", verified=True)
 
 
 @pytest.fixture(scope="module")

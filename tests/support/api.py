@@ -6,7 +6,7 @@ import threading
 from base64 import b64encode
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import Future
-from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager, suppress
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
@@ -17,20 +17,19 @@ from uuid_utils.compat import uuid7
 
 from adapters.http.app import create_app
 from adapters.http.exchange import Deps
-from adapters.http.tokens import Tokens
-from adapters.passwords import Argon2Passwords
-from application.bus import Bus
+from application.bus import Command
 from application.ports import Actor, Call
+from application.subscription import ChangePlan
 from application.user import Register, VerifyEmail
-from infra.cache import CachedRows, open_redis
-from infra.core import open_core, utc_now
-from infra.projector.positions import Positions
-from infra.projector.service import prepare_tables, project
+from domain.subscription import Plan
+from infra.bootstrap import cancelled, open_deps
+from infra.core import open_core
+from infra.projector.service import project
 from infra.rows import PooledRows
+from infra.sealing.blind import BlindIndex
 from infra.settings import Settings
 from projections.kernel import read_models
 from tests.support.http import PASSWORD, SIGNING_KEY
-from tests.support.servers import Database
 from tests.support.stores import BLIND_KEY, KEK
 
 T = TypeVar("T")
@@ -44,15 +43,33 @@ class Account:
     email: str
     client: httpx2.Client
 
+    def write(self, method: str, path: str, expect: int = 200, **more: Any) -> httpx2.Response:
+        """Write, and see that it went as expected. The next reads will show it."""
+        answer = self.client.request(method, path, **more)
+        assert answer.status_code == expect, answer.text
+        self.client.headers["Consistency-Token"] = answer.headers["Consistency-Token"]
+        return answer
+
+    def read(self, path: str, expect: int = 200, **more: Any) -> Any:
+        """Read, no older than what this account wrote last; answers what the JSON holds."""
+        answer = self.client.get(path, **more)
+        assert answer.status_code == expect, answer.text
+        assert "Consistency-Lag" not in answer.headers
+        return answer.json()
+
+    def document(self, title: str = "Notes", content: str = "Otters.") -> str:
+        """Write a document; answers its path."""
+        return str(
+            self.write("POST", "/v1/documents", 201, json={"title": title, "content": content}).headers["Location"]
+        )
+
 
 class Api:
     """The running service."""
 
-    def __init__(self, url: str, bus: Bus, tokens: Tokens, addresses: Any, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, url: str, deps: Deps, loop: asyncio.AbstractEventLoop) -> None:
         self.url = url
-        self.bus = bus
-        self.tokens = tokens
-        self.addresses = addresses
+        self.deps = deps
         self._loop = loop
         self._clients: list[httpx2.Client] = []
 
@@ -60,14 +77,19 @@ class Api:
         """Run something in the service's own loop."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=60)
 
-    def account(self, *, verified: bool = False) -> Account:
+    def send(self, command: Command[T], user_id: UUID | None = None) -> T:
+        """Send a command past HTTP."""
+        call = Call(Actor(user_id) if user_id else None, uuid7())
+        return self.run(self.deps.send(command, call)).answer
+
+    def account(self, plan: Plan = "free", *, verified: bool = False) -> Account:
         """A new user with a client that is logged in; `verified`: with a verified address."""
         email = f"{uuid7()}@example.org"
-        register = Register(email=email, name="Somebody", password=PASSWORD)
-        user = self.run(self.bus.send(register, Call(None, uuid7()))).answer
+        user = self.send(Register(email=email, name="Somebody", password=PASSWORD))
+        self.send(ChangePlan(plan=plan), user.id)
         if verified:
-            self.run(self.bus.send(VerifyEmail(user_id=user.id), Call(Actor(user.id), uuid7())))
-        token = self.tokens.issue(user.id, self.addresses.address_id(email) if verified else None)
+            self.send(VerifyEmail(user_id=user.id), user.id)
+        token = self.deps.tokens.issue(user.id, BlindIndex(BLIND_KEY).address_id(email) if verified else None)
         return Account(user.id, email, self.client(token))
 
     def client(self, token: str | None = None) -> httpx2.Client:
@@ -83,13 +105,13 @@ class Api:
 
 
 @contextmanager
-def running_api(database: Database, redis_url: str, **changes: Any) -> Iterator[Api]:
-    """The service on a port of its own; `changes` to its settings."""
+def running_api(database_url: str, redis_url: str, **changes: Any) -> Iterator[Api]:
+    """The service on a port of its own, on a migrated database; `changes` to its settings."""
     ready: Future[Api] = Future()
     over = threading.Event()
 
     async def serve() -> None:
-        async with _service(_settings(database, redis_url, changes)) as api:
+        async with _service(_settings(database_url, redis_url, changes)) as api:
             ready.set_result(api)
             await asyncio.to_thread(over.wait)
 
@@ -111,9 +133,9 @@ def running_api(database: Database, redis_url: str, **changes: Any) -> Iterator[
         thread.join(timeout=60)
 
 
-def _settings(database: Database, redis_url: str, changes: dict[str, Any]) -> Settings:
+def _settings(database_url: str, redis_url: str, changes: dict[str, Any]) -> Settings:
     given = {
-        "database_url": database.admin_url,
+        "database_url": database_url,
         "redis_url": redis_url,
         "key_encryption_key": b64encode(KEK).decode(),
         "blind_index_key": b64encode(BLIND_KEY).decode(),
@@ -124,47 +146,23 @@ def _settings(database: Database, redis_url: str, changes: dict[str, Any]) -> Se
 
 @asynccontextmanager
 async def _service(settings: Settings) -> AsyncIterator[Api]:
-    models = read_models()
-    async with AsyncExitStack() as stack:
-        core = await stack.enter_async_context(open_core(settings))
-        await prepare_tables(core.url, models)
-        passwords = Argon2Passwords()
-        stack.callback(passwords.close)
-        bus = core.bus({"passwords": passwords})
-        positions, feed = Positions(core.url), core.feed()
-        for part in (positions, feed):
-            await part.start()
-            stack.push_async_callback(part.stop)
-        assert settings.redis_url is not None
-        redis_url = settings.redis_url.get_secret_value()
-        rows = CachedRows(PooledRows(core.pool), open_redis(redis_url), models)
-        stack.push_async_callback(rows.close)
-        tokens = Tokens(
-            settings.token_signing_key.get_secret_value(),
-            issuer=settings.token_issuer,
-            audience=settings.token_audience,
-            lifetime=settings.token_ttl,
-            clock=utc_now,
-            new_id=uuid7,
-        )
-        deps = Deps(
-            send=bus.send,
-            rows=rows,
-            history=core.store,
-            positions=positions,
-            head=feed.head,
-            tokens=tokens,
-            clock=utc_now,
-            new_id=uuid7,
-            observe=lambda *_: None,
-            checks={"database": feed.head},
-            max_body_bytes=settings.max_body_bytes,
-            read_wait_max=settings.read_wait_max,
-        )
-        follow = project(models, feed, PooledRows(core.pool), core.url, redis_url)
-        stack.push_async_callback(_cancel, asyncio.create_task(follow))
-        url = await stack.enter_async_context(_listening(deps))
-        yield Api(url, bus, tokens, core.blind, asyncio.get_running_loop())
+    async with open_deps(settings) as deps, _projecting(settings), _listening(deps) as url:
+        yield Api(url, deps, asyncio.get_running_loop())
+
+
+@asynccontextmanager
+async def _projecting(settings: Settings) -> AsyncIterator[None]:
+    assert settings.redis_url is not None
+    redis_url = settings.redis_url.get_secret_value()
+    async with open_core(settings) as core:
+        feed = core.feed()
+        await feed.start()
+        task = asyncio.create_task(project(read_models(), feed, PooledRows(core.pool), core.url, redis_url))
+        try:
+            yield
+        finally:
+            await cancelled(task)
+            await feed.stop()
 
 
 @asynccontextmanager
@@ -176,9 +174,3 @@ async def _listening(deps: Deps) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         server.should_exit = True
         await serving
-
-
-async def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task

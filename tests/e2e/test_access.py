@@ -1,0 +1,115 @@
+"""Who may do what with whose documents: every operation, every role, and ids that are somebody else's."""
+
+from typing import Any, Literal
+
+import pytest
+
+from tests.support.api import Account, Api
+
+Role = Literal["owner", "editor", "commenter", "viewer", "stranger", "unverified"]
+
+BODY = {"title": "Changed", "content": "Changed.", "status": "draft"}
+SHARE = {"email": "somebody@example.org", "role": "viewer"}
+
+OPERATIONS: dict[str, tuple[str, str, Any]] = {
+    "get": ("GET", "", None),
+    "versions": ("GET", "/versions", None),
+    "version": ("GET", "/versions/1", None),
+    "change": ("PUT", "", BODY),
+    "restore version": ("POST", "/versions/1/restore", None),
+    "shares": ("GET", "/shares", None),
+    "share": ("POST", "/shares", SHARE),
+    "change share": ("PUT", "/shares", SHARE),
+    "revoke share": ("POST", "/shares/revoke", {"email": "somebody@example.org"}),
+    "trash": ("DELETE", "", None),
+    "restore": ("POST", "/restore", None),
+}
+READING = {"get", "versions", "version"}
+EDITING = READING | {"change", "restore version"}
+MAY: dict[Role, set[str]] = {
+    "owner": set(OPERATIONS),
+    "editor": EDITING,
+    "commenter": READING,
+    "viewer": READING,
+    "stranger": set(),
+    "unverified": set(),
+}
+
+
+@pytest.fixture(scope="module")
+def people(api: Api) -> dict[Role, Account]:
+    """One account for each role. The unverified one has claimed the address that is shared with."""
+    return {role: api.account("pro", verified=role != "unverified") for role in MAY}
+
+
+@pytest.fixture(scope="module")
+def shared(people: dict[Role, Account]) -> str:
+    """The path of a document that is shared with everyone but the stranger."""
+    owner = people["owner"]
+    path = owner.document()
+    for role in ("editor", "commenter", "viewer"):
+        owner.write("POST", f"{path}/shares", json={"email": people[role].email, "role": role})
+    owner.write("POST", f"{path}/shares", json={"email": people["unverified"].email, "role": "editor"})
+    token = owner.client.headers["Consistency-Token"]
+    for account in people.values():
+        account.client.headers["Consistency-Token"] = token
+    return path
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("role", MAY)
+def test_a_role_may_do_what_it_may_and_no_more(
+    people: dict[Role, Account], shared: str, role: Role, operation: str
+) -> None:
+    method, path, body = OPERATIONS[operation]
+    answer = people[role].client.request(method, shared + path, json=body)
+    hidden = 404 if MAY[role] == set() else 403
+    assert answer.status_code == (200 if operation in MAY[role] else hidden), answer.text
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_another_ones_id_leads_nowhere_and_says_nothing(api: Api, operation: str) -> None:
+    ada, bob = api.account(), api.account()
+    theirs, none = ada.document(), f"/v1/documents/{ada.id}"
+    bob.client.headers["Consistency-Token"] = ada.client.headers["Consistency-Token"]
+    method, path, body = OPERATIONS[operation]
+    answers = [bob.client.request(method, document + path, json=body) for document in (theirs, none)]
+    assert [answer.status_code for answer in answers] == [404, 404]
+    assert answers[0].json()["detail"] == answers[1].json()["detail"]
+    stale = bob.client.request(method, theirs + path, json=body, headers={"If-Match": '"77"'})
+    assert stale.status_code == 404
+
+
+def test_what_is_shared_is_listed_with_the_role(people: dict[Role, Account], shared: str) -> None:
+    listed = {
+        role: [(f"/v1/documents/{each['id']}", each["role"]) for each in people[role].read("/v1/documents")["items"]]
+        for role in MAY
+    }
+    assert listed["viewer"] == [(shared, "viewer")]
+    assert listed["editor"] == [(shared, "editor")]
+    assert listed["stranger"] == listed["unverified"] == []
+
+
+def test_after_a_revocation_nobody_reads_not_even_at_once(api: Api) -> None:
+    ada, bob = api.account("pro", verified=True), api.account("pro", verified=True)
+    for _ in range(10):
+        path = ada.document()
+        ada.write("POST", f"{path}/shares", json={"email": bob.email, "role": "editor"})
+        bob.client.headers["Consistency-Token"] = ada.client.headers["Consistency-Token"]
+        assert bob.read(path)["title"] == "Notes"
+        del bob.client.headers["Consistency-Token"]
+        ada.write("POST", f"{path}/shares/revoke", json={"email": bob.email})
+        assert bob.client.get(path).status_code == 404
+        assert bob.client.get(f"{path}/versions").status_code == 404
+        assert bob.client.put(path, json=BODY).status_code == 404
+
+
+def test_the_owner_sees_with_whom_a_document_is_shared(api: Api) -> None:
+    ada = api.account(verified=True)
+    path = ada.document()
+    for email, role in (("b@example.org", "viewer"), ("a@example.org", "editor"), ("B@example.org", "commenter")):
+        ada.write("POST", f"{path}/shares", json={"email": email, "role": role})
+    assert ada.read(f"{path}/shares") == [
+        {"email": "a@example.org", "role": "editor"},
+        {"email": "b@example.org", "role": "commenter"},
+    ]
