@@ -31,9 +31,8 @@ def account() -> Account:
 def place_for(folder: Path, user: Account) -> Path:
     """The folder itself, made, or where the user cannot enter it, one that stands for it below /var/lib/palimpsest."""
     folder.mkdir(parents=True, exist_ok=True)
-    if user.uid == os.geteuid():
-        return folder
-    folder.chmod(0o711)
+    if user.uid != os.geteuid():
+        folder.chmod(0o711)
     if can_enter(folder, user):
         return folder
     place = ELSEWHERE / sha256(str(folder.resolve()).encode()).hexdigest()[:12]
@@ -45,7 +44,7 @@ def place_for(folder: Path, user: Account) -> Path:
 
 def programs_for(folder: Path, user: Account) -> Path:
     """A wheel's folder of programs itself, or where the user cannot enter it, a copy below /var/lib/palimpsest."""
-    if user.uid == os.geteuid() or can_enter(folder, user):
+    if can_enter(folder, user):
         return folder
     wheel = folder.parent
     stamp = f"{folder.resolve()}:{folder.stat().st_mtime_ns}"
@@ -61,6 +60,8 @@ def programs_for(folder: Path, user: Account) -> Path:
 
 def can_enter(folder: Path, user: Account) -> bool:
     """Whether the user can reach what lies in the folder: asked of the system, which knows more than mode bits."""
+    if user.uid == os.geteuid():
+        return os.access(folder, os.X_OK)
     question = subprocess.run(
         ["/bin/sh", "-c", 'test -x "$0/."', folder.absolute()],
         user=user.uid,
