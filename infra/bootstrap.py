@@ -143,6 +143,7 @@ async def _project(settings: Settings) -> None:
     async with open_core(settings) as core:
         feed = core.feed()
         await feed.start()
+        await _retried(lambda: prepare_tables(core.url, read_models()))
         try:
             await project(read_models(), feed, PooledRows(core.pool), core.url, redis_url)
         finally:
