@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from domain.text import UnusableEmail, UnusableText, body, email_address, line, normalise_email
 
 
-@pytest.mark.parametrize("text", ["A title", "Überschrift: 日本語", "👩‍👩‍👧 family", "x" * 20])
+@pytest.mark.parametrize("text", ["A title", "Überschrift: 日本語", "👩‍👩‍👧 family", "x", "x" * 20])
 def test_a_line_is_what_people_write(text: str) -> None:
     assert line(text, "A title", 20) == text
 
@@ -45,6 +45,13 @@ def test_a_body_is_not_too_long_and_can_be_stored(text: str) -> None:
 )
 def test_an_address_has_one_normal_form(spelling: str) -> None:
     assert email_address(spelling) == "ada@example.org"
+
+
+def test_an_address_is_as_long_as_mail_servers_take_it() -> None:
+    longest = f"{'a' * 64}@{'b' * 189}"
+    assert email_address(longest) == longest
+    with pytest.raises(UnusableEmail):
+        email_address(longest + "b")
 
 
 def test_different_mailboxes_stay_different() -> None:
