@@ -47,25 +47,25 @@ def up(
 @app.command()
 def api() -> None:
     """Serve HTTP."""
-    from infra import bootstrap
+    from infra.bootstrap.api import run
 
-    bootstrap.run_api(_settings_for("api"))
+    run(_settings_for("api"))
 
 
 @app.command()
 def projector() -> None:
     """Keep the read models up to date."""
-    from infra import bootstrap
+    from infra.bootstrap.projector import run
 
-    bootstrap.run_projector(_settings_for("projector"))
+    run(_settings_for("projector"))
 
 
 @app.command()
 def worker() -> None:
     """Do the work that no request waits for."""
-    from infra import bootstrap
+    from infra.bootstrap.worker import run
 
-    bootstrap.run_worker(_settings_for("worker"))
+    run(_settings_for("worker"))
 
 
 def _settings_for(role: str) -> "Settings":

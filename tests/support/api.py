@@ -22,7 +22,8 @@ from application.ports import Actor, Call
 from application.subscription import ChangePlan
 from application.user import Register, VerifyEmail
 from domain.subscription import Plan
-from infra.bootstrap import cancelled, open_deps
+from infra.bootstrap.api import open_deps
+from infra.bootstrap.lifetime import cancelled
 from infra.core import open_core
 from infra.projector.service import project
 from infra.rows import PooledRows

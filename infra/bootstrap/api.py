@@ -1,13 +1,10 @@
-"""The composition root: here alone the parts get to know each other. One function starts each role."""
+"""The API, wired: what HTTP needs from the rest of the house, and the server."""
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
-from signal import SIGINT, SIGTERM
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
-import structlog
 import uvicorn
 import uvloop
 from uuid_utils.compat import uuid7
@@ -17,35 +14,22 @@ from adapters.http.exchange import Deps
 from adapters.http.tokens import Tokens
 from adapters.passwords import Argon2Passwords
 from application.ports import Rows, Unavailable
+from infra.bootstrap.lifetime import cancelled, once_available
 from infra.cache import CachedRows, open_redis
 from infra.core import Core, open_core, utc_now
 from infra.projector.positions import Positions
-from infra.projector.service import prepare_tables, project
+from infra.projector.service import prepare_tables
 from infra.rows import PooledRows
 from infra.settings import Settings
 from infra.telemetry import observe_http
-from infra.worker import keep_house
 from projections.kernel import read_models
 
-PATIENCE_SECONDS = 1.0
 GRACE_SECONDS = 10
 
-log = structlog.get_logger(__name__)
 
-
-def run_api(settings: Settings) -> None:
+def run(settings: Settings) -> None:
     """Serve HTTP until SIGINT or SIGTERM; requests under way are answered first."""
     uvloop.run(_serve(settings))
-
-
-def run_projector(settings: Settings) -> None:
-    """Keep the read models up to date until SIGINT or SIGTERM."""
-    uvloop.run(_until_stopped(_project(settings)))
-
-
-def run_worker(settings: Settings) -> None:
-    """Do the housekeeping until SIGINT or SIGTERM."""
-    uvloop.run(_until_stopped(_work(settings)))
 
 
 async def _serve(settings: Settings) -> None:
@@ -78,7 +62,7 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
     async with open_core(settings) as core, _open_rows(settings, core) as (rows, checks):
         feed, positions, passwords = core.feed(), Positions(core.url), Argon2Passwords()
         bus = core.bus({"passwords": passwords})
-        tables = asyncio.create_task(_retried(lambda: prepare_tables(core.url, read_models())))
+        tables = asyncio.create_task(once_available(lambda: prepare_tables(core.url, read_models())))
         await positions.start()
         try:
             yield Deps(
@@ -136,49 +120,3 @@ def _tokens(settings: Settings) -> Tokens:
         clock=utc_now,
         new_id=uuid7,
     )
-
-
-async def _project(settings: Settings) -> None:
-    redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
-    async with open_core(settings) as core:
-        feed = core.feed()
-        await feed.start()
-        await _retried(lambda: prepare_tables(core.url, read_models()))
-        try:
-            await project(read_models(), feed, PooledRows(core.pool), core.url, redis_url)
-        finally:
-            await feed.stop()
-
-
-async def _work(settings: Settings) -> None:
-    async with open_core(settings) as core:
-        await keep_house(core.database)
-
-
-async def _retried(work: Callable[[], Awaitable[None]]) -> None:
-    """Do it, as soon as the database answers."""
-    while True:
-        try:
-            await work()
-        except Unavailable as error:
-            log.warning("waiting", reason=str(error))
-            await asyncio.sleep(PATIENCE_SECONDS)
-        else:
-            return
-
-
-async def _until_stopped(work: Coroutine[Any, Any, None]) -> None:
-    """Run `work`; a signal to stop cancels it, which is then no failure."""
-    task = asyncio.create_task(work)
-    loop = asyncio.get_running_loop()
-    for signal in (SIGINT, SIGTERM):
-        loop.add_signal_handler(signal, task.cancel)
-    with suppress(asyncio.CancelledError):
-        await task
-
-
-async def cancelled(task: "asyncio.Task[Any]") -> None:
-    """Cancel a task and wait for its end."""
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task

@@ -1,0 +1,42 @@
+"""How long things run: until a signal comes, or until what they wait for is there."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from signal import SIGINT, SIGTERM
+from typing import Any
+
+import structlog
+
+from application.ports import Unavailable
+
+PATIENCE_SECONDS = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+async def until_stopped(work: Coroutine[Any, Any, None]) -> None:
+    """Run `work`; SIGINT or SIGTERM cancels it, which is then no failure."""
+    task = asyncio.create_task(work)
+    loop = asyncio.get_running_loop()
+    for signal in (SIGINT, SIGTERM):
+        loop.add_signal_handler(signal, task.cancel)
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def once_available(work: Callable[[], Awaitable[None]]) -> None:
+    """Do it as soon as the servers it needs answer."""
+    while True:
+        try:
+            return await work()
+        except Unavailable as error:
+            log.warning("waiting", reason=str(error))
+            await asyncio.sleep(PATIENCE_SECONDS)
+
+
+async def cancelled(task: "asyncio.Task[Any]") -> None:
+    """Cancel a task and wait for its end."""
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
