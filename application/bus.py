@@ -47,6 +47,10 @@ class _CommandMeta(msgspec.StructMeta):
 class Command(msgspec.Struct, Generic[R], metaclass=_CommandMeta):
     """A wish, named in the imperative. `R` is what its sender gets back: None or a dataclass of plain values."""
 
+    def __repr__(self) -> str:
+        # Commands carry passwords and personal data, which no log or traceback may show.
+        return f"{type(self).__name__}(...)"
+
 
 @dataclass(frozen=True, slots=True)
 class Sent(Generic[R]):

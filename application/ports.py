@@ -27,7 +27,7 @@ class Taken(Conflict):
     """Another stream holds the claim."""
 
     def __init__(self, kind: str) -> None:
-        super().__init__(f"This {kind} is taken; choose another.")
+        super().__init__(f"This {kind.replace('_', ' ')} is taken; choose another.")
         self.kind = kind
 
 

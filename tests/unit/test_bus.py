@@ -201,6 +201,10 @@ async def test_the_observer_hears_how_each_command_ended() -> None:
     assert heard == [("WriteNote", "done", 2), ("WriteNote", "replayed", 0), ("ExtendNote", "not_found", 1)]
 
 
+def test_a_command_does_not_show_what_it_carries() -> None:
+    assert repr(WriteNote(text="secret")) == "WriteNote(...)"
+
+
 def test_a_command_has_one_handler() -> None:
     with pytest.raises(TypeError, match="WriteNote has two handlers"):
         handles(write_note)
