@@ -5,6 +5,7 @@ import re
 import sys
 import traceback
 from collections.abc import MutableMapping
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -57,9 +58,39 @@ def observe_command(command: str, outcome: str, attempts: int, seconds: float) -
         command_retries.labels(command).inc(attempts - 1)
 
 
-def observe_http(method: str, route: str, status: int, seconds: float) -> None:
-    """Count one request that has been answered."""
-    http_seconds.labels(method, route, str(status)).observe(seconds)
+class HttpObserver:
+    """Counts and logs every request that has been answered."""
+
+    def __init__(self) -> None:
+        self._log = structlog.get_logger("http")
+        # The library looks children up by their labels' texts, under a lock.
+        self._timers: dict[tuple[str, str, int], Histogram] = {}
+
+    def open(self, log: Any) -> None:
+        """Log to `log` from now on."""
+        self._log = log
+
+    def __call__(
+        self, method: str, route: str, path: str | None, status: int, seconds: float, user_id: str | None
+    ) -> None:
+        """One request: `route` is its template, `path` is None where it may hold anything."""
+        key = (method, route, status)
+        timer = self._timers.get(key)
+        if timer is None:
+            timer = self._timers[key] = http_seconds.labels(method, route, str(status))
+        timer.observe(seconds)
+        self._log.info(
+            "request",
+            method=method,
+            route=route,
+            path=path,
+            status=status,
+            milliseconds=round(seconds * 1000, 2),
+            user_id=user_id,
+        )
+
+
+observe_http = HttpObserver()
 
 
 def start_metrics(port: int, host: str = "127.0.0.1") -> None:
@@ -104,6 +135,21 @@ def configure_logging(level: str = "INFO", style: str = "auto", **context: str) 
     root.handlers[:] = [handler]
     root.setLevel(level)
     _quieten()
+    observe_http.open(structlog.get_logger("http") if pretty else _swift_logger(level, context))
+
+
+def _swift_logger(level: str, context: dict[str, str]) -> Any:
+    """For lines that are written with every request and hold only fields of ours: a tenth of the others' way."""
+    log = structlog.wrap_logger(
+        structlog.WriteLogger(sys.stdout),
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(serializer=_json),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
+    )
+    return log.bind(level="info", logger="http", **context)
 
 
 def _shared_processors(context: dict[str, str]) -> list[Processor]:
@@ -174,6 +220,7 @@ def _clean(name: str, value: Any, depth: int) -> Any:
     return value
 
 
+@lru_cache(maxsize=4096)
 def _gives_away(name: str) -> bool:
     lowered = name.lower().replace("-", "_")
     return any(word in lowered for word in SECRET_WORDS) or lowered in PERSONAL_WORDS or lowered.endswith("_email")

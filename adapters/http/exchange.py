@@ -50,9 +50,12 @@ class Positions(Protocol):
 
 
 class Observe(Protocol):
-    """Is told how each request ended. `route` is its template; `seconds` run until the last byte was handed over."""
+    """Is told how each request ended. `seconds` run until the last byte was handed over."""
 
-    def __call__(self, method: str, route: str, status: int, seconds: float) -> None: ...
+    def __call__(
+        self, method: str, route: str, path: str | None, status: int, seconds: float, user_id: str | None
+    ) -> None:
+        """`route` is its template; `path` is None where it may hold anything, hence is not to be logged."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,8 @@ class Edge:
         headers = dict(scope["headers"])
         request_id = self._request_id(headers)
         exchange = Exchange(self._deps, headers, request_id)
-        own = [(b"x-request-id", str(request_id).encode()), *SECURITY_HEADERS]
+        name = str(request_id)
+        own = [(b"x-request-id", name.encode()), *SECURITY_HEADERS]
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -62,14 +63,14 @@ class Edge:
             await send(message)
 
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=str(request_id), **_trace(headers))
+        structlog.contextvars.bind_contextvars(request_id=name, **_trace(headers))
         started = perf_counter()
         # HEAD is GET whose body the server leaves out (RFC 9110, 9.3.2).
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
         try:
             await self._app({**scope, "method": method, "exchange": exchange}, receive, answer)
         except ClientDisconnect:
-            log.info("client left")
+            pass  # recorded as gone
         finally:
             self._record(scope["method"], exchange, perf_counter() - started)
 
@@ -81,17 +82,9 @@ class Edge:
             return self._deps.new_id()
 
     def _record(self, method: str, exchange: Exchange, seconds: float) -> None:
-        status = exchange.answered or GONE
-        self._deps.observe(method if method in METHODS else "OTHER", exchange.route, status, seconds)
-        log.info(
-            "request",
-            method=method,
-            route=exchange.route,
-            path=exchange.path,
-            status=status,
-            milliseconds=round(seconds * 1000, 2),
-            user_id=str(exchange.identity.actor.user_id) if exchange.identity else None,
-        )
+        known = method if method in METHODS else "OTHER"
+        user_id = exchange.identity.user_id if exchange.identity else None
+        self._deps.observe(known, exchange.route, exchange.path, exchange.answered or GONE, seconds, user_id)
 
 
 class LastResort:

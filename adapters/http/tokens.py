@@ -28,10 +28,11 @@ class BadToken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a good token says."""
+    """What a good token says. `user_id`: the actor's, as text."""
 
     actor: Actor
     scopes: frozenset[str]
+    user_id: str
 
 
 class Tokens:
@@ -99,7 +100,7 @@ class Tokens:
             ours = (decoded.header.get("typ"), claims["iss"], claims["aud"]) == (TYPE, self._issuer, self._audience)
             address_id = claims.get("address_id")
             actor = Actor(UUID(claims["sub"]), address_id and UUID(address_id))
-            known = float(claims["exp"]), Identity(actor, frozenset(claims["scope"].split()))
+            known = float(claims["exp"]), Identity(actor, frozenset(claims["scope"].split()), str(actor.user_id))
         except (JoseError, ValueError, TypeError, KeyError, AttributeError):
             raise BadToken from None
         if not ours:

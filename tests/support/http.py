@@ -9,6 +9,7 @@ from typing import Any, cast
 from uuid import UUID
 
 import httpx2
+import structlog
 from uuid_utils.compat import uuid7
 
 from adapters.http.app import create_app
@@ -84,6 +85,18 @@ class OneRow:
 
 
 @dataclass
+class Observed:
+    """How a request ended, and the context of its log lines."""
+
+    method: str
+    route: str
+    path: str | None
+    status: int
+    user_id: str | None
+    context: dict[str, Any]
+
+
+@dataclass
 class House:
     """The API and what is behind it."""
 
@@ -93,7 +106,7 @@ class House:
     time: Time
     positions: Lagging
     rows: OneRow
-    observed: list[tuple[str, str, int]]
+    observed: list[Observed]
 
     def token(self, user_id: UUID) -> dict[str, str]:
         """The headers of a user who has logged in."""
@@ -124,10 +137,13 @@ async def open_house(**changes: Any) -> AsyncIterator[House]:
     blind = BlindIndex(BLIND_KEY)
     ports = {"clock": time, "new_id": uuid7, "addresses": blind, "passwords": SwiftPasswords()}
     tokens = Tokens(SIGNING_KEY, issuer="us", audience="them", lifetime=3600, clock=time, new_id=uuid7)
-    observed: list[tuple[str, str, int]] = []
+    observed: list[Observed] = []
 
     async def head() -> int:
         return len(store.log)
+
+    def observe(method: str, route: str, path: str | None, status: int, seconds: float, user_id: str | None) -> None:
+        observed.append(Observed(method, route, path, status, user_id, structlog.contextvars.get_contextvars()))
 
     deps = Deps(
         send=Bus(store, ports, blind).send,
@@ -138,7 +154,7 @@ async def open_house(**changes: Any) -> AsyncIterator[House]:
         tokens=tokens,
         clock=time,
         new_id=uuid7,
-        observe=lambda method, route, status, seconds: observed.append((method, route, status)),
+        observe=observe,
         checks={"database": answers, "redis": answers},
         max_body_bytes=10_000,
     )
