@@ -26,7 +26,10 @@ POSITION = "position"
 
 
 class Change:
-    """What an event does to one row: replace it, alter it (`whole` is false), or drop it (`values` is None)."""
+    """What an event does to one row: replace it, alter it (`whole` is false), or drop it (`values` is None).
+
+    It is applied once: its values become those of the row.
+    """
 
     __slots__ = ("key", "values", "whole")
 
@@ -48,18 +51,18 @@ class Table:
         self.key = dict(key)
         self.columns = {**columns, POSITION: "bigint NOT NULL"}
         self.indexes = tuple(indexes)
-        self._own = columns.keys()
+        self._own = frozenset(columns)
 
     def put(self, *key: Any, **columns: Any) -> Change:
         """Make the row what `columns` say, all of them, whether or not it was there."""
         if columns.keys() != self._own:
-            raise TypeError(f"{self.name} has the columns {', '.join(self._own)}")
+            raise TypeError(f"{self.name} has the columns {', '.join(sorted(self._own))}")
         return Change(key, columns, True)
 
     def set(self, *key: Any, **columns: Any) -> Change:
         """Alter some columns of the row; nothing happens where there is none. A function gets the old row."""
-        if not columns.keys() <= self._own:
-            raise TypeError(f"{self.name} has the columns {', '.join(self._own)}")
+        if not self._own.issuperset(columns):
+            raise TypeError(f"{self.name} has the columns {', '.join(sorted(self._own))}")
         return Change(key, columns, False)
 
     def drop(self, *key: Any) -> Change:
@@ -145,11 +148,15 @@ class Fold:
     """
 
     model: ReadModel
-    rows: dict[Key, Row | None] = field(default_factory=dict)
-    """Rows as far as known; None: there is no such row."""
-    dirty: set[Key] = field(default_factory=set)
-    """Keys that a change has touched."""
     poisons: dict[UUID, Poison] = field(default_factory=dict)
+    rows: dict[Key, Row | None] = field(default_factory=dict)
+    """Rows as far as known; None: an event has removed the row."""
+    _learnt: dict[Key, int] = field(default_factory=dict)
+
+    def changed(self) -> list[tuple[Key, Row | None]]:
+        """The rows that events have changed; None: removed."""
+        learnt = self._learnt.get
+        return [item for item in self.rows.items() if item[1] is None or item[1][POSITION] != learnt(item[0])]
 
     def stage(self, events: Iterable[Recorded], leave_out: Collection[UUID] = ()) -> Staged:
         """The changes of those events that the model reads, but for the streams in `leave_out`."""
@@ -182,6 +189,7 @@ class Fold:
     def learn(self, found: Mapping[Key, Row]) -> None:
         """Take in rows as they are stored."""
         self.rows.update(found)
+        self._learnt.update({key: row[POSITION] for key, row in found.items()})
 
     def fold(self, staged: Staged) -> None:
         """Apply the changes, in order. Rows that are not known are taken not to exist."""
@@ -201,7 +209,6 @@ class Fold:
         rows = self.rows
         keys = {change.key for change in changes}
         before = {key: row and dict(row) for key in keys if (row := rows.get(key, _UNKNOWN)) is not _UNKNOWN}
-        clean = keys - self.dirty
         try:
             for change in changes:
                 self._apply(change, position)
@@ -209,23 +216,24 @@ class Fold:
             for key in keys - before.keys():
                 rows.pop(key, None)
             rows.update(before)
-            self.dirty -= clean
             raise
 
     def _apply(self, change: Change, position: int) -> None:
-        key, values = change.key, change.values
+        values = change.values
+        if values is None:
+            self.rows[change.key] = None
+            return
+        values[POSITION] = position
         if change.whole:
-            self.rows[key] = None if values is None else {**values, POSITION: position}
-        else:
-            row = self.rows.get(key)
-            if row is None:
-                return
-            assert values is not None
-            row.update(
-                {name: value(row) if callable(value) else value for name, value in values.items()},
-                position=position,
-            )
-        self.dirty.add(key)
+            self.rows[change.key] = values
+            return
+        row = self.rows.get(change.key)
+        if row is None:
+            return
+        for name, value in values.items():
+            if callable(value):
+                values[name] = value(row)
+        row.update(values)
 
     def _poison(self, event: Recorded, error: Exception) -> None:
         self.poisons[event.stream_id] = Poison(event.stream_id, event.position, type(error).__name__)

@@ -66,7 +66,7 @@ class Applier:
 
     async def write(self, connection: Connection, fold: Fold) -> None:
         """Store what the fold has changed."""
-        changed = [(key, fold.rows[key]) for key in fold.dirty]
+        changed = fold.changed()
         kept = [(key, row) for key, row in changed if row is not None]
         await self.store(connection, kept, [key for key, row in changed if row is None])
 

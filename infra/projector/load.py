@@ -40,6 +40,8 @@ class Load:
         self._connection = connection
         self._skipped = skipped
         self._most_bytes = most_bytes
+        columns = applier.model.table.columns.items()
+        self._texts = [name for name, words in columns if words.startswith(("text", "bytea"))]
         self._confined: dict[UUID, Poison] = {}
         self._empty = True
         self._reset()
@@ -89,14 +91,13 @@ class Load:
         return [event for event in events if event.position not in self._skipped]
 
     def _weigh(self, keys: set[Key]) -> None:
-        sizes, rows = self._sizes, self._fold.rows
+        sizes, rows, texts = self._sizes, self._fold.rows, self._texts
         for key in keys:
             row = rows.get(key)
             size = ROW_BYTES
             if row is not None:
-                for value in row.values():
-                    if type(value) is str or type(value) is bytes:
-                        size += len(value)
+                for name in texts:
+                    size += len(row[name] or "")
             self._bytes += size - sizes.get(key, 0)
             sizes[key] = size
 
@@ -135,13 +136,11 @@ class Load:
                 await self._book(poisons, written)
 
     async def _write(self) -> None:
-        fold, stored = self._fold, self._stored
+        stored = self._stored
         new: list[tuple[Key, Row]] = []
         known: list[tuple[Key, Row]] = []
         gone: list[Key] = []
-        for key, row in fold.rows.items():
-            if key not in fold.dirty:
-                continue
+        for key, row in self._fold.changed():
             if row is not None:
                 (known if key in stored else new).append((key, row))
             elif key in stored:

@@ -11,12 +11,19 @@ KEPT_EVENTS = 2_000
 
 
 class RecentEvents:
-    """The feed, with its latest events in memory."""
+    """The feed, with its latest events in memory. While a full batch is worked on, the next one is on its way."""
 
     def __init__(self, feed: EventFeed) -> None:
         self._feed = feed
         self._kept: deque[Recorded] = deque(maxlen=KEPT_EVENTS)
+        self._ahead: tuple[int, asyncio.Task[Sequence[Recorded]]] | None = None
         self._reading = asyncio.Lock()
+
+    async def stop(self) -> None:
+        """Read no further ahead."""
+        if self._ahead is not None:
+            self._ahead[1].cancel()
+            await asyncio.gather(self._ahead[1], return_exceptions=True)
 
     async def read(self, after: int, limit: int) -> Sequence[Recorded]:
         """At most `limit` events after the position `after`, in order."""
@@ -24,12 +31,30 @@ class RecentEvents:
             kept = self._from_memory(after, limit)
             if kept:
                 return kept
-            events = await self._feed.read(after, limit)
+            events = await self._read(after, limit)
             if events and (not self._kept or self._kept[-1].position == after):
                 self._kept.extend(events)
             elif events and events[-1].position > self._kept[-1].position:
                 self._kept = deque(events, maxlen=KEPT_EVENTS)
             return events
+
+    async def _read(self, after: int, limit: int) -> Sequence[Recorded]:
+        events = await self._from_ahead(after, limit) or await self._feed.read(after, limit)
+        if len(events) == limit and self._ahead is None:
+            last = events[-1].position
+            self._ahead = last, asyncio.ensure_future(self._feed.read(last, limit))
+        return events
+
+    async def _from_ahead(self, after: int, limit: int) -> Sequence[Recorded]:
+        if self._ahead is None:
+            return ()
+        position, coming = self._ahead
+        if position == after or coming.done():
+            self._ahead = None
+            [events] = await asyncio.gather(coming, return_exceptions=True)
+            if position == after and not isinstance(events, BaseException):
+                return events[:limit]
+        return ()
 
     async def wait(self, after: int, timeout: float) -> None:
         """Return when there may be events after `after`, at the latest after `timeout` seconds."""

@@ -37,6 +37,7 @@ async def project(
     recent = RecentEvents(feed)
     projector = Projector(models, recent, feed, url, lambda model: rebuild(model, feed, url))
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
+        stack.push_async_callback(recent.stop)
         tasks.create_task(projector.run())
         tasks.create_task(LagMonitor(models, feed, url).run())
         if redis_url is not None:

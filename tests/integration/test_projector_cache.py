@@ -65,7 +65,8 @@ async def follower(house_url: str, feed: MemoryFeed, stored: PooledRows, redis_u
     await positions.start()
     redis = open_redis(redis_url, timeout=0.5)
     model = Notes()
-    following = Follower(model, model.cached, RecentEvents(feed), positions, stored, redis)
+    recent = RecentEvents(feed)
+    following = Follower(model, model.cached, recent, positions, stored, redis)
     task = asyncio.create_task(following.run())
     try:
         yield
@@ -73,6 +74,7 @@ async def follower(house_url: str, feed: MemoryFeed, stored: PooledRows, redis_u
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+        await recent.stop()
         await redis.aclose()
         await positions.stop()
 

@@ -94,7 +94,8 @@ class Running:
 async def projecting(models: Sequence[ReadModel], feed: EventFeed, url: str) -> AsyncIterator[Running]:
     """A projector that runs meanwhile."""
     await prepare_tables(url, models)
-    projector = Projector(models, RecentEvents(feed), feed, url, lambda model: rebuild(model, feed, url))
+    recent = RecentEvents(feed)
+    projector = Projector(models, recent, feed, url, lambda model: rebuild(model, feed, url))
     task = asyncio.create_task(projector.run())
     try:
         yield Running(models, feed, url)
@@ -102,6 +103,7 @@ async def projecting(models: Sequence[ReadModel], feed: EventFeed, url: str) -> 
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+        await recent.stop()
 
 
 async def append(opened: Opened, changes: Iterable[Sequence[Root]]) -> int:

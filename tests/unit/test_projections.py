@@ -57,8 +57,7 @@ def test_a_set_alters_what_is_there() -> None:
 
 def test_a_set_of_nothing_is_nothing() -> None:
     fold = folded(Scripted([TABLE.set(ONE, b="y")]), events_of(1))
-    assert not fold.dirty
-    assert fold.rows.get((ONE,)) is None
+    assert fold.changed() == []
 
 
 def test_a_function_makes_a_value_of_the_old_row() -> None:
@@ -101,7 +100,7 @@ def test_an_event_that_fails_half_way_changes_nothing() -> None:
         Scripted([TABLE.set(ONE, a=2), TABLE.put(TWO, a=1, b="x"), TABLE.set(ONE, a=_fail)]), events_of(1), known
     )
     assert fold.rows == {(ONE,): {"a": 1, "b": "x", "position": 0}}
-    assert not fold.dirty
+    assert fold.changed() == []
     assert [(poison.position, poison.error) for poison in fold.poisons.values()] == [(1, "ZeroDivisionError")]
 
 
@@ -142,8 +141,7 @@ def _apply(model: ReadModel, table: dict[Key, Row], batch: list[Recorded]) -> No
     staged = fold.stage(batch)
     fold.learn({key: dict(table[key]) for key in fold.unknown(staged) if key in table})
     fold.fold(staged)
-    for key in fold.dirty:
-        row = fold.rows[key]
+    for key, row in fold.changed():
         if row is None:
             table.pop(key, None)
         else:
