@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 from uuid import UUID
 
-from eventsourcing.domain import AggregateEvent, BaseAggregate, CanMutateAggregate
+from eventsourcing.domain import AggregateEvent, BaseAggregate
 
 ERASED = "[erased]"
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class Refusal(Exception):
-    """A rule said no. `code` is stable (the class name in snake case); `detail` says what to do and holds no personal data."""
+    """A rule said no. `code`: the class name in snake case, stable; `detail`: what to do, without personal data."""
 
     code: ClassVar[str] = "refusal"
 
@@ -71,7 +71,7 @@ class Claim:
 
 
 class Root(BaseAggregate[UUID]):
-    """An aggregate. State is primitives, UUIDs, datetimes, and lists, sets and dicts of them: snapshots need no more."""
+    """An aggregate. Its state is primitives, UUIDs, datetimes, and lists, sets and dicts of them (for snapshots)."""
 
     class Event(AggregateEvent):
         """A fact. Fields are primitives, UUIDs, datetimes, and lists and dicts of them.
@@ -115,7 +115,7 @@ class Root(BaseAggregate[UUID]):
         root.__base_init__(event.originator_id, event.originator_version, event.timestamp)
         return root
 
-    def trigger_event(self, event_class: type[CanMutateAggregate[UUID]], *, now: datetime, **fields: Any) -> None:  # type: ignore[override]
+    def trigger_event(self, event_class: type[Any], *, now: datetime, **fields: Any) -> None:  # type: ignore[override]
         """Make the event, let it evolve the state, and keep it until the store has it.
 
         Leaner than the library's method of the same name, which checks topics anew at every call.

@@ -16,7 +16,6 @@ from tests.support.note import Note
 from tests.support.servers import Database
 from tests.support.stores import CALL, open_store, rows
 
-
 KILL_OUR_CONNECTIONS = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE datname = current_database() AND usename = 'palimpsest_app'
