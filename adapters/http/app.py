@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
-from adapters.http import docs, document, health, problems, share, spec, subscription, team, user
+from adapters.http import docs, document, health, membership, problems, share, spec, subscription, team, user
 from adapters.http.exchange import Deps
 from adapters.http.middleware import Edge, LastResort
 from application.ports import Unavailable
@@ -29,7 +29,7 @@ def create_app(deps: Deps) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     # Flat, and the busiest first: routes are tried one after the other.
-    for part in (document, user, team, subscription, share, health, docs):
+    for part in (document, user, team, subscription, share, membership, health, docs):
         app.router.routes.extend(part.router.routes)
     app.openapi = lambda: spec.describe(app)  # type: ignore[method-assign]
     for kind, handler in HANDLERS.items():

@@ -105,10 +105,11 @@ class Exchange:
     """A request since it came in, and the rest of the house. Travels in the ASGI scope.
 
     `status` is the one to answer with when all is well; `answered` the one that was (0: none yet). `path` is known once
-    its parameters are valid: until then it may hold anything, and is not logged.
+    its parameters are valid: until then it may hold anything, and is not logged. `lag` tells by how many positions the
+    answer is older than it should be.
     """
 
-    __slots__ = ("answered", "deps", "headers", "identity", "path", "request_id", "route", "status")
+    __slots__ = ("answered", "deps", "headers", "identity", "lag", "path", "request_id", "route", "status")
 
     def __init__(self, deps: Deps, headers: Mapping[bytes, bytes], request_id: UUID) -> None:
         self.deps = deps
@@ -119,6 +120,7 @@ class Exchange:
         self.path: str | None = None
         self.status = 200
         self.answered = 0
+        self.lag = 0
 
     def header(self, name: bytes) -> str | None:
         """A header of the request by its name in lower case."""
@@ -210,7 +212,7 @@ class Sender:
 class Reader:
     """Reads on behalf of whoever asks, no older than they want, and says how old it is where it could not wait."""
 
-    __slots__ = ("_exchange", "_lag", "actor", "history", "now", "rows")
+    __slots__ = ("_exchange", "actor", "history", "now", "rows")
 
     def __init__(self, request: Request) -> None:
         exchange: Exchange = request.scope["exchange"]
@@ -220,7 +222,6 @@ class Reader:
         self.history = exchange.deps.history
         self.now = exchange.deps.clock()
         self._exchange = exchange
-        self._lag = 0
 
     async def reached(self, *read_models: str) -> None:
         """Wait, for a bounded time, until the read models have come as far as the caller's Consistency-Token."""
@@ -231,7 +232,8 @@ class Reader:
             raise Malformed("Consistency-Token takes the value that came with the answer to a write.")
         position = int(token)
         wait = self._exchange.deps.positions.wait
-        self._lag = max(await asyncio.gather(*[wait(name, position, self._patience()) for name in read_models]))
+        lags = await asyncio.gather(*[wait(name, position, self._patience()) for name in read_models])
+        self._exchange.lag = max(lags)
         self.rows = self.rows.after(position)
 
     def found(self, view: V | None) -> V:
@@ -250,22 +252,19 @@ class Reader:
         Raises:
             NotFound: there is none.
         """
-        headers = [*_etag(self.found(view)), *self._staleness()]
+        headers = _etag(self.found(view))
         if self._has(headers):
             return Answer(b"", 304, headers)
         return Answer(encode(view), 200, headers)
 
     def unversioned(self, view: object) -> Answer:
         """What has no version, or says more than its version tells."""
-        return Answer(encode(view), 200, self._staleness())
+        return Answer(encode(view))
 
     def _patience(self) -> float:
         """Seconds to wait: `Prefer: wait=` (RFC 7240), within bounds."""
         wanted = WAIT.search(self._exchange.header(b"prefer") or "")
         return min(float(wanted[1]) if wanted else DEFAULT_WAIT, self._exchange.deps.read_wait_max)
-
-    def _staleness(self) -> list[tuple[bytes, bytes]]:
-        return [(b"consistency-lag", b"%d" % self._lag)] if self._lag else []
 
     def _has(self, headers: Sequence[tuple[bytes, bytes]]) -> bool:
         known = self._exchange.headers.get(b"if-none-match")

@@ -59,6 +59,8 @@ class Edge:
                 exchange.answered = message["status"]
                 said = {name for name, _ in message["headers"]}
                 added = [header for header in UNLESS_SAID if header[0] not in said]
+                if exchange.lag:
+                    added.append((b"consistency-lag", b"%d" % exchange.lag))
                 message["headers"] = [*message["headers"], *own, *added]
             await send(message)
 

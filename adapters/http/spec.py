@@ -98,7 +98,7 @@ def operation(
     returns: str,
     *,
     scope: str | None = None,
-    example: object,
+    example: object = None,
     takes: Sequence[str] = (),
     fails: Sequence[int] = (),
     status: int = 200,
@@ -137,7 +137,9 @@ def _complete(route: Route, methods: Schema) -> None:
         described = methods[method.lower()]
         described.pop(FAILS), described.pop(EXAMPLE, None)
         # FastAPI would leave out what is null.
-        described["responses"][str(route.status_code)]["content"][JSON]["example"] = extra[EXAMPLE]
+        good = described["responses"][str(route.status_code)]
+        if "content" in good:
+            good["content"][JSON]["example"] = extra[EXAMPLE]
         described["responses"].update(_answers(route.path, described, extra[FAILS]))
 
 
@@ -182,7 +184,7 @@ def _components(found: Schema) -> Schema:
 
 
 def _problem(status: int, code: str, description: str) -> Schema:
-    more = {401: "WWW-Authenticate", 403: "WWW-Authenticate", 503: "Retry-After"}
+    more = {401: "WWW-Authenticate", 403: "WWW-Authenticate", 404: "Consistency-Lag", 503: "Retry-After"}
     names = ["X-Request-Id", *([more[status]] if status in more else [])]
     example = {
         "type": f"urn:palimpsest:problem:{code}",

@@ -10,7 +10,7 @@ from adapters.http.body import Body, Paged, shown
 from adapters.http.exchange import Answer, Read, Send
 from adapters.http.route import Route
 from adapters.http.spec import EXAMPLE_ID, EXAMPLE_TIME, FRESH, KEYED, operation
-from application.team import FoundTeam, MemberView, TeamView
+from application.team import DissolveTeam, FoundTeam, MemberView, RenameTeam, TeamView
 from domain.team import NAME_LENGTH, SLUG_LENGTH
 from projections.page import Page
 from projections.team import team, teams
@@ -46,6 +46,13 @@ class NewTeam(Body):
     slug: Slug
 
 
+class Renamed(Body):
+    """A team's name from now on."""
+
+    model_config = shown({"name": "River and lake watch"})
+    name: Name
+
+
 @router.post(
     "",
     response_model=TeamView,
@@ -76,6 +83,26 @@ async def get_team(team_id: UUID, read: Read) -> Answer:
     """Get a team. Takes a member, or somebody who is invited."""
     await read.reached("team", "team_roster", "team_invitation")
     return read.unversioned(read.found(await team(read.rows, read.actor, team_id, read.now)))
+
+
+@router.put(
+    "/{team_id}",
+    response_model=TeamView,
+    **operation("The team.", scope=WRITE, takes=KEYED, example=TEAM),
+)
+async def rename_team(team_id: UUID, body: Renamed, send: Send) -> Answer:
+    """Give a team another name. Takes an admin."""
+    return await send(RenameTeam(id=team_id, name=body.name))
+
+
+@router.delete(
+    "/{team_id}",
+    response_model=TeamView,
+    **operation("The team, dissolved.", scope=WRITE, takes=KEYED, example=TEAM),
+)
+async def dissolve_team(team_id: UUID, send: Send) -> Answer:
+    """Dissolve a team, for good. Takes an owner."""
+    return await send(DissolveTeam(id=team_id))
 
 
 @router.get(

@@ -32,3 +32,47 @@ def test_ones_teams_are_listed_in_pages(api: Api) -> None:
     assert [team["slug"] for team in first["items"] + second["items"]] == slugs
     assert second["next"] is None
     assert api.account().read("/v1/teams") == {"items": [], "next": None}
+
+
+def test_somebody_is_invited_accepts_is_promoted_and_put_out(api: Api) -> None:
+    ada, bob = api.account(), api.account(verified=True)
+    path = ada.write("POST", "/v1/teams", 201, json={"name": "Beavers", "slug": "beavers"}).headers["Location"]
+    invited = ada.write("POST", f"{path}/invitations", json={"email": bob.email, "role": "member"}).json()
+    assert (invited["members"], invited["seats_taken"]) == (1, 2)
+    bob.client.headers["Consistency-Token"] = ada.client.headers["Consistency-Token"]
+    assert bob.read(path)["name"] == "Beavers"
+    bob.read(f"{path}/members", 404)
+    bob.write("POST", f"{path}/invitations/accept")
+    assert {each["user_id"] for each in bob.read(f"{path}/members")} == {str(ada.id), str(bob.id)}
+    refused = bob.client.put(path, json={"name": "Otters"})
+    assert (refused.status_code, refused.json()["code"]) == (403, "role_too_low")
+    ada.write("PUT", f"{path}/members/{bob.id}", json={"role": "admin"})
+    bob.write("PUT", path, json={"name": "Otters"})
+    assert bob.read(path)["name"] == "Otters"
+    ada.write("DELETE", f"{path}/members/{bob.id}")
+    assert bob.client.get(path).status_code == bob.client.get(f"{path}/members").status_code == 404
+
+
+def test_a_team_keeps_an_owner_until_it_is_dissolved(api: Api) -> None:
+    ada, bob = api.account(), api.account(verified=True)
+    path = ada.write("POST", "/v1/teams", 201, json={"name": "Voles", "slug": "voles"}).headers["Location"]
+    refused = ada.client.post(f"{path}/leave")
+    assert (refused.status_code, refused.json()["code"]) == (409, "last_owner")
+    ada.write("POST", f"{path}/invitations", json={"email": bob.email})
+    bob.write("POST", f"{path}/invitations/accept")
+    ada.write("POST", f"{path}/owner", json={"user_id": str(bob.id)})
+    assert ada.write("POST", f"{path}/leave", 204).content == b""
+    assert bob.write("DELETE", path).json()["dissolved_at"] is not None
+    assert bob.read("/v1/teams")["items"] == []
+
+
+def test_a_declined_or_revoked_invitation_frees_its_seat_and_shows_nothing(api: Api) -> None:
+    ada, bob, eve = api.account(), api.account(verified=True), api.account(verified=True)
+    path = ada.write("POST", "/v1/teams", 201, json={"name": "Newts", "slug": "newts"}).headers["Location"]
+    for each in (bob, eve):
+        ada.write("POST", f"{path}/invitations", json={"email": each.email})
+    bob.write("POST", f"{path}/invitations/decline", 204)
+    ada.write("POST", f"{path}/invitations/revoke", json={"email": eve.email})
+    assert eve.client.get(path).status_code == 404
+    bob.read(path, 404)
+    assert ada.read(path)["seats_taken"] == 1

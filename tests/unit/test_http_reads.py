@@ -96,7 +96,10 @@ async def test_a_read_waits_for_a_token_as_long_as_preferred_within_bounds(
 async def test_an_answer_that_is_too_old_says_so(house: House) -> None:
     house.positions.behind = 4
     answer = await house.client.get(PATH, headers={**house.token(ADA), "Consistency-Token": "7"})
+    house.rows.row = None
+    none = await house.client.get(PATH, headers={**house.token(ADA), "Consistency-Token": "7"})
     assert (answer.status_code, answer.headers["consistency-lag"]) == (200, "4")
+    assert (none.status_code, none.headers["consistency-lag"]) == (404, "4")
 
 
 @pytest.mark.parametrize("token", ["", "x", "-1", "1.5", "9" * 19, "\u0661"])

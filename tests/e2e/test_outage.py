@@ -1,0 +1,71 @@
+"""The database goes away and comes back: answers say so while it lasts, and nothing has to be restarted."""
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from infra.servers.postgres import Postgres
+from infra.servers.redis import Redis
+from tests.support.api import Api, running_api
+
+PATIENCE = 20.0
+
+
+@pytest.fixture
+def api(own_postgres: Postgres, own_redis: Redis) -> Iterator[Api]:
+    """The service, on servers to kill."""
+    with running_api(own_postgres.admin_url, own_redis.url) as running:
+        yield running
+
+
+def test_without_the_database_answers_say_so_and_with_it_all_goes_on(api: Api, own_postgres: Postgres) -> None:
+    ada = api.account()
+    path = ada.document()
+    assert ada.read(path)["title"] == "Notes"
+    own_postgres.kill()
+    for method, where, body in (
+        ("POST", "/v1/documents", {"title": "x"}),
+        ("GET", "/v1/documents", None),
+        ("POST", "/v1/auth/login", {"email": "a@example.org", "password": "x"}),
+        ("GET", "/health/ready", None),
+    ):
+        answer = ada.client.request(method, where, json=body)
+        assert (answer.status_code, answer.headers["Content-Type"]) == (503, "application/problem+json"), answer.text
+        assert int(answer.headers["Retry-After"]) >= 1
+    assert ada.client.get("/health/live").status_code == 200
+    own_postgres.start()
+    eventually(lambda: ada.client.get("/health/ready").status_code == 200)
+    ada.document("Later")
+    eventually(lambda: "Consistency-Lag" not in ada.client.get("/v1/documents").headers)
+    assert [each["title"] for each in ada.read("/v1/documents")["items"]] == ["Later", "Notes"]
+
+
+def test_without_redis_nothing_fails(api: Api, own_redis: Redis) -> None:
+    ada = api.account()
+    path = ada.document()
+    own_redis.kill()
+    for _ in range(3):
+        assert ada.read(path)["title"] == "Notes"
+    ready = ada.client.get("/health/ready")
+    assert (ready.status_code, ready.json()["servers"]["redis"]) == (200, "down")
+    own_redis.start()
+    eventually(lambda: ada.client.get("/health/ready").json()["servers"]["redis"] == "up")
+    assert ada.read(path)["title"] == "Notes"
+
+
+def test_a_read_that_cannot_be_new_enough_says_by_how_much(api: Api) -> None:
+    ada = api.account()
+    path = ada.document()
+    assert ada.read(path)["title"] == "Notes"
+    ahead = str(int(ada.client.headers["Consistency-Token"]) + 3)
+    answer = ada.client.get(path, headers={"Consistency-Token": ahead, "Prefer": "wait=0"})
+    assert (answer.status_code, answer.headers["Consistency-Lag"]) == (200, "3")
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    """Wait until it holds."""
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

@@ -1,0 +1,93 @@
+"""The OpenAPI schema says all there is to say, of every operation."""
+
+import re
+from typing import Any
+
+import pytest
+
+from adapters.http.docs import page
+from tests.support.http import open_house, openapi_schema
+
+SCHEMA = openapi_schema()
+Operation = dict[str, Any]
+
+
+def operations() -> list[tuple[str, str, Operation]]:
+    """Method, path and description of every operation."""
+    return [
+        (method, path, described) for path, methods in SCHEMA["paths"].items() for method, described in methods.items()
+    ]
+
+
+def names(described: Operation) -> set[str]:
+    """The headers that an operation takes."""
+    return {parameter["$ref"].rpartition("/")[2] for parameter in described["parameters"] if "$ref" in parameter}
+
+
+@pytest.mark.parametrize(("method", "path", "described"), operations())
+def test_an_operation_is_described_whole(method: str, path: str, described: Operation) -> None:
+    assert re.fullmatch("[a-z]+(_[a-z]+)*", described["operationId"])
+    assert re.fullmatch(r"[A-Z].*[^.]", described["summary"])
+    good = min(described["responses"])
+    if good != "204":
+        assert described["responses"][good]["content"]["application/json"]["example"]
+    assert described["responses"].keys() >= {"500"}
+    assert path.startswith("/v1/") or "security" not in described
+    if path.startswith("/v1/") and not path.startswith("/v1/auth/"):
+        (scope,) = described["security"][0]["token"]
+        assert scope.endswith(":read" if method == "get" else ":write")
+        assert described["responses"].keys() >= {"401", "403", "503"}
+        assert names(described) & ({"Consistency-Token", "If-None-Match"} if method == "get" else {"Idempotency-Key"})
+
+
+def test_operations_have_names_of_their_own() -> None:
+    found = [described["operationId"] for _, _, described in operations()]
+    assert len(found) == len(set(found))
+
+
+def test_every_body_shows_an_example_that_fits_it() -> None:
+    bodies = [
+        described["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        for _, _, described in operations()
+        if "requestBody" in described
+    ]
+    for name in bodies:
+        schema = SCHEMA["components"]["schemas"][name]
+        assert schema["additionalProperties"] is False
+        assert set(schema["required"]) <= schema["examples"][0].keys() <= set(schema["properties"])
+
+
+@pytest.mark.parametrize(("method", "path", "described"), operations())
+def test_an_example_answer_has_the_fields_of_its_schema(method: str, path: str, described: Operation) -> None:
+    content = described["responses"][min(described["responses"])].get("content")
+    if content is not None:
+        check(content["application/json"]["schema"], content["application/json"]["example"])
+
+
+def check(schema: Operation, example: Any) -> None:
+    """Compare names of fields, at every depth."""
+    schema = SCHEMA["components"]["schemas"][schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    if schema.get("type") == "array":
+        for each in example:
+            check(schema["items"], each)
+    elif "properties" in schema:
+        assert example.keys() == schema["properties"].keys()
+        for name, inner in schema["properties"].items():
+            check(inner, example[name])
+
+
+def test_every_reference_leads_somewhere() -> None:
+    for reference in re.findall(r"'\$ref': '#/([^']+)'", repr(SCHEMA)):
+        found: Any = SCHEMA
+        for part in reference.split("/"):
+            found = found[part]
+
+
+async def test_the_schema_and_a_page_that_needs_nothing_else_are_served() -> None:
+    async with open_house() as house:
+        served, shown = await house.client.get("/v1/openapi.json"), await house.client.get("/v1/docs")
+    assert served.json() == SCHEMA
+    assert shown.headers["content-type"] == "text/html; charset=utf-8"
+    assert shown.headers["content-security-policy"] == page()[1].decode()
+    assert "unsafe" not in shown.headers["content-security-policy"]
+    assert not re.findall(r'(?:src|href)="(?!/v1/)', shown.text)
