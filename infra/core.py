@@ -98,4 +98,5 @@ async def open_core(settings: Settings) -> AsyncIterator[Core]:
 
 
 async def _configure(connection: psycopg.AsyncConnection[Any]) -> None:
-    await connection.execute(f"SET statement_timeout = '{STATEMENT_TIMEOUT}'")
+    # Times are answered in UTC, whatever zone the server is set to.
+    await connection.execute(f"SET statement_timeout = '{STATEMENT_TIMEOUT}'; SET timezone = 'UTC'")

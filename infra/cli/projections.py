@@ -42,11 +42,13 @@ def show() -> None:
             *map(str, (lag.name, lag.version, lag.position, lag.behind, f"{lag.seconds:.1f}", lag.quarantined))
         )
     console.print(table)
-    if cases:
-        table = Table("read model", "stream", "position", "error", "since", title="In quarantine")
-        for case in cases:
-            table.add_row(case.projection, str(case.stream_id), str(case.position), case.error, f"{case.at:%F %T %Z}")
-        console.print(table)
+    for case in cases:
+        # One line each, whatever the terminal's width: the id is there to be copied.
+        console.print(
+            f"In quarantine: {case.projection} {case.stream_id}, since its event at {case.position}"
+            f" raised {case.error} ({case.at:%F %T %Z})",
+            soft_wrap=True,
+        )
 
 
 @app.command()

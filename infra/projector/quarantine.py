@@ -25,9 +25,9 @@ async def retry(model: ReadModel, stream_id: UUID, feed: EventFeed, url: str, *,
     applier = Applier(model)
     connection = await connect(url)
     async with connection, connection.transaction():
-        standing = (await books.lock(connection, [model.name]))[model.name]
+        standing = (await books.lock(connection, [model.name])).get(model.name)
         failed_at = await books.release(connection, model.name, stream_id)
-        if failed_at is None:
+        if standing is None or failed_at is None:
             raise NotInQuarantine(model.name)
         events = await feed.stream(stream_id, failed_at, standing.position)
         if skip:

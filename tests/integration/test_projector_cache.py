@@ -18,7 +18,7 @@ from infra.projector.recent import RecentEvents
 from infra.rows import PooledRows
 from infra.servers.redis import Redis as RedisServer
 from tests.support.notes import BY_ID, Notes, NoteView, note
-from tests.support.projecting import MemoryFeed, Running, projecting, recorded, until
+from tests.support.projecting import MemoryFeed, Running, news, projecting, until
 from tests.support.servers import Database
 from tests.support.stores import rows
 
@@ -82,7 +82,7 @@ async def follower(house_url: str, feed: MemoryFeed, stored: PooledRows, redis_u
 @asynccontextmanager
 async def house(database: Database, redis_url: str, *, follow: bool = True) -> AsyncIterator[House]:
     """All of it, with note 1 in the log."""
-    feed = MemoryFeed(recorded(*note(1).pending_events))  # type: ignore[arg-type]
+    feed = MemoryFeed(news(note(1)))
     url = database.app_url
     async with contextlib.AsyncExitStack() as stack:
         pool = await stack.enter_async_context(
@@ -102,7 +102,7 @@ async def house(database: Database, redis_url: str, *, follow: bool = True) -> A
 
 def extend(feed: MemoryFeed, line: str) -> int:
     """Give note 1 one more line. Answers the position."""
-    feed.add(recorded(*note(1, line).pending_events)[1:])  # type: ignore[arg-type]
+    feed.add(news(note(1, line))[1:])
     return len(feed.events)
 
 
@@ -139,7 +139,7 @@ async def test_a_dropped_row_is_dropped_from_redis(database: Database, redis_url
         await until(lambda: home.entry() is not None)
         gone = note(1)
         gone.relabel("gone")
-        home.feed.add(recorded(*gone.pending_events)[1:])  # type: ignore[arg-type]
+        home.feed.add(news(gone)[1:])
         await home.followed(2)
         assert home.entry() is None
         assert await home.get() is None
@@ -161,7 +161,7 @@ async def test_an_untouched_entry_is_good_for_later_tokens_too(database: Databas
     async with house(database, redis_url) as home:
         await home.get()
         await until(lambda: home.entry() is not None)
-        home.feed.add(recorded(*note(2, "x", "y").pending_events))  # type: ignore[arg-type]
+        home.feed.add(news(note(2, "x", "y")))
         await home.followed(4)
         hits = count("hit")
         assert await home.get(after=4) == NoteView(ONE, "note 1", 1)
@@ -258,7 +258,7 @@ async def test_a_stream_let_out_of_quarantine_makes_redis_begin_anew(database: D
         await home.followed(extend(home.feed, "!raise"))
         await home.get()
         await until(lambda: home.entry() is not None)
-        mended = MemoryFeed(recorded(*note(1, "mended").pending_events))  # type: ignore[arg-type]
+        mended = MemoryFeed(news(note(1, "mended")))
         assert await retry(Notes(), ONE, mended, home.url) is None
         extend(home.feed, "b")
         await home.followed(3)

@@ -12,14 +12,14 @@ from infra.projector.lag import LagMonitor, lags
 from infra.projector.positions import Positions
 from infra.projector.service import prepare_tables
 from tests.support.notes import Notes, note
-from tests.support.projecting import MemoryFeed, projecting, recorded, until
+from tests.support.projecting import MemoryFeed, news, projecting, until
 from tests.support.servers import Database
 from tests.support.stores import rows
 
 
 def log(*lines: str) -> MemoryFeed:
     """A log of one note."""
-    return MemoryFeed(recorded(*note(1, *lines).pending_events))  # type: ignore[arg-type]
+    return MemoryFeed(news(note(1, *lines)))
 
 
 async def test_a_read_that_waits_is_woken_at_once(database: Database) -> None:

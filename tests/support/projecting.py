@@ -2,12 +2,12 @@
 
 import asyncio
 import contextlib
-import itertools
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from time import monotonic
+from typing import cast
 from uuid import UUID
 
 import psycopg
@@ -18,10 +18,15 @@ from infra.projector.rebuild import rebuild
 from infra.projector.recent import RecentEvents
 from infra.projector.runtime import Projector
 from infra.projector.service import prepare_tables
-from projections.kernel import Fold, Key, ReadModel, Row
+from projections.kernel import ReadModel
 from tests.support.stores import CALL, Opened
 
 MOMENT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+
+def news(*roots: Root) -> list[Recorded]:
+    """The pending events of the aggregates, one after the other, as they would stand in a log of their own."""
+    return recorded(*(cast(Root.Event, event) for root in roots for event in root.pending_events))
 
 
 def recorded(*events: Root.Event) -> list[Recorded]:
@@ -38,15 +43,6 @@ def recorded(*events: Root.Event) -> list[Recorded]:
         )
         for n, event in enumerate(events, 1)
     ]
-
-
-def rows_after(model: ReadModel, roots: Iterable[Root]) -> dict[Key, Row]:
-    """The table's rows, made from the pending events of the aggregates, one aggregate after the other."""
-    events = itertools.chain.from_iterable(root.pending_events for root in roots)
-    fold = Fold(model)
-    fold.fold(fold.stage(recorded(*events)))  # type: ignore[arg-type]
-    assert not fold.poisons
-    return {key: row for key, row in fold.rows.items() if row is not None}
 
 
 class MemoryFeed:

@@ -12,7 +12,7 @@ from projections.kernel import Change, Fold, Key, ReadModel, Row, Table, read_mo
 from tests.support.history import History
 from tests.support.note import Note
 from tests.support.notes import Notes, note
-from tests.support.projecting import recorded
+from tests.support.projecting import news, recorded
 
 TABLE = Table("things", key={"id": "uuid"}, columns={"a": "bigint", "b": "text"})
 ONE, TWO = UUID(int=1), UUID(int=2)
@@ -109,7 +109,7 @@ def _fail(row: Row) -> int:
 
 
 def test_what_a_stream_did_before_it_failed_counts() -> None:
-    events = recorded(*note(1, "a", "!raise", "b").pending_events)  # type: ignore[arg-type]
+    events = news(note(1, "a", "!raise", "b"))
     fold = folded(Notes(), events)
     [row] = fold.rows.values()
     assert row is not None
@@ -118,7 +118,7 @@ def test_what_a_stream_did_before_it_failed_counts() -> None:
 
 def test_streams_in_quarantine_are_left_out() -> None:
     fold = Fold(Notes())
-    assert fold.stage(recorded(*note(1).pending_events), leave_out={ONE}) == []  # type: ignore[arg-type]
+    assert fold.stage(news(note(1)), leave_out={ONE}) == []
 
 
 @given(st.integers(0, 2**32), st.lists(st.integers(1, 40), min_size=1, max_size=30))
