@@ -27,6 +27,7 @@ from application.ports import (
     KeyReused,
     OutcomeUnknown,
     StaleVersion,
+    Unavailable,
     VersionConflict,
 )
 from domain.kernel import Claim, NotFound, Refusal, Root
@@ -54,7 +55,10 @@ class Command(msgspec.Struct, Generic[R], metaclass=_CommandMeta):
 
 @dataclass(frozen=True, slots=True)
 class Sent(Generic[R]):
-    """What became of a command. `position`: of the last event; None: nothing was new. `replayed`: an earlier answer."""
+    """What became of a command. `replayed`: this is an earlier answer.
+
+    `position`: of the last event; where nothing was new, one that the answer is no newer than, or None.
+    """
 
     answer: R
     position: int | None
@@ -112,6 +116,8 @@ class Unit:
     def __init__(self, events: EventStore) -> None:
         self._events = events
         self.staged: list[Root] = []
+        self.subject_id: UUID | None = None
+        """What the command is about: the first that it stages, or else that it loads."""
 
     async def get(self, kind: type[A], id: UUID, *, version: int | None = None, expected: int | None = None) -> A:
         root = await self._events.load(kind, id, version=version)
@@ -119,13 +125,17 @@ class Unit:
             raise NotFound(f"There is no such {kind.__name__.lower()}.")
         if expected is not None and root.version != expected:
             raise StaleVersion(root.version)
+        self.subject_id = self.subject_id or id
         return root
 
     async def holder(self, claim: Claim) -> UUID | None:
         return await self._events.holder(claim)
 
     def save(self, *aggregates: Root) -> None:
-        self.staged += [root for root in aggregates if root.pending_events]
+        changed = [root for root in aggregates if root.pending_events]
+        if changed and not self.staged:
+            self.subject_id = changed[0].id
+        self.staged += changed
 
 
 class Bus:
@@ -182,7 +192,11 @@ class Bus:
             # Another process may have committed this very request since we looked.
             if isinstance(failure, KeyReused):
                 raise
-            earlier = await self._events.earlier(keyed.key)
+            try:
+                earlier = await self._events.earlier(keyed.key)
+            except Unavailable as unavailable:
+                # Nobody can be asked: what is unknown stays unknown.
+                raise (failure if isinstance(failure, OutcomeUnknown) else unavailable) from None
             if earlier is None:
                 raise
             return self._replay(command, keyed, earlier)
@@ -204,12 +218,13 @@ class Bus:
         registration = HANDLERS[type(command)]
         unit = Unit(self._events)
         answer = await registration.handler(command, **self._arguments(registration, unit, call))
-        if not unit.staged:
-            return Sent(answer, None)
         record = None
-        if keyed is not None:
+        if keyed is not None and unit.subject_id is not None:
             packed = msgspec.msgpack.encode(answer)
-            record = Idempotency(keyed.key, keyed.fingerprint, packed, subject_id=unit.staged[0].id)
+            record = Idempotency(keyed.key, keyed.fingerprint, packed, unit.subject_id)
+        if not unit.staged and record is None:
+            return Sent(answer, None)
+        # Where nothing was new the answer is kept all the same: later, the same request might find something to do.
         appended = await self._events.append(unit.staged, call, record)
         if isinstance(appended, Earlier):
             assert keyed is not None

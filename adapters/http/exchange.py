@@ -183,8 +183,8 @@ class Sender:
         return self._answer(sent, position, None)
 
     async def ask(self, command: Command[R]) -> R:
-        """Send a command whose answer is not the one to give."""
-        return (await self._send(command)).answer
+        """Send a command that only asks. It takes no key: what was true once may not be answered again."""
+        return (await self._exchange.deps.send(command, Call(None, self._exchange.request_id))).answer
 
     def _answer(self, sent: Sent[Any], position: int, at: str | None) -> Answer:
         headers = [(b"consistency-token", b"%d" % position)]

@@ -187,7 +187,7 @@ class Writer:
                 verdict if verdict.word == "ok" else await self._recognised(request) or verdict
                 for request, verdict in zip(requests, _positions(requests, head, words), strict=True)
             ]
-        except (Unavailable, psycopg.OperationalError) as error:
+        except (Unavailable, psycopg.OperationalError, psycopg.InterfaceError) as error:
             raise OutcomeUnknown(DATABASE) from error
 
     async def _execute(self, arguments: list[Any]) -> tuple[int, list[str]]:
@@ -222,6 +222,8 @@ class Writer:
 
     async def _recognised(self, request: Request) -> Verdict | None:
         """The verdict `ok`, if the log holds this very request."""
+        if not request.events:
+            return None
         last = request.events[-1]
         connection = await self._connected()
         cursor = await connection.execute(
@@ -261,11 +263,12 @@ def _fail(batch: list[Entry], error: Exception) -> None:
 
 
 def _positions(requests: list[Request], head: int, words: list[str]) -> list[Verdict]:
-    verdicts = []
+    verdicts, last = [], head
     for request, word in zip(requests, words, strict=True):
         if word == "ok":
-            head += len(request.events)
-        verdicts.append(Verdict(word, head if word == "ok" else 0))
+            last += len(request.events)
+        position = last if request.events else head
+        verdicts.append(Verdict(word, position if word == "ok" else 0))
     return verdicts
 
 
@@ -276,7 +279,7 @@ def arguments_of(requests: list[Request]) -> list[Any]:
     events = [(n, e, r) for n, r in numbered for e in r.events]
     claims = [(n, claim) for n, r in numbered for claim in r.claims]
     keys = [(n, key) for n, r in numbered for key in r.keys]
-    records = [(n, r.record, r.events[-1]) for n, r in numbered if r.record is not None]
+    records = [(n, r.record, r.events[-1] if r.events else None) for n, r in numbered if r.record is not None]
     return [
         len(requests),
         Ints(n for n, _, _ in streams),
@@ -306,6 +309,6 @@ def arguments_of(requests: list[Request]) -> list[Any]:
         Blobs(r.fingerprint for _, r, _ in records),
         Uuids(r.subject_id for _, r, _ in records),
         Blobs(r.answer for _, r, _ in records),
-        Uuids(e.stream_id for _, _, e in records),
-        BigInts(e.version for _, _, e in records),
+        Uuids(e and e.stream_id for _, _, e in records),
+        BigInts(e and e.version for _, _, e in records),
     ]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
@@ -99,6 +100,26 @@ async def test_a_repeated_key_gets_the_first_answer(store: EventStore) -> None:
     assert await store.load(Note, second.id) is None
     assert await store.earlier(b"k" * 32) == earlier
     assert await store.earlier(b"x" * 32) is None
+
+
+async def test_a_key_keeps_its_answer_where_nothing_was_new(store: EventStore) -> None:
+    first = note()
+    await store.append([first], CALL, None)
+    assert await store.append([], CALL, keyed(first.id)) == 1
+    assert await store.append([note()], CALL, None) == 2
+    assert await store.append([], CALL, keyed(first.id)) == Earlier(b"f" * 32, b"the answer", 1)
+
+
+async def test_answers_without_news_keep_the_position_that_they_were_given(store: EventStore) -> None:
+    first = note()
+    await store.append([first], CALL, None)
+    keys = [replace(keyed(first.id), key=bytes([n]) * 32) for n in range(5)]
+    told = await asyncio.gather(
+        *(store.append([note()] if n % 2 else [], CALL, key) for n, key in enumerate(keys)),
+    )
+    kept = [await store.earlier(key.key) for key in keys]
+    assert told == [earlier and earlier.position for earlier in kept]
+    assert {told[1], told[3]} == {2, 3}
 
 
 async def test_an_append_to_several_streams_is_all_or_nothing(store: EventStore) -> None:

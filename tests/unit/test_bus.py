@@ -20,6 +20,7 @@ from application.ports import (
     OutcomeUnknown,
     StaleVersion,
     Store,
+    Unavailable,
     VersionConflict,
 )
 from domain.kernel import Conflict, Invalid, NotFound, Root
@@ -62,6 +63,20 @@ async def extend_note(cmd: ExtendNote, store: Store) -> None:
         raise NoMoreLines("Start another note.")
     note.extend(cmd.line)
     store.save(note)
+
+
+class LabelNote(Command[NoteView]):
+    id: UUID
+    label: str
+
+
+@handles
+async def label_note(cmd: LabelNote, store: Store) -> NoteView:
+    note = await store.get(Note, cmd.id)
+    if note.label != cmd.label:
+        note.relabel(cmd.label)
+    store.save(note)
+    return NoteView(note.id, note.lines)
 
 
 class Overtaken(MemoryEventStore):
@@ -141,6 +156,18 @@ async def test_a_repeated_key_is_answered_even_where_the_command_would_now_be_re
         await bus.send(ExtendNote(id=note.id, line="fourth"), call("another"))
 
 
+async def test_a_repeated_key_does_nothing_even_where_there_was_nothing_to_do_the_first_time() -> None:
+    store = MemoryEventStore()
+    bus = bus_on(store)
+    note = (await bus.send(WriteNote(text="first"), call())).answer
+    await bus.send(LabelNote(id=note.id, label="mine"), call())
+    first = await bus.send(LabelNote(id=note.id, label="mine"), call("key"))
+    await bus.send(LabelNote(id=note.id, label="yours"), call())
+    again = await bus.send(LabelNote(id=note.id, label="mine"), call("key"))
+    assert (again.answer, again.position, again.replayed) == (first.answer, 2, True)
+    assert len(store.log) == 3
+
+
 async def test_a_key_with_a_different_request_is_refused() -> None:
     bus = bus_on(MemoryEventStore())
     await bus.send(WriteNote(text="first"), call("key"))
@@ -184,6 +211,23 @@ async def test_after_a_cut_connection_the_key_tells_what_became_of_the_command()
     assert sent.replayed
     with pytest.raises(OutcomeUnknown):
         await bus.send(WriteNote(text="second"), call())
+
+
+async def test_what_is_unknown_stays_unknown_when_nobody_can_be_asked() -> None:
+    class Gone(MemoryEventStore):
+        gone = False
+
+        async def append(self, changes: Sequence[Root], call: Call, idempotency: Idempotency | None) -> int | Earlier:
+            self.gone = True
+            raise OutcomeUnknown("The database")
+
+        async def earlier(self, key: bytes) -> Earlier | None:
+            if self.gone:
+                raise Unavailable("The database")
+            return None
+
+    with pytest.raises(OutcomeUnknown):
+        await bus_on(Gone()).send(WriteNote(text="first"), call("key"))
 
 
 async def test_the_observer_hears_how_each_command_ended() -> None:

@@ -73,7 +73,8 @@ CREATE INDEX idempotency_recorded_at ON idempotency (recorded_at);
 -- batch: the positions of the winners follow it without a gap.
 --
 -- s_*: streams with the version the request saw; e_*: events; c_*: claims; k_*: new data keys; i_*: idempotency
--- records with the last event of their request. *_request counts from 1.
+-- records with the last event of their request; one whose request found nothing to do has none, and is given `head`.
+-- *_request counts from 1.
 --
 -- It runs as its owner, so that the application's role needs no right to write events in any other way. The lock ends
 -- with the statement's own transaction, after its commit is visible: positions become visible in order.
@@ -142,7 +143,7 @@ BEGIN
                               actor, correlation, causation, n)
     WHERE e.request <> ALL (lost);
     GET DIAGNOSTICS appended = ROW_COUNT;
-    IF appended = 0 THEN RETURN; END IF;
+    IF appended = 0 AND cardinality(i_request) = 0 THEN RETURN; END IF;
 
     IF cardinality(k_request) > 0 THEN
         INSERT INTO data_keys (subject_id, wrapped, kek_id)
@@ -163,15 +164,17 @@ BEGIN
     END IF;
     IF cardinality(i_request) > 0 THEN
         INSERT INTO idempotency (key, fingerprint, subject_id, answer, position, recorded_at)
-        SELECT i.key, i.fingerprint, i.subject, i.answer, e.notification_id, moment
+        SELECT i.key, i.fingerprint, i.subject, i.answer, coalesce(e.notification_id, head), moment
         FROM unnest(i_request, i_key, i_fingerprint, i_subject, i_answer, i_stream, i_version)
              AS i(request, key, fingerprint, subject, answer, stream, version)
-        JOIN stored_events e ON e.originator_id = i.stream AND e.originator_version = i.version
+        LEFT JOIN stored_events e ON e.originator_id = i.stream AND e.originator_version = i.version
         WHERE i.request <> ALL (lost);
     END IF;
 
     -- One wake-up a batch: PostgreSQL serialises the commits of notifying transactions.
-    PERFORM pg_notify('palimpsest_appended', (head + appended)::text);
+    IF appended > 0 THEN
+        PERFORM pg_notify('palimpsest_appended', (head + appended)::text);
+    END IF;
 END $$;
 
 GRANT USAGE ON SCHEMA public TO palimpsest_app;
