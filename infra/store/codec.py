@@ -4,7 +4,7 @@ A stored state is a map of the event's clear fields, plus, for each subject, one
 under the name of the field that holds the subject's id, marked by `~`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import cache
@@ -20,6 +20,9 @@ from domain.kernel import ERASED, PersonalField, Root
 from infra.sealing.keyring import DataKey, Erased
 
 SEALED = "~"
+STREAM = "originator_id"
+"""The subject of the personal fields that are about the stream itself."""
+
 _ENCODE: Callable[[Any], bytes] = msgspec.msgpack.Encoder(uuid_format="bytes", decimal_format="string").encode
 _DECODE: Callable[[bytes], Any] = msgspec.msgpack.Decoder().decode
 
@@ -32,12 +35,9 @@ class Group:
     """The personal fields of one subject: where its id stands, what they are called, what they read as once erased."""
 
     subject: str
+    label: str
     names: tuple[str, ...]
     erased: Mapping[str, Any]
-
-    @property
-    def label(self) -> str:
-        return SEALED + self.subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def plan_of(event_class: type[Root.Event]) -> Plan:
     clear, uuids = [], []
     for field in fields(event_class):
         hint = hints[field.name]
-        if field.name in ("originator_id", "originator_version"):
+        if field.name in (STREAM, "originator_version"):
             continue
         mark = _mark(hint)
         if mark is not None:
@@ -69,7 +69,7 @@ def plan_of(event_class: type[Root.Event]) -> Plan:
         clear.append(field.name)
         if UUID in _alternatives(hint):
             uuids.append(field.name)
-    groups = tuple(Group(subject, tuple(erased), erased) for subject, erased in personal.items())
+    groups = tuple(Group(subject, SEALED + subject, tuple(erased), erased) for subject, erased in personal.items())
     topic: str = event_class.TOPIC  # type: ignore[attr-defined]
     return Plan(event_class, topic, event_class.class_version, tuple(clear), tuple(uuids), groups)
 
@@ -120,51 +120,56 @@ def encode(event: Root.Event, keys: Keys) -> bytes:
 
 
 class StoredState:
-    """A stored event, read as far as it can be without keys; `subjects` says which keys it takes to read on."""
+    """A stored event, read as far as it can be without keys; `subjects_in` says which keys it takes to read on."""
 
     __slots__ = ("plan", "state", "stream_id", "version")
 
     def __init__(self, topic: str, state: bytes, stream_id: UUID, version: int) -> None:
-        self.plan = plan_for(topic)
+        self.plan = plan = plan_for(topic)
         self.state: dict[str, Any] = _DECODE(state)
         self.stream_id = stream_id
         self.version = version
-        for name in self.plan.uuids:
-            value = self.state.get(name)
-            if value is not None:
-                self.state[name] = UUID(bytes=value)
-
-    def subjects(self) -> list[UUID]:
-        """The subjects whose keys are needed."""
-        return [self._subject(group) for group in self.plan.groups]
-
-    def _subject(self, group: Group) -> UUID:
-        return self.stream_id if group.subject == "originator_id" else self.state[group.subject]
+        if plan.uuids:
+            for name in plan.uuids:
+                value = self.state.get(name)
+                if value is not None:
+                    self.state[name] = UUID(bytes=value)
 
     def event(self, keys: Keys) -> Root.Event:
         """The event, upcast to its class's current version; personal fields without a key read as erased."""
-        state, plan = self.state, self.plan
+        state, plan, stream_id, number = self.state, self.plan, self.stream_id, self.version
         for group in plan.groups:
-            self._unseal(group, keys.get(self._subject(group)))
-        state["originator_id"] = self.stream_id
-        state["originator_version"] = self.version
+            sealed = state.pop(group.label, None)
+            key = keys.get(stream_id if group.subject == STREAM else state[group.subject])
+            try:
+                if key is None or sealed is None:
+                    raise Erased
+                state.update(_DECODE(key.unseal(sealed, _context(stream_id, number))))
+            except Erased:
+                state.update(group.erased)
+        state["originator_id"] = stream_id
+        state["originator_version"] = number
         written = state.pop("class_version", 1)
-        for version in range(written, plan.version):
-            getattr(plan.event_class, f"upcast_v{version}_v{version + 1}")(state)
+        if written != plan.version:
+            for version in range(written, plan.version):
+                getattr(plan.event_class, f"upcast_v{version}_v{version + 1}")(state)
         event = object.__new__(plan.event_class)
         object.__setattr__(event, "__dict__", state)
         return event
 
-    def _unseal(self, group: Group, key: DataKey | None) -> None:
-        sealed = self.state.pop(group.label, None)
-        if key is not None and sealed is not None:
-            try:
-                self.state.update(_DECODE(key.unseal(sealed, _context(self.stream_id, self.version))))
-            except Erased:
-                pass
-            else:
-                return
-        self.state.update(group.erased)
+
+def subjects_in(stored: Iterable[StoredState]) -> set[UUID]:
+    """The subjects whose keys are needed to read the events."""
+    found: set[UUID] = set()
+    last = None
+    for each in stored:
+        for group in each.plan.groups:
+            subject_id = each.stream_id if group.subject == STREAM else each.state[group.subject]
+            # Hashing a UUID takes as long as all the rest, and streams come in one piece.
+            if subject_id is not last:
+                found.add(subject_id)
+                last = subject_id
+    return found
 
 
 def _context(stream_id: UUID, version: int) -> bytes:
@@ -182,7 +187,7 @@ _IDENTITY = ("_id", "_version", "_pending_events")
 def is_personal(kind: type[Root]) -> bool:
     """Whether the aggregate's own events say anything personal about it."""
     events = [value for value in vars(kind).values() if isinstance(value, type) and hasattr(value, "TOPIC")]
-    return any(group.subject == "originator_id" for event in events for group in plan_of(event).groups)
+    return any(group.subject == STREAM for event in events for group in plan_of(event).groups)
 
 
 def encode_snapshot(root: Root, key: DataKey | None) -> bytes:

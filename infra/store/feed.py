@@ -13,7 +13,7 @@ import psycopg
 
 from application.ports import Recorded, Unavailable, Undecodable
 from infra.sealing.keyring import Keyring
-from infra.store.codec import StoredState
+from infra.store.codec import StoredState, subjects_in
 from infra.store.store import Database
 
 COLUMNS = "notification_id, originator_id, originator_version, topic, state, recorded_at, actor_id"
@@ -72,8 +72,7 @@ class StoreFeed:
 
     async def _decoded(self, rows: Sequence[tuple[Any, ...]]) -> list[Recorded]:
         states = [_state(row) for row in rows]
-        subjects = {subject for state in states if isinstance(state, StoredState) for subject in state.subjects()}
-        keys = await self._keyring.all(subjects)
+        keys = await self._keyring.all(subjects_in(state for state in states if isinstance(state, StoredState)))
         events = []
         for (position, stream_id, version, topic, _, recorded_at, actor_id), state in zip(rows, states, strict=True):
             try:

@@ -25,7 +25,16 @@ from domain.kernel import Claim, NotFound, Root
 from infra.coalesce import Coalescer
 from infra.sealing.blind import BlindIndex
 from infra.sealing.keyring import DataKey, Erased, FetchWrapped, Keyring, WrappedKey
-from infra.store.codec import StoredState, decode_snapshot, encode, encode_snapshot, is_personal, plan_of, subjects_of
+from infra.store.codec import (
+    StoredState,
+    decode_snapshot,
+    encode,
+    encode_snapshot,
+    is_personal,
+    plan_of,
+    subjects_in,
+    subjects_of,
+)
 from infra.store.writer import DATABASE, ClaimChange, NewEvent, Record, Request, Verdict, Writer
 
 Pool = AsyncConnectionPool[psycopg.AsyncConnection[tuple[Any, ...]]]
@@ -46,7 +55,7 @@ FROM wanted JOIN stored_events e ON e.originator_id = wanted.id AND e.originator
 ORDER BY 1, 2, 5
 """
 HISTORY = """
-SELECT originator_id, originator_version, topic, state FROM stored_events
+SELECT originator_version, topic, state FROM stored_events
 WHERE originator_id = %s AND originator_version <= %s ORDER BY originator_version
 """
 KEYS = "SELECT subject_id, wrapped FROM data_keys WHERE subject_id = ANY(%s)"
@@ -109,14 +118,10 @@ class PostgresEventStore:
 
     async def load(self, kind: type[A], id: UUID, *, version: int | None = None) -> A | None:
         """The aggregate now, or as it was at `version`; None where there is none of that kind or version."""
-        if version is not None:
-            rows = [(*row, None) for row in await self._database.rows(HISTORY, [id, version])]
-        else:
-            rows = await self._streams.get(id) or []
-        root = await self._rehydrate(kind, id, rows)
-        if root is None or (version is not None and root.version != version):
-            return None
-        return root
+        if version is None:
+            return await self._latest(kind, id, await self._streams.get(id) or [])
+        root, _ = await self._replay(kind, id, None, await self._database.rows(HISTORY, [id, version]))
+        return root if root is not None and root.version == version else None
 
     async def holder(self, claim: Claim) -> UUID | None:
         """The stream that holds the claim."""
@@ -233,24 +238,27 @@ class PostgresEventStore:
             keys[subject_id] = key
         return keys, minted
 
-    async def _rehydrate(self, kind: type[A], id: UUID, rows: Sequence[Row]) -> A | None:
-        root: Root | None = None
-        if rows and rows[0][4] is not None:
-            root = await self._from_snapshot(kind, id, rows[0])
-            if root is None:
-                rows = [(*row, None) for row in await self._database.rows(HISTORY, [id, LATEST])]
-            else:
-                rows = rows[1:]
-        stored = [StoredState(row[2], row[3], id, row[1]) for row in rows]
-        keys = await self._keyring.all({subject for state in stored for subject in state.subjects()})
-        evolved = evolve(kind, root, [state.event(keys) for state in stored])
-        if evolved is not None and len(stored) >= SNAPSHOT_AFTER:
-            self._keep_snapshot(evolved, keys.get(id))
-        return evolved
+    async def _latest(self, kind: type[A], id: UUID, rows: Sequence[Row]) -> A | None:
+        snapshot: A | None = None
+        if rows and rows[0][3] is not None:
+            snapshot = await self._from_snapshot(kind, id, rows[0])
+            rows = rows[1:] if snapshot is not None else await self._database.rows(HISTORY, [id, LATEST])
+        root, keys = await self._replay(kind, id, snapshot, rows)
+        if root is not None and len(rows) >= SNAPSHOT_AFTER:
+            self._keep_snapshot(root, keys.get(id))
+        return root
+
+    async def _replay(
+        self, kind: type[A], id: UUID, root: A | None, rows: Sequence[Row]
+    ) -> tuple[A | None, dict[UUID, DataKey]]:
+        """The aggregate after the events in `rows`, which follow `root`, and the keys that unsealed them."""
+        stored = [StoredState(topic, state, id, version) for version, topic, state, *_ in rows]
+        keys = await self._keyring.all(subjects_in(stored))
+        return evolve(kind, root, [state.event(keys) for state in stored]), keys
 
     async def _from_snapshot(self, kind: type[A], id: UUID, row: Row) -> A | None:
         """None where the snapshot cannot serve: of an older shape, of another kind, or sealed by a key that is gone."""
-        _, version, topic, stored, shape = row
+        version, topic, stored, shape = row
         key = await self._keyring.get(id) if is_personal(kind) else None
         if topic != get_topic(kind) or shape != kind.snapshot_version or (key is None and is_personal(kind)):
             return None
@@ -281,7 +289,7 @@ class PostgresEventStore:
     async def _fetch_streams(self, ids: list[UUID]) -> dict[UUID, list[Row]]:
         streams: dict[UUID, list[Row]] = {}
         for row in await self._database.rows(LOAD, [ids]):
-            streams.setdefault(row[0], []).append(row)
+            streams.setdefault(row[0], []).append(row[1:])
         return streams
 
     async def _fetch_records(self, keys: list[bytes]) -> dict[bytes, Row]:
