@@ -63,10 +63,11 @@ class VerifyEmail(Command[UserView]):
 
 
 class ChangeProfile(Command[UserView]):
-    """Change the actor's name and picture."""
+    """Change the actor's name and picture. `expected`: only if this is the current version."""
 
     name: str
     avatar_url: str | None = None
+    expected: int | None = None
 
 
 class ChangePassword(Command[None]):
@@ -107,7 +108,7 @@ async def verify_email(cmd: VerifyEmail, store: Store, clock: Clock) -> UserView
 
 @handles
 async def change_profile(cmd: ChangeProfile, store: Store, actor: Actor, clock: Clock) -> UserView:
-    user = await store.get(User, actor.user_id)
+    user = await store.get(User, actor.user_id, expected=cmd.expected)
     user.change_profile(name=cmd.name, avatar_url=cmd.avatar_url, now=clock())
     store.save(user)
     return user_view(user)

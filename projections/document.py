@@ -143,11 +143,14 @@ async def documents(
     *,
     status: Status | None = None,
     trashed: bool = False,
+    shared: bool | None = None,
     sort: Sort = "-created_at",
     cursor: str | None = None,
     limit: int | None = None,
 ) -> Page[DocumentSummary]:
     """The documents that the actor owns or that are shared with their address, in the trash or out of it.
+
+    `shared` asks for those that are shared with them (True) or that they own (False) alone.
 
     Raises:
         BadCursor: the cursor does not belong to a list in this order.
@@ -160,7 +163,9 @@ async def documents(
     if cursor is not None:
         wheres.append(f"(d.{column}, d.id) {'<' if sort.startswith('-') else '>'} (%(value)s, %(id)s)")
         params |= _after(cursor, sort)
-    sources = [OWN] if actor.address_id is None else [OWN, SHARED]
+    sources = [*([] if shared else [OWN]), *([SHARED] if shared is not False and actor.address_id else [])]
+    if not sources:
+        return Page([], None)
     found = await rows.all(DocumentSummary, _merged(sources, wheres, sort), params)
     return page_of(found, size, lambda last: _Cursor(sort, str(getattr(last, column)), last.id))
 

@@ -78,6 +78,9 @@ class Listed(Paged):
 
     status: Status | None = None
     trashed: Annotated[bool, Field(description="Those in the trash, instead of those out of it.")] = False
+    shared: Annotated[
+        bool | None, Field(description="True: those that others own; false: one's own; neither: both.")
+    ] = None
     sort: Annotated[Sort, Field(description="A minus puts the last first.")] = "-created_at"
 
 

@@ -135,7 +135,10 @@ def _complete(route: Route, methods: Schema) -> None:
     extra = route.openapi_extra or {}
     for method in route.methods or ():
         described = methods[method.lower()]
-        described.pop(FAILS), described.pop(EXAMPLE, None)
+        described.pop(FAILS)
+        described.pop(EXAMPLE, None)
+        if described["description"].rstrip(".") == described["summary"]:
+            del described["description"]
         # FastAPI would leave out what is null.
         good = described["responses"][str(route.status_code)]
         if "content" in good:

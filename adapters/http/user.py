@@ -10,7 +10,7 @@ from adapters.http.body import Body, Email, shown
 from adapters.http.exchange import Answer, Read, Send, encode
 from adapters.http.health import House
 from adapters.http.route import Route
-from adapters.http.spec import EXAMPLE_ID, EXAMPLE_TIME, FRESH_UNLESS_KNOWN, KEYED, operation
+from adapters.http.spec import CONDITIONAL, EXAMPLE_ID, EXAMPLE_TIME, FRESH_UNLESS_KNOWN, KEYED, operation
 from application.user import ChangeProfile, LogIn, Register, UserView
 from domain.user import AVATAR_URL_LENGTH, NAME_LENGTH
 from projections.user_profile import user
@@ -109,8 +109,8 @@ async def get_me(read: Read) -> Answer:
 @router.put(
     "/users/me",
     response_model=UserView,
-    **operation("The account as it is now.", scope="users:write", takes=KEYED, example=USER),
+    **operation("The account as it is now.", scope="users:write", takes=CONDITIONAL, example=USER),
 )
 async def change_me(body: Profile, send: Send) -> Answer:
     """Change one's own name and picture."""
-    return await send(ChangeProfile(name=body.name, avatar_url=body.avatar_url))
+    return await send(ChangeProfile(name=body.name, avatar_url=body.avatar_url, expected=send.expected))

@@ -90,6 +90,19 @@ def test_what_is_shared_is_listed_with_the_role(people: dict[Role, Account], sha
     assert listed["stranger"] == listed["unverified"] == []
 
 
+def test_a_list_holds_ones_own_the_others_or_both(api: Api) -> None:
+    ada, bob = api.account(verified=True), api.account(verified=True)
+    own, theirs = bob.document("Own"), ada.document("Shared")
+    ada.write("POST", f"{theirs}/shares", json={"email": bob.email, "role": "viewer"})
+    bob.client.headers["Consistency-Token"] = ada.client.headers["Consistency-Token"]
+    found = {
+        query: {f"/v1/documents/{each['id']}" for each in bob.read(f"/v1/documents{query}")["items"]}
+        for query in ("", "?shared=true", "?shared=false")
+    }
+    assert found == {"": {own, theirs}, "?shared=true": {theirs}, "?shared=false": {own}}
+    assert api.account().read("/v1/documents?shared=true") == {"items": [], "next": None}
+
+
 def test_after_a_revocation_nobody_reads_not_even_at_once(api: Api) -> None:
     ada, bob = api.account("pro", verified=True), api.account("pro", verified=True)
     for _ in range(10):

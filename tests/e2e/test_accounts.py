@@ -37,6 +37,8 @@ def test_a_profile_is_changed(api: Api) -> None:
     changed = {"name": "Ada King", "avatar_url": "https://example.org/ada.png"}
     ada.write("PUT", "/v1/users/me", json=changed)
     assert changed.items() <= ada.read("/v1/users/me").items()
+    late = ada.client.put("/v1/users/me", json=changed, headers={"If-Match": '"1"'})
+    assert (late.status_code, late.json()["code"]) == (412, "stale_version")
 
 
 def test_the_plan_shows_what_is_used(api: Api) -> None:

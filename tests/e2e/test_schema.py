@@ -1,18 +1,21 @@
 """Requests made up from the OpenAPI schema: none is answered by a 5xx, or by what the schema does not say."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
 import pytest
 import schemathesis
+from fastapi import FastAPI
 from hypothesis import HealthCheck, settings
 from schemathesis import Case
+from schemathesis.core.failures import FailureGroup
 from schemathesis.specs.openapi import checks
 
 from infra.servers.redis import Redis
 from tests.support.api import Account, Api, running_api
-from tests.support.http import openapi_schema
+from tests.support.http import open_house, openapi_schema
 from tests.support.servers import Cluster
 
 EXAMPLES = 25
@@ -65,3 +68,19 @@ def is_id(value: object) -> bool:
     except ValueError:
         return False
     return True
+
+
+async def test_a_planted_fault_is_found() -> None:
+    async def send(command: object, call: object) -> object:
+        raise RuntimeError
+
+    async with open_house(send=send) as house:
+        case = await asyncio.to_thread(planted, house.app)
+        with pytest.raises(FailureGroup, match="Server error"):
+            await asyncio.to_thread(case.call_and_validate)
+
+
+def planted(app: FastAPI) -> Case[Any]:
+    """A request to the app."""
+    operation = schemathesis.openapi.from_asgi("/v1/openapi.json", app)["/v1/auth/login"]["POST"]
+    return operation.Case(body={"email": "a@example.org", "password": "x"}, media_type="application/json")

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import httpx2
 import structlog
+from fastapi import FastAPI
 from uuid_utils.compat import uuid7
 
 from adapters.http.app import create_app
@@ -100,6 +101,7 @@ class Observed:
 class House:
     """The API and what is behind it."""
 
+    app: FastAPI
     client: httpx2.AsyncClient
     store: MemoryEventStore
     tokens: Tokens
@@ -158,6 +160,7 @@ async def open_house(**changes: Any) -> AsyncIterator[House]:
         checks={"database": answers, "redis": answers},
         max_body_bytes=10_000,
     )
-    transport = httpx2.ASGITransport(create_app(replace(deps, **changes)), raise_app_exceptions=False)
+    app = create_app(replace(deps, **changes))
+    transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="https://api.test") as client:
-        yield House(client, store, tokens, time, positions, rows, observed)
+        yield House(app, client, store, tokens, time, positions, rows, observed)
