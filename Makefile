@@ -7,7 +7,7 @@ PYTEST = $(BIN)/python -m pytest
 COMPILE = .venv/lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header $(OPTIONS) --extra build
 
-.PHONY: help run test fast checks bench lock clean
+.PHONY: help run test fast checks bench chaos lock clean
 
 help:  ## Say what can be done
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
@@ -30,6 +30,9 @@ checks: .venv/development
 bench: .venv/development  ## Measure speeds beside those of peers; ONLY=append, JSON=FILE, ROUNDS=5 may be given
 	$(BIN)/python -m tests.bench $(if $(ONLY),--only "$(ONLY)") $(if $(JSON),--json "$(JSON)") \
 		$(if $(ROUNDS),--rounds "$(ROUNDS)")
+
+chaos: .venv/development  ## Kill servers and processes under load, then check; MINUTES=10 SEED=7
+	$(BIN)/python -m tests.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
 lock: .venv/lock/bin/uv  ## Write the locks anew; OPTIONS=--upgrade takes later versions
 	$(COMPILE) pyproject.toml -o requirements.lock

@@ -1,0 +1,134 @@
+"""What is left when the dust has settled: the log, the ledger, what the feed has shown, the read models, twice."""
+
+import asyncio
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import dict_row
+
+from adapters.http.exchange import encode
+from application.document import document_view
+from application.ports import EventFeed, Recorded, Unavailable
+from application.team import team_view
+from application.user import user_view
+from domain.document import Document
+from domain.kernel import Root
+from domain.team import Team
+from domain.user import User
+from infra.core import load_use_cases
+from infra.projector.rebuild import rebuild
+from projections.kernel import read_models
+from tests.chaos.ledger import Ledger, digest
+from tests.support.stores import open_store
+
+PAGE = 2_000
+SETUP = UUID(int=0x5E7)
+"""The correlation of what was written before the load began."""
+
+Rows = dict[str, list[dict[str, Any]]]
+Bodies = dict[tuple[UUID, int], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """An event as it stands in the log. `attempt`: the request that wrote it."""
+
+    position: int
+    stream_id: UUID
+    version: int
+    topic: str
+    attempt: UUID
+    data: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All there is to judge by. `bodies`: what an answer about a stream at a version must say, from the log alone."""
+
+    log: list[Logged]
+    ledger: Ledger
+    fed: list[Recorded]
+    live: Rows
+    rebuilt: Rows
+    quarantined: int
+    bodies: Bodies
+
+
+async def record(feed: EventFeed, fed: list[Recorded], over: threading.Event) -> None:
+    """Follow a feed as any consumer would, through all outages, until it is over and the end is reached."""
+    while True:
+        after = fed[-1].position if fed else 0
+        with suppress(Unavailable):
+            events = await feed.read(after, PAGE)
+            fed += events
+            if not events and over.is_set():
+                return
+            if not events:
+                await feed.wait(after, 1.0)
+            continue
+        await asyncio.sleep(0.1)
+
+
+async def collect(app_url: str, admin_url: str, ledger: Ledger, fed: list[Recorded]) -> Evidence:
+    """Read everything, and rebuild every read model. Nobody else may be at work."""
+    load_use_cases()
+    async with open_store(app_url) as opened:
+        log = await _log(opened.feed(), admin_url)
+        live = _rows(admin_url)
+        for model in read_models():
+            await rebuild(model, opened.feed(), app_url)
+    with psycopg.connect(admin_url) as connection:
+        found = connection.execute("SELECT count(*) FROM projection_quarantine").fetchone()
+    assert found is not None
+    return Evidence(log, ledger, fed, live, _rows(admin_url), found[0], bodies(log))
+
+
+async def _log(feed: EventFeed, admin_url: str) -> list[Logged]:
+    with psycopg.connect(admin_url) as connection:
+        query = "SELECT notification_id, correlation_id FROM stored_events ORDER BY notification_id"
+        attempts: dict[int, UUID] = dict(connection.execute(query).fetchall())
+    log: list[Logged] = []
+    while events := await feed.read(log[-1].position if log else 0, PAGE):
+        log += [Logged(e.position, e.stream_id, e.version, e.topic, attempts[e.position], e.data) for e in events]
+    return log
+
+
+def _rows(admin_url: str) -> Rows:
+    with psycopg.connect(admin_url, row_factory=dict_row) as connection:
+        return {
+            model.name: connection.execute(f"SELECT * FROM read.{model.name} AS t ORDER BY t".encode()).fetchall()
+            for model in read_models()
+        }
+
+
+def bodies(log: Iterable[Logged]) -> Bodies:
+    """The digest of what the API must answer about every stream at every version. Broken streams end early."""
+    found: Bodies = {}
+    roots: dict[UUID, Root | None] = {}
+    for event in log:
+        root = roots.get(event.stream_id)
+        try:
+            roots[event.stream_id] = root = event.data.mutate(root)
+            assert root is not None
+            assert root.version == event.version
+        except Exception:  # a plant's work, which other checks see too
+            roots[event.stream_id] = None
+            continue
+        for body in _views(root):
+            found[event.stream_id, event.version] = digest(body)
+    return found
+
+
+def _views(root: Root) -> Iterator[bytes]:
+    match root:
+        case Document():
+            yield encode(document_view(root))
+        case User():
+            yield encode(user_view(root))
+        case Team():
+            yield encode(team_view(root, root.modified_on))

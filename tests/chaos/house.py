@@ -1,0 +1,205 @@
+"""The processes under test: real ones, which can be killed one by one and started again."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+import redis
+
+from infra.cli.up import is_ready
+from infra.servers.postgres import Postgres
+from infra.servers.process import end, port_is_free, spawn
+from infra.servers.redis import Redis
+from infra.settings import variable
+from infra.store.migrate import migrate
+from tests.support.http import SIGNING_KEY
+from tests.support.stores import BLIND_KEY, KEK
+
+APIS = PROJECTORS = 2
+PATIENCE_SECONDS = 60.0
+
+
+class Role:
+    """One process of ours, with its log in a file."""
+
+    def __init__(self, name: str, log: Path, environment: Mapping[str, str]) -> None:
+        self._name = name
+        self._log = log
+        self._environment = {**os.environ, **environment}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start it, if it does not run."""
+        if not self.alive():
+            command = [sys.executable, "-m", "infra.cli.main", self._name]
+            self._process = spawn(command, log=self._log, environment=self._environment)
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def stop(self) -> None:
+        """End it in order."""
+        if self._process is not None:
+            end(self._process, (signal.SIGTERM, 20.0))
+
+
+@dataclass
+class House:
+    """Everything that runs."""
+
+    folder: Path
+    database_url: str
+    admin_url: str
+    redis_url: str
+    postgres: Postgres | None = None
+    redis: Redis | None = None
+    apis: list[Role] = field(default_factory=list)
+    projectors: list[Role] = field(default_factory=list)
+    urls: list[str] = field(default_factory=list)
+    keep: bool = False
+    _next_port: int = field(default_factory=lambda: random.SystemRandom().randrange(20_000, 31_000))
+
+    @property
+    def roles(self) -> list[Role]:
+        """Our own processes."""
+        return self.apis + self.projectors
+
+    @property
+    def ledger(self) -> Path:
+        """Where the clients write."""
+        return self.folder / "ledger.jsonl"
+
+    def furnish(self) -> None:
+        """Start our processes and wait until they serve."""
+        for name, roles, count in (("api", self.apis, APIS), ("projector", self.projectors, PROJECTORS)):
+            for n in range(1, count + 1):
+                port = self._port()
+                roles.append(Role(name, self.folder / f"{name}{n}.log", self._environment(port)))
+                if name == "api":
+                    self.urls.append(f"http://127.0.0.1:{port}")
+        self.heal()
+
+    def heal(self) -> None:
+        """Start all that does not run, and wait until all of it serves."""
+        for server in (self.postgres, self.redis):
+            if server is not None and not server.alive():
+                server.start()
+        for role in self.roles:
+            role.start()
+        wait_until(lambda: all(map(is_ready, self.urls)), "the APIs serve")
+
+    def wait_for_projectors(self) -> None:
+        """Wait until every read model has reached the end of the log."""
+        wait_until(self._caught_up, "the read models reach the end of the log")
+
+    def stop_roles(self) -> None:
+        """End our processes; the servers go on."""
+        for role in reversed(self.roles):
+            role.stop()
+
+    def kill_postgres(self) -> None:
+        """SIGKILL the server with every process of it, so that none ends in order."""
+        assert self.postgres is not None
+        backends = self._backends("TRUE")
+        self.postgres.kill()
+        for pid in backends:
+            _kill(pid)
+
+    def kill_backend(self) -> None:
+        """SIGKILL one that is appending, if one is: the server ends all others, and recovers by itself."""
+        for pid in (self._backends("query LIKE '%%append_events%%'") or self._backends("TRUE"))[:1]:
+            _kill(pid)
+
+    def flush_redis(self) -> None:
+        """Throw away all that Redis has."""
+        with redis.Redis.from_url(self.redis_url) as client, suppress(redis.RedisError):
+            client.flushall()
+
+    def _port(self) -> int:
+        """A free port that the system gives to no outgoing connection while its process is dead."""
+        ports = (port for port in range(self._next_port, 32_000) if port_is_free(port))
+        port = next(ports)
+        self._next_port = port + 1
+        return port
+
+    def _backends(self, which: str) -> list[int]:
+        query = f"SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND {which}"
+        with suppress(psycopg.Error), psycopg.connect(self.admin_url, connect_timeout=2) as connection:
+            return [pid for (pid,) in connection.execute(query.encode())]
+        return []
+
+    def _caught_up(self) -> bool:
+        query = "SELECT min(position) >= (SELECT max(notification_id) FROM stored_events) FROM projections"
+        with psycopg.connect(self.admin_url) as connection:
+            return connection.execute(query).fetchone() == (True,)
+
+    def _environment(self, port: int) -> dict[str, str]:
+        given = {
+            "database_url": self.database_url,
+            "database_admin_url": self.admin_url,
+            "redis_url": self.redis_url,
+            "data_dir": str(self.folder),
+            "port": str(port),
+            "metrics_port": "0",
+            "log_level": "WARNING",
+            "log_format": "json",
+            "key_encryption_key": b64encode(KEK).decode(),
+            "blind_index_key": b64encode(BLIND_KEY).decode(),
+            "token_signing_key": SIGNING_KEY,
+        }
+        return {variable(name): value for name, value in given.items()}
+
+
+@contextmanager
+def open_house() -> Iterator[House]:
+    """A house with servers of its own, `fsync` on. Its folder stays if the block raises, or says `keep`."""
+    folder = Path(tempfile.mkdtemp(prefix="palimpsest-chaos-"))
+    folder.chmod(0o711)
+    with ExitStack() as stack:
+        postgres, cache = Postgres(folder / "postgres"), Redis(folder / "redis")
+        for server in (postgres, cache):
+            server.start()
+            stack.callback(server.stop)
+        migrate(postgres.admin_url)
+        house = House(folder, postgres.app_url, postgres.admin_url, cache.url, postgres, cache)
+        stack.callback(house.stop_roles)
+        house.furnish()
+        yield house
+    if not house.keep:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def wait_until(condition: Callable[[], bool], words: str) -> None:
+    """Wait until it is so.
+
+    Raises:
+        TimeoutError: it took too long, which says that something does not recover.
+    """
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {PATIENCE_SECONDS:.0f} s until {words}")
+        time.sleep(0.05)
+
+
+def _kill(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)

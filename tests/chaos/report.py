@@ -1,0 +1,54 @@
+"""The summary of a run, on one screen."""
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.chaos.run import Outcome
+
+SHOWN = 10
+
+console = Console(soft_wrap=True, highlight=False)
+
+
+def show(outcome: Outcome) -> None:
+    """Print what was done to the house, what came of it, and the verdict."""
+    evidence = outcome.evidence
+    kills = ", ".join(f"{name} {count}" for name, count in sorted(outcome.kills.items()))
+    console.print(f"{outcome.seconds:.0f} s under load")
+    console.print(f"Kills: {outcome.kills.total()} ({kills})")
+    console.print(", ".join(f"{name} [bold]{count:,}[/]" for name, count in figures_of(outcome).items()))
+    table = Table("", "invariant", "examined", "violated")
+    for finding in outcome.findings:
+        number = str(finding.invariant) if finding.invariant else ""
+        violated = f"[bold red]{len(finding.violations)}[/]" if finding.violations else "0"
+        table.add_row(number, finding.words, f"{finding.examined:,}", violated)
+    console.print(table)
+    for words in outcome.violations[:SHOWN]:
+        console.print(f"  {words}", style="red", markup=False)
+    checked = len({finding.invariant for finding in outcome.findings} - {0})
+    verdict = "[bold red]VIOLATED[/]" if outcome.violations else "[bold green]all hold[/]"
+    console.print(
+        f"{checked} invariants in {len(outcome.findings)} checks of {len(evidence.log):,} events: {verdict}\n"
+    )
+
+
+def figures_of(outcome: Outcome) -> dict[str, int]:
+    """The run in numbers."""
+    ledger, findings = outcome.evidence.ledger, {finding.words: finding for finding in outcome.findings}
+    attempts = ledger.attempts.values()
+    lost = findings["what was acknowledged is in the log"].violations
+    twice = findings["a key has one effect and one answer"].violations
+    return {
+        "appends acknowledged": sum(
+            1 for attempt in attempts if attempt.acknowledged and not attempt.acknowledged.replayed
+        ),
+        "lost": len(lost),
+        "duplicated": sum("times" in words for words in twice),
+        "requests unanswered": sum(
+            1 for attempt in attempts if attempt.answered is None or attempt.answered.status == 0
+        ),
+        "refused": sum(attempt.refused for attempt in attempts),
+        "events": len(outcome.evidence.log),
+        "reads": len(ledger.saw),
+        "reads that lag": sum(saw.lag > 0 for saw in ledger.saw),
+    }

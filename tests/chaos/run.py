@@ -1,0 +1,124 @@
+"""One run from the first request to the verdict: a house, clients, a saboteur, and what can be said afterwards."""
+
+import asyncio
+import threading
+from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from uuid import UUID, uuid5
+
+from uuid_utils.compat import uuid7
+
+from adapters.http.tokens import Tokens
+from application.bus import Bus
+from application.ports import Actor, Call, Recorded
+from application.subscription import ChangePlan
+from application.user import Register
+from infra.core import load_use_cases, utc_now
+from tests.chaos.client import User
+from tests.chaos.evidence import SETUP, Evidence, collect, record
+from tests.chaos.house import House
+from tests.chaos.invariants import Finding, judge
+from tests.chaos.ledger import LedgerFile, read
+from tests.chaos.load import load
+from tests.chaos.saboteur import Saboteur
+from tests.support.http import PASSWORD, SIGNING_KEY, SwiftPasswords
+from tests.support.stores import Opened, open_store
+
+USERS = 8
+LIFETIME = 30 * 24 * 3600
+AUDIENCE = "palimpsest"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run came to."""
+
+    seed: int
+    seconds: float
+    kills: Counter[str]
+    evidence: Evidence
+    findings: list[Finding]
+
+    @property
+    def violations(self) -> list[str]:
+        """What did not hold, with the number of its invariant."""
+        return [f"{each.invariant}: {words}" for each in self.findings for words in each.violations]
+
+
+class Clients:
+    """All clients, and a consumer of the feed: at work in a thread of their own until told to end."""
+
+    def __init__(self, house: House, seed: str) -> None:
+        self._house = house
+        self._seed = seed
+        self._over, self._settled, self._ready = threading.Event(), threading.Event(), threading.Event()
+        self._work: Future[None] | None = None
+        self.fed: list[Recorded] = []
+
+    def start(self) -> None:
+        """Begin, and return once requests go out."""
+        self._work = ThreadPoolExecutor(1).submit(lambda: asyncio.run(self._run()))
+        while not self._ready.wait(0.1):
+            if self._work.done():
+                self._work.result()
+
+    def end(self) -> None:
+        """Begin nothing more, and return once every operation has come to an end or has had its time."""
+        assert self._work is not None
+        self._over.set()
+        self._work.result()
+
+    async def _run(self) -> None:
+        load_use_cases()
+        async with open_store(self._house.database_url) as opened:
+            users = [await _customer(opened, f"{self._seed} {n}") for n in range(USERS)]
+            feed = opened.feed()
+            await feed.start()
+            consumer = asyncio.create_task(record(feed, self.fed, self._settled))
+            self._ready.set()
+            with LedgerFile(self._house.ledger) as ledger:
+                await load(self._house.urls, ledger, users, self._seed, self._over)
+            self._settled.set()
+            await consumer
+            await feed.stop()
+
+
+def run(house: House, seed: int, seconds: float, *, kill: bool = True) -> Outcome:
+    """Put the house under load for so many seconds and, unless told not to, kill its parts; then judge what is left.
+
+    Raises:
+        TimeoutError: something did not recover.
+    """
+    saboteur, clients = Saboteur(house, f"{seed} saboteur"), Clients(house, str(seed))
+    clients.start()
+    try:
+        if kill:
+            saboteur.work(seconds)
+        else:
+            threading.Event().wait(seconds)
+        house.heal()
+    finally:
+        clients.end()
+    house.wait_for_projectors()
+    house.stop_roles()
+    ledger = read(house.ledger)
+    evidence = asyncio.run(collect(house.database_url, house.admin_url, ledger, clients.fed))
+    return Outcome(seed, seconds, saboteur.kills, evidence, judge(evidence))
+
+
+async def _customer(opened: Opened, name: str) -> User:
+    """Somebody on a paid plan, which the API does not sell."""
+    ports = {"clock": utc_now, "new_id": uuid7, "addresses": opened.blind, "passwords": SwiftPasswords()}
+    bus = Bus(opened.store, ports, opened.blind)
+    email = f"{uuid5(SETUP, name)}@example.org"
+    register = Register(email=email, name="Customer", password=PASSWORD)
+    user = (await bus.send(register, Call(None, SETUP))).answer
+    await bus.send(ChangePlan(plan="pro"), Call(Actor(user.id), SETUP))
+    return User(user.id, token_of(user.id))
+
+
+def token_of(user_id: UUID) -> str:
+    """A token that is good for as long as a run may take."""
+    tokens = Tokens(SIGNING_KEY, issuer=AUDIENCE, audience=AUDIENCE, lifetime=LIFETIME, clock=utc_now, new_id=uuid7)
+    return tokens.issue(user_id, None)

@@ -1,0 +1,84 @@
+"""The saboteur: kills one thing after the other, at moments and in an order that follow from the seed."""
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from tests.chaos.house import House, Role
+
+REST_SECONDS = (0.5, 4.0)
+DOWN_SECONDS = (0.0, 1.5)
+
+
+class Saboteur:
+    """Works from a shuffled deck with one card for each kind of damage, and more for the worst."""
+
+    def __init__(self, house: House, seed: str) -> None:
+        self._house = house
+        self._random = random.Random(seed)
+        self.kills: Counter[str] = Counter()
+        self._deck: list[str] = []
+        self._cards: dict[str, tuple[Callable[[], None], int]] = {
+            "API": (self._kill_api, 3),
+            "all APIs": (self._kill_all_apis, 1),
+            "projector": (self._kill_projector, 3),
+            "all projectors": (self._kill_all_projectors, 1),
+            "PostgreSQL": (self._kill_postgres, 2),
+            "PostgreSQL backend": (house.kill_backend, 1),
+            "Redis": (self._kill_redis, 1),
+            "Redis flushed": (house.flush_redis, 1),
+        }
+
+    def work(self, seconds: float) -> None:
+        """Kill until the time is over."""
+        deadline = time.monotonic() + seconds
+        while True:
+            rest = self._random.uniform(*REST_SECONDS)
+            if time.monotonic() + rest >= deadline:
+                time.sleep(max(0.0, deadline - time.monotonic()))
+                return
+            time.sleep(rest)
+            card = self._draw()
+            self._cards[card][0]()
+            self.kills[card] += 1
+
+    def _draw(self) -> str:
+        if not self._deck:
+            self._deck = [name for name, (_, count) in self._cards.items() for _ in range(count)]
+            self._random.shuffle(self._deck)
+        return self._deck.pop()
+
+    def _kill_api(self) -> None:
+        self._strike(self._random.choice(self._house.apis))
+
+    def _kill_all_apis(self) -> None:
+        self._strike(*self._house.apis)
+
+    def _kill_projector(self) -> None:
+        self._strike(self._random.choice(self._house.projectors))
+
+    def _kill_all_projectors(self) -> None:
+        self._strike(*self._house.projectors)
+
+    def _strike(self, *roles: Role) -> None:
+        for role in roles:
+            role.kill()
+        self._pause()
+        for role in roles:
+            role.start()
+
+    def _kill_postgres(self) -> None:
+        self._house.kill_postgres()
+        self._pause()
+        assert self._house.postgres is not None
+        self._house.postgres.start()
+
+    def _kill_redis(self) -> None:
+        assert self._house.redis is not None
+        self._house.redis.kill()
+        self._pause()
+        self._house.redis.start()
+
+    def _pause(self) -> None:
+        time.sleep(self._random.uniform(*DOWN_SECONDS))
