@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from uuid import UUID
@@ -197,6 +197,31 @@ async def test_two_projectors_count_every_event_once(database: Database) -> None
         await one.reached()
         await other.reached()
     assert {lines for _, lines in notes_in(database.app_url).values()} == {51}
+
+
+class SlowFeed(MemoryFeed):
+    """What it reads is old by the time it arrives."""
+
+    async def read(self, after: int, limit: int) -> Sequence[Recorded]:
+        events = await super().read(after, limit)
+        await asyncio.sleep(0.03)
+        return events
+
+
+async def test_what_another_projector_has_applied_meanwhile_is_not_applied_again(database: Database) -> None:
+    quick, slow = MemoryFeed(), SlowFeed()
+    history = log_of(*(note(n, *["line"] * 10) for n in range(1, 6))).events
+    async with (
+        projecting([Notes()], quick, database.app_url) as one,
+        projecting([Notes()], slow, database.app_url) as other,
+    ):
+        for start in range(0, len(history), 5):
+            slow.add(history[start : start + 5])
+            quick.add(history[start : start + 5])
+            await asyncio.sleep(0.02)
+        await one.reached()
+        await other.reached()
+    assert {lines for _, lines in notes_in(database.app_url).values()} == {11}
 
 
 async def test_a_projector_that_stands_by_takes_over(database: Database) -> None:

@@ -11,9 +11,11 @@ import redis as blocking_redis
 from psycopg_pool import AsyncConnectionPool
 
 from infra.cache import CachedRows, lookups, open_redis
+from infra.database import Database as database_of
 from infra.projector.follower import Follower
 from infra.projector.positions import Positions
 from infra.projector.quarantine import retry
+from infra.projector.rebuild import rebuild
 from infra.projector.recent import RecentEvents
 from infra.rows import PooledRows
 from infra.servers.redis import Redis as RedisServer
@@ -63,7 +65,7 @@ async def follower(house_url: str, feed: MemoryFeed, stored: PooledRows, redis_u
     """A follower at work."""
     positions = Positions(house_url)
     await positions.start()
-    redis = open_redis(redis_url, timeout=0.5)
+    redis = open_redis(redis_url, timeout=2)
     model = Notes()
     recent = RecentEvents(feed)
     following = Follower(model, model.cached, recent, positions, stored, redis)
@@ -88,8 +90,8 @@ async def house(database: Database, redis_url: str, *, follow: bool = True) -> A
         pool = await stack.enter_async_context(
             AsyncConnectionPool(url, min_size=1, max_size=4, kwargs={"autocommit": True}, open=False)
         )
-        stored = PooledRows(pool)
-        cached = CachedRows(stored, open_redis(redis_url), [Notes()])
+        stored = PooledRows(database_of(pool))
+        cached = CachedRows(stored, open_redis(redis_url, timeout=2), [Notes()])
         stack.push_async_callback(cached.close)
         running = await stack.enter_async_context(projecting([Notes()], feed, url))
         await running.reached()
@@ -260,9 +262,20 @@ async def test_a_stream_let_out_of_quarantine_makes_redis_begin_anew(database: D
         await until(lambda: home.entry() is not None)
         mended = MemoryFeed(news(note(1, "mended")))
         assert await retry(Notes(), ONE, mended, home.url) is None
-        extend(home.feed, "b")
+        home.feed.add(news(note(2)))
         await home.followed(3)
-        assert await home.get() == NoteView(ONE, "note 1\nmended\nb", 3)
+        assert await home.get() == NoteView(ONE, "note 1\nmended", 2)
+
+
+async def test_a_rebuild_makes_redis_begin_anew(database: Database, redis_url: str) -> None:
+    async with house(database, redis_url) as home:
+        rows(database.admin_url, "UPDATE read.notes SET text = 'wrong'")
+        assert await home.get() == NoteView(ONE, "wrong", 1)
+        await until(lambda: home.entry() is not None)
+        await rebuild(Notes(), home.feed, home.url)
+        home.feed.add(news(note(2)))
+        await home.followed(2)
+        assert await home.get() == NoteView(ONE, "note 1", 1)
 
 
 async def test_reads_go_on_without_redis_and_come_back_to_it(database: Database, own_redis: RedisServer) -> None:
