@@ -7,13 +7,15 @@ from typing import Annotated
 
 import typer
 
-from tests.bench import append, load, report
+from tests.bench import append, load, project, rebuild, report
 from tests.bench.harness import Bench, Row
 from tests.support.servers import own_postgres
 
 PATHS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "append": append.rows,
     "load": load.rows,
+    "project": project.rows,
+    "rebuild": rebuild.rows,
 }
 
 
@@ -36,6 +38,10 @@ def measure(names: list[str], rounds: int, scale: float, file: Path | None) -> l
     return rows
 
 
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
 def main(
     only: Annotated[str, typer.Option(help=f"Which paths, separated by commas: {', '.join(PATHS)}.")] = "",
     json: Annotated[Path | None, typer.Option(help="Also write the result to this file.")] = None,
@@ -51,4 +57,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()

@@ -16,13 +16,10 @@ from uuid_utils.compat import uuid7
 from domain.document import Document
 from infra.core import Core
 from tests.bench import ours, stock
-from tests.bench.harness import Bench, Row, against
+from tests.bench.harness import TEXT, Bench, Row, against
 from tests.support.servers import Database
 
 UNIT = "events/s"
-TEXT = "A title that is as long as the text of an event in earnest, " * 4
-"""Makes stored events of about 300 bytes."""
-
 INSERT = """
 INSERT INTO raw_events (originator_id, originator_version, topic, state, notification_id, event_id, class_version,
                         recorded_at, actor_id, correlation_id, causation_id)

@@ -9,6 +9,9 @@ from statistics import median
 from infra.servers.postgres import Postgres
 from tests.support.servers import Cluster, Database
 
+TEXT = "A title that is as long as the text of an event in earnest, " * 4
+"""Makes stored events of about 300 bytes."""
+
 Way = Callable[[], float]
 """Does a thing for a while and answers how well, as one figure."""
 

@@ -10,8 +10,7 @@ from uuid import UUID
 from domain.document import Document
 from infra.core import Core
 from tests.bench import ours, stock
-from tests.bench.append import TEXT
-from tests.bench.harness import Bench, Row, against
+from tests.bench.harness import TEXT, Bench, Row, against
 
 DOCUMENTS = 20
 UNIT = "events/s"

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -15,13 +14,25 @@ from tests.support.servers import Database
 class Page(Aggregate):
     """A text with a title, as a reader of the library's tutorial would write it."""
 
-    @event("Created")
+    class Written(Aggregate.Created):
+        """The first event."""
+
+        title: str
+        content: str
+        owner_id: UUID
+
+    class Retitled(Aggregate.Event):
+        """Every later one."""
+
+        title: str
+
+    @event(Written)
     def __init__(self, title: str, content: str, owner_id: UUID) -> None:
         self.title = title
         self.content = content
         self.owner_id = owner_id
 
-    @event("Retitled")
+    @event(Retitled)
     def retitle(self, title: str) -> None:
         """One event."""
         self.title = title
@@ -70,6 +81,3 @@ def store_pages(app: Pages, number: int, versions: int, text: str) -> list[Page]
             page.retitle(f"{version:08}{text}")
         app.save(page)
     return pages
-
-
-__all__ = ["Any", "Page", "Pages", "environment", "new_page", "opened", "store_pages"]
