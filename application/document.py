@@ -1,4 +1,7 @@
-"""Use cases of documents: write, change, trash, restore, share."""
+"""Use cases of documents: write, change, trash, restore, share.
+
+An address is judged before anything is loaded: an error must not tell a stranger that a document exists.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -136,8 +139,8 @@ async def restore_version(cmd: RestoreVersion, store: Store, actor: Actor, clock
 async def share_document(
     cmd: ShareDocument, store: Store, actor: Actor, addresses: Addresses, clock: Clock
 ) -> DocumentView:
-    document = await store.get(Document, cmd.id)
     address_id = addresses.address_id(email_address(cmd.email))
+    document = await store.get(Document, cmd.id)
     document.share(address_id=address_id, email=cmd.email, role=cmd.role, by=actor, now=clock())
     store.save(document)
     return document_view(document)
@@ -147,10 +150,9 @@ async def share_document(
 async def change_share(
     cmd: ChangeShare, store: Store, actor: Actor, addresses: Addresses, clock: Clock
 ) -> DocumentView:
+    address_id = addresses.address_id(email_address(cmd.email))
     document = await store.get(Document, cmd.id)
-    document.change_share(
-        address_id=addresses.address_id(email_address(cmd.email)), role=cmd.role, by=actor, now=clock()
-    )
+    document.change_share(address_id=address_id, role=cmd.role, by=actor, now=clock())
     store.save(document)
     return document_view(document)
 
@@ -159,8 +161,9 @@ async def change_share(
 async def revoke_share(
     cmd: RevokeShare, store: Store, actor: Actor, addresses: Addresses, clock: Clock
 ) -> DocumentView:
+    address_id = addresses.address_id(email_address(cmd.email))
     document = await store.get(Document, cmd.id)
-    document.revoke_share(address_id=addresses.address_id(email_address(cmd.email)), by=actor, now=clock())
+    document.revoke_share(address_id=address_id, by=actor, now=clock())
     store.save(document)
     return document_view(document)
 

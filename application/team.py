@@ -130,8 +130,8 @@ async def rename_team(cmd: RenameTeam, store: Store, actor: Actor, clock: Clock)
 @handles
 async def invite_member(cmd: InviteMember, store: Store, actor: Actor, addresses: Addresses, clock: Clock) -> TeamView:
     now = clock()
-    team = await store.get(Team, cmd.id)
     address_id = addresses.address_id(email_address(cmd.email))
+    team = await store.get(Team, cmd.id)
     team.invite(address_id=address_id, email=cmd.email, role=cmd.role, by=actor, now=now)
     store.save(team)
     return team_view(team, now)
@@ -158,8 +158,9 @@ async def revoke_invitation(
     cmd: RevokeInvitation, store: Store, actor: Actor, addresses: Addresses, clock: Clock
 ) -> TeamView:
     now = clock()
+    address_id = addresses.address_id(email_address(cmd.email))
     team = await store.get(Team, cmd.id)
-    team.revoke_invitation(address_id=addresses.address_id(email_address(cmd.email)), by=actor, now=now)
+    team.revoke_invitation(address_id=address_id, by=actor, now=now)
     store.save(team)
     return team_view(team, now)
 

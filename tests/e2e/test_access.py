@@ -80,6 +80,28 @@ def test_another_ones_id_leads_nowhere_and_says_nothing(api: Api, operation: str
     assert stale.status_code == 404
 
 
+NOWHERE = "/v1/documents/0198f1c2-0000-7c4d-9e5f-0a1b2c3d4e5f"
+BLANK = {"title": " ", "content": "\0", "status": "draft"}
+NO_ADDRESS = {"email": "abc", "role": "editor"}
+UNUSABLE: list[tuple[str, str, Any, int]] = [
+    ("PUT", "", BLANK, 404),
+    ("POST", "/versions/99/restore", None, 404),
+    ("POST", "/shares", NO_ADDRESS, 422),
+    ("PUT", "/shares", NO_ADDRESS, 422),
+    ("POST", "/shares/revoke", {"email": "abc"}, 422),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "status"), UNUSABLE)
+def test_what_makes_no_sense_does_not_tell_whether_a_document_exists(
+    people: dict[Role, Account], shared: str, method: str, path: str, body: Any, status: int
+) -> None:
+    stranger = people["stranger"].client
+    theirs, none = (stranger.request(method, document + path, json=body) for document in (shared, NOWHERE))
+    assert (theirs.status_code, none.status_code) == (status, status)
+    assert theirs.json()["detail"] == none.json()["detail"]
+
+
 def test_what_is_shared_is_listed_with_the_role(people: dict[Role, Account], shared: str) -> None:
     listed = {
         role: [(f"/v1/documents/{each['id']}", each["role"]) for each in people[role].read("/v1/documents")["items"]]

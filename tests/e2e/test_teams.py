@@ -1,6 +1,10 @@
 """Teams through the whole service."""
 
-from tests.support.api import Api
+from typing import Any
+
+import pytest
+
+from tests.support.api import Account, Api
 
 
 def test_a_team_is_founded_and_read_by_its_members_alone(api: Api) -> None:
@@ -76,3 +80,30 @@ def test_a_declined_or_revoked_invitation_frees_its_seat_and_shows_nothing(api: 
     assert eve.client.get(path).status_code == 404
     bob.read(path, 404)
     assert ada.read(path)["seats_taken"] == 1
+
+
+NOWHERE = "/v1/teams/0198f1c2-0000-7c4d-9e5f-0a1b2c3d4e5f"
+UNUSABLE: list[tuple[str, str, Any, int]] = [
+    ("PUT", "", {"name": " "}, 404),
+    ("PUT", f"/members/{NOWHERE[-36:]}", {"role": "admin"}, 404),
+    ("POST", "/owner", {"user_id": NOWHERE[-36:]}, 404),
+    ("POST", "/invitations", {"email": "abc"}, 422),
+    ("POST", "/invitations/revoke", {"email": "abc"}, 422),
+]
+
+
+@pytest.fixture(scope="module")
+def another_ones(api: Api) -> tuple[Account, str]:
+    """A stranger, and the path of a team they are not in."""
+    team = api.account().write("POST", "/v1/teams", 201, json={"name": "Shrews", "slug": "shrews"})
+    return api.account(), team.headers["Location"]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "status"), UNUSABLE)
+def test_what_makes_no_sense_does_not_tell_whether_a_team_exists(
+    another_ones: tuple[Account, str], method: str, path: str, body: Any, status: int
+) -> None:
+    stranger, team = another_ones
+    theirs, none = (stranger.client.request(method, each + path, json=body) for each in (team, NOWHERE))
+    assert (theirs.status_code, none.status_code) == (status, status)
+    assert theirs.json()["detail"] == none.json()["detail"]
