@@ -1,5 +1,6 @@
 """Logs and metrics of a process. A log line never carries a secret or personal data, whoever wrote it."""
 
+import errno
 import logging
 import re
 import sys
@@ -19,7 +20,8 @@ SECRET_WORDS = ("password", "passwd", "secret", "token", "authorization", "cooki
 PERSONAL_WORDS = ("email", "full_name", "display_name", "title", "content", "body", "phone")
 REDACTED = "[redacted]"
 MAX_DEPTH = 6
-QUOTED = re.compile(r"""'[^']*'|"[^"]*"|\([^)]*\)""")
+QUOTED = re.compile("""['"`([{\u00ab\u2018-\u201e].*""")
+"""From the first quotation mark or bracket on: where a quotation ends cannot be known, as it may hold such marks."""
 
 LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 SIZE_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
@@ -94,12 +96,20 @@ observe_http = HttpObserver()
 
 
 def start_metrics(port: int, host: str = "127.0.0.1") -> None:
-    """Serve `/metrics` from a thread of its own; port 0 serves nothing. Raises `ServerError` when the port is taken."""
+    """Serve `/metrics` from a thread of its own; port 0 serves nothing.
+
+    Raises `ServerError` when the port is taken, or the host is not an address of this machine.
+    """
     if not port:
         return
     try:
         start_http_server(port, addr=host)
     except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise ServerError(
+                f"Metrics cannot be served on {host}, port {port} ({error.strerror}). "
+                "Correct PALIMPSEST_METRICS_HOST or PALIMPSEST_METRICS_PORT."
+            ) from error
         raise ServerError(
             f"Port {port} for metrics is taken. Choose another: PALIMPSEST_METRICS_PORT={port + 10}, or 0 for none."
         ) from error
@@ -187,7 +197,7 @@ def told(error: BaseException) -> str:
 
 
 def _without_values(message: str) -> str:
-    """The first line, as later ones give details, and what is quoted or in brackets left out."""
+    """The first line, as later ones give details, up to what may be a quotation."""
     return QUOTED.sub("…", message.partition("\n")[0])
 
 
@@ -196,12 +206,16 @@ def _json(value: Any, **_: Any) -> str:
 
 
 def _quieten() -> None:
-    """Uvicorn writes as everybody does, and its access log, which quotes addresses, not at all."""
+    """Uvicorn writes as everybody does, and its access log, which quotes addresses, not at all.
+
+    Of the pool's attempts to connect not each is news: whoever needs a connection says that there is none.
+    """
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
     logging.getLogger("uvicorn.access").disabled = True
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
 
 
 def redact(_: Any, __: str, event: EventDict) -> EventDict:

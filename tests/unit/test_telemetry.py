@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from infra import telemetry
-from infra.servers.process import ServerError
+from infra.servers.process import ServerError, free_port
 
 CANARY = "canary-7321"
 
@@ -95,6 +95,24 @@ def test_an_error_says_where_but_neither_values_nor_local_variables(log: Log) ->
         assert "test_an_error_says_where" in line["exception"]
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        f"cannot read 'O'Brien {CANARY}",
+        f"cannot read 'O'Brien {CANARY}'",
+        f"cannot read O'Brien's {CANARY}",
+        f'cannot read "{CANARY}',
+        f"cannot read (1 (2) {CANARY})",
+        f"cannot read `{CANARY}",
+        f"cannot read [{CANARY}]",
+    ],
+)
+def test_nothing_that_an_error_may_quote_is_told_however_it_is_quoted(message: str) -> None:
+    text = telemetry.told(ValueError(message))
+    assert "ValueError: cannot read" in text
+    assert CANARY not in text
+
+
 def test_a_group_of_errors_is_told_in_full() -> None:
     text = telemetry.told(ExceptionGroup("several", [ValueError("one"), KeyError("two")]))
     assert "ValueError: one" in text
@@ -120,3 +138,16 @@ def test_a_taken_metrics_port_is_named() -> None:
 
 def test_port_0_serves_no_metrics() -> None:
     telemetry.start_metrics(0)
+
+
+def test_a_metrics_host_of_another_machine_is_not_called_a_taken_port() -> None:
+    with pytest.raises(ServerError, match="PALIMPSEST_METRICS_HOST"):
+        telemetry.start_metrics(free_port(), "192.0.2.1")
+
+
+def test_a_pool_that_tries_again_and_again_does_not_say_so_each_time(log: Log) -> None:
+    log.open()
+    logging.getLogger("psycopg.pool").warning("error connecting")
+    logging.getLogger("psycopg.pool").error("broken")
+    _, said = log.read()
+    assert [line["event"] for line in said] == ["broken"]
