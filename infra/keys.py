@@ -43,7 +43,7 @@ def ensure(folder: Path, *, data_exists: bool) -> None:
     """
     file = folder / SECRETS_FILE
     kept = file.read_text() if file.exists() else ""
-    missing = {name: value for name, value in new_keys().items() if name not in os.environ and f"{name}=" not in kept}
+    missing = {name: value for name, value in new_keys().items() if not os.environ.get(name) and f"{name}=" not in kept}
     lost = [name for name in NEEDED_BY_DATA if name in missing]
     if data_exists and lost:
         raise SettingsError(

@@ -6,12 +6,15 @@ The environment wins. A wrong value is an error that names the variable, says wh
 import json
 import os
 from base64 import b64decode, urlsafe_b64decode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
+import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -22,7 +25,9 @@ SECRETS_FILE = "secrets.env"
 """Keys that `palimpsest up` made at its first start. Whoever loses them loses the data."""
 
 SERVERS_FILE = "servers.env"
-"""Addresses of the embedded servers that `palimpsest up` started last."""
+"""Addresses of what `palimpsest up` started last: the embedded servers and the API."""
+
+FILES = (SERVERS_FILE, SECRETS_FILE)
 
 
 class SettingsError(SetupError):
@@ -31,16 +36,30 @@ class SettingsError(SetupError):
 
 def _url(*schemes: str) -> Callable[[SecretStr], SecretStr]:
     def check(value: SecretStr) -> SecretStr:
+        url = value.get_secret_value()
         try:
-            parts = urlsplit(value.get_secret_value())
+            parts = urlsplit(url)
             complete = parts.scheme in schemes and bool(parts.hostname or parts.query) and parts.port != 0
+            clear = "#" not in url and url.count("@") == parts.netloc.count("@") <= 1
         except ValueError:
-            complete = False
-        if not complete:
-            raise ValueError(f"is not an address like {schemes[0]}://user:password@host:port/name")
+            complete = clear = False
+        if not (complete and clear):  # a password read as something else would be shown as something else
+            raise ValueError(
+                f"is not an address like {schemes[0]}://user:password@host:port/name "
+                "(percent-encode what is special in user or password)"
+            )
         return value
 
     return check
+
+
+def _postgres_url(value: SecretStr) -> SecretStr:
+    """Read as the driver reads it, whose own words would quote it."""
+    try:
+        conninfo_to_dict(value.get_secret_value())
+    except psycopg.ProgrammingError:
+        raise ValueError("cannot be read by PostgreSQL (percent-encode what is special in user or password)") from None
+    return value
 
 
 def _key_of_32_bytes(value: SecretStr) -> SecretStr:
@@ -81,7 +100,7 @@ def _origin_list(value: list[str]) -> list[str]:
     return value
 
 
-PostgresUrl = Annotated[SecretStr, AfterValidator(_url("postgresql", "postgres"))]
+PostgresUrl = Annotated[SecretStr, AfterValidator(_url("postgresql", "postgres")), AfterValidator(_postgres_url)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_url("redis", "rediss"))]
 Key = Annotated[SecretStr, AfterValidator(_key_of_32_bytes)]
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -139,16 +158,17 @@ class Settings(BaseSettings):
     )
 
 
-def load(data_dir: Path | None = None, **overrides: Any) -> Settings:
+def load(data_dir: Path | None = None, *, files: Sequence[str] = FILES, **overrides: Any) -> Settings:
     """The settings of this process; `overrides` win over everything, None means not given.
+
+    `files` of the data folder are read; the environment wins over them.
 
     Raises `SettingsError`.
     """
     given = {name: value for name, value in {"data_dir": data_dir, **overrides}.items() if value is not None}
     folder = data_dir or folder_from_environment()
-    files = (folder / SERVERS_FILE, folder / SECRETS_FILE)
     try:
-        return Settings(**{"_env_file": files, **given})
+        return Settings(**{"_env_file": [folder / name for name in files], **given})
     except ValidationError as error:
         raise SettingsError("\n".join(_lines(error))) from None
 
@@ -161,6 +181,16 @@ def folder_from_environment() -> Path:
 def variable(field: str) -> str:
     """The environment variable of a field."""
     return str(Settings.model_fields[field].validation_alias or f"PALIMPSEST_{field.upper()}")
+
+
+def misspelt() -> Iterator[tuple[str, str | None]]:
+    """Variables of the environment that look like ours and are not, each with the one that may have been meant."""
+    prefix = Settings.model_config["env_prefix"]
+    known = {variable(field).removeprefix(prefix): variable(field) for field in Settings.model_fields}
+    for name in os.environ:
+        bare = name.upper().removeprefix(prefix)
+        if bare != name.upper() and f"{prefix}{bare}" not in known.values():
+            yield name, next((known[close] for close in get_close_matches(bare, known, 1)), None)
 
 
 def shown(settings: Settings) -> Iterator[tuple[str, str, str]]:

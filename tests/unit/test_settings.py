@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from infra import keys
-from infra.settings import SECRETS_FILE, SERVERS_FILE, Settings, SettingsError, load, shown, variable
+from infra.settings import SECRETS_FILE, SERVERS_FILE, Settings, SettingsError, load, misspelt, shown, variable
 
 SECRET = "hunter2-canary"
 DATABASE_URL = f"postgresql://app:{SECRET}@db.example:5432/palimpsest?sslmode=require"
@@ -52,6 +52,11 @@ def test_every_missing_setting_is_named(tmp_path: Path, monkeypatch: pytest.Monk
     [
         ("DATABASE_URL", f"mysql://app:{SECRET}@db/x", "postgresql://"),
         ("DATABASE_URL", f"postgresql://app:{SECRET}@db:nonsense/x", "postgresql://"),
+        ("DATABASE_URL", f"postgres//app:{SECRET}@db/x", "postgresql://"),
+        ("DATABASE_URL", f"postgresql://app:%ZZ{SECRET}@db/x", "percent-encode"),
+        ("DATABASE_URL", f"postgresql://app:a@{SECRET}@db/x", "percent-encode"),
+        ("DATABASE_URL", f"postgresql://app:12#{SECRET}@db/x", "percent-encode"),
+        ("DATABASE_ADMIN_URL", f"postgresql://app:12?{SECRET}@db/x", "percent-encode"),
         ("REDIS_URL", f"http://:{SECRET}@cache", "redis://"),
         ("PALIMPSEST_PORT", "70000", "65535"),
         ("PALIMPSEST_TOKEN_TTL", "60", "900"),
@@ -124,3 +129,32 @@ def test_no_new_keys_are_made_for_data_whose_keys_are_lost(folder: Path) -> None
     with pytest.raises(SettingsError, match="Restore"):
         keys.ensure(folder, data_exists=True)
     assert not (folder / SECRETS_FILE).exists()
+
+
+def test_an_empty_key_in_the_environment_is_made_as_a_missing_one_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(keys.BLIND_INDEX_KEY, "")
+    keys.ensure(tmp_path, data_exists=False)
+    assert load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("PALIMPSEST_METRIC_PORT", "PALIMPSEST_METRICS_PORT"),
+        ("PALIMPSEST_DATABASE_URL", "DATABASE_URL"),
+        ("PALIMPSEST_TOKENTTL", "PALIMPSEST_TOKEN_TTL"),
+    ],
+)
+def test_a_misspelt_variable_is_found_with_the_one_that_was_meant(
+    monkeypatch: pytest.MonkeyPatch, wrong: str, right: str
+) -> None:
+    monkeypatch.setenv(wrong, "1")
+    monkeypatch.setenv("palimpsest_port", "9001")
+    assert dict(misspelt()) == {wrong: right}
+
+
+def test_a_variable_like_no_other_is_found_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PALIMPSEST_XYZZY", "1")
+    assert dict(misspelt()) == {"PALIMPSEST_XYZZY": None}
