@@ -7,7 +7,7 @@ true together or not at all.
 import asyncio
 import inspect
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Generic, Protocol, TypeVar, dataclass_transform, get_type_hints
@@ -30,6 +30,7 @@ from application.ports import (
     Unavailable,
     VersionConflict,
 )
+from application.turns import Turns
 from domain.kernel import Claim, NotFound, Refusal, Root
 
 R = TypeVar("R")
@@ -153,6 +154,7 @@ class Bus:
         self._digests = digests
         self._observe = observe
         self._in_flight: set[bytes] = set()
+        self._turns = Turns()
 
     async def send(self, command: Command[R], call: Call) -> Sent[R]:
         """Carry out `command` once.
@@ -204,14 +206,18 @@ class Bus:
             self._in_flight.discard(keyed.key)
 
     async def _retrying(self, command: Command[R], call: Call, keyed: "_Keyed | None", attempt: "_Attempts") -> Sent[R]:
+        contended: Sequence[UUID] = ()
         pause = FIRST_PAUSE
         for attempt.count in range(1, ATTEMPTS + 1):
-            try:
-                return await self._try(command, call, keyed)
-            except VersionConflict:
-                # Full jitter: those who met once do not meet again in step.
-                await asyncio.sleep(random.uniform(0, pause))  # noqa: S311
-                pause *= 2
+            async with self._turns.of(contended):
+                try:
+                    return await self._try(command, call, keyed)
+                except VersionConflict as conflict:
+                    if contended:
+                        # Another process, then. Full jitter: those who met once do not meet again in step.
+                        await asyncio.sleep(random.uniform(0, pause))  # noqa: S311
+                        pause *= 2
+                    contended = conflict.stream_ids
         raise Busy("Others are changing the same thing; read it again, then retry.")
 
     async def _try(self, command: Command[R], call: Call, keyed: "_Keyed | None") -> Sent[R]:
@@ -237,11 +243,9 @@ class Bus:
 
     def _keyed(self, command: Command[Any], call: Call, key: str) -> "_Keyed":
         who = call.actor.user_id.bytes if call.actor else b""
-        name = type(command).__name__.encode()
-        return _Keyed(
-            key=self._digests(b"idempotency", who, key.encode()),
-            fingerprint=self._digests(b"command", who, name, msgspec.msgpack.encode(command)),
-        )
+        fingerprint = self._digests(b"command", who, type(command).__name__.encode(), msgspec.msgpack.encode(command))
+        # Whoever has no name shares their keys with nobody who asks for something else.
+        return _Keyed(key=self._digests(b"idempotency", who or fingerprint, key.encode()), fingerprint=fingerprint)
 
     def _replay(self, command: Command[R], keyed: "_Keyed", earlier: Earlier) -> Sent[R]:
         if earlier.fingerprint != keyed.fingerprint:

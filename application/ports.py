@@ -42,6 +42,10 @@ class InFlight(Conflict):
 class VersionConflict(Exception):
     """Another append to one of the streams came first; load again and retry."""
 
+    def __init__(self, stream_ids: Sequence[UUID] = ()) -> None:
+        super().__init__("another append came first")
+        self.stream_ids = stream_ids
+
 
 class Unavailable(Exception):
     """A server we depend on does not answer. `retry_after` is in seconds."""

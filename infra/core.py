@@ -15,11 +15,12 @@ from uuid_utils.compat import uuid7
 
 import application
 from application.bus import Bus
+from infra.database import Database, Pool
 from infra.sealing.blind import BlindIndex
 from infra.sealing.keyring import Keyring
 from infra.settings import Settings
 from infra.store.feed import StoreFeed
-from infra.store.store import Database, Pool, PostgresEventStore, keys_reader
+from infra.store.store import PostgresEventStore, keys_reader
 from infra.store.writer import Writer
 from infra.telemetry import observe_batch, observe_command
 

@@ -1,27 +1,22 @@
 """Read models from PostgreSQL. Gets by key that are in flight at once share one round trip."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
-import psycopg
 from psycopg.rows import class_row
-from psycopg_pool import PoolTimeout
 
-from application.ports import Params, Rows, T, Unavailable
+from application.ports import Params, Rows, T
 from infra.coalesce import Coalescer
-from infra.store.store import Pool
+from infra.database import Database, Row
 
 Columns = list[str]
-Record = tuple[Any, ...]
 
 
 class PooledRows:
-    """Implements `application.ports.Rows`. Connections of the pool are in autocommit mode."""
+    """Implements `application.ports.Rows`."""
 
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._by_query: dict[str, Coalescer[UUID, Any]] = {}
 
     def after(self, position: int) -> Rows:
@@ -30,10 +25,7 @@ class PooledRows:
 
     async def all(self, kind: type[T], query: str, params: Params) -> list[T]:
         """All rows of the query. Raises `Unavailable`."""
-        async with self._connection() as connection:
-            cursor = connection.cursor(binary=True, row_factory=class_row(kind))
-            await cursor.execute(query.encode(), params, prepare=True)
-            return await cursor.fetchall()
+        return (await self._database.fetch(query, params, class_row(kind)))[1]
 
     async def one(self, kind: type[T], query: str, params: Params) -> T | None:
         """The first row of the query; None: there is none. Raises `Unavailable`."""
@@ -48,21 +40,10 @@ class PooledRows:
         found: T | None = await coalescer.get(key)
         return found
 
-    async def records(self, query: str, params: Params) -> tuple[Columns, list[Record]]:
+    async def records(self, query: str, params: Params) -> tuple[Columns, list[Row]]:
         """The names of the query's columns, and its rows as they come. Raises `Unavailable`."""
-        async with self._connection() as connection:
-            cursor = connection.cursor(binary=True)
-            await cursor.execute(query.encode(), params, prepare=True)
-            return [column.name for column in cursor.description or ()], await cursor.fetchall()
+        return await self._database.fetch(query, params)
 
     async def _found(self, kind: type[T], query: str, keys: list[UUID]) -> dict[UUID, T]:
         columns, records = await self.records(query, [keys])
         return {record[0]: kind(**dict(zip(columns, record, strict=True))) for record in records}
-
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[psycopg.AsyncConnection[tuple[Any, ...]]]:
-        try:
-            async with self._pool.connection() as connection:
-                yield connection
-        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, TimeoutError) as error:
-            raise Unavailable("The database") from error

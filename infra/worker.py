@@ -5,7 +5,7 @@ import asyncio
 import structlog
 
 from application.ports import Unavailable
-from infra.store.store import Database
+from infra.database import Database
 
 KEPT_HOURS = 48
 PAUSE_SECONDS = 600

@@ -99,7 +99,7 @@ async def _open_rows(
     settings: Settings, core: Core
 ) -> AsyncIterator[tuple[Rows, dict[str, Callable[[], Awaitable[object]]]]]:
     """Read models, through Redis where there is one; and what to ask whether it answers."""
-    rows = PooledRows(core.pool)
+    rows = PooledRows(core.database)
     if settings.redis_url is None:
         yield rows, {}
         return

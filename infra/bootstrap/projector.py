@@ -23,6 +23,6 @@ async def _project(settings: Settings) -> None:
         await feed.start()
         try:
             await once_available(lambda: prepare_tables(core.url, models))
-            await project(models, feed, PooledRows(core.pool), core.url, redis_url)
+            await project(models, feed, PooledRows(core.database), core.url, redis_url)
         finally:
             await feed.stop()

@@ -68,4 +68,6 @@ def is_poison(error: Exception) -> bool:
 
 def is_outage(error: Exception) -> bool:
     """Whether the database is not there, or has no room or time, for anybody."""
-    return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError | OSError | TimeoutError | Unavailable)
+    return not is_poison(error) and isinstance(
+        error, psycopg.OperationalError | psycopg.InterfaceError | OSError | TimeoutError | Unavailable
+    )

@@ -12,9 +12,9 @@ from uuid import UUID
 import psycopg
 
 from application.ports import Recorded, Unavailable, Undecodable
+from infra.database import Database
 from infra.sealing.keyring import Keyring
 from infra.store.codec import StoredState, subjects_in
-from infra.store.store import Database
 
 COLUMNS = "notification_id, originator_id, originator_version, topic, state, recorded_at, actor_id"
 AFTER = f"SELECT {COLUMNS} FROM stored_events WHERE notification_id > %s ORDER BY notification_id LIMIT %s"  # noqa: S608

@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 from uuid import UUID
 
-import psycopg
 from cryptography.exceptions import InvalidTag
 from eventsourcing.utils import get_topic
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from application.ports import (
     A,
@@ -23,6 +21,7 @@ from application.ports import (
 )
 from domain.kernel import Claim, NotFound, Root
 from infra.coalesce import Coalescer
+from infra.database import Database, Row
 from infra.sealing.blind import BlindIndex
 from infra.sealing.keyring import DataKey, Erased, FetchWrapped, Keyring, WrappedKey
 from infra.store.codec import (
@@ -35,10 +34,7 @@ from infra.store.codec import (
     subjects_in,
     subjects_of,
 )
-from infra.store.writer import DATABASE, ClaimChange, NewEvent, Record, Request, Verdict, Writer
-
-Pool = AsyncConnectionPool[psycopg.AsyncConnection[tuple[Any, ...]]]
-Row = tuple[Any, ...]
+from infra.store.writer import ClaimChange, NewEvent, Record, Request, Verdict, Writer
 
 # The newest snapshot of each stream, if any, and the events after it. Snapshots come first and carry their version of
 # the aggregate's shape where events carry NULL.
@@ -68,39 +64,8 @@ VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
 DROP_OLDER = "DELETE FROM snapshots WHERE originator_id = %s AND originator_version < %s"
 
 LATEST = 2**62
-BROKEN = (psycopg.OperationalError, psycopg.InterfaceError)
 SNAPSHOT_AFTER = 100
-
-
-class Database:
-    """Reads through a pool, in binary, prepared. A database that does not answer is `Unavailable`."""
-
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
-
-    async def rows(self, query: str, parameters: Sequence[Any]) -> list[Row]:
-        """All rows of a query or, for a statement that returns none, an empty list. It may run twice.
-
-        Raises:
-            Unavailable: no connection was to be had, or it broke, or the statement took too long.
-        """
-        try:
-            return await self._rows(query, parameters)
-        except BROKEN as error:
-            # After a restart of the server, pooled connections are stale: drop them, and ask once more.
-            try:
-                await self._pool.check()
-                return await self._rows(query, parameters)
-            except (*BROKEN, PoolTimeout):
-                raise Unavailable(DATABASE) from error
-        except PoolTimeout as error:
-            raise Unavailable(DATABASE) from error
-
-    async def _rows(self, query: str, parameters: Sequence[Any]) -> list[Row]:
-        async with self._pool.connection() as connection:
-            cursor = connection.cursor(binary=True)
-            await cursor.execute(query, parameters, prepare=True)
-            return await cursor.fetchall() if cursor.description else []
+REKEYS = 3
 
 
 class PostgresEventStore:
@@ -149,8 +114,8 @@ class PostgresEventStore:
     async def append(self, changes: Sequence[Root], call: Call, idempotency: Idempotency | None) -> int | Earlier:
         """See `application.ports.EventStore.append`."""
         events = [cast(Root.Event, event) for root in changes for event in root.pending_events]
-        while True:
-            keys, minted = await self._keys(events, idempotency)
+        for _ in range(REKEYS):
+            keys, minted = await self._keys(changes, events, idempotency)
             verdict = await self._writer.append(self._request(changes, events, call, idempotency, keys, minted))
             if verdict.word != "rekey":
                 break
@@ -173,7 +138,7 @@ class PostgresEventStore:
         word, _, kind = verdict.word.partition(":")
         if word == "taken":
             raise Taken(kind)
-        raise VersionConflict
+        raise VersionConflict([root.id for root in changes])
 
     def _request(
         self,
@@ -218,19 +183,23 @@ class PostgresEventStore:
         ]
 
     async def _keys(
-        self, events: Sequence[Root.Event], idempotency: Idempotency | None
+        self, changes: Sequence[Root], events: Sequence[Root.Event], idempotency: Idempotency | None
     ) -> tuple[dict[UUID, DataKey], list[WrappedKey]]:
-        """The data keys of all subjects that the events and the answer are about; those that had none yet are new."""
+        """The data keys of all subjects that the events and the answer are about; those that had none yet are new.
+
+        Raises:
+            NotFound: one of the aggregates has been erased.
+        """
         begun = {event.originator_id for event in events if event.originator_version == Root.INITIAL_VERSION}
-        own = {} if idempotency is None else {idempotency.subject_id: False}
-        for event in events:
-            for subject_id in subjects_of(event):
-                own[subject_id] = subject_id == event.originator_id or own.get(subject_id, False)
+        lasting = {root.id for root in changes if is_personal(type(root))} - begun
+        subjects = dict.fromkeys(subject_id for event in events for subject_id in subjects_of(event))
+        if idempotency is not None:
+            subjects[idempotency.subject_id] = None
         keys: dict[UUID, DataKey] = {}
         minted = []
-        for subject_id, is_own in own.items():
+        for subject_id in subjects:
             key = None if subject_id in begun else await self._keyring.get(subject_id)
-            if key is None and is_own and subject_id not in begun:
+            if key is None and subject_id in lasting:
                 raise NotFound("This has been erased.")
             if key is None:
                 key, wrapped = self._keyring.mint(subject_id)

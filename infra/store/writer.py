@@ -5,11 +5,7 @@ that do not touch each other; those that do wait for the next one, in order. Eac
 """
 
 import asyncio
-import contextlib
-import os
-import socket
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Callable, Iterator
 from time import perf_counter
 from typing import Any
 from uuid import UUID
@@ -18,14 +14,12 @@ import msgspec
 import psycopg
 
 from application.ports import OutcomeUnknown, Unavailable
+from infra.database import BROKEN, DATABASE, deadline
 from infra.sealing.keyring import WrappedKey
 from infra.store.arrays import BigInts, Blobs, Bools, Ints, Texts, Uuids, register
+from infra.store.line import Entry, Line
 
-MOST_REQUESTS = 256
-MOST_BYTES = 8 * 1024 * 1024
 CONNECT_SECONDS = 2
-DEADLINE_SECONDS = 10.0
-DATABASE = "The database"
 
 APPEND = f"SELECT head, verdicts FROM append_events({', '.join(['%b'] * 30)})"  # noqa: S608
 
@@ -71,13 +65,17 @@ class Request(msgspec.Struct, frozen=True):
     correlation_id: UUID | None = None
     causation_id: UUID | None = None
 
-    def touches(self) -> Iterable[object]:
+    def touches(self) -> Iterator[object]:
         """What no other request of the same batch may touch."""
         yield from self.expected
         yield from ((claim.kind, claim.digest) for claim in self.claims)
         yield from (("key", key.subject_id) for key in self.keys)
         if self.record is not None:
             yield self.record.key
+
+    def reached(self, stream_id: UUID) -> int:
+        """The version that one of its streams has after it."""
+        return max(event.version for event in self.events if event.stream_id == stream_id)
 
     def size(self) -> int:
         """Payload in bytes."""
@@ -91,20 +89,19 @@ class Verdict(msgspec.Struct, frozen=True):
     position: int
 
 
+Pending = Entry[Request, Verdict]
+
 Observe = Callable[[int, int, float], None]
 """Is told of each batch: requests, events, seconds."""
 
 
-Entry = tuple[Request, "asyncio.Future[Verdict]"]
-
-
 class Writer:
-    """Owns the one connection that appends. Start it before use, stop it at the end."""
+    """Owns the one connection that appends. Stop it at the end."""
 
     def __init__(self, url: str, observe: Observe = lambda *_: None) -> None:
         self._url = url
         self._observe = observe
-        self._queue: deque[Entry] = deque()
+        self._line: Line[Request, Verdict] = Line()
         self._running: asyncio.Task[None] | None = None
         self._connection: psycopg.AsyncConnection | None = None
 
@@ -115,14 +112,14 @@ class Writer:
             Unavailable: the database does not answer; nothing was written.
             OutcomeUnknown: the connection broke on the way; it may have been written.
         """
-        future: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
-        self._queue.append((request, future))
+        entry: Pending = Entry(request, asyncio.get_running_loop().create_future())
+        self._line.add(entry)
         if self._running is None:
             self._running = asyncio.create_task(self._run())
-        return await future
+        return await entry.verdict
 
     async def stop(self) -> None:
-        """Write what is queued, then close the connection."""
+        """Write what is in line, then close the connection."""
         if self._running is not None:
             await self._running
         if self._connection is not None:
@@ -130,44 +127,43 @@ class Writer:
 
     async def _run(self) -> None:
         try:
-            while self._queue:
-                batch = self._take()
+            while batch := self._line.take():
                 try:
-                    verdicts = await self._write([request for request, _ in batch])
+                    verdicts = await self._write([entry.request for entry in batch])
                 except Exception as error:
                     await self._failed(batch, error)
                 else:
-                    _answer(batch, verdicts)
+                    self._answer(batch, verdicts)
         finally:
             self._running = None
 
-    def _take(self) -> list[Entry]:
-        batch: list[Entry] = []
-        later: list[Entry] = []
-        touched: set[object] = set()
-        size = 0
-        while self._queue and len(batch) < MOST_REQUESTS and size < MOST_BYTES:
-            entry = self._queue.popleft()
-            touches = set(entry[0].touches())
-            if touched.isdisjoint(touches):
-                batch.append(entry)
-                size += entry[0].size()
-            else:
-                later.append(entry)
-            touched |= touches
-        self._queue.extendleft(reversed(later))
-        return batch
+    def _answer(self, batch: list[Pending], verdicts: list[Verdict]) -> None:
+        for entry, verdict in zip(batch, verdicts, strict=True):
+            if verdict.word == "ok":
+                # Whoever stands behind it with an older version in mind has lost: the database need not say so.
+                for late in self._line.overtaken(entry, entry.request.reached):
+                    self._line.leave(late)
+                    _tell(late, Verdict("conflict", 0))
+            self._line.leave(entry)
+            _tell(entry, verdict)
 
-    async def _failed(self, batch: list[Entry], error: Exception) -> None:
+    def _fail(self, batch: list[Pending], error: Exception) -> None:
+        for entry in batch:
+            self._line.leave(entry)
+            if not entry.verdict.done():
+                entry.verdict.set_exception(error)
+                entry.verdict.exception()
+
+    async def _failed(self, batch: list[Pending], error: Exception) -> None:
         if isinstance(error, psycopg.Error) and len(batch) > 1:
             # The database refused the statement as a whole: find the one request it is about.
             for entry in batch:
                 try:
-                    _answer([entry], await self._write([entry[0]]))
+                    self._answer([entry], await self._write([entry.request]))
                 except Exception as own:
-                    _fail([entry], own)
+                    self._fail([entry], own)
             return
-        _fail(batch, error)
+        self._fail(batch, error)
 
     async def _write(self, requests: list[Request]) -> list[Verdict]:
         arguments = arguments_of(requests)
@@ -187,16 +183,18 @@ class Writer:
                 verdict if verdict.word == "ok" else await self._recognised(request) or verdict
                 for request, verdict in zip(requests, _positions(requests, head, words), strict=True)
             ]
-        except (Unavailable, psycopg.OperationalError, psycopg.InterfaceError) as error:
+        except (Unavailable, *BROKEN) as error:
             raise OutcomeUnknown(DATABASE) from error
 
     async def _execute(self, arguments: list[Any]) -> tuple[int, list[str]]:
         connection = await self._connected()
         try:
-            async with _deadline(connection):
+            async with deadline(connection):
                 cursor = await connection.execute(APPEND, arguments, prepare=True)
                 row = await cursor.fetchone()
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        except TimeoutError as error:
+            raise OutcomeUnknown(DATABASE) from error
+        except BROKEN as error:
             if isinstance(error, psycopg.errors.LockNotAvailable | psycopg.errors.QueryCanceled):
                 raise Unavailable(DATABASE) from error
             if connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE:
@@ -234,32 +232,9 @@ class Writer:
         return Verdict("ok", row[1]) if row and row[0] == last.id else None
 
 
-@contextlib.asynccontextmanager
-async def _deadline(connection: psycopg.AsyncConnection) -> AsyncIterator[None]:
-    """Cut the connection when a statement takes too long: a frozen server would not even answer a cancellation."""
-
-    def cut() -> None:
-        with socket.socket(fileno=os.dup(connection.pgconn.socket)) as raw, contextlib.suppress(OSError):
-            raw.shutdown(socket.SHUT_RDWR)
-
-    timer = asyncio.get_running_loop().call_later(DEADLINE_SECONDS, cut)
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
-def _answer(batch: list[Entry], verdicts: list[Verdict]) -> None:
-    for (_, future), verdict in zip(batch, verdicts, strict=True):
-        if not future.done():
-            future.set_result(verdict)
-
-
-def _fail(batch: list[Entry], error: Exception) -> None:
-    for _, future in batch:
-        if not future.done():
-            future.set_exception(error)
-            future.exception()
+def _tell(entry: Pending, verdict: Verdict) -> None:
+    if not entry.verdict.done():
+        entry.verdict.set_result(verdict)
 
 
 def _positions(requests: list[Request], head: int, words: list[str]) -> list[Verdict]:

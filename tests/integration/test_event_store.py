@@ -185,6 +185,10 @@ async def test_without_its_key_a_stream_reads_as_erased(opened: Opened, database
             await fresh.store.append([loaded], CALL, None)
         with pytest.raises(NotFound):
             await fresh.store.earlier(b"k" * 32)
+        loaded.collect_events()
+        loaded.show_to(uuid4(), "eve@example.org")
+        with pytest.raises(NotFound):
+            await fresh.store.append([loaded], CALL, keyed(loaded.id, key=b"n" * 32))
 
 
 async def test_an_address_seen_again_after_its_erasure_starts_anew(opened: Opened, database: Database) -> None:

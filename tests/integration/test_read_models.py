@@ -18,6 +18,7 @@ from domain.kernel import Root
 from domain.subscription import Subscription
 from domain.team import Team
 from domain.user import User
+from infra.database import Database as database_of
 from infra.rows import PooledRows
 from projections import document_access
 from projections.document import DocumentSummary, Sort, document, documents
@@ -40,7 +41,7 @@ SORTS: list[Sort] = ["created_at", "-created_at", "updated_at", "-updated_at", "
 async def rows(database: Database) -> AsyncIterator[PooledRows]:
     """Rows of the test's database."""
     async with AsyncConnectionPool(database.app_url, min_size=1, max_size=4, kwargs={"autocommit": True}) as pool:
-        yield PooledRows(pool)
+        yield PooledRows(database_of(pool))
 
 
 async def shown(database: Database, *roots: Root) -> None:

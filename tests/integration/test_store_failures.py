@@ -44,11 +44,17 @@ def note() -> Note:
     return Note.write(uuid4(), "text")
 
 
+async def append(opened: Opened, written: Note) -> int:
+    position = await opened.store.append([written], CALL, None)
+    assert isinstance(position, int)
+    return position
+
+
 async def test_an_append_whose_answer_was_lost_is_recognised(shaky: Shaky) -> None:
     await shaky.opened.store.append([note()], CALL, None)
     shaky.proxy.lose_next_answer = True
-    positions = await asyncio.gather(*(shaky.opened.store.append([note()], CALL, None) for _ in range(5)))
-    assert sorted(map(int, positions)) == [2, 3, 4, 5, 6]
+    positions = await asyncio.gather(*(append(shaky.opened, note()) for _ in range(5)))
+    assert sorted(positions) == [2, 3, 4, 5, 6]
     assert shaky.positions() == [1, 2, 3, 4, 5, 6]
 
 
@@ -108,7 +114,7 @@ async def test_acknowledged_appends_survive_a_killed_server_and_the_store_recove
         while not done.is_set():
             written = note()
             try:
-                acknowledged[await opened.store.append([written], CALL, None)] = written
+                acknowledged[await append(opened, written)] = written
             except Unavailable:
                 await asyncio.sleep(0.05)
 

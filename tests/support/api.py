@@ -158,7 +158,7 @@ async def _projecting(settings: Settings) -> AsyncIterator[None]:
     async with open_core(settings) as core:
         feed = core.feed()
         await feed.start()
-        task = asyncio.create_task(project(read_models(), feed, PooledRows(core.pool), core.url, redis_url))
+        task = asyncio.create_task(project(read_models(), feed, PooledRows(core.database), core.url, redis_url))
         try:
             yield
         finally:

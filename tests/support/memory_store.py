@@ -37,7 +37,7 @@ class MemoryEventStore:
         for root in changes:
             current = sum(event.originator_id == root.id for event in self.log)
             if current != root.version - len(root.pending_events):
-                raise VersionConflict
+                raise VersionConflict([root.id])
         for event in events:
             for claim in event.claims():
                 if self._claims.get(claim, event.originator_id) != event.originator_id:

@@ -11,10 +11,11 @@ from psycopg_pool import AsyncConnectionPool
 from uuid_utils.compat import uuid7
 
 from application.ports import Actor, Call
+from infra.database import Database, Pool
 from infra.sealing.blind import BlindIndex
 from infra.sealing.keyring import Keyring
 from infra.store.feed import StoreFeed
-from infra.store.store import Database, Pool, PostgresEventStore, keys_reader
+from infra.store.store import PostgresEventStore, keys_reader
 from infra.store.writer import Writer
 
 KEK = bytes(range(32))
@@ -41,7 +42,9 @@ class Opened:
 @asynccontextmanager
 async def open_store(url: str) -> AsyncIterator[Opened]:
     """A store with its own pool, keyring and writer."""
-    async with AsyncConnectionPool(url, min_size=1, max_size=8, kwargs={"autocommit": True}, open=False) as pool:
+    async with AsyncConnectionPool(
+        url, min_size=1, max_size=8, timeout=3, kwargs={"autocommit": True}, open=False
+    ) as pool:
         database = Database(pool)
         keyring = Keyring(KEK, "test", keys_reader(database))
         blind = BlindIndex(BLIND_KEY)

@@ -89,7 +89,7 @@ class Overtaken(MemoryEventStore):
     async def append(self, changes: Sequence[Root], call: Call, idempotency: Idempotency | None) -> int | Earlier:
         if self.times:
             self.times -= 1
-            raise VersionConflict
+            raise VersionConflict([root.id for root in changes])
         return await super().append(changes, call, idempotency)
 
 
