@@ -1,7 +1,9 @@
 """Deltas: small for small edits, exact for all, and never an error on replay."""
 
+import random
+from collections.abc import Callable
 from itertools import pairwise
-from time import perf_counter
+from time import process_time
 
 import pytest
 from hypothesis import given, settings
@@ -69,10 +71,45 @@ def test_edits_in_several_places_keep_what_is_between_them() -> None:
     assert delta.apply(f"first {between}last", steps) == f"1st {between}lost"
 
 
-def test_texts_without_anything_in_common_take_bounded_time() -> None:
-    old, new = "ab" * 500_000, "ba\n" * 333_333
-    began = perf_counter()
-    steps = delta.make(old, new)
-    took = perf_counter() - began
-    assert delta.apply(old, steps) == new
-    assert took < 40 * delta.SECONDS
+def unlike(length: int, alphabet: str) -> tuple[str, str]:
+    """Two texts that share words, if any, by chance."""
+    chance = random.Random(4711)
+    old, new = ("".join(chance.choices(alphabet, k=length)) for _ in range(2))
+    return old, new
+
+
+UNLIKE = {
+    "letters": lambda: unlike(1_000_000, "abcdefgh "),
+    "short lines": lambda: unlike(1_000_000, "ab\n"),
+    "astral characters": lambda: unlike(1_000_000, "😀é a\n"),
+    "many lines": lambda: unlike(240_000, "abcdefgh\n"),
+    "no more than is compared": lambda: unlike(delta.MOST // 2 - 1, "abcdefgh "),
+    "one more and one less": lambda: ("ab" * 500_000, "ba\n" * 333_333),
+}
+
+
+@pytest.mark.parametrize("texts", UNLIKE.values(), ids=UNLIKE)
+def test_texts_without_anything_in_common_take_bounded_time(texts: Callable[[], tuple[str, str]]) -> None:
+    old, new = texts()
+    took = []
+    for _ in range(3):
+        began = process_time()
+        steps = delta.make(old, new)
+        took.append(process_time() - began)
+        assert delta.apply(old, steps) == new
+    assert min(took) < 0.1
+
+
+def test_edits_far_apart_in_a_long_text_keep_the_lines_between_them() -> None:
+    between = "".join(f"{number}. this long passage stays.\n" for number in range(20_000))
+    steps = delta.make(f"first\n{between}last\n", f"1st\n{between}lost\n")
+    assert sum(len(step) for step in steps if isinstance(step, str)) < 20
+    assert delta.apply(f"first\n{between}last\n", steps) == f"1st\n{between}lost\n"
+
+
+@settings(max_examples=300)
+@given(old=SIMILAR | ANY, new=SIMILAR | ANY, most=st.integers(2, 40))
+def test_long_texts_have_deltas_as_right_as_short_ones(old: str, new: str, most: int) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(delta, "MOST", most)
+        assert delta.apply(old, delta.make(old, new)) == new
