@@ -1,6 +1,6 @@
 """The log as a feed: read in order, nothing skipped; LISTEN to wake, poll to be sure.
 
-Positions become visible in order (append.sql's lock sees to that), so "after the last one I saw" misses nothing.
+Positions become visible in order (the lock in `append_events` sees to that), so "after the last one I saw" misses nothing.
 """
 
 import asyncio
@@ -10,8 +10,9 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+import structlog
 
-from application.ports import Recorded, Unavailable, Undecodable
+from application.ports import Recorded, Undecodable
 from infra.database import Database
 from infra.sealing.keyring import Keyring
 from infra.store.codec import StoredState, subjects_in
@@ -25,6 +26,8 @@ WHERE originator_id = %s AND notification_id >= %s AND notification_id <= %s ORD
 HEAD = "SELECT coalesce(max(notification_id), 0) FROM stored_events"
 CHANNEL = "palimpsest_appended"
 POLL_SECONDS = 1.0
+
+log = structlog.get_logger(__name__)
 
 
 class StoreFeed:
@@ -85,14 +88,17 @@ class StoreFeed:
     async def _listen(self) -> None:
         while True:
             try:
-                async with await psycopg.AsyncConnection.connect(self._url, autocommit=True) as connection:
+                async with await psycopg.AsyncConnection.connect(
+                    self._url, autocommit=True, keepalives_idle=10, keepalives_interval=5
+                ) as connection:
                     await connection.execute(f"LISTEN {CHANNEL}")
                     self._appended.set()
                     async for note in connection.notifies():
                         self._known_head = max(self._known_head, int(note.payload))
                         self._appended.set()
-            except (psycopg.Error, OSError, Unavailable):
+            except Exception as error:
                 # Polling goes on meanwhile.
+                log.warning("not listening", error=type(error).__name__)
                 await asyncio.sleep(POLL_SECONDS)
 
 
