@@ -5,20 +5,24 @@ reads anything, stops a body that grows too large while it comes in, and hands i
 """
 
 import inspect
+import json
+from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import Request, Response
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from adapters.http.exchange import Exchange
-from adapters.http.problems import Fault, Malformed, NotJson, NotValid, TooLarge, faults
+from adapters.http.problems import SHOWN, Fault, Malformed, NotJson, NotValid, TooLarge, faults, pointer
 
 
 class Route(APIRoute):
     """Takes path parameters, one query model, one body model, and dependencies made of the request alone.
 
+    A query that is not asked for is refused, and so is what comes twice in a query or a body.
     The first sentence of a docstring is the summary, the rest the description. Where the operation names a scope
     (`security` in its OpenAPI), a token with that scope is wanted.
     """
@@ -30,33 +34,67 @@ class Route(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """What runs for each request. Raises the `HttpError` that fits."""
-        dependant, endpoint, template, status = self.dependant, self.endpoint, self.path, self.status_code or 200
+        endpoint, template, status = self.endpoint, self.path, self.status_code or 200
         scope = _scope(self.openapi_extra or {})
-        makers = {str(each.name): each.call for each in dependant.dependencies}
-        path = _adapters(dependant.path_params)
-        query = _adapters(dependant.query_params)
-        body = _adapters(dependant.body_params)
+        arguments = _Arguments(self.dependant)
 
         async def handle(request: Request) -> Response:
             exchange: Exchange = request.scope["exchange"]
             exchange.route, exchange.status = template, status
             if scope is not None:
                 exchange.authenticate(scope)
-            given: dict[str, Any] = {name: maker(request) for name, maker in makers.items() if maker is not None}
-            errors: list[Fault] = []
-            for name, adapter in path.items():
-                given[name] = _checked("path", (name,), adapter.validate_python, request.path_params[name], errors)
-            exchange.path = None if errors else request.scope["path"]
-            for name, adapter in query.items():
-                given[name] = _checked("query", (), adapter.validate_python, dict(request.query_params), errors)
-            for name, adapter in body.items():
-                given[name] = _checked("body", (), adapter.validate_json, await _body(request, exchange), errors)
-            if errors:
-                raise NotValid(errors)
-            response: Response = await endpoint(**given)
+            response: Response = await endpoint(**await arguments.read(request, exchange))
             return response
 
         return handle
+
+
+class _Arguments:
+    """What an endpoint is called with."""
+
+    def __init__(self, dependant: Dependant) -> None:
+        self._makers = {str(each.name): each.call for each in dependant.dependencies if each.call is not None}
+        self._path = _adapters(dependant.path_params)
+        self._query = _adapters(dependant.query_params)
+        self._body = _adapters(dependant.body_params)
+
+    async def read(self, request: Request, exchange: Exchange) -> dict[str, Any]:
+        """All of it, by name; tells all that is wrong at once."""
+        given: dict[str, Any] = {name: maker(request) for name, maker in self._makers.items()}
+        errors: list[Fault] = []
+        for name, adapter in self._path.items():
+            given[name] = _checked("path", (name,), adapter.validate_python, request.path_params[name], errors)
+        exchange.path = None if errors else request.scope["path"]
+        if self._query or request.scope["query_string"]:
+            given |= self._queried(request, errors)
+        for name, adapter in self._body.items():
+            body = await _body(request, exchange)
+            given[name] = _checked("body", (), adapter.validate_json, body, errors)
+            if not errors:
+                _refuse_ambiguous(body)
+        if errors:
+            raise NotValid(errors)
+        return given
+
+    def _queried(self, request: Request, errors: list[Fault]) -> dict[str, Any]:
+        items = request.query_params.multi_items()
+        query = dict(items)
+        if len(query) < len(items):
+            errors += _repeated([name for name, _ in items])
+        if not self._query:
+            _checked("query", (), NOTHING.validate_python, query, errors)
+        return {
+            name: _checked("query", (), adapter.validate_python, query, errors) for name, adapter in self._query.items()
+        }
+
+
+class _Nothing(BaseModel):
+    """The query of a route that takes none."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+NOTHING = TypeAdapter(_Nothing)
 
 
 def _adapters(fields: Sequence[Any]) -> dict[str, TypeAdapter[Any]]:
@@ -81,6 +119,26 @@ def _checked(
             raise Malformed("The body is not JSON (RFC 8259) in UTF-8.") from None
         errors += faults(place, within, details)
         return None
+
+
+def _repeated(names: Sequence[str]) -> list[Fault]:
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    return [Fault("query", pointer([name]), "repeated", "Input should be given once") for name in repeated[:SHOWN]]
+
+
+def _once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(members)
+    if len(found) < len(members):
+        raise Malformed("The body gives a member of an object twice; which one counts is not defined (RFC 8259, 4).")
+    return found
+
+
+JSON = json.JSONDecoder(object_pairs_hook=_once)
+
+
+def _refuse_ambiguous(body: bytes) -> None:
+    """Raise `Malformed` where one reader would see another thing than the next. pydantic takes the last of the two."""
+    JSON.decode(body.decode())
 
 
 async def _body(request: Request, exchange: Exchange) -> bytes:

@@ -149,21 +149,19 @@ def _complete(route: Route, methods: Schema) -> None:
 def _answers(path: str, described: Schema, fails: Sequence[int]) -> Schema:
     """Every answer but the good one."""
     names = {parameter.get("$ref", "").rpartition("/")[2] for parameter in described["parameters"]}
-    statuses = {500, *fails}
+    statuses = {422, 500, *fails}
     if "security" in described:
         statuses |= {401, 403, 503}
     if names & {"Idempotency-Key", "Consistency-Token"}:
         statuses |= {400}
     if "Idempotency-Key" in names:
-        statuses |= {409, 422, 503}
+        statuses |= {409, 503}
     if "If-Match" in names:
         statuses |= {412}
     if "requestBody" in described:
-        statuses |= {400, 413, 415, 422}
+        statuses |= {400, 413, 415}
     if "{" in path:
         statuses |= {404}
-    if any("in" in parameter for parameter in described["parameters"]):
-        statuses |= {422}
     answers = {str(status): _ref("responses", str(status)) for status in sorted(statuses)}
     if "If-None-Match" in names:
         answers["304"] = {"description": "Nothing has changed.", "headers": {"ETag": _ref("headers", "ETag")}}

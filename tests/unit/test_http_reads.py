@@ -128,6 +128,33 @@ async def test_a_list_takes_only_what_it_knows(house: House, query: str) -> None
     assert answer.json()["errors"][0]["pointer"] == f"/{query.partition('=')[0]}"
 
 
+async def test_a_name_in_a_query_comes_once(house: House) -> None:
+    answer = await house.client.get("/v1/documents?limit=1&sort=title&limit=2", headers=house.token(ADA))
+    assert (answer.status_code, answer.json()["code"]) == (422, "not_valid")
+    (error,) = answer.json()["errors"]
+    assert (error["place"], error["pointer"], error["code"]) == ("query", "/limit", "repeated")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", PATH), ("GET", "/v1/users/me"), ("DELETE", PATH), ("GET", "/health/live")]
+)
+async def test_what_takes_no_query_refuses_any(house: House, method: str, path: str) -> None:
+    answer = await house.client.request(method, f"{path}?limit=1&limit=2&%00", headers=house.token(ADA))
+    errors = {(error["place"], error["pointer"], error["code"]) for error in answer.json()["errors"]}
+    assert (answer.status_code, answer.json()["code"]) == (422, "not_valid")
+    assert errors == {
+        ("query", "/limit", "repeated"),
+        ("query", "/limit", "extra_forbidden"),
+        ("query", "/\0", "extra_forbidden"),
+    }
+
+
+async def test_no_more_faults_are_shown_than_help(house: House) -> None:
+    query = "&".join(f"{number}&{number}" for number in range(100))
+    answer = await house.client.get(f"{PATH}?{query}", headers=house.token(ADA))
+    assert (answer.status_code, len(answer.json()["errors"])) == (422, 40)
+
+
 async def test_a_cursor_of_another_list_is_refused(house: House) -> None:
     answer = await house.client.get("/v1/documents?cursor=bm9uc2Vuc2U", headers=house.token(ADA))
     assert (answer.status_code, answer.json()["code"]) == (422, "bad_cursor")

@@ -83,6 +83,12 @@ async def test_a_body_that_is_not_json_is_malformed(house: House, token: dict[st
     assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
 
 
+async def test_a_body_that_says_a_thing_twice_is_malformed(house: House, token: dict[str, str]) -> None:
+    content = b'{"title": "one", "content": "x", "titl\\u0065": "two"}'
+    answer = await house.client.post(DOCUMENTS, content=content, headers={**token, "Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
+
+
 @pytest.mark.parametrize("kind", [None, "text/plain", "application/x-www-form-urlencoded", "application/jsonp", "json"])
 async def test_a_body_of_another_type_is_refused(house: House, token: dict[str, str], kind: str | None) -> None:
     headers = token if kind is None else {**token, "Content-Type": kind}
