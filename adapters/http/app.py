@@ -3,6 +3,7 @@
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
@@ -12,22 +13,12 @@ from adapters.http.middleware import Edge, LastResort
 from application.ports import Unavailable
 from domain.kernel import Refusal
 
-METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
-TAKEN = ("Authorization", "Content-Type", "X-Request-Id", "Traceparent", *spec.PARAMETERS)
-
 
 def create_app(deps: Deps) -> FastAPI:
     """The app. Everything it needs comes with `deps`, ready to use."""
-    app = FastAPI(
-        title="Palimpsest",
-        version="1",
-        description=DESCRIPTION,
-        openapi_url=None,
-        openapi_tags=TAGS,
-        redirect_slashes=False,
-        # Requests are timed, logged and traced at the edge; FastAPI's own telemetry would do it again.
-        telemetry={"tracing": False, "metrics": False, "logs": False},
-    )
+    # Requests are timed, logged and traced at the edge; FastAPI's own telemetry would do it again.
+    silent: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
+    app = FastAPI(openapi_url=None, redirect_slashes=False, telemetry=silent, **ABOUT)
     # Flat, and the busiest first: routes are tried one after the other.
     for part in (document, user, team, subscription, share, membership, health, docs):
         app.router.routes.extend(part.router.routes)
@@ -37,17 +28,17 @@ def create_app(deps: Deps) -> FastAPI:
     # The last one added is the outermost.
     app.add_middleware(LastResort)
     if deps.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=deps.cors_origins,
-            allow_methods=METHODS,
-            allow_headers=TAKEN,
-            expose_headers=list(spec.HEADERS),
-            max_age=600,
-        )
+        app.add_middleware(CORSMiddleware, allow_origins=deps.cors_origins, **CORS)
     app.add_middleware(Edge, deps=deps)
     return app
 
+
+CORS: dict[str, Any] = {
+    "allow_methods": ("GET", "HEAD", "POST", "PUT", "DELETE"),
+    "allow_headers": ("Authorization", "Content-Type", "X-Request-Id", "Traceparent", *spec.PARAMETERS),
+    "expose_headers": list(spec.HEADERS),
+    "max_age": 600,
+}
 
 HANDLERS: dict[type[Exception], Any] = {
     Refusal: problems.of_refusal,
@@ -72,3 +63,5 @@ Every change is an event that can be replayed, proved and, where the law says so
 - **Read what you wrote**: send the `Consistency-Token` of a write along with your reads.
 - **Errors** are problem details (RFC 9457); `code` is stable, `detail` says what to do.
 """
+
+ABOUT: dict[str, Any] = {"title": "Palimpsest", "version": "1", "description": DESCRIPTION, "openapi_tags": TAGS}

@@ -49,28 +49,14 @@ class Edge:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        request_id = self._request_id(headers)
-        exchange = Exchange(self._deps, headers, request_id)
-        name = str(request_id)
-        own = [(b"x-request-id", name.encode()), *SECURITY_HEADERS]
-
-        async def answer(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                exchange.answered = message["status"]
-                said = {name for name, _ in message["headers"]}
-                added = [header for header in UNLESS_SAID if header[0] not in said]
-                if exchange.lag:
-                    added.append((b"consistency-lag", b"%d" % exchange.lag))
-                message["headers"] = [*message["headers"], *own, *added]
-            await send(message)
-
+        exchange = Exchange(self._deps, headers, self._request_id(headers))
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=name, **_trace(headers))
+        structlog.contextvars.bind_contextvars(request_id=str(exchange.request_id), **_trace(headers))
         started = perf_counter()
         # HEAD is GET whose body the server leaves out (RFC 9110, 9.3.2).
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
         try:
-            await self._app({**scope, "method": method, "exchange": exchange}, receive, answer)
+            await self._app({**scope, "method": method, "exchange": exchange}, receive, _answering(exchange, send))
         except ClientDisconnect:
             pass  # recorded as gone
         finally:
@@ -106,6 +92,23 @@ class LastResort:
             if scope["exchange"].answered:
                 raise
             await unexpected(scope["exchange"].request_id)(scope, receive, send)
+
+
+def _answering(exchange: Exchange, send: Send) -> Send:
+    """Sends what comes, with the headers that every answer has."""
+    own = [(b"x-request-id", str(exchange.request_id).encode()), *SECURITY_HEADERS]
+
+    async def answer(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            exchange.answered = message["status"]
+            said = {name for name, _ in message["headers"]}
+            added = [header for header in UNLESS_SAID if header[0] not in said]
+            if exchange.lag:
+                added.append((b"consistency-lag", b"%d" % exchange.lag))
+            message["headers"] = [*message["headers"], *own, *added]
+        await send(message)
+
+    return answer
 
 
 def _trace(headers: Mapping[bytes, bytes]) -> dict[str, str]:
