@@ -38,15 +38,23 @@ USE = dedent(
         await prepare_tables(url, models)
         async with open_store(url) as opened:
             bus = Bus(opened.store, {"clock": utc_now}, opened.blind)
-            rows = PooledRows(opened.database._pool)
+            rows = PooledRows(opened.database)
             call = Call(actor=Actor(uuid4()), correlation_id=uuid4())
-            for document in (1, 2):
-                await bus.send(PlaceBookmark(document_id=UUID(int=document), note=f"note {document}"), call)
-            await bus.send(RemoveBookmark(document_id=UUID(int=1)), call)
+            first, second = (PlaceBookmark(document_id=UUID(int=n), note=f"note {n}") for n in (1, 2))
+            await bus.send(first, call)
+            await bus.send(second, call)
+            assert (await bus.send(first, call)).position is None
+            await bus.send(RemoveBookmark(document_id=first.document_id), call)
             projecting = asyncio.create_task(project(models, opened.feed(), rows, url))
-            while [item.note for item in await reading_list(rows, call.actor.user_id)] != ["note 2"]:
-                await asyncio.sleep(0.02)
+            await until(rows, call, ["note 2"])
+            await bus.send(first, call)
+            await until(rows, call, ["note 2", "note 1"])
             projecting.cancel()
+
+
+    async def until(rows: PooledRows, call: Call, notes: list[str]) -> None:
+        while [item.note for item in await reading_list(rows, call.actor.user_id)] != notes:
+            await asyncio.sleep(0.02)
 
 
     asyncio.run(asyncio.wait_for(main(sys.argv[1]), 30))
