@@ -1,5 +1,6 @@
 """What the embedded servers and the process tree share: starting, watching and ending a process."""
 
+import errno
 import json
 import os
 import secrets
@@ -142,15 +143,29 @@ def free_port(preferred: int | None = None) -> int:
 
 
 def port_is_free(port: int, host: str = "127.0.0.1") -> bool:
-    """Whether a server could listen there."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
+    """Whether a server could listen there. Raises `ServerError` when not for another reason than another program."""
+    try:
+        _listen(port, host)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
             return False
+        raise ServerError(f"Nobody can listen on {host}, port {port} ({error.strerror}). Choose another.") from None
     return True
+
+
+def is_own_address(host: str) -> bool:
+    """Whether it is an address, or a name of one, that a server on this machine could listen on."""
+    try:
+        _listen(0, host)
+    except OSError:
+        return False
+    return True
+
+
+def _listen(port: int, host: str) -> None:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((host, port))
 
 
 def remember(path: Path, state: Mapping[str, Any]) -> None:

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import psycopg
 
+from infra.errors import SetupError
+
 MIGRATIONS = Path(__file__).parent / "migrations"
 LOCK = 7236829
 
@@ -14,8 +16,29 @@ def migrate(admin_url: str) -> list[str]:
     Processes that start together take turns.
 
     Raises:
-        psycopg.Error: a file failed; it and those after it are not applied.
+        SetupError: the database does not answer, or refuses a file; that file and those after it are not applied.
     """
+    try:
+        return _migrate(admin_url)
+    except psycopg.OperationalError as error:
+        raise SetupError(
+            f"The schema cannot be made: {reason(error)}. Start PostgreSQL, or correct DATABASE_ADMIN_URL."
+        ) from None
+    except psycopg.Error as error:
+        raise SetupError(
+            f"The schema cannot be made: {reason(error)}. "
+            "The role of DATABASE_ADMIN_URL must be able to create roles and schemas."
+        ) from None
+
+
+def reason(error: psycopg.Error) -> str:
+    """What PostgreSQL, or the connection to it, says in a line. What the driver itself says may quote an address."""
+    if error.diag.message_primary:
+        return error.diag.message_primary
+    return str(error).partition("\n")[0] if isinstance(error, psycopg.OperationalError) else type(error).__name__
+
+
+def _migrate(admin_url: str) -> list[str]:
     applied = []
     with psycopg.connect(admin_url, autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])

@@ -14,10 +14,12 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from infra.errors import SetupError
 from infra.servers import unprivileged
 from infra.servers.postgres import Postgres
-from infra.servers.process import ServerError, free_port, is_alive
+from infra.servers.process import ServerError, free_port, is_alive, is_own_address, port_is_free
 from infra.servers.redis import Redis
+from infra.store.migrate import migrate
 from tests.support.servers import PROJECT, Cluster, Database, open_folder
 
 START_AND_STAY = """
@@ -138,6 +140,33 @@ def test_a_taken_port_is_named(folder: Path, cluster: Cluster) -> None:
 def test_another_port_is_taken_when_somebody_else_has_the_old_one(folder: Path, cluster: Cluster) -> None:
     port = int(psycopg.conninfo.conninfo_to_dict(cluster.admin_url)["port"] or 0)
     assert free_port(port) != port
+
+
+def test_only_an_address_of_this_machine_can_be_listened_on() -> None:
+    assert is_own_address("127.0.0.1")
+    assert is_own_address("localhost")
+    assert is_own_address("0.0.0.0")
+    assert not is_own_address("192.0.2.1")
+    assert not is_own_address("nosuchhost.invalid")
+
+
+def test_a_port_that_cannot_be_had_for_another_reason_is_not_called_taken() -> None:
+    with pytest.raises(ServerError, match=r"192\.0\.2\.1"):
+        port_is_free(9999, "192.0.2.1")
+
+
+def test_a_migration_without_the_privileges_says_which_are_needed(cluster: Cluster) -> None:
+    with cluster.database("template0") as bare:
+        with psycopg.connect(bare.admin_url, autocommit=True) as admin:
+            admin.execute("CREATE ROLE powerless LOGIN PASSWORD 'canary'")
+        try:
+            host = bare.admin_url.rpartition("@")[2]
+            with pytest.raises(SetupError, match="must be able to create roles and schemas") as caught:
+                migrate(f"postgresql://powerless:canary@{host}")
+        finally:
+            with psycopg.connect(bare.admin_url, autocommit=True) as admin:
+                admin.execute("DROP ROLE powerless")
+    assert "canary" not in str(caught.value)
 
 
 def test_a_lost_password_file_is_explained(own_postgres: Postgres) -> None:
