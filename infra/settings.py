@@ -183,14 +183,15 @@ def variable(field: str) -> str:
     return str(Settings.model_fields[field].validation_alias or f"PALIMPSEST_{field.upper()}")
 
 
-def misspelt() -> Iterator[tuple[str, str | None]]:
-    """Variables of the environment that look like ours and are not, each with the one that may have been meant."""
+def misspelt() -> Iterator[str]:
+    """A sentence for each variable of the environment that looks like a setting and is none."""
     prefix = Settings.model_config["env_prefix"]
     known = {variable(field).removeprefix(prefix): variable(field) for field in Settings.model_fields}
     for name in os.environ:
         bare = name.upper().removeprefix(prefix)
         if bare != name.upper() and f"{prefix}{bare}" not in known.values():
-            yield name, next((known[close] for close in get_close_matches(bare, known, 1)), None)
+            meant = "".join(f"; {known[close]} is" for close in get_close_matches(bare, known, 1))
+            yield f"{name} is not a setting{meant}."
 
 
 def shown(settings: Settings) -> Iterator[tuple[str, str, str]]:

@@ -12,8 +12,17 @@ from redis.retry import Retry
 from rich.console import Console
 
 from infra.cli.up import is_ready
-from infra.servers.process import port_is_free
-from infra.settings import SECRETS_FILE, Settings, SettingsError, folder_from_environment, load, without_password
+from infra.servers.process import is_own_address, port_is_free
+from infra.settings import (
+    SECRETS_FILE,
+    Settings,
+    SettingsError,
+    folder_from_environment,
+    load,
+    misspelt,
+    without_password,
+)
+from infra.store.migrate import pending, reason
 
 LEAST_FREE_BYTES = 1_000_000_000
 LEAST_POSTGRES = 14
@@ -44,6 +53,8 @@ def doctor() -> bool:
 def _findings() -> Iterator[Finding]:
     yield Finding("Python", sys.version.split()[0])
     yield from _folder()
+    for sentence in misspelt():
+        yield Finding("Settings", sentence, "Correct or remove it.")
     try:
         settings = load()
     except SettingsError as error:
@@ -78,9 +89,10 @@ def _postgres(settings: Settings) -> Iterator[Finding]:
         with psycopg.connect(settings.database_admin_url.get_secret_value(), connect_timeout=3) as connection:
             yield _schema(connection)
             yield from _privileges(connection, user)
-    except psycopg.OperationalError as error:
-        words = str(error).partition("\n")[0]
-        yield Finding("PostgreSQL", f"{address}: {words}", "Start it with `palimpsest up`, or correct DATABASE_URL.")
+    except psycopg.Error as error:
+        yield Finding(
+            "PostgreSQL", f"{address}: {reason(error)}", "Start it with `palimpsest up`, or correct DATABASE_URL."
+        )
 
 
 def _version(connection: psycopg.Connection, address: str) -> Finding:
@@ -94,8 +106,6 @@ def _version(connection: psycopg.Connection, address: str) -> Finding:
 
 
 def _schema(connection: psycopg.Connection) -> Finding:
-    from infra.store.migrate import pending
-
     try:
         files = pending(connection)
     except psycopg.errors.UndefinedTable:
@@ -152,6 +162,8 @@ def _api(settings: Settings) -> Finding:
     address = f"{settings.host}:{settings.port}"
     if is_ready(f"http://{address}"):
         return Finding("API", f"http://{address} is ready")
+    if not is_own_address(settings.host):
+        return Finding("API", f"{settings.host} is not an address of this machine", "Correct PALIMPSEST_HOST.")
     if port_is_free(settings.port, settings.host):
         return Finding("API", f"not running; {address} is free")
     return Finding("API", f"{address} is taken and not ready", "See its log, or choose another port: PALIMPSEST_PORT")

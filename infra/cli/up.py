@@ -5,25 +5,27 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 import psycopg
-from pydantic import SecretStr
 from rich.console import Console
 
 from infra import demo, keys, telemetry
 from infra.demo import Demo
 from infra.servers.postgres import Postgres
-from infra.servers.process import ServerError, free_port, port_is_free, write_private
+from infra.servers.process import ServerError, free_port, is_own_address, port_is_free, write_private
 from infra.servers.redis import Redis
-from infra.settings import SERVERS_FILE, Settings, load, variable
-from infra.store.migrate import migrate
+from infra.settings import SECRETS_FILE, SERVERS_FILE, Settings, load, misspelt, variable
+from infra.store.migrate import migrate, reason
 from infra.supervisor import Role, Tree, only_one, signals_interrupt
 
 ROLES = ("api", "projector", "worker")
 PATIENCE = 90.0
 """Seconds until the API must be ready."""
+
+METRICS_PORTS_TRIED = 100
 
 DATABASE_URL, DATABASE_ADMIN_URL, REDIS_URL = map(variable, ("database_url", "database_admin_url", "redis_url"))
 STARTING = "postgresql://127.0.0.1/not-started-yet"
@@ -76,15 +78,11 @@ def _make_folder(folder: Path) -> None:
 
 
 def _start_servers(tree: Tree, folder: Path, overrides: Mapping[str, Any]) -> Settings:
-    """Start the servers that the environment does not name, and note their addresses for all our processes.
-
-    Everything that can be checked before is checked before.
-    """
+    """Start the servers that the environment does not name, and note all addresses for whoever uses this folder."""
     postgres = None if os.environ.get(DATABASE_URL) else Postgres(folder / "postgres")
     redis = Redis(folder / "redis") if not os.environ.get(REDIS_URL) and Redis.program() else None
-    keys.ensure(folder, data_exists=postgres.has_data if postgres else _has_events(os.environ[DATABASE_URL]))
-    _need_port(load(folder, **overrides, database_url=SecretStr(STARTING) if postgres else None))
-    addresses: dict[str, str] = {}
+    checked = _check(folder, overrides, postgres)
+    addresses = {variable(name): str(getattr(checked, name)) for name in ("host", "port")}
     if postgres:
         _step("PostgreSQL", lambda: tree.start("postgres", postgres))
         addresses |= {DATABASE_URL: postgres.app_url, DATABASE_ADMIN_URL: postgres.admin_url}
@@ -103,6 +101,21 @@ def _start_servers(tree: Tree, folder: Path, overrides: Mapping[str, Any]) -> Se
     return settings
 
 
+def _check(folder: Path, overrides: Mapping[str, Any], postgres: Postgres | None) -> Settings:
+    """Find what is wrong while nothing runs yet, and make the keys. What the last start noted counts no more.
+
+    The settings come first: only their errors are sure to hold no secret.
+    """
+    for sentence in misspelt():
+        console.print(sentence, style="yellow", markup=False)
+    made = {**keys.missing(folder), **({"database_url": STARTING} if postgres else {})}
+    settings = load(folder, files=[SECRETS_FILE], **overrides, **made)
+    _need_addresses(settings)
+    data_exists = postgres.has_data if postgres else _has_events(settings.database_url.get_secret_value())
+    keys.ensure(folder, data_exists=data_exists)
+    return settings
+
+
 def _has_events(url: str) -> bool:
     """Whether a database that is not ours holds events already."""
     try:
@@ -110,12 +123,17 @@ def _has_events(url: str) -> bool:
             if connection.execute("SELECT to_regclass('stored_events')").fetchone() == (None,):
                 return False
             return connection.execute("SELECT 1 FROM stored_events LIMIT 1").fetchone() is not None
-    except psycopg.OperationalError as error:
-        words = str(error).partition("\n")[0]
-        raise ServerError(f"PostgreSQL at DATABASE_URL does not answer: {words}") from None
+    except psycopg.Error as error:
+        raise ServerError(
+            f"The database at DATABASE_URL cannot be used: {reason(error)}. Start PostgreSQL, or correct DATABASE_URL."
+        ) from None
 
 
-def _need_port(settings: Settings) -> None:
+def _need_addresses(settings: Settings) -> None:
+    hosts = ["host", "metrics_host"] if settings.metrics_port else ["host"]
+    for name in hosts:
+        if not is_own_address(getattr(settings, name)):
+            raise ServerError(f"{variable(name)}: '{getattr(settings, name)}' is not an address of this machine.")
     if not port_is_free(settings.port, settings.host):
         raise ServerError(
             f"Port {settings.port} is taken by another program. "
@@ -126,17 +144,26 @@ def _need_port(settings: Settings) -> None:
 def _roles(settings: Settings) -> dict[str, Role]:
     given = {name: str(getattr(settings, name)) for name in ("data_dir", "host", "port")}
     common = {variable(name): value for name, value in given.items()}
-    ports = zip(ROLES, _metrics_ports(settings), strict=True)
+    ports = zip(ROLES, metrics_ports(settings), strict=True)
     return {role: Role(role, {**common, variable("metrics_port"): str(port)}) for role, port in ports}
 
 
-def _metrics_ports(settings: Settings) -> list[int]:
-    """A port for each role: free ones from the set one upwards; 0, for none, where none is set."""
+def metrics_ports(settings: Settings) -> list[int]:
+    """A port for each role: free ones from the set one upwards; 0, for none, where none is set.
+
+    Raises `ServerError` when there are too few near the set one.
+    """
     if settings.metrics_port == 0:
         return [0 for _ in ROLES]
-    candidates = (port for port in range(settings.metrics_port, 65536) if port != settings.port)
-    free = (port for port in candidates if port_is_free(port, settings.metrics_host))
-    return [next(free) for _ in ROLES]
+    candidates = range(settings.metrics_port, min(settings.metrics_port + METRICS_PORTS_TRIED, 65536))
+    free = (port for port in candidates if port != settings.port and port_is_free(port, settings.metrics_host))
+    ports = list(islice(free, len(ROLES)))
+    if len(ports) < len(ROLES):
+        raise ServerError(
+            f"Too few ports for metrics are free from {settings.metrics_port} on. "
+            "Choose another with PALIMPSEST_METRICS_PORT, or 0 for none."
+        )
+    return ports
 
 
 def _until_ready(tree: Tree, settings: Settings) -> None:

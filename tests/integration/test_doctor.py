@@ -65,6 +65,30 @@ def test_an_application_that_could_rewrite_history_is_found(
     assert "REVOKE" in capsys.readouterr().out
 
 
+def test_an_administrator_who_may_not_look_is_found(
+    database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATABASE_ADMIN_URL", database.app_url)
+    with psycopg.connect(database.admin_url) as connection:
+        connection.execute("REVOKE ALL ON migrations FROM palimpsest_app, PUBLIC")
+    assert not doctor()
+    assert "permission denied" in capsys.readouterr().out
+
+
+def test_a_host_of_another_machine_is_found(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PALIMPSEST_HOST", "192.0.2.1")
+    assert not doctor()
+    assert "not an address of this machine" in capsys.readouterr().out
+
+
+def test_a_misspelt_variable_is_found(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("PALIMPSEST_METRIC_PORT", "1")
+    assert not doctor()
+    assert "PALIMPSEST_METRICS_PORT is." in capsys.readouterr().out
+
+
 def test_keys_that_others_can_read_are_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / SECRETS_FILE).chmod(0o644)
     assert not doctor()

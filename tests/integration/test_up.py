@@ -14,7 +14,7 @@ import pytest
 
 from infra.cli.up import is_ready
 from infra.servers.process import free_port, is_alive
-from infra.settings import Settings, variable
+from infra.settings import SERVERS_FILE, Settings, variable
 from tests.support.servers import PROJECT, open_folder
 
 PATIENCE = 60.0
@@ -70,13 +70,21 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def refused(folder: Path, port: int) -> str:
+def refused(folder: Path, port: int, **variables: str) -> str:
     """What a start says that must fail."""
     command = [sys.executable, "-m", "infra.cli.main", "--data-dir", str(folder), "up", "--port", str(port)]
-    answer = subprocess.run(command, cwd=PROJECT, env=environment(), capture_output=True, text=True, check=False)
-    assert answer.returncode == 2
+    answer = subprocess.run(
+        command, cwd=PROJECT, env={**environment(), **variables}, capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 2, answer.stderr
     assert "Traceback" not in answer.stderr
-    return answer.stderr
+    return answer.stdout + answer.stderr
+
+
+def asked(folder: Path, *words: str) -> str:
+    """What another command prints in the same folder."""
+    command = [sys.executable, "-m", "infra.cli.main", "--data-dir", str(folder), *words]
+    return subprocess.run(command, cwd=PROJECT, env=environment(), capture_output=True, text=True, check=True).stdout
 
 
 @pytest.fixture
@@ -120,6 +128,32 @@ def test_a_taken_port_is_refused_with_advice(up: Up, folder: Path) -> None:
     assert "PORT=" in message
 
 
+def test_other_commands_in_the_same_folder_see_where_it_listens(up: Up) -> None:
+    assert f"PALIMPSEST_PORT={up.port}\n" in asked(up.folder, "settings")
+    assert f"{up.url} is ready" in asked(up.folder, "doctor")
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["postgres//bob:hunter2@db/x", "postgresql://bob:%ZZhunter2@db/x", "postgresql://bob:hunter2@127.0.0.1:1/x"],
+)
+def test_a_database_that_cannot_be_reached_is_refused_without_its_password(folder: Path, address: str) -> None:
+    message = refused(folder, free_port(), DATABASE_URL=address)
+    assert "DATABASE_URL" in message
+    assert "hunter2" not in message
+
+
+@pytest.mark.parametrize("name", ["PALIMPSEST_HOST", "PALIMPSEST_METRICS_HOST"])
+@pytest.mark.parametrize("host", ["192.0.2.1", "nosuchhost.invalid"])
+def test_a_host_that_is_not_ours_is_refused_by_name(folder: Path, name: str, host: str) -> None:
+    assert f"{name}: '{host}' is not an address of this machine" in refused(folder, free_port(), **{name: host})
+
+
+def test_a_misspelt_variable_is_pointed_out(up: Up, folder: Path) -> None:
+    message = refused(folder, up.port, PALIMPSEST_METRIC_PORT="1")
+    assert "PALIMPSEST_METRIC_PORT is not a setting; PALIMPSEST_METRICS_PORT is." in message
+
+
 def test_killed_parts_come_back_while_the_rest_runs(up: Up) -> None:
     before = up.parts()
     assert len(before) == 5
@@ -134,6 +168,7 @@ def test_nothing_outlives_a_kill_and_the_next_start_takes_up_and_ends_on_ctrl_c(
         orphans = killed.parts().values()
         killed.end(signal.SIGKILL)
         until(lambda: not any(is_alive(pid) for pid in orphans))
+    (folder / SERVERS_FILE).write_text("PALIMPSEST_PORT='1'\nPALIMPSEST_HOST='192.0.2.1'\n")
     with running(folder, killed.port) as up:
         parts = up.parts().values()
         assert len(parts) == 5

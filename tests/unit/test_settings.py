@@ -152,9 +152,9 @@ def test_a_misspelt_variable_is_found_with_the_one_that_was_meant(
 ) -> None:
     monkeypatch.setenv(wrong, "1")
     monkeypatch.setenv("palimpsest_port", "9001")
-    assert dict(misspelt()) == {wrong: right}
+    assert list(misspelt()) == [f"{wrong} is not a setting; {right} is."]
 
 
 def test_a_variable_like_no_other_is_found_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PALIMPSEST_XYZZY", "1")
-    assert dict(misspelt()) == {"PALIMPSEST_XYZZY": None}
+    assert list(misspelt()) == ["PALIMPSEST_XYZZY is not a setting."]
