@@ -9,9 +9,12 @@ from uuid import UUID
 import typer
 from rich.console import Console
 
-from application.ports import Recorded, Undecodable
+from application.ports import Recorded, Unavailable, Undecodable
+from infra.errors import SetupError
 
-app = typer.Typer(help="Look into the log of events.", no_args_is_help=True)
+app = typer.Typer(
+    help="Look into the log of events.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+)
 
 BATCH = 500
 MOST = 2**62
@@ -44,8 +47,12 @@ async def _feed() -> "AsyncIterator[Any]":
     async with open_core(load()) as core:
         feed = core.feed()
         await feed.start()
-        yield feed
-        await feed.stop()
+        try:
+            yield feed
+        except Unavailable as error:
+            raise SetupError(f"{error}. `palimpsest doctor` says more.") from None
+        finally:
+            await feed.stop()
 
 
 async def _tail(after: int | None, follow: bool, unseal: bool) -> None:

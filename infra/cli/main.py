@@ -70,11 +70,15 @@ def worker() -> None:
 
 def _settings_for(role: str) -> "Settings":
     """The settings of a process that serves, with its log and metrics set up."""
+    import structlog
+
     from infra import telemetry
-    from infra.settings import load
+    from infra.settings import load, misspelt
 
     settings = load()
     telemetry.configure_logging(settings.log_level, settings.log_format, role=role)
+    for sentence in misspelt():
+        structlog.get_logger(__name__).warning(sentence)
     telemetry.start_metrics(settings.metrics_port, settings.metrics_host)
     return settings
 
@@ -94,12 +98,14 @@ def settings() -> None:
     """Show every setting, with secrets masked."""
     from rich.console import Console
 
-    from infra.settings import load, shown
+    from infra.settings import load, misspelt, shown
 
     console = Console(soft_wrap=True, highlight=False)
     for variable, value, description in shown(load()):
         console.print(f"# {description}", style="dim", markup=False)
         console.print(f"{variable}={value}", markup=False)
+    for sentence in misspelt():
+        typer.secho(sentence, fg="yellow", err=True)
 
 
 @app.command("new-keys")
@@ -123,15 +129,24 @@ def events(context: typer.Context) -> None:
     """Look into the log of events: tail, show."""
     from infra.cli import events as group
 
+    _log_little()
     group.app(context.args, prog_name="palimpsest events")
 
 
 @app.command(context_settings=GROUP)
 def projections(context: typer.Context) -> None:
-    """Look after the read models: list, rebuild, quarantine, retry, skip."""
+    """Look after the read models: list, rebuild, retry, skip."""
     from infra.cli import projections as group
 
+    _log_little()
     group.app(context.args, prog_name="palimpsest projections")
+
+
+def _log_little() -> None:
+    """For commands that end with a sentence when something is wrong."""
+    from infra import telemetry
+
+    telemetry.configure_logging("ERROR", "console")
 
 
 def main() -> None:

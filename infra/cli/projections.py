@@ -25,7 +25,9 @@ from projections.kernel import ReadModel, read_models
 
 T = TypeVar("T")
 
-app = typer.Typer(help="Look after the read models.", no_args_is_help=True)
+app = typer.Typer(
+    help="Look after the read models.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+)
 console = Console()
 
 Name = Annotated[str, typer.Argument(help="The read model, as `palimpsest projections list` calls it")]

@@ -1,16 +1,20 @@
 """The command line: quick to help, and a known failure is a sentence."""
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
+from uuid import UUID
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from infra import keys
-from infra.cli import main
+from infra.cli import main, up
 from infra.cli.main import app
-from infra.settings import Settings, variable
+from infra.servers.process import ServerError
+from infra.settings import Settings, load, variable
 
 HEAVY = ("fastapi", "psycopg", "pydantic", "cryptography", "redis", "uvicorn")
 
@@ -52,3 +56,71 @@ def test_new_keys_are_good_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     (tmp_path / "secrets.env").write_text(CliRunner().invoke(app, ["new-keys"]).output)
     monkeypatch.setenv("DATABASE_URL", "postgresql://db/palimpsest")
     assert CliRunner().invoke(app, ["settings"]).exit_code == 0
+
+
+def said_by(*words: str, code: int = 2) -> str:
+    """What the program prints in a process of its own."""
+    command = [sys.executable, "-m", "infra.cli.main", *words]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    said = answer.stdout + answer.stderr
+    assert answer.returncode == code, said
+    assert "Traceback" not in said
+    return said
+
+
+@pytest.fixture
+def dead_database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    keys.ensure(tmp_path, data_exists=False)
+    monkeypatch.setenv("DATABASE_URL", "postgresql://app:canary@127.0.0.1:1/palimpsest")
+
+
+def test_a_migration_without_a_database_is_a_sentence(dead_database: None) -> None:
+    said = said_by("migrate")
+    assert "Start PostgreSQL, or correct DATABASE_ADMIN_URL" in said
+    assert "canary" not in said
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [(("events", "tail"), 2), (("events", "show", str(UUID(int=1))), 2), (("projections", "list"), 1)],
+)
+def test_a_command_without_a_database_is_one_sentence(dead_database: None, words: tuple[str, ...], code: int) -> None:
+    (line,) = said_by(*words, code=code).splitlines()
+    assert line == "The database is not available. `palimpsest doctor` says more."
+
+
+@pytest.mark.parametrize("group", ["events", "projections"])
+def test_the_help_of_a_group_names_the_commands_that_it_has(group: str) -> None:
+    inside = importlib.import_module(f"infra.cli.{group}").app
+    commands = typer.main.get_group(inside).commands
+    said = getattr(main, group).__doc__.rpartition(": ")[2].rstrip(".").split(", ")
+    assert sorted(said) == sorted(commands)
+
+
+@pytest.mark.parametrize("group", ["events", "projections"])
+def test_a_group_offers_no_completion_to_install(group: str) -> None:
+    inside = importlib.import_module(f"infra.cli.{group}").app
+    assert "completion" not in CliRunner().invoke(inside, ["--help"]).output
+
+
+def test_a_misspelt_variable_is_pointed_out_beside_the_settings(
+    dead_database: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PALIMPSEST_TOKENTTL", "900")
+    said = CliRunner().invoke(app, ["settings"])
+    assert "PALIMPSEST_TOKENTTL is not a setting; PALIMPSEST_TOKEN_TTL is." in said.stderr
+
+
+def test_ports_for_metrics_are_looked_for_near_the_one_that_is_set(
+    dead_database: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[int] = []
+
+    def taken(port: int, host: str) -> bool:
+        looked.append(port)
+        return False
+
+    monkeypatch.setattr(up, "port_is_free", taken)
+    with pytest.raises(ServerError, match="PALIMPSEST_METRICS_PORT"):
+        up.metrics_ports(load())
+    assert len(looked) == up.METRICS_PORTS_TRIED
