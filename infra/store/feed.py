@@ -1,6 +1,6 @@
 """The log as a feed: read in order, nothing skipped; LISTEN to wake, poll to be sure.
 
-Positions become visible in order (the lock in `append_events` sees to that), so "after the last one I saw" misses nothing.
+Positions become visible in order (the lock in `append_events` sees to that): "after the last one I saw" misses nothing.
 """
 
 import asyncio
