@@ -207,11 +207,10 @@ def reads_show_what_the_log_says(evidence: Evidence) -> Verdicts:
 
 
 def quotas_are_never_exceeded(evidence: Evidence) -> Verdicts:
-    """At no moment has anybody on the free plan more documents of a month in force than it allows; every document that
-    somebody on that plan has made is counted.
-    """
+    """Nobody on the free plan ever has more of a month's documents in force than it allows, and each was counted."""
     paying: dict[UUID, bool] = {}
-    counted: dict[UUID, set[UUID]] = defaultdict(set)
+    in_force: dict[UUID, set[UUID]] = defaultdict(set)
+    counted: set[UUID] = set()
     month: dict[UUID, str] = {}
     owned: dict[UUID, set[UUID]] = defaultdict(set)
     for event in evidence.log:
@@ -223,16 +222,17 @@ def quotas_are_never_exceeded(evidence: Evidence) -> Verdicts:
                 paying[stream_id] = False
             case Subscription.QuotaUsed(document_id=document_id, month=now):
                 if month.get(stream_id) != now:
-                    month[stream_id], counted[stream_id] = now, set()
-                counted[stream_id].add(document_id)
-                many = len(counted[stream_id])
+                    month[stream_id], in_force[stream_id] = now, set()
+                in_force[stream_id].add(document_id)
+                counted.add(document_id)
+                many = len(in_force[stream_id])
                 yield holds(many <= FREE_DOCUMENTS or paying[stream_id], f"{stream_id} has {many} at {event.position}")
             case Subscription.QuotaReleased(document_id=document_id):
-                counted[stream_id].discard(document_id)
+                in_force[stream_id].discard(document_id)
             case Document.Created(owner_id=owner_id) if not paying.get(Subscription.id_of(owner_id)):
                 owned[Subscription.id_of(owner_id)].add(stream_id)
     for stream_id, documents in owned.items():
-        uncounted = documents - counted[stream_id]
+        uncounted = documents - counted
         yield holds(not uncounted, f"{stream_id} has {len(uncounted)} documents that were not counted")
 
 

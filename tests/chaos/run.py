@@ -72,7 +72,7 @@ class Clients:
     async def _run(self) -> None:
         load_use_cases()
         async with open_store(self._house.database_url) as opened:
-            users = [await _customer(opened, f"{self._seed} {n}") for n in range(USERS)]
+            users = [await customer(opened, f"{self._seed} {n}") for n in range(USERS)]
             feed = opened.feed()
             await feed.start()
             consumer = asyncio.create_task(record(feed, self.fed, self._settled))
@@ -107,7 +107,7 @@ def run(house: House, seed: int, seconds: float, *, kill: bool = True) -> Outcom
     return Outcome(seed, seconds, saboteur.kills, evidence, judge(evidence))
 
 
-async def _customer(opened: Opened, name: str) -> User:
+async def customer(opened: Opened, name: str) -> User:
     """Somebody on a paid plan, which the API does not sell."""
     ports = {"clock": utc_now, "new_id": uuid7, "addresses": opened.blind, "passwords": SwiftPasswords()}
     bus = Bus(opened.store, ports, opened.blind)

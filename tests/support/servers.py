@@ -44,11 +44,11 @@ class Cluster:
     app_url: str
 
     @contextmanager
-    def database(self) -> Iterator[Database]:
-        """A fresh copy of the template, dropped at the end."""
+    def database(self, template: str = DATABASE) -> Iterator[Database]:
+        """A fresh copy of the template, to which nobody may be connected. It is dropped at the end."""
         name = f"test_{uuid4().hex}"
         with psycopg.connect(_other(self.admin_url, "postgres"), autocommit=True) as admin:
-            admin.execute(f"CREATE DATABASE {name} TEMPLATE {DATABASE}".encode())
+            admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
         yield Database(name, _other(self.admin_url, name), _other(self.app_url, name))
         with psycopg.connect(_other(self.admin_url, "postgres"), autocommit=True) as admin:
             admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())

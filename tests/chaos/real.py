@@ -1,0 +1,69 @@
+"""A real run on which nothing was planted, to be spoilt, and what the checks say of it."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from application.ports import Recorded
+from infra.store.feed import StoreFeed
+from tests.chaos.evidence import Evidence, record
+from tests.chaos.invariants import CHECKS, Check
+from tests.chaos.run import Outcome
+from tests.support.servers import Cluster, Database
+from tests.support.stores import open_store
+
+Spoil = Callable[[Sequence[Recorded]], Sequence[Recorded]]
+
+
+@dataclass(frozen=True)
+class Real:
+    """A run on which nothing was planted, and where it ran."""
+
+    outcome: Outcome
+    database: Database
+    cluster: Cluster
+
+    @contextmanager
+    def copy(self) -> Iterator[Database]:
+        """What it left in the database, to be spoilt."""
+        with self.cluster.database(self.database.name) as database:
+            yield database
+
+
+def violated(evidence: Evidence) -> set[Check]:
+    """The checks that do not hold."""
+    return {check for _, check in CHECKS if any(verdict is not True for verdict in check(evidence))}
+
+
+@dataclass
+class Faulty:
+    """The real feed, whose second page is spoilt."""
+
+    feed: StoreFeed
+    spoil: Spoil
+    pages: int = 0
+
+    async def read(self, after: int, limit: int) -> Sequence[Recorded]:
+        self.pages += 1
+        events = await self.feed.read(after, min(limit, 100))
+        return self.spoil(events) if self.pages == 2 else events
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.feed, name)
+
+
+def followed(database: Database, spoil: Spoil = lambda events: events) -> list[Recorded]:
+    """What a consumer of the feed has seen at the end of the log."""
+    fed: list[Recorded] = []
+    over = threading.Event()
+    over.set()
+
+    async def follow() -> None:
+        async with open_store(database.app_url) as opened:
+            await record(Faulty(opened.feed(), spoil), fed, over)
+
+    asyncio.run(follow())
+    return fed

@@ -1,0 +1,165 @@
+"""Every check is seen to catch faults in data: they are planted into a copy of what a real run has left.
+
+A check that has never failed proves nothing. Beside the plants stands the run without them, and there all hold.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from uuid import uuid4
+
+import pytest
+
+from application.ports import Call
+from domain.document import Document
+from domain.subscription import Subscription
+from infra.projector.apply import Applier
+from infra.projector.connection import connect
+from projections.subscription import Subscriptions
+from tests.chaos import invariants as checks
+from tests.chaos.evidence import SETUP, Evidence, Logged, collect
+from tests.chaos.invariants import FREE_DOCUMENTS, Check
+from tests.chaos.ledger import Answered
+from tests.chaos.real import Real, Spoil, followed, violated
+from tests.support.servers import Database
+from tests.support.stores import open_store, rows
+
+
+def test_every_check_holds_and_has_something_to_look_at_where_nothing_is_planted(real: Real) -> None:
+    assert violated(real.outcome.evidence) == set()
+    assert {finding.words for finding in real.outcome.findings if not finding.examined} == set()
+
+
+def lose_an_acknowledged_event(real: Real, database: Database) -> None:
+    rows(database.admin_url, "DELETE FROM stored_events WHERE notification_id = %s", acknowledged(real).position)
+
+
+def lose_one_and_close_the_gap(real: Real, database: Database) -> None:
+    position = acknowledged(real).position
+    assert position is not None
+    rows(database.admin_url, "DELETE FROM stored_events WHERE notification_id = %s", position)
+    shift(database, position, -1)
+
+
+def skip_a_position(real: Real, database: Database) -> None:
+    shift(database, len(real.outcome.evidence.log) // 2, 1)
+
+
+def skip_a_version(real: Real, database: Database) -> None:
+    last = "SELECT max(notification_id) FROM stored_events WHERE topic = 'subscription.quota_used'"
+    skip = "UPDATE stored_events SET originator_version = originator_version + 1"
+    rows(database.admin_url, f"{skip} WHERE notification_id = ({last})")
+
+
+def lose_a_release_of_quota(real: Real, database: Database) -> None:
+    """Somebody who has used up their quota gives a document back and writes another; then that was not so."""
+
+    async def write() -> None:
+        async with open_store(database.app_url) as opened:
+            used = [event.stream_id for event in log(real) if event.topic == "subscription.quota_used"]
+            full = next(stream_id for stream_id in used if used.count(stream_id) == FREE_DOCUMENTS)
+            subscription = await opened.store.load(Subscription, full)
+            assert subscription is not None
+            subscription.release(min(subscription.used), now=subscription.modified_on)
+            new = Document.create(
+                id=uuid4(), owner_id=subscription.user_id, title="x", content="", now=subscription.modified_on
+            )
+            subscription.use(new.id, now=subscription.modified_on)
+            await opened.store.append([subscription, new], Call(None, SETUP), None)
+
+    asyncio.run(write())
+    assert checks.quotas_are_never_exceeded not in violated(evidence_of(real, database))
+    rows(database.admin_url, "DELETE FROM stored_events WHERE topic = 'subscription.quota_released'")
+
+
+def change_a_row(real: Real, database: Database) -> None:
+    rows(database.admin_url, "UPDATE read.document SET title = 'Another' WHERE id = %s", acknowledged(real).stream_id)
+
+
+def lose_a_row(real: Real, database: Database) -> None:
+    lose = "DELETE FROM read.document_version WHERE version = 1 AND document_id = %s"
+    rows(database.admin_url, lose, acknowledged(real).stream_id)
+
+
+def apply_a_batch_twice(real: Real, database: Database) -> None:
+    """As a projector would that did not commit its position together with the rows."""
+
+    async def apply() -> None:
+        async with open_store(database.app_url) as opened, await connect(database.app_url) as connection:
+            used = next(event for event in log(real) if event.topic == "subscription.quota_used")
+            events = await opened.feed().read(used.position - 1, 1)
+            async with connection.transaction():
+                await Applier(Subscriptions()).apply(connection, events)
+
+    asyncio.run(apply())
+
+
+CAUGHT_BY: dict[Callable[[Real, Database], None], set[Check]] = {
+    lose_an_acknowledged_event: {
+        checks.what_was_acknowledged_is_in_the_log,
+        checks.acknowledged_answers_follow_from_the_log,
+        checks.positions_have_no_gaps,
+        checks.a_feed_shows_every_event_once_in_order,
+        checks.a_key_has_one_effect_and_one_answer,
+    },
+    lose_one_and_close_the_gap: {checks.what_was_acknowledged_is_in_the_log},
+    skip_a_position: {checks.positions_have_no_gaps, checks.what_was_acknowledged_is_in_the_log},
+    skip_a_version: {checks.versions_have_no_gaps},
+    lose_a_release_of_quota: {checks.quotas_are_never_exceeded},
+    change_a_row: {checks.rebuilt_read_models_equal_live_ones},
+    lose_a_row: {checks.rebuilt_read_models_equal_live_ones, checks.read_models_count_every_event_once},
+    apply_a_batch_twice: {checks.rebuilt_read_models_equal_live_ones, checks.read_models_count_every_event_once},
+}
+
+
+@pytest.mark.parametrize("plant", CAUGHT_BY, ids=lambda plant: plant.__name__)
+def test_a_fault_in_the_database_is_caught(plant: Callable[[Real, Database], None], real: Real) -> None:
+    with real.copy() as database:
+        plant(real, database)
+        assert CAUGHT_BY[plant] <= violated(evidence_of(real, database))
+
+
+def log(real: Real) -> list[Logged]:
+    """The log of the real run."""
+    return real.outcome.evidence.log
+
+
+def acknowledged(real: Real) -> Answered:
+    """The answer to somebody who created a document that was not changed since."""
+    last = {event.stream_id: event.version for event in log(real)}
+    answers = real.outcome.evidence.ledger.acknowledged()
+    return next(
+        answer
+        for attempt, answer in answers
+        if attempt.asked.kind == "create" and answer.stream_id and last[answer.stream_id] == 1
+    )
+
+
+def shift(database: Database, after: int, by: int) -> None:
+    """Move all positions after one; in two steps, as they are unique at every moment."""
+    for step in (10**9, by - 10**9):
+        move = "UPDATE stored_events SET notification_id = notification_id + %s WHERE notification_id > %s"
+        rows(database.admin_url, move, step, after)
+    rows(database.admin_url, "UPDATE projections SET position = (SELECT max(notification_id) FROM stored_events)")
+
+
+def evidence_of(real: Real, database: Database) -> Evidence:
+    """What a copy says now, beside what clients were told and the feed has shown."""
+    told = real.outcome.evidence
+    return asyncio.run(collect(database.app_url, database.admin_url, told.ledger, told.fed))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "holds"),
+    [
+        (lambda events: events, True),
+        (lambda events: [*events, *events[-3:]], False),
+        (lambda events: events[1:], False),
+        (lambda events: [events[1], events[0], *events[2:]], False),
+    ],
+    ids=["as it is", "some twice", "one lost", "two the wrong way round"],
+)
+def test_a_fault_in_the_feed_is_caught(spoil: Spoil, holds: bool, real: Real) -> None:
+    fed = followed(real.database, spoil)
+    found = violated(replace(real.outcome.evidence, fed=fed))
+    assert (checks.a_feed_shows_every_event_once_in_order not in found) == holds
