@@ -1,18 +1,28 @@
 """Nothing personal and nothing secret leaks: canaries go in wherever a client can put words, and are looked for."""
 
+import asyncio
 from itertools import count
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx2
 
+from application.bus import Bus
+from application.ports import Actor, Call
+from application.user import VerifyEmail
+from infra.core import utc_now
 from tests.support.roles import running
 from tests.support.servers import Database
-from tests.support.stores import rows
+from tests.support.stores import open_store, rows
 
 CANARY = "canary4711"
+FRIEND = f"{CANARY}-friend@example.org"
 PASSWORD = f"{CANARY} umber cartwheel tenfold"
 WRITTEN = ("stored_events", "snapshots", "claims", "data_keys", "idempotency")
+
+TOPICS = "SELECT DISTINCT topic FROM stored_events"
+ABOUT_ADDRESSES = {"document.shared", "team.member_invited"}
 
 keys = count(1)
 
@@ -48,7 +58,8 @@ def live_a_little(client: httpx2.Client) -> None:
         write(client, "PUT", path, body, 200)
     write(client, "POST", f"{path}/versions/2/restore", None, 200)
     write(client, "POST", "/v1/documents", {"title": CANARY * 1000, "content": ""}, 422)
-    write(client, "POST", "/v1/teams", {"name": f"{CANARY} team", "slug": CANARY}, 201)
+    team = write(client, "POST", "/v1/teams", {"name": f"{CANARY} team", "slug": CANARY}, 201)
+    know_others(client, path, f"/v1/teams/{team['id']}")
     for query in (f"?cursor={CANARY}", f"?sort={CANARY}", f"?{CANARY}=1"):
         assert client.get(f"/v1/documents{query}").status_code == 422
     assert client.get(f"/v1/documents/{CANARY}").status_code == 422
@@ -57,16 +68,53 @@ def live_a_little(client: httpx2.Client) -> None:
     assert client.post("/v1/documents", content=f'{{"{CANARY}'.encode()).status_code == 415
 
 
+def know_others(client: httpx2.Client, document: str, team: str) -> None:
+    """Share and invite: an address that is somebody's, one that is nobody's yet, and what is no address."""
+    for email in (FRIEND, f"{CANARY}-nobody@example.org"):
+        write(client, "POST", f"{document}/shares", {"email": email, "role": "viewer"}, 200)
+        write(client, "PUT", f"{document}/shares", {"email": email, "role": "editor"}, 200)
+        write(client, "POST", f"{team}/invitations", {"email": email, "role": "member"}, 200)
+    write(client, "POST", f"{document}/shares/revoke", {"email": f"{CANARY}-nobody@example.org"}, 200)
+    write(client, "POST", f"{team}/invitations/revoke", {"email": f"{CANARY}-nobody@example.org"}, 200)
+    take_part(client, document, team)
+    for path in (f"{document}/shares", f"{team}/invitations"):
+        write(client, "POST", path, {"email": f"{CANARY} nobody"}, 422)
+
+
+def befriend(client: httpx2.Client, database: Database) -> None:
+    """Register a user who reads mail to their address."""
+    account = {"email": FRIEND, "name": f"{CANARY} Friend", "password": PASSWORD}
+    friend = write(client, "POST", "/v1/auth/register", account, 201)
+    asyncio.run(verify(database, UUID(friend["id"])))
+
+
+def take_part(client: httpx2.Client, document: str, team: str) -> None:
+    """Do, as the friend, what shares and invitations are for."""
+    token = {"Authorization": f"Bearer {log_in(client, FRIEND)}"}
+    body = {"title": f"{CANARY} t", "content": f"{CANARY} of a friend", "status": "draft"}
+    write(client, "PUT", document, body, 200, **token)
+    write(client, "POST", f"{team}/invitations/accept", None, 200, **token)
+
+
+async def verify(database: Database, user_id: UUID) -> None:
+    """Note that the user reads mail to their address; no client can say that."""
+    async with open_store(database.app_url) as opened:
+        bus = Bus(opened.store, {"clock": utc_now}, opened.blind)
+        await bus.send(VerifyEmail(user_id=user_id), Call(actor=Actor(user_id), correlation_id=user_id))
+
+
 def test_no_canary_in_stored_bytes_or_logs(database: Database, redis_url: str, tmp_path: Path) -> None:
     with (
         running(database, redis_url, tmp_path, "api", "projector", "worker") as (url, roles),
         httpx2.Client(base_url=url, timeout=30) as client,
     ):
+        befriend(client, database)
         live_a_little(client)
         token = client.headers["Authorization"].removeprefix("Bearer ")
         assert CANARY in client.get("/v1/users/me").text
     logs = b"".join(role.log.read_bytes() for role in roles)
     assert b'"status":201' in logs
+    assert {topic for (topic,) in rows(database.admin_url, TOPICS)} >= ABOUT_ADDRESSES
     for secret in (CANARY, CANARY.encode().hex(), token):
         assert secret.encode() not in logs
     for table in WRITTEN:
