@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
+import msgspec
+
 from domain.kernel import Claim, Conflict, Root
 
 A = TypeVar("A", bound=Root)
@@ -85,9 +87,11 @@ class Undecodable:
     error: str
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """An event as it stands in the log. `data` is the upcast, unsealed event."""
+class Recorded(msgspec.Struct, frozen=True):
+    """An event as it stands in the log. `data` is the upcast, unsealed event.
+
+    A struct: a frozen dataclass takes fifteen times as long to make, and a rebuild makes one for every event there is.
+    """
 
     position: int
     stream_id: UUID

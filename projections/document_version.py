@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -13,7 +12,7 @@ from domain.document import Document
 from projections.kernel import Change, ReadModel, Table, moment_of
 from projections.page import Page, bounded, page_of, read_cursor
 
-SHARING = (Document.Shared, Document.ShareChanged, Document.ShareRevoked)
+SHARING = {Document.Shared, Document.ShareChanged, Document.ShareRevoked}
 LAST = 2**62
 
 
@@ -48,21 +47,16 @@ class DocumentVersions(ReadModel):
 
     def changes(self, event: Recorded) -> Iterator[Change]:
         data = event.data
-        if isinstance(data, SHARING):
+        if type(data) in SHARING:
             return
-        news: dict[str, Any] = {"title": None, "restored_version": None}
-        match data:
-            case Document.Created(title=title) | Document.Retitled(title=title):
-                news["title"] = title
-            case Document.RestoredToVersion(title=title, restored_version=version):
-                news |= {"title": title, "restored_version": version}
         yield self.table.put(
             event.stream_id,
             event.version,
             change=event.topic.partition(".")[2],
+            title=getattr(data, "title", None),
+            restored_version=getattr(data, "restored_version", None),
             author_id=event.actor_id,
             at=moment_of(event),
-            **news,
         )
 
 

@@ -57,7 +57,7 @@ class Load:
                 coming = self._read(position, goal)
                 await asyncio.sleep(0)
                 await self._take(events)
-                if self._bytes > self._most_bytes:
+                if self._outgrown():
                     written = await self._flush(written, position)
                 progress(position, goal)
         finally:
@@ -70,7 +70,6 @@ class Load:
     def _reset(self) -> None:
         self._fold = Fold(self._applier.model, poisons=dict(self._confined))
         self._stored: set[Key] = set()
-        self._sizes: dict[Key, int] = {}
         self._bytes = 0
 
     async def _take(self, events: Sequence[Recorded]) -> None:
@@ -83,23 +82,22 @@ class Load:
                 fold.learn(found)
                 self._stored.update(found)
         fold.fold(staged)
-        self._weigh({change.key for _, changes in staged for change in changes})
+        self._bytes += sum(self._weight(change.values) for _, changes in staged for change in changes if change.values)
 
     def _wanted(self, events: Sequence[Recorded]) -> Sequence[Recorded]:
         if not self._skipped:
             return events
         return [event for event in events if event.position not in self._skipped]
 
-    def _weigh(self, keys: set[Key]) -> None:
-        sizes, rows, texts = self._sizes, self._fold.rows, self._texts
-        for key in keys:
-            row = rows.get(key)
-            size = ROW_BYTES
-            if row is not None:
-                for name in texts:
-                    size += len(row[name] or "")
-            self._bytes += size - sizes.get(key, 0)
-            sizes[key] = size
+    def _weight(self, row: Row) -> int:
+        """Bytes in memory, of all of a row or some columns of it."""
+        return ROW_BYTES + sum([len(row[name]) for name in self._texts if row.get(name)])
+
+    def _outgrown(self) -> bool:
+        """Whether it is time to flush. What changed was counted as if it were new: then count what there is."""
+        if self._bytes > self._most_bytes:
+            self._bytes = sum(self._weight(row) for row in self._fold.rows.values() if row)
+        return self._bytes > self._most_bytes * 3 // 4
 
     async def _flush(self, written: int, position: int) -> int:
         """Write what has gathered from the events after `written` up to `position`; answers the latter."""
@@ -142,7 +140,7 @@ class Load:
         gone: list[Key] = []
         for key, row in self._fold.changed():
             if row is not None:
-                (known if key in stored else new).append((key, row))
+                (known if stored and key in stored else new).append((key, row))
             elif key in stored:
                 gone.append(key)
         await self._copy(new)
@@ -150,9 +148,8 @@ class Load:
 
     async def _copy(self, rows: list[tuple[Key, Row]]) -> None:
         statements = self._applier.statements
-        encode = statements.copy_row
         async with self._connection.cursor().copy(statements.copy) as copy:
             await copy.write(COPY_HEAD)
             for start in range(0, len(rows), COPY_ROWS):
-                await copy.write(b"".join([encode(key, row) for key, row in rows[start : start + COPY_ROWS]]))
+                await copy.write(statements.copied(rows[start : start + COPY_ROWS]))
             await copy.write(COPY_TAIL)

@@ -1,6 +1,7 @@
 """The statements that read and write a read model's table, made from its declaration. All values travel as arrays."""
 
 from collections.abc import Callable, Iterable
+from itertools import chain, repeat
 from typing import Any
 
 from psycopg import sql
@@ -104,11 +105,14 @@ class Statements:
         columns = [self._kinds[column]([row[column] for _, row in rows]) for column in self.columns]
         return self.keys([key for key, _ in rows]) + columns
 
-    def copy_row(self, key: Key, row: Row) -> bytes:
-        """One row as COPY takes it in binary form."""
-        values = (*key, *map(row.__getitem__, self.columns))
-        fields = [_NULL if value is None else pack(value) for pack, value in zip(self._packs, values, strict=True)]
-        return self._width + b"".join(fields)
+    def copied(self, rows: list[tuple[Key, Row]]) -> bytes:
+        """Some rows as COPY takes them in binary form."""
+        fields: list[Iterable[bytes]] = [repeat(self._width)]
+        for n, pack in enumerate(self._packs[: len(self.table.key)]):
+            fields.append([pack(key[n]) for key, _ in rows])
+        for column, pack in zip(self.columns, self._packs[len(self.table.key) :], strict=True):
+            fields.append([_NULL if (value := row[column]) is None else pack(value) for _, row in rows])
+        return b"".join(chain.from_iterable(zip(*fields, strict=False)))
 
     def _fetch(self) -> sql.Composed:
         return sql.SQL("SELECT {all} FROM {at} JOIN unnest({arrays}) AS wanted ({keys}) USING ({keys})").format(

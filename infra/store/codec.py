@@ -173,7 +173,8 @@ def subjects_in(stored: Iterable[StoredState]) -> set[UUID]:
 
 
 def _context(stream_id: UUID, version: int) -> bytes:
-    return stream_id.bytes + version.to_bytes(8, "big")
+    # The id's 16 bytes and the version's 8.
+    return (stream_id.int << 64 | version).to_bytes(24, "big")
 
 
 # Snapshots: an aggregate's attributes, all sealed under its own key if it holds anything personal. UUIDs, sets and

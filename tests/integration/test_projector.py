@@ -4,11 +4,11 @@ import asyncio
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from uuid import UUID
 
 import psycopg
 import pytest
+from msgspec.structs import replace
 
 from application.ports import Recorded, Undecodable
 from domain.kernel import Root

@@ -1,10 +1,10 @@
 """Reads can wait for what was written, and lag is seen."""
 
 import asyncio
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from time import perf_counter
 
+from msgspec.structs import replace
 from prometheus_client import REGISTRY
 
 from infra.projector.connection import connect

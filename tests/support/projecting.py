@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
 from typing import cast
 from uuid import UUID
 
 import psycopg
+from msgspec.structs import replace
 
 from application.ports import EventFeed, Recorded
 from domain.kernel import Root
