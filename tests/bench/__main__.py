@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tests.bench import append, load, project, rebuild, report
+from tests.bench import append, http, load, project, rebuild, report
 from tests.bench.harness import Bench, Row
 from tests.support.servers import own_postgres
 
@@ -16,6 +16,7 @@ PATHS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "load": load.rows,
     "project": project.rows,
     "rebuild": rebuild.rows,
+    "http": http.rows,
 }
 
 

@@ -10,8 +10,11 @@ from uuid import UUID
 import uvloop
 from uuid_utils.compat import uuid7
 
+from adapters.http.tokens import Tokens
 from application.ports import Actor, Call
 from domain.document import Document
+from domain.subscription import Subscription
+from domain.user import User
 from infra import keys
 from infra.core import Core, open_core, utc_now
 from infra.settings import Settings, variable
@@ -22,6 +25,7 @@ T = TypeVar("T")
 OWNER = Actor(UUID(int=7))
 CALL = Call(actor=OWNER, correlation_id=UUID(int=8), causation_id=UUID(int=9))
 SECRETS = keys.new_keys()
+PORTION = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,18 @@ def settings_for(database: Database) -> Settings:
     return Settings(**fields)  # type: ignore[arg-type]
 
 
+def tokens_for(settings: Settings) -> Tokens:
+    """Issues tokens that our API takes."""
+    return Tokens(
+        settings.token_signing_key.get_secret_value(),
+        issuer=settings.token_issuer,
+        audience=settings.token_audience,
+        lifetime=settings.token_ttl,
+        clock=utc_now,
+        new_id=uuid7,
+    )
+
+
 @contextmanager
 def opened(database: Database) -> Iterator[Ours]:
     """Our write side on that database."""
@@ -64,9 +80,23 @@ def opened(database: Database) -> Iterator[Ours]:
             runner.run(stack.aclose())
 
 
-def new_document(text: str) -> Document:
-    """A draft of the owner's, not yet stored."""
-    return Document.create(id=uuid7(), owner_id=OWNER.user_id, title=text, content=text, now=utc_now())
+def new_document(text: str, owner_id: UUID = OWNER.user_id) -> Document:
+    """A draft, not yet stored."""
+    return Document.create(id=uuid7(), owner_id=owner_id, title=text, content=text, now=utc_now())
+
+
+async def new_users(core: Core, number: int) -> list[UUID]:
+    """Users on the free plan, stored; they cannot log in, as nobody has chosen their passwords."""
+    users = [uuid7() for _ in range(number)]
+    for start in range(0, number, PORTION):
+        await asyncio.gather(*[_register(core, user_id) for user_id in users[start : start + PORTION]])
+    return users
+
+
+async def _register(core: Core, user_id: UUID) -> None:
+    now = utc_now()
+    user = User.register(id=user_id, email=f"{user_id}@example.org", name="Somebody", password_hash="-", now=now)
+    await core.store.append([user, Subscription.start(user_id=user_id, now=now)], CALL, None)
 
 
 def retitle(document: Document, title: str) -> None:
@@ -77,8 +107,8 @@ def retitle(document: Document, title: str) -> None:
 async def store_documents(core: Core, number: int, versions: int, text: str) -> list[Document]:
     """Many documents, each with as many events, all stored."""
     documents = [new_document(text) for _ in range(number)]
-    for start in range(0, number, 200):
-        portion = documents[start : start + 200]
+    for start in range(0, number, PORTION):
+        portion = documents[start : start + PORTION]
         await asyncio.gather(*[_store(core, document, versions, text) for document in portion])
     return documents
 

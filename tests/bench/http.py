@@ -1,0 +1,181 @@
+"""HTTP: writing and reading documents with 64 clients at once, against a plain CRUD service on the same database.
+
+Ours runs as it does in earnest, with its projector and Redis beside it, its log and its metrics on. A write takes a
+token, an Idempotency-Key and quota, and appends to two streams; a user writes five documents, as the free plan allows,
+then comes the next user, whose token has never been seen before. A read takes a token and looks up who may read.
+The peer does none of that.
+"""
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+import psycopg
+from uuid_utils.compat import uuid7
+
+from adapters.http.tokens import Tokens
+from domain.subscription import MONTHLY_DOCUMENTS
+from infra.core import Core
+from tests.bench import ours, processes
+from tests.bench.clients import Job, Result, request, run
+from tests.bench.harness import TEXT, Bench, Row, against, below, told
+from tests.support.servers import Database, open_folder, own_redis
+
+UNIT = "requests/s"
+CLIENTS, CROWD = 64, 500
+EACH = 16
+"""Documents that each client reads."""
+FASTEST = 5_000
+"""More requests a second are not prepared for."""
+DOCUMENTS = "/v1/documents"
+BODY = msgspec.json.encode({"title": "Field notes", "content": TEXT})
+COPY = """
+INSERT INTO documents
+SELECT id, owner_id, title, content, status, version, created_at, updated_at, trashed_at FROM read.document
+"""
+
+Requests = list[list[bytes]]
+
+
+@dataclass
+class House:
+    """Both services on one database."""
+
+    database: Database
+    own: ours.Ours
+    tokens: Tokens
+    port: int
+    peer_port: int
+
+    def users(self, number: int) -> list[tuple[UUID, str]]:
+        """New users on the free plan, and their tokens."""
+        return [(user_id, self.tokens.issue(user_id, None)) for user_id in self.own(ours.new_users, number)]
+
+
+@dataclass
+class Side:
+    """One service under load; keeps what came back."""
+
+    load: Callable[[], Result]
+    results: list[Result] = field(default_factory=list)
+
+    def __call__(self) -> float:
+        self.results.append(self.load())
+        return self.results[-1].rate
+
+    def told(self, name: str) -> list[float]:
+        """A figure of every turn but the first, which warms up."""
+        return [getattr(result, name) for result in self.results[1:]]
+
+    @property
+    def failures(self) -> int:
+        """Of all turns."""
+        return sum(result.failures for result in self.results)
+
+
+def rows(bench: Bench) -> Iterator[Row]:
+    """POST and GET with 64 clients, then with 500."""
+    with open_folder() as folder, _house(bench, folder) as house:
+        yield from _posts(bench, house)
+        yield from _gets(bench, house)
+
+
+def _posts(bench: Bench, house: House) -> Iterator[Row]:
+    seconds = bench.seconds(3)
+    mine = Side(lambda: run(Job(house.port, writes(house, CLIENTS, seconds), seconds, once=True)))
+    theirs = Side(lambda: run(Job(house.peer_port, [[request("POST", DOCUMENTS, BODY)]] * CLIENTS, seconds)))
+
+    def write() -> float:
+        rate = mine()
+        # What the projector has left to do must not burden the peer.
+        processes.wait_for_projector(house.database)
+        return rate
+
+    rates, peer_rates = bench.in_turns(write, theirs)
+    yield against(f"POST {DOCUMENTS}, {CLIENTS} clients", UNIT, rates, peer_rates, reach=4)
+    yield from _latencies(f"POST {DOCUMENTS}", mine, theirs)
+    yield from _crowd(f"POST {DOCUMENTS}", Job(house.port, writes(house, CROWD, seconds), seconds, once=True))
+
+
+def _gets(bench: Bench, house: House) -> Iterator[Row]:
+    seconds = bench.seconds(3)
+    ids, requests = reads(house, CLIENTS)
+    plain = [[request("GET", f"{DOCUMENTS}/{id}") for id in some] for some in ids]
+    mine = Side(lambda: run(Job(house.port, requests, seconds)))
+    theirs = Side(lambda: run(Job(house.peer_port, plain, seconds)))
+    name = f"GET {DOCUMENTS}/{{id}}"
+    rates, peer_rates = bench.in_turns(mine, theirs)
+    yield against(f"{name}, {CLIENTS} clients", UNIT, rates, peer_rates, reach=4)
+    yield below(f"{name}, {CLIENTS} clients, p95", "ms", mine.told("p95"), 30, theirs.told("p95"))
+    yield from _latencies(name, mine, theirs)
+    yield from _crowd(name, Job(house.port, (requests * (CROWD // CLIENTS + 1))[:CROWD], seconds))
+
+
+def _latencies(name: str, mine: Side, theirs: Side) -> Iterator[Row]:
+    for share in ("p50", "p95", "p99"):
+        own, peer = sorted(mine.told(share)), sorted(theirs.told(share))
+        yield told(f"{name}, {CLIENTS} clients, {share}", "ms", own[len(own) // 2], peer[len(peer) // 2])
+    yield told(f"{name}, {CLIENTS} clients, failures", "requests", mine.failures, theirs.failures)
+
+
+def _crowd(name: str, job: Job) -> Iterator[Row]:
+    result = run(job)
+    yield told(f"{name}, {CROWD} clients", UNIT, result.rate)
+    for share in ("p50", "p95", "p99"):
+        yield told(f"{name}, {CROWD} clients, {share}", "ms", getattr(result, share))
+    yield told(f"{name}, {CROWD} clients, failures", "requests", result.failures)
+
+
+def writes(house: House, clients: int, seconds: float) -> Requests:
+    """Requests that write, each with a key of its own: for each client users enough who each write what they may."""
+    allowed = MONTHLY_DOCUMENTS["free"]
+    number = max(1, round(FASTEST * seconds / clients / allowed)) * clients
+    requests: Requests = [[] for _ in range(clients)]
+    for n, (_, token) in enumerate(house.users(number)):
+        requests[n % clients] += [write_request(token) for _ in range(allowed)]
+    return requests
+
+
+def write_request(token: str) -> bytes:
+    """One that writes a document."""
+    return request("POST", DOCUMENTS, BODY, Authorization=f"Bearer {token}", Idempotency_Key=str(uuid7()))
+
+
+def reads(house: House, clients: int) -> tuple[list[list[UUID]], Requests]:
+    """For each client a user with documents, which both services have: their ids, and the requests that read them."""
+    users = house.users(clients)
+    ids = [house.own(_write_documents, user_id) for user_id, _ in users]
+    processes.wait_for_projector(house.database)
+    with psycopg.connect(house.database.admin_url) as connection:
+        connection.execute("TRUNCATE documents")
+        connection.execute(COPY)
+        connection.execute("ANALYZE")
+    for some in ids:
+        random.Random(1).shuffle(some)
+    return ids, [
+        [request("GET", f"{DOCUMENTS}/{id}", Authorization=f"Bearer {token}") for id in some]
+        for (_, token), some in zip(users, ids, strict=True)
+    ]
+
+
+async def _write_documents(core: Core, owner_id: UUID) -> list[UUID]:
+    documents = [ours.new_document(TEXT, owner_id) for _ in range(EACH)]
+    await core.store.append(documents, ours.CALL, None)
+    return [document.id for document in documents]
+
+
+@contextmanager
+def _house(bench: Bench, folder: Path) -> Iterator[House]:
+    with (
+        bench.database() as database,
+        ours.opened(database) as own,
+        own_redis() as redis,
+        processes.api(database, folder, redis.url) as port,
+        processes.role("projector", database, folder, redis.url),
+        processes.crud_api(database, folder) as peer_port,
+    ):
+        yield House(database, own, ours.tokens_for(ours.settings_for(database)), port, peer_port)
