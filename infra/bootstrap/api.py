@@ -1,7 +1,6 @@
 """The API, wired: what HTTP needs from the rest of the house, and the server."""
 
 import asyncio
-import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -14,7 +13,7 @@ from adapters.http.exchange import Deps
 from adapters.http.tokens import Tokens
 from adapters.passwords import Argon2Passwords
 from application.ports import Rows, Unavailable
-from infra.bootstrap.lifetime import cancelled, once_available
+from infra.bootstrap.lifetime import cancelled, collect_rarely, once_available
 from infra.cache import CachedRows, open_redis
 from infra.core import Core, open_core, utc_now
 from infra.projector.positions import Positions
@@ -49,10 +48,7 @@ async def _serve(settings: Settings) -> None:
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
         )
-        # What start-up made stays; collecting it again and again is what made the slowest answers slow.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(50_000, 20, 100)
+        collect_rarely()
         await server.serve()
 
 

@@ -2,7 +2,7 @@
 
 import uvloop
 
-from infra.bootstrap.lifetime import once_available, until_stopped
+from infra.bootstrap.lifetime import collect_rarely, once_available, until_stopped
 from infra.core import open_core
 from infra.projector.service import prepare_tables, project
 from infra.rows import PooledRows
@@ -23,6 +23,7 @@ async def _project(settings: Settings) -> None:
         await feed.start()
         try:
             await once_available(lambda: prepare_tables(core.url, models))
+            collect_rarely()
             await project(models, feed, PooledRows(core.database), core.url, redis_url)
         finally:
             await feed.stop()

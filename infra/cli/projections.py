@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from application.ports import Unavailable
+from infra.bootstrap.lifetime import collect_rarely
 from infra.core import Core, open_core
 from infra.projector import books
 from infra.projector.connection import connect
@@ -108,6 +109,7 @@ async def _standings(core: Core) -> tuple[list[Any], list[books.Case]]:
 async def _rebuild(core: Core, model: ReadModel, progress: Callable[[int, int], None], swap: bool) -> Rebuilt:
     async with await connect(core.url) as connection:
         await ensure_tables(connection, [model])
+    collect_rarely()
     return await rebuild_model(model, core.feed(), core.url, progress, swap=swap)
 
 
