@@ -24,6 +24,7 @@ def restored() -> Iterator[None]:
     root.handlers[:] = handlers
     root.setLevel(level)
     structlog.reset_defaults()
+    telemetry.observe_http.open(structlog.get_logger("http"))
     structlog.contextvars.clear_contextvars()
 
 
