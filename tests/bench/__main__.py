@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tests.bench import append, http, load, project, rebuild, report
+from tests.bench import append, growth, http, load, project, rebuild, report, visible
 from tests.bench.harness import Bench, Row
 from tests.support.servers import own_postgres
 
@@ -17,6 +17,8 @@ PATHS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "project": project.rows,
     "rebuild": rebuild.rows,
     "http": http.rows,
+    "visible": visible.rows,
+    "growth": growth.rows,
 }
 
 
