@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tests.bench import append, growth, http, load, project, rebuild, report, visible
+from tests.bench import append, extras, growth, http, load, project, rebuild, report, visible
 from tests.bench.harness import Bench, Row
 from tests.support.servers import own_postgres
 
@@ -19,6 +19,7 @@ PATHS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "http": http.rows,
     "visible": visible.rows,
     "growth": growth.rows,
+    "extras": extras.rows,
 }
 
 

@@ -50,7 +50,7 @@ def _many(bench: Bench, database: Database, own: ours.Ours, writers: int) -> Ite
             lambda: save(with_functions, pages, seconds),
         )
     yield against(f"append, {writers} writers", UNIT, mine, theirs, reach=20)
-    yield against(f"append, {writers} writers; peer with its database functions", UNIT, mine, functions)
+    yield against(f"append, {writers} writers (peer with its database functions)", UNIT, mine, functions)
 
 
 def _one(bench: Bench, database: Database, own: ours.Ours) -> Row:
@@ -63,7 +63,7 @@ def _one(bench: Bench, database: Database, own: ours.Ours) -> Row:
             lambda: own(append, documents, seconds),
             lambda: insert.run(seconds),
         )
-    return against("append, 1 writer; peer: INSERT and commit of one row", UNIT, mine, raw, reach=0.5)
+    return against("append, 1 writer (peer: INSERT and commit)", UNIT, mine, raw, reach=0.5)
 
 
 async def append(core: Core, documents: list[Document], seconds: float) -> float:

@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import chain, cycle
+from operator import itemgetter
 from time import perf_counter
 from typing import cast
 
@@ -26,36 +28,41 @@ CUT_OFF = 0
 
 @dataclass(frozen=True)
 class Job:
-    """What to send to a port of this machine, for how long. Each client has requests of its own, and begins again at
-    the first one after the last, unless each may be sent once only.
+    """What to send to a port of this machine, for how long.
+
+    Each client has requests of its own, and begins again at the first one after the last, unless each may be sent once
+    only. `names` are what the requests of each client are called, in turn.
     """
 
     port: int
     requests: Sequence[Sequence[bytes]]
     seconds: float
     once: bool = False
+    names: Sequence[str] = ("",)
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came back. Times are in milliseconds."""
+    """What came back: how long answers took, in milliseconds, the fastest first, by the names of their requests."""
 
-    answered: int
-    seconds: float
+    times: dict[str, list[float]]
     statuses: dict[int, int]
-    p50: float
-    p95: float
-    p99: float
+    seconds: float
 
     @property
     def rate(self) -> float:
         """Answers a second."""
-        return self.answered / self.seconds
+        return sum(map(len, self.times.values())) / self.seconds
 
     @property
     def failures(self) -> int:
         """Requests that did not succeed."""
         return sum(count for status, count in self.statuses.items() if not 200 <= status < 300)
+
+    def percentile(self, share: float, name: str = "") -> float:
+        """The time that this share of the answers took at most."""
+        times = self.times[name]
+        return times[int(len(times) * share)] if times else float("inf")
 
 
 def request(method: str, path: str, body: bytes = b"", **headers: str) -> bytes:
@@ -78,10 +85,12 @@ class Client(asyncio.Protocol):
     """One connection."""
 
     def __init__(self, job: Job, requests: Sequence[bytes], started: float) -> None:
-        self.times: list[float] = []
+        self.times: list[tuple[str, float]] = []
         self.statuses: Counter[int] = Counter()
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._requests = iter(requests)
+        self._names = cycle(job.names)
+        self._round = len(job.names)
         self._again = None if job.once else requests
         self._end = started + job.seconds
         self._received = b""
@@ -101,7 +110,7 @@ class Client(asyncio.Protocol):
             self._received = received
             return
         self._received = b""
-        self.times.append(perf_counter() - self._sent)
+        self.times.append((next(self._names), (perf_counter() - self._sent) * 1000))
         self.statuses[int(received[9:12])] += 1
         self._next()
 
@@ -113,10 +122,13 @@ class Client(asyncio.Protocol):
 
     def _next(self) -> None:
         self._sent = perf_counter()
-        request = next(self._requests, None) if self._sent < self._end else None
-        if request is None and self._again and self._sent < self._end:
-            self._requests = iter(self._again)
-            request = next(self._requests)
+        request = None
+        # A round that has begun is brought to its end.
+        if self._sent < self._end or len(self.times) % self._round:
+            request = next(self._requests, None)
+            if request is None and self._again:
+                self._requests = iter(self._again)
+                request = next(self._requests)
         assert self._transport is not None
         if request is None:
             self.over.set_result(None)
@@ -142,10 +154,10 @@ async def _work(job: Job) -> Result:
         await loop.create_connection(partial(_same, client), "127.0.0.1", job.port)
     await asyncio.gather(*[client.over for client in clients])
     seconds = perf_counter() - started
-    times = sorted(time * 1000 for client in clients for time in client.times)
     statuses = sum((client.statuses for client in clients), Counter[int]())
-    p50, p95, p99 = (times[int(len(times) * share)] if times else float("inf") for share in (0.5, 0.95, 0.99))
-    return Result(len(times), seconds, dict(statuses), p50, p95, p99)
+    found = sorted(chain.from_iterable(client.times for client in clients), key=itemgetter(1))
+    times = {name: [time for other, time in found if other == name] for name in dict.fromkeys(job.names)}
+    return Result(times, dict(statuses), seconds)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def rows(bench: Bench) -> Iterator[Row]:
     yield told(f"append to {sizes[0]:,} events, {WRITERS} writers", "events/s", sorted(smallest)[len(smallest) // 2])
     for size, rates in zip(sizes[1:], found[1:], strict=True):
         last = size == sizes[-1]
-        name = f"append to {size:,} events; peer: to {sizes[0]:,}"
+        name = f"append to {size:,} events (peer: to {sizes[0]:,})"
         yield against(name, "events/s", rates, smallest, reach=0.8 if last else None)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from uuid import UUID
 
 import msgspec
@@ -27,6 +28,7 @@ from tests.support.servers import Database, open_folder, own_redis
 
 UNIT = "requests/s"
 CLIENTS, CROWD = 64, 500
+SHARES = (0.5, 0.95, 0.99)
 EACH = 16
 """Documents that each client reads."""
 FASTEST = 5_000
@@ -67,9 +69,9 @@ class Side:
         self.results.append(self.load())
         return self.results[-1].rate
 
-    def told(self, name: str) -> list[float]:
-        """A figure of every turn but the first, which warms up."""
-        return [getattr(result, name) for result in self.results[1:]]
+    def percentiles(self, share: float) -> list[float]:
+        """Of every turn but the first, which warms up."""
+        return [result.percentile(share) for result in self.results[1:]]
 
     @property
     def failures(self) -> int:
@@ -79,7 +81,7 @@ class Side:
 
 def rows(bench: Bench) -> Iterator[Row]:
     """POST and GET with 64 clients, then with 500."""
-    with open_folder() as folder, _house(bench, folder) as house:
+    with open_folder() as folder, open_house(bench, folder) as house:
         yield from _posts(bench, house)
         yield from _gets(bench, house)
 
@@ -110,24 +112,29 @@ def _gets(bench: Bench, house: House) -> Iterator[Row]:
     name = f"GET {DOCUMENTS}/{{id}}"
     rates, peer_rates = bench.in_turns(mine, theirs)
     yield against(f"{name}, {CLIENTS} clients", UNIT, rates, peer_rates, reach=4)
-    yield below(f"{name}, {CLIENTS} clients, p95", "ms", mine.told("p95"), 30, theirs.told("p95"))
+    yield below(f"{name}, {CLIENTS} clients: p95", "ms", mine.percentiles(0.95), 30, theirs.percentiles(0.95))
     yield from _latencies(name, mine, theirs)
     yield from _crowd(name, Job(house.port, (requests * (CROWD // CLIENTS + 1))[:CROWD], seconds))
 
 
 def _latencies(name: str, mine: Side, theirs: Side) -> Iterator[Row]:
-    for share in ("p50", "p95", "p99"):
-        own, peer = sorted(mine.told(share)), sorted(theirs.told(share))
-        yield told(f"{name}, {CLIENTS} clients, {share}", "ms", own[len(own) // 2], peer[len(peer) // 2])
-    yield told(f"{name}, {CLIENTS} clients, failures", "requests", mine.failures, theirs.failures)
+    for share in SHARES:
+        own, peer = median(mine.percentiles(share)), median(theirs.percentiles(share))
+        yield told(f"{name}, {CLIENTS} clients: p{share * 100:.0f}", "ms", own, peer)
+    yield told(f"{name}, {CLIENTS} clients: failures", "requests", mine.failures, theirs.failures)
 
 
 def _crowd(name: str, job: Job) -> Iterator[Row]:
     result = run(job)
     yield told(f"{name}, {CROWD} clients", UNIT, result.rate)
-    for share in ("p50", "p95", "p99"):
-        yield told(f"{name}, {CROWD} clients, {share}", "ms", getattr(result, share))
-    yield told(f"{name}, {CROWD} clients, failures", "requests", result.failures)
+    yield from latencies(f"{name}, {CROWD} clients", result)
+    yield told(f"{name}, {CROWD} clients: failures", "requests", result.failures)
+
+
+def latencies(name: str, result: Result, of: str = "") -> Iterator[Row]:
+    """A row a percentile."""
+    for share in SHARES:
+        yield told(f"{name}: p{share * 100:.0f}", "ms", result.percentile(share, of))
 
 
 def writes(house: House, clients: int, seconds: float) -> Requests:
@@ -169,13 +176,14 @@ async def _write_documents(core: Core, owner_id: UUID) -> list[UUID]:
 
 
 @contextmanager
-def _house(bench: Bench, folder: Path) -> Iterator[House]:
+def open_house(bench: Bench, folder: Path) -> Iterator[House]:
+    """Everything that runs, on a database of its own."""
     with (
         bench.database() as database,
         ours.opened(database) as own,
         own_redis() as redis,
-        processes.api(database, folder, redis.url) as port,
+        processes.api(database, folder, redis.url) as api,
         processes.role("projector", database, folder, redis.url),
         processes.crud_api(database, folder) as peer_port,
     ):
-        yield House(database, own, ours.tokens_for(ours.settings_for(database)), port, peer_port)
+        yield House(database, own, ours.tokens_for(ours.settings_for(database)), api.port, peer_port)

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -31,13 +32,21 @@ def role(name: str, database: Database, folder: Path, redis_url: str, **changes:
         yield process.pid
 
 
+@dataclass(frozen=True)
+class Service:
+    """A process that serves HTTP."""
+
+    port: int
+    pid: int
+
+
 @contextmanager
-def api(database: Database, folder: Path, redis_url: str) -> Iterator[int]:
-    """Our API, ready; answers its port."""
+def api(database: Database, folder: Path, redis_url: str) -> Iterator[Service]:
+    """Our API, ready."""
     port = free_port()
-    with role("api", database, folder, redis_url, port=str(port)):
+    with role("api", database, folder, redis_url, port=str(port)) as pid:
         wait_until(lambda: is_ready(f"http://127.0.0.1:{port}"), "the API is ready")
-        yield port
+        yield Service(port, pid)
 
 
 @contextmanager
@@ -59,6 +68,12 @@ def wait_for_projector(database: Database) -> None:
         wait_until(lambda: connection.execute(CAUGHT_UP).fetchone() == (True,), "the read models are up to date")
 
 
+def resident(pid: int) -> float:
+    """The memory that a process has for itself or shares, in MiB (Linux)."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
+
+
 def wait_until(condition: Callable[[], bool], words: str) -> None:
     """Wait until it is so.
 
@@ -69,7 +84,7 @@ def wait_until(condition: Callable[[], bool], words: str) -> None:
     while not condition():
         if time.monotonic() > deadline:
             raise TimeoutError(f"waited {PATIENCE:.0f} s until {words}")
-        time.sleep(0.05)
+        time.sleep(0.01)
 
 
 @contextmanager

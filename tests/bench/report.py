@@ -3,9 +3,10 @@
 import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
+from itertools import groupby
 from pathlib import Path
 
 import psycopg
@@ -28,7 +29,7 @@ LIBRARIES = (
 )
 SHOWN = ("fsync", "synchronous_commit", "full_page_writes", *SETTINGS)
 
-console = Console(soft_wrap=True, highlight=False)
+console = Console(width=140, highlight=False)
 
 
 def conditions(bench: Bench) -> dict[str, str]:
@@ -59,16 +60,34 @@ def show_conditions(known: dict[str, str]) -> None:
 
 
 def show(rows: Sequence[Row]) -> None:
-    """The table."""
-    table = Table("path", "unit", title_justify="left")
-    for name in ("ours", "peer", "ratio", "reach"):
-        table.add_column(name, justify="right")
-    table.add_column("")
+    """Two tables: the paths with a reach, then all else."""
+    table = _table("path", "unit", "ours", "peer", "ratio", "reach", "")
     for row in rows:
-        ratio = "" if row.ratio is None else f"{row.ratio:.2f}x"
-        verdict = {None: "", True: "[green]held[/green]", False: "[bold red]missed[/bold red]"}[row.held]
-        table.add_row(row.name, row.unit, _figure(row.ours), _figure(row.peer), ratio, _reach(row), verdict)
+        if row.reach is not None:
+            ratio = "" if row.ratio is None else f"{row.ratio:.2f}x"
+            verdict = "[green]held[/green]" if row.held else "[bold red]missed[/bold red]"
+            table.add_row(row.name, row.unit, _figure(row.ours), _figure(row.peer), ratio, _reach(row), verdict)
     console.print(table)
+    more = _table("also measured", "unit", "ours", "peer", "ratio")
+    for (name, unit, _), found in groupby((row for row in rows if row.reach is None), key=_subject):
+        group = list(found)
+        last = " / ".join(row.name.removeprefix(f"{name}: ") for row in group if row.name != name)
+        ratios = [f"{row.ratio:.2f}x" for row in group if row.ratio is not None]
+        path = f"{name}: {last}" if last else name
+        more.add_row(path, unit, _figures(row.ours for row in group), _figures(row.peer for row in group), *ratios)
+    console.print(more)
+
+
+def _subject(row: Row) -> tuple[str, str, bool]:
+    """What is the same for rows that go into one line: a path's percentiles."""
+    return row.name.partition(": p")[0], row.unit, row.ratio is None
+
+
+def _table(*columns: str) -> Table:
+    table = Table()
+    for n, column in enumerate(columns):
+        table.add_column(column, justify="right" if n > 1 else "left")
+    return table
 
 
 def write(file: Path, known: dict[str, str], rows: Sequence[Row]) -> None:
@@ -84,6 +103,10 @@ def _reach(row: Row) -> str:
     if row.reach is None:
         return ""
     return f"< {row.reach:g}" if row.ratio is None else f"≥ {row.reach:g}x"
+
+
+def _figures(values: Iterable[float | None]) -> str:
+    return " / ".join(figure for value in values if (figure := _figure(value)))
 
 
 def _figure(value: float | None) -> str:

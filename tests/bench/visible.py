@@ -43,9 +43,9 @@ def rows(bench: Bench) -> Iterator[Row]:
         delays = own(measure, bench.seconds(SECONDS))
     name = f"commit to visible, {RATE} appends/s"
     for share in (0.5, 0.95):
-        yield told(f"{name}, p{share * 100:.0f}", "ms", _at(delays, share))
-    yield below(f"{name}, p99", "ms", [_at(delays, 0.99)], 50)
-    yield told(f"{name}, slowest", "ms", delays[-1])
+        yield told(f"{name}: p{share * 100:.0f}", "ms", _at(delays, share))
+    yield below(f"{name}: p99", "ms", [_at(delays, 0.99)], 50)
+    yield told(f"{name}: slowest", "ms", delays[-1])
 
 
 async def measure(core: Core, seconds: float) -> list[float]:

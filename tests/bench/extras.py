@@ -1,0 +1,76 @@
+"""Told for what it is worth, without a target: every route, memory, size on disk, and the time that starting takes."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+import psycopg
+
+from tests.bench import ours, processes, routes, stock
+from tests.bench.fill import fill
+from tests.bench.harness import TEXT, Bench, Row, told
+from tests.bench.http import open_house
+from tests.bench.project import VERSIONS
+from tests.support.servers import open_folder, own_redis
+
+EVENTS = 1_000_000
+STARTS = 5
+SIZES = """
+SELECT (pg_total_relation_size('stored_events') + pg_total_relation_size('data_keys'))::float8
+     / (SELECT count(*) FROM stored_events),
+       pg_total_relation_size('pages_events')::float8 / (SELECT count(*) FROM pages_events)
+"""
+
+
+def rows(bench: Bench) -> Iterator[Row]:
+    """All of it."""
+    with open_folder() as folder, open_house(bench, folder) as house:
+        yield from routes.rows(bench, house)
+    yield _start(bench)
+    yield _size(bench)
+    with open_folder() as folder:
+        yield from _memory(bench, folder)
+
+
+def _start(bench: Bench) -> Row:
+    """From the start of the process to the first request that it is ready for."""
+    seconds = []
+    with bench.database() as database, own_redis() as redis, open_folder() as folder:
+        for _ in range(STARTS):
+            started = time.perf_counter()
+            with processes.api(database, folder, redis.url):
+                seconds.append(time.perf_counter() - started)
+    return told("start of `palimpsest api` until it is ready", "s", median(seconds))
+
+
+def _size(bench: Bench) -> Row:
+    """With indexes and, on our side, the data keys: ten events a stream, sealed. The peer's are in clear."""
+    number = bench.count(1_000)
+    with (
+        bench.database() as database,
+        ours.opened(database) as own,
+        stock.opened(database, POSTGRES_POOL_SIZE="2") as app,
+        psycopg.connect(database.admin_url, autocommit=True) as connection,
+    ):
+        fill(own.core, database.admin_url, number, VERSIONS)
+        stock.store_pages(app, number, VERSIONS, TEXT)
+        found = connection.execute(SIZES).fetchone()
+    assert found is not None
+    return told(f"store with indexes and keys, {VERSIONS} events a stream", "bytes/event", *found)
+
+
+def _memory(bench: Bench, folder: Path) -> Iterator[Row]:
+    """Resident, once all read models have been built from the log."""
+    documents = bench.count(EVENTS // VERSIONS)
+    with bench.database() as database, ours.opened(database) as own, own_redis() as redis:
+        fill(own.core, database.admin_url, documents, VERSIONS)
+        with (
+            processes.api(database, folder, redis.url) as api,
+            processes.role("projector", database, folder, redis.url) as projector,
+            processes.role("worker", database, folder, redis.url) as worker,
+        ):
+            processes.wait_for_projector(database)
+            for role, pid in (("api", api.pid), ("projector", projector), ("worker", worker)):
+                name = f"memory of `palimpsest {role}` with {documents * VERSIONS:,} events"
+                yield told(name, "MiB", processes.resident(pid))

@@ -1,0 +1,164 @@
+"""How long every route takes with 64 clients at once, each with users, a document and teams of its own.
+
+What can be done once only goes round: a document is trashed and restored, a guest is invited, accepts and leaves.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+
+import msgspec
+from uuid_utils.compat import uuid7
+
+from adapters.passwords import Argon2Passwords
+from application.ports import Actor
+from domain.subscription import Subscription
+from domain.team import Team
+from domain.user import User
+from infra.core import Core, utc_now
+from tests.bench import ours, processes
+from tests.bench.clients import Job, Result, request, run
+from tests.bench.harness import TEXT, Bench, Row, told
+from tests.bench.http import CLIENTS, House, latencies
+
+PASSWORD = "umber cartwheel tenfold mist"
+FASTEST = 6_000
+"""More requests a second are not prepared for."""
+
+Step = tuple[str, str, str, dict[str, str] | None]
+"""Who asks, the method, the path and the body. In the last two, `{n}` is never the same."""
+
+INVITE: Step = ("owner", "POST", "{team}/invitations", {"email": "{guest}", "role": "member"})
+ACCEPT: Step = ("guest", "POST", "{team}/invitations/accept", None)
+STRANGER = "somebody@example.org"
+WHO = ("owner", "friend", "guest")
+
+ROUNDS: list[list[Step]] = [
+    [("owner", "GET", "{document}", None)],
+    [("owner", "POST", "/v1/documents", {"title": "T", "content": TEXT})],
+    [("owner", "GET", "/v1/documents", None)],
+    [("owner", "PUT", "{document}", {"title": "T {n}", "content": TEXT, "status": "draft"})],
+    [("owner", "DELETE", "{document}", None), ("owner", "POST", "{document}/restore", None)],
+    [("owner", "GET", "{document}/versions", None)],
+    [("owner", "GET", "{document}/versions/{version}", None)],
+    [("owner", "POST", "{document}/versions/{version}/restore", None)],
+    [("owner", "GET", "{document}/shares", None)],
+    [
+        ("owner", "POST", "{document}/shares", {"email": STRANGER, "role": "viewer"}),
+        ("owner", "PUT", "{document}/shares", {"email": STRANGER, "role": "editor"}),
+        ("owner", "POST", "{document}/shares/revoke", {"email": STRANGER}),
+    ],
+    [("owner", "POST", "/v1/auth/register", {"email": "{n}@example.org", "name": "N", "password": PASSWORD})],
+    [("owner", "POST", "/v1/auth/login", {"email": "{owner}", "password": PASSWORD})],
+    [("owner", "GET", "/v1/users/me", None)],
+    [("owner", "PUT", "/v1/users/me", {"name": "N {n}"})],
+    [("owner", "GET", "/v1/subscription", None)],
+    [("guest", "POST", "/v1/teams", {"name": "T", "slug": "team-{n}"})],
+    [("owner", "GET", "/v1/teams", None)],
+    [("owner", "GET", "{team}", None)],
+    [("owner", "PUT", "{team}", {"name": "T {n}"})],
+    [("owner", "GET", "{team}/members", None)],
+    [INVITE, ACCEPT, ("guest", "POST", "{team}/leave", None)],
+    [INVITE, ("guest", "POST", "{team}/invitations/decline", None)],
+    [INVITE, ("owner", "POST", "{team}/invitations/revoke", {"email": "{guest}"})],
+    [INVITE, ACCEPT, ("owner", "DELETE", "{team}/members/{guest_id}", None)],
+    [("owner", "PUT", "{team}/members/{friend_id}", {"role": "{role}"})],
+    [
+        ("owner", "POST", "{team}/owner", {"user_id": "{friend_id}"}),
+        ("friend", "POST", "{team}/owner", {"user_id": "{owner_id}"}),
+    ],
+    [("owner", "DELETE", "{team}", None)],
+    [("owner", "GET", "/health/live", None)],
+    [("owner", "GET", "/health/ready", None)],
+    [("owner", "GET", "/.well-known/jwks.json", None)],
+]
+SHOWN = {"document": "/v1/documents/{id}", "team": "/v1/teams/{id}", "friend_id": "{user}", "guest_id": "{user}"}
+
+
+@dataclass(frozen=True)
+class Party:
+    """What one client has: tokens by who asks, and what the rounds speak of."""
+
+    tokens: dict[str, str]
+    things: dict[str, str]
+
+
+def rows(bench: Bench, house: House) -> Iterator[Row]:
+    """Three percentiles of every route, and how many requests failed in all."""
+    parties = house.own(invite_parties, house)
+    processes.wait_for_projector(house.database)
+    seconds, numbers, failures = bench.seconds(1), count(), 0
+    seen: set[str] = set()
+    for steps in ROUNDS:
+        names = [f"{method} {_shown(path)}" for _, method, path, _ in steps]
+        result = _measure(house, parties, steps, names, numbers, seconds)
+        failures += result.failures
+        for name in dict.fromkeys(names):
+            if name not in seen:
+                seen.add(name)
+                yield from latencies(f"{name}, {CLIENTS} clients", result, name)
+    yield told(f"every route, {CLIENTS} clients: failures", "requests", failures)
+
+
+def _measure(
+    house: House, parties: list[Party], steps: list[Step], names: list[str], numbers: Iterator[int], seconds: float
+) -> Result:
+    rounds = 1 if steps[0][:3] == ("owner", "DELETE", "{team}") else round(FASTEST * seconds / CLIENTS / len(steps)) + 1
+    requests = [[_request(party, step, n) for n in _some(numbers, rounds) for step in steps] for party in parties]
+    return run(Job(house.port, requests, seconds, once=True, names=names))
+
+
+def _some(numbers: Iterator[int], number: int) -> list[int]:
+    return [next(numbers) for _ in range(number)]
+
+
+def _request(party: Party, step: Step, n: int) -> bytes:
+    who, method, path, body = step
+    known = {**party.things, "n": str(n), "version": str(1 + n % 2), "role": ("admin", "member")[n % 2]}
+    packed = msgspec.json.encode({name: value.format(**known) for name, value in body.items()}) if body else b""
+    keyed = {} if method == "GET" else {"Idempotency_Key": str(uuid7())}
+    return request(method, path.format(**known), packed, Authorization=f"Bearer {party.tokens[who]}", **keyed)
+
+
+def _shown(path: str) -> str:
+    for name, words in SHOWN.items():
+        path = path.replace(f"{{{name}}}", words)
+    return path
+
+
+async def invite_parties(core: Core, house: House) -> list[Party]:
+    """A party for each client, stored."""
+    passwords = Argon2Passwords()
+    hashed = await passwords.hash(PASSWORD)
+    passwords.close()
+    return await asyncio.gather(*[_party(core, house, hashed) for _ in range(CLIENTS)])
+
+
+async def _party(core: Core, house: House, hashed: str) -> Party:
+    now = utc_now()
+    people = {who: Actor(id := uuid7(), core.blind.address_id(f"{id}@example.org")) for who in WHO}
+    owner, friend = people["owner"], people["friend"]
+    for person in people.values():
+        email = f"{person.user_id}@example.org"
+        user = User.register(id=person.user_id, email=email, name="N", password_hash=hashed, now=now)
+        user.verify_email(now=now)
+        subscription = Subscription.start(user_id=person.user_id, now=now)
+        subscription.change_plan("enterprise", now=now)
+        await core.store.append([user, subscription], ours.CALL, None)
+    document = ours.new_document(TEXT, owner.user_id)
+    document.change(title="T", content=TEXT, status="draft", by=owner, now=now)
+    team = Team.found(id=uuid7(), name="T", slug=f"t-{owner.user_id}", owner_id=owner.user_id, now=now)
+    assert friend.address_id is not None
+    team.invite(address_id=friend.address_id, email=f"{friend.user_id}@example.org", role="member", by=owner, now=now)
+    team.accept(by=friend, now=now)
+    await core.store.append([document, team], ours.CALL, None)
+    return Party(
+        {who: house.tokens.issue(person.user_id, person.address_id) for who, person in people.items()},
+        {
+            "document": f"/v1/documents/{document.id}",
+            "team": f"/v1/teams/{team.id}",
+            **{who: f"{person.user_id}@example.org" for who, person in people.items()},
+            **{f"{who}_id": str(person.user_id) for who, person in people.items()},
+        },
+    )
