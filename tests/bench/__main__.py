@@ -25,9 +25,6 @@ PATHS: dict[str, Callable[[Bench], Iterator[Row]]] = {
 
 def measure(names: list[str], rounds: int, scale: float, file: Path | None) -> list[Row]:
     """Measure the paths called `names`, show what came out and write it to `file`."""
-    # As the API does after its start; the same for the peers.
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
     with own_postgres() as postgres:
         bench = Bench(postgres, rounds, scale)
         known = report.conditions(bench)
@@ -53,6 +50,9 @@ def main(
     scale: Annotated[float, typer.Option(min=0.001, max=1, help="Less than 1: quicker, and worth less.")] = 1,
 ) -> None:
     """Measure, and say which paths fell short."""
+    # As the API does after its start; the same for the peers.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
     names = [name.strip() for name in only.split(",") if name.strip()] or list(PATHS)
     unknown = set(names) - set(PATHS)
     if unknown:
