@@ -124,7 +124,7 @@ def running_api(database_url: str, redis_url: str, **changes: Any) -> Iterator[A
                 raise
             ready.set_exception(error)
 
-    thread = threading.Thread(target=run)
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
     try:
         with closing(ready.result(timeout=60)) as api:
@@ -132,6 +132,7 @@ def running_api(database_url: str, redis_url: str, **changes: Any) -> Iterator[A
     finally:
         over.set()
         thread.join(timeout=60)
+        assert not thread.is_alive(), "the service did not end"
 
 
 def _settings(database_url: str, redis_url: str, changes: dict[str, Any]) -> Settings:

@@ -69,10 +69,10 @@ def shared_postgres(run: str | None = None) -> Iterator[Cluster]:
 
 
 @contextmanager
-def own_postgres() -> Iterator[Postgres]:
+def own_postgres(**settings: str) -> Iterator[Postgres]:
     """A migrated server of one's own, to kill and start again; it keeps its port. `fsync` is on."""
     with open_folder() as folder:
-        server = Postgres(folder / "postgres")
+        server = Postgres(folder / "postgres", settings=settings)
         server.start()
         try:
             migrate(server.admin_url)
