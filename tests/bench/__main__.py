@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tests.bench import append, extras, growth, http, load, project, rebuild, report, visible
+from tests.bench import append, extras, growth, http, load, memory, project, rebuild, report, visible
 from tests.bench.harness import Bench, Row
 from tests.support.servers import own_postgres
 
@@ -20,6 +20,7 @@ PATHS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "visible": visible.rows,
     "growth": growth.rows,
     "extras": extras.rows,
+    "memory": memory.rows,
 }
 
 
@@ -30,12 +31,16 @@ def measure(names: list[str], rounds: int, scale: float, file: Path | None) -> l
         known = report.conditions(bench)
         report.show_conditions(known)
         rows: list[Row] = []
-        for name in names:
-            with report.console.status(name):
-                rows += PATHS[name](bench)
-    report.show(rows)
-    if file:
-        report.write(file, known, rows)
+        try:
+            for name in names:
+                with report.console.status(name):
+                    for row in PATHS[name](bench):
+                        rows.append(row)
+        finally:
+            # What was measured is told, whatever happens after it.
+            report.show(rows)
+            if file:
+                report.write(file, known, rows)
     return rows
 
 

@@ -1,8 +1,7 @@
-"""Told for what it is worth, without a target: every route, memory, size on disk, and the time that starting takes."""
+"""Told for what it is worth, without a target: every route, the size on disk, and the time that starting takes."""
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from statistics import median
 
 import psycopg
@@ -14,7 +13,6 @@ from tests.bench.http import open_house
 from tests.bench.project import VERSIONS
 from tests.support.servers import open_folder, own_redis
 
-EVENTS = 1_000_000
 STARTS = 5
 SIZES = """
 SELECT (pg_total_relation_size('stored_events') + pg_total_relation_size('data_keys'))::float8
@@ -29,8 +27,6 @@ def rows(bench: Bench) -> Iterator[Row]:
         yield from routes.rows(bench, house)
     yield _start(bench)
     yield _size(bench)
-    with open_folder() as folder:
-        yield from _memory(bench, folder)
 
 
 def _start(bench: Bench) -> Row:
@@ -58,19 +54,3 @@ def _size(bench: Bench) -> Row:
         found = connection.execute(SIZES).fetchone()
     assert found is not None
     return told(f"store with indexes and keys, {VERSIONS} events a stream", "bytes/event", *found)
-
-
-def _memory(bench: Bench, folder: Path) -> Iterator[Row]:
-    """Resident, once all read models have been built from the log."""
-    documents = bench.count(EVENTS // VERSIONS)
-    with bench.database() as database, ours.opened(database) as own, own_redis() as redis:
-        fill(own.core, database.admin_url, documents, VERSIONS)
-        with (
-            processes.api(database, folder, redis.url) as api,
-            processes.role("projector", database, folder, redis.url) as projector,
-            processes.role("worker", database, folder, redis.url) as worker,
-        ):
-            processes.wait_for_projector(database)
-            for role, pid in (("api", api.pid), ("projector", projector), ("worker", worker)):
-                name = f"memory of `palimpsest {role}` with {documents * VERSIONS:,} events"
-                yield told(name, "MiB", processes.resident(pid))

@@ -62,10 +62,12 @@ def crud_api(database: Database, folder: Path) -> Iterator[int]:
         yield port
 
 
-def wait_for_projector(database: Database) -> None:
+def wait_for_projector(database: Database, patience: float = PATIENCE) -> None:
     """Wait until every read model has come to the end of the log."""
     with psycopg.connect(database.admin_url, autocommit=True) as connection:
-        wait_until(lambda: connection.execute(CAUGHT_UP).fetchone() == (True,), "the read models are up to date")
+        wait_until(
+            lambda: connection.execute(CAUGHT_UP).fetchone() == (True,), "the read models are up to date", patience
+        )
 
 
 def resident(pid: int) -> float:
@@ -74,16 +76,16 @@ def resident(pid: int) -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
 
 
-def wait_until(condition: Callable[[], bool], words: str) -> None:
+def wait_until(condition: Callable[[], bool], words: str, patience: float = PATIENCE) -> None:
     """Wait until it is so.
 
     Raises:
         TimeoutError: it takes too long.
     """
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + patience
     while not condition():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {PATIENCE:.0f} s until {words}")
+            raise TimeoutError(f"waited {patience:.0f} s until {words}")
         time.sleep(0.01)
 
 
