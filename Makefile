@@ -31,7 +31,7 @@ bench: .venv/development  ## Measure speeds beside those of peers; ONLY=append, 
 	$(BIN)/python -m tests.bench $(if $(ONLY),--only "$(ONLY)") $(if $(JSON),--json "$(JSON)") \
 		$(if $(ROUNDS),--rounds "$(ROUNDS)")
 
-chaos: .venv/development  ## Kill servers and processes under load, then check; MINUTES=10 SEED=7
+chaos: .venv/development  ## Kill everything under load, then check what never breaks; MINUTES=10, SEED=7 may be given
 	$(BIN)/python -m tests.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
 lock: .venv/lock/bin/uv  ## Write the locks anew; OPTIONS=--upgrade takes later versions

@@ -91,6 +91,12 @@ class InsufficientScope(HttpError):
     status, code = 403, "insufficient_scope"
 
 
+class TooSlow(HttpError):
+    """The body does not come in."""
+
+    status, code = 408, "too_slow"
+
+
 class TooLarge(HttpError):
     """The body is larger than the limit."""
 

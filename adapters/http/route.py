@@ -4,6 +4,7 @@ FastAPI reads the signature, finds the route and writes the OpenAPI schema. The 
 reads anything, stops a body that grows too large while it comes in, and hands its bytes to pydantic as they are.
 """
 
+import asyncio
 import inspect
 import json
 from collections import Counter
@@ -16,7 +17,10 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from adapters.http.exchange import Exchange
-from adapters.http.problems import SHOWN, Fault, Malformed, NotJson, NotValid, TooLarge, faults, pointer
+from adapters.http.problems import SHOWN, Fault, Malformed, NotJson, NotValid, TooLarge, TooSlow, faults, pointer
+
+BODY_SECONDS = 60.0
+"""Whoever takes longer to send a body would hold on to a request for as long as they like."""
 
 
 class Route(APIRoute):
@@ -142,7 +146,7 @@ def _refuse_ambiguous(body: bytes) -> None:
 
 
 async def _body(request: Request, exchange: Exchange) -> bytes:
-    """The body, if it is JSON and no larger than the limit; of a larger one, no more than the limit is read."""
+    """The body, if it is JSON, in time and no larger than the limit; of a larger one, no more than that is read."""
     limit = exchange.deps.max_body_bytes
     declared = exchange.header(b"content-length")
     if declared is not None and declared.isdecimal() and int(declared) > limit:
@@ -150,10 +154,19 @@ async def _body(request: Request, exchange: Exchange) -> bytes:
     kind = (exchange.header(b"content-type") or "").partition(";")[0].strip().lower()
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
         raise NotJson("Send the body as application/json.")
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await _read(request, limit)
+    except TimeoutError:
+        raise TooSlow(f"The body was not in after {BODY_SECONDS:.0f} seconds.", {"Connection": "close"}) from None
+
+
+async def _read(request: Request, limit: int) -> bytes:
     chunks = []
+    size = 0
     async for chunk in request.stream():
         chunks.append(chunk)
-        limit -= len(chunk)
-        if limit < 0:
-            raise TooLarge(f"The body is larger than {exchange.deps.max_body_bytes} bytes.")
+        size += len(chunk)
+        if size > limit:
+            raise TooLarge(f"The body is larger than {limit} bytes.")
     return b"".join(chunks)

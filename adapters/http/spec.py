@@ -25,6 +25,7 @@ PROBLEMS = {
     401: ("unauthenticated", "It does not say credibly who asks."),
     403: ("role_too_low", "Whoever asks may not do this."),
     404: ("not_found", "There is no such thing, or it does not exist for whoever asks."),
+    408: ("too_slow", "The body was not in in time."),
     409: ("document_is_trashed", "The state of things does not allow it now; `code` names the rule."),
     412: ("stale_version", "The version in `If-Match` is not the current one."),
     413: ("too_large", "The body is larger than the limit."),
@@ -159,7 +160,7 @@ def _answers(path: str, described: Schema, fails: Sequence[int]) -> Schema:
     if "If-Match" in names:
         statuses |= {412}
     if "requestBody" in described:
-        statuses |= {400, 413, 415}
+        statuses |= {400, 408, 413, 415}
     if "{" in path:
         statuses |= {404}
     answers = {str(status): _ref("responses", str(status)) for status in sorted(statuses)}

@@ -4,6 +4,7 @@ import logging
 import random
 from typing import Annotated
 
+import structlog
 import typer
 
 from tests.chaos.house import open_house
@@ -17,6 +18,7 @@ def main(
 ) -> None:
     """Kill, check, and end with 1 if anything did not hold."""
     logging.getLogger("psycopg").setLevel(logging.CRITICAL)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     number = random.SystemRandom().randrange(10**6) if seed is None else seed
     raise typer.Exit(1 if chaos(number, minutes * 60).violations else 0)
 

@@ -12,6 +12,7 @@ import pytest
 
 from infra.servers.redis import Redis
 from tests.chaos.run import customer
+from tests.support.api import running_api
 from tests.support.roles import RoleProcess, running
 from tests.support.servers import Cluster, Database
 from tests.support.stores import open_store, rows
@@ -138,6 +139,20 @@ async def test_a_request_that_is_cut_before_its_end_changes_nothing(share: float
             connection.writer.transport.abort()
     await is_well(service)
     assert service.documents() == before + 2  # those that saw whether all was well
+
+
+async def test_a_body_that_does_not_come_in_is_not_waited_for_for_ever(
+    database: Database, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.http.route.BODY_SECONDS", 0.2)
+    headers = await somebody(database)
+    with running_api(database.app_url, redis_url) as api:
+        connection = await Connection.open(api.url)
+        async with asyncio.timeout(HUNG_SECONDS):
+            answer = await connection.ask(message("POST", "/v1/documents", headers, b'{"title": "Slow"}')[:-5])
+            assert (answer.status, answer.json()["code"]) == (408, "too_slow")
+            assert await connection.reader.read() == b""
+        connection.close()
 
 
 async def test_a_request_that_is_cut_before_its_answer_is_done_once(service: Service) -> None:
