@@ -1,0 +1,1 @@
+"""The published stream: what goes to Kafka, and what is read from it."""
