@@ -137,6 +137,63 @@ class EventFeed(Protocol):
         """Return when there may be events after `after`, at the latest after `timeout` seconds."""
 
 
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """All events of one partition of the log after the position `after` up to `position`, in order.
+
+    `offset` is where the partition goes on in the feed that it came from; None: it came from elsewhere.
+    """
+
+    partition: int
+    after: int
+    position: int
+    events: Sequence[Recorded]
+    offset: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where to begin in a partition: after `position`. `offset`, if known, is at that place or before it."""
+
+    position: int
+    offset: int | None = None
+
+
+class PartitionedFeed(Protocol):
+    """The log in partitions, which several readers share. All events of a stream are in one partition.
+
+    Who has a partition can change at any moment, and two may have it for a while: readers keep what they have applied
+    in one place, and drop what somebody else has applied already.
+    """
+
+    async def count(self) -> int:
+        """How many partitions there are.
+
+        Raises:
+            Unavailable: the feed cannot be reached.
+        """
+
+    def unplaced(self) -> Sequence[int]:
+        """The partitions that have come to this reader, and wait to be told where to begin."""
+
+    def placed(self) -> Sequence[int]:
+        """The partitions that this reader has, but for those that are unplaced."""
+
+    async def begin(self, places: Mapping[int, Place]) -> None:
+        """Begin at these places, by partition. Those of partitions that are gone meanwhile are left out.
+
+        Raises:
+            Unavailable: the feed cannot be reached.
+        """
+
+    async def next(self, timeout: float) -> Sequence[Portion]:
+        """What has come, of any of the partitions; nothing if that takes more than `timeout` seconds.
+
+        Of each partition portions come in order. One that does not begin where the one before it ended, or at the
+        partition's place, shows that something is missing.
+        """
+
+
 class Clock(Protocol):
     """Tells the time."""
 

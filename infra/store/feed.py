@@ -58,11 +58,11 @@ class StoreFeed:
 
     async def read(self, after: int, limit: int) -> Sequence[Recorded]:
         """At most `limit` events after the position `after`, in order."""
-        return await self._decoded(await self._database.rows(AFTER, [after, limit]))
+        return await decoded(await self._database.rows(AFTER, [after, limit]), self._keyring)
 
     async def stream(self, stream_id: UUID, first: int, last: int) -> Sequence[Recorded]:
         """The events of one stream from position `first` to `last`, in order."""
-        return await self._decoded(await self._database.rows(STREAM, [stream_id, first, last]))
+        return await decoded(await self._database.rows(STREAM, [stream_id, first, last]), self._keyring)
 
     async def wait(self, after: int, timeout: float) -> None:
         """Return when there may be events after `after`, at the latest after `timeout` seconds."""
@@ -72,18 +72,6 @@ class StoreFeed:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(min(timeout, POLL_SECONDS)):
                 await self._appended.wait()
-
-    async def _decoded(self, rows: Sequence[tuple[Any, ...]]) -> list[Recorded]:
-        states = [_state(row) for row in rows]
-        keys = await self._keyring.all(subjects_in(state for state in states if isinstance(state, StoredState)))
-        events = []
-        for (position, stream_id, version, topic, _, recorded_at, actor_id), state in zip(rows, states, strict=True):
-            try:
-                data = state.event(keys) if isinstance(state, StoredState) else state
-            except Exception as error:
-                data = Undecodable(type(error).__name__)
-            events.append(Recorded(position, stream_id, version, topic, recorded_at, actor_id, data))
-        return events
 
     async def _listen(self) -> None:
         while True:
@@ -100,6 +88,20 @@ class StoreFeed:
                 # Polling goes on meanwhile.
                 log.warning("not listening", error=type(error).__name__)
                 await asyncio.sleep(POLL_SECONDS)
+
+
+async def decoded(rows: Sequence[tuple[Any, ...]], keyring: Keyring) -> list[Recorded]:
+    """The events of stored rows, whose columns are those of `COLUMNS`."""
+    states = [_state(row) for row in rows]
+    keys = await keyring.all(subjects_in(state for state in states if isinstance(state, StoredState)))
+    events = []
+    for (position, stream_id, version, topic, _, recorded_at, actor_id), state in zip(rows, states, strict=True):
+        try:
+            data = state.event(keys) if isinstance(state, StoredState) else state
+        except Exception as error:
+            data = Undecodable(type(error).__name__)
+        events.append(Recorded(position, stream_id, version, topic, recorded_at, actor_id, data))
+    return events
 
 
 def _state(row: tuple[Any, ...]) -> StoredState | Undecodable:
