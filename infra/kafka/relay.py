@@ -1,0 +1,284 @@
+"""From the store to Kafka: everything, in order, without loss; a repeat now and then, recognisable by its position.
+
+One relay leads. It reads the log in pages and hands a page on as soon as the page before it is acknowledged, so that of
+each partition one batch is on its way and none can overtake another. Whatever goes wrong, it begins anew: with a new
+producer, from what the topics' ends say is there.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from threading import Event
+from time import monotonic, time
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import structlog
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+from kafka.errors import KafkaError
+from prometheus_client import Counter, Gauge
+
+from adapters.stream.records import Publisher as Contract
+from infra.kafka import ends, topics
+from infra.kafka.batches import DELIVERY_SECONDS, Batch, Flight, Outlet, Place, PublishFailed
+from infra.kafka.ends import End
+from infra.kafka.lease import Lease
+from infra.kafka.publish import Publisher
+from infra.kafka.topics import LARGEST_RECORD, Topics
+from infra.kafka.wire import Stored
+from infra.sealing.keyring import Keyring, Keys
+from infra.store.feed import CHANNEL
+from infra.store.store import KEYS
+
+PAGE_EVENTS = 1_000
+PAGE_BYTES = 400_000
+"""With its metadata a page stays below what brokers take in a batch by default, even if all is of one partition."""
+POLL_SECONDS = 0.5
+STANDBY_SECONDS = 0.5
+PAUSE_SECONDS = 1.0
+SAVE_SECONDS = 1.0
+WATERMARK_SECONDS = 0.1
+
+AFTER = """
+SELECT notification_id, originator_id, originator_version, topic, state,
+       event_id, class_version, recorded_at, actor_id, correlation_id, causation_id
+FROM (
+    SELECT *, sum(octet_length(state)) OVER (ORDER BY notification_id) - octet_length(state) AS bytes_before
+    FROM (SELECT * FROM stored_events WHERE notification_id > %s ORDER BY notification_id LIMIT %s) AS page
+) AS measured
+WHERE bytes_before < %s ORDER BY notification_id
+"""
+
+log = structlog.get_logger(__name__)
+
+published_counter = Counter("palimpsest_relay_published", "Events that Kafka has acknowledged")
+leading_gauge = Gauge("palimpsest_relay_leading", "1: this relay publishes; 0: it stands by, or cannot")
+
+
+class Relay:
+    """Publishes for as long as it leads. `kafka` are kafka-python's settings of a connection.
+
+    `position` is that of the last event which Kafka has acknowledged together with all before it; None: not known here.
+    """
+
+    def __init__(self, url: str, kafka: dict[str, Any], names: Topics, contract: Contract, keyring: Keyring) -> None:
+        self.position: int | None = None
+        self._url = url
+        self._kafka = kafka
+        self._topics = names
+        self._contract = contract
+        self._keyring = keyring
+        self._stopping = Event()
+
+    def stop(self) -> None:
+        """Let `run` end soon."""
+        self._stopping.set()
+
+    @property
+    def leading(self) -> bool:
+        """Whether this is the relay that publishes."""
+        return self.position is not None
+
+    def run(self) -> None:
+        """Stand by, lead, and wait out what is down, until `stop`. It blocks: give it a thread.
+
+        Raises:
+            WrongPartitions: a topic is not as it was when its streams were spread over it.
+        """
+        while not self._stopping.is_set():
+            try:
+                with Lease(self._url, self._topics.prefix) as lease:
+                    self._stand_by(lease)
+                    self._lead(lease)
+            except (psycopg.Error, OSError) as error:
+                log.warning("relay without database", error=type(error).__name__)
+            self._stopping.wait(PAUSE_SECONDS)
+
+    def _stand_by(self, lease: Lease) -> None:
+        waits = False
+        while not self._stopping.is_set() and not lease.try_take():
+            if not waits:
+                log.info("another relay leads; standing by")
+                waits = True
+            self._stopping.wait(STANDBY_SECONDS)
+
+    def _lead(self, lease: Lease) -> None:
+        with connect(self._url) as connection:
+            connection.execute(f"LISTEN {CHANNEL}")
+            while lease.held() and not self._stopping.is_set():
+                try:
+                    self._publish(connection, lease)
+                except (KafkaError, PublishFailed) as error:
+                    log.warning("Kafka takes nothing; trying again", error=_told(error))
+                    self._stopping.wait(PAUSE_SECONDS)
+                finally:
+                    self.position = None
+                    leading_gauge.set(0)
+
+    def _publish(self, connection: psycopg.Connection[Any], lease: Lease) -> None:
+        found = self._prepare(connection)
+        with closing(self._outlet()) as outlet:
+            publisher = Publisher(self._topics, found, self._contract, lambda ids: self._keys(connection, ids))
+            course = Course(connection, outlet, publisher, found)
+            log.info("publishing", position=course.acknowledged)
+            leading_gauge.set(1)
+            while lease.held() and not self._stopping.is_set():
+                course.step(lease)
+                self.position = course.acknowledged
+            course.finish(lease)
+
+    def _prepare(self, connection: psycopg.Connection[Any]) -> dict[Place, End]:
+        names = self._topics.events()
+        places = [(topic, partition) for topic in names for partition in range(self._topics.partitions)]
+        known = ends.load(connection, names)
+        with closing(KafkaAdminClient(**self._kafka)) as admin:
+            made = topics.make_missing(admin, self._topics, names)
+        if made:
+            log.info("topics made", topics=made)
+        with closing(KafkaConsumer(**self._kafka, enable_auto_commit=False, group_id=None)) as consumer:
+            there = {topic: len(consumer.partitions_for_topic(topic) or ()) for topic in names}
+            expected = dict.fromkeys(names, self._topics.partitions)
+            topics.require_partitions(there, expected)
+            topics.require_partitions(ends.counts_of(known), expected)
+            found, lost = ends.look(consumer, places, known)
+        if lost:
+            log.error("topics have lost records; publishing again", topics=sorted({topic for topic, _ in lost}))
+        ends.save(connection, found)
+        return found
+
+    def _keys(self, connection: psycopg.Connection[Any], subject_ids: Iterable[UUID]) -> Keys:
+        kept = [(subject_id, self._keyring.kept(subject_id)) for subject_id in subject_ids]
+        missing = [subject_id for subject_id, key in kept if key is None]
+        found = connection.execute(KEYS, [missing], binary=True) if missing else ()
+        fresh = {subject_id.int: self._keyring.unwrap(subject_id, wrapped) for subject_id, wrapped in found}
+        return {subject_id.int: key for subject_id, key in kept if key is not None} | fresh
+
+    def _outlet(self) -> Outlet:
+        producer = KafkaProducer(
+            **self._kafka,
+            acks="all",
+            enable_idempotence=True,
+            allow_auto_create_topics=False,
+            delivery_timeout_ms=round(DELIVERY_SECONDS * 1000),
+            request_timeout_ms=10_000,
+            reconnect_backoff_max_ms=1_000,
+            max_request_size=LARGEST_RECORD,
+            metrics_enabled=False,
+        )
+        return Outlet(producer, self._topics.events())
+
+
+class Course:
+    """One producer's way along the log, page by page. `acknowledged`: Kafka has everything up to that position."""
+
+    def __init__(
+        self, connection: psycopg.Connection[Any], outlet: Outlet, publisher: Publisher, found: dict[Place, End]
+    ) -> None:
+        self._connection = connection
+        self._outlet = outlet
+        self._publisher = publisher
+        self._ends = found
+        self._flight: tuple[Flight, int, int] | None = None
+        self.acknowledged = self._read = min(end.position for end in found.values())
+        self._saved = (self.acknowledged, monotonic())
+        self._marked = (self.acknowledged, monotonic())
+
+    def step(self, lease: Lease) -> None:
+        """Read a page, and hand it on once the one before it is acknowledged; rest when there is none.
+
+        Raises:
+            PublishFailed: some records may not have arrived.
+            psycopg.Error: the database does not answer.
+        """
+        rows = self._page()
+        batches = self._publisher.take(rows)
+        if rows:
+            self._read = rows[-1].position
+        self._mark(batches)
+        self._land(lease)
+        if batches and lease.held():
+            self._flight = self._outlet.hand(batches), self._read, len(rows)
+        elif rows:
+            self.acknowledged = self._read
+        self._save()
+        if not rows and self._flight is None:
+            self._rest()
+
+    def finish(self, lease: Lease) -> None:
+        """Wait for what is on its way, and remember it."""
+        self._land(lease)
+        if lease.held():
+            self._save(at_once=True)
+
+    def _page(self) -> list[Stored]:
+        with self._connection.cursor(binary=True) as cursor:
+            cursor.execute(AFTER, [self._read, PAGE_EVENTS, PAGE_BYTES])
+            return [Stored(*row) for row in cursor.fetchall()]
+
+    def _mark(self, batches: dict[Place, Batch]) -> None:
+        position, at = self._marked
+        now = monotonic()
+        if self._read > position and now - at >= WATERMARK_SECONDS:
+            self._publisher.mark(batches, self._read, int(time() * 1000))
+            self._marked = (self._read, now)
+
+    def _land(self, lease: Lease) -> None:
+        if self._flight is None:
+            return
+        flight, position, events = self._flight
+        deadline = monotonic() + DELIVERY_SECONDS + 5
+        while not flight.landed(0.2) and monotonic() < deadline and lease.held():
+            pass
+        for place, (offset, count) in flight.offsets().items():
+            self._move(self._ends[place], offset, count)
+        self._flight = None
+        self.acknowledged = position
+        published_counter.inc(events)
+
+    @staticmethod
+    def _move(end: End, offset: int, count: int) -> None:
+        if 0 <= offset < end.next_offset:
+            raise PublishFailed("a topic begins anew")
+        end.next_offset = max(offset, end.next_offset) + count
+
+    def _save(self, *, at_once: bool = False) -> None:
+        position, at = self._saved
+        if self.acknowledged > position and (at_once or monotonic() - at >= SAVE_SECONDS):
+            for end in self._ends.values():
+                end.position = max(end.position, self.acknowledged)
+            ends.save(self._connection, self._ends)
+            self._saved = (self.acknowledged, monotonic())
+
+    def _rest(self) -> None:
+        due = self._read > self._marked[0]
+        patience = max(0.001, self._marked[1] + WATERMARK_SECONDS - monotonic()) if due else POLL_SECONDS
+        for _ in self._connection.notifies(timeout=patience, stop_after=1):
+            return
+
+
+@contextmanager
+def connect(url: str) -> Iterator[psycopg.Connection[Any]]:
+    """A connection to read the log with, its times in UTC.
+
+    Raises:
+        psycopg.Error: the database does not answer.
+    """
+    with psycopg.connect(
+        url,
+        autocommit=True,
+        prepare_threshold=0,
+        connect_timeout=3,
+        keepalives_idle=2,
+        keepalives_interval=1,
+        keepalives_count=2,
+        tcp_user_timeout=5000,
+    ) as connection:
+        connection.execute("SET statement_timeout = '10s'; SET timezone = 'UTC'", prepare=False)
+        yield connection
+
+
+def _told(error: Exception) -> str:
+    return str(error) if isinstance(error, PublishFailed) else type(error).__name__
+
+
+__all__: Sequence[str] = ["Relay", "connect"]
