@@ -212,7 +212,7 @@ class Followed:
         last, self.last = self.last, row.position
         if row.position <= self.promised:
             yield broken_promise(place, found, f"comes after a watermark at {self.promised}")
-        elif last is not None and found.previous not in (None, last, self.promised):
+        elif None not in (last, found.previous) and not last <= found.previous <= max(last, self.promised):
             yield changed(place, found, row, f"says that {found.previous} comes before it, and {last} does")
 
 

@@ -1,7 +1,7 @@
 """Topics read from end to end: each partition in its order, all of them in bounded memory."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import monotonic
 from typing import Generic, Protocol, TypeVar
 
@@ -77,6 +77,21 @@ def one_at(consumer: KafkaConsumer, place: TopicPartition, offset: int) -> Recor
         for records in consumer.poll(POLL_MS, max_records=1).values():
             return records[0]  # type: ignore[no-any-return]
     return None
+
+
+def until(consumer: KafkaConsumer, ends: Mapping[TopicPartition, int]) -> Iterator[dict[TopicPartition, list[Record]]]:
+    """What is polled until each partition has been read up to its end.
+
+    Raises:
+        Unavailable: the broker hands out nothing any more.
+    """
+    heard_at = monotonic()
+    while any(consumer.position(place) < end for place, end in ends.items()):
+        if records := consumer.poll(POLL_MS):
+            heard_at = monotonic()
+            yield records
+        elif monotonic() - heard_at > SILENCE_SECONDS:
+            raise Unavailable("Kafka")
 
 
 class Placed(Protocol):

@@ -4,7 +4,8 @@ from hashlib import blake2b
 from typing import Any
 
 from adapters.stream.kernel import EVENTS
-from adapters.stream.records import load_contract
+from adapters.stream.records import Publisher
+from application.ports import Recorded
 from infra.kafka.differences import Found
 from infra.kafka.reading import Record
 from infra.kafka.wire import Foreign, Stored, Watermark, about, decode_record, key_of
@@ -49,8 +50,8 @@ class PublicTopic:
     """
 
     def __init__(self, topic: str, aggregate: str) -> None:
-        load_contract()
         self.topic = topic
+        self._contract = Publisher()
         self._types = {
             source.TOPIC: versions[1][0].type().encode()  # type: ignore[attr-defined]
             for source, versions in EVENTS.items()
@@ -62,12 +63,13 @@ class PublicTopic:
         return row.topic in self._types
 
     def excuses(self, row: Stored) -> bool:
-        """What cannot be read cannot be published."""
+        """What cannot be read or mapped cannot be published."""
         try:
-            StoredState(row.topic, row.state, row.stream_id, row.version).event({})
+            event = StoredState(row.topic, row.state, row.stream_id, row.version).event({})
+            known = Recorded(row.position, row.stream_id, row.version, row.topic, row.recorded_at, None, event)
+            return self._contract.public_record(known, row.event_id) is None
         except Exception:
             return True
-        return False
 
     def digest(self, row: Stored) -> bytes:
         """Of its ids, its version and its type."""
