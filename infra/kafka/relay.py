@@ -5,8 +5,8 @@ each partition one batch is on its way and none can overtake another. Whatever g
 producer, from what the topics' ends say is there.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterable
+from contextlib import closing
 from threading import Event
 from time import monotonic, time
 from typing import Any
@@ -14,17 +14,17 @@ from uuid import UUID
 
 import psycopg
 import structlog
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaError
 from prometheus_client import Counter, Gauge
 
 from adapters.stream.records import Publisher as Contract
-from infra.kafka import ends, topics
+from infra.kafka import ends
 from infra.kafka.batches import DELIVERY_SECONDS, Batch, Flight, Outlet, Place, PublishFailed
 from infra.kafka.ends import End
 from infra.kafka.lease import Lease
+from infra.kafka.opening import Settings, connect, outlet_to, prepare
 from infra.kafka.publish import Publisher
-from infra.kafka.topics import LARGEST_RECORD, Topics
+from infra.kafka.topics import Topics
 from infra.kafka.wire import Stored
 from infra.sealing.keyring import Keyring, Keys
 from infra.store.feed import CHANNEL
@@ -59,10 +59,13 @@ class Relay:
     """Publishes for as long as it leads. `kafka` are kafka-python's settings of a connection.
 
     `position` is that of the last event which Kafka has acknowledged together with all before it; None: not known here.
+    `has_backlog`: there is more in the log than has been read.
     """
 
-    def __init__(self, url: str, kafka: dict[str, Any], names: Topics, contract: Contract, keyring: Keyring) -> None:
+    def __init__(self, url: str, kafka: Settings, names: Topics, contract: Contract, keyring: Keyring) -> None:
         self.position: int | None = None
+        self.has_backlog = False
+        self._lease: Lease | None = None
         self._url = url
         self._kafka = kafka
         self._topics = names
@@ -74,10 +77,10 @@ class Relay:
         """Let `run` end soon."""
         self._stopping.set()
 
-    @property
-    def leading(self) -> bool:
-        """Whether this is the relay that publishes."""
-        return self.position is not None
+    def holds(self) -> bool:
+        """Whether this relay leads and publishes, beyond doubt."""
+        lease = self._lease
+        return self.position is not None and lease is not None and lease.held()
 
     def run(self) -> None:
         """Stand by, lead, and wait out what is down, until `stop`. It blocks: give it a thread.
@@ -88,6 +91,7 @@ class Relay:
         while not self._stopping.is_set():
             try:
                 with Lease(self._url, self._topics.prefix) as lease:
+                    self._lease = lease
                     self._stand_by(lease)
                     self._lead(lease)
             except (psycopg.Error, OSError) as error:
@@ -116,35 +120,17 @@ class Relay:
                     leading_gauge.set(0)
 
     def _publish(self, connection: psycopg.Connection[Any], lease: Lease) -> None:
-        found = self._prepare(connection)
-        with closing(self._outlet()) as outlet:
+        names = self._topics.events()
+        found = prepare(connection, self._kafka, self._topics, names)
+        with closing(outlet_to(self._kafka, names)) as outlet:
             publisher = Publisher(self._topics, found, self._contract, lambda ids: self._keys(connection, ids))
             course = Course(connection, outlet, publisher, found)
             log.info("publishing", position=course.acknowledged)
             leading_gauge.set(1)
             while lease.held() and not self._stopping.is_set():
                 course.step(lease)
-                self.position = course.acknowledged
+                self.position, self.has_backlog = course.acknowledged, course.has_backlog
             course.finish(lease)
-
-    def _prepare(self, connection: psycopg.Connection[Any]) -> dict[Place, End]:
-        names = self._topics.events()
-        places = [(topic, partition) for topic in names for partition in range(self._topics.partitions)]
-        known = ends.load(connection, names)
-        with closing(KafkaAdminClient(**self._kafka)) as admin:
-            made = topics.make_missing(admin, self._topics, names)
-        if made:
-            log.info("topics made", topics=made)
-        with closing(KafkaConsumer(**self._kafka, enable_auto_commit=False, group_id=None)) as consumer:
-            there = {topic: len(consumer.partitions_for_topic(topic) or ()) for topic in names}
-            expected = dict.fromkeys(names, self._topics.partitions)
-            topics.require_partitions(there, expected)
-            topics.require_partitions(ends.counts_of(known), expected)
-            found, lost = ends.look(consumer, places, known)
-        if lost:
-            log.error("topics have lost records; publishing again", topics=sorted({topic for topic, _ in lost}))
-        ends.save(connection, found)
-        return found
 
     def _keys(self, connection: psycopg.Connection[Any], subject_ids: Iterable[UUID]) -> Keys:
         kept = [(subject_id, self._keyring.kept(subject_id)) for subject_id in subject_ids]
@@ -152,20 +138,6 @@ class Relay:
         found = connection.execute(KEYS, [missing], binary=True) if missing else ()
         fresh = {subject_id.int: self._keyring.unwrap(subject_id, wrapped) for subject_id, wrapped in found}
         return {subject_id.int: key for subject_id, key in kept if key is not None} | fresh
-
-    def _outlet(self) -> Outlet:
-        producer = KafkaProducer(
-            **self._kafka,
-            acks="all",
-            enable_idempotence=True,
-            allow_auto_create_topics=False,
-            delivery_timeout_ms=round(DELIVERY_SECONDS * 1000),
-            request_timeout_ms=10_000,
-            reconnect_backoff_max_ms=1_000,
-            max_request_size=LARGEST_RECORD,
-            metrics_enabled=False,
-        )
-        return Outlet(producer, self._topics.events())
 
 
 class Course:
@@ -179,6 +151,7 @@ class Course:
         self._publisher = publisher
         self._ends = found
         self._flight: tuple[Flight, int, int] | None = None
+        self.has_backlog = False
         self.acknowledged = self._read = min(end.position for end in found.values())
         self._saved = (self.acknowledged, monotonic())
         self._marked = (self.acknowledged, monotonic())
@@ -191,6 +164,7 @@ class Course:
             psycopg.Error: the database does not answer.
         """
         rows = self._page()
+        self.has_backlog = len(rows) == PAGE_EVENTS
         batches = self._publisher.take(rows)
         if rows:
             self._read = rows[-1].position
@@ -256,29 +230,5 @@ class Course:
             return
 
 
-@contextmanager
-def connect(url: str) -> Iterator[psycopg.Connection[Any]]:
-    """A connection to read the log with, its times in UTC.
-
-    Raises:
-        psycopg.Error: the database does not answer.
-    """
-    with psycopg.connect(
-        url,
-        autocommit=True,
-        prepare_threshold=0,
-        connect_timeout=3,
-        keepalives_idle=2,
-        keepalives_interval=1,
-        keepalives_count=2,
-        tcp_user_timeout=5000,
-    ) as connection:
-        connection.execute("SET statement_timeout = '10s'; SET timezone = 'UTC'", prepare=False)
-        yield connection
-
-
 def _told(error: Exception) -> str:
     return str(error) if isinstance(error, PublishFailed) else type(error).__name__
-
-
-__all__: Sequence[str] = ["Relay", "connect"]

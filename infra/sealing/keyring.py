@@ -63,6 +63,10 @@ class WrappedKey:
 
 FetchWrapped = Callable[[list[UUID]], Awaitable[Mapping[UUID, bytes]]]
 
+Keys = Mapping[int, DataKey]
+"""Data keys by subject, by the integer that its id stands for, which is hashed ten times as fast. A subject without one
+reads as erased."""
+
 
 class Keyring:
     """Finds, makes and remembers data keys. `fetch` reads wrapped keys of subjects from the database."""
@@ -72,11 +76,11 @@ class Keyring:
         self._kek_id = kek_id
         self._wrapped = Coalescer(fetch, limit=5_000)
         self._fetch = fetch
-        self._kept: dict[UUID, tuple[DataKey, float]] = {}
+        self._kept: dict[int, tuple[DataKey, float]] = {}
 
     def kept(self, subject_id: UUID) -> DataKey | None:
         """The key, if it is in memory and fresh."""
-        found = self._kept.get(subject_id)
+        found = self._kept.get(subject_id.int)
         if found is None or found[1] < monotonic():
             return None
         return found[0]
@@ -87,21 +91,21 @@ class Keyring:
         if kept is not None:
             return kept
         wrapped = await self._wrapped.get(subject_id)
-        return None if wrapped is None else self._unwrap(subject_id, wrapped)
+        return None if wrapped is None else self.unwrap(subject_id, wrapped)
 
-    async def all(self, subject_ids: Iterable[UUID]) -> dict[UUID, DataKey]:
+    async def all(self, subject_ids: Iterable[UUID]) -> Keys:
         """The keys of those subjects that have one, in at most one round trip."""
-        keys = {}
+        keys: dict[int, DataKey] = {}
         missing = []
         for subject_id in subject_ids:
             kept = self.kept(subject_id)
             if kept is None:
                 missing.append(subject_id)
             else:
-                keys[subject_id] = kept
+                keys[subject_id.int] = kept
         if missing:
             found = await self._fetch(missing)
-            keys.update({subject_id: self._unwrap(subject_id, wrapped) for subject_id, wrapped in found.items()})
+            keys |= {subject_id.int: self.unwrap(subject_id, wrapped) for subject_id, wrapped in found.items()}
         return keys
 
     def mint(self, subject_id: UUID) -> tuple[DataKey, WrappedKey]:
@@ -115,13 +119,14 @@ class Keyring:
         """Remember a key for a short while."""
         if len(self._kept) >= KEPT_KEYS:
             self._kept.clear()
-        self._kept[subject_id] = (key, monotonic() + KEPT_SECONDS)
+        self._kept[subject_id.int] = (key, monotonic() + KEPT_SECONDS)
 
     def forget(self, subject_id: UUID) -> None:
         """Drop the key from memory."""
-        self._kept.pop(subject_id, None)
+        self._kept.pop(subject_id.int, None)
 
-    def _unwrap(self, subject_id: UUID, wrapped: bytes) -> DataKey:
+    def unwrap(self, subject_id: UUID, wrapped: bytes) -> DataKey:
+        """The key that the database keeps as `wrapped`; it is remembered for a short while."""
         key = DataKey(self._kek.decrypt(wrapped[:NONCE], wrapped[NONCE:], subject_id.bytes))
         self.keep(subject_id, key)
         return key
