@@ -1,10 +1,14 @@
 """The bookkeeping of projections: how far each has come, and what it leaves out. It commits with the rows."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from application.ports import Recorded
+from infra.kafka.topics import partition_of
+from infra.kafka.wire import key_of
 from infra.projector.connection import Connection
 from infra.store.arrays import BigInts, Texts, Uuids
 from projections.kernel import Poison
@@ -12,7 +16,7 @@ from projections.kernel import Poison
 CHANNEL = "palimpsest_projected"
 
 LOCK = """
-SELECT name, version, position, quarantined FROM projections
+SELECT name, version, position, quarantined, partitions FROM projections
 WHERE name = ANY(%b) ORDER BY name FOR UPDATE
 """
 LOCK_FREE = LOCK + "SKIP LOCKED"
@@ -21,6 +25,11 @@ LOOK = "SELECT name, version, position FROM projections WHERE name = ANY(%b)"
 ADVANCE = """
 UPDATE projections SET position = %s, moved_at = now() WHERE name = ANY(%b)
 RETURNING pg_notify('palimpsest_projected', name || ':' || position)
+"""
+AHEAD = "SELECT name, partition, position FROM projection_partitions WHERE name = ANY(%b)"
+UNITE = """
+WITH gone AS (DELETE FROM projection_partitions WHERE name = ANY(%b))
+UPDATE projections SET partitions = 0 WHERE name = ANY(%b)
 """
 QUARANTINED = "SELECT projection, stream_id FROM projection_quarantine WHERE projection = ANY(%b)"
 CONFINE = """
@@ -47,12 +56,34 @@ WHERE %s::text IS NULL OR projection = %s ORDER BY projection, position
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How far a projection has come. `left_out`: the streams in quarantine."""
+    """How far a projection has come. `left_out`: the streams in quarantine.
+
+    `partitions`: the positions of its partitions, all of them, if it was fed in partitions last. None of them lies
+    before `position`, unless it has moved as a whole since.
+    """
 
     name: str
     version: int
     position: int
     left_out: frozenset[UUID] = frozenset()
+    partitions: Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def front(self) -> int:
+        """The position after which no event has been applied."""
+        return max(self.position, *self.partitions.values()) if self.partitions else self.position
+
+    def reached(self, stream_id: UUID) -> int:
+        """The position up to which the stream's events have been applied."""
+        if not self.partitions:
+            return self.position
+        return max(self.position, self.partitions[partition_of(key_of(stream_id), len(self.partitions))])
+
+    def news(self, events: Sequence[Recorded]) -> Sequence[Recorded]:
+        """Those of the events that have not been applied yet. All of them come after `position`."""
+        if not events or events[0].position > self.front:
+            return events
+        return [event for event in events if event.position > self.reached(event.stream_id)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +108,47 @@ async def lock(connection: Connection, names: Iterable[str], *, wait: bool = Tru
     cursor = connection.cursor(binary=True)
     await cursor.execute(LOCK if wait else LOCK_FREE, [Texts(names)])
     rows = await cursor.fetchall()
-    confined: dict[str, set[UUID]] = {name: set() for name, *_ in rows}
-    with_cases = [name for name, _, _, quarantined in rows if quarantined]
-    if with_cases:
-        # A statement of its own: it must see what was committed while the first one waited for the lock.
-        await cursor.execute(QUARANTINED, [Texts(with_cases)])
-        for name, stream_id in await cursor.fetchall():
-            confined[name].add(stream_id)
-    return {name: Standing(name, version, position, frozenset(confined[name])) for name, version, position, _ in rows}
+    # Statements of their own: they must see what was committed while the first one waited for the lock.
+    confined = await quarantined(connection, [name for name, _, _, cases, _ in rows if cases])
+    partitions = await _partitions(connection, [name for name, *_, count in rows if count])
+    return {
+        name: Standing(name, version, position, confined.get(name, frozenset()), partitions.get(name, {}))
+        for name, version, position, *_ in rows
+    }
+
+
+async def quarantined(connection: Connection, names: Sequence[str]) -> dict[str, frozenset[UUID]]:
+    """The streams in quarantine, of those projections that have any."""
+    if not names:
+        return {}
+    cursor = connection.cursor(binary=True)
+    await cursor.execute(QUARANTINED, [Texts(names)])
+    found: defaultdict[str, set[UUID]] = defaultdict(set)
+    for name, stream_id in await cursor.fetchall():
+        found[name].add(stream_id)
+    return {name: frozenset(streams) for name, streams in found.items()}
+
+
+async def _partitions(connection: Connection, names: Sequence[str]) -> dict[str, dict[int, int]]:
+    if not names:
+        return {}
+    found: defaultdict[str, dict[int, int]] = defaultdict(dict)
+    cursor = await connection.execute(AHEAD, [Texts(names)])
+    for name, partition, position in await cursor.fetchall():
+        found[name][partition] = position
+    return found
 
 
 async def advance(connection: Connection, names: Iterable[str], position: int) -> None:
-    """Say that the projections have reached `position`."""
+    """Say that the projections have reached `position`, as a whole."""
     await connection.execute(ADVANCE, [position, Texts(names)])
+
+
+async def unite(connection: Connection, standings: Iterable[Standing], position: int) -> None:
+    """Forget the partitions of those projections that have left all of them behind at `position`."""
+    whole = Texts(standing.name for standing in standings if standing.partitions and standing.front <= position)
+    if whole.values:
+        await connection.execute(UNITE, [whole, whole])
 
 
 async def confine(connection: Connection, name: str, poisons: Sequence[Poison]) -> None:

@@ -20,7 +20,7 @@ from application.ports import Recorded
 from infra.cache import MOST_BYTES, NUMBER, Naming, number
 from infra.projector.positions import Positions
 from infra.projector.recent import RecentEvents
-from infra.projector.runtime import pause_after
+from infra.projector.runner import pause_after
 from infra.rows import PooledRows
 from projections.kernel import Cached, Fold, ReadModel
 

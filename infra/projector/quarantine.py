@@ -29,7 +29,7 @@ async def retry(model: ReadModel, stream_id: UUID, feed: EventFeed, url: str, *,
         failed_at = await books.release(connection, model.name, stream_id)
         if standing is None or failed_at is None:
             raise NotInQuarantine(model.name)
-        events = await feed.stream(stream_id, failed_at, standing.position)
+        events = await feed.stream(stream_id, failed_at, standing.reached(stream_id))
         if skip:
             await books.skip(connection, model.name, failed_at, stream_id)
             events = [event for event in events if event.position != failed_at]

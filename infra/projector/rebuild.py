@@ -6,11 +6,12 @@ position. Readers wait for no more than that.
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import psycopg
 
-from application.ports import EventFeed
+from application.ports import EventFeed, Recorded
 from infra.projector import books
 from infra.projector.apply import Applier
 from infra.projector.books import Standing
@@ -137,25 +138,51 @@ class _Rebuild:
         limit = min(BATCH, goal - standing.position)
         events = await self._feed.read(standing.position, limit) if limit > 0 else []
         if events:
-            wanted = [event for event in events if event.position not in self._skipped]
-            poisons = await self._next.apply_carefully(self._connection, wanted, standing.left_out) if wanted else []
-            if poisons:
-                await books.confine(self._connection, self._next.name, poisons)
+            await self._take(events, standing)
             await books.advance(self._connection, [self._next.name], events[-1].position)
         return len(events)
 
+    async def _take(self, events: Sequence[Recorded], standing: Standing) -> None:
+        wanted = [event for event in events if event.position not in self._skipped]
+        poisons = await self._next.apply_carefully(self._connection, wanted, standing.left_out) if wanted else []
+        if poisons:
+            await books.confine(self._connection, self._next.name, poisons)
+
     async def _compare_and_swap(self, swap: bool) -> Rebuilt:
-        name, successor = self._model.name, self._next.name
-        standings = await books.lock(self._connection, [name, successor])
-        while standings[successor].position < standings[name].position:
-            await self._apply(standings[successor], standings[name].position)
-            standings = await books.lock(self._connection, [name, successor])
-        found = await self._compared(standings[name], standings[successor])
+        live, successor = await self._level()
+        found = await self._compared(live, successor)
         if swap:
             await self._swap()
         else:
             await self._forget_next()
         return found
+
+    async def _level(self) -> tuple[Standing, Standing]:
+        """Lock both, and bring the new table to where the old one stands, if that can be; otherwise beyond it."""
+        live, successor = await self._locked()
+        comparable = live.version == successor.version and successor.position <= live.position
+        goal = live.position if comparable else live.front
+        while successor.position < goal:
+            await self._apply(successor, goal)
+            live, successor = await self._locked()
+        if comparable:
+            await self._level_partitions(live, successor)
+        return live, (await self._locked())[1]
+
+    async def _locked(self) -> tuple[Standing, Standing]:
+        found = await books.lock(self._connection, [self._model.name, self._next.name])
+        return found[self._model.name], found[self._next.name]
+
+    async def _level_partitions(self, live: Standing, successor: Standing) -> None:
+        """Apply what the old table has of partitions that are ahead of its position."""
+        position = live.position
+        while position < live.front:
+            events = await self._feed.read(position, min(BATCH, live.front - position))
+            if not events:
+                break
+            position = events[-1].position
+            await self._take([event for event in events if event.position <= live.reached(event.stream_id)], successor)
+            successor = (await self._locked())[1]
 
     async def _compared(self, live: Standing, successor: Standing) -> Rebuilt:
         alike = (live.version, live.position) == (successor.version, successor.position)

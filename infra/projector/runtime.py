@@ -1,123 +1,30 @@
-"""Follows the log with all read models in one loop: those that stand at the same position move in one transaction.
+"""Follows the log as a whole with all read models in one loop: those at the same position move in one transaction.
 
 Rows and positions commit together, under the lock of the positions, so each event counts once, whoever else projects.
 A second projector stands by: it finds the positions moved, rests, and takes over once they no longer move.
 """
 
 import asyncio
-import random
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from time import monotonic
-
-import structlog
+from collections.abc import Sequence
 
 from application.ports import EventFeed, Recorded
 from infra.projector import books
-from infra.projector.apply import Applier
 from infra.projector.books import Standing
-from infra.projector.connection import Connection, Session, is_outage
-from infra.projector.rebuild import RebuildRunning
+from infra.projector.connection import Connection, is_outage
 from infra.projector.recent import RecentEvents
-from infra.projector.tables import ensure_tables
-from projections.kernel import Poison, ReadModel
-
-log = structlog.get_logger(__name__)
+from infra.projector.runner import Loop, Rebuild, Runner
+from projections.kernel import ReadModel
 
 BATCH = 2_000
-POLL_SECONDS = 1.0
-STANDBY_SECONDS = 1.0
-BUSY_SECONDS = 0.05
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
-WORTH_REBUILDING = 20_000
-"""Events behind: a new, empty table is rebuilt aside rather than filled in place."""
-
-Rebuild = Callable[[ReadModel], Awaitable[object]]
 
 
-@dataclass(slots=True)
-class Runner:
-    """One read model on its way. `position` is None until it has been looked up."""
-
-    applier: Applier
-    position: int | None = None
-    seen: int | None = None
-    rests_until: float = 0.0
-    failures: int = 0
-    rebuilding: "asyncio.Task[None] | None" = None
-    retired: bool = False
-
-    @property
-    def name(self) -> str:
-        """The projection's name."""
-        return self.applier.name
-
-    def stands_at(self, standing: Standing) -> bool:
-        """Whether nobody else has moved it."""
-        return (standing.version, standing.position) == (self.applier.model.version, self.position)
-
-    def rest(self, seconds: float) -> None:
-        """Do nothing for a while, then look up the position."""
-        self.seen = self.position
-        self.position = None
-        self.rests_until = monotonic() + seconds
-
-    def failed(self, error: Exception) -> None:
-        """Rest longer with every failure in a row."""
-        self.failures += 1
-        pause = pause_after(self.failures)
-        log.error("projection failed", projection=self.name, error=type(error).__name__, pause=round(pause, 3))
-        self.rest(pause)
-        self.seen = None
-
-    def overtaken(self, standing: Standing | None) -> None:
-        """Another projector has moved it, or holds it just now."""
-        self.rest(BUSY_SECONDS if standing is None else STANDBY_SECONDS)
-        if standing is not None:
-            self.seen = standing.position
-
-
-def pause_after(failures: int) -> float:
-    """Seconds to wait after so many failures in a row, with jitter."""
-    longest: float = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(failures - 1, 10))
-    return longest * random.uniform(0.5, 1.0)  # noqa: S311
-
-
-class Projector:
+class Projector(Loop):
     """Keeps the tables of `models` up to date. `rebuild` fills a table anew and swaps it in."""
 
     def __init__(self, models: Sequence[ReadModel], events: RecentEvents, feed: EventFeed, url: str, rebuild: Rebuild):
-        self._models = models
-        self._runners = [Runner(Applier(model)) for model in models]
+        super().__init__(models, feed, url, rebuild)
         self._events = events
-        self._feed = feed
-        self._session = Session(url)
-        self._rebuild = rebuild
-
-    async def run(self) -> None:
-        """Project until cancelled. Outages are waited out."""
-        failures = 0
-        async with AsyncExitStack() as stack:
-            stack.push_async_callback(self._stop)
-            while True:
-                try:
-                    await self._round()
-                    failures = 0
-                except Exception as error:
-                    failures += 1
-                    pause = pause_after(failures)
-                    log.warning("projector paused", error=type(error).__name__, pause=round(pause, 3))
-                    for runner in self._runners:
-                        runner.position = runner.seen = None
-                    await asyncio.sleep(pause)
-
-    async def _stop(self) -> None:
-        for runner in self._runners:
-            if runner.rebuilding is not None:
-                runner.rebuilding.cancel()
-        await self._session.close()
 
     async def _round(self) -> None:
         connection = await self._session.get()
@@ -135,57 +42,10 @@ class Projector:
             await self._idle(max(positions, default=None))
 
     async def _idle(self, front: int | None) -> None:
-        waking = [runner.rests_until for runner in self._runners if runner.position is None and not runner.retired]
-        patience = max(0.001, min([POLL_SECONDS, *(at - monotonic() for at in waking if at > monotonic())]))
         if front is None:
-            await asyncio.sleep(patience)
+            await asyncio.sleep(self._patience())
         else:
-            await self._events.wait(front, patience)
-
-    async def _look(self, connection: Connection) -> None:
-        """Find out where the runners stand that do not know; begin the rebuilds that a new version needs."""
-        now = monotonic()
-        unsure = [
-            runner
-            for runner in self._runners
-            if runner.position is None and runner.rests_until <= now and not runner.rebuilding and not runner.retired
-        ]
-        if not unsure:
-            return
-        await ensure_tables(connection, [runner.applier.model for runner in unsure])
-        standings = await books.look(connection, [runner.name for runner in unsure])
-        head = await self._feed.head()
-        for runner in unsure:
-            self._place(runner, standings[runner.name], head)
-
-    def _place(self, runner: Runner, standing: Standing, head: int) -> None:
-        version = runner.applier.model.version
-        if standing.version > version:
-            runner.retired = True
-            log.warning("projection is left to newer code", projection=runner.name, version=standing.version)
-        elif standing.version < version or (standing.position == 0 and head >= WORTH_REBUILDING):
-            runner.rebuilding = asyncio.create_task(self._rebuilt(runner))
-        elif runner.seen is not None and runner.seen != standing.position:
-            # Another projector is at work: stand by as long as it is.
-            runner.position = standing.position
-            runner.rest(STANDBY_SECONDS)
-        else:
-            runner.position = standing.position
-
-    async def _rebuilt(self, runner: Runner) -> None:
-        log.info("projection is being rebuilt", projection=runner.name, version=runner.applier.model.version)
-        try:
-            await self._rebuild(runner.applier.model)
-        except RebuildRunning:
-            runner.rest(STANDBY_SECONDS)
-        except Exception as error:
-            runner.failed(error)
-        else:
-            log.info("projection rebuilt", projection=runner.name, version=runner.applier.model.version)
-            runner.rest(0)
-            runner.seen = None
-        finally:
-            runner.rebuilding = None
+            await self._events.wait(front, self._patience())
 
     async def _move(self, connection: Connection, group: list[Runner], position: int, limit: int) -> bool:
         events = await self._events.read(position, limit)
@@ -211,7 +71,7 @@ class Projector:
     async def _apply(
         self, connection: Connection, group: list[Runner], events: Sequence[Recorded], *, carefully: bool = False
     ) -> None:
-        moved: list[Runner] = []
+        moved: list[tuple[Runner, Standing]] = []
         async with connection.transaction():
             standings = await books.lock(connection, [runner.name for runner in group], wait=False)
             for runner in group:
@@ -220,24 +80,13 @@ class Projector:
                     runner.overtaken(standing)
                     continue
                 apply = runner.applier.apply_carefully if carefully else runner.applier.apply
-                poisons = await apply(connection, events, standing.left_out)
+                poisons = await apply(connection, standing.news(events), standing.left_out)
                 if poisons:
                     await self._confine(connection, runner.name, poisons)
-                moved.append(runner)
+                moved.append((runner, standing))
             if moved:
-                await books.advance(connection, [runner.name for runner in moved], events[-1].position)
-        for runner in moved:
+                await books.advance(connection, [runner.name for runner, _ in moved], events[-1].position)
+                await books.unite(connection, [standing for _, standing in moved], events[-1].position)
+        for runner, _ in moved:
             runner.position = events[-1].position
             runner.failures = 0
-
-    @staticmethod
-    async def _confine(connection: Connection, name: str, poisons: Sequence[Poison]) -> None:
-        await books.confine(connection, name, poisons)
-        for poison in poisons:
-            log.error(
-                "stream quarantined",
-                projection=name,
-                stream_id=str(poison.stream_id),
-                position=poison.position,
-                error=poison.error,
-            )
