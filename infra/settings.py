@@ -15,7 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from psycopg.conninfo import conninfo_to_dict
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, FilePath, SecretStr, ValidationError, ValidationInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -88,6 +88,30 @@ def _ed25519_jwk(value: SecretStr) -> SecretStr:
     return value
 
 
+def _host_ports(value: str) -> str:
+    """Kafka's way to name servers."""
+    for server in value.split(","):
+        host, _, port = server.strip().rpartition(":")
+        if not (
+            host and "@" not in host and "/" not in host and port.isascii() and port.isdigit() and 0 < int(port) < 65536
+        ):
+            raise ValueError("is not a list like broker1:9092,broker2:9092")
+    return ",".join(server.strip() for server in value.split(","))
+
+
+def _given_with_sasl(value: Any, info: ValidationInfo) -> Any:
+    protocol = info.data.get("kafka_security_protocol", "")
+    if value is None and protocol.startswith("SASL_"):
+        raise ValueError(f"is not set, and KAFKA_SECURITY_PROTOCOL={protocol} needs it.")
+    return value
+
+
+def _given_with_certificate(value: Any, info: ValidationInfo) -> Any:
+    if value is None and info.data.get("kafka_ssl_certfile"):
+        raise ValueError("is not set, and KAFKA_SSL_CERTFILE needs it.")
+    return value
+
+
 def _origins(value: Any) -> Any:
     return [origin.strip() for origin in value.split(",") if origin.strip()] if isinstance(value, str) else value
 
@@ -131,6 +155,36 @@ class Settings(BaseSettings):
     )
     db_pool_size: int = Field(16, ge=2, le=500, description="Connections a process opens at most")
     redis_url: RedisUrl | None = Field(None, validation_alias="REDIS_URL", description="Redis; none: no cache")
+
+    kafka_bootstrap_servers: Annotated[str, AfterValidator(_host_ports)] | None = Field(
+        None, validation_alias="KAFKA_BOOTSTRAP_SERVERS", description="Kafka's brokers, host:port,...; none: no stream"
+    )
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", validation_alias="KAFKA_SECURITY_PROTOCOL", description="How Kafka's brokers are spoken to"
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "PLAIN", validation_alias="KAFKA_SASL_MECHANISM", description="How to log in to Kafka, if SASL is spoken"
+    )
+    kafka_sasl_username: Annotated[str | None, AfterValidator(_given_with_sasl)] = Field(
+        None, validation_alias="KAFKA_SASL_USERNAME", validate_default=True, description="Kafka's user"
+    )
+    kafka_sasl_password: Annotated[SecretStr | None, AfterValidator(_given_with_sasl)] = Field(
+        None, validation_alias="KAFKA_SASL_PASSWORD", validate_default=True, description="The password of Kafka's user"
+    )
+    kafka_ssl_cafile: FilePath | None = Field(
+        None, validation_alias="KAFKA_SSL_CAFILE", description="Whom to trust (PEM); none: whom the system trusts"
+    )
+    kafka_ssl_certfile: FilePath | None = Field(
+        None, validation_alias="KAFKA_SSL_CERTFILE", description="Our certificate (PEM), where Kafka asks for one"
+    )
+    kafka_ssl_keyfile: Annotated[FilePath | None, AfterValidator(_given_with_certificate)] = Field(
+        None, validation_alias="KAFKA_SSL_KEYFILE", validate_default=True, description="Its private key (PEM)"
+    )
+    kafka_prefix: str = Field(
+        "palimpsest", pattern=r"^[a-zA-Z0-9._-]{1,100}$", description="What the names of our topics begin with"
+    )
+    kafka_partitions: int = Field(8, ge=1, le=1000, description="Partitions of each topic; never change it later")
+    kafka_replication: int = Field(1, ge=1, le=10, description="Copies of each partition; 3 where there are 3 brokers")
 
     host: str = Field("127.0.0.1", min_length=1, description="Address the API listens on")
     port: Port = Field(8000, description="Port the API listens on")

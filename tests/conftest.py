@@ -7,8 +7,11 @@ import pytest
 import redis
 from hypothesis import settings
 
+from infra.kafka.topics import Topics
+from infra.servers.kafka import Kafka
 from infra.servers.postgres import Postgres
 from infra.servers.redis import Redis
+from tests.support import kafka as brokers
 from tests.support import servers
 from tests.support.servers import Cluster, Database
 
@@ -58,3 +61,23 @@ def own_redis() -> Iterator[Redis]:
     """A Redis of the test's own, to `kill()` and `start()`."""
     with servers.own_redis() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[Kafka]:
+    """This process's broker: every test takes `topics` of its own in it."""
+    with brokers.own_kafka() as broker:
+        yield broker
+
+
+@pytest.fixture
+def topics() -> Topics:
+    """Topics of the test's own, which are not made yet."""
+    return brokers.own_topics()
+
+
+@pytest.fixture
+def own_kafka() -> Iterator[Kafka]:
+    """A broker of the test's own, to `kill()` and `start()`."""
+    with brokers.own_kafka() as broker:
+        yield broker
