@@ -212,7 +212,9 @@ class Followed:
         last, self.last = self.last, row.position
         if row.position <= self.promised:
             yield broken_promise(place, found, f"comes after a watermark at {self.promised}")
-        elif None not in (last, found.previous) and not last <= found.previous <= max(last, self.promised):
+        elif last is None or found.previous is None:
+            return
+        elif not last <= found.previous <= max(last, self.promised):
             yield changed(place, found, row, f"says that {found.previous} comes before it, and {last} does")
 
 

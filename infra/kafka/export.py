@@ -23,7 +23,7 @@ from pyarrow import parquet
 from infra.errors import SetupError
 from infra.kafka.columns import Kind, columns_of, row_of
 from infra.kafka.ends import position_of
-from infra.kafka.reading import Record, partitions_of, until
+from infra.kafka.reading import Record, begins_of, ends_of, partitions_of, until
 
 BATCH = 20_000
 """Events that are written at once."""
@@ -108,7 +108,7 @@ class _Export:
 
     def _begin(self) -> dict[TopicPartition, int]:
         """Go to where the last export ended. A topic that was made anew is read anew: positions tell what is new."""
-        begins, ends = self._consumer.beginning_offsets(self._places), self._consumer.end_offsets(self._places)
+        begins, ends = begins_of(self._consumer, self._places), ends_of(self._consumer, self._places)
         self._consumer.assign(self._places)
         for place in self._places:
             offset = self._state.offsets.get(place.partition)
@@ -116,7 +116,7 @@ class _Export:
                 offset = begins[place]
             self._done.lost += max(0, begins[place] - offset)
             self._consumer.seek(place, max(begins[place], offset))
-        return dict(ends)
+        return ends
 
     def _batches(self, ends: Mapping[TopicPartition, int]) -> Iterator[list[Record]]:
         batch: list[Record] = []

@@ -2,20 +2,21 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from time import monotonic
+from contextlib import suppress
+from time import monotonic, sleep
 from typing import Generic, Protocol, TypeVar
 
 from kafka import KafkaConsumer, TopicPartition
 
 from application.ports import Unavailable
+from infra.kafka.search import find
 
 POLL_MS = 200
+MOST_POLLED = 5_000
 SILENCE_SECONDS = 30
 """A broker that has records and does not hand them out for so long is not available."""
 MOST_WAITING = 10_000
 """Records that are kept of one partition while others are waited for."""
-NEAR = 500
-"""A place is searched for until it is known up to so many records; they are read in less time than one more look."""
 
 
 class Record(Protocol):
@@ -39,44 +40,44 @@ def partitions_of(consumer: KafkaConsumer, topics: Sequence[str]) -> list[TopicP
     return [TopicPartition(topic, n) for topic in topics for n in sorted(consumer.partitions_for_topic(topic) or ())]
 
 
-def begin_at(
-    consumer: KafkaConsumer, partitions: Sequence[TopicPartition], first: int, position_of: PositionOf
-) -> None:
-    """Assign the partitions, each a little before its first record of position `first` or later.
+def begins_of(consumer: KafkaConsumer, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+    """Where the partitions begin. Raises `Unavailable`."""
+    return _asked(consumer.beginning_offsets, places)
 
-    Positions grow along a partition, but for repeats, after which all that follows comes again: whichever occurrence
-    is found, nothing from `first` on is missed.
+
+def ends_of(consumer: KafkaConsumer, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+    """Where the partitions end. Raises `Unavailable`."""
+    return _asked(consumer.end_offsets, places)
+
+
+def _asked(
+    ask: Callable[[Sequence[TopicPartition]], dict[TopicPartition, int]], places: Sequence[TopicPartition]
+) -> dict[TopicPartition, int]:
+    # kafka-python leaves out partitions whose leader it is just learning, and stumbles over them.
+    deadline = monotonic() + SILENCE_SECONDS
+    while monotonic() < deadline:
+        with suppress(KeyError):
+            return ask(places)
+        sleep(0.05)
+    raise Unavailable("Kafka")
+
+
+def begin_at(consumer: KafkaConsumer, places: Sequence[TopicPartition], first: int, position_of: PositionOf) -> None:
+    """Assign the partitions, each at its first record of position `first` or later, or before it.
+
+    Raises:
+        Unavailable: the broker hands out nothing.
     """
-    begins, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
-    if first > 1:
-        begins = {place: _search(consumer, place, begins[place], ends[place], first, position_of) for place in begins}
-    consumer.assign(partitions)
+    begins = begins_of(consumer, places)
+    try:
+        for place in places if first > 1 else ():
+            consumer.assign([place])
+            begins[place] = find(consumer, place, first - 1, position_of, SILENCE_SECONDS)
+    except TimeoutError:
+        raise Unavailable("Kafka") from None
+    consumer.assign(places)
     for place, offset in begins.items():
         consumer.seek(place, offset)
-
-
-def _search(
-    consumer: KafkaConsumer, place: TopicPartition, low: int, high: int, first: int, position_of: PositionOf
-) -> int:
-    consumer.assign([place])
-    while high - low > NEAR:
-        middle = (low + high) // 2
-        record = one_at(consumer, place, middle)
-        if record is not None and (position_of(record) or 0) < first:
-            low = middle
-        else:
-            high = middle
-    return low
-
-
-def one_at(consumer: KafkaConsumer, place: TopicPartition, offset: int) -> Record | None:
-    """The first record at or after the offset; None at the end. The place must be all that is assigned."""
-    consumer.seek(place, offset)
-    end = consumer.end_offsets([place])[place]
-    while consumer.position(place) < end:
-        for records in consumer.poll(POLL_MS, max_records=1).values():
-            return records[0]  # type: ignore[no-any-return]
-    return None
 
 
 def until(consumer: KafkaConsumer, ends: Mapping[TopicPartition, int]) -> Iterator[dict[TopicPartition, list[Record]]]:
@@ -87,7 +88,7 @@ def until(consumer: KafkaConsumer, ends: Mapping[TopicPartition, int]) -> Iterat
     """
     heard_at = monotonic()
     while any(consumer.position(place) < end for place, end in ends.items()):
-        if records := consumer.poll(POLL_MS):
+        if records := consumer.poll(POLL_MS, max_records=MOST_POLLED):
             heard_at = monotonic()
             yield records
         elif monotonic() - heard_at > SILENCE_SECONDS:
@@ -122,7 +123,7 @@ class Reader(Generic[P]):
 
     def look(self) -> None:
         """See where the partitions end now."""
-        self.ends = self._consumer.end_offsets(self.places)
+        self.ends = ends_of(self._consumer, self.places)
 
     def upto(self, last: int | None = None) -> Iterator[tuple[TopicPartition, P]]:
         """The records up to position `last`, or up to the ends; of each partition in its order.
@@ -166,7 +167,7 @@ class Reader(Generic[P]):
             self._waiting[place].extend(map(self._make, records))
 
     def _poll(self) -> dict[TopicPartition, list[Record]]:
-        records: dict[TopicPartition, list[Record]] = self._consumer.poll(POLL_MS)
+        records: dict[TopicPartition, list[Record]] = self._consumer.poll(POLL_MS, max_records=MOST_POLLED)
         if records:
             self._heard_at = monotonic()
         elif monotonic() - self._heard_at > SILENCE_SECONDS:

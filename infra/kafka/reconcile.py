@@ -1,23 +1,29 @@
 """Proves that the topics say what the store says: nothing missing, nothing more, in the same order."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Sequence
 from contextlib import closing
 from time import monotonic
-
-from kafka import KafkaConsumer
+from uuid import UUID
 
 from adapters.stream.kernel import STATES
-from adapters.stream.records import load_contract
-from infra.kafka.comparison import Comparison, Connection, Progress
+from adapters.stream.records import Publisher, load_contract
+from application.ports import EventStore
+from domain.kernel import Root
+from infra.kafka.comparison import Comparison, Progress
 from infra.kafka.differences import Report, Watched
+from infra.kafka.opening import Settings, connect, consumer_of
 from infra.kafka.states import Gone, StateComparison, StateTopic
 from infra.kafka.topics import AGGREGATES, Topics
 from infra.kafka.watched import PrivateTopic, PublicTopic
 
+STATEMENT_TIMEOUT = "10min"
+"""The newest versions of all streams are found in one statement."""
+
 
 def reconcile(
-    store: Connection,
-    open_consumer: Callable[[], KafkaConsumer],
+    url: str,
+    kafka: Settings,
     topics: Topics,
     gone: Gone,
     *,
@@ -28,8 +34,8 @@ def reconcile(
 ) -> Report:
     """Compare all topics with the log from position `first` to `last`; without `last`, to the end of both.
 
-    The compacted topics say what is now, so they are compared only if the log is compared to its end. `store` must be
-    in autocommit mode. What is not in the topics yet is waited for, `patience` seconds in all.
+    The compacted topics say what is now, so they are compared only if the log is compared to its end. What is not in
+    the topics yet is waited for, `patience` seconds in all. `gone`: see `who_is_gone`.
 
     Raises:
         Unavailable, kafka.errors.KafkaError: Kafka does not answer.
@@ -39,12 +45,22 @@ def reconcile(
     deadline = monotonic() + patience
     watched: list[Watched] = [PrivateTopic(topics.internal)]
     watched += [PublicTopic(topics.public(aggregate), aggregate) for aggregate in AGGREGATES]
-    with closing(open_consumer()) as consumer:
+    with connect(url) as store, closing(consumer_of(kafka)) as consumer:
+        store.execute(f"SET statement_timeout = '{STATEMENT_TIMEOUT}'".encode())
         comparison = Comparison(store, consumer, watched, topics.partitions, first=first, last=last, deadline=deadline)
         report = comparison.run(progress)
-        for root in STATES if report.ok and last is None else ():
-            topic = StateTopic(topics.state(str(root.TOPIC)), root)  # type: ignore[attr-defined]
-            states = StateComparison(store, consumer, topic, topics.partitions, gone, deadline)
-            report.difference = report.difference or states.run()
-            report.counts[topic.topic] = states.count
+        for root in STATES if last is None else ():
+            if report.ok:
+                topic = StateTopic(topics.state(str(root.TOPIC)), root)  # type: ignore[attr-defined]
+                states = StateComparison(store, consumer, topic, topics.partitions, gone, deadline)
+                report.difference = states.run()
+                report.counts[topic.topic] = states.count
     return report
+
+
+async def who_is_gone(store: EventStore, kind: type[Root], ids: Sequence[UUID]) -> set[UUID]:
+    """Which of the aggregates nothing is published of any more: they are closed, or erased, for good."""
+    contract = Publisher()
+    found = await asyncio.gather(*(store.load(kind, id) for id in ids))
+    states = [None if root is None else contract.public_state(root) for root in found]
+    return {id for id, state in zip(ids, states, strict=True) if state is None}

@@ -12,7 +12,7 @@ from kafka.errors import AuthorizationError
 from adapters.stream.kernel import EVENTS, PRIVATE
 from adapters.stream.records import load_contract
 from infra.kafka.ends import look
-from infra.kafka.reading import partitions_of
+from infra.kafka.reading import begins_of, ends_of, partitions_of
 from infra.kafka.topics import Topics
 
 BEHIND = "SELECT count(*) FROM stored_events WHERE notification_id > %s AND (%s OR topic = ANY(%s))"
@@ -52,7 +52,7 @@ def _standing(
     store: psycopg.Connection[Any] | None,
 ) -> Standing:
     places = partitions_of(consumer, [topic])
-    begins, stops = consumer.beginning_offsets(places), consumer.end_offsets(places)
+    begins, stops = begins_of(consumer, places), ends_of(consumer, places)
     ends, _ = look(consumer, places, {})
     position = max((end.last for end in ends.values()), default=0)
     return Standing(

@@ -1,6 +1,6 @@
 """Proves that a compacted topic says of every stream what it is now: its newest version, or that it is gone."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic, sleep
 from typing import Any
@@ -12,7 +12,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from domain.kernel import Root
 from infra.kafka.differences import Count, Difference, first_of
-from infra.kafka.reading import Reader, Record, begin_at, partitions_of
+from infra.kafka.reading import Reader, Record, begin_at, begins_of, ends_of, partitions_of
 from infra.kafka.topics import partition_of
 from infra.kafka.watched import sequence
 from infra.kafka.wire import key_of
@@ -31,8 +31,8 @@ SELECT coalesce(max(originator_version), 0) FROM stored_events WHERE originator_
 """
 
 Connection = psycopg.Connection[tuple[Any, ...]]
-Gone = Callable[[type[Root], UUID], bool]
-"""Whether nothing is published any more of the aggregate."""
+Gone = Callable[[type[Root], Sequence[UUID]], set[UUID]]
+"""Which of the aggregates nothing is published of any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class StateComparison:
         Raises:
             Unavailable: Kafka does not answer.
         """
-        begins, ends = self._consumer.beginning_offsets(self._places), self._consumer.end_offsets(self._places)
+        begins, ends = begins_of(self._consumer, self._places), ends_of(self._consumer, self._places)
         passes = 1 + sum(ends[place] - begins[place] for place in self._places) // MOST_STREAMS
         return first_of([each for n in range(passes) if (each := self._compare(passes, n))])
 
@@ -96,20 +96,44 @@ class StateComparison:
         reader = Reader(self._consumer, _said)
         said: dict[bytes, tuple[TopicPartition, Said]] = {}
         self._read(reader, said, passes, n)
-        suspects: list[Newest] = []
-        for stream in self._newest(passes, n):
-            if len(suspects) < MOST_SUSPECTS and self._fault(stream, said.get(key_of(stream.stream_id))):
-                suspects.append(stream)
-            else:
-                self.count.events += 1
-                said.pop(key_of(stream.stream_id), None)
+        suspects = self._suspects(said, passes, n)
         while suspects and monotonic() < self._deadline:
             sleep(LOOK_AGAIN_SECONDS)
             reader.look()
             self._read(reader, said, passes, n)
             suspects = [stream for stream in suspects if self._fault(stream, said.get(key_of(stream.stream_id)))]
-        wrong = [self._fault(stream, said.pop(key_of(stream.stream_id), None)) for stream in suspects]
+        wrong = [self._fault(stream, said.get(key_of(stream.stream_id))) for stream in self._there(suspects, said)]
+        for stream in suspects:
+            said.pop(key_of(stream.stream_id), None)
         return first_of([*filter(None, wrong), *self._phantoms(said)])
+
+    def _suspects(self, said: dict[bytes, tuple[TopicPartition, Said]], passes: int, n: int) -> list[Newest]:
+        """Streams of which something else is said than is so; others are taken out of what was said."""
+        suspects: list[Newest] = []
+        unsaid: list[Newest] = []
+        for stream in self._newest(passes, n):
+            record = said.get(key_of(stream.stream_id))
+            if record is None or record[1].version is None:
+                unsaid.append(stream)
+                if len(unsaid) >= MOST_SUSPECTS:
+                    suspects += self._there(unsaid, said)
+                    unsaid.clear()
+            elif len(suspects) < MOST_SUSPECTS and self._fault(stream, record):
+                suspects.append(stream)
+            else:
+                self.count.events += 1
+                del said[key_of(stream.stream_id)]
+        return suspects + self._there(unsaid, said)
+
+    def _there(self, streams: Sequence[Newest], said: Mapping[bytes, tuple[TopicPartition, Said]]) -> list[Newest]:
+        """All but those of which nothing is said, and rightly so."""
+        unsaid = [
+            stream.stream_id
+            for stream in streams
+            if (record := said.get(key_of(stream.stream_id))) is None or record[1].version is None
+        ]
+        gone = self._gone(self._topic.root, unsaid) if unsaid else set()
+        return [stream for stream in streams if stream.stream_id not in gone]
 
     def _read(self, reader: Reader[Said], said: dict[bytes, tuple[TopicPartition, Said]], passes: int, n: int) -> None:
         for place, record in reader.upto():
@@ -123,12 +147,10 @@ class StateComparison:
                 yield Newest(*row)
 
     def _fault(self, stream: Newest, said: tuple[TopicPartition, Said] | None) -> Difference | None:
-        """What is wrong with what is said of a stream. Of one that is gone nothing need be said."""
+        """What is wrong with what is said of a stream that is there."""
         home = partition_of(key_of(stream.stream_id), self._partitions)
         what = f"{self._topic.root.__name__} {stream.stream_id} v{stream.version}"
         if said is None or said[1].version is None:
-            if self._gone(self._topic.root, stream.stream_id):
-                return None
             offset = None if said is None else said[1].offset
             return Difference("missing", self._topic.topic, home, offset, stream.position, what)
         place, record = said

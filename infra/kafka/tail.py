@@ -8,7 +8,7 @@ from typing import Any
 from kafka import KafkaConsumer, TopicPartition
 
 from infra.kafka.ends import position_of
-from infra.kafka.reading import Record, begin_at, headers_of, partitions_of, until
+from infra.kafka.reading import Record, begin_at, begins_of, ends_of, headers_of, partitions_of, until
 from infra.kafka.wire import Event, Foreign, decode_record
 
 POLL_MS = 200
@@ -30,7 +30,7 @@ def tail(
         kafka.errors.KafkaError: the broker does not answer.
     """
     places = partitions_of(consumer, topics)
-    ends = consumer.end_offsets(places)
+    ends = ends_of(consumer, places)
     if first is None:
         yield from _last(consumer, places, ends, last_few)
     else:
@@ -44,7 +44,7 @@ def _last(
     consumer: KafkaConsumer, places: Sequence[TopicPartition], ends: dict[TopicPartition, int], count: int
 ) -> list[Record]:
     consumer.assign(places)
-    begins = consumer.beginning_offsets(places)
+    begins = begins_of(consumer, places)
     for place in places:
         consumer.seek(place, max(begins[place], ends[place] - count))
     return sorted(_until(consumer, ends, 0), key=position_of)[-count:] if count else []

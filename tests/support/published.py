@@ -1,0 +1,135 @@
+"""A log as it should be published, to be published as it should not be."""
+
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import Any, cast
+from uuid import UUID
+
+import msgspec
+import psycopg
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+
+from adapters.stream.records import Publisher
+from application.ports import Recorded
+from domain.kernel import Root
+from infra.kafka import wire
+from infra.kafka.states import Gone
+from infra.kafka.topics import Topics, make_missing, partition_of
+from infra.kafka.wire import Stored
+from infra.store.codec import StoredState
+from tests.support.history import History
+from tests.support.stores import CALL, open_store
+
+ROWS = """
+SELECT notification_id, originator_id, originator_version, topic, state, event_id, class_version, recorded_at,
+       actor_id, correlation_id, causation_id
+FROM stored_events ORDER BY notification_id
+"""
+
+
+class Planned(msgspec.Struct, frozen=True):
+    """A record to be sent. `position` and `stream_id` say which event it is about."""
+
+    topic: str
+    partition: int
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+    position: int = 0
+    stream_id: UUID | None = None
+
+
+def live(url: str, changes: int, seed: int = 3) -> History:
+    """Fill the log with so many changes, all kinds of events among them."""
+    history = History(seed)
+
+    async def fill() -> None:
+        async with open_store(url) as opened:
+            for roots in history.changes(changes):
+                await opened.store.append(roots, CALL, None)
+
+    asyncio.run(fill())
+    return history
+
+
+def rows(url: str) -> list[Stored]:
+    """The log."""
+    with psycopg.connect(url) as connection, connection.cursor(binary=True) as cursor:
+        return [Stored(*row) for row in cursor.execute(ROWS)]
+
+
+def private(log: Iterable[Stored], topics: Topics, *, mark_every: int = 50) -> Iterator[Planned]:
+    """The records of the private topic, with a watermark in every partition now and then."""
+    last = dict.fromkeys(range(topics.partitions), 0)
+    for row in log:
+        partition = partition_of(wire.key_of(row.stream_id), topics.partitions)
+        record = wire.encode(row, last[partition])
+        yield Planned(topics.internal, partition, *record, position=row.position, stream_id=row.stream_id)
+        last[partition] = row.position
+        for other in last if row.position % mark_every == 0 else ():
+            yield Planned(topics.internal, other, *wire.encode_watermark(row.position, last[other]))
+            last[other] = row.position
+
+
+def public(log: Iterable[Stored], topics: Topics) -> Iterator[Planned]:
+    """The records of the public topics."""
+    contract = Publisher()
+    for row in log:
+        event = StoredState(row.topic, row.state, row.stream_id, row.version).event({})
+        about = Recorded(row.position, row.stream_id, row.version, row.topic, row.recorded_at, row.actor_id, event)
+        record = contract.public_record(about, row.event_id, row.correlation_id, row.causation_id)
+        if record is not None:
+            home = partition_of(record.key, topics.partitions)
+            topic = topics.public(record.aggregate)
+            yield Planned(topic, home, record.key, record.value, record.headers, row.position, row.stream_id)
+
+
+def states(history: History, topics: Topics, position: int) -> Iterator[Planned]:
+    """The records of the compacted topics."""
+    contract = Publisher()
+    roots = cast(Iterable[Root], [*history.users, *history.subscriptions, *history.documents, *history.teams])
+    for root in roots:
+        key, topic = wire.key_of(root.id), topics.state(str(getattr(root, "TOPIC", "")))
+        record = contract.public_state(root, position)
+        home = partition_of(key, topics.partitions)
+        value, headers = (None, []) if record is None else (record.value, record.headers)
+        yield Planned(topic, home, key, value, headers, position, root.id)
+
+
+def gone(history: History) -> Gone:
+    """Which aggregates of the history nothing is published of any more."""
+    contract = Publisher()
+    roots: dict[UUID, Any] = {
+        root.id: root for root in [*history.users, *history.subscriptions, *history.documents, *history.teams]
+    }
+    return lambda kind, ids: {id for id in ids if contract.public_state(roots[id]) is None}
+
+
+def send(kafka: dict[str, Any], topics: Topics, records: Iterable[Planned]) -> None:
+    """Make the topics, and send the records in this order."""
+    with closing(KafkaAdminClient(**kafka)) as admin:
+        make_missing(admin, topics, [*topics.events(), *topics.states()])
+    with closing(KafkaProducer(**kafka, acks="all", linger_ms=5)) as producer:
+        for each in records:
+            producer.send(each.topic, partition=each.partition, key=each.key, value=each.value, headers=each.headers)
+        producer.flush()
+
+
+def without(records: Sequence[Planned], n: int) -> list[Planned]:
+    """All but the nth."""
+    return [*records[:n], *records[n + 1 :]]
+
+
+def swapped(records: Sequence[Planned], n: int, m: int) -> list[Planned]:
+    """All, with the nth and the mth in each other's place."""
+    changed = list(records)
+    changed[n], changed[m] = records[m], records[n]
+    return changed
+
+
+@contextmanager
+def consumer(kafka: dict[str, Any]) -> Iterator[KafkaConsumer]:
+    """A consumer in no group."""
+    with closing(KafkaConsumer(**kafka, enable_auto_commit=False, auto_offset_reset="earliest")) as opened:
+        yield opened
