@@ -1,35 +1,74 @@
 """The relay, wired: from the store to Kafka."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from threading import Thread
+
+import uvloop
 
 from adapters.stream.records import Publisher
 from application.ports import Unavailable
 from domain.kernel import Root
-from infra.core import Core
-from infra.kafka import backlog
+from infra.bootstrap.lifetime import collect_rarely, until_stopped
+from infra.core import open_core
+from infra.database import Database
+from infra.errors import SetupError
+from infra.kafka import backlog, clients
 from infra.kafka.opening import Settings as KafkaSettings
 from infra.kafka.relay import Relay
 from infra.kafka.state import Load, States, Wanted
 from infra.kafka.topics import Topics
+from infra.sealing.keyring import Keyring
+from infra.settings import Settings
+from infra.store.store import PostgresEventStore
 
 STOPPING_SECONDS = 10.0
 LOADING_SECONDS = 30.0
 
 
-async def relay(core: Core, kafka: KafkaSettings, names: Topics, contract: Publisher) -> None:
+def run(settings: Settings) -> None:
+    """Publish the log to Kafka until SIGINT or SIGTERM.
+
+    Raises:
+        NoKafka: no broker is named.
+        WrongPartitions: a topic is not as it was when its streams were spread over it.
+    """
+    kafka, names = clients.connection(settings), clients.topics(settings)
+    # The client tells of every single attempt; the relay says that it waits, and why.
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    uvloop.run(until_stopped(_relay(settings, kafka, names)))
+
+
+async def _relay(settings: Settings, kafka: KafkaSettings, names: Topics) -> None:
+    async with open_core(settings) as core:
+        collect_rarely()
+        try:
+            await publish(core.url, core.database, core.keyring, core.store, kafka, names, Publisher())
+        except* SetupError as group:
+            raise group.exceptions[0] from None
+
+
+async def publish(
+    url: str,
+    database: Database,
+    keyring: Keyring,
+    store: PostgresEventStore,
+    kafka: KafkaSettings,
+    names: Topics,
+    contract: Publisher,
+) -> None:
     """Publish until cancelled.
 
     Raises:
         WrongPartitions: a topic is not as it was when its streams were spread over it.
     """
-    events = Relay(core.url, kafka, names, contract, core.keyring)
-    states = States(core.url, kafka, names, contract, events, _loader(core))
+    events = Relay(url, kafka, names, contract, keyring)
+    states = States(url, kafka, names, contract, events, loader(store))
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(in_thread(events.run, events.stop))
         tasks.create_task(in_thread(states.run, states.stop))
-        tasks.create_task(backlog.watch(core.database, names, events))
+        tasks.create_task(backlog.watch(database, names, events))
 
 
 async def in_thread(run: Callable[[], None], stop: Callable[[], None]) -> None:
@@ -58,12 +97,12 @@ async def in_thread(run: Callable[[], None], stop: Callable[[], None]) -> None:
         await asyncio.wait([done], timeout=STOPPING_SECONDS)
 
 
-def _loader(core: Core) -> Load:
+def loader(store: PostgresEventStore) -> Load:
     """Loads aggregates for a thread, on the loop that runs now."""
     loop = asyncio.get_running_loop()
 
     async def load(wanted: Sequence[Wanted]) -> list[Root | Exception | None]:
-        found = await asyncio.gather(*(core.store.load(kind, id) for kind, id in wanted), return_exceptions=True)
+        found = await asyncio.gather(*(store.load(kind, id) for kind, id in wanted), return_exceptions=True)
         for each in found:
             if isinstance(each, Unavailable) or not isinstance(each, Root | Exception | None):
                 raise each

@@ -15,6 +15,8 @@ from infra.kafka.batches import Place
 PATIENCE_SECONDS = 10.0
 LOOKED_AT = 64
 """Records at the end of a partition among which one of ours is looked for."""
+NEVER = 2**62
+"""An offset that no partition reaches."""
 SEQUENCE = "ce_sequence"
 
 KNOWN = "SELECT topic, partition, next_offset, position FROM relays WHERE topic = ANY(%s)"
@@ -37,6 +39,13 @@ class End:
     position: int
     last: int
 
+    def move(self, offset: int, count: int) -> int:
+        """Take note of new records, of which the first has that offset (-1: unknown). Answers how many came between;
+        a number below zero says that the partition was made anew."""
+        between = 0 if offset < 0 else offset - self.next_offset
+        self.next_offset += count + max(0, between)
+        return between
+
 
 def load(connection: psycopg.Connection[Any], topics: Sequence[str]) -> dict[Place, tuple[int, int]]:
     """Offset and position of each place, as `save` has left them."""
@@ -48,6 +57,11 @@ def save(connection: psycopg.Connection[Any], ends: Mapping[Place, End]) -> None
     """Keep where the places end."""
     columns = zip(*((*place, end.next_offset, end.position) for place, end in sorted(ends.items())), strict=True)
     connection.execute(KEEP, [list(column) for column in columns])
+
+
+def lose(connection: psycopg.Connection[Any], topic: str, partitions: int) -> None:
+    """Have a topic filled again from the beginning, whatever it holds."""
+    save(connection, {(topic, partition): End(NEVER, 0, 0) for partition in range(partitions)})
 
 
 def counts_of(places: Iterable[Place]) -> dict[str, int]:

@@ -150,6 +150,7 @@ class Course:
         self._outlet = outlet
         self._publisher = publisher
         self._ends = found
+        self._partitions = max(partition for _, partition in found) + 1
         self._flight: tuple[Flight, int, int] | None = None
         self.has_backlog = False
         self.acknowledged = self._read = min(end.position for end in found.values())
@@ -204,16 +205,12 @@ class Course:
         while not flight.landed(0.2) and monotonic() < deadline and lease.held():
             pass
         for place, (offset, count) in flight.offsets().items():
-            self._move(self._ends[place], offset, count)
+            if self._ends[place].move(offset, count) < 0:
+                ends.lose(self._connection, place[0], self._partitions)
+                raise PublishFailed("a topic begins anew")
         self._flight = None
         self.acknowledged = position
         published_counter.inc(events)
-
-    @staticmethod
-    def _move(end: End, offset: int, count: int) -> None:
-        if 0 <= offset < end.next_offset:
-            raise PublishFailed("a topic begins anew")
-        end.next_offset = max(offset, end.next_offset) + count
 
     def _save(self, *, at_once: bool = False) -> None:
         position, at = self._saved

@@ -50,6 +50,9 @@ FROM (
 ) AS changed (id, topic, position, version)
 """
 
+Range = tuple[Place, int, int]
+"""Records of a place, from an offset to the one before another."""
+
 Wanted = tuple[type[Root], UUID]
 Load = Callable[[Sequence[Wanted]], Sequence[Root | Exception | None]]
 """The aggregates as they are now; None for one that is not there, an error for one that cannot be read."""
@@ -191,31 +194,30 @@ class Round:
         deadline = monotonic() + DELIVERY_SECONDS + 5
         while not flight.landed(0.2) and monotonic() < deadline:
             pass
-        strange = []
+        strange: list[Range] = []
         for place, (offset, count) in flight.offsets().items():
-            end = self._ends[place]
-            if 0 <= offset < end.next_offset:
-                raise PublishFailed("a topic begins anew")
-            if offset > end.next_offset:
-                strange.append((place, end.next_offset, offset))
-            end.next_offset = max(offset, end.next_offset) + count
+            strange += self._between(place, offset, count)
         self._tell(self._streams_in(strange), position, may_publish)
 
     def _check(self, may_publish: Callable[[], bool]) -> None:
         """A relay that led before may wake up and tell what was true then: tell anew what it has told."""
         found = self._consumer.end_offsets([TopicPartition(*place) for place in self._ends])
-        strange = []
+        strange: list[Range] = []
         for (topic, partition), offset in found.items():
-            end = self._ends[topic, partition]
-            if offset < end.next_offset:
-                raise PublishFailed("a topic begins anew")
-            if offset > end.next_offset:
-                strange.append(((topic, partition), end.next_offset, offset))
-                end.next_offset = offset
+            strange += self._between((topic, partition), offset, 0)
         self._tell(self._streams_in(strange), self._read, may_publish)
         self._checked_at = monotonic()
 
-    def _streams_in(self, ranges: Sequence[tuple[Place, int, int]]) -> list[tuple[str, UUID]]:
+    def _between(self, place: Place, offset: int, count: int) -> list[Range]:
+        """The records that others have written before ours, whose first has that offset."""
+        first = self._ends[place].next_offset
+        others = self._ends[place].move(offset, count)
+        if others < 0:
+            ends.lose(self._connection, place[0], self._topics.partitions)
+            raise PublishFailed("a topic begins anew")
+        return [(place, first, offset)] if others else []
+
+    def _streams_in(self, ranges: Sequence[Range]) -> list[tuple[str, UUID]]:
         """The streams of the records in some ranges of offsets, with the aggregate's name."""
         names = {self._topics.state(name): name for name in self._roots}
         found = set()

@@ -1,0 +1,148 @@
+"""Relays for tests, and what they have published, read from beginning to end."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from threading import Thread
+from time import monotonic, sleep
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from kafka import KafkaConsumer, TopicPartition
+
+from adapters.stream.records import Publisher as Contract
+from infra.kafka import wire
+from infra.kafka.opening import Settings
+from infra.kafka.relay import Relay
+from infra.kafka.topics import AGGREGATES, Topics, partition_of
+from infra.kafka.wire import Event, Stored
+from infra.sealing.keyring import Keyring
+from tests.support.stores import KEK
+
+PATIENCE = 30.0
+
+ROWS = """
+SELECT notification_id, originator_id, originator_version, topic, state,
+       event_id, class_version, recorded_at, actor_id, correlation_id, causation_id
+FROM stored_events ORDER BY notification_id
+"""
+
+
+async def _never(_: list[UUID]) -> dict[UUID, bytes]:
+    raise AssertionError("the relay reads keys by itself")
+
+
+def new_relay(url: str, kafka: Settings, names: Topics) -> Relay:
+    """A relay with a keyring of its own."""
+    return Relay(url, kafka, names, Contract(), Keyring(KEK, "test", _never))
+
+
+@contextmanager
+def running(relay: Relay) -> Iterator[Relay]:
+    """The relay at work in a thread; stopped at the end."""
+    thread = Thread(target=relay.run, daemon=True)
+    thread.start()
+    try:
+        yield relay
+    finally:
+        relay.stop()
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+
+
+def until_published(relay: Relay, url: str) -> None:
+    """Wait until Kafka has acknowledged all there is.
+
+    Raises:
+        TimeoutError: it does not.
+    """
+    head = len(stored(url))
+    deadline = monotonic() + PATIENCE
+    while (relay.position or 0) < head:
+        if monotonic() > deadline:
+            raise TimeoutError(f"published {relay.position} of {head}")
+        sleep(0.02)
+
+
+def publish_all(url: str, kafka: Settings, names: Topics) -> None:
+    """Run a relay until it has published what there is."""
+    with running(new_relay(url, kafka, names)) as relay:
+        until_published(relay, url)
+
+
+def stored(url: str) -> list[Stored]:
+    """The whole log."""
+    with psycopg.connect(url) as connection:
+        connection.execute("SET timezone = 'UTC'")
+        return [Stored(*row) for row in connection.execute(ROWS)]
+
+
+def records_of(kafka: Settings, topic: str) -> list[Any]:
+    """All records of a topic, partition by partition."""
+    with closing(KafkaConsumer(**kafka, group_id=None, enable_auto_commit=False)) as consumer:
+        places = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
+        found: dict[TopicPartition, list[Any]] = {place: [] for place in places}
+        consumer.assign(places)
+        consumer.seek_to_beginning()
+        ends = consumer.end_offsets(places)
+        while any(consumer.position(place) < ends[place] for place in places):
+            for place, records in consumer.poll(200).items():
+                found[place] += records
+        return [record for records in found.values() for record in records]
+
+
+def by_partition(records: Sequence[Any]) -> dict[int, list[Any]]:
+    """Records by the number of their partition, in order."""
+    found: dict[int, list[Any]] = {}
+    for record in records:
+        found.setdefault(record.partition, []).append(record)
+    return found
+
+
+def require_private_complete(url: str, kafka: Settings, names: Topics) -> int:
+    """Fail unless the private topic holds the log: each event in its partition, in order, as stored, with no gap.
+
+    Answers how many records were repeats.
+    """
+    found: dict[int, Stored] = {}
+    repeats = 0
+    for partition, records in by_partition(records_of(kafka, names.internal)).items():
+        reached = 0
+        for record in records:
+            read = wire.decode_record(record)
+            if read.position <= reached:
+                repeats += 1
+                continue
+            assert read.previous <= reached, f"a gap before {read.position}"
+            reached = read.position
+            if isinstance(read, Event):
+                assert partition == partition_of(record.key, names.partitions)
+                found[read.position] = read.row
+    assert [found[position] for position in sorted(found)] == stored(url)
+    return repeats
+
+
+def sequence_of(record: Any) -> int:
+    """The position that a public record says."""
+    return int(dict(record.headers)["ce_sequence"])
+
+
+def public_positions(kafka: Settings, names: Topics) -> list[int]:
+    """The positions of all public events, repeats left out. Fails where one came out of order."""
+    found: list[int] = []
+    for aggregate in AGGREGATES:
+        for records in by_partition(records_of(kafka, names.public(aggregate))).values():
+            reached = 0
+            for record in records:
+                if sequence_of(record) > reached:
+                    reached = sequence_of(record)
+                    found.append(reached)
+    return sorted(found)
+
+
+def watermarks(kafka: Settings, names: Topics) -> dict[int, int]:
+    """The position up to which each partition of the private topic is known to be complete."""
+    reached: dict[int, int] = {}
+    for partition, records in by_partition(records_of(kafka, names.internal)).items():
+        reached[partition] = max(wire.decode_record(record).position for record in records)
+    return reached
