@@ -188,6 +188,11 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", min_length=1, description="Address the API listens on")
     port: Port = Field(8000, description="Port the API listens on")
+    public_url: str = Field(
+        "http://localhost:8000",
+        pattern=r"^https?://[^\s?#]+$",
+        description="Where clients reach the API; records of the published stream name their schemas there",
+    )
     metrics_host: str = Field("127.0.0.1", min_length=1, description="Address the metrics are served on")
     metrics_port: int = Field(9464, ge=0, le=65535, description="Port the metrics are served on; 0: nowhere")
     cors_origins: Annotated[list[str], NoDecode, BeforeValidator(_origins), AfterValidator(_origin_list)] = Field(

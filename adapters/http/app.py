@@ -7,7 +7,7 @@ from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
-from adapters.http import docs, document, health, membership, problems, share, spec, subscription, team, user
+from adapters.http import docs, document, events, health, membership, problems, share, spec, subscription, team, user
 from adapters.http.exchange import Deps
 from adapters.http.middleware import Edge, LastResort
 from application.ports import Unavailable
@@ -20,7 +20,7 @@ def create_app(deps: Deps) -> FastAPI:
     silent: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
     app = FastAPI(openapi_url=None, redirect_slashes=False, telemetry=silent, **ABOUT)
     # Flat, and the busiest first: routes are tried one after the other.
-    for part in (document, user, team, subscription, share, membership, health, docs):
+    for part in (document, user, team, subscription, share, membership, events, health, docs):
         app.router.routes.extend(part.router.routes)
     app.openapi = lambda: spec.describe(app)  # type: ignore[method-assign]
     for kind, handler in HANDLERS.items():

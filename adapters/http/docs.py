@@ -42,12 +42,13 @@ async def docs() -> Answer:
 def page() -> tuple[bytes, bytes]:
     """The page, and the policy that lets its own script and style run, and no other."""
     text = files("adapters.http").joinpath("docs.html").read_text()
-    script, style = (_digest(text, name) for name in ("script", "style"))
+    script, style = (digest(text, name) for name in ("script", "style"))
     policy = f"default-src 'none'; script-src {script}; style-src {style}; connect-src 'self'; frame-ancestors 'none'"
     return text.encode(), f"{policy}; base-uri 'none'; form-action 'none'".encode()
 
 
-def _digest(text: str, name: str) -> str:
+def digest(text: str, name: str) -> str:
+    """The source expression (CSP) that lets a page's one `script` or `style` be."""
     found = re.search(f"<{name}>(.*?)</{name}>", text, re.DOTALL)
     assert found is not None
     return f"'sha256-{b64encode(sha256(found[1].encode()).digest()).decode()}'"

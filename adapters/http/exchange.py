@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse
 
 from adapters.http.problems import CHALLENGE, InsufficientScope, Malformed, NotSettled, Unauthenticated
 from adapters.http.tokens import BadToken, Identity, Tokens
+from adapters.stream.asyncapi import LOCAL, Broker
 from application.bus import Command, Sent
 from application.ports import Call, Clock, EventStore, NewId, Rows
 from domain.kernel import NotFound
@@ -64,7 +65,7 @@ class Deps:
 
     `history` is asked for what something was once; `head` tells the last position of the log. `checks` are asked for
     readiness, by the name of the server: each raises when its server does not answer; without one of `vital` we are
-    not ready.
+    not ready. `broker`: what differs between installations in the description of the published stream.
     """
 
     send: SendCommand
@@ -78,6 +79,7 @@ class Deps:
     observe: Observe
     checks: dict[str, Callable[[], Awaitable[object]]]
     vital: frozenset[str] = frozenset({"database"})
+    broker: Broker = LOCAL
     cors_origins: tuple[str, ...] = ()
     max_body_bytes: int = 10_000_000
     read_wait_max: float = 5.0

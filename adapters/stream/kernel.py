@@ -17,7 +17,7 @@ from domain.kernel import ERASED, Root
 NAMESPACE = "palimpsest"
 
 Count = Annotated[int, Meta(ge=0)]
-Length = Annotated[int | None, Meta(ge=0)]
+Length = Annotated[int, Meta(ge=0)] | None
 
 
 class Published(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +44,7 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
 class PublicEvent(Published, frozen=True, kw_only=True):
     """Something that happened."""
 
-    version: Annotated[int, Meta(ge=1, description="The version that this event made; without gaps, from 1.")]
+    version: Annotated[int, Meta(ge=1, description="The version of its subject that this event made.")]
     occurred_at: Annotated[datetime, Meta(tz=True, description="When it was decided.")]
 
 

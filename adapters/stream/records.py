@@ -74,7 +74,7 @@ class Publisher:
         if plan is None:
             if isinstance(data, Root.Event):
                 return None
-            raise Unreadable(f"the event at {event.position} could not be read")
+            raise Unreadable(f"the event at position {event.position} could not be read")
         key = _text(event.stream_id)
         headers = [
             *plan.headers,

@@ -12,6 +12,7 @@ from adapters.http.app import create_app
 from adapters.http.exchange import Deps
 from adapters.http.tokens import Tokens
 from adapters.passwords import Argon2Passwords
+from adapters.stream.asyncapi import Broker
 from application.ports import Rows, Unavailable
 from infra.bootstrap.lifetime import cancelled, collect_rarely, once_available
 from infra.cache import CachedRows, open_redis
@@ -72,6 +73,7 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
                 new_id=uuid7,
                 observe=observe_http,
                 checks={"database": lambda: _ready(core, tables), **checks},
+                broker=Broker(settings.kafka_prefix, settings.kafka_partitions, settings.kafka_replication),
                 cors_origins=tuple(settings.cors_origins),
                 max_body_bytes=settings.max_body_bytes,
                 read_wait_max=settings.read_wait_max,

@@ -1,0 +1,194 @@
+"""What is published of events and states: all that is meant to be, true to its schema, and nothing personal."""
+
+from typing import Any
+from uuid import UUID
+
+import jsonschema_rs
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adapters.stream import kernel
+from adapters.stream.asyncapi import headers_of
+from adapters.stream.contract import published, schema_of
+from adapters.stream.records import PublicRecord, Publisher, Unreadable
+from application.ports import Recorded, Undecodable
+from domain.document import Document
+from domain.kernel import ERASED, Root
+from domain.team import Team
+from domain.user import User
+from infra.core import load_use_cases
+from tests.support.events import CANARY, CANARY_ID, EVENT_CLASSES, ROOTS, canary, event_classes, events
+from tests.support.given import ID, NOW, Fact, fact
+from tests.support.given import given as having
+from tests.support.lives import LIVES
+
+PUBLISHER = Publisher("https://api.test/")
+ACTOR, EVENT_ID, CORRELATION, CAUSATION = (UUID(int=n) for n in (0xAC, 0xE1, 0xC0, 0xCA))
+SCHEMAS = {type: schema_of(kind) for type, kind in published().items()}
+
+
+def validator(schema: dict[str, Any]) -> Any:
+    return jsonschema_rs.validator_for(schema, validate_formats=True)
+
+
+PAYLOADS = {type: validator(schema) for type, schema in SCHEMAS.items()}
+HEADERS = {type: validator(headers_of(kind)) for type, kind in published().items()}
+
+
+def recorded(event: Root.Event, *, position: int = 7, actor_id: UUID | None = ACTOR) -> Recorded:
+    topic: str = event.TOPIC  # type: ignore[attr-defined]
+    return Recorded(position, event.originator_id, event.originator_version, topic, NOW, actor_id, event)
+
+
+def of(fact: Fact) -> PublicRecord:
+    """The record of something that happened."""
+    found = record(fact.kind(originator_id=ID, originator_version=3, timestamp=NOW, **fact.fields))
+    assert found is not None
+    return found
+
+
+def record(event: Root.Event) -> PublicRecord | None:
+    return PUBLISHER.public_record(recorded(event), EVENT_ID, CORRELATION, CAUSATION)
+
+
+def check(record: PublicRecord) -> dict[str, Any]:
+    """See that a record is true to its schema; answers its value."""
+    headers = {name: value.decode() for name, value in record.headers}
+    value: dict[str, Any] = msgspec.json.decode(record.value)
+    HEADERS[headers["ce_type"]].validate(headers)
+    PAYLOADS[headers["ce_type"]].validate(value)
+    assert headers["ce_type"].split(".")[1] == record.aggregate
+    assert headers["ce_subject"].encode() == record.key
+    assert value[f"{record.aggregate}_id"] == headers["ce_subject"]
+    assert value.keys() == SCHEMAS[headers["ce_type"]]["properties"].keys()
+    return value
+
+
+def test_every_event_is_published_or_kept_private_for_a_reason() -> None:
+    load_use_cases()
+    roots = [root for root in Root.__subclasses__() if root.__module__.startswith("domain.")]
+    found = {kind for root in roots for kind in event_classes(root)}
+    assert set(roots) == set(ROOTS)
+    assert found == kernel.EVENTS.keys() | kernel.PRIVATE.keys(), "Map it in adapters/stream/, or say why it is private"
+    assert not kernel.EVENTS.keys() & kernel.PRIVATE.keys()
+    assert all(len(reason) > 20 for reason in kernel.PRIVATE.values())
+    assert set(roots) == kernel.STATES.keys()
+
+
+@pytest.mark.parametrize("kind", EVENT_CLASSES, ids=lambda kind: kind.TOPIC)
+@settings(max_examples=20)
+@given(data=st.data())
+def test_whatever_happens_its_record_is_true_to_its_schema(kind: type[Root.Event], data: st.DataObject) -> None:
+    found = record(data.draw(events(kind)))
+    assert (found is None) == (kind in kernel.PRIVATE)
+    if found is not None:
+        check(found)
+
+
+@pytest.mark.parametrize("kind", EVENT_CLASSES, ids=lambda kind: kind.TOPIC)
+def test_nothing_personal_is_published_of_an_event(kind: type[Root.Event]) -> None:
+    assert_silent(record(canary(kind)))
+
+
+@pytest.mark.parametrize("root", ROOTS, ids=lambda root: root.TOPIC)
+def test_nothing_personal_is_published_of_a_state(root: type[Root]) -> None:
+    first, *others = event_classes(root)
+    aggregate: Any = canary(first).mutate(None)
+    assert_silent(PUBLISHER.public_state(aggregate))
+    for kind in others:
+        canary(kind).apply(aggregate)
+        assert_silent(PUBLISHER.public_state(aggregate))
+
+
+def assert_silent(record: PublicRecord | None) -> None:
+    """See that no canary is in a record."""
+    text = repr(record).lower()
+    for secret in (CANARY, str(CANARY_ID), CANARY_ID.hex, str(CANARY_ID.int)):
+        assert secret not in text
+
+
+def test_there_is_a_canary_in_every_personal_field() -> None:
+    fields = {name for kind in EVENT_CLASSES for name, value in vars(canary(kind)).items() if CANARY in str(value)}
+    assert fields == {"email", "name", "password_hash", "avatar_url", "title", "content", "delta", "slug"}
+    assert any(vars(canary(kind)).get("address_id") == CANARY_ID for kind in EVENT_CLASSES)
+
+
+@pytest.mark.parametrize("root", LIVES, ids=lambda root: type(root).__name__)
+def test_a_whole_life_is_published_event_by_event_and_state_by_state(root: Root) -> None:
+    again: Any = None
+    for event in root.pending_events:
+        assert isinstance(event, Root.Event)
+        again = event.mutate(again)
+        found, state = record(event), PUBLISHER.public_state(again, 7)
+        value = None if found is None else check(found)
+        assert value is None or value["version"] == event.originator_version
+        assert state is None or check(state)["version"] == event.originator_version
+
+
+def test_a_record_says_what_a_cloud_event_says() -> None:
+    assert dict(of(fact(Document.Published)).headers) == {
+        "content-type": b"application/json",
+        "ce_specversion": b"1.0",
+        "ce_id": str(EVENT_ID).encode(),
+        "ce_source": b"urn:palimpsest",
+        "ce_type": b"palimpsest.document.published.v1",
+        "ce_subject": str(ID).encode(),
+        "ce_time": b"2026-11-22T12:00:00Z",
+        "ce_dataschema": b"https://api.test/v1/events/schemas/palimpsest.document.published.v1",
+        "ce_sequence": b"7",
+        "ce_streamversion": b"3",
+        "ce_actorid": str(ACTOR).encode(),
+        "ce_correlationid": str(CORRELATION).encode(),
+        "ce_causationid": str(CAUSATION).encode(),
+    }
+
+
+def test_what_is_not_known_is_left_out() -> None:
+    found = PUBLISHER.public_record(recorded(canary(User.EmailVerified), actor_id=None), EVENT_ID)
+    assert found is not None
+    assert {name for name, _ in found.headers} & {"ce_actorid", "ce_correlationid", "ce_causationid"} == set()
+
+
+def test_an_event_that_cannot_be_read_is_not_published() -> None:
+    with pytest.raises(Unreadable, match="position 9"):
+        PUBLISHER.public_record(Recorded(9, ID, 1, "user.registered", NOW, None, Undecodable("KeyError")), EVENT_ID)
+
+
+def test_what_is_forgotten_has_no_length() -> None:
+    created = fact(Document.Created, title=ERASED, content=ERASED, owner_id=ID)
+    restored = fact(Document.RestoredToVersion, restored_version=1, title=ERASED, delta=[])
+    for happened, fields in (
+        (created, ("title_length", "content_length")),
+        (fact(Document.Edited, delta=[]), ("characters_inserted", "characters_deleted")),
+        (restored, ("title_length", "characters_inserted", "characters_deleted")),
+    ):
+        assert [check(of(happened))[field] for field in fields] == [None] * len(fields)
+
+
+def test_lengths_tell_how_much_was_written() -> None:
+    value = check(of(fact(Document.Edited, delta=[3, -2, "four", 1, "!"])))
+    assert (value["characters_inserted"], value["characters_deleted"]) == (5, 2)
+
+
+def test_what_is_gone_for_good_has_no_state() -> None:
+    registered = fact(User.Registered, email="ada@example.org", name="Ada", password_hash="hash")
+    erased = fact(User.Registered, email=ERASED, name=ERASED, password_hash=ERASED)
+    founded = {"slug": "crew", "owner_id": ID, "seats": 5}
+    assert PUBLISHER.public_state(having(User, registered)) is not None
+    for gone in (
+        having(User, registered, fact(User.Deactivated)),
+        having(User, erased),
+        having(Document, fact(Document.Created, title=ERASED, content=ERASED, owner_id=ID)),
+        having(Team, fact(Team.Founded, name=ERASED, **founded)),
+        having(Team, fact(Team.Founded, name="Crew", **founded), fact(Team.Dissolved, slug="crew")),
+    ):
+        assert PUBLISHER.public_state(gone) is None
+
+
+def test_a_trashed_document_has_a_state_as_it_may_come_back() -> None:
+    created = fact(Document.Created, title="Notes", content="Otters.", owner_id=ID)
+    state = PUBLISHER.public_state(having(Document, created, fact(Document.Trashed)))
+    assert state is not None
+    assert check(state)["trashed"] is True
