@@ -1,8 +1,7 @@
 """The statements that read and write a read model's table, made from its declaration. All values travel as arrays."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import chain, repeat
-from typing import Any
 
 from psycopg import sql
 
@@ -15,7 +14,6 @@ NEXT = "__next"
 
 COPY_HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 COPY_TAIL = b"\xff\xff"
-_NULL = b"\xff\xff\xff\xff"
 
 
 KINDS: dict[str, type[Array]] = {
@@ -38,7 +36,6 @@ class Statements:
         types = {**table.key, **table.columns}
         self._types = types
         self._kinds = {column: KINDS[words.split()[0]] for column, words in types.items()}
-        self._packs: list[Callable[[Any], bytes]] = [kind.pack for kind in self._kinds.values()]
         self._width = len(types).to_bytes(2, "big")
         self.fetch = self._fetch().as_bytes()
         self.upsert = self._upsert().as_bytes()
@@ -107,12 +104,8 @@ class Statements:
 
     def copied(self, rows: list[tuple[Key, Row]]) -> bytes:
         """Some rows as COPY takes them in binary form."""
-        fields: list[Iterable[bytes]] = [repeat(self._width)]
-        for n, pack in enumerate(self._packs[: len(self.table.key)]):
-            fields.append([pack(key[n]) for key, _ in rows])
-        for column, pack in zip(self.columns, self._packs[len(self.table.key) :], strict=True):
-            fields.append([_NULL if (value := row[column]) is None else pack(value) for _, row in rows])
-        return b"".join(chain.from_iterable(zip(*fields, strict=False)))
+        values = [array.pack() for array in self.rows(rows)]
+        return b"".join(chain.from_iterable(zip(repeat(self._width), *values, strict=False)))
 
     def _fetch(self) -> sql.Composed:
         return sql.SQL("SELECT {all} FROM {at} JOIN unnest({arrays}) AS wanted ({keys}) USING ({keys})").format(

@@ -9,11 +9,13 @@ from psycopg.adapt import AdaptersMap, Buffer, Dumper
 from psycopg.pq import Format
 
 _HEADER = struct.Struct("!iiIii")
-_INT = struct.Struct("!ii")
-_BIGINT = struct.Struct("!iq")
+_int = struct.Struct("!ii").pack
+_bigint = struct.Struct("!iq").pack
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _NULL = b"\xff\xff\xff\xff"
+_TRUE, _FALSE = b"\0\0\0\1\1", b"\0\0\0\1\0"
+_SIXTEEN = b"\0\0\0\x10"
 
 
 class Array:
@@ -24,69 +26,106 @@ class Array:
     __slots__ = ("values",)
 
     def __init__(self, values: Iterable[Any]) -> None:
-        self.values = list(values)
+        self.values = values if type(values) is list else list(values)
 
-    @staticmethod
-    def pack(value: Any) -> bytes:
-        """One value with its length in front."""
+    def pack(self) -> list[bytes]:
+        """Each value with its length in front."""
         raise NotImplementedError
 
     def dump(self) -> bytes:
         """The array in PostgreSQL's binary form: dimensions, null flag, element type, length, lower bound, values."""
         if not self.values:
             return _HEADER.pack(0, 0, self.element, 0, 0)[:12]
-        pack = self.pack
-        body = [_NULL if value is None else pack(value) for value in self.values]
-        return _HEADER.pack(1, 1, self.element, len(body), 1) + b"".join(body)
+        return _HEADER.pack(1, 1, self.element, len(self.values), 1) + b"".join(self.pack())
 
 
 class Ints(Array):
     """int4[]"""
 
     oid, element = 1007, 23
-    pack = staticmethod(lambda value: _INT.pack(4, value))
+
+    def pack(self) -> list[bytes]:
+        """Four bytes each."""
+        return [_NULL if value is None else _int(4, value) for value in self.values]
 
 
 class BigInts(Array):
     """int8[]"""
 
     oid, element = 1016, 20
-    pack = staticmethod(lambda value: _BIGINT.pack(8, value))
+
+    def pack(self) -> list[bytes]:
+        """Eight bytes each."""
+        return [_NULL if value is None else _bigint(8, value) for value in self.values]
 
 
 class Bools(Array):
     """bool[]"""
 
     oid, element = 1000, 16
-    pack = staticmethod(lambda value: b"\0\0\0\1\1" if value else b"\0\0\0\1\0")
+
+    def pack(self) -> list[bytes]:
+        """A byte each."""
+        return [_NULL if value is None else _TRUE if value else _FALSE for value in self.values]
 
 
 class Uuids(Array):
     """uuid[]"""
 
     oid, element = 2951, 2950
-    pack = staticmethod(lambda value: b"\0\0\0\x10" + value.bytes)
+
+    def pack(self) -> list[bytes]:
+        """16 bytes each."""
+        return [_NULL if value is None else _SIXTEEN + value.int.to_bytes(16, "big") for value in self.values]
+
+
+class UuidsByInt(Uuids):
+    """uuid[], of the integers that they stand for."""
+
+    def pack(self) -> list[bytes]:
+        """16 bytes each."""
+        return [_SIXTEEN + value.to_bytes(16, "big") for value in self.values]
 
 
 class Blobs(Array):
     """bytea[]"""
 
     oid, element = 1001, 17
-    pack = staticmethod(lambda value: len(value).to_bytes(4, "big") + value)
+
+    def pack(self) -> list[bytes]:
+        """As they are."""
+        return [_NULL if value is None else len(value).to_bytes(4, "big") + value for value in self.values]
 
 
 class Texts(Array):
     """text[]"""
 
     oid, element = 1009, 25
-    pack = staticmethod(lambda value: Blobs.pack(value.encode()))
+
+    def pack(self) -> list[bytes]:
+        """In UTF-8."""
+        encoded = [None if value is None else value.encode() for value in self.values]
+        return [_NULL if value is None else len(value).to_bytes(4, "big") + value for value in encoded]
 
 
 class Moments(Array):
     """timestamptz[]: microseconds since 2000."""
 
     oid, element = 1185, 1184
-    pack = staticmethod(lambda value: _BIGINT.pack(8, (value - _EPOCH) // _MICROSECOND))
+
+    def pack(self) -> list[bytes]:
+        """Eight bytes each."""
+        return [_NULL if value is None else _bigint(8, (value - _EPOCH) // _MICROSECOND) for value in self.values]
+
+
+def texts_in(array: bytes) -> list[str]:
+    """The values of a text[] without NULLs, from PostgreSQL's binary form."""
+    values, at = [], _HEADER.size
+    while at < len(array):
+        start = at + 4
+        at = start + int.from_bytes(array[at:start], "big")
+        values.append(array[start:at].decode())
+    return values
 
 
 class _ArrayDumper(Dumper):
@@ -98,5 +137,5 @@ class _ArrayDumper(Dumper):
 
 def register(adapters: AdaptersMap) -> None:
     """Teach a connection these arrays."""
-    for kind in (Ints, BigInts, Bools, Uuids, Blobs, Texts, Moments):
+    for kind in (Ints, BigInts, Bools, Uuids, UuidsByInt, Blobs, Texts, Moments):
         adapters.register_dumper(kind, type(f"{kind.__name__}Dumper", (_ArrayDumper,), {"oid": kind.oid}))

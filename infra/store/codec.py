@@ -17,7 +17,7 @@ from eventsourcing.utils import resolve_topic
 
 from application.ports import A
 from domain.kernel import ERASED, PersonalField, Root
-from infra.sealing.keyring import DataKey, Erased
+from infra.sealing.keyring import DataKey, Erased, Keys
 
 SEALED = "~"
 STREAM = "originator_id"
@@ -25,9 +25,6 @@ STREAM = "originator_id"
 
 _ENCODE: Callable[[Any], bytes] = msgspec.msgpack.Encoder(uuid_format="bytes", decimal_format="string").encode
 _DECODE: Callable[[bytes], Any] = msgspec.msgpack.Decoder().decode
-
-Keys = Mapping[UUID, DataKey]
-"""Data keys by subject. A subject without one reads as erased."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +110,7 @@ def encode(event: Root.Event, keys: Keys) -> bytes:
         state["class_version"] = plan.version
     for group in plan.groups:
         secret = _ENCODE({name: values[name] for name in group.names})
-        state[group.label] = keys[values[group.subject]].seal(
+        state[group.label] = keys[values[group.subject].int].seal(
             secret, _context(event.originator_id, event.originator_version)
         )
     return _ENCODE(state)
@@ -140,7 +137,7 @@ class StoredState:
         state, plan, stream_id, number = self.state, self.plan, self.stream_id, self.version
         for group in plan.groups:
             sealed = state.pop(group.label, None)
-            key = keys.get(stream_id if group.subject == STREAM else state[group.subject])
+            key = keys.get((stream_id if group.subject == STREAM else state[group.subject]).int)
             try:
                 if key is None or sealed is None:
                     raise Erased
@@ -158,18 +155,14 @@ class StoredState:
         return event
 
 
-def subjects_in(stored: Iterable[StoredState]) -> set[UUID]:
+def subjects_in(stored: Iterable[StoredState]) -> Iterable[UUID]:
     """The subjects whose keys are needed to read the events."""
-    found: set[UUID] = set()
-    last = None
+    found: dict[int, UUID] = {}
     for each in stored:
         for group in each.plan.groups:
             subject_id = each.stream_id if group.subject == STREAM else each.state[group.subject]
-            # Hashing a UUID takes as long as all the rest, and streams come in one piece.
-            if subject_id is not last:
-                found.add(subject_id)
-                last = subject_id
-    return found
+            found[subject_id.int] = subject_id
+    return found.values()
 
 
 def _context(stream_id: UUID, version: int) -> bytes:

@@ -2,22 +2,22 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
-from uuid import UUID
 
 MOST_REQUESTS = 256
 MOST_BYTES = 8 * 1024 * 1024
 
 
 class Requested(Protocol):
-    """What the line must know of a request. `expected`: the version that each stream had when it was decided."""
+    """What the line must know of a request. `expected`: the version that each stream had when it was decided, by the
+    integer that its id stands for, which is hashed ten times as fast."""
 
     @property
-    def expected(self) -> dict[UUID, int]: ...
+    def expected(self) -> dict[int, int]: ...
 
-    def touches(self) -> Iterator[object]:
+    def touches(self) -> Iterable[object]:
         """What no other request of the same batch may touch; its streams among it."""
         ...
 
@@ -50,9 +50,6 @@ class Line(Generic[R, V]):
         self._ready: deque[Entry[R, V]] = deque()
         self._lines: dict[object, deque[Entry[R, V]]] = {}
 
-    def __bool__(self) -> bool:
-        return bool(self._ready)
-
     def add(self, entry: Entry[R, V]) -> None:
         """Put an entry behind all those that touch what it touches."""
         for thing in entry.touches:
@@ -65,11 +62,16 @@ class Line(Generic[R, V]):
         if not entry.ahead:
             self._ready.append(entry)
 
-    def take(self) -> list[Entry[R, V]]:
+    @property
+    def ready(self) -> int:
+        """How many could go now."""
+        return len(self._ready)
+
+    def take(self, most: int = MOST_REQUESTS) -> list[Entry[R, V]]:
         """The next batch, within bounds. Its entries stay in line until they `leave`."""
         batch: list[Entry[R, V]] = []
         size = 0
-        while self._ready and len(batch) < MOST_REQUESTS and size < MOST_BYTES:
+        while self._ready and len(batch) < most and size < MOST_BYTES:
             entry = self._ready.popleft()
             batch.append(entry)
             size += entry.request.size()
@@ -90,11 +92,13 @@ class Line(Generic[R, V]):
             else:
                 del self._lines[thing]
 
-    def overtaken(self, entry: Entry[R, V], reached: Callable[[UUID], int]) -> list[Entry[R, V]]:
+    def overtaken(self, entry: Entry[R, V], reached: Callable[[int], int]) -> list[Entry[R, V]]:
         """Those behind the entry that were decided on an older version of one of its streams than it has `reached`."""
         behind: dict[int, Entry[R, V]] = {}
-        for stream_id in entry.request.expected:
-            for other in self._lines[stream_id]:
-                if other is not entry and other.request.expected[stream_id] < reached(stream_id):
-                    behind[id(other)] = other
+        for stream in entry.request.expected:
+            line = self._lines[stream]
+            if len(line) > 1:
+                version = reached(stream)
+                behind |= {id(other): other for other in line if other.request.expected[stream] < version}
+        behind.pop(id(entry), None)
         return list(behind.values())

@@ -22,7 +22,7 @@ from psycopg import sql
 from psycopg_pool import ConnectionPool
 
 from infra.store.arrays import register
-from infra.store.writer import APPEND, NewEvent, Request, arguments_of
+from infra.store.batch import APPEND, NewEvent, Request, parameters_of
 
 Pool = ConnectionPool[psycopg.Connection[tuple[Any, ...]]]
 
@@ -98,7 +98,7 @@ class Recorder(ApplicationRecorder):
             return None
         with self._pool.connection() as connection:
             register(connection.adapters)
-            row = connection.execute(APPEND, arguments_of([_request(stored_events)])).fetchone()
+            row = connection.execute(APPEND, parameters_of([_request(stored_events)])).fetchone()
         assert row is not None
         head, (verdict,) = row
         if verdict != "ok":
@@ -177,9 +177,9 @@ class _Subscription(ListenNotifySubscription[Recorder]):
 
 
 def _request(stored_events: Sequence[StoredEvent]) -> Request:
-    expected: dict[Any, int] = {}
+    expected: dict[int, int] = {}
     for event in stored_events:
-        expected.setdefault(event.originator_id, event.originator_version - 1)
+        expected.setdefault(_uuid(event.originator_id).int, event.originator_version - 1)
     return Request(
         expected=expected,
         events=[

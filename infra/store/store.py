@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 from uuid import UUID
 
@@ -23,7 +23,8 @@ from domain.kernel import Claim, NotFound, Root
 from infra.coalesce import Coalescer
 from infra.database import Database, Row
 from infra.sealing.blind import BlindIndex
-from infra.sealing.keyring import DataKey, Erased, FetchWrapped, Keyring, WrappedKey
+from infra.sealing.keyring import DataKey, Erased, FetchWrapped, Keyring, Keys, WrappedKey
+from infra.store.batch import ClaimChange, NewEvent, Record, Request, Verdict
 from infra.store.codec import (
     StoredState,
     decode_snapshot,
@@ -34,7 +35,7 @@ from infra.store.codec import (
     subjects_in,
     subjects_of,
 )
-from infra.store.writer import ClaimChange, NewEvent, Record, Request, Verdict, Writer
+from infra.store.writer import Writer
 
 # The newest snapshot of each stream, if any, and the events after it. Snapshots come first and carry their version of
 # the aggregate's shape where events carry NULL.
@@ -122,7 +123,7 @@ class PostgresEventStore:
             # Another process made a key for the same address just now; seal again, under that one.
         if verdict.word == "ok":
             for wrapped in minted:
-                self._keyring.keep(wrapped.subject_id, keys[wrapped.subject_id])
+                self._keyring.keep(wrapped.subject_id, keys[wrapped.subject_id.int])
         if verdict.word == "replayed":
             assert idempotency is not None
             earlier = await self.earlier(idempotency.key)
@@ -146,15 +147,15 @@ class PostgresEventStore:
         events: Sequence[Root.Event],
         call: Call,
         idempotency: Idempotency | None,
-        keys: Mapping[UUID, DataKey],
+        keys: Keys,
         minted: list[WrappedKey],
     ) -> Request:
         record = None
         if idempotency is not None:
-            sealed = keys[idempotency.subject_id].seal(idempotency.answer, idempotency.key)
+            sealed = keys[idempotency.subject_id.int].seal(idempotency.answer, idempotency.key)
             record = Record(idempotency.key, idempotency.fingerprint, idempotency.subject_id, sealed)
         return Request(
-            expected={root.id: root.version - len(root.pending_events) for root in changes},
+            expected={root.id.int: root.version - len(root.pending_events) for root in changes},
             events=[self._new_event(event, keys) for event in events],
             claims=[claim for event in events for claim in self._claims(event)],
             keys=minted,
@@ -164,7 +165,7 @@ class PostgresEventStore:
             causation_id=call.causation_id,
         )
 
-    def _new_event(self, event: Root.Event, keys: Mapping[UUID, DataKey]) -> NewEvent:
+    def _new_event(self, event: Root.Event, keys: Keys) -> NewEvent:
         plan = plan_of(type(event))
         return NewEvent(
             id=self._new_id(),
@@ -184,27 +185,27 @@ class PostgresEventStore:
 
     async def _keys(
         self, changes: Sequence[Root], events: Sequence[Root.Event], idempotency: Idempotency | None
-    ) -> tuple[dict[UUID, DataKey], list[WrappedKey]]:
+    ) -> tuple[dict[int, DataKey], list[WrappedKey]]:
         """The data keys of all subjects that the events and the answer are about; those that had none yet are new.
 
         Raises:
             NotFound: one of the aggregates has been erased.
         """
-        begun = {event.originator_id for event in events if event.originator_version == Root.INITIAL_VERSION}
-        lasting = {root.id for root in changes if is_personal(type(root))} - begun
-        subjects = dict.fromkeys(subject_id for event in events for subject_id in subjects_of(event))
+        subjects = {subject_id.int: subject_id for event in events for subject_id in subjects_of(event)}
         if idempotency is not None:
-            subjects[idempotency.subject_id] = None
-        keys: dict[UUID, DataKey] = {}
+            subjects[idempotency.subject_id.int] = idempotency.subject_id
+        begun = [event.originator_id for event in events if event.originator_version == Root.INITIAL_VERSION]
+        lasting = [root.id for root in changes if is_personal(type(root)) and root.id not in begun]
+        keys: dict[int, DataKey] = {}
         minted = []
-        for subject_id in subjects:
-            key = None if subject_id in begun else await self._keyring.get(subject_id)
+        for number, subject_id in subjects.items():
+            key = None if subject_id in begun else self._keyring.kept(subject_id) or await self._keyring.get(subject_id)
             if key is None and subject_id in lasting:
                 raise NotFound("This has been erased.")
             if key is None:
                 key, wrapped = self._keyring.mint(subject_id)
                 minted.append(wrapped)
-            keys[subject_id] = key
+            keys[number] = key
         return keys, minted
 
     async def _latest(self, kind: type[A], id: UUID, rows: Sequence[Row]) -> A | None:
@@ -214,12 +215,10 @@ class PostgresEventStore:
             rows = rows[1:] if snapshot is not None else await self._database.rows(HISTORY, [id, LATEST])
         root, keys = await self._replay(kind, id, snapshot, rows)
         if root is not None and len(rows) >= SNAPSHOT_AFTER:
-            self._keep_snapshot(root, keys.get(id))
+            self._keep_snapshot(root, keys.get(id.int))
         return root
 
-    async def _replay(
-        self, kind: type[A], id: UUID, root: A | None, rows: Sequence[Row]
-    ) -> tuple[A | None, dict[UUID, DataKey]]:
+    async def _replay(self, kind: type[A], id: UUID, root: A | None, rows: Sequence[Row]) -> tuple[A | None, Keys]:
         """The aggregate after the events in `rows`, which follow `root`, and the keys that unsealed them."""
         stored = [StoredState(topic, state, id, version) for version, topic, state, *_ in rows]
         keys = await self._keyring.all(subjects_in(stored))

@@ -5,88 +5,25 @@ that do not touch each other; those that do wait for the next one, in order. Eac
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from time import perf_counter
-from typing import Any
-from uuid import UUID
 
-import msgspec
 import psycopg
+from psycopg.pq.abc import PGresult
 
 from application.ports import OutcomeUnknown, Unavailable
-from infra.database import BROKEN, DATABASE, deadline
-from infra.sealing.keyring import WrappedKey
-from infra.store.arrays import BigInts, Blobs, Bools, Ints, Texts, Uuids, register
+from infra.database import DATABASE, DEADLINE_SECONDS
+from infra.pipeline import Lost, Pipeline
+from infra.store.batch import Request, Verdict, call_of, verdicts_of
 from infra.store.line import Entry, Line
 
 CONNECT_SECONDS = 2
 
-APPEND = f"SELECT head, verdicts FROM append_events({', '.join(['%b'] * 30)})"  # noqa: S608
+WORTH_HALVING = 8
 
-
-class NewEvent(msgspec.Struct, frozen=True):
-    """An event as it is to be stored."""
-
-    id: UUID
-    stream_id: UUID
-    version: int
-    topic: str
-    class_version: int
-    state: bytes
-
-
-class ClaimChange(msgspec.Struct, frozen=True):
-    """A claim to take or to release, by its digest."""
-
-    kind: str
-    digest: bytes
-    stream_id: UUID
-    release: bool
-
-
-class Record(msgspec.Struct, frozen=True):
-    """An idempotency record with its answer sealed."""
-
-    key: bytes
-    fingerprint: bytes
-    subject_id: UUID
-    answer: bytes
-
-
-class Request(msgspec.Struct, frozen=True):
-    """One append: all of it or nothing. `expected` is the version each stream had when the request was decided."""
-
-    expected: dict[UUID, int]
-    events: list[NewEvent]
-    claims: list[ClaimChange] = []
-    keys: list[WrappedKey] = []
-    record: Record | None = None
-    actor_id: UUID | None = None
-    correlation_id: UUID | None = None
-    causation_id: UUID | None = None
-
-    def touches(self) -> Iterator[object]:
-        """What no other request of the same batch may touch."""
-        yield from self.expected
-        yield from ((claim.kind, claim.digest) for claim in self.claims)
-        yield from (("key", key.subject_id) for key in self.keys)
-        if self.record is not None:
-            yield self.record.key
-
-    def reached(self, stream_id: UUID) -> int:
-        """The version that one of its streams has after it."""
-        return max(event.version for event in self.events if event.stream_id == stream_id)
-
-    def size(self) -> int:
-        """Payload in bytes."""
-        return sum(len(event.state) for event in self.events) + (len(self.record.answer) if self.record else 0)
-
-
-class Verdict(msgspec.Struct, frozen=True):
-    """What became of a request. `word` is `ok`, `replayed`, `conflict`, `taken:<kind>` or `rekey`."""
-
-    word: str
-    position: int
+FIND = b"""
+SELECT notification_id FROM stored_events WHERE event_id = $1 AND originator_id = $2 AND originator_version = $3
+"""
 
 
 Pending = Entry[Request, Verdict]
@@ -102,8 +39,10 @@ class Writer:
         self._url = url
         self._observe = observe
         self._line: Line[Request, Verdict] = Line()
-        self._running: asyncio.Task[None] | None = None
-        self._connection: psycopg.AsyncConnection | None = None
+        self._under_way: dict[asyncio.Task[None], int] = {}
+        self._woken = False
+        self._connecting = asyncio.Lock()
+        self._pipeline: Pipeline | None = None
 
     async def append(self, request: Request) -> Verdict:
         """Write `request` with the next batch.
@@ -112,30 +51,41 @@ class Writer:
             Unavailable: the database does not answer; nothing was written.
             OutcomeUnknown: the connection broke on the way; it may have been written.
         """
-        entry: Pending = Entry(request, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        entry: Pending = Entry(request, loop.create_future())
         self._line.add(entry)
-        if self._running is None:
-            self._running = asyncio.create_task(self._run())
+        if not self._woken:
+            # What is appended in the same turn of the loop goes together.
+            self._woken = True
+            loop.call_soon(self._wake)
         return await entry.verdict
 
     async def stop(self) -> None:
         """Write what is in line, then close the connection."""
-        if self._running is not None:
-            await self._running
-        if self._connection is not None:
-            await self._connection.close()
+        while self._under_way:
+            await asyncio.wait(self._under_way)
+        if self._pipeline is not None:
+            self._pipeline.close()
 
-    async def _run(self) -> None:
+    def _wake(self) -> None:
+        self._woken = False
+        while number := share(self._line.ready, list(self._under_way.values())):
+            batch = self._line.take(number)
+            task = asyncio.create_task(self._run(batch))
+            self._under_way[task] = len(batch)
+            task.add_done_callback(self._done)
+
+    def _done(self, task: "asyncio.Task[None]") -> None:
+        del self._under_way[task]
+        self._wake()
+
+    async def _run(self, batch: list[Pending]) -> None:
         try:
-            while batch := self._line.take():
-                try:
-                    verdicts = await self._write([entry.request for entry in batch])
-                except Exception as error:
-                    await self._failed(batch, error)
-                else:
-                    self._answer(batch, verdicts)
-        finally:
-            self._running = None
+            verdicts = await self._write([entry.request for entry in batch])
+        except Exception as error:
+            await self._failed(batch, error)
+        else:
+            self._answer(batch, verdicts)
 
     def _answer(self, batch: list[Pending], verdicts: list[Verdict]) -> None:
         for entry, verdict in zip(batch, verdicts, strict=True):
@@ -166,124 +116,74 @@ class Writer:
         self._fail(batch, error)
 
     async def _write(self, requests: list[Request]) -> list[Verdict]:
-        arguments = arguments_of(requests)
+        call = call_of(requests)
         started = perf_counter()
         try:
-            head, words = await self._execute(arguments)
+            verdicts = verdicts_of(requests, await self._execute(*call))
         except OutcomeUnknown:
-            return await self._write_again(requests, arguments)
-        self._observe(len(requests), sum(len(request.events) for request in requests), perf_counter() - started)
-        return _positions(requests, head, words)
+            return await self._write_again(requests, call)
+        self._observe(len(requests), sum([len(request.events) for request in requests]), perf_counter() - started)
+        return verdicts
 
-    async def _write_again(self, requests: list[Request], arguments: list[Any]) -> list[Verdict]:
+    async def _write_again(self, requests: list[Request], call: tuple[bytes, list[bytes]]) -> list[Verdict]:
         """Ask once more on a new connection. Safe: events carry their ids, so what had been committed is recognised."""
         try:
-            head, words = await self._execute(arguments)
             return [
                 verdict if verdict.word == "ok" else await self._recognised(request) or verdict
-                for request, verdict in zip(requests, _positions(requests, head, words), strict=True)
+                for request, verdict in zip(requests, verdicts_of(requests, await self._execute(*call)), strict=True)
             ]
-        except (Unavailable, *BROKEN) as error:
+        except (Unavailable, psycopg.OperationalError) as error:
             raise OutcomeUnknown(DATABASE) from error
 
-    async def _execute(self, arguments: list[Any]) -> tuple[int, list[str]]:
-        connection = await self._connected()
+    async def _execute(self, statement: bytes, parameters: list[bytes]) -> PGresult:
+        pipeline = await self._connected()
         try:
-            async with deadline(connection):
-                cursor = await connection.execute(APPEND, arguments, prepare=True)
-                row = await cursor.fetchone()
-        except TimeoutError as error:
+            return await pipeline.execute(statement, parameters)
+        except Lost as error:
             raise OutcomeUnknown(DATABASE) from error
-        except BROKEN as error:
-            if isinstance(error, psycopg.errors.LockNotAvailable | psycopg.errors.QueryCanceled):
-                raise Unavailable(DATABASE) from error
-            if connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE:
-                # The server answered and rolled back (disk full, shutting down).
-                raise Unavailable(DATABASE) from error
-            raise OutcomeUnknown(DATABASE) from error
-        assert row is not None
-        return row[0], row[1]
+        except psycopg.OperationalError as error:
+            # The server answered and rolled back (disk full, a lock held for too long).
+            raise Unavailable(DATABASE) from error
 
-    async def _connected(self) -> psycopg.AsyncConnection:
-        if self._connection is not None and not self._connection.closed:
-            return self._connection
+    async def _connected(self) -> Pipeline:
+        async with self._connecting:
+            if self._pipeline is None or self._pipeline.closed:
+                self._pipeline = await self._connect()
+            return self._pipeline
+
+    async def _connect(self) -> Pipeline:
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                self._connection = await psycopg.AsyncConnection.connect(
-                    self._url, autocommit=True, prepare_threshold=0, connect_timeout=CONNECT_SECONDS
+                connection = await psycopg.AsyncConnection.connect(
+                    self._url, autocommit=True, connect_timeout=CONNECT_SECONDS
                 )
-                register(self._connection.adapters)
-                await self._connection.execute("SET lock_timeout = '5s'; SET statement_timeout = '8s'", prepare=False)
+                await connection.execute("SET lock_timeout = '5s'; SET statement_timeout = '8s'", prepare=False)
         except (psycopg.Error, TimeoutError, OSError) as error:
             raise Unavailable(DATABASE) from error
-        return self._connection
+        return Pipeline(connection, DEADLINE_SECONDS)
 
     async def _recognised(self, request: Request) -> Verdict | None:
         """The verdict `ok`, if the log holds this very request."""
         if not request.events:
             return None
         last = request.events[-1]
-        connection = await self._connected()
-        cursor = await connection.execute(
-            "SELECT event_id, notification_id FROM stored_events WHERE originator_id = %s AND originator_version = %s",
-            [last.stream_id, last.version],
-        )
-        row = await cursor.fetchone()
-        return Verdict("ok", row[1]) if row and row[0] == last.id else None
+        pipeline = await self._connected()
+        found = await pipeline.execute(FIND, [last.id.bytes, last.stream_id.bytes, last.version.to_bytes(8, "big")])
+        position = found.get_value(0, 0) if found.ntuples else None
+        return Verdict("ok", int.from_bytes(position, "big")) if position is not None else None
+
+
+def share(ready: int, under_way: list[int]) -> int:
+    """How many of the requests that are ready go now, given the sizes of the batches under way.
+
+    Of many, half: while the server writes one half, those of the other half are answered and come with their next.
+    A second batch goes only when it is as large as the one under way; more than two never do.
+    """
+    if not under_way:
+        return ready // 2 if ready >= WORTH_HALVING else ready
+    return ready if len(under_way) == 1 and ready >= under_way[0] else 0
 
 
 def _tell(entry: Pending, verdict: Verdict) -> None:
     if not entry.verdict.done():
         entry.verdict.set_result(verdict)
-
-
-def _positions(requests: list[Request], head: int, words: list[str]) -> list[Verdict]:
-    verdicts, last = [], head
-    for request, word in zip(requests, words, strict=True):
-        if word == "ok":
-            last += len(request.events)
-        position = last if request.events else head
-        verdicts.append(Verdict(word, position if word == "ok" else 0))
-    return verdicts
-
-
-def arguments_of(requests: list[Request]) -> list[Any]:
-    """The batch as the function's parallel arrays."""
-    numbered = list(enumerate(requests, 1))
-    streams = [(n, *stream) for n, r in numbered for stream in r.expected.items()]
-    events = [(n, e, r) for n, r in numbered for e in r.events]
-    claims = [(n, claim) for n, r in numbered for claim in r.claims]
-    keys = [(n, key) for n, r in numbered for key in r.keys]
-    records = [(n, r.record, r.events[-1] if r.events else None) for n, r in numbered if r.record is not None]
-    return [
-        len(requests),
-        Ints(n for n, _, _ in streams),
-        Uuids(stream_id for _, stream_id, _ in streams),
-        BigInts(expected for _, _, expected in streams),
-        Ints(n for n, _, _ in events),
-        Uuids(e.stream_id for _, e, _ in events),
-        BigInts(e.version for _, e, _ in events),
-        Texts(e.topic for _, e, _ in events),
-        Blobs(e.state for _, e, _ in events),
-        Uuids(e.id for _, e, _ in events),
-        Ints(e.class_version for _, e, _ in events),
-        Uuids(r.actor_id for _, _, r in events),
-        Uuids(r.correlation_id for _, _, r in events),
-        Uuids(r.causation_id for _, _, r in events),
-        Ints(n for n, _ in claims),
-        Texts(c.kind for _, c in claims),
-        Blobs(c.digest for _, c in claims),
-        Uuids(c.stream_id for _, c in claims),
-        Bools(c.release for _, c in claims),
-        Ints(n for n, _ in keys),
-        Uuids(k.subject_id for _, k in keys),
-        Blobs(k.wrapped for _, k in keys),
-        Texts(k.kek_id for _, k in keys),
-        Ints(n for n, _, _ in records),
-        Blobs(r.key for _, r, _ in records),
-        Blobs(r.fingerprint for _, r, _ in records),
-        Uuids(r.subject_id for _, r, _ in records),
-        Blobs(r.answer for _, r, _ in records),
-        Uuids(e and e.stream_id for _, _, e in records),
-        BigInts(e and e.version for _, _, e in records),
-    ]

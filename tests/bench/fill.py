@@ -49,7 +49,7 @@ def fill(core: Core, admin_url: str, documents: int, versions: int) -> list[Docu
 
 def _copy(core: Core, connection: psycopg.Connection, crowd: list[Document], versions: int, position: int) -> int:
     minted = {document.id: core.keyring.mint(document.id) for document in crowd}
-    keys = {id: key for id, (key, _) in minted.items()}
+    keys = {id.int: key for id, (key, _) in minted.items()}
     turns = (document.pending_events[version] for version in range(versions) for document in crowd)
     events = (event for event in turns if isinstance(event, Root.Event))
     rows = (_row(event, encode(event, keys), n) for n, event in enumerate(events, position + 1))

@@ -9,9 +9,9 @@ import pytest
 
 from application.ports import Recorded, Undecodable
 from infra.store.arrays import register
+from infra.store.batch import APPEND, NewEvent, Request, parameters_of
 from infra.store.codec import encode, plan_of
 from infra.store.feed import StoreFeed
-from infra.store.writer import APPEND, NewEvent, Request, arguments_of
 from tests.support.note import Note
 from tests.support.servers import Database
 from tests.support.stores import CALL, open_store, rows
@@ -29,7 +29,7 @@ def raw_request() -> Request:
     assert isinstance(event, Note.Written)
     plan = plan_of(Note.Written)
     stored = NewEvent(uuid4(), root.id, 1, plan.topic, plan.version, encode(event, _Unkeyed()))
-    return Request({root.id: 0}, [stored])
+    return Request({root.id.int: 0}, [stored])
 
 
 class _Unkeyed(dict):  # type: ignore[type-arg]
@@ -44,7 +44,7 @@ async def append_in_open_transaction(url: str, seconds: float, commit: bool) -> 
     """Append, then keep the transaction open for a while before it ends one way or the other."""
     async with await psycopg.AsyncConnection.connect(url) as connection:
         register(connection.adapters)
-        await connection.execute(APPEND, arguments_of([raw_request()]))
+        await connection.execute(APPEND, parameters_of([raw_request()]))
         await asyncio.sleep(seconds)
         await (connection.commit() if commit else connection.rollback())
 

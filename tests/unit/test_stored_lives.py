@@ -1,12 +1,11 @@
 """Whatever the aggregates decide can be stored, read back as it was, and read back after an erasure."""
 
 from dataclasses import fields
-from uuid import UUID
 
 import pytest
 
 from domain.kernel import ERASED, Root
-from infra.sealing.keyring import DataKey
+from infra.sealing.keyring import DataKey, Keys
 from infra.store.codec import (
     StoredState,
     decode_snapshot,
@@ -27,18 +26,18 @@ def events_of(root: Root) -> list[Root.Event]:
     return [event for event in root.pending_events if isinstance(event, Root.Event)]
 
 
-def stored(root: Root, keys: dict[UUID, DataKey]) -> list[Root.Event]:
+def stored(root: Root, keys: Keys) -> list[Root.Event]:
     """The aggregate's events after a way through the store, read with `keys`."""
     read = []
     for event in events_of(root):
-        written = encode(event, dict.fromkeys(subjects_of(event), KEY))
+        written = encode(event, {subject_id.int: KEY for subject_id in subjects_of(event)})
         topic = plan_of(type(event)).topic
         read.append(StoredState(topic, written, event.originator_id, event.originator_version).event(keys))
     return read
 
 
-def all_keys(root: Root) -> dict[UUID, DataKey]:
-    return {subject: KEY for event in events_of(root) for subject in subjects_of(event)}
+def all_keys(root: Root) -> Keys:
+    return {subject.int: KEY for event in events_of(root) for subject in subjects_of(event)}
 
 
 @pytest.mark.parametrize("root", LIVES, ids=lambda root: type(root).__name__)

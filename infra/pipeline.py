@@ -1,0 +1,152 @@
+"""One connection to PostgreSQL in libpq's pipeline mode: statements go out as they come, answers come back in order.
+
+For the few statements that run all the time. A cursor of the driver spends more on each of them than the server does,
+and takes one at a time. Each statement is a transaction of its own, so one that fails takes no other with it.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import count
+
+import psycopg
+from psycopg.pq import ConnStatus, ExecStatus
+from psycopg.pq.abc import PGconn, PGresult
+
+BINARY = 1
+SUCCEEDED = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
+
+
+class Lost(psycopg.OperationalError):
+    """The connection broke: what was under way may have been done or not."""
+
+
+@dataclass(slots=True)
+class _Sent:
+    """A statement under way: who waits for it, until when, and what has come back."""
+
+    answer: "asyncio.Future[PGresult]"
+    deadline: asyncio.TimerHandle
+    result: PGresult | None = None
+
+    def settle(self) -> None:
+        """Give the result, or raise what it says."""
+        self.deadline.cancel()
+        if self.answer.done():
+            return
+        assert self.result is not None
+        if self.result.status in SUCCEEDED:
+            self.answer.set_result(self.result)
+        else:
+            self.answer.set_exception(psycopg.errors.error_from_result(self.result))
+
+    def lose(self, error: Exception) -> None:
+        """Nobody will answer."""
+        self.deadline.cancel()
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+
+class Pipeline:
+    """Statements with binary parameters and results; each takes at most `seconds`, or the connection is cut."""
+
+    def __init__(self, connection: psycopg.AsyncConnection, seconds: float) -> None:
+        self._connection = connection
+        self._seconds = seconds
+        self._libpq: PGconn = connection.pgconn
+        self._loop = asyncio.get_running_loop()
+        self._under_way: deque[_Sent] = deque()
+        self._prepared: dict[bytes, bytes] = {}
+        self._numbers = count()
+        self._over = False
+        self._socket = self._libpq.socket
+        self._libpq.nonblocking = 1
+        self._libpq.enter_pipeline_mode()
+        self._loop.add_reader(self._socket, self._receive)
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is of no more use."""
+        return self._over
+
+    def close(self) -> None:
+        """Close the connection. Whoever waits for an answer is told that there will be none."""
+        self._lose("the connection was closed")
+
+    async def execute(self, statement: bytes, parameters: Sequence[bytes | None]) -> PGresult:
+        """The statement's result. It is prepared the first time; parameters are `$1`, `$2` and so on.
+
+        Raises:
+            Lost: the connection broke, or was cut because the server took too long.
+            psycopg.Error: the server refused the statement, and nothing of it was done.
+        """
+        name = self._prepared.get(statement) or await self._prepare(statement)
+        return await self._send(
+            lambda: self._libpq.send_query_prepared(name, parameters, _formats(len(parameters)), BINARY)
+        )
+
+    async def _prepare(self, statement: bytes) -> bytes:
+        name = b"s%d" % next(self._numbers)
+        await self._send(lambda: self._libpq.send_prepare(name, statement))
+        self._prepared[statement] = name
+        return name
+
+    def _send(self, send: Callable[[], None]) -> "asyncio.Future[PGresult]":
+        answer: asyncio.Future[PGresult] = self._loop.create_future()
+        if self.closed:
+            answer.set_exception(Lost("the connection is closed"))
+            return answer
+        deadline = self._loop.call_later(self._seconds, self._lose, "the server took too long")
+        self._under_way.append(_Sent(answer, deadline))
+        try:
+            send()
+            self._libpq.pipeline_sync()
+            if self._libpq.flush():
+                self._loop.add_writer(self._socket, self._flush)
+        except psycopg.OperationalError as error:
+            self._lose(str(error))
+        return answer
+
+    def _flush(self) -> None:
+        try:
+            if not self._libpq.flush():
+                self._loop.remove_writer(self._socket)
+        except psycopg.OperationalError as error:
+            self._lose(str(error))
+
+    def _receive(self) -> None:
+        try:
+            self._libpq.consume_input()
+            while self._under_way and not self._libpq.is_busy():
+                self._take(self._libpq.get_result())
+        except psycopg.OperationalError as error:
+            self._lose(str(error))
+        else:
+            if self._libpq.status == ConnStatus.BAD:
+                self._lose("the server closed the connection")
+
+    def _take(self, result: PGresult | None) -> None:
+        if result is None:
+            # The end of one statement's results.
+            return
+        if result.status == ExecStatus.PIPELINE_SYNC:
+            self._under_way.popleft().settle()
+        else:
+            self._under_way[0].result = result
+
+    def _lose(self, reason: str) -> None:
+        if self._over:
+            return
+        self._over = True
+        self._loop.remove_reader(self._socket)
+        self._loop.remove_writer(self._socket)
+        self._libpq.finish()
+        while self._under_way:
+            self._under_way.popleft().lose(Lost(reason))
+
+
+@cache
+def _formats(number: int) -> list[int]:
+    return [BINARY] * number
