@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from tests.bench import append, extras, growth, http, load, memory, project, rebuild, report, visible
+from infra.telemetry import configure_logging
+from tests.bench import append, extras, growth, http, kafka_relay, load, memory, project, rebuild, report, visible
 from tests.bench.harness import Bench, Row
 from tests.support.servers import own_postgres
 
@@ -18,6 +19,7 @@ PATHS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "rebuild": rebuild.rows,
     "http": http.rows,
     "visible": visible.rows,
+    "relay": kafka_relay.rows,
     "growth": growth.rows,
     "extras": extras.rows,
     "memory": memory.rows,
@@ -55,6 +57,7 @@ def main(
     scale: Annotated[float, typer.Option(min=0.001, max=1, help="Less than 1: quicker, and worth less.")] = 1,
 ) -> None:
     """Measure, and say which paths fell short."""
+    configure_logging("ERROR", "console")
     # As the API does after its start; the same for the peers.
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)

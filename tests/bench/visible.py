@@ -43,8 +43,8 @@ def rows(bench: Bench) -> Iterator[Row]:
         delays = own(measure, bench.seconds(SECONDS))
     name = f"commit to visible, {RATE} appends/s"
     for share in (0.5, 0.95):
-        yield told(f"{name}: p{share * 100:.0f}", "ms", _at(delays, share))
-    yield below(f"{name}: p99", "ms", [_at(delays, 0.99)], 50)
+        yield told(f"{name}: p{share * 100:.0f}", "ms", at_share(delays, share))
+    yield below(f"{name}: p99", "ms", [at_share(delays, 0.99)], 50)
     yield told(f"{name}: slowest", "ms", delays[-1])
 
 
@@ -54,10 +54,10 @@ async def measure(core: Core, seconds: float) -> list[float]:
         await connection.execute(f"LISTEN {CHANNEL}")
         seen: Moments = []
         watching = asyncio.create_task(_watch(connection, seen))
-        acknowledged = await _append(core, seconds)
+        acknowledged = await append(core, seconds)
         await asyncio.sleep(PATIENCE)
         watching.cancel()
-    return sorted(_delays(acknowledged, seen))
+    return sorted(delays_of(acknowledged, seen))
 
 
 async def _watch(connection: psycopg.AsyncConnection, seen: Moments) -> None:
@@ -67,7 +67,8 @@ async def _watch(connection: psycopg.AsyncConnection, seen: Moments) -> None:
             seen.append((int(position), perf_counter()))
 
 
-async def _append(core: Core, seconds: float) -> Moments:
+async def append(core: Core, seconds: float) -> Moments:
+    """Append steadily for so long. Answers when each position was acknowledged."""
     acknowledged: Moments = []
 
     async def write() -> None:
@@ -84,7 +85,8 @@ async def _append(core: Core, seconds: float) -> Moments:
     return sorted(acknowledged)
 
 
-def _delays(acknowledged: Moments, seen: Moments) -> Iterator[float]:
+def delays_of(acknowledged: Moments, seen: Moments) -> Iterator[float]:
+    """Milliseconds from each acknowledgement to the first sight of that position or a later one."""
     reached, never = iter(seen), (2**62, float("inf"))
     position, moment = next(reached, never)
     for wanted, since in acknowledged:
@@ -93,7 +95,8 @@ def _delays(acknowledged: Moments, seen: Moments) -> Iterator[float]:
         yield max(0.0, moment - since) * 1000
 
 
-def _at(delays: list[float], share: float) -> float:
+def at_share(delays: list[float], share: float) -> float:
+    """The delay that this share of all stays below; `delays` are sorted."""
     return delays[int(len(delays) * share)]
 
 
