@@ -142,6 +142,15 @@ def projections(context: typer.Context) -> None:
     group.app(context.args, prog_name="palimpsest projections")
 
 
+@app.command(context_settings=GROUP)
+def stream(context: typer.Context) -> None:
+    """Look into what is published in Kafka: topics, tail, export, reconcile."""
+    from infra.cli import stream as group
+
+    _log_little()
+    group.app(context.args, prog_name="palimpsest stream")
+
+
 def _log_little() -> None:
     """For commands that end with a sentence when something is wrong."""
     from infra import telemetry
