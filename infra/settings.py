@@ -185,6 +185,7 @@ class Settings(BaseSettings):
     )
     kafka_partitions: int = Field(8, ge=1, le=1000, description="Partitions of each topic; never change it later")
     kafka_replication: int = Field(1, ge=1, le=10, description="Copies of each partition; 3 where there are 3 brokers")
+    feed: Literal["store", "kafka"] = Field("store", description="Where projectors get events from")
 
     host: str = Field("127.0.0.1", min_length=1, description="Address the API listens on")
     port: Port = Field(8000, description="Port the API listens on")

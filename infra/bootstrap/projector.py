@@ -1,17 +1,35 @@
-"""The projector, wired: the log, the read models, and Redis where there is one."""
+"""The projector, wired: the log, or Kafka where that is wanted, the read models, and Redis where there is one."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
 
 import uvloop
+from kafka import KafkaConsumer
 
+from application.ports import PartitionedFeed
 from infra.bootstrap.lifetime import collect_rarely, once_available, until_stopped
-from infra.core import open_core
+from infra.core import Core, open_core
+from infra.kafka import clients
+from infra.kafka.feed import KafkaFeed
 from infra.projector.service import prepare_tables, project
 from infra.rows import PooledRows
 from infra.settings import Settings
+from infra.store.feed import StoreFeed
 from projections.kernel import read_models
 
 
 def run(settings: Settings) -> None:
-    """Keep the read models up to date until SIGINT or SIGTERM."""
+    """Keep the read models up to date until SIGINT or SIGTERM.
+
+    Raises:
+        NoKafka: Kafka is to feed them, and no broker is named.
+    """
+    if settings.feed == "kafka":
+        clients.connection(settings)
+        # The client tells of every single attempt; the feed says that it waits, and why.
+        logging.getLogger("kafka").setLevel(logging.CRITICAL)
     uvloop.run(until_stopped(_project(settings)))
 
 
@@ -24,6 +42,23 @@ async def _project(settings: Settings) -> None:
         try:
             await once_available(lambda: prepare_tables(core.url, models))
             collect_rarely()
-            await project(models, feed, PooledRows(core.database), core.url, redis_url)
+            async with _partitions(settings, core, feed) as partitions:
+                await project(models, feed, PooledRows(core.database), core.url, redis_url, partitions)
         finally:
             await feed.stop()
+
+
+@asynccontextmanager
+async def _partitions(settings: Settings, core: Core, store: StoreFeed) -> AsyncIterator[PartitionedFeed | None]:
+    """The feed from Kafka, started, where it is wanted."""
+    if settings.feed == "store":
+        yield None
+        return
+    topics = clients.topics(settings)
+    consumer = partial(KafkaConsumer, **clients.connection(settings))
+    feed = KafkaFeed(consumer, topics, f"{topics.prefix}.projector", core.keyring, store)
+    await feed.start()
+    try:
+        yield feed
+    finally:
+        await feed.stop()

@@ -88,6 +88,8 @@ class Intake:
 
     def _read(self, consumer: KafkaConsumer) -> None:
         try:
+            # Whoever leads the group shares out the partitions that he knows of at that moment.
+            consumer.partitions_for_topic(self._topic)
             consumer.subscribe([self._topic], listener=_Listener(self, consumer))
             while not self._ending.is_set():
                 self._obey(consumer)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from application.ports import EventFeed
+from application.ports import EventFeed, PartitionedFeed
 from infra.cache import open_redis
 from infra.projector.connection import connect
 from infra.projector.follower import Follower
@@ -12,7 +12,9 @@ from infra.projector.lag import LagMonitor
 from infra.projector.positions import Positions
 from infra.projector.rebuild import rebuild
 from infra.projector.recent import RecentEvents
+from infra.projector.runner import Loop
 from infra.projector.runtime import Projector
+from infra.projector.shared import SharedProjector
 from infra.projector.tables import ensure_tables
 from infra.rows import PooledRows
 from projections.kernel import ReadModel
@@ -31,11 +33,19 @@ async def prepare_tables(url: str, models: Sequence[ReadModel]) -> None:
 
 
 async def project(
-    models: Sequence[ReadModel], feed: EventFeed, rows: PooledRows, url: str, redis_url: str | None = None
+    models: Sequence[ReadModel],
+    feed: EventFeed,
+    rows: PooledRows,
+    url: str,
+    redis_url: str | None = None,
+    partitions: PartitionedFeed | None = None,
 ) -> None:
-    """Keep the tables of `models`, and what Redis keeps of them, up to date until cancelled. `feed` is started."""
+    """Keep the tables of `models`, and what Redis keeps of them, up to date until cancelled. Feeds are started.
+
+    `partitions` feeds the tables, in place of `feed`, which then helps out.
+    """
     recent = RecentEvents(feed)
-    projector = Projector(models, recent, feed, url, lambda model: rebuild(model, feed, url))
+    projector = _projector(models, recent, feed, url, partitions)
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
         stack.push_async_callback(recent.stop)
         tasks.create_task(projector.run())
@@ -43,6 +53,17 @@ async def project(
         if redis_url is not None:
             for follower in await stack.enter_async_context(_followers(models, recent, rows, url, redis_url)):
                 tasks.create_task(follower.run())
+
+
+def _projector(
+    models: Sequence[ReadModel], recent: RecentEvents, feed: EventFeed, url: str, partitions: PartitionedFeed | None
+) -> Loop:
+    async def anew(model: ReadModel) -> None:
+        await rebuild(model, feed, url)
+
+    if partitions is None:
+        return Projector(models, recent, feed, url, anew)
+    return SharedProjector(models, partitions, recent, feed, url, anew)
 
 
 @asynccontextmanager

@@ -1,0 +1,87 @@
+"""Puts a log on the private topic as the relay does, in as few steps as a test needs."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from kafka import KafkaConsumer, KafkaProducer
+from kafka.admin import KafkaAdminClient
+
+from infra.kafka.topics import Topics, make_missing, partition_of
+from infra.kafka.wire import Stored, encode, encode_watermark
+
+ROWS = """
+SELECT notification_id, originator_id, originator_version, topic, state, event_id, class_version, recorded_at,
+       actor_id, correlation_id, causation_id
+FROM stored_events WHERE notification_id > %s ORDER BY notification_id
+"""
+
+
+@contextmanager
+def publishing(servers: str, topics: Topics, admin_url: str) -> Iterator["Publisher"]:
+    """A publisher, closed at the end."""
+    publisher = Publisher(servers, topics, admin_url)
+    try:
+        yield publisher
+    finally:
+        publisher.close()
+
+
+class Publisher:
+    """Publishes what a database's log holds. `lost` positions never arrive, though later records know of them."""
+
+    def __init__(self, servers: str, topics: Topics, admin_url: str) -> None:
+        self.servers = servers
+        self.topics = topics
+        self._url = admin_url
+        with KafkaAdminClient(bootstrap_servers=servers) as admin:
+            make_missing(admin, topics, [topics.internal])
+        self._producer = KafkaProducer(bootstrap_servers=servers, linger_ms=5, batch_size=262_144)
+        self._last: defaultdict[int, int] = defaultdict(int)
+        self._position = 0
+
+    def publish(self, lost: Iterable[int] = (), *, watermarks: bool = True) -> int:
+        """Publish what was appended since. Answers the last position."""
+        lost = set(lost)
+        with psycopg.connect(self._url) as connection:
+            for row in connection.execute(ROWS, [self._position]).fetchall():
+                stored = Stored(*row)
+                partition = self.partition_of(stored.stream_id)
+                if stored.position not in lost:
+                    self._send(partition, *encode(stored, self._last[partition]))
+                self._last[partition] = self._position = stored.position
+        if watermarks:
+            for partition in range(self.topics.partitions):
+                if self._last[partition] < self._position:
+                    self._send(partition, *encode_watermark(self._position, self._last[partition]))
+                    self._last[partition] = self._position
+        self._producer.flush()
+        return self._position
+
+    def again(self, position: int) -> None:
+        """Publish once more from `position` on, as a relay does that was cut off before it heard of its success."""
+        self._position = position - 1
+        self._last = defaultdict(int, {n: min(at, position - 1) for n, at in self._last.items()})
+
+    def garbage(self, partition: int, value: bytes | None, key: bytes | None, headers: list[tuple[str, bytes]]) -> None:
+        """Publish what no relay would."""
+        self._send(partition, key, value, headers)
+        self._producer.flush()
+
+    def partition_of(self, stream_id: UUID) -> int:
+        """Where the stream's events go."""
+        return partition_of(str(stream_id).encode(), self.topics.partitions)
+
+    def consumer(self, **settings: Any) -> KafkaConsumer:
+        """A consumer of this broker."""
+        return KafkaConsumer(bootstrap_servers=self.servers, **settings)
+
+    def close(self) -> None:
+        """Publish nothing any more."""
+        self._producer.close()
+
+    def _send(self, partition: int, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]]) -> None:
+        self._producer.send(self.topics.internal, value, key, headers, partition)
