@@ -2,20 +2,26 @@
 
 DATA_DIR = .palimpsest
 PORT =
+KAFKA =
 BIN = .venv/bin
 PYTEST = $(BIN)/python -m pytest
 COMPILE = .venv/lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header $(OPTIONS) --extra build
 
-.PHONY: help run test fast checks bench chaos lock clean
+.PHONY: help run kafka test fast checks bench chaos lock clean
 
 help:  ## Say what can be done
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
 
-run: .venv/runtime  ## Start everything here; PORT=8000 and DATA_DIR=.palimpsest may be changed
-	@exec $(BIN)/palimpsest --data-dir "$(DATA_DIR)" up $(if $(PORT),--port "$(PORT)")
+run: .venv/runtime  ## Start everything here; PORT=8000 and DATA_DIR=.palimpsest may be changed; KAFKA=1 publishes, too
+	@exec $(BIN)/palimpsest --data-dir "$(DATA_DIR)" up $(if $(PORT),--port "$(PORT)") \
+		$(if $(filter-out 0 no,$(KAFKA)),--kafka)
+
+kafka: .venv/runtime  ## Start a Kafka broker by itself, and say its address; PORT=9092 may be changed
+	@exec $(BIN)/palimpsest --data-dir "$(DATA_DIR)" kafka $(if $(PORT),--port "$(PORT)")
 
 test: checks  ## Check and test everything, on real servers
+	@.ci/java
 	$(PYTEST) -n 2
 
 fast: checks  ## Check everything that takes seconds
@@ -28,10 +34,12 @@ checks: .venv/development
 	$(BIN)/lint-imports
 
 bench: .venv/development  ## Measure speeds beside those of peers; ONLY=append, JSON=FILE, ROUNDS=5 may be given
+	@.ci/java
 	$(BIN)/python -m tests.bench $(if $(ONLY),--only "$(ONLY)") $(if $(JSON),--json "$(JSON)") \
 		$(if $(ROUNDS),--rounds "$(ROUNDS)")
 
 chaos: .venv/development  ## Kill everything under load, then check what never breaks; MINUTES=10, SEED=7 may be given
+	@.ci/java
 	$(BIN)/python -m tests.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
 lock: .venv/lock/bin/uv  ## Write the locks anew; OPTIONS=--upgrade takes later versions

@@ -208,7 +208,7 @@ def _json(value: Any, **_: Any) -> str:
 def _quieten() -> None:
     """Uvicorn writes as everybody does, and its access log, which quotes addresses, not at all.
 
-    Of the pool's attempts to connect not each is news: whoever needs a connection says that there is none.
+    Of attempts to connect to PostgreSQL and Kafka not each is news: whoever needs a connection says that there is none.
     """
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)
@@ -216,6 +216,7 @@ def _quieten() -> None:
         logger.propagate = True
     logging.getLogger("uvicorn.access").disabled = True
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
 
 
 def redact(_: Any, __: str, event: EventDict) -> EventDict:

@@ -3,16 +3,21 @@
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 
 import psycopg
 import redis
+from kafka import KafkaAdminClient
+from kafka.errors import KafkaError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from rich.console import Console
 
 from infra.cli.up import is_ready
-from infra.servers.process import is_own_address, port_is_free
+from infra.kafka.clients import connection
+from infra.servers.kafka_jars import java
+from infra.servers.process import ServerError, is_own_address, port_is_free
 from infra.settings import (
     SECRETS_FILE,
     Settings,
@@ -64,6 +69,7 @@ def _findings() -> Iterator[Finding]:
     yield Finding("Settings", "complete")
     yield from _postgres(settings)
     yield _redis(settings)
+    yield _kafka(settings)
     yield _api(settings)
 
 
@@ -156,6 +162,24 @@ def _redis(settings: Settings) -> Finding:
         except redis.RedisError as error:
             return Finding("Redis", f"{address}: {error}", "Start it with `palimpsest up`, or correct REDIS_URL.")
     return Finding("Redis", f"{address}, version {version}")
+
+
+def _kafka(settings: Settings) -> Finding:
+    if settings.kafka_bootstrap_servers is None:
+        try:
+            here = f"Java is here: {java()}"
+        except ServerError as error:
+            here = str(error)
+        return Finding("Kafka", f"not set: nothing is published. For `palimpsest up --kafka`: {here}")
+    address = f"{settings.kafka_bootstrap_servers} ({settings.kafka_security_protocol})"
+    try:
+        with closing(KafkaAdminClient(**connection(settings), bootstrap_timeout_ms=5_000)) as admin:
+            brokers = len(admin.describe_cluster()["brokers"])
+    except (KafkaError, OSError) as error:
+        advice = "Start it with `palimpsest kafka`, or correct KAFKA_BOOTSTRAP_SERVERS and what logs in there."
+        return Finding("Kafka", f"{address}: {type(error).__name__}", advice)
+    advice = f"Set PALIMPSEST_KAFKA_REPLICATION={brokers}." if brokers < settings.kafka_replication else ""
+    return Finding("Kafka", f"{address}, {brokers} broker{'s' if brokers > 1 else ''}", advice)
 
 
 def _api(settings: Settings) -> Finding:

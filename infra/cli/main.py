@@ -36,12 +36,27 @@ def options(
 def up(
     port: Annotated[int | None, typer.Option(help="Port of the API.", min=1, max=65535)] = None,
     host: Annotated[str | None, typer.Option(help="Address the API listens on.")] = None,
+    kafka: Annotated[bool, typer.Option("--kafka", help="Publish what happens, to a broker that starts, too.")] = False,
 ) -> None:
-    """Start everything here: PostgreSQL, Redis, API, projector and worker. Ctrl-C stops it."""
+    """Start everything here: PostgreSQL, Redis, API, projector and worker. Ctrl-C stops it.
+
+    It publishes what happens with --kafka, or to brokers that run already if KAFKA_BOOTSTRAP_SERVERS names them.
+    """
     from infra.cli import up as everything
     from infra.settings import folder_from_environment
 
-    everything.up(folder_from_environment().absolute(), host=host, port=port)
+    everything.up(folder_from_environment().absolute(), host=host, port=port, kafka=kafka)
+
+
+@app.command()
+def kafka(
+    port: Annotated[int | None, typer.Option(help="Port of the broker.", min=1, max=65535)] = None,
+) -> None:
+    """Start a Kafka broker, by itself, and say its address. Ctrl-C stops it; its records stay."""
+    from infra.cli import kafka as broker
+    from infra.settings import folder_from_environment
+
+    broker.serve(folder_from_environment().absolute(), port=port)
 
 
 @app.command()
@@ -58,6 +73,14 @@ def projector() -> None:
     from infra.bootstrap.projector import run
 
     run(_settings_for("projector"))
+
+
+@app.command()
+def relay() -> None:
+    """Publish what happens to Kafka; a second one stands by."""
+    from infra.bootstrap.relay import run
+
+    run(_settings_for("relay"))
 
 
 @app.command()

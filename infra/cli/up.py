@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from http.client import HTTPConnection, HTTPException
 from itertools import islice
 from pathlib import Path
@@ -14,6 +14,7 @@ from rich.console import Console
 
 from infra import demo, keys, telemetry
 from infra.demo import Demo
+from infra.servers.kafka import Kafka
 from infra.servers.postgres import Postgres
 from infra.servers.process import ServerError, free_port, is_own_address, port_is_free, write_private
 from infra.servers.redis import Redis
@@ -22,27 +23,34 @@ from infra.store.migrate import migrate, reason
 from infra.supervisor import Role, Tree, only_one, signals_interrupt
 
 ROLES = ("api", "projector", "worker")
+PUBLISHING = "relay"
+KAFKA_FOLDER = "kafka"
 PATIENCE = 90.0
 """Seconds until the API must be ready."""
 
 METRICS_PORTS_TRIED = 100
 
 DATABASE_URL, DATABASE_ADMIN_URL, REDIS_URL = map(variable, ("database_url", "database_admin_url", "redis_url"))
+KAFKA_SERVERS = variable("kafka_bootstrap_servers")
 STARTING = "postgresql://127.0.0.1/not-started-yet"
 
 T = TypeVar("T")
 console = Console(soft_wrap=True, highlight=False)
 
 
-def up(folder: Path, *, host: str | None = None, port: int | None = None) -> None:
+def up(folder: Path, *, host: str | None = None, port: int | None = None, kafka: bool = False) -> None:
     """Start everything and keep it running until Ctrl-C or SIGTERM; then stop it in order. Data stays in the folder.
+
+    With `kafka`, or where brokers are named, what happens is published.
 
     Raises `ServerError` or `SettingsError` with words for the user when something cannot start.
     """
     began = time.monotonic()
     _make_folder(folder)
-    with only_one(folder), signals_interrupt(), _stopping_at_the_end(folder) as tree:
-        settings = _start_servers(tree, folder, {"host": host, "port": port})
+    broker = Kafka(folder / KAFKA_FOLDER) if kafka and not os.environ.get(KAFKA_SERVERS) else None
+    alone_with_broker = only_one(broker.folder) if broker else nullcontext()
+    with only_one(folder), alone_with_broker, signals_interrupt(), _stopping_at_the_end(folder) as tree:
+        settings = _start_servers(tree, folder, {"host": host, "port": port}, broker)
         _step("Schema", lambda: migrate(settings.database_admin_url.get_secret_value()))
         roles = _roles(settings)
         tree.start("api", roles["api"])
@@ -50,6 +58,8 @@ def up(folder: Path, *, host: str | None = None, port: int | None = None) -> Non
         login = _demo_login(settings)
         _step("API", lambda: _until_ready(tree, settings))
         tree.start("worker", roles["worker"])
+        if PUBLISHING in roles:
+            tree.start(PUBLISHING, roles[PUBLISHING])
         _greet(settings, login, time.monotonic() - began)
         tree.watch()
 
@@ -77,7 +87,7 @@ def _make_folder(folder: Path) -> None:
         ) from None
 
 
-def _start_servers(tree: Tree, folder: Path, overrides: Mapping[str, Any]) -> Settings:
+def _start_servers(tree: Tree, folder: Path, overrides: Mapping[str, Any], broker: Kafka | None) -> Settings:
     """Start the servers that the environment does not name, and note all addresses for whoever uses this folder."""
     postgres = None if os.environ.get(DATABASE_URL) else Postgres(folder / "postgres")
     redis = Redis(folder / "redis") if not os.environ.get(REDIS_URL) and Redis.program() else None
@@ -95,6 +105,9 @@ def _start_servers(tree: Tree, folder: Path, overrides: Mapping[str, Any]) -> Se
         addresses[REDIS_URL] = redis.url
     elif not os.environ.get(REDIS_URL):
         console.print("  Redis       none (there is no redis-server): reads go to PostgreSQL")
+    if broker:
+        _step("Kafka", lambda: tree.start("kafka", broker))
+        addresses[KAFKA_SERVERS] = broker.address
     write_private(folder / SERVERS_FILE, keys.as_lines(addresses))
     settings = load(folder, **overrides)
     telemetry.configure_logging(settings.log_level, settings.log_format, role="up")
@@ -144,21 +157,22 @@ def _need_addresses(settings: Settings) -> None:
 def _roles(settings: Settings) -> dict[str, Role]:
     given = {name: str(getattr(settings, name)) for name in ("data_dir", "host", "port")}
     common = {variable(name): value for name, value in given.items()}
-    ports = zip(ROLES, metrics_ports(settings), strict=True)
+    names = [*ROLES, PUBLISHING] if settings.kafka_bootstrap_servers else ROLES
+    ports = zip(names, metrics_ports(settings, len(names)), strict=True)
     return {role: Role(role, {**common, variable("metrics_port"): str(port)}) for role, port in ports}
 
 
-def metrics_ports(settings: Settings) -> list[int]:
-    """A port for each role: free ones from the set one upwards; 0, for none, where none is set.
+def metrics_ports(settings: Settings, count: int = len(ROLES)) -> list[int]:
+    """A port for each of `count` roles: free ones from the set one upwards; 0, for none, where none is set.
 
     Raises `ServerError` when there are too few near the set one.
     """
     if settings.metrics_port == 0:
-        return [0 for _ in ROLES]
+        return [0] * count
     candidates = range(settings.metrics_port, min(settings.metrics_port + METRICS_PORTS_TRIED, 65536))
     free = (port for port in candidates if port != settings.port and port_is_free(port, settings.metrics_host))
-    ports = list(islice(free, len(ROLES)))
-    if len(ports) < len(ROLES):
+    ports = list(islice(free, count))
+    if len(ports) < count:
         raise ServerError(
             f"Too few ports for metrics are free from {settings.metrics_port} on. "
             "Choose another with PALIMPSEST_METRICS_PORT, or 0 for none."
@@ -209,6 +223,8 @@ def _greet(settings: Settings, login: Demo | None, seconds: float) -> None:
     url = address(settings)
     console.print(f"\n[bold green]Palimpsest is ready[/] after {seconds:.1f} s\n")
     console.print(f"  API    {url}/v1\n  Docs   {url}/v1/docs\n  Data   {settings.data_dir}")
+    if settings.kafka_bootstrap_servers:
+        console.print(f"  Kafka  {settings.kafka_bootstrap_servers}")
     if login:
         console.print(f"  Login  {login.email}  password  {login.password}\n")
         console.print("Try it from another terminal:\n")

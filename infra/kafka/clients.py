@@ -3,7 +3,6 @@
 Its clients block, so they live in threads: a producer may be shared between them, a consumer belongs to one.
 """
 
-import logging
 from typing import Any
 
 from infra.errors import SetupError
@@ -42,14 +41,6 @@ def connection(settings: Settings) -> dict[str, Any]:
 def topics(settings: Settings) -> Topics:
     """The topics of this installation."""
     return Topics(settings.kafka_prefix, settings.kafka_partitions, settings.kafka_replication)
-
-
-def quieten() -> None:
-    """Let only what matters of kafka-python's log through: it tells each broken connection many times.
-
-    Whoever needs the broker says that there is none.
-    """
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)
 
 
 def _login(settings: Settings) -> dict[str, Any]:

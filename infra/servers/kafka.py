@@ -125,7 +125,7 @@ class Kafka:
         file = self._configure(self.data)
         self._log_began = self.log.stat().st_size if self.log.exists() else 0
         heap = (f"-Xms{self._megabytes // 2}m", f"-Xmx{self._megabytes}m")
-        command = [java, *heap, *JVM, *LOGGING, "-cp", f"{jars}/*", "kafka.Kafka", file]
+        command: list[str | Path] = [java, *heap, *JVM, *LOGGING, "-cp", f"{jars}/*", "kafka.Kafka", file]
         self._process = spawn(command, log=self.log)
         write_private(self.folder / "kafka.pid", str(self._process.pid))
         self._ran = True
@@ -204,7 +204,16 @@ class Kafka:
         draft.mkdir(mode=0o700)
         file = self._configure(draft)
         options = ["format", "--cluster-id", self._state["cluster_id"], "--config", file]
-        tool = [java, "-Xmx128m", *JVM, *LOGGING, "-cp", f"{jars}/*", "kafka.tools.StorageTool", *options]
+        tool: list[str | Path] = [
+            java,
+            "-Xmx128m",
+            *JVM,
+            *LOGGING,
+            "-cp",
+            f"{jars}/*",
+            "kafka.tools.StorageTool",
+            *options,
+        ]
         if spawn(tool, log=self.log).wait() != 0:
             raise ServerError(f"Kafka could not make its data folder. It said:\n{self._last_words()}")
         draft.rename(self.data)
@@ -221,7 +230,8 @@ class Kafka:
     def _said(self) -> str:
         """What this start has written."""
         with suppress(OSError), self.log.open(errors="replace") as file:
-            file.seek(self._log_began)
+            moved_aside = self.log.stat().st_size < self._log_began
+            file.seek(0 if moved_aside else self._log_began)
             return file.read()
         return ""
 

@@ -7,6 +7,7 @@ import pytest
 
 from infra import keys
 from infra.cli.doctor import doctor
+from infra.servers.kafka import Kafka
 from infra.servers.process import free_port
 from infra.settings import SECRETS_FILE, Settings, variable
 from tests.support.servers import Database
@@ -93,6 +94,40 @@ def test_keys_that_others_can_read_are_found(tmp_path: Path, capsys: pytest.Capt
     (tmp_path / SECRETS_FILE).chmod(0o644)
     assert not doctor()
     assert "chmod 600" in capsys.readouterr().out
+
+
+def test_a_broker_that_answers_is_counted(
+    kafka: Kafka, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka.address)
+    assert doctor()
+    assert f"{kafka.address} (PLAINTEXT), 1 broker\n" in capsys.readouterr().out
+
+
+def test_a_broker_that_does_not_answer_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", f"127.0.0.1:{free_port()}")
+    assert not doctor()
+    assert "correct KAFKA_BOOTSTRAP_SERVERS" in capsys.readouterr().out
+
+
+def test_more_copies_than_there_are_brokers_are_found(
+    kafka: Kafka, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka.address)
+    monkeypatch.setenv("PALIMPSEST_KAFKA_REPLICATION", "3")
+    assert not doctor()
+    assert "PALIMPSEST_KAFKA_REPLICATION=1" in capsys.readouterr().out
+
+
+def test_what_a_broker_here_would_need_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert doctor()
+    assert "needs Java 17" in capsys.readouterr().out
 
 
 def test_wrong_settings_are_all_listed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

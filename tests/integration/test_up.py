@@ -7,13 +7,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from kafka import KafkaConsumer, TopicPartition
 
 from infra.cli.up import is_ready
-from infra.servers.process import free_port, is_alive
+from infra.servers.kafka import Kafka
+from infra.servers.process import free_port, is_alive, port_is_free
 from infra.settings import SERVERS_FILE, Settings, variable
 from tests.support.servers import PROJECT, open_folder
 
@@ -23,15 +25,25 @@ PATIENCE = 60.0
 class Up:
     """A running `palimpsest up`, its output in a file."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, *options: str, **variables: str) -> None:
         self.folder = folder
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self._output = folder.with_name("output")
-        command = [sys.executable, "-m", "infra.cli.main", "--data-dir", str(folder), "up", "--port", str(port)]
+        command = [
+            sys.executable,
+            "-m",
+            "infra.cli.main",
+            "--data-dir",
+            str(folder),
+            "up",
+            "--port",
+            str(port),
+            *options,
+        ]
         with self._output.open("w") as output:
             self._process = subprocess.Popen(
-                command, cwd=PROJECT, env=environment(), stdout=output, stderr=subprocess.STDOUT
+                command, cwd=PROJECT, env={**environment(), **variables}, stdout=output, stderr=subprocess.STDOUT
             )
 
     @property
@@ -48,7 +60,15 @@ class Up:
         listing = subprocess.run(["ps", "-axwwo", "pid=,ppid=,command="], capture_output=True, text=True, check=True)
         rows = [line.split(None, 2) for line in listing.stdout.splitlines()]
         mine = {command: int(pid) for pid, parent, command in rows if int(parent) == self._process.pid}
-        names = ("bin/postgres", "redis-server", "main api", "main projector", "main worker")
+        names = (
+            "bin/postgres",
+            "redis-server",
+            "main api",
+            "main projector",
+            "main worker",
+            "main relay",
+            "kafka.Kafka",
+        )
         return {name: pid for name in names for command, pid in mine.items() if name in command}
 
     def end(self, sign: signal.Signals) -> int:
@@ -61,6 +81,13 @@ def environment() -> dict[str, str]:
     """Ours without any settings."""
     ours = {variable(name) for name in Settings.model_fields}
     return {name: value for name, value in os.environ.items() if name not in ours}
+
+
+def published(address: str, prefix: str = "palimpsest") -> bool:
+    """Whether the account that is made for trying things out is in the topic of users."""
+    place = TopicPartition(f"{prefix}.user.v1", 0)
+    with closing(KafkaConsumer(bootstrap_servers=[address], group_id=None, allow_auto_create_topics=False)) as consumer:
+        return place.topic in consumer.topics() and consumer.end_offsets([place])[place] > 0
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -94,8 +121,8 @@ def folder() -> Iterator[Path]:
 
 
 @contextmanager
-def running(folder: Path, port: int) -> Iterator[Up]:
-    up = Up(folder, port)
+def running(folder: Path, port: int, *options: str, **variables: str) -> Iterator[Up]:
+    up = Up(folder, port, *options, **variables)
     try:
         up.ready()
         yield up
@@ -175,3 +202,35 @@ def test_nothing_outlives_a_kill_and_the_next_start_takes_up_and_ends_on_ctrl_c(
         assert up.end(signal.SIGINT) == 0
     assert not any(is_alive(pid) for pid in parts)
     assert "Stopped" in up.output
+
+
+def test_what_happens_is_published_to_a_broker_of_its_own_which_comes_back(folder: Path) -> None:
+    with running(folder, free_port(), "--kafka", PALIMPSEST_KAFKA_PARTITIONS="1") as up:
+        address = asked(folder, "settings").partition("KAFKA_BOOTSTRAP_SERVERS=")[2].partition("\n")[0]
+        assert f"Kafka  {address}" in up.output
+        until(lambda: published(address))
+        before = up.parts()
+        assert len(before) == 7
+        for name in ("main relay", "kafka.Kafka"):
+            os.kill(before[name], signal.SIGKILL)
+        until(lambda: len(up.parts()) == 7)
+        assert published(address)
+
+
+def test_what_happens_is_published_to_brokers_that_are_named(folder: Path, kafka: Kafka) -> None:
+    named = {"KAFKA_BOOTSTRAP_SERVERS": kafka.address, "PALIMPSEST_KAFKA_PREFIX": "named"}
+    with running(folder, free_port(), "--kafka", PALIMPSEST_KAFKA_PARTITIONS="1", **named) as up:
+        assert len(up.parts()) == 6
+        until(lambda: published(kafka.address, "named"))
+
+
+def test_a_broker_by_itself_says_its_address_and_ends_on_ctrl_c(tmp_path: Path) -> None:
+    port, output = free_port(), tmp_path / "output"
+    words = ["--data-dir", str(tmp_path), "kafka", "--port", str(port)]
+    with output.open("w") as file:
+        broker = subprocess.Popen([sys.executable, "-m", "infra.cli.main", *words], cwd=PROJECT, stdout=file)
+    until(lambda: f"KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:{port} make run" in output.read_text())
+    broker.send_signal(signal.SIGINT)
+    assert broker.wait(PATIENCE) == 0
+    assert "Stopped" in output.read_text()
+    assert port_is_free(port)

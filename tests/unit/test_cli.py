@@ -16,7 +16,7 @@ from infra.cli.main import app
 from infra.servers.process import ServerError
 from infra.settings import Settings, load, variable
 
-HEAVY = ("fastapi", "psycopg", "pydantic", "cryptography", "redis", "uvicorn")
+HEAVY = ("fastapi", "kafka", "psycopg", "pydantic", "cryptography", "redis", "uvicorn")
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +30,12 @@ def test_help_loads_nothing_heavy() -> None:
     program = f"import sys, infra.cli.main; print([name for name in {HEAVY} if name in sys.modules])"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "[]"
+
+
+def test_a_role_that_publishes_gets_a_port_for_its_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys.ensure(tmp_path, data_exists=False)
+    monkeypatch.setenv("DATABASE_URL", "postgresql://db/palimpsest")
+    assert len(set(up.metrics_ports(load(), 4))) == 4
 
 
 def test_a_known_failure_is_a_sentence_and_exit_code_2(

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from infra import keys
+from infra.kafka.clients import NoKafka, connection, topics
+from infra.kafka.topics import Topics
 from infra.settings import SECRETS_FILE, SERVERS_FILE, Settings, SettingsError, load, misspelt, shown, variable
 
 SECRET = "hunter2-canary"
@@ -58,6 +60,9 @@ def test_every_missing_setting_is_named(tmp_path: Path, monkeypatch: pytest.Monk
         ("DATABASE_URL", f"postgresql://app:12#{SECRET}@db/x", "percent-encode"),
         ("DATABASE_ADMIN_URL", f"postgresql://app:12?{SECRET}@db/x", "percent-encode"),
         ("REDIS_URL", f"http://:{SECRET}@cache", "redis://"),
+        ("KAFKA_BOOTSTRAP_SERVERS", f"kafka://app:{SECRET}@one:9092", "broker1:9092"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "one:9092,two", "broker1:9092"),
+        ("KAFKA_SSL_CAFILE", "/nonexistent", "file"),
         ("PALIMPSEST_PORT", "70000", "65535"),
         ("PALIMPSEST_TOKEN_TTL", "60", "900"),
         ("PALIMPSEST_TOKEN_TTL", "86400", "3600"),
@@ -80,6 +85,58 @@ def test_a_wrong_value_is_explained_and_no_secret_shown(
     assert words in line
     assert SECRET not in line
     assert caught.value.__suppress_context__
+
+
+def test_kafka_needs_a_login_where_it_is_asked_for_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_SECURITY_PROTOCOL", "SASL_SSL")
+    monkeypatch.setenv("KAFKA_SSL_CERTFILE", str(folder / SECRETS_FILE))
+    with pytest.raises(SettingsError) as caught:
+        load(folder)
+    lines = str(caught.value).splitlines()
+    assert [line.split()[0] for line in lines] == ["KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD", "KAFKA_SSL_KEYFILE"]
+    assert "KAFKA_SECURITY_PROTOCOL=SASL_SSL needs it" in lines[0]
+
+
+def test_settings_become_what_kafkas_clients_take(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    certificate = str(folder / SECRETS_FILE)
+    for name, value in {
+        "KAFKA_BOOTSTRAP_SERVERS": "one.example:9092, two.example:9093",
+        "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+        "KAFKA_SASL_MECHANISM": "SCRAM-SHA-512",
+        "KAFKA_SASL_USERNAME": "app",
+        "KAFKA_SASL_PASSWORD": SECRET,
+        "KAFKA_SSL_CAFILE": certificate,
+    }.items():
+        monkeypatch.setenv(name, value)
+    settings = load(folder)
+    assert connection(settings) == {
+        "bootstrap_servers": ["one.example:9092", "two.example:9093"],
+        "client_id": "palimpsest",
+        "security_protocol": "SASL_SSL",
+        "sasl_mechanism": "SCRAM-SHA-512",
+        "sasl_plain_username": "app",
+        "sasl_plain_password": SECRET,
+        "ssl_cafile": certificate,
+    }
+    assert SECRET not in f"{settings!r} {list(shown(settings))}"
+
+
+def test_without_a_password_kafkas_clients_are_given_none(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092")
+    monkeypatch.setenv("KAFKA_SASL_PASSWORD", SECRET)
+    assert set(connection(load(folder))) == {"bootstrap_servers", "client_id", "security_protocol"}
+
+
+def test_without_brokers_it_is_said_how_to_get_one(folder: Path) -> None:
+    with pytest.raises(NoKafka, match="palimpsest kafka"):
+        connection(load(folder))
+
+
+def test_topics_are_named_and_spread_as_they_are_set(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PALIMPSEST_KAFKA_PREFIX", "acme")
+    monkeypatch.setenv("PALIMPSEST_KAFKA_PARTITIONS", "3")
+    monkeypatch.setenv("PALIMPSEST_KAFKA_REPLICATION", "2")
+    assert topics(load(folder)) == Topics("acme", 3, 2)
 
 
 def test_what_is_shown_masks_keys_and_passwords(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
