@@ -125,7 +125,7 @@ class House:
 
     def kill_backend(self) -> None:
         """SIGKILL one that is appending, if one is: the server ends all others, and recovers by itself."""
-        for pid in (self._backends("query LIKE '%%append_events%%'") or self._backends("TRUE"))[:1]:
+        for pid in (self._backends("query LIKE '%append_events%'") or self._backends("TRUE"))[:1]:
             _kill(pid)
 
     def flush_redis(self) -> None:

@@ -48,7 +48,7 @@ class Faulty:
 
     async def read(self, after: int, limit: int) -> Sequence[Recorded]:
         self.pages += 1
-        events = await self.feed.read(after, min(limit, 100))
+        events = await self.feed.read(after, min(limit, 20))
         return self.spoil(events) if self.pages == 2 else events
 
     def __getattr__(self, name: str) -> Any:

@@ -75,7 +75,7 @@ class Story:
 
     def _wait_for_cache(self, position: int) -> None:
         """Wait until what Redis keeps of documents is said to be right as of the position."""
-        wait_until(lambda: int.from_bytes(self._kept("")[8:] or b"", "big") >= position, "the cache follows")
+        wait_until(lambda: int.from_bytes(self._kept("")[8:], "big") >= position, "the cache follows")
 
     def _wait_for_entry(self, document_id: UUID) -> None:
         wait_until(lambda: self._kept(f":{document_id}") != b"", "the cache is filled")

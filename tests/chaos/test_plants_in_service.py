@@ -115,7 +115,7 @@ def answer_something_else(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(use_cases, "document_view", lambda document: replace(view(document), status="archived"))
 
 
-def leave_the_cache_as_it_was(patch: pytest.MonkeyPatch) -> None:
+def leave_stale_cache_entries(patch: pytest.MonkeyPatch) -> None:
     """A follower that says how far it has come, and writes nothing."""
     script = Follower._script
     patch.setattr(Follower, "_script", lambda self, state, to, as_of, _: script(self, state, to, as_of, {}))
@@ -144,7 +144,7 @@ CAUGHT_BY: dict[Callable[[pytest.MonkeyPatch], None], set[Check]] = {
     never_answer: {checks.every_operation_came_to_an_end},
     fail: {checks.every_error_is_a_problem_and_none_is_ours},
     answer_something_else: {checks.acknowledged_answers_follow_from_the_log},
-    leave_the_cache_as_it_was: {checks.reads_are_no_older_than_their_token},
+    leave_stale_cache_entries: {checks.reads_are_no_older_than_their_token},
     mix_up_the_cache: {checks.reads_show_what_the_log_says},
 }
 LAST = (never_answer, fail)
