@@ -16,6 +16,7 @@ from infra.coalesce import Coalescer
 
 TAG = 4
 NONCE = 12
+DATA = TAG + NONCE
 KEPT_SECONDS = 60.0
 KEPT_KEYS = 50_000
 
@@ -27,16 +28,18 @@ class Erased(Exception):
 class DataKey:
     """A subject's key, unwrapped."""
 
-    __slots__ = ("_aead", "_tag")
+    __slots__ = ("_decrypt", "_encrypt", "_tag")
 
     def __init__(self, key: bytes) -> None:
-        self._aead = AESGCM(key)
+        aead = AESGCM(key)
+        self._encrypt = aead.encrypt
+        self._decrypt = aead.decrypt
         self._tag = hashlib.sha256(b"palimpsest data key" + key).digest()[:TAG]
 
     def seal(self, plain: bytes, context: bytes) -> bytes:
         """`plain`, encrypted and bound to `context`; 32 bytes longer."""
         nonce = os.urandom(NONCE)
-        return self._tag + nonce + self._aead.encrypt(nonce, plain, context)
+        return self._tag + nonce + self._encrypt(nonce, plain, context)
 
     def unseal(self, sealed: bytes, context: bytes) -> bytes:
         """What was sealed.
@@ -45,9 +48,9 @@ class DataKey:
             Erased: an earlier key of the subject sealed it, and is gone.
             cryptography.exceptions.InvalidTag: the bytes or their context were changed.
         """
-        if sealed[:TAG] != self._tag:
+        if not sealed.startswith(self._tag):
             raise Erased
-        return self._aead.decrypt(sealed[TAG : TAG + NONCE], sealed[TAG + NONCE :], context)
+        return self._decrypt(sealed[TAG:DATA], sealed[DATA:], context)
 
 
 class WrappedKey:

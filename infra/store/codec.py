@@ -25,13 +25,16 @@ STREAM = "originator_id"
 
 _ENCODE: Callable[[Any], bytes] = msgspec.msgpack.Encoder(uuid_format="bytes", decimal_format="string").encode
 _DECODE: Callable[[bytes], Any] = msgspec.msgpack.Decoder().decode
+_NEW, _SET = object.__new__, object.__setattr__
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The personal fields of one subject: where its id stands, what they are called, what they read as once erased."""
+    """The personal fields of one subject: where its id stands, what they are called, what they read as once erased.
+    `own`: the subject is the stream itself."""
 
     subject: str
+    own: bool
     label: str
     names: tuple[str, ...]
     erased: Mapping[str, Any]
@@ -66,7 +69,7 @@ def plan_of(event_class: type[Root.Event]) -> Plan:
         clear.append(field.name)
         if UUID in _alternatives(hint):
             uuids.append(field.name)
-    groups = tuple(Group(subject, SEALED + subject, tuple(erased), erased) for subject, erased in personal.items())
+    groups = tuple(Group(subject, subject == STREAM, SEALED + subject, tuple(erased), erased) for subject, erased in personal.items())
     topic: str = event_class.TOPIC  # type: ignore[attr-defined]
     return Plan(event_class, topic, event_class.class_version, tuple(clear), tuple(uuids), groups)
 
@@ -126,32 +129,34 @@ class StoredState:
         self.state: dict[str, Any] = _DECODE(state)
         self.stream_id = stream_id
         self.version = version
-        if plan.uuids:
-            for name in plan.uuids:
-                value = self.state.get(name)
-                if value is not None:
-                    self.state[name] = UUID(bytes=value)
+        for name in plan.uuids:
+            value = self.state.get(name)
+            if value is not None:
+                self.state[name] = UUID(bytes=value)
 
     def event(self, keys: Keys) -> Root.Event:
         """The event, upcast to its class's current version; personal fields without a key read as erased."""
         state, plan, stream_id, number = self.state, self.plan, self.stream_id, self.version
         for group in plan.groups:
             sealed = state.pop(group.label, None)
-            key = keys.get((stream_id if group.subject == STREAM else state[group.subject]).int)
+            key = keys.get((stream_id if group.own else state[group.subject]).int)
             try:
                 if key is None or sealed is None:
                     raise Erased
-                state.update(_DECODE(key.unseal(sealed, _context(stream_id, number))))
+                # The context: see `_context`.
+                secret = key.unseal(sealed, (stream_id.int << 64 | number).to_bytes(24, "big"))
             except Erased:
-                state.update(group.erased)
+                state |= group.erased
+            else:
+                state |= _DECODE(secret)
         state["originator_id"] = stream_id
         state["originator_version"] = number
         written = state.pop("class_version", 1)
         if written != plan.version:
             for version in range(written, plan.version):
                 getattr(plan.event_class, f"upcast_v{version}_v{version + 1}")(state)
-        event = object.__new__(plan.event_class)
-        object.__setattr__(event, "__dict__", state)
+        event = _NEW(plan.event_class)
+        _SET(event, "__dict__", state)
         return event
 
 
@@ -160,7 +165,7 @@ def subjects_in(stored: Iterable[StoredState]) -> Iterable[UUID]:
     found: dict[int, UUID] = {}
     for each in stored:
         for group in each.plan.groups:
-            subject_id = each.stream_id if group.subject == STREAM else each.state[group.subject]
+            subject_id = each.stream_id if group.own else each.state[group.subject]
             found[subject_id.int] = subject_id
     return found.values()
 
