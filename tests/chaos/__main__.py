@@ -20,13 +20,20 @@ def main(
     logging.getLogger("psycopg").setLevel(logging.CRITICAL)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     number = random.SystemRandom().randrange(10**6) if seed is None else seed
-    raise typer.Exit(1 if chaos(number, minutes * 60).violations else 0)
+    outcomes = [chaos(number, seconds, brokers) for seconds, brokers in shares(minutes * 60)]
+    raise typer.Exit(1 if any(outcome.violations for outcome in outcomes) else 0)
 
 
-def chaos(seed: int, seconds: float) -> Outcome:
+def shares(seconds: float) -> list[tuple[float, int]]:
+    """Half of the time for a house without brokers, a quarter each for one with one and one with three."""
+    return [(seconds / 2, 0), (seconds / 4, 1), (seconds / 4, 3)]
+
+
+def chaos(seed: int, seconds: float, brokers: int = 0) -> Outcome:
     """A run in a house of its own, shown. What it leaves behind is kept if something did not hold."""
-    console.print(f"Seed {seed} (python -m tests.chaos --minutes {seconds / 60:.2g} --seed {seed})")
-    with open_house() as house:
+    console.print(f"Seed {seed}, {brokers or 'no'} broker{'s' if brokers != 1 else ''}")
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    with open_house(brokers) as house:
         console.print(f"Ledger and logs: {house.folder}")
         outcome = run(house, seed, seconds)
         show(outcome)

@@ -23,10 +23,11 @@ from infra.servers.process import end, port_is_free, spawn
 from infra.servers.redis import Redis
 from infra.settings import variable
 from infra.store.migrate import migrate
+from tests.chaos.brokers import Brokers, open_brokers
 from tests.support.http import SIGNING_KEY
 from tests.support.stores import BLIND_KEY, KEK
 
-APIS = PROJECTORS = 2
+APIS = PROJECTORS = RELAYS = 2
 PATIENCE_SECONDS = 60.0
 
 
@@ -63,7 +64,7 @@ class Role:
 
 @dataclass
 class House:
-    """Everything that runs."""
+    """Everything that runs. Where there are brokers, read models are fed by them."""
 
     folder: Path
     database_url: str
@@ -71,8 +72,10 @@ class House:
     redis_url: str
     postgres: Postgres | None = None
     redis: Redis | None = None
+    brokers: Brokers | None = None
     apis: list[Role] = field(default_factory=list)
     projectors: list[Role] = field(default_factory=list)
+    relays: list[Role] = field(default_factory=list)
     urls: list[str] = field(default_factory=list)
     keep: bool = False
     _next_port: int = field(default_factory=lambda: random.SystemRandom().randrange(20_000, 31_000))
@@ -80,7 +83,7 @@ class House:
     @property
     def roles(self) -> list[Role]:
         """Our own processes."""
-        return self.apis + self.projectors
+        return self.apis + self.relays + self.projectors
 
     @property
     def ledger(self) -> Path:
@@ -89,7 +92,8 @@ class House:
 
     def furnish(self) -> None:
         """Start our processes and wait until they serve."""
-        for name, roles, count in (("api", self.apis, APIS), ("projector", self.projectors, PROJECTORS)):
+        relays = ("relay", self.relays, RELAYS if self.brokers else 0)
+        for name, roles, count in (("api", self.apis, APIS), relays, ("projector", self.projectors, PROJECTORS)):
             for n in range(1, count + 1):
                 port = self._port()
                 roles.append(Role(name, self.folder / f"{name}{n}.log", self._environment(port)))
@@ -102,6 +106,8 @@ class House:
         for server in (self.postgres, self.redis):
             if server is not None and not server.alive():
                 server.start()
+        if self.brokers is not None:
+            self.brokers.heal()
         for role in self.roles:
             role.start()
         wait_until(lambda: all(map(is_ready, self.urls)), "the APIs serve")
@@ -165,12 +171,22 @@ class House:
             "blind_index_key": b64encode(BLIND_KEY).decode(),
             "token_signing_key": SIGNING_KEY,
         }
+        if self.brokers is not None:
+            given |= {
+                "kafka_bootstrap_servers": self.brokers.address,
+                "kafka_partitions": str(self.brokers.topics.partitions),
+                "kafka_replication": str(self.brokers.topics.replication),
+                "feed": "kafka",
+            }
         return {variable(name): value for name, value in given.items()}
 
 
 @contextmanager
-def open_house() -> Iterator[House]:
-    """A house with servers of its own, `fsync` on. Its folder stays if the block raises, or says `keep`."""
+def open_house(brokers: int = 0) -> Iterator[House]:
+    """A house with servers of its own, `fsync` on, and so many brokers.
+
+    Its folder stays if the block raises, or says `keep`.
+    """
     folder = Path(tempfile.mkdtemp(prefix="palimpsest-chaos-"))
     folder.chmod(0o711)
     with ExitStack() as stack:
@@ -180,6 +196,8 @@ def open_house() -> Iterator[House]:
             stack.callback(server.stop)
         migrate(postgres.admin_url)
         house = House(folder, postgres.app_url, postgres.admin_url, cache.url, postgres, cache)
+        if brokers:
+            house.brokers = open_brokers(folder, brokers, stack)
         stack.callback(house.stop_roles)
         house.furnish()
         yield house

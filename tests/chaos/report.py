@@ -23,6 +23,9 @@ def show(outcome: Outcome) -> None:
         violated = f"[bold red]{len(finding.violations)}[/]" if finding.violations else "0"
         table.add_row(number, finding.words, f"{finding.examined:,}", violated)
     console.print(table)
+    if outcome.stream is not None:
+        for topic, count in outcome.stream.counts.items():
+            console.print(f"{topic}: {count.events:,} as they should be, {count.repeats:,} repeats")
     for words in outcome.violations[:SHOWN]:
         console.print(f"  {words}", style="red", markup=False)
     checked = len({finding.invariant for finding in outcome.findings} - {0})

@@ -15,6 +15,7 @@ from application.ports import Actor, Call, Recorded
 from application.subscription import ChangePlan
 from application.user import Register
 from infra.core import load_use_cases, utc_now
+from infra.kafka.differences import Report
 from tests.chaos.client import User
 from tests.chaos.evidence import SETUP, Evidence, collect, record
 from tests.chaos.house import House
@@ -39,11 +40,13 @@ class Outcome:
     kills: Counter[str]
     evidence: Evidence
     findings: list[Finding]
+    stream: Report | None = None
 
     @property
     def violations(self) -> list[str]:
-        """What did not hold, with the number of its invariant."""
-        return [f"{each.invariant}: {words}" for each in self.findings for words in each.violations]
+        """What did not hold, with the number of its invariant, and the first difference of the published stream."""
+        violated = [f"{each.invariant}: {words}" for each in self.findings for words in each.violations]
+        return violated + ([f"stream: {self.stream.difference}"] if self.stream and not self.stream.ok else [])
 
 
 class Clients:
@@ -101,10 +104,11 @@ def run(house: House, seed: int, seconds: float, *, kill: bool = True) -> Outcom
     finally:
         clients.end()
     house.wait_for_projectors()
+    stream = house.brokers.compare(house.database_url) if house.brokers else None
     house.stop_roles()
     ledger = read(house.ledger)
     evidence = asyncio.run(collect(house.database_url, house.admin_url, ledger, clients.fed))
-    return Outcome(seed, seconds, saboteur.kills, evidence, judge(evidence))
+    return Outcome(seed, seconds, saboteur.kills, evidence, judge(evidence), stream)
 
 
 async def customer(opened: Opened, name: str) -> User:

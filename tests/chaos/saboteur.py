@@ -5,10 +5,15 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+from infra.servers.kafka import Kafka
+from tests.chaos.brokers import Brokers
+from tests.chaos.disk import clear, fill
 from tests.chaos.house import House, Role
+from tests.support.kafka import freeze, thaw
 
 REST_SECONDS = (0.5, 4.0)
 DOWN_SECONDS = (0.0, 1.5)
+FROZEN_SECONDS = (1.0, 5.0)
 
 
 class Saboteur:
@@ -29,6 +34,24 @@ class Saboteur:
             "Redis": (self._kill_redis, 1),
             "Redis flushed": (house.flush_redis, 1),
         }
+        if house.brokers is not None:
+            self._cards = self._stream_cards(house.brokers)
+
+    def _stream_cards(self, brokers: Brokers) -> dict[str, tuple[Callable[[], None], int]]:
+        """Where there are brokers, it is what stands around them that is killed."""
+        cards: dict[str, tuple[Callable[[], None], int]] = {
+            "relay": (lambda: self._strike(self._random.choice(self._house.relays)), 2),
+            "all relays": (lambda: self._strike(*self._house.relays), 1),
+            "projector": (self._kill_projector, 2),
+            "all projectors": (self._kill_all_projectors, 1),
+            "PostgreSQL": (self._kill_postgres, 1),
+            "broker": (lambda: self._kill_broker(self._one_of(brokers)), 2),
+            "broker frozen": (lambda: self._freeze_broker(self._one_of(brokers)), 1),
+            "broker's disk full": (lambda: self._fill_disk(self._one_of(brokers)), 1),
+        }
+        if len(brokers.nodes) > 1:
+            cards["partitions reassigned"] = (lambda: brokers.reassign(self._random), 2)
+        return cards
 
     def work(self, seconds: float) -> None:
         """Kill until the time is over."""
@@ -73,6 +96,28 @@ class Saboteur:
         self._pause()
         assert self._house.postgres is not None
         self._house.postgres.start()
+
+    def _one_of(self, brokers: Brokers) -> Kafka:
+        return self._random.choice(brokers.nodes)
+
+    def _kill_broker(self, broker: Kafka) -> None:
+        broker.kill()
+        self._pause()
+        broker.start()
+
+    def _freeze_broker(self, broker: Kafka) -> None:
+        freeze(broker)
+        time.sleep(self._random.uniform(*FROZEN_SECONDS))
+        thaw(broker)
+
+    def _fill_disk(self, broker: Kafka) -> None:
+        """The broker ends when it cannot write; with room again it starts from what it has."""
+        assert broker.pid
+        fill(broker.folder, broker.pid)
+        time.sleep(self._random.uniform(*FROZEN_SECONDS))
+        clear(broker.folder, broker.pid)
+        if not broker.alive():
+            broker.start()
 
     def _kill_redis(self) -> None:
         assert self._house.redis is not None
