@@ -37,12 +37,13 @@ def _varint(number: int) -> bytes:
     return bytes(found)
 
 
-_SMALL = [_varint(number) for number in range(8192)]
+SMALL = 8192
+_SMALL = [_varint(number) for number in range(SMALL)]
 
 
 def varint(number: int) -> bytes:
     """A number as Kafka's records have it."""
-    return _SMALL[number] if 0 <= number < 8192 else _varint(number)
+    return _SMALL[number] if 0 <= number < SMALL else _varint(number)
 
 
 def with_length(content: bytes) -> bytes:
@@ -56,12 +57,13 @@ _named: dict[str, bytes] = {}
 
 def encode_headers(headers: Sequence[tuple[str, bytes]]) -> bytes:
     """The headers of a record after their number."""
-    parts = [varint(len(headers))]
+    parts = [_SMALL[len(headers)]]
     for name, value in headers:
         prefix = _named.get(name)
         if prefix is None:
             prefix = _named[name] = with_length(name.encode())
-        parts += (prefix, varint(len(value)), value)
+        size = len(value)
+        parts += (prefix, _SMALL[size] if size < SMALL else _varint(size), value)
     return b"".join(parts)
 
 

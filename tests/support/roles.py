@@ -1,6 +1,7 @@
 """The roles as processes of their own, as they run in earnest."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -60,6 +61,16 @@ class RoleProcess:
     def stop(self) -> None:
         """Ask it to end."""
         self._end(subprocess.Popen.terminate)
+
+    def freeze(self) -> None:
+        """Let it stand still, its connections open."""
+        assert self._process
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        assert self._process
+        self._process.send_signal(signal.SIGCONT)
 
     def _end(self, how: "object") -> None:
         if self._process is not None:
