@@ -43,12 +43,12 @@ Consumer = Callable[..., KafkaConsumer]
 class _Reading:
     """A partition that is being read: up to which position it has come, and by which order of the intake.
 
-    `searched`: it began where its position was found, rather than at an offset that was written down.
+    `sure`: the topic is known to be the one that the offset is of, with which the reading began.
     """
 
     at: int
     ticket: int
-    searched: bool
+    sure: bool
 
 
 @dataclass(slots=True)
@@ -121,11 +121,13 @@ class KafkaFeed:
         assert self._intake is not None
         unknown = {partition: place.position for partition, place in places.items() if place.offset is None}
         found = await self._ask(lambda consumer: self._find(consumer, unknown)) if unknown else {}
-        known = {partition: place.offset for partition, place in places.items() if place.offset is not None}
+        # The record before is there to be recognised.
+        known = {partition: max(0, place.offset - 1) for partition, place in places.items() if place.offset is not None}
         offsets = {partition: offset for partition, offset in {**known, **found}.items() if partition in self._unplaced}
         ticket = self._intake.begin(offsets)
-        for partition in offsets:
-            self._readings[partition] = _Reading(places[partition].position, ticket, partition in found)
+        for partition, offset in offsets.items():
+            sure = partition in found or offset == 0
+            self._readings[partition] = _Reading(places[partition].position, ticket, sure)
         self._unplaced -= offsets.keys()
 
     async def next(self, timeout: float) -> Sequence[Portion]:
@@ -141,7 +143,6 @@ class KafkaFeed:
         for portion in portions:
             if portion.partition in self._readings:
                 self._readings[portion.partition].at = portion.position
-                self._readings[portion.partition].searched = True
         self._arrived.popleft()
         self._intake.taken()
         return portions
@@ -180,12 +181,13 @@ class KafkaFeed:
             reading = self._readings.get(place.partition)
             if reading is None or reading.ticket != tickets.get(place.partition):
                 continue
-            stretches = _joined(place.partition, reading.at, await self._sound(those))
-            if stretches and stretches[0].after > reading.at and not reading.searched:
-                # The offset that was written down is of a topic that has been made anew since.
+            sound = await self._sound(those)
+            if sound and sound[0][0].position > reading.at and not reading.sure:
+                # The record before the offset is not the last one that was read: the topic has been made anew since.
                 await self._begin_again(place.partition, reading.at)
-            else:
-                found += stretches
+                continue
+            reading.sure |= bool(sound)
+            found += _joined(place.partition, reading.at, sound)
         return found
 
     async def _begin_again(self, partition: int, position: int) -> None:

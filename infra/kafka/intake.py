@@ -67,7 +67,10 @@ class Intake:
         await asyncio.to_thread(self._thread.join)
 
     def begin(self, offsets: Mapping[int, int]) -> int:
-        """Read on from these offsets, by partition. Answers the ticket of this order."""
+        """Read on from these offsets, by partition; from the start where the partition ends before.
+
+        Answers the ticket of this order.
+        """
         self._issued += 1
         self._orders.put((self._issued, dict(offsets)))
         return self._issued
@@ -103,12 +106,13 @@ class Intake:
     def _obey(self, consumer: KafkaConsumer) -> None:
         while not self._orders.empty():
             ticket, offsets = self._orders.get()
-            for partition, offset in offsets.items():
-                place = TopicPartition(self._topic, partition)
-                if place in consumer.assignment():
-                    consumer.seek(place, offset)
-                    consumer.resume(place)
-                    self._tickets[partition] = ticket
+            held = consumer.assignment()
+            ends = consumer.end_offsets([place for place in held if place.partition in offsets])
+            for place, end in ends.items():
+                offset = offsets[place.partition]
+                consumer.seek(place, offset if offset <= end else 0)
+                consumer.resume(place)
+                self._tickets[place.partition] = ticket
 
     def _hand_over(self, records: Records) -> None:
         if records:

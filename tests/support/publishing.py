@@ -42,6 +42,7 @@ class Publisher:
         self._producer = KafkaProducer(bootstrap_servers=servers, linger_ms=5, batch_size=262_144)
         self._last: defaultdict[int, int] = defaultdict(int)
         self._position = 0
+        self._garbled: set[int] = set()
 
     def publish(self, lost: Iterable[int] = (), *, watermarks: bool = True) -> int:
         """Publish what was appended since. Answers the last position."""
@@ -50,8 +51,9 @@ class Publisher:
             for row in connection.execute(ROWS, [self._position]).fetchall():
                 stored = Stored(*row)
                 partition = self.partition_of(stored.stream_id)
+                key, value, headers = encode(stored, self._last[partition])
                 if stored.position not in lost:
-                    self._send(partition, *encode(stored, self._last[partition]))
+                    self._send(partition, key, b"garbled" if stored.position in self._garbled else value, headers)
                 self._last[partition] = self._position = stored.position
         if watermarks:
             for partition in range(self.topics.partitions):
@@ -65,6 +67,10 @@ class Publisher:
         """Publish once more from `position` on, as a relay does that was cut off before it heard of its success."""
         self._position = position - 1
         self._last = defaultdict(int, {n: min(at, position - 1) for n, at in self._last.items()})
+
+    def garble(self, position: int) -> None:
+        """Publish that event with a value that says nothing."""
+        self._garbled.add(position)
 
     def garbage(self, partition: int, value: bytes | None, key: bytes | None, headers: list[tuple[str, bytes]]) -> None:
         """Publish what no relay would."""

@@ -1,0 +1,54 @@
+"""A projector that Kafka feeds, as a process of its own, to be killed. It projects notes and the house's own models."""
+
+import asyncio
+import logging
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from infra.kafka.topics import Topics
+from projections.kernel import ReadModel, read_models
+from tests.support.feeding import FromKafka
+from tests.support.notes import Notes
+from tests.support.publishing import Publisher
+from tests.support.servers import PROJECT, Database
+from tests.support.stores import open_store
+
+
+def models() -> list[ReadModel]:
+    """What it projects."""
+    return [Notes(), *read_models()]
+
+
+@contextmanager
+def sharer(database: Database, publisher: Publisher, log: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """One such process, killed at the end."""
+    topics = publisher.topics
+    arguments = [database.app_url, publisher.servers, topics.prefix, str(topics.partitions)]
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.sharer", *arguments],
+            cwd=PROJECT,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def share(url: str, servers: str, prefix: str, partitions: str) -> None:
+    """Project until killed."""
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    publisher = Publisher(servers, Topics(prefix, int(partitions)), url)
+    async with open_store(url) as opened, FromKafka(opened, publisher).projecting(*models()):
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(share(*sys.argv[1:]))
