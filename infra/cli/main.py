@@ -68,11 +68,13 @@ def api() -> None:
 
 
 @app.command()
-def projector() -> None:
-    """Keep the read models up to date."""
+def projector(
+    feed: Annotated[str | None, typer.Option(help="Where events come from: store or kafka.")] = None,
+) -> None:
+    """Keep the read models up to date. Fed by Kafka, any number of them share the work."""
     from infra.bootstrap.projector import run
 
-    run(_settings_for("projector"))
+    run(_settings_for("projector", feed=feed))
 
 
 @app.command()
@@ -91,14 +93,14 @@ def worker() -> None:
     run(_settings_for("worker"))
 
 
-def _settings_for(role: str) -> "Settings":
+def _settings_for(role: str, feed: str | None = None) -> "Settings":
     """The settings of a process that serves, with its log and metrics set up."""
     import structlog
 
     from infra import telemetry
     from infra.settings import load, misspelt
 
-    settings = load()
+    settings = load(feed=feed)
     telemetry.configure_logging(settings.log_level, settings.log_format, role=role)
     for sentence in misspelt():
         structlog.get_logger(__name__).warning(sentence)
