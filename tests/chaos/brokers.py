@@ -66,8 +66,8 @@ class Brokers:
             admin.alter_partition_reassignments(wanted)
             admin.elect_leaders(PREFERRED, raise_errors=False)
 
-    def compare(self, url: str) -> Report:
-        """The topics with the log, once there is time for what is on its way."""
+    def compare(self, url: str, topics: Topics | None = None, patience: float = PATIENCE_SECONDS) -> Report:
+        """Topics, ours if not given, with the log; what is on its way is given `patience` seconds."""
 
         async def ask(kind: type[Root], ids: Sequence[UUID]) -> set[UUID]:
             async with open_store(url) as opened:
@@ -76,7 +76,7 @@ class Brokers:
         def gone(kind: type[Root], ids: Sequence[UUID]) -> set[UUID]:
             return asyncio.run(ask(kind, ids))
 
-        return reconcile(url, self.clients, self.topics, gone, patience=PATIENCE_SECONDS)
+        return reconcile(url, self.clients, topics or self.topics, gone, patience=patience)
 
 
 def open_brokers(folder: Path, count: int, stack: ExitStack) -> Brokers:
