@@ -28,13 +28,12 @@ from infra.kafka.differences import (
     missing,
     phantom,
 )
-from infra.kafka.reading import Reader, Record, begin_at, partitions_of
+from infra.kafka.reading import LOOK_AGAIN_SECONDS, Reader, Record, begin_at, partitions_of
 from infra.kafka.topics import partition_of
 from infra.kafka.wire import Stored, key_of
 
 RANGE = 10_000
 """Positions that are compared at once."""
-LOOK_AGAIN_SECONDS = 0.1
 
 _COLUMNS = (
     "notification_id, originator_id, originator_version, topic, state, event_id, class_version, recorded_at,"
@@ -73,7 +72,7 @@ class Comparison:
         self._whole = last is None
         self._deadline = deadline
         self.report = Report(first, head(store) if last is None else last)
-        self._map = Map(consumer, watched, partitions)
+        self._map = Map(consumer, watched, partitions, deadline)
         self.report.counts = {each.topic: Count() for each in watched}
         self._followed = {place: Followed(0 if first == 1 else None) for place in self._map.places()}
         begin_at(consumer, self._map.there, first, lambda record: self._map.find(record).position)
@@ -163,9 +162,9 @@ class Comparison:
 class Map:
     """Which event belongs where, and what a record says."""
 
-    def __init__(self, consumer: KafkaConsumer, watched: Sequence[Watched], partitions: int) -> None:
+    def __init__(self, consumer: KafkaConsumer, watched: Sequence[Watched], partitions: int, deadline: float) -> None:
         self.watched = {each.topic: each for each in watched}
-        self.there = partitions_of(consumer, list(self.watched))
+        self.there = partitions_of(consumer, list(self.watched), deadline)
         self._counts = {
             topic: sum(place.topic == topic for place in self.there) or partitions for topic in self.watched
         }

@@ -15,6 +15,7 @@ POLL_MS = 200
 MOST_POLLED = 5_000
 SILENCE_SECONDS = 30
 """A broker that has records and does not hand them out for so long is not available."""
+LOOK_AGAIN_SECONDS = 0.1
 MOST_WAITING = 10_000
 """Records that are kept of one partition while others are waited for."""
 
@@ -35,9 +36,13 @@ PositionOf = Callable[[Record], int | None]
 """Where in the log the record's event stands; None where it does not say."""
 
 
-def partitions_of(consumer: KafkaConsumer, topics: Sequence[str]) -> list[TopicPartition]:
-    """The partitions there are of the topics; none of a topic that does not exist."""
-    return [TopicPartition(topic, n) for topic in topics for n in sorted(consumer.partitions_for_topic(topic) or ())]
+def partitions_of(consumer: KafkaConsumer, topics: Sequence[str], deadline: float = 0.0) -> list[TopicPartition]:
+    """The partitions there are of the topics. Topics that are not there are waited for until `deadline` (monotonic)."""
+    while True:
+        found = {topic: sorted(consumer.partitions_for_topic(topic) or ()) for topic in topics}
+        if all(found.values()) or monotonic() > deadline:
+            return [TopicPartition(topic, number) for topic, numbers in found.items() for number in numbers]
+        sleep(LOOK_AGAIN_SECONDS)
 
 
 def begins_of(consumer: KafkaConsumer, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:

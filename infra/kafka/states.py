@@ -12,7 +12,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from domain.kernel import Root
 from infra.kafka.differences import Count, Difference, first_of
-from infra.kafka.reading import Reader, Record, begin_at, begins_of, ends_of, partitions_of
+from infra.kafka.reading import LOOK_AGAIN_SECONDS, Reader, Record, begin_at, begins_of, ends_of, partitions_of
 from infra.kafka.topics import partition_of
 from infra.kafka.watched import sequence
 from infra.kafka.wire import key_of
@@ -20,7 +20,6 @@ from infra.kafka.wire import key_of
 MOST_STREAMS = 500_000
 """How many streams are held in memory at once. A topic with more records than that is read several times."""
 MOST_SUSPECTS = 1_000
-LOOK_AGAIN_SECONDS = 0.1
 
 NEWEST = """
 SELECT originator_id, max(originator_version), max(notification_id) FROM stored_events
@@ -77,7 +76,7 @@ class StateComparison:
         deadline: float,
     ) -> None:
         self._store, self._consumer, self._topic, self._gone, self._deadline = store, consumer, topic, gone, deadline
-        self._places = partitions_of(consumer, [topic.topic])
+        self._places = partitions_of(consumer, [topic.topic], deadline)
         self._partitions = len(self._places) or partitions
         self.count = Count()
 
@@ -138,7 +137,6 @@ class StateComparison:
     def _read(self, reader: Reader[Said], said: dict[bytes, tuple[TopicPartition, Said]], passes: int, n: int) -> None:
         for place, record in reader.upto():
             if _bucket(record.key) % passes == n:
-                self.count.repeats += record.key in said
                 said[record.key] = place, record
 
     def _newest(self, passes: int, n: int) -> Iterator[Newest]:

@@ -90,7 +90,7 @@ class Counting:
     @property
     def records(self) -> int:
         """How many records it has taken in."""
-        return sum(offset for (offset,) in self.ask("SELECT next_offset FROM places"))
+        return sum(offset for (offset,) in self.ask("SELECT upto FROM places"))
 
 
 def created(log: list[Stored]) -> dict[str, int]:
