@@ -78,9 +78,11 @@ def stored(url: str) -> list[Stored]:
 
 
 def records_of(kafka: Settings, topic: str) -> list[Any]:
-    """All records of a topic, partition by partition."""
+    """All records of a topic, partition by partition; none of one that is not there."""
     with closing(KafkaConsumer(**kafka, group_id=None, enable_auto_commit=False)) as consumer:
         places = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
+        if not places:
+            return []
         found: dict[TopicPartition, list[Any]] = {place: [] for place in places}
         consumer.assign(places)
         consumer.seek_to_beginning()
