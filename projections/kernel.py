@@ -55,7 +55,7 @@ class Table:
 
     def put(self, *key: Any, **columns: Any) -> Change:
         """Make the row what `columns` say, all of them, whether or not it was there."""
-        if len(columns) != len(self._own) or not self._own.issuperset(columns):
+        if columns.keys() != self._own:
             raise TypeError(f"{self.name} has the columns {', '.join(sorted(self._own))}")
         return Change(key, columns, True)
 

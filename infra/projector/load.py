@@ -82,21 +82,22 @@ class Load:
                 fold.learn(found)
                 self._stored.update(found)
         fold.fold(staged)
-        self._bytes += sum(self._weight(change.values) for _, changes in staged for change in changes if change.values)
+        self._bytes += self._weight([change.values for _, changes in staged for change in changes if change.values])
 
     def _wanted(self, events: Sequence[Recorded]) -> Sequence[Recorded]:
         if not self._skipped:
             return events
         return [event for event in events if event.position not in self._skipped]
 
-    def _weight(self, row: Row) -> int:
-        """Bytes in memory, of all of a row or some columns of it."""
-        return ROW_BYTES + sum([len(row[name]) for name in self._texts if row.get(name)])
+    def _weight(self, rows: Sequence[Row]) -> int:
+        """Bytes in memory, of all of each row or some columns of it."""
+        texts = sum([len(row[name]) for name in self._texts for row in rows if row.get(name)])
+        return ROW_BYTES * len(rows) + texts
 
     def _outgrown(self) -> bool:
         """Whether it is time to flush. What changed was counted as if it were new: then count what there is."""
         if self._bytes > self._most_bytes:
-            self._bytes = sum(self._weight(row) for row in self._fold.rows.values() if row)
+            self._bytes = self._weight([row for row in self._fold.rows.values() if row])
         return self._bytes > self._most_bytes * 3 // 4
 
     async def _flush(self, written: int, position: int) -> int:

@@ -14,7 +14,7 @@ import structlog
 
 from application.ports import Recorded, Undecodable
 from infra.database import Database
-from infra.sealing.keyring import Keyring
+from infra.sealing.keyring import Keyring, Keys
 from infra.store.codec import StoredState, subjects_in
 
 COLUMNS = "notification_id, originator_id, originator_version, topic, state, recorded_at, actor_id"
@@ -93,15 +93,8 @@ class StoreFeed:
 async def decoded(rows: Sequence[tuple[Any, ...]], keyring: Keyring) -> list[Recorded]:
     """The events of stored rows, whose columns are those of `COLUMNS`."""
     states = [_state(row) for row in rows]
-    keys = await keyring.all(subjects_in(state for state in states if isinstance(state, StoredState)))
-    events = []
-    for (position, stream_id, version, topic, _, recorded_at, actor_id), state in zip(rows, states, strict=True):
-        try:
-            data = state.event(keys) if isinstance(state, StoredState) else state
-        except Exception as error:
-            data = Undecodable(type(error).__name__)
-        events.append(Recorded(position, stream_id, version, topic, recorded_at, actor_id, data))
-    return events
+    keys = await keyring.all(subjects_in([state for state in states if type(state) is StoredState]))
+    return [_recorded(row, state, keys) for row, state in zip(rows, states, strict=True)]
 
 
 def _state(row: tuple[Any, ...]) -> StoredState | Undecodable:
@@ -111,3 +104,12 @@ def _state(row: tuple[Any, ...]) -> StoredState | Undecodable:
     except Exception as error:
         # Whatever is wrong with one event must not stop the feed: its reader decides.
         return Undecodable(type(error).__name__)
+
+
+def _recorded(row: tuple[Any, ...], state: StoredState | Undecodable, keys: Keys) -> Recorded:
+    position, stream_id, version, topic, _, recorded_at, actor_id = row
+    try:
+        data = state if isinstance(state, Undecodable) else state.event(keys)
+    except Exception as error:
+        data = Undecodable(type(error).__name__)
+    return Recorded(position, stream_id, version, topic, recorded_at, actor_id, data)
