@@ -8,7 +8,20 @@ from typing import Annotated
 import typer
 
 from infra.telemetry import configure_logging
-from tests.bench import append, extras, growth, http, kafka_relay, load, memory, project, rebuild, report, visible
+from tests.bench import (
+    append,
+    extras,
+    growth,
+    http,
+    kafka_project,
+    kafka_relay,
+    load,
+    memory,
+    project,
+    rebuild,
+    report,
+    visible,
+)
 from tests.bench.harness import Bench, Row
 from tests.support.servers import own_postgres
 
@@ -20,6 +33,7 @@ PATHS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "http": http.rows,
     "visible": visible.rows,
     "relay": kafka_relay.rows,
+    "kafka": kafka_project.rows,
     "growth": growth.rows,
     "extras": extras.rows,
     "memory": memory.rows,
