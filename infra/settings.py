@@ -6,10 +6,10 @@ The environment wins. A wrong value is an error that names the variable, says wh
 import json
 import os
 from base64 import b64decode, urlsafe_b64decode
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -28,6 +28,9 @@ SERVERS_FILE = "servers.env"
 """Addresses of what `palimpsest up` started last: the embedded servers and the API."""
 
 FILES = (SERVERS_FILE, SECRETS_FILE)
+
+
+S = TypeVar("S", bound="Settings")
 
 
 class SettingsError(SetupError):
@@ -218,6 +221,18 @@ class Settings(BaseSettings):
     )
 
 
+class ReaderSettings(Settings):
+    """The settings of a process that reads the published stream and nothing else: it needs no database and no keys."""
+
+    database_url: PostgresUrl | None = Field(None, validation_alias="DATABASE_URL")  # type: ignore[assignment]
+    database_admin_url: PostgresUrl | None = Field(  # type: ignore[assignment]
+        None, validation_alias="DATABASE_ADMIN_URL"
+    )
+    key_encryption_key: Key | None = None  # type: ignore[assignment]
+    blind_index_key: Key | None = None  # type: ignore[assignment]
+    token_signing_key: SecretStr | None = None  # type: ignore[assignment]
+
+
 def load(data_dir: Path | None = None, *, files: Sequence[str] = FILES, **overrides: Any) -> Settings:
     """The settings of this process; `overrides` win over everything, None means not given.
 
@@ -225,10 +240,19 @@ def load(data_dir: Path | None = None, *, files: Sequence[str] = FILES, **overri
 
     Raises `SettingsError`.
     """
+    return _load(Settings, data_dir, files, overrides)
+
+
+def load_for_reading() -> ReaderSettings:
+    """The settings of a process that only reads the published stream. Raises `SettingsError`."""
+    return _load(ReaderSettings, None, FILES, {})
+
+
+def _load(kind: type[S], data_dir: Path | None, files: Sequence[str], overrides: Mapping[str, Any]) -> S:
     given = {name: value for name, value in {"data_dir": data_dir, **overrides}.items() if value is not None}
     folder = data_dir or folder_from_environment()
     try:
-        return Settings(**{"_env_file": [folder / name for name in files], **given})
+        return kind(**{"_env_file": [folder / name for name in files], **given})
     except ValidationError as error:
         raise SettingsError("\n".join(_lines(error))) from None
 

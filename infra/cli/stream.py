@@ -26,7 +26,7 @@ from infra.kafka import clients
 from infra.kafka.differences import Report
 from infra.kafka.opening import connect, consumer_of
 from infra.kafka.topics import AGGREGATES, Topics
-from infra.settings import Settings, load
+from infra.settings import Settings, load, load_for_reading
 
 app = typer.Typer(
     help="Look into the published stream.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
@@ -67,7 +67,7 @@ def tail(
     """Print what is on topics, a record a line: from a position on, or the last ten."""
     from infra.kafka import tail as lines
 
-    settings = load()
+    settings = load_for_reading()
     wanted = [_topic(clients.topics(settings), name) for name in names or AGGREGATES]
     lined = Console(soft_wrap=True, highlight=False)
     with _consumer(settings) as consumer, _until_interrupted():
@@ -90,7 +90,7 @@ def export(
     except ImportError:
         raise SetupError("Parquet takes pyarrow, which is not installed: pip install 'palimpsest[export]'") from None
 
-    settings = load()
+    settings = load_for_reading()
     published = {clients.topics(settings).public(aggregate): aggregate for aggregate in AGGREGATES}
     for name in names:
         topic = _topic(clients.topics(settings), name)

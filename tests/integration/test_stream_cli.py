@@ -1,6 +1,9 @@
 """`palimpsest stream`: what readers and operators see of the published stream."""
 
 import json
+import signal
+import subprocess
+import sys
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,6 +22,7 @@ from infra.kafka import export as exporting
 from infra.kafka.topics import Topics
 from infra.kafka.wire import Stored
 from infra.servers.kafka import Kafka
+from infra.servers.process import free_port
 from infra.settings import Settings, variable
 from tests.support import published
 from tests.support.history import History
@@ -130,6 +134,46 @@ def test_the_tail_shows_nothing_sealed(stream: Stream, topics: Topics, address: 
     kinds = {str(each["type"]) for each in told}
     assert {"watermark", "user.registered"} <= kinds
     assert all("sealed" in str(each["data"]) for each in told if "id" in each)
+
+
+def test_readers_need_neither_database_nor_keys(
+    stream: Stream, topics: Topics, address: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(address, topics, stream.records(topics))
+    monkeypatch.delenv("DATABASE_URL")
+    monkeypatch.delenv("PALIMPSEST_KEY_ENCRYPTION_KEY")
+    (tmp_path / "secrets.env").unlink()
+    assert lines("tail", "--json")
+    run("export", "team", "--to", str(tmp_path))
+
+
+def test_ctrl_c_ends_following_without_a_fuss(stream: Stream, topics: Topics, address: dict[str, str]) -> None:
+    send(address, topics, stream.records(topics))
+    command = [sys.executable, "-m", "infra.cli.main", "stream", "tail", "--follow"]
+    following = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert following.stdout
+    for _ in range(10):
+        assert following.stdout.readline()
+    send(address, topics, [next(public(stream.log, topics))])
+    assert following.stdout.readline().startswith("1 ")
+    following.send_signal(signal.SIGINT)
+    output, errors = following.communicate(timeout=20)
+    assert (output, errors, following.returncode) == ("", "", 0)
+
+
+def test_a_broker_that_is_not_there_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", f"127.0.0.1:{free_port()}")
+    result = CliRunner().invoke(app, ["tail"])
+    assert isinstance(result.exception, SetupError)
+    assert "Kafka does not answer" in str(result.exception)
+
+
+def test_an_export_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "infra.kafka.export", raising=False)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    result = CliRunner().invoke(app, ["export", "document"])
+    assert isinstance(result.exception, SetupError)
+    assert "pip install 'palimpsest[export]'" in str(result.exception)
 
 
 def test_a_topic_nobody_knows_is_refused_in_words() -> None:
