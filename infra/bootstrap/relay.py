@@ -44,7 +44,9 @@ async def _relay(settings: Settings, kafka: KafkaSettings, names: Topics) -> Non
     async with open_core(settings) as core:
         collect_rarely()
         try:
-            await publish(core.url, core.database, core.keyring, core.store, kafka, names, Publisher())
+            await publish(
+                core.url, core.database, core.keyring, core.store, kafka, names, Publisher(settings.public_url)
+            )
         except* SetupError as group:
             raise group.exceptions[0] from None
 

@@ -38,6 +38,7 @@ STANDBY_SECONDS = 0.5
 PAUSE_SECONDS = 1.0
 SAVE_SECONDS = 1.0
 WATERMARK_SECONDS = 0.1
+FINISHING_SECONDS = 3.0
 
 AFTER = """
 SELECT notification_id, originator_id, originator_version, topic, state,
@@ -165,7 +166,7 @@ class Course:
             psycopg.Error: the database does not answer.
         """
         rows = self._page()
-        self.has_backlog = len(rows) == PAGE_EVENTS
+        self.has_backlog = len(rows) > PAGE_EVENTS // 4
         batches = self._publisher.take(rows)
         if rows:
             self._read = rows[-1].position
@@ -180,8 +181,13 @@ class Course:
             self._rest()
 
     def finish(self, lease: Lease) -> None:
-        """Wait for what is on its way, and remember it."""
-        self._land(lease)
+        """Wait a moment for what is on its way, and remember it.
+
+        Raises:
+            PublishFailed: some records may not have arrived.
+            psycopg.Error: the database does not answer.
+        """
+        self._land(lease, FINISHING_SECONDS)
         if lease.held():
             self._save(at_once=True)
 
@@ -197,11 +203,11 @@ class Course:
             self._publisher.mark(batches, self._read, int(time() * 1000))
             self._marked = (self._read, now)
 
-    def _land(self, lease: Lease) -> None:
+    def _land(self, lease: Lease, patience: float = DELIVERY_SECONDS + 5) -> None:
         if self._flight is None:
             return
         flight, position, events = self._flight
-        deadline = monotonic() + DELIVERY_SECONDS + 5
+        deadline = monotonic() + patience
         while not flight.landed(0.2) and monotonic() < deadline and lease.held():
             pass
         for place, (offset, count) in flight.offsets().items():

@@ -206,3 +206,14 @@ def test_without_a_broker_the_relay_says_what_to_set(database: Database, tmp_pat
     )
     assert found.returncode == 2
     assert "KAFKA_BOOTSTRAP_SERVERS is not set" in found.stderr
+
+
+def test_a_relay_ends_with_a_sentence_when_a_topic_has_other_partitions(
+    database: Database, kafka: Kafka, names: Topics
+) -> None:
+    with closing(KafkaAdminClient(**settings_of(kafka))) as admin:
+        made.make_missing(admin, Topics(names.prefix, partitions=2), [names.internal])
+    with relays(database, kafka, names) as (relay,):
+        relay.start()
+        until(lambda: says(relay, f"{names.internal} has 2 partitions"))
+        assert "Traceback" not in relay.log.read_text()
