@@ -44,12 +44,17 @@ class Brokers:
         return {"bootstrap_servers": self.address.split(",")}
 
     def heal(self) -> None:
-        """Start those that do not run, and wait until they serve."""
-        dead = [node for node in self.nodes if not node.alive()]
-        for node in dead:
-            node.launch()
-        for node in dead:
-            node.wait()
+        """Start those that do not run, and wait until all serve."""
+        for node in self.nodes:
+            if not node.alive():
+                node.launch()
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until those that were started serve."""
+        for node in self.nodes:
+            if node.alive():
+                node.wait()
 
     def kill(self) -> None:
         """End all as a crash would."""

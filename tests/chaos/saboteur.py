@@ -98,12 +98,14 @@ class Saboteur:
         self._house.postgres.start()
 
     def _one_of(self, brokers: Brokers) -> Kafka:
+        """One of those that serve: while one is on its way back, the others are needed."""
+        brokers.settle()
         return self._random.choice(brokers.nodes)
 
     def _kill_broker(self, broker: Kafka) -> None:
         broker.kill()
         self._pause()
-        broker.start()
+        broker.launch()
 
     def _freeze_broker(self, broker: Kafka) -> None:
         freeze(broker)
@@ -117,7 +119,7 @@ class Saboteur:
         time.sleep(self._random.uniform(*FROZEN_SECONDS))
         clear(broker.folder, broker.pid)
         if not broker.alive():
-            broker.start()
+            broker.launch()
 
     def _kill_redis(self) -> None:
         assert self._house.redis is not None

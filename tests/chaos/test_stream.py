@@ -4,10 +4,10 @@ What is planted in a copy of what was published is found; poison among it holds 
 """
 
 import asyncio
+import dataclasses
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from uuid import uuid4
 
 import pytest
@@ -30,7 +30,7 @@ SECONDS = 12
 Spoil = Callable[[list[Planned]], list[Planned]]
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Ran:
     """A house whose parts were killed, what came of it, and what was published in it."""
 
@@ -128,6 +128,7 @@ def test_what_is_planted_in_the_stream_is_found(ran: Ran, spoil: Spoil, kind: st
     assert ran.house.brokers
     report = ran.house.brokers.compare(ran.house.database_url, ran.copy(spoil), patience=0.0)
     assert (report.difference and report.difference.kind) == kind
+    assert bool(dataclasses.replace(ran.outcome, stream=report).violations) is (kind is not None)
 
 
 @pytest.mark.chaos
