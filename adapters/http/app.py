@@ -52,6 +52,7 @@ TAGS = [
     {"name": "documents", "description": "Texts with a history that forgets nothing, and a trash."},
     {"name": "subscription", "description": "The plan, and what is left of its quota."},
     {"name": "teams", "description": "People who work together."},
+    {"name": "events", "description": "What happens, as it happens; `/v1/events/catalogue` lists what there is."},
     {"name": "service", "description": "Whether we are up, and our public keys."},
 ]
 

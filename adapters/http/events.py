@@ -1,14 +1,16 @@
-"""HTTP for what happened: what is published, as AsyncAPI, as a page and as JSON Schemas."""
+"""HTTP for what happened: as it happens, and what it looks like, as AsyncAPI, as a page and as JSON Schemas."""
 
 from functools import cache
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends, Path, Query
 
 from adapters.http.docs import FRESH_FOR, digest
 from adapters.http.exchange import Answer, Deps, deps_of, encode
 from adapters.http.route import Route
+from adapters.http.spec import operation
+from adapters.http.sse import MEDIA_TYPE, Asked, EventStream, Listening
 from adapters.stream.asyncapi import Broker, describe
 from adapters.stream.catalogue import catalogue
 from adapters.stream.contract import published, schema_of
@@ -17,6 +19,46 @@ from domain.kernel import NotFound
 router = APIRouter(prefix="/v1", route_class=Route)
 House = Annotated[Deps, Depends(deps_of)]
 Type = Annotated[str, Path(max_length=200)]
+
+
+STREAM = """\
+retry: 2000
+id: 4710
+
+id: 4711
+event: palimpsest.document.published.v1
+data: {"version":2,"occurred_at":"2026-11-22T12:00:00Z","document_id":"0198f1c2-7b3a-7c4d-9e5f-0a1b2c3d4e5f"}
+
+"""
+
+
+EVENT = {
+    "type": "object",
+    "required": ["id", "event", "data"],
+    "properties": {
+        "id": {"type": "string", "pattern": "^[0-9]+$", "description": "Its position in the log."},
+        "event": {"type": "string", "enum": [*published()], "description": "Its type."},
+        "data": {"type": "string", "contentMediaType": "application/json", "description": "What is published of it."},
+    },
+}
+"""An event of the stream, by its fields."""
+
+
+def streamed() -> dict[str, Any]:
+    """Arguments of the route that streams."""
+    about = operation("What happens.", scope="events:read", takes=["Last-Event-ID"], example=STREAM)
+    about["responses"][200]["content"] = {MEDIA_TYPE: {"schema": EVENT}}
+    return {**about, "response_class": EventStream}
+
+
+@router.get("/events/stream", tags=["events"], **streamed())
+async def stream_events(asked: Annotated[Asked, Query()], listening: Listening) -> EventStream:
+    """Follow what happens, as server-sent events. One's own account, documents that one may read, teams one is in.
+
+    Each has its position in the log as `id`, its type as `event`, and as `data` the JSON of the published stream (see
+    `/v1/events/catalogue`). Who comes again with the last `id` misses nothing. It ends when the token expires.
+    """
+    return listening.follow(asked)
 
 
 @router.get("/asyncapi.json", include_in_schema=False)

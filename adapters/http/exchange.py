@@ -11,6 +11,7 @@ import msgspec
 from fastapi import Depends, Request
 from starlette.responses import JSONResponse
 
+from adapters.http.live import Live
 from adapters.http.problems import CHALLENGE, InsufficientScope, Malformed, NotSettled, Unauthenticated
 from adapters.http.tokens import BadToken, Identity, Tokens
 from adapters.stream.asyncapi import LOCAL, Broker
@@ -63,15 +64,16 @@ class Observe(Protocol):
 class Deps:
     """What HTTP needs from the rest of the house.
 
-    `history` is asked for what something was once; `head` tells the last position of the log. `checks` are asked for
-    readiness, by the name of the server: each raises when its server does not answer; without one of `vital` we are
-    not ready. `broker`: what differs between installations in the description of the published stream.
+    `history` is asked for what something was once; `live` follows the log; `head` tells the last position of the log.
+    `checks` are asked for readiness, by the name of the server: each raises when its server does not answer; without
+    one of `vital` we are not ready. `broker`: what differs between installations in what is said of the stream.
     """
 
     send: SendCommand
     rows: Rows
     history: EventStore
     positions: Positions
+    live: Live
     head: Callable[[], Awaitable[int]]
     tokens: Tokens
     clock: Clock

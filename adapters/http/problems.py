@@ -136,6 +136,12 @@ class NotSettled(HttpError):
         super().__init__("This was done, but reads may still miss it. Send it again to be sure.", {"Retry-After": "2"})
 
 
+class TooManyStreams(HttpError):
+    """As many streams of events are open as may be."""
+
+    status, code = 503, "too_many_streams"
+
+
 def faults(place: str, within: tuple[str, ...], details: Iterable[ErrorDetails]) -> list[Fault]:
     """What pydantic found, without the input that it found it in."""
     return [

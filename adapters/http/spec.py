@@ -74,6 +74,11 @@ PARAMETERS: dict[str, tuple[Schema, str, str]] = {
         "As it came with a write: the answer will not be older, if waiting for it a little is enough.",
         "4711",
     ),
+    "Last-Event-ID": (
+        {"type": "string", "pattern": "^[0-9]{1,18}$"},
+        "The `id` that came last: what follows comes now.",
+        "4711",
+    ),
     "Prefer": (
         {"type": "string"},
         "`wait=SECONDS` (RFC 7240): how long to wait for the Consistency-Token, at most; 1 if not given.",
@@ -142,8 +147,8 @@ def _complete(route: Route, methods: Schema) -> None:
             del described["description"]
         # FastAPI would leave out what is null.
         good = described["responses"][str(route.status_code)]
-        if "content" in good:
-            good["content"][JSON]["example"] = extra[EXAMPLE]
+        for content in good.get("content", {}).values():
+            content["example"] = extra[EXAMPLE]
         described["responses"].update(_answers(route.path, described, extra[FAILS]))
 
 
@@ -153,7 +158,7 @@ def _answers(path: str, described: Schema, fails: Sequence[int]) -> Schema:
     statuses = {422, 500, *fails}
     if "security" in described:
         statuses |= {401, 403, 503}
-    if names & {"Idempotency-Key", "Consistency-Token"}:
+    if names & {"Idempotency-Key", "Consistency-Token", "Last-Event-ID"}:
         statuses |= {400}
     if "Idempotency-Key" in names:
         statuses |= {409, 503}

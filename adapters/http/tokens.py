@@ -18,7 +18,7 @@ LONGEST = 4096
 REMEMBERED = 20_000
 SCOPES = frozenset(
     f"{thing}:{deed}" for thing in ("users", "documents", "subscription", "teams") for deed in ("read", "write")
-)
+) | {"events:read"}
 """What the token of a person who has logged in allows: everything."""
 
 
@@ -28,11 +28,12 @@ class BadToken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a good token says. `user_id`: the actor's, as text."""
+    """What a good token says. `user_id`: the actor's, as text; `expires`: seconds since 1970."""
 
     actor: Actor
     scopes: frozenset[str]
     user_id: str
+    expires: float
 
 
 class Tokens:
@@ -100,7 +101,8 @@ class Tokens:
             ours = (decoded.header.get("typ"), claims["iss"], claims["aud"]) == (TYPE, self._issuer, self._audience)
             address_id = claims.get("address_id")
             actor = Actor(UUID(claims["sub"]), address_id and UUID(address_id))
-            known = float(claims["exp"]), Identity(actor, frozenset(claims["scope"].split()), str(actor.user_id))
+            expires, scopes = float(claims["exp"]), frozenset(claims["scope"].split())
+            known = expires, Identity(actor, scopes, str(actor.user_id), expires)
         except (JoseError, ValueError, TypeError, KeyError, AttributeError):
             raise BadToken from None
         if not ours:

@@ -1,6 +1,7 @@
 """The API, wired: what HTTP needs from the rest of the house, and the server."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -10,6 +11,7 @@ from uuid_utils.compat import uuid7
 
 from adapters.http.app import create_app
 from adapters.http.exchange import Deps
+from adapters.http.live import Live
 from adapters.http.tokens import Tokens
 from adapters.passwords import Argon2Passwords
 from adapters.stream.asyncapi import Broker
@@ -25,6 +27,7 @@ from infra.telemetry import observe_http
 from projections.kernel import read_models
 
 GRACE_SECONDS = 10
+ACCEPTED_IN_A_TURN = 32
 
 
 def run(settings: Settings) -> None:
@@ -34,23 +37,41 @@ def run(settings: Settings) -> None:
 
 async def _serve(settings: Settings) -> None:
     async with open_deps(settings) as deps:
-        server = uvicorn.Server(
-            uvicorn.Config(
-                create_app(deps),
-                host=settings.host,
-                port=settings.port,
-                http="httptools",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                timeout_keep_alive=30,
-                timeout_graceful_shutdown=GRACE_SECONDS,
-            )
+        config = uvicorn.Config(
+            create_app(deps),
+            host=settings.host,
+            port=settings.port,
+            http="httptools",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=30,
+            timeout_graceful_shutdown=GRACE_SECONDS,
         )
         collect_rarely()
-        await server.serve()
+        await Server(deps.live, config).serve(listening(config))
+
+
+def listening(config: uvicorn.Config) -> list[socket.socket]:
+    """One socket, many times: the loop accepts one connection in a turn from each, and the turns of a busy loop are
+    long. Of 500 clients who came at once, the last would be let in after ten seconds."""
+    first = config.bind_socket()
+    return [first, *[first.dup() for _ in range(ACCEPTED_IN_A_TURN - 1)]]
+
+
+class Server(uvicorn.Server):
+    """Ends streams of events when it is to stop: they would go on until they are cut."""
+
+    def __init__(self, live: Live, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._live = live
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let listeners go, then do what is to be done."""
+        self._live.end()
+        await super().shutdown(sockets)
 
 
 @asynccontextmanager
@@ -61,12 +82,14 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
         bus = core.bus({"passwords": passwords})
         tables = asyncio.create_task(once_available(lambda: prepare_tables(core.url, read_models())))
         await positions.start()
+        await feed.start()
         try:
             yield Deps(
                 send=bus.send,
                 rows=rows,
                 history=core.store,
                 positions=positions,
+                live=Live(feed, rows, positions),
                 head=feed.head,
                 tokens=_tokens(settings),
                 clock=utc_now,
@@ -80,6 +103,7 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
             )
         finally:
             await cancelled(tables)
+            await feed.stop()
             await positions.stop()
             passwords.close()
 

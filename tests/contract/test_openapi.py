@@ -41,7 +41,10 @@ def types(schemas: dict[str, Any]) -> Iterator[str]:
 
 def content(said: dict[str, Any]) -> str:
     """The type of a body or an answer."""
-    return type_of(said["content"]["application/json"]["schema"]) if "content" in said else "-"
+    if "content" not in said:
+        return "-"
+    ((media, about),) = said["content"].items()
+    return type_of(about["schema"]) if media == "application/json" else str(media)
 
 
 def type_of(schema: dict[str, Any]) -> str:

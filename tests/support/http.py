@@ -15,11 +15,13 @@ from uuid_utils.compat import uuid7
 
 from adapters.http.app import create_app
 from adapters.http.exchange import Deps
+from adapters.http.live import Live
 from adapters.http.tokens import Tokens
 from application.bus import Bus
 from infra.keys import new_signing_key
 from infra.sealing.blind import BlindIndex
 from tests.support.memory_store import MemoryEventStore
+from tests.support.projecting import MemoryFeed
 from tests.support.stores import BLIND_KEY
 
 SIGNING_KEY = new_signing_key()
@@ -152,6 +154,7 @@ async def open_house(**changes: Any) -> AsyncIterator[House]:
         rows=rows,
         history=store,
         positions=positions,
+        live=Live(MemoryFeed(), rows, positions),
         head=head,
         tokens=tokens,
         clock=time,

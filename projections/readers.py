@@ -1,0 +1,50 @@
+"""Who may read what, for many things at once, by the same rules that decide it for one (tests compare the two)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from uuid import UUID
+
+from application.ports import Actor, Rows
+from domain.subscription import Subscription
+
+DOCUMENTS = """
+SELECT d.id, ARRAY[d.owner_id] AS user_ids,
+    ARRAY(SELECT a.address_id FROM read.document_access a WHERE a.document_id = d.id) AS address_ids
+FROM read.document d WHERE d.id = ANY(%s)
+"""
+TEAMS = """
+SELECT team_id AS id, array_agg(user_id) AS user_ids, '{}'::uuid[] AS address_ids
+FROM read.team_roster WHERE team_id = ANY(%s) GROUP BY team_id
+"""
+READ_MODELS = ("document", "document_access", "team_roster")
+"""What this rests on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """Who may read one thing: users, and the holders of addresses."""
+
+    id: UUID
+    user_ids: list[UUID]
+    address_ids: list[UUID]
+
+    def include(self, actor: Actor) -> bool:
+        """Whether the actor is among them."""
+        return actor.user_id in self.user_ids or (actor.address_id is not None and actor.address_id in self.address_ids)
+
+
+async def readers_of(rows: Rows, document_ids: Iterable[UUID], team_ids: Iterable[UUID]) -> dict[UUID, Readers]:
+    """Who may read documents (their owners, and those with whom they are shared) and teams (their members).
+
+    What is not in the answer nobody may read.
+    """
+    found: list[Readers] = []
+    for query, ids in ((DOCUMENTS, [*document_ids]), (TEAMS, [*team_ids])):
+        if ids:
+            found += await rows.all(Readers, query, [ids])
+    return {each.id: each for each in found}
+
+
+def own_of(actor: Actor) -> frozenset[UUID]:
+    """What nobody but the actor may read: their account and their subscription."""
+    return frozenset({actor.user_id, Subscription.id_of(actor.user_id)})
