@@ -18,9 +18,10 @@ from prometheus_client import Counter
 
 from application.ports import EventFeed, Place, Portion, Recorded, Unavailable, Undecodable
 from infra.kafka.intake import Batch, Intake
+from infra.kafka.records import Record, Told, read, read_swiftly
 from infra.kafka.search import find
 from infra.kafka.topics import Topics
-from infra.kafka.wire import Event, Foreign, Record, decode_record
+from infra.kafka.wire import Foreign
 from infra.sealing.keyring import Keyring
 from infra.store.feed import decoded
 
@@ -60,14 +61,6 @@ class _Stretch:
     position: int
     offset: int
     rows: list[tuple[Any, ...]] = field(default_factory=list)
-
-    def take(self, record: Record, offset: int) -> None:
-        """Go on with the next record."""
-        self.position, self.offset = record.position, offset + 1
-        if isinstance(record, Event):
-            row = record.row
-            about = (row.position, row.stream_id, row.version, row.topic, row.state)
-            self.rows.append((*about, row.recorded_at, row.actor_id))
 
 
 class KafkaFeed:
@@ -174,7 +167,7 @@ class KafkaFeed:
     # From records to portions.
 
     async def _stretches(
-        self, records: Mapping[TopicPartition, Sequence[Any]], tickets: Mapping[int, int]
+        self, records: Mapping[TopicPartition, Sequence[Record]], tickets: Mapping[int, int]
     ) -> list[_Stretch]:
         found = []
         for place, those in records.items():
@@ -195,19 +188,19 @@ class KafkaFeed:
         self._unplaced.add(partition)
         await self.begin({partition: Place(position)})
 
-    async def _sound(self, records: Sequence[Any]) -> list[tuple[Record, Any]]:
+    async def _sound(self, records: Sequence[Record]) -> list[tuple[Told, Record]]:
         """What relays have written, with the records as they came."""
-        sound: list[tuple[Record, Any]] = []
+        sound: list[tuple[Told, Record]] = []
         for record in records:
             try:
-                sound.append((decode_record(record), record))
+                sound.append((read(record), record))
             except Foreign as error:
                 self._complain(record, str(error))
         if sound and max(about.position for about, _ in sound) > self._known_head:
             self._known_head = await self._store.head()
         return [(about, record) for about, record in sound if self._is_in_log(about, record)]
 
-    def _is_in_log(self, about: Record, record: Any) -> bool:
+    def _is_in_log(self, about: Told, record: Record) -> bool:
         if about.position <= self._known_head:
             return True
         self._complain(record, "a position that the log has not reached")
@@ -231,14 +224,14 @@ class KafkaFeed:
                 events[n] = stored
         return events
 
-    def _complain(self, record: Any, reason: str) -> None:
+    def _complain(self, record: Record, reason: str) -> None:
         foreign_records.inc()
         log.error("record left out", topic=self._topic, partition=record.partition, offset=record.offset, reason=reason)
 
     # The consumers.
 
     def _member(self) -> KafkaConsumer:
-        return self._consumer(
+        consumer = self._consumer(
             group_id=self._group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
@@ -248,6 +241,7 @@ class KafkaFeed:
             fetch_max_wait_ms=FETCH_WAIT_MS,
             metrics_enabled=False,
         )
+        return read_swiftly(consumer)
 
     async def _ask(self, question: Callable[[KafkaConsumer], T]) -> T:
         """Ask a consumer that is in no group. Raises `Unavailable`."""
@@ -258,6 +252,7 @@ class KafkaFeed:
 
     def _asked(self, question: Callable[[KafkaConsumer], T]) -> T:
         consumer = self._consumer(group_id=None, enable_auto_commit=False, auto_offset_reset="earliest")
+        read_swiftly(consumer)
         try:
             return question(consumer)
         finally:
@@ -272,21 +267,23 @@ class KafkaFeed:
         return found
 
 
-def _position_of(record: Any) -> int | None:
+def _position_of(record: Record) -> int | None:
     try:
-        return decode_record(record).position
+        return read(record).position
     except Foreign:
         return None
 
 
-def _joined(partition: int, at: int, records: Iterable[tuple[Record, Any]]) -> list[_Stretch]:
+def _joined(partition: int, at: int, records: Iterable[tuple[Told, Record]]) -> list[_Stretch]:
     """What is new after the position `at`, in stretches of which none lacks anything within."""
     found: list[_Stretch] = []
-    for about, record in records:
-        if about.position <= at:
+    for (position, previous, row), record in records:
+        if position <= at:
             continue
-        if not found or about.previous > at:
-            found.append(_Stretch(partition, max(about.previous, at), at, record.offset))
-        at = about.position
-        found[-1].take(about, record.offset)
+        if not found or previous > at:
+            found.append(stretch := _Stretch(partition, max(previous, at), at, 0))
+        stretch.position = at = position
+        stretch.offset = record.offset + 1
+        if row is not None:
+            stretch.rows.append(row)
     return found
