@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from msgspec.structs import replace
 
-from infra.kafka import comparison, states
+from infra.kafka import comparison, reading, states
 from infra.kafka.differences import Report
 from infra.kafka.reconcile import reconcile
 from infra.kafka.wire import Stored, encode
@@ -95,6 +95,13 @@ def test_topics_that_hold_what_the_store_holds_are_in_order(
     assert sum(report.counts[topic].events for topic in house.topics.events()[1:]) == len(house.public)
     assert all(each.store == each.topics for each in report.ranges)
     assert report.counts[house.topics.internal].watermarks > 0
+
+
+def test_a_topic_that_is_far_ahead_of_the_others_waits_for_them(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MOST_WAITING", 3)
+    monkeypatch.setattr(reading, "MOST_POLLED", 7)
+    house.publish()
+    assert house.reconcile().difference is None
 
 
 def test_a_loss_is_named(house: House) -> None:
