@@ -56,7 +56,8 @@ class Edge:
         # HEAD is GET whose body the server leaves out (RFC 9110, 9.3.2).
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
         try:
-            await self._app({**scope, "method": method, "exchange": exchange}, receive, _answering(exchange, send))
+            inner = {**scope, "method": method, "exchange": exchange, "bodiless": scope["method"] == "HEAD"}
+            await self._app(inner, receive, _answering(exchange, send))
         except ClientDisconnect:
             pass  # recorded as gone
         finally:

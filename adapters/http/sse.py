@@ -160,7 +160,7 @@ class EventStream(Response):
         """
         async with self._listener.live.listening(self._listener.identity.actor.user_id):
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            sending = asyncio.create_task(self._send(send))
+            sending = asyncio.create_task(_end(send) if scope["bodiless"] else self._send(send))
             leaving = asyncio.create_task(_left(receive))
             try:
                 await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -176,7 +176,11 @@ class EventStream(Response):
         async with aclosing(self._listener.blocks(self._asked, self._after)) as blocks:  # type: ignore[type-var]
             async for block in blocks:
                 await _in_time(send, {"type": "http.response.body", "body": block, "more_body": True})
-        await _in_time(send, {"type": "http.response.body", "body": b"", "more_body": False})
+        await _end(send)
+
+
+async def _end(send: Send) -> None:
+    await _in_time(send, {"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def _in_time(send: Send, message: dict[str, object]) -> None:

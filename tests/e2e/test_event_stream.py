@@ -1,13 +1,20 @@
 """Events as they happen, over HTTP: to those who may read what they are about, in order, without loss on resuming."""
 
+import json
+import os
+import re
+import shutil
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import UUID
 
+import httpx2
 import jsonschema_rs
 import pytest
 from uuid_utils.compat import uuid7
@@ -20,10 +27,12 @@ from domain.subscription import Subscription
 from infra.core import utc_now
 from infra.sealing.blind import BlindIndex
 from projections.document import document
-from projections.readers import readers_of
+from projections.readers import READ_MODELS, readers_of
 from projections.team_roster import members
 from tests.support.api import Account, Api, running_api
-from tests.support.servers import Cluster
+from tests.support.http import PASSWORD
+from tests.support.roles import running
+from tests.support.servers import PROJECT, Cluster, Database
 from tests.support.sse import STREAM, Happened, heard, listening
 from tests.support.stores import BLIND_KEY, rows
 
@@ -182,6 +191,30 @@ def refused(api: Api, expect: int, path: str = STREAM, **headers: str) -> str:
     return str(answer.json()["code"])
 
 
+def test_who_asks_for_the_head_alone_gets_it_at_once(api: Api) -> None:
+    answer = api.account().client.head(STREAM)
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["content-type"] == "text/event-stream"
+
+
+def test_an_api_that_is_stopped_lets_its_listeners_go(database: Database, redis_url: str, tmp_path: Path) -> None:
+    with (
+        running(database, redis_url, tmp_path, "api", "projector") as (url, (api, _)),
+        httpx2.Client(base_url=url) as client,
+    ):
+        account = {"email": "ada@example.org", "name": "Ada", "password": PASSWORD}
+        assert client.post("/v1/auth/register", json=account).status_code == 201
+        token = client.post("/v1/auth/login", json={name: account[name] for name in ("email", "password")}).json()[
+            "access_token"
+        ]
+        client.headers["Authorization"] = f"Bearer {token}"
+        with listening(client) as stream:
+            started = time.monotonic()
+            api.stop()
+            assert stream.rest() == []
+        assert time.monotonic() - started < 8
+
+
 def test_without_a_token_there_is_no_stream(api: Api) -> None:
     assert refused(api, 401) == "unauthenticated"
     assert refused(api, 401, Authorization="Bearer nonsense") == "unauthenticated"
@@ -231,7 +264,7 @@ def test_all_users_together_have_only_so_many_streams(api: Api, monkeypatch: pyt
 
 def until(holds: object) -> None:
     """Wait until something holds."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not holds():  # type: ignore[operator]
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -247,7 +280,10 @@ def edit_often(api: Api, ada: Account, path: str) -> None:
         assert edited is not None
         for n in range(EDITS):
             edited.change(title="Notes", content=str(n), status="draft", by=Actor(ada.id), now=utc_now())
-        await api.deps.history.append([edited], Call(Actor(ada.id), uuid7()), None)
+        position = await api.deps.history.append([edited], Call(Actor(ada.id), uuid7()), None)
+        assert isinstance(position, int)
+        for name in READ_MODELS:
+            assert await api.deps.positions.wait(name, position, 50) == 0
 
     api.run(edit())
 
@@ -309,6 +345,21 @@ def test_what_is_forgotten_is_told_without_a_length(cluster: Cluster, redis_url:
             created, edited = heard(api.client(token), types=f"{CREATED},{EDITED}")
     assert (created.data["title_length"], created.data["content_length"]) == (None, None)
     assert edited.data["characters_inserted"] is None
+
+
+def test_the_example_of_the_readme_works(api: Api) -> None:
+    (command,) = re.findall(r"```sh\n(curl [^`]*/events/stream[^`]*)```", (PROJECT / "README.md").read_text())
+    ada = api.account("pro")
+    path = ada.document("Hello", "A first draft.")
+    given = {"API": f"{api.url}/v1", "TOKEN": ada.client.headers["Authorization"].removeprefix("Bearer ")}
+    assert shutil.which("curl"), "This test runs the README's example, which needs curl: install it."
+    ran = subprocess.run(["sh", "-c", command], env={**os.environ, **given}, capture_output=True, text=True, check=True)
+    first, event, end = ran.stdout.split("\n\n")
+    assert first == "retry: 2000\nid: 0"
+    assert event.splitlines()[1] == f"event: {CREATED}"
+    data = json.loads(event.splitlines()[2].removeprefix("data: "))
+    assert (data["document_id"], data["title_length"], data["content_length"]) == (id_of(path), 5, 14)
+    assert end == ""
 
 
 def test_the_rule_for_many_is_the_rule_for_one(api: Api) -> None:
