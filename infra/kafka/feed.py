@@ -32,6 +32,8 @@ FETCH_WAIT_MS = 100
 SESSION_MS = 6_000
 """Without a sign of life for so long, a member's partitions go to others."""
 HEARTBEAT_MS = 2_000
+REQUEST_MS, RECONNECT_MS = 10_000, 1_000
+"""A broker that was killed or frozen is done without, and asked again, after so long: by default, after 30 s."""
 
 foreign_records = Counter("palimpsest_feed_foreign_records", "Records of the private topic that no relay has written")
 
@@ -239,6 +241,8 @@ class KafkaFeed:
             session_timeout_ms=SESSION_MS,
             heartbeat_interval_ms=HEARTBEAT_MS,
             fetch_max_wait_ms=FETCH_WAIT_MS,
+            request_timeout_ms=REQUEST_MS,
+            reconnect_backoff_max_ms=RECONNECT_MS,
             metrics_enabled=False,
         )
         return read_swiftly(consumer)
