@@ -16,11 +16,14 @@ from infra.kafka.topics import Topics
 from infra.projector.positions import Positions
 from infra.projector.rebuild import rebuild
 from infra.servers.kafka import Kafka
+from infra.settings import variable
+from projections.kernel import read_models
 from tests.support.feeding import FromKafka, FromStore, checked, grown, lines_in
 from tests.support.history import History
 from tests.support.notes import Notes, note
 from tests.support.projecting import append, positions, until
 from tests.support.publishing import Publisher, publishing
+from tests.support.roles import RoleProcess, environment
 from tests.support.servers import Database
 from tests.support.sharer import models, sharer
 from tests.support.stores import Opened, open_store, rows
@@ -285,6 +288,34 @@ async def test_projectors_that_are_killed_and_join_under_load_count_every_event_
     assert lines_in(database) == dict.fromkeys(range(1, 41), 46)
     for done in await checked(feeding.opened, *models()):
         assert (done.differing, done.quarantined) == (0, 0)
+
+
+async def test_the_roles_work_together_and_a_projector_starts_again_with_another_feed(
+    kafka: Kafka, topics: Topics, database: Database, opened: Opened, tmp_path: Path
+) -> None:
+    given = {"kafka_bootstrap_servers": kafka.address, "kafka_prefix": topics.prefix}
+    settings = environment(database, None, 1, tmp_path) | {variable(name): value for name, value in given.items()}
+    history, waiting = History(23), Positions(database.app_url)
+    await waiting.start()
+    with ExitStack() as stack:
+        _started(stack, "relay", settings, tmp_path)
+        for feed in ("kafka", "store", "kafka"):
+            projector = _started(stack, "projector", {**settings, variable("feed"): feed}, tmp_path)
+            for _ in range(20):
+                last = await append(opened, history.changes(5))
+            for model in read_models():
+                assert await waiting.wait(model.name, last, 60) == 0, projector.log.read_text()
+            await asyncio.to_thread(projector.stop)
+    await waiting.stop()
+    for done in await checked(opened, *read_models()):
+        assert (done.differing, done.quarantined) == (0, 0)
+
+
+def _started(stack: ExitStack, name: str, settings: dict[str, str], folder: Path) -> RoleProcess:
+    role = RoleProcess(name, settings, folder)
+    stack.callback(role.kill)
+    role.start()
+    return role
 
 
 async def test_the_group_sees_to_it_that_each_partition_has_one_reader(feeding: FromKafka) -> None:
