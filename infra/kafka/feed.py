@@ -29,6 +29,7 @@ log = structlog.get_logger(__name__)
 
 SEARCH_SECONDS = 20.0
 FETCH_WAIT_MS = 100
+BOOTSTRAP_MS = 5_000
 SESSION_MS = 6_000
 """Without a sign of life for so long, a member's partitions go to others."""
 HEARTBEAT_MS = 2_000
@@ -243,6 +244,7 @@ class KafkaFeed:
             fetch_max_wait_ms=FETCH_WAIT_MS,
             request_timeout_ms=REQUEST_MS,
             reconnect_backoff_max_ms=RECONNECT_MS,
+            bootstrap_timeout_ms=BOOTSTRAP_MS,
             metrics_enabled=False,
         )
         return read_swiftly(consumer)
@@ -255,7 +257,13 @@ class KafkaFeed:
             raise Unavailable("Kafka") from error
 
     def _asked(self, question: Callable[[KafkaConsumer], T]) -> T:
-        consumer = self._consumer(group_id=None, enable_auto_commit=False, auto_offset_reset="earliest")
+        consumer = self._consumer(
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            bootstrap_timeout_ms=BOOTSTRAP_MS,
+            metrics_enabled=False,
+        )
         read_swiftly(consumer)
         try:
             return question(consumer)

@@ -10,6 +10,7 @@ from infra.store.arrays import register
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 STATEMENT_TIMEOUT = "60s"
+IDLE_TIMEOUT = "10s"
 _POISONOUS_CLASSES = ("22", "23", "54")
 
 
@@ -47,6 +48,8 @@ class Session:
         """The connection, open. Raises `Unavailable`."""
         if self._connection is None or self._connection.closed or self._connection.broken:
             self._connection = await connect(self._url)
+            # Whoever stands still amid a transaction must not hold up those who take over.
+            await self._connection.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_TIMEOUT}'", prepare=False)
         return self._connection
 
     async def close(self) -> None:

@@ -13,6 +13,8 @@ from prometheus_client import REGISTRY
 
 from infra.kafka.feed import KafkaFeed
 from infra.kafka.topics import Topics
+from infra.projector import partitions
+from infra.projector.connection import Session
 from infra.projector.positions import Positions
 from infra.projector.rebuild import rebuild
 from infra.servers.kafka import Kafka
@@ -333,3 +335,19 @@ async def test_the_group_sees_to_it_that_each_partition_has_one_reader(feeding: 
         await until(lambda: len(feeds[1].unplaced()) == 8, 30)
     finally:
         await feeds[1].stop()
+
+
+async def test_a_projector_that_stands_still_amid_a_batch_holds_up_no_other(
+    feeding: FromKafka, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.projector.connection.IDLE_TIMEOUT", "1s")
+    async with feeding.projecting(Notes()) as running:
+        await feeding.append(*(note(n) for n in range(1, 11)))
+        await running.reached()
+        frozen = await Session(database.app_url).get()
+        async with frozen.transaction():
+            await partitions.lock(frozen, ["notes"], range(8))
+            await feeding.append(*(note(n) for n in range(11, 21)))
+            await running.reached()
+            await frozen.close()
+    assert lines_in(database) == dict.fromkeys(range(1, 21), 1)
