@@ -145,7 +145,7 @@ class Outlet:
         accumulator = self._producer._accumulator
         for (topic, partition), batch in batches.items():
             place = TopicPartition(topic, partition)
-            ready = flight.batches[topic, partition] = ProducerBatch(place, _records(batch))
+            ready = flight.batches[topic, partition] = ProducerBatch(place, ready_made(batch))
             accumulator._incomplete.add(ready)
             with accumulator._tp_lock(place):
                 accumulator._batches[place].append(ready)
@@ -162,7 +162,8 @@ class Outlet:
             return
 
 
-def _records(batch: Batch) -> MemoryRecordsBuilder:
+def ready_made(batch: Batch) -> MemoryRecordsBuilder:
+    """The batch as the sender takes it, complete and closed to further records."""
     # A batch size of one byte makes it full, so that the sender waits for no more.
     records = MemoryRecordsBuilder(2, 0, 1)
     builder = records._builder

@@ -12,9 +12,9 @@ from zlib import crc32
 import psycopg
 
 BEAT_SECONDS = 0.4
-SILENCE_SECONDS = 2.5
+SILENCE_SECONDS = 3.0
 """The server ends a silent session after that time."""
-TRUST_SECONDS = 2.0
+TRUST_SECONDS = 2.6
 """The holder trusts its lock for so long after the last beat began: less than the server's patience."""
 CLASS = 7236830
 

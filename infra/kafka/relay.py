@@ -34,7 +34,7 @@ PAGE_EVENTS = 1_000
 PAGE_BYTES = 400_000
 """With its metadata a page stays below what brokers take in a batch by default, even if all is of one partition."""
 POLL_SECONDS = 0.5
-STANDBY_SECONDS = 0.5
+STANDBY_SECONDS = 0.3
 PAUSE_SECONDS = 1.0
 SAVE_SECONDS = 1.0
 WATERMARK_SECONDS = 0.1

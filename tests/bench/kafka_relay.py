@@ -5,9 +5,10 @@ The peer is kafka-python's own producer, idempotent, in its best setting, sendin
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from itertools import count
 from statistics import median
+from threading import Event, Thread
 from time import perf_counter
 from typing import Any
 
@@ -120,9 +121,10 @@ def _live(bench: Bench, kafka: dict[str, Any]) -> Iterator[Row]:
         open_folder() as folder,
         own_redis() as redis,
         processes.role("relay", database, folder, redis.url, **settings),
+        watching(kafka, names) as seen,
     ):
-        own(measure, kafka, names, bench.seconds(SETTLING_SECONDS))
-        delays = own(measure, kafka, names, bench.seconds(SECONDS))
+        own(measure, seen, bench.seconds(SETTLING_SECONDS))
+        delays = own(measure, seen, bench.seconds(SECONDS))
     name = f"commit to Kafka's consumer, {RATE} appends/s"
     for share in (0.5, 0.95):
         yield told(f"{name}: p{share * 100:.0f}", "ms", visible.at_share(delays, share))
@@ -130,37 +132,36 @@ def _live(bench: Bench, kafka: dict[str, Any]) -> Iterator[Row]:
     yield told(f"{name}: slowest", "ms", delays[-1])
 
 
-async def measure(core: Core, kafka: dict[str, Any], names: Topics, seconds: float) -> list[float]:
+async def measure(core: Core, seen: dict[int, float], seconds: float) -> list[float]:
     """The delays of all appends in milliseconds, the shortest first."""
-    watcher = Watcher(kafka, names)
-    watching = asyncio.create_task(asyncio.to_thread(watcher.run))
     acknowledged = await visible.append(core, seconds)
     await asyncio.sleep(visible.PATIENCE)
-    watcher.stopping = True
-    await watching
     never = perf_counter() + visible.PATIENCE
-    return sorted(max(0.0, watcher.seen.get(position, never) - since) * 1000 for position, since in acknowledged)
+    return sorted(max(0.0, seen.get(position, never) - since) * 1000 for position, since in acknowledged)
 
 
-class Watcher:
-    """A consumer in a thread that notes when it sees which position. It reads what comes after its making."""
+@contextmanager
+def watching(kafka: dict[str, Any], names: Topics) -> Iterator[dict[int, float]]:
+    """Notes in the dict that it gives when a consumer, in a thread of its own, sees which position."""
+    seen: dict[int, float] = {}
+    over = Event()
+    thread = Thread(target=_watch, args=[kafka, names, seen, over])
+    thread.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        thread.join()
 
-    def __init__(self, kafka: dict[str, Any], names: Topics) -> None:
-        self._consumer = KafkaConsumer(**kafka, group_id=None, enable_auto_commit=False)
-        places = [TopicPartition(names.internal, number) for number in range(names.partitions)]
-        self._consumer.assign(places)
-        for place, offset in self._consumer.end_offsets(places).items():
-            self._consumer.seek(place, offset)
-        self.seen: dict[int, float] = {}
-        self.stopping = False
 
-    def run(self) -> None:
-        """Read until told to stop."""
-        while not self.stopping:
-            for records in self._consumer.poll(100).values():
+def _watch(kafka: dict[str, Any], names: Topics, seen: dict[int, float], over: Event) -> None:
+    with closing(KafkaConsumer(**kafka, group_id=None, enable_auto_commit=False)) as consumer:
+        consumer.assign([TopicPartition(names.internal, number) for number in range(names.partitions)])
+        consumer.seek_to_beginning()
+        while not over.is_set():
+            for records in consumer.poll(100).values():
                 now = perf_counter()
                 for record in records:
                     read = wire.decode_record(record)
                     if isinstance(read, wire.Event):
-                        self.seen.setdefault(read.position, now)
-        self._consumer.close()
+                        seen.setdefault(read.position, now)
