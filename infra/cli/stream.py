@@ -13,9 +13,10 @@ import psycopg
 import typer
 from kafka import KafkaAdminClient, KafkaConsumer
 from kafka.errors import KafkaError
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from application.ports import Unavailable
@@ -49,7 +50,7 @@ def topics(as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps([asdict(each) for each in found]))
         return
-    table = Table("topic", "partitions", "records", "position", "behind", "keeps")
+    table = _table([each.topic for each in found], "partitions", "records", "position", "behind", "keeps")
     for each in found:
         table.add_row(
             each.topic, *map(str, (each.partitions, each.records, each.position, each.behind)), each.retention
@@ -135,14 +136,25 @@ def reconcile(
 
 
 def _show(report: Report) -> None:
-    table = Table("topic", "as they should be", "repeats", "watermarks", "skipped")
+    table = _table(list(report.counts), "right", "repeats", "watermarks", "skipped")
     for topic, count in report.counts.items():
         table.add_row(topic, *map(str, (count.events, count.repeats, count.watermarks, count.skipped)))
     console.print(table)
     if report.difference is None:
-        console.print(f"Store and topics agree from position {report.first} to {report.last}.", style="green")
+        agreed = f"Store and topics agree from position {report.first} to {report.last}."
+        console.print(agreed, style="green", highlight=False)
     else:
-        console.print(f"The first difference is {report.difference}", style="red", soft_wrap=True, markup=False)
+        console.print(
+            f"The first difference is {report.difference}", style="red", soft_wrap=True, markup=False, highlight=False
+        )
+
+
+def _table(names: Sequence[str], *others: str) -> Table:
+    """A table whose first column holds the names of topics whole: they are there to be copied."""
+    table = Table(Column("topic", min_width=max(map(len, names), default=0)), box=SIMPLE_HEAD)
+    for other in others:
+        table.add_column(other, justify="right")
+    return table
 
 
 def _as_dict(report: Report) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def settings(stream: Stream, kafka: Kafka, topics: Topics, tmp_path: Path, monke
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka.address)
     monkeypatch.setenv("PALIMPSEST_KAFKA_PREFIX", topics.prefix)
     monkeypatch.setenv("PALIMPSEST_KAFKA_PARTITIONS", "3")
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("COLUMNS", "100")
 
 
 def run(*words: str, code: int = 0) -> Result:
