@@ -16,6 +16,7 @@ from infra.kafka.topics import Topics
 from infra.projector import partitions
 from infra.projector.connection import Session
 from infra.projector.positions import Positions
+from infra.projector.quarantine import retry
 from infra.projector.rebuild import rebuild
 from infra.servers.kafka import Kafka
 from infra.settings import variable
@@ -351,3 +352,24 @@ async def test_a_projector_that_stands_still_amid_a_batch_holds_up_no_other(
             await running.reached()
             await frozen.close()
     assert lines_in(database) == dict.fromkeys(range(1, 21), 1)
+
+
+async def test_a_retry_takes_in_what_a_stream_has_missed_while_partitions_stand_apart(
+    feeding: FromKafka, database: Database
+) -> None:
+    stopped = note(1, "a", "!raise", "b")
+    async with feeding.projecting(Notes()) as running:
+        await feeding.append(*(note(n) for n in range(2, 12)))
+        await running.reached()
+        await append(feeding.opened, [[stopped]])
+        last = feeding.publisher.publish(watermarks=False)
+        await until(lambda: max(position for _, position in rows(database.app_url, PARTITIONS)) == last)
+        assert positions(database.app_url, [Notes()])["notes"] == 10
+        log = feeding.opened.feed()
+        assert await retry(Notes(), stopped.id, log, database.app_url, skip=True) is None
+        assert lines_in(database)[1] == 3
+        stopped.extend("c")
+        await feeding.append(stopped)
+        await running.reached()
+    assert lines_in(database)[1] == 4
+    assert [done.differing for done in await checked(feeding.opened, Notes())] == [0]
