@@ -46,6 +46,8 @@ class Publisher:
 
     def take(self, rows: Sequence[Stored]) -> dict[Place, Batch]:
         """The batches of the next rows of the log."""
+        if len(self._homes) >= KEPT_HOMES:
+            self._homes.clear()
         batches: dict[Place, Batch] = defaultdict(Batch)
         self._take_private(rows, batches)
         self._take_public(rows, batches)
@@ -62,9 +64,9 @@ class Publisher:
                 last[partition] = row.position
 
     def _take_public(self, rows: Sequence[Stored], batches: dict[Place, Batch]) -> None:
-        states = [(row, place, self._state(row)) for row in rows if (place := self._public_place(row))]
-        keys = self._keys_of(subjects_in(state for _, _, state in states if state is not None))
-        for row, place, state in states:
+        read = [(row, place, *self._state(row)) for row in rows if (place := self._public_place(row))]
+        keys = self._keys_of({subject.int: subject for _, _, _, subjects in read for subject in subjects}.values())
+        for row, place, state, _ in read:
             record = None if state is None else self._mapped(row, state, keys)
             if record is not None:
                 key = self._homes[row.stream_id][1]
@@ -79,12 +81,14 @@ class Publisher:
         return place if row.position > self._held[place] else None
 
     @staticmethod
-    def _state(row: Stored) -> StoredState | None:
+    def _state(row: Stored) -> tuple[StoredState | None, Iterable[UUID]]:
+        """The event as far as it can be read without keys, and whose keys it takes."""
         try:
-            return StoredState(row.topic, row.state, row.stream_id, row.version)
+            state = StoredState(row.topic, row.state, row.stream_id, row.version)
+            return state, subjects_in((state,))
         except Exception as error:
             _leave_out(row, error)
-            return None
+            return None, ()
 
     def _mapped(self, row: Stored, state: StoredState, keys: Keys) -> PublicRecord | None:
         try:
@@ -106,8 +110,6 @@ class Publisher:
                 self._last[partition] = position
 
     def _home(self, stream_id: UUID) -> tuple[int, bytes]:
-        if len(self._homes) >= KEPT_HOMES:
-            self._homes.clear()
         key = wire.key_of(stream_id)
         home = self._homes[stream_id] = partition_of(key, self._partitions), with_length(key)
         return home

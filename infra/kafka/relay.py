@@ -14,10 +14,10 @@ from uuid import UUID
 
 import psycopg
 import structlog
-from kafka.errors import KafkaError
 from prometheus_client import Counter, Gauge
 
 from adapters.stream.records import Publisher as Contract
+from infra.errors import SetupError
 from infra.kafka import ends
 from infra.kafka.batches import DELIVERY_SECONDS, Batch, Flight, Outlet, Place, PublishFailed
 from infra.kafka.ends import End
@@ -113,7 +113,10 @@ class Relay:
             while lease.held() and not self._stopping.is_set():
                 try:
                     self._publish(connection, lease)
-                except (KafkaError, PublishFailed) as error:
+                except (SetupError, psycopg.Error):
+                    raise
+                except Exception as error:
+                    # Whatever the client runs into, a new one may do better.
                     log.warning("Kafka takes nothing; trying again", error=_told(error))
                     self._stopping.wait(PAUSE_SECONDS)
                 finally:

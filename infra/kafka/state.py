@@ -13,13 +13,12 @@ from uuid import UUID
 import psycopg
 import structlog
 from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
 from prometheus_client import Counter
 
 from adapters.stream.kernel import STATES
 from adapters.stream.records import Publisher as Contract
-from application.ports import Unavailable
 from domain.kernel import Root
+from infra.errors import SetupError
 from infra.kafka import ends, wire
 from infra.kafka.batches import DELIVERY_SECONDS, Batch, Outlet, Place, PublishFailed, encode_headers, with_length
 from infra.kafka.ends import SEQUENCE, End
@@ -103,7 +102,9 @@ class States:
             if self._leader.holds():
                 try:
                     self._publish()
-                except (KafkaError, PublishFailed, Unavailable, psycopg.Error, OSError) as error:
+                except SetupError:
+                    raise
+                except Exception as error:
                     log.warning("states are not published; trying again", error=type(error).__name__)
 
     def _publish(self) -> None:

@@ -246,7 +246,16 @@ def test_topics_are_made_to_keep_everything(
     assert (found["retention.ms"]["value"], found["cleanup.policy"]["value"]) == ("-1", "delete")
 
 
-@pytest.mark.parametrize(("topic", "state"), [("document.created", b"\xc1"), ("no.such", b"\x80"), ("team.x", b"")])
+@pytest.mark.parametrize(
+    ("topic", "state"),
+    [
+        ("document.created", b"\xc1"),
+        ("document.shared", b"\x80"),
+        ("document.archived", b"\x80"),
+        ("no.such", b"\x80"),
+        ("team.x", b""),
+    ],
+)
 def test_an_event_that_cannot_be_read_stays_private_and_holds_up_nothing(
     database: Database, kafka_settings: Settings, names: Topics, topic: str, state: bytes, history: History
 ) -> None:
@@ -260,6 +269,16 @@ def test_an_event_that_cannot_be_read_stays_private_and_holds_up_nothing(
     relaying.require_private_complete(database.app_url, kafka_settings, names)
     assert max(relaying.public_positions(kafka_settings, names)) == len(relaying.stored(database.app_url))
     assert skipped_counter._value.get() - before == (topic != "no.such")
+
+
+def test_a_relay_forgets_where_streams_belong_and_finds_it_again(
+    database: Database, kafka_settings: Settings, names: Topics, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.kafka.publish.KEPT_HOMES", 1)
+    live(database.app_url, history)
+    relaying.publish_all(database.app_url, kafka_settings, names)
+
+    relaying.require_private_complete(database.app_url, kafka_settings, names)
 
 
 def test_a_foreign_record_on_the_private_topic_changes_nothing(
