@@ -18,7 +18,7 @@ import structlog
 
 from adapters.http.problems import TooManyStreams
 from adapters.stream.records import Publisher
-from application.ports import Actor, EventFeed, Recorded, Rows
+from application.ports import Actor, EventFeed, Recorded, Rows, Unavailable
 from projections.readers import READ_MODELS, Readers, readers_of
 
 PAGE = 500
@@ -96,9 +96,14 @@ class Live:
                 await self._rest()
 
     async def head(self, timeout: float) -> int | None:
-        """The last position that may be shown; None where it does not become known in time."""
-        if self._head is None:
-            await self._wait(timeout)
+        """The end of the log, once all up to there may be shown; None where that takes too long."""
+        try:
+            async with asyncio.timeout(timeout):
+                end = await self._feed.head()
+                while self._head is None or self._head < end:
+                    await self._news.wait()
+        except (TimeoutError, Unavailable):
+            return None
         return self._head
 
     async def after(self, position: int, timeout: float) -> Batch:

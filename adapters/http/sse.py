@@ -23,6 +23,10 @@ HEARTBEAT = 15.0
 SEND_SECONDS = 20.0
 """Who takes nothing for so long is cut off."""
 
+OPENING = b"retry: 2000\nid: %d\n\n"
+BEAT = b":\nid: %d\n\n"
+"""An id without data is no event, but is what a client sends as Last-Event-ID when it comes again."""
+
 LONGEST_WAIT = 3_600
 SCOPES = {"user": "users:read", "subscription": "subscription:read", "document": "documents:read", "team": "teams:read"}
 """The scope of a token that it takes to hear of things."""
@@ -94,23 +98,20 @@ class Listener:
         position = await self._start(after, min(self._seconds_left, HEARTBEAT))
         if position is None:
             return
-        yield b"retry: 2000\nid: %d\n\n" % position
+        yield OPENING % position
         left, spoke = asked.limit, now()
         while not self.live.over and now() < expires:
-            patience = max(0.0, min(ends, expires, spoke + HEARTBEAT) - now())
-            batch = await self._next(position, patience)
-            shown = [] if batch is None or now() >= expires else self._own(batch, asked)[:left]
-            if shown:
+            batch = await self._next(position, max(0.0, min(ends, expires, spoke + HEARTBEAT) - now()))
+            if batch is None:
+                return
+            shown = self._own(batch, asked)[:left] if now() < expires else []
+            if shown or now() >= spoke + HEARTBEAT:
                 spoke = now()
-                yield b"".join(each.text for each in shown)
+                yield b"".join(each.text for each in shown) or BEAT % batch.reached
             left = None if left is None else left - len(shown)
-            if batch is None or left == 0 or (batch.reached == position and now() >= ends):
+            if left == 0 or (batch.reached == position and now() >= ends):
                 return
             position = batch.reached
-            if now() >= spoke + HEARTBEAT:
-                spoke = now()
-                # An id without data is no event, but is what a client sends as Last-Event-ID when it comes again.
-                yield b":\nid: %d\n\n" % position
 
     async def _start(self, after: int | None, timeout: float) -> int | None:
         """Where to begin: after a position, if there is such; without one, with what happens from now on."""

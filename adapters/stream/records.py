@@ -85,12 +85,9 @@ class Publisher:
             ("ce_sequence", b"%d" % event.position),
             ("ce_streamversion", b"%d" % event.version),
         ]
-        if event.actor_id is not None:
-            headers.append(("ce_actorid", _text(event.actor_id)))
-        if correlation_id is not None:
-            headers.append(("ce_correlationid", _text(correlation_id)))
-        if causation_id is not None:
-            headers.append(("ce_causationid", _text(causation_id)))
+        _add(headers, "ce_actorid", event.actor_id)
+        _add(headers, "ce_correlationid", correlation_id)
+        _add(headers, "ce_causationid", causation_id)
         return PublicRecord(plan.aggregate, key, encode(plan.mapping(data)), headers)
 
     def public_value(self, event: Recorded) -> tuple[str, bytes] | None:
@@ -147,6 +144,11 @@ def load_contract() -> None:
     """Import all of what is published, so that its mappings are known."""
     for module in pkgutil.iter_modules(adapters.stream.__path__):
         importlib.import_module(f"adapters.stream.{module.name}")
+
+
+def _add(headers: list[tuple[str, bytes]], name: str, id: UUID | None) -> None:
+    if id is not None:
+        headers.append((name, _text(id)))
 
 
 def _text(value: UUID | datetime) -> bytes:

@@ -1,0 +1,194 @@
+"""What is followed live: nothing is missed or told twice, whatever fails, and nobody is let in by an old answer."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from adapters.http import live
+from adapters.http.live import Batch, Live
+from application.ports import Actor, Recorded, Unavailable
+from domain.document import Document
+from projections.readers import Readers
+from tests.support.given import ID, NOW, person
+from tests.support.http import Lagging
+from tests.support.projecting import MemoryFeed, recorded
+
+ADA, EVE = person(1), person(2)
+
+
+def edits(count: int) -> list[Recorded]:
+    """A document that is written, then edited."""
+    document = Document.create(id=ID, owner_id=ADA.user_id, title="Notes", content="", now=NOW)
+    for n in range(count - 1):
+        document.change(title="Notes", content=f"{n}!", status="draft", by=ADA, now=NOW)
+    return recorded(*(event for event in document.pending_events if isinstance(event, Document.Event)))
+
+
+class Feed(MemoryFeed):
+    """A log that fails when it is told to."""
+
+    broken = False
+
+    async def read(self, after: int, limit: int) -> Sequence[Recorded]:
+        if self.broken:
+            raise Unavailable("The database")
+        return await super().read(after, limit)
+
+
+class Behind(Lagging):
+    """Read models that take their time."""
+
+    async def wait(self, read_model: str, position: int, timeout: float) -> int:
+        await asyncio.sleep(0.001)
+        return await super().wait(read_model, position, timeout)
+
+
+class Asked:
+    """Read models that say `who` may read everything; while they are `slow`, they answer when let."""
+
+    def __init__(self) -> None:
+        self.who = [ADA.user_id]
+        self.slow = False
+        self.let = asyncio.Event()
+        self.waiting = asyncio.Event()
+
+    async def all(self, kind: type[Any], query: str, params: Sequence[list[UUID]]) -> list[Any]:
+        answer = [Readers(id, list(self.who), []) for id in params[0]]
+        if self.slow:
+            self.slow = False
+            self.waiting.set()
+            await self.let.wait()
+        return answer
+
+
+class House:
+    """The hub, and what is behind it."""
+
+    def __init__(self) -> None:
+        self.feed, self.rows, self.positions = Feed(), Asked(), Behind()
+        self.live = Live(self.feed, self.rows, self.positions)  # type: ignore[arg-type]
+
+    async def all_after(self, position: int) -> list[int]:
+        """All positions after one, page by page."""
+        found: list[int] = []
+        while (batch := await self.live.after(position, 1)).reached > position:
+            found += [each.position for each in batch.shown]
+            position = batch.reached
+        return found
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "PAGE", 4)
+    monkeypatch.setattr(live, "RECENT", 6)
+    monkeypatch.setattr(live, "PATIENCE", 0.02)
+
+
+@asynccontextmanager
+async def following(past: int = 0) -> AsyncIterator[House]:
+    """Somebody listens, `past` events after the beginning."""
+    house = House()
+    house.feed.add(edits(past) if past else [])
+    async with house.live.listening(ADA.user_id):
+        assert await house.live.head(5) == past
+        yield house
+
+
+@pytest.mark.parametrize("start", [0, 3, 9, 17, 29, 30])
+async def test_pages_of_log_and_memory_join_without_gap_or_repeat(start: int) -> None:
+    async with following(past=10) as house:
+        house.feed.add(edits(20))
+        assert await house.live.head(5) == 30
+        assert await house.all_after(start) == [*range(start + 1, 31)]
+
+
+async def test_a_log_that_fails_for_a_while_is_followed_on() -> None:
+    async with following(past=2) as house:
+        house.feed.broken = True
+        house.feed.add(edits(3))
+        await asyncio.sleep(0.1)
+        house.feed.broken = False
+        assert await house.live.head(5) == 5
+        assert await house.all_after(2) == [3, 4, 5]
+
+
+async def test_nothing_is_shown_before_the_read_models_know_who_may_see_it() -> None:
+    async with following() as house:
+        house.positions.behind = 1
+        house.feed.add(edits(1))
+        assert await house.live.after(0, 0.2) == Batch([], 0)
+        house.positions.behind = 0
+        assert [each.position for each in (await house.live.after(0, 5)).shown] == [1]
+
+
+async def test_a_role_that_is_taken_away_counts_for_what_is_still_to_come() -> None:
+    async with following() as house:
+        house.rows.who = [ADA.user_id, EVE.user_id]
+        house.feed.add(edits(1))
+        before = await house.live.after(0, 5)
+        assert house.live.may_read(EVE, before.shown[0])
+        house.rows.who = [ADA.user_id]
+        house.feed.add(edits(1))
+        assert await house.live.head(5) == 2
+        assert not house.live.may_read(EVE, before.shown[0])
+        assert house.live.may_read(ADA, before.shown[0])
+
+
+async def test_an_old_answer_does_not_win_over_a_newer_one() -> None:
+    async with following(past=1) as house:
+        house.rows.who, house.rows.slow = [EVE.user_id], True
+        past = await house.live.after(0, 5)
+        learning = asyncio.create_task(house.live.learn(past))
+        await house.rows.waiting.wait()
+        house.rows.who = [ADA.user_id]
+        house.feed.add(edits(1))
+        assert await house.live.head(5) == 2
+        house.rows.let.set()
+        await learning
+        assert not house.live.may_read(EVE, past.shown[0])
+
+
+async def test_an_answer_that_was_asked_for_before_all_was_forgotten_is_asked_for_again() -> None:
+    async with following(past=1) as house:
+        house.rows.who, house.rows.slow = [EVE.user_id], True
+        past = await house.live.after(0, 5)
+        learning = asyncio.create_task(house.live.learn(past))
+        await house.rows.waiting.wait()
+        house.rows.who = [ADA.user_id]
+        house.live._forget()
+        house.rows.let.set()
+        await learning
+        assert house.live.may_read(ADA, past.shown[0])
+        assert not house.live.may_read(EVE, past.shown[0])
+
+
+async def test_whom_nobody_knows_nobody_lets_in() -> None:
+    async with following(past=1) as house:
+        past = await house.live.after(0, 5)
+        assert not house.live.may_read(ADA, past.shown[0])
+        await house.live.learn(past)
+        assert house.live.may_read(ADA, past.shown[0])
+        assert not house.live.may_read(Actor(EVE.user_id, None), past.shown[0])
+
+
+async def test_a_log_that_does_not_answer_has_no_head() -> None:
+    async with following() as house:
+
+        async def head() -> int:
+            raise Unavailable("The database")
+
+        house.feed.head = head  # type: ignore[method-assign]
+        assert await house.live.head(5) is None
+
+
+async def test_whoever_comes_after_the_last_has_left_begins_anew() -> None:
+    async with following(past=3) as house:
+        pass
+    house.feed.add(edits(2))
+    async with house.live.listening(EVE.user_id):
+        assert await house.live.head(5) == 5
+        assert await house.all_after(0) == [1, 2, 3, 4, 5]
