@@ -8,7 +8,7 @@ producer, from what the topics' ends say is there.
 from collections.abc import Iterable
 from contextlib import closing
 from threading import Event
-from time import monotonic, time
+from time import monotonic, sleep, time
 from typing import Any
 from uuid import UUID
 
@@ -33,6 +33,8 @@ from infra.store.store import KEYS
 PAGE_EVENTS = 1_000
 PAGE_BYTES = 400_000
 """With its metadata a page stays below what brokers take in a batch by default, even if all is of one partition."""
+PACE_SECONDS = 0.015
+"""Between two pages when events come singly: a page of one costs as much as one of fifty."""
 POLL_SECONDS = 0.5
 STANDBY_SECONDS = 0.3
 PAUSE_SECONDS = 1.0
@@ -157,6 +159,7 @@ class Course:
         self._partitions = max(partition for _, partition in found) + 1
         self._flight: tuple[Flight, int, int] | None = None
         self.has_backlog = False
+        self._paged_at = 0.0
         self.acknowledged = self._read = min(end.position for end in found.values())
         self._saved = (self.acknowledged, monotonic())
         self._marked = (self.acknowledged, monotonic())
@@ -168,6 +171,9 @@ class Course:
             PublishFailed: some records may not have arrived.
             psycopg.Error: the database does not answer.
         """
+        if not self.has_backlog:
+            sleep(max(0.0, self._paged_at + PACE_SECONDS - monotonic()))
+        self._paged_at = monotonic()
         rows = self._page()
         self.has_backlog = len(rows) > PAGE_EVENTS // 4
         batches = self._publisher.take(rows)
