@@ -13,7 +13,7 @@ from tests.chaos.run import Outcome, run
 
 
 def main(
-    minutes: Annotated[float, typer.Option(min=0.05, max=24 * 60, help="How long to kill.")] = 1,
+    minutes: Annotated[float, typer.Option(min=0.05, max=24 * 60, help="How long to kill.")] = 2,
     seed: Annotated[int | None, typer.Option(help="Repeats the choices of an earlier run.")] = None,
 ) -> None:
     """Kill, check, and end with 1 if anything did not hold."""

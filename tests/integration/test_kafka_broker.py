@@ -5,10 +5,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from pydantic import SecretStr
 
@@ -24,7 +31,6 @@ TOPIC = "kept"
 PLACE = TopicPartition(TOPIC, 0)
 NO_PROGRAMS = "/nonexistent"
 LOGIN = {
-    "listener.security.protocol.map": "PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
     "inter.broker.listener.name": "PLAINTEXT",
     "sasl.enabled.mechanisms": "PLAIN",
     "sasl.mechanism.inter.broker.protocol": "PLAIN",
@@ -160,7 +166,8 @@ def test_what_maven_says_when_it_cannot_fetch_is_told(tmp_path: Path, monkeypatc
 
 
 def test_settings_log_in_to_a_broker_that_asks_who_is_there(folder: Path) -> None:
-    with own_kafka(folder, **LOGIN) as broker:
+    clear = {"listener.security.protocol.map": "PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT"}
+    with own_kafka(folder, **LOGIN, **clear) as broker:
         settings = Settings.model_construct(
             kafka_bootstrap_servers=broker.address,
             kafka_security_protocol="SASL_PLAINTEXT",
@@ -170,6 +177,47 @@ def test_settings_log_in_to_a_broker_that_asks_who_is_there(folder: Path) -> Non
         )
         with closing(KafkaAdminClient(**connection(settings))) as admin:
             assert admin.list_topics() == []
+
+
+def test_settings_log_in_to_a_broker_behind_tls(folder: Path) -> None:
+    certificate, key = certificate_of("127.0.0.1")
+    (folder / "broker.pem").write_bytes(key + certificate)
+    (folder / "ca.pem").write_bytes(certificate)
+    tls = {
+        "listener.security.protocol.map": "PLAINTEXT:SASL_SSL,CONTROLLER:PLAINTEXT",
+        "ssl.keystore.type": "PEM",
+        "ssl.keystore.location": str(folder / "broker.pem"),
+        "ssl.truststore.type": "PEM",
+        "ssl.truststore.location": str(folder / "ca.pem"),
+    }
+    with own_kafka(folder / "kafka", **LOGIN, **tls) as broker:
+        given: dict[str, Any] = {
+            "kafka_bootstrap_servers": broker.address,
+            "kafka_security_protocol": "SASL_SSL",
+            "kafka_sasl_mechanism": "PLAIN",
+            "kafka_sasl_username": "app",
+            "kafka_sasl_password": SecretStr("canary"),
+        }
+        settings = Settings.model_construct(**given, kafka_ssl_cafile=folder / "ca.pem")
+        with closing(KafkaAdminClient(**connection(settings))) as admin:
+            assert admin.list_topics() == []
+
+
+def certificate_of(address: str) -> tuple[bytes, bytes]:
+    """A certificate that signs itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "broker")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, SHA256())
+    )
+    form = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return certificate.public_bytes(Encoding.PEM), key.private_bytes(*form)
 
 
 def test_of_three_brokers_one_may_be_missing() -> None:
