@@ -7,7 +7,6 @@ consumers know them by their position.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import blake2b
-from time import monotonic, sleep
 from typing import Any
 
 import psycopg
@@ -28,7 +27,7 @@ from infra.kafka.differences import (
     missing,
     phantom,
 )
-from infra.kafka.reading import LOOK_AGAIN_SECONDS, Reader, Record, begin_at, partitions_of
+from infra.kafka.reading import Reader, Record, attempts, begin_at, partitions_of
 from infra.kafka.topics import partition_of
 from infra.kafka.wire import Stored, key_of
 
@@ -53,8 +52,8 @@ Progress = Callable[[int, int], None]
 class Comparison:
     """Compares topics with the log from position `first` to `last`; without `last`, to the end of both.
 
-    `partitions`: how many a topic has that is not there. What is not in the topics yet is waited for until `deadline`
-    (monotonic).
+    `partitions`: how many a topic has that is not there. What the topics lack is waited for, `patience` seconds from
+    when it is found lacking.
     """
 
     def __init__(
@@ -66,13 +65,13 @@ class Comparison:
         *,
         first: int = 1,
         last: int | None = None,
-        deadline: float = 0.0,
+        patience: float = 0.0,
     ) -> None:
         self._store = store
         self._whole = last is None
-        self._deadline = deadline
+        self._patience = patience
         self.report = Report(first, head(store) if last is None else last)
-        self._map = Map(consumer, watched, partitions, deadline)
+        self._map = Map(consumer, watched, partitions, patience)
         self.report.counts = {each.topic: Count() for each in watched}
         self._followed = {place: Followed(0 if first == 1 else None) for place in self._map.places()}
         begin_at(consumer, self._map.there, first, lambda record: self._map.find(record).position)
@@ -98,8 +97,9 @@ class Comparison:
     def _compare(self, after: int, upto: int) -> Difference | None:
         part = _Part(self._map, self._followed, self.report.counts, _rows(self._store, BETWEEN, [after, upto]))
         differences = self._read(part, after, upto)
-        while not differences and part.lacks() and monotonic() < self._deadline:
-            sleep(LOOK_AGAIN_SECONDS)
+        for _ in attempts(self._patience):
+            if differences or not part.lacks():
+                break
             self._reader.look()
             differences = self._read(part, after, upto)
         known = first_of(differences)
@@ -162,9 +162,9 @@ class Comparison:
 class Map:
     """Which event belongs where, and what a record says."""
 
-    def __init__(self, consumer: KafkaConsumer, watched: Sequence[Watched], partitions: int, deadline: float) -> None:
+    def __init__(self, consumer: KafkaConsumer, watched: Sequence[Watched], partitions: int, patience: float) -> None:
         self.watched = {each.topic: each for each in watched}
-        self.there = partitions_of(consumer, list(self.watched), deadline)
+        self.there = partitions_of(consumer, list(self.watched), patience)
         self._counts = {
             topic: sum(place.topic == topic for place in self.there) or partitions for topic in self.watched
         }

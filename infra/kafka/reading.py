@@ -36,13 +36,23 @@ PositionOf = Callable[[Record], int | None]
 """Where in the log the record's event stands; None where it does not say."""
 
 
-def partitions_of(consumer: KafkaConsumer, topics: Sequence[str], deadline: float = 0.0) -> list[TopicPartition]:
-    """The partitions there are of the topics. Topics that are not there are waited for until `deadline` (monotonic)."""
-    while True:
-        found = {topic: sorted(consumer.partitions_for_topic(topic) or ()) for topic in topics}
-        if all(found.values()) or monotonic() > deadline:
-            return [TopicPartition(topic, number) for topic, numbers in found.items() for number in numbers]
+def attempts(patience: float) -> Iterator[None]:
+    """Turns to look once more: one at once, and others for `patience` seconds."""
+    deadline = monotonic() + patience
+    yield
+    while monotonic() < deadline:
         sleep(LOOK_AGAIN_SECONDS)
+        yield
+
+
+def partitions_of(consumer: KafkaConsumer, topics: Sequence[str], patience: float = 0.0) -> list[TopicPartition]:
+    """The partitions there are of the topics. Topics that are not there are waited for, `patience` seconds."""
+    found: dict[str, list[int]] = {}
+    for _ in attempts(patience):
+        found = {topic: sorted(consumer.partitions_for_topic(topic) or ()) for topic in topics}
+        if all(found.values()):
+            break
+    return [TopicPartition(topic, number) for topic, numbers in found.items() for number in numbers]
 
 
 def begins_of(consumer: KafkaConsumer, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:

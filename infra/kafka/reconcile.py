@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import closing
-from time import monotonic
 from uuid import UUID
 
 from adapters.stream.kernel import STATES
@@ -34,25 +33,24 @@ def reconcile(
 ) -> Report:
     """Compare all topics with the log from position `first` to `last`; without `last`, to the end of both.
 
-    The compacted topics say what is now, so they are compared only if the log is compared to its end. What is not in
-    the topics yet is waited for, `patience` seconds in all. `gone`: see `who_is_gone`.
+    The compacted topics say what is now, so they are compared only if the log is compared to its end. What the
+    topics lack is waited for, `patience` seconds from when it is found lacking. `gone`: see `who_is_gone`.
 
     Raises:
         Unavailable, kafka.errors.KafkaError: Kafka does not answer.
         psycopg.OperationalError: the database does not.
     """
     load_contract()
-    deadline = monotonic() + patience
     watched: list[Watched] = [PrivateTopic(topics.internal)]
     watched += [PublicTopic(topics.public(aggregate), aggregate) for aggregate in AGGREGATES]
     with connect(url) as store, closing(consumer_of(kafka)) as consumer:
         store.execute(f"SET statement_timeout = '{STATEMENT_TIMEOUT}'".encode())
-        comparison = Comparison(store, consumer, watched, topics.partitions, first=first, last=last, deadline=deadline)
+        comparison = Comparison(store, consumer, watched, topics.partitions, first=first, last=last, patience=patience)
         report = comparison.run(progress)
         for root in STATES if last is None else ():
             if report.ok:
                 topic = StateTopic(topics.state(str(root.TOPIC)), root)  # type: ignore[attr-defined]
-                states = StateComparison(store, consumer, topic, topics.partitions, gone, deadline)
+                states = StateComparison(store, consumer, topic, topics.partitions, gone, patience)
                 report.difference = states.run()
                 report.counts[topic.topic] = states.count
     return report

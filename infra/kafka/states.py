@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from time import monotonic, sleep
 from typing import Any
 from uuid import UUID
 
@@ -12,14 +11,14 @@ from kafka import KafkaConsumer, TopicPartition
 
 from domain.kernel import Root
 from infra.kafka.differences import Count, Difference, first_of
-from infra.kafka.reading import LOOK_AGAIN_SECONDS, Reader, Record, begin_at, begins_of, ends_of, partitions_of
+from infra.kafka.reading import Reader, Record, attempts, begin_at, begins_of, ends_of, partitions_of
 from infra.kafka.topics import partition_of
 from infra.kafka.watched import sequence
 from infra.kafka.wire import key_of
 
 MOST_STREAMS = 500_000
 """How many streams are held in memory at once. A topic with more records than that is read several times."""
-MOST_SUSPECTS = 1_000
+ASKED_AT_ONCE = 1_000
 
 NEWEST = """
 SELECT originator_id, max(originator_version), max(notification_id) FROM stored_events
@@ -64,7 +63,7 @@ class Newest(msgspec.Struct, frozen=True):
 
 
 class StateComparison:
-    """Compares a compacted topic with the store. What is not there yet is waited for until `deadline` (monotonic)."""
+    """Compares a compacted topic with the store. What it lacks is waited for, `patience` seconds."""
 
     def __init__(
         self,
@@ -73,10 +72,10 @@ class StateComparison:
         topic: StateTopic,
         partitions: int,
         gone: Gone,
-        deadline: float,
+        patience: float,
     ) -> None:
-        self._store, self._consumer, self._topic, self._gone, self._deadline = store, consumer, topic, gone, deadline
-        self._places = partitions_of(consumer, [topic.topic], deadline)
+        self._store, self._consumer, self._topic, self._gone, self._patience = store, consumer, topic, gone, patience
+        self._places = partitions_of(consumer, [topic.topic], patience)
         self._partitions = len(self._places) or partitions
         self.count = Count()
 
@@ -96,8 +95,9 @@ class StateComparison:
         said: dict[bytes, tuple[TopicPartition, Said]] = {}
         self._read(reader, said, passes, n)
         suspects = self._suspects(said, passes, n)
-        while suspects and monotonic() < self._deadline:
-            sleep(LOOK_AGAIN_SECONDS)
+        for _ in attempts(self._patience):
+            if not suspects:
+                break
             reader.look()
             self._read(reader, said, passes, n)
             suspects = [stream for stream in suspects if self._fault(stream, said.get(key_of(stream.stream_id)))]
@@ -114,10 +114,10 @@ class StateComparison:
             record = said.get(key_of(stream.stream_id))
             if record is None or record[1].version is None:
                 unsaid.append(stream)
-                if len(unsaid) >= MOST_SUSPECTS:
+                if len(unsaid) >= ASKED_AT_ONCE:
                     suspects += self._there(unsaid, said)
                     unsaid.clear()
-            elif len(suspects) < MOST_SUSPECTS and self._fault(stream, record):
+            elif self._fault(stream, record):
                 suspects.append(stream)
             else:
                 self.count.events += 1

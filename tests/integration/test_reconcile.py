@@ -207,6 +207,17 @@ def test_what_is_not_there_yet_is_waited_for(house: House) -> None:
     assert house.reconcile(patience=10).difference is None
 
 
+def test_what_comes_while_it_compares_is_seen_without_patience(house: House) -> None:
+    house.publish(private=house.private[:-30], public=house.public[:-10])
+
+    def go_on(done: int, _: int) -> None:
+        if done == comparison.RANGE:
+            house.publish(private=house.private[-30:], public=house.public[-10:], states=[])
+
+    gone = published.gone(house.history)
+    assert reconcile(house.url, house.kafka, house.topics, gone, progress=go_on).difference is None
+
+
 def test_a_part_of_the_log_is_compared_by_itself(house: House) -> None:
     house.publish(private=without(house.private, house.nth_event(20, house.private)))
     assert house.reconcile(first=22).difference is None
