@@ -1,6 +1,7 @@
 """Nothing personal and nothing secret leaks: canaries go in wherever a client can put words, and are looked for."""
 
 import asyncio
+import re
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -112,11 +113,14 @@ def test_no_canary_in_stored_bytes_or_logs(database: Database, redis_url: str, t
         live_a_little(client)
         token = client.headers["Authorization"].removeprefix("Bearer ")
         assert CANARY in client.get("/v1/users/me").text
+        streamed = client.get("/v1/events/stream", params={"after": 0, "wait": 0}).text
     logs = b"".join(role.log.read_bytes() for role in roles)
     assert b'"status":201' in logs
     assert {topic for (topic,) in rows(database.admin_url, TOPICS)} >= ABOUT_ADDRESSES
+    assert set(re.findall(r"event: palimpsest\.(.+)\.v1", streamed)) >= ABOUT_ADDRESSES
     for secret in (CANARY, CANARY.encode().hex(), token):
         assert secret.encode() not in logs
+        assert secret not in streamed
     for table in WRITTEN:
         lines = rows(database.admin_url, f"SELECT t::text FROM {table} t")
         assert lines, table
