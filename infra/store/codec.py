@@ -69,7 +69,10 @@ def plan_of(event_class: type[Root.Event]) -> Plan:
         clear.append(field.name)
         if UUID in _alternatives(hint):
             uuids.append(field.name)
-    groups = tuple(Group(subject, subject == STREAM, SEALED + subject, tuple(erased), erased) for subject, erased in personal.items())
+    groups = tuple(
+        Group(subject, subject == STREAM, SEALED + subject, tuple(erased), erased)
+        for subject, erased in personal.items()
+    )
     topic: str = event_class.TOPIC  # type: ignore[attr-defined]
     return Plan(event_class, topic, event_class.class_version, tuple(clear), tuple(uuids), groups)
 
