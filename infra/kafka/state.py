@@ -112,14 +112,14 @@ class States:
         with connect(self._url) as connection:
             found = prepare(connection, self._kafka, self._topics, names)
             with closing(consumer_of(self._kafka)) as consumer, closing(outlet_to(self._kafka, names)) as outlet:
-                round = Round(connection, consumer, outlet, self._topics, found, self._contract, self._load)
+                rounds = Rounds(connection, consumer, outlet, self._topics, found, self._contract, self._load)
                 while self._leader.holds() and not self._stopping.is_set():
-                    more = round.run(self._leader.position or 0, self._leader.holds)
+                    more = rounds.run(self._leader.position or 0, self._leader.holds)
                     if not more or self._leader.has_backlog:
                         self._stopping.wait(BEHIND_SECONDS if self._leader.has_backlog else ROUND_SECONDS)
 
 
-class Round:
+class Rounds:
     """What is done again and again with one producer."""
 
     def __init__(
