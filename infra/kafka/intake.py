@@ -97,7 +97,7 @@ class Intake:
             while not self._ending.is_set():
                 self._obey(consumer)
                 if self._room.acquire(timeout=PATIENCE_SECONDS):
-                    self._hand_over(consumer.poll(POLL_MS, max_records=BATCH_RECORDS))
+                    self._hand_over(consumer)
                 else:
                     self._stay_member(consumer)
         finally:
@@ -114,11 +114,15 @@ class Intake:
                 consumer.resume(place)
                 self._tickets[place.partition] = ticket
 
-    def _hand_over(self, records: Records) -> None:
-        if records:
-            self._tell(self._arrived, (records, dict(self._tickets)))
-        else:
-            self._room.release()
+    def _hand_over(self, consumer: KafkaConsumer) -> None:
+        records: Records = {}
+        try:
+            records = consumer.poll(POLL_MS, max_records=BATCH_RECORDS)
+        finally:
+            if records:
+                self._tell(self._arrived, (records, dict(self._tickets)))
+            else:
+                self._room.release()
 
     @staticmethod
     def _stay_member(consumer: KafkaConsumer) -> None:

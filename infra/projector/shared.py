@@ -55,6 +55,8 @@ class SharedProjector(Loop):
         await self._join(connection)
         await self._begin(connection)
         behind = [runner for runner in self._ready() if self._is_behind(runner)]
+        if not behind:
+            missing_gauge.clear()
         moved = await self._fill(connection, behind) if behind else False
         ahead = [runner for runner in self._ready() if not self._is_behind(runner)]
         if ahead:
@@ -118,8 +120,6 @@ class SharedProjector(Loop):
             if events:
                 await self._apply_to(connection, group, self._split(after, events))
                 moved = True
-        if not any(map(self._is_behind, self._ready())):
-            missing_gauge.clear()
         return moved
 
     def _split(self, after: int, events: Sequence[Recorded]) -> list[Portion]:
