@@ -168,8 +168,9 @@ def subjects_in(stored: Iterable[StoredState]) -> Iterable[UUID]:
     found: dict[int, UUID] = {}
     for each in stored:
         for group in each.plan.groups:
-            subject_id = each.stream_id if group.own else each.state[group.subject]
-            found[subject_id.int] = subject_id
+            subject_id = each.stream_id if group.own else each.state.get(group.subject)
+            if subject_id is not None:
+                found[subject_id.int] = subject_id
     return found.values()
 
 
