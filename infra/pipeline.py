@@ -105,8 +105,9 @@ class Pipeline:
             self._libpq.pipeline_sync()
             if self._libpq.flush():
                 self._loop.add_writer(self._socket, self._flush)
-        except psycopg.OperationalError as error:
-            self._lose(str(error))
+        except Exception as error:
+            # Whether the server has heard of it is not certain, and answers are told apart by their order alone.
+            self._lose(type(error).__name__)
         return answer
 
     def _flush(self) -> None:

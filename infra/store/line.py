@@ -71,7 +71,7 @@ class Line(Generic[R, V]):
         """The next batch, within bounds. Its entries stay in line until they `leave`."""
         batch: list[Entry[R, V]] = []
         size = 0
-        while self._ready and len(batch) < most and size < MOST_BYTES:
+        while self._ready and len(batch) < min(most, MOST_REQUESTS) and size < MOST_BYTES:
             entry = self._ready.popleft()
             batch.append(entry)
             size += entry.request.size()

@@ -92,3 +92,13 @@ async def test_closing_it_leaves_nobody_waiting(pipeline: Pipeline) -> None:
     pipeline.close()
     with pytest.raises(Lost):
         await waiting
+
+
+async def test_what_cannot_be_sent_is_nobody_elses_answer(pipeline: Pipeline) -> None:
+    before = asyncio.create_task(pipeline.execute(DOUBLE, [(1).to_bytes(8, "big")]))
+    await asyncio.sleep(0)
+    with pytest.raises(Lost):
+        await pipeline.execute(DOUBLE, ["not bytes"])  # type: ignore[list-item]
+    with pytest.raises(Lost):
+        await before
+    assert pipeline.closed
