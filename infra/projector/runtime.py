@@ -35,7 +35,7 @@ class Projector(Loop):
                 groups[runner.position].append(runner)
         moved = False
         positions = sorted(groups)
-        for position, following in zip(positions, [*positions[1:], None], strict=True):
+        for position, following in zip(positions, [*positions[1:], None], strict=False):
             limit = BATCH if following is None else min(BATCH, following - position)
             moved |= await self._move(connection, groups[position], position, limit)
         if not moved:
