@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 from uuid import UUID
 
@@ -168,20 +168,22 @@ class PostgresEventStore:
     def _new_event(self, event: Root.Event, keys: Keys) -> NewEvent:
         plan = plan_of(type(event))
         return NewEvent(
-            id=self._new_id(),
-            stream_id=event.originator_id,
-            version=event.originator_version,
-            topic=plan.topic,
-            class_version=plan.version,
-            state=encode(event, keys),
+            self._new_id(),
+            event.originator_id,
+            event.originator_version,
+            plan.topic,
+            plan.version,
+            encode(event, keys),
         )
 
-    def _claims(self, event: Root.Event) -> list[ClaimChange]:
-        return [
-            ClaimChange(claim.kind, self._blind.claim(claim.kind, claim.value), event.originator_id, release)
-            for claims, release in ((event.claims(), False), (event.releases(), True))
-            for claim in claims
-        ]
+    def _claims(self, event: Root.Event) -> Iterator[ClaimChange]:
+        for claim in event.claims():
+            yield self._change(event, claim, release=False)
+        for claim in event.releases():
+            yield self._change(event, claim, release=True)
+
+    def _change(self, event: Root.Event, claim: Claim, *, release: bool) -> ClaimChange:
+        return ClaimChange(claim.kind, self._blind.claim(claim.kind, claim.value), event.originator_id, release)
 
     async def _keys(
         self, changes: Sequence[Root], events: Sequence[Root.Event], idempotency: Idempotency | None
