@@ -1,9 +1,10 @@
 """What happens, as it happens, for many listeners at once: the log is read once, however many there are.
 
 A listener pulls: it asks for what comes after the position it has, so that a slow one holds up nobody and fills no
-buffer. What is recent comes out of memory, what is older out of the log. Who may read a thing is asked of the read
-models whenever something happens to it, once they have come that far; each listener is compared with the answer right
-before it gets anything. What the answer does not name nobody gets.
+buffer. What is recent comes out of memory, what is older out of the log. Nothing is told before the read models have
+come that far. Who may read it they are asked once for all who were waiting when it came, and anew for each page that
+anybody gets later: an answer is used at once or not at all, so that nobody is let in by one from before they were shut
+out. What the answer does not name nobody gets.
 """
 
 import asyncio
@@ -23,10 +24,9 @@ from projections.readers import READ_MODELS, Readers, readers_of
 
 PAGE = 500
 RECENT = 5_000
-KNOWN = 50_000
 PATIENCE = 1.0
 CATCHING_UP = 2
-"""How many listeners read the log itself at a time."""
+"""How many listeners who were not waiting for what came are served at a time: each takes queries of its own."""
 
 log = structlog.get_logger(__name__)
 
@@ -49,10 +49,16 @@ class Shown(msgspec.Struct, frozen=True):
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """What is shown up to the position `reached`."""
+    """What is shown up to the position `reached`, and who may read it now: to be used at once, and not kept."""
 
     shown: list[Shown]
     reached: int
+    readers: dict[UUID, Readers] = {}
+
+    def may_read(self, actor: Actor, shown: Shown) -> bool:
+        """Whether the actor may read the document or the team that this is about."""
+        readers = self.readers.get(shown.subject_id)
+        return readers is not None and readers.include(actor)
 
 
 class Live:
@@ -71,8 +77,7 @@ class Live:
         self._recent: deque[Shown] = deque()
         self._recent_after = 0
         self._head: int | None = None
-        self._readers: dict[UUID, Readers | None] = {}
-        self._era = 0
+        self._newest_after, self._newest = 0, Batch([], 0)
         self._news = asyncio.Event()
         self._catching_up = asyncio.Semaphore(CATCHING_UP)
         self.over = False
@@ -107,28 +112,20 @@ class Live:
         return self._head
 
     async def after(self, position: int, timeout: float) -> Batch:
-        """What comes after the position, a page at most; if need be after waiting, and then it may be nothing."""
-        if self._head is None or position >= self._head:
+        """What comes after the position, a page at most; if need be after waiting, and then it may be nothing.
+
+        Raises:
+            Unavailable: the log or the read models do not answer.
+        """
+        waited = not self._goes_beyond(position)
+        if waited:
             await self._wait(timeout)
-        if self._head is None or position >= self._head:
+        if not self._goes_beyond(position):
             return Batch([], position)
-        if position >= self._recent_after:
-            return self._from_memory(position, self._head)
-        return await self._from_log(position, self._head)
-
-    async def learn(self, batch: Batch) -> None:
-        """Find out who may read what the batch is about, as far as it is not known."""
-        while missing := [each for each in batch.shown if each.subject_id not in self._readers]:
-            era = self._era
-            found = await self._ask(missing)
-            for each in missing if era == self._era else ():
-                # What was learnt meanwhile, when it happened, is the newer answer.
-                self._readers.setdefault(each.subject_id, found.get(each.subject_id))
-
-    def may_read(self, actor: Actor, shown: Shown) -> bool:
-        """Whether the actor may read the document or the team that this is about, now."""
-        readers = self._readers.get(shown.subject_id)
-        return readers is not None and readers.include(actor)
+        if waited and position == self._newest_after:
+            return self._newest
+        async with self._catching_up:
+            return await self._page(position)
 
     def end(self) -> None:
         """Let all listeners go; they come again."""
@@ -149,7 +146,6 @@ class Live:
         tail, self._tail = self._tail, None
         self._head = None
         self._recent.clear()
-        self._forget()
         if tail is not None:
             tail.cancel()
             with suppress(asyncio.CancelledError):
@@ -166,8 +162,6 @@ class Live:
                     self._wake()
                 await self._advance(self._head)
             except Exception as error:
-                # What is known of readers may be out of date by now.
-                self._forget()
                 log.warning("not following the log", error=type(error).__name__)
                 await asyncio.sleep(PATIENCE)
 
@@ -178,14 +172,11 @@ class Live:
             return
         await self._reached(events[-1].position)
         shown = self._shown(events)
-        found = await self._ask(shown)
-        if len(self._readers) > KNOWN:
-            self._forget()
-        self._readers.update({each.subject_id: found.get(each.subject_id) for each in shown})
+        self._newest = Batch(shown, events[-1].position, await self._ask(shown))
         self._recent.extend(shown)
         while len(self._recent) > RECENT:
             self._recent_after = self._recent.popleft().position
-        self._head = events[-1].position
+        self._newest_after, self._head = head, events[-1].position
         self._wake()
 
     async def _reached(self, position: int) -> None:
@@ -198,23 +189,32 @@ class Live:
         documents, teams = ({each.subject_id for each in shown if each.thing == name} for name in ("document", "team"))
         return await readers_of(self._rows, documents, teams)
 
-    def _forget(self) -> None:
-        self._readers.clear()
-        self._era += 1
+    def _goes_beyond(self, position: int) -> bool:
+        return self._head is not None and self._head > position
 
-    def _from_memory(self, position: int, head: int) -> Batch:
+    async def _page(self, position: int) -> Batch:
+        """What comes after the position, with the read models asked anew."""
+        head = self._head
+        if head is None:
+            return Batch([], position)
+        if position >= self._recent_after:
+            shown, reached = self._from_memory(position, head)
+        else:
+            shown, reached = await self._from_log(position, head)
+        return Batch(shown, reached, await self._ask(shown))
+
+    def _from_memory(self, position: int, head: int) -> tuple[list[Shown], int]:
         newer: list[Shown] = []
         for each in reversed(self._recent):
             if each.position <= position:
                 break
             newer.append(each)
         newer.reverse()
-        return Batch(newer[:PAGE], newer[PAGE - 1].position if len(newer) > PAGE else head)
+        return newer[:PAGE], newer[PAGE - 1].position if len(newer) > PAGE else head
 
-    async def _from_log(self, position: int, head: int) -> Batch:
-        async with self._catching_up:
-            events = [event for event in await self._feed.read(position, PAGE) if event.position <= head]
-        return Batch(self._shown(events), events[-1].position if events else position)
+    async def _from_log(self, position: int, head: int) -> tuple[list[Shown], int]:
+        events = [event for event in await self._feed.read(position, PAGE) if event.position <= head]
+        return self._shown(events), events[-1].position if events else position
 
     def _shown(self, events: Sequence[Recorded]) -> list[Shown]:
         """What of the events is published."""

@@ -119,24 +119,22 @@ class Listener:
         return head if after is None or head is None else min(after, head)
 
     async def _next(self, position: int, patience: float) -> Batch | None:
-        """What comes after the position, with all that must be known to judge it; None: it cannot be read now."""
+        """What comes after the position; None: it cannot be read now."""
         try:
-            batch = await self.live.after(position, patience)
-            await self.live.learn(batch)
+            return await self.live.after(position, patience)
         except Unavailable:
             return None
-        return batch
 
     def _own(self, batch: Batch, asked: Asked) -> list[Shown]:
         """What of a batch this listener asked for and may read."""
         types = None if asked.types is None else asked.types.split(",")
-        actor, may_read = self.identity.actor, self.live.may_read
+        actor = self.identity.actor
         return [
             each
             for each in batch.shown
             if (types is None or each.type in types)
             and each.thing in self._things
-            and (each.subject_id in self._mine or may_read(actor, each))
+            and (each.subject_id in self._mine or batch.may_read(actor, each))
         ]
 
 
