@@ -8,13 +8,15 @@ from application.ports import Actor, Rows
 from domain.subscription import Subscription
 
 DOCUMENTS = """
-SELECT d.id, ARRAY[d.owner_id] AS user_ids,
+SELECT d.id, ARRAY[d.owner_id] AS user_ids, ARRAY[d.owner_id] AS manager_ids,
     ARRAY(SELECT a.address_id FROM read.document_access a WHERE a.document_id = d.id) AS address_ids
 FROM read.document d WHERE d.id = ANY(%s)
 """
 TEAMS = """
-SELECT team_id AS id, array_agg(user_id) AS user_ids, '{}'::uuid[] AS address_ids
-FROM read.team_roster WHERE team_id = ANY(%s) GROUP BY team_id
+SELECT team_id AS id, array_agg(user_id) AS user_ids,
+    ARRAY(SELECT m.user_id FROM read.team_roster m WHERE m.team_id = r.team_id AND m.role <> 'member') AS manager_ids,
+    '{}'::uuid[] AS address_ids
+FROM read.team_roster r WHERE team_id = ANY(%s) GROUP BY team_id
 """
 READ_MODELS = ("document", "document_access", "team_roster")
 """What this rests on."""
@@ -22,14 +24,17 @@ READ_MODELS = ("document", "document_access", "team_roster")
 
 @dataclass(frozen=True, slots=True)
 class Readers:
-    """Who may read one thing: users, and the holders of addresses."""
+    """Who may read one thing: users, and the holders of addresses. Owners and admins manage who else may."""
 
     id: UUID
     user_ids: list[UUID]
+    manager_ids: list[UUID]
     address_ids: list[UUID]
 
-    def include(self, actor: Actor) -> bool:
-        """Whether the actor is among them."""
+    def include(self, actor: Actor, *, managers: bool = False) -> bool:
+        """Whether the actor is among them; among the managers, if it takes one."""
+        if managers:
+            return actor.user_id in self.manager_ids
         return actor.user_id in self.user_ids or (actor.address_id is not None and actor.address_id in self.address_ids)
 
 

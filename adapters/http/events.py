@@ -55,6 +55,8 @@ def streamed() -> dict[str, Any]:
 async def stream_events(asked: Annotated[Asked, Query()], listening: Listening) -> EventStream:
     """Follow what happens, as server-sent events. One's own account, documents that one may read, teams one is in.
 
+    Of shares it takes the owner to hear, of invitations an admin of the team.
+
     Each has its position in the log as `id`, its type as `event`, and as `data` the JSON of the published stream (see
     `/v1/events/catalogue`). Who comes again with the last `id` misses nothing. It ends when the token expires.
     """

@@ -39,12 +39,16 @@ class Positions(Protocol):
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """An event as listeners get it. `thing`: the first word of its topic; `text`: a block of server-sent events."""
+    """An event as listeners get it. `thing`: the first word of its name; `text`: a block of server-sent events.
+
+    `for_managers`: who may read what it is about does not suffice, as `Published` says.
+    """
 
     position: int
     type: str
     thing: str
     subject_id: UUID
+    for_managers: bool
     text: bytes
 
 
@@ -56,9 +60,9 @@ class Batch(msgspec.Struct, frozen=True):
     readers: dict[UUID, Readers] = {}
 
     def may_read(self, actor: Actor, shown: Shown) -> bool:
-        """Whether the actor may read the document or the team that this is about."""
+        """Whether the actor may read this of the document or the team that it is about."""
         readers = self.readers.get(shown.subject_id)
-        return readers is not None and readers.include(actor)
+        return readers is not None and readers.include(actor, managers=shown.for_managers)
 
 
 class Live:
@@ -77,7 +81,8 @@ class Live:
         self._recent: deque[Shown] = deque()
         self._recent_after = 0
         self._head: int | None = None
-        self._newest_after, self._newest = 0, Batch([], 0)
+        self._newest = Batch([], 0)
+        self._newest_after: int | None = None
         self._news = asyncio.Event()
         self._catching_up = asyncio.Semaphore(CATCHING_UP)
         self.over = False
@@ -144,7 +149,7 @@ class Live:
 
     async def _rest(self) -> None:
         tail, self._tail = self._tail, None
-        self._head = None
+        self._head = self._newest_after = None
         self._recent.clear()
         if tail is not None:
             tail.cancel()
@@ -222,10 +227,10 @@ class Live:
         for event in events:
             found = self._publisher.public_value(event)
             if found is not None:
-                type, value = found
+                kind, value = found
+                type, thing = kind.type(), kind.aggregate()
                 text = b"id: %d\nevent: %b\ndata: %b\n\n" % (event.position, type.encode(), value)
-                thing = event.topic.partition(".")[0]
-                shown.append(Shown(event.position, type, thing, event.stream_id, text))
+                shown.append(Shown(event.position, type, thing, event.stream_id, kind.FOR_MANAGERS, text))
         return shown
 
     async def _wait(self, timeout: float) -> None:

@@ -98,6 +98,7 @@ class DocumentShared(DocumentEvent, frozen=True, kw_only=True):
     """A document was shared with somebody."""
 
     NAME = "document.shared"
+    FOR_MANAGERS = True
     role: Role
 
 
@@ -105,6 +106,7 @@ class DocumentShareChanged(DocumentEvent, frozen=True, kw_only=True):
     """Somebody with whom a document is shared got another role."""
 
     NAME = "document.share_changed"
+    FOR_MANAGERS = True
     role: Role
 
 
@@ -112,6 +114,7 @@ class DocumentShareRevoked(DocumentEvent, frozen=True, kw_only=True):
     """A document is no longer shared with somebody."""
 
     NAME = "document.share_revoked"
+    FOR_MANAGERS = True
 
 
 class DocumentState(PublicState, frozen=True, kw_only=True):

@@ -25,10 +25,14 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
 
     A new field has a default, which stands in the schema as optional. A field is never removed, renamed or retyped:
     that takes another class, with the next `VERSION`, beside this one.
+
+    `FOR_MANAGERS`: it tells of others' shares or invitations. To users, that is over HTTP, only who manages these is
+    told of it: the owner of the document, the admins of the team.
     """
 
     NAME: ClassVar[str]
     VERSION: ClassVar[int] = 1
+    FOR_MANAGERS: ClassVar[bool] = False
 
     @classmethod
     def type(cls) -> str:

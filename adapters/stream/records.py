@@ -40,8 +40,8 @@ class PublicRecord(msgspec.Struct, frozen=True):
 class _Plan(msgspec.Struct, frozen=True):
     """How one class is published: its mapping, and the headers that all its records share."""
 
+    kind: type[Published]
     mapping: Mapping
-    type: str
     aggregate: str
     headers: list[tuple[str, bytes]]
 
@@ -90,10 +90,10 @@ class Publisher:
         _add(headers, "ce_causationid", causation_id)
         return PublicRecord(plan.aggregate, key, encode(plan.mapping(data)), headers)
 
-    def public_value(self, event: Recorded) -> tuple[str, bytes] | None:
-        """The type and the JSON of what is published of an event; None: nothing, as of what could not be read."""
+    def public_value(self, event: Recorded) -> tuple[type[Published], bytes] | None:
+        """The class and the JSON of what is published of an event; None: nothing, as of what could not be read."""
         plan = self._events.get(type(event.data))
-        return None if plan is None else (plan.type, encode(plan.mapping(event.data)))
+        return None if plan is None else (plan.kind, encode(plan.mapping(event.data)))
 
     def public_state(self, aggregate: Root, position: int | None = None) -> PublicRecord | None:
         """What is published of an aggregate; None: it is gone for good, and its record gives way to a tombstone.
@@ -122,7 +122,7 @@ class Publisher:
             newest = max((version for version in versions if version <= generation), default=None)
             if newest is not None:
                 kind, mapping = versions[newest]
-                plans[source] = _Plan(mapping, kind.type(), kind.aggregate(), self._headers(kind))
+                plans[source] = _Plan(kind, mapping, kind.aggregate(), self._headers(kind))
         return plans
 
     def _headers(self, kind: type[Published]) -> list[tuple[str, bytes]]:

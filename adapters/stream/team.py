@@ -41,6 +41,7 @@ class TeamMemberInvited(TeamEvent, frozen=True, kw_only=True):
     """Somebody was invited; a seat is held for them."""
 
     NAME = "team.member_invited"
+    FOR_MANAGERS = True
     role: Annotated[InvitedRole, Meta(description="What they would be.")]
     expires_at: Annotated[datetime, Meta(tz=True, description="Until when they may accept.")]
 
@@ -57,12 +58,14 @@ class TeamInvitationDeclined(TeamEvent, frozen=True, kw_only=True):
     """Somebody declined an invitation."""
 
     NAME = "team.invitation_declined"
+    FOR_MANAGERS = True
 
 
 class TeamInvitationRevoked(TeamEvent, frozen=True, kw_only=True):
     """An invitation was taken back."""
 
     NAME = "team.invitation_revoked"
+    FOR_MANAGERS = True
 
 
 class TeamMemberRoleChanged(TeamEvent, frozen=True, kw_only=True):

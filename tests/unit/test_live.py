@@ -59,7 +59,7 @@ class Asked:
 
     async def all(self, kind: type[Any], query: str, params: Sequence[list[UUID]]) -> list[Any]:
         self.times += 1
-        answer = [Readers(id, list(self.who), []) for id in params[0]]
+        answer = [Readers(id, list(self.who), [ADA.user_id], []) for id in params[0]]
         if self.slow:
             self.slow = False
             self.waiting.set()
