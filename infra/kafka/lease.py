@@ -21,6 +21,10 @@ CLASS = 7236830
 TAKE = "SELECT pg_try_advisory_lock(%s, %s)"
 
 
+class NoLongerLeading(Exception):
+    """Somebody else may have the lock by now: what has not been sent must not be sent, nor be noted as sent."""
+
+
 class Lease:
     """The lock `name`, waited for with `take`, held in a thread of its own until `close`."""
 

@@ -21,7 +21,7 @@ from infra.errors import SetupError
 from infra.kafka import ends
 from infra.kafka.batches import DELIVERY_SECONDS, Batch, Flight, Outlet, Place, PublishFailed
 from infra.kafka.ends import End
-from infra.kafka.lease import Lease
+from infra.kafka.lease import Lease, NoLongerLeading
 from infra.kafka.opening import Settings, connect, outlet_to, prepare
 from infra.kafka.publish import Publisher
 from infra.kafka.topics import Topics
@@ -117,6 +117,8 @@ class Relay:
                     self._publish(connection, lease)
                 except (SetupError, psycopg.Error):
                     raise
+                except NoLongerLeading:
+                    log.warning("no longer leading")
                 except Exception as error:
                     # Whatever the client runs into, a new one may do better.
                     log.warning("Kafka takes nothing; trying again", error=_told(error))
@@ -169,6 +171,7 @@ class Course:
 
         Raises:
             PublishFailed: some records may not have arrived.
+            NoLongerLeading: the page has not been sent.
             psycopg.Error: the database does not answer.
         """
         if not self.has_backlog:
@@ -181,7 +184,9 @@ class Course:
             self._read = rows[-1].position
         self._mark(batches)
         self._land(lease)
-        if batches and lease.held():
+        if not lease.held():
+            raise NoLongerLeading
+        if batches:
             self._flight = self._outlet.hand(batches), self._read, len(rows)
         elif rows:
             self.acknowledged = self._read

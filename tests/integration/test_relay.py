@@ -1,7 +1,6 @@
 """The relay on a real broker: everything, as it was stored, in order, whatever goes wrong on the way."""
 
-import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from time import monotonic, sleep
 from typing import Any
@@ -10,7 +9,6 @@ import pytest
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import ConfigResource
 
-from domain.kernel import Root
 from infra.kafka import batches, topics, wire
 from infra.kafka.batches import Flight, Outlet, PublishFailed
 from infra.kafka.opening import Settings
@@ -21,23 +19,12 @@ from tests.support import relaying
 from tests.support.history import WORDS, History
 from tests.support.kafka import own_topics
 from tests.support.servers import Database
-from tests.support.stores import CALL, open_store, rows
+from tests.support.stores import rows
 
 POISON = """
 INSERT INTO stored_events SELECT gen_random_uuid(), 1, %s, %s, max(notification_id) + 1, gen_random_uuid(), 1, now()
 FROM stored_events
 """
-
-
-def live(url: str, history: History, changes: int = 60) -> None:
-    """Add to the log all kinds of events."""
-    asyncio.run(append(url, history.changes(changes)))
-
-
-async def append(url: str, changes: Iterable[list[Root]]) -> None:
-    async with open_store(url) as opened:
-        for roots in changes:
-            await opened.store.append(roots, CALL, None)
 
 
 @pytest.fixture
@@ -61,11 +48,11 @@ def kafka_settings(kafka: Kafka) -> Settings:
 def test_everything_arrives_as_it_was_stored(
     database: Database, kafka_settings: Settings, names: Topics, history: History
 ) -> None:
-    live(database.app_url, history)
+    relaying.live(database.app_url, history)
 
     with relaying.running(relaying.new_relay(database.app_url, kafka_settings, names)) as relay:
         relaying.until_published(relay, database.app_url)
-        live(database.app_url, history)
+        relaying.live(database.app_url, history)
         relaying.until_published(relay, database.app_url)
 
     assert relaying.require_private_complete(database.app_url, kafka_settings, names) == 0
@@ -76,7 +63,7 @@ def test_everything_arrives_as_it_was_stored(
 def test_every_partition_says_how_far_it_is_complete(
     database: Database, kafka_settings: Settings, names: Topics, history: History
 ) -> None:
-    live(database.app_url, history, changes=5)
+    relaying.live(database.app_url, history, changes=5)
 
     with relaying.running(relaying.new_relay(database.app_url, kafka_settings, names)) as relay:
         relaying.until_published(relay, database.app_url)
@@ -89,10 +76,10 @@ def test_every_partition_says_how_far_it_is_complete(
 def test_a_relay_that_starts_anew_repeats_nothing(
     database: Database, kafka_settings: Settings, names: Topics, history: History
 ) -> None:
-    live(database.app_url, history)
+    relaying.live(database.app_url, history)
     relaying.publish_all(database.app_url, kafka_settings, names)
     forget_progress(database)
-    live(database.app_url, history)
+    relaying.live(database.app_url, history)
     relaying.publish_all(database.app_url, kafka_settings, names)
 
     assert relaying.require_private_complete(database.app_url, kafka_settings, names) == 0
@@ -128,7 +115,7 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_page_that_was_not_sent_is_sent_later(
     database: Database, kafka_settings: Settings, names: Topics, monkeypatch: pytest.MonkeyPatch, history: History
 ) -> None:
-    live(database.app_url, history, changes=300)
+    relaying.live(database.app_url, history, changes=300)
     hand, faults = Outlet.hand, Faults()
 
     def faulty(outlet: Outlet, pages: batches.Batches) -> Flight:
@@ -146,7 +133,7 @@ def test_a_page_that_was_not_sent_is_sent_later(
 def test_a_page_whose_acknowledgement_got_lost_is_not_sent_again(
     database: Database, kafka_settings: Settings, names: Topics, monkeypatch: pytest.MonkeyPatch, history: History
 ) -> None:
-    live(database.app_url, history, changes=300)
+    relaying.live(database.app_url, history, changes=300)
     offsets, faults = Flight.offsets, Faults()
 
     def faulty(flight: Flight) -> dict[batches.Place, tuple[int, int]]:
@@ -171,7 +158,7 @@ def admin(kafka_settings: Settings) -> Iterator[KafkaAdminClient]:
 def test_topics_that_were_lost_are_filled_again(
     database: Database, kafka_settings: Settings, names: Topics, admin: KafkaAdminClient, history: History
 ) -> None:
-    live(database.app_url, history)
+    relaying.live(database.app_url, history)
     relaying.publish_all(database.app_url, kafka_settings, names)
     before = relaying.public_positions(kafka_settings, names)
 
@@ -186,13 +173,13 @@ def test_topics_that_were_lost_are_filled_again(
 def test_a_topic_made_anew_under_a_running_relay_is_filled_again(
     database: Database, kafka_settings: Settings, names: Topics, admin: KafkaAdminClient, history: History
 ) -> None:
-    live(database.app_url, history, changes=300)
+    relaying.live(database.app_url, history, changes=300)
     with relaying.running(relaying.new_relay(database.app_url, kafka_settings, names)) as relay:
         relaying.until_published(relay, database.app_url)
         admin.delete_topics([names.internal])
         wait_until_gone(admin, names.internal)
         topics.make_missing(admin, names, [names.internal])
-        live(database.app_url, history, changes=20)
+        relaying.live(database.app_url, history, changes=20)
         relaying.until_published(relay, database.app_url)
         everything = {row.position for row in relaying.stored(database.app_url)}
         deadline = monotonic() + relaying.PATIENCE
@@ -238,7 +225,7 @@ def test_what_was_published_over_fewer_partitions_is_not_mixed_with_more(
 def test_topics_are_made_to_keep_everything(
     database: Database, kafka_settings: Settings, names: Topics, admin: KafkaAdminClient, history: History
 ) -> None:
-    live(database.app_url, history, changes=3)
+    relaying.live(database.app_url, history, changes=3)
     relaying.publish_all(database.app_url, kafka_settings, names)
 
     described = admin.describe_configs([ConfigResource("TOPIC", names.internal)])
@@ -259,9 +246,9 @@ def test_topics_are_made_to_keep_everything(
 def test_an_event_that_cannot_be_read_stays_private_and_holds_up_nothing(
     database: Database, kafka_settings: Settings, names: Topics, topic: str, state: bytes, history: History
 ) -> None:
-    live(database.app_url, history, changes=5)
+    relaying.live(database.app_url, history, changes=5)
     rows(database.admin_url, POISON, topic, state)
-    live(database.app_url, history, changes=5)
+    relaying.live(database.app_url, history, changes=5)
     before = skipped_counter._value.get()
 
     relaying.publish_all(database.app_url, kafka_settings, names)
@@ -275,7 +262,7 @@ def test_a_relay_forgets_where_streams_belong_and_finds_it_again(
     database: Database, kafka_settings: Settings, names: Topics, history: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("infra.kafka.publish.KEPT_HOMES", 1)
-    live(database.app_url, history)
+    relaying.live(database.app_url, history)
     relaying.publish_all(database.app_url, kafka_settings, names)
 
     relaying.require_private_complete(database.app_url, kafka_settings, names)
@@ -284,13 +271,13 @@ def test_a_relay_forgets_where_streams_belong_and_finds_it_again(
 def test_a_foreign_record_on_the_private_topic_changes_nothing(
     database: Database, kafka_settings: Settings, names: Topics, history: History
 ) -> None:
-    live(database.app_url, history)
+    relaying.live(database.app_url, history)
     relaying.publish_all(database.app_url, kafka_settings, names)
     with closing(KafkaProducer(**kafka_settings)) as producer:
         for partition in range(4):
             producer.send(names.internal, b"poison", b"key", [("event", b"{")], partition=partition)
             producer.flush()
-    live(database.app_url, history)
+    relaying.live(database.app_url, history)
     relaying.publish_all(database.app_url, kafka_settings, names)
 
     read = [wire.decode_record(record) for record in clean(kafka_settings, names.internal)]
@@ -309,7 +296,7 @@ CANARIES = [*(word.encode() for word in WORDS if word.isalpha()), b"@example.org
 def test_nothing_personal_is_published(
     database: Database, kafka_settings: Settings, names: Topics, history: History
 ) -> None:
-    live(database.app_url, history, changes=400)
+    relaying.live(database.app_url, history, changes=400)
     relaying.publish_all(database.app_url, kafka_settings, names)
 
     for topic in names.events():
@@ -326,7 +313,7 @@ def test_a_log_that_cannot_be_read_is_waited_for(kafka_settings: Settings, names
 
 
 def test_a_broker_that_is_not_there_is_waited_for(database: Database, names: Topics, history: History) -> None:
-    live(database.app_url, history, changes=3)
+    relaying.live(database.app_url, history, changes=3)
     nowhere = {"bootstrap_servers": "127.0.0.1:1"}
 
     with relaying.running(relaying.new_relay(database.app_url, nowhere, names)) as relay:

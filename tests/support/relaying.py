@@ -1,6 +1,7 @@
 """Relays for tests, and what they have published, read from beginning to end."""
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from threading import Thread
 from time import monotonic, sleep
@@ -11,13 +12,15 @@ import psycopg
 from kafka import KafkaConsumer, TopicPartition
 
 from adapters.stream.records import Publisher as Contract
+from domain.kernel import Root
 from infra.kafka import wire
 from infra.kafka.opening import Settings
 from infra.kafka.relay import Relay
 from infra.kafka.topics import AGGREGATES, Topics, partition_of
 from infra.kafka.wire import Event, Stored
 from infra.sealing.keyring import Keyring
-from tests.support.stores import KEK
+from tests.support.history import History
+from tests.support.stores import CALL, KEK, open_store
 
 PATIENCE = 30.0
 
@@ -26,6 +29,17 @@ SELECT notification_id, originator_id, originator_version, topic, state,
        event_id, class_version, recorded_at, actor_id, correlation_id, causation_id
 FROM stored_events ORDER BY notification_id
 """
+
+
+def live(url: str, history: History, changes: int = 60) -> None:
+    """Add to the log all kinds of events."""
+    asyncio.run(_append(url, history.changes(changes)))
+
+
+async def _append(url: str, changes: Iterable[list[Root]]) -> None:
+    async with open_store(url) as opened:
+        for roots in changes:
+            await opened.store.append(roots, CALL, None)
 
 
 async def _never(_: list[UUID]) -> dict[UUID, bytes]:

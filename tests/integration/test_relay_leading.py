@@ -1,0 +1,54 @@
+"""A relay that loses its lease, or runs into what is not Kafka's fault, loses no event."""
+
+import pytest
+
+from infra.kafka.batches import Batch, Place
+from infra.kafka.lease import Lease
+from infra.kafka.opening import Settings
+from infra.kafka.publish import Publisher
+from infra.kafka.topics import Topics
+from infra.kafka.wire import Stored
+from infra.servers.kafka import Kafka
+from tests.support import relaying
+from tests.support.history import History
+from tests.support.kafka import own_topics
+from tests.support.servers import Database
+
+
+@pytest.fixture
+def names() -> Topics:
+    """Topics of the test's own."""
+    return own_topics(partitions=4)
+
+
+@pytest.fixture
+def kafka_settings(kafka: Kafka) -> Settings:
+    """How to reach this process's broker."""
+    return {"bootstrap_servers": kafka.address}
+
+
+def test_a_page_that_was_read_when_the_lease_was_lost_is_published_later(
+    database: Database, kafka_settings: Settings, names: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.kafka.relay.PAGE_EVENTS", 40)
+    monkeypatch.setattr("infra.kafka.relay.SAVE_SECONDS", 0.0)
+    relaying.live(database.app_url, History(5), changes=200)
+    take_lease, leases = Lease.try_take, list[Lease]()
+    take, pages = Publisher.take, list[int]()
+
+    def noted(lease: Lease) -> bool:
+        leases.append(lease)
+        return take_lease(lease)
+
+    def bereft(publisher: Publisher, rows: list[Stored]) -> dict[Place, Batch]:
+        pages.append(len(rows))
+        if len(pages) in (1, 3):
+            leases[-1].close()
+        return take(publisher, rows)
+
+    monkeypatch.setattr(Lease, "try_take", noted)
+    monkeypatch.setattr(Publisher, "take", bereft)
+    relaying.publish_all(database.app_url, kafka_settings, names)
+
+    assert len(pages) > 3
+    relaying.require_private_complete(database.app_url, kafka_settings, names)
