@@ -26,8 +26,10 @@ JSON in its value; nothing in it is personal.
 
 - **In order**: records of one subject have one key, hence one partition, and come in the order in which they happened.
 - **Complete**: `ce_streamversion` counts the events of a subject. A few are private, so that numbers may be missing.
-- **Once**: a record may come again after a crash. `ce_sequence` grows within a partition; drop what is not greater than
-  the greatest that you have taken in, and keep that number together with what you made of the records.
+- **Once**, in the topics of events: a record may come again after a crash. `ce_sequence` grows within a partition; drop
+  what is not greater than the greatest that you have taken in, and keep that number together with what you made of the
+  records.
+- **Newest**, in the topics of states: of a key the last record counts, always. Drop none by its headers.
 - **Compatible**: fields are only ever added, optional ones; unknown fields and unknown values of enumerations are to be
   ignored. What cannot be said that way is a new version of the type, in topics of the next version beside these.
 """
@@ -46,6 +48,18 @@ HEADERS: dict[str, tuple[Schema, str]] = {
     "ce_actorid": ({"format": "uuid"}, "The user who did it: a pseudonym. Missing where nobody did."),
     "ce_correlationid": ({"format": "uuid"}, "What belongs together: the request that it was part of."),
     "ce_causationid": ({"format": "uuid"}, "What it follows from."),
+}
+HEADERS_OF_STATES = {
+    **{name: HEADERS[name] for name in [*HEADERS][:8]},
+    "ce_id": ({"minLength": 1}, "Names this state: its subject and its version."),
+    "ce_type": ({}, "What it is the state of, and the version of its schema."),
+    "ce_subject": ({"format": "uuid"}, "What it is the state of; the record's key, too."),
+    "ce_time": ({"format": "date-time"}, "When the last event in it was decided."),
+    "ce_sequence": (
+        {"pattern": "^[0-9]+$"},
+        "The state holds everything up to this position in the log; several records share it.",
+    ),
+    "ce_streamversion": ({"pattern": "^[0-9]+$"}, "The version of its subject, whose state it is."),
 }
 NEEDED_OF_EVENTS = [*HEADERS][:10]
 NEEDED_OF_STATES = [name for name in NEEDED_OF_EVENTS if name != "ce_sequence"]
@@ -92,8 +106,9 @@ def describe(broker: Broker) -> Schema:
 
 def headers_of(kind: type[Published]) -> Schema:
     """The JSON Schema of a record's headers."""
-    needed = NEEDED_OF_EVENTS if issubclass(kind, PublicEvent) else NEEDED_OF_STATES
-    properties = {name: {"type": "string", "description": text, **schema} for name, (schema, text) in HEADERS.items()}
+    event = issubclass(kind, PublicEvent)
+    headers, needed = (HEADERS, NEEDED_OF_EVENTS) if event else (HEADERS_OF_STATES, NEEDED_OF_STATES)
+    properties = {name: {"type": "string", "description": text, **schema} for name, (schema, text) in headers.items()}
     properties["ce_type"]["const"] = kind.type()
     return {"type": "object", "required": needed, "properties": properties}
 
@@ -161,6 +176,9 @@ def _operation(name: str, channel: Schema) -> Schema:
     }
 
 
+CORRELATED = {"correlationId": {"location": "$message.header#/ce_correlationid"}}
+
+
 def _message(kind: type[Published]) -> Schema:
     shape = shape_of(kind)
     return {
@@ -171,7 +189,7 @@ def _message(kind: type[Published]) -> Schema:
         "tags": [{"name": kind.aggregate()}],
         "headers": headers_of(kind),
         "payload": _ref("components", "schemas", kind.type()),
-        "correlationId": {"location": "$message.header#/ce_correlationid"},
+        **(CORRELATED if issubclass(kind, PublicEvent) else {}),
         "bindings": {"kafka": {"key": {"type": "string", "format": "uuid"}, "bindingVersion": BINDING}},
         "examples": [{"name": "one", "headers": example_headers(kind), "payload": example_of(kind)}],
     }

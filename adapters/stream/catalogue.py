@@ -6,7 +6,7 @@ from functools import cache
 from html import escape
 from importlib.resources import files
 
-from adapters.stream.asyncapi import DESCRIPTION, HEADERS, Broker, describe
+from adapters.stream.asyncapi import DESCRIPTION, HEADERS, HEADERS_OF_STATES, Broker, describe
 from adapters.stream.contract import Schema, aggregates, example_of, published, shape_of
 from adapters.stream.kernel import Published
 from adapters.stream.records import SCHEMAS
@@ -30,8 +30,10 @@ def kind_in_words(schema: Schema) -> str:
 
 def _content(broker: Broker) -> str:
     about = "\n".join(f"<p>{_marked(line)}</p>" for line in _paragraphs())
-    headers = _table((name, "string", text) for name, (_, text) in HEADERS.items())
-    return "\n".join([about, "<h2>headers</h2>", headers, *(_section(aggregate, broker) for aggregate in aggregates())])
+    parts = [about]
+    for title, headers in (("headers of events", HEADERS), ("headers of states", HEADERS_OF_STATES)):
+        parts += [f"<h2>{title}</h2>", _table((name, "string", text) for name, (_, text) in headers.items())]
+    return "\n".join([*parts, *(_section(aggregate, broker) for aggregate in aggregates())])
 
 
 def _paragraphs() -> Iterator[str]:

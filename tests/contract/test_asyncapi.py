@@ -10,6 +10,7 @@ import pytest
 from adapters.stream.asyncapi import Broker, describe
 from adapters.stream.catalogue import catalogue
 from adapters.stream.contract import aggregates, published
+from adapters.stream.kernel import PublicEvent, PublicState
 from tests.support.asyncapi import Parser, require_node
 
 DOCUMENT = describe(Broker(prefix="acme", partitions=12, replication=3))
@@ -49,6 +50,24 @@ def test_topics_are_those_of_the_installation() -> None:
     assert set(topics) == {f"acme.{about}{kind}.v1" for about in aggregates() for kind in ("", ".state")}
     assert all((each["partitions"], each["replicas"]) == (12, 3) for each in topics.values())
     assert topics["acme.team.state.v1"]["topicConfiguration"] == {"cleanup.policy": ["compact"]}
+
+
+def test_only_of_events_is_the_sequence_said_to_be_unique() -> None:
+    """All states of one round share it: whoever dropped by it would lose all but the first."""
+    for type, kind in published().items():
+        text = DOCUMENT["components"]["messages"][type]["headers"]["properties"]["ce_sequence"]["description"]
+        assert ("unique" in text) == issubclass(kind, PublicEvent)
+        assert ("several records share it" in text) == issubclass(kind, PublicState)
+
+
+def test_dropping_by_the_sequence_is_asked_for_in_topics_of_events_alone() -> None:
+    (once,) = [line for line in DOCUMENT["info"]["description"].split("\n- ") if "ce_sequence" in line]
+    assert once.startswith("**Once**, in the topics of events:")
+    page = catalogue(Broker(prefix="acme"))
+    states = page.partition("<h2>headers of states</h2>")[2].partition("</table>")[0]
+    assert "several records share it" in states
+    for name, channel in DOCUMENT["channels"].items():
+        assert ("the last record of a key counts" in channel["description"]) == name.endswith("State")
 
 
 def test_examples_fit_their_schemas() -> None:
