@@ -22,6 +22,7 @@ from infra.errors import SetupError
 from infra.kafka import ends, wire
 from infra.kafka.batches import DELIVERY_SECONDS, Batch, Outlet, Place, PublishFailed, encode_headers, with_length
 from infra.kafka.ends import SEQUENCE, End
+from infra.kafka.lease import NoLongerLeading
 from infra.kafka.opening import Settings, connect, consumer_of, outlet_to, prepare
 from infra.kafka.topics import Topics, partition_of
 
@@ -149,6 +150,7 @@ class Rounds:
 
         Raises:
             PublishFailed: some records may not have arrived.
+            NoLongerLeading: the states have not been sent.
             Unavailable, psycopg.Error: the database does not answer.
             kafka.errors.KafkaError: the broker does not.
         """
@@ -173,7 +175,9 @@ class Rounds:
                 value, headers = record
                 batch = batches.setdefault(place, Batch())
                 batch.add(int(time() * 1000), with_length(key), value, encode_headers(headers))
-        if batches and may_publish():
+        if batches:
+            if not may_publish():
+                raise NoLongerLeading
             self._send(batches, position, may_publish)
 
     def _record(
