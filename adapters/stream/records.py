@@ -47,16 +47,13 @@ class _Plan(msgspec.Struct, frozen=True):
 
 
 class Publisher:
-    """Makes public records. `api_url`: where clients reach the API, whose schemas the records name.
+    """Makes public records. `api_url`: where clients reach the API, whose schemas the records name."""
 
-    `generation`: the newest version of what is published that may be used; each is a topic of its own.
-    """
-
-    def __init__(self, api_url: str = "http://localhost:8000", generation: int = 1) -> None:
+    def __init__(self, api_url: str = "http://localhost:8000") -> None:
         load_contract()
         self._schemas = api_url.rstrip("/") + SCHEMAS
-        self._events = self._plans(kernel.EVENTS, generation)
-        self._states = self._plans(kernel.STATES, generation)
+        self._events = self._plans(kernel.EVENTS)
+        self._states = self._plans(kernel.STATES)
 
     def public_record(
         self,
@@ -116,13 +113,12 @@ class Publisher:
             headers.append(("ce_sequence", b"%d" % position))
         return PublicRecord(plan.aggregate, key, encode(state), headers)
 
-    def _plans(self, mapped: Any, generation: int) -> dict[type[Any], _Plan]:
+    def _plans(self, mapped: Any) -> dict[type[Any], _Plan]:
+        """How each class is published in the topics that there are, which are those of the first versions."""
         plans = {}
         for source, versions in mapped.items():
-            newest = max((version for version in versions if version <= generation), default=None)
-            if newest is not None:
-                kind, mapping = versions[newest]
-                plans[source] = _Plan(kind, mapping, kind.aggregate(), self._headers(kind))
+            kind, mapping = versions[1]
+            plans[source] = _Plan(kind, mapping, kind.aggregate(), self._headers(kind))
         return plans
 
     def _headers(self, kind: type[Published]) -> list[tuple[str, bytes]]:

@@ -151,6 +151,19 @@ def test_what_is_not_known_is_left_out() -> None:
     assert {name for name, _ in found.headers} & {"ce_actorid", "ce_correlationid", "ce_causationid"} == set()
 
 
+def test_a_later_version_beside_the_first_changes_nothing_for_those_who_read_the_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Later(kernel.PublicEvent, frozen=True, kw_only=True):
+        NAME, VERSION = "document.published", 2
+
+    both: dict[int, Any] = {**kernel.EVENTS[Document.Published], 2: (Later, lambda event: Later(version=1, occurred_at=NOW))}
+    monkeypatch.setattr(kernel, "EVENTS", {**kernel.EVENTS, Document.Published: both})
+    found = Publisher().public_record(recorded(canary(Document.Published)), EVENT_ID)
+    assert found is not None
+    assert dict(found.headers)["ce_type"] == b"palimpsest.document.published.v1"
+
+
 def test_an_event_that_cannot_be_read_is_not_published() -> None:
     with pytest.raises(Unreadable, match="position 9"):
         PUBLISHER.public_record(Recorded(9, ID, 1, "user.registered", NOW, None, Undecodable("KeyError")), EVENT_ID)
