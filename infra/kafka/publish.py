@@ -15,7 +15,7 @@ from infra.kafka.batches import NO_KEY, Batch, Place, encode_headers, with_lengt
 from infra.kafka.ends import End
 from infra.kafka.topics import AGGREGATES, Topics, partition_of
 from infra.kafka.wire import Stored
-from infra.sealing.keyring import Keys
+from infra.sealing.keyring import DataKey, Keys
 from infra.store.codec import StoredState, subjects_in
 
 KEPT_HOMES = 100_000
@@ -29,6 +29,27 @@ skipped_counter = Counter(
 
 KeysOf = Callable[[Iterable[UUID]], Keys]
 """Finds the data keys of subjects."""
+
+
+class KeyNotOpened(Exception):
+    """The key that sealed these bytes is there, and cannot be unwrapped."""
+
+
+class UnopenedKey(DataKey):
+    """Stands for such a key: what it has sealed is not erased, but cannot be read."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        """Without a key there is nothing to prepare."""
+
+    def unseal(self, sealed: bytes, context: bytes) -> bytes:
+        """Nothing.
+
+        Raises:
+            KeyNotOpened: always.
+        """
+        raise KeyNotOpened
 
 
 class Publisher:

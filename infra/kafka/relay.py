@@ -14,6 +14,8 @@ from uuid import UUID
 
 import psycopg
 import structlog
+from cryptography.exceptions import InvalidTag
+from kafka.errors import KafkaError
 from prometheus_client import Counter, Gauge
 
 from adapters.stream.records import Publisher as Contract
@@ -23,10 +25,10 @@ from infra.kafka.batches import DELIVERY_SECONDS, Batch, Flight, Outlet, Place, 
 from infra.kafka.ends import End
 from infra.kafka.lease import Lease, NoLongerLeading
 from infra.kafka.opening import Settings, connect, outlet_to, prepare
-from infra.kafka.publish import Publisher
+from infra.kafka.publish import Publisher, UnopenedKey
 from infra.kafka.topics import Topics
 from infra.kafka.wire import Stored
-from infra.sealing.keyring import Keyring, Keys
+from infra.sealing.keyring import DataKey, Keyring, Keys
 from infra.store.feed import CHANNEL
 from infra.store.store import KEYS
 
@@ -120,8 +122,8 @@ class Relay:
                 except NoLongerLeading:
                     log.warning("no longer leading")
                 except Exception as error:
-                    # Whatever the client runs into, a new one may do better.
-                    log.warning("Kafka takes nothing; trying again", error=_told(error))
+                    # Whatever it is, a new client may do better.
+                    log.warning(_trouble(error), error=_told(error))
                     self._stopping.wait(PAUSE_SECONDS)
                 finally:
                     self.position = None
@@ -144,8 +146,15 @@ class Relay:
         kept = [(subject_id, self._keyring.kept(subject_id)) for subject_id in subject_ids]
         missing = [subject_id for subject_id, key in kept if key is None]
         found = connection.execute(KEYS, [missing], binary=True) if missing else ()
-        fresh = {subject_id.int: self._keyring.unwrap(subject_id, wrapped) for subject_id, wrapped in found}
+        fresh = {subject_id.int: self._opened(subject_id, wrapped) for subject_id, wrapped in found}
         return {subject_id.int: key for subject_id, key in kept if key is not None} | fresh
+
+    def _opened(self, subject_id: UUID, wrapped: bytes) -> DataKey:
+        """One key that is damaged, or wrapped by another key-encryption key, must not keep everything back."""
+        try:
+            return self._keyring.unwrap(subject_id, wrapped)
+        except (InvalidTag, ValueError):
+            return UnopenedKey()
 
 
 class Course:
@@ -245,6 +254,12 @@ class Course:
         patience = max(0.001, self._marked[1] + WATERMARK_SECONDS - monotonic()) if due else POLL_SECONDS
         for _ in self._connection.notifies(timeout=patience, stop_after=1):
             return
+
+
+def _trouble(error: Exception) -> str:
+    if isinstance(error, KafkaError | PublishFailed | OSError):
+        return "Kafka takes nothing; trying again"
+    return "publishing was interrupted; beginning anew"
 
 
 def _told(error: Exception) -> str:

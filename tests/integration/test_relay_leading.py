@@ -1,11 +1,12 @@
 """A relay that loses its lease, or runs into what is not Kafka's fault, loses no event."""
 
 import pytest
+from structlog.testing import capture_logs
 
 from infra.kafka.batches import Batch, Place
 from infra.kafka.lease import Lease
 from infra.kafka.opening import Settings
-from infra.kafka.publish import Publisher
+from infra.kafka.publish import Publisher, skipped_counter
 from infra.kafka.topics import Topics
 from infra.kafka.wire import Stored
 from infra.servers.kafka import Kafka
@@ -13,6 +14,7 @@ from tests.support import relaying
 from tests.support.history import History
 from tests.support.kafka import own_topics
 from tests.support.servers import Database
+from tests.support.stores import rows
 
 
 @pytest.fixture
@@ -52,3 +54,44 @@ def test_a_page_that_was_read_when_the_lease_was_lost_is_published_later(
 
     assert len(pages) > 3
     relaying.require_private_complete(database.app_url, kafka_settings, names)
+
+
+def test_a_key_that_cannot_be_opened_holds_up_nothing_but_what_it_has_sealed(
+    database: Database, kafka_settings: Settings, names: Topics
+) -> None:
+    relaying.live(database.app_url, History(5))
+    rows(database.admin_url, "UPDATE data_keys SET wrapped = substr(wrapped, 1, 20)")
+    before = skipped_counter._value.get()
+
+    with capture_logs() as logs:
+        relaying.publish_all(database.app_url, kafka_settings, names)
+
+    relaying.require_private_complete(database.app_url, kafka_settings, names)
+    published = set(relaying.public_positions(kafka_settings, names))
+    log = relaying.stored(database.app_url)
+    assert not any(row.position in published for row in log if row.topic == "user.registered")
+    assert any(row.position in published for row in log if row.topic == "document.archived")
+    assert skipped_counter._value.get() > before
+    left_out = [entry for entry in logs if entry["event"] == "event left out of the public topics"]
+    assert {entry["error"] for entry in left_out} == {"KeyNotOpened"}
+
+
+def test_what_is_not_the_fault_of_kafka_is_not_blamed_on_it(
+    database: Database, kafka_settings: Settings, names: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relaying.live(database.app_url, History(5), changes=5)
+    take, failed = Publisher.take, list[int]()
+
+    def faulty(publisher: Publisher, rows: list[Stored]) -> dict[Place, Batch]:
+        if not failed:
+            failed.append(1)
+            raise RuntimeError
+        return take(publisher, rows)
+
+    monkeypatch.setattr(Publisher, "take", faulty)
+    with capture_logs() as logs:
+        relaying.publish_all(database.app_url, kafka_settings, names)
+
+    assert [(entry["event"], entry["error"]) for entry in logs if entry["log_level"] == "warning"] == [
+        ("publishing was interrupted; beginning anew", "RuntimeError")
+    ]
