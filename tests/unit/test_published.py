@@ -157,7 +157,7 @@ def test_a_later_version_beside_the_first_changes_nothing_for_those_who_read_the
     class Later(kernel.PublicEvent, frozen=True, kw_only=True):
         NAME, VERSION = "document.published", 2
 
-    both: dict[int, Any] = {**kernel.EVENTS[Document.Published], 2: (Later, lambda event: Later(version=1, occurred_at=NOW))}
+    both: Any = {**kernel.EVENTS[Document.Published], 2: (Later, lambda _: Later(version=1, occurred_at=NOW))}
     monkeypatch.setattr(kernel, "EVENTS", {**kernel.EVENTS, Document.Published: both})
     found = Publisher().public_record(recorded(canary(Document.Published)), EVENT_ID)
     assert found is not None
