@@ -293,7 +293,7 @@ def test_all_users_together_have_only_so_many_streams(api: Api, monkeypatch: pyt
 
 def until(holds: object) -> None:
     """Wait until something holds."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not holds():  # type: ignore[operator]
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -304,17 +304,18 @@ EDITS = 20_000
 
 
 def edit_often(api: Api, ada: Account, path: str) -> None:
-    async def edit() -> None:
+    async def edit() -> int:
         edited = await api.deps.history.load(Document, UUID(id_of(path)))
         assert edited is not None
         for n in range(EDITS):
             edited.change(title="Notes", content=str(n), status="draft", by=Actor(ada.id), now=utc_now())
         position = await api.deps.history.append([edited], Call(Actor(ada.id), uuid7()), None)
         assert isinstance(position, int)
-        for name in READ_MODELS:
-            assert await api.deps.positions.wait(name, position, 50) == 0
+        return position
 
-    api.run(edit())
+    position = api.run(edit())
+    for name in READ_MODELS:
+        until(lambda name=name: api.run(api.deps.positions.wait(name, position, 1)) == 0)
 
 
 def listeners(api: Api) -> dict[UUID, int]:
@@ -323,19 +324,19 @@ def listeners(api: Api) -> dict[UUID, int]:
 
 
 def test_a_client_that_reads_nothing_is_cut_and_loses_nothing(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sse, "SEND_SECONDS", 0.5)
     ada = api.account("pro")
     edit_often(api, ada, ada.document())
     parts = urlsplit(api.url)
-    with socket.socket() as slow:
+    with socket.socket() as slow, monkeypatch.context() as impatient:
+        # Only while nobody reads: whoever reads is not to be cut, however busy the machine.
+        impatient.setattr(sse, "SEND_SECONDS", 0.5)
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         slow.connect((parts.hostname, parts.port))
         token = ada.client.headers["Authorization"]
         slow.sendall(f"GET {STREAM}?after=0 HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\n\r\n".encode())
-        until(lambda: listeners(api).get(ada.id) == 1)
+        slow.settimeout(120)
+        assert slow.recv(12) == b"HTTP/1.1 200"
         until(lambda: ada.id not in listeners(api))
-        got = slow.recv(4096)
-    assert got.startswith(b"HTTP/1.1 200")
     assert len(heard(ada.client, types=EDITED)) == EDITS
 
 
