@@ -10,15 +10,20 @@ from types import TracebackType
 from zlib import crc32
 
 import psycopg
+import structlog
 
 BEAT_SECONDS = 0.4
 SILENCE_SECONDS = 3.0
 """The server ends a silent session after that time."""
 TRUST_SECONDS = 2.6
 """The holder trusts its lock for so long after the last beat began: less than the server's patience."""
+LIFE_SECONDS = 30.0
+"""A holder whose work shows no life for so long hangs: longer than Kafka may take to acknowledge a page."""
 CLASS = 7236830
 
 TAKE = "SELECT pg_try_advisory_lock(%s, %s)"
+
+log = structlog.get_logger(__name__)
 
 
 class NoLongerLeading(Exception):
@@ -32,6 +37,7 @@ class Lease:
         self._url = url
         self._number = crc32(name.encode()) - 2**31
         self._beat_at = 0.0
+        self._shown_at = 0.0
         self._ending = Event()
         self._session: psycopg.Connection | None = None
         self._beating: Thread | None = None
@@ -54,7 +60,7 @@ class Lease:
         row = self._session.execute(TAKE, [CLASS, self._number]).fetchone()
         if row != (True,):
             return False
-        self._beat_at = asked_at
+        self._beat_at = self._shown_at = asked_at
         self._beating = Thread(target=self._beat, args=[self._session], name="relay-lease", daemon=True)
         self._beating.start()
         return True
@@ -62,6 +68,10 @@ class Lease:
     def held(self) -> bool:
         """Whether nobody else can have the lock."""
         return monotonic() - self._beat_at < TRUST_SECONDS
+
+    def show_life(self) -> None:
+        """Say that the holder's work goes on; who does not say so for `LIFE_SECONDS` gives way to another one."""
+        self._shown_at = monotonic()
 
     def close(self) -> None:
         """Give the lock back."""
@@ -88,6 +98,10 @@ class Lease:
     def _beat(self, session: psycopg.Connection) -> None:
         while not self._ending.wait(BEAT_SECONDS):
             began = monotonic()
+            if began - self._shown_at > LIFE_SECONDS:
+                log.error("publishing hangs; giving way to another relay")
+                self._beat_at = 0.0
+                return
             try:
                 session.execute("SELECT 1")
             except psycopg.Error:

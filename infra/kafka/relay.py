@@ -115,6 +115,7 @@ class Relay:
         with connect(self._url) as connection:
             connection.execute(f"LISTEN {CHANNEL}")
             while lease.held() and not self._stopping.is_set():
+                lease.show_life()
                 try:
                     self._publish(connection, lease)
                 except (SetupError, psycopg.Error):
@@ -138,6 +139,7 @@ class Relay:
             log.info("publishing", position=course.acknowledged)
             leading_gauge.set(1)
             while lease.held() and not self._stopping.is_set():
+                lease.show_life()
                 course.step(lease)
                 self.position, self.has_backlog = course.acknowledged, course.has_backlog
             course.finish(lease)

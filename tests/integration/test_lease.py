@@ -66,3 +66,16 @@ def test_a_holder_that_is_cut_off_knows(database: Database) -> None:
         assert one.try_take()
         rows(database.admin_url, KILL)
         assert until(lambda: not one.held()) < TRUST_SECONDS
+
+
+def test_a_holder_whose_work_hangs_gives_way(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("infra.kafka.lease.LIFE_SECONDS", 1.0)
+    with Lease(database.app_url, "a") as hung, Lease(database.app_url, "a") as other:
+        assert hung.try_take()
+        for _ in range(20):
+            sleep(0.1)
+            hung.show_life()
+        assert hung.held()
+        assert not other.try_take()
+        until(other.try_take)
+        assert not hung.held()
