@@ -158,7 +158,8 @@ def test_a_later_version_beside_the_first_changes_nothing_for_those_who_read_the
         NAME, VERSION = "document.published", 2
 
     both: Any = {**kernel.EVENTS[Document.Published], 2: (Later, lambda _: Later(version=1, occurred_at=NOW))}
-    monkeypatch.setattr(kernel, "EVENTS", {**kernel.EVENTS, Document.Published: both})
+    mapped: Any = {**kernel.EVENTS, Document.Published: both}
+    monkeypatch.setattr(kernel, "EVENTS", mapped)
     found = Publisher().public_record(recorded(canary(Document.Published)), EVENT_ID)
     assert found is not None
     assert dict(found.headers)["ce_type"] == b"palimpsest.document.published.v1"
