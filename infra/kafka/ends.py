@@ -6,9 +6,11 @@ from time import monotonic
 from typing import Any
 
 import psycopg
+import structlog
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaTimeoutError
 
+from infra.errors import SetupError
 from infra.kafka import wire
 from infra.kafka.batches import Place
 
@@ -18,8 +20,11 @@ LOOKED_AT = 64
 NEVER = 2**62
 """An offset that no partition reaches."""
 SEQUENCE = "ce_sequence"
+DIGITS = 19
+"""Of the largest position that a database can hold."""
 
 KNOWN = "SELECT topic, partition, next_offset, position FROM relays WHERE topic = ANY(%s)"
+HEAD = "SELECT coalesce(max(notification_id), 0) FROM stored_events"
 KEEP = """
 INSERT INTO relays (topic, partition, next_offset, position)
 SELECT * FROM unnest(%s::text[], %s::int[], %s::bigint[], %s::bigint[])
@@ -28,6 +33,12 @@ ON CONFLICT (topic, partition) DO UPDATE SET next_offset = excluded.next_offset,
 
 PositionOf = Callable[[Any], int]
 """The position of a record; 0 where it has none."""
+
+log = structlog.get_logger(__name__)
+
+
+class LogBehind(SetupError):
+    """The log ends before what has been published."""
 
 
 @dataclass(slots=True)
@@ -72,35 +83,66 @@ def counts_of(places: Iterable[Place]) -> dict[str, int]:
     return found
 
 
+def head_of(connection: psycopg.Connection[Any]) -> int:
+    """The position of the log's last event."""
+    row = connection.execute(HEAD).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def require_log(known: Mapping[Place, tuple[int, int]], head: int) -> None:
+    """See that the log, which ends at `head`, has what was published.
+
+    Raises:
+        LogBehind: it has lost events.
+    """
+    for (topic, _), (_, position) in known.items():
+        if position > head:
+            raise LogBehind(
+                f"The topic {topic} has the events up to position {position}, and the log ends at {head}: the database "
+                "was restored to an earlier state. Restore a later one, or take another PALIMPSEST_KAFKA_PREFIX, under "
+                "which everything is published anew."
+            )
+
+
 def look(
-    consumer: KafkaConsumer, places: Sequence[Place], known: Mapping[Place, tuple[int, int]]
+    consumer: KafkaConsumer,
+    places: Sequence[Place],
+    known: Mapping[Place, tuple[int, int]],
+    head: Callable[[], int],
 ) -> tuple[dict[Place, End], list[Place]]:
-    """Where the places end, and which of them have lost records since.
+    """Where the places end, and which of them have lost records since. `head` tells where the log ends: no event that
+    is published can be beyond.
 
     Raises:
         kafka.errors.KafkaError: the broker does not answer.
     """
     partitions = [TopicPartition(*place) for place in places]
     begins, stops = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
-    lasts = _last_positions(consumer, {each: (begins[each], stops[each]) for each in partitions})
+    lasts = _last_positions(consumer, {each: (begins[each], stops[each]) for each in partitions}, head())
     ends, lost = {}, []
     for each in partitions:
         place = (each.topic, each.partition)
         offset, position = known.get(place, (0, 0))
+        last_at, last = lasts[each]
         if stops[each] < offset:
             # What it holds now may be its history's end without the beginning.
             lost.append(place)
             ends[place] = End(stops[each], 0, 0)
+        elif last_at >= offset:
+            ends[place] = End(stops[each], max(position, last), last)
         else:
-            ends[place] = End(stops[each], max(position, lasts[each]), lasts[each])
+            # A topic that is being filled again may still end with what it held before.
+            ends[place] = End(stops[each], position, min(position, last))
     return ends, lost
 
 
 def _last_positions(
-    consumer: KafkaConsumer, ranges: Mapping[TopicPartition, tuple[int, int]]
-) -> dict[TopicPartition, int]:
-    """The position of each partition's last record of ours; 0: it has none, or has long lost it to retention."""
-    found = dict.fromkeys(ranges, 0)
+    consumer: KafkaConsumer, ranges: Mapping[TopicPartition, tuple[int, int]], head: int
+) -> dict[TopicPartition, tuple[int, int]]:
+    """Offset and position of each partition's last record of ours; -1 and 0: it has none, or has long lost it to
+    retention."""
+    found = dict.fromkeys(ranges, (-1, 0))
     unread = {each for each, (begin, stop) in ranges.items() if begin < stop}
     consumer.assign(sorted(unread))
     for each in unread:
@@ -109,19 +151,41 @@ def _last_positions(
     deadline = monotonic() + PATIENCE_SECONDS
     while unread:
         for each, records in consumer.poll(200).items():
-            found[each] = next(filter(None, map(position_of, reversed(records))), found[each])
+            for record in records:
+                if record.offset < ranges[each][1] and (position := _position_within(record, head)):
+                    found[each] = (record.offset, position)
         unread = {each for each in unread if consumer.position(each) < ranges[each][1]}
         if unread and monotonic() > deadline:
             raise KafkaTimeoutError("the ends of the topics cannot be read")
     return found
 
 
+def _position_within(record: Any, head: int) -> int:
+    """The position that a record says; 0 for a foreign one, and what is beyond the log is foreign."""
+    position = position_of(record)
+    if 0 <= position <= head:
+        return position
+    log.error(
+        "a record says a position that the log does not have; it counts as foreign",
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        head=head,
+    )
+    return 0
+
+
 def position_of(record: Any) -> int:
     """The position that a record says, private or public; 0 for a foreign one."""
     for name, value in record.headers:
         if name == SEQUENCE:
-            return int(value) if value.isdigit() else 0
+            return sequence_of(value) or 0
     try:
         return wire.decode_record(record).position
     except wire.Foreign:
         return 0
+
+
+def sequence_of(value: bytes | None) -> int | None:
+    """The position in a header; None: it is none."""
+    return int(value) if value and len(value) <= DIGITS and value.isdigit() else None

@@ -58,10 +58,12 @@ def prepare(
 
     Raises:
         WrongPartitions: a topic is not as it was when its streams were spread over it.
+        LogBehind: the log has lost events that were published.
         kafka.errors.KafkaError: the broker does not answer, or refuses.
     """
     places = [(topic, partition) for topic in wanted for partition in range(names.partitions)]
     known = ends.load(connection, wanted)
+    ends.require_log(known, ends.head_of(connection))
     expected = dict.fromkeys(wanted, names.partitions)
     topics.require_partitions(ends.counts_of(known), expected)
     with closing(KafkaAdminClient(**kafka, bootstrap_timeout_ms=BOOTSTRAP_MS)) as admin:
@@ -72,7 +74,7 @@ def prepare(
         topics.require_partitions(
             {topic: len(consumer.partitions_for_topic(topic) or range(names.partitions)) for topic in wanted}, expected
         )
-        found, lost = ends.look(consumer, places, known)
+        found, lost = ends.look(consumer, places, known, lambda: ends.head_of(connection))
     if lost:
         log.error("topics have lost records; publishing again", topics=sorted({topic for topic, _ in lost}))
     ends.save(connection, found)

@@ -11,7 +11,7 @@ from kafka.errors import AuthorizationError
 
 from adapters.stream.kernel import EVENTS, PRIVATE
 from adapters.stream.records import load_contract
-from infra.kafka.ends import look
+from infra.kafka.ends import NEVER, look
 from infra.kafka.reading import begins_of, ends_of, partitions_of
 from infra.kafka.topics import Topics
 
@@ -53,7 +53,7 @@ def _standing(
 ) -> Standing:
     places = partitions_of(consumer, [topic])
     begins, stops = begins_of(consumer, places), ends_of(consumer, places)
-    ends, _ = look(consumer, places, {})
+    ends, _ = look(consumer, places, {}, lambda: NEVER)
     position = max((end.last for end in ends.values()), default=0)
     return Standing(
         topic,

@@ -7,6 +7,7 @@ from adapters.stream.kernel import EVENTS
 from adapters.stream.records import Publisher
 from application.ports import Recorded
 from infra.kafka.differences import Found
+from infra.kafka.ends import SEQUENCE, sequence_of
 from infra.kafka.reading import Record
 from infra.kafka.wire import Foreign, Stored, Watermark, about, decode_record, key_of
 from infra.store.codec import StoredState
@@ -84,8 +85,7 @@ class PublicTopic:
 
 def sequence(headers: dict[str, bytes]) -> int | None:
     """The position that CloudEvents attributes name."""
-    text = headers.get("ce_sequence") or b""
-    return int(text) if text.isdigit() else None
+    return sequence_of(headers.get(SEQUENCE))
 
 
 def _digest(*parts: bytes) -> bytes:

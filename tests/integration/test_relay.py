@@ -87,7 +87,7 @@ def test_a_relay_that_starts_anew_repeats_nothing(
 
 def forget_progress(database: Database) -> None:
     """As if the relay had died before it could write down how far it was."""
-    rows(database.app_url, "UPDATE relays SET position = 0")
+    rows(database.app_url, "UPDATE relays SET next_offset = 0, position = 0")
 
 
 class Faults:
