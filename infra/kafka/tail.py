@@ -65,20 +65,22 @@ def as_json(record: Record) -> str:
     Of a private record only what is not sealed.
     """
     at = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
-    return json.dumps({**at, **_told(record)}, ensure_ascii=False)
+    return _printable(json.dumps({**at, **_told(record)}, ensure_ascii=False))
 
 
 def _told(record: Record) -> dict[str, Any]:
     attributes = {
         name.removeprefix("ce_"): value for name, value in headers_of(record).items() if name.startswith("ce_")
     }
-    if attributes:
+    if "type" in attributes:
         return {**attributes, "data": _data(record)}
     key = (record.key or b"").decode(errors="replace")
+    if record.value is None:
+        return {**attributes, "type": "tombstone", "subject": key}
     try:
         read = decode_record(record)
     except Foreign as error:
-        return {"type": "tombstone" if record.value is None else "foreign", "subject": key, "data": str(error)}
+        return {**attributes, "type": "foreign", "subject": key, "data": str(error)}
     if not isinstance(read, Event):
         return {"type": "watermark", "sequence": str(read.position)}
     row = read.row
@@ -96,16 +98,28 @@ def _told(record: Record) -> dict[str, Any]:
 def _data(record: Record) -> Any:
     try:
         return None if record.value is None else json.loads(record.value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return (record.value or b"").decode(errors="replace")
 
 
 def as_words(record: Record) -> tuple[str, str, str]:
-    """The parts of a readable line: position and time; type; stream, version and data."""
+    """The parts of a readable line: position and time; type; stream, version and data. Nothing in them is obeyed by a
+    terminal."""
     told = _told(record)
     data = told.get("data")
     fields = " ".join(f"{name}={value}" for name, value in data.items()) if isinstance(data, dict) else data or ""
     moment = datetime.fromtimestamp(record.timestamp / 1000, UTC)
     version = f"v{told['streamversion']} " if "streamversion" in told else ""
     about = f"{told.get('subject', record.topic)} {version}{fields}".rstrip()
-    return f"{told.get('sequence', '-')} {moment:%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z", told["type"], about
+    head = f"{told.get('sequence', '-')} {moment:%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"
+    return _printable(head), _printable(told["type"]), _printable(about)
+
+
+def _printable(text: str) -> str:
+    """The text, with what cannot be printed as JSON escapes it."""
+    return "".join(each if each.isprintable() else _escaped(each) for each in text)
+
+
+def _escaped(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
