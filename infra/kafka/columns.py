@@ -1,7 +1,7 @@
 """Public events as typed columns: CloudEvents' attributes, then every field that an event of the topic may have."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Literal
 
@@ -28,6 +28,8 @@ ATTRIBUTES: dict[str, Kind] = {
     "ce_causationid": "text",
     "ce_actorid": "text",
 }
+NEEDED = ("ce_id", "ce_sequence", "ce_time")
+"""What every event has."""
 OTHER = "other"
 """The column of fields that this version does not know, as JSON."""
 
@@ -39,10 +41,26 @@ _SIMPLE: dict[type[inspect.Type], Kind] = {
     inspect.FloatType: "number",
     inspect.BoolType: "truth",
 }
+
+
+def _integer(value: Any) -> int:
+    number = int(value)
+    if not -(2**63) <= number < 2**63:
+        raise ValueError("a number is beyond 64 bits")
+    return number
+
+
+def _moment(value: Any) -> datetime:
+    moment = datetime.fromisoformat(value)
+    if moment.tzinfo is None:
+        raise ValueError("a time has no zone")
+    return moment.astimezone(UTC)
+
+
 _READ: dict[Kind, Callable[[Any], Any]] = {
     "text": str,
-    "moment": datetime.fromisoformat,
-    "integer": int,
+    "moment": _moment,
+    "integer": _integer,
     "number": float,
     "truth": bool,
     "json": lambda value: msgspec.json.encode(value).decode(),
@@ -80,7 +98,17 @@ def row_of(record: Record, columns: Mapping[str, Kind]) -> dict[str, Any]:
     Raises:
         ValueError: it is no event, or says something that its column cannot hold.
     """
-    given = {name: value.decode() for name, value in record.headers if name in ATTRIBUTES}
+    try:
+        return _row_of(record, columns)
+    except (TypeError, OverflowError, RecursionError) as error:
+        raise ValueError(str(error)) from None
+
+
+def _row_of(record: Record, columns: Mapping[str, Kind]) -> dict[str, Any]:
+    given = {name: value.decode() for name, value in record.headers if name in ATTRIBUTES and value is not None}
+    for name in NEEDED:
+        if name not in given:
+            raise ValueError(f"it has no {name}")
     data = msgspec.json.decode(record.value or b"null")
     if not isinstance(data, dict):
         raise ValueError("its data is no JSON object")

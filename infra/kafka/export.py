@@ -12,9 +12,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import UTC
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as arrow
 from kafka import KafkaConsumer, TopicPartition
@@ -22,7 +21,6 @@ from pyarrow import parquet
 
 from infra.errors import SetupError
 from infra.kafka.columns import Kind, columns_of, row_of
-from infra.kafka.ends import position_of
 from infra.kafka.reading import Record, begins_of, ends_of, partitions_of, until
 
 BATCH = 20_000
@@ -130,23 +128,23 @@ class _Export:
 
     def _new(self, record: Record) -> Iterator[dict[str, Any]]:
         """The record's values, if it is an event that has not come before."""
-        position, last = position_of(record), self._state.positions.get(record.partition, 0)
-        if 0 < position <= last:
-            self._done.repeats += 1
-            return
         try:
             row = row_of(record, self._columns)
         except ValueError:
             self._done.skipped += 1
             return
-        self._state.positions[record.partition] = max(position, last)
+        position, last = row["ce_sequence"], self._state.positions.get(record.partition, 0)
+        if position <= last:
+            self._done.repeats += 1
+            return
+        self._state.positions[record.partition] = position
         yield row
 
     def _write(self, rows: list[dict[str, Any]]) -> None:
         """All files of a batch, then the word that they are there."""
         days: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for row in sorted(rows, key=lambda row: row["ce_sequence"]):
-            days[f"{row['ce_time'].astimezone(UTC):%Y-%m-%d}"].append(row)
+            days[f"{row['ce_time']:%Y-%m-%d}"].append(row)
         state = self._state
         for day, its in days.items():
             target = self._folder / f"day={day}" / f"part-{state.batches + 1:06}.parquet"
@@ -171,19 +169,38 @@ def _schema(columns: Mapping[str, Kind]) -> arrow.Schema:
 
 
 def _write_table(rows: list[dict[str, Any]], schema: arrow.Schema, target: Path) -> None:
-    target.parent.mkdir(exist_ok=True)
-    unfinished = target.with_suffix(UNFINISHED)
-    parquet.write_table(arrow.Table.from_pylist(rows, schema=schema), unfinished, compression="zstd")
-    unfinished.replace(target)
+    if not target.parent.exists():
+        target.parent.mkdir()
+        _sync(target.parent.parent)
+    table = arrow.Table.from_pylist(rows, schema=schema)
+    with _replacing(target) as file:
+        parquet.write_table(table, file, compression="zstd")
 
 
 def _replace(target: Path, content: bytes) -> None:
+    with _replacing(target) as file:
+        file.write(content)
+
+
+@contextmanager
+def _replacing(target: Path) -> Iterator[IO[bytes]]:
+    """A file that stands in the target's place, on the disk, once it is written."""
     unfinished = target.with_suffix(UNFINISHED)
     with unfinished.open("wb") as file:
-        file.write(content)
+        yield file
         file.flush()
         os.fsync(file.fileno())
     unfinished.replace(target)
+    _sync(target.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Have the names in a folder on the disk."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """`palimpsest stream`: what readers and operators see of the published stream."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -128,6 +129,18 @@ def test_the_tail_begins_where_it_is_told(stream: Stream, topics: Topics, addres
     assert isinstance(first["data"], dict)
 
 
+def test_the_tail_shows_tombstones_and_what_is_foreign(stream: Stream, topics: Topics, address: dict[str, str]) -> None:
+    topic = topics.state("document")
+    tombstone = Planned(topic, 0, b"gone", None, [("ce_sequence", b"7")])
+    send(
+        address, topics, [tombstone, Planned(topic, 0, b"other", b"junk\x1b[2J", [("ce_source", b"elsewhere\x1b[2J")])]
+    )
+    assert [each["type"] for each in lines("tail", topic, "--json")] == ["foreign", "tombstone"]
+    said = run("tail", topic).stdout
+    assert "tombstone gone" in said
+    assert "\x1b" not in said
+
+
 def test_the_tail_shows_nothing_sealed(stream: Stream, topics: Topics, address: dict[str, str]) -> None:
     send(address, topics, [*stream.records(topics), Planned(topics.internal, 0, b"?", b"junk", [])])
     told = lines("tail", topics.internal, "--from", "1", "--json")
@@ -232,6 +245,37 @@ def test_an_export_that_was_stopped_goes_on_and_repeats_nothing(
     said = run("export", "document", "--to", str(tmp_path)).output
     assert "1 records are no events" in said
     assert positions(tmp_path / "document") == [record.position for record in records]
+
+
+def test_an_export_leaves_out_what_is_no_event_and_goes_on(
+    stream: Stream, topics: Topics, address: dict[str, str], tmp_path: Path
+) -> None:
+    topic = topics.public("document")
+    records = [record for record in public(stream.log, topics) if record.topic == topic]
+    beyond = [("ce_id", b"1"), ("ce_time", b"2026-11-22T12:00:00Z"), ("ce_sequence", str(2**63).encode())]
+    foreign: list[list[tuple[str, bytes]]] = [[], beyond, beyond[:2], beyond[1:]]
+    send(address, topics, [*(Planned(topic, 0, b"?", b"{}", headers) for headers in foreign), *records])
+    assert "4 records are no events" in run("export", "document", "--to", str(tmp_path)).output
+    assert positions(tmp_path / "document") == [record.position for record in records]
+    assert "0 events more" in run("export", "document", "--to", str(tmp_path)).output
+
+
+def test_a_file_is_on_the_disk_before_the_progress_names_it(
+    stream: Stream, topics: Topics, address: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(address, topics, stream.records(topics))
+    synced: list[str] = []
+    fsync = os.fsync
+
+    def note(number: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{number}").readlink().name)
+        fsync(number)
+
+    monkeypatch.setattr(os, "fsync", note)
+    run("export", "team", "--to", str(tmp_path))
+    written = [Path(name).stem for name in synced if name.endswith(exporting.UNFINISHED)]
+    assert written[-1] == Path(exporting.PROGRESS).stem
+    assert set(written[:-1]) == {"part-000001"}
 
 
 class Stopped(Exception):
