@@ -38,7 +38,7 @@ bench: .venv/development  ## Measure speeds beside those of peers; ONLY=append, 
 	$(BIN)/python -m tests.bench $(if $(ONLY),--only "$(ONLY)") $(if $(JSON),--json "$(JSON)") \
 		$(if $(ROUNDS),--rounds "$(ROUNDS)")
 
-chaos: .venv/development  ## Kill everything under load, then check what never breaks; MINUTES=10, SEED=7 may be given
+chaos: .venv/development  ## Kill everything under load, then check what never breaks (half the time without brokers, a quarter with 1, a quarter with 3); MINUTES=10, SEED=7 may be given
 	@.ci/java
 	$(BIN)/python -m tests.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
