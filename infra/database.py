@@ -12,6 +12,7 @@ from psycopg.rows import AsyncRowFactory, tuple_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from application.ports import Params, Unavailable
+from infra.cancelling import end_if_cancelled
 
 Pool = AsyncConnectionPool[psycopg.AsyncConnection[tuple[Any, ...]]]
 Row = tuple[Any, ...]
@@ -56,6 +57,7 @@ class Database:
         self, query: str, params: Params, row_factory: AsyncRowFactory[Any]
     ) -> tuple[list[str], list[Any]]:
         async with self._pool.connection() as connection, deadline(connection):
+            end_if_cancelled()
             cursor = connection.cursor(binary=True, row_factory=row_factory)
             await cursor.execute(query.encode(), params, prepare=True)
             if cursor.description is None:

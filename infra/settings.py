@@ -109,6 +109,14 @@ def _given_with_sasl(value: Any, info: ValidationInfo) -> Any:
     return value
 
 
+def _not_in_clear(value: str, info: ValidationInfo) -> str:
+    """Within the machine nobody listens."""
+    hosts = [server.rpartition(":")[0] for server in (info.data.get("kafka_bootstrap_servers") or "").split(",")]
+    if value == "SASL_PLAINTEXT" and not all(host in ("", "127.0.0.1", "localhost", "[::1]") for host in hosts):
+        raise ValueError("would send the password in clear to another machine; use SASL_SSL.")
+    return value
+
+
 def _given_with_certificate(value: Any, info: ValidationInfo) -> Any:
     if value is None and info.data.get("kafka_ssl_certfile"):
         raise ValueError("is not set, and KAFKA_SSL_CERTFILE needs it.")
@@ -162,9 +170,9 @@ class Settings(BaseSettings):
     kafka_bootstrap_servers: Annotated[str, AfterValidator(_host_ports)] | None = Field(
         None, validation_alias="KAFKA_BOOTSTRAP_SERVERS", description="Kafka's brokers, host:port,...; none: no stream"
     )
-    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        "PLAINTEXT", validation_alias="KAFKA_SECURITY_PROTOCOL", description="How Kafka's brokers are spoken to"
-    )
+    kafka_security_protocol: Annotated[
+        Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], AfterValidator(_not_in_clear)
+    ] = Field("PLAINTEXT", validation_alias="KAFKA_SECURITY_PROTOCOL", description="How Kafka's brokers are spoken to")
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
         "PLAIN", validation_alias="KAFKA_SASL_MECHANISM", description="How to log in to Kafka, if SASL is spoken"
     )

@@ -5,6 +5,7 @@ import asyncio
 import structlog
 
 from application.ports import Unavailable
+from infra.cancelling import goes_on
 from infra.database import Database
 
 KEPT_HOURS = 48
@@ -32,7 +33,7 @@ async def purge_idempotency(database: Database) -> int:
 
 async def keep_house(database: Database) -> None:
     """Purge now and then, until cancelled."""
-    while True:
+    while goes_on():
         try:
             purged = await purge_idempotency(database)
         except Unavailable as error:

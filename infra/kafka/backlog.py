@@ -5,6 +5,7 @@ import asyncio
 import structlog
 from prometheus_client import Gauge
 
+from infra.cancelling import goes_on
 from infra.database import Database
 from infra.kafka.relay import Relay
 from infra.kafka.topics import Topics
@@ -27,7 +28,7 @@ position_gauge = Gauge("palimpsest_relay_position", "Position up to which Kafka 
 
 async def watch(database: Database, names: Topics, relay: Relay) -> None:
     """Keep the gauges up to date until cancelled."""
-    while True:
+    while goes_on():
         try:
             await measure(database, names, relay)
         except Exception as error:

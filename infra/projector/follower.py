@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 
 from application.ports import Recorded
 from infra.cache import MOST_BYTES, NUMBER, Naming, number
+from infra.cancelling import goes_on
 from infra.projector.positions import Positions
 from infra.projector.recent import RecentEvents
 from infra.projector.runner import pause_after
@@ -80,7 +81,7 @@ class Follower:
     async def run(self) -> None:
         """Follow until cancelled. Outages are waited out."""
         failures = 0
-        while True:
+        while goes_on():
             try:
                 await self.step()
                 failures = 0

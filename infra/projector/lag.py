@@ -10,6 +10,7 @@ import structlog
 from prometheus_client import Gauge
 
 from application.ports import EventFeed
+from infra.cancelling import goes_on
 from infra.projector.connection import Connection, Session
 from projections.kernel import ReadModel
 
@@ -76,7 +77,7 @@ class LagMonitor:
     async def run(self) -> None:
         """Measure now and then, until cancelled."""
         try:
-            while True:
+            while goes_on():
                 try:
                     await self.measure()
                 except Exception as error:

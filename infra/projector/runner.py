@@ -13,6 +13,7 @@ from time import monotonic
 import structlog
 
 from application.ports import EventFeed
+from infra.cancelling import goes_on
 from infra.errors import SetupError
 from infra.projector import books
 from infra.projector.apply import Applier
@@ -106,7 +107,7 @@ class Loop:
         failures = 0
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._stop)
-            while True:
+            while goes_on():
                 try:
                     await self._round()
                     failures = 0

@@ -56,7 +56,8 @@ class SharedProjector(Loop):
         await self._begin(connection)
         behind = [runner for runner in self._ready() if self._is_behind(runner)]
         if not behind:
-            missing_gauge.clear()
+            for partition in self._front:
+                missing_gauge.labels(partition).set(0)
         moved = await self._fill(connection, behind) if behind else False
         ahead = [runner for runner in self._ready() if not self._is_behind(runner)]
         if ahead:

@@ -97,6 +97,17 @@ def test_kafka_needs_a_login_where_it_is_asked_for_one(folder: Path, monkeypatch
     assert "KAFKA_SECURITY_PROTOCOL=SASL_SSL needs it" in lines[0]
 
 
+def test_a_password_for_kafka_leaves_the_machine_by_tls_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_SECURITY_PROTOCOL", "SASL_PLAINTEXT")
+    monkeypatch.setenv("KAFKA_SASL_USERNAME", "app")
+    monkeypatch.setenv("KAFKA_SASL_PASSWORD", SECRET)
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092,127.0.0.1:9093")
+    assert load(folder).kafka_security_protocol == "SASL_PLAINTEXT"
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092,one.example:9092")
+    with pytest.raises(SettingsError, match="KAFKA_SECURITY_PROTOCOL would send the password in clear"):
+        load(folder)
+
+
 def test_settings_become_what_kafkas_clients_take(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     certificate = str(folder / SECRETS_FILE)
     for name, value in {
