@@ -60,7 +60,12 @@ def _fetch(folder: Path) -> None:
     pom = shutil.copy(POM, draft / "pom.xml")
     goal = ["dependency:copy-dependencies", f"-DoutputDirectory={draft / 'jars'}", "-DincludeScope=runtime"]
     command = [maven, "--quiet", "--batch-mode", "--strict-checksums", "--file", pom, *goal]
-    answer = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    # Java asks the system's list of users where home is, and not the environment.
+    options = f"{os.environ.get('MAVEN_OPTS', '')} -Duser.home={Path.home()}".strip()
+    environment = {**os.environ, "MAVEN_OPTS": options}
+    answer = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, env=environment
+    )
     if answer.returncode:
         words = "\n".join((answer.stdout + answer.stderr).splitlines()[:5])
         raise ServerError(f"Maven could not fetch Kafka's programs. It said:\n{words}")
