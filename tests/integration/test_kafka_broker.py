@@ -156,7 +156,7 @@ def test_without_maven_it_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest
 
 def test_what_maven_says_when_it_cannot_fetch_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "mvn"
-    program.write_text("#!/bin/sh\necho \"no route to host, $MAVEN_OPTS\"\nexit 1\n")
+    program.write_text('#!/bin/sh\necho "no route to host, $MAVEN_OPTS"\nexit 1\n')
     program.chmod(0o755)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", str(tmp_path))
