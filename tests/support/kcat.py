@@ -32,10 +32,11 @@ def program() -> str:
     Raises:
         RuntimeError: it is not here and cannot be installed; the message says how to.
     """
-    with (Path(tempfile.gettempdir()) / "palimpsest-kcat.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if shutil.which("kcat") is None and os.geteuid() == 0 and shutil.which("apt-get"):
-            _install()
+    if shutil.which("kcat") is None and os.geteuid() == 0 and shutil.which("apt-get"):
+        with (Path(tempfile.gettempdir()) / "palimpsest-kcat.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if shutil.which("kcat") is None:
+                _install()
     found = shutil.which("kcat")
     if found is None:
         raise RuntimeError(HOW)
