@@ -47,8 +47,10 @@ async def _relay(settings: Settings, kafka: KafkaSettings, names: Topics) -> Non
             await publish(
                 core.url, core.database, core.keyring, core.store, kafka, names, Publisher(settings.public_url)
             )
-        except* SetupError as group:
-            raise group.exceptions[0] from None
+        except ExceptionGroup as group:
+            # What else failed when one part ended is not what is to be told.
+            known = group.subgroup(SetupError)
+            raise (known.exceptions[0] if known else group) from None
 
 
 async def publish(
