@@ -25,7 +25,7 @@ test: checks  ## Check and test everything, on real servers
 	$(PYTEST) -n 2
 
 fast: checks  ## Check everything that takes seconds
-	$(PYTEST) tests/unit tests/architecture
+	$(PYTEST) -n 2 tests/unit tests/architecture
 
 checks: .venv/development
 	$(BIN)/ruff format --check .

@@ -77,7 +77,7 @@ class House:
     async def all_after(self, position: int) -> list[int]:
         """All positions after one, page by page."""
         found: list[int] = []
-        while (batch := await self.live.after(position, 1)).reached > position:
+        while (batch := await self.live.after(position, 0.05)).reached > position:
             found += [each.position for each in batch.shown]
             position = batch.reached
         return found
