@@ -6,7 +6,7 @@ and takes one at a time. Each statement is a transaction of its own, so one that
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import count
@@ -28,23 +28,28 @@ class _Sent:
     """A statement under way: who waits for it, until when, and what has come back."""
 
     answer: "asyncio.Future[PGresult]"
-    deadline: asyncio.TimerHandle
+    deadline: float
     result: PGresult | None = None
 
-    def settle(self) -> None:
-        """Give the result, or raise what it says."""
-        self.deadline.cancel()
-        if self.answer.done():
-            return
+    def take(self, result: PGresult) -> None:
+        """Keep the statement's result. An error in preparing it comes first, and is what counts."""
+        if self.result is None or self.result.status in SUCCEEDED:
+            self.result = result
+
+    def settle(self) -> bool:
+        """Give the result, or raise what it says. Answers whether the statement succeeded."""
         assert self.result is not None
-        if self.result.status in SUCCEEDED:
+        succeeded = self.result.status in SUCCEEDED
+        if self.answer.done():
+            return succeeded
+        if succeeded:
             self.answer.set_result(self.result)
         else:
             self.answer.set_exception(psycopg.errors.error_from_result(self.result))
+        return succeeded
 
     def lose(self, error: Exception) -> None:
         """Nobody will answer."""
-        self.deadline.cancel()
         if not self.answer.done():
             self.answer.set_exception(error)
 
@@ -59,7 +64,9 @@ class Pipeline:
         self._loop = asyncio.get_running_loop()
         self._under_way: deque[_Sent] = deque()
         self._prepared: dict[bytes, bytes] = {}
+        self._preparing: dict[asyncio.Future[PGresult], tuple[bytes, bytes]] = {}
         self._numbers = count()
+        self._watch: asyncio.TimerHandle | None = None
         self._over = False
         self._socket = self._libpq.socket
         self._libpq.nonblocking = 1
@@ -75,33 +82,24 @@ class Pipeline:
         """Close the connection. Whoever waits for an answer is told that there will be none."""
         self._lose("the connection was closed")
 
-    async def execute(self, statement: bytes, parameters: Sequence[bytes | None]) -> PGresult:
-        """The statement's result. It is prepared the first time; parameters are `$1`, `$2` and so on.
+    def execute(self, statement: bytes, parameters: Sequence[bytes | None]) -> "asyncio.Future[PGresult]":
+        """The statement's result, once it is here; it goes out at once. It is prepared the first time; parameters are
+        `$1`, `$2` and so on.
 
-        Raises:
+        Raises (the future does):
             Lost: the connection broke, or was cut because the server took too long.
             psycopg.Error: the server refused the statement, and nothing of it was done.
         """
-        name = self._prepared.get(statement) or await self._prepare(statement)
-        return await self._send(
-            lambda: self._libpq.send_query_prepared(name, parameters, _formats(len(parameters)), BINARY)
-        )
-
-    async def _prepare(self, statement: bytes) -> bytes:
-        name = b"s%d" % next(self._numbers)
-        await self._send(lambda: self._libpq.send_prepare(name, statement))
-        self._prepared[statement] = name
-        return name
-
-    def _send(self, send: Callable[[], None]) -> "asyncio.Future[PGresult]":
         answer: asyncio.Future[PGresult] = self._loop.create_future()
-        if self.closed:
+        if self._over:
             answer.set_exception(Lost("the connection is closed"))
             return answer
-        deadline = self._loop.call_later(self._seconds, self._lose, "the server took too long")
-        self._under_way.append(_Sent(answer, deadline))
+        self._under_way.append(_Sent(answer, self._loop.time() + self._seconds))
+        if self._watch is None:
+            self._watch = self._loop.call_later(self._seconds, self._look)
         try:
-            send()
+            name = self._prepared.get(statement) or self._prepare(statement, answer)
+            self._libpq.send_query_prepared(name, parameters, _formats(len(parameters)), BINARY)
             self._libpq.pipeline_sync()
             if self._libpq.flush():
                 self._loop.add_writer(self._socket, self._flush)
@@ -109,6 +107,22 @@ class Pipeline:
             # Whether the server has heard of it is not certain, and answers are told apart by their order alone.
             self._lose(type(error).__name__)
         return answer
+
+    def _prepare(self, statement: bytes, answer: "asyncio.Future[PGresult]") -> bytes:
+        name = b"s%d" % next(self._numbers)
+        self._libpq.send_prepare(name, statement)
+        self._preparing[answer] = statement, name
+        return name
+
+    def _look(self) -> None:
+        """Cut the connection if the first statement under way is late; look again when it would be."""
+        self._watch = None
+        if self._under_way:
+            left = self._under_way[0].deadline - self._loop.time()
+            if left <= 0:
+                self._lose("the server took too long")
+            else:
+                self._watch = self._loop.call_later(left, self._look)
 
     def _flush(self) -> None:
         try:
@@ -133,14 +147,23 @@ class Pipeline:
             # The end of one statement's results.
             return
         if result.status == ExecStatus.PIPELINE_SYNC:
-            self._under_way.popleft().settle()
+            self._settle(self._under_way.popleft())
         else:
-            self._under_way[0].result = result
+            self._under_way[0].take(result)
+
+    def _settle(self, sent: _Sent) -> None:
+        succeeded = sent.settle()
+        if self._preparing:
+            statement, name = self._preparing.pop(sent.answer, (b"", b""))
+            if name and succeeded:
+                self._prepared[statement] = name
 
     def _lose(self, reason: str) -> None:
         if self._over:
             return
         self._over = True
+        if self._watch is not None:
+            self._watch.cancel()
         self._loop.remove_reader(self._socket)
         self._loop.remove_writer(self._socket)
         self._libpq.finish()

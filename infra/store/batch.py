@@ -1,7 +1,9 @@
 """A batch of appends as the function `append_events` takes it, and its verdicts."""
 
+from collections.abc import Callable
 from functools import cache
 from itertools import count
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -85,22 +87,29 @@ class Verdict(msgspec.Struct, frozen=True):
 
 def parameters_of(requests: list[Request]) -> list[int | Array]:
     """All parameters of the function: the number of requests, and the arrays."""
-    return [len(requests), *[array for group in arrays_of(requests) for array in group]]
+    arrays = [array for columns, rows in zip(COLUMNS, _rows_of(requests), strict=True) for array in columns(rows)]
+    return [len(requests), *arrays]
 
 
 def call_of(requests: list[Request]) -> tuple[bytes, list[bytes]]:
     """The statement for a batch, and its parameters in binary. Arrays that are empty are not sent: most are."""
-    groups = arrays_of(requests)
-    statement = _append_with(tuple([(len(group), bool(group[0].values)) for group in groups]))
-    arrays = [array.dump() for group in groups if group[0].values for array in group]
-    return statement, [len(requests).to_bytes(4, "big"), *arrays]
+    groups = _rows_of(requests)
+    parameters = [len(requests).to_bytes(4, "big")]
+    for columns, rows in zip(COLUMNS, groups, strict=True):
+        if rows:
+            parameters += [array.dump() for array in columns(rows)]
+    return _append_with(tuple(map(bool, groups))), parameters
 
 
 @cache
-def _append_with(groups: tuple[tuple[int, bool], ...]) -> bytes:
-    """For groups of so many arrays, and whether they are sent."""
+def _append_with(sent: tuple[bool, ...]) -> bytes:
+    """For groups of arrays that are sent or not."""
     numbers = count(2)
-    arrays = [f"${next(numbers)}" if sent else "'{}'" for width, sent in groups for _ in range(width)]
+    arrays = [
+        f"${next(numbers)}" if is_sent else "'{}'"
+        for columns, is_sent in zip(COLUMNS, sent, strict=True)
+        for _ in columns([])
+    ]
     return f"SELECT head, verdicts FROM append_events($1, {', '.join(arrays)})".encode()  # noqa: S608
 
 
@@ -119,52 +128,71 @@ def verdicts_of(requests: list[Request], result: PGresult) -> list[Verdict]:
     return verdicts
 
 
-def arrays_of(requests: list[Request]) -> list[list[Array]]:
-    """The batch as the function's parallel arrays: of streams, events, claims, keys and records."""
+def _rows_of(requests: list[Request]) -> list[list[Any]]:
+    """The rows of each group of parallel arrays. Each row begins with the number of its request."""
     numbered = list(enumerate(requests, 1))
-    streams = [(n, stream, version) for n, r in numbered for stream, version in r.expected.items()]
-    events = [(n, e, r) for n, r in numbered for e in r.events]
-    claims = [(n, claim) for n, r in numbered for claim in r.claims]
-    keys = [(n, key) for n, r in numbered for key in r.keys]
-    records = [(n, r.record, r.events[-1] if r.events else None) for n, r in numbered if r.record is not None]
     return [
-        [
-            Ints([n for n, _, _ in streams]),
-            UuidsByInt([stream for _, stream, _ in streams]),
-            BigInts([version for _, _, version in streams]),
-        ],
-        [
-            Ints([n for n, _, _ in events]),
-            Uuids([e.stream_id for _, e, _ in events]),
-            BigInts([e.version for _, e, _ in events]),
-            Texts([e.topic for _, e, _ in events]),
-            Blobs([e.state for _, e, _ in events]),
-            Uuids([e.id for _, e, _ in events]),
-            Ints([e.class_version for _, e, _ in events]),
-            Uuids([r.actor_id for _, _, r in events]),
-            Uuids([r.correlation_id for _, _, r in events]),
-            Uuids([r.causation_id for _, _, r in events]),
-        ],
-        [
-            Ints([n for n, _ in claims]),
-            Texts([c.kind for _, c in claims]),
-            Blobs([c.digest for _, c in claims]),
-            Uuids([c.stream_id for _, c in claims]),
-            Bools([c.release for _, c in claims]),
-        ],
-        [
-            Ints([n for n, _ in keys]),
-            Uuids([k.subject_id for _, k in keys]),
-            Blobs([k.wrapped for _, k in keys]),
-            Texts([k.kek_id for _, k in keys]),
-        ],
-        [
-            Ints([n for n, _, _ in records]),
-            Blobs([r.key for _, r, _ in records]),
-            Blobs([r.fingerprint for _, r, _ in records]),
-            Uuids([r.subject_id for _, r, _ in records]),
-            Blobs([r.answer for _, r, _ in records]),
-            Uuids([e and e.stream_id for _, _, e in records]),
-            BigInts([e and e.version for _, _, e in records]),
-        ],
+        [(n, stream, version) for n, r in numbered for stream, version in r.expected.items()],
+        [(n, event, r) for n, r in numbered for event in r.events],
+        [(n, claim) for n, r in numbered for claim in r.claims],
+        [(n, key) for n, r in numbered for key in r.keys],
+        [(n, r.record, r.events[-1] if r.events else None) for n, r in numbered if r.record is not None],
     ]
+
+
+def _streams(rows: list[tuple[int, int, int]]) -> list[Array]:
+    return [
+        Ints([n for n, _, _ in rows]),
+        UuidsByInt([stream for _, stream, _ in rows]),
+        BigInts([version for _, _, version in rows]),
+    ]
+
+
+def _events(rows: list[tuple[int, NewEvent, Request]]) -> list[Array]:
+    return [
+        Ints([n for n, _, _ in rows]),
+        Uuids([e.stream_id for _, e, _ in rows]),
+        BigInts([e.version for _, e, _ in rows]),
+        Texts([e.topic for _, e, _ in rows]),
+        Blobs([e.state for _, e, _ in rows]),
+        Uuids([e.id for _, e, _ in rows]),
+        Ints([e.class_version for _, e, _ in rows]),
+        Uuids([r.actor_id for _, _, r in rows]),
+        Uuids([r.correlation_id for _, _, r in rows]),
+        Uuids([r.causation_id for _, _, r in rows]),
+    ]
+
+
+def _claims(rows: list[tuple[int, ClaimChange]]) -> list[Array]:
+    return [
+        Ints([n for n, _ in rows]),
+        Texts([c.kind for _, c in rows]),
+        Blobs([c.digest for _, c in rows]),
+        Uuids([c.stream_id for _, c in rows]),
+        Bools([c.release for _, c in rows]),
+    ]
+
+
+def _keys(rows: list[tuple[int, WrappedKey]]) -> list[Array]:
+    return [
+        Ints([n for n, _ in rows]),
+        Uuids([k.subject_id for _, k in rows]),
+        Blobs([k.wrapped for _, k in rows]),
+        Texts([k.kek_id for _, k in rows]),
+    ]
+
+
+def _records(rows: list[tuple[int, Record, NewEvent | None]]) -> list[Array]:
+    return [
+        Ints([n for n, _, _ in rows]),
+        Blobs([r.key for _, r, _ in rows]),
+        Blobs([r.fingerprint for _, r, _ in rows]),
+        Uuids([r.subject_id for _, r, _ in rows]),
+        Blobs([r.answer for _, r, _ in rows]),
+        Uuids([e and e.stream_id for _, _, e in rows]),
+        BigInts([e and e.version for _, _, e in rows]),
+    ]
+
+
+COLUMNS: tuple[Callable[[Any], list[Array]], ...] = (_streams, _events, _claims, _keys, _records)
+"""The function's parallel arrays after the number of requests, group by group."""

@@ -7,6 +7,7 @@ that do not touch each other; those that do wait for the next one, in order. Eac
 import asyncio
 from collections.abc import Callable
 from time import perf_counter
+from typing import Any
 
 import psycopg
 from psycopg.pq.abc import PGresult
@@ -39,7 +40,7 @@ class Writer:
         self._url = url
         self._observe = observe
         self._line: Line[Request, Verdict] = Line()
-        self._under_way: dict[asyncio.Task[None], int] = {}
+        self._under_way: dict[asyncio.Future[Any], int] = {}
         self._woken = False
         self._connecting = asyncio.Lock()
         self._pipeline: Pipeline | None = None
@@ -71,17 +72,47 @@ class Writer:
         self._woken = False
         while number := share(self._line.ready, list(self._under_way.values())):
             batch = self._line.take(number)
-            task = asyncio.create_task(self._run(batch))
-            self._under_way[task] = len(batch)
-            task.add_done_callback(self._done)
+            if self._pipeline is None or self._pipeline.closed:
+                self._follow(batch)
+            else:
+                self._send(self._pipeline, batch)
+
+    def _send(self, pipeline: Pipeline, batch: list[Pending]) -> None:
+        """The usual way, without a task: send the batch, and answer when the database has."""
+        requests = [entry.request for entry in batch]
+        try:
+            call = call_of(requests)
+        except Exception as error:
+            self._fail(batch, error)
+            return
+        started = perf_counter()
+
+        def answered(answer: "asyncio.Future[PGresult]") -> None:
+            del self._under_way[answer]
+            if answer.exception() is not None:
+                self._follow(batch, answer)
+            else:
+                self._observed(requests, started)
+                self._answer(batch, verdicts_of(requests, answer.result()))
+                self._wake()
+
+        answer = pipeline.execute(*call)
+        self._under_way[answer] = len(batch)
+        answer.add_done_callback(answered)
+
+    def _follow(self, batch: list[Pending], answer: "asyncio.Future[PGresult] | None" = None) -> None:
+        """Write the batch whatever it takes; `answer` is how it has failed so far."""
+        task = asyncio.create_task(self._run(batch, answer))
+        self._under_way[task] = len(batch)
+        task.add_done_callback(self._done)
 
     def _done(self, task: "asyncio.Task[None]") -> None:
         del self._under_way[task]
         self._wake()
 
-    async def _run(self, batch: list[Pending]) -> None:
+    async def _run(self, batch: list[Pending], answer: "asyncio.Future[PGresult] | None") -> None:
         try:
-            verdicts = await self._write([entry.request for entry in batch])
+            verdicts = await self._write([entry.request for entry in batch], answer)
         except Exception as error:
             await self._failed(batch, error)
         else:
@@ -115,15 +146,18 @@ class Writer:
             return
         self._fail(batch, error)
 
-    async def _write(self, requests: list[Request]) -> list[Verdict]:
+    async def _write(self, requests: list[Request], answer: "asyncio.Future[PGresult] | None" = None) -> list[Verdict]:
         call = call_of(requests)
         started = perf_counter()
         try:
-            verdicts = verdicts_of(requests, await self._execute(*call))
+            verdicts = verdicts_of(requests, await self._execute(*call, answer))
         except OutcomeUnknown:
             return await self._write_again(requests, call)
-        self._observe(len(requests), sum([len(request.events) for request in requests]), perf_counter() - started)
+        self._observed(requests, started)
         return verdicts
+
+    def _observed(self, requests: list[Request], started: float) -> None:
+        self._observe(len(requests), sum([len(request.events) for request in requests]), perf_counter() - started)
 
     async def _write_again(self, requests: list[Request], call: tuple[bytes, list[bytes]]) -> list[Verdict]:
         """Ask once more on a new connection. Safe: events carry their ids, so what had been committed is recognised."""
@@ -135,10 +169,13 @@ class Writer:
         except (Unavailable, psycopg.OperationalError) as error:
             raise OutcomeUnknown(DATABASE) from error
 
-    async def _execute(self, statement: bytes, parameters: list[bytes]) -> PGresult:
-        pipeline = await self._connected()
+    async def _execute(
+        self, statement: bytes, parameters: list[bytes], answer: "asyncio.Future[PGresult] | None" = None
+    ) -> PGresult:
+        if answer is None:
+            answer = (await self._connected()).execute(statement, parameters)
         try:
-            return await pipeline.execute(statement, parameters)
+            return await answer
         except Lost as error:
             raise OutcomeUnknown(DATABASE) from error
         except psycopg.OperationalError as error:

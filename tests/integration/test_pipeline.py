@@ -68,7 +68,7 @@ async def test_one_who_gave_up_takes_nobodys_answer(pipeline: Pipeline) -> None:
 
 async def test_when_the_server_ends_the_session_nobody_waits_on(pipeline: Pipeline, database: Database) -> None:
     pid = (await pipeline.execute(WHO, [])).get_value(0, 0) or b""
-    waiting = [asyncio.create_task(pipeline.execute(SLEEP, [NEVER])) for _ in range(2)]
+    waiting = [pipeline.execute(SLEEP, [NEVER]) for _ in range(2)]
     await asyncio.sleep(0.1)
     rows(database.admin_url, f"SELECT pg_terminate_backend({int.from_bytes(pid, 'big')})")
     for each in waiting:
@@ -79,6 +79,20 @@ async def test_when_the_server_ends_the_session_nobody_waits_on(pipeline: Pipeli
         await pipeline.execute(WHO, [])
 
 
+async def test_a_statement_sent_twice_before_it_is_prepared_is_answered_twice(pipeline: Pipeline) -> None:
+    first, second = number(pipeline, DIVIDE, 0), number(pipeline, DIVIDE, 5)
+    answers = await asyncio.gather(first, second, return_exceptions=True)
+    assert isinstance(answers[0], psycopg.errors.DivisionByZero)
+    assert answers[1] == await number(pipeline, DIVIDE, 5)
+
+
+async def test_one_that_is_on_time_does_not_cut_off_the_next(database: Database) -> None:
+    async with open_pipeline(database, seconds=0.4) as pipeline:
+        for _ in range(3):
+            await pipeline.execute(b"SELECT pg_sleep(0.2)", [])
+        assert not pipeline.closed
+
+
 async def test_a_server_that_takes_too_long_is_cut_off(database: Database) -> None:
     async with open_pipeline(database, seconds=0.2) as pipeline:
         with pytest.raises(Lost, match="too long"):
@@ -87,7 +101,7 @@ async def test_a_server_that_takes_too_long_is_cut_off(database: Database) -> No
 
 
 async def test_closing_it_leaves_nobody_waiting(pipeline: Pipeline) -> None:
-    waiting = asyncio.create_task(pipeline.execute(SLEEP, [NEVER]))
+    waiting = pipeline.execute(SLEEP, [NEVER])
     await asyncio.sleep(0.05)
     pipeline.close()
     with pytest.raises(Lost):
@@ -95,8 +109,7 @@ async def test_closing_it_leaves_nobody_waiting(pipeline: Pipeline) -> None:
 
 
 async def test_what_cannot_be_sent_is_nobody_elses_answer(pipeline: Pipeline) -> None:
-    before = asyncio.create_task(pipeline.execute(DOUBLE, [(1).to_bytes(8, "big")]))
-    await asyncio.sleep(0)
+    before = pipeline.execute(DOUBLE, [(1).to_bytes(8, "big")])
     with pytest.raises(Lost):
         await pipeline.execute(DOUBLE, ["not bytes"])  # type: ignore[list-item]
     with pytest.raises(Lost):
