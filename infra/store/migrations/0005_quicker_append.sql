@@ -1,6 +1,8 @@
--- `append_events` as 0001 describes it, but for one condition: whether a stream stands where the request saw it is asked
--- from that version on. Without the bound the index hands over all of a page's versions before the last one is taken:
--- three times the time, a stream.
+-- `append_events` as 0001 describes it, with two statements that take less time.
+--
+-- Whether a stream stands where the request saw it is asked from that version on: without the bound the index hands over
+-- all versions on a page before the last one is taken. And both read their arrays by subscript: each array in `unnest`
+-- has a store of its own, and ten of them are more memory than the allocator keeps from one call to the next.
 
 CREATE OR REPLACE FUNCTION append_events(
     requests int,
@@ -40,12 +42,12 @@ BEGIN
         LOOP verdicts[loser.request] := 'taken:' || loser.kind; END LOOP;
     END IF;
     FOR loser IN
-        SELECT s.request FROM unnest(s_request, s_id, s_expected) AS s(request, id, expected)
+        SELECT s_request[n] AS request FROM generate_subscripts(s_request, 1) AS n
         WHERE coalesce(
             (SELECT max(e.originator_version) FROM stored_events e
-             WHERE e.originator_id = s.id AND e.originator_version >= s.expected),
-            least(s.expected, 0)
-        ) <> s.expected
+             WHERE e.originator_id = s_id[n] AND e.originator_version >= s_expected[n]),
+            least(s_expected[n], 0)
+        ) <> s_expected[n]
     LOOP verdicts[loser.request] := 'conflict'; END LOOP;
     IF cardinality(i_request) > 0 THEN
         FOR loser IN
@@ -60,13 +62,10 @@ BEGIN
     SELECT coalesce(max(notification_id), 0) INTO head FROM stored_events;
     INSERT INTO stored_events (originator_id, originator_version, topic, state, notification_id,
                                event_id, class_version, recorded_at, actor_id, correlation_id, causation_id)
-    SELECT e.stream, e.version, e.topic, e.state, head + row_number() OVER (ORDER BY e.n),
-           e.id, e.class_version, moment, e.actor, e.correlation, e.causation
-    FROM unnest(e_request, e_stream, e_version, e_topic, e_state, e_id, e_class_version,
-                e_actor, e_correlation, e_causation)
-         WITH ORDINALITY AS e(request, stream, version, topic, state, id, class_version,
-                              actor, correlation, causation, n)
-    WHERE e.request <> ALL (lost);
+    SELECT e_stream[n], e_version[n], e_topic[n], e_state[n], head + row_number() OVER (ORDER BY n),
+           e_id[n], e_class_version[n], moment, e_actor[n], e_correlation[n], e_causation[n]
+    FROM generate_subscripts(e_request, 1) AS n
+    WHERE e_request[n] <> ALL (lost);
     GET DIAGNOSTICS appended = ROW_COUNT;
     IF appended = 0 AND cardinality(i_request) = 0 THEN RETURN; END IF;
 
