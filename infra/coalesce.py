@@ -1,7 +1,7 @@
 """Gets that are in flight at once share one round trip: while one fetch is under way, the next one's keys gather."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
@@ -17,18 +17,17 @@ class Coalescer(Generic[K, V]):
     def __init__(self, fetch: Callable[[list[K]], Awaitable[Mapping[K, V]]], *, limit: int = 256) -> None:
         self._fetch = fetch
         self._limit = limit
-        self._waiting: dict[K, asyncio.Future[V | None]] = {}
+        self._waiting: dict[K, list[asyncio.Future[V | None]]] = {}
         self._running: asyncio.Task[None] | None = None
 
     async def get(self, key: K) -> V | None:
         """The value of `key`, or None where the fetch has none. Raises what the fetch raised."""
-        future = self._waiting.get(key)
-        if future is None:
-            future = self._waiting[key] = asyncio.get_running_loop().create_future()
+        # A future for each caller: one's cancellation must not cancel the others that wait for the same key.
+        future: asyncio.Future[V | None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(key, []).append(future)
         if self._running is None:
             self._running = asyncio.create_task(self._run())
-        # One caller's cancellation must not cancel the others that wait for the same key.
-        return await asyncio.shield(future)
+        return await future
 
     async def _run(self) -> None:
         try:
@@ -39,15 +38,20 @@ class Coalescer(Generic[K, V]):
         finally:
             self._running = None
 
-    async def _answer(self, batch: dict[K, "asyncio.Future[V | None]"]) -> None:
+    async def _answer(self, batch: Mapping[K, "list[asyncio.Future[V | None]]"]) -> None:
         try:
             found = await self._fetch(list(batch))
         except Exception as error:
-            for future in batch.values():
-                if not future.done():
-                    future.set_exception(error)
-                    future.exception()
+            for future in _open(batch.values()):
+                future.set_exception(error)
+                # Its caller may have given up since; then nobody is to be told.
+                future.exception()
             return
-        for key, future in batch.items():
-            if not future.done():
-                future.set_result(found.get(key))
+        for key, futures in batch.items():
+            value = found.get(key)
+            for future in _open([futures]):
+                future.set_result(value)
+
+
+def _open(waiting: Iterable["list[asyncio.Future[V]]"]) -> "list[asyncio.Future[V]]":
+    return [future for futures in waiting for future in futures if not future.done()]
