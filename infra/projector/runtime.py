@@ -7,6 +7,7 @@ A second projector stands by: it finds the positions moved, rests, and takes ove
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
+from time import monotonic
 
 from application.ports import EventFeed, Recorded
 from infra.projector import books
@@ -17,6 +18,8 @@ from infra.projector.runner import Loop, Rebuild, Runner
 from projections.kernel import ReadModel
 
 BATCH = 2_000
+MANY = 10
+BREATH_SECONDS = 0.04
 
 
 class Projector(Loop):
@@ -27,18 +30,21 @@ class Projector(Loop):
         self._events = events
 
     async def _round(self) -> None:
+        started = monotonic()
         connection = await self._session.get()
         await self._look(connection)
         groups: dict[int, list[Runner]] = defaultdict(list)
         for runner in self._runners:
             if runner.position is not None:
                 groups[runner.position].append(runner)
-        moved = False
+        moved = 0
         positions = sorted(groups)
         for position, following in zip(positions, [*positions[1:], None], strict=False):
             limit = BATCH if following is None else min(BATCH, following - position)
-            moved |= await self._move(connection, groups[position], position, limit)
-        if not moved:
+            moved = max(moved, await self._move(connection, groups[position], position, limit))
+        if moved:
+            await asyncio.sleep(breath(moved, monotonic() - started))
+        else:
             await self._idle(max(positions, default=None))
 
     async def _idle(self, front: int | None) -> None:
@@ -47,10 +53,11 @@ class Projector(Loop):
         else:
             await self._events.wait(front, self._patience())
 
-    async def _move(self, connection: Connection, group: list[Runner], position: int, limit: int) -> bool:
+    async def _move(self, connection: Connection, group: list[Runner], position: int, limit: int) -> int:
+        """Apply what comes next to those that stand at `position`. Answers the number of events."""
         events = await self._events.read(position, limit)
         if not events:
-            return False
+            return 0
         try:
             await self._apply(connection, group, events)
         except Exception as error:
@@ -58,7 +65,7 @@ class Projector(Loop):
                 raise
             for runner in group:
                 await self._apply_alone(connection, runner, events)
-        return True
+        return len(events)
 
     async def _apply_alone(self, connection: Connection, runner: Runner, events: Sequence[Recorded]) -> None:
         try:
@@ -90,3 +97,13 @@ class Projector(Loop):
         for runner, _ in moved:
             runner.position = events[-1].position
             runner.failures = 0
+
+
+def breath(events: int, seconds: float) -> float:
+    """Seconds to wait after a round of so many events that took so long.
+
+    A round costs nearly the same for few events as for many, and on a busy machine it is the writers who wait for it.
+    So when events come in numbers, more of them gather for the next round; what comes alone, or is left behind, does
+    not wait.
+    """
+    return max(0.0, BREATH_SECONDS - seconds) if MANY <= events < BATCH else 0.0
