@@ -18,8 +18,8 @@ from infra.projector.runner import Loop, Rebuild, Runner
 from projections.kernel import ReadModel
 
 BATCH = 2_000
-MANY = 10
-BREATH_SECONDS = 0.04
+MANY = 24
+BREATH_SECONDS = 0.03
 
 
 class Projector(Loop):
