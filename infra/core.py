@@ -18,8 +18,10 @@ from application.bus import Bus
 from infra.database import Database, Pool
 from infra.sealing.blind import BlindIndex
 from infra.sealing.keyring import Keyring
+from infra.session import Reads
 from infra.settings import Settings
 from infra.store.feed import StoreFeed
+from infra.store.reading import Reading
 from infra.store.store import PostgresEventStore, keys_reader
 from infra.store.writer import Writer
 from infra.telemetry import observe_batch, observe_command
@@ -89,12 +91,14 @@ async def open_core(settings: Settings) -> AsyncIterator[Core]:
     )
     blind = BlindIndex(b64decode(settings.blind_index_key.get_secret_value()))
     writer = Writer(url, observe_batch)
-    store = PostgresEventStore(database, writer, keyring, blind, uuid7)
+    reads = Reads(url)
+    store = PostgresEventStore(database, Reading(reads), writer, keyring, blind, uuid7)
     try:
         yield Core(url, pool, database, keyring, blind, store)
     finally:
         await store.settle()
         await writer.stop()
+        reads.close()
         await pool.close()
 
 

@@ -16,7 +16,7 @@ from infra.kafka.ends import End
 from infra.kafka.topics import AGGREGATES, Topics, partition_of
 from infra.kafka.wire import Stored
 from infra.sealing.keyring import DataKey, Keys
-from infra.store.codec import StoredState, subjects_in
+from infra.store.codec import Plan, State, begin, subjects_in
 
 KEPT_HOMES = 100_000
 
@@ -85,10 +85,10 @@ class Publisher:
                 last[partition] = row.position
 
     def _take_public(self, rows: Sequence[Stored], batches: dict[Place, Batch]) -> None:
-        read = [(row, place, *self._state(row)) for row in rows if (place := self._public_place(row))]
+        read = [(row, place, *self._begun(row)) for row in rows if (place := self._public_place(row))]
         keys = self._keys_of({subject.int: subject for _, _, _, subjects in read for subject in subjects}.values())
-        for row, place, state, _ in read:
-            record = None if state is None else self._mapped(row, state, keys)
+        for row, place, begun, _ in read:
+            record = None if begun is None else self._mapped(row, *begun, keys)
             if record is not None:
                 key = self._homes[row.stream_id][1]
                 batches[place].add(_milliseconds(row), key, record.value, encode_headers(record.headers))
@@ -102,19 +102,20 @@ class Publisher:
         return place if row.position > self._held[place] else None
 
     @staticmethod
-    def _state(row: Stored) -> tuple[StoredState | None, Iterable[UUID]]:
+    def _begun(row: Stored) -> tuple[tuple[Plan, State] | None, Iterable[UUID]]:
         """The event as far as it can be read without keys, and whose keys it takes."""
         try:
-            state = StoredState(row.topic, row.state, row.stream_id, row.version)
-            return state, subjects_in((state,))
+            plan, state = begin(row.topic, row.state)
+            return (plan, state), subjects_in([(plan, state, row.stream_id)])
         except Exception as error:
             _leave_out(row, error)
             return None, ()
 
-    def _mapped(self, row: Stored, state: StoredState, keys: Keys) -> PublicRecord | None:
+    def _mapped(self, row: Stored, plan: Plan, state: State, keys: Keys) -> PublicRecord | None:
         try:
+            event = plan.finish(state, row.stream_id, row.version, keys)
             recorded = Recorded(
-                row.position, row.stream_id, row.version, row.topic, row.recorded_at, row.actor_id, state.event(keys)
+                row.position, row.stream_id, row.version, row.topic, row.recorded_at, row.actor_id, event
             )
             return self._contract.public_record(recorded, row.event_id, row.correlation_id, row.causation_id)
         except Exception as error:

@@ -10,7 +10,7 @@ from infra.kafka.differences import Found
 from infra.kafka.ends import SEQUENCE, sequence_of
 from infra.kafka.reading import Record
 from infra.kafka.wire import Foreign, Stored, Watermark, about, decode_record, key_of
-from infra.store.codec import StoredState
+from infra.store.codec import decode
 
 DIGEST_BYTES = 16
 
@@ -66,7 +66,7 @@ class PublicTopic:
     def excuses(self, row: Stored) -> bool:
         """What cannot be read or mapped cannot be published."""
         try:
-            event = StoredState(row.topic, row.state, row.stream_id, row.version).event({})
+            event = decode(row.topic, row.state, row.stream_id, row.version, {})
             known = Recorded(row.position, row.stream_id, row.version, row.topic, row.recorded_at, None, event)
             return self._contract.public_record(known, row.event_id) is None
         except Exception:

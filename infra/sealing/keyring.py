@@ -48,7 +48,7 @@ class DataKey:
             Erased: an earlier key of the subject sealed it, and is gone.
             cryptography.exceptions.InvalidTag: the bytes or their context were changed.
         """
-        if not sealed.startswith(self._tag):
+        if sealed[:TAG] != self._tag:
             raise Erased
         return self._decrypt(sealed[TAG:DATA], sealed[DATA:], context)
 

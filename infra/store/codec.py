@@ -4,7 +4,7 @@ A stored state is a map of the event's clear fields, plus, for each subject, one
 under the name of the field that holds the subject's id, marked by `~`.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import cache
@@ -40,9 +40,17 @@ class Group:
     erased: Mapping[str, Any]
 
 
+State = dict[str, Any]
+"""The fields of a stored event by name, as far as they are read."""
+
+Finish = Callable[[State, UUID, int, Keys], Root.Event]
+"""Makes the event of a state (which is used up), a stream, a version and the keys that there are: upcast to its class's
+current version; personal fields without a key read as erased."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How one class of events is stored."""
+    """How one class of events is stored, and read: `begin` with what takes no keys, then `finish`."""
 
     event_class: type[Root.Event]
     topic: str
@@ -50,6 +58,7 @@ class Plan:
     clear: tuple[str, ...]
     uuids: tuple[str, ...]
     groups: tuple[Group, ...]
+    finish: Finish
 
 
 @cache
@@ -74,7 +83,42 @@ def plan_of(event_class: type[Root.Event]) -> Plan:
         for subject, erased in personal.items()
     )
     topic: str = event_class.TOPIC  # type: ignore[attr-defined]
-    return Plan(event_class, topic, event_class.class_version, tuple(clear), tuple(uuids), groups)
+    finish = _finishing(event_class, groups)
+    return Plan(event_class, topic, event_class.class_version, tuple(clear), tuple(uuids), groups, finish)
+
+
+def _finishing(event_class: type[Root.Event], groups: Sequence[Group]) -> Finish:
+    """For a class. A closure: what it takes of its class is at hand for each of very many events."""
+    sealed_groups = [(group.label, None if group.own else group.subject, group.erased) for group in groups]
+    current = event_class.class_version
+
+    def finish(state: State, stream_id: UUID, version: int, keys: Keys) -> Root.Event:
+        for label, subject, erased in sealed_groups:
+            sealed = state.pop(label, None)
+            key = keys.get((stream_id if subject is None else state[subject]).int)
+            try:
+                if key is None or sealed is None:
+                    raise Erased
+                # The context: see `_context`.
+                secret = key.unseal(sealed, (stream_id.int << 64 | version).to_bytes(24, "big"))
+            except Erased:
+                state.update(erased)
+            else:
+                state.update(_DECODE(secret))
+        state["originator_id"] = stream_id
+        state["originator_version"] = version
+        if current > 1 or "class_version" in state:
+            _upcast(event_class, state)
+        event = _NEW(event_class)
+        _SET(event, "__dict__", state)
+        return event
+
+    return finish
+
+
+def _upcast(event_class: type[Root.Event], state: State) -> None:
+    for version in range(state.pop("class_version", 1), event_class.class_version):
+        getattr(event_class, f"upcast_v{version}_v{version + 1}")(state)
 
 
 def _mark(hint: Any) -> PersonalField | None:
@@ -122,55 +166,38 @@ def encode(event: Root.Event, keys: Keys) -> bytes:
     return _ENCODE(state)
 
 
-class StoredState:
-    """A stored event, read as far as it can be without keys; `subjects_in` says which keys it takes to read on."""
+def begin(topic: str, stored: bytes) -> tuple[Plan, State]:
+    """Read a stored event as far as it can be without keys; `subjects_in` says which keys it takes to `finish` it.
 
-    __slots__ = ("plan", "state", "stream_id", "version")
-
-    def __init__(self, topic: str, state: bytes, stream_id: UUID, version: int) -> None:
-        self.plan = plan = plan_for(topic)
-        self.state: dict[str, Any] = _DECODE(state)
-        self.stream_id = stream_id
-        self.version = version
-        for name in plan.uuids:
-            value = self.state.get(name)
-            if value is not None:
-                self.state[name] = UUID(bytes=value)
-
-    def event(self, keys: Keys) -> Root.Event:
-        """The event, upcast to its class's current version; personal fields without a key read as erased."""
-        state, plan, stream_id, number = self.state, self.plan, self.stream_id, self.version
-        for group in plan.groups:
-            sealed = state.pop(group.label, None)
-            key = keys.get((stream_id if group.own else state[group.subject]).int)
-            try:
-                if key is None or sealed is None:
-                    raise Erased
-                # The context: see `_context`.
-                secret = key.unseal(sealed, (stream_id.int << 64 | number).to_bytes(24, "big"))
-            except Erased:
-                state |= group.erased
-            else:
-                state |= _DECODE(secret)
-        state["originator_id"] = stream_id
-        state["originator_version"] = number
-        written = state.pop("class_version", 1)
-        if written != plan.version:
-            for version in range(written, plan.version):
-                getattr(plan.event_class, f"upcast_v{version}_v{version + 1}")(state)
-        event = _NEW(plan.event_class)
-        _SET(event, "__dict__", state)
-        return event
+    Raises:
+        eventsourcing.utils.TopicError: no loaded class has this topic.
+        msgspec.DecodeError: `stored` is no state.
+    """
+    plan = plan_for(topic)
+    state: State = _DECODE(stored)
+    for name in plan.uuids:
+        value = state.get(name)
+        if value is not None:
+            state[name] = UUID(bytes=value)
+    return plan, state
 
 
-def subjects_in(stored: Iterable[StoredState]) -> Iterable[UUID]:
-    """The subjects whose keys are needed to read the events."""
+def decode(topic: str, stored: bytes, stream_id: UUID, version: int, keys: Keys) -> Root.Event:
+    """The event, as `Finish` makes it. Raises as `begin`."""
+    plan, state = begin(topic, stored)
+    return plan.finish(state, stream_id, version, keys)
+
+
+def subjects_in(begun: Iterable[tuple[Plan, State, UUID]]) -> Iterable[UUID]:
+    """The subjects whose keys are needed to finish these events of these streams."""
     found: dict[int, UUID] = {}
-    for each in stored:
-        for group in each.plan.groups:
-            subject_id = each.stream_id if group.own else each.state.get(group.subject)
-            if subject_id is not None:
-                found[subject_id.int] = subject_id
+    last = None
+    for plan, state, stream_id in begun:
+        for group in plan.groups:
+            subject_id = stream_id if group.own else state.get(group.subject)
+            # Most events are about their own stream, and come with others of it.
+            if subject_id is not None and subject_id is not last:
+                found[subject_id.int] = last = subject_id
     return found.values()
 
 

@@ -13,9 +13,10 @@ import psycopg
 import structlog
 
 from application.ports import Recorded, Undecodable
+from domain.kernel import Root
 from infra.database import Database
 from infra.sealing.keyring import Keyring, Keys
-from infra.store.codec import StoredState, subjects_in
+from infra.store.codec import Plan, State, begin, subjects_in
 
 COLUMNS = "notification_id, originator_id, originator_version, topic, state, recorded_at, actor_id"
 AFTER = f"SELECT {COLUMNS} FROM stored_events WHERE notification_id > %s ORDER BY notification_id LIMIT %s"  # noqa: S608
@@ -92,24 +93,26 @@ class StoreFeed:
 
 async def decoded(rows: Sequence[tuple[Any, ...]], keyring: Keyring) -> list[Recorded]:
     """The events of stored rows, whose columns are those of `COLUMNS`."""
-    states = [_state(row) for row in rows]
-    keys = await keyring.all(subjects_in([state for state in states if type(state) is StoredState]))
-    return [_recorded(row, state, keys) for row, state in zip(rows, states, strict=True)]
+    begun = [_begun(row) for row in rows]
+    keys = await keyring.all(subjects_in([each for each in begun if not isinstance(each, Undecodable)]))
+    return [_recorded(row, each, keys) for row, each in zip(rows, begun, strict=True)]
 
 
-def _state(row: tuple[Any, ...]) -> StoredState | Undecodable:
-    _, stream_id, version, topic, state, _, _ = row
+def _begun(row: tuple[Any, ...]) -> tuple[Plan, State, UUID] | Undecodable:
+    _, stream_id, _, topic, stored, _, _ = row
     try:
-        return StoredState(topic, state, stream_id, version)
+        plan, state = begin(topic, stored)
     except Exception as error:
         # Whatever is wrong with one event must not stop the feed: its reader decides.
         return Undecodable(type(error).__name__)
+    return plan, state, stream_id
 
 
-def _recorded(row: tuple[Any, ...], state: StoredState | Undecodable, keys: Keys) -> Recorded:
+def _recorded(row: tuple[Any, ...], begun: tuple[Plan, State, UUID] | Undecodable, keys: Keys) -> Recorded:
     position, stream_id, version, topic, _, recorded_at, actor_id = row
+    data: Root.Event | Undecodable
     try:
-        data = state if isinstance(state, Undecodable) else state.event(keys)
+        data = begun if isinstance(begun, Undecodable) else begun[0].finish(begun[1], stream_id, version, keys)
     except Exception as error:
         data = Undecodable(type(error).__name__)
     return Recorded(position, stream_id, version, topic, recorded_at, actor_id, data)

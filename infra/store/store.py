@@ -20,13 +20,12 @@ from application.ports import (
     VersionConflict,
 )
 from domain.kernel import Claim, NotFound, Root
-from infra.coalesce import Coalescer
-from infra.database import Database, Row
+from infra.database import Database
 from infra.sealing.blind import BlindIndex
 from infra.sealing.keyring import DataKey, Erased, FetchWrapped, Keyring, Keys, WrappedKey
 from infra.store.batch import ClaimChange, NewEvent, Record, Request, Verdict
 from infra.store.codec import (
-    StoredState,
+    begin,
     decode_snapshot,
     encode,
     encode_snapshot,
@@ -35,36 +34,17 @@ from infra.store.codec import (
     subjects_in,
     subjects_of,
 )
+from infra.store.reading import Reading, StoredEvent, StoredSnapshot
 from infra.store.writer import Writer
 
-# The newest snapshot of each stream, if any, and the events after it. Snapshots come first and carry their version of
-# the aggregate's shape where events carry NULL.
-LOAD = """
-WITH wanted AS (
-    SELECT id, (SELECT max(s.originator_version) FROM snapshots s WHERE s.originator_id = id) AS snapshot
-    FROM unnest(%s::uuid[]) AS id
-)
-SELECT s.originator_id, s.originator_version, s.topic, s.state, s.snapshot_version
-FROM wanted JOIN snapshots s ON s.originator_id = wanted.id AND s.originator_version = wanted.snapshot
-UNION ALL
-SELECT e.originator_id, e.originator_version, e.topic, e.state, NULL
-FROM wanted JOIN stored_events e ON e.originator_id = wanted.id AND e.originator_version > coalesce(wanted.snapshot, -1)
-ORDER BY 1, 2, 5
-"""
-HISTORY = """
-SELECT originator_version, topic, state FROM stored_events
-WHERE originator_id = %s AND originator_version <= %s ORDER BY originator_version
-"""
 KEYS = "SELECT subject_id, wrapped FROM data_keys WHERE subject_id = ANY(%s)"
 HOLDER = "SELECT originator_id FROM claims WHERE kind = %s AND digest = %s"
-EARLIER = "SELECT key, fingerprint, answer, subject_id, position FROM idempotency WHERE key = ANY(%s)"
 SNAPSHOT = """
 INSERT INTO snapshots (originator_id, originator_version, topic, state, snapshot_version)
 VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
 """
 DROP_OLDER = "DELETE FROM snapshots WHERE originator_id = %s AND originator_version < %s"
 
-LATEST = 2**62
 SNAPSHOT_AFTER = 100
 REKEYS = 3
 
@@ -72,21 +52,30 @@ REKEYS = 3
 class PostgresEventStore:
     """Implements `application.ports.EventStore`."""
 
-    def __init__(self, database: Database, writer: Writer, keyring: Keyring, blind: BlindIndex, new_id: NewId) -> None:
+    def __init__(
+        self,
+        database: Database,
+        reading: Reading,
+        writer: Writer,
+        keyring: Keyring,
+        blind: BlindIndex,
+        new_id: NewId,
+    ) -> None:
         self._database = database
+        self._reading = reading
         self._writer = writer
         self._keyring = keyring
         self._blind = blind
         self._new_id = new_id
-        self._streams: Coalescer[UUID, list[Row]] = Coalescer(self._fetch_streams)
-        self._records: Coalescer[bytes, Row] = Coalescer(self._fetch_records)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def load(self, kind: type[A], id: UUID, *, version: int | None = None) -> A | None:
         """The aggregate now, or as it was at `version`; None where there is none of that kind or version."""
         if version is None:
-            return await self._latest(kind, id, await self._streams.get(id) or [])
-        root, _ = await self._replay(kind, id, None, await self._database.rows(HISTORY, [id, version]))
+            return await self._latest(kind, id)
+        root: A | None = None
+        async for events in self._reading.history(id, version):
+            root, _ = await self._replay(kind, id, root, events)
         return root if root is not None and root.version == version else None
 
     async def holder(self, claim: Claim) -> UUID | None:
@@ -100,15 +89,14 @@ class PostgresEventStore:
         Raises:
             NotFound: there was one, about someone or something that has been erased since.
         """
-        row = await self._records.get(key)
-        if row is None:
+        stored = await self._reading.answer(key)
+        if stored is None:
             return None
-        _, fingerprint, sealed, subject_id, position = row
-        subject_key = await self._keyring.get(subject_id)
+        subject_key = await self._keyring.get(stored.subject_id)
         try:
             if subject_key is None:
                 raise Erased
-            return Earlier(fingerprint, subject_key.unseal(sealed, key), position)
+            return Earlier(stored.fingerprint, subject_key.unseal(stored.answer, key), stored.position)
         except Erased:
             raise NotFound("What this Idempotency-Key was used for has been erased.") from None
 
@@ -210,30 +198,38 @@ class PostgresEventStore:
             keys[number] = key
         return keys, minted
 
-    async def _latest(self, kind: type[A], id: UUID, rows: Sequence[Row]) -> A | None:
+    async def _latest(self, kind: type[A], id: UUID) -> A | None:
+        stream = await self._reading.stream(id)
+        events = stream.events
         snapshot: A | None = None
-        if rows and rows[0][3] is not None:
-            snapshot = await self._from_snapshot(kind, id, rows[0])
-            rows = rows[1:] if snapshot is not None else await self._database.rows(HISTORY, [id, LATEST])
-        root, keys = await self._replay(kind, id, snapshot, rows)
-        if root is not None and len(rows) >= SNAPSHOT_AFTER:
+        if stream.snapshot is not None:
+            snapshot = await self._from_snapshot(kind, id, stream.snapshot)
+            if snapshot is None:
+                events = [event async for page in self._reading.history(id) for event in page]
+        root, keys = await self._replay(kind, id, snapshot, events)
+        if root is not None and len(events) >= SNAPSHOT_AFTER:
             self._keep_snapshot(root, keys.get(id.int))
         return root
 
-    async def _replay(self, kind: type[A], id: UUID, root: A | None, rows: Sequence[Row]) -> tuple[A | None, Keys]:
-        """The aggregate after the events in `rows`, which follow `root`, and the keys that unsealed them."""
-        stored = [StoredState(topic, state, id, version) for version, topic, state, *_ in rows]
-        keys = await self._keyring.all(subjects_in(stored))
-        return evolve(kind, root, [state.event(keys) for state in stored]), keys
+    async def _replay(
+        self, kind: type[A], id: UUID, root: A | None, events: Sequence[StoredEvent]
+    ) -> tuple[A | None, Keys]:
+        """The aggregate after `events`, which follow `root`, and the keys that unsealed them."""
+        begun = [begin(topic, stored) for _, topic, stored in events]
+        keys = await self._keyring.all(subjects_in([(plan, state, id) for plan, state in begun]))
+        finished = [
+            plan.finish(state, id, version, keys) for (plan, state), (version, _, _) in zip(begun, events, strict=True)
+        ]
+        return evolve(kind, root, finished), keys
 
-    async def _from_snapshot(self, kind: type[A], id: UUID, row: Row) -> A | None:
+    async def _from_snapshot(self, kind: type[A], id: UUID, stored: StoredSnapshot) -> A | None:
         """None where the snapshot cannot serve: of an older shape, of another kind, or sealed by a key that is gone."""
-        version, topic, stored, shape = row
         key = await self._keyring.get(id) if is_personal(kind) else None
-        if topic != get_topic(kind) or shape != kind.snapshot_version or (key is None and is_personal(kind)):
+        usable = stored.topic == get_topic(kind) and stored.shape == kind.snapshot_version
+        if not usable or (key is None and is_personal(kind)):
             return None
         try:
-            return decode_snapshot(kind, id, version, stored, key)
+            return decode_snapshot(kind, id, stored.version, stored.state, key)
         except (Erased, InvalidTag):
             return None
 
@@ -255,15 +251,6 @@ class PostgresEventStore:
     async def settle(self) -> None:
         """Wait for the snapshots that are being written."""
         await asyncio.gather(*self._tasks)
-
-    async def _fetch_streams(self, ids: list[UUID]) -> dict[UUID, list[Row]]:
-        streams: dict[UUID, list[Row]] = {}
-        for row in await self._database.rows(LOAD, [ids]):
-            streams.setdefault(row[0], []).append(row[1:])
-        return streams
-
-    async def _fetch_records(self, keys: list[bytes]) -> dict[bytes, Row]:
-        return {row[0]: row for row in await self._database.rows(EARLIER, [keys])}
 
 
 def evolve(kind: type[A], root: Root | None, events: Sequence[Root.Event]) -> A | None:

@@ -13,12 +13,11 @@ import psycopg
 from psycopg.pq.abc import PGresult
 
 from application.ports import OutcomeUnknown, Unavailable
-from infra.database import DATABASE, DEADLINE_SECONDS
+from infra.database import DATABASE
 from infra.pipeline import Lost, Pipeline
+from infra.session import Session
 from infra.store.batch import Request, Verdict, call_of, verdicts_of
 from infra.store.line import Entry, Line
-
-CONNECT_SECONDS = 2
 
 WORTH_HALVING = 8
 
@@ -37,13 +36,11 @@ class Writer:
     """Owns the one connection that appends. Stop it at the end."""
 
     def __init__(self, url: str, observe: Observe = lambda *_: None) -> None:
-        self._url = url
+        self._session = Session(url, "SET lock_timeout = '5s'; SET statement_timeout = '8s'")
         self._observe = observe
         self._line: Line[Request, Verdict] = Line()
         self._under_way: dict[asyncio.Future[Any], int] = {}
         self._woken = False
-        self._connecting = asyncio.Lock()
-        self._pipeline: Pipeline | None = None
 
     async def append(self, request: Request) -> Verdict:
         """Write `request` with the next batch.
@@ -65,17 +62,17 @@ class Writer:
         """Write what is in line, then close the connection."""
         while self._under_way:
             await asyncio.wait(self._under_way)
-        if self._pipeline is not None:
-            self._pipeline.close()
+        self._session.close()
 
     def _wake(self) -> None:
         self._woken = False
         while number := share(self._line.ready, list(self._under_way.values())):
             batch = self._line.take(number)
-            if self._pipeline is None or self._pipeline.closed:
+            pipeline = self._session.pipeline
+            if pipeline is None:
                 self._follow(batch)
             else:
-                self._send(self._pipeline, batch)
+                self._send(pipeline, batch)
 
     def _send(self, pipeline: Pipeline, batch: list[Pending]) -> None:
         """The usual way, without a task: send the batch, and answer when the database has."""
@@ -173,7 +170,7 @@ class Writer:
         self, statement: bytes, parameters: list[bytes], answer: "asyncio.Future[PGresult] | None" = None
     ) -> PGresult:
         if answer is None:
-            answer = (await self._connected()).execute(statement, parameters)
+            answer = (await self._session.connected()).execute(statement, parameters)
         try:
             return await answer
         except Lost as error:
@@ -182,29 +179,12 @@ class Writer:
             # The server answered and rolled back (disk full, a lock held for too long).
             raise Unavailable(DATABASE) from error
 
-    async def _connected(self) -> Pipeline:
-        async with self._connecting:
-            if self._pipeline is None or self._pipeline.closed:
-                self._pipeline = await self._connect()
-            return self._pipeline
-
-    async def _connect(self) -> Pipeline:
-        try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                connection = await psycopg.AsyncConnection.connect(
-                    self._url, autocommit=True, connect_timeout=CONNECT_SECONDS
-                )
-                await connection.execute("SET lock_timeout = '5s'; SET statement_timeout = '8s'", prepare=False)
-        except (psycopg.Error, TimeoutError, OSError) as error:
-            raise Unavailable(DATABASE) from error
-        return Pipeline(connection, DEADLINE_SECONDS)
-
     async def _recognised(self, request: Request) -> Verdict | None:
         """The verdict `ok`, if the log holds this very request."""
         if not request.events:
             return None
         last = request.events[-1]
-        pipeline = await self._connected()
+        pipeline = await self._session.connected()
         found = await pipeline.execute(FIND, [last.id.bytes, last.stream_id.bytes, last.version.to_bytes(8, "big")])
         position = found.get_value(0, 0) if found.ntuples else None
         return Verdict("ok", int.from_bytes(position, "big")) if position is not None else None

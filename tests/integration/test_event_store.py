@@ -10,7 +10,7 @@ import pytest
 
 from application.ports import Earlier, Idempotency, VersionConflict
 from domain.kernel import ERASED, NotFound
-from infra.store.codec import StoredState
+from infra.store.codec import decode
 from tests.support.note import Note
 from tests.support.servers import Database
 from tests.support.stores import CALL, Opened, open_store, rows
@@ -150,8 +150,7 @@ async def test_an_older_snapshot_shape_is_ignored(opened: Opened, monkeypatch: p
 
 def test_an_event_of_an_older_version_is_upcast_on_read() -> None:
     stream_id = uuid4()
-    state = StoredState("note.written", b"\x81\xa9author_id\xc4\x10" + bytes(16), stream_id, 1)
-    event = state.event({})
+    event = decode("note.written", b"\x81\xa9author_id\xc4\x10" + bytes(16), stream_id, 1, {})
     assert isinstance(event, Note.Written)
     assert (event.colour, event.text) == ("white", ERASED)
 

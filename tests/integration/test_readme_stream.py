@@ -23,7 +23,7 @@ from infra.kafka.export import export
 from infra.kafka.topics import Topics
 from infra.kafka.wire import Stored
 from infra.servers.kafka import Kafka
-from infra.store.codec import StoredState
+from infra.store.codec import decode
 from tests.support import published
 from tests.support.kafka import own_topics
 from tests.support.published import public, send
@@ -95,7 +95,7 @@ class Counting:
 
 def created(log: list[Stored]) -> dict[str, int]:
     """How many documents each user has created."""
-    events = [StoredState(row.topic, row.state, row.stream_id, row.version).event({}) for row in log]
+    events = [decode(row.topic, row.state, row.stream_id, row.version, {}) for row in log]
     return Counter(str(event.owner_id) for event in events if isinstance(event, Document.Created))
 
 
@@ -154,7 +154,7 @@ def per_day_and_plan(log: list[Stored]) -> dict[tuple[str, str], int]:
     plans: dict[UUID, str] = {}
     found: Counter[tuple[str, str]] = Counter()
     for row in log:
-        match StoredState(row.topic, row.state, row.stream_id, row.version).event({}):
+        match decode(row.topic, row.state, row.stream_id, row.version, {}):
             case Subscription.Started(plan=plan) | Subscription.PlanChanged(plan=plan):
                 plans[row.stream_id] = plan
             case Subscription.Cancelled():

@@ -17,7 +17,7 @@ from infra.kafka import wire
 from infra.kafka.states import Gone
 from infra.kafka.topics import Topics, make_missing, partition_of
 from infra.kafka.wire import Stored
-from infra.store.codec import StoredState
+from infra.store.codec import decode
 from tests.support.history import History
 from tests.support.stores import CALL, open_store
 
@@ -76,7 +76,7 @@ def public(log: Iterable[Stored], topics: Topics) -> Iterator[Planned]:
     """The records of the public topics."""
     contract = Publisher()
     for row in log:
-        event = StoredState(row.topic, row.state, row.stream_id, row.version).event({})
+        event = decode(row.topic, row.state, row.stream_id, row.version, {})
         about = Recorded(row.position, row.stream_id, row.version, row.topic, row.recorded_at, row.actor_id, event)
         record = contract.public_record(about, row.event_id, row.correlation_id, row.causation_id)
         if record is not None:

@@ -7,7 +7,7 @@ import pytest
 from domain.kernel import ERASED, Root
 from infra.sealing.keyring import DataKey, Keys
 from infra.store.codec import (
-    StoredState,
+    decode,
     decode_snapshot,
     encode,
     encode_snapshot,
@@ -32,7 +32,7 @@ def stored(root: Root, keys: Keys) -> list[Root.Event]:
     for event in events_of(root):
         written = encode(event, {subject_id.int: KEY for subject_id in subjects_of(event)})
         topic = plan_of(type(event)).topic
-        read.append(StoredState(topic, written, event.originator_id, event.originator_version).event(keys))
+        read.append(decode(topic, written, event.originator_id, event.originator_version, keys))
     return read
 
 

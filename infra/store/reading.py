@@ -1,0 +1,145 @@
+"""Reads streams and idempotency records as they are stored, by short queries in binary form.
+
+Gets that are in flight at once share one round trip.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from psycopg.pq.abc import PGresult
+
+from infra.coalesce import Coalescer
+from infra.session import Reads
+from infra.store.arrays import Blobs, UuidsByInt
+
+# The newest snapshot of each stream, if any, and the events after it. Snapshots come first and carry their version of
+# the aggregate's shape where events carry NULL.
+LOAD = b"""
+WITH wanted AS (
+    SELECT id, (SELECT max(s.originator_version) FROM snapshots s WHERE s.originator_id = id) AS snapshot
+    FROM unnest($1::uuid[]) AS id
+)
+SELECT s.originator_version, s.topic, s.state, s.originator_id, s.snapshot_version
+FROM wanted JOIN snapshots s ON s.originator_id = wanted.id AND s.originator_version = wanted.snapshot
+UNION ALL
+SELECT e.originator_version, e.topic, e.state, e.originator_id, NULL
+FROM wanted JOIN stored_events e ON e.originator_id = wanted.id AND e.originator_version > coalesce(wanted.snapshot, -1)
+ORDER BY 4, 1, 5
+"""
+HISTORY = b"""
+SELECT originator_version, topic, state FROM stored_events
+WHERE originator_id = $1 AND originator_version > $2 AND originator_version <= $3 ORDER BY originator_version
+"""
+EARLIER = b"SELECT key, fingerprint, answer, subject_id, position FROM idempotency WHERE key = ANY($1)"
+
+PAGE = 250
+"""Events of one stream that are read at once."""
+LATEST = 2**62
+
+
+StoredEvent = tuple[int, str, bytes]
+"""Version, topic, state: many are read at once, and a plain tuple takes a third of the time."""
+
+
+class StoredSnapshot(NamedTuple):
+    """An aggregate at a version; `shape` is the version of the class that it was taken of."""
+
+    version: int
+    topic: str
+    state: bytes
+    shape: int
+
+
+@dataclass(slots=True)
+class Stream:
+    """The newest snapshot, if there is one, and the events after it; without one, all events."""
+
+    snapshot: StoredSnapshot | None = None
+    events: list[StoredEvent] = field(default_factory=list)
+
+
+class StoredAnswer(NamedTuple):
+    """What is kept of a keyed request, its answer sealed."""
+
+    fingerprint: bytes
+    answer: bytes
+    subject_id: UUID
+    position: int
+
+
+class Reading:
+    """Reads through one connection."""
+
+    def __init__(self, reads: Reads) -> None:
+        self._reads = reads
+        self._streams: Coalescer[int, Stream] = Coalescer(self._fetch_streams)
+        self._answers: Coalescer[bytes, StoredAnswer] = Coalescer(self._fetch_answers)
+
+    async def stream(self, id: UUID) -> Stream:
+        """What it takes to know the aggregate as it is now."""
+        return await self._streams.get(id.int) or Stream()
+
+    async def history(self, id: UUID, last: int = LATEST) -> AsyncIterator[list[StoredEvent]]:
+        """All events up to the version `last`, page by page; while one page is looked at, the next is on its way."""
+        page: asyncio.Task[list[StoredEvent]] | None = self._ask(id, 0, last)
+        try:
+            for after in range(PAGE, last + PAGE, PAGE):
+                assert page is not None
+                following = self._ask(id, after, last) if after < last else None
+                events = await page
+                page = following
+                yield events
+                if len(events) < PAGE:
+                    break
+        finally:
+            if page is not None:
+                page.cancel()
+                await asyncio.gather(page, return_exceptions=True)
+
+    def _ask(self, id: UUID, after: int, last: int) -> "asyncio.Task[list[StoredEvent]]":
+        return asyncio.create_task(self._page(id, after, min(after + PAGE, last)))
+
+    async def _page(self, id: UUID, after: int, last: int) -> list[StoredEvent]:
+        parameters = [id.bytes, after.to_bytes(8, "big"), last.to_bytes(8, "big")]
+        return _events(await self._reads.result(HISTORY, parameters))
+
+    async def answer(self, key: bytes) -> StoredAnswer | None:
+        """What was answered to the request with this key."""
+        return await self._answers.get(key)
+
+    async def _fetch_streams(self, ids: list[int]) -> Mapping[int, Stream]:
+        result = await self._reads.result(LOAD, [UuidsByInt(ids).dump()])
+        streams: dict[int, Stream] = {}
+        for n, event in enumerate(_events(result)):
+            stream = streams.setdefault(int.from_bytes(_value(result, n, 3), "big"), Stream())
+            shape = result.get_value(n, 4)
+            if shape is None:
+                stream.events.append(event)
+            else:
+                stream.snapshot = StoredSnapshot(*event, int.from_bytes(shape, "big"))
+        return streams
+
+    async def _fetch_answers(self, keys: list[bytes]) -> Mapping[bytes, StoredAnswer]:
+        result = await self._reads.result(EARLIER, [Blobs(keys).dump()])
+        found = {}
+        for n in range(result.ntuples):
+            key, fingerprint, answer, subject, position = [_value(result, n, column) for column in range(5)]
+            found[key] = StoredAnswer(fingerprint, answer, UUID(bytes=subject), int.from_bytes(position, "big"))
+        return found
+
+
+def _events(result: PGresult) -> list[StoredEvent]:
+    """Of a result whose first columns are version, topic and state."""
+    value: Callable[[int, int], Any] = result.get_value
+    number = int.from_bytes
+    return [(number(value(n, 0), "big"), value(n, 1).decode(), value(n, 2)) for n in range(result.ntuples)]
+
+
+def _value(result: PGresult, row: int, column: int) -> bytes:
+    """Of a column that is never NULL."""
+    value = result.get_value(row, column)
+    assert value is not None
+    return value
