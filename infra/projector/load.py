@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from application.ports import EventFeed, Recorded
+from domain.kernel import Root
 from infra.projector import books
 from infra.projector.apply import Applier
 from infra.projector.connection import Connection, is_poison
@@ -44,6 +45,7 @@ class Load:
         self._texts = [name for name, words in columns if words.startswith(("text", "bytea"))]
         self._confined: dict[UUID, Poison] = {}
         self._empty = True
+        """Nothing is stored, and there is no key yet."""
         self._reset()
 
     async def run(self, position: int, goal: int, progress: Progress = lambda *_: None) -> int:
@@ -70,13 +72,16 @@ class Load:
     def _reset(self) -> None:
         self._fold = Fold(self._applier.model, poisons=dict(self._confined))
         self._stored: set[Key] = set()
+        self._begun: set[int] = set()
+        """Streams that have begun since: a row belongs to one stream, so nothing of theirs is stored."""
         self._bytes = 0
 
     async def _take(self, events: Sequence[Recorded]) -> None:
         fold = self._fold
         staged = fold.stage(self._wanted(events))
         if not self._empty:
-            unknown = fold.unknown(staged, whole=True)
+            self._begun.update([event.stream_id.int for event in events if event.version == Root.INITIAL_VERSION])
+            unknown = fold.unknown([each for each in staged if each[0].stream_id.int not in self._begun], whole=True)
             if unknown:
                 found = await self._applier.fetch(self._connection, unknown)
                 fold.learn(found)
@@ -109,10 +114,17 @@ class Load:
         except Exception as error:
             if not is_poison(error):
                 raise
+            await self._complete()
             await self._again(written, position)
-        self._empty = False
+        await self._complete()
         self._reset()
         return position
+
+    async def _complete(self) -> None:
+        """Give the table its key, which is needed from now on."""
+        if self._empty:
+            await self._connection.execute(self._applier.statements.create_key())
+            self._empty = False
 
     async def _book(self, poisons: Sequence[Poison], position: int) -> None:
         name = self._applier.name

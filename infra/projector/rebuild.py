@@ -8,8 +8,10 @@ position. Readers wait for no more than that.
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg
+from psycopg import sql
 
 from application.ports import EventFeed, Recorded
 from infra.projector import books
@@ -98,7 +100,7 @@ class _Rebuild:
     async def _start_over(self) -> None:
         async with self._connection.transaction():
             await self._forget_next()
-            await create(self._connection, self._next.statements, self._model.version, indexes=False)
+            await create(self._connection, self._next.statements, self._model.version)
 
     async def _forget_next(self) -> None:
         await self._connection.execute(self._next.statements.drop())
@@ -185,15 +187,19 @@ class _Rebuild:
             successor = (await self._locked())[1]
 
     async def _compared(self, live: Standing, successor: Standing) -> Rebuilt:
-        alike = (live.version, live.position) == (successor.version, successor.position)
-        if alike:
-            query = self._next.statements.differences(self._live.statements)
-        else:
-            query = self._next.statements.counts(self._live.statements)
+        before = await self._one(self._live.statements.digest())
+        after = await self._one(self._next.statements.digest())
+        differing: int | None = None
+        if (live.version, live.position) == (successor.version, successor.position):
+            differing = 0
+            if before != after:
+                [differing] = await self._one(self._next.statements.differences(self._live.statements))
+        return Rebuilt(successor.position, before[0], after[0], differing, len(successor.left_out))
+
+    async def _one(self, query: sql.Composed) -> tuple[Any, ...]:
         row = await (await self._connection.execute(query)).fetchone()
         assert row is not None
-        after, before, differing = row
-        return Rebuilt(successor.position, before, after, differing, len(successor.left_out))
+        return row
 
     async def _swap(self) -> None:
         name, successor = self._model.name, self._next.name

@@ -20,11 +20,13 @@ async def ensure_tables(connection: Connection, models: Iterable[ReadModel]) -> 
         await connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
         there = await books.look(connection, wanted)
         for name in wanted.keys() - there.keys():
-            await create(connection, Statements(wanted[name].table), wanted[name].version)
+            statements = Statements(wanted[name].table)
+            await create(connection, statements, wanted[name].version)
+            for statement in [statements.create_key(), *statements.create_indexes()]:
+                await connection.execute(statement)
 
 
-async def create(connection: Connection, statements: Statements, version: int, *, indexes: bool = True) -> None:
-    """An empty table at position 0."""
+async def create(connection: Connection, statements: Statements, version: int) -> None:
+    """An empty table at position 0, without key and indexes."""
     await connection.execute(BEGIN, [statements.name, version])
-    for statement in statements.create() + (statements.create_indexes() if indexes else []):
-        await connection.execute(statement)
+    await connection.execute(statements.create())
