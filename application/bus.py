@@ -186,12 +186,10 @@ class Bus:
             raise InFlight("A request with this Idempotency-Key is still under way; ask again in a moment.")
         self._in_flight.add(keyed.key)
         try:
-            earlier = await self._events.earlier(keyed.key)
-            if earlier is not None:
-                return self._replay(command, keyed, earlier)
+            # Most keys are new. Of one that is not, the append finds out.
             return await self._retrying(command, call, keyed, attempt)
         except (Refusal, OutcomeUnknown) as failure:
-            # Another process may have committed this very request since we looked.
+            # This very request may have been committed before: what is refused now was done then.
             if isinstance(failure, KeyReused):
                 raise
             try:
@@ -229,7 +227,8 @@ class Bus:
             packed = msgspec.msgpack.encode(answer)
             record = Idempotency(keyed.key, keyed.fingerprint, packed, unit.subject_id)
         if not unit.staged and record is None:
-            return Sent(answer, None)
+            earlier = None if keyed is None else await self._events.earlier(keyed.key)
+            return Sent(answer, None) if keyed is None or earlier is None else self._replay(command, keyed, earlier)
         # Where nothing was new the answer is kept all the same: later, the same request might find something to do.
         appended = await self._events.append(unit.staged, call, record)
         if isinstance(appended, Earlier):

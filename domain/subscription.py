@@ -140,4 +140,5 @@ class Subscription(Root):
 
     def _month(self, now: datetime) -> str:
         # Never back to an earlier month, whose count is gone: clocks of two machines differ at the turn of a month.
-        return max(self.month, f"{now.astimezone(UTC):%Y-%m}")
+        utc = now.astimezone(UTC)
+        return max(self.month, f"{utc.year:04}-{utc.month:02}")

@@ -26,7 +26,9 @@ def line(value: str, what: str, longest: int) -> str:
         UnusableText: it is blank, longer than `longest` characters, or holds control characters or lone surrogates.
     """
     value = value.strip()
-    if not 1 <= len(value) <= longest or _CONTROL.search(value) or not _encodable(value):
+    # What is printable holds neither, and most lines are.
+    usable = value.isprintable() or (_encodable(value) and not _CONTROL.search(value))
+    if not usable or not 1 <= len(value) <= longest:
         raise UnusableText(f"{what} has 1 to {longest} characters on one line, none of them control characters.")
     return value
 
@@ -64,6 +66,8 @@ def normalise_email(value: str) -> str:
 
 
 def _encodable(value: str) -> bool:
+    if value.isascii():
+        return True
     try:
         value.encode()
     except UnicodeEncodeError:

@@ -43,6 +43,9 @@ class Group:
 State = dict[str, Any]
 """The fields of a stored event by name, as far as they are read."""
 
+Encode = Callable[[Root.Event, Keys], bytes]
+"""Makes the state of an event as it is stored. There must be a key for each of the event's subjects."""
+
 Finish = Callable[[State, UUID, int, Keys], Root.Event]
 """Makes the event of a state (which is used up), a stream, a version and the keys that there are: upcast to its class's
 current version; personal fields without a key read as erased."""
@@ -50,7 +53,10 @@ current version; personal fields without a key read as erased."""
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How one class of events is stored, and read: `begin` with what takes no keys, then `finish`."""
+    """How one class of events is stored, and read: `begin` with what takes no keys, then `finish`.
+
+    `claiming`: its events take or release claims.
+    """
 
     event_class: type[Root.Event]
     topic: str
@@ -58,6 +64,8 @@ class Plan:
     clear: tuple[str, ...]
     uuids: tuple[str, ...]
     groups: tuple[Group, ...]
+    claiming: bool
+    encode: Encode
     finish: Finish
 
 
@@ -83,12 +91,40 @@ def plan_of(event_class: type[Root.Event]) -> Plan:
         for subject, erased in personal.items()
     )
     topic: str = event_class.TOPIC  # type: ignore[attr-defined]
-    finish = _finishing(event_class, groups)
-    return Plan(event_class, topic, event_class.class_version, tuple(clear), tuple(uuids), groups, finish)
+    return Plan(
+        event_class,
+        topic,
+        event_class.class_version,
+        tuple(clear),
+        tuple(uuids),
+        groups,
+        event_class.claims is not Root.Event.claims or event_class.releases is not Root.Event.releases,
+        _encoding(event_class, clear, groups),
+        _finishing(event_class, groups),
+    )
+
+
+# Closures: what they take of their class is at hand for each of very many events.
+
+
+def _encoding(event_class: type[Root.Event], clear: Sequence[str], groups: Sequence[Group]) -> Encode:
+    secrets = [(group.subject, group.label, group.names) for group in groups]
+    version = {"class_version": event_class.class_version} if event_class.class_version > 1 else {}
+
+    def encode(event: Root.Event, keys: Keys) -> bytes:
+        values = event.__dict__
+        state = {name: values[name] for name in clear}
+        state.update(version)
+        for subject, label, names in secrets:
+            secret = _ENCODE({name: values[name] for name in names})
+            context = _context(values["originator_id"], values["originator_version"])
+            state[label] = keys[values[subject].int].seal(secret, context)
+        return _ENCODE(state)
+
+    return encode
 
 
 def _finishing(event_class: type[Root.Event], groups: Sequence[Group]) -> Finish:
-    """For a class. A closure: what it takes of its class is at hand for each of very many events."""
     sealed_groups = [(group.label, None if group.own else group.subject, group.erased) for group in groups]
     current = event_class.class_version
 
@@ -152,18 +188,8 @@ def subjects_of(event: Root.Event) -> list[UUID]:
 
 
 def encode(event: Root.Event, keys: Keys) -> bytes:
-    """The event's state as stored. `keys` must hold a key for each of its subjects."""
-    plan = plan_of(type(event))
-    values = vars(event)
-    state = {name: values[name] for name in plan.clear}
-    if plan.version > 1:
-        state["class_version"] = plan.version
-    for group in plan.groups:
-        secret = _ENCODE({name: values[name] for name in group.names})
-        state[group.label] = keys[values[group.subject].int].seal(
-            secret, _context(event.originator_id, event.originator_version)
-        )
-    return _ENCODE(state)
+    """The event's state, as `Encode` makes it."""
+    return plan_of(type(event)).encode(event, keys)
 
 
 def begin(topic: str, stored: bytes) -> tuple[Plan, State]:

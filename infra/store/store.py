@@ -25,9 +25,9 @@ from infra.sealing.blind import BlindIndex
 from infra.sealing.keyring import DataKey, Erased, FetchWrapped, Keyring, Keys, WrappedKey
 from infra.store.batch import ClaimChange, NewEvent, Record, Request, Verdict
 from infra.store.codec import (
+    Plan,
     begin,
     decode_snapshot,
-    encode,
     encode_snapshot,
     is_personal,
     plan_of,
@@ -144,8 +144,8 @@ class PostgresEventStore:
             record = Record(idempotency.key, idempotency.fingerprint, idempotency.subject_id, sealed)
         return Request(
             expected={root.id.int: root.version - len(root.pending_events) for root in changes},
-            events=[self._new_event(event, keys) for event in events],
-            claims=[claim for event in events for claim in self._claims(event)],
+            events=[self._new_event(event, plan_of(type(event)), keys) for event in events],
+            claims=[claim for event in events if plan_of(type(event)).claiming for claim in self._claims(event)],
             keys=minted,
             record=record,
             actor_id=call.actor.user_id if call.actor else None,
@@ -153,16 +153,9 @@ class PostgresEventStore:
             causation_id=call.causation_id,
         )
 
-    def _new_event(self, event: Root.Event, keys: Keys) -> NewEvent:
-        plan = plan_of(type(event))
-        return NewEvent(
-            self._new_id(),
-            event.originator_id,
-            event.originator_version,
-            plan.topic,
-            plan.version,
-            encode(event, keys),
-        )
+    def _new_event(self, event: Root.Event, plan: Plan, keys: Keys) -> NewEvent:
+        stream_id, version, state = event.originator_id, event.originator_version, plan.encode(event, keys)
+        return NewEvent(self._new_id(), stream_id, version, plan.topic, plan.version, state)
 
     def _claims(self, event: Root.Event) -> Iterator[ClaimChange]:
         for claim in event.claims():
@@ -181,18 +174,20 @@ class PostgresEventStore:
         Raises:
             NotFound: one of the aggregates has been erased.
         """
-        subjects = {subject_id.int: subject_id for event in events for subject_id in subjects_of(event)}
-        if idempotency is not None:
-            subjects[idempotency.subject_id.int] = idempotency.subject_id
-        begun = [event.originator_id for event in events if event.originator_version == Root.INITIAL_VERSION]
-        lasting = [root.id for root in changes if is_personal(type(root)) and root.id not in begun]
         keys: dict[int, DataKey] = {}
         minted = []
-        for number, subject_id in subjects.items():
-            key = None if subject_id in begun else self._keyring.kept(subject_id) or await self._keyring.get(subject_id)
-            if key is None and subject_id in lasting:
-                raise NotFound("This has been erased.")
+        subjects = [subject_id for event in events for subject_id in subjects_of(event)]
+        if idempotency is not None:
+            subjects.append(idempotency.subject_id)
+        begun = [root.id.int for root in changes if root.version == len(root.pending_events)]
+        for subject_id in subjects:
+            number = subject_id.int
+            if number in keys:
+                continue
+            key = None if number in begun else self._keyring.kept(subject_id) or await self._keyring.get(subject_id)
             if key is None:
+                if any(root.id.int == number and number not in begun and is_personal(type(root)) for root in changes):
+                    raise NotFound("This has been erased.")
                 key, wrapped = self._keyring.mint(subject_id)
                 minted.append(wrapped)
             keys[number] = key
