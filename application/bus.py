@@ -8,6 +8,7 @@ import asyncio
 import inspect
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Generic, Protocol, TypeVar, dataclass_transform, get_type_hints
@@ -207,7 +208,7 @@ class Bus:
         contended: Sequence[UUID] = ()
         pause = FIRST_PAUSE
         for attempt.count in range(1, ATTEMPTS + 1):
-            async with self._turns.of(contended):
+            async with self._turns.of(contended) if contended else nullcontext():
                 try:
                     return await self._try(command, call, keyed)
                 except VersionConflict as conflict:

@@ -10,6 +10,7 @@ Creating a document uses quota in the same append, so that parallel creations ca
 """
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Literal
 from uuid import UUID, uuid5
 
@@ -84,6 +85,7 @@ class Subscription(Root):
     used: set[UUID]
 
     @staticmethod
+    @lru_cache(maxsize=10_000)
     def id_of(user_id: UUID) -> UUID:
         """The id of a user's one subscription (a UUIDv5, RFC 9562)."""
         return uuid5(user_id, "subscription")

@@ -7,7 +7,7 @@ import re
 import sys
 import traceback
 from collections.abc import MutableMapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, TextIO, cast
 
 import orjson
@@ -54,9 +54,20 @@ def observe_batch(requests: int, events: int, seconds: float) -> None:
     append_events.inc(events)
 
 
+@cache
+def _command_timer(command: str, outcome: str) -> Histogram:
+    # The library looks children up by their labels' texts, under a lock.
+    return command_seconds.labels(command, outcome)
+
+
+@cache
+def _http_timer(method: str, route: str, status: int) -> Histogram:
+    return http_seconds.labels(method, route, str(status))
+
+
 def observe_command(command: str, outcome: str, attempts: int, seconds: float) -> None:
     """Count one command that has ended."""
-    command_seconds.labels(command, outcome).observe(seconds)
+    _command_timer(command, outcome).observe(seconds)
     if attempts > 1:
         command_retries.labels(command).inc(attempts - 1)
 
@@ -66,8 +77,6 @@ class HttpObserver:
 
     def __init__(self) -> None:
         self._log = structlog.get_logger("http")
-        # The library looks children up by their labels' texts, under a lock.
-        self._timers: dict[tuple[str, str, int], Histogram] = {}
 
     def open(self, log: Any) -> None:
         """Log to `log` from now on."""
@@ -77,11 +86,7 @@ class HttpObserver:
         self, method: str, route: str, path: str | None, status: int, seconds: float, user_id: str | None
     ) -> None:
         """One request: `route` is its template, `path` is None where it may hold anything."""
-        key = (method, route, status)
-        timer = self._timers.get(key)
-        if timer is None:
-            timer = self._timers[key] = http_seconds.labels(method, route, str(status))
-        timer.observe(seconds)
+        _http_timer(method, route, status).observe(seconds)
         self._log.info(
             "request",
             method=method,

@@ -6,6 +6,8 @@ from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.types import ASGIApp
 
 from adapters.http import docs, document, events, health, membership, problems, share, spec, subscription, team, user
 from adapters.http.exchange import Deps
@@ -14,11 +16,23 @@ from application.ports import Unavailable
 from domain.kernel import Refusal
 
 
+class Api(FastAPI):
+    """FastAPI without what it wraps around each request for others: `LastResort` answers to errors, and routes limit
+    bodies themselves, keep no files open and have no dependencies to close."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """From the router outwards."""
+        app: ASGIApp = ExceptionMiddleware(self.router, self.exception_handlers)
+        for outer, args, kwargs in reversed(self.user_middleware):
+            app = outer(app, *args, **kwargs)
+        return app
+
+
 def create_app(deps: Deps) -> FastAPI:
     """The app. Everything it needs comes with `deps`, ready to use."""
     # Requests are timed, logged and traced at the edge; FastAPI's own telemetry would do it again.
     silent: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
-    app = FastAPI(openapi_url=None, redirect_slashes=False, telemetry=silent, **ABOUT)
+    app = Api(openapi_url=None, redirect_slashes=False, telemetry=silent, **ABOUT)
     # Flat, and the busiest first: routes are tried one after the other.
     for part in (document, user, team, subscription, share, membership, events, health, docs):
         app.router.routes.extend(part.router.routes)

@@ -50,14 +50,15 @@ class Edge:
             return
         headers = dict(scope["headers"])
         exchange = Exchange(self._deps, headers, self._request_id(headers))
+        request_id = str(exchange.request_id)
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=str(exchange.request_id), **_trace(headers))
+        structlog.contextvars.bind_contextvars(request_id=request_id, **_trace(headers))
         started = perf_counter()
         # HEAD is GET whose body the server leaves out (RFC 9110, 9.3.2).
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
         try:
             inner = {**scope, "method": method, "exchange": exchange, "bodiless": scope["method"] == "HEAD"}
-            await self._app(inner, receive, _answering(exchange, send))
+            await self._app(inner, receive, _answering(exchange, request_id, send))
         except ClientDisconnect:
             pass  # recorded as gone
         finally:
@@ -95,9 +96,9 @@ class LastResort:
             await unexpected(scope["exchange"].request_id)(scope, receive, send)
 
 
-def _answering(exchange: Exchange, send: Send) -> Send:
+def _answering(exchange: Exchange, request_id: str, send: Send) -> Send:
     """Sends what comes, with the headers that every answer has."""
-    own = [(b"x-request-id", str(exchange.request_id).encode()), *SECURITY_HEADERS]
+    own = [(b"x-request-id", request_id.encode()), *SECURITY_HEADERS]
 
     async def answer(message: Message) -> None:
         if message["type"] == "http.response.start":

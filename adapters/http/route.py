@@ -15,6 +15,8 @@ from fastapi import Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adapters.http.exchange import Exchange
 from adapters.http.problems import SHOWN, Fault, Malformed, NotJson, NotValid, TooLarge, TooSlow, faults, pointer
@@ -35,6 +37,7 @@ class Route(APIRoute):
         summary, _, description = (inspect.getdoc(endpoint) or "").partition(". ")
         about = {"operation_id": endpoint.__name__, "summary": summary.rstrip("."), "description": description}
         super().__init__(path, endpoint, **{**more, **about})
+        self.app = _answering(self.get_route_handler())
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """What runs for each request. Raises the `HttpError` that fits."""
@@ -51,6 +54,16 @@ class Route(APIRoute):
             return response
 
         return handle
+
+
+def _answering(handle: Callable[[Request], Coroutine[Any, Any, Response]]) -> ASGIApp:
+    """Errors go on to those who answer to them; there is nothing to close."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        response = await handle(Request(scope, receive, send))
+        await response(scope, receive, send)
+
+    return app
 
 
 class _Arguments:
@@ -164,9 +177,15 @@ async def _body(request: Request, exchange: Exchange) -> bytes:
 async def _read(request: Request, limit: int) -> bytes:
     chunks = []
     size = 0
-    async for chunk in request.stream():
+    more = True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk = message.get("body", b"")
         chunks.append(chunk)
         size += len(chunk)
         if size > limit:
             raise TooLarge(f"The body is larger than {limit} bytes.")
+        more = message.get("more_body", False)
     return b"".join(chunks)
