@@ -17,6 +17,7 @@ from adapters.passwords import Argon2Passwords
 from adapters.stream.asyncapi import Broker
 from application.ports import Rows, Unavailable
 from infra.bootstrap.lifetime import cancelled, collect_rarely, once_available
+from infra.bootstrap.protocol import Protocol
 from infra.cache import CachedRows, open_redis
 from infra.core import Core, open_core, utc_now
 from infra.projector.positions import Positions
@@ -41,7 +42,7 @@ async def _serve(settings: Settings) -> None:
             create_app(deps),
             host=settings.host,
             port=settings.port,
-            http="httptools",
+            http=Protocol,
             lifespan="off",
             log_config=None,
             access_log=False,
