@@ -1,10 +1,10 @@
 """Read models through Redis: an answer only ever comes from it when it is known to be new enough.
 
 For each cached read model Redis holds a state, `epoch` and `position`, and entries, each with the epoch it belongs to
-and the position it is right as of. The follower (`infra/projector/follower.py`) writes every row that an event touches
-before it moves the position on; so an entry of the current epoch is right as of the state's position too, if that is
-the later one. When the state is gone (flushed, evicted, or no follower has renewed it), so is the epoch, and no entry
-counts. A reader that misses fills in what it read, but never something older than the state or the entry.
+and the position it is right as of. The follower (`infra/projector/follower.py`) writes anew every entry whose row an
+event touches before it moves the position on; so an entry of the current epoch is right as of the state's position too,
+if that is the later one. When the state is gone (flushed, evicted, or no follower has renewed it), so is the epoch, and
+no entry counts. A reader that misses fills in what it read, but never something older than the state or the entry.
 
 Redis being slow or gone makes reads go to PostgreSQL, and nothing fails.
 """

@@ -1,4 +1,5 @@
-"""Keeps Redis in step with the tables: every row that an event touches is written before the position moves on.
+"""Keeps Redis in step with the tables: before the position moves on, every entry whose row an event touches is written
+anew. A row that Redis does not have is left out: nobody has read it lately.
 
 `infra/cache.py` says what holds in Redis, and how it is read. The follower's position is kept in Redis itself and moves
 in the same script as the entries, so two followers cannot undo each other's work.
@@ -6,7 +7,7 @@ in the same script as the entries, so two followers cannot undo each other's wor
 
 import asyncio
 import os
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from time import monotonic
 from typing import cast
 from uuid import UUID
@@ -34,8 +35,15 @@ RENEW_SECONDS = 5.0
 STANDBY_SECONDS = 2.0
 NOTHING: list[UUID] = []
 
+# KEYS: entries. Answers 1 for each that is there, 0 for each that is not.
+HELD = """
+local held = {}
+for n = 1, #KEYS do held[n] = redis.call('EXISTS', KEYS[n]) end
+return held
+"""
 # KEYS: state, entries. ARGV: the state as it must be, the state to come, its lease in ms, the entries' time to live in
-# ms, as_of (8 bytes), payloads (empty: there is no such row). Answers 1, or 0 if another follower came first.
+# ms, as_of (8 bytes), payloads (empty: there is no such row, or there was no entry; an older one that has come since
+# goes). Answers 1, or 0 if another follower came first.
 MOVE = """
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
@@ -73,6 +81,7 @@ class Follower:
         self._positions = positions
         self._rows = rows
         self._redis = redis
+        self._held = redis.register_script(HELD)
         self._move = redis.register_script(MOVE)
         self._state: bytes | None = None
         self._generation = 0
@@ -130,17 +139,24 @@ class Follower:
     async def _follow(self, events: Sequence[Recorded]) -> None:
         assert self._state is not None
         staged = Fold(self._model).stage(events)
-        keys = list({change.key[0] for _, changes in staged for change in changes})
-        columns, records = await self._rows.records(self._naming.query, [keys])
+        names = {change.key[0]: self._naming.key(change.key[0]) for _, changes in staged for change in changes}
+        columns, records = await self._rows.records(self._naming.query, [await self._wanted(names)])
         as_of, generation = records[0][:2]
         if generation != self._generation or as_of < self._position:
             self._generation = generation
             await self._start(self._state, as_of)
             return
         found = self._naming.rows(columns, records)
-        entries = {self._naming.key(key): self._payload(found.get(key)) for key in keys}
+        entries = {name: self._payload(found.get(key)) for key, name in names.items()}
         position = events[-1].position if events else self._position
         await self._script(self._state, self._state[:NUMBER] + number(position), as_of, entries)
+
+    async def _wanted(self, names: Mapping[UUID, str]) -> list[UUID]:
+        """Those that Redis has an entry of."""
+        if not names:
+            return NOTHING
+        held = await cast(Awaitable[list[int]], self._held([*names.values()]))
+        return [key for key, is_held in zip(names, held, strict=True) if is_held]
 
     @staticmethod
     def _payload(row: object) -> bytes:

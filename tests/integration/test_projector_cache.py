@@ -2,11 +2,12 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
+import pytest
 import redis as blocking_redis
 from psycopg_pool import AsyncConnectionPool
 
@@ -127,12 +128,39 @@ async def test_what_was_read_once_comes_from_redis(database: Database, redis_url
         assert 290_000 < ttl <= 300_000
 
 
-async def test_what_is_written_comes_from_redis_without_having_been_read(database: Database, redis_url: str) -> None:
+async def test_what_was_read_once_stays_in_step_without_being_read_again(database: Database, redis_url: str) -> None:
     async with house(database, redis_url) as home:
+        await home.get()
+        await until(lambda: home.entry() is not None)
         await home.followed(extend(home.feed, "a"))
         hits = count("hit")
         assert await home.get() == NoteView(ONE, "note 1\na", 2)
         assert count("hit") - hits == 1
+
+
+async def test_what_nobody_reads_is_not_kept(database: Database, redis_url: str) -> None:
+    async with house(database, redis_url) as home:
+        await home.followed(extend(home.feed, "a"))
+        assert home.entry() is None
+
+
+async def test_an_old_row_filled_in_while_the_follower_works_does_not_outlive_its_move(
+    database: Database, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with house(database, redis_url) as home:
+        [cache] = home.rows._caches.values()
+        wanted = Follower._wanted
+
+        async def then_filled_in(self: Follower, names: Mapping[UUID, str]) -> list[UUID]:
+            found = await wanted(self, names)
+            await cache._fill_in({ONE: NoteView(ONE, "old", 1)}, 1)
+            assert home.entry() is not None
+            return found
+
+        monkeypatch.setattr(Follower, "_wanted", then_filled_in)
+        await home.followed(extend(home.feed, "a"))
+        assert home.entry() is None
+        assert await home.get() == NoteView(ONE, "note 1\na", 2)
 
 
 async def test_a_dropped_row_is_dropped_from_redis(database: Database, redis_url: str) -> None:
