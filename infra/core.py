@@ -92,7 +92,7 @@ async def open_core(settings: Settings) -> AsyncIterator[Core]:
     blind = BlindIndex(b64decode(settings.blind_index_key.get_secret_value()))
     writer = Writer(url, observe_batch)
     reads = Reads(url)
-    store = PostgresEventStore(database, Reading(reads), writer, keyring, blind, uuid7)
+    store = PostgresEventStore(database, Reading(reads), writer, keyring, blind)
     try:
         yield Core(url, pool, database, keyring, blind, store)
     finally:

@@ -87,6 +87,14 @@ class UuidsByInt(Uuids):
         return [_SIXTEEN + value.to_bytes(16, "big") for value in self.values]
 
 
+class UuidsByBytes(Uuids):
+    """uuid[], of their bytes."""
+
+    def pack(self) -> list[bytes]:
+        """16 bytes each."""
+        return [_SIXTEEN + value for value in self.values]
+
+
 class Blobs(Array):
     """bytea[]"""
 
@@ -137,5 +145,5 @@ class _ArrayDumper(Dumper):
 
 def register(adapters: AdaptersMap) -> None:
     """Teach a connection these arrays."""
-    for kind in (Ints, BigInts, Bools, Uuids, UuidsByInt, Blobs, Texts, Moments):
+    for kind in (Ints, BigInts, Bools, Uuids, UuidsByInt, UuidsByBytes, Blobs, Texts, Moments):
         adapters.register_dumper(kind, type(f"{kind.__name__}Dumper", (_ArrayDumper,), {"oid": kind.oid}))

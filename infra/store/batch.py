@@ -10,16 +10,16 @@ import msgspec
 from psycopg.pq.abc import PGresult
 
 from infra.sealing.keyring import WrappedKey
-from infra.store.arrays import Array, BigInts, Blobs, Bools, Ints, Texts, Uuids, UuidsByInt, texts_in
+from infra.store.arrays import Array, BigInts, Blobs, Bools, Ints, Texts, Uuids, UuidsByBytes, UuidsByInt, texts_in
 
 APPEND = f"SELECT head, verdicts FROM append_events({', '.join(['%b'] * 30)})"  # noqa: S608
 """For a cursor of the driver, with the `parameters_of` a batch."""
 
 
 class NewEvent(msgspec.Struct, frozen=True):
-    """An event as it is to be stored."""
+    """An event as it is to be stored. `id`: the 16 bytes of a UUID."""
 
-    id: UUID
+    id: bytes
     stream_id: UUID
     version: int
     topic: str
@@ -155,7 +155,7 @@ def _events(rows: list[tuple[int, NewEvent, Request]]) -> list[Array]:
         BigInts([e.version for _, e, _ in rows]),
         Texts([e.topic for _, e, _ in rows]),
         Blobs([e.state for _, e, _ in rows]),
-        Uuids([e.id for _, e, _ in rows]),
+        UuidsByBytes([e.id for _, e, _ in rows]),
         Ints([e.class_version for _, e, _ in rows]),
         Uuids([r.actor_id for _, _, r in rows]),
         Uuids([r.correlation_id for _, _, r in rows]),

@@ -3,7 +3,6 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 MOST_REQUESTS = 256
@@ -30,17 +29,16 @@ R = TypeVar("R", bound=Requested)
 V = TypeVar("V")
 
 
-@dataclass(eq=False, slots=True)
 class Entry(Generic[R, V]):
     """A request, who waits for its verdict, and how many others it waits for."""
 
-    request: R
-    verdict: "asyncio.Future[V]"
-    touches: tuple[object, ...] = field(init=False)
-    ahead: int = 0
+    __slots__ = ("ahead", "request", "touches", "verdict")
 
-    def __post_init__(self) -> None:
-        self.touches = tuple(dict.fromkeys(self.request.touches()))
+    def __init__(self, request: R, verdict: "asyncio.Future[V]") -> None:
+        self.request = request
+        self.verdict = verdict
+        self.touches = dict.fromkeys(request.touches())
+        self.ahead = 0
 
 
 class Line(Generic[R, V]):
@@ -94,11 +92,12 @@ class Line(Generic[R, V]):
 
     def overtaken(self, entry: Entry[R, V], reached: Callable[[int], int]) -> list[Entry[R, V]]:
         """Those behind the entry that were decided on an older version of one of its streams than it has `reached`."""
+        crowded = [stream for stream in entry.request.expected if len(self._lines[stream]) > 1]
+        if not crowded:
+            return []
         behind: dict[int, Entry[R, V]] = {}
-        for stream in entry.request.expected:
-            line = self._lines[stream]
-            if len(line) > 1:
-                version = reached(stream)
-                behind |= {id(other): other for other in line if other.request.expected[stream] < version}
+        for stream in crowded:
+            version = reached(stream)
+            behind |= {id(other): other for other in self._lines[stream] if other.request.expected[stream] < version}
         behind.pop(id(entry), None)
         return list(behind.values())

@@ -183,7 +183,8 @@ def _request(stored_events: Sequence[StoredEvent]) -> Request:
     return Request(
         expected=expected,
         events=[
-            NewEvent(uuid4(), _uuid(e.originator_id), e.originator_version, e.topic, 1, e.state) for e in stored_events
+            NewEvent(uuid4().bytes, _uuid(e.originator_id), e.originator_version, e.topic, 1, e.state)
+            for e in stored_events
         ],
     )
 

@@ -8,13 +8,13 @@ from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 from eventsourcing.utils import get_topic
+from uuid_utils import uuid7
 
 from application.ports import (
     A,
     Call,
     Earlier,
     Idempotency,
-    NewId,
     Taken,
     Unavailable,
     VersionConflict,
@@ -59,14 +59,12 @@ class PostgresEventStore:
         writer: Writer,
         keyring: Keyring,
         blind: BlindIndex,
-        new_id: NewId,
     ) -> None:
         self._database = database
         self._reading = reading
         self._writer = writer
         self._keyring = keyring
         self._blind = blind
-        self._new_id = new_id
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def load(self, kind: type[A], id: UUID, *, version: int | None = None) -> A | None:
@@ -102,10 +100,15 @@ class PostgresEventStore:
 
     async def append(self, changes: Sequence[Root], call: Call, idempotency: Idempotency | None) -> int | Earlier:
         """See `application.ports.EventStore.append`."""
-        events = [cast(Root.Event, event) for root in changes for event in root.pending_events]
+        events: list[Root.Event] = []
+        expected: dict[int, int] = {}
+        for root in changes:
+            pending = cast(list[Root.Event], root.pending_events)
+            events += pending
+            expected[root.id.int] = root.version - len(pending)
         for _ in range(REKEYS):
-            keys, minted = await self._keys(changes, events, idempotency)
-            verdict = await self._writer.append(self._request(changes, events, call, idempotency, keys, minted))
+            keys, minted = await self._keys(changes, expected, events, idempotency)
+            verdict = await self._writer.append(self._request(expected, events, call, idempotency, keys, minted))
             if verdict.word != "rekey":
                 break
             # Another process made a key for the same address just now; seal again, under that one.
@@ -131,7 +134,7 @@ class PostgresEventStore:
 
     def _request(
         self,
-        changes: Sequence[Root],
+        expected: dict[int, int],
         events: Sequence[Root.Event],
         call: Call,
         idempotency: Idempotency | None,
@@ -143,7 +146,7 @@ class PostgresEventStore:
             sealed = keys[idempotency.subject_id.int].seal(idempotency.answer, idempotency.key)
             record = Record(idempotency.key, idempotency.fingerprint, idempotency.subject_id, sealed)
         return Request(
-            expected={root.id.int: root.version - len(root.pending_events) for root in changes},
+            expected=expected,
             events=[self._new_event(event, plan_of(type(event)), keys) for event in events],
             claims=[claim for event in events if plan_of(type(event)).claiming for claim in self._claims(event)],
             keys=minted,
@@ -155,7 +158,7 @@ class PostgresEventStore:
 
     def _new_event(self, event: Root.Event, plan: Plan, keys: Keys) -> NewEvent:
         stream_id, version, state = event.originator_id, event.originator_version, plan.encode(event, keys)
-        return NewEvent(self._new_id(), stream_id, version, plan.topic, plan.version, state)
+        return NewEvent(uuid7().bytes, stream_id, version, plan.topic, plan.version, state)
 
     def _claims(self, event: Root.Event) -> Iterator[ClaimChange]:
         for claim in event.claims():
@@ -167,7 +170,11 @@ class PostgresEventStore:
         return ClaimChange(claim.kind, self._blind.claim(claim.kind, claim.value), event.originator_id, release)
 
     async def _keys(
-        self, changes: Sequence[Root], events: Sequence[Root.Event], idempotency: Idempotency | None
+        self,
+        changes: Sequence[Root],
+        expected: dict[int, int],
+        events: Sequence[Root.Event],
+        idempotency: Idempotency | None,
     ) -> tuple[dict[int, DataKey], list[WrappedKey]]:
         """The data keys of all subjects that the events and the answer are about; those that had none yet are new.
 
@@ -179,14 +186,16 @@ class PostgresEventStore:
         subjects = [subject_id for event in events for subject_id in subjects_of(event)]
         if idempotency is not None:
             subjects.append(idempotency.subject_id)
-        begun = [root.id.int for root in changes if root.version == len(root.pending_events)]
         for subject_id in subjects:
             number = subject_id.int
             if number in keys:
                 continue
-            key = None if number in begun else self._keyring.kept(subject_id) or await self._keyring.get(subject_id)
+            key = None
+            # Of a stream that begins there is no key to ask for.
+            if expected.get(number) != 0:
+                key = self._keyring.kept(subject_id) or await self._keyring.get(subject_id)
             if key is None:
-                if any(root.id.int == number and number not in begun and is_personal(type(root)) for root in changes):
+                if any(root.id.int == number and expected[number] and is_personal(type(root)) for root in changes):
                     raise NotFound("This has been erased.")
                 key, wrapped = self._keyring.mint(subject_id)
                 minted.append(wrapped)

@@ -185,7 +185,7 @@ class Writer:
             return None
         last = request.events[-1]
         pipeline = await self._session.connected()
-        found = await pipeline.execute(FIND, [last.id.bytes, last.stream_id.bytes, last.version.to_bytes(8, "big")])
+        found = await pipeline.execute(FIND, [last.id, last.stream_id.bytes, last.version.to_bytes(8, "big")])
         position = found.get_value(0, 0) if found.ntuples else None
         return Verdict("ok", int.from_bytes(position, "big")) if position is not None else None
 

@@ -86,15 +86,17 @@ def claim_anything(patch: pytest.MonkeyPatch) -> None:
 
 
 def say_nothing_was_done(patch: pytest.MonkeyPatch) -> None:
-    append, written = PostgresEventStore.append, list[int | Earlier]()
+    append, written = PostgresEventStore.append, list[int]()
 
     async def deny(
         self: PostgresEventStore, changes: Sequence[Root], call: Call, idempotency: Idempotency | None
     ) -> int | Earlier:
-        written.append(await append(self, changes, call, idempotency))
-        if len(written) == 3:
-            raise Unavailable("The database")
-        return written[-1]
+        done = await append(self, changes, call, idempotency)
+        if isinstance(done, int):
+            written.append(done)
+            if len(written) == 3:
+                raise Unavailable("The database")
+        return done
 
     patch.setattr(PostgresEventStore, "append", deny)
 

@@ -27,7 +27,7 @@ def raw_request() -> Request:
     [event] = root.pending_events
     assert isinstance(event, Note.Written)
     plan = plan_of(Note.Written)
-    stored = NewEvent(uuid4(), root.id, 1, plan.topic, plan.version, encode(event, _Unkeyed()))
+    stored = NewEvent(uuid4().bytes, root.id, 1, plan.topic, plan.version, encode(event, _Unkeyed()))
     return Request({root.id.int: 0}, [stored])
 
 

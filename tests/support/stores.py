@@ -8,7 +8,6 @@ from uuid import UUID
 
 import psycopg
 from psycopg_pool import AsyncConnectionPool
-from uuid_utils.compat import uuid7
 
 from application.ports import Actor, Call
 from infra.database import Database, Pool
@@ -52,7 +51,7 @@ async def open_store(url: str) -> AsyncIterator[Opened]:
         blind = BlindIndex(BLIND_KEY)
         writer = Writer(url)
         reads = Reads(url)
-        store = PostgresEventStore(database, Reading(reads), writer, keyring, blind, uuid7)
+        store = PostgresEventStore(database, Reading(reads), writer, keyring, blind)
         try:
             yield Opened(store, writer, database, keyring, blind, url)
         finally:
