@@ -16,7 +16,7 @@ from infra.kafka.ends import End
 from infra.kafka.topics import AGGREGATES, Topics, partition_of
 from infra.kafka.wire import Stored
 from infra.sealing.keyring import DataKey, Keys
-from infra.store.codec import Plan, State, begin, subjects_in
+from infra.store.codec import Begun, begin, subjects_in
 
 KEPT_HOMES = 100_000
 
@@ -88,7 +88,7 @@ class Publisher:
         read = [(row, place, *self._begun(row)) for row in rows if (place := self._public_place(row))]
         keys = self._keys_of({subject.int: subject for _, _, _, subjects in read for subject in subjects}.values())
         for row, place, begun, _ in read:
-            record = None if begun is None else self._mapped(row, *begun, keys)
+            record = None if begun is None else self._mapped(row, begun, keys)
             if record is not None:
                 key = self._homes[row.stream_id][1]
                 batches[place].add(_milliseconds(row), key, record.value, encode_headers(record.headers))
@@ -102,18 +102,19 @@ class Publisher:
         return place if row.position > self._held[place] else None
 
     @staticmethod
-    def _begun(row: Stored) -> tuple[tuple[Plan, State] | None, Iterable[UUID]]:
+    def _begun(row: Stored) -> tuple[Begun | None, Iterable[UUID]]:
         """The event as far as it can be read without keys, and whose keys it takes."""
         try:
-            plan, state = begin(row.topic, row.state)
-            return (plan, state), subjects_in([(plan, state, row.stream_id)])
+            begun = begin(row.topic, row.state, row.stream_id)
+            return begun, subjects_in([begun])
         except Exception as error:
             _leave_out(row, error)
             return None, ()
 
-    def _mapped(self, row: Stored, plan: Plan, state: State, keys: Keys) -> PublicRecord | None:
+    def _mapped(self, row: Stored, begun: Begun, keys: Keys) -> PublicRecord | None:
+        plan, state, stream_id = begun
         try:
-            event = plan.finish(state, row.stream_id, row.version, keys)
+            event = plan.finish(state, stream_id, row.version, keys)
             recorded = Recorded(
                 row.position, row.stream_id, row.version, row.topic, row.recorded_at, row.actor_id, event
             )

@@ -55,6 +55,7 @@ current version; personal fields without a key read as erased."""
 class Plan:
     """How one class of events is stored, and read: `begin` with what takes no keys, then `finish`.
 
+    `about_stream`: it has personal fields about the stream itself; `others`: the fields that name other subjects;
     `claiming`: its events take or release claims.
     """
 
@@ -64,9 +65,15 @@ class Plan:
     clear: tuple[str, ...]
     uuids: tuple[str, ...]
     groups: tuple[Group, ...]
+    about_stream: bool
+    others: tuple[str, ...]
     claiming: bool
     encode: Encode
     finish: Finish
+
+
+Begun = tuple[Plan, State, UUID]
+"""An event of a stream that `begin` has begun to read."""
 
 
 @cache
@@ -98,6 +105,8 @@ def plan_of(event_class: type[Root.Event]) -> Plan:
         tuple(clear),
         tuple(uuids),
         groups,
+        any(group.own for group in groups),
+        tuple(group.subject for group in groups if not group.own),
         event_class.claims is not Root.Event.claims or event_class.releases is not Root.Event.releases,
         _encoding(event_class, clear, groups),
         _finishing(event_class, groups),
@@ -192,7 +201,7 @@ def encode(event: Root.Event, keys: Keys) -> bytes:
     return plan_of(type(event)).encode(event, keys)
 
 
-def begin(topic: str, stored: bytes) -> tuple[Plan, State]:
+def begin(topic: str, stored: bytes, stream_id: UUID) -> Begun:
     """Read a stored event as far as it can be without keys; `subjects_in` says which keys it takes to `finish` it.
 
     Raises:
@@ -205,25 +214,27 @@ def begin(topic: str, stored: bytes) -> tuple[Plan, State]:
         value = state.get(name)
         if value is not None:
             state[name] = UUID(bytes=value)
-    return plan, state
+    return plan, state, stream_id
 
 
 def decode(topic: str, stored: bytes, stream_id: UUID, version: int, keys: Keys) -> Root.Event:
     """The event, as `Finish` makes it. Raises as `begin`."""
-    plan, state = begin(topic, stored)
+    plan, state, _ = begin(topic, stored, stream_id)
     return plan.finish(state, stream_id, version, keys)
 
 
-def subjects_in(begun: Iterable[tuple[Plan, State, UUID]]) -> Iterable[UUID]:
-    """The subjects whose keys are needed to finish these events of these streams."""
+def subjects_in(begun: Iterable[Begun]) -> Iterable[UUID]:
+    """The subjects whose keys are needed to finish these events."""
     found: dict[int, UUID] = {}
     last = None
     for plan, state, stream_id in begun:
-        for group in plan.groups:
-            subject_id = stream_id if group.own else state.get(group.subject)
-            # Most events are about their own stream, and come with others of it.
-            if subject_id is not None and subject_id is not last:
-                found[subject_id.int] = last = subject_id
+        # Most events are about their own stream, and come with others of it.
+        if plan.about_stream and stream_id is not last:
+            found[stream_id.int] = last = stream_id
+        for name in plan.others:
+            subject_id = state.get(name)
+            if subject_id is not None:
+                found[subject_id.int] = subject_id
     return found.values()
 
 

@@ -16,7 +16,7 @@ from application.ports import Recorded, Undecodable
 from domain.kernel import Root
 from infra.database import Database
 from infra.sealing.keyring import Keyring, Keys
-from infra.store.codec import Plan, State, begin, subjects_in
+from infra.store.codec import Begun, begin, subjects_in
 
 COLUMNS = "notification_id, originator_id, originator_version, topic, state, recorded_at, actor_id"
 AFTER = f"SELECT {COLUMNS} FROM stored_events WHERE notification_id > %s ORDER BY notification_id LIMIT %s"  # noqa: S608
@@ -98,17 +98,16 @@ async def decoded(rows: Sequence[tuple[Any, ...]], keyring: Keyring) -> list[Rec
     return [_recorded(row, each, keys) for row, each in zip(rows, begun, strict=True)]
 
 
-def _begun(row: tuple[Any, ...]) -> tuple[Plan, State, UUID] | Undecodable:
+def _begun(row: tuple[Any, ...]) -> Begun | Undecodable:
     _, stream_id, _, topic, stored, _, _ = row
     try:
-        plan, state = begin(topic, stored)
+        return begin(topic, stored, stream_id)
     except Exception as error:
         # Whatever is wrong with one event must not stop the feed: its reader decides.
         return Undecodable(type(error).__name__)
-    return plan, state, stream_id
 
 
-def _recorded(row: tuple[Any, ...], begun: tuple[Plan, State, UUID] | Undecodable, keys: Keys) -> Recorded:
+def _recorded(row: tuple[Any, ...], begun: Begun | Undecodable, keys: Keys) -> Recorded:
     position, stream_id, version, topic, _, recorded_at, actor_id = row
     data: Root.Event | Undecodable
     try:

@@ -219,11 +219,10 @@ class PostgresEventStore:
         self, kind: type[A], id: UUID, root: A | None, events: Sequence[StoredEvent]
     ) -> tuple[A | None, Keys]:
         """The aggregate after `events`, which follow `root`, and the keys that unsealed them."""
-        begun = [begin(topic, stored) for _, topic, stored in events]
-        keys = await self._keyring.all(subjects_in([(plan, state, id) for plan, state in begun]))
-        finished = [
-            plan.finish(state, id, version, keys) for (plan, state), (version, _, _) in zip(begun, events, strict=True)
-        ]
+        begun = [begin(topic, stored, id) for _, topic, stored in events]
+        keys = await self._keyring.all(subjects_in(begun))
+        read = zip(begun, events, strict=True)
+        finished = [plan.finish(state, id, version, keys) for (plan, state, _), (version, _, _) in read]
         return evolve(kind, root, finished), keys
 
     async def _from_snapshot(self, kind: type[A], id: UUID, stored: StoredSnapshot) -> A | None:

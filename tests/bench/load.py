@@ -1,9 +1,11 @@
-"""Loading an aggregate from PostgreSQL by replaying all of its events, one aggregate after the other.
+"""Loading an aggregate from PostgreSQL, one after the other: by replaying all of its events, then with a snapshot.
 
-Ours unseals the personal field of every event, the peer's events are in clear. Snapshots are left out on both sides.
+Ours unseals the personal field of every event; the peer's events are in clear, but for a peer of its own that seals as
+well. In service ours never replays so many: a load of a hundred events leaves a snapshot for the next one.
 """
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from time import perf_counter
 from uuid import UUID
 
@@ -11,6 +13,7 @@ from domain.document import Document
 from infra.core import Core
 from tests.bench import ours, stock
 from tests.bench.harness import TEXT, Bench, Row, against
+from tests.support.servers import Database
 
 DOCUMENTS = 20
 UNIT = "events/s"
@@ -18,31 +21,36 @@ UNIT = "events/s"
 
 def rows(bench: Bench) -> Iterator[Row]:
     """Aggregates of 100 and of 1,000 events against the library's `repository.get`."""
-    with (
-        bench.database() as database,
-        ours.opened(database) as own,
-        stock.opened(database, POSTGRES_POOL_SIZE="2") as app,
-    ):
+    with bench.database() as database, ours.opened(database) as own:
         for versions in (100, 1_000):
-            yield _one(bench, own, app, bench.count(versions))
+            yield from _of(bench, database, own, bench.count(versions))
 
 
-def _one(bench: Bench, own: ours.Ours, app: stock.Pages, versions: int) -> Row:
-    seconds = bench.seconds(0.8)
+def _of(bench: Bench, database: Database, own: ours.Ours, versions: int) -> Iterator[Row]:
+    seconds = bench.seconds(0.6)
     documents = [document.id for document in own(ours.store_documents, DOCUMENTS, versions, TEXT)]
-    pages = [page.id for page in stock.store_pages(app, DOCUMENTS, versions, TEXT)]
-    mine, theirs = bench.in_turns(
-        lambda: own(load, documents, versions, seconds),
-        lambda: get(app, pages, versions, seconds),
-    )
-    return against(f"load an aggregate of {versions:,} events", UNIT, mine, theirs, reach=10)
+    with ExitStack() as stack:
+        peers = []
+        for kind, settings in ((stock.Pages, {}), (stock.SealedPages, stock.SEALED), (stock.SnapshotPages, {})):
+            app = stack.enter_context(stock.opened(database, kind, POSTGRES_POOL_SIZE="2", **settings))
+            peers.append((app, [page.id for page in stock.store_pages(app, DOCUMENTS, versions, TEXT)]))
+        replayed, latest, plain, sealed, snapshots = bench.in_turns(
+            lambda: own(load, documents, versions, seconds, versions),
+            lambda: own(load, documents, versions, seconds),
+            *[lambda app=app, pages=pages: get(app, pages, versions, seconds) for app, pages in peers],
+        )
+    name = f"load an aggregate of {versions:,} events"
+    yield against(name, UNIT, replayed, plain, reach=10)
+    yield against(f"{name} (peer: sealed, too)", UNIT, replayed, sealed)
+    yield against(f"{name} (both with a snapshot)", UNIT, latest, snapshots)
+    yield against(f"{name} (ours as in service, with a snapshot)", UNIT, latest, plain)
 
 
-async def load(core: Core, ids: list[UUID], versions: int, seconds: float) -> float:
-    """Events a second. As of its last version, an aggregate is loaded without a snapshot."""
+async def load(core: Core, ids: list[UUID], versions: int, seconds: float, as_of: int | None = None) -> float:
+    """Events a second. As of a version, an aggregate is loaded without a snapshot."""
     started, count = perf_counter(), 0
     while (elapsed := perf_counter() - started) < seconds:
-        document = await core.store.load(Document, ids[count % len(ids)], version=versions)
+        document = await core.store.load(Document, ids[count % len(ids)], version=as_of)
         assert document is not None
         assert document.version == versions
         count += 1

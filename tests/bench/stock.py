@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import ClassVar
 from uuid import UUID
 
 import psycopg
 from eventsourcing.application import Application
+from eventsourcing.cryptography import AESCipher
 from eventsourcing.domain import Aggregate, event
 
 from tests.support.servers import Database
@@ -42,6 +44,20 @@ class Pages(Application[UUID]):
     """Pages, in the table `pages_events`."""
 
 
+class SealedPages(Pages):
+    """The same in a table of their own, sealed by the library's cipher, AES-256-GCM as ours."""
+
+
+class SnapshotPages(Pages):
+    """The same in tables of their own, with a snapshot every hundred events, as ours have."""
+
+    snapshotting_intervals: ClassVar = {Page: 100}
+
+
+SEALED = {"CIPHER_TOPIC": "eventsourcing.cryptography:AESCipher", "CIPHER_KEY": AESCipher.create_key(32)}
+"""The settings of sealed pages."""
+
+
 def environment(database: Database, **more: str) -> dict[str, str]:
     """The library's settings. Connections are kept, as many as `POSTGRES_POOL_SIZE` says."""
     at = psycopg.conninfo.conninfo_to_dict(database.admin_url)
@@ -59,9 +75,9 @@ def environment(database: Database, **more: str) -> dict[str, str]:
 
 
 @contextmanager
-def opened(database: Database, **more: str) -> Iterator[Pages]:
+def opened(database: Database, kind: type[Pages] = Pages, **more: str) -> Iterator[Pages]:
     """The peer on that database."""
-    app = Pages(env=environment(database, **more))
+    app = kind(env=environment(database, **more))
     try:
         yield app
     finally:
