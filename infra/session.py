@@ -21,7 +21,7 @@ SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
 """
 
 
-class Session:
+class PipelineSession:
     """One connection at a time. `settings` are set in each, for instance `SET statement_timeout = '8s'`."""
 
     def __init__(self, url: str, settings: str) -> None:
@@ -67,7 +67,7 @@ class Reads:
     """Short queries by index that run all the time. Parameters and results are in PostgreSQL's binary form."""
 
     def __init__(self, url: str) -> None:
-        self._session = Session(url, READING)
+        self._session = PipelineSession(url, READING)
 
     async def result(self, query: bytes, parameters: Sequence[bytes]) -> PGresult:
         """The query's result.

@@ -15,7 +15,7 @@ from psycopg.pq.abc import PGresult
 from application.ports import OutcomeUnknown, Unavailable
 from infra.database import DATABASE
 from infra.pipeline import Lost, Pipeline
-from infra.session import Session
+from infra.session import PipelineSession
 from infra.store.batch import Request, Verdict, call_of, verdicts_of
 from infra.store.line import Entry, Line
 
@@ -36,7 +36,7 @@ class Writer:
     """Owns the one connection that appends. Stop it at the end."""
 
     def __init__(self, url: str, observe: Observe = lambda *_: None) -> None:
-        self._session = Session(url, "SET lock_timeout = '5s'; SET statement_timeout = '8s'")
+        self._session = PipelineSession(url, "SET lock_timeout = '5s'; SET statement_timeout = '8s'")
         self._observe = observe
         self._line: Line[Request, Verdict] = Line()
         self._under_way: dict[asyncio.Future[Any], int] = {}
