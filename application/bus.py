@@ -1,7 +1,8 @@
 """The way of every command, once: find its handler, retry what others overtook, answer a repeated key alike, and count.
 
 A handler loads, calls one method and stages; the bus appends. So a command, its answer and its Idempotency-Key become
-true together or not at all.
+true together or not at all. Most keys are new, so nobody looks for an earlier answer first: the append finds it, or
+whoever was refused looks for it then. A repeat costs what the handler costs.
 """
 
 import asyncio
@@ -187,7 +188,6 @@ class Bus:
             raise InFlight("A request with this Idempotency-Key is still under way; ask again in a moment.")
         self._in_flight.add(keyed.key)
         try:
-            # Most keys are new. Of one that is not, the append finds out.
             return await self._retrying(command, call, keyed, attempt)
         except (Refusal, OutcomeUnknown) as failure:
             # This very request may have been committed before: what is refused now was done then.
@@ -228,8 +228,9 @@ class Bus:
             packed = msgspec.msgpack.encode(answer)
             record = Idempotency(keyed.key, keyed.fingerprint, packed, unit.subject_id)
         if not unit.staged and record is None:
-            earlier = None if keyed is None else await self._events.earlier(keyed.key)
-            return Sent(answer, None) if keyed is None or earlier is None else self._replay(command, keyed, earlier)
+            if keyed is not None and (earlier := await self._events.earlier(keyed.key)) is not None:
+                return self._replay(command, keyed, earlier)
+            return Sent(answer, None)
         # Where nothing was new the answer is kept all the same: later, the same request might find something to do.
         appended = await self._events.append(unit.staged, call, record)
         if isinstance(appended, Earlier):

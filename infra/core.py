@@ -18,7 +18,6 @@ from application.bus import Bus
 from infra.database import Database, Pool
 from infra.sealing.blind import BlindIndex
 from infra.sealing.keyring import Keyring
-from infra.session import Reads
 from infra.settings import Settings
 from infra.store.feed import StoreFeed
 from infra.store.reading import Reading
@@ -91,14 +90,14 @@ async def open_core(settings: Settings) -> AsyncIterator[Core]:
     )
     blind = BlindIndex(b64decode(settings.blind_index_key.get_secret_value()))
     writer = Writer(url, observe_batch)
-    reads = Reads(url)
-    store = PostgresEventStore(database, Reading(reads), writer, keyring, blind)
+    reading = Reading(url)
+    store = PostgresEventStore(database, reading, writer, keyring, blind)
     try:
         yield Core(url, pool, database, keyring, blind, store)
     finally:
         await store.settle()
         await writer.stop()
-        reads.close()
+        reading.close()
         await pool.close()
 
 

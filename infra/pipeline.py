@@ -23,12 +23,15 @@ class Lost(psycopg.OperationalError):
     """The connection broke: what was under way may have been done or not."""
 
 
+class Late(Lost):
+    """The connection was cut because the server took too long."""
+
+
 @dataclass(slots=True)
 class _Sent:
-    """A statement under way: who waits for it, until when, and what has come back."""
+    """A statement under way: who waits for it, and what has come back."""
 
     answer: "asyncio.Future[PGresult]"
-    deadline: float
     result: PGresult | None = None
 
     def take(self, result: PGresult) -> None:
@@ -55,7 +58,8 @@ class _Sent:
 
 
 class Pipeline:
-    """Statements with binary parameters and results; each takes at most `seconds`, or the connection is cut."""
+    """Statements with binary parameters and results; each takes at most `seconds` once those before it are done, or the
+    connection is cut."""
 
     def __init__(self, connection: psycopg.AsyncConnection, seconds: float) -> None:
         self._connection = connection
@@ -67,6 +71,7 @@ class Pipeline:
         self._preparing: dict[asyncio.Future[PGresult], tuple[bytes, bytes]] = {}
         self._numbers = count()
         self._watch: asyncio.TimerHandle | None = None
+        self._since = 0.0
         self._over = False
         self._socket = self._libpq.socket
         self._libpq.nonblocking = 1
@@ -87,14 +92,17 @@ class Pipeline:
         `$1`, `$2` and so on.
 
         Raises (the future does):
-            Lost: the connection broke, or was cut because the server took too long.
+            Lost: the connection broke.
+            Late: it was cut because the server took too long.
             psycopg.Error: the server refused the statement, and nothing of it was done.
         """
         answer: asyncio.Future[PGresult] = self._loop.create_future()
         if self._over:
             answer.set_exception(Lost("the connection is closed"))
             return answer
-        self._under_way.append(_Sent(answer, self._loop.time() + self._seconds))
+        if not self._under_way:
+            self._since = self._loop.time()
+        self._under_way.append(_Sent(answer))
         if self._watch is None:
             self._watch = self._loop.call_later(self._seconds, self._look)
         try:
@@ -118,9 +126,9 @@ class Pipeline:
         """Cut the connection if the first statement under way is late; look again when it would be."""
         self._watch = None
         if self._under_way:
-            left = self._under_way[0].deadline - self._loop.time()
+            left = self._since + self._seconds - self._loop.time()
             if left <= 0:
-                self._lose("the server took too long")
+                self._lose("the server took too long", Late)
             else:
                 self._watch = self._loop.call_later(left, self._look)
 
@@ -152,13 +160,14 @@ class Pipeline:
             self._under_way[0].take(result)
 
     def _settle(self, sent: _Sent) -> None:
+        self._since = self._loop.time()
         succeeded = sent.settle()
         if self._preparing:
             statement, name = self._preparing.pop(sent.answer, (b"", b""))
             if name and succeeded:
                 self._prepared[statement] = name
 
-    def _lose(self, reason: str) -> None:
+    def _lose(self, reason: str, kind: type[Lost] = Lost) -> None:
         if self._over:
             return
         self._over = True
@@ -168,7 +177,7 @@ class Pipeline:
         self._loop.remove_writer(self._socket)
         self._libpq.finish()
         while self._under_way:
-            self._under_way.popleft().lose(Lost(reason))
+            self._under_way.popleft().lose(kind(reason))
 
 
 @cache

@@ -174,8 +174,8 @@ class TurnStream:
         """Nothing: the turn is about to end."""
 
     def _write(self) -> None:
-        self._stream.write("".join(self._waiting))
-        self._waiting.clear()
+        lines, self._waiting = self._waiting, []
+        self._stream.write("".join(lines))
         self._stream.flush()
 
 

@@ -17,8 +17,8 @@ from domain.kernel import Refusal
 
 
 class Api(FastAPI):
-    """FastAPI without what it wraps around each request for others: `LastResort` answers to errors, and routes limit
-    bodies themselves, keep no files open and have no dependencies to close."""
+    """FastAPI without what it wraps around each request for others: `LastResort` answers to errors, and our `Route`
+    limits bodies itself, keeps no files open and has no dependencies to close. It takes no other routes."""
 
     def build_middleware_stack(self) -> ASGIApp:
         """From the router outwards."""

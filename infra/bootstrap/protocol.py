@@ -2,6 +2,7 @@
 that takes longer than most of what is behind the answer."""
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -35,6 +36,15 @@ class JoiningTransport:
             self._loop.call_soon(self._send_head)
         else:
             self._transport.write(data)
+
+    def writelines(self, parts: Iterable[bytes]) -> None:
+        """Send all of them."""
+        self.write(b"".join(parts))
+
+    def write_eof(self) -> None:
+        """Say that nothing more will be sent."""
+        self._send_head()
+        self._transport.write_eof()
 
     def close(self) -> None:
         """Close, once everything is sent."""

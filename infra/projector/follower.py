@@ -140,7 +140,7 @@ class Follower:
         assert self._state is not None
         staged = Fold(self._model).stage(events)
         names = {change.key[0]: self._naming.key(change.key[0]) for _, changes in staged for change in changes}
-        columns, records = await self._rows.records(self._naming.query, [await self._wanted(names)])
+        columns, records = await self._rows.records(self._naming.query, [await self._kept(names)])
         as_of, generation = records[0][:2]
         if generation != self._generation or as_of < self._position:
             self._generation = generation
@@ -151,7 +151,7 @@ class Follower:
         position = events[-1].position if events else self._position
         await self._script(self._state, self._state[:NUMBER] + number(position), as_of, entries)
 
-    async def _wanted(self, names: Mapping[UUID, str]) -> list[UUID]:
+    async def _kept(self, names: Mapping[UUID, str]) -> list[UUID]:
         """Those that Redis has an entry of."""
         if not names:
             return NOTHING

@@ -72,16 +72,17 @@ class Load:
     def _reset(self) -> None:
         self._fold = Fold(self._applier.model, poisons=dict(self._confined))
         self._stored: set[Key] = set()
-        self._begun: set[int] = set()
-        """Streams that have begun since: a row belongs to one stream, so nothing of theirs is stored."""
+        self._new_streams: set[int] = set()
+        """Those that have begun since: a row belongs to one stream, so nothing of theirs is stored."""
         self._bytes = 0
 
     async def _take(self, events: Sequence[Recorded]) -> None:
         fold = self._fold
         staged = fold.stage(self._wanted(events))
         if not self._empty:
-            self._begun.update([event.stream_id.int for event in events if event.version == Root.INITIAL_VERSION])
-            unknown = fold.unknown([each for each in staged if each[0].stream_id.int not in self._begun], whole=True)
+            new = self._new_streams
+            new.update([event.stream_id.int for event, _ in staged if event.version == Root.INITIAL_VERSION])
+            unknown = fold.unknown([each for each in staged if each[0].stream_id.int not in new], whole=True)
             if unknown:
                 found = await self._applier.fetch(self._connection, unknown)
                 fold.learn(found)
@@ -110,21 +111,21 @@ class Load:
         try:
             async with self._connection.transaction():
                 await self._write()
+                await self._complete()
                 await self._book(list(self._fold.poisons.values()), position)
         except Exception as error:
             if not is_poison(error):
                 raise
             await self._complete()
             await self._again(written, position)
-        await self._complete()
+        self._empty = False
         self._reset()
         return position
 
     async def _complete(self) -> None:
-        """Give the table its key, which is needed from now on."""
+        """Give the table its key, which is needed once there are rows."""
         if self._empty:
             await self._connection.execute(self._applier.statements.create_key())
-            self._empty = False
 
     async def _book(self, poisons: Sequence[Poison], position: int) -> None:
         name = self._applier.name

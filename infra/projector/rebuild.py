@@ -187,13 +187,13 @@ class _Rebuild:
             successor = (await self._locked())[1]
 
     async def _compared(self, live: Standing, successor: Standing) -> Rebuilt:
-        before = await self._one(self._live.statements.digest())
-        after = await self._one(self._next.statements.digest())
+        old, new = self._live.statements, self._next.statements
         differing: int | None = None
         if (live.version, live.position) == (successor.version, successor.position):
-            differing = 0
-            if before != after:
-                [differing] = await self._one(self._next.statements.differences(self._live.statements))
+            before, after = await self._one(old.digest()), await self._one(new.digest())
+            [differing] = (0,) if before == after else await self._one(new.differences(old))
+        else:
+            before, after = await self._one(old.count()), await self._one(new.count())
         return Rebuilt(successor.position, before[0], after[0], differing, len(successor.left_out))
 
     async def _one(self, query: sql.Composed) -> tuple[Any, ...]:

@@ -196,11 +196,6 @@ def subjects_of(event: Root.Event) -> list[UUID]:
     return [getattr(event, group.subject) for group in plan_of(type(event)).groups]
 
 
-def encode(event: Root.Event, keys: Keys) -> bytes:
-    """The event's state, as `Encode` makes it."""
-    return plan_of(type(event)).encode(event, keys)
-
-
 def begin(topic: str, stored: bytes, stream_id: UUID) -> Begun:
     """Read a stored event as far as it can be without keys; `subjects_in` says which keys it takes to `finish` it.
 

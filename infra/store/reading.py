@@ -4,7 +4,7 @@ Gets that are in flight at once share one round trip.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -12,7 +12,7 @@ from uuid import UUID
 from psycopg.pq.abc import PGresult
 
 from infra.coalesce import Coalescer
-from infra.session import Reads
+from infra.session import ShortQueries
 from infra.store.arrays import Blobs, UuidsByInt
 
 # The newest snapshot of each stream, if any, and the events after it. Snapshots come first and carry their version of
@@ -75,10 +75,11 @@ class StoredAnswer(NamedTuple):
 
 
 class Reading:
-    """Reads through one connection."""
+    """Reads through two connections: histories may be long, and what commands wait for must not stand behind them."""
 
-    def __init__(self, reads: Reads) -> None:
-        self._reads = reads
+    def __init__(self, url: str) -> None:
+        self._queries = ShortQueries(url)
+        self._histories = ShortQueries(url)
         self._streams: Coalescer[int, Stream] = Coalescer(self._fetch_streams)
         self._answers: Coalescer[bytes, StoredAnswer] = Coalescer(self._fetch_answers)
 
@@ -86,39 +87,40 @@ class Reading:
         """What it takes to know the aggregate as it is now."""
         return await self._streams.get(id.int) or Stream()
 
-    async def history(self, id: UUID, last: int = LATEST) -> AsyncIterator[list[StoredEvent]]:
+    async def history(self, id: UUID, last: int = LATEST) -> AsyncGenerator[list[StoredEvent], None]:
         """All events up to the version `last`, page by page; while one page is looked at, the next is on its way."""
-        if last <= PAGE:
-            yield await self._page(id, 0, last)
-            return
-        page: asyncio.Task[list[StoredEvent]] | None = self._ask(id, 0, last)
+        coming: asyncio.Task[list[StoredEvent]] | None = None
         try:
-            for after in range(PAGE, last + PAGE, PAGE):
-                assert page is not None
-                following = self._ask(id, after, last) if after < last else None
+            for after in range(0, last, PAGE):
+                page = coming or self._ask(id, after, last)
+                coming = self._ask(id, after + PAGE, last) if after + PAGE < last else None
                 events = await page
-                page = following
                 yield events
                 if len(events) < PAGE:
                     break
         finally:
-            if page is not None:
-                page.cancel()
-                await asyncio.gather(page, return_exceptions=True)
+            if coming is not None:
+                coming.cancel()
+                await asyncio.gather(coming, return_exceptions=True)
 
     def _ask(self, id: UUID, after: int, last: int) -> "asyncio.Task[list[StoredEvent]]":
         return asyncio.create_task(self._page(id, after, min(after + PAGE, last)))
 
     async def _page(self, id: UUID, after: int, last: int) -> list[StoredEvent]:
         parameters = [id.bytes, after.to_bytes(8, "big"), last.to_bytes(8, "big")]
-        return _events(await self._reads.result(HISTORY, parameters))
+        return _events(await self._histories.result(HISTORY, parameters))
+
+    def close(self) -> None:
+        """Close the connections, for good."""
+        self._queries.close()
+        self._histories.close()
 
     async def answer(self, key: bytes) -> StoredAnswer | None:
         """What was answered to the request with this key."""
         return await self._answers.get(key)
 
     async def _fetch_streams(self, ids: list[int]) -> Mapping[int, Stream]:
-        result = await self._reads.result(LOAD, [UuidsByInt(ids).dump()])
+        result = await self._queries.result(LOAD, [UuidsByInt(ids).dump()])
         streams: dict[int, Stream] = {}
         for n, event in enumerate(_events(result)):
             stream = streams.setdefault(int.from_bytes(_value(result, n, 3), "big"), Stream())
@@ -130,7 +132,7 @@ class Reading:
         return streams
 
     async def _fetch_answers(self, keys: list[bytes]) -> Mapping[bytes, StoredAnswer]:
-        result = await self._reads.result(EARLIER, [Blobs(keys).dump()])
+        result = await self._queries.result(EARLIER, [Blobs(keys).dump()])
         found = {}
         for n in range(result.ntuples):
             key, fingerprint, answer, subject, position = [_value(result, n, column) for column in range(5)]

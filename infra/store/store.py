@@ -1,8 +1,8 @@
 """The event store as the bus knows it: aggregates in, aggregates out, personal data sealed on the way."""
 
 import asyncio
-import contextlib
 from collections.abc import Iterator, Sequence
+from contextlib import aclosing, suppress
 from typing import Any, cast
 from uuid import UUID
 
@@ -72,8 +72,9 @@ class PostgresEventStore:
         if version is None:
             return await self._latest(kind, id)
         root: A | None = None
-        async for events in self._reading.history(id, version):
-            root, _ = await self._replay(kind, id, root, events)
+        async with aclosing(self._reading.history(id, version)) as pages:
+            async for events in pages:
+                root, _ = await self._replay(kind, id, root, events)
         return root if root is not None and root.version == version else None
 
     async def holder(self, claim: Claim) -> UUID | None:
@@ -209,7 +210,8 @@ class PostgresEventStore:
         if stream.snapshot is not None:
             snapshot = await self._from_snapshot(kind, id, stream.snapshot)
             if snapshot is None:
-                events = [event async for page in self._reading.history(id) for event in page]
+                async with aclosing(self._reading.history(id)) as pages:
+                    events = [event async for page in pages for event in page]
         root, keys = await self._replay(kind, id, snapshot, events)
         if root is not None and len(events) >= SNAPSHOT_AFTER:
             self._keep_snapshot(root, keys.get(id.int))
@@ -247,7 +249,7 @@ class PostgresEventStore:
 
     async def _write_snapshot(self, values: list[Any]) -> None:
         # A snapshot only saves time: without it the next load replays again.
-        with contextlib.suppress(Unavailable):
+        with suppress(Unavailable):
             await self._database.rows(SNAPSHOT, values)
             await self._database.rows(DROP_OLDER, values[:2])
 

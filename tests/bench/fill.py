@@ -10,7 +10,7 @@ from domain.document import Document
 from domain.kernel import Root
 from infra.core import Core, utc_now
 from infra.sealing.keyring import WrappedKey
-from infra.store.codec import encode, plan_of
+from infra.store.codec import plan_of
 from tests.bench import ours
 from tests.bench.harness import TEXT
 
@@ -52,7 +52,7 @@ def _copy(core: Core, connection: psycopg.Connection, crowd: list[Document], ver
     keys = {id.int: key for id, (key, _) in minted.items()}
     turns = (document.pending_events[version] for version in range(versions) for document in crowd)
     events = (event for event in turns if isinstance(event, Root.Event))
-    rows = (_row(event, encode(event, keys), n) for n, event in enumerate(events, position + 1))
+    rows = (_row(event, plan_of(type(event)).encode(event, keys), n) for n, event in enumerate(events, position + 1))
     _send(connection, KEYS, KEY_TYPES, (_key_row(wrapped) for _, wrapped in minted.values()))
     _send(connection, EVENTS, EVENT_TYPES, rows)
     for document in crowd:

@@ -9,7 +9,7 @@ import pytest
 from application.ports import Recorded, Undecodable
 from infra.store.arrays import register
 from infra.store.batch import APPEND, NewEvent, Request, parameters_of
-from infra.store.codec import encode, plan_of
+from infra.store.codec import plan_of
 from infra.store.feed import StoreFeed
 from tests.support.note import Note
 from tests.support.servers import Database
@@ -27,7 +27,7 @@ def raw_request() -> Request:
     [event] = root.pending_events
     assert isinstance(event, Note.Written)
     plan = plan_of(Note.Written)
-    stored = NewEvent(uuid4().bytes, root.id, 1, plan.topic, plan.version, encode(event, _Unkeyed()))
+    stored = NewEvent(uuid4().bytes, root.id, 1, plan.topic, plan.version, plan.encode(event, _Unkeyed()))
     return Request({root.id.int: 0}, [stored])
 
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import psycopg
 import pytest
 
-from infra.pipeline import Lost, Pipeline
+from infra.pipeline import Late, Lost, Pipeline
 from tests.support.servers import Database
 from tests.support.stores import rows
 
@@ -93,9 +93,15 @@ async def test_one_that_is_on_time_does_not_cut_off_the_next(database: Database)
         assert not pipeline.closed
 
 
+async def test_time_spent_in_line_is_not_held_against_a_statement(database: Database) -> None:
+    async with open_pipeline(database, seconds=0.5) as pipeline:
+        await asyncio.gather(*(pipeline.execute(b"SELECT pg_sleep(0.2)", []) for _ in range(5)))
+        assert not pipeline.closed
+
+
 async def test_a_server_that_takes_too_long_is_cut_off(database: Database) -> None:
     async with open_pipeline(database, seconds=0.2) as pipeline:
-        with pytest.raises(Lost, match="too long"):
+        with pytest.raises(Late, match="too long"):
             await pipeline.execute(SLEEP, [NEVER])
         assert pipeline.closed
 

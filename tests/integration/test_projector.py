@@ -368,6 +368,37 @@ async def test_a_check_finds_what_differs_and_changes_nothing(database: Database
     assert (await rebuild(Notes(), feed, database.app_url)).differing == 0
 
 
+async def test_a_check_finds_values_that_have_changed_places(database: Database) -> None:
+    feed = log_of(*(note(n, *["a"] * n) for n in range(1, 9)))
+    await project(feed, database.app_url)
+    rows(
+        database.admin_url,
+        "UPDATE read.notes SET lines = 11 - lines WHERE text LIKE 'note 3%%' OR text LIKE 'note 6%%'",
+    )
+    assert (await rebuild(Notes(), feed, database.app_url)).differing == 2
+
+
+class Texts(ReadModel):
+    """Notes by their text, which may be too long for a key."""
+
+    version = 1
+    roots = (Note,)
+    table = Table("texts", key={"text": "text"}, columns={"colour": "text NOT NULL"})
+
+    def changes(self, event: Recorded) -> Iterator[Change]:
+        if isinstance(event.data, Note.Written):
+            yield self.table.put(event.data.text, colour=event.data.colour)
+
+
+async def test_a_row_that_the_key_cannot_take_stops_its_stream_alone_at_a_rebuild_too(database: Database) -> None:
+    long = "".join(random.Random(1).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=15_000))
+    feed = log_of(note(1), Note.write(UUID(int=2), long), note(3))
+    async with projecting([Texts()], feed, database.app_url) as running:
+        await running.reached()
+    rebuilt = await rebuild(Texts(), feed, database.app_url)
+    assert (rebuilt.rows_before, rebuilt.rows_after, rebuilt.differing, rebuilt.quarantined) == (2, 2, 0, 1)
+
+
 async def test_one_read_model_is_rebuilt_by_one_at_a_time(database: Database) -> None:
     feed = log_of(*(note(n) for n in range(1, 5_001)))
     await project(feed, database.app_url)

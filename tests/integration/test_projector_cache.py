@@ -149,15 +149,15 @@ async def test_an_old_row_filled_in_while_the_follower_works_does_not_outlive_it
 ) -> None:
     async with house(database, redis_url) as home:
         [cache] = home.rows._caches.values()
-        wanted = Follower._wanted
+        kept = Follower._kept
 
         async def then_filled_in(self: Follower, names: Mapping[UUID, str]) -> list[UUID]:
-            found = await wanted(self, names)
+            found = await kept(self, names)
             await cache._fill_in({ONE: NoteView(ONE, "old", 1)}, 1)
             assert home.entry() is not None
             return found
 
-        monkeypatch.setattr(Follower, "_wanted", then_filled_in)
+        monkeypatch.setattr(Follower, "_kept", then_filled_in)
         await home.followed(extend(home.feed, "a"))
         assert home.entry() is None
         assert await home.get() == NoteView(ONE, "note 1\na", 2)

@@ -13,7 +13,6 @@ from application.ports import Actor, Call
 from infra.database import Database, Pool
 from infra.sealing.blind import BlindIndex
 from infra.sealing.keyring import Keyring
-from infra.session import Reads
 from infra.store.feed import StoreFeed
 from infra.store.reading import Reading
 from infra.store.store import PostgresEventStore, keys_reader
@@ -50,14 +49,14 @@ async def open_store(url: str) -> AsyncIterator[Opened]:
         keyring = Keyring(KEK, "test", keys_reader(database))
         blind = BlindIndex(BLIND_KEY)
         writer = Writer(url)
-        reads = Reads(url)
-        store = PostgresEventStore(database, Reading(reads), writer, keyring, blind)
+        reading = Reading(url)
+        store = PostgresEventStore(database, reading, writer, keyring, blind)
         try:
             yield Opened(store, writer, database, keyring, blind, url)
         finally:
             await store.settle()
             await writer.stop()
-            reads.close()
+            reading.close()
 
 
 def rows(url: str, query: str, *parameters: Any) -> list[tuple[Any, ...]]:

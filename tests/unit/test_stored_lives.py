@@ -9,7 +9,6 @@ from infra.sealing.keyring import DataKey, Keys
 from infra.store.codec import (
     decode,
     decode_snapshot,
-    encode,
     encode_snapshot,
     is_personal,
     plan_of,
@@ -30,9 +29,9 @@ def stored(root: Root, keys: Keys) -> list[Root.Event]:
     """The aggregate's events after a way through the store, read with `keys`."""
     read = []
     for event in events_of(root):
-        written = encode(event, {subject_id.int: KEY for subject_id in subjects_of(event)})
-        topic = plan_of(type(event)).topic
-        read.append(decode(topic, written, event.originator_id, event.originator_version, keys))
+        plan = plan_of(type(event))
+        written = plan.encode(event, {subject_id.int: KEY for subject_id in subjects_of(event)})
+        read.append(decode(plan.topic, written, event.originator_id, event.originator_version, keys))
     return read
 
 

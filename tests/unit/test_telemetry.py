@@ -1,9 +1,11 @@
 """Logs: one JSON object a line from everybody, without secrets, personal data or local variables."""
 
+import asyncio
 import json
 import logging
 import socket
 from collections.abc import Iterator
+from io import StringIO
 from typing import Any
 
 import psycopg
@@ -59,6 +61,52 @@ def test_every_line_carries_the_request_whoever_writes_it(log: Log) -> None:
     assert {line["request_id"] for line in said} == {"r-1"}
     assert {line["role"] for line in said} == {"api"}
     assert (said[0]["documents"], said[1]["rows"]) == (3, 5)
+
+
+class Paper(StringIO):
+    """A stream that counts its writes, and may be full."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes = 0
+        self.full = False
+
+    def write(self, text: str) -> int:
+        self.writes += 1
+        if self.full:
+            raise OSError("no space left")
+        return super().write(text)
+
+
+async def test_lines_of_one_turn_are_written_at_once_and_in_order() -> None:
+    paper = Paper()
+    stream = telemetry.TurnStream(paper)
+    for n in range(3):
+        stream.write(f"{n}\n")
+    assert paper.writes == 0
+    await asyncio.sleep(0)
+    stream.write("3\n")
+    await asyncio.sleep(0)
+    assert (paper.getvalue(), paper.writes) == ("0\n1\n2\n3\n", 2)
+
+
+async def test_lines_go_on_after_one_that_could_not_be_written() -> None:
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    paper = Paper()
+    stream = telemetry.TurnStream(paper)
+    paper.full = True
+    stream.write("lost\n")
+    await asyncio.sleep(0)
+    paper.full = False
+    stream.write("kept\n")
+    await asyncio.sleep(0)
+    assert paper.getvalue() == "kept\n"
+
+
+def test_outside_of_a_loop_a_line_is_written_straight_away() -> None:
+    paper = Paper()
+    telemetry.TurnStream(paper).write("now\n")
+    assert paper.getvalue() == "now\n"
 
 
 def test_names_that_give_away_secrets_and_personal_data_are_blanked_at_any_depth(log: Log) -> None:
