@@ -63,10 +63,10 @@ async def test_a_history_that_fails_leaves_nothing_behind() -> None:
         with closing(Reading(url)) as reading, pytest.raises(Unavailable):
             async for _ in reading.history(NOBODY, 2 * PAGE):
                 pass
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        assert not [task for task in others if "_page" in repr(task)]
+        assert not [task for task in asyncio.all_tasks() if "_page" in repr(task)]
+    # What nobody has asked for tells of itself when it is thrown away.
+    await asyncio.sleep(0.05)
     gc.collect()
-    await asyncio.sleep(0)
     assert said == []
 
 

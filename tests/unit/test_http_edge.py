@@ -10,6 +10,7 @@ import pytest_asyncio
 from structlog.testing import capture_logs
 
 from adapters.http.middleware import SECURITY_HEADERS
+from adapters.http.route import Route
 from application.ports import OutcomeUnknown, Unavailable
 from tests.support.http import House, open_house
 
@@ -60,6 +61,10 @@ async def test_every_answer_has_an_id_and_security_headers(house: House, method:
     if status >= 400:
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.json()["request_id"] == answer.headers["x-request-id"]
+
+
+async def test_all_routes_are_of_the_kind_that_needs_nothing_wrapped_around_it(house: House) -> None:
+    assert {type(route) for route in house.app.router.routes} == {Route}
 
 
 async def test_an_error_nobody_thought_of_says_nothing_of_its_cause() -> None:
