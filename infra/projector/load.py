@@ -149,14 +149,10 @@ class Load:
 
     async def _write(self) -> None:
         stored = self._stored
-        new: list[tuple[Key, Row]] = []
-        known: list[tuple[Key, Row]] = []
-        gone: list[Key] = []
-        for key, row in self._fold.changed():
-            if row is not None:
-                (known if stored and key in stored else new).append((key, row))
-            elif key in stored:
-                gone.append(key)
+        changed = self._fold.changed()
+        new = [(key, row) for key, row in changed if row is not None and key not in stored]
+        known = [(key, row) for key, row in changed if row is not None and key in stored] if stored else []
+        gone = [key for key, row in changed if row is None and key in stored] if stored else []
         await self._copy(new)
         await self._applier.store(self._connection, known, gone)
 

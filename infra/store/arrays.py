@@ -112,8 +112,10 @@ class Texts(Array):
 
     def pack(self) -> list[bytes]:
         """In UTF-8."""
-        encoded = [None if value is None else value.encode() for value in self.values]
-        return [_NULL if value is None else len(value).to_bytes(4, "big") + value for value in encoded]
+        return [
+            _NULL if value is None else len(encoded := value.encode()).to_bytes(4, "big") + encoded
+            for value in self.values
+        ]
 
 
 class Moments(Array):

@@ -15,7 +15,7 @@ import structlog
 from application.ports import Recorded, Undecodable
 from domain.kernel import Root
 from infra.database import Database
-from infra.sealing.keyring import Keyring, Keys
+from infra.sealing.keyring import Keyring
 from infra.store.codec import Begun, begin, subjects_in
 
 COLUMNS = "notification_id, originator_id, originator_version, topic, state, recorded_at, actor_id"
@@ -92,26 +92,23 @@ class StoreFeed:
 
 
 async def decoded(rows: Sequence[tuple[Any, ...]], keyring: Keyring) -> list[Recorded]:
-    """The events of stored rows, whose columns are those of `COLUMNS`."""
-    begun = [_begun(row) for row in rows]
-    keys = await keyring.all(subjects_in([each for each in begun if not isinstance(each, Undecodable)]))
-    return [_recorded(row, each, keys) for row, each in zip(rows, begun, strict=True)]
+    """The events of stored rows, whose columns are those of `COLUMNS`.
 
-
-def _begun(row: tuple[Any, ...]) -> Begun | Undecodable:
-    _, stream_id, _, topic, stored, _, _ = row
-    try:
-        return begin(topic, stored, stream_id)
-    except Exception as error:
-        # Whatever is wrong with one event must not stop the feed: its reader decides.
-        return Undecodable(type(error).__name__)
-
-
-def _recorded(row: tuple[Any, ...], begun: Begun | Undecodable, keys: Keys) -> Recorded:
-    position, stream_id, version, topic, _, recorded_at, actor_id = row
-    data: Root.Event | Undecodable
-    try:
-        data = begun if isinstance(begun, Undecodable) else begun[0].finish(begun[1], stream_id, version, keys)
-    except Exception as error:
-        data = Undecodable(type(error).__name__)
-    return Recorded(position, stream_id, version, topic, recorded_at, actor_id, data)
+    Whatever is wrong with one event must not stop the feed: it is `Undecodable`, and its reader decides.
+    """
+    begun: list[Begun | Undecodable] = []
+    for _, stream_id, _, topic, stored, _, _ in rows:
+        try:
+            begun.append(begin(topic, stored, stream_id))
+        except Exception as error:
+            begun.append(Undecodable(type(error).__name__))
+    keys = await keyring.all(subjects_in([each for each in begun if type(each) is tuple]))
+    events = []
+    for (position, stream_id, version, topic, _, recorded_at, actor_id), each in zip(rows, begun, strict=True):
+        data: Root.Event | Undecodable
+        try:
+            data = each if isinstance(each, Undecodable) else each[0].finish(each[1], stream_id, version, keys)
+        except Exception as error:
+            data = Undecodable(type(error).__name__)
+        events.append(Recorded(position, stream_id, version, topic, recorded_at, actor_id, data))
+    return events
