@@ -4,7 +4,9 @@ Past a bound on memory they are flushed; rows met again after that are looked up
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from uuid import UUID
 
 from application.ports import EventFeed, Recorded
@@ -23,6 +25,19 @@ ROW_BYTES = 1_000
 
 Progress = Callable[[int, int], None]
 """Is told how far the load has come, and where it is going: both are positions."""
+
+
+@contextmanager
+def collecting_later() -> Iterator[None]:
+    """Rows that gather are no garbage: looking through them again and again takes a fifteenth of the time that a rebuild
+    does. Whoever lets go of them collects."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 class Load:
@@ -52,19 +67,20 @@ class Load:
         """Load the events after `position` up to `goal`. Answers the position reached."""
         written = position
         coming = self._read(position, goal)
-        try:
-            while events := await coming:
-                position = events[-1].position
-                # While one batch is folded, the next is on its way.
-                coming = self._read(position, goal)
-                await asyncio.sleep(0)
-                await self._take(events)
-                if self._outgrown():
-                    written = await self._flush(written, position)
-                progress(position, goal)
-        finally:
-            coming.cancel()
-        return await self._flush(written, position)
+        with collecting_later():
+            try:
+                while events := await coming:
+                    position = events[-1].position
+                    # While one batch is folded, the next is on its way.
+                    coming = self._read(position, goal)
+                    await asyncio.sleep(0)
+                    await self._take(events)
+                    if self._outgrown():
+                        written = await self._flush(written, position)
+                    progress(position, goal)
+            finally:
+                coming.cancel()
+            return await self._flush(written, position)
 
     def _read(self, after: int, goal: int) -> "asyncio.Task[Sequence[Recorded]]":
         return asyncio.ensure_future(self._feed.read(after, min(BATCH, max(goal - after, 0))))
@@ -120,6 +136,7 @@ class Load:
             await self._again(written, position)
         self._empty = False
         self._reset()
+        gc.collect()
         return position
 
     async def _complete(self) -> None:
