@@ -29,8 +29,8 @@ Progress = Callable[[int, int], None]
 
 @contextmanager
 def collecting_later() -> Iterator[None]:
-    """Rows that gather are no garbage: looking through them again and again takes a fifteenth of the time that a rebuild
-    does. Whoever lets go of them collects."""
+    """Rows that gather are no garbage: looking through them again and again takes a fifteenth of a rebuild's time.
+    Whoever lets go of them collects."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
