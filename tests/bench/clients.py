@@ -162,4 +162,7 @@ async def _work(job: Job) -> Result:
 
 if __name__ == "__main__":
     # Run as a program, this module has another name: its classes are not those that the bench knows.
-    sys.stdout.buffer.write(pickle.dumps(asdict(uvloop.run(_work(pickle.load(sys.stdin.buffer))))))
+    answer = pickle.dumps(asdict(uvloop.run(_work(pickle.load(sys.stdin.buffer)))))
+    # A stream that is not buffered (PYTHONUNBUFFERED) may take a part of it, and say no more than how much.
+    with open(sys.stdout.fileno(), "wb", closefd=False) as stdout:
+        stdout.write(answer)
