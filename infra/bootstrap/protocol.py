@@ -1,5 +1,5 @@
-"""HTTP/1.1 by uvicorn, with the head of an answer sent along with its body: each is a packet, and a call of the system
-that takes longer than most of what is behind the answer."""
+"""HTTP/1.1 by uvicorn, with the head of an answer sent along with its body: each would be a packet and a call of the
+system."""
 
 import asyncio
 from collections.abc import Iterable

@@ -45,7 +45,7 @@ LATEST = 2**62
 
 
 StoredEvent = tuple[int, str, bytes]
-"""Version, topic, state: many are read at once, and a plain tuple takes a third of the time."""
+"""Version, topic, state. A plain tuple: very many are made."""
 
 
 class StoredSnapshot(NamedTuple):
@@ -88,7 +88,10 @@ class Reading:
         return await self._streams.get(id.int) or Stream()
 
     async def history(self, id: UUID, last: int = LATEST) -> AsyncGenerator[list[StoredEvent], None]:
-        """All events up to the version `last`, page by page; while one page is looked at, the next is on its way."""
+        """All events up to the version `last`, page by page; while one page is looked at, the next is on its way.
+
+        Close it when done (`contextlib.aclosing`). Raises `Unavailable`.
+        """
         coming: asyncio.Task[list[StoredEvent]] | None = None
         try:
             for after in range(0, last, PAGE):
