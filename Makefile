@@ -8,6 +8,9 @@ PYTEST = $(BIN)/python -m pytest
 COMPILE = .venv/lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header $(OPTIONS) --extra build
 
+# Python keeps what it compiles, whatever the surroundings say: processes start in half the time.
+export PYTHONDONTWRITEBYTECODE =
+
 .PHONY: help run kafka test fast checks bench chaos lock clean
 
 help:  ## Say what can be done

@@ -15,6 +15,7 @@ from infra.bootstrap.lifetime import collect_rarely
 from infra.core import Core, open_core
 from infra.projector import books
 from infra.projector.connection import connect
+from infra.projector.helpers import HelperFailed, Helpers
 from infra.projector.lag import lags
 from infra.projector.quarantine import NotInQuarantine
 from infra.projector.quarantine import retry as retry_stream
@@ -110,7 +111,8 @@ async def _rebuild(core: Core, model: ReadModel, progress: Callable[[int, int], 
     async with await connect(core.url) as connection:
         await ensure_tables(connection, [model])
     collect_rarely()
-    return await rebuild_model(model, core.feed(), core.url, progress, swap=swap)
+    feed = core.feed()
+    return await rebuild_model(model, feed, core.url, progress, swap=swap, helpers=Helpers(feed))
 
 
 def _model(name: str) -> ReadModel:
@@ -131,6 +133,8 @@ def _run(work: Callable[[Core], Coroutine[Any, Any, T]]) -> T:
         raise _fail(f"{error}. `palimpsest doctor` says more.") from None
     except RebuildRunning:
         raise _fail("Another rebuild of this read model is under way; wait for it to end.") from None
+    except HelperFailed:
+        raise _fail("A process that helped has ended too early. Nothing was changed; try again.") from None
     except NotInQuarantine:
         raise _fail("That stream is not in quarantine there; see `palimpsest projections list`.") from None
 

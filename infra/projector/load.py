@@ -7,9 +7,10 @@ import asyncio
 import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 from uuid import UUID
 
-from application.ports import EventFeed, Recorded
+from application.ports import Recorded
 from domain.kernel import Root
 from infra.projector import books
 from infra.projector.apply import Applier
@@ -27,6 +28,13 @@ Progress = Callable[[int, int], None]
 """Is told how far the load has come, and where it is going: both are positions."""
 
 
+class Source(Protocol):
+    """What is loaded: the log, or a share of its streams."""
+
+    async def read(self, after: int, limit: int) -> Sequence[Recorded]:
+        """At most `limit` events after the position `after`, in order."""
+
+
 @contextmanager
 def collecting_later() -> Iterator[None]:
     """Rows that gather are no garbage: looking through them again and again takes a fifteenth of a rebuild's time.
@@ -40,31 +48,45 @@ def collecting_later() -> Iterator[None]:
             gc.enable()
 
 
+class Gone(Exception):
+    """The table that was being loaded is not there any more: whoever made it has given up."""
+
+
 class Load:
-    """Writes a table that nobody else writes, with the projection's row of the same name. It starts out empty."""
+    """Writes a table that starts out empty, with the projection's row of the same name.
+
+    `shared`: the table's oid, if others load other streams into it at the same time. Then it has its key already, and
+    its position is theirs to move who wait for all.
+    """
 
     def __init__(
         self,
         applier: Applier,
-        feed: EventFeed,
+        source: Source,
         connection: Connection,
         skipped: frozenset[int] = frozenset(),
+        shared: int | None = None,
         most_bytes: int = MOST_BYTES,
     ) -> None:
         self._applier = applier
-        self._feed = feed
+        self._source = source
         self._connection = connection
         self._skipped = skipped
+        self._shared = shared
         self._most_bytes = most_bytes
         columns = applier.model.table.columns.items()
         self._texts = [name for name, words in columns if words.startswith(("text", "bytea"))]
         self._confined: dict[UUID, Poison] = {}
         self._empty = True
-        """Nothing is stored, and there is no key yet."""
+        """Nothing of these streams is stored, and there is no key yet unless the table is shared."""
         self._reset()
 
     async def run(self, position: int, goal: int, progress: Progress = lambda *_: None) -> int:
-        """Load the events after `position` up to `goal`. Answers the position reached."""
+        """Load the events after `position` up to `goal`. Answers the position reached.
+
+        Raises:
+            Gone: somebody else has begun anew.
+        """
         written = position
         coming = self._read(position, goal)
         with collecting_later():
@@ -83,7 +105,7 @@ class Load:
             return await self._flush(written, position)
 
     def _read(self, after: int, goal: int) -> "asyncio.Task[Sequence[Recorded]]":
-        return asyncio.ensure_future(self._feed.read(after, min(BATCH, max(goal - after, 0))))
+        return asyncio.ensure_future(self._source.read(after, min(BATCH, max(goal - after, 0))))
 
     def _reset(self) -> None:
         self._fold = Fold(self._applier.model, poisons=dict(self._confined))
@@ -141,7 +163,7 @@ class Load:
 
     async def _complete(self) -> None:
         """Give the table its key, which is needed once there are rows."""
-        if self._empty:
+        if self._empty and self._shared is None:
             await self._connection.execute(self._applier.statements.create_key())
 
     async def _book(self, poisons: Sequence[Poison], position: int) -> None:
@@ -150,7 +172,10 @@ class Load:
         if new:
             await books.confine(self._connection, name, new)
             self._confined.update({poison.stream_id: poison for poison in new})
-        await books.advance(self._connection, [name], position)
+        if self._shared is None:
+            await books.advance(self._connection, [name], position)
+        elif await table_of(self._connection, self._applier) != self._shared:
+            raise Gone(f"{name} is another table by now")
 
     async def _again(self, written: int, position: int) -> None:
         """The database refuses a row: apply the same events once more, so as to find which one is to blame."""
@@ -180,3 +205,10 @@ class Load:
             for start in range(0, len(rows), COPY_ROWS):
                 await copy.write(statements.copied(rows[start : start + COPY_ROWS]))
             await copy.write(COPY_TAIL)
+
+
+async def table_of(connection: Connection, applier: Applier) -> int | None:
+    """The oid of the table that the applier writes; None: there is none."""
+    cursor = await connection.execute(applier.statements.oid())
+    row = await cursor.fetchone()
+    return None if row is None else row[0]

@@ -18,6 +18,7 @@ from infra.projector import books
 from infra.projector.apply import Applier
 from infra.projector.books import Standing
 from infra.projector.connection import Connection, connect
+from infra.projector.helpers import Helpers
 from infra.projector.load import BATCH, Load, Progress
 from infra.projector.sql import NEXT
 from infra.projector.tables import create
@@ -53,14 +54,21 @@ class Rebuilt:
 
 
 async def rebuild(
-    model: ReadModel, feed: EventFeed, url: str, progress: Progress = lambda *_: None, *, swap: bool = True
+    model: ReadModel,
+    feed: EventFeed,
+    url: str,
+    progress: Progress = lambda *_: None,
+    *,
+    swap: bool = True,
+    helpers: Helpers | None = None,
 ) -> Rebuilt:
     """Build the table of `model` from the whole log and put it in the place of the old one.
 
-    Without `swap` it is only compared, then dropped. The old table must exist.
+    Without `swap` it is only compared, then dropped. The old table must exist. `helpers` share the work of a long log.
 
     Raises:
         RebuildRunning: another rebuild of it is under way.
+        HelperFailed: a helper ended too early.
         Unavailable: the database does not answer.
     """
     connection = await connect(url)
@@ -69,15 +77,23 @@ async def rebuild(
         cursor = await connection.execute(LOCK, [model.name])
         if await cursor.fetchone() != (True,):
             raise RebuildRunning(model.name)
-        return await _Rebuild(model, feed, connection, progress).run(swap)
+        return await _Rebuild(model, feed, connection, progress, helpers).run(swap)
 
 
 class _Rebuild:
-    def __init__(self, model: ReadModel, feed: EventFeed, connection: Connection, progress: Progress) -> None:
+    def __init__(
+        self,
+        model: ReadModel,
+        feed: EventFeed,
+        connection: Connection,
+        progress: Progress,
+        helpers: Helpers | None,
+    ) -> None:
         self._model = model
         self._feed = feed
         self._connection = connection
         self._progress = progress
+        self._helpers = helpers
         self._live = Applier(model)
         self._next = Applier(model, model.name + NEXT)
         self._skipped: frozenset[int] = frozenset()
@@ -85,17 +101,23 @@ class _Rebuild:
     async def run(self, swap: bool) -> Rebuilt:
         await self._start_over()
         self._skipped = await books.skipped(self._connection, self._model.name)
-        load = Load(self._next, self._feed, self._connection, self._skipped)
-        position, goal = 0, await self._goal()
-        while True:
-            position = await load.run(position, goal, self._progress)
-            goal = await self._goal()
-            if goal - position <= BATCH:
-                break
+        await self._load(await self._goal())
         for statement in self._next.statements.create_indexes():
             await self._connection.execute(statement)
         await self._connection.execute(self._next.statements.analyze)
         return await self._finish(swap)
+
+    async def _load(self, goal: int) -> None:
+        """Fill the table from the log up to `goal`, or beyond it."""
+        if self._helpers is not None and self._helpers.worthwhile(goal):
+            await self._connection.execute(self._next.statements.create_key())
+            await self._helpers.load(self._next, self._connection, self._skipped, goal, self._progress)
+            await books.advance(self._connection, [self._next.name], goal)
+        else:
+            load = Load(self._next, self._feed, self._connection, self._skipped)
+            position = await load.run(0, goal, self._progress)
+            while (goal := await self._goal()) - position > BATCH:
+                position = await load.run(position, goal, self._progress)
 
     async def _start_over(self) -> None:
         async with self._connection.transaction():

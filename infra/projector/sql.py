@@ -64,6 +64,10 @@ class Statements:
             for n, what in enumerate(self.table.indexes, 1)
         ]
 
+    def oid(self) -> sql.Composed:
+        """Asks for the number that the table has, and no other table ever had: NULL where there is none."""
+        return sql.SQL("SELECT to_regclass({})::oid").format(sql.Literal(f'"{SCHEMA}"."{self.name}"'))
+
     def drop(self) -> sql.Composed:
         """Drop the table, if it is there."""
         return sql.SQL("DROP TABLE IF EXISTS {}").format(self._at())

@@ -14,12 +14,17 @@ import structlog
 
 from application.ports import Recorded, Undecodable
 from domain.kernel import Root
-from infra.database import Database
+from infra.database import Database, Row
 from infra.sealing.keyring import Keyring
 from infra.store.codec import Begun, begin, subjects_in
 
 COLUMNS = "notification_id, originator_id, originator_version, topic, state, recorded_at, actor_id"
 AFTER = f"SELECT {COLUMNS} FROM stored_events WHERE notification_id > %s ORDER BY notification_id LIMIT %s"  # noqa: S608
+SHARE = f"""
+SELECT {COLUMNS} FROM stored_events
+WHERE notification_id > %s AND notification_id <= %s AND abs(uuid_hash(originator_id) %% %s) BETWEEN %s AND %s
+ORDER BY notification_id
+"""  # noqa: S608
 STREAM = f"""
 SELECT {COLUMNS} FROM stored_events
 WHERE originator_id = %s AND notification_id >= %s AND notification_id <= %s ORDER BY originator_version
@@ -27,6 +32,8 @@ WHERE originator_id = %s AND notification_id >= %s AND notification_id <= %s ORD
 HEAD = "SELECT coalesce(max(notification_id), 0) FROM stored_events"
 CHANNEL = "palimpsest_appended"
 POLL_SECONDS = 1.0
+SLOTS = 1_000
+"""Into so many parts the streams of the log can be divided, by the hash of their ids."""
 
 log = structlog.get_logger(__name__)
 
@@ -61,6 +68,10 @@ class StoreFeed:
         """At most `limit` events after the position `after`, in order."""
         return await decoded(await self._database.rows(AFTER, [after, limit]), self._keyring)
 
+    def share(self, slots: range, last: int) -> "StoreShare":
+        """The streams that fall into those of all `SLOTS`, up to the position `last`."""
+        return StoreShare(self._database, self._keyring, slots, last)
+
     async def stream(self, stream_id: UUID, first: int, last: int) -> Sequence[Recorded]:
         """The events of one stream from position `first` to `last`, in order."""
         return await decoded(await self._database.rows(STREAM, [stream_id, first, last]), self._keyring)
@@ -89,6 +100,26 @@ class StoreFeed:
                 # Polling goes on meanwhile.
                 log.warning("not listening", error=type(error).__name__)
                 await asyncio.sleep(POLL_SECONDS)
+
+
+class StoreShare:
+    """Some of the streams in the log, up to a position. Each stream falls into one slot, and so do about as many."""
+
+    def __init__(self, database: Database, keyring: Keyring, slots: range, last: int) -> None:
+        self._database = database
+        self._keyring = keyring
+        self._slots = slots
+        self._last = last
+
+    async def read(self, after: int, limit: int) -> Sequence[Recorded]:
+        """About `limit` events after the position `after`, in order; none at the end alone."""
+        rows: list[Row] = []
+        while not rows and after < self._last:
+            # A stretch of the log rather than a number of events: how rare these are is unknown to the planner.
+            until = min(after + limit * SLOTS // len(self._slots), self._last)
+            rows = await self._database.rows(SHARE, [after, until, SLOTS, self._slots[0], self._slots[-1]])
+            after = until
+        return await decoded(rows, self._keyring)
 
 
 async def decoded(rows: Sequence[tuple[Any, ...]], keyring: Keyring) -> list[Recorded]:

@@ -12,6 +12,7 @@ from time import perf_counter
 import psycopg
 
 from infra.core import Core
+from infra.projector.helpers import Helpers
 from infra.projector.rebuild import rebuild
 from projections.document_version import DocumentVersions
 from projections.kernel import ReadModel
@@ -20,6 +21,7 @@ from tests.bench.fill import fill
 from tests.bench.harness import TEXT, Bench, Row, against
 from tests.bench.project import VERSIONS, prepare
 from tests.bench.stock_views import PageVersions, VersionTable
+from tests.support.servers import Database
 
 UNIT = "events/s"
 EVENTS = 200_000
@@ -35,14 +37,14 @@ def rows(bench: Bench) -> Iterator[Row]:
     with bench.database() as database, ours.opened(database) as own:
         fill(own.core, database.admin_url, documents, VERSIONS)
         own(prepare, model)
-        own(again, model, documents * VERSIONS)
+        own(again, database, model, documents * VERSIONS)
         with stock.opened(database, POSTGRES_POOL_SIZE="2") as app:
             stock.store_pages(app, pages, VERSIONS, TEXT)
         with psycopg.connect(database.admin_url, autocommit=True) as connection:
             with connection.cursor().copy(COPY_OUT) as copying:
                 ready = b"".join(copying)
             mine, theirs, raw = bench.in_turns(
-                lambda: own(again, model, documents * VERSIONS),
+                lambda: own(again, database, model, documents * VERSIONS),
                 lambda: stock_views.run(database, PageVersions, VersionTable, pages * VERSIONS),
                 lambda: copy(connection, ready, documents * VERSIONS),
             )
@@ -50,10 +52,11 @@ def rows(bench: Bench) -> Iterator[Row]:
     yield against(f"rebuild from {documents * VERSIONS:,} events (peer: COPY of its rows)", UNIT, mine, raw, reach=0.25)
 
 
-async def again(core: Core, model: ReadModel, head: int) -> float:
-    """Events a second of a rebuild."""
+async def again(core: Core, database: Database, model: ReadModel, head: int) -> float:
+    """Events a second of a rebuild, as an operator asks for it."""
+    feed = core.feed()
     started = perf_counter()
-    rebuilt = await rebuild(model, core.feed(), core.url)
+    rebuilt = await rebuild(model, feed, core.url, helpers=Helpers(feed, ours.environment(database)))
     seconds = perf_counter() - started
     assert (rebuilt.position, rebuilt.rows_after, rebuilt.quarantined) == (head, head, 0)
     return head / seconds

@@ -63,7 +63,7 @@ async def test_a_rebuild_in_little_memory_makes_the_same_rows(
 ) -> None:
     before = dump(lived.app_url, model.name)
     monkeypatch.setattr("infra.projector.load.BATCH", 100)
-    monkeypatch.setattr(Load.__init__, "__defaults__", (frozenset(), 10_000))
+    monkeypatch.setattr(Load.__init__, "__defaults__", (frozenset(), None, 10_000))
     async with open_store(lived.app_url) as opened:
         await rebuild(model, opened.feed(), lived.app_url)
     assert dump(lived.app_url, model.name) == before

@@ -1,0 +1,42 @@
+"""A rebuild's helper, wired: loads one share of the streams, then ends. `infra/projector/helpers.py` starts it."""
+
+import sys
+
+import uvloop
+
+from application.ports import Unavailable
+from infra import telemetry
+from infra.bootstrap.lifetime import collect_rarely
+from infra.core import open_core
+from infra.errors import SetupError
+from infra.projector import books
+from infra.projector.apply import Applier
+from infra.projector.connection import connect
+from infra.projector.load import Gone, Load
+from infra.projector.sql import NEXT
+from infra.settings import load
+from projections.kernel import read_models
+
+
+async def help_with(name: str, goal: int, start: int, stop: int, table: int) -> None:
+    """Load what the streams of some slots say up to `goal` into the table of the read model's successor."""
+    [model] = [model for model in read_models() if model.name == name]
+    async with open_core(load()) as core, await connect(core.url) as connection:
+        collect_rarely()
+        await connection.execute("SET statement_timeout = 0")
+        skipped = await books.skipped(connection, name)
+        source = core.feed().share(range(start, stop), goal)
+        await Load(Applier(model, name + NEXT), source, connection, skipped, table).run(0, goal)
+
+
+def main(name: str, *numbers: str) -> None:
+    """Help, as the arguments say. A known failure is a sentence."""
+    telemetry.configure_logging("ERROR", "console")
+    try:
+        uvloop.run(help_with(name, *map(int, numbers)))
+    except (SetupError, Unavailable, Gone) as error:
+        sys.exit(f"A helper of the rebuild: {error or type(error).__name__}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
