@@ -16,7 +16,7 @@ from infra.kafka.ends import End
 from infra.kafka.topics import AGGREGATES, Topics, partition_of
 from infra.kafka.wire import Stored
 from infra.sealing.keyring import DataKey, Keys
-from infra.store.codec import Begun, begin, subjects_in
+from infra.store.codec import Begun, begin, finish, subjects_in
 
 KEPT_HOMES = 100_000
 
@@ -112,9 +112,8 @@ class Publisher:
             return None, ()
 
     def _mapped(self, row: Stored, begun: Begun, keys: Keys) -> PublicRecord | None:
-        plan, state, stream_id = begun
         try:
-            event = plan.finish(state, stream_id, row.version, keys)
+            [event] = finish([begun], [row.version], keys)
             recorded = Recorded(
                 row.position, row.stream_id, row.version, row.topic, row.recorded_at, row.actor_id, event
             )

@@ -27,6 +27,7 @@ from projections.kernel import ReadModel
 SWAP_ATTEMPTS = 20
 
 LOCK = "SELECT pg_try_advisory_lock(hashtext('palimpsest rebuild'), hashtext(%s))"
+UNLOCK = "SELECT pg_advisory_unlock(hashtext('palimpsest rebuild'), hashtext(%s))"
 TAKE_OVER = """
 UPDATE projections SET version = successor.version, position = successor.position,
     quarantined = successor.quarantined, generation = projections.generation + 1, moved_at = now()
@@ -77,7 +78,10 @@ async def rebuild(
         cursor = await connection.execute(LOCK, [model.name])
         if await cursor.fetchone() != (True,):
             raise RebuildRunning(model.name)
-        return await _Rebuild(model, feed, connection, progress, helpers).run(swap)
+        rebuilt = await _Rebuild(model, feed, connection, progress, helpers).run(swap)
+        # The server ends a session a while after it is closed; whoever comes next shall not find it.
+        await connection.execute(UNLOCK, [model.name])
+        return rebuilt
 
 
 class _Rebuild:

@@ -23,6 +23,9 @@ SEALED = "~"
 STREAM = "originator_id"
 """The subject of the personal fields that are about the stream itself."""
 
+_ARRAY_32 = b"\xdd"
+"""Begins an array in msgpack; its length follows in four bytes, then its items."""
+
 _ENCODE: Callable[[Any], bytes] = msgspec.msgpack.Encoder(uuid_format="bytes", decimal_format="string").encode
 _DECODE: Callable[[bytes], Any] = msgspec.msgpack.Decoder().decode
 _NEW, _SET = object.__new__, object.__setattr__
@@ -46,14 +49,10 @@ State = dict[str, Any]
 Encode = Callable[[Root.Event, Keys], bytes]
 """Makes the state of an event as it is stored. There must be a key for each of the event's subjects."""
 
-Finish = Callable[[State, UUID, int, Keys], Root.Event]
-"""Makes the event of a state (which is used up), a stream, a version and the keys that there are: upcast to its class's
-current version; personal fields without a key read as erased."""
-
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How one class of events is stored, and read: `begin` with what takes no keys, then `finish`.
+    """How one class of events is stored, and read.
 
     `about_stream`: it has personal fields about the stream itself; `others`: the fields that name other subjects;
     `claiming`: its events take or release claims.
@@ -69,7 +68,6 @@ class Plan:
     others: tuple[str, ...]
     claiming: bool
     encode: Encode
-    finish: Finish
 
 
 Begun = tuple[Plan, State, UUID]
@@ -109,17 +107,14 @@ def plan_of(event_class: type[Root.Event]) -> Plan:
         tuple(group.subject for group in groups if not group.own),
         event_class.claims is not Root.Event.claims or event_class.releases is not Root.Event.releases,
         _encoding(event_class, clear, groups),
-        _finishing(event_class, groups),
     )
-
-
-# Closures: what they take of their class is at hand for each of very many events.
 
 
 def _encoding(event_class: type[Root.Event], clear: Sequence[str], groups: Sequence[Group]) -> Encode:
     secrets = [(group.subject, group.label, group.names) for group in groups]
     version = {"class_version": event_class.class_version} if event_class.class_version > 1 else {}
 
+    # A closure: what it takes of its class is at hand for each of very many events.
     def encode(event: Root.Event, keys: Keys) -> bytes:
         values = event.__dict__
         state = {name: values[name] for name in clear}
@@ -131,34 +126,6 @@ def _encoding(event_class: type[Root.Event], clear: Sequence[str], groups: Seque
         return _ENCODE(state)
 
     return encode
-
-
-def _finishing(event_class: type[Root.Event], groups: Sequence[Group]) -> Finish:
-    sealed_groups = [(group.label, None if group.own else group.subject, group.erased) for group in groups]
-    current = event_class.class_version
-
-    def finish(state: State, stream_id: UUID, version: int, keys: Keys) -> Root.Event:
-        for label, subject, erased in sealed_groups:
-            sealed = state.pop(label, None)
-            key = keys.get((stream_id if subject is None else state[subject]).int)
-            try:
-                if key is None or sealed is None:
-                    raise Erased
-                # The context: see `_context`.
-                secret = key.unseal(sealed, (stream_id.int << 64 | version).to_bytes(24, "big"))
-            except Erased:
-                state.update(erased)
-            else:
-                state.update(_DECODE(secret))
-        state["originator_id"] = stream_id
-        state["originator_version"] = version
-        if current > 1 or "class_version" in state:
-            _upcast(event_class, state)
-        event = _NEW(event_class)
-        _SET(event, "__dict__", state)
-        return event
-
-    return finish
 
 
 def _upcast(event_class: type[Root.Event], state: State) -> None:
@@ -203,8 +170,17 @@ def begin(topic: str, stored: bytes, stream_id: UUID) -> Begun:
         eventsourcing.utils.TopicError: no loaded class has this topic.
         msgspec.DecodeError: `stored` is no state.
     """
+    return _begun(topic, _DECODE(stored), stream_id)
+
+
+def begin_all(topics: Sequence[str], stored: bytes, stream_id: UUID) -> list[Begun]:
+    """The same of several events, whose states are stored one behind the other. Raises as `begin`."""
+    states: list[State] = _DECODE(_ARRAY_32 + len(topics).to_bytes(4, "big") + stored)
+    return [_begun(topic, state, stream_id) for topic, state in zip(topics, states, strict=True)]
+
+
+def _begun(topic: str, state: State, stream_id: UUID) -> Begun:
     plan = plan_for(topic)
-    state: State = _DECODE(stored)
     for name in plan.uuids:
         value = state.get(name)
         if value is not None:
@@ -212,10 +188,48 @@ def begin(topic: str, stored: bytes, stream_id: UUID) -> Begun:
     return plan, state, stream_id
 
 
+def finish(begun: Sequence[Begun], versions: Iterable[int], keys: Keys) -> list[Root.Event]:
+    """The events that were begun (which uses them up), each with its version in its stream: upcast to its class's
+    current version; personal fields without a key read as erased.
+
+    Raises:
+        cryptography.exceptions.InvalidTag: a sealed field was changed, or belongs to another event.
+    """
+    numbered = list(zip(begun, versions, strict=True))
+    sealed_states: list[State] = []
+    secrets: list[bytes] = []
+    for (plan, state, stream_id), version in numbered:
+        for group in plan.groups:
+            sealed = state.pop(group.label, None)
+            key = keys.get((stream_id if group.own else state[group.subject]).int)
+            try:
+                if key is None or sealed is None:
+                    raise Erased
+                # The context: see `_context`.
+                secrets.append(key.unseal(sealed, (stream_id.int << 64 | version).to_bytes(24, "big")))
+            except Erased:
+                state.update(group.erased)
+            else:
+                sealed_states.append(state)
+    unsealed: list[State] = _DECODE(_ARRAY_32 + len(secrets).to_bytes(4, "big") + b"".join(secrets))
+    for state, secret in zip(sealed_states, unsealed, strict=True):
+        state.update(secret)
+    events = []
+    for (plan, state, stream_id), version in numbered:
+        state["originator_id"] = stream_id
+        state["originator_version"] = version
+        if plan.version > 1 or "class_version" in state:
+            _upcast(plan.event_class, state)
+        event = _NEW(plan.event_class)
+        _SET(event, "__dict__", state)
+        events.append(event)
+    return events
+
+
 def decode(topic: str, stored: bytes, stream_id: UUID, version: int, keys: Keys) -> Root.Event:
-    """The event, as `Finish` makes it. Raises as `begin`."""
-    plan, state, _ = begin(topic, stored, stream_id)
-    return plan.finish(state, stream_id, version, keys)
+    """The event, as `finish` makes it. Raises as `begin` and `finish`."""
+    [event] = finish([begin(topic, stored, stream_id)], [version], keys)
+    return event
 
 
 def subjects_in(begun: Iterable[Begun]) -> Iterable[UUID]:

@@ -6,17 +6,16 @@ Positions become visible in order (the lock in `append_events` sees to that): "a
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
 import psycopg
 import structlog
 
-from application.ports import Recorded, Undecodable
+from application.ports import Recorded, Unavailable, Undecodable
 from domain.kernel import Root
 from infra.database import Database, Row
 from infra.sealing.keyring import Keyring
-from infra.store.codec import Begun, begin, subjects_in
+from infra.store.codec import begin, finish, subjects_in
 
 COLUMNS = "notification_id, originator_id, originator_version, topic, state, recorded_at, actor_id"
 AFTER = f"SELECT {COLUMNS} FROM stored_events WHERE notification_id > %s ORDER BY notification_id LIMIT %s"  # noqa: S608
@@ -122,24 +121,34 @@ class StoreShare:
         return await decoded(rows, self._keyring)
 
 
-async def decoded(rows: Sequence[tuple[Any, ...]], keyring: Keyring) -> list[Recorded]:
+async def decoded(rows: Sequence[Row], keyring: Keyring) -> list[Recorded]:
     """The events of stored rows, whose columns are those of `COLUMNS`.
 
     Whatever is wrong with one event must not stop the feed: it is `Undecodable`, and its reader decides.
     """
-    begun: list[Begun | Undecodable] = []
-    for _, stream_id, _, topic, stored, _, _ in rows:
-        try:
-            begun.append(begin(topic, stored, stream_id))
-        except Exception as error:
-            begun.append(Undecodable(type(error).__name__))
-    keys = await keyring.all(subjects_in([each for each in begun if type(each) is tuple]))
-    events = []
-    for (position, stream_id, version, topic, _, recorded_at, actor_id), each in zip(rows, begun, strict=True):
-        data: Root.Event | Undecodable
-        try:
-            data = each if isinstance(each, Undecodable) else each[0].finish(each[1], stream_id, version, keys)
-        except Exception as error:
-            data = Undecodable(type(error).__name__)
-        events.append(Recorded(position, stream_id, version, topic, recorded_at, actor_id, data))
-    return events
+    try:
+        read: Sequence[Root.Event | Undecodable] = await _read(rows, keyring)
+    except Unavailable:
+        raise
+    except Exception:
+        read = [await _read_alone(row, keyring) for row in rows]
+    return [
+        Recorded(position, stream_id, version, topic, recorded_at, actor_id, data)
+        for (position, stream_id, version, topic, _, recorded_at, actor_id), data in zip(rows, read, strict=True)
+    ]
+
+
+async def _read(rows: Sequence[Row], keyring: Keyring) -> list[Root.Event]:
+    begun = [begin(topic, stored, stream_id) for _, stream_id, _, topic, stored, _, _ in rows]
+    keys = await keyring.all(subjects_in(begun))
+    return finish(begun, [row[2] for row in rows], keys)
+
+
+async def _read_alone(row: Row, keyring: Keyring) -> Root.Event | Undecodable:
+    try:
+        [event] = await _read([row], keyring)
+    except Unavailable:
+        raise
+    except Exception as error:
+        return Undecodable(type(error).__name__)
+    return event

@@ -26,15 +26,16 @@ from infra.sealing.keyring import DataKey, Erased, FetchWrapped, Keyring, Keys, 
 from infra.store.batch import ClaimChange, NewEvent, Record, Request, Verdict
 from infra.store.codec import (
     Plan,
-    begin,
+    begin_all,
     decode_snapshot,
     encode_snapshot,
+    finish,
     is_personal,
     plan_of,
     subjects_in,
     subjects_of,
 )
-from infra.store.reading import Reading, StoredEvent, StoredSnapshot
+from infra.store.reading import LATEST, Reading, StoredSnapshot, Stretch
 from infra.store.writer import Writer
 
 KEYS = "SELECT subject_id, wrapped FROM data_keys WHERE subject_id = ANY(%s)"
@@ -43,6 +44,7 @@ SNAPSHOT = """
 INSERT INTO snapshots (originator_id, originator_version, topic, state, snapshot_version)
 VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
 """
+DROP_OUTDATED = "DELETE FROM snapshots WHERE originator_id = %s AND snapshot_version < %s"
 DROP_OLDER = "DELETE FROM snapshots WHERE originator_id = %s AND originator_version < %s"
 
 SNAPSHOT_AFTER = 100
@@ -71,10 +73,7 @@ class PostgresEventStore:
         """The aggregate now, or as it was at `version`; None where there is none of that kind or version."""
         if version is None:
             return await self._latest(kind, id)
-        root: A | None = None
-        async with aclosing(self._reading.history(id, version)) as pages:
-            async for events in pages:
-                root, _ = await self._replay(kind, id, root, events)
+        root = await self._from_history(kind, id, version)
         return root if root is not None and root.version == version else None
 
     async def holder(self, claim: Claim) -> UUID | None:
@@ -204,28 +203,30 @@ class PostgresEventStore:
         return keys, minted
 
     async def _latest(self, kind: type[A], id: UUID) -> A | None:
-        stream = await self._reading.stream(id)
-        events = stream.events
-        snapshot: A | None = None
-        if stream.snapshot is not None:
-            snapshot = await self._from_snapshot(kind, id, stream.snapshot)
-            if snapshot is None:
-                async with aclosing(self._reading.history(id)) as pages:
-                    events = [event async for page in pages for event in page]
-        root, keys = await self._replay(kind, id, snapshot, events)
-        if root is not None and len(events) >= SNAPSHOT_AFTER:
-            self._keep_snapshot(root, keys.get(id.int))
+        stored, events = await self._reading.stream(id)
+        snapshot = None if stored is None else await self._from_snapshot(kind, id, stored)
+        if stored is not None and snapshot is None:
+            # It cannot serve: another takes its place.
+            root, replayed = await self._from_history(kind, id), SNAPSHOT_AFTER
+        else:
+            root, replayed = await self._replay(kind, id, snapshot, events), len(events.topics)
+        if root is not None and replayed >= SNAPSHOT_AFTER:
+            self._keep_snapshot(root)
         return root
 
-    async def _replay(
-        self, kind: type[A], id: UUID, root: A | None, events: Sequence[StoredEvent]
-    ) -> tuple[A | None, Keys]:
-        """The aggregate after `events`, which follow `root`, and the keys that unsealed them."""
-        begun = [begin(topic, stored, id) for _, topic, stored in events]
+    async def _from_history(self, kind: type[A], id: UUID, last: int = LATEST) -> A | None:
+        root: A | None = None
+        async with aclosing(self._reading.history(id, last)) as pages:
+            async for events in pages:
+                root = await self._replay(kind, id, root, events)
+        return root
+
+    async def _replay(self, kind: type[A], id: UUID, root: A | None, stretch: Stretch) -> A | None:
+        """The aggregate after the events of `stretch`, which follow `root`."""
+        first, topics, states = stretch
+        begun = begin_all(topics, states, id)
         keys = await self._keyring.all(subjects_in(begun))
-        read = zip(begun, events, strict=True)
-        finished = [plan.finish(state, id, version, keys) for (plan, state, _), (version, _, _) in read]
-        return evolve(kind, root, finished), keys
+        return evolve(kind, root, finish(begun, range(first, first + len(topics)), keys))
 
     async def _from_snapshot(self, kind: type[A], id: UUID, stored: StoredSnapshot) -> A | None:
         """None where the snapshot cannot serve: of an older shape, of another kind, or sealed by a key that is gone."""
@@ -238,8 +239,9 @@ class PostgresEventStore:
         except (Erased, InvalidTag):
             return None
 
-    def _keep_snapshot(self, root: Root, key: DataKey | None) -> None:
+    def _keep_snapshot(self, root: Root) -> None:
         """A load that had to replay much leaves a snapshot for the next one, behind the caller's back."""
+        key = self._keyring.kept(root.id)
         if key is None and is_personal(type(root)):
             return
         values = [root.id, root.version, get_topic(type(root)), encode_snapshot(root, key), root.snapshot_version]
@@ -250,6 +252,7 @@ class PostgresEventStore:
     async def _write_snapshot(self, values: list[Any]) -> None:
         # A snapshot only saves time: without it the next load replays again.
         with suppress(Unavailable):
+            await self._database.rows(DROP_OUTDATED, [values[0], values[-1]])
             await self._database.rows(SNAPSHOT, values)
             await self._database.rows(DROP_OLDER, values[:2])
 

@@ -11,6 +11,7 @@ import pytest
 from application.ports import Earlier, Idempotency, VersionConflict
 from domain.kernel import ERASED, NotFound
 from infra.store.codec import decode
+from infra.store.reading import Gap
 from tests.support.note import Note
 from tests.support.servers import Database
 from tests.support.stores import CALL, Opened, open_store, rows
@@ -137,7 +138,9 @@ async def test_a_long_stream_leaves_a_snapshot_that_loads_alike(opened: Opened, 
     assert loaded.seen == replayed.seen
 
 
-async def test_an_older_snapshot_shape_is_ignored(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_snapshot_of_an_older_shape_is_ignored_and_replaced(
+    opened: Opened, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     written = note()
     for n in range(120):
         written.extend(f"line {n}")
@@ -146,6 +149,23 @@ async def test_an_older_snapshot_shape_is_ignored(opened: Opened, monkeypatch: p
     await opened.store.settle()
     monkeypatch.setattr(Note, "snapshot_version", 2)
     assert await opened.store.load(Note, written.id) == written
+    await opened.store.settle()
+    assert rows(database.admin_url, "SELECT originator_version, snapshot_version FROM snapshots") == [(121, 2)]
+    monkeypatch.setattr(Note, "snapshot_version", 1)
+    assert await opened.store.load(Note, written.id) == written
+    await opened.store.settle()
+    assert rows(database.admin_url, "SELECT originator_version, snapshot_version FROM snapshots") == [(121, 2)]
+
+
+async def test_a_stream_with_a_gap_is_not_taken_for_whole(opened: Opened, database: Database) -> None:
+    written = note()
+    for n in range(5):
+        written.extend(f"line {n}")
+    await opened.store.append([written], CALL, None)
+    rows(database.admin_url, "UPDATE stored_events SET originator_version = 99 WHERE originator_version = 3")
+    for version in (None, 4):
+        with pytest.raises(Gap):
+            await opened.store.load(Note, written.id, version=version)
 
 
 def test_an_event_of_an_older_version_is_upcast_on_read() -> None:

@@ -47,7 +47,8 @@ async def test_a_history_is_read_page_by_page(
     async with open_store(database.app_url) as opened:
         await opened.store.append([written], CALL, None)
         pages = [page async for page in opened.store._reading.history(written.id, version)]
-        assert [number for page in pages for number, _, _ in page] == list(range(1, version + 1))
+        assert [page.first for page in pages] == list(range(1, version + 1, 2))
+        assert sum(len(page.topics) for page in pages) == version
         loaded = await opened.store.load(Note, written.id, version=version)
     assert loaded is not None
     assert loaded.lines == written.lines[:version]
@@ -58,6 +59,6 @@ async def test_a_history_ends_where_the_stream_does(database: Database, monkeypa
     written = note(4)
     async with open_store(database.app_url) as opened:
         await opened.store.append([written], CALL, None)
-        assert [len(page) async for page in opened.store._reading.history(written.id)] == [2, 2, 0]
-        assert [len(page) async for page in opened.store._reading.history(UUID(int=1))] == [0]
+        assert [len(page.topics) async for page in opened.store._reading.history(written.id)] == [2, 2, 0]
+        assert [len(page.topics) async for page in opened.store._reading.history(UUID(int=1))] == [0]
         assert await opened.store.load(Note, written.id, version=999_999_999) is None
