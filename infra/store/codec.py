@@ -170,17 +170,8 @@ def begin(topic: str, stored: bytes, stream_id: UUID) -> Begun:
         eventsourcing.utils.TopicError: no loaded class has this topic.
         msgspec.DecodeError: `stored` is no state.
     """
-    return _begun(topic, _DECODE(stored), stream_id)
-
-
-def begin_all(topics: Sequence[str], stored: bytes, stream_id: UUID) -> list[Begun]:
-    """The same of several events, whose states are stored one behind the other. Raises as `begin`."""
-    states: list[State] = _DECODE(_ARRAY_32 + len(topics).to_bytes(4, "big") + stored)
-    return [_begun(topic, state, stream_id) for topic, state in zip(topics, states, strict=True)]
-
-
-def _begun(topic: str, state: State, stream_id: UUID) -> Begun:
     plan = plan_for(topic)
+    state: State = _DECODE(stored)
     for name in plan.uuids:
         value = state.get(name)
         if value is not None:

@@ -26,7 +26,7 @@ from infra.sealing.keyring import DataKey, Erased, FetchWrapped, Keyring, Keys, 
 from infra.store.batch import ClaimChange, NewEvent, Record, Request, Verdict
 from infra.store.codec import (
     Plan,
-    begin_all,
+    begin,
     decode_snapshot,
     encode_snapshot,
     finish,
@@ -35,7 +35,7 @@ from infra.store.codec import (
     subjects_in,
     subjects_of,
 )
-from infra.store.reading import LATEST, Reading, StoredSnapshot, Stretch
+from infra.store.reading import LATEST, Gap, Reading, StoredEvent, StoredSnapshot
 from infra.store.writer import Writer
 
 KEYS = "SELECT subject_id, wrapped FROM data_keys WHERE subject_id = ANY(%s)"
@@ -203,13 +203,13 @@ class PostgresEventStore:
         return keys, minted
 
     async def _latest(self, kind: type[A], id: UUID) -> A | None:
-        stored, events = await self._reading.stream(id)
-        snapshot = None if stored is None else await self._from_snapshot(kind, id, stored)
-        if stored is not None and snapshot is None:
+        stream = await self._reading.stream(id)
+        snapshot = None if stream.snapshot is None else await self._from_snapshot(kind, id, stream.snapshot)
+        if stream.snapshot is not None and snapshot is None:
             # It cannot serve: another takes its place.
             root, replayed = await self._from_history(kind, id), SNAPSHOT_AFTER
         else:
-            root, replayed = await self._replay(kind, id, snapshot, events), len(events.topics)
+            root, replayed = await self._replay(kind, id, snapshot, stream.events), len(stream.events)
         if root is not None and replayed >= SNAPSHOT_AFTER:
             self._keep_snapshot(root)
         return root
@@ -219,14 +219,19 @@ class PostgresEventStore:
         async with aclosing(self._reading.history(id, last)) as pages:
             async for events in pages:
                 root = await self._replay(kind, id, root, events)
+                if root is None:
+                    break
         return root
 
-    async def _replay(self, kind: type[A], id: UUID, root: A | None, stretch: Stretch) -> A | None:
-        """The aggregate after the events of `stretch`, which follow `root`."""
-        first, topics, states = stretch
-        begun = begin_all(topics, states, id)
+    async def _replay(self, kind: type[A], id: UUID, root: A | None, events: Sequence[StoredEvent]) -> A | None:
+        """The aggregate after `events`, which follow `root`."""
+        versions = [version for version, _, _ in events]
+        first = Root.INITIAL_VERSION if root is None else root.version + 1
+        if events and (versions[0], versions[-1]) != (first, first + len(events) - 1):
+            raise Gap(f"from version {first} to {versions[-1]} there are {len(events)} events")
+        begun = [begin(topic, stored, id) for _, topic, stored in events]
         keys = await self._keyring.all(subjects_in(begun))
-        return evolve(kind, root, finish(begun, range(first, first + len(topics)), keys))
+        return evolve(kind, root, finish(begun, versions, keys))
 
     async def _from_snapshot(self, kind: type[A], id: UUID, stored: StoredSnapshot) -> A | None:
         """None where the snapshot cannot serve: of an older shape, of another kind, or sealed by a key that is gone."""

@@ -5,6 +5,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
+from domain.document import Document
 from infra.session import READING
 from infra.store import reading
 from infra.store.reading import EARLIER, HISTORY, LOAD
@@ -47,8 +48,7 @@ async def test_a_history_is_read_page_by_page(
     async with open_store(database.app_url) as opened:
         await opened.store.append([written], CALL, None)
         pages = [page async for page in opened.store._reading.history(written.id, version)]
-        assert [page.first for page in pages] == list(range(1, version + 1, 2))
-        assert sum(len(page.topics) for page in pages) == version
+        assert [number for page in pages for number, _, _ in page] == list(range(1, version + 1))
         loaded = await opened.store.load(Note, written.id, version=version)
     assert loaded is not None
     assert loaded.lines == written.lines[:version]
@@ -59,6 +59,17 @@ async def test_a_history_ends_where_the_stream_does(database: Database, monkeypa
     written = note(4)
     async with open_store(database.app_url) as opened:
         await opened.store.append([written], CALL, None)
-        assert [len(page.topics) async for page in opened.store._reading.history(written.id)] == [2, 2, 0]
-        assert [len(page.topics) async for page in opened.store._reading.history(UUID(int=1))] == [0]
+        assert [len(page) async for page in opened.store._reading.history(written.id)] == [2, 2, 0]
+        assert [len(page) async for page in opened.store._reading.history(UUID(int=1))] == [0]
         assert await opened.store.load(Note, written.id, version=999_999_999) is None
+
+
+async def test_a_long_history_of_another_kind_is_none_of_this_kind(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "PAGE", 2)
+    written = note(7)
+    async with open_store(database.app_url) as opened:
+        await opened.store.append([written], CALL, None)
+        assert await opened.store.load(Document, written.id, version=7) is None
+        assert await opened.store.load(Document, written.id) is None
