@@ -34,7 +34,7 @@ class Helpers:
     def __init__(self, feed: StoreFeed, environment: Mapping[str, str] | None = None) -> None:
         self._feed = feed
         self._environment = {**os.environ, **(environment or {})}
-        self._number = min(len(os.sched_getaffinity(0)) - 1, MOST)
+        self._number = min(_cores() - 1, MOST)
 
     def worthwhile(self, events: int) -> bool:
         """Whether so many events are loaded sooner with help."""
@@ -91,3 +91,12 @@ def shares(events: int, helpers: int) -> list[range]:
 async def _ended(helper: subprocess.Popen[bytes]) -> None:
     if code := await asyncio.to_thread(helper.wait):
         raise HelperFailed(f"a helper of the rebuild ended with {code}")
+
+
+def _cores() -> int:
+    """Those that this process may run on."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        # Linux alone has it.
+        return os.cpu_count() or 1

@@ -151,6 +151,8 @@ class Load:
                 await self._write()
                 await self._complete()
                 await self._book(list(self._fold.poisons.values()), position)
+        except Gone:
+            raise
         except Exception as error:
             if not is_poison(error):
                 raise
