@@ -4,18 +4,18 @@ Positions become visible in order (the lock in `append_events` sees to that): "a
 """
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
+from contextlib import suppress
 from uuid import UUID
 
 import psycopg
 import structlog
 
-from application.ports import Recorded, Unavailable, Undecodable
+from application.ports import Recorded, Undecodable
 from domain.kernel import Root
 from infra.database import Database, Row
-from infra.sealing.keyring import Keyring
-from infra.store.codec import begin, finish, subjects_in
+from infra.sealing.keyring import Keyring, Keys
+from infra.store.codec import Begun, begin, decode, finish, subjects_in
 
 COLUMNS = "notification_id, originator_id, originator_version, topic, state, recorded_at, actor_id"
 AFTER = f"SELECT {COLUMNS} FROM stored_events WHERE notification_id > %s ORDER BY notification_id LIMIT %s"  # noqa: S608
@@ -56,7 +56,7 @@ class StoreFeed:
         """Stop listening."""
         if self._listener is not None:
             self._listener.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
+            with suppress(asyncio.CancelledError):
                 await self._listener
 
     async def head(self) -> int:
@@ -80,7 +80,7 @@ class StoreFeed:
         if self._known_head > after:
             return
         self._appended.clear()
-        with contextlib.suppress(TimeoutError):
+        with suppress(TimeoutError):
             async with asyncio.timeout(min(timeout, POLL_SECONDS)):
                 await self._appended.wait()
 
@@ -126,29 +126,34 @@ async def decoded(rows: Sequence[Row], keyring: Keyring) -> list[Recorded]:
 
     Whatever is wrong with one event must not stop the feed: it is `Undecodable`, and its reader decides.
     """
-    try:
-        read: Sequence[Root.Event | Undecodable] = await _read(rows, keyring)
-    except Unavailable:
-        raise
-    except Exception:
-        read = [await _read_alone(row, keyring) for row in rows]
+    begun: list[Begun | Undecodable] = []
+    for _, stream_id, _, topic, stored, _, _ in rows:
+        try:
+            begun.append(begin(topic, stored, stream_id))
+        except Exception as error:
+            begun.append(Undecodable(type(error).__name__))
+    sound = [each for each in begun if type(each) is tuple]
+    # What is wrong with the keys is no event's fault.
+    keys = await keyring.all(subjects_in(sound))
     return [
         Recorded(position, stream_id, version, topic, recorded_at, actor_id, data)
-        for (position, stream_id, version, topic, _, recorded_at, actor_id), data in zip(rows, read, strict=True)
+        for (position, stream_id, version, topic, _, recorded_at, actor_id), data in zip(
+            rows, _finished(rows, sound, keys), strict=True
+        )
     ]
 
 
-async def _read(rows: Sequence[Row], keyring: Keyring) -> list[Root.Event]:
-    begun = [begin(topic, stored, stream_id) for _, stream_id, _, topic, stored, _, _ in rows]
-    keys = await keyring.all(subjects_in(begun))
-    return finish(begun, [row[2] for row in rows], keys)
+def _finished(rows: Sequence[Row], sound: Sequence[Begun], keys: Keys) -> Sequence[Root.Event | Undecodable]:
+    """All in one go if nothing is wrong; otherwise each by itself."""
+    if len(sound) == len(rows):
+        with suppress(Exception):
+            return finish(sound, [row[2] for row in rows], keys)
+    return [_alone(row, keys) for row in rows]
 
 
-async def _read_alone(row: Row, keyring: Keyring) -> Root.Event | Undecodable:
+def _alone(row: Row, keys: Keys) -> Root.Event | Undecodable:
+    _, stream_id, version, topic, stored, _, _ = row
     try:
-        [event] = await _read([row], keyring)
-    except Unavailable:
-        raise
+        return decode(topic, stored, stream_id, version, keys)
     except Exception as error:
         return Undecodable(type(error).__name__)
-    return event

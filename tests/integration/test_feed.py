@@ -5,12 +5,15 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from cryptography.exceptions import InvalidTag
 
 from application.ports import Recorded, Undecodable
+from infra.sealing.keyring import Keyring
 from infra.store.arrays import register
 from infra.store.batch import APPEND, NewEvent, Request, parameters_of
 from infra.store.codec import plan_of
 from infra.store.feed import StoreFeed
+from infra.store.store import keys_reader
 from tests.support.note import Note
 from tests.support.servers import Database
 from tests.support.stores import CALL, open_store, rows
@@ -113,6 +116,15 @@ async def test_an_unreadable_event_is_handed_on_as_such(database: Database, dama
         first, second = await opened.feed().read(0, 10)
     assert isinstance(first.data, Undecodable)
     assert isinstance(second.data, Note.Written)
+
+
+async def test_no_event_is_to_blame_for_the_wrong_key(database: Database) -> None:
+    async with open_store(database.app_url) as opened:
+        await opened.store.append([Note.write(uuid4(), "text")], CALL, None)
+        keyring = Keyring(bytes(32), "test", keys_reader(opened.database))
+        feed = StoreFeed(opened.database, keyring, database.app_url)
+        with pytest.raises(InvalidTag):
+            await feed.read(0, 10)
 
 
 async def test_one_stream_can_be_read_alone(database: Database) -> None:
