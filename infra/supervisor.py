@@ -46,7 +46,7 @@ class Role:
 
     def start(self) -> None:
         """Start the process; it writes its log where this process writes."""
-        self._process = spawn([sys.executable, "-m", "infra.cli.main", self.name], environment=self._environment)
+        self._process = spawn([sys.executable, "-P", "-m", "infra.cli.main", self.name], environment=self._environment)
 
     def alive(self) -> bool:
         """Whether it runs."""

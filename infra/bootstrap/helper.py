@@ -2,6 +2,7 @@
 
 import sys
 
+import psycopg
 import uvloop
 
 from application.ports import Unavailable
@@ -35,7 +36,9 @@ def main(name: str, *numbers: str) -> None:
     try:
         uvloop.run(help_with(name, *map(int, numbers)))
     except (SetupError, Unavailable, Gone) as error:
-        sys.exit(f"A helper of the rebuild: {error or type(error).__name__}")
+        sys.exit(f"A process that helps to rebuild: {error}")
+    except psycopg.OperationalError:
+        sys.exit("A process that helps to rebuild: the database went away")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
+import psycopg
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -59,6 +60,10 @@ def show() -> None:
 def rebuild(
     name: Name,
     check: Annotated[bool, typer.Option("--check", help="Only compare with what serves; change nothing")] = False,
+    processes: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many share the work of a long log; if not said: a core each, 4 at most"),
+    ] = None,
 ) -> None:
     """Fill a read model anew from the whole log, beside the one that serves, compare, and swap it in."""
     model = _model(name)
@@ -67,7 +72,11 @@ def rebuild(
         task = bar.add_task(f"rebuilding {name}", total=None)
         done = _run(
             lambda core: _rebuild(
-                core, model, lambda position, goal: bar.update(task, completed=position, total=goal), not check
+                core,
+                model,
+                lambda position, goal: bar.update(task, completed=position, total=goal),
+                swap=not check,
+                helpers=None if processes is None else processes - 1,
             )
         )
     console.print(_told(done))
@@ -107,12 +116,14 @@ async def _standings(core: Core) -> tuple[list[Any], list[books.Case]]:
         return await lags(connection, core.feed()), await books.cases(connection)
 
 
-async def _rebuild(core: Core, model: ReadModel, progress: Callable[[int, int], None], swap: bool) -> Rebuilt:
+async def _rebuild(
+    core: Core, model: ReadModel, progress: Callable[[int, int], None], *, swap: bool, helpers: int | None
+) -> Rebuilt:
     async with await connect(core.url) as connection:
         await ensure_tables(connection, [model])
     collect_rarely()
     feed = core.feed()
-    return await rebuild_model(model, feed, core.url, progress, swap=swap, helpers=Helpers(feed))
+    return await rebuild_model(model, feed, core.url, progress, swap=swap, helpers=Helpers(feed, number=helpers))
 
 
 def _model(name: str) -> ReadModel:
@@ -131,10 +142,12 @@ def _run(work: Callable[[Core], Coroutine[Any, Any, T]]) -> T:
         return asyncio.run(run())
     except Unavailable as error:
         raise _fail(f"{error}. `palimpsest doctor` says more.") from None
+    except psycopg.OperationalError:
+        raise _fail("The database went away. Try again when `palimpsest doctor` finds it.") from None
     except RebuildRunning:
         raise _fail("Another rebuild of this read model is under way; wait for it to end.") from None
-    except HelperFailed:
-        raise _fail("A process that helped has ended too early. Nothing was changed; try again.") from None
+    except HelperFailed as error:
+        raise _fail(f"{error}. Nothing was changed. Try again; --processes 1 does without help.") from None
     except NotInQuarantine:
         raise _fail("That stream is not in quarantine there; see `palimpsest projections list`.") from None
 

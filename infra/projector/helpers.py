@@ -25,16 +25,19 @@ MOST = 3
 
 
 class HelperFailed(Exception):
-    """A helper ended before its work did; it has said why."""
+    """A helper ended before its work did. Unless it was killed, it has said why."""
 
 
 class Helpers:
-    """As many processes as there are cores besides this one's, each started with `environment` beside our own."""
+    """Processes beside this one, each started with `environment` beside our own: `number` of them or, if that is not
+    said, one for each further core, `MOST` of them."""
 
-    def __init__(self, feed: StoreFeed, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, feed: StoreFeed, environment: Mapping[str, str] | None = None, *, number: int | None = None
+    ) -> None:
         self._feed = feed
         self._environment = {**os.environ, **(environment or {})}
-        self._number = min(_cores() - 1, MOST)
+        self._number = min(_cores() - 1, MOST) if number is None else number
 
     def worthwhile(self, events: int) -> bool:
         """Whether so many events are loaded sooner with help."""
@@ -59,21 +62,24 @@ class Helpers:
         arguments = [(applier.model.name, goal, slots.start, slots.stop, table) for slots in others]
         with self._started(arguments) as helpers:
             load = Load(applier, self._feed.share(own, goal), connection, skipped, table)
-            work: list[asyncio.Future[object]] = [asyncio.ensure_future(load.run(0, goal, progress))]
-            work += [asyncio.ensure_future(_ended(helper)) for helper in helpers]
+            work: list[asyncio.Task[object]] = [asyncio.create_task(load.run(0, goal, progress))]
+            work += [asyncio.create_task(_ended(helper)) for helper in helpers]
             try:
                 await asyncio.gather(*work)
             finally:
                 for task in work:
-                    task.cancel()
+                    # Once is enough: whoever was told already is tidying up.
+                    if not task.cancelling():
+                        task.cancel()
                 await asyncio.gather(*work, return_exceptions=True)
+        progress(goal, goal)
 
     @contextmanager
     def _started(self, arguments: Sequence[tuple[object, ...]]) -> Iterator[list[subprocess.Popen[bytes]]]:
         helpers: list[subprocess.Popen[bytes]] = []
         try:
             for own in arguments:
-                command = [sys.executable, "-m", "infra.bootstrap.helper", *map(str, own)]
+                command = [sys.executable, "-P", "-m", "infra.bootstrap.helper", *map(str, own)]
                 helpers.append(spawn(command, death_signal=SIGKILL, environment=self._environment))
             yield helpers
         finally:
@@ -90,7 +96,7 @@ def shares(events: int, helpers: int) -> list[range]:
 
 async def _ended(helper: subprocess.Popen[bytes]) -> None:
     if code := await asyncio.to_thread(helper.wait):
-        raise HelperFailed(f"a helper of the rebuild ended with {code}")
+        raise HelperFailed(f"A process that helped ended with {code}")
 
 
 def _cores() -> int:

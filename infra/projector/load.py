@@ -5,7 +5,7 @@ Past a bound on memory they are flushed; rows met again after that are looked up
 
 import asyncio
 import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 from uuid import UUID
@@ -49,7 +49,7 @@ def collecting_later() -> Iterator[None]:
 
 
 class Gone(Exception):
-    """The table that was being loaded is not there any more: whoever made it has given up."""
+    """The table that was being loaded is not there any more: somebody else has begun anew."""
 
 
 class Load:
@@ -103,6 +103,12 @@ class Load:
             finally:
                 coming.cancel()
             return await self._flush(written, position)
+
+    def take_over(self, confined: Iterable[UUID]) -> None:
+        """Go on with a table that others have filled, and given its key; `confined` are the streams it leaves out."""
+        self._empty = False
+        self._confined = {stream_id: Poison(stream_id, 0, "") for stream_id in confined}
+        self._reset()
 
     def _read(self, after: int, goal: int) -> "asyncio.Task[Sequence[Recorded]]":
         return asyncio.ensure_future(self._source.read(after, min(BATCH, max(goal - after, 0))))

@@ -7,6 +7,7 @@ position. Readers wait for no more than that.
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,10 +79,12 @@ async def rebuild(
         cursor = await connection.execute(LOCK, [model.name])
         if await cursor.fetchone() != (True,):
             raise RebuildRunning(model.name)
-        rebuilt = await _Rebuild(model, feed, connection, progress, helpers).run(swap)
-        # The server ends a session a while after it is closed; whoever comes next shall not find it.
-        await connection.execute(UNLOCK, [model.name])
-        return rebuilt
+        try:
+            return await _Rebuild(model, feed, connection, progress, helpers).run(swap)
+        finally:
+            # The server ends a session a while after it is closed; whoever comes next shall not find the lock.
+            with suppress(psycopg.Error):
+                await connection.execute(UNLOCK, [model.name])
 
 
 class _Rebuild:
@@ -112,16 +115,21 @@ class _Rebuild:
         return await self._finish(swap)
 
     async def _load(self, goal: int) -> None:
-        """Fill the table from the log up to `goal`, or beyond it."""
+        """Fill the table from the log up to `goal`, and on until the living one is hardly ahead."""
+        load = Load(self._next, self._feed, self._connection, self._skipped)
         if self._helpers is not None and self._helpers.worthwhile(goal):
-            await self._connection.execute(self._next.statements.create_key())
-            await self._helpers.load(self._next, self._connection, self._skipped, goal, self._progress)
-            await books.advance(self._connection, [self._next.name], goal)
+            await self._load_together(self._helpers, goal)
+            load.take_over((await self._locked())[1].left_out)
+            position = goal
         else:
-            load = Load(self._next, self._feed, self._connection, self._skipped)
             position = await load.run(0, goal, self._progress)
-            while (goal := await self._goal()) - position > BATCH:
-                position = await load.run(position, goal, self._progress)
+        while (goal := await self._goal()) - position > BATCH:
+            position = await load.run(position, goal, self._progress)
+
+    async def _load_together(self, helpers: Helpers, goal: int) -> None:
+        await self._connection.execute(self._next.statements.create_key())
+        await helpers.load(self._next, self._connection, self._skipped, goal, self._progress)
+        await books.advance(self._connection, [self._next.name], goal)
 
     async def _start_over(self) -> None:
         async with self._connection.transaction():

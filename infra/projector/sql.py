@@ -65,7 +65,7 @@ class Statements:
         ]
 
     def oid(self) -> sql.Composed:
-        """Asks for the number that the table has, and no other table ever had: NULL where there is none."""
+        """Asks for the number that the table has, and no table of that name before it had: NULL where there is none."""
         return sql.SQL("SELECT to_regclass({})::oid").format(sql.Literal(f'"{SCHEMA}"."{self.name}"'))
 
     def drop(self) -> sql.Composed:

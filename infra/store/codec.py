@@ -185,6 +185,7 @@ def finish(begun: Sequence[Begun], versions: Iterable[int], keys: Keys) -> list[
 
     Raises:
         cryptography.exceptions.InvalidTag: a sealed field was changed, or belongs to another event.
+        Exception: what a state that lacks something raises, or an upcast.
     """
     numbered = list(zip(begun, versions, strict=True))
     sealed_states: list[State] = []
@@ -202,7 +203,7 @@ def finish(begun: Sequence[Begun], versions: Iterable[int], keys: Keys) -> list[
                 state.update(group.erased)
             else:
                 sealed_states.append(state)
-    unsealed: list[State] = _DECODE(_ARRAY_32 + len(secrets).to_bytes(4, "big") + b"".join(secrets))
+    unsealed: list[State] = _DECODE(b"".join([_ARRAY_32, len(secrets).to_bytes(4, "big"), *secrets]))
     for state, secret in zip(sealed_states, unsealed, strict=True):
         state.update(secret)
     events = []

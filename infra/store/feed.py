@@ -22,7 +22,7 @@ AFTER = f"SELECT {COLUMNS} FROM stored_events WHERE notification_id > %s ORDER B
 SHARE = f"""
 SELECT {COLUMNS} FROM stored_events
 WHERE notification_id > %s AND notification_id <= %s AND abs(uuid_hash(originator_id) %% %s) BETWEEN %s AND %s
-ORDER BY notification_id
+ORDER BY notification_id LIMIT %s
 """  # noqa: S608
 STREAM = f"""
 SELECT {COLUMNS} FROM stored_events
@@ -102,7 +102,7 @@ class StoreFeed:
 
 
 class StoreShare:
-    """Some of the streams in the log, up to a position. Each stream falls into one slot, and so do about as many."""
+    """Some of the streams in the log, up to a position. Each falls into one slot, and each slot gets about as many."""
 
     def __init__(self, database: Database, keyring: Keyring, slots: range, last: int) -> None:
         self._database = database
@@ -111,12 +111,12 @@ class StoreShare:
         self._last = last
 
     async def read(self, after: int, limit: int) -> Sequence[Recorded]:
-        """About `limit` events after the position `after`, in order; none at the end alone."""
+        """At most `limit` events after the position `after`, in order; none at the end alone."""
         rows: list[Row] = []
         while not rows and after < self._last:
-            # A stretch of the log rather than a number of events: how rare these are is unknown to the planner.
+            # A stretch of the log at a time: how rare these events are is unknown to the planner.
             until = min(after + limit * SLOTS // len(self._slots), self._last)
-            rows = await self._database.rows(SHARE, [after, until, SLOTS, self._slots[0], self._slots[-1]])
+            rows = await self._database.rows(SHARE, [after, until, SLOTS, self._slots[0], self._slots[-1], limit])
             after = until
         return await decoded(rows, self._keyring)
 
@@ -132,23 +132,26 @@ async def decoded(rows: Sequence[Row], keyring: Keyring) -> list[Recorded]:
             begun.append(begin(topic, stored, stream_id))
         except Exception as error:
             begun.append(Undecodable(type(error).__name__))
-    sound = [each for each in begun if type(each) is tuple]
     # What is wrong with the keys is no event's fault.
-    keys = await keyring.all(subjects_in(sound))
+    keys = await keyring.all(subjects_in([each for each in begun if type(each) is tuple]))
     return [
         Recorded(position, stream_id, version, topic, recorded_at, actor_id, data)
         for (position, stream_id, version, topic, _, recorded_at, actor_id), data in zip(
-            rows, _finished(rows, sound, keys), strict=True
+            rows, _finished(rows, begun, keys), strict=True
         )
     ]
 
 
-def _finished(rows: Sequence[Row], sound: Sequence[Begun], keys: Keys) -> Sequence[Root.Event | Undecodable]:
-    """All in one go if nothing is wrong; otherwise each by itself."""
-    if len(sound) == len(rows):
-        with suppress(Exception):
-            return finish(sound, [row[2] for row in rows], keys)
-    return [_alone(row, keys) for row in rows]
+def _finished(
+    rows: Sequence[Row], begun: Sequence[Begun | Undecodable], keys: Keys
+) -> Sequence[Root.Event | Undecodable]:
+    """All in one go, or each by itself if that fails."""
+    sound = [(each, row[2]) for each, row in zip(begun, rows, strict=True) if type(each) is tuple]
+    try:
+        events = iter(finish([each for each, _ in sound], [version for _, version in sound], keys))
+        return [each if isinstance(each, Undecodable) else next(events) for each in begun]
+    except Exception:
+        return [_alone(row, keys) for row in rows]
 
 
 def _alone(row: Row, keys: Keys) -> Root.Event | Undecodable:

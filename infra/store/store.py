@@ -44,7 +44,8 @@ SNAPSHOT = """
 INSERT INTO snapshots (originator_id, originator_version, topic, state, snapshot_version)
 VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
 """
-DROP_OUTDATED = "DELETE FROM snapshots WHERE originator_id = %s AND snapshot_version < %s"
+# One that cannot serve stands in the way of another at the same version. What is newer stays.
+MAKE_WAY = "DELETE FROM snapshots WHERE originator_id = %s AND originator_version = %s AND snapshot_version <= %s"
 DROP_OLDER = "DELETE FROM snapshots WHERE originator_id = %s AND originator_version < %s"
 
 SNAPSHOT_AFTER = 100
@@ -205,12 +206,12 @@ class PostgresEventStore:
     async def _latest(self, kind: type[A], id: UUID) -> A | None:
         stream = await self._reading.stream(id)
         snapshot = None if stream.snapshot is None else await self._from_snapshot(kind, id, stream.snapshot)
-        if stream.snapshot is not None and snapshot is None:
-            # It cannot serve: another takes its place.
-            root, replayed = await self._from_history(kind, id), SNAPSHOT_AFTER
+        useless = stream.snapshot is not None and snapshot is None
+        if useless:
+            root = await self._from_history(kind, id)
         else:
-            root, replayed = await self._replay(kind, id, snapshot, stream.events), len(stream.events)
-        if root is not None and replayed >= SNAPSHOT_AFTER:
+            root = await self._replay(kind, id, snapshot, stream.events)
+        if root is not None and (useless or len(stream.events) >= SNAPSHOT_AFTER):
             self._keep_snapshot(root)
         return root
 
@@ -228,7 +229,7 @@ class PostgresEventStore:
         versions = [version for version, _, _ in events]
         first = Root.INITIAL_VERSION if root is None else root.version + 1
         if events and (versions[0], versions[-1]) != (first, first + len(events) - 1):
-            raise Gap(f"from version {first} to {versions[-1]} there are {len(events)} events")
+            raise Gap(f"of {id}, from version {first} to {versions[-1]} there are {len(events)} events")
         begun = [begin(topic, stored, id) for _, topic, stored in events]
         keys = await self._keyring.all(subjects_in(begun))
         return evolve(kind, root, finish(begun, versions, keys))
@@ -257,7 +258,7 @@ class PostgresEventStore:
     async def _write_snapshot(self, values: list[Any]) -> None:
         # A snapshot only saves time: without it the next load replays again.
         with suppress(Unavailable):
-            await self._database.rows(DROP_OUTDATED, [values[0], values[-1]])
+            await self._database.rows(MAKE_WAY, [*values[:2], values[-1]])
             await self._database.rows(SNAPSHOT, values)
             await self._database.rows(DROP_OLDER, values[:2])
 

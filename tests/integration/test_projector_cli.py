@@ -1,7 +1,9 @@
 """`palimpsest projections`: what operators see and do."""
 
 import asyncio
+import subprocess
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -11,6 +13,8 @@ from domain.team import Team
 from infra import keys
 from infra.cli.projections import app
 from infra.core import open_core
+from infra.projector import helpers
+from infra.servers.process import spawn
 from infra.settings import Settings, load, variable
 from projections.kernel import read_models
 from tests.support.history import History
@@ -81,6 +85,23 @@ def test_a_rebuild_says_what_differs(database: Database, lived: Team) -> None:
     assert "and 1 differ" in run("rebuild", "team", "--check", code=1)
     assert "and 1 differ" in run("rebuild", "team")
     assert "and 0 differ" in run("rebuild", "team", "--check")
+
+
+def test_a_rebuild_takes_as_many_processes_as_it_is_told(lived: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[object] = []
+
+    def spy(*command: Any, **how: Any) -> subprocess.Popen[bytes]:
+        started.append(command)
+        return spawn(*command, **how)
+
+    monkeypatch.setattr(helpers, "WORTH", 1)
+    monkeypatch.setattr(helpers, "HEAD_START", 0)
+    monkeypatch.setattr(helpers, "spawn", spy)
+    for processes in (1, 3):
+        assert "and 0 differ" in run("rebuild", "team", "--processes", str(processes))
+        assert len(started) == processes - 1
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    assert "helped ended with 1" in run("rebuild", "team", "--processes", "2", code=1)
 
 
 def test_a_stream_in_quarantine_is_listed_and_retried(database: Database, lived: Team) -> None:

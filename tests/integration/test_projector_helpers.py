@@ -2,11 +2,15 @@
 
 import asyncio
 import subprocess
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from application.ports import Recorded
+from domain.kernel import Root
 from infra.projector import helpers
 from infra.projector.apply import Applier
 from infra.projector.books import Case, cases
@@ -14,18 +18,22 @@ from infra.projector.connection import connect
 from infra.projector.helpers import HelperFailed, Helpers
 from infra.projector.load import Gone, Load, table_of
 from infra.projector.rebuild import Rebuilt, rebuild
+from infra.projector.tables import create
 from infra.servers.process import is_alive, spawn
-from infra.store.feed import SLOTS
+from infra.store.feed import SLOTS, StoreShare
 from projections.document import DocumentDetails
 from projections.document_version import DocumentVersions
 from projections.kernel import ReadModel
 from projections.team_roster import TeamRoster
 from tests.support.history import History
+from tests.support.notes import Notes, note
 from tests.support.projecting import append, dump, positions, projecting, until
 from tests.support.roles import environment
 from tests.support.servers import Database
-from tests.support.stores import open_store, rows
+from tests.support.stores import CALL, open_store, rows
 
+SEED, CHANGES = 20261126, 300
+GARBAGE = "UPDATE stored_events SET state = 'garbage' WHERE originator_version = 3"
 MODELS: list[ReadModel] = [DocumentDetails(), DocumentVersions(), TeamRoster()]
 
 
@@ -34,7 +42,7 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ask two helpers for a short log, too."""
     monkeypatch.setattr(helpers, "WORTH", 1)
     monkeypatch.setattr(helpers, "HEAD_START", 0)
-    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1, 2})
+    monkeypatch.setattr(helpers, "_cores", lambda: 3)
 
 
 @pytest.fixture
@@ -43,12 +51,21 @@ def lived(database: Database) -> Database:
 
     async def live() -> None:
         async with open_store(database.app_url) as opened:
-            await append(opened, History(20261126).changes(300))
+            await append(opened, History(SEED).changes(CHANGES))
             async with projecting(MODELS, opened.feed(), database.app_url) as running:
                 await running.reached()
 
     asyncio.run(live())
     return database
+
+
+def later(more: int) -> Iterator[Sequence[Root]]:
+    """How the history goes on."""
+    for number, roots in enumerate(History(SEED).changes(CHANGES + more)):
+        if number >= CHANGES:
+            yield roots
+        for root in roots:
+            root.collect_events()
 
 
 async def rebuilt(model: ReadModel, database: Database, folder: Path, **other: str) -> Rebuilt:
@@ -93,16 +110,22 @@ async def test_the_shares_are_the_whole_log(lived: Database, monkeypatch: pytest
         feed = opened.feed()
         last = await feed.head() - 10
         whole = await feed.read(0, last)
-        shares = [feed.share(slots, last) for slots in (range(2), range(2, 3), range(3, 5))]
-        found = []
-        for share in shares:
-            after = 0
-            while events := await share.read(after, 7):
-                after = events[-1].position
-                found.append(events)
+        found = [await read_all(feed.share(slots, last), 7) for slots in (range(2), range(2, 3), range(3, 5))]
     streams = [{event.stream_id for event in events} for events in found]
-    assert sorted(event.position for events in found for event in events) == [event.position for event in whole]
-    assert len(set().union(*streams)) > 50
+    assert all(streams)
+    assert sum(map(len, streams)) == len(set().union(*streams))
+    positions = [[event.position for event in events] for events in found]
+    assert all(some == sorted(some) for some in positions)
+    assert sorted(chain.from_iterable(positions)) == [event.position for event in whole]
+
+
+async def read_all(share: StoreShare, limit: int) -> list[Recorded]:
+    """A whole share, a few events at a time."""
+    found: list[Recorded] = []
+    while events := await share.read(found[-1].position if found else 0, limit):
+        assert len(events) <= limit
+        found += events
+    return found
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
@@ -125,16 +148,74 @@ async def test_what_helpers_rebuild_equals_what_lived(
 
 async def test_helpers_leave_out_what_one_process_leaves_out(lived: Database, tmp_path: Path) -> None:
     model = DocumentVersions()
-    rows(lived.admin_url, "UPDATE stored_events SET state = 'garbage' WHERE originator_version = 3")
+    rows(lived.admin_url, GARBAGE)
     async with open_store(lived.app_url) as opened:
         await rebuild(model, opened.feed(), lived.app_url)
     alone = await quarantine_of(lived)
-    assert len({case.stream_id.int % 2 for case in alone}) == 2
+    [(head,)] = rows(lived.admin_url, "SELECT max(notification_id) FROM stored_events")
+    slots = rows(
+        lived.admin_url, f"SELECT abs(uuid_hash(stream_id) %% {SLOTS}) FROM projection_quarantine WHERE %s", True
+    )
+    assert all(any(slot in own for (slot,) in slots) for own in helpers.shares(head, 2))
     done = await rebuilt(model, lived, tmp_path)
     assert (done.differing, done.quarantined) == (0, len(alone))
     assert [(case.stream_id, case.position) for case in await quarantine_of(lived)] == [
         (case.stream_id, case.position) for case in alone
     ]
+
+
+async def test_what_the_database_refuses_stops_its_stream_alone_in_a_shared_table_too(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.projector.load.BATCH", 10)
+    model, crowd = Notes(), [note(n) for n in range(1, 41)]
+    async with open_store(database.app_url) as opened, await connect(database.app_url) as connection:
+        async with projecting([model], opened.feed(), database.app_url) as running:
+            for turn in range(8):
+                for number, one in enumerate(crowd):
+                    one.extend("nul: \0" if (turn, number) in ((3, 5), (5, 20)) else f"line {turn}")
+                    await opened.store.append([one], CALL, None)
+            await running.reached()
+        last = await opened.feed().head()
+        applier = Applier(model, "notes__next")
+        await create(connection, applier.statements, model.version)
+        await connection.execute(applier.statements.create_key())
+        table = await table_of(connection, applier)
+        for start in range(0, SLOTS, 100):
+            share = opened.feed().share(range(start, start + 100), last)
+            await Load(applier, share, connection, frozenset(), table, most_bytes=2_000).run(0, last)
+    assert dump(database.app_url, "notes__next") == dump(database.app_url, "notes")
+    found = await quarantine_of(database)
+    places = [
+        {(case.stream_id, case.position) for case in found if case.projection == name}
+        for name in ("notes", "notes__next")
+    ]
+    assert places[0] == places[1]
+    assert len(places[0]) == 2
+
+
+async def test_what_is_appended_meanwhile_is_loaded_on_top(
+    lived: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = DocumentVersions()
+    monkeypatch.setattr("infra.projector.rebuild.BATCH", 10)
+    rows(lived.admin_url, GARBAGE)
+    async with open_store(lived.app_url) as opened:
+        await rebuild(model, opened.feed(), lived.app_url)
+
+        class Busy(Helpers):
+            async def load(self, *arguments: Any) -> None:
+                await super().load(*arguments)
+                await append(opened, later(100))
+                async with projecting(MODELS, opened.feed(), lived.app_url) as running:
+                    await running.reached()
+
+        before = len(dump(lived.app_url, model.name))
+        busy = Busy(opened.feed(), environment(lived, None, 1, tmp_path))
+        done = await rebuild(model, opened.feed(), lived.app_url, helpers=busy)
+    assert done.differing == 0
+    assert done.quarantined > 0
+    assert len(dump(lived.app_url, model.name)) > before
 
 
 async def test_a_helper_that_fails_leaves_everything_as_it_was(
