@@ -12,8 +12,7 @@ from infra.core import open_core
 from infra.errors import SetupError
 from infra.projector import books
 from infra.projector.apply import Applier
-from infra.projector.connection import connect
-from infra.projector.load import Gone, Load
+from infra.projector.load import Gone, Load, connect_to_load
 from infra.projector.sql import NEXT
 from infra.settings import load
 from projections.kernel import read_models
@@ -22,9 +21,8 @@ from projections.kernel import read_models
 async def help_with(name: str, goal: int, start: int, stop: int, table: int) -> None:
     """Load what the streams of some slots say up to `goal` into the table of the read model's successor."""
     [model] = [model for model in read_models() if model.name == name]
-    async with open_core(load()) as core, await connect(core.url) as connection:
+    async with open_core(load()) as core, await connect_to_load(core.url) as connection:
         collect_rarely()
-        await connection.execute("SET statement_timeout = 0")
         skipped = await books.skipped(connection, name)
         source = core.feed().share(range(start, stop), goal)
         await Load(Applier(model, name + NEXT), source, connection, skipped, table).run(0, goal)

@@ -17,7 +17,7 @@ from infra.store.feed import SLOTS, StoreFeed
 WORTH = 50_000
 """Events from which on helpers are worth their start."""
 
-HEAD_START = 25_000
+HEAD_START = 35_000
 """Events that this process loads while a helper starts."""
 
 MOST = 3

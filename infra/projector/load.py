@@ -14,7 +14,7 @@ from application.ports import Recorded
 from domain.kernel import Root
 from infra.projector import books
 from infra.projector.apply import Applier
-from infra.projector.connection import Connection, is_poison
+from infra.projector.connection import Connection, connect, is_poison
 from infra.projector.sql import COPY_HEAD, COPY_TAIL
 from projections.kernel import Fold, Key, Poison, Row
 
@@ -213,6 +213,15 @@ class Load:
             for start in range(0, len(rows), COPY_ROWS):
                 await copy.write(statements.copied(rows[start : start + COPY_ROWS]))
             await copy.write(COPY_TAIL)
+
+
+async def connect_to_load(url: str) -> Connection:
+    """A connection whose statements may take long, and whose commits wait for no disk: what a crash takes away is begun
+    anew. Raises `Unavailable`."""
+    connection = await connect(url)
+    await connection.execute("SET statement_timeout = 0")
+    await connection.execute("SET synchronous_commit = off")
+    return connection
 
 
 async def table_of(connection: Connection, applier: Applier) -> int | None:

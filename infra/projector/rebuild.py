@@ -18,9 +18,9 @@ from application.ports import EventFeed, Recorded
 from infra.projector import books
 from infra.projector.apply import Applier
 from infra.projector.books import Standing
-from infra.projector.connection import Connection, connect
+from infra.projector.connection import Connection
 from infra.projector.helpers import Helpers
-from infra.projector.load import BATCH, Load, Progress
+from infra.projector.load import BATCH, Load, Progress, connect_to_load
 from infra.projector.sql import NEXT
 from infra.projector.tables import create
 from projections.kernel import ReadModel
@@ -73,14 +73,12 @@ async def rebuild(
         HelperFailed: a helper ended too early.
         Unavailable: the database does not answer.
     """
-    connection = await connect(url)
-    async with connection:
-        await connection.execute("SET statement_timeout = 0")
+    async with await connect_to_load(url) as connection, await connect_to_load(url) as beside:
         cursor = await connection.execute(LOCK, [model.name])
         if await cursor.fetchone() != (True,):
             raise RebuildRunning(model.name)
         try:
-            return await _Rebuild(model, feed, connection, progress, helpers).run(swap)
+            return await _Rebuild(model, feed, connection, beside, progress, helpers).run(swap)
         finally:
             # The server ends a session a while after it is closed; whoever comes next shall not find the lock.
             with suppress(psycopg.Error):
@@ -93,12 +91,14 @@ class _Rebuild:
         model: ReadModel,
         feed: EventFeed,
         connection: Connection,
+        beside: Connection,
         progress: Progress,
         helpers: Helpers | None,
     ) -> None:
         self._model = model
         self._feed = feed
         self._connection = connection
+        self._beside = beside
         self._progress = progress
         self._helpers = helpers
         self._live = Applier(model)
@@ -111,8 +111,13 @@ class _Rebuild:
         await self._load(await self._goal())
         for statement in self._next.statements.create_indexes():
             await self._connection.execute(statement)
-        await self._connection.execute(self._next.statements.analyze)
-        return await self._finish(swap)
+        # Statistics are for whoever reads the table next; meanwhile it is compared.
+        analyzing = asyncio.create_task(self._beside.execute(self._next.statements.analyze))
+        try:
+            return await self._finish(swap, analyzing)
+        finally:
+            analyzing.cancel()
+            await asyncio.gather(analyzing, return_exceptions=True)
 
     async def _load(self, goal: int) -> None:
         """Fill the table from the log up to `goal`, and on until the living one is hardly ahead."""
@@ -148,13 +153,14 @@ class _Rebuild:
             return live.position
         return max(live.position, await self._feed.head())
 
-    async def _finish(self, swap: bool) -> Rebuilt:
+    async def _finish(self, swap: bool, analyzing: "asyncio.Task[object]") -> Rebuilt:
         for attempt in range(SWAP_ATTEMPTS):
             await self._catch_up()
             try:
                 async with self._connection.transaction():
                     await self._connection.execute("SET LOCAL lock_timeout = '2s'")
-                    return await self._compare_and_swap(swap)
+                    await self._connection.execute("SET LOCAL synchronous_commit TO DEFAULT")
+                    return await self._compare_and_swap(swap, analyzing)
             except psycopg.errors.LockNotAvailable:
                 # A reader kept the old table for long. Let those pass that have queued behind us.
                 await asyncio.sleep(0.1 * (attempt + 1))
@@ -184,9 +190,10 @@ class _Rebuild:
         if poisons:
             await books.confine(self._connection, self._next.name, poisons)
 
-    async def _compare_and_swap(self, swap: bool) -> Rebuilt:
+    async def _compare_and_swap(self, swap: bool, analyzing: "asyncio.Task[object]") -> Rebuilt:
         live, successor = await self._level()
         found = await self._compared(live, successor)
+        await analyzing
         if swap:
             await self._swap()
         else:
