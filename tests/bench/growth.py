@@ -1,6 +1,8 @@
 """Whether an append costs more in a store that holds more: the same writers on stores of 10^3 to 10^6 events.
 
-The writers' streams are older than the rest of the log. The events between are copies of one, under other ids.
+The writers' streams are older than the rest of the log. The events between are copies of one under other ids, cut to
+many lengths: if all were as long, each of their pages would have room for just one event more, and what is appended
+would go to page after page that nobody has touched for long.
 """
 
 from collections.abc import Iterator
@@ -17,7 +19,8 @@ WRITERS = 64
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 FILL = """
 INSERT INTO stored_events
-SELECT uuidv7(), 1, topic, state, head + n, uuidv7(), class_version, recorded_at, actor_id, correlation_id, causation_id
+SELECT uuidv7(), 1, topic, substr(state, 1, 40 + n %% 1000 * 7919 %% 300), head + n, uuidv7(), class_version,
+       recorded_at, actor_id, correlation_id, causation_id
 FROM (SELECT * FROM stored_events LIMIT 1) AS pattern,
      (SELECT max(notification_id) AS head FROM stored_events) AS log, generate_series(1, %s) AS n
 """
