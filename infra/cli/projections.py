@@ -62,7 +62,7 @@ def rebuild(
     check: Annotated[bool, typer.Option("--check", help="Only compare with what serves; change nothing")] = False,
     processes: Annotated[
         int | None,
-        typer.Option(min=1, help="How many share the work of a long log; if not said: a core each, 4 at most"),
+        typer.Option(min=1, max=16, help="How many share the work of a long log; if not said: a core each, 4 at most"),
     ] = None,
 ) -> None:
     """Fill a read model anew from the whole log, beside the one that serves, compare, and swap it in."""

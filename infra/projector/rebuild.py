@@ -124,7 +124,7 @@ class _Rebuild:
         load = Load(self._next, self._feed, self._connection, self._skipped)
         if self._helpers is not None and self._helpers.worthwhile(goal):
             await self._load_together(self._helpers, goal)
-            load.take_over((await self._locked())[1].left_out)
+            load.take_over((await books.quarantined(self._connection, [self._next.name])).get(self._next.name, ()))
             position = goal
         else:
             position = await load.run(0, goal, self._progress)
