@@ -166,6 +166,8 @@ class _Subscription(ListenNotifySubscription[Recorder]):
             with self._recorder.pool.connection() as connection:
                 connection.set_autocommit(True)
                 connection.execute(f"LISTEN {CHANNEL}")
+                # Whatever was appended since the first look at the log was not heard of.
+                self._has_been_notified.set()
                 while not self._has_been_stopped and not self._thread_error:
                     for _ in connection.notifies(timeout=0.1, stop_after=1):
                         self._has_been_notified.set()

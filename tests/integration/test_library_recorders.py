@@ -1,9 +1,11 @@
 """The library's own recorder suites, run on our tables and our append function."""
 
 from collections.abc import Iterator
+from threading import Event, Timer
+from uuid import uuid4
 
 import pytest
-from eventsourcing.persistence import ApplicationRecorder
+from eventsourcing.persistence import ApplicationRecorder, StoredEvent
 from eventsourcing.tests.persistence import (
     AggregateRecorderTestCase,
     ApplicationRecorderTestCase,
@@ -11,7 +13,7 @@ from eventsourcing.tests.persistence import (
 )
 from psycopg_pool import ConnectionPool
 
-from infra.store.recorder import Pool, Recorder, SnapshotRecorder
+from infra.store.recorder import Pool, Recorder, SnapshotRecorder, _Subscription
 from tests.support.servers import Database
 
 
@@ -44,3 +46,30 @@ class TestRecorderKeepsOneInsertTogether(OnOurTables, NonInterleavingNotificatio
 
     def create_recorder(self) -> ApplicationRecorder:
         return Recorder(self.pool)
+
+
+def test_what_is_appended_before_a_subscription_listens_is_not_missed(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_listen, listen = Event(), _Subscription._listen
+
+    def late(subscription: _Subscription) -> None:
+        may_listen.wait()
+        listen(subscription)
+
+    def event() -> StoredEvent:
+        return StoredEvent(uuid4(), 1, "topic", b"state")
+
+    monkeypatch.setattr(_Subscription, "_listen", late)
+    with ConnectionPool(database.app_url, min_size=1, max_size=5) as pool:
+        recorder = Recorder(pool)
+        recorder.insert_events([event()])
+        with recorder.subscribe() as subscription:
+            # Its first look at the log is over with the first event; the next one it must hear of.
+            assert next(subscription).id == 1
+            recorder.insert_events([event()])
+            may_listen.set()
+            patience = Timer(5, subscription.stop)
+            patience.start()
+            assert next(subscription, None) is not None
+            patience.cancel()
