@@ -35,8 +35,8 @@ def main(name: str, *numbers: str) -> None:
         uvloop.run(help_with(name, *map(int, numbers)))
     except (SetupError, Unavailable, Gone) as error:
         sys.exit(f"A process that helps to rebuild: {error}")
-    except psycopg.OperationalError:
-        sys.exit("A process that helps to rebuild: the database went away")
+    except psycopg.OperationalError as error:
+        sys.exit(f"A process that helps to rebuild: the database failed ({type(error).__name__})")
 
 
 if __name__ == "__main__":

@@ -142,12 +142,12 @@ def _run(work: Callable[[Core], Coroutine[Any, Any, T]]) -> T:
         return asyncio.run(run())
     except Unavailable as error:
         raise _fail(f"{error}. `palimpsest doctor` says more.") from None
-    except psycopg.OperationalError:
-        raise _fail("The database went away. Try again when `palimpsest doctor` finds it.") from None
+    except psycopg.OperationalError as error:
+        raise _fail(f"The database failed ({type(error).__name__}). `palimpsest doctor` says more.") from None
     except RebuildRunning:
         raise _fail("Another rebuild of this read model is under way; wait for it to end.") from None
     except HelperFailed as error:
-        raise _fail(f"{error}. Nothing was changed. Try again; --processes 1 does without help.") from None
+        raise _fail(f"{error}. What serves was not changed. Try again; --processes 1 does without help.") from None
     except NotInQuarantine:
         raise _fail("That stream is not in quarantine there; see `palimpsest projections list`.") from None
 

@@ -4,8 +4,8 @@ Positions become visible in order (the lock in `append_events` sees to that): "a
 """
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
-from contextlib import suppress
 from uuid import UUID
 
 import psycopg
@@ -56,7 +56,7 @@ class StoreFeed:
         """Stop listening."""
         if self._listener is not None:
             self._listener.cancel()
-            with suppress(asyncio.CancelledError):
+            with contextlib.suppress(asyncio.CancelledError):
                 await self._listener
 
     async def head(self) -> int:
@@ -80,7 +80,7 @@ class StoreFeed:
         if self._known_head > after:
             return
         self._appended.clear()
-        with suppress(TimeoutError):
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(min(timeout, POLL_SECONDS)):
                 await self._appended.wait()
 

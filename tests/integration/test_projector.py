@@ -12,8 +12,6 @@ from msgspec.structs import replace
 
 from application.ports import Recorded, Undecodable
 from domain.kernel import Root
-from infra.projector.books import Case, cases
-from infra.projector.connection import connect
 from infra.projector.load import Load
 from infra.projector.quarantine import NotInQuarantine, retry
 from infra.projector.rebuild import RebuildRunning, rebuild
@@ -21,7 +19,7 @@ from projections.kernel import Change, ReadModel, Table, read_models
 from tests.support.history import History
 from tests.support.note import Note
 from tests.support.notes import Notes, note
-from tests.support.projecting import MemoryFeed, append, dump, positions, projecting, recorded, until
+from tests.support.projecting import MemoryFeed, append, dump, positions, projecting, quarantine_of, recorded, until
 from tests.support.servers import Cluster, Database
 from tests.support.stores import open_store, rows
 
@@ -80,12 +78,6 @@ def log_of(*roots: Root) -> MemoryFeed:
 def notes_in(url: str) -> dict[int, tuple[str, int]]:
     """Text and number of lines by number of the note."""
     return {UUID(str(id)).int: (text, lines) for id, text, lines in rows(url, "SELECT id, text, lines FROM read.notes")}
-
-
-async def quarantine_of(url: str) -> list[Case]:
-    """Who is in quarantine."""
-    async with await connect(url) as connection:
-        return await cases(connection)
 
 
 async def project(feed: MemoryFeed, url: str, model: ReadModel | None = None) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from typer.testing import CliRunner
 
@@ -14,6 +15,7 @@ from infra import keys
 from infra.cli.projections import app
 from infra.core import open_core
 from infra.projector import helpers
+from infra.projector.load import Load
 from infra.servers.process import spawn
 from infra.settings import Settings, load, variable
 from projections.kernel import read_models
@@ -102,6 +104,14 @@ def test_a_rebuild_takes_as_many_processes_as_it_is_told(lived: Team, monkeypatc
         assert len(started) == processes - 1
     monkeypatch.setattr("sys.executable", "/bin/false")
     assert "helped ended with 1" in run("rebuild", "team", "--processes", "2", code=1)
+
+
+def test_a_database_that_fails_amid_a_rebuild_is_one_sentence(lived: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def full(*_: Any, **how: Any) -> None:
+        raise psycopg.errors.DiskFull
+
+    monkeypatch.setattr(Load, "run", full)
+    assert "The database failed (DiskFull)" in run("rebuild", "team", code=1)
 
 
 def test_a_stream_in_quarantine_is_listed_and_retried(database: Database, lived: Team) -> None:

@@ -13,7 +13,6 @@ from application.ports import Recorded
 from domain.kernel import Root
 from infra.projector import helpers
 from infra.projector.apply import Applier
-from infra.projector.books import Case, cases
 from infra.projector.connection import connect
 from infra.projector.helpers import HelperFailed, Helpers
 from infra.projector.load import Gone, Load, table_of
@@ -27,7 +26,7 @@ from projections.kernel import ReadModel
 from projections.team_roster import TeamRoster
 from tests.support.history import History
 from tests.support.notes import Notes, note
-from tests.support.projecting import append, dump, positions, projecting, until
+from tests.support.projecting import append, dump, positions, projecting, quarantine_of, until
 from tests.support.roles import environment
 from tests.support.servers import Database
 from tests.support.stores import CALL, open_store, rows
@@ -89,11 +88,6 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
     return processes
 
 
-async def quarantine_of(database: Database) -> list[Case]:
-    async with await connect(database.app_url) as connection:
-        return await cases(connection)
-
-
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_every_slot_is_somebodys(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
@@ -151,15 +145,13 @@ async def test_helpers_leave_out_what_one_process_leaves_out(lived: Database, tm
     rows(lived.admin_url, GARBAGE)
     async with open_store(lived.app_url) as opened:
         await rebuild(model, opened.feed(), lived.app_url)
-    alone = await quarantine_of(lived)
+    alone = await quarantine_of(lived.app_url)
     [(head,)] = rows(lived.admin_url, "SELECT max(notification_id) FROM stored_events")
-    slots = rows(
-        lived.admin_url, f"SELECT abs(uuid_hash(stream_id) %% {SLOTS}) FROM projection_quarantine WHERE %s", True
-    )
+    slots = rows(lived.admin_url, f"SELECT abs(uuid_hash(stream_id) %% {SLOTS}) FROM projection_quarantine")
     assert all(any(slot in own for (slot,) in slots) for own in helpers.shares(head, 2))
     done = await rebuilt(model, lived, tmp_path)
     assert (done.differing, done.quarantined) == (0, len(alone))
-    assert [(case.stream_id, case.position) for case in await quarantine_of(lived)] == [
+    assert [(case.stream_id, case.position) for case in await quarantine_of(lived.app_url)] == [
         (case.stream_id, case.position) for case in alone
     ]
 
@@ -185,7 +177,7 @@ async def test_what_the_database_refuses_stops_its_stream_alone_in_a_shared_tabl
             share = opened.feed().share(range(start, start + 100), last)
             await Load(applier, share, connection, frozenset(), table, most_bytes=2_000).run(0, last)
     assert dump(database.app_url, "notes__next") == dump(database.app_url, "notes")
-    found = await quarantine_of(database)
+    found = await quarantine_of(database.app_url)
     places = [
         {(case.stream_id, case.position) for case in found if case.projection == name}
         for name in ("notes", "notes__next")

@@ -15,6 +15,8 @@ from msgspec.structs import replace
 
 from application.ports import EventFeed, Recorded
 from domain.kernel import Root
+from infra.projector.books import Case, cases
+from infra.projector.connection import connect
 from infra.projector.rebuild import rebuild
 from infra.projector.recent import RecentEvents
 from infra.projector.runtime import Projector
@@ -129,6 +131,12 @@ def positions(url: str, models: Sequence[ReadModel]) -> dict[str, int]:
     return {
         name: position if versions[name] == version else -1 for name, version, position in found if name in versions
     }
+
+
+async def quarantine_of(url: str) -> list[Case]:
+    """Who is in quarantine."""
+    async with await connect(url) as connection:
+        return await cases(connection)
 
 
 def dump(url: str, table: str) -> bytes:
