@@ -1,7 +1,5 @@
 """The write side, wired: what every role that sends commands or reads the log is built on."""
 
-import importlib
-import pkgutil
 from base64 import b64decode
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -13,8 +11,8 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool
 from uuid_utils.compat import uuid7
 
-import application
 from application.bus import Bus
+from application.discovery import import_all
 from infra.database import Database, Pool
 from infra.sealing.blind import BlindIndex
 from infra.sealing.keyring import Keyring
@@ -57,8 +55,7 @@ def utc_now() -> datetime:
 
 def load_use_cases() -> None:
     """Import all use cases, so that their commands have handlers and the types of events are known."""
-    for module in pkgutil.iter_modules(application.__path__):
-        importlib.import_module(f"application.{module.name}")
+    import_all("application")
 
 
 def app_url(settings: Settings) -> str:

@@ -4,8 +4,6 @@ The same fold serves live, catching up and rebuilding, so a rebuilt table equals
 written is none of its business: `infra/projector` does that, for all read models alike.
 """
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -13,6 +11,7 @@ from functools import cache
 from typing import Any, ClassVar
 from uuid import UUID
 
+from application.discovery import import_all
 from application.ports import Recorded, Undecodable
 from domain.kernel import Root
 
@@ -115,9 +114,7 @@ def moment_of(event: Recorded) -> datetime:
 
 def read_models() -> list[ReadModel]:
     """Every read model of this package, by name."""
-    package = importlib.import_module("projections")
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"projections.{module.name}")
+    import_all("projections")
     kinds = [kind for kind in ReadModel.__subclasses__() if kind.__module__.startswith("projections.")]
     return sorted((kind() for kind in kinds), key=lambda model: model.name)
 

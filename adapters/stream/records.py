@@ -4,17 +4,15 @@ The relay asks this for every event there is, so what a class needs is made read
 rather than by `str`, which takes eight times as long.
 """
 
-import importlib
-import pkgutil
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
-import adapters.stream
 from adapters.stream import kernel
 from adapters.stream.kernel import Mapping, Published
+from application.discovery import import_all
 from application.ports import Recorded
 from domain.kernel import Root
 
@@ -138,8 +136,7 @@ class Unreadable(Exception):
 
 def load_contract() -> None:
     """Import all of what is published, so that its mappings are known."""
-    for module in pkgutil.iter_modules(adapters.stream.__path__):
-        importlib.import_module(f"adapters.stream.{module.name}")
+    import_all("adapters.stream")
 
 
 def _add(headers: list[tuple[str, bytes]], name: str, id: UUID | None) -> None:

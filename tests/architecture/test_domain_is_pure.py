@@ -19,7 +19,7 @@ def impurities(source: str) -> Iterator[str]:
                 yield name
 
 
-@pytest.mark.parametrize("file", sorted(DOMAIN.glob("*.py")), ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", sorted(DOMAIN.rglob("*.py")), ids=lambda file: file.stem)
 def test_the_domain_reads_no_clock_and_draws_no_lots(file: Path) -> None:
     assert list(impurities(file.read_text())) == []
 

@@ -48,14 +48,14 @@ def is_sql(node: ast.AST) -> bool:
     return any(word in text for word in SQL)
 
 
-@pytest.mark.parametrize("path", sorted(HTTP.glob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(HTTP.rglob("*.py")), ids=lambda path: path.stem)
 def test_routes_are_thin(path: Path) -> None:
     found = {route.name: faults(route) for route in routes(ast.parse(path.read_text()))}
     assert {name: wrong for name, wrong in found.items() if wrong} == {}
 
 
 def test_there_are_routes_to_look_at() -> None:
-    found = [route.name for path in HTTP.glob("*.py") for route in routes(ast.parse(path.read_text()))]
+    found = [route.name for path in HTTP.rglob("*.py") for route in routes(ast.parse(path.read_text()))]
     assert {"create_document", "get_document", "register", "live"} <= set(found)
 
 

@@ -1,0 +1,18 @@
+"""Discovery: imports every module of a package, so that what its classes and decorators register is known."""
+
+import importlib
+from pathlib import Path
+
+
+def import_all(package: str) -> None:
+    """Import every module of `package`, in folders of any depth, in the order of their names.
+
+    Files are searched rather than packages: a folder whose `__init__.py` was forgotten must not go missing in silence.
+
+    Raises:
+        ImportError: a module cannot be imported.
+    """
+    for folder in importlib.import_module(package).__path__:
+        for file in sorted(Path(folder).rglob("*.py")):
+            module = file.relative_to(folder).with_suffix("")
+            importlib.import_module(".".join([package, *(part for part in module.parts if part != "__init__")]))
