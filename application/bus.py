@@ -32,7 +32,7 @@ from application.ports import (
     Unavailable,
     VersionConflict,
 )
-from application.turns import Turns
+from application.stream_locks import Turns
 from domain.kernel import Claim, NotFound, Refusal, Root
 
 R = TypeVar("R")

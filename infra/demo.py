@@ -40,9 +40,9 @@ async def _register(settings: Settings, demo: Demo) -> None:
     from uuid_utils.compat import uuid7
 
     from adapters.passwords import Argon2Passwords
+    from application.identity.user import Register, VerifyEmail
     from application.ports import Actor, Call, Taken
-    from application.user import Register, VerifyEmail
-    from domain.user import UserIsDeactivated, email_claim
+    from domain.identity.user import UserIsDeactivated, email_claim
     from infra.core import open_core
 
     async with open_core(settings) as core:

@@ -10,7 +10,7 @@ from adapters.http.body import Body, Paged, shown
 from adapters.http.exchange import Answer, Read, Send
 from adapters.http.route import Route
 from adapters.http.spec import CONDITIONAL, EXAMPLE_ID, EXAMPLE_TIME, FRESH, FRESH_UNLESS_KNOWN, KEYED, operation
-from application.document import (
+from application.content.document import (
     ChangeDocument,
     CreateDocument,
     DocumentView,
@@ -19,9 +19,9 @@ from application.document import (
     TrashDocument,
     document_at_version,
 )
-from domain.document import CONTENT_LENGTH, TITLE_LENGTH, Status
-from projections.document import DocumentSummary, Sort, document, documents
-from projections.document_version import VersionView, versions
+from domain.content.document import CONTENT_LENGTH, TITLE_LENGTH, Status
+from projections.content.document import DocumentSummary, Sort, document, documents
+from projections.content.document_version import VersionView, versions
 from projections.page import Page
 
 router = APIRouter(prefix="/v1/documents", route_class=Route, tags=["documents"])

@@ -20,7 +20,7 @@ import structlog
 from adapters.http.problems import TooManyStreams
 from adapters.stream.records import Publisher
 from application.ports import Actor, EventFeed, Recorded, Rows, Unavailable
-from projections.readers import READ_MODELS, Readers, readers_of
+from projections.visibility import READ_MODELS, Readers, readers_of
 
 PAGE = 500
 RECENT = 5_000

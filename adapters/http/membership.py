@@ -9,7 +9,7 @@ from adapters.http.exchange import Answer, Send
 from adapters.http.route import Route
 from adapters.http.spec import EXAMPLE_ID, KEYED, operation
 from adapters.http.team import TEAM, WRITE
-from application.team import (
+from application.teams.team import (
     AcceptInvitation,
     ChangeMemberRole,
     DeclineInvitation,
@@ -20,7 +20,7 @@ from application.team import (
     TeamView,
     TransferOwnership,
 )
-from domain.team import InvitedRole, Role
+from domain.teams.team import InvitedRole, Role
 
 router = APIRouter(prefix="/v1/teams/{team_id}", route_class=Route, tags=["teams"])
 

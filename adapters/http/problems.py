@@ -16,8 +16,8 @@ from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from application.identity.user import WrongCredentials
 from application.ports import KeyReused, OutcomeUnknown, StaleVersion, Unavailable
-from application.user import WrongCredentials
 from domain.kernel import Conflict, Forbidden, Invalid, NotFound, Refusal
 
 MEDIA_TYPE = "application/problem+json"

@@ -9,11 +9,11 @@ from adapters.http.document import DOCUMENT, READ, WRITE
 from adapters.http.exchange import Answer, Read, Reader, Send
 from adapters.http.route import Route
 from adapters.http.spec import FRESH, KEYED, operation
-from application.document import ChangeShare, DocumentView, RevokeShare, ShareDocument
-from domain.document import ShareRole
-from domain.person import RoleTooLow
-from projections.document import document
-from projections.document_access import ShareView, shares
+from application.content.document import ChangeShare, DocumentView, RevokeShare, ShareDocument
+from domain.access import RoleTooLow
+from domain.content.document import ShareRole
+from projections.content.document import document
+from projections.content.document_access import ShareView, shares
 
 router = APIRouter(prefix="/v1/documents/{document_id}/shares", route_class=Route, tags=["documents"])
 

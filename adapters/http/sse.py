@@ -16,7 +16,7 @@ from adapters.http.live import Batch, Shown
 from adapters.http.problems import Malformed
 from adapters.stream.contract import published
 from application.ports import Unavailable
-from projections.readers import own_of
+from projections.visibility import own_of
 
 MEDIA_TYPE = "text/event-stream"
 HEARTBEAT = 15.0

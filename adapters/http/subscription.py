@@ -7,8 +7,8 @@ from fastapi import APIRouter
 from adapters.http.exchange import Answer, Read
 from adapters.http.route import Route
 from adapters.http.spec import EXAMPLE_ID, EXAMPLE_TIME, FRESH, operation
-from application.subscription import SubscriptionView
-from projections.subscription import subscription
+from application.billing.subscription import SubscriptionView
+from projections.billing.subscription import subscription
 
 router = APIRouter(prefix="/v1/subscription", route_class=Route, tags=["subscription"])
 

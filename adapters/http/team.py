@@ -10,11 +10,11 @@ from adapters.http.body import Body, Paged, shown
 from adapters.http.exchange import Answer, Read, Send
 from adapters.http.route import Route
 from adapters.http.spec import EXAMPLE_ID, EXAMPLE_TIME, FRESH, KEYED, operation
-from application.team import DissolveTeam, FoundTeam, MemberView, RenameTeam, TeamView
-from domain.team import NAME_LENGTH, SLUG_LENGTH
+from application.teams.team import DissolveTeam, FoundTeam, MemberView, RenameTeam, TeamView
+from domain.teams.team import NAME_LENGTH, SLUG_LENGTH
 from projections.page import Page
-from projections.team import team, teams
-from projections.team_roster import members
+from projections.teams.team import team, teams
+from projections.teams.team_roster import members
 
 router = APIRouter(prefix="/v1/teams", route_class=Route, tags=["teams"])
 

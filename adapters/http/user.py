@@ -11,9 +11,9 @@ from adapters.http.exchange import Answer, Read, Send, encode
 from adapters.http.health import House
 from adapters.http.route import Route
 from adapters.http.spec import CONDITIONAL, EXAMPLE_ID, EXAMPLE_TIME, FRESH_UNLESS_KNOWN, KEYED, operation
-from application.user import ChangeProfile, LogIn, Register, UserView
-from domain.user import AVATAR_URL_LENGTH, NAME_LENGTH
-from projections.user_profile import user
+from application.identity.user import ChangeProfile, LogIn, Register, UserView
+from domain.identity.user import AVATAR_URL_LENGTH, NAME_LENGTH
+from projections.identity.user import user
 
 router = APIRouter(prefix="/v1", route_class=Route, tags=["accounts"])
 

@@ -17,8 +17,8 @@ from adapters.stream.kernel import (
     publishes_state,
 )
 from adapters.stream.user import UserId
-from domain.delta import Delta
-from domain.document import Document, ShareRole, Status
+from domain.content.delta import Delta
+from domain.content.document import Document, ShareRole, Status
 from domain.kernel import ERASED
 
 DocumentId = Annotated[UUID, Meta(description="The document.")]

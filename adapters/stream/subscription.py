@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from adapters.stream.kernel import Count, PublicEvent, PublicState, age, moment, publishes, publishes_state
 from adapters.stream.user import UserId
-from domain.subscription import Plan, Status, Subscription
+from domain.billing.subscription import Plan, Status, Subscription
 
 SubscriptionId = Annotated[UUID, Meta(description="The subscription; every user has one.")]
 DocumentId = Annotated[UUID, Meta(description="The document that counts.")]

@@ -10,7 +10,7 @@ from msgspec import Meta
 from adapters.stream.kernel import Count, PublicEvent, PublicState, age, moment, publishes, publishes_state
 from adapters.stream.user import UserId
 from domain.kernel import ERASED
-from domain.team import InvitedRole, Role, Team
+from domain.teams.team import InvitedRole, Role, Team
 
 TeamId = Annotated[UUID, Meta(description="The team.")]
 Seats = Annotated[Count, Meta(description="How many members it may have.")]

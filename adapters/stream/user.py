@@ -6,8 +6,8 @@ from uuid import UUID
 from msgspec import Meta
 
 from adapters.stream.kernel import PublicEvent, PublicState, age, keeps_private, moment, publishes, publishes_state
+from domain.identity.user import User
 from domain.kernel import ERASED
-from domain.user import User
 
 UserId = Annotated[UUID, Meta(description="The user: a pseudonym, which says nothing about the person.")]
 

@@ -13,7 +13,7 @@ from uuid import UUID
 import psycopg
 from uuid_utils.compat import uuid7
 
-from domain.document import Document
+from domain.content.document import Document
 from infra.core import Core
 from tests.bench import ours, stock
 from tests.bench.harness import TEXT, Bench, Row, against

@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 from uuid_utils.compat import uuid7
 
-from domain.document import Document
+from domain.content.document import Document
 from domain.kernel import Root
 from infra.core import Core, utc_now
 from infra.sealing.keyring import WrappedKey

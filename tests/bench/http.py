@@ -19,7 +19,7 @@ import psycopg
 from uuid_utils.compat import uuid7
 
 from adapters.http.tokens import Tokens
-from domain.subscription import MONTHLY_DOCUMENTS
+from domain.billing.subscription import MONTHLY_DOCUMENTS
 from infra.core import Core
 from tests.bench import ours, processes
 from tests.bench.clients import Job, Result, request, run

@@ -25,7 +25,7 @@ from infra.projector.rebuild import rebuild
 from infra.projector.recent import RecentEvents
 from infra.projector.shared import SharedProjector
 from infra.settings import load
-from projections.document import DocumentDetails
+from projections.content.document import DocumentDetails
 from projections.kernel import ReadModel
 from tests.bench import ours, project
 from tests.bench.fill import fill

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from time import perf_counter
 from uuid import UUID
 
-from domain.document import Document
+from domain.content.document import Document
 from infra.core import Core
 from tests.bench import ours, stock
 from tests.bench.harness import TEXT, Bench, Row, against

@@ -12,9 +12,9 @@ from uuid_utils.compat import uuid7
 
 from adapters.http.tokens import Tokens
 from application.ports import Actor, Call
-from domain.document import Document
-from domain.subscription import Subscription
-from domain.user import User
+from domain.billing.subscription import Subscription
+from domain.content.document import Document
+from domain.identity.user import User
 from infra import keys
 from infra.core import Core, open_core, utc_now
 from infra.settings import Settings, variable

@@ -17,7 +17,7 @@ from infra.projector.rebuild import rebuild
 from infra.projector.recent import RecentEvents
 from infra.projector.runtime import Projector
 from infra.projector.service import prepare_tables
-from projections.document import DocumentDetails
+from projections.content.document import DocumentDetails
 from projections.kernel import ReadModel
 from tests.bench import ours, stock, stock_views
 from tests.bench.fill import fill

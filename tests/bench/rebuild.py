@@ -14,7 +14,7 @@ import psycopg
 from infra.core import Core
 from infra.projector.helpers import Helpers
 from infra.projector.rebuild import rebuild
-from projections.document_version import DocumentVersions
+from projections.content.document_version import DocumentVersions
 from projections.kernel import ReadModel
 from tests.bench import ours, stock, stock_views
 from tests.bench.fill import fill

@@ -13,9 +13,9 @@ from uuid_utils.compat import uuid7
 
 from adapters.passwords import Argon2Passwords
 from application.ports import Actor
-from domain.subscription import Subscription
-from domain.team import Team
-from domain.user import User
+from domain.billing.subscription import Subscription
+from domain.identity.user import User
+from domain.teams.team import Team
 from infra.core import Core, utc_now
 from tests.bench import ours, processes
 from tests.bench.clients import Job, Result, request, run

@@ -12,14 +12,14 @@ import psycopg
 from psycopg.rows import dict_row
 
 from adapters.http.exchange import encode
-from application.document import document_view
+from application.content.document import document_view
+from application.identity.user import user_view
 from application.ports import EventFeed, Recorded, Unavailable
-from application.team import team_view
-from application.user import user_view
-from domain.document import Document
+from application.teams.team import team_view
+from domain.content.document import Document
+from domain.identity.user import User
 from domain.kernel import Root
-from domain.team import Team
-from domain.user import User
+from domain.teams.team import Team
 from infra.core import load_use_cases
 from infra.projector.rebuild import rebuild
 from projections.kernel import read_models

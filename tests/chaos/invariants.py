@@ -10,10 +10,10 @@ from itertools import zip_longest
 from typing import Any, Literal
 from uuid import UUID
 
-from domain.document import Document
-from domain.subscription import Subscription
-from domain.team import Team
-from domain.user import User
+from domain.billing.subscription import Subscription
+from domain.content.document import Document
+from domain.identity.user import User
+from domain.teams.team import Team
 from tests.chaos.evidence import SETUP, Evidence, Logged
 from tests.chaos.ledger import Attempt
 

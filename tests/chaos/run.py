@@ -10,10 +10,10 @@ from uuid import UUID, uuid5
 from uuid_utils.compat import uuid7
 
 from adapters.http.tokens import Tokens
+from application.billing.subscription import ChangePlan
 from application.bus import Bus
+from application.identity.user import Register
 from application.ports import Actor, Call, Recorded
-from application.subscription import ChangePlan
-from application.user import Register
 from infra.core import load_use_cases, utc_now
 from infra.kafka.differences import Report
 from tests.chaos.client import User

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import redis
 
-from projections.document import DocumentDetails
+from projections.content.document import DocumentDetails
 from tests.chaos.client import Client, Operation, User
 from tests.chaos.house import wait_until
 from tests.chaos.invariants import FREE_DOCUMENTS

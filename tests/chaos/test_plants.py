@@ -11,11 +11,11 @@ from uuid import uuid4
 import pytest
 
 from application.ports import Call
-from domain.document import Document
-from domain.subscription import Subscription
+from domain.billing.subscription import Subscription
+from domain.content.document import Document
 from infra.projector.apply import Applier
 from infra.projector.connection import connect
-from projections.subscription import Subscriptions
+from projections.billing.subscription import Subscriptions
 from tests.chaos import invariants as checks
 from tests.chaos.evidence import SETUP, Evidence, Logged, collect
 from tests.chaos.invariants import FREE_DOCUMENTS, Check

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from adapters.http.exchange import Sender
-from application import document as use_cases
 from application.bus import Bus
-from application.document import DocumentView
+from application.content import document as use_cases
+from application.content.document import DocumentView
 from application.ports import Call, Earlier, Idempotency, Unavailable
-from domain.document import Document
+from domain.billing.subscription import MONTHLY_DOCUMENTS, Subscription
+from domain.content.document import Document
 from domain.kernel import Root
-from domain.subscription import MONTHLY_DOCUMENTS, Subscription
 from infra.projector.follower import Follower
 from infra.sealing.blind import BlindIndex
 from infra.store.store import PostgresEventStore

@@ -10,8 +10,8 @@ from uuid import UUID
 import httpx2
 
 from application.bus import Bus
+from application.identity.user import VerifyEmail
 from application.ports import Actor, Call
-from application.user import VerifyEmail
 from infra.core import utc_now
 from tests.support.roles import running
 from tests.support.servers import Database

@@ -22,13 +22,13 @@ from uuid_utils.compat import uuid7
 from adapters.http import sse
 from adapters.stream.contract import published, schema_of
 from application.ports import Actor, Call
-from domain.document import Document
-from domain.subscription import Subscription
+from domain.billing.subscription import Subscription
+from domain.content.document import Document
 from infra.core import utc_now
 from infra.sealing.blind import BlindIndex
-from projections.document import document
-from projections.readers import READ_MODELS, readers_of
-from projections.team_roster import members
+from projections.content.document import document
+from projections.teams.team_roster import members
+from projections.visibility import READ_MODELS, readers_of
 from tests.support.api import Account, Api, running_api
 from tests.support.http import PASSWORD
 from tests.support.roles import running

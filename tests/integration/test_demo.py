@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from application.bus import Bus
-from application.user import VerifyEmail
+from application.identity.user import VerifyEmail
 from infra import demo, keys
 from infra.settings import Settings, load, variable
 from tests.support.servers import Database

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from typer.testing import CliRunner
 
-from domain.team import Team
+from domain.teams.team import Team
 from infra import keys
 from infra.cli.projections import app
 from infra.core import open_core

@@ -20,10 +20,10 @@ from infra.projector.rebuild import Rebuilt, rebuild
 from infra.projector.tables import create
 from infra.servers.process import is_alive, spawn
 from infra.store.feed import SLOTS, StoreShare
-from projections.document import DocumentDetails
-from projections.document_version import DocumentVersions
+from projections.content.document import DocumentDetails
+from projections.content.document_version import DocumentVersions
 from projections.kernel import ReadModel
-from projections.team_roster import TeamRoster
+from projections.teams.team_roster import TeamRoster
 from tests.support.history import History
 from tests.support.notes import Notes, note
 from tests.support.projecting import append, dump, positions, projecting, quarantine_of, until

@@ -8,27 +8,27 @@ from uuid import UUID
 import pytest
 from psycopg_pool import AsyncConnectionPool
 
-from application.document import document_view
+from application.billing.subscription import subscription_view
+from application.content.document import document_view
+from application.identity.user import user_view
 from application.ports import Actor
-from application.subscription import subscription_view
-from application.team import team_view
-from application.user import user_view
-from domain.document import Document
+from application.teams.team import team_view
+from domain.billing.subscription import Subscription
+from domain.content.document import Document
+from domain.identity.user import User
 from domain.kernel import Root
-from domain.subscription import Subscription
-from domain.team import Team
-from domain.user import User
+from domain.teams.team import Team
 from infra.database import Database as database_of
 from infra.rows import PooledRows
-from projections import document_access
-from projections.document import DocumentSummary, Sort, document, documents
-from projections.document_version import versions
+from projections.billing.subscription import subscription
+from projections.content import document_access
+from projections.content.document import DocumentSummary, Sort, document, documents
+from projections.content.document_version import versions
+from projections.identity.user import user
 from projections.kernel import read_models
 from projections.page import BadCursor, write_cursor
-from projections.subscription import subscription
-from projections.team import team
-from projections.team_roster import members
-from projections.user_profile import user
+from projections.teams.team import team
+from projections.teams.team_roster import members
 from tests.support.projecting import MemoryFeed, news, projecting
 from tests.support.servers import Database
 

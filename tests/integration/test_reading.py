@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from domain.document import Document
+from domain.content.document import Document
 from infra.session import READING
 from infra.store import reading
 from infra.store.reading import EARLIER, HISTORY, LOAD

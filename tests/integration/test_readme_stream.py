@@ -17,8 +17,8 @@ import duckdb
 import pytest
 from kafka import KafkaConsumer
 
-from domain.document import Document
-from domain.subscription import Subscription
+from domain.billing.subscription import Subscription
+from domain.content.document import Document
 from infra.kafka.export import export
 from infra.kafka.topics import Topics
 from infra.kafka.wire import Stored

@@ -13,8 +13,8 @@ from kafka import KafkaAdminClient, KafkaProducer
 from prometheus_client import REGISTRY
 
 from adapters.stream.records import Publisher as Contract
-from domain.team import Team
-from domain.user import User
+from domain.identity.user import User
+from domain.teams.team import Team
 from infra.bootstrap.lifetime import cancelled
 from infra.bootstrap.relay import publish
 from infra.kafka import backlog, wire

@@ -17,11 +17,11 @@ from uuid_utils.compat import uuid7
 
 from adapters.http.app import create_app
 from adapters.http.exchange import Deps
+from application.billing.subscription import ChangePlan
 from application.bus import Command
+from application.identity.user import Register, VerifyEmail
 from application.ports import Actor, Call
-from application.subscription import ChangePlan
-from application.user import Register, VerifyEmail
-from domain.subscription import Plan
+from domain.billing.subscription import Plan
 from infra.bootstrap.api import open_deps
 from infra.bootstrap.lifetime import cancelled
 from infra.core import open_core

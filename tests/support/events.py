@@ -7,11 +7,11 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 
-from domain.document import Document
+from domain.billing.subscription import Subscription
+from domain.content.document import Document
+from domain.identity.user import User
 from domain.kernel import Root
-from domain.subscription import Subscription
-from domain.team import Team
-from domain.user import User
+from domain.teams.team import Team
 from infra.store.codec import plan_of
 from tests.support.given import ID, NOW
 

@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from application.ports import Actor
-from domain.document import Document, ShareRole, Status
+from domain.billing.subscription import Subscription
+from domain.content.document import Document, ShareRole, Status
+from domain.identity.user import User
 from domain.kernel import Refusal, Root
-from domain.subscription import Subscription
-from domain.team import InvitedRole, Team
-from domain.user import User
+from domain.teams.team import InvitedRole, Team
 
 WORDS = ["otter", "heron", "naïve", "río", "雨", "“quoted”", "tab\tstop", "line\nbreak", "back\\slash", "e\u0301"]
 STATUSES: list[Status] = ["draft", "published", "archived"]

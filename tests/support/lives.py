@@ -3,11 +3,11 @@
 from datetime import timedelta
 from uuid import UUID
 
-from domain.document import Document
+from domain.billing.subscription import Subscription
+from domain.content.document import Document
+from domain.identity.user import User
 from domain.kernel import Root
-from domain.subscription import Subscription
-from domain.team import Team
-from domain.user import User
+from domain.teams.team import Team
 from tests.support.given import ID, NOW, address_of, person
 
 ADA, BOB, EVE = map(person, range(1, 4))

@@ -6,8 +6,8 @@ from typing import TypeVar
 from uuid import UUID
 
 from application.bus import Bus, Command, Sent
+from application.identity.user import LogIn, Register, VerifyEmail
 from application.ports import Actor, Call
-from application.user import LogIn, Register, VerifyEmail
 from infra.sealing.blind import BlindIndex
 from infra.store.codec import plan_of
 from tests.support.given import NOW

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain import delta
-from domain.delta import Delta
+from domain.content import delta
+from domain.content.delta import Delta
 
 # Few different characters, so that texts have much in common in many ways; astral ones among them.
 SIMILAR = st.text(alphabet="ab\n😀é", max_size=60)

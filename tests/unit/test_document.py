@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given as forall
 from hypothesis import strategies as st
 
-from domain import delta
-from domain.document import (
+from domain.access import Person, RoleTooLow
+from domain.content import delta
+from domain.content.document import (
     CONTENT_LENGTH,
     MOST_SHARES,
     Document,
@@ -23,7 +24,6 @@ from domain.document import (
     TooManyShares,
 )
 from domain.kernel import ERASED, NotFound, Refusal
-from domain.person import Person, RoleTooLow
 from domain.text import UnusableEmail, UnusableText
 from tests.support.given import ID, NOW, Fact, address_of, fact, given, news, person, replayed, state
 

@@ -6,7 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from application.document import (
+from application.billing.subscription import ChangePlan
+from application.content.document import (
     ChangeDocument,
     ChangeShare,
     CreateDocument,
@@ -19,10 +20,9 @@ from application.document import (
     document_at_version,
 )
 from application.ports import Actor, StaleVersion
-from application.subscription import ChangePlan
+from domain.access import RoleTooLow
+from domain.billing.subscription import QuotaExceeded
 from domain.kernel import NotFound
-from domain.person import RoleTooLow
-from domain.subscription import QuotaExceeded
 from domain.text import UnusableEmail
 from tests.support.given import NOW
 from tests.support.use_cases import Desk

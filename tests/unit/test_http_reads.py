@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 
-from application.document import DocumentView
+from application.content.document import DocumentView
 from projections.page import Page
 from tests.support.http import House, open_house
 

@@ -11,8 +11,8 @@ import pytest
 from adapters.http import live
 from adapters.http.live import Batch, Live
 from application.ports import Actor, Recorded, Unavailable
-from domain.document import Document
-from projections.readers import Readers
+from domain.content.document import Document
+from projections.visibility import Readers
 from tests.support.given import ID, NOW, person
 from tests.support.http import Lagging
 from tests.support.projecting import MemoryFeed, recorded

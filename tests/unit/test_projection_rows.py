@@ -8,22 +8,22 @@ from uuid import UUID
 
 import pytest
 
-from application.document import document_view
-from application.subscription import subscription_view
-from application.team import team_view
-from application.user import user_view
-from domain.document import Document
+from application.billing.subscription import subscription_view
+from application.content.document import document_view
+from application.identity.user import user_view
+from application.teams.team import team_view
+from domain.content.document import Document
 from domain.kernel import ERASED, Root
-from projections.document import DocumentDetails
-from projections.document_access import DocumentAccess
-from projections.document_version import DocumentVersions
+from projections.billing.subscription import Stored, Subscriptions, view_at
+from projections.content.document import DocumentDetails
+from projections.content.document_access import DocumentAccess
+from projections.content.document_version import DocumentVersions
+from projections.identity.user import UserProfile
 from projections.kernel import Fold, ReadModel
 from projections.page import BadCursor, Page, bounded, page_of, read_cursor, read_moment, write_cursor
-from projections.subscription import Stored, Subscriptions, view_at
-from projections.team import Teams
-from projections.team_invitation import TeamInvitations
-from projections.team_roster import TeamRoster
-from projections.user_profile import UserProfile
+from projections.teams.team import Teams
+from projections.teams.team_invitation import TeamInvitations
+from projections.teams.team_roster import TeamRoster
 from tests.support.history import History
 from tests.support.projecting import recorded
 

@@ -14,10 +14,10 @@ from adapters.stream.asyncapi import headers_of
 from adapters.stream.contract import published, schema_of
 from adapters.stream.records import PublicRecord, Publisher, Unreadable
 from application.ports import Recorded, Undecodable
-from domain.document import Document
+from domain.content.document import Document
+from domain.identity.user import User
 from domain.kernel import ERASED, Root
-from domain.team import Team
-from domain.user import User
+from domain.teams.team import Team
 from infra.core import load_use_cases
 from tests.support.events import CANARY, CANARY_ID, EVENT_CLASSES, ROOTS, canary, event_classes, events
 from tests.support.given import ID, NOW, Fact, fact

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given as forall
 from hypothesis import strategies as st
 
-from domain.subscription import Plan, QuotaExceeded, Subscription
+from domain.billing.subscription import Plan, QuotaExceeded, Subscription
 from tests.support.given import NOW, Fact, fact, given, news, replayed, state
 
 ADA = UUID(int=1)

@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime
 
-from application.document import CreateDocument
-from application.subscription import CancelSubscription, ChangePlan, SubscriptionView
-from domain.subscription import Subscription
+from application.billing.subscription import CancelSubscription, ChangePlan, SubscriptionView
+from application.content.document import CreateDocument
+from domain.billing.subscription import Subscription
 from tests.support.given import NOW
 from tests.support.use_cases import Desk
 

@@ -8,9 +8,9 @@ from hypothesis import given as forall
 from hypothesis import strategies as st
 
 from application.ports import Actor
+from domain.access import Person, RoleTooLow
 from domain.kernel import Claim, NotFound, Refusal
-from domain.person import Person, RoleTooLow
-from domain.team import (
+from domain.teams.team import (
     FREE_SEATS,
     INVITATION_LASTS,
     AlreadyAMember,

@@ -3,7 +3,7 @@
 import pytest
 
 from application.ports import Actor, Taken
-from application.team import (
+from application.teams.team import (
     AcceptInvitation,
     ChangeMemberRole,
     DeclineInvitation,

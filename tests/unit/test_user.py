@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
+from domain.identity.user import AVATAR_URL_LENGTH, UnusableAvatar, User, UserIsDeactivated
 from domain.kernel import Claim
 from domain.text import UnusableEmail, UnusableText
-from domain.user import AVATAR_URL_LENGTH, UnusableAvatar, User, UserIsDeactivated
 from tests.support.given import ID, NOW, Fact, fact, given, news, replayed, state
 
 REGISTERED = fact(User.Registered, email="ada@example.org", name="Ada", password_hash="hash")

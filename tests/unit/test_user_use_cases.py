@@ -2,8 +2,7 @@
 
 import pytest
 
-from application.ports import Taken
-from application.user import (
+from application.identity.user import (
     ChangePassword,
     ChangeProfile,
     Deactivate,
@@ -14,9 +13,10 @@ from application.user import (
     WrongCredentials,
     WrongPassword,
 )
-from domain.subscription import Subscription
+from application.ports import Taken
+from domain.billing.subscription import Subscription
+from domain.identity.user import UserIsDeactivated
 from domain.text import UnusableEmail
-from domain.user import UserIsDeactivated
 from tests.support.use_cases import PASSWORD, Desk
 
 EMAIL = "ada@example.org"

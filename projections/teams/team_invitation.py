@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from application.ports import Recorded
-from domain.team import Team
+from domain.teams.team import Team
 from projections.kernel import Change, ReadModel, Table
 
 

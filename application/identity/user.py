@@ -6,10 +6,10 @@ from uuid import UUID
 
 from application.bus import Command, handles
 from application.ports import Actor, Addresses, Clock, NewId, Passwords, Store
+from domain.billing.subscription import Subscription
+from domain.identity.user import User, email_claim
 from domain.kernel import Forbidden, Invalid, NotFound
-from domain.subscription import Subscription
 from domain.text import UnusableEmail, email_address
-from domain.user import User, email_claim
 
 NOBODY = UUID(int=0)
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from application.bus import Command, handles
 from application.ports import Actor, Clock, Store
-from domain.subscription import Plan, Status, Subscription
+from domain.billing.subscription import Plan, Status, Subscription
 
 
 @dataclass(frozen=True, slots=True)

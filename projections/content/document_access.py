@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from application.ports import Recorded, Rows
-from domain.document import Document, ShareRole
+from domain.content.document import Document, ShareRole
 from projections.kernel import Change, ReadModel, Table
 
 

@@ -8,11 +8,11 @@ from uuid import UUID
 
 import msgspec
 
-from application.document import DocumentView
+from application.content.document import DocumentView
 from application.ports import Actor, Recorded, Rows
-from domain import delta
-from domain.delta import Delta
-from domain.document import Document, Role, Status
+from domain.content import delta
+from domain.content.delta import Delta
+from domain.content.document import Document, Role, Status
 from projections.kernel import Cached, Change, ReadModel, Row, Table, moment_of
 from projections.page import BadCursor, Page, bounded, page_of, read_cursor, read_moment
 

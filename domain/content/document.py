@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from domain import delta
-from domain.delta import Delta
+from domain.access import Person, RoleTooLow
+from domain.content import delta
+from domain.content.delta import Delta
 from domain.kernel import AboutAddress, Conflict, FirstEvent, Invalid, NotFound, Personal, Root
-from domain.person import Person, RoleTooLow
 from domain.text import body, email_address, line
 
 Status = Literal["draft", "published", "archived"]

@@ -9,9 +9,9 @@ from uuid import UUID
 
 from application.bus import Command, handles
 from application.ports import Actor, Addresses, Clock, EventStore, NewId, StaleVersion, Store
-from domain.document import Document, Role, ShareRole, Status
+from domain.billing.subscription import Subscription
+from domain.content.document import Document, Role, ShareRole, Status
 from domain.kernel import NotFound
-from domain.subscription import Subscription
 from domain.text import email_address
 
 

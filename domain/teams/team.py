@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
+from domain.access import Person, RoleTooLow
 from domain.kernel import AboutAddress, Claim, Conflict, FirstEvent, Invalid, NotFound, Personal, Root
-from domain.person import Person, RoleTooLow
 from domain.text import email_address, line
 
 Role = Literal["owner", "admin", "member"]

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from application.bus import Command, handles
 from application.ports import Actor, Addresses, Clock, NewId, Store
-from domain.team import InvitedRole, Role, Team
+from domain.teams.team import InvitedRole, Role, Team
 from domain.text import email_address
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from application.ports import Recorded, Rows
-from domain.document import Document
+from domain.content.document import Document
 from projections.kernel import Change, ReadModel, Table, moment_of
 from projections.page import Page, bounded, page_of, read_cursor
 

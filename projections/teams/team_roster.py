@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from uuid import UUID
 
 from application.ports import Actor, Recorded, Rows
-from application.team import MemberView
-from domain.team import Team
+from application.teams.team import MemberView
+from domain.teams.team import Team
 from projections.kernel import Change, ReadModel, Table
 
 MEMBERS = """

@@ -8,8 +8,8 @@ from uuid import UUID
 import msgspec
 
 from application.ports import Actor, Recorded, Rows
-from application.team import TeamView
-from domain.team import Team
+from application.teams.team import TeamView
+from domain.teams.team import Team
 from projections.kernel import Change, ReadModel, Table, moment_of
 from projections.page import Page, bounded, page_of, read_cursor
 

@@ -5,9 +5,9 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from application.identity.user import UserView
 from application.ports import Recorded, Rows
-from application.user import UserView
-from domain.user import User
+from domain.identity.user import User
 from projections.kernel import Cached, Change, ReadModel, Table, moment_of
 
 BY_ID = """

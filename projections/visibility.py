@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from application.ports import Actor, Rows
-from domain.subscription import Subscription
+from domain.billing.subscription import Subscription
 
 DOCUMENTS = """
 SELECT d.id, ARRAY[d.owner_id] AS user_ids, ARRAY[d.owner_id] AS manager_ids,

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from application.billing.subscription import SubscriptionView
 from application.ports import Recorded, Rows
-from application.subscription import SubscriptionView
-from domain.subscription import MONTHLY_DOCUMENTS, Plan, Status, Subscription
+from domain.billing.subscription import MONTHLY_DOCUMENTS, Plan, Status, Subscription
 from projections.kernel import Cached, Change, ReadModel, Row, Table, moment_of
 
 BY_ID = """
