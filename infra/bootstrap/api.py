@@ -9,12 +9,12 @@ import uvicorn
 import uvloop
 from uuid_utils.compat import uuid7
 
-from adapters.http.app import create_app
-from adapters.http.exchange import Deps
-from adapters.http.live import Live
-from adapters.http.tokens import Tokens
+from adapters.http.api.app import create_app
+from adapters.http.api.context import Deps
+from adapters.http.api.tokens import Tokens
+from adapters.integration_events.asyncapi import Broker
 from adapters.passwords import Argon2Passwords
-from adapters.stream.asyncapi import Broker
+from adapters.realtime.hub import Live
 from application.ports import Rows, Unavailable
 from infra.bootstrap.lifetime import cancelled, collect_rarely, once_available
 from infra.bootstrap.protocol import Protocol

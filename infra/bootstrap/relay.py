@@ -7,7 +7,7 @@ from threading import Thread
 
 import uvloop
 
-from adapters.stream.records import Publisher
+from adapters.integration_events.cloudevents import Publisher
 from application.ports import Unavailable
 from domain.kernel import Root
 from infra.bootstrap.lifetime import collect_rarely, until_stopped

@@ -8,8 +8,8 @@ from typing import Any, Literal
 import msgspec
 from msgspec import inspect
 
-from adapters.stream.kernel import EVENTS
-from adapters.stream.records import load_contract
+from adapters.integration_events.cloudevents import load_contract
+from adapters.integration_events.kernel import EVENTS
 from infra.kafka.reading import Record
 
 Kind = Literal["text", "moment", "integer", "number", "truth", "json"]

@@ -7,8 +7,8 @@ from uuid import UUID
 import structlog
 from prometheus_client import Counter
 
-from adapters.stream.records import PublicRecord
-from adapters.stream.records import Publisher as Contract
+from adapters.integration_events.cloudevents import PublicRecord
+from adapters.integration_events.cloudevents import Publisher as Contract
 from application.ports import Recorded
 from infra.kafka import wire
 from infra.kafka.batches import NO_KEY, Batch, Place, encode_headers, with_length

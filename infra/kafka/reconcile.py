@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from contextlib import closing
 from uuid import UUID
 
-from adapters.stream.kernel import STATES
-from adapters.stream.records import Publisher, load_contract
+from adapters.integration_events.cloudevents import Publisher, load_contract
+from adapters.integration_events.kernel import STATES
 from application.ports import EventStore
 from domain.kernel import Root
 from infra.kafka.comparison import Comparison, Progress

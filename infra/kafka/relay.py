@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidTag
 from kafka.errors import KafkaError
 from prometheus_client import Counter, Gauge
 
-from adapters.stream.records import Publisher as Contract
+from adapters.integration_events.cloudevents import Publisher as Contract
 from infra.errors import SetupError
 from infra.kafka import ends
 from infra.kafka.batches import DELIVERY_SECONDS, Batch, Flight, Outlet, Place, PublishFailed

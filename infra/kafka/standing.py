@@ -9,8 +9,8 @@ from kafka import KafkaAdminClient, KafkaConsumer
 from kafka.admin import ConfigResource
 from kafka.errors import AuthorizationError
 
-from adapters.stream.kernel import EVENTS, PRIVATE
-from adapters.stream.records import load_contract
+from adapters.integration_events.cloudevents import load_contract
+from adapters.integration_events.kernel import EVENTS, PRIVATE
 from infra.kafka.ends import NEVER, look
 from infra.kafka.reading import begins_of, ends_of, partitions_of
 from infra.kafka.topics import Topics

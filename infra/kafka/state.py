@@ -15,8 +15,8 @@ import structlog
 from kafka import KafkaConsumer, TopicPartition
 from prometheus_client import Counter
 
-from adapters.stream.kernel import STATES
-from adapters.stream.records import Publisher as Contract
+from adapters.integration_events.cloudevents import Publisher as Contract
+from adapters.integration_events.kernel import STATES
 from domain.kernel import Root
 from infra.errors import SetupError
 from infra.kafka import ends, wire

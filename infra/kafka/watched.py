@@ -3,8 +3,8 @@
 from hashlib import blake2b
 from typing import Any
 
-from adapters.stream.kernel import EVENTS
-from adapters.stream.records import Publisher
+from adapters.integration_events.cloudevents import Publisher
+from adapters.integration_events.kernel import EVENTS
 from application.ports import Recorded
 from infra.kafka.differences import Found
 from infra.kafka.ends import SEQUENCE, sequence_of

@@ -18,7 +18,7 @@ import msgspec
 import psycopg
 from uuid_utils.compat import uuid7
 
-from adapters.http.tokens import Tokens
+from adapters.http.api.tokens import Tokens
 from domain.billing.subscription import MONTHLY_DOCUMENTS
 from infra.core import Core
 from tests.bench import ours, processes

@@ -16,7 +16,7 @@ import psycopg
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from prometheus_client import REGISTRY
 
-from adapters.stream.records import Publisher
+from adapters.integration_events.cloudevents import Publisher
 from infra.bootstrap.lifetime import cancelled
 from infra.bootstrap.relay import publish
 from infra.core import Core

@@ -10,7 +10,7 @@ from uuid import UUID
 import uvloop
 from uuid_utils.compat import uuid7
 
-from adapters.http.tokens import Tokens
+from adapters.http.api.tokens import Tokens
 from application.ports import Actor, Call
 from domain.billing.subscription import Subscription
 from domain.content.document import Document

@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 
 from uuid_utils.compat import uuid7
 
-from adapters.http.tokens import Tokens
+from adapters.http.api.tokens import Tokens
 from application.billing.subscription import ChangePlan
 from application.bus import Bus
 from application.identity.user import Register

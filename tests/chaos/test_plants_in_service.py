@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.http.exchange import Sender
+from adapters.http.api.context import Sender
 from application.bus import Bus
 from application.content import document as use_cases
 from application.content.document import DocumentView

@@ -7,10 +7,10 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from adapters.stream.asyncapi import Broker, describe
-from adapters.stream.catalogue import catalogue
-from adapters.stream.contract import aggregates, published
-from adapters.stream.kernel import PublicEvent, PublicState
+from adapters.integration_events.asyncapi import Broker, describe
+from adapters.integration_events.catalogue import catalogue
+from adapters.integration_events.contract import aggregates, published
+from adapters.integration_events.kernel import PublicEvent, PublicState
 from tests.support.asyncapi import Parser, require_node
 
 DOCUMENT = describe(Broker(prefix="acme", partitions=12, replication=3))

@@ -13,7 +13,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from adapters.stream.contract import DIALECT, example_of, published, schema_of
+from adapters.integration_events.contract import DIALECT, example_of, published, schema_of
 from tests.contract.gate import breakages
 
 FOLDER = Path(__file__).with_name("streams")

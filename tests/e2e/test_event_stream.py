@@ -19,8 +19,8 @@ import jsonschema_rs
 import pytest
 from uuid_utils.compat import uuid7
 
-from adapters.http import sse
-from adapters.stream.contract import published, schema_of
+from adapters.integration_events.contract import published, schema_of
+from adapters.realtime import sse
 from application.ports import Actor, Call
 from domain.billing.subscription import Subscription
 from domain.content.document import Document

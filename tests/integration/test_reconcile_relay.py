@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from uuid import UUID
 
-from adapters.stream.records import Publisher
+from adapters.integration_events.cloudevents import Publisher
 from domain.kernel import Root
 from infra.bootstrap.lifetime import cancelled
 from infra.bootstrap.relay import publish

@@ -12,7 +12,7 @@ import pytest
 from kafka import KafkaAdminClient, KafkaProducer
 from prometheus_client import REGISTRY
 
-from adapters.stream.records import Publisher as Contract
+from adapters.integration_events.cloudevents import Publisher as Contract
 from domain.identity.user import User
 from domain.teams.team import Team
 from infra.bootstrap.lifetime import cancelled

@@ -15,8 +15,8 @@ import httpx2
 import uvicorn
 from uuid_utils.compat import uuid7
 
-from adapters.http.app import create_app
-from adapters.http.exchange import Deps
+from adapters.http.api.app import create_app
+from adapters.http.api.context import Deps
 from application.billing.subscription import ChangePlan
 from application.bus import Command
 from application.identity.user import Register, VerifyEmail

@@ -13,10 +13,10 @@ import structlog
 from fastapi import FastAPI
 from uuid_utils.compat import uuid7
 
-from adapters.http.app import create_app
-from adapters.http.exchange import Deps
-from adapters.http.live import Live
-from adapters.http.tokens import Tokens
+from adapters.http.api.app import create_app
+from adapters.http.api.context import Deps
+from adapters.http.api.tokens import Tokens
+from adapters.realtime.hub import Live
 from application.bus import Bus
 from infra.keys import new_signing_key
 from infra.sealing.blind import BlindIndex

@@ -10,7 +10,7 @@ import msgspec
 import psycopg
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 
-from adapters.stream.records import Publisher
+from adapters.integration_events.cloudevents import Publisher
 from application.ports import Recorded
 from domain.kernel import Root
 from infra.kafka import wire

@@ -11,7 +11,7 @@ from uuid import UUID
 import psycopg
 from kafka import KafkaConsumer, TopicPartition
 
-from adapters.stream.records import Publisher as Contract
+from adapters.integration_events.cloudevents import Publisher as Contract
 from domain.kernel import Root
 from infra.kafka import wire
 from infra.kafka.opening import Settings

@@ -9,8 +9,8 @@ import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
 
-from adapters.http.middleware import SECURITY_HEADERS
-from adapters.http.route import Route
+from adapters.http.api.middleware import SECURITY_HEADERS
+from adapters.http.api.routing import Route
 from application.ports import OutcomeUnknown, Unavailable
 from tests.support.http import House, open_house
 

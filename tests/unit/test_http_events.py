@@ -6,10 +6,10 @@ from dataclasses import replace
 import jsonschema_rs
 import pytest
 
-from adapters.stream.asyncapi import LOCAL, Broker, describe
-from adapters.stream.catalogue import catalogue
-from adapters.stream.contract import published, schema_of
-from adapters.stream.records import SCHEMAS
+from adapters.integration_events.asyncapi import LOCAL, Broker, describe
+from adapters.integration_events.catalogue import catalogue
+from adapters.integration_events.cloudevents import SCHEMAS
+from adapters.integration_events.contract import published, schema_of
 from tests.support.http import open_house
 
 ACME = Broker(prefix="acme", partitions=3)

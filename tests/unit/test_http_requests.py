@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 import pytest_asyncio
 
-from adapters.http.problems import pointer
+from adapters.http.api.problems import pointer
 from tests.support.http import PASSWORD, House, open_house
 
 DOCUMENTS = "/v1/documents"
@@ -68,7 +68,7 @@ async def test_without_a_good_token_nothing_is_read(house: House, headers: dict[
 
 
 async def test_a_token_works_only_within_its_scope(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adapters.http.tokens.SCOPES", frozenset({"documents:read"}))
+    monkeypatch.setattr("adapters.http.api.tokens.SCOPES", frozenset({"documents:read"}))
     answer = await house.client.post(DOCUMENTS, json={"title": "x"}, headers=house.token(UUID(int=1)))
     assert (answer.status_code, answer.json()["code"]) == (403, "insufficient_scope")
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from adapters.http.docs import page
+from adapters.http.service.docs import page
 from tests.support.http import open_house, openapi_schema
 
 SCHEMA = openapi_schema()

@@ -10,8 +10,8 @@ from joserfc import jwt
 from joserfc.jwk import OctKey, OKPKey
 from uuid_utils.compat import uuid7
 
-from adapters.http import tokens
-from adapters.http.tokens import SCOPES, BadToken, Tokens
+from adapters.http.api import tokens
+from adapters.http.api.tokens import SCOPES, BadToken, Tokens
 from infra.keys import new_signing_key
 from tests.support.http import SIGNING_KEY, Time
 

@@ -8,8 +8,8 @@ from uuid import UUID
 
 import pytest
 
-from adapters.http import live
-from adapters.http.live import Batch, Live
+from adapters.realtime import hub as live
+from adapters.realtime.hub import Batch, Live
 from application.ports import Actor, Recorded, Unavailable
 from domain.content.document import Document
 from projections.visibility import Readers

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.stream import kernel
-from adapters.stream.asyncapi import headers_of
-from adapters.stream.contract import published, schema_of
-from adapters.stream.records import PublicRecord, Publisher, Unreadable
+from adapters.integration_events import kernel
+from adapters.integration_events.asyncapi import headers_of
+from adapters.integration_events.cloudevents import PublicRecord, Publisher, Unreadable
+from adapters.integration_events.contract import published, schema_of
 from application.ports import Recorded, Undecodable
 from domain.content.document import Document
 from domain.identity.user import User
@@ -71,7 +71,7 @@ def test_every_event_is_published_or_kept_private_for_a_reason() -> None:
     roots = [root for root in Root.__subclasses__() if root.__module__.startswith("domain.")]
     found = {kind for root in roots for kind in event_classes(root)}
     assert set(roots) == set(ROOTS)
-    assert found == kernel.EVENTS.keys() | kernel.PRIVATE.keys(), "Map it in adapters/stream/, or say why it is private"
+    assert found == kernel.EVENTS.keys() | kernel.PRIVATE.keys(), "Map it in adapters/integration_events/, or say why it is private"
     assert not kernel.EVENTS.keys() & kernel.PRIVATE.keys()
     assert all(len(reason) > 20 for reason in kernel.PRIVATE.values())
     assert set(roots) == kernel.STATES.keys()

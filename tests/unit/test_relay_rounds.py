@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from adapters.stream.records import Publisher as Contract
+from adapters.integration_events.cloudevents import Publisher as Contract
 from infra.kafka.ends import End
 from infra.kafka.lease import NoLongerLeading
 from infra.kafka.state import CHANGED, Rounds

@@ -1,0 +1,119 @@
+"""The edge: what every request gets, whatever becomes of it.
+
+An id, security headers, a line in the log, a figure in the metrics and, at the very last, an answer.
+"""
+
+import re
+from collections.abc import Mapping
+from time import perf_counter
+from uuid import UUID
+
+import structlog
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from adapters.http.api.context import Deps, Exchange
+from adapters.http.api.problems import unexpected
+
+SECURITY_HEADERS: list[tuple[bytes, bytes]] = [
+    (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+]
+UNLESS_SAID: list[tuple[bytes, bytes]] = [
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+]
+"""Added where the answer does not say otherwise."""
+
+TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+GONE = 499
+"""The status that is logged (nobody gets it) when the client has left."""
+
+log = structlog.get_logger("http")
+
+
+class Edge:
+    """Pure ASGI: wraps everything else."""
+
+    def __init__(self, app: ASGIApp, deps: Deps) -> None:
+        self._app = app
+        self._deps = deps
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        exchange = Exchange(self._deps, headers, self._request_id(headers))
+        request_id = str(exchange.request_id)
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id, **_trace(headers))
+        started = perf_counter()
+        # HEAD is GET whose body the server leaves out (RFC 9110, 9.3.2).
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        try:
+            inner = {**scope, "method": method, "exchange": exchange, "bodiless": scope["method"] == "HEAD"}
+            await self._app(inner, receive, _answering(exchange, request_id, send))
+        except ClientDisconnect:
+            pass  # recorded as gone
+        finally:
+            self._record(scope["method"], exchange, perf_counter() - started)
+
+    def _request_id(self, headers: Mapping[bytes, bytes]) -> UUID:
+        """The caller's id where it is a UUID, else a new one."""
+        try:
+            return UUID(headers[b"x-request-id"].decode())
+        except (KeyError, ValueError):
+            return self._deps.new_id()
+
+    def _record(self, method: str, exchange: Exchange, seconds: float) -> None:
+        known = method if method in METHODS else "OTHER"
+        user_id = exchange.identity.user_id if exchange.identity else None
+        self._deps.observe(known, exchange.route, exchange.path, exchange.answered or GONE, seconds, user_id)
+
+
+class LastResort:
+    """Answers to errors nobody thought of. Inside of CORS, so that browsers may read the answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        try:
+            await self._app(scope, receive, send)
+        except ClientDisconnect:
+            raise
+        except Exception:
+            log.exception("request failed")
+            if scope["exchange"].answered:
+                raise
+            await unexpected(scope["exchange"].request_id)(scope, receive, send)
+
+
+def _answering(exchange: Exchange, request_id: str, send: Send) -> Send:
+    """Sends what comes, with the headers that every answer has."""
+    own = [(b"x-request-id", request_id.encode()), *SECURITY_HEADERS]
+
+    async def answer(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            exchange.answered = message["status"]
+            said = {name for name, _ in message["headers"]}
+            added = [header for header in UNLESS_SAID if header[0] not in said]
+            if exchange.lag:
+                added.append((b"consistency-lag", b"%d" % exchange.lag))
+            message["headers"] = [*message["headers"], *own, *added]
+        await send(message)
+
+    return answer
+
+
+def _trace(headers: Mapping[bytes, bytes]) -> dict[str, str]:
+    """The trace that the caller says this is part of (W3C Trace Context)."""
+    found = TRACEPARENT.fullmatch(headers.get(b"traceparent", b""))
+    return {"trace_id": found[1].decode()} if found else {}

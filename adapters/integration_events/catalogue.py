@@ -1,0 +1,84 @@
+"""What is published, for people to read: one page that loads nothing from anywhere else and runs no script."""
+
+import json
+from collections.abc import Iterator
+from functools import cache
+from html import escape
+from importlib.resources import files
+
+from adapters.integration_events.asyncapi import DESCRIPTION, HEADERS, HEADERS_OF_STATES, Broker, describe
+from adapters.integration_events.cloudevents import SCHEMAS
+from adapters.integration_events.contract import Schema, aggregates, example_of, published, shape_of
+from adapters.integration_events.kernel import Published
+
+
+@cache
+def catalogue(broker: Broker) -> str:
+    """The page."""
+    template = files("adapters.integration_events").joinpath("catalogue.html").read_text()
+    return template.replace("<main></main>", f"<main>\n{_content(broker)}\n</main>")
+
+
+def kind_in_words(schema: Schema) -> str:
+    """A type in one word or a few."""
+    if "anyOf" in schema:
+        return " or ".join(map(kind_in_words, schema["anyOf"]))
+    if "enum" in schema:
+        return " | ".join(json.dumps(value) for value in schema["enum"])
+    return str(schema.get("format") or schema["type"])
+
+
+def _content(broker: Broker) -> str:
+    about = "\n".join(f"<p>{_marked(line)}</p>" for line in _paragraphs())
+    parts = [about]
+    for title, headers in (("headers of events", HEADERS), ("headers of states", HEADERS_OF_STATES)):
+        parts += [f"<h2>{title}</h2>", _table((name, "string", text) for name, (_, text) in headers.items())]
+    return "\n".join([*parts, *(_section(aggregate, broker) for aggregate in aggregates())])
+
+
+def _paragraphs() -> Iterator[str]:
+    """The description, an item of its list a paragraph."""
+    for paragraph in DESCRIPTION.strip().replace("\n- ", "\n\n- ").split("\n\n"):
+        yield " ".join(paragraph.removeprefix("- ").split())
+
+
+def _marked(line: str) -> str:
+    """Two marks are all that the description has."""
+    parts = escape(line).split("`")
+    text = "".join(part if n % 2 == 0 else f"<code>{part}</code>" for n, part in enumerate(parts))
+    parts = text.split("**")
+    return "".join(part if n % 2 == 0 else f"<strong>{part}</strong>" for n, part in enumerate(parts))
+
+
+def _section(aggregate: str, broker: Broker) -> str:
+    parts = [f"<h2>{aggregate}</h2>"]
+    for name in (f"{aggregate}Events", f"{aggregate}State"):
+        channel = describe(broker)["channels"][name]
+        parts.append(f"<p>Topic <code>{escape(channel['address'])}</code>. {escape(channel['description'])}</p>")
+        parts += [_entry(published()[type]) for type in channel["messages"]]
+    return "\n".join(parts)
+
+
+def _entry(kind: type[Published]) -> str:
+    shape, type = shape_of(kind), kind.type()
+    fields = _table(
+        (name, _presence(name, shape) + kind_in_words(schema), schema["description"])
+        for name, schema in shape["properties"].items()
+    )
+    example = escape(json.dumps(example_of(kind), indent=2), quote=False)
+    return (
+        f'<details id="{type}"><summary><code>{type}</code> — {escape(shape["description"])}</summary><div>\n'
+        f'{fields}\n<pre>{example}</pre>\n<p><a href="{SCHEMAS}{type}">JSON Schema</a></p>\n</div></details>'
+    )
+
+
+def _presence(name: str, shape: Schema) -> str:
+    return "" if name in shape["required"] else "optional, "
+
+
+def _table(rows: Iterator[tuple[str, str, str]]) -> str:
+    lines = [
+        f"<tr><td><code>{escape(name)}</code></td><td><small>{escape(kind)}</small></td><td>{escape(text)}</td></tr>"
+        for name, kind, text in rows
+    ]
+    return "\n".join(["<table>", *lines, "</table>"])

@@ -1,0 +1,82 @@
+"""The contract, read from the classes: which events and states are published, and the JSON Schema of each."""
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+import msgspec
+
+from adapters.integration_events import kernel
+from adapters.integration_events.cloudevents import SCHEMAS, load_contract
+from adapters.integration_events.kernel import PublicEvent, PublicState, Published
+
+Schema = dict[str, Any]
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+EXAMPLE_TIME = "2026-11-22T12:00:00Z"
+ORDER = ("user", "subscription", "document", "team")
+"""What comes first where things are listed: whoever is not named here comes last."""
+
+
+@cache
+def published() -> dict[str, type[Published]]:
+    """All that is published, by type: aggregate by aggregate, in the order of the code, events before the state."""
+    load_contract()
+    kinds = [
+        kind
+        for mapped in (kernel.EVENTS, kernel.STATES)
+        for versions in mapped.values()
+        for kind, _ in sorted(versions.values(), key=lambda found: found[0].VERSION)
+    ]
+    kinds.sort(key=lambda kind: ORDER.index(kind.aggregate()) if kind.aggregate() in ORDER else len(ORDER))
+    return {kind.type(): kind for kind in kinds}
+
+
+def aggregates() -> list[str]:
+    """What is written about."""
+    return list(dict.fromkeys(kind.aggregate() for kind in published().values()))
+
+
+def events_of(aggregate: str) -> Iterator[type[Published]]:
+    """The events of an aggregate."""
+    return (kind for kind in published().values() if kind.aggregate() == aggregate and issubclass(kind, PublicEvent))
+
+
+def states_of(aggregate: str) -> Iterator[type[Published]]:
+    """The states of an aggregate: one for each version."""
+    return (kind for kind in published().values() if kind.aggregate() == aggregate and issubclass(kind, PublicState))
+
+
+def schema_of(kind: type[Published]) -> Schema:
+    """The JSON Schema (2020-12) of what is published."""
+    return {"$schema": DIALECT, "$id": SCHEMAS + kind.type(), **shape_of(kind)}
+
+
+def shape_of(kind: type[Published]) -> Schema:
+    """The same without saying in which dialect."""
+    _, components = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
+    shape = components.pop(kind.__name__)
+    return {**shape, "$defs": components} if components else shape
+
+
+def example_of(kind: type[Published]) -> dict[str, Any]:
+    """An instance of what is published."""
+    return {name: _example(name, schema) for name, schema in shape_of(kind)["properties"].items()}
+
+
+def example_id(name: str) -> str:
+    """The id that examples have in a field of this name."""
+    return str(uuid5(NAMESPACE_URL, f"urn:palimpsest:example:{name}"))
+
+
+def _example(name: str, schema: Schema) -> Any:
+    """A value of a field. Fields of one name have one value, so that examples belong together."""
+    if "anyOf" in schema:
+        return _example(name, schema["anyOf"][0])
+    if "enum" in schema:
+        return schema["enum"][0]
+    if schema["type"] == "string":
+        texts = {"uuid": example_id(name), "date-time": EXAMPLE_TIME}
+        return texts.get(schema.get("format", ""), EXAMPLE_TIME[:7])
+    return {"integer": max(schema.get("minimum", 0), 1), "boolean": False}[schema["type"]]
