@@ -7,10 +7,10 @@ import pytest
 import redis
 from hypothesis import settings
 
-from infra.kafka.topics import Topics
-from infra.servers.kafka import Kafka
-from infra.servers.postgres import Postgres
-from infra.servers.redis import Redis
+from infra.kafka.client.topics import Topics
+from infra.local.servers.kafka import Kafka
+from infra.local.servers.postgres import Postgres
+from infra.local.servers.redis import Redis
 from tests.support import kafka as brokers
 from tests.support import servers
 from tests.support.servers import Cluster, Database

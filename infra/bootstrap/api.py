@@ -17,14 +17,14 @@ from adapters.passwords import Argon2Passwords
 from adapters.realtime.hub import Live
 from application.ports import Rows, Unavailable
 from infra.bootstrap.lifetime import cancelled, collect_rarely, once_available
-from infra.bootstrap.protocol import Protocol
-from infra.cache import CachedRows, open_redis
-from infra.core import Core, open_core, utc_now
-from infra.projector.positions import Positions
-from infra.projector.service import prepare_tables
-from infra.rows import PooledRows
-from infra.settings import Settings
-from infra.telemetry import observe_http
+from infra.bootstrap.projections import prepare_tables
+from infra.bootstrap.write_side import Core, open_core, utc_now
+from infra.cache.read_cache import CachedRows, open_redis
+from infra.http_server.protocol import Protocol
+from infra.postgres.read_store import PooledRows
+from infra.projector.position_tracker import Positions
+from infra.settings.model import Settings
+from infra.telemetry.telemetry import observe_http
 from projections.kernel import read_models
 
 GRACE_SECONDS = 10

@@ -10,12 +10,12 @@ from kafka import KafkaConsumer
 
 from application.ports import PartitionedFeed
 from infra.bootstrap.lifetime import collect_rarely, once_available, until_stopped
-from infra.core import Core, open_core
-from infra.kafka import clients
-from infra.kafka.feed import KafkaFeed
-from infra.projector.service import prepare_tables, project
-from infra.rows import PooledRows
-from infra.settings import Settings
+from infra.bootstrap.projections import prepare_tables, project
+from infra.bootstrap.write_side import Core, open_core
+from infra.kafka.client import clients
+from infra.kafka.consumer.feed import KafkaFeed
+from infra.postgres.read_store import PooledRows
+from infra.settings.model import Settings
 from infra.store.feed import StoreFeed
 from projections.kernel import read_models
 

@@ -11,17 +11,18 @@ from adapters.integration_events.cloudevents import Publisher
 from application.ports import Unavailable
 from domain.kernel import Root
 from infra.bootstrap.lifetime import collect_rarely, until_stopped
-from infra.core import open_core
-from infra.database import Database
+from infra.bootstrap.write_side import open_core
 from infra.errors import SetupError
-from infra.kafka import backlog, clients
-from infra.kafka.opening import Settings as KafkaSettings
-from infra.kafka.relay import Relay
-from infra.kafka.state import Load, States, Wanted
-from infra.kafka.topics import Topics
+from infra.kafka.client import clients
+from infra.kafka.client.topics import Topics
+from infra.kafka.relay import lag
+from infra.kafka.relay.relay import Relay
+from infra.kafka.relay.state_publisher import Load, States, Wanted
+from infra.kafka.relay.topic_setup import Settings as KafkaSettings
+from infra.postgres.connect import Database
 from infra.sealing.keyring import Keyring
-from infra.settings import Settings
-from infra.store.store import PostgresEventStore
+from infra.settings.model import Settings
+from infra.store.event_store import PostgresEventStore
 
 STOPPING_SECONDS = 10.0
 LOADING_SECONDS = 30.0
@@ -72,7 +73,7 @@ async def publish(
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(in_thread(events.run, events.stop))
         tasks.create_task(in_thread(states.run, states.stop))
-        tasks.create_task(backlog.watch(database, names, events))
+        tasks.create_task(lag.watch(database, names, events))
 
 
 async def in_thread(run: Callable[[], None], stop: Callable[[], None]) -> None:

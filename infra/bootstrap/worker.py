@@ -3,9 +3,9 @@
 import uvloop
 
 from infra.bootstrap.lifetime import until_stopped
-from infra.core import open_core
-from infra.settings import Settings
-from infra.worker import keep_house
+from infra.bootstrap.write_side import open_core
+from infra.jobs.housekeeping import keep_house
+from infra.settings.model import Settings
 
 
 def run(settings: Settings) -> None:

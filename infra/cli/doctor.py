@@ -15,10 +15,11 @@ from redis.retry import Retry
 from rich.console import Console
 
 from infra.cli.up import is_ready
-from infra.kafka.clients import connection
-from infra.servers.kafka_jars import java
-from infra.servers.process import ServerError, is_own_address, port_is_free
-from infra.settings import (
+from infra.kafka.client.clients import connection
+from infra.local.servers.kafka_jars import java
+from infra.local.servers.process import ServerError, is_own_address, port_is_free
+from infra.postgres.migrate import pending, reason
+from infra.settings.model import (
     SECRETS_FILE,
     Settings,
     SettingsError,
@@ -27,7 +28,6 @@ from infra.settings import (
     misspelt,
     without_password,
 )
-from infra.store.migrate import pending, reason
 
 LEAST_FREE_BYTES = 1_000_000_000
 LEAST_POSTGRES = 14

@@ -41,8 +41,8 @@ def show(stream_id: Annotated[UUID, typer.Argument(help="A user, document, ...")
 
 @asynccontextmanager
 async def _feed() -> "AsyncIterator[Any]":
-    from infra.core import open_core
-    from infra.settings import load
+    from infra.bootstrap.write_side import open_core
+    from infra.settings.model import load
 
     async with open_core(load()) as core:
         feed = core.feed()

@@ -6,8 +6,8 @@ from pathlib import Path
 from rich.console import Console
 
 from infra.cli.up import KAFKA_FOLDER, KAFKA_SERVERS
-from infra.servers.kafka import Kafka
-from infra.supervisor import Tree, only_one, signals_interrupt
+from infra.local.servers.kafka import Kafka
+from infra.local.supervisor import Tree, only_one, signals_interrupt
 
 
 def serve(folder: Path, *, port: int | None = None) -> None:

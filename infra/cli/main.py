@@ -10,7 +10,7 @@ import typer
 from infra.errors import SetupError
 
 if TYPE_CHECKING:
-    from infra.settings import Settings
+    from infra.settings.model import Settings
 
 app = typer.Typer(
     help="Palimpsest: an AI content backend whose every change is an event.",
@@ -43,7 +43,7 @@ def up(
     It publishes what happens with --kafka, or to brokers that run already if KAFKA_BOOTSTRAP_SERVERS names them.
     """
     from infra.cli import up as everything
-    from infra.settings import folder_from_environment
+    from infra.settings.model import folder_from_environment
 
     everything.up(folder_from_environment().absolute(), host=host, port=port, kafka=kafka)
 
@@ -54,7 +54,7 @@ def kafka(
 ) -> None:
     """Start a Kafka broker, by itself, and say its address. Ctrl-C stops it; its records stay."""
     from infra.cli import kafka as broker
-    from infra.settings import folder_from_environment
+    from infra.settings.model import folder_from_environment
 
     broker.serve(folder_from_environment().absolute(), port=port)
 
@@ -97,8 +97,8 @@ def _settings_for(role: str, feed: str | None = None) -> "Settings":
     """The settings of a process that serves, with its log and metrics set up."""
     import structlog
 
-    from infra import telemetry
-    from infra.settings import load, misspelt
+    from infra.settings.model import load, misspelt
+    from infra.telemetry import telemetry
 
     settings = load(feed=feed)
     telemetry.configure_logging(settings.log_level, settings.log_format, role=role)
@@ -111,8 +111,8 @@ def _settings_for(role: str, feed: str | None = None) -> "Settings":
 @app.command()
 def migrate() -> None:
     """Bring the database to this version's schema."""
-    from infra.settings import load
-    from infra.store.migrate import migrate as apply
+    from infra.postgres.migrate import migrate as apply
+    from infra.settings.model import load
 
     applied = apply(load().database_admin_url.get_secret_value())
     typer.echo("\n".join(applied) or "Nothing to do: the schema is up to date.")
@@ -123,7 +123,7 @@ def settings() -> None:
     """Show every setting, with secrets masked."""
     from rich.console import Console
 
-    from infra.settings import load, misspelt, shown
+    from infra.settings.model import load, misspelt, shown
 
     console = Console(soft_wrap=True, highlight=False)
     for variable, value, description in shown(load()):
@@ -136,7 +136,7 @@ def settings() -> None:
 @app.command("new-keys")
 def new_keys() -> None:
     """Print fresh values for the secrets, for an installation whose settings are kept elsewhere."""
-    from infra import keys
+    from infra.local import secrets as keys
 
     typer.echo(keys.as_lines(keys.new_keys()), nl=False)
 
@@ -170,7 +170,7 @@ def projections(context: typer.Context) -> None:
 @app.command(context_settings=GROUP)
 def stream(context: typer.Context) -> None:
     """Look into what is published in Kafka: topics, tail, export, reconcile."""
-    from infra.cli import stream as group
+    from infra.cli import published as group
 
     _log_little()
     group.app(context.args, prog_name="palimpsest stream")
@@ -178,7 +178,7 @@ def stream(context: typer.Context) -> None:
 
 def _log_little() -> None:
     """For commands that end with a sentence when something is wrong."""
-    from infra import telemetry
+    from infra.telemetry import telemetry
 
     telemetry.configure_logging("ERROR", "console")
 

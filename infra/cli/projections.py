@@ -13,17 +13,17 @@ from rich.table import Table
 
 from application.ports import Unavailable
 from infra.bootstrap.lifetime import collect_rarely
-from infra.core import Core, open_core
-from infra.projector import books
-from infra.projector.connection import connect
-from infra.projector.helpers import HelperFailed, Helpers
+from infra.bootstrap.write_side import Core, open_core
+from infra.postgres.projector_connection import connect
+from infra.projector import checkpoints
 from infra.projector.lag import lags
 from infra.projector.quarantine import NotInQuarantine
 from infra.projector.quarantine import retry as retry_stream
-from infra.projector.rebuild import RebuildRunning, Rebuilt
-from infra.projector.rebuild import rebuild as rebuild_model
-from infra.projector.tables import ensure_tables
-from infra.settings import load
+from infra.projector.rebuild.load_workers import HelperFailed, Helpers
+from infra.projector.rebuild.rebuild import RebuildRunning, Rebuilt
+from infra.projector.rebuild.rebuild import rebuild as rebuild_model
+from infra.projector.schema import ensure_tables
+from infra.settings.model import load
 from projections.kernel import ReadModel, read_models
 
 T = TypeVar("T")
@@ -111,9 +111,9 @@ def _told(done: Rebuilt) -> str:
     return f"{rows}; there were {done.rows_before}, and {done.differing} differ."
 
 
-async def _standings(core: Core) -> tuple[list[Any], list[books.Case]]:
+async def _standings(core: Core) -> tuple[list[Any], list[checkpoints.Case]]:
     async with await connect(core.url) as connection:
-        return await lags(connection, core.feed()), await books.cases(connection)
+        return await lags(connection, core.feed()), await checkpoints.cases(connection)
 
 
 async def _rebuild(

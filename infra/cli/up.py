@@ -12,15 +12,17 @@ from typing import Any, TypeVar
 import psycopg
 from rich.console import Console
 
-from infra import demo, keys, telemetry
-from infra.demo import Demo
-from infra.servers.kafka import Kafka
-from infra.servers.postgres import Postgres
-from infra.servers.process import ServerError, free_port, is_own_address, port_is_free, write_private
-from infra.servers.redis import Redis
-from infra.settings import SECRETS_FILE, SERVERS_FILE, Settings, load, misspelt, variable
-from infra.store.migrate import migrate, reason
-from infra.supervisor import Role, Tree, only_one, signals_interrupt
+from infra.cli import demo_account
+from infra.cli.demo_account import Demo
+from infra.local import secrets
+from infra.local.servers.kafka import Kafka
+from infra.local.servers.postgres import Postgres
+from infra.local.servers.process import ServerError, free_port, is_own_address, port_is_free, write_private
+from infra.local.servers.redis import Redis
+from infra.local.supervisor import Role, Tree, only_one, signals_interrupt
+from infra.postgres.migrate import migrate, reason
+from infra.settings.model import SECRETS_FILE, SERVERS_FILE, Settings, load, misspelt, variable
+from infra.telemetry import telemetry
 
 ROLES = ("api", "projector", "worker")
 PUBLISHING = "relay"
@@ -108,7 +110,7 @@ def _start_servers(tree: Tree, folder: Path, overrides: Mapping[str, Any], broke
     if broker:
         _step("Kafka", lambda: tree.start("kafka", broker))
         addresses[KAFKA_SERVERS] = broker.address
-    write_private(folder / SERVERS_FILE, keys.as_lines(addresses))
+    write_private(folder / SERVERS_FILE, secrets.as_lines(addresses))
     settings = load(folder, **overrides)
     telemetry.configure_logging(settings.log_level, settings.log_format, role="up")
     return settings
@@ -121,11 +123,11 @@ def _check(folder: Path, overrides: Mapping[str, Any], postgres: Postgres | None
     """
     for sentence in misspelt():
         console.print(sentence, style="yellow", markup=False)
-    made = {**keys.missing(folder), **({"database_url": STARTING} if postgres else {})}
+    made = {**secrets.missing(folder), **({"database_url": STARTING} if postgres else {})}
     settings = load(folder, files=[SECRETS_FILE], **overrides, **made)
     _need_addresses(settings)
     data_exists = postgres.has_data if postgres else _has_events(settings.database_url.get_secret_value())
-    keys.ensure(folder, data_exists=data_exists)
+    secrets.ensure(folder, data_exists=data_exists)
     return settings
 
 
@@ -216,7 +218,7 @@ def _step(name: str, work: Callable[[], T]) -> T:
 
 def _demo_login(settings: Settings) -> Demo | None:
     """An account to try things with; none on a database that is not ours."""
-    return None if os.environ.get(DATABASE_URL) else demo.ensure(settings)
+    return None if os.environ.get(DATABASE_URL) else demo_account.ensure(settings)
 
 
 def _greet(settings: Settings, login: Demo | None, seconds: float) -> None:

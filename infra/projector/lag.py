@@ -10,8 +10,8 @@ import structlog
 from prometheus_client import Gauge
 
 from application.ports import EventFeed
-from infra.cancelling import goes_on
-from infra.projector.connection import Connection, Session
+from infra.asyncio_compat import goes_on
+from infra.postgres.projector_connection import Connection, Session
 from projections.kernel import ReadModel
 
 MEASURE_SECONDS = 5.0

@@ -3,9 +3,9 @@
 from uuid import UUID
 
 from application.ports import EventFeed
-from infra.projector import books
-from infra.projector.apply import Applier
-from infra.projector.connection import connect
+from infra.postgres.projector_connection import connect
+from infra.projector import checkpoints
+from infra.projector.table_writer import Applier
 from projections.kernel import Poison, ReadModel
 
 
@@ -25,15 +25,15 @@ async def retry(model: ReadModel, stream_id: UUID, feed: EventFeed, url: str, *,
     applier = Applier(model)
     connection = await connect(url)
     async with connection, connection.transaction():
-        standing = (await books.lock(connection, [model.name])).get(model.name)
-        failed_at = await books.release(connection, model.name, stream_id)
+        standing = (await checkpoints.lock(connection, [model.name])).get(model.name)
+        failed_at = await checkpoints.release(connection, model.name, stream_id)
         if standing is None or failed_at is None:
             raise NotInQuarantine(model.name)
         events = await feed.stream(stream_id, failed_at, standing.reached(stream_id))
         if skip:
-            await books.skip(connection, model.name, failed_at, stream_id)
+            await checkpoints.skip(connection, model.name, failed_at, stream_id)
             events = [event for event in events if event.position != failed_at]
         poisons = await applier.apply_carefully(connection, events)
         if poisons:
-            await books.confine(connection, model.name, poisons)
+            await checkpoints.confine(connection, model.name, poisons)
         return poisons[0] if poisons else None

@@ -13,7 +13,7 @@ import structlog
 
 from application.ports import Recorded, Undecodable
 from domain.kernel import Root
-from infra.database import Database, Row
+from infra.postgres.connect import Database, Row
 from infra.sealing.keyring import Keyring, Keys
 from infra.store.codec import Begun, begin, decode, finish, subjects_in
 

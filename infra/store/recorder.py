@@ -21,8 +21,8 @@ from eventsourcing.persistence import (
 from psycopg import sql
 from psycopg_pool import ConnectionPool
 
-from infra.store.arrays import register
-from infra.store.batch import APPEND, NewEvent, Request, parameters_of
+from infra.postgres.arrays import register
+from infra.store.append_batch import APPEND, NewEvent, Request, parameters_of
 
 Pool = ConnectionPool[psycopg.Connection[tuple[Any, ...]]]
 

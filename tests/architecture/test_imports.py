@@ -13,12 +13,12 @@ PACKAGES = ("domain", "application", "projections", "adapters", "infra")
 LAYERS = "Dependencies point one way"
 BREACHES = [
     ("domain", "import application.ports", LAYERS),
-    ("domain", "import infra.settings", LAYERS),
+    ("domain", "import infra.settings.model", LAYERS),
     ("application", "import projections.kernel", LAYERS),
     ("application", "import infra.store.codec", LAYERS),
     ("projections", "import adapters.http", LAYERS),
     ("projections", "import infra.coalesce", LAYERS),
-    ("adapters", "import infra.core", LAYERS),
+    ("adapters", "import infra.bootstrap.write_side", LAYERS),
     ("domain", "import psycopg", "The domain does no I/O, reads no clock and draws no randomness"),
     ("domain", "import random", "The domain does no I/O, reads no clock and draws no randomness"),
     ("domain", "import time", "The domain does no I/O, reads no clock and draws no randomness"),

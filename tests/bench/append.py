@@ -14,7 +14,7 @@ import psycopg
 from uuid_utils.compat import uuid7
 
 from domain.content.document import Document
-from infra.core import Core
+from infra.bootstrap.write_side import Core
 from tests.bench import ours, stock
 from tests.bench.harness import TEXT, Bench, Row, against
 from tests.support.servers import Database

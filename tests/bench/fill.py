@@ -8,7 +8,7 @@ from uuid_utils.compat import uuid7
 
 from domain.content.document import Document
 from domain.kernel import Root
-from infra.core import Core, utc_now
+from infra.bootstrap.write_side import Core, utc_now
 from infra.sealing.keyring import WrappedKey
 from infra.store.codec import plan_of
 from tests.bench import ours

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
 
-from infra.servers.postgres import Postgres
+from infra.local.servers.postgres import Postgres
 from tests.support.servers import Cluster, Database
 
 TEXT = "A title that is as long as the text of an event in earnest, " * 4

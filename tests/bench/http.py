@@ -20,7 +20,7 @@ from uuid_utils.compat import uuid7
 
 from adapters.http.api.tokens import Tokens
 from domain.billing.subscription import MONTHLY_DOCUMENTS
-from infra.core import Core
+from infra.bootstrap.write_side import Core
 from tests.bench import ours, processes
 from tests.bench.clients import Job, Result, request, run
 from tests.bench.harness import TEXT, Bench, Row, against, below, told

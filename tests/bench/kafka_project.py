@@ -18,13 +18,13 @@ import uvloop
 from kafka import KafkaConsumer
 
 from infra.bootstrap.lifetime import collect_rarely
-from infra.core import open_core
-from infra.kafka.feed import KafkaFeed
-from infra.kafka.topics import Topics
-from infra.projector.rebuild import rebuild
-from infra.projector.recent import RecentEvents
-from infra.projector.shared import SharedProjector
-from infra.settings import load
+from infra.bootstrap.write_side import open_core
+from infra.kafka.client.topics import Topics
+from infra.kafka.consumer.feed import KafkaFeed
+from infra.projector.partitioned_projector import SharedProjector
+from infra.projector.read_ahead import RecentEvents
+from infra.projector.rebuild.rebuild import rebuild
+from infra.settings.model import load
 from projections.content.document import DocumentDetails
 from projections.kernel import ReadModel
 from tests.bench import ours, project

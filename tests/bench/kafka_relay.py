@@ -19,10 +19,10 @@ from prometheus_client import REGISTRY
 from adapters.integration_events.cloudevents import Publisher
 from infra.bootstrap.lifetime import cancelled
 from infra.bootstrap.relay import publish
-from infra.core import Core
-from infra.kafka import topics, wire
-from infra.kafka.topics import Topics
-from infra.kafka.wire import Stored
+from infra.bootstrap.write_side import Core
+from infra.kafka.client import record_format, topics
+from infra.kafka.client.record_format import Stored
+from infra.kafka.client.topics import Topics
 from tests.bench import ours, processes, visible
 from tests.bench.fill import fill
 from tests.bench.harness import Bench, Row, against, below, told
@@ -57,7 +57,7 @@ def _backlog(bench: Bench, kafka: dict[str, Any]) -> Row:
     with bench.database() as database, ours.opened(database) as own:
         documents = bench.count(3_000)
         fill(own.core, database.admin_url, documents, VERSIONS)
-        records = [wire.encode(row, row.position - 1) for row in _stored(database)]
+        records = [record_format.encode(row, row.position - 1) for row in _stored(database)]
         mine, theirs = bench.in_turns(
             lambda: own(relay, kafka, documents * VERSIONS), lambda: send(kafka, records, ours_topics())
         )
@@ -97,7 +97,7 @@ def _published() -> float:
     return REGISTRY.get_sample_value("palimpsest_relay_published_total") or 0
 
 
-def send(kafka: dict[str, Any], records: list[wire.Encoded], names: Topics) -> float:
+def send(kafka: dict[str, Any], records: list[record_format.Encoded], names: Topics) -> float:
     """Records a second through `KafkaProducer.send`."""
     with closing(KafkaAdminClient(**kafka)) as admin:
         topics.make_missing(admin, names, [names.internal])
@@ -162,6 +162,6 @@ def _watch(kafka: dict[str, Any], names: Topics, seen: dict[int, float], over: E
             for records in consumer.poll(100).values():
                 now = perf_counter()
                 for record in records:
-                    read = wire.decode_record(record)
-                    if isinstance(read, wire.Event):
+                    read = record_format.decode_record(record)
+                    if isinstance(read, record_format.Event):
                         seen.setdefault(read.position, now)

@@ -10,7 +10,7 @@ from time import perf_counter
 from uuid import UUID
 
 from domain.content.document import Document
-from infra.core import Core
+from infra.bootstrap.write_side import Core
 from tests.bench import ours, stock
 from tests.bench.harness import TEXT, Bench, Row, against
 from tests.support.servers import Database

@@ -15,16 +15,16 @@ from application.ports import Actor, Call
 from domain.billing.subscription import Subscription
 from domain.content.document import Document
 from domain.identity.user import User
-from infra import keys
-from infra.core import Core, open_core, utc_now
-from infra.settings import Settings, variable
+from infra.bootstrap.write_side import Core, open_core, utc_now
+from infra.local import secrets
+from infra.settings.model import Settings, variable
 from tests.support.servers import Database
 
 T = TypeVar("T")
 
 OWNER = Actor(UUID(int=7))
 CALL = Call(actor=OWNER, correlation_id=UUID(int=8), causation_id=UUID(int=9))
-SECRETS = keys.new_keys()
+SECRETS = secrets.new_keys()
 PORTION = 200
 
 

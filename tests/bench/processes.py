@@ -13,8 +13,8 @@ from pathlib import Path
 import psycopg
 
 from infra.cli.up import is_ready
-from infra.servers.process import end, free_port, spawn
-from infra.settings import variable
+from infra.local.servers.process import end, free_port, spawn
+from infra.settings.model import variable
 from tests.bench import crud, ours
 from tests.support.servers import Database
 

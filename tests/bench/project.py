@@ -11,12 +11,12 @@ from time import perf_counter
 import psycopg
 
 from infra.bootstrap.lifetime import cancelled
-from infra.core import Core
-from infra.projector.positions import Positions
-from infra.projector.rebuild import rebuild
-from infra.projector.recent import RecentEvents
-from infra.projector.runtime import Projector
-from infra.projector.service import prepare_tables
+from infra.bootstrap.projections import prepare_tables
+from infra.bootstrap.write_side import Core
+from infra.projector.log_projector import Projector
+from infra.projector.position_tracker import Positions
+from infra.projector.read_ahead import RecentEvents
+from infra.projector.rebuild.rebuild import rebuild
 from projections.content.document import DocumentDetails
 from projections.kernel import ReadModel
 from tests.bench import ours, stock, stock_views

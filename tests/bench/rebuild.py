@@ -11,9 +11,9 @@ from time import perf_counter
 
 import psycopg
 
-from infra.core import Core
-from infra.projector.helpers import Helpers
-from infra.projector.rebuild import rebuild
+from infra.bootstrap.write_side import Core
+from infra.projector.rebuild.load_workers import Helpers
+from infra.projector.rebuild.rebuild import rebuild
 from projections.content.document_version import DocumentVersions
 from projections.kernel import ReadModel
 from tests.bench import ours, stock, stock_views

@@ -13,7 +13,7 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from infra.servers.postgres import SETTINGS
+from infra.local.servers.postgres import SETTINGS
 from tests.bench.harness import Bench, Row
 
 LIBRARIES = (

@@ -16,7 +16,7 @@ from application.ports import Actor
 from domain.billing.subscription import Subscription
 from domain.identity.user import User
 from domain.teams.team import Team
-from infra.core import Core, utc_now
+from infra.bootstrap.write_side import Core, utc_now
 from tests.bench import ours, processes
 from tests.bench.clients import Job, Result, request, run
 from tests.bench.harness import TEXT, Bench, Row, told

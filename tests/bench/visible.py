@@ -10,8 +10,8 @@ from time import perf_counter
 
 import psycopg
 
-from infra.core import Core
-from infra.projector.books import CHANNEL
+from infra.bootstrap.write_side import Core
+from infra.projector.checkpoints import CHANNEL
 from tests.bench import ours, processes
 from tests.bench.harness import TEXT, Bench, Row, below, told
 from tests.support.servers import open_folder, own_redis

@@ -12,11 +12,11 @@ from kafka import KafkaAdminClient, TopicPartition
 from kafka.errors import KafkaError
 
 from domain.kernel import Root
-from infra.kafka.differences import Report
-from infra.kafka.reconcile import reconcile, who_is_gone
-from infra.kafka.topics import Topics
-from infra.servers.kafka import Kafka, Quorum
-from infra.servers.process import free_port
+from infra.kafka.client.topics import Topics
+from infra.kafka.reconcile.differences import Report
+from infra.kafka.reconcile.reconcile import reconcile, who_is_gone
+from infra.local.servers.kafka import Kafka, Quorum
+from infra.local.servers.process import free_port
 from tests.chaos.disk import small_disk
 from tests.support.kafka import FAULTS
 from tests.support.stores import open_store

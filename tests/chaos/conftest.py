@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from infra.servers.redis import Redis
+from infra.local.servers.redis import Redis
 from tests.chaos.house import House
 from tests.chaos.real import Real
 from tests.chaos.run import run

@@ -20,8 +20,8 @@ from domain.content.document import Document
 from domain.identity.user import User
 from domain.kernel import Root
 from domain.teams.team import Team
-from infra.core import load_use_cases
-from infra.projector.rebuild import rebuild
+from infra.bootstrap.write_side import load_use_cases
+from infra.projector.rebuild.rebuild import rebuild
 from projections.kernel import read_models
 from tests.chaos.ledger import Ledger, digest
 from tests.support.stores import open_store

@@ -18,11 +18,11 @@ import psycopg
 import redis
 
 from infra.cli.up import is_ready
-from infra.servers.postgres import Postgres
-from infra.servers.process import end, port_is_free, spawn
-from infra.servers.redis import Redis
-from infra.settings import variable
-from infra.store.migrate import migrate
+from infra.local.servers.postgres import Postgres
+from infra.local.servers.process import end, port_is_free, spawn
+from infra.local.servers.redis import Redis
+from infra.postgres.migrate import migrate
+from infra.settings.model import variable
 from tests.chaos.brokers import Brokers, open_brokers
 from tests.support.http import SIGNING_KEY
 from tests.support.stores import BLIND_KEY, KEK

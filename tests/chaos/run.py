@@ -14,8 +14,8 @@ from application.billing.subscription import ChangePlan
 from application.bus import Bus
 from application.identity.user import Register
 from application.ports import Actor, Call, Recorded
-from infra.core import load_use_cases, utc_now
-from infra.kafka.differences import Report
+from infra.bootstrap.write_side import load_use_cases, utc_now
+from infra.kafka.reconcile.differences import Report
 from tests.chaos.client import User
 from tests.chaos.evidence import SETUP, Evidence, collect, record
 from tests.chaos.house import House

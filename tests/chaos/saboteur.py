@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from infra.servers.kafka import Kafka
+from infra.local.servers.kafka import Kafka
 from tests.chaos.brokers import Brokers
 from tests.chaos.disk import clear, fill
 from tests.chaos.house import House, Role

@@ -9,8 +9,8 @@ import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 
-from infra.servers.kafka import Kafka
-from infra.servers.process import free_port
+from infra.local.servers.kafka import Kafka
+from infra.local.servers.process import free_port
 from tests.chaos.disk import clear, fill, small_disk
 from tests.support.servers import open_folder
 

@@ -13,8 +13,8 @@ import pytest
 from application.ports import Call
 from domain.billing.subscription import Subscription
 from domain.content.document import Document
-from infra.projector.apply import Applier
-from infra.projector.connection import connect
+from infra.postgres.projector_connection import connect
+from infra.projector.table_writer import Applier
 from projections.billing.subscription import Subscriptions
 from tests.chaos import invariants as checks
 from tests.chaos.evidence import SETUP, Evidence, Logged, collect

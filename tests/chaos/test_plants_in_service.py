@@ -19,9 +19,9 @@ from application.ports import Call, Earlier, Idempotency, Unavailable
 from domain.billing.subscription import MONTHLY_DOCUMENTS, Subscription
 from domain.content.document import Document
 from domain.kernel import Root
-from infra.projector.follower import Follower
-from infra.sealing.blind import BlindIndex
-from infra.store.store import PostgresEventStore
+from infra.cache.updater import Follower
+from infra.sealing.blind_index import BlindIndex
+from infra.store.event_store import PostgresEventStore
 from tests.chaos import invariants as checks
 from tests.chaos.client import User
 from tests.chaos.evidence import collect

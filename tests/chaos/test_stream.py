@@ -14,9 +14,9 @@ import pytest
 from kafka import KafkaProducer
 from msgspec.structs import replace
 
-from infra.kafka import wire
-from infra.kafka.topics import Topics
-from infra.kafka.wire import Event
+from infra.kafka.client import record_format
+from infra.kafka.client.record_format import Event
+from infra.kafka.client.topics import Topics
 from tests.chaos.house import House, open_house
 from tests.chaos.report import figures_of, show
 from tests.chaos.run import Outcome, customer, run
@@ -99,7 +99,7 @@ def swap_two_of_a_stream(records: list[Planned]) -> list[Planned]:
 def add_what_was_never_committed(records: list[Planned]) -> list[Planned]:
     at = events_in(records)[40]
     _, row = event_of(records[at])
-    stranger = wire.encode(replace(row, position=row.position + 1_000_000, event_id=uuid4()), row.position)
+    stranger = record_format.encode(replace(row, position=row.position + 1_000_000, event_id=uuid4()), row.position)
     return [*records[: at + 1], replace(records[at], headers=stranger[2]), *records[at + 1 :]]
 
 
@@ -108,8 +108,8 @@ def events_in(records: Sequence[Planned]) -> list[int]:
     return [at for at, record in enumerate(records) if record.key is not None]
 
 
-def event_of(record: Planned) -> tuple[int, wire.Stored]:
-    event = wire.decode(record.key, record.value, record.headers)
+def event_of(record: Planned) -> tuple[int, record_format.Stored]:
+    event = record_format.decode(record.key, record.value, record.headers)
     assert isinstance(event, Event)
     return event.previous, event.row
 

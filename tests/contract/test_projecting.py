@@ -6,12 +6,12 @@ from uuid import UUID
 
 import pytest
 
-from infra.kafka.topics import Topics
-from infra.projector.books import Case, cases
-from infra.projector.connection import connect
+from infra.kafka.client.topics import Topics
+from infra.local.servers.kafka import Kafka
+from infra.postgres.projector_connection import connect
+from infra.projector.checkpoints import Case, cases
 from infra.projector.quarantine import retry
-from infra.projector.rebuild import rebuild
-from infra.servers.kafka import Kafka
+from infra.projector.rebuild.rebuild import rebuild
 from projections.kernel import read_models
 from tests.support.feeding import Feeding, FromKafka, FromStore, checked, grown, lines_in
 from tests.support.history import History

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from infra.servers.redis import Redis
+from infra.local.servers.redis import Redis
 from tests.support.api import Api, running_api
 from tests.support.servers import Cluster
 

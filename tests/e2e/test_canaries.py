@@ -12,7 +12,7 @@ import httpx2
 from application.bus import Bus
 from application.identity.user import VerifyEmail
 from application.ports import Actor, Call
-from infra.core import utc_now
+from infra.bootstrap.write_side import utc_now
 from tests.support.roles import running
 from tests.support.servers import Database
 from tests.support.stores import open_store, rows

@@ -24,8 +24,8 @@ from adapters.realtime import sse
 from application.ports import Actor, Call
 from domain.billing.subscription import Subscription
 from domain.content.document import Document
-from infra.core import utc_now
-from infra.sealing.blind import BlindIndex
+from infra.bootstrap.write_side import utc_now
+from infra.sealing.blind_index import BlindIndex
 from projections.content.document import document
 from projections.teams.team_roster import members
 from projections.visibility import READ_MODELS, readers_of

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from infra.servers.postgres import Postgres
-from infra.servers.redis import Redis
+from infra.local.servers.postgres import Postgres
+from infra.local.servers.redis import Redis
 from tests.support.api import Api, running_api
 
 PATIENCE = 20.0

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx2
 import psycopg
 
-from infra.projector.rebuild import rebuild
+from infra.projector.rebuild.rebuild import rebuild
 from projections.kernel import read_models
 from tests.support.http import PASSWORD
 from tests.support.roles import RoleProcess, running

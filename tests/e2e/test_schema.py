@@ -13,7 +13,7 @@ from schemathesis import Case
 from schemathesis.core.failures import FailureGroup
 from schemathesis.specs.openapi import checks
 
-from infra.servers.redis import Redis
+from infra.local.servers.redis import Redis
 from tests.support.api import Account, Api, running_api
 from tests.support.http import open_house, openapi_schema
 from tests.support.servers import Cluster

@@ -6,8 +6,9 @@ import pytest
 
 from application.bus import Bus
 from application.identity.user import VerifyEmail
-from infra import demo, keys
-from infra.settings import Settings, load, variable
+from infra.cli import demo_account
+from infra.local import secrets
+from infra.settings.model import Settings, load, variable
 from tests.support.servers import Database
 from tests.support.stores import rows
 
@@ -16,7 +17,7 @@ from tests.support.stores import rows
 def settings(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     for name in Settings.model_fields:
         monkeypatch.delenv(variable(name), raising=False)
-    keys.ensure(tmp_path, data_exists=False)
+    secrets.ensure(tmp_path, data_exists=False)
     monkeypatch.setenv("DATABASE_URL", database.app_url)
     return load(tmp_path)
 
@@ -41,16 +42,16 @@ def test_an_account_whose_making_was_cut_short_is_verified_at_the_next_start(
     with monkeypatch.context() as patch:
         patch.setattr(Bus, "send", cut_short)
         with pytest.raises(KeyboardInterrupt):
-            demo.ensure(settings)
+            demo_account.ensure(settings)
     assert topics(database) == ["user.registered"]
-    login = demo.ensure(settings)
+    login = demo_account.ensure(settings)
     assert topics(database) == ["user.registered", "user.email_verified"]
-    assert demo.ensure(settings) == login
+    assert demo_account.ensure(settings) == login
     assert len(topics(database)) == 2
 
 
 def test_an_account_that_was_verified_is_left_as_it_is(settings: Settings, database: Database) -> None:
-    demo.ensure(settings)
-    (settings.data_dir / demo.FILE).unlink()
-    demo.ensure(settings)
+    demo_account.ensure(settings)
+    (settings.data_dir / demo_account.FILE).unlink()
+    demo_account.ensure(settings)
     assert topics(database) == ["user.registered", "user.email_verified"]

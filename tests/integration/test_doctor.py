@@ -5,11 +5,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from infra import keys
 from infra.cli.doctor import doctor
-from infra.servers.kafka import Kafka
-from infra.servers.process import free_port
-from infra.settings import SECRETS_FILE, Settings, variable
+from infra.local import secrets
+from infra.local.servers.kafka import Kafka
+from infra.local.servers.process import free_port
+from infra.settings.model import SECRETS_FILE, Settings, variable
 from tests.support.servers import Database
 
 
@@ -17,7 +17,7 @@ from tests.support.servers import Database
 def well(database: Database, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in Settings.model_fields:
         monkeypatch.delenv(variable(name), raising=False)
-    keys.ensure(tmp_path, data_exists=False)
+    secrets.ensure(tmp_path, data_exists=False)
     monkeypatch.setenv("PALIMPSEST_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("PALIMPSEST_PORT", str(free_port()))
     monkeypatch.setenv("DATABASE_URL", database.app_url)

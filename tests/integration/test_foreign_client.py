@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from infra.kafka.topics import AGGREGATES, Topics
-from infra.servers.kafka import Kafka
+from infra.kafka.client.topics import AGGREGATES, Topics
+from infra.local.servers.kafka import Kafka
 from tests.support import kcat, published, relaying
 from tests.support.kafka import own_topics
 from tests.support.kcat import Line

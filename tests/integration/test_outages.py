@@ -19,8 +19,8 @@ import psycopg
 import pytest
 import redis
 
-from infra.servers.postgres import Postgres
-from infra.servers.redis import Redis
+from infra.local.servers.postgres import Postgres
+from infra.local.servers.redis import Redis
 from tests.support import servers
 from tests.support.api import Account, Api, running_api
 from tests.support.http import PASSWORD, Time
@@ -204,7 +204,7 @@ def processes(server: Postgres) -> list[int]:
 def test_a_frozen_database_is_not_waited_for_for_long(
     own_postgres: Postgres, own_redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("infra.database.DEADLINE_SECONDS", 2.0)
+    monkeypatch.setattr("infra.postgres.connect.DEADLINE_SECONDS", 2.0)
     with service(own_postgres, own_redis) as (_, ada):
         path = ada.document()
         with frozen(*processes(own_postgres)):
@@ -217,7 +217,7 @@ def test_of_what_was_under_way_when_the_database_froze_the_truth_is_told(
     own_postgres: Postgres, own_redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`unavailable` says that nothing was changed; `outcome_unknown`, that the key will tell."""
-    monkeypatch.setattr("infra.database.DEADLINE_SECONDS", 2.0)
+    monkeypatch.setattr("infra.postgres.connect.DEADLINE_SECONDS", 2.0)
 
     def write(writer: int) -> Iterator[tuple[str, str]]:
         for n in count():
@@ -271,7 +271,7 @@ def test_an_emptied_redis_is_noticed_by_nobody(own_postgres: Postgres, own_redis
 def time(monkeypatch: pytest.MonkeyPatch) -> Time:
     """The service's clock."""
     clock = Time()
-    for name in ("infra.core.utc_now", "infra.bootstrap.api.utc_now"):
+    for name in ("infra.bootstrap.write_side.utc_now", "infra.bootstrap.api.utc_now"):
         monkeypatch.setattr(name, clock)
     return clock
 

@@ -25,9 +25,9 @@ USE = dedent(
     from application.bookmark import PlaceBookmark, RemoveBookmark
     from application.bus import Bus
     from application.ports import Actor, Call
-    from infra.core import utc_now
-    from infra.projector.service import prepare_tables, project
-    from infra.rows import PooledRows
+    from infra.bootstrap.write_side import utc_now
+    from infra.bootstrap.projections import prepare_tables, project
+    from infra.postgres.read_store import PooledRows
     from projections.kernel import read_models
     from projections.reading_list import reading_list
     from tests.support.stores import open_store

@@ -19,10 +19,10 @@ from kafka import KafkaConsumer
 
 from domain.billing.subscription import Subscription
 from domain.content.document import Document
-from infra.kafka.export import export
-from infra.kafka.topics import Topics
-from infra.kafka.wire import Stored
-from infra.servers.kafka import Kafka
+from infra.kafka.client.record_format import Stored
+from infra.kafka.client.topics import Topics
+from infra.kafka.tools.export import export
+from infra.local.servers.kafka import Kafka
 from infra.store.codec import decode
 from tests.support import published
 from tests.support.kafka import own_topics

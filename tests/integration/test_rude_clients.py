@@ -10,7 +10,7 @@ from uuid import uuid4
 import msgspec
 import pytest
 
-from infra.servers.redis import Redis
+from infra.local.servers.redis import Redis
 from tests.chaos.run import customer
 from tests.support.api import running_api
 from tests.support.roles import RoleProcess, running

@@ -15,17 +15,17 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from infra.errors import SetupError
-from infra.servers import unprivileged
-from infra.servers.postgres import Postgres
-from infra.servers.process import ServerError, free_port, is_alive, is_own_address, port_is_free
-from infra.servers.redis import Redis
-from infra.store.migrate import migrate
+from infra.local.servers import unprivileged
+from infra.local.servers.postgres import Postgres
+from infra.local.servers.process import ServerError, free_port, is_alive, is_own_address, port_is_free
+from infra.local.servers.redis import Redis
+from infra.postgres.migrate import migrate
 from tests.support.servers import PROJECT, Cluster, Database, open_folder
 
 START_AND_STAY = """
 import sys, time
 from pathlib import Path
-from infra.servers.{module} import {name}
+from infra.local.servers.{module} import {name}
 server = {name}(Path(sys.argv[1]))
 server.start()
 print(server.pid, flush=True)

@@ -14,9 +14,9 @@ import pytest
 from kafka import KafkaConsumer, TopicPartition
 
 from infra.cli.up import is_ready
-from infra.servers.kafka import Kafka
-from infra.servers.process import free_port, is_alive, port_is_free
-from infra.settings import SERVERS_FILE, Settings, variable
+from infra.local.servers.kafka import Kafka
+from infra.local.servers.process import free_port, is_alive, port_is_free
+from infra.settings.model import SERVERS_FILE, Settings, variable
 from tests.support.servers import PROJECT, open_folder
 
 PATIENCE = 60.0

@@ -24,11 +24,11 @@ from application.ports import Actor, Call
 from domain.billing.subscription import Plan
 from infra.bootstrap.api import open_deps
 from infra.bootstrap.lifetime import cancelled
-from infra.core import open_core
-from infra.projector.service import project
-from infra.rows import PooledRows
-from infra.sealing.blind import BlindIndex
-from infra.settings import Settings
+from infra.bootstrap.projections import project
+from infra.bootstrap.write_side import open_core
+from infra.postgres.read_store import PooledRows
+from infra.sealing.blind_index import BlindIndex
+from infra.settings.model import Settings
 from projections.kernel import read_models
 from tests.support.http import PASSWORD, SIGNING_KEY
 from tests.support.stores import BLIND_KEY, KEK

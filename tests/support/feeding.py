@@ -8,11 +8,11 @@ from typing import Protocol
 from uuid import UUID
 
 from domain.kernel import Root
-from infra.kafka.feed import KafkaFeed
-from infra.projector.rebuild import Rebuilt, rebuild
-from infra.projector.recent import RecentEvents
-from infra.projector.service import prepare_tables
-from infra.projector.shared import SharedProjector
+from infra.bootstrap.projections import prepare_tables
+from infra.kafka.consumer.feed import KafkaFeed
+from infra.projector.partitioned_projector import SharedProjector
+from infra.projector.read_ahead import RecentEvents
+from infra.projector.rebuild.rebuild import Rebuilt, rebuild
 from projections.kernel import ReadModel
 from tests.support.note import Note
 from tests.support.projecting import Running, append, projecting

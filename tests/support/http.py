@@ -18,8 +18,8 @@ from adapters.http.api.context import Deps
 from adapters.http.api.tokens import Tokens
 from adapters.realtime.hub import Live
 from application.bus import Bus
-from infra.keys import new_signing_key
-from infra.sealing.blind import BlindIndex
+from infra.local.secrets import new_signing_key
+from infra.sealing.blind_index import BlindIndex
 from tests.support.memory_store import MemoryEventStore
 from tests.support.projecting import MemoryFeed
 from tests.support.stores import BLIND_KEY

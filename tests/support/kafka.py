@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-from infra.kafka.topics import Topics
-from infra.servers.kafka import Kafka, Quorum
-from infra.servers.process import free_port
+from infra.kafka.client.topics import Topics
+from infra.local.servers.kafka import Kafka, Quorum
+from infra.local.servers.process import free_port
 from tests.support.servers import open_folder
 
 FAULTS = {

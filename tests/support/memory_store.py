@@ -6,7 +6,7 @@ from uuid import UUID
 
 from application.ports import A, Call, Earlier, Idempotency, Taken, VersionConflict
 from domain.kernel import Claim, Root
-from infra.store.store import evolve
+from infra.store.event_store import evolve
 
 
 class MemoryEventStore:

@@ -15,12 +15,12 @@ from msgspec.structs import replace
 
 from application.ports import EventFeed, Recorded
 from domain.kernel import Root
-from infra.projector.books import Case, cases
-from infra.projector.connection import connect
-from infra.projector.rebuild import rebuild
-from infra.projector.recent import RecentEvents
-from infra.projector.runtime import Projector
-from infra.projector.service import prepare_tables
+from infra.bootstrap.projections import prepare_tables
+from infra.postgres.projector_connection import connect
+from infra.projector.checkpoints import Case, cases
+from infra.projector.log_projector import Projector
+from infra.projector.read_ahead import RecentEvents
+from infra.projector.rebuild.rebuild import rebuild
 from projections.kernel import ReadModel
 from tests.support.stores import CALL, Opened
 

@@ -13,10 +13,10 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from adapters.integration_events.cloudevents import Publisher
 from application.ports import Recorded
 from domain.kernel import Root
-from infra.kafka import wire
-from infra.kafka.states import Gone
-from infra.kafka.topics import Topics, make_missing, partition_of
-from infra.kafka.wire import Stored
+from infra.kafka.client import record_format
+from infra.kafka.client.record_format import Stored
+from infra.kafka.client.topics import Topics, make_missing, partition_of
+from infra.kafka.reconcile.state_comparison import Gone
 from infra.store.codec import decode
 from tests.support.history import History
 from tests.support.stores import CALL, open_store
@@ -63,12 +63,12 @@ def private(log: Iterable[Stored], topics: Topics, *, mark_every: int = 50) -> I
     """The records of the private topic, with a watermark in every partition now and then."""
     last = dict.fromkeys(range(topics.partitions), 0)
     for row in log:
-        partition = partition_of(wire.key_of(row.stream_id), topics.partitions)
-        record = wire.encode(row, last[partition])
+        partition = partition_of(record_format.key_of(row.stream_id), topics.partitions)
+        record = record_format.encode(row, last[partition])
         yield Planned(topics.internal, partition, *record, position=row.position, stream_id=row.stream_id)
         last[partition] = row.position
         for other in last if row.position % mark_every == 0 else ():
-            yield Planned(topics.internal, other, *wire.encode_watermark(row.position, last[other]))
+            yield Planned(topics.internal, other, *record_format.encode_watermark(row.position, last[other]))
             last[other] = row.position
 
 
@@ -90,7 +90,7 @@ def states(history: History, topics: Topics, position: int) -> Iterator[Planned]
     contract = Publisher()
     roots = cast(Iterable[Root], [*history.users, *history.subscriptions, *history.documents, *history.teams])
     for root in roots:
-        key, topic = wire.key_of(root.id), topics.state(str(getattr(root, "TOPIC", "")))
+        key, topic = record_format.key_of(root.id), topics.state(str(getattr(root, "TOPIC", "")))
         record = contract.public_state(root, position)
         home = partition_of(key, topics.partitions)
         value, headers = (None, []) if record is None else (record.value, record.headers)

@@ -10,8 +10,8 @@ import psycopg
 from kafka import KafkaConsumer, KafkaProducer
 from kafka.admin import KafkaAdminClient
 
-from infra.kafka.topics import Topics, make_missing, partition_of
-from infra.kafka.wire import Stored, encode, encode_watermark
+from infra.kafka.client.record_format import Stored, encode, encode_watermark
+from infra.kafka.client.topics import Topics, make_missing, partition_of
 
 ROWS = """
 SELECT notification_id, originator_id, originator_version, topic, state, event_id, class_version, recorded_at,

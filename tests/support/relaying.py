@@ -13,11 +13,11 @@ from kafka import KafkaConsumer, TopicPartition
 
 from adapters.integration_events.cloudevents import Publisher as Contract
 from domain.kernel import Root
-from infra.kafka import wire
-from infra.kafka.opening import Settings
-from infra.kafka.relay import Relay
-from infra.kafka.topics import AGGREGATES, Topics, partition_of
-from infra.kafka.wire import Event, Stored
+from infra.kafka.client import record_format
+from infra.kafka.client.record_format import Event, Stored
+from infra.kafka.client.topics import AGGREGATES, Topics, partition_of
+from infra.kafka.relay.relay import Relay
+from infra.kafka.relay.topic_setup import Settings
 from infra.sealing.keyring import Keyring
 from tests.support.history import History
 from tests.support.stores import CALL, KEK, open_store
@@ -125,7 +125,7 @@ def require_private_complete(url: str, kafka: Settings, names: Topics) -> int:
     for partition, records in by_partition(records_of(kafka, names.internal)).items():
         reached = 0
         for record in records:
-            read = wire.decode_record(record)
+            read = record_format.decode_record(record)
             if read.position <= reached:
                 repeats += 1
                 continue
@@ -160,5 +160,5 @@ def watermarks(kafka: Settings, names: Topics) -> dict[int, int]:
     """The position up to which each partition of the private topic is known to be complete."""
     reached: dict[int, int] = {}
     for partition, records in by_partition(records_of(kafka, names.internal)).items():
-        reached[partition] = max(wire.decode_record(record).position for record in records)
+        reached[partition] = max(record_format.decode_record(record).position for record in records)
     return reached

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import httpx2
 
-from infra.servers.process import free_port
-from infra.settings import variable
+from infra.local.servers.process import free_port
+from infra.settings.model import variable
 from tests.support.http import SIGNING_KEY
 from tests.support.servers import Database
 from tests.support.stores import BLIND_KEY, KEK

@@ -19,10 +19,10 @@ from uuid import uuid4
 
 import psycopg
 
-from infra.servers.postgres import DATABASE, THROWAWAY, Postgres
-from infra.servers.process import open_log, recall, remember
-from infra.servers.redis import Redis
-from infra.store.migrate import migrate
+from infra.local.servers.postgres import DATABASE, THROWAWAY, Postgres
+from infra.local.servers.process import open_log, recall, remember
+from infra.local.servers.redis import Redis
+from infra.postgres.migrate import migrate
 
 PROJECT = Path(__file__).parents[2]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from infra.kafka.topics import Topics
+from infra.kafka.client.topics import Topics
 from projections.kernel import ReadModel, read_models
 from tests.support.feeding import FromKafka
 from tests.support.notes import Notes

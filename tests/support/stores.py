@@ -10,13 +10,13 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool
 
 from application.ports import Actor, Call
-from infra.database import Database, Pool
-from infra.sealing.blind import BlindIndex
+from infra.postgres.connect import Database, Pool
+from infra.sealing.blind_index import BlindIndex
 from infra.sealing.keyring import Keyring
+from infra.store.event_store import PostgresEventStore, keys_reader
 from infra.store.feed import StoreFeed
-from infra.store.reading import Reading
-from infra.store.store import PostgresEventStore, keys_reader
-from infra.store.writer import Writer
+from infra.store.group_commit import Writer
+from infra.store.stream_reader import Reading
 
 KEK = bytes(range(32))
 BLIND_KEY = bytes(range(32, 64))

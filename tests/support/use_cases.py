@@ -8,7 +8,7 @@ from uuid import UUID
 from application.bus import Bus, Command, Sent
 from application.identity.user import LogIn, Register, VerifyEmail
 from application.ports import Actor, Call
-from infra.sealing.blind import BlindIndex
+from infra.sealing.blind_index import BlindIndex
 from infra.store.codec import plan_of
 from tests.support.given import NOW
 from tests.support.memory_store import MemoryEventStore

@@ -24,7 +24,7 @@ from application.ports import (
     VersionConflict,
 )
 from domain.kernel import Conflict, Invalid, NotFound, Root
-from infra.sealing.blind import BlindIndex
+from infra.sealing.blind_index import BlindIndex
 from tests.support.memory_store import MemoryEventStore
 from tests.support.note import Note
 

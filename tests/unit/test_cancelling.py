@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pytest
 
-from infra.cancelling import end_if_cancelled, goes_on
+from infra.asyncio_compat import end_if_cancelled, goes_on
 
 
 async def swallow() -> None:

@@ -10,11 +10,11 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from infra import keys
 from infra.cli import main, up
 from infra.cli.main import app
-from infra.servers.process import ServerError
-from infra.settings import Settings, load, variable
+from infra.local import secrets as keys
+from infra.local.servers.process import ServerError
+from infra.settings.model import Settings, load, variable
 
 HEAVY = ("fastapi", "kafka", "psycopg", "pydantic", "cryptography", "redis", "uvicorn")
 

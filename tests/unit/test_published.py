@@ -18,7 +18,7 @@ from domain.content.document import Document
 from domain.identity.user import User
 from domain.kernel import ERASED, Root
 from domain.teams.team import Team
-from infra.core import load_use_cases
+from infra.bootstrap.write_side import load_use_cases
 from tests.support.events import CANARY, CANARY_ID, EVENT_CLASSES, ROOTS, canary, event_classes, events
 from tests.support.given import ID, NOW, Fact, fact
 from tests.support.given import given as having
@@ -71,7 +71,7 @@ def test_every_event_is_published_or_kept_private_for_a_reason() -> None:
     roots = [root for root in Root.__subclasses__() if root.__module__.startswith("domain.")]
     found = {kind for root in roots for kind in event_classes(root)}
     assert set(roots) == set(ROOTS)
-    assert found == kernel.EVENTS.keys() | kernel.PRIVATE.keys(), "Map it in adapters/integration_events/, or say why it is private"
+    assert found == kernel.EVENTS.keys() | kernel.PRIVATE.keys(), "Map it, or say why it is private"
     assert not kernel.EVENTS.keys() & kernel.PRIVATE.keys()
     assert all(len(reason) > 20 for reason in kernel.PRIVATE.values())
     assert set(roots) == kernel.STATES.keys()

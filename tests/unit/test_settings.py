@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from infra import keys
-from infra.kafka.clients import NoKafka, connection, topics
-from infra.kafka.topics import Topics
-from infra.settings import SECRETS_FILE, SERVERS_FILE, Settings, SettingsError, load, misspelt, shown, variable
+from infra.kafka.client.clients import NoKafka, connection, topics
+from infra.kafka.client.topics import Topics
+from infra.local import secrets as keys
+from infra.settings.model import SECRETS_FILE, SERVERS_FILE, Settings, SettingsError, load, misspelt, shown, variable
 
 SECRET = "hunter2-canary"
 DATABASE_URL = f"postgresql://app:{SECRET}@db.example:5432/palimpsest?sslmode=require"

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from infra import supervisor
-from infra.servers.process import ServerError
-from infra.supervisor import FIRST_PAUSE, GROWN_UP, LONGEST_PAUSE, Tree, Watched, only_one
+from infra.local import supervisor
+from infra.local.servers.process import ServerError
+from infra.local.supervisor import FIRST_PAUSE, GROWN_UP, LONGEST_PAUSE, Tree, Watched, only_one
 
 
 class Fake:

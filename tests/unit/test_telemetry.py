@@ -12,8 +12,8 @@ import psycopg
 import pytest
 import structlog
 
-from infra import telemetry
-from infra.servers.process import ServerError, free_port
+from infra.local.servers.process import ServerError, free_port
+from infra.telemetry import telemetry
 
 CANARY = "canary-7321"
 

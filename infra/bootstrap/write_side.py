@@ -1,0 +1,103 @@
+"""The write side, wired: what every role that sends commands or reads the log is built on."""
+
+from base64 import b64decode
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+from psycopg_pool import AsyncConnectionPool
+from uuid_utils.compat import uuid7
+
+from application.bus import Bus
+from application.discovery import import_all
+from infra.postgres.connect import Database, Pool
+from infra.sealing.blind_index import BlindIndex
+from infra.sealing.keyring import Keyring
+from infra.settings.model import Settings
+from infra.store.event_store import PostgresEventStore, keys_reader
+from infra.store.feed import StoreFeed
+from infra.store.group_commit import Writer
+from infra.store.stream_reader import Reading
+from infra.telemetry.telemetry import observe_batch, observe_command
+
+POOL_WAIT_SECONDS = 3.0
+STATEMENT_TIMEOUT = "10s"
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """The parts that share one database."""
+
+    url: str
+    pool: Pool
+    database: Database
+    keyring: Keyring
+    blind: BlindIndex
+    store: PostgresEventStore
+
+    def bus(self, ports: Mapping[str, object]) -> Bus:
+        """A bus whose handlers get `ports` beside the clock, the ids and the blind addresses."""
+        own = {"clock": utc_now, "new_id": uuid7, "addresses": self.blind}
+        return Bus(self.store, {**own, **ports}, self.blind, observe_command)
+
+    def feed(self) -> StoreFeed:
+        """The log as a feed. Start it before use."""
+        return StoreFeed(self.database, self.keyring, self.url)
+
+
+def utc_now() -> datetime:
+    """The time, with its zone."""
+    return datetime.now(UTC)
+
+
+def load_use_cases() -> None:
+    """Import all use cases, so that their commands have handlers and the types of events are known."""
+    import_all("application")
+
+
+def app_url(settings: Settings) -> str:
+    """The database's address with the application's role, which may not change events, for every session."""
+    return psycopg.conninfo.make_conninfo(
+        settings.database_url.get_secret_value(), options="-c role=palimpsest_app", application_name="palimpsest"
+    )
+
+
+@asynccontextmanager
+async def open_core(settings: Settings) -> AsyncIterator[Core]:
+    """Open the pool and the writer; close them at the end. A database that is down does not keep it from opening."""
+    load_use_cases()
+    url = app_url(settings)
+    pool: Pool = AsyncConnectionPool(
+        url,
+        open=False,
+        min_size=2,
+        max_size=settings.db_pool_size,
+        timeout=POOL_WAIT_SECONDS,
+        configure=_configure,
+        kwargs={"autocommit": True, "connect_timeout": 3},
+        reconnect_timeout=0,
+    )
+    await pool.open(wait=False)
+    database = Database(pool)
+    keyring = Keyring(
+        b64decode(settings.key_encryption_key.get_secret_value()), settings.key_encryption_key_id, keys_reader(database)
+    )
+    blind = BlindIndex(b64decode(settings.blind_index_key.get_secret_value()))
+    writer = Writer(url, observe_batch)
+    reading = Reading(url)
+    store = PostgresEventStore(database, reading, writer, keyring, blind)
+    try:
+        yield Core(url, pool, database, keyring, blind, store)
+    finally:
+        await store.settle()
+        await writer.stop()
+        reading.close()
+        await pool.close()
+
+
+async def _configure(connection: psycopg.AsyncConnection[Any]) -> None:
+    # Times are answered in UTC, whatever zone the server is set to.
+    await connection.execute(f"SET statement_timeout = '{STATEMENT_TIMEOUT}'; SET timezone = 'UTC'")

@@ -1,0 +1,222 @@
+"""`palimpsest stream`: what is published in Kafka, for those who read it and for those who answer for it."""
+
+import asyncio
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID
+
+import psycopg
+import typer
+from kafka import KafkaAdminClient, KafkaConsumer
+from kafka.errors import KafkaError
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Column, Table
+from rich.text import Text
+
+from application.ports import Unavailable
+from domain.kernel import Root
+from infra.bootstrap.write_side import app_url, open_core
+from infra.errors import SetupError
+from infra.kafka.client import clients
+from infra.kafka.client.topics import AGGREGATES, Topics
+from infra.kafka.reconcile.differences import Report
+from infra.kafka.relay.topic_setup import connect, consumer_of
+from infra.settings.model import Settings, load, load_for_reading
+
+app = typer.Typer(
+    help="Look into the published stream.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+)
+console = Console()
+
+First = Annotated[int | None, typer.Option("--from", help="Begin at this position.", min=1)]
+Last = Annotated[int | None, typer.Option("--to", help="End at this position; at the end of both if not given.")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON, for programs.")]
+
+
+@app.command()
+def topics(as_json: AsJson = False) -> None:
+    """Show the topics: what is in them, and how far they are behind the store."""
+    from infra.kafka.tools.topic_status import standings
+
+    settings = load()
+    with _consumer(settings) as consumer, _admin(settings) as admin, connect(app_url(settings)) as store:
+        found = standings(consumer, admin, clients.topics(settings), store)
+    if as_json:
+        typer.echo(json.dumps([asdict(each) for each in found]))
+        return
+    table = _table([each.topic for each in found], "partitions", "records", "position", "behind", "keeps")
+    for each in found:
+        table.add_row(
+            each.topic, *map(str, (each.partitions, each.records, each.position, each.behind)), each.retention
+        )
+    console.print(table)
+
+
+@app.command()
+def tail(
+    names: Annotated[list[str] | None, typer.Argument(help="Topics or aggregates; all public ones if none")] = None,
+    first: First = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Print what is on topics, a record a line: from a position on, or the last ten."""
+    from infra.kafka.tools import tail as lines
+
+    settings = load_for_reading()
+    wanted = [_topic(clients.topics(settings), name) for name in names or AGGREGATES]
+    lined = Console(soft_wrap=True, highlight=False)
+    with _consumer(settings) as consumer, _until_interrupted():
+        for record in lines.tail(consumer, wanted, first=first, follow=follow):
+            if as_json:
+                typer.echo(lines.as_json(record))
+            else:
+                head, kind, rest = lines.as_words(record)
+                lined.print(Text.assemble((head, "dim"), " ", (kind, "bold cyan"), " ", rest))
+
+
+@app.command()
+def export(
+    names: Annotated[list[str], typer.Argument(help="Aggregates, or their public topics")],
+    to: Annotated[Path, typer.Option(help="Folder of the files; each aggregate gets its own in it.")] = Path("export"),
+) -> None:
+    """Write public events as Parquet files, or add what has come since the last time."""
+    try:
+        from infra.kafka.tools.export import export as write
+    except ImportError:
+        raise SetupError("Parquet takes pyarrow, which is not installed: pip install 'palimpsest[export]'") from None
+
+    settings = load_for_reading()
+    published = {clients.topics(settings).public(aggregate): aggregate for aggregate in AGGREGATES}
+    for name in names:
+        topic = _topic(clients.topics(settings), name)
+        if topic not in published:
+            raise SetupError(f"{name} is no topic of public events. There are: {', '.join(AGGREGATES)}.")
+        aggregate = published[topic]
+        with _consumer(settings) as consumer, _bar(f"exporting {aggregate}") as progress:
+            done = write(consumer, topic, aggregate, to / aggregate, progress)
+        console.print(f"{topic}: {done.events} events more, in {done.files} files below {to / aggregate}")
+        for count, what in ((done.skipped, "are no events"), (done.lost, "were removed before they were exported")):
+            if count:
+                typer.secho(f"{count} records {what}.", fg="yellow", err=True)
+
+
+@app.command()
+def reconcile(
+    first: First = None,
+    last: Annotated[
+        int | None, typer.Option("--to", help="End at this position; at the end of both if not given.")
+    ] = None,
+    patience: Annotated[float, typer.Option(help="Seconds to wait for what is not in the topics yet.", min=0)] = 5.0,
+    as_json: AsJson = False,
+) -> None:
+    """Prove that the topics hold what the store holds, in order. Ends with 1 and the first difference otherwise."""
+    from infra.kafka.reconcile.reconcile import reconcile as compare
+
+    settings = load()
+    with _reachable(), _bar("comparing") as progress:
+        report = compare(
+            app_url(settings),
+            clients.connection(settings),
+            clients.topics(settings),
+            lambda kind, ids: asyncio.run(_gone(settings, kind, ids)),
+            first=first or 1,
+            last=last,
+            patience=patience,
+            progress=progress,
+        )
+    typer.echo(json.dumps(_as_dict(report))) if as_json else _show(report)
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+def _show(report: Report) -> None:
+    table = _table(list(report.counts), "right", "repeats", "watermarks", "skipped")
+    for topic, count in report.counts.items():
+        table.add_row(topic, *map(str, (count.events, count.repeats, count.watermarks, count.skipped)))
+    console.print(table)
+    if report.difference is None:
+        agreed = f"Store and topics agree from position {report.first} to {report.last}."
+        console.print(agreed, style="green", highlight=False)
+    else:
+        console.print(
+            f"The first difference is {report.difference}", style="red", soft_wrap=True, markup=False, highlight=False
+        )
+
+
+def _table(names: Sequence[str], *others: str) -> Table:
+    """A table whose first column holds the names of topics whole: they are there to be copied."""
+    table = Table(Column("topic", min_width=max(map(len, names), default=0)), box=SIMPLE_HEAD)
+    for other in others:
+        table.add_column(other, justify="right")
+    return table
+
+
+def _as_dict(report: Report) -> dict[str, Any]:
+    return {"ok": report.ok, **asdict(report)}
+
+
+async def _gone(settings: Settings, kind: type[Root], ids: Sequence[UUID]) -> set[UUID]:
+    from infra.kafka.reconcile.reconcile import who_is_gone
+
+    async with open_core(settings) as core:
+        return await who_is_gone(core.store, kind, ids)
+
+
+def _topic(topics: Topics, name: str) -> str:
+    """A topic by its name or by its aggregate's."""
+    known = [*topics.events(), *topics.states()]
+    if name in AGGREGATES:
+        return topics.public(name)
+    if name not in known:
+        raise SetupError(f"There is no topic {name}. There are: {', '.join([*AGGREGATES, *known])}.")
+    return name
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[Any]:
+    """A progress bar on a terminal's standard error, where it is in nobody's way."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    errors = Console(stderr=True)
+    with Progress(*columns, TimeRemainingColumn(), console=errors, disable=not errors.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, goal: bar.update(task, completed=done, total=goal)
+
+
+@contextmanager
+def _until_interrupted() -> Iterator[None]:
+    """Ctrl-C is how one ends this, and no error."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        return
+
+
+@contextmanager
+def _consumer(settings: Settings) -> Iterator[KafkaConsumer]:
+    with _reachable(), closing(consumer_of(clients.connection(settings))) as consumer:
+        yield consumer
+
+
+@contextmanager
+def _admin(settings: Settings) -> Iterator[KafkaAdminClient]:
+    with closing(KafkaAdminClient(**clients.connection(settings))) as admin:
+        yield admin
+
+
+@contextmanager
+def _reachable() -> Iterator[None]:
+    """What is down is said in a sentence."""
+    try:
+        yield
+    except KafkaError as error:
+        raise SetupError(f"Kafka does not answer as it should ({type(error).__name__}: {error}).") from None
+    except psycopg.OperationalError:
+        raise SetupError("The database is not available. `palimpsest doctor` says more.") from None
+    except Unavailable as error:
+        raise SetupError(f"{error}. `palimpsest doctor` says more.") from None

@@ -1,0 +1,73 @@
+"""Kafka's programs: Java's, from Maven's repository, fetched once for each user and kept in the user's cache."""
+
+import fcntl
+import os
+import re
+import shutil
+import subprocess
+from hashlib import sha256
+from pathlib import Path
+
+from infra.local.servers.process import ServerError
+
+LEAST_JAVA = 17
+POM = Path(__file__).with_name("kafka.pom.xml")
+HOW = (
+    "Debian, Ubuntu: apt install openjdk-17-jre-headless maven. macOS: brew install openjdk maven. "
+    "Or give KAFKA_BOOTSTRAP_SERVERS of a broker that runs already."
+)
+
+
+def java() -> str:
+    """The program `java`, of JAVA_HOME or else of the path. Raises `ServerError` where there is none, or an old one."""
+    home = os.environ.get("JAVA_HOME")
+    found = shutil.which("java", path=f"{home}/bin") if home else None
+    program = found or shutil.which("java")
+    if program is None:
+        raise ServerError(f"Kafka needs Java {LEAST_JAVA} or later, and there is none here. {HOW}")
+    answer = subprocess.run([program, "-version"], capture_output=True, text=True, check=False).stderr
+    version = re.search(r'version "(\d+)', answer)
+    if version is None or int(version[1]) < LEAST_JAVA:
+        raise ServerError(f"Kafka needs Java {LEAST_JAVA} or later, and {program} is not. {HOW}")
+    return program
+
+
+def jars() -> Path:
+    """The folder of the jars: fetched by Maven, whole or not at all, if they are not there.
+
+    Raises `ServerError` with words for the user when there is no Maven, or it cannot fetch them.
+    """
+    stamp = sha256(POM.read_bytes()).hexdigest()[:12]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "palimpsest"
+    folder = cache / f"kafka-{stamp}"
+    if folder.exists():
+        return folder
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "kafka.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            _fetch(folder)
+    return folder
+
+
+def _fetch(folder: Path) -> None:
+    maven = shutil.which("mvn")
+    if maven is None:
+        raise ServerError(f"Kafka's programs are fetched by Maven, and there is no `mvn` here. {HOW}")
+    draft = folder.with_suffix(".new")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir()
+    pom = shutil.copy(POM, draft / "pom.xml")
+    goal = ["dependency:copy-dependencies", f"-DoutputDirectory={draft / 'jars'}", "-DincludeScope=runtime"]
+    command = [maven, "--quiet", "--batch-mode", "--strict-checksums", "--file", pom, *goal]
+    # Java asks the system's list of users where home is, and not the environment.
+    options = f"{os.environ.get('MAVEN_OPTS', '')} -Duser.home={Path.home()}".strip()
+    environment = {**os.environ, "MAVEN_OPTS": options}
+    answer = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, env=environment
+    )
+    if answer.returncode:
+        words = "\n".join((answer.stdout + answer.stderr).splitlines()[:5])
+        raise ServerError(f"Maven could not fetch Kafka's programs. It said:\n{words}")
+    (draft / "jars").rename(folder)
+    shutil.rmtree(draft)

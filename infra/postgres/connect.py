@@ -1,0 +1,95 @@
+"""Asks PostgreSQL through a pool, for a bounded time. A database that does not answer is `Unavailable`."""
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+
+import psycopg
+from psycopg.rows import AsyncRowFactory, tuple_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from application.ports import Params, Unavailable
+from infra.asyncio_compat import end_if_cancelled
+
+Pool = AsyncConnectionPool[psycopg.AsyncConnection[tuple[Any, ...]]]
+Row = tuple[Any, ...]
+
+DATABASE = "The database"
+DEADLINE_SECONDS = 10.0
+BROKEN = (psycopg.OperationalError, psycopg.InterfaceError)
+
+
+class Database:
+    """Runs statements that may run twice, in binary, prepared. Connections of the pool are in autocommit mode."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def rows(self, query: str, params: Params) -> list[Row]:
+        """All rows of a query; of a statement that returns none, an empty list.
+
+        Raises:
+            Unavailable: no connection was to be had, or it broke, or the statement took too long.
+        """
+        return (await self.fetch(query, params))[1]
+
+    async def fetch(
+        self, query: str, params: Params, row_factory: AsyncRowFactory[Any] = tuple_row
+    ) -> tuple[list[str], list[Any]]:
+        """The names of the columns, and the rows. Raises as `rows`."""
+        # After a restart of the server every pooled connection is stale, and found out one by one.
+        for _ in range(self._pool.max_size):
+            try:
+                return await self._fetch(query, params, row_factory)
+            except (PoolTimeout, TimeoutError) as error:
+                raise Unavailable(DATABASE) from error
+            except BROKEN as error:
+                if not _is_stale(error):
+                    raise Unavailable(DATABASE) from error
+            except psycopg.errors.UndefinedTable as error:
+                raise Unavailable("The read model") from error
+        raise Unavailable(DATABASE)
+
+    async def _fetch(
+        self, query: str, params: Params, row_factory: AsyncRowFactory[Any]
+    ) -> tuple[list[str], list[Any]]:
+        async with self._pool.connection() as connection, deadline(connection):
+            end_if_cancelled()
+            cursor = connection.cursor(binary=True, row_factory=row_factory)
+            await cursor.execute(query.encode(), params, prepare=True)
+            if cursor.description is None:
+                return [], []
+            return [column.name for column in cursor.description], await cursor.fetchall()
+
+
+def _is_stale(error: psycopg.Error) -> bool:
+    """Whether the connection is lost, rather than the statement refused."""
+    return error.sqlstate is None or error.sqlstate.startswith("57P")
+
+
+@contextlib.asynccontextmanager
+async def deadline(connection: psycopg.AsyncConnection[Any]) -> AsyncIterator[None]:
+    """Cut the connection when it takes too long: a frozen server would not even answer a cancellation.
+
+    Raises:
+        TimeoutError: it was cut.
+    """
+    cuts: list[bool] = []
+
+    def cut() -> None:
+        cuts.append(True)
+        with socket.socket(fileno=os.dup(connection.pgconn.socket)) as raw, contextlib.suppress(OSError):
+            raw.shutdown(socket.SHUT_RDWR)
+
+    timer = asyncio.get_running_loop().call_later(DEADLINE_SECONDS, cut)
+    try:
+        yield
+    except BROKEN as error:
+        if cuts:
+            raise TimeoutError from error
+        raise
+    finally:
+        timer.cancel()

@@ -1,0 +1,254 @@
+"""Fills a read model's table anew, beside the one that serves, and swaps it in.
+
+Rows gather in memory and go out by COPY; past a bound on memory they are flushed, and rows met again are updated. At
+the swap the new table stands where the old one does, so both can be compared, and one transaction changes names and
+position. Readers wait for no more than that.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from application.ports import EventFeed, Recorded
+from infra.postgres.projector_connection import Connection
+from infra.projector import checkpoints
+from infra.projector.checkpoints import Standing
+from infra.projector.rebuild.bulk_load import BATCH, Load, Progress, connect_to_load
+from infra.projector.rebuild.load_workers import Helpers
+from infra.projector.schema import create
+from infra.projector.statements import NEXT
+from infra.projector.table_writer import Applier
+from projections.kernel import ReadModel
+
+SWAP_ATTEMPTS = 20
+
+LOCK = "SELECT pg_try_advisory_lock(hashtext('palimpsest rebuild'), hashtext(%s))"
+UNLOCK = "SELECT pg_advisory_unlock(hashtext('palimpsest rebuild'), hashtext(%s))"
+TAKE_OVER = """
+UPDATE projections SET version = successor.version, position = successor.position,
+    quarantined = successor.quarantined, generation = projections.generation + 1, moved_at = now()
+FROM projections successor WHERE projections.name = %s AND successor.name = %s
+RETURNING pg_notify('palimpsest_projected', projections.name || ':' || projections.position)
+"""
+FORGET = "DELETE FROM projections WHERE name = %s"
+FORGET_CASES = "DELETE FROM projection_quarantine WHERE projection = %s"
+TAKE_CASES = "UPDATE projection_quarantine SET projection = %s WHERE projection = %s"
+
+
+class RebuildRunning(Exception):
+    """Somebody else is rebuilding this read model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """How the new table compares with the old one; `differing` is None when they follow from different definitions."""
+
+    position: int
+    rows_before: int
+    rows_after: int
+    differing: int | None
+    quarantined: int
+
+
+async def rebuild(
+    model: ReadModel,
+    feed: EventFeed,
+    url: str,
+    progress: Progress = lambda *_: None,
+    *,
+    swap: bool = True,
+    helpers: Helpers | None = None,
+) -> Rebuilt:
+    """Build the table of `model` from the whole log and put it in the place of the old one.
+
+    Without `swap` it is only compared, then dropped. The old table must exist. `helpers` share the work of a long log.
+
+    Raises:
+        RebuildRunning: another rebuild of it is under way.
+        HelperFailed: a helper ended too early.
+        Unavailable: the database does not answer.
+    """
+    async with await connect_to_load(url) as connection, await connect_to_load(url) as beside:
+        cursor = await connection.execute(LOCK, [model.name])
+        if await cursor.fetchone() != (True,):
+            raise RebuildRunning(model.name)
+        try:
+            return await _Rebuild(model, feed, connection, beside, progress, helpers).run(swap)
+        finally:
+            # The server ends a session a while after it is closed; whoever comes next shall not find the lock.
+            with suppress(psycopg.Error):
+                await connection.execute(UNLOCK, [model.name])
+
+
+class _Rebuild:
+    def __init__(
+        self,
+        model: ReadModel,
+        feed: EventFeed,
+        connection: Connection,
+        beside: Connection,
+        progress: Progress,
+        helpers: Helpers | None,
+    ) -> None:
+        self._model = model
+        self._feed = feed
+        self._connection = connection
+        self._beside = beside
+        self._progress = progress
+        self._helpers = helpers
+        self._live = Applier(model)
+        self._next = Applier(model, model.name + NEXT)
+        self._skipped: frozenset[int] = frozenset()
+
+    async def run(self, swap: bool) -> Rebuilt:
+        await self._start_over()
+        self._skipped = await checkpoints.skipped(self._connection, self._model.name)
+        await self._load(await self._goal())
+        for statement in self._next.statements.create_indexes():
+            await self._connection.execute(statement)
+        # Statistics are for whoever reads the table next; meanwhile it is compared.
+        analyzing = asyncio.create_task(self._beside.execute(self._next.statements.analyze))
+        try:
+            return await self._finish(swap, analyzing)
+        finally:
+            analyzing.cancel()
+            await asyncio.gather(analyzing, return_exceptions=True)
+
+    async def _load(self, goal: int) -> None:
+        """Fill the table from the log up to `goal`, and on until the living one is hardly ahead."""
+        load = Load(self._next, self._feed, self._connection, self._skipped)
+        if self._helpers is not None and self._helpers.worthwhile(goal):
+            await self._load_together(self._helpers, goal)
+            quarantined = await checkpoints.quarantined(self._connection, [self._next.name])
+            load.take_over(quarantined.get(self._next.name, ()))
+            position = goal
+        else:
+            position = await load.run(0, goal, self._progress)
+        while (goal := await self._goal()) - position > BATCH:
+            position = await load.run(position, goal, self._progress)
+
+    async def _load_together(self, helpers: Helpers, goal: int) -> None:
+        await self._connection.execute(self._next.statements.create_key())
+        await helpers.load(self._next, self._connection, self._skipped, goal, self._progress)
+        await checkpoints.advance(self._connection, [self._next.name], goal)
+
+    async def _start_over(self) -> None:
+        async with self._connection.transaction():
+            await self._forget_next()
+            await create(self._connection, self._next.statements, self._model.version)
+
+    async def _forget_next(self) -> None:
+        await self._connection.execute(self._next.statements.drop())
+        await self._connection.execute(FORGET, [self._next.name])
+        await self._connection.execute(FORGET_CASES, [self._next.name])
+
+    async def _goal(self) -> int:
+        """Where the old table stands, so that both can be compared; the end of the log if they cannot."""
+        live = (await checkpoints.look(self._connection, [self._model.name]))[self._model.name]
+        if live.version == self._model.version and live.position:
+            return live.position
+        return max(live.position, await self._feed.head())
+
+    async def _finish(self, swap: bool, analyzing: "asyncio.Task[object]") -> Rebuilt:
+        for attempt in range(SWAP_ATTEMPTS):
+            await self._catch_up()
+            try:
+                async with self._connection.transaction():
+                    await self._connection.execute("SET LOCAL lock_timeout = '2s'")
+                    await self._connection.execute("SET LOCAL synchronous_commit TO DEFAULT")
+                    return await self._compare_and_swap(swap, analyzing)
+            except psycopg.errors.LockNotAvailable:
+                # A reader kept the old table for long. Let those pass that have queued behind us.
+                await asyncio.sleep(0.1 * (attempt + 1))
+        raise TimeoutError(f"readers never let go of {self._model.name}")
+
+    async def _catch_up(self) -> None:
+        while (await self._step(await self._goal())) == BATCH:
+            pass
+
+    async def _step(self, goal: int) -> int:
+        async with self._connection.transaction():
+            standing = (await checkpoints.lock(self._connection, [self._next.name]))[self._next.name]
+            return await self._apply(standing, goal)
+
+    async def _apply(self, standing: Standing, goal: int) -> int:
+        """Apply at most one batch of what lies between the standing and the goal. Answers the number of events."""
+        limit = min(BATCH, goal - standing.position)
+        events = await self._feed.read(standing.position, limit) if limit > 0 else []
+        if events:
+            await self._take(events, standing)
+            await checkpoints.advance(self._connection, [self._next.name], events[-1].position)
+        return len(events)
+
+    async def _take(self, events: Sequence[Recorded], standing: Standing) -> None:
+        wanted = [event for event in events if event.position not in self._skipped]
+        poisons = await self._next.apply_carefully(self._connection, wanted, standing.left_out) if wanted else []
+        if poisons:
+            await checkpoints.confine(self._connection, self._next.name, poisons)
+
+    async def _compare_and_swap(self, swap: bool, analyzing: "asyncio.Task[object]") -> Rebuilt:
+        live, successor = await self._level()
+        found = await self._compared(live, successor)
+        await analyzing
+        if swap:
+            await self._swap()
+        else:
+            await self._forget_next()
+        return found
+
+    async def _level(self) -> tuple[Standing, Standing]:
+        """Lock both, and bring the new table to where the old one stands, if that can be; otherwise beyond it."""
+        live, successor = await self._locked()
+        comparable = live.version == successor.version and successor.position <= live.position
+        goal = live.position if comparable else live.front
+        while successor.position < goal:
+            await self._apply(successor, goal)
+            live, successor = await self._locked()
+        if comparable:
+            await self._level_partitions(live, successor)
+        return live, (await self._locked())[1]
+
+    async def _locked(self) -> tuple[Standing, Standing]:
+        found = await checkpoints.lock(self._connection, [self._model.name, self._next.name])
+        return found[self._model.name], found[self._next.name]
+
+    async def _level_partitions(self, live: Standing, successor: Standing) -> None:
+        """Apply what the old table has of partitions that are ahead of its position."""
+        position = live.position
+        while position < live.front:
+            events = await self._feed.read(position, min(BATCH, live.front - position))
+            if not events:
+                break
+            position = events[-1].position
+            await self._take([event for event in events if event.position <= live.reached(event.stream_id)], successor)
+            successor = (await self._locked())[1]
+
+    async def _compared(self, live: Standing, successor: Standing) -> Rebuilt:
+        old, new = self._live.statements, self._next.statements
+        differing: int | None = None
+        if (live.version, live.position) == (successor.version, successor.position):
+            before, after = await self._one(old.digest()), await self._one(new.digest())
+            [differing] = (0,) if before == after else await self._one(new.differences(old))
+        else:
+            before, after = await self._one(old.count()), await self._one(new.count())
+        return Rebuilt(successor.position, before[0], after[0], differing, len(successor.left_out))
+
+    async def _one(self, query: sql.Composed) -> tuple[Any, ...]:
+        row = await (await self._connection.execute(query)).fetchone()
+        assert row is not None
+        return row
+
+    async def _swap(self) -> None:
+        name, successor = self._model.name, self._next.name
+        await self._connection.execute(self._live.statements.drop())
+        for statement in self._next.statements.rename(self._live.statements):
+            await self._connection.execute(statement)
+        await self._connection.execute(FORGET_CASES, [name])
+        await self._connection.execute(TAKE_CASES, [name, successor])
+        await self._connection.execute(TAKE_OVER, [name, successor])
+        await self._connection.execute(FORGET, [successor])

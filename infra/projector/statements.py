@@ -1,0 +1,157 @@
+"""The statements that read and write a read model's table, made from its declaration. All values travel as arrays."""
+
+from collections.abc import Iterable
+from itertools import chain, repeat
+
+from psycopg import sql
+
+from infra.postgres.arrays import Array, BigInts, Blobs, Bools, Moments, Texts, Uuids
+from projections.kernel import Key, Row, Table
+
+SCHEMA = "read"
+NEXT = "__next"
+"""Ends the name of a table that is being rebuilt."""
+
+COPY_HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+COPY_TAIL = b"\xff\xff"
+
+
+KINDS: dict[str, type[Array]] = {
+    "uuid": Uuids,
+    "text": Texts,
+    "bigint": BigInts,
+    "boolean": Bools,
+    "timestamptz": Moments,
+    "bytea": Blobs,
+}
+
+
+class Statements:
+    """What is said to the database about `table`, or about its successor under another name."""
+
+    def __init__(self, table: Table, name: str | None = None) -> None:
+        self.table = table
+        self.name = name or table.name
+        self.columns = list(table.columns)
+        types = {**{column: f"{kind} NOT NULL" for column, kind in table.key.items()}, **table.columns}
+        self._types = types
+        self._kinds = {column: KINDS[words.split()[0]] for column, words in types.items()}
+        self._width = len(types).to_bytes(2, "big")
+        self.fetch = self._fetch().as_bytes()
+        self.upsert = self._upsert().as_bytes()
+        self.delete = self._delete().as_bytes()
+        self.analyze = sql.SQL("ANALYZE {}").format(self._at())
+        copy = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)")
+        self.copy = copy.format(self._at(), self._names(types)).as_bytes()
+
+    def create(self) -> sql.Composed:
+        """The table, without its key and its other indexes."""
+        lines = [
+            sql.SQL("{} {}").format(sql.Identifier(column), _literally(words)) for column, words in self._types.items()
+        ]
+        return sql.SQL("CREATE TABLE {} ({})").format(self._at(), sql.SQL(", ").join(lines))
+
+    def create_key(self) -> sql.Composed:
+        """The key: made of all rows at once, where there are rows, rather than kept up row by row."""
+        return sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} PRIMARY KEY ({})").format(
+            self._at(), sql.Identifier(f"{self.name}_pkey"), self._names(self.table.key)
+        )
+
+    def create_indexes(self) -> list[sql.Composed]:
+        """The other indexes."""
+        return [
+            sql.SQL("CREATE INDEX {} ON {} {}").format(sql.Identifier(f"{self.name}_{n}"), self._at(), _literally(what))
+            for n, what in enumerate(self.table.indexes, 1)
+        ]
+
+    def oid(self) -> sql.Composed:
+        """Asks for the number that the table has, and no table of that name before it had: NULL where there is none."""
+        return sql.SQL("SELECT to_regclass({})::oid").format(sql.Literal(f'"{SCHEMA}"."{self.name}"'))
+
+    def drop(self) -> sql.Composed:
+        """Drop the table, if it is there."""
+        return sql.SQL("DROP TABLE IF EXISTS {}").format(self._at())
+
+    def rename(self, new: "Statements") -> list[sql.Composed]:
+        """Give the table, its key and its indexes the names of `new`."""
+        pairs = [(f"{self.name}_pkey", f"{new.name}_pkey")]
+        pairs += [(f"{self.name}_{n}", f"{new.name}_{n}") for n in range(1, len(self.table.indexes) + 1)]
+        rename = sql.SQL("ALTER INDEX {} RENAME TO {}")
+        return [
+            sql.SQL("ALTER TABLE {} RENAME TO {}").format(self._at(), sql.Identifier(new.name)),
+            *(rename.format(sql.Identifier(SCHEMA, old), sql.Identifier(to)) for old, to in pairs),
+        ]
+
+    def digest(self) -> sql.Composed:
+        """Counts the rows, and digests them whatever their order, by two hashes.
+
+        These are hashed once more: the hash of a record is a sum over its columns, and values that change places
+        between rows would go unnoticed too often.
+        """
+        return sql.SQL(
+            "SELECT count(*), bit_xor(hashint8extended(hash_record_extended(t, 0), 1)),"
+            " bit_xor(hashint8extended(hash_record_extended(t, 2), 3)) FROM {} t"
+        ).format(self._at())
+
+    def count(self) -> sql.Composed:
+        """Counts the rows."""
+        return sql.SQL("SELECT count(*) FROM {}").format(self._at())
+
+    def differences(self, other: "Statements") -> sql.Composed:
+        """Counts the keys whose rows are not the same here and in `other`."""
+        return sql.SQL(
+            "SELECT count(*) FILTER (WHERE a.h IS DISTINCT FROM b.h)"
+            " FROM (SELECT {keys}, hash_record_extended(t, 0) AS h FROM {here} t) a"
+            " FULL JOIN (SELECT {keys}, hash_record_extended(t, 0) AS h FROM {there} t) b USING ({keys})"
+        ).format(keys=self._names(self.table.key), here=self._at(), there=other._at())
+
+    def keys(self, keys: Iterable[Key]) -> list[Array]:
+        """The parameters of `fetch` and `delete`."""
+        kinds = list(self._kinds.values())
+        return [kinds[n]([key[n] for key in keys]) for n in range(len(self.table.key))]
+
+    def rows(self, rows: list[tuple[Key, Row]]) -> list[Array]:
+        """The parameters of `upsert`."""
+        columns = [self._kinds[column]([row[column] for _, row in rows]) for column in self.columns]
+        return self.keys([key for key, _ in rows]) + columns
+
+    def copied(self, rows: list[tuple[Key, Row]]) -> bytes:
+        """Some rows as COPY takes them in binary form."""
+        values = [array.pack() for array in self.rows(rows)]
+        return b"".join(chain.from_iterable(zip(repeat(self._width), *values, strict=False)))
+
+    def _fetch(self) -> sql.Composed:
+        return sql.SQL("SELECT {all} FROM {at} JOIN unnest({arrays}) AS wanted ({keys}) USING ({keys})").format(
+            all=self._names(self._types), at=self._at(), arrays=self._arrays(self.table.key), keys=self._keys()
+        )
+
+    def _upsert(self) -> sql.Composed:
+        sets = [sql.SQL("{0} = EXCLUDED.{0}").format(sql.Identifier(column)) for column in self.columns]
+        return sql.SQL("INSERT INTO {} ({}) SELECT * FROM unnest({}) ON CONFLICT ({}) DO UPDATE SET {}").format(
+            self._at(), self._names(self._types), self._arrays(self._types), self._keys(), sql.SQL(", ").join(sets)
+        )
+
+    def _delete(self) -> sql.Composed:
+        same = [sql.SQL("stored.{0} = gone.{0}").format(sql.Identifier(column)) for column in self.table.key]
+        return sql.SQL("DELETE FROM {} AS stored USING unnest({}) AS gone ({}) WHERE {}").format(
+            self._at(), self._arrays(self.table.key), self._keys(), sql.SQL(" AND ").join(same)
+        )
+
+    def _at(self) -> sql.Identifier:
+        return sql.Identifier(SCHEMA, self.name)
+
+    def _keys(self) -> sql.Composed:
+        return self._names(self.table.key)
+
+    @staticmethod
+    def _names(columns: Iterable[str]) -> sql.Composed:
+        return sql.SQL(", ").join(map(sql.Identifier, columns))
+
+    def _arrays(self, columns: Iterable[str]) -> sql.Composed:
+        casts = [_literally(f"%b::{self._types[column].split()[0]}[]") for column in columns]
+        return sql.SQL(", ").join(casts)
+
+
+def _literally(words: str) -> sql.SQL:
+    # Declarations are code, not input.
+    return sql.SQL(words)

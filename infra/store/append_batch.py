@@ -1,0 +1,198 @@
+"""A batch of appends as the function `append_events` takes it, and its verdicts."""
+
+from collections.abc import Callable
+from functools import cache
+from itertools import count
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from psycopg.pq.abc import PGresult
+
+from infra.postgres.arrays import Array, BigInts, Blobs, Bools, Ints, Texts, Uuids, UuidsByBytes, UuidsByInt, texts_in
+from infra.sealing.keyring import WrappedKey
+
+APPEND = f"SELECT head, verdicts FROM append_events({', '.join(['%b'] * 30)})"  # noqa: S608
+"""For a cursor of the driver, with the `parameters_of` a batch."""
+
+
+class NewEvent(msgspec.Struct, frozen=True):
+    """An event as it is to be stored. `id`: the 16 bytes of a UUID."""
+
+    id: bytes
+    stream_id: UUID
+    version: int
+    topic: str
+    class_version: int
+    state: bytes
+
+
+class ClaimChange(msgspec.Struct, frozen=True):
+    """A claim to take or to release, by its digest."""
+
+    kind: str
+    digest: bytes
+    stream_id: UUID
+    release: bool
+
+
+class Record(msgspec.Struct, frozen=True):
+    """An idempotency record with its answer sealed."""
+
+    key: bytes
+    fingerprint: bytes
+    subject_id: UUID
+    answer: bytes
+
+
+class Request(msgspec.Struct, frozen=True):
+    """One append: all of it or nothing. `expected` is the version each stream had when the request was decided, by the
+    integer that its id stands for."""
+
+    expected: dict[int, int]
+    events: list[NewEvent]
+    claims: list[ClaimChange] = []
+    keys: list[WrappedKey] = []
+    record: Record | None = None
+    actor_id: UUID | None = None
+    correlation_id: UUID | None = None
+    causation_id: UUID | None = None
+
+    def touches(self) -> list[object]:
+        """What no other request of the same batch may touch."""
+        things: list[object] = [*self.expected]
+        if self.claims:
+            things += [(claim.kind, claim.digest) for claim in self.claims]
+        if self.keys:
+            things += [("key", key.subject_id.int) for key in self.keys]
+        if self.record is not None:
+            things.append(self.record.key)
+        return things
+
+    def reached(self, stream: int) -> int:
+        """The version that one of its streams has after it."""
+        return max(event.version for event in self.events if event.stream_id.int == stream)
+
+    def size(self) -> int:
+        """Payload in bytes."""
+        return sum([len(event.state) for event in self.events]) + (len(self.record.answer) if self.record else 0)
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What became of a request. `word` is `ok`, `replayed`, `conflict`, `taken:<kind>` or `rekey`."""
+
+    word: str
+    position: int
+
+
+def parameters_of(requests: list[Request]) -> list[int | Array]:
+    """All parameters of the function: the number of requests, and the arrays."""
+    arrays = [array for columns, rows in zip(COLUMNS, _rows_of(requests), strict=True) for array in columns(rows)]
+    return [len(requests), *arrays]
+
+
+def call_of(requests: list[Request]) -> tuple[bytes, list[bytes]]:
+    """The statement for a batch, and its parameters in binary. Arrays that are empty are not sent: most are."""
+    groups = _rows_of(requests)
+    parameters = [len(requests).to_bytes(4, "big")]
+    for columns, rows in zip(COLUMNS, groups, strict=True):
+        if rows:
+            parameters += [array.dump() for array in columns(rows)]
+    return _append_with(tuple(map(bool, groups))), parameters
+
+
+@cache
+def _append_with(sent: tuple[bool, ...]) -> bytes:
+    """For groups of arrays that are sent or not."""
+    numbers = count(2)
+    arrays = [
+        f"${next(numbers)}" if is_sent else "'{}'"
+        for columns, is_sent in zip(COLUMNS, sent, strict=True)
+        for _ in columns([])
+    ]
+    return f"SELECT head, verdicts FROM append_events($1, {', '.join(arrays)})".encode()  # noqa: S608
+
+
+def verdicts_of(requests: list[Request], result: PGresult) -> list[Verdict]:
+    """What the function answered, in binary, for each of the requests."""
+    head, words = result.get_value(0, 0), result.get_value(0, 1)
+    assert head is not None
+    assert words is not None
+    first = last = int.from_bytes(head, "big")
+    verdicts = []
+    for request, word in zip(requests, texts_in(words), strict=True):
+        if word == "ok":
+            last += len(request.events)
+        position = last if request.events else first
+        verdicts.append(Verdict(word, position if word == "ok" else 0))
+    return verdicts
+
+
+def _rows_of(requests: list[Request]) -> list[list[Any]]:
+    """The rows of each group of parallel arrays. Each row begins with the number of its request."""
+    numbered = list(enumerate(requests, 1))
+    return [
+        [(n, stream, version) for n, r in numbered for stream, version in r.expected.items()],
+        [(n, event, r) for n, r in numbered for event in r.events],
+        [(n, claim) for n, r in numbered for claim in r.claims],
+        [(n, key) for n, r in numbered for key in r.keys],
+        [(n, r.record, r.events[-1] if r.events else None) for n, r in numbered if r.record is not None],
+    ]
+
+
+def _streams(rows: list[tuple[int, int, int]]) -> list[Array]:
+    return [
+        Ints([n for n, _, _ in rows]),
+        UuidsByInt([stream for _, stream, _ in rows]),
+        BigInts([version for _, _, version in rows]),
+    ]
+
+
+def _events(rows: list[tuple[int, NewEvent, Request]]) -> list[Array]:
+    return [
+        Ints([n for n, _, _ in rows]),
+        Uuids([e.stream_id for _, e, _ in rows]),
+        BigInts([e.version for _, e, _ in rows]),
+        Texts([e.topic for _, e, _ in rows]),
+        Blobs([e.state for _, e, _ in rows]),
+        UuidsByBytes([e.id for _, e, _ in rows]),
+        Ints([e.class_version for _, e, _ in rows]),
+        Uuids([r.actor_id for _, _, r in rows]),
+        Uuids([r.correlation_id for _, _, r in rows]),
+        Uuids([r.causation_id for _, _, r in rows]),
+    ]
+
+
+def _claims(rows: list[tuple[int, ClaimChange]]) -> list[Array]:
+    return [
+        Ints([n for n, _ in rows]),
+        Texts([c.kind for _, c in rows]),
+        Blobs([c.digest for _, c in rows]),
+        Uuids([c.stream_id for _, c in rows]),
+        Bools([c.release for _, c in rows]),
+    ]
+
+
+def _keys(rows: list[tuple[int, WrappedKey]]) -> list[Array]:
+    return [
+        Ints([n for n, _ in rows]),
+        Uuids([k.subject_id for _, k in rows]),
+        Blobs([k.wrapped for _, k in rows]),
+        Texts([k.kek_id for _, k in rows]),
+    ]
+
+
+def _records(rows: list[tuple[int, Record, NewEvent | None]]) -> list[Array]:
+    return [
+        Ints([n for n, _, _ in rows]),
+        Blobs([r.key for _, r, _ in rows]),
+        Blobs([r.fingerprint for _, r, _ in rows]),
+        Uuids([r.subject_id for _, r, _ in rows]),
+        Blobs([r.answer for _, r, _ in rows]),
+        Uuids([e and e.stream_id for _, _, e in rows]),
+        BigInts([e and e.version for _, _, e in rows]),
+    ]
+
+
+COLUMNS: tuple[Callable[[Any], list[Array]], ...] = (_streams, _events, _claims, _keys, _records)
+"""The function's parallel arrays after the number of requests, group by group."""

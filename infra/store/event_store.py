@@ -1,0 +1,290 @@
+"""The event store as the bus knows it: aggregates in, aggregates out, personal data sealed on the way."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import aclosing, suppress
+from typing import Any, cast
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from eventsourcing.utils import get_topic
+from uuid_utils import uuid7
+
+from application.ports import (
+    A,
+    Call,
+    Earlier,
+    Idempotency,
+    Taken,
+    Unavailable,
+    VersionConflict,
+)
+from domain.kernel import Claim, NotFound, Root
+from infra.postgres.connect import Database
+from infra.sealing.blind_index import BlindIndex
+from infra.sealing.keyring import DataKey, Erased, FetchWrapped, Keyring, Keys, WrappedKey
+from infra.store.append_batch import ClaimChange, NewEvent, Record, Request, Verdict
+from infra.store.codec import (
+    Plan,
+    begin,
+    decode_snapshot,
+    encode_snapshot,
+    finish,
+    is_personal,
+    plan_of,
+    subjects_in,
+    subjects_of,
+)
+from infra.store.group_commit import Writer
+from infra.store.stream_reader import LATEST, Gap, Reading, StoredEvent, StoredSnapshot
+
+KEYS = "SELECT subject_id, wrapped FROM data_keys WHERE subject_id = ANY(%s)"
+HOLDER = "SELECT originator_id FROM claims WHERE kind = %s AND digest = %s"
+SNAPSHOT = """
+INSERT INTO snapshots (originator_id, originator_version, topic, state, snapshot_version)
+VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
+"""
+# One that cannot serve stands in the way of another at the same version. What is newer stays.
+MAKE_WAY = "DELETE FROM snapshots WHERE originator_id = %s AND originator_version = %s AND snapshot_version <= %s"
+DROP_OLDER = "DELETE FROM snapshots WHERE originator_id = %s AND originator_version < %s"
+
+SNAPSHOT_AFTER = 100
+REKEYS = 3
+
+
+class PostgresEventStore:
+    """Implements `application.ports.EventStore`."""
+
+    def __init__(
+        self,
+        database: Database,
+        reading: Reading,
+        writer: Writer,
+        keyring: Keyring,
+        blind: BlindIndex,
+    ) -> None:
+        self._database = database
+        self._reading = reading
+        self._writer = writer
+        self._keyring = keyring
+        self._blind = blind
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def load(self, kind: type[A], id: UUID, *, version: int | None = None) -> A | None:
+        """The aggregate now, or as it was at `version`; None where there is none of that kind or version."""
+        if version is None:
+            return await self._latest(kind, id)
+        root = await self._from_history(kind, id, version)
+        return root if root is not None and root.version == version else None
+
+    async def holder(self, claim: Claim) -> UUID | None:
+        """The stream that holds the claim."""
+        rows = await self._database.rows(HOLDER, [claim.kind, self._blind.claim(claim.kind, claim.value)])
+        return rows[0][0] if rows else None
+
+    async def earlier(self, key: bytes) -> Earlier | None:
+        """What was answered to an earlier request with this key (a digest, 32 bytes).
+
+        Raises:
+            NotFound: there was one, about someone or something that has been erased since.
+        """
+        stored = await self._reading.answer(key)
+        if stored is None:
+            return None
+        subject_key = await self._keyring.get(stored.subject_id)
+        try:
+            if subject_key is None:
+                raise Erased
+            return Earlier(stored.fingerprint, subject_key.unseal(stored.answer, key), stored.position)
+        except Erased:
+            raise NotFound("What this Idempotency-Key was used for has been erased.") from None
+
+    async def append(self, changes: Sequence[Root], call: Call, idempotency: Idempotency | None) -> int | Earlier:
+        """See `application.ports.EventStore.append`."""
+        events: list[Root.Event] = []
+        expected: dict[int, int] = {}
+        for root in changes:
+            pending = cast(list[Root.Event], root.pending_events)
+            events += pending
+            expected[root.id.int] = root.version - len(pending)
+        for _ in range(REKEYS):
+            keys, minted = await self._keys(changes, expected, events, idempotency)
+            verdict = await self._writer.append(self._request(expected, events, call, idempotency, keys, minted))
+            if verdict.word != "rekey":
+                break
+            # Another process made a key for the same address just now; seal again, under that one.
+        if verdict.word == "ok":
+            for wrapped in minted:
+                self._keyring.keep(wrapped.subject_id, keys[wrapped.subject_id.int])
+        if verdict.word == "replayed":
+            assert idempotency is not None
+            earlier = await self.earlier(idempotency.key)
+            assert earlier is not None
+            return earlier
+        return self._settled(changes, verdict)
+
+    def _settled(self, changes: Sequence[Root], verdict: Verdict) -> int:
+        if verdict.word == "ok":
+            for root in changes:
+                root.collect_events()
+            return verdict.position
+        word, _, kind = verdict.word.partition(":")
+        if word == "taken":
+            raise Taken(kind)
+        raise VersionConflict([root.id for root in changes])
+
+    def _request(
+        self,
+        expected: dict[int, int],
+        events: Sequence[Root.Event],
+        call: Call,
+        idempotency: Idempotency | None,
+        keys: Keys,
+        minted: list[WrappedKey],
+    ) -> Request:
+        record = None
+        if idempotency is not None:
+            sealed = keys[idempotency.subject_id.int].seal(idempotency.answer, idempotency.key)
+            record = Record(idempotency.key, idempotency.fingerprint, idempotency.subject_id, sealed)
+        return Request(
+            expected=expected,
+            events=[self._new_event(event, plan_of(type(event)), keys) for event in events],
+            claims=[claim for event in events if plan_of(type(event)).claiming for claim in self._claims(event)],
+            keys=minted,
+            record=record,
+            actor_id=call.actor.user_id if call.actor else None,
+            correlation_id=call.correlation_id,
+            causation_id=call.causation_id,
+        )
+
+    def _new_event(self, event: Root.Event, plan: Plan, keys: Keys) -> NewEvent:
+        stream_id, version, state = event.originator_id, event.originator_version, plan.encode(event, keys)
+        return NewEvent(uuid7().bytes, stream_id, version, plan.topic, plan.version, state)
+
+    def _claims(self, event: Root.Event) -> Iterator[ClaimChange]:
+        for claim in event.claims():
+            yield self._change(event, claim, release=False)
+        for claim in event.releases():
+            yield self._change(event, claim, release=True)
+
+    def _change(self, event: Root.Event, claim: Claim, *, release: bool) -> ClaimChange:
+        return ClaimChange(claim.kind, self._blind.claim(claim.kind, claim.value), event.originator_id, release)
+
+    async def _keys(
+        self,
+        changes: Sequence[Root],
+        expected: dict[int, int],
+        events: Sequence[Root.Event],
+        idempotency: Idempotency | None,
+    ) -> tuple[dict[int, DataKey], list[WrappedKey]]:
+        """The data keys of all subjects that the events and the answer are about; those that had none yet are new.
+
+        Raises:
+            NotFound: one of the aggregates has been erased.
+        """
+        keys: dict[int, DataKey] = {}
+        minted = []
+        subjects = [subject_id for event in events for subject_id in subjects_of(event)]
+        if idempotency is not None:
+            subjects.append(idempotency.subject_id)
+        for subject_id in subjects:
+            number = subject_id.int
+            if number in keys:
+                continue
+            key = None
+            # Of a stream that begins there is no key to ask for.
+            if expected.get(number) != 0:
+                key = self._keyring.kept(subject_id) or await self._keyring.get(subject_id)
+            if key is None:
+                if any(root.id.int == number and expected[number] and is_personal(type(root)) for root in changes):
+                    raise NotFound("This has been erased.")
+                key, wrapped = self._keyring.mint(subject_id)
+                minted.append(wrapped)
+            keys[number] = key
+        return keys, minted
+
+    async def _latest(self, kind: type[A], id: UUID) -> A | None:
+        stream = await self._reading.stream(id)
+        snapshot = None if stream.snapshot is None else await self._from_snapshot(kind, id, stream.snapshot)
+        useless = stream.snapshot is not None and snapshot is None
+        if useless:
+            root = await self._from_history(kind, id)
+        else:
+            root = await self._replay(kind, id, snapshot, stream.events)
+        if root is not None and (useless or len(stream.events) >= SNAPSHOT_AFTER):
+            self._keep_snapshot(root)
+        return root
+
+    async def _from_history(self, kind: type[A], id: UUID, last: int = LATEST) -> A | None:
+        root: A | None = None
+        async with aclosing(self._reading.history(id, last)) as pages:
+            async for events in pages:
+                root = await self._replay(kind, id, root, events)
+                if root is None:
+                    break
+        return root
+
+    async def _replay(self, kind: type[A], id: UUID, root: A | None, events: Sequence[StoredEvent]) -> A | None:
+        """The aggregate after `events`, which follow `root`."""
+        versions = [version for version, _, _ in events]
+        first = Root.INITIAL_VERSION if root is None else root.version + 1
+        if events and (versions[0], versions[-1]) != (first, first + len(events) - 1):
+            raise Gap(f"of {id}, from version {first} to {versions[-1]} there are {len(events)} events")
+        begun = [begin(topic, stored, id) for _, topic, stored in events]
+        keys = await self._keyring.all(subjects_in(begun))
+        return evolve(kind, root, finish(begun, versions, keys))
+
+    async def _from_snapshot(self, kind: type[A], id: UUID, stored: StoredSnapshot) -> A | None:
+        """None where the snapshot cannot serve: of an older shape, of another kind, or sealed by a key that is gone."""
+        key = await self._keyring.get(id) if is_personal(kind) else None
+        usable = stored.topic == get_topic(kind) and stored.shape == kind.snapshot_version
+        if not usable or (key is None and is_personal(kind)):
+            return None
+        try:
+            return decode_snapshot(kind, id, stored.version, stored.state, key)
+        except (Erased, InvalidTag):
+            return None
+
+    def _keep_snapshot(self, root: Root) -> None:
+        """A load that had to replay much leaves a snapshot for the next one, behind the caller's back."""
+        key = self._keyring.kept(root.id)
+        if key is None and is_personal(type(root)):
+            return
+        values = [root.id, root.version, get_topic(type(root)), encode_snapshot(root, key), root.snapshot_version]
+        task = asyncio.create_task(self._write_snapshot(values))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _write_snapshot(self, values: list[Any]) -> None:
+        # A snapshot only saves time: without it the next load replays again.
+        with suppress(Unavailable):
+            await self._database.rows(MAKE_WAY, [*values[:2], values[-1]])
+            await self._database.rows(SNAPSHOT, values)
+            await self._database.rows(DROP_OLDER, values[:2])
+
+    async def settle(self) -> None:
+        """Wait for the snapshots that are being written."""
+        await asyncio.gather(*self._tasks)
+
+
+def evolve(kind: type[A], root: Root | None, events: Sequence[Root.Event]) -> A | None:
+    """The aggregate after `events`, which follow `root`; None where they are of another kind or there are none."""
+    for event in events:
+        if root is None:
+            if event.root is not kind:
+                return None
+            root = kind.shell(event)
+        event.apply(root)
+    if root is not None and events:
+        root._version = events[-1].originator_version
+        root._modified_on = events[-1].timestamp
+    return cast("A | None", root)
+
+
+def keys_reader(database: Database) -> FetchWrapped:
+    """Reads wrapped data keys for a `Keyring`."""
+
+    async def fetch(subject_ids: list[UUID]) -> dict[UUID, bytes]:
+        return dict(await database.rows(KEYS, [subject_ids]))
+
+    return fetch

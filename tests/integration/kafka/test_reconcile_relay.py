@@ -1,0 +1,78 @@
+"""What the relay publishes is what the store holds: also while it works, and of what is erased."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+from adapters.integration_events.cloudevents import Publisher
+from domain.kernel import Root
+from infra.bootstrap.lifetime import cancelled
+from infra.bootstrap.relay import publish
+from infra.kafka.client.topics import Topics
+from infra.kafka.reconcile.differences import Report
+from infra.kafka.reconcile.reconcile import reconcile, who_is_gone
+from infra.local.servers.kafka import Kafka
+from tests.support.history import History
+from tests.support.servers import Database
+from tests.support.stores import CALL, Opened, open_store, rows
+
+PATIENCE = 30.0
+
+
+@asynccontextmanager
+async def relaying(opened: Opened, kafka: Kafka, topics: Topics) -> AsyncIterator[None]:
+    """The relay at work, events and states."""
+    names = {"bootstrap_servers": kafka.address}
+    arguments = (opened.url, opened.database, opened.keyring, opened.store, names, topics, Publisher())
+    task = asyncio.create_task(publish(*arguments))
+    try:
+        yield
+    finally:
+        await cancelled(task)
+
+
+async def compare(opened: Opened, kafka: Kafka, topics: Topics) -> Report:
+    """Reconcile, in a thread."""
+    loop = asyncio.get_running_loop()
+
+    def gone(kind: type[Root], ids: Sequence[UUID]) -> set[UUID]:
+        return asyncio.run_coroutine_threadsafe(who_is_gone(opened.store, kind, ids), loop).result(PATIENCE)
+
+    names = {"bootstrap_servers": kafka.address}
+    return await asyncio.to_thread(reconcile, opened.url, names, topics, gone, patience=PATIENCE)
+
+
+async def test_what_the_relay_publishes_is_what_the_store_holds(
+    database: Database, kafka: Kafka, topics: Topics
+) -> None:
+    history = History(4)
+    async with open_store(database.app_url) as opened:
+        for roots in history.changes(150):
+            await opened.store.append(roots, CALL, None)
+        erased = [history.documents[0].id, history.users[0].id]
+        rows(database.admin_url, "DELETE FROM data_keys WHERE subject_id = ANY(%s)", erased)
+    async with open_store(database.app_url) as opened, relaying(opened, kafka, topics):
+        report = await compare(opened, kafka, topics)
+        assert report.difference is None
+        assert report.counts[topics.state("document")].events == len(history.documents) - 1
+
+
+async def test_what_the_relay_publishes_meanwhile_is_no_difference(
+    database: Database, kafka: Kafka, topics: Topics
+) -> None:
+    async with open_store(database.app_url) as opened, relaying(opened, kafka, topics):
+        changes = History(5).changes(1_000)
+
+        async def live(count: int) -> None:
+            for _ in range(count):
+                await opened.store.append(next(changes), CALL, None)
+                await asyncio.sleep(0.005)
+
+        await live(100)
+        living = asyncio.create_task(live(400))
+        reports = [await compare(opened, kafka, topics) for _ in range(2)]
+        await living
+        reports.append(await compare(opened, kafka, topics))
+        assert [report.difference for report in reports] == [None, None, None]
+        assert reports[0].last < reports[-1].last

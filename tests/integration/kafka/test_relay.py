@@ -1,0 +1,322 @@
+"""The relay on a real broker: everything, as it was stored, in order, whatever goes wrong on the way."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from time import monotonic, sleep
+from typing import Any
+
+import pytest
+from kafka import KafkaAdminClient, KafkaProducer
+from kafka.admin import ConfigResource
+
+from infra.kafka.client import batch_producer, record_format, topics
+from infra.kafka.client.batch_producer import Flight, Outlet, PublishFailed
+from infra.kafka.client.topics import Topics, WrongPartitions
+from infra.kafka.relay.batch_builder import skipped_counter
+from infra.kafka.relay.topic_setup import Settings
+from infra.local.servers.kafka import Kafka
+from tests.support import relaying
+from tests.support.history import WORDS, History
+from tests.support.kafka import own_topics
+from tests.support.servers import Database
+from tests.support.stores import rows
+
+POISON = """
+INSERT INTO stored_events SELECT gen_random_uuid(), 1, %s, %s, max(notification_id) + 1, gen_random_uuid(), 1, now()
+FROM stored_events
+"""
+
+
+@pytest.fixture
+def history() -> History:
+    """What happens in the test."""
+    return History(5)
+
+
+@pytest.fixture
+def names() -> Topics:
+    """Topics of the test's own."""
+    return own_topics(partitions=4)
+
+
+@pytest.fixture
+def kafka_settings(kafka: Kafka) -> Settings:
+    """How to reach this process's broker."""
+    return {"bootstrap_servers": kafka.address}
+
+
+def test_everything_arrives_as_it_was_stored(
+    database: Database, kafka_settings: Settings, names: Topics, history: History
+) -> None:
+    relaying.live(database.app_url, history)
+
+    with relaying.running(relaying.new_relay(database.app_url, kafka_settings, names)) as relay:
+        relaying.until_published(relay, database.app_url)
+        relaying.live(database.app_url, history)
+        relaying.until_published(relay, database.app_url)
+
+    assert relaying.require_private_complete(database.app_url, kafka_settings, names) == 0
+    mapped = [row.position for row in relaying.stored(database.app_url) if row.topic != "user.password_changed"]
+    assert relaying.public_positions(kafka_settings, names) == mapped
+
+
+def test_every_partition_says_how_far_it_is_complete(
+    database: Database, kafka_settings: Settings, names: Topics, history: History
+) -> None:
+    relaying.live(database.app_url, history, changes=5)
+
+    with relaying.running(relaying.new_relay(database.app_url, kafka_settings, names)) as relay:
+        relaying.until_published(relay, database.app_url)
+        sleep(0.5)
+
+    head = len(relaying.stored(database.app_url))
+    assert relaying.watermarks(kafka_settings, names) == dict.fromkeys(range(4), head)
+
+
+def test_a_relay_that_starts_anew_repeats_nothing(
+    database: Database, kafka_settings: Settings, names: Topics, history: History
+) -> None:
+    relaying.live(database.app_url, history)
+    relaying.publish_all(database.app_url, kafka_settings, names)
+    forget_progress(database)
+    relaying.live(database.app_url, history)
+    relaying.publish_all(database.app_url, kafka_settings, names)
+
+    assert relaying.require_private_complete(database.app_url, kafka_settings, names) == 0
+
+
+def forget_progress(database: Database) -> None:
+    """As if the relay had died before it could write down how far it was."""
+    rows(database.app_url, "UPDATE relays SET next_offset = 0, position = 0")
+
+
+class Faults:
+    """Makes every third page of a relay fail, now before it is sent, now after it has arrived."""
+
+    def __init__(self) -> None:
+        self.pages = 0
+        self.met = 0
+
+    def fail(self) -> None:
+        self.pages += 1
+        if self.pages % 3 == 0:
+            self.met += 1
+            raise PublishFailed("a fault of the test's own")
+
+
+@pytest.fixture
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few events at a time, and no pause after a failure."""
+    monkeypatch.setattr("infra.kafka.relay.relay.PAGE_EVENTS", 40)
+    monkeypatch.setattr("infra.kafka.relay.relay.PAUSE_SECONDS", 0.01)
+
+
+@pytest.mark.usefixtures("small_pages")
+def test_a_page_that_was_not_sent_is_sent_later(
+    database: Database, kafka_settings: Settings, names: Topics, monkeypatch: pytest.MonkeyPatch, history: History
+) -> None:
+    relaying.live(database.app_url, history, changes=300)
+    hand, faults = Outlet.hand, Faults()
+
+    def faulty(outlet: Outlet, pages: batch_producer.Batches) -> Flight:
+        faults.fail()
+        return hand(outlet, pages)
+
+    monkeypatch.setattr(Outlet, "hand", faulty)
+    relaying.publish_all(database.app_url, kafka_settings, names)
+
+    assert faults.met > 1
+    assert relaying.require_private_complete(database.app_url, kafka_settings, names) == 0
+
+
+@pytest.mark.usefixtures("small_pages")
+def test_a_page_whose_acknowledgement_got_lost_is_not_sent_again(
+    database: Database, kafka_settings: Settings, names: Topics, monkeypatch: pytest.MonkeyPatch, history: History
+) -> None:
+    relaying.live(database.app_url, history, changes=300)
+    offsets, faults = Flight.offsets, Faults()
+
+    def faulty(flight: Flight) -> dict[batch_producer.Place, tuple[int, int]]:
+        found = offsets(flight)
+        faults.fail()
+        return found
+
+    monkeypatch.setattr(Flight, "offsets", faulty)
+    relaying.publish_all(database.app_url, kafka_settings, names)
+
+    assert faults.met > 1
+    assert relaying.require_private_complete(database.app_url, kafka_settings, names) == 0
+
+
+@pytest.fixture
+def admin(kafka_settings: Settings) -> Iterator[KafkaAdminClient]:
+    """The broker's administration."""
+    with closing(KafkaAdminClient(**kafka_settings)) as client:
+        yield client
+
+
+def test_topics_that_were_lost_are_filled_again(
+    database: Database, kafka_settings: Settings, names: Topics, admin: KafkaAdminClient, history: History
+) -> None:
+    relaying.live(database.app_url, history)
+    relaying.publish_all(database.app_url, kafka_settings, names)
+    before = relaying.public_positions(kafka_settings, names)
+
+    admin.delete_topics([names.internal, names.public("document")])
+    wait_until_gone(admin, names.internal)
+    relaying.publish_all(database.app_url, kafka_settings, names)
+
+    relaying.require_private_complete(database.app_url, kafka_settings, names)
+    assert relaying.public_positions(kafka_settings, names) == before
+
+
+def test_a_topic_made_anew_under_a_running_relay_is_filled_again(
+    database: Database, kafka_settings: Settings, names: Topics, admin: KafkaAdminClient, history: History
+) -> None:
+    relaying.live(database.app_url, history, changes=300)
+    with relaying.running(relaying.new_relay(database.app_url, kafka_settings, names)) as relay:
+        relaying.until_published(relay, database.app_url)
+        admin.delete_topics([names.internal])
+        wait_until_gone(admin, names.internal)
+        topics.make_missing(admin, names, [names.internal])
+        relaying.live(database.app_url, history, changes=20)
+        relaying.until_published(relay, database.app_url)
+        everything = {row.position for row in relaying.stored(database.app_url)}
+        deadline = monotonic() + relaying.PATIENCE
+        while not everything <= positions_in(kafka_settings, names.internal):
+            assert monotonic() < deadline
+            sleep(0.2)
+
+
+def positions_in(kafka: Settings, topic: str) -> set[int]:
+    return {record_format.decode_record(record).position for record in relaying.records_of(kafka, topic)}
+
+
+def wait_until_gone(admin: KafkaAdminClient, topic: str) -> None:
+    """Deleting takes the broker a moment."""
+    deadline = monotonic() + relaying.PATIENCE
+    while topic in admin.list_topics():
+        assert monotonic() < deadline
+        sleep(0.05)
+
+
+def test_another_partition_count_is_refused(
+    database: Database, kafka_settings: Settings, names: Topics, admin: KafkaAdminClient
+) -> None:
+    topics.make_missing(admin, Topics(names.prefix, partitions=3), [names.public("team")])
+
+    with pytest.raises(WrongPartitions, match=r"team\.v1 has 3 partitions"):
+        relaying.new_relay(database.app_url, kafka_settings, names).run()
+
+
+def test_what_was_published_over_fewer_partitions_is_not_mixed_with_more(
+    database: Database, kafka_settings: Settings, names: Topics
+) -> None:
+    relaying.publish_all(database.app_url, kafka_settings, names)
+    with relaying.running(relaying.new_relay(database.app_url, kafka_settings, names)) as relay:
+        deadline = monotonic() + relaying.PATIENCE
+        while relay.position is None and monotonic() < deadline:
+            sleep(0.02)
+
+    with pytest.raises(WrongPartitions, match="partitions"):
+        relaying.new_relay(database.app_url, kafka_settings, Topics(names.prefix, partitions=6)).run()
+
+
+def test_topics_are_made_to_keep_everything(
+    database: Database, kafka_settings: Settings, names: Topics, admin: KafkaAdminClient, history: History
+) -> None:
+    relaying.live(database.app_url, history, changes=3)
+    relaying.publish_all(database.app_url, kafka_settings, names)
+
+    described = admin.describe_configs([ConfigResource("TOPIC", names.internal)])
+    found = next(iter(described.values()))[names.internal]
+    assert (found["retention.ms"]["value"], found["cleanup.policy"]["value"]) == ("-1", "delete")
+
+
+@pytest.mark.parametrize(
+    ("topic", "state"),
+    [
+        ("document.created", b"\xc1"),
+        ("document.shared", b"\x80"),
+        ("document.archived", b"\x80"),
+        ("no.such", b"\x80"),
+        ("team.x", b""),
+    ],
+)
+def test_an_event_that_cannot_be_read_stays_private_and_holds_up_nothing(
+    database: Database, kafka_settings: Settings, names: Topics, topic: str, state: bytes, history: History
+) -> None:
+    relaying.live(database.app_url, history, changes=5)
+    rows(database.admin_url, POISON, topic, state)
+    relaying.live(database.app_url, history, changes=5)
+    before = skipped_counter._value.get()
+
+    relaying.publish_all(database.app_url, kafka_settings, names)
+
+    relaying.require_private_complete(database.app_url, kafka_settings, names)
+    assert max(relaying.public_positions(kafka_settings, names)) == len(relaying.stored(database.app_url))
+    assert skipped_counter._value.get() - before == (topic != "no.such")
+
+
+def test_a_relay_forgets_where_streams_belong_and_finds_it_again(
+    database: Database, kafka_settings: Settings, names: Topics, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.kafka.relay.batch_builder.KEPT_HOMES", 1)
+    relaying.live(database.app_url, history)
+    relaying.publish_all(database.app_url, kafka_settings, names)
+
+    relaying.require_private_complete(database.app_url, kafka_settings, names)
+
+
+def test_a_foreign_record_on_the_private_topic_changes_nothing(
+    database: Database, kafka_settings: Settings, names: Topics, history: History
+) -> None:
+    relaying.live(database.app_url, history)
+    relaying.publish_all(database.app_url, kafka_settings, names)
+    with closing(KafkaProducer(**kafka_settings)) as producer:
+        for partition in range(4):
+            producer.send(names.internal, b"poison", b"key", [("event", b"{")], partition=partition)
+            producer.flush()
+    relaying.live(database.app_url, history)
+    relaying.publish_all(database.app_url, kafka_settings, names)
+
+    read = [record_format.decode_record(record) for record in clean(kafka_settings, names.internal)]
+    positions = [each.position for each in read if isinstance(each, record_format.Event)]
+    assert sorted(positions) == list(range(1, len(relaying.stored(database.app_url)) + 1))
+
+
+def clean(kafka: Settings, topic: str) -> list[Any]:
+    """The records that are not the test's own poison."""
+    return [record for record in relaying.records_of(kafka, topic) if record.value != b"poison"]
+
+
+CANARIES = [*(word.encode() for word in WORDS if word.isalpha()), b"@example.org", b"me.png", b"team-"]
+
+
+def test_nothing_personal_is_published(
+    database: Database, kafka_settings: Settings, names: Topics, history: History
+) -> None:
+    relaying.live(database.app_url, history, changes=400)
+    relaying.publish_all(database.app_url, kafka_settings, names)
+
+    for topic in names.events():
+        for record in relaying.records_of(kafka_settings, topic):
+            content = b"\n".join([record.key or b"", record.value, *(value for _, value in record.headers)])
+            for canary in CANARIES:
+                assert canary not in content, topic
+
+
+def test_a_log_that_cannot_be_read_is_waited_for(kafka_settings: Settings, names: Topics) -> None:
+    with relaying.running(relaying.new_relay("postgresql://127.0.0.1:1/none", kafka_settings, names)) as relay:
+        sleep(1.5)
+        assert relay.position is None
+
+
+def test_a_broker_that_is_not_there_is_waited_for(database: Database, names: Topics, history: History) -> None:
+    relaying.live(database.app_url, history, changes=3)
+    nowhere = {"bootstrap_servers": "127.0.0.1:1"}
+
+    with relaying.running(relaying.new_relay(database.app_url, nowhere, names)) as relay:
+        sleep(1.5)
+        assert relay.position is None
+        assert not relay.holds()

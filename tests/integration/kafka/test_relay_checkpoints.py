@@ -1,0 +1,119 @@
+"""What a relay believes of the topics' ends, and what it does not."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from time import sleep
+from typing import Any
+
+import pytest
+from kafka import KafkaAdminClient, KafkaProducer
+
+from infra.kafka.client import batch_producer, topics
+from infra.kafka.client.batch_producer import Flight, Outlet, PublishFailed
+from infra.kafka.client.topics import Topics
+from infra.kafka.relay.checkpoints import LogBehind
+from infra.kafka.relay.topic_setup import Settings
+from infra.local.servers.kafka import Kafka
+from tests.support import relaying
+from tests.support.history import History
+from tests.support.kafka import own_topics
+from tests.support.servers import Database
+from tests.support.stores import rows
+
+
+@pytest.fixture
+def names() -> Topics:
+    """Topics of the test's own."""
+    return own_topics(partitions=2)
+
+
+@pytest.fixture
+def kafka_settings(kafka: Kafka) -> Settings:
+    """How to reach this process's broker."""
+    return {"bootstrap_servers": kafka.address}
+
+
+@pytest.fixture
+def producer(kafka_settings: Settings) -> Iterator[KafkaProducer]:
+    """Writes what the relay has not written."""
+    with closing(KafkaProducer(**kafka_settings)) as opened:
+        yield opened
+
+
+def test_a_relay_that_starts_anew_while_it_fills_a_topic_again_leaves_nothing_out(
+    database: Database,
+    kafka_settings: Settings,
+    names: Topics,
+    producer: KafkaProducer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    relaying.live(database.app_url, History(5))
+    relaying.publish_all(database.app_url, kafka_settings, names)
+    topic = names.public("user")
+    before = relaying.records_of(kafka_settings, topic)
+    made_anew(kafka_settings, names, topic)
+    for records in relaying.by_partition(before).values():
+        copy(producer, records[-1])
+    hand, pages = Outlet.hand, list[int]()
+
+    def faulty(outlet: Outlet, page: batch_producer.Batches) -> Flight:
+        pages.append(1)
+        if len(pages) == 1:
+            raise PublishFailed("a fault of the test's own")
+        return hand(outlet, page)
+
+    monkeypatch.setattr(Outlet, "hand", faulty)
+    relaying.publish_all(database.app_url, kafka_settings, names)
+
+    found = {relaying.sequence_of(record) for record in relaying.records_of(kafka_settings, topic)}
+    assert found == {relaying.sequence_of(record) for record in before}
+
+
+def made_anew(kafka: Settings, names: Topics, topic: str) -> None:
+    """Delete a topic and make it anew, empty."""
+    with closing(KafkaAdminClient(**kafka)) as admin:
+        admin.delete_topics([topic])
+        while topic in admin.list_topics():
+            sleep(0.05)
+        topics.make_missing(admin, names, [topic])
+
+
+def copy(producer: KafkaProducer, record: Any) -> None:
+    """Write a record as it was read."""
+    producer.send(record.topic, record.value, record.key, list(record.headers), partition=record.partition)
+    producer.flush()
+
+
+@pytest.mark.parametrize("said", [b"1000000000", b"9" * 19, b"1" + b"0" * 30, b"9" * 5000, b"", b"-1", b"one"])
+def test_a_foreign_position_at_the_end_of_a_topic_is_not_believed(
+    database: Database, kafka_settings: Settings, names: Topics, producer: KafkaProducer, said: bytes
+) -> None:
+    history = History(5)
+    relaying.live(database.app_url, history, changes=10)
+    relaying.publish_all(database.app_url, kafka_settings, names)
+    for topic in names.events():
+        for partition in range(names.partitions):
+            producer.send(topic, b"{}", b"key", [("ce_sequence", said)], partition=partition)
+    producer.flush()
+    relaying.live(database.app_url, history, changes=10)
+    relaying.publish_all(database.app_url, kafka_settings, names)
+
+    log = [row.position for row in relaying.stored(database.app_url) if row.topic != "user.password_changed"]
+    assert set(log) <= public_positions(kafka_settings, names)
+
+
+def public_positions(kafka: Settings, names: Topics) -> set[int]:
+    """The positions of the public events, foreign ones left out."""
+    records = [record for topic in names.events()[1:] for record in relaying.records_of(kafka, topic)]
+    return {relaying.sequence_of(record) for record in records if record.key != b"key"}
+
+
+def test_a_log_that_was_restored_to_an_earlier_state_is_not_published(
+    database: Database, kafka_settings: Settings, names: Topics
+) -> None:
+    relaying.live(database.app_url, History(5), changes=10)
+    relaying.publish_all(database.app_url, kafka_settings, names)
+    rows(database.admin_url, "UPDATE relays SET position = position + 1000")
+
+    with pytest.raises(LogBehind, match="the database was restored to an earlier state"):
+        relaying.new_relay(database.app_url, kafka_settings, names).run()

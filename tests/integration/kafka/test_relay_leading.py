@@ -1,0 +1,97 @@
+"""A relay that loses its lease, or runs into what is not Kafka's fault, loses no event."""
+
+import pytest
+from structlog.testing import capture_logs
+
+from infra.kafka.client.batch_producer import Batch, Place
+from infra.kafka.client.record_format import Stored
+from infra.kafka.client.topics import Topics
+from infra.kafka.relay.batch_builder import Publisher, skipped_counter
+from infra.kafka.relay.leader_lease import Lease
+from infra.kafka.relay.topic_setup import Settings
+from infra.local.servers.kafka import Kafka
+from tests.support import relaying
+from tests.support.history import History
+from tests.support.kafka import own_topics
+from tests.support.servers import Database
+from tests.support.stores import rows
+
+
+@pytest.fixture
+def names() -> Topics:
+    """Topics of the test's own."""
+    return own_topics(partitions=4)
+
+
+@pytest.fixture
+def kafka_settings(kafka: Kafka) -> Settings:
+    """How to reach this process's broker."""
+    return {"bootstrap_servers": kafka.address}
+
+
+def test_a_page_that_was_read_when_the_lease_was_lost_is_published_later(
+    database: Database, kafka_settings: Settings, names: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.kafka.relay.relay.PAGE_EVENTS", 40)
+    monkeypatch.setattr("infra.kafka.relay.relay.SAVE_SECONDS", 0.0)
+    relaying.live(database.app_url, History(5), changes=200)
+    take_lease, leases = Lease.try_take, list[Lease]()
+    take, pages = Publisher.take, list[int]()
+
+    def noted(lease: Lease) -> bool:
+        leases.append(lease)
+        return take_lease(lease)
+
+    def bereft(publisher: Publisher, rows: list[Stored]) -> dict[Place, Batch]:
+        pages.append(len(rows))
+        if len(pages) in (1, 3):
+            leases[-1].close()
+        return take(publisher, rows)
+
+    monkeypatch.setattr(Lease, "try_take", noted)
+    monkeypatch.setattr(Publisher, "take", bereft)
+    relaying.publish_all(database.app_url, kafka_settings, names)
+
+    assert len(pages) > 3
+    relaying.require_private_complete(database.app_url, kafka_settings, names)
+
+
+def test_a_key_that_cannot_be_opened_holds_up_nothing_but_what_it_has_sealed(
+    database: Database, kafka_settings: Settings, names: Topics
+) -> None:
+    relaying.live(database.app_url, History(5))
+    rows(database.admin_url, "UPDATE data_keys SET wrapped = substr(wrapped, 1, 20)")
+    before = skipped_counter._value.get()
+
+    with capture_logs() as logs:
+        relaying.publish_all(database.app_url, kafka_settings, names)
+
+    relaying.require_private_complete(database.app_url, kafka_settings, names)
+    published = set(relaying.public_positions(kafka_settings, names))
+    log = relaying.stored(database.app_url)
+    assert not any(row.position in published for row in log if row.topic == "user.registered")
+    assert any(row.position in published for row in log if row.topic == "document.archived")
+    assert skipped_counter._value.get() > before
+    left_out = [entry for entry in logs if entry["event"] == "event left out of the public topics"]
+    assert {entry["error"] for entry in left_out} == {"KeyNotOpened"}
+
+
+def test_what_is_not_the_fault_of_kafka_is_not_blamed_on_it(
+    database: Database, kafka_settings: Settings, names: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relaying.live(database.app_url, History(5), changes=5)
+    take, failed = Publisher.take, list[int]()
+
+    def faulty(publisher: Publisher, rows: list[Stored]) -> dict[Place, Batch]:
+        if not failed:
+            failed.append(1)
+            raise RuntimeError
+        return take(publisher, rows)
+
+    monkeypatch.setattr(Publisher, "take", faulty)
+    with capture_logs() as logs:
+        relaying.publish_all(database.app_url, kafka_settings, names)
+
+    assert [(entry["event"], entry["error"]) for entry in logs if entry["log_level"] == "warning"] == [
+        ("publishing was interrupted; beginning anew", "RuntimeError")
+    ]

@@ -1,0 +1,237 @@
+"""The compacted topics: of every stream what it is now, or a tombstone; and how far Kafka is behind."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, closing
+from time import monotonic
+from typing import Any
+from uuid import UUID, uuid4
+
+import msgspec
+import pytest
+from kafka import KafkaAdminClient, KafkaProducer
+from prometheus_client import REGISTRY
+
+from adapters.integration_events.cloudevents import Publisher as Contract
+from domain.identity.user import User
+from domain.teams.team import Team
+from infra.bootstrap.lifetime import cancelled
+from infra.bootstrap.relay import publish
+from infra.kafka.client import record_format
+from infra.kafka.client import topics as made
+from infra.kafka.client.topics import Topics, partition_of
+from infra.kafka.relay import lag
+from infra.kafka.relay.topic_setup import Settings
+from infra.local.servers.kafka import Kafka
+from tests.support import relaying
+from tests.support.given import NOW
+from tests.support.history import WORDS, History
+from tests.support.kafka import own_topics
+from tests.support.servers import Database
+from tests.support.stores import CALL, Opened, open_store, rows
+
+PATIENCE = 30.0
+POISON = """
+INSERT INTO stored_events
+SELECT %s, 1, 'user.registered', '\\xc1', max(notification_id) + 1, gen_random_uuid(), 1, now() FROM stored_events
+"""
+
+
+@pytest.fixture
+def names() -> Topics:
+    """Topics of the test's own."""
+    return own_topics(partitions=4)
+
+
+@pytest.fixture
+def kafka_settings(kafka: Kafka) -> Settings:
+    """How to reach this process's broker."""
+    return {"bootstrap_servers": kafka.address}
+
+
+@asynccontextmanager
+async def publishing(opened: Opened, kafka: Settings, names: Topics) -> AsyncIterator[None]:
+    """The whole role at work."""
+    running = asyncio.create_task(
+        publish(opened.url, opened.database, opened.keyring, opened.store, kafka, names, Contract())
+    )
+    try:
+        yield
+    finally:
+        await cancelled(running)
+
+
+def last_of(kafka: Settings, topic: str) -> dict[UUID, Any]:
+    """The last record of each key: what compaction keeps."""
+    return {UUID(record.key.decode()): record for record in relaying.records_of(kafka, topic)}
+
+
+def version_of(record: Any) -> int | None:
+    """The version of the state; None: a tombstone."""
+    return None if record.value is None else int(msgspec.json.decode(record.value)["version"])
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until it is so, looking from a thread.
+
+    Raises:
+        TimeoutError: it took too long.
+    """
+    began = monotonic()
+    while not await asyncio.to_thread(condition):
+        if monotonic() - began > PATIENCE:
+            raise TimeoutError
+        await asyncio.sleep(0.1)
+
+
+def tells(kafka: Settings, topic: str, expected: Mapping[UUID, int | None]) -> Callable[[], bool]:
+    """Whether the topic tells just these versions."""
+    return lambda: {key: version_of(record) for key, record in last_of(kafka, topic).items()} == expected
+
+
+async def test_every_stream_is_told_as_it_is_now(database: Database, kafka_settings: Settings, names: Topics) -> None:
+    history = History(3)
+    async with open_store(database.app_url) as opened, publishing(opened, kafka_settings, names):
+        for roots in history.changes(300):
+            await opened.store.append(roots, CALL, None)
+        users = {user.id: user.version if user.active else None for user in history.users}
+        teams = {team.id: None if team.dissolved_at else team.version for team in history.teams}
+        documents = {document.id: document.version for document in history.documents}
+        await until(tells(kafka_settings, names.state("user"), users))
+        await until(tells(kafka_settings, names.state("team"), teams))
+        await until(tells(kafka_settings, names.state("document"), documents))
+
+
+async def test_what_changes_often_is_told_once(database: Database, kafka_settings: Settings, names: Topics) -> None:
+    async with open_store(database.app_url) as opened:
+        team = await found(opened)
+        for number in range(50):
+            team.rename(f"name {number}", by=CALL.actor, now=NOW)  # type: ignore[arg-type]
+            await opened.store.append([team], CALL, None)
+        async with publishing(opened, kafka_settings, names):
+            await until(tells(kafka_settings, names.state("team"), {team.id: 51}))
+
+    assert len(relaying.records_of(kafka_settings, names.state("team"))) == 1
+
+
+async def found(opened: Opened) -> Team:
+    assert CALL.actor
+    team = Team.found(id=uuid4(), name="Crew", slug=f"crew-{uuid4().hex}", owner_id=CALL.actor.user_id, now=NOW)
+    await opened.store.append([team], CALL, None)
+    return team
+
+
+async def test_a_closed_account_gives_way_to_a_tombstone(
+    database: Database, kafka_settings: Settings, names: Topics
+) -> None:
+    async with open_store(database.app_url) as opened, publishing(opened, kafka_settings, names):
+        user = User.register(id=uuid4(), email="ada@example.org", name="Ada", password_hash="-", now=NOW)
+        await opened.store.append([user], CALL, None)
+        await until(tells(kafka_settings, names.state("user"), {user.id: 1}))
+        user.deactivate(now=NOW)
+        await opened.store.append([user], CALL, None)
+        await until(tells(kafka_settings, names.state("user"), {user.id: None}))
+
+
+async def test_an_erased_account_gives_way_to_a_tombstone(
+    database: Database, kafka_settings: Settings, names: Topics
+) -> None:
+    async with open_store(database.app_url) as opened:
+        user = User.register(id=uuid4(), email="ada@example.org", name="Ada", password_hash="-", now=NOW)
+        await opened.store.append([user], CALL, None)
+        rows(database.app_url, "DELETE FROM data_keys WHERE subject_id = %s", user.id)
+        opened.keyring.forget(user.id)
+        async with publishing(opened, kafka_settings, names):
+            await until(tells(kafka_settings, names.state("user"), {user.id: None}))
+
+
+async def test_what_an_earlier_leader_tells_late_does_not_last(
+    database: Database, kafka_settings: Settings, names: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.kafka.relay.state_publisher.CHECK_SECONDS", 0.5)
+    async with open_store(database.app_url) as opened, publishing(opened, kafka_settings, names):
+        team = await found(opened)
+        await until(tells(kafka_settings, names.state("team"), {team.id: 1}))
+        await asyncio.to_thread(tell_late, kafka_settings, names, team.id)
+        await until(lambda: len(relaying.records_of(kafka_settings, names.state("team"))) == 3)
+        await until(tells(kafka_settings, names.state("team"), {team.id: 1}))
+
+
+def tell_late(kafka: Settings, names: Topics, team_id: UUID) -> None:
+    """Write a state that is no longer true."""
+    key = record_format.key_of(team_id)
+    with closing(KafkaProducer(**kafka)) as producer:
+        producer.send(names.state("team"), b'{"version":0}', key, partition=partition_of(key, names.partitions))
+        producer.flush()
+
+
+async def test_a_state_topic_that_was_lost_is_filled_again(
+    database: Database, kafka_settings: Settings, names: Topics
+) -> None:
+    async with open_store(database.app_url) as opened:
+        teams = [await found(opened) for _ in range(5)]
+        expected = {team.id: 1 for team in teams}
+        async with publishing(opened, kafka_settings, names):
+            await until(tells(kafka_settings, names.state("team"), expected))
+        await asyncio.to_thread(remake, kafka_settings, names, names.state("team"))
+        async with publishing(opened, kafka_settings, names):
+            await until(tells(kafka_settings, names.state("team"), expected))
+
+
+def remake(kafka: Settings, names: Topics, topic: str) -> None:
+    """Delete a topic and make it anew, empty."""
+    with closing(KafkaAdminClient(**kafka)) as admin:
+        admin.delete_topics([topic])
+        while topic in admin.list_topics():
+            pass
+        made.make_missing(admin, names, [topic])
+
+
+async def test_an_aggregate_that_cannot_be_read_holds_up_no_other(
+    database: Database, kafka_settings: Settings, names: Topics
+) -> None:
+    async with open_store(database.app_url) as opened:
+        await found(opened)
+        rows(database.admin_url, POISON, uuid4())
+        team = await found(opened)
+        async with publishing(opened, kafka_settings, names):
+            await until(lambda: team.id in last_of(kafka_settings, names.state("team")))
+
+    assert last_of(kafka_settings, names.state("user")) == {}
+
+
+async def test_nothing_personal_is_in_states(database: Database, kafka_settings: Settings, names: Topics) -> None:
+    history = History(4)
+    async with open_store(database.app_url) as opened, publishing(opened, kafka_settings, names):
+        for roots in history.changes(150):
+            await opened.store.append(roots, CALL, None)
+        await until(
+            tells(kafka_settings, names.state("document"), {each.id: each.version for each in history.documents})
+        )
+
+    for topic in names.states():
+        for record in relaying.records_of(kafka_settings, topic):
+            content = b"\n".join([record.key, record.value or b"", *(value for _, value in record.headers)])
+            for canary in [*(word.encode() for word in WORDS if word.isalpha()), b"@example.org", b"me.png", b"team-"]:
+                assert canary not in content
+
+
+def gauge(name: str) -> float:
+    value = REGISTRY.get_sample_value(f"palimpsest_relay_{name}")
+    assert value is not None
+    return value
+
+
+async def test_lag_grows_while_the_broker_is_away_and_goes_when_it_is_back(
+    database: Database, kafka_settings: Settings, names: Topics
+) -> None:
+    async with open_store(database.app_url) as opened:
+        away = relaying.new_relay(opened.url, {"bootstrap_servers": "127.0.0.1:1"}, names)
+        for number in (1, 2):
+            await found(opened)
+            await lag.measure(opened.database, names, away)
+            assert gauge("lag_events") == number
+        assert gauge("lag_seconds") > 0
+        await asyncio.to_thread(relaying.publish_all, opened.url, kafka_settings, names)
+        await lag.measure(opened.database, names, away)
+    assert (gauge("lag_events"), gauge("lag_seconds"), gauge("position")) == (0, 0, 2)

@@ -1,0 +1,56 @@
+"""Records that are read in few steps are what kafka-python reads in many."""
+
+import random
+from contextlib import closing
+
+import pytest
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import KafkaAdminClient
+
+from infra.kafka.client.record_decoder import read_swiftly
+from infra.kafka.client.topics import Topics, make_missing
+from infra.local.servers.kafka import Kafka
+
+
+@pytest.mark.parametrize("compression", [None, "gzip"])
+def test_what_is_read_swiftly_is_what_the_library_reads(kafka: Kafka, topics: Topics, compression: str | None) -> None:
+    place = TopicPartition(topics.internal, 3)
+    with closing(KafkaAdminClient(bootstrap_servers=kafka.address)) as admin:
+        make_missing(admin, topics, [topics.internal])
+    dice = random.Random(9)
+    with closing(
+        KafkaProducer(bootstrap_servers=kafka.address, compression_type=compression, linger_ms=20)
+    ) as producer:
+        for _ in range(300):
+            key = dice.choice([None, b"", b"k" * dice.choice([1, 63, 64, 200])])
+            value = (
+                b"" if key is None else dice.choice([None, b"", dice.randbytes(dice.choice([1, 100, 9_000, 200_000]))])
+            )
+            headers = [
+                (f"name-{m}", dice.randbytes(dice.choice([0, 5, 100, 20_000]))) for m in range(dice.choice([0, 1, 3]))
+            ]
+            moment = 1_700_000_000_000 + dice.randrange(-(10**9), 10**9)
+            producer.send(place.topic, value, key, headers, place.partition, timestamp_ms=moment)
+        producer.flush()
+    with (
+        closing(KafkaConsumer(bootstrap_servers=kafka.address, auto_offset_reset="earliest")) as slow,
+        closing(read_swiftly(KafkaConsumer(bootstrap_servers=kafka.address, auto_offset_reset="earliest"))) as swift,
+    ):
+        expected, found = taken(slow, place, 300), taken(swift, place, 300)
+        assert found == expected
+        assert swift.position(place) == slow.position(place) == 300
+        slow.seek(place, 157)
+        swift.seek(place, 157)
+        assert taken(swift, place, 143) == taken(slow, place, 143) == expected[157:]
+
+
+def taken(consumer: KafkaConsumer, place: TopicPartition, count: int) -> list[tuple[object, ...]]:
+    """The next records of the partition."""
+    consumer.assign([place])
+    found: list[tuple[object, ...]] = []
+    for _ in range(200):
+        for each in consumer.poll(200, max_records=70).get(place, ()):
+            found.append((each.partition, each.offset, each.key, each.value, each.headers))
+        if len(found) == count:
+            break
+    return found

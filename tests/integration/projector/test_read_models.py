@@ -1,0 +1,199 @@
+"""The queries of read models: who sees what, in which order, page by page."""
+
+import random
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from psycopg_pool import AsyncConnectionPool
+
+from application.billing.subscription import subscription_view
+from application.content.document import document_view
+from application.identity.user import user_view
+from application.ports import Actor
+from application.teams.team import team_view
+from domain.billing.subscription import Subscription
+from domain.content.document import Document
+from domain.identity.user import User
+from domain.kernel import Root
+from domain.teams.team import Team
+from infra.postgres.connect import Database as database_of
+from infra.postgres.read_store import PooledRows
+from projections.billing.subscription import subscription
+from projections.content import document_access
+from projections.content.document import DocumentSummary, Sort, document, documents
+from projections.content.document_version import versions
+from projections.identity.user import user
+from projections.kernel import read_models
+from projections.page import BadCursor, write_cursor
+from projections.teams.team import team
+from projections.teams.team_roster import members
+from tests.support.projecting import MemoryFeed, news, projecting
+from tests.support.servers import Database
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+OWNER, READER, STRANGER = Actor(UUID(int=1)), Actor(UUID(int=2), UUID(int=102)), Actor(UUID(int=3), UUID(int=103))
+SORTS: list[Sort] = ["created_at", "-created_at", "updated_at", "-updated_at", "title", "-title"]
+
+
+@pytest.fixture
+async def rows(database: Database) -> AsyncIterator[PooledRows]:
+    """Rows of the test's database."""
+    async with AsyncConnectionPool(database.app_url, min_size=1, max_size=4, kwargs={"autocommit": True}) as pool:
+        yield PooledRows(database_of(pool))
+
+
+async def shown(database: Database, *roots: Root) -> None:
+    """Project the aggregates' news."""
+    feed = MemoryFeed(news(*roots))
+    async with projecting(read_models(), feed, database.app_url) as running:
+        await running.reached()
+
+
+def written(number: int, owner: Actor = OWNER, title: str = "Title", minutes: int = 0) -> Document:
+    """A document, so many minutes after noon."""
+    now = NOW + timedelta(minutes=minutes)
+    return Document.create(id=UUID(int=number), owner_id=owner.user_id, title=title, content="text", now=now)
+
+
+def shared(one: Document, reader: Actor = READER) -> Document:
+    """The document, shared with the reader."""
+    assert reader.address_id is not None
+    owner = Actor(one.owner_id)
+    one.share(address_id=reader.address_id, email="reader@example.org", role="editor", by=owner, now=one.modified_on)
+    return one
+
+
+async def test_a_document_is_read_by_its_owner_and_those_it_is_shared_with(
+    database: Database, rows: PooledRows
+) -> None:
+    one = shared(written(10))
+    await shown(database, one)
+    assert await document(rows, OWNER, one.id) == document_view(one)
+    assert await document(rows, READER, one.id) == document_view(one)
+    assert await document(rows, STRANGER, one.id) is None
+    assert await document(rows, Actor(READER.user_id), one.id) is None, "the address is not verified"
+    assert await document(rows, OWNER, UUID(int=11)) is None
+
+
+async def test_a_revoked_share_is_no_share(database: Database, rows: PooledRows) -> None:
+    one = shared(written(10))
+    one.revoke_share(address_id=UUID(int=102), by=OWNER, now=NOW)
+    await shown(database, one)
+    assert await document(rows, READER, one.id) is None
+    assert (await documents(rows, READER)).items == []
+    assert await document_access.shares(rows, one.id) == []
+
+
+async def test_shares_are_listed_by_address(database: Database, rows: PooledRows) -> None:
+    one = written(10)
+    for number, email in ((5, "b@example.org"), (6, "a@example.org")):
+        one.share(address_id=UUID(int=number), email=email, role="viewer", by=OWNER, now=NOW)
+    await shown(database, one)
+    assert [share.email for share in await document_access.shares(rows, one.id)] == ["a@example.org", "b@example.org"]
+
+
+async def collected(rows: PooledRows, actor: Actor, sort: Sort, limit: int) -> list[DocumentSummary]:
+    """All pages of a list."""
+    found: list[DocumentSummary] = []
+    cursor: str | None = None
+    while True:
+        page = await documents(rows, actor, sort=sort, cursor=cursor, limit=limit)
+        assert len(page.items) <= limit
+        found += page.items
+        cursor = page.next
+        if cursor is None:
+            return found
+
+
+@pytest.mark.parametrize("sort", SORTS)
+async def test_pages_show_every_document_once_in_order(database: Database, rows: PooledRows, sort: Sort) -> None:
+    dice = random.Random(sort)
+    mine = [written(n, READER, dice.choice(["A", "b", "é", "ZZ"]), dice.randrange(5)) for n in range(10, 30)]
+    theirs = [shared(written(n, OWNER, dice.choice(["A", "c"]), dice.randrange(5))) for n in range(30, 50)]
+    hidden = [written(n, OWNER) for n in range(50, 55)]
+    for one in dice.sample(mine, 8):
+        one.change(title=one.title, content="new", status="draft", by=READER, now=NOW + timedelta(hours=1))
+    await shown(database, *mine, *theirs, *hidden)
+    at_once = (await documents(rows, READER, sort=sort, limit=100)).items
+    assert await collected(rows, READER, sort, 7) == at_once
+    assert {one.id for one in at_once} == {one.id for one in mine + theirs}
+    assert {(one.role, one.owner_id) for one in at_once} == {("owner", READER.user_id), ("editor", OWNER.user_id)}
+    column = sort.lstrip("-")
+    if column != "title":  # titles sort as the database's language has it
+        values = [(getattr(one, column), one.id) for one in at_once]
+        assert values == sorted(values, reverse=sort.startswith("-"))
+
+
+async def test_lists_can_be_narrowed_to_a_status_and_to_the_trash(database: Database, rows: PooledRows) -> None:
+    draft, published, trashed = written(10), written(11), written(12)
+    published.change(title="Title", content="text", status="published", by=OWNER, now=NOW)
+    trashed.trash(by=OWNER, now=NOW)
+    await shown(database, draft, published, trashed)
+    assert {one.id for one in (await documents(rows, OWNER)).items} == {draft.id, published.id}
+    assert [one.id for one in (await documents(rows, OWNER, status="published")).items] == [published.id]
+    assert [one.id for one in (await documents(rows, OWNER, trashed=True)).items] == [trashed.id]
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "rubbish",
+        write_cursor(["-title", "A", str(UUID(int=1))]),
+        write_cursor(["-created_at", "A", str(UUID(int=1))]),
+        write_cursor(["-created_at", "2026-11-22 12:00:00", str(UUID(int=1))]),
+        write_cursor(["-created_at", str(NOW), "1"]),
+        write_cursor(["-created_at", str(NOW), str(UUID(int=1)), 1]),
+    ],
+)
+async def test_a_cursor_of_another_list_is_refused(database: Database, rows: PooledRows, cursor: str) -> None:
+    await shown(database, written(10))
+    with pytest.raises(BadCursor):
+        await documents(rows, OWNER, cursor=cursor)
+
+
+async def test_versions_come_latest_first_page_by_page(database: Database, rows: PooledRows) -> None:
+    one = written(10)
+    for n in range(5):
+        one.change(title=f"Title {n}", content="text", status="draft", by=OWNER, now=NOW)
+    await shown(database, one)
+    first = await versions(rows, one.id, limit=4)
+    rest = await versions(rows, one.id, limit=4, cursor=first.next)
+    assert [(each.version, each.title) for each in first.items + rest.items] == [
+        *[(n + 2, f"Title {n}") for n in range(4, -1, -1)],
+        (1, "Title"),
+    ]
+    assert rest.next is None
+    for cursor in ("rubbish", write_cursor(["1"]), write_cursor([1, 2])):
+        with pytest.raises(BadCursor):
+            await versions(rows, one.id, cursor=cursor)
+    assert (await versions(rows, one.id, cursor=write_cursor([2**63 - 1]))).items[0].version == 6
+
+
+async def test_users_and_subscriptions_are_read_as_they_are(database: Database, rows: PooledRows) -> None:
+    ada = User.register(id=UUID(int=1), email="ada@example.org", name="Ada", password_hash="x", now=NOW)
+    gone = User.register(id=UUID(int=2), email="gone@example.org", name="Gone", password_hash="x", now=NOW)
+    gone.deactivate(now=NOW)
+    plan = Subscription.start(user_id=ada.id, now=NOW)
+    plan.use(UUID(int=10), now=NOW)
+    await shown(database, ada, gone, plan)
+    assert await user(rows, ada.id) == user_view(ada)
+    assert await user(rows, gone.id) is None
+    for now in (NOW, NOW + timedelta(days=30)):
+        assert await subscription(rows, ada.id, now) == subscription_view(plan, now)
+    assert await subscription(rows, gone.id, NOW) is None
+
+
+async def test_a_team_is_read_by_its_members_and_those_it_invites(database: Database, rows: PooledRows) -> None:
+    one = Team.found(id=UUID(int=1), name="Otters", slug="otters", owner_id=OWNER.user_id, now=NOW)
+    for number, address in ((2, UUID(int=102)), (4, UUID(int=104))):
+        one.invite(address_id=address, email=f"{number}@example.org", role="member", by=OWNER, now=NOW)
+    await shown(database, one)
+    assert await team(rows, OWNER, one.id, NOW) == team_view(one, NOW)
+    assert await team(rows, READER, one.id, NOW) == team_view(one, NOW)
+    assert await team(rows, STRANGER, one.id, NOW) is None
+    later = NOW + timedelta(days=20)
+    assert await team(rows, OWNER, one.id, later) == team_view(one, later), "invitations have expired"
+    assert [member.role for member in await members(rows, OWNER, one.id)] == ["owner"]
+    assert await members(rows, READER, one.id) == [], "not a member yet"

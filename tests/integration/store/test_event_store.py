@@ -1,0 +1,257 @@
+"""What the event store promises, on a real PostgreSQL."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from application.ports import Earlier, Idempotency, VersionConflict
+from domain.kernel import ERASED, NotFound
+from infra.store.codec import decode
+from infra.store.stream_reader import Gap
+from tests.support.note import Note
+from tests.support.servers import Database
+from tests.support.stores import CALL, Opened, open_store, rows
+
+POSITIONS = "SELECT notification_id FROM stored_events ORDER BY notification_id"
+
+
+@pytest.fixture
+async def opened(database: Database) -> AsyncIterator[Opened]:
+    async with open_store(database.app_url) as opened:
+        yield opened
+
+
+def note(text: str = "text", label: str = "") -> Note:
+    return Note.write(uuid4(), text, label)
+
+
+def keyed(subject_id: UUID, key: bytes = b"k" * 32, fingerprint: bytes = b"f" * 32) -> Idempotency:
+    return Idempotency(key=key, fingerprint=fingerprint, answer=b"the answer", subject_id=subject_id)
+
+
+async def test_events_carry_their_circumstances(opened: Opened, database: Database) -> None:
+    written = note()
+    await opened.store.append([written], CALL, None)
+    query = (
+        "SELECT topic, class_version, actor_id, correlation_id, causation_id, recorded_at, event_id FROM stored_events"
+    )
+    [(topic, class_version, actor, correlation, causation, recorded_at, event_id)] = rows(database.admin_url, query)
+    assert (topic, class_version) == ("note.written", 2)
+    assert (actor, correlation, causation) == (UUID(int=7), UUID(int=8), UUID(int=9))
+    assert recorded_at.tzinfo is not None
+    assert event_id.version == 7
+
+
+async def test_a_loser_does_not_fail_its_neighbours(opened: Opened, database: Database) -> None:
+    stale = note()
+    await opened.store.append([stale], CALL, None)
+    again = Note.write(stale.id, "again")
+    neighbours = [note() for _ in range(10)]
+    outcomes = await asyncio.gather(
+        *(opened.store.append([root], CALL, None) for root in [*neighbours[:5], again, *neighbours[5:]]),
+        return_exceptions=True,
+    )
+    assert isinstance(outcomes[5], VersionConflict)
+    assert sorted(outcome for outcome in outcomes if isinstance(outcome, int)) == list(range(2, 12))
+    assert [position for (position,) in rows(database.admin_url, POSITIONS)] == list(range(1, 12))
+
+
+async def test_an_append_to_several_streams_is_all_or_nothing(opened: Opened, database: Database) -> None:
+    first, second = note(), note()
+    await opened.store.append([first], CALL, None)
+    first_again = Note.write(first.id, "again")
+    with pytest.raises(VersionConflict):
+        await opened.store.append([second, first_again], CALL, None)
+    assert await opened.store.load(Note, second.id) is None
+    assert rows(database.admin_url, "SELECT subject_id FROM data_keys") == [(first.id,)]
+
+
+async def test_positions_have_no_gaps_with_two_processes_and_many_losers(database: Database) -> None:
+    shared = note()
+    async with open_store(database.app_url) as one, open_store(database.app_url) as other:
+        await one.store.append([shared], CALL, None)
+
+        async def work(opened: Opened, n: int) -> None:
+            for _ in range(15):
+                root = await opened.store.load(Note, shared.id) if n % 2 else note()
+                assert root is not None
+                root.extend("line")
+                try:
+                    await opened.store.append([root], CALL, None)
+                except VersionConflict:
+                    continue
+
+        await asyncio.gather(*(work(opened, n) for opened in (one, other) for n in range(8)))
+    positions = [position for (position,) in rows(database.admin_url, POSITIONS)]
+    assert positions == list(range(1, len(positions) + 1))
+    query = "SELECT max(originator_version) = count(*) FROM stored_events GROUP BY originator_id"
+    assert all(gapless for (gapless,) in rows(database.admin_url, query))
+
+
+async def test_of_two_processes_with_one_key_one_has_an_effect(database: Database) -> None:
+    async with open_store(database.app_url) as one, open_store(database.app_url) as other:
+        roots = [note() for _ in range(6)]
+        outcomes = await asyncio.gather(
+            *(
+                opened.store.append([root], CALL, keyed(root.id))
+                for root, opened in zip(roots, [one, other] * 3, strict=True)
+            )
+        )
+    assert sorted(isinstance(outcome, Earlier) for outcome in outcomes) == [False, True, True, True, True, True]
+    assert rows(database.admin_url, POSITIONS) == [(1,)]
+
+
+async def test_two_processes_agree_on_the_key_of_an_address(database: Database) -> None:
+    address_id = uuid4()
+    async with open_store(database.app_url) as one, open_store(database.app_url) as other:
+        roots = [note(), note()]
+        for root in roots:
+            root.show_to(address_id, "ada@example.org")
+        await asyncio.gather(
+            *(opened.store.append([root], CALL, None) for root, opened in zip(roots, [one, other], strict=True))
+        )
+        feed = one.feed()
+        shown = [event.data for event in await feed.read(0, 10) if isinstance(event.data, Note.ShownTo)]
+    assert [event.email for event in shown] == ["ada@example.org"] * 2
+
+
+async def test_a_long_stream_leaves_a_snapshot_that_loads_alike(opened: Opened, database: Database) -> None:
+    written = note()
+    for n in range(120):
+        written.extend(f"line {n}")
+    written.show_to(uuid4(), "ada@example.org")
+    await opened.store.append([written], CALL, None)
+    replayed = await opened.store.load(Note, written.id)
+    await opened.store.settle()
+    assert rows(database.admin_url, "SELECT originator_version FROM snapshots") == [(122,)]
+    written.extend("after the snapshot")
+    await opened.store.append([written], CALL, None)
+    loaded = await opened.store.load(Note, written.id)
+    assert replayed is not None
+    assert loaded == written
+    assert loaded is not None
+    assert loaded.readers == replayed.readers
+    assert loaded.seen == replayed.seen
+
+
+async def test_a_snapshot_of_an_older_shape_is_ignored_and_replaced(
+    opened: Opened, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = note()
+    for n in range(120):
+        written.extend(f"line {n}")
+    await opened.store.append([written], CALL, None)
+    await opened.store.load(Note, written.id)
+    await opened.store.settle()
+    monkeypatch.setattr(Note, "snapshot_version", 2)
+    assert await opened.store.load(Note, written.id) == written
+    await opened.store.settle()
+    assert rows(database.admin_url, "SELECT originator_version, snapshot_version FROM snapshots") == [(121, 2)]
+    monkeypatch.setattr(Note, "snapshot_version", 1)
+    assert await opened.store.load(Note, written.id) == written
+    await opened.store.settle()
+    assert rows(database.admin_url, "SELECT originator_version, snapshot_version FROM snapshots") == [(121, 2)]
+
+
+async def test_a_stream_with_a_gap_is_not_taken_for_whole(opened: Opened, database: Database) -> None:
+    written = note()
+    for n in range(5):
+        written.extend(f"line {n}")
+    await opened.store.append([written], CALL, None)
+    rows(database.admin_url, "UPDATE stored_events SET originator_version = 99 WHERE originator_version = 3")
+    for version in (None, 4):
+        with pytest.raises(Gap):
+            await opened.store.load(Note, written.id, version=version)
+
+
+def test_an_event_of_an_older_version_is_upcast_on_read() -> None:
+    stream_id = uuid4()
+    event = decode("note.written", b"\x81\xa9author_id\xc4\x10" + bytes(16), stream_id, 1, {})
+    assert isinstance(event, Note.Written)
+    assert (event.colour, event.text) == ("white", ERASED)
+
+
+async def test_the_application_cannot_change_or_remove_events(opened: Opened, database: Database) -> None:
+    await opened.store.append([note()], CALL, None)
+    for statement in (
+        "UPDATE stored_events SET topic = 'x'",
+        "DELETE FROM stored_events",
+        "TRUNCATE stored_events",
+        "INSERT INTO stored_events SELECT * FROM stored_events",
+        "UPDATE claims SET kind = 'x'",
+    ):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            rows(database.app_url, statement)
+
+
+async def test_without_its_key_a_stream_reads_as_erased(opened: Opened, database: Database) -> None:
+    written = note("secret text")
+    address_id = uuid4()
+    written.show_to(address_id, "ada@example.org")
+    await opened.store.append([written], CALL, keyed(written.id))
+    rows(database.app_url, "DELETE FROM data_keys")
+    async with open_store(database.app_url) as fresh:
+        loaded = await fresh.store.load(Note, written.id)
+        assert loaded is not None
+        assert (loaded.lines, loaded.label, loaded.readers) == ([ERASED], ERASED, {address_id})
+        assert [type(event.data) for event in await fresh.feed().read(0, 10)] == [Note.Written, Note.ShownTo]
+        loaded.extend("more")
+        with pytest.raises(NotFound):
+            await fresh.store.append([loaded], CALL, None)
+        with pytest.raises(NotFound):
+            await fresh.store.earlier(b"k" * 32)
+        loaded.collect_events()
+        loaded.show_to(uuid4(), "eve@example.org")
+        with pytest.raises(NotFound):
+            await fresh.store.append([loaded], CALL, keyed(loaded.id, key=b"n" * 32))
+
+
+async def test_an_address_seen_again_after_its_erasure_starts_anew(opened: Opened, database: Database) -> None:
+    written = note()
+    address_id = uuid4()
+    written.show_to(address_id, "old@example.org")
+    await opened.store.append([written], CALL, None)
+    rows(database.app_url, "DELETE FROM data_keys WHERE subject_id = %s", address_id)
+    async with open_store(database.app_url) as fresh:
+        written.show_to(address_id, "new@example.org")
+        await fresh.store.append([written], CALL, None)
+        shown = [event.data for event in await fresh.feed().read(0, 10) if isinstance(event.data, Note.ShownTo)]
+    assert [event.email for event in shown] == [ERASED, "new@example.org"]
+
+
+async def test_a_sealed_field_moved_to_another_place_does_not_open(opened: Opened, database: Database) -> None:
+    one, other = note("one"), note("other")
+    await opened.store.append([one, other], CALL, None)
+    rows(
+        database.admin_url,
+        "UPDATE stored_events SET state = (SELECT state FROM stored_events WHERE originator_id = %s)"
+        " WHERE originator_id = %s",
+        other.id,
+        one.id,
+    )
+    [moved, intact] = await opened.feed().read(0, 10)
+    assert "Erased" not in repr(moved.data)
+    assert not isinstance(moved.data, Note.Written) or moved.data.text == ERASED
+    assert isinstance(intact.data, Note.Written)
+
+
+async def test_personal_data_is_in_no_stored_byte(opened: Opened, database: Database) -> None:
+    canary = "canary-4711"
+    written = Note.write(uuid4(), f"{canary} text", f"{canary}-label")
+    for n in range(110):
+        written.extend(f"{canary} {n}")
+    written.show_to(opened.blind.address_id(f"{canary}@example.org"), f"{canary}@example.org")
+    answer = replace(keyed(written.id), answer=canary.encode())
+    await opened.store.append([written], CALL, answer)
+    await opened.store.load(Note, written.id)
+    await opened.store.settle()
+    for table in ("stored_events", "snapshots", "claims", "data_keys", "idempotency"):
+        lines = rows(database.admin_url, f"SELECT t::text FROM {table} t")
+        assert lines, table
+        for (line,) in lines:
+            assert canary not in line
+            assert canary.encode().hex() not in line

@@ -1,0 +1,155 @@
+"""The store's feed: in order, nothing skipped, awake at once."""
+
+import asyncio
+from uuid import uuid4
+
+import psycopg
+import pytest
+from cryptography.exceptions import InvalidTag
+
+from application.ports import Recorded, Undecodable
+from infra.postgres.arrays import register
+from infra.sealing.keyring import Keyring
+from infra.store.append_batch import APPEND, NewEvent, Request, parameters_of
+from infra.store.codec import plan_of
+from infra.store.event_store import keys_reader
+from infra.store.feed import StoreFeed
+from tests.support.note import Note
+from tests.support.servers import Database
+from tests.support.stores import CALL, open_store, rows
+
+KILL_OUR_CONNECTIONS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND usename = 'palimpsest_app'
+"""
+
+
+def raw_request() -> Request:
+    """An append to be sent by hand, in a transaction that its client controls."""
+    root = Note.write(uuid4(), "by hand")
+    [event] = root.pending_events
+    assert isinstance(event, Note.Written)
+    plan = plan_of(Note.Written)
+    stored = NewEvent(uuid4().bytes, root.id, 1, plan.topic, plan.version, plan.encode(event, _Unkeyed()))
+    return Request({root.id.int: 0}, [stored])
+
+
+class _Unkeyed(dict):  # type: ignore[type-arg]
+    def __missing__(self, subject_id: object) -> "_Unkeyed":
+        return self
+
+    def seal(self, plain: bytes, context: bytes) -> bytes:
+        return bytes(32)
+
+
+async def append_in_open_transaction(url: str, seconds: float, commit: bool) -> None:
+    """Append, then keep the transaction open for a while before it ends one way or the other."""
+    async with await psycopg.AsyncConnection.connect(url) as connection:
+        register(connection.adapters)
+        await connection.execute(APPEND, parameters_of([raw_request()]))
+        await asyncio.sleep(seconds)
+        await (connection.commit() if commit else connection.rollback())
+
+
+async def follow(feed: StoreFeed, seen: list[Recorded], until: asyncio.Event) -> None:
+    """Read on and on, as a projection does, till the end is reached after `until`."""
+    while True:
+        last = until.is_set()
+        batch = await feed.read(seen[-1].position if seen else 0, 7)
+        seen += batch
+        if last and not batch:
+            return
+        await feed.wait(seen[-1].position if seen else 0, 0.01)
+
+
+async def test_nothing_is_skipped_while_transactions_stay_open(database: Database) -> None:
+    async with open_store(database.app_url) as one, open_store(database.app_url) as other:
+        feed = one.feed()
+        await feed.start()
+        seen: list[Recorded] = []
+        done = asyncio.Event()
+        follower = asyncio.create_task(follow(feed, seen, done))
+
+        async def write(opened: object, n: int) -> None:
+            for _ in range(10):
+                await opened.store.append([Note.write(uuid4(), "text")], CALL, None)  # type: ignore[attr-defined]
+                await asyncio.sleep(0.002 * n)
+
+        await asyncio.gather(
+            *(write(opened, n) for opened in (one, other) for n in range(4)),
+            *(append_in_open_transaction(database.app_url, 0.02 * n, commit=n % 3 != 0) for n in range(9)),
+        )
+        done.set()
+        await follower
+        await feed.stop()
+    assert [event.position for event in seen] == list(range(1, 80 + 6 + 1))
+
+
+async def test_a_waiting_reader_is_woken_by_an_append(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("infra.store.feed.POLL_SECONDS", 300)
+    async with open_store(database.app_url) as opened:
+        feed = opened.feed()
+        await feed.start()
+        await asyncio.sleep(0.2)
+        waiting = asyncio.create_task(feed.wait(0, 300))
+        await asyncio.sleep(0.05)
+        await opened.store.append([Note.write(uuid4(), "text")], CALL, None)
+        async with asyncio.timeout(30):
+            await waiting
+        await feed.stop()
+
+
+async def test_a_reader_that_hears_nothing_polls(database: Database) -> None:
+    async with open_store(database.app_url) as opened:
+        feed = opened.feed()
+        await opened.store.append([Note.write(uuid4(), "text")], CALL, None)
+        await asyncio.wait_for(feed.wait(0, 30), 5)
+        assert len(await feed.read(0, 10)) == 1
+
+
+@pytest.mark.parametrize("damage", ["topic = 'no.such_topic'", "state = 'garbage'"])
+async def test_an_unreadable_event_is_handed_on_as_such(database: Database, damage: str) -> None:
+    async with open_store(database.app_url) as opened:
+        broken, sound = Note.write(uuid4(), "broken"), Note.write(uuid4(), "sound")
+        await opened.store.append([broken, sound], CALL, None)
+        rows(database.admin_url, f"UPDATE stored_events SET {damage} WHERE originator_id = %s", broken.id)
+        first, second = await opened.feed().read(0, 10)
+    assert isinstance(first.data, Undecodable)
+    assert isinstance(second.data, Note.Written)
+
+
+async def test_no_event_is_to_blame_for_the_wrong_key(database: Database) -> None:
+    async with open_store(database.app_url) as opened:
+        await opened.store.append([Note.write(uuid4(), "text")], CALL, None)
+        keyring = Keyring(bytes(32), "test", keys_reader(opened.database))
+        feed = StoreFeed(opened.database, keyring, database.app_url)
+        with pytest.raises(InvalidTag):
+            await feed.read(0, 10)
+
+
+async def test_one_stream_can_be_read_alone(database: Database) -> None:
+    async with open_store(database.app_url) as opened:
+        one, other = Note.write(uuid4(), "one"), Note.write(uuid4(), "other")
+        one.extend("more")
+        await opened.store.append([one, other], CALL, None)
+        one.extend("still more")
+        await opened.store.append([one], CALL, None)
+        events = await opened.feed().stream(one.id, 2, 4)
+    assert [(event.position, event.version) for event in events] == [(2, 2), (4, 3)]
+
+
+async def test_a_feed_whose_connections_are_killed_goes_on(database: Database) -> None:
+    async with open_store(database.app_url) as opened:
+        feed = opened.feed()
+        await feed.start()
+        seen: list[Recorded] = []
+        done = asyncio.Event()
+        follower = asyncio.create_task(follow(feed, seen, done))
+        for n in range(30):
+            if n % 10 == 5:
+                rows(database.admin_url, KILL_OUR_CONNECTIONS)
+            await opened.store.append([Note.write(uuid4(), "text")], CALL, None)
+        done.set()
+        await follower
+        await feed.stop()
+    assert [event.position for event in seen] == list(range(1, 31))

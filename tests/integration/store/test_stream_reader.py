@@ -1,0 +1,75 @@
+"""How streams are read: by index, however little there was when the plan was made, and page by page."""
+
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from domain.content.document import Document
+from infra.postgres.session import READING
+from infra.store import stream_reader
+from infra.store.stream_reader import EARLIER, HISTORY, LOAD
+from tests.support.note import Note
+from tests.support.servers import Database
+from tests.support.stores import CALL, open_store
+
+WHOLE = ("Seq Scan", "Hash Join", "Merge Join", "Materialize", "Index Full")
+
+
+def note(lines: int) -> Note:
+    written = Note.write(uuid4(), "first")
+    for n in range(1, lines):
+        written.extend(f"{n}")
+    return written
+
+
+@pytest.mark.parametrize("query", [LOAD, HISTORY, EARLIER], ids=["load", "history", "earlier"])
+async def test_a_plan_that_was_made_for_a_small_store_suits_a_large_one(database: Database, query: bytes) -> None:
+    async with open_store(database.app_url) as opened:
+        await opened.store.append([note(3)], CALL, None)
+    with psycopg.connect(database.admin_url, autocommit=True) as connection:
+        connection.execute("VACUUM ANALYZE stored_events, snapshots, idempotency")
+        connection.execute(READING.encode())
+        lines = connection.execute(b"EXPLAIN (GENERIC_PLAN) " + query).fetchall()
+    plan = "\n".join(line for (line,) in lines)
+    assert not [words for words in WHOLE if words in plan], plan
+    # Every index is asked for what is wanted, and not gone through.
+    scans = [n for n, (line,) in enumerate(lines) if "Index" in line and "Scan" in line]
+    assert scans
+    assert all("Index Cond" in lines[n + 1][0] for n in scans), plan
+
+
+@pytest.mark.parametrize("version", [1, 2, 3, 4, 6, 7])
+async def test_a_history_is_read_page_by_page(
+    database: Database, monkeypatch: pytest.MonkeyPatch, version: int
+) -> None:
+    monkeypatch.setattr(stream_reader, "PAGE", 2)
+    written = note(7)
+    async with open_store(database.app_url) as opened:
+        await opened.store.append([written], CALL, None)
+        pages = [page async for page in opened.store._reading.history(written.id, version)]
+        assert [number for page in pages for number, _, _ in page] == list(range(1, version + 1))
+        loaded = await opened.store.load(Note, written.id, version=version)
+    assert loaded is not None
+    assert loaded.lines == written.lines[:version]
+
+
+async def test_a_history_ends_where_the_stream_does(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_reader, "PAGE", 2)
+    written = note(4)
+    async with open_store(database.app_url) as opened:
+        await opened.store.append([written], CALL, None)
+        assert [len(page) async for page in opened.store._reading.history(written.id)] == [2, 2, 0]
+        assert [len(page) async for page in opened.store._reading.history(UUID(int=1))] == [0]
+        assert await opened.store.load(Note, written.id, version=999_999_999) is None
+
+
+async def test_a_long_history_of_another_kind_is_none_of_this_kind(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_reader, "PAGE", 2)
+    written = note(7)
+    async with open_store(database.app_url) as opened:
+        await opened.store.append([written], CALL, None)
+        assert await opened.store.load(Document, written.id, version=7) is None
+        assert await opened.store.load(Document, written.id) is None

@@ -1,0 +1,153 @@
+"""Access tokens: only ours, for us, in time, in our algorithm."""
+
+import base64
+import json
+from typing import Any
+from uuid import UUID
+
+import pytest
+from joserfc import jwt
+from joserfc.jwk import OctKey, OKPKey
+from uuid_utils.compat import uuid7
+
+from adapters.http.api import tokens
+from adapters.http.api.tokens import SCOPES, BadToken, Tokens
+from infra.local.secrets import new_signing_key
+from tests.support.http import SIGNING_KEY, Time
+
+USER, ADDRESS = UUID(int=1), UUID(int=2)
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+def issuer(time: Time, key: str = SIGNING_KEY, issuer: str = "us", audience: str = "them") -> Tokens:
+    return Tokens(key, issuer=issuer, audience=audience, lifetime=3600, clock=time, new_id=uuid7)
+
+
+def part(token: str, number: int) -> dict[str, Any]:
+    encoded = token.split(".")[number]
+    decoded: dict[str, Any] = json.loads(base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
+    return decoded
+
+
+def forged(claims: dict[str, Any], header: dict[str, Any], key: str = SIGNING_KEY) -> str:
+    return jwt.encode({"typ": "at+jwt", **header}, claims, OKPKey.import_key(json.loads(key)), algorithms=["Ed25519"])
+
+
+def test_a_token_tells_who_and_what_for(time: Time) -> None:
+    identity = issuer(time).identify(issuer(time).issue(USER, ADDRESS))
+    assert (identity.actor.user_id, identity.actor.address_id, identity.scopes) == (USER, ADDRESS, SCOPES)
+
+
+def test_a_token_says_nothing_of_an_address_that_is_not_verified(time: Time) -> None:
+    token = issuer(time).issue(USER, None)
+    assert "address_id" not in part(token, 1)
+    assert issuer(time).identify(token).actor.address_id is None
+
+
+def test_a_token_has_the_registered_claims_and_names_its_key(time: Time) -> None:
+    token = issuer(time).issue(USER, None)
+    claims = part(token, 1)
+    assert {"iss", "aud", "sub", "iat", "exp", "jti", "scope"} == claims.keys()
+    assert claims["exp"] - claims["iat"] == 3600
+    assert part(token, 0) == {"alg": "Ed25519", "kid": json.loads(SIGNING_KEY)["kid"], "typ": "at+jwt"}
+
+
+def test_two_tokens_of_one_second_differ(time: Time) -> None:
+    assert issuer(time).issue(USER, None) != issuer(time).issue(USER, None)
+
+
+def test_a_token_ends(time: Time) -> None:
+    ours = issuer(time)
+    token = ours.issue(USER, None)
+    time.pass_by(seconds=3599)
+    ours.identify(token)
+    time.pass_by(seconds=1)
+    with pytest.raises(BadToken):
+        ours.identify(token)
+    with pytest.raises(BadToken):
+        issuer(time).identify(token)
+
+
+def test_a_known_token_is_not_checked_again(time: Time, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = issuer(time)
+    token = ours.issue(USER, None)
+    first = ours.identify(token)
+    monkeypatch.setattr(jwt, "decode", None)
+    assert ours.identify(token) is first
+
+
+def test_only_so_many_tokens_are_remembered(time: Time, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens, "REMEMBERED", 2)
+    ours = issuer(time)
+    for number in range(5):
+        ours.identify(ours.issue(UUID(int=number), None))
+    assert len(ours._known) == 2
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"key": new_signing_key()}, {"issuer": "others"}, {"audience": "others"}],
+    ids=["another key", "another issuer", "another audience"],
+)
+def test_tokens_of_others_are_refused(time: Time, other: dict[str, str]) -> None:
+    with pytest.raises(BadToken):
+        issuer(time).identify(issuer(time, **other).issue(USER, None))
+
+
+def test_a_changed_token_is_refused(time: Time) -> None:
+    header, claims, signature = issuer(time).issue(USER, None).split(".")
+    other = base64.urlsafe_b64encode(json.dumps({**part(f".{claims}", 1), "sub": str(ADDRESS)}).encode()).decode()
+    with pytest.raises(BadToken):
+        issuer(time).identify(f"{header}.{other.rstrip('=')}.{signature}")
+
+
+def test_an_unsigned_token_is_refused(time: Time) -> None:
+    claims = issuer(time).issue(USER, None).split(".")[1]
+    header = base64.urlsafe_b64encode(b'{"alg":"none","typ":"at+jwt"}').decode().rstrip("=")
+    with pytest.raises(BadToken):
+        issuer(time).identify(f"{header}.{claims}.")
+
+
+def test_a_token_signed_with_the_public_key_as_a_secret_is_refused(time: Time) -> None:
+    ours = issuer(time)
+    secret = OctKey.import_key(json.dumps(ours.jwks()["keys"][0]))
+    header = {"alg": "HS256", "typ": "at+jwt", "kid": json.loads(SIGNING_KEY)["kid"]}
+    with pytest.raises(BadToken):
+        ours.identify(jwt.encode(header, part(ours.issue(USER, None), 1), secret))
+
+
+def test_a_token_that_brings_its_own_key_is_refused(time: Time) -> None:
+    theirs = new_signing_key()
+    public = OKPKey.import_key(json.loads(theirs)).as_dict(private=False)
+    claims = part(issuer(time).issue(USER, None), 1)
+    with pytest.raises(BadToken):
+        issuer(time).identify(forged(claims, {"alg": "Ed25519", "jwk": public}, theirs))
+
+
+def test_a_token_of_another_type_is_refused(time: Time) -> None:
+    claims = part(issuer(time).issue(USER, None), 1)
+    with pytest.raises(BadToken):
+        issuer(time).identify(forged(claims, {"alg": "Ed25519", "typ": "JWT"}))
+
+
+@pytest.mark.parametrize("claim", ["iss", "aud", "sub", "exp", "scope"])
+@pytest.mark.parametrize("value", [None, ["x"], {}])
+def test_a_token_with_a_wrong_claim_is_refused(time: Time, claim: str, value: object) -> None:
+    claims = {**part(issuer(time).issue(USER, None), 1), claim: value}
+    with pytest.raises(BadToken):
+        issuer(time).identify(forged(claims, {"alg": "Ed25519"}))
+
+
+@pytest.mark.parametrize("token", ["", "x", "a.b.c", "..", "é.é.é", "x" * 5000])
+def test_nonsense_is_refused(time: Time, token: str) -> None:
+    with pytest.raises(BadToken):
+        issuer(time).identify(token)
+
+
+def test_the_public_keys_hold_nothing_private(time: Time) -> None:
+    (key,) = issuer(time).jwks()["keys"]
+    assert key.keys() == {"kty", "crv", "x", "kid", "alg", "use"}

@@ -1,0 +1,118 @@
+"""Private records: what was stored comes out as it went in, and nothing else is taken for it."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kafka.partitioner.default import murmur2
+
+from infra.kafka.client import record_format
+from infra.kafka.client.record_format import Event, Foreign, Stored, Watermark
+from infra.kafka.client.topics import Topics, WrongPartitions, partition_of, require_partitions
+
+POSITIONS = st.integers(0, 2**53)
+TIMES = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+STORED = st.builds(
+    Stored,
+    position=POSITIONS,
+    stream_id=st.uuids(),
+    version=POSITIONS,
+    topic=st.text(),
+    state=st.binary(),
+    event_id=st.uuids(),
+    class_version=st.integers(1, 100),
+    recorded_at=TIMES,
+    actor_id=st.none() | st.uuids(),
+    correlation_id=st.none() | st.uuids(),
+    causation_id=st.none() | st.uuids(),
+)
+ROW = Stored(7, UUID(int=1), 2, "document.created", b"\x00\xff", UUID(int=3), 1, datetime(2026, 11, 22, 12, tzinfo=UTC))
+
+
+@given(row=STORED, previous=POSITIONS)
+def test_an_event_comes_out_as_it_went_in(row: Stored, previous: int) -> None:
+    assert record_format.decode(*record_format.encode(row, previous)) == Event(previous, row)
+
+
+@given(position=POSITIONS, previous=POSITIONS)
+def test_a_watermark_comes_out_as_it_went_in(position: int, previous: int) -> None:
+    assert record_format.decode(*record_format.encode_watermark(position, previous)) == Watermark(position, previous)
+
+
+def test_a_foreign_client_can_read_what_a_record_is_about() -> None:
+    key, value, headers = record_format.encode(ROW, 5)
+
+    assert key == b"00000000-0000-0000-0000-000000000001"
+    assert value == ROW.state
+    assert headers == [
+        (
+            "event",
+            b'{"position":7,"previous":5,"version":2,"topic":"document.created","class_version":1,'
+            b'"event_id":"00000000-0000-0000-0000-000000000003","recorded_at":"2026-11-22T12:00:00Z"}',
+        )
+    ]
+
+
+def test_fields_that_later_versions_add_are_no_hindrance() -> None:
+    _, _, [(name, content)] = record_format.encode(ROW, 5)
+    more = content[:-1] + b',"tenant":"x"}'
+
+    assert record_format.decode(
+        record_format.key_of(ROW.stream_id), ROW.state, [("other", b""), (name, more)]
+    ) == Event(5, ROW)
+
+
+@given(key=st.none() | st.binary(), value=st.none() | st.binary(), content=st.binary(), name=st.text())
+def test_what_no_relay_has_written_is_told_as_such(
+    key: bytes | None, value: bytes | None, content: bytes, name: str
+) -> None:
+    for headers in ([], [(name, content)], [("event", content)], [("watermark", content)]):
+        with pytest.raises(Foreign):
+            record_format.decode(key, value, headers)
+
+
+def test_an_event_needs_key_and_value() -> None:
+    key, value, headers = record_format.encode(ROW, 5)
+
+    for broken in ((None, value, headers), (key, None, headers), (b"no id", value, headers), (b"\xff", value, headers)):
+        with pytest.raises(Foreign):
+            record_format.decode(*broken)
+
+
+@given(stream_id=st.uuids(), partitions=st.integers(1, 1000))
+def test_a_stream_belongs_where_kafkas_own_clients_put_it(stream_id: UUID, partitions: int) -> None:
+    key = record_format.key_of(stream_id)
+
+    assert partition_of(key, partitions) == (murmur2(key) & 0x7FFFFFFF) % partitions
+
+
+def test_topics_are_named_after_the_prefix() -> None:
+    topics = Topics("acme")
+
+    assert topics.events() == [
+        "acme.internal.events.v1",
+        "acme.user.v1",
+        "acme.document.v1",
+        "acme.subscription.v1",
+        "acme.team.v1",
+    ]
+    assert topics.states()[0] == "acme.user.state.v1"
+
+
+def test_history_is_kept_and_states_are_compacted() -> None:
+    topics = Topics(replication=3)
+
+    assert topics.settings(topics.internal)["retention.ms"] == "-1"
+    assert topics.settings(topics.state("team"))["cleanup.policy"] == "compact"
+    assert topics.settings(topics.internal)["min.insync.replicas"] == "2"
+
+
+def test_another_partition_count_is_refused_in_words() -> None:
+    with pytest.raises(WrongPartitions, match=r"t has 4 partitions.* over 8.*PALIMPSEST_KAFKA_PARTITIONS=4"):
+        require_partitions({"t": 4, "other": 1}, {"t": 8})
+
+
+def test_the_same_count_and_a_topic_that_is_not_there_yet_are_fine() -> None:
+    require_partitions({"t": 8, "other": 1}, {"t": 8, "new": 8})

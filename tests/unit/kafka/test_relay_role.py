@@ -1,0 +1,40 @@
+"""The role `relay` ends with a sentence where there is one to say."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from infra.bootstrap import relay
+from infra.errors import SetupError
+from infra.settings.model import Settings
+
+CORE = SimpleNamespace(url="", database=None, keyring=None, store=None)
+SETTINGS = cast(Settings, SimpleNamespace(public_url="http://127.0.0.1:8000"))
+
+
+@asynccontextmanager
+async def open_core(_: Settings) -> AsyncIterator[SimpleNamespace]:
+    yield CORE
+
+
+@pytest.mark.parametrize(
+    ("errors", "told"),
+    [
+        ([SetupError("the sentence")], SetupError),
+        ([OSError("something else, on the way out"), SetupError("the sentence")], SetupError),
+        ([OSError("unforeseen")], ExceptionGroup),
+    ],
+)
+async def test_what_else_fails_on_the_way_out_does_not_hide_the_sentence(
+    errors: list[Exception], told: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def publish(*_: Any) -> None:
+        raise ExceptionGroup("of the tasks", errors)
+
+    monkeypatch.setattr(relay, "open_core", open_core)
+    monkeypatch.setattr(relay, "publish", publish)
+    with pytest.raises(told, match=r"sentence|of the tasks"):
+        await relay._relay(SETTINGS, {}, cast(Any, None))
