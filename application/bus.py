@@ -21,18 +21,18 @@ from application.ports import (
     A,
     Actor,
     Busy,
-    Call,
-    Earlier,
+    CommandContext,
     EventStore,
     Idempotency,
     InFlight,
     KeyReused,
     OutcomeUnknown,
     StaleVersion,
+    StoredResponse,
     Unavailable,
     VersionConflict,
 )
-from application.stream_locks import Turns
+from application.stream_locks import StreamLocks
 from domain.kernel import Claim, NotFound, Refusal, Root
 
 R = TypeVar("R")
@@ -57,7 +57,7 @@ class Command(msgspec.Struct, Generic[R], metaclass=_CommandMeta):
 
 
 @dataclass(frozen=True, slots=True)
-class Sent(Generic[R]):
+class CommandResult(Generic[R]):
     """What became of a command. `replayed`: this is an earlier answer.
 
     `position`: of the last event; where nothing was new, one that the answer is no newer than, or None.
@@ -100,7 +100,7 @@ def handles(handler: H) -> H:
     return handler
 
 
-class Digests(Protocol):
+class KeyedHash(Protocol):
     """Keyed digests, so that what is kept of keys and requests says nothing about them."""
 
     def __call__(self, *parts: bytes) -> bytes:
@@ -113,7 +113,7 @@ class Observer(Protocol):
     def __call__(self, command: str, outcome: str, attempts: int, seconds: float) -> None: ...
 
 
-class Unit:
+class UnitOfWork:
     """One attempt of one command: loads through to the event store, and keeps what is staged (`ports.Store`)."""
 
     def __init__(self, events: EventStore) -> None:
@@ -131,8 +131,8 @@ class Unit:
         self.subject_id = self.subject_id or id
         return root
 
-    async def holder(self, claim: Claim) -> UUID | None:
-        return await self._events.holder(claim)
+    async def claimed_by(self, claim: Claim) -> UUID | None:
+        return await self._events.claimed_by(claim)
 
     def save(self, *aggregates: Root) -> None:
         changed = [root for root in aggregates if root.pending_events]
@@ -148,7 +148,7 @@ class Bus:
         self,
         events: EventStore,
         ports: Mapping[str, object],
-        digests: Digests,
+        digests: KeyedHash,
         observe: Observer = lambda *_: None,
     ) -> None:
         self._events = events
@@ -156,9 +156,9 @@ class Bus:
         self._digests = digests
         self._observe = observe
         self._in_flight: set[bytes] = set()
-        self._turns = Turns()
+        self._turns = StreamLocks()
 
-    async def send(self, command: Command[R], call: Call) -> Sent[R]:
+    async def send(self, command: Command[R], call: CommandContext) -> CommandResult[R]:
         """Carry out `command` once.
 
         Raises:
@@ -180,7 +180,7 @@ class Bus:
         finally:
             self._observe(name, outcome, attempt.count, perf_counter() - started)
 
-    async def _once(self, command: Command[R], call: Call, attempt: "_Attempts") -> Sent[R]:
+    async def _once(self, command: Command[R], call: CommandContext, attempt: "_Attempts") -> CommandResult[R]:
         if call.idempotency_key is None:
             return await self._retrying(command, call, None, attempt)
         keyed = self._keyed(command, call, call.idempotency_key)
@@ -194,7 +194,7 @@ class Bus:
             if isinstance(failure, KeyReused):
                 raise
             try:
-                earlier = await self._events.earlier(keyed.key)
+                earlier = await self._events.stored_response(keyed.key)
             except Unavailable as unavailable:
                 # Nobody can be asked: what is unknown stays unknown.
                 raise (failure if isinstance(failure, OutcomeUnknown) else unavailable) from None
@@ -204,7 +204,9 @@ class Bus:
         finally:
             self._in_flight.discard(keyed.key)
 
-    async def _retrying(self, command: Command[R], call: Call, keyed: "_Keyed | None", attempt: "_Attempts") -> Sent[R]:
+    async def _retrying(
+        self, command: Command[R], call: CommandContext, keyed: "_IdempotencyScope | None", attempt: "_Attempts"
+    ) -> CommandResult[R]:
         contended: Sequence[UUID] = ()
         pause = FIRST_PAUSE
         for attempt.count in range(1, ATTEMPTS + 1):
@@ -219,44 +221,48 @@ class Bus:
                     contended = conflict.stream_ids
         raise Busy("Others are changing the same thing; read it again, then retry.")
 
-    async def _try(self, command: Command[R], call: Call, keyed: "_Keyed | None") -> Sent[R]:
+    async def _try(
+        self, command: Command[R], call: CommandContext, keyed: "_IdempotencyScope | None"
+    ) -> CommandResult[R]:
         registration = HANDLERS[type(command)]
-        unit = Unit(self._events)
+        unit = UnitOfWork(self._events)
         answer = await registration.handler(command, **self._arguments(registration, unit, call))
         record = None
         if keyed is not None and unit.subject_id is not None:
             packed = msgspec.msgpack.encode(answer)
             record = Idempotency(keyed.key, keyed.fingerprint, packed, unit.subject_id)
         if not unit.staged and record is None:
-            if keyed is not None and (earlier := await self._events.earlier(keyed.key)) is not None:
+            if keyed is not None and (earlier := await self._events.stored_response(keyed.key)) is not None:
                 return self._replay(command, keyed, earlier)
-            return Sent(answer, None)
+            return CommandResult(answer, None)
         # Where nothing was new the answer is kept all the same: later, the same request might find something to do.
         appended = await self._events.append(unit.staged, call, record)
-        if isinstance(appended, Earlier):
+        if isinstance(appended, StoredResponse):
             assert keyed is not None
             return self._replay(command, keyed, appended)
-        return Sent(answer, appended)
+        return CommandResult(answer, appended)
 
-    def _arguments(self, registration: Registration, unit: Unit, call: Call) -> dict[str, object]:
+    def _arguments(self, registration: Registration, unit: UnitOfWork, call: CommandContext) -> dict[str, object]:
         own: dict[str, object] = {"store": unit, "actor": call.actor, "call": call}
         return {name: own[name] if name in own else self._ports[name] for name in registration.ports}
 
-    def _keyed(self, command: Command[Any], call: Call, key: str) -> "_Keyed":
+    def _keyed(self, command: Command[Any], call: CommandContext, key: str) -> "_IdempotencyScope":
         who = call.actor.user_id.bytes if call.actor else b""
         fingerprint = self._digests(b"command", who, type(command).__name__.encode(), msgspec.msgpack.encode(command))
         # Whoever has no name shares their keys with nobody who asks for something else.
-        return _Keyed(key=self._digests(b"idempotency", who or fingerprint, key.encode()), fingerprint=fingerprint)
+        return _IdempotencyScope(
+            key=self._digests(b"idempotency", who or fingerprint, key.encode()), fingerprint=fingerprint
+        )
 
-    def _replay(self, command: Command[R], keyed: "_Keyed", earlier: Earlier) -> Sent[R]:
+    def _replay(self, command: Command[R], keyed: "_IdempotencyScope", earlier: StoredResponse) -> CommandResult[R]:
         if earlier.fingerprint != keyed.fingerprint:
             raise KeyReused("This Idempotency-Key came with a different request before; use a new key.")
         answer = msgspec.msgpack.decode(earlier.answer, type=HANDLERS[type(command)].answer)
-        return Sent(answer, earlier.position, replayed=True)
+        return CommandResult(answer, earlier.position, replayed=True)
 
 
 @dataclass(frozen=True, slots=True)
-class _Keyed:
+class _IdempotencyScope:
     key: bytes
     fingerprint: bytes
 
@@ -266,4 +272,4 @@ class _Attempts:
     count: int = 0
 
 
-__all__ = ["HANDLERS", "Actor", "Bus", "Command", "Digests", "Observer", "Sent", "Unit", "handles"]
+__all__ = ["HANDLERS", "Actor", "Bus", "Command", "CommandResult", "KeyedHash", "Observer", "UnitOfWork", "handles"]

@@ -25,8 +25,10 @@ class Busy(Conflict):
     """Others changed the same thing again and again while this command tried."""
 
 
-class Taken(Conflict):
+class ClaimTaken(Conflict):
     """Another stream holds the claim."""
+
+    code = "taken"
 
     def __init__(self, kind: str) -> None:
         super().__init__(f"This {kind.replace('_', ' ')} is taken; choose another.")
@@ -71,7 +73,7 @@ class Actor:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class CommandContext:
     """The circumstances of one command: who, as part of what, and under which Idempotency-Key."""
 
     actor: Actor | None
@@ -87,7 +89,7 @@ class Undecodable:
     error: str
 
 
-class Recorded(msgspec.Struct, frozen=True):
+class RecordedEvent(msgspec.Struct, frozen=True):
     """An event as it stands in the log. `data` is the upcast, unsealed event.
 
     A struct: a frozen dataclass takes fifteen times as long to make, and a rebuild makes one for every event there is.
@@ -113,7 +115,7 @@ class Idempotency:
 
 
 @dataclass(frozen=True, slots=True)
-class Earlier:
+class StoredResponse:
     """The answer that an earlier request with the same Idempotency-Key got."""
 
     fingerprint: bytes
@@ -127,10 +129,10 @@ class EventFeed(Protocol):
     async def head(self) -> int:
         """The last position; 0 in an empty log."""
 
-    async def read(self, after: int, limit: int) -> Sequence[Recorded]:
+    async def read(self, after: int, limit: int) -> Sequence[RecordedEvent]:
         """At most `limit` events after the position `after`, in order."""
 
-    async def stream(self, stream_id: UUID, first: int, last: int) -> Sequence[Recorded]:
+    async def stream(self, stream_id: UUID, first: int, last: int) -> Sequence[RecordedEvent]:
         """The events of one stream from position `first` to `last`, in order."""
 
     async def wait(self, after: int, timeout: float) -> None:
@@ -138,7 +140,7 @@ class EventFeed(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Portion:
+class PartitionBatch:
     """All events of one partition of the log after the position `after` up to `position`, in order.
 
     `offset` is where the partition goes on in the feed that it came from; None: it came from elsewhere.
@@ -147,12 +149,12 @@ class Portion:
     partition: int
     after: int
     position: int
-    events: Sequence[Recorded]
+    events: Sequence[RecordedEvent]
     offset: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PartitionCheckpoint:
     """Where to begin in a partition: after `position`. `offset`, if known, is at that place or before it."""
 
     position: int
@@ -179,14 +181,14 @@ class PartitionedFeed(Protocol):
     def placed(self) -> Sequence[int]:
         """The partitions that this reader has, but for those that are unplaced."""
 
-    async def begin(self, places: Mapping[int, Place]) -> None:
+    async def begin(self, places: Mapping[int, PartitionCheckpoint]) -> None:
         """Begin at these places, by partition. Those of partitions that are gone meanwhile are left out.
 
         Raises:
             Unavailable: the feed cannot be reached.
         """
 
-    async def next(self, timeout: float) -> Sequence[Portion]:
+    async def next(self, timeout: float) -> Sequence[PartitionBatch]:
         """What has come, of any of the partitions; nothing if that takes more than `timeout` seconds.
 
         Of each partition portions come in order. One that does not begin where the one before it ended, or at the
@@ -217,7 +219,7 @@ class Store(Protocol):
             StaleVersion: `expected` is given and is not the current version.
         """
 
-    async def holder(self, claim: Claim) -> UUID | None:
+    async def claimed_by(self, claim: Claim) -> UUID | None:
         """The stream that holds the claim."""
 
     def save(self, *aggregates: Root) -> None:
@@ -230,10 +232,12 @@ class EventStore(Protocol):
     async def load(self, kind: type[A], id: UUID, *, version: int | None = None) -> A | None:
         """The aggregate now, or as it was at `version`; None where there is none of that kind."""
 
-    async def holder(self, claim: Claim) -> UUID | None:
+    async def claimed_by(self, claim: Claim) -> UUID | None:
         """The stream that holds the claim."""
 
-    async def append(self, changes: Sequence[Root], call: Call, idempotency: Idempotency | None) -> "int | Earlier":
+    async def append(
+        self, changes: Sequence[Root], call: CommandContext, idempotency: Idempotency | None
+    ) -> "int | StoredResponse":
         """Append the pending events of all `changes`, or none of them, with their claims and the idempotency record.
 
         Answers the position of the last event; or what was answered to an earlier request with the same key.
@@ -245,11 +249,11 @@ class EventStore(Protocol):
             Unavailable: the database does not answer; nothing was written.
         """
 
-    async def earlier(self, key: bytes) -> Earlier | None:
+    async def stored_response(self, key: bytes) -> StoredResponse | None:
         """What was answered to an earlier request with this key (a digest, 32 bytes)."""
 
 
-class Addresses(Protocol):
+class EmailIndex(Protocol):
     """Blind ids of email addresses."""
 
     def address_id(self, email: str) -> UUID:
@@ -271,14 +275,14 @@ class Passwords(Protocol):
 Params = Sequence[Any] | Mapping[str, Any]
 
 
-class Rows(Protocol):
+class ReadStore(Protocol):
     """Reads read models. Rows come back as the dataclass asked for; its fields are the query's columns.
 
     Raises:
         Unavailable: the database does not answer.
     """
 
-    def after(self, position: int) -> "Rows":
+    def after(self, position: int) -> "ReadStore":
         """The same, with no answer from a cache that is older than `position`."""
 
     async def all(self, kind: type[T], query: str, params: Params) -> list[T]: ...

@@ -7,7 +7,7 @@ from uuid import UUID
 from weakref import WeakValueDictionary
 
 
-class Turns:
+class StreamLocks:
     """One lock a stream, as long as somebody holds it or waits for it."""
 
     def __init__(self) -> None:

@@ -19,7 +19,7 @@ class UnusableEmail(Invalid):
     """That is not an email address."""
 
 
-def line(value: str, what: str, longest: int) -> str:
+def single_line(value: str, what: str, longest: int) -> str:
     """A text of one line, without the white space around it.
 
     Raises:
@@ -33,7 +33,7 @@ def line(value: str, what: str, longest: int) -> str:
     return value
 
 
-def body(value: str, what: str, longest: int) -> str:
+def multi_line(value: str, what: str, longest: int) -> str:
     """A text of any number of lines, as it is.
 
     Raises:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from application.discovery import import_all
-from application.ports import Recorded, Undecodable
+from application.ports import RecordedEvent, Undecodable
 from domain.kernel import Root
 
 Key = tuple[Any, ...]
@@ -70,7 +70,7 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Cached:
+class CacheSpec:
     """What Redis keeps of a read model, as `label:version:key`: what `query` says of one row, for `ttl` once written.
 
     The query is one for `Rows.by_key`, and says nothing but what is in the row.
@@ -89,7 +89,7 @@ class ReadModel:
     table: ClassVar[Table]
     roots: ClassVar[tuple[type[Root], ...]]
     """The aggregates whose events it reads."""
-    cached: ClassVar[Cached | None] = None
+    cached: ClassVar[CacheSpec | None] = None
 
     def __init__(self) -> None:
         topics = {getattr(root, "TOPIC", None) for root in self.roots}
@@ -101,12 +101,12 @@ class ReadModel:
         """The table's name is the read model's."""
         return self.table.name
 
-    def changes(self, event: Recorded) -> Iterator[Change]:
+    def changes(self, event: RecordedEvent) -> Iterator[Change]:
         """What `event` does to the rows. Pure: the same event always gives the same changes."""
         raise NotImplementedError
 
 
-def moment_of(event: Recorded) -> datetime:
+def moment_of(event: RecordedEvent) -> datetime:
     """When it happened, by the clock of whoever decided it: the time that aggregates keep too."""
     assert not isinstance(event.data, Undecodable)
     return event.data.timestamp
@@ -119,7 +119,7 @@ def read_models() -> list[ReadModel]:
     return sorted((kind() for kind in kinds), key=lambda model: model.name)
 
 
-class Unreadable(Exception):
+class UndecodableEvent(Exception):
     """The event itself could not be read."""
 
 
@@ -134,7 +134,7 @@ class Poison:
 
 _UNKNOWN: Row = {}
 
-Staged = list[tuple[Recorded, list[Change]]]
+Staged = list[tuple[RecordedEvent, list[Change]]]
 
 
 @dataclass(slots=True)
@@ -157,7 +157,7 @@ class Fold:
             return list(self.rows.items())
         return [item for item in self.rows.items() if item[1] is None or item[1][POSITION] != learnt.get(item[0])]
 
-    def stage(self, events: Iterable[Recorded], leave_out: Collection[UUID] = ()) -> Staged:
+    def stage(self, events: Iterable[RecordedEvent], leave_out: Collection[UUID] = ()) -> Staged:
         """The changes of those events that the model reads, but for the streams in `leave_out`."""
         staged: Staged = []
         reads, poisons, changes = self.model.reads, self.poisons, self.model.changes
@@ -169,7 +169,7 @@ class Fold:
                 continue
             try:
                 if type(event.data) is Undecodable:
-                    raise Unreadable
+                    raise UndecodableEvent
                 found = list(changes(event))
             except Exception as error:
                 self._poison(event, error)
@@ -237,5 +237,5 @@ class Fold:
                 values[name] = value(row)
         row.update(values)
 
-    def _poison(self, event: Recorded, error: Exception) -> None:
+    def _poison(self, event: RecordedEvent, error: Exception) -> None:
         self.poisons[event.stream_id] = Poison(event.stream_id, event.position, type(error).__name__)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
-from application.ports import Actor, Rows
+from application.ports import Actor, ReadStore
 from domain.billing.subscription import Subscription
 
 DOCUMENTS = """
@@ -23,7 +23,7 @@ READ_MODELS = ("document", "document_access", "team_roster")
 
 
 @dataclass(frozen=True, slots=True)
-class Readers:
+class Audience:
     """Who may read one thing: users, and the holders of addresses. Owners and admins manage who else may."""
 
     id: UUID
@@ -38,15 +38,15 @@ class Readers:
         return actor.user_id in self.user_ids or (actor.address_id is not None and actor.address_id in self.address_ids)
 
 
-async def readers_of(rows: Rows, document_ids: Iterable[UUID], team_ids: Iterable[UUID]) -> dict[UUID, Readers]:
+async def readers_of(rows: ReadStore, document_ids: Iterable[UUID], team_ids: Iterable[UUID]) -> dict[UUID, Audience]:
     """Who may read documents (their owners, and those with whom they are shared) and teams (their members).
 
     What is not in the answer nobody may read.
     """
-    found: list[Readers] = []
+    found: list[Audience] = []
     for query, ids in ((DOCUMENTS, [*document_ids]), (TEAMS, [*team_ids])):
         if ids:
-            found += await rows.all(Readers, query, [ids])
+            found += await rows.all(Audience, query, [ids])
     return {each.id: each for each in found}
 
 

@@ -8,9 +8,9 @@ import redis
 from hypothesis import settings
 
 from infra.kafka.client.topics import Topics
-from infra.local.servers.kafka import Kafka
-from infra.local.servers.postgres import Postgres
-from infra.local.servers.redis import Redis
+from infra.local.servers.kafka import EmbeddedKafka
+from infra.local.servers.postgres import EmbeddedPostgres
+from infra.local.servers.redis import EmbeddedRedis
 from tests.support import kafka as brokers
 from tests.support import servers
 from tests.support.servers import Cluster, Database
@@ -35,21 +35,21 @@ def database(cluster: Cluster) -> Iterator[Database]:
 
 
 @pytest.fixture
-def own_postgres() -> Iterator[Postgres]:
+def own_postgres() -> Iterator[EmbeddedPostgres]:
     """A migrated PostgreSQL of the test's own, to `kill()` and `start()`."""
     with servers.own_postgres() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def redis_server() -> Iterator[Redis]:
+def redis_server() -> Iterator[EmbeddedRedis]:
     """This process's Redis."""
     with servers.own_redis() as server:
         yield server
 
 
 @pytest.fixture
-def redis_url(redis_server: Redis) -> str:
+def redis_url(redis_server: EmbeddedRedis) -> str:
     """The address of an empty Redis."""
     with redis.Redis.from_url(redis_server.url) as client:
         client.flushall()
@@ -57,14 +57,14 @@ def redis_url(redis_server: Redis) -> str:
 
 
 @pytest.fixture
-def own_redis() -> Iterator[Redis]:
+def own_redis() -> Iterator[EmbeddedRedis]:
     """A Redis of the test's own, to `kill()` and `start()`."""
     with servers.own_redis() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def kafka() -> Iterator[Kafka]:
+def kafka() -> Iterator[EmbeddedKafka]:
     """This process's broker: every test takes `topics` of its own in it."""
     with brokers.own_kafka() as broker:
         yield broker
@@ -77,7 +77,7 @@ def topics() -> Topics:
 
 
 @pytest.fixture
-def own_kafka() -> Iterator[Kafka]:
+def own_kafka() -> Iterator[EmbeddedKafka]:
     """A broker of the test's own, to `kill()` and `start()`."""
     with brokers.own_kafka() as broker:
         yield broker

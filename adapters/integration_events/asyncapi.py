@@ -16,7 +16,7 @@ from adapters.integration_events.contract import (
     shape_of,
     states_of,
 )
-from adapters.integration_events.kernel import NAMESPACE, PublicEvent, Published
+from adapters.integration_events.kernel import NAMESPACE, IntegrationType, PublicEvent
 
 BINDING = "0.5.0"
 
@@ -104,7 +104,7 @@ def describe(broker: Broker) -> Schema:
     }
 
 
-def headers_of(kind: type[Published]) -> Schema:
+def headers_of(kind: type[IntegrationType]) -> Schema:
     """The JSON Schema of a record's headers."""
     event = issubclass(kind, PublicEvent)
     headers, needed = (HEADERS, NEEDED_OF_EVENTS) if event else (HEADERS_OF_STATES, NEEDED_OF_STATES)
@@ -148,7 +148,7 @@ def _channels(aggregate: str, broker: Broker) -> list[tuple[str, Schema]]:
     ]
 
 
-def _channel(name: str, text: str, kinds: list[type[Published]], settings: Schema, broker: Broker) -> Schema:
+def _channel(name: str, text: str, kinds: list[type[IntegrationType]], settings: Schema, broker: Broker) -> Schema:
     topic = f"{broker.prefix}.{name}"
     return {
         "address": topic,
@@ -179,7 +179,7 @@ def _operation(name: str, channel: Schema) -> Schema:
 CORRELATED = {"correlationId": {"location": "$message.header#/ce_correlationid"}}
 
 
-def _message(kind: type[Published]) -> Schema:
+def _message(kind: type[IntegrationType]) -> Schema:
     shape = shape_of(kind)
     return {
         "name": kind.type(),
@@ -195,7 +195,7 @@ def _message(kind: type[Published]) -> Schema:
     }
 
 
-def example_headers(kind: type[Published]) -> dict[str, str]:
+def example_headers(kind: type[IntegrationType]) -> dict[str, str]:
     """The headers of an example."""
     subject = example_id(f"{kind.aggregate()}_id")
     return {

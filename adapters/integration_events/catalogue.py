@@ -9,7 +9,7 @@ from importlib.resources import files
 from adapters.integration_events.asyncapi import DESCRIPTION, HEADERS, HEADERS_OF_STATES, Broker, describe
 from adapters.integration_events.cloudevents import SCHEMAS
 from adapters.integration_events.contract import Schema, aggregates, example_of, published, shape_of
-from adapters.integration_events.kernel import Published
+from adapters.integration_events.kernel import IntegrationType
 
 
 @cache
@@ -59,7 +59,7 @@ def _section(aggregate: str, broker: Broker) -> str:
     return "\n".join(parts)
 
 
-def _entry(kind: type[Published]) -> str:
+def _entry(kind: type[IntegrationType]) -> str:
     shape, type = shape_of(kind), kind.type()
     fields = _table(
         (name, _presence(name, shape) + kind_in_words(schema), schema["description"])

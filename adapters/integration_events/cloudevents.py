@@ -11,9 +11,9 @@ from uuid import UUID
 import msgspec
 
 from adapters.integration_events import kernel
-from adapters.integration_events.kernel import Mapping, Published
+from adapters.integration_events.kernel import IntegrationType, Mapping
 from application.discovery import import_all
-from application.ports import Recorded
+from application.ports import RecordedEvent
 from domain.kernel import Root
 
 SOURCE = "urn:palimpsest"
@@ -38,13 +38,13 @@ class PublicRecord(msgspec.Struct, frozen=True):
 class _Plan(msgspec.Struct, frozen=True):
     """How one class is published: its mapping, and the headers that all its records share."""
 
-    kind: type[Published]
+    kind: type[IntegrationType]
     mapping: Mapping
     aggregate: str
     headers: list[tuple[str, bytes]]
 
 
-class Publisher:
+class CloudEvents:
     """Makes public records. `api_url`: where clients reach the API, whose schemas the records name."""
 
     def __init__(self, api_url: str = "http://localhost:8000") -> None:
@@ -55,7 +55,7 @@ class Publisher:
 
     def public_record(
         self,
-        event: Recorded,
+        event: RecordedEvent,
         event_id: UUID,
         correlation_id: UUID | None = None,
         causation_id: UUID | None = None,
@@ -70,7 +70,7 @@ class Publisher:
         if plan is None:
             if isinstance(data, Root.Event):
                 return None
-            raise Unreadable(f"the event at position {event.position} could not be read")
+            raise UnreadableEvent(f"the event at position {event.position} could not be read")
         key = _text(event.stream_id)
         headers = [
             *plan.headers,
@@ -85,7 +85,7 @@ class Publisher:
         _add(headers, "ce_causationid", causation_id)
         return PublicRecord(plan.aggregate, key, encode(plan.mapping(data)), headers)
 
-    def public_value(self, event: Recorded) -> tuple[type[Published], bytes] | None:
+    def public_value(self, event: RecordedEvent) -> tuple[type[IntegrationType], bytes] | None:
         """The class and the JSON of what is published of an event; None: nothing, as of what could not be read."""
         plan = self._events.get(type(event.data))
         return None if plan is None else (plan.kind, encode(plan.mapping(event.data)))
@@ -119,7 +119,7 @@ class Publisher:
             plans[source] = _Plan(kind, mapping, kind.aggregate(), self._headers(kind))
         return plans
 
-    def _headers(self, kind: type[Published]) -> list[tuple[str, bytes]]:
+    def _headers(self, kind: type[IntegrationType]) -> list[tuple[str, bytes]]:
         shared = {
             "content-type": CONTENT_TYPE,
             "ce_specversion": SPEC_VERSION,
@@ -130,7 +130,7 @@ class Publisher:
         return [(name, value.encode()) for name, value in shared.items()]
 
 
-class Unreadable(Exception):
+class UnreadableEvent(Exception):
     """The event itself could not be read."""
 
 

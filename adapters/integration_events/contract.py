@@ -9,7 +9,7 @@ import msgspec
 
 from adapters.integration_events import kernel
 from adapters.integration_events.cloudevents import SCHEMAS, load_contract
-from adapters.integration_events.kernel import PublicEvent, PublicState, Published
+from adapters.integration_events.kernel import IntegrationType, PublicEvent, PublicState
 
 Schema = dict[str, Any]
 
@@ -20,7 +20,7 @@ ORDER = ("user", "subscription", "document", "team")
 
 
 @cache
-def published() -> dict[str, type[Published]]:
+def published() -> dict[str, type[IntegrationType]]:
     """All that is published, by type: aggregate by aggregate, in the order of the code, events before the state."""
     load_contract()
     kinds = [
@@ -38,29 +38,29 @@ def aggregates() -> list[str]:
     return list(dict.fromkeys(kind.aggregate() for kind in published().values()))
 
 
-def events_of(aggregate: str) -> Iterator[type[Published]]:
+def events_of(aggregate: str) -> Iterator[type[IntegrationType]]:
     """The events of an aggregate."""
     return (kind for kind in published().values() if kind.aggregate() == aggregate and issubclass(kind, PublicEvent))
 
 
-def states_of(aggregate: str) -> Iterator[type[Published]]:
+def states_of(aggregate: str) -> Iterator[type[IntegrationType]]:
     """The states of an aggregate: one for each version."""
     return (kind for kind in published().values() if kind.aggregate() == aggregate and issubclass(kind, PublicState))
 
 
-def schema_of(kind: type[Published]) -> Schema:
+def schema_of(kind: type[IntegrationType]) -> Schema:
     """The JSON Schema (2020-12) of what is published."""
     return {"$schema": DIALECT, "$id": SCHEMAS + kind.type(), **shape_of(kind)}
 
 
-def shape_of(kind: type[Published]) -> Schema:
+def shape_of(kind: type[IntegrationType]) -> Schema:
     """The same without saying in which dialect."""
     _, components = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
     shape = components.pop(kind.__name__)
     return {**shape, "$defs": components} if components else shape
 
 
-def example_of(kind: type[Published]) -> dict[str, Any]:
+def example_of(kind: type[IntegrationType]) -> dict[str, Any]:
     """An instance of what is published."""
     return {name: _example(name, schema) for name, schema in shape_of(kind)["properties"].items()}
 

@@ -20,7 +20,7 @@ Count = Annotated[int, Meta(ge=0)]
 Length = Annotated[int, Meta(ge=0)] | None
 
 
-class Published(msgspec.Struct, frozen=True, kw_only=True):
+class IntegrationType(msgspec.Struct, frozen=True, kw_only=True):
     """What every published event and state has: a name and a version of its own, which never change.
 
     A new field has a default, which stands in the schema as optional. A field is never removed, renamed or retyped:
@@ -45,14 +45,14 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
         return cls.NAME.partition(".")[0]
 
 
-class PublicEvent(Published, frozen=True, kw_only=True):
+class PublicEvent(IntegrationType, frozen=True, kw_only=True):
     """Something that happened."""
 
     version: Annotated[int, Meta(ge=1, description="The version of its subject that this event made.")]
     occurred_at: Annotated[datetime, Meta(tz=True, description="When it was decided.")]
 
 
-class PublicState(Published, frozen=True, kw_only=True):
+class PublicState(IntegrationType, frozen=True, kw_only=True):
     """What something is now."""
 
     version: Annotated[int, Meta(ge=1, description="The version of the last event in it, private ones included.")]
@@ -63,7 +63,7 @@ class PublicState(Published, frozen=True, kw_only=True):
 R = TypeVar("R", bound=Root)
 E = TypeVar("E", bound=Root.Event)
 
-Mapping = Callable[[Any], Published | None]
+Mapping = Callable[[Any], IntegrationType | None]
 
 EVENTS: dict[type[Root.Event], dict[int, tuple[type[PublicEvent], Mapping]]] = {}
 """How domain events are published: by class, then by version of what is published."""

@@ -18,9 +18,9 @@ import msgspec
 import structlog
 
 from adapters.http.api.problems import TooManyStreams
-from adapters.integration_events.cloudevents import Publisher
-from application.ports import Actor, EventFeed, Recorded, Rows, Unavailable
-from projections.visibility import READ_MODELS, Readers, readers_of
+from adapters.integration_events.cloudevents import CloudEvents
+from application.ports import Actor, EventFeed, ReadStore, RecordedEvent, Unavailable
+from projections.visibility import READ_MODELS, Audience, readers_of
 
 PAGE = 500
 RECENT = 5_000
@@ -38,7 +38,7 @@ class Positions(Protocol):
         """Wait for the read model to reach the position, at most `timeout` seconds; answers how far behind it is."""
 
 
-class Shown(msgspec.Struct, frozen=True):
+class OutgoingEvent(msgspec.Struct, frozen=True):
     """An event as listeners get it. `thing`: the first word of its name; `text`: a block of server-sent events.
 
     `for_managers`: who may read what it is about does not suffice, as `Published` says.
@@ -52,36 +52,36 @@ class Shown(msgspec.Struct, frozen=True):
     text: bytes
 
 
-class Batch(msgspec.Struct, frozen=True):
+class OutgoingBatch(msgspec.Struct, frozen=True):
     """What is shown up to the position `reached`, and who may read it now: to be used at once, and not kept."""
 
-    shown: list[Shown]
+    shown: list[OutgoingEvent]
     reached: int
-    readers: dict[UUID, Readers] = {}
+    readers: dict[UUID, Audience] = {}
 
-    def may_read(self, actor: Actor, shown: Shown) -> bool:
+    def may_read(self, actor: Actor, shown: OutgoingEvent) -> bool:
         """Whether the actor may read this of the document or the team that it is about."""
         readers = self.readers.get(shown.subject_id)
         return readers is not None and readers.include(actor, managers=shown.for_managers)
 
 
-class Live:
+class EventHub:
     """Follows the log while somebody listens. `most`: listeners at a time; `most_each`: of them, those of one user."""
 
     def __init__(
-        self, feed: EventFeed, rows: Rows, positions: Positions, *, most: int = 1_000, most_each: int = 10
+        self, feed: EventFeed, rows: ReadStore, positions: Positions, *, most: int = 1_000, most_each: int = 10
     ) -> None:
         self._feed = feed
         self._rows = rows
         self._positions = positions
-        self._publisher = Publisher()
+        self._publisher = CloudEvents()
         self._most, self._most_each = most, most_each
         self._listeners: dict[UUID, int] = {}
         self._tail: asyncio.Task[None] | None = None
-        self._recent: deque[Shown] = deque()
+        self._recent: deque[OutgoingEvent] = deque()
         self._recent_after = 0
         self._head: int | None = None
-        self._newest = Batch([], 0)
+        self._newest = OutgoingBatch([], 0)
         self._newest_after: int | None = None
         self._news = asyncio.Event()
         self._catching_up = asyncio.Semaphore(CATCHING_UP)
@@ -116,7 +116,7 @@ class Live:
             return None
         return self._head
 
-    async def after(self, position: int, timeout: float) -> Batch:
+    async def after(self, position: int, timeout: float) -> OutgoingBatch:
         """What comes after the position, a page at most; if need be after waiting, and then it may be nothing.
 
         Raises:
@@ -126,7 +126,7 @@ class Live:
         if waited:
             await self._wait(timeout)
         if not self._goes_beyond(position):
-            return Batch([], position)
+            return OutgoingBatch([], position)
         if waited and position == self._newest_after:
             return self._newest
         async with self._catching_up:
@@ -177,7 +177,7 @@ class Live:
             return
         await self._reached(events[-1].position)
         shown = self._shown(events)
-        self._newest = Batch(shown, events[-1].position, await self._ask(shown))
+        self._newest = OutgoingBatch(shown, events[-1].position, await self._ask(shown))
         self._recent.extend(shown)
         while len(self._recent) > RECENT:
             self._recent_after = self._recent.popleft().position
@@ -190,26 +190,26 @@ class Live:
             while await self._positions.wait(name, position, PATIENCE):
                 pass
 
-    async def _ask(self, shown: Sequence[Shown]) -> dict[UUID, Readers]:
+    async def _ask(self, shown: Sequence[OutgoingEvent]) -> dict[UUID, Audience]:
         documents, teams = ({each.subject_id for each in shown if each.thing == name} for name in ("document", "team"))
         return await readers_of(self._rows, documents, teams)
 
     def _goes_beyond(self, position: int) -> bool:
         return self._head is not None and self._head > position
 
-    async def _page(self, position: int) -> Batch:
+    async def _page(self, position: int) -> OutgoingBatch:
         """What comes after the position, with the read models asked anew."""
         head = self._head
         if head is None:
-            return Batch([], position)
+            return OutgoingBatch([], position)
         if position >= self._recent_after:
             shown, reached = self._from_memory(position, head)
         else:
             shown, reached = await self._from_log(position, head)
-        return Batch(shown, reached, await self._ask(shown))
+        return OutgoingBatch(shown, reached, await self._ask(shown))
 
-    def _from_memory(self, position: int, head: int) -> tuple[list[Shown], int]:
-        newer: list[Shown] = []
+    def _from_memory(self, position: int, head: int) -> tuple[list[OutgoingEvent], int]:
+        newer: list[OutgoingEvent] = []
         for each in reversed(self._recent):
             if each.position <= position:
                 break
@@ -217,11 +217,11 @@ class Live:
         newer.reverse()
         return newer[:PAGE], newer[PAGE - 1].position if len(newer) > PAGE else head
 
-    async def _from_log(self, position: int, head: int) -> tuple[list[Shown], int]:
+    async def _from_log(self, position: int, head: int) -> tuple[list[OutgoingEvent], int]:
         events = [event for event in await self._feed.read(position, PAGE) if event.position <= head]
         return self._shown(events), events[-1].position if events else position
 
-    def _shown(self, events: Sequence[Recorded]) -> list[Shown]:
+    def _shown(self, events: Sequence[RecordedEvent]) -> list[OutgoingEvent]:
         """What of the events is published."""
         shown = []
         for event in events:
@@ -230,7 +230,7 @@ class Live:
                 kind, value = found
                 type, thing = kind.type(), kind.aggregate()
                 text = b"id: %d\nevent: %b\ndata: %b\n\n" % (event.position, type.encode(), value)
-                shown.append(Shown(event.position, type, thing, event.stream_id, kind.FOR_MANAGERS, text))
+                shown.append(OutgoingEvent(event.position, type, thing, event.stream_id, kind.FOR_MANAGERS, text))
         return shown
 
     async def _wait(self, timeout: float) -> None:

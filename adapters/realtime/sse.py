@@ -11,10 +11,10 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from adapters.http.api.context import POSITION, Exchange
+from adapters.http.api.context import POSITION, RequestContext
 from adapters.http.api.problems import Malformed
 from adapters.integration_events.contract import published
-from adapters.realtime.hub import Batch, Shown
+from adapters.realtime.hub import OutgoingBatch, OutgoingEvent
 from application.ports import Unavailable
 from projections.visibility import own_of
 
@@ -45,7 +45,7 @@ def _known_types(given: str | None) -> str | None:
     return given
 
 
-class Asked(BaseModel):
+class StreamQuery(BaseModel):
     """Which events, from where on, and for how long."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -69,7 +69,7 @@ class Listener:
     """Whoever listens: their stream."""
 
     def __init__(self, request: Request) -> None:
-        exchange: Exchange = request.scope["exchange"]
+        exchange: RequestContext = request.scope["exchange"]
         assert exchange.identity is not None
         self.identity = exchange.identity
         self.live = exchange.deps.live
@@ -78,7 +78,7 @@ class Listener:
         self._mine = own_of(self.identity.actor)
         self._things = {thing for thing, scope in SCOPES.items() if scope in self.identity.scopes}
 
-    def follow(self, asked: Asked) -> "EventStream":
+    def follow(self, asked: StreamQuery) -> "EventStream":
         """The answer: what happens from where it was asked for on.
 
         Raises:
@@ -91,7 +91,7 @@ class Listener:
             after = int(self._last_event_id)
         return EventStream(self, asked, after)
 
-    async def blocks(self, asked: Asked, after: int | None) -> AsyncIterator[bytes]:
+    async def blocks(self, asked: StreamQuery, after: int | None) -> AsyncIterator[bytes]:
         """The stream, in pieces. Where a server does not answer it ends, and whoever comes again misses nothing."""
         now = asyncio.get_running_loop().time
         expires, ends = now() + self._seconds_left, now() + asked.wait
@@ -118,14 +118,14 @@ class Listener:
         head = await self.live.head(timeout)
         return head if after is None or head is None else min(after, head)
 
-    async def _next(self, position: int, patience: float) -> Batch | None:
+    async def _next(self, position: int, patience: float) -> OutgoingBatch | None:
         """What comes after the position; None: it cannot be read now."""
         try:
             return await self.live.after(position, patience)
         except Unavailable:
             return None
 
-    def _own(self, batch: Batch, asked: Asked) -> list[Shown]:
+    def _own(self, batch: OutgoingBatch, asked: StreamQuery) -> list[OutgoingEvent]:
         """What of a batch this listener asked for and may read."""
         types = None if asked.types is None else asked.types.split(",")
         actor = self.identity.actor
@@ -143,7 +143,7 @@ class EventStream(Response):
 
     media_type = MEDIA_TYPE
 
-    def __init__(self, listener: Listener, asked: Asked, after: int | None) -> None:
+    def __init__(self, listener: Listener, asked: StreamQuery, after: int | None) -> None:
         self.status_code = 200
         self.background = None
         self.raw_headers = [*HEADERS]

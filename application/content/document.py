@@ -8,7 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from application.bus import Command, handles
-from application.ports import Actor, Addresses, Clock, EventStore, NewId, StaleVersion, Store
+from application.ports import Actor, Clock, EmailIndex, EventStore, NewId, StaleVersion, Store
 from domain.billing.subscription import Subscription
 from domain.content.document import Document, Role, ShareRole, Status
 from domain.kernel import NotFound
@@ -137,7 +137,7 @@ async def restore_version(cmd: RestoreVersion, store: Store, actor: Actor, clock
 
 @handles
 async def share_document(
-    cmd: ShareDocument, store: Store, actor: Actor, addresses: Addresses, clock: Clock
+    cmd: ShareDocument, store: Store, actor: Actor, addresses: EmailIndex, clock: Clock
 ) -> DocumentView:
     address_id = addresses.address_id(email_address(cmd.email))
     document = await store.get(Document, cmd.id)
@@ -148,7 +148,7 @@ async def share_document(
 
 @handles
 async def change_share(
-    cmd: ChangeShare, store: Store, actor: Actor, addresses: Addresses, clock: Clock
+    cmd: ChangeShare, store: Store, actor: Actor, addresses: EmailIndex, clock: Clock
 ) -> DocumentView:
     address_id = addresses.address_id(email_address(cmd.email))
     document = await store.get(Document, cmd.id)
@@ -159,7 +159,7 @@ async def change_share(
 
 @handles
 async def revoke_share(
-    cmd: RevokeShare, store: Store, actor: Actor, addresses: Addresses, clock: Clock
+    cmd: RevokeShare, store: Store, actor: Actor, addresses: EmailIndex, clock: Clock
 ) -> DocumentView:
     address_id = addresses.address_id(email_address(cmd.email))
     document = await store.get(Document, cmd.id)

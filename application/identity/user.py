@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from application.bus import Command, handles
-from application.ports import Actor, Addresses, Clock, NewId, Passwords, Store
+from application.ports import Actor, Clock, EmailIndex, NewId, Passwords, Store
 from domain.billing.subscription import Subscription
 from domain.identity.user import User, email_claim
 from domain.kernel import Forbidden, Invalid, NotFound
@@ -41,7 +41,7 @@ class UserView:
 
 
 @dataclass(frozen=True, slots=True)
-class LoggedIn:
+class LoginResult:
     """Who proved to be who; `address_id` is None until the email address is verified."""
 
     user_id: UUID
@@ -81,7 +81,7 @@ class Deactivate(Command[None]):
     """Close the actor's account."""
 
 
-class LogIn(Command[LoggedIn]):
+class LogIn(Command[LoginResult]):
     """Prove to be the holder of an account."""
 
     email: str
@@ -132,18 +132,18 @@ async def deactivate(cmd: Deactivate, store: Store, actor: Actor, clock: Clock) 
 
 
 @handles
-async def log_in(cmd: LogIn, store: Store, passwords: Passwords, addresses: Addresses) -> LoggedIn:
+async def log_in(cmd: LogIn, store: Store, passwords: Passwords, addresses: EmailIndex) -> LoginResult:
     user = await _find(store, cmd.email)
     right = await passwords.verify(cmd.password, user.password_hash if user else None)
     if user is None or not right or not user.active:
         raise WrongCredentials("Email address and password do not go together; check both.")
-    return LoggedIn(user.id, addresses.address_id(user.email) if user.email_verified else None)
+    return LoginResult(user.id, addresses.address_id(user.email) if user.email_verified else None)
 
 
 async def _find(store: Store, email: str) -> User | None:
     """The user with that address. Asks for a user even where there is none: the time it takes shall not tell."""
     try:
-        holder = await store.holder(email_claim(email_address(email)))
+        holder = await store.claimed_by(email_claim(email_address(email)))
         return await store.get(User, holder or NOBODY)
     except (UnusableEmail, NotFound):
         return None

@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from application.bus import Command, handles
-from application.ports import Actor, Addresses, Clock, NewId, Store
+from application.ports import Actor, Clock, EmailIndex, NewId, Store
 from domain.teams.team import InvitedRole, Role, Team
 from domain.text import email_address
 
@@ -128,7 +128,7 @@ async def rename_team(cmd: RenameTeam, store: Store, actor: Actor, clock: Clock)
 
 
 @handles
-async def invite_member(cmd: InviteMember, store: Store, actor: Actor, addresses: Addresses, clock: Clock) -> TeamView:
+async def invite_member(cmd: InviteMember, store: Store, actor: Actor, addresses: EmailIndex, clock: Clock) -> TeamView:
     now = clock()
     address_id = addresses.address_id(email_address(cmd.email))
     team = await store.get(Team, cmd.id)
@@ -155,7 +155,7 @@ async def decline_invitation(cmd: DeclineInvitation, store: Store, actor: Actor,
 
 @handles
 async def revoke_invitation(
-    cmd: RevokeInvitation, store: Store, actor: Actor, addresses: Addresses, clock: Clock
+    cmd: RevokeInvitation, store: Store, actor: Actor, addresses: EmailIndex, clock: Clock
 ) -> TeamView:
     now = clock()
     address_id = addresses.address_id(email_address(cmd.email))

@@ -13,7 +13,7 @@ from domain.access import Person, RoleTooLow
 from domain.content import delta
 from domain.content.delta import Delta
 from domain.kernel import AboutAddress, Conflict, FirstEvent, Invalid, NotFound, Personal, Root
-from domain.text import body, email_address, line
+from domain.text import email_address, multi_line, single_line
 
 Status = Literal["draft", "published", "archived"]
 ShareRole = Literal["editor", "commenter", "viewer"]
@@ -310,15 +310,15 @@ def usable_title(title: str) -> str:
     """A title as it is kept.
 
     Raises:
-        UnusableText: as `domain.text.line`.
+        UnusableText: as `domain.text.single_line`.
     """
-    return line(title, "A title", TITLE_LENGTH)
+    return single_line(title, "A title", TITLE_LENGTH)
 
 
 def usable_content(content: str) -> str:
     """A content as it is kept.
 
     Raises:
-        UnusableText: as `domain.text.body`.
+        UnusableText: as `domain.text.multi_line`.
     """
-    return body(content, "A content", CONTENT_LENGTH)
+    return multi_line(content, "A content", CONTENT_LENGTH)

@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from domain.kernel import Claim, FirstEvent, Forbidden, Invalid, Personal, Root
-from domain.text import email_address, line
+from domain.text import email_address, single_line
 
 NAME_LENGTH = 200
 AVATAR_URL_LENGTH = 2_048
@@ -146,9 +146,9 @@ def usable_name(name: str) -> str:
     """A person's name as it is kept.
 
     Raises:
-        UnusableText: as `domain.text.line`.
+        UnusableText: as `domain.text.single_line`.
     """
-    return line(name, "A name", NAME_LENGTH)
+    return single_line(name, "A name", NAME_LENGTH)
 
 
 def usable_avatar_url(url: str) -> str:
@@ -156,9 +156,9 @@ def usable_avatar_url(url: str) -> str:
 
     Raises:
         UnusableAvatar: it is not one of `https`.
-        UnusableText: as `domain.text.line`.
+        UnusableText: as `domain.text.single_line`.
     """
-    url = line(url, "The address of an avatar", AVATAR_URL_LENGTH)
+    url = single_line(url, "The address of an avatar", AVATAR_URL_LENGTH)
     if not _AVATAR_URL.fullmatch(url):
         raise UnusableAvatar("The address of an avatar begins with https:// and names a host.")
     return url

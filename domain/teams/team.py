@@ -13,7 +13,7 @@ from uuid import UUID
 
 from domain.access import Person, RoleTooLow
 from domain.kernel import AboutAddress, Claim, Conflict, FirstEvent, Invalid, NotFound, Personal, Root
-from domain.text import email_address, line
+from domain.text import email_address, single_line
 
 Role = Literal["owner", "admin", "member"]
 InvitedRole = Literal["admin", "member"]
@@ -387,9 +387,9 @@ def usable_name(name: str) -> str:
     """A team's name as it is kept.
 
     Raises:
-        UnusableText: as `domain.text.line`.
+        UnusableText: as `domain.text.single_line`.
     """
-    return line(name, "A team's name", NAME_LENGTH)
+    return single_line(name, "A team's name", NAME_LENGTH)
 
 
 def usable_slug(slug: str) -> str:

@@ -14,15 +14,15 @@ from adapters.http.api.context import Deps
 from adapters.http.api.tokens import Tokens
 from adapters.integration_events.asyncapi import Broker
 from adapters.passwords import Argon2Passwords
-from adapters.realtime.hub import Live
-from application.ports import Rows, Unavailable
+from adapters.realtime.hub import EventHub
+from application.ports import ReadStore, Unavailable
 from infra.bootstrap.lifetime import cancelled, collect_rarely, once_available
 from infra.bootstrap.projections import prepare_tables
-from infra.bootstrap.write_side import Core, open_core, utc_now
-from infra.cache.read_cache import CachedRows, open_redis
-from infra.http_server.protocol import Protocol
-from infra.postgres.read_store import PooledRows
-from infra.projector.position_tracker import Positions
+from infra.bootstrap.write_side import WriteSide, open_write_side, utc_now
+from infra.cache.read_cache import CachedReadStore, open_redis
+from infra.http_server.protocol import HttpProtocol
+from infra.postgres.read_store import PooledReadStore
+from infra.projector.position_tracker import PositionTracker
 from infra.settings.model import Settings
 from infra.telemetry.telemetry import observe_http
 from projections.kernel import read_models
@@ -42,7 +42,7 @@ async def _serve(settings: Settings) -> None:
             create_app(deps),
             host=settings.host,
             port=settings.port,
-            http=Protocol,
+            http=HttpProtocol,
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -52,7 +52,7 @@ async def _serve(settings: Settings) -> None:
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
         collect_rarely()
-        await Server(deps.live, config).serve(listening(config))
+        await ApiServer(deps.live, config).serve(listening(config))
 
 
 def listening(config: uvicorn.Config) -> list[socket.socket]:
@@ -62,10 +62,10 @@ def listening(config: uvicorn.Config) -> list[socket.socket]:
     return [first, *[first.dup() for _ in range(ACCEPTED_IN_A_TURN - 1)]]
 
 
-class Server(uvicorn.Server):
+class ApiServer(uvicorn.Server):
     """Ends streams of events when it is to stop: they would go on until they are cut."""
 
-    def __init__(self, live: Live, config: uvicorn.Config) -> None:
+    def __init__(self, live: EventHub, config: uvicorn.Config) -> None:
         super().__init__(config)
         self._live = live
 
@@ -78,8 +78,8 @@ class Server(uvicorn.Server):
 @asynccontextmanager
 async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
     """Everything HTTP needs, opened; closed at the end. A server that is down does not keep it from opening."""
-    async with open_core(settings) as core, _open_rows(settings, core) as (rows, checks):
-        feed, positions, passwords = core.feed(), Positions(core.url), Argon2Passwords()
+    async with open_write_side(settings) as core, _open_rows(settings, core) as (rows, checks):
+        feed, positions, passwords = core.feed(), PositionTracker(core.url), Argon2Passwords()
         bus = core.bus({"passwords": passwords})
         tables = asyncio.create_task(once_available(lambda: prepare_tables(core.url, read_models())))
         await positions.start()
@@ -90,7 +90,7 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
                 rows=rows,
                 history=core.store,
                 positions=positions,
-                live=Live(feed, rows, positions),
+                live=EventHub(feed, rows, positions),
                 head=feed.head,
                 tokens=_tokens(settings),
                 clock=utc_now,
@@ -109,7 +109,7 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
             passwords.close()
 
 
-async def _ready(core: Core, tables: "asyncio.Task[None]") -> None:
+async def _ready(core: WriteSide, tables: "asyncio.Task[None]") -> None:
     """The database answers, and the tables to read from are there."""
     await core.database.rows("SELECT 1", [])
     if not tables.done():
@@ -119,15 +119,15 @@ async def _ready(core: Core, tables: "asyncio.Task[None]") -> None:
 
 @asynccontextmanager
 async def _open_rows(
-    settings: Settings, core: Core
-) -> AsyncIterator[tuple[Rows, dict[str, Callable[[], Awaitable[object]]]]]:
+    settings: Settings, core: WriteSide
+) -> AsyncIterator[tuple[ReadStore, dict[str, Callable[[], Awaitable[object]]]]]:
     """Read models, through Redis where there is one; and what to ask whether it answers."""
-    rows = PooledRows(core.database)
+    rows = PooledReadStore(core.database)
     if settings.redis_url is None:
         yield rows, {}
         return
     redis = open_redis(settings.redis_url.get_secret_value())
-    cached = CachedRows(rows, redis, read_models())
+    cached = CachedReadStore(rows, redis, read_models())
     try:
         yield cached, {"redis": redis.ping}
     finally:

@@ -6,15 +6,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from application.ports import EventFeed, PartitionedFeed
 from infra.cache.read_cache import open_redis
-from infra.cache.updater import Follower
+from infra.cache.updater import CacheUpdater
 from infra.postgres.projector_connection import connect
-from infra.postgres.read_store import PooledRows
+from infra.postgres.read_store import PooledReadStore
 from infra.projector.lag import LagMonitor
-from infra.projector.log_projector import Projector
-from infra.projector.loop import Loop
-from infra.projector.partitioned_projector import SharedProjector
-from infra.projector.position_tracker import Positions
-from infra.projector.read_ahead import RecentEvents
+from infra.projector.log_projector import LogProjector
+from infra.projector.loop import ProjectorLoop
+from infra.projector.partitioned_projector import PartitionedProjector
+from infra.projector.position_tracker import PositionTracker
+from infra.projector.read_ahead import BufferedFeed
 from infra.projector.rebuild.rebuild import rebuild
 from infra.projector.schema import ensure_tables
 from projections.kernel import ReadModel
@@ -35,7 +35,7 @@ async def prepare_tables(url: str, models: Sequence[ReadModel]) -> None:
 async def project(
     models: Sequence[ReadModel],
     feed: EventFeed,
-    rows: PooledRows,
+    rows: PooledReadStore,
     url: str,
     redis_url: str | None = None,
     partitions: PartitionedFeed | None = None,
@@ -44,7 +44,7 @@ async def project(
 
     `partitions` feeds the tables, in place of `feed`, which then helps out.
     """
-    recent = RecentEvents(feed)
+    recent = BufferedFeed(feed)
     projector = _projector(models, recent, feed, url, partitions)
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
         stack.push_async_callback(recent.stop)
@@ -56,26 +56,26 @@ async def project(
 
 
 def _projector(
-    models: Sequence[ReadModel], recent: RecentEvents, feed: EventFeed, url: str, partitions: PartitionedFeed | None
-) -> Loop:
+    models: Sequence[ReadModel], recent: BufferedFeed, feed: EventFeed, url: str, partitions: PartitionedFeed | None
+) -> ProjectorLoop:
     async def anew(model: ReadModel) -> None:
         await rebuild(model, feed, url)
 
     if partitions is None:
-        return Projector(models, recent, feed, url, anew)
-    return SharedProjector(models, partitions, recent, feed, url, anew)
+        return LogProjector(models, recent, feed, url, anew)
+    return PartitionedProjector(models, partitions, recent, feed, url, anew)
 
 
 @asynccontextmanager
 async def _followers(
-    models: Sequence[ReadModel], recent: RecentEvents, rows: PooledRows, url: str, redis_url: str
-) -> AsyncIterator[list[Follower]]:
-    positions = Positions(url)
+    models: Sequence[ReadModel], recent: BufferedFeed, rows: PooledReadStore, url: str, redis_url: str
+) -> AsyncIterator[list[CacheUpdater]]:
+    positions = PositionTracker(url)
     await positions.start()
     redis = open_redis(redis_url, timeout=REDIS_SECONDS)
     try:
         yield [
-            Follower(model, model.cached, recent, positions, rows, redis)
+            CacheUpdater(model, model.cached, recent, positions, rows, redis)
             for model in models
             if model.cached is not None
         ]

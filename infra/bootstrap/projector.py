@@ -11,12 +11,12 @@ from kafka import KafkaConsumer
 from application.ports import PartitionedFeed
 from infra.bootstrap.lifetime import collect_rarely, once_available, until_stopped
 from infra.bootstrap.projections import prepare_tables, project
-from infra.bootstrap.write_side import Core, open_core
+from infra.bootstrap.write_side import WriteSide, open_write_side
 from infra.kafka.client import clients
 from infra.kafka.consumer.feed import KafkaFeed
-from infra.postgres.read_store import PooledRows
+from infra.postgres.read_store import PooledReadStore
 from infra.settings.model import Settings
-from infra.store.feed import StoreFeed
+from infra.store.feed import PostgresEventFeed
 from projections.kernel import read_models
 
 
@@ -36,20 +36,22 @@ def run(settings: Settings) -> None:
 async def _project(settings: Settings) -> None:
     models = read_models()
     redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
-    async with open_core(settings) as core:
+    async with open_write_side(settings) as core:
         feed = core.feed()
         await feed.start()
         try:
             await once_available(lambda: prepare_tables(core.url, models))
             collect_rarely()
             async with _partitions(settings, core, feed) as partitions:
-                await project(models, feed, PooledRows(core.database), core.url, redis_url, partitions)
+                await project(models, feed, PooledReadStore(core.database), core.url, redis_url, partitions)
         finally:
             await feed.stop()
 
 
 @asynccontextmanager
-async def _partitions(settings: Settings, core: Core, store: StoreFeed) -> AsyncIterator[PartitionedFeed | None]:
+async def _partitions(
+    settings: Settings, core: WriteSide, store: PostgresEventFeed
+) -> AsyncIterator[PartitionedFeed | None]:
     """The feed from Kafka, started, where it is wanted."""
     if settings.feed == "store":
         yield None

@@ -7,17 +7,17 @@ from threading import Thread
 
 import uvloop
 
-from adapters.integration_events.cloudevents import Publisher
+from adapters.integration_events.cloudevents import CloudEvents
 from application.ports import Unavailable
 from domain.kernel import Root
 from infra.bootstrap.lifetime import collect_rarely, until_stopped
-from infra.bootstrap.write_side import open_core
+from infra.bootstrap.write_side import open_write_side
 from infra.errors import SetupError
 from infra.kafka.client import clients
 from infra.kafka.client.topics import Topics
 from infra.kafka.relay import lag
 from infra.kafka.relay.relay import Relay
-from infra.kafka.relay.state_publisher import Load, States, Wanted
+from infra.kafka.relay.state_publisher import Load, StatePublisher, Wanted
 from infra.kafka.relay.topic_setup import Settings as KafkaSettings
 from infra.postgres.connect import Database
 from infra.sealing.keyring import Keyring
@@ -42,11 +42,11 @@ def run(settings: Settings) -> None:
 
 
 async def _relay(settings: Settings, kafka: KafkaSettings, names: Topics) -> None:
-    async with open_core(settings) as core:
+    async with open_write_side(settings) as core:
         collect_rarely()
         try:
             await publish(
-                core.url, core.database, core.keyring, core.store, kafka, names, Publisher(settings.public_url)
+                core.url, core.database, core.keyring, core.store, kafka, names, CloudEvents(settings.public_url)
             )
         except ExceptionGroup as group:
             # What else failed when one part ended is not what is to be told.
@@ -61,7 +61,7 @@ async def publish(
     store: PostgresEventStore,
     kafka: KafkaSettings,
     names: Topics,
-    contract: Publisher,
+    contract: CloudEvents,
 ) -> None:
     """Publish until cancelled.
 
@@ -69,7 +69,7 @@ async def publish(
         WrongPartitions: a topic is not as it was when its streams were spread over it.
     """
     events = Relay(url, kafka, names, contract, keyring)
-    states = States(url, kafka, names, contract, events, loader(store))
+    states = StatePublisher(url, kafka, names, contract, events, loader(store))
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(in_thread(events.run, events.stop))
         tasks.create_task(in_thread(states.run, states.stop))

@@ -3,7 +3,7 @@
 import uvloop
 
 from infra.bootstrap.lifetime import until_stopped
-from infra.bootstrap.write_side import open_core
+from infra.bootstrap.write_side import open_write_side
 from infra.jobs.housekeeping import keep_house
 from infra.settings.model import Settings
 
@@ -14,5 +14,5 @@ def run(settings: Settings) -> None:
 
 
 async def _work(settings: Settings) -> None:
-    async with open_core(settings) as core:
+    async with open_write_side(settings) as core:
         await keep_house(core.database)

@@ -18,9 +18,9 @@ from infra.sealing.blind_index import BlindIndex
 from infra.sealing.keyring import Keyring
 from infra.settings.model import Settings
 from infra.store.event_store import PostgresEventStore, keys_reader
-from infra.store.feed import StoreFeed
-from infra.store.group_commit import Writer
-from infra.store.stream_reader import Reading
+from infra.store.feed import PostgresEventFeed
+from infra.store.group_commit import GroupCommitter
+from infra.store.stream_reader import StreamReader
 from infra.telemetry.telemetry import observe_batch, observe_command
 
 POOL_WAIT_SECONDS = 3.0
@@ -28,7 +28,7 @@ STATEMENT_TIMEOUT = "10s"
 
 
 @dataclass(frozen=True, slots=True)
-class Core:
+class WriteSide:
     """The parts that share one database."""
 
     url: str
@@ -43,9 +43,9 @@ class Core:
         own = {"clock": utc_now, "new_id": uuid7, "addresses": self.blind}
         return Bus(self.store, {**own, **ports}, self.blind, observe_command)
 
-    def feed(self) -> StoreFeed:
+    def feed(self) -> PostgresEventFeed:
         """The log as a feed. Start it before use."""
-        return StoreFeed(self.database, self.keyring, self.url)
+        return PostgresEventFeed(self.database, self.keyring, self.url)
 
 
 def utc_now() -> datetime:
@@ -66,7 +66,7 @@ def app_url(settings: Settings) -> str:
 
 
 @asynccontextmanager
-async def open_core(settings: Settings) -> AsyncIterator[Core]:
+async def open_write_side(settings: Settings) -> AsyncIterator[WriteSide]:
     """Open the pool and the writer; close them at the end. A database that is down does not keep it from opening."""
     load_use_cases()
     url = app_url(settings)
@@ -86,11 +86,11 @@ async def open_core(settings: Settings) -> AsyncIterator[Core]:
         b64decode(settings.key_encryption_key.get_secret_value()), settings.key_encryption_key_id, keys_reader(database)
     )
     blind = BlindIndex(b64decode(settings.blind_index_key.get_secret_value()))
-    writer = Writer(url, observe_batch)
-    reading = Reading(url)
+    writer = GroupCommitter(url, observe_batch)
+    reading = StreamReader(url)
     store = PostgresEventStore(database, reading, writer, keyring, blind)
     try:
-        yield Core(url, pool, database, keyring, blind, store)
+        yield WriteSide(url, pool, database, keyring, blind, store)
     finally:
         await store.settle()
         await writer.stop()

@@ -23,10 +23,10 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from application.ports import Params, Rows, T
+from application.ports import Params, ReadStore, T
 from infra.coalesce import Coalescer
-from infra.postgres.read_store import PooledRows
-from projections.kernel import Cached, ReadModel
+from infra.postgres.read_store import PooledReadStore
+from projections.kernel import CacheSpec, ReadModel
 
 REST_SECONDS = 2.0
 """How long Redis is left alone after an error."""
@@ -68,10 +68,10 @@ def open_redis(url: str, *, timeout: float = READ_SECONDS, connections: int = 8)
     return Redis.from_pool(pool)
 
 
-class Naming:
+class CacheKeys:
     """The keys of one cached read model, and the form of its entries."""
 
-    def __init__(self, model: ReadModel, cached: Cached) -> None:
+    def __init__(self, model: ReadModel, cached: CacheSpec) -> None:
         self.model = model.name
         self.cached = cached
         self.state = f"palimpsest:{cached.label}:{model.version}"
@@ -102,14 +102,14 @@ def number(value: int) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CacheEntry:
     """What Redis had: the row, and the position it is right as of at least."""
 
     value: Any
     as_of: int
 
 
-class Breaker:
+class CircuitBreaker:
     """Leaves Redis alone for a while after an error."""
 
     def __init__(self) -> None:
@@ -128,7 +128,7 @@ class Breaker:
 class _ModelCache:
     """One cached read model: gets in flight at once share one MGET, and those that miss one query."""
 
-    def __init__(self, naming: Naming, rows: PooledRows, redis: "Redis", breaker: Breaker) -> None:
+    def __init__(self, naming: CacheKeys, rows: PooledReadStore, redis: "Redis", breaker: CircuitBreaker) -> None:
         self._naming = naming
         self._rows = rows
         self._redis = redis
@@ -154,7 +154,7 @@ class _ModelCache:
         """Wait for what is being filled in."""
         await asyncio.gather(*self._fills)
 
-    async def _find_kept(self, keys: list[UUID]) -> Mapping[UUID, Entry]:
+    async def _find_kept(self, keys: list[UUID]) -> Mapping[UUID, CacheEntry]:
         names = [self._naming.state, *map(self._naming.key, keys)]
         try:
             state, *values = cast(list[bytes | None], await self._redis.mget(names))
@@ -166,14 +166,14 @@ class _ModelCache:
         found = zip(keys, values, strict=True)
         return {key: entry for key, value in found if value and (entry := self._entry(state, value)) is not None}
 
-    def _entry(self, state: bytes, value: bytes) -> Entry | None:
+    def _entry(self, state: bytes, value: bytes) -> CacheEntry | None:
         if value[:NUMBER] != state[:NUMBER]:
             return None
         try:
             row = self._naming.decode(memoryview(value)[2 * NUMBER :])
         except msgspec.MsgspecError:
             return None
-        return Entry(row, int.from_bytes(max(value[NUMBER : 2 * NUMBER], state[NUMBER:]), "big"))
+        return CacheEntry(row, int.from_bytes(max(value[NUMBER : 2 * NUMBER], state[NUMBER:]), "big"))
 
     async def _find_stored(self, keys: list[UUID]) -> Mapping[UUID, Any]:
         columns, records = await self._rows.records(self._naming.query, [keys])
@@ -197,29 +197,29 @@ class _ModelCache:
             self._breaker.trip()
 
 
-class CachedRows:
-    """Implements `application.ports.Rows`: by key through Redis where a read model says so, all else from `rows`."""
+class CachedReadStore:
+    """Implements `application.ports.ReadStore`: gets by key through Redis where a model is cached, else `rows`."""
 
-    def __init__(self, rows: PooledRows, redis: "Redis", models: Sequence[ReadModel]) -> None:
+    def __init__(self, rows: PooledReadStore, redis: "Redis", models: Sequence[ReadModel]) -> None:
         self._rows = rows
         self._redis = redis
-        breaker = Breaker()
+        breaker = CircuitBreaker()
         self._caches = {
-            model.cached.query: _ModelCache(Naming(model, model.cached), rows, redis, breaker)
+            model.cached.query: _ModelCache(CacheKeys(model, model.cached), rows, redis, breaker)
             for model in models
             if model.cached is not None
         }
 
-    def after(self, position: int) -> Rows:
+    def after(self, position: int) -> ReadStore:
         """The same, with no answer from Redis that is older than `position`."""
-        return _After(self, position)
+        return _ReadStoreAfter(self, position)
 
     async def all(self, kind: type[T], query: str, params: Params) -> list[T]:
-        """As `PooledRows.all`."""
+        """As `PooledReadStore.all`."""
         return await self._rows.all(kind, query, params)
 
     async def one(self, kind: type[T], query: str, params: Params) -> T | None:
-        """As `PooledRows.one`."""
+        """As `PooledReadStore.one`."""
         return await self._rows.one(kind, query, params)
 
     async def by_key(self, kind: type[T], query: str, key: UUID, after: int = 0) -> T | None:
@@ -238,12 +238,12 @@ class CachedRows:
 
 
 @dataclass(frozen=True, slots=True)
-class _After:
-    _rows: CachedRows
+class _ReadStoreAfter:
+    _rows: CachedReadStore
     _position: int
 
-    def after(self, position: int) -> Rows:
-        return _After(self._rows, max(position, self._position))
+    def after(self, position: int) -> ReadStore:
+        return _ReadStoreAfter(self._rows, max(position, self._position))
 
     async def all(self, kind: type[T], query: str, params: Params) -> list[T]:
         return await self._rows.all(kind, query, params)

@@ -17,14 +17,14 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from application.ports import Recorded
+from application.ports import RecordedEvent
 from infra.asyncio_compat import goes_on
-from infra.cache.read_cache import MOST_BYTES, NUMBER, Naming, number
-from infra.postgres.read_store import PooledRows
+from infra.cache.read_cache import MOST_BYTES, NUMBER, CacheKeys, number
+from infra.postgres.read_store import PooledReadStore
 from infra.projector.loop import pause_after
-from infra.projector.position_tracker import Positions
-from infra.projector.read_ahead import RecentEvents
-from projections.kernel import Cached, Fold, ReadModel
+from infra.projector.position_tracker import PositionTracker
+from infra.projector.read_ahead import BufferedFeed
+from projections.kernel import CacheSpec, Fold, ReadModel
 
 log = structlog.get_logger(__name__)
 
@@ -63,20 +63,20 @@ return 1
 """
 
 
-class Follower:
+class CacheUpdater:
     """Follows one cached read model, no further than its table has come."""
 
     def __init__(
         self,
         model: ReadModel,
-        cached: Cached,
-        events: RecentEvents,
-        positions: Positions,
-        rows: PooledRows,
+        cached: CacheSpec,
+        events: BufferedFeed,
+        positions: PositionTracker,
+        rows: PooledReadStore,
         redis: "Redis",
     ) -> None:
         self._model = model
-        self._naming = Naming(model, cached)
+        self._naming = CacheKeys(model, cached)
         self._events = events
         self._positions = positions
         self._rows = rows
@@ -136,7 +136,7 @@ class Follower:
         epoch = self._generation.to_bytes(8, "big")[-2:] + os.urandom(NUMBER - 2)
         await self._script(state, epoch + number(as_of), as_of, {})
 
-    async def _follow(self, events: Sequence[Recorded]) -> None:
+    async def _follow(self, events: Sequence[RecordedEvent]) -> None:
         assert self._state is not None
         staged = Fold(self._model).stage(events)
         names = {change.key[0]: self._naming.key(change.key[0]) for _, changes in staged for change in changes}

@@ -9,7 +9,7 @@ from uuid import UUID
 import typer
 from rich.console import Console
 
-from application.ports import Recorded, Unavailable, Undecodable
+from application.ports import RecordedEvent, Unavailable, Undecodable
 from infra.errors import SetupError
 
 app = typer.Typer(
@@ -41,10 +41,10 @@ def show(stream_id: Annotated[UUID, typer.Argument(help="A user, document, ...")
 
 @asynccontextmanager
 async def _feed() -> "AsyncIterator[Any]":
-    from infra.bootstrap.write_side import open_core
+    from infra.bootstrap.write_side import open_write_side
     from infra.settings.model import load
 
-    async with open_core(load()) as core:
+    async with open_write_side(load()) as core:
         feed = core.feed()
         await feed.start()
         try:
@@ -79,19 +79,19 @@ async def _show(stream_id: UUID, unseal: bool) -> int:
     return len(events)
 
 
-def line(event: Recorded, *, unseal: bool) -> str:
+def line(event: RecordedEvent, *, unseal: bool) -> str:
     """One event as a line: position, time, stream, version, type, actor, fields."""
     actor = event.actor_id or "-"
     head = f"{event.position} {event.recorded_at:%Y-%m-%dT%H:%M:%S.%fZ} {event.stream_id} v{event.version}"
     return f"{head} {event.topic} by {actor} {_fields(event, unseal)}".rstrip()
 
 
-def _fields(event: Recorded, unseal: bool) -> str:
-    from infra.store.codec import plan_of
+def _fields(event: RecordedEvent, unseal: bool) -> str:
+    from infra.store.codec import layout_of
 
     if isinstance(event.data, Undecodable):
         return f"unreadable ({event.data.error})"
-    sealed = {name for group in plan_of(type(event.data)).groups for name in group.names}
+    sealed = {name for group in layout_of(type(event.data)).groups for name in group.names}
     values = {name: value for name, value in vars(event.data).items() if not name.startswith("originator_")}
     values.pop("timestamp")
     shown = {name: "[sealed]" if name in sealed and not unseal else value for name, value in values.items()}

@@ -6,8 +6,8 @@ from pathlib import Path
 from rich.console import Console
 
 from infra.cli.up import KAFKA_FOLDER, KAFKA_SERVERS
-from infra.local.servers.kafka import Kafka
-from infra.local.supervisor import Tree, only_one, signals_interrupt
+from infra.local.servers.kafka import EmbeddedKafka
+from infra.local.supervisor import ProcessTree, only_one, signals_interrupt
 
 
 def serve(folder: Path, *, port: int | None = None) -> None:
@@ -17,7 +17,7 @@ def serve(folder: Path, *, port: int | None = None) -> None:
     """
     console = Console(soft_wrap=True, highlight=False)
     began = time.monotonic()
-    broker, tree = Kafka(folder / KAFKA_FOLDER, port=port), Tree()
+    broker, tree = EmbeddedKafka(folder / KAFKA_FOLDER, port=port), ProcessTree()
     with only_one(broker.folder), signals_interrupt():
         try:
             tree.start("kafka", broker)

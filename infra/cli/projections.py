@@ -13,14 +13,14 @@ from rich.table import Table
 
 from application.ports import Unavailable
 from infra.bootstrap.lifetime import collect_rarely
-from infra.bootstrap.write_side import Core, open_core
+from infra.bootstrap.write_side import WriteSide, open_write_side
 from infra.postgres.projector_connection import connect
 from infra.projector import checkpoints
 from infra.projector.lag import lags
 from infra.projector.quarantine import NotInQuarantine
 from infra.projector.quarantine import retry as retry_stream
-from infra.projector.rebuild.load_workers import HelperFailed, Helpers
-from infra.projector.rebuild.rebuild import RebuildRunning, Rebuilt
+from infra.projector.rebuild.load_workers import LoadWorkerFailed, LoadWorkers
+from infra.projector.rebuild.rebuild import RebuildResult, RebuildRunning
 from infra.projector.rebuild.rebuild import rebuild as rebuild_model
 from infra.projector.schema import ensure_tables
 from infra.settings.model import load
@@ -104,26 +104,26 @@ def _release(name: str, stream: UUID, *, skip: bool) -> None:
     console.print(f"{name} has taken in the whole stream.")
 
 
-def _told(done: Rebuilt) -> str:
+def _told(done: RebuildResult) -> str:
     rows = f"{done.rows_after} rows at position {done.position}, {done.quarantined} streams in quarantine"
     if done.differing is None:
         return f"{rows}; there were {done.rows_before}, of another version or position."
     return f"{rows}; there were {done.rows_before}, and {done.differing} differ."
 
 
-async def _standings(core: Core) -> tuple[list[Any], list[checkpoints.Case]]:
+async def _standings(core: WriteSide) -> tuple[list[Any], list[checkpoints.QuarantinedStream]]:
     async with await connect(core.url) as connection:
         return await lags(connection, core.feed()), await checkpoints.cases(connection)
 
 
 async def _rebuild(
-    core: Core, model: ReadModel, progress: Callable[[int, int], None], *, swap: bool, helpers: int | None
-) -> Rebuilt:
+    core: WriteSide, model: ReadModel, progress: Callable[[int, int], None], *, swap: bool, helpers: int | None
+) -> RebuildResult:
     async with await connect(core.url) as connection:
         await ensure_tables(connection, [model])
     collect_rarely()
     feed = core.feed()
-    return await rebuild_model(model, feed, core.url, progress, swap=swap, helpers=Helpers(feed, number=helpers))
+    return await rebuild_model(model, feed, core.url, progress, swap=swap, helpers=LoadWorkers(feed, number=helpers))
 
 
 def _model(name: str) -> ReadModel:
@@ -133,9 +133,9 @@ def _model(name: str) -> ReadModel:
     return models[name]
 
 
-def _run(work: Callable[[Core], Coroutine[Any, Any, T]]) -> T:
+def _run(work: Callable[[WriteSide], Coroutine[Any, Any, T]]) -> T:
     async def run() -> T:
-        async with open_core(load()) as core:
+        async with open_write_side(load()) as core:
             return await work(core)
 
     try:
@@ -146,7 +146,7 @@ def _run(work: Callable[[Core], Coroutine[Any, Any, T]]) -> T:
         raise _fail(f"The database failed ({type(error).__name__}). `palimpsest doctor` says more.") from None
     except RebuildRunning:
         raise _fail("Another rebuild of this read model is under way; wait for it to end.") from None
-    except HelperFailed as error:
+    except LoadWorkerFailed as error:
         raise _fail(f"{error}. What serves was not changed. Try again; --processes 1 does without help.") from None
     except NotInQuarantine:
         raise _fail("That stream is not in quarantine there; see `palimpsest projections list`.") from None

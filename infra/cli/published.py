@@ -21,7 +21,7 @@ from rich.text import Text
 
 from application.ports import Unavailable
 from domain.kernel import Root
-from infra.bootstrap.write_side import app_url, open_core
+from infra.bootstrap.write_side import app_url, open_write_side
 from infra.errors import SetupError
 from infra.kafka.client import clients
 from infra.kafka.client.topics import AGGREGATES, Topics
@@ -164,7 +164,7 @@ def _as_dict(report: Report) -> dict[str, Any]:
 async def _gone(settings: Settings, kind: type[Root], ids: Sequence[UUID]) -> set[UUID]:
     from infra.kafka.reconcile.reconcile import who_is_gone
 
-    async with open_core(settings) as core:
+    async with open_write_side(settings) as core:
         return await who_is_gone(core.store, kind, ids)
 
 

@@ -13,13 +13,13 @@ import psycopg
 from rich.console import Console
 
 from infra.cli import demo_account
-from infra.cli.demo_account import Demo
+from infra.cli.demo_account import DemoAccount
 from infra.local import secrets
-from infra.local.servers.kafka import Kafka
-from infra.local.servers.postgres import Postgres
+from infra.local.servers.kafka import EmbeddedKafka
+from infra.local.servers.postgres import EmbeddedPostgres
 from infra.local.servers.process import ServerError, free_port, is_own_address, port_is_free, write_private
-from infra.local.servers.redis import Redis
-from infra.local.supervisor import Role, Tree, only_one, signals_interrupt
+from infra.local.servers.redis import EmbeddedRedis
+from infra.local.supervisor import ProcessTree, RoleProcess, only_one, signals_interrupt
 from infra.postgres.migrate import migrate, reason
 from infra.settings.model import SECRETS_FILE, SERVERS_FILE, Settings, load, misspelt, variable
 from infra.telemetry import telemetry
@@ -49,7 +49,7 @@ def up(folder: Path, *, host: str | None = None, port: int | None = None, kafka:
     """
     began = time.monotonic()
     _make_folder(folder)
-    broker = Kafka(folder / KAFKA_FOLDER) if kafka and not os.environ.get(KAFKA_SERVERS) else None
+    broker = EmbeddedKafka(folder / KAFKA_FOLDER) if kafka and not os.environ.get(KAFKA_SERVERS) else None
     alone_with_broker = only_one(broker.folder) if broker else nullcontext()
     with only_one(folder), alone_with_broker, signals_interrupt(), _stopping_at_the_end(folder) as tree:
         settings = _start_servers(tree, folder, {"host": host, "port": port}, broker)
@@ -67,8 +67,8 @@ def up(folder: Path, *, host: str | None = None, port: int | None = None, kafka:
 
 
 @contextmanager
-def _stopping_at_the_end(folder: Path) -> Iterator[Tree]:
-    tree = Tree()
+def _stopping_at_the_end(folder: Path) -> Iterator[ProcessTree]:
+    tree = ProcessTree()
     try:
         yield tree
     except KeyboardInterrupt:
@@ -89,10 +89,12 @@ def _make_folder(folder: Path) -> None:
         ) from None
 
 
-def _start_servers(tree: Tree, folder: Path, overrides: Mapping[str, Any], broker: Kafka | None) -> Settings:
+def _start_servers(
+    tree: ProcessTree, folder: Path, overrides: Mapping[str, Any], broker: EmbeddedKafka | None
+) -> Settings:
     """Start the servers that the environment does not name, and note all addresses for whoever uses this folder."""
-    postgres = None if os.environ.get(DATABASE_URL) else Postgres(folder / "postgres")
-    redis = Redis(folder / "redis") if not os.environ.get(REDIS_URL) and Redis.program() else None
+    postgres = None if os.environ.get(DATABASE_URL) else EmbeddedPostgres(folder / "postgres")
+    redis = EmbeddedRedis(folder / "redis") if not os.environ.get(REDIS_URL) and EmbeddedRedis.program() else None
     checked = _check(folder, overrides, postgres)
     addresses = {variable(name): str(getattr(checked, name)) for name in ("host", "port")}
     if postgres:
@@ -103,12 +105,12 @@ def _start_servers(tree: Tree, folder: Path, overrides: Mapping[str, Any], broke
                 f"              (its data is in {postgres.folder}: '{postgres.account.name}' cannot enter yours)"
             )
     if redis:
-        _step("Redis", lambda: tree.start("redis", redis))
+        _step("EmbeddedRedis", lambda: tree.start("redis", redis))
         addresses[REDIS_URL] = redis.url
     elif not os.environ.get(REDIS_URL):
         console.print("  Redis       none (there is no redis-server): reads go to PostgreSQL")
     if broker:
-        _step("Kafka", lambda: tree.start("kafka", broker))
+        _step("EmbeddedKafka", lambda: tree.start("kafka", broker))
         addresses[KAFKA_SERVERS] = broker.address
     write_private(folder / SERVERS_FILE, secrets.as_lines(addresses))
     settings = load(folder, **overrides)
@@ -116,7 +118,7 @@ def _start_servers(tree: Tree, folder: Path, overrides: Mapping[str, Any], broke
     return settings
 
 
-def _check(folder: Path, overrides: Mapping[str, Any], postgres: Postgres | None) -> Settings:
+def _check(folder: Path, overrides: Mapping[str, Any], postgres: EmbeddedPostgres | None) -> Settings:
     """Find what is wrong while nothing runs yet, and make the keys. What the last start noted counts no more.
 
     The settings come first: only their errors are sure to hold no secret.
@@ -156,12 +158,12 @@ def _need_addresses(settings: Settings) -> None:
         )
 
 
-def _roles(settings: Settings) -> dict[str, Role]:
+def _roles(settings: Settings) -> dict[str, RoleProcess]:
     given = {name: str(getattr(settings, name)) for name in ("data_dir", "host", "port")}
     common = {variable(name): value for name, value in given.items()}
     names = [*ROLES, PUBLISHING] if settings.kafka_bootstrap_servers else ROLES
     ports = zip(names, metrics_ports(settings, len(names)), strict=True)
-    return {role: Role(role, {**common, variable("metrics_port"): str(port)}) for role, port in ports}
+    return {role: RoleProcess(role, {**common, variable("metrics_port"): str(port)}) for role, port in ports}
 
 
 def metrics_ports(settings: Settings, count: int = len(ROLES)) -> list[int]:
@@ -182,7 +184,7 @@ def metrics_ports(settings: Settings, count: int = len(ROLES)) -> list[int]:
     return ports
 
 
-def _until_ready(tree: Tree, settings: Settings) -> None:
+def _until_ready(tree: ProcessTree, settings: Settings) -> None:
     deadline = time.monotonic() + PATIENCE
     while not is_ready(address(settings)):
         if tree.deaths("api") > 2 or time.monotonic() > deadline:
@@ -216,12 +218,12 @@ def _step(name: str, work: Callable[[], T]) -> T:
     return result
 
 
-def _demo_login(settings: Settings) -> Demo | None:
+def _demo_login(settings: Settings) -> DemoAccount | None:
     """An account to try things with; none on a database that is not ours."""
     return None if os.environ.get(DATABASE_URL) else demo_account.ensure(settings)
 
 
-def _greet(settings: Settings, login: Demo | None, seconds: float) -> None:
+def _greet(settings: Settings, login: DemoAccount | None, seconds: float) -> None:
     url = address(settings)
     console.print(f"\n[bold green]Palimpsest is ready[/] after {seconds:.1f} s\n")
     console.print(f"  API    {url}/v1\n  Docs   {url}/v1/docs\n  Data   {settings.data_dir}")
@@ -234,7 +236,7 @@ def _greet(settings: Settings, login: Demo | None, seconds: float) -> None:
     console.print("\nCtrl-C stops everything; your data stays.\n")
 
 
-def walk(url: str, login: Demo) -> str:
+def walk(url: str, login: DemoAccount) -> str:
     """Shell commands that log in, write a document, and list documents with that one among them."""
     credentials = f'{{"email": "{login.email}", "password": "{login.password}"}}'
     return f"""\

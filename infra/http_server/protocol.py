@@ -10,15 +10,15 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 HEAD = b"HTTP/1.1 "
 
 
-class Protocol(HttpToolsProtocol):
+class HttpProtocol(HttpToolsProtocol):
     """One connection."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin."""
-        super().connection_made(cast(asyncio.Transport, JoiningTransport(transport)))
+        super().connection_made(cast(asyncio.Transport, CoalescingTransport(transport)))
 
 
-class JoiningTransport:
+class CoalescingTransport:
     """A transport whose heads wait for what comes next in the same turn of the loop."""
 
     def __init__(self, transport: asyncio.Transport) -> None:

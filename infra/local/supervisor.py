@@ -28,7 +28,7 @@ GROWN_UP = 30.0
 log = structlog.get_logger(__name__)
 
 
-class Part(Protocol):
+class Supervised(Protocol):
     """Something that runs: an embedded server or a role."""
 
     def start(self) -> None: ...
@@ -36,7 +36,7 @@ class Part(Protocol):
     def stop(self) -> None: ...
 
 
-class Role:
+class RoleProcess:
     """A process of ours: `palimpsest NAME`."""
 
     def __init__(self, name: str, environment: Mapping[str, str]) -> None:
@@ -59,10 +59,10 @@ class Role:
             self._process = None
 
 
-class Watched:
+class WatchedProcess:
     """A part, and when to start it again."""
 
-    def __init__(self, name: str, part: Part) -> None:
+    def __init__(self, name: str, part: Supervised) -> None:
         self.name = name
         self.part = part
         self.deaths = 0
@@ -95,15 +95,15 @@ class Watched:
             log.error("part does not start", part=self.name, reason=str(error))
 
 
-class Tree:
+class ProcessTree:
     """The parts that run, in the order in which they were started."""
 
     def __init__(self) -> None:
-        self._watched: list[Watched] = []
+        self._watched: list[WatchedProcess] = []
 
-    def start(self, name: str, part: Part) -> None:
+    def start(self, name: str, part: Supervised) -> None:
         """Start a part and watch it from now on."""
-        self._watched.append(Watched(name, part))
+        self._watched.append(WatchedProcess(name, part))
         part.start()
 
     def look(self) -> None:

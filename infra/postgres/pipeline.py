@@ -19,16 +19,16 @@ BINARY = 1
 SUCCEEDED = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
 
 
-class Lost(psycopg.OperationalError):
+class ConnectionLost(psycopg.OperationalError):
     """The connection broke: what was under way may have been done or not."""
 
 
-class Late(Lost):
+class StatementTimedOut(ConnectionLost):
     """The connection was cut because the server took too long."""
 
 
 @dataclass(slots=True)
-class _Sent:
+class _PendingStatement:
     """A statement under way: who waits for it, and what has come back."""
 
     answer: "asyncio.Future[PGresult]"
@@ -66,7 +66,7 @@ class Pipeline:
         self._seconds = seconds
         self._libpq: PGconn = connection.pgconn
         self._loop = asyncio.get_running_loop()
-        self._under_way: deque[_Sent] = deque()
+        self._under_way: deque[_PendingStatement] = deque()
         self._prepared: dict[bytes, bytes] = {}
         self._preparing: dict[asyncio.Future[PGresult], tuple[bytes, bytes]] = {}
         self._numbers = count()
@@ -98,11 +98,11 @@ class Pipeline:
         """
         answer: asyncio.Future[PGresult] = self._loop.create_future()
         if self._over:
-            answer.set_exception(Lost("the connection is closed"))
+            answer.set_exception(ConnectionLost("the connection is closed"))
             return answer
         if not self._under_way:
             self._since = self._loop.time()
-        self._under_way.append(_Sent(answer))
+        self._under_way.append(_PendingStatement(answer))
         if self._watch is None:
             self._watch = self._loop.call_later(self._seconds, self._look)
         try:
@@ -128,7 +128,7 @@ class Pipeline:
         if self._under_way:
             left = self._since + self._seconds - self._loop.time()
             if left <= 0:
-                self._lose("the server took too long", Late)
+                self._lose("the server took too long", StatementTimedOut)
             else:
                 self._watch = self._loop.call_later(left, self._look)
 
@@ -159,7 +159,7 @@ class Pipeline:
         else:
             self._under_way[0].take(result)
 
-    def _settle(self, sent: _Sent) -> None:
+    def _settle(self, sent: _PendingStatement) -> None:
         self._since = self._loop.time()
         succeeded = sent.settle()
         if self._preparing:
@@ -167,7 +167,7 @@ class Pipeline:
             if name and succeeded:
                 self._prepared[statement] = name
 
-    def _lose(self, reason: str, kind: type[Lost] = Lost) -> None:
+    def _lose(self, reason: str, kind: type[ConnectionLost] = ConnectionLost) -> None:
         if self._over:
             return
         self._over = True

@@ -37,7 +37,7 @@ async def connect(url: str) -> Connection:
     return connection
 
 
-class Session:
+class ProjectorSession:
     """One connection that is opened anew whenever it was lost."""
 
     def __init__(self, url: str) -> None:

@@ -5,21 +5,21 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
-from application.ports import Params, Rows, T
+from application.ports import Params, ReadStore, T
 from infra.coalesce import Coalescer
 from infra.postgres.connect import Database, Row
 
 Columns = list[str]
 
 
-class PooledRows:
-    """Implements `application.ports.Rows`."""
+class PooledReadStore:
+    """Implements `application.ports.ReadStore`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._by_query: dict[str, Coalescer[UUID, Any]] = {}
 
-    def after(self, position: int) -> Rows:
+    def after(self, position: int) -> ReadStore:
         """These rows: there is no cache here."""
         return self
 

@@ -8,7 +8,7 @@ from psycopg.pq.abc import PGresult
 
 from application.ports import Unavailable
 from infra.postgres.connect import DATABASE, DEADLINE_SECONDS
-from infra.postgres.pipeline import Late, Lost, Pipeline
+from infra.postgres.pipeline import ConnectionLost, Pipeline, StatementTimedOut
 
 CONNECT_SECONDS = 2
 ATTEMPTS = 3
@@ -109,9 +109,9 @@ class ShortQueries:
         for _ in range(ATTEMPTS - 1):
             try:
                 return await (await self._session.connected()).execute(query, parameters)
-            except Late:
+            except StatementTimedOut:
                 raise
-            except Lost:
+            except ConnectionLost:
                 # That the server has been restarted is found out now, and the next connection is good.
                 continue
         return await (await self._session.connected()).execute(query, parameters)

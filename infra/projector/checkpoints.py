@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from application.ports import Recorded
+from application.ports import RecordedEvent
 from infra.kafka.client.record_format import key_of
 from infra.kafka.client.topics import partition_of
 from infra.postgres.arrays import BigInts, Texts, Uuids
@@ -55,7 +55,7 @@ WHERE %s::text IS NULL OR projection = %s ORDER BY projection, position
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Checkpoint:
     """How far a projection has come. `left_out`: the streams in quarantine.
 
     `partitions`: the positions of its partitions, all of them, if it was fed in partitions last. None of them lies
@@ -79,7 +79,7 @@ class Standing:
             return self.position
         return max(self.position, self.partitions[partition_of(key_of(stream_id), len(self.partitions))])
 
-    def news(self, events: Sequence[Recorded]) -> Sequence[Recorded]:
+    def news(self, events: Sequence[RecordedEvent]) -> Sequence[RecordedEvent]:
         """Those of the events that have not been applied yet. All of them come after `position`."""
         if not events or events[0].position > self.front:
             return events
@@ -87,7 +87,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class QuarantinedStream:
     """A stream in quarantine: its event at `position` was the first that `projection` could not take."""
 
     projection: str
@@ -97,13 +97,13 @@ class Case:
     at: datetime
 
 
-async def look(connection: Connection, names: Iterable[str]) -> dict[str, Standing]:
+async def look(connection: Connection, names: Iterable[str]) -> dict[str, Checkpoint]:
     """Where those of the projections stand that there are."""
     cursor = await connection.execute(LOOK, [Texts(names)])
-    return {name: Standing(name, version, position) for name, version, position in await cursor.fetchall()}
+    return {name: Checkpoint(name, version, position) for name, version, position in await cursor.fetchall()}
 
 
-async def lock(connection: Connection, names: Iterable[str], *, wait: bool = True) -> dict[str, Standing]:
+async def lock(connection: Connection, names: Iterable[str], *, wait: bool = True) -> dict[str, Checkpoint]:
     """As `look`, but nobody else moves them until the transaction ends. Without `wait`, those that are free."""
     cursor = connection.cursor(binary=True)
     await cursor.execute(LOCK if wait else LOCK_FREE, [Texts(names)])
@@ -112,7 +112,7 @@ async def lock(connection: Connection, names: Iterable[str], *, wait: bool = Tru
     confined = await quarantined(connection, [name for name, _, _, cases, _ in rows if cases])
     partitions = await _partitions(connection, [name for name, *_, count in rows if count])
     return {
-        name: Standing(name, version, position, confined.get(name, frozenset()), partitions.get(name, {}))
+        name: Checkpoint(name, version, position, confined.get(name, frozenset()), partitions.get(name, {}))
         for name, version, position, *_ in rows
     }
 
@@ -144,7 +144,7 @@ async def advance(connection: Connection, names: Iterable[str], position: int) -
     await connection.execute(ADVANCE, [position, Texts(names)])
 
 
-async def unite(connection: Connection, standings: Iterable[Standing], position: int) -> None:
+async def unite(connection: Connection, standings: Iterable[Checkpoint], position: int) -> None:
     """Forget the partitions of those projections that have left all of them behind at `position`."""
     whole = Texts(standing.name for standing in standings if standing.partitions and standing.front <= position)
     if whole.values:
@@ -177,7 +177,7 @@ async def skipped(connection: Connection, name: str) -> frozenset[int]:
     return frozenset(position for (position,) in await cursor.fetchall())
 
 
-async def cases(connection: Connection, name: str | None = None) -> list[Case]:
+async def cases(connection: Connection, name: str | None = None) -> list[QuarantinedStream]:
     """The quarantine, of one projection or of all."""
     cursor = await connection.execute(CASES, [name, name])
-    return [Case(*row) for row in await cursor.fetchall()]
+    return [QuarantinedStream(*row) for row in await cursor.fetchall()]

@@ -11,7 +11,7 @@ from prometheus_client import Gauge
 
 from application.ports import EventFeed
 from infra.asyncio_compat import goes_on
-from infra.postgres.projector_connection import Connection, Session
+from infra.postgres.projector_connection import Connection, ProjectorSession
 from projections.kernel import ReadModel
 
 MEASURE_SECONDS = 5.0
@@ -71,7 +71,7 @@ class LagMonitor:
     def __init__(self, models: Sequence[ReadModel], feed: EventFeed, url: str) -> None:
         self._names = {model.name for model in models}
         self._feed = feed
-        self._session = Session(url)
+        self._session = ProjectorSession(url)
         self._since: dict[str, tuple[int, float]] = {}
 
     async def run(self) -> None:

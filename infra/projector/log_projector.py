@@ -9,12 +9,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from time import monotonic
 
-from application.ports import EventFeed, Recorded
+from application.ports import EventFeed, RecordedEvent
 from infra.postgres.projector_connection import Connection, is_outage
 from infra.projector import checkpoints
-from infra.projector.checkpoints import Standing
-from infra.projector.loop import Loop, Rebuild, Runner
-from infra.projector.read_ahead import RecentEvents
+from infra.projector.checkpoints import Checkpoint
+from infra.projector.loop import ProjectionState, ProjectorLoop, Rebuild
+from infra.projector.read_ahead import BufferedFeed
 from projections.kernel import ReadModel
 
 BATCH = 2_000
@@ -22,10 +22,10 @@ MANY = 24
 BREATH_SECONDS = 0.03
 
 
-class Projector(Loop):
+class LogProjector(ProjectorLoop):
     """Keeps the tables of `models` up to date. `rebuild` fills a table anew and swaps it in."""
 
-    def __init__(self, models: Sequence[ReadModel], events: RecentEvents, feed: EventFeed, url: str, rebuild: Rebuild):
+    def __init__(self, models: Sequence[ReadModel], events: BufferedFeed, feed: EventFeed, url: str, rebuild: Rebuild):
         super().__init__(models, feed, url, rebuild)
         self._events = events
 
@@ -33,7 +33,7 @@ class Projector(Loop):
         started = monotonic()
         connection = await self._session.get()
         await self._look(connection)
-        groups: dict[int, list[Runner]] = defaultdict(list)
+        groups: dict[int, list[ProjectionState]] = defaultdict(list)
         for runner in self._runners:
             if runner.position is not None:
                 groups[runner.position].append(runner)
@@ -53,7 +53,7 @@ class Projector(Loop):
         else:
             await self._events.wait(front, self._patience())
 
-    async def _move(self, connection: Connection, group: list[Runner], position: int, limit: int) -> int:
+    async def _move(self, connection: Connection, group: list[ProjectionState], position: int, limit: int) -> int:
         """Apply what comes next to those that stand at `position`. Answers the number of events."""
         events = await self._events.read(position, limit)
         if not events:
@@ -67,7 +67,9 @@ class Projector(Loop):
                 await self._apply_alone(connection, runner, events)
         return len(events)
 
-    async def _apply_alone(self, connection: Connection, runner: Runner, events: Sequence[Recorded]) -> None:
+    async def _apply_alone(
+        self, connection: Connection, runner: ProjectionState, events: Sequence[RecordedEvent]
+    ) -> None:
         try:
             await self._apply(connection, [runner], events, carefully=True)
         except Exception as error:
@@ -76,9 +78,14 @@ class Projector(Loop):
             runner.failed(error)
 
     async def _apply(
-        self, connection: Connection, group: list[Runner], events: Sequence[Recorded], *, carefully: bool = False
+        self,
+        connection: Connection,
+        group: list[ProjectionState],
+        events: Sequence[RecordedEvent],
+        *,
+        carefully: bool = False,
     ) -> None:
-        moved: list[tuple[Runner, Standing]] = []
+        moved: list[tuple[ProjectionState, Checkpoint]] = []
         async with connection.transaction():
             standings = await checkpoints.lock(connection, [runner.name for runner in group], wait=False)
             for runner in group:

@@ -15,12 +15,12 @@ import structlog
 from application.ports import EventFeed
 from infra.asyncio_compat import goes_on
 from infra.errors import SetupError
-from infra.postgres.projector_connection import Connection, Session
+from infra.postgres.projector_connection import Connection, ProjectorSession
 from infra.projector import checkpoints
-from infra.projector.checkpoints import Standing
+from infra.projector.checkpoints import Checkpoint
 from infra.projector.rebuild.rebuild import RebuildRunning
 from infra.projector.schema import ensure_tables
-from infra.projector.table_writer import Applier
+from infra.projector.table_writer import TableWriter
 from projections.kernel import Poison, ReadModel
 
 log = structlog.get_logger(__name__)
@@ -36,13 +36,13 @@ Rebuild = Callable[[ReadModel], Awaitable[object]]
 
 
 @dataclass(slots=True)
-class Runner:
+class ProjectionState:
     """One read model on its way. `position` is None until it has been looked up.
 
     `places` are its positions by partition where it is fed in partitions, as far as they are known.
     """
 
-    applier: Applier
+    applier: TableWriter
     position: int | None = None
     places: dict[int, int] = field(default_factory=dict)
     seen: int | None = None
@@ -56,7 +56,7 @@ class Runner:
         """The projection's name."""
         return self.applier.name
 
-    def stands_at(self, standing: Standing) -> bool:
+    def stands_at(self, standing: Checkpoint) -> bool:
         """Whether nobody else has moved it."""
         return (standing.version, standing.position) == (self.applier.model.version, self.position)
 
@@ -80,7 +80,7 @@ class Runner:
         self.rest(pause)
         self.seen = None
 
-    def overtaken(self, standing: Standing | None) -> None:
+    def overtaken(self, standing: Checkpoint | None) -> None:
         """Another projector has moved it, or holds it just now."""
         self.rest(BUSY_SECONDS if standing is None else STANDBY_SECONDS)
         if standing is not None:
@@ -93,13 +93,13 @@ def pause_after(failures: int) -> float:
     return longest * random.uniform(0.5, 1.0)  # noqa: S311
 
 
-class Loop:
+class ProjectorLoop:
     """Keeps the tables of `models` up to date. `rebuild` fills a table anew and swaps it in."""
 
     def __init__(self, models: Sequence[ReadModel], feed: EventFeed, url: str, rebuild: Rebuild) -> None:
-        self._runners = [Runner(Applier(model)) for model in models]
+        self._runners = [ProjectionState(TableWriter(model)) for model in models]
         self._feed = feed
-        self._session = Session(url)
+        self._session = ProjectorSession(url)
         self._rebuild = rebuild
 
     async def run(self) -> None:
@@ -151,7 +151,7 @@ class Loop:
         for runner in unsure:
             self._place(runner, standings[runner.name], head)
 
-    def _place(self, runner: Runner, standing: Standing, head: int) -> None:
+    def _place(self, runner: ProjectionState, standing: Checkpoint, head: int) -> None:
         version = runner.applier.model.version
         if standing.version > version:
             runner.retired = True
@@ -165,7 +165,7 @@ class Loop:
         else:
             runner.position = standing.position
 
-    async def _rebuilt(self, runner: Runner) -> None:
+    async def _rebuilt(self, runner: ProjectionState) -> None:
         log.info("projection is being rebuilt", projection=runner.name, version=runner.applier.model.version)
         try:
             await self._rebuild(runner.applier.model)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from application.ports import Place
+from application.ports import PartitionCheckpoint
 from infra.errors import SetupError
 from infra.postgres.arrays import BigInts, Ints, Texts
 from infra.postgres.projector_connection import Connection
@@ -50,12 +50,12 @@ RETURNING pg_notify('palimpsest_projected', projections.name || ':' || projectio
 """
 
 
-class WrongCount(SetupError):
+class WrongPartitionCount(SetupError):
     """A projection stands in another number of partitions than there are."""
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class CheckpointUpdate:
     """A projection's new place in a partition. `offset`: None leaves it as it was."""
 
     name: str
@@ -65,7 +65,7 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class PartitionClaims:
     """A projection as one projector holds it: its positions in the partitions asked for."""
 
     version: int
@@ -85,23 +85,23 @@ async def divide(connection: Connection, names: Sequence[str], count: int) -> No
         cursor = await connection.execute(COUNTS, [Texts(names)])
         for name, found in await cursor.fetchall():
             if found != count:
-                raise WrongCount(
+                raise WrongPartitionCount(
                     f"The read model {name} stands in {found} partitions, and Kafka's topic has {count}. "
                     "Let a projector with --feed store catch up first; then change to this topic."
                 )
         await connection.execute(BEGIN, [Texts(names)])
 
 
-async def places(connection: Connection, names: Iterable[str]) -> dict[str, dict[int, Place]]:
+async def places(connection: Connection, names: Iterable[str]) -> dict[str, dict[int, PartitionCheckpoint]]:
     """Where the projections stand, by partition."""
-    found: defaultdict[str, dict[int, Place]] = defaultdict(dict)
+    found: defaultdict[str, dict[int, PartitionCheckpoint]] = defaultdict(dict)
     cursor = await connection.execute(PLACES, [Texts(names)])
     for name, partition, position, offset in await cursor.fetchall():
-        found[name][partition] = Place(position, offset)
+        found[name][partition] = PartitionCheckpoint(position, offset)
     return found
 
 
-async def lock(connection: Connection, names: Sequence[str], partitions: Iterable[int]) -> dict[str, Share]:
+async def lock(connection: Connection, names: Sequence[str], partitions: Iterable[int]) -> dict[str, PartitionClaims]:
     """Where the projections stand in these partitions. Nobody else moves them there until the transaction ends."""
     cursor = connection.cursor(binary=True)
     await cursor.execute(SHARE, [Texts(names)])
@@ -112,7 +112,7 @@ async def lock(connection: Connection, names: Sequence[str], partitions: Iterabl
         found[name][partition] = position
     confined = await quarantined(connection, names)
     return {
-        name: Share(version, confined.get(name, frozenset()), _at_least(position, found[name]))
+        name: PartitionClaims(version, confined.get(name, frozenset()), _at_least(position, found[name]))
         for name, version, position in rows
     }
 
@@ -121,7 +121,7 @@ def _at_least(position: int, partitions: Mapping[int, int]) -> dict[int, int]:
     return {partition: max(position, own) for partition, own in partitions.items()}
 
 
-async def advance(connection: Connection, moves: Sequence[Move]) -> None:
+async def advance(connection: Connection, moves: Sequence[CheckpointUpdate]) -> None:
     """Note the new places, and how far the projections have come with them as a whole.
 
     After it nothing but the end of the transaction may follow: others wait for their turn.

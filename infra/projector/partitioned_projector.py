@@ -12,14 +12,14 @@ from collections.abc import Iterable, Sequence
 import structlog
 from prometheus_client import Gauge
 
-from application.ports import EventFeed, PartitionedFeed, Place, Portion, Recorded
+from application.ports import EventFeed, PartitionBatch, PartitionCheckpoint, PartitionedFeed, RecordedEvent
 from infra.kafka.client.record_format import key_of
 from infra.kafka.client.topics import partition_of
 from infra.postgres.projector_connection import Connection, is_outage
 from infra.projector import partition_checkpoints
-from infra.projector.loop import Loop, Rebuild, Runner
-from infra.projector.partition_checkpoints import Move, Share
-from infra.projector.read_ahead import RecentEvents
+from infra.projector.loop import ProjectionState, ProjectorLoop, Rebuild
+from infra.projector.partition_checkpoints import CheckpointUpdate, PartitionClaims
+from infra.projector.read_ahead import BufferedFeed
 from projections.kernel import Poison, ReadModel
 
 log = structlog.get_logger(__name__)
@@ -31,14 +31,14 @@ missing_gauge = Gauge(
 )
 
 
-class SharedProjector(Loop):
+class PartitionedProjector(ProjectorLoop):
     """Keeps the tables of `models` up to date, as one of many. `events` and `store` are the log itself."""
 
     def __init__(
         self,
         models: Sequence[ReadModel],
         feed: PartitionedFeed,
-        events: RecentEvents,
+        events: BufferedFeed,
         store: EventFeed,
         url: str,
         rebuild: Rebuild,
@@ -66,10 +66,10 @@ class SharedProjector(Loop):
         elif not moved:
             await asyncio.sleep(self._patience())
 
-    def _ready(self) -> list[Runner]:
+    def _ready(self) -> list[ProjectionState]:
         return [runner for runner in self._runners if runner.places]
 
-    def _is_behind(self, runner: Runner) -> bool:
+    def _is_behind(self, runner: ProjectionState) -> bool:
         places, front = runner.places, self._front
         return any(places[partition] < front[partition] for partition in self._parts.placed())
 
@@ -96,7 +96,7 @@ class SharedProjector(Loop):
         self._front |= {partition: place.position for partition, place in begin.items()}
         await self._parts.begin(begin)
 
-    async def _take(self, connection: Connection, portions: Sequence[Portion]) -> None:
+    async def _take(self, connection: Connection, portions: Sequence[PartitionBatch]) -> None:
         for portion in portions:
             if portion.after > self._front[portion.partition]:
                 missing_gauge.labels(portion.partition).set(1)
@@ -110,9 +110,9 @@ class SharedProjector(Loop):
         if portions:
             await self._apply_to(connection, self._ready(), portions)
 
-    async def _fill(self, connection: Connection, behind: list[Runner]) -> bool:
+    async def _fill(self, connection: Connection, behind: list[ProjectionState]) -> bool:
         """Read one batch from the store for those that are behind the feed."""
-        groups: dict[int, list[Runner]] = defaultdict(list)
+        groups: dict[int, list[ProjectionState]] = defaultdict(list)
         for runner in behind:
             groups[min(runner.places[partition] for partition in self._parts.placed())].append(runner)
         moved = False
@@ -123,17 +123,19 @@ class SharedProjector(Loop):
                 moved = True
         return moved
 
-    def _split(self, after: int, events: Sequence[Recorded]) -> list[Portion]:
+    def _split(self, after: int, events: Sequence[RecordedEvent]) -> list[PartitionBatch]:
         """A stretch of the whole log, by partition."""
         count = len(self._ready()[0].places)
-        parts: dict[int, list[Recorded]] = {partition: [] for partition in self._parts.placed()}
+        parts: dict[int, list[RecordedEvent]] = {partition: [] for partition in self._parts.placed()}
         for event in events:
             partition = partition_of(key_of(event.stream_id), count)
             if partition in parts:
                 parts[partition].append(event)
-        return [Portion(partition, after, events[-1].position, those) for partition, those in parts.items()]
+        return [PartitionBatch(partition, after, events[-1].position, those) for partition, those in parts.items()]
 
-    async def _apply_to(self, connection: Connection, group: list[Runner], portions: Sequence[Portion]) -> None:
+    async def _apply_to(
+        self, connection: Connection, group: list[ProjectionState], portions: Sequence[PartitionBatch]
+    ) -> None:
         try:
             await self._apply(connection, group, portions)
         except Exception as error:
@@ -142,7 +144,9 @@ class SharedProjector(Loop):
             for runner in group:
                 await self._apply_alone(connection, runner, portions)
 
-    async def _apply_alone(self, connection: Connection, runner: Runner, portions: Sequence[Portion]) -> None:
+    async def _apply_alone(
+        self, connection: Connection, runner: ProjectionState, portions: Sequence[PartitionBatch]
+    ) -> None:
         try:
             await self._apply(connection, [runner], portions, carefully=True)
         except Exception as error:
@@ -151,11 +155,16 @@ class SharedProjector(Loop):
             runner.failed(error)
 
     async def _apply(
-        self, connection: Connection, group: list[Runner], portions: Sequence[Portion], *, carefully: bool = False
+        self,
+        connection: Connection,
+        group: list[ProjectionState],
+        portions: Sequence[PartitionBatch],
+        *,
+        carefully: bool = False,
     ) -> None:
-        moves: list[Move] = []
+        moves: list[CheckpointUpdate] = []
         poisons: list[tuple[str, list[Poison]]] = []
-        stale: list[Runner] = []
+        stale: list[ProjectionState] = []
         async with connection.transaction():
             names, wanted = [runner.name for runner in group], {portion.partition for portion in portions}
             shares = await partition_checkpoints.lock(connection, names, wanted)
@@ -177,7 +186,12 @@ class SharedProjector(Loop):
         self._note(group, stale, shares, moves)
 
     @staticmethod
-    def _note(group: list[Runner], stale: list[Runner], shares: dict[str, Share], moves: list[Move]) -> None:
+    def _note(
+        group: list[ProjectionState],
+        stale: list[ProjectionState],
+        shares: dict[str, PartitionClaims],
+        moves: list[CheckpointUpdate],
+    ) -> None:
         """Remember where the runners stand, now that it is certain."""
         reached = {(move.name, move.partition): move.position for move in moves}
         for runner in group:
@@ -189,13 +203,15 @@ class SharedProjector(Loop):
                 runner.places[partition] = reached.get((runner.name, partition), position)
 
 
-def _news(name: str, share: Share, portions: Iterable[Portion]) -> tuple[list[Recorded], list[Move]]:
+def _news(
+    name: str, share: PartitionClaims, portions: Iterable[PartitionBatch]
+) -> tuple[list[RecordedEvent], list[CheckpointUpdate]]:
     """The events that have not been applied yet, and where the projection stands after them.
 
     A portion that begins beyond where its partition stands cannot be taken: something is missing before it.
     """
-    events: list[Recorded] = []
-    moves: dict[int, Move] = {}
+    events: list[RecordedEvent] = []
+    moves: dict[int, CheckpointUpdate] = {}
     at = dict(share.positions)
     for portion in portions:
         position = at[portion.partition]
@@ -206,9 +222,9 @@ def _news(name: str, share: Share, portions: Iterable[Portion]) -> tuple[list[Re
         else:
             events += [event for event in portion.events if event.position > position]
         at[portion.partition] = portion.position
-        moves[portion.partition] = Move(name, portion.partition, portion.position, portion.offset)
+        moves[portion.partition] = CheckpointUpdate(name, portion.partition, portion.position, portion.offset)
     return events, list(moves.values())
 
 
-def _farthest(places: Iterable[Place]) -> Place:
+def _farthest(places: Iterable[PartitionCheckpoint]) -> PartitionCheckpoint:
     return max(places, key=lambda place: (place.position, place.offset is not None))

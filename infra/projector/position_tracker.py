@@ -16,7 +16,7 @@ FIND = "SELECT name, position FROM projections"
 Waiter = tuple[int, "asyncio.Future[None]"]
 
 
-class Positions:
+class PositionTracker:
     """Start it before use, stop it at the end. Without the database it knows what it knew last."""
 
     def __init__(self, url: str) -> None:

@@ -5,7 +5,7 @@ from uuid import UUID
 from application.ports import EventFeed
 from infra.postgres.projector_connection import connect
 from infra.projector import checkpoints
-from infra.projector.table_writer import Applier
+from infra.projector.table_writer import TableWriter
 from projections.kernel import Poison, ReadModel
 
 
@@ -22,7 +22,7 @@ async def retry(model: ReadModel, stream_id: UUID, feed: EventFeed, url: str, *,
         NotInQuarantine: there was nothing to do.
         Unavailable: the database does not answer.
     """
-    applier = Applier(model)
+    applier = TableWriter(model)
     connection = await connect(url)
     async with connection, connection.transaction():
         standing = (await checkpoints.lock(connection, [model.name])).get(model.name)

@@ -5,18 +5,18 @@ from collections import deque
 from collections.abc import Sequence
 from itertools import islice
 
-from application.ports import EventFeed, Recorded
+from application.ports import EventFeed, RecordedEvent
 
 KEPT_EVENTS = 2_000
 
 
-class RecentEvents:
+class BufferedFeed:
     """The feed, with its latest events in memory. While a full batch is worked on, the next one is on its way."""
 
     def __init__(self, feed: EventFeed) -> None:
         self._feed = feed
-        self._kept: deque[Recorded] = deque(maxlen=KEPT_EVENTS)
-        self._ahead: tuple[int, asyncio.Task[Sequence[Recorded]]] | None = None
+        self._kept: deque[RecordedEvent] = deque(maxlen=KEPT_EVENTS)
+        self._ahead: tuple[int, asyncio.Task[Sequence[RecordedEvent]]] | None = None
         self._reading = asyncio.Lock()
 
     async def stop(self) -> None:
@@ -25,7 +25,7 @@ class RecentEvents:
             self._ahead[1].cancel()
             await asyncio.gather(self._ahead[1], return_exceptions=True)
 
-    async def read(self, after: int, limit: int) -> Sequence[Recorded]:
+    async def read(self, after: int, limit: int) -> Sequence[RecordedEvent]:
         """At most `limit` events after the position `after`, in order."""
         async with self._reading:
             kept = self._from_memory(after, limit)
@@ -38,14 +38,14 @@ class RecentEvents:
                 self._kept = deque(events, maxlen=KEPT_EVENTS)
             return events
 
-    async def _read(self, after: int, limit: int) -> Sequence[Recorded]:
+    async def _read(self, after: int, limit: int) -> Sequence[RecordedEvent]:
         events = await self._from_ahead(after, limit) or await self._feed.read(after, limit)
         if len(events) == limit and self._ahead is None:
             last = events[-1].position
             self._ahead = last, asyncio.ensure_future(self._feed.read(last, limit))
         return events
 
-    async def _from_ahead(self, after: int, limit: int) -> Sequence[Recorded]:
+    async def _from_ahead(self, after: int, limit: int) -> Sequence[RecordedEvent]:
         if self._ahead is None:
             return ()
         position, coming = self._ahead
@@ -61,7 +61,7 @@ class RecentEvents:
         if not self._kept or self._kept[-1].position <= after:
             await self._feed.wait(after, timeout)
 
-    def _from_memory(self, after: int, limit: int) -> list[Recorded]:
+    def _from_memory(self, after: int, limit: int) -> list[RecordedEvent]:
         # Positions have no gaps, so the place of an event follows from its position.
         if not self._kept or not self._kept[0].position <= after + 1 <= self._kept[-1].position:
             return []

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from uuid import UUID
 
-from application.ports import Recorded
+from application.ports import RecordedEvent
 from infra.postgres.projector_connection import Connection, is_poison
 from infra.projector.statements import Statements
 from projections.kernel import Fold, Key, Poison, ReadModel, Row
@@ -12,7 +12,7 @@ PORTION = 2_000
 """Rows written by one statement."""
 
 
-class Applier:
+class TableWriter:
     """A read model on its table, or on the one called `name` that shall take its place."""
 
     def __init__(self, model: ReadModel, name: str | None = None) -> None:
@@ -23,7 +23,7 @@ class Applier:
         self._columns = self.statements.columns
 
     async def apply(
-        self, connection: Connection, events: Sequence[Recorded], leave_out: Collection[UUID] = ()
+        self, connection: Connection, events: Sequence[RecordedEvent], leave_out: Collection[UUID] = ()
     ) -> list[Poison]:
         """Apply `events`, in order. Answers what cannot be applied; of those streams, nothing later is.
 
@@ -41,7 +41,7 @@ class Applier:
         return list(fold.poisons.values())
 
     async def apply_carefully(
-        self, connection: Connection, events: Sequence[Recorded], leave_out: Collection[UUID] = ()
+        self, connection: Connection, events: Sequence[RecordedEvent], leave_out: Collection[UUID] = ()
     ) -> list[Poison]:
         """As `apply`, but an event that the database refuses is found by halving, and poisons its stream alone."""
         try:

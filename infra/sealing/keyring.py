@@ -21,7 +21,7 @@ KEPT_SECONDS = 60.0
 KEPT_KEYS = 50_000
 
 
-class Erased(Exception):
+class KeyErased(Exception):
     """The key that sealed these bytes is gone."""
 
 
@@ -49,7 +49,7 @@ class DataKey:
             cryptography.exceptions.InvalidTag: the bytes or their context were changed.
         """
         if sealed[:TAG] != self._tag:
-            raise Erased
+            raise KeyErased
         return self._decrypt(sealed[TAG:DATA], sealed[DATA:], context)
 
 

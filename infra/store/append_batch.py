@@ -13,7 +13,7 @@ from infra.postgres.arrays import Array, BigInts, Blobs, Bools, Ints, Texts, Uui
 from infra.sealing.keyring import WrappedKey
 
 APPEND = f"SELECT head, verdicts FROM append_events({', '.join(['%b'] * 30)})"  # noqa: S608
-"""For a cursor of the driver, with the `parameters_of` a batch."""
+"""For a cursor of the driver, with the `encode_parameters` a batch."""
 
 
 class NewEvent(msgspec.Struct, frozen=True):
@@ -36,7 +36,7 @@ class ClaimChange(msgspec.Struct, frozen=True):
     release: bool
 
 
-class Record(msgspec.Struct, frozen=True):
+class IdempotencyRecord(msgspec.Struct, frozen=True):
     """An idempotency record with its answer sealed."""
 
     key: bytes
@@ -45,7 +45,7 @@ class Record(msgspec.Struct, frozen=True):
     answer: bytes
 
 
-class Request(msgspec.Struct, frozen=True):
+class AppendRequest(msgspec.Struct, frozen=True):
     """One append: all of it or nothing. `expected` is the version each stream had when the request was decided, by the
     integer that its id stands for."""
 
@@ -53,7 +53,7 @@ class Request(msgspec.Struct, frozen=True):
     events: list[NewEvent]
     claims: list[ClaimChange] = []
     keys: list[WrappedKey] = []
-    record: Record | None = None
+    record: IdempotencyRecord | None = None
     actor_id: UUID | None = None
     correlation_id: UUID | None = None
     causation_id: UUID | None = None
@@ -78,20 +78,20 @@ class Request(msgspec.Struct, frozen=True):
         return sum([len(event.state) for event in self.events]) + (len(self.record.answer) if self.record else 0)
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class AppendOutcome(msgspec.Struct, frozen=True):
     """What became of a request. `word` is `ok`, `replayed`, `conflict`, `taken:<kind>` or `rekey`."""
 
     word: str
     position: int
 
 
-def parameters_of(requests: list[Request]) -> list[int | Array]:
+def encode_parameters(requests: list[AppendRequest]) -> list[int | Array]:
     """All parameters of the function: the number of requests, and the arrays."""
     arrays = [array for columns, rows in zip(COLUMNS, _rows_of(requests), strict=True) for array in columns(rows)]
     return [len(requests), *arrays]
 
 
-def call_of(requests: list[Request]) -> tuple[bytes, list[bytes]]:
+def encode_call(requests: list[AppendRequest]) -> tuple[bytes, list[bytes]]:
     """The statement for a batch, and its parameters in binary. Arrays that are empty are not sent: most are."""
     groups = _rows_of(requests)
     parameters = [len(requests).to_bytes(4, "big")]
@@ -113,7 +113,7 @@ def _append_with(sent: tuple[bool, ...]) -> bytes:
     return f"SELECT head, verdicts FROM append_events($1, {', '.join(arrays)})".encode()  # noqa: S608
 
 
-def verdicts_of(requests: list[Request], result: PGresult) -> list[Verdict]:
+def decode_outcomes(requests: list[AppendRequest], result: PGresult) -> list[AppendOutcome]:
     """What the function answered, in binary, for each of the requests."""
     head, words = result.get_value(0, 0), result.get_value(0, 1)
     assert head is not None
@@ -124,11 +124,11 @@ def verdicts_of(requests: list[Request], result: PGresult) -> list[Verdict]:
         if word == "ok":
             last += len(request.events)
         position = last if request.events else first
-        verdicts.append(Verdict(word, position if word == "ok" else 0))
+        verdicts.append(AppendOutcome(word, position if word == "ok" else 0))
     return verdicts
 
 
-def _rows_of(requests: list[Request]) -> list[list[Any]]:
+def _rows_of(requests: list[AppendRequest]) -> list[list[Any]]:
     """The rows of each group of parallel arrays. Each row begins with the number of its request."""
     numbered = list(enumerate(requests, 1))
     return [
@@ -148,7 +148,7 @@ def _streams(rows: list[tuple[int, int, int]]) -> list[Array]:
     ]
 
 
-def _events(rows: list[tuple[int, NewEvent, Request]]) -> list[Array]:
+def _events(rows: list[tuple[int, NewEvent, AppendRequest]]) -> list[Array]:
     return [
         Ints([n for n, _, _ in rows]),
         Uuids([e.stream_id for _, e, _ in rows]),
@@ -182,7 +182,7 @@ def _keys(rows: list[tuple[int, WrappedKey]]) -> list[Array]:
     ]
 
 
-def _records(rows: list[tuple[int, Record, NewEvent | None]]) -> list[Array]:
+def _records(rows: list[tuple[int, IdempotencyRecord, NewEvent | None]]) -> list[Array]:
     return [
         Ints([n for n, _, _ in rows]),
         Blobs([r.key for _, r, _ in rows]),

@@ -9,7 +9,7 @@ MOST_REQUESTS = 256
 MOST_BYTES = 8 * 1024 * 1024
 
 
-class Requested(Protocol):
+class Appendable(Protocol):
     """What the line must know of a request. `expected`: the version that each stream had when it was decided, by the
     integer that its id stands for, which is hashed ten times as fast."""
 
@@ -25,11 +25,11 @@ class Requested(Protocol):
         ...
 
 
-R = TypeVar("R", bound=Requested)
+R = TypeVar("R", bound=Appendable)
 V = TypeVar("V")
 
 
-class Entry(Generic[R, V]):
+class PendingAppend(Generic[R, V]):
     """A request, who waits for its verdict, and how many others it waits for."""
 
     __slots__ = ("ahead", "request", "touches", "verdict")
@@ -41,14 +41,14 @@ class Entry(Generic[R, V]):
         self.ahead = 0
 
 
-class Line(Generic[R, V]):
+class AppendQueue(Generic[R, V]):
     """Gives out batches of entries that do not touch each other."""
 
     def __init__(self) -> None:
-        self._ready: deque[Entry[R, V]] = deque()
-        self._lines: dict[object, deque[Entry[R, V]]] = {}
+        self._ready: deque[PendingAppend[R, V]] = deque()
+        self._lines: dict[object, deque[PendingAppend[R, V]]] = {}
 
-    def add(self, entry: Entry[R, V]) -> None:
+    def add(self, entry: PendingAppend[R, V]) -> None:
         """Put an entry behind all those that touch what it touches."""
         for thing in entry.touches:
             line = self._lines.get(thing)
@@ -65,9 +65,9 @@ class Line(Generic[R, V]):
         """How many could go now."""
         return len(self._ready)
 
-    def take(self, most: int = MOST_REQUESTS) -> list[Entry[R, V]]:
+    def take(self, most: int = MOST_REQUESTS) -> list[PendingAppend[R, V]]:
         """The next batch, within bounds. Its entries stay in line until they `leave`."""
-        batch: list[Entry[R, V]] = []
+        batch: list[PendingAppend[R, V]] = []
         size = 0
         while self._ready and len(batch) < min(most, MOST_REQUESTS) and size < MOST_BYTES:
             entry = self._ready.popleft()
@@ -75,7 +75,7 @@ class Line(Generic[R, V]):
             size += entry.request.size()
         return batch
 
-    def leave(self, entry: Entry[R, V]) -> None:
+    def leave(self, entry: PendingAppend[R, V]) -> None:
         """Let those behind the entry move up."""
         for thing in entry.touches:
             line = self._lines[thing]
@@ -90,12 +90,12 @@ class Line(Generic[R, V]):
             else:
                 del self._lines[thing]
 
-    def overtaken(self, entry: Entry[R, V], reached: Callable[[int], int]) -> list[Entry[R, V]]:
+    def overtaken(self, entry: PendingAppend[R, V], reached: Callable[[int], int]) -> list[PendingAppend[R, V]]:
         """Those behind the entry that were decided on an older version of one of its streams than it has `reached`."""
         crowded = [stream for stream in entry.request.expected if len(self._lines[stream]) > 1]
         if not crowded:
             return []
-        behind: dict[int, Entry[R, V]] = {}
+        behind: dict[int, PendingAppend[R, V]] = {}
         for stream in crowded:
             version = reached(stream)
             behind |= {id(other): other for other in self._lines[stream] if other.request.expected[stream] < version}

@@ -17,7 +17,7 @@ from eventsourcing.utils import resolve_topic
 
 from application.ports import A
 from domain.kernel import ERASED, PersonalField, Root
-from infra.sealing.keyring import DataKey, Erased, Keys
+from infra.sealing.keyring import DataKey, KeyErased, Keys
 
 SEALED = "~"
 STREAM = "originator_id"
@@ -32,7 +32,7 @@ _NEW, _SET = object.__new__, object.__setattr__
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class SealedGroup:
     """The personal fields of one subject: where its id stands, what they are called, what they read as once erased.
     `own`: the subject is the stream itself."""
 
@@ -51,7 +51,7 @@ Encode = Callable[[Root.Event, Keys], bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class EventLayout:
     """How one class of events is stored, and read.
 
     `about_stream`: it has personal fields about the stream itself; `others`: the fields that name other subjects;
@@ -63,19 +63,19 @@ class Plan:
     version: int
     clear: tuple[str, ...]
     uuids: tuple[str, ...]
-    groups: tuple[Group, ...]
+    groups: tuple[SealedGroup, ...]
     about_stream: bool
     others: tuple[str, ...]
     claiming: bool
     encode: Encode
 
 
-Begun = tuple[Plan, State, UUID]
-"""An event of a stream that `begin` has begun to read."""
+PartlyDecoded = tuple[EventLayout, State, UUID]
+"""An event of a stream that `decode_clear` has begun to read."""
 
 
 @cache
-def plan_of(event_class: type[Root.Event]) -> Plan:
+def layout_of(event_class: type[Root.Event]) -> EventLayout:
     """The plan of a class, read once from its annotations."""
     hints = get_type_hints(event_class, include_extras=True)
     personal: dict[str, dict[str, Any]] = {}
@@ -92,11 +92,11 @@ def plan_of(event_class: type[Root.Event]) -> Plan:
         if UUID in _alternatives(hint):
             uuids.append(field.name)
     groups = tuple(
-        Group(subject, subject == STREAM, SEALED + subject, tuple(erased), erased)
+        SealedGroup(subject, subject == STREAM, SEALED + subject, tuple(erased), erased)
         for subject, erased in personal.items()
     )
     topic: str = event_class.TOPIC  # type: ignore[attr-defined]
-    return Plan(
+    return EventLayout(
         event_class,
         topic,
         event_class.class_version,
@@ -110,7 +110,7 @@ def plan_of(event_class: type[Root.Event]) -> Plan:
     )
 
 
-def _encoding(event_class: type[Root.Event], clear: Sequence[str], groups: Sequence[Group]) -> Encode:
+def _encoding(event_class: type[Root.Event], clear: Sequence[str], groups: Sequence[SealedGroup]) -> Encode:
     secrets = [(group.subject, group.label, group.names) for group in groups]
     version = {"class_version": event_class.class_version} if event_class.class_version > 1 else {}
 
@@ -149,22 +149,22 @@ def _erased(hint: Any) -> Any:
 
 
 @cache
-def plan_for(topic: str) -> Plan:
+def plan_for(topic: str) -> EventLayout:
     """The plan of a topic.
 
     Raises:
         eventsourcing.utils.TopicError: no loaded class has this topic.
     """
-    return plan_of(resolve_topic(topic))
+    return layout_of(resolve_topic(topic))
 
 
 def subjects_of(event: Root.Event) -> list[UUID]:
     """The subjects whose keys are needed to store the event."""
-    return [getattr(event, group.subject) for group in plan_of(type(event)).groups]
+    return [getattr(event, group.subject) for group in layout_of(type(event)).groups]
 
 
-def begin(topic: str, stored: bytes, stream_id: UUID) -> Begun:
-    """Read a stored event as far as it can be without keys; `subjects_in` says which keys it takes to `finish` it.
+def decode_clear(topic: str, stored: bytes, stream_id: UUID) -> PartlyDecoded:
+    """Read a stored event as far as it can be without keys; `subjects_in` says which keys it takes to `unseal` it.
 
     Raises:
         eventsourcing.utils.TopicError: no loaded class has this topic.
@@ -179,7 +179,7 @@ def begin(topic: str, stored: bytes, stream_id: UUID) -> Begun:
     return plan, state, stream_id
 
 
-def finish(begun: Sequence[Begun], versions: Iterable[int], keys: Keys) -> list[Root.Event]:
+def unseal(begun: Sequence[PartlyDecoded], versions: Iterable[int], keys: Keys) -> list[Root.Event]:
     """The events that were begun (which uses them up), each with its version in its stream: upcast to its class's
     current version; personal fields without a key read as erased.
 
@@ -196,10 +196,10 @@ def finish(begun: Sequence[Begun], versions: Iterable[int], keys: Keys) -> list[
             key = keys.get((stream_id if group.own else state[group.subject]).int)
             try:
                 if key is None or sealed is None:
-                    raise Erased
+                    raise KeyErased
                 # The context: see `_context`.
                 secrets.append(key.unseal(sealed, (stream_id.int << 64 | version).to_bytes(24, "big")))
-            except Erased:
+            except KeyErased:
                 state.update(group.erased)
             else:
                 sealed_states.append(state)
@@ -219,12 +219,12 @@ def finish(begun: Sequence[Begun], versions: Iterable[int], keys: Keys) -> list[
 
 
 def decode(topic: str, stored: bytes, stream_id: UUID, version: int, keys: Keys) -> Root.Event:
-    """The event, as `finish` makes it. Raises as `begin` and `finish`."""
-    [event] = finish([begin(topic, stored, stream_id)], [version], keys)
+    """The event, as `unseal` makes it. Raises as `decode_clear` and `unseal`."""
+    [event] = unseal([decode_clear(topic, stored, stream_id)], [version], keys)
     return event
 
 
-def subjects_in(begun: Iterable[Begun]) -> Iterable[UUID]:
+def subjects_in(begun: Iterable[PartlyDecoded]) -> Iterable[UUID]:
     """The subjects whose keys are needed to finish these events."""
     found: dict[int, UUID] = {}
     last = None
@@ -255,7 +255,7 @@ _IDENTITY = ("_id", "_version", "_pending_events")
 def is_personal(kind: type[Root]) -> bool:
     """Whether the aggregate's own events say anything personal about it."""
     events = [value for value in vars(kind).values() if isinstance(value, type) and hasattr(value, "TOPIC")]
-    return any(group.subject == STREAM for event in events for group in plan_of(event).groups)
+    return any(group.subject == STREAM for event in events for group in layout_of(event).groups)
 
 
 def encode_snapshot(root: Root, key: DataKey | None) -> bytes:

@@ -12,34 +12,34 @@ from uuid_utils import uuid7
 
 from application.ports import (
     A,
-    Call,
-    Earlier,
+    ClaimTaken,
+    CommandContext,
     Idempotency,
-    Taken,
+    StoredResponse,
     Unavailable,
     VersionConflict,
 )
 from domain.kernel import Claim, NotFound, Root
 from infra.postgres.connect import Database
 from infra.sealing.blind_index import BlindIndex
-from infra.sealing.keyring import DataKey, Erased, FetchWrapped, Keyring, Keys, WrappedKey
-from infra.store.append_batch import ClaimChange, NewEvent, Record, Request, Verdict
+from infra.sealing.keyring import DataKey, FetchWrapped, KeyErased, Keyring, Keys, WrappedKey
+from infra.store.append_batch import AppendOutcome, AppendRequest, ClaimChange, IdempotencyRecord, NewEvent
 from infra.store.codec import (
-    Plan,
-    begin,
+    EventLayout,
+    decode_clear,
     decode_snapshot,
     encode_snapshot,
-    finish,
     is_personal,
-    plan_of,
+    layout_of,
     subjects_in,
     subjects_of,
+    unseal,
 )
-from infra.store.group_commit import Writer
-from infra.store.stream_reader import LATEST, Gap, Reading, StoredEvent, StoredSnapshot
+from infra.store.group_commit import GroupCommitter
+from infra.store.stream_reader import LATEST, StoredEvent, StoredSnapshot, StreamGap, StreamReader
 
 KEYS = "SELECT subject_id, wrapped FROM data_keys WHERE subject_id = ANY(%s)"
-HOLDER = "SELECT originator_id FROM claims WHERE kind = %s AND digest = %s"
+CLAIMED_BY = "SELECT originator_id FROM claims WHERE kind = %s AND digest = %s"
 SNAPSHOT = """
 INSERT INTO snapshots (originator_id, originator_version, topic, state, snapshot_version)
 VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
@@ -58,8 +58,8 @@ class PostgresEventStore:
     def __init__(
         self,
         database: Database,
-        reading: Reading,
-        writer: Writer,
+        reading: StreamReader,
+        writer: GroupCommitter,
         keyring: Keyring,
         blind: BlindIndex,
     ) -> None:
@@ -77,12 +77,12 @@ class PostgresEventStore:
         root = await self._from_history(kind, id, version)
         return root if root is not None and root.version == version else None
 
-    async def holder(self, claim: Claim) -> UUID | None:
+    async def claimed_by(self, claim: Claim) -> UUID | None:
         """The stream that holds the claim."""
-        rows = await self._database.rows(HOLDER, [claim.kind, self._blind.claim(claim.kind, claim.value)])
+        rows = await self._database.rows(CLAIMED_BY, [claim.kind, self._blind.claim(claim.kind, claim.value)])
         return rows[0][0] if rows else None
 
-    async def earlier(self, key: bytes) -> Earlier | None:
+    async def stored_response(self, key: bytes) -> StoredResponse | None:
         """What was answered to an earlier request with this key (a digest, 32 bytes).
 
         Raises:
@@ -94,12 +94,14 @@ class PostgresEventStore:
         subject_key = await self._keyring.get(stored.subject_id)
         try:
             if subject_key is None:
-                raise Erased
-            return Earlier(stored.fingerprint, subject_key.unseal(stored.answer, key), stored.position)
-        except Erased:
+                raise KeyErased
+            return StoredResponse(stored.fingerprint, subject_key.unseal(stored.answer, key), stored.position)
+        except KeyErased:
             raise NotFound("What this Idempotency-Key was used for has been erased.") from None
 
-    async def append(self, changes: Sequence[Root], call: Call, idempotency: Idempotency | None) -> int | Earlier:
+    async def append(
+        self, changes: Sequence[Root], call: CommandContext, idempotency: Idempotency | None
+    ) -> int | StoredResponse:
         """See `application.ports.EventStore.append`."""
         events: list[Root.Event] = []
         expected: dict[int, int] = {}
@@ -118,38 +120,38 @@ class PostgresEventStore:
                 self._keyring.keep(wrapped.subject_id, keys[wrapped.subject_id.int])
         if verdict.word == "replayed":
             assert idempotency is not None
-            earlier = await self.earlier(idempotency.key)
+            earlier = await self.stored_response(idempotency.key)
             assert earlier is not None
             return earlier
         return self._settled(changes, verdict)
 
-    def _settled(self, changes: Sequence[Root], verdict: Verdict) -> int:
+    def _settled(self, changes: Sequence[Root], verdict: AppendOutcome) -> int:
         if verdict.word == "ok":
             for root in changes:
                 root.collect_events()
             return verdict.position
         word, _, kind = verdict.word.partition(":")
         if word == "taken":
-            raise Taken(kind)
+            raise ClaimTaken(kind)
         raise VersionConflict([root.id for root in changes])
 
     def _request(
         self,
         expected: dict[int, int],
         events: Sequence[Root.Event],
-        call: Call,
+        call: CommandContext,
         idempotency: Idempotency | None,
         keys: Keys,
         minted: list[WrappedKey],
-    ) -> Request:
+    ) -> AppendRequest:
         record = None
         if idempotency is not None:
             sealed = keys[idempotency.subject_id.int].seal(idempotency.answer, idempotency.key)
-            record = Record(idempotency.key, idempotency.fingerprint, idempotency.subject_id, sealed)
-        return Request(
+            record = IdempotencyRecord(idempotency.key, idempotency.fingerprint, idempotency.subject_id, sealed)
+        return AppendRequest(
             expected=expected,
-            events=[self._new_event(event, plan_of(type(event)), keys) for event in events],
-            claims=[claim for event in events if plan_of(type(event)).claiming for claim in self._claims(event)],
+            events=[self._new_event(event, layout_of(type(event)), keys) for event in events],
+            claims=[claim for event in events if layout_of(type(event)).claiming for claim in self._claims(event)],
             keys=minted,
             record=record,
             actor_id=call.actor.user_id if call.actor else None,
@@ -157,7 +159,7 @@ class PostgresEventStore:
             causation_id=call.causation_id,
         )
 
-    def _new_event(self, event: Root.Event, plan: Plan, keys: Keys) -> NewEvent:
+    def _new_event(self, event: Root.Event, plan: EventLayout, keys: Keys) -> NewEvent:
         stream_id, version, state = event.originator_id, event.originator_version, plan.encode(event, keys)
         return NewEvent(uuid7().bytes, stream_id, version, plan.topic, plan.version, state)
 
@@ -229,10 +231,10 @@ class PostgresEventStore:
         versions = [version for version, _, _ in events]
         first = Root.INITIAL_VERSION if root is None else root.version + 1
         if events and (versions[0], versions[-1]) != (first, first + len(events) - 1):
-            raise Gap(f"of {id}, from version {first} to {versions[-1]} there are {len(events)} events")
-        begun = [begin(topic, stored, id) for _, topic, stored in events]
+            raise StreamGap(f"of {id}, from version {first} to {versions[-1]} there are {len(events)} events")
+        begun = [decode_clear(topic, stored, id) for _, topic, stored in events]
         keys = await self._keyring.all(subjects_in(begun))
-        return evolve(kind, root, finish(begun, versions, keys))
+        return evolve(kind, root, unseal(begun, versions, keys))
 
     async def _from_snapshot(self, kind: type[A], id: UUID, stored: StoredSnapshot) -> A | None:
         """None where the snapshot cannot serve: of an older shape, of another kind, or sealed by a key that is gone."""
@@ -242,7 +244,7 @@ class PostgresEventStore:
             return None
         try:
             return decode_snapshot(kind, id, stored.version, stored.state, key)
-        except (Erased, InvalidTag):
+        except (KeyErased, InvalidTag):
             return None
 
     def _keep_snapshot(self, root: Root) -> None:

@@ -11,11 +11,11 @@ from uuid import UUID
 import psycopg
 import structlog
 
-from application.ports import Recorded, Undecodable
+from application.ports import RecordedEvent, Undecodable
 from domain.kernel import Root
 from infra.postgres.connect import Database, Row
 from infra.sealing.keyring import Keyring, Keys
-from infra.store.codec import Begun, begin, decode, finish, subjects_in
+from infra.store.codec import PartlyDecoded, decode, decode_clear, subjects_in, unseal
 
 COLUMNS = "notification_id, originator_id, originator_version, topic, state, recorded_at, actor_id"
 AFTER = f"SELECT {COLUMNS} FROM stored_events WHERE notification_id > %s ORDER BY notification_id LIMIT %s"  # noqa: S608
@@ -31,13 +31,13 @@ WHERE originator_id = %s AND notification_id >= %s AND notification_id <= %s ORD
 HEAD = "SELECT coalesce(max(notification_id), 0) FROM stored_events"
 CHANNEL = "palimpsest_appended"
 POLL_SECONDS = 1.0
-SLOTS = 1_000
+HASH_SLOTS = 1_000
 """Into so many parts the streams of the log can be divided, by the hash of their ids."""
 
 log = structlog.get_logger(__name__)
 
 
-class StoreFeed:
+class PostgresEventFeed:
     """Reads the log from PostgreSQL. `url` is for the one connection that listens."""
 
     def __init__(self, database: Database, keyring: Keyring, url: str) -> None:
@@ -63,15 +63,15 @@ class StoreFeed:
         """The last position; 0 in an empty log."""
         return (await self._database.rows(HEAD, []))[0][0]  # type: ignore[no-any-return]
 
-    async def read(self, after: int, limit: int) -> Sequence[Recorded]:
+    async def read(self, after: int, limit: int) -> Sequence[RecordedEvent]:
         """At most `limit` events after the position `after`, in order."""
         return await decoded(await self._database.rows(AFTER, [after, limit]), self._keyring)
 
-    def share(self, slots: range, last: int) -> "StoreShare":
-        """The streams that fall into those of all `SLOTS`, up to the position `last`."""
-        return StoreShare(self._database, self._keyring, slots, last)
+    def share(self, slots: range, last: int) -> "ShardedFeed":
+        """The streams that fall into those of all `HASH_SLOTS`, up to the position `last`."""
+        return ShardedFeed(self._database, self._keyring, slots, last)
 
-    async def stream(self, stream_id: UUID, first: int, last: int) -> Sequence[Recorded]:
+    async def stream(self, stream_id: UUID, first: int, last: int) -> Sequence[RecordedEvent]:
         """The events of one stream from position `first` to `last`, in order."""
         return await decoded(await self._database.rows(STREAM, [stream_id, first, last]), self._keyring)
 
@@ -101,7 +101,7 @@ class StoreFeed:
                 await asyncio.sleep(POLL_SECONDS)
 
 
-class StoreShare:
+class ShardedFeed:
     """Some of the streams in the log, up to a position. Each falls into one slot, and each slot gets about as many."""
 
     def __init__(self, database: Database, keyring: Keyring, slots: range, last: int) -> None:
@@ -110,32 +110,32 @@ class StoreShare:
         self._slots = slots
         self._last = last
 
-    async def read(self, after: int, limit: int) -> Sequence[Recorded]:
+    async def read(self, after: int, limit: int) -> Sequence[RecordedEvent]:
         """At most `limit` events after the position `after`, in order; none at the end alone."""
         rows: list[Row] = []
         while not rows and after < self._last:
             # A stretch of the log at a time: how rare these events are is unknown to the planner.
-            until = min(after + limit * SLOTS // len(self._slots), self._last)
-            rows = await self._database.rows(SHARE, [after, until, SLOTS, self._slots[0], self._slots[-1], limit])
+            until = min(after + limit * HASH_SLOTS // len(self._slots), self._last)
+            rows = await self._database.rows(SHARE, [after, until, HASH_SLOTS, self._slots[0], self._slots[-1], limit])
             after = until
         return await decoded(rows, self._keyring)
 
 
-async def decoded(rows: Sequence[Row], keyring: Keyring) -> list[Recorded]:
+async def decoded(rows: Sequence[Row], keyring: Keyring) -> list[RecordedEvent]:
     """The events of stored rows, whose columns are those of `COLUMNS`.
 
     Whatever is wrong with one event must not stop the feed: it is `Undecodable`, and its reader decides.
     """
-    begun: list[Begun | Undecodable] = []
+    begun: list[PartlyDecoded | Undecodable] = []
     for _, stream_id, _, topic, stored, _, _ in rows:
         try:
-            begun.append(begin(topic, stored, stream_id))
+            begun.append(decode_clear(topic, stored, stream_id))
         except Exception as error:
             begun.append(Undecodable(type(error).__name__))
     # What is wrong with the keys is no event's fault.
     keys = await keyring.all(subjects_in([each for each in begun if type(each) is tuple]))
     return [
-        Recorded(position, stream_id, version, topic, recorded_at, actor_id, data)
+        RecordedEvent(position, stream_id, version, topic, recorded_at, actor_id, data)
         for (position, stream_id, version, topic, _, recorded_at, actor_id), data in zip(
             rows, _finished(rows, begun, keys), strict=True
         )
@@ -143,12 +143,12 @@ async def decoded(rows: Sequence[Row], keyring: Keyring) -> list[Recorded]:
 
 
 def _finished(
-    rows: Sequence[Row], begun: Sequence[Begun | Undecodable], keys: Keys
+    rows: Sequence[Row], begun: Sequence[PartlyDecoded | Undecodable], keys: Keys
 ) -> Sequence[Root.Event | Undecodable]:
     """All in one go, or each by itself if that fails."""
     sound = [(each, row[2]) for each, row in zip(begun, rows, strict=True) if type(each) is tuple]
     try:
-        events = iter(finish([each for each, _ in sound], [version for _, version in sound], keys))
+        events = iter(unseal([each for each, _ in sound], [version for _, version in sound], keys))
         return [each if isinstance(each, Undecodable) else next(events) for each in begun]
     except Exception:
         return [_alone(row, keys) for row in rows]

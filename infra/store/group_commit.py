@@ -14,10 +14,10 @@ from psycopg.pq.abc import PGresult
 
 from application.ports import OutcomeUnknown, Unavailable
 from infra.postgres.connect import DATABASE
-from infra.postgres.pipeline import Lost, Pipeline
+from infra.postgres.pipeline import ConnectionLost, Pipeline
 from infra.postgres.session import PipelineSession
-from infra.store.append_batch import Request, Verdict, call_of, verdicts_of
-from infra.store.append_queue import Entry, Line
+from infra.store.append_batch import AppendOutcome, AppendRequest, decode_outcomes, encode_call
+from infra.store.append_queue import AppendQueue, PendingAppend
 
 WORTH_HALVING = 8
 
@@ -26,23 +26,23 @@ SELECT notification_id FROM stored_events WHERE event_id = $1 AND originator_id 
 """
 
 
-Pending = Entry[Request, Verdict]
+PendingRequest = PendingAppend[AppendRequest, AppendOutcome]
 
 Observe = Callable[[int, int, float], None]
 """Is told of each batch: requests, events, seconds."""
 
 
-class Writer:
+class GroupCommitter:
     """Owns the one connection that appends. Stop it at the end."""
 
     def __init__(self, url: str, observe: Observe = lambda *_: None) -> None:
         self._session = PipelineSession(url, "SET lock_timeout = '5s'; SET statement_timeout = '8s'")
         self._observe = observe
-        self._line: Line[Request, Verdict] = Line()
+        self._line: AppendQueue[AppendRequest, AppendOutcome] = AppendQueue()
         self._under_way: dict[asyncio.Future[Any], int] = {}
         self._woken = False
 
-    async def append(self, request: Request) -> Verdict:
+    async def append(self, request: AppendRequest) -> AppendOutcome:
         """Write `request` with the next batch.
 
         Raises:
@@ -50,7 +50,7 @@ class Writer:
             OutcomeUnknown: the connection broke on the way; it may have been written.
         """
         loop = asyncio.get_running_loop()
-        entry: Pending = Entry(request, loop.create_future())
+        entry: PendingRequest = PendingAppend(request, loop.create_future())
         self._line.add(entry)
         if not self._woken:
             # What is appended in the same turn of the loop goes together.
@@ -66,7 +66,7 @@ class Writer:
 
     def _wake(self) -> None:
         self._woken = False
-        while number := share(self._line.ready, list(self._under_way.values())):
+        while number := batch_size(self._line.ready, list(self._under_way.values())):
             batch = self._line.take(number)
             pipeline = self._session.pipeline
             if pipeline is None:
@@ -74,11 +74,11 @@ class Writer:
             else:
                 self._send(pipeline, batch)
 
-    def _send(self, pipeline: Pipeline, batch: list[Pending]) -> None:
+    def _send(self, pipeline: Pipeline, batch: list[PendingRequest]) -> None:
         """The usual way, without a task: send the batch, and answer when the database has."""
         requests = [entry.request for entry in batch]
         try:
-            call = call_of(requests)
+            call = encode_call(requests)
         except Exception as error:
             self._fail(batch, error)
             return
@@ -90,14 +90,14 @@ class Writer:
                 self._follow(batch, answer)
             else:
                 self._observed(requests, started)
-                self._answer(batch, verdicts_of(requests, answer.result()))
+                self._answer(batch, decode_outcomes(requests, answer.result()))
                 self._wake()
 
         answer = pipeline.execute(*call)
         self._under_way[answer] = len(batch)
         answer.add_done_callback(answered)
 
-    def _follow(self, batch: list[Pending], answer: "asyncio.Future[PGresult] | None" = None) -> None:
+    def _follow(self, batch: list[PendingRequest], answer: "asyncio.Future[PGresult] | None" = None) -> None:
         """Write the batch whatever it takes; `answer` is how it has failed so far."""
         task = asyncio.create_task(self._run(batch, answer))
         self._under_way[task] = len(batch)
@@ -107,7 +107,7 @@ class Writer:
         del self._under_way[task]
         self._wake()
 
-    async def _run(self, batch: list[Pending], answer: "asyncio.Future[PGresult] | None") -> None:
+    async def _run(self, batch: list[PendingRequest], answer: "asyncio.Future[PGresult] | None") -> None:
         try:
             verdicts = await self._write([entry.request for entry in batch], answer)
         except Exception as error:
@@ -115,24 +115,24 @@ class Writer:
         else:
             self._answer(batch, verdicts)
 
-    def _answer(self, batch: list[Pending], verdicts: list[Verdict]) -> None:
+    def _answer(self, batch: list[PendingRequest], verdicts: list[AppendOutcome]) -> None:
         for entry, verdict in zip(batch, verdicts, strict=True):
             if verdict.word == "ok":
                 # Whoever stands behind it with an older version in mind has lost: the database need not say so.
                 for late in self._line.overtaken(entry, entry.request.reached):
                     self._line.leave(late)
-                    _tell(late, Verdict("conflict", 0))
+                    _tell(late, AppendOutcome("conflict", 0))
             self._line.leave(entry)
             _tell(entry, verdict)
 
-    def _fail(self, batch: list[Pending], error: Exception) -> None:
+    def _fail(self, batch: list[PendingRequest], error: Exception) -> None:
         for entry in batch:
             self._line.leave(entry)
             if not entry.verdict.done():
                 entry.verdict.set_exception(error)
                 entry.verdict.exception()
 
-    async def _failed(self, batch: list[Pending], error: Exception) -> None:
+    async def _failed(self, batch: list[PendingRequest], error: Exception) -> None:
         if isinstance(error, psycopg.Error) and len(batch) > 1:
             # The database refused the statement as a whole: find the one request it is about.
             for entry in batch:
@@ -143,25 +143,29 @@ class Writer:
             return
         self._fail(batch, error)
 
-    async def _write(self, requests: list[Request], answer: "asyncio.Future[PGresult] | None" = None) -> list[Verdict]:
-        call = call_of(requests)
+    async def _write(
+        self, requests: list[AppendRequest], answer: "asyncio.Future[PGresult] | None" = None
+    ) -> list[AppendOutcome]:
+        call = encode_call(requests)
         started = perf_counter()
         try:
-            verdicts = verdicts_of(requests, await self._execute(*call, answer))
+            verdicts = decode_outcomes(requests, await self._execute(*call, answer))
         except OutcomeUnknown:
             return await self._write_again(requests, call)
         self._observed(requests, started)
         return verdicts
 
-    def _observed(self, requests: list[Request], started: float) -> None:
+    def _observed(self, requests: list[AppendRequest], started: float) -> None:
         self._observe(len(requests), sum([len(request.events) for request in requests]), perf_counter() - started)
 
-    async def _write_again(self, requests: list[Request], call: tuple[bytes, list[bytes]]) -> list[Verdict]:
+    async def _write_again(self, requests: list[AppendRequest], call: tuple[bytes, list[bytes]]) -> list[AppendOutcome]:
         """Ask once more on a new connection. Safe: events carry their ids, so what had been committed is recognised."""
         try:
             return [
                 verdict if verdict.word == "ok" else await self._recognised(request) or verdict
-                for request, verdict in zip(requests, verdicts_of(requests, await self._execute(*call)), strict=True)
+                for request, verdict in zip(
+                    requests, decode_outcomes(requests, await self._execute(*call)), strict=True
+                )
             ]
         except (Unavailable, psycopg.OperationalError) as error:
             raise OutcomeUnknown(DATABASE) from error
@@ -173,13 +177,13 @@ class Writer:
             answer = (await self._session.connected()).execute(statement, parameters)
         try:
             return await answer
-        except Lost as error:
+        except ConnectionLost as error:
             raise OutcomeUnknown(DATABASE) from error
         except psycopg.OperationalError as error:
             # The server answered and rolled back (disk full, a lock held for too long).
             raise Unavailable(DATABASE) from error
 
-    async def _recognised(self, request: Request) -> Verdict | None:
+    async def _recognised(self, request: AppendRequest) -> AppendOutcome | None:
         """The verdict `ok`, if the log holds this very request."""
         if not request.events:
             return None
@@ -187,10 +191,10 @@ class Writer:
         pipeline = await self._session.connected()
         found = await pipeline.execute(FIND, [last.id, last.stream_id.bytes, last.version.to_bytes(8, "big")])
         position = found.get_value(0, 0) if found.ntuples else None
-        return Verdict("ok", int.from_bytes(position, "big")) if position is not None else None
+        return AppendOutcome("ok", int.from_bytes(position, "big")) if position is not None else None
 
 
-def share(ready: int, under_way: list[int]) -> int:
+def batch_size(ready: int, under_way: list[int]) -> int:
     """How many of the requests that are ready go now, given the sizes of the batches under way.
 
     Of many, half: while the server writes one half, those of the other half are answered and come with their next.
@@ -201,6 +205,6 @@ def share(ready: int, under_way: list[int]) -> int:
     return ready if len(under_way) == 1 and ready >= under_way[0] else 0
 
 
-def _tell(entry: Pending, verdict: Verdict) -> None:
+def _tell(entry: PendingRequest, verdict: AppendOutcome) -> None:
     if not entry.verdict.done():
         entry.verdict.set_result(verdict)

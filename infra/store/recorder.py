@@ -22,7 +22,7 @@ from psycopg import sql
 from psycopg_pool import ConnectionPool
 
 from infra.postgres.arrays import register
-from infra.store.append_batch import APPEND, NewEvent, Request, parameters_of
+from infra.store.append_batch import APPEND, AppendRequest, NewEvent, encode_parameters
 
 Pool = ConnectionPool[psycopg.Connection[tuple[Any, ...]]]
 
@@ -77,7 +77,7 @@ class SnapshotRecorder(AggregateRecorder):
         return _select(self._pool, "snapshots", originator_id, gt, lte, desc, limit)
 
 
-class Recorder(ApplicationRecorder):
+class PostgresRecorder(ApplicationRecorder):
     """The log, through the library's interface. Inserts go through the same function as the group commit's."""
 
     def __init__(self, pool: Pool) -> None:
@@ -98,7 +98,7 @@ class Recorder(ApplicationRecorder):
             return None
         with self._pool.connection() as connection:
             register(connection.adapters)
-            row = connection.execute(APPEND, parameters_of([_request(stored_events)])).fetchone()
+            row = connection.execute(APPEND, encode_parameters([_request(stored_events)])).fetchone()
         assert row is not None
         head, (verdict,) = row
         if verdict != "ok":
@@ -149,8 +149,8 @@ class Recorder(ApplicationRecorder):
         return _Subscription(self, gt, topics)
 
 
-class _Subscription(ListenNotifySubscription[Recorder]):
-    def __init__(self, recorder: Recorder, gt: int | None, topics: Sequence[str]) -> None:
+class _Subscription(ListenNotifySubscription[PostgresRecorder]):
+    def __init__(self, recorder: PostgresRecorder, gt: int | None, topics: Sequence[str]) -> None:
         super().__init__(recorder, gt, topics)
         self._listener = Thread(target=self._listen)
         self._listener.start()
@@ -178,11 +178,11 @@ class _Subscription(ListenNotifySubscription[Recorder]):
             self.stop()
 
 
-def _request(stored_events: Sequence[StoredEvent]) -> Request:
+def _request(stored_events: Sequence[StoredEvent]) -> AppendRequest:
     expected: dict[int, int] = {}
     for event in stored_events:
         expected.setdefault(_uuid(event.originator_id).int, event.originator_version - 1)
-    return Request(
+    return AppendRequest(
         expected=expected,
         events=[
             NewEvent(uuid4().bytes, _uuid(e.originator_id), e.originator_version, e.topic, 1, e.state)

@@ -58,14 +58,14 @@ class StoredSnapshot(NamedTuple):
 
 
 @dataclass(slots=True)
-class Stream:
+class StoredStream:
     """The newest snapshot, if there is one, and the events after it; without one, all events."""
 
     snapshot: StoredSnapshot | None = None
     events: list[StoredEvent] = field(default_factory=list)
 
 
-class Gap(Exception):
+class StreamGap(Exception):
     """The log lacks an event amid a stream: it was changed from outside."""
 
 
@@ -78,18 +78,18 @@ class StoredAnswer(NamedTuple):
     position: int
 
 
-class Reading:
+class StreamReader:
     """Reads through two connections: histories may be long, and what commands wait for must not stand behind them."""
 
     def __init__(self, url: str) -> None:
         self._queries = ShortQueries(url)
         self._histories = ShortQueries(url)
-        self._streams: Coalescer[int, Stream] = Coalescer(self._fetch_streams)
+        self._streams: Coalescer[int, StoredStream] = Coalescer(self._fetch_streams)
         self._answers: Coalescer[bytes, StoredAnswer] = Coalescer(self._fetch_answers)
 
-    async def stream(self, id: UUID) -> Stream:
+    async def stream(self, id: UUID) -> StoredStream:
         """What it takes to know the aggregate as it is now."""
-        return await self._streams.get(id.int) or Stream()
+        return await self._streams.get(id.int) or StoredStream()
 
     async def history(self, id: UUID, last: int = LATEST) -> AsyncGenerator[list[StoredEvent], None]:
         """All events up to the version `last`, page by page; while one page is looked at, the next is on its way.
@@ -123,11 +123,11 @@ class Reading:
         """What was answered to the request with this key."""
         return await self._answers.get(key)
 
-    async def _fetch_streams(self, ids: list[int]) -> Mapping[int, Stream]:
+    async def _fetch_streams(self, ids: list[int]) -> Mapping[int, StoredStream]:
         result = await self._queries.result(LOAD, [UuidsByInt(ids).dump()])
-        streams: dict[int, Stream] = {}
+        streams: dict[int, StoredStream] = {}
         for n, event in enumerate(_events(result)):
-            stream = streams.setdefault(int.from_bytes(_value(result, n, 3), "big"), Stream())
+            stream = streams.setdefault(int.from_bytes(_value(result, n, 3), "big"), StoredStream())
             shape = result.get_value(n, 4)
             if shape is None:
                 stream.events.append(event)

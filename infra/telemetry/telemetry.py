@@ -154,7 +154,7 @@ def configure_logging(level: str = "INFO", style: str = "auto", **context: str) 
     observe_http.open(structlog.get_logger("http") if pretty else _swift_logger(level, context))
 
 
-class TurnStream:
+class BufferedLogStream:
     """Writes at once what comes within one turn of the event loop: each write is a call of the system."""
 
     def __init__(self, stream: TextIO) -> None:
@@ -182,7 +182,7 @@ class TurnStream:
 def _swift_logger(level: str, context: dict[str, str]) -> Any:
     """For lines that are written with every request and hold only fields of ours: a tenth of the others' way."""
     log = structlog.wrap_logger(
-        structlog.WriteLogger(cast(TextIO, TurnStream(sys.stdout))),
+        structlog.WriteLogger(cast(TextIO, BufferedLogStream(sys.stdout))),
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.TimeStamper(fmt="iso", utc=True),

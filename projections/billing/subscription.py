@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from application.billing.subscription import SubscriptionView
-from application.ports import Recorded, Rows
+from application.ports import ReadStore, RecordedEvent
 from domain.billing.subscription import MONTHLY_DOCUMENTS, Plan, Status, Subscription
-from projections.kernel import Cached, Change, ReadModel, Row, Table, moment_of
+from projections.kernel import CacheSpec, Change, ReadModel, Row, Table, moment_of
 
 BY_ID = """
 SELECT id, user_id, plan, status, month, used, version, created_at, updated_at
@@ -17,7 +17,7 @@ FROM read.subscription WHERE id = ANY(%s)
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredSubscription:
     """A subscription as its row says; what this means depends on the time. `used` counts in `month` ("2026-11")."""
 
     id: UUID
@@ -50,9 +50,9 @@ class Subscriptions(ReadModel):
             "updated_at": "timestamptz NOT NULL",
         },
     )
-    cached = Cached("subscription", Stored, BY_ID, ttl=timedelta(hours=1))
+    cached = CacheSpec("subscription", StoredSubscription, BY_ID, ttl=timedelta(hours=1))
 
-    def changes(self, event: Recorded) -> Iterator[Change]:
+    def changes(self, event: RecordedEvent) -> Iterator[Change]:
         match event.data:
             case Subscription.Started(user_id=user_id, plan=plan, timestamp=moment):
                 yield self.table.put(
@@ -75,7 +75,7 @@ class Subscriptions(ReadModel):
             case Subscription.Cancelled():
                 yield self._set(event, plan="free", status="cancelled")
 
-    def _set(self, event: Recorded, **news: object) -> Change:
+    def _set(self, event: RecordedEvent, **news: object) -> Change:
         return self.table.set(event.stream_id, version=event.version, updated_at=moment_of(event), **news)
 
 
@@ -84,13 +84,13 @@ def _one_more(row: Row, month: str) -> int:
     return used + 1 if row["month"] == month else 1
 
 
-async def subscription(rows: Rows, user_id: UUID, now: datetime) -> SubscriptionView | None:
+async def subscription(rows: ReadStore, user_id: UUID, now: datetime) -> SubscriptionView | None:
     """The user's subscription, as it is at this time."""
-    stored = await rows.by_key(Stored, BY_ID, Subscription.id_of(user_id))
+    stored = await rows.by_key(StoredSubscription, BY_ID, Subscription.id_of(user_id))
     return None if stored is None else view_at(stored, now)
 
 
-def view_at(stored: Stored, now: datetime) -> SubscriptionView:
+def view_at(stored: StoredSubscription, now: datetime) -> SubscriptionView:
     """The subscription as its user sees it at this time. As in `Subscription`, no month follows a later one."""
     month = max(stored.month, f"{now.astimezone(UTC):%Y-%m}")
     years, months = map(int, month.split("-"))

@@ -9,11 +9,11 @@ from uuid import UUID
 import msgspec
 
 from application.content.document import DocumentView
-from application.ports import Actor, Recorded, Rows
+from application.ports import Actor, ReadStore, RecordedEvent
 from domain.content import delta
 from domain.content.delta import Delta
 from domain.content.document import Document, Role, Status
-from projections.kernel import Cached, Change, ReadModel, Row, Table, moment_of
+from projections.kernel import CacheSpec, Change, ReadModel, Row, Table, moment_of
 from projections.page import BadCursor, Page, bounded, page_of, read_cursor, read_moment
 
 Sort = Literal["created_at", "-created_at", "updated_at", "-updated_at", "title", "-title"]
@@ -69,9 +69,9 @@ class DocumentDetails(ReadModel):
         },
         indexes=["(owner_id, created_at, id)"],
     )
-    cached = Cached("document", DocumentView, BY_ID, ttl=timedelta(minutes=5))
+    cached = CacheSpec("document", DocumentView, BY_ID, ttl=timedelta(minutes=5))
 
-    def changes(self, event: Recorded) -> Iterator[Change]:
+    def changes(self, event: RecordedEvent) -> Iterator[Change]:
         news: dict[str, Any] = {}
         match event.data:
             case Document.Created(title=title, content=content, owner_id=owner_id, timestamp=moment):
@@ -108,13 +108,13 @@ def _edited(steps: Delta) -> Callable[[Row], str]:
     return lambda row: delta.apply(row["content"], steps)
 
 
-async def document(rows: Rows, actor: Actor, id: UUID) -> DocumentView | None:
+async def document(rows: ReadStore, actor: Actor, id: UUID) -> DocumentView | None:
     """The document, for those who may read it; None: it does not exist for them."""
     found = await rows.by_key(DocumentView, BY_ID, id)
     return found if found is not None and await role_on(rows, actor, found) is not None else None
 
 
-async def role_on(rows: Rows, actor: Actor, found: DocumentView) -> Role | None:
+async def role_on(rows: ReadStore, actor: Actor, found: DocumentView) -> Role | None:
     """What the actor is to the document; None: nothing."""
     if found.owner_id == actor.user_id:
         return "owner"
@@ -138,7 +138,7 @@ class _Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
 
 
 async def documents(
-    rows: Rows,
+    rows: ReadStore,
     actor: Actor,
     *,
     status: Status | None = None,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
-from application.ports import Recorded, Rows
+from application.ports import ReadStore, RecordedEvent
 from domain.content.document import Document, ShareRole
 from projections.kernel import Change, ReadModel, Table
 
@@ -29,7 +29,7 @@ class DocumentAccess(ReadModel):
         indexes=["(address_id)"],
     )
 
-    def changes(self, event: Recorded) -> Iterator[Change]:
+    def changes(self, event: RecordedEvent) -> Iterator[Change]:
         match event.data:
             case Document.Shared(address_id=address_id, email=email, role=role):
                 yield self.table.put(event.stream_id, address_id, email=email, role=role)
@@ -39,7 +39,7 @@ class DocumentAccess(ReadModel):
                 yield self.table.drop(event.stream_id, address_id)
 
 
-async def shares(rows: Rows, document_id: UUID) -> list[ShareView]:
+async def shares(rows: ReadStore, document_id: UUID) -> list[ShareView]:
     """With whom a document is shared, by address."""
     query = "SELECT email, role FROM read.document_access WHERE document_id = %s ORDER BY email"
     return await rows.all(ShareView, query, [document_id])

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from application.ports import Recorded, Rows
+from application.ports import ReadStore, RecordedEvent
 from domain.content.document import Document
 from projections.kernel import Change, ReadModel, Table, moment_of
 from projections.page import Page, bounded, page_of, read_cursor
@@ -45,7 +45,7 @@ class DocumentVersions(ReadModel):
         },
     )
 
-    def changes(self, event: Recorded) -> Iterator[Change]:
+    def changes(self, event: RecordedEvent) -> Iterator[Change]:
         data = event.data
         if type(data) in SHARING:
             return
@@ -65,7 +65,7 @@ class _Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
 
 
 async def versions(
-    rows: Rows, document_id: UUID, *, cursor: str | None = None, limit: int | None = None
+    rows: ReadStore, document_id: UUID, *, cursor: str | None = None, limit: int | None = None
 ) -> Page[VersionView]:
     """A document's versions, the latest first. Whoever asks must have been let in to the document.
 

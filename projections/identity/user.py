@@ -6,9 +6,9 @@ from typing import Any
 from uuid import UUID
 
 from application.identity.user import UserView
-from application.ports import Recorded, Rows
+from application.ports import ReadStore, RecordedEvent
 from domain.identity.user import User
-from projections.kernel import Cached, Change, ReadModel, Table, moment_of
+from projections.kernel import CacheSpec, Change, ReadModel, Table, moment_of
 
 BY_ID = """
 SELECT id, email, name, avatar_url, email_verified, version, created_at, updated_at
@@ -34,9 +34,9 @@ class UserProfile(ReadModel):
             "updated_at": "timestamptz NOT NULL",
         },
     )
-    cached = Cached("user", UserView, BY_ID, ttl=timedelta(hours=1))
+    cached = CacheSpec("user", UserView, BY_ID, ttl=timedelta(hours=1))
 
-    def changes(self, event: Recorded) -> Iterator[Change]:
+    def changes(self, event: RecordedEvent) -> Iterator[Change]:
         news: dict[str, Any] = {}
         match event.data:
             case User.Registered(email=email, name=name, timestamp=moment):
@@ -61,6 +61,6 @@ class UserProfile(ReadModel):
         yield self.table.set(event.stream_id, version=event.version, updated_at=moment_of(event), **news)
 
 
-async def user(rows: Rows, id: UUID) -> UserView | None:
+async def user(rows: ReadStore, id: UUID) -> UserView | None:
     """The user; None: there is none, or not any more."""
     return await rows.by_key(UserView, BY_ID, id)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from application.ports import Actor, Recorded, Rows
+from application.ports import Actor, ReadStore, RecordedEvent
 from application.teams.team import TeamView
 from domain.teams.team import Team
 from projections.kernel import Change, ReadModel, Table, moment_of
@@ -52,7 +52,7 @@ class Teams(ReadModel):
         },
     )
 
-    def changes(self, event: Recorded) -> Iterator[Change]:
+    def changes(self, event: RecordedEvent) -> Iterator[Change]:
         news: dict[str, Any] = {}
         match event.data:
             case Team.Founded(name=name, slug=slug, seats=seats, timestamp=moment):
@@ -74,7 +74,7 @@ class Teams(ReadModel):
         yield self.table.set(event.stream_id, version=event.version, updated_at=moment_of(event), **news)
 
 
-async def team(rows: Rows, actor: Actor, id: UUID, now: datetime) -> TeamView | None:
+async def team(rows: ReadStore, actor: Actor, id: UUID, now: datetime) -> TeamView | None:
     """The team, for its members and those who are invited; None: it does not exist for the actor.
 
     Reads the models `team`, `team_roster` and `team_invitation`.
@@ -88,7 +88,7 @@ class _Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
 
 
 async def teams(
-    rows: Rows, actor: Actor, now: datetime, *, cursor: str | None = None, limit: int | None = None
+    rows: ReadStore, actor: Actor, now: datetime, *, cursor: str | None = None, limit: int | None = None
 ) -> Page[TeamView]:
     """The teams that the actor is a member of and that are not dissolved, the oldest first.
 

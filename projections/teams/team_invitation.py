@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from application.ports import Recorded
+from application.ports import RecordedEvent
 from domain.teams.team import Team
 from projections.kernel import Change, ReadModel, Table
 
@@ -18,7 +18,7 @@ class TeamInvitations(ReadModel):
         columns={"email": "text NOT NULL", "role": "text NOT NULL", "expires_at": "timestamptz NOT NULL"},
     )
 
-    def changes(self, event: Recorded) -> Iterator[Change]:
+    def changes(self, event: RecordedEvent) -> Iterator[Change]:
         match event.data:
             case Team.MemberInvited(address_id=address_id, email=email, role=role, expires_at=expires_at):
                 yield self.table.put(event.stream_id, address_id, email=email, role=role, expires_at=expires_at)

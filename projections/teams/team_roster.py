@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from uuid import UUID
 
-from application.ports import Actor, Recorded, Rows
+from application.ports import Actor, ReadStore, RecordedEvent
 from application.teams.team import MemberView
 from domain.teams.team import Team
 from projections.kernel import Change, ReadModel, Table
@@ -28,7 +28,7 @@ class TeamRoster(ReadModel):
         indexes=["(user_id)"],
     )
 
-    def changes(self, event: Recorded) -> Iterator[Change]:
+    def changes(self, event: RecordedEvent) -> Iterator[Change]:
         team_id = event.stream_id
         match event.data:
             case Team.Founded(owner_id=user_id, timestamp=moment):
@@ -44,6 +44,6 @@ class TeamRoster(ReadModel):
                 yield self.table.drop(team_id, user_id)
 
 
-async def members(rows: Rows, actor: Actor, team_id: UUID) -> list[MemberView]:
+async def members(rows: ReadStore, actor: Actor, team_id: UUID) -> list[MemberView]:
     """The team's members, for its members; empty: the team does not exist for the actor."""
     return await rows.all(MemberView, MEMBERS, {"id": team_id, "user_id": actor.user_id})

@@ -14,7 +14,7 @@ import psycopg
 from uuid_utils.compat import uuid7
 
 from domain.content.document import Document
-from infra.bootstrap.write_side import Core
+from infra.bootstrap.write_side import WriteSide
 from tests.bench import ours, stock
 from tests.bench.harness import TEXT, Bench, Row, against
 from tests.support.servers import Database
@@ -66,7 +66,7 @@ def _one(bench: Bench, database: Database, own: ours.Ours) -> Row:
     return against("append, 1 writer (peer: INSERT and commit)", UNIT, mine, raw, reach=0.5)
 
 
-async def append(core: Core, documents: list[Document], seconds: float) -> float:
+async def append(core: WriteSide, documents: list[Document], seconds: float) -> float:
     """Events a second, one writer a document."""
     started = perf_counter()
     end = started + seconds

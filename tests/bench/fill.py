@@ -8,9 +8,9 @@ from uuid_utils.compat import uuid7
 
 from domain.content.document import Document
 from domain.kernel import Root
-from infra.bootstrap.write_side import Core, utc_now
+from infra.bootstrap.write_side import WriteSide, utc_now
 from infra.sealing.keyring import WrappedKey
-from infra.store.codec import plan_of
+from infra.store.codec import layout_of
 from tests.bench import ours
 from tests.bench.harness import TEXT
 
@@ -29,7 +29,7 @@ TOGETHER = 1_000
 Row = tuple[Any, ...]
 
 
-def fill(core: Core, admin_url: str, documents: int, versions: int) -> list[Document]:
+def fill(core: WriteSide, admin_url: str, documents: int, versions: int) -> list[Document]:
     """Append `documents` with `versions` events each to the log; answers them."""
     everything: list[Document] = []
     with psycopg.connect(admin_url) as connection:
@@ -47,12 +47,12 @@ def fill(core: Core, admin_url: str, documents: int, versions: int) -> list[Docu
     return everything
 
 
-def _copy(core: Core, connection: psycopg.Connection, crowd: list[Document], versions: int, position: int) -> int:
+def _copy(core: WriteSide, connection: psycopg.Connection, crowd: list[Document], versions: int, position: int) -> int:
     minted = {document.id: core.keyring.mint(document.id) for document in crowd}
     keys = {id.int: key for id, (key, _) in minted.items()}
     turns = (document.pending_events[version] for version in range(versions) for document in crowd)
     events = (event for event in turns if isinstance(event, Root.Event))
-    rows = (_row(event, plan_of(type(event)).encode(event, keys), n) for n, event in enumerate(events, position + 1))
+    rows = (_row(event, layout_of(type(event)).encode(event, keys), n) for n, event in enumerate(events, position + 1))
     _send(connection, KEYS, KEY_TYPES, (_key_row(wrapped) for _, wrapped in minted.values()))
     _send(connection, EVENTS, EVENT_TYPES, rows)
     for document in crowd:
@@ -68,7 +68,7 @@ def _send(connection: psycopg.Connection, query: str, types: list[str], rows: It
 
 
 def _row(event: Root.Event, state: bytes, position: int) -> Row:
-    plan, call = plan_of(type(event)), ours.CALL
+    plan, call = layout_of(type(event)), ours.CALL
     who = ours.OWNER.user_id
     stream = (event.originator_id, event.originator_version, plan.topic, state)
     return (*stream, position, uuid7(), plan.version, utc_now(), who, call.correlation_id, call.causation_id)

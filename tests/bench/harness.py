@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
 
-from infra.local.servers.postgres import Postgres
+from infra.local.servers.postgres import EmbeddedPostgres
 from tests.support.servers import Cluster, Database
 
 TEXT = "A title that is as long as the text of an event in earnest, " * 4
@@ -37,7 +37,7 @@ class Row:
 class Bench:
     """What the rows are measured on. `scale` below 1 makes everything smaller, to see that it works at all."""
 
-    postgres: Postgres
+    postgres: EmbeddedPostgres
     rounds: int
     scale: float
 

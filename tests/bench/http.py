@@ -20,7 +20,7 @@ from uuid_utils.compat import uuid7
 
 from adapters.http.api.tokens import Tokens
 from domain.billing.subscription import MONTHLY_DOCUMENTS
-from infra.bootstrap.write_side import Core
+from infra.bootstrap.write_side import WriteSide
 from tests.bench import ours, processes
 from tests.bench.clients import Job, Result, request, run
 from tests.bench.harness import TEXT, Bench, Row, against, below, told
@@ -169,7 +169,7 @@ def reads(house: House, clients: int) -> tuple[list[list[UUID]], Requests]:
     ]
 
 
-async def _write_documents(core: Core, owner_id: UUID) -> list[UUID]:
+async def _write_documents(core: WriteSide, owner_id: UUID) -> list[UUID]:
     documents = [ours.new_document(TEXT, owner_id) for _ in range(EACH)]
     await core.store.append(documents, ours.CALL, None)
     return [document.id for document in documents]

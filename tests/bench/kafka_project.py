@@ -18,11 +18,11 @@ import uvloop
 from kafka import KafkaConsumer
 
 from infra.bootstrap.lifetime import collect_rarely
-from infra.bootstrap.write_side import open_core
+from infra.bootstrap.write_side import open_write_side
 from infra.kafka.client.topics import Topics
 from infra.kafka.consumer.feed import KafkaFeed
-from infra.projector.partitioned_projector import SharedProjector
-from infra.projector.read_ahead import RecentEvents
+from infra.projector.partitioned_projector import PartitionedProjector
+from infra.projector.read_ahead import BufferedFeed
 from infra.projector.rebuild.rebuild import rebuild
 from infra.settings.model import load
 from projections.content.document import DocumentDetails
@@ -107,7 +107,7 @@ def _projector(database: Database, arguments: list[str]) -> Iterator["subprocess
 
 async def follow(servers: str, prefix: str, partitions: str, group: str, share: str) -> None:
     """Project until killed, once `share` partitions have come and standard input has ended."""
-    async with open_core(load()) as core:
+    async with open_write_side(load()) as core:
         store, model = core.feed(), DocumentDetails()
         consumer = partial(KafkaConsumer, bootstrap_servers=servers)
         feed = KafkaFeed(consumer, Topics(prefix, int(partitions)), group, core.keyring, store)
@@ -121,7 +121,7 @@ async def follow(servers: str, prefix: str, partitions: str, group: str, share: 
         async def anew(model: ReadModel) -> None:
             await rebuild(model, store, core.url)
 
-        await SharedProjector([model], feed, RecentEvents(store), store, core.url, anew).run()
+        await PartitionedProjector([model], feed, BufferedFeed(store), store, core.url, anew).run()
 
 
 if __name__ == "__main__":

@@ -16,12 +16,12 @@ import psycopg
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from prometheus_client import REGISTRY
 
-from adapters.integration_events.cloudevents import Publisher
+from adapters.integration_events.cloudevents import CloudEvents
 from infra.bootstrap.lifetime import cancelled
 from infra.bootstrap.relay import publish
-from infra.bootstrap.write_side import Core
+from infra.bootstrap.write_side import WriteSide
 from infra.kafka.client import record_format, topics
-from infra.kafka.client.record_format import Stored
+from infra.kafka.client.record_format import EventRow
 from infra.kafka.client.topics import Topics
 from tests.bench import ours, processes, visible
 from tests.bench.fill import fill
@@ -70,16 +70,16 @@ def ours_topics() -> Topics:
     return Topics(next(prefixes))
 
 
-def _stored(database: Database) -> list[Stored]:
+def _stored(database: Database) -> list[EventRow]:
     with psycopg.connect(database.admin_url) as connection:
-        return [Stored(*row) for row in connection.execute(ROWS)]
+        return [EventRow(*row) for row in connection.execute(ROWS)]
 
 
-async def relay(core: Core, kafka: dict[str, Any], head: int) -> float:
+async def relay(core: WriteSide, kafka: dict[str, Any], head: int) -> float:
     """Events a second, from when the relay leads, with its topics made, to the acknowledgement of the last event."""
     before = _published()
     running = asyncio.create_task(
-        publish(core.url, core.database, core.keyring, core.store, kafka, ours_topics(), Publisher())
+        publish(core.url, core.database, core.keyring, core.store, kafka, ours_topics(), CloudEvents())
     )
     await asyncio.to_thread(processes.wait_until, _leads, "the relay leads")
     started = perf_counter()
@@ -132,7 +132,7 @@ def _live(bench: Bench, kafka: dict[str, Any]) -> Iterator[Row]:
     yield told(f"{name}: slowest", "ms", delays[-1])
 
 
-async def measure(core: Core, seen: dict[int, float], seconds: float) -> list[float]:
+async def measure(core: WriteSide, seen: dict[int, float], seconds: float) -> list[float]:
     """The delays of all appends in milliseconds, the shortest first."""
     acknowledged = await visible.append(core, seconds)
     await asyncio.sleep(visible.PATIENCE)
@@ -163,5 +163,5 @@ def _watch(kafka: dict[str, Any], names: Topics, seen: dict[int, float], over: E
                 now = perf_counter()
                 for record in records:
                     read = record_format.decode_record(record)
-                    if isinstance(read, record_format.Event):
+                    if isinstance(read, record_format.EventRecord):
                         seen.setdefault(read.position, now)

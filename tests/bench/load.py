@@ -10,7 +10,7 @@ from time import perf_counter
 from uuid import UUID
 
 from domain.content.document import Document
-from infra.bootstrap.write_side import Core
+from infra.bootstrap.write_side import WriteSide
 from tests.bench import ours, stock
 from tests.bench.harness import TEXT, Bench, Row, against
 from tests.support.servers import Database
@@ -46,7 +46,7 @@ def _of(bench: Bench, database: Database, own: ours.Ours, versions: int) -> Iter
     yield against(f"{name} (ours as in service, with a snapshot)", UNIT, latest, plain)
 
 
-async def load(core: Core, ids: list[UUID], versions: int, seconds: float, as_of: int | None = None) -> float:
+async def load(core: WriteSide, ids: list[UUID], versions: int, seconds: float, as_of: int | None = None) -> float:
     """Events a second. As of a version, an aggregate is loaded without a snapshot."""
     started, count = perf_counter(), 0
     while (elapsed := perf_counter() - started) < seconds:

@@ -11,11 +11,11 @@ import uvloop
 from uuid_utils.compat import uuid7
 
 from adapters.http.api.tokens import Tokens
-from application.ports import Actor, Call
+from application.ports import Actor, CommandContext
 from domain.billing.subscription import Subscription
 from domain.content.document import Document
 from domain.identity.user import User
-from infra.bootstrap.write_side import Core, open_core, utc_now
+from infra.bootstrap.write_side import WriteSide, open_write_side, utc_now
 from infra.local import secrets
 from infra.settings.model import Settings, variable
 from tests.support.servers import Database
@@ -23,7 +23,7 @@ from tests.support.servers import Database
 T = TypeVar("T")
 
 OWNER = Actor(UUID(int=7))
-CALL = Call(actor=OWNER, correlation_id=UUID(int=8), causation_id=UUID(int=9))
+CALL = CommandContext(actor=OWNER, correlation_id=UUID(int=8), causation_id=UUID(int=9))
 SECRETS = secrets.new_keys()
 PORTION = 200
 
@@ -33,7 +33,7 @@ class Ours:
     """The opened write side, for use from outside of its event loop."""
 
     runner: asyncio.Runner
-    core: Core
+    core: WriteSide
 
     def __call__(self, deed: Callable[..., Awaitable[T]], *arguments: Any) -> T:
         """Do something with the core, and wait for it."""
@@ -73,7 +73,7 @@ def opened(database: Database) -> Iterator[Ours]:
     """Our write side on that database."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         stack = AsyncExitStack()
-        core = runner.run(stack.enter_async_context(open_core(settings_for(database))))
+        core = runner.run(stack.enter_async_context(open_write_side(settings_for(database))))
         try:
             yield Ours(runner, core)
         finally:
@@ -85,7 +85,7 @@ def new_document(text: str, owner_id: UUID = OWNER.user_id) -> Document:
     return Document.create(id=uuid7(), owner_id=owner_id, title=text, content=text, now=utc_now())
 
 
-async def new_users(core: Core, number: int) -> list[UUID]:
+async def new_users(core: WriteSide, number: int) -> list[UUID]:
     """Users on the free plan, stored; they cannot log in, as nobody has chosen their passwords."""
     users = [uuid7() for _ in range(number)]
     for start in range(0, number, PORTION):
@@ -93,7 +93,7 @@ async def new_users(core: Core, number: int) -> list[UUID]:
     return users
 
 
-async def _register(core: Core, user_id: UUID) -> None:
+async def _register(core: WriteSide, user_id: UUID) -> None:
     now = utc_now()
     user = User.register(id=user_id, email=f"{user_id}@example.org", name="Somebody", password_hash="-", now=now)
     await core.store.append([user, Subscription.start(user_id=user_id, now=now)], CALL, None)
@@ -104,7 +104,7 @@ def retitle(document: Document, title: str) -> None:
     document.change(title=title, content=document.content, status="draft", by=OWNER, now=utc_now())
 
 
-async def store_documents(core: Core, number: int, versions: int, text: str) -> list[Document]:
+async def store_documents(core: WriteSide, number: int, versions: int, text: str) -> list[Document]:
     """Many documents, each with as many events, all stored."""
     documents = [new_document(text) for _ in range(number)]
     for start in range(0, number, PORTION):
@@ -113,7 +113,7 @@ async def store_documents(core: Core, number: int, versions: int, text: str) -> 
     return documents
 
 
-async def _store(core: Core, document: Document, versions: int, text: str) -> None:
+async def _store(core: WriteSide, document: Document, versions: int, text: str) -> None:
     for version in range(2, versions + 1):
         retitle(document, f"{version:08}{text}")
     await core.store.append([document], CALL, None)

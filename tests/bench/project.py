@@ -12,10 +12,10 @@ import psycopg
 
 from infra.bootstrap.lifetime import cancelled
 from infra.bootstrap.projections import prepare_tables
-from infra.bootstrap.write_side import Core
-from infra.projector.log_projector import Projector
-from infra.projector.position_tracker import Positions
-from infra.projector.read_ahead import RecentEvents
+from infra.bootstrap.write_side import WriteSide
+from infra.projector.log_projector import LogProjector
+from infra.projector.position_tracker import PositionTracker
+from infra.projector.read_ahead import BufferedFeed
 from infra.projector.rebuild.rebuild import rebuild
 from projections.content.document import DocumentDetails
 from projections.kernel import ReadModel
@@ -48,17 +48,17 @@ def rows(bench: Bench) -> Iterator[Row]:
     yield against("live projection, in batches", UNIT, mine, theirs, reach=20)
 
 
-async def prepare(core: Core, model: ReadModel) -> None:
+async def prepare(core: WriteSide, model: ReadModel) -> None:
     """Make the read model's table."""
     await prepare_tables(core.url, [model])
 
 
-async def follow(core: Core, model: ReadModel, database: Database, head: int) -> float:
+async def follow(core: WriteSide, model: ReadModel, database: Database, head: int) -> float:
     """Events a second, from an empty table to the end of the log."""
     execute(database, RESTART)
-    feed, positions = core.feed(), Positions(core.url)
-    recent = RecentEvents(feed)
-    projector = Projector([model], recent, feed, core.url, lambda model: rebuild(model, feed, core.url))
+    feed, positions = core.feed(), PositionTracker(core.url)
+    recent = BufferedFeed(feed)
+    projector = LogProjector([model], recent, feed, core.url, lambda model: rebuild(model, feed, core.url))
     await positions.start()
     started = perf_counter()
     projecting = asyncio.create_task(projector.run())

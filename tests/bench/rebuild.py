@@ -11,8 +11,8 @@ from time import perf_counter
 
 import psycopg
 
-from infra.bootstrap.write_side import Core
-from infra.projector.rebuild.load_workers import Helpers
+from infra.bootstrap.write_side import WriteSide
+from infra.projector.rebuild.load_workers import LoadWorkers
 from infra.projector.rebuild.rebuild import rebuild
 from projections.content.document_version import DocumentVersions
 from projections.kernel import ReadModel
@@ -52,11 +52,11 @@ def rows(bench: Bench) -> Iterator[Row]:
     yield against(f"rebuild from {documents * VERSIONS:,} events (peer: COPY of its rows)", UNIT, mine, raw, reach=0.25)
 
 
-async def again(core: Core, database: Database, model: ReadModel, head: int) -> float:
+async def again(core: WriteSide, database: Database, model: ReadModel, head: int) -> float:
     """Events a second of a rebuild, as an operator asks for it."""
     feed = core.feed()
     started = perf_counter()
-    rebuilt = await rebuild(model, feed, core.url, helpers=Helpers(feed, ours.environment(database)))
+    rebuilt = await rebuild(model, feed, core.url, helpers=LoadWorkers(feed, ours.environment(database)))
     seconds = perf_counter() - started
     assert (rebuilt.position, rebuilt.rows_after, rebuilt.quarantined) == (head, head, 0)
     return head / seconds

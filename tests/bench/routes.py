@@ -16,7 +16,7 @@ from application.ports import Actor
 from domain.billing.subscription import Subscription
 from domain.identity.user import User
 from domain.teams.team import Team
-from infra.bootstrap.write_side import Core, utc_now
+from infra.bootstrap.write_side import WriteSide, utc_now
 from tests.bench import ours, processes
 from tests.bench.clients import Job, Result, request, run
 from tests.bench.harness import TEXT, Bench, Row, told
@@ -127,7 +127,7 @@ def _shown(path: str) -> str:
     return path
 
 
-async def invite_parties(core: Core, house: House) -> list[Party]:
+async def invite_parties(core: WriteSide, house: House) -> list[Party]:
     """A party for each client, stored."""
     passwords = Argon2Passwords()
     hashed = await passwords.hash(PASSWORD)
@@ -135,7 +135,7 @@ async def invite_parties(core: Core, house: House) -> list[Party]:
     return await asyncio.gather(*[_party(core, house, hashed) for _ in range(CLIENTS)])
 
 
-async def _party(core: Core, house: House, hashed: str) -> Party:
+async def _party(core: WriteSide, house: House, hashed: str) -> Party:
     now = utc_now()
     people = {who: Actor(id := uuid7(), core.blind.address_id(f"{id}@example.org")) for who in WHO}
     owner, friend = people["owner"], people["friend"]

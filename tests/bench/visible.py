@@ -10,7 +10,7 @@ from time import perf_counter
 
 import psycopg
 
-from infra.bootstrap.write_side import Core
+from infra.bootstrap.write_side import WriteSide
 from infra.projector.checkpoints import CHANNEL
 from tests.bench import ours, processes
 from tests.bench.harness import TEXT, Bench, Row, below, told
@@ -48,7 +48,7 @@ def rows(bench: Bench) -> Iterator[Row]:
     yield told(f"{name}: slowest", "ms", delays[-1])
 
 
-async def measure(core: Core, seconds: float) -> list[float]:
+async def measure(core: WriteSide, seconds: float) -> list[float]:
     """The delays of all appends in milliseconds, the shortest first."""
     async with await psycopg.AsyncConnection.connect(core.url, autocommit=True) as connection:
         await connection.execute(f"LISTEN {CHANNEL}")
@@ -67,7 +67,7 @@ async def _watch(connection: psycopg.AsyncConnection, seen: Moments) -> None:
             seen.append((int(position), perf_counter()))
 
 
-async def append(core: Core, seconds: float) -> Moments:
+async def append(core: WriteSide, seconds: float) -> Moments:
     """Append steadily for so long. Answers when each position was acknowledged."""
     acknowledged: Moments = []
 
@@ -100,6 +100,6 @@ def at_share(delays: list[float], share: float) -> float:
     return delays[int(len(delays) * share)]
 
 
-async def _has_tables(core: Core) -> bool:
+async def _has_tables(core: WriteSide) -> bool:
     found = await core.database.rows("SELECT count(*) FROM projections WHERE name = %s", [READ_MODEL])
     return found == [(1,)]

@@ -15,7 +15,7 @@ from domain.kernel import Root
 from infra.kafka.client.topics import Topics
 from infra.kafka.reconcile.differences import Report
 from infra.kafka.reconcile.reconcile import reconcile, who_is_gone
-from infra.local.servers.kafka import Kafka, Quorum
+from infra.local.servers.kafka import EmbeddedKafka, KafkaQuorum
 from infra.local.servers.process import free_port
 from tests.chaos.disk import small_disk
 from tests.support.kafka import FAULTS
@@ -29,7 +29,7 @@ PREFERRED = 0
 class Brokers:
     """One broker, or three of which one may be missing, each on a disk of its own."""
 
-    def __init__(self, nodes: Sequence[Kafka]) -> None:
+    def __init__(self, nodes: Sequence[EmbeddedKafka]) -> None:
         self.nodes = nodes
         self.topics = Topics(partitions=PARTITIONS, replication=len(nodes))
 
@@ -86,7 +86,7 @@ class Brokers:
 
 def open_brokers(folder: Path, count: int, stack: ExitStack) -> Brokers:
     """So many, started, in folders of their own until the stack unwinds."""
-    quorum = Quorum({number: free_port() for number in range(1, count + 1)})
+    quorum = KafkaQuorum({number: free_port() for number in range(1, count + 1)})
     nodes = []
     for number in quorum.controllers:
         place = folder / f"kafka{number}"
@@ -98,7 +98,7 @@ def open_brokers(folder: Path, count: int, stack: ExitStack) -> Brokers:
     return brokers
 
 
-def _node(place: Path, number: int, quorum: Quorum) -> Kafka:
+def _node(place: Path, number: int, quorum: KafkaQuorum) -> EmbeddedKafka:
     copies = len(quorum.controllers)
     settings = {**FAULTS, "default.replication.factor": str(copies), "min.insync.replicas": str(max(1, copies - 1))}
-    return Kafka(place, port=free_port(), settings=settings, megabytes=256, node=number, quorum=quorum)
+    return EmbeddedKafka(place, port=free_port(), settings=settings, megabytes=256, node=number, quorum=quorum)

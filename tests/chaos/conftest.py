@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from infra.local.servers.redis import Redis
+from infra.local.servers.redis import EmbeddedRedis
 from tests.chaos.house import House
 from tests.chaos.real import Real
 from tests.chaos.run import run
@@ -16,7 +16,7 @@ SEED = 20261122
 
 
 @pytest.fixture(scope="module")
-def real(cluster: Cluster, redis_server: Redis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Real]:
+def real(cluster: Cluster, redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Real]:
     """A short run in which nothing is killed."""
     with redis.Redis.from_url(redis_server.url) as client:
         client.flushall()

@@ -14,7 +14,7 @@ from psycopg.rows import dict_row
 from adapters.http.api.context import encode
 from application.content.document import document_view
 from application.identity.user import user_view
-from application.ports import EventFeed, Recorded, Unavailable
+from application.ports import EventFeed, RecordedEvent, Unavailable
 from application.teams.team import team_view
 from domain.content.document import Document
 from domain.identity.user import User
@@ -52,14 +52,14 @@ class Evidence:
 
     log: list[Logged]
     ledger: Ledger
-    fed: list[Recorded]
+    fed: list[RecordedEvent]
     live: Rows
     rebuilt: Rows
     quarantined: int
     bodies: Bodies
 
 
-async def record(feed: EventFeed, fed: list[Recorded], over: threading.Event) -> None:
+async def record(feed: EventFeed, fed: list[RecordedEvent], over: threading.Event) -> None:
     """Follow a feed as any consumer would, through all outages, until it is over and the end is reached."""
     while True:
         after = fed[-1].position if fed else 0
@@ -74,7 +74,7 @@ async def record(feed: EventFeed, fed: list[Recorded], over: threading.Event) ->
         await asyncio.sleep(0.1)
 
 
-async def collect(app_url: str, admin_url: str, ledger: Ledger, fed: list[Recorded]) -> Evidence:
+async def collect(app_url: str, admin_url: str, ledger: Ledger, fed: list[RecordedEvent]) -> Evidence:
     """Read everything, and rebuild every read model. Nobody else may be at work."""
     load_use_cases()
     async with open_store(app_url) as opened:

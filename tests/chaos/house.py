@@ -18,9 +18,9 @@ import psycopg
 import redis
 
 from infra.cli.up import is_ready
-from infra.local.servers.postgres import Postgres
+from infra.local.servers.postgres import EmbeddedPostgres
 from infra.local.servers.process import end, port_is_free, spawn
-from infra.local.servers.redis import Redis
+from infra.local.servers.redis import EmbeddedRedis
 from infra.postgres.migrate import migrate
 from infra.settings.model import variable
 from tests.chaos.brokers import Brokers, open_brokers
@@ -70,8 +70,8 @@ class House:
     database_url: str
     admin_url: str
     redis_url: str
-    postgres: Postgres | None = None
-    redis: Redis | None = None
+    postgres: EmbeddedPostgres | None = None
+    redis: EmbeddedRedis | None = None
     brokers: Brokers | None = None
     apis: list[Role] = field(default_factory=list)
     projectors: list[Role] = field(default_factory=list)
@@ -190,7 +190,7 @@ def open_house(brokers: int = 0) -> Iterator[House]:
     folder = Path(tempfile.mkdtemp(prefix="palimpsest-chaos-"))
     folder.chmod(0o711)
     with ExitStack() as stack:
-        postgres, cache = Postgres(folder / "postgres"), Redis(folder / "redis")
+        postgres, cache = EmbeddedPostgres(folder / "postgres"), EmbeddedRedis(folder / "redis")
         for server in (postgres, cache):
             server.start()
             stack.callback(server.stop)

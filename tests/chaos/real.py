@@ -7,15 +7,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from application.ports import Recorded
-from infra.store.feed import StoreFeed
+from application.ports import RecordedEvent
+from infra.store.feed import PostgresEventFeed
 from tests.chaos.evidence import Evidence, record
 from tests.chaos.invariants import CHECKS, Check
 from tests.chaos.run import Outcome
 from tests.support.servers import Cluster, Database
 from tests.support.stores import open_store
 
-Spoil = Callable[[Sequence[Recorded]], Sequence[Recorded]]
+Spoil = Callable[[Sequence[RecordedEvent]], Sequence[RecordedEvent]]
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,11 @@ def violated(evidence: Evidence) -> set[Check]:
 class Faulty:
     """The real feed, whose second page is spoilt."""
 
-    feed: StoreFeed
+    feed: PostgresEventFeed
     spoil: Spoil
     pages: int = 0
 
-    async def read(self, after: int, limit: int) -> Sequence[Recorded]:
+    async def read(self, after: int, limit: int) -> Sequence[RecordedEvent]:
         self.pages += 1
         events = await self.feed.read(after, min(limit, 20))
         return self.spoil(events) if self.pages == 2 else events
@@ -55,9 +55,9 @@ class Faulty:
         return getattr(self.feed, name)
 
 
-def followed(database: Database, spoil: Spoil = lambda events: events) -> list[Recorded]:
+def followed(database: Database, spoil: Spoil = lambda events: events) -> list[RecordedEvent]:
     """What a consumer of the feed has seen at the end of the log."""
-    fed: list[Recorded] = []
+    fed: list[RecordedEvent] = []
     over = threading.Event()
     over.set()
 

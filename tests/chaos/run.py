@@ -13,7 +13,7 @@ from adapters.http.api.tokens import Tokens
 from application.billing.subscription import ChangePlan
 from application.bus import Bus
 from application.identity.user import Register
-from application.ports import Actor, Call, Recorded
+from application.ports import Actor, CommandContext, RecordedEvent
 from infra.bootstrap.write_side import load_use_cases, utc_now
 from infra.kafka.reconcile.differences import Report
 from tests.chaos.client import User
@@ -57,7 +57,7 @@ class Clients:
         self._seed = seed
         self._over, self._settled, self._ready = threading.Event(), threading.Event(), threading.Event()
         self._work: Future[None] | None = None
-        self.fed: list[Recorded] = []
+        self.fed: list[RecordedEvent] = []
 
     def start(self) -> None:
         """Begin, and return once requests go out."""
@@ -117,8 +117,8 @@ async def customer(opened: Opened, name: str) -> User:
     bus = Bus(opened.store, ports, opened.blind)
     email = f"{uuid5(SETUP, name)}@example.org"
     register = Register(email=email, name="Customer", password=PASSWORD)
-    user = (await bus.send(register, Call(None, SETUP))).answer
-    await bus.send(ChangePlan(plan="pro"), Call(Actor(user.id), SETUP))
+    user = (await bus.send(register, CommandContext(None, SETUP))).answer
+    await bus.send(ChangePlan(plan="pro"), CommandContext(Actor(user.id), SETUP))
     return User(user.id, token_of(user.id))
 
 

@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from infra.local.servers.kafka import Kafka
+from infra.local.servers.kafka import EmbeddedKafka
 from tests.chaos.brokers import Brokers
 from tests.chaos.disk import clear, fill
 from tests.chaos.house import House, Role
@@ -97,22 +97,22 @@ class Saboteur:
         assert self._house.postgres is not None
         self._house.postgres.start()
 
-    def _one_of(self, brokers: Brokers) -> Kafka:
+    def _one_of(self, brokers: Brokers) -> EmbeddedKafka:
         """One of those that serve: while one is on its way back, the others are needed."""
         brokers.settle()
         return self._random.choice(brokers.nodes)
 
-    def _kill_broker(self, broker: Kafka) -> None:
+    def _kill_broker(self, broker: EmbeddedKafka) -> None:
         broker.kill()
         self._pause()
         broker.launch()
 
-    def _freeze_broker(self, broker: Kafka) -> None:
+    def _freeze_broker(self, broker: EmbeddedKafka) -> None:
         freeze(broker)
         time.sleep(self._random.uniform(*FROZEN_SECONDS))
         thaw(broker)
 
-    def _fill_disk(self, broker: Kafka) -> None:
+    def _fill_disk(self, broker: EmbeddedKafka) -> None:
         """The broker ends when it cannot write; with room again it starts from what it has."""
         assert broker.pid
         fill(broker.folder, broker.pid)

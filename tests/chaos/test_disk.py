@@ -9,7 +9,7 @@ import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 
-from infra.local.servers.kafka import Kafka
+from infra.local.servers.kafka import EmbeddedKafka
 from infra.local.servers.process import free_port
 from tests.chaos.disk import clear, fill, small_disk
 from tests.support.servers import open_folder
@@ -18,12 +18,12 @@ PLACE = TopicPartition("kept", 0)
 
 
 @pytest.fixture(params=["small disk", "limit"])
-def broker(request: pytest.FixtureRequest) -> Iterator[Kafka]:
+def broker(request: pytest.FixtureRequest) -> Iterator[EmbeddedKafka]:
     """One on a disk of its own, or one whose files may be limited."""
     with open_folder() as folder:
         place = folder / "kafka"
         with small_disk(place) if request.param == "small disk" else nullcontext():
-            opened = Kafka(place, port=free_port(), megabytes=256)
+            opened = EmbeddedKafka(place, port=free_port(), megabytes=256)
             opened.start()
             try:
                 yield opened
@@ -31,7 +31,7 @@ def broker(request: pytest.FixtureRequest) -> Iterator[Kafka]:
                 opened.kill()
 
 
-def write(broker: Kafka, *values: bytes) -> None:
+def write(broker: EmbeddedKafka, *values: bytes) -> None:
     patience = {"delivery_timeout_ms": 6000, "request_timeout_ms": 3000, "max_block_ms": 6000}
     with closing(KafkaProducer(bootstrap_servers=broker.address, **patience)) as producer:
         for value in values:
@@ -39,7 +39,7 @@ def write(broker: Kafka, *values: bytes) -> None:
 
 
 @pytest.mark.chaos
-def test_a_broker_whose_disk_is_full_takes_nothing_and_keeps_what_it_had(broker: Kafka) -> None:
+def test_a_broker_whose_disk_is_full_takes_nothing_and_keeps_what_it_had(broker: EmbeddedKafka) -> None:
     with closing(KafkaAdminClient(bootstrap_servers=broker.address)) as admin:
         admin.create_topics({PLACE.topic: {"num_partitions": 1, "replication_factor": 1}}, wait_for_metadata=True)
     write(broker, b"before")
@@ -55,7 +55,7 @@ def test_a_broker_whose_disk_is_full_takes_nothing_and_keeps_what_it_had(broker:
     assert values(broker)[-1:] == [b"after"]
 
 
-def values(broker: Kafka) -> list[bytes]:
+def values(broker: EmbeddedKafka) -> list[bytes]:
     found: list[bytes] = []
     with closing(KafkaConsumer(bootstrap_servers=broker.address, group_id=None)) as consumer:
         consumer.assign([PLACE])

@@ -10,11 +10,11 @@ from uuid import uuid4
 
 import pytest
 
-from application.ports import Call
+from application.ports import CommandContext
 from domain.billing.subscription import Subscription
 from domain.content.document import Document
 from infra.postgres.projector_connection import connect
-from infra.projector.table_writer import Applier
+from infra.projector.table_writer import TableWriter
 from projections.billing.subscription import Subscriptions
 from tests.chaos import invariants as checks
 from tests.chaos.evidence import SETUP, Evidence, Logged, collect
@@ -65,7 +65,7 @@ def lose_a_release_of_quota(real: Real, database: Database) -> None:
                 id=uuid4(), owner_id=subscription.user_id, title="x", content="", now=subscription.modified_on
             )
             subscription.use(new.id, now=subscription.modified_on)
-            await opened.store.append([subscription, new], Call(None, SETUP), None)
+            await opened.store.append([subscription, new], CommandContext(None, SETUP), None)
 
     asyncio.run(write())
     assert checks.quotas_are_never_exceeded not in violated(evidence_of(real, database))
@@ -89,7 +89,7 @@ def apply_a_batch_twice(real: Real, database: Database) -> None:
             used = next(event for event in log(real) if event.topic == "subscription.quota_used")
             events = await opened.feed().read(used.position - 1, 1)
             async with connection.transaction():
-                await Applier(Subscriptions()).apply(connection, events)
+                await TableWriter(Subscriptions()).apply(connection, events)
 
     asyncio.run(apply())
 

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from adapters.http.api.context import Sender
+from adapters.http.api.context import CommandSender
 from application.bus import Bus
 from application.content import document as use_cases
 from application.content.document import DocumentView
-from application.ports import Call, Earlier, Idempotency, Unavailable
+from application.ports import CommandContext, Idempotency, StoredResponse, Unavailable
 from domain.billing.subscription import MONTHLY_DOCUMENTS, Subscription
 from domain.content.document import Document
 from domain.kernel import Root
-from infra.cache.updater import Follower
+from infra.cache.updater import CacheUpdater
 from infra.sealing.blind_index import BlindIndex
 from infra.store.event_store import PostgresEventStore
 from tests.chaos import invariants as checks
@@ -41,24 +41,24 @@ def spoil_nothing(_: pytest.MonkeyPatch) -> None:
 
 
 def answer_another_key(patch: pytest.MonkeyPatch) -> None:
-    earlier, answers = PostgresEventStore.earlier, list[Earlier]()
+    earlier, answers = PostgresEventStore.stored_response, list[StoredResponse]()
 
-    async def mixed(self: PostgresEventStore, key: bytes) -> Earlier | None:
+    async def mixed(self: PostgresEventStore, key: bytes) -> StoredResponse | None:
         found = await earlier(self, key)
         if found is not None:
             answers.append(found)
             return replace(found, answer=answers[0].answer, position=answers[0].position)
         return None
 
-    patch.setattr(PostgresEventStore, "earlier", mixed)
+    patch.setattr(PostgresEventStore, "stored_response", mixed)
 
 
 def forget_keys(patch: pytest.MonkeyPatch) -> None:
     append = PostgresEventStore.append
 
     async def forgetful(
-        self: PostgresEventStore, changes: Sequence[Root], call: Call, _: Idempotency | None
-    ) -> int | Earlier:
+        self: PostgresEventStore, changes: Sequence[Root], call: CommandContext, _: Idempotency | None
+    ) -> int | StoredResponse:
         return await append(self, changes, call, None)
 
     patch.setattr(PostgresEventStore, "append", forgetful)
@@ -78,7 +78,7 @@ def count_nothing(patch: pytest.MonkeyPatch) -> None:
 
 
 def ignore_if_match(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Sender, "expected", None)
+    patch.setattr(CommandSender, "expected", None)
 
 
 def claim_anything(patch: pytest.MonkeyPatch) -> None:
@@ -89,8 +89,8 @@ def say_nothing_was_done(patch: pytest.MonkeyPatch) -> None:
     append, written = PostgresEventStore.append, list[int]()
 
     async def deny(
-        self: PostgresEventStore, changes: Sequence[Root], call: Call, idempotency: Idempotency | None
-    ) -> int | Earlier:
+        self: PostgresEventStore, changes: Sequence[Root], call: CommandContext, idempotency: Idempotency | None
+    ) -> int | StoredResponse:
         done = await append(self, changes, call, idempotency)
         if isinstance(done, int):
             written.append(done)
@@ -102,7 +102,7 @@ def say_nothing_was_done(patch: pytest.MonkeyPatch) -> None:
 
 
 def never_answer(patch: pytest.MonkeyPatch) -> None:
-    async def refuse(*_: object) -> int | Earlier:
+    async def refuse(*_: object) -> int | StoredResponse:
         raise Unavailable("The database")
 
     patch.setattr(PostgresEventStore, "append", refuse)
@@ -119,18 +119,18 @@ def answer_something_else(patch: pytest.MonkeyPatch) -> None:
 
 def leave_stale_cache_entries(patch: pytest.MonkeyPatch) -> None:
     """A follower that says how far it has come, and writes nothing."""
-    script = Follower._script
-    patch.setattr(Follower, "_script", lambda self, state, to, as_of, _: script(self, state, to, as_of, {}))
+    script = CacheUpdater._script
+    patch.setattr(CacheUpdater, "_script", lambda self, state, to, as_of, _: script(self, state, to, as_of, {}))
 
 
 def mix_up_the_cache(patch: pytest.MonkeyPatch) -> None:
     """A follower that writes entries of the right version with another content."""
-    payload = Follower._payload
+    payload = CacheUpdater._payload
 
     def other(row: object) -> bytes:
         return payload(replace(row, content="another's") if isinstance(row, DocumentView) else row)
 
-    patch.setattr(Follower, "_payload", staticmethod(other))
+    patch.setattr(CacheUpdater, "_payload", staticmethod(other))
 
 
 CAUGHT_BY: dict[Callable[[pytest.MonkeyPatch], None], set[Check]] = {

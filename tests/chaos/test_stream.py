@@ -15,7 +15,7 @@ from kafka import KafkaProducer
 from msgspec.structs import replace
 
 from infra.kafka.client import record_format
-from infra.kafka.client.record_format import Event
+from infra.kafka.client.record_format import EventRecord
 from infra.kafka.client.topics import Topics
 from tests.chaos.house import House, open_house
 from tests.chaos.report import figures_of, show
@@ -108,9 +108,9 @@ def events_in(records: Sequence[Planned]) -> list[int]:
     return [at for at, record in enumerate(records) if record.key is not None]
 
 
-def event_of(record: Planned) -> tuple[int, record_format.Stored]:
+def event_of(record: Planned) -> tuple[int, record_format.EventRow]:
     event = record_format.decode(record.key, record.value, record.headers)
-    assert isinstance(event, Event)
+    assert isinstance(event, EventRecord)
     return event.previous, event.row
 
 

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from application.ports import Earlier, EventStore, Idempotency, Taken, VersionConflict
+from application.ports import ClaimTaken, EventStore, Idempotency, StoredResponse, VersionConflict
 from domain.kernel import Claim
 from tests.support.memory_store import MemoryEventStore
 from tests.support.note import Note
@@ -75,7 +75,7 @@ async def test_a_claim_has_one_holder(store: EventStore) -> None:
         *(store.append([note(label="mine")], CALL, None) for _ in range(10)), return_exceptions=True
     )
     assert sum(isinstance(outcome, int) for outcome in outcomes) == 1
-    taken = [outcome for outcome in outcomes if isinstance(outcome, Taken)]
+    taken = [outcome for outcome in outcomes if isinstance(outcome, ClaimTaken)]
     assert {outcome.kind for outcome in taken} == {"note_label"}
     assert len(taken) == 9
 
@@ -85,9 +85,9 @@ async def test_a_released_claim_can_be_taken_again(store: EventStore) -> None:
     await store.append([first], CALL, None)
     first.relabel("yours")
     await store.append([first], CALL, None)
-    assert await store.holder(Claim("note_label", "yours")) == first.id
+    assert await store.claimed_by(Claim("note_label", "yours")) == first.id
     await store.append([second], CALL, None)
-    assert await store.holder(Claim("note_label", "mine")) == second.id
+    assert await store.claimed_by(Claim("note_label", "mine")) == second.id
 
 
 async def test_a_repeated_key_gets_the_first_answer(store: EventStore) -> None:
@@ -95,11 +95,11 @@ async def test_a_repeated_key_gets_the_first_answer(store: EventStore) -> None:
     position = await store.append([first], CALL, keyed(first.id))
     second = note()
     earlier = await store.append([second], CALL, keyed(second.id))
-    assert earlier == Earlier(b"f" * 32, b"the answer", 1)
+    assert earlier == StoredResponse(b"f" * 32, b"the answer", 1)
     assert position == 1
     assert await store.load(Note, second.id) is None
-    assert await store.earlier(b"k" * 32) == earlier
-    assert await store.earlier(b"x" * 32) is None
+    assert await store.stored_response(b"k" * 32) == earlier
+    assert await store.stored_response(b"x" * 32) is None
 
 
 async def test_a_key_keeps_its_answer_where_nothing_was_new(store: EventStore) -> None:
@@ -107,7 +107,7 @@ async def test_a_key_keeps_its_answer_where_nothing_was_new(store: EventStore) -
     await store.append([first], CALL, None)
     assert await store.append([], CALL, keyed(first.id)) == 1
     assert await store.append([note()], CALL, None) == 2
-    assert await store.append([], CALL, keyed(first.id)) == Earlier(b"f" * 32, b"the answer", 1)
+    assert await store.append([], CALL, keyed(first.id)) == StoredResponse(b"f" * 32, b"the answer", 1)
 
 
 async def test_answers_without_news_keep_the_position_that_they_were_given(store: EventStore) -> None:
@@ -117,7 +117,7 @@ async def test_answers_without_news_keep_the_position_that_they_were_given(store
     told = await asyncio.gather(
         *(store.append([note()] if n % 2 else [], CALL, key) for n, key in enumerate(keys)),
     )
-    kept = [await store.earlier(key.key) for key in keys]
+    kept = [await store.stored_response(key.key) for key in keys]
     assert told == [earlier and earlier.position for earlier in kept]
     assert {told[1], told[3]} == {2, 3}
 

@@ -7,9 +7,9 @@ from uuid import UUID
 import pytest
 
 from infra.kafka.client.topics import Topics
-from infra.local.servers.kafka import Kafka
+from infra.local.servers.kafka import EmbeddedKafka
 from infra.postgres.projector_connection import connect
-from infra.projector.checkpoints import Case, cases
+from infra.projector.checkpoints import QuarantinedStream, cases
 from infra.projector.quarantine import retry
 from infra.projector.rebuild.rebuild import rebuild
 from projections.kernel import read_models
@@ -38,7 +38,7 @@ END $$
 
 
 @pytest.fixture
-def publisher(kafka: Kafka, topics: Topics, database: Database) -> Iterator[Publisher]:
+def publisher(kafka: EmbeddedKafka, topics: Topics, database: Database) -> Iterator[Publisher]:
     with publishing(kafka.address, topics, database.admin_url) as publisher:
         yield publisher
 
@@ -199,7 +199,7 @@ async def test_a_quiet_log_has_been_reached(feeding: Feeding, database: Database
         assert await running.feed.head() == last
 
 
-async def in_quarantine(database: Database) -> list[Case]:
+async def in_quarantine(database: Database) -> list[QuarantinedStream]:
     """Who is in quarantine, by position."""
     async with await connect(database.app_url) as connection:
         return list(await cases(connection))

@@ -11,7 +11,7 @@ import httpx2
 
 from application.bus import Bus
 from application.identity.user import VerifyEmail
-from application.ports import Actor, Call
+from application.ports import Actor, CommandContext
 from infra.bootstrap.write_side import utc_now
 from tests.support.roles import running
 from tests.support.servers import Database
@@ -101,7 +101,7 @@ async def verify(database: Database, user_id: UUID) -> None:
     """Note that the user reads mail to their address; no client can say that."""
     async with open_store(database.app_url) as opened:
         bus = Bus(opened.store, {"clock": utc_now}, opened.blind)
-        await bus.send(VerifyEmail(user_id=user_id), Call(actor=Actor(user_id), correlation_id=user_id))
+        await bus.send(VerifyEmail(user_id=user_id), CommandContext(actor=Actor(user_id), correlation_id=user_id))
 
 
 def test_no_canary_in_stored_bytes_or_logs(database: Database, redis_url: str, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from uuid_utils.compat import uuid7
 
 from adapters.integration_events.contract import published, schema_of
 from adapters.realtime import sse
-from application.ports import Actor, Call
+from application.ports import Actor, CommandContext
 from domain.billing.subscription import Subscription
 from domain.content.document import Document
 from infra.bootstrap.write_side import utc_now
@@ -309,7 +309,7 @@ def edit_often(api: Api, ada: Account, path: str) -> None:
         assert edited is not None
         for n in range(EDITS):
             edited.change(title="Notes", content=str(n), status="draft", by=Actor(ada.id), now=utc_now())
-        position = await api.deps.history.append([edited], Call(Actor(ada.id), uuid7()), None)
+        position = await api.deps.history.append([edited], CommandContext(Actor(ada.id), uuid7()), None)
         assert isinstance(position, int)
         return position
 

@@ -5,21 +5,21 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from infra.local.servers.postgres import Postgres
-from infra.local.servers.redis import Redis
+from infra.local.servers.postgres import EmbeddedPostgres
+from infra.local.servers.redis import EmbeddedRedis
 from tests.support.api import Api, running_api
 
 PATIENCE = 20.0
 
 
 @pytest.fixture
-def api(own_postgres: Postgres, own_redis: Redis) -> Iterator[Api]:
+def api(own_postgres: EmbeddedPostgres, own_redis: EmbeddedRedis) -> Iterator[Api]:
     """The service, on servers to kill."""
     with running_api(own_postgres.admin_url, own_redis.url) as running:
         yield running
 
 
-def test_without_the_database_answers_say_so_and_with_it_all_goes_on(api: Api, own_postgres: Postgres) -> None:
+def test_without_the_database_answers_say_so_and_with_it_all_goes_on(api: Api, own_postgres: EmbeddedPostgres) -> None:
     ada = api.account()
     path = ada.document()
     assert ada.read(path)["title"] == "Notes"
@@ -40,7 +40,7 @@ def test_without_the_database_answers_say_so_and_with_it_all_goes_on(api: Api, o
     assert [each["title"] for each in ada.read("/v1/documents")["items"]] == ["Later", "Notes"]
 
 
-def test_without_redis_nothing_fails(api: Api, own_redis: Redis) -> None:
+def test_without_redis_nothing_fails(api: Api, own_redis: EmbeddedRedis) -> None:
     ada = api.account()
     path = ada.document()
     own_redis.kill()

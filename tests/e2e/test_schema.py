@@ -13,7 +13,7 @@ from schemathesis import Case
 from schemathesis.core.failures import FailureGroup
 from schemathesis.specs.openapi import checks
 
-from infra.local.servers.redis import Redis
+from infra.local.servers.redis import EmbeddedRedis
 from tests.support.api import Account, Api, running_api
 from tests.support.http import open_house, openapi_schema
 from tests.support.servers import Cluster
@@ -22,7 +22,7 @@ EXAMPLES = 25
 
 
 @pytest.fixture(scope="module")
-def api(cluster: Cluster, redis_server: Redis) -> Iterator[Api]:
+def api(cluster: Cluster, redis_server: EmbeddedRedis) -> Iterator[Api]:
     """The running service; it does not wait for positions that are made up."""
     with cluster.database() as database, running_api(database.admin_url, redis_server.url, read_wait_max=0) as running:
         yield running

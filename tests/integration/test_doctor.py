@@ -7,7 +7,7 @@ import pytest
 
 from infra.cli.doctor import doctor
 from infra.local import secrets
-from infra.local.servers.kafka import Kafka
+from infra.local.servers.kafka import EmbeddedKafka
 from infra.local.servers.process import free_port
 from infra.settings.model import SECRETS_FILE, Settings, variable
 from tests.support.servers import Database
@@ -97,7 +97,7 @@ def test_keys_that_others_can_read_are_found(tmp_path: Path, capsys: pytest.Capt
 
 
 def test_a_broker_that_answers_is_counted(
-    kafka: Kafka, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    kafka: EmbeddedKafka, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka.address)
     assert doctor()
@@ -113,7 +113,7 @@ def test_a_broker_that_does_not_answer_is_named(
 
 
 def test_more_copies_than_there_are_brokers_are_found(
-    kafka: Kafka, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    kafka: EmbeddedKafka, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka.address)
     monkeypatch.setenv("PALIMPSEST_KAFKA_REPLICATION", "3")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from infra.kafka.client.topics import AGGREGATES, Topics
-from infra.local.servers.kafka import Kafka
+from infra.local.servers.kafka import EmbeddedKafka
 from tests.support import kcat, published, relaying
 from tests.support.kafka import own_topics
 from tests.support.kcat import Line
@@ -14,7 +14,7 @@ from tests.support.servers import Database
 
 
 @pytest.fixture
-def topics(database: Database, kafka: Kafka) -> Topics:
+def topics(database: Database, kafka: EmbeddedKafka) -> Topics:
     """Topics that a relay has filled."""
     topics = own_topics(partitions=3)
     published.live(database.app_url, 150)
@@ -28,7 +28,7 @@ def as_kcat_tells(record: Any) -> Line:
     return Line(record.partition, record.offset, record.timestamp, record.key or b"", record.value or b"", headers)
 
 
-def test_it_reads_what_we_read(topics: Topics, kafka: Kafka) -> None:
+def test_it_reads_what_we_read(topics: Topics, kafka: EmbeddedKafka) -> None:
     for topic in topics.events():
         ours = relaying.records_of({"bootstrap_servers": kafka.address}, topic)
         expected = sorted(map(as_kcat_tells, ours), key=lambda line: (line.partition, line.offset))
@@ -36,7 +36,7 @@ def test_it_reads_what_we_read(topics: Topics, kafka: Kafka) -> None:
         assert kcat.read(kafka.address, topic) == expected
 
 
-def test_it_reads_events_that_are_cloud_events(topics: Topics, kafka: Kafka, database: Database) -> None:
+def test_it_reads_events_that_are_cloud_events(topics: Topics, kafka: EmbeddedKafka, database: Database) -> None:
     ids = {str(row.event_id): row for row in published.rows(database.app_url)}
     read = [line for aggregate in AGGREGATES for line in kcat.read(kafka.address, topics.public(aggregate))]
     assert len(read) > 100

@@ -19,8 +19,8 @@ import psycopg
 import pytest
 import redis
 
-from infra.local.servers.postgres import Postgres
-from infra.local.servers.redis import Redis
+from infra.local.servers.postgres import EmbeddedPostgres
+from infra.local.servers.redis import EmbeddedRedis
 from tests.support import servers
 from tests.support.api import Account, Api, running_api
 from tests.support.http import PASSWORD, Time
@@ -36,7 +36,7 @@ Ask = Callable[[], httpx2.Response]
 
 
 @contextmanager
-def service(postgres: Postgres, cache: Redis) -> Iterator[tuple[Api, Account]]:
+def service(postgres: EmbeddedPostgres, cache: EmbeddedRedis) -> Iterator[tuple[Api, Account]]:
     """The service on these servers, and somebody who uses it."""
     with running_api(postgres.app_url, cache.url) as api:
         ada = api.account("pro")
@@ -111,7 +111,7 @@ def create(ada: Account, title: str) -> httpx2.Response:
     return ada.client.post("/v1/documents", json={"title": title}, headers=key)
 
 
-def fill_disk(server: Postgres, table: str) -> None:
+def fill_disk(server: EmbeddedPostgres, table: str) -> None:
     """Leave no room for the first row of an empty table: the kernel answers ENOSPC, as a full disk does."""
     [(path,)] = rows(
         server.admin_url, "SELECT current_setting('data_directory') || '/' || pg_relation_filepath(%s)", table
@@ -120,12 +120,14 @@ def fill_disk(server: Postgres, table: str) -> None:
     os.symlink("/dev/full", path)
 
 
-def make_room(server: Postgres, table: str) -> None:
+def make_room(server: EmbeddedPostgres, table: str) -> None:
     """Give the table a file of its own again."""
     rows(server.admin_url, f"TRUNCATE {table}")
 
 
-def test_a_full_disk_refuses_what_it_cannot_keep_until_there_is_room(own_postgres: Postgres, own_redis: Redis) -> None:
+def test_a_full_disk_refuses_what_it_cannot_keep_until_there_is_room(
+    own_postgres: EmbeddedPostgres, own_redis: EmbeddedRedis
+) -> None:
     fill_disk(own_postgres, "idempotency")
     with service(own_postgres, own_redis) as (_, ada):
         path = ada.document()
@@ -140,7 +142,9 @@ def test_a_full_disk_refuses_what_it_cannot_keep_until_there_is_room(own_postgre
         assert documents_called(ada, "Otters") == 1
 
 
-def test_read_models_without_room_catch_up_when_there_is_some(own_postgres: Postgres, own_redis: Redis) -> None:
+def test_read_models_without_room_catch_up_when_there_is_some(
+    own_postgres: EmbeddedPostgres, own_redis: EmbeddedRedis
+) -> None:
     with service(own_postgres, own_redis) as (_, ada):
         is_well(ada)
         fill_disk(own_postgres, "read.team")
@@ -162,7 +166,9 @@ def crowd(url: str) -> Iterator[None]:
         yield
 
 
-def test_when_all_connections_are_taken_those_who_have_some_serve_and_others_wait_for_theirs(own_redis: Redis) -> None:
+def test_when_all_connections_are_taken_those_who_have_some_serve_and_others_wait_for_theirs(
+    own_redis: EmbeddedRedis,
+) -> None:
     with (
         servers.own_postgres(max_connections="30") as server,
         service(server, own_redis) as (_, ada),
@@ -194,7 +200,7 @@ def frozen(*pids: int) -> Iterator[None]:
                 os.kill(pid, signal.SIGCONT)
 
 
-def processes(server: Postgres) -> list[int]:
+def processes(server: EmbeddedPostgres) -> list[int]:
     """The server's process and all that it has started."""
     assert server.pid is not None
     others = rows(server.admin_url, "SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
@@ -202,7 +208,7 @@ def processes(server: Postgres) -> list[int]:
 
 
 def test_a_frozen_database_is_not_waited_for_for_long(
-    own_postgres: Postgres, own_redis: Redis, monkeypatch: pytest.MonkeyPatch
+    own_postgres: EmbeddedPostgres, own_redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("infra.postgres.connect.DEADLINE_SECONDS", 2.0)
     with service(own_postgres, own_redis) as (_, ada):
@@ -214,7 +220,7 @@ def test_a_frozen_database_is_not_waited_for_for_long(
 
 
 def test_of_what_was_under_way_when_the_database_froze_the_truth_is_told(
-    own_postgres: Postgres, own_redis: Redis, monkeypatch: pytest.MonkeyPatch
+    own_postgres: EmbeddedPostgres, own_redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`unavailable` says that nothing was changed; `outcome_unknown`, that the key will tell."""
     monkeypatch.setattr("infra.postgres.connect.DEADLINE_SECONDS", 2.0)
@@ -239,13 +245,13 @@ def test_of_what_was_under_way_when_the_database_froze_the_truth_is_told(
         assert sorted(documents(own_postgres, ada)) == sorted(told)
 
 
-def documents(server: Postgres, ada: Account) -> list[str]:
+def documents(server: EmbeddedPostgres, ada: Account) -> list[str]:
     """The titles of all documents, but for those that only see whether all is well."""
     is_well(ada)
     return [title for (title,) in rows(server.admin_url, "SELECT title FROM read.document") if "After" not in title]
 
 
-def test_a_frozen_redis_is_not_waited_for(own_postgres: Postgres, own_redis: Redis) -> None:
+def test_a_frozen_redis_is_not_waited_for(own_postgres: EmbeddedPostgres, own_redis: EmbeddedRedis) -> None:
     with service(own_postgres, own_redis) as (_, ada):
         path = ada.document()
         assert own_redis.pid is not None
@@ -256,7 +262,7 @@ def test_a_frozen_redis_is_not_waited_for(own_postgres: Postgres, own_redis: Red
         is_well(ada)
 
 
-def test_an_emptied_redis_is_noticed_by_nobody(own_postgres: Postgres, own_redis: Redis) -> None:
+def test_an_emptied_redis_is_noticed_by_nobody(own_postgres: EmbeddedPostgres, own_redis: EmbeddedRedis) -> None:
     with service(own_postgres, own_redis) as (_, ada), redis.Redis.from_url(own_redis.url) as cache:
         path = ada.document()
         for n in range(20):

@@ -19,10 +19,10 @@ from kafka import KafkaConsumer
 
 from domain.billing.subscription import Subscription
 from domain.content.document import Document
-from infra.kafka.client.record_format import Stored
+from infra.kafka.client.record_format import EventRow
 from infra.kafka.client.topics import Topics
 from infra.kafka.tools.export import export
-from infra.local.servers.kafka import Kafka
+from infra.local.servers.kafka import EmbeddedKafka
 from infra.store.codec import decode
 from tests.support import published
 from tests.support.kafka import own_topics
@@ -41,7 +41,7 @@ def block(language: str, words: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def log(cluster: Cluster) -> list[Stored]:
+def log(cluster: Cluster) -> list[EventRow]:
     """A log in which documents are created, and plans change."""
     with cluster.database() as database:
         published.live(database.app_url, 600)
@@ -93,7 +93,7 @@ class Counting:
         return sum(offset for (offset,) in self.ask("SELECT upto FROM places"))
 
 
-def created(log: list[Stored]) -> dict[str, int]:
+def created(log: list[EventRow]) -> dict[str, int]:
     """How many documents each user has created."""
     events = [decode(row.topic, row.state, row.stream_id, row.version, {}) for row in log]
     return Counter(str(event.owner_id) for event in events if isinstance(event, Document.Created))
@@ -107,7 +107,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def test_the_consumer_counts_each_document_once_though_it_is_killed(
-    log: list[Stored], topics: Topics, kafka: Kafka, tmp_path: Path
+    log: list[EventRow], topics: Topics, kafka: EmbeddedKafka, tmp_path: Path
 ) -> None:
     address = {"bootstrap_servers": kafka.address}
     records = [record for record in public(log, topics) if record.topic == topics.public("document")]
@@ -135,7 +135,7 @@ def test_the_consumer_is_as_short_as_is_said() -> None:
 
 
 def test_documents_per_day_and_plan_are_told_from_the_export(
-    log: list[Stored], topics: Topics, kafka: Kafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    log: list[EventRow], topics: Topics, kafka: EmbeddedKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address = {"bootstrap_servers": kafka.address}
     send(address, topics, public(log, topics))
@@ -149,7 +149,7 @@ def test_documents_per_day_and_plan_are_told_from_the_export(
     assert {plan for _, plan, _ in told} == {"free", "pro", "enterprise"}
 
 
-def per_day_and_plan(log: list[Stored]) -> dict[tuple[str, str], int]:
+def per_day_and_plan(log: list[EventRow]) -> dict[tuple[str, str], int]:
     """The same, by going through the log."""
     plans: dict[UUID, str] = {}
     found: Counter[tuple[str, str]] = Counter()

@@ -10,7 +10,7 @@ from uuid import uuid4
 import msgspec
 import pytest
 
-from infra.local.servers.redis import Redis
+from infra.local.servers.redis import EmbeddedRedis
 from tests.chaos.run import customer
 from tests.support.api import running_api
 from tests.support.roles import RoleProcess, running
@@ -46,7 +46,9 @@ class Service:
 
 
 @pytest.fixture(scope="module")
-def service(cluster: Cluster, redis_server: Redis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service(
+    cluster: Cluster, redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
     """API and projector as processes, on a database of their own. Whatever was done to them, the API never failed."""
     folder = tmp_path_factory.mktemp("roles")
     with (

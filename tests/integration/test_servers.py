@@ -16,9 +16,9 @@ from redis.retry import Retry
 
 from infra.errors import SetupError
 from infra.local.servers import unprivileged
-from infra.local.servers.postgres import Postgres
+from infra.local.servers.postgres import EmbeddedPostgres
 from infra.local.servers.process import ServerError, free_port, is_alive, is_own_address, port_is_free
-from infra.local.servers.redis import Redis
+from infra.local.servers.redis import EmbeddedRedis
 from infra.postgres.migrate import migrate
 from tests.support.servers import PROJECT, Cluster, Database, open_folder
 
@@ -49,7 +49,7 @@ def started_elsewhere(name: str, folder: Path) -> tuple[subprocess.Popen[str], i
         return owner, int(owner.stdout.readline())
 
 
-def test_postgres_keeps_rows_and_address_through_a_stop_and_a_crash(own_postgres: Postgres) -> None:
+def test_postgres_keeps_rows_and_address_through_a_stop_and_a_crash(own_postgres: EmbeddedPostgres) -> None:
     address = own_postgres.admin_url
     with psycopg.connect(address) as connection:
         connection.execute("CREATE TABLE kept (x int)")
@@ -89,7 +89,7 @@ def test_a_closed_folder_is_replaced_by_one_that_the_server_can_enter(
 
 
 def test_postgres_ends_with_the_program_that_started_it(folder: Path) -> None:
-    owner, pid = started_elsewhere("Postgres", folder)
+    owner, pid = started_elsewhere("EmbeddedPostgres", folder)
     owner.kill()
     owner.wait()
     deadline = time.monotonic() + 10
@@ -98,8 +98,10 @@ def test_postgres_ends_with_the_program_that_started_it(folder: Path) -> None:
     assert not is_alive(pid)
 
 
-@pytest.mark.parametrize("server", [Postgres, Redis])
-def test_a_server_that_outlived_its_program_is_replaced(server: type[Postgres] | type[Redis], folder: Path) -> None:
+@pytest.mark.parametrize("server", [EmbeddedPostgres, EmbeddedRedis])
+def test_a_server_that_outlived_its_program_is_replaced(
+    server: type[EmbeddedPostgres] | type[EmbeddedRedis], folder: Path
+) -> None:
     owner, pid = started_elsewhere(server.__name__, folder)
     try:
         successor = server(folder)
@@ -112,7 +114,7 @@ def test_a_server_that_outlived_its_program_is_replaced(server: type[Postgres] |
         owner.wait()
 
 
-def test_a_pid_file_that_names_a_stranger_is_ignored(own_postgres: Postgres) -> None:
+def test_a_pid_file_that_names_a_stranger_is_ignored(own_postgres: EmbeddedPostgres) -> None:
     own_postgres.kill()
     note = own_postgres.folder / "cluster" / "postmaster.pid"
     lines = note.read_text().splitlines()
@@ -124,7 +126,7 @@ def test_a_pid_file_that_names_a_stranger_is_ignored(own_postgres: Postgres) -> 
 def test_a_half_made_cluster_is_made_anew(folder: Path) -> None:
     (folder / "cluster.new").mkdir()
     (folder / "cluster.new" / "PG_VERSION").write_text("18")
-    server = Postgres(folder)
+    server = EmbeddedPostgres(folder)
     server.start()
     assert server.alive()
     assert (folder / "postgres.json").stat().st_mode & 0o777 == 0o600
@@ -134,7 +136,7 @@ def test_a_half_made_cluster_is_made_anew(folder: Path) -> None:
 def test_a_taken_port_is_named(folder: Path, cluster: Cluster) -> None:
     port = int(psycopg.conninfo.conninfo_to_dict(cluster.admin_url)["port"] or 0)
     with pytest.raises(ServerError, match=str(port)):
-        Postgres(folder, port=port).start()
+        EmbeddedPostgres(folder, port=port).start()
 
 
 def test_another_port_is_taken_when_somebody_else_has_the_old_one(folder: Path, cluster: Cluster) -> None:
@@ -169,14 +171,14 @@ def test_a_migration_without_the_privileges_says_which_are_needed(cluster: Clust
     assert "canary" not in str(caught.value)
 
 
-def test_a_lost_password_file_is_explained(own_postgres: Postgres) -> None:
+def test_a_lost_password_file_is_explained(own_postgres: EmbeddedPostgres) -> None:
     own_postgres.stop()
     (own_postgres.folder / "postgres.json").unlink()
     with pytest.raises(ServerError, match="Restore it"):
-        Postgres(own_postgres.folder).start()
+        EmbeddedPostgres(own_postgres.folder).start()
 
 
-def test_redis_keeps_its_data_through_a_stop_and_wants_its_password(own_redis: Redis) -> None:
+def test_redis_keeps_its_data_through_a_stop_and_wants_its_password(own_redis: EmbeddedRedis) -> None:
     with redis.Redis.from_url(own_redis.url) as client:
         client.set("kept", "yes")
     own_redis.stop()
@@ -188,7 +190,7 @@ def test_redis_keeps_its_data_through_a_stop_and_wants_its_password(own_redis: R
         stranger.ping()
 
 
-def test_redis_starts_again_after_a_crash(own_redis: Redis) -> None:
+def test_redis_starts_again_after_a_crash(own_redis: EmbeddedRedis) -> None:
     own_redis.kill()
     own_redis.start()
     assert own_redis.alive()

@@ -14,7 +14,7 @@ import pytest
 from kafka import KafkaConsumer, TopicPartition
 
 from infra.cli.up import is_ready
-from infra.local.servers.kafka import Kafka
+from infra.local.servers.kafka import EmbeddedKafka
 from infra.local.servers.process import free_port, is_alive, port_is_free
 from infra.settings.model import SERVERS_FILE, Settings, variable
 from tests.support.servers import PROJECT, open_folder
@@ -217,7 +217,7 @@ def test_what_happens_is_published_to_a_broker_of_its_own_which_comes_back(folde
         assert published(address)
 
 
-def test_what_happens_is_published_to_brokers_that_are_named(folder: Path, kafka: Kafka) -> None:
+def test_what_happens_is_published_to_brokers_that_are_named(folder: Path, kafka: EmbeddedKafka) -> None:
     named = {"KAFKA_BOOTSTRAP_SERVERS": kafka.address, "PALIMPSEST_KAFKA_PREFIX": "named"}
     with running(folder, free_port(), "--kafka", PALIMPSEST_KAFKA_PARTITIONS="1", **named) as up:
         assert len(up.parts()) == 6

@@ -20,13 +20,13 @@ from adapters.http.api.context import Deps
 from application.billing.subscription import ChangePlan
 from application.bus import Command
 from application.identity.user import Register, VerifyEmail
-from application.ports import Actor, Call
+from application.ports import Actor, CommandContext
 from domain.billing.subscription import Plan
 from infra.bootstrap.api import open_deps
 from infra.bootstrap.lifetime import cancelled
 from infra.bootstrap.projections import project
-from infra.bootstrap.write_side import open_core
-from infra.postgres.read_store import PooledRows
+from infra.bootstrap.write_side import open_write_side
+from infra.postgres.read_store import PooledReadStore
 from infra.sealing.blind_index import BlindIndex
 from infra.settings.model import Settings
 from projections.kernel import read_models
@@ -80,7 +80,7 @@ class Api:
 
     def send(self, command: Command[T], user_id: UUID | None = None) -> T:
         """Send a command past HTTP."""
-        call = Call(Actor(user_id) if user_id else None, uuid7())
+        call = CommandContext(Actor(user_id) if user_id else None, uuid7())
         return self.run(self.deps.send(command, call)).answer
 
     def account(self, plan: Plan = "free", *, verified: bool = False) -> Account:
@@ -156,10 +156,10 @@ async def _service(settings: Settings) -> AsyncIterator[Api]:
 async def _projecting(settings: Settings) -> AsyncIterator[None]:
     assert settings.redis_url is not None
     redis_url = settings.redis_url.get_secret_value()
-    async with open_core(settings) as core:
+    async with open_write_side(settings) as core:
         feed = core.feed()
         await feed.start()
-        task = asyncio.create_task(project(read_models(), feed, PooledRows(core.database), core.url, redis_url))
+        task = asyncio.create_task(project(read_models(), feed, PooledReadStore(core.database), core.url, redis_url))
         try:
             yield
         finally:

@@ -12,7 +12,7 @@ from domain.content.document import Document
 from domain.identity.user import User
 from domain.kernel import Root
 from domain.teams.team import Team
-from infra.store.codec import plan_of
+from infra.store.codec import layout_of
 from tests.support.given import ID, NOW
 
 ROOTS: list[type[Root]] = [User, Subscription, Document, Team]
@@ -38,7 +38,7 @@ def events(kind: type[Root.Event]) -> st.SearchStrategy[Root.Event]:
 
 def canary(kind: type[Root.Event], version: int = 1) -> Root.Event:
     """An event with a canary in each field that is personal, or tells an address."""
-    personal = {name for group in plan_of(kind).groups for name in group.names}
+    personal = {name for group in layout_of(kind).groups for name in group.names}
     hints = get_type_hints(kind) | {"originator_id": UUID}
     given = {field.name: _plain(field.name, hints[field.name]) for field in fields(kind)}
     given |= {name: [CANARY] if isinstance(given[name], list) else CANARY for name in personal}

@@ -10,9 +10,9 @@ from uuid import UUID
 from domain.kernel import Root
 from infra.bootstrap.projections import prepare_tables
 from infra.kafka.consumer.feed import KafkaFeed
-from infra.projector.partitioned_projector import SharedProjector
-from infra.projector.read_ahead import RecentEvents
-from infra.projector.rebuild.rebuild import Rebuilt, rebuild
+from infra.projector.partitioned_projector import PartitionedProjector
+from infra.projector.read_ahead import BufferedFeed
+from infra.projector.rebuild.rebuild import RebuildResult, rebuild
 from projections.kernel import ReadModel
 from tests.support.note import Note
 from tests.support.projecting import Running, append, projecting
@@ -70,8 +70,8 @@ class FromKafka:
             publisher.consumer, publisher.topics, f"{publisher.topics.prefix}.projector", self.opened.keyring, store
         )
         await feed.start()
-        recent = RecentEvents(store)
-        projector = SharedProjector(models, feed, recent, store, url, lambda model: rebuild(model, store, url))
+        recent = BufferedFeed(store)
+        projector = PartitionedProjector(models, feed, recent, store, url, lambda model: rebuild(model, store, url))
         task = asyncio.create_task(projector.run())
         try:
             yield Running(models, store, url)
@@ -83,7 +83,7 @@ class FromKafka:
             await feed.stop()
 
 
-async def checked(opened: Opened, *models: ReadModel) -> list[Rebuilt]:
+async def checked(opened: Opened, *models: ReadModel) -> list[RebuildResult]:
     """How the read models compare with what a rebuild makes; nothing is changed."""
     return [await rebuild(model, opened.feed(), opened.url, swap=False) for model in models]
 

@@ -16,7 +16,7 @@ from uuid_utils.compat import uuid7
 from adapters.http.api.app import create_app
 from adapters.http.api.context import Deps
 from adapters.http.api.tokens import Tokens
-from adapters.realtime.hub import Live
+from adapters.realtime.hub import EventHub
 from application.bus import Bus
 from infra.local.secrets import new_signing_key
 from infra.sealing.blind_index import BlindIndex
@@ -154,7 +154,7 @@ async def open_house(**changes: Any) -> AsyncIterator[House]:
         rows=rows,
         history=store,
         positions=positions,
-        live=Live(MemoryFeed(), rows, positions),
+        live=EventHub(MemoryFeed(), rows, positions),
         head=head,
         tokens=tokens,
         clock=time,

@@ -8,7 +8,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from infra.kafka.client.topics import Topics
-from infra.local.servers.kafka import Kafka, Quorum
+from infra.local.servers.kafka import EmbeddedKafka, KafkaQuorum
 from infra.local.servers.process import free_port
 from tests.support.servers import open_folder
 
@@ -23,10 +23,10 @@ FAULTS = {
 
 
 @contextmanager
-def own_kafka(folder: Path | None = None, **settings: str) -> Iterator[Kafka]:
+def own_kafka(folder: Path | None = None, **settings: str) -> Iterator[EmbeddedKafka]:
     """A broker of one's own, to kill and start again; it keeps its ports."""
     with open_folder() as parent:
-        broker = Kafka(folder or parent / "kafka", settings=settings, port=free_port(), megabytes=256)
+        broker = EmbeddedKafka(folder or parent / "kafka", settings=settings, port=free_port(), megabytes=256)
         broker.start()
         try:
             yield broker
@@ -43,9 +43,9 @@ class Brokers:
     """Three nodes, of which one may be missing: each can be killed, frozen and started again."""
 
     def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
-        quorum = Quorum({node: free_port() for node in (1, 2, 3)})
+        quorum = KafkaQuorum({node: free_port() for node in (1, 2, 3)})
         self.nodes = [
-            Kafka(
+            EmbeddedKafka(
                 folder / str(node),
                 port=free_port(),
                 settings={**FAULTS, **settings},
@@ -86,13 +86,13 @@ def three_brokers(**settings: str) -> Iterator[Brokers]:
             brokers.kill()
 
 
-def freeze(broker: Kafka) -> None:
+def freeze(broker: EmbeddedKafka) -> None:
     """Let it stand still, its connections open."""
     assert broker.pid
     os.kill(broker.pid, signal.SIGSTOP)
 
 
-def thaw(broker: Kafka) -> None:
+def thaw(broker: EmbeddedKafka) -> None:
     """Let it go on."""
     assert broker.pid
     os.kill(broker.pid, signal.SIGCONT)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import cast
 from uuid import UUID
 
-from application.ports import A, Call, Earlier, Idempotency, Taken, VersionConflict
+from application.ports import A, ClaimTaken, CommandContext, Idempotency, StoredResponse, VersionConflict
 from domain.kernel import Claim, Root
 from infra.store.event_store import evolve
 
@@ -15,7 +15,7 @@ class MemoryEventStore:
     def __init__(self) -> None:
         self.log: list[Root.Event] = []
         self._claims: dict[Claim, UUID] = {}
-        self._records: dict[bytes, Earlier] = {}
+        self._records: dict[bytes, StoredResponse] = {}
 
     async def load(self, kind: type[A], id: UUID, *, version: int | None = None) -> A | None:
         events = [event for event in self.log if event.originator_id == id]
@@ -24,13 +24,15 @@ class MemoryEventStore:
         root = evolve(kind, None, events)
         return root if root is None or version in (None, root.version) else None
 
-    async def holder(self, claim: Claim) -> UUID | None:
+    async def claimed_by(self, claim: Claim) -> UUID | None:
         return self._claims.get(claim)
 
-    async def earlier(self, key: bytes) -> Earlier | None:
+    async def stored_response(self, key: bytes) -> StoredResponse | None:
         return self._records.get(key)
 
-    async def append(self, changes: Sequence[Root], call: Call, idempotency: Idempotency | None) -> int | Earlier:
+    async def append(
+        self, changes: Sequence[Root], call: CommandContext, idempotency: Idempotency | None
+    ) -> int | StoredResponse:
         if idempotency is not None and idempotency.key in self._records:
             return self._records[idempotency.key]
         events = [cast(Root.Event, event) for root in changes for event in root.pending_events]
@@ -41,7 +43,7 @@ class MemoryEventStore:
         for event in events:
             for claim in event.claims():
                 if self._claims.get(claim, event.originator_id) != event.originator_id:
-                    raise Taken(claim.kind)
+                    raise ClaimTaken(claim.kind)
         for event in events:
             for claim in event.releases():
                 self._claims.pop(claim, None)
@@ -50,6 +52,6 @@ class MemoryEventStore:
         for root in changes:
             root.collect_events()
         if idempotency is not None:
-            earlier = Earlier(idempotency.fingerprint, idempotency.answer, len(self.log))
+            earlier = StoredResponse(idempotency.fingerprint, idempotency.answer, len(self.log))
             self._records[idempotency.key] = earlier
         return len(self.log)

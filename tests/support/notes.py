@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from application.ports import Recorded
-from projections.kernel import Cached, Change, ReadModel, Row, Table
+from application.ports import RecordedEvent
+from projections.kernel import CacheSpec, Change, ReadModel, Row, Table
 from tests.support.note import Note
 
 BY_ID = "SELECT id, text, lines FROM read.notes WHERE id = ANY(%s)"
@@ -32,9 +32,9 @@ class Notes(ReadModel):
         columns={"text": "text NOT NULL", "colour": "text NOT NULL", "lines": "bigint NOT NULL"},
         indexes=["(colour)"],
     )
-    cached = Cached("note", NoteView, BY_ID, ttl=timedelta(minutes=5))
+    cached = CacheSpec("note", NoteView, BY_ID, ttl=timedelta(minutes=5))
 
-    def changes(self, event: Recorded) -> Iterator[Change]:
+    def changes(self, event: RecordedEvent) -> Iterator[Change]:
         match event.data:
             case Note.Written(text=text, colour=colour):
                 yield self.table.put(event.stream_id, text=text, colour=colour, lines=1)

@@ -13,13 +13,13 @@ from uuid import UUID
 import psycopg
 from msgspec.structs import replace
 
-from application.ports import EventFeed, Recorded
+from application.ports import EventFeed, RecordedEvent
 from domain.kernel import Root
 from infra.bootstrap.projections import prepare_tables
 from infra.postgres.projector_connection import connect
-from infra.projector.checkpoints import Case, cases
-from infra.projector.log_projector import Projector
-from infra.projector.read_ahead import RecentEvents
+from infra.projector.checkpoints import QuarantinedStream, cases
+from infra.projector.log_projector import LogProjector
+from infra.projector.read_ahead import BufferedFeed
 from infra.projector.rebuild.rebuild import rebuild
 from projections.kernel import ReadModel
 from tests.support.stores import CALL, Opened
@@ -27,15 +27,15 @@ from tests.support.stores import CALL, Opened
 MOMENT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 
-def news(*roots: Root) -> list[Recorded]:
+def news(*roots: Root) -> list[RecordedEvent]:
     """The pending events of the aggregates, one after the other, as they would stand in a log of their own."""
     return recorded(*(cast(Root.Event, event) for root in roots for event in root.pending_events))
 
 
-def recorded(*events: Root.Event) -> list[Recorded]:
+def recorded(*events: Root.Event) -> list[RecordedEvent]:
     """The events as they would stand in a log of their own."""
     return [
-        Recorded(
+        RecordedEvent(
             position=n,
             stream_id=event.originator_id,
             version=event.originator_version,
@@ -51,11 +51,11 @@ def recorded(*events: Root.Event) -> list[Recorded]:
 class MemoryFeed:
     """A log in memory (`application.ports.EventFeed`)."""
 
-    def __init__(self, events: Iterable[Recorded] = ()) -> None:
-        self.events: list[Recorded] = []
+    def __init__(self, events: Iterable[RecordedEvent] = ()) -> None:
+        self.events: list[RecordedEvent] = []
         self.add(events)
 
-    def add(self, events: Iterable[Recorded]) -> None:
+    def add(self, events: Iterable[RecordedEvent]) -> None:
         """Append the events, whatever position they had."""
         for event in events:
             self.events.append(replace(event, position=len(self.events) + 1))
@@ -63,10 +63,10 @@ class MemoryFeed:
     async def head(self) -> int:
         return len(self.events)
 
-    async def read(self, after: int, limit: int) -> Sequence[Recorded]:
+    async def read(self, after: int, limit: int) -> Sequence[RecordedEvent]:
         return self.events[after : after + limit]
 
-    async def stream(self, stream_id: UUID, first: int, last: int) -> Sequence[Recorded]:
+    async def stream(self, stream_id: UUID, first: int, last: int) -> Sequence[RecordedEvent]:
         return [event for event in self.events[first - 1 : last] if event.stream_id == stream_id]
 
     async def wait(self, after: int, timeout: float) -> None:
@@ -93,8 +93,8 @@ class Running:
 async def projecting(models: Sequence[ReadModel], feed: EventFeed, url: str) -> AsyncIterator[Running]:
     """A projector that runs meanwhile."""
     await prepare_tables(url, models)
-    recent = RecentEvents(feed)
-    projector = Projector(models, recent, feed, url, lambda model: rebuild(model, feed, url))
+    recent = BufferedFeed(feed)
+    projector = LogProjector(models, recent, feed, url, lambda model: rebuild(model, feed, url))
     task = asyncio.create_task(projector.run())
     try:
         yield Running(models, feed, url)
@@ -133,7 +133,7 @@ def positions(url: str, models: Sequence[ReadModel]) -> dict[str, int]:
     }
 
 
-async def quarantine_of(url: str) -> list[Case]:
+async def quarantine_of(url: str) -> list[QuarantinedStream]:
     """Who is in quarantine."""
     async with await connect(url) as connection:
         return await cases(connection)

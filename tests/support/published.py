@@ -10,11 +10,11 @@ import msgspec
 import psycopg
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 
-from adapters.integration_events.cloudevents import Publisher
-from application.ports import Recorded
+from adapters.integration_events.cloudevents import CloudEvents
+from application.ports import RecordedEvent
 from domain.kernel import Root
 from infra.kafka.client import record_format
-from infra.kafka.client.record_format import Stored
+from infra.kafka.client.record_format import EventRow
 from infra.kafka.client.topics import Topics, make_missing, partition_of
 from infra.kafka.reconcile.state_comparison import Gone
 from infra.store.codec import decode
@@ -53,13 +53,13 @@ def live(url: str, changes: int, seed: int = 3) -> History:
     return history
 
 
-def rows(url: str) -> list[Stored]:
+def rows(url: str) -> list[EventRow]:
     """The log."""
     with psycopg.connect(url) as connection, connection.cursor(binary=True) as cursor:
-        return [Stored(*row) for row in cursor.execute(ROWS)]
+        return [EventRow(*row) for row in cursor.execute(ROWS)]
 
 
-def private(log: Iterable[Stored], topics: Topics, *, mark_every: int = 50) -> Iterator[Planned]:
+def private(log: Iterable[EventRow], topics: Topics, *, mark_every: int = 50) -> Iterator[Planned]:
     """The records of the private topic, with a watermark in every partition now and then."""
     last = dict.fromkeys(range(topics.partitions), 0)
     for row in log:
@@ -72,12 +72,12 @@ def private(log: Iterable[Stored], topics: Topics, *, mark_every: int = 50) -> I
             last[other] = row.position
 
 
-def public(log: Iterable[Stored], topics: Topics) -> Iterator[Planned]:
+def public(log: Iterable[EventRow], topics: Topics) -> Iterator[Planned]:
     """The records of the public topics."""
-    contract = Publisher()
+    contract = CloudEvents()
     for row in log:
         event = decode(row.topic, row.state, row.stream_id, row.version, {})
-        about = Recorded(row.position, row.stream_id, row.version, row.topic, row.recorded_at, row.actor_id, event)
+        about = RecordedEvent(row.position, row.stream_id, row.version, row.topic, row.recorded_at, row.actor_id, event)
         record = contract.public_record(about, row.event_id, row.correlation_id, row.causation_id)
         if record is not None:
             home = partition_of(record.key, topics.partitions)
@@ -87,7 +87,7 @@ def public(log: Iterable[Stored], topics: Topics) -> Iterator[Planned]:
 
 def states(history: History, topics: Topics, position: int) -> Iterator[Planned]:
     """The records of the compacted topics."""
-    contract = Publisher()
+    contract = CloudEvents()
     roots = cast(Iterable[Root], [*history.users, *history.subscriptions, *history.documents, *history.teams])
     for root in roots:
         key, topic = record_format.key_of(root.id), topics.state(str(getattr(root, "TOPIC", "")))
@@ -99,7 +99,7 @@ def states(history: History, topics: Topics, position: int) -> Iterator[Planned]
 
 def gone(history: History) -> Gone:
     """Which aggregates of the history nothing is published of any more."""
-    contract = Publisher()
+    contract = CloudEvents()
     roots: dict[UUID, Any] = {
         root.id: root for root in [*history.users, *history.subscriptions, *history.documents, *history.teams]
     }

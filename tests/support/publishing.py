@@ -10,7 +10,7 @@ import psycopg
 from kafka import KafkaConsumer, KafkaProducer
 from kafka.admin import KafkaAdminClient
 
-from infra.kafka.client.record_format import Stored, encode, encode_watermark
+from infra.kafka.client.record_format import EventRow, encode, encode_watermark
 from infra.kafka.client.topics import Topics, make_missing, partition_of
 
 ROWS = """
@@ -49,7 +49,7 @@ class Publisher:
         lost = set(lost)
         with psycopg.connect(self._url) as connection:
             for row in connection.execute(ROWS, [self._position]).fetchall():
-                stored = Stored(*row)
+                stored = EventRow(*row)
                 partition = self.partition_of(stored.stream_id)
                 key, value, headers = encode(stored, self._last[partition])
                 if stored.position not in lost:

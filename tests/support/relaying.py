@@ -11,10 +11,10 @@ from uuid import UUID
 import psycopg
 from kafka import KafkaConsumer, TopicPartition
 
-from adapters.integration_events.cloudevents import Publisher as Contract
+from adapters.integration_events.cloudevents import CloudEvents
 from domain.kernel import Root
 from infra.kafka.client import record_format
-from infra.kafka.client.record_format import Event, Stored
+from infra.kafka.client.record_format import EventRecord, EventRow
 from infra.kafka.client.topics import AGGREGATES, Topics, partition_of
 from infra.kafka.relay.relay import Relay
 from infra.kafka.relay.topic_setup import Settings
@@ -48,7 +48,7 @@ async def _never(_: list[UUID]) -> dict[UUID, bytes]:
 
 def new_relay(url: str, kafka: Settings, names: Topics) -> Relay:
     """A relay with a keyring of its own."""
-    return Relay(url, kafka, names, Contract(), Keyring(KEK, "test", _never))
+    return Relay(url, kafka, names, CloudEvents(), Keyring(KEK, "test", _never))
 
 
 @contextmanager
@@ -84,11 +84,11 @@ def publish_all(url: str, kafka: Settings, names: Topics) -> None:
         until_published(relay, url)
 
 
-def stored(url: str) -> list[Stored]:
+def stored(url: str) -> list[EventRow]:
     """The whole log."""
     with psycopg.connect(url) as connection:
         connection.execute("SET timezone = 'UTC'")
-        return [Stored(*row) for row in connection.execute(ROWS)]
+        return [EventRow(*row) for row in connection.execute(ROWS)]
 
 
 def records_of(kafka: Settings, topic: str) -> list[Any]:
@@ -120,7 +120,7 @@ def require_private_complete(url: str, kafka: Settings, names: Topics) -> int:
 
     Answers how many records were repeats.
     """
-    found: dict[int, Stored] = {}
+    found: dict[int, EventRow] = {}
     repeats = 0
     for partition, records in by_partition(records_of(kafka, names.internal)).items():
         reached = 0
@@ -131,7 +131,7 @@ def require_private_complete(url: str, kafka: Settings, names: Topics) -> int:
                 continue
             assert read.previous <= reached, f"a gap before {read.position}"
             reached = read.position
-            if isinstance(read, Event):
+            if isinstance(read, EventRecord):
                 assert partition == partition_of(record.key, names.partitions)
                 found[read.position] = read.row
     assert [found[position] for position in sorted(found)] == stored(url)

@@ -19,9 +19,9 @@ from uuid import uuid4
 
 import psycopg
 
-from infra.local.servers.postgres import DATABASE, THROWAWAY, Postgres
+from infra.local.servers.postgres import DATABASE, THROWAWAY, EmbeddedPostgres
 from infra.local.servers.process import open_log, recall, remember
-from infra.local.servers.redis import Redis
+from infra.local.servers.redis import EmbeddedRedis
 from infra.postgres.migrate import migrate
 
 PROJECT = Path(__file__).parents[2]
@@ -69,10 +69,10 @@ def shared_postgres(run: str | None = None) -> Iterator[Cluster]:
 
 
 @contextmanager
-def own_postgres(**settings: str) -> Iterator[Postgres]:
+def own_postgres(**settings: str) -> Iterator[EmbeddedPostgres]:
     """A migrated server of one's own, to kill and start again; it keeps its port. `fsync` is on."""
     with open_folder() as folder:
-        server = Postgres(folder / "postgres", settings=settings)
+        server = EmbeddedPostgres(folder / "postgres", settings=settings)
         server.start()
         try:
             migrate(server.admin_url)
@@ -82,10 +82,10 @@ def own_postgres(**settings: str) -> Iterator[Postgres]:
 
 
 @contextmanager
-def own_redis() -> Iterator[Redis]:
+def own_redis() -> Iterator[EmbeddedRedis]:
     """A Redis of one's own."""
     with open_folder() as folder:
-        server = Redis(folder / "redis")
+        server = EmbeddedRedis(folder / "redis")
         server.start()
         try:
             yield server
@@ -106,7 +106,7 @@ def open_folder() -> Iterator[Path]:
 
 def keep(folder: Path) -> None:
     """Run the server until nobody uses it any more."""
-    server = Postgres(folder / "postgres", settings=THROWAWAY)
+    server = EmbeddedPostgres(folder / "postgres", settings=THROWAWAY)
     server.start()
     try:
         migrate(server.admin_url)

@@ -9,18 +9,18 @@ from uuid import UUID
 import psycopg
 from psycopg_pool import AsyncConnectionPool
 
-from application.ports import Actor, Call
+from application.ports import Actor, CommandContext
 from infra.postgres.connect import Database, Pool
 from infra.sealing.blind_index import BlindIndex
 from infra.sealing.keyring import Keyring
 from infra.store.event_store import PostgresEventStore, keys_reader
-from infra.store.feed import StoreFeed
-from infra.store.group_commit import Writer
-from infra.store.stream_reader import Reading
+from infra.store.feed import PostgresEventFeed
+from infra.store.group_commit import GroupCommitter
+from infra.store.stream_reader import StreamReader
 
 KEK = bytes(range(32))
 BLIND_KEY = bytes(range(32, 64))
-CALL = Call(actor=Actor(UUID(int=7)), correlation_id=UUID(int=8), causation_id=UUID(int=9))
+CALL = CommandContext(actor=Actor(UUID(int=7)), correlation_id=UUID(int=8), causation_id=UUID(int=9))
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +28,15 @@ class Opened:
     """One process's share of the store."""
 
     store: PostgresEventStore
-    writer: Writer
+    writer: GroupCommitter
     database: Database
     keyring: Keyring
     blind: BlindIndex
     url: str
 
-    def feed(self) -> StoreFeed:
+    def feed(self) -> PostgresEventFeed:
         """A feed of its own."""
-        return StoreFeed(self.database, self.keyring, self.url)
+        return PostgresEventFeed(self.database, self.keyring, self.url)
 
 
 @asynccontextmanager
@@ -48,8 +48,8 @@ async def open_store(url: str) -> AsyncIterator[Opened]:
         database = Database(pool)
         keyring = Keyring(KEK, "test", keys_reader(database))
         blind = BlindIndex(BLIND_KEY)
-        writer = Writer(url)
-        reading = Reading(url)
+        writer = GroupCommitter(url)
+        reading = StreamReader(url)
         store = PostgresEventStore(database, reading, writer, keyring, blind)
         try:
             yield Opened(store, writer, database, keyring, blind, url)

@@ -5,11 +5,11 @@ from itertools import count
 from typing import TypeVar
 from uuid import UUID
 
-from application.bus import Bus, Command, Sent
+from application.bus import Bus, Command, CommandResult
 from application.identity.user import LogIn, Register, VerifyEmail
-from application.ports import Actor, Call
+from application.ports import Actor, CommandContext
 from infra.sealing.blind_index import BlindIndex
-from infra.store.codec import plan_of
+from infra.store.codec import layout_of
 from tests.support.given import NOW
 from tests.support.memory_store import MemoryEventStore
 
@@ -56,9 +56,9 @@ class Desk:
     def clock(self) -> datetime:
         return self.now
 
-    async def send(self, command: Command[R], by: Actor | None = None, key: str | None = None) -> Sent[R]:
+    async def send(self, command: Command[R], by: Actor | None = None, key: str | None = None) -> CommandResult[R]:
         """What came of the command."""
-        return await self.bus.send(command, Call(actor=by, correlation_id=UUID(int=0), idempotency_key=key))
+        return await self.bus.send(command, CommandContext(actor=by, correlation_id=UUID(int=0), idempotency_key=key))
 
     async def ask(self, command: Command[R], by: Actor | None = None) -> R:
         """The answer to the command."""
@@ -73,4 +73,4 @@ class Desk:
 
     def happened(self) -> list[str]:
         """The types of all that happened, in order."""
-        return [plan_of(type(event)).topic for event in self.store.log]
+        return [layout_of(type(event)).topic for event in self.store.log]

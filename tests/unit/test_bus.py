@@ -11,8 +11,7 @@ from application.bus import ATTEMPTS, Bus, Command, handles
 from application.ports import (
     Actor,
     Busy,
-    Call,
-    Earlier,
+    CommandContext,
     Idempotency,
     InFlight,
     KeyReused,
@@ -20,6 +19,7 @@ from application.ports import (
     OutcomeUnknown,
     StaleVersion,
     Store,
+    StoredResponse,
     Unavailable,
     VersionConflict,
 )
@@ -86,7 +86,9 @@ class Overtaken(MemoryEventStore):
         super().__init__()
         self.times = times
 
-    async def append(self, changes: Sequence[Root], call: Call, idempotency: Idempotency | None) -> int | Earlier:
+    async def append(
+        self, changes: Sequence[Root], call: CommandContext, idempotency: Idempotency | None
+    ) -> int | StoredResponse:
         if self.times:
             self.times -= 1
             raise VersionConflict([root.id for root in changes])
@@ -97,8 +99,8 @@ def bus_on(store: MemoryEventStore) -> Bus:
     return Bus(store, {"new_id": uuid4}, BlindIndex(bytes(32)))
 
 
-def call(key: str | None = None, actor_id: int = 1) -> Call:
-    return Call(actor=Actor(UUID(int=actor_id)), correlation_id=uuid4(), idempotency_key=key)
+def call(key: str | None = None, actor_id: int = 1) -> CommandContext:
+    return CommandContext(actor=Actor(UUID(int=actor_id)), correlation_id=uuid4(), idempotency_key=key)
 
 
 async def test_a_command_becomes_an_event_and_an_answer() -> None:
@@ -186,7 +188,9 @@ async def test_a_key_belongs_to_its_actor() -> None:
 
 async def test_a_key_in_flight_is_refused_meanwhile() -> None:
     class Slow(MemoryEventStore):
-        async def append(self, changes: Sequence[Root], call: Call, idempotency: Idempotency | None) -> int | Earlier:
+        async def append(
+            self, changes: Sequence[Root], call: CommandContext, idempotency: Idempotency | None
+        ) -> int | StoredResponse:
             await asyncio.sleep(0.05)
             return await super().append(changes, call, idempotency)
 
@@ -201,7 +205,9 @@ async def test_a_key_in_flight_is_refused_meanwhile() -> None:
 
 async def test_after_a_cut_connection_the_key_tells_what_became_of_the_command() -> None:
     class Cut(MemoryEventStore):
-        async def append(self, changes: Sequence[Root], call: Call, idempotency: Idempotency | None) -> int | Earlier:
+        async def append(
+            self, changes: Sequence[Root], call: CommandContext, idempotency: Idempotency | None
+        ) -> int | StoredResponse:
             await super().append(changes, call, idempotency)
             raise OutcomeUnknown("The database")
 
@@ -217,11 +223,13 @@ async def test_what_is_unknown_stays_unknown_when_nobody_can_be_asked() -> None:
     class Gone(MemoryEventStore):
         gone = False
 
-        async def append(self, changes: Sequence[Root], call: Call, idempotency: Idempotency | None) -> int | Earlier:
+        async def append(
+            self, changes: Sequence[Root], call: CommandContext, idempotency: Idempotency | None
+        ) -> int | StoredResponse:
             self.gone = True
             raise OutcomeUnknown("The database")
 
-        async def earlier(self, key: bytes) -> Earlier | None:
+        async def stored_response(self, key: bytes) -> StoredResponse | None:
             if self.gone:
                 raise Unavailable("The database")
             return None

@@ -9,10 +9,10 @@ from uuid import UUID
 import pytest
 
 from adapters.realtime import hub as live
-from adapters.realtime.hub import Batch, Live
-from application.ports import Actor, Recorded, Unavailable
+from adapters.realtime.hub import EventHub, OutgoingBatch
+from application.ports import Actor, RecordedEvent, Unavailable
 from domain.content.document import Document
-from projections.visibility import Readers
+from projections.visibility import Audience
 from tests.support.given import ID, NOW, person
 from tests.support.http import Lagging
 from tests.support.projecting import MemoryFeed, recorded
@@ -20,7 +20,7 @@ from tests.support.projecting import MemoryFeed, recorded
 ADA, EVE = person(1), person(2)
 
 
-def edits(count: int) -> list[Recorded]:
+def edits(count: int) -> list[RecordedEvent]:
     """A document that is written, then edited."""
     document = Document.create(id=ID, owner_id=ADA.user_id, title="Notes", content="", now=NOW)
     for n in range(count - 1):
@@ -33,7 +33,7 @@ class Feed(MemoryFeed):
 
     broken = False
 
-    async def read(self, after: int, limit: int) -> Sequence[Recorded]:
+    async def read(self, after: int, limit: int) -> Sequence[RecordedEvent]:
         if self.broken:
             raise Unavailable("The database")
         return await super().read(after, limit)
@@ -59,7 +59,7 @@ class Asked:
 
     async def all(self, kind: type[Any], query: str, params: Sequence[list[UUID]]) -> list[Any]:
         self.times += 1
-        answer = [Readers(id, list(self.who), [ADA.user_id], []) for id in params[0]]
+        answer = [Audience(id, list(self.who), [ADA.user_id], []) for id in params[0]]
         if self.slow:
             self.slow = False
             self.waiting.set()
@@ -72,7 +72,7 @@ class House:
 
     def __init__(self) -> None:
         self.feed, self.rows, self.positions = Feed(), Asked(), Behind()
-        self.live = Live(self.feed, self.rows, self.positions)  # type: ignore[arg-type]
+        self.live = EventHub(self.feed, self.rows, self.positions)  # type: ignore[arg-type]
 
     async def all_after(self, position: int) -> list[int]:
         """All positions after one, page by page."""
@@ -122,12 +122,12 @@ async def test_nothing_is_shown_before_the_read_models_know_who_may_see_it() -> 
     async with following() as house:
         house.positions.behind = 1
         house.feed.add(edits(1))
-        assert await house.live.after(0, 0.2) == Batch([], 0)
+        assert await house.live.after(0, 0.2) == OutgoingBatch([], 0)
         house.positions.behind = 0
         assert [each.position for each in (await house.live.after(0, 5)).shown] == [1]
 
 
-def readers(batch: Batch) -> list[str]:
+def readers(batch: OutgoingBatch) -> list[str]:
     """Who may read all of it."""
     return [
         name for name, who in (("ada", ADA), ("eve", EVE)) if all(batch.may_read(who, each) for each in batch.shown)
@@ -194,7 +194,7 @@ async def test_whom_nobody_knows_nobody_lets_in() -> None:
         past = await house.live.after(0, 5)
         assert past.may_read(ADA, past.shown[0])
         assert not past.may_read(Actor(EVE.user_id, None), past.shown[0])
-        assert not Batch(past.shown, past.reached).may_read(ADA, past.shown[0])
+        assert not OutgoingBatch(past.shown, past.reached).may_read(ADA, past.shown[0])
 
 
 async def test_a_log_that_does_not_answer_has_no_head() -> None:

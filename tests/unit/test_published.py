@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from adapters.integration_events import kernel
 from adapters.integration_events.asyncapi import headers_of
-from adapters.integration_events.cloudevents import PublicRecord, Publisher, Unreadable
+from adapters.integration_events.cloudevents import CloudEvents, PublicRecord, UnreadableEvent
 from adapters.integration_events.contract import published, schema_of
-from application.ports import Recorded, Undecodable
+from application.ports import RecordedEvent, Undecodable
 from domain.content.document import Document
 from domain.identity.user import User
 from domain.kernel import ERASED, Root
@@ -24,7 +24,7 @@ from tests.support.given import ID, NOW, Fact, fact
 from tests.support.given import given as having
 from tests.support.lives import LIVES
 
-PUBLISHER = Publisher("https://api.test/")
+PUBLISHER = CloudEvents("https://api.test/")
 ACTOR, EVENT_ID, CORRELATION, CAUSATION = (UUID(int=n) for n in (0xAC, 0xE1, 0xC0, 0xCA))
 SCHEMAS = {type: schema_of(kind) for type, kind in published().items()}
 
@@ -37,9 +37,9 @@ PAYLOADS = {type: validator(schema) for type, schema in SCHEMAS.items()}
 HEADERS = {type: validator(headers_of(kind)) for type, kind in published().items()}
 
 
-def recorded(event: Root.Event, *, position: int = 7, actor_id: UUID | None = ACTOR) -> Recorded:
+def recorded(event: Root.Event, *, position: int = 7, actor_id: UUID | None = ACTOR) -> RecordedEvent:
     topic: str = event.TOPIC  # type: ignore[attr-defined]
-    return Recorded(position, event.originator_id, event.originator_version, topic, NOW, actor_id, event)
+    return RecordedEvent(position, event.originator_id, event.originator_version, topic, NOW, actor_id, event)
 
 
 def of(fact: Fact) -> PublicRecord:
@@ -160,14 +160,16 @@ def test_a_later_version_beside_the_first_changes_nothing_for_those_who_read_the
     both: Any = {**kernel.EVENTS[Document.Published], 2: (Later, lambda _: Later(version=1, occurred_at=NOW))}
     mapped: Any = {**kernel.EVENTS, Document.Published: both}
     monkeypatch.setattr(kernel, "EVENTS", mapped)
-    found = Publisher().public_record(recorded(canary(Document.Published)), EVENT_ID)
+    found = CloudEvents().public_record(recorded(canary(Document.Published)), EVENT_ID)
     assert found is not None
     assert dict(found.headers)["ce_type"] == b"palimpsest.document.published.v1"
 
 
 def test_an_event_that_cannot_be_read_is_not_published() -> None:
-    with pytest.raises(Unreadable, match="position 9"):
-        PUBLISHER.public_record(Recorded(9, ID, 1, "user.registered", NOW, None, Undecodable("KeyError")), EVENT_ID)
+    with pytest.raises(UnreadableEvent, match="position 9"):
+        PUBLISHER.public_record(
+            RecordedEvent(9, ID, 1, "user.registered", NOW, None, Undecodable("KeyError")), EVENT_ID
+        )
 
 
 def test_what_is_forgotten_has_no_length() -> None:

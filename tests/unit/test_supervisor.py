@@ -6,7 +6,7 @@ import pytest
 
 from infra.local import supervisor
 from infra.local.servers.process import ServerError
-from infra.local.supervisor import FIRST_PAUSE, GROWN_UP, LONGEST_PAUSE, Tree, Watched, only_one
+from infra.local.supervisor import FIRST_PAUSE, GROWN_UP, LONGEST_PAUSE, ProcessTree, WatchedProcess, only_one
 
 
 class Fake:
@@ -47,7 +47,7 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Time:
     return clock
 
 
-def pauses(watched: Watched, part: Fake, time: Time, deaths: int, life: float = 0.0) -> list[float]:
+def pauses(watched: WatchedProcess, part: Fake, time: Time, deaths: int, life: float = 0.0) -> list[float]:
     """Let the part die again and again, each time `life` seconds after it started; how long it stayed dead."""
     waited = []
     for _ in range(deaths):
@@ -64,7 +64,7 @@ def pauses(watched: Watched, part: Fake, time: Time, deaths: int, life: float = 
 
 def test_a_part_that_keeps_dying_is_started_again_ever_more_slowly(time: Time) -> None:
     part = Fake()
-    waited = pauses(Watched("fake", part), part, time, deaths=10)
+    waited = pauses(WatchedProcess("fake", part), part, time, deaths=10)
     assert waited[0] == pytest.approx(FIRST_PAUSE, abs=0.1)
     assert waited == sorted(waited)
     assert waited[-1] == pytest.approx(LONGEST_PAUSE, abs=0.1)
@@ -72,14 +72,14 @@ def test_a_part_that_keeps_dying_is_started_again_ever_more_slowly(time: Time) -
 
 def test_a_part_that_lived_long_is_started_again_at_once(time: Time) -> None:
     part = Fake()
-    waited = pauses(Watched("fake", part), part, time, deaths=5, life=GROWN_UP + 1)
+    waited = pauses(WatchedProcess("fake", part), part, time, deaths=5, life=GROWN_UP + 1)
     assert waited == pytest.approx([FIRST_PAUSE] * 5, abs=0.1)
 
 
 def test_a_part_that_cannot_start_is_tried_again(time: Time) -> None:
     part = Fake()
     part.broken = True
-    watched = Watched("fake", part)
+    watched = WatchedProcess("fake", part)
     for _ in range(200):
         time.now += 0.1
         watched.look()
@@ -93,7 +93,7 @@ def test_a_part_that_cannot_start_is_tried_again(time: Time) -> None:
 
 def test_parts_stop_in_reverse_order_even_if_one_did_not_start() -> None:
     story: list[str] = []
-    tree = Tree()
+    tree = ProcessTree()
     tree.start("database", Fake(story, "database"))
     broken = Fake(story, "api")
     broken.broken = True

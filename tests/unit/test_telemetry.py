@@ -80,7 +80,7 @@ class Paper(StringIO):
 
 async def test_lines_of_one_turn_are_written_at_once_and_in_order() -> None:
     paper = Paper()
-    stream = telemetry.TurnStream(paper)
+    stream = telemetry.BufferedLogStream(paper)
     for n in range(3):
         stream.write(f"{n}\n")
     assert paper.writes == 0
@@ -93,7 +93,7 @@ async def test_lines_of_one_turn_are_written_at_once_and_in_order() -> None:
 async def test_lines_go_on_after_one_that_could_not_be_written() -> None:
     asyncio.get_running_loop().set_exception_handler(lambda *_: None)
     paper = Paper()
-    stream = telemetry.TurnStream(paper)
+    stream = telemetry.BufferedLogStream(paper)
     paper.full = True
     stream.write("lost\n")
     await asyncio.sleep(0)
@@ -105,7 +105,7 @@ async def test_lines_go_on_after_one_that_could_not_be_written() -> None:
 
 def test_outside_of_a_loop_a_line_is_written_straight_away() -> None:
     paper = Paper()
-    telemetry.TurnStream(paper).write("now\n")
+    telemetry.BufferedLogStream(paper).write("now\n")
     assert paper.getvalue() == "now\n"
 
 

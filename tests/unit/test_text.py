@@ -4,33 +4,33 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.text import UnusableEmail, UnusableText, body, email_address, line, normalise_email
+from domain.text import UnusableEmail, UnusableText, email_address, multi_line, normalise_email, single_line
 
 
 @pytest.mark.parametrize("text", ["A title", "Überschrift: 日本語", "👩‍👩‍👧 family", "x", "x" * 20])
 def test_a_line_is_what_people_write(text: str) -> None:
-    assert line(text, "A title", 20) == text
+    assert single_line(text, "A title", 20) == text
 
 
 def test_a_line_loses_the_white_space_around_it() -> None:
-    assert line("  A title\n", "A title", 20) == "A title"
+    assert single_line("  A title\n", "A title", 20) == "A title"
 
 
 @pytest.mark.parametrize("text", ["", "  ", "\n", "x" * 21, "a\0b", "a\nb", "a\x7fb", "a\u2028b", "a\ud800b"])
 def test_a_line_is_not_blank_nor_long_nor_deceiving(text: str) -> None:
     with pytest.raises(UnusableText, match="A title has 1 to 20 characters"):
-        line(text, "A title", 20)
+        single_line(text, "A title", 20)
 
 
 @pytest.mark.parametrize("text", ["", " \n\tindented\r\n", "\x07", "😀" * 20])
 def test_a_body_is_kept_as_it_is(text: str) -> None:
-    assert body(text, "A content", 20) == text
+    assert multi_line(text, "A content", 20) == text
 
 
 @pytest.mark.parametrize("text", ["x" * 21, "a\0b", "a\udc00b"])
 def test_a_body_is_not_too_long_and_can_be_stored(text: str) -> None:
     with pytest.raises(UnusableText, match="A content has at most 20 characters"):
-        body(text, "A content", 20)
+        multi_line(text, "A content", 20)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_what_is_no_address_is_refused(text: str) -> None:
 
 def test_refusals_do_not_repeat_what_was_given() -> None:
     with pytest.raises(UnusableText) as long:
-        line("secret" * 10, "A title", 20)
+        single_line("secret" * 10, "A title", 20)
     with pytest.raises(UnusableEmail) as email:
         email_address("secret")
     assert "secret" not in long.value.detail + email.value.detail

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 
 from adapters.http.api import openapi, problems
 from adapters.http.api.context import Deps
-from adapters.http.api.middleware import Edge, LastResort
+from adapters.http.api.middleware import RequestMiddleware, ServerErrorMiddleware
 from adapters.http.billing import subscription
 from adapters.http.content import document, share
 from adapters.http.identity import user
@@ -22,8 +22,11 @@ from domain.kernel import Refusal
 
 
 class Api(FastAPI):
-    """FastAPI without what it wraps around each request for others: `LastResort` answers to errors, and our `Route`
-    limits bodies itself, keeps no files open and has no dependencies to close. It takes no other routes."""
+    """FastAPI without the middleware that it wraps around each request.
+
+    `ServerErrorMiddleware` answers errors; `ApiRoute` limits bodies, keeps no files open and has no dependencies to
+    close. Takes no other routes.
+    """
 
     def build_middleware_stack(self) -> ASGIApp:
         """From the router outwards."""
@@ -45,10 +48,10 @@ def create_app(deps: Deps) -> FastAPI:
     for kind, handler in HANDLERS.items():
         app.add_exception_handler(kind, handler)
     # The last one added is the outermost.
-    app.add_middleware(LastResort)
+    app.add_middleware(ServerErrorMiddleware)
     if deps.cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=deps.cors_origins, **CORS)
-    app.add_middleware(Edge, deps=deps)
+    app.add_middleware(RequestMiddleware, deps=deps)
     return app
 
 

@@ -14,9 +14,9 @@ from starlette.responses import JSONResponse
 from adapters.http.api.problems import CHALLENGE, InsufficientScope, Malformed, NotSettled, Unauthenticated
 from adapters.http.api.tokens import BadToken, Identity, Tokens
 from adapters.integration_events.asyncapi import LOCAL, Broker
-from adapters.realtime.hub import Live
-from application.bus import Command, Sent
-from application.ports import Call, Clock, EventStore, NewId, Rows
+from adapters.realtime.hub import EventHub
+from application.bus import Command, CommandResult
+from application.ports import Clock, CommandContext, EventStore, NewId, ReadStore
 from domain.kernel import NotFound
 
 R = TypeVar("R")
@@ -38,7 +38,7 @@ encode = msgspec.json.Encoder().encode
 class SendCommand(Protocol):
     """The bus."""
 
-    async def __call__(self, command: Command[R], call: Call) -> Sent[R]: ...
+    async def __call__(self, command: Command[R], call: CommandContext) -> CommandResult[R]: ...
 
 
 class Positions(Protocol):
@@ -70,10 +70,10 @@ class Deps:
     """
 
     send: SendCommand
-    rows: Rows
+    rows: ReadStore
     history: EventStore
     positions: Positions
-    live: Live
+    live: EventHub
     head: Callable[[], Awaitable[int]]
     tokens: Tokens
     clock: Clock
@@ -105,7 +105,7 @@ class Answer(JSONResponse):
             self.raw_headers += [(b"content-type", media), (b"content-length", b"%d" % len(body))]
 
 
-class Exchange:
+class RequestContext:
     """A request since it came in, and the rest of the house. Travels in the ASGI scope.
 
     `status` is the one to answer with when all is well; `answered` the one that was (0: none yet). `path` is known once
@@ -150,13 +150,13 @@ class Exchange:
             raise InsufficientScope(f"This takes a token with the scope {scope}.", _challenge("insufficient_scope"))
 
 
-class Sender:
+class CommandSender:
     """Sends commands on behalf of whoever asks, and answers with what comes back."""
 
     __slots__ = ("_exchange",)
 
     def __init__(self, request: Request) -> None:
-        self._exchange: Exchange = request.scope["exchange"]
+        self._exchange: RequestContext = request.scope["exchange"]
 
     @property
     def expected(self) -> int | None:
@@ -188,9 +188,9 @@ class Sender:
 
     async def ask(self, command: Command[R]) -> R:
         """Send a command that only asks. It takes no key: what was true once may not be answered again."""
-        return (await self._exchange.deps.send(command, Call(None, self._exchange.request_id))).answer
+        return (await self._exchange.deps.send(command, CommandContext(None, self._exchange.request_id))).answer
 
-    def _answer(self, sent: Sent[Any], position: int, at: str | None) -> Answer:
+    def _answer(self, sent: CommandResult[Any], position: int, at: str | None) -> Answer:
         headers = [(b"consistency-token", b"%d" % position)]
         if sent.replayed:
             headers.append((b"idempotency-replayed", b"true"))
@@ -200,26 +200,26 @@ class Sender:
             return Answer(b"", self._exchange.status, headers)
         return Answer(encode(sent.answer), self._exchange.status, [*headers, *_etag(sent.answer)])
 
-    async def _send(self, command: Command[R]) -> Sent[R]:
+    async def _send(self, command: Command[R]) -> CommandResult[R]:
         exchange = self._exchange
         key = exchange.header(b"idempotency-key")
         if key is not None and not KEY.fullmatch(key):
             raise Malformed("Idempotency-Key takes 1 to 255 visible ASCII characters.")
         actor = exchange.identity.actor if exchange.identity else None
-        return await exchange.deps.send(command, Call(actor, exchange.request_id, idempotency_key=key))
+        return await exchange.deps.send(command, CommandContext(actor, exchange.request_id, idempotency_key=key))
 
-    async def _position(self, sent: Sent[Any]) -> int:
+    async def _position(self, sent: CommandResult[Any]) -> int:
         # Where nothing was new, the answer is at most as new as the end of the log.
         return sent.position if sent.position is not None else await self._exchange.deps.head()
 
 
-class Reader:
+class QueryReader:
     """Reads on behalf of whoever asks, no older than they want, and says how old it is where it could not wait."""
 
     __slots__ = ("_exchange", "actor", "history", "now", "rows")
 
     def __init__(self, request: Request) -> None:
-        exchange: Exchange = request.scope["exchange"]
+        exchange: RequestContext = request.scope["exchange"]
         assert exchange.identity is not None
         self.actor = exchange.identity.actor
         self.rows = exchange.deps.rows
@@ -280,7 +280,7 @@ class Reader:
 
 def deps_of(request: Request) -> Deps:
     """The rest of the house, for routes that neither send nor read."""
-    exchange: Exchange = request.scope["exchange"]
+    exchange: RequestContext = request.scope["exchange"]
     return exchange.deps
 
 
@@ -294,5 +294,5 @@ def _challenge(error: str) -> dict[str, str]:
     return {"WWW-Authenticate": f'{CHALLENGE["WWW-Authenticate"]}, error="{error}"'}
 
 
-Send = Annotated[Sender, Depends(Sender)]
-Read = Annotated[Reader, Depends(Reader)]
+Send = Annotated[CommandSender, Depends(CommandSender)]
+Read = Annotated[QueryReader, Depends(QueryReader)]

@@ -12,7 +12,7 @@ import structlog
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from adapters.http.api.context import Deps, Exchange
+from adapters.http.api.context import Deps, RequestContext
 from adapters.http.api.problems import unexpected
 
 SECURITY_HEADERS: list[tuple[bytes, bytes]] = [
@@ -36,7 +36,7 @@ GONE = 499
 log = structlog.get_logger("http")
 
 
-class Edge:
+class RequestMiddleware:
     """Pure ASGI: wraps everything else."""
 
     def __init__(self, app: ASGIApp, deps: Deps) -> None:
@@ -49,7 +49,7 @@ class Edge:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        exchange = Exchange(self._deps, headers, self._request_id(headers))
+        exchange = RequestContext(self._deps, headers, self._request_id(headers))
         request_id = str(exchange.request_id)
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id, **_trace(headers))
@@ -71,13 +71,13 @@ class Edge:
         except (KeyError, ValueError):
             return self._deps.new_id()
 
-    def _record(self, method: str, exchange: Exchange, seconds: float) -> None:
+    def _record(self, method: str, exchange: RequestContext, seconds: float) -> None:
         known = method if method in METHODS else "OTHER"
         user_id = exchange.identity.user_id if exchange.identity else None
         self._deps.observe(known, exchange.route, exchange.path, exchange.answered or GONE, seconds, user_id)
 
 
-class LastResort:
+class ServerErrorMiddleware:
     """Answers to errors nobody thought of. Inside of CORS, so that browsers may read the answer."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -96,7 +96,7 @@ class LastResort:
             await unexpected(scope["exchange"].request_id)(scope, receive, send)
 
 
-def _answering(exchange: Exchange, request_id: str, send: Send) -> Send:
+def _answering(exchange: RequestContext, request_id: str, send: Send) -> Send:
     """Sends what comes, with the headers that every answer has."""
     own = [(b"x-request-id", request_id.encode()), *SECURITY_HEADERS]
 

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from adapters.http.api.context import Answer
 from adapters.http.api.problems import MEDIA_TYPE, Problem
-from adapters.http.api.routing import Route
+from adapters.http.api.routing import ApiRoute
 
 JSON = "application/json"
 EXAMPLE_ID = "0198f1c2-7b3a-7c4d-9e5f-0a1b2c3d4e5f"
@@ -129,14 +129,14 @@ def describe(app: FastAPI) -> Schema:
             title=app.title, version=app.version, description=app.description, routes=app.routes, tags=app.openapi_tags
         )
         for route in app.routes:
-            if isinstance(route, Route) and route.include_in_schema:
+            if isinstance(route, ApiRoute) and route.include_in_schema:
                 _complete(route, schema["paths"][route.path_format])
         schema["components"] = _components(schema["components"])
         app.openapi_schema = schema
     return app.openapi_schema
 
 
-def _complete(route: Route, methods: Schema) -> None:
+def _complete(route: ApiRoute, methods: Schema) -> None:
     """Add the example and the answers that a route shares with others."""
     extra = route.openapi_extra or {}
     for method in route.methods or ():

@@ -18,14 +18,14 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from adapters.http.api.context import Exchange
+from adapters.http.api.context import RequestContext
 from adapters.http.api.problems import SHOWN, Fault, Malformed, NotJson, NotValid, TooLarge, TooSlow, faults, pointer
 
 BODY_SECONDS = 60.0
 """Whoever takes longer to send a body would hold on to a request for as long as they like."""
 
 
-class Route(APIRoute):
+class ApiRoute(APIRoute):
     """Takes path parameters, one query model, one body model, and dependencies made of the request alone.
 
     A query that is not asked for is refused, and so is what comes twice in a query or a body.
@@ -46,7 +46,7 @@ class Route(APIRoute):
         arguments = _Arguments(self.dependant)
 
         async def handle(request: Request) -> Response:
-            exchange: Exchange = request.scope["exchange"]
+            exchange: RequestContext = request.scope["exchange"]
             exchange.route, exchange.status = template, status
             if scope is not None:
                 exchange.authenticate(scope)
@@ -75,7 +75,7 @@ class _Arguments:
         self._query = _adapters(dependant.query_params)
         self._body = _adapters(dependant.body_params)
 
-    async def read(self, request: Request, exchange: Exchange) -> dict[str, Any]:
+    async def read(self, request: Request, exchange: RequestContext) -> dict[str, Any]:
         """All of it, by name; tells all that is wrong at once."""
         given: dict[str, Any] = {name: maker(request) for name, maker in self._makers.items()}
         errors: list[Fault] = []
@@ -158,7 +158,7 @@ def _refuse_ambiguous(body: bytes) -> None:
     JSON.decode(body.decode())
 
 
-async def _body(request: Request, exchange: Exchange) -> bytes:
+async def _body(request: Request, exchange: RequestContext) -> bytes:
     """The body, if it is JSON, in time and no larger than the limit; of a larger one, no more than that is read."""
     limit = exchange.deps.max_body_bytes
     declared = exchange.header(b"content-length")

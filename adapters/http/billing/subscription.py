@@ -6,11 +6,11 @@ from fastapi import APIRouter
 
 from adapters.http.api.context import Answer, Read
 from adapters.http.api.openapi import EXAMPLE_ID, EXAMPLE_TIME, FRESH, operation
-from adapters.http.api.routing import Route
+from adapters.http.api.routing import ApiRoute
 from application.billing.subscription import SubscriptionView
 from projections.billing.subscription import subscription
 
-router = APIRouter(prefix="/v1/subscription", route_class=Route, tags=["subscription"])
+router = APIRouter(prefix="/v1/subscription", route_class=ApiRoute, tags=["subscription"])
 
 SUBSCRIPTION: dict[str, Any] = {
     "id": EXAMPLE_ID,

@@ -8,8 +8,8 @@ from pydantic import Field
 
 from adapters.http.api.context import Answer, Read, Send
 from adapters.http.api.openapi import CONDITIONAL, EXAMPLE_ID, EXAMPLE_TIME, FRESH, FRESH_UNLESS_KNOWN, KEYED, operation
-from adapters.http.api.routing import Route
-from adapters.http.api.schemas import Body, Paged, shown
+from adapters.http.api.routing import ApiRoute
+from adapters.http.api.schemas import Body, PageQuery, shown
 from application.content.document import (
     ChangeDocument,
     CreateDocument,
@@ -24,7 +24,7 @@ from projections.content.document import DocumentSummary, Sort, document, docume
 from projections.content.document_version import VersionView, versions
 from projections.page import Page
 
-router = APIRouter(prefix="/v1/documents", route_class=Route, tags=["documents"])
+router = APIRouter(prefix="/v1/documents", route_class=ApiRoute, tags=["documents"])
 
 READ, WRITE = "documents:read", "documents:write"
 
@@ -62,7 +62,7 @@ class NewDocument(Body):
     content: Content = ""
 
 
-class ChangedDocument(Body):
+class DocumentChange(Body):
     """A document as it shall be: all of it."""
 
     model_config = shown(
@@ -73,7 +73,7 @@ class ChangedDocument(Body):
     status: Status
 
 
-class Listed(Paged):
+class DocumentQuery(PageQuery):
     """Which documents, and in which order."""
 
     status: Status | None = None
@@ -110,7 +110,7 @@ async def create_document(body: NewDocument, send: Send) -> Answer:
     response_model=Page[DocumentSummary],
     **operation("A page of documents.", scope=READ, takes=FRESH, example={"items": [SUMMARY], "next": None}),
 )
-async def list_documents(listed: Annotated[Listed, Query()], read: Read) -> Answer:
+async def list_documents(listed: Annotated[DocumentQuery, Query()], read: Read) -> Answer:
     """List documents: one's own and those shared with one, without their content."""
     await read.reached("document", "document_access")
     return read.unversioned(await documents(read.rows, read.actor, **listed.model_dump()))
@@ -121,7 +121,7 @@ async def list_documents(listed: Annotated[Listed, Query()], read: Read) -> Answ
     response_model=DocumentView,
     **operation("The document as it is now.", scope=WRITE, takes=CONDITIONAL, example=DOCUMENT),
 )
-async def change_document(document_id: UUID, body: ChangedDocument, send: Send) -> Answer:
+async def change_document(document_id: UUID, body: DocumentChange, send: Send) -> Answer:
     """Change title, content and status. Takes the role of an editor. What does not differ makes no new version."""
     status, expected = body.status, send.expected
     command = ChangeDocument(id=document_id, title=body.title, content=body.content, status=status, expected=expected)
@@ -153,7 +153,7 @@ async def restore_document(document_id: UUID, send: Send) -> Answer:
     response_model=Page[VersionView],
     **operation("A page of versions.", scope=READ, takes=FRESH, example={"items": [VERSION], "next": None}),
 )
-async def list_versions(document_id: UUID, paged: Annotated[Paged, Query()], read: Read) -> Answer:
+async def list_versions(document_id: UUID, paged: Annotated[PageQuery, Query()], read: Read) -> Answer:
     """List what became of a document, the latest first. Takes the role of a viewer."""
     await read.reached("document", "document_access", "document_version")
     read.found(await document(read.rows, read.actor, document_id))

@@ -4,9 +4,9 @@ from uuid import UUID
 
 from fastapi import APIRouter
 
-from adapters.http.api.context import Answer, Read, Reader, Send
+from adapters.http.api.context import Answer, QueryReader, Read, Send
 from adapters.http.api.openapi import FRESH, KEYED, operation
-from adapters.http.api.routing import Route
+from adapters.http.api.routing import ApiRoute
 from adapters.http.api.schemas import Body, Email, shown
 from adapters.http.content.document import DOCUMENT, READ, WRITE
 from application.content.document import ChangeShare, DocumentView, RevokeShare, ShareDocument
@@ -15,12 +15,12 @@ from domain.content.document import ShareRole
 from projections.content.document import document
 from projections.content.document_access import ShareView, shares
 
-router = APIRouter(prefix="/v1/documents/{document_id}/shares", route_class=Route, tags=["documents"])
+router = APIRouter(prefix="/v1/documents/{document_id}/shares", route_class=ApiRoute, tags=["documents"])
 
 ACCESS = "document_access"
 
 
-class Share(Body):
+class ShareRequest(Body):
     """With whom, and what they may do: an editor changes, a commenter and a viewer read."""
 
     model_config = shown({"email": "grace@example.org", "role": "editor"})
@@ -28,7 +28,7 @@ class Share(Body):
     role: ShareRole
 
 
-class Revoked(Body):
+class ShareAddress(Body):
     """Whose role is taken away."""
 
     model_config = shown({"email": "grace@example.org"})
@@ -52,7 +52,7 @@ async def list_shares(document_id: UUID, read: Read) -> Answer:
     response_model=DocumentView,
     **operation("The document.", scope=WRITE, takes=KEYED, example=DOCUMENT),
 )
-async def share_document(document_id: UUID, body: Share, send: Send) -> Answer:
+async def share_document(document_id: UUID, body: ShareRequest, send: Send) -> Answer:
     """Share a document with the holder of an email address, a user or not yet. Takes its owner."""
     return await send(ShareDocument(id=document_id, email=body.email, role=body.role))
 
@@ -62,7 +62,7 @@ async def share_document(document_id: UUID, body: Share, send: Send) -> Answer:
     response_model=DocumentView,
     **operation("The document.", scope=WRITE, takes=KEYED, example=DOCUMENT),
 )
-async def change_share(document_id: UUID, body: Share, send: Send) -> Answer:
+async def change_share(document_id: UUID, body: ShareRequest, send: Send) -> Answer:
     """Give somebody whom a document is shared with another role. Takes its owner."""
     return await send.settled(ChangeShare(id=document_id, email=body.email, role=body.role), ACCESS)
 
@@ -72,12 +72,12 @@ async def change_share(document_id: UUID, body: Share, send: Send) -> Answer:
     response_model=DocumentView,
     **operation("The document.", scope=WRITE, takes=KEYED, example=DOCUMENT),
 )
-async def revoke_share(document_id: UUID, body: Revoked, send: Send) -> Answer:
+async def revoke_share(document_id: UUID, body: ShareAddress, send: Send) -> Answer:
     """Take somebody's role on a document away. Takes its owner. Once this is answered they can read it no more."""
     return await send.settled(RevokeShare(id=document_id, email=body.email), ACCESS)
 
 
-async def require_owner(read: Reader, document_id: UUID) -> None:
+async def require_owner(read: QueryReader, document_id: UUID) -> None:
     """Let the owner pass.
 
     Raises:

@@ -8,14 +8,14 @@ from pydantic import Field
 
 from adapters.http.api.context import Answer, Read, Send, encode
 from adapters.http.api.openapi import CONDITIONAL, EXAMPLE_ID, EXAMPLE_TIME, FRESH_UNLESS_KNOWN, KEYED, operation
-from adapters.http.api.routing import Route
+from adapters.http.api.routing import ApiRoute
 from adapters.http.api.schemas import Body, Email, shown
 from adapters.http.service.health import House
 from application.identity.user import ChangeProfile, LogIn, Register, UserView
 from domain.identity.user import AVATAR_URL_LENGTH, NAME_LENGTH
 from projections.identity.user import user
 
-router = APIRouter(prefix="/v1", route_class=Route, tags=["accounts"])
+router = APIRouter(prefix="/v1", route_class=ApiRoute, tags=["accounts"])
 
 Password = Annotated[str, Field(min_length=1, max_length=1024, json_schema_extra={"format": "password"})]
 Name = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH)]

@@ -10,9 +10,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 
 from adapters.http.api.context import Answer, encode
-from adapters.http.api.routing import Route
+from adapters.http.api.routing import ApiRoute
 
-router = APIRouter(prefix="/v1", route_class=Route, include_in_schema=False)
+router = APIRouter(prefix="/v1", route_class=ApiRoute, include_in_schema=False)
 
 FRESH_FOR = (b"cache-control", b"public, max-age=300")
 

@@ -8,15 +8,15 @@ from fastapi import APIRouter, Depends, Path, Query
 
 from adapters.http.api.context import Answer, Deps, deps_of, encode
 from adapters.http.api.openapi import operation
-from adapters.http.api.routing import Route
+from adapters.http.api.routing import ApiRoute
 from adapters.http.service.docs import FRESH_FOR, digest
 from adapters.integration_events.asyncapi import Broker, describe
 from adapters.integration_events.catalogue import catalogue
 from adapters.integration_events.contract import published, schema_of
-from adapters.realtime.sse import MEDIA_TYPE, Asked, EventStream, Listening
+from adapters.realtime.sse import MEDIA_TYPE, EventStream, Listening, StreamQuery
 from domain.kernel import NotFound
 
-router = APIRouter(prefix="/v1", route_class=Route)
+router = APIRouter(prefix="/v1", route_class=ApiRoute)
 House = Annotated[Deps, Depends(deps_of)]
 Type = Annotated[str, Path(max_length=200)]
 
@@ -52,7 +52,7 @@ def streamed() -> dict[str, Any]:
 
 
 @router.get("/events/stream", tags=["events"], **streamed())
-async def stream_events(asked: Annotated[Asked, Query()], listening: Listening) -> EventStream:
+async def stream_events(asked: Annotated[StreamQuery, Query()], listening: Listening) -> EventStream:
     """Follow what happens, as server-sent events. One's own account, documents that one may read, teams one is in.
 
     Of shares it takes the owner to hear, of invitations an admin of the team.

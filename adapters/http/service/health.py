@@ -10,23 +10,23 @@ from fastapi import APIRouter, Depends
 from adapters.http.api.context import Answer, Deps, deps_of, encode
 from adapters.http.api.openapi import operation
 from adapters.http.api.problems import Fault, NotReady
-from adapters.http.api.routing import Route
+from adapters.http.api.routing import ApiRoute
 
 PATIENCE = 2.0
 
-router = APIRouter(route_class=Route, tags=["service"])
+router = APIRouter(route_class=ApiRoute, tags=["service"])
 House = Annotated[Deps, Depends(deps_of)]
 
 
 @dataclass(frozen=True, slots=True)
-class Live:
+class Liveness:
     """The process answers."""
 
     status: Literal["live"]
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
+class Readiness:
     """Requests can be served. `servers`: those we depend on, by name."""
 
     status: Literal["ready"]
@@ -55,15 +55,15 @@ class PublicKeys:
 KEY = {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS…", "kid": "3f9a2c1d", "use": "sig", "alg": "Ed25519"}
 
 
-@router.get("/health/live", response_model=Live, **operation("It does.", example={"status": "live"}))
+@router.get("/health/live", response_model=Liveness, **operation("It does.", example={"status": "live"}))
 async def live() -> Answer:
     """Say whether the process answers."""
-    return Answer(encode(Live("live")))
+    return Answer(encode(Liveness("live")))
 
 
 @router.get(
     "/health/ready",
-    response_model=Ready,
+    response_model=Readiness,
     **operation(
         "They can; what is down we can do without.",
         example={"status": "ready", "servers": {"database": "up", "redis": "up"}},
@@ -85,7 +85,7 @@ async def jwks(house: House) -> Answer:
     return Answer(encode(house.tokens.jwks()), 200, [(b"cache-control", b"public, max-age=300")])
 
 
-async def check(house: Deps) -> Ready:
+async def check(house: Deps) -> Readiness:
     """Ask every server, at once and for a bounded time.
 
     Raises:
@@ -98,7 +98,7 @@ async def check(house: Deps) -> Ready:
     missing = [name for name in sorted(house.vital) if servers.get(name) == "down"]
     if missing:
         raise NotReady([Fault("server", f"/{name}", "down", f"The {name} does not answer.") for name in missing])
-    return Ready("ready", servers)
+    return Readiness("ready", servers)
 
 
 async def _answers(ask: Callable[[], Awaitable[object]]) -> bool:

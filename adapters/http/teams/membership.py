@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from adapters.http.api.context import Answer, Send
 from adapters.http.api.openapi import EXAMPLE_ID, KEYED, operation
-from adapters.http.api.routing import Route
+from adapters.http.api.routing import ApiRoute
 from adapters.http.api.schemas import Body, Email, shown
 from adapters.http.teams.team import TEAM, WRITE
 from application.teams.team import (
@@ -22,7 +22,7 @@ from application.teams.team import (
 )
 from domain.teams.team import InvitedRole, Role
 
-router = APIRouter(prefix="/v1/teams/{team_id}", route_class=Route, tags=["teams"])
+router = APIRouter(prefix="/v1/teams/{team_id}", route_class=ApiRoute, tags=["teams"])
 
 ROSTER = "team_roster"
 INVITATIONS = "team_invitation"
@@ -36,7 +36,7 @@ class Invitation(Body):
     role: InvitedRole = "member"
 
 
-class Invited(Body):
+class InvitationAddress(Body):
     """Whose invitation is taken back."""
 
     model_config = shown({"email": "grace@example.org"})
@@ -88,7 +88,7 @@ async def decline_invitation(team_id: UUID, send: Send) -> Answer:
     response_model=TeamView,
     **operation("The team.", scope=WRITE, takes=KEYED, example=TEAM),
 )
-async def revoke_invitation(team_id: UUID, body: Invited, send: Send) -> Answer:
+async def revoke_invitation(team_id: UUID, body: InvitationAddress, send: Send) -> Answer:
     """Take an invitation back. Takes an admin. Once this is answered it lets nobody see the team."""
     return await send.settled(RevokeInvitation(id=team_id, email=body.email), INVITATIONS)
 

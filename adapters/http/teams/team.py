@@ -8,15 +8,15 @@ from pydantic import Field
 
 from adapters.http.api.context import Answer, Read, Send
 from adapters.http.api.openapi import EXAMPLE_ID, EXAMPLE_TIME, FRESH, KEYED, operation
-from adapters.http.api.routing import Route
-from adapters.http.api.schemas import Body, Paged, shown
+from adapters.http.api.routing import ApiRoute
+from adapters.http.api.schemas import Body, PageQuery, shown
 from application.teams.team import DissolveTeam, FoundTeam, MemberView, RenameTeam, TeamView
 from domain.teams.team import NAME_LENGTH, SLUG_LENGTH
 from projections.page import Page
 from projections.teams.team import team, teams
 from projections.teams.team_roster import members
 
-router = APIRouter(prefix="/v1/teams", route_class=Route, tags=["teams"])
+router = APIRouter(prefix="/v1/teams", route_class=ApiRoute, tags=["teams"])
 
 READ, WRITE = "teams:read", "teams:write"
 
@@ -46,7 +46,7 @@ class NewTeam(Body):
     slug: Slug
 
 
-class Renamed(Body):
+class TeamRename(Body):
     """A team's name from now on."""
 
     model_config = shown({"name": "River and lake watch"})
@@ -68,7 +68,7 @@ async def found_team(body: NewTeam, send: Send) -> Answer:
     response_model=Page[TeamView],
     **operation("A page of teams.", scope=READ, takes=FRESH, example={"items": [TEAM], "next": None}),
 )
-async def list_teams(paged: Annotated[Paged, Query()], read: Read) -> Answer:
+async def list_teams(paged: Annotated[PageQuery, Query()], read: Read) -> Answer:
     """List the teams one is a member of, the oldest first."""
     await read.reached("team", "team_roster", "team_invitation")
     return read.unversioned(await teams(read.rows, read.actor, read.now, cursor=paged.cursor, limit=paged.limit))
@@ -90,7 +90,7 @@ async def get_team(team_id: UUID, read: Read) -> Answer:
     response_model=TeamView,
     **operation("The team.", scope=WRITE, takes=KEYED, example=TEAM),
 )
-async def rename_team(team_id: UUID, body: Renamed, send: Send) -> Answer:
+async def rename_team(team_id: UUID, body: TeamRename, send: Send) -> Answer:
     """Give a team another name. Takes an admin."""
     return await send(RenameTeam(id=team_id, name=body.name))
 

@@ -67,7 +67,7 @@ def encode_headers(headers: Sequence[tuple[str, bytes]]) -> bytes:
     return b"".join(parts)
 
 
-class Batch:
+class RecordBatch:
     """Records of one partition, in order."""
 
     __slots__ = ("count", "first", "newest", "parts")
@@ -91,24 +91,21 @@ class Batch:
         self.parts.append(record)
 
 
-Place = tuple[str, int]
-"""A topic and the number of one of its partitions."""
-
-Batches = Mapping[Place, Batch]
+Batches = Mapping[TopicPartition, RecordBatch]
 
 
 @dataclass(slots=True)
-class Flight:
+class InFlightBatch:
     """Batches on their way, at most one for each place."""
 
-    batches: dict[Place, Any] = field(default_factory=dict)
+    batches: dict[TopicPartition, Any] = field(default_factory=dict)
 
     def landed(self, patience: float) -> bool:
         """Whether all of them have come to an end; waits for it `patience` seconds at most."""
         deadline = monotonic() + patience
         return all(batch.produce_future.wait(max(0.0, deadline - monotonic())) for batch in self.batches.values())
 
-    def offsets(self) -> dict[Place, tuple[int, int]]:
+    def offsets(self) -> dict[TopicPartition, tuple[int, int]]:
         """The first offset of each batch, -1 if the broker no longer knows it, and the number of its records.
 
         Raises:
@@ -126,7 +123,7 @@ class Flight:
         return found
 
 
-class Outlet:
+class BatchProducer:
     """A producer that takes whole batches. One batch of a partition at a time: then none can overtake another one."""
 
     def __init__(self, producer: KafkaProducer, topics: Iterable[str]) -> None:
@@ -139,9 +136,9 @@ class Outlet:
         for topic in topics:
             producer.partitions_for(topic)
 
-    def hand(self, batches: Batches) -> Flight:
+    def hand(self, batches: Batches) -> InFlightBatch:
         """Send the batches; they must not be empty, and those handed before must have landed."""
-        flight = Flight()
+        flight = InFlightBatch()
         accumulator = self._producer._accumulator
         for (topic, partition), batch in batches.items():
             place = TopicPartition(topic, partition)
@@ -162,7 +159,7 @@ class Outlet:
             return
 
 
-def ready_made(batch: Batch) -> MemoryRecordsBuilder:
+def ready_made(batch: RecordBatch) -> MemoryRecordsBuilder:
     """The batch as the sender takes it, complete and closed to further records."""
     # A batch size of one byte makes it full, so that the sender waits for no more.
     records = MemoryRecordsBuilder(2, 0, 1)

@@ -20,7 +20,7 @@ MOST_WAITING = 10_000
 """Records that are kept of one partition while others are waited for."""
 
 
-class Record(Protocol):
+class TopicRecord(Protocol):
     """A record as the consumer hands it out."""
 
     topic: str
@@ -32,7 +32,7 @@ class Record(Protocol):
     headers: Sequence[tuple[str, bytes]]
 
 
-PositionOf = Callable[[Record], int | None]
+PositionOf = Callable[[TopicRecord], int | None]
 """Where in the log the record's event stands; None where it does not say."""
 
 
@@ -95,7 +95,9 @@ def begin_at(consumer: KafkaConsumer, places: Sequence[TopicPartition], first: i
         consumer.seek(place, offset)
 
 
-def until(consumer: KafkaConsumer, ends: Mapping[TopicPartition, int]) -> Iterator[dict[TopicPartition, list[Record]]]:
+def until(
+    consumer: KafkaConsumer, ends: Mapping[TopicPartition, int]
+) -> Iterator[dict[TopicPartition, list[TopicRecord]]]:
     """What is polled until each partition has been read up to its end.
 
     Raises:
@@ -110,7 +112,7 @@ def until(consumer: KafkaConsumer, ends: Mapping[TopicPartition, int]) -> Iterat
             raise Unavailable("Kafka")
 
 
-class Placed(Protocol):
+class HasPosition(Protocol):
     """What is made of a record."""
 
     @property
@@ -118,16 +120,16 @@ class Placed(Protocol):
         """Where in the log its event stands; None: it does not say."""
 
 
-P = TypeVar("P", bound=Placed)
+P = TypeVar("P", bound=HasPosition)
 
 
-class Reader(Generic[P]):
+class OrderedReader(Generic[P]):
     """Hands out the records of several partitions by their positions. `begin_at` must have set the consumer's places.
 
     `make` is what is kept of a record. `ends` are those of the last `look`: what comes later is read after the next.
     """
 
-    def __init__(self, consumer: KafkaConsumer, make: Callable[[Record], P]) -> None:
+    def __init__(self, consumer: KafkaConsumer, make: Callable[[TopicRecord], P]) -> None:
         self._consumer = consumer
         self._make = make
         self.places: list[TopicPartition] = sorted(consumer.assignment())
@@ -185,8 +187,8 @@ class Reader(Generic[P]):
             self._consumer.seek(place, self._next[place])
         self._read = set(places)
 
-    def _poll(self) -> dict[TopicPartition, list[Record]]:
-        records: dict[TopicPartition, list[Record]] = self._consumer.poll(POLL_MS, max_records=MOST_POLLED)
+    def _poll(self) -> dict[TopicPartition, list[TopicRecord]]:
+        records: dict[TopicPartition, list[TopicRecord]] = self._consumer.poll(POLL_MS, max_records=MOST_POLLED)
         for place in self._read:
             self._next[place] = self._consumer.position(place)
         if records:
@@ -196,6 +198,6 @@ class Reader(Generic[P]):
         return records
 
 
-def headers_of(record: Record) -> dict[str, str]:
+def headers_of(record: TopicRecord) -> dict[str, str]:
     """The headers as text; of one that comes twice the last."""
     return {name: value.decode(errors="replace") for name, value in record.headers if value is not None}

@@ -16,12 +16,12 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.consumer.fetcher import Fetcher
 from kafka.errors import CorruptRecordError
 
-from infra.kafka.client.record_format import EVENT, WATERMARK, Foreign, Header
+from infra.kafka.client.record_format import EVENT, WATERMARK, ForeignRecord, Header
 
 FORMAT = 2
 
 
-class Record(NamedTuple):
+class ConsumerRecord(NamedTuple):
     """A record as it lies in its partition."""
 
     partition: int
@@ -31,7 +31,7 @@ class Record(NamedTuple):
     headers: list[Header]
 
 
-class Told(NamedTuple):
+class DecodedRecord(NamedTuple):
     """What a record says: the stored row of an event, as `infra.store.feed.COLUMNS` has it; none with a watermark."""
 
     position: int
@@ -57,7 +57,7 @@ _event = msgspec.json.Decoder(_Event).decode
 _watermark = msgspec.json.Decoder(_Watermark).decode
 
 
-def read(record: Record) -> Told:
+def read(record: ConsumerRecord) -> DecodedRecord:
     """What the record says, as far as read models need it (`infra/kafka/client/record_format.py` has the format).
 
     Raises:
@@ -68,16 +68,16 @@ def read(record: Record) -> Told:
         for name, content in headers:
             if name == EVENT:
                 if key is None or value is None:
-                    raise Foreign("no key, or no value")
+                    raise ForeignRecord("no key, or no value")
                 it = _event(content)
                 row = (it.position, _stream(key), it.version, it.topic, value, it.recorded_at, it.actor_id)
-                return Told(it.position, it.previous, row)
+                return DecodedRecord(it.position, it.previous, row)
             if name == WATERMARK:
                 mark = _watermark(content)
-                return Told(mark.position, mark.previous, None)
+                return DecodedRecord(mark.position, mark.previous, None)
     except (ValueError, TypeError) as error:
-        raise Foreign(f"what cannot be read ({type(error).__name__})") from None
-    raise Foreign("no header of ours")
+        raise ForeignRecord(f"what cannot be read ({type(error).__name__})") from None
+    raise ForeignRecord("no header of ours")
 
 
 @lru_cache(maxsize=20_000)
@@ -86,13 +86,13 @@ def _stream(key: bytes) -> UUID:
 
 
 def read_swiftly(consumer: KafkaConsumer) -> KafkaConsumer:
-    """Have the consumer hand out `Record`s."""
+    """Have the consumer hand out `ConsumerRecord`s."""
     consumer._fetcher.PartitionRecords = _Batches
     return consumer
 
 
 class _Batches(Fetcher.PartitionRecords):  # type: ignore[misc]
-    def _unpack_records(self, tp: TopicPartition, records: Any, *_: object) -> Iterator[Record]:
+    def _unpack_records(self, tp: TopicPartition, records: Any, *_: object) -> Iterator[ConsumerRecord]:
         batch = None
         while following := records.next_batch():
             batch = following
@@ -108,7 +108,7 @@ class _Batches(Fetcher.PartitionRecords):  # type: ignore[misc]
         self.drain()
 
 
-def _parsed(partition: int, base: int, data: bytes, at: int) -> Iterator[Record]:
+def _parsed(partition: int, base: int, data: bytes, at: int) -> Iterator[ConsumerRecord]:
     """The records of a batch, which begin at `at`: length, attributes, time, offset, key, value, headers."""
     while at < len(data):
         _, at = _number(data, at)
@@ -122,7 +122,7 @@ def _parsed(partition: int, base: int, data: bytes, at: int) -> Iterator[Record]
             name, at = _content(data, at)
             content, at = _content(data, at)
             headers.append((_text(name or b""), content or b""))
-        yield Record(partition, base + offset, key, value, headers)
+        yield ConsumerRecord(partition, base + offset, key, value, headers)
 
 
 def _number(data: bytes, at: int) -> tuple[int, int]:

@@ -22,7 +22,7 @@ Encoded = tuple[bytes | None, bytes, list[Header]]
 """Key, value and headers."""
 
 
-class Stored(msgspec.Struct, frozen=True):
+class EventRow(msgspec.Struct, frozen=True):
     """A row of the log as it is stored."""
 
     position: int
@@ -38,11 +38,11 @@ class Stored(msgspec.Struct, frozen=True):
     causation_id: UUID | None = None
 
 
-class Event(msgspec.Struct, frozen=True):
+class EventRecord(msgspec.Struct, frozen=True):
     """A record that carries an event. `previous` is the position of the record before it in its partition; 0: none."""
 
     previous: int
-    row: Stored
+    row: EventRow
 
     @property
     def position(self) -> int:
@@ -57,10 +57,10 @@ class Watermark(msgspec.Struct, frozen=True, tag=False):
     previous: int
 
 
-Record = Event | Watermark
+Record = EventRecord | Watermark
 
 
-class Foreign(ValueError):
+class ForeignRecord(ValueError):
     """A record that the relay did not write."""
 
 
@@ -87,12 +87,12 @@ def key_of(stream_id: UUID) -> bytes:
     return str(stream_id).encode()
 
 
-def encode(row: Stored, previous: int) -> Encoded:
+def encode(row: EventRow, previous: int) -> Encoded:
     """The record of an event; `previous` is the position of the record before it in its partition, 0 for the first."""
     return key_of(row.stream_id), row.state, [(EVENT, about(row, previous))]
 
 
-def about(row: Stored, previous: int) -> bytes:
+def about(row: EventRow, previous: int) -> bytes:
     """The header `event`."""
     return _encode(
         _About(
@@ -128,17 +128,17 @@ def decode(key: bytes | None, value: bytes | None, headers: Iterable[Header]) ->
             if name == WATERMARK:
                 return _watermark(content)
         except (ValueError, TypeError) as error:
-            raise Foreign(f"a header that cannot be read ({type(error).__name__})") from None
-    raise Foreign("no header of ours")
+            raise ForeignRecord(f"a header that cannot be read ({type(error).__name__})") from None
+    raise ForeignRecord("no header of ours")
 
 
-def _event(key: bytes | None, value: bytes | None, content: bytes) -> Event:
+def _event(key: bytes | None, value: bytes | None, content: bytes) -> EventRecord:
     if key is None or value is None:
-        raise Foreign("no key, or no value")
+        raise ForeignRecord("no key, or no value")
     it = _about(content)
-    return Event(
+    return EventRecord(
         it.previous,
-        Stored(
+        EventRow(
             it.position,
             UUID(key.decode()),
             it.version,

@@ -30,7 +30,7 @@ Batch = tuple[Records, Mapping[int, int]]
 Connect = Callable[[], KafkaConsumer]
 
 
-class Intake:
+class ConsumerThread:
     """Reads `topic` as a member of the group that `connect`'s consumers belong to.
 
     The callbacks run on the event loop: `came` and `went` with partitions, `arrived` with records. A partition that
@@ -151,7 +151,7 @@ class Intake:
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
-    def __init__(self, intake: Intake, consumer: KafkaConsumer) -> None:
+    def __init__(self, intake: ConsumerThread, consumer: KafkaConsumer) -> None:
         self._intake = intake
         self._consumer = consumer
 

@@ -16,12 +16,12 @@ from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssi
 from kafka.errors import KafkaError
 from prometheus_client import Counter
 
-from application.ports import EventFeed, Place, Portion, Recorded, Unavailable, Undecodable
+from application.ports import EventFeed, PartitionBatch, PartitionCheckpoint, RecordedEvent, Unavailable, Undecodable
 from infra.kafka.client.offset_search import find
-from infra.kafka.client.record_decoder import Record, Told, read, read_swiftly
-from infra.kafka.client.record_format import Foreign
+from infra.kafka.client.record_decoder import ConsumerRecord, DecodedRecord, read, read_swiftly
+from infra.kafka.client.record_format import ForeignRecord
 from infra.kafka.client.topics import Topics
-from infra.kafka.consumer.consumer_thread import Batch, Intake
+from infra.kafka.consumer.consumer_thread import Batch, ConsumerThread
 from infra.sealing.keyring import Keyring
 from infra.store.feed import decoded
 
@@ -44,7 +44,7 @@ Consumer = Callable[..., KafkaConsumer]
 
 
 @dataclass(slots=True)
-class _Reading:
+class _Assignment:
     """A partition that is being read: up to which position it has come, and by which order of the intake.
 
     `sure`: the topic is known to be the one that the offset is of, with which the reading began.
@@ -56,7 +56,7 @@ class _Reading:
 
 
 @dataclass(slots=True)
-class _Stretch:
+class _Run:
     """A portion to be: stored rows that have yet to be read."""
 
     partition: int
@@ -78,17 +78,17 @@ class KafkaFeed:
         self._group = group
         self._keyring = keyring
         self._store = store
-        self._readings: dict[int, _Reading] = {}
+        self._readings: dict[int, _Assignment] = {}
         self._unplaced: set[int] = set()
         self._arrived: deque[Batch] = deque()
         self._something = asyncio.Event()
         self._known_head = 0
         self._count = 0
-        self._intake: Intake | None = None
+        self._intake: ConsumerThread | None = None
 
     async def start(self) -> None:
         """Join the group."""
-        self._intake = Intake(self._member, self._topic, self._came, self._went, self._take)
+        self._intake = ConsumerThread(self._member, self._topic, self._came, self._went, self._take)
         self._intake.start()
 
     async def stop(self) -> None:
@@ -112,7 +112,7 @@ class KafkaFeed:
         """The partitions that this reader has, but for those that are unplaced."""
         return sorted(self._readings)
 
-    async def begin(self, places: Mapping[int, Place]) -> None:
+    async def begin(self, places: Mapping[int, PartitionCheckpoint]) -> None:
         """Begin at these places. Raises `Unavailable`."""
         assert self._intake is not None
         unknown = {partition: place.position for partition, place in places.items() if place.offset is None}
@@ -123,10 +123,10 @@ class KafkaFeed:
         ticket = self._intake.begin(offsets)
         for partition, offset in offsets.items():
             sure = partition in found or offset == 0
-            self._readings[partition] = _Reading(places[partition].position, ticket, sure)
+            self._readings[partition] = _Assignment(places[partition].position, ticket, sure)
         self._unplaced -= offsets.keys()
 
-    async def next(self, timeout: float) -> Sequence[Portion]:
+    async def next(self, timeout: float) -> Sequence[PartitionBatch]:
         """What has come; nothing if that takes more than `timeout` seconds."""
         assert self._intake is not None
         if not self._arrived:
@@ -170,8 +170,8 @@ class KafkaFeed:
     # From records to portions.
 
     async def _stretches(
-        self, records: Mapping[TopicPartition, Sequence[Record]], tickets: Mapping[int, int]
-    ) -> list[_Stretch]:
+        self, records: Mapping[TopicPartition, Sequence[ConsumerRecord]], tickets: Mapping[int, int]
+    ) -> list[_Run]:
         found = []
         for place, those in records.items():
             reading = self._readings.get(place.partition)
@@ -189,37 +189,37 @@ class KafkaFeed:
     async def _begin_again(self, partition: int, position: int) -> None:
         del self._readings[partition]
         self._unplaced.add(partition)
-        await self.begin({partition: Place(position)})
+        await self.begin({partition: PartitionCheckpoint(position)})
 
-    async def _sound(self, records: Sequence[Record]) -> list[tuple[Told, Record]]:
+    async def _sound(self, records: Sequence[ConsumerRecord]) -> list[tuple[DecodedRecord, ConsumerRecord]]:
         """What relays have written, with the records as they came."""
-        sound: list[tuple[Told, Record]] = []
+        sound: list[tuple[DecodedRecord, ConsumerRecord]] = []
         for record in records:
             try:
                 sound.append((read(record), record))
-            except Foreign as error:
+            except ForeignRecord as error:
                 self._complain(record, str(error))
         if sound and max(about.position for about, _ in sound) > self._known_head:
             self._known_head = await self._store.head()
         return [(about, record) for about, record in sound if self._is_in_log(about, record)]
 
-    def _is_in_log(self, about: Told, record: Record) -> bool:
+    def _is_in_log(self, about: DecodedRecord, record: ConsumerRecord) -> bool:
         if about.position <= self._known_head:
             return True
         self._complain(record, "a position that the log has not reached")
         return False
 
-    async def _portions(self, stretches: list[_Stretch]) -> list[Portion]:
+    async def _portions(self, stretches: list[_Run]) -> list[PartitionBatch]:
         events = await decoded([row for stretch in stretches for row in stretch.rows], self._keyring)
         portions, start = [], 0
         for stretch in stretches:
             end = start + len(stretch.rows)
             those = await self._mended(events[start:end])
-            portions.append(Portion(stretch.partition, stretch.after, stretch.position, those, stretch.offset))
+            portions.append(PartitionBatch(stretch.partition, stretch.after, stretch.position, those, stretch.offset))
             start = end
         return portions
 
-    async def _mended(self, events: list[Recorded]) -> list[Recorded]:
+    async def _mended(self, events: list[RecordedEvent]) -> list[RecordedEvent]:
         """With what cannot be read as the store has it: whether it cannot be read there either is what counts."""
         for n, event in enumerate(events):
             if type(event.data) is Undecodable:
@@ -227,7 +227,7 @@ class KafkaFeed:
                 events[n] = stored
         return events
 
-    def _complain(self, record: Record, reason: str) -> None:
+    def _complain(self, record: ConsumerRecord, reason: str) -> None:
         foreign_records.inc()
         log.error("record left out", topic=self._topic, partition=record.partition, offset=record.offset, reason=reason)
 
@@ -279,21 +279,21 @@ class KafkaFeed:
         return found
 
 
-def _position_of(record: Record) -> int | None:
+def _position_of(record: ConsumerRecord) -> int | None:
     try:
         return read(record).position
-    except Foreign:
+    except ForeignRecord:
         return None
 
 
-def _joined(partition: int, at: int, records: Iterable[tuple[Told, Record]]) -> list[_Stretch]:
+def _joined(partition: int, at: int, records: Iterable[tuple[DecodedRecord, ConsumerRecord]]) -> list[_Run]:
     """What is new after the position `at`, in stretches of which none lacks anything within."""
-    found: list[_Stretch] = []
+    found: list[_Run] = []
     for (position, previous, row), record in records:
         if position <= at:
             continue
         if not found or previous > at:
-            found.append(stretch := _Stretch(partition, max(previous, at), at, 0))
+            found.append(stretch := _Run(partition, max(previous, at), at, 0))
         stretch.position = at = position
         stretch.offset = record.offset + 1
         if row is not None:

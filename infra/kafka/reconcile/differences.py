@@ -7,13 +7,13 @@ from typing import Literal, Protocol
 import msgspec
 from kafka import TopicPartition
 
-from infra.kafka.client.ordered_reader import Record
-from infra.kafka.client.record_format import Stored
+from infra.kafka.client.ordered_reader import TopicRecord
+from infra.kafka.client.record_format import EventRow
 
 Kind = Literal["missing", "phantom", "changed", "reordered", "misplaced", "watermark", "stale"]
 
 
-class Found(msgspec.Struct, frozen=True):
+class SeenRecord(msgspec.Struct, frozen=True):
     """What matters of a record. `position`: None where it says none; `previous`: what it says comes before it."""
 
     offset: int
@@ -23,21 +23,21 @@ class Found(msgspec.Struct, frozen=True):
     is_watermark: bool = False
 
 
-class Watched(Protocol):
+class ExpectedTopic(Protocol):
     """A topic of events, as it is compared with the store."""
 
     topic: str
 
-    def holds(self, row: Stored) -> bool:
+    def holds(self, row: EventRow) -> bool:
         """Whether the event belongs into the topic."""
 
-    def excuses(self, row: Stored) -> bool:
+    def excuses(self, row: EventRow) -> bool:
         """Whether an event that belongs there may be missing, since nobody can read it."""
 
-    def digest(self, row: Stored) -> bytes:
+    def digest(self, row: EventRow) -> bytes:
         """Of what the topic should say about the event."""
 
-    def find(self, record: Record) -> Found:
+    def find(self, record: TopicRecord) -> SeenRecord:
         """What matters of a record, with the digest of what it says."""
 
 
@@ -58,7 +58,7 @@ class Difference:
 
 
 @dataclass(slots=True)
-class Count:
+class RecordCount:
     """What was seen of one topic. `events`: as they should be; `skipped`: not there because nobody can read them."""
 
     events: int = 0
@@ -68,7 +68,7 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
+class PositionRange:
     """Positions that were compared, with digests of what the store and the topics say about them."""
 
     first: int
@@ -83,8 +83,8 @@ class Report:
 
     first: int
     last: int
-    counts: dict[str, Count] = field(default_factory=dict)
-    ranges: list[Range] = field(default_factory=list)
+    counts: dict[str, RecordCount] = field(default_factory=dict)
+    ranges: list[PositionRange] = field(default_factory=list)
     difference: Difference | None = None
 
     @property
@@ -108,23 +108,23 @@ def first_of(differences: Sequence[Difference]) -> Difference | None:
     return min(differences, key=lambda each: (each.position or 0, each.kind == "missing"), default=None)
 
 
-def named(row: Stored) -> str:
+def named(row: EventRow) -> str:
     """An event in words."""
     return f"position {row.position}, {row.topic} of {row.stream_id} v{row.version}"
 
 
-def missing(place: TopicPartition, row: Stored) -> Difference:
+def missing(place: TopicPartition, row: EventRow) -> Difference:
     """An event that is not where it should be."""
     return Difference("missing", place.topic, place.partition, None, row.position, named(row))
 
 
-def phantom(place: TopicPartition, found: Found, why: str) -> Difference:
+def phantom(place: TopicPartition, found: SeenRecord, why: str) -> Difference:
     """A record that should not be there."""
     what = "a record without a position" if found.position is None else f"position {found.position}"
     return Difference("phantom", place.topic, place.partition, found.offset, found.position, f"{what}, which {why}")
 
 
-def late(place: TopicPartition, found: Found, row: Stored, last: int | None) -> Difference:
+def late(place: TopicPartition, found: SeenRecord, row: EventRow, last: int | None) -> Difference:
     """An event that comes after one that it should come before."""
     return Difference(
         "reordered",
@@ -136,12 +136,12 @@ def late(place: TopicPartition, found: Found, row: Stored, last: int | None) -> 
     )
 
 
-def changed(place: TopicPartition, found: Found, row: Stored, why: str) -> Difference:
+def changed(place: TopicPartition, found: SeenRecord, row: EventRow, why: str) -> Difference:
     """A record that says something else than what was stored."""
     return Difference("changed", place.topic, place.partition, found.offset, row.position, f"{named(row)}, {why}")
 
 
-def misplaced(place: TopicPartition, found: Found, row: Stored, home: int) -> Difference:
+def misplaced(place: TopicPartition, found: SeenRecord, row: EventRow, home: int) -> Difference:
     """An event in another partition than its stream's."""
     return Difference(
         "misplaced",
@@ -153,7 +153,7 @@ def misplaced(place: TopicPartition, found: Found, row: Stored, home: int) -> Di
     )
 
 
-def broken_promise(place: TopicPartition, found: Found, why: str) -> Difference:
+def broken_promise(place: TopicPartition, found: SeenRecord, why: str) -> Difference:
     """A watermark that says too much, or an event that it is not true for."""
     return Difference(
         "watermark", place.topic, place.partition, found.offset, found.position, f"position {found.position} {why}"

@@ -12,16 +12,16 @@ from typing import Any
 import psycopg
 from kafka import KafkaConsumer, TopicPartition
 
-from infra.kafka.client.ordered_reader import Reader, Record, attempts, begin_at, partitions_of
-from infra.kafka.client.record_format import Stored, key_of
+from infra.kafka.client.ordered_reader import OrderedReader, TopicRecord, attempts, begin_at, partitions_of
+from infra.kafka.client.record_format import EventRow, key_of
 from infra.kafka.client.topics import partition_of
 from infra.kafka.reconcile.differences import (
-    Count,
     Difference,
-    Found,
-    Range,
+    ExpectedTopic,
+    PositionRange,
+    RecordCount,
     Report,
-    Watched,
+    SeenRecord,
     broken_promise,
     changed,
     first_of,
@@ -49,7 +49,7 @@ Progress = Callable[[int, int], None]
 """Told how many positions are done, of how many."""
 
 
-class Comparison:
+class EventComparison:
     """Compares topics with the log from position `first` to `last`; without `last`, to the end of both.
 
     `partitions`: how many a topic has that is not there. What the topics lack is waited for, `patience` seconds from
@@ -60,7 +60,7 @@ class Comparison:
         self,
         store: Connection,
         consumer: KafkaConsumer,
-        watched: Sequence[Watched],
+        watched: Sequence[ExpectedTopic],
         partitions: int,
         *,
         first: int = 1,
@@ -71,11 +71,11 @@ class Comparison:
         self._whole = last is None
         self._patience = patience
         self.report = Report(first, head(store) if last is None else last)
-        self._map = Map(consumer, watched, partitions, patience)
-        self.report.counts = {each.topic: Count() for each in watched}
-        self._followed = {place: Followed(0 if first == 1 else None) for place in self._map.places()}
+        self._map = TopicLayout(consumer, watched, partitions, patience)
+        self.report.counts = {each.topic: RecordCount() for each in watched}
+        self._followed = {place: PartitionCursor(0 if first == 1 else None) for place in self._map.places()}
         begin_at(consumer, self._map.there, first, lambda record: self._map.find(record).position)
-        self._reader = Reader(consumer, self._map.find)
+        self._reader = OrderedReader(consumer, self._map.find)
 
     def run(self, progress: Progress) -> Report:
         """Compare until the first difference, or to the end.
@@ -95,7 +95,9 @@ class Comparison:
         return report
 
     def _compare(self, after: int, upto: int) -> Difference | None:
-        part = _Part(self._map, self._followed, self.report.counts, _rows(self._store, BETWEEN, [after, upto]))
+        part = _RangeComparison(
+            self._map, self._followed, self.report.counts, _rows(self._store, BETWEEN, [after, upto])
+        )
         differences = self._read(part, after, upto)
         for _ in attempts(self._patience):
             if differences or not part.lacks():
@@ -107,12 +109,12 @@ class Comparison:
         if lack and (known is None or lack[1].position < (known.position or 0)):
             known = self._trace(*lack)
         part.settle()
-        self.report.ranges.append(Range(after + 1, upto, *part.digests()))
+        self.report.ranges.append(PositionRange(after + 1, upto, *part.digests()))
         return known
 
-    def _read(self, part: "_Part", after: int, upto: int) -> list[Difference]:
+    def _read(self, part: "_RangeComparison", after: int, upto: int) -> list[Difference]:
         differences: list[Difference] = []
-        again: list[tuple[TopicPartition, Found]] = []
+        again: list[tuple[TopicPartition, SeenRecord]] = []
         for place, found in self._reader.upto(upto):
             if found.position is None or found.position > after or found.is_watermark:
                 differences.extend(part.take(place, found))
@@ -126,16 +128,16 @@ class Comparison:
                     again.clear()
         return [*differences, *self._single(again)]
 
-    def _single(self, records: Sequence[tuple[TopicPartition, Found]]) -> Iterator[Difference]:
+    def _single(self, records: Sequence[tuple[TopicPartition, SeenRecord]]) -> Iterator[Difference]:
         """What is wrong with records by themselves, wherever they stand."""
         positions = [found.position for _, found in records if found.position is not None]
         rows = _rows(self._store, THESE, [positions]) if positions else {}
         for place, found in records:
             yield from self._map.faults(place, found, rows)
 
-    def _trace(self, place: TopicPartition, row: Stored) -> Difference:
+    def _trace(self, place: TopicPartition, row: EventRow) -> Difference:
         """Say whether an event that does not come where it belongs comes later, or not at all."""
-        before: Found | None = None
+        before: SeenRecord | None = None
         for found in self._reader.ahead(place) if place in self._map.there else ():
             if found.position == row.position and not found.is_watermark:
                 stopper = [] if before is None else [(place, before)]
@@ -146,7 +148,7 @@ class Comparison:
     def _beyond(self) -> Difference | None:
         """See that what the topics hold beyond the last position was committed meanwhile."""
         self._reader.look()
-        some: list[tuple[TopicPartition, Found]] = []
+        some: list[tuple[TopicPartition, SeenRecord]] = []
         for place, found in self._reader.upto():
             if not found.is_watermark:
                 some.append((place, found))
@@ -159,10 +161,12 @@ class Comparison:
         return next(self._single(some), None)
 
 
-class Map:
+class TopicLayout:
     """Which event belongs where, and what a record says."""
 
-    def __init__(self, consumer: KafkaConsumer, watched: Sequence[Watched], partitions: int, patience: float) -> None:
+    def __init__(
+        self, consumer: KafkaConsumer, watched: Sequence[ExpectedTopic], partitions: int, patience: float
+    ) -> None:
         self.watched = {each.topic: each for each in watched}
         self.there = partitions_of(consumer, list(self.watched), patience)
         self._counts = {
@@ -173,15 +177,15 @@ class Map:
         """All partitions there should be."""
         return [TopicPartition(topic, n) for topic, count in self._counts.items() for n in range(count)]
 
-    def home(self, watched: Watched, row: Stored) -> TopicPartition:
+    def home(self, watched: ExpectedTopic, row: EventRow) -> TopicPartition:
         """The partition of an event that belongs into the topic."""
         return TopicPartition(watched.topic, partition_of(key_of(row.stream_id), self._counts[watched.topic]))
 
-    def find(self, record: Record) -> Found:
+    def find(self, record: TopicRecord) -> SeenRecord:
         """What matters of a record."""
         return self.watched[record.topic].find(record)
 
-    def faults(self, place: TopicPartition, found: Found, rows: Mapping[int, Stored]) -> Iterator[Difference]:
+    def faults(self, place: TopicPartition, found: SeenRecord, rows: Mapping[int, EventRow]) -> Iterator[Difference]:
         """What is wrong with a record by itself, given the rows at all positions that it may have."""
         watched = self.watched[place.topic]
         row = None if found.position is None else rows.get(found.position)
@@ -195,7 +199,7 @@ class Map:
             yield misplaced(place, found, row, home.partition)
 
 
-class Followed:
+class PartitionCursor:
     """How far a partition was followed: its last new event (None: not known), and what its watermarks promise."""
 
     def __init__(self, last: int | None) -> None:
@@ -206,7 +210,7 @@ class Followed:
         """An event before those that are compared."""
         self.last = max(position, self.last or 0)
 
-    def faults(self, place: TopicPartition, found: Found, row: Stored) -> Iterator[Difference]:
+    def faults(self, place: TopicPartition, found: SeenRecord, row: EventRow) -> Iterator[Difference]:
         """What is wrong with a new event after those before it; then it is the last one."""
         last, self.last = self.last, row.position
         if row.position <= self.promised:
@@ -217,15 +221,15 @@ class Followed:
             yield changed(place, found, row, f"says that {found.previous} comes before it, and {last} does")
 
 
-class _Part:
+class _RangeComparison:
     """One range of positions: what should be in each partition, and what was found there."""
 
     def __init__(
         self,
-        map: Map,
-        followed: Mapping[TopicPartition, Followed],
-        counts: Mapping[str, Count],
-        rows: Mapping[int, Stored],
+        map: TopicLayout,
+        followed: Mapping[TopicPartition, PartitionCursor],
+        counts: Mapping[str, RecordCount],
+        rows: Mapping[int, EventRow],
     ) -> None:
         self._map, self._followed, self._counts, self._rows = map, followed, counts, rows
         self._expected: dict[TopicPartition, dict[int, bytes]] = {place: {} for place in followed}
@@ -235,7 +239,7 @@ class _Part:
                 if watched.holds(row):
                     self._expected[map.home(watched, row)][row.position] = watched.digest(row)
 
-    def take(self, place: TopicPartition, found: Found) -> Iterator[Difference]:
+    def take(self, place: TopicPartition, found: SeenRecord) -> Iterator[Difference]:
         """Compare the next record of a partition with what should be there."""
         followed, count, position = self._followed[place], self._counts[place.topic], found.position
         if found.is_watermark:
@@ -252,7 +256,7 @@ class _Part:
             self._found[place][position] = found.digest
             yield from followed.faults(place, found, self._rows[position])
 
-    def lacks(self) -> tuple[TopicPartition, Stored] | None:
+    def lacks(self) -> tuple[TopicPartition, EventRow] | None:
         """The first event that was not found, and where it should be."""
         lacking = [each for each in self._not_found() if not self._map.watched[each[1].topic].excuses(each[2])]
         first = min(lacking, key=lambda each: each[:2], default=None)
@@ -267,7 +271,7 @@ class _Part:
         """Of what should be in the partitions, and of what was found, in the order in which it was found."""
         return _digest(self._expected), _digest(self._found)
 
-    def _not_found(self) -> Iterator[tuple[int, TopicPartition, Stored]]:
+    def _not_found(self) -> Iterator[tuple[int, TopicPartition, EventRow]]:
         for place, expected in self._expected.items():
             for position in expected.keys() - self._found[place].keys():
                 yield position, place, self._rows[position]
@@ -288,6 +292,6 @@ def _digest(digests: Mapping[TopicPartition, Mapping[int, bytes]]) -> str:
     return whole.hexdigest()
 
 
-def _rows(store: Connection, query: str, parameters: Sequence[Any]) -> dict[int, Stored]:
+def _rows(store: Connection, query: str, parameters: Sequence[Any]) -> dict[int, EventRow]:
     with store.cursor(binary=True) as cursor:
-        return {row[0]: Stored(*row) for row in cursor.execute(query.encode(), parameters)}
+        return {row[0]: EventRow(*row) for row in cursor.execute(query.encode(), parameters)}

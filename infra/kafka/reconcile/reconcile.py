@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from contextlib import closing
 from uuid import UUID
 
-from adapters.integration_events.cloudevents import Publisher, load_contract
+from adapters.integration_events.cloudevents import CloudEvents, load_contract
 from adapters.integration_events.kernel import STATES
 from application.ports import EventStore
 from domain.kernel import Root
 from infra.kafka.client.topics import AGGREGATES, Topics
-from infra.kafka.reconcile.differences import Report, Watched
-from infra.kafka.reconcile.event_comparison import Comparison, Progress
+from infra.kafka.reconcile.differences import ExpectedTopic, Report
+from infra.kafka.reconcile.event_comparison import EventComparison, Progress
 from infra.kafka.reconcile.expected_topics import PrivateTopic, PublicTopic
 from infra.kafka.reconcile.state_comparison import Gone, StateComparison, StateTopic
 from infra.kafka.relay.topic_setup import Settings, connect, consumer_of
@@ -41,11 +41,13 @@ def reconcile(
         psycopg.OperationalError: the database does not.
     """
     load_contract()
-    watched: list[Watched] = [PrivateTopic(topics.internal)]
+    watched: list[ExpectedTopic] = [PrivateTopic(topics.internal)]
     watched += [PublicTopic(topics.public(aggregate), aggregate) for aggregate in AGGREGATES]
     with connect(url) as store, closing(consumer_of(kafka)) as consumer:
         store.execute(f"SET statement_timeout = '{STATEMENT_TIMEOUT}'".encode())
-        comparison = Comparison(store, consumer, watched, topics.partitions, first=first, last=last, patience=patience)
+        comparison = EventComparison(
+            store, consumer, watched, topics.partitions, first=first, last=last, patience=patience
+        )
         report = comparison.run(progress)
         for root in STATES if last is None else ():
             if report.ok:
@@ -58,7 +60,7 @@ def reconcile(
 
 async def who_is_gone(store: EventStore, kind: type[Root], ids: Sequence[UUID]) -> set[UUID]:
     """Which of the aggregates nothing is published of any more: they are closed, or erased, for good."""
-    contract = Publisher()
+    contract = CloudEvents()
     found = await asyncio.gather(*(store.load(kind, id) for id in ids))
     states = [None if root is None else contract.public_state(root) for root in found]
     return {id for id, state in zip(ids, states, strict=True) if state is None}

@@ -10,10 +10,18 @@ import psycopg
 from kafka import KafkaConsumer, TopicPartition
 
 from domain.kernel import Root
-from infra.kafka.client.ordered_reader import Reader, Record, attempts, begin_at, begins_of, ends_of, partitions_of
+from infra.kafka.client.ordered_reader import (
+    OrderedReader,
+    TopicRecord,
+    attempts,
+    begin_at,
+    begins_of,
+    ends_of,
+    partitions_of,
+)
 from infra.kafka.client.record_format import key_of
 from infra.kafka.client.topics import partition_of
-from infra.kafka.reconcile.differences import Count, Difference, first_of
+from infra.kafka.reconcile.differences import Difference, RecordCount, first_of
 from infra.kafka.reconcile.expected_topics import sequence
 
 MOST_STREAMS = 500_000
@@ -45,7 +53,7 @@ class StateTopic:
         return [kind.TOPIC for kind in vars(self.root).values() if isinstance(kind, type) and hasattr(kind, "TOPIC")]
 
 
-class Said(msgspec.Struct, frozen=True):
+class SeenState(msgspec.Struct, frozen=True):
     """A record. `version`: None says that the stream is gone."""
 
     key: bytes
@@ -54,7 +62,7 @@ class Said(msgspec.Struct, frozen=True):
     position: int | None
 
 
-class Newest(msgspec.Struct, frozen=True):
+class NewestState(msgspec.Struct, frozen=True):
     """A stream as the store has it: its last version, and the position of its last event."""
 
     stream_id: UUID
@@ -77,7 +85,7 @@ class StateComparison:
         self._store, self._consumer, self._topic, self._gone, self._patience = store, consumer, topic, gone, patience
         self._places = partitions_of(consumer, [topic.topic], patience)
         self._partitions = len(self._places) or partitions
-        self.count = Count()
+        self.count = RecordCount()
 
     def run(self) -> Difference | None:
         """The first difference, by the positions of the streams' last events; None: there is none.
@@ -91,8 +99,8 @@ class StateComparison:
 
     def _compare(self, passes: int, n: int) -> Difference | None:
         begin_at(self._consumer, self._places, 1, lambda record: _said(record).position)
-        reader = Reader(self._consumer, _said)
-        said: dict[bytes, tuple[TopicPartition, Said]] = {}
+        reader = OrderedReader(self._consumer, _said)
+        said: dict[bytes, tuple[TopicPartition, SeenState]] = {}
         self._read(reader, said, passes, n)
         suspects = self._suspects(said, passes, n)
         for _ in attempts(self._patience):
@@ -106,10 +114,10 @@ class StateComparison:
             said.pop(key_of(stream.stream_id), None)
         return first_of([*filter(None, wrong), *self._phantoms(said)])
 
-    def _suspects(self, said: dict[bytes, tuple[TopicPartition, Said]], passes: int, n: int) -> list[Newest]:
+    def _suspects(self, said: dict[bytes, tuple[TopicPartition, SeenState]], passes: int, n: int) -> list[NewestState]:
         """Streams of which something else is said than is so; others are taken out of what was said."""
-        suspects: list[Newest] = []
-        unsaid: list[Newest] = []
+        suspects: list[NewestState] = []
+        unsaid: list[NewestState] = []
         for stream in self._newest(passes, n):
             record = said.get(key_of(stream.stream_id))
             if record is None or record[1].version is None:
@@ -124,7 +132,9 @@ class StateComparison:
                 del said[key_of(stream.stream_id)]
         return suspects + self._there(unsaid, said)
 
-    def _there(self, streams: Sequence[Newest], said: Mapping[bytes, tuple[TopicPartition, Said]]) -> list[Newest]:
+    def _there(
+        self, streams: Sequence[NewestState], said: Mapping[bytes, tuple[TopicPartition, SeenState]]
+    ) -> list[NewestState]:
         """All but those of which nothing is said, and rightly so."""
         unsaid = [
             stream.stream_id
@@ -134,17 +144,19 @@ class StateComparison:
         gone = self._gone(self._topic.root, unsaid) if unsaid else set()
         return [stream for stream in streams if stream.stream_id not in gone]
 
-    def _read(self, reader: Reader[Said], said: dict[bytes, tuple[TopicPartition, Said]], passes: int, n: int) -> None:
+    def _read(
+        self, reader: OrderedReader[SeenState], said: dict[bytes, tuple[TopicPartition, SeenState]], passes: int, n: int
+    ) -> None:
         for place, record in reader.upto():
             if _bucket(record.key) % passes == n:
                 said[record.key] = place, record
 
-    def _newest(self, passes: int, n: int) -> Iterator[Newest]:
+    def _newest(self, passes: int, n: int) -> Iterator[NewestState]:
         with self._store.transaction(), self._store.cursor("newest", binary=True) as cursor:
             for row in cursor.execute(NEWEST, [self._topic.event_topics(), passes, n]):
-                yield Newest(*row)
+                yield NewestState(*row)
 
-    def _fault(self, stream: Newest, said: tuple[TopicPartition, Said] | None) -> Difference | None:
+    def _fault(self, stream: NewestState, said: tuple[TopicPartition, SeenState] | None) -> Difference | None:
         """What is wrong with what is said of a stream that is there."""
         home = partition_of(key_of(stream.stream_id), self._partitions)
         what = f"{self._topic.root.__name__} {stream.stream_id} v{stream.version}"
@@ -159,14 +171,16 @@ class StateComparison:
             return self._other(at, stream, record, what)
         return None
 
-    def _other(self, at: tuple[str, int, int, int], stream: Newest, record: Said, what: str) -> Difference | None:
+    def _other(
+        self, at: tuple[str, int, int, int], stream: NewestState, record: SeenState, what: str
+    ) -> Difference | None:
         if (record.version or 0) < stream.version:
             return Difference("stale", *at, f"{what} is there as v{record.version}")
         if (record.version or 0) <= self._version(stream.stream_id):
             return None
         return Difference("phantom", *at, f"{what} is there as v{record.version}, which is not committed")
 
-    def _phantoms(self, said: Mapping[bytes, tuple[TopicPartition, Said]]) -> Iterator[Difference]:
+    def _phantoms(self, said: Mapping[bytes, tuple[TopicPartition, SeenState]]) -> Iterator[Difference]:
         """Records of streams that there are none of; a stream may have been begun meanwhile."""
         for key, (place, record) in said.items():
             stream_id = _uuid(key)
@@ -181,11 +195,11 @@ class StateComparison:
         return row[0]  # type: ignore[no-any-return]
 
 
-def _said(record: Record) -> Said:
+def _said(record: TopicRecord) -> SeenState:
     headers = dict(record.headers)
     version = headers.get("ce_streamversion") or b""
     known = int(version) if record.value and version.isdigit() else (None if record.value is None else 0)
-    return Said(record.key or b"", record.offset, known, sequence(headers))
+    return SeenState(record.key or b"", record.offset, known, sequence(headers))
 
 
 def _bucket(key: bytes) -> int:

@@ -5,18 +5,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from uuid import UUID
 
 import structlog
+from kafka import TopicPartition
 from prometheus_client import Counter
 
-from adapters.integration_events.cloudevents import PublicRecord
-from adapters.integration_events.cloudevents import Publisher as Contract
-from application.ports import Recorded
+from adapters.integration_events.cloudevents import CloudEvents, PublicRecord
+from application.ports import RecordedEvent
 from infra.kafka.client import record_format
-from infra.kafka.client.batch_producer import NO_KEY, Batch, Place, encode_headers, with_length
-from infra.kafka.client.record_format import Stored
+from infra.kafka.client.batch_producer import NO_KEY, RecordBatch, encode_headers, with_length
+from infra.kafka.client.record_format import EventRow
 from infra.kafka.client.topics import AGGREGATES, Topics, partition_of
-from infra.kafka.relay.checkpoints import End
+from infra.kafka.relay.checkpoints import PartitionEnd
 from infra.sealing.keyring import DataKey, Keys
-from infra.store.codec import Begun, begin, finish, subjects_in
+from infra.store.codec import PartlyDecoded, decode_clear, subjects_in, unseal
 
 KEPT_HOMES = 100_000
 
@@ -52,10 +52,12 @@ class UnopenedKey(DataKey):
         raise KeyNotOpened
 
 
-class Publisher:
+class BatchBuilder:
     """Turns rows into batches, and leaves out what is there already: `ends` must have all places of the topics."""
 
-    def __init__(self, topics: Topics, ends: Mapping[Place, End], contract: Contract, keys_of: KeysOf) -> None:
+    def __init__(
+        self, topics: Topics, ends: Mapping[TopicPartition, PartitionEnd], contract: CloudEvents, keys_of: KeysOf
+    ) -> None:
         self._partitions = topics.partitions
         self._contract = contract
         self._keys_of = keys_of
@@ -65,16 +67,16 @@ class Publisher:
         self._last = [ends[topics.internal, partition].last for partition in range(topics.partitions)]
         self._homes: dict[UUID, tuple[int, bytes]] = {}
 
-    def take(self, rows: Sequence[Stored]) -> dict[Place, Batch]:
+    def take(self, rows: Sequence[EventRow]) -> dict[TopicPartition, RecordBatch]:
         """The batches of the next rows of the log."""
         if len(self._homes) >= KEPT_HOMES:
             self._homes.clear()
-        batches: dict[Place, Batch] = defaultdict(Batch)
+        batches: dict[TopicPartition, RecordBatch] = defaultdict(RecordBatch)
         self._take_private(rows, batches)
         self._take_public(rows, batches)
         return batches
 
-    def _take_private(self, rows: Sequence[Stored], batches: dict[Place, Batch]) -> None:
+    def _take_private(self, rows: Sequence[EventRow], batches: dict[TopicPartition, RecordBatch]) -> None:
         held, last, internal = self._held, self._last, self._internal
         for row in rows:
             partition, key = self._homes.get(row.stream_id) or self._home(row.stream_id)
@@ -84,7 +86,7 @@ class Publisher:
                 batches[place].add(_milliseconds(row), key, row.state, headers)
                 last[partition] = row.position
 
-    def _take_public(self, rows: Sequence[Stored], batches: dict[Place, Batch]) -> None:
+    def _take_public(self, rows: Sequence[EventRow], batches: dict[TopicPartition, RecordBatch]) -> None:
         read = [(row, place, *self._begun(row)) for row in rows if (place := self._public_place(row))]
         keys = self._keys_of({subject.int: subject for _, _, _, subjects in read for subject in subjects}.values())
         for row, place, begun, _ in read:
@@ -93,7 +95,7 @@ class Publisher:
                 key = self._homes[row.stream_id][1]
                 batches[place].add(_milliseconds(row), key, record.value, encode_headers(record.headers))
 
-    def _public_place(self, row: Stored) -> Place | None:
+    def _public_place(self, row: EventRow) -> TopicPartition | None:
         """Where the row's event belongs, if it is not there yet."""
         topic = self._public.get(row.topic.partition(".")[0])
         if topic is None:
@@ -102,19 +104,19 @@ class Publisher:
         return place if row.position > self._held[place] else None
 
     @staticmethod
-    def _begun(row: Stored) -> tuple[Begun | None, Iterable[UUID]]:
+    def _begun(row: EventRow) -> tuple[PartlyDecoded | None, Iterable[UUID]]:
         """The event as far as it can be read without keys, and whose keys it takes."""
         try:
-            begun = begin(row.topic, row.state, row.stream_id)
+            begun = decode_clear(row.topic, row.state, row.stream_id)
             return begun, subjects_in([begun])
         except Exception as error:
             _leave_out(row, error)
             return None, ()
 
-    def _mapped(self, row: Stored, begun: Begun, keys: Keys) -> PublicRecord | None:
+    def _mapped(self, row: EventRow, begun: PartlyDecoded, keys: Keys) -> PublicRecord | None:
         try:
-            [event] = finish([begun], [row.version], keys)
-            recorded = Recorded(
+            [event] = unseal([begun], [row.version], keys)
+            recorded = RecordedEvent(
                 row.position, row.stream_id, row.version, row.topic, row.recorded_at, row.actor_id, event
             )
             return self._contract.public_record(recorded, row.event_id, row.correlation_id, row.causation_id)
@@ -122,13 +124,13 @@ class Publisher:
             _leave_out(row, error)
             return None
 
-    def mark(self, batches: dict[Place, Batch], position: int, moment: int) -> None:
+    def mark(self, batches: dict[TopicPartition, RecordBatch], position: int, moment: int) -> None:
         """Add a watermark wherever the last record has an earlier position, all before `position` having been taken."""
         for partition, previous in enumerate(self._last):
             place = (self._internal, partition)
             if max(previous, self._held[place]) < position:
                 _, value, headers = record_format.encode_watermark(position, previous)
-                batches.setdefault(place, Batch()).add(moment, NO_KEY, value, encode_headers(headers))
+                batches.setdefault(place, RecordBatch()).add(moment, NO_KEY, value, encode_headers(headers))
                 self._last[partition] = position
 
     def _home(self, stream_id: UUID) -> tuple[int, bytes]:
@@ -137,11 +139,11 @@ class Publisher:
         return home
 
 
-def _milliseconds(row: Stored) -> int:
+def _milliseconds(row: EventRow) -> int:
     return int(row.recorded_at.timestamp() * 1000)
 
 
-def _leave_out(row: Stored, error: Exception) -> None:
+def _leave_out(row: EventRow, error: Exception) -> None:
     """Whatever is wrong with one event must not keep the others back."""
     skipped_counter.inc()
     log.error(

@@ -12,7 +12,6 @@ from kafka.errors import KafkaTimeoutError
 
 from infra.errors import SetupError
 from infra.kafka.client import record_format
-from infra.kafka.client.batch_producer import Place
 
 PATIENCE_SECONDS = 10.0
 LOOKED_AT = 64
@@ -42,7 +41,7 @@ class LogBehind(SetupError):
 
 
 @dataclass(slots=True)
-class End:
+class PartitionEnd:
     """A partition's end. Every event up to `position` that belongs there stands before `next_offset`; `last` is the
     position of the last record."""
 
@@ -58,13 +57,13 @@ class End:
         return between
 
 
-def load(connection: psycopg.Connection[Any], topics: Sequence[str]) -> dict[Place, tuple[int, int]]:
+def load(connection: psycopg.Connection[Any], topics: Sequence[str]) -> dict[TopicPartition, tuple[int, int]]:
     """Offset and position of each place, as `save` has left them."""
     rows = connection.execute(KNOWN, [list(topics)])
     return {(topic, partition): (offset, position) for topic, partition, offset, position in rows}
 
 
-def save(connection: psycopg.Connection[Any], ends: Mapping[Place, End]) -> None:
+def save(connection: psycopg.Connection[Any], ends: Mapping[TopicPartition, PartitionEnd]) -> None:
     """Keep where the places end."""
     columns = zip(*((*place, end.next_offset, end.position) for place, end in sorted(ends.items())), strict=True)
     connection.execute(KEEP, [list(column) for column in columns])
@@ -72,10 +71,10 @@ def save(connection: psycopg.Connection[Any], ends: Mapping[Place, End]) -> None
 
 def lose(connection: psycopg.Connection[Any], topic: str, partitions: int) -> None:
     """Have a topic filled again from the beginning, whatever it holds."""
-    save(connection, {(topic, partition): End(NEVER, 0, 0) for partition in range(partitions)})
+    save(connection, {(topic, partition): PartitionEnd(NEVER, 0, 0) for partition in range(partitions)})
 
 
-def counts_of(places: Iterable[Place]) -> dict[str, int]:
+def counts_of(places: Iterable[TopicPartition]) -> dict[str, int]:
     """The number of places of each topic."""
     found: dict[str, int] = {}
     for topic, _ in places:
@@ -90,7 +89,7 @@ def head_of(connection: psycopg.Connection[Any]) -> int:
     return int(row[0])
 
 
-def require_log(known: Mapping[Place, tuple[int, int]], head: int) -> None:
+def require_log(known: Mapping[TopicPartition, tuple[int, int]], head: int) -> None:
     """See that the log, which ends at `head`, has what was published.
 
     Raises:
@@ -107,10 +106,10 @@ def require_log(known: Mapping[Place, tuple[int, int]], head: int) -> None:
 
 def look(
     consumer: KafkaConsumer,
-    places: Sequence[Place],
-    known: Mapping[Place, tuple[int, int]],
+    places: Sequence[TopicPartition],
+    known: Mapping[TopicPartition, tuple[int, int]],
     head: Callable[[], int],
-) -> tuple[dict[Place, End], list[Place]]:
+) -> tuple[dict[TopicPartition, PartitionEnd], list[TopicPartition]]:
     """Where the places end, and which of them have lost records since. `head` tells where the log ends: no event that
     is published can be beyond.
 
@@ -128,12 +127,12 @@ def look(
         if stops[each] < offset:
             # What it holds now may be its history's end without the beginning.
             lost.append(place)
-            ends[place] = End(stops[each], 0, 0)
+            ends[place] = PartitionEnd(stops[each], 0, 0)
         elif last_at >= offset:
-            ends[place] = End(stops[each], max(position, last), last)
+            ends[place] = PartitionEnd(stops[each], max(position, last), last)
         else:
             # A topic that is being filled again may still end with what it held before.
-            ends[place] = End(stops[each], position, min(position, last))
+            ends[place] = PartitionEnd(stops[each], position, min(position, last))
     return ends, lost
 
 
@@ -182,7 +181,7 @@ def position_of(record: Any) -> int:
             return sequence_of(value) or 0
     try:
         return record_format.decode_record(record).position
-    except record_format.Foreign:
+    except record_format.ForeignRecord:
         return 0
 
 

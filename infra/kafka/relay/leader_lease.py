@@ -30,7 +30,7 @@ class NoLongerLeading(Exception):
     """Somebody else may have the lock by now: what has not been sent must not be sent, nor be noted as sent."""
 
 
-class Lease:
+class LeaderLease:
     """The lock `name`, waited for with `take`, held in a thread of its own until `close`."""
 
     def __init__(self, url: str, name: str) -> None:
@@ -42,7 +42,7 @@ class Lease:
         self._session: psycopg.Connection | None = None
         self._beating: Thread | None = None
 
-    def __enter__(self) -> "Lease":
+    def __enter__(self) -> "LeaderLease":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

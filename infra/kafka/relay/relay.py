@@ -15,18 +15,19 @@ from uuid import UUID
 import psycopg
 import structlog
 from cryptography.exceptions import InvalidTag
+from kafka import TopicPartition
 from kafka.errors import KafkaError
 from prometheus_client import Counter, Gauge
 
-from adapters.integration_events.cloudevents import Publisher as Contract
+from adapters.integration_events.cloudevents import CloudEvents
 from infra.errors import SetupError
-from infra.kafka.client.batch_producer import DELIVERY_SECONDS, Batch, Flight, Outlet, Place, PublishFailed
-from infra.kafka.client.record_format import Stored
+from infra.kafka.client.batch_producer import DELIVERY_SECONDS, BatchProducer, InFlightBatch, PublishFailed, RecordBatch
+from infra.kafka.client.record_format import EventRow
 from infra.kafka.client.topics import Topics
 from infra.kafka.relay import checkpoints
-from infra.kafka.relay.batch_builder import Publisher, UnopenedKey
-from infra.kafka.relay.checkpoints import End
-from infra.kafka.relay.leader_lease import Lease, NoLongerLeading
+from infra.kafka.relay.batch_builder import BatchBuilder, UnopenedKey
+from infra.kafka.relay.checkpoints import PartitionEnd
+from infra.kafka.relay.leader_lease import LeaderLease, NoLongerLeading
 from infra.kafka.relay.topic_setup import Settings, connect, outlet_to, prepare
 from infra.sealing.keyring import DataKey, Keyring, Keys
 from infra.store.event_store import KEYS
@@ -67,10 +68,10 @@ class Relay:
     `has_backlog`: there is more in the log than has been read.
     """
 
-    def __init__(self, url: str, kafka: Settings, names: Topics, contract: Contract, keyring: Keyring) -> None:
+    def __init__(self, url: str, kafka: Settings, names: Topics, contract: CloudEvents, keyring: Keyring) -> None:
         self.position: int | None = None
         self.has_backlog = False
-        self._lease: Lease | None = None
+        self._lease: LeaderLease | None = None
         self._url = url
         self._kafka = kafka
         self._topics = names
@@ -95,7 +96,7 @@ class Relay:
         """
         while not self._stopping.is_set():
             try:
-                with Lease(self._url, self._topics.prefix) as lease:
+                with LeaderLease(self._url, self._topics.prefix) as lease:
                     self._lease = lease
                     self._stand_by(lease)
                     self._lead(lease)
@@ -103,7 +104,7 @@ class Relay:
                 log.warning("relay without database", error=type(error).__name__)
             self._stopping.wait(PAUSE_SECONDS)
 
-    def _stand_by(self, lease: Lease) -> None:
+    def _stand_by(self, lease: LeaderLease) -> None:
         waits = False
         while not self._stopping.is_set() and not lease.try_take():
             if not waits:
@@ -111,7 +112,7 @@ class Relay:
                 waits = True
             self._stopping.wait(STANDBY_SECONDS)
 
-    def _lead(self, lease: Lease) -> None:
+    def _lead(self, lease: LeaderLease) -> None:
         with connect(self._url) as connection:
             connection.execute(f"LISTEN {CHANNEL}")
             while lease.held() and not self._stopping.is_set():
@@ -130,12 +131,12 @@ class Relay:
                     self.position = None
                     leading_gauge.set(0)
 
-    def _publish(self, connection: psycopg.Connection[Any], lease: Lease) -> None:
+    def _publish(self, connection: psycopg.Connection[Any], lease: LeaderLease) -> None:
         names = self._topics.events()
         found = prepare(connection, self._kafka, self._topics, names)
         with closing(outlet_to(self._kafka, names)) as outlet:
-            publisher = Publisher(self._topics, found, self._contract, lambda ids: self._keys(connection, ids))
-            course = Course(connection, outlet, publisher, found)
+            publisher = BatchBuilder(self._topics, found, self._contract, lambda ids: self._keys(connection, ids))
+            course = PublishSession(connection, outlet, publisher, found)
             log.info("publishing", position=course.acknowledged)
             leading_gauge.set(1)
             while lease.held() and not self._stopping.is_set():
@@ -159,25 +160,29 @@ class Relay:
             return UnopenedKey()
 
 
-class Course:
+class PublishSession:
     """One producer's way along the log, page by page. `acknowledged`: Kafka has everything up to that position."""
 
     def __init__(
-        self, connection: psycopg.Connection[Any], outlet: Outlet, publisher: Publisher, found: dict[Place, End]
+        self,
+        connection: psycopg.Connection[Any],
+        outlet: BatchProducer,
+        publisher: BatchBuilder,
+        found: dict[TopicPartition, PartitionEnd],
     ) -> None:
         self._connection = connection
         self._outlet = outlet
         self._publisher = publisher
         self._ends = found
         self._partitions = max(partition for _, partition in found) + 1
-        self._flight: tuple[Flight, int, int] | None = None
+        self._flight: tuple[InFlightBatch, int, int] | None = None
         self.has_backlog = False
         self._paged_at = 0.0
         self.acknowledged = self._read = min(end.position for end in found.values())
         self._saved = (self.acknowledged, monotonic())
         self._marked = (self.acknowledged, monotonic())
 
-    def step(self, lease: Lease) -> None:
+    def step(self, lease: LeaderLease) -> None:
         """Read a page, and hand it on once the one before it is acknowledged; rest when there is none.
 
         Raises:
@@ -205,7 +210,7 @@ class Course:
         if not rows and self._flight is None:
             self._rest()
 
-    def finish(self, lease: Lease) -> None:
+    def finish(self, lease: LeaderLease) -> None:
         """Wait a moment for what is on its way, and remember it.
 
         Raises:
@@ -216,19 +221,19 @@ class Course:
         if lease.held():
             self._save(at_once=True)
 
-    def _page(self) -> list[Stored]:
+    def _page(self) -> list[EventRow]:
         with self._connection.cursor(binary=True) as cursor:
             cursor.execute(AFTER, [self._read, PAGE_EVENTS, PAGE_BYTES])
-            return [Stored(*row) for row in cursor.fetchall()]
+            return [EventRow(*row) for row in cursor.fetchall()]
 
-    def _mark(self, batches: dict[Place, Batch]) -> None:
+    def _mark(self, batches: dict[TopicPartition, RecordBatch]) -> None:
         position, at = self._marked
         now = monotonic()
         if self._read > position and now - at >= WATERMARK_SECONDS:
             self._publisher.mark(batches, self._read, int(time() * 1000))
             self._marked = (self._read, now)
 
-    def _land(self, lease: Lease, patience: float = DELIVERY_SECONDS + 5) -> None:
+    def _land(self, lease: LeaderLease, patience: float = DELIVERY_SECONDS + 5) -> None:
         if self._flight is None:
             return
         flight, position, events = self._flight

@@ -15,23 +15,22 @@ import structlog
 from kafka import KafkaConsumer, TopicPartition
 from prometheus_client import Counter
 
-from adapters.integration_events.cloudevents import Publisher as Contract
+from adapters.integration_events.cloudevents import CloudEvents
 from adapters.integration_events.kernel import STATES
 from domain.kernel import Root
 from infra.errors import SetupError
 from infra.kafka.client import record_format
 from infra.kafka.client.batch_producer import (
     DELIVERY_SECONDS,
-    Batch,
-    Outlet,
-    Place,
+    BatchProducer,
     PublishFailed,
+    RecordBatch,
     encode_headers,
     with_length,
 )
 from infra.kafka.client.topics import Topics, partition_of
 from infra.kafka.relay import checkpoints
-from infra.kafka.relay.checkpoints import SEQUENCE, End
+from infra.kafka.relay.checkpoints import SEQUENCE, PartitionEnd
 from infra.kafka.relay.leader_lease import NoLongerLeading
 from infra.kafka.relay.topic_setup import Settings, connect, consumer_of, outlet_to, prepare
 
@@ -59,7 +58,7 @@ FROM (
 ) AS changed (id, topic, position, version)
 """
 
-Range = tuple[Place, int, int]
+Range = tuple[TopicPartition, int, int]
 """Records of a place, from an offset to the one before another."""
 
 Wanted = tuple[type[Root], UUID]
@@ -86,10 +85,10 @@ class Leader(Protocol):
         """Whether it leads, beyond doubt."""
 
 
-class States:
+class StatePublisher:
     """Publishes states for as long as the relay of this process leads."""
 
-    def __init__(self, url: str, kafka: Settings, names: Topics, contract: Contract, leader: Leader, load: Load):
+    def __init__(self, url: str, kafka: Settings, names: Topics, contract: CloudEvents, leader: Leader, load: Load):
         self._url = url
         self._kafka = kafka
         self._topics = names
@@ -122,24 +121,26 @@ class States:
         with connect(self._url) as connection:
             found = prepare(connection, self._kafka, self._topics, names)
             with closing(consumer_of(self._kafka)) as consumer, closing(outlet_to(self._kafka, names)) as outlet:
-                rounds = Rounds(connection, consumer, outlet, self._topics, found, self._contract, self._load)
+                rounds = StatePublishSession(
+                    connection, consumer, outlet, self._topics, found, self._contract, self._load
+                )
                 while self._leader.holds() and not self._stopping.is_set():
                     more = rounds.run(self._leader.position or 0, self._leader.holds)
                     if not more or self._leader.has_backlog:
                         self._stopping.wait(BEHIND_SECONDS if self._leader.has_backlog else ROUND_SECONDS)
 
 
-class Rounds:
+class StatePublishSession:
     """What is done again and again with one producer."""
 
     def __init__(
         self,
         connection: psycopg.Connection[Any],
         consumer: KafkaConsumer,
-        outlet: Outlet,
+        outlet: BatchProducer,
         names: Topics,
-        found: dict[Place, End],
-        contract: Contract,
+        found: dict[TopicPartition, PartitionEnd],
+        contract: CloudEvents,
         load: Load,
     ) -> None:
         self._connection = connection
@@ -175,14 +176,14 @@ class Rounds:
 
     def _tell(self, streams: Iterable[tuple[str, UUID]], position: int, may_publish: Callable[[], bool]) -> None:
         wanted = [(root, id) for topic, id in streams if (root := self._roots.get(topic.partition(".")[0]))]
-        batches: dict[Place, Batch] = {}
+        batches: dict[TopicPartition, RecordBatch] = {}
         for (root, stream_id), aggregate in zip(wanted, self._load(wanted), strict=True):
             key = record_format.key_of(stream_id)
             place = (self._topics.state(root.TOPIC), partition_of(key, self._topics.partitions))  # type: ignore[attr-defined]
             record = self._record(stream_id, aggregate, position)
             if record is not None:
                 value, headers = record
-                batch = batches.setdefault(place, Batch())
+                batch = batches.setdefault(place, RecordBatch())
                 batch.add(int(time() * 1000), with_length(key), value, encode_headers(headers))
         if batches:
             if not may_publish():
@@ -203,7 +204,9 @@ class Rounds:
             return None
         return (None, [(SEQUENCE, b"%d" % position)]) if state is None else (state.value, state.headers)
 
-    def _send(self, batches: Mapping[Place, Batch], position: int, may_publish: Callable[[], bool]) -> None:
+    def _send(
+        self, batches: Mapping[TopicPartition, RecordBatch], position: int, may_publish: Callable[[], bool]
+    ) -> None:
         flight = self._outlet.hand(batches)
         deadline = monotonic() + DELIVERY_SECONDS + 5
         while not flight.landed(0.2) and monotonic() < deadline:
@@ -222,7 +225,7 @@ class Rounds:
         self._tell(self._streams_in(strange), self._read, may_publish)
         self._checked_at = monotonic()
 
-    def _between(self, place: Place, offset: int, count: int) -> list[Range]:
+    def _between(self, place: TopicPartition, offset: int, count: int) -> list[Range]:
         """The records that others have written before ours, whose first has that offset."""
         first = self._ends[place].next_offset
         others = self._ends[place].move(offset, count)

@@ -6,13 +6,13 @@ from typing import Any
 
 import psycopg
 import structlog
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 
 from infra.kafka.client import topics
-from infra.kafka.client.batch_producer import DELIVERY_SECONDS, Outlet, Place
+from infra.kafka.client.batch_producer import DELIVERY_SECONDS, BatchProducer
 from infra.kafka.client.topics import LARGEST_RECORD, Topics
 from infra.kafka.relay import checkpoints
-from infra.kafka.relay.checkpoints import End
+from infra.kafka.relay.checkpoints import PartitionEnd
 
 BOOTSTRAP_MS = 5_000
 
@@ -54,7 +54,7 @@ def consumer_of(kafka: Settings) -> KafkaConsumer:
 
 def prepare(
     connection: psycopg.Connection[Any], kafka: Settings, names: Topics, wanted: Sequence[str]
-) -> dict[Place, End]:
+) -> dict[TopicPartition, PartitionEnd]:
     """Make what is missing of the topics `wanted`, and see where they end.
 
     Raises:
@@ -82,7 +82,7 @@ def prepare(
     return found
 
 
-def outlet_to(kafka: Settings, wanted: Sequence[str]) -> Outlet:
+def outlet_to(kafka: Settings, wanted: Sequence[str]) -> BatchProducer:
     """An idempotent producer for the topics, which must be there.
 
     Raises:
@@ -101,4 +101,4 @@ def outlet_to(kafka: Settings, wanted: Sequence[str]) -> Outlet:
         max_request_size=LARGEST_RECORD,
         metrics_enabled=False,
     )
-    return Outlet(producer, wanted)
+    return BatchProducer(producer, wanted)

@@ -20,7 +20,7 @@ from kafka import KafkaConsumer, TopicPartition
 from pyarrow import parquet
 
 from infra.errors import SetupError
-from infra.kafka.client.ordered_reader import Record, begins_of, ends_of, partitions_of, until
+from infra.kafka.client.ordered_reader import TopicRecord, begins_of, ends_of, partitions_of, until
 from infra.kafka.tools.export_schema import Kind, columns_of, row_of
 
 BATCH = 20_000
@@ -38,7 +38,7 @@ class ExportError(SetupError):
 
 
 @dataclass(slots=True)
-class State:
+class ExportState:
     """What is exported: whole batches, and of each partition the next offset and the last position."""
 
     topic: str
@@ -48,7 +48,7 @@ class State:
 
 
 @dataclass(slots=True)
-class Exported:
+class ExportResult:
     """What an export has written. `lost`: records that the topic no longer had; `skipped`: those that are no events."""
 
     events: int = 0
@@ -60,7 +60,7 @@ class Exported:
 
 def export(
     consumer: KafkaConsumer, topic: str, aggregate: str, folder: Path, progress: Progress = lambda done, goal: None
-) -> Exported:
+) -> ExportResult:
     """Write what the topic holds and the folder does not, up to the topic's end as it is now.
 
     Raises:
@@ -87,13 +87,13 @@ class _Export:
         folder: Path,
         columns: Mapping[str, Kind],
         schema: arrow.Schema,
-        state: State,
+        state: ExportState,
     ) -> None:
         self._consumer, self._places, self._folder = consumer, places, folder
         self._columns, self._schema, self._state = columns, schema, state
-        self._done = Exported()
+        self._done = ExportResult()
 
-    def run(self, progress: Progress) -> Exported:
+    def run(self, progress: Progress) -> ExportResult:
         ends = self._begin()
         goal, done = sum(end - self._consumer.position(place) for place, end in ends.items()), 0
         progress(0, goal)
@@ -116,8 +116,8 @@ class _Export:
             self._consumer.seek(place, max(begins[place], offset))
         return ends
 
-    def _batches(self, ends: Mapping[TopicPartition, int]) -> Iterator[list[Record]]:
-        batch: list[Record] = []
+    def _batches(self, ends: Mapping[TopicPartition, int]) -> Iterator[list[TopicRecord]]:
+        batch: list[TopicRecord] = []
         for polled in until(self._consumer, ends):
             batch.extend(record for records in polled.values() for record in records)
             if len(batch) >= BATCH:
@@ -126,7 +126,7 @@ class _Export:
         if batch:
             yield batch
 
-    def _new(self, record: Record) -> Iterator[dict[str, Any]]:
+    def _new(self, record: TopicRecord) -> Iterator[dict[str, Any]]:
         """The record's values, if it is an event that has not come before."""
         try:
             row = row_of(record, self._columns)
@@ -215,17 +215,17 @@ def _own(folder: Path) -> Iterator[None]:
         yield
 
 
-def _load(folder: Path, topic: str) -> State:
+def _load(folder: Path, topic: str) -> ExportState:
     try:
         known = json.loads((folder / PROGRESS).read_text())
     except FileNotFoundError:
         if any(folder.glob("day=*")):
             raise ExportError(f"{folder} holds files of something else; export into a folder of its own.") from None
-        return State(topic)
+        return ExportState(topic)
     if known["topic"] != topic:
         raise ExportError(f"{folder} holds the topic {known['topic']}; export {topic} into a folder of its own.")
     offsets, positions = ({int(n): value for n, value in known[name].items()} for name in ("offsets", "positions"))
-    return State(topic, known["batches"], offsets, positions)
+    return ExportState(topic, known["batches"], offsets, positions)
 
 
 def _clean(folder: Path, batches: int) -> None:

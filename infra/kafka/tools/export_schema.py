@@ -10,7 +10,7 @@ from msgspec import inspect
 
 from adapters.integration_events.cloudevents import load_contract
 from adapters.integration_events.kernel import EVENTS
-from infra.kafka.client.ordered_reader import Record
+from infra.kafka.client.ordered_reader import TopicRecord
 
 Kind = Literal["text", "moment", "integer", "number", "truth", "json"]
 """What a column holds. `moment`: UTC, in microseconds; `json`: JSON text, for what has no simple type."""
@@ -92,7 +92,7 @@ def _kind(type: inspect.Type) -> Kind:
     return _SIMPLE.get(type.__class__, "json")
 
 
-def row_of(record: Record, columns: Mapping[str, Kind]) -> dict[str, Any]:
+def row_of(record: TopicRecord, columns: Mapping[str, Kind]) -> dict[str, Any]:
     """A record's values by column; those it does not have are left out.
 
     Raises:
@@ -104,7 +104,7 @@ def row_of(record: Record, columns: Mapping[str, Kind]) -> dict[str, Any]:
         raise ValueError(str(error)) from None
 
 
-def _row_of(record: Record, columns: Mapping[str, Kind]) -> dict[str, Any]:
+def _row_of(record: TopicRecord, columns: Mapping[str, Kind]) -> dict[str, Any]:
     given = {name: value.decode() for name, value in record.headers if name in ATTRIBUTES and value is not None}
     for name in NEEDED:
         if name not in given:

@@ -7,8 +7,16 @@ from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 
-from infra.kafka.client.ordered_reader import Record, begin_at, begins_of, ends_of, headers_of, partitions_of, until
-from infra.kafka.client.record_format import Event, Foreign, decode_record
+from infra.kafka.client.ordered_reader import (
+    TopicRecord,
+    begin_at,
+    begins_of,
+    ends_of,
+    headers_of,
+    partitions_of,
+    until,
+)
+from infra.kafka.client.record_format import EventRecord, ForeignRecord, decode_record
 from infra.kafka.relay.checkpoints import position_of
 
 POLL_MS = 200
@@ -21,7 +29,7 @@ def tail(
     first: int | None = None,
     last_few: int = 10,
     follow: bool = False,
-) -> Iterator[Record]:
+) -> Iterator[TopicRecord]:
     """Records from position `first` on; without it the last few. They are in order as far as they come at once.
 
     With `follow` it goes on with what comes, for good; otherwise it ends where the topics ended at the beginning.
@@ -42,7 +50,7 @@ def tail(
 
 def _last(
     consumer: KafkaConsumer, places: Sequence[TopicPartition], ends: dict[TopicPartition, int], count: int
-) -> list[Record]:
+) -> list[TopicRecord]:
     consumer.assign(places)
     begins = begins_of(consumer, places)
     for place in places:
@@ -50,16 +58,16 @@ def _last(
     return sorted(_until(consumer, ends, 0), key=position_of)[-count:] if count else []
 
 
-def _until(consumer: KafkaConsumer, ends: dict[TopicPartition, int], first: int) -> Iterator[Record]:
+def _until(consumer: KafkaConsumer, ends: dict[TopicPartition, int], first: int) -> Iterator[TopicRecord]:
     for polled in until(consumer, ends):
         yield from (record for record in _in_order(polled) if position_of(record) >= first)
 
 
-def _in_order(polled: dict[TopicPartition, list[Record]]) -> list[Record]:
+def _in_order(polled: dict[TopicPartition, list[TopicRecord]]) -> list[TopicRecord]:
     return sorted((record for records in polled.values() for record in records), key=position_of)
 
 
-def as_json(record: Record) -> str:
+def as_json(record: TopicRecord) -> str:
     """A line: where the record stands, and the event as CloudEvents' JSON format has it.
 
     Of a private record only what is not sealed.
@@ -68,7 +76,7 @@ def as_json(record: Record) -> str:
     return _printable(json.dumps({**at, **_told(record)}, ensure_ascii=False))
 
 
-def _told(record: Record) -> dict[str, Any]:
+def _told(record: TopicRecord) -> dict[str, Any]:
     attributes = {
         name.removeprefix("ce_"): value for name, value in headers_of(record).items() if name.startswith("ce_")
     }
@@ -79,9 +87,9 @@ def _told(record: Record) -> dict[str, Any]:
         return {**attributes, "type": "tombstone", "subject": key}
     try:
         read = decode_record(record)
-    except Foreign as error:
+    except ForeignRecord as error:
         return {**attributes, "type": "foreign", "subject": key, "data": str(error)}
-    if not isinstance(read, Event):
+    if not isinstance(read, EventRecord):
         return {"type": "watermark", "sequence": str(read.position)}
     row = read.row
     return {
@@ -95,14 +103,14 @@ def _told(record: Record) -> dict[str, Any]:
     }
 
 
-def _data(record: Record) -> Any:
+def _data(record: TopicRecord) -> Any:
     try:
         return None if record.value is None else json.loads(record.value)
     except (ValueError, RecursionError):
         return (record.value or b"").decode(errors="replace")
 
 
-def as_words(record: Record) -> tuple[str, str, str]:
+def as_words(record: TopicRecord) -> tuple[str, str, str]:
     """The parts of a readable line: position and time; type; stream, version and data. Nothing in them is obeyed by a
     terminal."""
     told = _told(record)

@@ -21,7 +21,7 @@ RETENTION = ("cleanup.policy", "retention.ms", "retention.bytes")
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class TopicStatus:
     """A topic. `behind`: events, of a compacted topic streams, that the store has and it has not; None: not known."""
 
     topic: str
@@ -34,7 +34,7 @@ class Standing:
 
 def standings(
     consumer: KafkaConsumer, admin: KafkaAdminClient, topics: Topics, store: psycopg.Connection[Any] | None
-) -> list[Standing]:
+) -> list[TopicStatus]:
     """How each topic stands, the private one first. `store`: None leaves out how far they are behind.
 
     Raises:
@@ -50,12 +50,12 @@ def _standing(
     kinds: Sequence[str] | None,
     retention: Mapping[str, str],
     store: psycopg.Connection[Any] | None,
-) -> Standing:
+) -> TopicStatus:
     places = partitions_of(consumer, [topic])
     begins, stops = begins_of(consumer, places), ends_of(consumer, places)
     ends, _ = look(consumer, places, {}, lambda: NEVER)
     position = max((end.last for end in ends.values()), default=0)
-    return Standing(
+    return TopicStatus(
         topic,
         len(places),
         sum(stops[place] - begins[place] for place in places),

@@ -48,14 +48,14 @@ def new_cluster_id() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Quorum:
+class KafkaQuorum:
     """The nodes that make a cluster together: the ports of their controllers, by node."""
 
     controllers: Mapping[int, int]
     cluster_id: str = field(default_factory=new_cluster_id)
 
 
-class Kafka:
+class EmbeddedKafka:
     """One broker in one folder, on the loopback interface, without a password: for one's own machine.
 
     The ports, unless given, are free ones, kept while they stay free from one program to the next; `start()` after a
@@ -72,7 +72,7 @@ class Kafka:
         settings: Mapping[str, str] | None = None,
         megabytes: int = 512,
         node: int = 1,
-        quorum: Quorum | None = None,
+        quorum: KafkaQuorum | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.folder = folder.absolute()

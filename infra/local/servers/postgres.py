@@ -62,7 +62,7 @@ THROWAWAY = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "64MB"
 """For tests: everything as in earnest, except that a power cut may destroy the cluster."""
 
 
-class Postgres:
+class EmbeddedPostgres:
     """One cluster in one folder, with a database `palimpsest`, superuser `postgres` and login role `palimpsest_app`.
 
     The port, unless given, is a free one, kept while it stays free from one program to the next; `start()` after a

@@ -26,7 +26,7 @@ from infra.local.servers.process import (
 STOPPING = ((signal.SIGTERM, 10.0),)
 
 
-class Redis:
+class EmbeddedRedis:
     """One server in one folder, on the loopback interface, with a password (`redis.json`, mode 600) and its data kept.
 
     The port, unless given, is a free one, kept while it stays free from one program to the next; `start()` after a

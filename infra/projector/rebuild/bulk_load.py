@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from typing import Protocol
 from uuid import UUID
 
-from application.ports import Recorded
+from application.ports import RecordedEvent
 from domain.kernel import Root
 from infra.postgres.projector_connection import Connection, connect, is_poison
 from infra.projector import checkpoints
 from infra.projector.statements import COPY_HEAD, COPY_TAIL
-from infra.projector.table_writer import Applier
+from infra.projector.table_writer import TableWriter
 from projections.kernel import Fold, Key, Poison, Row
 
 BATCH = 2_000
@@ -28,10 +28,10 @@ Progress = Callable[[int, int], None]
 """Is told how far the load has come, and where it is going: both are positions."""
 
 
-class Source(Protocol):
+class EventSource(Protocol):
     """What is loaded: the log, or a share of its streams."""
 
-    async def read(self, after: int, limit: int) -> Sequence[Recorded]:
+    async def read(self, after: int, limit: int) -> Sequence[RecordedEvent]:
         """At most `limit` events after the position `after`, in order."""
 
 
@@ -48,11 +48,11 @@ def collecting_later() -> Iterator[None]:
             gc.enable()
 
 
-class Gone(Exception):
+class TableReplaced(Exception):
     """The table that was being loaded is not there any more: somebody else has begun anew."""
 
 
-class Load:
+class BulkLoader:
     """Writes a table that starts out empty, with the projection's row of the same name.
 
     `shared`: the table's oid, if others load other streams into it at the same time. Then it has its key already, and
@@ -61,8 +61,8 @@ class Load:
 
     def __init__(
         self,
-        applier: Applier,
-        source: Source,
+        applier: TableWriter,
+        source: EventSource,
         connection: Connection,
         skipped: frozenset[int] = frozenset(),
         shared: int | None = None,
@@ -110,7 +110,7 @@ class Load:
         self._confined = {stream_id: Poison(stream_id, 0, "") for stream_id in confined}
         self._reset()
 
-    def _read(self, after: int, goal: int) -> "asyncio.Task[Sequence[Recorded]]":
+    def _read(self, after: int, goal: int) -> "asyncio.Task[Sequence[RecordedEvent]]":
         return asyncio.ensure_future(self._source.read(after, min(BATCH, max(goal - after, 0))))
 
     def _reset(self) -> None:
@@ -120,7 +120,7 @@ class Load:
         """Those that have begun since: a row belongs to one stream, so nothing of theirs is stored."""
         self._bytes = 0
 
-    async def _take(self, events: Sequence[Recorded]) -> None:
+    async def _take(self, events: Sequence[RecordedEvent]) -> None:
         fold = self._fold
         staged = fold.stage(self._wanted(events))
         if not self._empty:
@@ -134,7 +134,7 @@ class Load:
         fold.fold(staged)
         self._bytes += self._weight([change.values for _, changes in staged for change in changes if change.values])
 
-    def _wanted(self, events: Sequence[Recorded]) -> Sequence[Recorded]:
+    def _wanted(self, events: Sequence[RecordedEvent]) -> Sequence[RecordedEvent]:
         if not self._skipped:
             return events
         return [event for event in events if event.position not in self._skipped]
@@ -157,7 +157,7 @@ class Load:
                 await self._write()
                 await self._complete()
                 await self._book(list(self._fold.poisons.values()), position)
-        except Gone:
+        except TableReplaced:
             raise
         except Exception as error:
             if not is_poison(error):
@@ -183,7 +183,7 @@ class Load:
         if self._shared is None:
             await checkpoints.advance(self._connection, [name], position)
         elif await table_of(self._connection, self._applier) != self._shared:
-            raise Gone(f"{name} is another table by now")
+            raise TableReplaced(f"{name} is another table by now")
 
     async def _again(self, written: int, position: int) -> None:
         """The database refuses a row: apply the same events once more, so as to find which one is to blame."""
@@ -224,7 +224,7 @@ async def connect_to_load(url: str) -> Connection:
     return connection
 
 
-async def table_of(connection: Connection, applier: Applier) -> int | None:
+async def table_of(connection: Connection, applier: TableWriter) -> int | None:
     """The oid of the table that the applier writes; None: there is none."""
     cursor = await connection.execute(applier.statements.oid())
     row = await cursor.fetchone()

@@ -10,9 +10,9 @@ from signal import SIGKILL
 
 from infra.local.servers.process import end, spawn
 from infra.postgres.projector_connection import Connection
-from infra.projector.rebuild.bulk_load import Load, Progress, table_of
-from infra.projector.table_writer import Applier
-from infra.store.feed import SLOTS, StoreFeed
+from infra.projector.rebuild.bulk_load import BulkLoader, Progress, table_of
+from infra.projector.table_writer import TableWriter
+from infra.store.feed import HASH_SLOTS, PostgresEventFeed
 
 WORTH = 50_000
 """Events from which on helpers are worth their start."""
@@ -24,16 +24,16 @@ MOST = 3
 """Helpers at most: each is one more that writes to the database, and that holds rows in memory."""
 
 
-class HelperFailed(Exception):
+class LoadWorkerFailed(Exception):
     """A helper ended before its work did. Unless it was killed, it has said why."""
 
 
-class Helpers:
+class LoadWorkers:
     """Processes beside this one, each started with `environment` beside our own: `number` of them or, if that is not
     said, one for each further core, `MOST` of them."""
 
     def __init__(
-        self, feed: StoreFeed, environment: Mapping[str, str] | None = None, *, number: int | None = None
+        self, feed: PostgresEventFeed, environment: Mapping[str, str] | None = None, *, number: int | None = None
     ) -> None:
         self._feed = feed
         self._environment = {**os.environ, **(environment or {})}
@@ -45,7 +45,7 @@ class Helpers:
 
     async def load(
         self,
-        applier: Applier,
+        applier: TableWriter,
         connection: Connection,
         skipped: frozenset[int],
         goal: int,
@@ -61,7 +61,7 @@ class Helpers:
         own, *others = shares(goal, self._number)
         arguments = [(applier.model.name, goal, slots.start, slots.stop, table) for slots in others]
         with self._started(arguments) as helpers:
-            load = Load(applier, self._feed.share(own, goal), connection, skipped, table)
+            load = BulkLoader(applier, self._feed.share(own, goal), connection, skipped, table)
             work: list[asyncio.Task[object]] = [asyncio.create_task(load.run(0, goal, progress))]
             work += [asyncio.create_task(_ended(helper)) for helper in helpers]
             try:
@@ -89,14 +89,14 @@ class Helpers:
 
 def shares(events: int, helpers: int) -> list[range]:
     """The slots of this process and of each helper, so that all end at about the same time."""
-    each = SLOTS * (events - HEAD_START) // (events * (helpers + 1))
-    own = SLOTS - each * helpers
-    return [range(own), *(range(start, start + each) for start in range(own, SLOTS, each))]
+    each = HASH_SLOTS * (events - HEAD_START) // (events * (helpers + 1))
+    own = HASH_SLOTS - each * helpers
+    return [range(own), *(range(start, start + each) for start in range(own, HASH_SLOTS, each))]
 
 
 async def _ended(helper: subprocess.Popen[bytes]) -> None:
     if code := await asyncio.to_thread(helper.wait):
-        raise HelperFailed(f"A process that helped ended with {code}")
+        raise LoadWorkerFailed(f"A process that helped ended with {code}")
 
 
 def _cores() -> int:

@@ -14,15 +14,15 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from application.ports import EventFeed, Recorded
+from application.ports import EventFeed, RecordedEvent
 from infra.postgres.projector_connection import Connection
 from infra.projector import checkpoints
-from infra.projector.checkpoints import Standing
-from infra.projector.rebuild.bulk_load import BATCH, Load, Progress, connect_to_load
-from infra.projector.rebuild.load_workers import Helpers
+from infra.projector.checkpoints import Checkpoint
+from infra.projector.rebuild.bulk_load import BATCH, BulkLoader, Progress, connect_to_load
+from infra.projector.rebuild.load_workers import LoadWorkers
 from infra.projector.schema import create
 from infra.projector.statements import NEXT
-from infra.projector.table_writer import Applier
+from infra.projector.table_writer import TableWriter
 from projections.kernel import ReadModel
 
 SWAP_ATTEMPTS = 20
@@ -45,7 +45,7 @@ class RebuildRunning(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Rebuilt:
+class RebuildResult:
     """How the new table compares with the old one; `differing` is None when they follow from different definitions."""
 
     position: int
@@ -62,8 +62,8 @@ async def rebuild(
     progress: Progress = lambda *_: None,
     *,
     swap: bool = True,
-    helpers: Helpers | None = None,
-) -> Rebuilt:
+    helpers: LoadWorkers | None = None,
+) -> RebuildResult:
     """Build the table of `model` from the whole log and put it in the place of the old one.
 
     Without `swap` it is only compared, then dropped. The old table must exist. `helpers` share the work of a long log.
@@ -93,7 +93,7 @@ class _Rebuild:
         connection: Connection,
         beside: Connection,
         progress: Progress,
-        helpers: Helpers | None,
+        helpers: LoadWorkers | None,
     ) -> None:
         self._model = model
         self._feed = feed
@@ -101,11 +101,11 @@ class _Rebuild:
         self._beside = beside
         self._progress = progress
         self._helpers = helpers
-        self._live = Applier(model)
-        self._next = Applier(model, model.name + NEXT)
+        self._live = TableWriter(model)
+        self._next = TableWriter(model, model.name + NEXT)
         self._skipped: frozenset[int] = frozenset()
 
-    async def run(self, swap: bool) -> Rebuilt:
+    async def run(self, swap: bool) -> RebuildResult:
         await self._start_over()
         self._skipped = await checkpoints.skipped(self._connection, self._model.name)
         await self._load(await self._goal())
@@ -121,7 +121,7 @@ class _Rebuild:
 
     async def _load(self, goal: int) -> None:
         """Fill the table from the log up to `goal`, and on until the living one is hardly ahead."""
-        load = Load(self._next, self._feed, self._connection, self._skipped)
+        load = BulkLoader(self._next, self._feed, self._connection, self._skipped)
         if self._helpers is not None and self._helpers.worthwhile(goal):
             await self._load_together(self._helpers, goal)
             quarantined = await checkpoints.quarantined(self._connection, [self._next.name])
@@ -132,7 +132,7 @@ class _Rebuild:
         while (goal := await self._goal()) - position > BATCH:
             position = await load.run(position, goal, self._progress)
 
-    async def _load_together(self, helpers: Helpers, goal: int) -> None:
+    async def _load_together(self, helpers: LoadWorkers, goal: int) -> None:
         await self._connection.execute(self._next.statements.create_key())
         await helpers.load(self._next, self._connection, self._skipped, goal, self._progress)
         await checkpoints.advance(self._connection, [self._next.name], goal)
@@ -154,7 +154,7 @@ class _Rebuild:
             return live.position
         return max(live.position, await self._feed.head())
 
-    async def _finish(self, swap: bool, analyzing: "asyncio.Task[object]") -> Rebuilt:
+    async def _finish(self, swap: bool, analyzing: "asyncio.Task[object]") -> RebuildResult:
         for attempt in range(SWAP_ATTEMPTS):
             await self._catch_up()
             try:
@@ -176,7 +176,7 @@ class _Rebuild:
             standing = (await checkpoints.lock(self._connection, [self._next.name]))[self._next.name]
             return await self._apply(standing, goal)
 
-    async def _apply(self, standing: Standing, goal: int) -> int:
+    async def _apply(self, standing: Checkpoint, goal: int) -> int:
         """Apply at most one batch of what lies between the standing and the goal. Answers the number of events."""
         limit = min(BATCH, goal - standing.position)
         events = await self._feed.read(standing.position, limit) if limit > 0 else []
@@ -185,13 +185,13 @@ class _Rebuild:
             await checkpoints.advance(self._connection, [self._next.name], events[-1].position)
         return len(events)
 
-    async def _take(self, events: Sequence[Recorded], standing: Standing) -> None:
+    async def _take(self, events: Sequence[RecordedEvent], standing: Checkpoint) -> None:
         wanted = [event for event in events if event.position not in self._skipped]
         poisons = await self._next.apply_carefully(self._connection, wanted, standing.left_out) if wanted else []
         if poisons:
             await checkpoints.confine(self._connection, self._next.name, poisons)
 
-    async def _compare_and_swap(self, swap: bool, analyzing: "asyncio.Task[object]") -> Rebuilt:
+    async def _compare_and_swap(self, swap: bool, analyzing: "asyncio.Task[object]") -> RebuildResult:
         live, successor = await self._level()
         found = await self._compared(live, successor)
         await analyzing
@@ -201,7 +201,7 @@ class _Rebuild:
             await self._forget_next()
         return found
 
-    async def _level(self) -> tuple[Standing, Standing]:
+    async def _level(self) -> tuple[Checkpoint, Checkpoint]:
         """Lock both, and bring the new table to where the old one stands, if that can be; otherwise beyond it."""
         live, successor = await self._locked()
         comparable = live.version == successor.version and successor.position <= live.position
@@ -213,11 +213,11 @@ class _Rebuild:
             await self._level_partitions(live, successor)
         return live, (await self._locked())[1]
 
-    async def _locked(self) -> tuple[Standing, Standing]:
+    async def _locked(self) -> tuple[Checkpoint, Checkpoint]:
         found = await checkpoints.lock(self._connection, [self._model.name, self._next.name])
         return found[self._model.name], found[self._next.name]
 
-    async def _level_partitions(self, live: Standing, successor: Standing) -> None:
+    async def _level_partitions(self, live: Checkpoint, successor: Checkpoint) -> None:
         """Apply what the old table has of partitions that are ahead of its position."""
         position = live.position
         while position < live.front:
@@ -228,7 +228,7 @@ class _Rebuild:
             await self._take([event for event in events if event.position <= live.reached(event.stream_id)], successor)
             successor = (await self._locked())[1]
 
-    async def _compared(self, live: Standing, successor: Standing) -> Rebuilt:
+    async def _compared(self, live: Checkpoint, successor: Checkpoint) -> RebuildResult:
         old, new = self._live.statements, self._next.statements
         differing: int | None = None
         if (live.version, live.position) == (successor.version, successor.position):
@@ -236,7 +236,7 @@ class _Rebuild:
             [differing] = (0,) if before == after else await self._one(new.differences(old))
         else:
             before, after = await self._one(old.count()), await self._one(new.count())
-        return Rebuilt(successor.position, before[0], after[0], differing, len(successor.left_out))
+        return RebuildResult(successor.position, before[0], after[0], differing, len(successor.left_out))
 
     async def _one(self, query: sql.Composed) -> tuple[Any, ...]:
         row = await (await self._connection.execute(query)).fetchone()

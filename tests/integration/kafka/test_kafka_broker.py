@@ -21,7 +21,7 @@ from pydantic import SecretStr
 
 from infra.kafka.client.clients import connection
 from infra.local.servers import kafka_jars
-from infra.local.servers.kafka import Kafka
+from infra.local.servers.kafka import EmbeddedKafka
 from infra.local.servers.process import ServerError, free_port, is_alive
 from infra.settings.model import Settings
 from tests.support.kafka import Brokers, own_kafka, three_brokers
@@ -84,7 +84,7 @@ def written(address: str) -> list[bytes]:
     return found
 
 
-def test_it_keeps_records_and_address_through_a_crash_and_a_stop(own_kafka: Kafka) -> None:
+def test_it_keeps_records_and_address_through_a_crash_and_a_stop(own_kafka: EmbeddedKafka) -> None:
     address = own_kafka.address
     make_topic(address)
     write(address, b"one")
@@ -103,7 +103,7 @@ def test_it_ends_with_the_program_that_started_it_and_the_next_takes_over(folder
         assert owner.stdout
         pid = int(owner.stdout.readline())
         owner.send_signal(signal.SIGKILL)
-    successor = Kafka(folder)
+    successor = EmbeddedKafka(folder)
     try:
         successor.start()
         assert not is_alive(pid)
@@ -118,23 +118,23 @@ def test_a_start_that_was_cut_off_while_it_made_the_data_is_made_up_for(folder: 
 
 
 def test_what_it_says_goes_to_its_log_and_the_end_of_it_to_whoever_started_it_in_vain(folder: Path) -> None:
-    broker = Kafka(folder, settings={"authorizer.class.name": "no.such.Class"}, port=free_port())
+    broker = EmbeddedKafka(folder, settings={"authorizer.class.name": "no.such.Class"}, port=free_port())
     with pytest.raises(ServerError, match=r"(?s)did not start.*no\.such\.Class.*kafka\.log"):
         broker.start()
     assert not broker.alive()
 
 
-def test_a_taken_port_is_named(kafka: Kafka, folder: Path) -> None:
+def test_a_taken_port_is_named(kafka: EmbeddedKafka, folder: Path) -> None:
     port = int(kafka.address.rpartition(":")[2])
     with pytest.raises(ServerError, match=f"port {port} is taken"):
-        Kafka(folder, port=port).start()
+        EmbeddedKafka(folder, port=port).start()
 
 
 def test_without_java_it_says_how_to_get_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setenv("PATH", NO_PROGRAMS)
     with pytest.raises(ServerError, match=r"needs Java 17 or later, and there is none here\. Debian.*apt install"):
-        Kafka(folder).start()
+        EmbeddedKafka(folder).start()
 
 
 def test_an_old_java_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,7 +232,7 @@ def test_of_three_brokers_one_may_be_missing() -> None:
         assert written(brokers.address) == [b"one", b"two", b"three"]
 
 
-def leader(brokers: Brokers) -> Kafka:
+def leader(brokers: Brokers) -> EmbeddedKafka:
     with closing(KafkaAdminClient(**client(brokers.address))) as admin:
         (topic,) = admin.describe_topics([TOPIC])
     number = topic["partitions"][0]["leader_id"]

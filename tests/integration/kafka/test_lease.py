@@ -5,7 +5,7 @@ from time import monotonic, sleep
 
 import pytest
 
-from infra.kafka.relay.leader_lease import SILENCE_SECONDS, TRUST_SECONDS, Lease
+from infra.kafka.relay.leader_lease import SILENCE_SECONDS, TRUST_SECONDS, LeaderLease
 from tests.support.servers import Database
 from tests.support.stores import rows
 
@@ -25,7 +25,7 @@ def until(condition: Callable[[], bool]) -> float:
 
 
 def test_one_holder_at_a_time(database: Database) -> None:
-    with Lease(database.app_url, "a") as one, Lease(database.app_url, "a") as other:
+    with LeaderLease(database.app_url, "a") as one, LeaderLease(database.app_url, "a") as other:
         assert one.try_take()
         assert one.held()
         assert not other.try_take()
@@ -36,13 +36,13 @@ def test_one_holder_at_a_time(database: Database) -> None:
 
 
 def test_other_names_are_other_locks(database: Database) -> None:
-    with Lease(database.app_url, "a") as one, Lease(database.app_url, "b") as other:
+    with LeaderLease(database.app_url, "a") as one, LeaderLease(database.app_url, "b") as other:
         assert one.try_take()
         assert other.try_take()
 
 
 def test_a_holder_that_is_alive_keeps_it(database: Database) -> None:
-    with Lease(database.app_url, "a") as one, Lease(database.app_url, "a") as other:
+    with LeaderLease(database.app_url, "a") as one, LeaderLease(database.app_url, "a") as other:
         assert one.try_take()
         for _ in range(round((SILENCE_SECONDS + 1) / 0.1)):
             assert one.held()
@@ -54,7 +54,7 @@ def test_a_silent_holder_loses_it_after_it_has_stopped_trusting_it(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("infra.kafka.relay.leader_lease.BEAT_SECONDS", 60.0)
-    with Lease(database.app_url, "a") as silent, Lease(database.app_url, "a") as other:
+    with LeaderLease(database.app_url, "a") as silent, LeaderLease(database.app_url, "a") as other:
         assert silent.try_take()
         took = until(other.try_take)
         assert not silent.held()
@@ -62,7 +62,7 @@ def test_a_silent_holder_loses_it_after_it_has_stopped_trusting_it(
 
 
 def test_a_holder_that_is_cut_off_knows(database: Database) -> None:
-    with Lease(database.app_url, "a") as one:
+    with LeaderLease(database.app_url, "a") as one:
         assert one.try_take()
         rows(database.admin_url, KILL)
         assert until(lambda: not one.held()) < TRUST_SECONDS
@@ -70,7 +70,7 @@ def test_a_holder_that_is_cut_off_knows(database: Database) -> None:
 
 def test_a_holder_whose_work_hangs_gives_way(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("infra.kafka.relay.leader_lease.LIFE_SECONDS", 1.0)
-    with Lease(database.app_url, "a") as hung, Lease(database.app_url, "a") as other:
+    with LeaderLease(database.app_url, "a") as hung, LeaderLease(database.app_url, "a") as other:
         assert hung.try_take()
         for _ in range(20):
             sleep(0.1)

@@ -18,11 +18,11 @@ from typer.testing import CliRunner, Result
 
 from infra.cli.published import app
 from infra.errors import SetupError
-from infra.kafka.client.record_format import Stored
+from infra.kafka.client.record_format import EventRow
 from infra.kafka.client.topics import Topics
 from infra.kafka.tools import export as exporting
 from infra.local import secrets as keys
-from infra.local.servers.kafka import Kafka
+from infra.local.servers.kafka import EmbeddedKafka
 from infra.local.servers.process import free_port
 from infra.settings.model import Settings, variable
 from tests.support import published
@@ -39,7 +39,7 @@ class Stream:
     def __init__(self, url: str, history: History) -> None:
         self.url = url
         self.history = history
-        self.log: Sequence[Stored] = published.rows(url)
+        self.log: Sequence[EventRow] = published.rows(url)
 
     def records(self, topics: Topics) -> list[Planned]:
         """All there should be."""
@@ -61,13 +61,15 @@ def topics() -> Topics:
 
 
 @pytest.fixture
-def address(kafka: Kafka) -> dict[str, str]:
+def address(kafka: EmbeddedKafka) -> dict[str, str]:
     """How to reach the broker."""
     return {"bootstrap_servers": kafka.address}
 
 
 @pytest.fixture(autouse=True)
-def settings(stream: Stream, kafka: Kafka, topics: Topics, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def settings(
+    stream: Stream, kafka: EmbeddedKafka, topics: Topics, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in Settings.model_fields:
         monkeypatch.delenv(variable(name), raising=False)
     keys.ensure(tmp_path, data_exists=False)

@@ -8,11 +8,11 @@ import pytest
 from msgspec.structs import replace
 
 from infra.kafka.client import ordered_reader
-from infra.kafka.client.record_format import Stored, encode
+from infra.kafka.client.record_format import EventRow, encode
 from infra.kafka.reconcile import event_comparison, state_comparison
 from infra.kafka.reconcile.differences import Report
 from infra.kafka.reconcile.reconcile import reconcile
-from infra.local.servers.kafka import Kafka
+from infra.local.servers.kafka import EmbeddedKafka
 from tests.support import published
 from tests.support.history import History
 from tests.support.kafka import own_topics
@@ -30,12 +30,12 @@ def lived(cluster: Cluster) -> Iterator[tuple[str, History]]:
 class House:
     """A log, and topics that hold what a test says."""
 
-    def __init__(self, url: str, history: History, kafka: Kafka) -> None:
+    def __init__(self, url: str, history: History, kafka: EmbeddedKafka) -> None:
         self.url = url
         self.kafka = {"bootstrap_servers": kafka.address}
         self.topics = own_topics(partitions=3)
         self.history = history
-        self.log: Sequence[Stored] = published.rows(self.url)
+        self.log: Sequence[EventRow] = published.rows(self.url)
         self.private = list(private(self.log, self.topics))
         self.public = list(public(self.log, self.topics))
         self.states = list(published.states(self.history, self.topics, len(self.log)))
@@ -72,7 +72,7 @@ class House:
 
 
 @pytest.fixture
-def house(lived: tuple[str, History], kafka: Kafka, monkeypatch: pytest.MonkeyPatch) -> House:
+def house(lived: tuple[str, History], kafka: EmbeddedKafka, monkeypatch: pytest.MonkeyPatch) -> House:
     """Compared in many ranges."""
     monkeypatch.setattr(event_comparison, "RANGE", 23)
     return House(*lived, kafka)

@@ -5,14 +5,14 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from uuid import UUID
 
-from adapters.integration_events.cloudevents import Publisher
+from adapters.integration_events.cloudevents import CloudEvents
 from domain.kernel import Root
 from infra.bootstrap.lifetime import cancelled
 from infra.bootstrap.relay import publish
 from infra.kafka.client.topics import Topics
 from infra.kafka.reconcile.differences import Report
 from infra.kafka.reconcile.reconcile import reconcile, who_is_gone
-from infra.local.servers.kafka import Kafka
+from infra.local.servers.kafka import EmbeddedKafka
 from tests.support.history import History
 from tests.support.servers import Database
 from tests.support.stores import CALL, Opened, open_store, rows
@@ -21,10 +21,10 @@ PATIENCE = 30.0
 
 
 @asynccontextmanager
-async def relaying(opened: Opened, kafka: Kafka, topics: Topics) -> AsyncIterator[None]:
+async def relaying(opened: Opened, kafka: EmbeddedKafka, topics: Topics) -> AsyncIterator[None]:
     """The relay at work, events and states."""
     names = {"bootstrap_servers": kafka.address}
-    arguments = (opened.url, opened.database, opened.keyring, opened.store, names, topics, Publisher())
+    arguments = (opened.url, opened.database, opened.keyring, opened.store, names, topics, CloudEvents())
     task = asyncio.create_task(publish(*arguments))
     try:
         yield
@@ -32,7 +32,7 @@ async def relaying(opened: Opened, kafka: Kafka, topics: Topics) -> AsyncIterato
         await cancelled(task)
 
 
-async def compare(opened: Opened, kafka: Kafka, topics: Topics) -> Report:
+async def compare(opened: Opened, kafka: EmbeddedKafka, topics: Topics) -> Report:
     """Reconcile, in a thread."""
     loop = asyncio.get_running_loop()
 
@@ -44,7 +44,7 @@ async def compare(opened: Opened, kafka: Kafka, topics: Topics) -> Report:
 
 
 async def test_what_the_relay_publishes_is_what_the_store_holds(
-    database: Database, kafka: Kafka, topics: Topics
+    database: Database, kafka: EmbeddedKafka, topics: Topics
 ) -> None:
     history = History(4)
     async with open_store(database.app_url) as opened:
@@ -59,7 +59,7 @@ async def test_what_the_relay_publishes_is_what_the_store_holds(
 
 
 async def test_what_the_relay_publishes_meanwhile_is_no_difference(
-    database: Database, kafka: Kafka, topics: Topics
+    database: Database, kafka: EmbeddedKafka, topics: Topics
 ) -> None:
     async with open_store(database.app_url) as opened, relaying(opened, kafka, topics):
         changes = History(5).changes(1_000)

@@ -6,15 +6,15 @@ from time import monotonic, sleep
 from typing import Any
 
 import pytest
-from kafka import KafkaAdminClient, KafkaProducer
+from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource
 
 from infra.kafka.client import batch_producer, record_format, topics
-from infra.kafka.client.batch_producer import Flight, Outlet, PublishFailed
+from infra.kafka.client.batch_producer import BatchProducer, InFlightBatch, PublishFailed
 from infra.kafka.client.topics import Topics, WrongPartitions
 from infra.kafka.relay.batch_builder import skipped_counter
 from infra.kafka.relay.topic_setup import Settings
-from infra.local.servers.kafka import Kafka
+from infra.local.servers.kafka import EmbeddedKafka
 from tests.support import relaying
 from tests.support.history import WORDS, History
 from tests.support.kafka import own_topics
@@ -40,7 +40,7 @@ def names() -> Topics:
 
 
 @pytest.fixture
-def kafka_settings(kafka: Kafka) -> Settings:
+def kafka_settings(kafka: EmbeddedKafka) -> Settings:
     """How to reach this process's broker."""
     return {"bootstrap_servers": kafka.address}
 
@@ -116,13 +116,13 @@ def test_a_page_that_was_not_sent_is_sent_later(
     database: Database, kafka_settings: Settings, names: Topics, monkeypatch: pytest.MonkeyPatch, history: History
 ) -> None:
     relaying.live(database.app_url, history, changes=300)
-    hand, faults = Outlet.hand, Faults()
+    hand, faults = BatchProducer.hand, Faults()
 
-    def faulty(outlet: Outlet, pages: batch_producer.Batches) -> Flight:
+    def faulty(outlet: BatchProducer, pages: batch_producer.Batches) -> InFlightBatch:
         faults.fail()
         return hand(outlet, pages)
 
-    monkeypatch.setattr(Outlet, "hand", faulty)
+    monkeypatch.setattr(BatchProducer, "hand", faulty)
     relaying.publish_all(database.app_url, kafka_settings, names)
 
     assert faults.met > 1
@@ -134,14 +134,14 @@ def test_a_page_whose_acknowledgement_got_lost_is_not_sent_again(
     database: Database, kafka_settings: Settings, names: Topics, monkeypatch: pytest.MonkeyPatch, history: History
 ) -> None:
     relaying.live(database.app_url, history, changes=300)
-    offsets, faults = Flight.offsets, Faults()
+    offsets, faults = InFlightBatch.offsets, Faults()
 
-    def faulty(flight: Flight) -> dict[batch_producer.Place, tuple[int, int]]:
+    def faulty(flight: InFlightBatch) -> dict[TopicPartition, tuple[int, int]]:
         found = offsets(flight)
         faults.fail()
         return found
 
-    monkeypatch.setattr(Flight, "offsets", faulty)
+    monkeypatch.setattr(InFlightBatch, "offsets", faulty)
     relaying.publish_all(database.app_url, kafka_settings, names)
 
     assert faults.met > 1
@@ -281,7 +281,7 @@ def test_a_foreign_record_on_the_private_topic_changes_nothing(
     relaying.publish_all(database.app_url, kafka_settings, names)
 
     read = [record_format.decode_record(record) for record in clean(kafka_settings, names.internal)]
-    positions = [each.position for each in read if isinstance(each, record_format.Event)]
+    positions = [each.position for each in read if isinstance(each, record_format.EventRecord)]
     assert sorted(positions) == list(range(1, len(relaying.stored(database.app_url)) + 1))
 
 

@@ -9,11 +9,11 @@ import pytest
 from kafka import KafkaAdminClient, KafkaProducer
 
 from infra.kafka.client import batch_producer, topics
-from infra.kafka.client.batch_producer import Flight, Outlet, PublishFailed
+from infra.kafka.client.batch_producer import BatchProducer, InFlightBatch, PublishFailed
 from infra.kafka.client.topics import Topics
 from infra.kafka.relay.checkpoints import LogBehind
 from infra.kafka.relay.topic_setup import Settings
-from infra.local.servers.kafka import Kafka
+from infra.local.servers.kafka import EmbeddedKafka
 from tests.support import relaying
 from tests.support.history import History
 from tests.support.kafka import own_topics
@@ -28,7 +28,7 @@ def names() -> Topics:
 
 
 @pytest.fixture
-def kafka_settings(kafka: Kafka) -> Settings:
+def kafka_settings(kafka: EmbeddedKafka) -> Settings:
     """How to reach this process's broker."""
     return {"bootstrap_servers": kafka.address}
 
@@ -54,15 +54,15 @@ def test_a_relay_that_starts_anew_while_it_fills_a_topic_again_leaves_nothing_ou
     made_anew(kafka_settings, names, topic)
     for records in relaying.by_partition(before).values():
         copy(producer, records[-1])
-    hand, pages = Outlet.hand, list[int]()
+    hand, pages = BatchProducer.hand, list[int]()
 
-    def faulty(outlet: Outlet, page: batch_producer.Batches) -> Flight:
+    def faulty(outlet: BatchProducer, page: batch_producer.Batches) -> InFlightBatch:
         pages.append(1)
         if len(pages) == 1:
             raise PublishFailed("a fault of the test's own")
         return hand(outlet, page)
 
-    monkeypatch.setattr(Outlet, "hand", faulty)
+    monkeypatch.setattr(BatchProducer, "hand", faulty)
     relaying.publish_all(database.app_url, kafka_settings, names)
 
     found = {relaying.sequence_of(record) for record in relaying.records_of(kafka_settings, topic)}

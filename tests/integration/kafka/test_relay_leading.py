@@ -1,15 +1,16 @@
 """A relay that loses its lease, or runs into what is not Kafka's fault, loses no event."""
 
 import pytest
+from kafka import TopicPartition
 from structlog.testing import capture_logs
 
-from infra.kafka.client.batch_producer import Batch, Place
-from infra.kafka.client.record_format import Stored
+from infra.kafka.client.batch_producer import RecordBatch
+from infra.kafka.client.record_format import EventRow
 from infra.kafka.client.topics import Topics
-from infra.kafka.relay.batch_builder import Publisher, skipped_counter
-from infra.kafka.relay.leader_lease import Lease
+from infra.kafka.relay.batch_builder import BatchBuilder, skipped_counter
+from infra.kafka.relay.leader_lease import LeaderLease
 from infra.kafka.relay.topic_setup import Settings
-from infra.local.servers.kafka import Kafka
+from infra.local.servers.kafka import EmbeddedKafka
 from tests.support import relaying
 from tests.support.history import History
 from tests.support.kafka import own_topics
@@ -24,7 +25,7 @@ def names() -> Topics:
 
 
 @pytest.fixture
-def kafka_settings(kafka: Kafka) -> Settings:
+def kafka_settings(kafka: EmbeddedKafka) -> Settings:
     """How to reach this process's broker."""
     return {"bootstrap_servers": kafka.address}
 
@@ -35,21 +36,21 @@ def test_a_page_that_was_read_when_the_lease_was_lost_is_published_later(
     monkeypatch.setattr("infra.kafka.relay.relay.PAGE_EVENTS", 40)
     monkeypatch.setattr("infra.kafka.relay.relay.SAVE_SECONDS", 0.0)
     relaying.live(database.app_url, History(5), changes=200)
-    take_lease, leases = Lease.try_take, list[Lease]()
-    take, pages = Publisher.take, list[int]()
+    take_lease, leases = LeaderLease.try_take, list[LeaderLease]()
+    take, pages = BatchBuilder.take, list[int]()
 
-    def noted(lease: Lease) -> bool:
+    def noted(lease: LeaderLease) -> bool:
         leases.append(lease)
         return take_lease(lease)
 
-    def bereft(publisher: Publisher, rows: list[Stored]) -> dict[Place, Batch]:
+    def bereft(publisher: BatchBuilder, rows: list[EventRow]) -> dict[TopicPartition, RecordBatch]:
         pages.append(len(rows))
         if len(pages) in (1, 3):
             leases[-1].close()
         return take(publisher, rows)
 
-    monkeypatch.setattr(Lease, "try_take", noted)
-    monkeypatch.setattr(Publisher, "take", bereft)
+    monkeypatch.setattr(LeaderLease, "try_take", noted)
+    monkeypatch.setattr(BatchBuilder, "take", bereft)
     relaying.publish_all(database.app_url, kafka_settings, names)
 
     assert len(pages) > 3
@@ -80,15 +81,15 @@ def test_what_is_not_the_fault_of_kafka_is_not_blamed_on_it(
     database: Database, kafka_settings: Settings, names: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     relaying.live(database.app_url, History(5), changes=5)
-    take, failed = Publisher.take, list[int]()
+    take, failed = BatchBuilder.take, list[int]()
 
-    def faulty(publisher: Publisher, rows: list[Stored]) -> dict[Place, Batch]:
+    def faulty(publisher: BatchBuilder, rows: list[EventRow]) -> dict[TopicPartition, RecordBatch]:
         if not failed:
             failed.append(1)
             raise RuntimeError
         return take(publisher, rows)
 
-    monkeypatch.setattr(Publisher, "take", faulty)
+    monkeypatch.setattr(BatchBuilder, "take", faulty)
     with capture_logs() as logs:
         relaying.publish_all(database.app_url, kafka_settings, names)
 

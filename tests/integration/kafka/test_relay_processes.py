@@ -19,7 +19,7 @@ from infra.kafka.client import record_format
 from infra.kafka.client import topics as made
 from infra.kafka.client.topics import Topics
 from infra.kafka.relay.topic_setup import Settings
-from infra.local.servers.kafka import Kafka
+from infra.local.servers.kafka import EmbeddedKafka
 from infra.settings.model import variable
 from tests.support import relaying
 from tests.support.history import History
@@ -33,7 +33,7 @@ PATIENCE = 40.0
 
 
 @contextmanager
-def relays(database: Database, broker: Kafka, names: Topics, number: int = 1) -> Iterator[list[RoleProcess]]:
+def relays(database: Database, broker: EmbeddedKafka, names: Topics, number: int = 1) -> Iterator[list[RoleProcess]]:
     """Processes, not started; those that run are killed at the end."""
     with open_folder() as folder, ExitStack() as stack:
         found = []
@@ -56,7 +56,7 @@ def names() -> Topics:
     return own_topics(partitions=4)
 
 
-def settings_of(broker: Kafka) -> Settings:
+def settings_of(broker: EmbeddedKafka) -> Settings:
     return {"bootstrap_servers": broker.address}
 
 
@@ -97,7 +97,7 @@ class Reader:
         for records in self._consumer.poll(50).values():
             for record in records:
                 read = record_format.decode_record(record)
-                if isinstance(read, record_format.Event):
+                if isinstance(read, record_format.EventRecord):
                     self.positions.add(read.position)
         return position in self.positions
 
@@ -119,7 +119,7 @@ def head(database: Database) -> int:
 
 @pytest.mark.parametrize("end", [RoleProcess.kill, RoleProcess.freeze])
 def test_a_standby_takes_over_in_less_than_five_seconds(
-    database: Database, kafka: Kafka, names: Topics, end: Callable[[RoleProcess], None]
+    database: Database, kafka: EmbeddedKafka, names: Topics, end: Callable[[RoleProcess], None]
 ) -> None:
     history = History(7)
     asyncio.run(append(database.app_url, history.changes(50)))
@@ -142,7 +142,7 @@ def test_a_standby_takes_over_in_less_than_five_seconds(
     relaying.require_private_complete(database.app_url, settings_of(kafka), names)
 
 
-def test_relays_killed_at_any_moment_lose_nothing(database: Database, kafka: Kafka, names: Topics) -> None:
+def test_relays_killed_at_any_moment_lose_nothing(database: Database, kafka: EmbeddedKafka, names: Topics) -> None:
     chance, history, over = random.Random(11), History(8), Event()
 
     def write() -> None:
@@ -167,7 +167,9 @@ def test_relays_killed_at_any_moment_lose_nothing(database: Database, kafka: Kaf
     assert relaying.public_positions(settings_of(kafka), names) == public
 
 
-def test_a_broker_that_comes_back_gets_what_it_missed(database: Database, own_kafka: Kafka, names: Topics) -> None:
+def test_a_broker_that_comes_back_gets_what_it_missed(
+    database: Database, own_kafka: EmbeddedKafka, names: Topics
+) -> None:
     history, kafka = History(9), settings_of(own_kafka)
     with relays(database, own_kafka, names) as (relay,):
         relay.start()
@@ -184,7 +186,7 @@ def test_a_broker_that_comes_back_gets_what_it_missed(database: Database, own_ka
 
 
 def test_a_relay_that_starts_before_its_broker_says_that_it_waits(
-    database: Database, own_kafka: Kafka, names: Topics
+    database: Database, own_kafka: EmbeddedKafka, names: Topics
 ) -> None:
     asyncio.run(append(database.app_url, History(9).changes(20)))
     own_kafka.kill()
@@ -209,7 +211,7 @@ def test_without_a_broker_the_relay_says_what_to_set(database: Database, tmp_pat
 
 
 def test_a_relay_ends_with_a_sentence_when_a_topic_has_other_partitions(
-    database: Database, kafka: Kafka, names: Topics
+    database: Database, kafka: EmbeddedKafka, names: Topics
 ) -> None:
     with closing(KafkaAdminClient(**settings_of(kafka))) as admin:
         made.make_missing(admin, Topics(names.prefix, partitions=2), [names.internal])

@@ -12,7 +12,7 @@ import pytest
 from kafka import KafkaAdminClient, KafkaProducer
 from prometheus_client import REGISTRY
 
-from adapters.integration_events.cloudevents import Publisher as Contract
+from adapters.integration_events.cloudevents import CloudEvents
 from domain.identity.user import User
 from domain.teams.team import Team
 from infra.bootstrap.lifetime import cancelled
@@ -22,7 +22,7 @@ from infra.kafka.client import topics as made
 from infra.kafka.client.topics import Topics, partition_of
 from infra.kafka.relay import lag
 from infra.kafka.relay.topic_setup import Settings
-from infra.local.servers.kafka import Kafka
+from infra.local.servers.kafka import EmbeddedKafka
 from tests.support import relaying
 from tests.support.given import NOW
 from tests.support.history import WORDS, History
@@ -44,7 +44,7 @@ def names() -> Topics:
 
 
 @pytest.fixture
-def kafka_settings(kafka: Kafka) -> Settings:
+def kafka_settings(kafka: EmbeddedKafka) -> Settings:
     """How to reach this process's broker."""
     return {"bootstrap_servers": kafka.address}
 
@@ -53,7 +53,7 @@ def kafka_settings(kafka: Kafka) -> Settings:
 async def publishing(opened: Opened, kafka: Settings, names: Topics) -> AsyncIterator[None]:
     """The whole role at work."""
     running = asyncio.create_task(
-        publish(opened.url, opened.database, opened.keyring, opened.store, kafka, names, Contract())
+        publish(opened.url, opened.database, opened.keyring, opened.store, kafka, names, CloudEvents())
     )
     try:
         yield

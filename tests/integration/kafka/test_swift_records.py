@@ -9,11 +9,13 @@ from kafka.admin import KafkaAdminClient
 
 from infra.kafka.client.record_decoder import read_swiftly
 from infra.kafka.client.topics import Topics, make_missing
-from infra.local.servers.kafka import Kafka
+from infra.local.servers.kafka import EmbeddedKafka
 
 
 @pytest.mark.parametrize("compression", [None, "gzip"])
-def test_what_is_read_swiftly_is_what_the_library_reads(kafka: Kafka, topics: Topics, compression: str | None) -> None:
+def test_what_is_read_swiftly_is_what_the_library_reads(
+    kafka: EmbeddedKafka, topics: Topics, compression: str | None
+) -> None:
     place = TopicPartition(topics.internal, 3)
     with closing(KafkaAdminClient(bootstrap_servers=kafka.address)) as admin:
         make_missing(admin, topics, [topics.internal])

@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from application.ports import Recorded
+from application.ports import RecordedEvent
 from domain.kernel import Root
 from infra.local.servers.process import is_alive, spawn
 from infra.postgres.projector_connection import connect
 from infra.projector.rebuild import load_workers
-from infra.projector.rebuild.bulk_load import Gone, Load, table_of
-from infra.projector.rebuild.load_workers import HelperFailed, Helpers
-from infra.projector.rebuild.rebuild import Rebuilt, rebuild
+from infra.projector.rebuild.bulk_load import BulkLoader, TableReplaced, table_of
+from infra.projector.rebuild.load_workers import LoadWorkerFailed, LoadWorkers
+from infra.projector.rebuild.rebuild import RebuildResult, rebuild
 from infra.projector.schema import create
-from infra.projector.table_writer import Applier
-from infra.store.feed import SLOTS, StoreShare
+from infra.projector.table_writer import TableWriter
+from infra.store.feed import HASH_SLOTS, ShardedFeed
 from projections.content.document import DocumentDetails
 from projections.content.document_version import DocumentVersions
 from projections.kernel import ReadModel
@@ -67,12 +67,12 @@ def later(more: int) -> Iterator[Sequence[Root]]:
             root.collect_events()
 
 
-async def rebuilt(model: ReadModel, database: Database, folder: Path, **other: str) -> Rebuilt:
+async def rebuilt(model: ReadModel, database: Database, folder: Path, **other: str) -> RebuildResult:
     """Rebuild with helpers; `other` settings are theirs alone."""
     async with open_store(database.app_url) as opened:
         feed = opened.feed()
         settings = {**environment(database, None, 1, folder), **other}
-        return await rebuild(model, feed, database.app_url, helpers=Helpers(feed, settings))
+        return await rebuild(model, feed, database.app_url, helpers=LoadWorkers(feed, settings))
 
 
 @pytest.fixture
@@ -93,13 +93,13 @@ def test_every_slot_is_somebodys(count: int, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.undo()
     for events in (load_workers.WORTH, 200_001, 10**9):
         own, *others = load_workers.shares(events, count)
-        assert [slot for slots in (own, *others) for slot in slots] == list(range(SLOTS))
+        assert [slot for slots in (own, *others) for slot in slots] == list(range(HASH_SLOTS))
         assert len({len(slots) for slots in others}) == 1
-        assert len(own) - len(others[0]) == pytest.approx(SLOTS * load_workers.HEAD_START / events, abs=count + 1)
+        assert len(own) - len(others[0]) == pytest.approx(HASH_SLOTS * load_workers.HEAD_START / events, abs=count + 1)
 
 
 async def test_the_shares_are_the_whole_log(lived: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("infra.store.feed.SLOTS", 5)
+    monkeypatch.setattr("infra.store.feed.HASH_SLOTS", 5)
     async with open_store(lived.app_url) as opened:
         feed = opened.feed()
         last = await feed.head() - 10
@@ -113,9 +113,9 @@ async def test_the_shares_are_the_whole_log(lived: Database, monkeypatch: pytest
     assert sorted(chain.from_iterable(positions)) == [event.position for event in whole]
 
 
-async def read_all(share: StoreShare, limit: int) -> list[Recorded]:
+async def read_all(share: ShardedFeed, limit: int) -> list[RecordedEvent]:
     """A whole share, a few events at a time."""
-    found: list[Recorded] = []
+    found: list[RecordedEvent] = []
     while events := await share.read(found[-1].position if found else 0, limit):
         assert len(events) <= limit
         found += events
@@ -131,7 +131,7 @@ async def test_what_helpers_rebuild_equals_what_lived(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("infra.projector.rebuild.bulk_load.BATCH", 50)
-    monkeypatch.setattr(Load.__init__, "__defaults__", (frozenset(), None, 10_000))
+    monkeypatch.setattr(BulkLoader.__init__, "__defaults__", (frozenset(), None, 10_000))
     before, standing = dump(lived.app_url, model.name), positions(lived.app_url, MODELS)
     done = await rebuilt(model, lived, tmp_path)
     assert [process.returncode for process in started] == [0, 0]
@@ -147,7 +147,7 @@ async def test_helpers_leave_out_what_one_process_leaves_out(lived: Database, tm
         await rebuild(model, opened.feed(), lived.app_url)
     alone = await quarantine_of(lived.app_url)
     [(head,)] = rows(lived.admin_url, "SELECT max(notification_id) FROM stored_events")
-    slots = rows(lived.admin_url, f"SELECT abs(uuid_hash(stream_id) %% {SLOTS}) FROM projection_quarantine")
+    slots = rows(lived.admin_url, f"SELECT abs(uuid_hash(stream_id) %% {HASH_SLOTS}) FROM projection_quarantine")
     assert all(any(slot in own for (slot,) in slots) for own in load_workers.shares(head, 2))
     done = await rebuilt(model, lived, tmp_path)
     assert (done.differing, done.quarantined) == (0, len(alone))
@@ -169,13 +169,13 @@ async def test_what_the_database_refuses_stops_its_stream_alone_in_a_shared_tabl
                     await opened.store.append([one], CALL, None)
             await running.reached()
         last = await opened.feed().head()
-        applier = Applier(model, "notes__next")
+        applier = TableWriter(model, "notes__next")
         await create(connection, applier.statements, model.version)
         await connection.execute(applier.statements.create_key())
         table = await table_of(connection, applier)
-        for start in range(0, SLOTS, 100):
+        for start in range(0, HASH_SLOTS, 100):
             share = opened.feed().share(range(start, start + 100), last)
-            await Load(applier, share, connection, frozenset(), table, most_bytes=2_000).run(0, last)
+            await BulkLoader(applier, share, connection, frozenset(), table, most_bytes=2_000).run(0, last)
     assert dump(database.app_url, "notes__next") == dump(database.app_url, "notes")
     found = await quarantine_of(database.app_url)
     places = [
@@ -195,7 +195,7 @@ async def test_what_is_appended_meanwhile_is_loaded_on_top(
     async with open_store(lived.app_url) as opened:
         await rebuild(model, opened.feed(), lived.app_url)
 
-        class Busy(Helpers):
+        class Busy(LoadWorkers):
             async def load(self, *arguments: Any) -> None:
                 await super().load(*arguments)
                 await append(opened, later(100))
@@ -215,7 +215,7 @@ async def test_a_helper_that_fails_leaves_everything_as_it_was(
 ) -> None:
     model = DocumentVersions()
     before = dump(lived.app_url, model.name)
-    with pytest.raises(HelperFailed):
+    with pytest.raises(LoadWorkerFailed):
         await rebuilt(model, lived, tmp_path, DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing")
     assert len(started) == 2
     assert not any(is_alive(process.pid) for process in started)
@@ -237,12 +237,12 @@ async def test_a_rebuild_that_is_broken_off_takes_its_helpers_along(
 async def test_nobody_loads_into_a_table_that_somebody_else_has_begun(lived: Database) -> None:
     model = DocumentVersions()
     async with open_store(lived.app_url) as opened, await connect(lived.app_url) as connection:
-        applier = Applier(model)
+        applier = TableWriter(model)
         table = await table_of(connection, applier)
         await connection.execute("TRUNCATE read.document_version")
         assert table is not None
-        with pytest.raises(Gone):
-            await Load(applier, opened.feed(), connection, frozenset(), table + 1).run(0, 1_000)
+        with pytest.raises(TableReplaced):
+            await BulkLoader(applier, opened.feed(), connection, frozenset(), table + 1).run(0, 1_000)
         assert dump(lived.app_url, model.name) == b""
-        await Load(applier, opened.feed(), connection, frozenset(), table).run(0, 1_000)
+        await BulkLoader(applier, opened.feed(), connection, frozenset(), table).run(0, 1_000)
     assert dump(lived.app_url, model.name)

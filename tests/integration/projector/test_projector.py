@@ -10,10 +10,10 @@ import psycopg
 import pytest
 from msgspec.structs import replace
 
-from application.ports import Recorded, Undecodable
+from application.ports import RecordedEvent, Undecodable
 from domain.kernel import Root
 from infra.projector.quarantine import NotInQuarantine, retry
-from infra.projector.rebuild.bulk_load import Load
+from infra.projector.rebuild.bulk_load import BulkLoader
 from infra.projector.rebuild.rebuild import RebuildRunning, rebuild
 from projections.kernel import Change, ReadModel, Table, read_models
 from tests.support.history import History
@@ -61,7 +61,7 @@ async def test_a_rebuild_in_little_memory_makes_the_same_rows(
 ) -> None:
     before = dump(lived.app_url, model.name)
     monkeypatch.setattr("infra.projector.rebuild.bulk_load.BATCH", 100)
-    monkeypatch.setattr(Load.__init__, "__defaults__", (frozenset(), None, 10_000))
+    monkeypatch.setattr(BulkLoader.__init__, "__defaults__", (frozenset(), None, 10_000))
     async with open_store(lived.app_url) as opened:
         await rebuild(model, opened.feed(), lived.app_url)
     assert dump(lived.app_url, model.name) == before
@@ -102,7 +102,7 @@ async def test_an_event_that_the_database_refuses_stops_its_stream_alone(databas
 
 async def test_an_event_that_cannot_be_read_stops_its_stream_alone(database: Database) -> None:
     feed = log_of(note(1, "a", "b"), note(2, "a", "b"))
-    feed.events[2] = broken = Recorded(
+    feed.events[2] = broken = RecordedEvent(
         3, UUID(int=1), 2, "note.extended", feed.events[2].recorded_at, None, Undecodable("X")
     )
     await project(feed, database.app_url)
@@ -194,7 +194,7 @@ async def test_two_projectors_count_every_event_once(database: Database) -> None
 class SlowFeed(MemoryFeed):
     """What it reads is old by the time it arrives."""
 
-    async def read(self, after: int, limit: int) -> Sequence[Recorded]:
+    async def read(self, after: int, limit: int) -> Sequence[RecordedEvent]:
         events = await super().read(after, limit)
         await asyncio.sleep(0.03)
         return events
@@ -291,7 +291,7 @@ class Colours(ReadModel):
     roots = (Note,)
     table = Table("notes", key={"id": "uuid"}, columns={"shade": "text NOT NULL"})
 
-    def changes(self, event: Recorded) -> Iterator[Change]:
+    def changes(self, event: RecordedEvent) -> Iterator[Change]:
         if isinstance(event.data, Note.Written):
             yield self.table.put(event.stream_id, shade=event.data.colour)
 
@@ -377,7 +377,7 @@ class Texts(ReadModel):
     roots = (Note,)
     table = Table("texts", key={"text": "text"}, columns={"colour": "text NOT NULL"})
 
-    def changes(self, event: Recorded) -> Iterator[Change]:
+    def changes(self, event: RecordedEvent) -> Iterator[Change]:
         if isinstance(event.data, Note.Written):
             yield self.table.put(event.data.text, colour=event.data.colour)
 

@@ -11,14 +11,14 @@ import pytest
 import redis as blocking_redis
 from psycopg_pool import AsyncConnectionPool
 
-from infra.cache.read_cache import CachedRows, lookups, open_redis
-from infra.cache.updater import Follower
-from infra.local.servers.redis import Redis as RedisServer
+from infra.cache.read_cache import CachedReadStore, lookups, open_redis
+from infra.cache.updater import CacheUpdater
+from infra.local.servers.redis import EmbeddedRedis as RedisServer
 from infra.postgres.connect import Database as database_of
-from infra.postgres.read_store import PooledRows
-from infra.projector.position_tracker import Positions
+from infra.postgres.read_store import PooledReadStore
+from infra.projector.position_tracker import PositionTracker
 from infra.projector.quarantine import retry
-from infra.projector.read_ahead import RecentEvents
+from infra.projector.read_ahead import BufferedFeed
 from infra.projector.rebuild.rebuild import rebuild
 from tests.support.notes import BY_ID, Notes, NoteView, note
 from tests.support.projecting import MemoryFeed, Running, news, projecting, until
@@ -35,8 +35,8 @@ class House:
 
     running: Running
     feed: MemoryFeed
-    rows: CachedRows
-    stored: PooledRows
+    rows: CachedReadStore
+    stored: PooledReadStore
     redis: "blocking_redis.Redis"
     url: str
 
@@ -62,14 +62,14 @@ class House:
 
 
 @asynccontextmanager
-async def follower(house_url: str, feed: MemoryFeed, stored: PooledRows, redis_url: str) -> AsyncIterator[None]:
+async def follower(house_url: str, feed: MemoryFeed, stored: PooledReadStore, redis_url: str) -> AsyncIterator[None]:
     """A follower at work."""
-    positions = Positions(house_url)
+    positions = PositionTracker(house_url)
     await positions.start()
     redis = open_redis(redis_url, timeout=2)
     model = Notes()
-    recent = RecentEvents(feed)
-    following = Follower(model, model.cached, recent, positions, stored, redis)
+    recent = BufferedFeed(feed)
+    following = CacheUpdater(model, model.cached, recent, positions, stored, redis)
     task = asyncio.create_task(following.run())
     try:
         yield
@@ -91,8 +91,8 @@ async def house(database: Database, redis_url: str, *, follow: bool = True) -> A
         pool = await stack.enter_async_context(
             AsyncConnectionPool(url, min_size=1, max_size=4, kwargs={"autocommit": True}, open=False)
         )
-        stored = PooledRows(database_of(pool))
-        cached = CachedRows(stored, open_redis(redis_url, timeout=2), [Notes()])
+        stored = PooledReadStore(database_of(pool))
+        cached = CachedReadStore(stored, open_redis(redis_url, timeout=2), [Notes()])
         stack.push_async_callback(cached.close)
         running = await stack.enter_async_context(projecting([Notes()], feed, url))
         await running.reached()
@@ -149,15 +149,15 @@ async def test_an_old_row_filled_in_while_the_follower_works_does_not_outlive_it
 ) -> None:
     async with house(database, redis_url) as home:
         [cache] = home.rows._caches.values()
-        kept = Follower._kept
+        kept = CacheUpdater._kept
 
-        async def then_filled_in(self: Follower, names: Mapping[UUID, str]) -> list[UUID]:
+        async def then_filled_in(self: CacheUpdater, names: Mapping[UUID, str]) -> list[UUID]:
             found = await kept(self, names)
             await cache._fill_in({ONE: NoteView(ONE, "old", 1)}, 1)
             assert home.entry() is not None
             return found
 
-        monkeypatch.setattr(Follower, "_kept", then_filled_in)
+        monkeypatch.setattr(CacheUpdater, "_kept", then_filled_in)
         await home.followed(extend(home.feed, "a"))
         assert home.entry() is None
         assert await home.get() == NoteView(ONE, "note 1\na", 2)

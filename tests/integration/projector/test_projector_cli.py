@@ -11,12 +11,12 @@ import pytest
 from typer.testing import CliRunner
 
 from domain.teams.team import Team
-from infra.bootstrap.write_side import open_core
+from infra.bootstrap.write_side import open_write_side
 from infra.cli.projections import app
 from infra.local import secrets
 from infra.local.servers.process import spawn
 from infra.projector.rebuild import load_workers
-from infra.projector.rebuild.bulk_load import Load
+from infra.projector.rebuild.bulk_load import BulkLoader
 from infra.settings.model import Settings, load, variable
 from projections.kernel import read_models
 from tests.support.history import History
@@ -39,7 +39,7 @@ def lived(database: Database, settings: None) -> Team:
     """Read models with a short history; the team's second event could not be projected at first."""
 
     async def live() -> Team:
-        async with open_core(load()) as core:
+        async with open_write_side(load()) as core:
             history = History(5)
             for roots in history.changes(60):
                 await core.store.append(roots, CALL, None)
@@ -110,7 +110,7 @@ def test_a_database_that_fails_amid_a_rebuild_is_one_sentence(lived: Team, monke
     async def full(*_: Any, **how: Any) -> None:
         raise psycopg.errors.DiskFull
 
-    monkeypatch.setattr(Load, "run", full)
+    monkeypatch.setattr(BulkLoader, "run", full)
     assert "The database failed (DiskFull)" in run("rebuild", "team", code=1)
 
 

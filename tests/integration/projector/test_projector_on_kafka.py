@@ -13,10 +13,10 @@ from prometheus_client import REGISTRY
 
 from infra.kafka.client.topics import Topics
 from infra.kafka.consumer.feed import KafkaFeed
-from infra.local.servers.kafka import Kafka
-from infra.postgres.projector_connection import Session
+from infra.local.servers.kafka import EmbeddedKafka
+from infra.postgres.projector_connection import ProjectorSession
 from infra.projector import partition_checkpoints
-from infra.projector.position_tracker import Positions
+from infra.projector.position_tracker import PositionTracker
 from infra.projector.quarantine import retry
 from infra.projector.rebuild.rebuild import rebuild
 from infra.settings.model import variable
@@ -35,7 +35,7 @@ PARTITIONS = "SELECT partition, position FROM projection_partitions WHERE name =
 
 
 @pytest.fixture
-def publisher(kafka: Kafka, topics: Topics, database: Database) -> Iterator[Publisher]:
+def publisher(kafka: EmbeddedKafka, topics: Topics, database: Database) -> Iterator[Publisher]:
     with publishing(kafka.address, topics, database.admin_url) as publisher:
         yield publisher
 
@@ -133,7 +133,7 @@ async def test_what_retention_has_removed_is_read_from_the_store(feeding: FromKa
 
 
 async def test_topics_that_are_made_anew_are_read_from_where_the_read_models_stand(
-    feeding: FromKafka, database: Database, kafka: Kafka
+    feeding: FromKafka, database: Database, kafka: EmbeddedKafka
 ) -> None:
     notes = [note(n) for n in range(1, 11)]
     async with feeding.projecting(Notes()) as running:
@@ -197,7 +197,7 @@ async def test_both_feeds_at_once_count_every_event_once(feeding: FromKafka, dat
 async def test_a_quiet_partition_holds_back_the_position_until_its_watermark_comes(
     feeding: FromKafka, database: Database
 ) -> None:
-    waiting = Positions(database.app_url)
+    waiting = PositionTracker(database.app_url)
     await waiting.start()
     async with feeding.projecting(Notes()):
         await append(feeding.opened, [[note(1, "a", "b")]])
@@ -231,7 +231,7 @@ async def test_a_rebuild_compares_and_swaps_while_partitions_stand_apart(
 
 
 async def test_another_number_of_partitions_is_refused(
-    feeding: FromKafka, database: Database, kafka: Kafka, caplog: pytest.LogCaptureFixture
+    feeding: FromKafka, database: Database, kafka: EmbeddedKafka, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with feeding.projecting(Notes()) as running:
         await feeding.append(note(1))
@@ -252,7 +252,7 @@ async def test_another_number_of_partitions_is_refused(
 
 
 async def test_a_broker_that_goes_and_comes_back_loses_and_repeats_nothing(
-    own_kafka: Kafka, topics: Topics, database: Database, opened: Opened
+    own_kafka: EmbeddedKafka, topics: Topics, database: Database, opened: Opened
 ) -> None:
     notes = [note(n) for n in range(1, 11)]
     with publishing(own_kafka.address, topics, database.admin_url) as publisher:
@@ -294,11 +294,11 @@ async def test_projectors_that_are_killed_and_join_under_load_count_every_event_
 
 
 async def test_the_roles_work_together_and_a_projector_starts_again_with_another_feed(
-    kafka: Kafka, topics: Topics, database: Database, opened: Opened, tmp_path: Path
+    kafka: EmbeddedKafka, topics: Topics, database: Database, opened: Opened, tmp_path: Path
 ) -> None:
     given = {"kafka_bootstrap_servers": kafka.address, "kafka_prefix": topics.prefix}
     settings = environment(database, None, 1, tmp_path) | {variable(name): value for name, value in given.items()}
-    history, waiting = History(23), Positions(database.app_url)
+    history, waiting = History(23), PositionTracker(database.app_url)
     await waiting.start()
     with ExitStack() as stack:
         _started(stack, "relay", settings, tmp_path)
@@ -345,7 +345,7 @@ async def test_a_projector_that_stands_still_amid_a_batch_holds_up_no_other(
     async with feeding.projecting(Notes()) as running:
         await feeding.append(*(note(n) for n in range(1, 11)))
         await running.reached()
-        frozen = await Session(database.app_url).get()
+        frozen = await ProjectorSession(database.app_url).get()
         async with frozen.transaction():
             await partition_checkpoints.lock(frozen, ["notes"], range(8))
             await feeding.append(*(note(n) for n in range(11, 21)))

@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY
 from infra.bootstrap.projections import prepare_tables
 from infra.postgres.projector_connection import connect
 from infra.projector.lag import LagMonitor, lags
-from infra.projector.position_tracker import Positions
+from infra.projector.position_tracker import PositionTracker
 from tests.support.notes import Notes, note
 from tests.support.projecting import MemoryFeed, news, projecting, until
 from tests.support.servers import Database
@@ -25,7 +25,7 @@ def log(*lines: str) -> MemoryFeed:
 async def test_a_read_that_waits_is_woken_at_once(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("infra.projector.position_tracker.POLL_SECONDS", 300)
     feed = log()
-    positions = Positions(database.app_url)
+    positions = PositionTracker(database.app_url)
     await positions.start()
     async with projecting([Notes()], feed, database.app_url) as running:
         await running.reached()
@@ -39,7 +39,7 @@ async def test_a_read_that_waits_is_woken_at_once(database: Database, monkeypatc
 
 async def test_a_read_that_waits_in_vain_is_told_how_far_behind_it_is(database: Database) -> None:
     feed = log("a")
-    positions = Positions(database.app_url)
+    positions = PositionTracker(database.app_url)
     await positions.start()
     async with projecting([Notes()], feed, database.app_url) as running:
         await running.reached()
@@ -50,7 +50,7 @@ async def test_a_read_that_waits_in_vain_is_told_how_far_behind_it_is(database: 
 
 async def test_a_read_is_woken_although_the_notification_was_lost(database: Database) -> None:
     await prepare_tables(database.app_url, [Notes()])
-    positions = Positions(database.app_url)
+    positions = PositionTracker(database.app_url)
     await positions.start()
     await until(lambda: positions._known == {"notes": 0})
     waiting = asyncio.create_task(positions.wait("notes", 5, 10))
@@ -62,7 +62,7 @@ async def test_a_read_is_woken_although_the_notification_was_lost(database: Data
 
 async def test_positions_are_heard_again_after_the_connection_broke(database: Database) -> None:
     await prepare_tables(database.app_url, [Notes()])
-    positions = Positions(database.app_url)
+    positions = PositionTracker(database.app_url)
     await positions.start()
     await until(lambda: positions._known == {"notes": 0})
     rows(
@@ -77,7 +77,7 @@ async def test_positions_are_heard_again_after_the_connection_broke(database: Da
 
 async def test_what_a_lost_database_had_is_forgotten(database: Database) -> None:
     await prepare_tables(database.app_url, [Notes()])
-    positions = Positions(database.app_url)
+    positions = PositionTracker(database.app_url)
     positions._known = {"notes": 99}
     await positions.start()
     await until(lambda: positions.known("notes") == 0)

@@ -19,7 +19,7 @@ from domain.identity.user import User
 from domain.kernel import Root
 from domain.teams.team import Team
 from infra.postgres.connect import Database as database_of
-from infra.postgres.read_store import PooledRows
+from infra.postgres.read_store import PooledReadStore
 from projections.billing.subscription import subscription
 from projections.content import document_access
 from projections.content.document import DocumentSummary, Sort, document, documents
@@ -38,10 +38,10 @@ SORTS: list[Sort] = ["created_at", "-created_at", "updated_at", "-updated_at", "
 
 
 @pytest.fixture
-async def rows(database: Database) -> AsyncIterator[PooledRows]:
+async def rows(database: Database) -> AsyncIterator[PooledReadStore]:
     """Rows of the test's database."""
     async with AsyncConnectionPool(database.app_url, min_size=1, max_size=4, kwargs={"autocommit": True}) as pool:
-        yield PooledRows(database_of(pool))
+        yield PooledReadStore(database_of(pool))
 
 
 async def shown(database: Database, *roots: Root) -> None:
@@ -66,7 +66,7 @@ def shared(one: Document, reader: Actor = READER) -> Document:
 
 
 async def test_a_document_is_read_by_its_owner_and_those_it_is_shared_with(
-    database: Database, rows: PooledRows
+    database: Database, rows: PooledReadStore
 ) -> None:
     one = shared(written(10))
     await shown(database, one)
@@ -77,7 +77,7 @@ async def test_a_document_is_read_by_its_owner_and_those_it_is_shared_with(
     assert await document(rows, OWNER, UUID(int=11)) is None
 
 
-async def test_a_revoked_share_is_no_share(database: Database, rows: PooledRows) -> None:
+async def test_a_revoked_share_is_no_share(database: Database, rows: PooledReadStore) -> None:
     one = shared(written(10))
     one.revoke_share(address_id=UUID(int=102), by=OWNER, now=NOW)
     await shown(database, one)
@@ -86,7 +86,7 @@ async def test_a_revoked_share_is_no_share(database: Database, rows: PooledRows)
     assert await document_access.shares(rows, one.id) == []
 
 
-async def test_shares_are_listed_by_address(database: Database, rows: PooledRows) -> None:
+async def test_shares_are_listed_by_address(database: Database, rows: PooledReadStore) -> None:
     one = written(10)
     for number, email in ((5, "b@example.org"), (6, "a@example.org")):
         one.share(address_id=UUID(int=number), email=email, role="viewer", by=OWNER, now=NOW)
@@ -94,7 +94,7 @@ async def test_shares_are_listed_by_address(database: Database, rows: PooledRows
     assert [share.email for share in await document_access.shares(rows, one.id)] == ["a@example.org", "b@example.org"]
 
 
-async def collected(rows: PooledRows, actor: Actor, sort: Sort, limit: int) -> list[DocumentSummary]:
+async def collected(rows: PooledReadStore, actor: Actor, sort: Sort, limit: int) -> list[DocumentSummary]:
     """All pages of a list."""
     found: list[DocumentSummary] = []
     cursor: str | None = None
@@ -108,7 +108,7 @@ async def collected(rows: PooledRows, actor: Actor, sort: Sort, limit: int) -> l
 
 
 @pytest.mark.parametrize("sort", SORTS)
-async def test_pages_show_every_document_once_in_order(database: Database, rows: PooledRows, sort: Sort) -> None:
+async def test_pages_show_every_document_once_in_order(database: Database, rows: PooledReadStore, sort: Sort) -> None:
     dice = random.Random(sort)
     mine = [written(n, READER, dice.choice(["A", "b", "é", "ZZ"]), dice.randrange(5)) for n in range(10, 30)]
     theirs = [shared(written(n, OWNER, dice.choice(["A", "c"]), dice.randrange(5))) for n in range(30, 50)]
@@ -126,7 +126,7 @@ async def test_pages_show_every_document_once_in_order(database: Database, rows:
         assert values == sorted(values, reverse=sort.startswith("-"))
 
 
-async def test_lists_can_be_narrowed_to_a_status_and_to_the_trash(database: Database, rows: PooledRows) -> None:
+async def test_lists_can_be_narrowed_to_a_status_and_to_the_trash(database: Database, rows: PooledReadStore) -> None:
     draft, published, trashed = written(10), written(11), written(12)
     published.change(title="Title", content="text", status="published", by=OWNER, now=NOW)
     trashed.trash(by=OWNER, now=NOW)
@@ -147,13 +147,13 @@ async def test_lists_can_be_narrowed_to_a_status_and_to_the_trash(database: Data
         write_cursor(["-created_at", str(NOW), str(UUID(int=1)), 1]),
     ],
 )
-async def test_a_cursor_of_another_list_is_refused(database: Database, rows: PooledRows, cursor: str) -> None:
+async def test_a_cursor_of_another_list_is_refused(database: Database, rows: PooledReadStore, cursor: str) -> None:
     await shown(database, written(10))
     with pytest.raises(BadCursor):
         await documents(rows, OWNER, cursor=cursor)
 
 
-async def test_versions_come_latest_first_page_by_page(database: Database, rows: PooledRows) -> None:
+async def test_versions_come_latest_first_page_by_page(database: Database, rows: PooledReadStore) -> None:
     one = written(10)
     for n in range(5):
         one.change(title=f"Title {n}", content="text", status="draft", by=OWNER, now=NOW)
@@ -171,7 +171,7 @@ async def test_versions_come_latest_first_page_by_page(database: Database, rows:
     assert (await versions(rows, one.id, cursor=write_cursor([2**63 - 1]))).items[0].version == 6
 
 
-async def test_users_and_subscriptions_are_read_as_they_are(database: Database, rows: PooledRows) -> None:
+async def test_users_and_subscriptions_are_read_as_they_are(database: Database, rows: PooledReadStore) -> None:
     ada = User.register(id=UUID(int=1), email="ada@example.org", name="Ada", password_hash="x", now=NOW)
     gone = User.register(id=UUID(int=2), email="gone@example.org", name="Gone", password_hash="x", now=NOW)
     gone.deactivate(now=NOW)
@@ -185,7 +185,7 @@ async def test_users_and_subscriptions_are_read_as_they_are(database: Database, 
     assert await subscription(rows, gone.id, NOW) is None
 
 
-async def test_a_team_is_read_by_its_members_and_those_it_invites(database: Database, rows: PooledRows) -> None:
+async def test_a_team_is_read_by_its_members_and_those_it_invites(database: Database, rows: PooledReadStore) -> None:
     one = Team.found(id=UUID(int=1), name="Otters", slug="otters", owner_id=OWNER.user_id, now=NOW)
     for number, address in ((2, UUID(int=102)), (4, UUID(int=104))):
         one.invite(address_id=address, email=f"{number}@example.org", role="member", by=OWNER, now=NOW)

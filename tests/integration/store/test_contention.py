@@ -4,7 +4,7 @@ import asyncio
 from uuid import uuid4
 
 from application.bus import Bus, Command, handles
-from application.ports import Actor, Call, NewId, Store
+from application.ports import Actor, CommandContext, NewId, Store
 from tests.support.note import Note
 from tests.support.servers import Database
 from tests.support.stores import open_store, rows
@@ -42,8 +42,8 @@ async def test_parallel_changes_of_one_stream_all_get_through(database: Database
     async with open_store(database.app_url) as opened:
         bus = Bus(opened.store, {"new_id": uuid4}, opened.blind)
 
-        def call() -> Call:
-            return Call(Actor(uuid4()), uuid4(), idempotency_key=str(uuid4()))
+        def call() -> CommandContext:
+            return CommandContext(Actor(uuid4()), uuid4(), idempotency_key=str(uuid4()))
 
         await bus.send(BeginNote(text="first"), call())
         answers = await asyncio.gather(*(bus.send(AddLine(note=n), call()) for n in range(200)))

@@ -8,10 +8,10 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from application.ports import Earlier, Idempotency, VersionConflict
+from application.ports import Idempotency, StoredResponse, VersionConflict
 from domain.kernel import ERASED, NotFound
 from infra.store.codec import decode
-from infra.store.stream_reader import Gap
+from infra.store.stream_reader import StreamGap
 from tests.support.note import Note
 from tests.support.servers import Database
 from tests.support.stores import CALL, Opened, open_store, rows
@@ -101,7 +101,7 @@ async def test_of_two_processes_with_one_key_one_has_an_effect(database: Databas
                 for root, opened in zip(roots, [one, other] * 3, strict=True)
             )
         )
-    assert sorted(isinstance(outcome, Earlier) for outcome in outcomes) == [False, True, True, True, True, True]
+    assert sorted(isinstance(outcome, StoredResponse) for outcome in outcomes) == [False, True, True, True, True, True]
     assert rows(database.admin_url, POSITIONS) == [(1,)]
 
 
@@ -164,7 +164,7 @@ async def test_a_stream_with_a_gap_is_not_taken_for_whole(opened: Opened, databa
     await opened.store.append([written], CALL, None)
     rows(database.admin_url, "UPDATE stored_events SET originator_version = 99 WHERE originator_version = 3")
     for version in (None, 4):
-        with pytest.raises(Gap):
+        with pytest.raises(StreamGap):
             await opened.store.load(Note, written.id, version=version)
 
 
@@ -203,7 +203,7 @@ async def test_without_its_key_a_stream_reads_as_erased(opened: Opened, database
         with pytest.raises(NotFound):
             await fresh.store.append([loaded], CALL, None)
         with pytest.raises(NotFound):
-            await fresh.store.earlier(b"k" * 32)
+            await fresh.store.stored_response(b"k" * 32)
         loaded.collect_events()
         loaded.show_to(uuid4(), "eve@example.org")
         with pytest.raises(NotFound):

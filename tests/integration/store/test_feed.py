@@ -7,13 +7,13 @@ import psycopg
 import pytest
 from cryptography.exceptions import InvalidTag
 
-from application.ports import Recorded, Undecodable
+from application.ports import RecordedEvent, Undecodable
 from infra.postgres.arrays import register
 from infra.sealing.keyring import Keyring
-from infra.store.append_batch import APPEND, NewEvent, Request, parameters_of
-from infra.store.codec import plan_of
+from infra.store.append_batch import APPEND, AppendRequest, NewEvent, encode_parameters
+from infra.store.codec import layout_of
 from infra.store.event_store import keys_reader
-from infra.store.feed import StoreFeed
+from infra.store.feed import PostgresEventFeed
 from tests.support.note import Note
 from tests.support.servers import Database
 from tests.support.stores import CALL, open_store, rows
@@ -24,14 +24,14 @@ WHERE datname = current_database() AND usename = 'palimpsest_app'
 """
 
 
-def raw_request() -> Request:
+def raw_request() -> AppendRequest:
     """An append to be sent by hand, in a transaction that its client controls."""
     root = Note.write(uuid4(), "by hand")
     [event] = root.pending_events
     assert isinstance(event, Note.Written)
-    plan = plan_of(Note.Written)
+    plan = layout_of(Note.Written)
     stored = NewEvent(uuid4().bytes, root.id, 1, plan.topic, plan.version, plan.encode(event, _Unkeyed()))
-    return Request({root.id.int: 0}, [stored])
+    return AppendRequest({root.id.int: 0}, [stored])
 
 
 class _Unkeyed(dict):  # type: ignore[type-arg]
@@ -46,12 +46,12 @@ async def append_in_open_transaction(url: str, seconds: float, commit: bool) -> 
     """Append, then keep the transaction open for a while before it ends one way or the other."""
     async with await psycopg.AsyncConnection.connect(url) as connection:
         register(connection.adapters)
-        await connection.execute(APPEND, parameters_of([raw_request()]))
+        await connection.execute(APPEND, encode_parameters([raw_request()]))
         await asyncio.sleep(seconds)
         await (connection.commit() if commit else connection.rollback())
 
 
-async def follow(feed: StoreFeed, seen: list[Recorded], until: asyncio.Event) -> None:
+async def follow(feed: PostgresEventFeed, seen: list[RecordedEvent], until: asyncio.Event) -> None:
     """Read on and on, as a projection does, till the end is reached after `until`."""
     while True:
         last = until.is_set()
@@ -66,7 +66,7 @@ async def test_nothing_is_skipped_while_transactions_stay_open(database: Databas
     async with open_store(database.app_url) as one, open_store(database.app_url) as other:
         feed = one.feed()
         await feed.start()
-        seen: list[Recorded] = []
+        seen: list[RecordedEvent] = []
         done = asyncio.Event()
         follower = asyncio.create_task(follow(feed, seen, done))
 
@@ -122,7 +122,7 @@ async def test_no_event_is_to_blame_for_the_wrong_key(database: Database) -> Non
     async with open_store(database.app_url) as opened:
         await opened.store.append([Note.write(uuid4(), "text")], CALL, None)
         keyring = Keyring(bytes(32), "test", keys_reader(opened.database))
-        feed = StoreFeed(opened.database, keyring, database.app_url)
+        feed = PostgresEventFeed(opened.database, keyring, database.app_url)
         with pytest.raises(InvalidTag):
             await feed.read(0, 10)
 
@@ -142,7 +142,7 @@ async def test_a_feed_whose_connections_are_killed_goes_on(database: Database) -
     async with open_store(database.app_url) as opened:
         feed = opened.feed()
         await feed.start()
-        seen: list[Recorded] = []
+        seen: list[RecordedEvent] = []
         done = asyncio.Event()
         follower = asyncio.create_task(follow(feed, seen, done))
         for n in range(30):

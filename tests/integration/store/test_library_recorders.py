@@ -13,7 +13,7 @@ from eventsourcing.tests.persistence import (
 )
 from psycopg_pool import ConnectionPool
 
-from infra.store.recorder import Pool, Recorder, SnapshotRecorder, _Subscription
+from infra.store.recorder import Pool, PostgresRecorder, SnapshotRecorder, _Subscription
 from tests.support.servers import Database
 
 
@@ -33,9 +33,9 @@ class TestSnapshotRecorder(OnOurTables, AggregateRecorderTestCase):
         return SnapshotRecorder(self.pool)
 
 
-class TestRecorder(OnOurTables, ApplicationRecorderTestCase[Recorder]):
-    def create_recorder(self) -> Recorder:
-        return Recorder(self.pool)
+class TestRecorder(OnOurTables, ApplicationRecorderTestCase[PostgresRecorder]):
+    def create_recorder(self) -> PostgresRecorder:
+        return PostgresRecorder(self.pool)
 
     def test_insert_subscribe(self) -> None:
         self.optional_test_insert_subscribe()
@@ -45,7 +45,7 @@ class TestRecorderKeepsOneInsertTogether(OnOurTables, NonInterleavingNotificatio
     insert_num = 1000
 
     def create_recorder(self) -> ApplicationRecorder:
-        return Recorder(self.pool)
+        return PostgresRecorder(self.pool)
 
 
 def test_what_is_appended_before_a_subscription_listens_is_not_missed(
@@ -62,7 +62,7 @@ def test_what_is_appended_before_a_subscription_listens_is_not_missed(
 
     monkeypatch.setattr(_Subscription, "_listen", late)
     with ConnectionPool(database.app_url, min_size=1, max_size=5) as pool:
-        recorder = Recorder(pool)
+        recorder = PostgresRecorder(pool)
         recorder.insert_events([event()])
         with recorder.subscribe() as subscription:
             # Its first look at the log is over with the first event; the next one it must hear of.

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import psycopg
 import pytest
 
-from infra.postgres.pipeline import Late, Lost, Pipeline
+from infra.postgres.pipeline import ConnectionLost, Pipeline, StatementTimedOut
 from tests.support.servers import Database
 from tests.support.stores import rows
 
@@ -72,10 +72,10 @@ async def test_when_the_server_ends_the_session_nobody_waits_on(pipeline: Pipeli
     await asyncio.sleep(0.1)
     rows(database.admin_url, f"SELECT pg_terminate_backend({int.from_bytes(pid, 'big')})")
     for each in waiting:
-        with pytest.raises(Lost):
+        with pytest.raises(ConnectionLost):
             await each
     assert pipeline.closed
-    with pytest.raises(Lost):
+    with pytest.raises(ConnectionLost):
         await pipeline.execute(WHO, [])
 
 
@@ -101,7 +101,7 @@ async def test_time_spent_in_line_is_not_held_against_a_statement(database: Data
 
 async def test_a_server_that_takes_too_long_is_cut_off(database: Database) -> None:
     async with open_pipeline(database, seconds=0.2) as pipeline:
-        with pytest.raises(Late, match="too long"):
+        with pytest.raises(StatementTimedOut, match="too long"):
             await pipeline.execute(SLEEP, [NEVER])
         assert pipeline.closed
 
@@ -110,14 +110,14 @@ async def test_closing_it_leaves_nobody_waiting(pipeline: Pipeline) -> None:
     waiting = pipeline.execute(SLEEP, [NEVER])
     await asyncio.sleep(0.05)
     pipeline.close()
-    with pytest.raises(Lost):
+    with pytest.raises(ConnectionLost):
         await waiting
 
 
 async def test_what_cannot_be_sent_is_nobody_elses_answer(pipeline: Pipeline) -> None:
     before = pipeline.execute(DOUBLE, [(1).to_bytes(8, "big")])
-    with pytest.raises(Lost):
+    with pytest.raises(ConnectionLost):
         await pipeline.execute(DOUBLE, ["not bytes"])  # type: ignore[list-item]
-    with pytest.raises(Lost):
+    with pytest.raises(ConnectionLost):
         await before
     assert pipeline.closed

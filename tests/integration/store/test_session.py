@@ -11,7 +11,7 @@ import pytest
 
 from application.ports import Unavailable
 from infra.postgres.session import CONNECT_SECONDS, ShortQueries
-from infra.store.stream_reader import PAGE, Reading
+from infra.store.stream_reader import PAGE, StreamReader
 from tests.support.servers import Database
 from tests.support.stores import open_store, rows
 
@@ -43,7 +43,7 @@ async def pid(queries: ShortQueries) -> int:
 
 async def test_all_who_wait_for_a_database_that_is_not_there_are_refused_together() -> None:
     async with silence() as url:
-        with closing(Reading(url)) as reading:
+        with closing(StreamReader(url)) as reading:
             loop = asyncio.get_running_loop()
             started = loop.time()
             everybody = [reading.stream(uuid4()) for _ in range(3)] + [
@@ -60,7 +60,7 @@ async def test_a_history_that_fails_leaves_nothing_behind() -> None:
     said: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, about: said.append(about))
     async with silence() as url:
-        with closing(Reading(url)) as reading, pytest.raises(Unavailable):
+        with closing(StreamReader(url)) as reading, pytest.raises(Unavailable):
             async for _ in reading.history(NOBODY, 2 * PAGE):
                 pass
         assert not [task for task in asyncio.all_tasks() if "_page" in repr(task)]

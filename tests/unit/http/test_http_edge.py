@@ -10,7 +10,7 @@ import pytest_asyncio
 from structlog.testing import capture_logs
 
 from adapters.http.api.middleware import SECURITY_HEADERS
-from adapters.http.api.routing import Route
+from adapters.http.api.routing import ApiRoute
 from application.ports import OutcomeUnknown, Unavailable
 from tests.support.http import House, open_house
 
@@ -64,7 +64,7 @@ async def test_every_answer_has_an_id_and_security_headers(house: House, method:
 
 
 async def test_all_routes_are_of_the_kind_that_needs_nothing_wrapped_around_it(house: House) -> None:
-    assert {type(route) for route in house.app.router.routes} == {Route}
+    assert {type(route) for route in house.app.router.routes} == {ApiRoute}
 
 
 async def test_an_error_nobody_thought_of_says_nothing_of_its_cause() -> None:

@@ -5,7 +5,7 @@ from typing import cast
 
 import pytest
 
-from infra.http_server.protocol import JoiningTransport
+from infra.http_server.protocol import CoalescingTransport
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
 
@@ -34,8 +34,8 @@ async def wire() -> Wire:
     return Wire()
 
 
-def joining(wire: Wire) -> JoiningTransport:
-    return JoiningTransport(cast(asyncio.Transport, wire))
+def joining(wire: Wire) -> CoalescingTransport:
+    return CoalescingTransport(cast(asyncio.Transport, wire))
 
 
 async def test_head_and_body_are_one_write(wire: Wire) -> None:

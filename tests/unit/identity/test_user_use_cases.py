@@ -13,7 +13,7 @@ from application.identity.user import (
     WrongCredentials,
     WrongPassword,
 )
-from application.ports import Taken
+from application.ports import ClaimTaken
 from domain.billing.subscription import Subscription
 from domain.identity.user import UserIsDeactivated
 from domain.text import UnusableEmail
@@ -34,7 +34,7 @@ async def test_registering_opens_an_account_on_the_free_plan() -> None:
 async def test_an_address_registers_once_however_it_is_written() -> None:
     desk = Desk()
     await desk.ask(REGISTER)
-    with pytest.raises(Taken) as refused:
+    with pytest.raises(ClaimTaken) as refused:
         await desk.ask(Register(email="ADA@Example.org", name="Eve", password=PASSWORD))
     assert refused.value.kind == "email"
     assert len(desk.store.log) == 2
@@ -88,7 +88,7 @@ async def test_a_closed_account_is_closed_to_the_right_password() -> None:
         await desk.ask(LogIn(email=EMAIL, password=PASSWORD))
     with pytest.raises(UserIsDeactivated):
         await desk.ask(ChangeProfile(name="Ada L."), ada)
-    with pytest.raises(Taken):
+    with pytest.raises(ClaimTaken):
         await desk.ask(REGISTER)
 
 

@@ -7,16 +7,16 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from infra.kafka.client.ordered_reader import Record
+from infra.kafka.client.ordered_reader import TopicRecord
 from infra.kafka.client.topics import AGGREGATES
 from infra.kafka.tools.export_schema import columns_of, row_of
 
 EVENT = {"ce_id": "1", "ce_sequence": "7", "ce_time": "2026-11-22T12:00:00.5Z"}
 
 
-def record(data: Any, **attributes: str) -> Record:
+def record(data: Any, **attributes: str) -> TopicRecord:
     headers = [(name, value.encode()) for name, value in attributes.items()]
-    return cast(Record, SimpleNamespace(headers=headers, value=msgspec.json.encode(data)))
+    return cast(TopicRecord, SimpleNamespace(headers=headers, value=msgspec.json.encode(data)))
 
 
 @pytest.mark.parametrize("aggregate", AGGREGATES)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from kafka.record.default_records import DefaultRecordBatchBuilder
 from kafka.record.memory_records import MemoryRecords
 
-from infra.kafka.client.batch_producer import NO_KEY, Batch, encode_headers, ready_made, varint, with_length
+from infra.kafka.client.batch_producer import NO_KEY, RecordBatch, encode_headers, ready_made, varint, with_length
 
 HEADERS = st.lists(st.tuples(st.text(), st.binary()), max_size=12)
 RECORDS = st.lists(
@@ -14,8 +14,8 @@ RECORDS = st.lists(
 Records = list[tuple[int, bytes | None, bytes | None, list[tuple[str, bytes]]]]
 
 
-def batch_of(records: Records) -> Batch:
-    batch = Batch()
+def batch_of(records: Records) -> RecordBatch:
+    batch = RecordBatch()
     for timestamp, key, value, headers in records:
         batch.add(timestamp, NO_KEY if key is None else with_length(key), value, encode_headers(headers))
     return batch

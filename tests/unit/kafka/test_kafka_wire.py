@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from kafka.partitioner.default import murmur2
 
 from infra.kafka.client import record_format
-from infra.kafka.client.record_format import Event, Foreign, Stored, Watermark
+from infra.kafka.client.record_format import EventRecord, EventRow, ForeignRecord, Watermark
 from infra.kafka.client.topics import Topics, WrongPartitions, partition_of, require_partitions
 
 POSITIONS = st.integers(0, 2**53)
 TIMES = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 STORED = st.builds(
-    Stored,
+    EventRow,
     position=POSITIONS,
     stream_id=st.uuids(),
     version=POSITIONS,
@@ -28,12 +28,14 @@ STORED = st.builds(
     correlation_id=st.none() | st.uuids(),
     causation_id=st.none() | st.uuids(),
 )
-ROW = Stored(7, UUID(int=1), 2, "document.created", b"\x00\xff", UUID(int=3), 1, datetime(2026, 11, 22, 12, tzinfo=UTC))
+ROW = EventRow(
+    7, UUID(int=1), 2, "document.created", b"\x00\xff", UUID(int=3), 1, datetime(2026, 11, 22, 12, tzinfo=UTC)
+)
 
 
 @given(row=STORED, previous=POSITIONS)
-def test_an_event_comes_out_as_it_went_in(row: Stored, previous: int) -> None:
-    assert record_format.decode(*record_format.encode(row, previous)) == Event(previous, row)
+def test_an_event_comes_out_as_it_went_in(row: EventRow, previous: int) -> None:
+    assert record_format.decode(*record_format.encode(row, previous)) == EventRecord(previous, row)
 
 
 @given(position=POSITIONS, previous=POSITIONS)
@@ -61,7 +63,7 @@ def test_fields_that_later_versions_add_are_no_hindrance() -> None:
 
     assert record_format.decode(
         record_format.key_of(ROW.stream_id), ROW.state, [("other", b""), (name, more)]
-    ) == Event(5, ROW)
+    ) == EventRecord(5, ROW)
 
 
 @given(key=st.none() | st.binary(), value=st.none() | st.binary(), content=st.binary(), name=st.text())
@@ -69,7 +71,7 @@ def test_what_no_relay_has_written_is_told_as_such(
     key: bytes | None, value: bytes | None, content: bytes, name: str
 ) -> None:
     for headers in ([], [(name, content)], [("event", content)], [("watermark", content)]):
-        with pytest.raises(Foreign):
+        with pytest.raises(ForeignRecord):
             record_format.decode(key, value, headers)
 
 
@@ -77,7 +79,7 @@ def test_an_event_needs_key_and_value() -> None:
     key, value, headers = record_format.encode(ROW, 5)
 
     for broken in ((None, value, headers), (key, None, headers), (b"no id", value, headers), (b"\xff", value, headers)):
-        with pytest.raises(Foreign):
+        with pytest.raises(ForeignRecord):
             record_format.decode(*broken)
 
 

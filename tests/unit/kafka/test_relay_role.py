@@ -16,7 +16,7 @@ SETTINGS = cast(Settings, SimpleNamespace(public_url="http://127.0.0.1:8000"))
 
 
 @asynccontextmanager
-async def open_core(_: Settings) -> AsyncIterator[SimpleNamespace]:
+async def open_write_side(_: Settings) -> AsyncIterator[SimpleNamespace]:
     yield CORE
 
 
@@ -34,7 +34,7 @@ async def test_what_else_fails_on_the_way_out_does_not_hide_the_sentence(
     async def publish(*_: Any) -> None:
         raise ExceptionGroup("of the tasks", errors)
 
-    monkeypatch.setattr(relay, "open_core", open_core)
+    monkeypatch.setattr(relay, "open_write_side", open_write_side)
     monkeypatch.setattr(relay, "publish", publish)
     with pytest.raises(told, match=r"sentence|of the tasks"):
         await relay._relay(SETTINGS, {}, cast(Any, None))

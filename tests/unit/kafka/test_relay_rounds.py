@@ -5,11 +5,11 @@ from uuid import UUID
 
 import pytest
 
-from adapters.integration_events.cloudevents import Publisher as Contract
+from adapters.integration_events.cloudevents import CloudEvents
 from infra.kafka.client.topics import Topics
-from infra.kafka.relay.checkpoints import End
+from infra.kafka.relay.checkpoints import PartitionEnd
 from infra.kafka.relay.leader_lease import NoLongerLeading
-from infra.kafka.relay.state_publisher import CHANGED, Rounds
+from infra.kafka.relay.state_publisher import CHANGED, StatePublishSession
 
 
 class Connection:
@@ -30,9 +30,9 @@ class Connection:
 def test_a_relay_that_leads_no_longer_notes_no_state_as_published(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("infra.kafka.relay.state_publisher.SAVE_SECONDS", 0.0)
     connection, names = Connection(), Topics(partitions=2)
-    found = {(topic, partition): End(0, 0, 0) for topic in names.states() for partition in range(2)}
+    found = {(topic, partition): PartitionEnd(0, 0, 0) for topic in names.states() for partition in range(2)}
     nothing: Any = None
-    rounds = Rounds(connection, nothing, nothing, names, found, Contract(), lambda _: [None])  # type: ignore[arg-type]
+    rounds = StatePublishSession(connection, nothing, nothing, names, found, CloudEvents(), lambda _: [None])  # type: ignore[arg-type]
 
     with pytest.raises(NoLongerLeading):
         rounds.run(5, lambda: False)

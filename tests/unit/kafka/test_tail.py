@@ -5,15 +5,15 @@ from typing import Any, cast
 
 import pytest
 
-from infra.kafka.client.ordered_reader import Record
+from infra.kafka.client.ordered_reader import TopicRecord
 from infra.kafka.tools.tail import as_json, as_words
 
 EVENT = [("ce_type", b"made.v1"), ("ce_sequence", b"7")]
 
 
-def record(value: bytes | None, headers: list[tuple[str, Any]], key: bytes | None = b"key") -> Record:
+def record(value: bytes | None, headers: list[tuple[str, Any]], key: bytes | None = b"key") -> TopicRecord:
     return cast(
-        Record,
+        TopicRecord,
         SimpleNamespace(topic="t", partition=0, offset=3, timestamp=0, key=key, value=value, headers=headers),
     )
 

@@ -5,10 +5,10 @@ from typing import Any, cast
 import pytest
 from prometheus_client import REGISTRY
 
-from infra.projector.partitioned_projector import SharedProjector, missing_gauge
+from infra.projector.partitioned_projector import PartitionedProjector, missing_gauge
 
 
-class Idle(SharedProjector):
+class Idle(PartitionedProjector):
     """Has nothing to look at, and nothing to apply."""
 
     async def _look(self, connection: Any) -> None:

@@ -14,7 +14,7 @@ from application.identity.user import user_view
 from application.teams.team import team_view
 from domain.content.document import Document
 from domain.kernel import ERASED, Root
-from projections.billing.subscription import Stored, Subscriptions, view_at
+from projections.billing.subscription import StoredSubscription, Subscriptions, view_at
 from projections.content.document import DocumentDetails
 from projections.content.document_access import DocumentAccess
 from projections.content.document_version import DocumentVersions
@@ -85,7 +85,7 @@ def test_subscriptions_are_as_their_aggregates_say(history: tuple[History, list[
     for subscription in history[0].subscriptions:
         row = rows[(subscription.id,)]
         del row["position"]
-        assert view_at(Stored(id=subscription.id, **row), now) == subscription_view(subscription, now)
+        assert view_at(StoredSubscription(id=subscription.id, **row), now) == subscription_view(subscription, now)
 
 
 def test_teams_are_as_their_aggregates_say(history: tuple[History, list[Root.Event]]) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from application.ports import Recorded
+from application.ports import RecordedEvent
 from domain.kernel import Root
 from projections.kernel import Change, Fold, Key, ReadModel, Row, Table, read_models
 from tests.support.history import History
@@ -29,15 +29,15 @@ class Scripted(ReadModel):
         super().__init__()
         self._script = script
 
-    def changes(self, event: Recorded):  # type: ignore[no-untyped-def]
+    def changes(self, event: RecordedEvent):  # type: ignore[no-untyped-def]
         yield from self._script[event.position - 1]
 
 
-def events_of(count: int) -> list[Recorded]:
+def events_of(count: int) -> list[RecordedEvent]:
     return recorded(*note(1, *["line"] * (count - 1)).pending_events)  # type: ignore[arg-type]
 
 
-def folded(model: ReadModel, events: list[Recorded], known: dict[Key, Row] | None = None) -> Fold:
+def folded(model: ReadModel, events: list[RecordedEvent], known: dict[Key, Row] | None = None) -> Fold:
     fold = Fold(model)
     staged = fold.stage(events)
     fold.learn(known or {})
@@ -135,7 +135,7 @@ def test_rows_do_not_depend_on_how_events_come_in_batches(seed: int, sizes: list
         assert not at_once.poisons
 
 
-def _apply(model: ReadModel, table: dict[Key, Row], batch: list[Recorded]) -> None:
+def _apply(model: ReadModel, table: dict[Key, Row], batch: list[RecordedEvent]) -> None:
     """One batch, as the projector does it: only the rows it asks for are known."""
     fold = Fold(model)
     staged = fold.stage(batch)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.store.append_queue import MOST_REQUESTS, Entry, Line
+from infra.store.append_queue import MOST_REQUESTS, AppendQueue, PendingAppend
 
 
 class Touching:
@@ -24,8 +24,8 @@ class Touching:
         return self._size
 
 
-def entry(request: Touching) -> Entry[Touching, str]:
-    return Entry(request, asyncio.Future(loop=LOOP))
+def entry(request: Touching) -> PendingAppend[Touching, str]:
+    return PendingAppend(request, asyncio.Future(loop=LOOP))
 
 
 LOOP = asyncio.new_event_loop()
@@ -33,7 +33,7 @@ A, B = 1, 2
 
 
 def test_what_touches_nothing_in_common_goes_together() -> None:
-    line: Line[Touching, str] = Line()
+    line: AppendQueue[Touching, str] = AppendQueue()
     entries = [entry(Touching(n)) for n in range(5)]
     for each in entries:
         line.add(each)
@@ -41,7 +41,7 @@ def test_what_touches_nothing_in_common_goes_together() -> None:
 
 
 def test_what_touches_the_same_thing_waits_for_it_to_leave() -> None:
-    line: Line[Touching, str] = Line()
+    line: AppendQueue[Touching, str] = AppendQueue()
     first, second = entry(Touching("x", "y")), entry(Touching("y", "z"))
     line.add(first)
     line.add(second)
@@ -52,13 +52,13 @@ def test_what_touches_the_same_thing_waits_for_it_to_leave() -> None:
 
 
 def test_a_request_that_names_a_thing_twice_does_not_wait_for_itself() -> None:
-    line: Line[Touching, str] = Line()
+    line: AppendQueue[Touching, str] = AppendQueue()
     line.add(entry(Touching("x", "x")))
     assert len(line.take()) == 1
 
 
 def test_a_batch_is_bounded() -> None:
-    line: Line[Touching, str] = Line()
+    line: AppendQueue[Touching, str] = AppendQueue()
     for n in range(MOST_REQUESTS + 1):
         line.add(entry(Touching(n)))
     assert len(line.take(MOST_REQUESTS + 1)) == MOST_REQUESTS
@@ -68,7 +68,7 @@ def test_a_batch_is_bounded() -> None:
 
 
 def test_those_with_an_older_version_in_mind_are_overtaken() -> None:
-    line: Line[Touching, str] = Line()
+    line: AppendQueue[Touching, str] = AppendQueue()
     winner, late, elsewhere, fresh = (
         entry(Touching(A, version=4)),
         entry(Touching(A, B, version=4)),
@@ -88,11 +88,11 @@ def test_those_with_an_older_version_in_mind_are_overtaken() -> None:
 def test_whatever_comes_each_goes_once_in_order_and_never_beside_what_it_touches(
     requests: list[set[int]], random: "object"
 ) -> None:
-    line: Line[Touching, str] = Line()
+    line: AppendQueue[Touching, str] = AppendQueue()
     entries = [entry(Touching(*things)) for things in requests]
     for each in entries:
         line.add(each)
-    gone: list[Entry[Touching, str]] = []
+    gone: list[PendingAppend[Touching, str]] = []
     while batch := line.take():
         things = [thing for each in batch for thing in each.touches]
         assert len(things) == len(set(things))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from infra.store.group_commit import share
+from infra.store.group_commit import batch_size
 
 
 @pytest.mark.parametrize(
@@ -20,4 +20,4 @@ from infra.store.group_commit import share
 def test_many_go_in_halves_and_no_more_than_two_batches_at_once(
     ready: int, under_way: list[int], expected: int
 ) -> None:
-    assert share(ready, under_way) == expected
+    assert batch_size(ready, under_way) == expected

@@ -11,7 +11,7 @@ from infra.store.codec import (
     decode_snapshot,
     encode_snapshot,
     is_personal,
-    plan_of,
+    layout_of,
     subjects_of,
 )
 from infra.store.event_store import evolve
@@ -29,7 +29,7 @@ def stored(root: Root, keys: Keys) -> list[Root.Event]:
     """The aggregate's events after a way through the store, read with `keys`."""
     read = []
     for event in events_of(root):
-        plan = plan_of(type(event))
+        plan = layout_of(type(event))
         written = plan.encode(event, {subject_id.int: KEY for subject_id in subjects_of(event)})
         read.append(decode(plan.topic, written, event.originator_id, event.originator_version, keys))
     return read
@@ -76,7 +76,7 @@ def test_without_keys_a_life_replays_and_shows_erased(root: Root) -> None:
 def test_no_clear_field_is_a_text_that_people_wrote(root: Root) -> None:
     clear_texts = {"plan", "month", "role"}
     for event in events_of(root):
-        plan = plan_of(type(event))
+        plan = layout_of(type(event))
         for field in fields(event):
             if field.name in plan.clear and isinstance(getattr(event, field.name), str):
                 assert field.name in clear_texts

@@ -2,7 +2,7 @@
 
 import pytest
 
-from application.ports import Actor, Taken
+from application.ports import Actor, ClaimTaken
 from application.teams.team import (
     AcceptInvitation,
     ChangeMemberRole,
@@ -50,7 +50,7 @@ async def test_a_team_is_founded_with_free_seats() -> None:
 async def test_a_slug_belongs_to_one_team_until_it_is_dissolved() -> None:
     desk = Desk()
     ada, bob, team = await crew(desk)
-    with pytest.raises(Taken) as refused:
+    with pytest.raises(ClaimTaken) as refused:
         await desk.ask(FoundTeam(name="Other", slug="crew"), bob)
     assert refused.value.kind == "team_slug"
     assert (await desk.ask(DissolveTeam(id=team.id), ada)).dissolved_at == NOW
