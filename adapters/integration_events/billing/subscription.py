@@ -1,12 +1,13 @@
-"""What is published of subscriptions: plans and their use. What was paid, and how, is not in them."""
+"""Integration events and state of subscriptions: plans and their use. Nothing about payments is published."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from msgspec import Meta
 
 from adapters.integration_events.identity.user import UserId
-from adapters.integration_events.kernel import Count, PublicEvent, PublicState, age, moment, publishes, publishes_state
+from adapters.integration_events.kernel import Count, PublicEvent, PublicState
+from adapters.integration_events.mapping import From
 from domain.billing.subscription import Plan, Status, Subscription
 
 SubscriptionId = Annotated[UUID, Meta(description="The subscription; every user has one.")]
@@ -14,13 +15,13 @@ DocumentId = Annotated[UUID, Meta(description="The document that counts.")]
 Month = Annotated[str, Meta(pattern="^([0-9]{4}-[0-9]{2})?$", description="The month it counts in (UTC): 2026-11.")]
 
 
-class SubscriptionEvent(PublicEvent, frozen=True, kw_only=True):
+class SubscriptionEvent(PublicEvent):
     """What happened to a subscription."""
 
-    subscription_id: SubscriptionId
+    subscription_id: Annotated[SubscriptionId, From("originator_id")]
 
 
-class SubscriptionStarted(SubscriptionEvent, frozen=True, kw_only=True):
+class SubscriptionStarted(SubscriptionEvent, of=Subscription.Started):
     """A user's subscription began, along with their account."""
 
     NAME = "subscription.started"
@@ -28,7 +29,7 @@ class SubscriptionStarted(SubscriptionEvent, frozen=True, kw_only=True):
     plan: Annotated[Plan, Meta(description="The plan from now on.")]
 
 
-class SubscriptionQuotaUsed(SubscriptionEvent, frozen=True, kw_only=True):
+class SubscriptionQuotaUsed(SubscriptionEvent, of=Subscription.QuotaUsed):
     """A document was counted. Plans without a limit count none."""
 
     NAME = "subscription.quota_used"
@@ -36,7 +37,7 @@ class SubscriptionQuotaUsed(SubscriptionEvent, frozen=True, kw_only=True):
     month: Month
 
 
-class SubscriptionQuotaReleased(SubscriptionEvent, frozen=True, kw_only=True):
+class SubscriptionQuotaReleased(SubscriptionEvent, of=Subscription.QuotaReleased):
     """The count of a document was taken back, as its creation was."""
 
     NAME = "subscription.quota_released"
@@ -44,68 +45,31 @@ class SubscriptionQuotaReleased(SubscriptionEvent, frozen=True, kw_only=True):
     month: Month
 
 
-class SubscriptionPlanChanged(SubscriptionEvent, frozen=True, kw_only=True):
+class SubscriptionPlanChanged(SubscriptionEvent, of=Subscription.PlanChanged):
     """A user went over to another plan, at once."""
 
     NAME = "subscription.plan_changed"
     plan: Annotated[Plan, Meta(description="The plan from now on.")]
 
 
-class SubscriptionCancelled(SubscriptionEvent, frozen=True, kw_only=True):
+class SubscriptionCancelled(SubscriptionEvent, of=Subscription.Cancelled):
     """A paid plan ended; the free one remains."""
 
     NAME = "subscription.cancelled"
 
 
-class SubscriptionState(PublicState, frozen=True, kw_only=True):
+def count_used(subscription: Subscription) -> int:
+    """The number of documents counted in the last month."""
+    return len(subscription.used)
+
+
+class SubscriptionState(PublicState, of=Subscription):
     """A subscription."""
 
     NAME = "subscription.state"
-    subscription_id: SubscriptionId
+    subscription_id: Annotated[SubscriptionId, From("id")]
     user_id: UserId
     plan: Annotated[Plan, Meta(description="The plan.")]
     status: Annotated[Status, Meta(description="Whether a paid plan was cancelled.")]
     month: Annotated[Month, Meta(description="The last month in which a document was counted; empty: none yet.")]
-    documents_used: Annotated[Count, Meta(description="Documents that count in that month.")]
-
-
-def _about(event: Any) -> dict[str, Any]:
-    return {"subscription_id": event.originator_id, **moment(event)}
-
-
-@publishes
-def started(event: Subscription.Started) -> SubscriptionStarted:
-    return SubscriptionStarted(user_id=event.user_id, plan=event.plan, **_about(event))
-
-
-@publishes
-def quota_used(event: Subscription.QuotaUsed) -> SubscriptionQuotaUsed:
-    return SubscriptionQuotaUsed(document_id=event.document_id, month=event.month, **_about(event))
-
-
-@publishes
-def quota_released(event: Subscription.QuotaReleased) -> SubscriptionQuotaReleased:
-    return SubscriptionQuotaReleased(document_id=event.document_id, month=event.month, **_about(event))
-
-
-@publishes
-def plan_changed(event: Subscription.PlanChanged) -> SubscriptionPlanChanged:
-    return SubscriptionPlanChanged(plan=event.plan, **_about(event))
-
-
-@publishes
-def cancelled(event: Subscription.Cancelled) -> SubscriptionCancelled:
-    return SubscriptionCancelled(**_about(event))
-
-
-@publishes_state
-def state(subscription: Subscription) -> SubscriptionState | None:
-    return SubscriptionState(
-        subscription_id=subscription.id,
-        user_id=subscription.user_id,
-        plan=subscription.plan,
-        status=subscription.status,
-        month=subscription.month,
-        documents_used=len(subscription.used),
-        **age(subscription),
-    )
+    documents_used: Annotated[Count, Meta(description="Documents that count in that month."), From(count_used)]
