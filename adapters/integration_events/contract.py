@@ -15,13 +15,14 @@ Schema = dict[str, Any]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 EXAMPLE_TIME = "2026-11-22T12:00:00Z"
-ORDER = ("user", "subscription", "document", "team")
-"""What comes first where things are listed: whoever is not named here comes last."""
 
 
 @cache
 def published() -> dict[str, type[IntegrationType]]:
-    """All that is published, by type: aggregate by aggregate, in the order of the code, events before the state."""
+    """All integration events and states, by type.
+
+    Aggregates come in the order of their contexts and modules; events in the order of the code, then states.
+    """
     load_contract()
     kinds = [
         kind
@@ -29,7 +30,7 @@ def published() -> dict[str, type[IntegrationType]]:
         for versions in mapped.values()
         for kind, _ in sorted(versions.values(), key=lambda found: found[0].VERSION)
     ]
-    kinds.sort(key=lambda kind: ORDER.index(kind.aggregate()) if kind.aggregate() in ORDER else len(ORDER))
+    kinds.sort(key=lambda kind: (kind.__module__, kind.aggregate()))
     return {kind.type(): kind for kind in kinds}
 
 

@@ -7,8 +7,9 @@ from functools import lru_cache
 from typing import Any
 
 from infra.errors import SetupError
+from infra.kafka.client.aggregates import domain_aggregates
 
-AGGREGATES = ("user", "document", "subscription", "team")
+AGGREGATES = domain_aggregates()
 
 LARGEST_RECORD = 16 * 1024 * 1024
 """Bytes. A document's text, sealed, has four million."""

@@ -95,12 +95,12 @@ def test_topics_are_named_after_the_prefix() -> None:
 
     assert topics.events() == [
         "acme.internal.events.v1",
-        "acme.user.v1",
-        "acme.document.v1",
         "acme.subscription.v1",
+        "acme.document.v1",
+        "acme.user.v1",
         "acme.team.v1",
     ]
-    assert topics.states()[0] == "acme.user.state.v1"
+    assert topics.states()[0] == "acme.subscription.state.v1"
 
 
 def test_history_is_kept_and_states_are_compacted() -> None:
