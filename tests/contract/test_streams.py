@@ -17,6 +17,7 @@ from adapters.integration_events.contract import DIALECT, example_of, published,
 from tests.contract.gate import breakages
 
 FOLDER = Path(__file__).with_name("streams")
+"""A folder for each aggregate, in it a file for each type."""
 CREATED = "palimpsest.document.created.v1"
 CHANGED = "palimpsest.subscription.plan_changed.v1"
 
@@ -25,7 +26,7 @@ Schemas = dict[str, dict[str, Any]]
 
 def golden() -> Schemas:
     """The schemas that were reviewed."""
-    return {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
+    return {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.rglob("*.json"))}
 
 
 def current() -> Schemas:
@@ -33,14 +34,19 @@ def current() -> Schemas:
     return {type: schema_of(kind) for type, kind in published().items()}
 
 
+def file_of(type: str) -> Path:
+    """The file of a type's schema."""
+    return FOLDER / published()[type].aggregate() / f"{type}.json"
+
+
 def write() -> None:
     """Write what was added."""
     found = breakages(golden(), current())
     if found:
         sys.exit("\n".join(found))
-    FOLDER.mkdir(exist_ok=True)
     for type, schema in current().items():
-        (FOLDER / f"{type}.json").write_text(json.dumps(schema, indent=2) + "\n")
+        file_of(type).parent.mkdir(parents=True, exist_ok=True)
+        file_of(type).write_text(json.dumps(schema, indent=2) + "\n")
 
 
 def test_nothing_breaks_consumers() -> None:
@@ -49,6 +55,10 @@ def test_nothing_breaks_consumers() -> None:
 
 def test_the_contract_is_the_one_that_was_reviewed() -> None:
     assert current() == golden(), "Look at the difference, then write it with: python -m tests.contract.test_streams"
+
+
+def test_each_schema_is_in_the_folder_of_its_aggregate() -> None:
+    assert sorted(FOLDER.rglob("*.json")) == sorted(map(file_of, published()))
 
 
 @pytest.mark.parametrize("type", published())

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -12,7 +12,6 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 
 from adapters.integration_events.cloudevents import CloudEvents
 from application.ports import RecordedEvent
-from domain.kernel import Root
 from infra.kafka.client import record_format
 from infra.kafka.client.record_format import EventRow
 from infra.kafka.client.topics import Topics, make_missing, partition_of
@@ -88,8 +87,7 @@ def public(log: Iterable[EventRow], topics: Topics) -> Iterator[Planned]:
 def states(history: History, topics: Topics, position: int) -> Iterator[Planned]:
     """The records of the compacted topics."""
     contract = CloudEvents()
-    roots = cast(Iterable[Root], [*history.users, *history.subscriptions, *history.documents, *history.teams])
-    for root in roots:
+    for root in history.roots():
         key, topic = record_format.key_of(root.id), topics.state(str(getattr(root, "TOPIC", "")))
         record = contract.public_state(root, position)
         home = partition_of(key, topics.partitions)
@@ -100,9 +98,7 @@ def states(history: History, topics: Topics, position: int) -> Iterator[Planned]
 def gone(history: History) -> Gone:
     """Which aggregates of the history nothing is published of any more."""
     contract = CloudEvents()
-    roots: dict[UUID, Any] = {
-        root.id: root for root in [*history.users, *history.subscriptions, *history.documents, *history.teams]
-    }
+    roots = {root.id: root for root in history.roots()}
     return lambda kind, ids: {id for id in ids if contract.public_state(roots[id]) is None}
 
 

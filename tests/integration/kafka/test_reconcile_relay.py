@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from uuid import UUID
 
 from adapters.integration_events.cloudevents import CloudEvents
+from domain.content.document import Document
+from domain.identity.user import User
 from domain.kernel import Root
 from infra.bootstrap.lifetime import cancelled
 from infra.bootstrap.relay import publish
@@ -50,12 +52,12 @@ async def test_what_the_relay_publishes_is_what_the_store_holds(
     async with open_store(database.app_url) as opened:
         for roots in history.changes(150):
             await opened.store.append(roots, CALL, None)
-        erased = [history.documents[0].id, history.users[0].id]
+        erased = [history.of(Document)[0].id, history.of(User)[0].id]
         rows(database.admin_url, "DELETE FROM data_keys WHERE subject_id = ANY(%s)", erased)
     async with open_store(database.app_url) as opened, relaying(opened, kafka, topics):
         report = await compare(opened, kafka, topics)
         assert report.difference is None
-        assert report.counts[topics.state("document")].events == len(history.documents) - 1
+        assert report.counts[topics.state("document")].events == len(history.of(Document)) - 1
 
 
 async def test_what_the_relay_publishes_meanwhile_is_no_difference(

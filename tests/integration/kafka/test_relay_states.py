@@ -13,6 +13,7 @@ from kafka import KafkaAdminClient, KafkaProducer
 from prometheus_client import REGISTRY
 
 from adapters.integration_events.cloudevents import CloudEvents
+from domain.content.document import Document
 from domain.identity.user import User
 from domain.teams.team import Team
 from infra.bootstrap.lifetime import cancelled
@@ -94,9 +95,9 @@ async def test_every_stream_is_told_as_it_is_now(database: Database, kafka_setti
     async with open_store(database.app_url) as opened, publishing(opened, kafka_settings, names):
         for roots in history.changes(300):
             await opened.store.append(roots, CALL, None)
-        users = {user.id: user.version if user.active else None for user in history.users}
-        teams = {team.id: None if team.dissolved_at else team.version for team in history.teams}
-        documents = {document.id: document.version for document in history.documents}
+        users = {user.id: user.version if user.active else None for user in history.of(User)}
+        teams = {team.id: None if team.dissolved_at else team.version for team in history.of(Team)}
+        documents = {document.id: document.version for document in history.of(Document)}
         await until(tells(kafka_settings, names.state("user"), users))
         await until(tells(kafka_settings, names.state("team"), teams))
         await until(tells(kafka_settings, names.state("document"), documents))
@@ -206,7 +207,7 @@ async def test_nothing_personal_is_in_states(database: Database, kafka_settings:
         for roots in history.changes(150):
             await opened.store.append(roots, CALL, None)
         await until(
-            tells(kafka_settings, names.state("document"), {each.id: each.version for each in history.documents})
+            tells(kafka_settings, names.state("document"), {each.id: each.version for each in history.of(Document)})
         )
 
     for topic in names.states():

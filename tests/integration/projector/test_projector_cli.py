@@ -45,7 +45,7 @@ def lived(database: Database, settings: None) -> Team:
                 await core.store.append(roots, CALL, None)
             async with projecting(read_models(), core.feed(), core.url) as running:
                 await running.reached()
-            return history.teams[0]
+            return history.of(Team)[0]
 
     return asyncio.run(live())
 
