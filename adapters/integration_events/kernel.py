@@ -78,17 +78,19 @@ class PublicEvent(IntegrationType):
     """Something that happened."""
 
     version: Annotated[
-        int, Meta(ge=1, description="The version of its subject that this event made."), From("originator_version")
+        int, Meta(ge=1, description="The version of the subject after this event."), From("originator_version")
     ]
-    occurred_at: Annotated[datetime, Meta(tz=True, description="When it was decided."), From("timestamp")]
+    occurred_at: Annotated[
+        datetime, Meta(tz=True, description="The time at which the event was decided."), From("timestamp")
+    ]
 
 
 class PublicState(IntegrationType):
     """The current state of an aggregate."""
 
-    version: Annotated[int, Meta(ge=1, description="The version of the last event in it, private ones included.")]
-    created_at: Annotated[datetime, Meta(tz=True, description="When it began."), From("created_on")]
-    updated_at: Annotated[datetime, Meta(tz=True, description="When its last event was decided."), From("modified_on")]
+    version: Annotated[int, Meta(ge=1, description="The version of the last event included, private events too.")]
+    created_at: Annotated[datetime, Meta(tz=True, description="The time of the first event."), From("created_on")]
+    updated_at: Annotated[datetime, Meta(tz=True, description="The time of the last event."), From("modified_on")]
 
     @staticmethod
     def is_gone(root: Any) -> bool:

@@ -10,27 +10,29 @@ from adapters.integration_events.kernel import Count, PublicEvent, PublicState
 from adapters.integration_events.mapping import From
 from domain.billing.subscription import Plan, Status, Subscription
 
-SubscriptionId = Annotated[UUID, Meta(description="The subscription; every user has one.")]
-DocumentId = Annotated[UUID, Meta(description="The document that counts.")]
-Month = Annotated[str, Meta(pattern="^([0-9]{4}-[0-9]{2})?$", description="The month it counts in (UTC): 2026-11.")]
+SubscriptionId = Annotated[UUID, Meta(description="Id of the subscription. Every user has one.")]
+DocumentId = Annotated[UUID, Meta(description="Id of the document that is counted.")]
+Month = Annotated[
+    str, Meta(pattern="^([0-9]{4}-[0-9]{2})?$", description="The month in which it is counted (UTC): 2026-11.")
+]
 
 
 class SubscriptionEvent(PublicEvent):
-    """What happened to a subscription."""
+    """Base of the events of a subscription."""
 
     subscription_id: Annotated[SubscriptionId, From("originator_id")]
 
 
 class SubscriptionStarted(SubscriptionEvent, of=Subscription.Started):
-    """A user's subscription began, along with their account."""
+    """The subscription of a new user began."""
 
     NAME = "subscription.started"
     user_id: UserId
-    plan: Annotated[Plan, Meta(description="The plan from now on.")]
+    plan: Annotated[Plan, Meta(description="The new plan.")]
 
 
 class SubscriptionQuotaUsed(SubscriptionEvent, of=Subscription.QuotaUsed):
-    """A document was counted. Plans without a limit count none."""
+    """A document was counted for the month. Plans without a limit count no documents."""
 
     NAME = "subscription.quota_used"
     document_id: DocumentId
@@ -38,7 +40,7 @@ class SubscriptionQuotaUsed(SubscriptionEvent, of=Subscription.QuotaUsed):
 
 
 class SubscriptionQuotaReleased(SubscriptionEvent, of=Subscription.QuotaReleased):
-    """The count of a document was taken back, as its creation was."""
+    """A document is no longer counted, because its creation was undone."""
 
     NAME = "subscription.quota_released"
     document_id: DocumentId
@@ -46,14 +48,14 @@ class SubscriptionQuotaReleased(SubscriptionEvent, of=Subscription.QuotaReleased
 
 
 class SubscriptionPlanChanged(SubscriptionEvent, of=Subscription.PlanChanged):
-    """A user went over to another plan, at once."""
+    """A user changed to another plan, with immediate effect."""
 
     NAME = "subscription.plan_changed"
-    plan: Annotated[Plan, Meta(description="The plan from now on.")]
+    plan: Annotated[Plan, Meta(description="The new plan.")]
 
 
 class SubscriptionCancelled(SubscriptionEvent, of=Subscription.Cancelled):
-    """A paid plan ended; the free one remains."""
+    """A paid plan was cancelled. The user has the free plan from now on."""
 
     NAME = "subscription.cancelled"
 
@@ -69,7 +71,9 @@ class SubscriptionState(PublicState, of=Subscription):
     NAME = "subscription.state"
     subscription_id: Annotated[SubscriptionId, From("id")]
     user_id: UserId
-    plan: Annotated[Plan, Meta(description="The plan.")]
-    status: Annotated[Status, Meta(description="Whether a paid plan was cancelled.")]
-    month: Annotated[Month, Meta(description="The last month in which a document was counted; empty: none yet.")]
-    documents_used: Annotated[Count, Meta(description="Documents that count in that month."), From(count_used)]
+    plan: Annotated[Plan, Meta(description="The current plan.")]
+    status: Annotated[Status, Meta(description="Whether the subscription is active, or its paid plan was cancelled.")]
+    month: Annotated[
+        Month, Meta(description="The last month in which a document was counted (UTC); empty if there is none.")
+    ]
+    documents_used: Annotated[Count, Meta(description="Number of documents counted in that month."), From(count_used)]

@@ -41,29 +41,33 @@ def is_erased(event: Changed) -> bool:
     return event.title == ERASED if isinstance(event, Document.RestoredToVersion) else not event.delta
 
 
-DocumentId = Annotated[UUID, Meta(description="The document.")]
-Owner = Annotated[UserId, Meta(description="The user who owns it.")]
+DocumentId = Annotated[UUID, Meta(description="Id of the document.")]
+Owner = Annotated[UserId, Meta(description="Id of the user who owns the document.")]
 TitleLength = Annotated[
-    Length, Meta(description="Characters of the title; null once it is forgotten."), From(title_length)
+    Length, Meta(description="Number of characters of the title; null if the title is erased."), From(title_length)
 ]
 ContentLength = Annotated[
-    Length, Meta(description="Characters of the content; null once it is forgotten."), From(content_length)
+    Length,
+    Meta(description="Number of characters of the content; null if the content is erased."),
+    From(content_length),
 ]
 Inserted = Annotated[
-    Length, Meta(description="Characters inserted; null once the change is forgotten."), From(inserted)
+    Length, Meta(description="Number of characters inserted; null if the change is erased."), From(inserted)
 ]
-Deleted = Annotated[Length, Meta(description="Characters deleted; null once the change is forgotten."), From(deleted)]
-Role = Annotated[ShareRole, Meta(description="What they may do with it.")]
+Deleted = Annotated[
+    Length, Meta(description="Number of characters deleted; null if the change is erased."), From(deleted)
+]
+Role = Annotated[ShareRole, Meta(description="The role that the share gives.")]
 
 
 class DocumentEvent(PublicEvent):
-    """What happened to a document."""
+    """Base of the events of a document."""
 
     document_id: Annotated[DocumentId, From("originator_id")]
 
 
 class DocumentCreated(DocumentEvent, of=Document.Created):
-    """A user wrote a document, a draft."""
+    """A user created a document, as a draft."""
 
     NAME = "document.created"
     owner_id: Owner
@@ -72,14 +76,14 @@ class DocumentCreated(DocumentEvent, of=Document.Created):
 
 
 class DocumentRetitled(DocumentEvent, of=Document.Retitled):
-    """A document got another title."""
+    """The title of a document changed."""
 
     NAME = "document.retitled"
     title_length: TitleLength
 
 
 class DocumentEdited(DocumentEvent, of=Document.Edited):
-    """A document's content changed."""
+    """The content of a document changed."""
 
     NAME = "document.edited"
     characters_inserted: Inserted
@@ -87,41 +91,41 @@ class DocumentEdited(DocumentEvent, of=Document.Edited):
 
 
 class DocumentPublished(DocumentEvent, of=Document.Published):
-    """A document was published, out of the drafts or out of the archive."""
+    """A document was published. Before, it was a draft or archived."""
 
     NAME = "document.published"
 
 
 class DocumentArchived(DocumentEvent, of=Document.Archived):
-    """A document was archived, hence is read-only."""
+    """A document was archived: it is read-only from now on."""
 
     NAME = "document.archived"
 
 
 class DocumentTrashed(DocumentEvent, of=Document.Trashed):
-    """A document was put into the trash."""
+    """A document was moved to the trash."""
 
     NAME = "document.trashed"
 
 
 class DocumentRestoredFromTrash(DocumentEvent, of=Document.RestoredFromTrash):
-    """A document was taken out of the trash."""
+    """A document was restored from the trash."""
 
     NAME = "document.restored_from_trash"
 
 
 class DocumentRestoredToVersion(DocumentEvent, of=Document.RestoredToVersion):
-    """A document got back the title and the content of an earlier version."""
+    """The title and the content of an earlier version of a document were restored."""
 
     NAME = "document.restored_to_version"
-    restored_version: Annotated[int, Meta(ge=1, description="The version it is like again.")]
+    restored_version: Annotated[int, Meta(ge=1, description="The version whose title and content were restored.")]
     title_length: TitleLength
     characters_inserted: Inserted
     characters_deleted: Deleted
 
 
 class DocumentShared(DocumentEvent, of=Document.Shared):
-    """A document was shared with somebody."""
+    """A document was shared with an email address."""
 
     NAME = "document.shared"
     FOR_MANAGERS = True
@@ -129,7 +133,7 @@ class DocumentShared(DocumentEvent, of=Document.Shared):
 
 
 class DocumentShareChanged(DocumentEvent, of=Document.ShareChanged):
-    """Somebody with whom a document is shared got another role."""
+    """The role of a share changed."""
 
     NAME = "document.share_changed"
     FOR_MANAGERS = True
@@ -137,7 +141,7 @@ class DocumentShareChanged(DocumentEvent, of=Document.ShareChanged):
 
 
 class DocumentShareRevoked(DocumentEvent, of=Document.ShareRevoked):
-    """A document is no longer shared with somebody."""
+    """A share of a document was revoked."""
 
     NAME = "document.share_revoked"
     FOR_MANAGERS = True
@@ -154,16 +158,18 @@ def count_shares(document: Document) -> int:
 
 
 class DocumentState(PublicState, of=Document):
-    """A document, in the trash or not. There is none once it is erased."""
+    """A document, in the trash or not. An erased document has no state."""
 
     NAME = "document.state"
     document_id: Annotated[DocumentId, From("id")]
     owner_id: Owner
-    status: Annotated[Status, Meta(description="Whether it is published or archived.")]
-    trashed: Annotated[bool, Meta(description="Whether it is in the trash."), From(is_trashed)]
+    status: Annotated[Status, Meta(description="Whether the document is a draft, published or archived.")]
+    trashed: Annotated[bool, Meta(description="Whether the document is in the trash."), From(is_trashed)]
     title_length: TitleLength
     content_length: ContentLength
-    shares: Annotated[Count, Meta(description="With how many addresses it is shared."), From(count_shares)]
+    shares: Annotated[
+        Count, Meta(description="Number of email addresses with which the document is shared."), From(count_shares)
+    ]
 
     @staticmethod
     def is_gone(document: Document) -> bool:

@@ -10,23 +10,23 @@ from adapters.integration_events.mapping import From
 from domain.identity.user import User
 from domain.kernel import ERASED
 
-UserId = Annotated[UUID, Meta(description="The user: a pseudonym, which says nothing about the person.")]
+UserId = Annotated[UUID, Meta(description="Id of the user. A pseudonym: it contains nothing about the person.")]
 
 
 class UserEvent(PublicEvent):
-    """What happened to an account."""
+    """Base of the events of an account."""
 
     user_id: Annotated[UserId, From("originator_id")]
 
 
 class UserRegistered(UserEvent, of=User.Registered):
-    """Somebody opened an account."""
+    """An account was created."""
 
     NAME = "user.registered"
 
 
 class UserEmailVerified(UserEvent, of=User.EmailVerified):
-    """A user showed that they read mail to their address."""
+    """A user verified their email address."""
 
     NAME = "user.email_verified"
 
@@ -38,17 +38,17 @@ class UserProfileChanged(UserEvent, of=User.ProfileChanged):
 
 
 class UserDeactivated(UserEvent, of=User.Deactivated):
-    """An account was closed, for good."""
+    """An account was closed permanently."""
 
     NAME = "user.deactivated"
 
 
 class UserState(PublicState, of=User):
-    """An open account. There is none once it is closed or erased."""
+    """An open account. A closed or erased account has no state."""
 
     NAME = "user.state"
     user_id: Annotated[UserId, From("id")]
-    email_verified: Annotated[bool, Meta(description="Whether the user reads mail to their address.")]
+    email_verified: Annotated[bool, Meta(description="Whether the user has verified their email address.")]
 
     @staticmethod
     def is_gone(user: User) -> bool:

@@ -13,42 +13,42 @@ from adapters.integration_events.mapping import From
 from domain.kernel import ERASED
 from domain.teams.team import InvitedRole, Role, Team
 
-TeamId = Annotated[UUID, Meta(description="The team.")]
-Seats = Annotated[Count, Meta(description="How many members it may have.")]
-Member = Annotated[UserId, Meta(description="The member.")]
+TeamId = Annotated[UUID, Meta(description="Id of the team.")]
+Seats = Annotated[Count, Meta(description="Maximum number of members.")]
+Member = Annotated[UserId, Meta(description="Id of the member.")]
 
 
 class TeamEvent(PublicEvent):
-    """What happened to a team."""
+    """Base of the events of a team."""
 
     team_id: Annotated[TeamId, From("originator_id")]
 
 
 class TeamFounded(TeamEvent, of=Team.Founded):
-    """A user founded a team, and is its first member."""
+    """A user founded a team, and is its first member and owner."""
 
     NAME = "team.founded"
-    owner_id: Annotated[UserId, Meta(description="The user who owns it.")]
+    owner_id: Annotated[UserId, Meta(description="Id of the user who owns the team.")]
     seats: Seats
 
 
 class TeamRenamed(TeamEvent, of=Team.Renamed):
-    """A team got another name."""
+    """The name of a team changed."""
 
     NAME = "team.renamed"
 
 
 class TeamMemberInvited(TeamEvent, of=Team.MemberInvited):
-    """Somebody was invited; a seat is held for them."""
+    """A person was invited. The invitation holds a seat."""
 
     NAME = "team.member_invited"
     FOR_MANAGERS = True
-    role: Annotated[InvitedRole, Meta(description="What they would be.")]
-    expires_at: Annotated[datetime, Meta(tz=True, description="Until when they may accept.")]
+    role: Annotated[InvitedRole, Meta(description="The role that the invitation offers.")]
+    expires_at: Annotated[datetime, Meta(tz=True, description="The time until which the invitation can be accepted.")]
 
 
 class TeamInvitationAccepted(TeamEvent, of=Team.InvitationAccepted):
-    """Somebody accepted an invitation, and is a member."""
+    """A person accepted an invitation and became a member."""
 
     NAME = "team.invitation_accepted"
     user_id: Member
@@ -56,21 +56,21 @@ class TeamInvitationAccepted(TeamEvent, of=Team.InvitationAccepted):
 
 
 class TeamInvitationDeclined(TeamEvent, of=Team.InvitationDeclined):
-    """Somebody declined an invitation."""
+    """A person declined an invitation."""
 
     NAME = "team.invitation_declined"
     FOR_MANAGERS = True
 
 
 class TeamInvitationRevoked(TeamEvent, of=Team.InvitationRevoked):
-    """An invitation was taken back."""
+    """An invitation was revoked."""
 
     NAME = "team.invitation_revoked"
     FOR_MANAGERS = True
 
 
 class TeamMemberRoleChanged(TeamEvent, of=Team.MemberRoleChanged):
-    """A member got another role."""
+    """The role of a member changed."""
 
     NAME = "team.member_role_changed"
     user_id: Member
@@ -78,29 +78,29 @@ class TeamMemberRoleChanged(TeamEvent, of=Team.MemberRoleChanged):
 
 
 class TeamMemberRemoved(TeamEvent, of=Team.MemberRemoved):
-    """A member was removed by another."""
+    """A member was removed by another member."""
 
     NAME = "team.member_removed"
     user_id: Member
 
 
 class TeamMemberLeft(TeamEvent, of=Team.MemberLeft):
-    """A member left."""
+    """A member left the team."""
 
     NAME = "team.member_left"
     user_id: Member
 
 
 class TeamOwnershipTransferred(TeamEvent, of=Team.OwnershipTransferred):
-    """An owner made another member an owner, and became an admin."""
+    """An owner made another member an owner and became an admin."""
 
     NAME = "team.ownership_transferred"
-    former_owner_id: Annotated[UserId, Meta(description="The owner who became an admin.")]
-    owner_id: Annotated[UserId, Meta(description="The member who became an owner.")]
+    former_owner_id: Annotated[UserId, Meta(description="Id of the owner who became an admin.")]
+    owner_id: Annotated[UserId, Meta(description="Id of the member who became an owner.")]
 
 
 class TeamDissolved(TeamEvent, of=Team.Dissolved):
-    """A team was dissolved, for good."""
+    """A team was dissolved permanently."""
 
     NAME = "team.dissolved"
 
@@ -121,16 +121,18 @@ def count_invitations(team: Team) -> int:
 
 
 class TeamState(PublicState, of=Team):
-    """A team. There is none once it is dissolved or erased."""
+    """A team. A dissolved or erased team has no state."""
 
     NAME = "team.state"
     team_id: Annotated[TeamId, From("id")]
     seats: Seats
-    owners: Annotated[Count, Meta(description="Members who are owners."), From(count_of("owner"))]
-    admins: Annotated[Count, Meta(description="Members who are admins."), From(count_of("admin"))]
-    members: Annotated[Count, Meta(description="Members, owners and admins among them."), From(count_members)]
+    owners: Annotated[Count, Meta(description="Number of owners."), From(count_of("owner"))]
+    admins: Annotated[Count, Meta(description="Number of admins."), From(count_of("admin"))]
+    members: Annotated[
+        Count, Meta(description="Number of all members, including owners and admins."), From(count_members)
+    ]
     invitations: Annotated[
-        Count, Meta(description="Invitations that are not answered; some may have expired."), From(count_invitations)
+        Count, Meta(description="Number of unanswered invitations, including expired ones."), From(count_invitations)
     ]
 
     @staticmethod
