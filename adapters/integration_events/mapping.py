@@ -2,7 +2,7 @@
 
 A public field gets the value of the private field of the same name, unless `From` names another source. The function is
 generated once per class, as `dataclasses` does for `__init__`: the relay calls it for every event, and a loop over
-fields takes five times as long.
+fields takes two and a half times as long.
 """
 
 from collections.abc import Callable, Iterator
