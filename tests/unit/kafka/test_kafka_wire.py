@@ -10,7 +10,7 @@ from kafka.partitioner.default import murmur2
 
 from infra.kafka.client import record_format
 from infra.kafka.client.record_format import EventRecord, EventRow, ForeignRecord, Watermark
-from infra.kafka.client.topics import Topics, WrongPartitions, partition_of, require_partitions
+from infra.kafka.client.topics import AGGREGATES, Topics, WrongPartitions, partition_of, require_partitions
 
 POSITIONS = st.integers(0, 2**53)
 TIMES = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
@@ -93,14 +93,9 @@ def test_a_stream_belongs_where_kafkas_own_clients_put_it(stream_id: UUID, parti
 def test_topics_are_named_after_the_prefix() -> None:
     topics = Topics("acme")
 
-    assert topics.events() == [
-        "acme.internal.events.v1",
-        "acme.subscription.v1",
-        "acme.document.v1",
-        "acme.user.v1",
-        "acme.team.v1",
-    ]
-    assert topics.states()[0] == "acme.subscription.state.v1"
+    assert topics.events() == ["acme.internal.events.v1", *(f"acme.{aggregate}.v1" for aggregate in AGGREGATES)]
+    assert topics.states() == [f"acme.{aggregate}.state.v1" for aggregate in AGGREGATES]
+    assert {"user", "document", "subscription", "team"} <= {*AGGREGATES}
 
 
 def test_history_is_kept_and_states_are_compacted() -> None:
