@@ -11,6 +11,8 @@ from domain.kernel import Refusal, Root
 
 WORDS = ["otter", "heron", "naïve", "río", "雨", "“quoted”", "tab\tstop", "line\nbreak", "back\\slash", "e\u0301"]
 
+FIRST_ADDRESS = 0xADD_0000
+
 R = TypeVar("R", bound=Root)
 
 Step = Callable[["History"], list[Root]]
@@ -114,9 +116,9 @@ class History:
         return " ".join(self.text(5).split())
 
     def address(self) -> tuple[UUID, str]:
-        """One of eight email addresses, with its blind id."""
+        """One of eight email addresses, with its blind id, which must not equal the id of a test's note."""
         n = self.random.randrange(8)
-        return UUID(int=n + 1), f"reader{n}@example.org"
+        return UUID(int=FIRST_ADDRESS + n), f"reader{n}@example.org"
 
     def _step(self) -> list[Root]:
         for each in self._beginnings:
