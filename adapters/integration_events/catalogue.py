@@ -38,7 +38,7 @@ def _content(broker: Broker) -> str:
 def _paragraphs() -> Iterator[str]:
     """The paragraphs of the description; each item of its list is one."""
     for paragraph in DESCRIPTION.strip().replace("\n- ", "\n\n- ").split("\n\n"):
-        yield " ".join(paragraph.removeprefix("- ").split())
+        yield " ".join(paragraph.strip().removeprefix("- ").split())
 
 
 def _html_of(line: str) -> str:

@@ -85,6 +85,7 @@ def test_the_catalogue_lists_every_type_and_loads_no_other_file() -> None:
         assert f'href="/v1/events/schemas/{type}"' in text
     for channel in describe(Broker(prefix="acme"))["channels"].values():
         assert f"<code>{channel['address']}</code>" in text
+    assert "<p>- " not in text
     assert "<script" not in text
     assert "<link" not in text
     assert text.count('href="') == text.count('href="/v1/')
