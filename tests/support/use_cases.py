@@ -5,9 +5,10 @@ from itertools import count
 from typing import TypeVar
 from uuid import UUID
 
-from application.bus import Bus, Command, CommandResult
+from application.bus import Bus
+from application.commands import Command, CommandResult
 from application.identity.user import LogIn, Register, VerifyEmail
-from application.ports import Actor, CommandContext
+from application.ports import Actor, CommandContext, Positions
 from infra.sealing.blind_index import BlindIndex
 from infra.store.codec import layout_of
 from tests.support.given import NOW
@@ -39,7 +40,7 @@ class PlainPasswords:
 class Desk:
     """Where tests send commands from. `now` can be set."""
 
-    def __init__(self) -> None:
+    def __init__(self, positions: Positions | None = None) -> None:
         self.store = MemoryEventStore()
         self.passwords = PlainPasswords()
         self.now = NOW
@@ -51,7 +52,7 @@ class Desk:
             "addresses": blind,
             "passwords": self.passwords,
         }
-        self.bus = Bus(self.store, ports, blind)
+        self.bus = Bus(self.store, ports, blind, positions=positions)
 
     def clock(self) -> datetime:
         return self.now
