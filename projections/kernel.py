@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 from application.discovery import import_all
@@ -110,6 +110,30 @@ def moment_of(event: RecordedEvent) -> datetime:
     """When it happened, by the clock of whoever decided it: the time that aggregates keep too."""
     assert not isinstance(event.data, Undecodable)
     return event.data.timestamp
+
+
+Query = TypeVar("Query", bound=Callable[..., Any])
+
+_READS: dict[Callable[..., Any], tuple[str, ...]] = {}
+
+
+def reads(*models: type[ReadModel]) -> Callable[[Query], Query]:
+    """Declare which read models a query reads. Its callers wait for these; a test compares them with its SQL."""
+
+    def declare(query: Query) -> Query:
+        _READS[query] = tuple(model.table.name for model in models)
+        return query
+
+    return declare
+
+
+def models_read_by(query: Callable[..., Any]) -> tuple[str, ...]:
+    """Return the names of the read models that a query declares.
+
+    Raises:
+        KeyError: it declares none.
+    """
+    return _READS[query]
 
 
 def read_models() -> list[ReadModel]:

@@ -10,7 +10,7 @@ import uvloop
 from uuid_utils.compat import uuid7
 
 from adapters.http.api.app import create_app
-from adapters.http.api.context import Deps
+from adapters.http.api.deps import Deps
 from adapters.http.api.tokens import Tokens
 from adapters.integration_events.asyncapi import Broker
 from adapters.passwords import Argon2Passwords
@@ -20,6 +20,7 @@ from infra.bootstrap.lifetime import cancelled, collect_rarely, once_available
 from infra.bootstrap.projections import prepare_tables
 from infra.bootstrap.write_side import WriteSide, open_write_side, utc_now
 from infra.cache.read_cache import CachedReadStore, open_redis
+from infra.cache.settlement import ReadSettlement
 from infra.http_server.protocol import HttpProtocol
 from infra.postgres.read_store import PooledReadStore
 from infra.projector.position_tracker import PositionTracker
@@ -80,7 +81,8 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
     """Everything HTTP needs, opened; closed at the end. A server that is down does not keep it from opening."""
     async with open_write_side(settings) as core, _open_rows(settings, core) as (rows, checks):
         feed, positions, passwords = core.feed(), PositionTracker(core.url), Argon2Passwords()
-        bus = core.bus({"passwords": passwords})
+        cache = rows if isinstance(rows, CachedReadStore) else None
+        bus = core.bus({"passwords": passwords}, ReadSettlement(positions, core.database, cache))
         tables = asyncio.create_task(once_available(lambda: prepare_tables(core.url, read_models())))
         await positions.start()
         await feed.start()

@@ -12,7 +12,7 @@ from application.ports import PartitionedFeed
 from infra.bootstrap.lifetime import collect_rarely, once_available, until_stopped
 from infra.bootstrap.projections import prepare_tables, project
 from infra.bootstrap.write_side import WriteSide, open_write_side
-from infra.kafka.client import clients
+from infra.kafka.client import config
 from infra.kafka.consumer.feed import KafkaFeed
 from infra.postgres.read_store import PooledReadStore
 from infra.settings.model import Settings
@@ -27,7 +27,7 @@ def run(settings: Settings) -> None:
         NoKafka: Kafka is to feed them, and no broker is named.
     """
     if settings.feed == "kafka":
-        clients.connection(settings)
+        config.connection(settings)
         # The client tells of every single attempt; the feed says that it waits, and why.
         logging.getLogger("kafka").setLevel(logging.CRITICAL)
     uvloop.run(until_stopped(_project(settings)))
@@ -56,8 +56,8 @@ async def _partitions(
     if settings.feed == "store":
         yield None
         return
-    topics = clients.topics(settings)
-    consumer = partial(KafkaConsumer, **clients.connection(settings))
+    topics = config.topics(settings)
+    consumer = partial(KafkaConsumer, **config.connection(settings))
     feed = KafkaFeed(consumer, topics, f"{topics.prefix}.projector", core.keyring, store)
     await feed.start()
     try:

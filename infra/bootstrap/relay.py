@@ -13,12 +13,12 @@ from domain.kernel import Root
 from infra.bootstrap.lifetime import collect_rarely, until_stopped
 from infra.bootstrap.write_side import open_write_side
 from infra.errors import SetupError
-from infra.kafka.client import clients
+from infra.kafka.client import config
+from infra.kafka.client.config import KafkaSettings
 from infra.kafka.client.topics import Topics
 from infra.kafka.relay import lag
 from infra.kafka.relay.relay import Relay
-from infra.kafka.relay.state_publisher import Load, StatePublisher, Wanted
-from infra.kafka.relay.topic_setup import Settings as KafkaSettings
+from infra.kafka.relay.state_publisher import AggregateRef, LoadAggregates, StatePublisher
 from infra.postgres.connect import Database
 from infra.sealing.keyring import Keyring
 from infra.settings.model import Settings
@@ -35,7 +35,7 @@ def run(settings: Settings) -> None:
         NoKafka: no broker is named.
         WrongPartitions: a topic is not as it was when its streams were spread over it.
     """
-    kafka, names = clients.connection(settings), clients.topics(settings)
+    kafka, names = config.connection(settings), config.topics(settings)
     # The client tells of every single attempt; the relay says that it waits, and why.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     uvloop.run(until_stopped(_relay(settings, kafka, names)))
@@ -102,11 +102,11 @@ async def in_thread(run: Callable[[], None], stop: Callable[[], None]) -> None:
         await asyncio.wait([done], timeout=STOPPING_SECONDS)
 
 
-def loader(store: PostgresEventStore) -> Load:
+def loader(store: PostgresEventStore) -> LoadAggregates:
     """Loads aggregates for a thread, on the loop that runs now."""
     loop = asyncio.get_running_loop()
 
-    async def load(wanted: Sequence[Wanted]) -> list[Root | Exception | None]:
+    async def load(wanted: Sequence[AggregateRef]) -> list[Root | Exception | None]:
         found = await asyncio.gather(*(store.load(kind, id) for kind, id in wanted), return_exceptions=True)
         for each in found:
             if isinstance(each, Unavailable) or not isinstance(each, Root | Exception | None):

@@ -13,6 +13,7 @@ from uuid_utils.compat import uuid7
 
 from application.bus import Bus
 from application.discovery import import_all
+from application.revocation import Settlement
 from infra.postgres.connect import Database, Pool
 from infra.sealing.blind_index import BlindIndex
 from infra.sealing.keyring import Keyring
@@ -38,10 +39,10 @@ class WriteSide:
     blind: BlindIndex
     store: PostgresEventStore
 
-    def bus(self, ports: Mapping[str, object]) -> Bus:
+    def bus(self, ports: Mapping[str, object], settlement: Settlement | None = None) -> Bus:
         """A bus whose handlers get `ports` beside the clock, the ids and the blind addresses."""
         own = {"clock": utc_now, "new_id": uuid7, "addresses": self.blind}
-        return Bus(self.store, {**own, **ports}, self.blind, observe_command)
+        return Bus(self.store, {**own, **ports}, self.blind, observe_command, settlement)
 
     def feed(self) -> PostgresEventFeed:
         """The log as a feed. Start it before use."""

@@ -129,6 +129,7 @@ class _ModelCache:
     """One cached read model: gets in flight at once share one MGET, and those that miss one query."""
 
     def __init__(self, naming: CacheKeys, rows: PooledReadStore, redis: "Redis", breaker: CircuitBreaker) -> None:
+        self.read_model = naming.model
         self._naming = naming
         self._rows = rows
         self._redis = redis
@@ -149,6 +150,15 @@ class _ModelCache:
             return entry.value
         (self._error if self._breaker.rests else self._miss).inc()
         return await self._stored.get(key)
+
+    async def has_reached(self, position: int) -> bool:
+        """Return whether no entry that is served is older than `position`."""
+        try:
+            state = cast(bytes | None, await self._redis.get(self._naming.state))
+        except (RedisError, OSError, TimeoutError):
+            self._breaker.trip()
+            return True
+        return state is None or int.from_bytes(state[NUMBER:], "big") >= position
 
     async def settle(self) -> None:
         """Wait for what is being filled in."""
@@ -229,6 +239,11 @@ class CachedReadStore:
             return await self._rows.by_key(kind, query, key)
         found: T | None = await cache.get(key, after)
         return found
+
+    async def has_reached(self, read_model: str, position: int) -> bool:
+        """Return whether the cache serves no entry of the read model that is older than `position`."""
+        caches = [cache for cache in self._caches.values() if cache.read_model == read_model]
+        return all([await cache.has_reached(position) for cache in caches])
 
     async def close(self) -> None:
         """Let what is being filled in come to an end, then close the connections to Redis."""

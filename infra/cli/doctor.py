@@ -15,7 +15,7 @@ from redis.retry import Retry
 from rich.console import Console
 
 from infra.cli.up import is_ready
-from infra.kafka.client.clients import connection
+from infra.kafka.client.config import connection
 from infra.local.servers.kafka_jars import java
 from infra.local.servers.process import ServerError, is_own_address, port_is_free
 from infra.postgres.migrate import pending, reason

@@ -23,10 +23,11 @@ from application.ports import Unavailable
 from domain.kernel import Root
 from infra.bootstrap.write_side import app_url, open_write_side
 from infra.errors import SetupError
-from infra.kafka.client import clients
+from infra.kafka.client import config
+from infra.kafka.client.connect import open_consumer
 from infra.kafka.client.topics import AGGREGATES, Topics
 from infra.kafka.reconcile.differences import Report
-from infra.kafka.relay.topic_setup import connect, consumer_of
+from infra.kafka.relay.topic_setup import connect
 from infra.settings.model import Settings, load, load_for_reading
 
 app = typer.Typer(
@@ -42,11 +43,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="JSON, for programs.")]
 @app.command()
 def topics(as_json: AsJson = False) -> None:
     """Show the topics: what is in them, and how far they are behind the store."""
-    from infra.kafka.tools.topic_status import standings
+    from infra.kafka.tools.topic_status import topic_statuses
 
     settings = load()
     with _consumer(settings) as consumer, _admin(settings) as admin, connect(app_url(settings)) as store:
-        found = standings(consumer, admin, clients.topics(settings), store)
+        found = topic_statuses(consumer, admin, config.topics(settings), store)
     if as_json:
         typer.echo(json.dumps([asdict(each) for each in found]))
         return
@@ -69,7 +70,7 @@ def tail(
     from infra.kafka.tools import tail as lines
 
     settings = load_for_reading()
-    wanted = [_topic(clients.topics(settings), name) for name in names or AGGREGATES]
+    wanted = [_topic(config.topics(settings), name) for name in names or AGGREGATES]
     lined = Console(soft_wrap=True, highlight=False)
     with _consumer(settings) as consumer, _until_interrupted():
         for record in lines.tail(consumer, wanted, first=first, follow=follow):
@@ -92,9 +93,9 @@ def export(
         raise SetupError("Parquet takes pyarrow, which is not installed: pip install 'palimpsest[export]'") from None
 
     settings = load_for_reading()
-    published = {clients.topics(settings).public(aggregate): aggregate for aggregate in AGGREGATES}
+    published = {config.topics(settings).public(aggregate): aggregate for aggregate in AGGREGATES}
     for name in names:
-        topic = _topic(clients.topics(settings), name)
+        topic = _topic(config.topics(settings), name)
         if topic not in published:
             raise SetupError(f"{name} is no topic of public events. There are: {', '.join(AGGREGATES)}.")
         aggregate = published[topic]
@@ -122,12 +123,12 @@ def reconcile(
     with _reachable(), _bar("comparing") as progress:
         report = compare(
             app_url(settings),
-            clients.connection(settings),
-            clients.topics(settings),
+            config.connection(settings),
+            config.topics(settings),
             lambda kind, ids: asyncio.run(_gone(settings, kind, ids)),
             first=first or 1,
             last=last,
-            patience=patience,
+            timeout=patience,
             progress=progress,
         )
     typer.echo(json.dumps(_as_dict(report))) if as_json else _show(report)
@@ -162,10 +163,10 @@ def _as_dict(report: Report) -> dict[str, Any]:
 
 
 async def _gone(settings: Settings, kind: type[Root], ids: Sequence[UUID]) -> set[UUID]:
-    from infra.kafka.reconcile.reconcile import who_is_gone
+    from infra.kafka.reconcile.reconcile import find_closed
 
     async with open_write_side(settings) as core:
-        return await who_is_gone(core.store, kind, ids)
+        return await find_closed(core.store, kind, ids)
 
 
 def _topic(topics: Topics, name: str) -> str:
@@ -199,13 +200,13 @@ def _until_interrupted() -> Iterator[None]:
 
 @contextmanager
 def _consumer(settings: Settings) -> Iterator[KafkaConsumer]:
-    with _reachable(), closing(consumer_of(clients.connection(settings))) as consumer:
+    with _reachable(), closing(open_consumer(config.connection(settings))) as consumer:
         yield consumer
 
 
 @contextmanager
 def _admin(settings: Settings) -> Iterator[KafkaAdminClient]:
-    with closing(KafkaAdminClient(**clients.connection(settings))) as admin:
+    with closing(KafkaAdminClient(**config.connection(settings))) as admin:
         yield admin
 
 

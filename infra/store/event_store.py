@@ -1,7 +1,7 @@
 """The event store as the bus knows it: aggregates in, aggregates out, personal data sealed on the way."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import aclosing, suppress
 from typing import Any, cast
 from uuid import UUID
@@ -39,6 +39,10 @@ from infra.store.group_commit import GroupCommitter
 from infra.store.stream_reader import LATEST, StoredEvent, StoredSnapshot, StreamGap, StreamReader
 
 KEYS = "SELECT subject_id, wrapped FROM data_keys WHERE subject_id = ANY(%s)"
+LAST_POSITION = """
+SELECT notification_id FROM stored_events WHERE originator_id = %s AND topic = ANY(%s)
+ORDER BY originator_version DESC LIMIT 1
+"""
 CLAIMED_BY = "SELECT originator_id FROM claims WHERE kind = %s AND digest = %s"
 SNAPSHOT = """
 INSERT INTO snapshots (originator_id, originator_version, topic, state, snapshot_version)
@@ -98,6 +102,11 @@ class PostgresEventStore:
             return StoredResponse(stored.fingerprint, subject_key.unseal(stored.answer, key), stored.position)
         except KeyErased:
             raise NotFound("What this Idempotency-Key was used for has been erased.") from None
+
+    async def last_position(self, stream_id: UUID, topics: Collection[str]) -> int:
+        """The position of the stream's last event of these topics; 0 where it has none."""
+        rows = await self._database.rows(LAST_POSITION, [stream_id, list(topics)])
+        return rows[0][0] if rows else 0
 
     async def append(
         self, changes: Sequence[Root], call: CommandContext, idempotency: Idempotency | None

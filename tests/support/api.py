@@ -16,9 +16,9 @@ import uvicorn
 from uuid_utils.compat import uuid7
 
 from adapters.http.api.app import create_app
-from adapters.http.api.context import Deps
+from adapters.http.api.deps import Deps
 from application.billing.subscription import ChangePlan
-from application.bus import Command
+from application.commands import Command
 from application.identity.user import Register, VerifyEmail
 from application.ports import Actor, CommandContext
 from domain.billing.subscription import Plan

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.kafka.client.clients import NoKafka, connection, topics
+from infra.kafka.client.config import NoKafka, connection, topics
 from infra.kafka.client.topics import Topics
 from infra.local import secrets as keys
 from infra.settings.model import SECRETS_FILE, SERVERS_FILE, Settings, SettingsError, load, misspelt, shown, variable

@@ -3,7 +3,8 @@
 import asyncio
 from uuid import uuid4
 
-from application.bus import Bus, Command, handles
+from application.bus import Bus
+from application.commands import Command, handles
 from application.ports import Actor, CommandContext, NewId, Store
 from tests.support.note import Note
 from tests.support.servers import Database

@@ -1,6 +1,6 @@
-"""How our clients reach Kafka: kafka-python's arguments, from the settings.
+"""Settings for kafka-python's clients, derived from the application's settings.
 
-Its clients block, so they live in threads: a producer may be shared between them, a consumer belongs to one.
+These clients block, so they run in threads. Threads may share a producer; a consumer belongs to one thread.
 """
 
 from typing import Any
@@ -9,13 +9,16 @@ from infra.errors import SetupError
 from infra.kafka.client.topics import Topics
 from infra.settings.model import Settings
 
+KafkaSettings = dict[str, Any]
+"""Keyword arguments that kafka-python's producer, consumer and admin client share: addresses and credentials."""
+
 
 class NoKafka(SetupError):
-    """No broker is named."""
+    """No broker is configured."""
 
 
-def connection(settings: Settings) -> dict[str, Any]:
-    """The arguments that producer, consumer and admin client have in common. They hold the password: never log them.
+def connection(settings: Settings) -> KafkaSettings:
+    """Build the arguments that every client needs to connect. They hold the password: never log them.
 
     Raises:
         NoKafka: KAFKA_BOOTSTRAP_SERVERS is not set.
@@ -26,16 +29,16 @@ def connection(settings: Settings) -> dict[str, Any]:
             "`palimpsest kafka` or `palimpsest up --kafka`."
         )
     protocol = settings.kafka_security_protocol
-    found: dict[str, Any] = {
+    config: KafkaSettings = {
         "bootstrap_servers": settings.kafka_bootstrap_servers.split(","),
         "security_protocol": protocol,
         "client_id": "palimpsest",
     }
     if protocol.startswith("SASL_"):
-        found |= _login(settings)
+        config |= _login(settings)
     if protocol.endswith("SSL"):
-        found |= _certificates(settings)
-    return found
+        config |= _certificates(settings)
+    return config
 
 
 def topics(settings: Settings) -> Topics:
@@ -43,7 +46,7 @@ def topics(settings: Settings) -> Topics:
     return Topics(settings.kafka_prefix, settings.kafka_partitions, settings.kafka_replication)
 
 
-def _login(settings: Settings) -> dict[str, Any]:
+def _login(settings: Settings) -> KafkaSettings:
     assert settings.kafka_sasl_password
     return {
         "sasl_mechanism": settings.kafka_sasl_mechanism,
@@ -52,6 +55,6 @@ def _login(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _certificates(settings: Settings) -> dict[str, Any]:
+def _certificates(settings: Settings) -> KafkaSettings:
     files = {name: getattr(settings, f"kafka_{name}") for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile")}
     return {name: str(path) for name, path in files.items() if path}

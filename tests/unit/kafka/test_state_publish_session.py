@@ -1,4 +1,4 @@
-"""States that may no longer be published are not noted as published."""
+"""States that may no longer be published are not saved as published."""
 
 from typing import Any
 from uuid import UUID
@@ -9,11 +9,12 @@ from adapters.integration_events.cloudevents import CloudEvents
 from infra.kafka.client.topics import Topics
 from infra.kafka.relay.checkpoints import PartitionEnd
 from infra.kafka.relay.leader_lease import NoLongerLeading
+from infra.kafka.relay.session_checkpoints import SessionCheckpoints
 from infra.kafka.relay.state_publisher import CHANGED, StatePublishSession
 
 
 class Connection:
-    """A log in which one team has changed; remembers what else it is asked."""
+    """A log in which one team has changed. Records all other queries."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -27,14 +28,17 @@ class Connection:
         return [(UUID(int=1), "team.founded", 5, False)]
 
 
-def test_a_relay_that_leads_no_longer_notes_no_state_as_published(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("infra.kafka.relay.state_publisher.SAVE_SECONDS", 0.0)
-    connection, names = Connection(), Topics(partitions=2)
-    found = {(topic, partition): PartitionEnd(0, 0, 0) for topic in names.states() for partition in range(2)}
+def test_a_relay_that_no_longer_leads_saves_no_state_as_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("infra.kafka.relay.session_checkpoints.SAVE_SECONDS", 0.0)
+    connection: Any = Connection()
+    names = Topics(partitions=2)
+    ends = {(topic, partition): PartitionEnd(0, 0, 0) for topic in names.states() for partition in range(2)}
     nothing: Any = None
-    rounds = StatePublishSession(connection, nothing, nothing, names, found, CloudEvents(), lambda _: [None])  # type: ignore[arg-type]
+    session = StatePublishSession(
+        connection, nothing, nothing, names, SessionCheckpoints(connection, ends), CloudEvents(), lambda _: [None]
+    )
 
     with pytest.raises(NoLongerLeading):
-        rounds.run(5, lambda: False)
+        session.step(5, lambda: False)
 
     assert connection.asked == []
