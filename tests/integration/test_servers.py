@@ -41,7 +41,7 @@ def folder() -> Iterator[Path]:
 
 def started_elsewhere(name: str, folder: Path) -> tuple[subprocess.Popen[str], int]:
     """A program that started the server and stays, and the server's process id."""
-    program = START_AND_STAY.format(module=name.lower(), name=name)
+    program = START_AND_STAY.format(module=name.removeprefix("Embedded").lower(), name=name)
     command = [sys.executable, "-c", program, str(folder)]
     owner = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True)
     assert owner.stdout
@@ -76,14 +76,14 @@ def test_postgres_never_runs_as_root(cluster: Cluster) -> None:
 def test_a_closed_folder_is_replaced_by_one_that_the_server_can_enter(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(unprivileged, "ELSEWHERE", folder / "elsewhere")
+    monkeypatch.setattr(unprivileged, "FALLBACK_FOLDER", folder / "elsewhere")
     tmp_path.chmod(0o700)
     wheel = tmp_path / "site-packages" / "wheel"
     (wheel / "programs" / "bin").mkdir(parents=True)
     (wheel.with_name("wheel.libs")).mkdir()
     user = unprivileged.account()
-    programs = unprivileged.programs_for(wheel / "programs", user)
-    assert unprivileged.can_enter(unprivileged.place_for(tmp_path / "data", user), user)
+    programs = unprivileged.accessible_programs(wheel / "programs", user)
+    assert unprivileged.can_enter(unprivileged.accessible_folder(tmp_path / "data", user), user)
     assert unprivileged.can_enter(programs / "bin", user)
     assert unprivileged.can_enter(programs.parents[1] / "wheel.libs", user)
 

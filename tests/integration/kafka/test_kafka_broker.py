@@ -42,8 +42,8 @@ LOGIN = {
 START_AND_STAY = """
 import sys, time
 from pathlib import Path
-from infra.local.servers.kafka import Kafka
-broker = Kafka(Path(sys.argv[1]))
+from infra.local.servers.kafka import EmbeddedKafka
+broker = EmbeddedKafka(Path(sys.argv[1]))
 broker.start()
 print(broker.pid, flush=True)
 time.sleep(600)
@@ -154,13 +154,13 @@ def test_without_maven_it_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest
         kafka_jars.jars()
 
 
-def test_what_maven_says_when_it_cannot_fetch_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_output_of_maven_when_it_cannot_download_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "mvn"
     program.write_text('#!/bin/sh\necho "no route to host, $MAVEN_OPTS"\nexit 1\n')
     program.chmod(0o755)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ServerError, match=rf"(?s)could not fetch.*no route to host, .*-Duser\.home={Path.home()}"):
+    with pytest.raises(ServerError, match=rf"(?s)could not download.*no route to host, .*-Duser\.home={Path.home()}"):
         kafka_jars.jars()
     assert not list((tmp_path / "cache" / "palimpsest").glob("kafka-*/*.jar"))
 
