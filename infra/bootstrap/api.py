@@ -40,8 +40,8 @@ async def _serve(settings: Settings) -> None:
     async with open_deps(settings) as deps:
         config = uvicorn.Config(
             create_app(deps),
-            host=settings.host,
-            port=settings.port,
+            host=settings.http.host,
+            port=settings.http.port,
             http=HttpProtocol,
             lifespan="off",
             log_config=None,
@@ -97,10 +97,10 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
                 new_id=uuid7,
                 observe=observe_http,
                 checks={"database": lambda: _ready(core, tables), **checks},
-                broker=Broker(settings.kafka_prefix, settings.kafka_partitions, settings.kafka_replication),
-                cors_origins=tuple(settings.cors_origins),
-                max_body_bytes=settings.max_body_bytes,
-                read_wait_max=settings.read_wait_max,
+                broker=Broker(settings.kafka.prefix, settings.kafka.partitions, settings.kafka.replication),
+                cors_origins=tuple(settings.http.cors_origins),
+                max_body_bytes=settings.http.max_body_bytes,
+                read_wait_max=settings.http.read_wait_max,
             )
         finally:
             await cancelled(tables)
@@ -123,10 +123,10 @@ async def _open_rows(
 ) -> AsyncIterator[tuple[ReadStore, dict[str, Callable[[], Awaitable[object]]]]]:
     """Read models, through Redis where there is one; and what to ask whether it answers."""
     rows = PooledReadStore(core.database)
-    if settings.redis_url is None:
+    if settings.redis.url is None:
         yield rows, {}
         return
-    redis = open_redis(settings.redis_url.get_secret_value())
+    redis = open_redis(settings.redis.url.get_secret_value())
     cached = CachedReadStore(rows, redis, read_models())
     try:
         yield cached, {"redis": redis.ping}
@@ -136,10 +136,10 @@ async def _open_rows(
 
 def _tokens(settings: Settings) -> Tokens:
     return Tokens(
-        settings.token_signing_key.get_secret_value(),
-        issuer=settings.token_issuer,
-        audience=settings.token_audience,
-        lifetime=settings.token_ttl,
+        settings.tokens.signing_key.get_secret_value(),
+        issuer=settings.tokens.issuer,
+        audience=settings.tokens.audience,
+        lifetime=settings.tokens.ttl,
         clock=utc_now,
         new_id=uuid7,
     )

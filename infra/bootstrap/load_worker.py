@@ -16,7 +16,7 @@ from infra.projector import checkpoints
 from infra.projector.rebuild.bulk_load import BulkLoader, TableReplaced, connect_to_load
 from infra.projector.statements import NEXT
 from infra.projector.table_writer import TableWriter
-from infra.settings.model import load
+from infra.settings.load import load
 from infra.telemetry import telemetry
 from projections.kernel import read_models
 

@@ -26,8 +26,8 @@ def run(settings: Settings) -> None:
     Raises:
         NoKafka: Kafka is to feed them, and no broker is named.
     """
-    if settings.feed == "kafka":
-        clients.connection(settings)
+    if settings.projector.feed == "kafka":
+        clients.connection(settings.kafka)
         # The client tells of every single attempt; the feed says that it waits, and why.
         logging.getLogger("kafka").setLevel(logging.CRITICAL)
     uvloop.run(until_stopped(_project(settings)))
@@ -35,7 +35,7 @@ def run(settings: Settings) -> None:
 
 async def _project(settings: Settings) -> None:
     models = read_models()
-    redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
+    redis_url = settings.redis.url.get_secret_value() if settings.redis.url else None
     async with open_write_side(settings) as core:
         feed = core.feed()
         await feed.start()
@@ -53,11 +53,11 @@ async def _partitions(
     settings: Settings, core: WriteSide, store: PostgresEventFeed
 ) -> AsyncIterator[PartitionedFeed | None]:
     """The feed from Kafka, started, where it is wanted."""
-    if settings.feed == "store":
+    if settings.projector.feed == "store":
         yield None
         return
-    topics = clients.topics(settings)
-    consumer = partial(KafkaConsumer, **clients.connection(settings))
+    topics = clients.topics(settings.kafka)
+    consumer = partial(KafkaConsumer, **clients.connection(settings.kafka))
     feed = KafkaFeed(consumer, topics, f"{topics.prefix}.projector", core.keyring, store)
     await feed.start()
     try:

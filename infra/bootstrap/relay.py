@@ -35,7 +35,7 @@ def run(settings: Settings) -> None:
         NoKafka: no broker is named.
         WrongPartitions: a topic is not as it was when its streams were spread over it.
     """
-    kafka, names = clients.connection(settings), clients.topics(settings)
+    kafka, names = clients.connection(settings.kafka), clients.topics(settings.kafka)
     # The client tells of every single attempt; the relay says that it waits, and why.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     uvloop.run(until_stopped(_relay(settings, kafka, names)))
@@ -46,7 +46,7 @@ async def _relay(settings: Settings, kafka: KafkaSettings, names: Topics) -> Non
         collect_rarely()
         try:
             await publish(
-                core.url, core.database, core.keyring, core.store, kafka, names, CloudEvents(settings.public_url)
+                core.url, core.database, core.keyring, core.store, kafka, names, CloudEvents(settings.http.public_url)
             )
         except ExceptionGroup as group:
             # What else failed when one part ended is not what is to be told.

@@ -61,7 +61,7 @@ def load_use_cases() -> None:
 def app_url(settings: Settings) -> str:
     """The database's address with the application's role, which may not change events, for every session."""
     return psycopg.conninfo.make_conninfo(
-        settings.database_url.get_secret_value(), options="-c role=palimpsest_app", application_name="palimpsest"
+        settings.database.url.get_secret_value(), options="-c role=palimpsest_app", application_name="palimpsest"
     )
 
 
@@ -74,7 +74,7 @@ async def open_write_side(settings: Settings) -> AsyncIterator[WriteSide]:
         url,
         open=False,
         min_size=2,
-        max_size=settings.db_pool_size,
+        max_size=settings.database.pool_size,
         timeout=POOL_WAIT_SECONDS,
         configure=_configure,
         kwargs={"autocommit": True, "connect_timeout": 3},
@@ -83,9 +83,11 @@ async def open_write_side(settings: Settings) -> AsyncIterator[WriteSide]:
     await pool.open(wait=False)
     database = Database(pool)
     keyring = Keyring(
-        b64decode(settings.key_encryption_key.get_secret_value()), settings.key_encryption_key_id, keys_reader(database)
+        b64decode(settings.keys.key_encryption_key.get_secret_value()),
+        settings.keys.key_encryption_key_id,
+        keys_reader(database),
     )
-    blind = BlindIndex(b64decode(settings.blind_index_key.get_secret_value()))
+    blind = BlindIndex(b64decode(settings.keys.blind_index_key.get_secret_value()))
     writer = GroupCommitter(url, observe_batch)
     reading = StreamReader(url)
     store = PostgresEventStore(database, reading, writer, keyring, blind)

@@ -19,15 +19,10 @@ from infra.kafka.client.clients import connection
 from infra.local.servers.kafka_jars import java
 from infra.local.servers.process import ServerError, is_own_address, port_is_free
 from infra.postgres.migrate import pending, reason
-from infra.settings.model import (
-    SECRETS_FILE,
-    Settings,
-    SettingsError,
-    folder_from_environment,
-    load,
-    misspelt,
-    without_password,
-)
+from infra.settings.display import misspelt, without_password
+from infra.settings.errors import SettingsError
+from infra.settings.load import SECRETS_FILE, data_folder, load
+from infra.settings.model import Settings
 
 LEAST_FREE_BYTES = 1_000_000_000
 LEAST_POSTGRES = 14
@@ -74,7 +69,7 @@ def _findings() -> Iterator[Finding]:
 
 
 def _folder() -> Iterator[Finding]:
-    folder = folder_from_environment()
+    folder = data_folder()
     existing = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
     free = shutil.disk_usage(existing).free
     advice = "" if free >= LEAST_FREE_BYTES else "Make room: PostgreSQL stops when the disk is full."
@@ -87,12 +82,12 @@ def _folder() -> Iterator[Finding]:
 
 
 def _postgres(settings: Settings) -> Iterator[Finding]:
-    address = without_password(settings.database_url)
+    address = without_password(settings.database.url)
     try:
-        with psycopg.connect(settings.database_url.get_secret_value(), connect_timeout=3) as connection:
+        with psycopg.connect(settings.database.url.get_secret_value(), connect_timeout=3) as connection:
             yield _version(connection, address)
             user = connection.info.user
-        with psycopg.connect(settings.database_admin_url.get_secret_value(), connect_timeout=3) as connection:
+        with psycopg.connect(settings.database.admin_url.get_secret_value(), connect_timeout=3) as connection:
             yield _schema(connection)
             yield from _privileges(connection, user)
     except psycopg.Error as error:
@@ -150,11 +145,11 @@ def _privileges(connection: psycopg.Connection, user: str) -> Iterator[Finding]:
 
 
 def _redis(settings: Settings) -> Finding:
-    if settings.redis_url is None:
+    if settings.redis.url is None:
         return Finding("Redis", "not set: reads go to PostgreSQL")
-    address = without_password(settings.redis_url)
+    address = without_password(settings.redis.url)
     client = redis.Redis.from_url(
-        settings.redis_url.get_secret_value(), socket_timeout=3, socket_connect_timeout=3, retry=Retry(NoBackoff(), 0)
+        settings.redis.url.get_secret_value(), socket_timeout=3, socket_connect_timeout=3, retry=Retry(NoBackoff(), 0)
     )
     with client:
         try:
@@ -165,29 +160,29 @@ def _redis(settings: Settings) -> Finding:
 
 
 def _kafka(settings: Settings) -> Finding:
-    if settings.kafka_bootstrap_servers is None:
+    if settings.kafka.bootstrap_servers is None:
         try:
             here = f"Java is here: {java()}"
         except ServerError as error:
             here = str(error)
         return Finding("Kafka", f"not set: nothing is published. For `palimpsest up --kafka`: {here}")
-    address = f"{settings.kafka_bootstrap_servers} ({settings.kafka_security_protocol})"
+    address = f"{settings.kafka.bootstrap_servers} ({settings.kafka.security_protocol})"
     try:
-        with closing(KafkaAdminClient(**connection(settings), bootstrap_timeout_ms=5_000)) as admin:
+        with closing(KafkaAdminClient(**connection(settings.kafka), bootstrap_timeout_ms=5_000)) as admin:
             brokers = len(admin.describe_cluster()["brokers"])
     except (KafkaError, OSError) as error:
         advice = "Start it with `palimpsest kafka`, or correct KAFKA_BOOTSTRAP_SERVERS and what logs in there."
         return Finding("Kafka", f"{address}: {type(error).__name__}", advice)
-    advice = f"Set PALIMPSEST_KAFKA_REPLICATION={brokers}." if brokers < settings.kafka_replication else ""
+    advice = f"Set PALIMPSEST_KAFKA_REPLICATION={brokers}." if brokers < settings.kafka.replication else ""
     return Finding("Kafka", f"{address}, {brokers} broker{'s' if brokers > 1 else ''}", advice)
 
 
 def _api(settings: Settings) -> Finding:
-    address = f"{settings.host}:{settings.port}"
+    address = f"{settings.http.host}:{settings.http.port}"
     if is_ready(f"http://{address}"):
         return Finding("API", f"http://{address} is ready")
-    if not is_own_address(settings.host):
-        return Finding("API", f"{settings.host} is not an address of this machine", "Correct PALIMPSEST_HOST.")
-    if port_is_free(settings.port, settings.host):
+    if not is_own_address(settings.http.host):
+        return Finding("API", f"{settings.http.host} is not an address of this machine", "Correct PALIMPSEST_HOST.")
+    if port_is_free(settings.http.port, settings.http.host):
         return Finding("API", f"not running; {address} is free")
     return Finding("API", f"{address} is taken and not ready", "See its log, or choose another port: PALIMPSEST_PORT")

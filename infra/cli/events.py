@@ -42,7 +42,7 @@ def show(stream_id: Annotated[UUID, typer.Argument(help="A user, document, ...")
 @asynccontextmanager
 async def _feed() -> "AsyncIterator[Any]":
     from infra.bootstrap.write_side import open_write_side
-    from infra.settings.model import load
+    from infra.settings.load import load
 
     async with open_write_side(load()) as core:
         feed = core.feed()

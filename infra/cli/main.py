@@ -43,9 +43,9 @@ def up(
     It publishes what happens with --kafka, or to brokers that run already if KAFKA_BOOTSTRAP_SERVERS names them.
     """
     from infra.cli import up as everything
-    from infra.settings.model import folder_from_environment
+    from infra.settings.load import data_folder
 
-    everything.up(folder_from_environment().absolute(), host=host, port=port, kafka=kafka)
+    everything.up(data_folder().absolute(), host=host, port=port, kafka=kafka)
 
 
 @app.command()
@@ -54,9 +54,9 @@ def kafka(
 ) -> None:
     """Start a Kafka broker, by itself, and say its address. Ctrl-C stops it; its records stay."""
     from infra.cli import kafka as broker
-    from infra.settings.model import folder_from_environment
+    from infra.settings.load import data_folder
 
-    broker.serve(folder_from_environment().absolute(), port=port)
+    broker.serve(data_folder().absolute(), port=port)
 
 
 @app.command()
@@ -97,14 +97,16 @@ def _settings_for(role: str, feed: str | None = None) -> "Settings":
     """The settings of a process that serves, with its log and metrics set up."""
     import structlog
 
-    from infra.settings.model import load, misspelt
+    from infra.settings.display import misspelt
+    from infra.settings.load import load
+    from infra.settings.projector import ProjectorSettings
     from infra.telemetry import telemetry
 
-    settings = load(feed=feed)
-    telemetry.configure_logging(settings.log_level, settings.log_format, role=role)
+    settings = load(overrides={ProjectorSettings.variable("feed"): feed})
+    telemetry.configure_logging(settings.logs.level, settings.logs.format, role=role)
     for sentence in misspelt():
         structlog.get_logger(__name__).warning(sentence)
-    telemetry.start_metrics(settings.metrics_port, settings.metrics_host)
+    telemetry.start_metrics(settings.metrics.port, settings.metrics.host)
     return settings
 
 
@@ -112,9 +114,9 @@ def _settings_for(role: str, feed: str | None = None) -> "Settings":
 def migrate() -> None:
     """Bring the database to this version's schema."""
     from infra.postgres.migrate import migrate as apply
-    from infra.settings.model import load
+    from infra.settings.load import load
 
-    applied = apply(load().database_admin_url.get_secret_value())
+    applied = apply(load().database.admin_url.get_secret_value())
     typer.echo("\n".join(applied) or "Nothing to do: the schema is up to date.")
 
 
@@ -123,7 +125,8 @@ def settings() -> None:
     """Show every setting, with secrets masked."""
     from rich.console import Console
 
-    from infra.settings.model import load, misspelt, shown
+    from infra.settings.display import misspelt, shown
+    from infra.settings.load import load
 
     console = Console(soft_wrap=True, highlight=False)
     for variable, value, description in shown(load()):

@@ -23,7 +23,7 @@ from infra.projector.rebuild.load_workers import LoadWorkerFailed, LoadWorkers
 from infra.projector.rebuild.rebuild import RebuildResult, RebuildRunning
 from infra.projector.rebuild.rebuild import rebuild as rebuild_model
 from infra.projector.schema import ensure_tables
-from infra.settings.model import load
+from infra.settings.load import load
 from projections.kernel import ReadModel, read_models
 
 T = TypeVar("T")

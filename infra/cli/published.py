@@ -27,7 +27,9 @@ from infra.kafka.client import clients
 from infra.kafka.client.topics import AGGREGATES, Topics
 from infra.kafka.reconcile.differences import Report
 from infra.kafka.relay.topic_setup import connect, consumer_of
-from infra.settings.model import Settings, load, load_for_reading
+from infra.settings.kafka import KafkaSettings
+from infra.settings.load import load, load_for_reading
+from infra.settings.model import Settings
 
 app = typer.Typer(
     help="Look into the published stream.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
@@ -45,8 +47,8 @@ def topics(as_json: AsJson = False) -> None:
     from infra.kafka.tools.topic_status import standings
 
     settings = load()
-    with _consumer(settings) as consumer, _admin(settings) as admin, connect(app_url(settings)) as store:
-        found = standings(consumer, admin, clients.topics(settings), store)
+    with _consumer(settings.kafka) as consumer, _admin(settings.kafka) as admin, connect(app_url(settings)) as store:
+        found = standings(consumer, admin, clients.topics(settings.kafka), store)
     if as_json:
         typer.echo(json.dumps([asdict(each) for each in found]))
         return
@@ -68,10 +70,10 @@ def tail(
     """Print what is on topics, a record a line: from a position on, or the last ten."""
     from infra.kafka.tools import tail as lines
 
-    settings = load_for_reading()
-    wanted = [_topic(clients.topics(settings), name) for name in names or AGGREGATES]
+    kafka = load_for_reading().kafka
+    wanted = [_topic(clients.topics(kafka), name) for name in names or AGGREGATES]
     lined = Console(soft_wrap=True, highlight=False)
-    with _consumer(settings) as consumer, _until_interrupted():
+    with _consumer(kafka) as consumer, _until_interrupted():
         for record in lines.tail(consumer, wanted, first=first, follow=follow):
             if as_json:
                 typer.echo(lines.as_json(record))
@@ -91,14 +93,14 @@ def export(
     except ImportError:
         raise SetupError("Parquet takes pyarrow, which is not installed: pip install 'palimpsest[export]'") from None
 
-    settings = load_for_reading()
-    published = {clients.topics(settings).public(aggregate): aggregate for aggregate in AGGREGATES}
+    kafka = load_for_reading().kafka
+    published = {clients.topics(kafka).public(aggregate): aggregate for aggregate in AGGREGATES}
     for name in names:
-        topic = _topic(clients.topics(settings), name)
+        topic = _topic(clients.topics(kafka), name)
         if topic not in published:
             raise SetupError(f"{name} is no topic of public events. There are: {', '.join(AGGREGATES)}.")
         aggregate = published[topic]
-        with _consumer(settings) as consumer, _bar(f"exporting {aggregate}") as progress:
+        with _consumer(kafka) as consumer, _bar(f"exporting {aggregate}") as progress:
             done = write(consumer, topic, aggregate, to / aggregate, progress)
         console.print(f"{topic}: {done.events} events more, in {done.files} files below {to / aggregate}")
         for count, what in ((done.skipped, "are no events"), (done.lost, "were removed before they were exported")):
@@ -122,8 +124,8 @@ def reconcile(
     with _reachable(), _bar("comparing") as progress:
         report = compare(
             app_url(settings),
-            clients.connection(settings),
-            clients.topics(settings),
+            clients.connection(settings.kafka),
+            clients.topics(settings.kafka),
             lambda kind, ids: asyncio.run(_gone(settings, kind, ids)),
             first=first or 1,
             last=last,
@@ -198,14 +200,14 @@ def _until_interrupted() -> Iterator[None]:
 
 
 @contextmanager
-def _consumer(settings: Settings) -> Iterator[KafkaConsumer]:
-    with _reachable(), closing(consumer_of(clients.connection(settings))) as consumer:
+def _consumer(kafka: KafkaSettings) -> Iterator[KafkaConsumer]:
+    with _reachable(), closing(consumer_of(clients.connection(kafka))) as consumer:
         yield consumer
 
 
 @contextmanager
-def _admin(settings: Settings) -> Iterator[KafkaAdminClient]:
-    with closing(KafkaAdminClient(**clients.connection(settings))) as admin:
+def _admin(kafka: KafkaSettings) -> Iterator[KafkaAdminClient]:
+    with closing(KafkaAdminClient(**clients.connection(kafka))) as admin:
         yield admin
 
 

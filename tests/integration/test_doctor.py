@@ -9,14 +9,15 @@ from infra.cli.doctor import doctor
 from infra.local import secrets
 from infra.local.servers.kafka import EmbeddedKafka
 from infra.local.servers.process import free_port
-from infra.settings.model import SECRETS_FILE, Settings, variable
+from infra.settings.load import SECRETS_FILE
+from infra.settings.model import variables
 from tests.support.servers import Database
 
 
 @pytest.fixture(autouse=True)
 def well(database: Database, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in Settings.model_fields:
-        monkeypatch.delenv(variable(name), raising=False)
+    for name in variables():
+        monkeypatch.delenv(name, raising=False)
     secrets.ensure(tmp_path, data_exists=False)
     monkeypatch.setenv("PALIMPSEST_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("PALIMPSEST_PORT", str(free_port()))

@@ -14,15 +14,16 @@ from infra.cli import main, up
 from infra.cli.main import app
 from infra.local import secrets as keys
 from infra.local.servers.process import ServerError
-from infra.settings.model import Settings, load, variable
+from infra.settings.load import load
+from infra.settings.model import variables
 
 HEAVY = ("fastapi", "kafka", "psycopg", "pydantic", "cryptography", "redis", "uvicorn")
 
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in Settings.model_fields:
-        monkeypatch.delenv(variable(name), raising=False)
+    for name in variables():
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PALIMPSEST_DATA_DIR", str(tmp_path))
 
 
@@ -129,4 +130,4 @@ def test_ports_for_metrics_are_looked_for_near_the_one_that_is_set(
     monkeypatch.setattr(up, "port_is_free", taken)
     with pytest.raises(ServerError, match="PALIMPSEST_METRICS_PORT"):
         up.metrics_ports(load())
-    assert len(looked) == up.METRICS_PORTS_TRIED
+    assert len(looked) == up.MAX_METRICS_PORTS_TRIED

@@ -24,7 +24,7 @@ from infra.kafka.tools import export as exporting
 from infra.local import secrets as keys
 from infra.local.servers.kafka import EmbeddedKafka
 from infra.local.servers.process import free_port
-from infra.settings.model import Settings, variable
+from infra.settings.model import variables
 from tests.support import published
 from tests.support.history import History
 from tests.support.kafka import own_topics
@@ -70,8 +70,8 @@ def address(kafka: EmbeddedKafka) -> dict[str, str]:
 def settings(
     stream: Stream, kafka: EmbeddedKafka, topics: Topics, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in Settings.model_fields:
-        monkeypatch.delenv(variable(name), raising=False)
+    for name in variables():
+        monkeypatch.delenv(name, raising=False)
     keys.ensure(tmp_path, data_exists=False)
     monkeypatch.setenv("PALIMPSEST_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("DATABASE_URL", stream.url)

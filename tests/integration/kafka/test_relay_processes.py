@@ -20,7 +20,6 @@ from infra.kafka.client import topics as made
 from infra.kafka.client.topics import Topics
 from infra.kafka.relay.topic_setup import Settings
 from infra.local.servers.kafka import EmbeddedKafka
-from infra.settings.model import variable
 from tests.support import relaying
 from tests.support.history import History
 from tests.support.kafka import own_topics
@@ -41,9 +40,9 @@ def relays(database: Database, broker: EmbeddedKafka, names: Topics, number: int
             own = folder / str(each)
             own.mkdir()
             given = {
-                variable("kafka_bootstrap_servers"): broker.address,
-                variable("kafka_prefix"): names.prefix,
-                variable("kafka_partitions"): str(names.partitions),
+                "KAFKA_BOOTSTRAP_SERVERS": broker.address,
+                "PALIMPSEST_KAFKA_PREFIX": names.prefix,
+                "PALIMPSEST_KAFKA_PARTITIONS": str(names.partitions),
             }
             found.append(RoleProcess("relay", {**environment(database, None, 8000, own), **given}, own))
             stack.callback(found[-1].kill)

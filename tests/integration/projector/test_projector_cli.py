@@ -17,7 +17,8 @@ from infra.local import secrets
 from infra.local.servers.process import spawn
 from infra.projector.rebuild import load_workers
 from infra.projector.rebuild.bulk_load import BulkLoader
-from infra.settings.model import Settings, load, variable
+from infra.settings.load import load
+from infra.settings.model import variables
 from projections.kernel import read_models
 from tests.support.history import History
 from tests.support.projecting import projecting
@@ -27,8 +28,8 @@ from tests.support.stores import CALL, rows
 
 @pytest.fixture(autouse=True)
 def settings(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in Settings.model_fields:
-        monkeypatch.delenv(variable(name), raising=False)
+    for name in variables():
+        monkeypatch.delenv(name, raising=False)
     secrets.ensure(tmp_path, data_exists=False)
     monkeypatch.setenv("PALIMPSEST_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("DATABASE_URL", database.admin_url)
