@@ -24,7 +24,7 @@ from infra.http_server.protocol import HttpProtocol
 from infra.postgres.read_store import PooledReadStore
 from infra.projector.position_tracker import PositionTracker
 from infra.settings.model import Settings
-from infra.telemetry.telemetry import observe_http
+from infra.telemetry.http_observer import observe_http
 from projections.kernel import read_models
 
 GRACE_SECONDS = 10

@@ -17,7 +17,7 @@ from infra.projector.rebuild.bulk_load import BulkLoader, TableReplaced, connect
 from infra.projector.statements import NEXT
 from infra.projector.table_writer import TableWriter
 from infra.settings.load import load
-from infra.telemetry import telemetry
+from infra.telemetry.logs import configure_logging
 from projections.kernel import read_models
 
 
@@ -33,7 +33,7 @@ async def help_with(name: str, goal: int, start: int, stop: int, table: int) -> 
 
 def main(name: str, *numbers: str) -> None:
     """Help, as the arguments say. A known failure is a sentence."""
-    telemetry.configure_logging("ERROR", "console")
+    configure_logging("ERROR", "console")
     try:
         uvloop.run(help_with(name, *map(int, numbers)))
     except (SetupError, Unavailable, TableReplaced) as error:

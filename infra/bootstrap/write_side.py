@@ -21,7 +21,7 @@ from infra.store.event_store import PostgresEventStore, keys_reader
 from infra.store.feed import PostgresEventFeed
 from infra.store.group_commit import GroupCommitter
 from infra.store.stream_reader import StreamReader
-from infra.telemetry.telemetry import observe_batch, observe_command
+from infra.telemetry.metrics import observe_batch, observe_command
 
 POOL_WAIT_SECONDS = 3.0
 STATEMENT_TIMEOUT = "10s"

@@ -100,13 +100,14 @@ def _settings_for(role: str, feed: str | None = None) -> "Settings":
     from infra.settings.display import misspelt
     from infra.settings.load import load
     from infra.settings.projector import ProjectorSettings
-    from infra.telemetry import telemetry
+    from infra.telemetry.logs import configure_logging
+    from infra.telemetry.metrics import start_metrics
 
     settings = load(overrides={ProjectorSettings.variable("feed"): feed})
-    telemetry.configure_logging(settings.logs.level, settings.logs.format, role=role)
+    configure_logging(settings.logs.level, settings.logs.format, role=role)
     for sentence in misspelt():
         structlog.get_logger(__name__).warning(sentence)
-    telemetry.start_metrics(settings.metrics.port, settings.metrics.host)
+    start_metrics(settings.metrics.port, settings.metrics.host)
     return settings
 
 
@@ -181,9 +182,9 @@ def stream(context: typer.Context) -> None:
 
 def _log_little() -> None:
     """For commands that end with a sentence when something is wrong."""
-    from infra.telemetry import telemetry
+    from infra.telemetry.logs import configure_logging
 
-    telemetry.configure_logging("ERROR", "console")
+    configure_logging("ERROR", "console")
 
 
 def main() -> None:

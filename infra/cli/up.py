@@ -29,7 +29,7 @@ from infra.settings.load import DATA_DIR, SECRETS_FILE, SERVERS_FILE, load
 from infra.settings.metrics import MetricsSettings
 from infra.settings.model import Settings
 from infra.settings.redis import RedisSettings
-from infra.telemetry import telemetry
+from infra.telemetry.logs import configure_logging
 
 ROLES = ("api", "projector", "worker")
 RELAY = "relay"
@@ -116,7 +116,7 @@ def _start_servers(
         addresses[KAFKA_SERVERS] = broker.address
     write_private(folder / SERVERS_FILE, secrets.as_lines(addresses))
     settings = load(folder, overrides)
-    telemetry.configure_logging(settings.logs.level, settings.logs.format, role="up")
+    configure_logging(settings.logs.level, settings.logs.format, role="up")
     return settings
 
 

@@ -12,8 +12,11 @@ import psycopg
 import pytest
 import structlog
 
-from infra.local.servers.process import ServerError, free_port
-from infra.telemetry import telemetry
+from infra.local.servers.process import free_port
+from infra.telemetry.http_observer import observe_http
+from infra.telemetry.logs import BufferedLogStream, configure_logging
+from infra.telemetry.metrics import MetricsError, start_metrics
+from infra.telemetry.redaction import describe_error
 
 CANARY = "canary-7321"
 
@@ -26,7 +29,7 @@ def restored() -> Iterator[None]:
     root.handlers[:] = handlers
     root.setLevel(level)
     structlog.reset_defaults()
-    telemetry.observe_http.open(structlog.get_logger("http"))
+    observe_http.log_to(structlog.get_logger("http"))
     structlog.contextvars.clear_contextvars()
 
 
@@ -38,7 +41,7 @@ class Log:
 
     def open(self) -> None:
         """Only in the test itself: between set-up and test, pytest puts its own handlers back."""
-        telemetry.configure_logging("INFO", "json", role="api")
+        configure_logging("INFO", "json", role="api")
 
     def read(self) -> tuple[str, list[dict[str, Any]]]:
         text = self._capture.readouterr().out
@@ -80,7 +83,7 @@ class Paper(StringIO):
 
 async def test_lines_of_one_turn_are_written_at_once_and_in_order() -> None:
     paper = Paper()
-    stream = telemetry.BufferedLogStream(paper)
+    stream = BufferedLogStream(paper)
     for n in range(3):
         stream.write(f"{n}\n")
     assert paper.writes == 0
@@ -93,7 +96,7 @@ async def test_lines_of_one_turn_are_written_at_once_and_in_order() -> None:
 async def test_lines_go_on_after_one_that_could_not_be_written() -> None:
     asyncio.get_running_loop().set_exception_handler(lambda *_: None)
     paper = Paper()
-    stream = telemetry.BufferedLogStream(paper)
+    stream = BufferedLogStream(paper)
     paper.full = True
     stream.write("lost\n")
     await asyncio.sleep(0)
@@ -105,7 +108,7 @@ async def test_lines_go_on_after_one_that_could_not_be_written() -> None:
 
 def test_outside_of_a_loop_a_line_is_written_straight_away() -> None:
     paper = Paper()
-    telemetry.BufferedLogStream(paper).write("now\n")
+    BufferedLogStream(paper).write("now\n")
     assert paper.getvalue() == "now\n"
 
 
@@ -157,19 +160,19 @@ def test_an_error_says_where_but_neither_values_nor_local_variables(log: Log) ->
     ],
 )
 def test_nothing_that_an_error_may_quote_is_told_however_it_is_quoted(message: str) -> None:
-    text = telemetry.told(ValueError(message))
+    text = describe_error(ValueError(message))
     assert "ValueError: cannot read" in text
     assert CANARY not in text
 
 
 def test_a_group_of_errors_is_told_in_full() -> None:
-    text = telemetry.told(ExceptionGroup("several", [ValueError("one"), KeyError("two")]))
+    text = describe_error(ExceptionGroup("several", [ValueError("one"), KeyError("two")]))
     assert "ValueError: one" in text
     assert "KeyError: …" in text
 
 
 def test_a_terminal_gets_lines_for_people(capsys: pytest.CaptureFixture[str]) -> None:
-    telemetry.configure_logging("INFO", "console")
+    configure_logging("INFO", "console")
     structlog.get_logger("ours").info("done", password=CANARY)
     text = capsys.readouterr().out
     assert not text.startswith("{")
@@ -181,17 +184,17 @@ def test_a_taken_metrics_port_is_named() -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        with pytest.raises(ServerError, match=f"{port}.*PALIMPSEST_METRICS_PORT"):
-            telemetry.start_metrics(port)
+        with pytest.raises(MetricsError, match=f"{port}.*PALIMPSEST_METRICS_PORT"):
+            start_metrics(port)
 
 
 def test_port_0_serves_no_metrics() -> None:
-    telemetry.start_metrics(0)
+    start_metrics(0)
 
 
 def test_a_metrics_host_of_another_machine_is_not_called_a_taken_port() -> None:
-    with pytest.raises(ServerError, match="PALIMPSEST_METRICS_HOST"):
-        telemetry.start_metrics(free_port(), "192.0.2.1")
+    with pytest.raises(MetricsError, match="PALIMPSEST_METRICS_HOST"):
+        start_metrics(free_port(), "192.0.2.1")
 
 
 def test_a_pool_that_tries_again_and_again_does_not_say_so_each_time(log: Log) -> None:
