@@ -1,4 +1,4 @@
-"""The write side, wired: what every role that sends commands or reads the log is built on."""
+"""The write side: the base of every role that sends commands or reads the log."""
 
 from base64 import b64decode
 from collections.abc import AsyncIterator, Mapping
@@ -23,7 +23,7 @@ from infra.store.group_commit import GroupCommitter
 from infra.store.stream_reader import StreamReader
 from infra.telemetry.metrics import observe_batch, observe_command
 
-POOL_WAIT_SECONDS = 3.0
+POOL_TIMEOUT_SECONDS = 3.0
 STATEMENT_TIMEOUT = "10s"
 
 
@@ -39,27 +39,27 @@ class WriteSide:
     store: PostgresEventStore
 
     def bus(self, ports: Mapping[str, object]) -> Bus:
-        """A bus whose handlers get `ports` beside the clock, the ids and the blind addresses."""
+        """A command bus. Handlers get `ports`, the clock, the id generator and the email index."""
         own = {"clock": utc_now, "new_id": uuid7, "addresses": self.blind}
         return Bus(self.store, {**own, **ports}, self.blind, observe_command)
 
     def feed(self) -> PostgresEventFeed:
-        """The log as a feed. Start it before use."""
+        """A feed of the log, not started."""
         return PostgresEventFeed(self.database, self.keyring, self.url)
 
 
 def utc_now() -> datetime:
-    """The time, with its zone."""
+    """The current time, with its zone."""
     return datetime.now(UTC)
 
 
 def load_use_cases() -> None:
-    """Import all use cases, so that their commands have handlers and the types of events are known."""
+    """Import all use cases: this registers command handlers and event types."""
     import_all("application")
 
 
 def app_url(settings: Settings) -> str:
-    """The database's address with the application's role, which may not change events, for every session."""
+    """The database address for application sessions: their role may add events but not change them."""
     return psycopg.conninfo.make_conninfo(
         settings.database.url.get_secret_value(), options="-c role=palimpsest_app", application_name="palimpsest"
     )
@@ -67,7 +67,7 @@ def app_url(settings: Settings) -> str:
 
 @asynccontextmanager
 async def open_write_side(settings: Settings) -> AsyncIterator[WriteSide]:
-    """Open the pool and the writer; close them at the end. A database that is down does not keep it from opening."""
+    """Open the pool, the store and its parts; close them at the end. Opening succeeds even if the database is down."""
     load_use_cases()
     url = app_url(settings)
     pool: Pool = AsyncConnectionPool(
@@ -75,7 +75,7 @@ async def open_write_side(settings: Settings) -> AsyncIterator[WriteSide]:
         open=False,
         min_size=2,
         max_size=settings.database.pool_size,
-        timeout=POOL_WAIT_SECONDS,
+        timeout=POOL_TIMEOUT_SECONDS,
         configure=_configure,
         kwargs={"autocommit": True, "connect_timeout": 3},
         reconnect_timeout=0,
@@ -101,5 +101,5 @@ async def open_write_side(settings: Settings) -> AsyncIterator[WriteSide]:
 
 
 async def _configure(connection: psycopg.AsyncConnection[Any]) -> None:
-    # Times are answered in UTC, whatever zone the server is set to.
+    # Timestamps come back in UTC, whatever the server's zone is.
     await connection.execute(f"SET statement_timeout = '{STATEMENT_TIMEOUT}'; SET timezone = 'UTC'")
