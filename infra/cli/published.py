@@ -1,4 +1,4 @@
-"""`palimpsest stream`: what is published in Kafka, for those who read it and for those who answer for it."""
+"""`palimpsest stream`: inspects, exports and verifies the stream published to Kafka."""
 
 import asyncio
 import json
@@ -32,18 +32,18 @@ from infra.settings.load import load, load_for_reading
 from infra.settings.model import Settings
 
 app = typer.Typer(
-    help="Look into the published stream.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+    help="Inspect the published stream.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
 console = Console()
 
 First = Annotated[int | None, typer.Option("--from", help="Begin at this position.", min=1)]
-Last = Annotated[int | None, typer.Option("--to", help="End at this position; at the end of both if not given.")]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON, for programs.")]
+Last = Annotated[int | None, typer.Option("--to", help="End at this position; default: the end of both.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()
 def topics(as_json: AsJson = False) -> None:
-    """Show the topics: what is in them, and how far they are behind the store."""
+    """Show the topics: their contents, and how far they are behind the store."""
     from infra.kafka.tools.topic_status import standings
 
     settings = load()
@@ -62,12 +62,12 @@ def topics(as_json: AsJson = False) -> None:
 
 @app.command()
 def tail(
-    names: Annotated[list[str] | None, typer.Argument(help="Topics or aggregates; all public ones if none")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="Topics or aggregates; default: all public ones")] = None,
     first: First = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for new records, until Ctrl-C.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Print what is on topics, a record a line: from a position on, or the last ten."""
+    """Print records of topics, one on each line: from a position on, or the last ten."""
     from infra.kafka.tools import tail as lines
 
     kafka = load_for_reading().kafka
@@ -85,25 +85,25 @@ def tail(
 @app.command()
 def export(
     names: Annotated[list[str], typer.Argument(help="Aggregates, or their public topics")],
-    to: Annotated[Path, typer.Option(help="Folder of the files; each aggregate gets its own in it.")] = Path("export"),
+    to: Annotated[Path, typer.Option(help="Target folder; each aggregate has a subfolder.")] = Path("export"),
 ) -> None:
-    """Write public events as Parquet files, or add what has come since the last time."""
+    """Write public events to Parquet files; a later run adds the new ones."""
     try:
         from infra.kafka.tools.export import export as write
     except ImportError:
-        raise SetupError("Parquet takes pyarrow, which is not installed: pip install 'palimpsest[export]'") from None
+        raise SetupError("Parquet needs pyarrow, which is not installed: pip install 'palimpsest[export]'") from None
 
     kafka = load_for_reading().kafka
     published = {clients.topics(kafka).public(aggregate): aggregate for aggregate in AGGREGATES}
     for name in names:
         topic = _topic(clients.topics(kafka), name)
         if topic not in published:
-            raise SetupError(f"{name} is no topic of public events. There are: {', '.join(AGGREGATES)}.")
+            raise SetupError(f"{name} is not a topic of public events. Choose from: {', '.join(AGGREGATES)}.")
         aggregate = published[topic]
         with _consumer(kafka) as consumer, _bar(f"exporting {aggregate}") as progress:
             done = write(consumer, topic, aggregate, to / aggregate, progress)
-        console.print(f"{topic}: {done.events} events more, in {done.files} files below {to / aggregate}")
-        for count, what in ((done.skipped, "are no events"), (done.lost, "were removed before they were exported")):
+        console.print(f"{topic}: {done.events} new events, in {done.files} files below {to / aggregate}")
+        for count, what in ((done.skipped, "are not events"), (done.lost, "were deleted before the export")):
             if count:
                 typer.secho(f"{count} records {what}.", fg="yellow", err=True)
 
@@ -111,13 +111,13 @@ def export(
 @app.command()
 def reconcile(
     first: First = None,
-    last: Annotated[
-        int | None, typer.Option("--to", help="End at this position; at the end of both if not given.")
-    ] = None,
-    patience: Annotated[float, typer.Option(help="Seconds to wait for what is not in the topics yet.", min=0)] = 5.0,
+    last: Annotated[int | None, typer.Option("--to", help="End at this position; default: the end of both.")] = None,
+    patience: Annotated[
+        float, typer.Option(help="Seconds to wait for events that are not in the topics yet.", min=0)
+    ] = 5.0,
     as_json: AsJson = False,
 ) -> None:
-    """Prove that the topics hold what the store holds, in order. Ends with 1 and the first difference otherwise."""
+    """Verify that the topics hold the same events as the store, in order. Exits with 1 at the first difference."""
     from infra.kafka.reconcile.reconcile import reconcile as compare
 
     settings = load()
@@ -152,7 +152,7 @@ def _show(report: Report) -> None:
 
 
 def _table(names: Sequence[str], *others: str) -> Table:
-    """A table whose first column holds the names of topics whole: they are there to be copied."""
+    """A table whose first column is never truncated: topic names must be easy to copy."""
     table = Table(Column("topic", min_width=max(map(len, names), default=0)), box=SIMPLE_HEAD)
     for other in others:
         table.add_column(other, justify="right")
@@ -171,18 +171,18 @@ async def _gone(settings: Settings, kind: type[Root], ids: Sequence[UUID]) -> se
 
 
 def _topic(topics: Topics, name: str) -> str:
-    """A topic by its name or by its aggregate's."""
+    """The topic with this name, or of the aggregate with this name."""
     known = [*topics.events(), *topics.states()]
     if name in AGGREGATES:
         return topics.public(name)
     if name not in known:
-        raise SetupError(f"There is no topic {name}. There are: {', '.join([*AGGREGATES, *known])}.")
+        raise SetupError(f"There is no topic {name}. Choose from: {', '.join([*AGGREGATES, *known])}.")
     return name
 
 
 @contextmanager
 def _bar(what: str) -> Iterator[Any]:
-    """A progress bar on a terminal's standard error, where it is in nobody's way."""
+    """A progress bar on standard error, only on a terminal: it does not mix with the output."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     errors = Console(stderr=True)
     with Progress(*columns, TimeRemainingColumn(), console=errors, disable=not errors.is_terminal) as bar:
@@ -192,7 +192,7 @@ def _bar(what: str) -> Iterator[Any]:
 
 @contextmanager
 def _until_interrupted() -> Iterator[None]:
-    """Ctrl-C is how one ends this, and no error."""
+    """Ctrl-C ends the command normally."""
     try:
         yield
     except KeyboardInterrupt:
@@ -213,11 +213,11 @@ def _admin(kafka: KafkaSettings) -> Iterator[KafkaAdminClient]:
 
 @contextmanager
 def _reachable() -> Iterator[None]:
-    """What is down is said in a sentence."""
+    """Report an unavailable server in a sentence."""
     try:
         yield
     except KafkaError as error:
-        raise SetupError(f"Kafka does not answer as it should ({type(error).__name__}: {error}).") from None
+        raise SetupError(f"Kafka does not answer as expected ({type(error).__name__}: {error}).") from None
     except psycopg.OperationalError:
         raise SetupError("The database is not available. `palimpsest doctor` says more.") from None
     except Unavailable as error:

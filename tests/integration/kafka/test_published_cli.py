@@ -194,7 +194,7 @@ def test_an_export_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_topic_nobody_knows_is_refused_in_words() -> None:
     result = CliRunner().invoke(app, ["tail", "nonsense"])
     assert isinstance(result.exception, SetupError)
-    assert "There are: user, document" in str(result.exception)
+    assert "Choose from: user, document" in str(result.exception)
 
 
 def test_topics_that_agree_with_the_store_are_told_so(stream: Stream, topics: Topics, address: dict[str, str]) -> None:
@@ -245,7 +245,7 @@ def test_an_export_that_was_stopped_goes_on_and_repeats_nothing(
         assert isinstance(CliRunner().invoke(app, ["export", "document", "--to", str(tmp_path)]).exception, Stopped)
     assert len(positions(tmp_path / "document")) > half
     said = run("export", "document", "--to", str(tmp_path)).output
-    assert "1 records are no events" in said
+    assert "1 records are not events" in said
     assert positions(tmp_path / "document") == [record.position for record in records]
 
 
@@ -257,9 +257,9 @@ def test_an_export_leaves_out_what_is_no_event_and_goes_on(
     beyond = [("ce_id", b"1"), ("ce_time", b"2026-11-22T12:00:00Z"), ("ce_sequence", str(2**63).encode())]
     foreign: list[list[tuple[str, bytes]]] = [[], beyond, beyond[:2], beyond[1:]]
     send(address, topics, [*(Planned(topic, 0, b"?", b"{}", headers) for headers in foreign), *records])
-    assert "4 records are no events" in run("export", "document", "--to", str(tmp_path)).output
+    assert "4 records are not events" in run("export", "document", "--to", str(tmp_path)).output
     assert positions(tmp_path / "document") == [record.position for record in records]
-    assert "0 events more" in run("export", "document", "--to", str(tmp_path)).output
+    assert "0 new events" in run("export", "document", "--to", str(tmp_path)).output
 
 
 def test_a_file_is_on_the_disk_before_the_progress_names_it(

@@ -131,7 +131,7 @@ def test_an_event_can_be_skipped(database: Database, lived: Team) -> None:
 
 
 def test_an_unknown_name_is_answered_with_those_there_are() -> None:
-    assert "There are: document, " in run("rebuild", "nothing", code=1)
+    assert "Choose from: document, " in run("rebuild", "nothing", code=1)
 
 
 def test_a_stream_of_tables_that_are_not_there_is_not_in_quarantine() -> None:
