@@ -62,7 +62,7 @@ def test_postgres_keeps_rows_and_address_through_a_stop_and_a_crash(own_postgres
         assert connection.execute("SELECT count(*) FROM kept").fetchone() == (0,)
 
 
-def test_postgres_lets_nobody_in_without_the_password(cluster: Cluster) -> None:
+def test_postgres_rejects_a_wrong_password(cluster: Cluster) -> None:
     secret = cluster.app_url.split(":")[2].split("@")[0]
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(cluster.app_url.replace(secret, "guess"))
@@ -123,7 +123,7 @@ def test_a_pid_file_that_names_a_stranger_is_ignored(own_postgres: EmbeddedPostg
     assert own_postgres.alive()
 
 
-def test_a_half_made_cluster_is_made_anew(folder: Path) -> None:
+def test_a_half_made_cluster_is_replaced(folder: Path) -> None:
     (folder / "cluster.new").mkdir()
     (folder / "cluster.new" / "PG_VERSION").write_text("18")
     server = EmbeddedPostgres(folder)
@@ -139,7 +139,7 @@ def test_a_taken_port_is_named(folder: Path, cluster: Cluster) -> None:
         EmbeddedPostgres(folder, port=port).start()
 
 
-def test_another_port_is_taken_when_somebody_else_has_the_old_one(folder: Path, cluster: Cluster) -> None:
+def test_another_port_is_chosen_when_the_old_one_is_taken(folder: Path, cluster: Cluster) -> None:
     port = int(psycopg.conninfo.conninfo_to_dict(cluster.admin_url)["port"] or 0)
     assert free_port(port) != port
 

@@ -1,4 +1,4 @@
-"""Settings: what is wrong is said in words, by variable, without secrets."""
+"""Settings: an error names the variable, says what is wrong, and shows no secret."""
 
 import os
 from base64 import b64encode
@@ -141,7 +141,7 @@ def test_without_a_password_kafkas_clients_are_given_none(folder: Path, monkeypa
     assert set(connection(load(folder).kafka)) == {"bootstrap_servers", "client_id", "security_protocol"}
 
 
-def test_without_brokers_it_is_said_how_to_get_one(folder: Path) -> None:
+def test_without_brokers_the_error_says_how_to_get_one(folder: Path) -> None:
     with pytest.raises(NoKafka, match="palimpsest kafka"):
         connection(load(folder).kafka)
 

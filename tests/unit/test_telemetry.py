@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line from everybody, without secrets, personal data or local variables."""
+"""Logs: one JSON object a line from every library, without secrets, personal data or local variables."""
 
 import asyncio
 import json
@@ -53,17 +53,17 @@ def log(capsys: pytest.CaptureFixture[str]) -> Log:
     return Log(capsys)
 
 
-def test_every_line_carries_the_request_whoever_writes_it(log: Log) -> None:
+def test_every_line_carries_the_request_whichever_library_writes_it(log: Log) -> None:
     log.open()
     structlog.contextvars.bind_contextvars(request_id="r-1")
     structlog.get_logger("ours").info("done", documents=3)
     logging.getLogger("theirs").warning("slow %s", "query", extra={"rows": 5})
     logging.getLogger("uvicorn.error").error("oops")
-    _, said = log.read()
-    assert [line["event"] for line in said] == ["done", "slow query", "oops"]
-    assert {line["request_id"] for line in said} == {"r-1"}
-    assert {line["role"] for line in said} == {"api"}
-    assert (said[0]["documents"], said[1]["rows"]) == (3, 5)
+    _, lines = log.read()
+    assert [line["event"] for line in lines] == ["done", "slow query", "oops"]
+    assert {line["request_id"] for line in lines} == {"r-1"}
+    assert {line["role"] for line in lines} == {"api"}
+    assert (lines[0]["documents"], lines[1]["rows"]) == (3, 5)
 
 
 class Paper(StringIO):
@@ -123,26 +123,26 @@ def test_names_that_give_away_secrets_and_personal_data_are_blanked_at_any_depth
         title=CANARY,
     )
     logging.getLogger("theirs").info("asked", extra={"access_token": CANARY})
-    text, said = log.read()
+    text, lines = log.read()
     assert CANARY not in text
-    assert said[0]["users"][0]["id"] == 1
+    assert lines[0]["users"][0]["id"] == 1
 
 
 def test_an_error_says_where_but_neither_values_nor_local_variables(log: Log) -> None:
     log.open()
     try:
         try:
-            here = CANARY  # noqa: F841 - what must not be told
+            here = CANARY  # noqa: F841 - must not be logged
             raise psycopg.errors.UniqueViolation(f'duplicate key "{CANARY}"\nDETAIL: Key (email)=({CANARY}) exists.')
         except psycopg.Error as error:
             raise RuntimeError(f"could not register '{CANARY}'") from error
     except RuntimeError:
         structlog.get_logger("ours").exception("failed")
         logging.getLogger("theirs").exception("failed")
-    text, said = log.read()
+    text, lines = log.read()
     assert CANARY not in text
-    assert len(said) == 2
-    for line in said:
+    assert len(lines) == 2
+    for line in lines:
         assert "UniqueViolation: duplicate key …" in line["exception"]
         assert "test_an_error_says_where" in line["exception"]
 
@@ -159,19 +159,19 @@ def test_an_error_says_where_but_neither_values_nor_local_variables(log: Log) ->
         f"cannot read [{CANARY}]",
     ],
 )
-def test_nothing_that_an_error_may_quote_is_told_however_it_is_quoted(message: str) -> None:
+def test_no_value_that_an_error_may_quote_is_logged(message: str) -> None:
     text = describe_error(ValueError(message))
     assert "ValueError: cannot read" in text
     assert CANARY not in text
 
 
-def test_a_group_of_errors_is_told_in_full() -> None:
+def test_a_group_of_errors_is_logged_in_full() -> None:
     text = describe_error(ExceptionGroup("several", [ValueError("one"), KeyError("two")]))
     assert "ValueError: one" in text
     assert "KeyError: …" in text
 
 
-def test_a_terminal_gets_lines_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_terminal_gets_readable_lines(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("INFO", "console")
     structlog.get_logger("ours").info("done", password=CANARY)
     text = capsys.readouterr().out
@@ -201,5 +201,5 @@ def test_a_pool_that_tries_again_and_again_does_not_say_so_each_time(log: Log) -
     log.open()
     logging.getLogger("psycopg.pool").warning("error connecting")
     logging.getLogger("psycopg.pool").error("broken")
-    _, said = log.read()
-    assert [line["event"] for line in said] == ["broken"]
+    _, lines = log.read()
+    assert [line["event"] for line in lines] == ["broken"]
