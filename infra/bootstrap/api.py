@@ -54,8 +54,9 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
         positions = await stack.enter_async_context(started(PositionTracker(core.url)))
         feed = await stack.enter_async_context(started(core.feed()))
         database_check = await stack.enter_async_context(_open_tables(core))
+        bus = core.bus({"passwords": passwords})
         yield Deps(
-            send=core.bus({"passwords": passwords}).send,
+            send=bus.send,
             rows=reads.store,
             history=core.store,
             positions=positions,

@@ -23,7 +23,7 @@ from infra.store.group_commit import GroupCommitter
 from infra.store.stream_reader import StreamReader
 from infra.telemetry.metrics import observe_batch, observe_command
 
-POOL_TIMEOUT_SECONDS = 3.0
+POOL_WAIT_SECONDS = 3.0
 STATEMENT_TIMEOUT = "10s"
 
 
@@ -75,7 +75,7 @@ async def open_write_side(settings: Settings) -> AsyncIterator[WriteSide]:
         open=False,
         min_size=2,
         max_size=settings.database.pool_size,
-        timeout=POOL_TIMEOUT_SECONDS,
+        timeout=POOL_WAIT_SECONDS,
         configure=_configure,
         kwargs={"autocommit": True, "connect_timeout": 3},
         reconnect_timeout=0,
@@ -101,5 +101,5 @@ async def open_write_side(settings: Settings) -> AsyncIterator[WriteSide]:
 
 
 async def _configure(connection: psycopg.AsyncConnection[Any]) -> None:
-    # Timestamps come back in UTC, whatever the server's zone is.
+    # Times are answered in UTC, whatever zone the server is set to.
     await connection.execute(f"SET statement_timeout = '{STATEMENT_TIMEOUT}'; SET timezone = 'UTC'")

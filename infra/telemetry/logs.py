@@ -1,4 +1,4 @@
-"""Logging of a process: one line for each event, JSON or for a terminal, always redacted."""
+"""Logging of a process: one line for each event, as JSON or for a terminal, redacted."""
 
 import asyncio
 import logging
