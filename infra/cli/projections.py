@@ -108,7 +108,7 @@ def _summary(done: RebuildResult) -> str:
     rows = f"{done.rows_after} rows at position {done.position}, {done.quarantined} streams in quarantine"
     if done.differing is None:
         return f"{rows}; before: {done.rows_before} rows, of another version or position."
-    return f"{rows}; before: {done.rows_before} rows, of which {done.differing} differ."
+    return f"{rows}; before: {done.rows_before} rows, and {done.differing} differ."
 
 
 async def _status(core: WriteSide) -> tuple[list[Any], list[checkpoints.QuarantinedStream]]:

@@ -119,14 +119,14 @@ def test_a_stream_in_quarantine_is_listed_and_retried(database: Database, lived:
     position = confine(database, lived)
     said = run("list")
     assert all(word in said for word in ("In quarantine", str(lived.id), str(position), "KeyError"))
-    assert "taken in the whole stream" in run("retry", "team", str(lived.id))
+    assert "applied the whole stream" in run("retry", "team", str(lived.id))
     assert "In quarantine" not in run("list")
     assert "not in quarantine" in run("retry", "team", str(lived.id), code=1)
 
 
 def test_an_event_can_be_skipped(database: Database, lived: Team) -> None:
     position = confine(database, lived)
-    assert "taken in the whole stream" in run("skip", "team", str(lived.id))
+    assert "applied the whole stream" in run("skip", "team", str(lived.id))
     assert rows(database.admin_url, "SELECT position FROM projection_skips") == [(position,)]
 
 
