@@ -1,4 +1,4 @@
-"""Coalescing of reads: keys requested while one fetch is running share the next round trip (DataLoader)."""
+"""Gets that are in flight at once share one round trip: while one fetch is under way, the next one's keys gather."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -9,9 +9,9 @@ V = TypeVar("V")
 
 
 class Coalescer(Generic[K, V]):
-    """Turns many concurrent `get(key)` calls into few `fetch(keys)` calls of at most `limit` keys.
+    """Turns many concurrent `get(key)` into few `fetch(keys)`.
 
-    A get never joins a running fetch, so it sees everything that was committed before the call.
+    A get never joins a fetch that has begun, so it sees whatever was committed before it was called.
     """
 
     def __init__(self, fetch: Callable[[list[K]], Awaitable[Mapping[K, V]]], *, limit: int = 256) -> None:
@@ -21,8 +21,8 @@ class Coalescer(Generic[K, V]):
         self._running: asyncio.Task[None] | None = None
 
     async def get(self, key: K) -> V | None:
-        """The value of `key`, or None if the fetch has none. Raises the error of the fetch."""
-        # A future for each caller: a cancelled caller must not cancel the others that wait for the same key.
+        """The value of `key`, or None where the fetch has none. Raises what the fetch raised."""
+        # A future for each caller: one's cancellation must not cancel the others that wait for the same key.
         future: asyncio.Future[V | None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(key, []).append(future)
         if self._running is None:
@@ -44,7 +44,7 @@ class Coalescer(Generic[K, V]):
         except Exception as error:
             for future in _open(batch.values()):
                 future.set_exception(error)
-                # Mark it as retrieved: its caller may have been cancelled, and asyncio would log an unread error.
+                # Its caller may have given up since; then nobody is to be told.
                 future.exception()
             return
         for key, futures in batch.items():

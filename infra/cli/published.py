@@ -98,7 +98,7 @@ def export(
     for name in names:
         topic = _topic(clients.topics(kafka), name)
         if topic not in published:
-            raise SetupError(f"{name} is not a topic of public events. Choose from: {', '.join(AGGREGATES)}.")
+            raise SetupError(f"{name} is not a topic of public events. There are: {', '.join(AGGREGATES)}.")
         aggregate = published[topic]
         with _consumer(kafka) as consumer, _bar(f"exporting {aggregate}") as progress:
             done = write(consumer, topic, aggregate, to / aggregate, progress)
@@ -176,7 +176,7 @@ def _topic(topics: Topics, name: str) -> str:
     if name in AGGREGATES:
         return topics.public(name)
     if name not in known:
-        raise SetupError(f"There is no topic {name}. Choose from: {', '.join([*AGGREGATES, *known])}.")
+        raise SetupError(f"There is no topic {name}. There are: {', '.join([*AGGREGATES, *known])}.")
     return name
 
 

@@ -194,7 +194,7 @@ def test_an_export_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_topic_nobody_knows_is_refused_in_words() -> None:
     result = CliRunner().invoke(app, ["tail", "nonsense"])
     assert isinstance(result.exception, SetupError)
-    assert "Choose from: user, document" in str(result.exception)
+    assert "There are: user, document" in str(result.exception)
 
 
 def test_topics_that_agree_with_the_store_are_told_so(stream: Stream, topics: Topics, address: dict[str, str]) -> None:
