@@ -114,7 +114,7 @@ def _live(bench: Bench, kafka: dict[str, Any]) -> Iterator[Row]:
     names = ours_topics()
     with closing(KafkaAdminClient(**kafka)) as admin:
         topics.create_missing(admin, names, names.events())
-    settings = {"kafka_bootstrap_servers": kafka["bootstrap_servers"], "kafka_prefix": names.prefix}
+    settings = {"KAFKA_BOOTSTRAP_SERVERS": kafka["bootstrap_servers"], "PALIMPSEST_KAFKA_PREFIX": names.prefix}
     with (
         bench.database() as database,
         ours.opened(database) as own,

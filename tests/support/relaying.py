@@ -14,7 +14,7 @@ from kafka import KafkaConsumer, TopicPartition
 from adapters.integration_events.cloudevents import CloudEvents
 from domain.kernel import Root
 from infra.kafka.client import record_format
-from infra.kafka.client.config import KafkaSettings
+from infra.kafka.client.config import ClientConfig
 from infra.kafka.client.record_format import EventRecord, EventRow
 from infra.kafka.client.topics import AGGREGATES, Topics, partition_of
 from infra.kafka.relay.relay import Relay
@@ -46,7 +46,7 @@ async def _never(_: list[UUID]) -> dict[UUID, bytes]:
     raise AssertionError("the relay reads keys by itself")
 
 
-def new_relay(url: str, kafka: KafkaSettings, names: Topics) -> Relay:
+def new_relay(url: str, kafka: ClientConfig, names: Topics) -> Relay:
     """A relay with a keyring of its own."""
     return Relay(url, kafka, names, CloudEvents(), Keyring(KEK, "test", _never))
 
@@ -78,7 +78,7 @@ def until_published(relay: Relay, url: str) -> None:
         sleep(0.02)
 
 
-def publish_all(url: str, kafka: KafkaSettings, names: Topics) -> None:
+def publish_all(url: str, kafka: ClientConfig, names: Topics) -> None:
     """Run a relay until it has published the whole log."""
     with running(new_relay(url, kafka, names)) as relay:
         until_published(relay, url)
@@ -91,7 +91,7 @@ def stored(url: str) -> list[EventRow]:
         return [EventRow(*row) for row in connection.execute(ROWS)]
 
 
-def records_of(kafka: KafkaSettings, topic: str) -> list[Any]:
+def records_of(kafka: ClientConfig, topic: str) -> list[Any]:
     """All records of a topic, partition by partition; none if the topic does not exist."""
     with closing(KafkaConsumer(**kafka, group_id=None, enable_auto_commit=False)) as consumer:
         partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
@@ -115,7 +115,7 @@ def by_partition(records: Sequence[Any]) -> dict[int, list[Any]]:
     return found
 
 
-def require_private_complete(url: str, kafka: KafkaSettings, names: Topics) -> int:
+def require_private_complete(url: str, kafka: ClientConfig, names: Topics) -> int:
     """Check that the private topic holds the log: each event in its partition, in order, as stored, without a gap.
 
     Returns the number of repeated records.
@@ -143,7 +143,7 @@ def sequence_of(record: Any) -> int:
     return int(dict(record.headers)["ce_sequence"])
 
 
-def public_positions(kafka: KafkaSettings, names: Topics) -> list[int]:
+def public_positions(kafka: ClientConfig, names: Topics) -> list[int]:
     """The positions of all public events, without repeats. Each partition is checked to be in order."""
     found: list[int] = []
     for aggregate in AGGREGATES:
@@ -156,7 +156,7 @@ def public_positions(kafka: KafkaSettings, names: Topics) -> list[int]:
     return sorted(found)
 
 
-def watermarks(kafka: KafkaSettings, names: Topics) -> dict[int, int]:
+def watermarks(kafka: ClientConfig, names: Topics) -> dict[int, int]:
     """The position up to which each partition of the private topic is known to be complete."""
     reached: dict[int, int] = {}
     for partition, records in by_partition(records_of(kafka, names.internal)).items():

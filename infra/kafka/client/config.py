@@ -7,9 +7,9 @@ from typing import Any
 
 from infra.errors import SetupError
 from infra.kafka.client.topics import Topics
-from infra.settings.model import Settings
+from infra.settings.kafka import KafkaSettings
 
-KafkaSettings = dict[str, Any]
+ClientConfig = dict[str, Any]
 """Keyword arguments that kafka-python's producer, consumer and admin client share: addresses and credentials."""
 
 
@@ -17,44 +17,44 @@ class NoKafka(SetupError):
     """No broker is configured."""
 
 
-def connection(settings: Settings) -> KafkaSettings:
+def connection(kafka: KafkaSettings) -> ClientConfig:
     """Build the arguments that every client needs to connect. They hold the password: never log them.
 
     Raises:
         NoKafka: KAFKA_BOOTSTRAP_SERVERS is not set.
     """
-    if settings.kafka_bootstrap_servers is None:
+    if kafka.bootstrap_servers is None:
         raise NoKafka(
             "KAFKA_BOOTSTRAP_SERVERS is not set. Set it to brokers that run (host:port,...), or start one with "
             "`palimpsest kafka` or `palimpsest up --kafka`."
         )
-    protocol = settings.kafka_security_protocol
-    config: KafkaSettings = {
-        "bootstrap_servers": settings.kafka_bootstrap_servers.split(","),
+    protocol = kafka.security_protocol
+    config: ClientConfig = {
+        "bootstrap_servers": kafka.bootstrap_servers.split(","),
         "security_protocol": protocol,
         "client_id": "palimpsest",
     }
     if protocol.startswith("SASL_"):
-        config |= _login(settings)
+        config |= _login(kafka)
     if protocol.endswith("SSL"):
-        config |= _certificates(settings)
+        config |= _certificates(kafka)
     return config
 
 
-def topics(settings: Settings) -> Topics:
+def topics(kafka: KafkaSettings) -> Topics:
     """The topics of this installation."""
-    return Topics(settings.kafka_prefix, settings.kafka_partitions, settings.kafka_replication)
+    return Topics(kafka.prefix, kafka.partitions, kafka.replication)
 
 
-def _login(settings: Settings) -> KafkaSettings:
-    assert settings.kafka_sasl_password
+def _login(kafka: KafkaSettings) -> ClientConfig:
+    assert kafka.sasl_password
     return {
-        "sasl_mechanism": settings.kafka_sasl_mechanism,
-        "sasl_plain_username": settings.kafka_sasl_username,
-        "sasl_plain_password": settings.kafka_sasl_password.get_secret_value(),
+        "sasl_mechanism": kafka.sasl_mechanism,
+        "sasl_plain_username": kafka.sasl_username,
+        "sasl_plain_password": kafka.sasl_password.get_secret_value(),
     }
 
 
-def _certificates(settings: Settings) -> KafkaSettings:
-    files = {name: getattr(settings, f"kafka_{name}") for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile")}
+def _certificates(kafka: KafkaSettings) -> ClientConfig:
+    files = {name: getattr(kafka, name) for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile")}
     return {name: str(path) for name, path in files.items() if path}

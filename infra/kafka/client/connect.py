@@ -5,13 +5,13 @@ from collections.abc import Iterable
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 
 from infra.kafka.client.batch_producer import DELIVERY_SECONDS, BatchProducer
-from infra.kafka.client.config import KafkaSettings
+from infra.kafka.client.config import ClientConfig
 from infra.kafka.client.topics import MAX_RECORD_BYTES
 
 BOOTSTRAP_MS = 5_000
 
 
-def open_admin(kafka: KafkaSettings) -> KafkaAdminClient:
+def open_admin(kafka: ClientConfig) -> KafkaAdminClient:
     """An admin client.
 
     Raises:
@@ -20,7 +20,7 @@ def open_admin(kafka: KafkaSettings) -> KafkaAdminClient:
     return KafkaAdminClient(**kafka, bootstrap_timeout_ms=BOOTSTRAP_MS)
 
 
-def open_consumer(kafka: KafkaSettings) -> KafkaConsumer:
+def open_consumer(kafka: ClientConfig) -> KafkaConsumer:
     """A consumer without a group: the caller assigns its partitions.
 
     Raises:
@@ -29,7 +29,7 @@ def open_consumer(kafka: KafkaSettings) -> KafkaConsumer:
     return KafkaConsumer(**kafka, enable_auto_commit=False, group_id=None, bootstrap_timeout_ms=BOOTSTRAP_MS)
 
 
-def open_producer(kafka: KafkaSettings, topics: Iterable[str]) -> BatchProducer:
+def open_producer(kafka: ClientConfig, topics: Iterable[str]) -> BatchProducer:
     """An idempotent producer for the topics, which must exist.
 
     Raises:

@@ -9,7 +9,7 @@ from adapters.integration_events.cloudevents import CloudEvents, load_contract
 from adapters.integration_events.kernel import STATES
 from application.ports import EventStore
 from domain.kernel import Root
-from infra.kafka.client.config import KafkaSettings
+from infra.kafka.client.config import ClientConfig
 from infra.kafka.client.connect import open_consumer
 from infra.kafka.client.topics import AGGREGATES, Topics
 from infra.kafka.reconcile.differences import ExpectedTopic, Report
@@ -25,7 +25,7 @@ STATEMENT_TIMEOUT = "10min"
 
 def reconcile(
     url: str,
-    kafka: KafkaSettings,
+    kafka: ClientConfig,
     topics: Topics,
     find_closed: FindClosed,
     *,

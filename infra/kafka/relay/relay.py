@@ -19,7 +19,7 @@ from prometheus_client import Gauge
 from adapters.integration_events.cloudevents import CloudEvents
 from infra.errors import SetupError
 from infra.kafka.client.batch_producer import PublishFailed
-from infra.kafka.client.config import KafkaSettings
+from infra.kafka.client.config import ClientConfig
 from infra.kafka.client.connect import open_producer
 from infra.kafka.client.topics import Topics
 from infra.kafka.relay.batch_builder import BatchBuilder, UnopenedKey
@@ -46,7 +46,7 @@ class Relay:
     `has_backlog`: the log holds more events than were read.
     """
 
-    def __init__(self, url: str, kafka: KafkaSettings, names: Topics, contract: CloudEvents, keyring: Keyring) -> None:
+    def __init__(self, url: str, kafka: ClientConfig, names: Topics, contract: CloudEvents, keyring: Keyring) -> None:
         self.position: int | None = None
         self.has_backlog = False
         self._lease: LeaderLease | None = None

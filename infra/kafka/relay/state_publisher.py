@@ -21,7 +21,7 @@ from domain.kernel import Root
 from infra.errors import SetupError
 from infra.kafka.client import record_format
 from infra.kafka.client.batch_producer import DELIVERY_SECONDS, BatchProducer
-from infra.kafka.client.config import KafkaSettings
+from infra.kafka.client.config import ClientConfig
 from infra.kafka.client.connect import open_consumer, open_producer
 from infra.kafka.client.record_batch import RecordBatch, encode_headers, with_length
 from infra.kafka.client.record_position import SEQUENCE
@@ -83,7 +83,7 @@ class StatePublisher:
     def __init__(
         self,
         url: str,
-        kafka: KafkaSettings,
+        kafka: ClientConfig,
         names: Topics,
         contract: CloudEvents,
         leader: Leader,

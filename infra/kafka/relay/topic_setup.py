@@ -9,7 +9,7 @@ import structlog
 from kafka import TopicPartition
 
 from infra.kafka.client import topics
-from infra.kafka.client.config import KafkaSettings
+from infra.kafka.client.config import ClientConfig
 from infra.kafka.client.connect import open_admin, open_consumer
 from infra.kafka.client.topics import Topics
 from infra.kafka.relay import checkpoints
@@ -40,7 +40,7 @@ def connect(url: str) -> Iterator[psycopg.Connection[Any]]:
 
 
 def prepare(
-    connection: psycopg.Connection[Any], kafka: KafkaSettings, names: Topics, wanted: Sequence[str]
+    connection: psycopg.Connection[Any], kafka: ClientConfig, names: Topics, wanted: Sequence[str]
 ) -> dict[TopicPartition, PartitionEnd]:
     """Create the missing topics of `wanted`. Returns where their partitions end, which it also saves.
 

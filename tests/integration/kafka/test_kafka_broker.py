@@ -17,13 +17,12 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
-from pydantic import SecretStr
 
 from infra.kafka.client.config import connection
 from infra.local.servers import kafka_jars
 from infra.local.servers.kafka import EmbeddedKafka
 from infra.local.servers.process import ServerError, free_port, is_alive
-from infra.settings.model import Settings
+from infra.settings.kafka import KafkaSettings
 from tests.support.kafka import Brokers, own_kafka, three_brokers
 from tests.support.servers import PROJECT, open_folder
 
@@ -160,7 +159,7 @@ def test_the_error_of_maven_is_reported(tmp_path: Path, monkeypatch: pytest.Monk
     program.chmod(0o755)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ServerError, match=rf"(?s)could not fetch.*no route to host, .*-Duser\.home={Path.home()}"):
+    with pytest.raises(ServerError, match=rf"(?s)could not download.*no route to host, .*-Duser\.home={Path.home()}"):
         kafka_jars.jars()
     assert not list((tmp_path / "cache" / "palimpsest").glob("kafka-*/*.jar"))
 
@@ -168,12 +167,13 @@ def test_the_error_of_maven_is_reported(tmp_path: Path, monkeypatch: pytest.Monk
 def test_settings_log_in_to_a_broker_that_requires_authentication(folder: Path) -> None:
     clear = {"listener.security.protocol.map": "PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT"}
     with own_kafka(folder, **LOGIN, **clear) as broker:
-        settings = Settings.model_construct(
-            kafka_bootstrap_servers=broker.address,
-            kafka_security_protocol="SASL_PLAINTEXT",
-            kafka_sasl_mechanism="PLAIN",
-            kafka_sasl_username="app",
-            kafka_sasl_password=SecretStr("canary"),
+        settings = KafkaSettings.model_validate(
+            {
+                "KAFKA_BOOTSTRAP_SERVERS": broker.address,
+                "KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT",
+                "KAFKA_SASL_USERNAME": "app",
+                "KAFKA_SASL_PASSWORD": "canary",
+            }
         )
         with closing(KafkaAdminClient(**connection(settings))) as admin:
             assert admin.list_topics() == []
@@ -191,14 +191,15 @@ def test_settings_log_in_to_a_broker_behind_tls(folder: Path) -> None:
         "ssl.truststore.location": str(folder / "ca.pem"),
     }
     with own_kafka(folder / "kafka", **LOGIN, **tls) as broker:
-        given: dict[str, Any] = {
-            "kafka_bootstrap_servers": broker.address,
-            "kafka_security_protocol": "SASL_SSL",
-            "kafka_sasl_mechanism": "PLAIN",
-            "kafka_sasl_username": "app",
-            "kafka_sasl_password": SecretStr("canary"),
-        }
-        settings = Settings.model_construct(**given, kafka_ssl_cafile=folder / "ca.pem")
+        settings = KafkaSettings.model_validate(
+            {
+                "KAFKA_BOOTSTRAP_SERVERS": broker.address,
+                "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+                "KAFKA_SASL_USERNAME": "app",
+                "KAFKA_SASL_PASSWORD": "canary",
+                "KAFKA_SSL_CAFILE": folder / "ca.pem",
+            }
+        )
         with closing(KafkaAdminClient(**connection(settings))) as admin:
             assert admin.list_topics() == []
 

@@ -24,7 +24,7 @@ from infra.kafka.tools import export as exporting
 from infra.local import secrets as keys
 from infra.local.servers.kafka import EmbeddedKafka
 from infra.local.servers.process import free_port
-from infra.settings.model import Settings, variable
+from infra.settings.model import variables
 from tests.support import published
 from tests.support.history import History
 from tests.support.kafka import own_topics
@@ -70,8 +70,8 @@ def address(kafka: EmbeddedKafka) -> dict[str, str]:
 def settings(
     stream: Stream, kafka: EmbeddedKafka, topics: Topics, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in Settings.model_fields:
-        monkeypatch.delenv(variable(name), raising=False)
+    for name in variables():
+        monkeypatch.delenv(name, raising=False)
     keys.ensure(tmp_path, data_exists=False)
     monkeypatch.setenv("PALIMPSEST_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("DATABASE_URL", stream.url)
@@ -247,7 +247,7 @@ def test_a_stopped_export_continues_and_repeats_nothing(
         assert isinstance(CliRunner().invoke(app, ["export", "document", "--to", str(tmp_path)]).exception, Stopped)
     assert len(positions(tmp_path / "document")) > half
     said = run("export", "document", "--to", str(tmp_path)).output
-    assert "1 records are no events" in said
+    assert "1 records are not events" in said
     assert positions(tmp_path / "document") == [record.position for record in records]
 
 
@@ -259,9 +259,9 @@ def test_an_export_skips_records_that_are_no_events(
     beyond = [("ce_id", b"1"), ("ce_time", b"2026-11-22T12:00:00Z"), ("ce_sequence", str(2**63).encode())]
     foreign: list[list[tuple[str, bytes]]] = [[], beyond, beyond[:2], beyond[1:]]
     send(address, topics, [*(Planned(topic, 0, b"?", b"{}", headers) for headers in foreign), *records])
-    assert "4 records are no events" in run("export", "document", "--to", str(tmp_path)).output
+    assert "4 records are not events" in run("export", "document", "--to", str(tmp_path)).output
     assert positions(tmp_path / "document") == [record.position for record in records]
-    assert "0 events more" in run("export", "document", "--to", str(tmp_path)).output
+    assert "0 new events" in run("export", "document", "--to", str(tmp_path)).output
 
 
 def test_a_file_is_synced_before_the_progress_names_it(

@@ -11,7 +11,7 @@ from kafka.admin import ConfigResource
 
 from infra.kafka.client import record_batch, record_format, topics
 from infra.kafka.client.batch_producer import BatchProducer, InFlightBatch, PublishFailed
-from infra.kafka.client.config import KafkaSettings
+from infra.kafka.client.config import ClientConfig
 from infra.kafka.client.topics import Topics, WrongPartitions
 from infra.kafka.relay.batch_builder import skipped_counter
 from infra.local.servers.kafka import EmbeddedKafka
@@ -40,13 +40,13 @@ def names() -> Topics:
 
 
 @pytest.fixture
-def kafka_settings(kafka: EmbeddedKafka) -> KafkaSettings:
+def kafka_settings(kafka: EmbeddedKafka) -> ClientConfig:
     """The connection to this process's broker."""
     return {"bootstrap_servers": kafka.address}
 
 
 def test_everything_arrives_as_it_was_stored(
-    database: Database, kafka_settings: KafkaSettings, names: Topics, history: History
+    database: Database, kafka_settings: ClientConfig, names: Topics, history: History
 ) -> None:
     relaying.live(database.app_url, history)
 
@@ -61,7 +61,7 @@ def test_everything_arrives_as_it_was_stored(
 
 
 def test_every_partition_says_how_far_it_is_complete(
-    database: Database, kafka_settings: KafkaSettings, names: Topics, history: History
+    database: Database, kafka_settings: ClientConfig, names: Topics, history: History
 ) -> None:
     relaying.live(database.app_url, history, changes=5)
 
@@ -74,7 +74,7 @@ def test_every_partition_says_how_far_it_is_complete(
 
 
 def test_a_relay_that_starts_again_repeats_nothing(
-    database: Database, kafka_settings: KafkaSettings, names: Topics, history: History
+    database: Database, kafka_settings: ClientConfig, names: Topics, history: History
 ) -> None:
     relaying.live(database.app_url, history)
     relaying.publish_all(database.app_url, kafka_settings, names)
@@ -113,7 +113,7 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("small_pages")
 def test_a_page_that_was_not_sent_is_sent_later(
-    database: Database, kafka_settings: KafkaSettings, names: Topics, monkeypatch: pytest.MonkeyPatch, history: History
+    database: Database, kafka_settings: ClientConfig, names: Topics, monkeypatch: pytest.MonkeyPatch, history: History
 ) -> None:
     relaying.live(database.app_url, history, changes=300)
     send, faults = BatchProducer.send, Faults()
@@ -131,7 +131,7 @@ def test_a_page_that_was_not_sent_is_sent_later(
 
 @pytest.mark.usefixtures("small_pages")
 def test_a_page_whose_acknowledgement_got_lost_is_not_sent_again(
-    database: Database, kafka_settings: KafkaSettings, names: Topics, monkeypatch: pytest.MonkeyPatch, history: History
+    database: Database, kafka_settings: ClientConfig, names: Topics, monkeypatch: pytest.MonkeyPatch, history: History
 ) -> None:
     relaying.live(database.app_url, history, changes=300)
     offsets, faults = InFlightBatch.offsets, Faults()
@@ -149,14 +149,14 @@ def test_a_page_whose_acknowledgement_got_lost_is_not_sent_again(
 
 
 @pytest.fixture
-def admin(kafka_settings: KafkaSettings) -> Iterator[KafkaAdminClient]:
+def admin(kafka_settings: ClientConfig) -> Iterator[KafkaAdminClient]:
     """The broker's admin client."""
     with closing(KafkaAdminClient(**kafka_settings)) as client:
         yield client
 
 
 def test_topics_that_were_lost_are_filled_again(
-    database: Database, kafka_settings: KafkaSettings, names: Topics, admin: KafkaAdminClient, history: History
+    database: Database, kafka_settings: ClientConfig, names: Topics, admin: KafkaAdminClient, history: History
 ) -> None:
     relaying.live(database.app_url, history)
     relaying.publish_all(database.app_url, kafka_settings, names)
@@ -171,7 +171,7 @@ def test_topics_that_were_lost_are_filled_again(
 
 
 def test_a_topic_created_again_under_a_running_relay_is_filled_again(
-    database: Database, kafka_settings: KafkaSettings, names: Topics, admin: KafkaAdminClient, history: History
+    database: Database, kafka_settings: ClientConfig, names: Topics, admin: KafkaAdminClient, history: History
 ) -> None:
     relaying.live(database.app_url, history, changes=300)
     with relaying.running(relaying.new_relay(database.app_url, kafka_settings, names)) as relay:
@@ -188,7 +188,7 @@ def test_a_topic_created_again_under_a_running_relay_is_filled_again(
             sleep(0.2)
 
 
-def positions_in(kafka: KafkaSettings, topic: str) -> set[int]:
+def positions_in(kafka: ClientConfig, topic: str) -> set[int]:
     return {record_format.decode_record(record).position for record in relaying.records_of(kafka, topic)}
 
 
@@ -201,7 +201,7 @@ def wait_until_gone(admin: KafkaAdminClient, topic: str) -> None:
 
 
 def test_another_partition_count_is_refused(
-    database: Database, kafka_settings: KafkaSettings, names: Topics, admin: KafkaAdminClient
+    database: Database, kafka_settings: ClientConfig, names: Topics, admin: KafkaAdminClient
 ) -> None:
     topics.create_missing(admin, Topics(names.prefix, partitions=3), [names.public("team")])
 
@@ -210,7 +210,7 @@ def test_another_partition_count_is_refused(
 
 
 def test_what_was_published_over_fewer_partitions_is_not_mixed_with_more(
-    database: Database, kafka_settings: KafkaSettings, names: Topics
+    database: Database, kafka_settings: ClientConfig, names: Topics
 ) -> None:
     relaying.publish_all(database.app_url, kafka_settings, names)
     with relaying.running(relaying.new_relay(database.app_url, kafka_settings, names)) as relay:
@@ -223,7 +223,7 @@ def test_what_was_published_over_fewer_partitions_is_not_mixed_with_more(
 
 
 def test_topics_are_created_to_keep_everything(
-    database: Database, kafka_settings: KafkaSettings, names: Topics, admin: KafkaAdminClient, history: History
+    database: Database, kafka_settings: ClientConfig, names: Topics, admin: KafkaAdminClient, history: History
 ) -> None:
     relaying.live(database.app_url, history, changes=3)
     relaying.publish_all(database.app_url, kafka_settings, names)
@@ -244,7 +244,7 @@ def test_topics_are_created_to_keep_everything(
     ],
 )
 def test_an_event_that_cannot_be_read_stays_private_and_holds_up_nothing(
-    database: Database, kafka_settings: KafkaSettings, names: Topics, topic: str, state: bytes, history: History
+    database: Database, kafka_settings: ClientConfig, names: Topics, topic: str, state: bytes, history: History
 ) -> None:
     relaying.live(database.app_url, history, changes=5)
     rows(database.admin_url, POISON, topic, state)
@@ -259,7 +259,7 @@ def test_an_event_that_cannot_be_read_stays_private_and_holds_up_nothing(
 
 
 def test_a_relay_with_a_full_stream_cache_finds_the_partitions_again(
-    database: Database, kafka_settings: KafkaSettings, names: Topics, history: History, monkeypatch: pytest.MonkeyPatch
+    database: Database, kafka_settings: ClientConfig, names: Topics, history: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("infra.kafka.relay.batch_builder.MAX_CACHED_STREAMS", 1)
     relaying.live(database.app_url, history)
@@ -269,7 +269,7 @@ def test_a_relay_with_a_full_stream_cache_finds_the_partitions_again(
 
 
 def test_a_foreign_record_on_the_private_topic_changes_nothing(
-    database: Database, kafka_settings: KafkaSettings, names: Topics, history: History
+    database: Database, kafka_settings: ClientConfig, names: Topics, history: History
 ) -> None:
     relaying.live(database.app_url, history)
     relaying.publish_all(database.app_url, kafka_settings, names)
@@ -285,7 +285,7 @@ def test_a_foreign_record_on_the_private_topic_changes_nothing(
     assert sorted(positions) == list(range(1, len(relaying.stored(database.app_url)) + 1))
 
 
-def clean(kafka: KafkaSettings, topic: str) -> list[Any]:
+def clean(kafka: ClientConfig, topic: str) -> list[Any]:
     """The records without those that the test has planted."""
     return [record for record in relaying.records_of(kafka, topic) if record.value != b"poison"]
 
@@ -294,7 +294,7 @@ CANARIES = [*(word.encode() for word in WORDS if word.isalpha()), b"@example.org
 
 
 def test_nothing_personal_is_published(
-    database: Database, kafka_settings: KafkaSettings, names: Topics, history: History
+    database: Database, kafka_settings: ClientConfig, names: Topics, history: History
 ) -> None:
     relaying.live(database.app_url, history, changes=400)
     relaying.publish_all(database.app_url, kafka_settings, names)
@@ -306,7 +306,7 @@ def test_nothing_personal_is_published(
                 assert canary not in content, topic
 
 
-def test_a_log_that_cannot_be_read_is_waited_for(kafka_settings: KafkaSettings, names: Topics) -> None:
+def test_a_log_that_cannot_be_read_is_waited_for(kafka_settings: ClientConfig, names: Topics) -> None:
     with relaying.running(relaying.new_relay("postgresql://127.0.0.1:1/none", kafka_settings, names)) as relay:
         sleep(1.5)
         assert relay.position is None

@@ -10,7 +10,7 @@ from kafka import KafkaAdminClient, KafkaProducer
 
 from infra.kafka.client import record_batch, topics
 from infra.kafka.client.batch_producer import BatchProducer, InFlightBatch, PublishFailed
-from infra.kafka.client.config import KafkaSettings
+from infra.kafka.client.config import ClientConfig
 from infra.kafka.client.topics import Topics
 from infra.kafka.relay.checkpoints import LogBehind
 from infra.local.servers.kafka import EmbeddedKafka
@@ -28,13 +28,13 @@ def names() -> Topics:
 
 
 @pytest.fixture
-def kafka_settings(kafka: EmbeddedKafka) -> KafkaSettings:
+def kafka_settings(kafka: EmbeddedKafka) -> ClientConfig:
     """The connection to this process's broker."""
     return {"bootstrap_servers": kafka.address}
 
 
 @pytest.fixture
-def producer(kafka_settings: KafkaSettings) -> Iterator[KafkaProducer]:
+def producer(kafka_settings: ClientConfig) -> Iterator[KafkaProducer]:
     """A producer of foreign records."""
     with closing(KafkaProducer(**kafka_settings)) as opened:
         yield opened
@@ -42,7 +42,7 @@ def producer(kafka_settings: KafkaSettings) -> Iterator[KafkaProducer]:
 
 def test_a_relay_that_restarts_while_it_fills_a_topic_again_leaves_nothing_out(
     database: Database,
-    kafka_settings: KafkaSettings,
+    kafka_settings: ClientConfig,
     names: Topics,
     producer: KafkaProducer,
     monkeypatch: pytest.MonkeyPatch,
@@ -69,7 +69,7 @@ def test_a_relay_that_restarts_while_it_fills_a_topic_again_leaves_nothing_out(
     assert found == {relaying.sequence_of(record) for record in before}
 
 
-def recreate(kafka: KafkaSettings, names: Topics, topic: str) -> None:
+def recreate(kafka: ClientConfig, names: Topics, topic: str) -> None:
     """Delete a topic and create it again, empty."""
     with closing(KafkaAdminClient(**kafka)) as admin:
         admin.delete_topics([topic])
@@ -86,7 +86,7 @@ def copy(producer: KafkaProducer, record: Any) -> None:
 
 @pytest.mark.parametrize("value", [b"1000000000", b"9" * 19, b"1" + b"0" * 30, b"9" * 5000, b"", b"-1", b"one"])
 def test_a_foreign_position_at_the_end_of_a_topic_is_not_trusted(
-    database: Database, kafka_settings: KafkaSettings, names: Topics, producer: KafkaProducer, value: bytes
+    database: Database, kafka_settings: ClientConfig, names: Topics, producer: KafkaProducer, value: bytes
 ) -> None:
     history = History(5)
     relaying.live(database.app_url, history, changes=10)
@@ -102,14 +102,14 @@ def test_a_foreign_position_at_the_end_of_a_topic_is_not_trusted(
     assert set(log) <= public_positions(kafka_settings, names)
 
 
-def public_positions(kafka: KafkaSettings, names: Topics) -> set[int]:
+def public_positions(kafka: ClientConfig, names: Topics) -> set[int]:
     """The positions of the public events, foreign ones left out."""
     records = [record for topic in names.events()[1:] for record in relaying.records_of(kafka, topic)]
     return {relaying.sequence_of(record) for record in records if record.key != b"key"}
 
 
 def test_a_log_that_was_restored_to_an_earlier_state_is_not_published(
-    database: Database, kafka_settings: KafkaSettings, names: Topics
+    database: Database, kafka_settings: ClientConfig, names: Topics
 ) -> None:
     relaying.live(database.app_url, History(5), changes=10)
     relaying.publish_all(database.app_url, kafka_settings, names)

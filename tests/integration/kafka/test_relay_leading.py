@@ -4,7 +4,7 @@ import pytest
 from kafka import TopicPartition
 from structlog.testing import capture_logs
 
-from infra.kafka.client.config import KafkaSettings
+from infra.kafka.client.config import ClientConfig
 from infra.kafka.client.record_batch import RecordBatch
 from infra.kafka.client.record_format import EventRow
 from infra.kafka.client.topics import Topics
@@ -25,13 +25,13 @@ def names() -> Topics:
 
 
 @pytest.fixture
-def kafka_settings(kafka: EmbeddedKafka) -> KafkaSettings:
+def kafka_settings(kafka: EmbeddedKafka) -> ClientConfig:
     """The connection to this process's broker."""
     return {"bootstrap_servers": kafka.address}
 
 
 def test_a_page_that_was_read_when_the_lease_was_lost_is_published_later(
-    database: Database, kafka_settings: KafkaSettings, names: Topics, monkeypatch: pytest.MonkeyPatch
+    database: Database, kafka_settings: ClientConfig, names: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("infra.kafka.relay.publish_session.PAGE_EVENTS", 40)
     monkeypatch.setattr("infra.kafka.relay.session_checkpoints.SAVE_SECONDS", 0.0)
@@ -58,7 +58,7 @@ def test_a_page_that_was_read_when_the_lease_was_lost_is_published_later(
 
 
 def test_a_key_that_cannot_be_opened_holds_up_nothing_but_what_it_has_sealed(
-    database: Database, kafka_settings: KafkaSettings, names: Topics
+    database: Database, kafka_settings: ClientConfig, names: Topics
 ) -> None:
     relaying.live(database.app_url, History(5))
     rows(database.admin_url, "UPDATE data_keys SET wrapped = substr(wrapped, 1, 20)")
@@ -78,7 +78,7 @@ def test_a_key_that_cannot_be_opened_holds_up_nothing_but_what_it_has_sealed(
 
 
 def test_an_error_that_is_not_kafkas_is_not_blamed_on_it(
-    database: Database, kafka_settings: KafkaSettings, names: Topics, monkeypatch: pytest.MonkeyPatch
+    database: Database, kafka_settings: ClientConfig, names: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     relaying.live(database.app_url, History(5), changes=5)
     build, failed = BatchBuilder.build, list[int]()

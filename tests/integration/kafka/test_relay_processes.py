@@ -17,10 +17,9 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from domain.kernel import Root
 from infra.kafka.client import record_format
 from infra.kafka.client import topics as made
-from infra.kafka.client.config import KafkaSettings
+from infra.kafka.client.config import ClientConfig
 from infra.kafka.client.topics import Topics
 from infra.local.servers.kafka import EmbeddedKafka
-from infra.settings.model import variable
 from tests.support import relaying
 from tests.support.history import History
 from tests.support.kafka import own_topics
@@ -41,9 +40,9 @@ def relays(database: Database, broker: EmbeddedKafka, names: Topics, number: int
             own = folder / str(each)
             own.mkdir()
             given = {
-                variable("kafka_bootstrap_servers"): broker.address,
-                variable("kafka_prefix"): names.prefix,
-                variable("kafka_partitions"): str(names.partitions),
+                "KAFKA_BOOTSTRAP_SERVERS": broker.address,
+                "PALIMPSEST_KAFKA_PREFIX": names.prefix,
+                "PALIMPSEST_KAFKA_PARTITIONS": str(names.partitions),
             }
             found.append(RoleProcess("relay", {**environment(database, None, 8000, own), **given}, own))
             stack.callback(found[-1].kill)
@@ -56,7 +55,7 @@ def names() -> Topics:
     return own_topics(partitions=4)
 
 
-def settings_of(broker: EmbeddedKafka) -> KafkaSettings:
+def settings_of(broker: EmbeddedKafka) -> ClientConfig:
     return {"bootstrap_servers": broker.address}
 
 
@@ -84,7 +83,7 @@ def until(condition: Callable[[], bool], patience: float = PATIENCE) -> float:
 class Reader:
     """Reads the private topic while it grows."""
 
-    def __init__(self, kafka: KafkaSettings, names: Topics) -> None:
+    def __init__(self, kafka: ClientConfig, names: Topics) -> None:
         with closing(KafkaAdminClient(**kafka)) as admin:
             made.create_missing(admin, names, names.events())
         self._consumer = KafkaConsumer(**kafka, group_id=None, enable_auto_commit=False)

@@ -20,7 +20,7 @@ from infra.bootstrap.lifetime import cancelled
 from infra.bootstrap.relay import publish
 from infra.kafka.client import record_format
 from infra.kafka.client import topics as made
-from infra.kafka.client.config import KafkaSettings
+from infra.kafka.client.config import ClientConfig
 from infra.kafka.client.topics import Topics, partition_of
 from infra.kafka.relay import lag
 from infra.local.servers.kafka import EmbeddedKafka
@@ -45,13 +45,13 @@ def names() -> Topics:
 
 
 @pytest.fixture
-def kafka_settings(kafka: EmbeddedKafka) -> KafkaSettings:
+def kafka_settings(kafka: EmbeddedKafka) -> ClientConfig:
     """The connection to this process's broker."""
     return {"bootstrap_servers": kafka.address}
 
 
 @asynccontextmanager
-async def publishing(opened: Opened, kafka: KafkaSettings, names: Topics) -> AsyncIterator[None]:
+async def publishing(opened: Opened, kafka: ClientConfig, names: Topics) -> AsyncIterator[None]:
     """Run the whole role."""
     running = asyncio.create_task(
         publish(opened.url, opened.database, opened.keyring, opened.store, kafka, names, CloudEvents())
@@ -62,7 +62,7 @@ async def publishing(opened: Opened, kafka: KafkaSettings, names: Topics) -> Asy
         await cancelled(running)
 
 
-def last_of(kafka: KafkaSettings, topic: str) -> dict[UUID, Any]:
+def last_of(kafka: ClientConfig, topic: str) -> dict[UUID, Any]:
     """The last record of each key, which compaction keeps."""
     return {UUID(record.key.decode()): record for record in relaying.records_of(kafka, topic)}
 
@@ -85,13 +85,13 @@ async def until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0.1)
 
 
-def has_states(kafka: KafkaSettings, topic: str, expected: Mapping[UUID, int | None]) -> Callable[[], bool]:
+def has_states(kafka: ClientConfig, topic: str, expected: Mapping[UUID, int | None]) -> Callable[[], bool]:
     """Whether the topic holds exactly these versions."""
     return lambda: {key: version_of(record) for key, record in last_of(kafka, topic).items()} == expected
 
 
 async def test_every_stream_has_its_current_state(
-    database: Database, kafka_settings: KafkaSettings, names: Topics
+    database: Database, kafka_settings: ClientConfig, names: Topics
 ) -> None:
     history = History(3)
     async with open_store(database.app_url) as opened, publishing(opened, kafka_settings, names):
@@ -106,7 +106,7 @@ async def test_every_stream_has_its_current_state(
 
 
 async def test_a_stream_that_changes_often_is_published_once(
-    database: Database, kafka_settings: KafkaSettings, names: Topics
+    database: Database, kafka_settings: ClientConfig, names: Topics
 ) -> None:
     async with open_store(database.app_url) as opened:
         team = await found(opened)
@@ -127,7 +127,7 @@ async def found(opened: Opened) -> Team:
 
 
 async def test_a_closed_account_becomes_a_tombstone(
-    database: Database, kafka_settings: KafkaSettings, names: Topics
+    database: Database, kafka_settings: ClientConfig, names: Topics
 ) -> None:
     async with open_store(database.app_url) as opened, publishing(opened, kafka_settings, names):
         user = User.register(id=uuid4(), email="ada@example.org", name="Ada", password_hash="-", now=NOW)
@@ -139,7 +139,7 @@ async def test_a_closed_account_becomes_a_tombstone(
 
 
 async def test_an_erased_account_becomes_a_tombstone(
-    database: Database, kafka_settings: KafkaSettings, names: Topics
+    database: Database, kafka_settings: ClientConfig, names: Topics
 ) -> None:
     async with open_store(database.app_url) as opened:
         user = User.register(id=uuid4(), email="ada@example.org", name="Ada", password_hash="-", now=NOW)
@@ -151,7 +151,7 @@ async def test_an_erased_account_becomes_a_tombstone(
 
 
 async def test_an_outdated_state_of_a_former_leader_is_replaced(
-    database: Database, kafka_settings: KafkaSettings, names: Topics, monkeypatch: pytest.MonkeyPatch
+    database: Database, kafka_settings: ClientConfig, names: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("infra.kafka.relay.state_publisher.CHECK_SECONDS", 0.5)
     async with open_store(database.app_url) as opened, publishing(opened, kafka_settings, names):
@@ -162,7 +162,7 @@ async def test_an_outdated_state_of_a_former_leader_is_replaced(
         await until(has_states(kafka_settings, names.state("team"), {team.id: 1}))
 
 
-def publish_outdated(kafka: KafkaSettings, names: Topics, team_id: UUID) -> None:
+def publish_outdated(kafka: ClientConfig, names: Topics, team_id: UUID) -> None:
     """Write an outdated state."""
     key = record_format.key_of(team_id)
     with closing(KafkaProducer(**kafka)) as producer:
@@ -171,7 +171,7 @@ def publish_outdated(kafka: KafkaSettings, names: Topics, team_id: UUID) -> None
 
 
 async def test_a_state_topic_that_was_lost_is_filled_again(
-    database: Database, kafka_settings: KafkaSettings, names: Topics
+    database: Database, kafka_settings: ClientConfig, names: Topics
 ) -> None:
     async with open_store(database.app_url) as opened:
         teams = [await found(opened) for _ in range(5)]
@@ -183,7 +183,7 @@ async def test_a_state_topic_that_was_lost_is_filled_again(
             await until(has_states(kafka_settings, names.state("team"), expected))
 
 
-def recreate(kafka: KafkaSettings, names: Topics, topic: str) -> None:
+def recreate(kafka: ClientConfig, names: Topics, topic: str) -> None:
     """Delete a topic and create it again, empty."""
     with closing(KafkaAdminClient(**kafka)) as admin:
         admin.delete_topics([topic])
@@ -193,7 +193,7 @@ def recreate(kafka: KafkaSettings, names: Topics, topic: str) -> None:
 
 
 async def test_an_aggregate_that_cannot_be_read_holds_up_no_other(
-    database: Database, kafka_settings: KafkaSettings, names: Topics
+    database: Database, kafka_settings: ClientConfig, names: Topics
 ) -> None:
     async with open_store(database.app_url) as opened:
         await found(opened)
@@ -205,7 +205,7 @@ async def test_an_aggregate_that_cannot_be_read_holds_up_no_other(
     assert last_of(kafka_settings, names.state("user")) == {}
 
 
-async def test_nothing_personal_is_in_states(database: Database, kafka_settings: KafkaSettings, names: Topics) -> None:
+async def test_nothing_personal_is_in_states(database: Database, kafka_settings: ClientConfig, names: Topics) -> None:
     history = History(4)
     async with open_store(database.app_url) as opened, publishing(opened, kafka_settings, names):
         for roots in history.changes(150):
@@ -230,7 +230,7 @@ def gauge(name: str) -> float:
 
 
 async def test_lag_grows_while_the_broker_is_away_and_goes_when_it_is_back(
-    database: Database, kafka_settings: KafkaSettings, names: Topics
+    database: Database, kafka_settings: ClientConfig, names: Topics
 ) -> None:
     async with open_store(database.app_url) as opened:
         away = relaying.new_relay(opened.url, {"bootstrap_servers": "127.0.0.1:1"}, names)

@@ -12,7 +12,7 @@ from infra.errors import SetupError
 from infra.settings.model import Settings
 
 CORE = SimpleNamespace(url="", database=None, keyring=None, store=None)
-SETTINGS = cast(Settings, SimpleNamespace(public_url="http://127.0.0.1:8000"))
+SETTINGS = cast(Settings, SimpleNamespace(http=SimpleNamespace(public_url="http://127.0.0.1:8000")))
 
 
 @asynccontextmanager

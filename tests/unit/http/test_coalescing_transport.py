@@ -1,11 +1,11 @@
-"""The head of an answer goes out with its body, never after it, and never not at all."""
+"""The head of a response is sent with its body: never after it, and never lost."""
 
 import asyncio
 from typing import cast
 
 import pytest
 
-from infra.http_server.protocol import CoalescingTransport
+from infra.http_server.coalescing_transport import CoalescingTransport
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
 

@@ -1,25 +1,15 @@
-"""HTTP/1.1 by uvicorn, with the head of an answer sent along with its body: each would be a packet and a call of the
-system."""
+"""A transport that sends the head of a response together with its body: one packet and one system call, not two."""
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any, cast
-
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from typing import Any
 
 HEAD = b"HTTP/1.1 "
-
-
-class HttpProtocol(HttpToolsProtocol):
-    """One connection."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin."""
-        super().connection_made(cast(asyncio.Transport, CoalescingTransport(transport)))
+"""The first bytes of a response's head."""
 
 
 class CoalescingTransport:
-    """A transport whose heads wait for what comes next in the same turn of the loop."""
+    """Wraps a transport: a head waits for the next write of the same event-loop iteration."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
@@ -27,7 +17,7 @@ class CoalescingTransport:
         self._head: bytes | None = None
 
     def write(self, data: bytes) -> None:
-        """Send `data`, after the head that waits for it; or let it wait, if it is a head."""
+        """Send `data` after the waiting head, if there is one; hold `data` back if it is a head."""
         if self._head is not None:
             head, self._head = self._head, None
             self._transport.write(head + data)
@@ -38,16 +28,16 @@ class CoalescingTransport:
             self._transport.write(data)
 
     def writelines(self, parts: Iterable[bytes]) -> None:
-        """Send all of them."""
+        """Send several parts as one write."""
         self.write(b"".join(parts))
 
     def write_eof(self) -> None:
-        """Say that nothing more will be sent."""
+        """Send a waiting head, then close the sending side."""
         self._send_head()
         self._transport.write_eof()
 
     def close(self) -> None:
-        """Close, once everything is sent."""
+        """Send a waiting head, then close."""
         self._send_head()
         self._transport.close()
 

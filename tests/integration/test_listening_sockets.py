@@ -1,4 +1,4 @@
-"""Who connects is let in, also when many come at once."""
+"""Connections are accepted quickly, also when many clients connect at once."""
 
 import asyncio
 import socket
@@ -7,12 +7,12 @@ from contextlib import ExitStack
 import uvicorn
 import uvloop
 
-from infra.bootstrap.api import listening
+from infra.http_server.server import listening_sockets
 
 CROWD = 60
 
 
-def test_a_crowd_is_let_in_within_few_turns_of_the_loop() -> None:
+def test_many_connections_are_accepted_within_few_iterations_of_the_loop() -> None:
     async def turns() -> int:
         config = uvicorn.Config(lambda: None, host="127.0.0.1", port=0, log_config=None)
         let_in: list[asyncio.BaseTransport] = []
@@ -22,7 +22,7 @@ def test_a_crowd_is_let_in_within_few_turns_of_the_loop() -> None:
                 let_in.append(transport)
 
         with ExitStack() as stack:
-            sockets = [stack.enter_context(each) for each in listening(config)]
+            sockets = [stack.enter_context(each) for each in listening_sockets(config)]
             loop = asyncio.get_running_loop()
             servers = [await loop.create_server(Guest, sock=each) for each in sockets]
             for _ in range(CROWD):
