@@ -92,7 +92,7 @@ async def open_write_side(settings: Settings) -> AsyncIterator[WriteSide]:
     try:
         yield WriteSide(url, pool, database, keyring, blind, store)
     finally:
-        await store.settle()
+        await store.drain()
         await writer.stop()
         reading.close()
         await pool.close()

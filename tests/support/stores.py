@@ -54,7 +54,7 @@ async def open_store(url: str) -> AsyncIterator[Opened]:
         try:
             yield Opened(store, writer, database, keyring, blind, url)
         finally:
-            await store.settle()
+            await store.drain()
             await writer.stop()
             reading.close()
 

@@ -32,7 +32,7 @@ class ConsumerRecord(NamedTuple):
 
 
 class DecodedRecord(NamedTuple):
-    """What a record says: the stored row of an event, as `infra.store.feed.COLUMNS` has it; none with a watermark."""
+    """A record: its event's row with the columns of `infra.store.log_rows.EVENT_COLUMNS`; None with a watermark."""
 
     position: int
     previous: int

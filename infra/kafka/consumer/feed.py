@@ -23,7 +23,7 @@ from infra.kafka.client.record_format import ForeignRecord
 from infra.kafka.client.topics import Topics
 from infra.kafka.consumer.consumer_thread import Batch, ConsumerThread
 from infra.sealing.keyring import Keyring
-from infra.store.feed import decoded
+from infra.store.log_rows import decode_rows
 
 log = structlog.get_logger(__name__)
 
@@ -210,7 +210,7 @@ class KafkaFeed:
         return False
 
     async def _portions(self, stretches: list[_Run]) -> list[PartitionBatch]:
-        events = await decoded([row for stretch in stretches for row in stretch.rows], self._keyring)
+        events = await decode_rows([row for stretch in stretches for row in stretch.rows], self._keyring)
         portions, start = [], 0
         for stretch in stretches:
             end = start + len(stretch.rows)

@@ -12,6 +12,7 @@ from kafka.errors import KafkaTimeoutError
 
 from infra.errors import SetupError
 from infra.kafka.client import record_format
+from infra.store.log_rows import HEAD
 
 PATIENCE_SECONDS = 10.0
 LOOKED_AT = 64
@@ -23,7 +24,6 @@ DIGITS = 19
 """Of the largest position that a database can hold."""
 
 KNOWN = "SELECT topic, partition, next_offset, position FROM relays WHERE topic = ANY(%s)"
-HEAD = "SELECT coalesce(max(notification_id), 0) FROM stored_events"
 KEEP = """
 INSERT INTO relays (topic, partition, next_offset, position)
 SELECT * FROM unnest(%s::text[], %s::int[], %s::bigint[], %s::bigint[])

@@ -30,8 +30,8 @@ from infra.kafka.relay.checkpoints import PartitionEnd
 from infra.kafka.relay.leader_lease import LeaderLease, NoLongerLeading
 from infra.kafka.relay.topic_setup import Settings, connect, outlet_to, prepare
 from infra.sealing.keyring import DataKey, Keyring, Keys
-from infra.store.event_store import KEYS
-from infra.store.feed import CHANNEL
+from infra.store.event_store import WRAPPED_KEYS
+from infra.store.log_rows import ALL_COLUMNS, APPENDED_CHANNEL
 
 PAGE_EVENTS = 1_000
 PAGE_BYTES = 400_000
@@ -45,15 +45,13 @@ SAVE_SECONDS = 1.0
 WATERMARK_SECONDS = 0.1
 FINISHING_SECONDS = 3.0
 
-AFTER = """
-SELECT notification_id, originator_id, originator_version, topic, state,
-       event_id, class_version, recorded_at, actor_id, correlation_id, causation_id
-FROM (
+AFTER = f"""
+SELECT {ALL_COLUMNS} FROM (
     SELECT *, sum(octet_length(state)) OVER (ORDER BY notification_id) - octet_length(state) AS bytes_before
     FROM (SELECT * FROM stored_events WHERE notification_id > %s ORDER BY notification_id LIMIT %s) AS page
 ) AS measured
 WHERE bytes_before < %s ORDER BY notification_id
-"""
+"""  # noqa: S608
 
 log = structlog.get_logger(__name__)
 
@@ -114,7 +112,7 @@ class Relay:
 
     def _lead(self, lease: LeaderLease) -> None:
         with connect(self._url) as connection:
-            connection.execute(f"LISTEN {CHANNEL}")
+            connection.execute(f"LISTEN {APPENDED_CHANNEL}")
             while lease.held() and not self._stopping.is_set():
                 lease.show_life()
                 try:
@@ -148,7 +146,7 @@ class Relay:
     def _keys(self, connection: psycopg.Connection[Any], subject_ids: Iterable[UUID]) -> Keys:
         kept = [(subject_id, self._keyring.kept(subject_id)) for subject_id in subject_ids]
         missing = [subject_id for subject_id, key in kept if key is None]
-        found = connection.execute(KEYS, [missing], binary=True) if missing else ()
+        found = connection.execute(WRAPPED_KEYS, [missing], binary=True) if missing else ()
         fresh = {subject_id.int: self._opened(subject_id, wrapped) for subject_id, wrapped in found}
         return {subject_id.int: key for subject_id, key in kept if key is not None} | fresh
 

@@ -126,7 +126,7 @@ async def test_a_long_stream_leaves_a_snapshot_that_loads_alike(opened: Opened, 
     written.show_to(uuid4(), "ada@example.org")
     await opened.store.append([written], CALL, None)
     replayed = await opened.store.load(Note, written.id)
-    await opened.store.settle()
+    await opened.store.drain()
     assert rows(database.admin_url, "SELECT originator_version FROM snapshots") == [(122,)]
     written.extend("after the snapshot")
     await opened.store.append([written], CALL, None)
@@ -146,14 +146,14 @@ async def test_a_snapshot_of_an_older_shape_is_ignored_and_replaced(
         written.extend(f"line {n}")
     await opened.store.append([written], CALL, None)
     await opened.store.load(Note, written.id)
-    await opened.store.settle()
+    await opened.store.drain()
     monkeypatch.setattr(Note, "snapshot_version", 2)
     assert await opened.store.load(Note, written.id) == written
-    await opened.store.settle()
+    await opened.store.drain()
     assert rows(database.admin_url, "SELECT originator_version, snapshot_version FROM snapshots") == [(121, 2)]
     monkeypatch.setattr(Note, "snapshot_version", 1)
     assert await opened.store.load(Note, written.id) == written
-    await opened.store.settle()
+    await opened.store.drain()
     assert rows(database.admin_url, "SELECT originator_version, snapshot_version FROM snapshots") == [(121, 2)]
 
 
@@ -248,7 +248,7 @@ async def test_personal_data_is_in_no_stored_byte(opened: Opened, database: Data
     answer = replace(keyed(written.id), answer=canary.encode())
     await opened.store.append([written], CALL, answer)
     await opened.store.load(Note, written.id)
-    await opened.store.settle()
+    await opened.store.drain()
     for table in ("stored_events", "snapshots", "claims", "data_keys", "idempotency"):
         lines = rows(database.admin_url, f"SELECT t::text FROM {table} t")
         assert lines, table

@@ -11,7 +11,7 @@ import pytest
 
 from application.ports import Unavailable
 from infra.postgres.session import CONNECT_SECONDS, ShortQueries
-from infra.store.stream_reader import PAGE, StreamReader
+from infra.store.stream_reader import PAGE_EVENTS, StreamReader
 from tests.support.servers import Database
 from tests.support.stores import open_store, rows
 
@@ -61,7 +61,7 @@ async def test_a_history_that_fails_leaves_nothing_behind() -> None:
     loop.set_exception_handler(lambda _, about: said.append(about))
     async with silence() as url:
         with closing(StreamReader(url)) as reading, pytest.raises(Unavailable):
-            async for _ in reading.history(NOBODY, 2 * PAGE):
+            async for _ in reading.history(NOBODY, 2 * PAGE_EVENTS):
                 pass
         assert not [task for task in asyncio.all_tasks() if "_page" in repr(task)]
     # What nobody has asked for tells of itself when it is thrown away.
@@ -112,4 +112,4 @@ async def test_a_store_without_tables_is_not_available_yet(database: Database) -
     rows(database.admin_url, "ALTER TABLE snapshots RENAME TO elsewhere")
     async with open_store(database.app_url) as opened:
         with pytest.raises(Unavailable):
-            await opened.store._reading.stream(NOBODY)
+            await opened.store._reader.stream(NOBODY)

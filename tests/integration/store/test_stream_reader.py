@@ -8,7 +8,7 @@ import pytest
 from domain.content.document import Document
 from infra.postgres.session import READING
 from infra.store import stream_reader
-from infra.store.stream_reader import EARLIER, HISTORY, LOAD
+from infra.store.stream_reader import LOAD_ANSWERS, LOAD_HISTORY, LOAD_STREAMS
 from tests.support.note import Note
 from tests.support.servers import Database
 from tests.support.stores import CALL, open_store
@@ -23,7 +23,7 @@ def note(lines: int) -> Note:
     return written
 
 
-@pytest.mark.parametrize("query", [LOAD, HISTORY, EARLIER], ids=["load", "history", "earlier"])
+@pytest.mark.parametrize("query", [LOAD_STREAMS, LOAD_HISTORY, LOAD_ANSWERS], ids=["load", "history", "earlier"])
 async def test_a_plan_that_was_made_for_a_small_store_suits_a_large_one(database: Database, query: bytes) -> None:
     async with open_store(database.app_url) as opened:
         await opened.store.append([note(3)], CALL, None)
@@ -43,11 +43,11 @@ async def test_a_plan_that_was_made_for_a_small_store_suits_a_large_one(database
 async def test_a_history_is_read_page_by_page(
     database: Database, monkeypatch: pytest.MonkeyPatch, version: int
 ) -> None:
-    monkeypatch.setattr(stream_reader, "PAGE", 2)
+    monkeypatch.setattr(stream_reader, "PAGE_EVENTS", 2)
     written = note(7)
     async with open_store(database.app_url) as opened:
         await opened.store.append([written], CALL, None)
-        pages = [page async for page in opened.store._reading.history(written.id, version)]
+        pages = [page async for page in opened.store._reader.history(written.id, version)]
         assert [number for page in pages for number, _, _ in page] == list(range(1, version + 1))
         loaded = await opened.store.load(Note, written.id, version=version)
     assert loaded is not None
@@ -55,19 +55,19 @@ async def test_a_history_is_read_page_by_page(
 
 
 async def test_a_history_ends_where_the_stream_does(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream_reader, "PAGE", 2)
+    monkeypatch.setattr(stream_reader, "PAGE_EVENTS", 2)
     written = note(4)
     async with open_store(database.app_url) as opened:
         await opened.store.append([written], CALL, None)
-        assert [len(page) async for page in opened.store._reading.history(written.id)] == [2, 2, 0]
-        assert [len(page) async for page in opened.store._reading.history(UUID(int=1))] == [0]
+        assert [len(page) async for page in opened.store._reader.history(written.id)] == [2, 2, 0]
+        assert [len(page) async for page in opened.store._reader.history(UUID(int=1))] == [0]
         assert await opened.store.load(Note, written.id, version=999_999_999) is None
 
 
 async def test_a_long_history_of_another_kind_is_none_of_this_kind(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream_reader, "PAGE", 2)
+    monkeypatch.setattr(stream_reader, "PAGE_EVENTS", 2)
     written = note(7)
     async with open_store(database.app_url) as opened:
         await opened.store.append([written], CALL, None)

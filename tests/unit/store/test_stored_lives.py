@@ -6,15 +6,9 @@ import pytest
 
 from domain.kernel import ERASED, Root
 from infra.sealing.keyring import DataKey, Keys
-from infra.store.codec import (
-    decode,
-    decode_snapshot,
-    encode_snapshot,
-    is_personal,
-    layout_of,
-    subjects_of,
-)
+from infra.store.codec import decode, layout_of, subjects_of
 from infra.store.event_store import evolve
+from infra.store.snapshot_codec import decode_snapshot, encode_snapshot, is_personal
 from tests.support.given import bare, state
 from tests.support.lives import LIVES
 

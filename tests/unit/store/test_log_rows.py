@@ -8,7 +8,7 @@ import msgspec
 from application.ports import Undecodable
 from infra.bootstrap.write_side import load_use_cases
 from infra.sealing.keyring import Keyring
-from infra.store.feed import decoded
+from infra.store.log_rows import decode_rows
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 STREAM = uuid4()
@@ -30,5 +30,5 @@ async def test_an_event_that_lacks_its_subject_or_its_class_stands_for_itself_al
         row(3, "document.unheard_of"),
         row(4, "document.published"),
     ]
-    events = await decoded(rows, Keyring(bytes(32), "1", no_keys))
+    events = await decode_rows(rows, Keyring(bytes(32), "1", no_keys))
     assert [isinstance(event.data, Undecodable) for event in events] == [False, True, True, False]
