@@ -19,7 +19,7 @@ from infra.kafka.relay import lag
 from infra.kafka.relay.relay import Relay
 from infra.kafka.relay.state_publisher import Load, StatePublisher, Wanted
 from infra.kafka.relay.topic_setup import Settings as KafkaSettings
-from infra.postgres.connect import Database
+from infra.postgres.database import Database
 from infra.sealing.keyring import Keyring
 from infra.settings.model import Settings
 from infra.store.event_store import PostgresEventStore

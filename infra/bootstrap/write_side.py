@@ -5,15 +5,14 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
-import psycopg
-from psycopg_pool import AsyncConnectionPool
+from psycopg.conninfo import make_conninfo
 from uuid_utils.compat import uuid7
 
 from application.bus import Bus
 from application.discovery import import_all
-from infra.postgres.connect import Database, Pool
+from infra.postgres.connect import Pool, create_pool
+from infra.postgres.database import Database
 from infra.sealing.blind_index import BlindIndex
 from infra.sealing.keyring import Keyring
 from infra.settings.model import Settings
@@ -22,9 +21,6 @@ from infra.store.feed import PostgresEventFeed
 from infra.store.group_commit import GroupCommitter
 from infra.store.stream_reader import StreamReader
 from infra.telemetry.telemetry import observe_batch, observe_command
-
-POOL_WAIT_SECONDS = 3.0
-STATEMENT_TIMEOUT = "10s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +56,7 @@ def load_use_cases() -> None:
 
 def app_url(settings: Settings) -> str:
     """The database's address with the application's role, which may not change events, for every session."""
-    return psycopg.conninfo.make_conninfo(
-        settings.database_url.get_secret_value(), options="-c role=palimpsest_app", application_name="palimpsest"
-    )
+    return make_conninfo(settings.database_url.get_secret_value(), options="-c role=palimpsest_app")
 
 
 @asynccontextmanager
@@ -70,16 +64,7 @@ async def open_write_side(settings: Settings) -> AsyncIterator[WriteSide]:
     """Open the pool and the writer; close them at the end. A database that is down does not keep it from opening."""
     load_use_cases()
     url = app_url(settings)
-    pool: Pool = AsyncConnectionPool(
-        url,
-        open=False,
-        min_size=2,
-        max_size=settings.db_pool_size,
-        timeout=POOL_WAIT_SECONDS,
-        configure=_configure,
-        kwargs={"autocommit": True, "connect_timeout": 3},
-        reconnect_timeout=0,
-    )
+    pool = create_pool(url, settings.db_pool_size)
     await pool.open(wait=False)
     database = Database(pool)
     keyring = Keyring(
@@ -96,8 +81,3 @@ async def open_write_side(settings: Settings) -> AsyncIterator[WriteSide]:
         await writer.stop()
         reading.close()
         await pool.close()
-
-
-async def _configure(connection: psycopg.AsyncConnection[Any]) -> None:
-    # Times are answered in UTC, whatever zone the server is set to.
-    await connection.execute(f"SET statement_timeout = '{STATEMENT_TIMEOUT}'; SET timezone = 'UTC'")

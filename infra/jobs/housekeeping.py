@@ -6,7 +6,7 @@ import structlog
 
 from application.ports import Unavailable
 from infra.asyncio_compat import goes_on
-from infra.postgres.connect import Database
+from infra.postgres.database import Database
 
 KEPT_HOURS = 48
 PAUSE_SECONDS = 600

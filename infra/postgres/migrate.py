@@ -5,9 +5,10 @@ from pathlib import Path
 import psycopg
 
 from infra.errors import SetupError
+from infra.postgres.connect import connect
+from infra.postgres.locks import MIGRATE
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-LOCK = 7236829
 
 
 def migrate(admin_url: str) -> list[str]:
@@ -40,8 +41,8 @@ def reason(error: psycopg.Error) -> str:
 
 def _migrate(admin_url: str) -> list[str]:
     applied = []
-    with psycopg.connect(admin_url, autocommit=True) as connection:
-        connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+    with connect(admin_url, autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", [MIGRATE.key])
         connection.execute(
             "CREATE TABLE IF NOT EXISTS migrations (name text PRIMARY KEY, applied_at timestamptz DEFAULT now())"
         )

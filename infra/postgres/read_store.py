@@ -7,7 +7,7 @@ from psycopg.rows import class_row
 
 from application.ports import Params, ReadStore, T
 from infra.coalesce import Coalescer
-from infra.postgres.connect import Database, Row
+from infra.postgres.database import Database, Row
 
 Columns = list[str]
 

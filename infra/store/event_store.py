@@ -20,7 +20,7 @@ from application.ports import (
     VersionConflict,
 )
 from domain.kernel import Claim, NotFound, Root
-from infra.postgres.connect import Database
+from infra.postgres.database import Database
 from infra.sealing.blind_index import BlindIndex
 from infra.sealing.keyring import DataKey, FetchWrapped, KeyErased, Keyring, Keys, SubjectNumber, WrappedKey
 from infra.store.append_batch import (

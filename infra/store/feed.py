@@ -8,11 +8,10 @@ import contextlib
 from collections.abc import Sequence
 from uuid import UUID
 
-import psycopg
-import structlog
-
 from application.ports import RecordedEvent
-from infra.postgres.connect import Database, Row
+from infra.postgres.connect import AsyncConnection
+from infra.postgres.database import Database, Row
+from infra.postgres.listener import Listener
 from infra.sealing.keyring import Keyring
 from infra.store.log_rows import APPENDED_CHANNEL, EVENT_COLUMNS, HEAD, decode_rows
 
@@ -32,30 +31,26 @@ POLL_SECONDS = 1.0
 HASH_SLOTS = 1_000
 """The number of slots into which streams fall by the hash of their ids. A shard is a range of slots."""
 
-log = structlog.get_logger(__name__)
-
 
 class PostgresEventFeed:
-    """Reads the log from PostgreSQL. `url` is for the one connection that listens."""
+    """Reads the log from PostgreSQL. `url` is for the connection that listens."""
 
     def __init__(self, database: Database, keyring: Keyring, url: str) -> None:
         self._database = database
         self._keyring = keyring
-        self._url = url
         self._appended = asyncio.Event()
-        self._listener: asyncio.Task[None] | None = None
         self._known_head = 0
+        self._listener = Listener(
+            url, APPENDED_CHANNEL, self._on_appended, poll_seconds=POLL_SECONDS, on_listening=self._on_listening
+        )
 
     async def start(self) -> None:
         """Begin to listen."""
-        self._listener = asyncio.create_task(self._listen())
+        self._listener.start()
 
     async def stop(self) -> None:
         """Stop listening."""
-        if self._listener is not None:
-            self._listener.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._listener
+        await self._listener.stop()
 
     async def head(self) -> int:
         """The last position; 0 in an empty log."""
@@ -82,21 +77,12 @@ class PostgresEventFeed:
             async with asyncio.timeout(min(timeout, POLL_SECONDS)):
                 await self._appended.wait()
 
-    async def _listen(self) -> None:
-        while True:
-            try:
-                async with await psycopg.AsyncConnection.connect(
-                    self._url, autocommit=True, keepalives_idle=10, keepalives_interval=5
-                ) as connection:
-                    await connection.execute(f"LISTEN {APPENDED_CHANNEL}")
-                    self._appended.set()
-                    async for note in connection.notifies():
-                        self._known_head = max(self._known_head, int(note.payload))
-                        self._appended.set()
-            except Exception as error:
-                # Polling goes on meanwhile.
-                log.warning("not listening", error=type(error).__name__)
-                await asyncio.sleep(POLL_SECONDS)
+    async def _on_listening(self, _: AsyncConnection) -> None:
+        self._appended.set()
+
+    def _on_appended(self, payload: str) -> None:
+        self._appended.set()
+        self._known_head = max(self._known_head, int(payload))
 
 
 class ShardedFeed:

@@ -13,7 +13,7 @@ import psycopg
 from psycopg.pq.abc import PGresult
 
 from application.ports import OutcomeUnknown, Unavailable
-from infra.postgres.connect import DATABASE
+from infra.postgres.database import DATABASE
 from infra.postgres.pipeline import ConnectionLost, Pipeline
 from infra.postgres.session import PipelineSession
 from infra.store.append_batch import (
@@ -43,7 +43,7 @@ class GroupCommitter:
     """Owns the one connection that appends. Call `stop` at the end."""
 
     def __init__(self, url: str, observe: Observe = lambda *_: None) -> None:
-        self._session = PipelineSession(url, "SET lock_timeout = '5s'; SET statement_timeout = '8s'")
+        self._session = PipelineSession(url, {"lock_timeout": "5s", "statement_timeout": "8s"})
         self._observe = observe
         self._queue: AppendQueue[AppendRequest, AppendOutcome] = AppendQueue()
         self._in_flight: dict[asyncio.Future[Any], int] = {}

@@ -210,7 +210,7 @@ def processes(server: EmbeddedPostgres) -> list[int]:
 def test_a_frozen_database_is_not_waited_for_for_long(
     own_postgres: EmbeddedPostgres, own_redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("infra.postgres.connect.DEADLINE_SECONDS", 2.0)
+    monkeypatch.setattr("infra.postgres.database.DEADLINE_SECONDS", 2.0)
     with service(own_postgres, own_redis) as (_, ada):
         path = ada.document()
         with frozen(*processes(own_postgres)):
@@ -223,7 +223,7 @@ def test_of_what_was_under_way_when_the_database_froze_the_truth_is_told(
     own_postgres: EmbeddedPostgres, own_redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`unavailable` says that nothing was changed; `outcome_unknown`, that the key will tell."""
-    monkeypatch.setattr("infra.postgres.connect.DEADLINE_SECONDS", 2.0)
+    monkeypatch.setattr("infra.postgres.database.DEADLINE_SECONDS", 2.0)
 
     def write(writer: int) -> Iterator[tuple[str, str]]:
         for n in count():

@@ -10,7 +10,8 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool
 
 from application.ports import Actor, CommandContext
-from infra.postgres.connect import Database, Pool
+from infra.postgres.connect import Pool
+from infra.postgres.database import Database
 from infra.sealing.blind_index import BlindIndex
 from infra.sealing.keyring import Keyring
 from infra.store.event_store import PostgresEventStore, keys_reader

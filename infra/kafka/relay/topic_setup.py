@@ -13,6 +13,7 @@ from infra.kafka.client.batch_producer import DELIVERY_SECONDS, BatchProducer
 from infra.kafka.client.topics import LARGEST_RECORD, Topics
 from infra.kafka.relay import checkpoints
 from infra.kafka.relay.checkpoints import PartitionEnd
+from infra.postgres import connect as postgres
 
 BOOTSTRAP_MS = 5_000
 
@@ -29,17 +30,9 @@ def connect(url: str) -> Iterator[psycopg.Connection[Any]]:
     Raises:
         psycopg.Error: the database does not answer.
     """
-    with psycopg.connect(
-        url,
-        autocommit=True,
-        prepare_threshold=0,
-        connect_timeout=3,
-        keepalives_idle=2,
-        keepalives_interval=1,
-        keepalives_count=2,
-        tcp_user_timeout=5000,
+    with postgres.connect(
+        url, autocommit=True, prepare_threshold=0, silence_seconds=5, settings={"statement_timeout": "10s"}
     ) as connection:
-        connection.execute("SET statement_timeout = '10s'; SET timezone = 'UTC'", prepare=False)
         yield connection
 
 

@@ -10,7 +10,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from application.ports import Unavailable
-from infra.postgres.session import CONNECT_SECONDS, ShortQueries
+from infra.postgres.connect import CONNECT_TIMEOUT_SECONDS
+from infra.postgres.session import ShortQueries
 from infra.store.stream_reader import PAGE_EVENTS, StreamReader
 from tests.support.servers import Database
 from tests.support.stores import open_store, rows
@@ -52,7 +53,7 @@ async def test_all_who_wait_for_a_database_that_is_not_there_are_refused_togethe
             refused = await asyncio.gather(*everybody, return_exceptions=True)
     assert [type(error) for error in refused] == [Unavailable] * 8
     # What was read ahead is given up, and begins one more attempt at most.
-    assert loop.time() - started < 2 * CONNECT_SECONDS + 1
+    assert loop.time() - started < 2 * CONNECT_TIMEOUT_SECONDS + 1
 
 
 async def test_a_history_that_fails_leaves_nothing_behind() -> None:

@@ -2,11 +2,11 @@
 
 from uuid import UUID, uuid4
 
-import psycopg
 import pytest
 
 from domain.content.document import Document
-from infra.postgres.session import READING
+from infra.postgres.connect import connect
+from infra.postgres.session import SHORT_QUERY_SETTINGS
 from infra.store import stream_reader
 from infra.store.stream_reader import LOAD_ANSWERS, LOAD_HISTORY, LOAD_STREAMS
 from tests.support.note import Note
@@ -27,9 +27,8 @@ def note(lines: int) -> Note:
 async def test_a_plan_that_was_made_for_a_small_store_suits_a_large_one(database: Database, query: bytes) -> None:
     async with open_store(database.app_url) as opened:
         await opened.store.append([note(3)], CALL, None)
-    with psycopg.connect(database.admin_url, autocommit=True) as connection:
+    with connect(database.admin_url, autocommit=True, settings=SHORT_QUERY_SETTINGS) as connection:
         connection.execute("VACUUM ANALYZE stored_events, snapshots, idempotency")
-        connection.execute(READING.encode())
         lines = connection.execute(b"EXPLAIN (GENERIC_PLAN) " + query).fetchall()
     plan = "\n".join(line for (line,) in lines)
     assert not [words for words in WHOLE if words in plan], plan
