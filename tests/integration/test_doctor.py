@@ -50,6 +50,13 @@ def test_a_missing_migration_is_found(database: Database, capsys: pytest.Capture
     assert "palimpsest migrate" in capsys.readouterr().out
 
 
+def test_a_function_of_another_version_is_found(database: Database, capsys: pytest.CaptureFixture[str]) -> None:
+    with psycopg.connect(database.admin_url) as connection:
+        connection.execute("UPDATE migrations SET name = 'append_events.sql 0' WHERE name LIKE 'append_events.sql%'")
+    assert not doctor()
+    assert "palimpsest migrate" in capsys.readouterr().out
+
+
 def test_a_database_that_was_never_migrated_is_found(database: Database, capsys: pytest.CaptureFixture[str]) -> None:
     with psycopg.connect(database.admin_url) as connection:
         connection.execute("DROP TABLE migrations")
