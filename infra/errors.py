@@ -2,4 +2,4 @@
 
 
 class SetupError(Exception):
-    """A server, setting or file is missing or wrong. The message tells the user what to do."""
+    """A server, setting or file is missing or wrong. The message says what the user can do."""

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from infra.coalesce import Coalescer
 
 TAG_BYTES = 4
-"""A sealed value begins with a tag of its data key, which tells an erased key from damage."""
+"""A sealed value begins with a tag of its data key, which separates an erased key from damage."""
 NONCE_BYTES = 12
 HEADER_BYTES = TAG_BYTES + NONCE_BYTES
 CACHE_SECONDS = 60.0

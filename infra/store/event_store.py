@@ -130,7 +130,7 @@ class PostgresEventStore:
         return outcome.position
 
     def _check_outcome(self, changes: Sequence[Root], outcome: AppendOutcome) -> None:
-        """Raise what an outcome other than OK stands for.
+        """Raise the error of an outcome other than OK.
 
         Raises:
             ClaimTaken: another stream holds a claim.

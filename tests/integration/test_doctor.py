@@ -1,4 +1,4 @@
-"""`palimpsest doctor`: well is well, and for everything that is not, it says what to do."""
+"""`palimpsest doctor` finds what is wrong and says what to do."""
 
 from pathlib import Path
 

@@ -4,8 +4,8 @@
 -- is the position before the batch; the positions of the accepted events follow it without a gap.
 --
 -- s_*: streams with the version that the request expects; e_*: events; c_*: claims; k_*: new data keys;
--- i_*: idempotency records, each with the stream and version of the last event of its request. A request without events has NULL there,
--- and its record gets `head` as position. *_request counts from 1.
+-- i_*: idempotency records, each with the stream and version of the last event of its request. A request without
+-- events has NULL there, and its record gets `head` as position. *_request counts from 1.
 --
 -- SECURITY DEFINER: the role of the application needs no right to insert events. The advisory lock (APPEND in
 -- infra/postgres/locks.py) ends with the transaction of the statement, after its commit is visible: so positions become

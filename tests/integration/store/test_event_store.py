@@ -1,4 +1,4 @@
-"""What the event store promises, on a real PostgreSQL."""
+"""The guarantees of the event store on a real PostgreSQL."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -119,7 +119,7 @@ async def test_two_processes_agree_on_the_key_of_an_address(database: Database) 
     assert [event.email for event in shown] == ["ada@example.org"] * 2
 
 
-async def test_a_long_stream_leaves_a_snapshot_that_loads_alike(opened: Opened, database: Database) -> None:
+async def test_a_long_stream_leaves_a_snapshot_that_loads_the_same_state(opened: Opened, database: Database) -> None:
     written = note()
     for n in range(120):
         written.extend(f"line {n}")
@@ -210,7 +210,7 @@ async def test_without_its_key_a_stream_reads_as_erased(opened: Opened, database
             await fresh.store.append([loaded], CALL, keyed(loaded.id, key=b"n" * 32))
 
 
-async def test_an_address_seen_again_after_its_erasure_starts_anew(opened: Opened, database: Database) -> None:
+async def test_an_address_used_again_after_its_erasure_gets_a_new_key(opened: Opened, database: Database) -> None:
     written = note()
     address_id = uuid4()
     written.show_to(address_id, "old@example.org")

@@ -23,7 +23,7 @@ WHERE datname = current_database() AND query LIKE 'LISTEN%%' AND pid <> pg_backe
 
 
 class Receiver:
-    """Collects integers, and begins with an error if it is told to."""
+    """Collects integers. The first `failures` calls of `on_listening` fail."""
 
     def __init__(self, failures: int = 0) -> None:
         self.numbers: list[int] = []

@@ -1,4 +1,4 @@
-"""Who connects is let in, also when many come at once."""
+"""Many clients that connect at the same time are all accepted soon."""
 
 import asyncio
 import socket

@@ -15,7 +15,7 @@ ENTRIES = "SELECT name FROM migrations WHERE name LIKE 'answer.sql%%' ORDER BY n
 
 
 class Functions:
-    """A folder of function files beside the real ones; the last answer of `answer()` is its content."""
+    """A folder with one function file, in place of the real folder. `answer()` returns what was written last."""
 
     def __init__(self, folder: Path, url: str) -> None:
         self._file = folder / "answer.sql"

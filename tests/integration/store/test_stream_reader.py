@@ -1,4 +1,4 @@
-"""How streams are read: by index, however little there was when the plan was made, and page by page."""
+"""Streams are read by index, even if the tables were small when the plan was made, and page by page."""
 
 from uuid import UUID, uuid4
 
@@ -32,7 +32,7 @@ async def test_a_plan_that_was_made_for_a_small_store_suits_a_large_one(database
         lines = connection.execute(b"EXPLAIN (GENERIC_PLAN) " + query).fetchall()
     plan = "\n".join(line for (line,) in lines)
     assert not [words for words in WHOLE if words in plan], plan
-    # Every index is asked for what is wanted, and not gone through.
+    # Every index scan has a condition: no index is read as a whole.
     scans = [n for n, (line,) in enumerate(lines) if "Index" in line and "Scan" in line]
     assert scans
     assert all("Index Cond" in lines[n + 1][0] for n in scans), plan

@@ -1,4 +1,4 @@
-"""What cannot be read in the log stands for itself, and keeps nothing else from being read."""
+"""An event of the log that cannot be decoded does not affect the others."""
 
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
@@ -22,7 +22,7 @@ def row(position: int, topic: str, **state: object) -> tuple[object, ...]:
     return (position, STREAM, position, topic, msgspec.msgpack.encode({"timestamp": NOW, **state}), NOW, None)
 
 
-async def test_an_event_that_lacks_its_subject_or_its_class_stands_for_itself_alone() -> None:
+async def test_an_event_without_its_subject_or_its_class_is_undecodable_alone() -> None:
     load_use_cases()
     rows = [
         row(1, "document.published"),
