@@ -1,7 +1,7 @@
 """Outages of the servers: full, out of connections, frozen, emptied, or with another clock.
 
-Every request is answered in bounded time, no answer is wrong, an error is a problem that says what to do, and the service
-recovers without a restart.
+Every request is answered in bounded time, no answer is wrong, an error is a problem that says what to do, and the
+service recovers without a restart.
 """
 
 import os
