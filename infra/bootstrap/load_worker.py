@@ -27,7 +27,7 @@ async def load_shard(name: str, goal: int, start: int, stop: int, table: int) ->
     async with open_write_side(load()) as core, await connect_to_load(core.url) as connection:
         collect_rarely()
         skipped = await checkpoints.skipped(connection, name)
-        source = core.feed().share(range(start, stop), goal)
+        source = core.feed().shard(range(start, stop), goal)
         await BulkLoader(TableWriter(model, name + NEXT), source, connection, skipped, table).run(0, goal)
 
 

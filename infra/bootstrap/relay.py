@@ -19,7 +19,7 @@ from infra.kafka.client.topics import Topics
 from infra.kafka.relay import lag
 from infra.kafka.relay.relay import Relay
 from infra.kafka.relay.state_publisher import AggregateRef, LoadAggregates, StatePublisher
-from infra.postgres.connect import Database
+from infra.postgres.database import Database
 from infra.sealing.keyring import Keyring
 from infra.settings.model import Settings
 from infra.store.event_store import PostgresEventStore

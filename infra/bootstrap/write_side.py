@@ -5,16 +5,15 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
-import psycopg
-from psycopg_pool import AsyncConnectionPool
+from psycopg.conninfo import make_conninfo
 from uuid_utils.compat import uuid7
 
 from application.bus import Bus
 from application.discovery import import_all
 from application.revocation import Settlement
-from infra.postgres.connect import Database, Pool
+from infra.postgres.connect import Pool, create_pool
+from infra.postgres.database import Database
 from infra.sealing.blind_index import BlindIndex
 from infra.sealing.keyring import Keyring
 from infra.settings.model import Settings
@@ -23,9 +22,6 @@ from infra.store.feed import PostgresEventFeed
 from infra.store.group_commit import GroupCommitter
 from infra.store.stream_reader import StreamReader
 from infra.telemetry.metrics import observe_batch, observe_command
-
-POOL_WAIT_SECONDS = 3.0
-STATEMENT_TIMEOUT = "10s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +57,7 @@ def load_use_cases() -> None:
 
 def app_url(settings: Settings) -> str:
     """The database address for application sessions: their role may add events but not change them."""
-    return psycopg.conninfo.make_conninfo(
-        settings.database.url.get_secret_value(), options="-c role=palimpsest_app", application_name="palimpsest"
-    )
+    return make_conninfo(settings.database.url.get_secret_value(), options="-c role=palimpsest_app")
 
 
 @asynccontextmanager
@@ -71,16 +65,7 @@ async def open_write_side(settings: Settings) -> AsyncIterator[WriteSide]:
     """Open the pool, the store and its parts; close them at the end. Opening succeeds even if the database is down."""
     load_use_cases()
     url = app_url(settings)
-    pool: Pool = AsyncConnectionPool(
-        url,
-        open=False,
-        min_size=2,
-        max_size=settings.database.pool_size,
-        timeout=POOL_WAIT_SECONDS,
-        configure=_configure,
-        kwargs={"autocommit": True, "connect_timeout": 3},
-        reconnect_timeout=0,
-    )
+    pool = create_pool(url, settings.database.pool_size)
     await pool.open(wait=False)
     database = Database(pool)
     keyring = Keyring(
@@ -95,12 +80,7 @@ async def open_write_side(settings: Settings) -> AsyncIterator[WriteSide]:
     try:
         yield WriteSide(url, pool, database, keyring, blind, store)
     finally:
-        await store.settle()
+        await store.drain()
         await writer.stop()
         reading.close()
         await pool.close()
-
-
-async def _configure(connection: psycopg.AsyncConnection[Any]) -> None:
-    # Times are answered in UTC, whatever zone the server is set to.
-    await connection.execute(f"SET statement_timeout = '{STATEMENT_TIMEOUT}'; SET timezone = 'UTC'")

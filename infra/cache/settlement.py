@@ -6,7 +6,7 @@ from uuid import UUID
 
 from application.ports import Positions
 from infra.cache.read_cache import CachedReadStore
-from infra.postgres.connect import Database
+from infra.postgres.database import Database
 
 POLL_SECONDS = 0.01
 QUARANTINED = "SELECT FROM projection_quarantine WHERE projection = %s AND stream_id = %s"

@@ -18,6 +18,7 @@ from infra.cli.up import is_ready
 from infra.kafka.client.config import connection
 from infra.local.servers.kafka_jars import java
 from infra.local.servers.process import ServerError, is_own_address, port_is_free
+from infra.postgres.connect import connect
 from infra.postgres.migrate import pending, reason
 from infra.settings.display import misspelt, without_password
 from infra.settings.errors import SettingsError
@@ -84,10 +85,10 @@ def _folder() -> Iterator[Finding]:
 def _postgres(settings: Settings) -> Iterator[Finding]:
     address = without_password(settings.database.url)
     try:
-        with psycopg.connect(settings.database.url.get_secret_value(), connect_timeout=3) as connection:
+        with connect(settings.database.url.get_secret_value()) as connection:
             yield _version(connection, address)
             user = connection.info.user
-        with psycopg.connect(settings.database.admin_url.get_secret_value(), connect_timeout=3) as connection:
+        with connect(settings.database.admin_url.get_secret_value()) as connection:
             yield _schema(connection)
             yield from _privileges(connection, user)
     except psycopg.Error as error:

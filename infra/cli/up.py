@@ -20,6 +20,7 @@ from infra.local.servers.postgres import EmbeddedPostgres
 from infra.local.servers.process import ServerError, free_port, is_own_address, port_is_free, write_private
 from infra.local.servers.redis import EmbeddedRedis
 from infra.local.supervisor import ProcessTree, RoleProcess, only_one, signals_interrupt
+from infra.postgres.connect import connect
 from infra.postgres.migrate import migrate, reason
 from infra.settings.database import DatabaseSettings
 from infra.settings.display import misspelt
@@ -145,7 +146,7 @@ def _check(folder: Path, overrides: Mapping[str, Any], postgres: EmbeddedPostgre
 def _has_events(url: str) -> bool:
     """Whether an external database already holds events."""
     try:
-        with psycopg.connect(url, connect_timeout=5) as connection:
+        with connect(url) as connection:
             if connection.execute("SELECT to_regclass('stored_events')").fetchone() == (None,):
                 return False
             return connection.execute("SELECT 1 FROM stored_events LIMIT 1").fetchone() is not None

@@ -6,7 +6,7 @@ import structlog
 
 from application.ports import Unavailable
 from infra.asyncio_compat import goes_on
-from infra.postgres.connect import Database
+from infra.postgres.database import Database
 
 RETENTION_HOURS = 48
 """Twice the time that clients may rely on."""

@@ -1,4 +1,4 @@
-"""`palimpsest doctor`: well is well, and for everything that is not, it says what to do."""
+"""`palimpsest doctor` finds what is wrong and says what to do."""
 
 from pathlib import Path
 
@@ -47,6 +47,13 @@ def test_servers_that_do_not_answer_are_named_without_their_passwords(
 def test_a_missing_migration_is_found(database: Database, capsys: pytest.CaptureFixture[str]) -> None:
     with psycopg.connect(database.admin_url) as connection:
         connection.execute("DELETE FROM migrations")
+    assert not doctor()
+    assert "palimpsest migrate" in capsys.readouterr().out
+
+
+def test_a_function_of_another_version_is_found(database: Database, capsys: pytest.CaptureFixture[str]) -> None:
+    with psycopg.connect(database.admin_url) as connection:
+        connection.execute("UPDATE migrations SET name = 'append_events.sql 0' WHERE name LIKE 'append_events.sql%'")
     assert not doctor()
     assert "palimpsest migrate" in capsys.readouterr().out
 

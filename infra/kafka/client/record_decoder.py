@@ -38,8 +38,11 @@ class ConsumerRecord(NamedTuple):
 
 
 class DecodedRecord(NamedTuple):
-    """The content of a private record. `row`: the stored event in the order of `infra.store.feed.COLUMNS`; None for a
-    watermark. `previous`: the position of the record before it in its partition."""
+    """The content of a private record.
+
+    `row`: the stored event in the order of `infra.store.log_rows.EVENT_COLUMNS`; None for a watermark. `previous`: the
+    position of the record before it in its partition.
+    """
 
     position: int
     previous: int

@@ -23,7 +23,7 @@ from infra.kafka.client.record_format import ForeignRecord
 from infra.kafka.client.topics import Topics
 from infra.kafka.consumer.consumer_thread import Batch, ConsumerThread
 from infra.sealing.keyring import Keyring
-from infra.store.feed import decoded
+from infra.store.log_rows import decode_rows
 
 log = structlog.get_logger(__name__)
 
@@ -212,7 +212,7 @@ class KafkaFeed:
         return False
 
     async def _decode(self, runs: list[_Run]) -> list[PartitionBatch]:
-        events = await decoded([row for run in runs for row in run.rows], self._keyring)
+        events = await decode_rows([row for run in runs for row in run.rows], self._keyring)
         batches, start = [], 0
         for run in runs:
             end = start + len(run.rows)

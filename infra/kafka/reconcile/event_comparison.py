@@ -31,19 +31,15 @@ from infra.kafka.reconcile.differences import (
     reordered,
 )
 from infra.progress import Progress
+from infra.store.log_rows import ALL_COLUMNS, HEAD
 
 RANGE = 10_000
 """Positions that are compared together."""
 
-_COLUMNS = (
-    "notification_id, originator_id, originator_version, topic, state, event_id, class_version, recorded_at,"
-    " actor_id, correlation_id, causation_id"
-)
 BETWEEN = f"""
-SELECT {_COLUMNS} FROM stored_events WHERE notification_id > %s AND notification_id <= %s ORDER BY notification_id
+SELECT {ALL_COLUMNS} FROM stored_events WHERE notification_id > %s AND notification_id <= %s ORDER BY notification_id
 """  # noqa: S608
-THESE = f"SELECT {_COLUMNS} FROM stored_events WHERE notification_id = ANY(%s)"  # noqa: S608
-HEAD = "SELECT coalesce(max(notification_id), 0) FROM stored_events"
+THESE = f"SELECT {ALL_COLUMNS} FROM stored_events WHERE notification_id = ANY(%s)"  # noqa: S608
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 

@@ -16,6 +16,7 @@ from kafka.errors import KafkaTimeoutError
 
 from infra.errors import SetupError
 from infra.kafka.client.record_position import position_of
+from infra.store.log_rows import HEAD
 
 READ_TIMEOUT_SECONDS = 10.0
 TAIL_RECORDS = 64
@@ -24,7 +25,6 @@ UNREACHABLE_OFFSET = 2**62
 """An offset that no partition reaches."""
 
 LOAD = "SELECT topic, partition, next_offset, position FROM relays WHERE topic = ANY(%s)"
-HEAD = "SELECT coalesce(max(notification_id), 0) FROM stored_events"
 SAVE = """
 INSERT INTO relays (topic, partition, next_offset, position)
 SELECT * FROM unnest(%s::text[], %s::int[], %s::bigint[], %s::bigint[])

@@ -8,7 +8,7 @@ from prometheus_client import Gauge
 from infra.asyncio_compat import goes_on
 from infra.kafka.client.topics import Topics
 from infra.kafka.relay.relay import Relay
-from infra.postgres.connect import Database
+from infra.postgres.database import Database
 
 MEASURE_SECONDS = 2.0
 

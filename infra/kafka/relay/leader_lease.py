@@ -12,6 +12,9 @@ from zlib import crc32
 import psycopg
 import structlog
 
+from infra.postgres.connect import connect
+from infra.postgres.locks import RELAY_LEADER
+
 KEEPALIVE_SECONDS = 0.4
 SILENCE_SECONDS = 3.0
 """The server ends a session that is silent for this long."""
@@ -19,7 +22,6 @@ TRUST_SECONDS = 2.6
 """How long the holder trusts its lock after its last keepalive began: less than `SILENCE_SECONDS`."""
 HEARTBEAT_TIMEOUT_SECONDS = 30.0
 """A holder without a heartbeat for this long hangs. Longer than Kafka may take to acknowledge a page."""
-CLASS = 7236830
 
 TAKE = "SELECT pg_try_advisory_lock(%s, %s)"
 
@@ -57,7 +59,7 @@ class LeaderLease:
         if self._session is None or self._session.closed:
             self._session = self._open()
         began = monotonic()
-        row = self._session.execute(TAKE, [CLASS, self._number]).fetchone()
+        row = self._session.execute(TAKE, [RELAY_LEADER.key, self._number]).fetchone()
         if row != (True,):
             return False
         self._kept_alive_at = self._heartbeat_at = began
@@ -83,17 +85,8 @@ class LeaderLease:
             self._session.close()
 
     def _open(self) -> psycopg.Connection:
-        session = psycopg.connect(
-            self._url,
-            autocommit=True,
-            connect_timeout=3,
-            keepalives_idle=2,
-            keepalives_interval=1,
-            keepalives_count=2,
-            tcp_user_timeout=2000,
-        )
-        session.execute(f"SET idle_session_timeout = {round(SILENCE_SECONDS * 1000)}")
-        return session
+        settings = {"idle_session_timeout": f"{round(SILENCE_SECONDS * 1000)}ms"}
+        return connect(self._url, autocommit=True, silence_seconds=2, settings=settings)
 
     def _keep_alive(self, session: psycopg.Connection) -> None:
         while not self._ending.wait(KEEPALIVE_SECONDS):

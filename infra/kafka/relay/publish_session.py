@@ -17,6 +17,7 @@ from infra.kafka.client.record_format import EventRow
 from infra.kafka.relay.batch_builder import BatchBuilder
 from infra.kafka.relay.leader_lease import LeaderLease, NoLongerLeading
 from infra.kafka.relay.session_checkpoints import ACKNOWLEDGE_SECONDS, SessionCheckpoints
+from infra.store.log_rows import ALL_COLUMNS
 
 PAGE_EVENTS = 1_000
 PAGE_BYTES = 400_000
@@ -28,15 +29,13 @@ POLL_SECONDS = 0.5
 WATERMARK_SECONDS = 0.1
 FINISH_SECONDS = 3.0
 
-AFTER = """
-SELECT notification_id, originator_id, originator_version, topic, state,
-       event_id, class_version, recorded_at, actor_id, correlation_id, causation_id
-FROM (
+AFTER = f"""
+SELECT {ALL_COLUMNS} FROM (
     SELECT *, sum(octet_length(state)) OVER (ORDER BY notification_id) - octet_length(state) AS bytes_before
     FROM (SELECT * FROM stored_events WHERE notification_id > %s ORDER BY notification_id LIMIT %s) AS page
 ) AS measured
 WHERE bytes_before < %s ORDER BY notification_id
-"""
+"""  # noqa: S608
 
 published_counter = Counter("palimpsest_relay_published", "Events that Kafka has acknowledged")
 

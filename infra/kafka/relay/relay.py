@@ -28,8 +28,8 @@ from infra.kafka.relay.publish_session import PublishSession
 from infra.kafka.relay.session_checkpoints import SessionCheckpoints
 from infra.kafka.relay.topic_setup import connect, prepare
 from infra.sealing.keyring import DataKey, Keyring, Keys
-from infra.store.event_store import KEYS
-from infra.store.feed import CHANNEL
+from infra.store.event_store import WRAPPED_KEYS
+from infra.store.log_rows import APPENDED_CHANNEL
 
 STANDBY_SECONDS = 0.3
 RETRY_SECONDS = 1.0
@@ -92,7 +92,7 @@ class Relay:
 
     def _lead(self, lease: LeaderLease) -> None:
         with connect(self._url) as connection:
-            connection.execute(f"LISTEN {CHANNEL}")
+            connection.execute(f"LISTEN {APPENDED_CHANNEL}")
             while lease.held() and not self._stopping.is_set():
                 lease.heartbeat()
                 try:
@@ -126,7 +126,7 @@ class Relay:
     def _load_keys(self, connection: psycopg.Connection[Any], subject_ids: Iterable[UUID]) -> Keys:
         cached = [(subject_id, self._keyring.kept(subject_id)) for subject_id in subject_ids]
         missing = [subject_id for subject_id, key in cached if key is None]
-        rows = connection.execute(KEYS, [missing], binary=True) if missing else ()
+        rows = connection.execute(WRAPPED_KEYS, [missing], binary=True) if missing else ()
         loaded = {subject_id.int: self._unwrap(subject_id, wrapped) for subject_id, wrapped in rows}
         return {subject_id.int: key for subject_id, key in cached if key is not None} | loaded
 

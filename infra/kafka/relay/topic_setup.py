@@ -14,6 +14,7 @@ from infra.kafka.client.connect import open_admin, open_consumer
 from infra.kafka.client.topics import Topics
 from infra.kafka.relay import checkpoints
 from infra.kafka.relay.checkpoints import PartitionEnd
+from infra.postgres import connect as postgres
 
 log = structlog.get_logger(__name__)
 
@@ -25,17 +26,9 @@ def connect(url: str) -> Iterator[psycopg.Connection[Any]]:
     Raises:
         psycopg.Error: the database does not answer.
     """
-    with psycopg.connect(
-        url,
-        autocommit=True,
-        prepare_threshold=0,
-        connect_timeout=3,
-        keepalives_idle=2,
-        keepalives_interval=1,
-        keepalives_count=2,
-        tcp_user_timeout=5000,
+    with postgres.connect(
+        url, autocommit=True, prepare_threshold=0, silence_seconds=5, settings={"statement_timeout": "10s"}
     ) as connection:
-        connection.execute("SET statement_timeout = '10s'; SET timezone = 'UTC'", prepare=False)
         yield connection
 
 

@@ -216,10 +216,7 @@ class BulkLoader:
 async def connect_to_load(url: str) -> Connection:
     """A connection whose statements may take long, and whose commits wait for no disk: what a crash takes away is begun
     anew. Raises `Unavailable`."""
-    connection = await connect(url)
-    await connection.execute("SET statement_timeout = 0")
-    await connection.execute("SET synchronous_commit = off")
-    return connection
+    return await connect(url, statement_timeout="0", synchronous_commit="off")
 
 
 async def table_of(connection: Connection, applier: TableWriter) -> int | None:
