@@ -7,16 +7,13 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
 
+from adapters.http.api.examples import EXAMPLE_ID, example_of
 from adapters.http.api.problems import MEDIA_TYPE, Problem
 from adapters.http.api.responses import Answer
 from adapters.http.api.routing import ApiRoute
 
 JSON = "application/json"
-EXAMPLE_ID = "0198f1c2-7b3a-7c4d-9e5f-0a1b2c3d4e5f"
-EXAMPLE_TIME = "2026-11-22T12:00:00Z"
-
 FAILS = "x-fails"
-EXAMPLE = "x-example"
 
 Schema = dict[str, Any]
 
@@ -104,7 +101,6 @@ def operation(
     returns: str,
     *,
     scope: str | None = None,
-    example: object = None,
     takes: Sequence[str] = (),
     fails: Sequence[int] = (),
     status: int = 200,
@@ -116,7 +112,7 @@ def operation(
     gives = ["X-Request-Id", *(["Location"] if status == 201 else [])]
     gives += [name for header in takes for name in GIVEN_FOR.get(header, ())]
     good: Schema = {"description": returns, "headers": {name: _ref("headers", name) for name in gives}}
-    extra: Schema = {"parameters": [_ref("parameters", name) for name in takes], FAILS: fails, EXAMPLE: example}
+    extra: Schema = {"parameters": [_ref("parameters", name) for name in takes], FAILS: fails}
     if scope is not None:
         extra["security"] = [{"token": [scope]}]
     return {"status_code": status, "response_class": Answer, "responses": {status: good}, "openapi_extra": extra}
@@ -130,25 +126,26 @@ def describe(app: FastAPI) -> Schema:
         )
         for route in app.routes:
             if isinstance(route, ApiRoute) and route.include_in_schema:
-                _complete(route, schema["paths"][route.path_format])
+                _complete(route, schema["paths"][route.path_format], schema["components"]["schemas"])
         schema["components"] = _components(schema["components"])
         app.openapi_schema = schema
     return app.openapi_schema
 
 
-def _complete(route: ApiRoute, methods: Schema) -> None:
-    """Add the example and the answers that a route shares with others."""
+def _complete(route: ApiRoute, methods: Schema, schemas: Schema) -> None:
+    """Add the examples, and the responses that a route shares with others."""
     extra = route.openapi_extra or {}
     for method in route.methods or ():
         described = methods[method.lower()]
         described.pop(FAILS)
-        described.pop(EXAMPLE, None)
         if described["description"].rstrip(".") == described["summary"]:
             del described["description"]
-        # FastAPI would leave out what is null.
-        good = described["responses"][str(route.status_code)]
-        for content in good.get("content", {}).values():
-            content["example"] = extra[EXAMPLE]
+        # Not through `responses` of the route: FastAPI leaves out what is null.
+        for content in described["responses"][str(route.status_code)].get("content", {}).values():
+            content.setdefault("example", example_of(content["schema"], schemas))
+        if "requestBody" in described:
+            body = schemas[described["requestBody"]["content"][JSON]["schema"]["$ref"].rpartition("/")[2]]
+            body.setdefault("examples", [example_of(body, schemas)])
         described["responses"].update(_answers(route.path, described, extra[FAILS]))
 
 

@@ -1,6 +1,6 @@
 """What requests have in common: strict bodies, pages of lists."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,11 +13,6 @@ class Body(BaseModel):
     """A body: nothing but what is named here, and nothing converted from another type."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-def shown(example: dict[str, Any]) -> ConfigDict:
-    """The configuration that shows an example in OpenAPI."""
-    return ConfigDict(json_schema_extra={"examples": [example]})
 
 
 class PageQuery(BaseModel):

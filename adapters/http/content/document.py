@@ -1,17 +1,17 @@
 """HTTP for documents: parse, send, answer."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
 from pydantic import Field
 
 from adapters.http.api.commands import Send
-from adapters.http.api.openapi import CONDITIONAL, EXAMPLE_ID, EXAMPLE_TIME, FRESH, FRESH_UNLESS_KNOWN, KEYED, operation
+from adapters.http.api.openapi import CONDITIONAL, FRESH, FRESH_UNLESS_KNOWN, KEYED, operation
 from adapters.http.api.queries import Read
 from adapters.http.api.responses import Answer
 from adapters.http.api.routing import ApiRoute
-from adapters.http.api.schemas import Body, PageQuery, shown
+from adapters.http.api.schemas import Body, PageQuery
 from application.content.document import (
     ChangeDocument,
     CreateDocument,
@@ -34,32 +34,10 @@ Version = Annotated[int, Path(ge=1, le=999_999_999)]
 Title = Annotated[str, Field(min_length=1, max_length=TITLE_LENGTH)]
 Content = Annotated[str, Field(max_length=CONTENT_LENGTH)]
 
-DOCUMENT: dict[str, Any] = {
-    "id": EXAMPLE_ID,
-    "owner_id": "0198f1c2-0000-7c4d-9e5f-0a1b2c3d4e5f",
-    "title": "Field notes",
-    "content": "The otters are back.",
-    "status": "draft",
-    "version": 1,
-    "created_at": EXAMPLE_TIME,
-    "updated_at": EXAMPLE_TIME,
-    "trashed_at": None,
-}
-SUMMARY = {**{name: value for name, value in DOCUMENT.items() if name != "content"}, "role": "owner"}
-VERSION = {
-    "version": 1,
-    "change": "created",
-    "title": "Field notes",
-    "restored_version": None,
-    "author_id": DOCUMENT["owner_id"],
-    "at": EXAMPLE_TIME,
-}
-
 
 class NewDocument(Body):
     """A draft to be."""
 
-    model_config = shown({"title": "Field notes", "content": "The otters are back."})
     title: Title
     content: Content = ""
 
@@ -67,9 +45,6 @@ class NewDocument(Body):
 class DocumentChange(Body):
     """A document as it shall be: all of it."""
 
-    model_config = shown(
-        {"title": "Field notes", "content": "The otters are back. Both of them.", "status": "published"}
-    )
     title: Title
     content: Content
     status: Status
@@ -89,7 +64,7 @@ class DocumentQuery(PageQuery):
 @router.get(
     "/{document_id}",
     response_model=DocumentView,
-    **operation("The document.", scope=READ, takes=FRESH_UNLESS_KNOWN, example=DOCUMENT),
+    **operation("The document.", scope=READ, takes=FRESH_UNLESS_KNOWN),
 )
 async def get_document(document_id: UUID, read: Read) -> Answer:
     """Get a document. Takes the role of a viewer."""
@@ -99,7 +74,7 @@ async def get_document(document_id: UUID, read: Read) -> Answer:
 @router.post(
     "",
     response_model=DocumentView,
-    **operation("The new document.", scope=WRITE, takes=KEYED, example=DOCUMENT, status=201),
+    **operation("The new document.", scope=WRITE, takes=KEYED, status=201),
 )
 async def create_document(body: NewDocument, send: Send) -> Answer:
     """Create a draft. It counts against the plan's quota."""
@@ -109,7 +84,7 @@ async def create_document(body: NewDocument, send: Send) -> Answer:
 @router.get(
     "",
     response_model=Page[DocumentSummary],
-    **operation("A page of documents.", scope=READ, takes=FRESH, example={"items": [SUMMARY], "next": None}),
+    **operation("A page of documents.", scope=READ, takes=FRESH),
 )
 async def list_documents(listed: Annotated[DocumentQuery, Query()], read: Read) -> Answer:
     """List documents: one's own and those shared with one, without their content."""
@@ -119,7 +94,7 @@ async def list_documents(listed: Annotated[DocumentQuery, Query()], read: Read) 
 @router.put(
     "/{document_id}",
     response_model=DocumentView,
-    **operation("The document as it is now.", scope=WRITE, takes=CONDITIONAL, example=DOCUMENT),
+    **operation("The document as it is now.", scope=WRITE, takes=CONDITIONAL),
 )
 async def change_document(document_id: UUID, body: DocumentChange, send: Send) -> Answer:
     """Change title, content and status. Takes the role of an editor. What does not differ makes no new version."""
@@ -131,7 +106,7 @@ async def change_document(document_id: UUID, body: DocumentChange, send: Send) -
 @router.delete(
     "/{document_id}",
     response_model=DocumentView,
-    **operation("The document, in the trash.", scope=WRITE, takes=CONDITIONAL, example=DOCUMENT),
+    **operation("The document, in the trash.", scope=WRITE, takes=CONDITIONAL),
 )
 async def trash_document(document_id: UUID, send: Send) -> Answer:
     """Put a document into the trash. Takes its owner."""
@@ -141,7 +116,7 @@ async def trash_document(document_id: UUID, send: Send) -> Answer:
 @router.post(
     "/{document_id}/restore",
     response_model=DocumentView,
-    **operation("The document, out of the trash.", scope=WRITE, takes=CONDITIONAL, example=DOCUMENT),
+    **operation("The document, out of the trash.", scope=WRITE, takes=CONDITIONAL),
 )
 async def restore_document(document_id: UUID, send: Send) -> Answer:
     """Take a document out of the trash. Takes its owner."""
@@ -151,7 +126,7 @@ async def restore_document(document_id: UUID, send: Send) -> Answer:
 @router.get(
     "/{document_id}/versions",
     response_model=Page[VersionView],
-    **operation("A page of versions.", scope=READ, takes=FRESH, example={"items": [VERSION], "next": None}),
+    **operation("A page of versions.", scope=READ, takes=FRESH),
 )
 async def list_versions(document_id: UUID, paged: Annotated[PageQuery, Query()], read: Read) -> Answer:
     """List what became of a document, the latest first. Takes the role of a viewer."""
@@ -162,7 +137,7 @@ async def list_versions(document_id: UUID, paged: Annotated[PageQuery, Query()],
 @router.get(
     "/{document_id}/versions/{version}",
     response_model=DocumentView,
-    **operation("The document as it was.", scope=READ, takes=["If-None-Match"], example=DOCUMENT),
+    **operation("The document as it was.", scope=READ, takes=["If-None-Match"]),
 )
 async def get_version(document_id: UUID, version: Version, read: Read) -> Answer:
     """Get a document as it was at a version. Takes the role of a viewer now. Always as new as the log itself."""
@@ -172,7 +147,7 @@ async def get_version(document_id: UUID, version: Version, read: Read) -> Answer
 @router.post(
     "/{document_id}/versions/{version}/restore",
     response_model=DocumentView,
-    **operation("The document as it is now.", scope=WRITE, takes=CONDITIONAL, example=DOCUMENT),
+    **operation("The document as it is now.", scope=WRITE, takes=CONDITIONAL),
 )
 async def restore_version(document_id: UUID, version: Version, send: Send) -> Answer:
     """Give a document the title and content of an earlier version, as a new version. Takes an editor."""

@@ -9,8 +9,7 @@ from adapters.http.api.openapi import FRESH, KEYED, operation
 from adapters.http.api.queries import QueryReader, Read
 from adapters.http.api.responses import Answer
 from adapters.http.api.routing import ApiRoute
-from adapters.http.api.schemas import Body, Email, shown
-from adapters.http.content.document import DOCUMENT, READ, WRITE
+from adapters.http.api.schemas import Body, Email
 from application.content.document import ChangeShare, DocumentView, RevokeShare, ShareDocument
 from domain.access import RoleTooLow
 from domain.content.document import ShareRole
@@ -19,11 +18,12 @@ from projections.content.document_access import ShareView, shares
 
 router = APIRouter(prefix="/v1/documents/{document_id}/shares", route_class=ApiRoute, tags=["documents"])
 
+READ, WRITE = "documents:read", "documents:write"
+
 
 class ShareRequest(Body):
     """With whom, and what they may do: an editor changes, a commenter and a viewer read."""
 
-    model_config = shown({"email": "grace@example.org", "role": "editor"})
     email: Email
     role: ShareRole
 
@@ -31,14 +31,13 @@ class ShareRequest(Body):
 class ShareAddress(Body):
     """Whose role is taken away."""
 
-    model_config = shown({"email": "grace@example.org"})
     email: Email
 
 
 @router.get(
     "",
     response_model=list[ShareView],
-    **operation("The shares.", scope=READ, takes=FRESH, example=[{"email": "grace@example.org", "role": "editor"}]),
+    **operation("The shares.", scope=READ, takes=FRESH),
 )
 async def list_shares(document_id: UUID, read: Read) -> Answer:
     """List with whom a document is shared. Takes its owner."""
@@ -49,7 +48,7 @@ async def list_shares(document_id: UUID, read: Read) -> Answer:
 @router.post(
     "",
     response_model=DocumentView,
-    **operation("The document.", scope=WRITE, takes=KEYED, example=DOCUMENT),
+    **operation("The document.", scope=WRITE, takes=KEYED),
 )
 async def share_document(document_id: UUID, body: ShareRequest, send: Send) -> Answer:
     """Share a document with the holder of an email address, a user or not yet. Takes its owner."""
@@ -59,7 +58,7 @@ async def share_document(document_id: UUID, body: ShareRequest, send: Send) -> A
 @router.put(
     "",
     response_model=DocumentView,
-    **operation("The document.", scope=WRITE, takes=KEYED, example=DOCUMENT),
+    **operation("The document.", scope=WRITE, takes=KEYED),
 )
 async def change_share(document_id: UUID, body: ShareRequest, send: Send) -> Answer:
     """Give somebody whom a document is shared with another role. Takes its owner."""
@@ -69,7 +68,7 @@ async def change_share(document_id: UUID, body: ShareRequest, send: Send) -> Ans
 @router.post(
     "/revoke",
     response_model=DocumentView,
-    **operation("The document.", scope=WRITE, takes=KEYED, example=DOCUMENT),
+    **operation("The document.", scope=WRITE, takes=KEYED),
 )
 async def revoke_share(document_id: UUID, body: ShareAddress, send: Send) -> Answer:
     """Take somebody's role on a document away. Takes its owner. Once this is answered they can read it no more."""

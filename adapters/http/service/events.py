@@ -48,8 +48,8 @@ EVENT = {
 
 def streamed() -> dict[str, Any]:
     """Arguments of the route that streams."""
-    about = operation("What happens.", scope="events:read", takes=["Last-Event-ID"], example=STREAM)
-    about["responses"][200]["content"] = {MEDIA_TYPE: {"schema": EVENT}}
+    about = operation("What happens.", scope="events:read", takes=["Last-Event-ID"])
+    about["responses"][200]["content"] = {MEDIA_TYPE: {"schema": EVENT, "example": STREAM}}
     return {**about, "response_class": EventStream}
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends
+from pydantic import Field
 
 from adapters.http.api.context import deps_of
 from adapters.http.api.deps import Deps
@@ -32,19 +33,19 @@ class Readiness:
     """Requests can be served. `servers`: those we depend on, by name."""
 
     status: Literal["ready"]
-    servers: dict[str, Literal["up", "down"]]
+    servers: Annotated[dict[str, Literal["up", "down"]], Field(examples=[{"database": "up", "redis": "up"}])]
 
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
     """A JSON Web Key (RFC 7517, RFC 8037)."""
 
-    kty: str
-    crv: str
-    x: str
-    kid: str
-    use: str
-    alg: str
+    kty: Annotated[str, Field(examples=["OKP"])]
+    crv: Annotated[str, Field(examples=["Ed25519"])]
+    x: Annotated[str, Field(examples=["11qYAYKxCrfVS…"])]
+    kid: Annotated[str, Field(examples=["3f9a2c1d"])]
+    use: Annotated[str, Field(examples=["sig"])]
+    alg: Annotated[str, Field(examples=["Ed25519"])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +55,7 @@ class PublicKeys:
     keys: list[PublicKey]
 
 
-KEY = {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS…", "kid": "3f9a2c1d", "use": "sig", "alg": "Ed25519"}
-
-
-@router.get("/health/live", response_model=Liveness, **operation("It does.", example={"status": "live"}))
+@router.get("/health/live", response_model=Liveness, **operation("It does."))
 async def live() -> Answer:
     """Say whether the process answers."""
     return Answer(encode(Liveness("live")))
@@ -68,7 +66,6 @@ async def live() -> Answer:
     response_model=Readiness,
     **operation(
         "They can; what is down we can do without.",
-        example={"status": "ready", "servers": {"database": "up", "redis": "up"}},
         fails=[503],
     ),
 )
@@ -80,7 +77,7 @@ async def ready(house: House) -> Answer:
 @router.get(
     "/.well-known/jwks.json",
     response_model=PublicKeys,
-    **operation("The keys.", example={"keys": [KEY]}),
+    **operation("The keys."),
 )
 async def jwks(house: House) -> Answer:
     """Give the public keys that access tokens are signed with (RFC 7517)."""
