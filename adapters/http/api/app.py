@@ -12,11 +12,7 @@ from starlette.types import ASGIApp
 from adapters.http.api import openapi, problems
 from adapters.http.api.deps import Deps
 from adapters.http.api.middleware import RequestMiddleware, ServerErrorMiddleware
-from adapters.http.billing import subscription
-from adapters.http.content import document, share
-from adapters.http.identity import user
-from adapters.http.service import docs, events, health
-from adapters.http.teams import membership, team
+from adapters.http.api.routers import find_routers, tags_of
 from application.ports import NotSettled, Unavailable
 from domain.kernel import Refusal
 
@@ -40,10 +36,10 @@ def create_app(deps: Deps) -> FastAPI:
     """The app. Everything it needs comes with `deps`, ready to use."""
     # Requests are timed, logged and traced at the edge; FastAPI's own telemetry would do it again.
     silent: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
-    app = Api(openapi_url=None, redirect_slashes=False, telemetry=silent, **ABOUT)
-    # Flat, and the busiest first: routes are tried one after the other.
-    for part in (document, user, team, subscription, share, membership, events, health, docs):
-        app.router.routes.extend(part.router.routes)
+    routers = find_routers()
+    app = Api(openapi_url=None, redirect_slashes=False, telemetry=silent, openapi_tags=tags_of(routers), **ABOUT)
+    for router in routers:
+        app.router.routes.extend(router.routes)
     app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
     for kind, handler in HANDLERS.items():
         app.add_exception_handler(kind, handler)
@@ -70,15 +66,6 @@ HANDLERS: dict[type[Exception], Any] = {
     HTTPException: problems.of_starlette,
 }
 
-TAGS = [
-    {"name": "accounts", "description": "Register, log in, and the account of whoever asks."},
-    {"name": "documents", "description": "Texts with a history that forgets nothing, and a trash."},
-    {"name": "subscription", "description": "The plan, and what is left of its quota."},
-    {"name": "teams", "description": "People who work together."},
-    {"name": "events", "description": "What happens, as it happens; `/v1/events/catalogue` lists what there is."},
-    {"name": "service", "description": "Whether we are up, and our public keys."},
-]
-
 DESCRIPTION = """\
 Every change is an event that can be replayed, proved and, where the law says so, forgotten.
 
@@ -88,4 +75,4 @@ Every change is an event that can be replayed, proved and, where the law says so
 - **Errors** are problem details (RFC 9457); `code` is stable, `detail` says what to do.
 """
 
-ABOUT: dict[str, Any] = {"title": "Palimpsest", "version": "1", "description": DESCRIPTION, "openapi_tags": TAGS}
+ABOUT: dict[str, Any] = {"title": "Palimpsest", "version": "1", "description": DESCRIPTION}

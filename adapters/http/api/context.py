@@ -1,9 +1,10 @@
 """Request context: what is known of one request on its way in."""
 
 from collections.abc import Mapping
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import Request
+from fastapi import Depends, Request
 
 from adapters.http.api.deps import Deps
 from adapters.http.api.problems import CHALLENGE, InsufficientScope, Unauthenticated
@@ -72,6 +73,9 @@ def context_of(request: Request) -> RequestContext:
 def deps_of(request: Request) -> Deps:
     """Return the dependencies, for routes that neither send a command nor read a model."""
     return context_of(request).deps
+
+
+Dependencies = Annotated[Deps, Depends(deps_of)]
 
 
 def _challenge(error: str) -> dict[str, str]:

@@ -9,6 +9,9 @@ Header = tuple[bytes, bytes]
 
 encode = msgspec.json.Encoder().encode
 
+PUBLIC: Header = (b"cache-control", b"public, max-age=300")
+"""For responses that are the same for every caller and rarely change."""
+
 
 class Answer(JSONResponse):
     """A response whose body is encoded already. It skips the header handling of its base class, which costs time."""

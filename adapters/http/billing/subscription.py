@@ -1,15 +1,13 @@
-"""HTTP for subscriptions: what the plan allows."""
-
-from fastapi import APIRouter
+"""HTTP for subscriptions: the plan and its quota."""
 
 from adapters.http.api.openapi import FRESH, operation
 from adapters.http.api.queries import Read
 from adapters.http.api.responses import Answer
-from adapters.http.api.routing import ApiRoute
+from adapters.http.api.routers import Router, Tag
 from application.billing.subscription import SubscriptionView
 from projections.billing.subscription import subscription
 
-router = APIRouter(prefix="/v1/subscription", route_class=ApiRoute, tags=["subscription"])
+router = Router("/v1/subscription", tag=Tag("subscription", "The caller's plan, and the rest of its quota."))
 
 
 @router.get(
@@ -18,5 +16,5 @@ router = APIRouter(prefix="/v1/subscription", route_class=ApiRoute, tags=["subsc
     **operation("The plan.", scope="subscription:read", takes=FRESH),
 )
 async def get_subscription(read: Read) -> Answer:
-    """Get one's own plan, and what is used of its quota this month."""
+    """Get the caller's plan, and how much of its quota is used this month."""
     return read.unversioned(read.found(await read.query(subscription, read.actor.user_id, read.now)))

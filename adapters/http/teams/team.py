@@ -3,14 +3,14 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import Field
 
 from adapters.http.api.commands import Send
 from adapters.http.api.openapi import FRESH, KEYED, operation
 from adapters.http.api.queries import Read
 from adapters.http.api.responses import Answer
-from adapters.http.api.routing import ApiRoute
+from adapters.http.api.routers import Router, Tag
 from adapters.http.api.schemas import Body, PageQuery
 from application.teams.team import DissolveTeam, FoundTeam, MemberView, RenameTeam, TeamView
 from domain.teams.team import NAME_LENGTH, SLUG_LENGTH
@@ -18,7 +18,7 @@ from projections.page import Page
 from projections.teams.team import team, teams
 from projections.teams.team_roster import members
 
-router = APIRouter(prefix="/v1/teams", route_class=ApiRoute, tags=["teams"])
+router = Router("/v1/teams", tag=Tag("teams", "Groups of users, with roles and invitations."))
 
 READ, WRITE = "teams:read", "teams:write"
 
@@ -27,14 +27,14 @@ Slug = Annotated[str, Field(min_length=1, max_length=SLUG_LENGTH, pattern="^[a-z
 
 
 class NewTeam(Body):
-    """A team to be. `slug` names it in addresses, and is its alone."""
+    """A new team. `slug` is its short name for URLs, and no other team has the same."""
 
     name: Name
     slug: Slug
 
 
 class TeamRename(Body):
-    """A team's name from now on."""
+    """A team's new name."""
 
     name: Name
 
@@ -45,7 +45,7 @@ class TeamRename(Body):
     **operation("The new team.", scope=WRITE, takes=KEYED, status=201),
 )
 async def found_team(body: NewTeam, send: Send) -> Answer:
-    """Found a team, and own it."""
+    """Found a team. The caller becomes its owner."""
     return await send(FoundTeam(name=body.name, slug=body.slug), at="/v1/teams/{}")
 
 
@@ -55,7 +55,7 @@ async def found_team(body: NewTeam, send: Send) -> Answer:
     **operation("A page of teams.", scope=READ, takes=FRESH),
 )
 async def list_teams(paged: Annotated[PageQuery, Query()], read: Read) -> Answer:
-    """List the teams one is a member of, the oldest first."""
+    """List the teams that the caller is a member of, the oldest first."""
     found = await read.query(teams, read.actor, read.now, cursor=paged.cursor, limit=paged.limit)
     return read.unversioned(found)
 
@@ -66,7 +66,7 @@ async def list_teams(paged: Annotated[PageQuery, Query()], read: Read) -> Answer
     **operation("The team.", scope=READ, takes=FRESH),
 )
 async def get_team(team_id: UUID, read: Read) -> Answer:
-    """Get a team. Takes a member, or somebody who is invited."""
+    """Get a team. Requires membership or an invitation."""
     return read.unversioned(read.found(await read.query(team, read.actor, team_id, read.now)))
 
 
@@ -76,7 +76,7 @@ async def get_team(team_id: UUID, read: Read) -> Answer:
     **operation("The team.", scope=WRITE, takes=KEYED),
 )
 async def rename_team(team_id: UUID, body: TeamRename, send: Send) -> Answer:
-    """Give a team another name. Takes an admin."""
+    """Rename a team. Requires the admin role."""
     return await send(RenameTeam(id=team_id, name=body.name))
 
 
@@ -86,15 +86,15 @@ async def rename_team(team_id: UUID, body: TeamRename, send: Send) -> Answer:
     **operation("The team, dissolved.", scope=WRITE, takes=KEYED),
 )
 async def dissolve_team(team_id: UUID, send: Send) -> Answer:
-    """Dissolve a team, for good. Takes an owner."""
+    """Dissolve a team permanently. Requires the owner role."""
     return await send(DissolveTeam(id=team_id))
 
 
 @router.get(
     "/{team_id}/members",
     response_model=list[MemberView],
-    **operation("Its members.", scope=READ, takes=FRESH),
+    **operation("The members.", scope=READ, takes=FRESH),
 )
 async def list_members(team_id: UUID, read: Read) -> Answer:
-    """List a team's members. Takes a member."""
+    """List a team's members. Requires membership."""
     return read.unversioned(read.found(await read.query(members, read.actor, team_id)))
