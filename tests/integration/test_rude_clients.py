@@ -146,7 +146,7 @@ async def test_a_request_that_is_cut_before_its_end_changes_nothing(share: float
 async def test_a_body_that_does_not_come_in_is_not_waited_for_for_ever(
     database: Database, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adapters.http.api.routing.BODY_SECONDS", 0.2)
+    monkeypatch.setattr("adapters.http.api.body.BODY_TIMEOUT_SECONDS", 0.2)
     headers = await somebody(database)
     with running_api(database.app_url, redis_url) as api:
         connection = await Connection.open(api.url)
