@@ -72,7 +72,7 @@ class ApiServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let listeners go, then do what is to be done."""
-        self._live.end()
+        self._live.close()
         await super().shutdown(sockets)
 
 

@@ -1,4 +1,4 @@
-"""Responses: JSON bodies that are ready to send, and the headers that follow from them."""
+"""Responses: encoded JSON bodies, and the headers that follow from them."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ PUBLIC: Header = (b"cache-control", b"public, max-age=300")
 
 
 class Answer(JSONResponse):
-    """A response whose body is encoded already. It skips the header handling of its base class, which costs time."""
+    """A response with an encoded body. Skips the header handling of its base class, which costs time."""
 
     def __init__(
         self,
@@ -32,6 +32,6 @@ class Answer(JSONResponse):
 
 
 def etag_of(view: object) -> list[Header]:
-    """The ETag of a view that has a version; nothing for any other."""
+    """Return the ETag header of a view that has a version; none for others."""
     version = getattr(view, "version", None)
     return [] if version is None else [(b"etag", b'"%d"' % version)]

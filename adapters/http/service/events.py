@@ -14,7 +14,7 @@ from adapters.http.api.routers import Router, Tag
 from adapters.integration_events.asyncapi import Broker, describe
 from adapters.integration_events.catalogue import catalogue
 from adapters.integration_events.contract import published, schema_of
-from adapters.realtime.sse import MEDIA_TYPE, EventStream, Listening, StreamQuery
+from adapters.realtime.sse import MEDIA_TYPE, EventStream, StreamQuery, Subscribe
 from domain.kernel import NotFound
 
 router = Router("/v1", tag=Tag("events", "Events as they happen; `/v1/events/catalogue` lists their types."))
@@ -50,7 +50,7 @@ def streamed() -> dict[str, Any]:
 
 
 @router.get("/events/stream", **streamed())
-async def stream_events(asked: Annotated[StreamQuery, Query()], listening: Listening) -> EventStream:
+async def stream_events(query: Annotated[StreamQuery, Query()], subscriber: Subscribe) -> EventStream:
     """Stream events as they happen, as server-sent events. Covers the caller's account, documents and teams.
 
     Events about documents require the viewer role, events about shares the owner role of the document, and events
@@ -60,7 +60,7 @@ async def stream_events(asked: Annotated[StreamQuery, Query()], listening: Liste
     (see `/v1/events/catalogue`). A client that reconnects with the last `id` misses no event. The stream ends when the
     access token expires.
     """
-    return listening.follow(asked)
+    return subscriber.follow(query)
 
 
 @router.get("/asyncapi.json", include_in_schema=False)
