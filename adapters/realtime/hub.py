@@ -5,7 +5,7 @@ events come from memory, older ones from the log.
 
 Events are delivered only after the read models have processed them. Permissions are queried once per batch for all
 waiting subscribers, and again for every later page. Results are never cached, so a revoked user cannot be served from
-an old answer. Events without a permission row go to nobody but the user they are about (see `sse`).
+an old answer. Events without a permission row go to no subscriber; the events of one's own account need none (`sse`).
 """
 
 import asyncio
@@ -27,7 +27,7 @@ PAGE_SIZE = 500
 MAX_RECENT = 5_000
 POLL_SECONDS = 1.0
 MAX_CATCHING_UP = 2
-"""Subscribers served at a time of those who were not waiting for the newest batch: each runs queries of its own."""
+"""Pages served at a time to subscribers that missed the newest batch: each page runs queries of its own."""
 
 log = structlog.get_logger(__name__)
 
@@ -223,7 +223,7 @@ class EventHub:
         return self._outgoing(recorded), recorded[-1].position if recorded else position
 
     def _outgoing(self, events: Sequence[RecordedEvent]) -> list[OutgoingEvent]:
-        """Return those of the events that are published, encoded."""
+        """Return the events that are published, encoded."""
         outgoing = []
         for event in events:
             found = self._publisher.public_value(event)

@@ -28,7 +28,7 @@ class WrongPassword(Forbidden):
 
 @dataclass(frozen=True, slots=True)
 class UserView:
-    """A user, as they see themselves."""
+    """A user account, as its owner sees it."""
 
     id: UUID
     email: str

@@ -287,7 +287,7 @@ def test_one_user_has_only_so_many_streams_and_gets_them_back(api: Api) -> None:
 
 
 def test_all_users_together_have_only_so_many_streams(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api.deps.live, "_most", 1)
+    monkeypatch.setattr(api.deps.live, "_max_subscribers", 1)
     with listening(api.account().client):
         assert api.account().client.get(STREAM, params={"wait": 0}).json()["code"] == "too_many_streams"
 

@@ -7,7 +7,7 @@ from adapters.http.api.routers import Router, Tag
 from application.billing.subscription import SubscriptionView
 from projections.billing.subscription import subscription
 
-router = Router("/v1/subscription", tag=Tag("subscription", "The caller's plan, and the rest of its quota."))
+router = Router("/v1/subscription", tag=Tag("subscription", "The caller's plan and the usage of its quota."))
 
 
 @router.get(

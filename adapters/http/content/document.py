@@ -140,7 +140,7 @@ async def list_versions(document_id: UUID, paged: Annotated[PageQuery, Query()],
     **operation("The document at that version.", scope=READ, takes=["If-None-Match"]),
 )
 async def get_version(document_id: UUID, version: Version, read: Read) -> Answer:
-    """Get a document at a version. Requires the viewer role today. Never stale: it is read from the event log."""
+    """Get a document at a version. Requires the viewer role at present. Never stale: read from the event log."""
     return read.one(await document_at_version(read.history, read.actor, document_id, version))
 
 
