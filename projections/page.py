@@ -24,7 +24,7 @@ class BadCursor(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """Items of a list, and the cursor of the next page; null on the last page."""
+    """Some items of a list, and the cursor of the next page; None: there is none."""
 
     items: list[T]
     next: str | None

@@ -11,7 +11,7 @@ from domain.billing.subscription import Plan, Status, Subscription
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionView:
-    """A plan and its usage. Without a limit nothing is counted: `documents_used` stays at this month's last count."""
+    """A plan and its use. Without a limit nothing is counted: `documents_used` is then what was before, this month."""
 
     id: UUID
     user_id: UUID

@@ -28,7 +28,7 @@ class WrongPassword(Forbidden):
 
 @dataclass(frozen=True, slots=True)
 class UserView:
-    """A user account, as its owner sees it."""
+    """A user, as they see themselves."""
 
     id: UUID
     email: str

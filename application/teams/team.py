@@ -12,7 +12,7 @@ from domain.text import email_address
 
 @dataclass(frozen=True, slots=True)
 class TeamView:
-    """A team. `members`: the number of members; `seats_taken`: members and open invitations."""
+    """A team. `members` counts them; `seats_taken` adds the open invitations."""
 
     id: UUID
     name: str
@@ -28,7 +28,7 @@ class TeamView:
 
 @dataclass(frozen=True, slots=True)
 class MemberView:
-    """A member of a team."""
+    """Somebody in a team."""
 
     user_id: UUID
     role: Role

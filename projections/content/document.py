@@ -37,7 +37,7 @@ WHERE a.address_id = %(address_id)s AND d.owner_id <> %(user_id)s
 
 @dataclass(frozen=True, slots=True)
 class DocumentSummary:
-    """A document in a list, without its content. `role`: the role of the caller."""
+    """A document in a list, without its content. `role`: what the reader is to it."""
 
     id: UUID
     owner_id: UUID

@@ -11,7 +11,7 @@ from projections.kernel import Change, ReadModel, Table, reads
 
 @dataclass(frozen=True, slots=True)
 class ShareView:
-    """A share of a document: the email address of its holder, registered or not, and their role."""
+    """Somebody with whom a document is shared: the holder of an email address, a user or not."""
 
     email: str
     role: ShareRole

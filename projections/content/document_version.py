@@ -18,7 +18,7 @@ LAST = 2**62
 
 @dataclass(frozen=True, slots=True)
 class VersionView:
-    """One version of a document: the change, its author and its time. `title`: the new title, if it changed."""
+    """One version of a document: what changed, by whom and when. `title`, where that changed, is the new one."""
 
     version: int
     change: str
