@@ -10,7 +10,8 @@ from signal import SIGKILL
 
 from infra.local.servers.process import end, spawn
 from infra.postgres.projector_connection import Connection
-from infra.projector.rebuild.bulk_load import BulkLoader, Progress, table_of
+from infra.progress import Progress
+from infra.projector.rebuild.bulk_load import BulkLoader, table_of
 from infra.projector.table_writer import TableWriter
 from infra.store.feed import HASH_SLOTS, PostgresEventFeed
 

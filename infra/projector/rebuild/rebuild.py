@@ -16,9 +16,10 @@ from psycopg import sql
 
 from application.ports import EventFeed, RecordedEvent
 from infra.postgres.projector_connection import Connection
+from infra.progress import Progress
 from infra.projector import checkpoints
 from infra.projector.checkpoints import Checkpoint
-from infra.projector.rebuild.bulk_load import BATCH, BulkLoader, Progress, connect_to_load
+from infra.projector.rebuild.bulk_load import BATCH, BulkLoader, connect_to_load
 from infra.projector.rebuild.load_workers import LoadWorkers
 from infra.projector.schema import create
 from infra.projector.statements import NEXT
