@@ -45,7 +45,7 @@ def by_tag(paths: Schema) -> dict[str, Schema]:
 
 
 def used(part: object, schemas: Schema) -> set[str]:
-    """The names of the types that a part of the schema refers to, and of those that they refer to."""
+    """The names of all types that a part of the schema refers to, directly or through other types."""
     found: set[str] = set()
     new = referred(part)
     while new:
@@ -145,7 +145,7 @@ def test_a_type_that_two_tags_use_is_shared() -> None:
 
 
 def write() -> None:
-    """Write the files, and remove those of tags that are gone."""
+    """Write the files, and remove the files of removed tags."""
     GOLDEN.mkdir(exist_ok=True)
     for path in GOLDEN.glob("*.txt"):
         path.unlink()

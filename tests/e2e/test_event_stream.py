@@ -1,4 +1,4 @@
-"""Events as they happen, over HTTP: to those who may read what they are about, in order, without loss on resuming."""
+"""The event stream over HTTP: events in order, only to users who may read them, without loss on reconnecting."""
 
 import json
 import os
@@ -329,7 +329,7 @@ def test_a_client_that_reads_nothing_is_cut_and_loses_nothing(api: Api, monkeypa
     edit_often(api, ada, ada.document())
     parts = urlsplit(api.url)
     with socket.socket() as slow, monkeypatch.context() as impatient:
-        # Only while nobody reads: whoever reads is not to be cut, however busy the machine.
+        # Only while no client reads: on a busy machine a client that reads must not be disconnected.
         impatient.setattr(sse, "SEND_TIMEOUT_SECONDS", 0.5)
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         slow.connect((parts.hostname, parts.port))

@@ -19,7 +19,7 @@ class SendCommand(Protocol):
     async def __call__(self, command: Command[R], context: CommandContext) -> CommandResult[R]: ...
 
 
-class Observe(Protocol):
+class ObserveRequest(Protocol):
     """Receives the end of each request. `seconds`: until the last byte was passed to the server."""
 
     def __call__(
@@ -47,7 +47,7 @@ class Deps:
     tokens: Tokens
     clock: Clock
     new_id: NewId
-    observe: Observe
+    observe: ObserveRequest
     checks: dict[str, Callable[[], Awaitable[object]]]
     vital: frozenset[str] = frozenset({"database"})
     broker: Broker = LOCAL

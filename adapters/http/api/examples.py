@@ -5,7 +5,8 @@ Fields of one name have one value, so that the examples of different operations 
 
 from typing import Any
 
-Schema = dict[str, Any]
+SchemaObject = dict[str, Any]
+"""An object of OpenAPI or JSON Schema."""
 
 EXAMPLE_ID = "0198f1c2-7b3a-7c4d-9e5f-0a1b2c3d4e5f"
 EXAMPLE_USER_ID = "0198f1c2-0000-7c4d-9e5f-0a1b2c3d4e5f"
@@ -32,7 +33,7 @@ VALUES: dict[str, Any] = {
 """Values that read better than those made from the type: by field, or by type and field. Optional: see `example_of`."""
 
 
-def example_of(schema: Schema, schemas: Schema, field: str = "", owner: str = "") -> Any:
+def example_of(schema: SchemaObject, schemas: SchemaObject, field: str = "", owner: str = "") -> Any:
     """Return an example of a schema; a nullable field without an entry in `VALUES` is null.
 
     `schemas` holds the schemas that `$ref` names; `field` is the name of the field, `owner` the name of its type.
@@ -54,7 +55,7 @@ def example_of(schema: Schema, schemas: Schema, field: str = "", owner: str = ""
     return schema["const"] if "const" in schema else _by_type(schema, schemas, field, owner)
 
 
-def _by_type(schema: Schema, schemas: Schema, field: str, owner: str) -> Any:
+def _by_type(schema: SchemaObject, schemas: SchemaObject, field: str, owner: str) -> Any:
     match schema["type"]:
         case "array":
             return [example_of(schema["items"], schemas, field, owner)]

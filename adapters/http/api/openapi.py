@@ -7,15 +7,13 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
 
-from adapters.http.api.examples import EXAMPLE_ID, example_of
+from adapters.http.api.examples import EXAMPLE_ID, SchemaObject, example_of
 from adapters.http.api.problems import MEDIA_TYPE, Problem
 from adapters.http.api.responses import Answer
 from adapters.http.api.routing import ApiRoute
 
 JSON = "application/json"
 FAILS = "x-fails"
-
-Schema = dict[str, Any]
 
 PROBLEMS = {
     400: ("malformed", "The request cannot be parsed: the body is not JSON, or a header is malformed."),
@@ -32,7 +30,7 @@ PROBLEMS = {
     503: ("unavailable", "A server that the service depends on does not answer; `Retry-After` says when to retry."),
 }
 
-HEADERS: dict[str, tuple[Schema, str]] = {
+HEADERS: dict[str, tuple[SchemaObject, str]] = {
     "X-Request-Id": ({"type": "string", "format": "uuid"}, "Identifies the request in our logs and in its events."),
     "ETag": ({"type": "string", "pattern": '^"[0-9]+"$'}, "The version, for `If-Match` and `If-None-Match`."),
     "Location": ({"type": "string"}, "The path of the result."),
@@ -53,7 +51,7 @@ HEADERS: dict[str, tuple[Schema, str]] = {
     "Allow": ({"type": "string"}, "The methods of the path."),
 }
 
-PARAMETERS: dict[str, tuple[Schema, str, str]] = {
+PARAMETERS: dict[str, tuple[SchemaObject, str, str]] = {
     "Idempotency-Key": (
         {"type": "string", "pattern": "^[!-~]{1,255}$"},
         "A client-generated key, unique per operation. Retries with the same key are executed once and get the same "
@@ -116,14 +114,14 @@ def operation(
     """
     gives = ["X-Request-Id", *(["Location"] if status == 201 else [])]
     gives += [name for header in takes for name in RESPONSE_HEADERS.get(header, ())]
-    good: Schema = {"description": returns, "headers": {name: _ref("headers", name) for name in gives}}
-    extra: Schema = {"parameters": [_ref("parameters", name) for name in takes], FAILS: fails}
+    good: SchemaObject = {"description": returns, "headers": {name: _ref("headers", name) for name in gives}}
+    extra: SchemaObject = {"parameters": [_ref("parameters", name) for name in takes], FAILS: fails}
     if scope is not None:
         extra["security"] = [{"token": [scope]}]
     return {"status_code": status, "response_class": Answer, "responses": {status: good}, "openapi_extra": extra}
 
 
-def describe(app: FastAPI) -> Schema:
+def describe(app: FastAPI) -> SchemaObject:
     """Return the complete OpenAPI schema of the app."""
     if app.openapi_schema is None:
         schema = get_openapi(
@@ -137,7 +135,7 @@ def describe(app: FastAPI) -> Schema:
     return app.openapi_schema
 
 
-def _complete(route: ApiRoute, methods: Schema, schemas: Schema) -> None:
+def _complete(route: ApiRoute, methods: SchemaObject, schemas: SchemaObject) -> None:
     """Add the examples, and the responses that a route shares with others."""
     extra = route.openapi_extra or {}
     for method in route.methods or ():
@@ -154,7 +152,7 @@ def _complete(route: ApiRoute, methods: Schema, schemas: Schema) -> None:
         described["responses"].update(_answers(route.path, described, extra[FAILS]))
 
 
-def _answers(path: str, described: Schema, fails: Sequence[int]) -> Schema:
+def _answers(path: str, described: SchemaObject, fails: Sequence[int]) -> SchemaObject:
     """Return every response but the good one."""
     names = {parameter.get("$ref", "").rpartition("/")[2] for parameter in described["parameters"]}
     statuses = {422, 500, *fails}
@@ -179,7 +177,7 @@ def _answers(path: str, described: Schema, fails: Sequence[int]) -> Schema:
     return answers
 
 
-def _components(found: Schema) -> Schema:
+def _components(found: SchemaObject) -> SchemaObject:
     schemas = {name: schema for name, schema in found["schemas"].items() if "ValidationError" not in name}
     problem = TypeAdapter(Problem).json_schema(ref_template="#/components/schemas/{model}")
     schemas |= problem.pop("$defs") | {"Problem": problem}
@@ -195,7 +193,7 @@ def _components(found: Schema) -> Schema:
     }
 
 
-def _problem(status: int, code: str, description: str) -> Schema:
+def _problem(status: int, code: str, description: str) -> SchemaObject:
     more = {401: "WWW-Authenticate", 403: "WWW-Authenticate", 404: "Consistency-Lag", 503: "Retry-After"}
     names = ["X-Request-Id", *([more[status]] if status in more else [])]
     example = {
@@ -214,5 +212,5 @@ def _problem(status: int, code: str, description: str) -> Schema:
     }
 
 
-def _ref(kind: str, name: str) -> Schema:
+def _ref(kind: str, name: str) -> SchemaObject:
     return {"$ref": f"#/components/{kind}/{name}"}

@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 
 from adapters.http.api.context import RequestContext, context_of
 from adapters.http.api.problems import Malformed, Missing
-from adapters.http.api.responses import Answer, Header, encode, etag_of
+from adapters.http.api.responses import Answer, HttpHeader, encode, etag_of
 from application.ports import ReadStore
 from projections.kernel import models_read_by
 
@@ -105,10 +105,10 @@ class QueryReader:
         wanted = WAIT.search(self._context.header(b"prefer") or "")
         return min(float(wanted[1]) if wanted else DEFAULT_WAIT_SECONDS, self._context.deps.read_wait_max)
 
-    def _lag_header(self) -> list[Header]:
+    def _lag_header(self) -> list[HttpHeader]:
         return [(b"consistency-lag", b"%d" % self._lag)] if self._lag else []
 
-    def _has(self, headers: list[Header]) -> bool:
+    def _has(self, headers: list[HttpHeader]) -> bool:
         known = self._context.headers.get(b"if-none-match")
         if known is None:
             return False

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import msgspec
 from starlette.responses import JSONResponse
 
-Header = tuple[bytes, bytes]
+HttpHeader = tuple[bytes, bytes]
 
 encode = msgspec.json.Encoder().encode
 
-PUBLIC: Header = (b"cache-control", b"public, max-age=300")
+PUBLIC: HttpHeader = (b"cache-control", b"public, max-age=300")
 """For responses that are the same for every caller and rarely change."""
 
 
@@ -20,7 +20,7 @@ class Answer(JSONResponse):
         self,
         body: bytes = b"",
         status: int = 200,
-        headers: Sequence[Header] = (),
+        headers: Sequence[HttpHeader] = (),
         media: bytes = b"application/json",
     ) -> None:
         self.body = body
@@ -31,7 +31,7 @@ class Answer(JSONResponse):
             self.raw_headers += [(b"content-type", media), (b"content-length", b"%d" % len(body))]
 
 
-def etag_of(view: object) -> list[Header]:
+def etag_of(view: object) -> list[HttpHeader]:
     """Return the ETag header of a view that has a version; none for others."""
     version = getattr(view, "version", None)
     return [] if version is None else [(b"etag", b'"%d"' % version)]

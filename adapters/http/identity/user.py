@@ -28,7 +28,7 @@ Password = Annotated[
         examples=["umber cartwheel tenfold mist"],
     ),
 ]
-Name = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH)]
+UserName = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH)]
 AvatarUrl = Annotated[str, Field(max_length=AVATAR_URL_LENGTH, pattern="^https://")]
 
 
@@ -36,7 +36,7 @@ class NewUser(Body):
     """A new account. A password has at least 15 characters; several uncommon words make a good one."""
 
     email: OwnEmail
-    name: Name
+    name: UserName
     password: Password
 
 
@@ -50,7 +50,7 @@ class Credentials(Body):
 class Profile(Body):
     """The part of an account that other users see."""
 
-    name: Name
+    name: UserName
     avatar_url: AvatarUrl | None = None
 
 

@@ -18,11 +18,11 @@ def schema_of(request: Request) -> bytes:
     return encode(request.app.openapi())
 
 
-Schema = Annotated[bytes, Depends(schema_of)]
+SchemaJson = Annotated[bytes, Depends(schema_of)]
 
 
 @router.get("/openapi.json")
-async def openapi(schema: Schema) -> Answer:
+async def openapi(schema: SchemaJson) -> Answer:
     """Return the description of this API (OpenAPI 3.1)."""
     return Answer(schema, 200, [PUBLIC])
 

@@ -22,21 +22,21 @@ router = Router("/v1/teams", tag=Tag("teams", "Groups of users, with roles and i
 
 READ, WRITE = "teams:read", "teams:write"
 
-Name = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH, examples=["River watch"])]
+TeamName = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH, examples=["River watch"])]
 Slug = Annotated[str, Field(min_length=1, max_length=SLUG_LENGTH, pattern="^[a-z0-9](-?[a-z0-9])*$")]
 
 
 class NewTeam(Body):
     """A new team. `slug` is its short name for URLs, and no other team has the same."""
 
-    name: Name
+    name: TeamName
     slug: Slug
 
 
 class TeamRename(Body):
     """A team's new name."""
 
-    name: Name
+    name: TeamName
 
 
 @router.post(

@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Match, Mount, Route
 from adapters.http.api.dispatch import Dispatcher
 from adapters.http.api.problems import MethodNotAllowed, Missing
 from adapters.http.api.routers import find_routers
-from tests.support.http import House, open_house
+from tests.support.http import HttpApi, open_http_api
 
 METHODS = ("GET", "PUT", "POST")
 DOCUMENT = UUID(int=9)
@@ -124,8 +124,8 @@ def test_a_line_break_after_a_path_is_part_of_it() -> None:
 
 
 @pytest_asyncio.fixture
-async def house() -> AsyncIterator[House]:
-    async with open_house() as opened:
+async def api() -> AsyncIterator[HttpApi]:
+    async with open_http_api() as opened:
         yield opened
 
 
@@ -140,8 +140,8 @@ async def house() -> AsyncIterator[House]:
         ("/health/live", "GET, HEAD"),
     ],
 )
-async def test_405_names_all_methods_of_the_path(house: House, path: str, allow: str) -> None:
-    answer = await house.client.patch(path)
+async def test_405_names_all_methods_of_the_path(api: HttpApi, path: str, allow: str) -> None:
+    answer = await api.client.patch(path)
     assert (answer.status_code, answer.headers["allow"]) == (405, allow)
     assert (answer.json()["code"], answer.json()["title"]) == ("method_not_allowed", "Method not allowed")
 
@@ -153,16 +153,16 @@ async def test_405_names_all_methods_of_the_path(house: House, path: str, allow:
      f"/v1/documents/{DOCUMENT}%2Fx",
      "/health/live%0A"],
 )  # fmt: skip
-async def test_404_for_a_path_that_no_route_has(house: House, path: str) -> None:
-    answer = await house.client.get(f"https://api.test{path}", follow_redirects=False)
+async def test_404_for_a_path_that_no_route_has(api: HttpApi, path: str) -> None:
+    answer = await api.client.get(f"https://api.test{path}", follow_redirects=False)
     assert (answer.status_code, answer.json()["code"], answer.json()["title"]) == (404, "not_found", "Not found")
     assert answer.json()["detail"] == "There is nothing at this path."
     assert "location" not in answer.headers
-    assert [seen.route for seen in house.observed] == ["unknown"]
+    assert [seen.route for seen in api.observed] == ["unknown"]
 
 
-async def test_head_is_dispatched_as_get(house: House) -> None:
-    head, none = await house.client.head("/health/live"), await house.client.head("/v1/auth/login")
+async def test_head_is_dispatched_as_get(api: HttpApi) -> None:
+    head, none = await api.client.head("/health/live"), await api.client.head("/v1/auth/login")
     assert (head.status_code, none.status_code, none.headers["allow"]) == (200, 405, "POST")
 
 
@@ -174,9 +174,9 @@ async def test_head_is_dispatched_as_get(house: House) -> None:
         ("/v1/documents/" + str(DOCUMENT).replace("0", "%30"), "/v1/documents/{document_id}"),
     ],
 )
-async def test_a_path_is_matched_percent_decoded(house: House, path: str, route: str) -> None:
-    assert (await house.client.get(path)).status_code == 401
-    assert [seen.route for seen in house.observed] == [route]
+async def test_a_path_is_matched_percent_decoded(api: HttpApi, path: str, route: str) -> None:
+    assert (await api.client.get(path)).status_code == 401
+    assert [seen.route for seen in api.observed] == [route]
 
 
 @pytest.mark.parametrize(
@@ -191,15 +191,15 @@ async def test_a_path_is_matched_percent_decoded(house: House, path: str, route:
     ],
 )
 async def test_path_parameters_are_converted_or_refused(
-    house: House, document_id: str, version: str, pointers: list[str]
+    api: HttpApi, document_id: str, version: str, pointers: list[str]
 ) -> None:
-    token = house.token(UUID(int=1))
-    answer = await house.client.get(f"/v1/documents/{document_id}/versions/{version}", headers=token)
+    token = api.token(UUID(int=1))
+    answer = await api.client.get(f"/v1/documents/{document_id}/versions/{version}", headers=token)
     assert answer.status_code == (422 if pointers else 404)
     assert [error["pointer"] for error in answer.json()["errors"]] == pointers
 
 
-async def test_a_websocket_is_refused(house: House) -> None:
+async def test_a_websocket_is_refused(api: HttpApi) -> None:
     sent: list[Any] = []
 
     async def receive() -> Any: ...
@@ -207,5 +207,5 @@ async def test_a_websocket_is_refused(house: House) -> None:
     async def send(message: Any) -> None:
         sent.append(message["type"])
 
-    await house.app({"type": "websocket", "path": "/v1/documents"}, receive, send)
+    await api.app({"type": "websocket", "path": "/v1/documents"}, receive, send)
     assert sent == ["websocket.close"]
