@@ -81,7 +81,7 @@ def test_a_known_token_is_not_checked_again(time: Time, monkeypatch: pytest.Monk
 
 
 def test_only_so_many_tokens_are_remembered(time: Time, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tokens, "REMEMBERED", 2)
+    monkeypatch.setattr(tokens, "MAX_CACHED_TOKENS", 2)
     ours = issuer(time)
     for number in range(5):
         ours.identify(ours.issue(UUID(int=number), None))
