@@ -106,8 +106,8 @@ class Root(BaseAggregate[UUID]):
                 value.root = cls
 
     @classmethod
-    def begin(cls, event_class: type["FirstEvent"], *, id: UUID, now: datetime, **fields: Any) -> Self:
-        """A new aggregate with its first event pending."""
+    def start_stream(cls, event_class: type["FirstEvent"], *, id: UUID, now: datetime, **fields: Any) -> Self:
+        """Return a new aggregate with its first event pending."""
         event = event_class(originator_id=id, originator_version=cls.INITIAL_VERSION, timestamp=now, **fields)
         root: Self = cls.shell(event)
         event.apply(root)

@@ -17,6 +17,7 @@ from adapters.http.api.queries import POSITION
 from adapters.integration_events.contract import published
 from adapters.realtime.hub import OutgoingBatch, OutgoingEvent
 from application.ports import Unavailable
+from application.scopes import SCOPE_TO_READ
 from projections.visibility import own_of
 
 MEDIA_TYPE = "text/event-stream"
@@ -29,8 +30,6 @@ BEAT = b":\nid: %d\n\n"
 """An id without data is no event, but is what a client sends as Last-Event-ID when it comes again."""
 
 LONGEST_WAIT = 3_600
-SCOPES = {"user": "users:read", "subscription": "subscription:read", "document": "documents:read", "team": "teams:read"}
-"""The scope of a token that it takes to hear of things."""
 
 HEADERS = [
     (b"content-type", MEDIA_TYPE.encode()),
@@ -77,7 +76,7 @@ class Listener:
         self._seconds_left = self.identity.expires - context.deps.clock().timestamp()
         self._last_event_id = context.header(b"last-event-id")
         self._mine = own_of(self.identity.actor)
-        self._things = {thing for thing, scope in SCOPES.items() if scope in self.identity.scopes}
+        self._things = {thing for thing, scope in SCOPE_TO_READ.items() if scope in self.identity.scopes}
 
     def follow(self, asked: StreamQuery) -> "EventStream":
         """The answer: what happens from where it was asked for on.

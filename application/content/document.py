@@ -10,7 +10,7 @@ from uuid import UUID
 from application.commands import Command, handles
 from application.ports import Actor, Clock, EmailIndex, EventStore, NewId, StaleVersion, Store
 from domain.billing.subscription import Subscription
-from domain.content.document import Document, Role, ShareRole, Status
+from domain.content.document import Document, ShareRole, Status
 from domain.kernel import NotFound
 from domain.text import email_address
 
@@ -104,7 +104,7 @@ async def create_document(cmd: CreateDocument, store: Store, actor: Actor, clock
 
 @handles
 async def change_document(cmd: ChangeDocument, store: Store, actor: Actor, clock: Clock) -> DocumentView:
-    document = await _load(store, cmd.id, "editor", actor, cmd.expected)
+    document = await _load(store, cmd.id, "edit", actor, cmd.expected)
     document.change(title=cmd.title, content=cmd.content, status=cmd.status, by=actor, now=clock())
     store.save(document)
     return document_view(document)
@@ -112,7 +112,7 @@ async def change_document(cmd: ChangeDocument, store: Store, actor: Actor, clock
 
 @handles
 async def trash_document(cmd: TrashDocument, store: Store, actor: Actor, clock: Clock) -> DocumentView:
-    document = await _load(store, cmd.id, "owner", actor, cmd.expected)
+    document = await _load(store, cmd.id, "trash", actor, cmd.expected)
     document.trash(by=actor, now=clock())
     store.save(document)
     return document_view(document)
@@ -120,7 +120,7 @@ async def trash_document(cmd: TrashDocument, store: Store, actor: Actor, clock: 
 
 @handles
 async def restore_from_trash(cmd: RestoreFromTrash, store: Store, actor: Actor, clock: Clock) -> DocumentView:
-    document = await _load(store, cmd.id, "owner", actor, cmd.expected)
+    document = await _load(store, cmd.id, "restore", actor, cmd.expected)
     document.restore_from_trash(by=actor, now=clock())
     store.save(document)
     return document_view(document)
@@ -128,7 +128,7 @@ async def restore_from_trash(cmd: RestoreFromTrash, store: Store, actor: Actor, 
 
 @handles
 async def restore_version(cmd: RestoreVersion, store: Store, actor: Actor, clock: Clock) -> DocumentView:
-    document = await _load(store, cmd.id, "editor", actor, cmd.expected)
+    document = await _load(store, cmd.id, "edit", actor, cmd.expected)
     earlier = await store.get(Document, cmd.id, version=cmd.version)
     document.restore_version(earlier, by=actor, now=clock())
     store.save(document)
@@ -177,17 +177,17 @@ async def document_at_version(events: EventStore, actor: Actor, id: UUID, versio
     document = await events.load(Document, id)
     if document is None:
         raise NotFound("There is no such document.")
-    document.require("viewer", actor)
+    document.require("read", actor)
     earlier = document if document.version == version else await events.load(Document, id, version=version)
     if earlier is None:
         raise NotFound("This document has no such version.")
     return document_view(earlier)
 
 
-async def _load(store: Store, id: UUID, least: Role, actor: Actor, expected: int | None) -> Document:
+async def _load(store: Store, id: UUID, action: str, actor: Actor, expected: int | None) -> Document:
     """The document, once it is clear that the actor may know its version."""
     document = await store.get(Document, id)
-    document.require(least, actor)
+    document.require(action, actor)
     if expected is not None and document.version != expected:
         raise StaleVersion(document.version)
     return document

@@ -93,7 +93,7 @@ class Subscription(Root):
     @classmethod
     def start(cls, *, user_id: UUID, now: datetime) -> "Subscription":
         """The free plan, which every user starts with."""
-        return cls.begin(cls.Started, id=cls.id_of(user_id), now=now, user_id=user_id, plan="free")
+        return cls.start_stream(cls.Started, id=cls.id_of(user_id), now=now, user_id=user_id, plan="free")
 
     @property
     def limit(self) -> int | None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from domain.access import Person, RoleTooLow
+from domain.access import DOCUMENT, Person
 from domain.content import delta
 from domain.content.delta import Delta
 from domain.kernel import AboutAddress, Conflict, FirstEvent, Invalid, NotFound, Personal, Root
@@ -21,9 +21,7 @@ Role = Literal["owner", "editor", "commenter", "viewer"]
 
 TITLE_LENGTH = 300
 CONTENT_LENGTH = 1_000_000
-MOST_SHARES = 1_000
-
-_RANK: dict[Role, int] = {"owner": 4, "editor": 3, "commenter": 2, "viewer": 1}
+MAX_SHARES = 1_000
 
 
 class DocumentIsTrashed(Conflict):
@@ -159,7 +157,7 @@ class Document(Root):
             UnusableText: the title or the content will not do.
         """
         title, content = usable_title(title), usable_content(content)
-        return cls.begin(cls.Created, id=id, now=now, title=title, content=content, owner_id=owner_id)
+        return cls.start_stream(cls.Created, id=id, now=now, title=title, content=content, owner_id=owner_id)
 
     def role_of(self, person: Person) -> Role | None:
         """What the person is to this document; None: nothing, it does not exist for them."""
@@ -167,18 +165,14 @@ class Document(Root):
             return "owner"
         return None if person.address_id is None else self.shares.get(person.address_id)
 
-    def require(self, least: Role, person: Person) -> None:
-        """Let the person pass if their role is `least` or a higher one.
+    def require(self, action: str, person: Person) -> None:
+        """Refuse an action (`domain.access.DOCUMENT`) that the person's role is not enough for.
 
         Raises:
             NotFound: the document does not exist for them.
-            RoleTooLow: their role is a lower one.
+            RoleTooLow: their role is lower than the action takes.
         """
-        role = self.role_of(person)
-        if role is None:
-            raise NotFound("There is no such document.")
-        if _RANK[role] < _RANK[least]:
-            raise RoleTooLow(f"This takes the role {least}, and yours is {role}; ask the owner.")
+        DOCUMENT.require(action, self.role_of(person))
 
     def change(self, *, title: str, content: str, status: Status, by: Person, now: datetime) -> None:
         """Make title, content and status what is given; only what differs is news.
@@ -188,7 +182,7 @@ class Document(Root):
             UnusableText: the title or the content will not do.
             DocumentIsTrashed, DocumentIsArchived, NoLongerADraft: the document is not in a state for this.
         """
-        self.require("editor", by)
+        self.require("edit", by)
         self._require_untrashed()
         title, content = usable_title(title), usable_content(content)
         # Texts change while they may: after a publication out of the archive, before the way into it.
@@ -204,7 +198,7 @@ class Document(Root):
             NotFound, RoleTooLow: it takes an editor.
             DocumentIsTrashed, DocumentIsArchived: the document is not in a state for this.
         """
-        self.require("editor", by)
+        self.require("edit", by)
         self._require_untrashed()
         if (earlier.title, earlier.content) == (self.title, self.content):
             return
@@ -223,7 +217,7 @@ class Document(Root):
         Raises:
             NotFound, RoleTooLow: it takes the owner.
         """
-        self.require("owner", by)
+        self.require("trash", by)
         if self.trashed_at is None:
             self.trigger_event(self.Trashed, now=now)
 
@@ -233,7 +227,7 @@ class Document(Root):
         Raises:
             NotFound, RoleTooLow: it takes the owner.
         """
-        self.require("owner", by)
+        self.require("restore", by)
         if self.trashed_at is not None:
             self.trigger_event(self.RestoredFromTrash, now=now)
 
@@ -245,7 +239,7 @@ class Document(Root):
             UnusableEmail: that is no address.
             DocumentIsTrashed, SharedWithOneself, TooManyShares: the rules are against it.
         """
-        self.require("owner", by)
+        self.require("share", by)
         self._require_untrashed()
         email = email_address(email)
         if address_id == by.address_id:
@@ -253,8 +247,8 @@ class Document(Root):
         if address_id in self.shares:
             self._change_share(address_id, role, now)
             return
-        if len(self.shares) >= MOST_SHARES:
-            raise TooManyShares(f"A document has at most {MOST_SHARES} shares; revoke one first.")
+        if len(self.shares) >= MAX_SHARES:
+            raise TooManyShares(f"A document has at most {MAX_SHARES} shares; revoke one first.")
         self.trigger_event(self.Shared, now=now, address_id=address_id, email=email, role=role)
 
     def change_share(self, *, address_id: UUID, role: ShareRole, by: Person, now: datetime) -> None:
@@ -265,7 +259,7 @@ class Document(Root):
             NoSuchShare: they have none.
             DocumentIsTrashed: the document is in the trash.
         """
-        self.require("owner", by)
+        self.require("share", by)
         self._require_untrashed()
         if address_id not in self.shares:
             raise NoSuchShare("This document is not shared with that address; share it first.")
@@ -277,7 +271,7 @@ class Document(Root):
         Raises:
             NotFound, RoleTooLow: it takes the owner.
         """
-        self.require("owner", by)
+        self.require("share", by)
         if address_id in self.shares:
             self.trigger_event(self.ShareRevoked, now=now, address_id=address_id)
 

@@ -88,7 +88,7 @@ class User(Root):
             UnusableEmail, UnusableText: as `domain.text` says.
         """
         email, name = email_address(email), usable_name(name)
-        return cls.begin(cls.Registered, id=id, now=now, email=email, name=name, password_hash=password_hash)
+        return cls.start_stream(cls.Registered, id=id, now=now, email=email, name=name, password_hash=password_hash)
 
     @property
     def active(self) -> bool:

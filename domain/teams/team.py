@@ -5,30 +5,22 @@ invitation holds a seat until it is answered, revoked or expired, so that accept
 To those who are neither members nor invited a team does not exist.
 """
 
-import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from domain.access import Person, RoleTooLow
-from domain.kernel import AboutAddress, Claim, Conflict, FirstEvent, Invalid, NotFound, Personal, Root
+from domain.access import TEAM, Person
+from domain.kernel import AboutAddress, Claim, Conflict, FirstEvent, NotFound, Personal, Root
+from domain.teams.slug import slug_claim, usable_slug
 from domain.text import email_address, single_line
 
 Role = Literal["owner", "admin", "member"]
 InvitedRole = Literal["admin", "member"]
 
 NAME_LENGTH = 100
-SLUG_LENGTH = 40
 FREE_SEATS = 5
 INVITATION_LASTS = timedelta(days=14)
-
-_RANK: dict[Role, int] = {"owner": 3, "admin": 2, "member": 1}
-_SLUG = re.compile(r"[a-z0-9](?:-?[a-z0-9])*")
-
-
-class UnusableSlug(Invalid):
-    """A slug will not do as a part of an address."""
 
 
 class TeamIsFull(Conflict):
@@ -187,24 +179,26 @@ class Team(Root):
             UnusableText, UnusableSlug: the name or the slug will not do.
         """
         name, slug = usable_name(name), usable_slug(slug)
-        return cls.begin(cls.Founded, id=id, now=now, name=name, slug=slug, owner_id=owner_id, seats=seats)
+        return cls.start_stream(cls.Founded, id=id, now=now, name=name, slug=slug, owner_id=owner_id, seats=seats)
 
-    def require(self, least: Role, person: Person) -> Role:
-        """The person's role, which is `least` or a higher one, in a team that still is.
+    def role_of(self, person: Person) -> Role | Literal["invited"] | None:
+        """Return the person's role. People whose invitation expired stay invited until it is revoked."""
+        role = self.members.get(person.user_id)
+        if role is None and person.address_id in self.invited:
+            return "invited"
+        return role
+
+    def require(self, action: str, person: Person) -> None:
+        """Refuse an action (`domain.access.TEAM`) that the person's role is not enough for, or any on a dissolved team.
 
         Raises:
             NotFound: the person is no member.
-            RoleTooLow: their role is a lower one.
-            TeamIsDissolved: the team is no more.
+            RoleTooLow: their role is lower than the action takes.
+            TeamIsDissolved: the team is dissolved.
         """
-        role = self.members.get(person.user_id)
-        if role is None:
-            raise NotFound("There is no such team.")
-        if _RANK[role] < _RANK[least]:
-            raise RoleTooLow(f"This takes the role {least}, and yours is {role}; ask an owner.")
+        TEAM.require(action, self.role_of(person))
         if self.dissolved_at is not None:
             raise TeamIsDissolved("This team was dissolved; found another.")
-        return role
 
     def rename(self, name: str, *, by: Person, now: datetime) -> None:
         """Take another name; the slug stays.
@@ -213,7 +207,7 @@ class Team(Root):
             NotFound, RoleTooLow, TeamIsDissolved: it takes an admin.
             UnusableText: the name will not do.
         """
-        self.require("admin", by)
+        self.require("rename", by)
         name = usable_name(name)
         if name != self.name:
             self.trigger_event(self.Renamed, now=now, name=name)
@@ -229,7 +223,7 @@ class Team(Root):
             AlreadyAMember: it is the actor's own address.
             TeamIsFull: no seat is free.
         """
-        self.require("admin", by)
+        self.require("invite", by)
         email = email_address(email)
         if address_id == by.address_id:
             raise AlreadyAMember("That is your own address; invite somebody else's.")
@@ -280,7 +274,7 @@ class Team(Root):
         Raises:
             NotFound, RoleTooLow, TeamIsDissolved: it takes an admin.
         """
-        self.require("admin", by)
+        self.require("revoke_invitation", by)
         if address_id in self.invited:
             self.trigger_event(self.InvitationRevoked, now=now, address_id=address_id)
 
@@ -296,7 +290,7 @@ class Team(Root):
         if role == former:
             return
         if role == "owner":
-            self.require("owner", by)
+            self.require("manage_owners", by)
         self._require_another_owner(user_id)
         self.trigger_event(self.MemberRoleChanged, now=now, user_id=user_id, role=role)
 
@@ -307,7 +301,7 @@ class Team(Root):
             NotFound, RoleTooLow, TeamIsDissolved: it takes an admin; an owner, to put out an owner.
             LastOwner: the team would be without an owner.
         """
-        self.require("admin", by)
+        self.require("manage_members", by)
         if user_id not in self.members:
             return
         self._managed(user_id, by)
@@ -321,7 +315,7 @@ class Team(Root):
             NotFound, TeamIsDissolved: the actor is no member of a team that still is.
             LastOwner: the team would be without an owner.
         """
-        self.require("member", by)
+        self.require("leave", by)
         self._require_another_owner(by.user_id)
         self.trigger_event(self.MemberLeft, now=now, user_id=by.user_id)
 
@@ -332,7 +326,7 @@ class Team(Root):
             NotFound, RoleTooLow, TeamIsDissolved: it takes an owner.
             NoSuchMember: the user is no member.
         """
-        self.require("owner", by)
+        self.require("transfer", by)
         self._require_member(user_id)
         if user_id != by.user_id:
             self.trigger_event(self.OwnershipTransferred, now=now, former_owner_id=by.user_id, owner_id=user_id)
@@ -345,7 +339,7 @@ class Team(Root):
         """
         if self.dissolved_at is not None and self.members.get(by.user_id) == "owner":
             return
-        self.require("owner", by)
+        self.require("dissolve", by)
         self.trigger_event(self.Dissolved, now=now, slug=self.slug)
 
     def seats_taken(self, now: datetime) -> int:
@@ -369,10 +363,10 @@ class Team(Root):
 
     def _managed(self, user_id: UUID, by: Person) -> Role:
         """The role of a member whom the actor may manage: owners by owners, all others by admins too."""
-        self.require("admin", by)
+        self.require("manage_members", by)
         role = self._require_member(user_id)
         if role == "owner":
-            self.require("owner", by)
+            self.require("manage_owners", by)
         return role
 
     def _require_member(self, user_id: UUID) -> Role:
@@ -385,11 +379,6 @@ class Team(Root):
             raise LastOwner("A team keeps an owner; make somebody else an owner first.")
 
 
-def slug_claim(slug: str) -> Claim:
-    """The claim to a slug."""
-    return Claim("team_slug", slug)
-
-
 def usable_name(name: str) -> str:
     """A team's name as it is kept.
 
@@ -397,16 +386,3 @@ def usable_name(name: str) -> str:
         UnusableText: as `domain.text.single_line`.
     """
     return single_line(name, "A team's name", NAME_LENGTH)
-
-
-def usable_slug(slug: str) -> str:
-    """A slug as it is kept.
-
-    Raises:
-        UnusableSlug: it is not lower-case letters, digits and single hyphens between them, 3 to 40 in all.
-    """
-    if not 3 <= len(slug) <= SLUG_LENGTH or not _SLUG.fullmatch(slug):
-        raise UnusableSlug(
-            f"A slug has 3 to {SLUG_LENGTH} lower-case letters and digits, with single hyphens between them."
-        )
-    return slug

@@ -18,7 +18,7 @@ import projections
 from application.discovery import import_all
 from application.ports import Actor, ReadStore
 from application.revocation import events_of
-from domain.access import Person
+from domain.access import DOCUMENT, TEAM, Person, Resource
 from domain.content.document import Document
 from domain.identity.user import User
 from domain.kernel import Refusal, Root
@@ -124,16 +124,19 @@ def undeclared(events: Iterable[Any]) -> set[str]:
 
 
 def rank(root: Root, who: Person) -> int:
-    """What a person may do with an aggregate: the higher, the more; 0: it does not exist for them."""
+    """The number of actions that a person may do with an aggregate because of their role; 0: they have none."""
     match root:
         case Document():
-            return {"owner": 4, "editor": 3, "commenter": 2, "viewer": 1}.get(root.role_of(who) or "", 0)
+            return allowed(DOCUMENT, root.role_of(who))
         case Team(dissolved_at=None):
-            invited = int(who.address_id in root.invited)
-            return {"owner": 4, "admin": 3, "member": 2}.get(root.members.get(who.user_id, ""), invited)
+            return allowed(TEAM, root.role_of(who))
         case User(deactivated_at=None):
             return 1
     return 0
+
+
+def allowed(resource: Resource, role: str | None) -> int:
+    return 0 if role is None else sum(resource.allows(action, role) for action in resource.rules)
 
 
 class Steps:

@@ -11,7 +11,7 @@ from domain.access import Person, RoleTooLow
 from domain.content import delta
 from domain.content.document import (
     CONTENT_LENGTH,
-    MOST_SHARES,
+    MAX_SHARES,
     Document,
     DocumentIsArchived,
     DocumentIsTrashed,
@@ -327,7 +327,7 @@ def test_a_role_does_what_it_may_and_nothing_else(name: str, who: Person) -> Non
 
 def test_to_a_stranger_a_document_looks_as_if_it_were_not() -> None:
     with pytest.raises(NotFound) as refused:
-        given(Document, CREATED).require("viewer", STRANGER)
+        given(Document, CREATED).require("read", STRANGER)
     assert (refused.value.code, refused.value.detail) == ("not_found", "There is no such document.")
 
 
@@ -382,10 +382,10 @@ def test_a_share_needs_an_address() -> None:
 
 def test_shares_are_bounded() -> None:
     document = given(Document, CREATED)
-    for number in range(MOST_SHARES):
+    for number in range(MAX_SHARES):
         share(document, UUID(int=number))
     with pytest.raises(TooManyShares):
-        share(document, UUID(int=MOST_SHARES))
+        share(document, UUID(int=MAX_SHARES))
     share(document, UUID(int=0), "editor")
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from application.ports import Actor
 from domain.access import Person, RoleTooLow
 from domain.kernel import Claim, NotFound, Refusal
+from domain.teams.slug import UnusableSlug
 from domain.teams.team import (
     FREE_SEATS,
     INVITATION_LASTS,
@@ -22,7 +23,6 @@ from domain.teams.team import (
     Team,
     TeamIsDissolved,
     TeamIsFull,
-    UnusableSlug,
 )
 from domain.text import UnusableEmail, UnusableText
 from tests.support.given import ID, NOW, Fact, address_of, fact, given, news, person, replayed, state
@@ -247,7 +247,7 @@ def test_a_member_is_removed_once() -> None:
     team.remove(user_id=MEMBER.user_id, by=ADMIN, now=NOW)
     assert news(team) == [fact(Team.MemberRemoved, user_id=MEMBER.user_id)]
     with pytest.raises(NotFound):
-        team.require("member", MEMBER)
+        team.require("leave", MEMBER)
 
 
 def test_a_member_leaves_and_is_gone() -> None:
@@ -342,7 +342,7 @@ def test_a_role_does_what_it_may_and_nothing_else(name: str, who: Person) -> Non
 def test_to_a_stranger_a_team_looks_as_if_it_were_not() -> None:
     for past in ([founded()], [founded(), DISSOLVED]):
         with pytest.raises(NotFound) as refused:
-            given(Team, *past).require("member", STRANGER)
+            given(Team, *past).require("leave", STRANGER)
         assert (refused.value.code, refused.value.detail) == ("not_found", "There is no such team.")
 
 
