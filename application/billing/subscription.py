@@ -6,6 +6,7 @@ from uuid import UUID
 
 from application.commands import Command, handles
 from application.ports import Actor, Clock, Store
+from application.views import view_maker
 from domain.billing.subscription import Plan, Status, Subscription
 
 
@@ -23,6 +24,9 @@ class SubscriptionView:
     version: int
     created_at: datetime
     updated_at: datetime
+
+
+_view = view_maker(SubscriptionView, computed=("documents_used", "documents_limit", "resets_at"))
 
 
 class ChangePlan(Command[SubscriptionView]):
@@ -54,16 +58,10 @@ async def cancel_subscription(cmd: CancelSubscription, store: Store, actor: Acto
 
 
 def subscription_view(subscription: Subscription, now: datetime) -> SubscriptionView:
-    """The subscription as its user sees it."""
-    return SubscriptionView(
-        id=subscription.id,
-        user_id=subscription.user_id,
-        plan=subscription.plan,
-        status=subscription.status,
+    """Return the subscription as its user sees it."""
+    return _view(
+        subscription,
         documents_used=subscription.documents_used(now),
         documents_limit=subscription.limit,
         resets_at=subscription.resets_at(now),
-        version=subscription.version,
-        created_at=subscription.created_on,
-        updated_at=subscription.modified_on,
     )

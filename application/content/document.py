@@ -9,6 +9,7 @@ from uuid import UUID
 
 from application.commands import Command, handles
 from application.ports import Actor, Clock, EmailIndex, EventStore, NewId, StaleVersion, Store
+from application.views import view_maker
 from domain.billing.subscription import Subscription
 from domain.content.document import Document, ShareRole, Status
 from domain.kernel import NotFound
@@ -28,6 +29,9 @@ class DocumentView:
     created_at: datetime
     updated_at: datetime
     trashed_at: datetime | None
+
+
+document_view = view_maker(DocumentView)
 
 
 class CreateDocument(Command[DocumentView]):
@@ -191,18 +195,3 @@ async def _load(store: Store, id: UUID, action: str, actor: Actor, expected: int
     if expected is not None and document.version != expected:
         raise StaleVersion(document.version)
     return document
-
-
-def document_view(document: Document) -> DocumentView:
-    """The document as its readers see it."""
-    return DocumentView(
-        id=document.id,
-        owner_id=document.owner_id,
-        title=document.title,
-        content=document.content,
-        status=document.status,
-        version=document.version,
-        created_at=document.created_on,
-        updated_at=document.modified_on,
-        trashed_at=document.trashed_at,
-    )

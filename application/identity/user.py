@@ -6,6 +6,7 @@ from uuid import UUID
 
 from application.commands import Command, handles
 from application.ports import Actor, Clock, EmailIndex, NewId, Passwords, Store
+from application.views import view_maker
 from domain.billing.subscription import Subscription
 from domain.identity.user import User, email_claim
 from domain.kernel import Forbidden, Invalid, NotFound
@@ -38,6 +39,9 @@ class UserView:
     version: int
     created_at: datetime
     updated_at: datetime
+
+
+user_view = view_maker(UserView)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,17 +157,3 @@ async def _require_strong(passwords: Passwords, password: str, *known: str) -> N
     weakness = await passwords.weakness(password, *known)
     if weakness is not None:
         raise WeakPassword(weakness)
-
-
-def user_view(user: User) -> UserView:
-    """The user as the outside sees them."""
-    return UserView(
-        id=user.id,
-        email=user.email,
-        name=user.name,
-        avatar_url=user.avatar_url,
-        email_verified=user.email_verified,
-        version=user.version,
-        created_at=user.created_on,
-        updated_at=user.modified_on,
-    )

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from application.commands import Command, handles
 from application.ports import Actor, Clock, EmailIndex, NewId, Store
+from application.views import view_maker
 from domain.teams.team import InvitedRole, Role, Team
 from domain.text import email_address
 
@@ -24,6 +25,9 @@ class TeamView:
     created_at: datetime
     updated_at: datetime
     dissolved_at: datetime | None
+
+
+_view = view_maker(TeamView, computed=("seats_taken", "members"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,16 +213,5 @@ async def dissolve_team(cmd: DissolveTeam, store: Store, actor: Actor, clock: Cl
 
 
 def team_view(team: Team, now: datetime) -> TeamView:
-    """The team as its members see it."""
-    return TeamView(
-        id=team.id,
-        name=team.name,
-        slug=team.slug,
-        seats=team.seats,
-        seats_taken=team.seats_taken(now),
-        members=len(team.members),
-        version=team.version,
-        created_at=team.created_on,
-        updated_at=team.modified_on,
-        dissolved_at=team.dissolved_at,
-    )
+    """Return the team as its members see it."""
+    return _view(team, seats_taken=team.seats_taken(now), members=len(team.members))

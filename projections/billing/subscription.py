@@ -8,12 +8,8 @@ from uuid import UUID
 from application.billing.subscription import SubscriptionView
 from application.ports import ReadStore, RecordedEvent
 from domain.billing.subscription import MONTHLY_DOCUMENTS, Plan, Status, Subscription
+from projections.columns import new_row, select_by_id
 from projections.kernel import CacheSpec, Change, ReadModel, Row, Table, moment_of, reads
-
-BY_ID = """
-SELECT id, user_id, plan, status, month, used, version, created_at, updated_at
-FROM read.subscription WHERE id = ANY(%s)
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +25,9 @@ class StoredSubscription:
     version: int
     created_at: datetime
     updated_at: datetime
+
+
+BY_ID = select_by_id(StoredSubscription, "subscription")
 
 
 class Subscriptions(ReadModel):
@@ -54,18 +53,8 @@ class Subscriptions(ReadModel):
 
     def changes(self, event: RecordedEvent) -> Iterator[Change]:
         match event.data:
-            case Subscription.Started(user_id=user_id, plan=plan, timestamp=moment):
-                yield self.table.put(
-                    event.stream_id,
-                    user_id=user_id,
-                    plan=plan,
-                    status="active",
-                    month="",
-                    used=0,
-                    version=event.version,
-                    created_at=moment,
-                    updated_at=moment,
-                )
+            case Subscription.Started():
+                yield new_row(self.table, event, status="active", month="", used=0)
             case Subscription.QuotaUsed(month=month):
                 yield self._set(event, month=month, used=lambda row: _one_more(row, month))
             case Subscription.QuotaReleased():

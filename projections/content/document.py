@@ -13,26 +13,12 @@ from application.ports import Actor, ReadStore, RecordedEvent
 from domain.content import delta
 from domain.content.delta import Delta
 from domain.content.document import Document, Role, Status
-from projections.content.document_access import DocumentAccess
+from projections.columns import columns_of, new_row, select_by_id
 from projections.kernel import CacheSpec, Change, ReadModel, Row, Table, moment_of, reads
 from projections.page import BadCursor, Page, bounded, page_of, read_cursor, read_moment
+from projections.visibility import document_role, own_documents, shared_documents
 
 Sort = Literal["created_at", "-created_at", "updated_at", "-updated_at", "title", "-title"]
-
-BY_ID = """
-SELECT id, owner_id, title, content, status, version, created_at, updated_at, trashed_at
-FROM read.document WHERE id = ANY(%s)
-"""
-ROLE = "SELECT role FROM read.document_access WHERE document_id = %s AND address_id = %s"
-OWN = """
-SELECT d.id, d.owner_id, d.title, d.status, 'owner' AS role, d.version, d.created_at, d.updated_at, d.trashed_at
-FROM read.document d WHERE d.owner_id = %(user_id)s
-"""
-SHARED = """
-SELECT d.id, d.owner_id, d.title, d.status, a.role, d.version, d.created_at, d.updated_at, d.trashed_at
-FROM read.document_access a JOIN read.document d ON d.id = a.document_id
-WHERE a.address_id = %(address_id)s AND d.owner_id <> %(user_id)s
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +34,10 @@ class DocumentSummary:
     created_at: datetime
     updated_at: datetime
     trashed_at: datetime | None
+
+
+BY_ID = select_by_id(DocumentView, "document")
+LISTED = columns_of(DocumentSummary, "d", without={"role"})
 
 
 class DocumentDetails(ReadModel):
@@ -75,18 +65,8 @@ class DocumentDetails(ReadModel):
     def changes(self, event: RecordedEvent) -> Iterator[Change]:
         news: dict[str, Any] = {}
         match event.data:
-            case Document.Created(title=title, content=content, owner_id=owner_id, timestamp=moment):
-                yield self.table.put(
-                    event.stream_id,
-                    owner_id=owner_id,
-                    title=title,
-                    content=content,
-                    status="draft",
-                    version=event.version,
-                    created_at=moment,
-                    updated_at=moment,
-                    trashed_at=None,
-                )
+            case Document.Created():
+                yield new_row(self.table, event, status="draft", trashed_at=None)
                 return
             case Document.Edited(delta=steps):
                 news = {"content": _edited(steps)}
@@ -109,27 +89,13 @@ def _edited(steps: Delta) -> Callable[[Row], str]:
     return lambda row: delta.apply(row["content"], steps)
 
 
-@reads(DocumentDetails, DocumentAccess)
+@reads(DocumentDetails, "document_access")
 async def document(rows: ReadStore, actor: Actor, id: UUID) -> DocumentView | None:
-    """The document, for those who may read it; None: it does not exist for them."""
+    """Return the document; None: it does not exist for the actor."""
     found = await rows.by_key(DocumentView, BY_ID, id)
-    return found if found is not None and await role_on(rows, actor, found) is not None else None
-
-
-@reads(DocumentAccess)
-async def role_on(rows: ReadStore, actor: Actor, found: DocumentView) -> Role | None:
-    """What the actor is to the document; None: nothing."""
-    if found.owner_id == actor.user_id:
-        return "owner"
-    if actor.address_id is None:
+    if found is None or await document_role(rows, actor, id, found.owner_id) is None:
         return None
-    access = await rows.one(_Access, ROLE, [found.id, actor.address_id])
-    return None if access is None else access.role
-
-
-@dataclass(frozen=True, slots=True)
-class _Access:
-    role: Role
+    return found
 
 
 class _Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
@@ -140,7 +106,7 @@ class _Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     id: UUID
 
 
-@reads(DocumentDetails, DocumentAccess)
+@reads(DocumentDetails, "document_access")
 async def documents(
     rows: ReadStore,
     actor: Actor,
@@ -167,7 +133,9 @@ async def documents(
     if cursor is not None:
         wheres.append(f"(d.{column}, d.id) {'<' if sort.startswith('-') else '>'} (%(value)s, %(id)s)")
         params |= _after(cursor, sort)
-    sources = [*([] if shared else [OWN]), *([SHARED] if shared is not False and actor.address_id else [])]
+    sources = [] if shared else [own_documents(LISTED)]
+    if shared is not False and actor.address_id:
+        sources.append(shared_documents(LISTED))
     if not sources:
         return Page([], None)
     found = await rows.all(DocumentSummary, _merged(sources, wheres, sort), params)

@@ -7,8 +7,10 @@ from uuid import UUID
 
 import msgspec
 
-from application.ports import ReadStore, RecordedEvent
+from application.ports import Actor, ReadStore, RecordedEvent
 from domain.content.document import Document
+from projections.columns import columns_of
+from projections.content.document import DocumentDetails, document
 from projections.kernel import Change, ReadModel, Table, moment_of, reads
 from projections.page import Page, bounded, page_of, read_cursor
 
@@ -64,20 +66,24 @@ class _Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     before: int
 
 
-@reads(DocumentVersions)
+PAGE = f"""
+SELECT {columns_of(VersionView)} FROM read.document_version
+WHERE document_id = %s AND version < %s ORDER BY version DESC LIMIT %s
+"""  # noqa: S608 - columns of our own view
+
+
+@reads(DocumentVersions, DocumentDetails, "document_access")
 async def versions(
-    rows: ReadStore, document_id: UUID, *, cursor: str | None = None, limit: int | None = None
-) -> Page[VersionView]:
-    """A document's versions, the latest first. Whoever asks must have been let in to the document.
+    rows: ReadStore, actor: Actor, document_id: UUID, *, cursor: str | None = None, limit: int | None = None
+) -> Page[VersionView] | None:
+    """Return a document's versions, the latest first; None: the document does not exist for the actor.
 
     Raises:
-        BadCursor: the cursor is none of this list.
+        BadCursor: the cursor is not one of this list.
     """
+    if await document(rows, actor, document_id) is None:
+        return None
     size = bounded(limit)
     before = LAST if cursor is None else min(read_cursor(cursor, _Cursor).before, LAST)
-    query = """
-        SELECT version, change, title, restored_version, author_id, at FROM read.document_version
-        WHERE document_id = %s AND version < %s ORDER BY version DESC LIMIT %s
-    """
-    found = await rows.all(VersionView, query, [document_id, before, size + 1])
+    found = await rows.all(VersionView, PAGE, [document_id, before, size + 1])
     return page_of(found, size, lambda last: _Cursor(last.version))

@@ -8,12 +8,10 @@ from uuid import UUID
 from application.identity.user import UserView
 from application.ports import ReadStore, RecordedEvent
 from domain.identity.user import User
+from projections.columns import new_row, select_by_id
 from projections.kernel import CacheSpec, Change, ReadModel, Table, moment_of, reads
 
-BY_ID = """
-SELECT id, email, name, avatar_url, email_verified, version, created_at, updated_at
-FROM read.user_profile WHERE id = ANY(%s)
-"""
+BY_ID = select_by_id(UserView, "user_profile")
 
 
 class UserProfile(ReadModel):
@@ -39,17 +37,8 @@ class UserProfile(ReadModel):
     def changes(self, event: RecordedEvent) -> Iterator[Change]:
         news: dict[str, Any] = {}
         match event.data:
-            case User.Registered(email=email, name=name, timestamp=moment):
-                yield self.table.put(
-                    event.stream_id,
-                    email=email,
-                    name=name,
-                    avatar_url=None,
-                    email_verified=False,
-                    version=event.version,
-                    created_at=moment,
-                    updated_at=moment,
-                )
+            case User.Registered():
+                yield new_row(self.table, event, avatar_url=None, email_verified=False)
                 return
             case User.Deactivated():
                 yield self.table.drop(event.stream_id)

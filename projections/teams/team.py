@@ -10,10 +10,12 @@ import msgspec
 from application.ports import Actor, ReadStore, RecordedEvent
 from application.teams.team import TeamView
 from domain.teams.team import Team
+from projections.columns import new_row
 from projections.kernel import Change, ReadModel, Table, moment_of, reads
 from projections.page import Page, bounded, page_of, read_cursor
 from projections.teams.team_invitation import TeamInvitations
 from projections.teams.team_roster import TeamRoster
+from projections.visibility import is_invited, is_member
 
 TEAM = """
 SELECT t.id, t.name, t.slug, t.seats, r.members + i.invitations AS seats_taken, r.members,
@@ -22,15 +24,9 @@ FROM read.team t,
     LATERAL (SELECT count(*) AS members FROM read.team_roster WHERE team_id = t.id) r,
     LATERAL (SELECT count(*) AS invitations FROM read.team_invitation WHERE team_id = t.id AND expires_at > %(now)s) i
 """
-VISIBLE = """
-WHERE t.id = %(id)s AND (
-    EXISTS (SELECT FROM read.team_roster WHERE team_id = t.id AND user_id = %(user_id)s)
-    OR EXISTS (SELECT FROM read.team_invitation WHERE team_id = t.id AND address_id = %(address_id)s)
-)
-"""
-OWN = """
-WHERE EXISTS (SELECT FROM read.team_roster WHERE team_id = t.id AND user_id = %(user_id)s)
-    AND t.dissolved_at IS NULL AND t.id > %(after)s
+VISIBLE = f"WHERE t.id = %(id)s AND ({is_member('t.id')} OR {is_invited('t.id')})"
+OWN = f"""
+WHERE {is_member("t.id")} AND t.dissolved_at IS NULL AND t.id > %(after)s
 ORDER BY t.id LIMIT %(size)s
 """
 
@@ -57,17 +53,8 @@ class Teams(ReadModel):
     def changes(self, event: RecordedEvent) -> Iterator[Change]:
         news: dict[str, Any] = {}
         match event.data:
-            case Team.Founded(name=name, slug=slug, seats=seats, timestamp=moment):
-                yield self.table.put(
-                    event.stream_id,
-                    name=name,
-                    slug=slug,
-                    seats=seats,
-                    version=event.version,
-                    created_at=moment,
-                    updated_at=moment,
-                    dissolved_at=None,
-                )
+            case Team.Founded():
+                yield new_row(self.table, event, dissolved_at=None)
                 return
             case Team.Renamed(name=name):
                 news = {"name": name}

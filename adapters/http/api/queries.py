@@ -59,7 +59,7 @@ class QueryReader:
         Raises:
             Missing: there is none.
         """
-        if not view:
+        if view is None:
             headers = {"Consistency-Lag": str(self._lag)} if self._lag else {}
             raise Missing("There is no such thing, or it is not shared with you.", headers)
         return view

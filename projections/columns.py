@@ -1,0 +1,42 @@
+"""Columns by name: SELECT lists from the fields of a view, and rows from the fields of a first event."""
+
+from collections.abc import Callable, Collection
+from dataclasses import fields
+from functools import cache
+from operator import attrgetter
+from typing import Any
+
+from application.ports import RecordedEvent, Undecodable
+from domain.kernel import Root
+from projections.kernel import Change, Row, Table, moment_of
+
+
+def columns_of(view: type, alias: str = "", *, without: Collection[str] = ()) -> str:
+    """Return the view's fields as a SELECT list, but for those in `without`."""
+    prefix = f"{alias}." if alias else ""
+    return ", ".join(f"{prefix}{field.name}" for field in fields(view) if field.name not in without)
+
+
+def select_by_id(view: type, table: str) -> str:
+    """Return the query of `ReadStore.by_key` for rows of the read model `table`, whose first column is `id`."""
+    return f"SELECT {columns_of(view)} FROM read.{table} WHERE id = ANY(%s)"  # noqa: S608 - our own names only
+
+
+def new_row(table: Table, event: RecordedEvent, **columns: Any) -> Change:
+    """Return the change that makes the row of an aggregate from its first event.
+
+    Columns that have the name of a field of the event take its value; `version`, `created_at` and `updated_at` take the
+    event's version and time; `columns` are all others.
+    """
+    moment = moment_of(event)
+    assert not isinstance(event.data, Undecodable)
+    values = _shared_fields(type(event.data), table)(event.data)
+    return table.put(event.stream_id, **values, version=event.version, created_at=moment, updated_at=moment, **columns)
+
+
+@cache
+def _shared_fields(kind: type[Root.Event], table: Table) -> Callable[[Any], Row]:
+    """Return a function that reads an event's fields that are columns. Made once: rebuilds read every event."""
+    names = [field.name for field in fields(kind) if field.name in table.columns]
+    read = attrgetter(*names, "timestamp")
+    return lambda event: dict(zip(names, read(event), strict=False))
