@@ -1,8 +1,8 @@
-"""Revocation: a command that takes access away is answered only when no read can pass any more.
+"""Revocation: a command that takes access away is answered only when no read gives that access any more.
 
 Events declare the read models through which they take access away (`Root.Event.revokes`). The bus waits until these
-have processed them. Where a command caused no event (it was repeated, or there was nothing to do), the same must hold
-for what an earlier command took away: then the last revoking event of each loaded stream counts.
+have processed them. A command without events (a repeat, or nothing to do) must guarantee the same for what an earlier
+command took away: then the last revoking event of each loaded stream counts.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ async def settle(positions: Positions, revoked: Mapping[str, int]) -> None:
     """Wait until the read models have reached their positions.
 
     Raises:
-        NotSettled: one has not within `SETTLE_TIMEOUT` seconds.
+        NotSettled: a read model has not within `SETTLE_TIMEOUT` seconds.
     """
     waits = [positions.wait(name, position, SETTLE_TIMEOUT) for name, position in revoked.items()]
     if any(await asyncio.gather(*waits)):
@@ -32,12 +32,12 @@ async def settle(positions: Positions, revoked: Mapping[str, int]) -> None:
 
 
 def revoked_by(events: Iterable[Root.Event], position: int) -> Revoked:
-    """The positions to reach after `events`, the last of which is at `position`."""
+    """Return the positions to reach after `events`, the last of which is at `position`."""
     return {name: position for event in events for name in event.revokes}
 
 
 async def revoked_before(store: EventStore, roots: Iterable[Root]) -> Revoked:
-    """The positions to reach for what earlier events of these streams took away."""
+    """Return the positions to reach for what earlier events of these streams took away."""
     revoked: Revoked = {}
     for root in roots:
         for name, topics in revoking_topics(type(root)).items():
@@ -48,7 +48,7 @@ async def revoked_before(store: EventStore, roots: Iterable[Root]) -> Revoked:
 
 @cache
 def revoking_topics(kind: type[Root]) -> dict[str, frozenset[str]]:
-    """The topics of the aggregate's revoking events, by read model."""
+    """Return the topics of the aggregate's revoking events, by read model."""
     topics: dict[str, set[str]] = {}
     for event in events_of(kind):
         for name in event.revokes:
@@ -57,7 +57,7 @@ def revoking_topics(kind: type[Root]) -> dict[str, frozenset[str]]:
 
 
 def events_of(kind: type[Root]) -> Iterator[type[Root.Event]]:
-    """The event classes that an aggregate class defines."""
+    """Yield the event classes that an aggregate class defines."""
     for value in vars(kind).values():
         if isinstance(value, type) and issubclass(value, Root.Event):
             yield value

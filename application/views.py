@@ -22,6 +22,9 @@ def view_maker(view: type[V], *, computed: Collection[str] = ()) -> Callable[...
     names = [field.name for field in fields(view) if field.name not in computed]  # type: ignore[arg-type]
     read = attrgetter(*(RENAMED.get(name, name) for name in names))
 
+    if not computed:
+        return lambda root: view(*read(root))
+
     def make(root: Root, **values: Any) -> V:
         return view(**dict(zip(names, read(root), strict=True)), **values)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from application.ports import RecordedEvent, Undecodable
 from domain.kernel import Root
-from projections.kernel import Change, Row, Table, moment_of
+from projections.kernel import Change, Table
 
 
 def columns_of(view: type, alias: str = "", *, without: Collection[str] = ()) -> str:
@@ -28,15 +28,18 @@ def new_row(table: Table, event: RecordedEvent, **columns: Any) -> Change:
     Columns that have the name of a field of the event take its value; `version`, `created_at` and `updated_at` take the
     event's version and time; `columns` are all others.
     """
-    moment = moment_of(event)
-    assert not isinstance(event.data, Undecodable)
-    values = _shared_fields(type(event.data), table)(event.data)
-    return table.put(event.stream_id, **values, version=event.version, created_at=moment, updated_at=moment, **columns)
+    data = event.data
+    assert not isinstance(data, Undecodable)
+    names, read = _shared_fields(type(data), table)
+    columns.update(zip(names, read(data), strict=True))
+    columns["version"] = event.version
+    columns["created_at"] = columns["updated_at"] = data.timestamp
+    return table.put(event.stream_id, **columns)
 
 
 @cache
-def _shared_fields(kind: type[Root.Event], table: Table) -> Callable[[Any], Row]:
-    """Return a function that reads an event's fields that are columns. Made once: rebuilds read every event."""
+def _shared_fields(kind: type[Root.Event], table: Table) -> tuple[list[str], Callable[[Any], tuple[Any, ...]]]:
+    """Return the event's fields that are columns, and a function that reads them. Rebuilds call it for every event."""
     names = [field.name for field in fields(kind) if field.name in table.columns]
-    read = attrgetter(*names, "timestamp")
-    return lambda event: dict(zip(names, read(event), strict=False))
+    read = attrgetter(*names)
+    return names, read if len(names) > 1 else lambda data: (read(data),)

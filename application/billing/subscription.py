@@ -1,4 +1,4 @@
-"""Use cases of subscriptions: what a user's plan allows."""
+"""Use cases of subscriptions: change and cancel the plan."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +12,7 @@ from domain.billing.subscription import Plan, Status, Subscription
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionView:
-    """A plan and its use. Without a limit nothing is counted: `documents_used` is then what was before, this month."""
+    """A plan and its use. A plan without a limit counts nothing: `documents_used` is this month's count before it."""
 
     id: UUID
     user_id: UUID
@@ -30,7 +30,7 @@ _view = view_maker(SubscriptionView, computed=("documents_used", "documents_limi
 
 
 class ChangePlan(Command[SubscriptionView]):
-    """Put the actor on another plan at once."""
+    """Change the actor's plan at once."""
 
     plan: Plan
 

@@ -1,6 +1,6 @@
 """Use cases of documents: write, change, trash, restore, share.
 
-An address is judged before anything is loaded: an error must not tell a stranger that a document exists.
+Addresses are checked before anything is loaded: an error must not reveal to strangers that a document exists.
 """
 
 from dataclasses import dataclass
@@ -35,14 +35,14 @@ document_view = view_maker(DocumentView)
 
 
 class CreateDocument(Command[DocumentView]):
-    """Write a draft, which counts against the actor's plan."""
+    """Create a draft, which counts against the quota of the actor's plan."""
 
     title: str
     content: str = ""
 
 
 class ChangeDocument(Command[DocumentView]):
-    """Make title, content and status what is given. `expected`: only if this is the current version."""
+    """Set title, content and status. `expected`: only if this is the current version."""
 
     id: UUID
     title: str
@@ -52,7 +52,7 @@ class ChangeDocument(Command[DocumentView]):
 
 
 class TrashDocument(Command[DocumentView]):
-    """Put a document into the trash."""
+    """Move a document to the trash."""
 
     id: UUID
     expected: int | None = None
@@ -66,7 +66,7 @@ class RestoreFromTrash(Command[DocumentView]):
 
 
 class RestoreVersion(Command[DocumentView]):
-    """Give a document the title and the content of an earlier version."""
+    """Set title and content to those of an earlier version."""
 
     id: UUID
     version: int
@@ -74,7 +74,7 @@ class RestoreVersion(Command[DocumentView]):
 
 
 class ShareDocument(Command[DocumentView]):
-    """Give the holder of an email address a role."""
+    """Give a role to the holder of an email address."""
 
     id: UUID
     email: str
@@ -82,7 +82,7 @@ class ShareDocument(Command[DocumentView]):
 
 
 class ChangeShare(Command[DocumentView]):
-    """Give somebody who has a role another one."""
+    """Change the role of an address that the document is shared with."""
 
     id: UUID
     email: str
@@ -90,7 +90,7 @@ class ChangeShare(Command[DocumentView]):
 
 
 class RevokeShare(Command[DocumentView]):
-    """Take somebody's role away."""
+    """Take the role of an address away."""
 
     id: UUID
     email: str
@@ -173,10 +173,10 @@ async def revoke_share(
 
 
 async def document_at_version(events: EventStore, actor: Actor, id: UUID, version: int) -> DocumentView:
-    """The document as it was at `version` (from 1), for those who may read it now.
+    """Return the document as it was at `version` (from 1), if the actor may read it now.
 
     Raises:
-        NotFound: it does not exist for the actor, or has no such version.
+        NotFound: the document does not exist for the actor, or has no such version.
     """
     document = await events.load(Document, id)
     if document is None:
@@ -189,7 +189,7 @@ async def document_at_version(events: EventStore, actor: Actor, id: UUID, versio
 
 
 async def _load(store: Store, id: UUID, action: str, actor: Actor, expected: int | None) -> Document:
-    """The document, once it is clear that the actor may know its version."""
+    """Load the document and check the actor's role before its version: a refusal must not reveal the version."""
     document = await store.get(Document, id)
     document.require(action, actor)
     if expected is not None and document.version != expected:

@@ -13,7 +13,7 @@ from domain.text import email_address
 
 @dataclass(frozen=True, slots=True)
 class TeamView:
-    """A team. `members` counts them; `seats_taken` adds the open invitations."""
+    """A team. `members`: their number; `seats_taken`: members and open invitations."""
 
     id: UUID
     name: str
@@ -32,7 +32,7 @@ _view = view_maker(TeamView, computed=("seats_taken", "members"))
 
 @dataclass(frozen=True, slots=True)
 class MemberView:
-    """Somebody in a team."""
+    """A member of a team."""
 
     user_id: UUID
     role: Role
@@ -40,14 +40,14 @@ class MemberView:
 
 
 class FoundTeam(Command[TeamView]):
-    """Begin a team, of which the actor is the owner."""
+    """Found a team, which the actor owns."""
 
     name: str
     slug: str
 
 
 class RenameTeam(Command[TeamView]):
-    """Give a team another name."""
+    """Change the name of a team."""
 
     id: UUID
     name: str
@@ -62,26 +62,26 @@ class InviteMember(Command[TeamView]):
 
 
 class AcceptInvitation(Command[TeamView]):
-    """Become a member, as invited."""
+    """Make the actor a member, as invited."""
 
     id: UUID
 
 
 class DeclineInvitation(Command[None]):
-    """Turn an invitation down."""
+    """Decline an invitation."""
 
     id: UUID
 
 
 class RevokeInvitation(Command[TeamView]):
-    """Take an invitation back."""
+    """Revoke an invitation."""
 
     id: UUID
     email: str
 
 
 class ChangeMemberRole(Command[TeamView]):
-    """Give a member another role."""
+    """Change the role of a member."""
 
     id: UUID
     user_id: UUID
@@ -89,27 +89,27 @@ class ChangeMemberRole(Command[TeamView]):
 
 
 class RemoveMember(Command[TeamView]):
-    """Put a member out."""
+    """Remove a member."""
 
     id: UUID
     user_id: UUID
 
 
 class LeaveTeam(Command[None]):
-    """Go."""
+    """End the actor's membership."""
 
     id: UUID
 
 
 class TransferOwnership(Command[TeamView]):
-    """Make another member an owner in the actor's place."""
+    """Make another member an owner, and the actor an admin."""
 
     id: UUID
     user_id: UUID
 
 
 class DissolveTeam(Command[TeamView]):
-    """End a team."""
+    """Dissolve a team."""
 
     id: UUID
 

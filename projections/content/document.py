@@ -1,4 +1,4 @@
-"""Documents as they are now. This file owns the table: it alone writes it and reads it."""
+"""Current documents. Only this file writes the table; `projections/visibility.py` reads it, too."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ Sort = Literal["created_at", "-created_at", "updated_at", "-updated_at", "title"
 
 @dataclass(frozen=True, slots=True)
 class DocumentSummary:
-    """A document in a list, without its content. `role`: what the reader is to it."""
+    """A document in a list, without its content. `role` is the reader's."""
 
     id: UUID
     owner_id: UUID
@@ -41,7 +41,7 @@ LISTED = columns_of(DocumentSummary, "d", without={"role"})
 
 
 class DocumentDetails(ReadModel):
-    """Every document, in the trash or not."""
+    """All documents, also those in the trash."""
 
     version = 1
     roots = (Document,)
@@ -63,26 +63,26 @@ class DocumentDetails(ReadModel):
     cached = CacheSpec("document", DocumentView, BY_ID, ttl=timedelta(minutes=5))
 
     def changes(self, event: RecordedEvent) -> Iterator[Change]:
-        news: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         match event.data:
             case Document.Created():
                 yield new_row(self.table, event, status="draft", trashed_at=None)
                 return
             case Document.Edited(delta=steps):
-                news = {"content": _edited(steps)}
+                values = {"content": _edited(steps)}
             case Document.Retitled(title=title):
-                news = {"title": title}
+                values = {"title": title}
             case Document.Published():
-                news = {"status": "published"}
+                values = {"status": "published"}
             case Document.Archived():
-                news = {"status": "archived"}
+                values = {"status": "archived"}
             case Document.Trashed(timestamp=moment):
-                news = {"trashed_at": moment}
+                values = {"trashed_at": moment}
             case Document.RestoredFromTrash():
-                news = {"trashed_at": None}
+                values = {"trashed_at": None}
             case Document.RestoredToVersion(title=title, delta=steps):
-                news = {"title": title, "content": _edited(steps)}
-        yield self.table.set(event.stream_id, version=event.version, updated_at=moment_of(event), **news)
+                values = {"title": title, "content": _edited(steps)}
+        yield self.table.set(event.stream_id, version=event.version, updated_at=moment_of(event), **values)
 
 
 def _edited(steps: Delta) -> Callable[[Row], str]:
@@ -99,7 +99,7 @@ async def document(rows: ReadStore, actor: Actor, id: UUID) -> DocumentView | No
 
 
 class _Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
-    """Where a page ended: the last document's value of the column that sorts, and its id."""
+    """The end of a page: the last document's value in the sort column, and its id."""
 
     sort: Sort
     value: str
@@ -118,9 +118,9 @@ async def documents(
     cursor: str | None = None,
     limit: int | None = None,
 ) -> Page[DocumentSummary]:
-    """The documents that the actor owns or that are shared with their address, in the trash or out of it.
+    """Return the documents that the actor owns or that are shared with their address, in the trash or out of it.
 
-    `shared` asks for those that are shared with them (True) or that they own (False) alone.
+    `shared`: only documents that are shared with them (True) or that they own (False).
 
     Raises:
         BadCursor: the cursor does not belong to a list in this order.
@@ -143,11 +143,11 @@ async def documents(
 
 
 def _merged(sources: list[str], wheres: list[str], sort: Sort) -> str:
-    """One list from several, each cut to size by itself."""
+    """Return one list of several sources, each of which is sorted and limited by itself."""
     column, direction = sort.lstrip("-"), "DESC" if sort.startswith("-") else "ASC"
     order = f"ORDER BY d.{column} {direction}, d.id {direction} LIMIT %(size)s"
     parts = [f"({source} AND {' AND '.join(wheres)} {order})" for source in sources]
-    return f"SELECT * FROM ({' UNION ALL '.join(parts)}) AS d {order}"  # noqa: S608 - of our own words alone
+    return f"SELECT * FROM ({' UNION ALL '.join(parts)}) AS d {order}"  # noqa: S608 - our own words only
 
 
 def _after(cursor: str, sort: Sort) -> dict[str, Any]:

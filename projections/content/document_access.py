@@ -1,4 +1,4 @@
-"""With whom documents are shared. This file owns the table: it alone writes it; lists of documents join it."""
+"""Shares of documents. Only this file writes the table; `projections/visibility.py` reads it, too."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from projections.visibility import document_role
 
 @dataclass(frozen=True, slots=True)
 class ShareView:
-    """Somebody with whom a document is shared: the holder of an email address, a user or not."""
+    """A share of a document: the email address, whose holder may be a user or not, and the role."""
 
     email: str
     role: ShareRole
 
 
 class DocumentAccess(ReadModel):
-    """The roles that owners have given to email addresses."""
+    """The roles that owners gave to email addresses."""
 
     version = 1
     roots = (Document,)

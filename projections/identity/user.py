@@ -1,4 +1,4 @@
-"""Users as they see themselves. This file owns the table: it alone writes it and reads it."""
+"""Accounts of users. Only this file writes and reads the table."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -15,7 +15,7 @@ BY_ID = select_by_id(UserView, "user_profile")
 
 
 class UserProfile(ReadModel):
-    """Every user with an account; who closed it has no row."""
+    """All open accounts; a closed one has no row."""
 
     version = 1
     roots = (User,)
@@ -35,7 +35,7 @@ class UserProfile(ReadModel):
     cached = CacheSpec("user", UserView, BY_ID, ttl=timedelta(hours=1))
 
     def changes(self, event: RecordedEvent) -> Iterator[Change]:
-        news: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         match event.data:
             case User.Registered():
                 yield new_row(self.table, event, avatar_url=None, email_verified=False)
@@ -44,13 +44,13 @@ class UserProfile(ReadModel):
                 yield self.table.drop(event.stream_id)
                 return
             case User.EmailVerified():
-                news = {"email_verified": True}
+                values = {"email_verified": True}
             case User.ProfileChanged(name=name, avatar_url=avatar_url):
-                news = {"name": name, "avatar_url": avatar_url}
-        yield self.table.set(event.stream_id, version=event.version, updated_at=moment_of(event), **news)
+                values = {"name": name, "avatar_url": avatar_url}
+        yield self.table.set(event.stream_id, version=event.version, updated_at=moment_of(event), **values)
 
 
 @reads(UserProfile)
 async def user(rows: ReadStore, id: UUID) -> UserView | None:
-    """The user; None: there is none, or not any more."""
+    """Return the user; None: there is no such account, or it was closed."""
     return await rows.by_key(UserView, BY_ID, id)

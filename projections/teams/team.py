@@ -1,4 +1,4 @@
-"""Teams as they are now. This file owns the table: it alone writes it and reads it, with others' counts."""
+"""Current teams. Only this file writes and reads the table; its views count members and invitations."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -32,7 +32,7 @@ ORDER BY t.id LIMIT %(size)s
 
 
 class Teams(ReadModel):
-    """Every team, dissolved or not."""
+    """All teams, also dissolved ones."""
 
     version = 1
     roots = (Team,)
@@ -51,21 +51,21 @@ class Teams(ReadModel):
     )
 
     def changes(self, event: RecordedEvent) -> Iterator[Change]:
-        news: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         match event.data:
             case Team.Founded():
                 yield new_row(self.table, event, dissolved_at=None)
                 return
             case Team.Renamed(name=name):
-                news = {"name": name}
+                values = {"name": name}
             case Team.Dissolved(timestamp=moment):
-                news = {"dissolved_at": moment}
-        yield self.table.set(event.stream_id, version=event.version, updated_at=moment_of(event), **news)
+                values = {"dissolved_at": moment}
+        yield self.table.set(event.stream_id, version=event.version, updated_at=moment_of(event), **values)
 
 
 @reads(Teams, TeamRoster, TeamInvitations)
 async def team(rows: ReadStore, actor: Actor, id: UUID, now: datetime) -> TeamView | None:
-    """Return the team, for its members and for invited people; None: it does not exist for the actor."""
+    """Return the team; None: it does not exist for the actor, who is neither a member nor invited."""
     params = {"id": id, "user_id": actor.user_id, "address_id": actor.address_id, "now": now}
     return await rows.one(TeamView, TEAM + VISIBLE, params)
 
@@ -78,10 +78,10 @@ class _Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
 async def teams(
     rows: ReadStore, actor: Actor, now: datetime, *, cursor: str | None = None, limit: int | None = None
 ) -> Page[TeamView]:
-    """The teams that the actor is a member of and that are not dissolved, the oldest first.
+    """Return the actor's teams that are not dissolved, the oldest first.
 
     Raises:
-        BadCursor: the cursor is none of this list.
+        BadCursor: the cursor is not one of this list.
     """
     size = bounded(limit)
     after = UUID(int=0) if cursor is None else read_cursor(cursor, _Cursor).after

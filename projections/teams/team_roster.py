@@ -1,4 +1,4 @@
-"""Who is on each team. This file owns the table: it alone writes it; views of teams count it."""
+"""Members of teams. Only this file writes the table; views of teams and `visibility.py` read it."""
 
 from collections.abc import Iterator
 from uuid import UUID
@@ -18,7 +18,7 @@ ORDER BY joined_at, user_id
 
 
 class TeamRoster(ReadModel):
-    """The members of every team, with their roles."""
+    """The members of all teams, with their roles."""
 
     version = 1
     roots = (Team,)

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from projections.page import DEFAULT_LIMIT, MOST
+from projections.page import DEFAULT_LIMIT, MAX_LIMIT
 
 Email = Annotated[str, Field(min_length=3, max_length=254, json_schema_extra={"format": "email"})]
 
@@ -27,4 +27,4 @@ class PageQuery(BaseModel):
     cursor: Annotated[
         str | None, Field(max_length=2_000, description="As it came as `next` with a page; the first page without it.")
     ] = None
-    limit: Annotated[int, Field(ge=1, le=MOST, description="Items of a page, at most.")] = DEFAULT_LIMIT
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT, description="Items of a page, at most.")] = DEFAULT_LIMIT

@@ -76,7 +76,7 @@ async def test_wrong_credentials_do_not_tell_what_is_wrong(email: str, password:
     await desk.ask(REGISTER)
     with pytest.raises(WrongCredentials) as refused:
         await desk.ask(LogIn(email=email, password=password))
-    assert refused.value.detail == "Email address and password do not go together; check both."
+    assert refused.value.detail == "Email address and password do not match; check both."
     assert len(desk.passwords.checked) == 1
 
 

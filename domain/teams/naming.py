@@ -1,9 +1,11 @@
-"""Slugs: the part of a web address that names a team. Only one team holds a slug at a time."""
+"""Names and slugs of teams. A slug is the part of a web address that names a team; one team holds it at a time."""
 
 import re
 
 from domain.kernel import Claim, Invalid
+from domain.text import single_line
 
+NAME_LENGTH = 100
 SLUG_LENGTH = 40
 
 _SLUG = re.compile(r"[a-z0-9](?:-?[a-z0-9])*")
@@ -11,6 +13,15 @@ _SLUG = re.compile(r"[a-z0-9](?:-?[a-z0-9])*")
 
 class UnusableSlug(Invalid):
     """A text cannot be a part of a web address."""
+
+
+def usable_name(name: str) -> str:
+    """Return the team's name in the form to store.
+
+    Raises:
+        UnusableText: see `domain.text.single_line`.
+    """
+    return single_line(name, "A team's name", NAME_LENGTH)
 
 
 def slug_claim(slug: str) -> Claim:
