@@ -109,7 +109,7 @@ def test_events_take_access_away_through_read_models_that_follow_them(root: type
 
 
 def undeclared(events: Iterable[Any]) -> set[str]:
-    """The events that took access away from somebody and do not declare it."""
+    """Return the events that took access away from a person and do not declare it."""
     state: Root | None = None
     ranks: dict[Any, int] = {}
     found = set()

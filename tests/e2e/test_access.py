@@ -1,13 +1,13 @@
 """Who may do what, over HTTP: every operation of the schema, tried as people of every role, on own things and others'.
 
-What is expected follows from the access table (`domain/access.py`). An operation without a case fails.
+What is expected follows from the access table (`domain/access.py`).
 """
 
 import pytest
 
 from application.scopes import SCOPES
 from domain.access import ANYONE
-from tests.support.access_cases import CASES, PUBLIC, Case, People, operations
+from tests.support.access_cases import CASES, Case, People, operations
 from tests.support.api import Api
 
 OPERATIONS = operations()
@@ -20,16 +20,6 @@ NOTHING = "0198f1c2-0000-7c4d-9e5f-0a1b2c3d4e5f"
 def people(api: Api) -> People:
     """One account for each role."""
     return People(api)
-
-
-def test_every_operation_has_a_case_or_takes_no_token() -> None:
-    assert {case.operation for case in CASES} | PUBLIC == OPERATIONS.keys()
-    assert {name for name, operation in OPERATIONS.items() if not operation.scope} == PUBLIC
-
-
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_an_operation_takes_the_scope_of_its_action(case: Case) -> None:
-    assert OPERATIONS[case.operation].scope == case.rule.scope
 
 
 @pytest.mark.parametrize(("case", "role"), BY_ROLE)

@@ -21,8 +21,8 @@ INVITED_ROLES: list[InvitedRole] = ["admin", "member"]
 
 
 def step_of_document(document: Document, people: Sequence[Actor], choose: Choose, now: datetime = NOW) -> None:
-    """Let one of the people, who have verified addresses, try something with the document."""
-    by, address_id, role = choose(people), address_of(choose(people)), choose(SHARE_ROLES)
+    """Let one of the people try something with the document."""
+    by, address_id, role = choose(people), address_of(choose(verified(people))), choose(SHARE_ROLES)
     with suppress(Refusal):
         match choose(DOCUMENT_STEPS):
             case "share":
@@ -42,8 +42,8 @@ def step_of_document(document: Document, people: Sequence[Actor], choose: Choose
 
 
 def step_of_team(team: Team, people: Sequence[Actor], choose: Choose, now: datetime = NOW) -> None:
-    """Let one of the people, who have verified addresses, try something with the team."""
-    by, whom, role = choose(people), choose(people), choose(INVITED_ROLES)
+    """Let one of the people try something with the team."""
+    by, whom, role = choose(people), choose(verified(people)), choose(INVITED_ROLES)
     with suppress(Refusal):
         match choose(TEAM_STEPS):
             case "invite":
@@ -64,3 +64,8 @@ def step_of_team(team: Team, people: Sequence[Actor], choose: Choose, now: datet
                 team.transfer_ownership(user_id=whom.user_id, by=by, now=now)
             case "dissolve":
                 team.dissolve(by=by, now=now)
+
+
+def verified(people: Sequence[Actor]) -> list[Actor]:
+    """Return the people who have verified their addresses."""
+    return [each for each in people if each.address_id is not None]

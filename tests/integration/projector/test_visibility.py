@@ -44,7 +44,7 @@ def random_documents() -> list[Document]:
         owner = pick.choice(PEOPLE)
         one = Document.create(id=UUID(int=100 + number), owner_id=owner.user_id, title="A", content="", now=NOW)
         for _ in range(pick.randrange(STEPS)):
-            step_of_document(one, [owner, owner, *PEOPLE], pick.choice)
+            step_of_document(one, [owner, Actor(owner.user_id), *PEOPLE], pick.choice)
         found.append(one)
     return found
 
@@ -125,5 +125,7 @@ def test_the_histories_give_every_role_and_expired_invitations() -> None:
     assert {one.role_of(who) for one in documents_ for who in READERS} == {*DOCUMENT.roles, None}
     assert {one.role_of(who) for one in teams_ for who in READERS} == {*TEAM.roles, None}
     assert any(one.trashed_at for one in documents_)
+    addresses = {who.user_id: who.address_id for who in PEOPLE}
+    assert any(addresses[one.owner_id] in one.shares for one in documents_), "shared before the owner verified it"
     assert any(one.dissolved_at for one in teams_)
     assert any(until < LATER for one in teams_ for until in one.invited_until.values())

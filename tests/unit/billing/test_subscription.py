@@ -57,7 +57,7 @@ def test_a_repeated_use_is_no_sixth_document() -> None:
     assert new_events(subscription) == []
 
 
-def test_the_next_month_begins_anew() -> None:
+def test_the_next_month_begins_at_zero() -> None:
     subscription = given(Subscription, STARTED, *used(*DOCUMENTS[:5]))
     assert subscription.documents_used(NEXT_MONTH) == 0
     subscription.use(DOCUMENTS[5], now=NEXT_MONTH)

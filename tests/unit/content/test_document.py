@@ -370,7 +370,7 @@ def test_only_a_share_can_be_changed() -> None:
         given(Document, CREATED).change_share(address_id=address_of(EDITOR), role="viewer", by=ADA, now=NOW)
 
 
-def test_nobody_shares_with_themselves() -> None:
+def test_an_owner_does_not_share_with_themselves() -> None:
     with pytest.raises(SharedWithOneself):
         share(given(Document, CREATED), address_of(ADA))
 

@@ -98,7 +98,7 @@ def test_a_team_is_renamed_once_and_keeps_its_slug() -> None:
 # Invitations
 
 
-def test_somebody_is_invited_once_for_two_weeks() -> None:
+def test_a_person_is_invited_once_for_two_weeks() -> None:
     team = given(Team, founded())
     invite(team)
     invite(team)
@@ -112,7 +112,7 @@ def test_an_invitation_with_another_role_takes_the_place_of_the_first() -> None:
     assert new_events(team) == [invited(BOB, "admin")]
 
 
-def test_an_invitation_makes_a_member_of_whoever_holds_the_address() -> None:
+def test_an_invitation_makes_a_member_of_the_holder_of_the_address() -> None:
     team = given(Team, founded(), invited(BOB, "admin"))
     team.accept(by=BOB, now=NOW)
     team.accept(by=BOB, now=NOW)
@@ -122,7 +122,7 @@ def test_an_invitation_makes_a_member_of_whoever_holds_the_address() -> None:
 
 
 @pytest.mark.parametrize("who", [STRANGER, person(BOB.user_id.int, address=0), person(BOB.user_id.int, address=9)])
-def test_only_whoever_holds_the_address_can_answer(who: Person) -> None:
+def test_only_the_holder_of_the_address_can_answer(who: Person) -> None:
     team = given(Team, founded(), invited(BOB))
     for answer in (team.accept, team.decline):
         with pytest.raises(NotFound) as refused:
@@ -157,7 +157,7 @@ def test_an_invitation_is_revoked_once() -> None:
         team.accept(by=BOB, now=NOW)
 
 
-def test_nobody_invites_themselves() -> None:
+def test_an_admin_does_not_invite_themselves() -> None:
     with pytest.raises(AlreadyAMember):
         invite(given(Team, founded()), whom=ADA)
 
@@ -304,7 +304,7 @@ COMMANDS: dict[str, tuple[Role, Callable[[Team, Person], None]]] = {
         lambda team, by: team.change_role(user_id=MEMBER.user_id, role="admin", by=by, now=NOW),
     ),
     "remove": ("admin", lambda team, by: team.remove(user_id=MEMBER.user_id, by=by, now=NOW)),
-    "remove nobody": ("admin", lambda team, by: team.remove(user_id=BOB.user_id, by=by, now=NOW)),
+    "remove a stranger": ("admin", lambda team, by: team.remove(user_id=BOB.user_id, by=by, now=NOW)),
     "leave": ("member", lambda team, by: team.leave(by=by, now=NOW)),
     "make an owner": (
         "owner",
