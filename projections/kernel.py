@@ -117,11 +117,11 @@ Query = TypeVar("Query", bound=Callable[..., Any])
 _READS: dict[Callable[..., Any], tuple[str, ...]] = {}
 
 
-def reads(*models: type[ReadModel]) -> Callable[[Query], Query]:
-    """Declare which read models a query reads. Its callers wait for these; a test compares them with its SQL."""
+def reads(*models: type[ReadModel] | str) -> Callable[[Query], Query]:
+    """Declare which read models, by class or name, a query reads. Callers wait for these; a test compares the SQL."""
 
     def declare(query: Query) -> Query:
-        _READS[query] = tuple(model.table.name for model in models)
+        _READS[query] = tuple(model if isinstance(model, str) else model.table.name for model in models)
         return query
 
     return declare

@@ -17,6 +17,7 @@ from adapters.http.api.queries import POSITION
 from adapters.integration_events.contract import published
 from adapters.realtime.hub import OutgoingBatch, OutgoingEvent
 from application.ports import Unavailable
+from application.scopes import SCOPE_TO_READ
 from projections.visibility import own_of
 
 MEDIA_TYPE = "text/event-stream"
@@ -29,8 +30,6 @@ HEARTBEAT = b":\nid: %d\n\n"
 """An id without data is not an event, but clients send it as Last-Event-ID when they reconnect."""
 
 MAX_WAIT_SECONDS = 3_600
-SCOPES = {"user": "users:read", "subscription": "subscription:read", "document": "documents:read", "team": "teams:read"}
-"""The scope that a token needs for events about a kind of aggregate."""
 
 HEADERS = [
     (b"content-type", MEDIA_TYPE.encode()),
@@ -79,7 +78,7 @@ class Subscriber:
         self._seconds_left = self.identity.expires - context.deps.clock().timestamp()
         self._last_event_id = context.header(b"last-event-id")
         self._own_ids = own_of(self.identity.actor)
-        self._things = {thing for thing, scope in SCOPES.items() if scope in self.identity.scopes}
+        self._things = {thing for thing, scope in SCOPE_TO_READ.items() if scope in self.identity.scopes}
 
     def follow(self, query: StreamQuery) -> "EventStream":
         """Return the stream as a response.

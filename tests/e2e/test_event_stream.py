@@ -408,7 +408,7 @@ def test_the_rule_for_many_is_the_rule_for_one(api: Api) -> None:
             assert readers[id].include(actor, managers=True) == (
                 account.client.get(f"/v1/documents/{id}/shares").status_code == 200
             )
-        roles = {member.user_id: member.role for member in api.run(members(rows, actor, team_id))}
+        roles = {member.user_id: member.role for member in api.run(members(rows, actor, team_id)) or []}
         assert readers[team_id].include(actor) == bool(roles)
         assert readers[team_id].include(actor, managers=True) == (roles.get(account.id) in ("owner", "admin"))
     assert api.run(readers_of(rows, [uuid7()], [uuid7()])) == {}

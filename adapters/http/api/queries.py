@@ -59,7 +59,7 @@ class QueryReader:
         Raises:
             Missing: it is None or empty.
         """
-        if not view:
+        if view is None:
             headers = {"Consistency-Lag": str(self._lag)} if self._lag else {}
             raise Missing("This does not exist, or it is not shared with you.", headers)
         return view

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from projections.page import DEFAULT_LIMIT, MOST
+from projections.page import DEFAULT_LIMIT, MAX_LIMIT
 
 Email = Annotated[str, Field(min_length=3, max_length=254, json_schema_extra={"format": "email"})]
 
@@ -22,4 +22,4 @@ class PageQuery(BaseModel):
     cursor: Annotated[
         str | None, Field(max_length=2_000, description="The `next` of the previous page; without it, the first page.")
     ] = None
-    limit: Annotated[int, Field(ge=1, le=MOST, description="The maximum number of items.")] = DEFAULT_LIMIT
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT, description="The maximum number of items.")] = DEFAULT_LIMIT

@@ -11,15 +11,12 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, OKPKey
 
 from application.ports import Actor, Clock, NewId
+from application.scopes import SCOPES
 
 ALGORITHM = "Ed25519"
 TYPE = "at+jwt"
 MAX_TOKEN_LENGTH = 4096
 MAX_CACHED_TOKENS = 20_000
-SCOPES = frozenset(
-    f"{thing}:{deed}" for thing in ("users", "documents", "subscription", "teams") for deed in ("read", "write")
-) | {"events:read"}
-"""What the token of a person who has logged in allows: everything."""
 
 
 class BadToken(Exception):

@@ -130,8 +130,8 @@ async def restore_document(document_id: UUID, send: Send) -> Answer:
 )
 async def list_versions(document_id: UUID, paged: Annotated[PageQuery, Query()], read: Read) -> Answer:
     """List a document's versions, the latest first. Requires the viewer role."""
-    read.found(await read.query(document, read.actor, document_id))
-    return read.unversioned(await read.query(versions, document_id, cursor=paged.cursor, limit=paged.limit))
+    found = await read.query(versions, read.actor, document_id, cursor=paged.cursor, limit=paged.limit)
+    return read.unversioned(read.found(found))
 
 
 @router.get(

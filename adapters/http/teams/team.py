@@ -13,7 +13,7 @@ from adapters.http.api.responses import Answer
 from adapters.http.api.routers import Router, Tag
 from adapters.http.api.schemas import Body, PageQuery
 from application.teams.team import DissolveTeam, FoundTeam, MemberView, RenameTeam, TeamView
-from domain.teams.team import NAME_LENGTH, SLUG_LENGTH
+from domain.teams.naming import NAME_LENGTH, SLUG_LENGTH
 from projections.page import Page
 from projections.teams.team import team, teams
 from projections.teams.team_roster import members

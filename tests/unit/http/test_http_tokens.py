@@ -11,7 +11,8 @@ from joserfc.jwk import OctKey, OKPKey
 from uuid_utils.compat import uuid7
 
 from adapters.http.api import tokens
-from adapters.http.api.tokens import SCOPES, BadToken, Tokens
+from adapters.http.api.tokens import BadToken, Tokens
+from application.scopes import SCOPES
 from infra.local.secrets import new_signing_key
 from tests.support.http import SIGNING_KEY, Time
 
