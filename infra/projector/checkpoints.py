@@ -7,10 +7,9 @@ from datetime import datetime
 from uuid import UUID
 
 from application.ports import RecordedEvent
-from infra.kafka.client.record_format import key_of
-from infra.kafka.client.topics import partition_of
 from infra.postgres.arrays import BigInts, Texts, Uuids
 from infra.postgres.projector_connection import Connection
+from infra.store.partitioner import key_of, partition_of
 from projections.kernel import Poison
 
 CHANNEL = "palimpsest_projected"

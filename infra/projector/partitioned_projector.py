@@ -13,13 +13,12 @@ import structlog
 from prometheus_client import Gauge
 
 from application.ports import EventFeed, PartitionBatch, PartitionCheckpoint, PartitionedFeed, RecordedEvent
-from infra.kafka.client.record_format import key_of
-from infra.kafka.client.topics import partition_of
 from infra.postgres.projector_connection import Connection, is_outage
 from infra.projector import partition_checkpoints
 from infra.projector.loop import ProjectionState, ProjectorLoop, Rebuild
 from infra.projector.partition_checkpoints import CheckpointUpdate, PartitionClaims
 from infra.projector.read_ahead import BufferedFeed
+from infra.store.partitioner import key_of, partition_of
 from projections.kernel import Poison, ReadModel
 
 log = structlog.get_logger(__name__)

@@ -15,10 +15,11 @@ from adapters.integration_events.cloudevents import CloudEvents
 from domain.kernel import Root
 from infra.kafka.client import record_format
 from infra.kafka.client.record_format import EventRecord, EventRow
-from infra.kafka.client.topics import AGGREGATES, Topics, partition_of
+from infra.kafka.client.topics import AGGREGATES, Topics
 from infra.kafka.relay.relay import Relay
 from infra.kafka.relay.topic_setup import Settings
 from infra.sealing.keyring import Keyring
+from infra.store.partitioner import partition_of
 from tests.support.history import History
 from tests.support.stores import CALL, KEK, open_store
 

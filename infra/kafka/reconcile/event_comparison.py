@@ -13,8 +13,7 @@ import psycopg
 from kafka import KafkaConsumer, TopicPartition
 
 from infra.kafka.client.ordered_reader import OrderedReader, TopicRecord, attempts, begin_at, partitions_of
-from infra.kafka.client.record_format import EventRow, key_of
-from infra.kafka.client.topics import partition_of
+from infra.kafka.client.record_format import EventRow
 from infra.kafka.reconcile.differences import (
     Difference,
     ExpectedTopic,
@@ -30,6 +29,7 @@ from infra.kafka.reconcile.differences import (
     missing,
     phantom,
 )
+from infra.store.partitioner import key_of, partition_of
 
 RANGE = 10_000
 """Positions that are compared at once."""

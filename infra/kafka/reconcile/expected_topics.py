@@ -7,10 +7,11 @@ from adapters.integration_events.cloudevents import CloudEvents
 from adapters.integration_events.kernel import EVENTS
 from application.ports import RecordedEvent
 from infra.kafka.client.ordered_reader import TopicRecord
-from infra.kafka.client.record_format import EventRow, ForeignRecord, Watermark, about, decode_record, key_of
+from infra.kafka.client.record_format import EventRow, ForeignRecord, Watermark, about, decode_record
 from infra.kafka.reconcile.differences import SeenRecord
 from infra.kafka.relay.checkpoints import SEQUENCE, sequence_of
 from infra.store.codec import decode
+from infra.store.partitioner import key_of
 
 DIGEST_BYTES = 16
 

@@ -19,10 +19,9 @@ from infra.kafka.client.ordered_reader import (
     ends_of,
     partitions_of,
 )
-from infra.kafka.client.record_format import key_of
-from infra.kafka.client.topics import partition_of
 from infra.kafka.reconcile.differences import Difference, RecordCount, first_of
 from infra.kafka.reconcile.expected_topics import sequence
+from infra.store.partitioner import key_of, partition_of
 
 MOST_STREAMS = 500_000
 """How many streams are held in memory at once. A topic with more records than that is read several times."""

@@ -13,10 +13,11 @@ from application.ports import RecordedEvent
 from infra.kafka.client import record_format
 from infra.kafka.client.batch_producer import NO_KEY, RecordBatch, encode_headers, with_length
 from infra.kafka.client.record_format import EventRow
-from infra.kafka.client.topics import AGGREGATES, Topics, partition_of
+from infra.kafka.client.topics import AGGREGATES, Topics
 from infra.kafka.relay.checkpoints import PartitionEnd
 from infra.sealing.keyring import DataKey, Keys
 from infra.store.codec import PartlyDecoded, decode_clear, subjects_in, unseal
+from infra.store.partitioner import key_of, partition_of
 
 KEPT_HOMES = 100_000
 
@@ -134,7 +135,7 @@ class BatchBuilder:
                 self._last[partition] = position
 
     def _home(self, stream_id: UUID) -> tuple[int, bytes]:
-        key = record_format.key_of(stream_id)
+        key = key_of(stream_id)
         home = self._homes[stream_id] = partition_of(key, self._partitions), with_length(key)
         return home
 

@@ -19,7 +19,6 @@ from adapters.integration_events.cloudevents import CloudEvents
 from adapters.integration_events.kernel import STATES
 from domain.kernel import Root
 from infra.errors import SetupError
-from infra.kafka.client import record_format
 from infra.kafka.client.batch_producer import (
     DELIVERY_SECONDS,
     BatchProducer,
@@ -28,11 +27,12 @@ from infra.kafka.client.batch_producer import (
     encode_headers,
     with_length,
 )
-from infra.kafka.client.topics import Topics, partition_of
+from infra.kafka.client.topics import Topics
 from infra.kafka.relay import checkpoints
 from infra.kafka.relay.checkpoints import SEQUENCE, PartitionEnd
 from infra.kafka.relay.leader_lease import NoLongerLeading
 from infra.kafka.relay.topic_setup import Settings, connect, consumer_of, outlet_to, prepare
+from infra.store.partitioner import key_of, partition_of
 
 PAGE_EVENTS = 2_000
 PAUSE_SECONDS = 1.0
@@ -178,7 +178,7 @@ class StatePublishSession:
         wanted = [(root, id) for topic, id in streams if (root := self._roots.get(topic.partition(".")[0]))]
         batches: dict[TopicPartition, RecordBatch] = {}
         for (root, stream_id), aggregate in zip(wanted, self._load(wanted), strict=True):
-            key = record_format.key_of(stream_id)
+            key = key_of(stream_id)
             place = (self._topics.state(root.TOPIC), partition_of(key, self._topics.partitions))  # type: ignore[attr-defined]
             record = self._record(stream_id, aggregate, position)
             if record is not None:

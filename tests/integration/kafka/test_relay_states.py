@@ -17,12 +17,12 @@ from domain.identity.user import User
 from domain.teams.team import Team
 from infra.bootstrap.lifetime import cancelled
 from infra.bootstrap.relay import publish
-from infra.kafka.client import record_format
 from infra.kafka.client import topics as made
-from infra.kafka.client.topics import Topics, partition_of
+from infra.kafka.client.topics import Topics
 from infra.kafka.relay import lag
 from infra.kafka.relay.topic_setup import Settings
 from infra.local.servers.kafka import EmbeddedKafka
+from infra.store.partitioner import key_of, partition_of
 from tests.support import relaying
 from tests.support.given import NOW
 from tests.support.history import WORDS, History
@@ -159,7 +159,7 @@ async def test_what_an_earlier_leader_tells_late_does_not_last(
 
 def tell_late(kafka: Settings, names: Topics, team_id: UUID) -> None:
     """Write a state that is no longer true."""
-    key = record_format.key_of(team_id)
+    key = key_of(team_id)
     with closing(KafkaProducer(**kafka)) as producer:
         producer.send(names.state("team"), b'{"version":0}', key, partition=partition_of(key, names.partitions))
         producer.flush()
