@@ -143,7 +143,7 @@ class EventFeed(Protocol):
 class PartitionBatch:
     """All events of one partition of the log after the position `after` up to `position`, in order.
 
-    `offset` is where the partition goes on in the feed that it came from; None: it came from elsewhere.
+    `offset`: the offset of the partition's next record in the feed; None: the batch was not read from the feed.
     """
 
     partition: int
@@ -155,7 +155,7 @@ class PartitionBatch:
 
 @dataclass(frozen=True, slots=True)
 class PartitionCheckpoint:
-    """Where to begin in a partition: after `position`. `offset`, if known, is at that place or before it."""
+    """Start of reading in a partition: after `position`. `offset`, if known, is at that record or before it."""
 
     position: int
     offset: int | None = None
@@ -164,8 +164,8 @@ class PartitionCheckpoint:
 class PartitionedFeed(Protocol):
     """The log in partitions, which several readers share. All events of a stream are in one partition.
 
-    Who has a partition can change at any moment, and two may have it for a while: readers keep what they have applied
-    in one place, and drop what somebody else has applied already.
+    A partition can be reassigned at any moment, and two readers may have it for a while: readers keep their checkpoints
+    in one place, and drop events that another reader has applied already.
     """
 
     async def count(self) -> int:
@@ -175,24 +175,24 @@ class PartitionedFeed(Protocol):
             Unavailable: the feed cannot be reached.
         """
 
-    def unplaced(self) -> Sequence[int]:
-        """The partitions that have come to this reader, and wait to be told where to begin."""
+    def newly_assigned(self) -> Sequence[int]:
+        """The partitions that were assigned to this reader and wait for `start_at`."""
 
-    def placed(self) -> Sequence[int]:
-        """The partitions that this reader has, but for those that are unplaced."""
+    def active(self) -> Sequence[int]:
+        """The partitions that this reader reads: assigned and started."""
 
-    async def begin(self, places: Mapping[int, PartitionCheckpoint]) -> None:
-        """Begin at these places, by partition. Those of partitions that are gone meanwhile are left out.
+    async def start_at(self, checkpoints: Mapping[int, PartitionCheckpoint]) -> None:
+        """Start reading at these checkpoints, by partition. Partitions that were revoked meanwhile are ignored.
 
         Raises:
             Unavailable: the feed cannot be reached.
         """
 
     async def next(self, timeout: float) -> Sequence[PartitionBatch]:
-        """What has come, of any of the partitions; nothing if that takes more than `timeout` seconds.
+        """The next batches, of any active partitions; none if that takes more than `timeout` seconds.
 
-        Of each partition portions come in order. One that does not begin where the one before it ended, or at the
-        partition's place, shows that something is missing.
+        Batches of a partition come in order. If one does not begin where the one before it ended, or at the
+        partition's checkpoint, records are missing.
         """
 
 

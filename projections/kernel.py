@@ -23,6 +23,9 @@ Row = dict[str, Any]
 
 POSITION = "position"
 
+UNREADABLE = "Unreadable"
+"""Why a stream is quarantined whose event could not be decoded. Stored: it stays."""
+
 
 class Change:
     """What an event does to one row: replace it, alter it (`whole` is false), or drop it (`values` is None).
@@ -119,13 +122,9 @@ def read_models() -> list[ReadModel]:
     return sorted((kind() for kind in kinds), key=lambda model: model.name)
 
 
-class UndecodableEvent(Exception):
-    """The event itself could not be read."""
-
-
 @dataclass(frozen=True, slots=True)
 class Poison:
-    """Why a stream is quarantined: its event at `position` raised `error` (the name of a class)."""
+    """Why a stream is quarantined: its event at `position` raised `error` (the name of a class, or `UNREADABLE`)."""
 
     stream_id: UUID
     position: int
@@ -167,12 +166,13 @@ class Fold:
                 continue
             if leave_out and event.stream_id in leave_out:
                 continue
+            if type(event.data) is Undecodable:
+                self._poison(event, UNREADABLE)
+                continue
             try:
-                if type(event.data) is Undecodable:
-                    raise UndecodableEvent
                 found = list(changes(event))
             except Exception as error:
-                self._poison(event, error)
+                self._poison(event, type(error).__name__)
                 continue
             if found:
                 staged.append((event, found))
@@ -205,7 +205,7 @@ class Fold:
                 else:
                     self._apply_all(changes, event.position)
             except Exception as error:
-                self._poison(event, error)
+                self._poison(event, type(error).__name__)
 
     def _apply_all(self, changes: list[Change], position: int) -> None:
         rows = self.rows
@@ -237,5 +237,5 @@ class Fold:
                 values[name] = value(row)
         row.update(values)
 
-    def _poison(self, event: RecordedEvent, error: Exception) -> None:
-        self.poisons[event.stream_id] = Poison(event.stream_id, event.position, type(error).__name__)
+    def _poison(self, event: RecordedEvent, error: str) -> None:
+        self.poisons[event.stream_id] = Poison(event.stream_id, event.position, error)

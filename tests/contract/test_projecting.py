@@ -9,7 +9,7 @@ import pytest
 from infra.kafka.client.topics import Topics
 from infra.local.servers.kafka import EmbeddedKafka
 from infra.postgres.projector_connection import connect
-from infra.projector.checkpoints import QuarantinedStream, cases
+from infra.projector.checkpoints import QuarantinedStream, list_quarantine
 from infra.projector.quarantine import retry
 from infra.projector.rebuild.rebuild import rebuild
 from projections.kernel import read_models
@@ -202,4 +202,4 @@ async def test_a_quiet_log_has_been_reached(feeding: Feeding, database: Database
 async def in_quarantine(database: Database) -> list[QuarantinedStream]:
     """Who is in quarantine, by position."""
     async with await connect(database.app_url) as connection:
-        return list(await cases(connection))
+        return list(await list_quarantine(connection))

@@ -104,26 +104,28 @@ class KafkaFeed:
             raise Unavailable(f"Kafka's topic {self._topic}")
         return self._count
 
-    def unplaced(self) -> Sequence[int]:
+    def newly_assigned(self) -> Sequence[int]:
         """The partitions that have come to this reader, and wait to be told where to begin."""
         return sorted(self._unplaced)
 
-    def placed(self) -> Sequence[int]:
+    def active(self) -> Sequence[int]:
         """The partitions that this reader has, but for those that are unplaced."""
         return sorted(self._readings)
 
-    async def begin(self, places: Mapping[int, PartitionCheckpoint]) -> None:
+    async def start_at(self, checkpoints: Mapping[int, PartitionCheckpoint]) -> None:
         """Begin at these places. Raises `Unavailable`."""
         assert self._intake is not None
-        unknown = {partition: place.position for partition, place in places.items() if place.offset is None}
+        unknown = {partition: place.position for partition, place in checkpoints.items() if place.offset is None}
         found = await self._ask(lambda consumer: self._find(consumer, unknown)) if unknown else {}
         # The record before is there to be recognised.
-        known = {partition: max(0, place.offset - 1) for partition, place in places.items() if place.offset is not None}
+        known = {
+            partition: max(0, place.offset - 1) for partition, place in checkpoints.items() if place.offset is not None
+        }
         offsets = {partition: offset for partition, offset in {**known, **found}.items() if partition in self._unplaced}
         ticket = self._intake.begin(offsets)
         for partition, offset in offsets.items():
             sure = partition in found or offset == 0
-            self._readings[partition] = _Assignment(places[partition].position, ticket, sure)
+            self._readings[partition] = _Assignment(checkpoints[partition].position, ticket, sure)
         self._unplaced -= offsets.keys()
 
     async def next(self, timeout: float) -> Sequence[PartitionBatch]:
@@ -189,7 +191,7 @@ class KafkaFeed:
     async def _begin_again(self, partition: int, position: int) -> None:
         del self._readings[partition]
         self._unplaced.add(partition)
-        await self.begin({partition: PartitionCheckpoint(position)})
+        await self.start_at({partition: PartitionCheckpoint(position)})
 
     async def _sound(self, records: Sequence[ConsumerRecord]) -> list[tuple[DecodedRecord, ConsumerRecord]]:
         """What relays have written, with the records as they came."""

@@ -149,15 +149,15 @@ async def test_an_old_row_filled_in_while_the_follower_works_does_not_outlive_it
 ) -> None:
     async with house(database, redis_url) as home:
         [cache] = home.rows._caches.values()
-        kept = CacheUpdater._kept
+        kept = CacheUpdater._cached
 
         async def then_filled_in(self: CacheUpdater, names: Mapping[UUID, str]) -> list[UUID]:
             found = await kept(self, names)
-            await cache._fill_in({ONE: NoteView(ONE, "old", 1)}, 1)
+            await cache._store({ONE: NoteView(ONE, "old", 1)}, 1)
             assert home.entry() is not None
             return found
 
-        monkeypatch.setattr(CacheUpdater, "_kept", then_filled_in)
+        monkeypatch.setattr(CacheUpdater, "_cached", then_filled_in)
         await home.followed(extend(home.feed, "a"))
         assert home.entry() is None
         assert await home.get() == NoteView(ONE, "note 1\na", 2)
@@ -211,17 +211,17 @@ async def test_what_was_read_before_the_follower_moved_on_is_not_filled_in(datab
         await home.followed(position)
         home.redis.delete(f"{STATE}:{ONE}")
         [cache] = home.rows._caches.values()
-        await cache._fill_in({ONE: NoteView(ONE, "old", 1)}, position - 1)
+        await cache._store({ONE: NoteView(ONE, "old", 1)}, position - 1)
         assert home.entry() is None
-        await cache._fill_in({ONE: NoteView(ONE, "new", 1)}, position)
+        await cache._store({ONE: NoteView(ONE, "new", 1)}, position)
         assert home.entry() is not None
 
 
 async def test_a_newer_entry_is_not_overwritten_by_an_older_one(database: Database, redis_url: str) -> None:
     async with house(database, redis_url) as home:
         [cache] = home.rows._caches.values()
-        await cache._fill_in({ONE: NoteView(ONE, "new", 1)}, 9)
-        await cache._fill_in({ONE: NoteView(ONE, "old", 1)}, 8)
+        await cache._store({ONE: NoteView(ONE, "new", 1)}, 9)
+        await cache._store({ONE: NoteView(ONE, "old", 1)}, 8)
         assert await home.get() == NoteView(ONE, "new", 1)
 
 

@@ -330,10 +330,10 @@ async def test_the_group_sees_to_it_that_each_partition_has_one_reader(feeding: 
     for feed in feeds:
         await feed.start()
     try:
-        await until(lambda: sorted(len(feed.unplaced()) for feed in feeds) == [4, 4], 30)
-        assert {n for feed in feeds for n in feed.unplaced()} == set(range(8))
+        await until(lambda: sorted(len(feed.newly_assigned()) for feed in feeds) == [4, 4], 30)
+        assert {n for feed in feeds for n in feed.newly_assigned()} == set(range(8))
         await feeds[0].stop()
-        await until(lambda: len(feeds[1].unplaced()) == 8, 30)
+        await until(lambda: len(feeds[1].newly_assigned()) == 8, 30)
     finally:
         await feeds[1].stop()
 
