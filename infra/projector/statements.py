@@ -5,8 +5,23 @@ from itertools import chain, repeat
 
 from psycopg import sql
 
-from infra.postgres.arrays import Array, BigInts, Blobs, Bools, Moments, Texts, Uuids
-from projections.kernel import Key, Row, Table
+from infra.postgres.arrays import (
+    Array,
+    BigIntLists,
+    BigInts,
+    Blobs,
+    Bools,
+    Dates,
+    Jsons,
+    Lists,
+    Moments,
+    Numerics,
+    TextLists,
+    Texts,
+    UuidLists,
+    Uuids,
+)
+from projections.kernel import POSITION, Key, Row, StoredTable, Totals
 
 SCHEMA = "read"
 NEXT = "__next"
@@ -23,19 +38,27 @@ KINDS: dict[str, type[Array]] = {
     "boolean": Bools,
     "timestamptz": Moments,
     "bytea": Blobs,
+    "date": Dates,
+    "numeric": Numerics,
+    "jsonb": Jsons,
+    "text[]": TextLists,
+    "uuid[]": UuidLists,
+    "bigint[]": BigIntLists,
 }
 
 
 class Statements:
     """SQL for `table`, or for its successor called `name`."""
 
-    def __init__(self, table: Table, name: str | None = None) -> None:
+    def __init__(self, table: StoredTable, name: str | None = None) -> None:
         self.table = table
         self.name = name or table.name
+        self.adds = isinstance(table, Totals)
+        """Whether `upsert` adds to stored rows rather than replacing them."""
         self.columns = list(table.columns)
         types = {**{column: f"{kind} NOT NULL" for column, kind in table.key.items()}, **table.columns}
         self._types = types
-        self._kinds = {column: KINDS[words.split()[0]] for column, words in types.items()}
+        self._kinds = {column: _kind(column, words) for column, words in types.items()}
         self._width = len(types).to_bytes(2, "big")
         self.fetch = self._fetch().as_bytes()
         self.upsert = self._upsert().as_bytes()
@@ -47,7 +70,8 @@ class Statements:
     def create(self) -> sql.Composed:
         """Creates the table, without key and indexes."""
         lines = [
-            sql.SQL("{} {}").format(sql.Identifier(column), _declared(words)) for column, words in self._types.items()
+            sql.SQL("{} {}").format(sql.Identifier(column), _declared(words))
+            for column, words in {**self._types, **self.table.generated}.items()
         ]
         return sql.SQL("CREATE TABLE {} ({})").format(self._at(), sql.SQL(", ").join(lines))
 
@@ -89,9 +113,9 @@ class Statements:
         two rows have exchanged.
         """
         return sql.SQL(
-            "SELECT count(*), bit_xor(hashint8extended(hash_record_extended(t, 0), 1)),"
-            " bit_xor(hashint8extended(hash_record_extended(t, 2), 3)) FROM {} t"
-        ).format(self._at())
+            "SELECT count(*), bit_xor(hashint8extended(hash_record_extended(ROW({row}), 0), 1)),"
+            " bit_xor(hashint8extended(hash_record_extended(ROW({row}), 2), 3)) FROM {at}"
+        ).format(row=self._names(self._types), at=self._at())
 
     def count(self) -> sql.Composed:
         """Selects the number of rows."""
@@ -101,9 +125,9 @@ class Statements:
         """Selects the number of keys whose rows differ between this table and `other`."""
         return sql.SQL(
             "SELECT count(*) FILTER (WHERE a.h IS DISTINCT FROM b.h)"
-            " FROM (SELECT {keys}, hash_record_extended(t, 0) AS h FROM {here} t) a"
-            " FULL JOIN (SELECT {keys}, hash_record_extended(t, 0) AS h FROM {there} t) b USING ({keys})"
-        ).format(keys=self._names(self.table.key), here=self._at(), there=other._at())
+            " FROM (SELECT {keys}, hash_record_extended(ROW({row}), 0) AS h FROM {here}) a"
+            " FULL JOIN (SELECT {keys}, hash_record_extended(ROW({row}), 0) AS h FROM {there}) b USING ({keys})"
+        ).format(keys=self._keys(), row=self._names(self._types), here=self._at(), there=other._at())
 
     def keys(self, keys: Iterable[Key]) -> list[Array]:
         """Parameters of `fetch` and `delete`."""
@@ -126,10 +150,32 @@ class Statements:
         )
 
     def _upsert(self) -> sql.Composed:
-        sets = [sql.SQL("{0} = EXCLUDED.{0}").format(sql.Identifier(column)) for column in self.columns]
-        return sql.SQL("INSERT INTO {} ({}) SELECT * FROM unnest({}) ON CONFLICT ({}) DO UPDATE SET {}").format(
-            self._at(), self._names(self._types), self._arrays(self._types), self._keys(), sql.SQL(", ").join(sets)
+        return sql.SQL(
+            "INSERT INTO {at} AS stored ({names}) SELECT {values} FROM unnest({arrays}) AS new ({names})"
+            " ON CONFLICT ({keys}) DO UPDATE SET {sets}"
+        ).format(
+            at=self._at(),
+            names=self._names(self._types),
+            values=sql.SQL(", ").join(map(self._value, self._types)),
+            arrays=self._arrays(self._types),
+            keys=self._keys(),
+            sets=sql.SQL(", ").join(map(self._set, self.columns)),
         )
+
+    def _value(self, column: str) -> sql.Composable:
+        if issubclass(self._kinds[column], Lists):
+            cast = sql.SQL("::") + _declared(self._types[column].split()[0])
+            return sql.Identifier(column) + cast
+        return sql.Identifier(column)
+
+    def _set(self, column: str) -> sql.Composed:
+        if not self.adds:
+            text = "{0} = EXCLUDED.{0}"
+        elif column == POSITION:
+            text = "{0} = greatest(stored.{0}, EXCLUDED.{0})"
+        else:
+            text = "{0} = stored.{0} + EXCLUDED.{0}"
+        return sql.SQL(text).format(sql.Identifier(column))
 
     def _delete(self) -> sql.Composed:
         same = [sql.SQL("stored.{0} = gone.{0}").format(sql.Identifier(column)) for column in self.table.key]
@@ -148,8 +194,16 @@ class Statements:
         return sql.SQL(", ").join(map(sql.Identifier, columns))
 
     def _arrays(self, columns: Iterable[str]) -> sql.Composed:
-        casts = [_declared(f"%b::{self._types[column].split()[0]}[]") for column in columns]
-        return sql.SQL(", ").join(casts)
+        # Lists are sent as text[], and cast one by one.
+        types = ["text" if issubclass(self._kinds[n], Lists) else self._types[n].split()[0] for n in columns]
+        return sql.SQL(", ").join(_declared(f"%b::{each}[]") for each in types)
+
+
+def _kind(column: str, words: str) -> type[Array]:
+    kind = KINDS.get(words.split(maxsplit=1)[0])
+    if kind is None:
+        raise ValueError(f"The column {column} is {words}; a read model's columns are one of {', '.join(KINDS)}")
+    return kind
 
 
 def _declared(words: str) -> sql.SQL:

@@ -1,15 +1,29 @@
 """Applies batches of events to one read model's table, inside the caller's transaction."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from operator import itemgetter
 from uuid import UUID
 
 from application.ports import RecordedEvent
 from infra.postgres.projector_connection import Connection, is_poison
 from infra.projector.statements import Statements
-from projections.kernel import Fold, Key, Poison, ReadModel, Row
+from infra.store.partitioner import key_of, partition_of
+from projections.kernel import Fold, Key, Poison, ReadModel, Row, TotalsFold
 
 MAX_ROWS = 2_000
 """Rows in one statement."""
+
+SLOTS = 16
+"""Rows of `Totals` for each key, at most.
+
+Two projectors with different partitions never write the same row if the number of partitions divides this number;
+otherwise they may wait for each other now and then. Rows are stored by slot: changing the number takes a rebuild.
+"""
+
+
+def slot_of(stream_id: UUID) -> int:
+    """The slot of a stream in `Totals`. It depends on nothing else, so rebuilt rows equal live ones."""
+    return partition_of(key_of(stream_id), SLOTS)
 
 
 class TableWriter:
@@ -22,6 +36,11 @@ class TableWriter:
         self._width = len(model.table.key)
         self._columns = self.statements.columns
 
+    def fold(self, poisons: Mapping[UUID, Poison] | None = None) -> Fold:
+        """A fold for this table, which leaves out streams that have failed before."""
+        known = dict(poisons or {})
+        return TotalsFold(self.model, known, slot_of=slot_of) if self.statements.adds else Fold(self.model, known)
+
     async def apply(
         self, connection: Connection, events: Sequence[RecordedEvent], quarantined: Collection[UUID] = ()
     ) -> list[Poison]:
@@ -32,7 +51,7 @@ class TableWriter:
         Raises:
             Exception: a write failed; `is_poison` says whether an event is the cause.
         """
-        fold = Fold(self.model)
+        fold = self.fold()
         staged = fold.stage(events, quarantined)
         if staged:
             unknown = fold.unknown(staged)
@@ -73,8 +92,11 @@ class TableWriter:
         await self.store(connection, kept, [key for key, row in changed if row is None])
 
     async def store(self, connection: Connection, rows: list[tuple[Key, Row]], removed: list[Key]) -> None:
-        """Insert or update `rows`, delete the rows of the keys `removed`."""
+        """Insert or update `rows`, or add them to stored sums; delete the rows of the keys `removed`."""
         if removed:
             await connection.execute(self.statements.delete, self.statements.keys(removed))
+        if self.statements.adds:
+            # Several projectors may add to the same rows: in one order, or they would wait for each other for ever.
+            rows = sorted(rows, key=itemgetter(0))
         for start in range(0, len(rows), MAX_ROWS):
             await connection.execute(self.statements.upsert, self.statements.rows(rows[start : start + MAX_ROWS]))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from uuid import UUID
 
 import pytest
@@ -21,6 +22,7 @@ from tests.support.projecting import dump, positions, until
 from tests.support.publishing import Publisher, publishing
 from tests.support.servers import Database
 from tests.support.stores import open_store, rows
+from tests.support.totals import LineTotals, expected, totals_in
 
 CUT = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -190,6 +192,48 @@ async def test_a_read_model_that_comes_late_joins_the_others(feeding: Feeding, d
             await feeding.append(*roots)
         await running.reached()
     assert {done.differing for done in await checked(feeding.opened, *models)} == {0}
+
+
+async def test_rows_that_several_streams_change_are_added_up_once(feeding: Feeding, database: Database) -> None:
+    notes = [note(n) for n in range(1, 21)]
+    async with feeding.projecting(LineTotals(), Notes()) as running:
+        for n, turn in enumerate(grown(notes, 12)):
+            await feeding.append(*turn)
+            if n % 4 == 1:
+                rows(database.admin_url, CUT)
+        await running.reached()
+    assert totals_in(database.app_url) == expected(dict.fromkeys(map(str, range(12)), 20), 20)
+    live = dump(database.app_url, "line_totals")
+    done = await rebuild(LineTotals(), feeding.opened.feed(), database.app_url)
+    assert (done.differing, done.quarantined) == (0, 0)
+    assert dump(database.app_url, "line_totals") == live
+
+
+async def test_a_stream_that_is_released_is_added_up_once(feeding: Feeding, database: Database) -> None:
+    stopped = note(1, "a", "!raise", "b")
+    async with feeding.projecting(LineTotals()) as running:
+        await feeding.append(stopped, note(2, "a", "b"))
+        await running.reached()
+        assert totals_in(database.app_url) == expected({"a": 2, "b": 1}, 2)
+        assert await retry(LineTotals(), stopped.id, feeding.opened.feed(), database.app_url, skip=True) is None
+        assert totals_in(database.app_url) == expected({"a": 2, "b": 2}, 2)
+        stopped.extend("b")
+        await feeding.append(stopped)
+        await running.reached()
+    assert totals_in(database.app_url) == expected({"a": 2, "b": 3}, 2)
+    assert [done.differing for done in await checked(feeding.opened, LineTotals())] == [0]
+
+
+async def test_several_projectors_add_up_together(feeding: Feeding, database: Database) -> None:
+    notes = [note(n) for n in range(1, 21)]
+    async with AsyncExitStack() as stack:
+        for _ in range(3):
+            running = await stack.enter_async_context(feeding.projecting(LineTotals()))
+        for turn in grown(notes, 15):
+            await feeding.append(*turn)
+        await running.reached(patience=40)
+    assert totals_in(database.app_url) == expected(dict.fromkeys(map(str, range(15)), 20), 20)
+    assert [done.differing for done in await checked(feeding.opened, LineTotals())] == [0]
 
 
 async def test_a_quiet_log_has_been_reached(feeding: Feeding, database: Database) -> None:

@@ -16,7 +16,7 @@ from infra.postgres.projector_connection import Connection, connect, is_poison
 from infra.projector import checkpoints
 from infra.projector.statements import COPY_HEAD, COPY_TAIL
 from infra.projector.table_writer import TableWriter
-from projections.kernel import Fold, Key, Poison, Row
+from projections.kernel import Key, Poison, Row
 
 BATCH = 2_000
 COPY_ROWS = 500
@@ -76,8 +76,9 @@ class BulkLoader:
         self._skipped = skipped
         self._shared = shared
         self._max_bytes = max_bytes
-        columns = writer.model.table.columns.items()
-        self._texts = [name for name, words in columns if words.startswith(("text", "bytea"))]
+        types = {name: words.split()[0] for name, words in writer.model.table.columns.items()}
+        self._texts = [name for name, kind in types.items() if kind in ("text", "bytea")]
+        self._nested = [name for name, kind in types.items() if kind == "jsonb" or kind.endswith("[]")]
         self._quarantined: dict[UUID, Poison] = {}
         self._empty = True
         """No row of these streams is stored, and the table has no key yet unless it is shared."""
@@ -116,7 +117,7 @@ class BulkLoader:
         return asyncio.ensure_future(self._source.read(after, min(BATCH, max(goal - after, 0))))
 
     def _reset(self) -> None:
-        self._fold = Fold(self._writer.model, poisons=dict(self._quarantined))
+        self._fold = self._writer.fold(self._quarantined)
         self._stored: set[Key] = set()
         self._new_streams: set[int] = set()
         """Streams that began after the last flush: a row belongs to one stream, so none of their rows is stored."""
@@ -144,7 +145,8 @@ class BulkLoader:
     def _size(self, rows: Sequence[Row]) -> int:
         """Memory of the rows, estimated, in bytes. A row may have some of its columns only."""
         texts = sum([len(row[name]) for name in self._texts for row in rows if row.get(name)])
-        return ROW_BYTES * len(rows) + texts
+        nested = sum([len(str(row[name])) for name in self._nested for row in rows if row.get(name)])
+        return ROW_BYTES * len(rows) + texts + nested
 
     def _is_full(self) -> bool:
         """Whether to flush. Each change was counted as if it made a new row, so count the rows before deciding."""
@@ -205,7 +207,11 @@ class BulkLoader:
         new = [(key, row) for key, row in changed if row is not None and key not in stored]
         known = [(key, row) for key, row in changed if row is not None and key in stored] if stored else []
         removed = [key for key, row in changed if row is None and key in stored] if stored else []
-        await self._copy(new)
+        if self._writer.statements.adds and (self._shared is not None or not self._empty):
+            # Rows of the same keys may be stored, by this load or by another process.
+            await self._writer.store(self._connection, new, [])
+        else:
+            await self._copy(new)
         await self._writer.store(self._connection, known, removed)
 
     async def _copy(self, rows: list[tuple[Key, Row]]) -> None:
