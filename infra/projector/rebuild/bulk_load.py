@@ -232,8 +232,12 @@ async def connect_to_load(url: str) -> Connection:
         Unavailable: the database does not answer.
     """
     connection = await connect(url)
-    await connection.execute("SET statement_timeout = 0")
-    await connection.execute("SET synchronous_commit = off")
+    try:
+        await connection.execute("SET statement_timeout = 0")
+        await connection.execute("SET synchronous_commit = off")
+    except BaseException:
+        await connection.close()
+        raise
     return connection
 
 
