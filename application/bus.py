@@ -1,148 +1,64 @@
-"""The way of every command, once: find its handler, retry what others overtook, answer a repeated key alike, and count.
+"""Command bus: finds the handler, retries version conflicts, stores and repeats keyed answers, waits for revocations.
 
-A handler loads, calls one method and stages; the bus appends. So a command, its answer and its Idempotency-Key become
-true together or not at all. Most keys are new, so nobody looks for an earlier answer first: the append finds it, or
-whoever was refused looks for it then. A repeat costs what the handler costs.
+A handler loads aggregates, calls one method and stages; the bus appends. Events, the answer and its Idempotency-Key are
+committed together or not at all. Most keys are new, so the bus does not look for an earlier answer first: the append
+reports it, and a refused or failed command looks for it afterwards. A repeated command costs what its handler costs.
 """
 
 import asyncio
-import inspect
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any, Generic, Protocol, TypeVar, dataclass_transform, get_type_hints
+from typing import Any, Generic, Protocol, TypeVar, cast
 from uuid import UUID
 
 import msgspec
 
+from application.commands import HANDLERS, Command, CommandResult, Registration
 from application.ports import (
-    A,
-    Actor,
     Busy,
     CommandContext,
     EventStore,
     Idempotency,
     InFlight,
     KeyReused,
+    NotSettled,
     OutcomeUnknown,
-    StaleVersion,
     StoredResponse,
     Unavailable,
     VersionConflict,
 )
+from application.revocation import Revocations, Settlement, revoked_before, revoked_by, settle
 from application.stream_locks import StreamLocks
-from domain.kernel import Claim, NotFound, Refusal, Root
+from application.unit_of_work import UnitOfWork
+from domain.kernel import Refusal, Root
 
 R = TypeVar("R")
-R_co = TypeVar("R_co", covariant=True)
 
 ATTEMPTS = 8
-FIRST_PAUSE = 0.005
-
-
-@dataclass_transform(frozen_default=True, kw_only_default=True)
-class _CommandMeta(msgspec.StructMeta):
-    def __new__(mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> "_CommandMeta":
-        return super().__new__(mcls, name, bases, namespace, frozen=True, kw_only=True)
-
-
-class Command(msgspec.Struct, Generic[R], metaclass=_CommandMeta):
-    """A wish, named in the imperative. `R` is what its sender gets back: None or a dataclass of plain values."""
-
-    def __repr__(self) -> str:
-        # Commands carry passwords and personal data, which no log or traceback may show.
-        return f"{type(self).__name__}(...)"
-
-
-@dataclass(frozen=True, slots=True)
-class CommandResult(Generic[R]):
-    """What became of a command. `replayed`: this is an earlier answer.
-
-    `position`: of the last event; where nothing was new, one that the answer is no newer than, or None.
-    """
-
-    answer: R
-    position: int | None
-    replayed: bool = False
-
-
-Handler = Callable[..., Awaitable[Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Registration:
-    """A handler, the ports its parameters name, and the type of its answer."""
-
-    handler: Handler
-    ports: tuple[str, ...]
-    answer: Any
-
-
-HANDLERS: dict[type[Command[Any]], Registration] = {}
-
-H = TypeVar("H", bound=Handler)
-
-
-def handles(handler: H) -> H:
-    """Make `handler` the one for the command that its first parameter names; the others name ports.
-
-    Raises:
-        TypeError: the command has a handler already.
-    """
-    first, *ports = inspect.signature(handler).parameters
-    hints = get_type_hints(handler)
-    command = hints[first]
-    if command in HANDLERS:
-        raise TypeError(f"{command.__name__} has two handlers")
-    HANDLERS[command] = Registration(handler, tuple(ports), hints["return"])
-    return handler
+FIRST_PAUSE_SECONDS = 0.005
 
 
 class KeyedHash(Protocol):
-    """Keyed digests, so that what is kept of keys and requests says nothing about them."""
+    """A keyed digest: what is stored of keys and requests reveals nothing about them."""
 
     def __call__(self, *parts: bytes) -> bytes:
-        """A digest of 32 bytes."""
+        """Return a digest of 32 bytes."""
 
 
 class Observer(Protocol):
-    """Is told how each command ended: `done`, `replayed`, a refusal's code, or `error`; `seconds` includes retries."""
+    """Receives the outcome of each command: `done`, `replayed`, `not_settled`, a refusal's code, or `error`.
+
+    `seconds` includes retries and waits.
+    """
 
     def __call__(self, command: str, outcome: str, attempts: int, seconds: float) -> None: ...
 
 
-class UnitOfWork:
-    """One attempt of one command: loads through to the event store, and keeps what is staged (`ports.Store`)."""
-
-    def __init__(self, events: EventStore) -> None:
-        self._events = events
-        self.staged: list[Root] = []
-        self.subject_id: UUID | None = None
-        """What the command is about: the first that it stages, or else that it loads."""
-
-    async def get(self, kind: type[A], id: UUID, *, version: int | None = None, expected: int | None = None) -> A:
-        root = await self._events.load(kind, id, version=version)
-        if root is None:
-            raise NotFound(f"There is no such {kind.__name__.lower()}.")
-        if expected is not None and root.version != expected:
-            raise StaleVersion(root.version)
-        self.subject_id = self.subject_id or id
-        return root
-
-    async def claimed_by(self, claim: Claim) -> UUID | None:
-        return await self._events.claimed_by(claim)
-
-    def save(self, *aggregates: Root) -> None:
-        changed = [root for root in aggregates if root.pending_events]
-        if changed and not self.staged:
-            self.subject_id = changed[0].id
-        self.staged += changed
-
-
 class Bus:
-    """Sends commands to their handlers."""
+    """Sends commands to their handlers. Without a `settlement`, revocations are not waited for."""
 
     def __init__(
         self,
@@ -150,126 +66,151 @@ class Bus:
         ports: Mapping[str, object],
         digests: KeyedHash,
         observe: Observer = lambda *_: None,
+        settlement: Settlement | None = None,
     ) -> None:
         self._events = events
         self._ports = dict(ports)
         self._digests = digests
         self._observe = observe
+        self._settlement = settlement
         self._in_flight: set[bytes] = set()
-        self._turns = StreamLocks()
+        self._locks = StreamLocks()
 
-    async def send(self, command: Command[R], call: CommandContext) -> CommandResult[R]:
+    async def send(self, command: Command[R], context: CommandContext) -> CommandResult[R]:
         """Carry out `command` once.
 
         Raises:
-            Refusal: a rule said no (InFlight, KeyReused, StaleVersion, Busy, Taken among them); nothing was written.
+            Refusal: a rule refused it (InFlight, KeyReused, StaleVersion, Busy, ClaimTaken among them); nothing was
+                written.
+            NotSettled: it was carried out, but reads that it forbids may still pass.
             Unavailable: a server does not answer; nothing was written.
-            OutcomeUnknown: it may have been written; the same Idempotency-Key tells.
+            OutcomeUnknown: it may have been written; a repeat with the same Idempotency-Key finds out.
         """
-        name = type(command).__name__
+        run = _Run(command, context)
         started = perf_counter()
-        attempt = _Attempts()
         outcome = "error"
         try:
-            sent = await self._once(command, call, attempt)
-            outcome = "replayed" if sent.replayed else "done"
-            return sent
+            result = await self._once(run)
+            await self._settle(run, result)
+            outcome = "replayed" if result.replayed else "done"
+            return result
         except Refusal as refusal:
             outcome = refusal.code
             raise
+        except NotSettled:
+            outcome = "not_settled"
+            raise
         finally:
-            self._observe(name, outcome, attempt.count, perf_counter() - started)
+            self._observe(type(command).__name__, outcome, run.attempts, perf_counter() - started)
 
-    async def _once(self, command: Command[R], call: CommandContext, attempt: "_Attempts") -> CommandResult[R]:
-        if call.idempotency_key is None:
-            return await self._retrying(command, call, None, attempt)
-        keyed = self._keyed(command, call, call.idempotency_key)
-        if keyed.key in self._in_flight:
+    async def _settle(self, run: "_Run[R]", result: CommandResult[R]) -> None:
+        if self._settlement is None:
+            return
+        revocations = run.revocations if run.changed else await revoked_before(self._events, run.loaded)
+        if revocations:
+            await settle(self._settlement, revocations)
+
+    async def _once(self, run: "_Run[R]") -> CommandResult[R]:
+        key = run.context.idempotency_key
+        if key is None:
+            return await self._retrying(run)
+        run.scope = scope = self._scope(run.command, run.context, key)
+        if scope.key in self._in_flight:
             raise InFlight("A request with this Idempotency-Key is still under way; ask again in a moment.")
-        self._in_flight.add(keyed.key)
+        self._in_flight.add(scope.key)
         try:
-            return await self._retrying(command, call, keyed, attempt)
+            return await self._retrying(run)
+        except KeyReused:
+            raise
         except (Refusal, OutcomeUnknown) as failure:
-            # This very request may have been committed before: what is refused now was done then.
-            if isinstance(failure, KeyReused):
+            # The same request may have been committed before: what is refused now was carried out then.
+            stored = await self._response_after(failure, scope)
+            if stored is None:
                 raise
-            try:
-                earlier = await self._events.stored_response(keyed.key)
-            except Unavailable as unavailable:
-                # Nobody can be asked: what is unknown stays unknown.
-                raise (failure if isinstance(failure, OutcomeUnknown) else unavailable) from None
-            if earlier is None:
-                raise
-            return self._replay(command, keyed, earlier)
+            return _replay(run, scope, stored)
         finally:
-            self._in_flight.discard(keyed.key)
+            self._in_flight.discard(scope.key)
 
-    async def _retrying(
-        self, command: Command[R], call: CommandContext, keyed: "_IdempotencyScope | None", attempt: "_Attempts"
-    ) -> CommandResult[R]:
+    async def _response_after(
+        self, failure: Refusal | OutcomeUnknown, scope: "_IdempotencyScope"
+    ) -> StoredResponse | None:
+        try:
+            return await self._events.stored_response(scope.key)
+        except Unavailable as unavailable:
+            # An unknown outcome stays unknown.
+            raise (failure if isinstance(failure, OutcomeUnknown) else unavailable) from None
+
+    async def _retrying(self, run: "_Run[R]") -> CommandResult[R]:
         contended: Sequence[UUID] = ()
-        pause = FIRST_PAUSE
-        for attempt.count in range(1, ATTEMPTS + 1):
-            async with self._turns.of(contended) if contended else nullcontext():
+        pause = FIRST_PAUSE_SECONDS
+        for run.attempts in range(1, ATTEMPTS + 1):
+            async with self._locks.hold(contended) if contended else nullcontext():
                 try:
-                    return await self._try(command, call, keyed)
+                    return await self._try(run)
                 except VersionConflict as conflict:
                     if contended:
-                        # Another process, then. Full jitter: those who met once do not meet again in step.
+                        # Another process holds no lock of ours. Full jitter: two that met once do not meet in step.
                         await asyncio.sleep(random.uniform(0, pause))  # noqa: S311
                         pause *= 2
                     contended = conflict.stream_ids
         raise Busy("Others are changing the same thing; read it again, then retry.")
 
-    async def _try(
-        self, command: Command[R], call: CommandContext, keyed: "_IdempotencyScope | None"
-    ) -> CommandResult[R]:
-        registration = HANDLERS[type(command)]
+    async def _try(self, run: "_Run[R]") -> CommandResult[R]:
+        registration = HANDLERS[type(run.command)]
         unit = UnitOfWork(self._events)
-        answer = await registration.handler(command, **self._arguments(registration, unit, call))
-        record = None
-        if keyed is not None and unit.subject_id is not None:
-            packed = msgspec.msgpack.encode(answer)
-            record = Idempotency(keyed.key, keyed.fingerprint, packed, unit.subject_id)
+        run.loaded = unit.loaded
+        answer = await registration.handler(run.command, **self._arguments(registration, unit, run.context))
+        scope, record = run.scope, None
+        if scope is not None and unit.subject_id is not None:
+            record = Idempotency(scope.key, scope.fingerprint, msgspec.msgpack.encode(answer), unit.subject_id)
         if not unit.staged and record is None:
-            if keyed is not None and (earlier := await self._events.stored_response(keyed.key)) is not None:
-                return self._replay(command, keyed, earlier)
+            if scope is not None and (stored := await self._events.stored_response(scope.key)) is not None:
+                return _replay(run, scope, stored)
             return CommandResult(answer, None)
-        # Where nothing was new the answer is kept all the same: later, the same request might find something to do.
-        appended = await self._events.append(unit.staged, call, record)
+        events = [cast(Root.Event, event) for root in unit.staged for event in root.pending_events]
+        # An answer without events is stored too: later, the same request might find something to change.
+        appended = await self._events.append(unit.staged, run.context, record)
         if isinstance(appended, StoredResponse):
-            assert keyed is not None
-            return self._replay(command, keyed, appended)
+            assert scope is not None
+            return _replay(run, scope, appended)
+        run.changed, run.revocations = bool(events), revoked_by(events, appended)
         return CommandResult(answer, appended)
 
-    def _arguments(self, registration: Registration, unit: UnitOfWork, call: CommandContext) -> dict[str, object]:
-        own: dict[str, object] = {"store": unit, "actor": call.actor, "call": call}
+    def _arguments(self, registration: Registration, unit: UnitOfWork, context: CommandContext) -> dict[str, object]:
+        own: dict[str, object] = {"store": unit, "actor": context.actor}
         return {name: own[name] if name in own else self._ports[name] for name in registration.ports}
 
-    def _keyed(self, command: Command[Any], call: CommandContext, key: str) -> "_IdempotencyScope":
-        who = call.actor.user_id.bytes if call.actor else b""
-        fingerprint = self._digests(b"command", who, type(command).__name__.encode(), msgspec.msgpack.encode(command))
-        # Whoever has no name shares their keys with nobody who asks for something else.
-        return _IdempotencyScope(
-            key=self._digests(b"idempotency", who or fingerprint, key.encode()), fingerprint=fingerprint
-        )
-
-    def _replay(self, command: Command[R], keyed: "_IdempotencyScope", earlier: StoredResponse) -> CommandResult[R]:
-        if earlier.fingerprint != keyed.fingerprint:
-            raise KeyReused("This Idempotency-Key came with a different request before; use a new key.")
-        answer = msgspec.msgpack.decode(earlier.answer, type=HANDLERS[type(command)].answer)
-        return CommandResult(answer, earlier.position, replayed=True)
+    def _scope(self, command: Command[Any], context: CommandContext, key: str) -> "_IdempotencyScope":
+        actor = context.actor.user_id.bytes if context.actor else b""
+        fingerprint = self._digests(b"command", actor, type(command).__name__.encode(), msgspec.msgpack.encode(command))
+        # Anonymous requests: the fingerprint scopes the key, so that two different ones never share a key.
+        return _IdempotencyScope(self._digests(b"idempotency", actor or fingerprint, key.encode()), fingerprint)
 
 
 @dataclass(frozen=True, slots=True)
 class _IdempotencyScope:
+    """Digests of a keyed request: of its key, within what the key is unique, and of its content."""
+
     key: bytes
     fingerprint: bytes
 
 
 @dataclass(slots=True)
-class _Attempts:
-    count: int = 0
+class _Run(Generic[R]):
+    """One command on its way through the bus."""
+
+    command: Command[R]
+    context: CommandContext
+    scope: _IdempotencyScope | None = None
+    attempts: int = 0
+    loaded: list[Root] = field(default_factory=list)
+    changed: bool = False
+    """Whether it has appended events."""
+    revocations: Revocations = field(default_factory=dict)
 
 
-__all__ = ["HANDLERS", "Actor", "Bus", "Command", "CommandResult", "KeyedHash", "Observer", "UnitOfWork", "handles"]
+def _replay(run: _Run[R], scope: _IdempotencyScope, stored: StoredResponse) -> CommandResult[R]:
+    if stored.fingerprint != scope.fingerprint:
+        raise KeyReused("This Idempotency-Key came with a different request before; use a new key.")
+    answer = msgspec.msgpack.decode(stored.answer, type=HANDLERS[type(run.command)].answer)
+    return CommandResult(answer, stored.position, replayed=True)

@@ -1,6 +1,6 @@
 """What use cases need from the outside, and the words they share with it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -58,6 +58,12 @@ class Unavailable(Exception):
         super().__init__(f"{what} is not available")
         self.what = what
         self.retry_after = retry_after
+
+
+class NotSettled(Exception):
+    """The command was carried out, but a read may still pass that it forbids. `retry_after` is in seconds."""
+
+    retry_after = 2
 
 
 class OutcomeUnknown(Unavailable):
@@ -251,6 +257,19 @@ class EventStore(Protocol):
 
     async def stored_response(self, key: bytes) -> StoredResponse | None:
         """What was answered to an earlier request with this key (a digest, 32 bytes)."""
+
+    async def last_position(self, stream_id: UUID, topics: Collection[str]) -> int:
+        """The position of the stream's last event of these topics; 0 where it has none."""
+
+
+class Positions(Protocol):
+    """The positions that read models have reached."""
+
+    async def wait(self, read_model: str, position: int, timeout: float) -> int:
+        """Wait until the read model has reached `position`, for at most `timeout` seconds.
+
+        Returns by how many positions it is behind: 0 when it has reached it.
+        """
 
 
 class EmailIndex(Protocol):

@@ -1,4 +1,4 @@
-"""Turns: those who were overtaken on the same streams go one after the other, in the order they came."""
+"""Per-stream locks: commands that met a version conflict on a stream retry one at a time, in order of arrival."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
@@ -8,16 +8,16 @@ from weakref import WeakValueDictionary
 
 
 class StreamLocks:
-    """One lock a stream, as long as somebody holds it or waits for it."""
+    """Locks by stream. A lock exists as long as it is held or awaited."""
 
     def __init__(self) -> None:
         self._locks: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
-    async def of(self, stream_ids: Iterable[UUID]) -> AsyncIterator[None]:
-        """Wait for one's turn on all of the streams, and hold it."""
+    async def hold(self, stream_ids: Iterable[UUID]) -> AsyncIterator[None]:
+        """Wait for the locks of all the streams, and hold them."""
         async with AsyncExitStack() as stack:
-            # Always in the same order, so that no two wait for each other.
+            # One order for all callers prevents deadlocks.
             for stream_id in sorted(set(stream_ids)):
                 await stack.enter_async_context(self._lock(stream_id))
             yield

@@ -82,6 +82,11 @@ class Root(BaseAggregate[UUID]):
 
         root: ClassVar[type["Root"]]
         class_version: ClassVar[int] = 1
+        revokes: ClassVar[tuple[str, ...]] = ()
+        """The names of the read models through which this event takes access away from somebody.
+
+        The command bus answers only when these have processed the event.
+        """
 
         def claims(self) -> Iterable[Claim]:
             """The claims this event takes for its stream."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 from application.discovery import import_all
@@ -187,6 +187,30 @@ def moment_of(event: RecordedEvent) -> datetime:
     """When the event was decided, by the clock of the process that decided it; aggregates keep the same time."""
     assert not isinstance(event.data, Undecodable)
     return event.data.timestamp
+
+
+Query = TypeVar("Query", bound=Callable[..., Any])
+
+_READS: dict[Callable[..., Any], tuple[str, ...]] = {}
+
+
+def reads(*models: type[ReadModel]) -> Callable[[Query], Query]:
+    """Declare which read models a query reads. Its callers wait for these; a test compares them with its SQL."""
+
+    def declare(query: Query) -> Query:
+        _READS[query] = tuple(model.table.name for model in models)
+        return query
+
+    return declare
+
+
+def models_read_by(query: Callable[..., Any]) -> tuple[str, ...]:
+    """Return the names of the read models that a query declares.
+
+    Raises:
+        KeyError: it declares none.
+    """
+    return _READS[query]
 
 
 def read_models() -> list[ReadModel]:

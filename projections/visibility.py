@@ -6,6 +6,10 @@ from uuid import UUID
 
 from application.ports import Actor, ReadStore
 from domain.billing.subscription import Subscription
+from projections.content.document import DocumentDetails
+from projections.content.document_access import DocumentAccess
+from projections.kernel import reads
+from projections.teams.team_roster import TeamRoster
 
 DOCUMENTS = """
 SELECT d.id, ARRAY[d.owner_id] AS user_ids, ARRAY[d.owner_id] AS manager_ids,
@@ -18,8 +22,6 @@ SELECT team_id AS id, array_agg(user_id) AS user_ids,
     '{}'::uuid[] AS address_ids
 FROM read.team_roster r WHERE team_id = ANY(%s) GROUP BY team_id
 """
-READ_MODELS = ("document", "document_access", "team_roster")
-"""What this rests on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class Audience:
         return actor.user_id in self.user_ids or (actor.address_id is not None and actor.address_id in self.address_ids)
 
 
+@reads(DocumentDetails, DocumentAccess, TeamRoster)
 async def readers_of(rows: ReadStore, document_ids: Iterable[UUID], team_ids: Iterable[UUID]) -> dict[UUID, Audience]:
     """Who may read documents (their owners, and those with whom they are shared) and teams (their members).
 

@@ -11,7 +11,6 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Protocol
 from uuid import UUID
 
 import msgspec
@@ -19,8 +18,9 @@ import structlog
 
 from adapters.http.api.problems import TooManyStreams
 from adapters.integration_events.cloudevents import CloudEvents
-from application.ports import Actor, EventFeed, ReadStore, RecordedEvent, Unavailable
-from projections.visibility import READ_MODELS, Audience, readers_of
+from application.ports import Actor, EventFeed, Positions, ReadStore, RecordedEvent, Unavailable
+from projections.kernel import models_read_by
+from projections.visibility import Audience, readers_of
 
 PAGE = 500
 RECENT = 5_000
@@ -29,13 +29,6 @@ CATCHING_UP = 2
 """How many listeners who were not waiting for what came are served at a time: each takes queries of its own."""
 
 log = structlog.get_logger(__name__)
-
-
-class Positions(Protocol):
-    """How far the read models have come."""
-
-    async def wait(self, read_model: str, position: int, timeout: float) -> int:
-        """Wait for the read model to reach the position, at most `timeout` seconds; answers how far behind it is."""
 
 
 class OutgoingEvent(msgspec.Struct, frozen=True):
@@ -186,7 +179,7 @@ class EventHub:
 
     async def _reached(self, position: int) -> None:
         """Wait until the read models have come so far: before that they do not know who may read it."""
-        for name in READ_MODELS:
+        for name in models_read_by(readers_of):
             while await self._positions.wait(name, position, PATIENCE):
                 pass
 

@@ -11,8 +11,9 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from adapters.http.api.context import POSITION, RequestContext
+from adapters.http.api.context import RequestContext, context_of
 from adapters.http.api.problems import Malformed
+from adapters.http.api.queries import POSITION
 from adapters.integration_events.contract import published
 from adapters.realtime.hub import OutgoingBatch, OutgoingEvent
 from application.ports import Unavailable
@@ -69,12 +70,12 @@ class Listener:
     """Whoever listens: their stream."""
 
     def __init__(self, request: Request) -> None:
-        exchange: RequestContext = request.scope["exchange"]
-        assert exchange.identity is not None
-        self.identity = exchange.identity
-        self.live = exchange.deps.live
-        self._seconds_left = self.identity.expires - exchange.deps.clock().timestamp()
-        self._last_event_id = exchange.header(b"last-event-id")
+        context: RequestContext = context_of(request)
+        assert context.identity is not None
+        self.identity = context.identity
+        self.live = context.deps.live
+        self._seconds_left = self.identity.expires - context.deps.clock().timestamp()
+        self._last_event_id = context.header(b"last-event-id")
         self._mine = own_of(self.identity.actor)
         self._things = {thing for thing, scope in SCOPES.items() if scope in self.identity.scopes}
 

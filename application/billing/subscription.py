@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from application.bus import Command, handles
+from application.commands import Command, handles
 from application.ports import Actor, Clock, Store
 from domain.billing.subscription import Plan, Status, Subscription
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from application.bus import Command, handles
+from application.commands import Command, handles
 from application.ports import Actor, Clock, EmailIndex, EventStore, NewId, StaleVersion, Store
 from domain.billing.subscription import Subscription
 from domain.content.document import Document, Role, ShareRole, Status

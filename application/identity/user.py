@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from application.bus import Command, handles
+from application.commands import Command, handles
 from application.ports import Actor, Clock, EmailIndex, NewId, Passwords, Store
 from domain.billing.subscription import Subscription
 from domain.identity.user import User, email_claim

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from application.bus import Command, handles
+from application.commands import Command, handles
 from application.ports import Actor, Clock, EmailIndex, NewId, Store
 from domain.teams.team import InvitedRole, Role, Team
 from domain.text import email_address

@@ -97,6 +97,7 @@ class Document(Root):
 
     class Trashed(Root.Event):
         TOPIC = "document.trashed"
+        revokes = ("document",)
 
         def apply(self, aggregate: "Document") -> None:
             aggregate.trashed_at = self.timestamp
@@ -128,6 +129,7 @@ class Document(Root):
 
     class ShareChanged(Root.Event):
         TOPIC = "document.share_changed"
+        revokes = ("document_access",)
         address_id: UUID
         role: ShareRole
 
@@ -136,6 +138,7 @@ class Document(Root):
 
     class ShareRevoked(Root.Event):
         TOPIC = "document.share_revoked"
+        revokes = ("document_access",)
         address_id: UUID
 
         def apply(self, aggregate: "Document") -> None:

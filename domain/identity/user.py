@@ -68,6 +68,7 @@ class User(Root):
 
     class Deactivated(Root.Event):
         TOPIC = "user.deactivated"
+        revokes = ("user_profile",)
 
         def apply(self, aggregate: "User") -> None:
             aggregate.deactivated_at = self.timestamp

@@ -109,6 +109,7 @@ class Team(Root):
 
     class InvitationDeclined(Root.Event):
         TOPIC = "team.invitation_declined"
+        revokes = ("team_invitation",)
         address_id: UUID
 
         def apply(self, aggregate: "Team") -> None:
@@ -116,6 +117,7 @@ class Team(Root):
 
     class InvitationRevoked(Root.Event):
         TOPIC = "team.invitation_revoked"
+        revokes = ("team_invitation",)
         address_id: UUID
 
         def apply(self, aggregate: "Team") -> None:
@@ -123,6 +125,7 @@ class Team(Root):
 
     class MemberRoleChanged(Root.Event):
         TOPIC = "team.member_role_changed"
+        revokes = ("team_roster",)
         user_id: UUID
         role: Role
 
@@ -131,6 +134,7 @@ class Team(Root):
 
     class MemberRemoved(Root.Event):
         TOPIC = "team.member_removed"
+        revokes = ("team_roster",)
         user_id: UUID
 
         def apply(self, aggregate: "Team") -> None:
@@ -138,6 +142,7 @@ class Team(Root):
 
     class MemberLeft(Root.Event):
         TOPIC = "team.member_left"
+        revokes = ("team_roster",)
         user_id: UUID
 
         def apply(self, aggregate: "Team") -> None:
@@ -147,6 +152,7 @@ class Team(Root):
         """One owner made another member an owner, and became an admin."""
 
         TOPIC = "team.ownership_transferred"
+        revokes = ("team_roster",)
         former_owner_id: UUID
         owner_id: UUID
 
@@ -156,6 +162,7 @@ class Team(Root):
 
     class Dissolved(Root.Event):
         TOPIC = "team.dissolved"
+        revokes = ("team",)
         slug: Personal[str]
 
         def releases(self) -> Iterable[Claim]:

@@ -130,6 +130,7 @@ class _ModelCache:
     """Cache of one read model: concurrent gets share one MGET, and their misses share one query."""
 
     def __init__(self, keys: CacheKeys, rows: PooledReadStore, redis: "Redis", breaker: CircuitBreaker) -> None:
+        self.read_model = keys.model
         self._keys = keys
         self._rows = rows
         self._redis = redis
@@ -150,6 +151,15 @@ class _ModelCache:
             return entry.value
         (self._error if self._breaker.is_open else self._miss).inc()
         return await self._stored.get(key)
+
+    async def has_reached(self, position: int) -> bool:
+        """Return whether no entry that is served is older than `position`."""
+        try:
+            state = cast(bytes | None, await self._redis.get(self._keys.state))
+        except (RedisError, OSError, TimeoutError):
+            self._breaker.trip()
+            return True
+        return state is None or int.from_bytes(state[NUMBER_BYTES:], "big") >= position
 
     async def drain(self) -> None:
         """Wait until the rows read after misses are stored."""
@@ -230,6 +240,11 @@ class CachedReadStore:
             return await self._rows.by_key(kind, query, key)
         found: T | None = await cache.get(key, after)
         return found
+
+    async def has_reached(self, read_model: str, position: int) -> bool:
+        """Return whether the cache serves no entry of the read model that is older than `position`."""
+        caches = [cache for cache in self._caches.values() if cache.read_model == read_model]
+        return all([await cache.has_reached(position) for cache in caches])
 
     async def close(self) -> None:
         """Wait until the rows read after misses are stored, then close the connections to Redis."""

@@ -8,7 +8,7 @@ from uuid import UUID
 from application.billing.subscription import SubscriptionView
 from application.ports import ReadStore, RecordedEvent
 from domain.billing.subscription import MONTHLY_DOCUMENTS, Plan, Status, Subscription
-from projections.kernel import CacheSpec, Change, ReadModel, Row, Table, moment_of
+from projections.kernel import CacheSpec, Change, ReadModel, Row, Table, moment_of, reads
 
 BY_ID = """
 SELECT id, user_id, plan, status, month, used, version, created_at, updated_at
@@ -84,6 +84,7 @@ def _one_more(row: Row, month: str) -> int:
     return used + 1 if row["month"] == month else 1
 
 
+@reads(Subscriptions)
 async def subscription(rows: ReadStore, user_id: UUID, now: datetime) -> SubscriptionView | None:
     """The user's subscription, as it is at this time."""
     stored = await rows.by_key(StoredSubscription, BY_ID, Subscription.id_of(user_id))

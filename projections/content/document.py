@@ -13,7 +13,8 @@ from application.ports import Actor, ReadStore, RecordedEvent
 from domain.content import delta
 from domain.content.delta import Delta
 from domain.content.document import Document, Role, Status
-from projections.kernel import CacheSpec, Change, ReadModel, Row, Table, moment_of
+from projections.content.document_access import DocumentAccess
+from projections.kernel import CacheSpec, Change, ReadModel, Row, Table, moment_of, reads
 from projections.page import BadCursor, Page, bounded, page_of, read_cursor, read_moment
 
 Sort = Literal["created_at", "-created_at", "updated_at", "-updated_at", "title", "-title"]
@@ -108,12 +109,14 @@ def _edited(steps: Delta) -> Callable[[Row], str]:
     return lambda row: delta.apply(row["content"], steps)
 
 
+@reads(DocumentDetails, DocumentAccess)
 async def document(rows: ReadStore, actor: Actor, id: UUID) -> DocumentView | None:
     """The document, for those who may read it; None: it does not exist for them."""
     found = await rows.by_key(DocumentView, BY_ID, id)
     return found if found is not None and await role_on(rows, actor, found) is not None else None
 
 
+@reads(DocumentAccess)
 async def role_on(rows: ReadStore, actor: Actor, found: DocumentView) -> Role | None:
     """What the actor is to the document; None: nothing."""
     if found.owner_id == actor.user_id:
@@ -137,6 +140,7 @@ class _Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     id: UUID
 
 
+@reads(DocumentDetails, DocumentAccess)
 async def documents(
     rows: ReadStore,
     actor: Actor,

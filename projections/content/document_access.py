@@ -6,7 +6,7 @@ from uuid import UUID
 
 from application.ports import ReadStore, RecordedEvent
 from domain.content.document import Document, ShareRole
-from projections.kernel import Change, ReadModel, Table
+from projections.kernel import Change, ReadModel, Table, reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,7 @@ class DocumentAccess(ReadModel):
                 yield self.table.drop(event.stream_id, address_id)
 
 
+@reads(DocumentAccess)
 async def shares(rows: ReadStore, document_id: UUID) -> list[ShareView]:
     """With whom a document is shared, by address."""
     query = "SELECT email, role FROM read.document_access WHERE document_id = %s ORDER BY email"

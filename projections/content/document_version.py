@@ -9,7 +9,7 @@ import msgspec
 
 from application.ports import ReadStore, RecordedEvent
 from domain.content.document import Document
-from projections.kernel import Change, ReadModel, Table, moment_of
+from projections.kernel import Change, ReadModel, Table, moment_of, reads
 from projections.page import Page, bounded, page_of, read_cursor
 
 SHARING = {Document.Shared, Document.ShareChanged, Document.ShareRevoked}
@@ -64,6 +64,7 @@ class _Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     before: int
 
 
+@reads(DocumentVersions)
 async def versions(
     rows: ReadStore, document_id: UUID, *, cursor: str | None = None, limit: int | None = None
 ) -> Page[VersionView]:

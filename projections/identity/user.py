@@ -8,7 +8,7 @@ from uuid import UUID
 from application.identity.user import UserView
 from application.ports import ReadStore, RecordedEvent
 from domain.identity.user import User
-from projections.kernel import CacheSpec, Change, ReadModel, Table, moment_of
+from projections.kernel import CacheSpec, Change, ReadModel, Table, moment_of, reads
 
 BY_ID = """
 SELECT id, email, name, avatar_url, email_verified, version, created_at, updated_at
@@ -61,6 +61,7 @@ class UserProfile(ReadModel):
         yield self.table.set(event.stream_id, version=event.version, updated_at=moment_of(event), **news)
 
 
+@reads(UserProfile)
 async def user(rows: ReadStore, id: UUID) -> UserView | None:
     """The user; None: there is none, or not any more."""
     return await rows.by_key(UserView, BY_ID, id)

@@ -10,8 +10,10 @@ import msgspec
 from application.ports import Actor, ReadStore, RecordedEvent
 from application.teams.team import TeamView
 from domain.teams.team import Team
-from projections.kernel import Change, ReadModel, Table, moment_of
+from projections.kernel import Change, ReadModel, Table, moment_of, reads
 from projections.page import Page, bounded, page_of, read_cursor
+from projections.teams.team_invitation import TeamInvitations
+from projections.teams.team_roster import TeamRoster
 
 TEAM = """
 SELECT t.id, t.name, t.slug, t.seats, r.members + i.invitations AS seats_taken, r.members,
@@ -74,11 +76,9 @@ class Teams(ReadModel):
         yield self.table.set(event.stream_id, version=event.version, updated_at=moment_of(event), **news)
 
 
+@reads(Teams, TeamRoster, TeamInvitations)
 async def team(rows: ReadStore, actor: Actor, id: UUID, now: datetime) -> TeamView | None:
-    """The team, for its members and those who are invited; None: it does not exist for the actor.
-
-    Reads the models `team`, `team_roster` and `team_invitation`.
-    """
+    """Return the team, for its members and for invited people; None: it does not exist for the actor."""
     params = {"id": id, "user_id": actor.user_id, "address_id": actor.address_id, "now": now}
     return await rows.one(TeamView, TEAM + VISIBLE, params)
 
@@ -87,12 +87,11 @@ class _Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     after: UUID
 
 
+@reads(Teams, TeamRoster, TeamInvitations)
 async def teams(
     rows: ReadStore, actor: Actor, now: datetime, *, cursor: str | None = None, limit: int | None = None
 ) -> Page[TeamView]:
     """The teams that the actor is a member of and that are not dissolved, the oldest first.
-
-    Reads the models `team`, `team_roster` and `team_invitation`.
 
     Raises:
         BadCursor: the cursor is none of this list.

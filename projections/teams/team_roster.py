@@ -6,7 +6,7 @@ from uuid import UUID
 from application.ports import Actor, ReadStore, RecordedEvent
 from application.teams.team import MemberView
 from domain.teams.team import Team
-from projections.kernel import Change, ReadModel, Table
+from projections.kernel import Change, ReadModel, Table, reads
 
 MEMBERS = """
 SELECT user_id, role, joined_at FROM read.team_roster
@@ -44,6 +44,7 @@ class TeamRoster(ReadModel):
                 yield self.table.drop(team_id, user_id)
 
 
+@reads(TeamRoster)
 async def members(rows: ReadStore, actor: Actor, team_id: UUID) -> list[MemberView]:
     """The team's members, for its members; empty: the team does not exist for the actor."""
     return await rows.all(MemberView, MEMBERS, {"id": team_id, "user_id": actor.user_id})

@@ -11,7 +11,7 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import dict_row
 
-from adapters.http.api.context import encode
+from adapters.http.api.responses import encode
 from application.content.document import document_view
 from application.identity.user import user_view
 from application.ports import EventFeed, RecordedEvent, Unavailable

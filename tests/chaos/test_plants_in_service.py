@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.http.api.context import CommandSender
+from adapters.http.api.commands import CommandSender
 from application.bus import Bus
 from application.content import document as use_cases
 from application.content.document import DocumentView
@@ -65,8 +65,8 @@ def forget_keys(patch: pytest.MonkeyPatch) -> None:
 
 
 def ignore_fingerprints(patch: pytest.MonkeyPatch) -> None:
-    keyed = Bus._keyed
-    patch.setattr(Bus, "_keyed", lambda self, *of: replace(keyed(self, *of), fingerprint=bytes(32)))
+    scope = Bus._scope
+    patch.setattr(Bus, "_scope", lambda self, *of: replace(scope(self, *of), fingerprint=bytes(32)))
 
 
 def allow_one_more(patch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""What every event store promises: the fake one that unit tests use, and the real one."""
+"""The contract of event stores: the fake of unit tests and the real one."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -128,3 +128,15 @@ async def test_an_append_to_several_streams_is_all_or_nothing(store: EventStore)
     with pytest.raises(VersionConflict):
         await store.append([second, Note.write(first.id, "again")], CALL, None)
     assert await store.load(Note, second.id) is None
+
+
+async def test_the_last_position_of_some_topics_is_known_for_each_stream(store: EventStore) -> None:
+    written, other = note("first"), note("other")
+    await store.append([written], CALL, None)
+    written.extend("second")
+    extended = await store.append([written], CALL, None)
+    written.relabel("later")
+    other.extend("not this one")
+    await store.append([written, other], CALL, None)
+    assert await store.last_position(written.id, {"note.extended"}) == extended
+    assert await store.last_position(written.id, {"note.none"}) == 0

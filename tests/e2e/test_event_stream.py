@@ -27,8 +27,9 @@ from domain.content.document import Document
 from infra.bootstrap.write_side import utc_now
 from infra.sealing.blind_index import BlindIndex
 from projections.content.document import document
+from projections.kernel import models_read_by
 from projections.teams.team_roster import members
-from projections.visibility import READ_MODELS, readers_of
+from projections.visibility import readers_of
 from tests.support.api import Account, Api, running_api
 from tests.support.http import PASSWORD
 from tests.support.roles import running
@@ -314,7 +315,7 @@ def edit_often(api: Api, ada: Account, path: str) -> None:
         return position
 
     position = api.run(edit())
-    for name in READ_MODELS:
+    for name in models_read_by(readers_of):
         until(lambda name=name: api.run(api.deps.positions.wait(name, position, 1)) == 0)
 
 

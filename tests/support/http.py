@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from uuid_utils.compat import uuid7
 
 from adapters.http.api.app import create_app
-from adapters.http.api.context import Deps
+from adapters.http.api.deps import Deps
 from adapters.http.api.tokens import Tokens
 from adapters.realtime.hub import EventHub
 from application.bus import Bus

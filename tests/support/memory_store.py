@@ -1,8 +1,10 @@
 """The event store without a database. `tests/contract` holds it to what the real one promises."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import cast
 from uuid import UUID
+
+from eventsourcing.utils import get_topic
 
 from application.ports import A, ClaimTaken, CommandContext, Idempotency, StoredResponse, VersionConflict
 from domain.kernel import Claim, Root
@@ -29,6 +31,10 @@ class MemoryEventStore:
 
     async def stored_response(self, key: bytes) -> StoredResponse | None:
         return self._records.get(key)
+
+    async def last_position(self, stream_id: UUID, topics: Collection[str]) -> int:
+        own = [n for n, event in enumerate(self.log, 1) if event.originator_id == stream_id]
+        return max((n for n in own if get_topic(type(self.log[n - 1])) in topics), default=0)
 
     async def append(
         self, changes: Sequence[Root], call: CommandContext, idempotency: Idempotency | None

@@ -5,9 +5,11 @@ from itertools import count
 from typing import TypeVar
 from uuid import UUID
 
-from application.bus import Bus, Command, CommandResult
+from application.bus import Bus
+from application.commands import Command, CommandResult
 from application.identity.user import LogIn, Register, VerifyEmail
 from application.ports import Actor, CommandContext
+from application.revocation import Settlement
 from infra.sealing.blind_index import BlindIndex
 from infra.store.codec import layout_of
 from tests.support.given import NOW
@@ -39,7 +41,7 @@ class PlainPasswords:
 class Desk:
     """Where tests send commands from. `now` can be set."""
 
-    def __init__(self) -> None:
+    def __init__(self, settlement: Settlement | None = None) -> None:
         self.store = MemoryEventStore()
         self.passwords = PlainPasswords()
         self.now = NOW
@@ -51,7 +53,7 @@ class Desk:
             "addresses": blind,
             "passwords": self.passwords,
         }
-        self.bus = Bus(self.store, ports, blind)
+        self.bus = Bus(self.store, ports, blind, settlement=settlement)
 
     def clock(self) -> datetime:
         return self.now

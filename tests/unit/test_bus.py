@@ -7,7 +7,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from application.bus import ATTEMPTS, Bus, Command, handles
+from application.bus import ATTEMPTS, Bus
+from application.commands import Command, handles
 from application.ports import (
     Actor,
     Busy,

@@ -10,14 +10,14 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.types import ASGIApp
 
 from adapters.http.api import openapi, problems
-from adapters.http.api.context import Deps
+from adapters.http.api.deps import Deps
 from adapters.http.api.middleware import RequestMiddleware, ServerErrorMiddleware
 from adapters.http.billing import subscription
 from adapters.http.content import document, share
 from adapters.http.identity import user
 from adapters.http.service import docs, events, health
 from adapters.http.teams import membership, team
-from application.ports import Unavailable
+from application.ports import NotSettled, Unavailable
 from domain.kernel import Refusal
 
 
@@ -65,6 +65,7 @@ CORS: dict[str, Any] = {
 HANDLERS: dict[type[Exception], Any] = {
     Refusal: problems.of_refusal,
     problems.HttpError: problems.of_http_error,
+    NotSettled: problems.of_not_settled,
     Unavailable: problems.of_unavailable,
     HTTPException: problems.of_starlette,
 }

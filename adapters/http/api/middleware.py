@@ -12,7 +12,8 @@ import structlog
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from adapters.http.api.context import Deps, RequestContext
+from adapters.http.api.context import CONTEXT, RequestContext
+from adapters.http.api.deps import Deps
 from adapters.http.api.problems import unexpected
 
 SECURITY_HEADERS: list[tuple[bytes, bytes]] = [
@@ -31,7 +32,10 @@ UNLESS_SAID: list[tuple[bytes, bytes]] = [
 TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 GONE = 499
-"""The status that is logged (nobody gets it) when the client has left."""
+"""The status that is logged when the client left before the response."""
+
+RESPONSE = "palimpsest.response"
+"""The key of the response in the ASGI scope."""
 
 log = structlog.get_logger("http")
 
@@ -49,20 +53,21 @@ class RequestMiddleware:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        exchange = RequestContext(self._deps, headers, self._request_id(headers))
-        request_id = str(exchange.request_id)
+        context = RequestContext(self._deps, headers, self._request_id(headers))
+        request_id = str(context.request_id)
+        response = _Response(send, request_id)
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id, **_trace(headers))
         started = perf_counter()
         # HEAD is GET whose body the server leaves out (RFC 9110, 9.3.2).
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
         try:
-            inner = {**scope, "method": method, "exchange": exchange, "bodiless": scope["method"] == "HEAD"}
-            await self._app(inner, receive, _answering(exchange, request_id, send))
+            inner = {**scope, "method": method, CONTEXT: context, "bodiless": scope["method"] == "HEAD"}
+            await self._app({**inner, RESPONSE: response}, receive, response)
         except ClientDisconnect:
             pass  # recorded as gone
         finally:
-            self._record(scope["method"], exchange, perf_counter() - started)
+            self._record(scope["method"], context, response.status or GONE, perf_counter() - started)
 
     def _request_id(self, headers: Mapping[bytes, bytes]) -> UUID:
         """The caller's id where it is a UUID, else a new one."""
@@ -71,10 +76,10 @@ class RequestMiddleware:
         except (KeyError, ValueError):
             return self._deps.new_id()
 
-    def _record(self, method: str, exchange: RequestContext, seconds: float) -> None:
+    def _record(self, method: str, context: RequestContext, status: int, seconds: float) -> None:
         known = method if method in METHODS else "OTHER"
-        user_id = exchange.identity.user_id if exchange.identity else None
-        self._deps.observe(known, exchange.route, exchange.path, exchange.answered or GONE, seconds, user_id)
+        user_id = context.identity.user_id if context.identity else None
+        self._deps.observe(known, context.route, context.path, status, seconds, user_id)
 
 
 class ServerErrorMiddleware:
@@ -91,26 +96,28 @@ class ServerErrorMiddleware:
             raise
         except Exception:
             log.exception("request failed")
-            if scope["exchange"].answered:
+            if scope[RESPONSE].status:
                 raise
-            await unexpected(scope["exchange"].request_id)(scope, receive, send)
+            await unexpected(scope[CONTEXT].request_id)(scope, receive, send)
 
 
-def _answering(exchange: RequestContext, request_id: str, send: Send) -> Send:
-    """Sends what comes, with the headers that every answer has."""
-    own = [(b"x-request-id", request_id.encode()), *SECURITY_HEADERS]
+class _Response:
+    """Sends the response with the headers that every response has, and keeps its status (0: not sent yet)."""
 
-    async def answer(message: Message) -> None:
+    __slots__ = ("_headers", "_send", "status")
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._headers = [(b"x-request-id", request_id.encode()), *SECURITY_HEADERS]
+        self.status = 0
+
+    async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            exchange.answered = message["status"]
-            said = {name for name, _ in message["headers"]}
-            added = [header for header in UNLESS_SAID if header[0] not in said]
-            if exchange.lag:
-                added.append((b"consistency-lag", b"%d" % exchange.lag))
-            message["headers"] = [*message["headers"], *own, *added]
-        await send(message)
-
-    return answer
+            self.status = message["status"]
+            given = {name for name, _ in message["headers"]}
+            defaults = [header for header in UNLESS_SAID if header[0] not in given]
+            message["headers"] = [*message["headers"], *self._headers, *defaults]
+        await self._send(message)
 
 
 def _trace(headers: Mapping[bytes, bytes]) -> dict[str, str]:

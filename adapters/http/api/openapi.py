@@ -7,8 +7,8 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
 
-from adapters.http.api.context import Answer
 from adapters.http.api.problems import MEDIA_TYPE, Problem
+from adapters.http.api.responses import Answer
 from adapters.http.api.routing import ApiRoute
 
 JSON = "application/json"

@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from application.identity.user import WrongCredentials
-from application.ports import KeyReused, OutcomeUnknown, StaleVersion, Unavailable
+from application.ports import KeyReused, NotSettled, OutcomeUnknown, StaleVersion, Unavailable
 from domain.kernel import Conflict, Forbidden, Invalid, NotFound, Refusal
 
 MEDIA_TYPE = "application/problem+json"
@@ -91,6 +91,12 @@ class InsufficientScope(HttpError):
     status, code = 403, "insufficient_scope"
 
 
+class Missing(HttpError):
+    """There is no such thing, or the caller may not know of it."""
+
+    status, code = 404, "not_found"
+
+
 class TooSlow(HttpError):
     """The body does not come in."""
 
@@ -125,15 +131,6 @@ class NotReady(HttpError):
 
     def __init__(self, errors: Sequence[Fault]) -> None:
         super().__init__("Try again in a moment; see `errors`.", {"Retry-After": "2"}, errors)
-
-
-class NotSettled(HttpError):
-    """It was done, but reads may not show it yet."""
-
-    status, code = 503, "not_settled"
-
-    def __init__(self) -> None:
-        super().__init__("This was done, but reads may still miss it. Send it again to be sure.", {"Retry-After": "2"})
 
 
 class TooManyStreams(HttpError):
@@ -204,6 +201,12 @@ def of_unavailable(request: Request, error: Unavailable) -> Response:
     return answer(_id(request), 503, "unavailable", "Try again in a moment; nothing was changed.", headers)
 
 
+def of_not_settled(request: Request, error: NotSettled) -> Response:
+    """Answer a command whose effect reads may still miss."""
+    detail = "This was done, but reads may still miss it. Send it again to be sure."
+    return answer(_id(request), 503, "not_settled", detail, {"Retry-After": str(error.retry_after)})
+
+
 def of_starlette(request: Request, error: HTTPException) -> Response:
     """The router knows no such path (404) or method (405)."""
     code = re.sub(r"\W+", "_", HTTPStatus(error.status_code).phrase.lower())
@@ -223,5 +226,5 @@ def _methods(request: Request) -> list[str]:
 
 
 def _id(request: Request) -> UUID:
-    request_id: UUID = request.scope["exchange"].request_id
+    request_id: UUID = request.scope["palimpsest.context"].request_id
     return request_id

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from adapters.http.api.context import RequestContext
+from adapters.http.api.context import RequestContext, context_of
 from adapters.http.api.problems import SHOWN, Fault, Malformed, NotJson, NotValid, TooLarge, TooSlow, faults, pointer
 
 BODY_SECONDS = 60.0
@@ -46,11 +46,11 @@ class ApiRoute(APIRoute):
         arguments = _Arguments(self.dependant)
 
         async def handle(request: Request) -> Response:
-            exchange: RequestContext = request.scope["exchange"]
-            exchange.route, exchange.status = template, status
+            context = context_of(request)
+            context.matched(template, status)
             if scope is not None:
-                exchange.authenticate(scope)
-            response: Response = await endpoint(**await arguments.read(request, exchange))
+                context.authenticate(scope)
+            response: Response = await endpoint(**await arguments.read(request, context))
             return response
 
         return handle
@@ -75,17 +75,18 @@ class _Arguments:
         self._query = _adapters(dependant.query_params)
         self._body = _adapters(dependant.body_params)
 
-    async def read(self, request: Request, exchange: RequestContext) -> dict[str, Any]:
+    async def read(self, request: Request, context: RequestContext) -> dict[str, Any]:
         """All of it, by name; tells all that is wrong at once."""
         given: dict[str, Any] = {name: maker(request) for name, maker in self._makers.items()}
         errors: list[Fault] = []
         for name, adapter in self._path.items():
             given[name] = _checked("path", (name,), adapter.validate_python, request.path_params[name], errors)
-        exchange.path = None if errors else request.scope["path"]
+        if not errors:
+            context.validated(request.scope["path"])
         if self._query or request.scope["query_string"]:
             given |= self._queried(request, errors)
         for name, adapter in self._body.items():
-            body = await _body(request, exchange)
+            body = await _body(request, context)
             given[name] = _checked("body", (), adapter.validate_json, body, errors)
             if not errors:
                 _refuse_ambiguous(body)
@@ -158,13 +159,13 @@ def _refuse_ambiguous(body: bytes) -> None:
     JSON.decode(body.decode())
 
 
-async def _body(request: Request, exchange: RequestContext) -> bytes:
+async def _body(request: Request, context: RequestContext) -> bytes:
     """The body, if it is JSON, in time and no larger than the limit; of a larger one, no more than that is read."""
-    limit = exchange.deps.max_body_bytes
-    declared = exchange.header(b"content-length")
+    limit = context.deps.max_body_bytes
+    declared = context.header(b"content-length")
     if declared is not None and declared.isdecimal() and int(declared) > limit:
         raise TooLarge(f"The body is larger than {limit} bytes.")
-    kind = (exchange.header(b"content-type") or "").partition(";")[0].strip().lower()
+    kind = (context.header(b"content-type") or "").partition(";")[0].strip().lower()
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
         raise NotJson("Send the body as application/json.")
     try:

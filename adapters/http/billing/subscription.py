@@ -4,8 +4,9 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from adapters.http.api.context import Answer, Read
 from adapters.http.api.openapi import EXAMPLE_ID, EXAMPLE_TIME, FRESH, operation
+from adapters.http.api.queries import Read
+from adapters.http.api.responses import Answer
 from adapters.http.api.routing import ApiRoute
 from application.billing.subscription import SubscriptionView
 from projections.billing.subscription import subscription
@@ -33,5 +34,4 @@ SUBSCRIPTION: dict[str, Any] = {
 )
 async def get_subscription(read: Read) -> Answer:
     """Get one's own plan, and what is used of its quota this month."""
-    await read.reached("subscription")
-    return read.unversioned(read.found(await subscription(read.rows, read.actor.user_id, read.now)))
+    return read.unversioned(read.found(await read.query(subscription, read.actor.user_id, read.now)))

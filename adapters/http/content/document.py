@@ -6,8 +6,10 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query
 from pydantic import Field
 
-from adapters.http.api.context import Answer, Read, Send
+from adapters.http.api.commands import Send
 from adapters.http.api.openapi import CONDITIONAL, EXAMPLE_ID, EXAMPLE_TIME, FRESH, FRESH_UNLESS_KNOWN, KEYED, operation
+from adapters.http.api.queries import Read
+from adapters.http.api.responses import Answer
 from adapters.http.api.routing import ApiRoute
 from adapters.http.api.schemas import Body, PageQuery, shown
 from application.content.document import (
@@ -91,8 +93,7 @@ class DocumentQuery(PageQuery):
 )
 async def get_document(document_id: UUID, read: Read) -> Answer:
     """Get a document. Takes the role of a viewer."""
-    await read.reached("document", "document_access")
-    return read.one(await document(read.rows, read.actor, document_id))
+    return read.one(await read.query(document, read.actor, document_id))
 
 
 @router.post(
@@ -112,8 +113,7 @@ async def create_document(body: NewDocument, send: Send) -> Answer:
 )
 async def list_documents(listed: Annotated[DocumentQuery, Query()], read: Read) -> Answer:
     """List documents: one's own and those shared with one, without their content."""
-    await read.reached("document", "document_access")
-    return read.unversioned(await documents(read.rows, read.actor, **listed.model_dump()))
+    return read.unversioned(await read.query(documents, read.actor, **listed.model_dump()))
 
 
 @router.put(
@@ -155,9 +155,8 @@ async def restore_document(document_id: UUID, send: Send) -> Answer:
 )
 async def list_versions(document_id: UUID, paged: Annotated[PageQuery, Query()], read: Read) -> Answer:
     """List what became of a document, the latest first. Takes the role of a viewer."""
-    await read.reached("document", "document_access", "document_version")
-    read.found(await document(read.rows, read.actor, document_id))
-    return read.unversioned(await versions(read.rows, document_id, cursor=paged.cursor, limit=paged.limit))
+    read.found(await read.query(document, read.actor, document_id))
+    return read.unversioned(await read.query(versions, document_id, cursor=paged.cursor, limit=paged.limit))
 
 
 @router.get(

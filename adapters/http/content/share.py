@@ -4,8 +4,10 @@ from uuid import UUID
 
 from fastapi import APIRouter
 
-from adapters.http.api.context import Answer, QueryReader, Read, Send
+from adapters.http.api.commands import Send
 from adapters.http.api.openapi import FRESH, KEYED, operation
+from adapters.http.api.queries import QueryReader, Read
+from adapters.http.api.responses import Answer
 from adapters.http.api.routing import ApiRoute
 from adapters.http.api.schemas import Body, Email, shown
 from adapters.http.content.document import DOCUMENT, READ, WRITE
@@ -16,8 +18,6 @@ from projections.content.document import document
 from projections.content.document_access import ShareView, shares
 
 router = APIRouter(prefix="/v1/documents/{document_id}/shares", route_class=ApiRoute, tags=["documents"])
-
-ACCESS = "document_access"
 
 
 class ShareRequest(Body):
@@ -42,9 +42,8 @@ class ShareAddress(Body):
 )
 async def list_shares(document_id: UUID, read: Read) -> Answer:
     """List with whom a document is shared. Takes its owner."""
-    await read.reached("document", ACCESS)
     await require_owner(read, document_id)
-    return read.unversioned(await shares(read.rows, document_id))
+    return read.unversioned(await read.query(shares, document_id))
 
 
 @router.post(
@@ -64,7 +63,7 @@ async def share_document(document_id: UUID, body: ShareRequest, send: Send) -> A
 )
 async def change_share(document_id: UUID, body: ShareRequest, send: Send) -> Answer:
     """Give somebody whom a document is shared with another role. Takes its owner."""
-    return await send.settled(ChangeShare(id=document_id, email=body.email, role=body.role), ACCESS)
+    return await send(ChangeShare(id=document_id, email=body.email, role=body.role))
 
 
 @router.post(
@@ -74,7 +73,7 @@ async def change_share(document_id: UUID, body: ShareRequest, send: Send) -> Ans
 )
 async def revoke_share(document_id: UUID, body: ShareAddress, send: Send) -> Answer:
     """Take somebody's role on a document away. Takes its owner. Once this is answered they can read it no more."""
-    return await send.settled(RevokeShare(id=document_id, email=body.email), ACCESS)
+    return await send(RevokeShare(id=document_id, email=body.email))
 
 
 async def require_owner(read: QueryReader, document_id: UUID) -> None:
@@ -84,6 +83,6 @@ async def require_owner(read: QueryReader, document_id: UUID) -> None:
         NotFound: the document does not exist for whoever asks.
         RoleTooLow: it is shared with them.
     """
-    found = read.found(await document(read.rows, read.actor, document_id))
+    found = read.found(await read.query(document, read.actor, document_id))
     if found.owner_id != read.actor.user_id:
         raise RoleTooLow("This takes the owner.")

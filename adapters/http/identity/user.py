@@ -6,8 +6,10 @@ from typing import Annotated, Literal
 from fastapi import APIRouter
 from pydantic import Field
 
-from adapters.http.api.context import Answer, Read, Send, encode
+from adapters.http.api.commands import Send
 from adapters.http.api.openapi import CONDITIONAL, EXAMPLE_ID, EXAMPLE_TIME, FRESH_UNLESS_KNOWN, KEYED, operation
+from adapters.http.api.queries import Read
+from adapters.http.api.responses import Answer, encode
 from adapters.http.api.routing import ApiRoute
 from adapters.http.api.schemas import Body, Email, shown
 from adapters.http.service.health import House
@@ -102,8 +104,7 @@ async def log_in(body: Credentials, send: Send, house: House) -> Answer:
 )
 async def get_me(read: Read) -> Answer:
     """Get one's own account."""
-    await read.reached("user_profile")
-    return read.one(await user(read.rows, read.actor.user_id))
+    return read.one(await read.query(user, read.actor.user_id))
 
 
 @router.put(

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 
-from adapters.http.api.context import Answer, encode
+from adapters.http.api.responses import Answer, encode
 from adapters.http.api.routing import ApiRoute
 
 router = APIRouter(prefix="/v1", route_class=ApiRoute, include_in_schema=False)

@@ -6,8 +6,10 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import APIRouter, Depends, Path, Query
 
-from adapters.http.api.context import Answer, Deps, deps_of, encode
+from adapters.http.api.context import deps_of
+from adapters.http.api.deps import Deps
 from adapters.http.api.openapi import operation
+from adapters.http.api.responses import Answer, encode
 from adapters.http.api.routing import ApiRoute
 from adapters.http.service.docs import FRESH_FOR, digest
 from adapters.integration_events.asyncapi import Broker, describe

@@ -7,9 +7,11 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends
 
-from adapters.http.api.context import Answer, Deps, deps_of, encode
+from adapters.http.api.context import deps_of
+from adapters.http.api.deps import Deps
 from adapters.http.api.openapi import operation
 from adapters.http.api.problems import Fault, NotReady
+from adapters.http.api.responses import Answer, encode
 from adapters.http.api.routing import ApiRoute
 
 PATIENCE = 2.0

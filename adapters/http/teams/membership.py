@@ -4,8 +4,9 @@ from uuid import UUID
 
 from fastapi import APIRouter
 
-from adapters.http.api.context import Answer, Send
+from adapters.http.api.commands import Send
 from adapters.http.api.openapi import EXAMPLE_ID, KEYED, operation
+from adapters.http.api.responses import Answer
 from adapters.http.api.routing import ApiRoute
 from adapters.http.api.schemas import Body, Email, shown
 from adapters.http.teams.team import TEAM, WRITE
@@ -23,9 +24,6 @@ from application.teams.team import (
 from domain.teams.team import InvitedRole, Role
 
 router = APIRouter(prefix="/v1/teams/{team_id}", route_class=ApiRoute, tags=["teams"])
-
-ROSTER = "team_roster"
-INVITATIONS = "team_invitation"
 
 
 class Invitation(Body):
@@ -90,7 +88,7 @@ async def decline_invitation(team_id: UUID, send: Send) -> Answer:
 )
 async def revoke_invitation(team_id: UUID, body: InvitationAddress, send: Send) -> Answer:
     """Take an invitation back. Takes an admin. Once this is answered it lets nobody see the team."""
-    return await send.settled(RevokeInvitation(id=team_id, email=body.email), INVITATIONS)
+    return await send(RevokeInvitation(id=team_id, email=body.email))
 
 
 @router.put(
@@ -110,7 +108,7 @@ async def change_member_role(team_id: UUID, user_id: UUID, body: MemberRole, sen
 )
 async def remove_member(team_id: UUID, user_id: UUID, send: Send) -> Answer:
     """Put a member out. Takes an admin. Once this is answered they see the team no more."""
-    return await send.settled(RemoveMember(id=team_id, user_id=user_id), ROSTER)
+    return await send(RemoveMember(id=team_id, user_id=user_id))
 
 
 @router.post("/leave", **operation("Gone.", scope=WRITE, takes=KEYED, status=204))

@@ -6,8 +6,10 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import Field
 
-from adapters.http.api.context import Answer, Read, Send
+from adapters.http.api.commands import Send
 from adapters.http.api.openapi import EXAMPLE_ID, EXAMPLE_TIME, FRESH, KEYED, operation
+from adapters.http.api.queries import Read
+from adapters.http.api.responses import Answer
 from adapters.http.api.routing import ApiRoute
 from adapters.http.api.schemas import Body, PageQuery, shown
 from application.teams.team import DissolveTeam, FoundTeam, MemberView, RenameTeam, TeamView
@@ -70,8 +72,8 @@ async def found_team(body: NewTeam, send: Send) -> Answer:
 )
 async def list_teams(paged: Annotated[PageQuery, Query()], read: Read) -> Answer:
     """List the teams one is a member of, the oldest first."""
-    await read.reached("team", "team_roster", "team_invitation")
-    return read.unversioned(await teams(read.rows, read.actor, read.now, cursor=paged.cursor, limit=paged.limit))
+    found = await read.query(teams, read.actor, read.now, cursor=paged.cursor, limit=paged.limit)
+    return read.unversioned(found)
 
 
 @router.get(
@@ -81,8 +83,7 @@ async def list_teams(paged: Annotated[PageQuery, Query()], read: Read) -> Answer
 )
 async def get_team(team_id: UUID, read: Read) -> Answer:
     """Get a team. Takes a member, or somebody who is invited."""
-    await read.reached("team", "team_roster", "team_invitation")
-    return read.unversioned(read.found(await team(read.rows, read.actor, team_id, read.now)))
+    return read.unversioned(read.found(await read.query(team, read.actor, team_id, read.now)))
 
 
 @router.put(
@@ -112,5 +113,4 @@ async def dissolve_team(team_id: UUID, send: Send) -> Answer:
 )
 async def list_members(team_id: UUID, read: Read) -> Answer:
     """List a team's members. Takes a member."""
-    await read.reached("team_roster")
-    return read.unversioned(read.found(await members(read.rows, read.actor, team_id)))
+    return read.unversioned(read.found(await read.query(members, read.actor, team_id)))

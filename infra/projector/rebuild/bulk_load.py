@@ -5,7 +5,7 @@ Past a bound on memory they are flushed; rows that change again after that are f
 
 import asyncio
 import gc
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 from uuid import UUID
@@ -13,6 +13,7 @@ from uuid import UUID
 from application.ports import RecordedEvent
 from domain.kernel import Root
 from infra.postgres.projector_connection import Connection, connect, is_poison
+from infra.progress import Progress
 from infra.projector import checkpoints
 from infra.projector.statements import COPY_HEAD, COPY_TAIL
 from infra.projector.table_writer import TableWriter
@@ -23,9 +24,6 @@ COPY_ROWS = 500
 MAX_BYTES = 128 * 1024 * 1024
 ROW_BYTES = 1_000
 """Memory that a row takes, without its long values."""
-
-Progress = Callable[[int, int], None]
-"""Called with the position that the load has reached, and the position at which it ends."""
 
 
 class EventSource(Protocol):
@@ -231,14 +229,7 @@ async def connect_to_load(url: str) -> Connection:
     Raises:
         Unavailable: the database does not answer.
     """
-    connection = await connect(url)
-    try:
-        await connection.execute("SET statement_timeout = 0")
-        await connection.execute("SET synchronous_commit = off")
-    except BaseException:
-        await connection.close()
-        raise
-    return connection
+    return await connect(url, statement_timeout="0", synchronous_commit="off")
 
 
 async def table_oid(connection: Connection, writer: TableWriter) -> int | None:

@@ -10,7 +10,8 @@ from signal import SIGKILL
 
 from infra.local.servers.process import end, spawn
 from infra.postgres.projector_connection import Connection
-from infra.projector.rebuild.bulk_load import BulkLoader, Progress, table_oid
+from infra.progress import Progress
+from infra.projector.rebuild.bulk_load import BulkLoader, table_oid
 from infra.projector.table_writer import TableWriter
 from infra.store.feed import HASH_SLOTS, PostgresEventFeed
 
@@ -63,7 +64,7 @@ class LoadWorkers:
         own, *others = split_slots(goal, self._number)
         arguments = [(writer.model.name, goal, slots.start, slots.stop, table) for slots in others]
         with self._started(arguments) as workers:
-            loader = BulkLoader(writer, self._feed.share(own, goal), connection, skipped, table)
+            loader = BulkLoader(writer, self._feed.shard(own, goal), connection, skipped, table)
             tasks: list[asyncio.Task[object]] = [asyncio.create_task(loader.run(0, goal, progress))]
             tasks += [asyncio.create_task(_ended(worker)) for worker in workers]
             try:

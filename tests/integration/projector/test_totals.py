@@ -7,8 +7,9 @@ from collections import Counter
 import pytest
 
 from infra.postgres.projector_connection import Connection, connect
+from infra.progress import Progress
 from infra.projector.quarantine import retry
-from infra.projector.rebuild.bulk_load import BulkLoader, Progress, connect_to_load, table_oid
+from infra.projector.rebuild.bulk_load import BulkLoader, connect_to_load, table_oid
 from infra.projector.rebuild.load_workers import LoadWorkers, split_slots
 from infra.projector.rebuild.rebuild import rebuild
 from infra.projector.table_writer import TableWriter
@@ -48,7 +49,7 @@ class Loaders(LoadWorkers):
 
         async def work(slots: range) -> None:
             async with await connect_to_load(self._opened.url) as own:
-                shard = self._opened.feed().share(slots, goal)
+                shard = self._opened.feed().shard(slots, goal)
                 await BulkLoader(writer, shard, own, skipped, table, max_bytes=20_000).run(0, goal)
 
         await asyncio.gather(*map(work, split_slots(goal, self._number)))

@@ -1,9 +1,10 @@
-"""Many at once on the same stream: all get through, in turn, and hold up nobody else."""
+"""Many parallel commands on one stream: all succeed, and other streams do not wait for them."""
 
 import asyncio
 from uuid import uuid4
 
-from application.bus import Bus, Command, handles
+from application.bus import Bus
+from application.commands import Command, handles
 from application.ports import Actor, CommandContext, NewId, Store
 from tests.support.note import Note
 from tests.support.servers import Database
@@ -17,7 +18,7 @@ class BeginNote(Command[None]):
 
 
 class AddLine(Command[int]):
-    """Add a line to a note, whatever it holds."""
+    """Add a line to a note."""
 
     note: int
 

@@ -1,0 +1,71 @@
+"""Commands over HTTP: conditions and keys from the request's headers, position and version in the response's."""
+
+import re
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Depends, Request
+
+from adapters.http.api.context import RequestContext, context_of
+from adapters.http.api.problems import Malformed
+from adapters.http.api.responses import Answer, encode, etag_of
+from application.commands import Command, CommandResult
+from application.ports import CommandContext
+
+R = TypeVar("R")
+
+KEY = re.compile(r"[!-~]{1,255}")
+VERSION = re.compile(r"[0-9]{1,9}")
+ENTITY_TAG = re.compile(r'"([!#-~]*)"')
+NO_VERSION = 0
+"""A version that nothing has: versions start at 1."""
+
+
+class CommandSender:
+    """Sends the caller's commands, and turns their results into responses."""
+
+    __slots__ = ("_context",)
+
+    def __init__(self, request: Request) -> None:
+        self._context: RequestContext = context_of(request)
+
+    @property
+    def expected(self) -> int | None:
+        """The version in `If-Match` (RFC 9110, 13.1.1); None without the header, and for `*`."""
+        value = self._context.header(b"if-match")
+        if value is None or value == "*":
+            return None
+        tag = ENTITY_TAG.fullmatch(value)
+        if tag is None:
+            raise Malformed('If-Match takes one version, as it came in ETag: in quotes, like "3".')
+        return int(tag[1]) if VERSION.fullmatch(tag[1]) else NO_VERSION
+
+    async def __call__(self, command: Command[Any], *, at: str | None = None) -> Answer:
+        """Send the command and answer with its result. `at`: the result's location, with `{}` for its id."""
+        result = await self._send(command)
+        headers = [(b"consistency-token", b"%d" % await self._position(result))]
+        if result.replayed:
+            headers.append((b"idempotency-replayed", b"true"))
+        if at is not None:
+            headers.append((b"location", at.format(result.answer.id).encode()))
+        if result.answer is None:
+            return Answer(b"", self._context.status, headers)
+        return Answer(encode(result.answer), self._context.status, [*headers, *etag_of(result.answer)])
+
+    async def ask(self, command: Command[R]) -> R:
+        """Send a command that changes nothing, without a key: its answer must not be repeated later."""
+        return (await self._context.deps.send(command, CommandContext(None, self._context.request_id))).answer
+
+    async def _send(self, command: Command[R]) -> CommandResult[R]:
+        context = self._context
+        key = context.header(b"idempotency-key")
+        if key is not None and not KEY.fullmatch(key):
+            raise Malformed("Idempotency-Key takes 1 to 255 visible ASCII characters.")
+        actor = context.identity.actor if context.identity else None
+        return await context.deps.send(command, CommandContext(actor, context.request_id, idempotency_key=key))
+
+    async def _position(self, result: CommandResult[Any]) -> int:
+        # Without an event, the answer is at most as new as the end of the log.
+        return result.position if result.position is not None else await self._context.deps.head()
+
+
+Send = Annotated[CommandSender, Depends(CommandSender)]

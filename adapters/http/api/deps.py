@@ -1,0 +1,56 @@
+"""Dependencies: what the HTTP adapter gets from the composition root."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from adapters.http.api.tokens import Tokens
+from adapters.integration_events.asyncapi import LOCAL, Broker
+from adapters.realtime.hub import EventHub
+from application.commands import Command, CommandResult
+from application.ports import Clock, CommandContext, EventStore, NewId, Positions, ReadStore
+
+R = TypeVar("R")
+
+
+class SendCommand(Protocol):
+    """The command bus."""
+
+    async def __call__(self, command: Command[R], context: CommandContext) -> CommandResult[R]: ...
+
+
+class Observe(Protocol):
+    """Receives the end of each request. `seconds` run until the last byte was handed over."""
+
+    def __call__(
+        self, method: str, route: str, path: str | None, status: int, seconds: float, user_id: str | None
+    ) -> None:
+        """`route` is the route's template. `path` is None where it may hold anything: then it must not be logged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deps:
+    """What HTTP needs.
+
+    `history` loads aggregates at earlier versions; `live` follows the log; `head` returns the last position of the log.
+    `checks` are readiness checks by server name: each raises when its server does not answer. The API is ready only
+    when the servers in `vital` answer. `broker`: what the description of the published stream says of this
+    installation.
+    """
+
+    send: SendCommand
+    rows: ReadStore
+    history: EventStore
+    positions: Positions
+    live: EventHub
+    head: Callable[[], Awaitable[int]]
+    tokens: Tokens
+    clock: Clock
+    new_id: NewId
+    observe: Observe
+    checks: dict[str, Callable[[], Awaitable[object]]]
+    vital: frozenset[str] = frozenset({"database"})
+    broker: Broker = LOCAL
+    cors_origins: tuple[str, ...] = ()
+    max_body_bytes: int = 10_000_000
+    read_wait_max: float = 5.0

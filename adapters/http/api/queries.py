@@ -1,0 +1,119 @@
+"""Queries over HTTP: reads that are no older than the caller wants, or that say how much older they are."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from time import monotonic
+from typing import Annotated, Concatenate, ParamSpec, TypeVar
+
+from fastapi import Depends, Request
+
+from adapters.http.api.context import RequestContext, context_of
+from adapters.http.api.problems import Malformed, Missing
+from adapters.http.api.responses import Answer, Header, encode, etag_of
+from application.ports import ReadStore
+from projections.kernel import models_read_by
+
+V = TypeVar("V")
+P = ParamSpec("P")
+
+POSITION = re.compile(r"[0-9]{1,18}")
+WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?([0-9]{1,4})\"?\s*(?=$|[,;])", re.IGNORECASE)
+DEFAULT_WAIT_SECONDS = 1.0
+
+
+class QueryReader:
+    """Runs the caller's queries, and turns their results into responses."""
+
+    __slots__ = ("_context", "_deadline", "_lag", "actor", "history", "now")
+
+    def __init__(self, request: Request) -> None:
+        context: RequestContext = context_of(request)
+        assert context.identity is not None
+        self.actor = context.identity.actor
+        self.history = context.deps.history
+        self.now = context.deps.clock()
+        self._context = context
+        self._deadline: float | None = None
+        self._lag = 0
+
+    async def query(
+        self, query: Callable[Concatenate[ReadStore, P], Awaitable[V]], *args: P.args, **kwargs: P.kwargs
+    ) -> V:
+        """Run a query once the read models that it declares (`reads`) have reached the caller's Consistency-Token.
+
+        Waits for a bounded time; after that the response says how far behind it is.
+
+        Raises:
+            Malformed: the Consistency-Token is none.
+        """
+        rows, position = self._context.deps.rows, self._token()
+        if position is not None:
+            await self._reach(models_read_by(query), position)
+            rows = rows.after(position)
+        return await query(rows, *args, **kwargs)
+
+    def found(self, view: V | None) -> V:
+        """Return the view.
+
+        Raises:
+            Missing: there is none.
+        """
+        if not view:
+            headers = {"Consistency-Lag": str(self._lag)} if self._lag else {}
+            raise Missing("There is no such thing, or it is not shared with you.", headers)
+        return view
+
+    def one(self, view: object | None) -> Answer:
+        """Answer with one thing and its version as ETag; 304 (RFC 9110, 13.1.2) if the caller has that version.
+
+        Raises:
+            Missing: there is none.
+        """
+        headers = etag_of(self.found(view))
+        if self._has(headers):
+            return Answer(b"", 304, [*headers, *self._lag_header()])
+        return Answer(encode(view), 200, [*headers, *self._lag_header()])
+
+    def unversioned(self, view: object) -> Answer:
+        """Answer with something that has no version, or that holds more than its version covers."""
+        return Answer(encode(view), 200, self._lag_header())
+
+    async def _reach(self, read_models: Sequence[str], position: int) -> None:
+        wait, seconds = self._context.deps.positions.wait, self._seconds_left()
+        lags = await asyncio.gather(*[wait(name, position, seconds) for name in read_models])
+        self._lag = max(self._lag, *lags)
+
+    def _token(self) -> int | None:
+        token = self._context.header(b"consistency-token")
+        if token is None:
+            return None
+        if not POSITION.fullmatch(token):
+            raise Malformed("Consistency-Token takes the value that came with the answer to a write.")
+        return int(token)
+
+    def _seconds_left(self) -> float:
+        """Return how long the request may still wait, in all of its queries together."""
+        if self._deadline is None:
+            seconds = self._wait_seconds()
+            self._deadline = monotonic() + seconds
+            return seconds
+        return max(0.0, self._deadline - monotonic())
+
+    def _wait_seconds(self) -> float:
+        """Return the seconds to wait: `Prefer: wait=` (RFC 7240), within bounds."""
+        wanted = WAIT.search(self._context.header(b"prefer") or "")
+        return min(float(wanted[1]) if wanted else DEFAULT_WAIT_SECONDS, self._context.deps.read_wait_max)
+
+    def _lag_header(self) -> list[Header]:
+        return [(b"consistency-lag", b"%d" % self._lag)] if self._lag else []
+
+    def _has(self, headers: list[Header]) -> bool:
+        known = self._context.headers.get(b"if-none-match")
+        if known is None:
+            return False
+        tags = [tag.strip().removeprefix(b"W/") for tag in known.split(b",")]
+        return any(name == b"etag" and (value in tags or b"*" in tags) for name, value in headers)
+
+
+Read = Annotated[QueryReader, Depends(QueryReader)]

@@ -1,0 +1,72 @@
+"""Commands, and the registry of their handlers."""
+
+import inspect
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, dataclass_transform, get_type_hints
+
+import msgspec
+
+R = TypeVar("R")
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+class _CommandMeta(msgspec.StructMeta):
+    def __new__(mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> "_CommandMeta":
+        return super().__new__(mcls, name, bases, namespace, frozen=True, kw_only=True)
+
+
+class Command(msgspec.Struct, Generic[R], metaclass=_CommandMeta):
+    """A request to change something, named in the imperative.
+
+    `R` is the type of its answer: None or a dataclass of plain values.
+    """
+
+    def __repr__(self) -> str:
+        # Commands carry passwords and personal data, which no log or traceback may show.
+        return f"{type(self).__name__}(...)"
+
+
+@dataclass(frozen=True, slots=True)
+class CommandResult(Generic[R]):
+    """The outcome of a command. `replayed`: the answer is the one to an earlier request with the same key.
+
+    `position`: of the command's last event. Where it caused no event: None, or a position that the answer is not newer
+    than.
+    """
+
+    answer: R
+    position: int | None
+    replayed: bool = False
+
+
+Handler = Callable[..., Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """A handler, the ports that its parameters name, and the type of its answer."""
+
+    handler: Handler
+    ports: tuple[str, ...]
+    answer: Any
+
+
+HANDLERS: dict[type[Command[Any]], Registration] = {}
+
+H = TypeVar("H", bound=Handler)
+
+
+def handles(handler: H) -> H:
+    """Register `handler` for the command in its first parameter's annotation; the other parameters name ports.
+
+    Raises:
+        TypeError: the command has a handler already.
+    """
+    first, *ports = inspect.signature(handler).parameters
+    hints = get_type_hints(handler)
+    command = hints[first]
+    if command in HANDLERS:
+        raise TypeError(f"{command.__name__} has two handlers")
+    HANDLERS[command] = Registration(handler, tuple(ports), hints["return"])
+    return handler

@@ -1,0 +1,78 @@
+"""Revocation: a command that takes access away is answered only when no read can pass any more.
+
+Events declare the read models through which they take access away (`Root.Event.revokes`). The bus waits until these
+show the events. Where a command caused no event (it was repeated, or there was nothing to do), the same must hold for
+what an earlier command took away: then the last revoking event of each loaded stream counts.
+"""
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from typing import Protocol
+from uuid import UUID
+
+from eventsourcing.utils import get_topic
+
+from application.ports import EventStore, NotSettled
+from domain.kernel import Root
+
+SETTLE_TIMEOUT = 5.0
+
+Revocations = dict[tuple[str, UUID], int]
+"""The position that each read model must show of each stream."""
+
+
+class Settlement(Protocol):
+    """Waits for reads to follow the log."""
+
+    async def wait(self, read_model: str, stream_id: UUID, position: int, timeout: float) -> bool:
+        """Wait until every read of the model shows the stream up to `position`, for at most `timeout` seconds.
+
+        Returns whether every read does. A stream in quarantine shows nothing new.
+        """
+
+
+async def settle(settlement: Settlement, revocations: Mapping[tuple[str, UUID], int]) -> None:
+    """Wait until the read models show the revocations.
+
+    Raises:
+        NotSettled: one does not within `SETTLE_TIMEOUT` seconds.
+    """
+    waits = [
+        settlement.wait(name, stream_id, position, SETTLE_TIMEOUT)
+        for (name, stream_id), position in revocations.items()
+    ]
+    if not all(await asyncio.gather(*waits)):
+        raise NotSettled
+
+
+def revoked_by(events: Iterable[Root.Event], position: int) -> Revocations:
+    """The positions to show after `events`, the last of which is at `position`."""
+    return {(name, event.originator_id): position for event in events for name in event.revokes}
+
+
+async def revoked_before(store: EventStore, roots: Iterable[Root]) -> Revocations:
+    """The positions to show for what earlier events of these streams took away."""
+    return {
+        (name, root.id): position
+        for root in roots
+        for name, topics in revoking_topics(type(root)).items()
+        if (position := await store.last_position(root.id, topics))
+    }
+
+
+@cache
+def revoking_topics(kind: type[Root]) -> dict[str, frozenset[str]]:
+    """The topics of the aggregate's revoking events, by read model."""
+    topics: dict[str, set[str]] = {}
+    for event in events_of(kind):
+        for name in event.revokes:
+            topics.setdefault(name, set()).add(get_topic(event))
+    return {name: frozenset(found) for name, found in topics.items()}
+
+
+def events_of(kind: type[Root]) -> Iterator[type[Root.Event]]:
+    """The event classes that an aggregate class defines."""
+    for value in vars(kind).values():
+        if isinstance(value, type) and issubclass(value, Root.Event):
+            yield value
