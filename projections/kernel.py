@@ -1,12 +1,13 @@
-"""What every read model shares: a table, a pure function from an event to row changes, and the fold of a batch.
+"""Base of all read models: the table, the pure function from an event to row changes, the fold of a batch.
 
-The same fold serves live, catching up and rebuilding, so a rebuilt table equals a live one. How rows are read and
-written is none of its business: `infra/projector` does that, for all read models alike.
+The same fold serves live, catching up and rebuilding, so a rebuilt table equals a live one. `infra/projector` reads and
+writes the rows, for all read models alike.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
 from functools import cache
 from typing import Any, ClassVar, TypeVar
 from uuid import UUID
@@ -23,9 +24,15 @@ Row = dict[str, Any]
 
 POSITION = "position"
 
+SLOT = "slot"
+"""Last key column of `Totals`."""
+
+UNREADABLE = "Unreadable"
+"""Why a stream is quarantined whose event could not be decoded. Stored: it stays."""
+
 
 class Change:
-    """What an event does to one row: replace it, alter it (`whole` is false), or drop it (`values` is None).
+    """Change of one row by an event: replace it, alter it (`whole` is false), drop it (`values` is None), or add to it.
 
     It is applied once: its values become those of the row.
     """
@@ -38,42 +45,112 @@ class Change:
         self.whole = whole
 
 
-class Table:
-    """A read model's table: SQL types by column. `position`, the last event that changed the row, comes by itself.
+class StoredTable:
+    """Declaration of a read model's table: SQL types by column, of the key and of the other columns.
 
-    Types are uuid, text, bigint, boolean, timestamptz and bytea, with or without NOT NULL. `indexes` are what follows
-    `ON table`, for instance `(owner_id, created_at)`. Every row belongs to one stream.
+    Types: uuid, text, bigint, numeric, boolean, timestamptz, date, bytea, jsonb, text[], uuid[], bigint[]; with or
+    without NOT NULL. `position`, the last event that changed the row, is added. `indexes`: what follows `ON table` in
+    CREATE INDEX, for instance `(owner_id, created_at)` or `USING gin (tags)`.
     """
 
     def __init__(self, name: str, *, key: Mapping[str, str], columns: Mapping[str, str], indexes: Sequence[str] = ()):
         self.name = name
         self.key = dict(key)
-        self.columns = {**columns, POSITION: "bigint NOT NULL"}
+        self.generated = {column: words for column, words in columns.items() if "GENERATED ALWAYS" in words.upper()}
+        """Columns that PostgreSQL computes. They are never read or written here."""
+        own = {column: words for column, words in columns.items() if column not in self.generated}
+        self.columns = {**own, POSITION: "bigint NOT NULL"}
         self.indexes = tuple(indexes)
-        self._own = frozenset(columns)
+        self._own = frozenset(own)
+
+    def _misfit(self) -> TypeError:
+        return TypeError(f"{self.name} has the columns {', '.join(sorted(self._own))}")
+
+
+class Table(StoredTable):
+    """Table whose every row belongs to one stream: only events of that stream change it.
+
+    A parallel rebuild relies on it. For rows that several streams change, use `Totals`.
+
+    Values are those that psycopg reads: lists for arrays, `Decimal` or int for numeric, what `json.loads` returns for
+    jsonb (so no tuples, UUIDs or moments in it), None for NULL. Read models must not change a list or dict in place.
+    A column may be generated, above all for full text search:
+
+        "search": "tsvector GENERATED ALWAYS AS (to_tsvector('english', left(content, 200000))) STORED"
+
+    PostgreSQL refuses a tsvector of 1 MB, which would quarantine the stream; hence `left`.
+    """
 
     def put(self, *key: Any, **columns: Any) -> Change:
-        """Make the row what `columns` say, all of them, whether or not it was there."""
+        """Insert or replace the row: `columns` are all of its columns."""
         if columns.keys() != self._own:
-            raise TypeError(f"{self.name} has the columns {', '.join(sorted(self._own))}")
+            raise self._misfit()
         return Change(key, columns, True)
 
     def set(self, *key: Any, **columns: Any) -> Change:
-        """Alter some columns of the row; nothing happens where there is none. A function gets the old row."""
+        """Alter some columns of the row, if it exists. A function as value is called with the old row."""
         if not self._own.issuperset(columns):
-            raise TypeError(f"{self.name} has the columns {', '.join(sorted(self._own))}")
+            raise self._misfit()
         return Change(key, columns, False)
 
     def drop(self, *key: Any) -> Change:
-        """Remove the row, if there is one."""
+        """Remove the row, if it exists."""
         return Change(key, None, True)
+
+
+class Totals(StoredTable):
+    """Table of sums that events of several streams change: totals by payer and day, unread counts.
+
+        table = Totals("usage", key={"payer_id": "uuid", "day": "date"}, sums={"events": "bigint", "cost": "numeric"})
+        yield self.table.add(payer_id, day, events=1, cost=Decimal("0.02"))
+
+    Sums are bigint or numeric, so they are exact; a float is refused. Adding zero creates the row. Rows are never
+    removed: take back with a negative amount, which the event must carry.
+
+    Each key has one row a slot (`infra/projector/table_writer.py`), a function of the stream, so that projectors with
+    different partitions do not wait for each other. Queries read `summed()`, which has one row a key.
+
+    While a stream is in quarantine, the sums lack its events from the failing one on. A retry adds them, each once; a
+    skipped event is never added.
+    """
+
+    def __init__(self, name: str, *, key: Mapping[str, str], sums: Mapping[str, str], indexes: Sequence[str] = ()):
+        if not key or not set(sums.values()) <= {"bigint", "numeric"}:
+            raise ValueError(f"{name} needs a key, and sums that are bigint or numeric")
+        columns = {column: f"{kind} NOT NULL" for column, kind in sums.items()}
+        super().__init__(name, key={**key, SLOT: "bigint"}, columns=columns, indexes=indexes)
+        self._keys = tuple(key)
+        self._sums = dict(sums)
+
+    def add(self, *key: Any, **amounts: int | Decimal) -> Change:
+        """Add the amounts to the sums of `key`; 0 to sums that are not named.
+
+        Raises:
+            TypeError: an amount is not exact (a float, NaN), or no such sum exists.
+        """
+        if len(key) != len(self._keys) or not self._own.issuperset(amounts):
+            raise self._misfit()
+        for column, amount in amounts.items():
+            is_decimal = type(amount) is Decimal and self._sums[column] == "numeric" and amount.is_finite()
+            if type(amount) is not int and not is_decimal:
+                raise TypeError(f"{self.name}.{column} adds up {self._sums[column]}: it cannot add {amount!r}")
+        return Change(key, dict.fromkeys(self._sums, 0) | amounts, True)
+
+    def summed(self) -> str:
+        """Subquery for FROM with one row a key: `f"SELECT events FROM {table.summed()} t WHERE payer_id = %s"`.
+
+        PostgreSQL applies conditions on key columns before it sums.
+        """
+        keys = ", ".join(f'"{column}"' for column in self._keys)
+        sums = ", ".join(f'sum("{column}")::{kind} AS "{column}"' for column, kind in self._sums.items())
+        return f'(SELECT {keys}, {sums}, max({POSITION}) AS {POSITION} FROM read."{self.name}" GROUP BY {keys})'  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
 class CacheSpec:
-    """What Redis keeps of a read model, as `label:version:key`: what `query` says of one row, for `ttl` once written.
+    """What Redis caches of a read model, as `label:version:key`: the result of `query` for one row, for `ttl`.
 
-    The query is one for `Rows.by_key`, and says nothing but what is in the row.
+    The query is one for `ReadStore.by_key`, and selects from this row only.
     """
 
     label: str
@@ -83,10 +160,10 @@ class CacheSpec:
 
 
 class ReadModel:
-    """What one table holds, and how it follows from the log. Raise `version` when either changes."""
+    """Definition of one table and of the way it follows from the log. Raise `version` when either changes."""
 
     version: ClassVar[int]
-    table: ClassVar[Table]
+    table: ClassVar[StoredTable]
     roots: ClassVar[tuple[type[Root], ...]]
     """The aggregates whose events it reads."""
     cached: ClassVar[CacheSpec | None] = None
@@ -107,7 +184,7 @@ class ReadModel:
 
 
 def moment_of(event: RecordedEvent) -> datetime:
-    """When it happened, by the clock of whoever decided it: the time that aggregates keep too."""
+    """When the event was decided, by the clock of the process that decided it; aggregates keep the same time."""
     assert not isinstance(event.data, Undecodable)
     return event.data.timestamp
 
@@ -143,13 +220,9 @@ def read_models() -> list[ReadModel]:
     return sorted((kind() for kind in kinds), key=lambda model: model.name)
 
 
-class UndecodableEvent(Exception):
-    """The event itself could not be read."""
-
-
 @dataclass(frozen=True, slots=True)
 class Poison:
-    """Why a stream is quarantined: its event at `position` raised `error` (the name of a class)."""
+    """Why a stream is quarantined: its event at `position` raised `error` (the name of a class, or `UNREADABLE`)."""
 
     stream_id: UUID
     position: int
@@ -165,13 +238,13 @@ Staged = list[tuple[RecordedEvent, list[Change]]]
 class Fold:
     """Applies events to rows in memory, batch after batch: `stage` a batch, `learn` the missing rows, then `fold`.
 
-    An event that raises poisons its stream: nothing of it is applied, and the stream's later events are left out.
+    An event that raises poisons its stream: neither it nor later events of the stream are applied.
     """
 
     model: ReadModel
     poisons: dict[UUID, Poison] = field(default_factory=dict)
     rows: dict[Key, Row | None] = field(default_factory=dict)
-    """Rows as far as known; None: an event has removed the row."""
+    """The known rows; None: an event has removed the row."""
     _learnt: dict[Key, int] = field(default_factory=dict)
 
     def changed(self) -> list[tuple[Key, Row | None]]:
@@ -182,28 +255,29 @@ class Fold:
         return [item for item in self.rows.items() if item[1] is None or item[1][POSITION] != learnt.get(item[0])]
 
     def stage(self, events: Iterable[RecordedEvent], leave_out: Collection[UUID] = ()) -> Staged:
-        """The changes of those events that the model reads, but for the streams in `leave_out`."""
+        """The changes by the events that the model reads, without the streams in `leave_out`."""
         staged: Staged = []
         reads, poisons, changes = self.model.reads, self.poisons, self.model.changes
         for event in events:
-            # Hashing a UUID takes as long as all the rest of the question.
+            # Hashing a UUID takes as long as all the other checks.
             if not reads(event.topic) or (poisons and event.stream_id in poisons):
                 continue
             if leave_out and event.stream_id in leave_out:
                 continue
+            if type(event.data) is Undecodable:
+                self._poison(event, UNREADABLE)
+                continue
             try:
-                if type(event.data) is Undecodable:
-                    raise UndecodableEvent
                 found = list(changes(event))
             except Exception as error:
-                self._poison(event, error)
+                self._poison(event, type(error).__name__)
                 continue
             if found:
                 staged.append((event, found))
         return staged
 
     def unknown(self, staged: Staged, *, whole: bool = False) -> list[Key]:
-        """Keys whose rows must be learnt before `staged` is folded; with `whole`, those of replaced rows too."""
+        """Keys whose rows must be learnt before `staged` is folded; with `whole`, keys of replaced rows too."""
         rows = self.rows
         first: dict[Key, bool] = {}
         for _, changes in staged:
@@ -213,12 +287,12 @@ class Fold:
         return [key for key, replaced in first.items() if whole or not replaced]
 
     def learn(self, found: Mapping[Key, Row]) -> None:
-        """Take in rows as they are stored."""
+        """Add stored rows."""
         self.rows.update(found)
         self._learnt.update({key: row[POSITION] for key, row in found.items()})
 
     def fold(self, staged: Staged) -> None:
-        """Apply the changes, in order. Rows that are not known are taken not to exist."""
+        """Apply the changes, in order. A row that is not known does not exist."""
         poisons = self.poisons
         for event, changes in staged:
             if poisons and event.stream_id in poisons and poisons[event.stream_id].position <= event.position:
@@ -229,7 +303,7 @@ class Fold:
                 else:
                     self._apply_all(changes, event.position)
             except Exception as error:
-                self._poison(event, error)
+                self._poison(event, type(error).__name__)
 
     def _apply_all(self, changes: list[Change], position: int) -> None:
         rows = self.rows
@@ -261,5 +335,43 @@ class Fold:
                 values[name] = value(row)
         row.update(values)
 
-    def _poison(self, event: RecordedEvent, error: Exception) -> None:
-        self.poisons[event.stream_id] = Poison(event.stream_id, event.position, type(error).__name__)
+    def _poison(self, event: RecordedEvent, error: str) -> None:
+        self.poisons[event.stream_id] = Poison(event.stream_id, event.position, error)
+
+
+EXACT = Context(prec=147_455, traps=[Inexact, InvalidOperation, Overflow])
+"""Arithmetic of PostgreSQL's longest numeric: 131,072 digits before the point, 16,383 after it. It never rounds."""
+
+
+@dataclass(slots=True)
+class TotalsFold(Fold):
+    """Fold of `Totals`: its rows are what events add, to be added to the stored rows. It learns none.
+
+    `slot_of`: the slot of a stream, the same at all times.
+    """
+
+    slot_of: Callable[[UUID], int] = field(kw_only=True)
+
+    def stage(self, events: Iterable[RecordedEvent], leave_out: Collection[UUID] = ()) -> Staged:
+        """As `Fold.stage`; the keys end with the slot."""
+        return [(event, self._with_slot(event, changes)) for event, changes in Fold.stage(self, events, leave_out)]
+
+    def _with_slot(self, event: RecordedEvent, changes: list[Change]) -> list[Change]:
+        slot = self.slot_of(event.stream_id)
+        return [Change((*change.key, slot), change.values, True) for change in changes]
+
+    def unknown(self, staged: Staged, *, whole: bool = False) -> list[Key]:
+        """None: sums are added without knowing the stored ones."""
+        return []
+
+    def _apply(self, change: Change, position: int) -> None:
+        assert change.values is not None
+        row = self.rows.get(change.key)
+        amounts = change.values
+        if row is not None:
+            amounts = {column: _plus(row[column], amount) for column, amount in amounts.items()}
+        self.rows[change.key] = {**amounts, POSITION: position}
+
+
+def _plus(a: int | Decimal, b: int | Decimal) -> int | Decimal:
+    return a + b if type(a) is int and type(b) is int else EXACT.add(a, b)

@@ -1,12 +1,12 @@
-"""Read models through Redis: an answer only ever comes from it when it is known to be new enough.
+"""Read cache in Redis: answers a get by key only if the entry is known to be new enough.
 
-For each cached read model Redis holds a state, `epoch` and `position`, and entries, each with the epoch it belongs to
-and the position it is right as of. The follower (`infra/cache/updater.py`) writes anew every entry whose row an
-event touches before it moves the position on; so an entry of the current epoch is right as of the state's position too,
-if that is the later one. When the state is gone (flushed, evicted, or no follower has renewed it), so is the epoch, and
-no entry counts. A reader that misses fills in what it read, but never something older than the state or the entry.
+For each cached read model Redis holds a state (`epoch`, `position`) and entries, each with its epoch and the position
+at which it was current. Before the updater (`infra/cache/updater.py`) moves the state's position, it rewrites every
+entry whose row an event changes. So an entry of the current epoch is current at the state's position too, if that is
+the later one. When the state is lost (flushed, evicted, or no updater has renewed it), its epoch is lost, and no entry
+is valid. After a miss the reader stores the row it has read, but never over a newer state or entry.
 
-Redis being slow or gone makes reads go to PostgreSQL, and nothing fails.
+When Redis is slow or away, reads go to PostgreSQL, and nothing fails.
 """
 
 import asyncio
@@ -28,17 +28,18 @@ from infra.coalesce import Coalescer
 from infra.postgres.read_store import PooledReadStore
 from projections.kernel import CacheSpec, ReadModel
 
-REST_SECONDS = 2.0
-"""How long Redis is left alone after an error."""
+COOLDOWN_SECONDS = 2.0
+"""Time without requests to Redis after an error."""
 READ_SECONDS = 0.15
-MOST_BYTES = 1_000_000
-"""A larger entry is not kept: it would hold up others."""
-MOST_FILLS = 64
-NUMBER = 8
+MAX_ENTRY_BYTES = 1_000_000
+"""A larger entry is not cached: it would delay other requests."""
+MAX_FILLS = 64
+"""Rows being stored after a miss, at once."""
+NUMBER_BYTES = 8
 
 lookups = Counter("palimpsest_cache_lookups", "Gets by key of cached read models", ["read_model", "outcome"])
 
-# KEYS: state, entries. ARGV: as_of (8 bytes), time to live in ms, payloads. Answers how many entries were written.
+# KEYS: state, entries. ARGV: as_of (8 bytes), time to live in ms, payloads. Returns the number of entries written.
 FILL = """
 local state = redis.call('GET', KEYS[1])
 if not state or struct.unpack('>I8', ARGV[1]) < struct.unpack('>I8', state, 9) then return 0 end
@@ -56,7 +57,7 @@ return written
 
 
 def open_redis(url: str, *, timeout: float = READ_SECONDS, connections: int = 8) -> "Redis":
-    """A client whose every step is bounded by `timeout` seconds and that never retries by itself."""
+    """A client whose every step takes at most `timeout` seconds and that never retries by itself."""
     pool = BlockingConnectionPool.from_url(
         url,
         max_connections=connections,
@@ -69,103 +70,103 @@ def open_redis(url: str, *, timeout: float = READ_SECONDS, connections: int = 8)
 
 
 class CacheKeys:
-    """The keys of one cached read model, and the form of its entries."""
+    """Redis keys of one cached read model, and the format of its entries."""
 
     def __init__(self, model: ReadModel, cached: CacheSpec) -> None:
         self.model = model.name
         self.cached = cached
         self.state = f"palimpsest:{cached.label}:{model.version}"
         self.ttl = int(cached.ttl.total_seconds() * 1_000)
-        # Rows and the position they are right as of, in one snapshot; one row of NULLs where there are none.
+        # Rows and the position at which they are current, in one snapshot; without rows, one row of NULLs.
         self.query = (
-            "SELECT standing.position AS as_of, standing.generation, answer.* "  # noqa: S608
-            f"FROM (SELECT position, generation FROM projections WHERE name = '{self.model}') AS standing "
+            "SELECT checkpoint.position AS as_of, checkpoint.generation, answer.* "  # noqa: S608
+            f"FROM (SELECT position, generation FROM projections WHERE name = '{self.model}') AS checkpoint "
             f"LEFT JOIN ({cached.query}) AS answer ON true"
         )
         self.decode = msgspec.msgpack.Decoder(cached.kind).decode
 
     def key(self, key: UUID) -> str:
-        """The entry's key."""
+        """The Redis key of the row with this key."""
         return f"{self.state}:{key}"
 
     def rows(self, columns: Sequence[str], records: Sequence[tuple[Any, ...]]) -> dict[UUID, Any]:
-        """What `query` found, by key."""
+        """The rows that `query` returned, by key."""
         kind, names = self.cached.kind, columns[2:]
         return {
             record[2]: kind(**dict(zip(names, record[2:], strict=True))) for record in records if record[2] is not None
         }
 
 
-def number(value: int) -> bytes:
-    """A number as the scripts read it."""
-    return value.to_bytes(NUMBER, "big")
+def pack_number(value: int) -> bytes:
+    """A number in the scripts' format: eight bytes, big-endian."""
+    return value.to_bytes(NUMBER_BYTES, "big")
 
 
 @dataclass(frozen=True, slots=True)
 class CacheEntry:
-    """What Redis had: the row, and the position it is right as of at least."""
+    """A cached row, and a position at which it is current."""
 
     value: Any
     as_of: int
 
 
 class CircuitBreaker:
-    """Leaves Redis alone for a while after an error."""
+    """Stops requests to Redis for `COOLDOWN_SECONDS` after an error."""
 
     def __init__(self) -> None:
-        self._rests_until = 0.0
+        self._open_until = 0.0
 
     @property
-    def rests(self) -> bool:
-        """Whether Redis is left alone just now."""
-        return monotonic() < self._rests_until
+    def is_open(self) -> bool:
+        """Whether requests to Redis are stopped now."""
+        return monotonic() < self._open_until
 
     def trip(self) -> None:
-        """There was an error."""
-        self._rests_until = monotonic() + REST_SECONDS
+        """Open the breaker after an error."""
+        self._open_until = monotonic() + COOLDOWN_SECONDS
 
 
 class _ModelCache:
-    """One cached read model: gets in flight at once share one MGET, and those that miss one query."""
+    """Cache of one read model: concurrent gets share one MGET, and their misses share one query."""
 
-    def __init__(self, naming: CacheKeys, rows: PooledReadStore, redis: "Redis", breaker: CircuitBreaker) -> None:
-        self.read_model = naming.model
-        self._naming = naming
+    def __init__(self, keys: CacheKeys, rows: PooledReadStore, redis: "Redis", breaker: CircuitBreaker) -> None:
+        self.read_model = keys.model
+        self._keys = keys
         self._rows = rows
         self._redis = redis
         self._breaker = breaker
         self._fill = redis.register_script(FILL)
         self._fills: set[asyncio.Task[None]] = set()
-        self._kept = Coalescer(self._find_kept)
+        self._cached = Coalescer(self._find_cached)
         self._stored = Coalescer(self._find_stored)
         self._hit, self._miss, self._error = (
-            lookups.labels(naming.model, outcome) for outcome in ("hit", "miss", "error")
+            lookups.labels(keys.model, outcome) for outcome in ("hit", "miss", "error")
         )
 
     async def get(self, key: UUID, after: int) -> Any:
-        """The row; None: there is none."""
-        entry = None if self._breaker.rests else await self._kept.get(key)
+        """The row, current at `after` or later; None: it does not exist."""
+        entry = None if self._breaker.is_open else await self._cached.get(key)
         if entry is not None and entry.as_of >= after:
             self._hit.inc()
             return entry.value
-        (self._error if self._breaker.rests else self._miss).inc()
+        (self._error if self._breaker.is_open else self._miss).inc()
         return await self._stored.get(key)
 
     async def has_reached(self, position: int) -> bool:
         """Return whether no entry that is served is older than `position`."""
         try:
-            state = cast(bytes | None, await self._redis.get(self._naming.state))
+            state = cast(bytes | None, await self._redis.get(self._keys.state))
         except (RedisError, OSError, TimeoutError):
             self._breaker.trip()
             return True
-        return state is None or int.from_bytes(state[NUMBER:], "big") >= position
+        return state is None or int.from_bytes(state[NUMBER_BYTES:], "big") >= position
 
-    async def settle(self) -> None:
-        """Wait for what is being filled in."""
+    async def drain(self) -> None:
+        """Wait until the rows read after misses are stored."""
         await asyncio.gather(*self._fills)
 
-    async def _find_kept(self, keys: list[UUID]) -> Mapping[UUID, CacheEntry]:
-        names = [self._naming.state, *map(self._naming.key, keys)]
+    async def _find_cached(self, keys: list[UUID]) -> Mapping[UUID, CacheEntry]:
+        names = [self._keys.state, *map(self._keys.key, keys)]
         try:
             state, *values = cast(list[bytes | None], await self._redis.mget(names))
         except (RedisError, OSError, TimeoutError):
@@ -177,38 +178,38 @@ class _ModelCache:
         return {key: entry for key, value in found if value and (entry := self._entry(state, value)) is not None}
 
     def _entry(self, state: bytes, value: bytes) -> CacheEntry | None:
-        if value[:NUMBER] != state[:NUMBER]:
+        if value[:NUMBER_BYTES] != state[:NUMBER_BYTES]:
             return None
         try:
-            row = self._naming.decode(memoryview(value)[2 * NUMBER :])
+            row = self._keys.decode(memoryview(value)[2 * NUMBER_BYTES :])
         except msgspec.MsgspecError:
             return None
-        return CacheEntry(row, int.from_bytes(max(value[NUMBER : 2 * NUMBER], state[NUMBER:]), "big"))
+        return CacheEntry(row, int.from_bytes(max(value[NUMBER_BYTES : 2 * NUMBER_BYTES], state[NUMBER_BYTES:]), "big"))
 
     async def _find_stored(self, keys: list[UUID]) -> Mapping[UUID, Any]:
-        columns, records = await self._rows.records(self._naming.query, [keys])
-        found = self._naming.rows(columns, records)
-        if found and not self._breaker.rests and len(self._fills) < MOST_FILLS:
-            # Nobody waits for this.
-            task = asyncio.create_task(self._fill_in(found, records[0][0]))
+        columns, records = await self._rows.records(self._keys.query, [keys])
+        found = self._keys.rows(columns, records)
+        if found and not self._breaker.is_open and len(self._fills) < MAX_FILLS:
+            # The reader does not wait for this.
+            task = asyncio.create_task(self._store(found, records[0][0]))
             self._fills.add(task)
             task.add_done_callback(self._fills.discard)
         return found
 
-    async def _fill_in(self, found: Mapping[UUID, Any], as_of: int) -> None:
-        payloads = {self._naming.key(key): msgspec.msgpack.encode(row) for key, row in found.items()}
-        small = {key: payload for key, payload in payloads.items() if len(payload) <= MOST_BYTES}
+    async def _store(self, found: Mapping[UUID, Any], as_of: int) -> None:
+        payloads = {self._keys.key(key): msgspec.msgpack.encode(row) for key, row in found.items()}
+        small = {key: payload for key, payload in payloads.items() if len(payload) <= MAX_ENTRY_BYTES}
         try:
             await cast(
                 Awaitable[int],
-                self._fill([self._naming.state, *small], [number(as_of), self._naming.ttl, *small.values()]),
+                self._fill([self._keys.state, *small], [pack_number(as_of), self._keys.ttl, *small.values()]),
             )
         except (RedisError, OSError, TimeoutError):
             self._breaker.trip()
 
 
 class CachedReadStore:
-    """Implements `application.ports.ReadStore`: gets by key through Redis where a model is cached, else `rows`."""
+    """Implements `application.ports.ReadStore`: gets by key of cached models go through Redis, all others to `rows`."""
 
     def __init__(self, rows: PooledReadStore, redis: "Redis", models: Sequence[ReadModel]) -> None:
         self._rows = rows
@@ -221,7 +222,7 @@ class CachedReadStore:
         }
 
     def after(self, position: int) -> ReadStore:
-        """The same, with no answer from Redis that is older than `position`."""
+        """The same store, without answers from Redis that are older than `position`."""
         return _ReadStoreAfter(self, position)
 
     async def all(self, kind: type[T], query: str, params: Params) -> list[T]:
@@ -233,7 +234,7 @@ class CachedReadStore:
         return await self._rows.one(kind, query, params)
 
     async def by_key(self, kind: type[T], query: str, key: UUID, after: int = 0) -> T | None:
-        """The row of a key, from Redis if it is there and right as of `after`."""
+        """The row of a key, from Redis if its entry is current at `after` or later."""
         cache = self._caches.get(query)
         if cache is None:
             return await self._rows.by_key(kind, query, key)
@@ -246,9 +247,9 @@ class CachedReadStore:
         return all([await cache.has_reached(position) for cache in caches])
 
     async def close(self) -> None:
-        """Let what is being filled in come to an end, then close the connections to Redis."""
+        """Wait until the rows read after misses are stored, then close the connections to Redis."""
         for cache in self._caches.values():
-            await cache.settle()
+            await cache.drain()
         await self._redis.aclose()
 
 

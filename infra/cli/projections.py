@@ -113,7 +113,7 @@ def _summary(done: RebuildResult) -> str:
 
 async def _status(core: WriteSide) -> tuple[list[Any], list[checkpoints.QuarantinedStream]]:
     async with await connect(core.url) as connection:
-        return await lags(connection, core.feed()), await checkpoints.cases(connection)
+        return await lags(connection, core.feed()), await checkpoints.list_quarantine(connection)
 
 
 async def _rebuild(
@@ -123,7 +123,7 @@ async def _rebuild(
         await ensure_tables(connection, [model])
     collect_rarely()
     feed = core.feed()
-    return await rebuild_model(model, feed, core.url, progress, swap=swap, helpers=LoadWorkers(feed, number=helpers))
+    return await rebuild_model(model, feed, core.url, progress, swap=swap, workers=LoadWorkers(feed, number=helpers))
 
 
 def _model(name: str) -> ReadModel:

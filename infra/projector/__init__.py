@@ -1,1 +1,1 @@
-"""Runs the read models: live, catching up, rebuilding, in quarantine, and into Redis."""
+"""Projector: applies events to read models, live, catching up and rebuilding, and quarantines failing streams."""

@@ -1,4 +1,7 @@
-"""The bookkeeping of projections: how far each has come, and what it leaves out. It commits with the rows."""
+"""Checkpoints of projections: the position that each has reached, and the streams in its quarantine.
+
+They change in the transaction that changes the rows.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,10 +10,9 @@ from datetime import datetime
 from uuid import UUID
 
 from application.ports import RecordedEvent
-from infra.kafka.client.record_format import key_of
-from infra.kafka.client.topics import partition_of
 from infra.postgres.arrays import BigInts, Texts, Uuids
 from infra.postgres.projector_connection import Connection
+from infra.store.partitioner import key_of, partition_of
 from projections.kernel import Poison
 
 CHANNEL = "palimpsest_projected"
@@ -20,24 +22,24 @@ SELECT name, version, position, quarantined, partitions FROM projections
 WHERE name = ANY(%b) ORDER BY name FOR UPDATE
 """
 LOCK_FREE = LOCK + "SKIP LOCKED"
-LOOK = "SELECT name, version, position FROM projections WHERE name = ANY(%b)"
-# One notification for each projection that moved; they are sent at the commit.
+READ = "SELECT name, version, position FROM projections WHERE name = ANY(%b)"
+# One notification for each projection that moved; PostgreSQL sends them at the commit.
 ADVANCE = """
 UPDATE projections SET position = %s, moved_at = now() WHERE name = ANY(%b)
 RETURNING pg_notify('palimpsest_projected', name || ':' || position)
 """
-AHEAD = "SELECT name, partition, position FROM projection_partitions WHERE name = ANY(%b)"
-UNITE = """
+READ_PARTITIONS = "SELECT name, partition, position FROM projection_partitions WHERE name = ANY(%b)"
+MERGE_PARTITIONS = """
 WITH gone AS (DELETE FROM projection_partitions WHERE name = ANY(%b))
 UPDATE projections SET partitions = 0 WHERE name = ANY(%b)
 """
 QUARANTINED = "SELECT projection, stream_id FROM projection_quarantine WHERE projection = ANY(%b)"
-CONFINE = """
-WITH confined AS (
+QUARANTINE = """
+WITH added AS (
     INSERT INTO projection_quarantine (projection, stream_id, position, error)
     SELECT %s, * FROM unnest(%b::uuid[], %b::bigint[], %b::text[]) ON CONFLICT DO NOTHING RETURNING projection
 )
-UPDATE projections SET quarantined = quarantined + (SELECT count(*) FROM confined) WHERE name = %s
+UPDATE projections SET quarantined = quarantined + (SELECT count(*) FROM added) WHERE name = %s
 """
 RELEASE = """
 WITH released AS (
@@ -48,7 +50,7 @@ FROM released WHERE name = %s RETURNING released.position
 """
 SKIP = "INSERT INTO projection_skips (projection, position, stream_id) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING"
 SKIPPED = "SELECT position FROM projection_skips WHERE projection = %s"
-CASES = """
+LIST_QUARANTINE = """
 SELECT projection, stream_id, position, error, at FROM projection_quarantine
 WHERE %s::text IS NULL OR projection = %s ORDER BY projection, position
 """
@@ -56,16 +58,16 @@ WHERE %s::text IS NULL OR projection = %s ORDER BY projection, position
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """How far a projection has come. `left_out`: the streams in quarantine.
+    """The position that a projection has reached. `quarantined`: its streams in quarantine.
 
-    `partitions`: the positions of its partitions, all of them, if it was fed in partitions last. None of them lies
-    before `position`, unless it has moved as a whole since.
+    `partitions`: the position of every partition, if a partitioned feed moved the projection last; empty otherwise.
+    None of them is below `position`, unless the projection has moved as a whole since.
     """
 
     name: str
     version: int
     position: int
-    left_out: frozenset[UUID] = frozenset()
+    quarantined: frozenset[UUID] = frozenset()
     partitions: Mapping[int, int] = field(default_factory=dict)
 
     @property
@@ -79,8 +81,8 @@ class Checkpoint:
             return self.position
         return max(self.position, self.partitions[partition_of(key_of(stream_id), len(self.partitions))])
 
-    def news(self, events: Sequence[RecordedEvent]) -> Sequence[RecordedEvent]:
-        """Those of the events that have not been applied yet. All of them come after `position`."""
+    def unapplied(self, events: Sequence[RecordedEvent]) -> Sequence[RecordedEvent]:
+        """The events that have not been applied yet. All `events` come after `position`."""
         if not events or events[0].position > self.front:
             return events
         return [event for event in events if event.position > self.reached(event.stream_id)]
@@ -88,7 +90,7 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class QuarantinedStream:
-    """A stream in quarantine: its event at `position` was the first that `projection` could not take."""
+    """A stream in quarantine: its event at `position` was the first that `projection` could not apply."""
 
     projection: str
     stream_id: UUID
@@ -97,28 +99,31 @@ class QuarantinedStream:
     at: datetime
 
 
-async def look(connection: Connection, names: Iterable[str]) -> dict[str, Checkpoint]:
-    """Where those of the projections stand that there are."""
-    cursor = await connection.execute(LOOK, [Texts(names)])
+async def read(connection: Connection, names: Iterable[str]) -> dict[str, Checkpoint]:
+    """The checkpoints by name, without quarantine and partitions; no entry for a projection that does not exist."""
+    cursor = await connection.execute(READ, [Texts(names)])
     return {name: Checkpoint(name, version, position) for name, version, position in await cursor.fetchall()}
 
 
 async def lock(connection: Connection, names: Iterable[str], *, wait: bool = True) -> dict[str, Checkpoint]:
-    """As `look`, but nobody else moves them until the transaction ends. Without `wait`, those that are free."""
+    """The checkpoints by name, locked until the transaction ends.
+
+    Without `wait`, checkpoints that another transaction has locked are not in the result.
+    """
     cursor = connection.cursor(binary=True)
     await cursor.execute(LOCK if wait else LOCK_FREE, [Texts(names)])
     rows = await cursor.fetchall()
-    # Statements of their own: they must see what was committed while the first one waited for the lock.
-    confined = await quarantined(connection, [name for name, _, _, cases, _ in rows if cases])
-    partitions = await _partitions(connection, [name for name, *_, count in rows if count])
+    # Separate statements: they must see what was committed while the first one waited for the lock.
+    streams = await quarantined(connection, [name for name, _, _, count, _ in rows if count])
+    partitions = await _read_partitions(connection, [name for name, *_, count in rows if count])
     return {
-        name: Checkpoint(name, version, position, confined.get(name, frozenset()), partitions.get(name, {}))
+        name: Checkpoint(name, version, position, streams.get(name, frozenset()), partitions.get(name, {}))
         for name, version, position, *_ in rows
     }
 
 
 async def quarantined(connection: Connection, names: Sequence[str]) -> dict[str, frozenset[UUID]]:
-    """The streams in quarantine, of those projections that have any."""
+    """The streams in quarantine by projection; no entry for a projection without any."""
     if not names:
         return {}
     cursor = connection.cursor(binary=True)
@@ -129,55 +134,60 @@ async def quarantined(connection: Connection, names: Sequence[str]) -> dict[str,
     return {name: frozenset(streams) for name, streams in found.items()}
 
 
-async def _partitions(connection: Connection, names: Sequence[str]) -> dict[str, dict[int, int]]:
+async def _read_partitions(connection: Connection, names: Sequence[str]) -> dict[str, dict[int, int]]:
     if not names:
         return {}
     found: defaultdict[str, dict[int, int]] = defaultdict(dict)
-    cursor = await connection.execute(AHEAD, [Texts(names)])
+    cursor = await connection.execute(READ_PARTITIONS, [Texts(names)])
     for name, partition, position in await cursor.fetchall():
         found[name][partition] = position
     return found
 
 
 async def advance(connection: Connection, names: Iterable[str], position: int) -> None:
-    """Say that the projections have reached `position`, as a whole."""
+    """Move the projections to `position`, as a whole, and notify waiting readers at the commit."""
     await connection.execute(ADVANCE, [position, Texts(names)])
 
 
-async def unite(connection: Connection, standings: Iterable[Checkpoint], position: int) -> None:
-    """Forget the partitions of those projections that have left all of them behind at `position`."""
-    whole = Texts(standing.name for standing in standings if standing.partitions and standing.front <= position)
+async def merge_partitions(connection: Connection, checkpoints: Iterable[Checkpoint], position: int) -> None:
+    """Delete the partitions of the projections that have passed all of them at `position`."""
+    whole = Texts(
+        checkpoint.name for checkpoint in checkpoints if checkpoint.partitions and checkpoint.front <= position
+    )
     if whole.values:
-        await connection.execute(UNITE, [whole, whole])
+        await connection.execute(MERGE_PARTITIONS, [whole, whole])
 
 
-async def confine(connection: Connection, name: str, poisons: Sequence[Poison]) -> None:
+async def quarantine(connection: Connection, name: str, poisons: Sequence[Poison]) -> None:
     """Put streams into quarantine."""
     streams = Uuids(poison.stream_id for poison in poisons)
     positions = BigInts(poison.position for poison in poisons)
     errors = Texts(poison.error for poison in poisons)
-    await connection.execute(CONFINE, [name, streams, positions, errors, name])
+    await connection.execute(QUARANTINE, [name, streams, positions, errors, name])
 
 
 async def release(connection: Connection, name: str, stream_id: UUID) -> int | None:
-    """Let a stream out of quarantine. Answers its first position that was left out; None: it was not in."""
+    """Remove a stream from quarantine.
+
+    Returns the position of its first event that was not applied; None: the stream was not in quarantine.
+    """
     cursor = await connection.execute(RELEASE, [name, stream_id, name])
     row = await cursor.fetchone()
     return None if row is None else row[0]
 
 
 async def skip(connection: Connection, name: str, position: int, stream_id: UUID) -> None:
-    """Have the projection do without an event, for good."""
+    """Mark an event as skipped by the projection, at every rebuild too."""
     await connection.execute(SKIP, [name, position, stream_id])
 
 
 async def skipped(connection: Connection, name: str) -> frozenset[int]:
-    """The positions that the projection does without."""
+    """The positions that the projection skips."""
     cursor = await connection.execute(SKIPPED, [name])
     return frozenset(position for (position,) in await cursor.fetchall())
 
 
-async def cases(connection: Connection, name: str | None = None) -> list[QuarantinedStream]:
-    """The quarantine, of one projection or of all."""
-    cursor = await connection.execute(CASES, [name, name])
+async def list_quarantine(connection: Connection, name: str | None = None) -> list[QuarantinedStream]:
+    """All streams in quarantine, of one projection or of all."""
+    cursor = await connection.execute(LIST_QUARANTINE, [name, name])
     return [QuarantinedStream(*row) for row in await cursor.fetchall()]

@@ -1,4 +1,4 @@
-"""How far the projections are behind the log, in positions and in seconds, and whether one is stuck."""
+"""Lag of the projections behind the log, in positions and in seconds, and whether one is stuck."""
 
 import asyncio
 from collections.abc import Sequence
@@ -23,9 +23,9 @@ log = structlog.get_logger(__name__)
 position_gauge = Gauge("palimpsest_projection_position", "Position a projection has reached", ["projection"])
 behind_gauge = Gauge("palimpsest_projection_lag_positions", "Positions a projection is behind", ["projection"])
 seconds_gauge = Gauge(
-    "palimpsest_projection_lag_seconds", "Age of the oldest event that a projection has yet to take", ["projection"]
+    "palimpsest_projection_lag_seconds", "Age of the oldest event that a projection has not applied", ["projection"]
 )
-quarantined_gauge = Gauge("palimpsest_projection_quarantined", "Streams a projection leaves out", ["projection"])
+quarantined_gauge = Gauge("palimpsest_projection_quarantined", "Streams in quarantine in a projection", ["projection"])
 stuck_gauge = Gauge(
     "palimpsest_projection_stuck", "1: there is work, and a projection has not moved for 30 s", ["projection"]
 )
@@ -33,7 +33,7 @@ stuck_gauge = Gauge(
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """Where a projection stands. `seconds`: the age of the first event that it has yet to take."""
+    """A projection's checkpoint and lag. `seconds`: the age of the first event that it has not applied."""
 
     name: str
     version: int
@@ -44,7 +44,7 @@ class Lag:
 
 
 async def lags(connection: Connection, feed: EventFeed) -> list[Lag]:
-    """Where every projection stands, rebuilds under way among them.
+    """The lag of every projection, running rebuilds included.
 
     Raises:
         Unavailable: the log cannot be read.
@@ -66,7 +66,7 @@ async def _seconds(feed: EventFeed, position: int, behind: int) -> float:
 
 
 class LagMonitor:
-    """Keeps the gauges up to date."""
+    """Updates the lag gauges."""
 
     def __init__(self, models: Sequence[ReadModel], feed: EventFeed, url: str) -> None:
         self._names = {model.name for model in models}
@@ -75,21 +75,21 @@ class LagMonitor:
         self._since: dict[str, tuple[int, float]] = {}
 
     async def run(self) -> None:
-        """Measure now and then, until cancelled."""
+        """Measure every `MEASURE_SECONDS`, until cancelled."""
         try:
             while goes_on():
                 try:
                     await self.measure()
                 except Exception as error:
-                    # While the database is away the gauges of what is stuck must not stand still.
-                    self._judge_all()
+                    # Time passes without the database too: a projection may become stuck.
+                    self._update_stuck()
                     log.warning("lag not measured", error=type(error).__name__)
                 await asyncio.sleep(MEASURE_SECONDS)
         finally:
             await self._session.close()
 
     async def measure(self) -> None:
-        """Set the gauges."""
+        """Measure once and set the gauges."""
         for lag in await lags(await self._session.get(), self._feed):
             if lag.name not in self._names:
                 continue
@@ -99,8 +99,8 @@ class LagMonitor:
             quarantined_gauge.labels(lag.name).set(lag.quarantined)
             if not lag.behind or self._since.get(lag.name, (-1, 0.0))[0] != lag.position:
                 self._since[lag.name] = (lag.position, monotonic())
-        self._judge_all()
+        self._update_stuck()
 
-    def _judge_all(self) -> None:
+    def _update_stuck(self) -> None:
         for name, (_, since) in self._since.items():
             stuck_gauge.labels(name).set(monotonic() - since > STUCK_SECONDS)

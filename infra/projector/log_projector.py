@@ -1,7 +1,7 @@
-"""Follows the log as a whole with all read models in one loop: those at the same position move in one transaction.
+"""Projector that follows the whole log with all read models: those at the same position move in one transaction.
 
-Rows and positions commit together, under the lock of the positions, so each event counts once, whoever else projects.
-A second projector stands by: it finds the positions moved, rests, and takes over once they no longer move.
+Rows and checkpoints commit together, under the checkpoints' lock, so each event counts once, however many projectors
+run. A second projector stands by: it sees the checkpoints move, and takes over when they no longer do.
 """
 
 import asyncio
@@ -10,20 +10,19 @@ from collections.abc import Sequence
 from time import monotonic
 
 from application.ports import EventFeed, RecordedEvent
-from infra.postgres.projector_connection import Connection, is_outage
+from infra.postgres.projector_connection import Connection
 from infra.projector import checkpoints
 from infra.projector.checkpoints import Checkpoint
 from infra.projector.loop import ProjectionState, ProjectorLoop, Rebuild
+from infra.projector.pacing import linger
 from infra.projector.read_ahead import BufferedFeed
 from projections.kernel import ReadModel
 
 BATCH = 2_000
-MANY = 24
-BREATH_SECONDS = 0.03
 
 
 class LogProjector(ProjectorLoop):
-    """Keeps the tables of `models` up to date. `rebuild` fills a table anew and swaps it in."""
+    """Keeps the tables of `models` up to date. `rebuild` fills a new table and swaps it in."""
 
     def __init__(self, models: Sequence[ReadModel], events: BufferedFeed, feed: EventFeed, url: str, rebuild: Rebuild):
         super().__init__(models, feed, url, rebuild)
@@ -32,85 +31,55 @@ class LogProjector(ProjectorLoop):
     async def _round(self) -> None:
         started = monotonic()
         connection = await self._session.get()
-        await self._look(connection)
+        await self._read_checkpoints(connection)
         groups: dict[int, list[ProjectionState]] = defaultdict(list)
-        for runner in self._runners:
-            if runner.position is not None:
-                groups[runner.position].append(runner)
+        for state in self._states:
+            if state.position is not None:
+                groups[state.position].append(state)
         moved = 0
         positions = sorted(groups)
-        for position, following in zip(positions, [*positions[1:], None], strict=False):
-            limit = BATCH if following is None else min(BATCH, following - position)
+        for position, next_group in zip(positions, [*positions[1:], None], strict=False):
+            limit = BATCH if next_group is None else min(BATCH, next_group - position)
             moved = max(moved, await self._move(connection, groups[position], position, limit))
         if moved:
-            await asyncio.sleep(breath(moved, monotonic() - started))
+            await asyncio.sleep(linger(moved, monotonic() - started, BATCH))
         else:
-            await self._idle(max(positions, default=None))
+            await self._wait(max(positions, default=None))
 
-    async def _idle(self, front: int | None) -> None:
-        if front is None:
-            await asyncio.sleep(self._patience())
+    async def _wait(self, position: int | None) -> None:
+        if position is None:
+            await asyncio.sleep(self._poll_timeout())
         else:
-            await self._events.wait(front, self._patience())
+            await self._events.wait(position, self._poll_timeout())
 
     async def _move(self, connection: Connection, group: list[ProjectionState], position: int, limit: int) -> int:
-        """Apply what comes next to those that stand at `position`. Answers the number of events."""
+        """Apply the next events to the read models at `position`. Returns the number of events."""
         events = await self._events.read(position, limit)
-        if not events:
-            return 0
-        try:
-            await self._apply(connection, group, events)
-        except Exception as error:
-            if is_outage(error):
-                raise
-            for runner in group:
-                await self._apply_alone(connection, runner, events)
+        if events:
+            await self._apply_or_isolate(
+                group, lambda states, carefully: self._apply(connection, states, events, carefully)
+            )
         return len(events)
 
-    async def _apply_alone(
-        self, connection: Connection, runner: ProjectionState, events: Sequence[RecordedEvent]
-    ) -> None:
-        try:
-            await self._apply(connection, [runner], events, carefully=True)
-        except Exception as error:
-            if is_outage(error):
-                raise
-            runner.failed(error)
-
     async def _apply(
-        self,
-        connection: Connection,
-        group: list[ProjectionState],
-        events: Sequence[RecordedEvent],
-        *,
-        carefully: bool = False,
+        self, connection: Connection, group: Sequence[ProjectionState], events: Sequence[RecordedEvent], carefully: bool
     ) -> None:
         moved: list[tuple[ProjectionState, Checkpoint]] = []
         async with connection.transaction():
-            standings = await checkpoints.lock(connection, [runner.name for runner in group], wait=False)
-            for runner in group:
-                standing = standings.get(runner.name)
-                if standing is None or not runner.stands_at(standing):
-                    runner.overtaken(standing)
+            found = await checkpoints.lock(connection, [state.name for state in group], wait=False)
+            for state in group:
+                checkpoint = found.get(state.name)
+                if checkpoint is None or not state.is_at(checkpoint):
+                    state.lost_to_other(checkpoint)
                     continue
-                apply = runner.applier.apply_carefully if carefully else runner.applier.apply
-                poisons = await apply(connection, standing.news(events), standing.left_out)
+                apply = state.writer.apply_carefully if carefully else state.writer.apply
+                poisons = await apply(connection, checkpoint.unapplied(events), checkpoint.quarantined)
                 if poisons:
-                    await self._confine(connection, runner.name, poisons)
-                moved.append((runner, standing))
+                    await self._quarantine(connection, state.name, poisons)
+                moved.append((state, checkpoint))
             if moved:
-                await checkpoints.advance(connection, [runner.name for runner, _ in moved], events[-1].position)
-                await checkpoints.unite(connection, [standing for _, standing in moved], events[-1].position)
-        for runner, _ in moved:
-            runner.position = events[-1].position
-            runner.failures = 0
-
-
-def breath(events: int, seconds: float) -> float:
-    """Seconds to wait after a round of so many events that took so long.
-
-    A round costs nearly the same for few events as for many, and on a busy machine it is the writers who wait for it.
-    So when events come in numbers, more of them gather for the next round; what comes alone, or is left behind, does
-    not wait.
-    """
-    return max(0.0, BREATH_SECONDS - seconds) if MANY <= events < BATCH else 0.0
+                await checkpoints.advance(connection, [state.name for state, _ in moved], events[-1].position)
+                await checkpoints.merge_partitions(connection, [each for _, each in moved], events[-1].position)
+        for state, _ in moved:
+            state.position = events[-1].position
+            state.failures = 0

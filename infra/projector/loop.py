@@ -1,10 +1,9 @@
-"""Read models on their way, and the loop that keeps them at it: finds where they stand, rebuilds, waits out outages.
+"""Projector loop: reads checkpoints, starts rebuilds, isolates failing read models and retries after outages.
 
-How events reach them is told in `runtime.py`, for the log as a whole, and in `shared.py`, for the log in partitions.
+Subclasses move the read models: `log_projector.py` along the whole log, `partitioned_projector.py` along partitions.
 """
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -15,9 +14,10 @@ import structlog
 from application.ports import EventFeed
 from infra.asyncio_compat import goes_on
 from infra.errors import SetupError
-from infra.postgres.projector_connection import Connection, ProjectorSession
+from infra.postgres.projector_connection import Connection, ProjectorSession, is_outage
 from infra.projector import checkpoints
 from infra.projector.checkpoints import Checkpoint
+from infra.projector.pacing import LOCKED_SECONDS, POLL_SECONDS, STANDBY_SECONDS, back_off
 from infra.projector.rebuild.rebuild import RebuildRunning
 from infra.projector.schema import ensure_tables
 from infra.projector.table_writer import TableWriter
@@ -25,85 +25,81 @@ from projections.kernel import Poison, ReadModel
 
 log = structlog.get_logger(__name__)
 
-POLL_SECONDS = 1.0
-STANDBY_SECONDS = 1.0
-BUSY_SECONDS = 0.05
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
-WORTH_REBUILDING = 20_000
-"""Events behind: a new, empty table is rebuilt aside rather than filled in place."""
+MIN_REBUILD_EVENTS = 20_000
+"""With at least this many events in the log, a new, empty table is rebuilt aside rather than filled in place."""
 
 Rebuild = Callable[[ReadModel], Awaitable[object]]
 
 
 @dataclass(slots=True)
 class ProjectionState:
-    """One read model on its way. `position` is None until it has been looked up.
+    """State of one read model in this projector. `position`: None until the checkpoint was read.
 
-    `places` are its positions by partition where it is fed in partitions, as far as they are known.
+    `partition_positions`: positions by partition, as far as they are known; empty unless the feed has partitions.
     """
 
-    applier: TableWriter
+    writer: TableWriter
     position: int | None = None
-    places: dict[int, int] = field(default_factory=dict)
-    seen: int | None = None
-    rests_until: float = 0.0
+    partition_positions: dict[int, int] = field(default_factory=dict)
+    last_seen: int | None = None
+    """The position before standing by: if the checkpoint has moved from it, another projector is at work."""
+    paused_until: float = 0.0
     failures: int = 0
     rebuilding: "asyncio.Task[None] | None" = None
-    retired: bool = False
+    superseded: bool = False
+    """The table has a newer version than this code knows."""
 
     @property
     def name(self) -> str:
         """The projection's name."""
-        return self.applier.name
+        return self.writer.name
 
-    def stands_at(self, standing: Checkpoint) -> bool:
-        """Whether nobody else has moved it."""
-        return (standing.version, standing.position) == (self.applier.model.version, self.position)
+    def is_at(self, checkpoint: Checkpoint) -> bool:
+        """Whether the checkpoint is as this projector left it."""
+        return (checkpoint.version, checkpoint.position) == (self.writer.model.version, self.position)
 
-    def rest(self, seconds: float) -> None:
-        """Do nothing for a while, then look up the position."""
-        seen = self.position
-        self.forget()
-        self.seen = seen
-        self.rests_until = monotonic() + seconds
+    def back_off(self, seconds: float) -> None:
+        """Pause, then read the checkpoint again."""
+        last_seen = self.position
+        self.reset()
+        self.last_seen = last_seen
+        self.paused_until = monotonic() + seconds
 
-    def forget(self) -> None:
-        """Look up the position."""
-        self.position = self.seen = None
-        self.places = {}
+    def reset(self) -> None:
+        """Forget the position: the checkpoint has to be read again."""
+        self.position = self.last_seen = None
+        self.partition_positions = {}
 
     def failed(self, error: Exception) -> None:
-        """Rest longer with every failure in a row."""
+        """Back off after a failure, longer after each one in a row."""
         self.failures += 1
-        pause = pause_after(self.failures)
+        pause = back_off(self.failures)
         log.error("projection failed", projection=self.name, error=type(error).__name__, pause=round(pause, 3))
-        self.rest(pause)
-        self.seen = None
+        self.back_off(pause)
+        self.last_seen = None
 
-    def overtaken(self, standing: Checkpoint | None) -> None:
-        """Another projector has moved it, or holds it just now."""
-        self.rest(BUSY_SECONDS if standing is None else STANDBY_SECONDS)
-        if standing is not None:
-            self.seen = standing.position
+    def lost_to_other(self, checkpoint: Checkpoint | None) -> None:
+        """Back off because another projector has moved the checkpoint, or (None) holds its lock."""
+        self.back_off(LOCKED_SECONDS if checkpoint is None else STANDBY_SECONDS)
+        if checkpoint is not None:
+            self.last_seen = checkpoint.position
 
 
-def pause_after(failures: int) -> float:
-    """Seconds to wait after so many failures in a row, with jitter."""
-    longest: float = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(failures - 1, 10))
-    return longest * random.uniform(0.5, 1.0)  # noqa: S311
+Apply = Callable[[Sequence[ProjectionState], bool], Awaitable[None]]
+"""Applies one batch to some read models in one transaction; with True, it searches for the events that fail."""
 
 
 class ProjectorLoop:
-    """Keeps the tables of `models` up to date. `rebuild` fills a table anew and swaps it in."""
+    """Keeps the tables of `models` up to date. `rebuild` fills a new table and swaps it in."""
 
     def __init__(self, models: Sequence[ReadModel], feed: EventFeed, url: str, rebuild: Rebuild) -> None:
-        self._runners = [ProjectionState(TableWriter(model)) for model in models]
+        self._states = [ProjectionState(TableWriter(model)) for model in models]
         self._feed = feed
         self._session = ProjectorSession(url)
         self._rebuild = rebuild
 
     async def run(self) -> None:
-        """Project until cancelled. Outages are waited out."""
+        """Project until cancelled. After an outage it backs off and goes on."""
         failures = 0
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._stop)
@@ -113,76 +109,99 @@ class ProjectorLoop:
                     failures = 0
                 except Exception as error:
                     failures += 1
-                    pause = pause_after(failures)
+                    pause = back_off(failures)
                     reason = str(error) if isinstance(error, SetupError) else type(error).__name__
                     log.warning("projector paused", error=reason, pause=round(pause, 3))
-                    for runner in self._runners:
-                        runner.forget()
+                    for state in self._states:
+                        state.reset()
                     await asyncio.sleep(pause)
 
     async def _stop(self) -> None:
-        for runner in self._runners:
-            if runner.rebuilding is not None:
-                runner.rebuilding.cancel()
+        for state in self._states:
+            if state.rebuilding is not None:
+                state.rebuilding.cancel()
         await self._session.close()
 
     async def _round(self) -> None:
-        """Do what there is to do, or wait for it."""
+        """Apply the next events, or wait for some."""
         raise NotImplementedError
 
-    def _patience(self) -> float:
-        """Seconds until a runner that rests has to be looked after."""
-        waking = [runner.rests_until for runner in self._runners if runner.position is None and not runner.retired]
-        return max(0.001, min([POLL_SECONDS, *(at - monotonic() for at in waking if at > monotonic())]))
+    async def _apply_or_isolate(self, group: Sequence[ProjectionState], apply: Apply) -> None:
+        """Apply a batch to all of `group` in one transaction; if that fails, to each read model alone.
 
-    async def _look(self, connection: Connection) -> None:
-        """Find out where the runners stand that do not know; begin the rebuilds that a new version needs."""
-        now = monotonic()
-        unsure = [
-            runner
-            for runner in self._runners
-            if runner.position is None and runner.rests_until <= now and not runner.rebuilding and not runner.retired
-        ]
-        if not unsure:
-            return
-        await ensure_tables(connection, [runner.applier.model for runner in unsure])
-        standings = await checkpoints.look(connection, [runner.name for runner in unsure])
-        head = await self._feed.head()
-        for runner in unsure:
-            self._place(runner, standings[runner.name], head)
-
-    def _place(self, runner: ProjectionState, standing: Checkpoint, head: int) -> None:
-        version = runner.applier.model.version
-        if standing.version > version:
-            runner.retired = True
-            log.warning("projection is left to newer code", projection=runner.name, version=standing.version)
-        elif standing.version < version or (standing.position == 0 and head >= WORTH_REBUILDING):
-            runner.rebuilding = asyncio.create_task(self._rebuilt(runner))
-        elif runner.seen is not None and runner.seen != standing.position:
-            # Another projector is at work: stand by as long as it is.
-            runner.position = standing.position
-            runner.rest(STANDBY_SECONDS)
-        else:
-            runner.position = standing.position
-
-    async def _rebuilt(self, runner: ProjectionState) -> None:
-        log.info("projection is being rebuilt", projection=runner.name, version=runner.applier.model.version)
+        Raises:
+            Exception: the database is not available.
+        """
         try:
-            await self._rebuild(runner.applier.model)
-        except RebuildRunning:
-            runner.rest(STANDBY_SECONDS)
+            await apply(group, False)
         except Exception as error:
-            runner.failed(error)
-        else:
-            log.info("projection rebuilt", projection=runner.name, version=runner.applier.model.version)
-            runner.rest(0)
-            runner.seen = None
-        finally:
-            runner.rebuilding = None
+            if is_outage(error):
+                raise
+            for state in group:
+                await self._apply_alone(state, apply)
 
     @staticmethod
-    async def _confine(connection: Connection, name: str, poisons: Sequence[Poison]) -> None:
-        await checkpoints.confine(connection, name, poisons)
+    async def _apply_alone(state: ProjectionState, apply: Apply) -> None:
+        try:
+            await apply([state], True)
+        except Exception as error:
+            if is_outage(error):
+                raise
+            state.failed(error)
+
+    def _poll_timeout(self) -> float:
+        """Seconds until a paused read model is due, at most `POLL_SECONDS`."""
+        due = [state.paused_until for state in self._states if state.position is None and not state.superseded]
+        return max(0.001, min([POLL_SECONDS, *(at - monotonic() for at in due if at > monotonic())]))
+
+    async def _read_checkpoints(self, connection: Connection) -> None:
+        """Read the checkpoints that are not known; start the rebuilds that a new version needs."""
+        now = monotonic()
+        unknown = [
+            state
+            for state in self._states
+            if state.position is None and state.paused_until <= now and not state.rebuilding and not state.superseded
+        ]
+        if not unknown:
+            return
+        await ensure_tables(connection, [state.writer.model for state in unknown])
+        found = await checkpoints.read(connection, [state.name for state in unknown])
+        head = await self._feed.head()
+        for state in unknown:
+            self._start_from(state, found[state.name], head)
+
+    def _start_from(self, state: ProjectionState, checkpoint: Checkpoint, head: int) -> None:
+        version = state.writer.model.version
+        if checkpoint.version > version:
+            state.superseded = True
+            log.warning("table is newer than this code", projection=state.name, version=checkpoint.version)
+        elif checkpoint.version < version or (checkpoint.position == 0 and head >= MIN_REBUILD_EVENTS):
+            state.rebuilding = asyncio.create_task(self._run_rebuild(state))
+        elif state.last_seen is not None and state.last_seen != checkpoint.position:
+            # Another projector moves it: stand by until the checkpoint no longer moves.
+            state.position = checkpoint.position
+            state.back_off(STANDBY_SECONDS)
+        else:
+            state.position = checkpoint.position
+
+    async def _run_rebuild(self, state: ProjectionState) -> None:
+        log.info("projection is being rebuilt", projection=state.name, version=state.writer.model.version)
+        try:
+            await self._rebuild(state.writer.model)
+        except RebuildRunning:
+            state.back_off(STANDBY_SECONDS)
+        except Exception as error:
+            state.failed(error)
+        else:
+            log.info("projection rebuilt", projection=state.name, version=state.writer.model.version)
+            state.back_off(0)
+            state.last_seen = None
+        finally:
+            state.rebuilding = None
+
+    @staticmethod
+    async def _quarantine(connection: Connection, name: str, poisons: Sequence[Poison]) -> None:
+        await checkpoints.quarantine(connection, name, poisons)
         for poison in poisons:
             log.error(
                 "stream quarantined",

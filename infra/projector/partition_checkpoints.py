@@ -1,8 +1,9 @@
-"""The bookkeeping of projections that are fed in partitions, by several projectors at once.
+"""Checkpoints of projections that several projectors feed at once, each with some partitions of the log.
 
-Whoever applies a portion holds a share of the projection (KEY SHARE) and the rows of its partitions alone. Who moves a
-projection as a whole, rebuilds it or takes a stream out of quarantine locks it (FOR UPDATE), which shuts all of those
-out. The projection's own position, the least of its partitions', moves at the end, one projector after the other.
+Applying a batch takes `FOR KEY SHARE` on the projection and `FOR UPDATE` on its partition rows. Moving the whole
+projection, rebuilding it and releasing a quarantined stream take `FOR UPDATE` on the projection, which excludes all of
+these. The projection's own position is the smallest of its partitions' positions; it moves at the end of the
+transaction, one projector after the other.
 """
 
 from collections import defaultdict
@@ -16,30 +17,30 @@ from infra.postgres.arrays import BigInts, Ints, Texts
 from infra.postgres.projector_connection import Connection
 from infra.projector.checkpoints import quarantined
 
-DIVIDE = "UPDATE projections SET partitions = %s WHERE name = ANY(%b) AND partitions = 0"
-BEGIN = """
+SPLIT = "UPDATE projections SET partitions = %s WHERE name = ANY(%b) AND partitions = 0"
+CREATE_PARTITIONS = """
 INSERT INTO projection_partitions (name, partition, position)
 SELECT name, partition, position FROM projections, generate_series(0, partitions - 1) AS partition
 WHERE name = ANY(%b) ON CONFLICT DO NOTHING
 """
 COUNTS = "SELECT name, partitions FROM projections WHERE name = ANY(%b)"
-# A projection that has moved as a whole since has left its partitions' own positions behind.
-PLACES = """
+# A projection that has moved as a whole since is ahead of its partitions' own positions.
+READ = """
 SELECT name, partition, greatest(part.position, whole.position), next_offset
 FROM projection_partitions part JOIN projections whole USING (name) WHERE name = ANY(%b)
 """
-SHARE = "SELECT name, version, position FROM projections WHERE name = ANY(%b) ORDER BY name FOR KEY SHARE"
-LOCK = """
+LOCK_PROJECTIONS = "SELECT name, version, position FROM projections WHERE name = ANY(%b) ORDER BY name FOR KEY SHARE"
+LOCK_PARTITIONS = """
 SELECT name, partition, position FROM projection_partitions
 WHERE name = ANY(%b) AND partition = ANY(%b) ORDER BY name, partition FOR UPDATE
 """
-MOVE = """
+UPDATE_PARTITIONS = """
 UPDATE projection_partitions AS part
 SET position = new.position, next_offset = coalesce(new.next_offset, part.next_offset)
 FROM unnest(%b::text[], %b::int[], %b::bigint[], %b::bigint[]) AS new (name, partition, position, next_offset)
 WHERE part.name = new.name AND part.partition = new.partition
 """
-TURN = "SELECT FROM projections WHERE name = ANY(%b) ORDER BY name FOR NO KEY UPDATE"
+LOCK_TO_ADVANCE = "SELECT FROM projections WHERE name = ANY(%b) ORDER BY name FOR NO KEY UPDATE"
 ADVANCE = """
 WITH least AS (
     SELECT name, min(position) AS position FROM projection_partitions WHERE name = ANY(%b) GROUP BY name
@@ -51,12 +52,12 @@ RETURNING pg_notify('palimpsest_projected', projections.name || ':' || projectio
 
 
 class WrongPartitionCount(SetupError):
-    """A projection stands in another number of partitions than there are."""
+    """A projection is split into another number of partitions than the feed has."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckpointUpdate:
-    """A projection's new place in a partition. `offset`: None leaves it as it was."""
+    """A projection's new position in a partition. `offset`: None leaves the stored offset unchanged."""
 
     name: str
     partition: int
@@ -66,53 +67,53 @@ class CheckpointUpdate:
 
 @dataclass(frozen=True, slots=True)
 class PartitionClaims:
-    """A projection as one projector holds it: its positions in the partitions asked for."""
+    """A projection's locked partitions: their positions by partition, and the streams in quarantine."""
 
     version: int
-    left_out: frozenset[UUID]
+    quarantined: frozenset[UUID]
     positions: Mapping[int, int]
 
 
-async def divide(connection: Connection, names: Sequence[str], count: int) -> None:
-    """Let the projections be fed in `count` partitions from now on.
+async def split(connection: Connection, names: Sequence[str], count: int) -> None:
+    """Split the projections' checkpoints into `count` partitions, if they are not split yet.
 
     Raises:
-        WrongCount: they are fed in another number already.
+        WrongPartitionCount: they are split into another number already.
     """
     async with connection.transaction():
-        await connection.execute(TURN, [Texts(names)])
-        await connection.execute(DIVIDE, [count, Texts(names)])
+        await connection.execute(LOCK_TO_ADVANCE, [Texts(names)])
+        await connection.execute(SPLIT, [count, Texts(names)])
         cursor = await connection.execute(COUNTS, [Texts(names)])
         for name, found in await cursor.fetchall():
             if found != count:
                 raise WrongPartitionCount(
-                    f"The read model {name} stands in {found} partitions, and Kafka's topic has {count}. "
+                    f"The read model {name} is split into {found} partitions, and Kafka's topic has {count}. "
                     "Let a projector with --feed store catch up first; then change to this topic."
                 )
-        await connection.execute(BEGIN, [Texts(names)])
+        await connection.execute(CREATE_PARTITIONS, [Texts(names)])
 
 
-async def places(connection: Connection, names: Iterable[str]) -> dict[str, dict[int, PartitionCheckpoint]]:
-    """Where the projections stand, by partition."""
+async def read(connection: Connection, names: Iterable[str]) -> dict[str, dict[int, PartitionCheckpoint]]:
+    """The checkpoints by name and partition."""
     found: defaultdict[str, dict[int, PartitionCheckpoint]] = defaultdict(dict)
-    cursor = await connection.execute(PLACES, [Texts(names)])
+    cursor = await connection.execute(READ, [Texts(names)])
     for name, partition, position, offset in await cursor.fetchall():
         found[name][partition] = PartitionCheckpoint(position, offset)
     return found
 
 
 async def lock(connection: Connection, names: Sequence[str], partitions: Iterable[int]) -> dict[str, PartitionClaims]:
-    """Where the projections stand in these partitions. Nobody else moves them there until the transaction ends."""
+    """The projections' checkpoints in these partitions, locked until the transaction ends."""
     cursor = connection.cursor(binary=True)
-    await cursor.execute(SHARE, [Texts(names)])
+    await cursor.execute(LOCK_PROJECTIONS, [Texts(names)])
     rows = await cursor.fetchall()
-    await cursor.execute(LOCK, [Texts(names), Ints(sorted(set(partitions)))])
+    await cursor.execute(LOCK_PARTITIONS, [Texts(names), Ints(sorted(set(partitions)))])
     found: defaultdict[str, dict[int, int]] = defaultdict(dict)
     for name, partition, position in await cursor.fetchall():
         found[name][partition] = position
-    confined = await quarantined(connection, names)
+    streams = await quarantined(connection, names)
     return {
-        name: PartitionClaims(version, confined.get(name, frozenset()), _at_least(position, found[name]))
+        name: PartitionClaims(version, streams.get(name, frozenset()), _at_least(position, found[name]))
         for name, version, position in rows
     }
 
@@ -121,18 +122,18 @@ def _at_least(position: int, partitions: Mapping[int, int]) -> dict[int, int]:
     return {partition: max(position, own) for partition, own in partitions.items()}
 
 
-async def advance(connection: Connection, moves: Sequence[CheckpointUpdate]) -> None:
-    """Note the new places, and how far the projections have come with them as a whole.
+async def advance(connection: Connection, updates: Sequence[CheckpointUpdate]) -> None:
+    """Store the new partition positions, and the position of each projection that follows from them.
 
-    After it nothing but the end of the transaction may follow: others wait for their turn.
+    Commit right after it: other projectors wait for this lock.
     """
-    names = Texts(sorted({move.name for move in moves}))
+    names = Texts(sorted({update.name for update in updates}))
     columns = (
-        Texts(move.name for move in moves),
-        Ints(move.partition for move in moves),
-        BigInts(move.position for move in moves),
-        BigInts(move.offset for move in moves),
+        Texts(update.name for update in updates),
+        Ints(update.partition for update in updates),
+        BigInts(update.position for update in updates),
+        BigInts(update.offset for update in updates),
     )
-    await connection.execute(MOVE, columns)
-    await connection.execute(TURN, [names])
+    await connection.execute(UPDATE_PARTITIONS, columns)
+    await connection.execute(LOCK_TO_ADVANCE, [names])
     await connection.execute(ADVANCE, [names])

@@ -1,8 +1,9 @@
-"""Follows the log in partitions, which several projectors share: each applies what comes of those that it has.
+"""Projector that shares the log with others: each applies the events of the partitions that it has.
 
-Rows commit together with the positions of their partitions, under the lock of these. They decide what is new, whatever
-the feed repeats, and whoever believes that a partition is his. What does not come by the feed is read from the store:
-records that are missing there, and what a read model has missed while it was not ready to take portions.
+Rows commit together with the checkpoints of their partitions, under the lock of these. The checkpoints decide which
+events are new, whatever the feed repeats, and even if two projectors believe that they have the same partition. Two
+things are read from the store instead of the feed: records that are missing there, and events that a read model missed
+while it could not take batches.
 """
 
 import asyncio
@@ -13,13 +14,12 @@ import structlog
 from prometheus_client import Gauge
 
 from application.ports import EventFeed, PartitionBatch, PartitionCheckpoint, PartitionedFeed, RecordedEvent
-from infra.kafka.client.record_format import key_of
-from infra.kafka.client.topics import partition_of
-from infra.postgres.projector_connection import Connection, is_outage
+from infra.postgres.projector_connection import Connection
 from infra.projector import partition_checkpoints
 from infra.projector.loop import ProjectionState, ProjectorLoop, Rebuild
 from infra.projector.partition_checkpoints import CheckpointUpdate, PartitionClaims
 from infra.projector.read_ahead import BufferedFeed
+from infra.store.partitioner import key_of, partition_of
 from projections.kernel import Poison, ReadModel
 
 log = structlog.get_logger(__name__)
@@ -32,7 +32,7 @@ missing_gauge = Gauge(
 
 
 class PartitionedProjector(ProjectorLoop):
-    """Keeps the tables of `models` up to date, as one of many. `events` and `store` are the log itself."""
+    """Keeps the tables of `models` up to date, as one of several. `events` and `store` are the whole log."""
 
     def __init__(
         self,
@@ -44,187 +44,176 @@ class PartitionedProjector(ProjectorLoop):
         rebuild: Rebuild,
     ) -> None:
         super().__init__(models, store, url, rebuild)
-        self._parts = feed
+        self._partitions = feed
         self._events = events
         self._front: dict[int, int] = {}
-        """How far the feed has come, by partition."""
+        """The position that the feed has reached, by partition."""
 
     async def _round(self) -> None:
         connection = await self._session.get()
-        await self._look(connection)
-        await self._join(connection)
-        await self._begin(connection)
-        behind = [runner for runner in self._ready() if self._is_behind(runner)]
+        await self._read_checkpoints(connection)
+        await self._split_checkpoints(connection)
+        await self._start_partitions(connection)
+        behind = [state for state in self._ready() if self._is_behind(state)]
         if not behind:
             for partition in self._front:
                 missing_gauge.labels(partition).set(0)
-        moved = await self._fill(connection, behind) if behind else False
-        ahead = [runner for runner in self._ready() if not self._is_behind(runner)]
-        if ahead:
-            portions = await self._parts.next(0 if moved else self._patience())
-            await self._take(connection, portions)
+        moved = await self._catch_up(connection, behind) if behind else False
+        in_step = [state for state in self._ready() if not self._is_behind(state)]
+        if in_step:
+            batches = await self._partitions.next(0 if moved else self._poll_timeout())
+            await self._take(connection, batches)
         elif not moved:
-            await asyncio.sleep(self._patience())
+            await asyncio.sleep(self._poll_timeout())
 
     def _ready(self) -> list[ProjectionState]:
-        return [runner for runner in self._runners if runner.places]
+        return [state for state in self._states if state.partition_positions]
 
-    def _is_behind(self, runner: ProjectionState) -> bool:
-        places, front = runner.places, self._front
-        return any(places[partition] < front[partition] for partition in self._parts.placed())
+    def _is_behind(self, state: ProjectionState) -> bool:
+        positions, front = state.partition_positions, self._front
+        return any(positions[partition] < front[partition] for partition in self._partitions.active())
 
-    async def _join(self, connection: Connection) -> None:
-        """Find out the places of runners that stand somewhere and do not know them."""
-        new = [runner for runner in self._runners if runner.position is not None and not runner.places]
+    async def _split_checkpoints(self, connection: Connection) -> None:
+        """Split the checkpoints of read models whose position is known, but not their partitions' positions."""
+        new = [state for state in self._states if state.position is not None and not state.partition_positions]
         if new:
-            names = [runner.name for runner in new]
-            await partition_checkpoints.divide(connection, names, await self._parts.count())
-            found = await partition_checkpoints.places(connection, names)
-            for runner in new:
-                runner.places = {partition: place.position for partition, place in found[runner.name].items()}
+            names = [state.name for state in new]
+            await partition_checkpoints.split(connection, names, await self._partitions.count())
+            found = await partition_checkpoints.read(connection, names)
+            for state in new:
+                state.partition_positions = _positions(found[state.name])
 
-    async def _begin(self, connection: Connection) -> None:
-        """Begin with partitions that have come, each where the read model stands that is the farthest."""
+    async def _start_partitions(self, connection: Connection) -> None:
+        """Start newly assigned partitions, each at the checkpoint of the read model that is furthest ahead."""
         ready = self._ready()
-        unplaced = self._parts.unplaced()
-        if not unplaced or not ready:
+        assigned = self._partitions.newly_assigned()
+        if not assigned or not ready:
             return
-        found = await partition_checkpoints.places(connection, [runner.name for runner in ready])
-        for runner in ready:
-            runner.places |= {partition: place.position for partition, place in found[runner.name].items()}
-        begin = {n: _farthest(of[n] for of in found.values() if n in of) for n in unplaced}
-        self._front |= {partition: place.position for partition, place in begin.items()}
-        await self._parts.begin(begin)
+        found = await partition_checkpoints.read(connection, [state.name for state in ready])
+        for state in ready:
+            state.partition_positions |= _positions(found[state.name])
+        starts = {n: _furthest(of[n] for of in found.values() if n in of) for n in assigned}
+        self._front |= _positions(starts)
+        await self._partitions.start_at(starts)
 
-    async def _take(self, connection: Connection, portions: Sequence[PartitionBatch]) -> None:
-        for portion in portions:
-            if portion.after > self._front[portion.partition]:
-                missing_gauge.labels(portion.partition).set(1)
+    async def _take(self, connection: Connection, batches: Sequence[PartitionBatch]) -> None:
+        for batch in batches:
+            if batch.after > self._front[batch.partition]:
+                missing_gauge.labels(batch.partition).set(1)
                 log.error(
                     "records are missing in Kafka",
-                    partition=portion.partition,
-                    after=self._front[portion.partition],
-                    before=portion.after,
+                    partition=batch.partition,
+                    after=self._front[batch.partition],
+                    before=batch.after,
                 )
-            self._front[portion.partition] = portion.position
-        if portions:
-            await self._apply_to(connection, self._ready(), portions)
+            self._front[batch.partition] = batch.position
+        if batches:
+            await self._apply_batches(connection, self._ready(), batches)
 
-    async def _fill(self, connection: Connection, behind: list[ProjectionState]) -> bool:
-        """Read one batch from the store for those that are behind the feed."""
+    async def _catch_up(self, connection: Connection, behind: list[ProjectionState]) -> bool:
+        """Apply one batch from the store to the read models that are behind the feed. Returns whether they moved."""
         groups: dict[int, list[ProjectionState]] = defaultdict(list)
-        for runner in behind:
-            groups[min(runner.places[partition] for partition in self._parts.placed())].append(runner)
+        for state in behind:
+            groups[min(state.partition_positions[n] for n in self._partitions.active())].append(state)
         moved = False
         for after, group in groups.items():
             events = await self._events.read(after, BATCH)
             if events:
-                await self._apply_to(connection, group, self._split(after, events))
+                await self._apply_batches(connection, group, self._split(after, events))
                 moved = True
         return moved
 
     def _split(self, after: int, events: Sequence[RecordedEvent]) -> list[PartitionBatch]:
-        """A stretch of the whole log, by partition."""
-        count = len(self._ready()[0].places)
-        parts: dict[int, list[RecordedEvent]] = {partition: [] for partition in self._parts.placed()}
+        """Split a range of the whole log by partition."""
+        count = len(self._ready()[0].partition_positions)
+        parts: dict[int, list[RecordedEvent]] = {partition: [] for partition in self._partitions.active()}
         for event in events:
             partition = partition_of(key_of(event.stream_id), count)
             if partition in parts:
                 parts[partition].append(event)
-        return [PartitionBatch(partition, after, events[-1].position, those) for partition, those in parts.items()]
+        return [PartitionBatch(partition, after, events[-1].position, part) for partition, part in parts.items()]
 
-    async def _apply_to(
-        self, connection: Connection, group: list[ProjectionState], portions: Sequence[PartitionBatch]
+    async def _apply_batches(
+        self, connection: Connection, group: list[ProjectionState], batches: Sequence[PartitionBatch]
     ) -> None:
-        try:
-            await self._apply(connection, group, portions)
-        except Exception as error:
-            if is_outage(error):
-                raise
-            for runner in group:
-                await self._apply_alone(connection, runner, portions)
-
-    async def _apply_alone(
-        self, connection: Connection, runner: ProjectionState, portions: Sequence[PartitionBatch]
-    ) -> None:
-        try:
-            await self._apply(connection, [runner], portions, carefully=True)
-        except Exception as error:
-            if is_outage(error):
-                raise
-            runner.failed(error)
+        await self._apply_or_isolate(
+            group, lambda states, carefully: self._apply(connection, states, batches, carefully)
+        )
 
     async def _apply(
         self,
         connection: Connection,
-        group: list[ProjectionState],
-        portions: Sequence[PartitionBatch],
-        *,
-        carefully: bool = False,
+        group: Sequence[ProjectionState],
+        batches: Sequence[PartitionBatch],
+        carefully: bool,
     ) -> None:
-        moves: list[CheckpointUpdate] = []
+        updates: list[CheckpointUpdate] = []
         poisons: list[tuple[str, list[Poison]]] = []
         stale: list[ProjectionState] = []
         async with connection.transaction():
-            names, wanted = [runner.name for runner in group], {portion.partition for portion in portions}
-            shares = await partition_checkpoints.lock(connection, names, wanted)
-            for runner in group:
-                share = shares.get(runner.name)
-                if share is None or share.version != runner.applier.model.version or share.positions.keys() != wanted:
-                    stale.append(runner)
+            names, wanted = [state.name for state in group], {batch.partition for batch in batches}
+            claims = await partition_checkpoints.lock(connection, names, wanted)
+            for state in group:
+                claim = claims.get(state.name)
+                if claim is None or claim.version != state.writer.model.version or claim.positions.keys() != wanted:
+                    stale.append(state)
                     continue
-                news, moved = _news(runner.name, share, portions)
-                if news:
-                    apply = runner.applier.apply_carefully if carefully else runner.applier.apply
-                    poisons.append((runner.name, await apply(connection, news, share.left_out)))
-                moves += moved
-            if moves:
-                await partition_checkpoints.advance(connection, moves)
+                events, own = _unapplied(state.name, claim, batches)
+                if events:
+                    apply = state.writer.apply_carefully if carefully else state.writer.apply
+                    poisons.append((state.name, await apply(connection, events, claim.quarantined)))
+                updates += own
+            if updates:
+                await partition_checkpoints.advance(connection, updates)
             for name, found in poisons:
                 if found:
-                    await self._confine(connection, name, found)
-        self._note(group, stale, shares, moves)
+                    await self._quarantine(connection, name, found)
+        self._remember(group, stale, claims, updates)
 
     @staticmethod
-    def _note(
-        group: list[ProjectionState],
+    def _remember(
+        group: Sequence[ProjectionState],
         stale: list[ProjectionState],
-        shares: dict[str, PartitionClaims],
-        moves: list[CheckpointUpdate],
+        claims: dict[str, PartitionClaims],
+        updates: list[CheckpointUpdate],
     ) -> None:
-        """Remember where the runners stand, now that it is certain."""
-        reached = {(move.name, move.partition): move.position for move in moves}
-        for runner in group:
-            if runner in stale:
-                runner.forget()
+        """Keep the new positions in memory, after the commit."""
+        reached = {(update.name, update.partition): update.position for update in updates}
+        for state in group:
+            if state in stale:
+                state.reset()
                 continue
-            runner.failures = 0
-            for partition, position in shares[runner.name].positions.items():
-                runner.places[partition] = reached.get((runner.name, partition), position)
+            state.failures = 0
+            for partition, position in claims[state.name].positions.items():
+                state.partition_positions[partition] = reached.get((state.name, partition), position)
 
 
-def _news(
-    name: str, share: PartitionClaims, portions: Iterable[PartitionBatch]
+def _unapplied(
+    name: str, claim: PartitionClaims, batches: Iterable[PartitionBatch]
 ) -> tuple[list[RecordedEvent], list[CheckpointUpdate]]:
-    """The events that have not been applied yet, and where the projection stands after them.
+    """The events that have not been applied yet, and the checkpoints after them.
 
-    A portion that begins beyond where its partition stands cannot be taken: something is missing before it.
+    A batch that begins after the partition's checkpoint is ignored: events are missing before it.
     """
     events: list[RecordedEvent] = []
-    moves: dict[int, CheckpointUpdate] = {}
-    at = dict(share.positions)
-    for portion in portions:
-        position = at[portion.partition]
-        if portion.after > position or portion.position <= position:
+    updates: dict[int, CheckpointUpdate] = {}
+    at = dict(claim.positions)
+    for batch in batches:
+        position = at[batch.partition]
+        if batch.after > position or batch.position <= position:
             continue
-        if portion.events and portion.events[0].position > position:
-            events += portion.events
+        if batch.events and batch.events[0].position > position:
+            events += batch.events
         else:
-            events += [event for event in portion.events if event.position > position]
-        at[portion.partition] = portion.position
-        moves[portion.partition] = CheckpointUpdate(name, portion.partition, portion.position, portion.offset)
-    return events, list(moves.values())
+            events += [event for event in batch.events if event.position > position]
+        at[batch.partition] = batch.position
+        updates[batch.partition] = CheckpointUpdate(name, batch.partition, batch.position, batch.offset)
+    return events, list(updates.values())
 
 
-def _farthest(places: Iterable[PartitionCheckpoint]) -> PartitionCheckpoint:
-    return max(places, key=lambda place: (place.position, place.offset is not None))
+def _positions(checkpoints: dict[int, PartitionCheckpoint]) -> dict[int, int]:
+    return {partition: checkpoint.position for partition, checkpoint in checkpoints.items()}
+
+
+def _furthest(checkpoints: Iterable[PartitionCheckpoint]) -> PartitionCheckpoint:
+    return max(checkpoints, key=lambda checkpoint: (checkpoint.position, checkpoint.offset is not None))

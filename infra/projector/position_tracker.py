@@ -1,4 +1,4 @@
-"""How far the read models have come, kept in memory by listening, so that a read that must not be too old can wait."""
+"""Positions of the read models, kept in memory by LISTEN, so that a read can wait for its Consistency-Token."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,7 @@ Waiter = tuple[int, "asyncio.Future[None]"]
 
 
 class PositionTracker:
-    """Start it before use, stop it at the end. Without the database it knows what it knew last."""
+    """Tracks positions between `start` and `stop`. While the database is away it keeps the last known ones."""
 
     def __init__(self, url: str) -> None:
         self._known: dict[str, int] = {}
@@ -30,7 +30,7 @@ class PositionTracker:
         )
 
     async def start(self) -> None:
-        """Begin to listen."""
+        """Start listening."""
         self._listener.start()
 
     async def stop(self) -> None:
@@ -38,13 +38,13 @@ class PositionTracker:
         await self._listener.stop()
 
     def known(self, read_model: str) -> int:
-        """The position it had reached when last heard of; 0: nothing was heard."""
+        """The last known position of the read model; 0: none is known."""
         return self._known.get(read_model, 0)
 
     async def wait(self, read_model: str, position: int, timeout: float) -> int:
         """Wait until the read model has reached `position`, for at most `timeout` seconds.
 
-        Answers how many positions it is behind then: 0 when it has reached it.
+        Returns how many positions it is still behind; 0: it has reached `position`.
         """
         if self.known(read_model) >= position:
             return 0

@@ -1,4 +1,4 @@
-"""Decoded events are shared by all who follow the log in one process: each batch is read and decoded once."""
+"""Event buffer of one process: each batch of the log is read and decoded once for all its readers."""
 
 import asyncio
 from collections import deque
@@ -7,20 +7,20 @@ from itertools import islice
 
 from application.ports import EventFeed, RecordedEvent
 
-KEPT_EVENTS = 2_000
+MAX_KEPT_EVENTS = 2_000
 
 
 class BufferedFeed:
-    """The feed, with its latest events in memory. While a full batch is worked on, the next one is on its way."""
+    """Feed with its latest events in memory. After a full batch it reads the next one ahead."""
 
     def __init__(self, feed: EventFeed) -> None:
         self._feed = feed
-        self._kept: deque[RecordedEvent] = deque(maxlen=KEPT_EVENTS)
+        self._kept: deque[RecordedEvent] = deque(maxlen=MAX_KEPT_EVENTS)
         self._ahead: tuple[int, asyncio.Task[Sequence[RecordedEvent]]] | None = None
         self._reading = asyncio.Lock()
 
     async def stop(self) -> None:
-        """Read no further ahead."""
+        """Cancel reading ahead."""
         if self._ahead is not None:
             self._ahead[1].cancel()
             await asyncio.gather(self._ahead[1], return_exceptions=True)
@@ -35,7 +35,7 @@ class BufferedFeed:
             if events and (not self._kept or self._kept[-1].position == after):
                 self._kept.extend(events)
             elif events and events[-1].position > self._kept[-1].position:
-                self._kept = deque(events, maxlen=KEPT_EVENTS)
+                self._kept = deque(events, maxlen=MAX_KEPT_EVENTS)
             return events
 
     async def _read(self, after: int, limit: int) -> Sequence[RecordedEvent]:
@@ -48,10 +48,10 @@ class BufferedFeed:
     async def _from_ahead(self, after: int, limit: int) -> Sequence[RecordedEvent]:
         if self._ahead is None:
             return ()
-        position, coming = self._ahead
-        if position == after or coming.done():
+        position, reading = self._ahead
+        if position == after or reading.done():
             self._ahead = None
-            [events] = await asyncio.gather(coming, return_exceptions=True)
+            [events] = await asyncio.gather(reading, return_exceptions=True)
             if position == after and not isinstance(events, BaseException):
                 return events[:limit]
         return ()
@@ -62,7 +62,7 @@ class BufferedFeed:
             await self._feed.wait(after, timeout)
 
     def _from_memory(self, after: int, limit: int) -> list[RecordedEvent]:
-        # Positions have no gaps, so the place of an event follows from its position.
+        # Positions have no gaps, so the index of an event follows from its position.
         if not self._kept or not self._kept[0].position <= after + 1 <= self._kept[-1].position:
             return []
         start = after + 1 - self._kept[0].position

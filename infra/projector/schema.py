@@ -1,4 +1,4 @@
-"""Makes the tables that read models need and that are not there yet. Safe to run by many at once, at any time."""
+"""Creates the missing tables of read models. Several processes may do this at the same time."""
 
 from collections.abc import Iterable
 
@@ -8,18 +8,18 @@ from infra.projector import checkpoints
 from infra.projector.statements import Statements
 from projections.kernel import ReadModel
 
-BEGIN = "INSERT INTO projections (name, version) VALUES (%s, %s)"
+CREATE_CHECKPOINT = "INSERT INTO projections (name, version) VALUES (%s, %s)"
 
 
 async def ensure_tables(connection: Connection, models: Iterable[ReadModel]) -> None:
-    """Make what is missing, empty, at position 0. What is there stays, whatever its version."""
+    """Create missing tables, empty, with a checkpoint at position 0. Existing ones stay, whatever their version."""
     wanted = {model.name: model for model in models}
-    if wanted.keys() <= (await checkpoints.look(connection, wanted)).keys():
+    if wanted.keys() <= (await checkpoints.read(connection, wanted)).keys():
         return
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock(%s)", [READ_MODEL_TABLES.key])
-        there = await checkpoints.look(connection, wanted)
-        for name in wanted.keys() - there.keys():
+        existing = await checkpoints.read(connection, wanted)
+        for name in wanted.keys() - existing.keys():
             statements = Statements(wanted[name].table)
             await create(connection, statements, wanted[name].version)
             for statement in [statements.create_key(), *statements.create_indexes()]:
@@ -27,6 +27,6 @@ async def ensure_tables(connection: Connection, models: Iterable[ReadModel]) -> 
 
 
 async def create(connection: Connection, statements: Statements, version: int) -> None:
-    """An empty table at position 0, without key and indexes."""
-    await connection.execute(BEGIN, [statements.name, version])
+    """Create an empty table without key and indexes, and its checkpoint at position 0."""
+    await connection.execute(CREATE_CHECKPOINT, [statements.name, version])
     await connection.execute(statements.create())

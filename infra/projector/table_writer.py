@@ -1,19 +1,33 @@
-"""Applies a batch of events to one read model's table, inside the caller's transaction."""
+"""Applies batches of events to one read model's table, inside the caller's transaction."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from operator import itemgetter
 from uuid import UUID
 
 from application.ports import RecordedEvent
 from infra.postgres.projector_connection import Connection, is_poison
 from infra.projector.statements import Statements
-from projections.kernel import Fold, Key, Poison, ReadModel, Row
+from infra.store.partitioner import key_of, partition_of
+from projections.kernel import Fold, Key, Poison, ReadModel, Row, TotalsFold
 
-PORTION = 2_000
-"""Rows written by one statement."""
+MAX_ROWS = 2_000
+"""Rows in one statement."""
+
+SLOTS = 16
+"""Rows of `Totals` for each key, at most.
+
+Two projectors with different partitions never write the same row if the number of partitions divides this number;
+otherwise they may wait for each other now and then. Rows are stored by slot: changing the number takes a rebuild.
+"""
+
+
+def slot_of(stream_id: UUID) -> int:
+    """The slot of a stream in `Totals`. It depends on nothing else, so rebuilt rows equal live ones."""
+    return partition_of(key_of(stream_id), SLOTS)
 
 
 class TableWriter:
-    """A read model on its table, or on the one called `name` that shall take its place."""
+    """Writer of a read model's table, or of its successor called `name`."""
 
     def __init__(self, model: ReadModel, name: str | None = None) -> None:
         self.model = model
@@ -22,16 +36,23 @@ class TableWriter:
         self._width = len(model.table.key)
         self._columns = self.statements.columns
 
+    def fold(self, poisons: Mapping[UUID, Poison] | None = None) -> Fold:
+        """A fold for this table, which leaves out streams that have failed before."""
+        known = dict(poisons or {})
+        return TotalsFold(self.model, known, slot_of=slot_of) if self.statements.adds else Fold(self.model, known)
+
     async def apply(
-        self, connection: Connection, events: Sequence[RecordedEvent], leave_out: Collection[UUID] = ()
+        self, connection: Connection, events: Sequence[RecordedEvent], quarantined: Collection[UUID] = ()
     ) -> list[Poison]:
-        """Apply `events`, in order. Answers what cannot be applied; of those streams, nothing later is.
+        """Apply `events`, in order, but for those of `quarantined` streams.
+
+        Returns the events that cannot be applied; no later event of their streams is applied.
 
         Raises:
-            Exception: as a write raised it; `is_poison` tells whether an event is to blame.
+            Exception: a write failed; `is_poison` says whether an event is the cause.
         """
-        fold = Fold(self.model)
-        staged = fold.stage(events, leave_out)
+        fold = self.fold()
+        staged = fold.stage(events, quarantined)
         if staged:
             unknown = fold.unknown(staged)
             if unknown:
@@ -41,38 +62,41 @@ class TableWriter:
         return list(fold.poisons.values())
 
     async def apply_carefully(
-        self, connection: Connection, events: Sequence[RecordedEvent], leave_out: Collection[UUID] = ()
+        self, connection: Connection, events: Sequence[RecordedEvent], quarantined: Collection[UUID] = ()
     ) -> list[Poison]:
-        """As `apply`, but an event that the database refuses is found by halving, and poisons its stream alone."""
+        """As `apply`, but an event that the database refuses is found by bisection, and stops its stream alone."""
         try:
             async with connection.transaction():
-                return await self.apply(connection, events, leave_out)
+                return await self.apply(connection, events, quarantined)
         except Exception as error:
             if not is_poison(error):
                 raise
             if len(events) == 1:
                 return [Poison(events[0].stream_id, events[0].position, type(error).__name__)]
         half = len(events) // 2
-        poisons = await self.apply_carefully(connection, events[:half], leave_out)
-        left_out = {*leave_out, *(poison.stream_id for poison in poisons)}
-        return poisons + await self.apply_carefully(connection, events[half:], left_out)
+        poisons = await self.apply_carefully(connection, events[:half], quarantined)
+        excluded = {*quarantined, *(poison.stream_id for poison in poisons)}
+        return poisons + await self.apply_carefully(connection, events[half:], excluded)
 
     async def fetch(self, connection: Connection, keys: Sequence[Key]) -> dict[Key, Row]:
-        """The rows of those keys that have one."""
+        """The stored rows by key; no entry for a key without a row."""
         cursor = connection.cursor(binary=True)
         await cursor.execute(self.statements.fetch, self.statements.keys(keys))
         width, columns = self._width, self._columns
         return {row[:width]: dict(zip(columns, row[width:], strict=True)) for row in await cursor.fetchall()}
 
     async def write(self, connection: Connection, fold: Fold) -> None:
-        """Store what the fold has changed."""
+        """Store the rows that the fold has changed."""
         changed = fold.changed()
         kept = [(key, row) for key, row in changed if row is not None]
         await self.store(connection, kept, [key for key, row in changed if row is None])
 
-    async def store(self, connection: Connection, rows: list[tuple[Key, Row]], gone: list[Key]) -> None:
-        """Write `rows`, whether or not they are there; remove those of the keys `gone`."""
-        if gone:
-            await connection.execute(self.statements.delete, self.statements.keys(gone))
-        for start in range(0, len(rows), PORTION):
-            await connection.execute(self.statements.upsert, self.statements.rows(rows[start : start + PORTION]))
+    async def store(self, connection: Connection, rows: list[tuple[Key, Row]], removed: list[Key]) -> None:
+        """Insert or update `rows`, or add them to stored sums; delete the rows of the keys `removed`."""
+        if removed:
+            await connection.execute(self.statements.delete, self.statements.keys(removed))
+        if self.statements.adds:
+            # Several projectors may add to the same rows: in one order, or they would wait for each other for ever.
+            rows = sorted(rows, key=itemgetter(0))
+        for start in range(0, len(rows), MAX_ROWS):
+            await connection.execute(self.statements.upsert, self.statements.rows(rows[start : start + MAX_ROWS]))

@@ -112,7 +112,7 @@ async def follow(servers: str, prefix: str, partitions: str, group: str, share: 
         consumer = partial(KafkaConsumer, bootstrap_servers=servers)
         feed = KafkaFeed(consumer, Topics(prefix, int(partitions)), group, core.keyring, store)
         await feed.start()
-        while len(feed.unplaced()) != int(share):  # noqa: ASYNC110 - nothing tells of it
+        while len(feed.newly_assigned()) != int(share):  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0.01)
         print("joined", flush=True)
         await asyncio.to_thread(sys.stdin.read)

@@ -56,7 +56,7 @@ async def again(core: WriteSide, database: Database, model: ReadModel, head: int
     """Events a second of a rebuild, as an operator asks for it."""
     feed = core.feed()
     started = perf_counter()
-    rebuilt = await rebuild(model, feed, core.url, helpers=LoadWorkers(feed, ours.environment(database)))
+    rebuilt = await rebuild(model, feed, core.url, workers=LoadWorkers(feed, ours.environment(database)))
     seconds = perf_counter() - started
     assert (rebuilt.position, rebuilt.rows_after, rebuilt.quarantined) == (head, head, 0)
     return head / seconds

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from uuid import UUID
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from infra.kafka.client.topics import Topics
 from infra.local.servers.kafka import EmbeddedKafka
 from infra.postgres.projector_connection import connect
-from infra.projector.checkpoints import QuarantinedStream, cases
+from infra.projector.checkpoints import QuarantinedStream, list_quarantine
 from infra.projector.quarantine import retry
 from infra.projector.rebuild.rebuild import rebuild
 from projections.kernel import read_models
@@ -21,6 +22,7 @@ from tests.support.projecting import dump, positions, until
 from tests.support.publishing import Publisher, publishing
 from tests.support.servers import Database
 from tests.support.stores import open_store, rows
+from tests.support.totals import LineTotals, expected, totals_in
 
 CUT = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -192,6 +194,48 @@ async def test_a_read_model_that_comes_late_joins_the_others(feeding: Feeding, d
     assert {done.differing for done in await checked(feeding.opened, *models)} == {0}
 
 
+async def test_rows_that_several_streams_change_are_added_up_once(feeding: Feeding, database: Database) -> None:
+    notes = [note(n) for n in range(1, 21)]
+    async with feeding.projecting(LineTotals(), Notes()) as running:
+        for n, turn in enumerate(grown(notes, 12)):
+            await feeding.append(*turn)
+            if n % 4 == 1:
+                rows(database.admin_url, CUT)
+        await running.reached()
+    assert totals_in(database.app_url) == expected(dict.fromkeys(map(str, range(12)), 20), 20)
+    live = dump(database.app_url, "line_totals")
+    done = await rebuild(LineTotals(), feeding.opened.feed(), database.app_url)
+    assert (done.differing, done.quarantined) == (0, 0)
+    assert dump(database.app_url, "line_totals") == live
+
+
+async def test_a_stream_that_is_released_is_added_up_once(feeding: Feeding, database: Database) -> None:
+    stopped = note(1, "a", "!raise", "b")
+    async with feeding.projecting(LineTotals()) as running:
+        await feeding.append(stopped, note(2, "a", "b"))
+        await running.reached()
+        assert totals_in(database.app_url) == expected({"a": 2, "b": 1}, 2)
+        assert await retry(LineTotals(), stopped.id, feeding.opened.feed(), database.app_url, skip=True) is None
+        assert totals_in(database.app_url) == expected({"a": 2, "b": 2}, 2)
+        stopped.extend("b")
+        await feeding.append(stopped)
+        await running.reached()
+    assert totals_in(database.app_url) == expected({"a": 2, "b": 3}, 2)
+    assert [done.differing for done in await checked(feeding.opened, LineTotals())] == [0]
+
+
+async def test_several_projectors_add_up_together(feeding: Feeding, database: Database) -> None:
+    notes = [note(n) for n in range(1, 21)]
+    async with AsyncExitStack() as stack:
+        for _ in range(3):
+            running = await stack.enter_async_context(feeding.projecting(LineTotals()))
+        for turn in grown(notes, 15):
+            await feeding.append(*turn)
+        await running.reached(patience=40)
+    assert totals_in(database.app_url) == expected(dict.fromkeys(map(str, range(15)), 20), 20)
+    assert [done.differing for done in await checked(feeding.opened, LineTotals())] == [0]
+
+
 async def test_a_quiet_log_has_been_reached(feeding: Feeding, database: Database) -> None:
     async with feeding.projecting(Notes()) as running:
         last = await feeding.append(note(1, "a", "b"))
@@ -202,4 +246,4 @@ async def test_a_quiet_log_has_been_reached(feeding: Feeding, database: Database
 async def in_quarantine(database: Database) -> list[QuarantinedStream]:
     """Who is in quarantine, by position."""
     async with await connect(database.app_url) as connection:
-        return list(await cases(connection))
+        return list(await list_quarantine(connection))

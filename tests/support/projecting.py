@@ -17,7 +17,7 @@ from application.ports import EventFeed, RecordedEvent
 from domain.kernel import Root
 from infra.bootstrap.projections import prepare_tables
 from infra.postgres.projector_connection import connect
-from infra.projector.checkpoints import QuarantinedStream, cases
+from infra.projector.checkpoints import QuarantinedStream, list_quarantine
 from infra.projector.log_projector import LogProjector
 from infra.projector.read_ahead import BufferedFeed
 from infra.projector.rebuild.rebuild import rebuild
@@ -136,7 +136,7 @@ def positions(url: str, models: Sequence[ReadModel]) -> dict[str, int]:
 async def quarantine_of(url: str) -> list[QuarantinedStream]:
     """Who is in quarantine."""
     async with await connect(url) as connection:
-        return await cases(connection)
+        return await list_quarantine(connection)
 
 
 def dump(url: str, table: str) -> bytes:

@@ -14,9 +14,10 @@ from adapters.integration_events.cloudevents import CloudEvents
 from application.ports import RecordedEvent
 from infra.kafka.client import record_format
 from infra.kafka.client.record_format import EventRow
-from infra.kafka.client.topics import Topics, create_missing, partition_of
+from infra.kafka.client.topics import Topics, create_missing
 from infra.kafka.reconcile.state_comparison import FindClosed
 from infra.store.codec import decode
+from infra.store.partitioner import key_of, partition_of
 from tests.support.history import History
 from tests.support.stores import CALL, open_store
 
@@ -62,7 +63,7 @@ def private(log: Iterable[EventRow], topics: Topics, *, mark_every: int = 50) ->
     """The records of the private topic, with a watermark in every partition now and then."""
     last = dict.fromkeys(range(topics.partitions), 0)
     for row in log:
-        partition = partition_of(record_format.key_of(row.stream_id), topics.partitions)
+        partition = partition_of(key_of(row.stream_id), topics.partitions)
         record = record_format.encode(row, last[partition])
         yield Planned(topics.internal, partition, *record, position=row.position, stream_id=row.stream_id)
         last[partition] = row.position
@@ -88,7 +89,7 @@ def states(history: History, topics: Topics, position: int) -> Iterator[Planned]
     """The records of the compacted topics."""
     contract = CloudEvents()
     for root in history.roots():
-        key, topic = record_format.key_of(root.id), topics.state(str(getattr(root, "TOPIC", "")))
+        key, topic = key_of(root.id), topics.state(str(getattr(root, "TOPIC", "")))
         record = contract.public_state(root, position)
         partition = partition_of(key, topics.partitions)
         value, headers = (None, []) if record is None else (record.value, record.headers)

@@ -11,7 +11,8 @@ from kafka import KafkaConsumer, KafkaProducer
 from kafka.admin import KafkaAdminClient
 
 from infra.kafka.client.record_format import EventRow, encode, encode_watermark
-from infra.kafka.client.topics import Topics, create_missing, partition_of
+from infra.kafka.client.topics import Topics, create_missing
+from infra.store.partitioner import partition_of
 
 ROWS = """
 SELECT notification_id, originator_id, originator_version, topic, state, event_id, class_version, recorded_at,

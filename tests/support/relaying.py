@@ -16,9 +16,10 @@ from domain.kernel import Root
 from infra.kafka.client import record_format
 from infra.kafka.client.config import ClientConfig
 from infra.kafka.client.record_format import EventRecord, EventRow
-from infra.kafka.client.topics import AGGREGATES, Topics, partition_of
+from infra.kafka.client.topics import AGGREGATES, Topics
 from infra.kafka.relay.relay import Relay
 from infra.sealing.keyring import Keyring
+from infra.store.partitioner import partition_of
 from tests.support.history import History
 from tests.support.stores import CALL, KEK, open_store
 

@@ -1,4 +1,4 @@
-"""A projector that Kafka feeds, as a process of its own, to be killed. It projects notes and the house's own models."""
+"""A projector fed by Kafka, as a process of its own, to be killed. It has notes, totals and the product's models."""
 
 import asyncio
 import logging
@@ -15,11 +15,12 @@ from tests.support.notes import Notes
 from tests.support.publishing import Publisher
 from tests.support.servers import PROJECT, Database
 from tests.support.stores import open_store
+from tests.support.totals import LineTotals
 
 
 def models() -> list[ReadModel]:
     """What it projects."""
-    return [Notes(), *read_models()]
+    return [Notes(), LineTotals(), *read_models()]
 
 
 @contextmanager

@@ -14,6 +14,8 @@ from uuid import UUID
 
 import msgspec
 
+from infra.store.partitioner import key_of
+
 EVENT = "event"
 WATERMARK = "watermark"
 
@@ -80,11 +82,6 @@ class _EventHeader(msgspec.Struct, frozen=True, omit_defaults=True):
 _encode = msgspec.json.Encoder().encode
 _event_header = msgspec.json.Decoder(_EventHeader).decode
 _watermark = msgspec.json.Decoder(Watermark).decode
-
-
-def key_of(stream_id: UUID) -> bytes:
-    """The key of all records of a stream, in every topic: its id as text, 36 bytes."""
-    return str(stream_id).encode()
 
 
 def encode(row: EventRow, previous: int) -> EncodedRecord:

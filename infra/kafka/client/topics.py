@@ -1,9 +1,7 @@
-"""The topics: their names, their configuration, and the partition of each stream."""
+"""The topics: their names, their configuration, and how many partitions they have."""
 
-import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from infra.errors import SetupError
@@ -16,7 +14,6 @@ MAX_RECORD_BYTES = 16 * 1024 * 1024
 
 _EVENTS = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
 _STATES = {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.2", "delete.retention.ms": "604800000"}
-_WORDS = struct.Struct("<9i")
 
 
 class WrongPartitions(SetupError):
@@ -94,18 +91,3 @@ def require_partitions(found: Mapping[str, int], expected: Mapping[str, int]) ->
                 f"Set PALIMPSEST_KAFKA_PARTITIONS={found[topic]} if it is new; otherwise restore the topic, or take "
                 "another PALIMPSEST_KAFKA_PREFIX, under which all events are published again."
             )
-
-
-@lru_cache(maxsize=200_000)
-def partition_of(key: bytes, partitions: int) -> int:
-    """The partition of a stream, given its key (36 bytes): what Kafka's own clients choose for it.
-
-    MurmurHash2 as in `org.apache.kafka.common.utils.Utils`, of nine words and no rest.
-    """
-    value = 0x9747B28C ^ 36
-    for word in _WORDS.unpack(key):
-        mixed = (word * 0x5BD1E995) & 0xFFFFFFFF
-        mixed = ((mixed ^ (mixed >> 24)) * 0x5BD1E995) & 0xFFFFFFFF
-        value = ((value * 0x5BD1E995) & 0xFFFFFFFF) ^ mixed
-    value = ((value ^ (value >> 13)) * 0x5BD1E995) & 0xFFFFFFFF
-    return ((value ^ (value >> 15)) & 0x7FFFFFFF) % partitions

@@ -106,26 +106,26 @@ class KafkaFeed:
             raise Unavailable(f"Kafka's topic {self._topic}")
         return self._count
 
-    def unplaced(self) -> Sequence[int]:
-        """The partitions that have come to this reader, and wait to be told where to begin."""
+    def newly_assigned(self) -> Sequence[int]:
+        """The partitions that were assigned to this reader and wait for `start_at`."""
         return sorted(self._unplaced)
 
-    def placed(self) -> Sequence[int]:
-        """The partitions that this reader has, but for those that are unplaced."""
+    def active(self) -> Sequence[int]:
+        """The partitions that this reader reads: assigned and started."""
         return sorted(self._assignments)
 
-    async def begin(self, places: Mapping[int, PartitionCheckpoint]) -> None:
-        """Begin at these places. Raises `Unavailable`."""
+    async def start_at(self, checkpoints: Mapping[int, PartitionCheckpoint]) -> None:
+        """Start reading at these checkpoints. Raises `Unavailable`."""
         assert self._thread is not None
-        unknown = {partition: place.position for partition, place in places.items() if place.offset is None}
+        unknown = {partition: place.position for partition, place in checkpoints.items() if place.offset is None}
         found = await self._query(lambda consumer: self._find_offsets(consumer, unknown)) if unknown else {}
         # Start one record earlier: if it is the last one that was read, the topic is still the same.
-        known = {partition: max(0, place.offset - 1) for partition, place in places.items() if place.offset is not None}
+        known = {n: max(0, place.offset - 1) for n, place in checkpoints.items() if place.offset is not None}
         offsets = {partition: offset for partition, offset in {**known, **found}.items() if partition in self._unplaced}
         epoch = self._thread.seek(offsets)
         for partition, offset in offsets.items():
             verified = partition in found or offset == 0
-            self._assignments[partition] = _Assignment(places[partition].position, epoch, verified)
+            self._assignments[partition] = _Assignment(checkpoints[partition].position, epoch, verified)
         self._unplaced -= offsets.keys()
 
     async def next(self, timeout: float) -> Sequence[PartitionBatch]:
@@ -191,7 +191,7 @@ class KafkaFeed:
     async def _start_again(self, partition: int, position: int) -> None:
         del self._assignments[partition]
         self._unplaced.add(partition)
-        await self.begin({partition: PartitionCheckpoint(position)})
+        await self.start_at({partition: PartitionCheckpoint(position)})
 
     async def _verified(self, records: Sequence[ConsumerRecord]) -> list[tuple[DecodedRecord, ConsumerRecord]]:
         """The relay's records, decoded, each with the original."""

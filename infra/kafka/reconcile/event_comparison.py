@@ -12,8 +12,7 @@ from typing import Any
 from kafka import KafkaConsumer, TopicPartition
 
 from infra.kafka.client.ordered_reader import OrderedReader, TopicRecord, attempts, partitions_of, seek_to_position
-from infra.kafka.client.record_format import EventRow, key_of
-from infra.kafka.client.topics import partition_of
+from infra.kafka.client.record_format import EventRow
 from infra.kafka.reconcile.differences import (
     Difference,
     ExpectedTopic,
@@ -32,6 +31,7 @@ from infra.kafka.reconcile.differences import (
 from infra.postgres.connect import Connection
 from infra.progress import Progress
 from infra.store.log_rows import ALL_COLUMNS, HEAD
+from infra.store.partitioner import key_of, partition_of
 
 RANGE = 10_000
 """Positions that are compared together."""

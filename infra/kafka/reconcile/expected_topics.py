@@ -13,11 +13,11 @@ from infra.kafka.client.record_format import (
     Watermark,
     decode_record,
     encode_event_header,
-    key_of,
 )
 from infra.kafka.client.record_position import SEQUENCE, parse_sequence
 from infra.kafka.reconcile.differences import SeenRecord
 from infra.store.codec import decode
+from infra.store.partitioner import key_of
 
 DIGEST_BYTES = 16
 

@@ -17,11 +17,10 @@ from infra.kafka.client.ordered_reader import (
     partitions_of,
     seek_to_position,
 )
-from infra.kafka.client.record_format import key_of
-from infra.kafka.client.topics import partition_of
 from infra.kafka.reconcile.differences import Difference, RecordCount, first_of
 from infra.kafka.reconcile.expected_topics import position_in
 from infra.postgres.connect import Connection
+from infra.store.partitioner import key_of, partition_of
 
 MAX_STREAMS = 500_000
 """Streams that are held in memory. A topic with more records is read several times, for a part of the streams each."""

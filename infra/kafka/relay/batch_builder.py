@@ -13,10 +13,11 @@ from application.ports import RecordedEvent
 from infra.kafka.client import record_format
 from infra.kafka.client.record_batch import NO_KEY, RecordBatch, encode_headers, with_length
 from infra.kafka.client.record_format import EventRow
-from infra.kafka.client.topics import AGGREGATES, Topics, partition_of
+from infra.kafka.client.topics import AGGREGATES, Topics
 from infra.kafka.relay.checkpoints import PartitionEnd
 from infra.sealing.keyring import DataKey, Keys
 from infra.store.codec import PartlyDecoded, decode_clear, subjects_in, unseal
+from infra.store.partitioner import key_of, partition_of
 
 MAX_CACHED_STREAMS = 100_000
 
@@ -139,7 +140,7 @@ class BatchBuilder:
 
     def _add_stream(self, stream_id: UUID) -> tuple[int, bytes]:
         """Cache the number of a stream's partition and its encoded key."""
-        key = record_format.key_of(stream_id)
+        key = key_of(stream_id)
         cached = self._streams[stream_id] = partition_of(key, self._partitions), with_length(key)
         return cached
 

@@ -19,16 +19,16 @@ from adapters.integration_events.cloudevents import CloudEvents
 from adapters.integration_events.kernel import STATES
 from domain.kernel import Root
 from infra.errors import SetupError
-from infra.kafka.client import record_format
 from infra.kafka.client.batch_producer import DELIVERY_SECONDS, BatchProducer
 from infra.kafka.client.config import ClientConfig
 from infra.kafka.client.connect import open_consumer, open_producer
 from infra.kafka.client.record_batch import RecordBatch, encode_headers, with_length
 from infra.kafka.client.record_position import SEQUENCE
-from infra.kafka.client.topics import Topics, partition_of
+from infra.kafka.client.topics import Topics
 from infra.kafka.relay.leader_lease import NoLongerLeading
 from infra.kafka.relay.session_checkpoints import OffsetRange, SessionCheckpoints
 from infra.kafka.relay.topic_setup import connect, prepare
+from infra.store.partitioner import key_of, partition_of
 
 PAGE_EVENTS = 2_000
 RETRY_SECONDS = 1.0
@@ -182,7 +182,7 @@ class StatePublishSession:
         refs = [(root, id) for topic, id in streams if (root := self._roots.get(topic.partition(".")[0]))]
         batches: dict[TopicPartition, RecordBatch] = {}
         for (root, stream_id), aggregate in zip(refs, self._load(refs), strict=True):
-            key = record_format.key_of(stream_id)
+            key = key_of(stream_id)
             partition = (self._topics.state(root.TOPIC), partition_of(key, self._topics.partitions))  # type: ignore[attr-defined]
             record = self._record(stream_id, aggregate, position)
             if record is not None:

@@ -1,8 +1,7 @@
-"""Fills a read model's table anew, beside the one that serves, and swaps it in.
+"""Rebuild of a read model: fills a new table beside the live one, compares both, and swaps them.
 
-Rows gather in memory and go out by COPY; past a bound on memory they are flushed, and rows met again are updated. At
-the swap the new table stands where the old one does, so both can be compared, and one transaction changes names and
-position. Readers wait for no more than that.
+The new table is loaded in bulk, then brought to the position of the live one, so that both can be compared. One
+transaction changes the names and the checkpoint; readers wait for that transaction only.
 """
 
 import asyncio
@@ -37,18 +36,21 @@ UPDATE projections SET version = successor.version, position = successor.positio
 FROM projections successor WHERE projections.name = %s AND successor.name = %s
 RETURNING pg_notify('palimpsest_projected', projections.name || ':' || projections.position)
 """
-FORGET = "DELETE FROM projections WHERE name = %s"
-FORGET_CASES = "DELETE FROM projection_quarantine WHERE projection = %s"
-TAKE_CASES = "UPDATE projection_quarantine SET projection = %s WHERE projection = %s"
+DELETE_CHECKPOINT = "DELETE FROM projections WHERE name = %s"
+DELETE_QUARANTINE = "DELETE FROM projection_quarantine WHERE projection = %s"
+MOVE_QUARANTINE = "UPDATE projection_quarantine SET projection = %s WHERE projection = %s"
 
 
 class RebuildRunning(Exception):
-    """Somebody else is rebuilding this read model."""
+    """Another rebuild of this read model is running."""
 
 
 @dataclass(frozen=True, slots=True)
 class RebuildResult:
-    """How the new table compares with the old one; `differing` is None when they follow from different definitions."""
+    """Comparison of the new table with the live one.
+
+    `differing`: the number of keys whose rows differ; None: the tables have different versions or positions.
+    """
 
     position: int
     rows_before: int
@@ -64,15 +66,15 @@ async def rebuild(
     progress: Progress = lambda *_: None,
     *,
     swap: bool = True,
-    helpers: LoadWorkers | None = None,
+    workers: LoadWorkers | None = None,
 ) -> RebuildResult:
-    """Build the table of `model` from the whole log and put it in the place of the old one.
+    """Build a new table of `model` from the whole log and replace the live one, which must exist.
 
-    Without `swap` it is only compared, then dropped. The old table must exist. `helpers` share the work of a long log.
+    Without `swap` the new table is compared, then dropped. `workers` load a long log in parallel.
 
     Raises:
-        RebuildRunning: another rebuild of it is under way.
-        HelperFailed: a helper ended too early.
+        RebuildRunning: another rebuild of it is running.
+        LoadWorkerFailed: a load worker failed.
         Unavailable: the database does not answer.
     """
     async with await connect_to_load(url) as connection, await connect_to_load(url) as beside:
@@ -80,9 +82,9 @@ async def rebuild(
         if await cursor.fetchone() != (True,):
             raise RebuildRunning(model.name)
         try:
-            return await _Rebuild(model, feed, connection, beside, progress, helpers).run(swap)
+            return await _Rebuild(model, feed, connection, beside, progress, workers).run(swap)
         finally:
-            # The server ends a session a while after it is closed; whoever comes next shall not find the lock.
+            # The server ends a session some time after it was closed; the next rebuild must not find the lock.
             with suppress(psycopg.Error):
                 await connection.execute(UNLOCK, [REBUILD.key, model.name])
 
@@ -95,14 +97,14 @@ class _Rebuild:
         connection: Connection,
         beside: Connection,
         progress: Progress,
-        helpers: LoadWorkers | None,
+        workers: LoadWorkers | None,
     ) -> None:
         self._model = model
         self._feed = feed
         self._connection = connection
         self._beside = beside
         self._progress = progress
-        self._helpers = helpers
+        self._workers = workers
         self._live = TableWriter(model)
         self._next = TableWriter(model, model.name + NEXT)
         self._skipped: frozenset[int] = frozenset()
@@ -113,7 +115,7 @@ class _Rebuild:
         await self._load(await self._goal())
         for statement in self._next.statements.create_indexes():
             await self._connection.execute(statement)
-        # Statistics are for whoever reads the table next; meanwhile it is compared.
+        # Later queries need statistics; the comparison runs at the same time.
         analyzing = asyncio.create_task(self._beside.execute(self._next.statements.analyze))
         try:
             return await self._finish(swap, analyzing)
@@ -122,36 +124,36 @@ class _Rebuild:
             await asyncio.gather(analyzing, return_exceptions=True)
 
     async def _load(self, goal: int) -> None:
-        """Fill the table from the log up to `goal`, and on until the living one is hardly ahead."""
-        load = BulkLoader(self._next, self._feed, self._connection, self._skipped)
-        if self._helpers is not None and self._helpers.worthwhile(goal):
-            await self._load_together(self._helpers, goal)
+        """Fill the table up to `goal`, then until the live table is less than a batch ahead."""
+        loader = BulkLoader(self._next, self._feed, self._connection, self._skipped)
+        if self._workers is not None and self._workers.worthwhile(goal):
+            await self._load_in_parallel(self._workers, goal)
             quarantined = await checkpoints.quarantined(self._connection, [self._next.name])
-            load.take_over(quarantined.get(self._next.name, ()))
+            loader.take_over(quarantined.get(self._next.name, ()))
             position = goal
         else:
-            position = await load.run(0, goal, self._progress)
+            position = await loader.run(0, goal, self._progress)
         while (goal := await self._goal()) - position > BATCH:
-            position = await load.run(position, goal, self._progress)
+            position = await loader.run(position, goal, self._progress)
 
-    async def _load_together(self, helpers: LoadWorkers, goal: int) -> None:
+    async def _load_in_parallel(self, workers: LoadWorkers, goal: int) -> None:
         await self._connection.execute(self._next.statements.create_key())
-        await helpers.load(self._next, self._connection, self._skipped, goal, self._progress)
+        await workers.load(self._next, self._connection, self._skipped, goal, self._progress)
         await checkpoints.advance(self._connection, [self._next.name], goal)
 
     async def _start_over(self) -> None:
         async with self._connection.transaction():
-            await self._forget_next()
+            await self._delete_next()
             await create(self._connection, self._next.statements, self._model.version)
 
-    async def _forget_next(self) -> None:
+    async def _delete_next(self) -> None:
         await self._connection.execute(self._next.statements.drop())
-        await self._connection.execute(FORGET, [self._next.name])
-        await self._connection.execute(FORGET_CASES, [self._next.name])
+        await self._connection.execute(DELETE_CHECKPOINT, [self._next.name])
+        await self._connection.execute(DELETE_QUARANTINE, [self._next.name])
 
     async def _goal(self) -> int:
-        """Where the old table stands, so that both can be compared; the end of the log if they cannot."""
-        live = (await checkpoints.look(self._connection, [self._model.name]))[self._model.name]
+        """The position of the live table, so that both can be compared; the end of the log if they cannot."""
+        live = (await checkpoints.read(self._connection, [self._model.name]))[self._model.name]
         if live.version == self._model.version and live.position:
             return live.position
         return max(live.position, await self._feed.head())
@@ -165,9 +167,9 @@ class _Rebuild:
                     await self._connection.execute("SET LOCAL synchronous_commit TO DEFAULT")
                     return await self._compare_and_swap(swap, analyzing)
             except psycopg.errors.LockNotAvailable:
-                # A reader kept the old table for long. Let those pass that have queued behind us.
+                # A long query holds the live table. Release the lock queue before the next attempt.
                 await asyncio.sleep(0.1 * (attempt + 1))
-        raise TimeoutError(f"readers never let go of {self._model.name}")
+        raise TimeoutError(f"queries on {self._model.name} kept it locked at every attempt to swap")
 
     async def _catch_up(self) -> None:
         while (await self._step(await self._goal())) == BATCH:
@@ -175,23 +177,23 @@ class _Rebuild:
 
     async def _step(self, goal: int) -> int:
         async with self._connection.transaction():
-            standing = (await checkpoints.lock(self._connection, [self._next.name]))[self._next.name]
-            return await self._apply(standing, goal)
+            checkpoint = (await checkpoints.lock(self._connection, [self._next.name]))[self._next.name]
+            return await self._apply(checkpoint, goal)
 
-    async def _apply(self, standing: Checkpoint, goal: int) -> int:
-        """Apply at most one batch of what lies between the standing and the goal. Answers the number of events."""
-        limit = min(BATCH, goal - standing.position)
-        events = await self._feed.read(standing.position, limit) if limit > 0 else []
+    async def _apply(self, checkpoint: Checkpoint, goal: int) -> int:
+        """Apply at most one batch between the checkpoint and the goal. Returns the number of events."""
+        limit = min(BATCH, goal - checkpoint.position)
+        events = await self._feed.read(checkpoint.position, limit) if limit > 0 else []
         if events:
-            await self._take(events, standing)
+            await self._apply_events(events, checkpoint)
             await checkpoints.advance(self._connection, [self._next.name], events[-1].position)
         return len(events)
 
-    async def _take(self, events: Sequence[RecordedEvent], standing: Checkpoint) -> None:
+    async def _apply_events(self, events: Sequence[RecordedEvent], checkpoint: Checkpoint) -> None:
         wanted = [event for event in events if event.position not in self._skipped]
-        poisons = await self._next.apply_carefully(self._connection, wanted, standing.left_out) if wanted else []
+        poisons = await self._next.apply_carefully(self._connection, wanted, checkpoint.quarantined) if wanted else []
         if poisons:
-            await checkpoints.confine(self._connection, self._next.name, poisons)
+            await checkpoints.quarantine(self._connection, self._next.name, poisons)
 
     async def _compare_and_swap(self, swap: bool, analyzing: "asyncio.Task[object]") -> RebuildResult:
         live, successor = await self._level()
@@ -200,11 +202,11 @@ class _Rebuild:
         if swap:
             await self._swap()
         else:
-            await self._forget_next()
+            await self._delete_next()
         return found
 
     async def _level(self) -> tuple[Checkpoint, Checkpoint]:
-        """Lock both, and bring the new table to where the old one stands, if that can be; otherwise beyond it."""
+        """Lock both, and bring the new table to the live one's position if they are comparable, else to its front."""
         live, successor = await self._locked()
         comparable = live.version == successor.version and successor.position <= live.position
         goal = live.position if comparable else live.front
@@ -220,14 +222,16 @@ class _Rebuild:
         return found[self._model.name], found[self._next.name]
 
     async def _level_partitions(self, live: Checkpoint, successor: Checkpoint) -> None:
-        """Apply what the old table has of partitions that are ahead of its position."""
+        """Apply the events of partitions in which the live table is ahead of its position."""
         position = live.position
         while position < live.front:
             events = await self._feed.read(position, min(BATCH, live.front - position))
             if not events:
                 break
             position = events[-1].position
-            await self._take([event for event in events if event.position <= live.reached(event.stream_id)], successor)
+            await self._apply_events(
+                [event for event in events if event.position <= live.reached(event.stream_id)], successor
+            )
             successor = (await self._locked())[1]
 
     async def _compared(self, live: Checkpoint, successor: Checkpoint) -> RebuildResult:
@@ -238,7 +242,7 @@ class _Rebuild:
             [differing] = (0,) if before == after else await self._one(new.differences(old))
         else:
             before, after = await self._one(old.count()), await self._one(new.count())
-        return RebuildResult(successor.position, before[0], after[0], differing, len(successor.left_out))
+        return RebuildResult(successor.position, before[0], after[0], differing, len(successor.quarantined))
 
     async def _one(self, query: sql.Composed) -> tuple[Any, ...]:
         row = await (await self._connection.execute(query)).fetchone()
@@ -250,7 +254,7 @@ class _Rebuild:
         await self._connection.execute(self._live.statements.drop())
         for statement in self._next.statements.rename(self._live.statements):
             await self._connection.execute(statement)
-        await self._connection.execute(FORGET_CASES, [name])
-        await self._connection.execute(TAKE_CASES, [name, successor])
+        await self._connection.execute(DELETE_QUARANTINE, [name])
+        await self._connection.execute(MOVE_QUARANTINE, [name, successor])
         await self._connection.execute(TAKE_OVER, [name, successor])
-        await self._connection.execute(FORGET, [successor])
+        await self._connection.execute(DELETE_CHECKPOINT, [successor])

@@ -18,12 +18,12 @@ from domain.identity.user import User
 from domain.teams.team import Team
 from infra.bootstrap.lifetime import cancelled
 from infra.bootstrap.relay import publish
-from infra.kafka.client import record_format
 from infra.kafka.client import topics as made
 from infra.kafka.client.config import ClientConfig
-from infra.kafka.client.topics import Topics, partition_of
+from infra.kafka.client.topics import Topics
 from infra.kafka.relay import lag
 from infra.local.servers.kafka import EmbeddedKafka
+from infra.store.partitioner import key_of, partition_of
 from tests.support import relaying
 from tests.support.given import NOW
 from tests.support.history import WORDS, History
@@ -164,7 +164,7 @@ async def test_an_outdated_state_of_a_former_leader_is_replaced(
 
 def publish_outdated(kafka: ClientConfig, names: Topics, team_id: UUID) -> None:
     """Write an outdated state."""
-    key = record_format.key_of(team_id)
+    key = key_of(team_id)
     with closing(KafkaProducer(**kafka)) as producer:
         producer.send(names.state("team"), b'{"version":0}', key, partition=partition_of(key, names.partitions))
         producer.flush()

@@ -14,7 +14,7 @@ from domain.kernel import Root
 from infra.local.servers.process import is_alive, spawn
 from infra.postgres.projector_connection import connect
 from infra.projector.rebuild import load_workers
-from infra.projector.rebuild.bulk_load import BulkLoader, TableReplaced, table_of
+from infra.projector.rebuild.bulk_load import BulkLoader, TableReplaced, table_oid
 from infra.projector.rebuild.load_workers import LoadWorkerFailed, LoadWorkers
 from infra.projector.rebuild.rebuild import RebuildResult, rebuild
 from infra.projector.schema import create
@@ -38,9 +38,9 @@ MODELS: list[ReadModel] = [DocumentDetails(), DocumentVersions(), TeamRoster()]
 
 @pytest.fixture(autouse=True)
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ask two helpers for a short log, too."""
-    monkeypatch.setattr(load_workers, "WORTH", 1)
-    monkeypatch.setattr(load_workers, "HEAD_START", 0)
+    """Ask two workers for a short log, too."""
+    monkeypatch.setattr(load_workers, "MIN_EVENTS", 1)
+    monkeypatch.setattr(load_workers, "HEAD_START_EVENTS", 0)
     monkeypatch.setattr(load_workers, "_cores", lambda: 3)
 
 
@@ -68,16 +68,16 @@ def later(more: int) -> Iterator[Sequence[Root]]:
 
 
 async def rebuilt(model: ReadModel, database: Database, folder: Path, **other: str) -> RebuildResult:
-    """Rebuild with helpers; `other` settings are theirs alone."""
+    """Rebuild with workers; `other` settings are theirs alone."""
     async with open_store(database.app_url) as opened:
         feed = opened.feed()
         settings = {**environment(database, None, 1, folder), **other}
-        return await rebuild(model, feed, database.app_url, helpers=LoadWorkers(feed, settings))
+        return await rebuild(model, feed, database.app_url, workers=LoadWorkers(feed, settings))
 
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
-    """The processes that are started as helpers."""
+    """The processes that are started as workers."""
     processes: list[subprocess.Popen[bytes]] = []
 
     def spy(*command: Any, **how: Any) -> subprocess.Popen[bytes]:
@@ -89,13 +89,15 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_every_slot_is_somebodys(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_slot_has_one_process(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    for events in (load_workers.WORTH, 200_001, 10**9):
-        own, *others = load_workers.shares(events, count)
+    for events in (load_workers.MIN_EVENTS, 200_001, 10**9):
+        own, *others = load_workers.split_slots(events, count)
         assert [slot for slots in (own, *others) for slot in slots] == list(range(HASH_SLOTS))
         assert len({len(slots) for slots in others}) == 1
-        assert len(own) - len(others[0]) == pytest.approx(HASH_SLOTS * load_workers.HEAD_START / events, abs=count + 1)
+        assert len(own) - len(others[0]) == pytest.approx(
+            HASH_SLOTS * load_workers.HEAD_START_EVENTS / events, abs=count + 1
+        )
 
 
 async def test_the_shares_are_the_whole_log(lived: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,7 +125,7 @@ async def read_all(share: ShardedFeed, limit: int) -> list[RecordedEvent]:
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
-async def test_what_helpers_rebuild_equals_what_lived(
+async def test_what_workers_rebuild_equals_what_lived(
     model: ReadModel,
     lived: Database,
     tmp_path: Path,
@@ -140,7 +142,7 @@ async def test_what_helpers_rebuild_equals_what_lived(
     assert (done.differing, done.quarantined) == (0, 0)
 
 
-async def test_helpers_leave_out_what_one_process_leaves_out(lived: Database, tmp_path: Path) -> None:
+async def test_workers_leave_out_what_one_process_leaves_out(lived: Database, tmp_path: Path) -> None:
     model = DocumentVersions()
     rows(lived.admin_url, GARBAGE)
     async with open_store(lived.app_url) as opened:
@@ -148,7 +150,7 @@ async def test_helpers_leave_out_what_one_process_leaves_out(lived: Database, tm
     alone = await quarantine_of(lived.app_url)
     [(head,)] = rows(lived.admin_url, "SELECT max(notification_id) FROM stored_events")
     slots = rows(lived.admin_url, f"SELECT abs(uuid_hash(stream_id) %% {HASH_SLOTS}) FROM projection_quarantine")
-    assert all(any(slot in own for (slot,) in slots) for own in load_workers.shares(head, 2))
+    assert all(any(slot in own for (slot,) in slots) for own in load_workers.split_slots(head, 2))
     done = await rebuilt(model, lived, tmp_path)
     assert (done.differing, done.quarantined) == (0, len(alone))
     assert [(case.stream_id, case.position) for case in await quarantine_of(lived.app_url)] == [
@@ -169,13 +171,13 @@ async def test_what_the_database_refuses_stops_its_stream_alone_in_a_shared_tabl
                     await opened.store.append([one], CALL, None)
             await running.reached()
         last = await opened.feed().head()
-        applier = TableWriter(model, "notes__next")
-        await create(connection, applier.statements, model.version)
-        await connection.execute(applier.statements.create_key())
-        table = await table_of(connection, applier)
+        writer = TableWriter(model, "notes__next")
+        await create(connection, writer.statements, model.version)
+        await connection.execute(writer.statements.create_key())
+        table = await table_oid(connection, writer)
         for start in range(0, HASH_SLOTS, 100):
-            share = opened.feed().shard(range(start, start + 100), last)
-            await BulkLoader(applier, share, connection, frozenset(), table, most_bytes=2_000).run(0, last)
+            shard = opened.feed().shard(range(start, start + 100), last)
+            await BulkLoader(writer, shard, connection, frozenset(), table, max_bytes=2_000).run(0, last)
     assert dump(database.app_url, "notes__next") == dump(database.app_url, "notes")
     found = await quarantine_of(database.app_url)
     places = [
@@ -195,7 +197,7 @@ async def test_what_is_appended_meanwhile_is_loaded_on_top(
     async with open_store(lived.app_url) as opened:
         await rebuild(model, opened.feed(), lived.app_url)
 
-        class Busy(LoadWorkers):
+        class BusyWorkers(LoadWorkers):
             async def load(self, *arguments: Any) -> None:
                 await super().load(*arguments)
                 await append(opened, later(100))
@@ -203,14 +205,14 @@ async def test_what_is_appended_meanwhile_is_loaded_on_top(
                     await running.reached()
 
         before = len(dump(lived.app_url, model.name))
-        busy = Busy(opened.feed(), environment(lived, None, 1, tmp_path))
-        done = await rebuild(model, opened.feed(), lived.app_url, helpers=busy)
+        busy = BusyWorkers(opened.feed(), environment(lived, None, 1, tmp_path))
+        done = await rebuild(model, opened.feed(), lived.app_url, workers=busy)
     assert done.differing == 0
     assert done.quarantined > 0
     assert len(dump(lived.app_url, model.name)) > before
 
 
-async def test_a_helper_that_fails_leaves_everything_as_it_was(
+async def test_a_worker_that_fails_leaves_everything_as_it_was(
     lived: Database, tmp_path: Path, started: list[subprocess.Popen[bytes]]
 ) -> None:
     model = DocumentVersions()
@@ -223,7 +225,7 @@ async def test_a_helper_that_fails_leaves_everything_as_it_was(
     assert (await rebuilt(model, lived, tmp_path)).differing == 0
 
 
-async def test_a_rebuild_that_is_broken_off_takes_its_helpers_along(
+async def test_a_cancelled_rebuild_ends_its_workers(
     lived: Database, tmp_path: Path, started: list[subprocess.Popen[bytes]]
 ) -> None:
     rebuilding = asyncio.create_task(rebuilt(DocumentVersions(), lived, tmp_path))
@@ -234,15 +236,15 @@ async def test_a_rebuild_that_is_broken_off_takes_its_helpers_along(
     assert not any(is_alive(process.pid) for process in started)
 
 
-async def test_nobody_loads_into_a_table_that_somebody_else_has_begun(lived: Database) -> None:
+async def test_a_load_stops_when_another_rebuild_has_replaced_its_table(lived: Database) -> None:
     model = DocumentVersions()
     async with open_store(lived.app_url) as opened, await connect(lived.app_url) as connection:
-        applier = TableWriter(model)
-        table = await table_of(connection, applier)
+        writer = TableWriter(model)
+        table = await table_oid(connection, writer)
         await connection.execute("TRUNCATE read.document_version")
         assert table is not None
         with pytest.raises(TableReplaced):
-            await BulkLoader(applier, opened.feed(), connection, frozenset(), table + 1).run(0, 1_000)
+            await BulkLoader(writer, opened.feed(), connection, frozenset(), table + 1).run(0, 1_000)
         assert dump(lived.app_url, model.name) == b""
-        await BulkLoader(applier, opened.feed(), connection, frozenset(), table).run(0, 1_000)
+        await BulkLoader(writer, opened.feed(), connection, frozenset(), table).run(0, 1_000)
     assert dump(lived.app_url, model.name)

@@ -30,8 +30,8 @@ ONE = UUID(int=1)
 
 
 @dataclass(frozen=True, slots=True)
-class House:
-    """A projector, a follower and a reader."""
+class CachedNotes:
+    """A projector, an updater and a reader."""
 
     running: Running
     feed: MemoryFeed
@@ -45,11 +45,11 @@ class House:
         return await self.rows.after(after).by_key(NoteView, BY_ID, ONE)
 
     async def followed(self, position: int) -> None:
-        """Wait until the follower has come that far."""
+        """Wait until the updater has reached the position."""
         await until(lambda: self.state() >= position)
 
     def state(self) -> int:
-        """The follower's position; -1 without one."""
+        """The updater's position; -1 without one."""
         state = self.redis.get(STATE)
         assert state is None or isinstance(state, bytes)
         return -1 if state is None else int.from_bytes(state[8:], "big")
@@ -62,9 +62,9 @@ class House:
 
 
 @asynccontextmanager
-async def follower(house_url: str, feed: MemoryFeed, stored: PooledReadStore, redis_url: str) -> AsyncIterator[None]:
-    """A follower at work."""
-    positions = PositionTracker(house_url)
+async def updater(url: str, feed: MemoryFeed, stored: PooledReadStore, redis_url: str) -> AsyncIterator[None]:
+    """An updater at work."""
+    positions = PositionTracker(url)
     await positions.start()
     redis = open_redis(redis_url, timeout=2)
     model = Notes()
@@ -83,8 +83,8 @@ async def follower(house_url: str, feed: MemoryFeed, stored: PooledReadStore, re
 
 
 @asynccontextmanager
-async def house(database: Database, redis_url: str, *, follow: bool = True) -> AsyncIterator[House]:
-    """All of it, with note 1 in the log."""
+async def cached_notes(database: Database, redis_url: str, *, update: bool = True) -> AsyncIterator[CachedNotes]:
+    """A projector, an updater and a reader, with note 1 in the log."""
     feed = MemoryFeed(news(note(1)))
     url = database.app_url
     async with contextlib.AsyncExitStack() as stack:
@@ -97,10 +97,10 @@ async def house(database: Database, redis_url: str, *, follow: bool = True) -> A
         running = await stack.enter_async_context(projecting([Notes()], feed, url))
         await running.reached()
         direct = stack.enter_context(blocking_redis.Redis.from_url(redis_url))
-        if follow:
-            await stack.enter_async_context(follower(url, feed, stored, redis_url))
+        if update:
+            await stack.enter_async_context(updater(url, feed, stored, redis_url))
             await until(lambda: direct.get(STATE) is not None)
-        yield House(running, feed, cached, stored, direct, url)
+        yield CachedNotes(running, feed, cached, stored, direct, url)
 
 
 def extend(feed: MemoryFeed, line: str) -> int:
@@ -116,7 +116,7 @@ def count(outcome: str) -> float:
 
 
 async def test_what_was_read_once_comes_from_redis(database: Database, redis_url: str) -> None:
-    async with house(database, redis_url) as home:
+    async with cached_notes(database, redis_url) as home:
         misses, hits = count("miss"), count("hit")
         first = await home.get()
         await until(lambda: home.entry() is not None)
@@ -129,7 +129,7 @@ async def test_what_was_read_once_comes_from_redis(database: Database, redis_url
 
 
 async def test_what_was_read_once_stays_in_step_without_being_read_again(database: Database, redis_url: str) -> None:
-    async with house(database, redis_url) as home:
+    async with cached_notes(database, redis_url) as home:
         await home.get()
         await until(lambda: home.entry() is not None)
         await home.followed(extend(home.feed, "a"))
@@ -138,33 +138,33 @@ async def test_what_was_read_once_stays_in_step_without_being_read_again(databas
         assert count("hit") - hits == 1
 
 
-async def test_what_nobody_reads_is_not_kept(database: Database, redis_url: str) -> None:
-    async with house(database, redis_url) as home:
+async def test_a_row_that_was_not_read_is_not_cached(database: Database, redis_url: str) -> None:
+    async with cached_notes(database, redis_url) as home:
         await home.followed(extend(home.feed, "a"))
         assert home.entry() is None
 
 
-async def test_an_old_row_filled_in_while_the_follower_works_does_not_outlive_its_move(
+async def test_an_old_row_filled_in_while_the_updater_works_does_not_outlive_its_move(
     database: Database, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with house(database, redis_url) as home:
+    async with cached_notes(database, redis_url) as home:
         [cache] = home.rows._caches.values()
-        kept = CacheUpdater._kept
+        kept = CacheUpdater._cached
 
         async def then_filled_in(self: CacheUpdater, names: Mapping[UUID, str]) -> list[UUID]:
             found = await kept(self, names)
-            await cache._fill_in({ONE: NoteView(ONE, "old", 1)}, 1)
+            await cache._store({ONE: NoteView(ONE, "old", 1)}, 1)
             assert home.entry() is not None
             return found
 
-        monkeypatch.setattr(CacheUpdater, "_kept", then_filled_in)
+        monkeypatch.setattr(CacheUpdater, "_cached", then_filled_in)
         await home.followed(extend(home.feed, "a"))
         assert home.entry() is None
         assert await home.get() == NoteView(ONE, "note 1\na", 2)
 
 
 async def test_a_dropped_row_is_dropped_from_redis(database: Database, redis_url: str) -> None:
-    async with house(database, redis_url) as home:
+    async with cached_notes(database, redis_url) as home:
         await home.get()
         await until(lambda: home.entry() is not None)
         gone = note(1)
@@ -176,19 +176,19 @@ async def test_a_dropped_row_is_dropped_from_redis(database: Database, redis_url
 
 
 async def test_an_entry_older_than_the_token_is_not_used(database: Database, redis_url: str) -> None:
-    async with house(database, redis_url, follow=False) as home:
-        async with follower(home.url, home.feed, home.stored, redis_url):
+    async with cached_notes(database, redis_url, update=False) as home:
+        async with updater(home.url, home.feed, home.stored, redis_url):
             await until(lambda: home.state() == 1)
             await home.get()
             await until(lambda: home.entry() is not None)
         position = extend(home.feed, "a")
         await home.running.reached()
-        assert await home.get() == NoteView(ONE, "note 1", 1), "nobody has told Redis"
+        assert await home.get() == NoteView(ONE, "note 1", 1), "no updater has changed Redis"
         assert await home.get(after=position) == NoteView(ONE, "note 1\na", 2)
 
 
 async def test_an_untouched_entry_is_good_for_later_tokens_too(database: Database, redis_url: str) -> None:
-    async with house(database, redis_url) as home:
+    async with cached_notes(database, redis_url) as home:
         await home.get()
         await until(lambda: home.entry() is not None)
         home.feed.add(news(note(2, "x", "y")))
@@ -198,35 +198,35 @@ async def test_an_untouched_entry_is_good_for_later_tokens_too(database: Databas
         assert count("hit") - hits == 1
 
 
-async def test_nothing_is_kept_while_nobody_follows(database: Database, redis_url: str) -> None:
-    async with house(database, redis_url, follow=False) as home:
+async def test_without_an_updater_nothing_is_cached(database: Database, redis_url: str) -> None:
+    async with cached_notes(database, redis_url, update=False) as home:
         await home.get()
         await home.rows.close()
         assert home.entry() is None
 
 
-async def test_what_was_read_before_the_follower_moved_on_is_not_filled_in(database: Database, redis_url: str) -> None:
-    async with house(database, redis_url) as home:
+async def test_what_was_read_before_the_updater_moved_on_is_not_filled_in(database: Database, redis_url: str) -> None:
+    async with cached_notes(database, redis_url) as home:
         position = extend(home.feed, "a")
         await home.followed(position)
         home.redis.delete(f"{STATE}:{ONE}")
         [cache] = home.rows._caches.values()
-        await cache._fill_in({ONE: NoteView(ONE, "old", 1)}, position - 1)
+        await cache._store({ONE: NoteView(ONE, "old", 1)}, position - 1)
         assert home.entry() is None
-        await cache._fill_in({ONE: NoteView(ONE, "new", 1)}, position)
+        await cache._store({ONE: NoteView(ONE, "new", 1)}, position)
         assert home.entry() is not None
 
 
 async def test_a_newer_entry_is_not_overwritten_by_an_older_one(database: Database, redis_url: str) -> None:
-    async with house(database, redis_url) as home:
+    async with cached_notes(database, redis_url) as home:
         [cache] = home.rows._caches.values()
-        await cache._fill_in({ONE: NoteView(ONE, "new", 1)}, 9)
-        await cache._fill_in({ONE: NoteView(ONE, "old", 1)}, 8)
+        await cache._store({ONE: NoteView(ONE, "new", 1)}, 9)
+        await cache._store({ONE: NoteView(ONE, "old", 1)}, 8)
         assert await home.get() == NoteView(ONE, "new", 1)
 
 
 async def test_a_flushed_redis_fills_again(database: Database, redis_url: str) -> None:
-    async with house(database, redis_url) as home:
+    async with cached_notes(database, redis_url) as home:
         await home.get()
         await until(lambda: home.entry() is not None)
         home.redis.flushall()
@@ -242,7 +242,7 @@ async def test_a_flushed_redis_fills_again(database: Database, redis_url: str) -
 
 
 async def test_entries_of_an_epoch_whose_state_was_lost_do_not_count(database: Database, redis_url: str) -> None:
-    async with house(database, redis_url) as home:
+    async with cached_notes(database, redis_url) as home:
         await home.get()
         await until(lambda: home.entry() is not None)
         stale = home.entry()
@@ -255,23 +255,23 @@ async def test_entries_of_an_epoch_whose_state_was_lost_do_not_count(database: D
         assert await home.get() == NoteView(ONE, "note 1\na", 2)
 
 
-async def test_a_follower_that_starts_again_goes_on_where_it_was(database: Database, redis_url: str) -> None:
-    async with house(database, redis_url, follow=False) as home:
-        async with follower(home.url, home.feed, home.stored, redis_url):
+async def test_an_updater_that_starts_again_goes_on_from_its_position(database: Database, redis_url: str) -> None:
+    async with cached_notes(database, redis_url, update=False) as home:
+        async with updater(home.url, home.feed, home.stored, redis_url):
             await until(lambda: home.state() == 1)
             await home.get()
             await until(lambda: home.entry() is not None)
         epoch = home.redis.getrange(STATE, 0, 7)
         position = extend(home.feed, "a")
         await home.running.reached()
-        async with follower(home.url, home.feed, home.stored, redis_url):
+        async with updater(home.url, home.feed, home.stored, redis_url):
             await home.followed(position)
             assert await home.get() == NoteView(ONE, "note 1\na", 2)
         assert home.redis.getrange(STATE, 0, 7) == epoch
 
 
-async def test_two_followers_do_not_undo_each_other(database: Database, redis_url: str) -> None:
-    async with house(database, redis_url) as home, follower(home.url, home.feed, home.stored, redis_url):
+async def test_two_updaters_do_not_undo_each_other(database: Database, redis_url: str) -> None:
+    async with cached_notes(database, redis_url) as home, updater(home.url, home.feed, home.stored, redis_url):
         for n in range(30):
             position = extend(home.feed, str(n))
             if n % 3 == 0:
@@ -283,8 +283,8 @@ async def test_two_followers_do_not_undo_each_other(database: Database, redis_ur
         assert await home.get() == NoteView(ONE, "\n".join(["note 1", *map(str, range(30))]), 31)
 
 
-async def test_a_stream_let_out_of_quarantine_makes_redis_begin_anew(database: Database, redis_url: str) -> None:
-    async with house(database, redis_url) as home:
+async def test_a_released_stream_starts_a_new_epoch(database: Database, redis_url: str) -> None:
+    async with cached_notes(database, redis_url) as home:
         await home.followed(extend(home.feed, "!raise"))
         await home.get()
         await until(lambda: home.entry() is not None)
@@ -295,8 +295,8 @@ async def test_a_stream_let_out_of_quarantine_makes_redis_begin_anew(database: D
         assert await home.get() == NoteView(ONE, "note 1\nmended", 2)
 
 
-async def test_a_rebuild_makes_redis_begin_anew(database: Database, redis_url: str) -> None:
-    async with house(database, redis_url) as home:
+async def test_a_rebuild_starts_a_new_epoch(database: Database, redis_url: str) -> None:
+    async with cached_notes(database, redis_url) as home:
         rows(database.admin_url, "UPDATE read.notes SET text = 'wrong'")
         assert await home.get() == NoteView(ONE, "wrong", 1)
         await until(lambda: home.entry() is not None)
@@ -307,7 +307,7 @@ async def test_a_rebuild_makes_redis_begin_anew(database: Database, redis_url: s
 
 
 async def test_reads_go_on_without_redis_and_come_back_to_it(database: Database, own_redis: RedisServer) -> None:
-    async with house(database, own_redis.url) as home:
+    async with cached_notes(database, own_redis.url) as home:
         await home.get()
         own_redis.kill()
         errors = count("error")

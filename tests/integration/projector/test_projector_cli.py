@@ -51,7 +51,7 @@ def lived(database: Database, settings: None) -> Team:
     return asyncio.run(live())
 
 
-def confine(database: Database, team: Team) -> int:
+def put_in_quarantine(database: Database, team: Team) -> int:
     """Put a team into quarantine by hand, from its second event on. Answers the position."""
     [(position,)] = rows(
         database.admin_url,
@@ -97,14 +97,14 @@ def test_a_rebuild_takes_as_many_processes_as_it_is_told(lived: Team, monkeypatc
         started.append(command)
         return spawn(*command, **how)
 
-    monkeypatch.setattr(load_workers, "WORTH", 1)
-    monkeypatch.setattr(load_workers, "HEAD_START", 0)
+    monkeypatch.setattr(load_workers, "MIN_EVENTS", 1)
+    monkeypatch.setattr(load_workers, "HEAD_START_EVENTS", 0)
     monkeypatch.setattr(load_workers, "spawn", spy)
     for processes in (1, 3):
         assert "and 0 differ" in run("rebuild", "team", "--processes", str(processes))
         assert len(started) == processes - 1
     monkeypatch.setattr("sys.executable", "/bin/false")
-    assert "helped ended with 1" in run("rebuild", "team", "--processes", "2", code=1)
+    assert "load worker of the rebuild ended with exit code 1" in run("rebuild", "team", "--processes", "2", code=1)
 
 
 def test_a_database_that_fails_amid_a_rebuild_is_one_sentence(lived: Team, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +116,7 @@ def test_a_database_that_fails_amid_a_rebuild_is_one_sentence(lived: Team, monke
 
 
 def test_a_stream_in_quarantine_is_listed_and_retried(database: Database, lived: Team) -> None:
-    position = confine(database, lived)
+    position = put_in_quarantine(database, lived)
     said = run("list")
     assert all(word in said for word in ("In quarantine", str(lived.id), str(position), "KeyError"))
     assert "applied the whole stream" in run("retry", "team", str(lived.id))
@@ -125,7 +125,7 @@ def test_a_stream_in_quarantine_is_listed_and_retried(database: Database, lived:
 
 
 def test_an_event_can_be_skipped(database: Database, lived: Team) -> None:
-    position = confine(database, lived)
+    position = put_in_quarantine(database, lived)
     assert "applied the whole stream" in run("skip", "team", str(lived.id))
     assert rows(database.admin_url, "SELECT position FROM projection_skips") == [(position,)]
 

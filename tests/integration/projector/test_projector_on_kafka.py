@@ -29,6 +29,7 @@ from tests.support.roles import RoleProcess, environment
 from tests.support.servers import Database
 from tests.support.sharer import models, sharer
 from tests.support.stores import Opened, open_store, rows
+from tests.support.totals import LineTotals, expected, totals_in
 
 PARTITIONS = "SELECT partition, position FROM projection_partitions WHERE name = 'notes' ORDER BY partition"
 
@@ -212,7 +213,7 @@ async def test_a_rebuild_compares_and_swaps_while_partitions_stand_apart(
     feeding: FromKafka, database: Database
 ) -> None:
     notes = [note(n) for n in range(1, 31)]
-    async with feeding.projecting(Notes()) as running:
+    async with feeding.projecting(Notes(), LineTotals()) as running:
         await feeding.append(*notes)
         await running.reached()
         for turn in grown(notes[:7], 3):
@@ -222,11 +223,14 @@ async def test_a_rebuild_compares_and_swaps_while_partitions_stand_apart(
         await until(lambda: sum(lines_in(database).values()) == 30 + 21)
         assert positions(database.app_url, [Notes()])["notes"] == 30
         for _ in range(2):
-            assert (await rebuild(Notes(), feeding.opened.feed(), database.app_url)).differing == 0
+            for model in (Notes(), LineTotals()):
+                assert (await rebuild(model, feeding.opened.feed(), database.app_url)).differing == 0
         for turn in grown(notes, 1):
             await feeding.append(*turn)
         await running.reached()
     assert lines_in(database) == {**dict.fromkeys(range(1, 8), 5), **dict.fromkeys(range(8, 31), 2)}
+    assert totals_in(database.app_url) == expected({"0": 37, "1": 7, "2": 7}, 30)
+    assert [done.differing for done in await checked(feeding.opened, LineTotals())] == [0]
 
 
 async def test_another_number_of_partitions_is_refused(
@@ -288,6 +292,7 @@ async def test_projectors_that_are_killed_and_join_under_load_count_every_event_
         wanted = {model.name: last for model in models()}
         await until(lambda: positions(database.app_url, models()) == wanted, 60)
     assert lines_in(database) == dict.fromkeys(range(1, 41), 46)
+    assert totals_in(database.app_url) == expected(dict.fromkeys(map(str, range(45)), 40), 40)
     for done in await checked(feeding.opened, *models()):
         assert (done.differing, done.quarantined) == (0, 0)
 
@@ -329,10 +334,10 @@ async def test_the_group_sees_to_it_that_each_partition_has_one_reader(feeding: 
     for feed in feeds:
         await feed.start()
     try:
-        await until(lambda: sorted(len(feed.unplaced()) for feed in feeds) == [4, 4], 30)
-        assert {n for feed in feeds for n in feed.unplaced()} == set(range(8))
+        await until(lambda: sorted(len(feed.newly_assigned()) for feed in feeds) == [4, 4], 30)
+        assert {n for feed in feeds for n in feed.newly_assigned()} == set(range(8))
         await feeds[0].stop()
-        await until(lambda: len(feeds[1].unplaced()) == 8, 30)
+        await until(lambda: len(feeds[1].newly_assigned()) == 8, 30)
     finally:
         await feeds[1].stop()
 

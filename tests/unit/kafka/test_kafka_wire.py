@@ -10,7 +10,8 @@ from kafka.partitioner.default import murmur2
 
 from infra.kafka.client import record_format
 from infra.kafka.client.record_format import EventRecord, EventRow, ForeignRecord, Watermark
-from infra.kafka.client.topics import AGGREGATES, Topics, WrongPartitions, partition_of, require_partitions
+from infra.kafka.client.topics import AGGREGATES, Topics, WrongPartitions, require_partitions
+from infra.store.partitioner import key_of, partition_of
 
 POSITIONS = st.integers(0, 2**53)
 TIMES = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
@@ -61,9 +62,7 @@ def test_fields_that_later_versions_add_are_ignored() -> None:
     _, _, [(name, content)] = record_format.encode(ROW, 5)
     more = content[:-1] + b',"tenant":"x"}'
 
-    assert record_format.decode(
-        record_format.key_of(ROW.stream_id), ROW.state, [("other", b""), (name, more)]
-    ) == EventRecord(5, ROW)
+    assert record_format.decode(key_of(ROW.stream_id), ROW.state, [("other", b""), (name, more)]) == EventRecord(5, ROW)
 
 
 @given(key=st.none() | st.binary(), value=st.none() | st.binary(), content=st.binary(), name=st.text())
@@ -83,7 +82,7 @@ def test_an_event_needs_key_and_value() -> None:
 
 @given(stream_id=st.uuids(), partitions=st.integers(1, 1000))
 def test_a_stream_belongs_where_kafkas_own_clients_put_it(stream_id: UUID, partitions: int) -> None:
-    key = record_format.key_of(stream_id)
+    key = key_of(stream_id)
 
     assert partition_of(key, partitions) == (murmur2(key) & 0x7FFFFFFF) % partitions
 

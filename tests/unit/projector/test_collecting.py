@@ -1,4 +1,4 @@
-"""While rows gather nobody looks for garbage among them, and afterwards all is as it was."""
+"""The cyclic GC is off while rows accumulate, and as before afterwards."""
 
 import gc
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from infra.projector.rebuild.bulk_load import collecting_later
+from infra.projector.rebuild.bulk_load import gc_disabled
 
 
 @pytest.fixture(autouse=True)
@@ -15,19 +15,19 @@ def restored() -> Iterator[None]:
     gc.enable()
 
 
-def test_the_collector_rests_meanwhile_and_works_again_whatever_happens() -> None:
-    with suppress(ValueError), collecting_later():
+def test_the_collector_is_off_meanwhile_and_on_again_after_an_error() -> None:
+    with suppress(ValueError), gc_disabled():
         assert not gc.isenabled()
         raise ValueError
     assert gc.isenabled()
 
 
-def test_whoever_begins_while_it_rests_does_not_wake_it() -> None:
-    with collecting_later():
-        with collecting_later():
+def test_a_nested_block_does_not_turn_the_collector_on() -> None:
+    with gc_disabled():
+        with gc_disabled():
             pass
         assert not gc.isenabled()
     gc.disable()
-    with collecting_later():
+    with gc_disabled():
         pass
     assert not gc.isenabled()

@@ -9,34 +9,34 @@ from infra.projector.partitioned_projector import PartitionedProjector, missing_
 
 
 class Idle(PartitionedProjector):
-    """Has nothing to look at, and nothing to apply."""
+    """A projector without checkpoints and events."""
 
-    async def _look(self, connection: Any) -> None:
+    async def _read_checkpoints(self, connection: Any) -> None:
         return
 
-    async def _join(self, connection: Any) -> None:
+    async def _split_checkpoints(self, connection: Any) -> None:
         return
 
-    async def _begin(self, connection: Any) -> None:
+    async def _start_partitions(self, connection: Any) -> None:
         return
 
-    def _patience(self) -> float:
+    def _poll_timeout(self) -> float:
         return 0
 
     def at(self, partition: int) -> None:
-        """Be at the beginning of a partition."""
+        """Start a partition at position 0."""
         self._front[partition] = 0
 
     async def turn(self) -> None:
-        """Go round once."""
+        """Run one round."""
         await self._round()
 
 
 class Session:
-    """Has no connection."""
+    """A session without a connection."""
 
     async def get(self) -> None:
-        """Nothing is to be had."""
+        """Return no connection."""
 
 
 async def test_the_gauge_reads_0_where_nothing_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

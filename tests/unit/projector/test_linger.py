@@ -1,24 +1,25 @@
-"""When a projector lets events gather, and when it does not."""
+"""When a projector lingers so that a batch fills, and when it does not."""
 
 import pytest
 
-from infra.projector.log_projector import BATCH, BREATH_SECONDS, MANY, breath
+from infra.projector.log_projector import BATCH
+from infra.projector.pacing import LINGER_SECONDS, MIN_LINGER_EVENTS, linger
 
 
-@pytest.mark.parametrize("events", [1, MANY - 1])
-def test_what_comes_alone_is_followed_up_at_once(events: int) -> None:
-    assert breath(events, 0.001) == 0
+@pytest.mark.parametrize("events", [1, MIN_LINGER_EVENTS - 1])
+def test_after_a_few_events_the_next_round_begins_at_once(events: int) -> None:
+    assert linger(events, 0.001, BATCH) == 0
 
 
-@pytest.mark.parametrize("events", [MANY, BATCH - 1])
+@pytest.mark.parametrize("events", [MIN_LINGER_EVENTS, BATCH - 1])
 def test_while_events_come_in_numbers_rounds_begin_no_more_often_than_is_worth_it(events: int) -> None:
-    assert breath(events, 0.01) == pytest.approx(BREATH_SECONDS - 0.01)
-    assert breath(events, BREATH_SECONDS * 2) == 0
+    assert linger(events, 0.01, BATCH) == pytest.approx(LINGER_SECONDS - 0.01)
+    assert linger(events, LINGER_SECONDS * 2, BATCH) == 0
 
 
-def test_who_is_behind_takes_no_breath() -> None:
-    assert breath(BATCH, 0.001) == 0
+def test_a_projector_that_is_behind_does_not_linger() -> None:
+    assert linger(BATCH, 0.001, BATCH) == 0
 
 
-def test_a_breath_leaves_time_for_what_must_be_visible_within_50_milliseconds() -> None:
-    assert BREATH_SECONDS < 0.05
+def test_lingering_leaves_time_for_events_that_must_be_visible_within_50_milliseconds() -> None:
+    assert LINGER_SECONDS < 0.05
