@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from application.commands import Command, handles
-from application.ports import Actor, Clock, EmailIndex, NewId, Passwords, Store
+from application.ports import Actor, Clock, EmailIndex, NewId, NotAuthenticated, Passwords, Store
 from application.views import view_maker
 from domain.billing.subscription import Subscription
 from domain.identity.user import User, email_claim
@@ -19,7 +19,7 @@ class WeakPassword(Invalid):
     """The password is too easy to guess."""
 
 
-class WrongCredentials(Forbidden):
+class WrongCredentials(NotAuthenticated):
     """Email address and password do not match, or the account is closed. The refusal does not say which."""
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from domain.kernel import Conflict
+from domain.kernel import Conflict, Forbidden
 
 
 class StaleVersion(Conflict):
@@ -50,6 +50,10 @@ class Unavailable(Exception):
         super().__init__(f"{what} is not available")
         self.what = what
         self.retry_after = retry_after
+
+
+class NotAuthenticated(Forbidden):
+    """The person did not prove who they are."""
 
 
 class NotSettled(Exception):

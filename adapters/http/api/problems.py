@@ -13,8 +13,7 @@ from fastapi import Request
 from pydantic_core import ErrorDetails
 from starlette.responses import Response
 
-from application.identity.user import WrongCredentials
-from application.ports import KeyReused, NotSettled, OutcomeUnknown, StaleVersion, Unavailable
+from application.ports import KeyReused, NotAuthenticated, NotSettled, OutcomeUnknown, StaleVersion, Unavailable
 from domain.kernel import Conflict, Forbidden, Invalid, NotFound, Refusal
 
 MEDIA_TYPE = "application/problem+json"
@@ -23,7 +22,7 @@ MAX_FAULTS = 20
 MAX_POINTER_LENGTH = 200
 
 STATUS: Mapping[type[Refusal], int] = {
-    WrongCredentials: 401,
+    NotAuthenticated: 401,
     StaleVersion: 412,
     KeyReused: 422,
     Invalid: 422,
