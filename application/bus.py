@@ -1,8 +1,8 @@
 """Command bus: finds the handler, retries version conflicts, stores and repeats keyed answers, waits for revocations.
 
-A handler loads aggregates, calls one method and stages; the bus appends. Events, the answer and its Idempotency-Key are
-committed together or not at all. Most keys are new, so the bus does not look for an earlier answer first: the append
-reports it, and a refused or failed command looks for it afterwards. A repeated command costs what its handler costs.
+A handler loads aggregates, calls one method and stages them; the bus appends. Events, the answer and its
+Idempotency-Key are committed together or not at all. Most keys are new, so the bus does not look for a stored answer
+first: the append reports it, and a refused or failed command looks for it afterwards. So a repeat runs the handler.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ FIRST_PAUSE_SECONDS = 0.005
 
 
 class KeyedHash(Protocol):
-    """A keyed digest: what is stored of keys and requests reveals nothing about them."""
+    """A keyed digest: stored digests of keys and requests reveal nothing about them."""
 
     def __call__(self, *parts: bytes) -> bytes:
         """Return a digest of 32 bytes."""
@@ -80,11 +80,11 @@ class Bus:
         """Carry out `command` once.
 
         Raises:
-            Refusal: a rule refused it (InFlight, KeyReused, StaleVersion, Busy, ClaimTaken among them); nothing was
-                written.
-            NotSettled: it was carried out, but reads that it forbids may still pass.
+            Refusal: a rule refused the command; nothing was written. Among them are InFlight, KeyReused, StaleVersion,
+                Busy and ClaimTaken.
+            NotSettled: it was carried out, but reads that it forbids may still succeed.
             Unavailable: a server does not answer; nothing was written.
-            OutcomeUnknown: it may have been written; a repeat with the same Idempotency-Key finds out.
+            OutcomeUnknown: events may have been written; a repeat with the same Idempotency-Key finds out.
         """
         run = _Run(command, context)
         started = perf_counter()
@@ -116,14 +116,14 @@ class Bus:
             return await self._retrying(run)
         run.scope = scope = self._scope(run.command, run.context, key)
         if scope.key in self._in_flight:
-            raise InFlight("A request with this Idempotency-Key is still under way; ask again in a moment.")
+            raise InFlight("A request with this Idempotency-Key is still in progress; try again in a moment.")
         self._in_flight.add(scope.key)
         try:
             return await self._retrying(run)
         except KeyReused:
             raise
         except (Refusal, OutcomeUnknown) as failure:
-            # The same request may have been committed before: what is refused now was carried out then.
+            # The same request may have been committed before: then its stored answer replaces the refusal.
             stored = await self._response_after(failure, scope)
             if stored is None:
                 raise
@@ -149,11 +149,11 @@ class Bus:
                     return await self._try(run)
                 except VersionConflict as conflict:
                     if contended:
-                        # Another process holds no lock of ours. Full jitter: two that met once do not meet in step.
+                        # Locks do not reach other processes. Full jitter: two that collided do not retry in step.
                         await asyncio.sleep(random.uniform(0, pause))  # noqa: S311
                         pause *= 2
                     contended = conflict.stream_ids
-        raise Busy("Others are changing the same thing; read it again, then retry.")
+        raise Busy("Other requests are changing the same thing; read it again, then retry.")
 
     async def _try(self, run: "_Run[R]") -> CommandResult[R]:
         registration = HANDLERS[type(run.command)]
@@ -189,7 +189,7 @@ class Bus:
 
 @dataclass(frozen=True, slots=True)
 class _IdempotencyScope:
-    """Digests of a keyed request: of its key, within what the key is unique, and of its content."""
+    """Digests of a keyed request: `key` of the key and the actor, `fingerprint` of the command."""
 
     key: bytes
     fingerprint: bytes
@@ -197,7 +197,7 @@ class _IdempotencyScope:
 
 @dataclass(slots=True)
 class _Run(Generic[R]):
-    """One command on its way through the bus."""
+    """The state of one command in the bus."""
 
     command: Command[R]
     context: CommandContext
@@ -211,6 +211,6 @@ class _Run(Generic[R]):
 
 def _replay(run: _Run[R], scope: _IdempotencyScope, stored: StoredResponse) -> CommandResult[R]:
     if stored.fingerprint != scope.fingerprint:
-        raise KeyReused("This Idempotency-Key came with a different request before; use a new key.")
+        raise KeyReused("This Idempotency-Key was used with a different request; use a new key.")
     answer = msgspec.msgpack.decode(stored.answer, type=HANDLERS[type(run.command)].answer)
     return CommandResult(answer, stored.position, replayed=True)

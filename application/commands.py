@@ -23,16 +23,16 @@ class Command(msgspec.Struct, Generic[R], metaclass=_CommandMeta):
     """
 
     def __repr__(self) -> str:
-        # Commands carry passwords and personal data, which no log or traceback may show.
+        # Commands carry passwords and personal data, which logs and tracebacks must not show.
         return f"{type(self).__name__}(...)"
 
 
 @dataclass(frozen=True, slots=True)
 class CommandResult(Generic[R]):
-    """The outcome of a command. `replayed`: the answer is the one to an earlier request with the same key.
+    """The outcome of a command. `replayed`: the answer was stored for an earlier request with the same key.
 
-    `position`: of the command's last event. Where it caused no event: None, or a position that the answer is not newer
-    than.
+    `position` is that of the command's last event. Without events it is None, or a position that the answer does
+    not exceed.
     """
 
     answer: R
@@ -58,7 +58,7 @@ H = TypeVar("H", bound=Handler)
 
 
 def handles(handler: H) -> H:
-    """Register `handler` for the command in its first parameter's annotation; the other parameters name ports.
+    """Register `handler` for the command that annotates its first parameter; the other parameters name ports.
 
     Raises:
         TypeError: the command has a handler already.

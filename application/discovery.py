@@ -1,4 +1,4 @@
-"""Discovery: imports every module of a package, so that what its classes and decorators register is known."""
+"""Discovery: imports every module of a package, so that its classes and decorators register themselves."""
 
 import importlib
 from pathlib import Path
@@ -7,7 +7,7 @@ from pathlib import Path
 def import_all(package: str) -> None:
     """Import every module of `package`, in folders of any depth, in the order of their names.
 
-    Files are searched rather than packages: a folder whose `__init__.py` was forgotten must not go missing in silence.
+    Searches files, not packages: a folder without `__init__.py` must not be skipped silently.
 
     Raises:
         ImportError: a module cannot be imported.

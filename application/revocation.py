@@ -1,8 +1,8 @@
-"""Revocation: a command that takes access away is answered only when no read can pass any more.
+"""Revocation: a command that takes access away is answered only when no read gives that access any more.
 
 Events declare the read models through which they take access away (`Root.Event.revokes`). The bus waits until these
-show the events. Where a command caused no event (it was repeated, or there was nothing to do), the same must hold for
-what an earlier command took away: then the last revoking event of each loaded stream counts.
+show the events. A command without events (a repeat, or nothing to do) must guarantee the same for what an earlier
+command took away: then the last revoking event of each loaded stream counts.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ async def settle(settlement: Settlement, revocations: Mapping[tuple[str, UUID], 
     """Wait until the read models show the revocations.
 
     Raises:
-        NotSettled: one does not within `SETTLE_TIMEOUT` seconds.
+        NotSettled: a read model does not within `SETTLE_TIMEOUT` seconds.
     """
     waits = [
         settlement.wait(name, stream_id, position, SETTLE_TIMEOUT)
@@ -47,12 +47,12 @@ async def settle(settlement: Settlement, revocations: Mapping[tuple[str, UUID], 
 
 
 def revoked_by(events: Iterable[Root.Event], position: int) -> Revocations:
-    """The positions to show after `events`, the last of which is at `position`."""
+    """Return the positions to show after `events`, the last of which is at `position`."""
     return {(name, event.originator_id): position for event in events for name in event.revokes}
 
 
 async def revoked_before(store: EventStore, roots: Iterable[Root]) -> Revocations:
-    """The positions to show for what earlier events of these streams took away."""
+    """Return the positions to show for what earlier events of these streams took away."""
     return {
         (name, root.id): position
         for root in roots
@@ -63,7 +63,7 @@ async def revoked_before(store: EventStore, roots: Iterable[Root]) -> Revocation
 
 @cache
 def revoking_topics(kind: type[Root]) -> dict[str, frozenset[str]]:
-    """The topics of the aggregate's revoking events, by read model."""
+    """Return the topics of the aggregate's revoking events, by read model."""
     topics: dict[str, set[str]] = {}
     for event in events_of(kind):
         for name in event.revokes:
@@ -72,7 +72,7 @@ def revoking_topics(kind: type[Root]) -> dict[str, frozenset[str]]:
 
 
 def events_of(kind: type[Root]) -> Iterator[type[Root.Event]]:
-    """The event classes that an aggregate class defines."""
+    """Yield the event classes that an aggregate class defines."""
     for value in vars(kind).values():
         if isinstance(value, type) and issubclass(value, Root.Event):
             yield value

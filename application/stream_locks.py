@@ -8,7 +8,7 @@ from weakref import WeakValueDictionary
 
 
 class StreamLocks:
-    """Locks by stream. A lock exists as long as it is held or awaited."""
+    """Locks by stream. A lock exists while a task holds it or waits for it."""
 
     def __init__(self) -> None:
         self._locks: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()

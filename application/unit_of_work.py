@@ -1,4 +1,4 @@
-"""Unit of work: what one attempt of one command has loaded and wants to store."""
+"""Unit of work: the aggregates that one attempt of one command has loaded and staged."""
 
 from uuid import UUID
 
@@ -7,7 +7,7 @@ from domain.kernel import Claim, NotFound, Root
 
 
 class UnitOfWork:
-    """Implements `ports.Store`: loads from the event store, and keeps what is staged for one append."""
+    """Implements `ports.Store`: loads from the event store, and keeps staged aggregates for one append."""
 
     def __init__(self, events: EventStore) -> None:
         self._events = events
@@ -16,7 +16,7 @@ class UnitOfWork:
 
     @property
     def subject_id(self) -> UUID | None:
-        """The id of the aggregate that the command is about: the first staged, or else the first loaded."""
+        """The id of the command's main aggregate: the first staged one, or else the first loaded one."""
         first = next(iter(self.staged or self.loaded), None)
         return None if first is None else first.id
 

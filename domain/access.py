@@ -1,9 +1,19 @@
-"""Who asks, as far as rules care."""
+"""Who may do what: every resource, its roles, its actions, and the role and the scope that each action takes.
 
+An action takes both. The access token must have the scope: HTTP checks that before it reads the body. The person must
+have the role, or a higher one: aggregates check that for commands (`Resource.require`), `projections/visibility.py` for
+reads. Tests compare this table with the aggregates, with the SQL, and with every HTTP operation.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
-from domain.kernel import Forbidden
+from domain.kernel import Forbidden, NotFound
+
+ANYONE = "anyone"
+"""The role of an action that concerns no resource yet, or only those that belong to the person: any user may."""
 
 
 class Person(Protocol):
@@ -17,4 +27,127 @@ class Person(Protocol):
 
 
 class RoleTooLow(Forbidden):
-    """The actor may see the thing, but not do this with it."""
+    """The person may see the resource, but may not do this with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What an action takes: the least role on the resource, and the scope of the token."""
+
+    role: str
+    scope: str
+
+
+class Resource:
+    """A kind of thing that people have roles on.
+
+    `roles`: from the highest to the lowest; each includes those after it. `guests`: the roles of people who see the
+    resource without being part of it: to them, an action that they may not do is refused as if there were no resource.
+    `advice`: whom to ask for a higher role.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        roles: tuple[str, ...],
+        rules: Mapping[str, Rule],
+        guests: tuple[str, ...] = (),
+        advice: str = "the owner",
+    ) -> None:
+        self.name = name
+        self.roles = roles
+        self.rules = dict(rules)
+        self._guests = guests
+        self._advice = advice
+        self._ranks = {role: -place for place, role in enumerate(roles)}
+
+    def allows(self, action: str, role: str | None) -> bool:
+        """Return whether the role (None: no role at all) is enough for the action."""
+        least = self.rules[action].role
+        return least == ANYONE or (role is not None and self._ranks[role] >= self._ranks[least])
+
+    def require(self, action: str, role: str | None) -> None:
+        """Refuse the action if the role is not enough for it.
+
+        Raises:
+            NotFound: without a role, or with a guest's, the resource does not exist for the person.
+            RoleTooLow: the role is lower than the action takes.
+        """
+        if self.allows(action, role):
+            return
+        if role is None or role in self._guests:
+            raise NotFound(f"There is no such {self.name}.")
+        least = self.rules[action].role
+        raise RoleTooLow(f"This takes the role {least}, and yours is {role}; ask {self._advice}.")
+
+    def roles_for(self, action: str) -> tuple[str, ...]:
+        """Return the roles that are enough for the action, from the highest to the lowest."""
+        return tuple(role for role in self.roles if self.allows(action, role))
+
+
+DOCUMENT = Resource(
+    "document",
+    roles=("owner", "editor", "commenter", "viewer"),
+    rules={
+        "create": Rule(ANYONE, "documents:write"),
+        "list": Rule(ANYONE, "documents:read"),
+        "read": Rule("viewer", "documents:read"),
+        "comment": Rule("commenter", "documents:write"),
+        "edit": Rule("editor", "documents:write"),
+        "list_shares": Rule("owner", "documents:read"),
+        "share": Rule("owner", "documents:write"),
+        "trash": Rule("owner", "documents:write"),
+        "restore": Rule("owner", "documents:write"),
+    },
+)
+"""The owner is the user who created the document; all other roles belong to the holders of email addresses."""
+
+TEAM = Resource(
+    "team",
+    roles=("owner", "admin", "member", "invited"),
+    guests=("invited",),
+    advice="an owner",
+    rules={
+        "found": Rule(ANYONE, "teams:write"),
+        "list": Rule(ANYONE, "teams:read"),
+        "read": Rule("invited", "teams:read"),
+        "answer_invitation": Rule("invited", "teams:write"),
+        "list_members": Rule("member", "teams:read"),
+        "leave": Rule("member", "teams:write"),
+        "list_invitations": Rule("admin", "teams:read"),
+        "rename": Rule("admin", "teams:write"),
+        "invite": Rule("admin", "teams:write"),
+        "revoke_invitation": Rule("admin", "teams:write"),
+        "manage_members": Rule("admin", "teams:write"),
+        "manage_owners": Rule("owner", "teams:write"),
+        "transfer": Rule("owner", "teams:write"),
+        "dissolve": Rule("owner", "teams:write"),
+    },
+)
+"""Users are owners, admins and members; the holder of an address is invited until the invitation is answered."""
+
+ACCOUNT = Resource(
+    "user",
+    roles=("oneself",),
+    rules={
+        "read": Rule("oneself", "users:read"),
+        "change": Rule("oneself", "users:write"),
+    },
+)
+"""A user's own account. Registering and logging in take no token."""
+
+SUBSCRIPTION = Resource(
+    "subscription",
+    roles=("oneself",),
+    rules={
+        "read": Rule("oneself", "subscription:read"),
+        "change": Rule("oneself", "subscription:write"),
+    },
+)
+"""A user's own plan and quota."""
+
+EVENTS = Resource("events", roles=(), rules={"follow": Rule(ANYONE, "events:read")})
+"""The stream of events. Of each resource it shows only to people who may read it, with the scope for reading it."""
+
+RESOURCES = {resource.name: resource for resource in (DOCUMENT, TEAM, ACCOUNT, SUBSCRIPTION, EVENTS)}

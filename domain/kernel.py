@@ -1,7 +1,7 @@
-"""What every aggregate shares: how it starts, how it changes, how it refuses, and what it may not leak.
+"""Base classes of the domain: aggregates, events, refusals, claims, and the marks of personal data.
 
 Aggregates decide, events evolve: a guarded method checks the rules and triggers an event; the event's `apply` changes
-the state and never refuses, so a rule tightened later never makes old history unloadable.
+the state and never refuses. See `domain/decisions/0001-apply-never-refuses.md`.
 """
 
 import re
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class Refusal(Exception):
-    """A rule said no. `code`: the class name in snake case, stable; `detail`: what to do, without personal data."""
+    """A rule forbids the command. `code`: stable, the class name in snake case; `detail`: advice, no personal data."""
 
     code: ClassVar[str] = "refusal"
 
@@ -34,7 +34,7 @@ class Refusal(Exception):
 
 
 class Invalid(Refusal):
-    """The request makes no sense, whatever the state."""
+    """The request is invalid in any state."""
 
 
 class Forbidden(Refusal):
@@ -42,62 +42,62 @@ class Forbidden(Refusal):
 
 
 class NotFound(Refusal):
-    """There is no such thing, or the actor may not know that there is."""
+    """The thing does not exist, or the actor may not know that it exists."""
 
 
 class Conflict(Refusal):
-    """The state does not allow this now."""
+    """The current state does not allow the command."""
 
 
 @dataclass(frozen=True, slots=True)
 class PersonalField:
-    """Marks an event's field as personal; `subject` names the field that holds the id of the subject it is about."""
+    """Marks an event's field as personal; `subject` names the field with the id of the subject whose key seals it."""
 
     subject: str
 
 
 Personal = Annotated[T, PersonalField("originator_id")]
-"""A field about the stream itself (a user, a document, a team): sealed under that stream's key."""
+"""A field about the stream itself (a user, a document, a team): sealed with the key of that stream."""
 
 AboutAddress = Annotated[T, PersonalField("address_id")]
-"""A field about an email address that may be nobody's yet: sealed under the key of the event's `address_id`."""
+"""A field about an email address, of a user or not: sealed with the key of the event's `address_id`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A value that one stream alone may hold (an email address, a team's slug)."""
+    """A value that only one stream may hold at a time (an email address, a team's slug)."""
 
     kind: str
     value: str
 
 
 class Root(BaseAggregate[UUID]):
-    """An aggregate. Its state is primitives, UUIDs, datetimes, and lists, sets and dicts of them (for snapshots)."""
+    """Base of aggregates. For snapshots, attributes are primitives, UUIDs, datetimes, or lists, sets, dicts of them."""
 
     class Event(AggregateEvent):
-        """A fact. Fields are primitives, UUIDs, datetimes, and lists and dicts of them.
+        """Base of events. Fields are primitives, UUIDs, datetimes, and lists and dicts of them.
 
-        A changed shape raises `class_version` and adds `upcast_vN_vM(state)`, which changes the stored dict in place.
+        To change fields, raise `class_version` and add `upcast_vN_vM(state)`, which changes the stored dict in place.
         """
 
         root: ClassVar[type["Root"]]
         class_version: ClassVar[int] = 1
         revokes: ClassVar[tuple[str, ...]] = ()
-        """The names of the read models through which this event takes access away from somebody.
+        """Names of the read models through which this event takes access away from a person.
 
         The command bus answers only when these have processed the event.
         """
 
         def claims(self) -> Iterable[Claim]:
-            """The claims this event takes for its stream."""
+            """Return the claims that the event takes for its stream."""
             return ()
 
         def releases(self) -> Iterable[Claim]:
-            """The claims this event gives up."""
+            """Return the claims that the event gives up."""
             return ()
 
     snapshot_version: ClassVar[int] = 1
-    """Raise it when the state's shape changes: older snapshots are then ignored."""
+    """Version of the attributes. Raise it when they change: older snapshots are then ignored."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -106,8 +106,8 @@ class Root(BaseAggregate[UUID]):
                 value.root = cls
 
     @classmethod
-    def begin(cls, event_class: type["FirstEvent"], *, id: UUID, now: datetime, **fields: Any) -> Self:
-        """A new aggregate with its first event pending."""
+    def start_stream(cls, event_class: type["FirstEvent"], *, id: UUID, now: datetime, **fields: Any) -> Self:
+        """Return a new aggregate with its first event pending."""
         event = event_class(originator_id=id, originator_version=cls.INITIAL_VERSION, timestamp=now, **fields)
         root: Self = cls.shell(event)
         event.apply(root)
@@ -116,15 +116,15 @@ class Root(BaseAggregate[UUID]):
 
     @classmethod
     def shell(cls, event: AggregateEvent) -> Self:
-        """An aggregate with an identity and no state, for its first event to fill."""
+        """Return an aggregate with an identity and no state, for its first event to fill."""
         root = cls.__new__(cls)
         root.__base_init__(event.originator_id, event.originator_version, event.timestamp)
         return root
 
     def trigger_event(self, event_class: type[Any], *, now: datetime, **fields: Any) -> None:  # type: ignore[override]
-        """Make the event, let it evolve the state, and keep it until the store has it.
+        """Make the event, apply it to the state, and keep it as pending until it is stored.
 
-        Leaner than the library's method of the same name, which checks topics anew at every call.
+        Faster than the library's method of the same name, which checks topics at every call.
         """
         event = event_class(originator_id=self._id, originator_version=self._version + 1, timestamp=now, **fields)
         event.apply(self)
@@ -134,10 +134,10 @@ class Root(BaseAggregate[UUID]):
 
 
 class FirstEvent(Root.Event):
-    """The fact that starts a stream: its `apply` gives the aggregate all its attributes."""
+    """Base of the event that starts a stream: its `apply` sets all attributes of the aggregate."""
 
     def mutate(self, aggregate: Any) -> Any:
-        """The library's way to the first state, so that its repositories and tools load our streams too."""
+        """Return the first state. The library's repositories and tools call this."""
         root = self.root.shell(self)
         self.apply(root)
         return root

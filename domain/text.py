@@ -1,57 +1,57 @@
-"""What texts may hold: enough for people, nothing that a server cannot store or that would deceive a reader of logs."""
+"""Rules for texts: all that people write, but nothing that PostgreSQL cannot store or that could forge a log line."""
 
 import re
 import unicodedata
 
 from domain.kernel import Invalid
 
-# Control characters would let a name forge a line of a mail header or a log.
+# With control characters a name could forge a line of a mail header or of a log.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _EMAIL = re.compile(r"[^\s@]{1,64}@[^\s@.]+(?:\.[^\s@.]+)*")
 _EMAIL_LENGTH = 254  # RFC 5321, 4.5.3.1.3, without the angle brackets
 
 
 class UnusableText(Invalid):
-    """A text is empty, too long, or holds characters that we do not take."""
+    """A text is empty, too long, or contains characters that are not allowed."""
 
 
 class UnusableEmail(Invalid):
-    """That is not an email address."""
+    """A text is not an email address."""
 
 
-def single_line(value: str, what: str, longest: int) -> str:
-    """A text of one line, without the white space around it.
+def single_line(value: str, what: str, max_length: int) -> str:
+    """Return a text of one line, without the white space around it. `what` begins the refusal.
 
     Raises:
-        UnusableText: it is blank, longer than `longest` characters, or holds control characters or lone surrogates.
+        UnusableText: it is blank, longer than `max_length`, or contains control characters or lone surrogates.
     """
     value = value.strip()
-    # What is printable holds neither, and most lines are.
+    # A printable text contains neither control characters nor surrogates, and most lines are printable.
     usable = value.isprintable() or (_encodable(value) and not _CONTROL.search(value))
-    if not usable or not 1 <= len(value) <= longest:
-        raise UnusableText(f"{what} has 1 to {longest} characters on one line, none of them control characters.")
+    if not usable or not 1 <= len(value) <= max_length:
+        raise UnusableText(f"{what} has 1 to {max_length} characters on one line, none of them control characters.")
     return value
 
 
-def multi_line(value: str, what: str, longest: int) -> str:
-    """A text of any number of lines, as it is.
+def multi_line(value: str, what: str, max_length: int) -> str:
+    """Return a text of any number of lines, unchanged. `what` begins the refusal.
 
     Raises:
-        UnusableText: it is longer than `longest` characters, or holds NUL characters (which PostgreSQL's text cannot)
-            or lone surrogates.
+        UnusableText: it is longer than `max_length` characters, or contains NUL (which PostgreSQL cannot store) or lone
+            surrogates.
     """
-    if len(value) > longest or "\0" in value or not _encodable(value):
-        raise UnusableText(f"{what} has at most {longest} characters, none of them NUL or half a surrogate pair.")
+    if len(value) > max_length or "\0" in value or not _encodable(value):
+        raise UnusableText(f"{what} has at most {max_length} characters, none of them NUL or half a surrogate pair.")
     return value
 
 
 def email_address(value: str) -> str:
-    """The address in its normal form: the one to store, to claim and to write to.
+    """Return the address in its normal form, which is stored, claimed and written to.
 
-    Mail goes to the normal form, never to what was typed: whoever reads that mailbox holds every spelling of it.
+    Mail goes to the normal form, never to the typed one: the owner of that mailbox owns every spelling of the address.
 
     Raises:
-        UnusableEmail: it is no address.
+        UnusableEmail: it is not an address.
     """
     email = normalise_email(value)
     if len(email) > _EMAIL_LENGTH or not _EMAIL.fullmatch(email) or _CONTROL.search(email) or not _encodable(email):
@@ -60,7 +60,7 @@ def email_address(value: str) -> str:
 
 
 def normalise_email(value: str) -> str:
-    """The same for all spellings of an address that differ in case, in Unicode form or in white space around."""
+    """Return the address without differences in case, in Unicode form and in white space around it."""
     folded = unicodedata.normalize("NFKC", value).lower()
     return unicodedata.normalize("NFKC", folded).strip()
 

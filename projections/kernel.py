@@ -143,7 +143,7 @@ class Totals(StoredTable):
         """
         keys = ", ".join(f'"{column}"' for column in self._keys)
         sums = ", ".join(f'sum("{column}")::{kind} AS "{column}"' for column, kind in self._sums.items())
-        return f'(SELECT {keys}, {sums}, max({POSITION}) AS {POSITION} FROM read."{self.name}" GROUP BY {keys})'  # noqa: S608
+        return f"(SELECT {keys}, {sums}, max({POSITION}) AS {POSITION} FROM read.{self.name} GROUP BY {keys})"  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,11 +194,11 @@ Query = TypeVar("Query", bound=Callable[..., Any])
 _READS: dict[Callable[..., Any], tuple[str, ...]] = {}
 
 
-def reads(*models: type[ReadModel]) -> Callable[[Query], Query]:
-    """Declare which read models a query reads. Its callers wait for these; a test compares them with its SQL."""
+def reads(*models: type[ReadModel] | str) -> Callable[[Query], Query]:
+    """Declare which read models, by class or name, a query reads. Callers wait for these; a test compares the SQL."""
 
     def declare(query: Query) -> Query:
-        _READS[query] = tuple(model.table.name for model in models)
+        _READS[query] = tuple(model if isinstance(model, str) else model.table.name for model in models)
         return query
 
     return declare

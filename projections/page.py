@@ -1,4 +1,4 @@
-"""Lists come in pages. A cursor says after which item the next one begins; items that come or go do not shift it."""
+"""Pages of lists. A cursor names the last item of a page; items that are added or removed do not shift it."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
@@ -14,24 +14,24 @@ T = TypeVar("T")
 C = TypeVar("C")
 
 DEFAULT_LIMIT = 50
-MOST = 100
-ADVICE = "Leave the cursor out to start anew, or send the one that came as `next`."
+MAX_LIMIT = 100
+ADVICE = "Leave the cursor out to start from the beginning, or send the value of `next`."
 
 
 class BadCursor(Invalid):
-    """A cursor is not one that came with a page of the same list."""
+    """A cursor did not come from a page of the same list."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """Some items of a list, and the cursor of the next page; None: there is none."""
+    """Some items of a list, and the cursor of the next page; None: this is the last one."""
 
     items: list[T]
     next: str | None
 
 
 def page_of(found: list[T], limit: int, cursor_of: Callable[[T], object]) -> Page[T]:
-    """The page made of at most `limit + 1` items; `cursor_of` makes a cursor's content of the last item shown."""
+    """Return a page from at most `limit + 1` items. `cursor_of` returns the content of a cursor for the last item."""
     if len(found) <= limit:
         return Page(found, None)
     shown = found[:limit]
@@ -39,15 +39,15 @@ def page_of(found: list[T], limit: int, cursor_of: Callable[[T], object]) -> Pag
 
 
 def write_cursor(content: object) -> str:
-    """A cursor with this content: plain values only."""
+    """Return a cursor with this content, which consists of plain values."""
     return urlsafe_b64encode(msgspec.json.encode(content)).rstrip(b"=").decode()
 
 
 def read_cursor(cursor: str, kind: type[C]) -> C:
-    """The content of a cursor.
+    """Return the content of a cursor.
 
     Raises:
-        BadCursor: it is none of this kind.
+        BadCursor: it is not a cursor of this kind.
     """
     try:
         raw = urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4))
@@ -59,10 +59,10 @@ def read_cursor(cursor: str, kind: type[C]) -> C:
 
 
 def read_moment(text: str) -> datetime:
-    """A time in a cursor, as `str` wrote it.
+    """Return a time from a cursor, as `str` wrote it.
 
     Raises:
-        BadCursor: it is none.
+        BadCursor: the text is not a time with a time zone.
     """
     try:
         moment = datetime.fromisoformat(text)
@@ -74,5 +74,5 @@ def read_moment(text: str) -> datetime:
 
 
 def bounded(limit: int | None) -> int:
-    """A page size within bounds: 50 unless told, 100 at most."""
-    return DEFAULT_LIMIT if limit is None else max(1, min(limit, MOST))
+    """Return a page size within bounds: 50 by default, 100 at most."""
+    return DEFAULT_LIMIT if limit is None else max(1, min(limit, MAX_LIMIT))

@@ -1,4 +1,4 @@
-"""Use cases of subscriptions: what a user's plan allows."""
+"""Use cases of subscriptions: change and cancel the plan."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,12 +6,13 @@ from uuid import UUID
 
 from application.commands import Command, handles
 from application.ports import Actor, Clock, Store
+from application.views import view_maker
 from domain.billing.subscription import Plan, Status, Subscription
 
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionView:
-    """A plan and its use. Without a limit nothing is counted: `documents_used` is then what was before, this month."""
+    """A plan and its use. A plan without a limit counts nothing: `documents_used` is this month's count before it."""
 
     id: UUID
     user_id: UUID
@@ -25,8 +26,11 @@ class SubscriptionView:
     updated_at: datetime
 
 
+_view = view_maker(SubscriptionView, computed=("documents_used", "documents_limit", "resets_at"))
+
+
 class ChangePlan(Command[SubscriptionView]):
-    """Put the actor on another plan at once."""
+    """Change the actor's plan at once."""
 
     plan: Plan
 
@@ -54,16 +58,10 @@ async def cancel_subscription(cmd: CancelSubscription, store: Store, actor: Acto
 
 
 def subscription_view(subscription: Subscription, now: datetime) -> SubscriptionView:
-    """The subscription as its user sees it."""
-    return SubscriptionView(
-        id=subscription.id,
-        user_id=subscription.user_id,
-        plan=subscription.plan,
-        status=subscription.status,
+    """Return the subscription as its user sees it."""
+    return _view(
+        subscription,
         documents_used=subscription.documents_used(now),
         documents_limit=subscription.limit,
         resets_at=subscription.resets_at(now),
-        version=subscription.version,
-        created_at=subscription.created_on,
-        updated_at=subscription.modified_on,
     )

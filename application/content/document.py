@@ -1,6 +1,6 @@
 """Use cases of documents: write, change, trash, restore, share.
 
-An address is judged before anything is loaded: an error must not tell a stranger that a document exists.
+Addresses are checked before anything is loaded: an error must not reveal to strangers that a document exists.
 """
 
 from dataclasses import dataclass
@@ -9,8 +9,9 @@ from uuid import UUID
 
 from application.commands import Command, handles
 from application.ports import Actor, Clock, EmailIndex, EventStore, NewId, StaleVersion, Store
+from application.views import view_maker
 from domain.billing.subscription import Subscription
-from domain.content.document import Document, Role, ShareRole, Status
+from domain.content.document import Document, ShareRole, Status
 from domain.kernel import NotFound
 from domain.text import email_address
 
@@ -30,15 +31,18 @@ class DocumentView:
     trashed_at: datetime | None
 
 
+document_view = view_maker(DocumentView)
+
+
 class CreateDocument(Command[DocumentView]):
-    """Write a draft, which counts against the actor's plan."""
+    """Create a draft, which counts against the quota of the actor's plan."""
 
     title: str
     content: str = ""
 
 
 class ChangeDocument(Command[DocumentView]):
-    """Make title, content and status what is given. `expected`: only if this is the current version."""
+    """Set title, content and status. `expected`: only if this is the current version."""
 
     id: UUID
     title: str
@@ -48,7 +52,7 @@ class ChangeDocument(Command[DocumentView]):
 
 
 class TrashDocument(Command[DocumentView]):
-    """Put a document into the trash."""
+    """Move a document to the trash."""
 
     id: UUID
     expected: int | None = None
@@ -62,7 +66,7 @@ class RestoreFromTrash(Command[DocumentView]):
 
 
 class RestoreVersion(Command[DocumentView]):
-    """Give a document the title and the content of an earlier version."""
+    """Set title and content to those of an earlier version."""
 
     id: UUID
     version: int
@@ -70,7 +74,7 @@ class RestoreVersion(Command[DocumentView]):
 
 
 class ShareDocument(Command[DocumentView]):
-    """Give the holder of an email address a role."""
+    """Give a role to the holder of an email address."""
 
     id: UUID
     email: str
@@ -78,7 +82,7 @@ class ShareDocument(Command[DocumentView]):
 
 
 class ChangeShare(Command[DocumentView]):
-    """Give somebody who has a role another one."""
+    """Change the role of an address that the document is shared with."""
 
     id: UUID
     email: str
@@ -86,7 +90,7 @@ class ChangeShare(Command[DocumentView]):
 
 
 class RevokeShare(Command[DocumentView]):
-    """Take somebody's role away."""
+    """Take the role of an address away."""
 
     id: UUID
     email: str
@@ -104,7 +108,7 @@ async def create_document(cmd: CreateDocument, store: Store, actor: Actor, clock
 
 @handles
 async def change_document(cmd: ChangeDocument, store: Store, actor: Actor, clock: Clock) -> DocumentView:
-    document = await _load(store, cmd.id, "editor", actor, cmd.expected)
+    document = await _load(store, cmd.id, "edit", actor, cmd.expected)
     document.change(title=cmd.title, content=cmd.content, status=cmd.status, by=actor, now=clock())
     store.save(document)
     return document_view(document)
@@ -112,7 +116,7 @@ async def change_document(cmd: ChangeDocument, store: Store, actor: Actor, clock
 
 @handles
 async def trash_document(cmd: TrashDocument, store: Store, actor: Actor, clock: Clock) -> DocumentView:
-    document = await _load(store, cmd.id, "owner", actor, cmd.expected)
+    document = await _load(store, cmd.id, "trash", actor, cmd.expected)
     document.trash(by=actor, now=clock())
     store.save(document)
     return document_view(document)
@@ -120,7 +124,7 @@ async def trash_document(cmd: TrashDocument, store: Store, actor: Actor, clock: 
 
 @handles
 async def restore_from_trash(cmd: RestoreFromTrash, store: Store, actor: Actor, clock: Clock) -> DocumentView:
-    document = await _load(store, cmd.id, "owner", actor, cmd.expected)
+    document = await _load(store, cmd.id, "restore", actor, cmd.expected)
     document.restore_from_trash(by=actor, now=clock())
     store.save(document)
     return document_view(document)
@@ -128,7 +132,7 @@ async def restore_from_trash(cmd: RestoreFromTrash, store: Store, actor: Actor, 
 
 @handles
 async def restore_version(cmd: RestoreVersion, store: Store, actor: Actor, clock: Clock) -> DocumentView:
-    document = await _load(store, cmd.id, "editor", actor, cmd.expected)
+    document = await _load(store, cmd.id, "edit", actor, cmd.expected)
     earlier = await store.get(Document, cmd.id, version=cmd.version)
     document.restore_version(earlier, by=actor, now=clock())
     store.save(document)
@@ -169,40 +173,25 @@ async def revoke_share(
 
 
 async def document_at_version(events: EventStore, actor: Actor, id: UUID, version: int) -> DocumentView:
-    """The document as it was at `version` (from 1), for those who may read it now.
+    """Return the document as it was at `version` (from 1), if the actor may read it now.
 
     Raises:
-        NotFound: it does not exist for the actor, or has no such version.
+        NotFound: the document does not exist for the actor, or has no such version.
     """
     document = await events.load(Document, id)
     if document is None:
         raise NotFound("There is no such document.")
-    document.require("viewer", actor)
+    document.require("read", actor)
     earlier = document if document.version == version else await events.load(Document, id, version=version)
     if earlier is None:
         raise NotFound("This document has no such version.")
     return document_view(earlier)
 
 
-async def _load(store: Store, id: UUID, least: Role, actor: Actor, expected: int | None) -> Document:
-    """The document, once it is clear that the actor may know its version."""
+async def _load(store: Store, id: UUID, action: str, actor: Actor, expected: int | None) -> Document:
+    """Load the document and check the actor's role before its version: a refusal must not reveal the version."""
     document = await store.get(Document, id)
-    document.require(least, actor)
+    document.require(action, actor)
     if expected is not None and document.version != expected:
         raise StaleVersion(document.version)
     return document
-
-
-def document_view(document: Document) -> DocumentView:
-    """The document as its readers see it."""
-    return DocumentView(
-        id=document.id,
-        owner_id=document.owner_id,
-        title=document.title,
-        content=document.content,
-        status=document.status,
-        version=document.version,
-        created_at=document.created_on,
-        updated_at=document.modified_on,
-        trashed_at=document.trashed_at,
-    )

@@ -1,4 +1,4 @@
-"""Use cases of users: an account and who may use it."""
+"""Use cases of users: open and change an account, log in."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,12 +6,13 @@ from uuid import UUID
 
 from application.commands import Command, handles
 from application.ports import Actor, Clock, EmailIndex, NewId, Passwords, Store
+from application.views import view_maker
 from domain.billing.subscription import Subscription
 from domain.identity.user import User, email_claim
 from domain.kernel import Forbidden, Invalid, NotFound
 from domain.text import UnusableEmail, email_address
 
-NOBODY = UUID(int=0)
+NO_USER = UUID(int=0)
 
 
 class WeakPassword(Invalid):
@@ -19,16 +20,16 @@ class WeakPassword(Invalid):
 
 
 class WrongCredentials(Forbidden):
-    """Email address and password do not go together, or the account is closed: which of these is not told."""
+    """Email address and password do not match, or the account is closed. The refusal does not say which."""
 
 
 class WrongPassword(Forbidden):
-    """The current password was not given rightly."""
+    """The current password was wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class UserView:
-    """A user, as they see themselves."""
+    """A user's own account."""
 
     id: UUID
     email: str
@@ -40,9 +41,12 @@ class UserView:
     updated_at: datetime
 
 
+user_view = view_maker(UserView)
+
+
 @dataclass(frozen=True, slots=True)
 class LoginResult:
-    """Who proved to be who; `address_id` is None until the email address is verified."""
+    """The authenticated user; `address_id` is None until the email address is verified."""
 
     user_id: UUID
     address_id: UUID | None
@@ -57,7 +61,7 @@ class Register(Command[UserView]):
 
 
 class VerifyEmail(Command[UserView]):
-    """Note that a user reads mail to their address. Its sender has made sure of that."""
+    """Record that a user receives mail at their address. The sender of this command has checked it."""
 
     user_id: UUID
 
@@ -71,7 +75,7 @@ class ChangeProfile(Command[UserView]):
 
 
 class ChangePassword(Command[None]):
-    """Change the actor's password, who knows the current one."""
+    """Change the actor's password. `old` is the current one."""
 
     old: str
     new: str
@@ -82,7 +86,7 @@ class Deactivate(Command[None]):
 
 
 class LogIn(Command[LoginResult]):
-    """Prove to be the holder of an account."""
+    """Authenticate with email address and password."""
 
     email: str
     password: str
@@ -118,7 +122,7 @@ async def change_profile(cmd: ChangeProfile, store: Store, actor: Actor, clock: 
 async def change_password(cmd: ChangePassword, store: Store, actor: Actor, passwords: Passwords, clock: Clock) -> None:
     user = await store.get(User, actor.user_id)
     if not await passwords.verify(cmd.old, user.password_hash):
-        raise WrongPassword("The current password is another; log in again if you forgot it.")
+        raise WrongPassword("The current password is wrong; log in again if you forgot it.")
     await _require_strong(passwords, cmd.new, user.email, user.name)
     user.change_password(password_hash=await passwords.hash(cmd.new), now=clock())
     store.save(user)
@@ -136,15 +140,15 @@ async def log_in(cmd: LogIn, store: Store, passwords: Passwords, addresses: Emai
     user = await _find(store, cmd.email)
     right = await passwords.verify(cmd.password, user.password_hash if user else None)
     if user is None or not right or not user.active:
-        raise WrongCredentials("Email address and password do not go together; check both.")
+        raise WrongCredentials("Email address and password do not match; check both.")
     return LoginResult(user.id, addresses.address_id(user.email) if user.email_verified else None)
 
 
 async def _find(store: Store, email: str) -> User | None:
-    """The user with that address. Asks for a user even where there is none: the time it takes shall not tell."""
+    """Return the user with the address. Loads a user even if there is none: the time must not reveal accounts."""
     try:
-        holder = await store.claimed_by(email_claim(email_address(email)))
-        return await store.get(User, holder or NOBODY)
+        user_id = await store.claimed_by(email_claim(email_address(email)))
+        return await store.get(User, user_id or NO_USER)
     except (UnusableEmail, NotFound):
         return None
 
@@ -153,17 +157,3 @@ async def _require_strong(passwords: Passwords, password: str, *known: str) -> N
     weakness = await passwords.weakness(password, *known)
     if weakness is not None:
         raise WeakPassword(weakness)
-
-
-def user_view(user: User) -> UserView:
-    """The user as the outside sees them."""
-    return UserView(
-        id=user.id,
-        email=user.email,
-        name=user.name,
-        avatar_url=user.avatar_url,
-        email_verified=user.email_verified,
-        version=user.version,
-        created_at=user.created_on,
-        updated_at=user.modified_on,
-    )

@@ -6,13 +6,14 @@ from uuid import UUID
 
 from application.commands import Command, handles
 from application.ports import Actor, Clock, EmailIndex, NewId, Store
+from application.views import view_maker
 from domain.teams.team import InvitedRole, Role, Team
 from domain.text import email_address
 
 
 @dataclass(frozen=True, slots=True)
 class TeamView:
-    """A team. `members` counts them; `seats_taken` adds the open invitations."""
+    """A team. `members`: their number; `seats_taken`: members and open invitations."""
 
     id: UUID
     name: str
@@ -26,9 +27,12 @@ class TeamView:
     dissolved_at: datetime | None
 
 
+_view = view_maker(TeamView, computed=("seats_taken", "members"))
+
+
 @dataclass(frozen=True, slots=True)
 class MemberView:
-    """Somebody in a team."""
+    """A member of a team."""
 
     user_id: UUID
     role: Role
@@ -36,14 +40,14 @@ class MemberView:
 
 
 class FoundTeam(Command[TeamView]):
-    """Begin a team, of which the actor is the owner."""
+    """Found a team, which the actor owns."""
 
     name: str
     slug: str
 
 
 class RenameTeam(Command[TeamView]):
-    """Give a team another name."""
+    """Change the name of a team."""
 
     id: UUID
     name: str
@@ -58,26 +62,26 @@ class InviteMember(Command[TeamView]):
 
 
 class AcceptInvitation(Command[TeamView]):
-    """Become a member, as invited."""
+    """Make the actor a member, as invited."""
 
     id: UUID
 
 
 class DeclineInvitation(Command[None]):
-    """Turn an invitation down."""
+    """Decline an invitation."""
 
     id: UUID
 
 
 class RevokeInvitation(Command[TeamView]):
-    """Take an invitation back."""
+    """Revoke an invitation."""
 
     id: UUID
     email: str
 
 
 class ChangeMemberRole(Command[TeamView]):
-    """Give a member another role."""
+    """Change the role of a member."""
 
     id: UUID
     user_id: UUID
@@ -85,27 +89,27 @@ class ChangeMemberRole(Command[TeamView]):
 
 
 class RemoveMember(Command[TeamView]):
-    """Put a member out."""
+    """Remove a member."""
 
     id: UUID
     user_id: UUID
 
 
 class LeaveTeam(Command[None]):
-    """Go."""
+    """End the actor's membership."""
 
     id: UUID
 
 
 class TransferOwnership(Command[TeamView]):
-    """Make another member an owner in the actor's place."""
+    """Make another member an owner, and the actor an admin."""
 
     id: UUID
     user_id: UUID
 
 
 class DissolveTeam(Command[TeamView]):
-    """End a team."""
+    """Dissolve a team."""
 
     id: UUID
 
@@ -209,16 +213,5 @@ async def dissolve_team(cmd: DissolveTeam, store: Store, actor: Actor, clock: Cl
 
 
 def team_view(team: Team, now: datetime) -> TeamView:
-    """The team as its members see it."""
-    return TeamView(
-        id=team.id,
-        name=team.name,
-        slug=team.slug,
-        seats=team.seats,
-        seats_taken=team.seats_taken(now),
-        members=len(team.members),
-        version=team.version,
-        created_at=team.created_on,
-        updated_at=team.modified_on,
-        dissolved_at=team.dissolved_at,
-    )
+    """Return the team as its members see it."""
+    return _view(team, seats_taken=team.seats_taken(now), members=len(team.members))

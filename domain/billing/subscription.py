@@ -1,12 +1,12 @@
-"""Subscriptions say how much a user may do. The free plan allows five documents a calendar month (UTC).
+"""Subscriptions: plans and quotas of users. The free plan allows five documents a calendar month (UTC).
 
-Creating a document uses quota in the same append, so that parallel creations cannot exceed it. What that implies:
+Creating a document uses quota in the same append, so that parallel creations cannot exceed it. Consequences:
 
-- Trashing a document gives nothing back: the quota meters writing, and trash and restore would go round it. `release`
-  is for a creation that is undone because it never took effect.
+- Trashing a document returns no quota: otherwise trash and restore would get around the limit. `release` is for a
+  creation that is undone because it never took effect.
 - A plan without a limit records nothing here: there is nothing to decide, and every creation by a busy user would
   wait for the one before it.
-- Cancelling ends a paid plan at once; the free allowance is what remains.
+- Cancelling ends a paid plan at once; the free plan remains.
 """
 
 from datetime import UTC, datetime
@@ -20,15 +20,15 @@ Plan = Literal["free", "pro", "enterprise"]
 Status = Literal["active", "cancelled"]
 
 MONTHLY_DOCUMENTS: dict[Plan, int] = {"free": 5}
-"""Documents a month; a plan that is not named here has no limit."""
+"""Documents a month by plan; a plan that is not listed has no limit."""
 
 
 class QuotaExceeded(Conflict):
-    """The month's documents are used up."""
+    """The plan allows no more documents this month."""
 
 
 class Subscription(Root):
-    """What one user's plan allows, and what they used of it this month."""
+    """One user's plan, and its use this month."""
 
     TOPIC = "subscription"
 
@@ -87,25 +87,25 @@ class Subscription(Root):
     @staticmethod
     @lru_cache(maxsize=10_000)
     def id_of(user_id: UUID) -> UUID:
-        """The id of a user's one subscription (a UUIDv5, RFC 9562)."""
+        """Return the id of a user's subscription (a UUIDv5, RFC 9562). Cached: one hot route computes it each time."""
         return uuid5(user_id, "subscription")
 
     @classmethod
     def start(cls, *, user_id: UUID, now: datetime) -> "Subscription":
-        """The free plan, which every user starts with."""
-        return cls.begin(cls.Started, id=cls.id_of(user_id), now=now, user_id=user_id, plan="free")
+        """Start the free plan, which every user has first."""
+        return cls.start_stream(cls.Started, id=cls.id_of(user_id), now=now, user_id=user_id, plan="free")
 
     @property
     def limit(self) -> int | None:
-        """Documents a month; None: no limit."""
+        """Number of documents allowed a month; None: no limit."""
         return MONTHLY_DOCUMENTS.get(self.plan)
 
     def documents_used(self, now: datetime) -> int:
-        """How many of this month's documents were counted."""
+        """Return the number of documents counted this month."""
         return len(self.used) if self._month(now) == self.month else 0
 
     def resets_at(self, now: datetime) -> datetime:
-        """When the next month begins."""
+        """Return when the next month begins."""
         year, month = map(int, self._month(now).split("-"))
         return datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC)
 
@@ -126,21 +126,21 @@ class Subscription(Root):
         self.trigger_event(self.QuotaUsed, now=now, document_id=document_id, month=month)
 
     def release(self, document_id: UUID, *, now: datetime) -> None:
-        """Take back the count of a document whose creation was undone."""
+        """Uncount a document whose creation was undone."""
         if document_id in self.used:
             self.trigger_event(self.QuotaReleased, now=now, document_id=document_id, month=self.month)
 
     def change_plan(self, plan: Plan, *, now: datetime) -> None:
-        """Go over to another plan at once."""
+        """Change the plan at once."""
         if plan != self.plan:
             self.trigger_event(self.PlanChanged, now=now, plan=plan)
 
     def cancel(self, *, now: datetime) -> None:
-        """End a paid plan at once. On the free plan there is nothing to end."""
+        """End a paid plan at once. Does nothing on the free plan."""
         if self.plan != "free":
             self.trigger_event(self.Cancelled, now=now)
 
     def _month(self, now: datetime) -> str:
-        # Never back to an earlier month, whose count is gone: clocks of two machines differ at the turn of a month.
+        # Never an earlier month, whose count is gone: clocks of two machines differ at the turn of a month.
         utc = now.astimezone(UTC)
         return max(self.month, f"{utc.year:04}-{utc.month:02}")

@@ -1,23 +1,23 @@
-"""How one text becomes another: what an edit stores, so that a history of small edits stays small.
+"""Deltas between texts: an edit stores the difference, so that a history of small edits stays small.
 
 A delta is a list of steps over the old text, from its start: a positive number keeps that many characters, a negative
-one drops them, a string is put in. Whatever is left of the old text after the last step is kept. So `[]` changes
-nothing. Characters are code points.
+number drops them, a string is inserted. The rest of the old text after the last step is kept. So `[]` changes nothing.
+Characters are code points.
 """
 
 import fast_diff_match_patch
 
 Delta = list[int | str]
 
-# Past these the finer differences are given up: the delta gets longer, never wrong. Time alone bounds nothing, for the
-# library looks at the clock between passes over the texts only.
-SECONDS = 0.02
-MOST = 50_000
-"""How many characters (or, of longer texts, lines) of both together are compared."""
+# Beyond these limits the delta gets longer, never wrong. The timeout alone is no bound, because the library reads the
+# clock only between passes over the texts.
+DIFF_TIMEOUT_SECONDS = 0.02
+MAX_COMPARED = 50_000
+"""Maximum number of characters (or, in longer texts, lines) of both texts together that are compared."""
 
 
 def make(old: str, new: str) -> Delta:
-    """The delta for which `apply(old, delta) == new`."""
+    """Return a delta for which `apply(old, delta) == new`."""
     if old == new:
         return []
     start = _common_start(old, new)
@@ -27,7 +27,7 @@ def make(old: str, new: str) -> Delta:
 
 
 def apply(old: str, delta: Delta) -> str:
-    """The new text. Any delta applies to any text, if without sense: an erased text must not stop a replay."""
+    """Return the new text. Every delta applies to every text: an erased text must not stop a replay."""
     if not delta:
         return old
     parts = []
@@ -45,16 +45,18 @@ def apply(old: str, delta: Delta) -> str:
 
 
 def _steps(old: str, new: str) -> Delta:
-    """The delta between texts that have no start and no end in common."""
+    """Return the delta between texts that have no start and no end in common."""
     if not old or not new:
         return [step for step in (-len(old), new) if step]
-    return _by_characters(old, new) if len(old) + len(new) <= MOST else _by_lines(old, new)
+    return _by_characters(old, new) if len(old) + len(new) <= MAX_COMPARED else _by_lines(old, new)
 
 
 def _by_characters(old: str, new: str) -> Delta:
     steps: Delta = []
     at = 0
-    for kind, count in fast_diff_match_patch.diff(old, new, timelimit=SECONDS, cleanup="Efficiency", counts_only=True):
+    for kind, count in fast_diff_match_patch.diff(
+        old, new, timelimit=DIFF_TIMEOUT_SECONDS, cleanup="Efficiency", counts_only=True
+    ):
         if kind == "-":
             steps.append(-count)
             continue
@@ -64,9 +66,9 @@ def _by_characters(old: str, new: str) -> Delta:
 
 
 def _by_lines(old: str, new: str) -> Delta:
-    """As by characters, with a character in the place of each line."""
+    """Compare lines: each line is replaced by one character, and then characters are compared."""
     before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
-    if len(before) + len(after) > MOST:
+    if len(before) + len(after) > MAX_COMPARED:
         return [-len(old), new]
     lines = list(dict.fromkeys(before + after))
     signs = {line: chr(number) for number, line in enumerate(lines)}
@@ -83,7 +85,7 @@ def _by_lines(old: str, new: str) -> Delta:
 
 
 def _common_start(old: str, new: str) -> int:
-    """How many characters the texts share at their start. Compares slices: a loop takes 100 times as long."""
+    """Return the number of characters that the texts share at their start. Slices: a loop takes 100 times as long."""
     low, high = 0, min(len(old), len(new))
     while low < high:
         middle = (low + high + 1) // 2
@@ -94,9 +96,9 @@ def _common_start(old: str, new: str) -> int:
     return low
 
 
-def _common_end(old: str, new: str, most: int) -> int:
-    """How many characters the texts share at their end, at most `most`."""
-    low, high = 0, most
+def _common_end(old: str, new: str, limit: int) -> int:
+    """Return the number of characters that the texts share at their end, at most `limit`."""
+    low, high = 0, limit
     while low < high:
         middle = (low + high + 1) // 2
         if old[len(old) - middle : len(old) - low] == new[len(new) - middle : len(new) - low]:

@@ -1,15 +1,15 @@
-"""Documents are texts with a history, which their owner shares by email address.
+"""Documents: texts with a history, which their owner shares by email address.
 
-Roles, each including the ones after it: the owner shares and trashes, an editor changes title, content and status, a
-commenter and a viewer read. A draft is published or archived; what is archived is read-only until it is published
-again. Trash is apart from the status: nothing but the owner's restoring and withdrawing of shares happens there.
+Roles and their actions are in `domain/access.py`. A draft is published or archived; an archived document is read-only
+until it is published again. The trash is independent of the status: a document in the trash can only be restored, and
+its shares revoked.
 """
 
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from domain.access import Person, RoleTooLow
+from domain.access import DOCUMENT, Person
 from domain.content import delta
 from domain.content.delta import Delta
 from domain.kernel import AboutAddress, Conflict, FirstEvent, Invalid, NotFound, Personal, Root
@@ -21,9 +21,7 @@ Role = Literal["owner", "editor", "commenter", "viewer"]
 
 TITLE_LENGTH = 300
 CONTENT_LENGTH = 1_000_000
-MOST_SHARES = 1_000
-
-_RANK: dict[Role, int] = {"owner": 4, "editor": 3, "commenter": 2, "viewer": 1}
+MAX_SHARES = 1_000
 
 
 class DocumentIsTrashed(Conflict):
@@ -31,19 +29,19 @@ class DocumentIsTrashed(Conflict):
 
 
 class DocumentIsArchived(Conflict):
-    """The document is archived, hence read-only."""
+    """The document is archived and so read-only."""
 
 
 class NoLongerADraft(Conflict):
-    """A document that left the draft status does not go back."""
+    """A published or archived document does not become a draft again."""
 
 
 class SharedWithOneself(Invalid):
-    """The owner named their own address."""
+    """The owner gave their own address."""
 
 
 class TooManyShares(Conflict):
-    """The document is shared with as many addresses as it may be."""
+    """The document has the maximum number of shares."""
 
 
 class NoSuchShare(NotFound):
@@ -51,7 +49,7 @@ class NoSuchShare(NotFound):
 
 
 class Document(Root):
-    """A text, its status, and who may do what with it."""
+    """A text, its status, and the roles of people on it."""
 
     TOPIC = "document"
 
@@ -153,58 +151,54 @@ class Document(Root):
 
     @classmethod
     def create(cls, *, id: UUID, owner_id: UUID, title: str, content: str, now: datetime) -> "Document":
-        """A draft.
+        """Create a draft.
 
         Raises:
-            UnusableText: the title or the content will not do.
+            UnusableText: the title or the content is not valid.
         """
         title, content = usable_title(title), usable_content(content)
-        return cls.begin(cls.Created, id=id, now=now, title=title, content=content, owner_id=owner_id)
+        return cls.start_stream(cls.Created, id=id, now=now, title=title, content=content, owner_id=owner_id)
 
     def role_of(self, person: Person) -> Role | None:
-        """What the person is to this document; None: nothing, it does not exist for them."""
+        """Return the person's role; None: the document does not exist for them."""
         if person.user_id == self.owner_id:
             return "owner"
         return None if person.address_id is None else self.shares.get(person.address_id)
 
-    def require(self, least: Role, person: Person) -> None:
-        """Let the person pass if their role is `least` or a higher one.
+    def require(self, action: str, person: Person) -> None:
+        """Refuse an action (`domain.access.DOCUMENT`) that the person's role is not enough for.
 
         Raises:
             NotFound: the document does not exist for them.
-            RoleTooLow: their role is a lower one.
+            RoleTooLow: their role is lower than the action takes.
         """
-        role = self.role_of(person)
-        if role is None:
-            raise NotFound("There is no such document.")
-        if _RANK[role] < _RANK[least]:
-            raise RoleTooLow(f"This takes the role {least}, and yours is {role}; ask the owner.")
+        DOCUMENT.require(action, self.role_of(person))
 
     def change(self, *, title: str, content: str, status: Status, by: Person, now: datetime) -> None:
-        """Make title, content and status what is given; only what differs is news.
+        """Set title, content and status. Only differences cause events.
 
         Raises:
-            NotFound, RoleTooLow: it takes an editor.
-            UnusableText: the title or the content will not do.
-            DocumentIsTrashed, DocumentIsArchived, NoLongerADraft: the document is not in a state for this.
+            NotFound, RoleTooLow: the person may not edit the document.
+            UnusableText: the title or the content is not valid.
+            DocumentIsTrashed, DocumentIsArchived, NoLongerADraft: the document's state does not allow it.
         """
-        self.require("editor", by)
+        self.require("edit", by)
         self._require_untrashed()
         title, content = usable_title(title), usable_content(content)
-        # Texts change while they may: after a publication out of the archive, before the way into it.
+        # Texts change while the document is not archived: after it leaves the archive, before it enters it.
         if status != "archived":
             self._become(status, now)
         self._rewrite(title, content, now)
         self._become(status, now)
 
     def restore_version(self, earlier: "Document", *, by: Person, now: datetime) -> None:
-        """Give the document the title and the content that it had as `earlier`; the status stays.
+        """Set title and content to those of `earlier`, the document at an earlier version. The status stays.
 
         Raises:
-            NotFound, RoleTooLow: it takes an editor.
-            DocumentIsTrashed, DocumentIsArchived: the document is not in a state for this.
+            NotFound, RoleTooLow: the person may not edit the document.
+            DocumentIsTrashed, DocumentIsArchived: the document's state does not allow it.
         """
-        self.require("editor", by)
+        self.require("edit", by)
         self._require_untrashed()
         if (earlier.title, earlier.content) == (self.title, self.content):
             return
@@ -218,12 +212,12 @@ class Document(Root):
         )
 
     def trash(self, *, by: Person, now: datetime) -> None:
-        """Put the document into the trash.
+        """Move the document to the trash.
 
         Raises:
-            NotFound, RoleTooLow: it takes the owner.
+            NotFound, RoleTooLow: the person is not the owner.
         """
-        self.require("owner", by)
+        self.require("trash", by)
         if self.trashed_at is None:
             self.trigger_event(self.Trashed, now=now)
 
@@ -231,53 +225,53 @@ class Document(Root):
         """Take the document out of the trash.
 
         Raises:
-            NotFound, RoleTooLow: it takes the owner.
+            NotFound, RoleTooLow: the person is not the owner.
         """
-        self.require("owner", by)
+        self.require("restore", by)
         if self.trashed_at is not None:
             self.trigger_event(self.RestoredFromTrash, now=now)
 
     def share(self, *, address_id: UUID, email: str, role: ShareRole, by: Person, now: datetime) -> None:
-        """Give the holder of an email address a role, who need not be a user yet.
+        """Give a role to the holder of an email address, who may register later.
 
         Raises:
-            NotFound, RoleTooLow: it takes the owner.
-            UnusableEmail: that is no address.
-            DocumentIsTrashed, SharedWithOneself, TooManyShares: the rules are against it.
+            NotFound, RoleTooLow: the person is not the owner.
+            UnusableEmail: the text is not an address.
+            DocumentIsTrashed, SharedWithOneself, TooManyShares: a rule forbids it.
         """
-        self.require("owner", by)
+        self.require("share", by)
         self._require_untrashed()
         email = email_address(email)
         if address_id == by.address_id:
-            raise SharedWithOneself("You own this document; share it with somebody else's address.")
+            raise SharedWithOneself("You own this document; share it with another address.")
         if address_id in self.shares:
             self._change_share(address_id, role, now)
             return
-        if len(self.shares) >= MOST_SHARES:
-            raise TooManyShares(f"A document has at most {MOST_SHARES} shares; revoke one first.")
+        if len(self.shares) >= MAX_SHARES:
+            raise TooManyShares(f"A document has at most {MAX_SHARES} shares; revoke one first.")
         self.trigger_event(self.Shared, now=now, address_id=address_id, email=email, role=role)
 
     def change_share(self, *, address_id: UUID, role: ShareRole, by: Person, now: datetime) -> None:
-        """Give somebody another role.
+        """Change the role of an address that the document is shared with.
 
         Raises:
-            NotFound, RoleTooLow: it takes the owner.
-            NoSuchShare: they have none.
+            NotFound, RoleTooLow: the person is not the owner.
+            NoSuchShare: the document is not shared with the address.
             DocumentIsTrashed: the document is in the trash.
         """
-        self.require("owner", by)
+        self.require("share", by)
         self._require_untrashed()
         if address_id not in self.shares:
             raise NoSuchShare("This document is not shared with that address; share it first.")
         self._change_share(address_id, role, now)
 
     def revoke_share(self, *, address_id: UUID, by: Person, now: datetime) -> None:
-        """Take somebody's role away, also in the trash.
+        """Take the role of an address away. Allowed in the trash, too.
 
         Raises:
-            NotFound, RoleTooLow: it takes the owner.
+            NotFound, RoleTooLow: the person is not the owner.
         """
-        self.require("owner", by)
+        self.require("share", by)
         if address_id in self.shares:
             self.trigger_event(self.ShareRevoked, now=now, address_id=address_id)
 
@@ -306,22 +300,22 @@ class Document(Root):
 
     def _require_unarchived(self) -> None:
         if self.status == "archived":
-            raise DocumentIsArchived("This document is archived, hence read-only; publish it first.")
+            raise DocumentIsArchived("This document is archived and read-only; publish it first.")
 
 
 def usable_title(title: str) -> str:
-    """A title as it is kept.
+    """Return the title in the form to store.
 
     Raises:
-        UnusableText: as `domain.text.single_line`.
+        UnusableText: see `domain.text.single_line`.
     """
     return single_line(title, "A title", TITLE_LENGTH)
 
 
 def usable_content(content: str) -> str:
-    """A content as it is kept.
+    """Return the content in the form to store.
 
     Raises:
-        UnusableText: as `domain.text.multi_line`.
+        UnusableText: see `domain.text.multi_line`.
     """
     return multi_line(content, "A content", CONTENT_LENGTH)

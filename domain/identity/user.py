@@ -1,4 +1,4 @@
-"""Users are people with an account. An email address belongs to one account, also after it is deactivated."""
+"""Users: people with an account. An email address belongs to one account, even after the account is closed."""
 
 import re
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ class UserIsDeactivated(Forbidden):
 
 
 class UnusableAvatar(Invalid):
-    """An avatar is not a picture's address."""
+    """A text is not the address of a picture."""
 
 
 class User(Root):
@@ -82,13 +82,13 @@ class User(Root):
 
     @classmethod
     def register(cls, *, id: UUID, email: str, name: str, password_hash: str, now: datetime) -> "User":
-        """A new account.
+        """Open an account.
 
         Raises:
-            UnusableEmail, UnusableText: as `domain.text` says.
+            UnusableEmail, UnusableText: the address or the name is not valid (`domain.text`).
         """
         email, name = email_address(email), usable_name(name)
-        return cls.begin(cls.Registered, id=id, now=now, email=email, name=name, password_hash=password_hash)
+        return cls.start_stream(cls.Registered, id=id, now=now, email=email, name=name, password_hash=password_hash)
 
     @property
     def active(self) -> bool:
@@ -96,7 +96,7 @@ class User(Root):
         return self.deactivated_at is None
 
     def verify_email(self, *, now: datetime) -> None:
-        """Note that the user reads mail to their address.
+        """Record that the user receives mail at their address.
 
         Raises:
             UserIsDeactivated: the account was closed.
@@ -106,11 +106,11 @@ class User(Root):
             self.trigger_event(self.EmailVerified, now=now)
 
     def change_profile(self, *, name: str, avatar_url: str | None, now: datetime) -> None:
-        """Take a new name, and a new picture or none.
+        """Set the name and the picture (None: no picture).
 
         Raises:
             UserIsDeactivated: the account was closed.
-            UnusableText, UnusableAvatar: the name or the picture's address will not do.
+            UnusableText, UnusableAvatar: the name or the picture's address is not valid.
         """
         self._require_active()
         name = usable_name(name)
@@ -119,7 +119,7 @@ class User(Root):
             self.trigger_event(self.ProfileChanged, now=now, name=name, avatar_url=avatar_url)
 
     def change_password(self, *, password_hash: str, now: datetime) -> None:
-        """Take a new password.
+        """Set the password.
 
         Raises:
             UserIsDeactivated: the account was closed.
@@ -139,25 +139,25 @@ class User(Root):
 
 
 def email_claim(email: str) -> Claim:
-    """The claim to an email address in its normal form."""
+    """Return the claim to an email address in its normal form."""
     return Claim("email", email)
 
 
 def usable_name(name: str) -> str:
-    """A person's name as it is kept.
+    """Return the name in the form to store.
 
     Raises:
-        UnusableText: as `domain.text.single_line`.
+        UnusableText: see `domain.text.single_line`.
     """
     return single_line(name, "A name", NAME_LENGTH)
 
 
 def usable_avatar_url(url: str) -> str:
-    """An address of a picture, which browsers may be sent to.
+    """Return the address of a picture, which browsers will load.
 
     Raises:
-        UnusableAvatar: it is not one of `https`.
-        UnusableText: as `domain.text.single_line`.
+        UnusableAvatar: it is not an `https` address with a host.
+        UnusableText: see `domain.text.single_line`.
     """
     url = single_line(url, "The address of an avatar", AVATAR_URL_LENGTH)
     if not _AVATAR_URL.fullmatch(url):

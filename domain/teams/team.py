@@ -1,62 +1,52 @@
-"""Teams work together on seats that are paid for: never more members than seats, never without an owner.
+"""Teams: groups of users on paid seats. A team never has more members than seats, and never lacks an owner.
 
-Roles: owners do everything, admins invite, rename and manage those who are not owners, members take part. An open
-invitation holds a seat until it is answered, revoked or expired, so that accepting one does not fail for want of it.
-To those who are neither members nor invited a team does not exist.
+Roles and their actions are in `domain/access.py`. An open invitation holds a seat until it is answered, revoked or
+expired, so that accepting it does not fail for lack of a seat.
 """
 
-import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from domain.access import Person, RoleTooLow
-from domain.kernel import AboutAddress, Claim, Conflict, FirstEvent, Invalid, NotFound, Personal, Root
-from domain.text import email_address, single_line
+from domain.access import TEAM, Person
+from domain.kernel import AboutAddress, Claim, Conflict, FirstEvent, NotFound, Personal, Root
+from domain.teams.naming import slug_claim, usable_name, usable_slug
+from domain.text import email_address
 
 Role = Literal["owner", "admin", "member"]
 InvitedRole = Literal["admin", "member"]
 
-NAME_LENGTH = 100
-SLUG_LENGTH = 40
 FREE_SEATS = 5
-INVITATION_LASTS = timedelta(days=14)
-
-_RANK: dict[Role, int] = {"owner": 3, "admin": 2, "member": 1}
-_SLUG = re.compile(r"[a-z0-9](?:-?[a-z0-9])*")
-
-
-class UnusableSlug(Invalid):
-    """A slug will not do as a part of an address."""
+INVITATION_LIFETIME = timedelta(days=14)
 
 
 class TeamIsFull(Conflict):
-    """Every seat is taken, or held by an open invitation."""
+    """All seats are taken by members or held by open invitations."""
 
 
 class TeamIsDissolved(Conflict):
-    """The team is no more."""
+    """The team was dissolved."""
 
 
 class LastOwner(Conflict):
-    """A team keeps an owner."""
+    """The team would have no owner."""
 
 
 class AlreadyAMember(Conflict):
-    """That person is in the team."""
+    """The person is a member of the team."""
 
 
 class InvitationExpired(Conflict):
-    """The invitation was not answered in time."""
+    """The invitation has expired."""
 
 
 class NoSuchMember(NotFound):
-    """That user is not in the team."""
+    """The user is not a member of the team."""
 
 
 class Team(Root):
-    """Who is in, who is invited, and what they may do."""
+    """Members and invited addresses, with their roles."""
 
     TOPIC = "team"
 
@@ -149,7 +139,7 @@ class Team(Root):
             aggregate.members.pop(self.user_id, None)
 
     class OwnershipTransferred(Root.Event):
-        """One owner made another member an owner, and became an admin."""
+        """An owner made another member an owner, and became an admin."""
 
         TOPIC = "team.ownership_transferred"
         revokes = ("team_roster",)
@@ -181,77 +171,79 @@ class Team(Root):
 
     @classmethod
     def found(cls, *, id: UUID, name: str, slug: str, owner_id: UUID, now: datetime, seats: int = FREE_SEATS) -> "Team":
-        """A team of its owner alone.
+        """Found a team, with its owner as the only member.
 
         Raises:
-            UnusableText, UnusableSlug: the name or the slug will not do.
+            UnusableText, UnusableSlug: the name or the slug is not valid.
         """
         name, slug = usable_name(name), usable_slug(slug)
-        return cls.begin(cls.Founded, id=id, now=now, name=name, slug=slug, owner_id=owner_id, seats=seats)
+        return cls.start_stream(cls.Founded, id=id, now=now, name=name, slug=slug, owner_id=owner_id, seats=seats)
 
-    def require(self, least: Role, person: Person) -> Role:
-        """The person's role, which is `least` or a higher one, in a team that still is.
+    def role_of(self, person: Person) -> Role | Literal["invited"] | None:
+        """Return the person's role. People whose invitation expired stay invited until it is revoked."""
+        role = self.members.get(person.user_id)
+        if role is None and person.address_id in self.invited:
+            return "invited"
+        return role
+
+    def require(self, action: str, person: Person) -> None:
+        """Refuse an action (`domain.access.TEAM`) that the person's role is not enough for, or any on a dissolved team.
 
         Raises:
             NotFound: the person is no member.
-            RoleTooLow: their role is a lower one.
-            TeamIsDissolved: the team is no more.
+            RoleTooLow: their role is lower than the action takes.
+            TeamIsDissolved: the team is dissolved.
         """
-        role = self.members.get(person.user_id)
-        if role is None:
-            raise NotFound("There is no such team.")
-        if _RANK[role] < _RANK[least]:
-            raise RoleTooLow(f"This takes the role {least}, and yours is {role}; ask an owner.")
+        TEAM.require(action, self.role_of(person))
         if self.dissolved_at is not None:
-            raise TeamIsDissolved("This team was dissolved; found another.")
-        return role
+            raise TeamIsDissolved("This team was dissolved; found a new one.")
 
     def rename(self, name: str, *, by: Person, now: datetime) -> None:
-        """Take another name; the slug stays.
+        """Change the name; the slug stays.
 
         Raises:
-            NotFound, RoleTooLow, TeamIsDissolved: it takes an admin.
-            UnusableText: the name will not do.
+            NotFound, RoleTooLow, TeamIsDissolved: the person may not do it.
+            UnusableText: the name is not valid.
         """
-        self.require("admin", by)
+        self.require("rename", by)
         name = usable_name(name)
         if name != self.name:
             self.trigger_event(self.Renamed, now=now, name=name)
 
     def invite(self, *, address_id: UUID, email: str, role: InvitedRole, by: Person, now: datetime) -> None:
-        """Hold a seat for the holder of an email address, who need not be a user yet.
+        """Hold a seat for the holder of an email address, who may register later.
 
-        Inviting again with another role, or after the invitation expired, makes a new one.
+        A second invitation with another role, or after the first expired, replaces it.
 
         Raises:
-            NotFound, RoleTooLow, TeamIsDissolved: it takes an admin.
-            UnusableEmail: that is no address.
+            NotFound, RoleTooLow, TeamIsDissolved: the person may not do it.
+            UnusableEmail: the text is not an address.
             AlreadyAMember: it is the actor's own address.
             TeamIsFull: no seat is free.
         """
-        self.require("admin", by)
+        self.require("invite", by)
         email = email_address(email)
         if address_id == by.address_id:
-            raise AlreadyAMember("That is your own address; invite somebody else's.")
+            raise AlreadyAMember("That is your own address; invite another one.")
         is_open = self._is_open(address_id, now)
         if is_open and self.invited[address_id] == role:
             return
         if self.seats_taken(now) - is_open >= self.seats:
             raise TeamIsFull(f"All {self.seats} seats are taken or held by invitations; free one or add seats.")
-        expires_at = now + INVITATION_LASTS
+        expires_at = now + INVITATION_LIFETIME
         self.trigger_event(
             self.MemberInvited, now=now, address_id=address_id, email=email, role=role, expires_at=expires_at
         )
 
     def accept(self, *, by: Person, now: datetime) -> None:
-        """Become a member, as invited.
+        """Make the invited person a member, with the role of the invitation.
 
         Raises:
             NotFound: the actor's address is not invited.
-            TeamIsDissolved: the team is no more.
-            AlreadyAMember: the actor is in by another address.
-            InvitationExpired: the invitation was not answered in time.
-            TeamIsFull: no seat is free (an invitation held one, unless clocks went apart).
+            TeamIsDissolved: the team was dissolved.
+            AlreadyAMember: the actor became a member through another address.
+            InvitationExpired: the invitation has expired.
+            TeamIsFull: no seat is free. The invitation held one, so only wrong clocks lead to this.
         """
         if by.user_id in self.members and by.address_id not in self.invited:
             return
@@ -266,94 +258,94 @@ class Team(Root):
         self.trigger_event(self.InvitationAccepted, now=now, address_id=address_id, user_id=by.user_id, role=role)
 
     def decline(self, *, by: Person, now: datetime) -> None:
-        """Turn the invitation down.
+        """Decline the invitation.
 
         Raises:
             NotFound: the actor's address is not invited.
-            TeamIsDissolved: the team is no more.
+            TeamIsDissolved: the team was dissolved.
         """
         self.trigger_event(self.InvitationDeclined, now=now, address_id=self._invitation_of(by))
 
     def revoke_invitation(self, *, address_id: UUID, by: Person, now: datetime) -> None:
-        """Take an invitation back.
+        """Revoke an invitation.
 
         Raises:
-            NotFound, RoleTooLow, TeamIsDissolved: it takes an admin.
+            NotFound, RoleTooLow, TeamIsDissolved: the person may not do it.
         """
-        self.require("admin", by)
+        self.require("revoke_invitation", by)
         if address_id in self.invited:
             self.trigger_event(self.InvitationRevoked, now=now, address_id=address_id)
 
     def change_role(self, *, user_id: UUID, role: Role, by: Person, now: datetime) -> None:
-        """Give a member another role.
+        """Change the role of a member.
 
         Raises:
-            NotFound, RoleTooLow, TeamIsDissolved: it takes an admin; an owner, to make or unmake owners.
-            NoSuchMember: the user is no member.
-            LastOwner: the team would be without an owner.
+            NotFound, RoleTooLow, TeamIsDissolved: the person may not do it; only owners make owners or change them.
+            NoSuchMember: the user is not a member.
+            LastOwner: the team would have no owner.
         """
-        former = self._managed(user_id, by)
+        former = self._require_manageable(user_id, by)
         if role == former:
             return
         if role == "owner":
-            self.require("owner", by)
+            self.require("manage_owners", by)
         self._require_another_owner(user_id)
         self.trigger_event(self.MemberRoleChanged, now=now, user_id=user_id, role=role)
 
     def remove(self, *, user_id: UUID, by: Person, now: datetime) -> None:
-        """Put a member out.
+        """Remove a member.
 
         Raises:
-            NotFound, RoleTooLow, TeamIsDissolved: it takes an admin; an owner, to put out an owner.
-            LastOwner: the team would be without an owner.
+            NotFound, RoleTooLow, TeamIsDissolved: the person may not do it; only owners remove owners.
+            LastOwner: the team would have no owner.
         """
-        self.require("admin", by)
+        self.require("manage_members", by)
         if user_id not in self.members:
             return
-        self._managed(user_id, by)
+        self._require_manageable(user_id, by)
         self._require_another_owner(user_id)
         self.trigger_event(self.MemberRemoved, now=now, user_id=user_id)
 
     def leave(self, *, by: Person, now: datetime) -> None:
-        """Go.
+        """End the actor's membership.
 
         Raises:
-            NotFound, TeamIsDissolved: the actor is no member of a team that still is.
-            LastOwner: the team would be without an owner.
+            NotFound, TeamIsDissolved: the actor is not a member, or the team was dissolved.
+            LastOwner: the team would have no owner.
         """
-        self.require("member", by)
+        self.require("leave", by)
         self._require_another_owner(by.user_id)
         self.trigger_event(self.MemberLeft, now=now, user_id=by.user_id)
 
     def transfer_ownership(self, *, user_id: UUID, by: Person, now: datetime) -> None:
-        """Make a member an owner in the actor's place, who becomes an admin.
+        """Make a member an owner, and the actor an admin.
 
         Raises:
-            NotFound, RoleTooLow, TeamIsDissolved: it takes an owner.
-            NoSuchMember: the user is no member.
+            NotFound, RoleTooLow, TeamIsDissolved: the actor is not an owner, or the team was dissolved.
+            NoSuchMember: the user is not a member.
         """
-        self.require("owner", by)
+        self.require("transfer", by)
         self._require_member(user_id)
         if user_id != by.user_id:
             self.trigger_event(self.OwnershipTransferred, now=now, former_owner_id=by.user_id, owner_id=user_id)
 
     def dissolve(self, *, by: Person, now: datetime) -> None:
-        """End the team; its slug is free again.
+        """Dissolve the team; its slug is free again.
 
         Raises:
-            NotFound, RoleTooLow: it takes an owner.
+            NotFound, RoleTooLow: the actor is not an owner.
         """
         if self.dissolved_at is not None and self.members.get(by.user_id) == "owner":
             return
-        self.require("owner", by)
+        self.require("dissolve", by)
         self.trigger_event(self.Dissolved, now=now, slug=self.slug)
 
     def seats_taken(self, now: datetime) -> int:
-        """Members, and invitations that are open."""
+        """Return the number of members and open invitations."""
         return len(self.members) + sum(until > now for until in self.invited_until.values())
 
     def close_invitation(self, address_id: UUID) -> None:
-        """Forget an invitation. For events alone."""
+        """Remove an invitation. Only events call this."""
         self.invited.pop(address_id, None)
         self.invited_until.pop(address_id, None)
 
@@ -364,15 +356,15 @@ class Team(Root):
         if person.address_id is None or person.address_id not in self.invited:
             raise NotFound("There is no such team.")
         if self.dissolved_at is not None:
-            raise TeamIsDissolved("This team was dissolved; the invitation is void.")
+            raise TeamIsDissolved("This team was dissolved; the invitation is no longer valid.")
         return person.address_id
 
-    def _managed(self, user_id: UUID, by: Person) -> Role:
-        """The role of a member whom the actor may manage: owners by owners, all others by admins too."""
-        self.require("admin", by)
+    def _require_manageable(self, user_id: UUID, by: Person) -> Role:
+        """Return the role of a member whom the actor may manage: owners only by owners."""
+        self.require("manage_members", by)
         role = self._require_member(user_id)
         if role == "owner":
-            self.require("owner", by)
+            self.require("manage_owners", by)
         return role
 
     def _require_member(self, user_id: UUID) -> Role:
@@ -382,31 +374,4 @@ class Team(Root):
 
     def _require_another_owner(self, user_id: UUID) -> None:
         if [member for member, role in self.members.items() if role == "owner"] == [user_id]:
-            raise LastOwner("A team keeps an owner; make somebody else an owner first.")
-
-
-def slug_claim(slug: str) -> Claim:
-    """The claim to a slug."""
-    return Claim("team_slug", slug)
-
-
-def usable_name(name: str) -> str:
-    """A team's name as it is kept.
-
-    Raises:
-        UnusableText: as `domain.text.single_line`.
-    """
-    return single_line(name, "A team's name", NAME_LENGTH)
-
-
-def usable_slug(slug: str) -> str:
-    """A slug as it is kept.
-
-    Raises:
-        UnusableSlug: it is not lower-case letters, digits and single hyphens between them, 3 to 40 in all.
-    """
-    if not 3 <= len(slug) <= SLUG_LENGTH or not _SLUG.fullmatch(slug):
-        raise UnusableSlug(
-            f"A slug has 3 to {SLUG_LENGTH} lower-case letters and digits, with single hyphens between them."
-        )
-    return slug
+            raise LastOwner("A team needs an owner; make another member an owner first.")

@@ -42,7 +42,7 @@ async def _serve(settings: Settings) -> None:
     async with open_deps(settings) as deps:
         app = create_app(deps)
         collect_rarely()
-        await serve(app, host=settings.http.host, port=settings.http.port, before_shutdown=deps.live.end)
+        await serve(app, host=settings.http.host, port=settings.http.port, before_shutdown=deps.live.close)
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""What users' plans allow. This file owns the table: it alone writes it and reads it."""
+"""Plans of users, and their use. Only this file writes and reads the table."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,17 +8,13 @@ from uuid import UUID
 from application.billing.subscription import SubscriptionView
 from application.ports import ReadStore, RecordedEvent
 from domain.billing.subscription import MONTHLY_DOCUMENTS, Plan, Status, Subscription
+from projections.columns import new_row, select_by_id
 from projections.kernel import CacheSpec, Change, ReadModel, Row, Table, moment_of, reads
-
-BY_ID = """
-SELECT id, user_id, plan, status, month, used, version, created_at, updated_at
-FROM read.subscription WHERE id = ANY(%s)
-"""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredSubscription:
-    """A subscription as its row says; what this means depends on the time. `used` counts in `month` ("2026-11")."""
+    """A row of the table. `used` is the count of `month` ("2026-11"), so its meaning depends on the current time."""
 
     id: UUID
     user_id: UUID
@@ -31,8 +27,11 @@ class StoredSubscription:
     updated_at: datetime
 
 
+BY_ID = select_by_id(StoredSubscription, "subscription")
+
+
 class Subscriptions(ReadModel):
-    """Every user's subscription."""
+    """The subscriptions of all users."""
 
     version = 1
     roots = (Subscription,)
@@ -54,18 +53,8 @@ class Subscriptions(ReadModel):
 
     def changes(self, event: RecordedEvent) -> Iterator[Change]:
         match event.data:
-            case Subscription.Started(user_id=user_id, plan=plan, timestamp=moment):
-                yield self.table.put(
-                    event.stream_id,
-                    user_id=user_id,
-                    plan=plan,
-                    status="active",
-                    month="",
-                    used=0,
-                    version=event.version,
-                    created_at=moment,
-                    updated_at=moment,
-                )
+            case Subscription.Started():
+                yield new_row(self.table, event, status="active", month="", used=0)
             case Subscription.QuotaUsed(month=month):
                 yield self._set(event, month=month, used=lambda row: _one_more(row, month))
             case Subscription.QuotaReleased():
@@ -75,8 +64,8 @@ class Subscriptions(ReadModel):
             case Subscription.Cancelled():
                 yield self._set(event, plan="free", status="cancelled")
 
-    def _set(self, event: RecordedEvent, **news: object) -> Change:
-        return self.table.set(event.stream_id, version=event.version, updated_at=moment_of(event), **news)
+    def _set(self, event: RecordedEvent, **values: object) -> Change:
+        return self.table.set(event.stream_id, version=event.version, updated_at=moment_of(event), **values)
 
 
 def _one_more(row: Row, month: str) -> int:
@@ -86,13 +75,13 @@ def _one_more(row: Row, month: str) -> int:
 
 @reads(Subscriptions)
 async def subscription(rows: ReadStore, user_id: UUID, now: datetime) -> SubscriptionView | None:
-    """The user's subscription, as it is at this time."""
+    """Return the user's subscription at this time."""
     stored = await rows.by_key(StoredSubscription, BY_ID, Subscription.id_of(user_id))
     return None if stored is None else view_at(stored, now)
 
 
 def view_at(stored: StoredSubscription, now: datetime) -> SubscriptionView:
-    """The subscription as its user sees it at this time. As in `Subscription`, no month follows a later one."""
+    """Return the subscription as its user sees it at this time. As in `Subscription`, months never go back."""
     month = max(stored.month, f"{now.astimezone(UTC):%Y-%m}")
     years, months = map(int, month.split("-"))
     return SubscriptionView(

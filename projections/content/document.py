@@ -1,4 +1,4 @@
-"""Documents as they are now. This file owns the table: it alone writes it and reads it."""
+"""Current documents. Only this file writes the table; `projections/visibility.py` reads it, too."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,31 +13,17 @@ from application.ports import Actor, ReadStore, RecordedEvent
 from domain.content import delta
 from domain.content.delta import Delta
 from domain.content.document import Document, Role, Status
-from projections.content.document_access import DocumentAccess
+from projections.columns import columns_of, new_row, select_by_id
 from projections.kernel import CacheSpec, Change, ReadModel, Row, Table, moment_of, reads
 from projections.page import BadCursor, Page, bounded, page_of, read_cursor, read_moment
+from projections.visibility import document_role, own_documents, shared_documents
 
 Sort = Literal["created_at", "-created_at", "updated_at", "-updated_at", "title", "-title"]
-
-BY_ID = """
-SELECT id, owner_id, title, content, status, version, created_at, updated_at, trashed_at
-FROM read.document WHERE id = ANY(%s)
-"""
-ROLE = "SELECT role FROM read.document_access WHERE document_id = %s AND address_id = %s"
-OWN = """
-SELECT d.id, d.owner_id, d.title, d.status, 'owner' AS role, d.version, d.created_at, d.updated_at, d.trashed_at
-FROM read.document d WHERE d.owner_id = %(user_id)s
-"""
-SHARED = """
-SELECT d.id, d.owner_id, d.title, d.status, a.role, d.version, d.created_at, d.updated_at, d.trashed_at
-FROM read.document_access a JOIN read.document d ON d.id = a.document_id
-WHERE a.address_id = %(address_id)s AND d.owner_id <> %(user_id)s
-"""
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentSummary:
-    """A document in a list, without its content. `role`: what the reader is to it."""
+    """A document in a list, without its content. `role` is the reader's."""
 
     id: UUID
     owner_id: UUID
@@ -50,8 +36,12 @@ class DocumentSummary:
     trashed_at: datetime | None
 
 
+BY_ID = select_by_id(DocumentView, "document")
+LISTED = columns_of(DocumentSummary, "d", without={"role"})
+
+
 class DocumentDetails(ReadModel):
-    """Every document, in the trash or not."""
+    """All documents, also those in the trash."""
 
     version = 1
     roots = (Document,)
@@ -73,74 +63,50 @@ class DocumentDetails(ReadModel):
     cached = CacheSpec("document", DocumentView, BY_ID, ttl=timedelta(minutes=5))
 
     def changes(self, event: RecordedEvent) -> Iterator[Change]:
-        news: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         match event.data:
-            case Document.Created(title=title, content=content, owner_id=owner_id, timestamp=moment):
-                yield self.table.put(
-                    event.stream_id,
-                    owner_id=owner_id,
-                    title=title,
-                    content=content,
-                    status="draft",
-                    version=event.version,
-                    created_at=moment,
-                    updated_at=moment,
-                    trashed_at=None,
-                )
+            case Document.Created():
+                yield new_row(self.table, event, status="draft", trashed_at=None)
                 return
             case Document.Edited(delta=steps):
-                news = {"content": _edited(steps)}
+                values = {"content": _edited(steps)}
             case Document.Retitled(title=title):
-                news = {"title": title}
+                values = {"title": title}
             case Document.Published():
-                news = {"status": "published"}
+                values = {"status": "published"}
             case Document.Archived():
-                news = {"status": "archived"}
+                values = {"status": "archived"}
             case Document.Trashed(timestamp=moment):
-                news = {"trashed_at": moment}
+                values = {"trashed_at": moment}
             case Document.RestoredFromTrash():
-                news = {"trashed_at": None}
+                values = {"trashed_at": None}
             case Document.RestoredToVersion(title=title, delta=steps):
-                news = {"title": title, "content": _edited(steps)}
-        yield self.table.set(event.stream_id, version=event.version, updated_at=moment_of(event), **news)
+                values = {"title": title, "content": _edited(steps)}
+        yield self.table.set(event.stream_id, version=event.version, updated_at=moment_of(event), **values)
 
 
 def _edited(steps: Delta) -> Callable[[Row], str]:
     return lambda row: delta.apply(row["content"], steps)
 
 
-@reads(DocumentDetails, DocumentAccess)
+@reads(DocumentDetails, "document_access")
 async def document(rows: ReadStore, actor: Actor, id: UUID) -> DocumentView | None:
-    """The document, for those who may read it; None: it does not exist for them."""
+    """Return the document; None: it does not exist for the actor."""
     found = await rows.by_key(DocumentView, BY_ID, id)
-    return found if found is not None and await role_on(rows, actor, found) is not None else None
-
-
-@reads(DocumentAccess)
-async def role_on(rows: ReadStore, actor: Actor, found: DocumentView) -> Role | None:
-    """What the actor is to the document; None: nothing."""
-    if found.owner_id == actor.user_id:
-        return "owner"
-    if actor.address_id is None:
+    if found is None or await document_role(rows, actor, id, found.owner_id) is None:
         return None
-    access = await rows.one(_Access, ROLE, [found.id, actor.address_id])
-    return None if access is None else access.role
-
-
-@dataclass(frozen=True, slots=True)
-class _Access:
-    role: Role
+    return found
 
 
 class _Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
-    """Where a page ended: the last document's value of the column that sorts, and its id."""
+    """The end of a page: the last document's value in the sort column, and its id."""
 
     sort: Sort
     value: str
     id: UUID
 
 
-@reads(DocumentDetails, DocumentAccess)
+@reads(DocumentDetails, "document_access")
 async def documents(
     rows: ReadStore,
     actor: Actor,
@@ -152,9 +118,9 @@ async def documents(
     cursor: str | None = None,
     limit: int | None = None,
 ) -> Page[DocumentSummary]:
-    """The documents that the actor owns or that are shared with their address, in the trash or out of it.
+    """Return the documents that the actor owns or that are shared with their address, in the trash or out of it.
 
-    `shared` asks for those that are shared with them (True) or that they own (False) alone.
+    `shared`: only documents that are shared with them (True) or that they own (False).
 
     Raises:
         BadCursor: the cursor does not belong to a list in this order.
@@ -167,7 +133,9 @@ async def documents(
     if cursor is not None:
         wheres.append(f"(d.{column}, d.id) {'<' if sort.startswith('-') else '>'} (%(value)s, %(id)s)")
         params |= _after(cursor, sort)
-    sources = [*([] if shared else [OWN]), *([SHARED] if shared is not False and actor.address_id else [])]
+    sources = [] if shared else [own_documents(LISTED)]
+    if shared is not False and actor.address_id:
+        sources.append(shared_documents(LISTED))
     if not sources:
         return Page([], None)
     found = await rows.all(DocumentSummary, _merged(sources, wheres, sort), params)
@@ -175,11 +143,11 @@ async def documents(
 
 
 def _merged(sources: list[str], wheres: list[str], sort: Sort) -> str:
-    """One list from several, each cut to size by itself."""
+    """Return one list of several sources, each of which is sorted and limited by itself."""
     column, direction = sort.lstrip("-"), "DESC" if sort.startswith("-") else "ASC"
     order = f"ORDER BY d.{column} {direction}, d.id {direction} LIMIT %(size)s"
     parts = [f"({source} AND {' AND '.join(wheres)} {order})" for source in sources]
-    return f"SELECT * FROM ({' UNION ALL '.join(parts)}) AS d {order}"  # noqa: S608 - of our own words alone
+    return f"SELECT * FROM ({' UNION ALL '.join(parts)}) AS d {order}"  # noqa: S608 - our own words only
 
 
 def _after(cursor: str, sort: Sort) -> dict[str, Any]:

@@ -1,24 +1,28 @@
-"""With whom documents are shared. This file owns the table: it alone writes it; lists of documents join it."""
+"""Shares of documents. Only this file writes the table; `projections/visibility.py` reads it, too."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
-from application.ports import ReadStore, RecordedEvent
+from application.ports import Actor, ReadStore, RecordedEvent
+from domain.access import DOCUMENT
 from domain.content.document import Document, ShareRole
+from projections.columns import columns_of
+from projections.content.document import DocumentDetails, document
 from projections.kernel import Change, ReadModel, Table, reads
+from projections.visibility import document_role
 
 
 @dataclass(frozen=True, slots=True)
 class ShareView:
-    """Somebody with whom a document is shared: the holder of an email address, a user or not."""
+    """A share of a document: the email address, whose holder may be a user or not, and the role."""
 
     email: str
     role: ShareRole
 
 
 class DocumentAccess(ReadModel):
-    """The roles that owners have given to email addresses."""
+    """The roles that owners gave to email addresses."""
 
     version = 1
     roots = (Document,)
@@ -39,8 +43,18 @@ class DocumentAccess(ReadModel):
                 yield self.table.drop(event.stream_id, address_id)
 
 
-@reads(DocumentAccess)
-async def shares(rows: ReadStore, document_id: UUID) -> list[ShareView]:
-    """With whom a document is shared, by address."""
-    query = "SELECT email, role FROM read.document_access WHERE document_id = %s ORDER BY email"
-    return await rows.all(ShareView, query, [document_id])
+SHARES = f"SELECT {columns_of(ShareView)} FROM read.document_access WHERE document_id = %s ORDER BY email"  # noqa: S608
+
+
+@reads(DocumentDetails, DocumentAccess)
+async def shares(rows: ReadStore, actor: Actor, document_id: UUID) -> list[ShareView] | None:
+    """Return a document's shares, by address; None: the document does not exist for the actor.
+
+    Raises:
+        RoleTooLow: the actor does not own it.
+    """
+    found = await document(rows, actor, document_id)
+    if found is None:
+        return None
+    DOCUMENT.require("list_shares", await document_role(rows, actor, document_id, found.owner_id))
+    return await rows.all(ShareView, SHARES, [document_id])

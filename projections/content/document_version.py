@@ -1,4 +1,4 @@
-"""What became of documents, step by step. This file owns the table: it alone writes it and reads it."""
+"""Versions of documents. Only this file writes and reads the table."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,18 +7,20 @@ from uuid import UUID
 
 import msgspec
 
-from application.ports import ReadStore, RecordedEvent
+from application.ports import Actor, ReadStore, RecordedEvent
 from domain.content.document import Document
+from projections.columns import columns_of
+from projections.content.document import DocumentDetails, document
 from projections.kernel import Change, ReadModel, Table, moment_of, reads
 from projections.page import Page, bounded, page_of, read_cursor
 
-SHARING = {Document.Shared, Document.ShareChanged, Document.ShareRevoked}
-LAST = 2**62
+SHARING_EVENTS = {Document.Shared, Document.ShareChanged, Document.ShareRevoked}
+MAX_VERSION = 2**62
 
 
 @dataclass(frozen=True, slots=True)
 class VersionView:
-    """One version of a document: what changed, by whom and when. `title`, where that changed, is the new one."""
+    """One version of a document: the change, its author and its time. `title` is the new one, if it changed."""
 
     version: int
     change: str
@@ -29,7 +31,7 @@ class VersionView:
 
 
 class DocumentVersions(ReadModel):
-    """Every version but those that only shared the document: these are its owner's business."""
+    """All versions, except those that changed shares, which only the owner may see."""
 
     version = 1
     roots = (Document,)
@@ -47,7 +49,7 @@ class DocumentVersions(ReadModel):
 
     def changes(self, event: RecordedEvent) -> Iterator[Change]:
         data = event.data
-        if type(data) in SHARING:
+        if type(data) in SHARING_EVENTS:
             return
         yield self.table.put(
             event.stream_id,
@@ -64,20 +66,24 @@ class _Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     before: int
 
 
-@reads(DocumentVersions)
+PAGE = f"""
+SELECT {columns_of(VersionView)} FROM read.document_version
+WHERE document_id = %s AND version < %s ORDER BY version DESC LIMIT %s
+"""  # noqa: S608 - columns of our own view
+
+
+@reads(DocumentVersions, DocumentDetails, "document_access")
 async def versions(
-    rows: ReadStore, document_id: UUID, *, cursor: str | None = None, limit: int | None = None
-) -> Page[VersionView]:
-    """A document's versions, the latest first. Whoever asks must have been let in to the document.
+    rows: ReadStore, actor: Actor, document_id: UUID, *, cursor: str | None = None, limit: int | None = None
+) -> Page[VersionView] | None:
+    """Return a document's versions, the latest first; None: the document does not exist for the actor.
 
     Raises:
-        BadCursor: the cursor is none of this list.
+        BadCursor: the cursor is not one of this list.
     """
+    if await document(rows, actor, document_id) is None:
+        return None
     size = bounded(limit)
-    before = LAST if cursor is None else min(read_cursor(cursor, _Cursor).before, LAST)
-    query = """
-        SELECT version, change, title, restored_version, author_id, at FROM read.document_version
-        WHERE document_id = %s AND version < %s ORDER BY version DESC LIMIT %s
-    """
-    found = await rows.all(VersionView, query, [document_id, before, size + 1])
+    before = MAX_VERSION if cursor is None else min(read_cursor(cursor, _Cursor).before, MAX_VERSION)
+    found = await rows.all(VersionView, PAGE, [document_id, before, size + 1])
     return page_of(found, size, lambda last: _Cursor(last.version))

@@ -1,4 +1,4 @@
-"""Users as they see themselves. This file owns the table: it alone writes it and reads it."""
+"""Accounts of users. Only this file writes and reads the table."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -8,16 +8,14 @@ from uuid import UUID
 from application.identity.user import UserView
 from application.ports import ReadStore, RecordedEvent
 from domain.identity.user import User
+from projections.columns import new_row, select_by_id
 from projections.kernel import CacheSpec, Change, ReadModel, Table, moment_of, reads
 
-BY_ID = """
-SELECT id, email, name, avatar_url, email_verified, version, created_at, updated_at
-FROM read.user_profile WHERE id = ANY(%s)
-"""
+BY_ID = select_by_id(UserView, "user_profile")
 
 
 class UserProfile(ReadModel):
-    """Every user with an account; who closed it has no row."""
+    """All open accounts; a closed one has no row."""
 
     version = 1
     roots = (User,)
@@ -37,31 +35,22 @@ class UserProfile(ReadModel):
     cached = CacheSpec("user", UserView, BY_ID, ttl=timedelta(hours=1))
 
     def changes(self, event: RecordedEvent) -> Iterator[Change]:
-        news: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         match event.data:
-            case User.Registered(email=email, name=name, timestamp=moment):
-                yield self.table.put(
-                    event.stream_id,
-                    email=email,
-                    name=name,
-                    avatar_url=None,
-                    email_verified=False,
-                    version=event.version,
-                    created_at=moment,
-                    updated_at=moment,
-                )
+            case User.Registered():
+                yield new_row(self.table, event, avatar_url=None, email_verified=False)
                 return
             case User.Deactivated():
                 yield self.table.drop(event.stream_id)
                 return
             case User.EmailVerified():
-                news = {"email_verified": True}
+                values = {"email_verified": True}
             case User.ProfileChanged(name=name, avatar_url=avatar_url):
-                news = {"name": name, "avatar_url": avatar_url}
-        yield self.table.set(event.stream_id, version=event.version, updated_at=moment_of(event), **news)
+                values = {"name": name, "avatar_url": avatar_url}
+        yield self.table.set(event.stream_id, version=event.version, updated_at=moment_of(event), **values)
 
 
 @reads(UserProfile)
 async def user(rows: ReadStore, id: UUID) -> UserView | None:
-    """The user; None: there is none, or not any more."""
+    """Return the user; None: there is no such account, or it was closed."""
     return await rows.by_key(UserView, BY_ID, id)

@@ -1,4 +1,4 @@
-"""Teams as they are now. This file owns the table: it alone writes it and reads it, with others' counts."""
+"""Current teams. Only this file writes and reads the table; its views count members and invitations."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -10,10 +10,12 @@ import msgspec
 from application.ports import Actor, ReadStore, RecordedEvent
 from application.teams.team import TeamView
 from domain.teams.team import Team
+from projections.columns import new_row
 from projections.kernel import Change, ReadModel, Table, moment_of, reads
 from projections.page import Page, bounded, page_of, read_cursor
 from projections.teams.team_invitation import TeamInvitations
 from projections.teams.team_roster import TeamRoster
+from projections.visibility import is_invited, is_member
 
 TEAM = """
 SELECT t.id, t.name, t.slug, t.seats, r.members + i.invitations AS seats_taken, r.members,
@@ -22,21 +24,15 @@ FROM read.team t,
     LATERAL (SELECT count(*) AS members FROM read.team_roster WHERE team_id = t.id) r,
     LATERAL (SELECT count(*) AS invitations FROM read.team_invitation WHERE team_id = t.id AND expires_at > %(now)s) i
 """
-VISIBLE = """
-WHERE t.id = %(id)s AND (
-    EXISTS (SELECT FROM read.team_roster WHERE team_id = t.id AND user_id = %(user_id)s)
-    OR EXISTS (SELECT FROM read.team_invitation WHERE team_id = t.id AND address_id = %(address_id)s)
-)
-"""
-OWN = """
-WHERE EXISTS (SELECT FROM read.team_roster WHERE team_id = t.id AND user_id = %(user_id)s)
-    AND t.dissolved_at IS NULL AND t.id > %(after)s
+VISIBLE = f"WHERE t.id = %(id)s AND ({is_member('t.id')} OR {is_invited('t.id')})"
+OWN = f"""
+WHERE {is_member("t.id")} AND t.dissolved_at IS NULL AND t.id > %(after)s
 ORDER BY t.id LIMIT %(size)s
 """
 
 
 class Teams(ReadModel):
-    """Every team, dissolved or not."""
+    """All teams, also dissolved ones."""
 
     version = 1
     roots = (Team,)
@@ -55,30 +51,21 @@ class Teams(ReadModel):
     )
 
     def changes(self, event: RecordedEvent) -> Iterator[Change]:
-        news: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         match event.data:
-            case Team.Founded(name=name, slug=slug, seats=seats, timestamp=moment):
-                yield self.table.put(
-                    event.stream_id,
-                    name=name,
-                    slug=slug,
-                    seats=seats,
-                    version=event.version,
-                    created_at=moment,
-                    updated_at=moment,
-                    dissolved_at=None,
-                )
+            case Team.Founded():
+                yield new_row(self.table, event, dissolved_at=None)
                 return
             case Team.Renamed(name=name):
-                news = {"name": name}
+                values = {"name": name}
             case Team.Dissolved(timestamp=moment):
-                news = {"dissolved_at": moment}
-        yield self.table.set(event.stream_id, version=event.version, updated_at=moment_of(event), **news)
+                values = {"dissolved_at": moment}
+        yield self.table.set(event.stream_id, version=event.version, updated_at=moment_of(event), **values)
 
 
 @reads(Teams, TeamRoster, TeamInvitations)
 async def team(rows: ReadStore, actor: Actor, id: UUID, now: datetime) -> TeamView | None:
-    """Return the team, for its members and for invited people; None: it does not exist for the actor."""
+    """Return the team; None: it does not exist for the actor, who is neither a member nor invited."""
     params = {"id": id, "user_id": actor.user_id, "address_id": actor.address_id, "now": now}
     return await rows.one(TeamView, TEAM + VISIBLE, params)
 
@@ -91,10 +78,10 @@ class _Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
 async def teams(
     rows: ReadStore, actor: Actor, now: datetime, *, cursor: str | None = None, limit: int | None = None
 ) -> Page[TeamView]:
-    """The teams that the actor is a member of and that are not dissolved, the oldest first.
+    """Return the actor's teams that are not dissolved, the oldest first.
 
     Raises:
-        BadCursor: the cursor is none of this list.
+        BadCursor: the cursor is not one of this list.
     """
     size = bounded(limit)
     after = UUID(int=0) if cursor is None else read_cursor(cursor, _Cursor).after

@@ -1,4 +1,4 @@
-"""Who is invited to each team. This file owns the table: it alone writes it; views of teams count it."""
+"""Open invitations of teams. Only this file writes the table; views of teams and `visibility.py` read it."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from projections.kernel import Change, ReadModel, Table
 
 
 class TeamInvitations(ReadModel):
-    """Invitations that are neither answered nor revoked, whether or not they have expired."""
+    """Invitations that are neither answered nor revoked. Expired ones are included."""
 
     version = 1
     roots = (Team,)

@@ -1,4 +1,4 @@
-"""Who is on each team. This file owns the table: it alone writes it; views of teams count it."""
+"""Members of teams. Only this file writes the table; views of teams and `visibility.py` read it."""
 
 from collections.abc import Iterator
 from uuid import UUID
@@ -6,18 +6,19 @@ from uuid import UUID
 from application.ports import Actor, ReadStore, RecordedEvent
 from application.teams.team import MemberView
 from domain.teams.team import Team
+from projections.columns import columns_of
 from projections.kernel import Change, ReadModel, Table, reads
+from projections.visibility import is_member
 
-MEMBERS = """
-SELECT user_id, role, joined_at FROM read.team_roster
-WHERE team_id = %(id)s
-    AND EXISTS (SELECT FROM read.team_roster WHERE team_id = %(id)s AND user_id = %(user_id)s)
+MEMBERS = f"""
+SELECT {columns_of(MemberView)} FROM read.team_roster
+WHERE team_id = %(id)s AND {is_member("%(id)s")}
 ORDER BY joined_at, user_id
-"""
+"""  # noqa: S608 - columns of our own view
 
 
 class TeamRoster(ReadModel):
-    """The members of every team, with their roles."""
+    """The members of all teams, with their roles."""
 
     version = 1
     roots = (Team,)
@@ -45,6 +46,6 @@ class TeamRoster(ReadModel):
 
 
 @reads(TeamRoster)
-async def members(rows: ReadStore, actor: Actor, team_id: UUID) -> list[MemberView]:
-    """The team's members, for its members; empty: the team does not exist for the actor."""
-    return await rows.all(MemberView, MEMBERS, {"id": team_id, "user_id": actor.user_id})
+async def members(rows: ReadStore, actor: Actor, team_id: UUID) -> list[MemberView] | None:
+    """Return the team's members, for its members; None: the team does not exist for the actor."""
+    return await rows.all(MemberView, MEMBERS, {"id": team_id, "user_id": actor.user_id}) or None

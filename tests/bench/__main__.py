@@ -10,6 +10,7 @@ import typer
 from infra.telemetry.logs import configure_logging
 from tests.bench import (
     append,
+    dispatch,
     extras,
     growth,
     http,
@@ -35,6 +36,7 @@ PATHS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "relay": kafka_relay.rows,
     "kafka": kafka_project.rows,
     "growth": growth.rows,
+    "dispatch": dispatch.rows,
     "extras": extras.rows,
     "memory": memory.rows,
 }

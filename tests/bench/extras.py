@@ -9,7 +9,7 @@ import psycopg
 from tests.bench import ours, processes, routes, stock
 from tests.bench.fill import fill
 from tests.bench.harness import TEXT, Bench, Row, told
-from tests.bench.http import open_house
+from tests.bench.http import open_services
 from tests.bench.project import VERSIONS
 from tests.support.servers import open_folder, own_redis
 
@@ -23,8 +23,8 @@ SELECT (pg_total_relation_size('stored_events') + pg_total_relation_size('data_k
 
 def rows(bench: Bench) -> Iterator[Row]:
     """All of it."""
-    with open_folder() as folder, open_house(bench, folder) as house:
-        yield from routes.rows(bench, house)
+    with open_folder() as folder, open_services(bench, folder) as services:
+        yield from routes.rows(bench, services)
     yield _start(bench)
     yield _size(bench)
 

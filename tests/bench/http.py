@@ -44,7 +44,7 @@ Requests = list[list[bytes]]
 
 
 @dataclass
-class House:
+class Services:
     """Both services on one database."""
 
     database: Database
@@ -81,40 +81,40 @@ class Side:
 
 def rows(bench: Bench) -> Iterator[Row]:
     """POST and GET with 64 clients, then with 500."""
-    with open_folder() as folder, open_house(bench, folder) as house:
-        yield from _posts(bench, house)
-        yield from _gets(bench, house)
+    with open_folder() as folder, open_services(bench, folder) as services:
+        yield from _posts(bench, services)
+        yield from _gets(bench, services)
 
 
-def _posts(bench: Bench, house: House) -> Iterator[Row]:
+def _posts(bench: Bench, services: Services) -> Iterator[Row]:
     seconds = bench.seconds(3)
-    mine = Side(lambda: run(Job(house.port, writes(house, CLIENTS, seconds), seconds, once=True)))
-    theirs = Side(lambda: run(Job(house.peer_port, [[request("POST", DOCUMENTS, BODY)]] * CLIENTS, seconds)))
+    mine = Side(lambda: run(Job(services.port, writes(services, CLIENTS, seconds), seconds, once=True)))
+    theirs = Side(lambda: run(Job(services.peer_port, [[request("POST", DOCUMENTS, BODY)]] * CLIENTS, seconds)))
 
     def write() -> float:
         rate = mine()
         # What the projector has left to do must not burden the peer.
-        processes.wait_for_projector(house.database)
+        processes.wait_for_projector(services.database)
         return rate
 
     rates, peer_rates = bench.in_turns(write, theirs)
     yield against(f"POST {DOCUMENTS}, {CLIENTS} clients", UNIT, rates, peer_rates, reach=4)
     yield from _latencies(f"POST {DOCUMENTS}", mine, theirs)
-    yield from _crowd(f"POST {DOCUMENTS}", Job(house.port, writes(house, CROWD, seconds), seconds, once=True))
+    yield from _crowd(f"POST {DOCUMENTS}", Job(services.port, writes(services, CROWD, seconds), seconds, once=True))
 
 
-def _gets(bench: Bench, house: House) -> Iterator[Row]:
+def _gets(bench: Bench, services: Services) -> Iterator[Row]:
     seconds = bench.seconds(3)
-    ids, requests = reads(house, CLIENTS)
+    ids, requests = reads(services, CLIENTS)
     plain = [[request("GET", f"{DOCUMENTS}/{id}") for id in some] for some in ids]
-    mine = Side(lambda: run(Job(house.port, requests, seconds)))
-    theirs = Side(lambda: run(Job(house.peer_port, plain, seconds)))
+    mine = Side(lambda: run(Job(services.port, requests, seconds)))
+    theirs = Side(lambda: run(Job(services.peer_port, plain, seconds)))
     name = f"GET {DOCUMENTS}/{{id}}"
     rates, peer_rates = bench.in_turns(mine, theirs)
     yield against(f"{name}, {CLIENTS} clients", UNIT, rates, peer_rates, reach=4)
     yield below(f"{name}, {CLIENTS} clients: p95", "ms", mine.percentiles(0.95), 30, theirs.percentiles(0.95))
     yield from _latencies(name, mine, theirs)
-    yield from _crowd(name, Job(house.port, (requests * (CROWD // CLIENTS + 1))[:CROWD], seconds))
+    yield from _crowd(name, Job(services.port, (requests * (CROWD // CLIENTS + 1))[:CROWD], seconds))
 
 
 def _latencies(name: str, mine: Side, theirs: Side) -> Iterator[Row]:
@@ -137,12 +137,12 @@ def latencies(name: str, result: Result, of: str = "") -> Iterator[Row]:
         yield told(f"{name}: p{share * 100:.0f}", "ms", result.percentile(share, of))
 
 
-def writes(house: House, clients: int, seconds: float) -> Requests:
+def writes(services: Services, clients: int, seconds: float) -> Requests:
     """Requests that write, each with a key of its own: for each client users enough who each write what they may."""
     allowed = MONTHLY_DOCUMENTS["free"]
     number = max(1, round(FASTEST * seconds / clients / allowed)) * clients
     requests: Requests = [[] for _ in range(clients)]
-    for n, (_, token) in enumerate(house.users(number)):
+    for n, (_, token) in enumerate(services.users(number)):
         requests[n % clients] += [write_request(token) for _ in range(allowed)]
     return requests
 
@@ -152,12 +152,12 @@ def write_request(token: str) -> bytes:
     return request("POST", DOCUMENTS, BODY, Authorization=f"Bearer {token}", Idempotency_Key=str(uuid7()))
 
 
-def reads(house: House, clients: int) -> tuple[list[list[UUID]], Requests]:
+def reads(services: Services, clients: int) -> tuple[list[list[UUID]], Requests]:
     """For each client a user with documents, which both services have: their ids, and the requests that read them."""
-    users = house.users(clients)
-    ids = [house.own(_write_documents, user_id) for user_id, _ in users]
-    processes.wait_for_projector(house.database)
-    with psycopg.connect(house.database.admin_url) as connection:
+    users = services.users(clients)
+    ids = [services.own(_write_documents, user_id) for user_id, _ in users]
+    processes.wait_for_projector(services.database)
+    with psycopg.connect(services.database.admin_url) as connection:
         connection.execute("TRUNCATE documents")
         connection.execute(COPY)
         connection.execute("ANALYZE")
@@ -176,7 +176,7 @@ async def _write_documents(core: WriteSide, owner_id: UUID) -> list[UUID]:
 
 
 @contextmanager
-def open_house(bench: Bench, folder: Path) -> Iterator[House]:
+def open_services(bench: Bench, folder: Path) -> Iterator[Services]:
     """Everything that runs, on a database of its own."""
     with (
         bench.database() as database,
@@ -186,4 +186,4 @@ def open_house(bench: Bench, folder: Path) -> Iterator[House]:
         processes.role("projector", database, folder, redis.url),
         processes.crud_api(database, folder) as peer_port,
     ):
-        yield House(database, own, ours.tokens_for(ours.settings_for(database)), api.port, peer_port)
+        yield Services(database, own, ours.tokens_for(ours.settings_for(database)), api.port, peer_port)

@@ -20,7 +20,7 @@ from infra.bootstrap.write_side import WriteSide, utc_now
 from tests.bench import ours, processes
 from tests.bench.clients import Job, Result, request, run
 from tests.bench.harness import TEXT, Bench, Row, told
-from tests.bench.http import CLIENTS, House, latencies
+from tests.bench.http import CLIENTS, Services, latencies
 
 PASSWORD = "umber cartwheel tenfold mist"
 FASTEST = 6_000
@@ -84,15 +84,15 @@ class Party:
     things: dict[str, str]
 
 
-def rows(bench: Bench, house: House) -> Iterator[Row]:
+def rows(bench: Bench, services: Services) -> Iterator[Row]:
     """Three percentiles of every route, and how many requests failed in all."""
-    parties = house.own(invite_parties, house)
-    processes.wait_for_projector(house.database)
+    parties = services.own(invite_parties, services)
+    processes.wait_for_projector(services.database)
     seconds, numbers, failures = bench.seconds(1), count(), 0
     seen: set[str] = set()
     for steps in ROUNDS:
         names = [f"{method} {_shown(path)}" for _, method, path, _ in steps]
-        result = _measure(house, parties, steps, names, numbers, seconds)
+        result = _measure(services, parties, steps, names, numbers, seconds)
         failures += result.failures
         for name in dict.fromkeys(names):
             if name not in seen:
@@ -102,11 +102,16 @@ def rows(bench: Bench, house: House) -> Iterator[Row]:
 
 
 def _measure(
-    house: House, parties: list[Party], steps: list[Step], names: list[str], numbers: Iterator[int], seconds: float
+    services: Services,
+    parties: list[Party],
+    steps: list[Step],
+    names: list[str],
+    numbers: Iterator[int],
+    seconds: float,
 ) -> Result:
     rounds = 1 if steps[0][:3] == ("owner", "DELETE", "{team}") else round(FASTEST * seconds / CLIENTS / len(steps)) + 1
     requests = [[_request(party, step, n) for n in _some(numbers, rounds) for step in steps] for party in parties]
-    return run(Job(house.port, requests, seconds, once=True, names=names))
+    return run(Job(services.port, requests, seconds, once=True, names=names))
 
 
 def _some(numbers: Iterator[int], number: int) -> list[int]:
@@ -127,15 +132,15 @@ def _shown(path: str) -> str:
     return path
 
 
-async def invite_parties(core: WriteSide, house: House) -> list[Party]:
+async def invite_parties(core: WriteSide, services: Services) -> list[Party]:
     """A party for each client, stored."""
     passwords = Argon2Passwords()
     hashed = await passwords.hash(PASSWORD)
     passwords.close()
-    return await asyncio.gather(*[_party(core, house, hashed) for _ in range(CLIENTS)])
+    return await asyncio.gather(*[_party(core, services, hashed) for _ in range(CLIENTS)])
 
 
-async def _party(core: WriteSide, house: House, hashed: str) -> Party:
+async def _party(core: WriteSide, services: Services, hashed: str) -> Party:
     now = utc_now()
     people = {who: Actor(id := uuid7(), core.blind.address_id(f"{id}@example.org")) for who in WHO}
     owner, friend = people["owner"], people["friend"]
@@ -154,7 +159,7 @@ async def _party(core: WriteSide, house: House, hashed: str) -> Party:
     team.accept(by=friend, now=now)
     await core.store.append([document, team], ours.CALL, None)
     return Party(
-        {who: house.tokens.issue(person.user_id, person.address_id) for who, person in people.items()},
+        {who: services.tokens.issue(person.user_id, person.address_id) for who, person in people.items()},
         {
             "document": f"/v1/documents/{document.id}",
             "team": f"/v1/teams/{team.id}",

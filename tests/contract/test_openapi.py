@@ -1,23 +1,65 @@
-"""What clients rely on, in a few lines: a change of the API is a change of `openapi.txt`, and is seen in review.
+"""The API contract, in short: a change of the API is a change of a file in `openapi/`, and is seen in review.
 
-Write it anew with `python -m tests.contract.test_openapi`.
+There is a file for the operations of each tag and the types that only they use; `types.txt` has the types that
+operations of several tags use. `python -m tests.contract.test_openapi` writes them.
 """
 
+import re
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from tests.support.http import openapi_schema
 
-GOLDEN = Path(__file__).with_name("openapi.txt")
+GOLDEN = Path(__file__).with_name("openapi")
+SHARED = "types"
+
+Schema = dict[str, Any]
 
 
-def summary(schema: dict[str, Any]) -> str:
-    """Operations and the types of their bodies and answers."""
-    return "\n".join([*operations(schema["paths"]), "", *types(schema["components"]["schemas"])]) + "\n"
+def summaries(schema: Schema) -> dict[str, str]:
+    """The contents of the files, by name."""
+    tagged = by_tag(schema["paths"])
+    schemas = schema["components"]["schemas"]
+    users = defaultdict(set)
+    for tag, paths in tagged.items():
+        for name in used(paths, schemas):
+            users[name].add(tag)
+    files = {}
+    for tag, paths in tagged.items():
+        own = {name: kind for name, kind in schemas.items() if users[name] == {tag}}
+        files[tag] = "\n".join([*operations(paths), "", *types(own)]).rstrip() + "\n"
+    shared = {name: kind for name, kind in schemas.items() if len(users[name]) != 1}
+    return {**files, SHARED: "\n".join(types(shared)) + "\n"}
 
 
-def operations(paths: dict[str, Any]) -> Iterator[str]:
+def by_tag(paths: Schema) -> dict[str, Schema]:
+    """The paths of each tag, with its operations only."""
+    tagged: dict[str, Schema] = defaultdict(lambda: defaultdict(dict))
+    for path, methods in paths.items():
+        for method, said in methods.items():
+            (tag,) = said["tags"]
+            tagged[tag][path][method] = said
+    return tagged
+
+
+def used(part: object, schemas: Schema) -> set[str]:
+    """The names of all types that a part of the schema refers to, directly or through other types."""
+    found: set[str] = set()
+    new = referred(part)
+    while new:
+        found |= new
+        new = {inner for name in new for inner in referred(schemas[name])} - found
+    return found
+
+
+def referred(part: object) -> set[str]:
+    """The names of the types in the references of a part."""
+    return set(re.findall("'#/components/schemas/(.*?)'", repr(part)))
+
+
+def operations(paths: Schema) -> Iterator[str]:
     """Method, path, name, scope; what goes in and what comes out; statuses."""
     for path, methods in sorted(paths.items()):
         for method, said in sorted(methods.items()):
@@ -30,7 +72,7 @@ def operations(paths: dict[str, Any]) -> Iterator[str]:
             yield f"  {' '.join(sorted(said['responses']))}"
 
 
-def types(schemas: dict[str, Any]) -> Iterator[str]:
+def types(schemas: Schema) -> Iterator[str]:
     """Every type with its fields; what is not required has a question mark."""
     for name, schema in sorted(schemas.items()):
         required = schema.get("required", ())
@@ -39,7 +81,7 @@ def types(schemas: dict[str, Any]) -> Iterator[str]:
             yield f"  {field}{'' if field in required else '?'}: {type_of(kind)}"
 
 
-def content(said: dict[str, Any]) -> str:
+def content(said: Schema) -> str:
     """The type of a body or an answer."""
     if "content" not in said:
         return "-"
@@ -47,7 +89,7 @@ def content(said: dict[str, Any]) -> str:
     return type_of(about["schema"]) if media == "application/json" else str(media)
 
 
-def type_of(schema: dict[str, Any]) -> str:
+def type_of(schema: Schema) -> str:
     """A type in one word or a few."""
     if "$ref" in schema:
         return str(schema["$ref"].rpartition("/")[2])
@@ -67,9 +109,49 @@ def type_of(schema: dict[str, Any]) -> str:
     ).strip()
 
 
+def golden() -> dict[str, str]:
+    """The reviewed contents, by name."""
+    return {path.stem: path.read_text() for path in GOLDEN.glob("*.txt")}
+
+
 def test_the_contract_is_the_one_that_was_reviewed() -> None:
-    assert summary(openapi_schema()) == GOLDEN.read_text()
+    assert summaries(openapi_schema()) == golden()
+
+
+def test_each_operation_and_each_type_is_in_one_file() -> None:
+    schema = openapi_schema()
+    text = "".join(golden().values())
+    for said in (said for methods in schema["paths"].values() for said in methods.values()):
+        assert text.count(f": {said['operationId']}, ") == 1
+    for name in schema["components"]["schemas"]:
+        assert len(re.findall(f"^{name}:$", text, re.MULTILINE)) == 1
+
+
+def test_a_type_that_two_tags_use_is_shared() -> None:
+    def operation(tag: str, *names: str) -> Schema:
+        of = [{"$ref": f"#/components/schemas/{name}"} for name in names]
+        content = {"application/json": {"schema": {"anyOf": of}}}
+        return {"operationId": tag, "tags": [tag], "parameters": [], "responses": {"200": {"content": content}}}
+
+    schemas: Schema = {name: {"properties": {}} for name in ("Ours", "Theirs", "Both")}
+    schemas["Inner"] = {"properties": {}}
+    schemas["Theirs"]["properties"] = {"inner": {"$ref": "#/components/schemas/Inner"}}
+    paths = {"/a": {"get": operation("a", "Ours", "Both")}, "/b": {"get": operation("b", "Theirs", "Both")}}
+    found = summaries({"paths": paths, "components": {"schemas": schemas}})
+    assert "Ours:\n" in found["a"]
+    assert "Theirs:\n  inner?: Inner\n" in found["b"]
+    assert "Inner:\n" in found["b"]
+    assert found[SHARED] == "Both:\n"
+
+
+def write() -> None:
+    """Write the files, and remove the files of removed tags."""
+    GOLDEN.mkdir(exist_ok=True)
+    for path in GOLDEN.glob("*.txt"):
+        path.unlink()
+    for name, text in summaries(openapi_schema()).items():
+        (GOLDEN / f"{name}.txt").write_text(text)
 
 
 if __name__ == "__main__":
-    GOLDEN.write_text(summary(openapi_schema()))
+    write()

@@ -1,150 +1,65 @@
-"""Who may do what with whose documents: every operation, every role, and ids that are somebody else's."""
+"""Who may do what, over HTTP: every operation of the schema, tried as people of every role, on own things and others'.
 
-from typing import Any, Literal
+What is expected follows from the access table (`domain/access.py`).
+"""
 
 import pytest
 
-from tests.support.api import Account, Api
+from application.scopes import SCOPES
+from domain.access import ANYONE
+from tests.support.access_cases import CASES, Case, People, operations
+from tests.support.api import Api
 
-Role = Literal["owner", "editor", "commenter", "viewer", "stranger", "unverified"]
-
-BODY = {"title": "Changed", "content": "Changed.", "status": "draft"}
-SHARE = {"email": "somebody@example.org", "role": "viewer"}
-
-OPERATIONS: dict[str, tuple[str, str, Any]] = {
-    "get": ("GET", "", None),
-    "versions": ("GET", "/versions", None),
-    "version": ("GET", "/versions/1", None),
-    "change": ("PUT", "", BODY),
-    "restore version": ("POST", "/versions/1/restore", None),
-    "shares": ("GET", "/shares", None),
-    "share": ("POST", "/shares", SHARE),
-    "change share": ("PUT", "/shares", SHARE),
-    "revoke share": ("POST", "/shares/revoke", {"email": "somebody@example.org"}),
-    "trash": ("DELETE", "", None),
-    "restore": ("POST", "/restore", None),
-}
-READING = {"get", "versions", "version"}
-EDITING = READING | {"change", "restore version"}
-MAY: dict[Role, set[str]] = {
-    "owner": set(OPERATIONS),
-    "editor": EDITING,
-    "commenter": READING,
-    "viewer": READING,
-    "stranger": set(),
-    "unverified": set(),
-}
+OPERATIONS = operations()
+BY_ROLE = [pytest.param(case, role, id=f"{case} as {role}") for case in CASES for role in case.roles]
+WITH_OWNER = [case for case in CASES if case.rule.role not in (ANYONE, "oneself")]
+NOTHING = "0198f1c2-0000-7c4d-9e5f-0a1b2c3d4e5f"
 
 
 @pytest.fixture(scope="module")
-def people(api: Api) -> dict[Role, Account]:
-    """One account for each role. The unverified one has claimed the address that is shared with."""
-    return {role: api.account("pro", verified=role != "unverified") for role in MAY}
+def people(api: Api) -> People:
+    """One account for each role."""
+    return People(api)
 
 
-@pytest.fixture(scope="module")
-def shared(people: dict[Role, Account]) -> str:
-    """The path of a document that is shared with everyone but the stranger."""
-    owner = people["owner"]
-    path = owner.document()
-    for role in ("editor", "commenter", "viewer"):
-        owner.write("POST", f"{path}/shares", json={"email": people[role].email, "role": role})
-    owner.write("POST", f"{path}/shares", json={"email": people["unverified"].email, "role": "editor"})
-    token = owner.client.headers["Consistency-Token"]
-    for account in people.values():
-        account.client.headers["Consistency-Token"] = token
-    return path
+@pytest.mark.parametrize(("case", "role"), BY_ROLE)
+def test_a_role_may_do_what_the_table_says_and_no_more(people: People, case: Case, role: str) -> None:
+    operation = OPERATIONS[case.operation]
+    path = case.path(operation.path, people.thing(case.resource), people)
+    answer = people.request(role, operation, path, case)
+    assert answer.status_code == case.status(role, operation.success), answer.text
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
-@pytest.mark.parametrize("role", MAY)
-def test_a_role_may_do_what_it_may_and_no_more(
-    people: dict[Role, Account], shared: str, role: Role, operation: str
-) -> None:
-    method, path, body = OPERATIONS[operation]
-    answer = people[role].client.request(method, shared + path, json=body)
-    hidden = 404 if MAY[role] == set() else 403
-    assert answer.status_code == (200 if operation in MAY[role] else hidden), answer.text
-
-
-@pytest.mark.parametrize("operation", OPERATIONS)
-def test_another_ones_id_leads_nowhere_and_says_nothing(api: Api, operation: str) -> None:
-    ada, bob = api.account(), api.account()
-    theirs, none = ada.document(), f"/v1/documents/{ada.id}"
-    bob.client.headers["Consistency-Token"] = ada.client.headers["Consistency-Token"]
-    method, path, body = OPERATIONS[operation]
-    answers = [bob.client.request(method, document + path, json=body) for document in (theirs, none)]
+@pytest.mark.parametrize("case", WITH_OWNER, ids=str)
+def test_an_owner_is_a_stranger_to_anothers_thing(people: People, case: Case) -> None:
+    operation = OPERATIONS[case.operation]
+    people.thing(case.resource)
+    theirs = people.thing(case.resource, owner=people.by_role["stranger"])
+    answers = [
+        people.request("owner", operation, case.path(operation.path, id, people), case) for id in (theirs, NOTHING)
+    ]
     assert [answer.status_code for answer in answers] == [404, 404]
     assert answers[0].json()["detail"] == answers[1].json()["detail"]
-    stale = bob.client.request(method, theirs + path, json=body, headers={"If-Match": '"77"'})
+    stale = people.request(
+        "owner", operation, case.path(operation.path, theirs, people), case, headers={"If-Match": '"77"'}
+    )
     assert stale.status_code == 404
 
 
-NOWHERE = "/v1/documents/0198f1c2-0000-7c4d-9e5f-0a1b2c3d4e5f"
-BLANK = {"title": " ", "content": "\0", "status": "draft"}
-NO_ADDRESS = {"email": "abc", "role": "editor"}
-UNUSABLE: list[tuple[str, str, Any, int]] = [
-    ("PUT", "", BLANK, 404),
-    ("POST", "/versions/99/restore", None, 404),
-    ("POST", "/shares", NO_ADDRESS, 422),
-    ("PUT", "/shares", NO_ADDRESS, 422),
-    ("POST", "/shares/revoke", {"email": "abc"}, 422),
-]
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_without_a_token_nothing_is_done(api: Api, people: People, case: Case) -> None:
+    operation = OPERATIONS[case.operation]
+    path = case.path(operation.path, NOTHING, people)
+    answer = api.client().request(operation.method, path, json=case.body(people))
+    assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
 
 
-@pytest.mark.parametrize(("method", "path", "body", "status"), UNUSABLE)
-def test_what_makes_no_sense_does_not_tell_whether_a_document_exists(
-    people: dict[Role, Account], shared: str, method: str, path: str, body: Any, status: int
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_token_without_the_scope_is_refused(
+    api: Api, people: People, case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stranger = people["stranger"].client
-    theirs, none = (stranger.request(method, document + path, json=body) for document in (shared, NOWHERE))
-    assert (theirs.status_code, none.status_code) == (status, status)
-    assert theirs.json()["detail"] == none.json()["detail"]
-
-
-def test_what_is_shared_is_listed_with_the_role(people: dict[Role, Account], shared: str) -> None:
-    listed = {
-        role: [(f"/v1/documents/{each['id']}", each["role"]) for each in people[role].read("/v1/documents")["items"]]
-        for role in MAY
-    }
-    assert listed["viewer"] == [(shared, "viewer")]
-    assert listed["editor"] == [(shared, "editor")]
-    assert listed["stranger"] == listed["unverified"] == []
-
-
-def test_a_list_holds_ones_own_the_others_or_both(api: Api) -> None:
-    ada, bob = api.account(verified=True), api.account(verified=True)
-    own, theirs = bob.document("Own"), ada.document("Shared")
-    ada.write("POST", f"{theirs}/shares", json={"email": bob.email, "role": "viewer"})
-    bob.client.headers["Consistency-Token"] = ada.client.headers["Consistency-Token"]
-    found = {
-        query: {f"/v1/documents/{each['id']}" for each in bob.read(f"/v1/documents{query}")["items"]}
-        for query in ("", "?shared=true", "?shared=false")
-    }
-    assert found == {"": {own, theirs}, "?shared=true": {theirs}, "?shared=false": {own}}
-    assert api.account().read("/v1/documents?shared=true") == {"items": [], "next": None}
-
-
-def test_after_a_revocation_nobody_reads_not_even_at_once(api: Api) -> None:
-    ada, bob = api.account("pro", verified=True), api.account("pro", verified=True)
-    for _ in range(10):
-        path = ada.document()
-        ada.write("POST", f"{path}/shares", json={"email": bob.email, "role": "editor"})
-        bob.client.headers["Consistency-Token"] = ada.client.headers["Consistency-Token"]
-        assert bob.read(path)["title"] == "Notes"
-        del bob.client.headers["Consistency-Token"]
-        ada.write("POST", f"{path}/shares/revoke", json={"email": bob.email})
-        assert bob.client.get(path).status_code == 404
-        assert bob.client.get(f"{path}/versions").status_code == 404
-        assert bob.client.put(path, json=BODY).status_code == 404
-
-
-def test_the_owner_sees_with_whom_a_document_is_shared(api: Api) -> None:
-    ada = api.account(verified=True)
-    path = ada.document()
-    for email, role in (("b@example.org", "viewer"), ("a@example.org", "editor"), ("B@example.org", "commenter")):
-        ada.write("POST", f"{path}/shares", json={"email": email, "role": role})
-    assert ada.read(f"{path}/shares") == [
-        {"email": "a@example.org", "role": "editor"},
-        {"email": "b@example.org", "role": "commenter"},
-    ]
+    operation = OPERATIONS[case.operation]
+    monkeypatch.setattr("adapters.http.api.tokens.SCOPES", SCOPES - {operation.scope})
+    client = api.client(api.deps.tokens.issue(people.by_role["owner"].id, None))
+    answer = client.request(operation.method, case.path(operation.path, NOTHING, people), json=case.body(people))
+    assert (answer.status_code, answer.json()["code"]) == (403, "insufficient_scope")

@@ -1,4 +1,4 @@
-"""Requests made up from the OpenAPI schema: none is answered by a 5xx, or by what the schema does not say."""
+"""Requests generated from the OpenAPI schema: no response is a 5xx or differs from the schema."""
 
 import asyncio
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from schemathesis.specs.openapi import checks
 
 from infra.local.servers.redis import EmbeddedRedis
 from tests.support.api import Account, Api, running_api
-from tests.support.http import open_house, openapi_schema
+from tests.support.http import open_http_api, openapi_schema
 from tests.support.servers import Cluster
 
 EXAMPLES = 25
@@ -33,13 +33,13 @@ def api(cluster: Cluster, redis_server: EmbeddedRedis) -> Iterator[Api]:
 
 @pytest.fixture(scope="module")
 def owner(api: Api) -> Account:
-    """Somebody who may write as much as they like."""
+    """A user without a quota."""
     return api.account("pro", verified=True)
 
 
 @pytest.fixture(scope="module")
 def known(owner: Account) -> dict[str, str]:
-    """Ids of things that are there, by the name of a path's parameter."""
+    """Ids of existing aggregates, by the name of a path parameter."""
     document = owner.client.post("/v1/documents", json={"title": "Notes"}).json()["id"]
     team = owner.client.post("/v1/teams", json={"name": "River watch", "slug": "river-watch"}).json()["id"]
     return {"document_id": document, "team_id": team}
@@ -59,14 +59,14 @@ def test_every_answer_is_as_described(case: Case[Any], api: Api, owner: Account,
 
 
 def point_at_what_is_there(case: Case[Any], known: dict[str, str]) -> None:
-    """Replace half of the well-formed ids, which would lead nowhere."""
+    """Replace half of the well-formed ids by existing ones."""
     for name, value in list(case.path_parameters.items()):
         if name in known and is_id(value) and UUID(value).int % 2:
             case.path_parameters[name] = known[name]
 
 
 def wait_for_nothing(case: Case[Any]) -> None:
-    """Let a stream end once it has told what there is."""
+    """Let a stream end at the end of the log."""
     if case.path.endswith("/stream") and str(case.query.get("wait", "1")).isdecimal():
         case.query["wait"] = 0
 
@@ -84,8 +84,8 @@ async def test_a_planted_fault_is_found() -> None:
     async def send(command: object, call: object) -> object:
         raise RuntimeError
 
-    async with open_house(send=send) as house:
-        case = await asyncio.to_thread(planted, house.app)
+    async with open_http_api(send=send) as opened:
+        case = await asyncio.to_thread(planted, opened.app)
         with pytest.raises(FailureGroup, match="Server error"):
             await asyncio.to_thread(case.call_and_validate)
 

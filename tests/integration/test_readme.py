@@ -24,10 +24,10 @@ USE = dedent(
 
     from application.bookmark import PlaceBookmark, RemoveBookmark
     from application.bus import Bus
-    from application.ports import Actor, Call
+    from application.ports import Actor, CommandContext
     from infra.bootstrap.write_side import utc_now
     from infra.bootstrap.projections import prepare_tables, project
-    from infra.postgres.read_store import PooledRows
+    from infra.postgres.read_store import PooledReadStore
     from projections.kernel import read_models
     from projections.reading_list import reading_list
     from tests.support.stores import open_store
@@ -38,8 +38,8 @@ USE = dedent(
         await prepare_tables(url, models)
         async with open_store(url) as opened:
             bus = Bus(opened.store, {"clock": utc_now}, opened.blind)
-            rows = PooledRows(opened.database)
-            call = Call(actor=Actor(uuid4()), correlation_id=uuid4())
+            rows = PooledReadStore(opened.database)
+            call = CommandContext(actor=Actor(uuid4()), correlation_id=uuid4())
             first, second = (PlaceBookmark(document_id=UUID(int=n), note=f"note {n}") for n in (1, 2))
             await bus.send(first, call)
             await bus.send(second, call)
@@ -52,7 +52,7 @@ USE = dedent(
             projecting.cancel()
 
 
-    async def until(rows: PooledRows, call: Call, notes: list[str]) -> None:
+    async def until(rows: PooledReadStore, call: CommandContext, notes: list[str]) -> None:
         while [item.note for item in await reading_list(rows, call.actor.user_id)] != notes:
             await asyncio.sleep(0.02)
 

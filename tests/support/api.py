@@ -174,6 +174,6 @@ async def _listening(deps: Deps) -> AsyncIterator[str]:
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         # Whoever connects before it has started waits in the socket's queue.
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        deps.live.end()
+        deps.live.close()
         server.should_exit = True
         await serving

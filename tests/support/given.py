@@ -1,4 +1,4 @@
-"""Given what happened, when a command, then news: the words of every domain test."""
+"""Words of every domain test: given past events, when a command, then new events."""
 
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ class Fact:
 
 
 def fact(kind: type[Root.Event], **values: Any) -> Fact:
-    """What happened, or should have. A misspelt or missing field fails here.
+    """Return an event to expect or to start from. A misspelt or missing field fails here.
 
     Raises:
         TypeError: the event has other fields.
@@ -34,7 +34,7 @@ def fact(kind: type[Root.Event], **values: Any) -> Fact:
 
 
 def given(kind: type[A], *past: Fact, at: datetime = NOW) -> A:
-    """The aggregate `ID` after what happened, all of it at once."""
+    """Return the aggregate `ID` after these events, all at the same time."""
     root: Any = None
     for version, happened in enumerate(past, start=1):
         event = happened.kind(originator_id=ID, originator_version=version, timestamp=at, **happened.fields)
@@ -43,19 +43,19 @@ def given(kind: type[A], *past: Fact, at: datetime = NOW) -> A:
     return root
 
 
-def news(root: Root) -> list[Fact]:
-    """What the aggregate decided since it was loaded."""
+def new_events(root: Root) -> list[Fact]:
+    """Return the events that the aggregate triggered since it was loaded."""
     return [bare(event) for event in root.pending_events if isinstance(event, Root.Event)]
 
 
 def bare(event: Root.Event) -> Fact:
-    """The event without its envelope."""
+    """Return the event without its envelope."""
     values = {field.name: getattr(event, field.name) for field in fields(event) if field.name not in ENVELOPE}
     return Fact(type(event), values)
 
 
 def replayed(root: A) -> A:
-    """The aggregate as its news alone rebuild it."""
+    """Return the aggregate, rebuilt from its pending events only."""
     again: Any = None
     for event in root.pending_events:
         again = event.mutate(again)
@@ -64,17 +64,17 @@ def replayed(root: A) -> A:
 
 
 def state(root: Root) -> dict[str, Any]:
-    """What the aggregate knows, without its news."""
+    """Return the attributes of the aggregate, without its pending events."""
     return {name: value for name, value in vars(root).items() if name != "_pending_events"}
 
 
 def person(number: int, *, address: int | None = None) -> Actor:
-    """Somebody. Their address is verified unless `address` is 0; by default it has their number."""
+    """Return a person. Their address is verified unless `address` is 0; by default it has their number."""
     number_of_address = number if address is None else address
     return Actor(UUID(int=number), UUID(int=number_of_address + 1000) if number_of_address else None)
 
 
-def address_of(somebody: Actor) -> UUID:
-    """The blind id of somebody's verified address."""
-    assert somebody.address_id is not None
-    return somebody.address_id
+def address_of(who: Actor) -> UUID:
+    """Return the blind id of a person's verified address."""
+    assert who.address_id is not None
+    return who.address_id

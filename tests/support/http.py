@@ -57,7 +57,7 @@ class Time:
 
 @dataclass
 class Lagging:
-    """Read models that are `behind` by so many positions, whatever they are asked."""
+    """Read models that are `behind` by so many positions, always."""
 
     behind: int = 0
     asked: list[tuple[str, int, float]] = field(default_factory=list)
@@ -69,7 +69,7 @@ class Lagging:
 
 @dataclass
 class OneRow:
-    """A read model of one row, whatever is asked; `since` is the position it was asked to have reached."""
+    """A read model of one row for every query; `since` is the position of the last `after`."""
 
     row: Any = None
     since: int = 0
@@ -100,8 +100,8 @@ class Observed:
 
 
 @dataclass
-class House:
-    """The API and what is behind it."""
+class HttpApi:
+    """The API and its dependencies in memory."""
 
     app: FastAPI
     client: httpx2.AsyncClient
@@ -130,12 +130,12 @@ async def answers() -> None:
 
 
 def openapi_schema() -> dict[str, Any]:
-    """What the API says of itself; this needs nothing of what is behind it."""
+    """The OpenAPI schema, without any dependencies."""
     return create_app(cast(Deps, SimpleNamespace(cors_origins=()))).openapi()
 
 
 @asynccontextmanager
-async def open_house(**changes: Any) -> AsyncIterator[House]:
+async def open_http_api(**changes: Any) -> AsyncIterator[HttpApi]:
     """The API; `changes` to its `Deps`."""
     store, time, positions, rows = MemoryEventStore(), Time(), Lagging(), OneRow()
     blind = BlindIndex(BLIND_KEY)
@@ -166,4 +166,4 @@ async def open_house(**changes: Any) -> AsyncIterator[House]:
     app = create_app(replace(deps, **changes))
     transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="https://api.test") as client:
-        yield House(app, client, store, tokens, time, positions, rows, observed)
+        yield HttpApi(app, client, store, tokens, time, positions, rows, observed)

@@ -1,4 +1,4 @@
-"""The event store without a database. `tests/contract` holds it to what the real one promises."""
+"""The event store without a database. A contract suite in `tests/contract` runs on it and on the real one."""
 
 from collections.abc import Collection, Sequence
 from typing import cast

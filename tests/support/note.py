@@ -76,7 +76,7 @@ class Note(Root):
     @classmethod
     def write(cls, id: UUID, text: str, label: str = "") -> "Note":
         label = label or str(id)
-        return cls.begin(cls.Written, id=id, now=NOW, text=text, label=label, author_id=AUTHOR, colour="yellow")
+        return cls.start_stream(cls.Written, id=id, now=NOW, text=text, label=label, author_id=AUTHOR, colour="yellow")
 
     def extend(self, line: str) -> None:
         self.trigger_event(self.Extended, now=NOW, line=line)

@@ -1,4 +1,4 @@
-"""A bus on a store in memory, with ports that do as they are told."""
+"""A bus on a store in memory, with fakes of all ports."""
 
 from datetime import datetime
 from itertools import count
@@ -20,7 +20,7 @@ PASSWORD = "umber cartwheel tenfold mist"
 
 
 class PlainPasswords:
-    """Implements `application.ports.Passwords` in no time. `checked` lists what passwords were compared with."""
+    """Implements `application.ports.Passwords` without work. `checked` lists the hashes it compared with."""
 
     def __init__(self) -> None:
         self.checked: list[str | None] = []
@@ -38,8 +38,8 @@ class PlainPasswords:
         return None if len(password) >= 15 else "The password is too short."
 
 
-class Desk:
-    """Where tests send commands from. `now` can be set."""
+class CommandRunner:
+    """Sends commands to a bus of its own. Tests set `now`."""
 
     def __init__(self, settlement: Settlement | None = None) -> None:
         self.store = MemoryEventStore()
@@ -59,20 +59,20 @@ class Desk:
         return self.now
 
     async def send(self, command: Command[R], by: Actor | None = None, key: str | None = None) -> CommandResult[R]:
-        """What came of the command."""
+        """Send the command; return its result."""
         return await self.bus.send(command, CommandContext(actor=by, correlation_id=UUID(int=0), idempotency_key=key))
 
     async def ask(self, command: Command[R], by: Actor | None = None) -> R:
-        """The answer to the command."""
+        """Send the command; return its answer."""
         return (await self.send(command, by)).answer
 
     async def actor(self, email: str) -> Actor:
-        """A registered, verified user who has logged in."""
+        """Register a user, verify their address and log them in."""
         user = await self.ask(Register(email=email, name="Somebody", password=PASSWORD))
         await self.ask(VerifyEmail(user_id=user.id))
         who = await self.ask(LogIn(email=email, password=PASSWORD))
         return Actor(who.user_id, who.address_id)
 
     def happened(self) -> list[str]:
-        """The types of all that happened, in order."""
+        """Return the topics of all events, in order."""
         return [layout_of(type(event)).topic for event in self.store.log]

@@ -111,7 +111,7 @@ async def test_a_command_becomes_an_event_and_an_answer() -> None:
     assert [type(event) for event in store.log] == [Note.Written]
 
 
-async def test_an_overtaken_command_is_decided_anew() -> None:
+async def test_a_command_with_a_version_conflict_is_decided_again() -> None:
     store = Overtaken(times=ATTEMPTS - 1)
     sent = await bus_on(store).send(WriteNote(text="first"), call())
     assert sent.position == 1
@@ -220,7 +220,7 @@ async def test_after_a_cut_connection_the_key_tells_what_became_of_the_command()
         await bus.send(WriteNote(text="second"), call())
 
 
-async def test_what_is_unknown_stays_unknown_when_nobody_can_be_asked() -> None:
+async def test_what_is_unknown_stays_unknown_when_the_store_cannot_be_asked() -> None:
     class Gone(MemoryEventStore):
         gone = False
 

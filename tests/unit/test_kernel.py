@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 
 from domain.kernel import Conflict, Forbidden, Invalid, NotFound, Refusal
-from tests.support.given import ID, NOW, fact, given, news, replayed, state
+from tests.support.given import ID, NOW, fact, given, new_events, replayed, state
 from tests.support.note import AUTHOR, Note
 
 WRITTEN = fact(Note.Written, text="first", label="a", author_id=AUTHOR, colour="yellow")
@@ -17,7 +17,7 @@ class ThreeWordsLong(Conflict):
 
 def test_a_root_begins_with_its_first_event_pending() -> None:
     note = Note.write(ID, "first", label="a")
-    assert news(note) == [WRITTEN]
+    assert new_events(note) == [WRITTEN]
     assert (note.id, note.version, note.created_on, note.modified_on) == (ID, 1, NOW, NOW)
 
 
@@ -27,7 +27,7 @@ def test_each_event_raises_the_version_and_moves_the_time() -> None:
     note.extend("third")
     assert note.version == 3
     assert [event.originator_version for event in note.pending_events] == [2, 3]
-    assert news(note) == [fact(Note.Extended, line="second"), fact(Note.Extended, line="third")]
+    assert new_events(note) == [fact(Note.Extended, line="second"), fact(Note.Extended, line="third")]
 
 
 def test_history_alone_gives_back_the_state() -> None:
@@ -38,8 +38,8 @@ def test_history_alone_gives_back_the_state() -> None:
     assert state(replayed(note)) == state(note)
 
 
-def test_a_loaded_root_has_no_news() -> None:
-    assert news(given(Note, WRITTEN, fact(Note.Extended, line="second"))) == []
+def test_a_loaded_root_has_no_pending_events() -> None:
+    assert new_events(given(Note, WRITTEN, fact(Note.Extended, line="second"))) == []
 
 
 def test_two_roots_share_no_state() -> None:

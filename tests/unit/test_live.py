@@ -78,16 +78,16 @@ class House:
         """All positions after one, page by page."""
         found: list[int] = []
         while (batch := await self.live.after(position, 0.05)).reached > position:
-            found += [each.position for each in batch.shown]
+            found += [each.position for each in batch.events]
             position = batch.reached
         return found
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "PAGE", 4)
-    monkeypatch.setattr(live, "RECENT", 6)
-    monkeypatch.setattr(live, "PATIENCE", 0.02)
+    monkeypatch.setattr(live, "PAGE_SIZE", 4)
+    monkeypatch.setattr(live, "MAX_RECENT", 6)
+    monkeypatch.setattr(live, "POLL_SECONDS", 0.02)
 
 
 @asynccontextmanager
@@ -95,7 +95,7 @@ async def following(past: int = 0) -> AsyncIterator[House]:
     """Somebody listens, `past` events after the beginning."""
     house = House()
     house.feed.add(edits(past) if past else [])
-    async with house.live.listening(ADA.user_id):
+    async with house.live.subscribed(ADA.user_id):
         assert await house.live.head(5) == past
         yield house
 
@@ -124,13 +124,13 @@ async def test_nothing_is_shown_before_the_read_models_know_who_may_see_it() -> 
         house.feed.add(edits(1))
         assert await house.live.after(0, 0.2) == OutgoingBatch([], 0)
         house.positions.behind = 0
-        assert [each.position for each in (await house.live.after(0, 5)).shown] == [1]
+        assert [each.position for each in (await house.live.after(0, 5)).events] == [1]
 
 
 def readers(batch: OutgoingBatch) -> list[str]:
     """Who may read all of it."""
     return [
-        name for name, who in (("ada", ADA), ("eve", EVE)) if all(batch.may_read(who, each) for each in batch.shown)
+        name for name, who in (("ada", ADA), ("eve", EVE)) if all(batch.may_read(who, each) for each in batch.events)
     ]
 
 
@@ -140,7 +140,7 @@ async def test_who_waited_and_who_comes_later_get_the_same() -> None:
         await asyncio.sleep(0.05)
         house.feed.add(edits(2))
         at_once = await waiting
-        assert [each.position for each in at_once.shown] == [1, 2]
+        assert [each.position for each in at_once.events] == [1, 2]
         assert readers(at_once) == readers(await house.live.after(0, 5)) == ["ada"]
 
 
@@ -192,9 +192,9 @@ async def test_an_answer_from_before_a_role_was_taken_away_is_not_used_for_who_a
 async def test_whom_nobody_knows_nobody_lets_in() -> None:
     async with following(past=1) as house:
         past = await house.live.after(0, 5)
-        assert past.may_read(ADA, past.shown[0])
-        assert not past.may_read(Actor(EVE.user_id, None), past.shown[0])
-        assert not OutgoingBatch(past.shown, past.reached).may_read(ADA, past.shown[0])
+        assert past.may_read(ADA, past.events[0])
+        assert not past.may_read(Actor(EVE.user_id, None), past.events[0])
+        assert not OutgoingBatch(past.events, past.reached).may_read(ADA, past.events[0])
 
 
 async def test_a_log_that_does_not_answer_has_no_head() -> None:
@@ -211,6 +211,6 @@ async def test_whoever_comes_after_the_last_has_left_begins_anew() -> None:
     async with following(past=3) as house:
         pass
     house.feed.add(edits(2))
-    async with house.live.listening(EVE.user_id):
+    async with house.live.subscribed(EVE.user_id):
         assert await house.live.head(5) == 5
         assert await house.all_after(0) == [1, 2, 3, 4, 5]

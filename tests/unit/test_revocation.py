@@ -7,7 +7,7 @@ import pytest
 
 from application.content.document import ChangeDocument, CreateDocument, RevokeShare, ShareDocument
 from application.ports import Actor, NotSettled
-from tests.support.use_cases import Desk
+from tests.support.use_cases import CommandRunner
 
 EMAIL = "bob@example.org"
 
@@ -30,49 +30,53 @@ def reads() -> Reads:
 
 
 @pytest.fixture
-def desk(reads: Reads) -> Desk:
-    return Desk(reads)
+def runner(reads: Reads) -> CommandRunner:
+    return CommandRunner(reads)
 
 
 @pytest.fixture
-async def owner(desk: Desk) -> Actor:
-    return await desk.actor("ada@example.org")
+async def owner(runner: CommandRunner) -> Actor:
+    return await runner.actor("ada@example.org")
 
 
-async def test_a_revocation_waits_for_the_position_of_its_event(desk: Desk, owner: Actor, reads: Reads) -> None:
-    document = await desk.ask(CreateDocument(title="Notes"), owner)
-    await desk.send(ShareDocument(id=document.id, email=EMAIL, role="viewer"), owner)
+async def test_a_revocation_waits_for_the_position_of_its_event(
+    runner: CommandRunner, owner: Actor, reads: Reads
+) -> None:
+    document = await runner.ask(CreateDocument(title="Notes"), owner)
+    await runner.send(ShareDocument(id=document.id, email=EMAIL, role="viewer"), owner)
     assert reads.asked == []
-    result = await desk.send(RevokeShare(id=document.id, email=EMAIL), owner)
+    result = await runner.send(RevokeShare(id=document.id, email=EMAIL), owner)
     assert reads.asked == [("document_access", document.id, result.position)]
 
 
-async def test_a_revocation_that_reads_may_still_miss_is_not_settled(desk: Desk, owner: Actor, reads: Reads) -> None:
-    document = await desk.ask(CreateDocument(title="Notes"), owner)
-    await desk.send(ShareDocument(id=document.id, email=EMAIL, role="viewer"), owner)
+async def test_a_revocation_that_reads_may_still_miss_is_not_settled(
+    runner: CommandRunner, owner: Actor, reads: Reads
+) -> None:
+    document = await runner.ask(CreateDocument(title="Notes"), owner)
+    await runner.send(ShareDocument(id=document.id, email=EMAIL, role="viewer"), owner)
     reads.settled = False
     with pytest.raises(NotSettled):
-        await desk.send(RevokeShare(id=document.id, email=EMAIL), owner)
-    assert desk.happened()[-1] == "document.share_revoked"
+        await runner.send(RevokeShare(id=document.id, email=EMAIL), owner)
+    assert runner.happened()[-1] == "document.share_revoked"
 
 
 @pytest.mark.parametrize("key", [None, "same"])
 async def test_a_repeated_revocation_waits_for_the_event_of_the_first(
-    desk: Desk, owner: Actor, reads: Reads, key: str | None
+    runner: CommandRunner, owner: Actor, reads: Reads, key: str | None
 ) -> None:
-    document = await desk.ask(CreateDocument(title="Notes"), owner)
-    await desk.send(ShareDocument(id=document.id, email=EMAIL, role="viewer"), owner)
-    revoked = await desk.send(RevokeShare(id=document.id, email=EMAIL), owner, key)
-    await desk.send(ChangeDocument(id=document.id, title="B", content="", status="draft"), owner)
+    document = await runner.ask(CreateDocument(title="Notes"), owner)
+    await runner.send(ShareDocument(id=document.id, email=EMAIL, role="viewer"), owner)
+    revoked = await runner.send(RevokeShare(id=document.id, email=EMAIL), owner, key)
+    await runner.send(ChangeDocument(id=document.id, title="B", content="", status="draft"), owner)
     reads.asked.clear()
-    await desk.send(RevokeShare(id=document.id, email=EMAIL), owner, key)
+    await runner.send(RevokeShare(id=document.id, email=EMAIL), owner, key)
     assert reads.asked == [("document_access", document.id, revoked.position)]
 
 
 async def test_a_command_that_changes_nothing_waits_for_nothing_where_nothing_was_revoked(
-    desk: Desk, owner: Actor, reads: Reads
+    runner: CommandRunner, owner: Actor, reads: Reads
 ) -> None:
-    document = await desk.ask(CreateDocument(title="Notes"), owner)
+    document = await runner.ask(CreateDocument(title="Notes"), owner)
     reads.settled = False
-    await desk.send(ChangeDocument(id=document.id, title="Notes", content="", status="draft"), owner)
+    await runner.send(ChangeDocument(id=document.id, title="Notes", content="", status="draft"), owner)
     assert reads.asked == []

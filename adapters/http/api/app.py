@@ -1,52 +1,26 @@
-"""The HTTP API, put together."""
+"""The HTTP API: routers, middleware and error handlers in one app."""
 
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.telemetry import TelemetryConfig
-from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
-from starlette.middleware.exceptions import ExceptionMiddleware
-from starlette.types import ASGIApp
 
 from adapters.http.api import openapi, problems
 from adapters.http.api.deps import Deps
+from adapters.http.api.framework import Api
 from adapters.http.api.middleware import RequestMiddleware, ServerErrorMiddleware
-from adapters.http.billing import subscription
-from adapters.http.content import document, share
-from adapters.http.identity import user
-from adapters.http.service import docs, events, health
-from adapters.http.teams import membership, team
+from adapters.http.api.routers import find_routers, tags_of
 from application.ports import NotSettled, Unavailable
 from domain.kernel import Refusal
 
 
-class Api(FastAPI):
-    """FastAPI without the middleware that it wraps around each request.
-
-    `ServerErrorMiddleware` answers errors; `ApiRoute` limits bodies, keeps no files open and has no dependencies to
-    close. Takes no other routes.
-    """
-
-    def build_middleware_stack(self) -> ASGIApp:
-        """From the router outwards."""
-        app: ASGIApp = ExceptionMiddleware(self.router, self.exception_handlers)
-        for outer, args, kwargs in reversed(self.user_middleware):
-            app = outer(app, *args, **kwargs)
-        return app
-
-
 def create_app(deps: Deps) -> FastAPI:
-    """The app. Everything it needs comes with `deps`, ready to use."""
-    # Requests are timed, logged and traced at the edge; FastAPI's own telemetry would do it again.
-    silent: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
-    app = Api(openapi_url=None, redirect_slashes=False, telemetry=silent, **ABOUT)
-    # Flat, and the busiest first: routes are tried one after the other.
-    for part in (document, user, team, subscription, share, membership, events, health, docs):
-        app.router.routes.extend(part.router.routes)
-    app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
-    for kind, handler in HANDLERS.items():
-        app.add_exception_handler(kind, handler)
+    """Return the app. Everything it needs comes with `deps`, ready to use."""
+    routers = find_routers()
+    routes = [route for router in routers for route in router.routes]
+    app = Api(routes, openapi.describe, openapi_tags=tags_of(routers), **ABOUT)
+    for error, handler in HANDLERS.items():
+        app.add_exception_handler(error, handler)
     # The last one added is the outermost.
     app.add_middleware(ServerErrorMiddleware)
     if deps.cors_origins:
@@ -67,25 +41,15 @@ HANDLERS: dict[type[Exception], Any] = {
     problems.HttpError: problems.of_http_error,
     NotSettled: problems.of_not_settled,
     Unavailable: problems.of_unavailable,
-    HTTPException: problems.of_starlette,
 }
 
-TAGS = [
-    {"name": "accounts", "description": "Register, log in, and the account of whoever asks."},
-    {"name": "documents", "description": "Texts with a history that forgets nothing, and a trash."},
-    {"name": "subscription", "description": "The plan, and what is left of its quota."},
-    {"name": "teams", "description": "People who work together."},
-    {"name": "events", "description": "What happens, as it happens; `/v1/events/catalogue` lists what there is."},
-    {"name": "service", "description": "Whether we are up, and our public keys."},
-]
-
 DESCRIPTION = """\
-Every change is an event that can be replayed, proved and, where the law says so, forgotten.
+Every change is an event that can be replayed, verified and, where the law requires it, forgotten.
 
-- **Repeat safely**: send an `Idempotency-Key` with a write; a repeat is carried out once and answered alike.
-- **Overwrite nothing**: send the `ETag` you have read as `If-Match`; 412 says that somebody was faster.
-- **Read what you wrote**: send the `Consistency-Token` of a write along with your reads.
+- **Safe retries**: send an `Idempotency-Key` with a write; retries are executed once and get the same response.
+- **No lost updates**: send the `ETag` that you have read as `If-Match`; 412 means that the version has changed.
+- **Read your writes**: send the `Consistency-Token` of a write with your reads.
 - **Errors** are problem details (RFC 9457); `code` is stable, `detail` says what to do.
 """
 
-ABOUT: dict[str, Any] = {"title": "Palimpsest", "version": "1", "description": DESCRIPTION, "openapi_tags": TAGS}
+ABOUT: dict[str, Any] = {"title": "Palimpsest", "version": "1", "description": DESCRIPTION}

@@ -1,4 +1,4 @@
-"""Commands over HTTP: conditions and keys from the request's headers, position and version in the response's."""
+"""Commands over HTTP: conditions and keys come from request headers, position and version go into response headers."""
 
 import re
 from typing import Annotated, Any, TypeVar
@@ -17,11 +17,11 @@ KEY = re.compile(r"[!-~]{1,255}")
 VERSION = re.compile(r"[0-9]{1,9}")
 ENTITY_TAG = re.compile(r'"([!#-~]*)"')
 NO_VERSION = 0
-"""A version that nothing has: versions start at 1."""
+"""Matches no version: versions start at 1."""
 
 
 class CommandSender:
-    """Sends the caller's commands, and turns their results into responses."""
+    """Sends the caller's commands and turns their results into responses."""
 
     __slots__ = ("_context",)
 
@@ -30,17 +30,21 @@ class CommandSender:
 
     @property
     def expected(self) -> int | None:
-        """The version in `If-Match` (RFC 9110, 13.1.1); None without the header, and for `*`."""
+        """Return the version in `If-Match` (RFC 9110, 13.1.1); None without the header, and for `*`.
+
+        Raises:
+            Malformed: the header is not one strong entity tag.
+        """
         value = self._context.header(b"if-match")
         if value is None or value == "*":
             return None
         tag = ENTITY_TAG.fullmatch(value)
         if tag is None:
-            raise Malformed('If-Match takes one version, as it came in ETag: in quotes, like "3".')
+            raise Malformed('If-Match takes one version as in ETag, with the quotes, like "3".')
         return int(tag[1]) if VERSION.fullmatch(tag[1]) else NO_VERSION
 
     async def __call__(self, command: Command[Any], *, at: str | None = None) -> Answer:
-        """Send the command and answer with its result. `at`: the result's location, with `{}` for its id."""
+        """Send a command and answer with its result. `at`: the path of the result, with `{}` for its id."""
         result = await self._send(command)
         headers = [(b"consistency-token", b"%d" % await self._position(result))]
         if result.replayed:
@@ -52,7 +56,7 @@ class CommandSender:
         return Answer(encode(result.answer), self._context.status, [*headers, *etag_of(result.answer)])
 
     async def ask(self, command: Command[R]) -> R:
-        """Send a command that changes nothing, without a key: its answer must not be repeated later."""
+        """Send a command that changes nothing and return its answer. It takes no key: the answer must not be stored."""
         return (await self._context.deps.send(command, CommandContext(None, self._context.request_id))).answer
 
     async def _send(self, command: Command[R]) -> CommandResult[R]:
@@ -64,7 +68,7 @@ class CommandSender:
         return await context.deps.send(command, CommandContext(actor, context.request_id, idempotency_key=key))
 
     async def _position(self, result: CommandResult[Any]) -> int:
-        # Without an event, the answer is at most as new as the end of the log.
+        # A command without events: its answer is not newer than the end of the log.
         return result.position if result.position is not None else await self._context.deps.head()
 
 

@@ -1,9 +1,10 @@
-"""Request context: what is known of one request on its way in."""
+"""Request context: the state of one request while it is handled. Only this module assigns to it."""
 
 from collections.abc import Mapping
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import Request
+from fastapi import Depends, Request
 
 from adapters.http.api.deps import Deps
 from adapters.http.api.problems import CHALLENGE, InsufficientScope, Unauthenticated
@@ -16,8 +17,8 @@ CONTEXT = "palimpsest.context"
 class RequestContext:
     """One request: its headers, its route once that is known, and its caller once authenticated.
 
-    `status` is the route's status on success. `path` is known once its parameters are valid: until then it may hold
-    anything, and must not be logged.
+    `status` is the route's status on success. `path` is None until its parameters are valid: before that it may contain
+    any text, personal data included, and must not be logged.
     """
 
     __slots__ = ("deps", "headers", "identity", "path", "request_id", "route", "status")
@@ -37,18 +38,18 @@ class RequestContext:
         return None if value is None else value.decode("latin-1").strip()
 
     def matched(self, route: str, status: int) -> None:
-        """Note the route's template, and its status on success."""
+        """Set the route's template, and its status on success."""
         self.route, self.status = route, status
 
     def validated(self, path: str) -> None:
-        """Note that the parameters in the path are valid."""
+        """Set the path, once its parameters are valid."""
         self.path = path
 
     def authenticate(self, scope: str) -> None:
         """Identify the caller.
 
         Raises:
-            Unauthenticated: there is no valid token.
+            Unauthenticated: the token is missing or invalid.
             InsufficientScope: the token lacks `scope`.
         """
         kind, _, token = (self.header(b"authorization") or "").partition(" ")
@@ -57,10 +58,12 @@ class RequestContext:
         try:
             self.identity = self.deps.tokens.identify(token.strip())
         except BadToken:
-            detail = "The access token is not valid, or no longer; log in again."
+            detail = "The access token is invalid or expired; log in again."
             raise Unauthenticated(detail, _challenge("invalid_token")) from None
         if scope not in self.identity.scopes:
-            raise InsufficientScope(f"This takes a token with the scope {scope}.", _challenge("insufficient_scope"))
+            raise InsufficientScope(
+                f"This requires an access token with the scope {scope}.", _challenge("insufficient_scope")
+            )
 
 
 def context_of(request: Request) -> RequestContext:
@@ -70,10 +73,13 @@ def context_of(request: Request) -> RequestContext:
 
 
 def deps_of(request: Request) -> Deps:
-    """Return the dependencies, for routes that neither send a command nor read a model."""
+    """Return the dependencies, for routes that send no command and run no query."""
     return context_of(request).deps
 
 
+Dependencies = Annotated[Deps, Depends(deps_of)]
+
+
 def _challenge(error: str) -> dict[str, str]:
-    """See RFC 6750, 3."""
+    """Return the challenge with an error (RFC 6750, 3)."""
     return {"WWW-Authenticate": f'{CHALLENGE["WWW-Authenticate"]}, error="{error}"'}

@@ -1,4 +1,4 @@
-"""Dependencies: what the HTTP adapter gets from the composition root."""
+"""Dependencies of the HTTP adapter, given by the composition root."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -19,23 +19,23 @@ class SendCommand(Protocol):
     async def __call__(self, command: Command[R], context: CommandContext) -> CommandResult[R]: ...
 
 
-class Observe(Protocol):
-    """Receives the end of each request. `seconds` run until the last byte was handed over."""
+class ObserveRequest(Protocol):
+    """Receives the end of each request. `seconds`: until the last byte was passed to the server."""
 
     def __call__(
         self, method: str, route: str, path: str | None, status: int, seconds: float, user_id: str | None
     ) -> None:
-        """`route` is the route's template. `path` is None where it may hold anything: then it must not be logged."""
+        """`route` is the route's template. `path` is None where it was not validated, and must not be logged then."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deps:
-    """What HTTP needs.
+    """Everything that HTTP needs.
 
     `history` loads aggregates at earlier versions; `live` follows the log; `head` returns the last position of the log.
     `checks` are readiness checks by server name: each raises when its server does not answer. The API is ready only
-    when the servers in `vital` answer. `broker`: what the description of the published stream says of this
-    installation.
+    when the servers in `vital` answer. `broker` describes this installation's Kafka topics. `read_wait_max`: the
+    longest wait of a read for a Consistency-Token, in seconds.
     """
 
     send: SendCommand
@@ -47,7 +47,7 @@ class Deps:
     tokens: Tokens
     clock: Clock
     new_id: NewId
-    observe: Observe
+    observe: ObserveRequest
     checks: dict[str, Callable[[], Awaitable[object]]]
     vital: frozenset[str] = frozenset({"database"})
     broker: Broker = LOCAL

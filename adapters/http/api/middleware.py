@@ -1,7 +1,4 @@
-"""The edge: what every request gets, whatever becomes of it.
-
-An id, security headers, a line in the log, a figure in the metrics and, at the very last, an answer.
-"""
+"""Middleware of every request: its id, security headers, log line, metrics, and the response to unexpected errors."""
 
 import re
 from collections.abc import Mapping
@@ -23,16 +20,16 @@ SECURITY_HEADERS: list[tuple[bytes, bytes]] = [
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
-UNLESS_SAID: list[tuple[bytes, bytes]] = [
+DEFAULT_HEADERS: list[tuple[bytes, bytes]] = [
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 ]
-"""Added where the answer does not say otherwise."""
+"""Added where the response has no such header."""
 
 TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-GONE = 499
-"""The status that is logged when the client left before the response."""
+CLIENT_DISCONNECTED = 499
+"""The status that is logged when the client disconnects before the response."""
 
 RESPONSE = "palimpsest.response"
 """The key of the response in the ASGI scope."""
@@ -41,7 +38,7 @@ log = structlog.get_logger("http")
 
 
 class RequestMiddleware:
-    """Pure ASGI: wraps everything else."""
+    """Wraps everything else; pure ASGI."""
 
     def __init__(self, app: ASGIApp, deps: Deps) -> None:
         self._app = app
@@ -65,12 +62,12 @@ class RequestMiddleware:
             inner = {**scope, "method": method, CONTEXT: context, "bodiless": scope["method"] == "HEAD"}
             await self._app({**inner, RESPONSE: response}, receive, response)
         except ClientDisconnect:
-            pass  # recorded as gone
+            pass  # recorded below
         finally:
-            self._record(scope["method"], context, response.status or GONE, perf_counter() - started)
+            self._record(scope["method"], context, response.status or CLIENT_DISCONNECTED, perf_counter() - started)
 
     def _request_id(self, headers: Mapping[bytes, bytes]) -> UUID:
-        """The caller's id where it is a UUID, else a new one."""
+        """Return the caller's request id if it is a UUID, else a new one."""
         try:
             return UUID(headers[b"x-request-id"].decode())
         except (KeyError, ValueError):
@@ -83,7 +80,7 @@ class RequestMiddleware:
 
 
 class ServerErrorMiddleware:
-    """Answers to errors nobody thought of. Inside of CORS, so that browsers may read the answer."""
+    """Answers unexpected errors. Inside of the CORS middleware, so that browsers may read the response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -102,7 +99,7 @@ class ServerErrorMiddleware:
 
 
 class _Response:
-    """Sends the response with the headers that every response has, and keeps its status (0: not sent yet)."""
+    """Adds the headers that every response has, and keeps its status (0: not sent yet)."""
 
     __slots__ = ("_headers", "_send", "status")
 
@@ -115,12 +112,12 @@ class _Response:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             given = {name for name, _ in message["headers"]}
-            defaults = [header for header in UNLESS_SAID if header[0] not in given]
+            defaults = [header for header in DEFAULT_HEADERS if header[0] not in given]
             message["headers"] = [*message["headers"], *self._headers, *defaults]
         await self._send(message)
 
 
 def _trace(headers: Mapping[bytes, bytes]) -> dict[str, str]:
-    """The trace that the caller says this is part of (W3C Trace Context)."""
+    """Return the caller's trace id for the log (W3C Trace Context)."""
     found = TRACEPARENT.fullmatch(headers.get(b"traceparent", b""))
     return {"trace_id": found[1].decode()} if found else {}

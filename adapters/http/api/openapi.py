@@ -1,4 +1,4 @@
-"""What OpenAPI says of every operation beside its signature: who may, which headers, every answer, examples."""
+"""OpenAPI beyond signatures: the scope, headers, responses and examples of every operation."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,81 +7,80 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
 
+from adapters.http.api.examples import EXAMPLE_ID, SchemaObject, example_of
 from adapters.http.api.problems import MEDIA_TYPE, Problem
 from adapters.http.api.responses import Answer
 from adapters.http.api.routing import ApiRoute
 
 JSON = "application/json"
-EXAMPLE_ID = "0198f1c2-7b3a-7c4d-9e5f-0a1b2c3d4e5f"
-EXAMPLE_TIME = "2026-11-22T12:00:00Z"
-
 FAILS = "x-fails"
-EXAMPLE = "x-example"
-
-Schema = dict[str, Any]
 
 PROBLEMS = {
-    400: ("malformed", "It cannot be read: the body is no JSON, or a header does not have its form."),
-    401: ("unauthenticated", "It does not say credibly who asks."),
-    403: ("role_too_low", "Whoever asks may not do this."),
-    404: ("not_found", "There is no such thing, or it does not exist for whoever asks."),
-    408: ("too_slow", "The body was not in in time."),
-    409: ("document_is_trashed", "The state of things does not allow it now; `code` names the rule."),
-    412: ("stale_version", "The version in `If-Match` is not the current one."),
+    400: ("malformed", "The request cannot be parsed: the body is not JSON, or a header is malformed."),
+    401: ("unauthenticated", "Authentication is missing or invalid."),
+    403: ("role_too_low", "The caller's role or token does not allow this."),
+    404: ("not_found", "The resource does not exist, or the caller may not see it."),
+    408: ("too_slow", "The request body was not received in time."),
+    409: ("document_is_trashed", "The current state does not allow this; `code` names the rule."),
+    412: ("stale_version", "The version in `If-Match` is not the current version."),
     413: ("too_large", "The body is larger than the limit."),
     415: ("not_json", "The body is not `application/json`."),
-    422: ("not_valid", "It can be read, but breaks the schema or a rule for values; `errors` says where."),
-    500: ("internal", "An error on our side."),
-    503: ("unavailable", "A server we depend on does not answer; `Retry-After` says when to try again."),
+    422: ("not_valid", "The request can be parsed, but violates the schema or a rule for values; `errors` says where."),
+    500: ("internal", "An unexpected error on our side."),
+    503: ("unavailable", "A server that the service depends on does not answer; `Retry-After` says when to retry."),
 }
 
-HEADERS: dict[str, tuple[Schema, str]] = {
-    "X-Request-Id": ({"type": "string", "format": "uuid"}, "Names the request in our logs and in its events."),
+HEADERS: dict[str, tuple[SchemaObject, str]] = {
+    "X-Request-Id": ({"type": "string", "format": "uuid"}, "Identifies the request in our logs and in its events."),
     "ETag": ({"type": "string", "pattern": '^"[0-9]+"$'}, "The version, for `If-Match` and `If-None-Match`."),
-    "Location": ({"type": "string"}, "Where the result is."),
+    "Location": ({"type": "string"}, "The path of the result."),
     "Consistency-Token": (
         {"type": "string", "pattern": "^[0-9]+$"},
-        "Send it along with a read, which then shows this write.",
+        "The position of this write. Send it with a read, so that the read shows the write.",
     ),
     "Consistency-Lag": (
         {"type": "string", "pattern": "^[0-9]+$"},
-        "The answer is older than the Consistency-Token, by so many events: waiting longer was not allowed.",
+        "The number of events by which the response is older than the Consistency-Token; the wait was too short.",
     ),
-    "Idempotency-Replayed": ({"type": "string", "const": "true"}, "This is the answer to the first such request."),
-    "Retry-After": ({"type": "string", "pattern": "^[0-9]+$"}, "Seconds to wait before trying again."),
-    "WWW-Authenticate": ({"type": "string"}, "What is wanted, and what was wrong (RFC 6750)."),
-    "Allow": ({"type": "string"}, "The methods that the path has."),
+    "Idempotency-Replayed": (
+        {"type": "string", "const": "true"},
+        "This is the stored response to the first request with this key.",
+    ),
+    "Retry-After": ({"type": "string", "pattern": "^[0-9]+$"}, "Seconds to wait before a retry."),
+    "WWW-Authenticate": ({"type": "string"}, "The required authentication, and the error (RFC 6750)."),
+    "Allow": ({"type": "string"}, "The methods of the path."),
 }
 
-PARAMETERS: dict[str, tuple[Schema, str, str]] = {
+PARAMETERS: dict[str, tuple[SchemaObject, str, str]] = {
     "Idempotency-Key": (
         {"type": "string", "pattern": "^[!-~]{1,255}$"},
-        "Of your own making and new for each wish: repeats of the request are carried out once and answered alike.",
+        "A client-generated key, unique per operation. Retries with the same key are executed once and get the same "
+        "response.",
         "3f1d7a52-create",
     ),
     "If-Match": (
         {"type": "string", "pattern": r'^(\*|"[!#-~]*")$'},
-        "The version, as in `ETag`, that you are changing. If it is no longer the current one: 412.",
+        "The version to change, as in `ETag`. If it is not the current version: 412.",
         '"3"',
     ),
     "If-None-Match": (
         {"type": "string"},
-        "The version, as in `ETag`, that you have. If it is the current one: 304.",
+        "The version that you have, as in `ETag`. If it is the current version: 304.",
         '"3"',
     ),
     "Consistency-Token": (
         {"type": "string", "pattern": "^[0-9]{1,18}$"},
-        "As it came with a write: the answer will not be older, if waiting for it a little is enough.",
+        "The token of a write. The read waits until it can show that write, for as long as `Prefer` allows.",
         "4711",
     ),
     "Last-Event-ID": (
         {"type": "string", "pattern": "^[0-9]{1,18}$"},
-        "The `id` that came last: what follows comes now.",
+        "The last `id` received; the stream continues after it.",
         "4711",
     ),
     "Prefer": (
         {"type": "string"},
-        "`wait=SECONDS` (RFC 7240): how long to wait for the Consistency-Token, at most; 1 if not given.",
+        "`wait=SECONDS` (RFC 7240): the maximum wait for the Consistency-Token; 1 by default.",
         "wait=2",
     ),
 }
@@ -92,68 +91,69 @@ CONDITIONAL = (*KEYED, "If-Match")
 FRESH = ("Consistency-Token", "Prefer")
 FRESH_UNLESS_KNOWN = (*FRESH, "If-None-Match")
 
-GIVEN_FOR = {
+RESPONSE_HEADERS = {
     "Idempotency-Key": ("Consistency-Token", "Idempotency-Replayed", "ETag"),
     "Consistency-Token": ("Consistency-Lag",),
     "If-None-Match": ("ETag",),
 }
-"""Headers of an answer, by the header that asks for them."""
+"""Headers of a response, by the request header that they belong to."""
 
 
 def operation(
     returns: str,
     *,
     scope: str | None = None,
-    example: object = None,
     takes: Sequence[str] = (),
     fails: Sequence[int] = (),
     status: int = 200,
 ) -> dict[str, Any]:
-    """Arguments of a route: what it answers, the scope of the token it wants, and the headers it takes.
+    """Return the arguments of a route. `returns` describes the good response, `takes` names request headers.
 
-    `fails`: statuses of errors beyond those that follow from its signature and headers.
+    `scope` is the scope that the access token needs. `fails`: statuses of errors beyond those that follow from the
+    signature and the headers.
     """
     gives = ["X-Request-Id", *(["Location"] if status == 201 else [])]
-    gives += [name for header in takes for name in GIVEN_FOR.get(header, ())]
-    good: Schema = {"description": returns, "headers": {name: _ref("headers", name) for name in gives}}
-    extra: Schema = {"parameters": [_ref("parameters", name) for name in takes], FAILS: fails, EXAMPLE: example}
+    gives += [name for header in takes for name in RESPONSE_HEADERS.get(header, ())]
+    good: SchemaObject = {"description": returns, "headers": {name: _ref("headers", name) for name in gives}}
+    extra: SchemaObject = {"parameters": [_ref("parameters", name) for name in takes], FAILS: fails}
     if scope is not None:
         extra["security"] = [{"token": [scope]}]
     return {"status_code": status, "response_class": Answer, "responses": {status: good}, "openapi_extra": extra}
 
 
-def describe(app: FastAPI) -> Schema:
-    """The OpenAPI schema of the app, complete."""
+def describe(app: FastAPI) -> SchemaObject:
+    """Return the complete OpenAPI schema of the app."""
     if app.openapi_schema is None:
         schema = get_openapi(
             title=app.title, version=app.version, description=app.description, routes=app.routes, tags=app.openapi_tags
         )
         for route in app.routes:
             if isinstance(route, ApiRoute) and route.include_in_schema:
-                _complete(route, schema["paths"][route.path_format])
+                _complete(route, schema["paths"][route.path_format], schema["components"]["schemas"])
         schema["components"] = _components(schema["components"])
         app.openapi_schema = schema
     return app.openapi_schema
 
 
-def _complete(route: ApiRoute, methods: Schema) -> None:
-    """Add the example and the answers that a route shares with others."""
+def _complete(route: ApiRoute, methods: SchemaObject, schemas: SchemaObject) -> None:
+    """Add the examples, and the responses that a route shares with others."""
     extra = route.openapi_extra or {}
     for method in route.methods or ():
         described = methods[method.lower()]
         described.pop(FAILS)
-        described.pop(EXAMPLE, None)
         if described["description"].rstrip(".") == described["summary"]:
             del described["description"]
-        # FastAPI would leave out what is null.
-        good = described["responses"][str(route.status_code)]
-        for content in good.get("content", {}).values():
-            content["example"] = extra[EXAMPLE]
+        # Not through `responses` of the route: FastAPI leaves out what is null.
+        for content in described["responses"][str(route.status_code)].get("content", {}).values():
+            content.setdefault("example", example_of(content["schema"], schemas))
+        if "requestBody" in described:
+            body = schemas[described["requestBody"]["content"][JSON]["schema"]["$ref"].rpartition("/")[2]]
+            body.setdefault("examples", [example_of(body, schemas)])
         described["responses"].update(_answers(route.path, described, extra[FAILS]))
 
 
-def _answers(path: str, described: Schema, fails: Sequence[int]) -> Schema:
-    """Every answer but the good one."""
+def _answers(path: str, described: SchemaObject, fails: Sequence[int]) -> SchemaObject:
+    """Return every response but the good one."""
     names = {parameter.get("$ref", "").rpartition("/")[2] for parameter in described["parameters"]}
     statuses = {422, 500, *fails}
     if "security" in described:
@@ -170,11 +170,14 @@ def _answers(path: str, described: Schema, fails: Sequence[int]) -> Schema:
         statuses |= {404}
     answers = {str(status): _ref("responses", str(status)) for status in sorted(statuses)}
     if "If-None-Match" in names:
-        answers["304"] = {"description": "Nothing has changed.", "headers": {"ETag": _ref("headers", "ETag")}}
+        answers["304"] = {
+            "description": "The version is still the current one.",
+            "headers": {"ETag": _ref("headers", "ETag")},
+        }
     return answers
 
 
-def _components(found: Schema) -> Schema:
+def _components(found: SchemaObject) -> SchemaObject:
     schemas = {name: schema for name, schema in found["schemas"].items() if "ValidationError" not in name}
     problem = TypeAdapter(Problem).json_schema(ref_template="#/components/schemas/{model}")
     schemas |= problem.pop("$defs") | {"Problem": problem}
@@ -190,7 +193,7 @@ def _components(found: Schema) -> Schema:
     }
 
 
-def _problem(status: int, code: str, description: str) -> Schema:
+def _problem(status: int, code: str, description: str) -> SchemaObject:
     more = {401: "WWW-Authenticate", 403: "WWW-Authenticate", 404: "Consistency-Lag", 503: "Retry-After"}
     names = ["X-Request-Id", *([more[status]] if status in more else [])]
     example = {
@@ -209,5 +212,5 @@ def _problem(status: int, code: str, description: str) -> Schema:
     }
 
 
-def _ref(kind: str, name: str) -> Schema:
+def _ref(kind: str, name: str) -> SchemaObject:
     return {"$ref": f"#/components/{kind}/{name}"}

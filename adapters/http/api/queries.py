@@ -1,4 +1,4 @@
-"""Queries over HTTP: reads that are no older than the caller wants, or that say how much older they are."""
+"""Queries over HTTP: reads that wait for the caller's Consistency-Token, or report by how much they are older."""
 
 import asyncio
 import re
@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 
 from adapters.http.api.context import RequestContext, context_of
 from adapters.http.api.problems import Malformed, Missing
-from adapters.http.api.responses import Answer, Header, encode, etag_of
+from adapters.http.api.responses import Answer, HttpHeader, encode, etag_of
 from application.ports import ReadStore
 from projections.kernel import models_read_by
 
@@ -23,7 +23,7 @@ DEFAULT_WAIT_SECONDS = 1.0
 
 
 class QueryReader:
-    """Runs the caller's queries, and turns their results into responses."""
+    """Runs the caller's queries and turns their results into responses."""
 
     __slots__ = ("_context", "_deadline", "_lag", "actor", "history", "now")
 
@@ -42,10 +42,10 @@ class QueryReader:
     ) -> V:
         """Run a query once the read models that it declares (`reads`) have reached the caller's Consistency-Token.
 
-        Waits for a bounded time; after that the response says how far behind it is.
+        Waits for a bounded time; after that the response reports its lag.
 
         Raises:
-            Malformed: the Consistency-Token is none.
+            Malformed: the Consistency-Token is not a position.
         """
         rows, position = self._context.deps.rows, self._token()
         if position is not None:
@@ -57,18 +57,18 @@ class QueryReader:
         """Return the view.
 
         Raises:
-            Missing: there is none.
+            Missing: it is None or empty.
         """
-        if not view:
+        if view is None:
             headers = {"Consistency-Lag": str(self._lag)} if self._lag else {}
-            raise Missing("There is no such thing, or it is not shared with you.", headers)
+            raise Missing("This does not exist, or it is not shared with you.", headers)
         return view
 
     def one(self, view: object | None) -> Answer:
-        """Answer with one thing and its version as ETag; 304 (RFC 9110, 13.1.2) if the caller has that version.
+        """Answer with a view and its version as ETag; 304 (RFC 9110, 13.1.2) if the caller has that version.
 
         Raises:
-            Missing: there is none.
+            Missing: the view is None.
         """
         headers = etag_of(self.found(view))
         if self._has(headers):
@@ -76,7 +76,7 @@ class QueryReader:
         return Answer(encode(view), 200, [*headers, *self._lag_header()])
 
     def unversioned(self, view: object) -> Answer:
-        """Answer with something that has no version, or that holds more than its version covers."""
+        """Answer with a view without an ETag: it has no version, or contains more than its version covers."""
         return Answer(encode(view), 200, self._lag_header())
 
     async def _reach(self, read_models: Sequence[str], position: int) -> None:
@@ -89,11 +89,11 @@ class QueryReader:
         if token is None:
             return None
         if not POSITION.fullmatch(token):
-            raise Malformed("Consistency-Token takes the value that came with the answer to a write.")
+            raise Malformed("Consistency-Token takes the value from the response to a write.")
         return int(token)
 
     def _seconds_left(self) -> float:
-        """Return how long the request may still wait, in all of its queries together."""
+        """Return the rest of the wait that all queries of the request share."""
         if self._deadline is None:
             seconds = self._wait_seconds()
             self._deadline = monotonic() + seconds
@@ -105,10 +105,10 @@ class QueryReader:
         wanted = WAIT.search(self._context.header(b"prefer") or "")
         return min(float(wanted[1]) if wanted else DEFAULT_WAIT_SECONDS, self._context.deps.read_wait_max)
 
-    def _lag_header(self) -> list[Header]:
+    def _lag_header(self) -> list[HttpHeader]:
         return [(b"consistency-lag", b"%d" % self._lag)] if self._lag else []
 
-    def _has(self, headers: list[Header]) -> bool:
+    def _has(self, headers: list[HttpHeader]) -> bool:
         known = self._context.headers.get(b"if-none-match")
         if known is None:
             return False

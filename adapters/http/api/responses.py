@@ -1,23 +1,26 @@
-"""Responses: JSON bodies that are ready to send, and the headers that follow from them."""
+"""Responses: encoded JSON bodies, and the headers that follow from them."""
 
 from collections.abc import Sequence
 
 import msgspec
 from starlette.responses import JSONResponse
 
-Header = tuple[bytes, bytes]
+HttpHeader = tuple[bytes, bytes]
 
 encode = msgspec.json.Encoder().encode
 
+PUBLIC: HttpHeader = (b"cache-control", b"public, max-age=300")
+"""For responses that are the same for every caller and rarely change."""
+
 
 class Answer(JSONResponse):
-    """A response whose body is encoded already. It skips the header handling of its base class, which costs time."""
+    """A response with an encoded body. Skips the header handling of its base class, which costs time."""
 
     def __init__(
         self,
         body: bytes = b"",
         status: int = 200,
-        headers: Sequence[Header] = (),
+        headers: Sequence[HttpHeader] = (),
         media: bytes = b"application/json",
     ) -> None:
         self.body = body
@@ -28,7 +31,7 @@ class Answer(JSONResponse):
             self.raw_headers += [(b"content-type", media), (b"content-length", b"%d" % len(body))]
 
 
-def etag_of(view: object) -> list[Header]:
-    """The ETag of a view that has a version; nothing for any other."""
+def etag_of(view: object) -> list[HttpHeader]:
+    """Return the ETag header of a view that has a version; none for others."""
     version = getattr(view, "version", None)
     return [] if version is None else [(b"etag", b'"%d"' % version)]

@@ -1,4 +1,4 @@
-"""Access tokens: JWTs (RFC 9068) signed with Ed25519 (RFC 8037, RFC 9864), for all to check by our JWKS."""
+"""Access tokens: JWTs (RFC 9068) signed with Ed25519 (RFC 8037, RFC 9864); anyone can verify them with the JWKS."""
 
 import hashlib
 import json
@@ -11,24 +11,21 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, OKPKey
 
 from application.ports import Actor, Clock, NewId
+from application.scopes import SCOPES
 
 ALGORITHM = "Ed25519"
 TYPE = "at+jwt"
-LONGEST = 4096
-REMEMBERED = 20_000
-SCOPES = frozenset(
-    f"{thing}:{deed}" for thing in ("users", "documents", "subscription", "teams") for deed in ("read", "write")
-) | {"events:read"}
-"""What the token of a person who has logged in allows: everything."""
+MAX_TOKEN_LENGTH = 4096
+MAX_CACHED_TOKENS = 20_000
 
 
 class BadToken(Exception):
-    """The token is not one of ours, not for us, or no longer good."""
+    """The token has another issuer or audience, is expired, or is no token."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a good token says. `user_id`: the actor's, as text; `expires`: seconds since 1970."""
+    """The contents of a valid token. `user_id`: the actor's id as text; `expires`: seconds since 1970."""
 
     actor: Actor
     scopes: frozenset[str]
@@ -37,7 +34,7 @@ class Identity:
 
 
 class Tokens:
-    """Issues and checks access tokens. `jwk`: an Ed25519 private key with a `kid`, as JSON; `lifetime` in seconds."""
+    """Issues and verifies access tokens. `jwk`: an Ed25519 private key with a `kid`, as JSON; `lifetime` in seconds."""
 
     def __init__(self, jwk: str, *, issuer: str, audience: str, lifetime: int, clock: Clock, new_id: NewId) -> None:
         key = json.loads(jwk)
@@ -51,7 +48,7 @@ class Tokens:
         self.lifetime = lifetime
 
     def issue(self, user_id: UUID, address_id: UUID | None) -> str:
-        """A token for a user. `address_id`: of their email address, once it is verified."""
+        """Return a token for a user. `address_id`: the id of their email address if it is verified, else None."""
         now = int(self._clock().timestamp())
         claims: dict[str, Any] = {
             "iss": self._issuer,
@@ -68,12 +65,12 @@ class Tokens:
         return jwt.encode(header, claims, self._key, algorithms=[ALGORITHM])
 
     def identify(self, token: str) -> Identity:
-        """Whose token it is. A token seen before costs a digest, not a signature.
+        """Return the identity in a token. Verified tokens are cached by digest: their signature is checked once.
 
         Raises:
-            BadToken
+            BadToken: it is not valid.
         """
-        if len(token) > LONGEST:
+        if len(token) > MAX_TOKEN_LENGTH:
             raise BadToken
         digest = hashlib.sha256(token.encode()).digest()
         now = self._clock().timestamp()
@@ -84,12 +81,12 @@ class Tokens:
         return identity
 
     def jwks(self) -> dict[str, Any]:
-        """The public keys (RFC 7517)."""
+        """Return the public keys (RFC 7517)."""
         return {"keys": [key.as_dict(private=False) for key in self._keys.keys]}
 
     def _remember(self, digest: bytes, token: str) -> tuple[float, Identity]:
         known = self._check(token)
-        if len(self._known) >= REMEMBERED:
+        if len(self._known) >= MAX_CACHED_TOKENS:
             del self._known[next(iter(self._known))]
         self._known[digest] = known
         return known

@@ -1,17 +1,17 @@
 """HTTP for documents: parse, send, answer."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 from pydantic import Field
 
 from adapters.http.api.commands import Send
-from adapters.http.api.openapi import CONDITIONAL, EXAMPLE_ID, EXAMPLE_TIME, FRESH, FRESH_UNLESS_KNOWN, KEYED, operation
+from adapters.http.api.openapi import CONDITIONAL, FRESH, FRESH_UNLESS_KNOWN, KEYED, operation
 from adapters.http.api.queries import Read
 from adapters.http.api.responses import Answer
-from adapters.http.api.routing import ApiRoute
-from adapters.http.api.schemas import Body, PageQuery, shown
+from adapters.http.api.routers import Router, Tag
+from adapters.http.api.schemas import Body, PageQuery
 from application.content.document import (
     ChangeDocument,
     CreateDocument,
@@ -26,7 +26,7 @@ from projections.content.document import DocumentSummary, Sort, document, docume
 from projections.content.document_version import VersionView, versions
 from projections.page import Page
 
-router = APIRouter(prefix="/v1/documents", route_class=ApiRoute, tags=["documents"])
+router = Router("/v1/documents", tag=Tag("documents", "Texts with a complete history, a trash, and shares."))
 
 READ, WRITE = "documents:read", "documents:write"
 
@@ -34,95 +34,70 @@ Version = Annotated[int, Path(ge=1, le=999_999_999)]
 Title = Annotated[str, Field(min_length=1, max_length=TITLE_LENGTH)]
 Content = Annotated[str, Field(max_length=CONTENT_LENGTH)]
 
-DOCUMENT: dict[str, Any] = {
-    "id": EXAMPLE_ID,
-    "owner_id": "0198f1c2-0000-7c4d-9e5f-0a1b2c3d4e5f",
-    "title": "Field notes",
-    "content": "The otters are back.",
-    "status": "draft",
-    "version": 1,
-    "created_at": EXAMPLE_TIME,
-    "updated_at": EXAMPLE_TIME,
-    "trashed_at": None,
-}
-SUMMARY = {**{name: value for name, value in DOCUMENT.items() if name != "content"}, "role": "owner"}
-VERSION = {
-    "version": 1,
-    "change": "created",
-    "title": "Field notes",
-    "restored_version": None,
-    "author_id": DOCUMENT["owner_id"],
-    "at": EXAMPLE_TIME,
-}
-
 
 class NewDocument(Body):
-    """A draft to be."""
+    """A new draft."""
 
-    model_config = shown({"title": "Field notes", "content": "The otters are back."})
     title: Title
     content: Content = ""
 
 
 class DocumentChange(Body):
-    """A document as it shall be: all of it."""
+    """The complete new state of a document."""
 
-    model_config = shown(
-        {"title": "Field notes", "content": "The otters are back. Both of them.", "status": "published"}
-    )
     title: Title
     content: Content
     status: Status
 
 
 class DocumentQuery(PageQuery):
-    """Which documents, and in which order."""
+    """Filters, order and page of a list of documents."""
 
     status: Status | None = None
-    trashed: Annotated[bool, Field(description="Those in the trash, instead of those out of it.")] = False
+    trashed: Annotated[bool, Field(description="True: documents in the trash; false: all others.")] = False
     shared: Annotated[
-        bool | None, Field(description="True: those that others own; false: one's own; neither: both.")
+        bool | None, Field(description="True: documents that others own; false: the caller's own; without it: both.")
     ] = None
-    sort: Annotated[Sort, Field(description="A minus puts the last first.")] = "-created_at"
+    sort: Annotated[Sort, Field(description="A minus sorts in descending order.")] = "-created_at"
 
 
 @router.get(
     "/{document_id}",
     response_model=DocumentView,
-    **operation("The document.", scope=READ, takes=FRESH_UNLESS_KNOWN, example=DOCUMENT),
+    **operation("The document.", scope=READ, takes=FRESH_UNLESS_KNOWN),
 )
 async def get_document(document_id: UUID, read: Read) -> Answer:
-    """Get a document. Takes the role of a viewer."""
+    """Get a document. Requires the viewer role."""
     return read.one(await read.query(document, read.actor, document_id))
 
 
 @router.post(
     "",
     response_model=DocumentView,
-    **operation("The new document.", scope=WRITE, takes=KEYED, example=DOCUMENT, status=201),
+    **operation("The new document.", scope=WRITE, takes=KEYED, status=201),
 )
 async def create_document(body: NewDocument, send: Send) -> Answer:
-    """Create a draft. It counts against the plan's quota."""
+    """Create a draft. Counts against the plan's quota."""
     return await send(CreateDocument(title=body.title, content=body.content), at="/v1/documents/{}")
 
 
 @router.get(
     "",
     response_model=Page[DocumentSummary],
-    **operation("A page of documents.", scope=READ, takes=FRESH, example={"items": [SUMMARY], "next": None}),
+    **operation("A page of documents.", scope=READ, takes=FRESH),
 )
 async def list_documents(listed: Annotated[DocumentQuery, Query()], read: Read) -> Answer:
-    """List documents: one's own and those shared with one, without their content."""
+    """List documents without their content: the caller's own, and those shared with the caller."""
     return read.unversioned(await read.query(documents, read.actor, **listed.model_dump()))
 
 
 @router.put(
     "/{document_id}",
     response_model=DocumentView,
-    **operation("The document as it is now.", scope=WRITE, takes=CONDITIONAL, example=DOCUMENT),
+    **operation("The changed document.", scope=WRITE, takes=CONDITIONAL),
 )
 async def change_document(document_id: UUID, body: DocumentChange, send: Send) -> Answer:
-    """Change title, content and status. Takes the role of an editor. What does not differ makes no new version."""
+    """Change title, content and status. Requires the editor role. Equal values create no new version."""
     status, expected = body.status, send.expected
     command = ChangeDocument(id=document_id, title=body.title, content=body.content, status=status, expected=expected)
     return await send(command)
@@ -131,49 +106,49 @@ async def change_document(document_id: UUID, body: DocumentChange, send: Send) -
 @router.delete(
     "/{document_id}",
     response_model=DocumentView,
-    **operation("The document, in the trash.", scope=WRITE, takes=CONDITIONAL, example=DOCUMENT),
+    **operation("The document, in the trash.", scope=WRITE, takes=CONDITIONAL),
 )
 async def trash_document(document_id: UUID, send: Send) -> Answer:
-    """Put a document into the trash. Takes its owner."""
+    """Move a document to the trash. Requires the owner role."""
     return await send(TrashDocument(id=document_id, expected=send.expected))
 
 
 @router.post(
     "/{document_id}/restore",
     response_model=DocumentView,
-    **operation("The document, out of the trash.", scope=WRITE, takes=CONDITIONAL, example=DOCUMENT),
+    **operation("The restored document.", scope=WRITE, takes=CONDITIONAL),
 )
 async def restore_document(document_id: UUID, send: Send) -> Answer:
-    """Take a document out of the trash. Takes its owner."""
+    """Restore a document from the trash. Requires the owner role."""
     return await send(RestoreFromTrash(id=document_id, expected=send.expected))
 
 
 @router.get(
     "/{document_id}/versions",
     response_model=Page[VersionView],
-    **operation("A page of versions.", scope=READ, takes=FRESH, example={"items": [VERSION], "next": None}),
+    **operation("A page of versions.", scope=READ, takes=FRESH),
 )
 async def list_versions(document_id: UUID, paged: Annotated[PageQuery, Query()], read: Read) -> Answer:
-    """List what became of a document, the latest first. Takes the role of a viewer."""
-    read.found(await read.query(document, read.actor, document_id))
-    return read.unversioned(await read.query(versions, document_id, cursor=paged.cursor, limit=paged.limit))
+    """List a document's versions, the latest first. Requires the viewer role."""
+    found = await read.query(versions, read.actor, document_id, cursor=paged.cursor, limit=paged.limit)
+    return read.unversioned(read.found(found))
 
 
 @router.get(
     "/{document_id}/versions/{version}",
     response_model=DocumentView,
-    **operation("The document as it was.", scope=READ, takes=["If-None-Match"], example=DOCUMENT),
+    **operation("The document at that version.", scope=READ, takes=["If-None-Match"]),
 )
 async def get_version(document_id: UUID, version: Version, read: Read) -> Answer:
-    """Get a document as it was at a version. Takes the role of a viewer now. Always as new as the log itself."""
+    """Get a document at a version. Requires the viewer role at present. Never stale: read from the event log."""
     return read.one(await document_at_version(read.history, read.actor, document_id, version))
 
 
 @router.post(
     "/{document_id}/versions/{version}/restore",
     response_model=DocumentView,
-    **operation("The document as it is now.", scope=WRITE, takes=CONDITIONAL, example=DOCUMENT),
+    **operation("The changed document.", scope=WRITE, takes=CONDITIONAL),
 )
 async def restore_version(document_id: UUID, version: Version, send: Send) -> Answer:
-    """Give a document the title and content of an earlier version, as a new version. Takes an editor."""
+    """Restore the title and content of an earlier version, as a new version. Requires the editor role."""
     return await send(RestoreVersion(id=document_id, version=version, expected=send.expected))

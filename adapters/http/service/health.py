@@ -1,50 +1,49 @@
-"""Whether we are up, what else must be, and the public keys."""
+"""HTTP for liveness, readiness and the public keys."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends
+from pydantic import Field
 
-from adapters.http.api.context import deps_of
+from adapters.http.api.context import Dependencies
 from adapters.http.api.deps import Deps
 from adapters.http.api.openapi import operation
 from adapters.http.api.problems import Fault, NotReady
-from adapters.http.api.responses import Answer, encode
-from adapters.http.api.routing import ApiRoute
+from adapters.http.api.responses import PUBLIC, Answer, encode
+from adapters.http.api.routers import Router, Tag
 
-PATIENCE = 2.0
+CHECK_TIMEOUT_SECONDS = 2.0
 
-router = APIRouter(route_class=ApiRoute, tags=["service"])
-House = Annotated[Deps, Depends(deps_of)]
+router = Router(tag=Tag("service", "Health checks and public keys."))
 
 
 @dataclass(frozen=True, slots=True)
 class Liveness:
-    """The process answers."""
+    """The process responds."""
 
     status: Literal["live"]
 
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Requests can be served. `servers`: those we depend on, by name."""
+    """The service can handle requests. `servers`: the state of each server that it depends on, by name."""
 
     status: Literal["ready"]
-    servers: dict[str, Literal["up", "down"]]
+    servers: Annotated[dict[str, Literal["up", "down"]], Field(examples=[{"database": "up", "redis": "up"}])]
 
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
     """A JSON Web Key (RFC 7517, RFC 8037)."""
 
-    kty: str
-    crv: str
-    x: str
-    kid: str
-    use: str
-    alg: str
+    kty: Annotated[str, Field(examples=["OKP"])]
+    crv: Annotated[str, Field(examples=["Ed25519"])]
+    x: Annotated[str, Field(examples=["11qYAYKxCrfVS…"])]
+    kid: Annotated[str, Field(examples=["3f9a2c1d"])]
+    use: Annotated[str, Field(examples=["sig"])]
+    alg: Annotated[str, Field(examples=["Ed25519"])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +53,9 @@ class PublicKeys:
     keys: list[PublicKey]
 
 
-KEY = {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS…", "kid": "3f9a2c1d", "use": "sig", "alg": "Ed25519"}
-
-
-@router.get("/health/live", response_model=Liveness, **operation("It does.", example={"status": "live"}))
+@router.get("/health/live", response_model=Liveness, **operation("The process responds."))
 async def live() -> Answer:
-    """Say whether the process answers."""
+    """Check whether the process responds."""
     return Answer(encode(Liveness("live")))
 
 
@@ -67,37 +63,36 @@ async def live() -> Answer:
     "/health/ready",
     response_model=Readiness,
     **operation(
-        "They can; what is down we can do without.",
-        example={"status": "ready", "servers": {"database": "up", "redis": "up"}},
+        "The service can handle requests; it can do so without the servers that are down.",
         fails=[503],
     ),
 )
-async def ready(house: House) -> Answer:
-    """Say whether requests can be served: whether the servers that we depend on answer."""
-    return Answer(encode(await check(house)))
+async def ready(deps: Dependencies) -> Answer:
+    """Check whether the service can handle requests. Asks each server that it depends on."""
+    return Answer(encode(await check(deps)))
 
 
 @router.get(
     "/.well-known/jwks.json",
     response_model=PublicKeys,
-    **operation("The keys.", example={"keys": [KEY]}),
+    **operation("The public keys."),
 )
-async def jwks(house: House) -> Answer:
-    """Give the public keys that access tokens are signed with (RFC 7517)."""
-    return Answer(encode(house.tokens.jwks()), 200, [(b"cache-control", b"public, max-age=300")])
+async def jwks(deps: Dependencies) -> Answer:
+    """Get the public keys that verify access tokens (RFC 7517)."""
+    return Answer(encode(deps.tokens.jwks()), 200, [PUBLIC])
 
 
-async def check(house: Deps) -> Readiness:
-    """Ask every server, at once and for a bounded time.
+async def check(deps: Deps) -> Readiness:
+    """Check all servers concurrently, each for at most `CHECK_TIMEOUT_SECONDS`.
 
     Raises:
-        NotReady: one that we cannot do without does not answer.
+        NotReady: a vital server does not answer.
     """
-    answers = await asyncio.gather(*map(_answers, house.checks.values()))
+    answers = await asyncio.gather(*map(_answers, deps.checks.values()))
     servers: dict[str, Literal["up", "down"]] = {
-        name: "up" if up else "down" for name, up in zip(house.checks, answers, strict=True)
+        name: "up" if up else "down" for name, up in zip(deps.checks, answers, strict=True)
     }
-    missing = [name for name in sorted(house.vital) if servers.get(name) == "down"]
+    missing = [name for name in sorted(deps.vital) if servers.get(name) == "down"]
     if missing:
         raise NotReady([Fault("server", f"/{name}", "down", f"The {name} does not answer.") for name in missing])
     return Readiness("ready", servers)
@@ -105,7 +100,7 @@ async def check(house: Deps) -> Readiness:
 
 async def _answers(ask: Callable[[], Awaitable[object]]) -> bool:
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
             await ask()
     except Exception:
         return False

@@ -1,15 +1,12 @@
-"""HTTP for who is in a team: invite, answer, manage, leave. Addresses travel in bodies, never in paths."""
+"""HTTP for membership in teams: invitations, roles, leaving. Email addresses travel in bodies, never in paths."""
 
 from uuid import UUID
 
-from fastapi import APIRouter
-
 from adapters.http.api.commands import Send
-from adapters.http.api.openapi import EXAMPLE_ID, KEYED, operation
+from adapters.http.api.openapi import KEYED, operation
 from adapters.http.api.responses import Answer
-from adapters.http.api.routing import ApiRoute
-from adapters.http.api.schemas import Body, Email, shown
-from adapters.http.teams.team import TEAM, WRITE
+from adapters.http.api.routers import Router
+from adapters.http.api.schemas import Body, Email
 from application.teams.team import (
     AcceptInvitation,
     ChangeMemberRole,
@@ -23,59 +20,57 @@ from application.teams.team import (
 )
 from domain.teams.team import InvitedRole, Role
 
-router = APIRouter(prefix="/v1/teams/{team_id}", route_class=ApiRoute, tags=["teams"])
+router = Router("/v1/teams/{team_id}", tag="teams")
+
+WRITE = "teams:write"
 
 
 class Invitation(Body):
-    """Whom to invite, and as what."""
+    """An email address to invite, and the role that its holder gets."""
 
-    model_config = shown({"email": "grace@example.org", "role": "member"})
     email: Email
     role: InvitedRole = "member"
 
 
 class InvitationAddress(Body):
-    """Whose invitation is taken back."""
+    """The email address whose invitation is revoked."""
 
-    model_config = shown({"email": "grace@example.org"})
     email: Email
 
 
 class MemberRole(Body):
-    """What a member is from now on."""
+    """A member's new role."""
 
-    model_config = shown({"role": "admin"})
     role: Role
 
 
 class NewOwner(Body):
-    """Who owns the team from now on."""
+    """The member who becomes an owner."""
 
-    model_config = shown({"user_id": EXAMPLE_ID})
     user_id: UUID
 
 
 @router.post(
     "/invitations",
     response_model=TeamView,
-    **operation("The team.", scope=WRITE, takes=KEYED, example=TEAM),
+    **operation("The team.", scope=WRITE, takes=KEYED),
 )
 async def invite_member(team_id: UUID, body: Invitation, send: Send) -> Answer:
-    """Invite the holder of an email address, who has a seat held for 14 days. Takes an admin."""
+    """Invite the holder of an email address. Reserves a seat for 14 days. Requires the admin role."""
     return await send(InviteMember(id=team_id, email=body.email, role=body.role))
 
 
 @router.post(
     "/invitations/accept",
     response_model=TeamView,
-    **operation("The team.", scope=WRITE, takes=KEYED, example=TEAM),
+    **operation("The team.", scope=WRITE, takes=KEYED),
 )
 async def accept_invitation(team_id: UUID, send: Send) -> Answer:
-    """Accept an invitation. Takes a verified email address, the one that was invited."""
+    """Accept an invitation. Requires a verified email address, the invited one."""
     return await send(AcceptInvitation(id=team_id))
 
 
-@router.post("/invitations/decline", **operation("Declined.", scope=WRITE, takes=KEYED, status=204))
+@router.post("/invitations/decline", **operation("The invitation is declined.", scope=WRITE, takes=KEYED, status=204))
 async def decline_invitation(team_id: UUID, send: Send) -> Answer:
     """Decline an invitation."""
     return await send(DeclineInvitation(id=team_id))
@@ -84,44 +79,44 @@ async def decline_invitation(team_id: UUID, send: Send) -> Answer:
 @router.post(
     "/invitations/revoke",
     response_model=TeamView,
-    **operation("The team.", scope=WRITE, takes=KEYED, example=TEAM),
+    **operation("The team.", scope=WRITE, takes=KEYED),
 )
 async def revoke_invitation(team_id: UUID, body: InvitationAddress, send: Send) -> Answer:
-    """Take an invitation back. Takes an admin. Once this is answered it lets nobody see the team."""
+    """Revoke an invitation. Requires the admin role. After the response it no longer gives access to the team."""
     return await send(RevokeInvitation(id=team_id, email=body.email))
 
 
 @router.put(
     "/members/{user_id}",
     response_model=TeamView,
-    **operation("The team.", scope=WRITE, takes=KEYED, example=TEAM),
+    **operation("The team.", scope=WRITE, takes=KEYED),
 )
 async def change_member_role(team_id: UUID, user_id: UUID, body: MemberRole, send: Send) -> Answer:
-    """Give a member another role. Takes an admin, and among owners an owner."""
+    """Change a member's role. Requires the admin role, and the owner role where an owner is involved."""
     return await send(ChangeMemberRole(id=team_id, user_id=user_id, role=body.role))
 
 
 @router.delete(
     "/members/{user_id}",
     response_model=TeamView,
-    **operation("The team.", scope=WRITE, takes=KEYED, example=TEAM),
+    **operation("The team.", scope=WRITE, takes=KEYED),
 )
 async def remove_member(team_id: UUID, user_id: UUID, send: Send) -> Answer:
-    """Put a member out. Takes an admin. Once this is answered they see the team no more."""
+    """Remove a member. Requires the admin role. After the response the member can no longer see the team."""
     return await send(RemoveMember(id=team_id, user_id=user_id))
 
 
-@router.post("/leave", **operation("Gone.", scope=WRITE, takes=KEYED, status=204))
+@router.post("/leave", **operation("The caller has left the team.", scope=WRITE, takes=KEYED, status=204))
 async def leave_team(team_id: UUID, send: Send) -> Answer:
-    """Leave a team. The last owner cannot."""
+    """Leave a team. The last owner cannot leave."""
     return await send(LeaveTeam(id=team_id))
 
 
 @router.post(
     "/owner",
     response_model=TeamView,
-    **operation("The team.", scope=WRITE, takes=KEYED, example=TEAM),
+    **operation("The team.", scope=WRITE, takes=KEYED),
 )
 async def transfer_ownership(team_id: UUID, body: NewOwner, send: Send) -> Answer:
-    """Make another member an owner in one's own place. Takes an owner."""
+    """Make another member an owner in place of the caller. Requires the owner role."""
     return await send(TransferOwnership(id=team_id, user_id=body.user_id))

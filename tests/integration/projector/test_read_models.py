@@ -13,6 +13,7 @@ from application.content.document import document_view
 from application.identity.user import user_view
 from application.ports import Actor
 from application.teams.team import team_view
+from domain.access import RoleTooLow
 from domain.billing.subscription import Subscription
 from domain.content.document import Document
 from domain.identity.user import User
@@ -83,7 +84,8 @@ async def test_a_revoked_share_is_no_share(database: Database, rows: PooledReadS
     await shown(database, one)
     assert await document(rows, READER, one.id) is None
     assert (await documents(rows, READER)).items == []
-    assert await document_access.shares(rows, one.id) == []
+    assert await document_access.shares(rows, OWNER, one.id) == []
+    assert await document_access.shares(rows, READER, one.id) is None
 
 
 async def test_shares_are_listed_by_address(database: Database, rows: PooledReadStore) -> None:
@@ -91,7 +93,17 @@ async def test_shares_are_listed_by_address(database: Database, rows: PooledRead
     for number, email in ((5, "b@example.org"), (6, "a@example.org")):
         one.share(address_id=UUID(int=number), email=email, role="viewer", by=OWNER, now=NOW)
     await shown(database, one)
-    assert [share.email for share in await document_access.shares(rows, one.id)] == ["a@example.org", "b@example.org"]
+    found = await document_access.shares(rows, OWNER, one.id)
+    assert found is not None
+    assert [share.email for share in found] == ["a@example.org", "b@example.org"]
+
+
+async def test_shares_are_listed_for_the_owner_alone(database: Database, rows: PooledReadStore) -> None:
+    one = shared(written(10))
+    await shown(database, one)
+    with pytest.raises(RoleTooLow):
+        await document_access.shares(rows, READER, one.id)
+    assert await document_access.shares(rows, STRANGER, one.id) is None
 
 
 async def collected(rows: PooledReadStore, actor: Actor, sort: Sort, limit: int) -> list[DocumentSummary]:
@@ -158,8 +170,10 @@ async def test_versions_come_latest_first_page_by_page(database: Database, rows:
     for n in range(5):
         one.change(title=f"Title {n}", content="text", status="draft", by=OWNER, now=NOW)
     await shown(database, one)
-    first = await versions(rows, one.id, limit=4)
-    rest = await versions(rows, one.id, limit=4, cursor=first.next)
+    first = await versions(rows, OWNER, one.id, limit=4)
+    assert first is not None
+    rest = await versions(rows, OWNER, one.id, limit=4, cursor=first.next)
+    assert rest is not None
     assert [(each.version, each.title) for each in first.items + rest.items] == [
         *[(n + 2, f"Title {n}") for n in range(4, -1, -1)],
         (1, "Title"),
@@ -167,8 +181,11 @@ async def test_versions_come_latest_first_page_by_page(database: Database, rows:
     assert rest.next is None
     for cursor in ("rubbish", write_cursor(["1"]), write_cursor([1, 2])):
         with pytest.raises(BadCursor):
-            await versions(rows, one.id, cursor=cursor)
-    assert (await versions(rows, one.id, cursor=write_cursor([2**63 - 1]))).items[0].version == 6
+            await versions(rows, OWNER, one.id, cursor=cursor)
+    latest = await versions(rows, OWNER, one.id, cursor=write_cursor([2**63 - 1]))
+    assert latest is not None
+    assert latest.items[0].version == 6
+    assert await versions(rows, STRANGER, one.id) is None
 
 
 async def test_users_and_subscriptions_are_read_as_they_are(database: Database, rows: PooledReadStore) -> None:
@@ -195,5 +212,5 @@ async def test_a_team_is_read_by_its_members_and_those_it_invites(database: Data
     assert await team(rows, STRANGER, one.id, NOW) is None
     later = NOW + timedelta(days=20)
     assert await team(rows, OWNER, one.id, later) == team_view(one, later), "invitations have expired"
-    assert [member.role for member in await members(rows, OWNER, one.id)] == ["owner"]
-    assert await members(rows, READER, one.id) == [], "not a member yet"
+    assert [member.role for member in await members(rows, OWNER, one.id) or []] == ["owner"]
+    assert await members(rows, READER, one.id) is None, "not a member yet"

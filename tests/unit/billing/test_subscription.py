@@ -9,7 +9,7 @@ from hypothesis import given as forall
 from hypothesis import strategies as st
 
 from domain.billing.subscription import Plan, QuotaExceeded, Subscription
-from tests.support.given import NOW, Fact, fact, given, news, replayed, state
+from tests.support.given import NOW, Fact, fact, given, new_events, replayed, state
 
 ADA = UUID(int=1)
 DOCUMENTS = [UUID(int=number) for number in range(100, 120)]
@@ -23,7 +23,7 @@ def used(*documents: UUID, month: str = "2026-11") -> list[Fact]:
 
 def test_everybody_starts_on_the_free_plan() -> None:
     subscription = Subscription.start(user_id=ADA, now=NOW)
-    assert news(subscription) == [STARTED]
+    assert new_events(subscription) == [STARTED]
     assert (subscription.plan, subscription.status, subscription.limit) == ("free", "active", 5)
     assert subscription.documents_used(NOW) == 0
 
@@ -38,7 +38,7 @@ def test_a_document_uses_quota_once() -> None:
     subscription = given(Subscription, STARTED)
     subscription.use(DOCUMENTS[0], now=NOW)
     subscription.use(DOCUMENTS[0], now=NOW)
-    assert news(subscription) == used(DOCUMENTS[0])
+    assert new_events(subscription) == used(DOCUMENTS[0])
     assert subscription.documents_used(NOW) == 1
 
 
@@ -48,20 +48,20 @@ def test_the_free_plan_refuses_a_sixth_document() -> None:
         subscription.use(DOCUMENTS[5], now=NOW)
     assert "5 documents a month" in refusal.value.detail
     assert "2026-12-01 (UTC)" in refusal.value.detail
-    assert news(subscription) == []
+    assert new_events(subscription) == []
 
 
 def test_a_repeated_use_is_no_sixth_document() -> None:
     subscription = given(Subscription, STARTED, *used(*DOCUMENTS[:5]))
     subscription.use(DOCUMENTS[4], now=NOW)
-    assert news(subscription) == []
+    assert new_events(subscription) == []
 
 
-def test_the_next_month_begins_anew() -> None:
+def test_the_next_month_begins_at_zero() -> None:
     subscription = given(Subscription, STARTED, *used(*DOCUMENTS[:5]))
     assert subscription.documents_used(NEXT_MONTH) == 0
     subscription.use(DOCUMENTS[5], now=NEXT_MONTH)
-    assert news(subscription) == used(DOCUMENTS[5], month="2026-12")
+    assert new_events(subscription) == used(DOCUMENTS[5], month="2026-12")
     assert subscription.documents_used(NEXT_MONTH) == 1
 
 
@@ -70,7 +70,7 @@ def test_a_month_is_one_in_utc() -> None:
     in_tokyo = NEXT_MONTH.astimezone(timezone(timedelta(hours=9)))
     subscription.use(DOCUMENTS[0], now=in_tokyo - timedelta(seconds=1))
     subscription.use(DOCUMENTS[1], now=in_tokyo)
-    assert news(subscription) == [*used(DOCUMENTS[0]), *used(DOCUMENTS[1], month="2026-12")]
+    assert new_events(subscription) == [*used(DOCUMENTS[0]), *used(DOCUMENTS[1], month="2026-12")]
 
 
 def test_a_clock_that_lags_counts_to_the_month_that_has_begun() -> None:
@@ -97,13 +97,13 @@ def test_an_undone_creation_gives_its_quota_back_once() -> None:
     subscription.release(DOCUMENTS[0], now=NOW)
     subscription.use(DOCUMENTS[5], now=NOW)
     released = fact(Subscription.QuotaReleased, document_id=DOCUMENTS[0], month="2026-11")
-    assert news(subscription) == [released, *used(DOCUMENTS[5])]
+    assert new_events(subscription) == [released, *used(DOCUMENTS[5])]
 
 
 def test_what_was_not_counted_gives_nothing_back() -> None:
     subscription = given(Subscription, STARTED, *used(*DOCUMENTS[:5]))
     subscription.release(DOCUMENTS[9], now=NOW)
-    assert news(subscription) == []
+    assert new_events(subscription) == []
 
 
 @pytest.mark.parametrize("plan", ["pro", "enterprise"])
@@ -112,7 +112,7 @@ def test_a_plan_without_a_limit_counts_nothing(plan: Plan) -> None:
     for document in DOCUMENTS:
         subscription.use(document, now=NOW)
     assert subscription.limit is None
-    assert news(subscription) == []
+    assert new_events(subscription) == []
 
 
 def test_going_back_to_the_free_plan_finds_what_was_used_before() -> None:
@@ -127,21 +127,21 @@ def test_a_plan_changes_once() -> None:
     subscription = given(Subscription, STARTED)
     subscription.change_plan("pro", now=NOW)
     subscription.change_plan("pro", now=NOW)
-    assert news(subscription) == [fact(Subscription.PlanChanged, plan="pro")]
+    assert new_events(subscription) == [fact(Subscription.PlanChanged, plan="pro")]
 
 
 def test_cancelling_ends_a_paid_plan_once() -> None:
     subscription = given(Subscription, STARTED, fact(Subscription.PlanChanged, plan="pro"))
     subscription.cancel(now=NOW)
     subscription.cancel(now=NOW)
-    assert news(subscription) == [fact(Subscription.Cancelled)]
+    assert new_events(subscription) == [fact(Subscription.Cancelled)]
     assert (subscription.plan, subscription.status, subscription.limit) == ("free", "cancelled", 5)
 
 
 def test_on_the_free_plan_there_is_nothing_to_cancel() -> None:
     subscription = given(Subscription, STARTED)
     subscription.cancel(now=NOW)
-    assert news(subscription) == []
+    assert new_events(subscription) == []
 
 
 def test_a_cancelled_subscription_comes_back_with_a_plan() -> None:
@@ -169,7 +169,7 @@ def test_no_month_ever_has_more_in_force_than_the_free_plan_allows(commands: lis
     for name, document, minutes in commands:
         obey(subscription, name, document, NEXT_MONTH + timedelta(minutes=minutes))
     in_force: Counter[str] = Counter()
-    for happened in news(subscription):
+    for happened in new_events(subscription):
         if happened.kind is Subscription.QuotaUsed:
             in_force[happened.fields["month"]] += 1
         elif happened.kind is Subscription.QuotaReleased:

@@ -6,14 +6,14 @@ from application.billing.subscription import CancelSubscription, ChangePlan, Sub
 from application.content.document import CreateDocument
 from domain.billing.subscription import Subscription
 from tests.support.given import NOW
-from tests.support.use_cases import Desk
+from tests.support.use_cases import CommandRunner
 
 
 async def test_a_plan_changes_and_shows_what_was_used() -> None:
-    desk = Desk()
-    ada = await desk.actor("ada@example.org")
-    await desk.ask(CreateDocument(title="Title"), ada)
-    assert await desk.ask(ChangePlan(plan="pro"), ada) == SubscriptionView(
+    runner = CommandRunner()
+    ada = await runner.actor("ada@example.org")
+    await runner.ask(CreateDocument(title="Title"), ada)
+    assert await runner.ask(ChangePlan(plan="pro"), ada) == SubscriptionView(
         id=Subscription.id_of(ada.user_id),
         user_id=ada.user_id,
         plan="pro",
@@ -28,9 +28,9 @@ async def test_a_plan_changes_and_shows_what_was_used() -> None:
 
 
 async def test_cancelling_leaves_the_free_allowance() -> None:
-    desk = Desk()
-    ada = await desk.actor("ada@example.org")
-    await desk.ask(ChangePlan(plan="enterprise"), ada)
-    view = await desk.ask(CancelSubscription(), ada)
+    runner = CommandRunner()
+    ada = await runner.actor("ada@example.org")
+    await runner.ask(ChangePlan(plan="enterprise"), ada)
+    view = await runner.ask(CancelSubscription(), ada)
     assert (view.plan, view.status, view.documents_limit) == ("free", "cancelled", 5)
-    assert (await desk.send(CancelSubscription(), ada)).position is None
+    assert (await runner.send(CancelSubscription(), ada)).position is None

@@ -84,7 +84,7 @@ UNLIKE = {
     "short lines": lambda: unlike(1_000_000, "ab\n"),
     "astral characters": lambda: unlike(1_000_000, "😀é a\n"),
     "many lines": lambda: unlike(240_000, "abcdefgh\n"),
-    "no more than is compared": lambda: unlike(delta.MOST // 2 - 1, "abcdefgh "),
+    "no more than is compared": lambda: unlike(delta.MAX_COMPARED // 2 - 1, "abcdefgh "),
     "one more and one less": lambda: ("ab" * 500_000, "ba\n" * 333_333),
 }
 
@@ -118,5 +118,5 @@ def test_edits_far_apart_in_a_long_text_keep_the_lines_between_them() -> None:
 @given(old=SIMILAR | ANY, new=SIMILAR | ANY, most=st.integers(2, 40))
 def test_long_texts_have_deltas_as_right_as_short_ones(old: str, new: str, most: int) -> None:
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(delta, "MOST", most)
+        patched.setattr(delta, "MAX_COMPARED", most)
         assert delta.apply(old, delta.make(old, new)) == new

@@ -11,7 +11,7 @@ from domain.access import Person, RoleTooLow
 from domain.content import delta
 from domain.content.document import (
     CONTENT_LENGTH,
-    MOST_SHARES,
+    MAX_SHARES,
     Document,
     DocumentIsArchived,
     DocumentIsTrashed,
@@ -25,7 +25,7 @@ from domain.content.document import (
 )
 from domain.kernel import ERASED, NotFound, Refusal
 from domain.text import UnusableEmail, UnusableText
-from tests.support.given import ID, NOW, Fact, address_of, fact, given, news, person, replayed, state
+from tests.support.given import ID, NOW, Fact, address_of, fact, given, new_events, person, replayed, state
 
 ADA, EDITOR, COMMENTER, VIEWER, STRANGER = map(person, range(1, 6))
 UNVERIFIED = person(6, address=0)
@@ -64,7 +64,7 @@ def share(document: Document, address_id: UUID, role: ShareRole = "viewer", emai
 
 def test_a_new_document_is_its_owners_draft() -> None:
     document = Document.create(id=ID, owner_id=ADA.user_id, title=" Title ", content="one two three", now=NOW)
-    assert news(document) == [CREATED]
+    assert new_events(document) == [CREATED]
     assert (document.title, document.content, document.status) == ("Title", "one two three", "draft")
     assert (document.owner_id, document.trashed_at, document.shares) == (ADA.user_id, None, {})
 
@@ -87,20 +87,20 @@ def test_a_content_is_bounded_and_can_be_stored(content: str) -> None:
 def test_an_edit_stores_what_changed_and_no_more() -> None:
     document = given(Document, CREATED)
     change(document, content="one 2 three")
-    assert news(document) == [fact(Document.Edited, delta=[4, -3, "2"])]
+    assert new_events(document) == [fact(Document.Edited, delta=[4, -3, "2"])]
     assert document.content == "one 2 three"
 
 
 def test_a_new_title_is_one_fact_and_a_new_content_another() -> None:
     document = given(Document, CREATED)
     change(document, title="Other", content="one two three four")
-    assert news(document) == [fact(Document.Retitled, title="Other"), fact(Document.Edited, delta=[13, " four"])]
+    assert new_events(document) == [fact(Document.Retitled, title="Other"), fact(Document.Edited, delta=[13, " four"])]
 
 
-def test_nothing_changed_is_not_news() -> None:
+def test_nothing_changed_causes_no_event() -> None:
     document = given(Document, CREATED)
     change(document, title=" Title")
-    assert news(document) == []
+    assert new_events(document) == []
 
 
 # Status
@@ -121,7 +121,7 @@ def test_nothing_changed_is_not_news() -> None:
 def test_a_document_is_published_and_archived(past: list[Fact], status: Status, expected: list[Fact]) -> None:
     document = given(Document, CREATED, *past)
     change(document, status=status)
-    assert news(document) == expected
+    assert new_events(document) == expected
     assert document.status == status
 
 
@@ -130,7 +130,7 @@ def test_no_document_becomes_a_draft_again(past: list[Fact]) -> None:
     document = given(Document, CREATED, *past)
     with pytest.raises(NoLongerADraft):
         change(document, status="draft")
-    assert news(document) == []
+    assert new_events(document) == []
 
 
 @pytest.mark.parametrize("text", [{"title": "Other"}, {"content": "other"}])
@@ -144,17 +144,17 @@ def test_an_archived_document_is_read_only(text: dict[str, str]) -> None:
             by=ADA,
             now=NOW,
         )
-    assert news(document) == []
+    assert new_events(document) == []
 
 
 def test_texts_change_on_the_way_out_of_the_archive_and_on_the_way_into_it() -> None:
     retitled = fact(Document.Retitled, title="Other")
     out = given(Document, CREATED, ARCHIVED)
     change(out, title="Other", status="published")
-    assert news(out) == [PUBLISHED, retitled]
+    assert new_events(out) == [PUBLISHED, retitled]
     into = given(Document, CREATED)
     change(into, title="Other", status="archived")
-    assert news(into) == [retitled, ARCHIVED]
+    assert new_events(into) == [retitled, ARCHIVED]
 
 
 # Trash
@@ -167,7 +167,7 @@ def test_a_document_is_trashed_once_and_restored_once() -> None:
     assert state(document)["trashed_at"] == NOW
     document.restore_from_trash(by=ADA, now=NOW)
     document.restore_from_trash(by=ADA, now=NOW)
-    assert news(document) == [TRASHED, fact(Document.RestoredFromTrash)]
+    assert new_events(document) == [TRASHED, fact(Document.RestoredFromTrash)]
     assert (state(document)["trashed_at"], document.status) == (None, "published")
 
 
@@ -186,13 +186,13 @@ def test_in_the_trash_nothing_changes(command: Callable[[Document], None]) -> No
     document = given(Document, CREATED, *SHARES, fact(Document.Retitled, title="Later"), TRASHED)
     with pytest.raises(DocumentIsTrashed):
         command(document)
-    assert news(document) == []
+    assert new_events(document) == []
 
 
 def test_a_share_is_revoked_even_in_the_trash() -> None:
     document = given(Document, CREATED, *SHARES, TRASHED)
     document.revoke_share(address_id=address_of(VIEWER), by=ADA, now=NOW)
-    assert news(document) == [fact(Document.ShareRevoked, address_id=VIEWER.address_id)]
+    assert new_events(document) == [fact(Document.ShareRevoked, address_id=VIEWER.address_id)]
 
 
 # Versions
@@ -203,15 +203,15 @@ def test_an_old_version_comes_back_as_a_new_one() -> None:
     document = given(Document, *past)
     document.restore_version(given(Document, *past[:1]), by=ADA, now=NOW)
     restored = fact(Document.RestoredToVersion, restored_version=1, title="Title", delta=[4, -1, "two"])
-    assert news(document) == [restored]
+    assert new_events(document) == [restored]
     assert (document.title, document.content) == ("Title", "one two three")
     assert (document.status, document.version) == ("published", 5)
 
 
-def test_a_version_like_the_current_one_is_not_news() -> None:
+def test_a_version_like_the_current_one_causes_no_event() -> None:
     document = given(Document, CREATED, PUBLISHED)
     document.restore_version(given(Document, CREATED), by=ADA, now=NOW)
-    assert news(document) == []
+    assert new_events(document) == []
 
 
 def test_an_archived_document_takes_no_old_version() -> None:
@@ -230,7 +230,7 @@ def test_every_version_can_be_rebuilt_and_restored(contents: list[str], data: st
         change(document, content=content)
     assert document.content == contents[-1]
     version = data.draw(st.integers(1, document.version))
-    earlier = given(Document, *news(document)[:version])
+    earlier = given(Document, *new_events(document)[:version])
     document.restore_version(earlier, by=ADA, now=NOW)
     assert document.content == earlier.content
     assert state(replayed(document)) == state(document)
@@ -244,7 +244,7 @@ def test_an_erased_history_replays(contents: list[str]) -> None:
     erased = {"title": ERASED, "content": ERASED, "delta": []}
     facts = [
         Fact(happened.kind, {name: erased.get(name, value) for name, value in happened.fields.items()})
-        for happened in news(document)
+        for happened in new_events(document)
     ]
     again = given(Document, *facts)
     assert (again.title, again.content, again.version) == (ERASED, ERASED, document.version)
@@ -322,12 +322,12 @@ def test_a_role_does_what_it_may_and_nothing_else(name: str, who: Person) -> Non
     with pytest.raises(refusal) as refused:
         command(document, who)
     assert type(refused.value) is refusal
-    assert news(document) == []
+    assert new_events(document) == []
 
 
 def test_to_a_stranger_a_document_looks_as_if_it_were_not() -> None:
     with pytest.raises(NotFound) as refused:
-        given(Document, CREATED).require("viewer", STRANGER)
+        given(Document, CREATED).require("read", STRANGER)
     assert (refused.value.code, refused.value.detail) == ("not_found", "There is no such document.")
 
 
@@ -337,15 +337,15 @@ def test_to_a_stranger_a_document_looks_as_if_it_were_not() -> None:
 def test_a_document_is_shared_with_an_address_in_its_normal_form() -> None:
     document = given(Document, CREATED)
     share(document, address_of(EDITOR), "editor", email="BOB@example.org")
-    assert news(document) == [shared(EDITOR, "editor")]
+    assert new_events(document) == [shared(EDITOR, "editor")]
     assert document.role_of(EDITOR) == "editor"
 
 
-def test_the_same_share_is_not_news() -> None:
+def test_the_same_share_causes_no_event() -> None:
     document = given(Document, CREATED, *SHARES)
     share(document, address_of(EDITOR), "editor")
     document.change_share(address_id=address_of(EDITOR), role="editor", by=ADA, now=NOW)
-    assert news(document) == []
+    assert new_events(document) == []
 
 
 def test_sharing_again_with_another_role_changes_the_share() -> None:
@@ -353,7 +353,7 @@ def test_sharing_again_with_another_role_changes_the_share() -> None:
     again, changing = given(Document, CREATED, *SHARES), given(Document, CREATED, *SHARES)
     share(again, address_of(VIEWER), "commenter")
     changing.change_share(address_id=address_of(VIEWER), role="commenter", by=ADA, now=NOW)
-    assert news(again) == news(changing) == [changed]
+    assert new_events(again) == new_events(changing) == [changed]
     assert again.role_of(VIEWER) == "commenter"
 
 
@@ -361,7 +361,7 @@ def test_a_revoked_share_gives_no_access_and_is_revoked_once() -> None:
     document = given(Document, CREATED, *SHARES)
     document.revoke_share(address_id=address_of(EDITOR), by=ADA, now=NOW)
     document.revoke_share(address_id=address_of(EDITOR), by=ADA, now=NOW)
-    assert news(document) == [fact(Document.ShareRevoked, address_id=EDITOR.address_id)]
+    assert new_events(document) == [fact(Document.ShareRevoked, address_id=EDITOR.address_id)]
     assert document.role_of(EDITOR) is None
 
 
@@ -370,7 +370,7 @@ def test_only_a_share_can_be_changed() -> None:
         given(Document, CREATED).change_share(address_id=address_of(EDITOR), role="viewer", by=ADA, now=NOW)
 
 
-def test_nobody_shares_with_themselves() -> None:
+def test_an_owner_does_not_share_with_themselves() -> None:
     with pytest.raises(SharedWithOneself):
         share(given(Document, CREATED), address_of(ADA))
 
@@ -382,10 +382,10 @@ def test_a_share_needs_an_address() -> None:
 
 def test_shares_are_bounded() -> None:
     document = given(Document, CREATED)
-    for number in range(MOST_SHARES):
+    for number in range(MAX_SHARES):
         share(document, UUID(int=number))
     with pytest.raises(TooManyShares):
-        share(document, UUID(int=MOST_SHARES))
+        share(document, UUID(int=MAX_SHARES))
     share(document, UUID(int=0), "editor")
 
 

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from adapters.http.api.middleware import SECURITY_HEADERS
 from adapters.http.api.routing import ApiRoute
 from application.ports import OutcomeUnknown, Unavailable
-from tests.support.http import House, open_house
+from tests.support.http import HttpApi, open_http_api
 
 ALWAYS = {name.decode() for name, _ in SECURITY_HEADERS} | {
     "x-request-id",
@@ -23,8 +23,8 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
 @pytest_asyncio.fixture
-async def house() -> AsyncIterator[House]:
-    async with open_house() as opened:
+async def api() -> AsyncIterator[HttpApi]:
+    async with open_http_api() as opened:
         yield opened
 
 
@@ -52,8 +52,8 @@ async def log_in(client: httpx2.AsyncClient, **more: Any) -> httpx2.Response:
         ("POST", "/v1/auth/login", 415),
     ],
 )
-async def test_every_answer_has_an_id_and_security_headers(house: House, method: str, path: str, status: int) -> None:
-    answer = await house.client.request(method, path)
+async def test_every_answer_has_an_id_and_security_headers(api: HttpApi, method: str, path: str, status: int) -> None:
+    answer = await api.client.request(method, path)
     assert answer.status_code == status
     assert answer.headers.keys() >= ALWAYS
     assert answer.headers["cache-control"] == "no-store"
@@ -63,19 +63,19 @@ async def test_every_answer_has_an_id_and_security_headers(house: House, method:
         assert answer.json()["request_id"] == answer.headers["x-request-id"]
 
 
-async def test_all_routes_are_of_the_kind_that_needs_nothing_wrapped_around_it(house: House) -> None:
-    assert {type(route) for route in house.app.router.routes} == {ApiRoute}
+async def test_all_routes_are_of_the_kind_that_needs_nothing_wrapped_around_it(api: HttpApi) -> None:
+    assert {type(route) for route in api.app.router.routes} == {ApiRoute}
 
 
 async def test_an_error_nobody_thought_of_says_nothing_of_its_cause() -> None:
-    async with open_house(send=failing(RuntimeError("the canary sings"))) as house:
+    async with open_http_api(send=failing(RuntimeError("the canary sings"))) as api:
         with capture_logs() as lines:
-            answer = await log_in(house.client)
+            answer = await log_in(api.client)
     assert (answer.status_code, answer.json()["code"]) == (500, "internal")
     assert "canary" not in answer.text
     assert answer.headers.keys() >= ALWAYS
     assert [line["event"] for line in lines] == ["request failed"]
-    assert [(seen.route, seen.status) for seen in house.observed] == [("/v1/auth/login", 500)]
+    assert [(seen.route, seen.status) for seen in api.observed] == [("/v1/auth/login", 500)]
 
 
 @pytest.mark.parametrize(
@@ -83,15 +83,15 @@ async def test_an_error_nobody_thought_of_says_nothing_of_its_cause() -> None:
     [(Unavailable("PostgreSQL", 7), "unavailable"), (OutcomeUnknown("PostgreSQL", 7), "outcome_unknown")],
 )
 async def test_a_server_that_is_away_is_told_with_the_time_to_wait(error: Exception, code: str) -> None:
-    async with open_house(send=failing(error)) as house:
-        answer = await log_in(house.client)
+    async with open_http_api(send=failing(error)) as api:
+        answer = await log_in(api.client)
     assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (503, code, "7")
 
 
-async def test_the_callers_request_id_is_kept_where_it_is_a_uuid(house: House) -> None:
+async def test_the_callers_request_id_is_kept_where_it_is_a_uuid(api: HttpApi) -> None:
     own = "7f000001-8b1d-4b1e-9f00-0123456789ab"
-    assert (await house.client.get("/health/live", headers={"X-Request-Id": own})).headers["x-request-id"] == own
-    other = await house.client.get("/health/live", headers={"X-Request-Id": "x\ty"})
+    assert (await api.client.get("/health/live", headers={"X-Request-Id": own})).headers["x-request-id"] == own
+    other = await api.client.get("/health/live", headers={"X-Request-Id": "x\ty"})
     assert UUID(other.headers["x-request-id"]).version == 7
 
 
@@ -104,41 +104,41 @@ async def test_the_callers_request_id_is_kept_where_it_is_a_uuid(house: House) -
         ("nonsense", {}),
     ],
 )
-async def test_log_lines_carry_request_and_trace(house: House, sent: str, kept: dict[str, str]) -> None:
-    answer = await house.client.get("/health/live", headers={"traceparent": sent})
-    (seen,) = house.observed
+async def test_log_lines_carry_request_and_trace(api: HttpApi, sent: str, kept: dict[str, str]) -> None:
+    answer = await api.client.get("/health/live", headers={"traceparent": sent})
+    (seen,) = api.observed
     assert seen.context == {"request_id": answer.headers["x-request-id"], **kept}
     assert (seen.method, seen.route, seen.path, seen.status) == ("GET", "/health/live", "/health/live", 200)
 
 
-async def test_what_is_logged_holds_nothing_that_was_sent(house: House) -> None:
+async def test_what_is_logged_holds_nothing_that_was_sent(api: HttpApi) -> None:
     secret = "canary@example.org"
     with capture_logs() as lines:
-        await house.client.get(f"/{secret}?q={secret}")
-        await house.client.put(f"/v1/documents/{secret}", headers=house.token(UUID(int=1)), json={secret: secret})
-        await house.client.post("/v1/auth/login", json={"email": secret, "password": secret})
-    assert len(house.observed) == 3
-    assert secret not in repr((lines, house.observed))
+        await api.client.get(f"/{secret}?q={secret}")
+        await api.client.put(f"/v1/documents/{secret}", headers=api.token(UUID(int=1)), json={secret: secret})
+        await api.client.post("/v1/auth/login", json={"email": secret, "password": secret})
+    assert len(api.observed) == 3
+    assert secret not in repr((lines, api.observed))
 
 
-async def test_what_is_logged_names_the_user(house: House) -> None:
-    user_id, token = await house.register()
-    await house.client.post("/v1/documents", json={"title": "x"}, headers=token)
-    assert [seen.user_id for seen in house.observed] == [None, str(user_id)]
+async def test_what_is_logged_names_the_user(api: HttpApi) -> None:
+    user_id, token = await api.register()
+    await api.client.post("/v1/documents", json={"title": "x"}, headers=token)
+    assert [seen.user_id for seen in api.observed] == [None, str(user_id)]
 
 
-async def test_a_made_up_method_makes_no_metric_of_its_own(house: House) -> None:
-    await house.client.request("XYZZY", "/health/live")
-    assert [(seen.method, seen.route, seen.status) for seen in house.observed] == [("OTHER", "unknown", 405)]
+async def test_a_made_up_method_makes_no_metric_of_its_own(api: HttpApi) -> None:
+    await api.client.request("XYZZY", "/health/live")
+    assert [(seen.method, seen.route, seen.status) for seen in api.observed] == [("OTHER", "unknown", 405)]
 
 
 async def test_only_named_origins_may_call() -> None:
-    async with open_house(cors_origins=("https://app.test",)) as house:
-        ours = await house.client.get("/health/live", headers={"Origin": "https://app.test"})
+    async with open_http_api(cors_origins=("https://app.test",)) as api:
+        ours = await api.client.get("/health/live", headers={"Origin": "https://app.test"})
         asked = {"Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "if-match,authorization"}
-        asking = await house.client.options("/v1/documents", headers={"Origin": "https://app.test", **asked})
+        asking = await api.client.options("/v1/documents", headers={"Origin": "https://app.test", **asked})
         for origin in ("null", "https://app.test.evil.test", "https://evilapp.test", "http://app.test"):
-            theirs = await house.client.get("/health/live", headers={"Origin": origin})
+            theirs = await api.client.get("/health/live", headers={"Origin": origin})
             assert "access-control-allow-origin" not in theirs.headers
     assert ours.headers["access-control-allow-origin"] == "https://app.test"
     assert "ETag" in ours.headers["access-control-expose-headers"]
@@ -148,8 +148,8 @@ async def test_only_named_origins_may_call() -> None:
 
 
 async def test_browsers_may_read_of_an_error_nobody_thought_of() -> None:
-    async with open_house(cors_origins=("https://app.test",), send=failing(RuntimeError())) as house:
-        answer = await log_in(house.client, headers={"Origin": "https://app.test"})
+    async with open_http_api(cors_origins=("https://app.test",), send=failing(RuntimeError())) as api:
+        answer = await log_in(api.client, headers={"Origin": "https://app.test"})
     assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (500, "https://app.test")
 
 
@@ -159,11 +159,11 @@ async def test_without_a_vital_server_we_are_not_ready_and_say_which() -> None:
 
     async def up() -> None: ...
 
-    async with open_house(checks={"database": up, "redis": down}) as house:
-        softly = await house.client.get("/health/ready")
-    async with open_house(checks={"database": down, "redis": up}) as house:
-        hard = await house.client.get("/health/ready")
-        assert (await house.client.get("/health/live")).status_code == 200
+    async with open_http_api(checks={"database": up, "redis": down}) as api:
+        softly = await api.client.get("/health/ready")
+    async with open_http_api(checks={"database": down, "redis": up}) as api:
+        hard = await api.client.get("/health/ready")
+        assert (await api.client.get("/health/live")).status_code == 200
     assert (softly.status_code, softly.json()["servers"]) == (200, {"database": "up", "redis": "down"})
     assert (hard.status_code, hard.json()["errors"][0]["pointer"]) == (503, "/database")
     assert "10.0.0.5" not in hard.text

@@ -10,22 +10,22 @@ from adapters.integration_events.asyncapi import LOCAL, Broker, describe
 from adapters.integration_events.catalogue import catalogue
 from adapters.integration_events.cloudevents import SCHEMAS
 from adapters.integration_events.contract import published, schema_of
-from tests.support.http import open_house
+from tests.support.http import open_http_api
 
 ACME = Broker(prefix="acme", partitions=3)
 
 
 async def test_the_stream_of_this_installation_is_described() -> None:
-    async with open_house(broker=ACME) as house:
-        served = await house.client.get("/v1/asyncapi.json")
+    async with open_http_api(broker=ACME) as api:
+        served = await api.client.get("/v1/asyncapi.json")
     assert served.json() == describe(ACME)
     assert served.headers["content-type"] == "application/json"
     assert served.headers["cache-control"] == "public, max-age=300"
 
 
 async def test_the_catalogue_is_a_page_that_may_do_nothing_but_look_well() -> None:
-    async with open_house(broker=ACME) as house:
-        shown = await house.client.get("/v1/events/catalogue")
+    async with open_http_api(broker=ACME) as api:
+        shown = await api.client.get("/v1/events/catalogue")
     assert shown.text == catalogue(ACME)
     assert shown.headers["content-type"] == "text/html; charset=utf-8"
     assert shown.headers["cache-control"] == "public, max-age=300"
@@ -38,16 +38,16 @@ async def test_the_catalogue_is_a_page_that_may_do_nothing_but_look_well() -> No
 
 @pytest.mark.parametrize("type", published())
 async def test_the_schema_that_a_record_names_is_served(type: str) -> None:
-    async with open_house() as house:
-        served = await house.client.get(SCHEMAS + type)
+    async with open_http_api() as api:
+        served = await api.client.get(SCHEMAS + type)
     assert served.json() == schema_of(published()[type])
     assert served.headers["content-type"] == "application/schema+json"
     jsonschema_rs.meta.validate(served.json())
 
 
 async def test_there_is_no_schema_of_what_is_not_published() -> None:
-    async with open_house() as house:
-        refused = await house.client.get(f"{SCHEMAS}palimpsest.user.password_changed.v1")
+    async with open_http_api() as api:
+        refused = await api.client.get(f"{SCHEMAS}palimpsest.user.password_changed.v1")
     assert refused.status_code == 404
     assert "/v1/events/catalogue" in refused.json()["detail"]
 

@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from application.content.document import DocumentView
 from projections.page import Page
-from tests.support.http import House, open_house
+from tests.support.http import HttpApi, open_http_api
 
 ADA, OTHER = UUID(int=1), UUID(int=2)
 PATH = f"/v1/documents/{UUID(int=9)}"
@@ -21,14 +21,14 @@ def document(owner_id: UUID = ADA, version: int = 3) -> DocumentView:
 
 
 @pytest_asyncio.fixture
-async def house() -> AsyncIterator[House]:
-    async with open_house() as opened:
+async def api() -> AsyncIterator[HttpApi]:
+    async with open_http_api() as opened:
         opened.rows.row = document()
         yield opened
 
 
-async def test_a_document_comes_with_its_version(house: House) -> None:
-    answer = await house.client.get(PATH, headers=house.token(ADA))
+async def test_a_document_comes_with_its_version(api: HttpApi) -> None:
+    answer = await api.client.get(PATH, headers=api.token(ADA))
     assert (answer.status_code, answer.headers["etag"]) == (200, '"3"')
     assert answer.json() == {
         "id": str(UUID(int=9)),
@@ -41,29 +41,29 @@ async def test_a_document_comes_with_its_version(house: House) -> None:
         "updated_at": "2026-11-22T00:00:00Z",
         "trashed_at": None,
     }
-    assert house.positions.asked == []
+    assert api.positions.asked == []
 
 
-async def test_head_answers_as_get_without_the_body(house: House) -> None:
-    answer = await house.client.head(PATH, headers=house.token(ADA))
+async def test_head_answers_as_get_without_the_body(api: HttpApi) -> None:
+    answer = await api.client.head(PATH, headers=api.token(ADA))
     assert (answer.status_code, answer.headers["etag"]) == (200, '"3"')
-    assert [(seen.method, seen.route) for seen in house.observed] == [("HEAD", "/v1/documents/{document_id}")]
+    assert [(seen.method, seen.route) for seen in api.observed] == [("HEAD", "/v1/documents/{document_id}")]
 
 
 @pytest.mark.parametrize(
     ("known", "status"),
     [('"3"', 304), ('W/"3"', 304), ('"1", "3"', 304), ("*", 304), ('"2"', 200), ("3", 200), ('"33"', 200)],
 )
-async def test_what_the_caller_has_is_not_sent_again(house: House, known: str, status: int) -> None:
-    answer = await house.client.get(PATH, headers={**house.token(ADA), "If-None-Match": known})
+async def test_what_the_caller_has_is_not_sent_again(api: HttpApi, known: str, status: int) -> None:
+    answer = await api.client.get(PATH, headers={**api.token(ADA), "If-None-Match": known})
     assert (answer.status_code, answer.headers["etag"]) == (status, '"3"')
     assert (answer.content == b"") == (status == 304)
 
 
-async def test_a_document_does_not_exist_for_others(house: House) -> None:
-    theirs = await house.client.get(PATH, headers=house.token(OTHER))
-    house.rows.row = None
-    none = await house.client.get(PATH, headers=house.token(OTHER))
+async def test_a_document_does_not_exist_for_others(api: HttpApi) -> None:
+    theirs = await api.client.get(PATH, headers=api.token(OTHER))
+    api.rows.row = None
+    none = await api.client.get(PATH, headers=api.token(OTHER))
     assert theirs.status_code == none.status_code == 404
     assert {**theirs.json(), "request_id": ""} == {**none.json(), "request_id": ""}
 
@@ -83,29 +83,29 @@ async def test_a_document_does_not_exist_for_others(house: House) -> None:
     ],
 )
 async def test_a_read_waits_for_a_token_as_long_as_preferred_within_bounds(
-    house: House, prefer: str | None, seconds: float
+    api: HttpApi, prefer: str | None, seconds: float
 ) -> None:
-    headers = {**house.token(ADA), "Consistency-Token": "7", **({"Prefer": prefer} if prefer else {})}
-    answer = await house.client.get(PATH, headers=headers)
+    headers = {**api.token(ADA), "Consistency-Token": "7", **({"Prefer": prefer} if prefer else {})}
+    answer = await api.client.get(PATH, headers=headers)
     assert answer.status_code == 200
     assert "consistency-lag" not in answer.headers
-    assert house.positions.asked == [("document", 7, seconds), ("document_access", 7, seconds)]
-    assert house.rows.since == 7
+    assert api.positions.asked == [("document", 7, seconds), ("document_access", 7, seconds)]
+    assert api.rows.since == 7
 
 
-async def test_an_answer_that_is_too_old_says_so(house: House) -> None:
-    house.positions.behind = 4
-    answer = await house.client.get(PATH, headers={**house.token(ADA), "Consistency-Token": "7"})
-    house.rows.row = None
-    none = await house.client.get(PATH, headers={**house.token(ADA), "Consistency-Token": "7"})
+async def test_an_answer_that_is_too_old_says_so(api: HttpApi) -> None:
+    api.positions.behind = 4
+    answer = await api.client.get(PATH, headers={**api.token(ADA), "Consistency-Token": "7"})
+    api.rows.row = None
+    none = await api.client.get(PATH, headers={**api.token(ADA), "Consistency-Token": "7"})
     assert (answer.status_code, answer.headers["consistency-lag"]) == (200, "4")
     assert (none.status_code, none.headers["consistency-lag"]) == (404, "4")
 
 
 @pytest.mark.parametrize("token", ["", "x", "-1", "1.5", "9" * 19, "\u0661"])
-async def test_a_token_that_is_none_is_malformed(house: House, token: str) -> None:
-    headers: dict[str, str | bytes] = {**house.token(ADA), "Consistency-Token": token.encode()}
-    answer = await house.client.get(PATH, headers=headers)  # type: ignore[arg-type]
+async def test_a_token_that_is_none_is_malformed(api: HttpApi, token: str) -> None:
+    headers: dict[str, str | bytes] = {**api.token(ADA), "Consistency-Token": token.encode()}
+    answer = await api.client.get(PATH, headers=headers)  # type: ignore[arg-type]
     assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
 
 
@@ -122,14 +122,14 @@ async def test_a_token_that_is_none_is_malformed(house: House, token: str) -> No
         f"cursor={'x' * 2001}",
     ],
 )
-async def test_a_list_takes_only_what_it_knows(house: House, query: str) -> None:
-    answer = await house.client.get(f"/v1/documents?{query}", headers=house.token(ADA))
+async def test_a_list_takes_only_what_it_knows(api: HttpApi, query: str) -> None:
+    answer = await api.client.get(f"/v1/documents?{query}", headers=api.token(ADA))
     assert (answer.status_code, answer.json()["errors"][0]["place"]) == (422, "query")
     assert answer.json()["errors"][0]["pointer"] == f"/{query.partition('=')[0]}"
 
 
-async def test_a_name_in_a_query_comes_once(house: House) -> None:
-    answer = await house.client.get("/v1/documents?limit=1&sort=title&limit=2", headers=house.token(ADA))
+async def test_a_name_in_a_query_comes_once(api: HttpApi) -> None:
+    answer = await api.client.get("/v1/documents?limit=1&sort=title&limit=2", headers=api.token(ADA))
     assert (answer.status_code, answer.json()["code"]) == (422, "not_valid")
     (error,) = answer.json()["errors"]
     assert (error["place"], error["pointer"], error["code"]) == ("query", "/limit", "repeated")
@@ -138,8 +138,8 @@ async def test_a_name_in_a_query_comes_once(house: House) -> None:
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", PATH), ("GET", "/v1/users/me"), ("DELETE", PATH), ("GET", "/health/live")]
 )
-async def test_what_takes_no_query_refuses_any(house: House, method: str, path: str) -> None:
-    answer = await house.client.request(method, f"{path}?limit=1&limit=2&%00", headers=house.token(ADA))
+async def test_what_takes_no_query_refuses_any(api: HttpApi, method: str, path: str) -> None:
+    answer = await api.client.request(method, f"{path}?limit=1&limit=2&%00", headers=api.token(ADA))
     errors = {(error["place"], error["pointer"], error["code"]) for error in answer.json()["errors"]}
     assert (answer.status_code, answer.json()["code"]) == (422, "not_valid")
     assert errors == {
@@ -149,25 +149,25 @@ async def test_what_takes_no_query_refuses_any(house: House, method: str, path: 
     }
 
 
-async def test_no_more_faults_are_shown_than_help(house: House) -> None:
+async def test_no_more_faults_are_shown_than_help(api: HttpApi) -> None:
     query = "&".join(f"{number}&{number}" for number in range(100))
-    answer = await house.client.get(f"{PATH}?{query}", headers=house.token(ADA))
+    answer = await api.client.get(f"{PATH}?{query}", headers=api.token(ADA))
     assert (answer.status_code, len(answer.json()["errors"])) == (422, 40)
 
 
-async def test_a_cursor_of_another_list_is_refused(house: House) -> None:
-    answer = await house.client.get("/v1/documents?cursor=bm9uc2Vuc2U", headers=house.token(ADA))
+async def test_a_cursor_of_another_list_is_refused(api: HttpApi) -> None:
+    answer = await api.client.get("/v1/documents?cursor=bm9uc2Vuc2U", headers=api.token(ADA))
     assert (answer.status_code, answer.json()["code"]) == (422, "bad_cursor")
 
 
-async def test_a_list_is_a_page(house: House) -> None:
-    answer = await house.client.get("/v1/documents?limit=100&sort=title&status=draft", headers=house.token(ADA))
+async def test_a_list_is_a_page(api: HttpApi) -> None:
+    answer = await api.client.get("/v1/documents?limit=100&sort=title&status=draft", headers=api.token(ADA))
     assert answer.status_code == 200
     assert answer.json().keys() == {"items", "next"} == set(Page.__dataclass_fields__)
 
 
-async def test_the_version_of_a_path_is_a_number_in_bounds(house: House) -> None:
+async def test_the_version_of_a_path_is_a_number_in_bounds(api: HttpApi) -> None:
     for version in ("0", "-1", "x", "1" * 12):
-        answer = await house.client.get(f"{PATH}/versions/{version}", headers=house.token(ADA))
+        answer = await api.client.get(f"{PATH}/versions/{version}", headers=api.token(ADA))
         assert answer.status_code == 422
-    assert (await house.client.get(f"{PATH}/versions/1", headers=house.token(ADA))).status_code == 404
+    assert (await api.client.get(f"{PATH}/versions/1", headers=api.token(ADA))).status_code == 404

@@ -1,4 +1,4 @@
-"""How requests are read: who asks, bodies, conditions, keys. And what is told of what is wrong with them."""
+"""Requests: authentication, bodies, conditions, keys, and the faults that are reported."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -8,46 +8,46 @@ import pytest
 import pytest_asyncio
 
 from adapters.http.api.problems import pointer
-from tests.support.http import PASSWORD, House, open_house
+from tests.support.http import PASSWORD, HttpApi, open_http_api
 
 DOCUMENTS = "/v1/documents"
 
 
 @pytest_asyncio.fixture
-async def house() -> AsyncIterator[House]:
-    async with open_house() as opened:
+async def api() -> AsyncIterator[HttpApi]:
+    async with open_http_api() as opened:
         yield opened
 
 
 @pytest_asyncio.fixture
-async def token(house: House) -> dict[str, str]:
-    return (await house.register())[1]
+async def token(api: HttpApi) -> dict[str, str]:
+    return (await api.register())[1]
 
 
 def codes(answer: Any) -> set[tuple[str, str, str]]:
     return {(error["place"], error["pointer"], error["code"]) for error in answer.json()["errors"]}
 
 
-async def test_registering_and_logging_in_give_a_token_that_works(house: House) -> None:
-    await house.register("ada")
+async def test_registering_and_logging_in_give_a_token_that_works(api: HttpApi) -> None:
+    await api.register("ada")
     body = {"email": "ADA@example.org ", "password": PASSWORD}
-    answer = await house.client.post("/v1/auth/login", json=body)
+    answer = await api.client.post("/v1/auth/login", json=body)
     assert (answer.status_code, answer.json()["token_type"], answer.json()["expires_in"]) == (200, "Bearer", 3600)
     headers = {"Authorization": f"bearer {answer.json()['access_token']}"}
-    assert (await house.client.post(DOCUMENTS, json={"title": "x"}, headers=headers)).status_code == 201
+    assert (await api.client.post(DOCUMENTS, json={"title": "x"}, headers=headers)).status_code == 201
 
 
-async def test_registering_hides_the_password(house: House) -> None:
+async def test_registering_hides_the_password(api: HttpApi) -> None:
     body = {"email": "ada@example.org", "name": "Ada", "password": PASSWORD}
-    answer = await house.client.post("/v1/auth/register", json=body)
+    answer = await api.client.post("/v1/auth/register", json=body)
     assert answer.headers["location"] == "/v1/users/me"
     assert PASSWORD not in answer.text
 
 
 @pytest.mark.parametrize("email", ["ada@example.org", "nobody@example.org", "not an address"])
-async def test_whether_an_account_exists_is_not_told_at_login(house: House, email: str) -> None:
-    await house.register("ada")
-    answer = await house.client.post("/v1/auth/login", json={"email": email, "password": "wrong"})
+async def test_whether_an_account_exists_is_not_told_at_login(api: HttpApi, email: str) -> None:
+    await api.register("ada")
+    answer = await api.client.post("/v1/auth/login", json={"email": email, "password": "wrong"})
     assert (answer.status_code, answer.json()["code"]) == (401, "wrong_credentials")
     assert answer.headers["www-authenticate"] == 'Bearer realm="palimpsest"'
 
@@ -61,38 +61,38 @@ async def test_whether_an_account_exists_is_not_told_at_login(house: House, emai
         ({"Authorization": "Bearer x.y.z"}, 'Bearer realm="palimpsest", error="invalid_token"'),
     ],
 )
-async def test_without_a_good_token_nothing_is_read(house: House, headers: dict[str, str], challenge: str) -> None:
-    answer = await house.client.post(DOCUMENTS, content=b"not even JSON", headers=headers)
+async def test_without_a_good_token_nothing_is_read(api: HttpApi, headers: dict[str, str], challenge: str) -> None:
+    answer = await api.client.post(DOCUMENTS, content=b"not even JSON", headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
     assert answer.headers["www-authenticate"] == challenge
 
 
-async def test_a_token_works_only_within_its_scope(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_token_works_only_within_its_scope(api: HttpApi, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("adapters.http.api.tokens.SCOPES", frozenset({"documents:read"}))
-    answer = await house.client.post(DOCUMENTS, json={"title": "x"}, headers=house.token(UUID(int=1)))
+    answer = await api.client.post(DOCUMENTS, json={"title": "x"}, headers=api.token(UUID(int=1)))
     assert (answer.status_code, answer.json()["code"]) == (403, "insufficient_scope")
 
 
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"\xff", b'{"title":"\\ud800"}', b'{"title": "x",}', b"[" * 5000, b'{"title": 01}']
 )
-async def test_a_body_that_is_not_json_is_malformed(house: House, token: dict[str, str], content: bytes) -> None:
-    answer = await house.client.post(
+async def test_a_body_that_is_not_json_is_malformed(api: HttpApi, token: dict[str, str], content: bytes) -> None:
+    answer = await api.client.post(
         DOCUMENTS, content=content, headers={**token, "Content-Type": "application/json; charset=utf-8"}
     )
     assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
 
 
-async def test_a_body_that_says_a_thing_twice_is_malformed(house: House, token: dict[str, str]) -> None:
+async def test_a_body_that_says_a_thing_twice_is_malformed(api: HttpApi, token: dict[str, str]) -> None:
     content = b'{"title": "one", "content": "x", "titl\\u0065": "two"}'
-    answer = await house.client.post(DOCUMENTS, content=content, headers={**token, "Content-Type": "application/json"})
+    answer = await api.client.post(DOCUMENTS, content=content, headers={**token, "Content-Type": "application/json"})
     assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
 
 
 @pytest.mark.parametrize("kind", [None, "text/plain", "application/x-www-form-urlencoded", "application/jsonp", "json"])
-async def test_a_body_of_another_type_is_refused(house: House, token: dict[str, str], kind: str | None) -> None:
+async def test_a_body_of_another_type_is_refused(api: HttpApi, token: dict[str, str], kind: str | None) -> None:
     headers = token if kind is None else {**token, "Content-Type": kind}
-    answer = await house.client.post(DOCUMENTS, content=b'{"title":"x"}', headers=headers)
+    answer = await api.client.post(DOCUMENTS, content=b'{"title":"x"}', headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (415, "not_json")
 
 
@@ -109,15 +109,15 @@ async def test_a_body_of_another_type_is_refused(house: House, token: dict[str, 
     ],
 )
 async def test_a_body_that_breaks_the_schema_is_refused_with_its_place(
-    house: House, token: dict[str, str], body: object, error: tuple[str, str, str]
+    api: HttpApi, token: dict[str, str], body: object, error: tuple[str, str, str]
 ) -> None:
-    answer = await house.client.post(DOCUMENTS, json=body, headers=token)
+    answer = await api.client.post(DOCUMENTS, json=body, headers=token)
     assert (answer.status_code, answer.json()["code"], codes(answer)) == (422, "not_valid", {error})
 
 
-async def test_all_that_is_wrong_is_told_at_once_and_nothing_of_it_shown(house: House, token: dict[str, str]) -> None:
+async def test_all_that_is_wrong_is_told_at_once_and_nothing_of_it_shown(api: HttpApi, token: dict[str, str]) -> None:
     body = {"title": {"canary": "canary"}, "content": 31337, "status": "canary"}
-    answer = await house.client.put(f"{DOCUMENTS}/canary", json=body, headers=token)
+    answer = await api.client.put(f"{DOCUMENTS}/canary", json=body, headers=token)
     assert codes(answer) == {
         ("path", "/document_id", "uuid_parsing"),
         ("body", "/title", "string_type"),
@@ -128,8 +128,8 @@ async def test_all_that_is_wrong_is_told_at_once_and_nothing_of_it_shown(house: 
     assert "31337" not in answer.text
 
 
-async def test_only_so_much_is_told(house: House, token: dict[str, str]) -> None:
-    answer = await house.client.post(DOCUMENTS, json={"x" * 500 + str(n): n for n in range(18)}, headers=token)
+async def test_only_so_much_is_told(api: HttpApi, token: dict[str, str]) -> None:
+    answer = await api.client.post(DOCUMENTS, json={"x" * 500 + str(n): n for n in range(18)}, headers=token)
     assert len(answer.json()["errors"]) <= 20
     assert max(len(error["pointer"]) for error in answer.json()["errors"]) == 200
 
@@ -138,12 +138,12 @@ def test_pointers_are_escaped() -> None:
     assert pointer(["a/b", "c~d", 0]) == "/a~1b/c~0d/0"
 
 
-async def test_text_that_cannot_be_stored_is_refused(house: House, token: dict[str, str]) -> None:
-    answer = await house.client.post(DOCUMENTS, json={"title": "x", "content": "a\0b"}, headers=token)
+async def test_text_that_cannot_be_stored_is_refused(api: HttpApi, token: dict[str, str]) -> None:
+    answer = await api.client.post(DOCUMENTS, json={"title": "x", "content": "a\0b"}, headers=token)
     assert (answer.status_code, answer.json()["code"]) == (422, "unusable_text")
 
 
-async def test_a_body_over_the_limit_is_refused_unread(house: House, token: dict[str, str]) -> None:
+async def test_a_body_over_the_limit_is_refused_unread(api: HttpApi, token: dict[str, str]) -> None:
     read = 0
 
     async def endless() -> AsyncIterator[bytes]:
@@ -153,66 +153,66 @@ async def test_a_body_over_the_limit_is_refused_unread(house: House, token: dict
             yield b" " * 1000
 
     headers = {**token, "Content-Type": "application/json"}
-    declared = await house.client.post(DOCUMENTS, content=b" " * 10_001, headers=headers)
-    chunked = await house.client.post(DOCUMENTS, content=endless(), headers=headers)
+    declared = await api.client.post(DOCUMENTS, content=b" " * 10_001, headers=headers)
+    chunked = await api.client.post(DOCUMENTS, content=endless(), headers=headers)
     for answer in (declared, chunked):
         assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
     assert read <= 12_000
 
 
-async def test_a_body_at_the_limit_is_read(house: House, token: dict[str, str]) -> None:
+async def test_a_body_at_the_limit_is_read(api: HttpApi, token: dict[str, str]) -> None:
     body = b'{"title":"x"}'.ljust(10_000)
     headers = {**token, "Content-Type": "application/vnd.palimpsest+json"}
-    assert (await house.client.post(DOCUMENTS, content=body, headers=headers)).status_code == 201
+    assert (await api.client.post(DOCUMENTS, content=body, headers=headers)).status_code == 201
 
 
 async def test_a_version_that_is_current_may_be_changed_and_an_older_one_not(
-    house: House, token: dict[str, str]
+    api: HttpApi, token: dict[str, str]
 ) -> None:
-    made = await house.client.post(DOCUMENTS, json={"title": "x"}, headers=token)
+    made = await api.client.post(DOCUMENTS, json={"title": "x"}, headers=token)
     path, body = made.headers["location"], {"title": "y", "content": "", "status": "draft"}
     assert made.headers["etag"] == '"1"'
     for condition, status in (('"1"', 200), ('"1"', 412), ("*", 200), ('"abc"', 412), (f'"{10**40}"', 412)):
-        answer = await house.client.put(path, json=body, headers={**token, "If-Match": condition})
+        answer = await api.client.put(path, json=body, headers={**token, "If-Match": condition})
         assert (condition, answer.status_code) == (condition, status)
     assert answer.json()["code"] == "stale_version"
 
 
 @pytest.mark.parametrize("condition", ["1", 'W/"1"', '"1", "2"', '"1', ""])
-async def test_a_condition_that_is_none_is_malformed(house: House, token: dict[str, str], condition: str) -> None:
-    made = await house.client.post(DOCUMENTS, json={"title": "x"}, headers=token)
-    answer = await house.client.delete(made.headers["location"], headers={**token, "If-Match": condition})
+async def test_a_condition_that_is_none_is_malformed(api: HttpApi, token: dict[str, str], condition: str) -> None:
+    made = await api.client.post(DOCUMENTS, json={"title": "x"}, headers=token)
+    answer = await api.client.delete(made.headers["location"], headers={**token, "If-Match": condition})
     assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
 
 
-async def test_a_repeated_key_is_answered_alike_and_done_once(house: House, token: dict[str, str]) -> None:
+async def test_a_repeated_key_is_answered_alike_and_done_once(api: HttpApi, token: dict[str, str]) -> None:
     headers = {**token, "Idempotency-Key": "first"}
-    first = await house.client.post(DOCUMENTS, json={"title": "x"}, headers=headers)
-    again = await house.client.post(DOCUMENTS, json={"title": "x"}, headers=headers)
-    other = await house.client.post(DOCUMENTS, json={"title": "y"}, headers=headers)
+    first = await api.client.post(DOCUMENTS, json={"title": "x"}, headers=headers)
+    again = await api.client.post(DOCUMENTS, json={"title": "x"}, headers=headers)
+    other = await api.client.post(DOCUMENTS, json={"title": "y"}, headers=headers)
     assert (first.status_code, first.content) == (again.status_code, again.content)
     for name in ("location", "etag", "consistency-token"):
         assert first.headers[name] == again.headers[name]
     assert ("idempotency-replayed" in first.headers, again.headers["idempotency-replayed"]) == (False, "true")
     assert (other.status_code, other.json()["code"]) == (422, "key_reused")
-    assert len(house.store.log) == 4
+    assert len(api.store.log) == 4
 
 
 @pytest.mark.parametrize("key", ["", "a b", "x" * 256, "é"])
-async def test_a_key_that_is_none_is_malformed(house: House, token: dict[str, str], key: str) -> None:
+async def test_a_key_that_is_none_is_malformed(api: HttpApi, token: dict[str, str], key: str) -> None:
     headers = {**token, "Idempotency-Key": key.encode("latin-1")}
-    answer = await house.client.post(DOCUMENTS, json={"title": "x"}, headers=headers)  # type: ignore[arg-type]
+    answer = await api.client.post(DOCUMENTS, json={"title": "x"}, headers=headers)  # type: ignore[arg-type]
     assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
 
 
-async def test_a_write_tells_its_position_and_one_without_news_the_end(house: House, token: dict[str, str]) -> None:
-    made = await house.client.post(DOCUMENTS, json={"title": "x"}, headers=token)
+async def test_a_write_tells_its_position_and_one_without_news_the_end(api: HttpApi, token: dict[str, str]) -> None:
+    made = await api.client.post(DOCUMENTS, json={"title": "x"}, headers=token)
     body = {"title": "x", "content": "", "status": "draft"}
-    same = await house.client.put(made.headers["location"], json=body, headers=token)
+    same = await api.client.put(made.headers["location"], json=body, headers=token)
     assert (made.headers["consistency-token"], same.headers["consistency-token"]) == ("4", "4")
     assert same.headers["etag"] == made.headers["etag"]
 
 
-async def test_a_path_tells_all_its_methods(house: House) -> None:
-    answer = await house.client.patch(f"{DOCUMENTS}/{uuid4()}")
+async def test_a_path_tells_all_its_methods(api: HttpApi) -> None:
+    answer = await api.client.patch(f"{DOCUMENTS}/{uuid4()}")
     assert {"DELETE", "PUT"} <= set(answer.headers["allow"].split(", "))

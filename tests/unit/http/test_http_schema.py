@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from adapters.http.service.docs import page
-from tests.support.http import open_house, openapi_schema
+from tests.support.http import open_http_api, openapi_schema
 
 SCHEMA = openapi_schema()
 Operation = dict[str, Any]
@@ -87,10 +87,10 @@ def test_every_reference_leads_somewhere() -> None:
 
 
 async def test_the_schema_and_a_page_that_needs_nothing_else_are_served() -> None:
-    async with open_house() as house:
-        served, shown = await house.client.get("/v1/openapi.json"), await house.client.get("/v1/docs")
+    async with open_http_api() as api:
+        served, shown = await api.client.get("/v1/openapi.json"), await api.client.get("/v1/docs")
     assert served.json() == SCHEMA
     assert shown.headers["content-type"] == "text/html; charset=utf-8"
-    assert shown.headers["content-security-policy"] == page()[1].decode()
+    assert shown.headers["content-security-policy"] == page().policy.decode()
     assert "unsafe" not in shown.headers["content-security-policy"]
     assert not re.findall(r'(?:src|href)="(?!/v1/)', shown.text)

@@ -11,7 +11,8 @@ from joserfc.jwk import OctKey, OKPKey
 from uuid_utils.compat import uuid7
 
 from adapters.http.api import tokens
-from adapters.http.api.tokens import SCOPES, BadToken, Tokens
+from adapters.http.api.tokens import BadToken, Tokens
+from application.scopes import SCOPES
 from infra.local.secrets import new_signing_key
 from tests.support.http import SIGNING_KEY, Time
 
@@ -81,7 +82,7 @@ def test_a_known_token_is_not_checked_again(time: Time, monkeypatch: pytest.Monk
 
 
 def test_only_so_many_tokens_are_remembered(time: Time, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tokens, "REMEMBERED", 2)
+    monkeypatch.setattr(tokens, "MAX_CACHED_TOKENS", 2)
     ours = issuer(time)
     for number in range(5):
         ours.identify(ours.issue(UUID(int=number), None))

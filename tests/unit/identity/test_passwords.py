@@ -75,7 +75,7 @@ async def test_a_password_may_not_rest_on_what_is_known_of_its_user(passwords: A
 async def test_too_many_at_once_are_told_to_come_back(
     passwords: Argon2Passwords, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adapters.passwords.WAITING", 4)
+    monkeypatch.setattr("adapters.passwords.MAX_WAITING", 4)
     asked = [asyncio.create_task(passwords.verify("x", None)) for _ in range(5)]
     ended = await asyncio.gather(*asked, return_exceptions=True)
     assert [type(end) for end in ended].count(Unavailable) == 1

@@ -7,7 +7,7 @@ import pytest
 from domain.identity.user import AVATAR_URL_LENGTH, UnusableAvatar, User, UserIsDeactivated
 from domain.kernel import Claim
 from domain.text import UnusableEmail, UnusableText
-from tests.support.given import ID, NOW, Fact, fact, given, news, replayed, state
+from tests.support.given import ID, NOW, Fact, fact, given, new_events, replayed, state
 
 REGISTERED = fact(User.Registered, email="ada@example.org", name="Ada", password_hash="hash")
 VERIFIED = fact(User.EmailVerified)
@@ -20,13 +20,13 @@ def register(email: str = "ada@example.org", name: str = "Ada") -> User:
 
 def test_registering_opens_an_account() -> None:
     user = register()
-    assert news(user) == [REGISTERED]
+    assert new_events(user) == [REGISTERED]
     assert (user.email, user.name, user.email_verified, user.avatar_url) == ("ada@example.org", "Ada", False, None)
     assert user.active
 
 
 def test_an_account_has_the_normal_form_of_the_address() -> None:
-    assert news(register(email=" ADA@Example.org", name=" Ada ")) == [REGISTERED]
+    assert new_events(register(email=" ADA@Example.org", name=" Ada ")) == [REGISTERED]
 
 
 def test_an_account_claims_its_address() -> None:
@@ -48,7 +48,7 @@ def test_an_address_is_verified_once() -> None:
     user = given(User, REGISTERED)
     user.verify_email(now=NOW)
     user.verify_email(now=NOW)
-    assert news(user) == [VERIFIED]
+    assert new_events(user) == [VERIFIED]
     assert user.email_verified
 
 
@@ -56,16 +56,16 @@ def test_a_profile_changes() -> None:
     user = given(User, REGISTERED)
     user.change_profile(name="Ada L.", avatar_url="https://example.org/a.png", now=NOW)
     user.change_profile(name="Ada L.", avatar_url=None, now=NOW)
-    assert news(user) == [
+    assert new_events(user) == [
         fact(User.ProfileChanged, name="Ada L.", avatar_url="https://example.org/a.png"),
         fact(User.ProfileChanged, name="Ada L.", avatar_url=None),
     ]
 
 
-def test_the_same_profile_is_not_news() -> None:
+def test_the_same_profile_causes_no_event() -> None:
     user = given(User, REGISTERED)
     user.change_profile(name=" Ada", avatar_url=None, now=NOW)
-    assert news(user) == []
+    assert new_events(user) == []
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_password_changes() -> None:
     user = given(User, REGISTERED)
     user.change_password(password_hash="other", now=NOW)
     user.change_password(password_hash="other", now=NOW)
-    assert news(user) == [fact(User.PasswordChanged, password_hash="other")]
+    assert new_events(user) == [fact(User.PasswordChanged, password_hash="other")]
     assert user.password_hash == "other"
 
 
@@ -95,7 +95,7 @@ def test_an_account_is_closed_once() -> None:
     user = given(User, REGISTERED)
     user.deactivate(now=NOW)
     user.deactivate(now=NOW)
-    assert news(user) == [DEACTIVATED]
+    assert new_events(user) == [DEACTIVATED]
     assert (user.active, user.deactivated_at) == (False, NOW)
 
 
@@ -121,7 +121,7 @@ def test_a_closed_account_does_nothing_more(command: Callable[[User], None], pas
     user = given(User, *past, DEACTIVATED)
     with pytest.raises(UserIsDeactivated):
         command(user)
-    assert news(user) == []
+    assert new_events(user) == []
 
 
 def test_history_alone_gives_back_an_account() -> None:

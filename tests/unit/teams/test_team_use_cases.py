@@ -19,20 +19,20 @@ from application.teams.team import (
 )
 from domain.kernel import NotFound
 from tests.support.given import NOW
-from tests.support.use_cases import Desk
+from tests.support.use_cases import CommandRunner
 
 BOBS = "bob@example.org"
 
 
-async def crew(desk: Desk) -> tuple[Actor, Actor, TeamView]:
+async def crew(runner: CommandRunner) -> tuple[Actor, Actor, TeamView]:
     """Ada, Bob, and Ada's team."""
-    ada, bob = await desk.actor("ada@example.org"), await desk.actor(BOBS)
-    return ada, bob, await desk.ask(FoundTeam(name="Crew", slug="crew"), ada)
+    ada, bob = await runner.actor("ada@example.org"), await runner.actor(BOBS)
+    return ada, bob, await runner.ask(FoundTeam(name="Crew", slug="crew"), ada)
 
 
 async def test_a_team_is_founded_with_free_seats() -> None:
-    desk = Desk()
-    _, _, team = await crew(desk)
+    runner = CommandRunner()
+    _, _, team = await crew(runner)
     assert team == TeamView(
         id=team.id,
         name="Crew",
@@ -48,55 +48,55 @@ async def test_a_team_is_founded_with_free_seats() -> None:
 
 
 async def test_a_slug_belongs_to_one_team_until_it_is_dissolved() -> None:
-    desk = Desk()
-    ada, bob, team = await crew(desk)
+    runner = CommandRunner()
+    ada, bob, team = await crew(runner)
     with pytest.raises(ClaimTaken) as refused:
-        await desk.ask(FoundTeam(name="Other", slug="crew"), bob)
+        await runner.ask(FoundTeam(name="Other", slug="crew"), bob)
     assert refused.value.kind == "team_slug"
-    assert (await desk.ask(DissolveTeam(id=team.id), ada)).dissolved_at == NOW
-    await desk.ask(FoundTeam(name="Other", slug="crew"), bob)
+    assert (await runner.ask(DissolveTeam(id=team.id), ada)).dissolved_at == NOW
+    await runner.ask(FoundTeam(name="Other", slug="crew"), bob)
 
 
 async def test_an_invitation_by_email_makes_a_member() -> None:
-    desk = Desk()
-    ada, bob, team = await crew(desk)
-    invited = await desk.ask(InviteMember(id=team.id, email="Bob@example.org"), ada)
+    runner = CommandRunner()
+    ada, bob, team = await crew(runner)
+    invited = await runner.ask(InviteMember(id=team.id, email="Bob@example.org"), ada)
     assert (invited.members, invited.seats_taken) == (1, 2)
-    joined = await desk.ask(AcceptInvitation(id=team.id), bob)
+    joined = await runner.ask(AcceptInvitation(id=team.id), bob)
     assert (joined.members, joined.seats_taken) == (2, 2)
-    assert (await desk.ask(RenameTeam(id=team.id, name="Band"), ada)).name == "Band"
+    assert (await runner.ask(RenameTeam(id=team.id, name="Band"), ada)).name == "Band"
 
 
 async def test_an_invitation_is_declined_or_revoked() -> None:
-    desk = Desk()
-    ada, bob, team = await crew(desk)
+    runner = CommandRunner()
+    ada, bob, team = await crew(runner)
     invite = InviteMember(id=team.id, email=BOBS)
-    await desk.ask(invite, ada)
-    await desk.ask(DeclineInvitation(id=team.id), bob)
-    await desk.ask(invite, ada)
-    assert (await desk.ask(RevokeInvitation(id=team.id, email=BOBS), ada)).seats_taken == 1
+    await runner.ask(invite, ada)
+    await runner.ask(DeclineInvitation(id=team.id), bob)
+    await runner.ask(invite, ada)
+    assert (await runner.ask(RevokeInvitation(id=team.id, email=BOBS), ada)).seats_taken == 1
     with pytest.raises(NotFound):
-        await desk.ask(AcceptInvitation(id=team.id), bob)
+        await runner.ask(AcceptInvitation(id=team.id), bob)
 
 
 async def test_members_are_managed_until_they_leave() -> None:
-    desk = Desk()
-    ada, bob, team = await crew(desk)
-    await desk.ask(InviteMember(id=team.id, email=BOBS, role="admin"), ada)
-    await desk.ask(AcceptInvitation(id=team.id), bob)
-    await desk.ask(ChangeMemberRole(id=team.id, user_id=bob.user_id, role="member"), ada)
-    await desk.ask(TransferOwnership(id=team.id, user_id=bob.user_id), ada)
-    await desk.ask(LeaveTeam(id=team.id), ada)
+    runner = CommandRunner()
+    ada, bob, team = await crew(runner)
+    await runner.ask(InviteMember(id=team.id, email=BOBS, role="admin"), ada)
+    await runner.ask(AcceptInvitation(id=team.id), bob)
+    await runner.ask(ChangeMemberRole(id=team.id, user_id=bob.user_id, role="member"), ada)
+    await runner.ask(TransferOwnership(id=team.id, user_id=bob.user_id), ada)
+    await runner.ask(LeaveTeam(id=team.id), ada)
     with pytest.raises(NotFound):
-        await desk.ask(RenameTeam(id=team.id, name="Band"), ada)
-    assert desk.happened()[-3:] == ["team.member_role_changed", "team.ownership_transferred", "team.member_left"]
+        await runner.ask(RenameTeam(id=team.id, name="Band"), ada)
+    assert runner.happened()[-3:] == ["team.member_role_changed", "team.ownership_transferred", "team.member_left"]
 
 
 async def test_a_removed_member_is_out() -> None:
-    desk = Desk()
-    ada, bob, team = await crew(desk)
-    await desk.ask(InviteMember(id=team.id, email=BOBS), ada)
-    await desk.ask(AcceptInvitation(id=team.id), bob)
-    assert (await desk.ask(RemoveMember(id=team.id, user_id=bob.user_id), ada)).members == 1
+    runner = CommandRunner()
+    ada, bob, team = await crew(runner)
+    await runner.ask(InviteMember(id=team.id, email=BOBS), ada)
+    await runner.ask(AcceptInvitation(id=team.id), bob)
+    assert (await runner.ask(RemoveMember(id=team.id, user_id=bob.user_id), ada)).members == 1
     with pytest.raises(NotFound):
-        await desk.ask(LeaveTeam(id=team.id), bob)
+        await runner.ask(LeaveTeam(id=team.id), bob)

@@ -1,0 +1,86 @@
+"""Arguments of an endpoint, read from a request and validated; all faults of a request are reported at once."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from fastapi import Request
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from adapters.http.api.body import read_body, refuse_ambiguous
+from adapters.http.api.context import RequestContext
+from adapters.http.api.framework import Parameters
+from adapters.http.api.problems import MAX_FAULTS, Fault, Malformed, NotValid, faults, pointer
+
+
+class Arguments:
+    """Reads the arguments of one endpoint."""
+
+    def __init__(self, parameters: Parameters) -> None:
+        self._dependencies = parameters.dependencies
+        self._path = parameters.path
+        self._query = parameters.query
+        self._body = parameters.body
+
+    async def read(self, request: Request, context: RequestContext) -> dict[str, Any]:
+        """Return the arguments by name. Unknown and repeated query parameters are refused.
+
+        Raises:
+            NotValid: some of them break the schema.
+            HttpError: the body cannot be read.
+        """
+        given: dict[str, Any] = {name: make(request) for name, make in self._dependencies.items()}
+        errors: list[Fault] = []
+        for name, adapter in self._path.items():
+            given[name] = _checked("path", (name,), adapter.validate_python, request.path_params[name], errors)
+        if not errors:
+            context.validated(request.scope["path"])
+        if self._query or request.scope["query_string"]:
+            given |= self._queried(request, errors)
+        for name, adapter in self._body.items():
+            body = await read_body(request, context)
+            given[name] = _checked("body", (), adapter.validate_json, body, errors)
+            if not errors:
+                refuse_ambiguous(body)
+        if errors:
+            raise NotValid(errors)
+        return given
+
+    def _queried(self, request: Request, errors: list[Fault]) -> dict[str, Any]:
+        items = request.query_params.multi_items()
+        query = dict(items)
+        if len(query) < len(items):
+            errors += _repeated([name for name, _ in items])
+        if not self._query:
+            _checked("query", (), NO_QUERY.validate_python, query, errors)
+        return {
+            name: _checked("query", (), adapter.validate_python, query, errors) for name, adapter in self._query.items()
+        }
+
+
+class _NoQuery(BaseModel):
+    """The query of a route that takes none."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+NO_QUERY = TypeAdapter(_NoQuery)
+
+
+def _checked(
+    place: str, within: tuple[str, ...], validate: Callable[[Any], Any], value: object, errors: list[Fault]
+) -> Any:
+    """Return the value as the schema has it. A value that breaks the schema adds to `errors` and gives None."""
+    try:
+        return validate(value)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_context=False, include_input=False)
+        if details[0]["type"] == "json_invalid":
+            raise Malformed("The body is not JSON (RFC 8259) in UTF-8.") from None
+        errors += faults(place, within, details)
+        return None
+
+
+def _repeated(names: Sequence[str]) -> list[Fault]:
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    return [Fault("query", pointer([name]), "repeated", "Input should be given once") for name in repeated[:MAX_FAULTS]]

@@ -1,0 +1,60 @@
+"""Ports: what use cases need from outside, one file a subject. Every name can be imported from here."""
+
+from application.ports.clock import Clock, NewId
+from application.ports.emails import EmailIndex
+from application.ports.errors import (
+    Busy,
+    ClaimTaken,
+    InFlight,
+    KeyReused,
+    NotSettled,
+    OutcomeUnknown,
+    StaleVersion,
+    Unavailable,
+    VersionConflict,
+)
+from application.ports.feed import (
+    EventFeed,
+    PartitionBatch,
+    PartitionCheckpoint,
+    PartitionedFeed,
+    Positions,
+    RecordedEvent,
+    Undecodable,
+)
+from application.ports.passwords import Passwords
+from application.ports.reads import Params, ReadStore, T
+from application.ports.store import A, Actor, CommandContext, EventStore, Idempotency, Store, StoredResponse
+
+__all__ = [
+    "A",
+    "Actor",
+    "Busy",
+    "ClaimTaken",
+    "Clock",
+    "CommandContext",
+    "EmailIndex",
+    "EventFeed",
+    "EventStore",
+    "Idempotency",
+    "InFlight",
+    "KeyReused",
+    "NewId",
+    "NotSettled",
+    "OutcomeUnknown",
+    "Params",
+    "PartitionBatch",
+    "PartitionCheckpoint",
+    "PartitionedFeed",
+    "Passwords",
+    "Positions",
+    "ReadStore",
+    "RecordedEvent",
+    "StaleVersion",
+    "Store",
+    "StoredResponse",
+    "T",
+    "Unavailable",
+    "Undecodable",
+    "VersionConflict",
+]

@@ -1,0 +1,11 @@
+"""Port for blind ids of email addresses."""
+
+from typing import Protocol
+from uuid import UUID
+
+
+class EmailIndex(Protocol):
+    """Computes blind ids of email addresses."""
+
+    def address_id(self, email: str) -> UUID:
+        """Return the id of an address: independent of case and Unicode form, meaningless without our key."""

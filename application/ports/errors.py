@@ -1,0 +1,62 @@
+"""Errors of the ports: refusals that the caller can act on, and failures of the servers behind the ports."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from domain.kernel import Conflict
+
+
+class StaleVersion(Conflict):
+    """The caller named a version (`If-Match`) that is no longer the current one."""
+
+    def __init__(self, current: int) -> None:
+        super().__init__(f"The current version is {current}; read it, then send your change again.")
+
+
+class Busy(Conflict):
+    """The command met a version conflict at each of its attempts."""
+
+
+class ClaimTaken(Conflict):
+    """Another stream holds the claim."""
+
+    code = "taken"
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(f"This {kind.replace('_', ' ')} is taken; choose another.")
+        self.kind = kind
+
+
+class KeyReused(Conflict):
+    """An Idempotency-Key came back with a different request."""
+
+
+class InFlight(Conflict):
+    """The first request with this Idempotency-Key has not been answered yet."""
+
+
+class VersionConflict(Exception):
+    """Another append to one of the streams came first; load again and retry."""
+
+    def __init__(self, stream_ids: Sequence[UUID] = ()) -> None:
+        super().__init__("another append came first")
+        self.stream_ids = stream_ids
+
+
+class Unavailable(Exception):
+    """A server we depend on does not answer. `retry_after` is in seconds."""
+
+    def __init__(self, what: str, retry_after: int = 2) -> None:
+        super().__init__(f"{what} is not available")
+        self.what = what
+        self.retry_after = retry_after
+
+
+class NotSettled(Exception):
+    """The command was carried out, but a read that it forbids may still succeed. `retry_after` is in seconds."""
+
+    retry_after = 2
+
+
+class OutcomeUnknown(Unavailable):
+    """The connection was cut after the append was sent: it may or may not have been committed."""

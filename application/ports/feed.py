@@ -1,0 +1,116 @@
+"""Ports to the log: feeds that projections read, and the positions that read models have reached."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+import msgspec
+
+from domain.kernel import Root
+
+
+@dataclass(frozen=True, slots=True)
+class Undecodable:
+    """Stands for an event that could not be read; `error` is the class name of the failure."""
+
+    error: str
+
+
+class RecordedEvent(msgspec.Struct, frozen=True):
+    """An event as the log holds it. `data` is the upcast, unsealed event.
+
+    A struct, because a frozen dataclass takes fifteen times as long to make, and a rebuild makes one for every event.
+    """
+
+    position: int
+    stream_id: UUID
+    version: int
+    topic: str
+    recorded_at: datetime
+    actor_id: UUID | None
+    data: Root.Event | Undecodable
+
+
+class EventFeed(Protocol):
+    """The log as projections read it. Gapless: after a position was read, no event appears at an earlier one."""
+
+    async def head(self) -> int:
+        """Return the last position; 0 in an empty log."""
+
+    async def read(self, after: int, limit: int) -> Sequence[RecordedEvent]:
+        """Return at most `limit` events after the position `after`, in order."""
+
+    async def stream(self, stream_id: UUID, first: int, last: int) -> Sequence[RecordedEvent]:
+        """Return the events of one stream from position `first` to `last`, in order."""
+
+    async def wait(self, after: int, timeout: float) -> None:
+        """Return when there may be events after `after`, at the latest after `timeout` seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionBatch:
+    """All events of one partition of the log after the position `after` up to `position`, in order.
+
+    `offset`: where the partition continues in the feed that the batch came from; None: it came from elsewhere.
+    """
+
+    partition: int
+    after: int
+    position: int
+    events: Sequence[RecordedEvent]
+    offset: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionCheckpoint:
+    """Where to start in a partition: after `position`. `offset`, if known, is the offset of that position or lower."""
+
+    position: int
+    offset: int | None = None
+
+
+class PartitionedFeed(Protocol):
+    """The log in partitions, which several readers share. All events of a stream are in one partition.
+
+    The assignment of partitions can change at any moment, and two readers may have the same one for a while. So
+    readers store their checkpoints in one place, and skip events that another reader has applied.
+    """
+
+    async def count(self) -> int:
+        """Return the number of partitions.
+
+        Raises:
+            Unavailable: the feed cannot be reached.
+        """
+
+    def newly_assigned(self) -> Sequence[int]:
+        """Return the partitions that were assigned to this reader and wait for `start_at`."""
+
+    def active(self) -> Sequence[int]:
+        """Return the partitions that this reader reads: assigned and started."""
+
+    async def start_at(self, checkpoints: Mapping[int, PartitionCheckpoint]) -> None:
+        """Start reading at these checkpoints, by partition. Partitions that were revoked meanwhile are left out.
+
+        Raises:
+            Unavailable: the feed cannot be reached.
+        """
+
+    async def next(self, timeout: float) -> Sequence[PartitionBatch]:
+        """Return the batches that arrived, of any partition; nothing if none arrives within `timeout` seconds.
+
+        Batches of one partition come in order. A batch that does not start where the one before it ended, or at the
+        partition's checkpoint, shows that events are missing.
+        """
+
+
+class Positions(Protocol):
+    """The positions that read models have reached."""
+
+    async def wait(self, read_model: str, position: int, timeout: float) -> int:
+        """Wait until the read model has reached `position`, for at most `timeout` seconds.
+
+        Returns by how many positions it is behind: 0 when it has reached it.
+        """

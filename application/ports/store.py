@@ -1,0 +1,98 @@
+"""Ports to the event store: `Store` for command handlers, `EventStore` for the bus."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+from uuid import UUID
+
+from domain.kernel import Claim, Root
+
+A = TypeVar("A", bound=Root)
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """The authenticated user (implements `domain.access.Person`).
+
+    `address_id` is the blind id of their verified email address: shares and invitations name addresses, not users.
+    """
+
+    user_id: UUID
+    address_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CommandContext:
+    """Metadata of one command: its actor (None: anonymous), its trace of causes, its Idempotency-Key."""
+
+    actor: Actor | None
+    correlation_id: UUID
+    causation_id: UUID | None = None
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Idempotency:
+    """The record to store of a keyed request: digests of key and command, and the answer, which is sealed."""
+
+    key: bytes
+    fingerprint: bytes
+    answer: bytes
+    subject_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResponse:
+    """The answer to an earlier request with the same Idempotency-Key."""
+
+    fingerprint: bytes
+    answer: bytes
+    position: int
+
+
+class Store(Protocol):
+    """The event store as a handler sees it: one attempt of one command."""
+
+    async def get(self, kind: type[A], id: UUID, *, version: int | None = None, expected: int | None = None) -> A:
+        """Load the aggregate: the current one, or as it was at `version`.
+
+        Raises:
+            NotFound: there is no such stream of that kind, or it has no such version.
+            StaleVersion: `expected` is given and is not the current version.
+        """
+
+    async def claimed_by(self, claim: Claim) -> UUID | None:
+        """Return the id of the stream that holds the claim."""
+
+    def save(self, *aggregates: Root) -> None:
+        """Stage the pending events of the aggregates. The bus appends all of them, atomically, after the handler."""
+
+
+class EventStore(Protocol):
+    """The event store as the bus sees it."""
+
+    async def load(self, kind: type[A], id: UUID, *, version: int | None = None) -> A | None:
+        """Load the aggregate, the current one or as it was at `version`; None: there is none of that kind."""
+
+    async def claimed_by(self, claim: Claim) -> UUID | None:
+        """Return the id of the stream that holds the claim."""
+
+    async def append(
+        self, changes: Sequence[Root], call: CommandContext, idempotency: Idempotency | None
+    ) -> "int | StoredResponse":
+        """Append the pending events of all `changes`, or none of them, with their claims and the idempotency record.
+
+        Returns the position of the last event; or, where the key was used before, the response stored then.
+
+        Raises:
+            VersionConflict: another append to one of the streams came first.
+            ClaimTaken: a claim is held by another stream.
+            OutcomeUnknown: the connection broke while the append was in flight.
+            Unavailable: the database does not answer; nothing was written.
+        """
+
+    async def stored_response(self, key: bytes) -> StoredResponse | None:
+        """Return the response to an earlier request with this key (a digest, 32 bytes)."""
+
+    async def last_position(self, stream_id: UUID, topics: Collection[str]) -> int:
+        """Return the position of the stream's last event of these topics; 0 where it has none."""

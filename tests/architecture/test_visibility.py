@@ -1,0 +1,62 @@
+"""Comparisons of owners and addresses with the actor stand in the domain and in `projections/visibility.py` only."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+WHO = {"owner_id", "address_id"}
+ALLOWED = {"projections/visibility.py"}
+IN_SQL = re.compile(r"\b(owner_id|address_id)\b\s*(=|<>|!=|\bIN\b|\bIS\b)", re.IGNORECASE)
+FILES = sorted(file for layer in ("application", "projections", "adapters") for file in (PROJECT / layer).rglob("*.py"))
+
+
+def comparisons(source: str) -> Iterator[str]:
+    """The comparisons with owners and addresses, in Python (but for `is None`) and in SQL."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Compare) and not all(isinstance(each, ast.Is | ast.IsNot) for each in node.ops):
+            sides = [node.left, *node.comparators]
+            yield from (name for side in sides if (name := name_of(side)) in WHO)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield from (found[1] for found in IN_SQL.finditer(node.value))
+
+
+def name_of(node: ast.AST) -> str:
+    """The name of a variable or of an attribute; empty for all else."""
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PROJECT)))
+def test_only_visibility_compares_owners_and_addresses(file: Path) -> None:
+    found = list(comparisons(file.read_text()))
+    assert found == [] or str(file.relative_to(PROJECT)) in ALLOWED
+
+
+def test_visibility_does_compare_them() -> None:
+    for file in ALLOWED:
+        assert set(comparisons((PROJECT / file).read_text())) == WHO
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "if found.owner_id == actor.user_id: pass",
+        "mine = actor.user_id != owner_id",
+        "ok = actor.address_id in invited",
+        "QUERY = 'SELECT FROM read.document d WHERE d.owner_id = %(user_id)s'",
+        "QUERY = f'SELECT {x} FROM read.document_access a WHERE a.address_id = %s'",
+        "QUERY = 'WHERE owner_id <> %(user_id)s'",
+    ],
+)
+def test_a_comparison_elsewhere_is_found(line: str) -> None:
+    assert list(comparisons(line)) != []
+
+
+@pytest.mark.parametrize(
+    "line", ["if actor.address_id is None: pass", "make(owner_id=user_id)", "INDEX = '(owner_id)'"]
+)
+def test_other_uses_of_the_names_are_no_comparisons(line: str) -> None:
+    assert list(comparisons(line)) == []

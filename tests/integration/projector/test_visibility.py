@@ -1,0 +1,131 @@
+"""Visibility in SQL equals the domain's rules: after random histories, for every person, through every query."""
+
+import random
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from psycopg_pool import AsyncConnectionPool
+
+from application.ports import Actor
+from domain.access import DOCUMENT, TEAM, RoleTooLow
+from domain.content.document import Document
+from domain.teams.team import Team
+from infra.postgres.database import Database as database_of
+from infra.postgres.read_store import PooledReadStore
+from projections.content.document import document, documents
+from projections.content.document_access import shares
+from projections.content.document_version import versions
+from projections.kernel import read_models
+from projections.teams.team import team, teams
+from projections.teams.team_roster import members
+from projections.visibility import readers_of
+from tests.support.access_steps import step_of_document, step_of_team
+from tests.support.given import NOW, person
+from tests.support.projecting import MemoryFeed, news, projecting
+from tests.support.servers import Database
+
+HISTORIES = 30
+STEPS = 40
+LATER = NOW + timedelta(days=30)
+"""When every invitation has expired."""
+
+PEOPLE = [person(number) for number in range(1, 6)]
+READERS = [*PEOPLE, *(person(number, address=0) for number in (1, 2, 9)), person(9)]
+"""The people, two of them before they verified their address, and a stranger."""
+
+
+def random_documents() -> list[Document]:
+    """Documents of several owners, after random steps."""
+    found = []
+    for number in range(HISTORIES):
+        pick = random.Random(number)
+        owner = pick.choice(PEOPLE)
+        one = Document.create(id=UUID(int=100 + number), owner_id=owner.user_id, title="A", content="", now=NOW)
+        for _ in range(pick.randrange(STEPS)):
+            step_of_document(one, [owner, Actor(owner.user_id), *PEOPLE], pick.choice)
+        found.append(one)
+    return found
+
+
+def random_teams() -> list[Team]:
+    """Teams of several founders, after random steps."""
+    found = []
+    for number in range(HISTORIES):
+        pick = random.Random(number)
+        owner = pick.choice(PEOPLE)
+        one = Team.found(id=UUID(int=200 + number), name="A", slug=f"a-{number}", owner_id=owner.user_id, now=NOW)
+        for _ in range(pick.randrange(STEPS)):
+            step_of_team(one, [owner, *PEOPLE], pick.choice)
+        found.append(one)
+    return found
+
+
+@pytest.fixture
+async def rows(database: Database) -> AsyncIterator[PooledReadStore]:
+    """Rows of the test's database."""
+    async with AsyncConnectionPool(database.app_url, min_size=1, max_size=4, kwargs={"autocommit": True}) as pool:
+        yield PooledReadStore(database_of(pool))
+
+
+async def may_list_shares(rows: PooledReadStore, reader: Actor, id: UUID) -> bool:
+    """Whether the reader gets the shares. Where they do not, the document exists for them or it does not."""
+    try:
+        return await shares(rows, reader, id) is not None
+    except RoleTooLow:
+        assert await document(rows, reader, id) is not None
+        return False
+
+
+async def check_document(rows: PooledReadStore, one: Document, reader: Actor) -> None:
+    """Compare what the queries show of a document with the reader's role."""
+    role = one.role_of(reader)
+    may_read, may_manage = role is not None and DOCUMENT.allows("read", role), DOCUMENT.allows("list_shares", role)
+    assert (await document(rows, reader, one.id) is not None) == may_read
+    assert (await versions(rows, reader, one.id) is not None) == may_read
+    assert await may_list_shares(rows, reader, one.id) == may_manage
+    listed = await documents(rows, reader, trashed=one.trashed_at is not None)
+    assert [each.role for each in listed.items if each.id == one.id] == ([role] if may_read else [])
+    audience = (await readers_of(rows, [one.id], []))[one.id]
+    assert audience.include(reader) == may_read
+    assert audience.include(reader, managers=True) == may_manage
+
+
+async def check_team(rows: PooledReadStore, one: Team, reader: Actor) -> None:
+    """Compare what the queries show of a team with the reader's role."""
+    role = one.role_of(reader)
+    is_member = TEAM.allows("list_members", role)
+    assert (await team(rows, reader, one.id, LATER) is not None) == TEAM.allows("read", role)
+    found = await members(rows, reader, one.id)
+    assert (found is not None) == is_member
+    assert found is None or {each.user_id: each.role for each in found} == one.members
+    listed = await teams(rows, reader, LATER, limit=100)
+    assert (one.id in {each.id for each in listed.items}) == (is_member and one.dissolved_at is None)
+    audience = (await readers_of(rows, [], [one.id]))[one.id]
+    assert audience.include(reader) == is_member
+    assert audience.include(reader, managers=True) == TEAM.allows("list_invitations", role)
+
+
+async def test_after_any_history_each_person_sees_what_their_role_allows(
+    database: Database, rows: PooledReadStore
+) -> None:
+    all_documents, all_teams = random_documents(), random_teams()
+    async with projecting(read_models(), MemoryFeed(news(*all_documents, *all_teams)), database.app_url) as running:
+        await running.reached()
+    for reader in READERS:
+        for one in all_documents:
+            await check_document(rows, one, reader)
+        for other in all_teams:
+            await check_team(rows, other, reader)
+
+
+def test_the_histories_give_every_role_and_expired_invitations() -> None:
+    documents_, teams_ = random_documents(), random_teams()
+    assert {one.role_of(who) for one in documents_ for who in READERS} == {*DOCUMENT.roles, None}
+    assert {one.role_of(who) for one in teams_ for who in READERS} == {*TEAM.roles, None}
+    assert any(one.trashed_at for one in documents_)
+    addresses = {who.user_id: who.address_id for who in PEOPLE}
+    assert any(addresses[one.owner_id] in one.shares for one in documents_), "shared before the owner verified it"
+    assert any(one.dissolved_at for one in teams_)
+    assert any(until < LATER for one in teams_ for until in one.invited_until.values())

@@ -1,0 +1,71 @@
+"""Random steps of people who share documents and manage teams: some are refused, all others change who may do what."""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+from application.ports import Actor
+from domain.content.document import Document, ShareRole
+from domain.kernel import Refusal
+from domain.teams.team import InvitedRole, Team
+from tests.support.given import NOW, address_of
+
+Choose = Callable[[Sequence[Any]], Any]
+"""Picks one of several values: a Hypothesis draw, or `random.Random(...).choice`."""
+
+DOCUMENT_STEPS = [*["share"] * 6, "change", "revoke", "trash", "restore", "edit", "archive"]
+TEAM_STEPS = [*["invite"] * 5, *["accept"] * 5, "decline", "revoke", "role", "remove", "leave", "transfer", "dissolve"]
+SHARE_ROLES: list[ShareRole] = ["editor", "commenter", "viewer"]
+INVITED_ROLES: list[InvitedRole] = ["admin", "member"]
+
+
+def step_of_document(document: Document, people: Sequence[Actor], choose: Choose, now: datetime = NOW) -> None:
+    """Let one of the people try something with the document."""
+    by, address_id, role = choose(people), address_of(choose(verified(people))), choose(SHARE_ROLES)
+    with suppress(Refusal):
+        match choose(DOCUMENT_STEPS):
+            case "share":
+                document.share(address_id=address_id, email="a@example.org", role=role, by=by, now=now)
+            case "change":
+                document.change_share(address_id=address_id, role=role, by=by, now=now)
+            case "revoke":
+                document.revoke_share(address_id=address_id, by=by, now=now)
+            case "trash":
+                document.trash(by=by, now=now)
+            case "restore":
+                document.restore_from_trash(by=by, now=now)
+            case "edit":
+                document.change(title="B", content=role, status=document.status, by=by, now=now)
+            case "archive":
+                document.change(title="C", content=role, status="archived", by=by, now=now)
+
+
+def step_of_team(team: Team, people: Sequence[Actor], choose: Choose, now: datetime = NOW) -> None:
+    """Let one of the people try something with the team."""
+    by, whom, role = choose(people), choose(verified(people)), choose(INVITED_ROLES)
+    with suppress(Refusal):
+        match choose(TEAM_STEPS):
+            case "invite":
+                team.invite(address_id=address_of(whom), email="a@example.org", role=role, by=by, now=now)
+            case "accept":
+                team.accept(by=by, now=now)
+            case "decline":
+                team.decline(by=by, now=now)
+            case "revoke":
+                team.revoke_invitation(address_id=address_of(whom), by=by, now=now)
+            case "role":
+                team.change_role(user_id=whom.user_id, role=role, by=by, now=now)
+            case "remove":
+                team.remove(user_id=whom.user_id, by=by, now=now)
+            case "leave":
+                team.leave(by=by, now=now)
+            case "transfer":
+                team.transfer_ownership(user_id=whom.user_id, by=by, now=now)
+            case "dissolve":
+                team.dissolve(by=by, now=now)
+
+
+def verified(people: Sequence[Actor]) -> list[Actor]:
+    """Return the people who have verified their addresses."""
+    return [each for each in people if each.address_id is not None]
