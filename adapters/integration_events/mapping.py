@@ -67,7 +67,7 @@ def source_of(public: type, name: str, hint: Any, private: type) -> Source:
     if is_personal(private, source):
         raise ContractError(
             f"{field} would publish {private.__qualname__}.{source}, which is personal. Leave it out, or publish"
-            " something computed that nobody can be recognised by, such as a length."
+            " a computed value that identifies no person, such as a length."
         )
     return source
 

@@ -28,7 +28,7 @@ STABLE_AFTER_SECONDS = 30.0
 log = structlog.get_logger(__name__)
 
 
-class Supervised(Protocol):
+class SupervisedProcess(Protocol):
     """A part of the tree: an embedded server or a role."""
 
     def start(self) -> None: ...
@@ -62,7 +62,7 @@ class RoleProcess:
 class WatchedProcess:
     """A part, how often it crashed, and when to start it again."""
 
-    def __init__(self, name: str, part: Supervised) -> None:
+    def __init__(self, name: str, part: SupervisedProcess) -> None:
         self.name = name
         self.part = part
         self.crashes = 0
@@ -101,7 +101,7 @@ class ProcessTree:
     def __init__(self) -> None:
         self._watched: list[WatchedProcess] = []
 
-    def start(self, name: str, part: Supervised) -> None:
+    def start(self, name: str, part: SupervisedProcess) -> None:
         """Start a part and add it to the tree."""
         self._watched.append(WatchedProcess(name, part))
         part.start()

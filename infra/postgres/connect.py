@@ -14,7 +14,7 @@ from psycopg_pool import AsyncConnectionPool
 Connection = psycopg.Connection[tuple[Any, ...]]
 AsyncConnection = psycopg.AsyncConnection[tuple[Any, ...]]
 Pool = AsyncConnectionPool[AsyncConnection]
-Settings = Mapping[str, str]
+ServerSettings = Mapping[str, str]
 
 CONNECT_TIMEOUT_SECONDS = 3
 POOL_TIMEOUT_SECONDS = 3.0
@@ -31,7 +31,7 @@ def connect(
     autocommit: bool = False,
     prepare_threshold: int = PREPARE_AFTER,
     silence_seconds: int = SILENCE_SECONDS,
-    settings: Settings | None = None,
+    settings: ServerSettings | None = None,
 ) -> Connection:
     """A connection for synchronous code.
 
@@ -47,7 +47,7 @@ def connect(
 
 
 async def connect_async(
-    url: str, *, prepare_threshold: int = PREPARE_AFTER, settings: Settings | None = None
+    url: str, *, prepare_threshold: int = PREPARE_AFTER, settings: ServerSettings | None = None
 ) -> AsyncConnection:
     """A connection for asynchronous code, in autocommit mode.
 
@@ -79,7 +79,7 @@ def create_pool(url: str, max_size: int) -> Pool:
     )
 
 
-def _parameters(url: str, silence_seconds: int, settings: Settings) -> dict[str, Any]:
+def _parameters(url: str, silence_seconds: int, settings: ServerSettings) -> dict[str, Any]:
     given = str(conninfo_to_dict(url).get("options") or "")
     # Times are returned in UTC, whatever the time zone of the server.
     options = [f"-c {name}={value}" for name, value in {"timezone": "UTC", **settings}.items()]

@@ -15,7 +15,7 @@ from application.ports import Params, Unavailable
 from infra.asyncio_compat import end_if_cancelled
 from infra.postgres.connect import Pool
 
-Row = tuple[Any, ...]
+ResultRow = tuple[Any, ...]
 
 DATABASE = "The database"
 DEADLINE_SECONDS = 10.0
@@ -28,7 +28,7 @@ class Database:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def rows(self, query: str, params: Params) -> list[Row]:
+    async def rows(self, query: str, params: Params) -> list[ResultRow]:
         """All rows of a query; an empty list for a statement without a result.
 
         Raises:

@@ -7,7 +7,7 @@ from psycopg.rows import class_row
 
 from application.ports import Params, ReadStore, T
 from infra.coalesce import Coalescer
-from infra.postgres.database import Database, Row
+from infra.postgres.database import Database, ResultRow
 
 Columns = list[str]
 
@@ -40,7 +40,7 @@ class PooledReadStore:
         found: T | None = await coalescer.get(key)
         return found
 
-    async def records(self, query: str, params: Params) -> tuple[Columns, list[Row]]:
+    async def records(self, query: str, params: Params) -> tuple[Columns, list[ResultRow]]:
         """The names of the columns of the query, and its rows. Raises `Unavailable`."""
         return await self._database.fetch(query, params)
 

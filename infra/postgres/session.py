@@ -7,7 +7,7 @@ import psycopg
 from psycopg.pq.abc import PGresult
 
 from application.ports import Unavailable
-from infra.postgres.connect import CONNECT_TIMEOUT_SECONDS, Settings, connect_async
+from infra.postgres.connect import CONNECT_TIMEOUT_SECONDS, ServerSettings, connect_async
 from infra.postgres.database import DATABASE, DEADLINE_SECONDS
 from infra.postgres.pipeline import ConnectionLost, Pipeline, StatementTimedOut
 
@@ -28,7 +28,7 @@ SHORT_QUERY_SETTINGS = {
 class PipelineSession:
     """Holds at most one connection. `settings` are the server settings of each."""
 
-    def __init__(self, url: str, settings: Settings) -> None:
+    def __init__(self, url: str, settings: ServerSettings) -> None:
         self._url = url
         self._settings = settings
         self._pipeline: Pipeline | None = None

@@ -18,13 +18,13 @@ def _key_of_32_bytes(value: SecretStr) -> SecretStr:
     return value
 
 
-Key = Annotated[SecretStr, AfterValidator(_key_of_32_bytes)]
+SecretKey = Annotated[SecretStr, AfterValidator(_key_of_32_bytes)]
 
 
 class KeySettings(Subject):
     """Keys of sealing and of blind indexes."""
 
-    key_encryption_key: Key = Field(
+    key_encryption_key: SecretKey = Field(
         validation_alias="PALIMPSEST_KEY_ENCRYPTION_KEY",
         description="Wraps the data keys that seal personal data: 32 bytes, base64",
     )
@@ -35,7 +35,7 @@ class KeySettings(Subject):
         validation_alias="PALIMPSEST_KEY_ENCRYPTION_KEY_ID",
         description="Name of the key above",
     )
-    blind_index_key: Key = Field(
+    blind_index_key: SecretKey = Field(
         validation_alias="PALIMPSEST_BLIND_INDEX_KEY",
         description="Makes the keyed hashes of unique values: 32 bytes, base64",
     )

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from application.ports import RecordedEvent
 from infra.postgres.connect import AsyncConnection
-from infra.postgres.database import Database, Row
+from infra.postgres.database import Database, ResultRow
 from infra.postgres.listener import Listener
 from infra.sealing.keyring import Keyring
 from infra.store.log_rows import APPENDED_CHANNEL, EVENT_COLUMNS, HEAD, decode_rows
@@ -96,7 +96,7 @@ class ShardedFeed:
 
     async def read(self, after: int, limit: int) -> Sequence[RecordedEvent]:
         """At most `limit` events after the position `after`, in order; none only at the end."""
-        rows: list[Row] = []
+        rows: list[ResultRow] = []
         while not rows and after < self._last:
             # One range of positions at a time: the planner does not know how rare these events are.
             until = min(after + limit * HASH_SLOTS // len(self._slots), self._last)

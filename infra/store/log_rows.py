@@ -19,10 +19,10 @@ HEAD = "SELECT coalesce(max(notification_id), 0) FROM stored_events"
 APPENDED_CHANNEL = "palimpsest_appended"
 """The channel on which `append_events` notifies after each batch, with the last position as payload."""
 
-Row = tuple[Any, ...]
+LogRow = tuple[Any, ...]
 
 
-async def decode_rows(rows: Sequence[Row], keyring: Keyring) -> list[RecordedEvent]:
+async def decode_rows(rows: Sequence[LogRow], keyring: Keyring) -> list[RecordedEvent]:
     """The events of rows with `EVENT_COLUMNS`.
 
     An event that cannot be decoded becomes `Undecodable`, and its reader decides: it must not stop the others.
@@ -44,7 +44,7 @@ async def decode_rows(rows: Sequence[Row], keyring: Keyring) -> list[RecordedEve
 
 
 def _unseal_rows(
-    rows: Sequence[Row], partly: Sequence[PartlyDecoded | Undecodable], keys: Keys
+    rows: Sequence[LogRow], partly: Sequence[PartlyDecoded | Undecodable], keys: Keys
 ) -> Sequence[Root.Event | Undecodable]:
     """All rows in one call, or one by one if that fails."""
     decodable = [(each, row[2]) for each, row in zip(partly, rows, strict=True) if type(each) is tuple]
@@ -55,7 +55,7 @@ def _unseal_rows(
         return [_decode_row(row, keys) for row in rows]
 
 
-def _decode_row(row: Row, keys: Keys) -> Root.Event | Undecodable:
+def _decode_row(row: LogRow, keys: Keys) -> Root.Event | Undecodable:
     _, stream_id, version, topic, stored, _, _ = row
     try:
         return decode(topic, stored, stream_id, version, keys)

@@ -25,13 +25,19 @@ from infra.postgres.arrays import register
 from infra.store.append_batch import APPEND, AppendRequest, NewEvent, encode_parameters
 from infra.store.log_rows import APPENDED_CHANNEL, LIBRARY_COLUMNS
 
-Pool = ConnectionPool[psycopg.Connection[tuple[Any, ...]]]
+RecorderPool = ConnectionPool[psycopg.Connection[tuple[Any, ...]]]
 
 NOTIFICATIONS = f"SELECT {LIBRARY_COLUMNS} FROM stored_events"  # noqa: S608
 
 
 def _select(
-    pool: Pool, table: str, originator_id: UUID | str, gt: int | None, lte: int | None, desc: bool, limit: int | None
+    pool: RecorderPool,
+    table: str,
+    originator_id: UUID | str,
+    gt: int | None,
+    lte: int | None,
+    desc: bool,
+    limit: int | None,
 ) -> list[StoredEvent]:
     query = sql.SQL(
         "SELECT originator_id, originator_version, topic, state FROM {table}"
@@ -46,7 +52,7 @@ def _select(
 class SnapshotRecorder(AggregateRecorder):
     """Snapshots, through the library's interface."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: RecorderPool) -> None:
         self._pool = pool
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int] | None:
@@ -80,11 +86,11 @@ class SnapshotRecorder(AggregateRecorder):
 class PostgresRecorder(ApplicationRecorder):
     """The log, through the library's interface. Inserts call `append_events`, as the group commit does."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: RecorderPool) -> None:
         self._pool = pool
 
     @property
-    def pool(self) -> Pool:
+    def pool(self) -> RecorderPool:
         """The connections this recorder uses."""
         return self._pool
 

@@ -97,7 +97,7 @@ def _published() -> float:
     return REGISTRY.get_sample_value("palimpsest_relay_published_total") or 0
 
 
-def send(kafka: dict[str, Any], records: list[record_format.Encoded], names: Topics) -> float:
+def send(kafka: dict[str, Any], records: list[record_format.EncodedRecord], names: Topics) -> float:
     """Records a second through `KafkaProducer.send`."""
     with closing(KafkaAdminClient(**kafka)) as admin:
         topics.create_missing(admin, names, [names.internal])

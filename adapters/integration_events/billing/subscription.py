@@ -11,7 +11,7 @@ from adapters.integration_events.mapping import From
 from domain.billing.subscription import Plan, Status, Subscription
 
 SubscriptionId = Annotated[UUID, Meta(description="Id of the subscription. Every user has one.")]
-DocumentId = Annotated[UUID, Meta(description="Id of the document that is counted.")]
+CountedDocumentId = Annotated[UUID, Meta(description="Id of the document that is counted.")]
 Month = Annotated[
     str, Meta(pattern="^([0-9]{4}-[0-9]{2})?$", description="The month in which it is counted (UTC): 2026-11.")
 ]
@@ -35,7 +35,7 @@ class SubscriptionQuotaUsed(SubscriptionEvent, of=Subscription.QuotaUsed):
     """A document was counted for the month. Plans without a limit count no documents."""
 
     NAME = "subscription.quota_used"
-    document_id: DocumentId
+    document_id: CountedDocumentId
     month: Month
 
 
@@ -43,7 +43,7 @@ class SubscriptionQuotaReleased(SubscriptionEvent, of=Subscription.QuotaReleased
     """A document is no longer counted, because its creation was undone."""
 
     NAME = "subscription.quota_released"
-    document_id: DocumentId
+    document_id: CountedDocumentId
     month: Month
 
 

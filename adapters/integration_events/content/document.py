@@ -11,32 +11,32 @@ from adapters.integration_events.mapping import From
 from domain.content.document import Document, ShareRole, Status
 from domain.kernel import ERASED
 
-Titled = Document | Document.Created | Document.Retitled | Document.RestoredToVersion
-Written = Document | Document.Created
-Changed = Document.Edited | Document.RestoredToVersion
+HasTitle = Document | Document.Created | Document.Retitled | Document.RestoredToVersion
+HasContent = Document | Document.Created
+HasDelta = Document.Edited | Document.RestoredToVersion
 
 
-def title_length(source: Titled) -> int | None:
+def title_length(source: HasTitle) -> int | None:
     """Characters of the title; None once it is erased."""
     return length(source.title)
 
 
-def content_length(source: Written) -> int | None:
+def content_length(source: HasContent) -> int | None:
     """Characters of the content; None once it is erased."""
     return length(source.content)
 
 
-def inserted(event: Changed) -> int | None:
+def inserted(event: HasDelta) -> int | None:
     """Characters that a change inserts; None once it is erased."""
     return None if is_erased(event) else sum([len(step) for step in event.delta if isinstance(step, str)])
 
 
-def deleted(event: Changed) -> int | None:
+def deleted(event: HasDelta) -> int | None:
     """Characters that a change deletes; None once it is erased."""
     return None if is_erased(event) else -sum([step for step in event.delta if isinstance(step, int) and step < 0])
 
 
-def is_erased(event: Changed) -> bool:
+def is_erased(event: HasDelta) -> bool:
     """Whether the change is erased: its delta then reads as one without steps, which no `Edited` has otherwise."""
     return event.title == ERASED if isinstance(event, Document.RestoredToVersion) else not event.delta
 
@@ -51,10 +51,10 @@ ContentLength = Annotated[
     Meta(description="Number of characters of the content; null if the content is erased."),
     From(content_length),
 ]
-Inserted = Annotated[
+InsertedCount = Annotated[
     Length, Meta(description="Number of characters inserted; null if the change is erased."), From(inserted)
 ]
-Deleted = Annotated[
+DeletedCount = Annotated[
     Length, Meta(description="Number of characters deleted; null if the change is erased."), From(deleted)
 ]
 Role = Annotated[ShareRole, Meta(description="The role that the share gives.")]
@@ -86,8 +86,8 @@ class DocumentEdited(DocumentEvent, of=Document.Edited):
     """The content of a document changed."""
 
     NAME = "document.edited"
-    characters_inserted: Inserted
-    characters_deleted: Deleted
+    characters_inserted: InsertedCount
+    characters_deleted: DeletedCount
 
 
 class DocumentPublished(DocumentEvent, of=Document.Published):
@@ -120,8 +120,8 @@ class DocumentRestoredToVersion(DocumentEvent, of=Document.RestoredToVersion):
     NAME = "document.restored_to_version"
     restored_version: Annotated[int, Meta(ge=1, description="The version whose title and content were restored.")]
     title_length: TitleLength
-    characters_inserted: Inserted
-    characters_deleted: Deleted
+    characters_inserted: InsertedCount
+    characters_deleted: DeletedCount
 
 
 class DocumentShared(DocumentEvent, of=Document.Shared):

@@ -20,7 +20,7 @@ EVENT = "event"
 WATERMARK = "watermark"
 
 Header = tuple[str, bytes]
-Encoded = tuple[bytes | None, bytes, list[Header]]
+EncodedRecord = tuple[bytes | None, bytes, list[Header]]
 """Key, value and headers."""
 
 
@@ -84,7 +84,7 @@ _event_header = msgspec.json.Decoder(_EventHeader).decode
 _watermark = msgspec.json.Decoder(Watermark).decode
 
 
-def encode(row: EventRow, previous: int) -> Encoded:
+def encode(row: EventRow, previous: int) -> EncodedRecord:
     """Encode an event. `previous`: the position of the record before it in its partition; 0 for the first."""
     return key_of(row.stream_id), row.state, [(EVENT, encode_event_header(row, previous))]
 
@@ -107,7 +107,7 @@ def encode_event_header(row: EventRow, previous: int) -> bytes:
     )
 
 
-def encode_watermark(position: int, previous: int) -> Encoded:
+def encode_watermark(position: int, previous: int) -> EncodedRecord:
     """Encode a watermark."""
     return None, b"", [(WATERMARK, _encode(Watermark(position, previous)))]
 

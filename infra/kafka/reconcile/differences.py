@@ -10,7 +10,7 @@ from kafka import TopicPartition
 from infra.kafka.client.ordered_reader import TopicRecord
 from infra.kafka.client.record_format import EventRow
 
-Kind = Literal["missing", "phantom", "changed", "reordered", "misplaced", "watermark", "stale"]
+DifferenceKind = Literal["missing", "phantom", "changed", "reordered", "misplaced", "watermark", "stale"]
 
 
 class SeenRecord(msgspec.Struct, frozen=True):
@@ -45,7 +45,7 @@ class ExpectedTopic(Protocol):
 class Difference:
     """A difference between store and topics. `offset`: None if there is no record."""
 
-    kind: Kind
+    kind: DifferenceKind
     topic: str
     partition: int
     offset: int | None

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
-import psycopg
 from kafka import KafkaConsumer, TopicPartition
 
 from infra.kafka.client.ordered_reader import OrderedReader, TopicRecord, attempts, partitions_of, seek_to_position
@@ -29,6 +28,7 @@ from infra.kafka.reconcile.differences import (
     phantom,
     reordered,
 )
+from infra.postgres.connect import Connection
 from infra.progress import Progress
 from infra.store.log_rows import ALL_COLUMNS, HEAD
 from infra.store.partitioner import key_of, partition_of
@@ -40,8 +40,6 @@ BETWEEN = f"""
 SELECT {ALL_COLUMNS} FROM stored_events WHERE notification_id > %s AND notification_id <= %s ORDER BY notification_id
 """  # noqa: S608
 THESE = f"SELECT {ALL_COLUMNS} FROM stored_events WHERE notification_id = ANY(%s)"  # noqa: S608
-
-Connection = psycopg.Connection[tuple[Any, ...]]
 
 
 class EventComparison:

@@ -2,11 +2,9 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 import msgspec
-import psycopg
 from kafka import KafkaConsumer, TopicPartition
 
 from domain.kernel import Root
@@ -21,6 +19,7 @@ from infra.kafka.client.ordered_reader import (
 )
 from infra.kafka.reconcile.differences import Difference, RecordCount, first_of
 from infra.kafka.reconcile.expected_topics import position_in
+from infra.postgres.connect import Connection
 from infra.store.partitioner import key_of, partition_of
 
 MAX_STREAMS = 500_000
@@ -36,7 +35,6 @@ VERSION = """
 SELECT coalesce(max(originator_version), 0) FROM stored_events WHERE originator_id = %s AND topic = ANY(%s)
 """
 
-Connection = psycopg.Connection[tuple[Any, ...]]
 FindClosed = Callable[[type[Root], Sequence[UUID]], set[UUID]]
 """Finds the aggregates without a public state."""
 

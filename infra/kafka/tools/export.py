@@ -21,7 +21,7 @@ from pyarrow import parquet
 
 from infra.errors import SetupError
 from infra.kafka.client.ordered_reader import TopicRecord, beginning_offsets, end_offsets, partitions_of, read_until
-from infra.kafka.tools.export_schema import Kind, columns_of, row_of
+from infra.kafka.tools.export_schema import ColumnKind, columns_of, row_of
 from infra.progress import Progress
 
 BATCH_EVENTS = 20_000
@@ -83,7 +83,7 @@ class _Export:
         consumer: KafkaConsumer,
         partitions: Sequence[TopicPartition],
         folder: Path,
-        columns: Mapping[str, Kind],
+        columns: Mapping[str, ColumnKind],
         schema: arrow.Schema,
         state: ExportState,
     ) -> None:
@@ -158,7 +158,7 @@ class _Export:
         _replace(self._folder / PROGRESS_FILE, json.dumps(asdict(state)).encode())
 
 
-def _schema(columns: Mapping[str, Kind]) -> arrow.Schema:
+def _schema(columns: Mapping[str, ColumnKind]) -> arrow.Schema:
     types = {
         "text": arrow.string(),
         "timestamp": arrow.timestamp("us", "UTC"),

@@ -12,10 +12,10 @@ from adapters.integration_events.cloudevents import load_contract
 from adapters.integration_events.kernel import EVENTS
 from infra.kafka.client.ordered_reader import TopicRecord
 
-Kind = Literal["text", "timestamp", "integer", "number", "boolean", "json"]
+ColumnKind = Literal["text", "timestamp", "integer", "number", "boolean", "json"]
 """The type of a column. `timestamp`: UTC, in microseconds; `json`: JSON text, for values without a simple type."""
 
-ATTRIBUTES: dict[str, Kind] = {
+ATTRIBUTES: dict[str, ColumnKind] = {
     "ce_id": "text",
     "ce_source": "text",
     "ce_type": "text",
@@ -33,7 +33,7 @@ REQUIRED = ("ce_id", "ce_sequence", "ce_time")
 OTHER = "other"
 """The column of fields that this version of the code does not know, as JSON."""
 
-_SIMPLE: dict[type[inspect.Type], Kind] = {
+_SIMPLE: dict[type[inspect.Type], ColumnKind] = {
     inspect.UUIDType: "text",
     inspect.StrType: "text",
     inspect.DateTimeType: "timestamp",
@@ -57,7 +57,7 @@ def _timestamp(value: Any) -> datetime:
     return timestamp.astimezone(UTC)
 
 
-_READ: dict[Kind, Callable[[Any], Any]] = {
+_READ: dict[ColumnKind, Callable[[Any], Any]] = {
     "text": str,
     "timestamp": _timestamp,
     "integer": _integer,
@@ -68,10 +68,10 @@ _READ: dict[Kind, Callable[[Any], Any]] = {
 
 
 @cache
-def columns_of(aggregate: str) -> Mapping[str, Kind]:
+def columns_of(aggregate: str) -> Mapping[str, ColumnKind]:
     """The columns of an aggregate's events, in order. A field that has another type in another event is `json`."""
     load_contract()
-    found: dict[str, Kind] = {}
+    found: dict[str, ColumnKind] = {}
     for versions in EVENTS.values():
         for kind, _ in versions.values():
             if kind.aggregate() == aggregate:
@@ -81,7 +81,7 @@ def columns_of(aggregate: str) -> Mapping[str, Kind]:
     return {**ATTRIBUTES, **found, OTHER: "json"}
 
 
-def _kind(type: inspect.Type) -> Kind:
+def _kind(type: inspect.Type) -> ColumnKind:
     if isinstance(type, inspect.Metadata):
         return _kind(type.type)
     if isinstance(type, inspect.UnionType):
@@ -92,7 +92,7 @@ def _kind(type: inspect.Type) -> Kind:
     return _SIMPLE.get(type.__class__, "json")
 
 
-def row_of(record: TopicRecord, columns: Mapping[str, Kind]) -> dict[str, Any]:
+def row_of(record: TopicRecord, columns: Mapping[str, ColumnKind]) -> dict[str, Any]:
     """Read the values of a record by column, without columns that it has no value for.
 
     Raises:
@@ -104,7 +104,7 @@ def row_of(record: TopicRecord, columns: Mapping[str, Kind]) -> dict[str, Any]:
         raise ValueError(str(error)) from None
 
 
-def _row_of(record: TopicRecord, columns: Mapping[str, Kind]) -> dict[str, Any]:
+def _row_of(record: TopicRecord, columns: Mapping[str, ColumnKind]) -> dict[str, Any]:
     given = {name: value.decode() for name, value in record.headers if name in ATTRIBUTES and value is not None}
     for name in REQUIRED:
         if name not in given:

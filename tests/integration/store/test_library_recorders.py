@@ -13,14 +13,14 @@ from eventsourcing.tests.persistence import (
 )
 from psycopg_pool import ConnectionPool
 
-from infra.store.recorder import Pool, PostgresRecorder, SnapshotRecorder, _Subscription
+from infra.store.recorder import PostgresRecorder, RecorderPool, SnapshotRecorder, _Subscription
 from tests.support.servers import Database
 
 
 class OnOurTables:
     """Gives each case a fresh, migrated database and the application's own rights in it."""
 
-    pool: Pool
+    pool: RecorderPool
 
     @pytest.fixture(autouse=True)
     def _pool(self, database: Database) -> Iterator[None]:
