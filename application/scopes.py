@@ -1,9 +1,28 @@
-"""Scopes of access tokens, derived from the access table (`domain/access.py`)."""
+"""Scopes of access tokens, derived from the resources of the domain (`domain/access.py`)."""
 
-from domain.access import RESOURCES
+import sys
+from functools import cache
 
-SCOPES = frozenset(rule.scope for resource in RESOURCES.values() for rule in resource.rules.values())
-"""All scopes. The token of a logged-in person has them all."""
+from application.discovery import import_all
+from domain.access import Resource
 
-SCOPE_TO_READ = {name: resource.rules["read"].scope for name, resource in RESOURCES.items() if "read" in resource.rules}
-"""The scope for reading an aggregate and its events, by the aggregate's topic."""
+
+@cache
+def resources() -> dict[str, Resource]:
+    """Return every module-level `Resource` of the domain, in folders of any depth, by name."""
+    import_all("domain")
+    modules = [module for name, module in sorted(sys.modules.items()) if name.startswith("domain.")]
+    found = [value for module in modules for value in vars(module).values() if isinstance(value, Resource)]
+    return {resource.name: resource for resource in found}
+
+
+@cache
+def scopes() -> frozenset[str]:
+    """Return all scopes. The token of a logged-in person has them all."""
+    return frozenset(rule.scope for resource in resources().values() for rule in resource.rules.values())
+
+
+@cache
+def scope_to_read() -> dict[str, str]:
+    """Return the scope for reading an aggregate and its events, by the aggregate's topic."""
+    return {name: found.rules["read"].scope for name, found in resources().items() if "read" in found.rules}

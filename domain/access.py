@@ -149,5 +149,3 @@ SUBSCRIPTION = Resource(
 
 EVENTS = Resource("events", roles=(), rules={"follow": Rule(ANYONE, "events:read")})
 """The stream of events. Of each resource it shows only to people who may read it, with the scope for reading it."""
-
-RESOURCES = {resource.name: resource for resource in (DOCUMENT, TEAM, ACCOUNT, SUBSCRIPTION, EVENTS)}

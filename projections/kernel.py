@@ -231,7 +231,7 @@ class Poison:
 
 _UNKNOWN: Row = {}
 
-Staged = list[tuple[RecordedEvent, list[Change]]]
+StagedChanges = list[tuple[RecordedEvent, list[Change]]]
 
 
 @dataclass(slots=True)
@@ -254,9 +254,9 @@ class Fold:
             return list(self.rows.items())
         return [item for item in self.rows.items() if item[1] is None or item[1][POSITION] != learnt.get(item[0])]
 
-    def stage(self, events: Iterable[RecordedEvent], leave_out: Collection[UUID] = ()) -> Staged:
+    def stage(self, events: Iterable[RecordedEvent], leave_out: Collection[UUID] = ()) -> StagedChanges:
         """The changes by the events that the model reads, without the streams in `leave_out`."""
-        staged: Staged = []
+        staged: StagedChanges = []
         reads, poisons, changes = self.model.reads, self.poisons, self.model.changes
         for event in events:
             # Hashing a UUID takes as long as all the other checks.
@@ -276,7 +276,7 @@ class Fold:
                 staged.append((event, found))
         return staged
 
-    def unknown(self, staged: Staged, *, whole: bool = False) -> list[Key]:
+    def unknown(self, staged: StagedChanges, *, whole: bool = False) -> list[Key]:
         """Keys whose rows must be learnt before `staged` is folded; with `whole`, keys of replaced rows too."""
         rows = self.rows
         first: dict[Key, bool] = {}
@@ -291,7 +291,7 @@ class Fold:
         self.rows.update(found)
         self._learnt.update({key: row[POSITION] for key, row in found.items()})
 
-    def fold(self, staged: Staged) -> None:
+    def fold(self, staged: StagedChanges) -> None:
         """Apply the changes, in order. A row that is not known does not exist."""
         poisons = self.poisons
         for event, changes in staged:
@@ -352,7 +352,7 @@ class TotalsFold(Fold):
 
     slot_of: Callable[[UUID], int] = field(kw_only=True)
 
-    def stage(self, events: Iterable[RecordedEvent], leave_out: Collection[UUID] = ()) -> Staged:
+    def stage(self, events: Iterable[RecordedEvent], leave_out: Collection[UUID] = ()) -> StagedChanges:
         """As `Fold.stage`; the keys end with the slot."""
         return [(event, self._with_slot(event, changes)) for event, changes in Fold.stage(self, events, leave_out)]
 
@@ -360,7 +360,7 @@ class TotalsFold(Fold):
         slot = self.slot_of(event.stream_id)
         return [Change((*change.key, slot), change.values, True) for change in changes]
 
-    def unknown(self, staged: Staged, *, whole: bool = False) -> list[Key]:
+    def unknown(self, staged: StagedChanges, *, whole: bool = False) -> list[Key]:
         """None: sums are added without knowing the stored ones."""
         return []
 

@@ -17,7 +17,7 @@ from adapters.http.api.queries import POSITION
 from adapters.integration_events.contract import published
 from adapters.realtime.hub import OutgoingBatch, OutgoingEvent
 from application.ports import Unavailable
-from application.scopes import SCOPE_TO_READ
+from application.scopes import scope_to_read
 from projections.visibility import own_of
 
 MEDIA_TYPE = "text/event-stream"
@@ -78,7 +78,7 @@ class Subscriber:
         self._seconds_left = self.identity.expires - context.deps.clock().timestamp()
         self._last_event_id = context.header(b"last-event-id")
         self._own_ids = own_of(self.identity.actor)
-        self._things = {thing for thing, scope in SCOPE_TO_READ.items() if scope in self.identity.scopes}
+        self._things = {thing for thing, scope in scope_to_read().items() if scope in self.identity.scopes}
 
     def follow(self, query: StreamQuery) -> "EventStream":
         """Return the stream as a response.

@@ -53,7 +53,7 @@ class EventFeed(Protocol):
 class PartitionBatch:
     """All events of one partition of the log after the position `after` up to `position`, in order.
 
-    `offset`: where the partition continues in the feed that the batch came from; None: it came from elsewhere.
+    `offset`: the offset of the partition's next record in the feed; None: the batch was not read from the feed.
     """
 
     partition: int
@@ -65,7 +65,7 @@ class PartitionBatch:
 
 @dataclass(frozen=True, slots=True)
 class PartitionCheckpoint:
-    """Where to start in a partition: after `position`. `offset`, if known, is the offset of that position or lower."""
+    """Start of reading in a partition: after `position`. `offset`, if known, is at that record or before it."""
 
     position: int
     offset: int | None = None
@@ -74,35 +74,35 @@ class PartitionCheckpoint:
 class PartitionedFeed(Protocol):
     """The log in partitions, which several readers share. All events of a stream are in one partition.
 
-    The assignment of partitions can change at any moment, and two readers may have the same one for a while. So
-    readers store their checkpoints in one place, and skip events that another reader has applied.
+    A partition can be reassigned at any moment, and two readers may have it for a while: readers keep their checkpoints
+    in one place, and drop events that another reader has applied already.
     """
 
     async def count(self) -> int:
-        """Return the number of partitions.
+        """How many partitions there are.
 
         Raises:
             Unavailable: the feed cannot be reached.
         """
 
     def newly_assigned(self) -> Sequence[int]:
-        """Return the partitions that were assigned to this reader and wait for `start_at`."""
+        """The partitions that were assigned to this reader and wait for `start_at`."""
 
     def active(self) -> Sequence[int]:
-        """Return the partitions that this reader reads: assigned and started."""
+        """The partitions that this reader reads: assigned and started."""
 
     async def start_at(self, checkpoints: Mapping[int, PartitionCheckpoint]) -> None:
-        """Start reading at these checkpoints, by partition. Partitions that were revoked meanwhile are left out.
+        """Start reading at these checkpoints, by partition. Partitions that were revoked meanwhile are ignored.
 
         Raises:
             Unavailable: the feed cannot be reached.
         """
 
     async def next(self, timeout: float) -> Sequence[PartitionBatch]:
-        """Return the batches that arrived, of any partition; nothing if none arrives within `timeout` seconds.
+        """The next batches, of any active partitions; none if that takes more than `timeout` seconds.
 
-        Batches of one partition come in order. A batch that does not start where the one before it ended, or at the
-        partition's checkpoint, shows that events are missing.
+        Batches of a partition come in order. If one does not begin where the one before it ended, or at the
+        partition's checkpoint, records are missing.
         """
 
 

@@ -5,7 +5,7 @@ What is expected follows from the access table (`domain/access.py`).
 
 import pytest
 
-from application.scopes import SCOPES
+from application.scopes import scopes
 from domain.access import ANYONE
 from tests.support.access_cases import CASES, Case, People, operations
 from tests.support.api import Api
@@ -59,7 +59,7 @@ def test_a_token_without_the_scope_is_refused(
     api: Api, people: People, case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     operation = OPERATIONS[case.operation]
-    monkeypatch.setattr("adapters.http.api.tokens.SCOPES", SCOPES - {operation.scope})
+    monkeypatch.setattr("adapters.http.api.tokens.scopes", lambda: scopes() - {operation.scope})
     client = api.client(api.deps.tokens.issue(people.by_role["owner"].id, None))
     answer = client.request(operation.method, case.path(operation.path, NOTHING, people), json=case.body(people))
     assert (answer.status_code, answer.json()["code"]) == (403, "insufficient_scope")

@@ -4,15 +4,15 @@ from typing import get_args
 
 import pytest
 
-from application.scopes import SCOPE_TO_READ, SCOPES
-from domain.access import ANYONE, DOCUMENT, RESOURCES, TEAM, Resource, RoleTooLow
+from application.scopes import resources, scope_to_read, scopes
+from domain.access import ANYONE, DOCUMENT, TEAM, Resource, RoleTooLow
 from domain.content import document
 from domain.kernel import NotFound
 from domain.teams import team
 
 CASES = [
     (resource, action, role)
-    for resource in RESOURCES.values()
+    for resource in resources().values()
     for action in resource.rules
     for role in (*resource.roles, None)
 ]
@@ -24,12 +24,12 @@ def test_the_table_ranks_the_roles_that_aggregates_give() -> None:
     assert set(get_args(team.InvitedRole)) < set(get_args(team.Role))
 
 
-@pytest.mark.parametrize("resource", RESOURCES.values(), ids=lambda resource: resource.name)
+@pytest.mark.parametrize("resource", resources().values(), ids=lambda resource: resource.name)
 def test_every_action_takes_a_role_of_its_resource(resource: Resource) -> None:
     assert {rule.role for rule in resource.rules.values()} <= {ANYONE, *resource.roles}
 
 
-@pytest.mark.parametrize("resource", RESOURCES.values(), ids=lambda resource: resource.name)
+@pytest.mark.parametrize("resource", resources().values(), ids=lambda resource: resource.name)
 def test_a_higher_role_may_do_all_that_a_lower_one_may(resource: Resource) -> None:
     for action in resource.rules:
         allowed = [resource.allows(action, role) for role in resource.roles]
@@ -78,8 +78,8 @@ def test_scopes_follow_from_the_table() -> None:
         "teams:write",
         "users:read",
         "users:write",
-    } == SCOPES
-    assert SCOPE_TO_READ == {
+    } == scopes()
+    assert scope_to_read() == {
         "document": "documents:read",
         "subscription": "subscription:read",
         "team": "teams:read",

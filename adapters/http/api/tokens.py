@@ -11,7 +11,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, OKPKey
 
 from application.ports import Actor, Clock, NewId
-from application.scopes import SCOPES
+from application.scopes import scopes
 
 ALGORITHM = "Ed25519"
 TYPE = "at+jwt"
@@ -57,7 +57,7 @@ class Tokens:
             "iat": now,
             "exp": now + self.lifetime,
             "jti": str(self._new_id()),
-            "scope": " ".join(sorted(SCOPES)),
+            "scope": " ".join(sorted(scopes())),
         }
         if address_id is not None:
             claims["address_id"] = str(address_id)

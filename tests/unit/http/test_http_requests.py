@@ -68,7 +68,7 @@ async def test_without_a_good_token_nothing_is_read(api: HttpApi, headers: dict[
 
 
 async def test_a_token_works_only_within_its_scope(api: HttpApi, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adapters.http.api.tokens.SCOPES", frozenset({"documents:read"}))
+    monkeypatch.setattr("adapters.http.api.tokens.scopes", lambda: frozenset({"documents:read"}))
     answer = await api.client.post(DOCUMENTS, json={"title": "x"}, headers=api.token(UUID(int=1)))
     assert (answer.status_code, answer.json()["code"]) == (403, "insufficient_scope")
 

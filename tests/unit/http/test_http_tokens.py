@@ -12,7 +12,7 @@ from uuid_utils.compat import uuid7
 
 from adapters.http.api import tokens
 from adapters.http.api.tokens import BadToken, Tokens
-from application.scopes import SCOPES
+from application.scopes import scopes
 from infra.local.secrets import new_signing_key
 from tests.support.http import SIGNING_KEY, Time
 
@@ -40,7 +40,7 @@ def forged(claims: dict[str, Any], header: dict[str, Any], key: str = SIGNING_KE
 
 def test_a_token_tells_who_and_what_for(time: Time) -> None:
     identity = issuer(time).identify(issuer(time).issue(USER, ADDRESS))
-    assert (identity.actor.user_id, identity.actor.address_id, identity.scopes) == (USER, ADDRESS, SCOPES)
+    assert (identity.actor.user_id, identity.actor.address_id, identity.scopes) == (USER, ADDRESS, scopes())
 
 
 def test_a_token_says_nothing_of_an_address_that_is_not_verified(time: Time) -> None:
