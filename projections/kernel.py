@@ -143,7 +143,7 @@ class Totals(StoredTable):
         """
         keys = ", ".join(f'"{column}"' for column in self._keys)
         sums = ", ".join(f'sum("{column}")::{kind} AS "{column}"' for column, kind in self._sums.items())
-        return f'(SELECT {keys}, {sums}, max({POSITION}) AS {POSITION} FROM read."{self.name}" GROUP BY {keys})'  # noqa: S608
+        return f"(SELECT {keys}, {sums}, max({POSITION}) AS {POSITION} FROM read.{self.name} GROUP BY {keys})"  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
