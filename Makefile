@@ -1,4 +1,4 @@
-# `make help` says what can be done. Everything is installed into .venv; nothing else on the machine changes.
+# `make help` lists the targets. Everything is installed into .venv; nothing else on the machine changes.
 
 DATA_DIR = .palimpsest
 PORT =
@@ -8,26 +8,26 @@ PYTEST = $(BIN)/python -m pytest
 COMPILE = .venv/lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header $(OPTIONS) --extra build
 
-# Python keeps what it compiles, whatever the surroundings say: processes start in half the time.
+# Python must cache bytecode, whatever the environment says: processes start in half the time.
 export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: help run kafka test fast checks bench chaos lock clean
 
-help:  ## Say what can be done
+help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
 
-run: .venv/runtime  ## Start everything here; PORT=8000 and DATA_DIR=.palimpsest may be changed; KAFKA=1 publishes, too
+run: .venv/runtime  ## Start everything on this machine; options: PORT=8000, DATA_DIR=.palimpsest, KAFKA=1 (also publish to Kafka)
 	@exec $(BIN)/palimpsest --data-dir "$(DATA_DIR)" up $(if $(PORT),--port "$(PORT)") \
 		$(if $(filter-out 0 no,$(KAFKA)),--kafka)
 
-kafka: .venv/runtime  ## Start a Kafka broker by itself, and say its address; PORT=9092 may be changed
+kafka: .venv/runtime  ## Start only a Kafka broker and print its address; options: PORT=9092, DATA_DIR=.palimpsest
 	@exec $(BIN)/palimpsest --data-dir "$(DATA_DIR)" kafka $(if $(PORT),--port "$(PORT)")
 
-test: checks  ## Check and test everything, on real servers
+test: checks  ## Run all checks and tests, on real servers
 	@.ci/java
 	$(PYTEST) -n 2
 
-fast: checks  ## Check everything that takes seconds
+fast: checks  ## Run all checks and the unit tests
 	$(PYTEST) -n 2 tests/unit tests/architecture
 
 checks: .venv/development
@@ -36,20 +36,20 @@ checks: .venv/development
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: .venv/development  ## Measure speeds beside those of peers; ONLY=append, JSON=FILE, ROUNDS=5 may be given
+bench: .venv/development  ## Compare speeds with those of peers; options: ONLY=append, JSON=FILE, ROUNDS=5
 	@.ci/java
 	$(BIN)/python -m tests.bench $(if $(ONLY),--only "$(ONLY)") $(if $(JSON),--json "$(JSON)") \
 		$(if $(ROUNDS),--rounds "$(ROUNDS)")
 
-chaos: .venv/development  ## Kill everything under load, then check what never breaks (half the time without brokers, a quarter with 1, a quarter with 3); MINUTES=10, SEED=7 may be given
+chaos: .venv/development  ## Kill servers under load, then check the invariants (half the time without brokers, a quarter with 1, a quarter with 3); options: MINUTES=10, SEED=7
 	@.ci/java
 	$(BIN)/python -m tests.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
-lock: .venv/lock/bin/uv  ## Write the locks anew; OPTIONS=--upgrade takes later versions
+lock: .venv/lock/bin/uv  ## Update the lock files; OPTIONS=--upgrade takes newer versions
 	$(COMPILE) pyproject.toml -o requirements.lock
 	$(COMPILE) --extra dev -c requirements.lock pyproject.toml -o tests/requirements.lock
 
-clean:  ## Remove the environment and all caches; data stays
+clean:  ## Remove the environment and all caches; the data stays
 	rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -not -path './.*' -prune -exec rm -rf {} +
 

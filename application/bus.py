@@ -26,12 +26,11 @@ from application.ports import (
     KeyReused,
     NotSettled,
     OutcomeUnknown,
-    Positions,
     StoredResponse,
     Unavailable,
     VersionConflict,
 )
-from application.revocation import Revoked, revoked_before, revoked_by, settle
+from application.revocation import Revocations, Settlement, revoked_before, revoked_by, settle
 from application.stream_locks import StreamLocks
 from application.unit_of_work import UnitOfWork
 from domain.kernel import Refusal, Root
@@ -59,7 +58,7 @@ class Observer(Protocol):
 
 
 class Bus:
-    """Sends commands to their handlers. `positions` are those of read models; None: do not wait for revocations."""
+    """Sends commands to their handlers. `settlement` waits for revocations; None: the bus does not wait."""
 
     def __init__(
         self,
@@ -67,13 +66,13 @@ class Bus:
         ports: Mapping[str, object],
         digests: KeyedHash,
         observe: Observer = lambda *_: None,
-        positions: Positions | None = None,
+        settlement: Settlement | None = None,
     ) -> None:
         self._events = events
         self._ports = dict(ports)
         self._digests = digests
         self._observe = observe
-        self._positions = positions
+        self._settlement = settlement
         self._in_flight: set[bytes] = set()
         self._locks = StreamLocks()
 
@@ -105,11 +104,11 @@ class Bus:
             self._observe(type(command).__name__, outcome, run.attempts, perf_counter() - started)
 
     async def _settle(self, run: "_Run[R]", result: CommandResult[R]) -> None:
-        if self._positions is None:
+        if self._settlement is None:
             return
-        revoked = run.revoked if run.changed else await revoked_before(self._events, run.loaded)
-        if revoked:
-            await settle(self._positions, revoked)
+        revocations = run.revocations if run.changed else await revoked_before(self._events, run.loaded)
+        if revocations:
+            await settle(self._settlement, revocations)
 
     async def _once(self, run: "_Run[R]") -> CommandResult[R]:
         key = run.context.idempotency_key
@@ -174,7 +173,7 @@ class Bus:
         if isinstance(appended, StoredResponse):
             assert scope is not None
             return _replay(run, scope, appended)
-        run.changed, run.revoked = bool(events), revoked_by(events, appended)
+        run.changed, run.revocations = bool(events), revoked_by(events, appended)
         return CommandResult(answer, appended)
 
     def _arguments(self, registration: Registration, unit: UnitOfWork, context: CommandContext) -> dict[str, object]:
@@ -207,7 +206,7 @@ class _Run(Generic[R]):
     loaded: list[Root] = field(default_factory=list)
     changed: bool = False
     """Whether the command has appended events."""
-    revoked: Revoked = field(default_factory=dict)
+    revocations: Revocations = field(default_factory=dict)
 
 
 def _replay(run: _Run[R], scope: _IdempotencyScope, stored: StoredResponse) -> CommandResult[R]:

@@ -1,49 +1,64 @@
 """Revocation: a command that takes access away is answered only when no read gives that access any more.
 
 Events declare the read models through which they take access away (`Root.Event.revokes`). The bus waits until these
-have processed them. A command without events (a repeat, or nothing to do) must guarantee the same for what an earlier
+show the events. A command without events (a repeat, or nothing to do) must guarantee the same for what an earlier
 command took away: then the last revoking event of each loaded stream counts.
 """
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
+from typing import Protocol
+from uuid import UUID
 
 from eventsourcing.utils import get_topic
 
-from application.ports import EventStore, NotSettled, Positions
+from application.ports import EventStore, NotSettled
 from domain.kernel import Root
 
 SETTLE_TIMEOUT = 5.0
 
-Revoked = dict[str, int]
-"""Positions to reach, by read model."""
+Revocations = dict[tuple[str, UUID], int]
+"""The position that each read model must show of each stream."""
 
 
-async def settle(positions: Positions, revoked: Mapping[str, int]) -> None:
-    """Wait until the read models have reached their positions.
+class Settlement(Protocol):
+    """Waits for reads to follow the log."""
+
+    async def wait(self, read_model: str, stream_id: UUID, position: int, timeout: float) -> bool:
+        """Wait until every read of the model shows the stream up to `position`, for at most `timeout` seconds.
+
+        Returns whether every read does. A stream in quarantine shows nothing new.
+        """
+
+
+async def settle(settlement: Settlement, revocations: Mapping[tuple[str, UUID], int]) -> None:
+    """Wait until the read models show the revocations.
 
     Raises:
-        NotSettled: a read model has not within `SETTLE_TIMEOUT` seconds.
+        NotSettled: a read model does not within `SETTLE_TIMEOUT` seconds.
     """
-    waits = [positions.wait(name, position, SETTLE_TIMEOUT) for name, position in revoked.items()]
-    if any(await asyncio.gather(*waits)):
+    waits = [
+        settlement.wait(name, stream_id, position, SETTLE_TIMEOUT)
+        for (name, stream_id), position in revocations.items()
+    ]
+    if not all(await asyncio.gather(*waits)):
         raise NotSettled
 
 
-def revoked_by(events: Iterable[Root.Event], position: int) -> Revoked:
-    """Return the positions to reach after `events`, the last of which is at `position`."""
-    return {name: position for event in events for name in event.revokes}
+def revoked_by(events: Iterable[Root.Event], position: int) -> Revocations:
+    """Return the positions to show after `events`, the last of which is at `position`."""
+    return {(name, event.originator_id): position for event in events for name in event.revokes}
 
 
-async def revoked_before(store: EventStore, roots: Iterable[Root]) -> Revoked:
-    """Return the positions to reach for what earlier events of these streams took away."""
-    revoked: Revoked = {}
-    for root in roots:
-        for name, topics in revoking_topics(type(root)).items():
-            position = await store.last_position(root.id, topics)
-            revoked[name] = max(position, revoked.get(name, 0))
-    return {name: position for name, position in revoked.items() if position}
+async def revoked_before(store: EventStore, roots: Iterable[Root]) -> Revocations:
+    """Return the positions to show for what earlier events of these streams took away."""
+    return {
+        (name, root.id): position
+        for root in roots
+        for name, topics in revoking_topics(type(root)).items()
+        if (position := await store.last_position(root.id, topics))
+    }
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Gets that are in flight at once share one round trip: while one fetch is under way, the next one's keys gather."""
+"""Coalesces concurrent reads (the DataLoader pattern): while one fetch runs, the keys of the next one are collected."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -9,9 +9,9 @@ V = TypeVar("V")
 
 
 class Coalescer(Generic[K, V]):
-    """Turns many concurrent `get(key)` into few `fetch(keys)`.
+    """Turns many concurrent calls of `get(key)` into few of `fetch(keys)`, with at most `limit` keys each.
 
-    A get never joins a fetch that has begun, so it sees whatever was committed before it was called.
+    A get never joins a running fetch, so it reads everything that was committed before the call.
     """
 
     def __init__(self, fetch: Callable[[list[K]], Awaitable[Mapping[K, V]]], *, limit: int = 256) -> None:
@@ -21,8 +21,8 @@ class Coalescer(Generic[K, V]):
         self._running: asyncio.Task[None] | None = None
 
     async def get(self, key: K) -> V | None:
-        """The value of `key`, or None where the fetch has none. Raises what the fetch raised."""
-        # A future for each caller: one's cancellation must not cancel the others that wait for the same key.
+        """The value of `key`; None if the fetch returns none. Raises the error of the fetch."""
+        # One future per caller: cancelling one must not cancel others that wait for the same key.
         future: asyncio.Future[V | None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(key, []).append(future)
         if self._running is None:
@@ -34,24 +34,24 @@ class Coalescer(Generic[K, V]):
             while self._waiting:
                 keys = list(self._waiting)[: self._limit]
                 batch = {key: self._waiting.pop(key) for key in keys}
-                await self._answer(batch)
+                await self._fetch_batch(batch)
         finally:
             self._running = None
 
-    async def _answer(self, batch: Mapping[K, "list[asyncio.Future[V | None]]"]) -> None:
+    async def _fetch_batch(self, batch: Mapping[K, "list[asyncio.Future[V | None]]"]) -> None:
         try:
             found = await self._fetch(list(batch))
         except Exception as error:
-            for future in _open(batch.values()):
+            for future in _not_done(batch.values()):
                 future.set_exception(error)
-                # Its caller may have given up since; then nobody is to be told.
+                # Marks the error as seen: the caller may have been cancelled.
                 future.exception()
             return
         for key, futures in batch.items():
             value = found.get(key)
-            for future in _open([futures]):
+            for future in _not_done([futures]):
                 future.set_result(value)
 
 
-def _open(waiting: Iterable["list[asyncio.Future[V]]"]) -> "list[asyncio.Future[V]]":
+def _not_done(waiting: Iterable["list[asyncio.Future[V]]"]) -> "list[asyncio.Future[V]]":
     return [future for futures in waiting for future in futures if not future.done()]

@@ -1,5 +1,5 @@
-"""The base of errors that are about the surroundings, not about the code: the CLI shows them without a traceback."""
+"""The base of errors in the installation, not in the code: the CLI prints them without a traceback."""
 
 
 class SetupError(Exception):
-    """Something that we need is missing or wrong; the message is for the user and says what to do."""
+    """A server, setting or file is missing or wrong. The message says what the user can do."""

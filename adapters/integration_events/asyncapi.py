@@ -1,4 +1,4 @@
-"""The published stream as AsyncAPI 3 describes it: topics, what is in them, and how to get at them."""
+"""The AsyncAPI 3 document of the published topics: their records, headers and settings, and how to connect."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -19,56 +19,58 @@ from adapters.integration_events.contract import (
 from adapters.integration_events.kernel import NAMESPACE, IntegrationType, PublicEvent
 
 BINDING = "0.5.0"
+"""The version of AsyncAPI's Kafka binding."""
 
 DESCRIPTION = """\
-What happened in Palimpsest, for whoever analyses it. Every record is a CloudEvent 1.0 (Kafka binding, binary mode) with
-JSON in its value; nothing in it is personal.
+All public events of Palimpsest, and the current state of each aggregate, for analysis. Every record is a CloudEvent 1.0
+(Kafka binding, binary mode) with a JSON value. Records contain no personal data.
 
-- **In order**: records of one subject have one key, hence one partition, and come in the order in which they happened.
-- **Complete**: `ce_streamversion` counts the events of a subject. A few are private, so that numbers may be missing.
-- **Once**, in the topics of events: a record may come again after a crash. `ce_sequence` grows within a partition; drop
-  what is not greater than the greatest that you have taken in, and keep that number together with what you made of the
-  records.
-- **Newest**, in the topics of states: of a key the last record counts, always. Drop none by its headers.
-- **Compatible**: fields are only ever added, optional ones; unknown fields and unknown values of enumerations are to be
-  ignored. What cannot be said that way is a new version of the type, in topics of the next version beside these.
+- **Ordered**: all records of one subject have the same key. They are in one partition, in the order of the events.
+- **Complete**: `ce_streamversion` counts the events of a subject. Some events are private, so numbers may be missing.
+- **At least once**, in the topics of events: after a crash, records may be repeated. `ce_sequence` grows within a
+  partition: skip each record whose `ce_sequence` is not greater than the greatest one processed so far, and store that
+  number together with your results.
+- **Latest state**, in the topics of states: the last record of a key is the valid one. Never skip a record because of
+  its headers.
+- **Compatible**: a schema changes only by new optional fields and new values of enumerations. Ignore fields and values
+  that you do not know. Any other change is a new version of the type, in new topics beside the old ones.
 """
 
 HEADERS: dict[str, tuple[Schema, str]] = {
-    "ce_specversion": ({"const": SPEC_VERSION}, "The version of CloudEvents."),
-    "ce_id": ({"minLength": 1}, "Names this event, and no other."),
-    "ce_source": ({"const": SOURCE}, "Who says it."),
-    "ce_type": ({}, "What happened, and the version of its schema."),
-    "ce_subject": ({"format": "uuid"}, "To what it happened; the record's key, too."),
-    "ce_time": ({"format": "date-time"}, "When it was decided."),
-    "ce_dataschema": ({"format": "uri"}, "Where the schema of the value is."),
-    "content-type": ({"const": CONTENT_TYPE}, "The form of the value."),
-    "ce_sequence": ({"pattern": "^[0-9]+$"}, "The position in the log of all that happened: unique, and growing."),
-    "ce_streamversion": ({"pattern": "^[0-9]+$"}, "The version of the subject that the event made."),
-    "ce_actorid": ({"format": "uuid"}, "The user who did it: a pseudonym. Missing where nobody did."),
-    "ce_correlationid": ({"format": "uuid"}, "What belongs together: the request that it was part of."),
-    "ce_causationid": ({"format": "uuid"}, "What it follows from."),
+    "ce_specversion": ({"const": SPEC_VERSION}, "The version of the CloudEvents specification."),
+    "ce_id": ({"minLength": 1}, "The unique id of the event."),
+    "ce_source": ({"const": SOURCE}, "The system that publishes the record."),
+    "ce_type": ({}, "The type of the event, with the version of its schema."),
+    "ce_subject": ({"format": "uuid"}, "The id of the aggregate that the event happened to, as in the record's key."),
+    "ce_time": ({"format": "date-time"}, "The time at which the event was decided."),
+    "ce_dataschema": ({"format": "uri"}, "The URL of the value's JSON Schema."),
+    "content-type": ({"const": CONTENT_TYPE}, "The media type of the value."),
+    "ce_sequence": ({"pattern": "^[0-9]+$"}, "The position in the log of all events: unique and increasing."),
+    "ce_streamversion": ({"pattern": "^[0-9]+$"}, "The version of the subject after this event."),
+    "ce_actorid": ({"format": "uuid"}, "The id of the user who caused the event, a pseudonym. Missing if none did."),
+    "ce_correlationid": ({"format": "uuid"}, "The id of the request. All events of one request have the same."),
+    "ce_causationid": ({"format": "uuid"}, "The id of what caused the event."),
 }
 HEADERS_OF_STATES = {
     **{name: HEADERS[name] for name in [*HEADERS][:8]},
-    "ce_id": ({"minLength": 1}, "Names this state: its subject and its version."),
-    "ce_type": ({}, "What it is the state of, and the version of its schema."),
-    "ce_subject": ({"format": "uuid"}, "What it is the state of; the record's key, too."),
-    "ce_time": ({"format": "date-time"}, "When the last event in it was decided."),
+    "ce_id": ({"minLength": 1}, "The unique id of this state: its subject and its version."),
+    "ce_type": ({}, "The type of the state, with the version of its schema."),
+    "ce_subject": ({"format": "uuid"}, "The id of the aggregate, as in the record's key."),
+    "ce_time": ({"format": "date-time"}, "The time of the last event in this state."),
     "ce_sequence": (
         {"pattern": "^[0-9]+$"},
-        "The state holds everything up to this position in the log; several records share it.",
+        "The state includes all events up to this position in the log; several records share it.",
     ),
-    "ce_streamversion": ({"pattern": "^[0-9]+$"}, "The version of its subject, whose state it is."),
+    "ce_streamversion": ({"pattern": "^[0-9]+$"}, "The version of the subject in this state."),
 }
-NEEDED_OF_EVENTS = [*HEADERS][:10]
-NEEDED_OF_STATES = [name for name in NEEDED_OF_EVENTS if name != "ce_sequence"]
-"""A state that is not made out of the log's end does not tell a position."""
+REQUIRED_OF_EVENTS = [*HEADERS][:10]
+REQUIRED_OF_STATES = [name for name in REQUIRED_OF_EVENTS if name != "ce_sequence"]
+"""A state has no position if it was published while the log was not read to its end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """What differs from installation to installation: the prefix of all topics, and how they are spread."""
+    """The settings of an installation: prefix, partitions and replicas of its topics."""
 
     prefix: str = NAMESPACE
     partitions: int = 8
@@ -76,21 +78,21 @@ class Broker:
 
 
 LOCAL = Broker()
-"""As nobody has set it otherwise."""
+"""The default settings."""
 
 
 @cache
 def describe(broker: Broker) -> Schema:
     """The AsyncAPI 3 document."""
-    channels = {name: channel for about in aggregates() for name, channel in _channels(about, broker)}
+    channels = {name: channel for aggregate in aggregates() for name, channel in _channels(aggregate, broker)}
     return {
         "asyncapi": "3.0.0",
         "id": "urn:palimpsest:events",
         "info": {
-            "title": "Palimpsest, the published stream",
+            "title": "Palimpsest event stream",
             "version": "1",
             "description": DESCRIPTION,
-            "tags": [{"name": about} for about in aggregates()],
+            "tags": [{"name": aggregate} for aggregate in aggregates()],
         },
         "defaultContentType": CONTENT_TYPE,
         "servers": {"kafka": _server()},
@@ -107,16 +109,19 @@ def describe(broker: Broker) -> Schema:
 def headers_of(kind: type[IntegrationType]) -> Schema:
     """The JSON Schema of a record's headers."""
     event = issubclass(kind, PublicEvent)
-    headers, needed = (HEADERS, NEEDED_OF_EVENTS) if event else (HEADERS_OF_STATES, NEEDED_OF_STATES)
+    headers, required = (HEADERS, REQUIRED_OF_EVENTS) if event else (HEADERS_OF_STATES, REQUIRED_OF_STATES)
     properties = {name: {"type": "string", "description": text, **schema} for name, (schema, text) in headers.items()}
     properties["ce_type"]["const"] = kind.type()
-    return {"type": "object", "required": needed, "properties": properties}
+    return {"type": "object", "required": required, "properties": properties}
 
 
 SECURITY = {
-    "scram": {"type": "scramSha512", "description": "SASL/SCRAM, over TLS: a name and a password from the operator."},
-    "plain": {"type": "plain", "description": "SASL/PLAIN, over TLS."},
-    "certificate": {"type": "X509", "description": "A certificate of one's own (mutual TLS)."},
+    "scram": {
+        "type": "scramSha512",
+        "description": "SASL/SCRAM over TLS, with a name and a password from the operator.",
+    },
+    "plain": {"type": "plain", "description": "SASL/PLAIN over TLS, with a name and a password from the operator."},
+    "certificate": {"type": "X509", "description": "A client certificate (mutual TLS)."},
 }
 
 
@@ -124,8 +129,8 @@ def _server() -> Schema:
     return {
         "host": "{bootstrap}",
         "protocol": "kafka",
-        "description": "Kafka. The operator says where it is and how to log in; the one of `make kafka` is open.",
-        "variables": {"bootstrap": {"default": "localhost:9092", "description": "The first brokers to ask."}},
+        "description": "Kafka. The operator provides address and login; the broker of `make kafka` needs no login.",
+        "variables": {"bootstrap": {"default": "localhost:9092", "description": "The brokers to connect to first."}},
         "security": [_ref("components", "securitySchemes", name) for name in SECURITY],
     }
 
@@ -133,16 +138,17 @@ def _server() -> Schema:
 def _channels(aggregate: str, broker: Broker) -> list[tuple[str, Schema]]:
     """The two topics of an aggregate."""
     events = {"cleanup.policy": ["delete"], "retention.ms": -1}
-    what_happened = f"What happened to each {aggregate}, all of it since the beginning."
-    what_is = (
-        f"What each {aggregate} is now: the last record of a key counts; one without a value says that it is gone."
+    about_events = f"All public events of each {aggregate}, from the first one on."
+    about_states = (
+        f"The current state of each {aggregate}: the last record of a key counts. A record without a value means that"
+        f" the {aggregate} is gone for good."
     )
     return [
-        (f"{aggregate}Events", _channel(f"{aggregate}.v1", what_happened, [*events_of(aggregate)], events, broker)),
+        (f"{aggregate}Events", _channel(f"{aggregate}.v1", about_events, [*events_of(aggregate)], events, broker)),
         (
             f"{aggregate}State",
             _channel(
-                f"{aggregate}.state.v1", what_is, [*states_of(aggregate)], {"cleanup.policy": ["compact"]}, broker
+                f"{aggregate}.state.v1", about_states, [*states_of(aggregate)], {"cleanup.policy": ["compact"]}, broker
             ),
         ),
     ]
@@ -196,7 +202,7 @@ def _message(kind: type[IntegrationType]) -> Schema:
 
 
 def example_headers(kind: type[IntegrationType]) -> dict[str, str]:
-    """The headers of an example."""
+    """The headers of the example."""
     subject = example_id(f"{kind.aggregate()}_id")
     return {
         "ce_specversion": SPEC_VERSION,

@@ -1,4 +1,4 @@
-"""What is published, for people to read: one page that loads nothing from anywhere else and runs no script."""
+"""The catalogue of events and states, for people: one HTML page without scripts and without other files."""
 
 import json
 from collections.abc import Iterator
@@ -14,40 +14,40 @@ from adapters.integration_events.kernel import IntegrationType
 
 @cache
 def catalogue(broker: Broker) -> str:
-    """The page."""
+    """The page of an installation."""
     template = files("adapters.integration_events").joinpath("catalogue.html").read_text()
     return template.replace("<main></main>", f"<main>\n{_content(broker)}\n</main>")
 
 
-def kind_in_words(schema: Schema) -> str:
-    """A type in one word or a few."""
+def type_in_words(schema: Schema) -> str:
+    """The type of a field, in a few words."""
     if "anyOf" in schema:
-        return " or ".join(map(kind_in_words, schema["anyOf"]))
+        return " or ".join(map(type_in_words, schema["anyOf"]))
     if "enum" in schema:
         return " | ".join(json.dumps(value) for value in schema["enum"])
     return str(schema.get("format") or schema["type"])
 
 
 def _content(broker: Broker) -> str:
-    about = "\n".join(f"<p>{_marked(line)}</p>" for line in _paragraphs())
-    parts = [about]
+    parts = [f"<p>{_html_of(line)}</p>" for line in _paragraphs()]
     for title, headers in (("headers of events", HEADERS), ("headers of states", HEADERS_OF_STATES)):
         parts += [f"<h2>{title}</h2>", _table((name, "string", text) for name, (_, text) in headers.items())]
     return "\n".join([*parts, *(_section(aggregate, broker) for aggregate in aggregates())])
 
 
 def _paragraphs() -> Iterator[str]:
-    """The description, an item of its list a paragraph."""
+    """The paragraphs of the description; each item of its list is one."""
     for paragraph in DESCRIPTION.strip().replace("\n- ", "\n\n- ").split("\n\n"):
-        yield " ".join(paragraph.removeprefix("- ").split())
+        yield " ".join(paragraph.strip().removeprefix("- ").split())
 
 
-def _marked(line: str) -> str:
-    """Two marks are all that the description has."""
-    parts = escape(line).split("`")
-    text = "".join(part if n % 2 == 0 else f"<code>{part}</code>" for n, part in enumerate(parts))
-    parts = text.split("**")
-    return "".join(part if n % 2 == 0 else f"<strong>{part}</strong>" for n, part in enumerate(parts))
+def _html_of(line: str) -> str:
+    """Markdown as HTML. The description uses only `code` and **strong**."""
+    text = escape(line)
+    for mark, tag in (("`", "code"), ("**", "strong")):
+        parts = text.split(mark)
+        text = "".join(part if n % 2 == 0 else f"<{tag}>{part}</{tag}>" for n, part in enumerate(parts))
+    return text
 
 
 def _section(aggregate: str, broker: Broker) -> str:
@@ -62,7 +62,7 @@ def _section(aggregate: str, broker: Broker) -> str:
 def _entry(kind: type[IntegrationType]) -> str:
     shape, type = shape_of(kind), kind.type()
     fields = _table(
-        (name, _presence(name, shape) + kind_in_words(schema), schema["description"])
+        (name, _presence(name, shape) + type_in_words(schema), schema["description"])
         for name, schema in shape["properties"].items()
     )
     example = escape(json.dumps(example_of(kind), indent=2), quote=False)

@@ -1,7 +1,7 @@
-"""Domain events and aggregates as they are published in Kafka: CloudEvents 1.0, binary mode, JSON.
+"""Makes public Kafka records from domain events and aggregates: CloudEvents 1.0, binary mode, JSON.
 
-The relay asks this for every event there is, so what a class needs is made ready once, and texts are made by encoders
-rather than by `str`, which takes eight times as long.
+The relay calls this for every event. What all records of a class share is prepared once, and ids and times are encoded
+by msgspec, because `str` takes eight times as long.
 """
 
 from datetime import datetime
@@ -18,7 +18,7 @@ from domain.kernel import Root
 
 SOURCE = "urn:palimpsest"
 SCHEMAS = "/v1/events/schemas/"
-"""Where the API serves schemas, by type."""
+"""The path under which the API serves schemas, by type."""
 
 CONTENT_TYPE = "application/json"
 SPEC_VERSION = "1.0"
@@ -27,7 +27,7 @@ encode = msgspec.json.Encoder().encode
 
 
 class PublicRecord(msgspec.Struct, frozen=True):
-    """A record of a public topic. `aggregate`: the first word of its type, which names the topic."""
+    """A record of a public topic. `aggregate` names the topic."""
 
     aggregate: str
     key: bytes
@@ -35,8 +35,8 @@ class PublicRecord(msgspec.Struct, frozen=True):
     headers: list[tuple[str, bytes]]
 
 
-class _Plan(msgspec.Struct, frozen=True):
-    """How one class is published: its mapping, and the headers that all its records share."""
+class _RecordLayout(msgspec.Struct, frozen=True):
+    """How one class is published: its mapping, and the headers that all its records have in common."""
 
     kind: type[IntegrationType]
     mapping: Mapping
@@ -45,13 +45,13 @@ class _Plan(msgspec.Struct, frozen=True):
 
 
 class CloudEvents:
-    """Makes public records. `api_url`: where clients reach the API, whose schemas the records name."""
+    """Makes public records. `api_url`: the public address of the API, which serves the schemas named in records."""
 
     def __init__(self, api_url: str = "http://localhost:8000") -> None:
         load_contract()
         self._schemas = api_url.rstrip("/") + SCHEMAS
-        self._events = self._plans(kernel.EVENTS)
-        self._states = self._plans(kernel.STATES)
+        self._events = self._layouts_of(kernel.EVENTS)
+        self._states = self._layouts_of(kernel.STATES)
 
     def public_record(
         self,
@@ -60,20 +60,21 @@ class CloudEvents:
         correlation_id: UUID | None = None,
         causation_id: UUID | None = None,
     ) -> PublicRecord | None:
-        """What is published of an event; None: nothing. The ids are those of its row in the log.
+        """The public record of an event; None if it is private. The ids are those of the event's row in the log.
 
         Raises:
-            Exception: any, of an event that could not be read (its `data` is `Undecodable`), or not mapped.
+            UnreadableEvent: the event could not be decoded (its `data` is `Undecodable`).
+            Exception: any other, if the mapping fails.
         """
         data = event.data
-        plan = self._events.get(type(data))
-        if plan is None:
+        layout = self._events.get(type(data))
+        if layout is None:
             if isinstance(data, Root.Event):
                 return None
             raise UnreadableEvent(f"the event at position {event.position} could not be read")
         key = _text(event.stream_id)
         headers = [
-            *plan.headers,
+            *layout.headers,
             ("ce_id", _text(event_id)),
             ("ce_subject", key),
             ("ce_time", _text(data.timestamp)),  # type: ignore[union-attr]
@@ -83,25 +84,25 @@ class CloudEvents:
         _add(headers, "ce_actorid", event.actor_id)
         _add(headers, "ce_correlationid", correlation_id)
         _add(headers, "ce_causationid", causation_id)
-        return PublicRecord(plan.aggregate, key, encode(plan.mapping(data)), headers)
+        return PublicRecord(layout.aggregate, key, encode(layout.mapping(data)), headers)
 
     def public_value(self, event: RecordedEvent) -> tuple[type[IntegrationType], bytes] | None:
-        """The class and the JSON of what is published of an event; None: nothing, as of what could not be read."""
-        plan = self._events.get(type(event.data))
-        return None if plan is None else (plan.kind, encode(plan.mapping(event.data)))
+        """The class and the JSON of an integration event; None if the event is private or could not be decoded."""
+        layout = self._events.get(type(event.data))
+        return None if layout is None else (layout.kind, encode(layout.mapping(event.data)))
 
     def public_state(self, aggregate: Root, position: int | None = None) -> PublicRecord | None:
-        """What is published of an aggregate; None: it is gone for good, and its record gives way to a tombstone.
+        """The public state of an aggregate; None if it is gone for good, so that a tombstone replaces its record.
 
-        `position`: how far the log was read; every event up to there is in the state.
+        `position`: the state includes all events of the log up to this position.
         """
-        plan = self._states.get(type(aggregate))
-        state = None if plan is None else plan.mapping(aggregate)
-        if plan is None or state is None:
+        layout = self._states.get(type(aggregate))
+        state = None if layout is None else layout.mapping(aggregate)
+        if layout is None or state is None:
             return None
         key = _text(aggregate.id)
         headers = [
-            *plan.headers,
+            *layout.headers,
             ("ce_id", b"%b:%d" % (key, aggregate.version)),
             ("ce_subject", key),
             ("ce_time", _text(aggregate.modified_on)),
@@ -109,15 +110,15 @@ class CloudEvents:
         ]
         if position is not None:
             headers.append(("ce_sequence", b"%d" % position))
-        return PublicRecord(plan.aggregate, key, encode(state), headers)
+        return PublicRecord(layout.aggregate, key, encode(state), headers)
 
-    def _plans(self, mapped: Any) -> dict[type[Any], _Plan]:
-        """How each class is published in the topics that there are, which are those of the first versions."""
-        plans = {}
+    def _layouts_of(self, mapped: Any) -> dict[type[Any], _RecordLayout]:
+        """The layout of each class. All topics are topics of version 1, so only first versions are published."""
+        layouts = {}
         for source, versions in mapped.items():
             kind, mapping = versions[1]
-            plans[source] = _Plan(kind, mapping, kind.aggregate(), self._headers(kind))
-        return plans
+            layouts[source] = _RecordLayout(kind, mapping, kind.aggregate(), self._headers(kind))
+        return layouts
 
     def _headers(self, kind: type[IntegrationType]) -> list[tuple[str, bytes]]:
         shared = {
@@ -131,11 +132,11 @@ class CloudEvents:
 
 
 class UnreadableEvent(Exception):
-    """The event itself could not be read."""
+    """The event could not be decoded."""
 
 
 def load_contract() -> None:
-    """Import all of what is published, so that its mappings are known."""
+    """Import all modules of the contract, so that all classes are registered."""
     import_all("adapters.integration_events")
 
 

@@ -1,4 +1,4 @@
-"""The contract, read from the classes: which events and states are published, and the JSON Schema of each."""
+"""The contract as data: all integration events and states, with the JSON Schema and an example of each."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -15,63 +15,64 @@ Schema = dict[str, Any]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 EXAMPLE_TIME = "2026-11-22T12:00:00Z"
-ORDER = ("user", "subscription", "document", "team")
-"""What comes first where things are listed: whoever is not named here comes last."""
 
 
 @cache
 def published() -> dict[str, type[IntegrationType]]:
-    """All that is published, by type: aggregate by aggregate, in the order of the code, events before the state."""
+    """All integration events and states, by type.
+
+    Aggregates come in the order of their contexts and modules; events in the order of the code, then states.
+    """
     load_contract()
     kinds = [
         kind
         for mapped in (kernel.EVENTS, kernel.STATES)
         for versions in mapped.values()
-        for kind, _ in sorted(versions.values(), key=lambda found: found[0].VERSION)
+        for kind, _ in sorted(versions.values(), key=lambda version: version[0].VERSION)
     ]
-    kinds.sort(key=lambda kind: ORDER.index(kind.aggregate()) if kind.aggregate() in ORDER else len(ORDER))
+    kinds.sort(key=lambda kind: (kind.__module__, kind.aggregate()))
     return {kind.type(): kind for kind in kinds}
 
 
 def aggregates() -> list[str]:
-    """What is written about."""
+    """The names of all aggregates with public events or states."""
     return list(dict.fromkeys(kind.aggregate() for kind in published().values()))
 
 
 def events_of(aggregate: str) -> Iterator[type[IntegrationType]]:
-    """The events of an aggregate."""
+    """The integration events of an aggregate, in all versions."""
     return (kind for kind in published().values() if kind.aggregate() == aggregate and issubclass(kind, PublicEvent))
 
 
 def states_of(aggregate: str) -> Iterator[type[IntegrationType]]:
-    """The states of an aggregate: one for each version."""
+    """The states of an aggregate, one for each version."""
     return (kind for kind in published().values() if kind.aggregate() == aggregate and issubclass(kind, PublicState))
 
 
 def schema_of(kind: type[IntegrationType]) -> Schema:
-    """The JSON Schema (2020-12) of what is published."""
+    """The JSON Schema (2020-12) of an integration event or state."""
     return {"$schema": DIALECT, "$id": SCHEMAS + kind.type(), **shape_of(kind)}
 
 
 def shape_of(kind: type[IntegrationType]) -> Schema:
-    """The same without saying in which dialect."""
+    """The JSON Schema without `$schema` and `$id`, as AsyncAPI embeds it."""
     _, components = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
     shape = components.pop(kind.__name__)
     return {**shape, "$defs": components} if components else shape
 
 
 def example_of(kind: type[IntegrationType]) -> dict[str, Any]:
-    """An instance of what is published."""
+    """An example value."""
     return {name: _example(name, schema) for name, schema in shape_of(kind)["properties"].items()}
 
 
 def example_id(name: str) -> str:
-    """The id that examples have in a field of this name."""
+    """The id that all examples have in a field of this name."""
     return str(uuid5(NAMESPACE_URL, f"urn:palimpsest:example:{name}"))
 
 
 def _example(name: str, schema: Schema) -> Any:
-    """A value of a field. Fields of one name have one value, so that examples belong together."""
+    """An example of a field. Fields of one name have one value, so that examples refer to each other."""
     if "anyOf" in schema:
         return _example(name, schema["anyOf"][0])
     if "enum" in schema:

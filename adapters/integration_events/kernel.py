@@ -1,17 +1,17 @@
-"""What is published: its base classes, and the words that map what is private to it.
+"""Base classes of the public contract, and the registry of all its classes.
 
-Domain events are private and may change their shape with the code. What is published is a contract: classes of its own,
-and a mapping, written out, from each domain event. Nothing personal is in them, nor what a person could be found by:
-no names, texts, addresses, nor digests of addresses. What is not mapped is not published.
+Domain events are private and may change their shape with the code. Integration events are a contract: classes of their
+own, each mapped from one domain event. They contain no personal data and nothing that identifies a person: no names,
+texts or addresses, and no digests of addresses. A domain event without a class here is not published.
 """
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, TypeVar, get_type_hints
+from typing import Annotated, Any, ClassVar, dataclass_transform
 
-import msgspec
-from msgspec import Meta
+from msgspec import Meta, Struct, StructMeta
 
+from adapters.integration_events.mapping import ContractError, From, compile_mapping
 from domain.kernel import ERASED, Root
 
 NAMESPACE = "palimpsest"
@@ -19,15 +19,44 @@ NAMESPACE = "palimpsest"
 Count = Annotated[int, Meta(ge=0)]
 Length = Annotated[int, Meta(ge=0)] | None
 
+Mapping = Callable[[Any], "IntegrationType | None"]
 
-class IntegrationType(msgspec.Struct, frozen=True, kw_only=True):
-    """What every published event and state has: a name and a version of its own, which never change.
+EVENTS: dict[type[Root.Event], dict[int, tuple[type["PublicEvent"], Mapping]]] = {}
+"""How domain events are published: by domain event, then by version of the integration event."""
 
-    A new field has a default, which stands in the schema as optional. A field is never removed, renamed or retyped:
-    that takes another class, with the next `VERSION`, beside this one.
+STATES: dict[type[Root], dict[int, tuple[type["PublicState"], Mapping]]] = {}
+"""How aggregates are published: by root, then by version of the state."""
 
-    `FOR_MANAGERS`: it tells of others' shares or invitations. To users, that is over HTTP, only who manages these is
-    told of it: the owner of the document, the admins of the team.
+PRIVATE: dict[type[Root.Event], str] = {}
+"""Domain events that are not published, with the reason."""
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+class ContractMeta(StructMeta):
+    """Metaclass: makes contract classes frozen, with keyword fields, and registers those that name their source."""
+
+    def __new__(
+        mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], *, of: Any = None, **config: Any
+    ) -> Any:
+        """Make the class. `of`: the domain event or the root that it is published from."""
+        made: Any = super().__new__(mcls, name, bases, namespace, frozen=True, kw_only=True, **config)
+        if of is not None:
+            _register(made, of)
+        elif "NAME" in namespace:
+            raise ContractError(
+                f"{name} has a NAME and would never be published. Add its source: class {name}(of=...)."
+            )
+        return made
+
+
+class IntegrationType(Struct, metaclass=ContractMeta):
+    """Base of integration events and public states. A class has a name and a version, which never change.
+
+    A new field needs a default, which makes it optional in the schema. A field is never removed, renamed or given
+    another type: that takes a new class with the next `VERSION` beside the old one.
+
+    `FOR_MANAGERS`: the event is about shares or invitations of others. Over HTTP it is delivered only to the users who
+    manage these: the owner of the document, the admins of the team.
     """
 
     NAME: ClassVar[str]
@@ -36,82 +65,65 @@ class IntegrationType(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def type(cls) -> str:
-        """Its CloudEvents type."""
+        """The CloudEvents type."""
         return f"{NAMESPACE}.{cls.NAME}.v{cls.VERSION}"
 
     @classmethod
     def aggregate(cls) -> str:
-        """What it is about: the first word of its name, and the topic it is in."""
+        """The aggregate it belongs to: the first word of its name. It names the topic."""
         return cls.NAME.partition(".")[0]
 
 
-class PublicEvent(IntegrationType, frozen=True, kw_only=True):
+class PublicEvent(IntegrationType):
     """Something that happened."""
 
-    version: Annotated[int, Meta(ge=1, description="The version of its subject that this event made.")]
-    occurred_at: Annotated[datetime, Meta(tz=True, description="When it was decided.")]
+    version: Annotated[
+        int, Meta(ge=1, description="The version of the subject after this event."), From("originator_version")
+    ]
+    occurred_at: Annotated[
+        datetime, Meta(tz=True, description="The time at which the event was decided."), From("timestamp")
+    ]
 
 
-class PublicState(IntegrationType, frozen=True, kw_only=True):
-    """What something is now."""
+class PublicState(IntegrationType):
+    """The current state of an aggregate."""
 
-    version: Annotated[int, Meta(ge=1, description="The version of the last event in it, private ones included.")]
-    created_at: Annotated[datetime, Meta(tz=True, description="When it began.")]
-    updated_at: Annotated[datetime, Meta(tz=True, description="When its last event was decided.")]
+    version: Annotated[int, Meta(ge=1, description="The version of the last event included, private events too.")]
+    created_at: Annotated[datetime, Meta(tz=True, description="The time of the first event."), From("created_on")]
+    updated_at: Annotated[datetime, Meta(tz=True, description="The time of the last event."), From("modified_on")]
 
-
-R = TypeVar("R", bound=Root)
-E = TypeVar("E", bound=Root.Event)
-
-Mapping = Callable[[Any], IntegrationType | None]
-
-EVENTS: dict[type[Root.Event], dict[int, tuple[type[PublicEvent], Mapping]]] = {}
-"""How domain events are published: by class, then by version of what is published."""
-
-STATES: dict[type[Root], dict[int, tuple[type[PublicState], Mapping]]] = {}
-"""How aggregates are published."""
-
-PRIVATE: dict[type[Root.Event], str] = {}
-"""Domain events that are not published, with the reason."""
+    @staticmethod
+    def is_gone(root: Any) -> bool:
+        """Whether the aggregate is gone for good, so that its record is replaced by a tombstone."""
+        return False
 
 
-def publishes(mapping: Callable[[E], PublicEvent]) -> Callable[[E], PublicEvent]:
-    """Marks a function from a domain event to what is published of it; its annotations name both."""
-    source, target = _ends(mapping)
-    EVENTS.setdefault(source, {})[target.VERSION] = target, mapping
-    return mapping
-
-
-def publishes_state(mapping: Callable[[R], PublicState | None]) -> Callable[[R], PublicState | None]:
-    """Marks a function from an aggregate to what is published of its state; None: it is gone for good."""
-    source, target = _ends(mapping)
-    STATES.setdefault(source, {})[target.VERSION] = target, mapping
-    return mapping
-
-
-def keeps_private(event_class: type[Root.Event], reason: str) -> None:
-    """Says of a domain event that it is not published, and why."""
+def keep_private(event_class: type[Root.Event], reason: str) -> None:
+    """Declare that a domain event is not published, and why."""
     PRIVATE[event_class] = reason
 
 
 def length(text: str) -> int | None:
-    """How many characters a text has; None once it is forgotten."""
+    """The number of characters of a text; None once it is erased."""
     return None if text == ERASED else len(text)
 
 
-def _ends(mapping: Callable[[Any], Any]) -> tuple[Any, Any]:
-    hints = get_type_hints(mapping)
-    target = hints.pop("return")
-    (source,) = hints.values()
-    kinds = [kind for kind in getattr(target, "__args__", [target]) if kind is not type(None)]
-    return source, kinds[0]
+def _register(public: type[Any], private: type[Any]) -> None:
+    """Add a class to the contract.
 
-
-def moment(event: Root.Event) -> dict[str, Any]:
-    """The fields that all published events share."""
-    return {"version": event.originator_version, "occurred_at": event.timestamp}
-
-
-def age(root: Root) -> dict[str, Any]:
-    """The fields that all published states share."""
-    return {"version": root.version, "created_at": root.created_on, "updated_at": root.modified_on}
+    Raises:
+        ContractError: it cannot be mapped, its name belongs to another aggregate, or its version exists already.
+    """
+    is_state = issubclass(public, PublicState)
+    root: Any = private if is_state else private.root
+    if public.aggregate() != root.TOPIC:
+        raise ContractError(f"{public.__name__} is from {root.__name__}: its NAME must begin with '{root.TOPIC}.'")
+    registry: dict[Any, Any] = STATES if is_state else EVENTS
+    versions = registry.get(private, {})
+    if public.VERSION in versions:
+        raise ContractError(
+            f"{public.__name__}: {private.__qualname__} is published as version {public.VERSION} already, by"
+            f" {versions[public.VERSION][0].__name__}. Set the next VERSION."
+        )
+    mapping = compile_mapping(public, private, optional=is_state)
+    registry.setdefault(private, {})[public.VERSION] = public, mapping

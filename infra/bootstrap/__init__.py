@@ -1,1 +1,1 @@
-"""The composition root: here alone the parts get to know each other. One module a role; each loads only its own."""
+"""The composition root: only these modules know all concrete classes. One module for each role."""

@@ -1,31 +1,64 @@
-"""How long things live: processes until a signal comes, waiting until what it is for is there, objects of the start."""
+"""Process lifecycle: stop on SIGINT or SIGTERM, start and stop parts, wait for servers, tune the garbage collector."""
 
 import asyncio
 import gc
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
 from signal import SIGINT, SIGTERM
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import structlog
 
 from application.ports import Unavailable
 
-PATIENCE_SECONDS = 1.0
+RETRY_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
 
 
+class Service(Protocol):
+    """A part with a background task of its own."""
+
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+
+
+S = TypeVar("S", bound=Service)
+
+
+@asynccontextmanager
+async def started(service: S) -> AsyncIterator[S]:
+    """Start a service; stop it at the end."""
+    await service.start()
+    try:
+        yield service
+    finally:
+        await service.stop()
+
+
+@asynccontextmanager
+async def in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator["asyncio.Task[None]"]:
+    """Run `work` in a task; cancel it at the end."""
+    task = asyncio.create_task(work)
+    try:
+        yield task
+    finally:
+        await cancelled(task)
+
+
 def collect_rarely() -> None:
-    """Call it once all is loaded. What start-up made stays; collecting it again and again is what made the slowest
-    answers slow, and rebuilds take twice as long."""
+    """Tune the garbage collector. Call this when everything is loaded.
+
+    Objects of the start-up stay, so they are frozen. Collecting them again and again caused the slowest responses and
+    doubled the time of rebuilds.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
 
 
 async def until_stopped(work: Coroutine[Any, Any, None]) -> None:
-    """Run `work`; SIGINT or SIGTERM cancels it, which is then no failure."""
+    """Run `work`. SIGINT and SIGTERM cancel it, which counts as success."""
     task = asyncio.create_task(work)
     loop = asyncio.get_running_loop()
     for signal in (SIGINT, SIGTERM):
@@ -34,18 +67,18 @@ async def until_stopped(work: Coroutine[Any, Any, None]) -> None:
         await task
 
 
-async def once_available(work: Callable[[], Awaitable[None]]) -> None:
-    """Do it as soon as the servers it needs answer."""
+async def retry_until_available(work: Callable[[], Awaitable[None]]) -> None:
+    """Run `work`, again while a server that it needs is unavailable."""
     while True:
         try:
             return await work()
         except Unavailable as error:
-            log.warning("waiting", reason=str(error))
-            await asyncio.sleep(PATIENCE_SECONDS)
+            log.warning("waiting for a server", reason=str(error))
+            await asyncio.sleep(RETRY_SECONDS)
 
 
 async def cancelled(task: "asyncio.Task[Any]") -> None:
-    """Cancel a task and wait for its end."""
+    """Cancel a task and wait until it has ended."""
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task

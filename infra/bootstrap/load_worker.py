@@ -1,6 +1,6 @@
-"""A worker process of a parallel rebuild: loads one shard of the streams, then ends.
+"""A worker process of a parallel rebuild: loads one shard of the streams, then exits.
 
-Started by `infra/projector/rebuild/load_workers.py`.
+`infra/projector/rebuild/load_workers.py` starts it.
 """
 
 import sys
@@ -16,30 +16,30 @@ from infra.projector import checkpoints
 from infra.projector.rebuild.bulk_load import BulkLoader, TableReplaced, connect_to_load
 from infra.projector.statements import NEXT
 from infra.projector.table_writer import TableWriter
-from infra.settings.model import load
-from infra.telemetry import telemetry
+from infra.settings.load import load
+from infra.telemetry.logs import configure_logging
 from projections.kernel import read_models
 
 
-async def help_with(name: str, goal: int, start: int, stop: int, table: int) -> None:
-    """Load what the streams of some slots say up to `goal` into the table of the read model's successor."""
+async def load_shard(name: str, goal: int, start: int, stop: int, table: int) -> None:
+    """Load the streams of hash slots `start` to `stop`, up to position `goal`, into the new table of a read model."""
     [model] = [model for model in read_models() if model.name == name]
     async with open_write_side(load()) as core, await connect_to_load(core.url) as connection:
         collect_rarely()
         skipped = await checkpoints.skipped(connection, name)
-        source = core.feed().share(range(start, stop), goal)
+        source = core.feed().shard(range(start, stop), goal)
         await BulkLoader(TableWriter(model, name + NEXT), source, connection, skipped, table).run(0, goal)
 
 
 def main(name: str, *numbers: str) -> None:
-    """Help, as the arguments say. A known failure is a sentence."""
-    telemetry.configure_logging("ERROR", "console")
+    """Load the shard that the arguments describe. A known failure exits with a sentence, without a traceback."""
+    configure_logging("ERROR", "console")
     try:
-        uvloop.run(help_with(name, *map(int, numbers)))
+        uvloop.run(load_shard(name, *map(int, numbers)))
     except (SetupError, Unavailable, TableReplaced) as error:
-        sys.exit(f"A process that helps to rebuild: {error}")
+        sys.exit(f"Rebuild worker: {error}")
     except psycopg.OperationalError as error:
-        sys.exit(f"A process that helps to rebuild: the database failed ({type(error).__name__})")
+        sys.exit(f"Rebuild worker: the database failed ({type(error).__name__})")
 
 
 if __name__ == "__main__":

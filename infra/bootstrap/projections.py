@@ -1,10 +1,11 @@
-"""The projector's role, wired: tables, Redis and gauges, kept up to date by one process."""
+"""The parts of a projector: read model tables, Redis cache and lag metrics."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 
 from application.ports import EventFeed, PartitionedFeed
+from infra.bootstrap.lifetime import started
 from infra.cache.read_cache import open_redis
 from infra.cache.updater import CacheUpdater
 from infra.postgres.projector_connection import connect
@@ -19,11 +20,11 @@ from infra.projector.rebuild.rebuild import rebuild
 from infra.projector.schema import ensure_tables
 from projections.kernel import ReadModel
 
-REDIS_SECONDS = 2.0
+REDIS_TIMEOUT_SECONDS = 2.0
 
 
 async def prepare_tables(url: str, models: Sequence[ReadModel]) -> None:
-    """Make the tables that are not there yet, so that they can be read, empty, before a projector has ever run.
+    """Create missing tables, so that they can be read before the first projector has run.
 
     Raises:
         Unavailable: the database does not answer.
@@ -40,9 +41,9 @@ async def project(
     redis_url: str | None = None,
     partitions: PartitionedFeed | None = None,
 ) -> None:
-    """Keep the tables of `models`, and what Redis keeps of them, up to date until cancelled. Feeds are started.
+    """Keep the tables of `models` and their cached rows up to date until cancelled. The feeds must be started.
 
-    `partitions` feeds the tables, in place of `feed`, which then helps out.
+    With `partitions` the tables are fed from there, and `feed` supplies events that are missing there.
     """
     recent = BufferedFeed(feed)
     projector = _projector(models, recent, feed, url, partitions)
@@ -51,34 +52,32 @@ async def project(
         tasks.create_task(projector.run())
         tasks.create_task(LagMonitor(models, feed, url).run())
         if redis_url is not None:
-            for follower in await stack.enter_async_context(_followers(models, recent, rows, url, redis_url)):
-                tasks.create_task(follower.run())
+            for updater in await stack.enter_async_context(_open_updaters(models, recent, rows, url, redis_url)):
+                tasks.create_task(updater.run())
 
 
 def _projector(
     models: Sequence[ReadModel], recent: BufferedFeed, feed: EventFeed, url: str, partitions: PartitionedFeed | None
 ) -> ProjectorLoop:
-    async def anew(model: ReadModel) -> None:
+    async def rebuild_outdated(model: ReadModel) -> None:
         await rebuild(model, feed, url)
 
     if partitions is None:
-        return LogProjector(models, recent, feed, url, anew)
-    return PartitionedProjector(models, partitions, recent, feed, url, anew)
+        return LogProjector(models, recent, feed, url, rebuild_outdated)
+    return PartitionedProjector(models, partitions, recent, feed, url, rebuild_outdated)
 
 
 @asynccontextmanager
-async def _followers(
+async def _open_updaters(
     models: Sequence[ReadModel], recent: BufferedFeed, rows: PooledReadStore, url: str, redis_url: str
 ) -> AsyncIterator[list[CacheUpdater]]:
-    positions = PositionTracker(url)
-    await positions.start()
-    redis = open_redis(redis_url, timeout=REDIS_SECONDS)
-    try:
+    """A cache updater for each read model that Redis caches."""
+    async with (
+        started(PositionTracker(url)) as positions,
+        aclosing(open_redis(redis_url, timeout=REDIS_TIMEOUT_SECONDS)) as redis,
+    ):
         yield [
             CacheUpdater(model, model.cached, recent, positions, rows, redis)
             for model in models
             if model.cached is not None
         ]
-    finally:
-        await redis.aclose()
-        await positions.stop()

@@ -1,4 +1,4 @@
-"""The relay, wired: from the store to Kafka."""
+"""The relay role: publishes the log to Kafka."""
 
 import asyncio
 import logging
@@ -13,43 +13,43 @@ from domain.kernel import Root
 from infra.bootstrap.lifetime import collect_rarely, until_stopped
 from infra.bootstrap.write_side import open_write_side
 from infra.errors import SetupError
-from infra.kafka.client import clients
+from infra.kafka.client import config
+from infra.kafka.client.config import ClientConfig
 from infra.kafka.client.topics import Topics
 from infra.kafka.relay import lag
 from infra.kafka.relay.relay import Relay
-from infra.kafka.relay.state_publisher import Load, StatePublisher, Wanted
-from infra.kafka.relay.topic_setup import Settings as KafkaSettings
-from infra.postgres.connect import Database
+from infra.kafka.relay.state_publisher import AggregateRef, LoadAggregates, StatePublisher
+from infra.postgres.database import Database
 from infra.sealing.keyring import Keyring
 from infra.settings.model import Settings
 from infra.store.event_store import PostgresEventStore
 
-STOPPING_SECONDS = 10.0
-LOADING_SECONDS = 30.0
+THREAD_STOP_TIMEOUT_SECONDS = 10.0
+LOAD_TIMEOUT_SECONDS = 30.0
 
 
 def run(settings: Settings) -> None:
     """Publish the log to Kafka until SIGINT or SIGTERM.
 
     Raises:
-        NoKafka: no broker is named.
-        WrongPartitions: a topic is not as it was when its streams were spread over it.
+        NoKafka: no broker is configured.
+        WrongPartitions: the partition count of a topic has changed since its first records.
     """
-    kafka, names = clients.connection(settings), clients.topics(settings)
-    # The client tells of every single attempt; the relay says that it waits, and why.
+    kafka, names = config.connection(settings.kafka), config.topics(settings.kafka)
+    # The client logs every connection attempt; the relay logs once that it waits, and why.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     uvloop.run(until_stopped(_relay(settings, kafka, names)))
 
 
-async def _relay(settings: Settings, kafka: KafkaSettings, names: Topics) -> None:
+async def _relay(settings: Settings, kafka: ClientConfig, names: Topics) -> None:
     async with open_write_side(settings) as core:
         collect_rarely()
         try:
             await publish(
-                core.url, core.database, core.keyring, core.store, kafka, names, CloudEvents(settings.public_url)
+                core.url, core.database, core.keyring, core.store, kafka, names, CloudEvents(settings.http.public_url)
             )
         except ExceptionGroup as group:
-            # What else failed when one part ended is not what is to be told.
+            # The other errors are consequences: when one part fails, the others are cancelled.
             known = group.subgroup(SetupError)
             raise (known.exceptions[0] if known else group) from None
 
@@ -59,14 +59,14 @@ async def publish(
     database: Database,
     keyring: Keyring,
     store: PostgresEventStore,
-    kafka: KafkaSettings,
+    kafka: ClientConfig,
     names: Topics,
     contract: CloudEvents,
 ) -> None:
     """Publish until cancelled.
 
     Raises:
-        WrongPartitions: a topic is not as it was when its streams were spread over it.
+        WrongPartitions: the partition count of a topic has changed since its first records.
     """
     events = Relay(url, kafka, names, contract, keyring)
     states = StatePublisher(url, kafka, names, contract, events, loader(store))
@@ -77,11 +77,11 @@ async def publish(
 
 
 async def in_thread(run: Callable[[], None], stop: Callable[[], None]) -> None:
-    """Run what blocks in a thread of its own. When cancelled, tell it to stop and wait for it, but not for ever."""
+    """Run a blocking function in a daemon thread. On cancellation call `stop` and wait a limited time for its end."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[None] = loop.create_future()
 
-    def tell(error: BaseException | None) -> None:
+    def finish(error: BaseException | None) -> None:
         if not done.done():
             done.set_exception(error) if error else done.set_result(None)
 
@@ -92,25 +92,25 @@ async def in_thread(run: Callable[[], None], stop: Callable[[], None]) -> None:
         except BaseException as raised:
             error = raised
         if not loop.is_closed():
-            loop.call_soon_threadsafe(tell, error)
+            loop.call_soon_threadsafe(finish, error)
 
     Thread(target=work, name=run.__qualname__, daemon=True).start()
     try:
         await asyncio.shield(done)
     finally:
         stop()
-        await asyncio.wait([done], timeout=STOPPING_SECONDS)
+        await asyncio.wait([done], timeout=THREAD_STOP_TIMEOUT_SECONDS)
 
 
-def loader(store: PostgresEventStore) -> Load:
-    """Loads aggregates for a thread, on the loop that runs now."""
+def loader(store: PostgresEventStore) -> LoadAggregates:
+    """A function that loads aggregates for another thread, on the running event loop."""
     loop = asyncio.get_running_loop()
 
-    async def load(wanted: Sequence[Wanted]) -> list[Root | Exception | None]:
+    async def load(wanted: Sequence[AggregateRef]) -> list[Root | Exception | None]:
         found = await asyncio.gather(*(store.load(kind, id) for kind, id in wanted), return_exceptions=True)
         for each in found:
             if isinstance(each, Unavailable) or not isinstance(each, Root | Exception | None):
                 raise each
         return found  # type: ignore[return-value]
 
-    return lambda wanted: asyncio.run_coroutine_threadsafe(load(wanted), loop).result(LOADING_SECONDS)
+    return lambda wanted: asyncio.run_coroutine_threadsafe(load(wanted), loop).result(LOAD_TIMEOUT_SECONDS)

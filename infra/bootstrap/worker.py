@@ -1,18 +1,18 @@
-"""The worker, wired: work that no request waits for."""
+"""The worker role: jobs that no request waits for."""
 
 import uvloop
 
 from infra.bootstrap.lifetime import until_stopped
 from infra.bootstrap.write_side import open_write_side
-from infra.jobs.housekeeping import keep_house
+from infra.jobs.housekeeping import run_housekeeping
 from infra.settings.model import Settings
 
 
 def run(settings: Settings) -> None:
-    """Do the housekeeping until SIGINT or SIGTERM."""
+    """Run the jobs until SIGINT or SIGTERM."""
     uvloop.run(until_stopped(_work(settings)))
 
 
 async def _work(settings: Settings) -> None:
     async with open_write_side(settings) as core:
-        await keep_house(core.database)
+        await run_housekeeping(core.database)

@@ -1,20 +1,19 @@
-"""The write side, wired: what every role that sends commands or reads the log is built on."""
+"""The write side: the base of every role that sends commands or reads the log."""
 
 from base64 import b64decode
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
-import psycopg
-from psycopg_pool import AsyncConnectionPool
+from psycopg.conninfo import make_conninfo
 from uuid_utils.compat import uuid7
 
 from application.bus import Bus
 from application.discovery import import_all
-from application.ports import Positions
-from infra.postgres.connect import Database, Pool
+from application.revocation import Settlement
+from infra.postgres.connect import Pool, create_pool
+from infra.postgres.database import Database
 from infra.sealing.blind_index import BlindIndex
 from infra.sealing.keyring import Keyring
 from infra.settings.model import Settings
@@ -22,10 +21,7 @@ from infra.store.event_store import PostgresEventStore, keys_reader
 from infra.store.feed import PostgresEventFeed
 from infra.store.group_commit import GroupCommitter
 from infra.store.stream_reader import StreamReader
-from infra.telemetry.telemetry import observe_batch, observe_command
-
-POOL_WAIT_SECONDS = 3.0
-STATEMENT_TIMEOUT = "10s"
+from infra.telemetry.metrics import observe_batch, observe_command
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,66 +35,52 @@ class WriteSide:
     blind: BlindIndex
     store: PostgresEventStore
 
-    def bus(self, ports: Mapping[str, object], positions: Positions | None = None) -> Bus:
-        """A bus whose handlers get `ports` beside the clock, the ids and the blind addresses."""
+    def bus(self, ports: Mapping[str, object], settlement: Settlement | None = None) -> Bus:
+        """A command bus. Handlers get `ports`, the clock, the id generator and the email index."""
         own = {"clock": utc_now, "new_id": uuid7, "addresses": self.blind}
-        return Bus(self.store, {**own, **ports}, self.blind, observe_command, positions)
+        return Bus(self.store, {**own, **ports}, self.blind, observe_command, settlement)
 
     def feed(self) -> PostgresEventFeed:
-        """The log as a feed. Start it before use."""
+        """A feed of the log, not started."""
         return PostgresEventFeed(self.database, self.keyring, self.url)
 
 
 def utc_now() -> datetime:
-    """The time, with its zone."""
+    """The current time, with its zone."""
     return datetime.now(UTC)
 
 
 def load_use_cases() -> None:
-    """Import all use cases, so that their commands have handlers and the types of events are known."""
+    """Import all use cases: this registers command handlers and event types."""
     import_all("application")
 
 
 def app_url(settings: Settings) -> str:
-    """The database's address with the application's role, which may not change events, for every session."""
-    return psycopg.conninfo.make_conninfo(
-        settings.database_url.get_secret_value(), options="-c role=palimpsest_app", application_name="palimpsest"
-    )
+    """The database address for application sessions: their role may add events but not change them."""
+    return make_conninfo(settings.database.url.get_secret_value(), options="-c role=palimpsest_app")
 
 
 @asynccontextmanager
 async def open_write_side(settings: Settings) -> AsyncIterator[WriteSide]:
-    """Open the pool and the writer; close them at the end. A database that is down does not keep it from opening."""
+    """Open the pool, the store and its parts; close them at the end. Opening succeeds even if the database is down."""
     load_use_cases()
     url = app_url(settings)
-    pool: Pool = AsyncConnectionPool(
-        url,
-        open=False,
-        min_size=2,
-        max_size=settings.db_pool_size,
-        timeout=POOL_WAIT_SECONDS,
-        configure=_configure,
-        kwargs={"autocommit": True, "connect_timeout": 3},
-        reconnect_timeout=0,
-    )
+    pool = create_pool(url, settings.database.pool_size)
     await pool.open(wait=False)
     database = Database(pool)
     keyring = Keyring(
-        b64decode(settings.key_encryption_key.get_secret_value()), settings.key_encryption_key_id, keys_reader(database)
+        b64decode(settings.keys.key_encryption_key.get_secret_value()),
+        settings.keys.key_encryption_key_id,
+        keys_reader(database),
     )
-    blind = BlindIndex(b64decode(settings.blind_index_key.get_secret_value()))
+    blind = BlindIndex(b64decode(settings.keys.blind_index_key.get_secret_value()))
     writer = GroupCommitter(url, observe_batch)
     reading = StreamReader(url)
     store = PostgresEventStore(database, reading, writer, keyring, blind)
     try:
         yield WriteSide(url, pool, database, keyring, blind, store)
     finally:
-        await store.settle()
+        await store.drain()
         await writer.stop()
         reading.close()
         await pool.close()
-
-
-async def _configure(connection: psycopg.AsyncConnection[Any]) -> None:
-    # Times are answered in UTC, whatever zone the server is set to.
-    await connection.execute(f"SET statement_timeout = '{STATEMENT_TIMEOUT}'; SET timezone = 'UTC'")

@@ -1,4 +1,4 @@
-"""An account to try things with, on a laptop's own installation."""
+"""The demo account of a local installation."""
 
 import asyncio
 import secrets
@@ -14,15 +14,15 @@ FILE = "demo-password"
 
 @dataclass(frozen=True, slots=True)
 class DemoAccount:
-    """What to log in with."""
+    """Credentials of the demo account."""
 
     email: str
     password: str
 
 
 def ensure(settings: Settings) -> DemoAccount:
-    """The demo account. Where the data folder has no password of one, it is made, whatever became of an earlier try."""
-    file = settings.data_dir / FILE
+    """The demo account. It is created if the data folder has no password for it, also after an interrupted start."""
+    file = settings.installation.data_dir / FILE
     draft = file.with_name(f"{FILE}.new")
     if not file.exists():
         if not draft.exists():
@@ -33,9 +33,9 @@ def ensure(settings: Settings) -> DemoAccount:
 
 
 async def _register(settings: Settings, demo: DemoAccount) -> None:
-    """Register and verify. An account that is there is verified, too: an earlier try may not have come to that.
+    """Register and verify the account. An existing one is verified, too: an earlier start may have been interrupted.
 
-    Imports here what only the first start needs, so that later ones are quick.
+    The imports are here because only the first start needs them: later starts are quicker without.
     """
     from uuid_utils.compat import uuid7
 
@@ -48,9 +48,9 @@ async def _register(settings: Settings, demo: DemoAccount) -> None:
     async with open_write_side(settings) as core:
         bus = core.bus({"passwords": Argon2Passwords()})
         with suppress(ClaimTaken):
-            register = Register(email=demo.email, name="DemoAccount", password=demo.password)
+            register = Register(email=demo.email, name="Demo", password=demo.password)
             await bus.send(register, CommandContext(actor=None, correlation_id=uuid7()))
         holder = await core.store.claimed_by(email_claim(demo.email))
-        assert holder is not None  # nothing releases the claim on an address
+        assert holder is not None  # no command releases the claim on an address
         with suppress(UserIsDeactivated):
             await bus.send(VerifyEmail(user_id=holder), CommandContext(actor=Actor(holder), correlation_id=uuid7()))

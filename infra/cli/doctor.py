@@ -1,4 +1,4 @@
-"""`palimpsest doctor`: looks at everything an installation needs and says what to do about what is wrong."""
+"""`palimpsest doctor`: checks everything an installation needs and says how to correct what is wrong."""
 
 import shutil
 import sys
@@ -15,27 +15,23 @@ from redis.retry import Retry
 from rich.console import Console
 
 from infra.cli.up import is_ready
-from infra.kafka.client.clients import connection
+from infra.kafka.client.config import connection
 from infra.local.servers.kafka_jars import java
 from infra.local.servers.process import ServerError, is_own_address, port_is_free
+from infra.postgres.connect import connect
 from infra.postgres.migrate import pending, reason
-from infra.settings.model import (
-    SECRETS_FILE,
-    Settings,
-    SettingsError,
-    folder_from_environment,
-    load,
-    misspelt,
-    without_password,
-)
+from infra.settings.display import misspelt, without_password
+from infra.settings.errors import SettingsError
+from infra.settings.load import SECRETS_FILE, data_folder, load
+from infra.settings.model import Settings
 
-LEAST_FREE_BYTES = 1_000_000_000
-LEAST_POSTGRES = 14
+MIN_FREE_BYTES = 1_000_000_000
+MIN_POSTGRES = 14
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was looked at, how it is, and what to do; nothing to do when it is well."""
+    """A subject, its state, and advice; no advice means that all is well."""
 
     subject: str
     state: str
@@ -43,7 +39,7 @@ class Finding:
 
 
 def doctor() -> bool:
-    """Show all findings. Answers whether all is well."""
+    """Print all findings; returns whether all is well."""
     console = Console(soft_wrap=True, highlight=False)
     findings = list(_findings())
     for finding in findings:
@@ -74,25 +70,25 @@ def _findings() -> Iterator[Finding]:
 
 
 def _folder() -> Iterator[Finding]:
-    folder = folder_from_environment()
+    folder = data_folder()
     existing = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
     free = shutil.disk_usage(existing).free
-    advice = "" if free >= LEAST_FREE_BYTES else "Make room: PostgreSQL stops when the disk is full."
+    advice = "" if free >= MIN_FREE_BYTES else "Free disk space: PostgreSQL stops when the disk is full."
     yield Finding("Disk", f"{free / 1e9:.1f} GB free for {folder}", advice)
     secrets = folder / SECRETS_FILE
     if secrets.exists():
         mode = secrets.stat().st_mode & 0o777
-        advice = "" if mode == 0o600 else f"Others may read the keys. Run: chmod 600 {secrets}"
+        advice = "" if mode == 0o600 else f"Other users can read the keys. Run: chmod 600 {secrets}"
         yield Finding("Keys", f"{secrets}, mode {mode:o}", advice)
 
 
 def _postgres(settings: Settings) -> Iterator[Finding]:
-    address = without_password(settings.database_url)
+    address = without_password(settings.database.url)
     try:
-        with psycopg.connect(settings.database_url.get_secret_value(), connect_timeout=3) as connection:
+        with connect(settings.database.url.get_secret_value()) as connection:
             yield _version(connection, address)
             user = connection.info.user
-        with psycopg.connect(settings.database_admin_url.get_secret_value(), connect_timeout=3) as connection:
+        with connect(settings.database.admin_url.get_secret_value()) as connection:
             yield _schema(connection)
             yield from _privileges(connection, user)
     except psycopg.Error as error:
@@ -104,10 +100,10 @@ def _postgres(settings: Settings) -> Iterator[Finding]:
 def _version(connection: psycopg.Connection, address: str) -> Finding:
     major = connection.info.server_version // 10_000
     state = f"{address}, version {major}"
-    if major < LEAST_POSTGRES:
-        return Finding("PostgreSQL", state, f"Upgrade it: {LEAST_POSTGRES} is the least.")
+    if major < MIN_POSTGRES:
+        return Finding("PostgreSQL", state, f"Upgrade it to version {MIN_POSTGRES} or later.")
     if connection.info.parameter_status("server_encoding") != "UTF8":
-        return Finding("PostgreSQL", state, "The database must be made with ENCODING 'UTF8'.")
+        return Finding("PostgreSQL", state, "Create the database with ENCODING 'UTF8'.")
     return Finding("PostgreSQL", state)
 
 
@@ -123,38 +119,40 @@ def _schema(connection: psycopg.Connection) -> Finding:
 
 
 def _privileges(connection: psycopg.Connection, user: str) -> Iterator[Finding]:
-    """The application's role must be able to serve, and unable to change history."""
-    question = """
+    """The application's role must be able to read events, and unable to change them."""
+    query = """
         SELECT pg_has_role(%s, rolname, 'MEMBER'),
                has_table_privilege(rolname, events, 'SELECT'),
                has_table_privilege(rolname, events, 'UPDATE') OR has_table_privilege(rolname, events, 'DELETE')
         FROM pg_roles CROSS JOIN (SELECT to_regclass('stored_events')::oid AS events) AS tables
         WHERE rolname = 'palimpsest_app' AND events IS NOT NULL
     """
-    row = connection.execute(question, [user]).fetchone()
+    row = connection.execute(query, [user]).fetchone()
     if row is None:
         return
     member, reads, rewrites = row
     if not (member and reads):
         yield Finding(
-            "Privileges", f"the role '{user}' may not serve", "Run: palimpsest migrate (as DATABASE_ADMIN_URL)"
+            "Privileges",
+            f"the role '{user}' may not act as palimpsest_app",
+            "Run: palimpsest migrate (as DATABASE_ADMIN_URL)",
         )
     elif rewrites:
         yield Finding(
             "Privileges",
-            "the application may change events",
-            "Run as superuser: REVOKE UPDATE, DELETE ON stored_events FROM palimpsest_app",
+            "the application can change events",
+            "As superuser, run: REVOKE UPDATE, DELETE ON stored_events FROM palimpsest_app",
         )
     else:
-        yield Finding("Privileges", "the application may add events and not change them")
+        yield Finding("Privileges", "the application can add events, but not change them")
 
 
 def _redis(settings: Settings) -> Finding:
-    if settings.redis_url is None:
+    if settings.redis.url is None:
         return Finding("Redis", "not set: reads go to PostgreSQL")
-    address = without_password(settings.redis_url)
+    address = without_password(settings.redis.url)
     client = redis.Redis.from_url(
-        settings.redis_url.get_secret_value(), socket_timeout=3, socket_connect_timeout=3, retry=Retry(NoBackoff(), 0)
+        settings.redis.url.get_secret_value(), socket_timeout=3, socket_connect_timeout=3, retry=Retry(NoBackoff(), 0)
     )
     with client:
         try:
@@ -165,29 +163,31 @@ def _redis(settings: Settings) -> Finding:
 
 
 def _kafka(settings: Settings) -> Finding:
-    if settings.kafka_bootstrap_servers is None:
+    if settings.kafka.bootstrap_servers is None:
         try:
-            here = f"Java is here: {java()}"
+            here = f"Java found: {java()}"
         except ServerError as error:
             here = str(error)
-        return Finding("Kafka", f"not set: nothing is published. For `palimpsest up --kafka`: {here}")
-    address = f"{settings.kafka_bootstrap_servers} ({settings.kafka_security_protocol})"
+        return Finding("Kafka", f"not set: events are not published. For `palimpsest up --kafka`: {here}")
+    address = f"{settings.kafka.bootstrap_servers} ({settings.kafka.security_protocol})"
     try:
-        with closing(KafkaAdminClient(**connection(settings), bootstrap_timeout_ms=5_000)) as admin:
+        with closing(KafkaAdminClient(**connection(settings.kafka), bootstrap_timeout_ms=5_000)) as admin:
             brokers = len(admin.describe_cluster()["brokers"])
     except (KafkaError, OSError) as error:
-        advice = "Start it with `palimpsest kafka`, or correct KAFKA_BOOTSTRAP_SERVERS and what logs in there."
+        advice = "Start it with `palimpsest kafka`, or correct KAFKA_BOOTSTRAP_SERVERS and the login settings."
         return Finding("Kafka", f"{address}: {type(error).__name__}", advice)
-    advice = f"Set PALIMPSEST_KAFKA_REPLICATION={brokers}." if brokers < settings.kafka_replication else ""
+    advice = f"Set PALIMPSEST_KAFKA_REPLICATION={brokers}." if brokers < settings.kafka.replication else ""
     return Finding("Kafka", f"{address}, {brokers} broker{'s' if brokers > 1 else ''}", advice)
 
 
 def _api(settings: Settings) -> Finding:
-    address = f"{settings.host}:{settings.port}"
+    address = f"{settings.http.host}:{settings.http.port}"
     if is_ready(f"http://{address}"):
         return Finding("API", f"http://{address} is ready")
-    if not is_own_address(settings.host):
-        return Finding("API", f"{settings.host} is not an address of this machine", "Correct PALIMPSEST_HOST.")
-    if port_is_free(settings.port, settings.host):
+    if not is_own_address(settings.http.host):
+        return Finding("API", f"{settings.http.host} is not an address of this machine", "Correct PALIMPSEST_HOST.")
+    if port_is_free(settings.http.port, settings.http.host):
         return Finding("API", f"not running; {address} is free")
-    return Finding("API", f"{address} is taken and not ready", "See its log, or choose another port: PALIMPSEST_PORT")
+    return Finding(
+        "API", f"{address} is taken, and not by a ready API", "See its log, or choose another port: PALIMPSEST_PORT"
+    )

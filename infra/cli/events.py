@@ -1,4 +1,4 @@
-"""`palimpsest events`: look into the log. Personal fields stay sealed unless they are asked for."""
+"""`palimpsest events`: inspects the event log. Personal fields stay sealed without `--unseal`."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,27 +13,30 @@ from application.ports import RecordedEvent, Unavailable, Undecodable
 from infra.errors import SetupError
 
 app = typer.Typer(
-    help="Look into the log of events.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+    help="Inspect the event log.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
 
-BATCH = 500
-MOST = 2**62
+BATCH_SIZE = 500
+TAIL_EVENTS = 10
+MAX_VERSION = 2**62
 
-Unseal = Annotated[bool, typer.Option("--unseal", help="Show personal fields, too.")]
+Unseal = Annotated[bool, typer.Option("--unseal", help="Also show personal fields.")]
 
 
 @app.command()
 def tail(
-    after: Annotated[int | None, typer.Option(help="Begin after this position; the last ten if not given.")] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes.")] = False,
+    after: Annotated[int | None, typer.Option(help="Begin after this position; default: the last ten events.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for new events, until Ctrl-C.")] = False,
     unseal: Unseal = False,
 ) -> None:
-    """Print the log from a position on, an event a line."""
+    """Print events from a position on, one on each line."""
     asyncio.run(_tail(after, follow, unseal))
 
 
 @app.command()
-def show(stream_id: Annotated[UUID, typer.Argument(help="A user, document, ...")], unseal: Unseal = False) -> None:
+def show(
+    stream_id: Annotated[UUID, typer.Argument(help="Id of a user, document, ...")], unseal: Unseal = False
+) -> None:
     """Print all events of one stream."""
     if not asyncio.run(_show(stream_id, unseal)):
         raise typer.BadParameter(f"The log has no stream {stream_id}.")
@@ -42,7 +45,7 @@ def show(stream_id: Annotated[UUID, typer.Argument(help="A user, document, ...")
 @asynccontextmanager
 async def _feed() -> "AsyncIterator[Any]":
     from infra.bootstrap.write_side import open_write_side
-    from infra.settings.model import load
+    from infra.settings.load import load
 
     async with open_write_side(load()) as core:
         feed = core.feed()
@@ -58,22 +61,22 @@ async def _feed() -> "AsyncIterator[Any]":
 async def _tail(after: int | None, follow: bool, unseal: bool) -> None:
     console = Console(soft_wrap=True, highlight=False)
     async with _feed() as feed:
-        last = max(0, await feed.head() - 10) if after is None else after
+        last = max(0, await feed.head() - TAIL_EVENTS) if after is None else after
         while True:
-            events = await feed.read(last, BATCH)
+            events = await feed.read(last, BATCH_SIZE)
             for event in events:
                 console.print(line(event, unseal=unseal), markup=False)
                 last = event.position
             if not events and not follow:
                 return
-            if len(events) < BATCH and follow:
+            if len(events) < BATCH_SIZE and follow:
                 await feed.wait(last, 1.0)
 
 
 async def _show(stream_id: UUID, unseal: bool) -> int:
     console = Console(soft_wrap=True, highlight=False)
     async with _feed() as feed:
-        events = await feed.stream(stream_id, 0, MOST)
+        events = await feed.stream(stream_id, 0, MAX_VERSION)
     for event in events:
         console.print(line(event, unseal=unseal), markup=False)
     return len(events)

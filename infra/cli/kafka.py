@@ -1,4 +1,4 @@
-"""`palimpsest kafka`: a broker by itself, for whoever wants one that outlives `palimpsest up`."""
+"""`palimpsest kafka`: only a broker, independent of `palimpsest up`."""
 
 import time
 from pathlib import Path
@@ -13,7 +13,8 @@ from infra.local.supervisor import ProcessTree, only_one, signals_interrupt
 def serve(folder: Path, *, port: int | None = None) -> None:
     """Start the broker of a data folder and keep it running until Ctrl-C or SIGTERM.
 
-    Raises `ServerError` with words for the user when it cannot start.
+    Raises:
+        ServerError: it cannot start; the message says why and what to do.
     """
     console = Console(soft_wrap=True, highlight=False)
     began = time.monotonic()
@@ -22,11 +23,11 @@ def serve(folder: Path, *, port: int | None = None) -> None:
         try:
             tree.start("kafka", broker)
             console.print(f"\n[bold green]Kafka is ready[/] after {time.monotonic() - began:.1f} s: {broker.address}\n")
-            console.print(f"Publish to it:  {KAFKA_SERVERS}={broker.address} make run")
-            console.print("Ctrl-C stops it; its records stay.\n")
+            console.print(f"To publish to it:  {KAFKA_SERVERS}={broker.address} make run")
+            console.print("Ctrl-C stops the broker; its records stay.\n")
             tree.watch()
         except KeyboardInterrupt:
             console.print("\nStopping...")
         finally:
             tree.stop()
-    console.print(f"Stopped. Its records are in {broker.folder}.")
+    console.print(f"Stopped. The records are in {broker.folder}.")

@@ -13,21 +13,21 @@ if TYPE_CHECKING:
     from infra.settings.model import Settings
 
 app = typer.Typer(
-    help="Palimpsest: an AI content backend whose every change is an event.",
+    help="Palimpsest: an AI content backend in which every change is an event.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 
 GROUP = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
-"""For a command with commands of its own, which another file reads from the rest of the line."""
+"""For a command group: another file parses the rest of the command line."""
 
 
 @app.callback()
 def options(
-    data_dir: Annotated[Path | None, typer.Option(help="Where `up` keeps servers, keys and logs.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Data folder: servers, keys and logs of `up`.")] = None,
 ) -> None:
-    """Every command reads its settings from the environment and from the data folder."""
+    """Every command reads its settings from the environment and the data folder."""
     if data_dir:
         os.environ["PALIMPSEST_DATA_DIR"] = str(data_dir.absolute())
 
@@ -36,32 +36,32 @@ def options(
 def up(
     port: Annotated[int | None, typer.Option(help="Port of the API.", min=1, max=65535)] = None,
     host: Annotated[str | None, typer.Option(help="Address the API listens on.")] = None,
-    kafka: Annotated[bool, typer.Option("--kafka", help="Publish what happens, to a broker that starts, too.")] = False,
+    kafka: Annotated[bool, typer.Option("--kafka", help="Also start a Kafka broker and publish events to it.")] = False,
 ) -> None:
-    """Start everything here: PostgreSQL, Redis, API, projector and worker. Ctrl-C stops it.
+    """Start everything on this machine: PostgreSQL, Redis, API, projector and worker. Ctrl-C stops it.
 
-    It publishes what happens with --kafka, or to brokers that run already if KAFKA_BOOTSTRAP_SERVERS names them.
+    Events are published with --kafka, or to running brokers that KAFKA_BOOTSTRAP_SERVERS names.
     """
     from infra.cli import up as everything
-    from infra.settings.model import folder_from_environment
+    from infra.settings.load import data_folder
 
-    everything.up(folder_from_environment().absolute(), host=host, port=port, kafka=kafka)
+    everything.up(data_folder().absolute(), host=host, port=port, kafka=kafka)
 
 
 @app.command()
 def kafka(
     port: Annotated[int | None, typer.Option(help="Port of the broker.", min=1, max=65535)] = None,
 ) -> None:
-    """Start a Kafka broker, by itself, and say its address. Ctrl-C stops it; its records stay."""
+    """Start only a Kafka broker and print its address. Ctrl-C stops it; its records stay."""
     from infra.cli import kafka as broker
-    from infra.settings.model import folder_from_environment
+    from infra.settings.load import data_folder
 
-    broker.serve(folder_from_environment().absolute(), port=port)
+    broker.serve(data_folder().absolute(), port=port)
 
 
 @app.command()
 def api() -> None:
-    """Serve HTTP."""
+    """Serve the HTTP API."""
     from infra.bootstrap.api import run
 
     run(_settings_for("api"))
@@ -69,9 +69,9 @@ def api() -> None:
 
 @app.command()
 def projector(
-    feed: Annotated[str | None, typer.Option(help="Where events come from: store or kafka.")] = None,
+    feed: Annotated[str | None, typer.Option(help="Source of events: store or kafka.")] = None,
 ) -> None:
-    """Keep the read models up to date. Fed by Kafka, any number of them share the work."""
+    """Keep the read models up to date. With the feed from Kafka, several projectors share the work."""
     from infra.bootstrap.projector import run
 
     run(_settings_for("projector", feed=feed))
@@ -79,7 +79,7 @@ def projector(
 
 @app.command()
 def relay() -> None:
-    """Publish what happens to Kafka; a second one stands by."""
+    """Publish events to Kafka. A second relay is a standby."""
     from infra.bootstrap.relay import run
 
     run(_settings_for("relay"))
@@ -87,34 +87,37 @@ def relay() -> None:
 
 @app.command()
 def worker() -> None:
-    """Do the work that no request waits for."""
+    """Run background jobs."""
     from infra.bootstrap.worker import run
 
     run(_settings_for("worker"))
 
 
 def _settings_for(role: str, feed: str | None = None) -> "Settings":
-    """The settings of a process that serves, with its log and metrics set up."""
+    """Load the settings of a long-running process, and configure its logs and metrics."""
     import structlog
 
-    from infra.settings.model import load, misspelt
-    from infra.telemetry import telemetry
+    from infra.settings.display import misspelt
+    from infra.settings.load import load
+    from infra.settings.projector import ProjectorSettings
+    from infra.telemetry.logs import configure_logging
+    from infra.telemetry.metrics import start_metrics
 
-    settings = load(feed=feed)
-    telemetry.configure_logging(settings.log_level, settings.log_format, role=role)
+    settings = load(overrides={ProjectorSettings.variable("feed"): feed})
+    configure_logging(settings.logs.level, settings.logs.format, role=role)
     for sentence in misspelt():
         structlog.get_logger(__name__).warning(sentence)
-    telemetry.start_metrics(settings.metrics_port, settings.metrics_host)
+    start_metrics(settings.metrics.port, settings.metrics.host)
     return settings
 
 
 @app.command()
 def migrate() -> None:
-    """Bring the database to this version's schema."""
+    """Update the database schema to this version."""
     from infra.postgres.migrate import migrate as apply
-    from infra.settings.model import load
+    from infra.settings.load import load
 
-    applied = apply(load().database_admin_url.get_secret_value())
+    applied = apply(load().database.admin_url.get_secret_value())
     typer.echo("\n".join(applied) or "Nothing to do: the schema is up to date.")
 
 
@@ -123,7 +126,8 @@ def settings() -> None:
     """Show every setting, with secrets masked."""
     from rich.console import Console
 
-    from infra.settings.model import load, misspelt, shown
+    from infra.settings.display import misspelt, shown
+    from infra.settings.load import load
 
     console = Console(soft_wrap=True, highlight=False)
     for variable, value, description in shown(load()):
@@ -135,7 +139,7 @@ def settings() -> None:
 
 @app.command("new-keys")
 def new_keys() -> None:
-    """Print fresh values for the secrets, for an installation whose settings are kept elsewhere."""
+    """Print new secrets, for an installation that keeps its settings elsewhere."""
     from infra.local import secrets as keys
 
     typer.echo(keys.as_lines(keys.new_keys()), nl=False)
@@ -143,7 +147,7 @@ def new_keys() -> None:
 
 @app.command()
 def doctor() -> None:
-    """Look at everything an installation needs, and say what to do about what is wrong."""
+    """Check everything an installation needs, and say how to correct what is wrong."""
     from infra.cli.doctor import doctor as examine
 
     raise typer.Exit(0 if examine() else 1)
@@ -151,40 +155,40 @@ def doctor() -> None:
 
 @app.command(context_settings=GROUP)
 def events(context: typer.Context) -> None:
-    """Look into the log of events: tail, show."""
+    """Inspect the event log: tail, show."""
     from infra.cli import events as group
 
-    _log_little()
+    _log_errors_only()
     group.app(context.args, prog_name="palimpsest events")
 
 
 @app.command(context_settings=GROUP)
 def projections(context: typer.Context) -> None:
-    """Look after the read models: list, rebuild, retry, skip."""
+    """Manage the read models: list, rebuild, retry, skip."""
     from infra.cli import projections as group
 
-    _log_little()
+    _log_errors_only()
     group.app(context.args, prog_name="palimpsest projections")
 
 
 @app.command(context_settings=GROUP)
 def stream(context: typer.Context) -> None:
-    """Look into what is published in Kafka: topics, tail, export, reconcile."""
+    """Inspect the stream published to Kafka: topics, tail, export, reconcile."""
     from infra.cli import published as group
 
-    _log_little()
+    _log_errors_only()
     group.app(context.args, prog_name="palimpsest stream")
 
 
-def _log_little() -> None:
-    """For commands that end with a sentence when something is wrong."""
-    from infra.telemetry import telemetry
+def _log_errors_only() -> None:
+    """For commands whose own output says what is wrong."""
+    from infra.telemetry.logs import configure_logging
 
-    telemetry.configure_logging("ERROR", "console")
+    configure_logging("ERROR", "console")
 
 
 def main() -> None:
-    """Run a command; a known failure is a sentence and exit code 2, not a traceback."""
+    """Run a command. A known failure prints a sentence and exits with code 2, without a traceback."""
     try:
         app()
     except SetupError as error:

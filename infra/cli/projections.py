@@ -1,4 +1,4 @@
-"""Commands for whoever looks after the read models."""
+"""`palimpsest projections`: manages the read models."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -23,35 +23,35 @@ from infra.projector.rebuild.load_workers import LoadWorkerFailed, LoadWorkers
 from infra.projector.rebuild.rebuild import RebuildResult, RebuildRunning
 from infra.projector.rebuild.rebuild import rebuild as rebuild_model
 from infra.projector.schema import ensure_tables
-from infra.settings.model import load
+from infra.settings.load import load
 from projections.kernel import ReadModel, read_models
 
 T = TypeVar("T")
 
 app = typer.Typer(
-    help="Look after the read models.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+    help="Manage the read models.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
 console = Console()
 
-Name = Annotated[str, typer.Argument(help="The read model, as `palimpsest projections list` calls it")]
-Stream = Annotated[UUID, typer.Argument(help="The stream in quarantine")]
+Name = Annotated[str, typer.Argument(help="Name of the read model, from `palimpsest projections list`")]
+Stream = Annotated[UUID, typer.Argument(help="Id of the quarantined stream")]
 
 
 @app.command("list")
 def show() -> None:
-    """Show how far the read models have come, and which streams they leave out."""
-    standings, cases = _run(_standings)
+    """Show the position and lag of each read model, and the streams in quarantine."""
+    lag_of_models, quarantined = _run(_status)
     table = Table("read model", "version", "position", "behind", "seconds", "in quarantine")
-    for lag in standings:
+    for lag in lag_of_models:
         table.add_row(
             *map(str, (lag.name, lag.version, lag.position, lag.behind, f"{lag.seconds:.1f}", lag.quarantined))
         )
     console.print(table)
-    for case in cases:
-        # One line each, whatever the terminal's width: the id is there to be copied.
+    for stream in quarantined:
+        # Not wrapped: the id must be easy to copy.
         console.print(
-            f"In quarantine: {case.projection} {case.stream_id}, since its event at {case.position}"
-            f" raised {case.error} ({case.at:%F %T %Z})",
+            f"In quarantine: {stream.projection} {stream.stream_id}, since its event at {stream.position}"
+            f" raised {stream.error} ({stream.at:%F %T %Z})",
             soft_wrap=True,
         )
 
@@ -59,13 +59,13 @@ def show() -> None:
 @app.command()
 def rebuild(
     name: Name,
-    check: Annotated[bool, typer.Option("--check", help="Only compare with what serves; change nothing")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Only compare with the live table; change nothing")] = False,
     processes: Annotated[
         int | None,
-        typer.Option(min=1, max=16, help="How many share the work of a long log; if not said: a core each, 4 at most"),
+        typer.Option(min=1, max=16, help="Number of processes for a long log; default: one per core, at most 4"),
     ] = None,
 ) -> None:
-    """Fill a read model anew from the whole log, beside the one that serves, compare, and swap it in."""
+    """Rebuild a read model from the whole log beside the live one, compare both, and replace the live one."""
     model = _model(name)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
@@ -79,39 +79,39 @@ def rebuild(
                 helpers=None if processes is None else processes - 1,
             )
         )
-    console.print(_told(done))
+    console.print(_summary(done))
     if check and done.differing:
         raise typer.Exit(1)
 
 
 @app.command()
 def retry(name: Name, stream: Stream) -> None:
-    """Let a stream out of quarantine: apply what it has missed."""
+    """Release a stream from quarantine: apply the events it missed."""
     _release(name, stream, skip=False)
 
 
 @app.command()
 def skip(name: Name, stream: Stream) -> None:
-    """Let a stream out of quarantine without the event that failed. Rebuilds will do without it too."""
+    """Release a stream from quarantine without the failed event. Rebuilds leave that event out, too."""
     _release(name, stream, skip=True)
 
 
 def _release(name: str, stream: UUID, *, skip: bool) -> None:
     model = _model(name)
-    poison = _run(lambda core: retry_stream(model, stream, core.feed(), core.url, skip=skip))
-    if poison is not None:
-        raise _fail(f"The stream stays in quarantine: its event at {poison.position} raises {poison.error}.")
-    console.print(f"{name} has taken in the whole stream.")
+    failed = _run(lambda core: retry_stream(model, stream, core.feed(), core.url, skip=skip))
+    if failed is not None:
+        raise _fail(f"The stream stays in quarantine: its event at {failed.position} raises {failed.error}.")
+    console.print(f"{name} has applied the whole stream.")
 
 
-def _told(done: RebuildResult) -> str:
+def _summary(done: RebuildResult) -> str:
     rows = f"{done.rows_after} rows at position {done.position}, {done.quarantined} streams in quarantine"
     if done.differing is None:
-        return f"{rows}; there were {done.rows_before}, of another version or position."
-    return f"{rows}; there were {done.rows_before}, and {done.differing} differ."
+        return f"{rows}; before: {done.rows_before} rows, of another version or position."
+    return f"{rows}; before: {done.rows_before} rows, and {done.differing} differ."
 
 
-async def _standings(core: WriteSide) -> tuple[list[Any], list[checkpoints.QuarantinedStream]]:
+async def _status(core: WriteSide) -> tuple[list[Any], list[checkpoints.QuarantinedStream]]:
     async with await connect(core.url) as connection:
         return await lags(connection, core.feed()), await checkpoints.cases(connection)
 
@@ -129,7 +129,7 @@ async def _rebuild(
 def _model(name: str) -> ReadModel:
     models = {model.name: model for model in read_models()}
     if name not in models:
-        raise _fail(f"There is no read model '{name}'. There are: {', '.join(models)}.")
+        raise _fail(f"There is no read model '{name}'. Choose from: {', '.join(models)}.")
     return models[name]
 
 
@@ -145,11 +145,11 @@ def _run(work: Callable[[WriteSide], Coroutine[Any, Any, T]]) -> T:
     except psycopg.OperationalError as error:
         raise _fail(f"The database failed ({type(error).__name__}). `palimpsest doctor` says more.") from None
     except RebuildRunning:
-        raise _fail("Another rebuild of this read model is under way; wait for it to end.") from None
+        raise _fail("Another rebuild of this read model is running; wait until it ends.") from None
     except LoadWorkerFailed as error:
-        raise _fail(f"{error}. What serves was not changed. Try again; --processes 1 does without help.") from None
+        raise _fail(f"{error}. The live read model is unchanged. Try again, or with --processes 1.") from None
     except NotInQuarantine:
-        raise _fail("That stream is not in quarantine there; see `palimpsest projections list`.") from None
+        raise _fail("That stream is not in quarantine; see `palimpsest projections list`.") from None
 
 
 def _fail(message: str) -> typer.Exit:

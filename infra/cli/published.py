@@ -1,4 +1,4 @@
-"""`palimpsest stream`: what is published in Kafka, for those who read it and for those who answer for it."""
+"""`palimpsest stream`: inspects, exports and verifies the stream published to Kafka."""
 
 import asyncio
 import json
@@ -23,30 +23,33 @@ from application.ports import Unavailable
 from domain.kernel import Root
 from infra.bootstrap.write_side import app_url, open_write_side
 from infra.errors import SetupError
-from infra.kafka.client import clients
+from infra.kafka.client import config
+from infra.kafka.client.connect import open_consumer
 from infra.kafka.client.topics import AGGREGATES, Topics
 from infra.kafka.reconcile.differences import Report
-from infra.kafka.relay.topic_setup import connect, consumer_of
-from infra.settings.model import Settings, load, load_for_reading
+from infra.kafka.relay.topic_setup import connect
+from infra.settings.kafka import KafkaSettings
+from infra.settings.load import load, load_for_reading
+from infra.settings.model import Settings
 
 app = typer.Typer(
-    help="Look into the published stream.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+    help="Inspect the published stream.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
 console = Console()
 
 First = Annotated[int | None, typer.Option("--from", help="Begin at this position.", min=1)]
-Last = Annotated[int | None, typer.Option("--to", help="End at this position; at the end of both if not given.")]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON, for programs.")]
+Last = Annotated[int | None, typer.Option("--to", help="End at this position; default: the end of both.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()
 def topics(as_json: AsJson = False) -> None:
-    """Show the topics: what is in them, and how far they are behind the store."""
-    from infra.kafka.tools.topic_status import standings
+    """Show the topics: their contents, and how far they are behind the store."""
+    from infra.kafka.tools.topic_status import topic_statuses
 
     settings = load()
-    with _consumer(settings) as consumer, _admin(settings) as admin, connect(app_url(settings)) as store:
-        found = standings(consumer, admin, clients.topics(settings), store)
+    with _consumer(settings.kafka) as consumer, _admin(settings.kafka) as admin, connect(app_url(settings)) as store:
+        found = topic_statuses(consumer, admin, config.topics(settings.kafka), store)
     if as_json:
         typer.echo(json.dumps([asdict(each) for each in found]))
         return
@@ -60,18 +63,18 @@ def topics(as_json: AsJson = False) -> None:
 
 @app.command()
 def tail(
-    names: Annotated[list[str] | None, typer.Argument(help="Topics or aggregates; all public ones if none")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="Topics or aggregates; default: all public ones")] = None,
     first: First = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for new records, until Ctrl-C.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Print what is on topics, a record a line: from a position on, or the last ten."""
+    """Print records of topics, one on each line: from a position on, or the last ten."""
     from infra.kafka.tools import tail as lines
 
-    settings = load_for_reading()
-    wanted = [_topic(clients.topics(settings), name) for name in names or AGGREGATES]
+    kafka = load_for_reading().kafka
+    wanted = [_topic(config.topics(kafka), name) for name in names or AGGREGATES]
     lined = Console(soft_wrap=True, highlight=False)
-    with _consumer(settings) as consumer, _until_interrupted():
+    with _consumer(kafka) as consumer, _until_interrupted():
         for record in lines.tail(consumer, wanted, first=first, follow=follow):
             if as_json:
                 typer.echo(lines.as_json(record))
@@ -83,25 +86,25 @@ def tail(
 @app.command()
 def export(
     names: Annotated[list[str], typer.Argument(help="Aggregates, or their public topics")],
-    to: Annotated[Path, typer.Option(help="Folder of the files; each aggregate gets its own in it.")] = Path("export"),
+    to: Annotated[Path, typer.Option(help="Target folder; each aggregate has a subfolder.")] = Path("export"),
 ) -> None:
-    """Write public events as Parquet files, or add what has come since the last time."""
+    """Write public events to Parquet files; a later run adds the new ones."""
     try:
         from infra.kafka.tools.export import export as write
     except ImportError:
-        raise SetupError("Parquet takes pyarrow, which is not installed: pip install 'palimpsest[export]'") from None
+        raise SetupError("Parquet needs pyarrow, which is not installed: pip install 'palimpsest[export]'") from None
 
-    settings = load_for_reading()
-    published = {clients.topics(settings).public(aggregate): aggregate for aggregate in AGGREGATES}
+    kafka = load_for_reading().kafka
+    published = {config.topics(kafka).public(aggregate): aggregate for aggregate in AGGREGATES}
     for name in names:
-        topic = _topic(clients.topics(settings), name)
+        topic = _topic(config.topics(kafka), name)
         if topic not in published:
-            raise SetupError(f"{name} is no topic of public events. There are: {', '.join(AGGREGATES)}.")
+            raise SetupError(f"{name} is not a topic of public events. There are: {', '.join(AGGREGATES)}.")
         aggregate = published[topic]
-        with _consumer(settings) as consumer, _bar(f"exporting {aggregate}") as progress:
+        with _consumer(kafka) as consumer, _bar(f"exporting {aggregate}") as progress:
             done = write(consumer, topic, aggregate, to / aggregate, progress)
-        console.print(f"{topic}: {done.events} events more, in {done.files} files below {to / aggregate}")
-        for count, what in ((done.skipped, "are no events"), (done.lost, "were removed before they were exported")):
+        console.print(f"{topic}: {done.events} new events, in {done.files} files below {to / aggregate}")
+        for count, what in ((done.skipped, "are not events"), (done.lost, "were deleted before the export")):
             if count:
                 typer.secho(f"{count} records {what}.", fg="yellow", err=True)
 
@@ -109,25 +112,25 @@ def export(
 @app.command()
 def reconcile(
     first: First = None,
-    last: Annotated[
-        int | None, typer.Option("--to", help="End at this position; at the end of both if not given.")
-    ] = None,
-    patience: Annotated[float, typer.Option(help="Seconds to wait for what is not in the topics yet.", min=0)] = 5.0,
+    last: Annotated[int | None, typer.Option("--to", help="End at this position; default: the end of both.")] = None,
+    patience: Annotated[
+        float, typer.Option(help="Seconds to wait for events that are not in the topics yet.", min=0)
+    ] = 5.0,
     as_json: AsJson = False,
 ) -> None:
-    """Prove that the topics hold what the store holds, in order. Ends with 1 and the first difference otherwise."""
+    """Verify that the topics hold the same events as the store, in order. Exits with 1 at the first difference."""
     from infra.kafka.reconcile.reconcile import reconcile as compare
 
     settings = load()
     with _reachable(), _bar("comparing") as progress:
         report = compare(
             app_url(settings),
-            clients.connection(settings),
-            clients.topics(settings),
+            config.connection(settings.kafka),
+            config.topics(settings.kafka),
             lambda kind, ids: asyncio.run(_gone(settings, kind, ids)),
             first=first or 1,
             last=last,
-            patience=patience,
+            timeout=patience,
             progress=progress,
         )
     typer.echo(json.dumps(_as_dict(report))) if as_json else _show(report)
@@ -150,7 +153,7 @@ def _show(report: Report) -> None:
 
 
 def _table(names: Sequence[str], *others: str) -> Table:
-    """A table whose first column holds the names of topics whole: they are there to be copied."""
+    """A table whose first column is never truncated: topic names must be easy to copy."""
     table = Table(Column("topic", min_width=max(map(len, names), default=0)), box=SIMPLE_HEAD)
     for other in others:
         table.add_column(other, justify="right")
@@ -162,14 +165,14 @@ def _as_dict(report: Report) -> dict[str, Any]:
 
 
 async def _gone(settings: Settings, kind: type[Root], ids: Sequence[UUID]) -> set[UUID]:
-    from infra.kafka.reconcile.reconcile import who_is_gone
+    from infra.kafka.reconcile.reconcile import find_closed
 
     async with open_write_side(settings) as core:
-        return await who_is_gone(core.store, kind, ids)
+        return await find_closed(core.store, kind, ids)
 
 
 def _topic(topics: Topics, name: str) -> str:
-    """A topic by its name or by its aggregate's."""
+    """The topic with this name, or of the aggregate with this name."""
     known = [*topics.events(), *topics.states()]
     if name in AGGREGATES:
         return topics.public(name)
@@ -180,7 +183,7 @@ def _topic(topics: Topics, name: str) -> str:
 
 @contextmanager
 def _bar(what: str) -> Iterator[Any]:
-    """A progress bar on a terminal's standard error, where it is in nobody's way."""
+    """A progress bar on standard error, only on a terminal: it does not mix with the output."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     errors = Console(stderr=True)
     with Progress(*columns, TimeRemainingColumn(), console=errors, disable=not errors.is_terminal) as bar:
@@ -190,7 +193,7 @@ def _bar(what: str) -> Iterator[Any]:
 
 @contextmanager
 def _until_interrupted() -> Iterator[None]:
-    """Ctrl-C is how one ends this, and no error."""
+    """Ctrl-C ends the command normally."""
     try:
         yield
     except KeyboardInterrupt:
@@ -198,24 +201,24 @@ def _until_interrupted() -> Iterator[None]:
 
 
 @contextmanager
-def _consumer(settings: Settings) -> Iterator[KafkaConsumer]:
-    with _reachable(), closing(consumer_of(clients.connection(settings))) as consumer:
+def _consumer(kafka: KafkaSettings) -> Iterator[KafkaConsumer]:
+    with _reachable(), closing(open_consumer(config.connection(kafka))) as consumer:
         yield consumer
 
 
 @contextmanager
-def _admin(settings: Settings) -> Iterator[KafkaAdminClient]:
-    with closing(KafkaAdminClient(**clients.connection(settings))) as admin:
+def _admin(kafka: KafkaSettings) -> Iterator[KafkaAdminClient]:
+    with closing(KafkaAdminClient(**config.connection(kafka))) as admin:
         yield admin
 
 
 @contextmanager
 def _reachable() -> Iterator[None]:
-    """What is down is said in a sentence."""
+    """Report an unavailable server in a sentence."""
     try:
         yield
     except KafkaError as error:
-        raise SetupError(f"Kafka does not answer as it should ({type(error).__name__}: {error}).") from None
+        raise SetupError(f"Kafka does not answer as expected ({type(error).__name__}: {error}).") from None
     except psycopg.OperationalError:
         raise SetupError("The database is not available. `palimpsest doctor` says more.") from None
     except Unavailable as error:

@@ -1,4 +1,4 @@
-"""Housekeeping that no request should wait for."""
+"""Housekeeping: deletes idempotency records that clients no longer rely on."""
 
 import asyncio
 
@@ -6,11 +6,13 @@ import structlog
 
 from application.ports import Unavailable
 from infra.asyncio_compat import goes_on
-from infra.postgres.connect import Database
+from infra.postgres.database import Database
 
-KEPT_HOURS = 48
+RETENTION_HOURS = 48
+"""Twice the time that clients may rely on."""
+
 PAUSE_SECONDS = 600
-PORTION = 10_000
+BATCH_SIZE = 10_000
 
 PURGE = """
 DELETE FROM idempotency WHERE key IN (
@@ -22,17 +24,17 @@ log = structlog.get_logger(__name__)
 
 
 async def purge_idempotency(database: Database) -> int:
-    """Forget idempotency records older than 48 hours (twice what clients may rely on). Answers how many."""
-    purged = 0
+    """Delete idempotency records older than `RETENTION_HOURS`; returns how many."""
+    total = 0
     while True:
-        portion = len(await database.rows(PURGE, [KEPT_HOURS, PORTION]))
-        purged += portion
-        if portion < PORTION:
-            return purged
+        deleted = len(await database.rows(PURGE, [RETENTION_HOURS, BATCH_SIZE]))
+        total += deleted
+        if deleted < BATCH_SIZE:
+            return total
 
 
-async def keep_house(database: Database) -> None:
-    """Purge now and then, until cancelled."""
+async def run_housekeeping(database: Database) -> None:
+    """Purge every `PAUSE_SECONDS` until cancelled."""
     while goes_on():
         try:
             purged = await purge_idempotency(database)

@@ -1,1 +1,1 @@
-"""The published stream: what goes to Kafka, and what is read from it."""
+"""The published stream: the relay that writes it to Kafka, and the consumers and tools that read it."""

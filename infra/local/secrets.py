@@ -1,4 +1,4 @@
-"""The secrets of an installation: made once, kept beside its data, never made anew for data that exists."""
+"""The secrets of an installation: made once, kept beside its data, never replaced while the data exists."""
 
 import json
 import os
@@ -10,16 +10,19 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from infra.local.servers.process import write_private
-from infra.settings.model import SECRETS_FILE, SettingsError, variable
+from infra.settings.errors import SettingsError
+from infra.settings.keys import KeySettings
+from infra.settings.load import SECRETS_FILE
+from infra.settings.tokens import TokenSettings
 
-FIELDS = ("key_encryption_key", "blind_index_key", "token_signing_key")
-KEY_ENCRYPTION_KEY, BLIND_INDEX_KEY, TOKEN_SIGNING_KEY = map(variable, FIELDS)
+KEY_ENCRYPTION_KEY, BLIND_INDEX_KEY = map(KeySettings.variable, ("key_encryption_key", "blind_index_key"))
+TOKEN_SIGNING_KEY = TokenSettings.variable("signing_key")
 NEEDED_BY_DATA = (KEY_ENCRYPTION_KEY, BLIND_INDEX_KEY)
-"""Without these, what is stored can no longer be read."""
+"""Without these keys the stored data cannot be read."""
 
 
 def new_keys() -> dict[str, str]:
-    """A fresh value for every secret, by variable, in the order of `FIELDS`."""
+    """A fresh value for every secret, by variable."""
     return {
         KEY_ENCRYPTION_KEY: b64encode(secrets.token_bytes(32)).decode(),
         BLIND_INDEX_KEY: b64encode(secrets.token_bytes(32)).decode(),
@@ -36,27 +39,28 @@ def new_signing_key() -> str:
 
 
 def missing(folder: Path) -> dict[str, str]:
-    """Fresh values, by field, for the secrets that neither the environment nor the folder's file has."""
+    """Fresh values, by variable, for the secrets that are neither in the environment nor in the folder's file."""
     kept = _kept(folder)
     return {
-        field: value
-        for field, (name, value) in zip(FIELDS, new_keys().items(), strict=True)
-        if not os.environ.get(name) and f"{name}=" not in kept
+        variable: value
+        for variable, value in new_keys().items()
+        if not os.environ.get(variable) and f"{variable}=" not in kept
     }
 
 
 def ensure(folder: Path, *, data_exists: bool) -> None:
-    """Make the secrets that are missing.
+    """Make the missing secrets and write them to the folder's file.
 
-    Raises `SettingsError` where data exists whose keys are gone: new ones would not open it.
+    Raises:
+        SettingsError: data exists whose keys are lost; new keys could not open it.
     """
-    made = {variable(field): value for field, value in missing(folder).items()}
-    lost = [name for name in NEEDED_BY_DATA if name in made]
+    made = missing(folder)
+    lost = [variable for variable in NEEDED_BY_DATA if variable in made]
     file = folder / SECRETS_FILE
     if data_exists and lost:
         raise SettingsError(
             f"{' and '.join(lost)} of the data in {folder} cannot be found. Restore {file}, "
-            "or start afresh in another folder: make run DATA_DIR=..."
+            "or start with another folder: make run DATA_DIR=..."
         )
     if made:
         write_private(file, _kept(folder) + as_lines(made))
@@ -68,5 +72,5 @@ def _kept(folder: Path) -> str:
 
 
 def as_lines(values: Mapping[str, str]) -> str:
-    """Variables as lines of an env file."""
+    """The lines of an env file."""
     return "".join(f"{name}='{value}'\n" for name, value in values.items())

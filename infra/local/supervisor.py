@@ -1,7 +1,7 @@
 """The process tree of `palimpsest up`: started in order, watched, stopped in reverse order.
 
-Every part is a process of its own. The kernel ends them when this process is killed, and each can be killed by itself:
-it is started again.
+Each part is a separate process. A part that crashes is started again. The kernel ends all parts when this process is
+killed.
 """
 
 import fcntl
@@ -19,17 +19,17 @@ import structlog
 
 from infra.local.servers.process import ServerError, end, spawn
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0
-"""Seconds before a dead part is started again: doubled each time it dies young."""
+FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.2, 30.0
+"""The pause before a crashed part is started again; each further crash doubles it."""
 
-GROWN_UP = 30.0
-"""Seconds after which a part that dies is treated as if for the first time."""
+STABLE_AFTER_SECONDS = 30.0
+"""A crash after this time counts as the first one again."""
 
 log = structlog.get_logger(__name__)
 
 
 class Supervised(Protocol):
-    """Something that runs: an embedded server or a role."""
+    """A part of the tree: an embedded server or a role."""
 
     def start(self) -> None: ...
     def alive(self) -> bool: ...
@@ -37,7 +37,7 @@ class Supervised(Protocol):
 
 
 class RoleProcess:
-    """A process of ours: `palimpsest NAME`."""
+    """The process `palimpsest NAME`."""
 
     def __init__(self, name: str, environment: Mapping[str, str]) -> None:
         self.name = name
@@ -45,91 +45,91 @@ class RoleProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start the process; it writes its log where this process writes."""
+        """Start the process; it inherits standard output for its log."""
         self._process = spawn([sys.executable, "-P", "-m", "infra.cli.main", self.name], environment=self._environment)
 
     def alive(self) -> bool:
-        """Whether it runs."""
+        """Whether the process is running."""
         return self._process is not None and self._process.poll() is None
 
     def stop(self) -> None:
-        """Let it finish what it is doing."""
+        """Stop the process; it may finish its current work."""
         if self._process:
             end(self._process, (signal.SIGTERM, 15.0))
             self._process = None
 
 
 class WatchedProcess:
-    """A part, and when to start it again."""
+    """A part, how often it crashed, and when to start it again."""
 
     def __init__(self, name: str, part: Supervised) -> None:
         self.name = name
         self.part = part
-        self.deaths = 0
-        self._pause = FIRST_PAUSE
-        self._started = time.monotonic()
-        self._again: float | None = None
+        self.crashes = 0
+        self._pause = FIRST_PAUSE_SECONDS
+        self._started_at = time.monotonic()
+        self._restart_at: float | None = None
 
-    def look(self) -> None:
-        """Start the part if it is dead and its pause is over."""
+    def restart_if_crashed(self) -> None:
+        """Start the part again if it has crashed and its pause is over."""
         now = time.monotonic()
-        if self._again is None:
+        if self._restart_at is None:
             if not self.part.alive():
-                self._plan(now)
-        elif now >= self._again:
-            self._start()
+                self._plan_restart(now)
+        elif now >= self._restart_at:
+            self._restart()
 
-    def _plan(self, now: float) -> None:
-        self.deaths += 1
-        if now - self._started > GROWN_UP:
-            self._pause = FIRST_PAUSE
-        log.warning("part died", part=self.name, starts_again_in_seconds=self._pause)
-        self._again = now + self._pause
-        self._pause = min(self._pause * 2, LONGEST_PAUSE)
+    def _plan_restart(self, now: float) -> None:
+        self.crashes += 1
+        if now - self._started_at > STABLE_AFTER_SECONDS:
+            self._pause = FIRST_PAUSE_SECONDS
+        log.warning("part crashed", part=self.name, restart_in_seconds=self._pause)
+        self._restart_at = now + self._pause
+        self._pause = min(self._pause * 2, MAX_PAUSE_SECONDS)
 
-    def _start(self) -> None:
-        self._started, self._again = time.monotonic(), None
+    def _restart(self) -> None:
+        self._started_at, self._restart_at = time.monotonic(), None
         try:
             self.part.start()
         except ServerError as error:
-            log.error("part does not start", part=self.name, reason=str(error))
+            log.error("part cannot start", part=self.name, reason=str(error))
 
 
 class ProcessTree:
-    """The parts that run, in the order in which they were started."""
+    """The running parts, in the order of their start."""
 
     def __init__(self) -> None:
         self._watched: list[WatchedProcess] = []
 
     def start(self, name: str, part: Supervised) -> None:
-        """Start a part and watch it from now on."""
+        """Start a part and add it to the tree."""
         self._watched.append(WatchedProcess(name, part))
         part.start()
 
-    def look(self) -> None:
-        """Start again what has died."""
+    def restart_crashed(self) -> None:
+        """Start crashed parts again, each after its pause."""
         for watched in self._watched:
-            watched.look()
+            watched.restart_if_crashed()
 
-    def deaths(self, name: str) -> int:
-        """How often a part has died."""
-        return sum(watched.deaths for watched in self._watched if watched.name == name)
+    def crashes(self, name: str) -> int:
+        """How often a part has crashed."""
+        return sum(watched.crashes for watched in self._watched if watched.name == name)
 
     def watch(self) -> None:
-        """Keep everything running until a signal interrupts."""
+        """Keep all parts running until a signal interrupts."""
         while True:
-            self.look()
+            self.restart_crashed()
             time.sleep(0.1)
 
     def stop(self) -> None:
-        """Stop all parts, the last started first."""
+        """Stop all parts in reverse order."""
         for watched in reversed(self._watched):
             watched.part.stop()
 
 
 @contextmanager
 def signals_interrupt() -> Iterator[None]:
-    """SIGTERM and a closed terminal interrupt as Ctrl-C does; while things are being stopped, nothing does."""
+    """SIGTERM and SIGHUP (a closed terminal) act as Ctrl-C. After the first signal, further ones are ignored."""
 
     def interrupt(*_: object) -> None:
         for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -143,14 +143,18 @@ def signals_interrupt() -> Iterator[None]:
 
 @contextmanager
 def only_one(folder: Path) -> Iterator[None]:
-    """Keep the data folder for this process. Raises `ServerError` when another has it."""
+    """Lock the data folder for this process.
+
+    Raises:
+        ServerError: another process holds the lock.
+    """
     with (folder / "lock").open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
             raise ServerError(
-                f"Palimpsest already runs on {folder} (process {file.read().strip() or 'unknown'}). "
+                f"Palimpsest is already running on {folder} (process {file.read().strip() or 'unknown'}). "
                 "Stop it first, or choose another folder: make run PORT=8001 DATA_DIR=.palimpsest2"
             ) from None
         file.truncate(0)

@@ -1,4 +1,4 @@
-"""Typed arrays for PostgreSQL, in binary: psycopg's own lists cost twice as much, and empty ones have no type."""
+"""Typed arrays for PostgreSQL in binary form. Lists of psycopg take twice the time, and empty lists have no type."""
 
 import struct
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ _SIXTEEN = b"\0\0\0\x10"
 
 
 class Array:
-    """A one-dimensional array; NULL where a value is None."""
+    """A one-dimensional array. None becomes NULL."""
 
     oid: ClassVar[int]
     element: ClassVar[int]
@@ -29,7 +29,7 @@ class Array:
         self.values = values if type(values) is list else list(values)
 
     def pack(self) -> list[bytes]:
-        """Each value with its length in front."""
+        """The values, each with its length in front."""
         raise NotImplementedError
 
     def dump(self) -> bytes:
@@ -80,7 +80,7 @@ class Uuids(Array):
 
 
 class UuidsByInt(Uuids):
-    """uuid[], of the integers that they stand for."""
+    """uuid[], from the integers of the UUIDs."""
 
     def pack(self) -> list[bytes]:
         """16 bytes each."""
@@ -88,7 +88,7 @@ class UuidsByInt(Uuids):
 
 
 class UuidsByBytes(Uuids):
-    """uuid[], of their bytes."""
+    """uuid[], from the bytes of the UUIDs."""
 
     def pack(self) -> list[bytes]:
         """16 bytes each."""
@@ -101,7 +101,7 @@ class Blobs(Array):
     oid, element = 1001, 17
 
     def pack(self) -> list[bytes]:
-        """As they are."""
+        """The bytes unchanged."""
         return [_NULL if value is None else len(value).to_bytes(4, "big") + value for value in self.values]
 
 
@@ -146,6 +146,6 @@ class _ArrayDumper(Dumper):
 
 
 def register(adapters: AdaptersMap) -> None:
-    """Teach a connection these arrays."""
+    """Register the arrays with a connection."""
     for kind in (Ints, BigInts, Bools, Uuids, UuidsByInt, UuidsByBytes, Blobs, Texts, Moments):
         adapters.register_dumper(kind, type(f"{kind.__name__}Dumper", (_ArrayDumper,), {"oid": kind.oid}))

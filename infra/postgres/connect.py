@@ -1,95 +1,94 @@
-"""Asks PostgreSQL through a pool, for a bounded time. A database that does not answer is `Unavailable`."""
+"""Opens all connections to PostgreSQL, with one set of timeouts, keepalives and session settings.
 
-import asyncio
-import contextlib
-import os
-import socket
-from collections.abc import AsyncIterator
+A caller passes only what differs. `settings` are server settings, such as `statement_timeout`; they travel with the
+connection request and cost no round trip. The role of the application is part of the URL (`app_url`).
+"""
+
+from collections.abc import Mapping
 from typing import Any
 
 import psycopg
-from psycopg.rows import AsyncRowFactory, tuple_row
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg.conninfo import conninfo_to_dict
+from psycopg_pool import AsyncConnectionPool
 
-from application.ports import Params, Unavailable
-from infra.asyncio_compat import end_if_cancelled
+Connection = psycopg.Connection[tuple[Any, ...]]
+AsyncConnection = psycopg.AsyncConnection[tuple[Any, ...]]
+Pool = AsyncConnectionPool[AsyncConnection]
+Settings = Mapping[str, str]
 
-Pool = AsyncConnectionPool[psycopg.AsyncConnection[tuple[Any, ...]]]
-Row = tuple[Any, ...]
-
-DATABASE = "The database"
-DEADLINE_SECONDS = 10.0
-BROKEN = (psycopg.OperationalError, psycopg.InterfaceError)
-
-
-class Database:
-    """Runs statements that may run twice, in binary, prepared. Connections of the pool are in autocommit mode."""
-
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
-
-    async def rows(self, query: str, params: Params) -> list[Row]:
-        """All rows of a query; of a statement that returns none, an empty list.
-
-        Raises:
-            Unavailable: no connection was to be had, or it broke, or the statement took too long.
-        """
-        return (await self.fetch(query, params))[1]
-
-    async def fetch(
-        self, query: str, params: Params, row_factory: AsyncRowFactory[Any] = tuple_row
-    ) -> tuple[list[str], list[Any]]:
-        """The names of the columns, and the rows. Raises as `rows`."""
-        # After a restart of the server every pooled connection is stale, and found out one by one.
-        for _ in range(self._pool.max_size):
-            try:
-                return await self._fetch(query, params, row_factory)
-            except (PoolTimeout, TimeoutError) as error:
-                raise Unavailable(DATABASE) from error
-            except BROKEN as error:
-                if not _is_stale(error):
-                    raise Unavailable(DATABASE) from error
-            except psycopg.errors.UndefinedTable as error:
-                raise Unavailable("The read model") from error
-        raise Unavailable(DATABASE)
-
-    async def _fetch(
-        self, query: str, params: Params, row_factory: AsyncRowFactory[Any]
-    ) -> tuple[list[str], list[Any]]:
-        async with self._pool.connection() as connection, deadline(connection):
-            end_if_cancelled()
-            cursor = connection.cursor(binary=True, row_factory=row_factory)
-            await cursor.execute(query.encode(), params, prepare=True)
-            if cursor.description is None:
-                return [], []
-            return [column.name for column in cursor.description], await cursor.fetchall()
+CONNECT_TIMEOUT_SECONDS = 3
+POOL_TIMEOUT_SECONDS = 3.0
+POOL_STATEMENT_TIMEOUT = "10s"
+SILENCE_SECONDS = 10
+"""A connection whose peer's TCP answers nothing for about this time is lost."""
+PREPARE_AFTER = 5
+"""The number of executions after which psycopg prepares a statement, by default."""
 
 
-def _is_stale(error: psycopg.Error) -> bool:
-    """Whether the connection is lost, rather than the statement refused."""
-    return error.sqlstate is None or error.sqlstate.startswith("57P")
-
-
-@contextlib.asynccontextmanager
-async def deadline(connection: psycopg.AsyncConnection[Any]) -> AsyncIterator[None]:
-    """Cut the connection when it takes too long: a frozen server would not even answer a cancellation.
+def connect(
+    url: str,
+    *,
+    autocommit: bool = False,
+    prepare_threshold: int = PREPARE_AFTER,
+    silence_seconds: int = SILENCE_SECONDS,
+    settings: Settings | None = None,
+) -> Connection:
+    """A connection for synchronous code.
 
     Raises:
-        TimeoutError: it was cut.
+        psycopg.Error: the server does not answer, or refuses.
     """
-    cuts: list[bool] = []
+    return psycopg.connect(
+        url,
+        autocommit=autocommit,
+        prepare_threshold=prepare_threshold,
+        **_parameters(url, silence_seconds, settings or {}),
+    )
 
-    def cut() -> None:
-        cuts.append(True)
-        with socket.socket(fileno=os.dup(connection.pgconn.socket)) as raw, contextlib.suppress(OSError):
-            raw.shutdown(socket.SHUT_RDWR)
 
-    timer = asyncio.get_running_loop().call_later(DEADLINE_SECONDS, cut)
-    try:
-        yield
-    except BROKEN as error:
-        if cuts:
-            raise TimeoutError from error
-        raise
-    finally:
-        timer.cancel()
+async def connect_async(
+    url: str, *, prepare_threshold: int = PREPARE_AFTER, settings: Settings | None = None
+) -> AsyncConnection:
+    """A connection for asynchronous code, in autocommit mode.
+
+    Raises:
+        psycopg.Error, OSError, TimeoutError: the server does not answer, or refuses.
+    """
+    return await psycopg.AsyncConnection.connect(
+        url,
+        autocommit=True,
+        prepare_threshold=prepare_threshold,
+        **_parameters(url, SILENCE_SECONDS, settings or {}),
+    )
+
+
+def create_pool(url: str, max_size: int) -> Pool:
+    """A pool of asynchronous connections in autocommit mode, to be opened by the caller.
+
+    After a failed attempt to connect the next use tries again at once: there is no backoff.
+    """
+    parameters = _parameters(url, SILENCE_SECONDS, {"statement_timeout": POOL_STATEMENT_TIMEOUT})
+    return AsyncConnectionPool(
+        url,
+        open=False,
+        min_size=2,
+        max_size=max_size,
+        timeout=POOL_TIMEOUT_SECONDS,
+        kwargs={"autocommit": True, **parameters},
+        reconnect_timeout=0,
+    )
+
+
+def _parameters(url: str, silence_seconds: int, settings: Settings) -> dict[str, Any]:
+    given = str(conninfo_to_dict(url).get("options") or "")
+    # Times are returned in UTC, whatever the time zone of the server.
+    options = [f"-c {name}={value}" for name, value in {"timezone": "UTC", **settings}.items()]
+    return {
+        "application_name": "palimpsest",
+        "options": " ".join([given, *options]).strip(),
+        "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+        "keepalives_idle": max(1, silence_seconds // 2),
+        "keepalives_interval": max(1, silence_seconds // 4),
+        "keepalives_count": 2,
+        "tcp_user_timeout": silence_seconds * 1000,
+    }

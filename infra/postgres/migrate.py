@@ -1,22 +1,42 @@
-"""Brings a database to the code's schema: numbered SQL files, each applied once, in a transaction of its own."""
+"""Brings a database to the schema of the code: numbered migrations once each, function files whenever they change.
 
+The table `migrations` holds the name of each numbered file, and the name and digest of each function file.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import psycopg
 
 from infra.errors import SetupError
+from infra.postgres.connect import Connection, connect
+from infra.postgres.locks import MIGRATE
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-LOCK = 7236829
+FUNCTIONS = Path(__file__).parent / "functions"
+DIGEST_DIGITS = 16
+
+CREATE_TABLE = "CREATE TABLE IF NOT EXISTS migrations (name text PRIMARY KEY, applied_at timestamptz DEFAULT now())"
+FORGET_FORMER = "DELETE FROM migrations WHERE split_part(name, ' ', 1) = %s"
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """An SQL file. `entry`: its name in the table `migrations`, for a function file with the digest of its content."""
+
+    file: Path
+    entry: str
 
 
 def migrate(admin_url: str) -> list[str]:
-    """Apply what is missing, as the role of `admin_url`. Answers the names of the files applied now.
+    """Apply the pending migrations as the role of `admin_url`. Returns the names of the files.
 
-    Processes that start together take turns.
+    Processes that start at the same time run one after the other.
 
     Raises:
-        SetupError: the database does not answer, or refuses a file; that file and those after it are not applied.
+        SetupError: the database does not answer, or refuses a file; that file and the later ones are not applied.
     """
     try:
         return _migrate(admin_url)
@@ -32,28 +52,36 @@ def migrate(admin_url: str) -> list[str]:
 
 
 def reason(error: psycopg.Error) -> str:
-    """What PostgreSQL, or the connection to it, says in a line. What the driver itself says may quote an address."""
+    """The message of PostgreSQL or of the connection, in one line. Other messages of psycopg may quote a password."""
     if error.diag.message_primary:
         return error.diag.message_primary
     return str(error).partition("\n")[0] if isinstance(error, psycopg.OperationalError) else type(error).__name__
 
 
+def pending(connection: Connection) -> list[Migration]:
+    """The migrations to apply, in order. The table `migrations` must exist."""
+    applied = {name for (name,) in connection.execute("SELECT name FROM migrations")}
+    return [migration for migration in _migrations() if migration.entry not in applied]
+
+
 def _migrate(admin_url: str) -> list[str]:
     applied = []
-    with psycopg.connect(admin_url, autocommit=True) as connection:
-        connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS migrations (name text PRIMARY KEY, applied_at timestamptz DEFAULT now())"
-        )
-        for file in pending(connection):
+    with connect(admin_url, autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", [MIGRATE.key])
+        connection.execute(CREATE_TABLE)
+        for migration in pending(connection):
             with connection.transaction():
-                connection.execute(file.read_bytes())
-                connection.execute("INSERT INTO migrations (name) VALUES (%s)", [file.name])
-            applied.append(file.name)
+                connection.execute(migration.file.read_bytes())
+                connection.execute(FORGET_FORMER, [migration.file.name])
+                connection.execute("INSERT INTO migrations (name) VALUES (%s)", [migration.entry])
+            applied.append(migration.file.name)
     return applied
 
 
-def pending(connection: psycopg.Connection) -> list[Path]:
-    """The files not applied yet, in order. `migrations` must exist."""
-    done = {name for (name,) in connection.execute("SELECT name FROM migrations")}
-    return [file for file in sorted(MIGRATIONS.glob("*.sql")) if file.name not in done]
+def _migrations() -> Iterator[Migration]:
+    """Numbered files first: functions refer to their tables."""
+    for file in sorted(MIGRATIONS.glob("*.sql")):
+        yield Migration(file, file.name)
+    for file in sorted(FUNCTIONS.glob("*.sql")):
+        digest = sha256(file.read_bytes()).hexdigest()[:DIGEST_DIGITS]
+        yield Migration(file, f"{file.name} {digest}")

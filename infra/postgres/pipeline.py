@@ -1,7 +1,7 @@
-"""One connection to PostgreSQL in libpq's pipeline mode: statements go out as they come, answers come back in order.
+"""A connection in libpq's pipeline mode: statements are sent at once, answers come back in the same order.
 
-For the few statements that run all the time. A cursor of the driver spends more on each of them than the server does,
-and takes one at a time. Each statement is a transaction of its own, so one that fails takes no other with it.
+For the few statements that run all the time: a cursor of psycopg spends more time on each than the server does, and
+runs one at a time. Each statement is its own transaction, so a failed one does not affect the others.
 """
 
 import asyncio
@@ -20,27 +20,27 @@ SUCCEEDED = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
 
 
 class ConnectionLost(psycopg.OperationalError):
-    """The connection broke: what was under way may have been done or not."""
+    """The connection broke: statements in flight may have been executed or not."""
 
 
 class StatementTimedOut(ConnectionLost):
-    """The connection was cut because the server took too long."""
+    """The connection was closed because the server took too long."""
 
 
 @dataclass(slots=True)
 class _PendingStatement:
-    """A statement under way: who waits for it, and what has come back."""
+    """A statement in flight: the future of its caller, and the result so far."""
 
     answer: "asyncio.Future[PGresult]"
     result: PGresult | None = None
 
-    def take(self, result: PGresult) -> None:
-        """Keep the statement's result. An error in preparing it comes first, and is what counts."""
+    def receive(self, result: PGresult) -> None:
+        """Keep the result of the statement. An error of the prepare step comes before it and is kept instead."""
         if self.result is None or self.result.status in SUCCEEDED:
             self.result = result
 
-    def settle(self) -> bool:
-        """Give the result, or raise what it says. Answers whether the statement succeeded."""
+    def resolve(self) -> bool:
+        """Set the result or the error of the future. Returns whether the statement succeeded."""
         assert self.result is not None
         succeeded = self.result.status in SUCCEEDED
         if self.answer.done():
@@ -51,28 +51,30 @@ class _PendingStatement:
             self.answer.set_exception(psycopg.errors.error_from_result(self.result))
         return succeeded
 
-    def lose(self, error: Exception) -> None:
-        """Nobody will answer."""
+    def fail(self, error: Exception) -> None:
+        """Set an error that is not the server's answer."""
         if not self.answer.done():
             self.answer.set_exception(error)
 
 
 class Pipeline:
-    """Statements with binary parameters and results; each takes at most `seconds` once those before it are done, or the
-    connection is cut."""
+    """Executes statements with binary parameters and results.
+
+    Each statement has `seconds`, counted from the end of the one before it; after that the connection is closed.
+    """
 
     def __init__(self, connection: psycopg.AsyncConnection, seconds: float) -> None:
         self._connection = connection
         self._seconds = seconds
         self._libpq: PGconn = connection.pgconn
         self._loop = asyncio.get_running_loop()
-        self._under_way: deque[_PendingStatement] = deque()
+        self._in_flight: deque[_PendingStatement] = deque()
         self._prepared: dict[bytes, bytes] = {}
         self._preparing: dict[asyncio.Future[PGresult], tuple[bytes, bytes]] = {}
         self._numbers = count()
-        self._watch: asyncio.TimerHandle | None = None
-        self._since = 0.0
-        self._over = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._started = 0.0
+        self._closed = False
         self._socket = self._libpq.socket
         self._libpq.nonblocking = 1
         self._libpq.enter_pipeline_mode()
@@ -80,31 +82,32 @@ class Pipeline:
 
     @property
     def closed(self) -> bool:
-        """Whether it is of no more use."""
-        return self._over
+        """Whether the connection is closed."""
+        return self._closed
 
     def close(self) -> None:
-        """Close the connection. Whoever waits for an answer is told that there will be none."""
-        self._lose("the connection was closed")
+        """Close the connection. Statements in flight fail with `ConnectionLost`."""
+        self._close("the connection was closed")
 
     def execute(self, statement: bytes, parameters: Sequence[bytes | None]) -> "asyncio.Future[PGresult]":
-        """The statement's result, once it is here; it goes out at once. It is prepared the first time; parameters are
-        `$1`, `$2` and so on.
+        """Send the statement at once and return the future of its result. Parameters are `$1`, `$2` and so on.
+
+        The statement is prepared at its first use.
 
         Raises (the future does):
-            Lost: the connection broke.
-            Late: it was cut because the server took too long.
-            psycopg.Error: the server refused the statement, and nothing of it was done.
+            ConnectionLost: the connection broke.
+            StatementTimedOut: the connection was closed because the server took too long.
+            psycopg.Error: the server refused the statement and executed nothing of it.
         """
         answer: asyncio.Future[PGresult] = self._loop.create_future()
-        if self._over:
+        if self._closed:
             answer.set_exception(ConnectionLost("the connection is closed"))
             return answer
-        if not self._under_way:
-            self._since = self._loop.time()
-        self._under_way.append(_PendingStatement(answer))
-        if self._watch is None:
-            self._watch = self._loop.call_later(self._seconds, self._look)
+        if not self._in_flight:
+            self._started = self._loop.time()
+        self._in_flight.append(_PendingStatement(answer))
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._seconds, self._check_deadline)
         try:
             name = self._prepared.get(statement) or self._prepare(statement, answer)
             self._libpq.send_query_prepared(name, parameters, _formats(len(parameters)), BINARY)
@@ -112,8 +115,8 @@ class Pipeline:
             if self._libpq.flush():
                 self._loop.add_writer(self._socket, self._flush)
         except Exception as error:
-            # Whether the server has heard of it is not certain, and answers are told apart by their order alone.
-            self._lose(type(error).__name__)
+            # The server may have received it or not, and answers are matched by their order alone: give up all.
+            self._close(type(error).__name__)
         return answer
 
     def _prepare(self, statement: bytes, answer: "asyncio.Future[PGresult]") -> bytes:
@@ -122,62 +125,62 @@ class Pipeline:
         self._preparing[answer] = statement, name
         return name
 
-    def _look(self) -> None:
-        """Cut the connection if the first statement under way is late; look again when it would be."""
-        self._watch = None
-        if self._under_way:
-            left = self._since + self._seconds - self._loop.time()
+    def _check_deadline(self) -> None:
+        """Close the connection if the first statement in flight is late; else check again when it would be."""
+        self._timer = None
+        if self._in_flight:
+            left = self._started + self._seconds - self._loop.time()
             if left <= 0:
-                self._lose("the server took too long", StatementTimedOut)
+                self._close("the server took too long", StatementTimedOut)
             else:
-                self._watch = self._loop.call_later(left, self._look)
+                self._timer = self._loop.call_later(left, self._check_deadline)
 
     def _flush(self) -> None:
         try:
             if not self._libpq.flush():
                 self._loop.remove_writer(self._socket)
         except psycopg.OperationalError as error:
-            self._lose(str(error))
+            self._close(str(error))
 
     def _receive(self) -> None:
         try:
             self._libpq.consume_input()
-            while self._under_way and not self._libpq.is_busy():
-                self._take(self._libpq.get_result())
+            while self._in_flight and not self._libpq.is_busy():
+                self._receive_result(self._libpq.get_result())
         except psycopg.OperationalError as error:
-            self._lose(str(error))
+            self._close(str(error))
         else:
             if self._libpq.status == ConnStatus.BAD:
-                self._lose("the server closed the connection")
+                self._close("the server closed the connection")
 
-    def _take(self, result: PGresult | None) -> None:
+    def _receive_result(self, result: PGresult | None) -> None:
         if result is None:
-            # The end of one statement's results.
+            # The end of the results of one statement.
             return
         if result.status == ExecStatus.PIPELINE_SYNC:
-            self._settle(self._under_way.popleft())
+            self._resolve(self._in_flight.popleft())
         else:
-            self._under_way[0].take(result)
+            self._in_flight[0].receive(result)
 
-    def _settle(self, sent: _PendingStatement) -> None:
-        self._since = self._loop.time()
-        succeeded = sent.settle()
+    def _resolve(self, pending: _PendingStatement) -> None:
+        self._started = self._loop.time()
+        succeeded = pending.resolve()
         if self._preparing:
-            statement, name = self._preparing.pop(sent.answer, (b"", b""))
+            statement, name = self._preparing.pop(pending.answer, (b"", b""))
             if name and succeeded:
                 self._prepared[statement] = name
 
-    def _lose(self, reason: str, kind: type[ConnectionLost] = ConnectionLost) -> None:
-        if self._over:
+    def _close(self, reason: str, kind: type[ConnectionLost] = ConnectionLost) -> None:
+        if self._closed:
             return
-        self._over = True
-        if self._watch is not None:
-            self._watch.cancel()
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
         self._loop.remove_reader(self._socket)
         self._loop.remove_writer(self._socket)
         self._libpq.finish()
-        while self._under_way:
-            self._under_way.popleft().lose(kind(reason))
+        while self._in_flight:
+            self._in_flight.popleft().fail(kind(reason))
 
 
 @cache

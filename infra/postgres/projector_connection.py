@@ -1,76 +1,68 @@
-"""The projector's connections to PostgreSQL, and what its errors mean."""
-
-from typing import Any
+"""The connections of the projector, and the meaning of their errors."""
 
 import psycopg
 
 from application.ports import Unavailable
 from infra.postgres.arrays import register
+from infra.postgres.connect import AsyncConnection, connect_async
+from infra.postgres.database import DATABASE
 
-Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+Connection = AsyncConnection
 
 STATEMENT_TIMEOUT = "60s"
 IDLE_TIMEOUT = "10s"
-_POISONOUS_CLASSES = ("22", "23", "54")
+_DATA_ERROR_CLASSES = ("22", "23", "54")
 
 
-async def connect(url: str) -> Connection:
-    """A connection with every statement prepared at once.
+async def connect(url: str, **settings: str) -> Connection:
+    """A connection that prepares every statement at its first use. `settings` are further server settings.
 
     Raises:
         Unavailable: the database does not answer.
     """
     try:
-        connection = await psycopg.AsyncConnection.connect(
-            url, autocommit=True, prepare_threshold=0, connect_timeout=3, keepalives_idle=10, keepalives_interval=5
+        connection = await connect_async(
+            url, prepare_threshold=0, settings={"statement_timeout": STATEMENT_TIMEOUT, **settings}
         )
     except (psycopg.Error, OSError, TimeoutError) as error:
-        raise Unavailable("The database") from error
-    try:
-        await connection.execute(f"SET statement_timeout = '{STATEMENT_TIMEOUT}'", prepare=False)
-    except BaseException as error:
-        await connection.close()
-        if isinstance(error, psycopg.Error):
-            raise Unavailable("The database") from error
-        raise
+        raise Unavailable(DATABASE) from error
     register(connection.adapters)
     return connection
 
 
 class ProjectorSession:
-    """One connection that is opened anew whenever it was lost."""
+    """Holds at most one connection, and opens it again after a loss."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._connection: Connection | None = None
 
     async def get(self) -> Connection:
-        """The connection, open. Raises `Unavailable`."""
+        """The open connection. Raises `Unavailable`."""
         if self._connection is None or self._connection.closed or self._connection.broken:
-            self._connection = await connect(self._url)
-            # Whoever stands still amid a transaction must not hold up those who take over.
-            await self._connection.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_TIMEOUT}'", prepare=False)
+            # A process that hangs inside a transaction must not block the process that takes over.
+            self._connection = await connect(self._url, idle_in_transaction_session_timeout=IDLE_TIMEOUT)
         return self._connection
 
     async def close(self) -> None:
-        """Close it, whatever state it is in."""
+        """Close the connection, in whatever state it is."""
         if self._connection is not None:
             await self._connection.close()
 
 
 def is_poison(error: Exception) -> bool:
-    """Whether the data are to blame, so that trying again cannot help.
+    """Whether the data cause the error, so that a retry cannot help.
 
-    Not the connection, a deadline, a full disk or a missing table.
+    False for errors of the connection, a timeout, a full disk or a missing table.
     """
     if isinstance(error, psycopg.Error):
         state = error.sqlstate or ""
-        return state[:2] in _POISONOUS_CLASSES or (not state and isinstance(error, psycopg.DataError))
+        return state[:2] in _DATA_ERROR_CLASSES or (not state and isinstance(error, psycopg.DataError))
     return not isinstance(error, OSError | TimeoutError | Unavailable)
 
 
 def is_outage(error: Exception) -> bool:
-    """Whether the database is not there, or has no room or time, for anybody."""
+    """Whether the database is unavailable to all: it does not answer, or its disk or time has run out."""
     return not is_poison(error) and isinstance(
         error, psycopg.OperationalError | psycopg.InterfaceError | OSError | TimeoutError | Unavailable
     )

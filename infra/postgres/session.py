@@ -1,4 +1,4 @@
-"""A connection in pipeline mode that is opened when it is needed, and anew when it was lost; short queries by one."""
+"""A connection in pipeline mode that is opened on first use and again after a loss; short queries through it."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,24 +7,28 @@ import psycopg
 from psycopg.pq.abc import PGresult
 
 from application.ports import Unavailable
-from infra.postgres.connect import DATABASE, DEADLINE_SECONDS
+from infra.postgres.connect import CONNECT_TIMEOUT_SECONDS, Settings, connect_async
+from infra.postgres.database import DATABASE, DEADLINE_SECONDS
 from infra.postgres.pipeline import ConnectionLost, Pipeline, StatementTimedOut
 
-CONNECT_SECONDS = 2
-ATTEMPTS = 3
+MAX_ATTEMPTS = 3
 
-# Planning a short query anew each time takes as long as running it. A plan that is made once rests on what the tables
-# hold then, perhaps next to nothing: what would read a small table whole is left out, so that it suits a large one.
-READING = """
-SET statement_timeout = '8s'; SET plan_cache_mode = force_generic_plan;
-SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_material = off
-"""
+# Planning a short query takes as long as running it, so it is planned once. Tables may be nearly empty then: plans that
+# read a whole table are disabled, so that the plan suits a large table too.
+SHORT_QUERY_SETTINGS = {
+    "statement_timeout": "8s",
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "enable_material": "off",
+}
 
 
 class PipelineSession:
-    """One connection at a time. `settings` are set in each, for instance `SET statement_timeout = '8s'`."""
+    """Holds at most one connection. `settings` are the server settings of each."""
 
-    def __init__(self, url: str, settings: str) -> None:
+    def __init__(self, url: str, settings: Settings) -> None:
         self._url = url
         self._settings = settings
         self._pipeline: Pipeline | None = None
@@ -33,11 +37,11 @@ class PipelineSession:
 
     @property
     def pipeline(self) -> Pipeline | None:
-        """The one that is open, if any."""
+        """The open connection, if there is one."""
         return None if self._pipeline is None or self._pipeline.closed else self._pipeline
 
     async def connected(self) -> Pipeline:
-        """One that is open. Whoever asks while one is being opened waits for that, and fails with it.
+        """The open connection. Concurrent callers wait for the same attempt to connect, and fail with it.
 
         Raises:
             Unavailable: the database cannot be reached, or the session is closed; nothing was sent.
@@ -48,16 +52,16 @@ class PipelineSession:
             return self.pipeline
         if self._connecting is None:
             self._connecting = asyncio.create_task(self._connect())
-            self._connecting.add_done_callback(self._opened)
+            self._connecting.add_done_callback(self._on_connected)
         return await asyncio.shield(self._connecting)
 
     def close(self) -> None:
-        """Close the connection, for good. Whoever waits for an answer is told that there will be none."""
+        """Close the connection, for good. Statements in flight fail with `ConnectionLost`."""
         self._closed = True
         if self._pipeline is not None:
             self._pipeline.close()
 
-    def _opened(self, connecting: "asyncio.Task[Pipeline]") -> None:
+    def _on_connected(self, connecting: "asyncio.Task[Pipeline]") -> None:
         self._connecting = None
         if not connecting.cancelled() and connecting.exception() is None:
             self._pipeline = connecting.result()
@@ -66,38 +70,28 @@ class PipelineSession:
 
     async def _connect(self) -> Pipeline:
         try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                connection = await psycopg.AsyncConnection.connect(
-                    self._url,
-                    autocommit=True,
-                    connect_timeout=CONNECT_SECONDS,
-                    keepalives_idle=10,
-                    keepalives_interval=5,
-                )
-                try:
-                    await connection.execute(self._settings.encode(), prepare=False)
-                except BaseException:
-                    await connection.close()
-                    raise
+            # psycopg's timeout is for each address of the host; this one is for all of them.
+            async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):
+                connection = await connect_async(self._url, settings=self._settings)
         except (psycopg.Error, TimeoutError, OSError) as error:
             raise Unavailable(DATABASE) from error
         return Pipeline(connection, DEADLINE_SECONDS)
 
 
 class ShortQueries:
-    """Queries by index that run all the time. Parameters and results are in PostgreSQL's binary form.
+    """Frequent queries by index. Parameters and results are in PostgreSQL's binary form.
 
-    They are answered one after the other: what may take long is for a connection of its own.
+    Answers come in the order of the queries: a query that may take long needs another connection.
     """
 
     def __init__(self, url: str) -> None:
-        self._session = PipelineSession(url, READING)
+        self._session = PipelineSession(url, SHORT_QUERY_SETTINGS)
 
     async def result(self, query: bytes, parameters: Sequence[bytes]) -> PGresult:
         """The query's result.
 
         Raises:
-            Unavailable: the database does not answer, or does not in time, or has no such table yet.
+            Unavailable: the database does not answer in time, or a table does not exist yet.
         """
         try:
             async with asyncio.timeout(DEADLINE_SECONDS):
@@ -106,16 +100,16 @@ class ShortQueries:
             raise Unavailable(DATABASE) from error
 
     async def _result(self, query: bytes, parameters: Sequence[bytes]) -> PGresult:
-        for _ in range(ATTEMPTS - 1):
+        for _ in range(MAX_ATTEMPTS - 1):
             try:
                 return await (await self._session.connected()).execute(query, parameters)
             except StatementTimedOut:
                 raise
             except ConnectionLost:
-                # That the server has been restarted is found out now, and the next connection is good.
+                # The server has restarted and this connection was stale: try a new one.
                 continue
         return await (await self._session.connected()).execute(query, parameters)
 
     def close(self) -> None:
-        """Close the connection, for good."""
+        """Close the connection. It cannot be used afterwards."""
         self._session.close()

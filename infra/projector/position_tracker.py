@@ -4,10 +4,8 @@ import asyncio
 import contextlib
 from collections import defaultdict
 
-import psycopg
-
-from application.ports import Unavailable
-from infra.postgres.projector_connection import Connection, connect
+from infra.postgres.connect import AsyncConnection
+from infra.postgres.listener import Listener
 from infra.projector.checkpoints import CHANNEL
 
 POLL_SECONDS = 0.5
@@ -20,21 +18,24 @@ class PositionTracker:
     """Start it before use, stop it at the end. Without the database it knows what it knew last."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
         self._known: dict[str, int] = {}
         self._waiters: defaultdict[str, list[Waiter]] = defaultdict(list)
-        self._listener: asyncio.Task[None] | None = None
+        self._listener = Listener(
+            url,
+            CHANNEL,
+            self._on_projected,
+            poll_seconds=POLL_SECONDS,
+            on_listening=self._refresh,
+            on_poll=self._refresh_for_waiters,
+        )
 
     async def start(self) -> None:
         """Begin to listen."""
-        self._listener = asyncio.create_task(self._listen())
+        self._listener.start()
 
     async def stop(self) -> None:
         """Stop listening."""
-        if self._listener is not None:
-            self._listener.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._listener
+        await self._listener.stop()
 
     def known(self, read_model: str) -> int:
         """The position it had reached when last heard of; 0: nothing was heard."""
@@ -57,32 +58,20 @@ class PositionTracker:
             self._waiters[read_model].remove(waiter)
         return max(0, position - self.known(read_model))
 
-    async def _listen(self) -> None:
-        while True:
-            try:
-                connection = await connect(self._url)
-                async with connection:
-                    await connection.execute(f"LISTEN {CHANNEL}", prepare=False)
-                    await self._follow(connection)
-            except (psycopg.Error, OSError, Unavailable):
-                await asyncio.sleep(POLL_SECONDS)
-
-    async def _follow(self, connection: Connection) -> None:
-        # What was known before may be of a database that has lost it since: begin anew.
-        self._known = await self._found(connection)
-        self._wake()
-        while True:
-            async for note in connection.notifies(timeout=POLL_SECONDS):
-                name, _, position = note.payload.rpartition(":")
-                self._known[name] = int(position)
-                self._wake_for(name)
-            if any(self._waiters.values()):
-                self._known = await self._found(connection)
-                self._wake()
-
-    async def _found(self, connection: Connection) -> dict[str, int]:
+    async def _refresh(self, connection: AsyncConnection) -> None:
+        # Replaces all: the database may have been restored to an older state.
         cursor = await connection.execute(FIND)
-        return {name: position for name, position in await cursor.fetchall()}  # noqa: C416 - typed
+        self._known = {name: position for name, position in await cursor.fetchall()}  # noqa: C416 - typed
+        self._wake()
+
+    async def _refresh_for_waiters(self, connection: AsyncConnection) -> None:
+        if any(self._waiters.values()):
+            await self._refresh(connection)
+
+    def _on_projected(self, payload: str) -> None:
+        name, _, position = payload.rpartition(":")
+        self._known[name] = int(position)
+        self._wake_for(name)
 
     def _wake(self) -> None:
         for name in self._waiters:

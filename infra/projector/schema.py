@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 
+from infra.postgres.locks import READ_MODEL_TABLES
 from infra.postgres.projector_connection import Connection
 from infra.projector import checkpoints
 from infra.projector.statements import Statements
 from projections.kernel import ReadModel
 
-LOCK = 7236830
 BEGIN = "INSERT INTO projections (name, version) VALUES (%s, %s)"
 
 
@@ -17,7 +17,7 @@ async def ensure_tables(connection: Connection, models: Iterable[ReadModel]) -> 
     if wanted.keys() <= (await checkpoints.look(connection, wanted)).keys():
         return
     async with connection.transaction():
-        await connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+        await connection.execute("SELECT pg_advisory_xact_lock(%s)", [READ_MODEL_TABLES.key])
         there = await checkpoints.look(connection, wanted)
         for name in wanted.keys() - there.keys():
             statements = Statements(wanted[name].table)

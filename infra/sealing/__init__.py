@@ -1,1 +1,1 @@
-"""Personal data at rest: sealed under a key per subject, found again only through keyed hashes."""
+"""Encryption of personal data at rest: one data key per subject, and keyed hashes to compare sealed values."""

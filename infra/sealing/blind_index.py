@@ -1,4 +1,4 @@
-"""Keyed hashes (HMAC-SHA256, RFC 2104): equality without the value. The key never changes."""
+"""Keyed hashes (HMAC-SHA256, RFC 2104): they compare values without storing them. The key must never change."""
 
 import hashlib
 import hmac
@@ -6,19 +6,19 @@ from uuid import UUID
 
 from domain.text import normalise_email
 
-# Version and variant of a UUIDv8 (RFC 9562, 5.8), which Python 3.11 cannot set by itself.
+# Version and variant bits of a UUIDv8 (RFC 9562, 5.8): the uuid module of Python 3.11 cannot set them.
 _FIXED_BITS = (0xF << 76) | (0x3 << 62)
 _VERSION_8 = (0x8 << 76) | (0x2 << 62)
 
 
 class BlindIndex:
-    """Digests of claims, of idempotency keys, and the blind ids of email addresses."""
+    """Digests of claims and idempotency keys, and ids of email addresses."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
 
     def __call__(self, *parts: bytes) -> bytes:
-        """A digest of 32 bytes. Each part is preceded by its length, so that parts cannot run into each other."""
+        """A digest of 32 bytes. Each part is hashed with its length in front, so that (ab, c) differs from (a, bc)."""
         message = b"".join([len(part).to_bytes(4, "big") + part for part in parts])
         return hmac.digest(self._key, message, hashlib.sha256)
 
@@ -27,6 +27,6 @@ class BlindIndex:
         return self(b"claim", kind.encode(), value.encode())
 
     def address_id(self, email: str) -> UUID:
-        """The id of an email address: the same for the same address, case and Unicode form aside."""
+        """The id of an email address. Case and Unicode form do not matter."""
         digest = int.from_bytes(self(b"address", normalise_email(email).encode())[:16], "big")
         return UUID(int=digest & ~_FIXED_BITS | _VERSION_8)

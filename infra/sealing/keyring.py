@@ -1,7 +1,7 @@
-"""Data keys: one per subject, wrapped by the key-encryption key, unwrapped ones kept in memory for a short while.
+"""Data keys: one per subject, stored wrapped by the key-encryption key, cached unwrapped in memory for a minute.
 
-Envelope encryption with AES-256-GCM (NIST SP 800-38D), random 96-bit nonces. A subject whose key is gone reads as
-erased.
+Envelope encryption with AES-256-GCM (NIST SP 800-38D) and random 96-bit nonces. Data of a subject without a key reads
+as erased.
 """
 
 import hashlib
@@ -14,19 +14,21 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from infra.coalesce import Coalescer
 
-TAG = 4
-NONCE = 12
-DATA = TAG + NONCE
-KEPT_SECONDS = 60.0
-KEPT_KEYS = 50_000
+TAG_BYTES = 4
+"""A sealed value begins with a tag of its data key, which separates an erased key from damage."""
+NONCE_BYTES = 12
+HEADER_BYTES = TAG_BYTES + NONCE_BYTES
+CACHE_SECONDS = 60.0
+MAX_CACHED_KEYS = 50_000
+MAX_FETCHED_KEYS = 5_000
 
 
 class KeyErased(Exception):
-    """The key that sealed these bytes is gone."""
+    """The key that sealed these bytes has been erased."""
 
 
 class DataKey:
-    """A subject's key, unwrapped."""
+    """The unwrapped key of a subject."""
 
     __slots__ = ("_decrypt", "_encrypt", "_tag")
 
@@ -34,27 +36,27 @@ class DataKey:
         aead = AESGCM(key)
         self._encrypt = aead.encrypt
         self._decrypt = aead.decrypt
-        self._tag = hashlib.sha256(b"palimpsest data key" + key).digest()[:TAG]
+        self._tag = hashlib.sha256(b"palimpsest data key" + key).digest()[:TAG_BYTES]
 
     def seal(self, plain: bytes, context: bytes) -> bytes:
-        """`plain`, encrypted and bound to `context`; 32 bytes longer."""
-        nonce = os.urandom(NONCE)
+        """Encrypt `plain` and bind it to `context`. The result is 32 bytes longer."""
+        nonce = os.urandom(NONCE_BYTES)
         return self._tag + nonce + self._encrypt(nonce, plain, context)
 
     def unseal(self, sealed: bytes, context: bytes) -> bytes:
-        """What was sealed.
+        """Decrypt `sealed`.
 
         Raises:
-            Erased: an earlier key of the subject sealed it, and is gone.
+            KeyErased: an earlier key of the subject sealed it, and has been erased.
             cryptography.exceptions.InvalidTag: the bytes or their context were changed.
         """
-        if sealed[:TAG] != self._tag:
+        if sealed[:TAG_BYTES] != self._tag:
             raise KeyErased
-        return self._decrypt(sealed[TAG:DATA], sealed[DATA:], context)
+        return self._decrypt(sealed[TAG_BYTES:HEADER_BYTES], sealed[HEADER_BYTES:], context)
 
 
 class WrappedKey:
-    """A new key as the database keeps it."""
+    """A data key as it is stored: encrypted by the key-encryption key `kek_id`."""
 
     __slots__ = ("kek_id", "subject_id", "wrapped")
 
@@ -66,30 +68,32 @@ class WrappedKey:
 
 FetchWrapped = Callable[[list[UUID]], Awaitable[Mapping[UUID, bytes]]]
 
-Keys = Mapping[int, DataKey]
-"""Data keys by subject, by the integer that its id stands for, which is hashed ten times as fast. A subject without one
-reads as erased."""
+SubjectNumber = int
+"""A subject, by the integer of its UUID: it hashes ten times as fast as the UUID."""
+
+Keys = Mapping[SubjectNumber, DataKey]
+"""Data keys by subject. Data of a subject without a key reads as erased."""
 
 
 class Keyring:
-    """Finds, makes and remembers data keys. `fetch` reads wrapped keys of subjects from the database."""
+    """Fetches, creates and caches data keys. `fetch` reads wrapped keys of subjects from the database."""
 
     def __init__(self, kek: bytes, kek_id: str, fetch: FetchWrapped) -> None:
         self._kek = AESGCM(kek)
         self._kek_id = kek_id
-        self._wrapped = Coalescer(fetch, limit=5_000)
+        self._wrapped = Coalescer(fetch, limit=MAX_FETCHED_KEYS)
         self._fetch = fetch
-        self._kept: dict[int, tuple[DataKey, float]] = {}
+        self._kept: dict[SubjectNumber, tuple[DataKey, float]] = {}
 
     def kept(self, subject_id: UUID) -> DataKey | None:
-        """The key, if it is in memory and fresh."""
+        """The key, if the cache has it."""
         found = self._kept.get(subject_id.int)
         if found is None or found[1] < monotonic():
             return None
         return found[0]
 
     async def get(self, subject_id: UUID) -> DataKey | None:
-        """The subject's key; None when it has none (or none any more)."""
+        """The key of the subject; None if it has none or if it has been erased."""
         kept = self.kept(subject_id)
         if kept is not None:
             return kept
@@ -97,8 +101,8 @@ class Keyring:
         return None if wrapped is None else self.unwrap(subject_id, wrapped)
 
     async def all(self, subject_ids: Iterable[UUID]) -> Keys:
-        """The keys of those subjects that have one, in at most one round trip."""
-        keys: dict[int, DataKey] = {}
+        """The keys of the subjects that have one, in at most one round trip."""
+        keys: dict[SubjectNumber, DataKey] = {}
         missing = []
         for subject_id in subject_ids:
             kept = self.kept(subject_id)
@@ -112,24 +116,24 @@ class Keyring:
         return keys
 
     def mint(self, subject_id: UUID) -> tuple[DataKey, WrappedKey]:
-        """A new key. It counts only once the database has it: `keep` it then."""
+        """A new key. Call `keep` once it is stored, not before: another process may store one first."""
         key = os.urandom(32)
-        nonce = os.urandom(NONCE)
+        nonce = os.urandom(NONCE_BYTES)
         wrapped = nonce + self._kek.encrypt(nonce, key, subject_id.bytes)
         return DataKey(key), WrappedKey(subject_id, wrapped, self._kek_id)
 
     def keep(self, subject_id: UUID, key: DataKey) -> None:
-        """Remember a key for a short while."""
-        if len(self._kept) >= KEPT_KEYS:
+        """Cache a key."""
+        if len(self._kept) >= MAX_CACHED_KEYS:
             self._kept.clear()
-        self._kept[subject_id.int] = (key, monotonic() + KEPT_SECONDS)
+        self._kept[subject_id.int] = (key, monotonic() + CACHE_SECONDS)
 
     def forget(self, subject_id: UUID) -> None:
-        """Drop the key from memory."""
+        """Remove the key from the cache."""
         self._kept.pop(subject_id.int, None)
 
     def unwrap(self, subject_id: UUID, wrapped: bytes) -> DataKey:
-        """The key that the database keeps as `wrapped`; it is remembered for a short while."""
-        key = DataKey(self._kek.decrypt(wrapped[:NONCE], wrapped[NONCE:], subject_id.bytes))
+        """Unwrap a stored key and cache it."""
+        key = DataKey(self._kek.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], subject_id.bytes))
         self.keep(subject_id, key)
         return key

@@ -1,1 +1,1 @@
-"""The event store: the log, its one writer, and everything that reads it."""
+"""The event store: appends events, reads streams and the log, encodes and seals what is stored."""

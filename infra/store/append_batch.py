@@ -1,6 +1,7 @@
-"""A batch of appends as the function `append_events` takes it, and its verdicts."""
+"""A batch of appends, encoded for the SQL function `append_events`, and the outcomes decoded from its answer."""
 
 from collections.abc import Callable
+from enum import Enum
 from functools import cache
 from itertools import count
 from typing import Any
@@ -11,13 +12,14 @@ from psycopg.pq.abc import PGresult
 
 from infra.postgres.arrays import Array, BigInts, Blobs, Bools, Ints, Texts, Uuids, UuidsByBytes, UuidsByInt, texts_in
 from infra.sealing.keyring import WrappedKey
+from infra.store.append_queue import StreamKey
 
 APPEND = f"SELECT head, verdicts FROM append_events({', '.join(['%b'] * 30)})"  # noqa: S608
-"""For a cursor of the driver, with the `encode_parameters` a batch."""
+"""For a cursor of psycopg; its parameters come from `encode_parameters`."""
 
 
 class NewEvent(msgspec.Struct, frozen=True):
-    """An event as it is to be stored. `id`: the 16 bytes of a UUID."""
+    """An event to be stored. `id`: the 16 bytes of a UUID."""
 
     id: bytes
     stream_id: UUID
@@ -28,7 +30,7 @@ class NewEvent(msgspec.Struct, frozen=True):
 
 
 class ClaimChange(msgspec.Struct, frozen=True):
-    """A claim to take or to release, by its digest."""
+    """A claim to take or to release, by the digest of its value."""
 
     kind: str
     digest: bytes
@@ -37,7 +39,7 @@ class ClaimChange(msgspec.Struct, frozen=True):
 
 
 class IdempotencyRecord(msgspec.Struct, frozen=True):
-    """An idempotency record with its answer sealed."""
+    """An idempotency record. `answer` is sealed under the key of `subject_id`."""
 
     key: bytes
     fingerprint: bytes
@@ -46,10 +48,9 @@ class IdempotencyRecord(msgspec.Struct, frozen=True):
 
 
 class AppendRequest(msgspec.Struct, frozen=True):
-    """One append: all of it or nothing. `expected` is the version each stream had when the request was decided, by the
-    integer that its id stands for."""
+    """One append, all or nothing. `expected`: the version each stream had when the request was decided."""
 
-    expected: dict[int, int]
+    expected: dict[StreamKey, int]
     events: list[NewEvent]
     claims: list[ClaimChange] = []
     keys: list[WrappedKey] = []
@@ -58,19 +59,19 @@ class AppendRequest(msgspec.Struct, frozen=True):
     correlation_id: UUID | None = None
     causation_id: UUID | None = None
 
-    def touches(self) -> list[object]:
-        """What no other request of the same batch may touch."""
-        things: list[object] = [*self.expected]
+    def conflict_keys(self) -> list[object]:
+        """Its streams, claims, new data keys and idempotency key: no two requests of one batch may share one."""
+        keys: list[object] = [*self.expected]
         if self.claims:
-            things += [(claim.kind, claim.digest) for claim in self.claims]
+            keys += [(claim.kind, claim.digest) for claim in self.claims]
         if self.keys:
-            things += [("key", key.subject_id.int) for key in self.keys]
+            keys += [("key", key.subject_id.int) for key in self.keys]
         if self.record is not None:
-            things.append(self.record.key)
-        return things
+            keys.append(self.record.key)
+        return keys
 
-    def reached(self, stream: int) -> int:
-        """The version that one of its streams has after it."""
+    def version_after(self, stream: StreamKey) -> int:
+        """The version that one of its streams has once the request is written."""
         return max(event.version for event in self.events if event.stream_id.int == stream)
 
     def size(self) -> int:
@@ -78,21 +79,40 @@ class AppendRequest(msgspec.Struct, frozen=True):
         return sum([len(event.state) for event in self.events]) + (len(self.record.answer) if self.record else 0)
 
 
-class AppendOutcome(msgspec.Struct, frozen=True):
-    """What became of a request. `word` is `ok`, `replayed`, `conflict`, `taken:<kind>` or `rekey`."""
+class AppendStatus(Enum):
+    """The result of a request, by the word that `append_events` answers."""
 
-    word: str
-    position: int
+    OK = "ok"
+    REPLAYED = "replayed"
+    """A request with the same idempotency key was written before."""
+    CONFLICT = "conflict"
+    """A stream is not at its expected version."""
+    TAKEN = "taken"
+    """Another stream holds a claim; the claim's kind follows the word, after a colon."""
+    REKEY = "rekey"
+    """Another process has just stored a data key for one of the subjects."""
+
+
+class AppendOutcome(msgspec.Struct, frozen=True):
+    """The outcome of a request. `position`: of its last event if the status is OK, else 0. `claim_kind`: the kind of
+    the claim that is taken if the status is TAKEN, else empty."""
+
+    status: AppendStatus
+    position: int = 0
+    claim_kind: str = ""
+
+
+CONFLICT = AppendOutcome(AppendStatus.CONFLICT)
 
 
 def encode_parameters(requests: list[AppendRequest]) -> list[int | Array]:
-    """All parameters of the function: the number of requests, and the arrays."""
+    """All parameters of `append_events` for a cursor of psycopg: the number of requests, and the arrays."""
     arrays = [array for columns, rows in zip(COLUMNS, _rows_of(requests), strict=True) for array in columns(rows)]
     return [len(requests), *arrays]
 
 
 def encode_call(requests: list[AppendRequest]) -> tuple[bytes, list[bytes]]:
-    """The statement for a batch, and its parameters in binary. Arrays that are empty are not sent: most are."""
+    """The statement for a batch, and its parameters in binary. Empty arrays are not sent: most are empty."""
     groups = _rows_of(requests)
     parameters = [len(requests).to_bytes(4, "big")]
     for columns, rows in zip(COLUMNS, groups, strict=True):
@@ -103,7 +123,7 @@ def encode_call(requests: list[AppendRequest]) -> tuple[bytes, list[bytes]]:
 
 @cache
 def _append_with(sent: tuple[bool, ...]) -> bytes:
-    """For groups of arrays that are sent or not."""
+    """The statement that takes the groups of arrays for which `sent` is true."""
     numbers = count(2)
     arrays = [
         f"${next(numbers)}" if is_sent else "'{}'"
@@ -114,22 +134,24 @@ def _append_with(sent: tuple[bool, ...]) -> bytes:
 
 
 def decode_outcomes(requests: list[AppendRequest], result: PGresult) -> list[AppendOutcome]:
-    """What the function answered, in binary, for each of the requests."""
-    head, words = result.get_value(0, 0), result.get_value(0, 1)
+    """The outcome of each request, from the binary result of `append_events`."""
+    head, verdicts = result.get_value(0, 0), result.get_value(0, 1)
     assert head is not None
-    assert words is not None
+    assert verdicts is not None
     first = last = int.from_bytes(head, "big")
-    verdicts = []
-    for request, word in zip(requests, texts_in(words), strict=True):
-        if word == "ok":
+    outcomes = []
+    for request, verdict in zip(requests, texts_in(verdicts), strict=True):
+        if verdict == "ok":
             last += len(request.events)
-        position = last if request.events else first
-        verdicts.append(AppendOutcome(word, position if word == "ok" else 0))
-    return verdicts
+            outcomes.append(AppendOutcome(AppendStatus.OK, last if request.events else first))
+        else:
+            word, _, claim_kind = verdict.partition(":")
+            outcomes.append(AppendOutcome(AppendStatus(word), 0, claim_kind))
+    return outcomes
 
 
 def _rows_of(requests: list[AppendRequest]) -> list[list[Any]]:
-    """The rows of each group of parallel arrays. Each row begins with the number of its request."""
+    """The rows of each group of parallel arrays. A row begins with the number of its request, counted from 1."""
     numbered = list(enumerate(requests, 1))
     return [
         [(n, stream, version) for n, r in numbered for stream, version in r.expected.items()],
@@ -195,4 +217,4 @@ def _records(rows: list[tuple[int, IdempotencyRecord, NewEvent | None]]) -> list
 
 
 COLUMNS: tuple[Callable[[Any], list[Array]], ...] = (_streams, _events, _claims, _keys, _records)
-"""The function's parallel arrays after the number of requests, group by group."""
+"""The groups of parallel arrays that `append_events` takes after the number of requests."""

@@ -1,23 +1,26 @@
-"""Requests in line for the writer: those that touch the same thing keep their order, all others may go together."""
+"""A queue of pending appends. Appends that conflict keep their order; all others may share a batch."""
 
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Generic, Protocol, TypeVar
 
-MOST_REQUESTS = 256
-MOST_BYTES = 8 * 1024 * 1024
+MAX_BATCH_REQUESTS = 256
+MAX_BATCH_BYTES = 8 * 1024 * 1024
+
+StreamKey = int
+"""A stream, by the integer of its UUID: it hashes ten times as fast as the UUID."""
 
 
 class Appendable(Protocol):
-    """What the line must know of a request. `expected`: the version that each stream had when it was decided, by the
-    integer that its id stands for, which is hashed ten times as fast."""
+    """The part of an append request that the queue needs. `expected`: the version each stream had when the request was
+    decided."""
 
     @property
-    def expected(self) -> dict[int, int]: ...
+    def expected(self) -> dict[StreamKey, int]: ...
 
-    def touches(self) -> Iterable[object]:
-        """What no other request of the same batch may touch; its streams among it."""
+    def conflict_keys(self) -> Iterable[object]:
+        """The keys that no two requests of one batch may share; the streams are among them."""
         ...
 
     def size(self) -> int:
@@ -26,78 +29,80 @@ class Appendable(Protocol):
 
 
 R = TypeVar("R", bound=Appendable)
-V = TypeVar("V")
+Outcome = TypeVar("Outcome")
 
 
-class PendingAppend(Generic[R, V]):
-    """A request, who waits for its verdict, and how many others it waits for."""
+class PendingAppend(Generic[R, Outcome]):
+    """A request with the future of its outcome. `blocked_by`: the number of queues in which others are before it."""
 
-    __slots__ = ("ahead", "request", "touches", "verdict")
+    __slots__ = ("blocked_by", "conflict_keys", "outcome", "request")
 
-    def __init__(self, request: R, verdict: "asyncio.Future[V]") -> None:
+    def __init__(self, request: R, outcome: "asyncio.Future[Outcome]") -> None:
         self.request = request
-        self.verdict = verdict
-        self.touches = dict.fromkeys(request.touches())
-        self.ahead = 0
+        self.outcome = outcome
+        self.conflict_keys = dict.fromkeys(request.conflict_keys())
+        self.blocked_by = 0
 
 
-class AppendQueue(Generic[R, V]):
-    """Gives out batches of entries that do not touch each other."""
+class AppendQueue(Generic[R, Outcome]):
+    """Yields batches whose appends do not conflict with each other."""
 
     def __init__(self) -> None:
-        self._ready: deque[PendingAppend[R, V]] = deque()
-        self._lines: dict[object, deque[PendingAppend[R, V]]] = {}
+        self._ready: deque[PendingAppend[R, Outcome]] = deque()
+        self._queues: dict[object, deque[PendingAppend[R, Outcome]]] = {}
 
-    def add(self, entry: PendingAppend[R, V]) -> None:
-        """Put an entry behind all those that touch what it touches."""
-        for thing in entry.touches:
-            line = self._lines.get(thing)
-            if line is None:
-                self._lines[thing] = deque([entry])
+    def add(self, append: PendingAppend[R, Outcome]) -> None:
+        """Add an append behind all that share one of its conflict keys."""
+        for key in append.conflict_keys:
+            queue = self._queues.get(key)
+            if queue is None:
+                self._queues[key] = deque([append])
             else:
-                line.append(entry)
-                entry.ahead += 1
-        if not entry.ahead:
-            self._ready.append(entry)
+                queue.append(append)
+                append.blocked_by += 1
+        if not append.blocked_by:
+            self._ready.append(append)
 
     @property
     def ready(self) -> int:
-        """How many could go now."""
+        """The number of appends that nothing blocks."""
         return len(self._ready)
 
-    def take(self, most: int = MOST_REQUESTS) -> list[PendingAppend[R, V]]:
-        """The next batch, within bounds. Its entries stay in line until they `leave`."""
-        batch: list[PendingAppend[R, V]] = []
+    def next_batch(self, limit: int = MAX_BATCH_REQUESTS) -> list[PendingAppend[R, Outcome]]:
+        """The next batch, bounded in requests and bytes. Its appends block others until their `release`."""
+        batch: list[PendingAppend[R, Outcome]] = []
         size = 0
-        while self._ready and len(batch) < min(most, MOST_REQUESTS) and size < MOST_BYTES:
-            entry = self._ready.popleft()
-            batch.append(entry)
-            size += entry.request.size()
+        while self._ready and len(batch) < min(limit, MAX_BATCH_REQUESTS) and size < MAX_BATCH_BYTES:
+            append = self._ready.popleft()
+            batch.append(append)
+            size += append.request.size()
         return batch
 
-    def leave(self, entry: PendingAppend[R, V]) -> None:
-        """Let those behind the entry move up."""
-        for thing in entry.touches:
-            line = self._lines[thing]
-            if line[0] is not entry:
-                line.remove(entry)
+    def release(self, append: PendingAppend[R, Outcome]) -> None:
+        """Remove an append, and unblock those behind it."""
+        for key in append.conflict_keys:
+            queue = self._queues[key]
+            if queue[0] is not append:
+                queue.remove(append)
                 continue
-            line.popleft()
-            if line:
-                line[0].ahead -= 1
-                if not line[0].ahead:
-                    self._ready.append(line[0])
+            queue.popleft()
+            if queue:
+                queue[0].blocked_by -= 1
+                if not queue[0].blocked_by:
+                    self._ready.append(queue[0])
             else:
-                del self._lines[thing]
+                del self._queues[key]
 
-    def overtaken(self, entry: PendingAppend[R, V], reached: Callable[[int], int]) -> list[PendingAppend[R, V]]:
-        """Those behind the entry that were decided on an older version of one of its streams than it has `reached`."""
-        crowded = [stream for stream in entry.request.expected if len(self._lines[stream]) > 1]
-        if not crowded:
+    def stale_after(
+        self, append: PendingAppend[R, Outcome], version_after: Callable[[StreamKey], int]
+    ) -> list[PendingAppend[R, Outcome]]:
+        """The appends behind this one that expect an older version of one of its streams than `version_after` it."""
+        contended = [stream for stream in append.request.expected if len(self._queues[stream]) > 1]
+        if not contended:
             return []
-        behind: dict[int, PendingAppend[R, V]] = {}
-        for stream in crowded:
-            version = reached(stream)
-            behind |= {id(other): other for other in self._lines[stream] if other.request.expected[stream] < version}
-        behind.pop(id(entry), None)
-        return list(behind.values())
+        stale: dict[int, PendingAppend[R, Outcome]] = {}
+        for stream in contended:
+            version = version_after(stream)
+            stale |= {id(other): other for other in self._queues[stream] if other.request.expected[stream] < version}
+        stale.pop(id(append), None)
+        return list(stale.values())

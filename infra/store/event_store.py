@@ -1,4 +1,4 @@
-"""The event store as the bus knows it: aggregates in, aggregates out, personal data sealed on the way."""
+"""The event store port on PostgreSQL: loads and appends aggregates, and seals their personal data."""
 
 import asyncio
 from collections.abc import Collection, Iterator, Sequence
@@ -20,40 +20,41 @@ from application.ports import (
     VersionConflict,
 )
 from domain.kernel import Claim, NotFound, Root
-from infra.postgres.connect import Database
+from infra.postgres.database import Database
 from infra.sealing.blind_index import BlindIndex
-from infra.sealing.keyring import DataKey, FetchWrapped, KeyErased, Keyring, Keys, WrappedKey
-from infra.store.append_batch import AppendOutcome, AppendRequest, ClaimChange, IdempotencyRecord, NewEvent
-from infra.store.codec import (
-    EventLayout,
-    decode_clear,
-    decode_snapshot,
-    encode_snapshot,
-    is_personal,
-    layout_of,
-    subjects_in,
-    subjects_of,
-    unseal,
+from infra.sealing.keyring import DataKey, FetchWrapped, KeyErased, Keyring, Keys, SubjectNumber, WrappedKey
+from infra.store.append_batch import (
+    AppendOutcome,
+    AppendRequest,
+    AppendStatus,
+    ClaimChange,
+    IdempotencyRecord,
+    NewEvent,
 )
+from infra.store.append_queue import StreamKey
+from infra.store.codec import EventLayout, decode_clear, layout_of, subjects_in, subjects_of, unseal
 from infra.store.group_commit import GroupCommitter
+from infra.store.snapshot_codec import decode_snapshot, encode_snapshot, is_personal
 from infra.store.stream_reader import LATEST, StoredEvent, StoredSnapshot, StreamGap, StreamReader
 
-KEYS = "SELECT subject_id, wrapped FROM data_keys WHERE subject_id = ANY(%s)"
+WRAPPED_KEYS = "SELECT subject_id, wrapped FROM data_keys WHERE subject_id = ANY(%s)"
 LAST_POSITION = """
 SELECT notification_id FROM stored_events WHERE originator_id = %s AND topic = ANY(%s)
 ORDER BY originator_version DESC LIMIT 1
 """
 CLAIMED_BY = "SELECT originator_id FROM claims WHERE kind = %s AND digest = %s"
-SNAPSHOT = """
+INSERT_SNAPSHOT = """
 INSERT INTO snapshots (originator_id, originator_version, topic, state, snapshot_version)
 VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
 """
-# One that cannot serve stands in the way of another at the same version. What is newer stays.
-MAKE_WAY = "DELETE FROM snapshots WHERE originator_id = %s AND originator_version = %s AND snapshot_version <= %s"
-DROP_OLDER = "DELETE FROM snapshots WHERE originator_id = %s AND originator_version < %s"
+# Removes a snapshot that cannot be used, so that one of the same version can be inserted. A newer shape is kept.
+DELETE_UNUSABLE = (
+    "DELETE FROM snapshots WHERE originator_id = %s AND originator_version = %s AND snapshot_version <= %s"
+)
+DELETE_OLDER = "DELETE FROM snapshots WHERE originator_id = %s AND originator_version < %s"
 
-SNAPSHOT_AFTER = 100
-REKEYS = 3
+SNAPSHOT_AFTER_EVENTS = 100
+MAX_REKEY_ATTEMPTS = 3
 
 
 class PostgresEventStore:
@@ -62,20 +63,20 @@ class PostgresEventStore:
     def __init__(
         self,
         database: Database,
-        reading: StreamReader,
-        writer: GroupCommitter,
+        reader: StreamReader,
+        committer: GroupCommitter,
         keyring: Keyring,
         blind: BlindIndex,
     ) -> None:
         self._database = database
-        self._reading = reading
-        self._writer = writer
+        self._reader = reader
+        self._committer = committer
         self._keyring = keyring
         self._blind = blind
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._snapshot_tasks: set[asyncio.Task[None]] = set()
 
     async def load(self, kind: type[A], id: UUID, *, version: int | None = None) -> A | None:
-        """The aggregate now, or as it was at `version`; None where there is none of that kind or version."""
+        """The aggregate now, or as it was at `version`; None if no stream has that kind and version."""
         if version is None:
             return await self._latest(kind, id)
         root = await self._from_history(kind, id, version)
@@ -87,12 +88,12 @@ class PostgresEventStore:
         return rows[0][0] if rows else None
 
     async def stored_response(self, key: bytes) -> StoredResponse | None:
-        """What was answered to an earlier request with this key (a digest, 32 bytes).
+        """The response to an earlier request with this key (a digest, 32 bytes).
 
         Raises:
-            NotFound: there was one, about someone or something that has been erased since.
+            NotFound: the key that seals the response has been erased since.
         """
-        stored = await self._reading.answer(key)
+        stored = await self._reader.stored_answer(key)
         if stored is None:
             return None
         subject_key = await self._keyring.get(stored.subject_id)
@@ -113,40 +114,45 @@ class PostgresEventStore:
     ) -> int | StoredResponse:
         """See `application.ports.EventStore.append`."""
         events: list[Root.Event] = []
-        expected: dict[int, int] = {}
+        expected: dict[StreamKey, int] = {}
         for root in changes:
             pending = cast(list[Root.Event], root.pending_events)
             events += pending
             expected[root.id.int] = root.version - len(pending)
-        for _ in range(REKEYS):
+        for _ in range(MAX_REKEY_ATTEMPTS):
             keys, minted = await self._keys(changes, expected, events, idempotency)
-            verdict = await self._writer.append(self._request(expected, events, call, idempotency, keys, minted))
-            if verdict.word != "rekey":
+            request = self._request(expected, events, call, idempotency, keys, minted)
+            outcome = await self._committer.append(request)
+            if outcome.status is not AppendStatus.REKEY:
                 break
-            # Another process made a key for the same address just now; seal again, under that one.
-        if verdict.word == "ok":
-            for wrapped in minted:
-                self._keyring.keep(wrapped.subject_id, keys[wrapped.subject_id.int])
-        if verdict.word == "replayed":
+            # Another process has just stored a key for the same address: seal again, under that key.
+        if outcome.status is AppendStatus.REPLAYED:
             assert idempotency is not None
             earlier = await self.stored_response(idempotency.key)
             assert earlier is not None
             return earlier
-        return self._settled(changes, verdict)
+        self._check_outcome(changes, outcome)
+        for wrapped in minted:
+            self._keyring.keep(wrapped.subject_id, keys[wrapped.subject_id.int])
+        for root in changes:
+            root.collect_events()
+        return outcome.position
 
-    def _settled(self, changes: Sequence[Root], verdict: AppendOutcome) -> int:
-        if verdict.word == "ok":
-            for root in changes:
-                root.collect_events()
-            return verdict.position
-        word, _, kind = verdict.word.partition(":")
-        if word == "taken":
-            raise ClaimTaken(kind)
-        raise VersionConflict([root.id for root in changes])
+    def _check_outcome(self, changes: Sequence[Root], outcome: AppendOutcome) -> None:
+        """Raise the error of an outcome other than OK.
+
+        Raises:
+            ClaimTaken: another stream holds a claim.
+            VersionConflict: a stream is not at its expected version, or other processes kept storing new data keys.
+        """
+        if outcome.status is AppendStatus.TAKEN:
+            raise ClaimTaken(outcome.claim_kind)
+        if outcome.status is not AppendStatus.OK:
+            raise VersionConflict([root.id for root in changes])
 
     def _request(
         self,
-        expected: dict[int, int],
+        expected: dict[StreamKey, int],
         events: Sequence[Root.Event],
         call: CommandContext,
         idempotency: Idempotency | None,
@@ -160,7 +166,7 @@ class PostgresEventStore:
         return AppendRequest(
             expected=expected,
             events=[self._new_event(event, layout_of(type(event)), keys) for event in events],
-            claims=[claim for event in events if layout_of(type(event)).claiming for claim in self._claims(event)],
+            claims=[claim for event in events if layout_of(type(event)).has_claims for claim in self._claims(event)],
             keys=minted,
             record=record,
             actor_id=call.actor.user_id if call.actor else None,
@@ -168,32 +174,32 @@ class PostgresEventStore:
             causation_id=call.causation_id,
         )
 
-    def _new_event(self, event: Root.Event, plan: EventLayout, keys: Keys) -> NewEvent:
-        stream_id, version, state = event.originator_id, event.originator_version, plan.encode(event, keys)
-        return NewEvent(uuid7().bytes, stream_id, version, plan.topic, plan.version, state)
+    def _new_event(self, event: Root.Event, layout: EventLayout, keys: Keys) -> NewEvent:
+        stream_id, version, state = event.originator_id, event.originator_version, layout.encode(event, keys)
+        return NewEvent(uuid7().bytes, stream_id, version, layout.topic, layout.version, state)
 
     def _claims(self, event: Root.Event) -> Iterator[ClaimChange]:
         for claim in event.claims():
-            yield self._change(event, claim, release=False)
+            yield self._claim_change(event, claim, release=False)
         for claim in event.releases():
-            yield self._change(event, claim, release=True)
+            yield self._claim_change(event, claim, release=True)
 
-    def _change(self, event: Root.Event, claim: Claim, *, release: bool) -> ClaimChange:
+    def _claim_change(self, event: Root.Event, claim: Claim, *, release: bool) -> ClaimChange:
         return ClaimChange(claim.kind, self._blind.claim(claim.kind, claim.value), event.originator_id, release)
 
     async def _keys(
         self,
         changes: Sequence[Root],
-        expected: dict[int, int],
+        expected: dict[StreamKey, int],
         events: Sequence[Root.Event],
         idempotency: Idempotency | None,
-    ) -> tuple[dict[int, DataKey], list[WrappedKey]]:
-        """The data keys of all subjects that the events and the answer are about; those that had none yet are new.
+    ) -> tuple[dict[SubjectNumber, DataKey], list[WrappedKey]]:
+        """The data keys of all subjects of the events and the answer, and the wrapped form of the new ones among them.
 
         Raises:
             NotFound: one of the aggregates has been erased.
         """
-        keys: dict[int, DataKey] = {}
+        keys: dict[SubjectNumber, DataKey] = {}
         minted = []
         subjects = [subject_id for event in events for subject_id in subjects_of(event)]
         if idempotency is not None:
@@ -203,7 +209,7 @@ class PostgresEventStore:
             if number in keys:
                 continue
             key = None
-            # Of a stream that begins there is no key to ask for.
+            # A new stream has no key yet: do not query.
             if expected.get(number) != 0:
                 key = self._keyring.kept(subject_id) or await self._keyring.get(subject_id)
             if key is None:
@@ -215,20 +221,20 @@ class PostgresEventStore:
         return keys, minted
 
     async def _latest(self, kind: type[A], id: UUID) -> A | None:
-        stream = await self._reading.stream(id)
+        stream = await self._reader.stream(id)
         snapshot = None if stream.snapshot is None else await self._from_snapshot(kind, id, stream.snapshot)
-        useless = stream.snapshot is not None and snapshot is None
-        if useless:
+        unusable = stream.snapshot is not None and snapshot is None
+        if unusable:
             root = await self._from_history(kind, id)
         else:
             root = await self._replay(kind, id, snapshot, stream.events)
-        if root is not None and (useless or len(stream.events) >= SNAPSHOT_AFTER):
+        if root is not None and (unusable or len(stream.events) >= SNAPSHOT_AFTER_EVENTS):
             self._keep_snapshot(root)
         return root
 
     async def _from_history(self, kind: type[A], id: UUID, last: int = LATEST) -> A | None:
         root: A | None = None
-        async with aclosing(self._reading.history(id, last)) as pages:
+        async with aclosing(self._reader.history(id, last)) as pages:
             async for events in pages:
                 root = await self._replay(kind, id, root, events)
                 if root is None:
@@ -240,13 +246,13 @@ class PostgresEventStore:
         versions = [version for version, _, _ in events]
         first = Root.INITIAL_VERSION if root is None else root.version + 1
         if events and (versions[0], versions[-1]) != (first, first + len(events) - 1):
-            raise StreamGap(f"of {id}, from version {first} to {versions[-1]} there are {len(events)} events")
-        begun = [decode_clear(topic, stored, id) for _, topic, stored in events]
-        keys = await self._keyring.all(subjects_in(begun))
-        return evolve(kind, root, unseal(begun, versions, keys))
+            raise StreamGap(f"stream {id}: versions {first} to {versions[-1]} hold {len(events)} events")
+        partly = [decode_clear(topic, stored, id) for _, topic, stored in events]
+        keys = await self._keyring.all(subjects_in(partly))
+        return evolve(kind, root, unseal(partly, versions, keys))
 
     async def _from_snapshot(self, kind: type[A], id: UUID, stored: StoredSnapshot) -> A | None:
-        """None where the snapshot cannot serve: of an older shape, of another kind, or sealed by a key that is gone."""
+        """None if the snapshot is unusable: of another shape or kind, or sealed by a key that is erased."""
         key = await self._keyring.get(id) if is_personal(kind) else None
         usable = stored.topic == get_topic(kind) and stored.shape == kind.snapshot_version
         if not usable or (key is None and is_personal(kind)):
@@ -257,29 +263,29 @@ class PostgresEventStore:
             return None
 
     def _keep_snapshot(self, root: Root) -> None:
-        """A load that had to replay much leaves a snapshot for the next one, behind the caller's back."""
+        """Write a snapshot in the background, so that the next load replays less."""
         key = self._keyring.kept(root.id)
         if key is None and is_personal(type(root)):
             return
         values = [root.id, root.version, get_topic(type(root)), encode_snapshot(root, key), root.snapshot_version]
         task = asyncio.create_task(self._write_snapshot(values))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._snapshot_tasks.add(task)
+        task.add_done_callback(self._snapshot_tasks.discard)
 
     async def _write_snapshot(self, values: list[Any]) -> None:
-        # A snapshot only saves time: without it the next load replays again.
+        # A snapshot only saves time: without it the next load replays the events.
         with suppress(Unavailable):
-            await self._database.rows(MAKE_WAY, [*values[:2], values[-1]])
-            await self._database.rows(SNAPSHOT, values)
-            await self._database.rows(DROP_OLDER, values[:2])
+            await self._database.rows(DELETE_UNUSABLE, [*values[:2], values[-1]])
+            await self._database.rows(INSERT_SNAPSHOT, values)
+            await self._database.rows(DELETE_OLDER, values[:2])
 
-    async def settle(self) -> None:
+    async def drain(self) -> None:
         """Wait for the snapshots that are being written."""
-        await asyncio.gather(*self._tasks)
+        await asyncio.gather(*self._snapshot_tasks)
 
 
 def evolve(kind: type[A], root: Root | None, events: Sequence[Root.Event]) -> A | None:
-    """The aggregate after `events`, which follow `root`; None where they are of another kind or there are none."""
+    """The aggregate after `events`, which follow `root`; None if they are of another kind, or if there are none."""
     for event in events:
         if root is None:
             if event.root is not kind:
@@ -293,9 +299,9 @@ def evolve(kind: type[A], root: Root | None, events: Sequence[Root.Event]) -> A 
 
 
 def keys_reader(database: Database) -> FetchWrapped:
-    """Reads wrapped data keys for a `Keyring`."""
+    """The function that fetches wrapped data keys for a `Keyring`."""
 
     async def fetch(subject_ids: list[UUID]) -> dict[UUID, bytes]:
-        return dict(await database.rows(KEYS, [subject_ids]))
+        return dict(await database.rows(WRAPPED_KEYS, [subject_ids]))
 
     return fetch

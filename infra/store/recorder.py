@@ -1,6 +1,6 @@
-"""The library's recorder interfaces over our tables, so that its repositories, runners and tools work on our log.
+"""Implements the recorder interfaces of the `eventsourcing` library on our tables, so that its tools work on our log.
 
-Our own roles do not pass through here: they use the group commit and the asynchronous store.
+Our own processes do not use them: they use the group commit and the asynchronous store.
 """
 
 from collections.abc import Sequence
@@ -23,11 +23,11 @@ from psycopg_pool import ConnectionPool
 
 from infra.postgres.arrays import register
 from infra.store.append_batch import APPEND, AppendRequest, NewEvent, encode_parameters
+from infra.store.log_rows import APPENDED_CHANNEL, LIBRARY_COLUMNS
 
 Pool = ConnectionPool[psycopg.Connection[tuple[Any, ...]]]
 
-NOTIFICATIONS = "SELECT notification_id, originator_id, originator_version, topic, state FROM stored_events"
-CHANNEL = "palimpsest_appended"
+NOTIFICATIONS = f"SELECT {LIBRARY_COLUMNS} FROM stored_events"  # noqa: S608
 
 
 def _select(
@@ -53,7 +53,7 @@ class SnapshotRecorder(AggregateRecorder):
         """Insert all, or none.
 
         Raises:
-            IntegrityError: there is one of that stream and version already.
+            IntegrityError: a snapshot with that stream and version exists.
         """
         rows = [(e.originator_id, e.originator_version, e.topic, e.state) for e in stored_events]
         query = "INSERT INTO snapshots (originator_id, originator_version, topic, state) VALUES (%s, %s, %s, %s)"
@@ -78,7 +78,7 @@ class SnapshotRecorder(AggregateRecorder):
 
 
 class PostgresRecorder(ApplicationRecorder):
-    """The log, through the library's interface. Inserts go through the same function as the group commit's."""
+    """The log, through the library's interface. Inserts call `append_events`, as the group commit does."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -89,7 +89,7 @@ class PostgresRecorder(ApplicationRecorder):
         return self._pool
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int] | None:
-        """Append all, or none; answers their positions.
+        """Append all, or none. Returns their positions.
 
         Raises:
             IntegrityError: a stream is not at the version before its first event.
@@ -165,13 +165,13 @@ class _Subscription(ListenNotifySubscription[PostgresRecorder]):
         try:
             with self._recorder.pool.connection() as connection:
                 connection.set_autocommit(True)
-                connection.execute(f"LISTEN {CHANNEL}")
-                # Whatever was appended since the first look at the log was not heard of.
+                connection.execute(f"LISTEN {APPENDED_CHANNEL}")
+                # Appends between the first read of the log and LISTEN sent no notification here: read again.
                 self._has_been_notified.set()
                 while not self._has_been_stopped and not self._thread_error:
                     for _ in connection.notifies(timeout=0.1, stop_after=1):
                         self._has_been_notified.set()
-                connection.execute(f"UNLISTEN {CHANNEL}")
+                connection.execute(f"UNLISTEN {APPENDED_CHANNEL}")
                 connection.set_autocommit(False)
         except BaseException as error:
             self._thread_error = self._thread_error or error

@@ -1,6 +1,6 @@
-"""Reads streams and idempotency records as they are stored, by short queries in binary form.
+"""Reads stored streams and idempotency records by short queries in binary form.
 
-Gets that are in flight at once share one round trip.
+Concurrent reads share one round trip.
 """
 
 import asyncio
@@ -14,10 +14,11 @@ from psycopg.pq.abc import PGresult
 from infra.coalesce import Coalescer
 from infra.postgres.arrays import Blobs, UuidsByInt
 from infra.postgres.session import ShortQueries
+from infra.store.append_queue import StreamKey
 
-# The newest snapshot of each stream, if any, and the events after it. Snapshots come first and carry their version of
-# the aggregate's shape where events carry NULL. OFFSET keeps the planner from taking the inner query apart.
-LOAD = b"""
+# The newest snapshot of each stream, if any, and the events after it. Snapshots sort first. `shape` is the snapshot
+# version of the aggregate's class, NULL for events. OFFSET 0 keeps the planner from flattening the inner query.
+LOAD_STREAMS = b"""
 SELECT stored.version, stored.topic, stored.state, wanted.id, stored.shape
 FROM unnest($1::uuid[]) AS wanted(id)
 CROSS JOIN LATERAL (
@@ -33,23 +34,24 @@ CROSS JOIN LATERAL (
 ) AS stored
 ORDER BY wanted.id, stored.version, stored.shape
 """
-HISTORY = b"""
+LOAD_HISTORY = b"""
 SELECT originator_version, topic, state FROM stored_events
 WHERE originator_id = $1 AND originator_version > $2 AND originator_version <= $3 ORDER BY originator_version
 """
-EARLIER = b"SELECT key, fingerprint, answer, subject_id, position FROM idempotency WHERE key = ANY($1)"
+LOAD_ANSWERS = b"SELECT key, fingerprint, answer, subject_id, position FROM idempotency WHERE key = ANY($1)"
 
-PAGE = 250
-"""Events of one stream that are read at once."""
+PAGE_EVENTS = 250
+"""Events of one stream per page of a history."""
 LATEST = 2**62
+"""A version above all others."""
 
 
 StoredEvent = tuple[int, str, bytes]
-"""Version, topic, state. A plain tuple: very many are made."""
+"""Version, topic, state. A plain tuple, since a load makes many."""
 
 
 class StoredSnapshot(NamedTuple):
-    """An aggregate at a version; `shape` is the version of the class that it was taken of."""
+    """An aggregate at a version. `shape`: the snapshot version of its class when it was taken."""
 
     version: int
     topic: str
@@ -59,18 +61,18 @@ class StoredSnapshot(NamedTuple):
 
 @dataclass(slots=True)
 class StoredStream:
-    """The newest snapshot, if there is one, and the events after it; without one, all events."""
+    """The newest snapshot and the events after it; all events if there is no snapshot."""
 
     snapshot: StoredSnapshot | None = None
     events: list[StoredEvent] = field(default_factory=list)
 
 
 class StreamGap(Exception):
-    """The log lacks an event amid a stream: it was changed from outside."""
+    """The log lacks an event inside a stream: the table was changed by another program."""
 
 
 class StoredAnswer(NamedTuple):
-    """What is kept of a keyed request, its answer sealed."""
+    """The stored part of a request with an idempotency key. `answer` is sealed."""
 
     fingerprint: bytes
     answer: bytes
@@ -79,53 +81,54 @@ class StoredAnswer(NamedTuple):
 
 
 class StreamReader:
-    """Reads through two connections: histories may be long, and what commands wait for must not stand behind them."""
+    """Reads through two connections, so that commands never wait behind a long history."""
 
     def __init__(self, url: str) -> None:
         self._queries = ShortQueries(url)
         self._histories = ShortQueries(url)
-        self._streams: Coalescer[int, StoredStream] = Coalescer(self._fetch_streams)
+        self._streams: Coalescer[StreamKey, StoredStream] = Coalescer(self._fetch_streams)
         self._answers: Coalescer[bytes, StoredAnswer] = Coalescer(self._fetch_answers)
 
     async def stream(self, id: UUID) -> StoredStream:
-        """What it takes to know the aggregate as it is now."""
+        """The newest snapshot and the events after it. Raises `Unavailable`."""
         return await self._streams.get(id.int) or StoredStream()
 
     async def history(self, id: UUID, last: int = LATEST) -> AsyncGenerator[list[StoredEvent], None]:
-        """All events up to the version `last`, page by page; while one page is looked at, the next is on its way.
+        """All events up to the version `last`, page by page. The next page is fetched while the caller handles one.
 
         Close it when done (`contextlib.aclosing`). Raises `Unavailable`.
         """
-        coming: asyncio.Task[list[StoredEvent]] | None = None
+        upcoming: asyncio.Task[list[StoredEvent]] | None = None
         try:
-            for after in range(0, last, PAGE):
-                page = coming or self._page(id, after, last)
-                coming = asyncio.create_task(self._page(id, after + PAGE, last)) if after + PAGE < last else None
+            for after in range(0, last, PAGE_EVENTS):
+                page = upcoming or self._page(id, after, last)
+                following = after + PAGE_EVENTS
+                upcoming = asyncio.create_task(self._page(id, following, last)) if following < last else None
                 events = await page
                 yield events
-                if len(events) < PAGE:
+                if len(events) < PAGE_EVENTS:
                     break
         finally:
-            if coming is not None:
-                coming.cancel()
-                await asyncio.gather(coming, return_exceptions=True)
+            if upcoming is not None:
+                upcoming.cancel()
+                await asyncio.gather(upcoming, return_exceptions=True)
 
     async def _page(self, id: UUID, after: int, last: int) -> list[StoredEvent]:
-        parameters = [id.bytes, after.to_bytes(8, "big"), min(after + PAGE, last).to_bytes(8, "big")]
-        return _events(await self._histories.result(HISTORY, parameters))
+        parameters = [id.bytes, after.to_bytes(8, "big"), min(after + PAGE_EVENTS, last).to_bytes(8, "big")]
+        return _events(await self._histories.result(LOAD_HISTORY, parameters))
 
     def close(self) -> None:
-        """Close the connections, for good."""
+        """Close the connections. The reader cannot be used afterwards."""
         self._queries.close()
         self._histories.close()
 
-    async def answer(self, key: bytes) -> StoredAnswer | None:
-        """What was answered to the request with this key."""
+    async def stored_answer(self, key: bytes) -> StoredAnswer | None:
+        """The stored answer to the request with this idempotency key. Raises `Unavailable`."""
         return await self._answers.get(key)
 
-    async def _fetch_streams(self, ids: list[int]) -> Mapping[int, StoredStream]:
-        result = await self._queries.result(LOAD, [UuidsByInt(ids).dump()])
-        streams: dict[int, StoredStream] = {}
+    async def _fetch_streams(self, ids: list[StreamKey]) -> Mapping[StreamKey, StoredStream]:
+        result = await self._queries.result(LOAD_STREAMS, [UuidsByInt(ids).dump()])
+        streams: dict[StreamKey, StoredStream] = {}
         for n, event in enumerate(_events(result)):
             stream = streams.setdefault(int.from_bytes(_value(result, n, 3), "big"), StoredStream())
             shape = result.get_value(n, 4)
@@ -136,23 +139,23 @@ class StreamReader:
         return streams
 
     async def _fetch_answers(self, keys: list[bytes]) -> Mapping[bytes, StoredAnswer]:
-        result = await self._queries.result(EARLIER, [Blobs(keys).dump()])
-        found = {}
+        result = await self._queries.result(LOAD_ANSWERS, [Blobs(keys).dump()])
+        answers = {}
         for n in range(result.ntuples):
             key, fingerprint, answer, subject, position = [_value(result, n, column) for column in range(5)]
-            found[key] = StoredAnswer(fingerprint, answer, UUID(bytes=subject), int.from_bytes(position, "big"))
-        return found
+            answers[key] = StoredAnswer(fingerprint, answer, UUID(bytes=subject), int.from_bytes(position, "big"))
+        return answers
 
 
 def _events(result: PGresult) -> list[StoredEvent]:
-    """Of a result whose first columns are version, topic and state."""
+    """The events of a result whose first columns are version, topic and state."""
     value: Callable[[int, int], Any] = result.get_value
     number = int.from_bytes
     return [(number(value(n, 0), "big"), value(n, 1).decode(), value(n, 2)) for n in range(result.ntuples)]
 
 
 def _value(result: PGresult, row: int, column: int) -> bytes:
-    """Of a column that is never NULL."""
+    """The value of a column that is never NULL."""
     value = result.get_value(row, column)
     assert value is not None
     return value

@@ -11,6 +11,7 @@ PROJECT = Path(__file__).parents[2]
 PACKAGES = ("domain", "application", "projections", "adapters", "infra")
 
 LAYERS = "Dependencies point one way"
+ROOMS = "Rooms of infra depend downwards"
 BREACHES = [
     ("domain", "import application.ports", LAYERS),
     ("domain", "import infra.settings.model", LAYERS),
@@ -19,6 +20,9 @@ BREACHES = [
     ("projections", "import adapters.http", LAYERS),
     ("projections", "import infra.coalesce", LAYERS),
     ("adapters", "import infra.bootstrap.write_side", LAYERS),
+    ("infra/store", "import infra.kafka.client.topics", ROOMS),
+    ("infra/telemetry", "import infra.cache.updater", ROOMS),
+    ("infra/settings", "import infra.local.secrets", ROOMS),
     ("domain", "import psycopg", "The domain does no I/O, reads no clock and draws no randomness"),
     ("domain", "import random", "The domain does no I/O, reads no clock and draws no randomness"),
     ("domain", "import time", "The domain does no I/O, reads no clock and draws no randomness"),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from infra.telemetry.telemetry import configure_logging
+from infra.telemetry.logs import configure_logging
 from tests.bench import (
     append,
     extras,

@@ -24,7 +24,7 @@ from infra.kafka.consumer.feed import KafkaFeed
 from infra.projector.partitioned_projector import PartitionedProjector
 from infra.projector.read_ahead import BufferedFeed
 from infra.projector.rebuild.rebuild import rebuild
-from infra.settings.model import load
+from infra.settings.load import load
 from projections.content.document import DocumentDetails
 from projections.kernel import ReadModel
 from tests.bench import ours, project

@@ -100,7 +100,7 @@ def _published() -> float:
 def send(kafka: dict[str, Any], records: list[record_format.Encoded], names: Topics) -> float:
     """Records a second through `KafkaProducer.send`."""
     with closing(KafkaAdminClient(**kafka)) as admin:
-        topics.make_missing(admin, names, [names.internal])
+        topics.create_missing(admin, names, [names.internal])
     with closing(KafkaProducer(**kafka, acks="all", linger_ms=5, batch_size=256 * 1024)) as producer:
         producer.partitions_for(names.internal)
         started = perf_counter()
@@ -113,8 +113,8 @@ def send(kafka: dict[str, Any], records: list[record_format.Encoded], names: Top
 def _live(bench: Bench, kafka: dict[str, Any]) -> Iterator[Row]:
     names = ours_topics()
     with closing(KafkaAdminClient(**kafka)) as admin:
-        topics.make_missing(admin, names, names.events())
-    settings = {"kafka_bootstrap_servers": kafka["bootstrap_servers"], "kafka_prefix": names.prefix}
+        topics.create_missing(admin, names, names.events())
+    settings = {"KAFKA_BOOTSTRAP_SERVERS": kafka["bootstrap_servers"], "PALIMPSEST_KAFKA_PREFIX": names.prefix}
     with (
         bench.database() as database,
         ours.opened(database) as own,

@@ -17,7 +17,7 @@ from domain.content.document import Document
 from domain.identity.user import User
 from infra.bootstrap.write_side import WriteSide, open_write_side, utc_now
 from infra.local import secrets
-from infra.settings.model import Settings, variable
+from infra.settings.model import Settings
 from tests.support.servers import Database
 
 T = TypeVar("T")
@@ -46,23 +46,21 @@ class Ours:
 
 def environment(database: Database) -> dict[str, str]:
     """The variables of a process of ours on that database."""
-    return {variable("database_url"): database.app_url, variable("metrics_port"): "0", **SECRETS}
+    return {"DATABASE_URL": database.app_url, "PALIMPSEST_METRICS_PORT": "0", **SECRETS}
 
 
 def settings_for(database: Database) -> Settings:
     """The same, for this process."""
-    given = environment(database)
-    fields = {name: given[variable(name)] for name in Settings.model_fields if variable(name) in given}
-    return Settings(**fields)  # type: ignore[arg-type]
+    return Settings.from_variables(environment(database))
 
 
 def tokens_for(settings: Settings) -> Tokens:
     """Issues tokens that our API takes."""
     return Tokens(
-        settings.token_signing_key.get_secret_value(),
-        issuer=settings.token_issuer,
-        audience=settings.token_audience,
-        lifetime=settings.token_ttl,
+        settings.tokens.signing_key.get_secret_value(),
+        issuer=settings.tokens.issuer,
+        audience=settings.tokens.audience,
+        lifetime=settings.tokens.ttl,
         clock=utc_now,
         new_id=uuid7,
     )

@@ -14,7 +14,6 @@ import psycopg
 
 from infra.cli.up import is_ready
 from infra.local.servers.process import end, free_port, spawn
-from infra.settings.model import variable
 from tests.bench import crud, ours
 from tests.support.servers import Database
 
@@ -25,8 +24,8 @@ CAUGHT_UP = "SELECT min(position) >= (SELECT max(notification_id) FROM stored_ev
 @contextmanager
 def role(name: str, database: Database, folder: Path, redis_url: str, **changes: str) -> Iterator[int]:
     """`palimpsest NAME`, with the settings it has unless told otherwise; answers its process id."""
-    given = {"redis_url": redis_url, "data_dir": str(folder), "log_format": "json", **changes}
-    settings = {variable(key): value for key, value in given.items()}
+    own = {"REDIS_URL": redis_url, "PALIMPSEST_DATA_DIR": str(folder), "PALIMPSEST_LOG_FORMAT": "json"}
+    settings = {**own, **changes}
     command = [sys.executable, "-m", "infra.cli.main", name]
     with _process(command, {**ours.environment(database), **settings}, folder / f"{name}.log") as process:
         yield process.pid
@@ -44,7 +43,7 @@ class Service:
 def api(database: Database, folder: Path, redis_url: str) -> Iterator[Service]:
     """Our API, ready."""
     port = free_port()
-    with role("api", database, folder, redis_url, port=str(port)) as pid:
+    with role("api", database, folder, redis_url, PALIMPSEST_PORT=str(port)) as pid:
         wait_until(lambda: is_ready(f"http://127.0.0.1:{port}"), "the API is ready")
         yield Service(port, pid)
 

@@ -14,7 +14,7 @@ from kafka.errors import KafkaError
 from domain.kernel import Root
 from infra.kafka.client.topics import Topics
 from infra.kafka.reconcile.differences import Report
-from infra.kafka.reconcile.reconcile import reconcile, who_is_gone
+from infra.kafka.reconcile.reconcile import find_closed, reconcile
 from infra.local.servers.kafka import EmbeddedKafka, KafkaQuorum
 from infra.local.servers.process import free_port
 from tests.chaos.disk import small_disk
@@ -76,12 +76,12 @@ class Brokers:
 
         async def ask(kind: type[Root], ids: Sequence[UUID]) -> set[UUID]:
             async with open_store(url) as opened:
-                return await who_is_gone(opened.store, kind, ids)
+                return await find_closed(opened.store, kind, ids)
 
         def gone(kind: type[Root], ids: Sequence[UUID]) -> set[UUID]:
             return asyncio.run(ask(kind, ids))
 
-        return reconcile(url, self.clients, topics or self.topics, gone, patience=patience)
+        return reconcile(url, self.clients, topics or self.topics, gone, timeout=patience)
 
 
 def open_brokers(folder: Path, count: int, stack: ExitStack) -> Brokers:

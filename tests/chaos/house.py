@@ -22,7 +22,6 @@ from infra.local.servers.postgres import EmbeddedPostgres
 from infra.local.servers.process import end, port_is_free, spawn
 from infra.local.servers.redis import EmbeddedRedis
 from infra.postgres.migrate import migrate
-from infra.settings.model import variable
 from tests.chaos.brokers import Brokers, open_brokers
 from tests.support.http import SIGNING_KEY
 from tests.support.stores import BLIND_KEY, KEK
@@ -159,26 +158,26 @@ class House:
 
     def _environment(self, port: int) -> dict[str, str]:
         given = {
-            "database_url": self.database_url,
+            "DATABASE_URL": self.database_url,
             "database_admin_url": self.admin_url,
-            "redis_url": self.redis_url,
-            "data_dir": str(self.folder),
-            "port": str(port),
-            "metrics_port": "0",
-            "log_level": "WARNING",
-            "log_format": "json",
-            "key_encryption_key": b64encode(KEK).decode(),
-            "blind_index_key": b64encode(BLIND_KEY).decode(),
-            "token_signing_key": SIGNING_KEY,
+            "REDIS_URL": self.redis_url,
+            "PALIMPSEST_DATA_DIR": str(self.folder),
+            "PALIMPSEST_PORT": str(port),
+            "PALIMPSEST_METRICS_PORT": "0",
+            "PALIMPSEST_LOG_LEVEL": "WARNING",
+            "PALIMPSEST_LOG_FORMAT": "json",
+            "PALIMPSEST_KEY_ENCRYPTION_KEY": b64encode(KEK).decode(),
+            "PALIMPSEST_BLIND_INDEX_KEY": b64encode(BLIND_KEY).decode(),
+            "PALIMPSEST_TOKEN_SIGNING_KEY": SIGNING_KEY,
         }
         if self.brokers is not None:
             given |= {
-                "kafka_bootstrap_servers": self.brokers.address,
-                "kafka_partitions": str(self.brokers.topics.partitions),
-                "kafka_replication": str(self.brokers.topics.replication),
-                "feed": "kafka",
+                "KAFKA_BOOTSTRAP_SERVERS": self.brokers.address,
+                "PALIMPSEST_KAFKA_PARTITIONS": str(self.brokers.topics.partitions),
+                "PALIMPSEST_KAFKA_REPLICATION": str(self.brokers.topics.replication),
+                "PALIMPSEST_FEED": "kafka",
             }
-        return {variable(name): value for name, value in given.items()}
+        return given
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What checks of contracts share."""
+"""Fixtures of the contract tests."""
 
 import pytest
 
@@ -7,5 +7,5 @@ from tests.support.asyncapi import Parser, open_parser
 
 @pytest.fixture(scope="session")
 def parser() -> Parser:
-    """The official parser of AsyncAPI."""
+    """The official AsyncAPI parser."""
     return open_parser()

@@ -1,7 +1,7 @@
-"""What consumers of the stream rely on, and what breaks it: two versions of a JSON Schema, compared.
+"""Compares two versions of a JSON Schema and finds the changes that break consumers.
 
-All that was ever published stays in the topics, so that a schema describes the past, too: nothing may be demanded now
-that was not always so, and nothing may be left out that was promised.
+Topics keep every record ever published, so a schema also describes old records: it may not require more than before,
+and it may not omit what it promised.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,32 +10,32 @@ from typing import Any
 Schema = Mapping[str, Any]
 
 WORDS = {"title", "description", "examples", "$schema", "$id", "properties", "required", "enum", "$defs"}
-"""What may change, or is compared by itself."""
+"""Keywords that may change, or that are compared separately."""
 
 
 def breakages(before: Mapping[str, Schema], now: Mapping[str, Schema]) -> list[str]:
-    """What breaks consumers, a sentence each that says what to do. Both: schemas by the type of what is published."""
+    """The changes that break consumers, each as a sentence that says what to do. Both arguments: schemas by type."""
     found = []
     for type, schema in before.items():
         if type not in now:
-            found.append(f"{type} is no longer published. Consumers wait for it: bring it back.")
+            found.append(f"{type} is no longer published, and consumers depend on it: bring it back.")
         else:
             found += [f"{type}: {what}. {remedy(type)}" for what in differences(schema, now[type])]
     return found
 
 
 def remedy(type: str) -> str:
-    """What to do instead."""
+    """The advice for a breaking change of this type."""
     name, _, version = type.rpartition(".v")
     later = int(version) + 1
     return (
-        f"Consumers rely on it as it was: leave v{version} as it is, and make {name}.v{later} beside it, a class and a"
-        f" mapping of its own with VERSION = {later}."
+        f"Consumers depend on v{version}: leave it as it is, and add {name}.v{later} beside it, as a class of its own"
+        f" with VERSION = {later}."
     )
 
 
 def differences(before: Schema, now: Schema, at: str = "") -> Iterator[str]:
-    """What of a schema is no longer as promised."""
+    """The promises of `before` that `now` breaks."""
     if keywords(before) != keywords(now):
         yield f"{at or 'the whole'} changed its type from {keywords(before)} to {keywords(now)}"
     missing = [value for value in before.get("enum", ()) if value not in now.get("enum", before["enum"])]
@@ -47,7 +47,7 @@ def differences(before: Schema, now: Schema, at: str = "") -> Iterator[str]:
 
 
 def fields(before: Schema, now: Schema, at: str) -> Iterator[str]:
-    """The same of the fields of an object."""
+    """The broken promises about the fields of an object."""
     old, new = before.get("properties", {}), now.get("properties", {})
     needed, needed_now = set(before.get("required", ())), set(now.get("required", ()))
     for name, schema in old.items():
@@ -65,13 +65,13 @@ def fields(before: Schema, now: Schema, at: str) -> Iterator[str]:
 
 
 def keywords(schema: Schema) -> dict[str, Any]:
-    """All that says what values are like, without words for people, and without what is compared by itself."""
+    """The keywords that constrain values, without texts for people and without those compared separately."""
     kept = {name: _inner(value) for name, value in schema.items() if name not in WORDS}
     return kept | ({"enum": "some"} if "enum" in schema else {})
 
 
 def _inner(value: Any) -> Any:
-    """The same within a keyword, where nothing is compared by itself: any change counts."""
+    """The value of a keyword without texts for people. Any other difference within it is a change."""
     if isinstance(value, Mapping):
         return {name: _inner(inner) for name, inner in value.items() if name not in ("title", "description")}
     return [_inner(each) for each in value] if isinstance(value, list) else value

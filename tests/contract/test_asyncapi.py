@@ -1,4 +1,4 @@
-"""The published stream is described as AsyncAPI 3: valid by the official parser, and true of the records we make."""
+"""The AsyncAPI 3 document is valid for the official parser, and describes the records that are published."""
 
 import json
 from pathlib import Path
@@ -15,14 +15,14 @@ from tests.support.asyncapi import Parser, require_node
 
 DOCUMENT = describe(Broker(prefix="acme", partitions=12, replication=3))
 NEWER = "asyncapi-latest-version"
-"""3.0 is what tools read; that there is a 3.1 is no fault."""
+"""Tools read 3.0, so the hint that 3.1 exists is ignored."""
 
 
 def test_the_official_parser_finds_no_fault(parser: Parser) -> None:
-    said = parser(DOCUMENT)
-    assert said["valid"]
-    assert [fault for fault in said["found"] if fault["code"] != NEWER] == []
-    assert said["messages"] == list(published())
+    result = parser(DOCUMENT)
+    assert result["valid"]
+    assert [fault for fault in result["found"] if fault["code"] != NEWER] == []
+    assert result["messages"] == list(published())
 
 
 def break_reference(document: dict[str, Any]) -> None:
@@ -41,8 +41,8 @@ def break_schema(document: dict[str, Any]) -> None:
 def test_the_official_parser_finds_a_planted_fault(parser: Parser, plant: Any) -> None:
     document = json.loads(json.dumps(DOCUMENT))
     plant(document)
-    said = parser(document)
-    assert [fault for fault in said["found"] if fault["code"] != NEWER]
+    result = parser(document)
+    assert [fault for fault in result["found"] if fault["code"] != NEWER]
 
 
 def test_topics_are_those_of_the_installation() -> None:
@@ -52,17 +52,17 @@ def test_topics_are_those_of_the_installation() -> None:
     assert topics["acme.team.state.v1"]["topicConfiguration"] == {"cleanup.policy": ["compact"]}
 
 
-def test_only_of_events_is_the_sequence_said_to_be_unique() -> None:
-    """All states of one round share it: whoever dropped by it would lose all but the first."""
+def test_the_sequence_is_called_unique_for_events_only() -> None:
+    """All states of one round share it: a consumer that skipped by it would lose all but the first."""
     for type, kind in published().items():
         text = DOCUMENT["components"]["messages"][type]["headers"]["properties"]["ce_sequence"]["description"]
         assert ("unique" in text) == issubclass(kind, PublicEvent)
         assert ("several records share it" in text) == issubclass(kind, PublicState)
 
 
-def test_dropping_by_the_sequence_is_asked_for_in_topics_of_events_alone() -> None:
-    (once,) = [line for line in DOCUMENT["info"]["description"].split("\n- ") if "ce_sequence" in line]
-    assert once.startswith("**Once**, in the topics of events:")
+def test_consumers_are_told_to_skip_by_the_sequence_in_topics_of_events_only() -> None:
+    (repeated,) = [line for line in DOCUMENT["info"]["description"].split("\n- ") if "ce_sequence" in line]
+    assert repeated.startswith("**At least once**, in the topics of events:")
     page = catalogue(Broker(prefix="acme"))
     states = page.partition("<h2>headers of states</h2>")[2].partition("</table>")[0]
     assert "several records share it" in states
@@ -78,13 +78,14 @@ def test_examples_fit_their_schemas() -> None:
             jsonschema_rs.validate(message["headers"], example["headers"], validate_formats=True)
 
 
-def test_the_catalogue_names_all_that_is_published_and_needs_nothing_else() -> None:
+def test_the_catalogue_lists_every_type_and_loads_no_other_file() -> None:
     text = catalogue(Broker(prefix="acme"))
     for type in published():
         assert f'<details id="{type}">' in text
         assert f'href="/v1/events/schemas/{type}"' in text
     for channel in describe(Broker(prefix="acme"))["channels"].values():
         assert f"<code>{channel['address']}</code>" in text
+    assert "<p>- " not in text
     assert "<script" not in text
     assert "<link" not in text
     assert text.count('href="') == text.count('href="/v1/')

@@ -1,4 +1,4 @@
-"""What every event store promises: the fake one that unit tests use, and the real one."""
+"""The contract of event stores: the fake of unit tests and the real one."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,6 +1,6 @@
-"""What consumers of the stream rely on cannot break unnoticed: each schema is the one that was reviewed, in `streams/`.
+"""The public schemas cannot break consumers unnoticed: each schema must equal its reviewed file in `streams/`.
 
-Write what was added with `python -m tests.contract.test_streams`; it refuses what would break them.
+`python -m tests.contract.test_streams` writes new and extended schemas; it refuses changes that break consumers.
 """
 
 import json
@@ -17,6 +17,7 @@ from adapters.integration_events.contract import DIALECT, example_of, published,
 from tests.contract.gate import breakages
 
 FOLDER = Path(__file__).with_name("streams")
+"""A folder for each aggregate, in it a file for each type."""
 CREATED = "palimpsest.document.created.v1"
 CHANGED = "palimpsest.subscription.plan_changed.v1"
 
@@ -24,23 +25,28 @@ Schemas = dict[str, dict[str, Any]]
 
 
 def golden() -> Schemas:
-    """The schemas that were reviewed."""
-    return {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
+    """The reviewed schemas."""
+    return {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.rglob("*.json"))}
 
 
 def current() -> Schemas:
-    """The schemas as the classes say."""
+    """The schemas of the classes as they are now."""
     return {type: schema_of(kind) for type, kind in published().items()}
 
 
+def file_of(type: str) -> Path:
+    """The file of a type's schema."""
+    return FOLDER / published()[type].aggregate() / f"{type}.json"
+
+
 def write() -> None:
-    """Write what was added."""
+    """Write the files of all schemas, unless a change breaks consumers."""
     found = breakages(golden(), current())
     if found:
         sys.exit("\n".join(found))
-    FOLDER.mkdir(exist_ok=True)
     for type, schema in current().items():
-        (FOLDER / f"{type}.json").write_text(json.dumps(schema, indent=2) + "\n")
+        file_of(type).parent.mkdir(parents=True, exist_ok=True)
+        file_of(type).write_text(json.dumps(schema, indent=2) + "\n")
 
 
 def test_nothing_breaks_consumers() -> None:
@@ -48,7 +54,11 @@ def test_nothing_breaks_consumers() -> None:
 
 
 def test_the_contract_is_the_one_that_was_reviewed() -> None:
-    assert current() == golden(), "Look at the difference, then write it with: python -m tests.contract.test_streams"
+    assert current() == golden(), "Review the difference, then write it with: python -m tests.contract.test_streams"
+
+
+def test_each_schema_is_in_the_folder_of_its_aggregate() -> None:
+    assert sorted(FOLDER.rglob("*.json")) == sorted(map(file_of, published()))
 
 
 @pytest.mark.parametrize("type", published())
@@ -135,7 +145,7 @@ def drop(schemas: Schemas) -> None:
         (drop, "is no longer published"),
     ],
 )
-def test_a_planted_breakage_is_found_with_words_that_say_what_to_do(
+def test_a_planted_breakage_is_found_and_the_message_says_what_to_do(
     change: Callable[[Schemas], None], said: str
 ) -> None:
     schemas = deepcopy(golden())
@@ -169,7 +179,7 @@ def reword(schemas: Schemas) -> None:
 
 
 @pytest.mark.parametrize("change", [add_optional, add_event, widen, reword])
-def test_what_is_only_added_breaks_nobody(change: Callable[[Schemas], None]) -> None:
+def test_additions_break_no_consumer(change: Callable[[Schemas], None]) -> None:
     schemas = deepcopy(golden())
     change(schemas)
     assert breakages(golden(), schemas) == []

@@ -17,6 +17,9 @@ from tests.support.api import Account, Api, running_api
 from tests.support.servers import Cluster, Database
 
 SETTLE_TIMEOUT = 0.3
+QUARANTINE = """
+INSERT INTO projection_quarantine (projection, stream_id, position, error) VALUES ('document_access', %s, 1, 'Poison')
+"""
 
 
 @dataclass
@@ -130,6 +133,17 @@ def test_after_a_revocation_was_answered_nothing_is_read_without_a_token(world: 
     del world.other.client.headers["Consistency-Token"]
     world.send(world.owner, "POST", f"{world.document}/shares/revoke", {"email": world.other.email})
     assert world.other.client.get(world.document).status_code == 404
+
+
+def test_a_revocation_on_a_quarantined_stream_is_not_acknowledged(world: World) -> None:
+    document_id = world.document.rpartition("/")[2]
+    with psycopg.connect(world.database.admin_url) as connection:
+        connection.execute(QUARANTINE, [document_id])
+    refused_as_not_settled(
+        world.send(world.owner, "POST", f"{world.document}/shares/revoke", {"email": world.other.email})
+    )
+    with psycopg.connect(world.database.admin_url) as connection:
+        connection.execute("DELETE FROM projection_quarantine")
 
 
 def test_what_takes_no_access_away_is_answered_while_projections_stall(world: World) -> None:

@@ -24,7 +24,10 @@ EXAMPLES = 25
 @pytest.fixture(scope="module")
 def api(cluster: Cluster, redis_server: EmbeddedRedis) -> Iterator[Api]:
     """The running service; it does not wait for positions that are made up."""
-    with cluster.database() as database, running_api(database.admin_url, redis_server.url, read_wait_max=0) as running:
+    with (
+        cluster.database() as database,
+        running_api(database.admin_url, redis_server.url, PALIMPSEST_READ_WAIT_MAX=0) as running,
+    ):
         yield running
 
 

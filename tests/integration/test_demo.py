@@ -8,15 +8,16 @@ from application.bus import Bus
 from application.identity.user import VerifyEmail
 from infra.cli import demo_account
 from infra.local import secrets
-from infra.settings.model import Settings, load, variable
+from infra.settings.load import load
+from infra.settings.model import Settings, variables
 from tests.support.servers import Database
 from tests.support.stores import rows
 
 
 @pytest.fixture
 def settings(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    for name in Settings.model_fields:
-        monkeypatch.delenv(variable(name), raising=False)
+    for name in variables():
+        monkeypatch.delenv(name, raising=False)
     secrets.ensure(tmp_path, data_exists=False)
     monkeypatch.setenv("DATABASE_URL", database.app_url)
     return load(tmp_path)
@@ -52,6 +53,6 @@ def test_an_account_whose_making_was_cut_short_is_verified_at_the_next_start(
 
 def test_an_account_that_was_verified_is_left_as_it_is(settings: Settings, database: Database) -> None:
     demo_account.ensure(settings)
-    (settings.data_dir / demo_account.FILE).unlink()
+    (settings.installation.data_dir / demo_account.FILE).unlink()
     demo_account.ensure(settings)
     assert topics(database) == ["user.registered", "user.email_verified"]

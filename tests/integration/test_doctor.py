@@ -1,4 +1,4 @@
-"""`palimpsest doctor`: well is well, and for everything that is not, it says what to do."""
+"""`palimpsest doctor` finds what is wrong and says what to do."""
 
 from pathlib import Path
 
@@ -9,14 +9,15 @@ from infra.cli.doctor import doctor
 from infra.local import secrets
 from infra.local.servers.kafka import EmbeddedKafka
 from infra.local.servers.process import free_port
-from infra.settings.model import SECRETS_FILE, Settings, variable
+from infra.settings.load import SECRETS_FILE
+from infra.settings.model import variables
 from tests.support.servers import Database
 
 
 @pytest.fixture(autouse=True)
 def well(database: Database, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in Settings.model_fields:
-        monkeypatch.delenv(variable(name), raising=False)
+    for name in variables():
+        monkeypatch.delenv(name, raising=False)
     secrets.ensure(tmp_path, data_exists=False)
     monkeypatch.setenv("PALIMPSEST_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("PALIMPSEST_PORT", str(free_port()))
@@ -37,15 +38,22 @@ def test_servers_that_do_not_answer_are_named_without_their_passwords(
     monkeypatch.setenv("DATABASE_URL", f"postgresql://app:{nowhere}/x")
     monkeypatch.setenv("REDIS_URL", f"redis://:{nowhere}/0")
     assert not doctor()
-    said = capsys.readouterr().out
-    assert "correct DATABASE_URL" in said
-    assert "correct REDIS_URL" in said
-    assert "canary" not in said
+    output = capsys.readouterr().out
+    assert "correct DATABASE_URL" in output
+    assert "correct REDIS_URL" in output
+    assert "canary" not in output
 
 
 def test_a_missing_migration_is_found(database: Database, capsys: pytest.CaptureFixture[str]) -> None:
     with psycopg.connect(database.admin_url) as connection:
         connection.execute("DELETE FROM migrations")
+    assert not doctor()
+    assert "palimpsest migrate" in capsys.readouterr().out
+
+
+def test_a_function_of_another_version_is_found(database: Database, capsys: pytest.CaptureFixture[str]) -> None:
+    with psycopg.connect(database.admin_url) as connection:
+        connection.execute("UPDATE migrations SET name = 'append_events.sql 0' WHERE name LIKE 'append_events.sql%'")
     assert not doctor()
     assert "palimpsest migrate" in capsys.readouterr().out
 
@@ -121,7 +129,7 @@ def test_more_copies_than_there_are_brokers_are_found(
     assert "PALIMPSEST_KAFKA_REPLICATION=1" in capsys.readouterr().out
 
 
-def test_what_a_broker_here_would_need_is_told(
+def test_the_requirements_of_a_local_broker_are_listed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("JAVA_HOME", raising=False)
@@ -134,6 +142,6 @@ def test_wrong_settings_are_all_listed(monkeypatch: pytest.MonkeyPatch, capsys: 
     monkeypatch.setenv("PALIMPSEST_LOG_LEVEL", "loud")
     monkeypatch.setenv("PALIMPSEST_TOKEN_TTL", "1")
     assert not doctor()
-    said = capsys.readouterr().out
-    assert "PALIMPSEST_LOG_LEVEL" in said
-    assert "PALIMPSEST_TOKEN_TTL" in said
+    output = capsys.readouterr().out
+    assert "PALIMPSEST_LOG_LEVEL" in output
+    assert "PALIMPSEST_TOKEN_TTL" in output

@@ -1,7 +1,7 @@
-"""Bad days of the servers: full, crowded, frozen, emptied, or of another time.
+"""Outages of the servers: full, out of connections, frozen, emptied, or with another clock.
 
-Whatever happens, every request is answered in bounded time, no answer is wrong, an error is a problem that says what to
-do, and once it is over all goes on without a restart.
+Every request is answered in bounded time, no answer is wrong, an error is a problem that says what to do, and the
+service recovers without a restart.
 """
 
 import os
@@ -28,16 +28,16 @@ from tests.support.servers import Database
 from tests.support.stores import rows
 
 HUNG_SECONDS = 30.0
-"""No request may take so long, whatever is wrong."""
+"""The longest that a request may take during an outage."""
 PATIENCE_SECONDS = 30.0
-"""Nothing may take so long to recover."""
+"""The longest that a recovery may take."""
 
 Ask = Callable[[], httpx2.Response]
 
 
 @contextmanager
 def service(postgres: EmbeddedPostgres, cache: EmbeddedRedis) -> Iterator[tuple[Api, Account]]:
-    """The service on these servers, and somebody who uses it."""
+    """The service on these servers, and the account of a user."""
     with running_api(postgres.app_url, cache.url) as api:
         ada = api.account("pro")
         ada.client.timeout = HUNG_SECONDS
@@ -51,7 +51,7 @@ def all_at_once(*asks: Ask) -> list[httpx2.Response]:
 
 
 def everything(ada: Account, path: str) -> list[Ask]:
-    """Requests of every kind."""
+    """One request of each kind."""
     client, title = ada.client, {"title": "Another"}
     login = {"email": ada.email, "password": PASSWORD}
     return [
@@ -70,7 +70,7 @@ def everything(ada: Account, path: str) -> list[Ask]:
 
 
 def honest(answer: httpx2.Response) -> str:
-    """How it was answered: `ok`, or the code of a problem that says when to come again."""
+    """The outcome of a request: `ok`, or the code of a problem with a Retry-After header."""
     if answer.status_code < 400:
         return "ok"
     assert answer.status_code == 503, answer.text
@@ -80,7 +80,7 @@ def honest(answer: httpx2.Response) -> str:
 
 
 def eventually(ask: Ask, status: int = 200) -> httpx2.Response:
-    """Ask again and again until that is the status."""
+    """Repeat the request until it has that status."""
     deadline = monotonic() + PATIENCE_SECONDS
     while (answer := ask()).status_code != status:
         assert monotonic() < deadline, answer.text
@@ -100,7 +100,7 @@ def is_well(ada: Account) -> None:
 
 
 def documents_called(ada: Account, title: str) -> int:
-    """How many of her latest documents have that title."""
+    """The number of her latest documents with that title."""
     is_well(ada)
     return [item["title"] for item in ada.read("/v1/documents?limit=100")["items"]].count(title)
 
@@ -121,7 +121,7 @@ def fill_disk(server: EmbeddedPostgres, table: str) -> None:
 
 
 def make_room(server: EmbeddedPostgres, table: str) -> None:
-    """Give the table a file of its own again."""
+    """Give the table its file back."""
     rows(server.admin_url, f"TRUNCATE {table}")
 
 
@@ -158,7 +158,7 @@ def test_read_models_without_room_catch_up_when_there_is_some(
 
 @contextmanager
 def crowd(url: str) -> Iterator[None]:
-    """Others take every connection that is left."""
+    """Other clients take all remaining connections."""
     with ExitStack() as stack:
         with suppress(psycopg.OperationalError):
             while True:
@@ -189,7 +189,7 @@ def test_when_all_connections_are_taken_those_who_have_some_serve_and_others_wai
 
 @contextmanager
 def frozen(*pids: int) -> Iterator[None]:
-    """These processes are there meanwhile, and do nothing."""
+    """Stops the processes meanwhile (SIGSTOP)."""
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     try:
@@ -201,7 +201,7 @@ def frozen(*pids: int) -> Iterator[None]:
 
 
 def processes(server: EmbeddedPostgres) -> list[int]:
-    """The server's process and all that it has started."""
+    """The process of the server and its child processes."""
     assert server.pid is not None
     others = rows(server.admin_url, "SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
     return [server.pid, *(pid for (pid,) in others)]
@@ -210,7 +210,7 @@ def processes(server: EmbeddedPostgres) -> list[int]:
 def test_a_frozen_database_is_not_waited_for_for_long(
     own_postgres: EmbeddedPostgres, own_redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("infra.postgres.connect.DEADLINE_SECONDS", 2.0)
+    monkeypatch.setattr("infra.postgres.database.DEADLINE_SECONDS", 2.0)
     with service(own_postgres, own_redis) as (_, ada):
         path = ada.document()
         with frozen(*processes(own_postgres)):
@@ -219,11 +219,11 @@ def test_a_frozen_database_is_not_waited_for_for_long(
         is_well(ada)
 
 
-def test_of_what_was_under_way_when_the_database_froze_the_truth_is_told(
+def test_requests_in_flight_when_the_database_freezes_get_a_true_answer(
     own_postgres: EmbeddedPostgres, own_redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`unavailable` says that nothing was changed; `outcome_unknown`, that the key will tell."""
-    monkeypatch.setattr("infra.postgres.connect.DEADLINE_SECONDS", 2.0)
+    """`unavailable`: nothing was changed; `outcome_unknown`: a retry with the same key finds out."""
+    monkeypatch.setattr("infra.postgres.database.DEADLINE_SECONDS", 2.0)
 
     def write(writer: int) -> Iterator[tuple[str, str]]:
         for n in count():
@@ -246,7 +246,7 @@ def test_of_what_was_under_way_when_the_database_froze_the_truth_is_told(
 
 
 def documents(server: EmbeddedPostgres, ada: Account) -> list[str]:
-    """The titles of all documents, but for those that only see whether all is well."""
+    """The titles of all documents, without those of `is_well`."""
     is_well(ada)
     return [title for (title,) in rows(server.admin_url, "SELECT title FROM read.document") if "After" not in title]
 
@@ -262,7 +262,7 @@ def test_a_frozen_redis_is_not_waited_for(own_postgres: EmbeddedPostgres, own_re
         is_well(ada)
 
 
-def test_an_emptied_redis_is_noticed_by_nobody(own_postgres: EmbeddedPostgres, own_redis: EmbeddedRedis) -> None:
+def test_an_emptied_redis_changes_no_answer(own_postgres: EmbeddedPostgres, own_redis: EmbeddedRedis) -> None:
     with service(own_postgres, own_redis) as (_, ada), redis.Redis.from_url(own_redis.url) as cache:
         path = ada.document()
         for n in range(20):

@@ -41,7 +41,7 @@ def folder() -> Iterator[Path]:
 
 def started_elsewhere(name: str, folder: Path) -> tuple[subprocess.Popen[str], int]:
     """A program that started the server and stays, and the server's process id."""
-    program = START_AND_STAY.format(module=name.lower(), name=name)
+    program = START_AND_STAY.format(module=name.removeprefix("Embedded").lower(), name=name)
     command = [sys.executable, "-c", program, str(folder)]
     owner = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True)
     assert owner.stdout
@@ -62,7 +62,7 @@ def test_postgres_keeps_rows_and_address_through_a_stop_and_a_crash(own_postgres
         assert connection.execute("SELECT count(*) FROM kept").fetchone() == (0,)
 
 
-def test_postgres_lets_nobody_in_without_the_password(cluster: Cluster) -> None:
+def test_postgres_rejects_a_wrong_password(cluster: Cluster) -> None:
     secret = cluster.app_url.split(":")[2].split("@")[0]
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(cluster.app_url.replace(secret, "guess"))
@@ -76,14 +76,14 @@ def test_postgres_never_runs_as_root(cluster: Cluster) -> None:
 def test_a_closed_folder_is_replaced_by_one_that_the_server_can_enter(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(unprivileged, "ELSEWHERE", folder / "elsewhere")
+    monkeypatch.setattr(unprivileged, "FALLBACK_FOLDER", folder / "elsewhere")
     tmp_path.chmod(0o700)
     wheel = tmp_path / "site-packages" / "wheel"
     (wheel / "programs" / "bin").mkdir(parents=True)
     (wheel.with_name("wheel.libs")).mkdir()
     user = unprivileged.account()
-    programs = unprivileged.programs_for(wheel / "programs", user)
-    assert unprivileged.can_enter(unprivileged.place_for(tmp_path / "data", user), user)
+    programs = unprivileged.accessible_programs(wheel / "programs", user)
+    assert unprivileged.can_enter(unprivileged.accessible_folder(tmp_path / "data", user), user)
     assert unprivileged.can_enter(programs / "bin", user)
     assert unprivileged.can_enter(programs.parents[1] / "wheel.libs", user)
 
@@ -123,7 +123,7 @@ def test_a_pid_file_that_names_a_stranger_is_ignored(own_postgres: EmbeddedPostg
     assert own_postgres.alive()
 
 
-def test_a_half_made_cluster_is_made_anew(folder: Path) -> None:
+def test_a_half_made_cluster_is_replaced(folder: Path) -> None:
     (folder / "cluster.new").mkdir()
     (folder / "cluster.new" / "PG_VERSION").write_text("18")
     server = EmbeddedPostgres(folder)
@@ -139,7 +139,7 @@ def test_a_taken_port_is_named(folder: Path, cluster: Cluster) -> None:
         EmbeddedPostgres(folder, port=port).start()
 
 
-def test_another_port_is_taken_when_somebody_else_has_the_old_one(folder: Path, cluster: Cluster) -> None:
+def test_another_port_is_chosen_when_the_old_one_is_taken(folder: Path, cluster: Cluster) -> None:
     port = int(psycopg.conninfo.conninfo_to_dict(cluster.admin_url)["port"] or 0)
     assert free_port(port) != port
 

@@ -16,10 +16,11 @@ from kafka import KafkaConsumer, TopicPartition
 from infra.cli.up import is_ready
 from infra.local.servers.kafka import EmbeddedKafka
 from infra.local.servers.process import free_port, is_alive, port_is_free
-from infra.settings.model import SERVERS_FILE, Settings, variable
+from infra.settings.load import SERVERS_FILE
+from infra.settings.model import variables
 from tests.support.servers import PROJECT, open_folder
 
-PATIENCE = 60.0
+TIMEOUT_SECONDS = 60.0
 
 
 class Up:
@@ -74,12 +75,12 @@ class Up:
     def end(self, sign: signal.Signals) -> int:
         """The exit code after the signal."""
         self._process.send_signal(sign)
-        return self._process.wait(PATIENCE)
+        return self._process.wait(TIMEOUT_SECONDS)
 
 
 def environment() -> dict[str, str]:
     """Ours without any settings."""
-    ours = {variable(name) for name in Settings.model_fields}
+    ours = variables()
     return {name: value for name, value in os.environ.items() if name not in ours}
 
 
@@ -91,7 +92,7 @@ def published(address: str, prefix: str = "palimpsest") -> bool:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.05)
@@ -231,6 +232,6 @@ def test_a_broker_by_itself_says_its_address_and_ends_on_ctrl_c(tmp_path: Path) 
         broker = subprocess.Popen([sys.executable, "-m", "infra.cli.main", *words], cwd=PROJECT, stdout=file)
     until(lambda: f"KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:{port} make run" in output.read_text())
     broker.send_signal(signal.SIGINT)
-    assert broker.wait(PATIENCE) == 0
+    assert broker.wait(TIMEOUT_SECONDS) == 0
     assert "Stopped" in output.read_text()
     assert port_is_free(port)

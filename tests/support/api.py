@@ -107,7 +107,7 @@ class Api:
 
 @contextmanager
 def running_api(database_url: str, redis_url: str, **changes: Any) -> Iterator[Api]:
-    """The service on a port of its own, on a migrated database; `changes` to its settings."""
+    """The service on a port of its own, on a migrated database; `changes` to its settings, by variable."""
     ready: Future[Api] = Future()
     over = threading.Event()
 
@@ -137,13 +137,13 @@ def running_api(database_url: str, redis_url: str, **changes: Any) -> Iterator[A
 
 def _settings(database_url: str, redis_url: str, changes: dict[str, Any]) -> Settings:
     given = {
-        "database_url": database_url,
-        "redis_url": redis_url,
-        "key_encryption_key": b64encode(KEK).decode(),
-        "blind_index_key": b64encode(BLIND_KEY).decode(),
-        "token_signing_key": SIGNING_KEY,
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+        "PALIMPSEST_KEY_ENCRYPTION_KEY": b64encode(KEK).decode(),
+        "PALIMPSEST_BLIND_INDEX_KEY": b64encode(BLIND_KEY).decode(),
+        "PALIMPSEST_TOKEN_SIGNING_KEY": SIGNING_KEY,
     }
-    return Settings(**{**given, **changes})
+    return Settings.from_variables({**given, **changes})
 
 
 @asynccontextmanager
@@ -154,8 +154,8 @@ async def _service(settings: Settings) -> AsyncIterator[Api]:
 
 @asynccontextmanager
 async def _projecting(settings: Settings) -> AsyncIterator[None]:
-    assert settings.redis_url is not None
-    redis_url = settings.redis_url.get_secret_value()
+    assert settings.redis.url is not None
+    redis_url = settings.redis.url.get_secret_value()
     async with open_write_side(settings) as core:
         feed = core.feed()
         await feed.start()

@@ -1,4 +1,4 @@
-"""The official parser of AsyncAPI, which is a program for Node: installed once in this checkout, from its lock."""
+"""The official AsyncAPI parser, a Node program. It is installed once per checkout, from its lock file."""
 
 import fcntl
 import hashlib
@@ -18,11 +18,11 @@ HOME = PROJECT / ".venv" / "asyncapi"
 NODE = 20
 
 Parser = Callable[[dict[str, Any]], dict[str, Any]]
-"""From a document to whether it is `valid`, the faults `found` and the names of its `messages`."""
+"""Takes a document. Returns whether it is `valid`, the faults `found` and the names of its `messages`."""
 
 
 def open_parser() -> Parser:
-    """The parser, ready to use."""
+    """Install the parser if needed, and return it."""
     node = require_node(shutil.which("node"), shutil.which("npm"))
     install()
 
@@ -31,14 +31,14 @@ def open_parser() -> Parser:
             [node, "check.js"], cwd=HOME, input=json.dumps(document), capture_output=True, text=True, check=False
         )
         assert ran.returncode == 0, ran.stderr
-        said: dict[str, Any] = json.loads(ran.stdout)
-        return said
+        result: dict[str, Any] = json.loads(ran.stdout)
+        return result
 
     return parse
 
 
 def require_node(node: str | None, npm: str | None) -> str:
-    """The path of Node, which is there and new enough. Anything else fails the test: a skipped check checks nothing."""
+    """The path of Node. A missing or old Node fails the test, because a skipped check checks nothing."""
     if node is None or npm is None:
         pytest.fail(
             f"This test needs Node {NODE} or later and npm: install both (https://nodejs.org), then run it again."
@@ -51,7 +51,7 @@ def require_node(node: str | None, npm: str | None) -> str:
 
 
 def install() -> None:
-    """Install what the lock names, unless it is there; other processes wait meanwhile."""
+    """Install the packages of the lock file, unless they are installed. Other processes wait meanwhile."""
     HOME.mkdir(parents=True, exist_ok=True)
     wanted = hashlib.sha256((SOURCE / "package-lock.json").read_bytes()).hexdigest()
     with (HOME / "lock").open("w") as lock:
@@ -64,5 +64,5 @@ def install() -> None:
         command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
         ran = subprocess.run(command, cwd=HOME, capture_output=True, text=True, check=False)
         if ran.returncode:
-            pytest.fail(f"npm could not install AsyncAPI's parser, which it takes from its registry:\n{ran.stderr}")
+            pytest.fail(f"npm could not install the AsyncAPI parser from its registry:\n{ran.stderr}")
         done.write_text(wanted)

@@ -7,15 +7,15 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 
-from domain.billing.subscription import Subscription
-from domain.content.document import Document
-from domain.identity.user import User
+from application.discovery import import_all
 from domain.kernel import Root
-from domain.teams.team import Team
 from infra.store.codec import layout_of
 from tests.support.given import ID, NOW
 
-ROOTS: list[type[Root]] = [User, Subscription, Document, Team]
+import_all("domain")
+ROOTS: list[Any] = sorted(
+    (root for root in Root.__subclasses__() if root.__module__.startswith("domain.")), key=lambda root: root.__module__
+)
 
 CANARY = "canary4711"
 CANARY_ID = UUID(int=0xCA7A_4711_CA7A_4711)

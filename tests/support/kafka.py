@@ -1,4 +1,4 @@
-"""Real brokers for tests: one for all tests of a process, and ones to be killed, frozen and started again."""
+"""Real brokers for tests, which can be killed, frozen and started again."""
 
 import os
 import signal
@@ -19,12 +19,12 @@ FAULTS = {
     "min.insync.replicas": "2",
     "replica.lag.time.max.ms": "3000",
 }
-"""A cluster that soon does without a node that is gone."""
+"""Settings with which a cluster soon gives up a dead node."""
 
 
 @contextmanager
 def own_kafka(folder: Path | None = None, **settings: str) -> Iterator[EmbeddedKafka]:
-    """A broker of one's own, to kill and start again; it keeps its ports."""
+    """A broker for one test, to kill and start again. It keeps its ports."""
     with open_folder() as parent:
         broker = EmbeddedKafka(folder or parent / "kafka", settings=settings, port=free_port(), megabytes=256)
         broker.start()
@@ -35,12 +35,12 @@ def own_kafka(folder: Path | None = None, **settings: str) -> Iterator[EmbeddedK
 
 
 def own_topics(partitions: int = 8, replication: int = 1) -> Topics:
-    """Topics that no other test has."""
+    """Topics for one test alone."""
     return Topics(f"test-{uuid4().hex[:12]}", partitions, replication)
 
 
 class Brokers:
-    """Three nodes, of which one may be missing: each can be killed, frozen and started again."""
+    """A cluster of three nodes that tolerates the loss of one. Each can be killed, frozen and started again."""
 
     def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
         quorum = KafkaQuorum({node: free_port() for node in (1, 2, 3)})
@@ -58,25 +58,25 @@ class Brokers:
 
     @property
     def address(self) -> str:
-        """Where clients reach them, all three."""
+        """The addresses of all three nodes."""
         return ",".join(node.address for node in self.nodes)
 
     def start(self) -> None:
-        """Start all, and return once they serve."""
+        """Start all nodes, and wait until they serve."""
         for node in self.nodes:
             node.launch()
         for node in self.nodes:
             node.wait()
 
     def kill(self) -> None:
-        """End all as a crash would."""
+        """Kill all nodes."""
         for node in self.nodes:
             node.kill()
 
 
 @contextmanager
 def three_brokers(**settings: str) -> Iterator[Brokers]:
-    """A cluster of one's own. Topics in it should have three copies; two suffice for a write."""
+    """A cluster for one test. Its topics should have three replicas; a write needs two."""
     with open_folder() as folder:
         brokers = Brokers(folder, settings)
         try:
@@ -87,12 +87,12 @@ def three_brokers(**settings: str) -> Iterator[Brokers]:
 
 
 def freeze(broker: EmbeddedKafka) -> None:
-    """Let it stand still, its connections open."""
+    """Stop the process with SIGSTOP; its connections stay open."""
     assert broker.pid
     os.kill(broker.pid, signal.SIGSTOP)
 
 
 def thaw(broker: EmbeddedKafka) -> None:
-    """Let it go on."""
+    """Continue a frozen process."""
     assert broker.pid
     os.kill(broker.pid, signal.SIGCONT)

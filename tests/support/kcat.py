@@ -1,4 +1,4 @@
-"""kcat, a client that shares no code with ours: it is made on librdkafka, and Debian has it."""
+"""Reads topics with kcat, a client on librdkafka that shares no code with kafka-python."""
 
 import fcntl
 import os
@@ -10,13 +10,13 @@ from pathlib import Path
 
 import msgspec
 
-HOW = "This test reads Kafka with kcat, which is not here. Debian, Ubuntu: apt install kcat. macOS: brew install kcat."
+HOW = "This test needs kcat, which is not installed. Debian, Ubuntu: apt install kcat. macOS: brew install kcat."
 FORMAT = "%p %o %T %K %S\n%k%s%h\n"
 """Partition, offset, time, and the lengths of key and value; key, value and headers."""
 
 
 class Line(msgspec.Struct, frozen=True):
-    """A record as kcat tells it; `headers`: as one text."""
+    """A record as kcat prints it. `headers`: as one text."""
 
     partition: int
     offset: int
@@ -27,10 +27,10 @@ class Line(msgspec.Struct, frozen=True):
 
 
 def program() -> str:
-    """Where kcat is; it is installed if that is possible.
+    """The path of kcat, which is installed if possible.
 
     Raises:
-        RuntimeError: it is not here and cannot be installed; the message says how to.
+        RuntimeError: kcat is missing and cannot be installed; the message says how to install it.
     """
     if shutil.which("kcat") is None and os.geteuid() == 0 and shutil.which("apt-get"):
         with (Path(tempfile.gettempdir()) / "palimpsest-kcat.lock").open("w") as lock:
@@ -56,7 +56,7 @@ def read(address: str, topic: str) -> list[Line]:
     """The whole topic, each partition in its order.
 
     Raises:
-        RuntimeError: kcat is not here, or could not read it.
+        RuntimeError: kcat is missing, or could not read the topic.
     """
     command = [program(), "-b", address, "-C", "-t", topic, "-o", "beginning", "-e", "-q", "-D", "", "-f", FORMAT]
     answer = subprocess.run(command, capture_output=True, timeout=60, check=False)
@@ -65,10 +65,10 @@ def read(address: str, topic: str) -> list[Line]:
     return sorted(_lines(answer.stdout), key=lambda line: (line.partition, line.offset))
 
 
-def _lines(said: bytes) -> Iterator[Line]:
-    while said:
-        head, _, said = said.partition(b"\n")
+def _lines(output: bytes) -> Iterator[Line]:
+    while output:
+        head, _, output = output.partition(b"\n")
         partition, offset, timestamp, key_size, value_size = map(int, head.split())
-        key, value = said[: max(0, key_size)], said[max(0, key_size) :][: max(0, value_size)]
-        headers, _, said = said[len(key) + len(value) :].partition(b"\n")
+        key, value = output[: max(0, key_size)], output[max(0, key_size) :][: max(0, value_size)]
+        headers, _, output = output[len(key) + len(value) :].partition(b"\n")
         yield Line(partition, offset, timestamp, key, value, headers.decode())

@@ -1,9 +1,9 @@
-"""A log as it should be published, to be published as it should not be."""
+"""The records that a log should have in the topics, to be sent with faults."""
 
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -12,11 +12,10 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 
 from adapters.integration_events.cloudevents import CloudEvents
 from application.ports import RecordedEvent
-from domain.kernel import Root
 from infra.kafka.client import record_format
 from infra.kafka.client.record_format import EventRow
-from infra.kafka.client.topics import Topics, make_missing, partition_of
-from infra.kafka.reconcile.state_comparison import Gone
+from infra.kafka.client.topics import Topics, create_missing, partition_of
+from infra.kafka.reconcile.state_comparison import FindClosed
 from infra.store.codec import decode
 from tests.support.history import History
 from tests.support.stores import CALL, open_store
@@ -29,7 +28,7 @@ FROM stored_events ORDER BY notification_id
 
 
 class Planned(msgspec.Struct, frozen=True):
-    """A record to be sent. `position` and `stream_id` say which event it is about."""
+    """A record to be sent. `position` and `stream_id`: those of its event."""
 
     topic: str
     partition: int
@@ -41,7 +40,7 @@ class Planned(msgspec.Struct, frozen=True):
 
 
 def live(url: str, changes: int, seed: int = 3) -> History:
-    """Fill the log with so many changes, all kinds of events among them."""
+    """Append this number of changes to the log, with events of all kinds."""
     history = History(seed)
 
     async def fill() -> None:
@@ -80,36 +79,33 @@ def public(log: Iterable[EventRow], topics: Topics) -> Iterator[Planned]:
         about = RecordedEvent(row.position, row.stream_id, row.version, row.topic, row.recorded_at, row.actor_id, event)
         record = contract.public_record(about, row.event_id, row.correlation_id, row.causation_id)
         if record is not None:
-            home = partition_of(record.key, topics.partitions)
+            partition = partition_of(record.key, topics.partitions)
             topic = topics.public(record.aggregate)
-            yield Planned(topic, home, record.key, record.value, record.headers, row.position, row.stream_id)
+            yield Planned(topic, partition, record.key, record.value, record.headers, row.position, row.stream_id)
 
 
 def states(history: History, topics: Topics, position: int) -> Iterator[Planned]:
     """The records of the compacted topics."""
     contract = CloudEvents()
-    roots = cast(Iterable[Root], [*history.users, *history.subscriptions, *history.documents, *history.teams])
-    for root in roots:
+    for root in history.roots():
         key, topic = record_format.key_of(root.id), topics.state(str(getattr(root, "TOPIC", "")))
         record = contract.public_state(root, position)
-        home = partition_of(key, topics.partitions)
+        partition = partition_of(key, topics.partitions)
         value, headers = (None, []) if record is None else (record.value, record.headers)
-        yield Planned(topic, home, key, value, headers, position, root.id)
+        yield Planned(topic, partition, key, value, headers, position, root.id)
 
 
-def gone(history: History) -> Gone:
-    """Which aggregates of the history nothing is published of any more."""
+def find_closed(history: History) -> FindClosed:
+    """The aggregates of the history without a public state."""
     contract = CloudEvents()
-    roots: dict[UUID, Any] = {
-        root.id: root for root in [*history.users, *history.subscriptions, *history.documents, *history.teams]
-    }
+    roots = {root.id: root for root in history.roots()}
     return lambda kind, ids: {id for id in ids if contract.public_state(roots[id]) is None}
 
 
 def send(kafka: dict[str, Any], topics: Topics, records: Iterable[Planned]) -> None:
-    """Make the topics, and send the records in this order."""
+    """Create the topics, and send the records in this order."""
     with closing(KafkaAdminClient(**kafka)) as admin:
-        make_missing(admin, topics, [*topics.events(), *topics.states()])
+        create_missing(admin, topics, [*topics.events(), *topics.states()])
     with closing(KafkaProducer(**kafka, acks="all", linger_ms=5)) as producer:
         for each in records:
             producer.send(each.topic, partition=each.partition, key=each.key, value=each.value, headers=each.headers)
@@ -117,12 +113,12 @@ def send(kafka: dict[str, Any], topics: Topics, records: Iterable[Planned]) -> N
 
 
 def without(records: Sequence[Planned], n: int) -> list[Planned]:
-    """All but the nth."""
+    """All records but the nth."""
     return [*records[:n], *records[n + 1 :]]
 
 
 def swapped(records: Sequence[Planned], n: int, m: int) -> list[Planned]:
-    """All, with the nth and the mth in each other's place."""
+    """All records, with the nth and the mth exchanged."""
     changed = list(records)
     changed[n], changed[m] = records[m], records[n]
     return changed
@@ -130,6 +126,6 @@ def swapped(records: Sequence[Planned], n: int, m: int) -> list[Planned]:
 
 @contextmanager
 def consumer(kafka: dict[str, Any]) -> Iterator[KafkaConsumer]:
-    """A consumer in no group."""
+    """A consumer without a group."""
     with closing(KafkaConsumer(**kafka, enable_auto_commit=False, auto_offset_reset="earliest")) as opened:
         yield opened

@@ -1,4 +1,4 @@
-"""Puts a log on the private topic as the relay does, in as few steps as a test needs."""
+"""Publishes a log to the private topic in the relay's format, with faults where a test wants them."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -11,7 +11,7 @@ from kafka import KafkaConsumer, KafkaProducer
 from kafka.admin import KafkaAdminClient
 
 from infra.kafka.client.record_format import EventRow, encode, encode_watermark
-from infra.kafka.client.topics import Topics, make_missing, partition_of
+from infra.kafka.client.topics import Topics, create_missing, partition_of
 
 ROWS = """
 SELECT notification_id, originator_id, originator_version, topic, state, event_id, class_version, recorded_at,
@@ -31,21 +31,24 @@ def publishing(servers: str, topics: Topics, admin_url: str) -> Iterator["Publis
 
 
 class Publisher:
-    """Publishes what a database's log holds. `lost` positions never arrive, though later records know of them."""
+    """Publishes the log of a database to the private topic."""
 
     def __init__(self, servers: str, topics: Topics, admin_url: str) -> None:
         self.servers = servers
         self.topics = topics
         self._url = admin_url
         with KafkaAdminClient(bootstrap_servers=servers) as admin:
-            make_missing(admin, topics, [topics.internal])
+            create_missing(admin, topics, [topics.internal])
         self._producer = KafkaProducer(bootstrap_servers=servers, linger_ms=5, batch_size=262_144)
         self._last: defaultdict[int, int] = defaultdict(int)
         self._position = 0
         self._garbled: set[int] = set()
 
     def publish(self, lost: Iterable[int] = (), *, watermarks: bool = True) -> int:
-        """Publish what was appended since. Answers the last position."""
+        """Publish the events that were appended since the last call. Returns the last position.
+
+        `lost`: positions that are not published, though later records name them as previous.
+        """
         lost = set(lost)
         with psycopg.connect(self._url) as connection:
             for row in connection.execute(ROWS, [self._position]).fetchall():
@@ -64,21 +67,21 @@ class Publisher:
         return self._position
 
     def again(self, position: int) -> None:
-        """Publish once more from `position` on, as a relay does that was cut off before it heard of its success."""
+        """Publish again from `position` on, as a relay does that did not get the acknowledgement."""
         self._position = position - 1
         self._last = defaultdict(int, {n: min(at, position - 1) for n, at in self._last.items()})
 
     def garble(self, position: int) -> None:
-        """Publish that event with a value that says nothing."""
+        """Publish that event with a value that cannot be decoded."""
         self._garbled.add(position)
 
     def garbage(self, partition: int, value: bytes | None, key: bytes | None, headers: list[tuple[str, bytes]]) -> None:
-        """Publish what no relay would."""
+        """Publish a foreign record."""
         self._send(partition, key, value, headers)
         self._producer.flush()
 
     def partition_of(self, stream_id: UUID) -> int:
-        """Where the stream's events go."""
+        """The partition of a stream."""
         return partition_of(str(stream_id).encode(), self.topics.partitions)
 
     def consumer(self, **settings: Any) -> KafkaConsumer:
@@ -86,7 +89,7 @@ class Publisher:
         return KafkaConsumer(bootstrap_servers=self.servers, **settings)
 
     def close(self) -> None:
-        """Publish nothing any more."""
+        """Close the producer."""
         self._producer.close()
 
     def _send(self, partition: int, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]]) -> None:

@@ -1,4 +1,4 @@
-"""Relays for tests, and what they have published, read from beginning to end."""
+"""Runs relays in tests, and reads all that they have published."""
 
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,10 +14,10 @@ from kafka import KafkaConsumer, TopicPartition
 from adapters.integration_events.cloudevents import CloudEvents
 from domain.kernel import Root
 from infra.kafka.client import record_format
+from infra.kafka.client.config import ClientConfig
 from infra.kafka.client.record_format import EventRecord, EventRow
 from infra.kafka.client.topics import AGGREGATES, Topics, partition_of
 from infra.kafka.relay.relay import Relay
-from infra.kafka.relay.topic_setup import Settings
 from infra.sealing.keyring import Keyring
 from tests.support.history import History
 from tests.support.stores import CALL, KEK, open_store
@@ -32,7 +32,7 @@ FROM stored_events ORDER BY notification_id
 
 
 def live(url: str, history: History, changes: int = 60) -> None:
-    """Add to the log all kinds of events."""
+    """Append changes of all kinds to the log."""
     asyncio.run(_append(url, history.changes(changes)))
 
 
@@ -46,14 +46,14 @@ async def _never(_: list[UUID]) -> dict[UUID, bytes]:
     raise AssertionError("the relay reads keys by itself")
 
 
-def new_relay(url: str, kafka: Settings, names: Topics) -> Relay:
+def new_relay(url: str, kafka: ClientConfig, names: Topics) -> Relay:
     """A relay with a keyring of its own."""
     return Relay(url, kafka, names, CloudEvents(), Keyring(KEK, "test", _never))
 
 
 @contextmanager
 def running(relay: Relay) -> Iterator[Relay]:
-    """The relay at work in a thread; stopped at the end."""
+    """Run the relay in a thread, and stop it at the end."""
     thread = Thread(target=relay.run, daemon=True)
     thread.start()
     try:
@@ -65,10 +65,10 @@ def running(relay: Relay) -> Iterator[Relay]:
 
 
 def until_published(relay: Relay, url: str) -> None:
-    """Wait until Kafka has acknowledged all there is.
+    """Wait until Kafka has acknowledged the whole log.
 
     Raises:
-        TimeoutError: it does not.
+        TimeoutError: Kafka does not.
     """
     head = len(stored(url))
     deadline = monotonic() + PATIENCE
@@ -78,8 +78,8 @@ def until_published(relay: Relay, url: str) -> None:
         sleep(0.02)
 
 
-def publish_all(url: str, kafka: Settings, names: Topics) -> None:
-    """Run a relay until it has published what there is."""
+def publish_all(url: str, kafka: ClientConfig, names: Topics) -> None:
+    """Run a relay until it has published the whole log."""
     with running(new_relay(url, kafka, names)) as relay:
         until_published(relay, url)
 
@@ -91,34 +91,34 @@ def stored(url: str) -> list[EventRow]:
         return [EventRow(*row) for row in connection.execute(ROWS)]
 
 
-def records_of(kafka: Settings, topic: str) -> list[Any]:
-    """All records of a topic, partition by partition; none of one that is not there."""
+def records_of(kafka: ClientConfig, topic: str) -> list[Any]:
+    """All records of a topic, partition by partition; none if the topic does not exist."""
     with closing(KafkaConsumer(**kafka, group_id=None, enable_auto_commit=False)) as consumer:
-        places = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
-        if not places:
+        partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
+        if not partitions:
             return []
-        found: dict[TopicPartition, list[Any]] = {place: [] for place in places}
-        consumer.assign(places)
+        found: dict[TopicPartition, list[Any]] = {each: [] for each in partitions}
+        consumer.assign(partitions)
         consumer.seek_to_beginning()
-        ends = consumer.end_offsets(places)
-        while any(consumer.position(place) < ends[place] for place in places):
-            for place, records in consumer.poll(200).items():
-                found[place] += records
+        ends = consumer.end_offsets(partitions)
+        while any(consumer.position(each) < ends[each] for each in partitions):
+            for partition, records in consumer.poll(200).items():
+                found[partition] += records
         return [record for records in found.values() for record in records]
 
 
 def by_partition(records: Sequence[Any]) -> dict[int, list[Any]]:
-    """Records by the number of their partition, in order."""
+    """Group records by partition, in order."""
     found: dict[int, list[Any]] = {}
     for record in records:
         found.setdefault(record.partition, []).append(record)
     return found
 
 
-def require_private_complete(url: str, kafka: Settings, names: Topics) -> int:
-    """Fail unless the private topic holds the log: each event in its partition, in order, as stored, with no gap.
+def require_private_complete(url: str, kafka: ClientConfig, names: Topics) -> int:
+    """Check that the private topic holds the log: each event in its partition, in order, as stored, without a gap.
 
-    Answers how many records were repeats.
+    Returns the number of repeated records.
     """
     found: dict[int, EventRow] = {}
     repeats = 0
@@ -139,12 +139,12 @@ def require_private_complete(url: str, kafka: Settings, names: Topics) -> int:
 
 
 def sequence_of(record: Any) -> int:
-    """The position that a public record says."""
+    """The position of a public record."""
     return int(dict(record.headers)["ce_sequence"])
 
 
-def public_positions(kafka: Settings, names: Topics) -> list[int]:
-    """The positions of all public events, repeats left out. Fails where one came out of order."""
+def public_positions(kafka: ClientConfig, names: Topics) -> list[int]:
+    """The positions of all public events, without repeats. Each partition is checked to be in order."""
     found: list[int] = []
     for aggregate in AGGREGATES:
         for records in by_partition(records_of(kafka, names.public(aggregate))).values():
@@ -156,7 +156,7 @@ def public_positions(kafka: Settings, names: Topics) -> list[int]:
     return sorted(found)
 
 
-def watermarks(kafka: Settings, names: Topics) -> dict[int, int]:
+def watermarks(kafka: ClientConfig, names: Topics) -> dict[int, int]:
     """The position up to which each partition of the private topic is known to be complete."""
     reached: dict[int, int] = {}
     for partition, records in by_partition(records_of(kafka, names.internal)).items():

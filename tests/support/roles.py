@@ -13,7 +13,6 @@ from pathlib import Path
 import httpx2
 
 from infra.local.servers.process import free_port
-from infra.settings.model import variable
 from tests.support.http import SIGNING_KEY
 from tests.support.servers import Database
 from tests.support.stores import BLIND_KEY, KEK
@@ -24,18 +23,18 @@ PATIENCE = 60.0
 def environment(database: Database, redis_url: str | None, port: int, folder: Path) -> dict[str, str]:
     """The settings of a role, and nothing else of ours."""
     given = {
-        "database_url": database.app_url,
-        "redis_url": redis_url or "",
-        "port": str(port),
-        "metrics_port": "0",
-        "data_dir": str(folder),
-        "log_level": "DEBUG",
-        "log_format": "json",
-        "key_encryption_key": b64encode(KEK).decode(),
-        "blind_index_key": b64encode(BLIND_KEY).decode(),
-        "token_signing_key": SIGNING_KEY,
+        "DATABASE_URL": database.app_url,
+        "REDIS_URL": redis_url or "",
+        "PALIMPSEST_PORT": str(port),
+        "PALIMPSEST_METRICS_PORT": "0",
+        "PALIMPSEST_DATA_DIR": str(folder),
+        "PALIMPSEST_LOG_LEVEL": "DEBUG",
+        "PALIMPSEST_LOG_FORMAT": "json",
+        "PALIMPSEST_KEY_ENCRYPTION_KEY": b64encode(KEK).decode(),
+        "PALIMPSEST_BLIND_INDEX_KEY": b64encode(BLIND_KEY).decode(),
+        "PALIMPSEST_TOKEN_SIGNING_KEY": SIGNING_KEY,
     }
-    return {**os.environ, **{variable(name): value for name, value in given.items()}}
+    return {**os.environ, **given}
 
 
 class RoleProcess:

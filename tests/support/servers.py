@@ -20,7 +20,7 @@ from uuid import uuid4
 import psycopg
 
 from infra.local.servers.postgres import DATABASE, THROWAWAY, EmbeddedPostgres
-from infra.local.servers.process import open_log, recall, remember
+from infra.local.servers.process import open_log, read_json, write_json
 from infra.local.servers.redis import EmbeddedRedis
 from infra.postgres.migrate import migrate
 
@@ -65,7 +65,7 @@ def shared_postgres(run: str | None = None) -> Iterator[Cluster]:
             fcntl.flock(users, fcntl.LOCK_SH)
             if not (folder / "ready.json").exists():
                 _start_keeper(folder)
-        yield Cluster(**recall(folder / "ready.json"))
+        yield Cluster(**read_json(folder / "ready.json"))
 
 
 @contextmanager
@@ -110,7 +110,7 @@ def keep(folder: Path) -> None:
     server.start()
     try:
         migrate(server.admin_url)
-        remember(folder / "ready.json", {"admin_url": server.admin_url, "app_url": server.app_url})
+        write_json(folder / "ready.json", {"admin_url": server.admin_url, "app_url": server.app_url})
         while not _let_go(folder):
             time.sleep(0.2)
     finally:

@@ -1,4 +1,4 @@
-"""Opens the event store on a test's database, as one process of many would."""
+"""Opens the event store on the database of a test, as one of several processes."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,7 +10,8 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool
 
 from application.ports import Actor, CommandContext
-from infra.postgres.connect import Database, Pool
+from infra.postgres.connect import Pool
+from infra.postgres.database import Database
 from infra.sealing.blind_index import BlindIndex
 from infra.sealing.keyring import Keyring
 from infra.store.event_store import PostgresEventStore, keys_reader
@@ -25,7 +26,7 @@ CALL = CommandContext(actor=Actor(UUID(int=7)), correlation_id=UUID(int=8), caus
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """One process's share of the store."""
+    """The store as one process opens it."""
 
     store: PostgresEventStore
     writer: GroupCommitter
@@ -54,13 +55,13 @@ async def open_store(url: str) -> AsyncIterator[Opened]:
         try:
             yield Opened(store, writer, database, keyring, blind, url)
         finally:
-            await store.settle()
+            await store.drain()
             await writer.stop()
             reading.close()
 
 
 def rows(url: str, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
-    """All rows of a query, outside of any store."""
+    """All rows of a query, on a connection of its own."""
     with psycopg.connect(url, autocommit=True) as connection:
         cursor = connection.execute(query, parameters)
         return cursor.fetchall() if cursor.description else []

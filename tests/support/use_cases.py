@@ -8,7 +8,8 @@ from uuid import UUID
 from application.bus import Bus
 from application.commands import Command, CommandResult
 from application.identity.user import LogIn, Register, VerifyEmail
-from application.ports import Actor, CommandContext, Positions
+from application.ports import Actor, CommandContext
+from application.revocation import Settlement
 from infra.sealing.blind_index import BlindIndex
 from infra.store.codec import layout_of
 from tests.support.given import NOW
@@ -40,7 +41,7 @@ class PlainPasswords:
 class CommandRunner:
     """Sends commands to a bus of its own. Tests set `now`."""
 
-    def __init__(self, positions: Positions | None = None) -> None:
+    def __init__(self, settlement: Settlement | None = None) -> None:
         self.store = MemoryEventStore()
         self.passwords = PlainPasswords()
         self.now = NOW
@@ -52,7 +53,7 @@ class CommandRunner:
             "addresses": blind,
             "passwords": self.passwords,
         }
-        self.bus = Bus(self.store, ports, blind, positions=positions)
+        self.bus = Bus(self.store, ports, blind, settlement=settlement)
 
     def clock(self) -> datetime:
         return self.now

@@ -14,15 +14,16 @@ from infra.cli import main, up
 from infra.cli.main import app
 from infra.local import secrets as keys
 from infra.local.servers.process import ServerError
-from infra.settings.model import Settings, load, variable
+from infra.settings.load import load
+from infra.settings.model import variables
 
 HEAVY = ("fastapi", "kafka", "psycopg", "pydantic", "cryptography", "redis", "uvicorn")
 
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in Settings.model_fields:
-        monkeypatch.delenv(variable(name), raising=False)
+    for name in variables():
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PALIMPSEST_DATA_DIR", str(tmp_path))
 
 
@@ -45,17 +46,17 @@ def test_a_known_failure_is_a_sentence_and_exit_code_2(
     with pytest.raises(SystemExit) as ended:
         main.main()
     assert ended.value.code == 2
-    said = capsys.readouterr()
-    assert "DATABASE_URL is not set" in said.err
-    assert "Traceback" not in said.err
+    output = capsys.readouterr()
+    assert "DATABASE_URL is not set" in output.err
+    assert "Traceback" not in output.err
 
 
 def test_settings_are_shown_masked_as_lines_of_an_env_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     keys.ensure(tmp_path, data_exists=False)
     monkeypatch.setenv("DATABASE_URL", "postgresql://app:canary@db/palimpsest")
-    said = CliRunner().invoke(app, ["settings"]).output
-    assert "\nDATABASE_URL=postgresql://app:****@db/palimpsest\n" in said
-    assert "canary" not in said
+    output = CliRunner().invoke(app, ["settings"]).output
+    assert "\nDATABASE_URL=postgresql://app:****@db/palimpsest\n" in output
+    assert "canary" not in output
 
 
 def test_new_keys_are_good_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -64,14 +65,14 @@ def test_new_keys_are_good_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert CliRunner().invoke(app, ["settings"]).exit_code == 0
 
 
-def said_by(*words: str, code: int = 2) -> str:
+def output_of(*words: str, code: int = 2) -> str:
     """What the program prints in a process of its own."""
     command = [sys.executable, "-m", "infra.cli.main", *words]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    said = answer.stdout + answer.stderr
-    assert answer.returncode == code, said
-    assert "Traceback" not in said
-    return said
+    output = answer.stdout + answer.stderr
+    assert answer.returncode == code, output
+    assert "Traceback" not in output
+    return output
 
 
 @pytest.fixture
@@ -81,9 +82,9 @@ def dead_database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_a_migration_without_a_database_is_a_sentence(dead_database: None) -> None:
-    said = said_by("migrate")
-    assert "Start PostgreSQL, or correct DATABASE_ADMIN_URL" in said
-    assert "canary" not in said
+    output = output_of("migrate")
+    assert "Start PostgreSQL, or correct DATABASE_ADMIN_URL" in output
+    assert "canary" not in output
 
 
 @pytest.mark.parametrize(
@@ -91,7 +92,7 @@ def test_a_migration_without_a_database_is_a_sentence(dead_database: None) -> No
     [(("events", "tail"), 2), (("events", "show", str(UUID(int=1))), 2), (("projections", "list"), 1)],
 )
 def test_a_command_without_a_database_is_one_sentence(dead_database: None, words: tuple[str, ...], code: int) -> None:
-    (line,) = said_by(*words, code=code).splitlines()
+    (line,) = output_of(*words, code=code).splitlines()
     assert line == "The database is not available. `palimpsest doctor` says more."
 
 
@@ -99,8 +100,8 @@ def test_a_command_without_a_database_is_one_sentence(dead_database: None, words
 def test_the_help_of_a_group_names_the_commands_that_it_has(group: str) -> None:
     inside = importlib.import_module(f"infra.cli.{group}").app
     commands = typer.main.get_group(inside).commands
-    said = getattr(main, group).__doc__.rpartition(": ")[2].rstrip(".").split(", ")
-    assert sorted(said) == sorted(commands)
+    output = getattr(main, group).__doc__.rpartition(": ")[2].rstrip(".").split(", ")
+    assert sorted(output) == sorted(commands)
 
 
 @pytest.mark.parametrize("group", ["events", "projections"])
@@ -113,8 +114,8 @@ def test_a_misspelt_variable_is_pointed_out_beside_the_settings(
     dead_database: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PALIMPSEST_TOKENTTL", "900")
-    said = CliRunner().invoke(app, ["settings"])
-    assert "PALIMPSEST_TOKENTTL is not a setting; PALIMPSEST_TOKEN_TTL is." in said.stderr
+    output = CliRunner().invoke(app, ["settings"])
+    assert "PALIMPSEST_TOKENTTL is not a setting; PALIMPSEST_TOKEN_TTL is." in output.stderr
 
 
 def test_ports_for_metrics_are_looked_for_near_the_one_that_is_set(
@@ -129,4 +130,4 @@ def test_ports_for_metrics_are_looked_for_near_the_one_that_is_set(
     monkeypatch.setattr(up, "port_is_free", taken)
     with pytest.raises(ServerError, match="PALIMPSEST_METRICS_PORT"):
         up.metrics_ports(load())
-    assert len(looked) == up.METRICS_PORTS_TRIED
+    assert len(looked) == up.MAX_METRICS_PORTS_TRIED

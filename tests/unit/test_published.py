@@ -1,6 +1,6 @@
-"""What is published of events and states: all that is meant to be, true to its schema, and nothing personal."""
+"""Public records: every event is published or private for a reason, fits its schema, and has no personal data."""
 
-from typing import Any
+from typing import Any, get_type_hints
 from uuid import UUID
 
 import jsonschema_rs
@@ -16,7 +16,7 @@ from adapters.integration_events.contract import published, schema_of
 from application.ports import RecordedEvent, Undecodable
 from domain.content.document import Document
 from domain.identity.user import User
-from domain.kernel import ERASED, Root
+from domain.kernel import ERASED, PersonalField, Root
 from domain.teams.team import Team
 from infra.bootstrap.write_side import load_use_cases
 from tests.support.events import CANARY, CANARY_ID, EVENT_CLASSES, ROOTS, canary, event_classes, events
@@ -24,7 +24,7 @@ from tests.support.given import ID, NOW, Fact, fact
 from tests.support.given import given as having
 from tests.support.lives import LIVES
 
-PUBLISHER = CloudEvents("https://api.test/")
+CLOUD_EVENTS = CloudEvents("https://api.test/")
 ACTOR, EVENT_ID, CORRELATION, CAUSATION = (UUID(int=n) for n in (0xAC, 0xE1, 0xC0, 0xCA))
 SCHEMAS = {type: schema_of(kind) for type, kind in published().items()}
 
@@ -43,18 +43,18 @@ def recorded(event: Root.Event, *, position: int = 7, actor_id: UUID | None = AC
 
 
 def of(fact: Fact) -> PublicRecord:
-    """The record of something that happened."""
+    """The record of an event that is published."""
     found = record(fact.kind(originator_id=ID, originator_version=3, timestamp=NOW, **fact.fields))
     assert found is not None
     return found
 
 
 def record(event: Root.Event) -> PublicRecord | None:
-    return PUBLISHER.public_record(recorded(event), EVENT_ID, CORRELATION, CAUSATION)
+    return CLOUD_EVENTS.public_record(recorded(event), EVENT_ID, CORRELATION, CAUSATION)
 
 
 def check(record: PublicRecord) -> dict[str, Any]:
-    """See that a record is true to its schema; answers its value."""
+    """Check a record against its schema. Returns its value."""
     headers = {name: value.decode() for name, value in record.headers}
     value: dict[str, Any] = msgspec.json.decode(record.value)
     HEADERS[headers["ce_type"]].validate(headers)
@@ -80,7 +80,7 @@ def test_every_event_is_published_or_kept_private_for_a_reason() -> None:
 @pytest.mark.parametrize("kind", EVENT_CLASSES, ids=lambda kind: kind.TOPIC)
 @settings(max_examples=20)
 @given(data=st.data())
-def test_whatever_happens_its_record_is_true_to_its_schema(kind: type[Root.Event], data: st.DataObject) -> None:
+def test_every_event_makes_a_record_that_fits_its_schema(kind: type[Root.Event], data: st.DataObject) -> None:
     found = record(data.draw(events(kind)))
     assert (found is None) == (kind in kernel.PRIVATE)
     if found is not None:
@@ -89,21 +89,21 @@ def test_whatever_happens_its_record_is_true_to_its_schema(kind: type[Root.Event
 
 @pytest.mark.parametrize("kind", EVENT_CLASSES, ids=lambda kind: kind.TOPIC)
 def test_nothing_personal_is_published_of_an_event(kind: type[Root.Event]) -> None:
-    assert_silent(record(canary(kind)))
+    assert_no_canary(record(canary(kind)))
 
 
 @pytest.mark.parametrize("root", ROOTS, ids=lambda root: root.TOPIC)
 def test_nothing_personal_is_published_of_a_state(root: type[Root]) -> None:
     first, *others = event_classes(root)
     aggregate: Any = canary(first).mutate(None)
-    assert_silent(PUBLISHER.public_state(aggregate))
+    assert_no_canary(CLOUD_EVENTS.public_state(aggregate))
     for kind in others:
         canary(kind).apply(aggregate)
-        assert_silent(PUBLISHER.public_state(aggregate))
+        assert_no_canary(CLOUD_EVENTS.public_state(aggregate))
 
 
-def assert_silent(record: PublicRecord | None) -> None:
-    """See that no canary is in a record."""
+def assert_no_canary(record: PublicRecord | None) -> None:
+    """Check that no canary is in a record."""
     text = repr(record).lower()
     for secret in (CANARY, str(CANARY_ID), CANARY_ID.hex, str(CANARY_ID.int)):
         assert secret not in text
@@ -111,7 +111,10 @@ def assert_silent(record: PublicRecord | None) -> None:
 
 def test_there_is_a_canary_in_every_personal_field() -> None:
     fields = {name for kind in EVENT_CLASSES for name, value in vars(canary(kind)).items() if CANARY in str(value)}
-    assert fields == {"email", "name", "password_hash", "avatar_url", "title", "content", "delta", "slug"}
+    hints = [hint for kind in EVENT_CLASSES for hint in get_type_hints(kind, include_extras=True).items()]
+    marks = [(name, mark) for name, hint in hints for mark in getattr(hint, "__metadata__", ())]
+    assert fields == {name for name, mark in marks if isinstance(mark, PersonalField)}
+    assert fields >= {"email", "name", "password_hash", "avatar_url", "title", "content", "delta", "slug"}
     assert any(vars(canary(kind)).get("address_id") == CANARY_ID for kind in EVENT_CLASSES)
 
 
@@ -121,7 +124,7 @@ def test_a_whole_life_is_published_event_by_event_and_state_by_state(root: Root)
     for event in root.pending_events:
         assert isinstance(event, Root.Event)
         again = event.mutate(again)
-        found, state = record(event), PUBLISHER.public_state(again, 7)
+        found, state = record(event), CLOUD_EVENTS.public_state(again, 7)
         value = None if found is None else check(found)
         assert value is None or value["version"] == event.originator_version
         assert state is None or check(state)["version"] == event.originator_version
@@ -145,21 +148,21 @@ def test_a_record_says_what_a_cloud_event_says() -> None:
     }
 
 
-def test_what_is_not_known_is_left_out() -> None:
-    found = PUBLISHER.public_record(recorded(canary(User.EmailVerified), actor_id=None), EVENT_ID)
+def test_unknown_ids_are_left_out_of_the_headers() -> None:
+    found = CLOUD_EVENTS.public_record(recorded(canary(User.EmailVerified), actor_id=None), EVENT_ID)
     assert found is not None
     assert {name for name, _ in found.headers} & {"ce_actorid", "ce_correlationid", "ce_causationid"} == set()
 
 
-def test_a_later_version_beside_the_first_changes_nothing_for_those_who_read_the_first(
+def test_a_second_version_changes_no_record_of_the_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    class Later(kernel.PublicEvent, frozen=True, kw_only=True):
+    monkeypatch.setattr(kernel, "EVENTS", {kind: {**versions} for kind, versions in kernel.EVENTS.items()})
+
+    class Later(kernel.PublicEvent, of=Document.Published):
         NAME, VERSION = "document.published", 2
 
-    both: Any = {**kernel.EVENTS[Document.Published], 2: (Later, lambda _: Later(version=1, occurred_at=NOW))}
-    mapped: Any = {**kernel.EVENTS, Document.Published: both}
-    monkeypatch.setattr(kernel, "EVENTS", mapped)
+    assert kernel.EVENTS[Document.Published].keys() == {1, 2}
     found = CloudEvents().public_record(recorded(canary(Document.Published)), EVENT_ID)
     assert found is not None
     assert dict(found.headers)["ce_type"] == b"palimpsest.document.published.v1"
@@ -167,12 +170,12 @@ def test_a_later_version_beside_the_first_changes_nothing_for_those_who_read_the
 
 def test_an_event_that_cannot_be_read_is_not_published() -> None:
     with pytest.raises(UnreadableEvent, match="position 9"):
-        PUBLISHER.public_record(
+        CLOUD_EVENTS.public_record(
             RecordedEvent(9, ID, 1, "user.registered", NOW, None, Undecodable("KeyError")), EVENT_ID
         )
 
 
-def test_what_is_forgotten_has_no_length() -> None:
+def test_an_erased_text_has_no_length() -> None:
     created = fact(Document.Created, title=ERASED, content=ERASED, owner_id=ID)
     restored = fact(Document.RestoredToVersion, restored_version=1, title=ERASED, delta=[])
     for happened, fields in (
@@ -183,16 +186,16 @@ def test_what_is_forgotten_has_no_length() -> None:
         assert [check(of(happened))[field] for field in fields] == [None] * len(fields)
 
 
-def test_lengths_tell_how_much_was_written() -> None:
+def test_an_edit_is_published_with_its_lengths() -> None:
     value = check(of(fact(Document.Edited, delta=[3, -2, "four", 1, "!"])))
     assert (value["characters_inserted"], value["characters_deleted"]) == (5, 2)
 
 
-def test_what_is_gone_for_good_has_no_state() -> None:
+def test_an_aggregate_that_is_gone_has_no_state() -> None:
     registered = fact(User.Registered, email="ada@example.org", name="Ada", password_hash="hash")
     erased = fact(User.Registered, email=ERASED, name=ERASED, password_hash=ERASED)
     founded = {"slug": "crew", "owner_id": ID, "seats": 5}
-    assert PUBLISHER.public_state(having(User, registered)) is not None
+    assert CLOUD_EVENTS.public_state(having(User, registered)) is not None
     for gone in (
         having(User, registered, fact(User.Deactivated)),
         having(User, erased),
@@ -200,11 +203,11 @@ def test_what_is_gone_for_good_has_no_state() -> None:
         having(Team, fact(Team.Founded, name=ERASED, **founded)),
         having(Team, fact(Team.Founded, name="Crew", **founded), fact(Team.Dissolved, slug="crew")),
     ):
-        assert PUBLISHER.public_state(gone) is None
+        assert CLOUD_EVENTS.public_state(gone) is None
 
 
-def test_a_trashed_document_has_a_state_as_it_may_come_back() -> None:
+def test_a_trashed_document_has_a_state_because_it_may_be_restored() -> None:
     created = fact(Document.Created, title="Notes", content="Otters.", owner_id=ID)
-    state = PUBLISHER.public_state(having(Document, created, fact(Document.Trashed)))
+    state = CLOUD_EVENTS.public_state(having(Document, created, fact(Document.Trashed)))
     assert state is not None
     assert check(state)["trashed"] is True

@@ -1,4 +1,4 @@
-"""Settings: what is wrong is said in words, by variable, without secrets."""
+"""Settings: an error names the variable, says what is wrong, and shows no secret."""
 
 import os
 from base64 import b64encode
@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from infra.kafka.client.clients import NoKafka, connection, topics
+from infra.kafka.client.config import NoKafka, connection, topics
 from infra.kafka.client.topics import Topics
 from infra.local import secrets as keys
-from infra.settings.model import SECRETS_FILE, SERVERS_FILE, Settings, SettingsError, load, misspelt, shown, variable
+from infra.settings.display import misspelt, shown
+from infra.settings.errors import SettingsError
+from infra.settings.load import SECRETS_FILE, SERVERS_FILE, load, load_for_reading
+from infra.settings.model import Settings, variables
 
 SECRET = "hunter2-canary"
 DATABASE_URL = f"postgresql://app:{SECRET}@db.example:5432/palimpsest?sslmode=require"
@@ -17,8 +20,8 @@ DATABASE_URL = f"postgresql://app:{SECRET}@db.example:5432/palimpsest?sslmode=re
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in Settings.model_fields:
-        monkeypatch.delenv(variable(name), raising=False)
+    for name in variables():
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DATABASE_URL", DATABASE_URL)
 
 
@@ -30,9 +33,9 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_database_and_the_keys_are_enough(folder: Path) -> None:
     settings = load(folder)
-    assert settings.database_admin_url == settings.database_url
-    assert settings.redis_url is None
-    assert settings.port == 8000
+    assert settings.database.admin_url == settings.database.url
+    assert settings.redis.url is None
+    assert settings.http.port == 8000
 
 
 def test_every_missing_setting_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +105,7 @@ def test_a_password_for_kafka_leaves_the_machine_by_tls_alone(folder: Path, monk
     monkeypatch.setenv("KAFKA_SASL_USERNAME", "app")
     monkeypatch.setenv("KAFKA_SASL_PASSWORD", SECRET)
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092,127.0.0.1:9093")
-    assert load(folder).kafka_security_protocol == "SASL_PLAINTEXT"
+    assert load(folder).kafka.security_protocol == "SASL_PLAINTEXT"
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092,one.example:9092")
     with pytest.raises(SettingsError, match="KAFKA_SECURITY_PROTOCOL would send the password in clear"):
         load(folder)
@@ -120,7 +123,7 @@ def test_settings_become_what_kafkas_clients_take(folder: Path, monkeypatch: pyt
     }.items():
         monkeypatch.setenv(name, value)
     settings = load(folder)
-    assert connection(settings) == {
+    assert connection(settings.kafka) == {
         "bootstrap_servers": ["one.example:9092", "two.example:9093"],
         "client_id": "palimpsest",
         "security_protocol": "SASL_SSL",
@@ -135,19 +138,19 @@ def test_settings_become_what_kafkas_clients_take(folder: Path, monkeypatch: pyt
 def test_without_a_password_kafkas_clients_are_given_none(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092")
     monkeypatch.setenv("KAFKA_SASL_PASSWORD", SECRET)
-    assert set(connection(load(folder))) == {"bootstrap_servers", "client_id", "security_protocol"}
+    assert set(connection(load(folder).kafka)) == {"bootstrap_servers", "client_id", "security_protocol"}
 
 
-def test_without_brokers_it_is_said_how_to_get_one(folder: Path) -> None:
+def test_without_brokers_the_error_says_how_to_get_one(folder: Path) -> None:
     with pytest.raises(NoKafka, match="palimpsest kafka"):
-        connection(load(folder))
+        connection(load(folder).kafka)
 
 
 def test_topics_are_named_and_spread_as_they_are_set(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PALIMPSEST_KAFKA_PREFIX", "acme")
     monkeypatch.setenv("PALIMPSEST_KAFKA_PARTITIONS", "3")
     monkeypatch.setenv("PALIMPSEST_KAFKA_REPLICATION", "2")
-    assert topics(load(folder)) == Topics("acme", 3, 2)
+    assert topics(load(folder).kafka) == Topics("acme", 3, 2)
 
 
 def test_what_is_shown_masks_keys_and_passwords(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,15 +170,15 @@ def test_the_environment_wins_over_the_files_and_the_caller_over_both(
     (folder / SERVERS_FILE).write_text("PALIMPSEST_PORT='9001'\nPALIMPSEST_HOST='filehost'\nREDIS_URL='redis://file'\n")
     monkeypatch.setenv("PALIMPSEST_PORT", "9002")
     monkeypatch.setenv("PALIMPSEST_HOST", "envhost")
-    settings = load(folder, port=9003)
-    assert (settings.port, settings.host) == (9003, "envhost")
-    assert settings.redis_url
-    assert settings.redis_url.get_secret_value() == "redis://file"
+    settings = load(folder, {"PALIMPSEST_PORT": 9003})
+    assert (settings.http.port, settings.http.host) == (9003, "envhost")
+    assert settings.redis.url
+    assert settings.redis.url.get_secret_value() == "redis://file"
 
 
 def test_an_empty_variable_is_not_set(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_URL", "")
-    assert load(folder).redis_url is None
+    assert load(folder).redis.url is None
 
 
 def test_keys_are_made_once_and_only_their_owner_can_read_them(folder: Path) -> None:
@@ -226,3 +229,28 @@ def test_a_misspelt_variable_is_found_with_the_one_that_was_meant(
 def test_a_variable_like_no_other_is_found_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PALIMPSEST_XYZZY", "1")
     assert list(misspelt()) == ["PALIMPSEST_XYZZY is not a setting."]
+
+
+def test_every_setting_has_a_variable_and_a_description_of_its_own() -> None:
+    fields = [info for subject in Settings.subjects().values() for info in subject.model_fields.values()]
+    assert len(set(variables())) == len(fields)
+    assert all(info.description for info in fields)
+
+
+def test_a_reader_of_the_stream_needs_no_database_and_no_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DATABASE_URL")
+    monkeypatch.setenv("PALIMPSEST_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092")
+    assert load_for_reading().kafka.bootstrap_servers == "localhost:9092"
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "localhost")
+    with pytest.raises(SettingsError, match="KAFKA_BOOTSTRAP_SERVERS is not a list"):
+        load_for_reading()
+
+
+def test_the_errors_of_all_subjects_come_at_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = ["REDIS_URL", "KAFKA_BOOTSTRAP_SERVERS", "PALIMPSEST_PORT", "PALIMPSEST_TOKEN_TTL", "PALIMPSEST_LOG_LEVEL"]
+    for name in wrong:
+        monkeypatch.setenv(name, "0")
+    with pytest.raises(SettingsError) as caught:
+        load(folder)
+    assert [line.split()[0] for line in str(caught.value).splitlines()] == wrong

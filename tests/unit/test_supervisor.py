@@ -1,4 +1,4 @@
-"""The process tree: what dies is started again, ever more slowly; one program to a data folder."""
+"""The process tree: crashed parts are started again, with growing pauses; one program per data folder."""
 
 from pathlib import Path
 
@@ -6,11 +6,18 @@ import pytest
 
 from infra.local import supervisor
 from infra.local.servers.process import ServerError
-from infra.local.supervisor import FIRST_PAUSE, GROWN_UP, LONGEST_PAUSE, ProcessTree, WatchedProcess, only_one
+from infra.local.supervisor import (
+    FIRST_PAUSE_SECONDS,
+    MAX_PAUSE_SECONDS,
+    STABLE_AFTER_SECONDS,
+    ProcessTree,
+    WatchedProcess,
+    only_one,
+)
 
 
 class Fake:
-    """A part that dies when told to."""
+    """A part that a test can end."""
 
     def __init__(self, story: list[str] | None = None, name: str = "fake") -> None:
         self.story = [] if story is None else story
@@ -32,7 +39,7 @@ class Fake:
 
 
 class Time:
-    """A clock that moves when told to."""
+    """A clock that a test moves."""
 
     now = 1000.0
 
@@ -47,33 +54,33 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Time:
     return clock
 
 
-def pauses(watched: WatchedProcess, part: Fake, time: Time, deaths: int, life: float = 0.0) -> list[float]:
-    """Let the part die again and again, each time `life` seconds after it started; how long it stayed dead."""
+def pauses(watched: WatchedProcess, part: Fake, time: Time, crashes: int, life: float = 0.0) -> list[float]:
+    """Crash the part `crashes` times, each time `life` seconds after its start; how long each restart took."""
     waited = []
-    for _ in range(deaths):
+    for _ in range(crashes):
         time.now += life
         part.living = False
         died = time.now
-        watched.look()
+        watched.restart_if_crashed()
         while not part.alive():
             time.now += 0.05
-            watched.look()
+            watched.restart_if_crashed()
         waited.append(round(time.now - died, 2))
     return waited
 
 
-def test_a_part_that_keeps_dying_is_started_again_ever_more_slowly(time: Time) -> None:
+def test_a_part_that_keeps_crashing_is_started_again_ever_more_slowly(time: Time) -> None:
     part = Fake()
-    waited = pauses(WatchedProcess("fake", part), part, time, deaths=10)
-    assert waited[0] == pytest.approx(FIRST_PAUSE, abs=0.1)
+    waited = pauses(WatchedProcess("fake", part), part, time, crashes=10)
+    assert waited[0] == pytest.approx(FIRST_PAUSE_SECONDS, abs=0.1)
     assert waited == sorted(waited)
-    assert waited[-1] == pytest.approx(LONGEST_PAUSE, abs=0.1)
+    assert waited[-1] == pytest.approx(MAX_PAUSE_SECONDS, abs=0.1)
 
 
 def test_a_part_that_lived_long_is_started_again_at_once(time: Time) -> None:
     part = Fake()
-    waited = pauses(WatchedProcess("fake", part), part, time, deaths=5, life=GROWN_UP + 1)
-    assert waited == pytest.approx([FIRST_PAUSE] * 5, abs=0.1)
+    waited = pauses(WatchedProcess("fake", part), part, time, crashes=5, life=STABLE_AFTER_SECONDS + 1)
+    assert waited == pytest.approx([FIRST_PAUSE_SECONDS] * 5, abs=0.1)
 
 
 def test_a_part_that_cannot_start_is_tried_again(time: Time) -> None:
@@ -82,12 +89,12 @@ def test_a_part_that_cannot_start_is_tried_again(time: Time) -> None:
     watched = WatchedProcess("fake", part)
     for _ in range(200):
         time.now += 0.1
-        watched.look()
+        watched.restart_if_crashed()
     assert 4 < len(part.story) < 10
     part.broken = False
-    time.now += LONGEST_PAUSE
-    watched.look()
-    watched.look()
+    time.now += MAX_PAUSE_SECONDS
+    watched.restart_if_crashed()
+    watched.restart_if_crashed()
     assert part.alive()
 
 

@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line from everybody, without secrets, personal data or local variables."""
+"""Logs: one JSON object a line from every library, without secrets, personal data or local variables."""
 
 import asyncio
 import json
@@ -12,8 +12,11 @@ import psycopg
 import pytest
 import structlog
 
-from infra.local.servers.process import ServerError, free_port
-from infra.telemetry import telemetry
+from infra.local.servers.process import free_port
+from infra.telemetry.http_observer import observe_http
+from infra.telemetry.logs import BufferedLogStream, configure_logging
+from infra.telemetry.metrics import MetricsError, start_metrics
+from infra.telemetry.redaction import describe_error
 
 CANARY = "canary-7321"
 
@@ -26,7 +29,7 @@ def restored() -> Iterator[None]:
     root.handlers[:] = handlers
     root.setLevel(level)
     structlog.reset_defaults()
-    telemetry.observe_http.open(structlog.get_logger("http"))
+    observe_http.log_to(structlog.get_logger("http"))
     structlog.contextvars.clear_contextvars()
 
 
@@ -38,7 +41,7 @@ class Log:
 
     def open(self) -> None:
         """Only in the test itself: between set-up and test, pytest puts its own handlers back."""
-        telemetry.configure_logging("INFO", "json", role="api")
+        configure_logging("INFO", "json", role="api")
 
     def read(self) -> tuple[str, list[dict[str, Any]]]:
         text = self._capture.readouterr().out
@@ -50,17 +53,17 @@ def log(capsys: pytest.CaptureFixture[str]) -> Log:
     return Log(capsys)
 
 
-def test_every_line_carries_the_request_whoever_writes_it(log: Log) -> None:
+def test_every_line_carries_the_request_whichever_library_writes_it(log: Log) -> None:
     log.open()
     structlog.contextvars.bind_contextvars(request_id="r-1")
     structlog.get_logger("ours").info("done", documents=3)
     logging.getLogger("theirs").warning("slow %s", "query", extra={"rows": 5})
     logging.getLogger("uvicorn.error").error("oops")
-    _, said = log.read()
-    assert [line["event"] for line in said] == ["done", "slow query", "oops"]
-    assert {line["request_id"] for line in said} == {"r-1"}
-    assert {line["role"] for line in said} == {"api"}
-    assert (said[0]["documents"], said[1]["rows"]) == (3, 5)
+    _, lines = log.read()
+    assert [line["event"] for line in lines] == ["done", "slow query", "oops"]
+    assert {line["request_id"] for line in lines} == {"r-1"}
+    assert {line["role"] for line in lines} == {"api"}
+    assert (lines[0]["documents"], lines[1]["rows"]) == (3, 5)
 
 
 class Paper(StringIO):
@@ -80,7 +83,7 @@ class Paper(StringIO):
 
 async def test_lines_of_one_turn_are_written_at_once_and_in_order() -> None:
     paper = Paper()
-    stream = telemetry.BufferedLogStream(paper)
+    stream = BufferedLogStream(paper)
     for n in range(3):
         stream.write(f"{n}\n")
     assert paper.writes == 0
@@ -93,7 +96,7 @@ async def test_lines_of_one_turn_are_written_at_once_and_in_order() -> None:
 async def test_lines_go_on_after_one_that_could_not_be_written() -> None:
     asyncio.get_running_loop().set_exception_handler(lambda *_: None)
     paper = Paper()
-    stream = telemetry.BufferedLogStream(paper)
+    stream = BufferedLogStream(paper)
     paper.full = True
     stream.write("lost\n")
     await asyncio.sleep(0)
@@ -105,7 +108,7 @@ async def test_lines_go_on_after_one_that_could_not_be_written() -> None:
 
 def test_outside_of_a_loop_a_line_is_written_straight_away() -> None:
     paper = Paper()
-    telemetry.BufferedLogStream(paper).write("now\n")
+    BufferedLogStream(paper).write("now\n")
     assert paper.getvalue() == "now\n"
 
 
@@ -120,26 +123,26 @@ def test_names_that_give_away_secrets_and_personal_data_are_blanked_at_any_depth
         title=CANARY,
     )
     logging.getLogger("theirs").info("asked", extra={"access_token": CANARY})
-    text, said = log.read()
+    text, lines = log.read()
     assert CANARY not in text
-    assert said[0]["users"][0]["id"] == 1
+    assert lines[0]["users"][0]["id"] == 1
 
 
 def test_an_error_says_where_but_neither_values_nor_local_variables(log: Log) -> None:
     log.open()
     try:
         try:
-            here = CANARY  # noqa: F841 - what must not be told
+            here = CANARY  # noqa: F841 - must not be logged
             raise psycopg.errors.UniqueViolation(f'duplicate key "{CANARY}"\nDETAIL: Key (email)=({CANARY}) exists.')
         except psycopg.Error as error:
             raise RuntimeError(f"could not register '{CANARY}'") from error
     except RuntimeError:
         structlog.get_logger("ours").exception("failed")
         logging.getLogger("theirs").exception("failed")
-    text, said = log.read()
+    text, lines = log.read()
     assert CANARY not in text
-    assert len(said) == 2
-    for line in said:
+    assert len(lines) == 2
+    for line in lines:
         assert "UniqueViolation: duplicate key …" in line["exception"]
         assert "test_an_error_says_where" in line["exception"]
 
@@ -156,20 +159,20 @@ def test_an_error_says_where_but_neither_values_nor_local_variables(log: Log) ->
         f"cannot read [{CANARY}]",
     ],
 )
-def test_nothing_that_an_error_may_quote_is_told_however_it_is_quoted(message: str) -> None:
-    text = telemetry.told(ValueError(message))
+def test_no_value_that_an_error_may_quote_is_logged(message: str) -> None:
+    text = describe_error(ValueError(message))
     assert "ValueError: cannot read" in text
     assert CANARY not in text
 
 
-def test_a_group_of_errors_is_told_in_full() -> None:
-    text = telemetry.told(ExceptionGroup("several", [ValueError("one"), KeyError("two")]))
+def test_a_group_of_errors_is_logged_in_full() -> None:
+    text = describe_error(ExceptionGroup("several", [ValueError("one"), KeyError("two")]))
     assert "ValueError: one" in text
     assert "KeyError: …" in text
 
 
-def test_a_terminal_gets_lines_for_people(capsys: pytest.CaptureFixture[str]) -> None:
-    telemetry.configure_logging("INFO", "console")
+def test_a_terminal_gets_readable_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("INFO", "console")
     structlog.get_logger("ours").info("done", password=CANARY)
     text = capsys.readouterr().out
     assert not text.startswith("{")
@@ -181,22 +184,22 @@ def test_a_taken_metrics_port_is_named() -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        with pytest.raises(ServerError, match=f"{port}.*PALIMPSEST_METRICS_PORT"):
-            telemetry.start_metrics(port)
+        with pytest.raises(MetricsError, match=f"{port}.*PALIMPSEST_METRICS_PORT"):
+            start_metrics(port)
 
 
 def test_port_0_serves_no_metrics() -> None:
-    telemetry.start_metrics(0)
+    start_metrics(0)
 
 
 def test_a_metrics_host_of_another_machine_is_not_called_a_taken_port() -> None:
-    with pytest.raises(ServerError, match="PALIMPSEST_METRICS_HOST"):
-        telemetry.start_metrics(free_port(), "192.0.2.1")
+    with pytest.raises(MetricsError, match="PALIMPSEST_METRICS_HOST"):
+        start_metrics(free_port(), "192.0.2.1")
 
 
 def test_a_pool_that_tries_again_and_again_does_not_say_so_each_time(log: Log) -> None:
     log.open()
     logging.getLogger("psycopg.pool").warning("error connecting")
     logging.getLogger("psycopg.pool").error("broken")
-    _, said = log.read()
-    assert [line["event"] for line in said] == ["broken"]
+    _, lines = log.read()
+    assert [line["event"] for line in lines] == ["broken"]

@@ -1,111 +1,79 @@
-"""What is published of subscriptions: plans and their use. What was paid, and how, is not in them."""
+"""Integration events and state of subscriptions: plans and their use. Nothing about payments is published."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from msgspec import Meta
 
 from adapters.integration_events.identity.user import UserId
-from adapters.integration_events.kernel import Count, PublicEvent, PublicState, age, moment, publishes, publishes_state
+from adapters.integration_events.kernel import Count, PublicEvent, PublicState
+from adapters.integration_events.mapping import From
 from domain.billing.subscription import Plan, Status, Subscription
 
-SubscriptionId = Annotated[UUID, Meta(description="The subscription; every user has one.")]
-DocumentId = Annotated[UUID, Meta(description="The document that counts.")]
-Month = Annotated[str, Meta(pattern="^([0-9]{4}-[0-9]{2})?$", description="The month it counts in (UTC): 2026-11.")]
+SubscriptionId = Annotated[UUID, Meta(description="Id of the subscription. Every user has one.")]
+DocumentId = Annotated[UUID, Meta(description="Id of the document that is counted.")]
+Month = Annotated[
+    str, Meta(pattern="^([0-9]{4}-[0-9]{2})?$", description="The month in which it is counted (UTC): 2026-11.")
+]
 
 
-class SubscriptionEvent(PublicEvent, frozen=True, kw_only=True):
-    """What happened to a subscription."""
+class SubscriptionEvent(PublicEvent):
+    """Base of the events of a subscription."""
 
-    subscription_id: SubscriptionId
+    subscription_id: Annotated[SubscriptionId, From("originator_id")]
 
 
-class SubscriptionStarted(SubscriptionEvent, frozen=True, kw_only=True):
-    """A user's subscription began, along with their account."""
+class SubscriptionStarted(SubscriptionEvent, of=Subscription.Started):
+    """The subscription of a new user began."""
 
     NAME = "subscription.started"
     user_id: UserId
-    plan: Annotated[Plan, Meta(description="The plan from now on.")]
+    plan: Annotated[Plan, Meta(description="The new plan.")]
 
 
-class SubscriptionQuotaUsed(SubscriptionEvent, frozen=True, kw_only=True):
-    """A document was counted. Plans without a limit count none."""
+class SubscriptionQuotaUsed(SubscriptionEvent, of=Subscription.QuotaUsed):
+    """A document was counted for the month. Plans without a limit count no documents."""
 
     NAME = "subscription.quota_used"
     document_id: DocumentId
     month: Month
 
 
-class SubscriptionQuotaReleased(SubscriptionEvent, frozen=True, kw_only=True):
-    """The count of a document was taken back, as its creation was."""
+class SubscriptionQuotaReleased(SubscriptionEvent, of=Subscription.QuotaReleased):
+    """A document is no longer counted, because its creation was undone."""
 
     NAME = "subscription.quota_released"
     document_id: DocumentId
     month: Month
 
 
-class SubscriptionPlanChanged(SubscriptionEvent, frozen=True, kw_only=True):
-    """A user went over to another plan, at once."""
+class SubscriptionPlanChanged(SubscriptionEvent, of=Subscription.PlanChanged):
+    """A user changed to another plan, with immediate effect."""
 
     NAME = "subscription.plan_changed"
-    plan: Annotated[Plan, Meta(description="The plan from now on.")]
+    plan: Annotated[Plan, Meta(description="The new plan.")]
 
 
-class SubscriptionCancelled(SubscriptionEvent, frozen=True, kw_only=True):
-    """A paid plan ended; the free one remains."""
+class SubscriptionCancelled(SubscriptionEvent, of=Subscription.Cancelled):
+    """A paid plan was cancelled. The user has the free plan from now on."""
 
     NAME = "subscription.cancelled"
 
 
-class SubscriptionState(PublicState, frozen=True, kw_only=True):
+def count_used(subscription: Subscription) -> int:
+    """The number of documents counted in the last month."""
+    return len(subscription.used)
+
+
+class SubscriptionState(PublicState, of=Subscription):
     """A subscription."""
 
     NAME = "subscription.state"
-    subscription_id: SubscriptionId
+    subscription_id: Annotated[SubscriptionId, From("id")]
     user_id: UserId
-    plan: Annotated[Plan, Meta(description="The plan.")]
-    status: Annotated[Status, Meta(description="Whether a paid plan was cancelled.")]
-    month: Annotated[Month, Meta(description="The last month in which a document was counted; empty: none yet.")]
-    documents_used: Annotated[Count, Meta(description="Documents that count in that month.")]
-
-
-def _about(event: Any) -> dict[str, Any]:
-    return {"subscription_id": event.originator_id, **moment(event)}
-
-
-@publishes
-def started(event: Subscription.Started) -> SubscriptionStarted:
-    return SubscriptionStarted(user_id=event.user_id, plan=event.plan, **_about(event))
-
-
-@publishes
-def quota_used(event: Subscription.QuotaUsed) -> SubscriptionQuotaUsed:
-    return SubscriptionQuotaUsed(document_id=event.document_id, month=event.month, **_about(event))
-
-
-@publishes
-def quota_released(event: Subscription.QuotaReleased) -> SubscriptionQuotaReleased:
-    return SubscriptionQuotaReleased(document_id=event.document_id, month=event.month, **_about(event))
-
-
-@publishes
-def plan_changed(event: Subscription.PlanChanged) -> SubscriptionPlanChanged:
-    return SubscriptionPlanChanged(plan=event.plan, **_about(event))
-
-
-@publishes
-def cancelled(event: Subscription.Cancelled) -> SubscriptionCancelled:
-    return SubscriptionCancelled(**_about(event))
-
-
-@publishes_state
-def state(subscription: Subscription) -> SubscriptionState | None:
-    return SubscriptionState(
-        subscription_id=subscription.id,
-        user_id=subscription.user_id,
-        plan=subscription.plan,
-        status=subscription.status,
-        month=subscription.month,
-        documents_used=len(subscription.used),
-        **age(subscription),
-    )
+    plan: Annotated[Plan, Meta(description="The current plan.")]
+    status: Annotated[Status, Meta(description="Whether the subscription is active, or its paid plan was cancelled.")]
+    month: Annotated[
+        Month, Meta(description="The last month in which a document was counted (UTC); empty if there is none.")
+    ]
+    documents_used: Annotated[Count, Meta(description="Number of documents counted in that month."), From(count_used)]

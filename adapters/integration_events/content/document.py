@@ -1,43 +1,73 @@
-"""What is published of documents: what becomes of them and how long they are, never a word of them."""
+"""Integration events and state of documents: what happens to them and how long they are, never a word of them."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from msgspec import Meta
 
 from adapters.integration_events.identity.user import UserId
-from adapters.integration_events.kernel import (
-    Count,
-    Length,
-    PublicEvent,
-    PublicState,
-    age,
-    length,
-    moment,
-    publishes,
-    publishes_state,
-)
-from domain.content.delta import Delta
+from adapters.integration_events.kernel import Count, Length, PublicEvent, PublicState, length
+from adapters.integration_events.mapping import From
 from domain.content.document import Document, ShareRole, Status
 from domain.kernel import ERASED
 
-DocumentId = Annotated[UUID, Meta(description="The document.")]
-Owner = Annotated[UserId, Meta(description="The user who owns it.")]
-TitleLength = Annotated[Length, Meta(description="Characters of the title; null once it is forgotten.")]
-ContentLength = Annotated[Length, Meta(description="Characters of the content; null once it is forgotten.")]
-Inserted = Annotated[Length, Meta(description="Characters inserted; null once the change is forgotten.")]
-Deleted = Annotated[Length, Meta(description="Characters deleted; null once the change is forgotten.")]
-Role = Annotated[ShareRole, Meta(description="What they may do with it.")]
+Titled = Document | Document.Created | Document.Retitled | Document.RestoredToVersion
+Written = Document | Document.Created
+Changed = Document.Edited | Document.RestoredToVersion
 
 
-class DocumentEvent(PublicEvent, frozen=True, kw_only=True):
-    """What happened to a document."""
+def title_length(source: Titled) -> int | None:
+    """Characters of the title; None once it is erased."""
+    return length(source.title)
 
-    document_id: DocumentId
+
+def content_length(source: Written) -> int | None:
+    """Characters of the content; None once it is erased."""
+    return length(source.content)
 
 
-class DocumentCreated(DocumentEvent, frozen=True, kw_only=True):
-    """A user wrote a document, a draft."""
+def inserted(event: Changed) -> int | None:
+    """Characters that a change inserts; None once it is erased."""
+    return None if is_erased(event) else sum([len(step) for step in event.delta if isinstance(step, str)])
+
+
+def deleted(event: Changed) -> int | None:
+    """Characters that a change deletes; None once it is erased."""
+    return None if is_erased(event) else -sum([step for step in event.delta if isinstance(step, int) and step < 0])
+
+
+def is_erased(event: Changed) -> bool:
+    """Whether the change is erased: its delta then reads as one without steps, which no `Edited` has otherwise."""
+    return event.title == ERASED if isinstance(event, Document.RestoredToVersion) else not event.delta
+
+
+DocumentId = Annotated[UUID, Meta(description="Id of the document.")]
+Owner = Annotated[UserId, Meta(description="Id of the user who owns the document.")]
+TitleLength = Annotated[
+    Length, Meta(description="Number of characters of the title; null if the title is erased."), From(title_length)
+]
+ContentLength = Annotated[
+    Length,
+    Meta(description="Number of characters of the content; null if the content is erased."),
+    From(content_length),
+]
+Inserted = Annotated[
+    Length, Meta(description="Number of characters inserted; null if the change is erased."), From(inserted)
+]
+Deleted = Annotated[
+    Length, Meta(description="Number of characters deleted; null if the change is erased."), From(deleted)
+]
+Role = Annotated[ShareRole, Meta(description="The role that the share gives.")]
+
+
+class DocumentEvent(PublicEvent):
+    """Base of the events of a document."""
+
+    document_id: Annotated[DocumentId, From("originator_id")]
+
+
+class DocumentCreated(DocumentEvent, of=Document.Created):
+    """A user created a document, as a draft."""
 
     NAME = "document.created"
     owner_id: Owner
@@ -45,182 +75,103 @@ class DocumentCreated(DocumentEvent, frozen=True, kw_only=True):
     content_length: ContentLength
 
 
-class DocumentRetitled(DocumentEvent, frozen=True, kw_only=True):
-    """A document got another title."""
+class DocumentRetitled(DocumentEvent, of=Document.Retitled):
+    """The title of a document changed."""
 
     NAME = "document.retitled"
     title_length: TitleLength
 
 
-class DocumentEdited(DocumentEvent, frozen=True, kw_only=True):
-    """A document's content changed."""
+class DocumentEdited(DocumentEvent, of=Document.Edited):
+    """The content of a document changed."""
 
     NAME = "document.edited"
     characters_inserted: Inserted
     characters_deleted: Deleted
 
 
-class DocumentPublished(DocumentEvent, frozen=True, kw_only=True):
-    """A document was published, out of the drafts or out of the archive."""
+class DocumentPublished(DocumentEvent, of=Document.Published):
+    """A document was published. Before, it was a draft or archived."""
 
     NAME = "document.published"
 
 
-class DocumentArchived(DocumentEvent, frozen=True, kw_only=True):
-    """A document was archived, hence is read-only."""
+class DocumentArchived(DocumentEvent, of=Document.Archived):
+    """A document was archived: it is read-only from now on."""
 
     NAME = "document.archived"
 
 
-class DocumentTrashed(DocumentEvent, frozen=True, kw_only=True):
-    """A document was put into the trash."""
+class DocumentTrashed(DocumentEvent, of=Document.Trashed):
+    """A document was moved to the trash."""
 
     NAME = "document.trashed"
 
 
-class DocumentRestoredFromTrash(DocumentEvent, frozen=True, kw_only=True):
-    """A document was taken out of the trash."""
+class DocumentRestoredFromTrash(DocumentEvent, of=Document.RestoredFromTrash):
+    """A document was restored from the trash."""
 
     NAME = "document.restored_from_trash"
 
 
-class DocumentRestoredToVersion(DocumentEvent, frozen=True, kw_only=True):
-    """A document got back the title and the content of an earlier version."""
+class DocumentRestoredToVersion(DocumentEvent, of=Document.RestoredToVersion):
+    """The title and the content of an earlier version of a document were restored."""
 
     NAME = "document.restored_to_version"
-    restored_version: Annotated[int, Meta(ge=1, description="The version it is like again.")]
+    restored_version: Annotated[int, Meta(ge=1, description="The version whose title and content were restored.")]
     title_length: TitleLength
     characters_inserted: Inserted
     characters_deleted: Deleted
 
 
-class DocumentShared(DocumentEvent, frozen=True, kw_only=True):
-    """A document was shared with somebody."""
+class DocumentShared(DocumentEvent, of=Document.Shared):
+    """A document was shared with an email address."""
 
     NAME = "document.shared"
     FOR_MANAGERS = True
     role: Role
 
 
-class DocumentShareChanged(DocumentEvent, frozen=True, kw_only=True):
-    """Somebody with whom a document is shared got another role."""
+class DocumentShareChanged(DocumentEvent, of=Document.ShareChanged):
+    """The role of a share changed."""
 
     NAME = "document.share_changed"
     FOR_MANAGERS = True
     role: Role
 
 
-class DocumentShareRevoked(DocumentEvent, frozen=True, kw_only=True):
-    """A document is no longer shared with somebody."""
+class DocumentShareRevoked(DocumentEvent, of=Document.ShareRevoked):
+    """A share of a document was revoked."""
 
     NAME = "document.share_revoked"
     FOR_MANAGERS = True
 
 
-class DocumentState(PublicState, frozen=True, kw_only=True):
-    """A document, in the trash or not. There is none once it is erased."""
+def is_trashed(document: Document) -> bool:
+    """Whether the document is in the trash."""
+    return document.trashed_at is not None
+
+
+def count_shares(document: Document) -> int:
+    """The number of addresses with access."""
+    return len(document.shares)
+
+
+class DocumentState(PublicState, of=Document):
+    """A document, in the trash or not. An erased document has no state."""
 
     NAME = "document.state"
-    document_id: DocumentId
+    document_id: Annotated[DocumentId, From("id")]
     owner_id: Owner
-    status: Annotated[Status, Meta(description="Whether it is published or archived.")]
-    trashed: Annotated[bool, Meta(description="Whether it is in the trash.")]
+    status: Annotated[Status, Meta(description="Whether the document is a draft, published or archived.")]
+    trashed: Annotated[bool, Meta(description="Whether the document is in the trash."), From(is_trashed)]
     title_length: TitleLength
     content_length: ContentLength
-    shares: Annotated[Count, Meta(description="With how many addresses it is shared.")]
+    shares: Annotated[
+        Count, Meta(description="Number of email addresses with which the document is shared."), From(count_shares)
+    ]
 
-
-def _about(event: Any) -> dict[str, Any]:
-    return {"document_id": event.originator_id, **moment(event)}
-
-
-def _extent(steps: Delta, forgotten: bool) -> dict[str, Any]:
-    """How much a change inserts and deletes."""
-    if forgotten:
-        return {"characters_inserted": None, "characters_deleted": None}
-    return {
-        "characters_inserted": sum(len(step) for step in steps if isinstance(step, str)),
-        "characters_deleted": -sum(step for step in steps if isinstance(step, int) and step < 0),
-    }
-
-
-@publishes
-def created(event: Document.Created) -> DocumentCreated:
-    return DocumentCreated(
-        owner_id=event.owner_id,
-        title_length=length(event.title),
-        content_length=length(event.content),
-        **_about(event),
-    )
-
-
-@publishes
-def retitled(event: Document.Retitled) -> DocumentRetitled:
-    return DocumentRetitled(title_length=length(event.title), **_about(event))
-
-
-@publishes
-def edited(event: Document.Edited) -> DocumentEdited:
-    # A delta that is forgotten reads as one that changes nothing, which nobody makes.
-    return DocumentEdited(**_extent(event.delta, not event.delta), **_about(event))
-
-
-@publishes
-def published(event: Document.Published) -> DocumentPublished:
-    return DocumentPublished(**_about(event))
-
-
-@publishes
-def archived(event: Document.Archived) -> DocumentArchived:
-    return DocumentArchived(**_about(event))
-
-
-@publishes
-def trashed(event: Document.Trashed) -> DocumentTrashed:
-    return DocumentTrashed(**_about(event))
-
-
-@publishes
-def restored_from_trash(event: Document.RestoredFromTrash) -> DocumentRestoredFromTrash:
-    return DocumentRestoredFromTrash(**_about(event))
-
-
-@publishes
-def restored_to_version(event: Document.RestoredToVersion) -> DocumentRestoredToVersion:
-    return DocumentRestoredToVersion(
-        restored_version=event.restored_version,
-        title_length=length(event.title),
-        **_extent(event.delta, event.title == ERASED),
-        **_about(event),
-    )
-
-
-@publishes
-def shared(event: Document.Shared) -> DocumentShared:
-    return DocumentShared(role=event.role, **_about(event))
-
-
-@publishes
-def share_changed(event: Document.ShareChanged) -> DocumentShareChanged:
-    return DocumentShareChanged(role=event.role, **_about(event))
-
-
-@publishes
-def share_revoked(event: Document.ShareRevoked) -> DocumentShareRevoked:
-    return DocumentShareRevoked(**_about(event))
-
-
-@publishes_state
-def state(document: Document) -> DocumentState | None:
-    if document.title == document.content == ERASED:
-        return None
-    return DocumentState(
-        document_id=document.id,
-        owner_id=document.owner_id,
-        status=document.status,
-        trashed=document.trashed_at is not None,
-        title_length=length(document.title),
-        content_length=length(document.content),
-        shares=len(document.shares),
-        **age(document),
-    )
+    @staticmethod
+    def is_gone(document: Document) -> bool:
+        """Whether the document is erased."""
+        return document.title == document.content == ERASED

@@ -1,92 +1,59 @@
-"""What is published of users: that there is an account, never whose."""
+"""Integration events and state of users: that an account exists, never whose it is."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from msgspec import Meta
 
-from adapters.integration_events.kernel import (
-    PublicEvent,
-    PublicState,
-    age,
-    keeps_private,
-    moment,
-    publishes,
-    publishes_state,
-)
+from adapters.integration_events.kernel import PublicEvent, PublicState, keep_private
+from adapters.integration_events.mapping import From
 from domain.identity.user import User
 from domain.kernel import ERASED
 
-UserId = Annotated[UUID, Meta(description="The user: a pseudonym, which says nothing about the person.")]
+UserId = Annotated[UUID, Meta(description="Id of the user. A pseudonym: it contains nothing about the person.")]
 
 
-class UserEvent(PublicEvent, frozen=True, kw_only=True):
-    """What happened to an account."""
+class UserEvent(PublicEvent):
+    """Base of the events of an account."""
 
-    user_id: UserId
+    user_id: Annotated[UserId, From("originator_id")]
 
 
-class UserRegistered(UserEvent, frozen=True, kw_only=True):
-    """Somebody opened an account."""
+class UserRegistered(UserEvent, of=User.Registered):
+    """An account was created."""
 
     NAME = "user.registered"
 
 
-class UserEmailVerified(UserEvent, frozen=True, kw_only=True):
-    """A user showed that they read mail to their address."""
+class UserEmailVerified(UserEvent, of=User.EmailVerified):
+    """A user verified their email address."""
 
     NAME = "user.email_verified"
 
 
-class UserProfileChanged(UserEvent, frozen=True, kw_only=True):
+class UserProfileChanged(UserEvent, of=User.ProfileChanged):
     """A user changed their name or picture."""
 
     NAME = "user.profile_changed"
 
 
-class UserDeactivated(UserEvent, frozen=True, kw_only=True):
-    """An account was closed, for good."""
+class UserDeactivated(UserEvent, of=User.Deactivated):
+    """An account was closed permanently."""
 
     NAME = "user.deactivated"
 
 
-class UserState(PublicState, frozen=True, kw_only=True):
-    """An open account. There is none once it is closed or erased."""
+class UserState(PublicState, of=User):
+    """An open account. A closed or erased account has no state."""
 
     NAME = "user.state"
-    user_id: UserId
-    email_verified: Annotated[bool, Meta(description="Whether the user reads mail to their address.")]
+    user_id: Annotated[UserId, From("id")]
+    email_verified: Annotated[bool, Meta(description="Whether the user has verified their email address.")]
+
+    @staticmethod
+    def is_gone(user: User) -> bool:
+        """Whether the account is closed or erased."""
+        return not user.active or user.email == ERASED
 
 
-def _about(event: Any) -> dict[str, Any]:
-    return {"user_id": event.originator_id, **moment(event)}
-
-
-@publishes
-def registered(event: User.Registered) -> UserRegistered:
-    return UserRegistered(**_about(event))
-
-
-@publishes
-def email_verified(event: User.EmailVerified) -> UserEmailVerified:
-    return UserEmailVerified(**_about(event))
-
-
-@publishes
-def profile_changed(event: User.ProfileChanged) -> UserProfileChanged:
-    return UserProfileChanged(**_about(event))
-
-
-@publishes
-def deactivated(event: User.Deactivated) -> UserDeactivated:
-    return UserDeactivated(**_about(event))
-
-
-@publishes_state
-def state(user: User) -> UserState | None:
-    if not user.active or user.email == ERASED:
-        return None
-    return UserState(user_id=user.id, email_verified=user.email_verified, **age(user))
-
-
-keeps_private(User.PasswordChanged, "When somebody changes their password helps attackers and no analyst.")
+keep_private(User.PasswordChanged, "The time of a password change helps attackers, and no analysis needs it.")

@@ -1,191 +1,141 @@
-"""What is published of teams: how they grow. Whom an invitation went to is not in it, nor what a team is called."""
+"""Integration events and state of teams: how they grow. Neither names of teams nor invited addresses are published."""
 
-from collections import Counter
+from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from msgspec import Meta
 
 from adapters.integration_events.identity.user import UserId
-from adapters.integration_events.kernel import Count, PublicEvent, PublicState, age, moment, publishes, publishes_state
+from adapters.integration_events.kernel import Count, PublicEvent, PublicState
+from adapters.integration_events.mapping import From
 from domain.kernel import ERASED
 from domain.teams.team import InvitedRole, Role, Team
 
-TeamId = Annotated[UUID, Meta(description="The team.")]
-Seats = Annotated[Count, Meta(description="How many members it may have.")]
-Member = Annotated[UserId, Meta(description="The member.")]
+TeamId = Annotated[UUID, Meta(description="Id of the team.")]
+Seats = Annotated[Count, Meta(description="Maximum number of members.")]
+Member = Annotated[UserId, Meta(description="Id of the member.")]
 
 
-class TeamEvent(PublicEvent, frozen=True, kw_only=True):
-    """What happened to a team."""
+class TeamEvent(PublicEvent):
+    """Base of the events of a team."""
 
-    team_id: TeamId
+    team_id: Annotated[TeamId, From("originator_id")]
 
 
-class TeamFounded(TeamEvent, frozen=True, kw_only=True):
-    """A user founded a team, and is its first member."""
+class TeamFounded(TeamEvent, of=Team.Founded):
+    """A user founded a team, and is its first member and owner."""
 
     NAME = "team.founded"
-    owner_id: Annotated[UserId, Meta(description="The user who owns it.")]
+    owner_id: Annotated[UserId, Meta(description="Id of the user who owns the team.")]
     seats: Seats
 
 
-class TeamRenamed(TeamEvent, frozen=True, kw_only=True):
-    """A team got another name."""
+class TeamRenamed(TeamEvent, of=Team.Renamed):
+    """The name of a team changed."""
 
     NAME = "team.renamed"
 
 
-class TeamMemberInvited(TeamEvent, frozen=True, kw_only=True):
-    """Somebody was invited; a seat is held for them."""
+class TeamMemberInvited(TeamEvent, of=Team.MemberInvited):
+    """A person was invited. The invitation holds a seat."""
 
     NAME = "team.member_invited"
     FOR_MANAGERS = True
-    role: Annotated[InvitedRole, Meta(description="What they would be.")]
-    expires_at: Annotated[datetime, Meta(tz=True, description="Until when they may accept.")]
+    role: Annotated[InvitedRole, Meta(description="The role that the invitation offers.")]
+    expires_at: Annotated[datetime, Meta(tz=True, description="The time until which the invitation can be accepted.")]
 
 
-class TeamInvitationAccepted(TeamEvent, frozen=True, kw_only=True):
-    """Somebody accepted an invitation, and is a member."""
+class TeamInvitationAccepted(TeamEvent, of=Team.InvitationAccepted):
+    """A person accepted an invitation and became a member."""
 
     NAME = "team.invitation_accepted"
     user_id: Member
     role: Annotated[InvitedRole, Meta(description="What they are.")]
 
 
-class TeamInvitationDeclined(TeamEvent, frozen=True, kw_only=True):
-    """Somebody declined an invitation."""
+class TeamInvitationDeclined(TeamEvent, of=Team.InvitationDeclined):
+    """A person declined an invitation."""
 
     NAME = "team.invitation_declined"
     FOR_MANAGERS = True
 
 
-class TeamInvitationRevoked(TeamEvent, frozen=True, kw_only=True):
-    """An invitation was taken back."""
+class TeamInvitationRevoked(TeamEvent, of=Team.InvitationRevoked):
+    """An invitation was revoked."""
 
     NAME = "team.invitation_revoked"
     FOR_MANAGERS = True
 
 
-class TeamMemberRoleChanged(TeamEvent, frozen=True, kw_only=True):
-    """A member got another role."""
+class TeamMemberRoleChanged(TeamEvent, of=Team.MemberRoleChanged):
+    """The role of a member changed."""
 
     NAME = "team.member_role_changed"
     user_id: Member
     role: Annotated[Role, Meta(description="What they are.")]
 
 
-class TeamMemberRemoved(TeamEvent, frozen=True, kw_only=True):
-    """A member was removed by another."""
+class TeamMemberRemoved(TeamEvent, of=Team.MemberRemoved):
+    """A member was removed by another member."""
 
     NAME = "team.member_removed"
     user_id: Member
 
 
-class TeamMemberLeft(TeamEvent, frozen=True, kw_only=True):
-    """A member left."""
+class TeamMemberLeft(TeamEvent, of=Team.MemberLeft):
+    """A member left the team."""
 
     NAME = "team.member_left"
     user_id: Member
 
 
-class TeamOwnershipTransferred(TeamEvent, frozen=True, kw_only=True):
-    """An owner made another member an owner, and became an admin."""
+class TeamOwnershipTransferred(TeamEvent, of=Team.OwnershipTransferred):
+    """An owner made another member an owner and became an admin."""
 
     NAME = "team.ownership_transferred"
-    former_owner_id: Annotated[UserId, Meta(description="The owner who became an admin.")]
-    owner_id: Annotated[UserId, Meta(description="The member who became an owner.")]
+    former_owner_id: Annotated[UserId, Meta(description="Id of the owner who became an admin.")]
+    owner_id: Annotated[UserId, Meta(description="Id of the member who became an owner.")]
 
 
-class TeamDissolved(TeamEvent, frozen=True, kw_only=True):
-    """A team was dissolved, for good."""
+class TeamDissolved(TeamEvent, of=Team.Dissolved):
+    """A team was dissolved permanently."""
 
     NAME = "team.dissolved"
 
 
-class TeamState(PublicState, frozen=True, kw_only=True):
-    """A team. There is none once it is dissolved or erased."""
+def count_of(role: Role) -> Callable[[Team], int]:
+    """A function that counts the members of a role."""
+    return lambda team: list(team.members.values()).count(role)
+
+
+def count_members(team: Team) -> int:
+    """The number of all members."""
+    return len(team.members)
+
+
+def count_invitations(team: Team) -> int:
+    """The number of invitations without an answer."""
+    return len(team.invited)
+
+
+class TeamState(PublicState, of=Team):
+    """A team. A dissolved or erased team has no state."""
 
     NAME = "team.state"
-    team_id: TeamId
+    team_id: Annotated[TeamId, From("id")]
     seats: Seats
-    owners: Annotated[Count, Meta(description="Members who are owners.")]
-    admins: Annotated[Count, Meta(description="Members who are admins.")]
-    members: Annotated[Count, Meta(description="Members, owners and admins among them.")]
-    invitations: Annotated[Count, Meta(description="Invitations that are not answered; some may have expired.")]
+    owners: Annotated[Count, Meta(description="Number of owners."), From(count_of("owner"))]
+    admins: Annotated[Count, Meta(description="Number of admins."), From(count_of("admin"))]
+    members: Annotated[
+        Count, Meta(description="Number of all members, including owners and admins."), From(count_members)
+    ]
+    invitations: Annotated[
+        Count, Meta(description="Number of unanswered invitations, including expired ones."), From(count_invitations)
+    ]
 
-
-def _about(event: Any) -> dict[str, Any]:
-    return {"team_id": event.originator_id, **moment(event)}
-
-
-@publishes
-def founded(event: Team.Founded) -> TeamFounded:
-    return TeamFounded(owner_id=event.owner_id, seats=event.seats, **_about(event))
-
-
-@publishes
-def renamed(event: Team.Renamed) -> TeamRenamed:
-    return TeamRenamed(**_about(event))
-
-
-@publishes
-def member_invited(event: Team.MemberInvited) -> TeamMemberInvited:
-    return TeamMemberInvited(role=event.role, expires_at=event.expires_at, **_about(event))
-
-
-@publishes
-def invitation_accepted(event: Team.InvitationAccepted) -> TeamInvitationAccepted:
-    return TeamInvitationAccepted(user_id=event.user_id, role=event.role, **_about(event))
-
-
-@publishes
-def invitation_declined(event: Team.InvitationDeclined) -> TeamInvitationDeclined:
-    return TeamInvitationDeclined(**_about(event))
-
-
-@publishes
-def invitation_revoked(event: Team.InvitationRevoked) -> TeamInvitationRevoked:
-    return TeamInvitationRevoked(**_about(event))
-
-
-@publishes
-def member_role_changed(event: Team.MemberRoleChanged) -> TeamMemberRoleChanged:
-    return TeamMemberRoleChanged(user_id=event.user_id, role=event.role, **_about(event))
-
-
-@publishes
-def member_removed(event: Team.MemberRemoved) -> TeamMemberRemoved:
-    return TeamMemberRemoved(user_id=event.user_id, **_about(event))
-
-
-@publishes
-def member_left(event: Team.MemberLeft) -> TeamMemberLeft:
-    return TeamMemberLeft(user_id=event.user_id, **_about(event))
-
-
-@publishes
-def ownership_transferred(event: Team.OwnershipTransferred) -> TeamOwnershipTransferred:
-    return TeamOwnershipTransferred(former_owner_id=event.former_owner_id, owner_id=event.owner_id, **_about(event))
-
-
-@publishes
-def dissolved(event: Team.Dissolved) -> TeamDissolved:
-    return TeamDissolved(**_about(event))
-
-
-@publishes_state
-def state(team: Team) -> TeamState | None:
-    if team.dissolved_at is not None or team.name == ERASED:
-        return None
-    roles = Counter(team.members.values())
-    return TeamState(
-        team_id=team.id,
-        seats=team.seats,
-        owners=roles["owner"],
-        admins=roles["admin"],
-        members=len(team.members),
-        invitations=len(team.invited),
-        **age(team),
-    )
+    @staticmethod
+    def is_gone(team: Team) -> bool:
+        """Whether the team is dissolved or erased."""
+        return team.dissolved_at is not None or team.name == ERASED

@@ -1,4 +1,4 @@
-"""Topics read from end to end: each partition in its order, all of them in bounded memory."""
+"""Reads topics from end to end: each partition in its order, all partitions together in bounded memory."""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,18 +10,19 @@ from kafka import KafkaConsumer, TopicPartition
 
 from application.ports import Unavailable
 from infra.kafka.client.offset_search import find
+from infra.kafka.client.record_position import PositionOf
 
 POLL_MS = 200
-MOST_POLLED = 5_000
-SILENCE_SECONDS = 30
-"""A broker that has records and does not hand them out for so long is not available."""
-LOOK_AGAIN_SECONDS = 0.1
-MOST_WAITING = 10_000
-"""Records that are kept of one partition while others are waited for."""
+MAX_POLL_RECORDS = 5_000
+BROKER_TIMEOUT_SECONDS = 30
+"""A broker that has records and returns none for this long is unavailable."""
+RETRY_SECONDS = 0.1
+MAX_BUFFERED = 10_000
+"""Records of one partition that are kept while other partitions are read."""
 
 
 class TopicRecord(Protocol):
-    """A record as the consumer hands it out."""
+    """A record as kafka-python's consumer returns it."""
 
     topic: str
     partition: int
@@ -32,172 +33,174 @@ class TopicRecord(Protocol):
     headers: Sequence[tuple[str, bytes]]
 
 
-PositionOf = Callable[[TopicRecord], int | None]
-"""Where in the log the record's event stands; None where it does not say."""
-
-
-def attempts(patience: float) -> Iterator[None]:
-    """Turns to look once more: one at once, and others for `patience` seconds."""
-    deadline = monotonic() + patience
+def attempts(timeout: float) -> Iterator[None]:
+    """Yield once at once, then every `RETRY_SECONDS` until `timeout` seconds have passed."""
+    deadline = monotonic() + timeout
     yield
     while monotonic() < deadline:
-        sleep(LOOK_AGAIN_SECONDS)
+        sleep(RETRY_SECONDS)
         yield
 
 
-def partitions_of(consumer: KafkaConsumer, topics: Sequence[str], patience: float = 0.0) -> list[TopicPartition]:
-    """The partitions there are of the topics. Topics that are not there are waited for, `patience` seconds."""
+def partitions_of(consumer: KafkaConsumer, topics: Sequence[str], timeout: float = 0.0) -> list[TopicPartition]:
+    """The existing partitions of the topics. Waits at most `timeout` seconds for topics that do not exist."""
     found: dict[str, list[int]] = {}
-    for _ in attempts(patience):
+    for _ in attempts(timeout):
         found = {topic: sorted(consumer.partitions_for_topic(topic) or ()) for topic in topics}
         if all(found.values()):
             break
     return [TopicPartition(topic, number) for topic, numbers in found.items() for number in numbers]
 
 
-def begins_of(consumer: KafkaConsumer, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-    """Where the partitions begin. Raises `Unavailable`."""
-    return _asked(consumer.beginning_offsets, places)
+def beginning_offsets(consumer: KafkaConsumer, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+    """The first offset of each partition. Raises `Unavailable`."""
+    return _query_offsets(consumer.beginning_offsets, partitions)
 
 
-def ends_of(consumer: KafkaConsumer, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-    """Where the partitions end. Raises `Unavailable`."""
-    return _asked(consumer.end_offsets, places)
+def end_offsets(consumer: KafkaConsumer, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+    """The offset after the last record of each partition. Raises `Unavailable`."""
+    return _query_offsets(consumer.end_offsets, partitions)
 
 
-def _asked(
-    ask: Callable[[Sequence[TopicPartition]], dict[TopicPartition, int]], places: Sequence[TopicPartition]
+def _query_offsets(
+    query: Callable[[Sequence[TopicPartition]], dict[TopicPartition, int]], partitions: Sequence[TopicPartition]
 ) -> dict[TopicPartition, int]:
-    # kafka-python leaves out partitions whose leader it is just learning, and stumbles over them.
-    deadline = monotonic() + SILENCE_SECONDS
+    # kafka-python raises KeyError for a partition whose leader it does not know yet.
+    deadline = monotonic() + BROKER_TIMEOUT_SECONDS
     while monotonic() < deadline:
         with suppress(KeyError):
-            return ask(places)
+            return query(partitions)
         sleep(0.05)
     raise Unavailable("Kafka")
 
 
-def begin_at(consumer: KafkaConsumer, places: Sequence[TopicPartition], first: int, position_of: PositionOf) -> None:
-    """Assign the partitions, each at its first record of position `first` or later, or before it.
+def seek_to_position(
+    consumer: KafkaConsumer, partitions: Sequence[TopicPartition], first: int, position_of: PositionOf
+) -> None:
+    """Assign the partitions and seek in each to its first record of position `first` or later, or before that record.
 
     Raises:
-        Unavailable: the broker hands out nothing.
+        Unavailable: the broker returns no records.
     """
-    begins = begins_of(consumer, places)
+    offsets = beginning_offsets(consumer, partitions)
     try:
-        for place in places if first > 1 else ():
-            consumer.assign([place])
-            begins[place] = find(consumer, place, first - 1, position_of, SILENCE_SECONDS)
+        for partition in partitions if first > 1 else ():
+            consumer.assign([partition])
+            offsets[partition] = find(consumer, partition, first - 1, position_of, BROKER_TIMEOUT_SECONDS)
     except TimeoutError:
         raise Unavailable("Kafka") from None
-    consumer.assign(places)
-    for place, offset in begins.items():
-        consumer.seek(place, offset)
+    consumer.assign(partitions)
+    for partition, offset in offsets.items():
+        consumer.seek(partition, offset)
 
 
-def until(
+def read_until(
     consumer: KafkaConsumer, ends: Mapping[TopicPartition, int]
 ) -> Iterator[dict[TopicPartition, list[TopicRecord]]]:
-    """What is polled until each partition has been read up to its end.
+    """Poll until each partition has been read up to its end offset.
 
     Raises:
-        Unavailable: the broker hands out nothing any more.
+        Unavailable: the broker returns no more records.
     """
-    heard_at = monotonic()
-    while any(consumer.position(place) < end for place, end in ends.items()):
-        if records := consumer.poll(POLL_MS, max_records=MOST_POLLED):
-            heard_at = monotonic()
+    received_at = monotonic()
+    while any(consumer.position(partition) < end for partition, end in ends.items()):
+        if records := consumer.poll(POLL_MS, max_records=MAX_POLL_RECORDS):
+            received_at = monotonic()
             yield records
-        elif monotonic() - heard_at > SILENCE_SECONDS:
+        elif monotonic() - received_at > BROKER_TIMEOUT_SECONDS:
             raise Unavailable("Kafka")
 
 
 class HasPosition(Protocol):
-    """What is made of a record."""
+    """A record as the caller of `OrderedReader` keeps it."""
 
     @property
     def position(self) -> int | None:
-        """Where in the log its event stands; None: it does not say."""
+        """The log position of the record's event; None if it has none."""
 
 
 P = TypeVar("P", bound=HasPosition)
 
 
 class OrderedReader(Generic[P]):
-    """Hands out the records of several partitions by their positions. `begin_at` must have set the consumer's places.
+    """Reads the records of several partitions by log position. Call `seek_to_position` on the consumer before.
 
-    `make` is what is kept of a record. `ends` are those of the last `look`: what comes later is read after the next.
+    `convert` makes of each record what the reader keeps and returns. `ends` are the end offsets at the last call of
+    `refresh_ends`; records that arrive later are read after the next call.
     """
 
-    def __init__(self, consumer: KafkaConsumer, make: Callable[[TopicRecord], P]) -> None:
+    def __init__(self, consumer: KafkaConsumer, convert: Callable[[TopicRecord], P]) -> None:
         self._consumer = consumer
-        self._make = make
-        self.places: list[TopicPartition] = sorted(consumer.assignment())
-        self._waiting: dict[TopicPartition, deque[P]] = {place: deque() for place in self.places}
-        self._next: dict[TopicPartition, int] = {place: consumer.position(place) for place in self.places}
-        self._read = set(self.places)
-        self._heard_at = monotonic()
+        self._convert = convert
+        self.partitions: list[TopicPartition] = sorted(consumer.assignment())
+        self._buffers: dict[TopicPartition, deque[P]] = {partition: deque() for partition in self.partitions}
+        self._next: dict[TopicPartition, int] = {each: consumer.position(each) for each in self.partitions}
+        self._active = set(self.partitions)
+        self._received_at = monotonic()
         self.ends: dict[TopicPartition, int] = {}
-        self.look()
+        self.refresh_ends()
 
-    def look(self) -> None:
-        """See where the partitions end now."""
-        self.ends = ends_of(self._consumer, self.places)
+    def refresh_ends(self) -> None:
+        """Query the current end offsets."""
+        self.ends = end_offsets(self._consumer, self.partitions)
 
-    def upto(self, last: int | None = None) -> Iterator[tuple[TopicPartition, P]]:
-        """The records up to position `last`, or up to the ends; of each partition in its order.
+    def read_to_position(self, last: int | None = None) -> Iterator[tuple[TopicPartition, P]]:
+        """The records up to position `last`, or up to the ends; those of each partition in order.
 
-        A record of a later position stops its partition; one that says no position does not.
+        A record of a later position stops its partition; a record without a position does not.
 
         Raises:
-            Unavailable: the broker hands out nothing any more.
+            Unavailable: the broker returns no more records.
         """
-        pending = set(self.places)
-        self._heard_at = monotonic()
+        pending = set(self.partitions)
+        self._received_at = monotonic()
         while pending:
-            for place in sorted(pending):
-                waiting = self._waiting[place]
-                while waiting and (last is None or (waiting[0].position or 0) <= last):
-                    yield place, waiting.popleft()
-                if waiting or self._next[place] >= self.ends[place]:
-                    pending.discard(place)
+            for partition in sorted(pending):
+                buffer = self._buffers[partition]
+                while buffer and (last is None or (buffer[0].position or 0) <= last):
+                    yield partition, buffer.popleft()
+                if buffer or self._next[partition] >= self.ends[partition]:
+                    pending.discard(partition)
             if pending:
                 self._fetch(pending)
 
-    def ahead(self, place: TopicPartition) -> Iterator[P]:
-        """What follows in one partition, up to its end. Nothing can be read of the others afterwards."""
-        self._heard_at = monotonic()
-        yield from self._waiting[place]
-        self._turn_to({place})
-        while self._next[place] < self.ends[place]:
-            yield from map(self._make, self._poll().get(place, ()))
+    def read_rest(self, partition: TopicPartition) -> Iterator[P]:
+        """The remaining records of one partition, up to its end. The other partitions cannot be read afterwards."""
+        self._received_at = monotonic()
+        yield from self._buffers[partition]
+        self._assign({partition})
+        while self._next[partition] < self.ends[partition]:
+            yield from map(self._convert, self._poll().get(partition, ()))
 
     def _fetch(self, pending: set[TopicPartition]) -> None:
-        full = {place for place in self._read - pending if len(self._waiting[place]) > MOST_WAITING}
-        if full or not pending <= self._read:
-            self._turn_to(pending)
-        for place, records in self._poll().items():
-            self._waiting[place].extend(map(self._make, records))
+        full = {each for each in self._active - pending if len(self._buffers[each]) > MAX_BUFFERED}
+        if full or not pending <= self._active:
+            self._assign(pending)
+        for partition, records in self._poll().items():
+            self._buffers[partition].extend(map(self._convert, records))
 
-    def _turn_to(self, places: set[TopicPartition]) -> None:
-        """Read these alone for now. Pausing the others is no way: kafka-python 3.0.12 keeps back for good what it has
-        fetched of a partition that is paused and resumed."""
-        self._consumer.assign(sorted(places))
-        for place in places:
-            self._consumer.seek(place, self._next[place])
-        self._read = set(places)
+    def _assign(self, partitions: set[TopicPartition]) -> None:
+        """Read these partitions alone for now.
+
+        Pausing the others does not work: kafka-python 3.0.12 never returns records that it had fetched of a partition
+        which is then paused and resumed.
+        """
+        self._consumer.assign(sorted(partitions))
+        for partition in partitions:
+            self._consumer.seek(partition, self._next[partition])
+        self._active = set(partitions)
 
     def _poll(self) -> dict[TopicPartition, list[TopicRecord]]:
-        records: dict[TopicPartition, list[TopicRecord]] = self._consumer.poll(POLL_MS, max_records=MOST_POLLED)
-        for place in self._read:
-            self._next[place] = self._consumer.position(place)
+        records: dict[TopicPartition, list[TopicRecord]] = self._consumer.poll(POLL_MS, max_records=MAX_POLL_RECORDS)
+        for partition in self._active:
+            self._next[partition] = self._consumer.position(partition)
         if records:
-            self._heard_at = monotonic()
-        elif monotonic() - self._heard_at > SILENCE_SECONDS:
+            self._received_at = monotonic()
+        elif monotonic() - self._received_at > BROKER_TIMEOUT_SECONDS:
             raise Unavailable("Kafka")
         return records
 
 
 def headers_of(record: TopicRecord) -> dict[str, str]:
-    """The headers as text; of one that comes twice the last."""
+    """The headers as text; the last value of a repeated name."""
     return {name: value.decode(errors="replace") for name, value in record.headers if value is not None}

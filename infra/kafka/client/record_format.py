@@ -1,10 +1,10 @@
-"""The format of private records: what the store holds, as it is, and where it stands.
+"""The format of private records: the stored event as it is, and its position.
 
-A record's key is its stream's id as text, its value the stored, sealed bytes. All else is one header, `event`, a JSON
-object: ten headers of their own would take producers half again as long, and consumers three times as long.
+The key is the stream's id as text, the value the stored, sealed bytes. All other fields are in one header, `event`, a
+JSON object: with ten headers instead, producers take 1.5 times and consumers 3 times as long.
 
-A watermark has no key, an empty value and the one header `watermark`. It says that every event up to its position that
-belongs into its partition stands before it.
+A watermark has no key, an empty value and the one header `watermark`. It guarantees that every event of its partition
+up to its position comes before it.
 """
 
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ Encoded = tuple[bytes | None, bytes, list[Header]]
 
 
 class EventRow(msgspec.Struct, frozen=True):
-    """A row of the log as it is stored."""
+    """A row of the log as stored."""
 
     position: int
     stream_id: UUID
@@ -39,19 +39,19 @@ class EventRow(msgspec.Struct, frozen=True):
 
 
 class EventRecord(msgspec.Struct, frozen=True):
-    """A record that carries an event. `previous` is the position of the record before it in its partition; 0: none."""
+    """A record of an event. `previous`: the position of the record before it in its partition; 0 for the first."""
 
     previous: int
     row: EventRow
 
     @property
     def position(self) -> int:
-        """The event's place in the log."""
+        """The event's position in the log."""
         return self.row.position
 
 
 class Watermark(msgspec.Struct, frozen=True, tag=False):
-    """Every event up to `position` that belongs into the partition stands before this record."""
+    """A record that guarantees: every event of its partition up to `position` comes before it."""
 
     position: int
     previous: int
@@ -64,7 +64,7 @@ class ForeignRecord(ValueError):
     """A record that the relay did not write."""
 
 
-class _About(msgspec.Struct, frozen=True, omit_defaults=True):
+class _EventHeader(msgspec.Struct, frozen=True, omit_defaults=True):
     position: int
     previous: int
     version: int
@@ -78,7 +78,7 @@ class _About(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 _encode = msgspec.json.Encoder().encode
-_about = msgspec.json.Decoder(_About).decode
+_event_header = msgspec.json.Decoder(_EventHeader).decode
 _watermark = msgspec.json.Decoder(Watermark).decode
 
 
@@ -88,14 +88,14 @@ def key_of(stream_id: UUID) -> bytes:
 
 
 def encode(row: EventRow, previous: int) -> Encoded:
-    """The record of an event; `previous` is the position of the record before it in its partition, 0 for the first."""
-    return key_of(row.stream_id), row.state, [(EVENT, about(row, previous))]
+    """Encode an event. `previous`: the position of the record before it in its partition; 0 for the first."""
+    return key_of(row.stream_id), row.state, [(EVENT, encode_event_header(row, previous))]
 
 
-def about(row: EventRow, previous: int) -> bytes:
-    """The header `event`."""
+def encode_event_header(row: EventRow, previous: int) -> bytes:
+    """Encode the header `event`."""
     return _encode(
-        _About(
+        _EventHeader(
             row.position,
             previous,
             row.version,
@@ -111,15 +111,15 @@ def about(row: EventRow, previous: int) -> bytes:
 
 
 def encode_watermark(position: int, previous: int) -> Encoded:
-    """The record of a watermark."""
+    """Encode a watermark."""
     return None, b"", [(WATERMARK, _encode(Watermark(position, previous)))]
 
 
 def decode(key: bytes | None, value: bytes | None, headers: Iterable[Header]) -> Record:
-    """What a record of the private topic says.
+    """Decode a record of the private topic.
 
     Raises:
-        Foreign: it is none that a relay has written.
+        ForeignRecord: the relay did not write it.
     """
     for name, content in headers:
         try:
@@ -128,36 +128,36 @@ def decode(key: bytes | None, value: bytes | None, headers: Iterable[Header]) ->
             if name == WATERMARK:
                 return _watermark(content)
         except (ValueError, TypeError) as error:
-            raise ForeignRecord(f"a header that cannot be read ({type(error).__name__})") from None
-    raise ForeignRecord("no header of ours")
+            raise ForeignRecord(f"the header cannot be decoded ({type(error).__name__})") from None
+    raise ForeignRecord("no header of the relay")
 
 
 def _event(key: bytes | None, value: bytes | None, content: bytes) -> EventRecord:
     if key is None or value is None:
         raise ForeignRecord("no key, or no value")
-    it = _about(content)
+    header = _event_header(content)
     return EventRecord(
-        it.previous,
+        header.previous,
         EventRow(
-            it.position,
+            header.position,
             UUID(key.decode()),
-            it.version,
-            it.topic,
+            header.version,
+            header.topic,
             value,
-            it.event_id,
-            it.class_version,
-            it.recorded_at,
-            it.actor_id,
-            it.correlation_id,
-            it.causation_id,
+            header.event_id,
+            header.class_version,
+            header.recorded_at,
+            header.actor_id,
+            header.correlation_id,
+            header.causation_id,
         ),
     )
 
 
 def decode_record(record: Any) -> Record:
-    """The same for a consumer's record as kafka-python gives it.
+    """Decode a record as kafka-python's consumer returns it.
 
     Raises:
-        Foreign: as `decode`.
+        ForeignRecord: the relay did not write it.
     """
     return decode(record.key, record.value, record.headers)

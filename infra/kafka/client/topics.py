@@ -1,4 +1,4 @@
-"""The topics: what they are called, how they are set, and into which of their partitions a stream belongs."""
+"""The topics: their names, their configuration, and the partition of each stream."""
 
 import struct
 from collections.abc import Iterable, Mapping
@@ -7,11 +7,12 @@ from functools import lru_cache
 from typing import Any
 
 from infra.errors import SetupError
+from infra.kafka.client.aggregates import domain_aggregates
 
-AGGREGATES = ("user", "document", "subscription", "team")
+AGGREGATES = domain_aggregates()
 
-LARGEST_RECORD = 16 * 1024 * 1024
-"""Bytes. A document's text, sealed, has four million."""
+MAX_RECORD_BYTES = 16 * 1024 * 1024
+"""The sealed text of a document takes up to four million bytes."""
 
 _EVENTS = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
 _STATES = {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.2", "delete.retention.ms": "604800000"}
@@ -19,12 +20,12 @@ _WORDS = struct.Struct("<9i")
 
 
 class WrongPartitions(SetupError):
-    """A topic has another number of partitions than its streams were spread over."""
+    """A topic's partition count differs from the count that its streams were distributed over."""
 
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """All topics of an installation, named after its `prefix`."""
+    """All topics of an installation. `prefix`: the first part of their names."""
 
     prefix: str = "palimpsest"
     partitions: int = 8
@@ -51,46 +52,47 @@ class Topics:
         """All compacted topics."""
         return [self.state(aggregate) for aggregate in AGGREGATES]
 
-    def settings(self, topic: str) -> dict[str, str]:
-        """What a topic is set to when it is made."""
-        own = _STATES if topic in self.states() else _EVENTS
-        safe = max(1, self.replication - 1)
-        return {**own, "min.insync.replicas": str(safe), "max.message.bytes": str(LARGEST_RECORD)}
+    def config(self, topic: str) -> dict[str, str]:
+        """The configuration with which a topic is created."""
+        retention = _STATES if topic in self.states() else _EVENTS
+        replicas = max(1, self.replication - 1)
+        return {**retention, "min.insync.replicas": str(replicas), "max.message.bytes": str(MAX_RECORD_BYTES)}
 
 
-def make_missing(admin: Any, topics: Topics, wanted: Iterable[str]) -> list[str]:
-    """Make those topics that are not there, through kafka-python's admin client. Answers which they were.
+def create_missing(admin: Any, topics: Topics, names: Iterable[str]) -> list[str]:
+    """Create the topics in `names` that do not exist, with kafka-python's admin client. Returns their names.
 
     Raises:
         kafka.errors.KafkaError: the broker does not answer, or refuses.
     """
-    there = set(admin.list_topics())
-    missing = [name for name in wanted if name not in there]
+    existing = set(admin.list_topics())
+    missing = [name for name in names if name not in existing]
     if missing:
-        plans = {
+        new_topics = {
             name: {
                 "num_partitions": topics.partitions,
                 "replication_factor": topics.replication,
-                "configs": topics.settings(name),
+                "configs": topics.config(name),
             }
             for name in missing
         }
-        admin.create_topics(plans, wait_for_metadata=True)
+        admin.create_topics(new_topics, wait_for_metadata=True)
     return missing
 
 
 def require_partitions(found: Mapping[str, int], expected: Mapping[str, int]) -> None:
-    """Both by topic. Another partition count would give streams a second home, and their order would be lost.
+    """Compare partition counts by topic. With another count a stream's later events would go to another partition, and
+    their order would be lost.
 
     Raises:
-        WrongPartitions: a topic has another number than expected.
+        WrongPartitions: a topic's count is not the expected one.
     """
     for topic, count in expected.items():
         if found.get(topic, count) != count:
             raise WrongPartitions(
-                f"The topic {topic} has {found[topic]} partitions, and its streams are spread over {count}. "
+                f"The topic {topic} has {found[topic]} partitions, but its streams are spread over {count}. "
                 f"Set PALIMPSEST_KAFKA_PARTITIONS={found[topic]} if it is new; otherwise restore the topic, or take "
-                "another PALIMPSEST_KAFKA_PREFIX, under which everything is published anew."
+                "another PALIMPSEST_KAFKA_PREFIX, under which all events are published again."
             )
 
 

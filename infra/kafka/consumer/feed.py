@@ -1,7 +1,7 @@
-"""The log as Kafka hands it out: a consumer group shares the partitions of the private topic among its members.
+"""The event log read from Kafka: the members of a consumer group share the partitions of the private topic.
 
-Records say where they stand in the log, and after which record of their partition they come. So what comes twice is
-dropped, and what is missing is seen. What no relay has written is left out, with an error in the log.
+Each record carries its log position and the position of the record before it in its partition. So repeated records are
+dropped and gaps are detected. Records that the relay did not write are left out and logged as errors.
 """
 
 import asyncio
@@ -18,12 +18,12 @@ from prometheus_client import Counter
 
 from application.ports import EventFeed, PartitionBatch, PartitionCheckpoint, RecordedEvent, Unavailable, Undecodable
 from infra.kafka.client.offset_search import find
-from infra.kafka.client.record_decoder import ConsumerRecord, DecodedRecord, read, read_swiftly
+from infra.kafka.client.record_decoder import ConsumerRecord, DecodedRecord, decode_fast, use_fast_decoder
 from infra.kafka.client.record_format import ForeignRecord
 from infra.kafka.client.topics import Topics
 from infra.kafka.consumer.consumer_thread import Batch, ConsumerThread
 from infra.sealing.keyring import Keyring
-from infra.store.feed import decoded
+from infra.store.log_rows import decode_rows
 
 log = structlog.get_logger(__name__)
 
@@ -31,33 +31,33 @@ SEARCH_SECONDS = 20.0
 FETCH_WAIT_MS = 100
 BOOTSTRAP_MS = 5_000
 SESSION_MS = 6_000
-"""Without a sign of life for so long, a member's partitions go to others."""
+"""The partitions of a member without heartbeats for this long go to other members."""
 HEARTBEAT_MS = 2_000
 REQUEST_MS, RECONNECT_MS = 10_000, 1_000
-"""A broker that was killed or frozen is done without, and asked again, after so long: by default, after 30 s."""
+"""How soon a killed or frozen broker is given up and tried again. kafka-python's defaults: 30 s."""
 
 foreign_records = Counter("palimpsest_feed_foreign_records", "Records of the private topic that no relay has written")
 
 T = TypeVar("T")
 Consumer = Callable[..., KafkaConsumer]
-"""Makes a consumer that knows where the broker is; takes kafka-python's other settings."""
+"""Opens a consumer; takes kafka-python's settings except those of the connection."""
 
 
 @dataclass(slots=True)
 class _Assignment:
-    """A partition that is being read: up to which position it has come, and by which order of the intake.
+    """A partition that is being read, up to `position`, in an epoch of the consumer thread.
 
-    `sure`: the topic is known to be the one that the offset is of, with which the reading began.
+    `verified`: the topic is known to be the one that the start offset belongs to, not one that was created again.
     """
 
-    at: int
-    ticket: int
-    sure: bool
+    position: int
+    epoch: int
+    verified: bool
 
 
 @dataclass(slots=True)
 class _Run:
-    """A portion to be: stored rows that have yet to be read."""
+    """Records of a partition without a gap: the stored rows after one position, up to another, not yet decoded."""
 
     partition: int
     after: int
@@ -69,7 +69,7 @@ class _Run:
 class KafkaFeed:
     """One reader of `group`. Start it before use, stop it at the end.
 
-    `store` is the log itself: records are held against it where there is doubt.
+    `store` is the log itself: it tells which positions exist, and is read where a record cannot be decoded.
     """
 
     def __init__(self, consumer: Consumer, topics: Topics, group: str, keyring: Keyring, store: EventFeed) -> None:
@@ -78,28 +78,30 @@ class KafkaFeed:
         self._group = group
         self._keyring = keyring
         self._store = store
-        self._readings: dict[int, _Assignment] = {}
+        self._assignments: dict[int, _Assignment] = {}
         self._unplaced: set[int] = set()
-        self._arrived: deque[Batch] = deque()
-        self._something = asyncio.Event()
+        self._batches: deque[Batch] = deque()
+        self._activity = asyncio.Event()
         self._known_head = 0
         self._count = 0
-        self._intake: ConsumerThread | None = None
+        self._thread: ConsumerThread | None = None
 
     async def start(self) -> None:
         """Join the group."""
-        self._intake = ConsumerThread(self._member, self._topic, self._came, self._went, self._take)
-        self._intake.start()
+        self._thread = ConsumerThread(
+            self._open_member, self._topic, self._on_assigned, self._on_revoked, self._on_records
+        )
+        self._thread.start()
 
     async def stop(self) -> None:
         """Leave the group."""
-        if self._intake is not None:
-            await self._intake.stop()
+        if self._thread is not None:
+            await self._thread.stop()
 
     async def count(self) -> int:
-        """How many partitions there are. Raises `Unavailable`."""
+        """The number of partitions. Raises `Unavailable`."""
         if not self._count:
-            self._count = await self._ask(lambda consumer: len(consumer.partitions_for_topic(self._topic) or ()))
+            self._count = await self._query(lambda consumer: len(consumer.partitions_for_topic(self._topic) or ()))
         if not self._count:
             raise Unavailable(f"Kafka's topic {self._topic}")
         return self._count
@@ -110,130 +112,130 @@ class KafkaFeed:
 
     def placed(self) -> Sequence[int]:
         """The partitions that this reader has, but for those that are unplaced."""
-        return sorted(self._readings)
+        return sorted(self._assignments)
 
     async def begin(self, places: Mapping[int, PartitionCheckpoint]) -> None:
         """Begin at these places. Raises `Unavailable`."""
-        assert self._intake is not None
+        assert self._thread is not None
         unknown = {partition: place.position for partition, place in places.items() if place.offset is None}
-        found = await self._ask(lambda consumer: self._find(consumer, unknown)) if unknown else {}
-        # The record before is there to be recognised.
+        found = await self._query(lambda consumer: self._find_offsets(consumer, unknown)) if unknown else {}
+        # Start one record earlier: if it is the last one that was read, the topic is still the same.
         known = {partition: max(0, place.offset - 1) for partition, place in places.items() if place.offset is not None}
         offsets = {partition: offset for partition, offset in {**known, **found}.items() if partition in self._unplaced}
-        ticket = self._intake.begin(offsets)
+        epoch = self._thread.seek(offsets)
         for partition, offset in offsets.items():
-            sure = partition in found or offset == 0
-            self._readings[partition] = _Assignment(places[partition].position, ticket, sure)
+            verified = partition in found or offset == 0
+            self._assignments[partition] = _Assignment(places[partition].position, epoch, verified)
         self._unplaced -= offsets.keys()
 
     async def next(self, timeout: float) -> Sequence[PartitionBatch]:
-        """What has come; nothing if that takes more than `timeout` seconds."""
-        assert self._intake is not None
-        if not self._arrived:
+        """The next events by partition; an empty list if none arrive within `timeout` seconds."""
+        assert self._thread is not None
+        if not self._batches:
             await self._wait(timeout)
-        if not self._arrived:
+        if not self._batches:
             return []
-        # It stays until all of it is read: whatever breaks meanwhile, it is there to be read again.
-        stretches = await self._stretches(*self._arrived[0])
-        portions = await self._portions(stretches)
-        for portion in portions:
-            if portion.partition in self._readings:
-                self._readings[portion.partition].at = portion.position
-        self._arrived.popleft()
-        self._intake.taken()
-        return portions
+        # The batch stays in the queue until it is decoded completely: after an error it is read again.
+        runs = await self._runs(*self._batches[0])
+        batches = await self._decode(runs)
+        for batch in batches:
+            if batch.partition in self._assignments:
+                self._assignments[batch.partition].position = batch.position
+        self._batches.popleft()
+        self._thread.release()
+        return batches
 
     async def _wait(self, timeout: float) -> None:
-        self._something.clear()
+        self._activity.clear()
         try:
             async with asyncio.timeout(timeout):
-                await self._something.wait()
+                await self._activity.wait()
         except TimeoutError:
             return
 
-    # What the intake tells.
+    # Callbacks of the consumer thread.
 
-    def _came(self, partitions: Collection[int]) -> None:
-        self._went(partitions)
+    def _on_assigned(self, partitions: Collection[int]) -> None:
+        self._on_revoked(partitions)
         self._unplaced |= set(partitions)
-        self._something.set()
+        self._activity.set()
 
-    def _went(self, partitions: Collection[int]) -> None:
+    def _on_revoked(self, partitions: Collection[int]) -> None:
         self._unplaced -= set(partitions)
         for partition in partitions:
-            self._readings.pop(partition, None)
+            self._assignments.pop(partition, None)
 
-    def _take(self, batch: Batch) -> None:
-        self._arrived.append(batch)
-        self._something.set()
+    def _on_records(self, batch: Batch) -> None:
+        self._batches.append(batch)
+        self._activity.set()
 
-    # From records to portions.
+    # From records to batches of events.
 
-    async def _stretches(
-        self, records: Mapping[TopicPartition, Sequence[ConsumerRecord]], tickets: Mapping[int, int]
+    async def _runs(
+        self, records: Mapping[TopicPartition, Sequence[ConsumerRecord]], epochs: Mapping[int, int]
     ) -> list[_Run]:
-        found = []
-        for place, those in records.items():
-            reading = self._readings.get(place.partition)
-            if reading is None or reading.ticket != tickets.get(place.partition):
+        runs = []
+        for (_, partition), polled in records.items():
+            assignment = self._assignments.get(partition)
+            if assignment is None or assignment.epoch != epochs.get(partition):
                 continue
-            sound = await self._sound(those)
-            if sound and sound[0][0].position > reading.at and not reading.sure:
-                # The record before the offset is not the last one that was read: the topic has been made anew since.
-                await self._begin_again(place.partition, reading.at)
+            verified = await self._verified(polled)
+            if verified and verified[0][0].position > assignment.position and not assignment.verified:
+                # The record before the offset is not the last one that was read: the topic was created again.
+                await self._start_again(partition, assignment.position)
                 continue
-            reading.sure |= bool(sound)
-            found += _joined(place.partition, reading.at, sound)
-        return found
+            assignment.verified |= bool(verified)
+            runs += _split_at_gaps(partition, assignment.position, verified)
+        return runs
 
-    async def _begin_again(self, partition: int, position: int) -> None:
-        del self._readings[partition]
+    async def _start_again(self, partition: int, position: int) -> None:
+        del self._assignments[partition]
         self._unplaced.add(partition)
         await self.begin({partition: PartitionCheckpoint(position)})
 
-    async def _sound(self, records: Sequence[ConsumerRecord]) -> list[tuple[DecodedRecord, ConsumerRecord]]:
-        """What relays have written, with the records as they came."""
-        sound: list[tuple[DecodedRecord, ConsumerRecord]] = []
+    async def _verified(self, records: Sequence[ConsumerRecord]) -> list[tuple[DecodedRecord, ConsumerRecord]]:
+        """The relay's records, decoded, each with the original."""
+        pairs: list[tuple[DecodedRecord, ConsumerRecord]] = []
         for record in records:
             try:
-                sound.append((read(record), record))
+                pairs.append((decode_fast(record), record))
             except ForeignRecord as error:
-                self._complain(record, str(error))
-        if sound and max(about.position for about, _ in sound) > self._known_head:
+                self._skip_foreign(record, str(error))
+        if pairs and max(decoded.position for decoded, _ in pairs) > self._known_head:
             self._known_head = await self._store.head()
-        return [(about, record) for about, record in sound if self._is_in_log(about, record)]
+        return [(decoded, record) for decoded, record in pairs if self._is_in_log(decoded, record)]
 
-    def _is_in_log(self, about: DecodedRecord, record: ConsumerRecord) -> bool:
-        if about.position <= self._known_head:
+    def _is_in_log(self, decoded: DecodedRecord, record: ConsumerRecord) -> bool:
+        if decoded.position <= self._known_head:
             return True
-        self._complain(record, "a position that the log has not reached")
+        self._skip_foreign(record, "a position that the log has not reached")
         return False
 
-    async def _portions(self, stretches: list[_Run]) -> list[PartitionBatch]:
-        events = await decoded([row for stretch in stretches for row in stretch.rows], self._keyring)
-        portions, start = [], 0
-        for stretch in stretches:
-            end = start + len(stretch.rows)
-            those = await self._mended(events[start:end])
-            portions.append(PartitionBatch(stretch.partition, stretch.after, stretch.position, those, stretch.offset))
+    async def _decode(self, runs: list[_Run]) -> list[PartitionBatch]:
+        events = await decode_rows([row for run in runs for row in run.rows], self._keyring)
+        batches, start = [], 0
+        for run in runs:
+            end = start + len(run.rows)
+            repaired = await self._repaired(events[start:end])
+            batches.append(PartitionBatch(run.partition, run.after, run.position, repaired, run.offset))
             start = end
-        return portions
+        return batches
 
-    async def _mended(self, events: list[RecordedEvent]) -> list[RecordedEvent]:
-        """With what cannot be read as the store has it: whether it cannot be read there either is what counts."""
+    async def _repaired(self, events: list[RecordedEvent]) -> list[RecordedEvent]:
+        """Replace events that cannot be decoded by those in the store, which decides whether they can be decoded."""
         for n, event in enumerate(events):
             if type(event.data) is Undecodable:
                 [stored] = await self._store.read(event.position - 1, 1)
                 events[n] = stored
         return events
 
-    def _complain(self, record: ConsumerRecord, reason: str) -> None:
+    def _skip_foreign(self, record: ConsumerRecord, reason: str) -> None:
         foreign_records.inc()
         log.error("record left out", topic=self._topic, partition=record.partition, offset=record.offset, reason=reason)
 
-    # The consumers.
+    # Consumers.
 
-    def _member(self) -> KafkaConsumer:
+    def _open_member(self) -> KafkaConsumer:
         consumer = self._consumer(
             group_id=self._group,
             enable_auto_commit=False,
@@ -247,16 +249,16 @@ class KafkaFeed:
             bootstrap_timeout_ms=BOOTSTRAP_MS,
             metrics_enabled=False,
         )
-        return read_swiftly(consumer)
+        return use_fast_decoder(consumer)
 
-    async def _ask(self, question: Callable[[KafkaConsumer], T]) -> T:
-        """Ask a consumer that is in no group. Raises `Unavailable`."""
+    async def _query(self, query: Callable[[KafkaConsumer], T]) -> T:
+        """Run a query in a thread, on a consumer without a group. Raises `Unavailable`."""
         try:
-            return await asyncio.to_thread(self._asked, question)
+            return await asyncio.to_thread(self._run_query, query)
         except (KafkaError, TimeoutError, OSError) as error:
             raise Unavailable("Kafka") from error
 
-    def _asked(self, question: Callable[[KafkaConsumer], T]) -> T:
+    def _run_query(self, query: Callable[[KafkaConsumer], T]) -> T:
         consumer = self._consumer(
             group_id=None,
             enable_auto_commit=False,
@@ -264,38 +266,38 @@ class KafkaFeed:
             bootstrap_timeout_ms=BOOTSTRAP_MS,
             metrics_enabled=False,
         )
-        read_swiftly(consumer)
+        use_fast_decoder(consumer)
         try:
-            return question(consumer)
+            return query(consumer)
         finally:
             consumer.close(autocommit=False)
 
-    def _find(self, consumer: KafkaConsumer, positions: Mapping[int, int]) -> dict[int, int]:
-        found = {}
-        for partition, position in positions.items():
-            place = TopicPartition(self._topic, partition)
-            consumer.assign([place])
-            found[partition] = find(consumer, place, position, _position_of, SEARCH_SECONDS)
-        return found
+    def _find_offsets(self, consumer: KafkaConsumer, positions: Mapping[int, int]) -> dict[int, int]:
+        offsets = {}
+        for number, position in positions.items():
+            partition = TopicPartition(self._topic, number)
+            consumer.assign([partition])
+            offsets[number] = find(consumer, partition, position, _position_of, SEARCH_SECONDS)
+        return offsets
 
 
 def _position_of(record: ConsumerRecord) -> int | None:
     try:
-        return read(record).position
+        return decode_fast(record).position
     except ForeignRecord:
         return None
 
 
-def _joined(partition: int, at: int, records: Iterable[tuple[DecodedRecord, ConsumerRecord]]) -> list[_Run]:
-    """What is new after the position `at`, in stretches of which none lacks anything within."""
-    found: list[_Run] = []
+def _split_at_gaps(partition: int, last: int, records: Iterable[tuple[DecodedRecord, ConsumerRecord]]) -> list[_Run]:
+    """The records after the position `last`, as runs without gaps."""
+    runs: list[_Run] = []
     for (position, previous, row), record in records:
-        if position <= at:
+        if position <= last:
             continue
-        if not found or previous > at:
-            found.append(stretch := _Run(partition, max(previous, at), at, 0))
-        stretch.position = at = position
-        stretch.offset = record.offset + 1
+        if not runs or previous > last:
+            runs.append(run := _Run(partition, max(previous, last), last, 0))
+        run.position = last = position
+        run.offset = record.offset + 1
         if row is not None:
-            stretch.rows.append(row)
-    return found
+            run.rows.append(row)
+    return runs

@@ -1,4 +1,4 @@
-"""What is compared of a topic and the store, and how a difference between them is told."""
+"""What reconcile compares, and the differences that it reports."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ Kind = Literal["missing", "phantom", "changed", "reordered", "misplaced", "water
 
 
 class SeenRecord(msgspec.Struct, frozen=True):
-    """What matters of a record. `position`: None where it says none; `previous`: what it says comes before it."""
+    """The compared parts of a record. `position`, `previous`: from its header; None if it has none."""
 
     offset: int
     position: int | None
@@ -24,26 +24,26 @@ class SeenRecord(msgspec.Struct, frozen=True):
 
 
 class ExpectedTopic(Protocol):
-    """A topic of events, as it is compared with the store."""
+    """A topic of events, and what it should hold."""
 
     topic: str
 
-    def holds(self, row: EventRow) -> bool:
-        """Whether the event belongs into the topic."""
+    def contains(self, row: EventRow) -> bool:
+        """Whether the event belongs to the topic."""
 
-    def excuses(self, row: EventRow) -> bool:
-        """Whether an event that belongs there may be missing, since nobody can read it."""
+    def may_be_missing(self, row: EventRow) -> bool:
+        """Whether an event that belongs to the topic may be missing, because it cannot be read."""
 
     def digest(self, row: EventRow) -> bytes:
-        """Of what the topic should say about the event."""
+        """The digest of the record that the event should have."""
 
-    def find(self, record: TopicRecord) -> SeenRecord:
-        """What matters of a record, with the digest of what it says."""
+    def parse(self, record: TopicRecord) -> SeenRecord:
+        """The compared parts of a record, with their digest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Where store and topics do not agree. `offset`: None where there is no record."""
+    """A difference between store and topics. `offset`: None if there is no record."""
 
     kind: Kind
     topic: str
@@ -59,7 +59,7 @@ class Difference:
 
 @dataclass(slots=True)
 class RecordCount:
-    """What was seen of one topic. `events`: as they should be; `skipped`: not there because nobody can read them."""
+    """Counts of one topic. `events`: correct ones; `skipped`: missing because they cannot be read."""
 
     events: int = 0
     repeats: int = 0
@@ -69,7 +69,7 @@ class RecordCount:
 
 @dataclass(frozen=True, slots=True)
 class PositionRange:
-    """Positions that were compared, with digests of what the store and the topics say about them."""
+    """A compared range of positions, with the digests of the store and of the topics."""
 
     first: int
     last: int
@@ -79,7 +79,7 @@ class PositionRange:
 
 @dataclass(slots=True)
 class Report:
-    """What came out, from position `first` to `last`. `difference` is the first there is."""
+    """The result, from position `first` to `last`. `difference`: the first one."""
 
     first: int
     last: int
@@ -89,72 +89,76 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether the topics say what the store says."""
+        """Whether the topics agree with the store."""
         return self.difference is None
 
     @property
     def events(self) -> int:
-        """How many records are as they should be."""
+        """The number of correct records."""
         return sum(count.events for count in self.counts.values())
 
     @property
     def repeats(self) -> int:
-        """How many records came again."""
+        """The number of repeated records."""
         return sum(count.repeats for count in self.counts.values())
 
 
 def first_of(differences: Sequence[Difference]) -> Difference | None:
-    """The first in the log; of several at one position the one that says more than that it is missing."""
+    """The first difference in the log. At one position, any other kind goes before `missing`."""
     return min(differences, key=lambda each: (each.position or 0, each.kind == "missing"), default=None)
 
 
-def named(row: EventRow) -> str:
+def describe(row: EventRow) -> str:
     """An event in words."""
     return f"position {row.position}, {row.topic} of {row.stream_id} v{row.version}"
 
 
-def missing(place: TopicPartition, row: EventRow) -> Difference:
-    """An event that is not where it should be."""
-    return Difference("missing", place.topic, place.partition, None, row.position, named(row))
+def missing(partition: TopicPartition, row: EventRow) -> Difference:
+    """An event that its partition lacks."""
+    return Difference("missing", partition.topic, partition.partition, None, row.position, describe(row))
 
 
-def phantom(place: TopicPartition, found: SeenRecord, why: str) -> Difference:
-    """A record that should not be there."""
-    what = "a record without a position" if found.position is None else f"position {found.position}"
-    return Difference("phantom", place.topic, place.partition, found.offset, found.position, f"{what}, which {why}")
-
-
-def late(place: TopicPartition, found: SeenRecord, row: EventRow, last: int | None) -> Difference:
-    """An event that comes after one that it should come before."""
+def phantom(partition: TopicPartition, seen: SeenRecord, why: str) -> Difference:
+    """A record that should not exist."""
+    what = "a record without a position" if seen.position is None else f"position {seen.position}"
     return Difference(
-        "reordered",
-        place.topic,
-        place.partition,
-        found.offset,
-        row.position,
-        f"{named(row)}, comes after position {last}",
+        "phantom", partition.topic, partition.partition, seen.offset, seen.position, f"{what}, which {why}"
     )
 
 
-def changed(place: TopicPartition, found: SeenRecord, row: EventRow, why: str) -> Difference:
-    """A record that says something else than what was stored."""
-    return Difference("changed", place.topic, place.partition, found.offset, row.position, f"{named(row)}, {why}")
+def reordered(partition: TopicPartition, seen: SeenRecord, row: EventRow, last: int | None) -> Difference:
+    """An event that comes after a later one."""
+    return Difference(
+        "reordered",
+        partition.topic,
+        partition.partition,
+        seen.offset,
+        row.position,
+        f"{describe(row)}, comes after position {last}",
+    )
 
 
-def misplaced(place: TopicPartition, found: SeenRecord, row: EventRow, home: int) -> Difference:
+def changed(partition: TopicPartition, seen: SeenRecord, row: EventRow, why: str) -> Difference:
+    """A record that differs from the stored event."""
+    return Difference(
+        "changed", partition.topic, partition.partition, seen.offset, row.position, f"{describe(row)}, {why}"
+    )
+
+
+def misplaced(partition: TopicPartition, seen: SeenRecord, row: EventRow, expected: int) -> Difference:
     """An event in another partition than its stream's."""
     return Difference(
         "misplaced",
-        place.topic,
-        place.partition,
-        found.offset,
+        partition.topic,
+        partition.partition,
+        seen.offset,
         row.position,
-        f"{named(row)}, belongs into partition {home}",
+        f"{describe(row)}, belongs to partition {expected}",
     )
 
 
-def broken_promise(place: TopicPartition, found: SeenRecord, why: str) -> Difference:
-    """A watermark that says too much, or an event that it is not true for."""
+def false_watermark(partition: TopicPartition, seen: SeenRecord, why: str) -> Difference:
+    """A watermark that guarantees too much, or an event that breaks a watermark's guarantee."""
     return Difference(
-        "watermark", place.topic, place.partition, found.offset, found.position, f"position {found.position} {why}"
+        "watermark", partition.topic, partition.partition, seen.offset, seen.position, f"position {seen.position} {why}"
     )

@@ -1,18 +1,18 @@
-"""Proves that the topics of events say what the store says: nothing missing, nothing more, in the same order.
+"""Compares the topics of events with the store: nothing missing, nothing more, in the same order.
 
-Both are read side by side, a range of positions at a time, and a digest is made of each side's range. Where they are
-not the same, the first difference is named. Records that come again are no difference as long as they say the same:
-consumers know them by their position.
+Both sides are read together, one range of positions after the other, and each side's range gets a digest. Where the
+digests differ, the first difference is reported. A repeated record with the same content is no difference: consumers
+recognise it by its position.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
 import psycopg
 from kafka import KafkaConsumer, TopicPartition
 
-from infra.kafka.client.ordered_reader import OrderedReader, TopicRecord, attempts, begin_at, partitions_of
+from infra.kafka.client.ordered_reader import OrderedReader, TopicRecord, attempts, partitions_of, seek_to_position
 from infra.kafka.client.record_format import EventRow, key_of
 from infra.kafka.client.topics import partition_of
 from infra.kafka.reconcile.differences import (
@@ -22,67 +22,62 @@ from infra.kafka.reconcile.differences import (
     RecordCount,
     Report,
     SeenRecord,
-    broken_promise,
     changed,
+    false_watermark,
     first_of,
-    late,
     misplaced,
     missing,
     phantom,
+    reordered,
 )
+from infra.progress import Progress
+from infra.store.log_rows import ALL_COLUMNS, HEAD
 
 RANGE = 10_000
-"""Positions that are compared at once."""
+"""Positions that are compared together."""
 
-_COLUMNS = (
-    "notification_id, originator_id, originator_version, topic, state, event_id, class_version, recorded_at,"
-    " actor_id, correlation_id, causation_id"
-)
 BETWEEN = f"""
-SELECT {_COLUMNS} FROM stored_events WHERE notification_id > %s AND notification_id <= %s ORDER BY notification_id
+SELECT {ALL_COLUMNS} FROM stored_events WHERE notification_id > %s AND notification_id <= %s ORDER BY notification_id
 """  # noqa: S608
-THESE = f"SELECT {_COLUMNS} FROM stored_events WHERE notification_id = ANY(%s)"  # noqa: S608
-HEAD = "SELECT coalesce(max(notification_id), 0) FROM stored_events"
+THESE = f"SELECT {ALL_COLUMNS} FROM stored_events WHERE notification_id = ANY(%s)"  # noqa: S608
 
 Connection = psycopg.Connection[tuple[Any, ...]]
-Progress = Callable[[int, int], None]
-"""Told how many positions are done, of how many."""
 
 
 class EventComparison:
     """Compares topics with the log from position `first` to `last`; without `last`, to the end of both.
 
-    `partitions`: how many a topic has that is not there. What the topics lack is waited for, `patience` seconds from
-    when it is found lacking.
+    `partitions`: the partition count of a topic that does not exist. `timeout`: seconds to wait for a record once it is
+    found missing.
     """
 
     def __init__(
         self,
         store: Connection,
         consumer: KafkaConsumer,
-        watched: Sequence[ExpectedTopic],
+        expected: Sequence[ExpectedTopic],
         partitions: int,
         *,
         first: int = 1,
         last: int | None = None,
-        patience: float = 0.0,
+        timeout: float = 0.0,
     ) -> None:
         self._store = store
         self._whole = last is None
-        self._patience = patience
+        self._timeout = timeout
         self.report = Report(first, head(store) if last is None else last)
-        self._map = TopicLayout(consumer, watched, partitions, patience)
-        self.report.counts = {each.topic: RecordCount() for each in watched}
-        self._followed = {place: PartitionCursor(0 if first == 1 else None) for place in self._map.places()}
-        begin_at(consumer, self._map.there, first, lambda record: self._map.find(record).position)
-        self._reader = OrderedReader(consumer, self._map.find)
+        self._layout = TopicLayout(consumer, expected, partitions, timeout)
+        self.report.counts = {each.topic: RecordCount() for each in expected}
+        self._cursors = {each: PartitionCursor(0 if first == 1 else None) for each in self._layout.partitions()}
+        seek_to_position(consumer, self._layout.existing, first, lambda record: self._layout.parse(record).position)
+        self._reader = OrderedReader(consumer, self._layout.parse)
 
     def run(self, progress: Progress) -> Report:
         """Compare until the first difference, or to the end.
 
         Raises:
             Unavailable: Kafka does not answer.
-            psycopg.OperationalError: the database does not.
+            psycopg.OperationalError: the database does not answer.
         """
         report, after = self.report, self.report.first - 1
         while after < report.last and report.ok:
@@ -91,194 +86,194 @@ class EventComparison:
             after = upto
             progress(after - report.first + 1, report.last - report.first + 1)
         if report.ok and self._whole:
-            report.difference = self._beyond()
+            report.difference = self._compare_rest()
         return report
 
     def _compare(self, after: int, upto: int) -> Difference | None:
-        part = _RangeComparison(
-            self._map, self._followed, self.report.counts, _rows(self._store, BETWEEN, [after, upto])
+        comparison = _RangeComparison(
+            self._layout, self._cursors, self.report.counts, _rows(self._store, BETWEEN, [after, upto])
         )
-        differences = self._read(part, after, upto)
-        for _ in attempts(self._patience):
-            if differences or not part.lacks():
+        differences = self._read(comparison, after, upto)
+        for _ in attempts(self._timeout):
+            if differences or not comparison.first_missing():
                 break
-            self._reader.look()
-            differences = self._read(part, after, upto)
-        known = first_of(differences)
-        lack = part.lacks()
-        if lack and (known is None or lack[1].position < (known.position or 0)):
-            known = self._trace(*lack)
-        part.settle()
-        self.report.ranges.append(PositionRange(after + 1, upto, *part.digests()))
-        return known
+            self._reader.refresh_ends()
+            differences = self._read(comparison, after, upto)
+        first = first_of(differences)
+        lacking = comparison.first_missing()
+        if lacking and (first is None or lacking[1].position < (first.position or 0)):
+            first = self._trace(*lacking)
+        comparison.count_skipped()
+        self.report.ranges.append(PositionRange(after + 1, upto, *comparison.digests()))
+        return first
 
-    def _read(self, part: "_RangeComparison", after: int, upto: int) -> list[Difference]:
+    def _read(self, comparison: "_RangeComparison", after: int, upto: int) -> list[Difference]:
         differences: list[Difference] = []
-        again: list[tuple[TopicPartition, SeenRecord]] = []
-        for place, found in self._reader.upto(upto):
-            if found.position is None or found.position > after or found.is_watermark:
-                differences.extend(part.take(place, found))
-            elif found.position < self.report.first:
-                self._followed[place].skip(found.position)
+        repeats: list[tuple[TopicPartition, SeenRecord]] = []
+        for partition, seen in self._reader.read_to_position(upto):
+            if seen.position is None or seen.position > after or seen.is_watermark:
+                differences.extend(comparison.take(partition, seen))
+            elif seen.position < self.report.first:
+                self._cursors[partition].skip(seen.position)
             else:
-                self.report.counts[place.topic].repeats += 1
-                again.append((place, found))
-                if len(again) >= RANGE:
-                    differences.extend(self._single(again))
-                    again.clear()
-        return [*differences, *self._single(again)]
+                self.report.counts[partition.topic].repeats += 1
+                repeats.append((partition, seen))
+                if len(repeats) >= RANGE:
+                    differences.extend(self._check_each(repeats))
+                    repeats.clear()
+        return [*differences, *self._check_each(repeats)]
 
-    def _single(self, records: Sequence[tuple[TopicPartition, SeenRecord]]) -> Iterator[Difference]:
-        """What is wrong with records by themselves, wherever they stand."""
-        positions = [found.position for _, found in records if found.position is not None]
+    def _check_each(self, records: Sequence[tuple[TopicPartition, SeenRecord]]) -> Iterator[Difference]:
+        """Differences of single records, without regard to their order."""
+        positions = [seen.position for _, seen in records if seen.position is not None]
         rows = _rows(self._store, THESE, [positions]) if positions else {}
-        for place, found in records:
-            yield from self._map.faults(place, found, rows)
+        for partition, seen in records:
+            yield from self._layout.faults(partition, seen, rows)
 
-    def _trace(self, place: TopicPartition, row: EventRow) -> Difference:
-        """Say whether an event that does not come where it belongs comes later, or not at all."""
+    def _trace(self, partition: TopicPartition, row: EventRow) -> Difference:
+        """Find out whether a missing event comes later in its partition, or not at all."""
         before: SeenRecord | None = None
-        for found in self._reader.ahead(place) if place in self._map.there else ():
-            if found.position == row.position and not found.is_watermark:
-                stopper = [] if before is None else [(place, before)]
-                return next(self._single(stopper), late(place, found, row, (before or found).position))
-            before = before or found
-        return missing(place, row)
+        for seen in self._reader.read_rest(partition) if partition in self._layout.existing else ():
+            if seen.position == row.position and not seen.is_watermark:
+                blocker = [] if before is None else [(partition, before)]
+                return next(self._check_each(blocker), reordered(partition, seen, row, (before or seen).position))
+            before = before or seen
+        return missing(partition, row)
 
-    def _beyond(self) -> Difference | None:
-        """See that what the topics hold beyond the last position was committed meanwhile."""
-        self._reader.look()
-        some: list[tuple[TopicPartition, SeenRecord]] = []
-        for place, found in self._reader.upto():
-            if not found.is_watermark:
-                some.append((place, found))
-            elif (found.position or 0) > head(self._store):
-                return broken_promise(place, found, "is promised to be complete, and is not committed")
-            if len(some) >= RANGE:
-                if difference := next(self._single(some), None):
+    def _compare_rest(self) -> Difference | None:
+        """Check that events beyond the last position were committed since the comparison began."""
+        self._reader.refresh_ends()
+        records: list[tuple[TopicPartition, SeenRecord]] = []
+        for partition, seen in self._reader.read_to_position():
+            if not seen.is_watermark:
+                records.append((partition, seen))
+            elif (seen.position or 0) > head(self._store):
+                return false_watermark(partition, seen, "is guaranteed to be complete, but is not committed")
+            if len(records) >= RANGE:
+                if difference := next(self._check_each(records), None):
                     return difference
-                some.clear()
-        return next(self._single(some), None)
+                records.clear()
+        return next(self._check_each(records), None)
 
 
 class TopicLayout:
-    """Which event belongs where, and what a record says."""
+    """The partition of each event, and the parts of a record that are compared."""
 
     def __init__(
-        self, consumer: KafkaConsumer, watched: Sequence[ExpectedTopic], partitions: int, patience: float
+        self, consumer: KafkaConsumer, expected: Sequence[ExpectedTopic], partitions: int, timeout: float
     ) -> None:
-        self.watched = {each.topic: each for each in watched}
-        self.there = partitions_of(consumer, list(self.watched), patience)
+        self.topics = {each.topic: each for each in expected}
+        self.existing = partitions_of(consumer, list(self.topics), timeout)
         self._counts = {
-            topic: sum(place.topic == topic for place in self.there) or partitions for topic in self.watched
+            topic: sum(each.topic == topic for each in self.existing) or partitions for topic in self.topics
         }
 
-    def places(self) -> list[TopicPartition]:
-        """All partitions there should be."""
+    def partitions(self) -> list[TopicPartition]:
+        """All partitions that should exist."""
         return [TopicPartition(topic, n) for topic, count in self._counts.items() for n in range(count)]
 
-    def home(self, watched: ExpectedTopic, row: EventRow) -> TopicPartition:
-        """The partition of an event that belongs into the topic."""
-        return TopicPartition(watched.topic, partition_of(key_of(row.stream_id), self._counts[watched.topic]))
+    def partition_of(self, topic: ExpectedTopic, row: EventRow) -> TopicPartition:
+        """The partition of an event that belongs to the topic."""
+        return TopicPartition(topic.topic, partition_of(key_of(row.stream_id), self._counts[topic.topic]))
 
-    def find(self, record: TopicRecord) -> SeenRecord:
-        """What matters of a record."""
-        return self.watched[record.topic].find(record)
+    def parse(self, record: TopicRecord) -> SeenRecord:
+        """The compared parts of a record."""
+        return self.topics[record.topic].parse(record)
 
-    def faults(self, place: TopicPartition, found: SeenRecord, rows: Mapping[int, EventRow]) -> Iterator[Difference]:
-        """What is wrong with a record by itself, given the rows at all positions that it may have."""
-        watched = self.watched[place.topic]
-        row = None if found.position is None else rows.get(found.position)
+    def faults(self, partition: TopicPartition, seen: SeenRecord, rows: Mapping[int, EventRow]) -> Iterator[Difference]:
+        """Differences of a single record. `rows`: the stored events, at least that of the record's position."""
+        topic = self.topics[partition.topic]
+        row = None if seen.position is None else rows.get(seen.position)
         if row is None:
-            yield phantom(place, found, "is not committed")
-        elif not watched.holds(row):
-            yield phantom(place, found, f"is {row.topic} and does not belong into this topic")
-        elif found.digest != watched.digest(row):
-            yield changed(place, found, row, "is not what is stored")
-        elif (home := self.home(watched, row)) != place:
-            yield misplaced(place, found, row, home.partition)
+            yield phantom(partition, seen, "is not committed")
+        elif not topic.contains(row):
+            yield phantom(partition, seen, f"is {row.topic} and does not belong to this topic")
+        elif seen.digest != topic.digest(row):
+            yield changed(partition, seen, row, "differs from the stored event")
+        elif (expected := self.partition_of(topic, row)) != partition:
+            yield misplaced(partition, seen, row, expected.partition)
 
 
 class PartitionCursor:
-    """How far a partition was followed: its last new event (None: not known), and what its watermarks promise."""
+    """How far a partition was read: its last new event (None: unknown), and the position its watermarks guarantee."""
 
     def __init__(self, last: int | None) -> None:
         self.last = last
-        self.promised = 0
+        self.complete_to = 0
 
     def skip(self, position: int) -> None:
-        """An event before those that are compared."""
+        """Pass an event before the compared range."""
         self.last = max(position, self.last or 0)
 
-    def faults(self, place: TopicPartition, found: SeenRecord, row: EventRow) -> Iterator[Difference]:
-        """What is wrong with a new event after those before it; then it is the last one."""
+    def faults(self, partition: TopicPartition, seen: SeenRecord, row: EventRow) -> Iterator[Difference]:
+        """Differences between a new event and the records before it. The event is then the last one."""
         last, self.last = self.last, row.position
-        if row.position <= self.promised:
-            yield broken_promise(place, found, f"comes after a watermark at {self.promised}")
-        elif last is None or found.previous is None:
+        if row.position <= self.complete_to:
+            yield false_watermark(partition, seen, f"comes after a watermark at {self.complete_to}")
+        elif last is None or seen.previous is None:
             return
-        elif not last <= found.previous <= max(last, self.promised):
-            yield changed(place, found, row, f"says that {found.previous} comes before it, and {last} does")
+        elif not last <= seen.previous <= max(last, self.complete_to):
+            yield changed(partition, seen, row, f"names {seen.previous} as the position before it, which is {last}")
 
 
 class _RangeComparison:
-    """One range of positions: what should be in each partition, and what was found there."""
+    """One range of positions: the digests that each partition should have, and those that it has."""
 
     def __init__(
         self,
-        map: TopicLayout,
-        followed: Mapping[TopicPartition, PartitionCursor],
+        layout: TopicLayout,
+        cursors: Mapping[TopicPartition, PartitionCursor],
         counts: Mapping[str, RecordCount],
         rows: Mapping[int, EventRow],
     ) -> None:
-        self._map, self._followed, self._counts, self._rows = map, followed, counts, rows
-        self._expected: dict[TopicPartition, dict[int, bytes]] = {place: {} for place in followed}
-        self._found: dict[TopicPartition, dict[int, bytes]] = {place: {} for place in followed}
-        for watched in map.watched.values():
+        self._layout, self._cursors, self._counts, self._rows = layout, cursors, counts, rows
+        self._expected: dict[TopicPartition, dict[int, bytes]] = {each: {} for each in cursors}
+        self._found: dict[TopicPartition, dict[int, bytes]] = {each: {} for each in cursors}
+        for topic in layout.topics.values():
             for row in rows.values():
-                if watched.holds(row):
-                    self._expected[map.home(watched, row)][row.position] = watched.digest(row)
+                if topic.contains(row):
+                    self._expected[layout.partition_of(topic, row)][row.position] = topic.digest(row)
 
-    def take(self, place: TopicPartition, found: SeenRecord) -> Iterator[Difference]:
-        """Compare the next record of a partition with what should be there."""
-        followed, count, position = self._followed[place], self._counts[place.topic], found.position
-        if found.is_watermark:
+    def take(self, partition: TopicPartition, seen: SeenRecord) -> Iterator[Difference]:
+        """Compare the next record of a partition with the expected ones."""
+        cursor, count, position = self._cursors[partition], self._counts[partition.topic], seen.position
+        if seen.is_watermark:
             count.watermarks += 1
-            followed.promised = max(followed.promised, position or 0)
-        elif position is None or self._expected[place].get(position) != found.digest:
-            yield from self._map.faults(place, found, self._rows)
-        elif position in self._found[place]:
+            cursor.complete_to = max(cursor.complete_to, position or 0)
+        elif position is None or self._expected[partition].get(position) != seen.digest:
+            yield from self._layout.faults(partition, seen, self._rows)
+        elif position in self._found[partition]:
             count.repeats += 1
-        elif followed.last is not None and position < followed.last:
-            yield late(place, found, self._rows[position], followed.last)
+        elif cursor.last is not None and position < cursor.last:
+            yield reordered(partition, seen, self._rows[position], cursor.last)
         else:
             count.events += 1
-            self._found[place][position] = found.digest
-            yield from followed.faults(place, found, self._rows[position])
+            self._found[partition][position] = seen.digest
+            yield from cursor.faults(partition, seen, self._rows[position])
 
-    def lacks(self) -> tuple[TopicPartition, EventRow] | None:
-        """The first event that was not found, and where it should be."""
-        lacking = [each for each in self._not_found() if not self._map.watched[each[1].topic].excuses(each[2])]
+    def first_missing(self) -> tuple[TopicPartition, EventRow] | None:
+        """The first missing event, and its partition."""
+        lacking = [each for each in self._missing() if not self._layout.topics[each[1].topic].may_be_missing(each[2])]
         first = min(lacking, key=lambda each: each[:2], default=None)
         return first and first[1:]
 
-    def settle(self) -> None:
-        """Count the events that are missing for good reason."""
-        for _, place, row in self._not_found():
-            self._counts[place.topic].skipped += self._map.watched[place.topic].excuses(row)
+    def count_skipped(self) -> None:
+        """Count the events that may be missing."""
+        for _, partition, row in self._missing():
+            self._counts[partition.topic].skipped += self._layout.topics[partition.topic].may_be_missing(row)
 
     def digests(self) -> tuple[str, str]:
-        """Of what should be in the partitions, and of what was found, in the order in which it was found."""
+        """Digests of the expected records, and of those found, in the order in which they were read."""
         return _digest(self._expected), _digest(self._found)
 
-    def _not_found(self) -> Iterator[tuple[int, TopicPartition, EventRow]]:
-        for place, expected in self._expected.items():
-            for position in expected.keys() - self._found[place].keys():
-                yield position, place, self._rows[position]
+    def _missing(self) -> Iterator[tuple[int, TopicPartition, EventRow]]:
+        for partition, expected in self._expected.items():
+            for position in expected.keys() - self._found[partition].keys():
+                yield position, partition, self._rows[position]
 
 
 def head(store: Connection) -> int:
-    """The last position; 0 in an empty log."""
+    """The last position; 0 for an empty log."""
     row = store.execute(HEAD).fetchone()
     assert row is not None
     return row[0]  # type: ignore[no-any-return]
@@ -286,9 +281,9 @@ def head(store: Connection) -> int:
 
 def _digest(digests: Mapping[TopicPartition, Mapping[int, bytes]]) -> str:
     whole = blake2b(digest_size=16)
-    for place in sorted(digests):
-        whole.update(f"{place.topic}/{place.partition}:".encode())
-        whole.update(b"".join(digests[place].values()))
+    for partition in sorted(digests):
+        whole.update(f"{partition.topic}/{partition.partition}:".encode())
+        whole.update(b"".join(digests[partition].values()))
     return whole.hexdigest()
 
 

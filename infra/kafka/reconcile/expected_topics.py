@@ -1,4 +1,4 @@
-"""The topics of events as they are compared with the store."""
+"""What the private topic and the public topics should hold, for the comparison with the store."""
 
 from hashlib import blake2b
 from typing import Any
@@ -7,47 +7,54 @@ from adapters.integration_events.cloudevents import CloudEvents
 from adapters.integration_events.kernel import EVENTS
 from application.ports import RecordedEvent
 from infra.kafka.client.ordered_reader import TopicRecord
-from infra.kafka.client.record_format import EventRow, ForeignRecord, Watermark, about, decode_record, key_of
+from infra.kafka.client.record_format import (
+    EventRow,
+    ForeignRecord,
+    Watermark,
+    decode_record,
+    encode_event_header,
+    key_of,
+)
+from infra.kafka.client.record_position import SEQUENCE, parse_sequence
 from infra.kafka.reconcile.differences import SeenRecord
-from infra.kafka.relay.checkpoints import SEQUENCE, sequence_of
 from infra.store.codec import decode
 
 DIGEST_BYTES = 16
 
 
 class PrivateTopic:
-    """Every event, byte for byte and with all that is known about it."""
+    """The private topic: every event, compared byte for byte with its metadata."""
 
     def __init__(self, topic: str) -> None:
         self.topic = topic
 
-    def holds(self, row: EventRow) -> bool:
-        """All belong here."""
+    def contains(self, row: EventRow) -> bool:
+        """Every event belongs to it."""
         return True
 
-    def excuses(self, row: EventRow) -> bool:
-        """None may be missing."""
+    def may_be_missing(self, row: EventRow) -> bool:
+        """No event may be missing."""
         return False
 
     def digest(self, row: EventRow) -> bytes:
-        """Of the stored bytes, the stream, and the metadata but for the position before it, which depends."""
-        return _digest(about(row, 0), row.stream_id.bytes, row.state)
+        """Digest of the stored bytes, the stream and the metadata, without the previous position, which may vary."""
+        return _digest(encode_event_header(row, 0), row.stream_id.bytes, row.state)
 
-    def find(self, record: TopicRecord) -> SeenRecord:
-        """What the record's header says."""
+    def parse(self, record: TopicRecord) -> SeenRecord:
+        """Decode the record's header."""
         try:
-            read = decode_record(record)
+            decoded = decode_record(record)
         except ForeignRecord:
             return SeenRecord(record.offset, None)
-        if isinstance(read, Watermark):
-            return SeenRecord(record.offset, read.position, previous=read.previous, is_watermark=True)
-        return SeenRecord(record.offset, read.position, self.digest(read.row), read.previous)
+        if isinstance(decoded, Watermark):
+            return SeenRecord(record.offset, decoded.position, previous=decoded.previous, is_watermark=True)
+        return SeenRecord(record.offset, decoded.position, self.digest(decoded.row), decoded.previous)
 
 
 class PublicTopic:
-    """The events of one aggregate that are published: which event, of which stream and version, under which type.
+    """The public topic of one aggregate. Compared are the event's id, stream, version and type.
 
-    Not compared is what was said about it: a length that was published once is forgotten when the text is erased.
+    The data is not compared: a text's length was published, but cannot be computed again once the text is erased.
     """
 
     def __init__(self, topic: str, aggregate: str) -> None:
@@ -59,33 +66,33 @@ class PublicTopic:
             if 1 in versions and versions[1][0].aggregate() == aggregate
         }
 
-    def holds(self, row: EventRow) -> bool:
-        """Those that are mapped to the aggregate's events."""
+    def contains(self, row: EventRow) -> bool:
+        """Events that the contract maps to the aggregate's public events belong to it."""
         return row.topic in self._types
 
-    def excuses(self, row: EventRow) -> bool:
-        """What cannot be read or mapped cannot be published."""
+    def may_be_missing(self, row: EventRow) -> bool:
+        """An event that cannot be read or mapped cannot be published."""
         try:
             event = decode(row.topic, row.state, row.stream_id, row.version, {})
-            known = RecordedEvent(row.position, row.stream_id, row.version, row.topic, row.recorded_at, None, event)
-            return self._contract.public_record(known, row.event_id) is None
+            recorded = RecordedEvent(row.position, row.stream_id, row.version, row.topic, row.recorded_at, None, event)
+            return self._contract.public_record(recorded, row.event_id) is None
         except Exception:
             return True
 
     def digest(self, row: EventRow) -> bytes:
-        """Of its ids, its version and its type."""
+        """Digest of stream id, event id, version and type."""
         return _digest(key_of(row.stream_id), str(row.event_id).encode(), b"%d" % row.version, self._types[row.topic])
 
-    def find(self, record: TopicRecord) -> SeenRecord:
-        """What the record's CloudEvents attributes say."""
+    def parse(self, record: TopicRecord) -> SeenRecord:
+        """Read the record's CloudEvents attributes."""
         headers: dict[str, Any] = dict(record.headers)
         id, version, type = (headers.get(f"ce_{name}") or b"" for name in ("id", "streamversion", "type"))
-        return SeenRecord(record.offset, sequence(headers), _digest(record.key or b"", id, version, type))
+        return SeenRecord(record.offset, position_in(headers), _digest(record.key or b"", id, version, type))
 
 
-def sequence(headers: dict[str, bytes]) -> int | None:
-    """The position that CloudEvents attributes name."""
-    return sequence_of(headers.get(SEQUENCE))
+def position_in(headers: dict[str, bytes]) -> int | None:
+    """The log position in CloudEvents attributes."""
+    return parse_sequence(headers.get(SEQUENCE))
 
 
 def _digest(*parts: bytes) -> bytes:

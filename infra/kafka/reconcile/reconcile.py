@@ -1,4 +1,4 @@
-"""Proves that the topics say what the store says: nothing missing, nothing more, in the same order."""
+"""Proves that the topics hold what the store holds: nothing missing, nothing more, in the same order."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,58 +9,61 @@ from adapters.integration_events.cloudevents import CloudEvents, load_contract
 from adapters.integration_events.kernel import STATES
 from application.ports import EventStore
 from domain.kernel import Root
+from infra.kafka.client.config import ClientConfig
+from infra.kafka.client.connect import open_consumer
 from infra.kafka.client.topics import AGGREGATES, Topics
 from infra.kafka.reconcile.differences import ExpectedTopic, Report
-from infra.kafka.reconcile.event_comparison import EventComparison, Progress
+from infra.kafka.reconcile.event_comparison import EventComparison
 from infra.kafka.reconcile.expected_topics import PrivateTopic, PublicTopic
-from infra.kafka.reconcile.state_comparison import Gone, StateComparison, StateTopic
-from infra.kafka.relay.topic_setup import Settings, connect, consumer_of
+from infra.kafka.reconcile.state_comparison import FindClosed, StateComparison, StateTopic
+from infra.kafka.relay.topic_setup import connect
+from infra.progress import Progress
 
 STATEMENT_TIMEOUT = "10min"
-"""The newest versions of all streams are found in one statement."""
+"""One statement finds the newest versions of all streams."""
 
 
 def reconcile(
     url: str,
-    kafka: Settings,
+    kafka: ClientConfig,
     topics: Topics,
-    gone: Gone,
+    find_closed: FindClosed,
     *,
     first: int = 1,
     last: int | None = None,
-    patience: float = 0.0,
+    timeout: float = 0.0,
     progress: Progress = lambda done, goal: None,
 ) -> Report:
     """Compare all topics with the log from position `first` to `last`; without `last`, to the end of both.
 
-    The compacted topics say what is now, so they are compared only if the log is compared to its end. What the
-    topics lack is waited for, `patience` seconds from when it is found lacking. `gone`: see `who_is_gone`.
+    The compacted topics hold current states, so they are compared only without `last`. `timeout`: seconds to wait for a
+    record after it is found missing. `find_closed`: the function of this name, for the store.
 
     Raises:
         Unavailable, kafka.errors.KafkaError: Kafka does not answer.
-        psycopg.OperationalError: the database does not.
+        psycopg.OperationalError: the database does not answer.
     """
     load_contract()
-    watched: list[ExpectedTopic] = [PrivateTopic(topics.internal)]
-    watched += [PublicTopic(topics.public(aggregate), aggregate) for aggregate in AGGREGATES]
-    with connect(url) as store, closing(consumer_of(kafka)) as consumer:
+    expected: list[ExpectedTopic] = [PrivateTopic(topics.internal)]
+    expected += [PublicTopic(topics.public(aggregate), aggregate) for aggregate in AGGREGATES]
+    with connect(url) as store, closing(open_consumer(kafka)) as consumer:
         store.execute(f"SET statement_timeout = '{STATEMENT_TIMEOUT}'".encode())
         comparison = EventComparison(
-            store, consumer, watched, topics.partitions, first=first, last=last, patience=patience
+            store, consumer, expected, topics.partitions, first=first, last=last, timeout=timeout
         )
         report = comparison.run(progress)
         for root in STATES if last is None else ():
             if report.ok:
                 topic = StateTopic(topics.state(str(root.TOPIC)), root)  # type: ignore[attr-defined]
-                states = StateComparison(store, consumer, topic, topics.partitions, gone, patience)
+                states = StateComparison(store, consumer, topic, topics.partitions, find_closed, timeout)
                 report.difference = states.run()
                 report.counts[topic.topic] = states.count
     return report
 
 
-async def who_is_gone(store: EventStore, kind: type[Root], ids: Sequence[UUID]) -> set[UUID]:
-    """Which of the aggregates nothing is published of any more: they are closed, or erased, for good."""
+async def find_closed(store: EventStore, kind: type[Root], ids: Sequence[UUID]) -> set[UUID]:
+    """The aggregates among `ids` without a public state: they are closed or erased."""
     contract = CloudEvents()
-    found = await asyncio.gather(*(store.load(kind, id) for id in ids))
-    states = [None if root is None else contract.public_state(root) for root in found]
+    roots = await asyncio.gather(*(store.load(kind, id) for id in ids))
+    states = [None if root is None else contract.public_state(root) for root in roots]
     return {id for id, state in zip(ids, states, strict=True) if state is None}

@@ -1,4 +1,4 @@
-"""Makes batches of records from rows of the log: private ones as they are, public ones by the contract's mapping."""
+"""Builds record batches from rows of the log: private records as stored, public ones by the contract's mapping."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,14 +11,14 @@ from prometheus_client import Counter
 from adapters.integration_events.cloudevents import CloudEvents, PublicRecord
 from application.ports import RecordedEvent
 from infra.kafka.client import record_format
-from infra.kafka.client.batch_producer import NO_KEY, RecordBatch, encode_headers, with_length
+from infra.kafka.client.record_batch import NO_KEY, RecordBatch, encode_headers, with_length
 from infra.kafka.client.record_format import EventRow
 from infra.kafka.client.topics import AGGREGATES, Topics, partition_of
 from infra.kafka.relay.checkpoints import PartitionEnd
 from infra.sealing.keyring import DataKey, Keys
 from infra.store.codec import PartlyDecoded, decode_clear, subjects_in, unseal
 
-KEPT_HOMES = 100_000
+MAX_CACHED_STREAMS = 100_000
 
 log = structlog.get_logger(__name__)
 
@@ -28,23 +28,23 @@ skipped_counter = Counter(
 
 
 KeysOf = Callable[[Iterable[UUID]], Keys]
-"""Finds the data keys of subjects."""
+"""Loads the data keys of subjects."""
 
 
 class KeyNotOpened(Exception):
-    """The key that sealed these bytes is there, and cannot be unwrapped."""
+    """The data key exists, but cannot be unwrapped."""
 
 
 class UnopenedKey(DataKey):
-    """Stands for such a key: what it has sealed is not erased, but cannot be read."""
+    """Takes the place of a data key that cannot be unwrapped: its fields are not erased, but cannot be read."""
 
     __slots__ = ()
 
     def __init__(self) -> None:
-        """Without a key there is nothing to prepare."""
+        """Prepare nothing: there is no key."""
 
     def unseal(self, sealed: bytes, context: bytes) -> bytes:
-        """Nothing.
+        """Refuse to unseal.
 
         Raises:
             KeyNotOpened: always.
@@ -53,7 +53,7 @@ class UnopenedKey(DataKey):
 
 
 class BatchBuilder:
-    """Turns rows into batches, and leaves out what is there already: `ends` must have all places of the topics."""
+    """Builds batches, without events that a partition already has. `ends` must have all partitions of the topics."""
 
     def __init__(
         self, topics: Topics, ends: Mapping[TopicPartition, PartitionEnd], contract: CloudEvents, keys_of: KeysOf
@@ -63,88 +63,93 @@ class BatchBuilder:
         self._keys_of = keys_of
         self._internal = topics.internal
         self._public = {aggregate: topics.public(aggregate) for aggregate in AGGREGATES}
-        self._held = {place: end.position for place, end in ends.items()}
+        self._positions = {partition: end.position for partition, end in ends.items()}
         self._last = [ends[topics.internal, partition].last for partition in range(topics.partitions)]
-        self._homes: dict[UUID, tuple[int, bytes]] = {}
+        self._streams: dict[UUID, tuple[int, bytes]] = {}
 
-    def take(self, rows: Sequence[EventRow]) -> dict[TopicPartition, RecordBatch]:
-        """The batches of the next rows of the log."""
-        if len(self._homes) >= KEPT_HOMES:
-            self._homes.clear()
+    def build(self, rows: Sequence[EventRow]) -> dict[TopicPartition, RecordBatch]:
+        """Build the batches of the next rows of the log."""
+        if len(self._streams) >= MAX_CACHED_STREAMS:
+            self._streams.clear()
         batches: dict[TopicPartition, RecordBatch] = defaultdict(RecordBatch)
-        self._take_private(rows, batches)
-        self._take_public(rows, batches)
+        self._add_private(rows, batches)
+        self._add_public(rows, batches)
         return batches
 
-    def _take_private(self, rows: Sequence[EventRow], batches: dict[TopicPartition, RecordBatch]) -> None:
-        held, last, internal = self._held, self._last, self._internal
+    def _add_private(self, rows: Sequence[EventRow], batches: dict[TopicPartition, RecordBatch]) -> None:
+        positions, last, internal = self._positions, self._last, self._internal
         for row in rows:
-            partition, key = self._homes.get(row.stream_id) or self._home(row.stream_id)
-            place = (internal, partition)
-            if row.position > held[place]:
-                headers = b"\x02\x0aevent" + with_length(record_format.about(row, last[partition]))
-                batches[place].add(_milliseconds(row), key, row.state, headers)
-                last[partition] = row.position
+            number, key = self._streams.get(row.stream_id) or self._add_stream(row.stream_id)
+            partition = (internal, number)
+            if row.position > positions[partition]:
+                # One header, named `event`, as `encode_headers` would encode it.
+                headers = b"\x02\x0aevent" + with_length(record_format.encode_event_header(row, last[number]))
+                batches[partition].add(_milliseconds(row), key, row.state, headers)
+                last[number] = row.position
 
-    def _take_public(self, rows: Sequence[EventRow], batches: dict[TopicPartition, RecordBatch]) -> None:
-        read = [(row, place, *self._begun(row)) for row in rows if (place := self._public_place(row))]
+    def _add_public(self, rows: Sequence[EventRow], batches: dict[TopicPartition, RecordBatch]) -> None:
+        read = [(row, each, *self._decode_clear(row)) for row in rows if (each := self._public_partition(row))]
         keys = self._keys_of({subject.int: subject for _, _, _, subjects in read for subject in subjects}.values())
-        for row, place, begun, _ in read:
-            record = None if begun is None else self._mapped(row, begun, keys)
+        for row, partition, partly, _ in read:
+            record = None if partly is None else self._map(row, partly, keys)
             if record is not None:
-                key = self._homes[row.stream_id][1]
-                batches[place].add(_milliseconds(row), key, record.value, encode_headers(record.headers))
+                key = self._streams[row.stream_id][1]
+                batches[partition].add(_milliseconds(row), key, record.value, encode_headers(record.headers))
 
-    def _public_place(self, row: EventRow) -> TopicPartition | None:
-        """Where the row's event belongs, if it is not there yet."""
+    def _public_partition(self, row: EventRow) -> TopicPartition | None:
+        """The public partition of the row's event; None if it has none, or already has the event."""
         topic = self._public.get(row.topic.partition(".")[0])
         if topic is None:
             return None
-        place = (topic, self._homes[row.stream_id][0])
-        return place if row.position > self._held[place] else None
+        partition = (topic, self._streams[row.stream_id][0])
+        return partition if row.position > self._positions[partition] else None
 
     @staticmethod
-    def _begun(row: EventRow) -> tuple[PartlyDecoded | None, Iterable[UUID]]:
-        """The event as far as it can be read without keys, and whose keys it takes."""
+    def _decode_clear(row: EventRow) -> tuple[PartlyDecoded | None, Iterable[UUID]]:
+        """The event's clear fields, and the subjects whose keys open the others."""
         try:
-            begun = decode_clear(row.topic, row.state, row.stream_id)
-            return begun, subjects_in([begun])
+            partly = decode_clear(row.topic, row.state, row.stream_id)
+            return partly, subjects_in([partly])
         except Exception as error:
-            _leave_out(row, error)
+            _skip(row, error)
             return None, ()
 
-    def _mapped(self, row: EventRow, begun: PartlyDecoded, keys: Keys) -> PublicRecord | None:
+    def _map(self, row: EventRow, partly: PartlyDecoded, keys: Keys) -> PublicRecord | None:
         try:
-            [event] = unseal([begun], [row.version], keys)
+            [event] = unseal([partly], [row.version], keys)
             recorded = RecordedEvent(
                 row.position, row.stream_id, row.version, row.topic, row.recorded_at, row.actor_id, event
             )
             return self._contract.public_record(recorded, row.event_id, row.correlation_id, row.causation_id)
         except Exception as error:
-            _leave_out(row, error)
+            _skip(row, error)
             return None
 
-    def mark(self, batches: dict[TopicPartition, RecordBatch], position: int, moment: int) -> None:
-        """Add a watermark wherever the last record has an earlier position, all before `position` having been taken."""
-        for partition, previous in enumerate(self._last):
-            place = (self._internal, partition)
-            if max(previous, self._held[place]) < position:
-                _, value, headers = record_format.encode_watermark(position, previous)
-                batches.setdefault(place, RecordBatch()).add(moment, NO_KEY, value, encode_headers(headers))
-                self._last[partition] = position
+    def add_watermarks(self, batches: dict[TopicPartition, RecordBatch], position: int, timestamp: int) -> None:
+        """Add a watermark to each partition whose last record is before `position`.
 
-    def _home(self, stream_id: UUID) -> tuple[int, bytes]:
+        Every event up to `position` must have been built. `timestamp`: milliseconds.
+        """
+        for number, previous in enumerate(self._last):
+            partition = (self._internal, number)
+            if max(previous, self._positions[partition]) < position:
+                _, value, headers = record_format.encode_watermark(position, previous)
+                batches.setdefault(partition, RecordBatch()).add(timestamp, NO_KEY, value, encode_headers(headers))
+                self._last[number] = position
+
+    def _add_stream(self, stream_id: UUID) -> tuple[int, bytes]:
+        """Cache the number of a stream's partition and its encoded key."""
         key = record_format.key_of(stream_id)
-        home = self._homes[stream_id] = partition_of(key, self._partitions), with_length(key)
-        return home
+        cached = self._streams[stream_id] = partition_of(key, self._partitions), with_length(key)
+        return cached
 
 
 def _milliseconds(row: EventRow) -> int:
     return int(row.recorded_at.timestamp() * 1000)
 
 
-def _leave_out(row: EventRow, error: Exception) -> None:
-    """Whatever is wrong with one event must not keep the others back."""
+def _skip(row: EventRow, error: Exception) -> None:
+    """Count and log an event that cannot be published. It must not stop the others."""
     skipped_counter.inc()
     log.error(
         "event left out of the public topics",

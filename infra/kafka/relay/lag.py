@@ -1,4 +1,4 @@
-"""How far Kafka is behind the log, in events and in seconds, whichever relay leads, and also while none does."""
+"""Measures how far Kafka is behind the log, in events and in seconds. Works in any relay, and while none leads."""
 
 import asyncio
 
@@ -8,11 +8,11 @@ from prometheus_client import Gauge
 from infra.asyncio_compat import goes_on
 from infra.kafka.client.topics import Topics
 from infra.kafka.relay.relay import Relay
-from infra.postgres.connect import Database
+from infra.postgres.database import Database
 
 MEASURE_SECONDS = 2.0
 
-STANDING = "SELECT min(position) FROM relays WHERE topic = ANY(%s)"
+SAVED_POSITION = "SELECT min(position) FROM relays WHERE topic = ANY(%s)"
 BACKLOG = """
 SELECT coalesce((SELECT max(notification_id) FROM stored_events), 0),
        coalesce((SELECT extract(epoch FROM clock_timestamp() - recorded_at)::float8
@@ -37,14 +37,14 @@ async def watch(database: Database, names: Topics, relay: Relay) -> None:
 
 
 async def measure(database: Database, names: Topics, relay: Relay) -> None:
-    """Set the gauges: by what this relay knows if it leads, otherwise by what the leader has saved.
+    """Set the gauges: from this relay's own position if it leads, otherwise from the saved checkpoints.
 
     Raises:
         Unavailable: the database does not answer.
     """
     position = relay.position
     if position is None:
-        position = (await database.rows(STANDING, [names.events()]))[0][0] or 0
+        position = (await database.rows(SAVED_POSITION, [names.events()]))[0][0] or 0
     ((head, seconds),) = await database.rows(BACKLOG, [position])
     position_gauge.set(position)
     events_gauge.set(max(0, head - position))

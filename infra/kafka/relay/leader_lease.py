@@ -1,7 +1,7 @@
-"""Who leads: one relay of all holds an advisory lock, for as long as it shows that it is alive.
+"""Leader election: one relay holds an advisory lock of PostgreSQL while it works.
 
-The lock belongs to a session that the server ends when it hears nothing for a while. So the lock is free again a moment
-after its holder was killed, cut off or frozen; and the holder knows by its own clock when it may have lost it.
+The server ends the lock's session after a few silent seconds. So the lock becomes free soon after its holder was
+killed, disconnected or frozen; and the holder knows by its own clock when it may have lost the lock.
 """
 
 from threading import Event, Thread
@@ -12,14 +12,16 @@ from zlib import crc32
 import psycopg
 import structlog
 
-BEAT_SECONDS = 0.4
+from infra.postgres.connect import connect
+from infra.postgres.locks import RELAY_LEADER
+
+KEEPALIVE_SECONDS = 0.4
 SILENCE_SECONDS = 3.0
-"""The server ends a silent session after that time."""
+"""The server ends a session that is silent for this long."""
 TRUST_SECONDS = 2.6
-"""The holder trusts its lock for so long after the last beat began: less than the server's patience."""
-LIFE_SECONDS = 30.0
-"""A holder whose work shows no life for so long hangs: longer than Kafka may take to acknowledge a page."""
-CLASS = 7236830
+"""How long the holder trusts its lock after its last keepalive began: less than `SILENCE_SECONDS`."""
+HEARTBEAT_TIMEOUT_SECONDS = 30.0
+"""A holder without a heartbeat for this long hangs. Longer than Kafka may take to acknowledge a page."""
 
 TAKE = "SELECT pg_try_advisory_lock(%s, %s)"
 
@@ -27,20 +29,20 @@ log = structlog.get_logger(__name__)
 
 
 class NoLongerLeading(Exception):
-    """Somebody else may have the lock by now: what has not been sent must not be sent, nor be noted as sent."""
+    """Another relay may hold the lock: records not yet sent must neither be sent nor be saved as sent."""
 
 
 class LeaderLease:
-    """The lock `name`, waited for with `take`, held in a thread of its own until `close`."""
+    """The lock `name`. A thread keeps its session alive from `try_take` until `close`."""
 
     def __init__(self, url: str, name: str) -> None:
         self._url = url
         self._number = crc32(name.encode()) - 2**31
-        self._beat_at = 0.0
-        self._shown_at = 0.0
+        self._kept_alive_at = 0.0
+        self._heartbeat_at = 0.0
         self._ending = Event()
         self._session: psycopg.Connection | None = None
-        self._beating: Thread | None = None
+        self._keeper: Thread | None = None
 
     def __enter__(self) -> "LeaderLease":
         return self
@@ -49,65 +51,56 @@ class LeaderLease:
         self.close()
 
     def try_take(self) -> bool:
-        """Take the lock if nobody has it.
+        """Take the lock if it is free. Returns whether it was.
 
         Raises:
             psycopg.Error: the database does not answer.
         """
         if self._session is None or self._session.closed:
             self._session = self._open()
-        asked_at = monotonic()
-        row = self._session.execute(TAKE, [CLASS, self._number]).fetchone()
+        began = monotonic()
+        row = self._session.execute(TAKE, [RELAY_LEADER.key, self._number]).fetchone()
         if row != (True,):
             return False
-        self._beat_at = self._shown_at = asked_at
-        self._beating = Thread(target=self._beat, args=[self._session], name="relay-lease", daemon=True)
-        self._beating.start()
+        self._kept_alive_at = self._heartbeat_at = began
+        self._keeper = Thread(target=self._keep_alive, args=[self._session], name="relay-lease", daemon=True)
+        self._keeper.start()
         return True
 
     def held(self) -> bool:
-        """Whether nobody else can have the lock."""
-        return monotonic() - self._beat_at < TRUST_SECONDS
+        """Whether no other relay can hold the lock."""
+        return monotonic() - self._kept_alive_at < TRUST_SECONDS
 
-    def show_life(self) -> None:
-        """Say that the holder's work goes on; who does not say so for `LIFE_SECONDS` gives way to another one."""
-        self._shown_at = monotonic()
+    def heartbeat(self) -> None:
+        """Report progress. Without a heartbeat for `HEARTBEAT_TIMEOUT_SECONDS` the lock is released."""
+        self._heartbeat_at = monotonic()
 
     def close(self) -> None:
-        """Give the lock back."""
+        """Release the lock."""
         self._ending.set()
-        self._beat_at = 0.0
-        if self._beating is not None:
-            self._beating.join(SILENCE_SECONDS)
+        self._kept_alive_at = 0.0
+        if self._keeper is not None:
+            self._keeper.join(SILENCE_SECONDS)
         if self._session is not None:
             self._session.close()
 
     def _open(self) -> psycopg.Connection:
-        session = psycopg.connect(
-            self._url,
-            autocommit=True,
-            connect_timeout=3,
-            keepalives_idle=2,
-            keepalives_interval=1,
-            keepalives_count=2,
-            tcp_user_timeout=2000,
-        )
-        session.execute(f"SET idle_session_timeout = {round(SILENCE_SECONDS * 1000)}")
-        return session
+        settings = {"idle_session_timeout": f"{round(SILENCE_SECONDS * 1000)}ms"}
+        return connect(self._url, autocommit=True, silence_seconds=2, settings=settings)
 
-    def _beat(self, session: psycopg.Connection) -> None:
-        while not self._ending.wait(BEAT_SECONDS):
+    def _keep_alive(self, session: psycopg.Connection) -> None:
+        while not self._ending.wait(KEEPALIVE_SECONDS):
             began = monotonic()
-            if began - self._shown_at > LIFE_SECONDS:
-                log.error("publishing hangs; giving way to another relay")
-                self._beat_at = 0.0
+            if began - self._heartbeat_at > HEARTBEAT_TIMEOUT_SECONDS:
+                log.error("publishing hangs; releasing the lease")
+                self._kept_alive_at = 0.0
                 return
             try:
                 session.execute("SELECT 1")
             except psycopg.Error:
-                self._beat_at = 0.0
+                self._kept_alive_at = 0.0
                 return
             if not self.held():
-                # Frozen for so long that the lock may have been lost in between: once lost, lost.
+                # The process was frozen, and the lock may have been lost meanwhile: do not trust it again.
                 return
-            self._beat_at = began
+            self._kept_alive_at = began

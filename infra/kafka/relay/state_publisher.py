@@ -1,6 +1,6 @@
-"""Keeps the compacted topics: of each stream that has changed, what is published of its state now, or a tombstone.
+"""Publishes current states to the compacted topics: of each changed stream its public state, or a tombstone.
 
-It follows behind the relay, page by page, and tells of a stream that changes often only what it has come to.
+It follows the relay page by page. A stream that changes several times within a page is published once.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,29 +20,24 @@ from adapters.integration_events.kernel import STATES
 from domain.kernel import Root
 from infra.errors import SetupError
 from infra.kafka.client import record_format
-from infra.kafka.client.batch_producer import (
-    DELIVERY_SECONDS,
-    BatchProducer,
-    PublishFailed,
-    RecordBatch,
-    encode_headers,
-    with_length,
-)
+from infra.kafka.client.batch_producer import DELIVERY_SECONDS, BatchProducer
+from infra.kafka.client.config import ClientConfig
+from infra.kafka.client.connect import open_consumer, open_producer
+from infra.kafka.client.record_batch import RecordBatch, encode_headers, with_length
+from infra.kafka.client.record_position import SEQUENCE
 from infra.kafka.client.topics import Topics, partition_of
-from infra.kafka.relay import checkpoints
-from infra.kafka.relay.checkpoints import SEQUENCE, PartitionEnd
 from infra.kafka.relay.leader_lease import NoLongerLeading
-from infra.kafka.relay.topic_setup import Settings, connect, consumer_of, outlet_to, prepare
+from infra.kafka.relay.session_checkpoints import OffsetRange, SessionCheckpoints
+from infra.kafka.relay.topic_setup import connect, prepare
 
 PAGE_EVENTS = 2_000
-PAUSE_SECONDS = 1.0
-ROUND_SECONDS = 0.2
-BEHIND_SECONDS = 2.0
-"""Between rounds while the relay has a backlog: history comes first."""
+RETRY_SECONDS = 1.0
+POLL_SECONDS = 0.2
+BACKLOG_POLL_SECONDS = 2.0
+"""Between two pages while the relay has a backlog: events come before states."""
 CHECK_SECONDS = 5.0
-SAVE_SECONDS = 1.0
 
-# Streams that come again before `upto` are told then.
+# `later`: the stream changes again before `upto`, so a later page publishes it.
 CHANGED = """
 SELECT id, topic, position, EXISTS (
     SELECT FROM stored_events later
@@ -58,12 +53,9 @@ FROM (
 ) AS changed (id, topic, position, version)
 """
 
-Range = tuple[TopicPartition, int, int]
-"""Records of a place, from an offset to the one before another."""
-
-Wanted = tuple[type[Root], UUID]
-Load = Callable[[Sequence[Wanted]], Sequence[Root | Exception | None]]
-"""The aggregates as they are now; None for one that is not there, an error for one that cannot be read."""
+AggregateRef = tuple[type[Root], UUID]
+LoadAggregates = Callable[[Sequence[AggregateRef]], Sequence[Root | Exception | None]]
+"""Loads aggregates as they are now: None for one that does not exist, an error for one that cannot be read."""
 
 log = structlog.get_logger(__name__)
 
@@ -71,24 +63,32 @@ failed_counter = Counter("palimpsest_relay_states_skipped", "States left out, as
 
 
 class Leader(Protocol):
-    """The relay in whose wake the states are published."""
+    """The relay that the state publisher follows."""
 
     @property
     def position(self) -> int | None:
-        """Kafka has all events up to there; None: unknown."""
+        """Kafka has every event up to it; None: unknown."""
 
     @property
     def has_backlog(self) -> bool:
-        """Whether there is more than the relay has read."""
+        """Whether the log holds more events than the relay has read."""
 
-    def holds(self) -> bool:
-        """Whether it leads, beyond doubt."""
+    def is_leading(self) -> bool:
+        """Whether the relay certainly leads."""
 
 
 class StatePublisher:
-    """Publishes states for as long as the relay of this process leads."""
+    """Publishes states while the relay of this process leads."""
 
-    def __init__(self, url: str, kafka: Settings, names: Topics, contract: CloudEvents, leader: Leader, load: Load):
+    def __init__(
+        self,
+        url: str,
+        kafka: ClientConfig,
+        names: Topics,
+        contract: CloudEvents,
+        leader: Leader,
+        load: LoadAggregates,
+    ) -> None:
         self._url = url
         self._kafka = kafka
         self._topics = names
@@ -98,17 +98,17 @@ class StatePublisher:
         self._stopping = Event()
 
     def stop(self) -> None:
-        """Let `run` end soon."""
+        """Make `run` return soon."""
         self._stopping.set()
 
     def run(self) -> None:
-        """Publish until `stop`; what is down is waited for. It blocks: give it a thread.
+        """Publish until `stop`; retry while a server is down. Blocks: run it in a thread.
 
         Raises:
-            WrongPartitions: a topic is not as it was when its streams were spread over it.
+            WrongPartitions: a topic's partition count has changed.
         """
-        while not self._stopping.wait(PAUSE_SECONDS):
-            if self._leader.holds():
+        while not self._stopping.wait(RETRY_SECONDS):
+            if self._leader.is_leading():
                 try:
                     self._publish()
                 except SetupError:
@@ -119,71 +119,75 @@ class StatePublisher:
     def _publish(self) -> None:
         names = self._topics.states()
         with connect(self._url) as connection:
-            found = prepare(connection, self._kafka, self._topics, names)
-            with closing(consumer_of(self._kafka)) as consumer, closing(outlet_to(self._kafka, names)) as outlet:
-                rounds = StatePublishSession(
-                    connection, consumer, outlet, self._topics, found, self._contract, self._load
+            checkpoints = SessionCheckpoints(connection, prepare(connection, self._kafka, self._topics, names))
+            with (
+                closing(open_consumer(self._kafka)) as consumer,
+                closing(open_producer(self._kafka, names)) as producer,
+            ):
+                session = StatePublishSession(
+                    connection, consumer, producer, self._topics, checkpoints, self._contract, self._load
                 )
-                while self._leader.holds() and not self._stopping.is_set():
-                    more = rounds.run(self._leader.position or 0, self._leader.holds)
-                    if not more or self._leader.has_backlog:
-                        self._stopping.wait(BEHIND_SECONDS if self._leader.has_backlog else ROUND_SECONDS)
+                while self._leader.is_leading() and not self._stopping.is_set():
+                    published = session.step(self._leader.position or 0, self._leader.is_leading)
+                    if not published or self._leader.has_backlog:
+                        self._stopping.wait(BACKLOG_POLL_SECONDS if self._leader.has_backlog else POLL_SECONDS)
 
 
 class StatePublishSession:
-    """What is done again and again with one producer."""
+    """Publishes states with one producer."""
 
     def __init__(
         self,
         connection: psycopg.Connection[Any],
         consumer: KafkaConsumer,
-        outlet: BatchProducer,
+        producer: BatchProducer,
         names: Topics,
-        found: dict[TopicPartition, PartitionEnd],
+        checkpoints: SessionCheckpoints,
         contract: CloudEvents,
-        load: Load,
+        load: LoadAggregates,
     ) -> None:
         self._connection = connection
         self._consumer = consumer
-        self._outlet = outlet
+        self._producer = producer
         self._topics = names
-        self._ends = found
+        self._checkpoints = checkpoints
         self._contract = contract
         self._load = load
-        self._read = min(end.position for end in found.values())
+        self._read = checkpoints.position
         self._roots = {root.TOPIC: root for root in STATES}  # type: ignore[attr-defined]
-        self._saved = (self._read, monotonic())
         self._checked_at = monotonic()
 
-    def run(self, upto: int, may_publish: Callable[[], bool]) -> bool:
-        """Publish the states of the next streams that changed up to a position. Answers whether there were any.
+    def step(self, upto: int, may_publish: Callable[[], bool]) -> bool:
+        """Publish the states of the next streams that changed up to a position. Returns whether there were any.
 
         Raises:
             PublishFailed: some records may not have arrived.
             NoLongerLeading: the states have not been sent.
             Unavailable, psycopg.Error: the database does not answer.
-            kafka.errors.KafkaError: the broker does not.
+            kafka.errors.KafkaError: the broker does not answer.
         """
         parameters = {"after": self._read, "upto": upto, "limit": PAGE_EVENTS}
         changed = self._connection.execute(CHANGED, parameters, binary=True).fetchall()
         position = max((row[2] for row in changed), default=self._read)
-        self._tell([(topic, stream_id) for stream_id, topic, _, again in changed if not again], position, may_publish)
+        streams = [(topic, stream_id) for stream_id, topic, _, later in changed if not later]
+        self._publish(streams, position, may_publish)
         self._read = position
-        self._save()
+        self._checkpoints.save(self._read)
         if monotonic() - self._checked_at >= CHECK_SECONDS:
-            self._check(may_publish)
+            self._repair(may_publish)
         return bool(changed)
 
-    def _tell(self, streams: Iterable[tuple[str, UUID]], position: int, may_publish: Callable[[], bool]) -> None:
-        wanted = [(root, id) for topic, id in streams if (root := self._roots.get(topic.partition(".")[0]))]
+    def _publish(self, streams: Iterable[tuple[str, UUID]], position: int, may_publish: Callable[[], bool]) -> None:
+        """`streams`: event topic or aggregate name, and id."""
+        refs = [(root, id) for topic, id in streams if (root := self._roots.get(topic.partition(".")[0]))]
         batches: dict[TopicPartition, RecordBatch] = {}
-        for (root, stream_id), aggregate in zip(wanted, self._load(wanted), strict=True):
+        for (root, stream_id), aggregate in zip(refs, self._load(refs), strict=True):
             key = record_format.key_of(stream_id)
-            place = (self._topics.state(root.TOPIC), partition_of(key, self._topics.partitions))  # type: ignore[attr-defined]
+            partition = (self._topics.state(root.TOPIC), partition_of(key, self._topics.partitions))  # type: ignore[attr-defined]
             record = self._record(stream_id, aggregate, position)
             if record is not None:
                 value, headers = record
-                batch = batches.setdefault(place, RecordBatch())
+                batch = batches.setdefault(partition, RecordBatch())
                 batch.add(int(time() * 1000), with_length(key), value, encode_headers(headers))
         if batches:
             if not may_publish():
@@ -193,7 +197,7 @@ class StatePublishSession:
     def _record(
         self, stream_id: UUID, aggregate: Root | Exception | None, position: int
     ) -> tuple[bytes | None, list[tuple[str, bytes]]] | None:
-        """Value and headers; no value: a tombstone. None: nothing can be told."""
+        """Value and headers; no value: a tombstone. None: the state cannot be read or mapped."""
         try:
             if isinstance(aggregate, Exception):
                 raise aggregate
@@ -207,52 +211,30 @@ class StatePublishSession:
     def _send(
         self, batches: Mapping[TopicPartition, RecordBatch], position: int, may_publish: Callable[[], bool]
     ) -> None:
-        flight = self._outlet.hand(batches)
-        deadline = monotonic() + DELIVERY_SECONDS + 5
-        while not flight.landed(0.2) and monotonic() < deadline:
-            pass
-        strange: list[Range] = []
-        for place, (offset, count) in flight.offsets().items():
-            strange += self._between(place, offset, count)
-        self._tell(self._streams_in(strange), position, may_publish)
+        foreign = self._checkpoints.confirm(self._producer.send(batches))
+        self._publish(self._streams_in(foreign), position, may_publish)
 
-    def _check(self, may_publish: Callable[[], bool]) -> None:
-        """A relay that led before may wake up and tell what was true then: tell anew what it has told."""
-        found = self._consumer.end_offsets([TopicPartition(*place) for place in self._ends])
-        strange: list[Range] = []
-        for (topic, partition), offset in found.items():
-            strange += self._between((topic, partition), offset, 0)
-        self._tell(self._streams_in(strange), self._read, may_publish)
+    def _repair(self, may_publish: Callable[[], bool]) -> None:
+        """Publish again each stream of which another producer has written.
+
+        A former leader that was frozen may wake up and publish a state that is out of date.
+        """
+        ends = self._consumer.end_offsets(self._checkpoints.partitions())
+        foreign = self._checkpoints.advance({partition: (offset, 0) for partition, offset in ends.items()})
+        self._publish(self._streams_in(foreign), self._read, may_publish)
         self._checked_at = monotonic()
 
-    def _between(self, place: TopicPartition, offset: int, count: int) -> list[Range]:
-        """The records that others have written before ours, whose first has that offset."""
-        first = self._ends[place].next_offset
-        others = self._ends[place].move(offset, count)
-        if others < 0:
-            checkpoints.lose(self._connection, place[0], self._topics.partitions)
-            raise PublishFailed("a topic begins anew")
-        return [(place, first, offset)] if others else []
-
-    def _streams_in(self, ranges: Sequence[Range]) -> list[tuple[str, UUID]]:
-        """The streams of the records in some ranges of offsets, with the aggregate's name."""
+    def _streams_in(self, ranges: Sequence[OffsetRange]) -> list[tuple[str, UUID]]:
+        """The streams of the records in some ranges of offsets, each with its aggregate's name."""
         names = {self._topics.state(name): name for name in self._roots}
         found = set()
-        for place, first, after in ranges:
-            partition = TopicPartition(*place)
+        for (topic, number), first, stop in ranges:
+            partition = TopicPartition(topic, number)
             self._consumer.assign([partition])
             self._consumer.seek(partition, first)
             deadline = monotonic() + DELIVERY_SECONDS
-            while self._consumer.position(partition) < after and monotonic() < deadline:
+            while self._consumer.position(partition) < stop and monotonic() < deadline:
                 for record in self._consumer.poll(200).get(partition, ()):
-                    if record.offset < after and record.key is not None and len(record.key) == 36:
-                        found.add((names[place[0]], UUID(record.key.decode())))
+                    if record.offset < stop and record.key is not None and len(record.key) == 36:
+                        found.add((names[topic], UUID(record.key.decode())))
         return sorted(found)
-
-    def _save(self) -> None:
-        position, at = self._saved
-        if self._read > position and monotonic() - at >= SAVE_SECONDS:
-            for end in self._ends.values():
-                end.position = max(end.position, self._read)
-            checkpoints.save(self._connection, self._ends)
-            self._saved = (self._read, monotonic())

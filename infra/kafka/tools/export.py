@@ -1,15 +1,15 @@
-"""Public events as Parquet files, which DuckDB, pandas and their kind read as one table.
+"""Exports public events as Parquet files, which DuckDB, pandas and similar tools read as one table.
 
-A folder per topic holds a folder per day (UTC), and these hold numbered files. What was exported is known from
-`_progress.json`, which is replaced once a batch's files are all there: an export that was stopped anywhere goes on
-where it was, and each event is in one file once.
+A folder per topic holds a folder per day (UTC) with numbered files. `_progress.json` records what was exported. It is
+replaced after all files of a batch are written. So a stopped export continues where it was, and each event is in
+exactly one file.
 """
 
 import fcntl
 import json
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,26 +20,24 @@ from kafka import KafkaConsumer, TopicPartition
 from pyarrow import parquet
 
 from infra.errors import SetupError
-from infra.kafka.client.ordered_reader import TopicRecord, begins_of, ends_of, partitions_of, until
+from infra.kafka.client.ordered_reader import TopicRecord, beginning_offsets, end_offsets, partitions_of, read_until
 from infra.kafka.tools.export_schema import Kind, columns_of, row_of
+from infra.progress import Progress
 
-BATCH = 20_000
-"""Events that are written at once."""
-PROGRESS = "_progress.json"
-LOCK = "_lock"
+BATCH_EVENTS = 20_000
+"""Events that are written together."""
+PROGRESS_FILE = "_progress.json"
+LOCK_FILE = "_lock"
 UNFINISHED = ".unfinished"
-
-Progress = Callable[[int, int], None]
-"""Told how many records are done, of how many."""
 
 
 class ExportError(SetupError):
-    """The export cannot begin, or cannot go on."""
+    """The export cannot start or continue."""
 
 
 @dataclass(slots=True)
 class ExportState:
-    """What is exported: whole batches, and of each partition the next offset and the last position."""
+    """Exported so far: the number of batches, and by partition the next offset and the last position."""
 
     topic: str
     batches: int = 0
@@ -49,7 +47,7 @@ class ExportState:
 
 @dataclass(slots=True)
 class ExportResult:
-    """What an export has written. `lost`: records that the topic no longer had; `skipped`: those that are no events."""
+    """The result of an export. `lost`: records that the topic no longer had; `skipped`: records that are no events."""
 
     events: int = 0
     files: int = 0
@@ -61,108 +59,112 @@ class ExportResult:
 def export(
     consumer: KafkaConsumer, topic: str, aggregate: str, folder: Path, progress: Progress = lambda done, goal: None
 ) -> ExportResult:
-    """Write what the topic holds and the folder does not, up to the topic's end as it is now.
+    """Write the events that the folder lacks, up to the topic's current end.
 
     Raises:
-        ExportError: there is no such topic, or the folder is another's.
+        ExportError: the topic does not exist, or the folder holds another export.
         Unavailable, kafka.errors.KafkaError: the broker does not answer.
         OSError: the files cannot be written.
     """
-    places = partitions_of(consumer, [topic])
-    if not places:
-        raise ExportError(f"There is no topic {topic}. `palimpsest stream topics` lists those there are.")
+    partitions = partitions_of(consumer, [topic])
+    if not partitions:
+        raise ExportError(f"There is no topic {topic}. `palimpsest stream topics` lists the existing ones.")
     columns = columns_of(aggregate)
     schema = _schema(columns)
-    with _own(folder):
+    with _lock(folder):
         state = _load(folder, topic)
         _clean(folder, state.batches)
-        return _Export(consumer, places, folder, columns, schema, state).run(progress)
+        return _Export(consumer, partitions, folder, columns, schema, state).run(progress)
 
 
 class _Export:
     def __init__(
         self,
         consumer: KafkaConsumer,
-        places: Sequence[TopicPartition],
+        partitions: Sequence[TopicPartition],
         folder: Path,
         columns: Mapping[str, Kind],
         schema: arrow.Schema,
         state: ExportState,
     ) -> None:
-        self._consumer, self._places, self._folder = consumer, places, folder
+        self._consumer, self._partitions, self._folder = consumer, partitions, folder
         self._columns, self._schema, self._state = columns, schema, state
-        self._done = ExportResult()
+        self._result = ExportResult()
 
     def run(self, progress: Progress) -> ExportResult:
-        ends = self._begin()
-        goal, done = sum(end - self._consumer.position(place) for place, end in ends.items()), 0
+        ends = self._seek()
+        goal, done = sum(end - self._consumer.position(each) for each, end in ends.items()), 0
         progress(0, goal)
         for records in self._batches(ends):
             self._write([row for record in records for row in self._new(record)])
             done += len(records)
             progress(min(done, goal), goal)
         progress(goal, goal)
-        return self._done
+        return self._result
 
-    def _begin(self) -> dict[TopicPartition, int]:
-        """Go to where the last export ended. A topic that was made anew is read anew: positions tell what is new."""
-        begins, ends = begins_of(self._consumer, self._places), ends_of(self._consumer, self._places)
-        self._consumer.assign(self._places)
-        for place in self._places:
-            offset = self._state.offsets.get(place.partition)
-            if offset is None or offset > ends[place]:
-                offset = begins[place]
-            self._done.lost += max(0, begins[place] - offset)
-            self._consumer.seek(place, max(begins[place], offset))
+    def _seek(self) -> dict[TopicPartition, int]:
+        """Seek to where the last export ended. Returns the end offsets.
+
+        A topic that was created again is read from its beginning; exported events are recognised by their positions.
+        """
+        begins = beginning_offsets(self._consumer, self._partitions)
+        ends = end_offsets(self._consumer, self._partitions)
+        self._consumer.assign(self._partitions)
+        for partition in self._partitions:
+            offset = self._state.offsets.get(partition.partition)
+            if offset is None or offset > ends[partition]:
+                offset = begins[partition]
+            self._result.lost += max(0, begins[partition] - offset)
+            self._consumer.seek(partition, max(begins[partition], offset))
         return ends
 
     def _batches(self, ends: Mapping[TopicPartition, int]) -> Iterator[list[TopicRecord]]:
         batch: list[TopicRecord] = []
-        for polled in until(self._consumer, ends):
+        for polled in read_until(self._consumer, ends):
             batch.extend(record for records in polled.values() for record in records)
-            if len(batch) >= BATCH:
+            if len(batch) >= BATCH_EVENTS:
                 yield batch
                 batch = []
         if batch:
             yield batch
 
     def _new(self, record: TopicRecord) -> Iterator[dict[str, Any]]:
-        """The record's values, if it is an event that has not come before."""
+        """The record's values, if it is an event that was not exported before."""
         try:
             row = row_of(record, self._columns)
         except ValueError:
-            self._done.skipped += 1
+            self._result.skipped += 1
             return
         position, last = row["ce_sequence"], self._state.positions.get(record.partition, 0)
         if position <= last:
-            self._done.repeats += 1
+            self._result.repeats += 1
             return
         self._state.positions[record.partition] = position
         yield row
 
     def _write(self, rows: list[dict[str, Any]]) -> None:
-        """All files of a batch, then the word that they are there."""
+        """Write all files of a batch, then record it as exported."""
         days: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for row in sorted(rows, key=lambda row: row["ce_sequence"]):
             days[f"{row['ce_time']:%Y-%m-%d}"].append(row)
         state = self._state
-        for day, its in days.items():
+        for day, its_rows in days.items():
             target = self._folder / f"day={day}" / f"part-{state.batches + 1:06}.parquet"
-            _write_table(its, self._schema, target)
-        self._done.events += len(rows)
-        self._done.files += len(days)
+            _write_table(its_rows, self._schema, target)
+        self._result.events += len(rows)
+        self._result.files += len(days)
         state.batches += 1
-        state.offsets = {place.partition: self._consumer.position(place) for place in self._places}
-        _replace(self._folder / PROGRESS, json.dumps(asdict(state)).encode())
+        state.offsets = {each.partition: self._consumer.position(each) for each in self._partitions}
+        _replace(self._folder / PROGRESS_FILE, json.dumps(asdict(state)).encode())
 
 
 def _schema(columns: Mapping[str, Kind]) -> arrow.Schema:
     types = {
         "text": arrow.string(),
-        "moment": arrow.timestamp("us", "UTC"),
+        "timestamp": arrow.timestamp("us", "UTC"),
         "integer": arrow.int64(),
         "number": arrow.float64(),
-        "truth": arrow.bool_(),
+        "boolean": arrow.bool_(),
         "json": arrow.string(),
     }
     return arrow.schema([(name, types[kind]) for name, kind in columns.items()])
@@ -184,7 +186,7 @@ def _replace(target: Path, content: bytes) -> None:
 
 @contextmanager
 def _replacing(target: Path) -> Iterator[IO[bytes]]:
-    """A file that stands in the target's place, on the disk, once it is written."""
+    """A temporary file that replaces the target once it is written and synced to disk."""
     unfinished = target.with_suffix(UNFINISHED)
     with unfinished.open("wb") as file:
         yield file
@@ -195,7 +197,7 @@ def _replacing(target: Path) -> Iterator[IO[bytes]]:
 
 
 def _sync(folder: Path) -> None:
-    """Have the names in a folder on the disk."""
+    """Sync the file names of a folder to disk."""
     opened = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(opened)
@@ -204,10 +206,10 @@ def _sync(folder: Path) -> None:
 
 
 @contextmanager
-def _own(folder: Path) -> Iterator[None]:
-    """Keep other exports out of the folder."""
+def _lock(folder: Path) -> Iterator[None]:
+    """Lock the folder against other exports."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("w") as file:
+    with (folder / LOCK_FILE).open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -217,19 +219,19 @@ def _own(folder: Path) -> Iterator[None]:
 
 def _load(folder: Path, topic: str) -> ExportState:
     try:
-        known = json.loads((folder / PROGRESS).read_text())
+        known = json.loads((folder / PROGRESS_FILE).read_text())
     except FileNotFoundError:
         if any(folder.glob("day=*")):
-            raise ExportError(f"{folder} holds files of something else; export into a folder of its own.") from None
+            raise ExportError(f"{folder} holds other files; export into an empty folder.") from None
         return ExportState(topic)
     if known["topic"] != topic:
-        raise ExportError(f"{folder} holds the topic {known['topic']}; export {topic} into a folder of its own.")
+        raise ExportError(f"{folder} holds the topic {known['topic']}; export {topic} into another folder.")
     offsets, positions = ({int(n): value for n, value in known[name].items()} for name in ("offsets", "positions"))
     return ExportState(topic, known["batches"], offsets, positions)
 
 
 def _clean(folder: Path, batches: int) -> None:
-    """Remove what an export that was stopped has left: files of a batch that is not whole."""
+    """Remove the files of an unfinished batch, which a stopped export has left."""
     for file in folder.glob("day=*/part-*"):
         if file.suffix == UNFINISHED or int(file.stem.removeprefix("part-")) > batches:
             file.unlink()

@@ -1,4 +1,4 @@
-"""Public events as typed columns: CloudEvents' attributes, then every field that an event of the topic may have."""
+"""Maps public events to typed columns: CloudEvents' attributes, then every field of the topic's events."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -12,15 +12,15 @@ from adapters.integration_events.cloudevents import load_contract
 from adapters.integration_events.kernel import EVENTS
 from infra.kafka.client.ordered_reader import TopicRecord
 
-Kind = Literal["text", "moment", "integer", "number", "truth", "json"]
-"""What a column holds. `moment`: UTC, in microseconds; `json`: JSON text, for what has no simple type."""
+Kind = Literal["text", "timestamp", "integer", "number", "boolean", "json"]
+"""The type of a column. `timestamp`: UTC, in microseconds; `json`: JSON text, for values without a simple type."""
 
 ATTRIBUTES: dict[str, Kind] = {
     "ce_id": "text",
     "ce_source": "text",
     "ce_type": "text",
     "ce_subject": "text",
-    "ce_time": "moment",
+    "ce_time": "timestamp",
     "ce_dataschema": "text",
     "ce_sequence": "integer",
     "ce_streamversion": "integer",
@@ -28,48 +28,48 @@ ATTRIBUTES: dict[str, Kind] = {
     "ce_causationid": "text",
     "ce_actorid": "text",
 }
-NEEDED = ("ce_id", "ce_sequence", "ce_time")
-"""What every event has."""
+REQUIRED = ("ce_id", "ce_sequence", "ce_time")
+"""Attributes that every event has."""
 OTHER = "other"
-"""The column of fields that this version does not know, as JSON."""
+"""The column of fields that this version of the code does not know, as JSON."""
 
 _SIMPLE: dict[type[inspect.Type], Kind] = {
     inspect.UUIDType: "text",
     inspect.StrType: "text",
-    inspect.DateTimeType: "moment",
+    inspect.DateTimeType: "timestamp",
     inspect.IntType: "integer",
     inspect.FloatType: "number",
-    inspect.BoolType: "truth",
+    inspect.BoolType: "boolean",
 }
 
 
 def _integer(value: Any) -> int:
     number = int(value)
     if not -(2**63) <= number < 2**63:
-        raise ValueError("a number is beyond 64 bits")
+        raise ValueError("a number exceeds 64 bits")
     return number
 
 
-def _moment(value: Any) -> datetime:
-    moment = datetime.fromisoformat(value)
-    if moment.tzinfo is None:
+def _timestamp(value: Any) -> datetime:
+    timestamp = datetime.fromisoformat(value)
+    if timestamp.tzinfo is None:
         raise ValueError("a time has no zone")
-    return moment.astimezone(UTC)
+    return timestamp.astimezone(UTC)
 
 
 _READ: dict[Kind, Callable[[Any], Any]] = {
     "text": str,
-    "moment": _moment,
+    "timestamp": _timestamp,
     "integer": _integer,
     "number": float,
-    "truth": bool,
+    "boolean": bool,
     "json": lambda value: msgspec.json.encode(value).decode(),
 }
 
 
 @cache
 def columns_of(aggregate: str) -> Mapping[str, Kind]:
-    """The columns of an aggregate's events, in order. A field that events do not agree on is `json`."""
+    """The columns of an aggregate's events, in order. A field that has another type in another event is `json`."""
     load_contract()
     found: dict[str, Kind] = {}
     for versions in EVENTS.values():
@@ -93,10 +93,10 @@ def _kind(type: inspect.Type) -> Kind:
 
 
 def row_of(record: TopicRecord, columns: Mapping[str, Kind]) -> dict[str, Any]:
-    """A record's values by column; those it does not have are left out.
+    """Read the values of a record by column, without columns that it has no value for.
 
     Raises:
-        ValueError: it is no event, or says something that its column cannot hold.
+        ValueError: the record is no event, or a value does not fit into its column.
     """
     try:
         return _row_of(record, columns)
@@ -106,7 +106,7 @@ def row_of(record: TopicRecord, columns: Mapping[str, Kind]) -> dict[str, Any]:
 
 def _row_of(record: TopicRecord, columns: Mapping[str, Kind]) -> dict[str, Any]:
     given = {name: value.decode() for name, value in record.headers if name in ATTRIBUTES and value is not None}
-    for name in NEEDED:
+    for name in REQUIRED:
         if name not in given:
             raise ValueError(f"it has no {name}")
     data = msgspec.json.decode(record.value or b"null")

@@ -1,4 +1,4 @@
-"""What comes by on topics, for eyes and for pipes."""
+"""Reads topic records for `palimpsest stream tail`, and formats them as readable lines or as JSON."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -9,15 +9,15 @@ from kafka import KafkaConsumer, TopicPartition
 
 from infra.kafka.client.ordered_reader import (
     TopicRecord,
-    begin_at,
-    begins_of,
-    ends_of,
+    beginning_offsets,
+    end_offsets,
     headers_of,
     partitions_of,
-    until,
+    read_until,
+    seek_to_position,
 )
 from infra.kafka.client.record_format import EventRecord, ForeignRecord, decode_record
-from infra.kafka.relay.checkpoints import position_of
+from infra.kafka.client.record_position import position_of
 
 POLL_MS = 200
 
@@ -30,36 +30,36 @@ def tail(
     last_few: int = 10,
     follow: bool = False,
 ) -> Iterator[TopicRecord]:
-    """Records from position `first` on; without it the last few. They are in order as far as they come at once.
+    """Records from position `first` on, or the last few. Records of the same poll are in order of position.
 
-    With `follow` it goes on with what comes, for good; otherwise it ends where the topics ended at the beginning.
+    With `follow` it never ends; otherwise it ends where the topics ended when it began.
 
     Raises:
         kafka.errors.KafkaError: the broker does not answer.
     """
-    places = partitions_of(consumer, topics)
-    ends = ends_of(consumer, places)
+    partitions = partitions_of(consumer, topics)
+    ends = end_offsets(consumer, partitions)
     if first is None:
-        yield from _last(consumer, places, ends, last_few)
+        yield from _last(consumer, partitions, ends, last_few)
     else:
-        begin_at(consumer, places, first, position_of)
+        seek_to_position(consumer, partitions, first, position_of)
         yield from _until(consumer, ends, first)
     while follow:
         yield from _in_order(consumer.poll(POLL_MS))
 
 
 def _last(
-    consumer: KafkaConsumer, places: Sequence[TopicPartition], ends: dict[TopicPartition, int], count: int
+    consumer: KafkaConsumer, partitions: Sequence[TopicPartition], ends: dict[TopicPartition, int], count: int
 ) -> list[TopicRecord]:
-    consumer.assign(places)
-    begins = begins_of(consumer, places)
-    for place in places:
-        consumer.seek(place, max(begins[place], ends[place] - count))
+    consumer.assign(partitions)
+    begins = beginning_offsets(consumer, partitions)
+    for partition in partitions:
+        consumer.seek(partition, max(begins[partition], ends[partition] - count))
     return sorted(_until(consumer, ends, 0), key=position_of)[-count:] if count else []
 
 
 def _until(consumer: KafkaConsumer, ends: dict[TopicPartition, int], first: int) -> Iterator[TopicRecord]:
-    for polled in until(consumer, ends):
+    for polled in read_until(consumer, ends):
         yield from (record for record in _in_order(polled) if position_of(record) >= first)
 
 
@@ -68,15 +68,15 @@ def _in_order(polled: dict[TopicPartition, list[TopicRecord]]) -> list[TopicReco
 
 
 def as_json(record: TopicRecord) -> str:
-    """A line: where the record stands, and the event as CloudEvents' JSON format has it.
+    """Format a record as one line of JSON: its partition and offset, and the event in CloudEvents' JSON format.
 
-    Of a private record only what is not sealed.
+    Sealed data of private records is left out.
     """
     at = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
-    return _printable(json.dumps({**at, **_told(record)}, ensure_ascii=False))
+    return _printable(json.dumps({**at, **_attributes(record)}, ensure_ascii=False))
 
 
-def _told(record: TopicRecord) -> dict[str, Any]:
+def _attributes(record: TopicRecord) -> dict[str, Any]:
     attributes = {
         name.removeprefix("ce_"): value for name, value in headers_of(record).items() if name.startswith("ce_")
     }
@@ -86,12 +86,12 @@ def _told(record: TopicRecord) -> dict[str, Any]:
     if record.value is None:
         return {**attributes, "type": "tombstone", "subject": key}
     try:
-        read = decode_record(record)
+        decoded = decode_record(record)
     except ForeignRecord as error:
         return {**attributes, "type": "foreign", "subject": key, "data": str(error)}
-    if not isinstance(read, EventRecord):
-        return {"type": "watermark", "sequence": str(read.position)}
-    row = read.row
+    if not isinstance(decoded, EventRecord):
+        return {"type": "watermark", "sequence": str(decoded.position)}
+    row = decoded.row
     return {
         "id": str(row.event_id),
         "type": row.topic,
@@ -111,20 +111,22 @@ def _data(record: TopicRecord) -> Any:
 
 
 def as_words(record: TopicRecord) -> tuple[str, str, str]:
-    """The parts of a readable line: position and time; type; stream, version and data. Nothing in them is obeyed by a
-    terminal."""
-    told = _told(record)
-    data = told.get("data")
+    """The parts of a readable line: position and time; type; stream, version and data.
+
+    Control characters are escaped, so that a record cannot control the terminal.
+    """
+    attributes = _attributes(record)
+    data = attributes.get("data")
     fields = " ".join(f"{name}={value}" for name, value in data.items()) if isinstance(data, dict) else data or ""
-    moment = datetime.fromtimestamp(record.timestamp / 1000, UTC)
-    version = f"v{told['streamversion']} " if "streamversion" in told else ""
-    about = f"{told.get('subject', record.topic)} {version}{fields}".rstrip()
-    head = f"{told.get('sequence', '-')} {moment:%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"
-    return _printable(head), _printable(told["type"]), _printable(about)
+    time = datetime.fromtimestamp(record.timestamp / 1000, UTC)
+    version = f"v{attributes['streamversion']} " if "streamversion" in attributes else ""
+    about = f"{attributes.get('subject', record.topic)} {version}{fields}".rstrip()
+    head = f"{attributes.get('sequence', '-')} {time:%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"
+    return _printable(head), _printable(attributes["type"]), _printable(about)
 
 
 def _printable(text: str) -> str:
-    """The text, with what cannot be printed as JSON escapes it."""
+    """The text, with unprintable characters escaped as in JSON."""
     return "".join(each if each.isprintable() else _escaped(each) for each in text)
 
 

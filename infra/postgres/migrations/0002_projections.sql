@@ -1,12 +1,12 @@
--- Where each read model stands. Their tables live in a schema of their own, where the application's role makes, swaps
--- and drops them itself.
+-- The checkpoints of read models. Their tables are in a schema of their own, where the role of the application creates,
+-- swaps and drops them.
 
 CREATE SCHEMA read;
 GRANT USAGE, CREATE ON SCHEMA read TO palimpsest_app;
 
--- A rebuild has a row of its own, NAME__next, until it takes over. quarantined counts the rows in quarantine, so that
--- whoever locks a projection need not look when there are none. generation grows whenever rows change without new
--- events (a rebuild, a retry), which tells caches to begin anew.
+-- A rebuild has a row of its own, NAME__next, until its table is swapped in. quarantined counts the rows in quarantine:
+-- a batch reads the quarantine only if it is not 0. generation grows when rows change without new events (a rebuild, a
+-- retry): caches then discard their entries.
 CREATE TABLE projections (
     name        text        NOT NULL PRIMARY KEY,
     version     int         NOT NULL,
@@ -16,7 +16,8 @@ CREATE TABLE projections (
     moved_at    timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 20, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_scale_factor = 0);
 
--- Streams whose events are left out from `position` on, since that event could not be projected. `error` is a class.
+-- Quarantined streams: their events are left out from `position` on, since that event could not be projected. `error`
+-- is the name of the exception class.
 CREATE TABLE projection_quarantine (
     projection text        NOT NULL,
     stream_id  uuid        NOT NULL,
@@ -26,7 +27,7 @@ CREATE TABLE projection_quarantine (
     PRIMARY KEY (projection, stream_id)
 );
 
--- Events that an operator has told a projection to do without, now and at every rebuild.
+-- Events that an operator has skipped for a projection, now and in every rebuild.
 CREATE TABLE projection_skips (
     projection text        NOT NULL,
     position   bigint      NOT NULL,

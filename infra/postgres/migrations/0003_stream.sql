@@ -1,5 +1,5 @@
--- How far the relay has come in each partition of each topic: its consumers find every event up to `position` that
--- belongs there before `next_offset`. A partition that ends before `next_offset` has lost records, and is filled again.
+-- The checkpoint of the relay in each partition of each topic: every event of the partition up to `position` has an
+-- offset below `next_offset`. A partition that ends before `next_offset` has lost records and is published again.
 CREATE TABLE relays (
     topic       text   NOT NULL,
     partition   int    NOT NULL,

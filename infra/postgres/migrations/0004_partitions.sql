@@ -1,10 +1,10 @@
--- A projection that is fed in partitions stands at another position in each of them.
+-- A projection that is fed by Kafka has a checkpoint in each partition.
 
--- Into how many partitions it is fed; 0: as a whole. projections.position is then the least of its partitions'
--- positions, and whoever locks the projection need not look for partitions where there are none.
+-- The number of partitions that feed the projection; 0: it is fed by the log as a whole, and its partitions need not be
+-- read. Otherwise projections.position is the lowest position of its partitions.
 ALTER TABLE projections ADD COLUMN partitions int NOT NULL DEFAULT 0;
 
--- next_offset is where to go on in Kafka; NULL: not known. It may lag behind the position, never run ahead of it.
+-- next_offset is the next offset to read in Kafka; NULL: unknown. It may lag behind the position, but is never ahead.
 CREATE TABLE projection_partitions (
     name        text   NOT NULL,
     partition   int    NOT NULL,

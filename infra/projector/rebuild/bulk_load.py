@@ -5,7 +5,7 @@ Past a bound on memory they are flushed; rows met again after that are looked up
 
 import asyncio
 import gc
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 from uuid import UUID
@@ -13,6 +13,7 @@ from uuid import UUID
 from application.ports import RecordedEvent
 from domain.kernel import Root
 from infra.postgres.projector_connection import Connection, connect, is_poison
+from infra.progress import Progress
 from infra.projector import checkpoints
 from infra.projector.statements import COPY_HEAD, COPY_TAIL
 from infra.projector.table_writer import TableWriter
@@ -23,9 +24,6 @@ COPY_ROWS = 500
 MOST_BYTES = 128 * 1024 * 1024
 ROW_BYTES = 1_000
 """What a row costs in memory, besides its long values."""
-
-Progress = Callable[[int, int], None]
-"""Is told how far the load has come, and where it is going: both are positions."""
 
 
 class EventSource(Protocol):
@@ -218,10 +216,7 @@ class BulkLoader:
 async def connect_to_load(url: str) -> Connection:
     """A connection whose statements may take long, and whose commits wait for no disk: what a crash takes away is begun
     anew. Raises `Unavailable`."""
-    connection = await connect(url)
-    await connection.execute("SET statement_timeout = 0")
-    await connection.execute("SET synchronous_commit = off")
-    return connection
+    return await connect(url, statement_timeout="0", synchronous_commit="off")
 
 
 async def table_of(connection: Connection, applier: TableWriter) -> int | None:

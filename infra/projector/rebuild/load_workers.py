@@ -10,7 +10,8 @@ from signal import SIGKILL
 
 from infra.local.servers.process import end, spawn
 from infra.postgres.projector_connection import Connection
-from infra.projector.rebuild.bulk_load import BulkLoader, Progress, table_of
+from infra.progress import Progress
+from infra.projector.rebuild.bulk_load import BulkLoader, table_of
 from infra.projector.table_writer import TableWriter
 from infra.store.feed import HASH_SLOTS, PostgresEventFeed
 
@@ -61,7 +62,7 @@ class LoadWorkers:
         own, *others = shares(goal, self._number)
         arguments = [(applier.model.name, goal, slots.start, slots.stop, table) for slots in others]
         with self._started(arguments) as helpers:
-            load = BulkLoader(applier, self._feed.share(own, goal), connection, skipped, table)
+            load = BulkLoader(applier, self._feed.shard(own, goal), connection, skipped, table)
             work: list[asyncio.Task[object]] = [asyncio.create_task(load.run(0, goal, progress))]
             work += [asyncio.create_task(_ended(helper)) for helper in helpers]
             try:

@@ -15,10 +15,12 @@ import psycopg
 from psycopg import sql
 
 from application.ports import EventFeed, RecordedEvent
+from infra.postgres.locks import REBUILD
 from infra.postgres.projector_connection import Connection
+from infra.progress import Progress
 from infra.projector import checkpoints
 from infra.projector.checkpoints import Checkpoint
-from infra.projector.rebuild.bulk_load import BATCH, BulkLoader, Progress, connect_to_load
+from infra.projector.rebuild.bulk_load import BATCH, BulkLoader, connect_to_load
 from infra.projector.rebuild.load_workers import LoadWorkers
 from infra.projector.schema import create
 from infra.projector.statements import NEXT
@@ -27,8 +29,8 @@ from projections.kernel import ReadModel
 
 SWAP_ATTEMPTS = 20
 
-LOCK = "SELECT pg_try_advisory_lock(hashtext('palimpsest rebuild'), hashtext(%s))"
-UNLOCK = "SELECT pg_advisory_unlock(hashtext('palimpsest rebuild'), hashtext(%s))"
+LOCK = "SELECT pg_try_advisory_lock(%s, hashtext(%s))"
+UNLOCK = "SELECT pg_advisory_unlock(%s, hashtext(%s))"
 TAKE_OVER = """
 UPDATE projections SET version = successor.version, position = successor.position,
     quarantined = successor.quarantined, generation = projections.generation + 1, moved_at = now()
@@ -74,7 +76,7 @@ async def rebuild(
         Unavailable: the database does not answer.
     """
     async with await connect_to_load(url) as connection, await connect_to_load(url) as beside:
-        cursor = await connection.execute(LOCK, [model.name])
+        cursor = await connection.execute(LOCK, [REBUILD.key, model.name])
         if await cursor.fetchone() != (True,):
             raise RebuildRunning(model.name)
         try:
@@ -82,7 +84,7 @@ async def rebuild(
         finally:
             # The server ends a session a while after it is closed; whoever comes next shall not find the lock.
             with suppress(psycopg.Error):
-                await connection.execute(UNLOCK, [model.name])
+                await connection.execute(UNLOCK, [REBUILD.key, model.name])
 
 
 class _Rebuild:

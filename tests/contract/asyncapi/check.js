@@ -1,4 +1,4 @@
-// Reads an AsyncAPI document from standard input and prints what the official parser has to say of it, as JSON.
+// Reads an AsyncAPI document from standard input and prints the result of the official parser as JSON.
 const { Parser } = require("@asyncapi/parser");
 
 let text = "";

@@ -1,4 +1,4 @@
-"""The embedded broker keeps its records and its address through every kind of end, and says what it lacks."""
+"""The embedded broker keeps its records and its address through every restart, and names what is missing."""
 
 import signal
 import subprocess
@@ -17,18 +17,17 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
-from pydantic import SecretStr
 
-from infra.kafka.client.clients import connection
+from infra.kafka.client.config import connection
 from infra.local.servers import kafka_jars
 from infra.local.servers.kafka import EmbeddedKafka
 from infra.local.servers.process import ServerError, free_port, is_alive
-from infra.settings.model import Settings
+from infra.settings.kafka import KafkaSettings
 from tests.support.kafka import Brokers, own_kafka, three_brokers
 from tests.support.servers import PROJECT, open_folder
 
 TOPIC = "kept"
-PLACE = TopicPartition(TOPIC, 0)
+PARTITION = TopicPartition(TOPIC, 0)
 NO_PROGRAMS = "/nonexistent"
 LOGIN = {
     "inter.broker.listener.name": "PLAINTEXT",
@@ -42,8 +41,8 @@ LOGIN = {
 START_AND_STAY = """
 import sys, time
 from pathlib import Path
-from infra.local.servers.kafka import Kafka
-broker = Kafka(Path(sys.argv[1]))
+from infra.local.servers.kafka import EmbeddedKafka
+broker = EmbeddedKafka(Path(sys.argv[1]))
 broker.start()
 print(broker.pid, flush=True)
 time.sleep(600)
@@ -73,13 +72,13 @@ def write(address: str, *values: bytes) -> None:
 
 
 def written(address: str) -> list[bytes]:
-    """All that is in the topic."""
+    """The values of all records of the topic."""
     found: list[bytes] = []
     with closing(KafkaConsumer(**client(address), group_id=None)) as consumer:
-        consumer.assign([PLACE])
-        consumer.seek_to_beginning(PLACE)
-        end = consumer.end_offsets([PLACE])[PLACE]
-        while consumer.position(PLACE) < end:
+        consumer.assign([PARTITION])
+        consumer.seek_to_beginning(PARTITION)
+        end = consumer.end_offsets([PARTITION])[PARTITION]
+        while consumer.position(PARTITION) < end:
             found += [record.value for records in consumer.poll(200).values() for record in records]
     return found
 
@@ -111,13 +110,13 @@ def test_it_ends_with_the_program_that_started_it_and_the_next_takes_over(folder
         successor.kill()
 
 
-def test_a_start_that_was_cut_off_while_it_made_the_data_is_made_up_for(folder: Path) -> None:
+def test_a_start_after_one_that_died_while_formatting_succeeds(folder: Path) -> None:
     (folder / "data.new" / "rest").mkdir(parents=True)
     with own_kafka(folder) as broker:
         assert broker.alive()
 
 
-def test_what_it_says_goes_to_its_log_and_the_end_of_it_to_whoever_started_it_in_vain(folder: Path) -> None:
+def test_output_goes_to_its_log_and_a_failed_start_reports_the_last_lines(folder: Path) -> None:
     broker = EmbeddedKafka(folder, settings={"authorizer.class.name": "no.such.Class"}, port=free_port())
     with pytest.raises(ServerError, match=r"(?s)did not start.*no\.such\.Class.*kafka\.log"):
         broker.start()
@@ -154,26 +153,27 @@ def test_without_maven_it_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest
         kafka_jars.jars()
 
 
-def test_what_maven_says_when_it_cannot_fetch_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_of_maven_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "mvn"
     program.write_text('#!/bin/sh\necho "no route to host, $MAVEN_OPTS"\nexit 1\n')
     program.chmod(0o755)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ServerError, match=rf"(?s)could not fetch.*no route to host, .*-Duser\.home={Path.home()}"):
+    with pytest.raises(ServerError, match=rf"(?s)could not download.*no route to host, .*-Duser\.home={Path.home()}"):
         kafka_jars.jars()
     assert not list((tmp_path / "cache" / "palimpsest").glob("kafka-*/*.jar"))
 
 
-def test_settings_log_in_to_a_broker_that_asks_who_is_there(folder: Path) -> None:
+def test_settings_log_in_to_a_broker_that_requires_authentication(folder: Path) -> None:
     clear = {"listener.security.protocol.map": "PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT"}
     with own_kafka(folder, **LOGIN, **clear) as broker:
-        settings = Settings.model_construct(
-            kafka_bootstrap_servers=broker.address,
-            kafka_security_protocol="SASL_PLAINTEXT",
-            kafka_sasl_mechanism="PLAIN",
-            kafka_sasl_username="app",
-            kafka_sasl_password=SecretStr("canary"),
+        settings = KafkaSettings.model_validate(
+            {
+                "KAFKA_BOOTSTRAP_SERVERS": broker.address,
+                "KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT",
+                "KAFKA_SASL_USERNAME": "app",
+                "KAFKA_SASL_PASSWORD": "canary",
+            }
         )
         with closing(KafkaAdminClient(**connection(settings))) as admin:
             assert admin.list_topics() == []
@@ -191,14 +191,15 @@ def test_settings_log_in_to_a_broker_behind_tls(folder: Path) -> None:
         "ssl.truststore.location": str(folder / "ca.pem"),
     }
     with own_kafka(folder / "kafka", **LOGIN, **tls) as broker:
-        given: dict[str, Any] = {
-            "kafka_bootstrap_servers": broker.address,
-            "kafka_security_protocol": "SASL_SSL",
-            "kafka_sasl_mechanism": "PLAIN",
-            "kafka_sasl_username": "app",
-            "kafka_sasl_password": SecretStr("canary"),
-        }
-        settings = Settings.model_construct(**given, kafka_ssl_cafile=folder / "ca.pem")
+        settings = KafkaSettings.model_validate(
+            {
+                "KAFKA_BOOTSTRAP_SERVERS": broker.address,
+                "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+                "KAFKA_SASL_USERNAME": "app",
+                "KAFKA_SASL_PASSWORD": "canary",
+                "KAFKA_SSL_CAFILE": folder / "ca.pem",
+            }
+        )
         with closing(KafkaAdminClient(**connection(settings))) as admin:
             assert admin.list_topics() == []
 

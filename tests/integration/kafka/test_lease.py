@@ -1,4 +1,4 @@
-"""One relay leads: the lock is exclusive, comes free when its holder is silent, and is known to be lost."""
+"""Leader election: the lock is exclusive, is released when its holder is silent, and a holder knows that it lost it."""
 
 from collections.abc import Callable
 from time import monotonic, sleep
@@ -16,7 +16,7 @@ WHERE datname = current_database() AND pid <> pg_backend_pid()
 
 
 def until(condition: Callable[[], bool]) -> float:
-    """Wait until it is so. Answers how long it took."""
+    """Wait for the condition. Returns the seconds it took."""
     began = monotonic()
     while not condition():
         assert monotonic() - began < 10
@@ -53,7 +53,7 @@ def test_a_holder_that_is_alive_keeps_it(database: Database) -> None:
 def test_a_silent_holder_loses_it_after_it_has_stopped_trusting_it(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("infra.kafka.relay.leader_lease.BEAT_SECONDS", 60.0)
+    monkeypatch.setattr("infra.kafka.relay.leader_lease.KEEPALIVE_SECONDS", 60.0)
     with LeaderLease(database.app_url, "a") as silent, LeaderLease(database.app_url, "a") as other:
         assert silent.try_take()
         took = until(other.try_take)
@@ -61,20 +61,20 @@ def test_a_silent_holder_loses_it_after_it_has_stopped_trusting_it(
     assert TRUST_SECONDS < took < SILENCE_SECONDS + 1
 
 
-def test_a_holder_that_is_cut_off_knows(database: Database) -> None:
+def test_a_holder_that_is_disconnected_knows(database: Database) -> None:
     with LeaderLease(database.app_url, "a") as one:
         assert one.try_take()
         rows(database.admin_url, KILL)
         assert until(lambda: not one.held()) < TRUST_SECONDS
 
 
-def test_a_holder_whose_work_hangs_gives_way(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("infra.kafka.relay.leader_lease.LIFE_SECONDS", 1.0)
+def test_a_holder_that_hangs_loses_the_lock(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("infra.kafka.relay.leader_lease.HEARTBEAT_TIMEOUT_SECONDS", 1.0)
     with LeaderLease(database.app_url, "a") as hung, LeaderLease(database.app_url, "a") as other:
         assert hung.try_take()
         for _ in range(20):
             sleep(0.1)
-            hung.show_life()
+            hung.heartbeat()
         assert hung.held()
         assert not other.try_take()
         until(other.try_take)

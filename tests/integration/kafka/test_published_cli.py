@@ -24,7 +24,7 @@ from infra.kafka.tools import export as exporting
 from infra.local import secrets as keys
 from infra.local.servers.kafka import EmbeddedKafka
 from infra.local.servers.process import free_port
-from infra.settings.model import Settings, variable
+from infra.settings.model import variables
 from tests.support import published
 from tests.support.history import History
 from tests.support.kafka import own_topics
@@ -34,7 +34,7 @@ from tests.support.stores import KEK
 
 
 class Stream:
-    """A log and what should be published of it."""
+    """A log, and the records that it should have in the topics."""
 
     def __init__(self, url: str, history: History) -> None:
         self.url = url
@@ -42,27 +42,27 @@ class Stream:
         self.log: Sequence[EventRow] = published.rows(url)
 
     def records(self, topics: Topics) -> list[Planned]:
-        """All there should be."""
+        """All records that should exist."""
         log = self.log
         return [*private(log, topics), *public(log, topics), *states(self.history, topics, len(log))]
 
 
 @pytest.fixture(scope="module")
 def stream(cluster: Cluster) -> Iterator[Stream]:
-    """A log that nobody changes, and what it came to."""
+    """A log that no test changes, and its aggregates."""
     with cluster.database() as database:
         yield Stream(database.app_url, published.live(database.app_url, 120))
 
 
 @pytest.fixture
 def topics() -> Topics:
-    """Topics of the test's own."""
+    """Topics of this test alone."""
     return own_topics(partitions=3)
 
 
 @pytest.fixture
 def address(kafka: EmbeddedKafka) -> dict[str, str]:
-    """How to reach the broker."""
+    """The broker's address."""
     return {"bootstrap_servers": kafka.address}
 
 
@@ -70,8 +70,8 @@ def address(kafka: EmbeddedKafka) -> dict[str, str]:
 def settings(
     stream: Stream, kafka: EmbeddedKafka, topics: Topics, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in Settings.model_fields:
-        monkeypatch.delenv(variable(name), raising=False)
+    for name in variables():
+        monkeypatch.delenv(name, raising=False)
     keys.ensure(tmp_path, data_exists=False)
     monkeypatch.setenv("PALIMPSEST_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("DATABASE_URL", stream.url)
@@ -84,14 +84,14 @@ def settings(
 
 
 def run(*words: str, code: int = 0) -> Result:
-    """What a command prints."""
+    """Run a command."""
     result = CliRunner().invoke(app, words)
     assert result.exit_code == code, result.output
     return result
 
 
 def lines(*words: str) -> list[dict[str, object]]:
-    """What a command prints as JSON lines."""
+    """Run a command, and parse its JSON lines."""
     return [json.loads(line) for line in run(*words).stdout.splitlines()]
 
 
@@ -107,7 +107,7 @@ def test_the_topics_are_listed_with_what_is_in_them(stream: Stream, topics: Topi
     assert all(topic in said for topic in [*topics.events(), *topics.states()])
 
 
-def test_topics_that_are_not_there_are_listed_as_such() -> None:
+def test_missing_topics_are_listed_as_missing() -> None:
     assert all(each["retention"] == "not there" for each in json.loads(run("topics", "--json").stdout))
 
 
@@ -120,7 +120,7 @@ def test_the_tail_shows_the_last_events(stream: Stream, topics: Topics, address:
     assert "\x1b" not in "".join(said)
 
 
-def test_the_tail_begins_where_it_is_told(stream: Stream, topics: Topics, address: dict[str, str]) -> None:
+def test_the_tail_begins_at_the_given_position(stream: Stream, topics: Topics, address: dict[str, str]) -> None:
     records = stream.records(topics)
     send(address, topics, records)
     documents = [each.position for each in records if each.topic == topics.public("document") and each.position >= 50]
@@ -131,7 +131,7 @@ def test_the_tail_begins_where_it_is_told(stream: Stream, topics: Topics, addres
     assert isinstance(first["data"], dict)
 
 
-def test_the_tail_shows_tombstones_and_what_is_foreign(stream: Stream, topics: Topics, address: dict[str, str]) -> None:
+def test_the_tail_shows_tombstones_and_foreign_records(stream: Stream, topics: Topics, address: dict[str, str]) -> None:
     topic = topics.state("document")
     tombstone = Planned(topic, 0, b"gone", None, [("ce_sequence", b"7")])
     send(
@@ -162,7 +162,7 @@ def test_readers_need_neither_database_nor_keys(
     run("export", "team", "--to", str(tmp_path))
 
 
-def test_ctrl_c_ends_following_without_a_fuss(stream: Stream, topics: Topics, address: dict[str, str]) -> None:
+def test_ctrl_c_ends_following_without_an_error(stream: Stream, topics: Topics, address: dict[str, str]) -> None:
     send(address, topics, stream.records(topics))
     command = [sys.executable, "-m", "infra.cli.main", "stream", "tail", "--follow"]
     following = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -176,14 +176,14 @@ def test_ctrl_c_ends_following_without_a_fuss(stream: Stream, topics: Topics, ad
     assert (output, errors, following.returncode) == ("", "", 0)
 
 
-def test_a_broker_that_is_not_there_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_broker_is_reported_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", f"127.0.0.1:{free_port()}")
     result = CliRunner().invoke(app, ["tail"])
     assert isinstance(result.exception, SetupError)
     assert "Kafka does not answer" in str(result.exception)
 
 
-def test_an_export_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_export_names_the_package_that_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "infra.kafka.tools.export", raising=False)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     result = CliRunner().invoke(app, ["export", "document"])
@@ -191,13 +191,13 @@ def test_an_export_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "pip install 'palimpsest[export]'" in str(result.exception)
 
 
-def test_a_topic_nobody_knows_is_refused_in_words() -> None:
+def test_an_unknown_topic_is_refused_in_a_sentence() -> None:
     result = CliRunner().invoke(app, ["tail", "nonsense"])
     assert isinstance(result.exception, SetupError)
-    assert "There are: user, document" in str(result.exception)
+    assert "There are: subscription, document" in str(result.exception)
 
 
-def test_topics_that_agree_with_the_store_are_told_so(stream: Stream, topics: Topics, address: dict[str, str]) -> None:
+def test_topics_that_agree_with_the_store_are_reported(stream: Stream, topics: Topics, address: dict[str, str]) -> None:
     send(address, topics, stream.records(topics))
     assert f"agree from position 1 to {len(stream.log)}" in run("reconcile").stdout
     report = json.loads(run("reconcile", "--to", "50", "--json").stdout)
@@ -206,7 +206,9 @@ def test_topics_that_agree_with_the_store_are_told_so(stream: Stream, topics: To
     assert report["ranges"][0]["store"] == report["ranges"][0]["topics"]
 
 
-def test_the_first_difference_is_told_and_ends_with_1(stream: Stream, topics: Topics, address: dict[str, str]) -> None:
+def test_the_first_difference_is_reported_with_exit_code_1(
+    stream: Stream, topics: Topics, address: dict[str, str]
+) -> None:
     at = next(n for n, record in enumerate(stream.records(topics)) if record.position == 30)
     send(address, topics, without(stream.records(topics), at))
     said = run("reconcile", "--patience", "0", code=1).stdout
@@ -231,10 +233,10 @@ def test_public_events_are_exported_in_typed_columns(
     assert found == [(record.position, str(record.stream_id), True) for record in expected]
 
 
-def test_an_export_that_was_stopped_goes_on_and_repeats_nothing(
+def test_a_stopped_export_continues_and_repeats_nothing(
     stream: Stream, topics: Topics, address: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exporting, "BATCH", 7)
+    monkeypatch.setattr(exporting, "BATCH_EVENTS", 7)
     records = [record for record in public(stream.log, topics) if record.topic == topics.public("document")]
     half, junk = len(records) // 2, Planned(topics.public("document"), 0, None, b"junk", [])
     send(address, topics, records[:half])
@@ -245,11 +247,11 @@ def test_an_export_that_was_stopped_goes_on_and_repeats_nothing(
         assert isinstance(CliRunner().invoke(app, ["export", "document", "--to", str(tmp_path)]).exception, Stopped)
     assert len(positions(tmp_path / "document")) > half
     said = run("export", "document", "--to", str(tmp_path)).output
-    assert "1 records are no events" in said
+    assert "1 records are not events" in said
     assert positions(tmp_path / "document") == [record.position for record in records]
 
 
-def test_an_export_leaves_out_what_is_no_event_and_goes_on(
+def test_an_export_skips_records_that_are_no_events(
     stream: Stream, topics: Topics, address: dict[str, str], tmp_path: Path
 ) -> None:
     topic = topics.public("document")
@@ -257,12 +259,12 @@ def test_an_export_leaves_out_what_is_no_event_and_goes_on(
     beyond = [("ce_id", b"1"), ("ce_time", b"2026-11-22T12:00:00Z"), ("ce_sequence", str(2**63).encode())]
     foreign: list[list[tuple[str, bytes]]] = [[], beyond, beyond[:2], beyond[1:]]
     send(address, topics, [*(Planned(topic, 0, b"?", b"{}", headers) for headers in foreign), *records])
-    assert "4 records are no events" in run("export", "document", "--to", str(tmp_path)).output
+    assert "4 records are not events" in run("export", "document", "--to", str(tmp_path)).output
     assert positions(tmp_path / "document") == [record.position for record in records]
-    assert "0 events more" in run("export", "document", "--to", str(tmp_path)).output
+    assert "0 new events" in run("export", "document", "--to", str(tmp_path)).output
 
 
-def test_a_file_is_on_the_disk_before_the_progress_names_it(
+def test_a_file_is_synced_before_the_progress_names_it(
     stream: Stream, topics: Topics, address: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     send(address, topics, stream.records(topics))
@@ -276,7 +278,7 @@ def test_a_file_is_on_the_disk_before_the_progress_names_it(
     monkeypatch.setattr(os, "fsync", note)
     run("export", "team", "--to", str(tmp_path))
     written = [Path(name).stem for name in synced if name.endswith(exporting.UNFINISHED)]
-    assert written[-1] == Path(exporting.PROGRESS).stem
+    assert written[-1] == Path(exporting.PROGRESS_FILE).stem
     assert set(written[:-1]) == {"part-000001"}
 
 
@@ -285,11 +287,11 @@ class Stopped(Exception):
 
 
 def stop(target: Path, content: bytes) -> None:
-    """End when a batch's files are there, and before it is said that they are."""
+    """Stop after the files of a batch are written and before the progress is."""
     raise Stopped
 
 
-def test_a_topic_that_was_made_anew_adds_nothing_twice(
+def test_a_topic_that_was_created_again_adds_nothing_twice(
     stream: Stream, topics: Topics, address: dict[str, str], tmp_path: Path
 ) -> None:
     records = [record for record in public(stream.log, topics) if record.topic == topics.public("team")]
@@ -309,7 +311,7 @@ def positions(folder: Path) -> list[int]:
 
 
 def ask(query: str) -> list[tuple[Any, ...]]:
-    """What DuckDB answers."""
+    """Query DuckDB."""
     with duckdb.connect() as connection:
         return connection.execute(query).fetchall()
 
@@ -322,4 +324,4 @@ def test_a_folder_holds_one_topic(
     (tmp_path / "team").rename(tmp_path / "user")
     result = CliRunner().invoke(app, ["export", "user", "--to", str(tmp_path)])
     assert isinstance(result.exception, SetupError)
-    assert "a folder of its own" in str(result.exception)
+    assert "into another folder" in str(result.exception)

@@ -1,4 +1,4 @@
-"""What the relay publishes is what the store holds: also while it works, and of what is erased."""
+"""The relay publishes what the store holds, also while it runs, and also after erasure."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -6,12 +6,14 @@ from contextlib import asynccontextmanager
 from uuid import UUID
 
 from adapters.integration_events.cloudevents import CloudEvents
+from domain.content.document import Document
+from domain.identity.user import User
 from domain.kernel import Root
 from infra.bootstrap.lifetime import cancelled
 from infra.bootstrap.relay import publish
 from infra.kafka.client.topics import Topics
 from infra.kafka.reconcile.differences import Report
-from infra.kafka.reconcile.reconcile import reconcile, who_is_gone
+from infra.kafka.reconcile.reconcile import find_closed, reconcile
 from infra.local.servers.kafka import EmbeddedKafka
 from tests.support.history import History
 from tests.support.servers import Database
@@ -22,7 +24,7 @@ PATIENCE = 30.0
 
 @asynccontextmanager
 async def relaying(opened: Opened, kafka: EmbeddedKafka, topics: Topics) -> AsyncIterator[None]:
-    """The relay at work, events and states."""
+    """Run the relay, for events and states."""
     names = {"bootstrap_servers": kafka.address}
     arguments = (opened.url, opened.database, opened.keyring, opened.store, names, topics, CloudEvents())
     task = asyncio.create_task(publish(*arguments))
@@ -36,11 +38,11 @@ async def compare(opened: Opened, kafka: EmbeddedKafka, topics: Topics) -> Repor
     """Reconcile, in a thread."""
     loop = asyncio.get_running_loop()
 
-    def gone(kind: type[Root], ids: Sequence[UUID]) -> set[UUID]:
-        return asyncio.run_coroutine_threadsafe(who_is_gone(opened.store, kind, ids), loop).result(PATIENCE)
+    def closed(kind: type[Root], ids: Sequence[UUID]) -> set[UUID]:
+        return asyncio.run_coroutine_threadsafe(find_closed(opened.store, kind, ids), loop).result(PATIENCE)
 
     names = {"bootstrap_servers": kafka.address}
-    return await asyncio.to_thread(reconcile, opened.url, names, topics, gone, patience=PATIENCE)
+    return await asyncio.to_thread(reconcile, opened.url, names, topics, closed, timeout=PATIENCE)
 
 
 async def test_what_the_relay_publishes_is_what_the_store_holds(
@@ -50,15 +52,15 @@ async def test_what_the_relay_publishes_is_what_the_store_holds(
     async with open_store(database.app_url) as opened:
         for roots in history.changes(150):
             await opened.store.append(roots, CALL, None)
-        erased = [history.documents[0].id, history.users[0].id]
+        erased = [history.of(Document)[0].id, history.of(User)[0].id]
         rows(database.admin_url, "DELETE FROM data_keys WHERE subject_id = ANY(%s)", erased)
     async with open_store(database.app_url) as opened, relaying(opened, kafka, topics):
         report = await compare(opened, kafka, topics)
         assert report.difference is None
-        assert report.counts[topics.state("document")].events == len(history.documents) - 1
+        assert report.counts[topics.state("document")].events == len(history.of(Document)) - 1
 
 
-async def test_what_the_relay_publishes_meanwhile_is_no_difference(
+async def test_records_published_during_the_comparison_are_no_difference(
     database: Database, kafka: EmbeddedKafka, topics: Topics
 ) -> None:
     async with open_store(database.app_url) as opened, relaying(opened, kafka, topics):

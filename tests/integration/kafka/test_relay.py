@@ -1,4 +1,4 @@
-"""The relay on a real broker: everything, as it was stored, in order, whatever goes wrong on the way."""
+"""The relay on a real broker publishes every event as stored and in order, whatever fails."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -9,11 +9,11 @@ import pytest
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource
 
-from infra.kafka.client import batch_producer, record_format, topics
+from infra.kafka.client import record_batch, record_format, topics
 from infra.kafka.client.batch_producer import BatchProducer, InFlightBatch, PublishFailed
+from infra.kafka.client.config import ClientConfig
 from infra.kafka.client.topics import Topics, WrongPartitions
 from infra.kafka.relay.batch_builder import skipped_counter
-from infra.kafka.relay.topic_setup import Settings
 from infra.local.servers.kafka import EmbeddedKafka
 from tests.support import relaying
 from tests.support.history import WORDS, History
@@ -29,24 +29,24 @@ FROM stored_events
 
 @pytest.fixture
 def history() -> History:
-    """What happens in the test."""
+    """The changes of the test."""
     return History(5)
 
 
 @pytest.fixture
 def names() -> Topics:
-    """Topics of the test's own."""
+    """Topics of this test alone."""
     return own_topics(partitions=4)
 
 
 @pytest.fixture
-def kafka_settings(kafka: EmbeddedKafka) -> Settings:
-    """How to reach this process's broker."""
+def kafka_settings(kafka: EmbeddedKafka) -> ClientConfig:
+    """The connection to this process's broker."""
     return {"bootstrap_servers": kafka.address}
 
 
 def test_everything_arrives_as_it_was_stored(
-    database: Database, kafka_settings: Settings, names: Topics, history: History
+    database: Database, kafka_settings: ClientConfig, names: Topics, history: History
 ) -> None:
     relaying.live(database.app_url, history)
 
@@ -61,7 +61,7 @@ def test_everything_arrives_as_it_was_stored(
 
 
 def test_every_partition_says_how_far_it_is_complete(
-    database: Database, kafka_settings: Settings, names: Topics, history: History
+    database: Database, kafka_settings: ClientConfig, names: Topics, history: History
 ) -> None:
     relaying.live(database.app_url, history, changes=5)
 
@@ -73,8 +73,8 @@ def test_every_partition_says_how_far_it_is_complete(
     assert relaying.watermarks(kafka_settings, names) == dict.fromkeys(range(4), head)
 
 
-def test_a_relay_that_starts_anew_repeats_nothing(
-    database: Database, kafka_settings: Settings, names: Topics, history: History
+def test_a_relay_that_starts_again_repeats_nothing(
+    database: Database, kafka_settings: ClientConfig, names: Topics, history: History
 ) -> None:
     relaying.live(database.app_url, history)
     relaying.publish_all(database.app_url, kafka_settings, names)
@@ -86,12 +86,12 @@ def test_a_relay_that_starts_anew_repeats_nothing(
 
 
 def forget_progress(database: Database) -> None:
-    """As if the relay had died before it could write down how far it was."""
+    """Reset the saved checkpoints, as if the relay had died before it saved them."""
     rows(database.app_url, "UPDATE relays SET next_offset = 0, position = 0")
 
 
 class Faults:
-    """Makes every third page of a relay fail, now before it is sent, now after it has arrived."""
+    """Makes every third page of a relay fail."""
 
     def __init__(self) -> None:
         self.pages = 0
@@ -101,28 +101,28 @@ class Faults:
         self.pages += 1
         if self.pages % 3 == 0:
             self.met += 1
-            raise PublishFailed("a fault of the test's own")
+            raise PublishFailed("a fault planted by the test")
 
 
 @pytest.fixture
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few events at a time, and no pause after a failure."""
-    monkeypatch.setattr("infra.kafka.relay.relay.PAGE_EVENTS", 40)
-    monkeypatch.setattr("infra.kafka.relay.relay.PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("infra.kafka.relay.publish_session.PAGE_EVENTS", 40)
+    monkeypatch.setattr("infra.kafka.relay.relay.RETRY_SECONDS", 0.01)
 
 
 @pytest.mark.usefixtures("small_pages")
 def test_a_page_that_was_not_sent_is_sent_later(
-    database: Database, kafka_settings: Settings, names: Topics, monkeypatch: pytest.MonkeyPatch, history: History
+    database: Database, kafka_settings: ClientConfig, names: Topics, monkeypatch: pytest.MonkeyPatch, history: History
 ) -> None:
     relaying.live(database.app_url, history, changes=300)
-    hand, faults = BatchProducer.hand, Faults()
+    send, faults = BatchProducer.send, Faults()
 
-    def faulty(outlet: BatchProducer, pages: batch_producer.Batches) -> InFlightBatch:
+    def faulty(producer: BatchProducer, pages: record_batch.Batches) -> InFlightBatch:
         faults.fail()
-        return hand(outlet, pages)
+        return send(producer, pages)
 
-    monkeypatch.setattr(BatchProducer, "hand", faulty)
+    monkeypatch.setattr(BatchProducer, "send", faulty)
     relaying.publish_all(database.app_url, kafka_settings, names)
 
     assert faults.met > 1
@@ -131,7 +131,7 @@ def test_a_page_that_was_not_sent_is_sent_later(
 
 @pytest.mark.usefixtures("small_pages")
 def test_a_page_whose_acknowledgement_got_lost_is_not_sent_again(
-    database: Database, kafka_settings: Settings, names: Topics, monkeypatch: pytest.MonkeyPatch, history: History
+    database: Database, kafka_settings: ClientConfig, names: Topics, monkeypatch: pytest.MonkeyPatch, history: History
 ) -> None:
     relaying.live(database.app_url, history, changes=300)
     offsets, faults = InFlightBatch.offsets, Faults()
@@ -149,14 +149,14 @@ def test_a_page_whose_acknowledgement_got_lost_is_not_sent_again(
 
 
 @pytest.fixture
-def admin(kafka_settings: Settings) -> Iterator[KafkaAdminClient]:
-    """The broker's administration."""
+def admin(kafka_settings: ClientConfig) -> Iterator[KafkaAdminClient]:
+    """The broker's admin client."""
     with closing(KafkaAdminClient(**kafka_settings)) as client:
         yield client
 
 
 def test_topics_that_were_lost_are_filled_again(
-    database: Database, kafka_settings: Settings, names: Topics, admin: KafkaAdminClient, history: History
+    database: Database, kafka_settings: ClientConfig, names: Topics, admin: KafkaAdminClient, history: History
 ) -> None:
     relaying.live(database.app_url, history)
     relaying.publish_all(database.app_url, kafka_settings, names)
@@ -170,15 +170,15 @@ def test_topics_that_were_lost_are_filled_again(
     assert relaying.public_positions(kafka_settings, names) == before
 
 
-def test_a_topic_made_anew_under_a_running_relay_is_filled_again(
-    database: Database, kafka_settings: Settings, names: Topics, admin: KafkaAdminClient, history: History
+def test_a_topic_created_again_under_a_running_relay_is_filled_again(
+    database: Database, kafka_settings: ClientConfig, names: Topics, admin: KafkaAdminClient, history: History
 ) -> None:
     relaying.live(database.app_url, history, changes=300)
     with relaying.running(relaying.new_relay(database.app_url, kafka_settings, names)) as relay:
         relaying.until_published(relay, database.app_url)
         admin.delete_topics([names.internal])
         wait_until_gone(admin, names.internal)
-        topics.make_missing(admin, names, [names.internal])
+        topics.create_missing(admin, names, [names.internal])
         relaying.live(database.app_url, history, changes=20)
         relaying.until_published(relay, database.app_url)
         everything = {row.position for row in relaying.stored(database.app_url)}
@@ -188,12 +188,12 @@ def test_a_topic_made_anew_under_a_running_relay_is_filled_again(
             sleep(0.2)
 
 
-def positions_in(kafka: Settings, topic: str) -> set[int]:
+def positions_in(kafka: ClientConfig, topic: str) -> set[int]:
     return {record_format.decode_record(record).position for record in relaying.records_of(kafka, topic)}
 
 
 def wait_until_gone(admin: KafkaAdminClient, topic: str) -> None:
-    """Deleting takes the broker a moment."""
+    """Wait for the broker to delete a topic."""
     deadline = monotonic() + relaying.PATIENCE
     while topic in admin.list_topics():
         assert monotonic() < deadline
@@ -201,16 +201,16 @@ def wait_until_gone(admin: KafkaAdminClient, topic: str) -> None:
 
 
 def test_another_partition_count_is_refused(
-    database: Database, kafka_settings: Settings, names: Topics, admin: KafkaAdminClient
+    database: Database, kafka_settings: ClientConfig, names: Topics, admin: KafkaAdminClient
 ) -> None:
-    topics.make_missing(admin, Topics(names.prefix, partitions=3), [names.public("team")])
+    topics.create_missing(admin, Topics(names.prefix, partitions=3), [names.public("team")])
 
     with pytest.raises(WrongPartitions, match=r"team\.v1 has 3 partitions"):
         relaying.new_relay(database.app_url, kafka_settings, names).run()
 
 
 def test_what_was_published_over_fewer_partitions_is_not_mixed_with_more(
-    database: Database, kafka_settings: Settings, names: Topics
+    database: Database, kafka_settings: ClientConfig, names: Topics
 ) -> None:
     relaying.publish_all(database.app_url, kafka_settings, names)
     with relaying.running(relaying.new_relay(database.app_url, kafka_settings, names)) as relay:
@@ -222,8 +222,8 @@ def test_what_was_published_over_fewer_partitions_is_not_mixed_with_more(
         relaying.new_relay(database.app_url, kafka_settings, Topics(names.prefix, partitions=6)).run()
 
 
-def test_topics_are_made_to_keep_everything(
-    database: Database, kafka_settings: Settings, names: Topics, admin: KafkaAdminClient, history: History
+def test_topics_are_created_to_keep_everything(
+    database: Database, kafka_settings: ClientConfig, names: Topics, admin: KafkaAdminClient, history: History
 ) -> None:
     relaying.live(database.app_url, history, changes=3)
     relaying.publish_all(database.app_url, kafka_settings, names)
@@ -244,7 +244,7 @@ def test_topics_are_made_to_keep_everything(
     ],
 )
 def test_an_event_that_cannot_be_read_stays_private_and_holds_up_nothing(
-    database: Database, kafka_settings: Settings, names: Topics, topic: str, state: bytes, history: History
+    database: Database, kafka_settings: ClientConfig, names: Topics, topic: str, state: bytes, history: History
 ) -> None:
     relaying.live(database.app_url, history, changes=5)
     rows(database.admin_url, POISON, topic, state)
@@ -258,10 +258,10 @@ def test_an_event_that_cannot_be_read_stays_private_and_holds_up_nothing(
     assert skipped_counter._value.get() - before == (topic != "no.such")
 
 
-def test_a_relay_forgets_where_streams_belong_and_finds_it_again(
-    database: Database, kafka_settings: Settings, names: Topics, history: History, monkeypatch: pytest.MonkeyPatch
+def test_a_relay_with_a_full_stream_cache_finds_the_partitions_again(
+    database: Database, kafka_settings: ClientConfig, names: Topics, history: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("infra.kafka.relay.batch_builder.KEPT_HOMES", 1)
+    monkeypatch.setattr("infra.kafka.relay.batch_builder.MAX_CACHED_STREAMS", 1)
     relaying.live(database.app_url, history)
     relaying.publish_all(database.app_url, kafka_settings, names)
 
@@ -269,7 +269,7 @@ def test_a_relay_forgets_where_streams_belong_and_finds_it_again(
 
 
 def test_a_foreign_record_on_the_private_topic_changes_nothing(
-    database: Database, kafka_settings: Settings, names: Topics, history: History
+    database: Database, kafka_settings: ClientConfig, names: Topics, history: History
 ) -> None:
     relaying.live(database.app_url, history)
     relaying.publish_all(database.app_url, kafka_settings, names)
@@ -285,8 +285,8 @@ def test_a_foreign_record_on_the_private_topic_changes_nothing(
     assert sorted(positions) == list(range(1, len(relaying.stored(database.app_url)) + 1))
 
 
-def clean(kafka: Settings, topic: str) -> list[Any]:
-    """The records that are not the test's own poison."""
+def clean(kafka: ClientConfig, topic: str) -> list[Any]:
+    """The records without those that the test has planted."""
     return [record for record in relaying.records_of(kafka, topic) if record.value != b"poison"]
 
 
@@ -294,7 +294,7 @@ CANARIES = [*(word.encode() for word in WORDS if word.isalpha()), b"@example.org
 
 
 def test_nothing_personal_is_published(
-    database: Database, kafka_settings: Settings, names: Topics, history: History
+    database: Database, kafka_settings: ClientConfig, names: Topics, history: History
 ) -> None:
     relaying.live(database.app_url, history, changes=400)
     relaying.publish_all(database.app_url, kafka_settings, names)
@@ -306,17 +306,17 @@ def test_nothing_personal_is_published(
                 assert canary not in content, topic
 
 
-def test_a_log_that_cannot_be_read_is_waited_for(kafka_settings: Settings, names: Topics) -> None:
+def test_a_log_that_cannot_be_read_is_waited_for(kafka_settings: ClientConfig, names: Topics) -> None:
     with relaying.running(relaying.new_relay("postgresql://127.0.0.1:1/none", kafka_settings, names)) as relay:
         sleep(1.5)
         assert relay.position is None
 
 
-def test_a_broker_that_is_not_there_is_waited_for(database: Database, names: Topics, history: History) -> None:
+def test_a_missing_broker_is_waited_for(database: Database, names: Topics, history: History) -> None:
     relaying.live(database.app_url, history, changes=3)
     nowhere = {"bootstrap_servers": "127.0.0.1:1"}
 
     with relaying.running(relaying.new_relay(database.app_url, nowhere, names)) as relay:
         sleep(1.5)
         assert relay.position is None
-        assert not relay.holds()
+        assert not relay.is_leading()

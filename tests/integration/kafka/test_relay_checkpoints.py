@@ -1,4 +1,4 @@
-"""What a relay believes of the topics' ends, and what it does not."""
+"""Which ends of topics a relay trusts at start-up, and which not."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from kafka import KafkaAdminClient, KafkaProducer
 
-from infra.kafka.client import batch_producer, topics
+from infra.kafka.client import record_batch, topics
 from infra.kafka.client.batch_producer import BatchProducer, InFlightBatch, PublishFailed
+from infra.kafka.client.config import ClientConfig
 from infra.kafka.client.topics import Topics
 from infra.kafka.relay.checkpoints import LogBehind
-from infra.kafka.relay.topic_setup import Settings
 from infra.local.servers.kafka import EmbeddedKafka
 from tests.support import relaying
 from tests.support.history import History
@@ -23,26 +23,26 @@ from tests.support.stores import rows
 
 @pytest.fixture
 def names() -> Topics:
-    """Topics of the test's own."""
+    """Topics of this test alone."""
     return own_topics(partitions=2)
 
 
 @pytest.fixture
-def kafka_settings(kafka: EmbeddedKafka) -> Settings:
-    """How to reach this process's broker."""
+def kafka_settings(kafka: EmbeddedKafka) -> ClientConfig:
+    """The connection to this process's broker."""
     return {"bootstrap_servers": kafka.address}
 
 
 @pytest.fixture
-def producer(kafka_settings: Settings) -> Iterator[KafkaProducer]:
-    """Writes what the relay has not written."""
+def producer(kafka_settings: ClientConfig) -> Iterator[KafkaProducer]:
+    """A producer of foreign records."""
     with closing(KafkaProducer(**kafka_settings)) as opened:
         yield opened
 
 
-def test_a_relay_that_starts_anew_while_it_fills_a_topic_again_leaves_nothing_out(
+def test_a_relay_that_restarts_while_it_fills_a_topic_again_leaves_nothing_out(
     database: Database,
-    kafka_settings: Settings,
+    kafka_settings: ClientConfig,
     names: Topics,
     producer: KafkaProducer,
     monkeypatch: pytest.MonkeyPatch,
@@ -51,31 +51,31 @@ def test_a_relay_that_starts_anew_while_it_fills_a_topic_again_leaves_nothing_ou
     relaying.publish_all(database.app_url, kafka_settings, names)
     topic = names.public("user")
     before = relaying.records_of(kafka_settings, topic)
-    made_anew(kafka_settings, names, topic)
+    recreate(kafka_settings, names, topic)
     for records in relaying.by_partition(before).values():
         copy(producer, records[-1])
-    hand, pages = BatchProducer.hand, list[int]()
+    send, pages = BatchProducer.send, list[int]()
 
-    def faulty(outlet: BatchProducer, page: batch_producer.Batches) -> InFlightBatch:
+    def faulty(producer: BatchProducer, page: record_batch.Batches) -> InFlightBatch:
         pages.append(1)
         if len(pages) == 1:
-            raise PublishFailed("a fault of the test's own")
-        return hand(outlet, page)
+            raise PublishFailed("a fault planted by the test")
+        return send(producer, page)
 
-    monkeypatch.setattr(BatchProducer, "hand", faulty)
+    monkeypatch.setattr(BatchProducer, "send", faulty)
     relaying.publish_all(database.app_url, kafka_settings, names)
 
     found = {relaying.sequence_of(record) for record in relaying.records_of(kafka_settings, topic)}
     assert found == {relaying.sequence_of(record) for record in before}
 
 
-def made_anew(kafka: Settings, names: Topics, topic: str) -> None:
-    """Delete a topic and make it anew, empty."""
+def recreate(kafka: ClientConfig, names: Topics, topic: str) -> None:
+    """Delete a topic and create it again, empty."""
     with closing(KafkaAdminClient(**kafka)) as admin:
         admin.delete_topics([topic])
         while topic in admin.list_topics():
             sleep(0.05)
-        topics.make_missing(admin, names, [topic])
+        topics.create_missing(admin, names, [topic])
 
 
 def copy(producer: KafkaProducer, record: Any) -> None:
@@ -84,16 +84,16 @@ def copy(producer: KafkaProducer, record: Any) -> None:
     producer.flush()
 
 
-@pytest.mark.parametrize("said", [b"1000000000", b"9" * 19, b"1" + b"0" * 30, b"9" * 5000, b"", b"-1", b"one"])
-def test_a_foreign_position_at_the_end_of_a_topic_is_not_believed(
-    database: Database, kafka_settings: Settings, names: Topics, producer: KafkaProducer, said: bytes
+@pytest.mark.parametrize("value", [b"1000000000", b"9" * 19, b"1" + b"0" * 30, b"9" * 5000, b"", b"-1", b"one"])
+def test_a_foreign_position_at_the_end_of_a_topic_is_not_trusted(
+    database: Database, kafka_settings: ClientConfig, names: Topics, producer: KafkaProducer, value: bytes
 ) -> None:
     history = History(5)
     relaying.live(database.app_url, history, changes=10)
     relaying.publish_all(database.app_url, kafka_settings, names)
     for topic in names.events():
         for partition in range(names.partitions):
-            producer.send(topic, b"{}", b"key", [("ce_sequence", said)], partition=partition)
+            producer.send(topic, b"{}", b"key", [("ce_sequence", value)], partition=partition)
     producer.flush()
     relaying.live(database.app_url, history, changes=10)
     relaying.publish_all(database.app_url, kafka_settings, names)
@@ -102,14 +102,14 @@ def test_a_foreign_position_at_the_end_of_a_topic_is_not_believed(
     assert set(log) <= public_positions(kafka_settings, names)
 
 
-def public_positions(kafka: Settings, names: Topics) -> set[int]:
+def public_positions(kafka: ClientConfig, names: Topics) -> set[int]:
     """The positions of the public events, foreign ones left out."""
     records = [record for topic in names.events()[1:] for record in relaying.records_of(kafka, topic)]
     return {relaying.sequence_of(record) for record in records if record.key != b"key"}
 
 
 def test_a_log_that_was_restored_to_an_earlier_state_is_not_published(
-    database: Database, kafka_settings: Settings, names: Topics
+    database: Database, kafka_settings: ClientConfig, names: Topics
 ) -> None:
     relaying.live(database.app_url, History(5), changes=10)
     relaying.publish_all(database.app_url, kafka_settings, names)

@@ -1,15 +1,15 @@
-"""A relay that loses its lease, or runs into what is not Kafka's fault, loses no event."""
+"""A relay that loses its lease, or meets an error that is not Kafka's, loses no event."""
 
 import pytest
 from kafka import TopicPartition
 from structlog.testing import capture_logs
 
-from infra.kafka.client.batch_producer import RecordBatch
+from infra.kafka.client.config import ClientConfig
+from infra.kafka.client.record_batch import RecordBatch
 from infra.kafka.client.record_format import EventRow
 from infra.kafka.client.topics import Topics
 from infra.kafka.relay.batch_builder import BatchBuilder, skipped_counter
 from infra.kafka.relay.leader_lease import LeaderLease
-from infra.kafka.relay.topic_setup import Settings
 from infra.local.servers.kafka import EmbeddedKafka
 from tests.support import relaying
 from tests.support.history import History
@@ -20,37 +20,37 @@ from tests.support.stores import rows
 
 @pytest.fixture
 def names() -> Topics:
-    """Topics of the test's own."""
+    """Topics of this test alone."""
     return own_topics(partitions=4)
 
 
 @pytest.fixture
-def kafka_settings(kafka: EmbeddedKafka) -> Settings:
-    """How to reach this process's broker."""
+def kafka_settings(kafka: EmbeddedKafka) -> ClientConfig:
+    """The connection to this process's broker."""
     return {"bootstrap_servers": kafka.address}
 
 
 def test_a_page_that_was_read_when_the_lease_was_lost_is_published_later(
-    database: Database, kafka_settings: Settings, names: Topics, monkeypatch: pytest.MonkeyPatch
+    database: Database, kafka_settings: ClientConfig, names: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("infra.kafka.relay.relay.PAGE_EVENTS", 40)
-    monkeypatch.setattr("infra.kafka.relay.relay.SAVE_SECONDS", 0.0)
+    monkeypatch.setattr("infra.kafka.relay.publish_session.PAGE_EVENTS", 40)
+    monkeypatch.setattr("infra.kafka.relay.session_checkpoints.SAVE_SECONDS", 0.0)
     relaying.live(database.app_url, History(5), changes=200)
     take_lease, leases = LeaderLease.try_take, list[LeaderLease]()
-    take, pages = BatchBuilder.take, list[int]()
+    build, pages = BatchBuilder.build, list[int]()
 
     def noted(lease: LeaderLease) -> bool:
         leases.append(lease)
         return take_lease(lease)
 
-    def bereft(publisher: BatchBuilder, rows: list[EventRow]) -> dict[TopicPartition, RecordBatch]:
+    def build_and_lose_lease(builder: BatchBuilder, rows: list[EventRow]) -> dict[TopicPartition, RecordBatch]:
         pages.append(len(rows))
         if len(pages) in (1, 3):
             leases[-1].close()
-        return take(publisher, rows)
+        return build(builder, rows)
 
     monkeypatch.setattr(LeaderLease, "try_take", noted)
-    monkeypatch.setattr(BatchBuilder, "take", bereft)
+    monkeypatch.setattr(BatchBuilder, "build", build_and_lose_lease)
     relaying.publish_all(database.app_url, kafka_settings, names)
 
     assert len(pages) > 3
@@ -58,7 +58,7 @@ def test_a_page_that_was_read_when_the_lease_was_lost_is_published_later(
 
 
 def test_a_key_that_cannot_be_opened_holds_up_nothing_but_what_it_has_sealed(
-    database: Database, kafka_settings: Settings, names: Topics
+    database: Database, kafka_settings: ClientConfig, names: Topics
 ) -> None:
     relaying.live(database.app_url, History(5))
     rows(database.admin_url, "UPDATE data_keys SET wrapped = substr(wrapped, 1, 20)")
@@ -77,22 +77,22 @@ def test_a_key_that_cannot_be_opened_holds_up_nothing_but_what_it_has_sealed(
     assert {entry["error"] for entry in left_out} == {"KeyNotOpened"}
 
 
-def test_what_is_not_the_fault_of_kafka_is_not_blamed_on_it(
-    database: Database, kafka_settings: Settings, names: Topics, monkeypatch: pytest.MonkeyPatch
+def test_an_error_that_is_not_kafkas_is_not_blamed_on_it(
+    database: Database, kafka_settings: ClientConfig, names: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     relaying.live(database.app_url, History(5), changes=5)
-    take, failed = BatchBuilder.take, list[int]()
+    build, failed = BatchBuilder.build, list[int]()
 
-    def faulty(publisher: BatchBuilder, rows: list[EventRow]) -> dict[TopicPartition, RecordBatch]:
+    def faulty(builder: BatchBuilder, rows: list[EventRow]) -> dict[TopicPartition, RecordBatch]:
         if not failed:
             failed.append(1)
             raise RuntimeError
-        return take(publisher, rows)
+        return build(builder, rows)
 
-    monkeypatch.setattr(BatchBuilder, "take", faulty)
+    monkeypatch.setattr(BatchBuilder, "build", faulty)
     with capture_logs() as logs:
         relaying.publish_all(database.app_url, kafka_settings, names)
 
     assert [(entry["event"], entry["error"]) for entry in logs if entry["log_level"] == "warning"] == [
-        ("publishing was interrupted; beginning anew", "RuntimeError")
+        ("publishing failed; starting again", "RuntimeError")
     ]

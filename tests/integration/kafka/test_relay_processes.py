@@ -1,4 +1,4 @@
-"""Relays as processes: killed, frozen and cut off, they lose nothing, and another one takes over."""
+"""Relay processes that are killed, frozen or disconnected lose nothing, and a standby takes over."""
 
 import asyncio
 import random
@@ -17,10 +17,9 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from domain.kernel import Root
 from infra.kafka.client import record_format
 from infra.kafka.client import topics as made
+from infra.kafka.client.config import ClientConfig
 from infra.kafka.client.topics import Topics
-from infra.kafka.relay.topic_setup import Settings
 from infra.local.servers.kafka import EmbeddedKafka
-from infra.settings.model import variable
 from tests.support import relaying
 from tests.support.history import History
 from tests.support.kafka import own_topics
@@ -34,16 +33,16 @@ PATIENCE = 40.0
 
 @contextmanager
 def relays(database: Database, broker: EmbeddedKafka, names: Topics, number: int = 1) -> Iterator[list[RoleProcess]]:
-    """Processes, not started; those that run are killed at the end."""
+    """Processes that are not started yet; running ones are killed at the end."""
     with open_folder() as folder, ExitStack() as stack:
         found = []
         for each in range(number):
             own = folder / str(each)
             own.mkdir()
             given = {
-                variable("kafka_bootstrap_servers"): broker.address,
-                variable("kafka_prefix"): names.prefix,
-                variable("kafka_partitions"): str(names.partitions),
+                "KAFKA_BOOTSTRAP_SERVERS": broker.address,
+                "PALIMPSEST_KAFKA_PREFIX": names.prefix,
+                "PALIMPSEST_KAFKA_PARTITIONS": str(names.partitions),
             }
             found.append(RoleProcess("relay", {**environment(database, None, 8000, own), **given}, own))
             stack.callback(found[-1].kill)
@@ -52,11 +51,11 @@ def relays(database: Database, broker: EmbeddedKafka, names: Topics, number: int
 
 @pytest.fixture
 def names() -> Topics:
-    """Topics of the test's own."""
+    """Topics of this test alone."""
     return own_topics(partitions=4)
 
 
-def settings_of(broker: EmbeddedKafka) -> Settings:
+def settings_of(broker: EmbeddedKafka) -> ClientConfig:
     return {"bootstrap_servers": broker.address}
 
 
@@ -68,7 +67,7 @@ async def append(url: str, changes: Iterable[list[Root]], pause: float = 0.0) ->
 
 
 def until(condition: Callable[[], bool], patience: float = PATIENCE) -> float:
-    """Wait until it is so. Answers how long it took.
+    """Wait for the condition. Returns the seconds it took.
 
     Raises:
         TimeoutError: it took too long.
@@ -82,18 +81,18 @@ def until(condition: Callable[[], bool], patience: float = PATIENCE) -> float:
 
 
 class Reader:
-    """Reads the private topic as it grows."""
+    """Reads the private topic while it grows."""
 
-    def __init__(self, kafka: Settings, names: Topics) -> None:
+    def __init__(self, kafka: ClientConfig, names: Topics) -> None:
         with closing(KafkaAdminClient(**kafka)) as admin:
-            made.make_missing(admin, names, names.events())
+            made.create_missing(admin, names, names.events())
         self._consumer = KafkaConsumer(**kafka, group_id=None, enable_auto_commit=False)
         self._consumer.assign([TopicPartition(names.internal, number) for number in range(names.partitions)])
         self._consumer.seek_to_beginning()
         self.positions: set[int] = set()
 
     def has(self, position: int) -> bool:
-        """Whether the event of that position has come."""
+        """Whether the event of that position was published."""
         for records in self._consumer.poll(50).values():
             for record in records:
                 read = record_format.decode_record(record)
@@ -105,8 +104,8 @@ class Reader:
         self._consumer.close()
 
 
-def says(relay: RoleProcess, word: str) -> bool:
-    """Whether the relay has written that to its log."""
+def has_logged(relay: RoleProcess, word: str) -> bool:
+    """Whether the relay has logged that text."""
     return relay.log.exists() and word in relay.log.read_text()
 
 
@@ -127,7 +126,7 @@ def test_a_standby_takes_over_in_less_than_five_seconds(
         leader.start()
         until(lambda: reader.has(head(database)))
         standby.start()
-        until(lambda: says(standby, "standing by"))
+        until(lambda: has_logged(standby, "standing by"))
         asyncio.run(append(database.app_url, history.changes(50)))
         end(leader)
         asyncio.run(append(database.app_url, history.changes(1)))
@@ -136,7 +135,7 @@ def test_a_standby_takes_over_in_less_than_five_seconds(
             leader.thaw()
             asyncio.run(append(database.app_url, history.changes(50), pause=0.02))
             until(lambda: reader.has(head(database)))
-            until(lambda: says(leader, "standing by"))
+            until(lambda: has_logged(leader, "standing by"))
 
     assert took < TAKEOVER_SECONDS
     relaying.require_private_complete(database.app_url, settings_of(kafka), names)
@@ -192,7 +191,7 @@ def test_a_relay_that_starts_before_its_broker_says_that_it_waits(
     own_kafka.kill()
     with relays(database, own_kafka, names) as (relay,):
         relay.start()
-        until(lambda: says(relay, "Kafka takes nothing"))
+        until(lambda: has_logged(relay, "Kafka does not accept records"))
         own_kafka.start()
         with closing(Reader(settings_of(own_kafka), names)) as reader:
             until(lambda: reader.has(head(database)))
@@ -214,8 +213,8 @@ def test_a_relay_ends_with_a_sentence_when_a_topic_has_other_partitions(
     database: Database, kafka: EmbeddedKafka, names: Topics
 ) -> None:
     with closing(KafkaAdminClient(**settings_of(kafka))) as admin:
-        made.make_missing(admin, Topics(names.prefix, partitions=2), [names.internal])
+        made.create_missing(admin, Topics(names.prefix, partitions=2), [names.internal])
     with relays(database, kafka, names) as (relay,):
         relay.start()
-        until(lambda: says(relay, f"{names.internal} has 2 partitions"))
+        until(lambda: has_logged(relay, f"{names.internal} has 2 partitions"))
         assert "Traceback" not in relay.log.read_text()

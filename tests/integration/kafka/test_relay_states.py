@@ -1,4 +1,4 @@
-"""The compacted topics: of every stream what it is now, or a tombstone; and how far Kafka is behind."""
+"""The compacted topics hold the current state of each stream, or a tombstone. Also: the lag metrics."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -13,15 +13,16 @@ from kafka import KafkaAdminClient, KafkaProducer
 from prometheus_client import REGISTRY
 
 from adapters.integration_events.cloudevents import CloudEvents
+from domain.content.document import Document
 from domain.identity.user import User
 from domain.teams.team import Team
 from infra.bootstrap.lifetime import cancelled
 from infra.bootstrap.relay import publish
 from infra.kafka.client import record_format
 from infra.kafka.client import topics as made
+from infra.kafka.client.config import ClientConfig
 from infra.kafka.client.topics import Topics, partition_of
 from infra.kafka.relay import lag
-from infra.kafka.relay.topic_setup import Settings
 from infra.local.servers.kafka import EmbeddedKafka
 from tests.support import relaying
 from tests.support.given import NOW
@@ -39,19 +40,19 @@ SELECT %s, 1, 'user.registered', '\\xc1', max(notification_id) + 1, gen_random_u
 
 @pytest.fixture
 def names() -> Topics:
-    """Topics of the test's own."""
+    """Topics of this test alone."""
     return own_topics(partitions=4)
 
 
 @pytest.fixture
-def kafka_settings(kafka: EmbeddedKafka) -> Settings:
-    """How to reach this process's broker."""
+def kafka_settings(kafka: EmbeddedKafka) -> ClientConfig:
+    """The connection to this process's broker."""
     return {"bootstrap_servers": kafka.address}
 
 
 @asynccontextmanager
-async def publishing(opened: Opened, kafka: Settings, names: Topics) -> AsyncIterator[None]:
-    """The whole role at work."""
+async def publishing(opened: Opened, kafka: ClientConfig, names: Topics) -> AsyncIterator[None]:
+    """Run the whole role."""
     running = asyncio.create_task(
         publish(opened.url, opened.database, opened.keyring, opened.store, kafka, names, CloudEvents())
     )
@@ -61,8 +62,8 @@ async def publishing(opened: Opened, kafka: Settings, names: Topics) -> AsyncIte
         await cancelled(running)
 
 
-def last_of(kafka: Settings, topic: str) -> dict[UUID, Any]:
-    """The last record of each key: what compaction keeps."""
+def last_of(kafka: ClientConfig, topic: str) -> dict[UUID, Any]:
+    """The last record of each key, which compaction keeps."""
     return {UUID(record.key.decode()): record for record in relaying.records_of(kafka, topic)}
 
 
@@ -72,7 +73,7 @@ def version_of(record: Any) -> int | None:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait until it is so, looking from a thread.
+    """Wait for the condition, which is evaluated in a thread.
 
     Raises:
         TimeoutError: it took too long.
@@ -84,32 +85,36 @@ async def until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0.1)
 
 
-def tells(kafka: Settings, topic: str, expected: Mapping[UUID, int | None]) -> Callable[[], bool]:
-    """Whether the topic tells just these versions."""
+def has_states(kafka: ClientConfig, topic: str, expected: Mapping[UUID, int | None]) -> Callable[[], bool]:
+    """Whether the topic holds exactly these versions."""
     return lambda: {key: version_of(record) for key, record in last_of(kafka, topic).items()} == expected
 
 
-async def test_every_stream_is_told_as_it_is_now(database: Database, kafka_settings: Settings, names: Topics) -> None:
+async def test_every_stream_has_its_current_state(
+    database: Database, kafka_settings: ClientConfig, names: Topics
+) -> None:
     history = History(3)
     async with open_store(database.app_url) as opened, publishing(opened, kafka_settings, names):
         for roots in history.changes(300):
             await opened.store.append(roots, CALL, None)
-        users = {user.id: user.version if user.active else None for user in history.users}
-        teams = {team.id: None if team.dissolved_at else team.version for team in history.teams}
-        documents = {document.id: document.version for document in history.documents}
-        await until(tells(kafka_settings, names.state("user"), users))
-        await until(tells(kafka_settings, names.state("team"), teams))
-        await until(tells(kafka_settings, names.state("document"), documents))
+        users = {user.id: user.version if user.active else None for user in history.of(User)}
+        teams = {team.id: None if team.dissolved_at else team.version for team in history.of(Team)}
+        documents = {document.id: document.version for document in history.of(Document)}
+        await until(has_states(kafka_settings, names.state("user"), users))
+        await until(has_states(kafka_settings, names.state("team"), teams))
+        await until(has_states(kafka_settings, names.state("document"), documents))
 
 
-async def test_what_changes_often_is_told_once(database: Database, kafka_settings: Settings, names: Topics) -> None:
+async def test_a_stream_that_changes_often_is_published_once(
+    database: Database, kafka_settings: ClientConfig, names: Topics
+) -> None:
     async with open_store(database.app_url) as opened:
         team = await found(opened)
         for number in range(50):
             team.rename(f"name {number}", by=CALL.actor, now=NOW)  # type: ignore[arg-type]
             await opened.store.append([team], CALL, None)
         async with publishing(opened, kafka_settings, names):
-            await until(tells(kafka_settings, names.state("team"), {team.id: 51}))
+            await until(has_states(kafka_settings, names.state("team"), {team.id: 51}))
 
     assert len(relaying.records_of(kafka_settings, names.state("team"))) == 1
 
@@ -121,20 +126,20 @@ async def found(opened: Opened) -> Team:
     return team
 
 
-async def test_a_closed_account_gives_way_to_a_tombstone(
-    database: Database, kafka_settings: Settings, names: Topics
+async def test_a_closed_account_becomes_a_tombstone(
+    database: Database, kafka_settings: ClientConfig, names: Topics
 ) -> None:
     async with open_store(database.app_url) as opened, publishing(opened, kafka_settings, names):
         user = User.register(id=uuid4(), email="ada@example.org", name="Ada", password_hash="-", now=NOW)
         await opened.store.append([user], CALL, None)
-        await until(tells(kafka_settings, names.state("user"), {user.id: 1}))
+        await until(has_states(kafka_settings, names.state("user"), {user.id: 1}))
         user.deactivate(now=NOW)
         await opened.store.append([user], CALL, None)
-        await until(tells(kafka_settings, names.state("user"), {user.id: None}))
+        await until(has_states(kafka_settings, names.state("user"), {user.id: None}))
 
 
-async def test_an_erased_account_gives_way_to_a_tombstone(
-    database: Database, kafka_settings: Settings, names: Topics
+async def test_an_erased_account_becomes_a_tombstone(
+    database: Database, kafka_settings: ClientConfig, names: Topics
 ) -> None:
     async with open_store(database.app_url) as opened:
         user = User.register(id=uuid4(), email="ada@example.org", name="Ada", password_hash="-", now=NOW)
@@ -142,23 +147,23 @@ async def test_an_erased_account_gives_way_to_a_tombstone(
         rows(database.app_url, "DELETE FROM data_keys WHERE subject_id = %s", user.id)
         opened.keyring.forget(user.id)
         async with publishing(opened, kafka_settings, names):
-            await until(tells(kafka_settings, names.state("user"), {user.id: None}))
+            await until(has_states(kafka_settings, names.state("user"), {user.id: None}))
 
 
-async def test_what_an_earlier_leader_tells_late_does_not_last(
-    database: Database, kafka_settings: Settings, names: Topics, monkeypatch: pytest.MonkeyPatch
+async def test_an_outdated_state_of_a_former_leader_is_replaced(
+    database: Database, kafka_settings: ClientConfig, names: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("infra.kafka.relay.state_publisher.CHECK_SECONDS", 0.5)
     async with open_store(database.app_url) as opened, publishing(opened, kafka_settings, names):
         team = await found(opened)
-        await until(tells(kafka_settings, names.state("team"), {team.id: 1}))
-        await asyncio.to_thread(tell_late, kafka_settings, names, team.id)
+        await until(has_states(kafka_settings, names.state("team"), {team.id: 1}))
+        await asyncio.to_thread(publish_outdated, kafka_settings, names, team.id)
         await until(lambda: len(relaying.records_of(kafka_settings, names.state("team"))) == 3)
-        await until(tells(kafka_settings, names.state("team"), {team.id: 1}))
+        await until(has_states(kafka_settings, names.state("team"), {team.id: 1}))
 
 
-def tell_late(kafka: Settings, names: Topics, team_id: UUID) -> None:
-    """Write a state that is no longer true."""
+def publish_outdated(kafka: ClientConfig, names: Topics, team_id: UUID) -> None:
+    """Write an outdated state."""
     key = record_format.key_of(team_id)
     with closing(KafkaProducer(**kafka)) as producer:
         producer.send(names.state("team"), b'{"version":0}', key, partition=partition_of(key, names.partitions))
@@ -166,29 +171,29 @@ def tell_late(kafka: Settings, names: Topics, team_id: UUID) -> None:
 
 
 async def test_a_state_topic_that_was_lost_is_filled_again(
-    database: Database, kafka_settings: Settings, names: Topics
+    database: Database, kafka_settings: ClientConfig, names: Topics
 ) -> None:
     async with open_store(database.app_url) as opened:
         teams = [await found(opened) for _ in range(5)]
         expected = {team.id: 1 for team in teams}
         async with publishing(opened, kafka_settings, names):
-            await until(tells(kafka_settings, names.state("team"), expected))
-        await asyncio.to_thread(remake, kafka_settings, names, names.state("team"))
+            await until(has_states(kafka_settings, names.state("team"), expected))
+        await asyncio.to_thread(recreate, kafka_settings, names, names.state("team"))
         async with publishing(opened, kafka_settings, names):
-            await until(tells(kafka_settings, names.state("team"), expected))
+            await until(has_states(kafka_settings, names.state("team"), expected))
 
 
-def remake(kafka: Settings, names: Topics, topic: str) -> None:
-    """Delete a topic and make it anew, empty."""
+def recreate(kafka: ClientConfig, names: Topics, topic: str) -> None:
+    """Delete a topic and create it again, empty."""
     with closing(KafkaAdminClient(**kafka)) as admin:
         admin.delete_topics([topic])
         while topic in admin.list_topics():
             pass
-        made.make_missing(admin, names, [topic])
+        made.create_missing(admin, names, [topic])
 
 
 async def test_an_aggregate_that_cannot_be_read_holds_up_no_other(
-    database: Database, kafka_settings: Settings, names: Topics
+    database: Database, kafka_settings: ClientConfig, names: Topics
 ) -> None:
     async with open_store(database.app_url) as opened:
         await found(opened)
@@ -200,13 +205,15 @@ async def test_an_aggregate_that_cannot_be_read_holds_up_no_other(
     assert last_of(kafka_settings, names.state("user")) == {}
 
 
-async def test_nothing_personal_is_in_states(database: Database, kafka_settings: Settings, names: Topics) -> None:
+async def test_nothing_personal_is_in_states(database: Database, kafka_settings: ClientConfig, names: Topics) -> None:
     history = History(4)
     async with open_store(database.app_url) as opened, publishing(opened, kafka_settings, names):
         for roots in history.changes(150):
             await opened.store.append(roots, CALL, None)
         await until(
-            tells(kafka_settings, names.state("document"), {each.id: each.version for each in history.documents})
+            has_states(
+                kafka_settings, names.state("document"), {each.id: each.version for each in history.of(Document)}
+            )
         )
 
     for topic in names.states():
@@ -223,7 +230,7 @@ def gauge(name: str) -> float:
 
 
 async def test_lag_grows_while_the_broker_is_away_and_goes_when_it_is_back(
-    database: Database, kafka_settings: Settings, names: Topics
+    database: Database, kafka_settings: ClientConfig, names: Topics
 ) -> None:
     async with open_store(database.app_url) as opened:
         away = relaying.new_relay(opened.url, {"bootstrap_servers": "127.0.0.1:1"}, names)

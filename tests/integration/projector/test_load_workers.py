@@ -104,7 +104,7 @@ async def test_the_shares_are_the_whole_log(lived: Database, monkeypatch: pytest
         feed = opened.feed()
         last = await feed.head() - 10
         whole = await feed.read(0, last)
-        found = [await read_all(feed.share(slots, last), 7) for slots in (range(2), range(2, 3), range(3, 5))]
+        found = [await read_all(feed.shard(slots, last), 7) for slots in (range(2), range(2, 3), range(3, 5))]
     streams = [{event.stream_id for event in events} for events in found]
     assert all(streams)
     assert sum(map(len, streams)) == len(set().union(*streams))
@@ -174,7 +174,7 @@ async def test_what_the_database_refuses_stops_its_stream_alone_in_a_shared_tabl
         await connection.execute(applier.statements.create_key())
         table = await table_of(connection, applier)
         for start in range(0, HASH_SLOTS, 100):
-            share = opened.feed().share(range(start, start + 100), last)
+            share = opened.feed().shard(range(start, start + 100), last)
             await BulkLoader(applier, share, connection, frozenset(), table, most_bytes=2_000).run(0, last)
     assert dump(database.app_url, "notes__next") == dump(database.app_url, "notes")
     found = await quarantine_of(database.app_url)

@@ -14,7 +14,7 @@ from psycopg_pool import AsyncConnectionPool
 from infra.cache.read_cache import CachedReadStore, lookups, open_redis
 from infra.cache.updater import CacheUpdater
 from infra.local.servers.redis import EmbeddedRedis as RedisServer
-from infra.postgres.connect import Database as database_of
+from infra.postgres.database import Database as database_of
 from infra.postgres.read_store import PooledReadStore
 from infra.projector.position_tracker import PositionTracker
 from infra.projector.quarantine import retry

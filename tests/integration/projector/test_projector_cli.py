@@ -17,7 +17,8 @@ from infra.local import secrets
 from infra.local.servers.process import spawn
 from infra.projector.rebuild import load_workers
 from infra.projector.rebuild.bulk_load import BulkLoader
-from infra.settings.model import Settings, load, variable
+from infra.settings.load import load
+from infra.settings.model import variables
 from projections.kernel import read_models
 from tests.support.history import History
 from tests.support.projecting import projecting
@@ -27,8 +28,8 @@ from tests.support.stores import CALL, rows
 
 @pytest.fixture(autouse=True)
 def settings(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in Settings.model_fields:
-        monkeypatch.delenv(variable(name), raising=False)
+    for name in variables():
+        monkeypatch.delenv(name, raising=False)
     secrets.ensure(tmp_path, data_exists=False)
     monkeypatch.setenv("PALIMPSEST_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("DATABASE_URL", database.admin_url)
@@ -45,7 +46,7 @@ def lived(database: Database, settings: None) -> Team:
                 await core.store.append(roots, CALL, None)
             async with projecting(read_models(), core.feed(), core.url) as running:
                 await running.reached()
-            return history.teams[0]
+            return history.of(Team)[0]
 
     return asyncio.run(live())
 
@@ -118,19 +119,19 @@ def test_a_stream_in_quarantine_is_listed_and_retried(database: Database, lived:
     position = confine(database, lived)
     said = run("list")
     assert all(word in said for word in ("In quarantine", str(lived.id), str(position), "KeyError"))
-    assert "taken in the whole stream" in run("retry", "team", str(lived.id))
+    assert "applied the whole stream" in run("retry", "team", str(lived.id))
     assert "In quarantine" not in run("list")
     assert "not in quarantine" in run("retry", "team", str(lived.id), code=1)
 
 
 def test_an_event_can_be_skipped(database: Database, lived: Team) -> None:
     position = confine(database, lived)
-    assert "taken in the whole stream" in run("skip", "team", str(lived.id))
+    assert "applied the whole stream" in run("skip", "team", str(lived.id))
     assert rows(database.admin_url, "SELECT position FROM projection_skips") == [(position,)]
 
 
 def test_an_unknown_name_is_answered_with_those_there_are() -> None:
-    assert "There are: document, " in run("rebuild", "nothing", code=1)
+    assert "Choose from: document, " in run("rebuild", "nothing", code=1)
 
 
 def test_a_stream_of_tables_that_are_not_there_is_not_in_quarantine() -> None:

@@ -19,7 +19,6 @@ from infra.projector import partition_checkpoints
 from infra.projector.position_tracker import PositionTracker
 from infra.projector.quarantine import retry
 from infra.projector.rebuild.rebuild import rebuild
-from infra.settings.model import variable
 from projections.kernel import read_models
 from tests.support.feeding import FromKafka, FromStore, checked, grown, lines_in
 from tests.support.history import History
@@ -296,14 +295,14 @@ async def test_projectors_that_are_killed_and_join_under_load_count_every_event_
 async def test_the_roles_work_together_and_a_projector_starts_again_with_another_feed(
     kafka: EmbeddedKafka, topics: Topics, database: Database, opened: Opened, tmp_path: Path
 ) -> None:
-    given = {"kafka_bootstrap_servers": kafka.address, "kafka_prefix": topics.prefix}
-    settings = environment(database, None, 1, tmp_path) | {variable(name): value for name, value in given.items()}
+    given = {"KAFKA_BOOTSTRAP_SERVERS": kafka.address, "PALIMPSEST_KAFKA_PREFIX": topics.prefix}
+    settings = environment(database, None, 1, tmp_path) | given
     history, waiting = History(23), PositionTracker(database.app_url)
     await waiting.start()
     with ExitStack() as stack:
         _started(stack, "relay", settings, tmp_path)
         for feed in ("kafka", "store", "kafka"):
-            projector = _started(stack, "projector", {**settings, variable("feed"): feed}, tmp_path)
+            projector = _started(stack, "projector", {**settings, "PALIMPSEST_FEED": feed}, tmp_path)
             for _ in range(20):
                 last = await append(opened, history.changes(5))
             for model in read_models():

@@ -19,7 +19,7 @@ from domain.content.document import Document
 from domain.identity.user import User
 from domain.kernel import Root
 from domain.teams.team import Team
-from infra.postgres.connect import Database as database_of
+from infra.postgres.database import Database as database_of
 from infra.postgres.read_store import PooledReadStore
 from projections.billing.subscription import subscription
 from projections.content import document_access

@@ -12,7 +12,7 @@ from application.ports import Actor
 from domain.access import DOCUMENT, TEAM, RoleTooLow
 from domain.content.document import Document
 from domain.teams.team import Team
-from infra.postgres.connect import Database as database_of
+from infra.postgres.database import Database as database_of
 from infra.postgres.read_store import PooledReadStore
 from projections.content.document import document, documents
 from projections.content.document_access import shares

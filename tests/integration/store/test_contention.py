@@ -1,4 +1,4 @@
-"""Many at once on the same stream: all get through, in turn, and hold up nobody else."""
+"""Many parallel commands on one stream: all succeed, and other streams do not wait for them."""
 
 import asyncio
 from uuid import uuid4
@@ -18,7 +18,7 @@ class BeginNote(Command[None]):
 
 
 class AddLine(Command[int]):
-    """Add a line to a note, whatever it holds."""
+    """Add a line to a note."""
 
     note: int
 

@@ -1,4 +1,4 @@
-"""What the event store promises, on a real PostgreSQL."""
+"""The guarantees of the event store on a real PostgreSQL."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -119,14 +119,14 @@ async def test_two_processes_agree_on_the_key_of_an_address(database: Database) 
     assert [event.email for event in shown] == ["ada@example.org"] * 2
 
 
-async def test_a_long_stream_leaves_a_snapshot_that_loads_alike(opened: Opened, database: Database) -> None:
+async def test_a_long_stream_leaves_a_snapshot_that_loads_the_same_state(opened: Opened, database: Database) -> None:
     written = note()
     for n in range(120):
         written.extend(f"line {n}")
     written.show_to(uuid4(), "ada@example.org")
     await opened.store.append([written], CALL, None)
     replayed = await opened.store.load(Note, written.id)
-    await opened.store.settle()
+    await opened.store.drain()
     assert rows(database.admin_url, "SELECT originator_version FROM snapshots") == [(122,)]
     written.extend("after the snapshot")
     await opened.store.append([written], CALL, None)
@@ -146,14 +146,14 @@ async def test_a_snapshot_of_an_older_shape_is_ignored_and_replaced(
         written.extend(f"line {n}")
     await opened.store.append([written], CALL, None)
     await opened.store.load(Note, written.id)
-    await opened.store.settle()
+    await opened.store.drain()
     monkeypatch.setattr(Note, "snapshot_version", 2)
     assert await opened.store.load(Note, written.id) == written
-    await opened.store.settle()
+    await opened.store.drain()
     assert rows(database.admin_url, "SELECT originator_version, snapshot_version FROM snapshots") == [(121, 2)]
     monkeypatch.setattr(Note, "snapshot_version", 1)
     assert await opened.store.load(Note, written.id) == written
-    await opened.store.settle()
+    await opened.store.drain()
     assert rows(database.admin_url, "SELECT originator_version, snapshot_version FROM snapshots") == [(121, 2)]
 
 
@@ -210,7 +210,7 @@ async def test_without_its_key_a_stream_reads_as_erased(opened: Opened, database
             await fresh.store.append([loaded], CALL, keyed(loaded.id, key=b"n" * 32))
 
 
-async def test_an_address_seen_again_after_its_erasure_starts_anew(opened: Opened, database: Database) -> None:
+async def test_an_address_used_again_after_its_erasure_gets_a_new_key(opened: Opened, database: Database) -> None:
     written = note()
     address_id = uuid4()
     written.show_to(address_id, "old@example.org")
@@ -248,7 +248,7 @@ async def test_personal_data_is_in_no_stored_byte(opened: Opened, database: Data
     answer = replace(keyed(written.id), answer=canary.encode())
     await opened.store.append([written], CALL, answer)
     await opened.store.load(Note, written.id)
-    await opened.store.settle()
+    await opened.store.drain()
     for table in ("stored_events", "snapshots", "claims", "data_keys", "idempotency"):
         lines = rows(database.admin_url, f"SELECT t::text FROM {table} t")
         assert lines, table

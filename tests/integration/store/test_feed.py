@@ -1,4 +1,4 @@
-"""The store's feed: in order, nothing skipped, awake at once."""
+"""The feed from the store: in order, without gaps, awake at once."""
 
 import asyncio
 from uuid import uuid4
@@ -25,7 +25,7 @@ WHERE datname = current_database() AND usename = 'palimpsest_app'
 
 
 def raw_request() -> AppendRequest:
-    """An append to be sent by hand, in a transaction that its client controls."""
+    """An append for a transaction that the test controls."""
     root = Note.write(uuid4(), "by hand")
     [event] = root.pending_events
     assert isinstance(event, Note.Written)
@@ -52,7 +52,7 @@ async def append_in_open_transaction(url: str, seconds: float, commit: bool) -> 
 
 
 async def follow(feed: PostgresEventFeed, seen: list[RecordedEvent], until: asyncio.Event) -> None:
-    """Read on and on, as a projection does, till the end is reached after `until`."""
+    """Read in a loop, as a projection does, until the end is reached after `until`."""
     while True:
         last = until.is_set()
         batch = await feed.read(seen[-1].position if seen else 0, 7)

@@ -1,4 +1,4 @@
-"""The library's own recorder suites, run on our tables and our append function."""
+"""The recorder suites of the eventsourcing library, run on our tables and our append function."""
 
 from collections.abc import Iterator
 from threading import Event, Timer

@@ -1,4 +1,4 @@
-"""Statements that go out as they come: answered in order, each for itself, and never waited for in vain."""
+"""Pipelined statements: answered in order, one by one, and always within a deadline."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -59,14 +59,14 @@ async def test_a_statement_that_is_refused_fails_alone(pipeline: Pipeline) -> No
     assert await number(pipeline, DOUBLE, 3) == 6
 
 
-async def test_one_who_gave_up_takes_nobodys_answer(pipeline: Pipeline) -> None:
+async def test_a_cancelled_caller_does_not_shift_the_answers(pipeline: Pipeline) -> None:
     quitter = asyncio.create_task(number(pipeline, DOUBLE, 1))
     await asyncio.sleep(0)
     quitter.cancel()
     assert await number(pipeline, DOUBLE, 2) == 4
 
 
-async def test_when_the_server_ends_the_session_nobody_waits_on(pipeline: Pipeline, database: Database) -> None:
+async def test_when_the_server_ends_the_session_all_statements_fail(pipeline: Pipeline, database: Database) -> None:
     pid = (await pipeline.execute(WHO, [])).get_value(0, 0) or b""
     waiting = [pipeline.execute(SLEEP, [NEVER]) for _ in range(2)]
     await asyncio.sleep(0.1)
@@ -86,14 +86,14 @@ async def test_a_statement_sent_twice_before_it_is_prepared_is_answered_twice(pi
     assert answers[1] == await number(pipeline, DIVIDE, 5)
 
 
-async def test_one_that_is_on_time_does_not_cut_off_the_next(database: Database) -> None:
+async def test_a_statement_on_time_does_not_time_out_the_next(database: Database) -> None:
     async with open_pipeline(database, seconds=0.4) as pipeline:
         for _ in range(3):
             await pipeline.execute(b"SELECT pg_sleep(0.2)", [])
         assert not pipeline.closed
 
 
-async def test_time_spent_in_line_is_not_held_against_a_statement(database: Database) -> None:
+async def test_time_spent_in_the_queue_does_not_count_for_a_statement(database: Database) -> None:
     async with open_pipeline(database, seconds=0.5) as pipeline:
         await asyncio.gather(*(pipeline.execute(b"SELECT pg_sleep(0.2)", []) for _ in range(5)))
         assert not pipeline.closed
@@ -106,7 +106,7 @@ async def test_a_server_that_takes_too_long_is_cut_off(database: Database) -> No
         assert pipeline.closed
 
 
-async def test_closing_it_leaves_nobody_waiting(pipeline: Pipeline) -> None:
+async def test_closing_it_fails_the_statements_in_flight(pipeline: Pipeline) -> None:
     waiting = pipeline.execute(SLEEP, [NEVER])
     await asyncio.sleep(0.05)
     pipeline.close()
@@ -114,7 +114,7 @@ async def test_closing_it_leaves_nobody_waiting(pipeline: Pipeline) -> None:
         await waiting
 
 
-async def test_what_cannot_be_sent_is_nobody_elses_answer(pipeline: Pipeline) -> None:
+async def test_a_statement_that_cannot_be_sent_closes_the_connection(pipeline: Pipeline) -> None:
     before = pipeline.execute(DOUBLE, [(1).to_bytes(8, "big")])
     with pytest.raises(ConnectionLost):
         await pipeline.execute(DOUBLE, ["not bytes"])  # type: ignore[list-item]

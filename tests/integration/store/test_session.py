@@ -1,4 +1,4 @@
-"""Short queries through one connection: whoever cannot be answered is told so in time, and a restart is not noticed."""
+"""Short queries through one connection: they fail within a deadline, and survive a restart of the server."""
 
 import asyncio
 import gc
@@ -10,20 +10,21 @@ from uuid import UUID, uuid4
 import pytest
 
 from application.ports import Unavailable
-from infra.postgres.session import CONNECT_SECONDS, ShortQueries
-from infra.store.stream_reader import PAGE, StreamReader
+from infra.postgres.connect import CONNECT_TIMEOUT_SECONDS
+from infra.postgres.session import ShortQueries
+from infra.store.stream_reader import PAGE_EVENTS, StreamReader
 from tests.support.servers import Database
 from tests.support.stores import open_store, rows
 
 WHO = b"SELECT pg_backend_pid()"
 SLEEP = b"SELECT pg_sleep(0.5)"
 SESSIONS = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-NOBODY = UUID(int=1)
+UNKNOWN = UUID(int=1)
 
 
 @asynccontextmanager
 async def silence() -> AsyncIterator[str]:
-    """The address of a server that lets everybody in and never says a word."""
+    """The address of a server that accepts connections and never sends a byte."""
     held = []
 
     async def hold(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -41,36 +42,34 @@ async def pid(queries: ShortQueries) -> int:
     return int.from_bytes((await queries.result(WHO, [])).get_value(0, 0) or b"", "big")
 
 
-async def test_all_who_wait_for_a_database_that_is_not_there_are_refused_together() -> None:
+async def test_concurrent_queries_fail_together_when_the_database_does_not_answer() -> None:
     async with silence() as url:
         with closing(StreamReader(url)) as reading:
             loop = asyncio.get_running_loop()
             started = loop.time()
-            everybody = [reading.stream(uuid4()) for _ in range(3)] + [
-                anext(reading.history(uuid4())) for _ in range(5)
-            ]
-            refused = await asyncio.gather(*everybody, return_exceptions=True)
+            queries = [reading.stream(uuid4()) for _ in range(3)] + [anext(reading.history(uuid4())) for _ in range(5)]
+            refused = await asyncio.gather(*queries, return_exceptions=True)
     assert [type(error) for error in refused] == [Unavailable] * 8
-    # What was read ahead is given up, and begins one more attempt at most.
-    assert loop.time() - started < 2 * CONNECT_SECONDS + 1
+    # A page that was read ahead is cancelled; it begins one more attempt at most.
+    assert loop.time() - started < 2 * CONNECT_TIMEOUT_SECONDS + 1
 
 
 async def test_a_history_that_fails_leaves_nothing_behind() -> None:
     loop = asyncio.get_running_loop()
-    said: list[dict[str, Any]] = []
-    loop.set_exception_handler(lambda _, about: said.append(about))
+    reported: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _, about: reported.append(about))
     async with silence() as url:
         with closing(StreamReader(url)) as reading, pytest.raises(Unavailable):
-            async for _ in reading.history(NOBODY, 2 * PAGE):
+            async for _ in reading.history(UNKNOWN, 2 * PAGE_EVENTS):
                 pass
         assert not [task for task in asyncio.all_tasks() if "_page" in repr(task)]
-    # What nobody has asked for tells of itself when it is thrown away.
+    # An exception that is never retrieved is reported when its task is collected.
     await asyncio.sleep(0.05)
     gc.collect()
-    assert said == []
+    assert reported == []
 
 
-async def test_a_query_is_asked_again_where_the_connection_was_lost(database: Database) -> None:
+async def test_a_query_is_sent_again_after_its_connection_was_lost(database: Database) -> None:
     with closing(ShortQueries(database.app_url)) as queries:
         first = await pid(queries)
         waiting = asyncio.create_task(queries.result(SLEEP, []))
@@ -112,4 +111,4 @@ async def test_a_store_without_tables_is_not_available_yet(database: Database) -
     rows(database.admin_url, "ALTER TABLE snapshots RENAME TO elsewhere")
     async with open_store(database.app_url) as opened:
         with pytest.raises(Unavailable):
-            await opened.store._reading.stream(NOBODY)
+            await opened.store._reader.stream(UNKNOWN)

@@ -1,4 +1,4 @@
-"""The event store on bad days: answers lost, connections refused, the server killed."""
+"""The event store during failures: answers lost, connections refused, the server killed."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -58,7 +58,7 @@ async def test_an_append_whose_answer_was_lost_is_recognised(shaky: Shaky) -> No
     assert shaky.positions() == [1, 2, 3, 4, 5, 6]
 
 
-async def test_when_nobody_can_be_asked_the_outcome_is_unknown(shaky: Shaky) -> None:
+async def test_without_a_new_connection_the_outcome_is_unknown(shaky: Shaky) -> None:
     await shaky.opened.store.append([note()], CALL, None)
     shaky.proxy.lose_next_answer = shaky.proxy.refuse = True
     with pytest.raises(OutcomeUnknown):

@@ -1,14 +1,14 @@
-"""How streams are read: by index, however little there was when the plan was made, and page by page."""
+"""Streams are read by index, even if the tables were small when the plan was made, and page by page."""
 
 from uuid import UUID, uuid4
 
-import psycopg
 import pytest
 
 from domain.content.document import Document
-from infra.postgres.session import READING
+from infra.postgres.connect import connect
+from infra.postgres.session import SHORT_QUERY_SETTINGS
 from infra.store import stream_reader
-from infra.store.stream_reader import EARLIER, HISTORY, LOAD
+from infra.store.stream_reader import LOAD_ANSWERS, LOAD_HISTORY, LOAD_STREAMS
 from tests.support.note import Note
 from tests.support.servers import Database
 from tests.support.stores import CALL, open_store
@@ -23,17 +23,16 @@ def note(lines: int) -> Note:
     return written
 
 
-@pytest.mark.parametrize("query", [LOAD, HISTORY, EARLIER], ids=["load", "history", "earlier"])
+@pytest.mark.parametrize("query", [LOAD_STREAMS, LOAD_HISTORY, LOAD_ANSWERS], ids=["load", "history", "earlier"])
 async def test_a_plan_that_was_made_for_a_small_store_suits_a_large_one(database: Database, query: bytes) -> None:
     async with open_store(database.app_url) as opened:
         await opened.store.append([note(3)], CALL, None)
-    with psycopg.connect(database.admin_url, autocommit=True) as connection:
+    with connect(database.admin_url, autocommit=True, settings=SHORT_QUERY_SETTINGS) as connection:
         connection.execute("VACUUM ANALYZE stored_events, snapshots, idempotency")
-        connection.execute(READING.encode())
         lines = connection.execute(b"EXPLAIN (GENERIC_PLAN) " + query).fetchall()
     plan = "\n".join(line for (line,) in lines)
     assert not [words for words in WHOLE if words in plan], plan
-    # Every index is asked for what is wanted, and not gone through.
+    # Every index scan has a condition: no index is read as a whole.
     scans = [n for n, (line,) in enumerate(lines) if "Index" in line and "Scan" in line]
     assert scans
     assert all("Index Cond" in lines[n + 1][0] for n in scans), plan
@@ -43,11 +42,11 @@ async def test_a_plan_that_was_made_for_a_small_store_suits_a_large_one(database
 async def test_a_history_is_read_page_by_page(
     database: Database, monkeypatch: pytest.MonkeyPatch, version: int
 ) -> None:
-    monkeypatch.setattr(stream_reader, "PAGE", 2)
+    monkeypatch.setattr(stream_reader, "PAGE_EVENTS", 2)
     written = note(7)
     async with open_store(database.app_url) as opened:
         await opened.store.append([written], CALL, None)
-        pages = [page async for page in opened.store._reading.history(written.id, version)]
+        pages = [page async for page in opened.store._reader.history(written.id, version)]
         assert [number for page in pages for number, _, _ in page] == list(range(1, version + 1))
         loaded = await opened.store.load(Note, written.id, version=version)
     assert loaded is not None
@@ -55,19 +54,19 @@ async def test_a_history_is_read_page_by_page(
 
 
 async def test_a_history_ends_where_the_stream_does(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream_reader, "PAGE", 2)
+    monkeypatch.setattr(stream_reader, "PAGE_EVENTS", 2)
     written = note(4)
     async with open_store(database.app_url) as opened:
         await opened.store.append([written], CALL, None)
-        assert [len(page) async for page in opened.store._reading.history(written.id)] == [2, 2, 0]
-        assert [len(page) async for page in opened.store._reading.history(UUID(int=1))] == [0]
+        assert [len(page) async for page in opened.store._reader.history(written.id)] == [2, 2, 0]
+        assert [len(page) async for page in opened.store._reader.history(UUID(int=1))] == [0]
         assert await opened.store.load(Note, written.id, version=999_999_999) is None
 
 
 async def test_a_long_history_of_another_kind_is_none_of_this_kind(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream_reader, "PAGE", 2)
+    monkeypatch.setattr(stream_reader, "PAGE_EVENTS", 2)
     written = note(7)
     async with open_store(database.app_url) as opened:
         await opened.store.append([written], CALL, None)

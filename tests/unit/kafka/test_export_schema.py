@@ -1,4 +1,4 @@
-"""Public events as columns: every field has a type, and nothing that comes is lost."""
+"""Public events as columns: every field has a type, and unknown fields are kept."""
 
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -22,12 +22,12 @@ def record(data: Any, **attributes: str) -> TopicRecord:
 @pytest.mark.parametrize("aggregate", AGGREGATES)
 def test_no_public_field_is_left_without_a_type_of_its_own(aggregate: str) -> None:
     columns = columns_of(aggregate)
-    assert columns["occurred_at"] == columns["ce_time"] == "moment"
+    assert columns["occurred_at"] == columns["ce_time"] == "timestamp"
     assert columns["version"] == "integer"
     assert [name for name, kind in columns.items() if kind == "json"] == ["other"]
 
 
-def test_values_become_what_their_columns_hold() -> None:
+def test_values_become_those_of_their_columns() -> None:
     given = record(
         {"version": 2, "occurred_at": "2026-11-22T12:00:00Z", "title_length": None},
         content_type="application/json",
@@ -61,13 +61,13 @@ def test_fields_that_a_later_version_adds_are_kept_as_json() -> None:
         {"occurred_at": "2026-11-22T12:00:00"},
     ],
 )
-def test_what_is_no_event_is_refused(data: Any) -> None:
+def test_a_record_that_is_no_event_is_refused(data: Any) -> None:
     with pytest.raises(ValueError, match=r"[a-z]"):
         row_of(record(data, **EVENT), columns_of("document"))
 
 
 @pytest.mark.parametrize("lacking", EVENT)
-def test_an_event_without_what_every_event_has_is_refused(lacking: str) -> None:
+def test_an_event_without_a_required_attribute_is_refused(lacking: str) -> None:
     attributes = {name: value for name, value in EVENT.items() if name != lacking}
     with pytest.raises(ValueError, match=lacking):
         row_of(record({}, **attributes), columns_of("document"))
@@ -84,7 +84,7 @@ def test_an_event_without_what_every_event_has_is_refused(lacking: str) -> None:
         ("ce_time", "0001-01-01T00:00:00+05:00"),
     ],
 )
-def test_what_no_column_can_hold_is_refused(name: str, value: str) -> None:
+def test_a_value_that_no_column_can_hold_is_refused(name: str, value: str) -> None:
     with pytest.raises(ValueError, match=r"[a-z]"):
         row_of(record({}, **EVENT | {name: value}), columns_of("document"))
 

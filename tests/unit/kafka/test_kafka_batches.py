@@ -1,11 +1,12 @@
-"""Batches that we make are, byte for byte, those that kafka-python makes of the same records."""
+"""Our batches equal, byte for byte, those that kafka-python makes of the same records."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 from kafka.record.default_records import DefaultRecordBatchBuilder
 from kafka.record.memory_records import MemoryRecords
 
-from infra.kafka.client.batch_producer import NO_KEY, RecordBatch, encode_headers, ready_made, varint, with_length
+from infra.kafka.client.batch_producer import ready_made
+from infra.kafka.client.record_batch import NO_KEY, RecordBatch, encode_headers, varint, with_length
 
 HEADERS = st.lists(st.tuples(st.text(), st.binary()), max_size=12)
 RECORDS = st.lists(

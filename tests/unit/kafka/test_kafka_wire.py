@@ -1,4 +1,4 @@
-"""Private records: what was stored comes out as it went in, and nothing else is taken for it."""
+"""Private records: a stored event is decoded as it was encoded, and foreign records are recognised."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -10,7 +10,7 @@ from kafka.partitioner.default import murmur2
 
 from infra.kafka.client import record_format
 from infra.kafka.client.record_format import EventRecord, EventRow, ForeignRecord, Watermark
-from infra.kafka.client.topics import Topics, WrongPartitions, partition_of, require_partitions
+from infra.kafka.client.topics import AGGREGATES, Topics, WrongPartitions, partition_of, require_partitions
 
 POSITIONS = st.integers(0, 2**53)
 TIMES = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
@@ -34,12 +34,12 @@ ROW = EventRow(
 
 
 @given(row=STORED, previous=POSITIONS)
-def test_an_event_comes_out_as_it_went_in(row: EventRow, previous: int) -> None:
+def test_an_event_is_decoded_as_it_was_encoded(row: EventRow, previous: int) -> None:
     assert record_format.decode(*record_format.encode(row, previous)) == EventRecord(previous, row)
 
 
 @given(position=POSITIONS, previous=POSITIONS)
-def test_a_watermark_comes_out_as_it_went_in(position: int, previous: int) -> None:
+def test_a_watermark_is_decoded_as_it_was_encoded(position: int, previous: int) -> None:
     assert record_format.decode(*record_format.encode_watermark(position, previous)) == Watermark(position, previous)
 
 
@@ -57,7 +57,7 @@ def test_a_foreign_client_can_read_what_a_record_is_about() -> None:
     ]
 
 
-def test_fields_that_later_versions_add_are_no_hindrance() -> None:
+def test_fields_that_later_versions_add_are_ignored() -> None:
     _, _, [(name, content)] = record_format.encode(ROW, 5)
     more = content[:-1] + b',"tenant":"x"}'
 
@@ -67,9 +67,7 @@ def test_fields_that_later_versions_add_are_no_hindrance() -> None:
 
 
 @given(key=st.none() | st.binary(), value=st.none() | st.binary(), content=st.binary(), name=st.text())
-def test_what_no_relay_has_written_is_told_as_such(
-    key: bytes | None, value: bytes | None, content: bytes, name: str
-) -> None:
+def test_a_foreign_record_is_recognised(key: bytes | None, value: bytes | None, content: bytes, name: str) -> None:
     for headers in ([], [(name, content)], [("event", content)], [("watermark", content)]):
         with pytest.raises(ForeignRecord):
             record_format.decode(key, value, headers)
@@ -93,28 +91,23 @@ def test_a_stream_belongs_where_kafkas_own_clients_put_it(stream_id: UUID, parti
 def test_topics_are_named_after_the_prefix() -> None:
     topics = Topics("acme")
 
-    assert topics.events() == [
-        "acme.internal.events.v1",
-        "acme.user.v1",
-        "acme.document.v1",
-        "acme.subscription.v1",
-        "acme.team.v1",
-    ]
-    assert topics.states()[0] == "acme.user.state.v1"
+    assert topics.events() == ["acme.internal.events.v1", *(f"acme.{aggregate}.v1" for aggregate in AGGREGATES)]
+    assert topics.states() == [f"acme.{aggregate}.state.v1" for aggregate in AGGREGATES]
+    assert {"user", "document", "subscription", "team"} <= {*AGGREGATES}
 
 
 def test_history_is_kept_and_states_are_compacted() -> None:
     topics = Topics(replication=3)
 
-    assert topics.settings(topics.internal)["retention.ms"] == "-1"
-    assert topics.settings(topics.state("team"))["cleanup.policy"] == "compact"
-    assert topics.settings(topics.internal)["min.insync.replicas"] == "2"
+    assert topics.config(topics.internal)["retention.ms"] == "-1"
+    assert topics.config(topics.state("team"))["cleanup.policy"] == "compact"
+    assert topics.config(topics.internal)["min.insync.replicas"] == "2"
 
 
-def test_another_partition_count_is_refused_in_words() -> None:
+def test_another_partition_count_is_refused_in_a_sentence() -> None:
     with pytest.raises(WrongPartitions, match=r"t has 4 partitions.* over 8.*PALIMPSEST_KAFKA_PARTITIONS=4"):
         require_partitions({"t": 4, "other": 1}, {"t": 8})
 
 
-def test_the_same_count_and_a_topic_that_is_not_there_yet_are_fine() -> None:
+def test_the_same_count_and_a_missing_topic_are_accepted() -> None:
     require_partitions({"t": 8, "other": 1}, {"t": 8, "new": 8})

@@ -1,4 +1,4 @@
-"""The role `relay` ends with a sentence where there is one to say."""
+"""The role `relay` ends with the sentence of a `SetupError`, if there is one."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,7 +12,7 @@ from infra.errors import SetupError
 from infra.settings.model import Settings
 
 CORE = SimpleNamespace(url="", database=None, keyring=None, store=None)
-SETTINGS = cast(Settings, SimpleNamespace(public_url="http://127.0.0.1:8000"))
+SETTINGS = cast(Settings, SimpleNamespace(http=SimpleNamespace(public_url="http://127.0.0.1:8000")))
 
 
 @asynccontextmanager
@@ -21,20 +21,20 @@ async def open_write_side(_: Settings) -> AsyncIterator[SimpleNamespace]:
 
 
 @pytest.mark.parametrize(
-    ("errors", "told"),
+    ("errors", "raised"),
     [
         ([SetupError("the sentence")], SetupError),
         ([OSError("something else, on the way out"), SetupError("the sentence")], SetupError),
         ([OSError("unforeseen")], ExceptionGroup),
     ],
 )
-async def test_what_else_fails_on_the_way_out_does_not_hide_the_sentence(
-    errors: list[Exception], told: type[Exception], monkeypatch: pytest.MonkeyPatch
+async def test_other_errors_at_the_end_do_not_hide_the_sentence(
+    errors: list[Exception], raised: type[Exception], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def publish(*_: Any) -> None:
         raise ExceptionGroup("of the tasks", errors)
 
     monkeypatch.setattr(relay, "open_write_side", open_write_side)
     monkeypatch.setattr(relay, "publish", publish)
-    with pytest.raises(told, match=r"sentence|of the tasks"):
+    with pytest.raises(raised, match=r"sentence|of the tasks"):
         await relay._relay(SETTINGS, {}, cast(Any, None))

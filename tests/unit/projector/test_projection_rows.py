@@ -12,8 +12,11 @@ from application.billing.subscription import subscription_view
 from application.content.document import document_view
 from application.identity.user import user_view
 from application.teams.team import team_view
+from domain.billing.subscription import Subscription
 from domain.content.document import Document
+from domain.identity.user import User
 from domain.kernel import ERASED, Root
+from domain.teams.team import Team
 from projections.billing.subscription import StoredSubscription, Subscriptions, view_at
 from projections.content.document import DocumentDetails
 from projections.content.document_access import DocumentAccess
@@ -49,8 +52,8 @@ def rows_of(model: ReadModel, events: list[Root.Event]) -> dict[Any, dict[str, A
 
 def test_documents_are_as_their_aggregates_say(history: tuple[History, list[Root.Event]]) -> None:
     rows = rows_of(DocumentDetails(), history[1])
-    assert len(rows) == len(history[0].documents)
-    for document in history[0].documents:
+    assert len(rows) == len(history[0].of(Document))
+    for document in history[0].of(Document):
         row, view = rows[(document.id,)], document_view(document)
         assert {name: row[name] for name in row if name != "position"} == {
             name: getattr(view, name) for name in row if name != "position"
@@ -61,14 +64,14 @@ def test_access_is_as_the_documents_say(history: tuple[History, list[Root.Event]
     found = {key: row["role"] for key, row in rows_of(DocumentAccess(), history[1]).items()}
     assert found == {
         (document.id, address_id): role
-        for document in history[0].documents
+        for document in history[0].of(Document)
         for address_id, role in document.shares.items()
     }
 
 
 def test_users_are_as_their_aggregates_say(history: tuple[History, list[Root.Event]]) -> None:
     rows = rows_of(UserProfile(), history[1])
-    for user in history[0].users:
+    for user in history[0].of(User):
         row, view = rows.get((user.id,)), user_view(user)
         if user.active:
             assert row is not None
@@ -82,7 +85,7 @@ def test_users_are_as_their_aggregates_say(history: tuple[History, list[Root.Eve
 @pytest.mark.parametrize("now", [NOW, datetime(2026, 12, 31, 23, 59, tzinfo=UTC), datetime(2029, 1, 1, tzinfo=UTC)])
 def test_subscriptions_are_as_their_aggregates_say(history: tuple[History, list[Root.Event]], now: datetime) -> None:
     rows = rows_of(Subscriptions(), history[1])
-    for subscription in history[0].subscriptions:
+    for subscription in history[0].of(Subscription):
         row = rows[(subscription.id,)]
         del row["position"]
         assert view_at(StoredSubscription(id=subscription.id, **row), now) == subscription_view(subscription, now)
@@ -91,7 +94,7 @@ def test_subscriptions_are_as_their_aggregates_say(history: tuple[History, list[
 def test_teams_are_as_their_aggregates_say(history: tuple[History, list[Root.Event]]) -> None:
     teams, roster = rows_of(Teams(), history[1]), rows_of(TeamRoster(), history[1])
     invitations = rows_of(TeamInvitations(), history[1])
-    for team in history[0].teams:
+    for team in history[0].of(Team):
         row, view = teams[(team.id,)], team_view(team, NOW)
         assert {name: row[name] for name in row if name != "position"} == {
             name: getattr(view, name) for name in row if name != "position"

@@ -1,4 +1,4 @@
-"""How many requests go with the next batch."""
+"""The number of requests in the next batch."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from infra.store.group_commit import batch_size
 
 
 @pytest.mark.parametrize(
-    ("ready", "under_way", "expected"),
+    ("ready", "in_flight", "expected"),
     [
         (0, [], 0),
         (1, [], 1),
@@ -18,6 +18,6 @@ from infra.store.group_commit import batch_size
     ],
 )
 def test_many_go_in_halves_and_no_more_than_two_batches_at_once(
-    ready: int, under_way: list[int], expected: int
+    ready: int, in_flight: list[int], expected: int
 ) -> None:
-    assert batch_size(ready, under_way) == expected
+    assert batch_size(ready, in_flight) == expected

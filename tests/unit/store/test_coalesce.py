@@ -1,4 +1,4 @@
-"""Gets that share a round trip: what each of them sees, and that none of them pays for another."""
+"""Coalesced gets share a round trip; each sees its own value and its own errors."""
 
 import asyncio
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from infra.coalesce import Coalescer
 
 
 class Table:
-    """Answers each key with its double, once it is told to; remembers what was asked for."""
+    """Answers each key with its double once `answers` is set; records the keys of each fetch."""
 
     def __init__(self) -> None:
         self.asked: list[list[int]] = []
@@ -25,14 +25,14 @@ class Table:
 
 
 async def begun(table: Table, coalescer: Coalescer[int, int], *keys: int) -> list["asyncio.Task[int | None]"]:
-    """Gets that are on their way."""
+    """Tasks of gets that have started."""
     tasks = [asyncio.create_task(coalescer.get(key)) for key in keys]
     for _ in range(3):
         await asyncio.sleep(0)
     return tasks
 
 
-async def test_gets_that_come_while_one_is_under_way_share_the_next_fetch() -> None:
+async def test_gets_that_come_while_a_fetch_is_running_share_the_next_fetch() -> None:
     table = Table()
     coalescer = Coalescer(table.fetch)
     tasks = await begun(table, coalescer, 1) + await begun(table, coalescer, 2, 3, 2, -1)
@@ -50,17 +50,17 @@ async def test_a_get_does_not_join_a_fetch_that_has_begun() -> None:
     assert table.asked == [[1], [1]]
 
 
-async def test_one_who_gives_up_takes_nobody_along() -> None:
+async def test_a_cancelled_get_does_not_cancel_the_others() -> None:
     table = Table()
     coalescer = Coalescer(table.fetch)
-    quitter, other = await begun(table, coalescer, 1, 1)
-    quitter.cancel()
+    cancelled, other = await begun(table, coalescer, 1, 1)
+    cancelled.cancel()
     table.answers.set()
     assert await other == 2
-    assert quitter.cancelled()
+    assert cancelled.cancelled()
 
 
-async def test_an_error_reaches_all_who_wait_and_nobody_after_them() -> None:
+async def test_an_error_reaches_all_waiting_gets_and_no_later_one() -> None:
     table = Table()
     coalescer = Coalescer(table.fetch)
     tasks = await begun(table, coalescer, 1, 1, 2)

@@ -1,4 +1,4 @@
-"""Whatever the aggregates decide can be stored, read back as it was, and read back after an erasure."""
+"""All events of all aggregates can be stored and read back, with their keys and after an erasure."""
 
 from dataclasses import fields
 
@@ -6,15 +6,9 @@ import pytest
 
 from domain.kernel import ERASED, Root
 from infra.sealing.keyring import DataKey, Keys
-from infra.store.codec import (
-    decode,
-    decode_snapshot,
-    encode_snapshot,
-    is_personal,
-    layout_of,
-    subjects_of,
-)
+from infra.store.codec import decode, layout_of, subjects_of
 from infra.store.event_store import evolve
+from infra.store.snapshot_codec import decode_snapshot, encode_snapshot, is_personal
 from tests.support.given import bare, state
 from tests.support.lives import LIVES
 
@@ -26,7 +20,7 @@ def events_of(root: Root) -> list[Root.Event]:
 
 
 def stored(root: Root, keys: Keys) -> list[Root.Event]:
-    """The aggregate's events after a way through the store, read with `keys`."""
+    """The events of the aggregate, encoded and decoded with `keys`."""
     read = []
     for event in events_of(root):
         plan = layout_of(type(event))

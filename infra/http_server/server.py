@@ -1,0 +1,77 @@
+"""The HTTP server: uvicorn, with two changes for speed and one for shutdown.
+
+This file alone depends on internals of uvicorn (0.54):
+- `HttpToolsProtocol` is subclassed, and its transport is wrapped in `connection_made`. Each response must write its
+  head first, in one piece that begins with "HTTP/1.1 ".
+- `Config.bind_socket()` is called directly, and `Server.serve()` must accept many sockets for one address.
+- `Server.shutdown()` is overridden; uvicorn calls it once, before it waits for open requests.
+
+Why, and what was measured: decisions/0001-one-packet-responses.md and decisions/0002-many-listening-sockets.md.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Any, cast
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from infra.http_server.coalescing_transport import CoalescingTransport
+
+GRACEFUL_SHUTDOWN_SECONDS = 10
+KEEP_ALIVE_SECONDS = 30
+LISTENING_SOCKETS = 32
+"""Connections accepted in one event-loop iteration."""
+
+
+async def serve(app: Any, *, host: str, port: int, before_shutdown: Callable[[], None]) -> None:
+    """Serve an ASGI application until SIGINT or SIGTERM; open requests may end first.
+
+    `before_shutdown` must end responses that would otherwise never end, such as event streams.
+    """
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        http=HttpProtocol,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS,
+    )
+    await HttpServer(config, before_shutdown).serve(listening_sockets(config))
+
+
+def listening_sockets(config: uvicorn.Config) -> list[socket.socket]:
+    """One bound socket and its duplicates.
+
+    The event loop accepts one connection per socket and iteration, and iterations of a busy loop are long: with one
+    socket, the last of 500 clients that connected at once would wait ten seconds.
+    """
+    first = config.bind_socket()
+    return [first, *[first.dup() for _ in range(LISTENING_SOCKETS - 1)]]
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """One connection, whose transport joins head and body of a response."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wrap the transport."""
+        super().connection_made(cast(asyncio.Transport, CoalescingTransport(transport)))
+
+
+class HttpServer(uvicorn.Server):
+    """A server that runs a callback before it shuts down."""
+
+    def __init__(self, config: uvicorn.Config, before_shutdown: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._before_shutdown = before_shutdown
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Run the callback, then shut down."""
+        self._before_shutdown()
+        await super().shutdown(sockets)

@@ -1,0 +1,124 @@
+-- Appends a batch of independent requests and returns the result of each, in order: 'ok', 'replayed', 'conflict',
+-- 'taken:<kind>' or 'rekey' (another process has just stored a data key for the subject). Independent: no two share a
+-- stream, claim, data key or idempotency key. A refused request writes nothing and does not affect the others. `head`
+-- is the position before the batch; the positions of the accepted events follow it without a gap.
+--
+-- s_*: streams with the version that the request expects; e_*: events; c_*: claims; k_*: new data keys;
+-- i_*: idempotency records, each with the stream and version of the last event of its request. A request without
+-- events has NULL there, and its record gets `head` as position. *_request counts from 1.
+--
+-- SECURITY DEFINER: the role of the application needs no right to insert events. The advisory lock (APPEND in
+-- infra/postgres/locks.py) ends with the transaction of the statement, after its commit is visible: so positions become
+-- visible in order.
+--
+-- Measured choices:
+-- * The version of a stream is searched from the expected version on. Without this bound the index returns all versions
+--   on a page before the last one.
+-- * Streams and events are read by subscript: each array in `unnest` has a store of its own, and ten of them take more
+--   memory than the allocator keeps from one call to the next.
+-- * If no request is refused, which is nearly always so, positions follow from the order: no sort, no search in `lost`.
+--
+-- `palimpsest migrate` runs this file again whenever it has changed.
+CREATE OR REPLACE FUNCTION append_events(
+    requests int,
+    s_request int[], s_id uuid[], s_expected bigint[],
+    e_request int[], e_stream uuid[], e_version bigint[], e_topic text[], e_state bytea[], e_id uuid[],
+    e_class_version int[], e_actor uuid[], e_correlation uuid[], e_causation uuid[],
+    c_request int[], c_kind text[], c_digest bytea[], c_stream uuid[], c_release boolean[],
+    k_request int[], k_subject uuid[], k_wrapped bytea[], k_kek text[],
+    i_request int[], i_key bytea[], i_fingerprint bytea[], i_subject uuid[], i_answer bytea[],
+    i_stream uuid[], i_version bigint[],
+    OUT head bigint, OUT verdicts text[]
+) LANGUAGE plpgsql SECURITY DEFINER
+-- Planning the statements at every call would cost more than running them.
+SET plan_cache_mode = force_generic_plan SET search_path = public, pg_temp AS $$
+DECLARE
+    loser record;
+    lost int[] := '{}';
+    appended bigint;
+    moment timestamptz;
+BEGIN
+    PERFORM pg_advisory_xact_lock(7236828);
+    moment := clock_timestamp();
+    verdicts := array_fill('ok'::text, ARRAY[requests]);
+
+    IF cardinality(k_request) > 0 THEN
+        FOR loser IN
+            SELECT k.request FROM unnest(k_request, k_subject, k_wrapped) AS k(request, subject, wrapped)
+            JOIN data_keys d ON d.subject_id = k.subject WHERE d.wrapped <> k.wrapped
+        LOOP verdicts[loser.request] := 'rekey'; lost := lost || loser.request; END LOOP;
+    END IF;
+    IF cardinality(c_request) > 0 THEN
+        FOR loser IN
+            SELECT c.request, c.kind
+            FROM unnest(c_request, c_kind, c_digest, c_stream, c_release) AS c(request, kind, digest, stream, release)
+            JOIN claims held ON held.kind = c.kind AND held.digest = c.digest
+            WHERE NOT c.release AND held.originator_id <> c.stream
+        LOOP verdicts[loser.request] := 'taken:' || loser.kind; lost := lost || loser.request; END LOOP;
+    END IF;
+    FOR loser IN
+        SELECT s_request[n] AS request FROM generate_subscripts(s_request, 1) AS n
+        WHERE coalesce(
+            (SELECT max(e.originator_version) FROM stored_events e
+             WHERE e.originator_id = s_id[n] AND e.originator_version >= s_expected[n]),
+            least(s_expected[n], 0)
+        ) <> s_expected[n]
+    LOOP verdicts[loser.request] := 'conflict'; lost := lost || loser.request; END LOOP;
+    IF cardinality(i_request) > 0 THEN
+        FOR loser IN
+            SELECT i.request FROM unnest(i_request, i_key) AS i(request, key) JOIN idempotency r ON r.key = i.key
+        LOOP verdicts[loser.request] := 'replayed'; lost := lost || loser.request; END LOOP;
+    END IF;
+
+    SELECT coalesce(max(notification_id), 0) INTO head FROM stored_events;
+    IF cardinality(lost) = 0 THEN
+        INSERT INTO stored_events (originator_id, originator_version, topic, state, notification_id,
+                                   event_id, class_version, recorded_at, actor_id, correlation_id, causation_id)
+        SELECT e_stream[n], e_version[n], e_topic[n], e_state[n], head + n,
+               e_id[n], e_class_version[n], moment, e_actor[n], e_correlation[n], e_causation[n]
+        FROM generate_subscripts(e_request, 1) AS n;
+    ELSE
+        INSERT INTO stored_events (originator_id, originator_version, topic, state, notification_id,
+                                   event_id, class_version, recorded_at, actor_id, correlation_id, causation_id)
+        SELECT e_stream[n], e_version[n], e_topic[n], e_state[n], head + row_number() OVER (ORDER BY n),
+               e_id[n], e_class_version[n], moment, e_actor[n], e_correlation[n], e_causation[n]
+        FROM generate_subscripts(e_request, 1) AS n
+        WHERE e_request[n] <> ALL (lost);
+    END IF;
+    GET DIAGNOSTICS appended = ROW_COUNT;
+    IF appended = 0 AND cardinality(i_request) = 0 THEN RETURN; END IF;
+
+    IF cardinality(k_request) > 0 THEN
+        INSERT INTO data_keys (subject_id, wrapped, kek_id)
+        SELECT k.subject, k.wrapped, k.kek FROM unnest(k_request, k_subject, k_wrapped, k_kek) AS k(request, subject, wrapped, kek)
+        WHERE k.request <> ALL (lost)
+        ON CONFLICT DO NOTHING;
+    END IF;
+    IF cardinality(c_request) > 0 THEN
+        DELETE FROM claims held
+        USING unnest(c_request, c_kind, c_digest, c_stream, c_release) AS c(request, kind, digest, stream, release)
+        WHERE c.release AND c.request <> ALL (lost)
+          AND held.kind = c.kind AND held.digest = c.digest AND held.originator_id = c.stream;
+        INSERT INTO claims (kind, digest, originator_id)
+        SELECT c.kind, c.digest, c.stream
+        FROM unnest(c_request, c_kind, c_digest, c_stream, c_release) AS c(request, kind, digest, stream, release)
+        WHERE NOT c.release AND c.request <> ALL (lost)
+        ON CONFLICT DO NOTHING;
+    END IF;
+    IF cardinality(i_request) > 0 THEN
+        INSERT INTO idempotency (key, fingerprint, subject_id, answer, position, recorded_at)
+        SELECT i.key, i.fingerprint, i.subject, i.answer, coalesce(e.notification_id, head), moment
+        FROM unnest(i_request, i_key, i_fingerprint, i_subject, i_answer, i_stream, i_version)
+             AS i(request, key, fingerprint, subject, answer, stream, version)
+        LEFT JOIN stored_events e ON e.originator_id = i.stream AND e.originator_version = i.version
+        WHERE i.request <> ALL (lost);
+    END IF;
+
+    -- One wake-up a batch: PostgreSQL serialises the commits of notifying transactions.
+    IF appended > 0 THEN
+        PERFORM pg_notify('palimpsest_appended', (head + appended)::text);
+    END IF;
+END $$;
+
+REVOKE ALL ON FUNCTION append_events FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION append_events TO palimpsest_app;

@@ -1,0 +1,41 @@
+"""Libraries whose private parts we use are pinned exactly, and those of kafka-python are used in two files only."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+PINNED = ("eventsourcing", "fastapi", "kafka-python", "uvicorn")
+KAFKA = PROJECT / "infra" / "kafka"
+REACHES = {KAFKA / "client" / "batch_producer.py", KAFKA / "client" / "record_decoder.py"}
+PRIVATE = re.compile(r"\b(?!self\b|cls\b)\w+\._(?!_)\w+|import Fetcher\b")
+"""A private attribute of another object."""
+
+
+def unpinned(dependencies: list[str], lock: str) -> list[str]:
+    """The libraries that are not pinned to the version in the lock file."""
+    locked = dict(re.findall(r"^([\w-]+)==(\S+)", lock, re.MULTILINE))
+    return [name for name in PINNED if f"{name}=={locked.get(name)}" not in dependencies]
+
+
+def test_libraries_with_private_parts_in_use_are_pinned_to_the_locked_version() -> None:
+    dependencies = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["dependencies"]
+    assert unpinned(dependencies, (PROJECT / "requirements.lock").read_text()) == []
+
+
+@pytest.mark.parametrize("requirement", ["kafka-python>=3.0.12", "kafka-python==3.0.11"])
+def test_an_open_or_different_pin_is_noticed(requirement: str) -> None:
+    lock = "eventsourcing==1 \\\nfastapi==1 \\\nkafka-python==3.0.12 \\\nuvicorn==1 \\\n"
+    assert unpinned(["eventsourcing==1", "fastapi==1", requirement, "uvicorn==1"], lock) == ["kafka-python"]
+
+
+def test_private_parts_of_kafka_python_are_used_in_two_files() -> None:
+    users = {path for path in KAFKA.rglob("*.py") if PRIVATE.search(path.read_text())}
+    assert users == REACHES
+
+
+def test_a_use_of_a_private_part_is_noticed() -> None:
+    assert PRIVATE.search("producer._sender.wakeup()")
+    assert not PRIVATE.search("self._producer.send(batches)")

@@ -1,0 +1,63 @@
+"""Documents: written, changed, trashed, brought back and shared. Each counts for its owner's subscription."""
+
+from application.ports import Actor
+from domain.billing.subscription import Subscription
+from domain.content.document import Document, ShareRole, Status
+from domain.identity.user import User
+from domain.kernel import Root
+from tests.support.history.kernel import History, begins, changes
+
+STATUSES: list[Status] = ["draft", "published", "archived"]
+ROLES: list[ShareRole] = ["editor", "commenter", "viewer"]
+
+
+@begins(Document, chance=0.1, needs=[User])
+def create(history: History) -> list[Root]:
+    n = history.random.randrange(len(history.of(User)))
+    owner, subscription = history.of(User)[n], history.of(Subscription)[n]
+    document = Document.create(
+        id=history.id(), owner_id=owner.id, title=history.line(), content=history.text(), now=history.now
+    )
+    subscription.use(document.id, now=history.now)
+    return [history.add(document), subscription]
+
+
+@changes(Document, weight=6)
+def change(history: History) -> list[Root]:
+    document, now = history.any(Document), history.now
+    owner = Actor(document.owner_id)
+    title, content, status = document.title, document.content, document.status
+    match history.random.randrange(10):
+        case 0:
+            document.trash(by=owner, now=now)
+        case 1 | 2:
+            document.restore_from_trash(by=owner, now=now)
+        case 3:
+            document.restore_version(_earlier(history, document), by=owner, now=now)
+        case 4:
+            status = history.random.choice(STATUSES)
+            document.change(title=title, content=content, status=status, by=owner, now=now)
+        case 5:
+            document.change(title=history.line(), content=content, status=status, by=owner, now=now)
+        case _:
+            document.change(title=title, content=history.text(), status=status, by=owner, now=now)
+    return [document]
+
+
+@changes(Document, weight=3)
+def share(history: History) -> list[Root]:
+    document = history.any(Document)
+    owner = Actor(document.owner_id)
+    if document.shares and history.random.random() < 0.3:
+        document.revoke_share(address_id=min(document.shares), by=owner, now=history.now)
+    else:
+        address_id, email = history.address()
+        role = history.random.choice(ROLES)
+        document.share(address_id=address_id, email=email, role=role, by=owner, now=history.now)
+    return [document]
+
+
+def _earlier(history: History, document: Document) -> Document:
+    return Document.create(
+        id=document.id, owner_id=document.owner_id, title=history.line(), content=history.text(), now=history.now
+    )

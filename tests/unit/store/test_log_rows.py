@@ -1,0 +1,34 @@
+"""An event of the log that cannot be decoded does not affect the others."""
+
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+import msgspec
+
+from application.ports import Undecodable
+from infra.bootstrap.write_side import load_use_cases
+from infra.sealing.keyring import Keyring
+from infra.store.log_rows import decode_rows
+
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+STREAM = uuid4()
+
+
+async def no_keys(_: list[UUID]) -> dict[UUID, bytes]:
+    return {}
+
+
+def row(position: int, topic: str, **state: object) -> tuple[object, ...]:
+    return (position, STREAM, position, topic, msgspec.msgpack.encode({"timestamp": NOW, **state}), NOW, None)
+
+
+async def test_an_event_without_its_subject_or_its_class_is_undecodable_alone() -> None:
+    load_use_cases()
+    rows = [
+        row(1, "document.published"),
+        row(2, "document.shared", role="editor"),
+        row(3, "document.unheard_of"),
+        row(4, "document.published"),
+    ]
+    events = await decode_rows(rows, Keyring(bytes(32), "1", no_keys))
+    assert [isinstance(event.data, Undecodable) for event in events] == [False, True, True, False]
