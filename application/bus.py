@@ -58,7 +58,7 @@ class Observer(Protocol):
 
 
 class Bus:
-    """Sends commands to their handlers. Without a `settlement`, revocations are not waited for."""
+    """Sends commands to their handlers. `settlement` waits for revocations; None: the bus does not wait."""
 
     def __init__(
         self,
@@ -205,7 +205,7 @@ class _Run(Generic[R]):
     attempts: int = 0
     loaded: list[Root] = field(default_factory=list)
     changed: bool = False
-    """Whether it has appended events."""
+    """Whether the command has appended events."""
     revocations: Revocations = field(default_factory=dict)
 
 
