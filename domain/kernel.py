@@ -6,8 +6,9 @@ the state and never refuses. See `domain/decisions/0001-apply-never-refuses.md`.
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
+from functools import cache
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 from uuid import UUID
 
@@ -106,9 +107,9 @@ class Root(BaseAggregate[UUID]):
                 value.root = cls
 
     @classmethod
-    def start_stream(cls, event_class: type["FirstEvent"], *, id: UUID, now: datetime, **fields: Any) -> Self:
+    def start_stream(cls, event_class: type["FirstEvent"], *, id: UUID, now: datetime, **payload: Any) -> Self:
         """Return a new aggregate with its first event pending."""
-        event = event_class(originator_id=id, originator_version=cls.INITIAL_VERSION, timestamp=now, **fields)
+        event = event_class(originator_id=id, originator_version=cls.INITIAL_VERSION, timestamp=now, **payload)
         root: Self = cls.shell(event)
         event.apply(root)
         root._pending_events.append(event)
@@ -121,12 +122,12 @@ class Root(BaseAggregate[UUID]):
         root.__base_init__(event.originator_id, event.originator_version, event.timestamp)
         return root
 
-    def trigger_event(self, event_class: type[Any], *, now: datetime, **fields: Any) -> None:  # type: ignore[override]
+    def trigger_event(self, event_class: type[Any], *, now: datetime, **payload: Any) -> None:  # type: ignore[override]
         """Make the event, apply it to the state, and keep it as pending until it is stored.
 
         Faster than the library's method of the same name, which checks topics at every call.
         """
-        event = event_class(originator_id=self._id, originator_version=self._version + 1, timestamp=now, **fields)
+        event = event_class(originator_id=self._id, originator_version=self._version + 1, timestamp=now, **payload)
         event.apply(self)
         self._version += 1
         self._modified_on = now
@@ -136,8 +137,22 @@ class Root(BaseAggregate[UUID]):
 class FirstEvent(Root.Event):
     """Base of the event that starts a stream: its `apply` sets all attributes of the aggregate."""
 
+    def assign(self, aggregate: Root) -> None:
+        """Set the attributes of the aggregate that have the names of this event's fields."""
+        for name in _payload(type(self)):
+            setattr(aggregate, name, getattr(self, name))
+
     def mutate(self, aggregate: Any) -> Any:
         """Return the first state. The library's repositories and tools call this."""
         root = self.root.shell(self)
         self.apply(root)
         return root
+
+
+@cache
+def _payload(event_class: type[Root.Event]) -> tuple[str, ...]:
+    """Return the names of the event's own fields."""
+    return tuple(field.name for field in fields(event_class) if field.name not in _ENVELOPE)
+
+
+_ENVELOPE = frozenset(field.name for field in fields(AggregateEvent))

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from msgspec.structs import asdict
+
 from application.commands import Command, handles
 from application.ports import Actor, Clock, EmailIndex, EventStore, NewId, StaleVersion, Store
 from application.views import view_maker
@@ -100,7 +102,7 @@ class RevokeShare(Command[DocumentView]):
 async def create_document(cmd: CreateDocument, store: Store, actor: Actor, clock: Clock, new_id: NewId) -> DocumentView:
     now = clock()
     subscription = await store.get(Subscription, Subscription.id_of(actor.user_id))
-    document = Document.create(id=new_id(), owner_id=actor.user_id, title=cmd.title, content=cmd.content, now=now)
+    document = Document.create(id=new_id(), owner_id=actor.user_id, now=now, **asdict(cmd))
     subscription.use(document.id, now=now)
     store.save(document, subscription)
     return document_view(document)

@@ -6,7 +6,7 @@ its shares revoked.
 """
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from domain.access import DOCUMENT, Person
@@ -60,9 +60,7 @@ class Document(Root):
         owner_id: UUID
 
         def apply(self, aggregate: "Document") -> None:
-            aggregate.title = self.title
-            aggregate.content = self.content
-            aggregate.owner_id = self.owner_id
+            self.assign(aggregate)
             aggregate.status = "draft"
             aggregate.trashed_at = None
             aggregate.shares = {}
@@ -150,14 +148,14 @@ class Document(Root):
     shares: dict[UUID, ShareRole]
 
     @classmethod
-    def create(cls, *, id: UUID, owner_id: UUID, title: str, content: str, now: datetime) -> "Document":
-        """Create a draft.
+    def create(cls, *, id: UUID, owner_id: UUID, title: str, content: str, now: datetime, **plain: Any) -> "Document":
+        """Create a draft. `plain`: other fields of `Created`, which no rule concerns.
 
         Raises:
             UnusableText: the title or the content is not valid.
         """
         title, content = usable_title(title), usable_content(content)
-        return cls.start_stream(cls.Created, id=id, now=now, title=title, content=content, owner_id=owner_id)
+        return cls.start_stream(cls.Created, id=id, now=now, title=title, content=content, owner_id=owner_id, **plain)
 
     def role_of(self, person: Person) -> Role | None:
         """Return the person's role; None: the document does not exist for them."""

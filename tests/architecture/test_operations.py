@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.access_cases import CASES, PUBLIC, Case, operations
+from tests.support.access import CASES, PUBLIC, Case, operations
 
 OPERATIONS = operations()
 

@@ -6,13 +6,12 @@ What is expected follows from the access table (`domain/access.py`).
 import pytest
 
 from application.scopes import scopes
-from domain.access import ANYONE
-from tests.support.access_cases import CASES, Case, People, operations
+from tests.support.access import CASES, OWNERLESS, Case, People, operations
 from tests.support.api import Api
 
 OPERATIONS = operations()
 BY_ROLE = [pytest.param(case, role, id=f"{case} as {role}") for case in CASES for role in case.roles]
-WITH_OWNER = [case for case in CASES if case.rule.role not in (ANYONE, "oneself")]
+WITH_OWNER = [case for case in CASES if case.rule.role not in OWNERLESS]
 NOTHING = "0198f1c2-0000-7c4d-9e5f-0a1b2c3d4e5f"
 
 

@@ -1,4 +1,4 @@
-"""What the README tells readers of the stream holds: its consumer counts once, its question is answered."""
+"""The guide for readers of the stream holds: its consumer counts once, its question is answered."""
 
 import re
 import signal
@@ -29,7 +29,7 @@ from tests.support.kafka import own_topics
 from tests.support.published import public, send
 from tests.support.servers import Cluster
 
-README = Path(__file__).parents[2] / "README.md"
+README = Path(__file__).parents[2] / "adapters" / "integration_events" / "README.md"
 LINES = 30
 
 

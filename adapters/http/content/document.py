@@ -78,7 +78,7 @@ async def get_document(document_id: UUID, read: Read) -> Answer:
 )
 async def create_document(body: NewDocument, send: Send) -> Answer:
     """Create a draft. Counts against the plan's quota."""
-    return await send(CreateDocument(title=body.title, content=body.content), at="/v1/documents/{}")
+    return await send(CreateDocument(**body.model_dump()), at="/v1/documents/{}")
 
 
 @router.get(
@@ -98,9 +98,7 @@ async def list_documents(listed: Annotated[DocumentQuery, Query()], read: Read) 
 )
 async def change_document(document_id: UUID, body: DocumentChange, send: Send) -> Answer:
     """Change title, content and status. Requires the editor role. Equal values create no new version."""
-    status, expected = body.status, send.expected
-    command = ChangeDocument(id=document_id, title=body.title, content=body.content, status=status, expected=expected)
-    return await send(command)
+    return await send(ChangeDocument(id=document_id, expected=send.expected, **body.model_dump()))
 
 
 @router.delete(

@@ -1,0 +1,7 @@
+"""Access to the service itself, and to the stream of events."""
+
+from domain.access import EVENTS
+from tests.support.access.kernel import CASES, PUBLIC, Case
+
+PUBLIC |= {"live", "ready", "jwks"}
+CASES += [Case("stream_events", EVENTS, "follow", query={"wait": "0"})]
