@@ -10,7 +10,7 @@ import pytest
 import typer
 
 from adapters.integration_events.asyncapi import LOCAL, describe
-from tests.architecture.source import PROJECT, Source, production
+from tests.architecture.source import PACKAGES, PROJECT, Source, production
 from tests.support.http import openapi_schema
 
 ODD = re.compile(
@@ -18,6 +18,7 @@ ODD = re.compile(
     r"the house|of our own making|no news|not news|stands? still)\b",
     re.IGNORECASE,
 )
+READMES = [PROJECT / "README.md", *(file for name in PACKAGES for file in sorted((PROJECT / name).rglob("README.md")))]
 PUBLIC_KEYS = {"description", "summary", "title"}
 
 
@@ -92,7 +93,7 @@ def test_errors_and_docstrings_are_in_plain_words(source: Source) -> None:
     assert {name: odd(text) for name, text in docstrings(source) if odd(text)} == {}
 
 
-@pytest.mark.parametrize("file", [PROJECT / "README.md", *sorted(PROJECT.glob("*/**/README.md"))], ids=str)
+@pytest.mark.parametrize("file", READMES, ids=str)
 def test_readmes_are_in_plain_words(file: Any) -> None:
     assert odd(file.read_text()) == []
 
