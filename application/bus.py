@@ -30,7 +30,7 @@ from application.ports import (
     Unavailable,
     VersionConflict,
 )
-from application.revocation import Revocations, Settlement, revoked_before, revoked_by, settle
+from application.revocation import Revocations, Settlement, revoked_by, settle, settle_earlier
 from application.stream_locks import StreamLocks
 from application.unit_of_work import UnitOfWork
 from domain.kernel import Refusal, Root
@@ -106,9 +106,14 @@ class Bus:
     async def _settle(self, run: "_Run[R]", result: CommandResult[R]) -> None:
         if self._settlement is None:
             return
-        revocations = run.revocations if run.changed else await revoked_before(self._events, run.loaded)
-        if revocations:
-            await settle(self._settlement, revocations)
+        try:
+            if run.changed:
+                await settle(self._settlement, run.revocations)
+            else:
+                await settle_earlier(self._settlement, self._events, run.loaded)
+        except Unavailable:
+            # The command was carried out: `Unavailable` would say that nothing was changed.
+            raise NotSettled from None
 
     async def _once(self, run: "_Run[R]") -> CommandResult[R]:
         key = run.context.idempotency_key

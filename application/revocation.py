@@ -51,14 +51,21 @@ def revoked_by(events: Iterable[Root.Event], position: int) -> Revocations:
     return {(name, event.originator_id): position for event in events for name in event.revokes}
 
 
-async def revoked_before(store: EventStore, roots: Iterable[Root]) -> Revocations:
-    """Return the positions to show for what earlier events of these streams took away."""
-    return {
-        (name, root.id): position
-        for root in roots
-        for name, topics in revoking_topics(type(root)).items()
-        if (position := await store.last_position(root.id, topics))
-    }
+async def settle_earlier(settlement: Settlement, store: EventStore, roots: Iterable[Root]) -> None:
+    """Wait until the read models show what earlier events of these streams took away.
+
+    The usual case is cheap: the read models have reached the end of the stream already. Only if not, the stream is
+    searched for its last revoking event.
+
+    Raises:
+        NotSettled: a read model does not show it within `SETTLE_TIMEOUT` seconds.
+    """
+    for root in roots:
+        for name, topics in revoking_topics(type(root)).items():
+            end = await store.last_position(root.id)
+            if not await settlement.wait(name, root.id, end, 0):
+                revoked = await store.last_position(root.id, topics)
+                await settle(settlement, {(name, root.id): revoked} if revoked else {})
 
 
 @cache

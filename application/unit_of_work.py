@@ -25,9 +25,9 @@ class UnitOfWork:
         root = await self._events.load(kind, id, version=version)
         if root is None:
             raise NotFound(f"There is no such {kind.__name__.lower()}.")
+        self.loaded.append(root)
         if expected is not None and root.version != expected:
             raise StaleVersion(root.version)
-        self.loaded.append(root)
         return root
 
     async def claimed_by(self, claim: Claim) -> UUID | None:

@@ -26,7 +26,7 @@ FROM read.document d WHERE d.id = ANY(%s)
 """
 TEAM_AUDIENCE = f"""
 SELECT team_id AS id, array_agg(user_id) AS user_ids,
-    array_agg(user_id) FILTER (WHERE role = ANY('{{{MANAGERS}}}')) AS manager_ids,
+    coalesce(array_agg(user_id) FILTER (WHERE role = ANY('{{{MANAGERS}}}')), '{{}}') AS manager_ids,
     '{{}}'::uuid[] AS address_ids
 FROM read.team_roster WHERE team_id = ANY(%s) GROUP BY team_id
 """  # noqa: S608 - roles of our own table

@@ -94,5 +94,5 @@ class EventStore(Protocol):
     async def stored_response(self, key: bytes) -> StoredResponse | None:
         """Return the response to an earlier request with this key (a digest, 32 bytes)."""
 
-    async def last_position(self, stream_id: UUID, topics: Collection[str]) -> int:
+    async def last_position(self, stream_id: UUID, topics: Collection[str] | None = None) -> int:
         """Return the position of the stream's last event of these topics; 0 where it has none."""

@@ -58,14 +58,18 @@ class Listener:
                 await self._task
 
     async def _run(self) -> None:
+        failing = False
         while goes_on():
             try:
                 async with await connect_async(self._url, settings={"statement_timeout": "10s"}) as connection:
                     await connection.execute(f"LISTEN {self._channel}")
                     await self._on_listening(connection)
+                    failing = False
                     await self._receive(connection)
             except Exception as error:
-                log.warning("not listening; trying again", channel=self._channel, error=type(error).__name__)
+                if not failing:
+                    log.warning("not listening; trying again", channel=self._channel, error=type(error).__name__)
+                failing = True
                 await asyncio.sleep(self._poll_seconds)
 
     async def _receive(self, connection: AsyncConnection) -> None:

@@ -39,7 +39,7 @@ from infra.store.stream_reader import LATEST, StoredEvent, StoredSnapshot, Strea
 
 WRAPPED_KEYS = "SELECT subject_id, wrapped FROM data_keys WHERE subject_id = ANY(%s)"
 LAST_POSITION = """
-SELECT notification_id FROM stored_events WHERE originator_id = %s AND topic = ANY(%s)
+SELECT notification_id FROM stored_events WHERE originator_id = %s AND (%s OR topic = ANY(%s))
 ORDER BY originator_version DESC LIMIT 1
 """
 CLAIMED_BY = "SELECT originator_id FROM claims WHERE kind = %s AND digest = %s"
@@ -104,9 +104,9 @@ class PostgresEventStore:
         except KeyErased:
             raise NotFound("What this Idempotency-Key was used for has been erased.") from None
 
-    async def last_position(self, stream_id: UUID, topics: Collection[str]) -> int:
+    async def last_position(self, stream_id: UUID, topics: Collection[str] | None = None) -> int:
         """The position of the stream's last event of these topics; 0 where it has none."""
-        rows = await self._database.rows(LAST_POSITION, [stream_id, list(topics)])
+        rows = await self._database.rows(LAST_POSITION, [stream_id, topics is None, list(topics or ())])
         return rows[0][0] if rows else 0
 
     async def append(

@@ -32,9 +32,9 @@ class MemoryEventStore:
     async def stored_response(self, key: bytes) -> StoredResponse | None:
         return self._records.get(key)
 
-    async def last_position(self, stream_id: UUID, topics: Collection[str]) -> int:
+    async def last_position(self, stream_id: UUID, topics: Collection[str] | None = None) -> int:
         own = [n for n, event in enumerate(self.log, 1) if event.originator_id == stream_id]
-        return max((n for n in own if get_topic(type(self.log[n - 1])) in topics), default=0)
+        return max((n for n in own if topics is None or get_topic(type(self.log[n - 1])) in topics), default=0)
 
     async def append(
         self, changes: Sequence[Root], call: CommandContext, idempotency: Idempotency | None

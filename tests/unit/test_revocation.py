@@ -5,8 +5,8 @@ from uuid import UUID
 
 import pytest
 
-from application.content.document import ChangeDocument, CreateDocument, RevokeShare, ShareDocument
-from application.ports import Actor, NotSettled
+from application.content.document import ChangeDocument, CreateDocument, RevokeShare, ShareDocument, TrashDocument
+from application.ports import Actor, NotSettled, Unavailable
 from tests.support.use_cases import CommandRunner
 
 EMAIL = "bob@example.org"
@@ -17,9 +17,16 @@ class Reads:
     """Reads that follow the log, or do not."""
 
     settled: bool = True
+    up_to_date: bool = False
+    """Whether they show a stream without any wait."""
+    fails: bool = False
     asked: list[tuple[str, UUID, int]] = field(default_factory=list)
 
     async def wait(self, read_model: str, stream_id: UUID, position: int, timeout: float) -> bool:
+        if self.fails:
+            raise Unavailable("The database")
+        if timeout == 0:
+            return self.up_to_date
         self.asked.append((read_model, stream_id, position))
         return self.settled
 
@@ -73,6 +80,18 @@ async def test_a_repeated_revocation_waits_for_the_event_of_the_first(
     assert reads.asked == [("document_access", document.id, revoked.position)]
 
 
+async def test_a_repeated_revocation_does_not_wait_for_reads_that_show_it(
+    runner: CommandRunner, owner: Actor, reads: Reads
+) -> None:
+    document = await runner.ask(CreateDocument(title="Notes"), owner)
+    await runner.send(ShareDocument(id=document.id, email=EMAIL, role="viewer"), owner)
+    await runner.send(RevokeShare(id=document.id, email=EMAIL), owner)
+    reads.asked.clear()
+    reads.up_to_date = True
+    await runner.send(RevokeShare(id=document.id, email=EMAIL), owner)
+    assert reads.asked == []
+
+
 async def test_a_command_that_changes_nothing_waits_for_nothing_where_nothing_was_revoked(
     runner: CommandRunner, owner: Actor, reads: Reads
 ) -> None:
@@ -80,3 +99,27 @@ async def test_a_command_that_changes_nothing_waits_for_nothing_where_nothing_wa
     reads.settled = False
     await runner.send(ChangeDocument(id=document.id, title="Notes", content="", status="draft"), owner)
     assert reads.asked == []
+
+
+async def test_a_server_that_fails_after_the_commit_does_not_say_that_nothing_was_changed(
+    runner: CommandRunner, owner: Actor, reads: Reads
+) -> None:
+    document = await runner.ask(CreateDocument(title="Notes"), owner)
+    await runner.send(ShareDocument(id=document.id, email=EMAIL, role="viewer"), owner)
+    reads.fails = True
+    with pytest.raises(NotSettled):
+        await runner.send(RevokeShare(id=document.id, email=EMAIL), owner)
+    assert runner.happened()[-1] == "document.share_revoked"
+
+
+async def test_a_repeat_refused_for_its_version_waits_for_what_the_first_revoked(
+    runner: CommandRunner, owner: Actor, reads: Reads
+) -> None:
+    document = await runner.ask(CreateDocument(title="Notes"), owner)
+    trash = TrashDocument(id=document.id, expected=document.version)
+    trashed = await runner.send(trash, owner, "same")
+    reads.asked.clear()
+    reads.settled = False
+    with pytest.raises(NotSettled):
+        await runner.send(trash, owner, "same")
+    assert ("document", document.id, trashed.position) in reads.asked

@@ -213,7 +213,7 @@ def of_unavailable(request: Request, error: Unavailable) -> Response:
 
 def of_not_settled(request: Request, error: NotSettled) -> Response:
     """Answer a command whose effect reads may still miss."""
-    detail = "This was executed, but reads may not show it yet. Send it again to make sure that they do."
+    detail = "This was executed, but reads may not show it yet. Repeat it with its Idempotency-Key to make sure."
     return answer(_id(request), 503, "not_settled", detail, {"Retry-After": str(error.retry_after)})
 
 

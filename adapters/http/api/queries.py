@@ -57,7 +57,7 @@ class QueryReader:
         """Return the view.
 
         Raises:
-            Missing: it is None or empty.
+            Missing: it is None.
         """
         if view is None:
             headers = {"Consistency-Lag": str(self._lag)} if self._lag else {}

@@ -164,7 +164,8 @@ class _Rebuild:
             try:
                 async with self._connection.transaction():
                     await self._connection.execute("SET LOCAL lock_timeout = '2s'")
-                    await self._connection.execute("SET LOCAL synchronous_commit TO DEFAULT")
+                    # Loading commits without the disk (`connect_to_load`); the swap must survive a crash.
+                    await self._connection.execute("SET LOCAL synchronous_commit TO on")
                     return await self._compare_and_swap(swap, analyzing)
             except psycopg.errors.LockNotAvailable:
                 # A long query holds the live table. Release the lock queue before the next attempt.

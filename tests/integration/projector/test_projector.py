@@ -14,7 +14,7 @@ from application.ports import RecordedEvent, Undecodable
 from domain.kernel import Root
 from infra.projector.quarantine import NotInQuarantine, retry
 from infra.projector.rebuild.bulk_load import BulkLoader
-from infra.projector.rebuild.rebuild import RebuildRunning, rebuild
+from infra.projector.rebuild.rebuild import RebuildRunning, _Rebuild, rebuild
 from projections.kernel import Change, ReadModel, Table, read_models
 from tests.support.history import History
 from tests.support.note import Note
@@ -304,6 +304,22 @@ async def test_a_new_version_is_built_aside_and_swapped_in(database: Database) -
         ("yellow", 1),
         ("yellow", 2),
     ]
+
+
+async def test_the_swap_of_a_rebuilt_table_waits_for_the_disk(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed, swap, found = log_of(note(1, "a")), _Rebuild._swap, list[str]()
+    await project(feed, database.app_url)
+
+    async def spied(self: _Rebuild) -> None:
+        await swap(self)
+        cursor = await self._connection.execute("SHOW synchronous_commit")
+        found.extend(value for (value,) in await cursor.fetchall())
+
+    monkeypatch.setattr(_Rebuild, "_swap", spied)
+    await rebuild(Notes(), feed, database.app_url)
+    assert found == ["on"]
 
 
 async def test_old_code_leaves_a_newer_table_alone(database: Database) -> None:

@@ -12,6 +12,7 @@ from application.ports import Actor
 from domain.access import DOCUMENT, TEAM, RoleTooLow
 from domain.content.document import Document
 from domain.teams.team import Team
+from infra.bootstrap.projections import prepare_tables
 from infra.postgres.database import Database as database_of
 from infra.postgres.read_store import PooledReadStore
 from projections.content.document import document, documents
@@ -25,11 +26,17 @@ from tests.support.access_steps import step_of_document, step_of_team
 from tests.support.given import NOW, person
 from tests.support.projecting import MemoryFeed, news, projecting
 from tests.support.servers import Database
+from tests.support.stores import rows as execute
 
 HISTORIES = 30
 STEPS = 40
 LATER = NOW + timedelta(days=30)
 """When every invitation has expired."""
+
+ROW = """
+INSERT INTO read.team_roster (team_id, user_id, role, joined_at, position) VALUES (%s, %s, 'member', now(), 1)
+RETURNING 1
+"""
 
 PEOPLE = [person(number) for number in range(1, 6)]
 READERS = [*PEOPLE, *(person(number, address=0) for number in (1, 2, 9)), person(9)]
@@ -118,6 +125,14 @@ async def test_after_any_history_each_person_sees_what_their_role_allows(
             await check_document(rows, one, reader)
         for other in all_teams:
             await check_team(rows, other, reader)
+
+
+async def test_a_team_whose_owner_is_not_shown_has_no_managers(database: Database, rows: PooledReadStore) -> None:
+    await prepare_tables(database.app_url, read_models())
+    execute(database.app_url, ROW, UUID(int=7), PEOPLE[0].user_id)
+    audience = (await readers_of(rows, [], [UUID(int=7)]))[UUID(int=7)]
+    assert audience.include(PEOPLE[0])
+    assert not audience.include(PEOPLE[0], managers=True)
 
 
 def test_the_histories_give_every_role_and_expired_invitations() -> None:
