@@ -379,7 +379,9 @@ def test_what_is_forgotten_is_told_without_a_length(cluster: Cluster, redis_url:
 
 
 def test_the_example_of_the_readme_works(api: Api) -> None:
-    (command,) = re.findall(r"```sh\n(curl [^`]*/events/stream[^`]*)```", (PROJECT / "README.md").read_text())
+    (command,) = re.findall(
+        r"```sh\n(curl [^`]*/events/stream[^`]*)```", (PROJECT / "adapters" / "realtime" / "README.md").read_text()
+    )
     ada = api.account("pro")
     path = ada.document("Hello", "A first draft.")
     given = {"API": f"{api.url}/v1", "TOKEN": ada.client.headers["Authorization"].removeprefix("Bearer ")}
