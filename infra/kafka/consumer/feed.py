@@ -33,6 +33,8 @@ BOOTSTRAP_MS = 5_000
 SESSION_MS = 6_000
 """The partitions of a member without heartbeats for this long go to other members."""
 HEARTBEAT_MS = 2_000
+METADATA_MAX_AGE_MS = 5_000
+"""How soon new partitions of the topic are noticed. kafka-python's default: 5 minutes."""
 REQUEST_MS, RECONNECT_MS = 10_000, 1_000
 """How soon a killed or frozen broker is given up and tried again. kafka-python's defaults: 30 s."""
 
@@ -244,6 +246,7 @@ class KafkaFeed:
             session_timeout_ms=SESSION_MS,
             heartbeat_interval_ms=HEARTBEAT_MS,
             fetch_max_wait_ms=FETCH_WAIT_MS,
+            metadata_max_age_ms=METADATA_MAX_AGE_MS,
             request_timeout_ms=REQUEST_MS,
             reconnect_backoff_max_ms=RECONNECT_MS,
             bootstrap_timeout_ms=BOOTSTRAP_MS,

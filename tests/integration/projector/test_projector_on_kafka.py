@@ -3,15 +3,17 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 
 import pytest
+from kafka import KafkaConsumer
 from kafka.admin import KafkaAdminClient
 from kafka.structs import TopicPartition
 from prometheus_client import REGISTRY
 
-from infra.kafka.client.topics import Topics
+from infra.kafka.client.topics import Topics, create_missing
 from infra.kafka.consumer.feed import KafkaFeed
 from infra.local.servers.kafka import EmbeddedKafka
 from infra.postgres.projector_connection import ProjectorSession
@@ -22,6 +24,7 @@ from infra.projector.rebuild.rebuild import rebuild
 from projections.kernel import read_models
 from tests.support.feeding import FromKafka, FromStore, checked, grown, lines_in
 from tests.support.history import History
+from tests.support.kafka import own_topics
 from tests.support.notes import Notes, note
 from tests.support.projecting import append, positions, until
 from tests.support.publishing import Publisher, publishing
@@ -311,11 +314,16 @@ async def test_the_roles_work_together_and_a_projector_starts_again_with_another
             for _ in range(20):
                 last = await append(opened, history.changes(5))
             for model in read_models():
-                assert await waiting.wait(model.name, last, 60) == 0, projector.log.read_text()
+                assert await waiting.wait(model.name, last, 60) == 0, logs_in(tmp_path)
             await asyncio.to_thread(projector.stop)
     await waiting.stop()
     for done in await checked(opened, *read_models()):
         assert (done.differing, done.quarantined) == (0, 0)
+
+
+def logs_in(folder: Path) -> str:
+    """The logs of all roles that ran in a folder."""
+    return "\n".join(f"{file.name}:\n{file.read_text()}" for file in sorted(folder.glob("*.log")))
 
 
 def _started(stack: ExitStack, name: str, settings: dict[str, str], folder: Path) -> RoleProcess:
@@ -377,3 +385,19 @@ async def test_a_retry_takes_in_what_a_stream_has_missed_while_partitions_stand_
         await running.reached()
     assert lines_in(database)[1] == 4
     assert [done.differing for done in await checked(feeding.opened, Notes())] == [0]
+
+
+async def test_a_feed_that_starts_before_its_topic_gets_the_partitions_soon(
+    kafka: EmbeddedKafka, opened: Opened
+) -> None:
+    late = own_topics()
+    consumer = partial(KafkaConsumer, bootstrap_servers=kafka.address)
+    feed = KafkaFeed(consumer, late, f"{late.prefix}.projector", opened.keyring, opened.feed())
+    await feed.start()
+    try:
+        await asyncio.sleep(3)
+        with closing(KafkaAdminClient(bootstrap_servers=kafka.address)) as admin:
+            await asyncio.to_thread(create_missing, admin, late, [late.internal])
+        await until(lambda: len(feed.newly_assigned()) == late.partitions, 20)
+    finally:
+        await feed.stop()
