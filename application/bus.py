@@ -91,7 +91,7 @@ class Bus:
         outcome = "error"
         try:
             result = await self._once(run)
-            await self._settle(run, result)
+            await self._settle(run)
             outcome = "replayed" if result.replayed else "done"
             return result
         except Refusal as refusal:
@@ -103,7 +103,8 @@ class Bus:
         finally:
             self._observe(type(command).__name__, outcome, run.attempts, perf_counter() - started)
 
-    async def _settle(self, run: "_Run[R]", result: CommandResult[R]) -> None:
+    async def _settle(self, run: "_Run[R]") -> None:
+        """Wait until reads show what the command, or an earlier one that did its work, takes away."""
         if self._settlement is None:
             return
         try:

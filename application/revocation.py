@@ -38,6 +38,8 @@ async def settle(settlement: Settlement, revocations: Mapping[tuple[str, UUID], 
     Raises:
         NotSettled: a read model does not within `SETTLE_TIMEOUT` seconds.
     """
+    if not revocations:
+        return
     waits = [
         settlement.wait(name, stream_id, position, SETTLE_TIMEOUT)
         for (name, stream_id), position in revocations.items()
