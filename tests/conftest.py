@@ -1,11 +1,13 @@
 """Fixtures for all tests: servers are real and start only when a test asks for them."""
 
 import os
+import socket
 from collections.abc import Iterator
 
 import pytest
 import redis
 from hypothesis import settings
+from kafka.net.inet import KafkaNetSocket
 
 from infra.kafka.client.topics import Topics
 from infra.local.servers.kafka import EmbeddedKafka
@@ -18,6 +20,22 @@ from tests.support.servers import Cluster, Database
 # A busy machine is slow, not wrong.
 settings.register_profile("palimpsest", deadline=None)
 settings.load_profile("palimpsest")
+
+
+class KafkaPythonSocket(socket.socket):
+    """A socket of kafka-python, to tell it from ours in warnings.
+
+    A client that closes while it connects, or with bytes left to send, leaves its socket to the garbage collector.
+    """
+
+
+def _kafka_python_socket(
+    _: KafkaNetSocket, family: int = socket.AF_UNSPEC, type: int = socket.SOCK_STREAM, proto: int = socket.IPPROTO_TCP
+) -> KafkaPythonSocket:
+    return KafkaPythonSocket(family, type, proto)
+
+
+KafkaNetSocket.socket = _kafka_python_socket
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
+from time import monotonic, sleep
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -34,6 +35,9 @@ from tests.support.http import PASSWORD, SIGNING_KEY
 from tests.support.stores import BLIND_KEY, KEK
 
 T = TypeVar("T")
+
+READY_SECONDS = 30.0
+"""The longest that the service may take until it is ready."""
 
 
 @dataclass(frozen=True)
@@ -128,11 +132,20 @@ def running_api(database_url: str, redis_url: str, **changes: Any) -> Iterator[A
     thread.start()
     try:
         with closing(ready.result(timeout=60)) as api:
+            _wait_until_ready(api)
             yield api
     finally:
         over.set()
         thread.join(timeout=60)
         assert not thread.is_alive(), "the service did not end"
+
+
+def _wait_until_ready(api: Api) -> None:
+    # The service answers before its tables are there: requests would work, and its health check says "not ready".
+    deadline = monotonic() + READY_SECONDS
+    while (answer := httpx2.get(f"{api.url}/health/ready")).status_code != 200:
+        assert monotonic() < deadline, answer.text
+        sleep(0.02)
 
 
 def _settings(database_url: str, redis_url: str, changes: dict[str, Any]) -> Settings:

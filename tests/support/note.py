@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from domain.kernel import AboutAddress, Claim, FirstEvent, Personal, Root
+from domain.kernel import AboutAddress, Claim, FirstEvent, Party, Personal, Root
 
 AUTHOR = UUID(int=1)
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -76,7 +76,16 @@ class Note(Root):
     @classmethod
     def write(cls, id: UUID, text: str, label: str = "") -> "Note":
         label = label or str(id)
-        return cls.start_stream(cls.Written, id=id, now=NOW, text=text, label=label, author_id=AUTHOR, colour="yellow")
+        return cls.start_stream(
+            cls.Written,
+            id=id,
+            tenant=Party("user", AUTHOR),
+            now=NOW,
+            text=text,
+            label=label,
+            author_id=AUTHOR,
+            colour="yellow",
+        )
 
     def extend(self, line: str) -> None:
         self.trigger_event(self.Extended, now=NOW, line=line)
