@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import cache
-from typing import Annotated, Any, ClassVar, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 from uuid import UUID
 
 from eventsourcing.domain import AggregateEvent, BaseAggregate
@@ -64,6 +64,17 @@ AboutAddress = Annotated[T, PersonalField("address_id")]
 """A field about an email address, of a user or not: sealed with the key of the event's `address_id`."""
 
 
+PartyKind = Literal["user", "team"]
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """A user or a team, as an owner or a payer."""
+
+    kind: PartyKind
+    id: UUID
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """A value that only one stream may hold at a time (an email address, a team's slug)."""
@@ -100,6 +111,9 @@ class Root(BaseAggregate[UUID]):
     snapshot_version: ClassVar[int] = 1
     """Version of the attributes. Raise it when they change: older snapshots are then ignored."""
 
+    tenant: Party
+    """The payer whom the stream was created for. Stored with each event, and never changed."""
+
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         for value in vars(cls).values():
@@ -107,7 +121,9 @@ class Root(BaseAggregate[UUID]):
                 value.root = cls
 
     @classmethod
-    def start_stream(cls, event_class: type["FirstEvent"], *, id: UUID, now: datetime, **payload: Any) -> Self:
+    def start_stream(
+        cls, event_class: type["FirstEvent"], *, id: UUID, tenant: Party, now: datetime, **payload: Any
+    ) -> Self:
         """Return a new aggregate with its first event pending."""
         event = event_class(originator_id=id, originator_version=cls.INITIAL_VERSION, timestamp=now, **payload)
         root: Self = cls.shell(event)

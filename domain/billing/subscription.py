@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Literal
 from uuid import UUID, uuid5
 
-from domain.kernel import Conflict, FirstEvent, Root
+from domain.kernel import Conflict, FirstEvent, Party, Root
 
 Plan = Literal["free", "pro", "enterprise"]
 Status = Literal["active", "cancelled"]
@@ -93,7 +93,9 @@ class Subscription(Root):
     @classmethod
     def start(cls, *, user_id: UUID, now: datetime) -> "Subscription":
         """Start the free plan, which every user has first."""
-        return cls.start_stream(cls.Started, id=cls.id_of(user_id), now=now, user_id=user_id, plan="free")
+        return cls.start_stream(
+            cls.Started, id=cls.id_of(user_id), tenant=Party("user", user_id), now=now, user_id=user_id, plan="free"
+        )
 
     @property
     def limit(self) -> int | None:

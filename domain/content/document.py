@@ -12,7 +12,7 @@ from uuid import UUID
 from domain.access import DOCUMENT, Person
 from domain.content import delta
 from domain.content.delta import Delta
-from domain.kernel import AboutAddress, Conflict, FirstEvent, Invalid, NotFound, Personal, Root
+from domain.kernel import AboutAddress, Conflict, FirstEvent, Invalid, NotFound, Party, Personal, Root
 from domain.text import email_address, multi_line, single_line
 
 Status = Literal["draft", "published", "archived"]
@@ -155,7 +155,16 @@ class Document(Root):
             UnusableText: the title or the content is not valid.
         """
         title, content = usable_title(title), usable_content(content)
-        return cls.start_stream(cls.Created, id=id, now=now, title=title, content=content, owner_id=owner_id, **plain)
+        return cls.start_stream(
+            cls.Created,
+            id=id,
+            tenant=Party("user", owner_id),
+            now=now,
+            title=title,
+            content=content,
+            owner_id=owner_id,
+            **plain,
+        )
 
     def role_of(self, person: Person) -> Role | None:
         """Return the person's role; None: the document does not exist for them."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
-from domain.kernel import Claim, FirstEvent, Forbidden, Invalid, Personal, Root
+from domain.kernel import Claim, FirstEvent, Forbidden, Invalid, Party, Personal, Root
 from domain.text import email_address, single_line
 
 NAME_LENGTH = 200
@@ -88,7 +88,15 @@ class User(Root):
             UnusableEmail, UnusableText: the address or the name is not valid (`domain.text`).
         """
         email, name = email_address(email), usable_name(name)
-        return cls.start_stream(cls.Registered, id=id, now=now, email=email, name=name, password_hash=password_hash)
+        return cls.start_stream(
+            cls.Registered,
+            id=id,
+            tenant=Party("user", id),
+            now=now,
+            email=email,
+            name=name,
+            password_hash=password_hash,
+        )
 
     @property
     def active(self) -> bool:

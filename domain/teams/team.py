@@ -10,7 +10,7 @@ from typing import Literal
 from uuid import UUID
 
 from domain.access import TEAM, Person
-from domain.kernel import AboutAddress, Claim, Conflict, FirstEvent, NotFound, Personal, Root
+from domain.kernel import AboutAddress, Claim, Conflict, FirstEvent, NotFound, Party, Personal, Root
 from domain.teams.naming import slug_claim, usable_name, usable_slug
 from domain.text import email_address
 
@@ -177,7 +177,16 @@ class Team(Root):
             UnusableText, UnusableSlug: the name or the slug is not valid.
         """
         name, slug = usable_name(name), usable_slug(slug)
-        return cls.start_stream(cls.Founded, id=id, now=now, name=name, slug=slug, owner_id=owner_id, seats=seats)
+        return cls.start_stream(
+            cls.Founded,
+            id=id,
+            tenant=Party("team", id),
+            now=now,
+            name=name,
+            slug=slug,
+            owner_id=owner_id,
+            seats=seats,
+        )
 
     def role_of(self, person: Person) -> Role | Literal["invited"] | None:
         """Return the person's role. People whose invitation expired stay invited until it is revoked."""

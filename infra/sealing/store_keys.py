@@ -1,0 +1,76 @@
+"""MACs under the store keys: they show that stored bytes are ours, unchanged, and in their place.
+
+A stamp is the tag of the store key (4 bytes) and a MAC (16 bytes): keyed BLAKE2b (RFC 7693), which takes half the time
+of HMAC-SHA-256. Any program with the keys can check it, also after an erasure has destroyed the data key.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Iterable
+from enum import IntEnum
+
+FORMAT = 1
+"""The version of all stored formats. Every stored thing begins with it."""
+
+TAG_BYTES = 4
+MAC_BYTES = 16
+STAMP_BYTES = TAG_BYTES + MAC_BYTES
+_PERSON = b"palimpsest stamp"
+
+
+class Damage(Exception):
+    """Stored bytes are not what was written there."""
+
+
+class Purpose(IntEnum):
+    """What sealed or stamped bytes are for: those of one purpose do not pass for another."""
+
+    EVENT = 1
+    SNAPSHOT = 2
+    ANSWER = 3
+    DATA_KEY = 4
+    RECEIPT = 5
+    KEY_CHECK = 6
+
+
+def framed(purpose: Purpose, *parts: bytes) -> bytes:
+    """Return the bytes to bind: format, purpose, and each part with its length (4 bytes) in front."""
+    return bytes((FORMAT, purpose)) + b"".join([len(part).to_bytes(4, "big") + part for part in parts])
+
+
+class StoreKeys:
+    """The store keys: the current one makes stamps, the earlier ones only check them. Each has 32 bytes."""
+
+    def __init__(self, current: bytes, earlier: Iterable[bytes] = ()) -> None:
+        self._hashes = {tag_of(key): _hash(key) for key in (current, *earlier)}
+        self._tag = tag_of(current)
+        self._current = self._hashes[self._tag]
+
+    def stamp(self, message: bytes) -> bytes:
+        """Return the stamp of a message, 20 bytes."""
+        mac = self._current.copy()
+        mac.update(message)
+        return self._tag + mac.digest()
+
+    def check(self, stamp: bytes, message: bytes) -> None:
+        """Check a stamp.
+
+        Raises:
+            Damage: the message is not the one that was stamped, or the stamp is of none of the keys.
+        """
+        known = self._hashes.get(stamp[:TAG_BYTES])
+        if known is None:
+            raise Damage("the store key is not known")
+        mac = known.copy()
+        mac.update(message)
+        if not hmac.compare_digest(mac.digest(), stamp[TAG_BYTES:]):
+            raise Damage("the stamp does not fit")
+
+
+def tag_of(key: bytes) -> bytes:
+    """Return the tag of a store key, which names it without revealing it."""
+    return hashlib.blake2b(b"", digest_size=TAG_BYTES, key=key, person=b"palimpsest tag").digest()
+
+
+def _hash(key: bytes) -> "hashlib.blake2b":
+    return hashlib.blake2b(digest_size=MAC_BYTES, key=key, person=_PERSON)
