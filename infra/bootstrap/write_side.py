@@ -16,6 +16,7 @@ from infra.postgres.connect import Pool, create_pool
 from infra.postgres.database import Database
 from infra.sealing.blind_index import BlindIndex
 from infra.sealing.keyring import Keyring
+from infra.sealing.store_keys import StoreKeys
 from infra.settings.model import Settings
 from infra.store.event_store import PostgresEventStore, keys_reader
 from infra.store.feed import PostgresEventFeed
@@ -72,6 +73,7 @@ async def open_write_side(settings: Settings) -> AsyncIterator[WriteSide]:
         b64decode(settings.keys.key_encryption_key.get_secret_value()),
         settings.keys.key_encryption_key_id,
         keys_reader(database),
+        StoreKeys(b64decode(settings.keys.store_key.get_secret_value())),
     )
     blind = BlindIndex(b64decode(settings.keys.blind_index_key.get_secret_value()))
     writer = GroupCommitter(url, observe_batch)

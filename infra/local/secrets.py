@@ -15,9 +15,11 @@ from infra.settings.keys import KeySettings
 from infra.settings.load import SECRETS_FILE
 from infra.settings.tokens import TokenSettings
 
-KEY_ENCRYPTION_KEY, BLIND_INDEX_KEY = map(KeySettings.variable, ("key_encryption_key", "blind_index_key"))
+KEY_ENCRYPTION_KEY, STORE_KEY, BLIND_INDEX_KEY = map(
+    KeySettings.variable, ("key_encryption_key", "store_key", "blind_index_key")
+)
 TOKEN_SIGNING_KEY = TokenSettings.variable("signing_key")
-NEEDED_BY_DATA = (KEY_ENCRYPTION_KEY, BLIND_INDEX_KEY)
+NEEDED_BY_DATA = (KEY_ENCRYPTION_KEY, STORE_KEY, BLIND_INDEX_KEY)
 """Without these keys the stored data cannot be read."""
 
 
@@ -25,6 +27,7 @@ def new_keys() -> dict[str, str]:
     """A fresh value for every secret, by variable."""
     return {
         KEY_ENCRYPTION_KEY: b64encode(secrets.token_bytes(32)).decode(),
+        STORE_KEY: b64encode(secrets.token_bytes(32)).decode(),
         BLIND_INDEX_KEY: b64encode(secrets.token_bytes(32)).decode(),
         TOKEN_SIGNING_KEY: new_signing_key(),
     }

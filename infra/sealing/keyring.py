@@ -13,6 +13,7 @@ from uuid import UUID
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from infra.coalesce import Coalescer
+from infra.sealing.store_keys import StoreKeys
 
 TAG_BYTES = 4
 """A sealed value begins with a tag of its data key, which separates an erased key from damage."""
@@ -76,14 +77,18 @@ Keys = Mapping[SubjectNumber, DataKey]
 
 
 class Keyring:
-    """Fetches, creates and caches data keys. `fetch` reads wrapped keys of subjects from the database."""
+    """Fetches, creates and caches data keys. `fetch` reads wrapped keys of subjects from the database.
 
-    def __init__(self, kek: bytes, kek_id: str, fetch: FetchWrapped) -> None:
+    `stamps`: the store keys, beside the data keys for all that encode and decode stored bytes.
+    """
+
+    def __init__(self, kek: bytes, kek_id: str, fetch: FetchWrapped, stamps: StoreKeys) -> None:
         self._kek = AESGCM(kek)
         self._kek_id = kek_id
         self._wrapped = Coalescer(fetch, limit=MAX_FETCHED_KEYS)
         self._fetch = fetch
         self._kept: dict[SubjectNumber, tuple[DataKey, float]] = {}
+        self.stamps = stamps
 
     def kept(self, subject_id: UUID) -> DataKey | None:
         """The key, if the cache has it."""

@@ -35,6 +35,10 @@ class KeySettings(Subject):
         validation_alias="PALIMPSEST_KEY_ENCRYPTION_KEY_ID",
         description="Name of the key above",
     )
+    store_key: SecretKey = Field(
+        validation_alias="PALIMPSEST_STORE_KEY",
+        description="Stamps everything that is stored: 32 bytes, base64",
+    )
     blind_index_key: SecretKey = Field(
         validation_alias="PALIMPSEST_BLIND_INDEX_KEY",
         description="Makes the keyed hashes of unique values: 32 bytes, base64",

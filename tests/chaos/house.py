@@ -24,7 +24,7 @@ from infra.local.servers.redis import EmbeddedRedis
 from infra.postgres.migrate import migrate
 from tests.chaos.brokers import Brokers, open_brokers
 from tests.support.http import SIGNING_KEY
-from tests.support.stores import BLIND_KEY, KEK
+from tests.support.stores import BLIND_KEY, KEK, STORE_KEY
 
 APIS = PROJECTORS = RELAYS = 2
 PATIENCE_SECONDS = 60.0
@@ -167,6 +167,7 @@ class House:
             "PALIMPSEST_LOG_LEVEL": "WARNING",
             "PALIMPSEST_LOG_FORMAT": "json",
             "PALIMPSEST_KEY_ENCRYPTION_KEY": b64encode(KEK).decode(),
+            "PALIMPSEST_STORE_KEY": b64encode(STORE_KEY).decode(),
             "PALIMPSEST_BLIND_INDEX_KEY": b64encode(BLIND_KEY).decode(),
             "PALIMPSEST_TOKEN_SIGNING_KEY": SIGNING_KEY,
         }

@@ -32,7 +32,7 @@ from infra.sealing.blind_index import BlindIndex
 from infra.settings.model import Settings
 from projections.kernel import read_models
 from tests.support.http import PASSWORD, SIGNING_KEY
-from tests.support.stores import BLIND_KEY, KEK
+from tests.support.stores import BLIND_KEY, KEK, STORE_KEY
 
 T = TypeVar("T")
 
@@ -153,6 +153,7 @@ def _settings(database_url: str, redis_url: str, changes: dict[str, Any]) -> Set
         "DATABASE_URL": database_url,
         "REDIS_URL": redis_url,
         "PALIMPSEST_KEY_ENCRYPTION_KEY": b64encode(KEK).decode(),
+        "PALIMPSEST_STORE_KEY": b64encode(STORE_KEY).decode(),
         "PALIMPSEST_BLIND_INDEX_KEY": b64encode(BLIND_KEY).decode(),
         "PALIMPSEST_TOKEN_SIGNING_KEY": SIGNING_KEY,
     }

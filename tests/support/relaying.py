@@ -19,9 +19,10 @@ from infra.kafka.client.record_format import EventRecord, EventRow
 from infra.kafka.client.topics import AGGREGATES, Topics
 from infra.kafka.relay.relay import Relay
 from infra.sealing.keyring import Keyring
+from infra.sealing.store_keys import StoreKeys
 from infra.store.partitioner import partition_of
 from tests.support.history import History
-from tests.support.stores import CALL, KEK, open_store
+from tests.support.stores import CALL, KEK, STORE_KEY, open_store
 
 PATIENCE = 30.0
 
@@ -49,7 +50,7 @@ async def _never(_: list[UUID]) -> dict[UUID, bytes]:
 
 def new_relay(url: str, kafka: ClientConfig, names: Topics) -> Relay:
     """A relay with a keyring of its own."""
-    return Relay(url, kafka, names, CloudEvents(), Keyring(KEK, "test", _never))
+    return Relay(url, kafka, names, CloudEvents(), Keyring(KEK, "test", _never, StoreKeys(STORE_KEY)))
 
 
 @contextmanager

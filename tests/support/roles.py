@@ -15,7 +15,7 @@ import httpx2
 from infra.local.servers.process import free_port
 from tests.support.http import SIGNING_KEY
 from tests.support.servers import Database
-from tests.support.stores import BLIND_KEY, KEK
+from tests.support.stores import BLIND_KEY, KEK, STORE_KEY
 
 PATIENCE = 60.0
 
@@ -31,6 +31,7 @@ def environment(database: Database, redis_url: str | None, port: int, folder: Pa
         "PALIMPSEST_LOG_LEVEL": "DEBUG",
         "PALIMPSEST_LOG_FORMAT": "json",
         "PALIMPSEST_KEY_ENCRYPTION_KEY": b64encode(KEK).decode(),
+        "PALIMPSEST_STORE_KEY": b64encode(STORE_KEY).decode(),
         "PALIMPSEST_BLIND_INDEX_KEY": b64encode(BLIND_KEY).decode(),
         "PALIMPSEST_TOKEN_SIGNING_KEY": SIGNING_KEY,
     }

@@ -14,6 +14,7 @@ from infra.postgres.connect import Pool
 from infra.postgres.database import Database
 from infra.sealing.blind_index import BlindIndex
 from infra.sealing.keyring import Keyring
+from infra.sealing.store_keys import StoreKeys
 from infra.store.event_store import PostgresEventStore, keys_reader
 from infra.store.feed import PostgresEventFeed
 from infra.store.group_commit import GroupCommitter
@@ -21,6 +22,7 @@ from infra.store.stream_reader import StreamReader
 
 KEK = bytes(range(32))
 BLIND_KEY = bytes(range(32, 64))
+STORE_KEY = bytes(range(64, 96))
 CALL = CommandContext(actor=Actor(UUID(int=7)), correlation_id=UUID(int=8), causation_id=UUID(int=9))
 
 
@@ -47,7 +49,7 @@ async def open_store(url: str) -> AsyncIterator[Opened]:
         url, min_size=1, max_size=8, timeout=3, kwargs={"autocommit": True}, open=False
     ) as pool:
         database = Database(pool)
-        keyring = Keyring(KEK, "test", keys_reader(database))
+        keyring = Keyring(KEK, "test", keys_reader(database), StoreKeys(STORE_KEY))
         blind = BlindIndex(BLIND_KEY)
         writer = GroupCommitter(url)
         reading = StreamReader(url)
@@ -67,4 +69,4 @@ def rows(url: str, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
         return cursor.fetchall() if cursor.description else []
 
 
-__all__ = ["BLIND_KEY", "CALL", "KEK", "Opened", "Pool", "open_store", "rows"]
+__all__ = ["BLIND_KEY", "CALL", "KEK", "STORE_KEY", "Opened", "Pool", "open_store", "rows"]

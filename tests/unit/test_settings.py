@@ -46,6 +46,7 @@ def test_every_missing_setting_is_named(tmp_path: Path, monkeypatch: pytest.Monk
     assert [line.split()[0] for line in lines] == [
         "DATABASE_URL",
         "PALIMPSEST_KEY_ENCRYPTION_KEY",
+        "PALIMPSEST_STORE_KEY",
         "PALIMPSEST_BLIND_INDEX_KEY",
         "PALIMPSEST_TOKEN_SIGNING_KEY",
     ]

@@ -8,7 +8,9 @@ import msgspec
 from application.ports import Undecodable
 from infra.bootstrap.write_side import load_use_cases
 from infra.sealing.keyring import Keyring
+from infra.sealing.store_keys import StoreKeys
 from infra.store.log_rows import decode_rows
+from tests.support.stores import STORE_KEY
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 STREAM = uuid4()
@@ -30,5 +32,5 @@ async def test_an_event_without_its_subject_or_its_class_is_undecodable_alone() 
         row(3, "document.unheard_of"),
         row(4, "document.published"),
     ]
-    events = await decode_rows(rows, Keyring(bytes(32), "1", no_keys))
+    events = await decode_rows(rows, Keyring(bytes(32), "1", no_keys, StoreKeys(STORE_KEY)))
     assert [isinstance(event.data, Undecodable) for event in events] == [False, True, True, False]
