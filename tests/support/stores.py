@@ -23,6 +23,7 @@ from infra.store.stream_reader import StreamReader
 KEK = bytes(range(32))
 BLIND_KEY = bytes(range(32, 64))
 STORE_KEY = bytes(range(64, 96))
+STAMPS = StoreKeys(STORE_KEY)
 CALL = CommandContext(actor=Actor(UUID(int=7)), correlation_id=UUID(int=8), causation_id=UUID(int=9))
 
 
@@ -49,7 +50,7 @@ async def open_store(url: str) -> AsyncIterator[Opened]:
         url, min_size=1, max_size=8, timeout=3, kwargs={"autocommit": True}, open=False
     ) as pool:
         database = Database(pool)
-        keyring = Keyring(KEK, "test", keys_reader(database), StoreKeys(STORE_KEY))
+        keyring = Keyring(KEK, "test", keys_reader(database), STAMPS)
         blind = BlindIndex(BLIND_KEY)
         writer = GroupCommitter(url)
         reading = StreamReader(url)
@@ -69,4 +70,4 @@ def rows(url: str, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
         return cursor.fetchall() if cursor.description else []
 
 
-__all__ = ["BLIND_KEY", "CALL", "KEK", "STORE_KEY", "Opened", "Pool", "open_store", "rows"]
+__all__ = ["BLIND_KEY", "CALL", "KEK", "STAMPS", "STORE_KEY", "Opened", "Pool", "open_store", "rows"]
