@@ -15,7 +15,8 @@ import msgspec
 from eventsourcing.utils import resolve_topic
 
 from domain.kernel import ERASED, PersonalField, Root
-from infra.sealing.keyring import KeyErased, Keys
+from infra.sealing.keyring import KeyErased, Keys, SealingKeys
+from infra.sealing.store_keys import Damage
 
 SEALED_PREFIX = "~"
 STREAM = "originator_id"
@@ -32,7 +33,7 @@ _NEW, _SET = object.__new__, object.__setattr__
 @dataclass(frozen=True, slots=True)
 class SealedGroup:
     """The personal fields of one subject. `subject`: the field with the subject's id; `own`: the subject is the stream
-    itself; `label`: the name of the sealed map; `names`: the fields; `erased`: their values without a key."""
+    itself; `label`: the name of the sealed map; `names`: the fields; `erased`: their values once the key is erased."""
 
     subject: str
     own: bool
@@ -44,7 +45,7 @@ class SealedGroup:
 State = dict[str, Any]
 """The fields of a stored event by name; sealed fields are missing until `unseal`."""
 
-Encode = Callable[[Root.Event, Keys], bytes]
+Encode = Callable[[Root.Event, SealingKeys], bytes]
 """Encodes the stored state of an event. The keys must include each of the event's subjects."""
 
 
@@ -113,7 +114,7 @@ def _encoding(event_class: type[Root.Event], clear: Sequence[str], groups: Seque
     version = {"class_version": event_class.class_version} if event_class.class_version > 1 else {}
 
     # A closure: it reads no attributes of the layout, which saves time on each event.
-    def encode(event: Root.Event, keys: Keys) -> bytes:
+    def encode(event: Root.Event, keys: SealingKeys) -> bytes:
         values = event.__dict__
         state = {name: values[name] for name in clear}
         state.update(version)
@@ -180,10 +181,10 @@ def decode_clear(topic: str, stored: bytes, stream_id: UUID) -> PartlyDecoded:
 def unseal(partly_decoded: Sequence[PartlyDecoded], versions: Iterable[int], keys: Keys) -> list[Root.Event]:
     """The events of the partly decoded states, which it changes, with their versions in their streams.
 
-    Events are upcast to the current version of their class. Personal fields without a key read as erased.
+    Events are upcast to the current version of their class. Personal fields whose key is erased read as erased.
 
     Raises:
-        cryptography.exceptions.InvalidTag: a sealed field was changed, or belongs to another event.
+        Damage: a sealed field is missing, was changed, or belongs to another event; or its key is missing or damaged.
         Exception: an upcast failed, or a state lacks a field.
     """
     numbered = list(zip(partly_decoded, versions, strict=True))
@@ -195,7 +196,7 @@ def unseal(partly_decoded: Sequence[PartlyDecoded], versions: Iterable[int], key
             key = keys.get((stream_id if group.own else state[group.subject]).int)
             try:
                 if key is None or sealed is None:
-                    raise KeyErased
+                    raise Damage("a data key or a sealed field is missing")
                 # As `context_of`, inlined for speed.
                 secrets.append(key.unseal(sealed, (stream_id.int << 64 | version).to_bytes(24, "big")))
             except KeyErased:

@@ -18,11 +18,10 @@ from infra.kafka.client.config import ClientConfig
 from infra.kafka.client.record_format import EventRecord, EventRow
 from infra.kafka.client.topics import AGGREGATES, Topics
 from infra.kafka.relay.relay import Relay
-from infra.sealing.keyring import Keyring
-from infra.sealing.store_keys import StoreKeys
+from infra.sealing.keyring import StoredKey
 from infra.store.partitioner import partition_of
 from tests.support.history import History
-from tests.support.stores import CALL, KEK, STORE_KEY, open_store
+from tests.support.stores import CALL, keyring_of, open_store
 
 PATIENCE = 30.0
 
@@ -44,13 +43,13 @@ async def _append(url: str, changes: Iterable[list[Root]]) -> None:
             await opened.store.append(roots, CALL, None)
 
 
-async def _never(_: list[UUID]) -> dict[UUID, bytes]:
+async def _never(_: list[UUID]) -> dict[UUID, StoredKey]:
     raise AssertionError("the relay reads keys by itself")
 
 
 def new_relay(url: str, kafka: ClientConfig, names: Topics) -> Relay:
     """A relay with a keyring of its own."""
-    return Relay(url, kafka, names, CloudEvents(), Keyring(KEK, "test", _never, StoreKeys(STORE_KEY)))
+    return Relay(url, kafka, names, CloudEvents(), keyring_of(_never))
 
 
 @contextmanager

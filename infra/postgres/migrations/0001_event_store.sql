@@ -49,12 +49,17 @@ CREATE TABLE claims (
     PRIMARY KEY (kind, digest)
 );
 
--- One data key per subject, wrapped by the key-encryption key named kek_id. Deleting a row erases the subject.
+-- One data key per subject, wrapped by the key-encryption key named kek_id. An erasure destroys `wrapped` and leaves a
+-- receipt, a stamp over the subject and the time. A key that is made for the subject later stands beside the receipt.
 CREATE TABLE data_keys (
     subject_id uuid        NOT NULL PRIMARY KEY,
-    wrapped    bytea       NOT NULL,
+    wrapped    bytea,
     kek_id     text        NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT now()
+    created_at timestamptz NOT NULL DEFAULT now(),
+    erased_at  timestamptz,
+    receipt    bytea,
+    CHECK (wrapped IS NOT NULL OR receipt IS NOT NULL),
+    CHECK ((receipt IS NULL) = (erased_at IS NULL))
 );
 
 CREATE TABLE idempotency (

@@ -5,16 +5,18 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from uuid import UUID, uuid4
 
+import msgspec
 import psycopg
 import pytest
 
 from application.ports import Idempotency, StoredResponse, VersionConflict
 from domain.kernel import ERASED, NotFound
+from infra.sealing.keyring import ERASED_KEY
 from infra.store.codec import decode
 from infra.store.stream_reader import StreamGap
 from tests.support.note import Note
 from tests.support.servers import Database
-from tests.support.stores import CALL, Opened, open_store, rows
+from tests.support.stores import CALL, Opened, destroy_keys, open_store, rows
 
 POSITIONS = "SELECT notification_id FROM stored_events ORDER BY notification_id"
 
@@ -170,7 +172,8 @@ async def test_a_stream_with_a_gap_is_not_taken_for_whole(opened: Opened, databa
 
 def test_an_event_of_an_older_version_is_upcast_on_read() -> None:
     stream_id = uuid4()
-    event = decode("note.written", b"\x81\xa9author_id\xc4\x10" + bytes(16), stream_id, 1, {})
+    stored = msgspec.msgpack.encode({"author_id": bytes(16), "~originator_id": b"sealed"})
+    event = decode("note.written", stored, stream_id, 1, {stream_id.int: ERASED_KEY})
     assert isinstance(event, Note.Written)
     assert (event.colour, event.text) == ("white", ERASED)
 
@@ -188,12 +191,12 @@ async def test_the_application_cannot_change_or_remove_events(opened: Opened, da
             rows(database.app_url, statement)
 
 
-async def test_without_its_key_a_stream_reads_as_erased(opened: Opened, database: Database) -> None:
+async def test_a_stream_whose_key_is_destroyed_reads_as_erased(opened: Opened, database: Database) -> None:
     written = note("secret text")
     address_id = uuid4()
     written.show_to(address_id, "ada@example.org")
     await opened.store.append([written], CALL, keyed(written.id))
-    rows(database.app_url, "DELETE FROM data_keys")
+    destroy_keys(database.admin_url, written.id, address_id)
     async with open_store(database.app_url) as fresh:
         loaded = await fresh.store.load(Note, written.id)
         assert loaded is not None
@@ -215,7 +218,7 @@ async def test_an_address_used_again_after_its_erasure_gets_a_new_key(opened: Op
     address_id = uuid4()
     written.show_to(address_id, "old@example.org")
     await opened.store.append([written], CALL, None)
-    rows(database.app_url, "DELETE FROM data_keys WHERE subject_id = %s", address_id)
+    destroy_keys(database.admin_url, address_id)
     async with open_store(database.app_url) as fresh:
         written.show_to(address_id, "new@example.org")
         await fresh.store.append([written], CALL, None)
