@@ -15,6 +15,7 @@ from application.revocation import Settlement
 from infra.postgres.connect import Pool, create_pool
 from infra.postgres.database import Database
 from infra.sealing.blind_index import BlindIndex
+from infra.sealing.key_encryption import KeyEncryptionKeys
 from infra.sealing.keyring import Keyring
 from infra.sealing.store_keys import StoreKeys
 from infra.settings.model import Settings
@@ -74,9 +75,9 @@ async def open_write_side(settings: Settings) -> AsyncIterator[WriteSide]:
     pool = create_pool(url, settings.database.pool_size)
     await pool.open(wait=False)
     database = Database(pool)
+    kek_id = settings.keys.key_encryption_key_id
     keyring = Keyring(
-        b64decode(settings.keys.key_encryption_key.get_secret_value()),
-        settings.keys.key_encryption_key_id,
+        KeyEncryptionKeys(kek_id, {kek_id: b64decode(settings.keys.key_encryption_key.get_secret_value())}),
         keys_reader(database),
         store_keys(settings),
     )

@@ -14,8 +14,8 @@ import msgspec
 from eventsourcing.utils import resolve_topic
 
 from domain.kernel import ERASED, PersonalField, Root
-from infra.sealing.keyring import Keys
-from infra.sealing.store_keys import StoreKeys
+from infra.sealing.keyring import ERASED_KEY, KeyErased, Keys, SealingKeys
+from infra.sealing.store_keys import Damage, StoreKeys
 from infra.store.event_bytes import frame_of, parts_of, place_of, stamped, with_clear
 
 STREAM = "originator_id"
@@ -35,7 +35,7 @@ _NEW, _SET = object.__new__, object.__setattr__
 @dataclass(frozen=True, slots=True)
 class SealedGroup:
     """The personal fields of one subject. `subject`: the field with the subject's id, `label`: its bytes; `own`: the
-    subject is the stream itself; `names`: the fields; `erased`: their values without a key."""
+    subject is the stream itself; `names`: the fields; `erased`: their values once the key is erased."""
 
     subject: str
     label: bytes
@@ -47,7 +47,7 @@ class SealedGroup:
 State = dict[str, Any]
 """The fields of a stored event by name; sealed fields are missing until `unseal`."""
 
-Encode = Callable[[Root.Event, bytes, Keys, StoreKeys], bytes]
+Encode = Callable[[Root.Event, bytes, SealingKeys, StoreKeys], bytes]
 """Encodes an event with its metadata (`event_bytes.header`). The keys must include each of the event's subjects."""
 
 
@@ -119,7 +119,7 @@ def _encoding(event_class: type[Root.Event], clear: Sequence[str], groups: Seque
     frame = frame_of(event_class.TOPIC)  # type: ignore[attr-defined]
 
     # A closure: it reads no attributes of the layout, which saves time on each event.
-    def encode(event: Root.Event, metadata: bytes, keys: Keys, stamps: StoreKeys) -> bytes:
+    def encode(event: Root.Event, metadata: bytes, keys: SealingKeys, stamps: StoreKeys) -> bytes:
         values = event.__dict__
         place = place_of(values["originator_id"], values["originator_version"])
         content = with_clear(metadata, _ENCODE({name: values[name] for name in clear}))
@@ -199,10 +199,10 @@ def decode_clear(topic: str, stored: bytes, stream_id: UUID, version: int, stamp
 def unseal(partly_decoded: Sequence[PartlyDecoded], keys: Keys) -> list[Root.Event]:
     """The events of the partly decoded states, which it changes.
 
-    Events are upcast to the current version of their class. Personal fields without a key read as erased.
+    Events are upcast to the current version of their class. Personal fields whose key is erased read as erased.
 
     Raises:
-        cryptography.exceptions.InvalidTag: a sealed field was changed, or belongs to another event.
+        Damage: a sealed field is missing, was changed, or belongs to another event; or its key is missing or damaged.
         Exception: an upcast failed, or a state lacks a field.
     """
     sealed_states: list[State] = []
@@ -211,9 +211,12 @@ def unseal(partly_decoded: Sequence[PartlyDecoded], keys: Keys) -> list[Root.Eve
         for group in layout.groups:
             key = keys.get((stream_id if group.own else state[group.subject]).int)
             if key is None:
+                raise Damage("a data key is missing")
+            try:
+                secrets.append(key.unseal(sealed.get(group.subject, b""), bound + group.label))
+            except KeyErased:
                 state.update(group.erased)
-            elif group.subject in sealed:
-                secrets.append(key.unseal(sealed[group.subject], bound + group.label))
+            else:
                 sealed_states.append(state)
     unsealed: list[State] = _DECODE(b"".join([_ARRAY_32, len(secrets).to_bytes(4, "big"), *secrets]))
     for state, secret in zip(sealed_states, unsealed, strict=True):
@@ -233,6 +236,13 @@ def unseal(partly_decoded: Sequence[PartlyDecoded], keys: Keys) -> list[Root.Eve
 def decode(topic: str, stored: bytes, stream_id: UUID, version: int, keys: Keys, stamps: StoreKeys) -> Root.Event:
     """The event, as `unseal` returns it. Raises as `decode_clear` and `unseal`."""
     [event] = unseal([decode_clear(topic, stored, stream_id, version, stamps)], keys)
+    return event
+
+
+def decode_as_erased(topic: str, stored: bytes, stream_id: UUID, version: int, stamps: StoreKeys) -> Root.Event:
+    """The event with all personal fields as erased, for readers without data keys. Raises as `decode`."""
+    partly = [decode_clear(topic, stored, stream_id, version, stamps)]
+    [event] = unseal(partly, {subject_id.int: ERASED_KEY for subject_id in subjects_in(partly)})
     return event
 
 

@@ -6,7 +6,6 @@ from contextlib import aclosing, suppress
 from typing import Any, cast
 from uuid import UUID
 
-from cryptography.exceptions import InvalidTag
 from eventsourcing.utils import get_topic
 from uuid_utils import uuid7
 
@@ -22,7 +21,18 @@ from application.ports import (
 from domain.kernel import Claim, NotFound, Party, Root
 from infra.postgres.database import Database
 from infra.sealing.blind_index import BlindIndex
-from infra.sealing.keyring import DataKey, FetchWrapped, KeyErased, Keyring, Keys, SubjectNumber, WrappedKey
+from infra.sealing.keyring import (
+    DataKey,
+    ErasedKey,
+    FetchWrapped,
+    KeyErased,
+    Keyring,
+    SealingKeys,
+    StoredKey,
+    SubjectNumber,
+    WrappedKey,
+)
+from infra.sealing.store_keys import Damage
 from infra.store.append_batch import (
     AppendOutcome,
     AppendRequest,
@@ -38,7 +48,8 @@ from infra.store.group_commit import GroupCommitter
 from infra.store.snapshot_codec import decode_snapshot, encode_snapshot, is_personal
 from infra.store.stream_reader import LATEST, StoredEvent, StoredSnapshot, StreamGap, StreamReader
 
-WRAPPED_KEYS = "SELECT subject_id, wrapped FROM data_keys WHERE subject_id = ANY(%s)"
+WRAPPED_KEYS = "SELECT subject_id, wrapped, kek_id, erased_at, receipt FROM data_keys WHERE subject_id = ANY(%s)"
+"""Rows of `StoredKey`."""
 LAST_POSITION = """
 SELECT notification_id FROM stored_events WHERE originator_id = %s AND (%s OR topic = ANY(%s))
 ORDER BY originator_version DESC LIMIT 1
@@ -93,6 +104,7 @@ class PostgresEventStore:
 
         Raises:
             NotFound: the key that seals the response has been erased since.
+            Damage: that key is missing or damaged, or the response is.
         """
         stored = await self._reader.stored_answer(key)
         if stored is None:
@@ -100,7 +112,7 @@ class PostgresEventStore:
         subject_key = await self._keyring.get(stored.subject_id)
         try:
             if subject_key is None:
-                raise KeyErased
+                raise Damage("the data key of an answer is missing")
             return StoredResponse(stored.fingerprint, subject_key.unseal(stored.answer, key), stored.position)
         except KeyErased:
             raise NotFound("What this Idempotency-Key was used for has been erased.") from None
@@ -158,7 +170,7 @@ class PostgresEventStore:
         events: Sequence[Root.Event],
         call: CommandContext,
         idempotency: Idempotency | None,
-        keys: Keys,
+        keys: SealingKeys,
         minted: list[WrappedKey],
     ) -> AppendRequest:
         record = None
@@ -173,7 +185,7 @@ class PostgresEventStore:
             record=record,
         )
 
-    def _new_events(self, changes: Sequence[Root], call: CommandContext, keys: Keys) -> list[NewEvent]:
+    def _new_events(self, changes: Sequence[Root], call: CommandContext, keys: SealingKeys) -> list[NewEvent]:
         shared, new = call_header(call), []
         for root in changes:
             tenant = tenant_bytes(root.tenant)
@@ -203,7 +215,8 @@ class PostgresEventStore:
         """The data keys of all subjects of the events and the answer, and the wrapped form of the new ones among them.
 
         Raises:
-            NotFound: one of the aggregates has been erased.
+            NotFound: one of the aggregates, or the subject of the answer, has been erased.
+            Damage: a data key is missing or damaged.
         """
         keys: dict[SubjectNumber, DataKey] = {}
         minted = []
@@ -214,14 +227,19 @@ class PostgresEventStore:
             number = subject_id.int
             if number in keys:
                 continue
-            key = None
+            key: DataKey | ErasedKey | None = None
             # A new stream has no key yet: do not query.
             if expected.get(number) != 0:
                 key = self._keyring.kept(subject_id) or await self._keyring.get(subject_id)
-            if key is None:
-                if any(root.id.int == number and expected[number] and is_personal(type(root)) for root in changes):
+            if not isinstance(key, DataKey):
+                had_one = any(
+                    root.id.int == number and expected[number] and is_personal(type(root)) for root in changes
+                )
+                if key is None and had_one:
+                    raise Damage("the data key of a stream is missing")
+                if key is not None and (had_one or (idempotency and idempotency.subject_id == subject_id)):
                     raise NotFound("This has been erased.")
-                key, wrapped = self._keyring.mint(subject_id)
+                key, wrapped = self._keyring.mint(subject_id, after_erasure=key is not None)
                 minted.append(wrapped)
             keys[number] = key
         return keys, minted
@@ -260,14 +278,15 @@ class PostgresEventStore:
         return evolve(kind, root, unseal(partly, keys), tenant)
 
     async def _from_snapshot(self, kind: type[A], id: UUID, stored: StoredSnapshot) -> A | None:
-        """None if the snapshot is unusable: of another shape or kind, or sealed by a key that is erased."""
-        key = await self._keyring.get(id) if is_personal(kind) else None
-        usable = stored.topic == get_topic(kind) and stored.shape == kind.snapshot_version
-        if not usable or (key is None and is_personal(kind)):
+        """None if the snapshot is unusable: of another shape or kind, or sealed by a key that is erased or damaged."""
+        if stored.topic != get_topic(kind) or stored.shape != kind.snapshot_version:
             return None
         try:
+            key = await self._keyring.get(id) if is_personal(kind) else None
+            if isinstance(key, ErasedKey) or (key is None and is_personal(kind)):
+                return None
             return decode_snapshot(kind, id, stored.version, stored.state, key)
-        except (KeyErased, InvalidTag):
+        except (KeyErased, Damage):
             return None
 
     def _keep_snapshot(self, root: Root) -> None:
@@ -312,9 +331,9 @@ def evolve(kind: type[A], root: Root | None, events: Sequence[Root.Event], tenan
 
 
 def keys_reader(database: Database) -> FetchWrapped:
-    """The function that fetches wrapped data keys for a `Keyring`."""
+    """The function that fetches data keys for a `Keyring`."""
 
-    async def fetch(subject_ids: list[UUID]) -> dict[UUID, bytes]:
-        return dict(await database.rows(WRAPPED_KEYS, [subject_ids]))
+    async def fetch(subject_ids: list[UUID]) -> dict[UUID, StoredKey]:
+        return {row[0]: StoredKey(*row) for row in await database.rows(WRAPPED_KEYS, [subject_ids])}
 
     return fetch

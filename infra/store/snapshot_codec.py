@@ -39,7 +39,7 @@ def decode_snapshot(kind: type[A], id: UUID, version: int, stored: bytes, key: D
     """The aggregate at the version of the snapshot.
 
     Raises:
-        KeyErased, cryptography.exceptions.InvalidTag: as `DataKey.unseal`.
+        KeyErased, Damage: as `DataKey.unseal`.
     """
     plain = stored if key is None else key.unseal(stored, place_of(id, version))
     root = object.__new__(kind)

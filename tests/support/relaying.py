@@ -18,11 +18,11 @@ from infra.kafka.client.config import ClientConfig
 from infra.kafka.client.record_format import EventRecord, EventRow
 from infra.kafka.client.topics import AGGREGATES, Topics
 from infra.kafka.relay.relay import Relay
-from infra.sealing.keyring import Keyring
+from infra.sealing.keyring import StoredKey
 from infra.store.log_rows import EVENT_COLUMNS
 from infra.store.partitioner import partition_of
 from tests.support.history import History
-from tests.support.stores import CALL, KEK, STAMPS, open_store
+from tests.support.stores import CALL, keyring_of, open_store
 
 PATIENCE = 30.0
 
@@ -40,13 +40,13 @@ async def _append(url: str, changes: Iterable[list[Root]]) -> None:
             await opened.store.append(roots, CALL, None)
 
 
-async def _never(_: list[UUID]) -> dict[UUID, bytes]:
+async def _never(_: list[UUID]) -> dict[UUID, StoredKey]:
     raise AssertionError("the relay reads keys by itself")
 
 
 def new_relay(url: str, kafka: ClientConfig, names: Topics) -> Relay:
     """A relay with a keyring of its own."""
-    return Relay(url, kafka, names, CloudEvents(), Keyring(KEK, "test", _never, STAMPS))
+    return Relay(url, kafka, names, CloudEvents(), keyring_of(_never))
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from infra.kafka.client.record_batch import NO_KEY, RecordBatch, encode_headers,
 from infra.kafka.client.record_format import EventRow
 from infra.kafka.client.topics import AGGREGATES, Topics
 from infra.kafka.relay.checkpoints import PartitionEnd
-from infra.sealing.keyring import DataKey, Keys
+from infra.sealing.keyring import Keys
 from infra.sealing.store_keys import StoreKeys
 from infra.store.codec import PartlyDecoded, decode_clear, subjects_in, unseal
 from infra.store.event_bytes import metadata_of
@@ -32,27 +32,6 @@ skipped_counter = Counter(
 
 KeysOf = Callable[[Iterable[UUID]], Keys]
 """Loads the data keys of subjects."""
-
-
-class KeyNotOpened(Exception):
-    """The data key exists, but cannot be unwrapped."""
-
-
-class UnopenedKey(DataKey):
-    """Takes the place of a data key that cannot be unwrapped: its fields are not erased, but cannot be read."""
-
-    __slots__ = ()
-
-    def __init__(self) -> None:
-        """Prepare nothing: there is no key."""
-
-    def unseal(self, sealed: bytes, context: bytes) -> bytes:
-        """Refuse to unseal.
-
-        Raises:
-            KeyNotOpened: always.
-        """
-        raise KeyNotOpened
 
 
 class BatchBuilder:

@@ -44,7 +44,7 @@ BEGIN
     IF cardinality(k_request) > 0 THEN
         FOR loser IN
             SELECT k.request FROM unnest(k_request, k_subject, k_wrapped) AS k(request, subject, wrapped)
-            JOIN data_keys d ON d.subject_id = k.subject WHERE d.wrapped <> k.wrapped
+            JOIN data_keys d ON d.subject_id = k.subject WHERE d.wrapped <> k.wrapped  -- NULL once erased
         LOOP verdicts[loser.request] := 'rekey'; lost := lost || loser.request; END LOOP;
     END IF;
     IF cardinality(c_request) > 0 THEN
@@ -87,7 +87,8 @@ BEGIN
         INSERT INTO data_keys (subject_id, wrapped, kek_id)
         SELECT k.subject, k.wrapped, k.kek FROM unnest(k_request, k_subject, k_wrapped, k_kek) AS k(request, subject, wrapped, kek)
         WHERE k.request <> ALL (lost)
-        ON CONFLICT DO NOTHING;
+        ON CONFLICT (subject_id) DO UPDATE SET wrapped = EXCLUDED.wrapped, kek_id = EXCLUDED.kek_id, created_at = now()
+        WHERE data_keys.wrapped IS NULL;
     END IF;
     IF cardinality(c_request) > 0 THEN
         DELETE FROM claims held

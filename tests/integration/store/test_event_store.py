@@ -8,14 +8,15 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from application.ports import Idempotency, StoredResponse, VersionConflict
-from domain.kernel import ERASED, NotFound
+from application.ports import CommandContext, Idempotency, StoredResponse, VersionConflict
+from domain.kernel import ERASED, NotFound, Party
+from infra.sealing.keyring import ERASED_KEY
 from infra.store.event_bytes import Metadata, metadata_of
 from infra.store.stream_reader import StreamGap
 from tests.support.note import Note
 from tests.support.servers import Database
 from tests.support.stored import by_hand, decoded
-from tests.support.stores import CALL, Opened, open_store, rows
+from tests.support.stores import CALL, Opened, destroy_keys, open_store, rows
 
 POSITIONS = "SELECT notification_id FROM stored_events ORDER BY notification_id"
 
@@ -43,6 +44,20 @@ async def test_events_carry_their_circumstances(opened: Opened, database: Databa
     assert metadata.event_id.version == 7
     assert topic == "note.written"
     assert recorded_at.tzinfo is not None
+
+
+async def test_the_view_shows_the_metadata_of_each_event(opened: Opened, database: Database) -> None:
+    first, second = note(), note()
+    traced = replace(CALL, on_behalf_of=uuid4(), traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+    await opened.store.append([first], traced, None)
+    await opened.store.append([second], CommandContext(None, uuid4()), None)
+    columns = (
+        "event_id, class_version, tenant_kind, tenant_id, actor_id, on_behalf_of, correlation_id, causation_id,"
+        " traceparent, state"
+    )
+    query = f"SELECT {columns} FROM events JOIN stored_events ON notification_id = position ORDER BY position"
+    for event_id, class_version, kind, tenant_id, *others, state in rows(database.admin_url, query):
+        assert Metadata(event_id, class_version, Party(kind, tenant_id), *others) == metadata_of(state)
 
 
 async def test_a_loser_does_not_fail_its_neighbours(opened: Opened, database: Database) -> None:
@@ -170,7 +185,7 @@ async def test_a_stream_with_a_gap_is_not_taken_for_whole(opened: Opened, databa
 def test_an_event_of_an_older_version_is_upcast_on_read() -> None:
     stream_id = uuid4()
     stored = by_hand("note.written", stream_id, 1, {"author_id": uuid4()}, class_version=1)
-    event = decoded("note.written", stored, stream_id, 1)
+    event = decoded("note.written", stored, stream_id, 1, {stream_id.int: ERASED_KEY})
     assert isinstance(event, Note.Written)
     assert (event.colour, event.text) == ("white", ERASED)
 
@@ -188,12 +203,12 @@ async def test_the_application_cannot_change_or_remove_events(opened: Opened, da
             rows(database.app_url, statement)
 
 
-async def test_without_its_key_a_stream_reads_as_erased(opened: Opened, database: Database) -> None:
+async def test_a_stream_whose_key_is_destroyed_reads_as_erased(opened: Opened, database: Database) -> None:
     written = note("secret text")
     address_id = uuid4()
     written.show_to(address_id, "ada@example.org")
     await opened.store.append([written], CALL, keyed(written.id))
-    rows(database.app_url, "DELETE FROM data_keys")
+    destroy_keys(database.admin_url, written.id, address_id)
     async with open_store(database.app_url) as fresh:
         loaded = await fresh.store.load(Note, written.id)
         assert loaded is not None
@@ -215,7 +230,7 @@ async def test_an_address_used_again_after_its_erasure_gets_a_new_key(opened: Op
     address_id = uuid4()
     written.show_to(address_id, "old@example.org")
     await opened.store.append([written], CALL, None)
-    rows(database.app_url, "DELETE FROM data_keys WHERE subject_id = %s", address_id)
+    destroy_keys(database.admin_url, address_id)
     async with open_store(database.app_url) as fresh:
         written.show_to(address_id, "new@example.org")
         await fresh.store.append([written], CALL, None)

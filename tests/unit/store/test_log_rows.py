@@ -5,16 +5,16 @@ from uuid import UUID, uuid4
 
 from application.ports import Undecodable
 from infra.bootstrap.write_side import load_use_cases
-from infra.sealing.keyring import Keyring
+from infra.sealing.keyring import StoredKey
 from infra.store.log_rows import decode_rows
 from tests.support.stored import by_hand
-from tests.support.stores import STAMPS
+from tests.support.stores import keyring_of
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 STREAM = uuid4()
 
 
-async def no_keys(_: list[UUID]) -> dict[UUID, bytes]:
+async def no_keys(_: list[UUID]) -> dict[UUID, StoredKey]:
     return {}
 
 
@@ -30,5 +30,5 @@ async def test_an_event_without_its_subject_or_its_class_is_undecodable_alone() 
         row(3, "document.unheard_of"),
         row(4, "document.published"),
     ]
-    events = await decode_rows(rows, Keyring(bytes(32), "1", no_keys, STAMPS))
+    events = await decode_rows(rows, keyring_of(no_keys))
     assert [isinstance(event.data, Undecodable) for event in events] == [False, True, True, False]
