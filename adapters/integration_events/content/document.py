@@ -15,8 +15,9 @@ DocumentId = Annotated[UUID, Meta(description="Id of the document.")]
 Owner = Annotated[UserId, Meta(description="Id of the user who owns the document.")]
 TitleLength = Annotated[Count, Meta(description="Number of characters of the title.")]
 ContentLength = Annotated[Count, Meta(description="Number of characters of the content.")]
+Number = Annotated[int, Meta(ge=1)]
 Revision = Annotated[
-    int, Meta(ge=1, description="The number of saves, the creation included; over HTTP the document's `version`.")
+    Number, Meta(description="The number of saves, the creation included; over HTTP the document's `version`.")
 ]
 Role = Annotated[ShareRole, Meta(description="The role that the share gives.")]
 
@@ -53,7 +54,7 @@ class DocumentSaved(DocumentEvent, of=Document.Saved):
     ]
     status: Annotated[Status | None, Meta(description="The new status; null if the status stays.")]
     restored_revision: Annotated[
-        int | None, Meta(description="The revision whose title and content were restored; null if none was.")
+        Number | None, Meta(description="The revision whose title and content were restored; null if none was.")
     ]
 
 
