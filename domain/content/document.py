@@ -69,7 +69,7 @@ class Document(Root):
             aggregate.status = "draft"
             aggregate.revision = 1
             aggregate.saved_at = self.timestamp
-            aggregate.unsaved_before = {1: 0}
+            aggregate.unsaved = [[1, 0]]
             aggregate.trashed_at = None
             aggregate.shares = {}
 
@@ -92,8 +92,11 @@ class Document(Root):
         restored_revision: int | None
 
         def apply(self, aggregate: "Document") -> None:
-            aggregate.count_save(self.revision, self.originator_version)
+            aggregate.revision = self.revision
             aggregate.saved_at = self.timestamp
+            unsaved = self.originator_version - self.revision
+            if unsaved != aggregate.unsaved[-1][1]:
+                aggregate.unsaved.append([self.revision, unsaved])
             if self.title is not None:
                 aggregate.title = self.title
             if self.title_length is not None:
@@ -161,8 +164,8 @@ class Document(Root):
     status: Status
     revision: int
     saved_at: datetime
-    unsaved_before: dict[int, int]
-    """How many of the events before a revision were no saves: an item where that number changed."""
+    unsaved: list[list[int]]
+    """Pairs of a revision and the number of events before it that were no saves; a pair where that number changed."""
     trashed_at: datetime | None
     shares: dict[UUID, ShareRole]
 
@@ -233,14 +236,7 @@ class Document(Root):
         """
         if not 1 <= revision <= self.revision:
             raise NotFound("This document has no such version.")
-        return revision + next(count for first, count in reversed(self.unsaved_before.items()) if first <= revision)
-
-    def count_save(self, revision: int, version: int) -> None:
-        """Set the revision, which the event at `version` of the stream made. Only events call this."""
-        self.revision = revision
-        unsaved = version - revision
-        if next(reversed(self.unsaved_before.values())) != unsaved:
-            self.unsaved_before[revision] = unsaved
+        return revision + next(count for first, count in reversed(self.unsaved) if first <= revision)
 
     def trash(self, *, by: Person, now: datetime) -> None:
         """Move the document to the trash.
