@@ -4,7 +4,7 @@ Addresses are checked before anything is loaded: an error must not reveal to str
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from msgspec.structs import asdict
@@ -17,10 +17,13 @@ from domain.content.document import Document, ShareRole, Status
 from domain.kernel import NotFound
 from domain.text import email_address
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
 
 @dataclass(frozen=True, slots=True)
 class DocumentView:
-    """A document at a version."""
+    """A document at a version, which is the number of its saves. `updated_at`: the time of the last one."""
 
     id: UUID
     owner_id: UUID
@@ -32,8 +35,15 @@ class DocumentView:
     updated_at: datetime
     trashed_at: datetime | None
 
+    @property
+    def etag(self) -> str:
+        """The entity tag (RFC 9110, 8.8.3). In the trash it has a second part, as the version stays the same."""
+        if self.trashed_at is None:
+            return f"{self.version}"
+        return f"{self.version}-{(self.trashed_at - EPOCH) // MICROSECOND}"
 
-document_view = view_maker(DocumentView)
+
+document_view = view_maker(DocumentView, renamed={"version": "revision", "updated_at": "saved_at"})
 
 
 class CreateDocument(Command[DocumentView]):
@@ -44,7 +54,7 @@ class CreateDocument(Command[DocumentView]):
 
 
 class ChangeDocument(Command[DocumentView]):
-    """Set title, content and status. `expected`: only if this is the current version."""
+    """Save title, content and status. `expected`: only if this is the current version."""
 
     id: UUID
     title: str
@@ -68,7 +78,7 @@ class RestoreFromTrash(Command[DocumentView]):
 
 
 class RestoreVersion(Command[DocumentView]):
-    """Set title and content to those of an earlier version."""
+    """Save the title and the content of an earlier version as a new one."""
 
     id: UUID
     version: int
@@ -135,7 +145,7 @@ async def restore_from_trash(cmd: RestoreFromTrash, store: Store, actor: Actor, 
 @handles
 async def restore_version(cmd: RestoreVersion, store: Store, actor: Actor, clock: Clock) -> DocumentView:
     document = await _load(store, cmd.id, "edit", actor, cmd.expected)
-    earlier = await store.get(Document, cmd.id, version=cmd.version)
+    earlier = await store.get(Document, cmd.id, version=document.version_of(cmd.version))
     document.restore_version(earlier, by=actor, now=clock())
     store.save(document)
     return document_view(document)
@@ -184,9 +194,9 @@ async def document_at_version(events: EventStore, actor: Actor, id: UUID, versio
     if document is None:
         raise NotFound("There is no such document.")
     document.require("read", actor)
-    earlier = document if document.version == version else await events.load(Document, id, version=version)
-    if earlier is None:
-        raise NotFound("This document has no such version.")
+    at = document.version_of(version)
+    earlier = document if document.version == at else await events.load(Document, id, version=at)
+    assert earlier is not None
     return document_view(earlier)
 
 
@@ -194,6 +204,6 @@ async def _load(store: Store, id: UUID, action: str, actor: Actor, expected: int
     """Load the document and check the actor's role before its version: a refusal must not reveal the version."""
     document = await store.get(Document, id)
     document.require(action, actor)
-    if expected is not None and document.version != expected:
-        raise StaleVersion(document.version)
+    if expected is not None and document.revision != expected:
+        raise StaleVersion(document.revision)
     return document

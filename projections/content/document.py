@@ -1,6 +1,6 @@
 """Current documents. Only this file writes the table; `projections/visibility.py` reads it, too."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -10,11 +10,9 @@ import msgspec
 
 from application.content.document import DocumentView
 from application.ports import Actor, ReadStore, RecordedEvent
-from domain.content import delta
-from domain.content.delta import Delta
 from domain.content.document import Document, Role, Status
 from projections.columns import columns_of, new_row, select_by_id
-from projections.kernel import CacheSpec, Change, ReadModel, Row, Table, moment_of, reads
+from projections.kernel import CacheSpec, Change, ReadModel, Table, reads
 from projections.page import BadCursor, Page, bounded, page_of, read_cursor, read_moment
 from projections.visibility import document_role, own_documents, shared_documents
 
@@ -63,30 +61,27 @@ class DocumentDetails(ReadModel):
     cached = CacheSpec("document", DocumentView, BY_ID, ttl=timedelta(minutes=5))
 
     def changes(self, event: RecordedEvent) -> Iterator[Change]:
-        values: dict[str, Any] = {}
         match event.data:
             case Document.Created():
                 yield new_row(self.table, event, status="draft", trashed_at=None)
-                return
-            case Document.Edited(delta=steps):
-                values = {"content": _edited(steps)}
-            case Document.Retitled(title=title):
-                values = {"title": title}
-            case Document.Published():
-                values = {"status": "published"}
-            case Document.Archived():
-                values = {"status": "archived"}
+            case Document.Saved() as saved:
+                yield self.table.set(event.stream_id, **_saved(saved))
             case Document.Trashed(timestamp=moment):
-                values = {"trashed_at": moment}
+                yield self.table.set(event.stream_id, trashed_at=moment)
             case Document.RestoredFromTrash():
-                values = {"trashed_at": None}
-            case Document.RestoredToVersion(title=title, delta=steps):
-                values = {"title": title, "content": _edited(steps)}
-        yield self.table.set(event.stream_id, version=event.version, updated_at=moment_of(event), **values)
+                yield self.table.set(event.stream_id, trashed_at=None)
 
 
-def _edited(steps: Delta) -> Callable[[Row], str]:
-    return lambda row: delta.apply(row["content"], steps)
+def _saved(saved: Document.Saved) -> dict[str, Any]:
+    """Return the columns that a save sets."""
+    columns: dict[str, Any] = {"version": saved.revision, "updated_at": saved.timestamp}
+    if saved.title is not None:
+        columns["title"] = saved.title
+    if saved.content_length is not None:
+        columns["content"] = lambda row: saved.content_after(row["content"])
+    if saved.status is not None:
+        columns["status"] = saved.status
+    return columns
 
 
 @reads(DocumentDetails, "document_access")

@@ -3,35 +3,39 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from application.ports import Actor, ReadStore, RecordedEvent
-from domain.content.document import Document
+from domain.content.document import Document, Status
 from projections.columns import columns_of
 from projections.content.document import DocumentDetails, document
 from projections.kernel import Change, ReadModel, Table, moment_of, reads
 from projections.page import Page, bounded, page_of, read_cursor
 
-SHARING_EVENTS = {Document.Shared, Document.ShareChanged, Document.ShareRevoked}
 MAX_VERSION = 2**62
 
 
 @dataclass(frozen=True, slots=True)
 class VersionView:
-    """One version of a document: the change, its author and its time. `title` is the new one, if it changed."""
+    """One version of a document: what was saved, by whom and when.
+
+    `title` and `status` are the new ones, if they changed.
+    """
 
     version: int
-    change: str
     title: str | None
+    content_changed: bool
+    status: Status | None
     restored_version: int | None
     author_id: UUID | None
     at: datetime
 
 
 class DocumentVersions(ReadModel):
-    """All versions, except those that changed shares, which only the owner may see."""
+    """All versions. A document has one more with each save; sharing and trashing make none."""
 
     version = 1
     roots = (Document,)
@@ -39,8 +43,9 @@ class DocumentVersions(ReadModel):
         "document_version",
         key={"document_id": "uuid", "version": "bigint"},
         columns={
-            "change": "text NOT NULL",
             "title": "text",
+            "content_changed": "boolean NOT NULL",
+            "status": "text",
             "restored_version": "bigint",
             "author_id": "uuid",
             "at": "timestamptz NOT NULL",
@@ -48,15 +53,24 @@ class DocumentVersions(ReadModel):
     )
 
     def changes(self, event: RecordedEvent) -> Iterator[Change]:
-        data = event.data
-        if type(data) in SHARING_EVENTS:
-            return
+        match event.data:
+            case Document.Created(title=title):
+                values: dict[str, Any] = {"title": title, "content_changed": True, "status": "draft"}
+                version, restored = 1, None
+            case Document.Saved(revision=version, restored_revision=restored) as saved:
+                values = {
+                    # The length, not the title: an erased title reads as a text even if it stayed.
+                    "title": None if saved.title_length is None else saved.title,
+                    "content_changed": saved.content_length is not None,
+                    "status": saved.status,
+                }
+            case _:
+                return
         yield self.table.put(
             event.stream_id,
-            event.version,
-            change=event.topic.partition(".")[2],
-            title=getattr(data, "title", None),
-            restored_version=getattr(data, "restored_version", None),
+            version,
+            **values,
+            restored_version=restored,
             author_id=event.actor_id,
             at=moment_of(event),
         )

@@ -97,7 +97,7 @@ async def list_documents(listed: Annotated[DocumentQuery, Query()], read: Read) 
     **operation("The changed document.", scope=WRITE, takes=CONDITIONAL),
 )
 async def change_document(document_id: UUID, body: DocumentChange, send: Send) -> Answer:
-    """Change title, content and status. Requires the editor role. Equal values create no new version."""
+    """Save title, content and status as one new version. Requires the editor role. Equal values create none."""
     return await send(ChangeDocument(id=document_id, expected=send.expected, **body.model_dump()))
 
 
@@ -107,7 +107,7 @@ async def change_document(document_id: UUID, body: DocumentChange, send: Send) -
     **operation("The document, in the trash.", scope=WRITE, takes=CONDITIONAL),
 )
 async def trash_document(document_id: UUID, send: Send) -> Answer:
-    """Move a document to the trash. Requires the owner role."""
+    """Move a document to the trash. Requires the owner role. The version stays."""
     return await send(TrashDocument(id=document_id, expected=send.expected))
 
 
@@ -127,7 +127,7 @@ async def restore_document(document_id: UUID, send: Send) -> Answer:
     **operation("A page of versions.", scope=READ, takes=FRESH),
 )
 async def list_versions(document_id: UUID, paged: Annotated[PageQuery, Query()], read: Read) -> Answer:
-    """List a document's versions, the latest first. Requires the viewer role."""
+    """List a document's versions, one for each save, the latest first. Requires the viewer role."""
     found = await read.query(versions, read.actor, document_id, cursor=paged.cursor, limit=paged.limit)
     return read.unversioned(read.found(found))
 

@@ -1,6 +1,7 @@
 """Documents: texts with a history, and who may do what with them."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from uuid import UUID
 
 import pytest
@@ -26,13 +27,14 @@ from domain.content.document import (
 from domain.kernel import ERASED, NotFound, Refusal
 from domain.text import UnusableEmail, UnusableText
 from tests.support.given import ID, NOW, Fact, address_of, fact, given, new_events, person, replayed, state
+from tests.support.saves import created, erased, saved
 
 ADA, EDITOR, COMMENTER, VIEWER, STRANGER = map(person, range(1, 6))
 UNVERIFIED = person(6, address=0)
 
-CREATED = fact(Document.Created, title="Title", content="one two three", owner_id=ADA.user_id)
-PUBLISHED = fact(Document.Published)
-ARCHIVED = fact(Document.Archived)
+CREATED = created("Title", "one two three", ADA.user_id)
+PUBLISHED = saved(2, status="published")
+ARCHIVED = saved(2, status="archived")
 TRASHED = fact(Document.Trashed)
 EMAIL = "bob@example.org"
 
@@ -87,14 +89,16 @@ def test_a_content_is_bounded_and_can_be_stored(content: str) -> None:
 def test_an_edit_stores_what_changed_and_no_more() -> None:
     document = given(Document, CREATED)
     change(document, content="one 2 three")
-    assert new_events(document) == [fact(Document.Edited, delta=[4, -3, "2"])]
+    assert new_events(document) == [saved(2, steps=[4, -3, "2"], content_length=11)]
     assert document.content == "one 2 three"
 
 
-def test_a_new_title_is_one_fact_and_a_new_content_another() -> None:
+def test_a_save_is_one_event_and_one_revision_whatever_it_changes() -> None:
     document = given(Document, CREATED)
-    change(document, title="Other", content="one two three four")
-    assert new_events(document) == [fact(Document.Retitled, title="Other"), fact(Document.Edited, delta=[13, " four"])]
+    change(document, title="Other", content="one two three four", status="published")
+    assert new_events(document) == [saved(2, title="Other", steps=[13, " four"], content_length=18, status="published")]
+    assert (document.title, document.content, document.status) == ("Other", "one two three four", "published")
+    assert document.revision == 2
 
 
 def test_nothing_changed_causes_no_event() -> None:
@@ -111,8 +115,8 @@ def test_nothing_changed_causes_no_event() -> None:
     [
         ([], "published", [PUBLISHED]),
         ([], "archived", [ARCHIVED]),
-        ([PUBLISHED], "archived", [ARCHIVED]),
-        ([ARCHIVED], "published", [PUBLISHED]),
+        ([PUBLISHED], "archived", [saved(3, status="archived")]),
+        ([ARCHIVED], "published", [saved(3, status="published")]),
         ([], "draft", []),
         ([PUBLISHED], "published", []),
         ([ARCHIVED], "archived", []),
@@ -148,13 +152,12 @@ def test_an_archived_document_is_read_only(text: dict[str, str]) -> None:
 
 
 def test_texts_change_on_the_way_out_of_the_archive_and_on_the_way_into_it() -> None:
-    retitled = fact(Document.Retitled, title="Other")
     out = given(Document, CREATED, ARCHIVED)
     change(out, title="Other", status="published")
-    assert new_events(out) == [PUBLISHED, retitled]
+    assert new_events(out) == [saved(3, title="Other", status="published")]
     into = given(Document, CREATED)
     change(into, title="Other", status="archived")
-    assert new_events(into) == [retitled, ARCHIVED]
+    assert new_events(into) == [saved(2, title="Other", status="archived")]
 
 
 # Trash
@@ -183,7 +186,7 @@ def test_a_document_is_trashed_once_and_restored_once() -> None:
     ids=["change", "same", "restore", "share", "change_share"],
 )
 def test_in_the_trash_nothing_changes(command: Callable[[Document], None]) -> None:
-    document = given(Document, CREATED, *SHARES, fact(Document.Retitled, title="Later"), TRASHED)
+    document = given(Document, CREATED, *SHARES, saved(2, title="Later"), TRASHED)
     with pytest.raises(DocumentIsTrashed):
         command(document)
     assert new_events(document) == []
@@ -195,27 +198,27 @@ def test_a_share_is_revoked_even_in_the_trash() -> None:
     assert new_events(document) == [fact(Document.ShareRevoked, address_id=VIEWER.address_id)]
 
 
-# Versions
+# Revisions
 
 
-def test_an_old_version_comes_back_as_a_new_one() -> None:
-    past = [CREATED, fact(Document.Retitled, title="Other"), fact(Document.Edited, delta=[4, -3, "2"]), PUBLISHED]
+def test_an_old_revision_comes_back_as_a_new_one() -> None:
+    past = [CREATED, saved(2, title="Other", steps=[4, -3, "2"], content_length=11), saved(3, status="published")]
     document = given(Document, *past)
     document.restore_version(given(Document, *past[:1]), by=ADA, now=NOW)
-    restored = fact(Document.RestoredToVersion, restored_version=1, title="Title", delta=[4, -1, "two"])
+    restored = saved(4, title="Title", steps=[4, -1, "two"], content_length=13, restored_revision=1)
     assert new_events(document) == [restored]
     assert (document.title, document.content) == ("Title", "one two three")
-    assert (document.status, document.version) == ("published", 5)
+    assert (document.status, document.revision) == ("published", 4)
 
 
-def test_a_version_like_the_current_one_causes_no_event() -> None:
+def test_a_revision_like_the_current_one_causes_no_event() -> None:
     document = given(Document, CREATED, PUBLISHED)
     document.restore_version(given(Document, CREATED), by=ADA, now=NOW)
     assert new_events(document) == []
 
 
-def test_an_archived_document_takes_no_old_version() -> None:
-    document = given(Document, CREATED, fact(Document.Retitled, title="Other"), ARCHIVED)
+def test_an_archived_document_takes_no_old_revision() -> None:
+    document = given(Document, CREATED, saved(2, title="Other"), saved(3, status="archived"))
     with pytest.raises(DocumentIsArchived):
         document.restore_version(given(Document, CREATED), by=ADA, now=NOW)
 
@@ -223,37 +226,88 @@ def test_an_archived_document_takes_no_old_version() -> None:
 TEXTS = st.text(alphabet="ab\n😀", max_size=40)
 
 
-@forall(st.lists(TEXTS, min_size=1, max_size=15), st.data())
-def test_every_version_can_be_rebuilt_and_restored(contents: list[str], data: st.DataObject) -> None:
+Step = tuple[str, str, Status]
+STEPS = st.tuples(
+    st.sampled_from(["save", "share", "revoke", "trash"]),
+    TEXTS,
+    st.sampled_from(["draft", "published", "archived"]),
+)
+"""What happens, the text (its length makes the title) and the status of a save."""
+
+
+def live(steps: list[Step]) -> tuple[Document, list[tuple[str, str, Status]]]:
+    """Return a document after these steps, and what each save left: title, content and status."""
     document = Document.create(id=ID, owner_id=ADA.user_id, title="Title", content="", now=NOW)
-    for content in contents:
-        change(document, content=content)
-    assert document.content == contents[-1]
-    version = data.draw(st.integers(1, document.version))
-    earlier = given(Document, *new_events(document)[:version])
-    document.restore_version(earlier, by=ADA, now=NOW)
-    assert document.content == earlier.content
+    saves: list[tuple[str, str, Status]] = [("Title", "", "draft")]
+    for what, text, status in steps:
+        match what:
+            case "share":
+                share(document, UUID(int=len(text)))
+            case "revoke":
+                document.revoke_share(address_id=UUID(int=len(text)), by=ADA, now=NOW)
+            case "trash":
+                document.trash(by=ADA, now=NOW)
+                document.restore_from_trash(by=ADA, now=NOW)
+            case _:
+                wanted = f"{len(text)} characters", text, status
+                with suppress(NoLongerADraft, DocumentIsArchived):
+                    document.change(title=wanted[0], content=text, status=status, by=ADA, now=NOW)
+                    saves += [wanted] if wanted != saves[-1] else []
+    return document, saves
+
+
+@forall(st.lists(STEPS, max_size=20))
+def test_every_revision_is_what_one_save_left(steps: list[Step]) -> None:
+    document, saves = live(steps)
+    assert document.revision == len(saves)
+    for revision, left in enumerate(saves, start=1):
+        earlier = given(Document, *new_events(document)[: document.version_of(revision)])
+        assert (earlier.title, earlier.content, earlier.status) == left
+        assert earlier.revision == revision
+        assert (earlier.title_length, earlier.content_length) == (len(left[0]), len(left[1]))
     assert state(replayed(document)) == state(document)
 
 
-@forall(st.lists(TEXTS, max_size=8))
-def test_an_erased_history_replays(contents: list[str]) -> None:
-    document = Document.create(id=ID, owner_id=ADA.user_id, title="Title", content="ab", now=NOW)
-    for content in contents:
-        change(document, title=f"{len(content)} characters", content=content)
-    erased = {"title": ERASED, "content": ERASED, "delta": []}
-    facts = [
-        Fact(happened.kind, {name: erased.get(name, value) for name, value in happened.fields.items()})
-        for happened in new_events(document)
-    ]
-    again = given(Document, *facts)
-    assert (again.title, again.content, again.version) == (ERASED, ERASED, document.version)
+@forall(st.lists(STEPS, max_size=20), st.data())
+def test_every_revision_can_be_restored(steps: list[Step], data: st.DataObject) -> None:
+    document, saves = live(steps)
+    title, content, _ = saves[data.draw(st.integers(1, len(saves))) - 1]
+    earlier = Document.create(id=ID, owner_id=ADA.user_id, title=title, content=content, now=NOW)
+    if document.status != "archived":
+        document.restore_version(earlier, by=ADA, now=NOW)
+        assert (document.title, document.content) == (title, content)
 
 
-def test_a_snapshot_taken_before_the_erasure_of_an_edit_still_replays() -> None:
-    edited = fact(Document.Edited, delta=delta.make("a much longer text", "a much longer text indeed"))
-    document = given(Document, fact(Document.Created, title="T", content=ERASED, owner_id=ADA.user_id), edited)
-    assert document.content.startswith(ERASED)
+@pytest.mark.parametrize("revision", [-1, 0, 3])
+def test_a_revision_that_is_not_is_not_found(revision: int) -> None:
+    with pytest.raises(NotFound):
+        given(Document, CREATED, PUBLISHED, TRASHED).version_of(revision)
+
+
+def test_sharing_and_trashing_are_no_revisions() -> None:
+    document = given(Document, CREATED, *SHARES, PUBLISHED, TRASHED, fact(Document.RestoredFromTrash))
+    assert (document.revision, document.version) == (2, 7)
+
+
+def test_a_delta_of_another_format_is_an_error() -> None:
+    edited = saved(2, steps=[1], content_length=13)
+    foreign = Fact(edited.kind, {**edited.fields, "delta_format": "crdt/1"})
+    with pytest.raises(delta.UnknownFormat, match="crdt/1"):
+        given(Document, CREATED, foreign)
+
+
+# Erasure
+
+
+@forall(st.lists(STEPS, max_size=20))
+def test_an_erased_history_replays_to_the_same_state_without_its_texts(steps: list[Step]) -> None:
+    document, _ = live(steps)
+    again = given(Document, *map(erased, new_events(document)))
+    assert (again.title, again.content) == (ERASED, ERASED)
+    texts = {"title", "content"}
+    assert {name: value for name, value in state(again).items() if name not in texts} == {
+        name: value for name, value in state(document).items() if name not in texts
+    }
 
 
 # Roles

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -117,6 +118,23 @@ async def test_a_change_of_an_old_version_is_refused() -> None:
     ):
         with pytest.raises(StaleVersion, match="The current version is 2"):
             await runner.ask(command, ada)
+
+
+async def test_what_is_no_save_leaves_the_version_and_the_time_of_the_last_save() -> None:
+    runner = CommandRunner()
+    ada, _ = await two(runner)
+    document = await write(runner, ada)
+    runner.now += timedelta(hours=1)
+    await runner.ask(ShareDocument(id=document.id, email=BOBS, role="viewer"), ada)
+    trashed = await runner.ask(TrashDocument(id=document.id, expected=1), ada)
+    assert replace(trashed, trashed_at=None) == document
+    assert await runner.ask(RestoreFromTrash(id=document.id, expected=1), ada) == document
+    saved = await runner.ask(changed(document, "three", expected=1), ada)
+    assert (saved.version, saved.updated_at) == (2, runner.now)
+    assert await document_at_version(runner.store, ada, document.id, 1) == document
+    assert await document_at_version(runner.store, ada, document.id, 2) == saved
+    await runner.ask(TrashDocument(id=document.id), ada)
+    assert await document_at_version(runner.store, ada, document.id, 2) == saved
 
 
 async def test_a_stranger_learns_nothing_not_even_the_version() -> None:

@@ -1,6 +1,7 @@
 """How reads answer: no older than asked or saying so, nothing twice, pages of lists."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -42,6 +43,14 @@ async def test_a_document_comes_with_its_version(api: HttpApi) -> None:
         "trashed_at": None,
     }
     assert api.positions.asked == []
+
+
+async def test_a_document_in_the_trash_has_a_tag_of_its_own(api: HttpApi) -> None:
+    api.rows.row = replace(document(), trashed_at=MOMENT)
+    answer = await api.client.get(PATH, headers={**api.token(ADA), "If-None-Match": '"3"'})
+    assert (answer.status_code, answer.headers["etag"]) == (200, f'"3-{MOMENT.timestamp() * 1_000_000:.0f}"')
+    again = await api.client.get(PATH, headers={**api.token(ADA), "If-None-Match": answer.headers["etag"]})
+    assert again.status_code == 304
 
 
 async def test_head_answers_as_get_without_the_body(api: HttpApi) -> None:

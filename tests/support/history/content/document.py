@@ -38,6 +38,9 @@ def change(history: History) -> list[Root]:
             status = history.random.choice(STATUSES)
             document.change(title=title, content=content, status=status, by=owner, now=now)
         case 5:
+            status = history.random.choice(STATUSES)
+            document.change(title=history.line(), content=history.text(), status=status, by=owner, now=now)
+        case 6:
             document.change(title=history.line(), content=content, status=status, by=owner, now=now)
         case _:
             document.change(title=title, content=history.text(), status=status, by=owner, now=now)
