@@ -101,7 +101,7 @@ DOCUMENT = Resource(
         "restore": Rule("owner", "documents:write"),
     },
 )
-"""The owner is the user who created the document; all other roles belong to the holders of email addresses."""
+"""The owner is a user. All other roles come from shares, which name email addresses and bind to users at first use."""
 
 TEAM = Resource(
     "team",
@@ -145,7 +145,7 @@ SUBSCRIPTION = Resource(
         "change": Rule("oneself", "subscription:write"),
     },
 )
-"""A user's own plan and quota."""
+"""The plan and quota that a user pays for."""
 
 EVENTS = Resource("events", roles=(), rules={"follow": Rule(ANYONE, "events:read")})
 """The stream of events. Of each resource it shows only to people who may read it, with the scope for reading it."""

@@ -13,16 +13,22 @@ from application.ports import Actor, ReadStore
 from domain.access import DOCUMENT, TEAM
 from domain.billing.subscription import Subscription
 from domain.content.document import Role
+from domain.kernel import Party
 from projections.kernel import reads
 
 ROLE_BY_SHARE = "SELECT role FROM read.document_access WHERE document_id = %s AND address_id = %s"
 
 MANAGERS = ",".join(TEAM.roles_for("list_invitations"))
 
+OWNED = "(d.owner_kind = 'user' AND d.owner_id = %(user_id)s)"
+"""The condition that the actor owns the document `d`."""
+
 DOCUMENT_AUDIENCE = """
-SELECT d.id, ARRAY[d.owner_id] AS user_ids, ARRAY[d.owner_id] AS manager_ids,
+SELECT d.id, o.user_ids, o.user_ids AS manager_ids,
     ARRAY(SELECT a.address_id FROM read.document_access a WHERE a.document_id = d.id) AS address_ids
-FROM read.document d WHERE d.id = ANY(%s)
+FROM read.document d,
+    LATERAL (SELECT CASE d.owner_kind WHEN 'user' THEN ARRAY[d.owner_id] ELSE '{}' END AS user_ids) o
+WHERE d.id = ANY(%s)
 """
 TEAM_AUDIENCE = f"""
 SELECT team_id AS id, array_agg(user_id) AS user_ids,
@@ -56,9 +62,9 @@ class Audience:
 
 
 @reads("document_access")
-async def document_role(rows: ReadStore, actor: Actor, document_id: UUID, owner_id: UUID) -> Role | None:
+async def document_role(rows: ReadStore, actor: Actor, document_id: UUID, owner: Party) -> Role | None:
     """Return the actor's role on a document with this owner; None: the document does not exist for them."""
-    if owner_id == actor.user_id:
+    if owner == Party("user", actor.user_id):
         return "owner"
     if actor.address_id is None:
         return None
@@ -68,14 +74,14 @@ async def document_role(rows: ReadStore, actor: Actor, document_id: UUID, owner_
 
 def own_documents(columns: str) -> str:
     """Return the query of the documents (`d`) that the actor owns, with their role."""
-    return f"SELECT {columns}, '{DOCUMENT.roles[0]}' AS role FROM read.document d WHERE d.owner_id = %(user_id)s"  # noqa: S608
+    return f"SELECT {columns}, '{DOCUMENT.roles[0]}' AS role FROM read.document d WHERE {OWNED}"  # noqa: S608
 
 
 def shared_documents(columns: str) -> str:
     """Return the query of the documents (`d`) that others share with the actor's address, with the actor's role."""
     return f"""
         SELECT {columns}, a.role FROM read.document_access a JOIN read.document d ON d.id = a.document_id
-        WHERE a.address_id = %(address_id)s AND d.owner_id <> %(user_id)s
+        WHERE a.address_id = %(address_id)s AND NOT {OWNED}
     """  # noqa: S608 - columns of our own views
 
 
@@ -107,4 +113,4 @@ async def readers_of(rows: ReadStore, document_ids: Iterable[UUID], team_ids: It
 
 def own_of(actor: Actor) -> frozenset[UUID]:
     """Return the ids of what only the actor may read: their account and their subscription."""
-    return frozenset({actor.user_id, Subscription.id_of(actor.user_id)})
+    return frozenset({actor.user_id, Subscription.id_of(Party("user", actor.user_id))})

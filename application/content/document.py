@@ -14,7 +14,7 @@ from application.ports import Actor, Clock, EmailIndex, EventStore, NewId, Stale
 from application.views import view_maker
 from domain.billing.subscription import Subscription
 from domain.content.document import Document, ShareRole, Status
-from domain.kernel import NotFound
+from domain.kernel import NotFound, Party, PartyKind
 from domain.text import email_address
 
 
@@ -23,6 +23,7 @@ class DocumentView:
     """A document at a version."""
 
     id: UUID
+    owner_kind: PartyKind
     owner_id: UUID
     title: str
     content: str
@@ -101,7 +102,7 @@ class RevokeShare(Command[DocumentView]):
 @handles
 async def create_document(cmd: CreateDocument, store: Store, actor: Actor, clock: Clock, new_id: NewId) -> DocumentView:
     now = clock()
-    subscription = await store.get(Subscription, Subscription.id_of(actor.user_id))
+    subscription = await store.get(Subscription, Subscription.id_of(Party("user", actor.user_id)))
     document = Document.create(id=new_id(), owner_id=actor.user_id, now=now, **asdict(cmd))
     subscription.use(document.id, now=now)
     store.save(document, subscription)

@@ -12,7 +12,7 @@ from uuid import UUID
 from domain.access import DOCUMENT, Person
 from domain.content import delta
 from domain.content.delta import Delta
-from domain.kernel import AboutAddress, Conflict, FirstEvent, Invalid, NotFound, Party, Personal, Root
+from domain.kernel import AboutAddress, Conflict, FirstEvent, Invalid, NotFound, Party, PartyKind, Personal, Root
 from domain.text import email_address, multi_line, single_line
 
 Status = Literal["draft", "published", "archived"]
@@ -57,6 +57,7 @@ class Document(Root):
         TOPIC = "document.created"
         title: Personal[str]
         content: Personal[str]
+        owner_kind: PartyKind
         owner_id: UUID
 
         def apply(self, aggregate: "Document") -> None:
@@ -142,6 +143,7 @@ class Document(Root):
 
     title: str
     content: str
+    owner_kind: PartyKind
     owner_id: UUID
     status: Status
     trashed_at: datetime | None
@@ -149,7 +151,7 @@ class Document(Root):
 
     @classmethod
     def create(cls, *, id: UUID, owner_id: UUID, title: str, content: str, now: datetime, **plain: Any) -> "Document":
-        """Create a draft. `plain`: other fields of `Created`, which no rule concerns.
+        """Create a user's draft. `plain`: other fields of `Created`, which no rule concerns.
 
         Raises:
             UnusableText: the title or the content is not valid.
@@ -162,13 +164,22 @@ class Document(Root):
             now=now,
             title=title,
             content=content,
+            owner_kind="user",
             owner_id=owner_id,
             **plain,
         )
 
+    @property
+    def owner(self) -> Party:
+        """The user or team that the document belongs to."""
+        return Party(self.owner_kind, self.owner_id)
+
     def role_of(self, person: Person) -> Role | None:
-        """Return the person's role; None: the document does not exist for them."""
-        if person.user_id == self.owner_id:
+        """Return the person's role; None: the document does not exist for them.
+
+        Only a user who owns a document has the role owner: no member of a team has it through the team.
+        """
+        if self.owner == Party("user", person.user_id):
             return "owner"
         return None if person.address_id is None else self.shares.get(person.address_id)
 

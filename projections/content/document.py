@@ -13,6 +13,7 @@ from application.ports import Actor, ReadStore, RecordedEvent
 from domain.content import delta
 from domain.content.delta import Delta
 from domain.content.document import Document, Role, Status
+from domain.kernel import Party, PartyKind
 from projections.columns import columns_of, new_row, select_by_id
 from projections.kernel import CacheSpec, Change, ReadModel, Row, Table, moment_of, reads
 from projections.page import BadCursor, Page, bounded, page_of, read_cursor, read_moment
@@ -26,6 +27,7 @@ class DocumentSummary:
     """A document in a list, without its content. `role` is the reader's."""
 
     id: UUID
+    owner_kind: PartyKind
     owner_id: UUID
     title: str
     status: Status
@@ -49,6 +51,7 @@ class DocumentDetails(ReadModel):
         "document",
         key={"id": "uuid"},
         columns={
+            "owner_kind": "text NOT NULL",
             "owner_id": "uuid NOT NULL",
             "title": "text NOT NULL",
             "content": "text NOT NULL",
@@ -93,7 +96,7 @@ def _edited(steps: Delta) -> Callable[[Row], str]:
 async def document(rows: ReadStore, actor: Actor, id: UUID) -> DocumentView | None:
     """Return the document; None: it does not exist for the actor."""
     found = await rows.by_key(DocumentView, BY_ID, id)
-    if found is None or await document_role(rows, actor, id, found.owner_id) is None:
+    if found is None or await document_role(rows, actor, id, Party(found.owner_kind, found.owner_id)) is None:
         return None
     return found
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from application.ports import Actor, ReadStore, RecordedEvent
 from domain.access import DOCUMENT
 from domain.content.document import Document, ShareRole
+from domain.kernel import Party
 from projections.columns import columns_of
 from projections.content.document import DocumentDetails, document
 from projections.kernel import Change, ReadModel, Table, reads
@@ -56,5 +57,6 @@ async def shares(rows: ReadStore, actor: Actor, document_id: UUID) -> list[Share
     found = await document(rows, actor, document_id)
     if found is None:
         return None
-    DOCUMENT.require("list_shares", await document_role(rows, actor, document_id, found.owner_id))
+    owner = Party(found.owner_kind, found.owner_id)
+    DOCUMENT.require("list_shares", await document_role(rows, actor, document_id, owner))
     return await rows.all(ShareView, SHARES, [document_id])

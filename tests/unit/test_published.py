@@ -176,7 +176,7 @@ def test_an_event_that_cannot_be_read_is_not_published() -> None:
 
 
 def test_an_erased_text_has_no_length() -> None:
-    created = fact(Document.Created, title=ERASED, content=ERASED, owner_id=ID)
+    created = fact(Document.Created, title=ERASED, content=ERASED, owner_kind="user", owner_id=ID)
     restored = fact(Document.RestoredToVersion, restored_version=1, title=ERASED, delta=[])
     for happened, fields in (
         (created, ("title_length", "content_length")),
@@ -199,7 +199,7 @@ def test_an_aggregate_that_is_gone_has_no_state() -> None:
     for gone in (
         having(User, registered, fact(User.Deactivated)),
         having(User, erased),
-        having(Document, fact(Document.Created, title=ERASED, content=ERASED, owner_id=ID)),
+        having(Document, fact(Document.Created, title=ERASED, content=ERASED, owner_kind="user", owner_id=ID)),
         having(Team, fact(Team.Founded, name=ERASED, **founded)),
         having(Team, fact(Team.Founded, name="Crew", **founded), fact(Team.Dissolved, slug="crew")),
     ):
@@ -207,7 +207,7 @@ def test_an_aggregate_that_is_gone_has_no_state() -> None:
 
 
 def test_a_trashed_document_has_a_state_because_it_may_be_restored() -> None:
-    created = fact(Document.Created, title="Notes", content="Otters.", owner_id=ID)
+    created = fact(Document.Created, title="Notes", content="Otters.", owner_kind="user", owner_id=ID)
     state = CLOUD_EVENTS.public_state(having(Document, created, fact(Document.Trashed)))
     assert state is not None
     assert check(state)["trashed"] is True

@@ -5,11 +5,10 @@ from uuid import UUID
 
 from msgspec import Meta
 
-from adapters.integration_events.identity.user import UserId
 from adapters.integration_events.kernel import Count, Length, PublicEvent, PublicState, length
 from adapters.integration_events.mapping import From
 from domain.content.document import Document, ShareRole, Status
-from domain.kernel import ERASED
+from domain.kernel import ERASED, PartyKind
 
 HasTitle = Document | Document.Created | Document.Retitled | Document.RestoredToVersion
 HasContent = Document | Document.Created
@@ -42,7 +41,8 @@ def is_erased(event: HasDelta) -> bool:
 
 
 DocumentId = Annotated[UUID, Meta(description="Id of the document.")]
-Owner = Annotated[UserId, Meta(description="Id of the user who owns the document.")]
+OwnerKind = Annotated[PartyKind, Meta(description="Whether a user or a team owns the document.")]
+OwnerId = Annotated[UUID, Meta(description="Id of the user or team that owns the document.")]
 TitleLength = Annotated[
     Length, Meta(description="Number of characters of the title; null if the title is erased."), From(title_length)
 ]
@@ -70,7 +70,8 @@ class DocumentCreated(DocumentEvent, of=Document.Created):
     """A user created a document, as a draft."""
 
     NAME = "document.created"
-    owner_id: Owner
+    owner_kind: OwnerKind
+    owner_id: OwnerId
     title_length: TitleLength
     content_length: ContentLength
 
@@ -162,7 +163,8 @@ class DocumentState(PublicState, of=Document):
 
     NAME = "document.state"
     document_id: Annotated[DocumentId, From("id")]
-    owner_id: Owner
+    owner_kind: OwnerKind
+    owner_id: OwnerId
     status: Annotated[Status, Meta(description="Whether the document is a draft, published or archived.")]
     trashed: Annotated[bool, Meta(description="Whether the document is in the trash."), From(is_trashed)]
     title_length: TitleLength

@@ -17,7 +17,7 @@ from domain.access import RoleTooLow
 from domain.billing.subscription import Subscription
 from domain.content.document import Document
 from domain.identity.user import User
-from domain.kernel import Root
+from domain.kernel import Party, Root
 from domain.teams.team import Team
 from infra.postgres.database import Database as database_of
 from infra.postgres.read_store import PooledReadStore
@@ -192,14 +192,14 @@ async def test_users_and_subscriptions_are_read_as_they_are(database: Database, 
     ada = User.register(id=UUID(int=1), email="ada@example.org", name="Ada", password_hash="x", now=NOW)
     gone = User.register(id=UUID(int=2), email="gone@example.org", name="Gone", password_hash="x", now=NOW)
     gone.deactivate(now=NOW)
-    plan = Subscription.start(user_id=ada.id, now=NOW)
+    plan = Subscription.start(payer=Party("user", ada.id), now=NOW)
     plan.use(UUID(int=10), now=NOW)
     await shown(database, ada, gone, plan)
     assert await user(rows, ada.id) == user_view(ada)
     assert await user(rows, gone.id) is None
     for now in (NOW, NOW + timedelta(days=30)):
-        assert await subscription(rows, ada.id, now) == subscription_view(plan, now)
-    assert await subscription(rows, gone.id, NOW) is None
+        assert await subscription(rows, Party("user", ada.id), now) == subscription_view(plan, now)
+    assert await subscription(rows, Party("user", gone.id), NOW) is None
 
 
 async def test_a_team_is_read_by_its_members_and_those_it_invites(database: Database, rows: PooledReadStore) -> None:

@@ -11,6 +11,7 @@ from psycopg_pool import AsyncConnectionPool
 from application.ports import Actor
 from domain.access import DOCUMENT, TEAM, RoleTooLow
 from domain.content.document import Document
+from domain.kernel import Party
 from domain.teams.team import Team
 from infra.bootstrap.projections import prepare_tables
 from infra.postgres.database import Database as database_of
@@ -54,6 +55,18 @@ def random_documents() -> list[Document]:
             step_of_document(one, [owner, Actor(owner.user_id), *PEOPLE], pick.choice)
         found.append(one)
     return found
+
+
+def document_of_a_team() -> Document:
+    """A shared document of a team whose id is that of a user: only the kind tells them apart."""
+    team = Party("team", PEOPLE[0].user_id)
+    texts = {"title": "A", "content": ""}
+    one = Document.start_stream(
+        Document.Created, id=UUID(int=99), tenant=team, now=NOW, owner_kind=team.kind, owner_id=team.id, **texts
+    )
+    share = {"address_id": PEOPLE[1].address_id, "email": "a@example.org", "role": "viewer"}
+    one.trigger_event(Document.Shared, now=NOW, **share)
+    return one
 
 
 def random_teams() -> list[Team]:
@@ -117,7 +130,7 @@ async def check_team(rows: PooledReadStore, one: Team, reader: Actor) -> None:
 async def test_after_any_history_each_person_sees_what_their_role_allows(
     database: Database, rows: PooledReadStore
 ) -> None:
-    all_documents, all_teams = random_documents(), random_teams()
+    all_documents, all_teams = [document_of_a_team(), *random_documents()], random_teams()
     async with projecting(read_models(), MemoryFeed(news(*all_documents, *all_teams)), database.app_url) as running:
         await running.reached()
     for reader in READERS:

@@ -23,14 +23,14 @@ from domain.content.document import (
     Status,
     TooManyShares,
 )
-from domain.kernel import ERASED, NotFound, Refusal
+from domain.kernel import ERASED, NotFound, Party, Refusal
 from domain.text import UnusableEmail, UnusableText
 from tests.support.given import ID, NOW, Fact, address_of, fact, given, new_events, person, replayed, state
 
 ADA, EDITOR, COMMENTER, VIEWER, STRANGER = map(person, range(1, 6))
 UNVERIFIED = person(6, address=0)
 
-CREATED = fact(Document.Created, title="Title", content="one two three", owner_id=ADA.user_id)
+CREATED = fact(Document.Created, title="Title", content="one two three", owner_kind="user", owner_id=ADA.user_id)
 PUBLISHED = fact(Document.Published)
 ARCHIVED = fact(Document.Archived)
 TRASHED = fact(Document.Trashed)
@@ -66,7 +66,7 @@ def test_a_new_document_is_its_owners_draft() -> None:
     document = Document.create(id=ID, owner_id=ADA.user_id, title=" Title ", content="one two three", now=NOW)
     assert new_events(document) == [CREATED]
     assert (document.title, document.content, document.status) == ("Title", "one two three", "draft")
-    assert (document.owner_id, document.trashed_at, document.shares) == (ADA.user_id, None, {})
+    assert (document.owner, document.trashed_at, document.shares) == (Party("user", ADA.user_id), None, {})
 
 
 def test_a_document_may_be_empty_but_has_a_title() -> None:
@@ -252,7 +252,9 @@ def test_an_erased_history_replays(contents: list[str]) -> None:
 
 def test_a_snapshot_taken_before_the_erasure_of_an_edit_still_replays() -> None:
     edited = fact(Document.Edited, delta=delta.make("a much longer text", "a much longer text indeed"))
-    document = given(Document, fact(Document.Created, title="T", content=ERASED, owner_id=ADA.user_id), edited)
+    document = given(
+        Document, fact(Document.Created, title="T", content=ERASED, owner_kind="user", owner_id=ADA.user_id), edited
+    )
     assert document.content.startswith(ERASED)
 
 
@@ -272,6 +274,13 @@ def test_a_snapshot_taken_before_the_erasure_of_an_edit_still_replays() -> None:
 )
 def test_everybody_has_the_role_that_was_given_to_their_address(who: Person, role: Role | None) -> None:
     assert given(Document, CREATED, *SHARES).role_of(who) == role
+
+
+def test_a_document_of_a_team_has_no_owner_among_users() -> None:
+    by_team = {**CREATED.fields, "owner_kind": "team"}
+    document = given(Document, Fact(Document.Created, by_team), *SHARES)
+    assert document.owner == Party("team", ADA.user_id)
+    assert [document.role_of(who) for who in (ADA, EDITOR)] == [None, "editor"]
 
 
 def test_an_owner_needs_no_verified_address() -> None:

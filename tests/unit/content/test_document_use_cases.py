@@ -49,6 +49,7 @@ async def test_a_document_and_its_quota_come_in_one_append() -> None:
     assert runner.happened()[-2:] == ["document.created", "subscription.quota_used"]
     assert view == DocumentView(
         id=view.id,
+        owner_kind="user",
         owner_id=ada.user_id,
         title="Title",
         content="one two",

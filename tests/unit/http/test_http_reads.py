@@ -17,7 +17,7 @@ MOMENT = datetime(2026, 11, 22, tzinfo=UTC)
 
 
 def document(owner_id: UUID = ADA, version: int = 3) -> DocumentView:
-    return DocumentView(UUID(int=9), owner_id, "Notes", "Otters.", "draft", version, MOMENT, MOMENT, None)
+    return DocumentView(UUID(int=9), "user", owner_id, "Notes", "Otters.", "draft", version, MOMENT, MOMENT, None)
 
 
 @pytest_asyncio.fixture
@@ -32,6 +32,7 @@ async def test_a_document_comes_with_its_version(api: HttpApi) -> None:
     assert (answer.status_code, answer.headers["etag"]) == (200, '"3"')
     assert answer.json() == {
         "id": str(UUID(int=9)),
+        "owner_kind": "user",
         "owner_id": str(ADA),
         "title": "Notes",
         "content": "Otters.",
