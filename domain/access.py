@@ -5,12 +5,14 @@ have the role, or a higher one: aggregates check that for commands (`Resource.re
 reads. Tests compare this table with the aggregates, with the SQL, and with every HTTP operation.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 from uuid import UUID
 
 from domain.kernel import Forbidden, NotFound
+
+R = TypeVar("R", bound=str)
 
 ANYONE = "anyone"
 """The role of an action that concerns no resource yet, or only those that belong to the person: any user may."""
@@ -80,6 +82,10 @@ class Resource:
             raise NotFound(f"There is no such {self.name}.")
         least = self.rules[action].role
         raise RoleTooLow(f"This takes the role {least}, and yours is {role}; ask {self._advice}.")
+
+    def highest(self, roles: Iterable[R]) -> R | None:
+        """Return the highest of some roles; None: there are none."""
+        return max(roles, key=self._ranks.__getitem__, default=None)
 
     def roles_for(self, action: str) -> tuple[str, ...]:
         """Return the roles that are enough for the action, from the highest to the lowest."""

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from msgspec.structs import asdict
 
-from application.commands import Command, handles
+from application.commands import Command, ReadResult, handles
 from application.ports import Actor, Clock, EmailIndex, EventStore, NewId, StaleVersion, Store
 from application.views import view_maker
 from domain.billing.subscription import Subscription
@@ -92,6 +92,12 @@ class ChangeShare(Command[DocumentView]):
     role: ShareRole
 
 
+class BindShare(Command[None]):
+    """Bind the share of the actor's address to the actor, who uses it for the first time."""
+
+    id: UUID
+
+
 class RevokeShare(Command[DocumentView]):
     """Take the role of an address away."""
 
@@ -111,7 +117,7 @@ async def create_document(cmd: CreateDocument, store: Store, actor: Actor, clock
 
 @handles
 async def change_document(cmd: ChangeDocument, store: Store, actor: Actor, clock: Clock) -> DocumentView:
-    document = await _load(store, cmd.id, "edit", actor, cmd.expected)
+    document = await _load(store, cmd.id, "edit", actor, clock(), cmd.expected)
     document.change(title=cmd.title, content=cmd.content, status=cmd.status, by=actor, now=clock())
     store.save(document)
     return document_view(document)
@@ -119,7 +125,7 @@ async def change_document(cmd: ChangeDocument, store: Store, actor: Actor, clock
 
 @handles
 async def trash_document(cmd: TrashDocument, store: Store, actor: Actor, clock: Clock) -> DocumentView:
-    document = await _load(store, cmd.id, "trash", actor, cmd.expected)
+    document = await _load(store, cmd.id, "trash", actor, clock(), cmd.expected)
     document.trash(by=actor, now=clock())
     store.save(document)
     return document_view(document)
@@ -127,7 +133,7 @@ async def trash_document(cmd: TrashDocument, store: Store, actor: Actor, clock: 
 
 @handles
 async def restore_from_trash(cmd: RestoreFromTrash, store: Store, actor: Actor, clock: Clock) -> DocumentView:
-    document = await _load(store, cmd.id, "restore", actor, cmd.expected)
+    document = await _load(store, cmd.id, "restore", actor, clock(), cmd.expected)
     document.restore_from_trash(by=actor, now=clock())
     store.save(document)
     return document_view(document)
@@ -135,7 +141,7 @@ async def restore_from_trash(cmd: RestoreFromTrash, store: Store, actor: Actor, 
 
 @handles
 async def restore_version(cmd: RestoreVersion, store: Store, actor: Actor, clock: Clock) -> DocumentView:
-    document = await _load(store, cmd.id, "edit", actor, cmd.expected)
+    document = await _load(store, cmd.id, "edit", actor, clock(), cmd.expected)
     earlier = await store.get(Document, cmd.id, version=cmd.version)
     document.restore_version(earlier, by=actor, now=clock())
     store.save(document)
@@ -175,7 +181,14 @@ async def revoke_share(
     return document_view(document)
 
 
-async def document_at_version(events: EventStore, actor: Actor, id: UUID, version: int) -> DocumentView:
+@handles
+async def bind_share(cmd: BindShare, store: Store, actor: Actor, clock: Clock) -> None:
+    document = await store.get(Document, cmd.id)
+    document.bind_share(by=actor, now=clock())
+    store.save(document)
+
+
+async def document_at_version(events: EventStore, actor: Actor, id: UUID, version: int) -> ReadResult[DocumentView]:
     """Return the document as it was at `version` (from 1), if the actor may read it now.
 
     Raises:
@@ -188,13 +201,18 @@ async def document_at_version(events: EventStore, actor: Actor, id: UUID, versio
     earlier = document if document.version == version else await events.load(Document, id, version=version)
     if earlier is None:
         raise NotFound("This document has no such version.")
-    return document_view(earlier)
+    unused = document.unused_share_of(actor) is not None
+    return ReadResult(document_view(earlier), BindShare(id=id) if unused else None)
 
 
-async def _load(store: Store, id: UUID, action: str, actor: Actor, expected: int | None) -> Document:
-    """Load the document and check the actor's role before its version: a refusal must not reveal the version."""
+async def _load(store: Store, id: UUID, action: str, actor: Actor, now: datetime, expected: int | None) -> Document:
+    """Load the document for an action, which may be the first use of a share.
+
+    The actor's role is checked before the version: a refusal must not reveal the version.
+    """
     document = await store.get(Document, id)
     document.require(action, actor)
     if expected is not None and document.version != expected:
         raise StaleVersion(document.version)
+    document.bind_share(by=actor, now=now)
     return document

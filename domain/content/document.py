@@ -1,8 +1,9 @@
 """Documents: texts with a history, which their owner shares by email address.
 
-Roles and their actions are in `domain/access.py`. A draft is published or archived; an archived document is read-only
-until it is published again. The trash is independent of the status: a document in the trash can only be restored, and
-its shares revoked.
+Roles and their actions are in `domain/access.py`. A share is open to the verified holder of its address. When a holder
+first uses it, it is bound to that user: from then on it does not matter who holds the address. A draft is published or
+archived; an archived document is read-only until it is published again. The trash is independent of the status: a
+document in the trash can only be restored, and its shares revoked.
 """
 
 from datetime import datetime
@@ -65,6 +66,7 @@ class Document(Root):
             aggregate.status = "draft"
             aggregate.trashed_at = None
             aggregate.shares = {}
+            aggregate.share_users = {}
 
     class Retitled(Root.Event):
         TOPIC = "document.retitled"
@@ -133,6 +135,19 @@ class Document(Root):
         def apply(self, aggregate: "Document") -> None:
             aggregate.shares[self.address_id] = self.role
 
+    class ShareBound(Root.Event):
+        """A share was used for the first time.
+
+        It takes access from no person: an address has one verified holder at a time.
+        """
+
+        TOPIC = "document.share_bound"
+        address_id: UUID
+        user_id: UUID
+
+        def apply(self, aggregate: "Document") -> None:
+            aggregate.share_users[self.address_id] = self.user_id
+
     class ShareRevoked(Root.Event):
         TOPIC = "document.share_revoked"
         revokes = ("document_access",)
@@ -140,6 +155,7 @@ class Document(Root):
 
         def apply(self, aggregate: "Document") -> None:
             aggregate.shares.pop(self.address_id, None)
+            aggregate.share_users.pop(self.address_id, None)
 
     title: str
     content: str
@@ -148,6 +164,9 @@ class Document(Root):
     status: Status
     trashed_at: datetime | None
     shares: dict[UUID, ShareRole]
+    """Roles by address."""
+    share_users: dict[UUID, UUID]
+    """The users to whom shares are bound, by address."""
 
     @classmethod
     def create(cls, *, id: UUID, owner_id: UUID, title: str, content: str, now: datetime, **plain: Any) -> "Document":
@@ -181,7 +200,15 @@ class Document(Root):
         """
         if self.owner == Party("user", person.user_id):
             return "owner"
-        return None if person.address_id is None else self.shares.get(person.address_id)
+        addresses = [address_id for address_id, user_id in self.share_users.items() if user_id == person.user_id]
+        unused = self.unused_share_of(person)
+        return DOCUMENT.highest(self.shares[each] for each in (*addresses, unused) if each is not None)
+
+    def unused_share_of(self, person: Person) -> UUID | None:
+        """Return the person's address if a share of it is bound to no user yet. An owner uses no share."""
+        address_id = person.address_id
+        is_unused = address_id in self.shares and address_id not in self.share_users
+        return address_id if is_unused and self.owner != Party("user", person.user_id) else None
 
     def require(self, action: str, person: Person) -> None:
         """Refuse an action (`domain.access.DOCUMENT`) that the person's role is not enough for.
@@ -292,6 +319,17 @@ class Document(Root):
         self.require("share", by)
         if address_id in self.shares:
             self.trigger_event(self.ShareRevoked, now=now, address_id=address_id)
+
+    def bind_share(self, *, by: Person, now: datetime) -> None:
+        """Bind the share of the person's address to them, if it is bound to no user yet.
+
+        Raises:
+            NotFound: the document does not exist for them.
+        """
+        self.require("read", by)
+        address_id = self.unused_share_of(by)
+        if address_id is not None:
+            self.trigger_event(self.ShareBound, now=now, address_id=address_id, user_id=by.user_id)
 
     def _become(self, status: Status, now: datetime) -> None:
         if status == self.status:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from msgspec import Meta
 
-from adapters.integration_events.kernel import Count, Length, PublicEvent, PublicState, length
+from adapters.integration_events.kernel import Count, Length, PublicEvent, PublicState, keep_private, length
 from adapters.integration_events.mapping import From
 from domain.content.document import Document, ShareRole, Status
 from domain.kernel import ERASED, PartyKind
@@ -146,6 +146,9 @@ class DocumentShareRevoked(DocumentEvent, of=Document.ShareRevoked):
 
     NAME = "document.share_revoked"
     FOR_MANAGERS = True
+
+
+keep_private(Document.ShareBound, "it says which user holds an email address that the owner knows")
 
 
 def is_trashed(document: Document) -> bool:

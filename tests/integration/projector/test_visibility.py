@@ -30,7 +30,7 @@ from tests.support.servers import Database
 from tests.support.stores import rows as execute
 
 HISTORIES = 30
-STEPS = 40
+STEPS = 80
 LATER = NOW + timedelta(days=30)
 """When every invitation has expired."""
 
@@ -40,8 +40,10 @@ RETURNING 1
 """
 
 PEOPLE = [person(number) for number in range(1, 6)]
-READERS = [*PEOPLE, *(person(number, address=0) for number in (1, 2, 9)), person(9)]
-"""The people, two of them before they verified their address, and a stranger."""
+MOVED = [person(number, address=address) for number, address in ((1, 6), (2, 7), (3, 2), (9, 3))]
+"""Two people who changed to new addresses, and a person and a stranger who now hold former addresses of others."""
+READERS = [*PEOPLE, *MOVED, *(person(number, address=0) for number in (1, 2, 9)), person(9)]
+"""The people, also without a verified address and after changes of address, and a stranger."""
 
 
 def random_documents() -> list[Document]:
@@ -52,7 +54,7 @@ def random_documents() -> list[Document]:
         owner = pick.choice(PEOPLE)
         one = Document.create(id=UUID(int=100 + number), owner_id=owner.user_id, title="A", content="", now=NOW)
         for _ in range(pick.randrange(STEPS)):
-            step_of_document(one, [owner, Actor(owner.user_id), *PEOPLE], pick.choice)
+            step_of_document(one, [owner, Actor(owner.user_id), *PEOPLE, *MOVED], pick.choice)
         found.append(one)
     return found
 
@@ -77,7 +79,7 @@ def random_teams() -> list[Team]:
         owner = pick.choice(PEOPLE)
         one = Team.found(id=UUID(int=200 + number), name="A", slug=f"a-{number}", owner_id=owner.user_id, now=NOW)
         for _ in range(pick.randrange(STEPS)):
-            step_of_team(one, [owner, *PEOPLE], pick.choice)
+            step_of_team(one, [owner, *PEOPLE, *MOVED], pick.choice)
         found.append(one)
     return found
 
@@ -102,8 +104,11 @@ async def check_document(rows: PooledReadStore, one: Document, reader: Actor) ->
     """Compare what the queries show of a document with the reader's role."""
     role = one.role_of(reader)
     may_read, may_manage = role is not None and DOCUMENT.allows("read", role), DOCUMENT.allows("list_shares", role)
-    assert (await document(rows, reader, one.id) is not None) == may_read
-    assert (await versions(rows, reader, one.id) is not None) == may_read
+    unused = one.unused_share_of(reader) is not None
+    for query in (document, versions):
+        found = await query(rows, reader, one.id)
+        assert (found is not None) == may_read
+        assert (found is not None and found.causes is not None) == unused
     assert await may_list_shares(rows, reader, one.id) == may_manage
     listed = await documents(rows, reader, trashed=one.trashed_at is not None)
     assert [each.role for each in listed.items if each.id == one.id] == ([role] if may_read else [])
@@ -153,6 +158,10 @@ def test_the_histories_give_every_role_and_expired_invitations() -> None:
     assert {one.role_of(who) for one in documents_ for who in READERS} == {*DOCUMENT.roles, None}
     assert {one.role_of(who) for one in teams_ for who in READERS} == {*TEAM.roles, None}
     assert any(one.trashed_at for one in documents_)
+    assert any(one.role_of(who) for one in documents_ for who in MOVED if who.user_id in one.share_users.values())
+    assert any(len({*one.share_users.values()}) < len(one.share_users) for one in documents_), "several of one user"
+    heirs = [(one, who) for one in documents_ for who in READERS if who.address_id in one.share_users]
+    assert any(one.role_of(who) is None for one, who in heirs), "the address of a bound share"
     addresses = {who.user_id: who.address_id for who in PEOPLE}
     assert any(addresses[one.owner_id] in one.shares for one in documents_), "shared before the owner verified it"
     assert any(one.dissolved_at for one in teams_)
