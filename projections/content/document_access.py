@@ -35,7 +35,7 @@ class DocumentAccess(ReadModel):
         "document_access",
         key={"document_id": "uuid", "address_id": "uuid"},
         columns={"email": "text NOT NULL", "role": "text NOT NULL", "user_id": "uuid"},
-        indexes=["(address_id)", "(user_id)"],
+        indexes=["(address_id)", "(user_id, document_id)"],
     )
 
     def changes(self, event: RecordedEvent) -> Iterator[Change]:
