@@ -13,15 +13,14 @@ from uuid import UUID
 from domain.access import DOCUMENT, Person
 from domain.content import delta
 from domain.content.delta import Delta
+from domain.content.texts import usable_content, usable_title
 from domain.kernel import AboutAddress, Conflict, FirstEvent, Invalid, NotFound, Party, PartyKind, Personal, Root
-from domain.text import email_address, multi_line, single_line
+from domain.text import email_address
 
 Status = Literal["draft", "published", "archived"]
 ShareRole = Literal["editor", "commenter", "viewer"]
 Role = Literal["owner", "editor", "commenter", "viewer"]
 
-TITLE_LENGTH = 300
-CONTENT_LENGTH = 1_000_000
 MAX_SHARES = 1_000
 
 
@@ -357,21 +356,3 @@ class Document(Root):
     def _require_unarchived(self) -> None:
         if self.status == "archived":
             raise DocumentIsArchived("This document is archived and read-only; publish it first.")
-
-
-def usable_title(title: str) -> str:
-    """Return the title in the form to store.
-
-    Raises:
-        UnusableText: see `domain.text.single_line`.
-    """
-    return single_line(title, "A title", TITLE_LENGTH)
-
-
-def usable_content(content: str) -> str:
-    """Return the content in the form to store.
-
-    Raises:
-        UnusableText: see `domain.text.multi_line`.
-    """
-    return multi_line(content, "A content", CONTENT_LENGTH)

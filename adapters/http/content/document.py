@@ -21,7 +21,8 @@ from application.content.document import (
     TrashDocument,
     document_at_version,
 )
-from domain.content.document import CONTENT_LENGTH, TITLE_LENGTH, Status
+from domain.content.document import Status
+from domain.content.texts import CONTENT_LENGTH, TITLE_LENGTH
 from projections.content.document import DocumentSummary, Sort, document, documents
 from projections.content.document_version import VersionView, versions
 from projections.page import Page

@@ -11,7 +11,6 @@ from application.ports import Actor
 from domain.access import Person, RoleTooLow
 from domain.content import delta
 from domain.content.document import (
-    CONTENT_LENGTH,
     MAX_SHARES,
     Document,
     DocumentIsArchived,
@@ -24,6 +23,7 @@ from domain.content.document import (
     Status,
     TooManyShares,
 )
+from domain.content.texts import CONTENT_LENGTH
 from domain.kernel import ERASED, NotFound, Party, Refusal
 from domain.text import UnusableEmail, UnusableText
 from tests.support.access_steps import step_of_document
