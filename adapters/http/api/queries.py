@@ -74,7 +74,7 @@ class QueryReader:
         except NotFound:
             return None
         except Exception as error:
-            log.warning("read could not be noted", command=type(result.causes).__name__, error=type(error).__name__)
+            log.warning("command of a read failed", command=type(result.causes).__name__, error=type(error).__name__)
         return result.view
 
     def found(self, view: V | None) -> V:
