@@ -1,8 +1,9 @@
 """Documents: texts with a history, which their owner shares by email address.
 
-Roles and their actions are in `domain/access.py`. A draft is published or archived; an archived document is read-only
-until it is published again. The trash is independent of the status: a document in the trash can only be restored, and
-its shares revoked.
+Roles and their actions are in `domain/access.py`. A share is open to the verified holder of its address. When a holder
+first uses it, it is bound to that user: from then on it does not matter who holds the address. A draft is published or
+archived; an archived document is read-only until it is published again. The trash is independent of the status: a
+document in the trash can only be restored, and its shares revoked.
 
 One save is one event, whatever it changes, and one revision; the first revision is the creation. Sharing and trashing
 are no revisions, so the revision is not the version of the stream. See `decisions/0002-one-save-is-one-event.md`.
@@ -15,15 +16,14 @@ from uuid import UUID
 from domain.access import DOCUMENT, Person
 from domain.content import delta
 from domain.content.delta import Delta, DeltaFormat
-from domain.kernel import AboutAddress, Conflict, FirstEvent, Invalid, NotFound, Party, Personal, Root
-from domain.text import email_address, multi_line, single_line
+from domain.content.texts import usable_content, usable_title
+from domain.kernel import AboutAddress, Conflict, FirstEvent, Invalid, NotFound, Party, PartyKind, Personal, Root
+from domain.text import email_address
 
 Status = Literal["draft", "published", "archived"]
 ShareRole = Literal["editor", "commenter", "viewer"]
 Role = Literal["owner", "editor", "commenter", "viewer"]
 
-TITLE_LENGTH = 300
-CONTENT_LENGTH = 1_000_000
 MAX_SHARES = 1_000
 
 
@@ -62,6 +62,7 @@ class Document(Root):
         title_length: int
         content: Personal[str]
         content_length: int
+        owner_kind: PartyKind
         owner_id: UUID
 
         def apply(self, aggregate: "Document") -> None:
@@ -72,6 +73,7 @@ class Document(Root):
             aggregate.unsaved = [[1, 0]]
             aggregate.trashed_at = None
             aggregate.shares = {}
+            aggregate.share_users = {}
 
     class Saved(Root.Event):
         """One save. What it leaves as it was is None; of the content, the delta has no steps then.
@@ -148,6 +150,19 @@ class Document(Root):
         def apply(self, aggregate: "Document") -> None:
             aggregate.shares[self.address_id] = self.role
 
+    class ShareBound(Root.Event):
+        """A share was used for the first time.
+
+        It takes access from no person: an address has one verified holder at a time.
+        """
+
+        TOPIC = "document.share_bound"
+        address_id: UUID
+        user_id: UUID
+
+        def apply(self, aggregate: "Document") -> None:
+            aggregate.share_users[self.address_id] = self.user_id
+
     class ShareRevoked(Root.Event):
         TOPIC = "document.share_revoked"
         revokes = ("document_access",)
@@ -155,11 +170,13 @@ class Document(Root):
 
         def apply(self, aggregate: "Document") -> None:
             aggregate.shares.pop(self.address_id, None)
+            aggregate.share_users.pop(self.address_id, None)
 
     title: str
     title_length: int
     content: str
     content_length: int
+    owner_kind: PartyKind
     owner_id: UUID
     status: Status
     revision: int
@@ -168,10 +185,13 @@ class Document(Root):
     """Pairs of a revision and the number of events before it that were no saves; a pair where that number changed."""
     trashed_at: datetime | None
     shares: dict[UUID, ShareRole]
+    """Roles by address."""
+    share_users: dict[UUID, UUID]
+    """The users to whom shares are bound, by address."""
 
     @classmethod
     def create(cls, *, id: UUID, owner_id: UUID, title: str, content: str, now: datetime, **plain: Any) -> "Document":
-        """Create a draft. `plain`: other fields of `Created`, which no rule concerns.
+        """Create a user's draft. `plain`: other fields of `Created`, which no rule concerns.
 
         Raises:
             UnusableText: the title or the content is not valid.
@@ -186,15 +206,32 @@ class Document(Root):
             title_length=len(title),
             content=content,
             content_length=len(content),
+            owner_kind="user",
             owner_id=owner_id,
             **plain,
         )
 
+    @property
+    def owner(self) -> Party:
+        """The user or team that the document belongs to."""
+        return Party(self.owner_kind, self.owner_id)
+
     def role_of(self, person: Person) -> Role | None:
-        """Return the person's role; None: the document does not exist for them."""
-        if person.user_id == self.owner_id:
+        """Return the person's role; None: the document does not exist for them.
+
+        Only a user who owns a document has the role owner: no member of a team has it through the team.
+        """
+        if self.owner == Party("user", person.user_id):
             return "owner"
-        return None if person.address_id is None else self.shares.get(person.address_id)
+        addresses = [address_id for address_id, user_id in self.share_users.items() if user_id == person.user_id]
+        unused = self.unused_share_of(person)
+        return DOCUMENT.highest(self.shares[each] for each in (*addresses, unused) if each is not None)
+
+    def unused_share_of(self, person: Person) -> UUID | None:
+        """Return the person's address if a share of it is bound to no user yet. An owner uses no share."""
+        address_id = person.address_id
+        is_unused = address_id in self.shares and address_id not in self.share_users
+        return address_id if is_unused and self.owner != Party("user", person.user_id) else None
 
     def require(self, action: str, person: Person) -> None:
         """Refuse an action (`domain.access.DOCUMENT`) that the person's role is not enough for.
@@ -302,6 +339,17 @@ class Document(Root):
         if address_id in self.shares:
             self.trigger_event(self.ShareRevoked, now=now, address_id=address_id)
 
+    def bind_share(self, *, by: Person, now: datetime) -> None:
+        """Bind the share of the person's address to them, if it is bound to no user yet.
+
+        Raises:
+            NotFound: the document does not exist for them.
+        """
+        self.require("read", by)
+        address_id = self.unused_share_of(by)
+        if address_id is not None:
+            self.trigger_event(self.ShareBound, now=now, address_id=address_id, user_id=by.user_id)
+
     def _save(
         self, title: str, content: str, status: Status, now: datetime, *, restored_revision: int | None = None
     ) -> None:
@@ -338,21 +386,3 @@ class Document(Root):
     def _require_untrashed(self) -> None:
         if self.trashed_at is not None:
             raise DocumentIsTrashed("This document is in the trash; its owner can restore it.")
-
-
-def usable_title(title: str) -> str:
-    """Return the title in the form to store.
-
-    Raises:
-        UnusableText: see `domain.text.single_line`.
-    """
-    return single_line(title, "A title", TITLE_LENGTH)
-
-
-def usable_content(content: str) -> str:
-    """Return the content in the form to store.
-
-    Raises:
-        UnusableText: see `domain.text.multi_line`.
-    """
-    return multi_line(content, "A content", CONTENT_LENGTH)

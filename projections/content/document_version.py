@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from application.commands import ReadResult
 from application.ports import Actor, ReadStore, RecordedEvent
 from domain.content.document import Document, Status
 from projections.columns import columns_of
@@ -89,15 +90,18 @@ WHERE document_id = %s AND version < %s ORDER BY version DESC LIMIT %s
 @reads(DocumentVersions, DocumentDetails, "document_access")
 async def versions(
     rows: ReadStore, actor: Actor, document_id: UUID, *, cursor: str | None = None, limit: int | None = None
-) -> Page[VersionView] | None:
+) -> ReadResult[Page[VersionView]] | None:
     """Return a document's versions, the latest first; None: the document does not exist for the actor.
+
+    Reading them is the use of an unused share.
 
     Raises:
         BadCursor: the cursor is not one of this list.
     """
-    if await document(rows, actor, document_id) is None:
+    read = await document(rows, actor, document_id)
+    if read is None:
         return None
     size = bounded(limit)
     before = MAX_VERSION if cursor is None else min(read_cursor(cursor, _Cursor).before, MAX_VERSION)
     found = await rows.all(VersionView, PAGE, [document_id, before, size + 1])
-    return page_of(found, size, lambda last: _Cursor(last.version))
+    return ReadResult(page_of(found, size, lambda last: _Cursor(last.version)), read.causes)

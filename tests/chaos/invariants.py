@@ -13,6 +13,7 @@ from uuid import UUID
 from domain.billing.subscription import Subscription
 from domain.content.document import Document
 from domain.identity.user import User
+from domain.kernel import Party
 from domain.teams.team import Team
 from tests.chaos.evidence import SETUP, Evidence, Logged
 from tests.chaos.ledger import Attempt
@@ -235,8 +236,10 @@ def quotas_are_never_exceeded(evidence: Evidence) -> Verdicts:
                 yield holds(many <= FREE_DOCUMENTS or paying[stream_id], f"{stream_id} has {many} at {event.position}")
             case Subscription.QuotaReleased(document_id=document_id):
                 in_force[stream_id].discard(document_id)
-            case Document.Created(owner_id=owner_id) if not paying.get(Subscription.id_of(owner_id)):
-                owned[Subscription.id_of(owner_id)].add(stream_id)
+            case Document.Created(owner_kind=kind, owner_id=id):
+                subscription_id = Subscription.id_of(Party(kind, id))
+                if not paying.get(subscription_id):
+                    owned[subscription_id].add(stream_id)
     for stream_id, documents in owned.items():
         uncounted = documents - counted
         yield holds(not uncounted, f"{stream_id} has {len(uncounted)} documents that were not counted")

@@ -24,6 +24,7 @@ from adapters.realtime import sse
 from application.ports import Actor, CommandContext
 from domain.billing.subscription import Subscription
 from domain.content.document import Document
+from domain.kernel import Party
 from infra.bootstrap.write_side import utc_now
 from infra.sealing.blind_index import BlindIndex
 from projections.content.document import document
@@ -88,7 +89,7 @@ def test_nobody_hears_of_others(api: Api) -> None:
     ada, eve = api.account("pro"), api.account("pro")
     path = ada.document()
     ada.write("POST", "/v1/teams", 201, json={"name": "Crew", "slug": f"crew-{ada.id}"[:40]})
-    own = {str(eve.id), str(Subscription.id_of(eve.id))}
+    own = {str(eve.id), str(Subscription.id_of(Party("user", eve.id)))}
     assert all(own & set(map(str, each.data.values())) for each in heard(eve.client))
     assert "created" not in about(path, heard(eve.client))
     assert {each.type for each in heard(ada.client)} >= {CREATED, "palimpsest.team.founded.v1"}

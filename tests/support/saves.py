@@ -17,6 +17,7 @@ def created(title: str, content: str, owner_id: UUID) -> Fact:
         title_length=len(title),
         content=content,
         content_length=len(content),
+        owner_kind="user",
         owner_id=owner_id,
     )
 

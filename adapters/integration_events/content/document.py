@@ -5,14 +5,14 @@ from uuid import UUID
 
 from msgspec import Meta
 
-from adapters.integration_events.identity.user import UserId
-from adapters.integration_events.kernel import Count, Length, PublicEvent, PublicState
+from adapters.integration_events.kernel import Count, Length, PublicEvent, PublicState, keep_private
 from adapters.integration_events.mapping import From
 from domain.content.document import Document, ShareRole, Status
-from domain.kernel import ERASED
+from domain.kernel import ERASED, PartyKind
 
 DocumentId = Annotated[UUID, Meta(description="Id of the document.")]
-Owner = Annotated[UserId, Meta(description="Id of the user who owns the document.")]
+OwnerKind = Annotated[PartyKind, Meta(description="Whether a user or a team owns the document.")]
+OwnerId = Annotated[UUID, Meta(description="Id of the user or team that owns the document.")]
 TitleLength = Annotated[Count, Meta(description="Number of characters of the title.")]
 ContentLength = Annotated[Count, Meta(description="Number of characters of the content.")]
 Number = Annotated[int, Meta(ge=1)]
@@ -32,7 +32,8 @@ class DocumentCreated(DocumentEvent, of=Document.Created):
     """A user created a document, as a draft."""
 
     NAME = "document.created"
-    owner_id: Owner
+    owner_kind: OwnerKind
+    owner_id: OwnerId
     title_length: TitleLength
     content_length: ContentLength
 
@@ -93,6 +94,9 @@ class DocumentShareRevoked(DocumentEvent, of=Document.ShareRevoked):
     FOR_MANAGERS = True
 
 
+keep_private(Document.ShareBound, "it says which user holds an email address that the owner knows")
+
+
 def is_trashed(document: Document) -> bool:
     """Whether the document is in the trash."""
     return document.trashed_at is not None
@@ -108,7 +112,8 @@ class DocumentState(PublicState, of=Document):
 
     NAME = "document.state"
     document_id: Annotated[DocumentId, From("id")]
-    owner_id: Owner
+    owner_kind: OwnerKind
+    owner_id: OwnerId
     revision: Revision
     status: Annotated[Status, Meta(description="Whether the document is a draft, published or archived.")]
     trashed: Annotated[bool, Meta(description="Whether the document is in the trash."), From(is_trashed)]

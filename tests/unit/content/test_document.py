@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given as forall
 from hypothesis import strategies as st
 
+from application.ports import Actor
 from domain.access import Person, RoleTooLow
 from domain.content import delta
 from domain.content.document import (
-    CONTENT_LENGTH,
     MAX_SHARES,
     Document,
     DocumentIsArchived,
@@ -24,8 +24,10 @@ from domain.content.document import (
     Status,
     TooManyShares,
 )
-from domain.kernel import ERASED, NotFound, Refusal
+from domain.content.texts import CONTENT_LENGTH
+from domain.kernel import ERASED, NotFound, Party, Refusal
 from domain.text import UnusableEmail, UnusableText
+from tests.support.access_steps import step_of_document
 from tests.support.given import ID, NOW, Fact, address_of, fact, given, new_events, person, replayed, state
 from tests.support.saves import created, erased, saved
 
@@ -68,7 +70,7 @@ def test_a_new_document_is_its_owners_draft() -> None:
     document = Document.create(id=ID, owner_id=ADA.user_id, title=" Title ", content="one two three", now=NOW)
     assert new_events(document) == [CREATED]
     assert (document.title, document.content, document.status) == ("Title", "one two three", "draft")
-    assert (document.owner_id, document.trashed_at, document.shares) == (ADA.user_id, None, {})
+    assert (document.owner, document.trashed_at, document.shares) == (Party("user", ADA.user_id), None, {})
 
 
 def test_a_document_may_be_empty_but_has_a_title() -> None:
@@ -328,6 +330,13 @@ def test_everybody_has_the_role_that_was_given_to_their_address(who: Person, rol
     assert given(Document, CREATED, *SHARES).role_of(who) == role
 
 
+def test_a_document_of_a_team_has_no_owner_among_users() -> None:
+    by_team = {**CREATED.fields, "owner_kind": "team"}
+    document = given(Document, Fact(Document.Created, by_team), *SHARES)
+    assert document.owner == Party("team", ADA.user_id)
+    assert [document.role_of(who) for who in (ADA, EDITOR)] == [None, "editor"]
+
+
 def test_an_owner_needs_no_verified_address() -> None:
     assert given(Document, CREATED).role_of(person(1, address=0)) == "owner"
 
@@ -417,6 +426,79 @@ def test_a_revoked_share_gives_no_access_and_is_revoked_once() -> None:
     document.revoke_share(address_id=address_of(EDITOR), by=ADA, now=NOW)
     assert new_events(document) == [fact(Document.ShareRevoked, address_id=EDITOR.address_id)]
     assert document.role_of(EDITOR) is None
+
+
+def bound(who: Person) -> Fact:
+    return fact(Document.ShareBound, address_id=who.address_id, user_id=who.user_id)
+
+
+MOVED = person(EDITOR.user_id.int, address=7)
+"""The editor, after a change of address."""
+HEIR = person(8, address=EDITOR.user_id.int)
+"""The next holder of the editor's former address."""
+
+
+def test_the_first_use_binds_a_share_to_the_user() -> None:
+    document = given(Document, CREATED, *SHARES)
+    document.bind_share(by=EDITOR, now=NOW)
+    document.bind_share(by=EDITOR, now=NOW)
+    assert new_events(document) == [bound(EDITOR)]
+    assert document.role_of(EDITOR) == "editor"
+
+
+def test_a_bound_share_stays_with_its_user_and_goes_to_no_later_holder_of_the_address() -> None:
+    document = given(Document, CREATED, *SHARES, bound(EDITOR))
+    assert [document.role_of(who) for who in (MOVED, Actor(EDITOR.user_id), HEIR)] == ["editor", "editor", None]
+    with pytest.raises(NotFound):
+        document.bind_share(by=HEIR, now=NOW)
+    document.bind_share(by=MOVED, now=NOW)
+    assert new_events(document) == []
+
+
+def test_an_unused_share_goes_with_the_address() -> None:
+    document = given(Document, CREATED, *SHARES)
+    assert [document.role_of(who) for who in (MOVED, HEIR)] == [None, "editor"]
+
+
+def test_of_several_shares_the_highest_role_counts() -> None:
+    other = fact(Document.Shared, address_id=MOVED.address_id, email="bob@example.net", role="viewer")
+    document = given(Document, CREATED, *SHARES, bound(EDITOR), other)
+    assert [document.role_of(who) for who in (MOVED, EDITOR)] == ["editor", "editor"]
+    document.bind_share(by=MOVED, now=NOW)
+    document.revoke_share(address_id=address_of(EDITOR), by=ADA, now=NOW)
+    assert [document.role_of(who) for who in (MOVED, EDITOR)] == ["viewer", "viewer"]
+
+
+def test_the_owner_changes_and_revokes_a_bound_share_by_its_address() -> None:
+    document = given(Document, CREATED, *SHARES, bound(EDITOR))
+    share(document, address_of(EDITOR), "viewer")
+    assert [document.role_of(who) for who in (MOVED, HEIR)] == ["viewer", None]
+    document.revoke_share(address_id=address_of(EDITOR), by=ADA, now=NOW)
+    assert [document.role_of(who) for who in (MOVED, HEIR)] == [None, None]
+    share(document, address_of(EDITOR), "viewer")
+    assert [document.role_of(who) for who in (MOVED, HEIR)] == [None, "viewer"]
+
+
+def test_an_owner_uses_no_share() -> None:
+    document = given(Document, CREATED, shared(ADA, "viewer"))
+    document.bind_share(by=ADA, now=NOW)
+    assert new_events(document) == []
+
+
+USERS = [person(number, address=address) for number in range(1, 4) for address in (0, 1, 2)]
+"""Three users, each without a verified address or as the holder of either of two addresses."""
+
+
+@forall(st.data())
+def test_a_bound_share_belongs_to_its_user_after_any_history(data: st.DataObject) -> None:
+    document = Document.create(id=ID, owner_id=ADA.user_id, title="Title", content="", now=NOW)
+    for _ in range(data.draw(st.integers(1, 20))):
+        step_of_document(document, USERS, lambda choices: data.draw(st.sampled_from(choices)))
+    for address_id, user_id in document.share_users.items():
+        roles = {who: document.role_of(who) for who in USERS}
+        assert all(roles[who] is not None for who in USERS if who.user_id == user_id)
+        others = [who for who in USERS if who.user_id != user_id and who.address_id == address_id]
+        assert all(roles[who] == roles[Actor(who.user_id)] for who in others)
 
 
 def test_only_a_share_can_be_changed() -> None:
