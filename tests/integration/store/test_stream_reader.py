@@ -8,7 +8,7 @@ from domain.content.document import Document
 from infra.postgres.connect import connect
 from infra.postgres.session import SHORT_QUERY_SETTINGS
 from infra.store import stream_reader
-from infra.store.stream_reader import LOAD_ANSWERS, LOAD_HISTORY, LOAD_STREAMS
+from infra.store.stream_reader import LOAD_ANSWERS, LOAD_PAGE, LOAD_STREAMS
 from tests.support.note import Note
 from tests.support.servers import Database
 from tests.support.stores import CALL, open_store
@@ -23,7 +23,7 @@ def note(lines: int) -> Note:
     return written
 
 
-@pytest.mark.parametrize("query", [LOAD_STREAMS, LOAD_HISTORY, LOAD_ANSWERS], ids=["load", "history", "earlier"])
+@pytest.mark.parametrize("query", [LOAD_STREAMS, LOAD_PAGE, LOAD_ANSWERS], ids=["load", "history", "earlier"])
 async def test_a_plan_that_was_made_for_a_small_store_suits_a_large_one(database: Database, query: bytes) -> None:
     async with open_store(database.app_url) as opened:
         await opened.store.append([note(3)], CALL, None)
