@@ -7,12 +7,13 @@ left out. They are written in the background, one after the other. See `decision
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from uuid import UUID
 
+import psycopg
+import structlog
 from eventsourcing.utils import get_topic
 
 from application.ports import A, Unavailable
@@ -31,17 +32,20 @@ from infra.store.snapshot_codec import (
 )
 from infra.store.stream_reader import StoredEvent, StoredSnapshot
 
+log = structlog.get_logger(__name__)
+
 INTERVAL_EVENTS = 100
+"""A snapshot is due after so many events."""
 INTERVAL_BYTES = 256 * 1024
-"""The least bytes of events for which a snapshot is due before `INTERVAL_EVENTS`."""
+"""A snapshot is due after so many bytes of events, if they justify its size."""
 INTERVAL_WORK = 20_000_000
-"""Events times bytes of the state: applying an event to a large text copies the text."""
+"""A snapshot is due if events times bytes of the state reach this: each event copies the text that it changes."""
 EVENT_BYTES_PER_BYTE = 2
-"""Events of so many bytes justify one byte of a snapshot that is kept."""
-MAX_INTERVAL_EVENTS = 500
-"""A snapshot after so many events is kept whatever its size."""
+"""So many bytes of events justify one byte of a snapshot."""
+MAX_INTERVAL_EVENTS = 250
+"""So many events justify a snapshot of any size."""
 MAX_PENDING_BYTES = 16 * 1024 * 1024
-"""Snapshots that wait to be written. Beyond that none is added: a later load adds it."""
+"""Bytes of the snapshots that wait to be written. Beyond that none is added; a later load adds it."""
 
 INSERT = """
 INSERT INTO snapshots (originator_id, originator_version, topic, state, snapshot_version)
@@ -185,9 +189,12 @@ class Snapshots:
         try:
             while self._jobs:
                 job, size = self._jobs.popleft()
-                with suppress(Unavailable):
+                try:
                     await job()
-                self._pending_bytes -= size
+                except (Unavailable, psycopg.Error) as error:
+                    log.warning("snapshot not written", error=type(error).__name__)
+                finally:
+                    self._pending_bytes -= size
         finally:
             self._writer = None
 

@@ -64,7 +64,7 @@ PAGE_EVENTS = 100
 """Maximum number of events per page of a history."""
 PAGE_BYTES = 2 * 1024 * 1024
 """Bytes of a page of a history: a page ends with the event that reaches them."""
-SHARED_EVENTS = 250
+SHARED_EVENTS = 128
 SHARED_BYTES = 64 * 1024
 """Bounds of the events of one stream, and of its snapshot, in a query that concurrent loads share."""
 LATEST = 2**62
