@@ -21,6 +21,7 @@ from tests.bench import (
     project,
     rebuild,
     report,
+    versions,
     visible,
 )
 from tests.bench.harness import Bench, Row
@@ -29,6 +30,7 @@ from tests.support.servers import own_postgres
 PATHS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "append": append.rows,
     "load": load.rows,
+    "versions": versions.rows,
     "project": project.rows,
     "rebuild": rebuild.rows,
     "http": http.rows,
