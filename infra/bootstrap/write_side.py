@@ -22,7 +22,7 @@ from infra.store.event_store import PostgresEventStore, keys_reader
 from infra.store.feed import PostgresEventFeed
 from infra.store.group_commit import GroupCommitter
 from infra.store.stream_reader import StreamReader
-from infra.telemetry.metrics import observe_batch, observe_command
+from infra.telemetry.metrics import count_damage, observe_batch, observe_command
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ async def open_write_side(settings: Settings) -> AsyncIterator[WriteSide]:
     blind = BlindIndex(b64decode(settings.keys.blind_index_key.get_secret_value()))
     writer = GroupCommitter(url, observe_batch)
     reading = StreamReader(url)
-    store = PostgresEventStore(database, reading, writer, keyring, blind)
+    store = PostgresEventStore(database, reading, writer, keyring, blind, count_damage)
     try:
         yield WriteSide(url, pool, database, keyring, blind, store)
     finally:

@@ -1,0 +1,137 @@
+"""Stored bytes of answers: their known form, and that no change to them passes."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from application.ports import Copy, Idempotency, KeptAnswer, Reference, StoredResponse
+from domain.billing.subscription import Subscription
+from domain.content.document import Document
+from domain.kernel import NotFound
+from infra.sealing.keyring import DataKey, Keyring
+from infra.sealing.store_keys import Damage, StoreKeys
+from infra.store.answers import HEADER_BYTES, AnswerCodec, StoredAnswer
+from tests.support.given import NOW
+from tests.support.stores import KEK, STORE_KEY
+
+KEY, FINGERPRINT = b"k" * 32, b"f" * 32
+SUBJECT, STREAM = UUID(int=1), UUID(int=2)
+DATA_KEY = DataKey(bytes(32))
+
+REFERENCE = Reference(Document, SUBJECT, 7)
+ANSWERS: list[KeptAnswer] = [None, REFERENCE, Copy(b"42"), Copy(b"token", secret=True)]
+
+KNOWN = {
+    "nothing": (None, "0101000660dc3778d000cae66941d9efbd404e4d88758ea67670680c523326f79774d36b9c0106763d610d521bb6"),
+    "reference": (
+        REFERENCE,
+        "0102000660dc3778d000b6344034c9e81be0786ad187eb12ac2a680c5233f9b1c0bddcf0b63b862329f1c1be094e93a8646f63756d656e74c4100000000000000000000000000000000107",
+    ),
+    "copy": (
+        Copy(b"42"),
+        "0103000660dc3778d00003c6e2ae30ff88a3ba00113629f50388680c523301b529d7d5ec9f779c08a790bb696f0dce24a4d2b95b3201aad29f213eaffa1cf3f24d36bd8eb501feacbd5f0da50572fb7c",
+    ),
+    "secret": (
+        Copy(b"token", secret=True),
+        "0104000660dc3778d000cb00770b7bc5f74a4cc43ccebc109b2d680c523343e4084fc3ca83ebf1c00ab58b1f8dafce24a4d2c20d79f0c1b22f37eb977edfe2dafa9b3eaa082549ecdeaf776d11cf2e6e6f859f",
+    ),
+}
+"""Known answers: what is stored for 48 hours must stay readable."""
+
+
+class Damages:
+    """A codec, and the damages that it counts. `subjects` have a data key."""
+
+    def __init__(self, *subjects: UUID) -> None:
+        self.counted: list[str] = []
+        keyring = Keyring(KEK, "test", self.no_keys, StoreKeys(STORE_KEY))
+        for subject in subjects:
+            keyring.keep(subject, DATA_KEY)
+        self.codec = AnswerCodec(keyring, self.counted.append)
+
+    async def no_keys(self, _: list[UUID]) -> dict[UUID, bytes]:
+        return {}
+
+
+def record(answer: KeptAnswer) -> Idempotency:
+    return Idempotency(KEY, FINGERPRINT, SUBJECT, STREAM, 3, NOW, answer)
+
+
+def stored(answer: bytes, **changed: Any) -> StoredAnswer:
+    return StoredAnswer(KEY, FINGERPRINT, SUBJECT, STREAM, 3, answer, 11)._replace(**changed)
+
+
+def encoded(answer: KeptAnswer) -> bytes:
+    return Damages(SUBJECT).codec.encode(record(answer), DATA_KEY)
+
+
+@pytest.mark.parametrize("name", KNOWN)
+async def test_the_stored_form_is_known(name: str) -> None:
+    answer, known = KNOWN[name]
+    found = await Damages(SUBJECT).codec.decode(stored(bytes.fromhex(known)))
+    assert found == StoredResponse(FINGERPRINT, answer, NOW, 11)
+    assert isinstance(answer, Copy) or encoded(answer).hex() == known
+
+
+@given(st.sampled_from(ANSWERS), st.data())
+async def test_an_answer_with_any_byte_changed_is_damaged(answer: KeptAnswer, data: st.DataObject) -> None:
+    """M1."""
+    changed = bytearray(encoded(answer))
+    changed[data.draw(st.integers(0, len(changed) - 1))] ^= data.draw(st.integers(1, 255))
+    await is_damaged(stored(bytes(changed)))
+
+
+@given(st.sampled_from(ANSWERS), st.data())
+async def test_an_answer_cut_anywhere_is_damaged(answer: KeptAnswer, data: st.DataObject) -> None:
+    whole = encoded(answer)
+    length = data.draw(st.integers(0, len(whole) - 1))
+    if not (length == HEADER_BYTES and answer == Copy(b"token", secret=True)):
+        await is_damaged(stored(whole[:length]))
+
+
+async def test_a_secret_that_was_cut_off_is_known_to_have_been_there() -> None:
+    cut = encoded(Copy(b"token", secret=True))[:HEADER_BYTES]
+    found = await Damages(SUBJECT).codec.decode(stored(cut))
+    assert found.answer == Copy(None, secret=True)
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"key": b"o" * 32},
+        {"fingerprint": b"o" * 32},
+        {"subject_id": UUID(int=3)},
+        {"stream_id": UUID(int=3)},
+        {"version": 4},
+        {"position": None},
+    ],
+    ids="".join,
+)
+async def test_an_answer_beside_other_columns_is_damaged(answer: KeptAnswer, changed: dict[str, Any]) -> None:
+    """M1: bound to its key, fingerprint, subject and position, the last by the event that has it."""
+    await is_damaged(stored(encoded(answer), **changed))
+
+
+async def is_damaged(changed: StoredAnswer) -> None:
+    damages = Damages(SUBJECT, UUID(int=3))
+    with pytest.raises(Damage):
+        await damages.codec.decode(changed)
+    assert damages.counted == ["answer"]
+
+
+@pytest.mark.parametrize("answer", [REFERENCE, Copy(b"42")])
+async def test_an_answer_about_an_erased_subject_is_not_found(answer: KeptAnswer) -> None:
+    damages = Damages()
+    with pytest.raises(NotFound, match="has been erased"):
+        await damages.codec.decode(stored(encoded(answer)))
+    assert damages.counted == []
+
+
+async def test_a_reference_to_an_aggregate_without_personal_data_takes_no_data_key() -> None:
+    answer = Reference(Subscription, SUBJECT, 1)
+    found = await Damages().codec.decode(stored(encoded(answer)))
+    assert found.answer == answer
