@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 from uuid import UUID
 
+import msgspec
+
 from domain.kernel import Claim, Root
 
 A = TypeVar("A", bound=Root)
@@ -32,8 +34,7 @@ class CommandContext:
     idempotency_key: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(msgspec.Struct, frozen=True):
     """An answer that is built again when it is needed: from an aggregate at a version."""
 
     kind: type[Root]
@@ -53,8 +54,7 @@ KeptAnswer = Reference | Copy | None
 """What is kept of an answer. None: the command answers nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Idempotency:
+class Idempotency(msgspec.Struct, frozen=True):
     """The record to store of a keyed request. `key`, `fingerprint`: digests of the key and of the command.
 
     `subject_id`: the subject of the answer. `stream_id`, `version`: the command's last event; without events, the state

@@ -149,10 +149,8 @@ def _kind_of(answer: KeptAnswer) -> AnswerKind:
 
 def _bound(record: Idempotency | StoredAnswer, part: bytes) -> bytes:
     """Return a part of an answer with the record that it belongs to."""
-    version = record.version.to_bytes(8, "big")
-    return framed(
-        Purpose.ANSWER, record.key, record.fingerprint, record.subject_id.bytes, record.stream_id.bytes, version, part
-    )
+    named = record.subject_id.bytes + record.stream_id.bytes + record.version.to_bytes(8, "big")
+    return framed(Purpose.ANSWER, record.key, record.fingerprint, named, part)
 
 
 def _digest(body: bytes) -> bytes:

@@ -25,7 +25,7 @@ from application.content.document import (
 from application.discovery import import_all
 from application.idempotency import MAX_COPY_BYTES, SECRET_LIFETIME, AnswerTooLarge, VersionLost
 from application.identity.user import ChangePassword, ChangeProfile, Deactivate, LogIn, Register, VerifyEmail
-from application.ports import Actor, AnswerExpired, CommandContext, NewId, Reference, Store
+from application.ports import Actor, AnswerExpired, Clock, CommandContext, NewId, Reference, Store
 from application.teams.team import (
     AcceptInvitation,
     ChangeMemberRole,
@@ -229,15 +229,49 @@ async def count_words(cmd: CountWords, store: Store, new_id: NewId) -> Token:
     return Token(cmd.text)
 
 
+@dataclass(frozen=True, slots=True)
+class DatedNote:
+    id: UUID
+    label: str
+    read_at: datetime
+
+
+dated_note = view_maker(
+    DatedNote, Note, require_reader=lambda note, actor: None, computed={"read_at": lambda note, now: now}
+)
+
+
+class WriteDatedNote(Command[DatedNote]):
+    text: str
+
+
+@handles
+async def write_dated_note(cmd: WriteDatedNote, store: Store, clock: Clock, new_id: NewId) -> DatedNote:
+    note = Note.write(new_id(), cmd.text)
+    store.save(note)
+    return dated_note(note, clock())
+
+
 class Desk:
-    """A bus with a clock that tests move."""
+    """A bus with a clock that tests move, and that goes on by itself whenever it is read."""
 
     def __init__(self) -> None:
         self.store, self.now = MemoryEventStore(), NOW
-        self.bus = Bus(self.store, {"new_id": uuid4, "clock": lambda: self.now}, BlindIndex(bytes(32)))
+        self.bus = Bus(self.store, {"new_id": uuid4, "clock": self.clock}, BlindIndex(bytes(32)))
+
+    def clock(self) -> datetime:
+        self.now += timedelta(milliseconds=1)
+        return self.now
 
     async def send(self, command: Command[Any]) -> Any:
         return await self.bus.send(command, CommandContext(Actor(UUID(int=1)), uuid4(), idempotency_key="key"))
+
+
+async def test_a_command_has_one_time_which_its_repeated_answer_shows() -> None:
+    desk = Desk()
+    first = await desk.send(WriteDatedNote(text="now"))
+    again = await desk.send(WriteDatedNote(text="now"))
+    assert (again.answer, again.replayed) == (first.answer, True)
 
 
 async def test_an_answer_with_a_secret_is_repeated_for_ten_minutes_only() -> None:

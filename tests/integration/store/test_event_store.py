@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from msgspec.structs import replace
 
 from application.ports import Copy, Idempotency, StoredResponse, VersionConflict
 from domain.kernel import ERASED, NotFound
