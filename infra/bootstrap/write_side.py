@@ -15,6 +15,7 @@ from application.revocation import Settlement
 from infra.postgres.connect import Pool, create_pool
 from infra.postgres.database import Database
 from infra.sealing.blind_index import BlindIndex
+from infra.sealing.key_encryption import KeyEncryptionKeys
 from infra.sealing.keyring import Keyring
 from infra.sealing.store_keys import StoreKeys
 from infra.settings.model import Settings
@@ -22,7 +23,7 @@ from infra.store.event_store import PostgresEventStore, keys_reader
 from infra.store.feed import PostgresEventFeed
 from infra.store.group_commit import GroupCommitter
 from infra.store.stream_reader import StreamReader
-from infra.telemetry.metrics import count_damage, observe_batch, observe_command
+from infra.telemetry.metrics import observe_batch, observe_command
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,11 @@ def app_url(settings: Settings) -> str:
     return make_conninfo(settings.database.url.get_secret_value(), options="-c role=palimpsest_app")
 
 
+def store_keys(settings: Settings) -> StoreKeys:
+    """The store keys of the settings."""
+    return StoreKeys(b64decode(settings.keys.store_key.get_secret_value()))
+
+
 @asynccontextmanager
 async def open_write_side(settings: Settings) -> AsyncIterator[WriteSide]:
     """Open the pool, the store and its parts; close them at the end. Opening succeeds even if the database is down."""
@@ -69,16 +75,16 @@ async def open_write_side(settings: Settings) -> AsyncIterator[WriteSide]:
     pool = create_pool(url, settings.database.pool_size)
     await pool.open(wait=False)
     database = Database(pool)
+    kek_id = settings.keys.key_encryption_key_id
     keyring = Keyring(
-        b64decode(settings.keys.key_encryption_key.get_secret_value()),
-        settings.keys.key_encryption_key_id,
+        KeyEncryptionKeys(kek_id, {kek_id: b64decode(settings.keys.key_encryption_key.get_secret_value())}),
         keys_reader(database),
-        StoreKeys(b64decode(settings.keys.store_key.get_secret_value())),
+        store_keys(settings),
     )
     blind = BlindIndex(b64decode(settings.keys.blind_index_key.get_secret_value()))
     writer = GroupCommitter(url, observe_batch)
     reading = StreamReader(url)
-    store = PostgresEventStore(database, reading, writer, keyring, blind, count_damage)
+    store = PostgresEventStore(database, reading, writer, keyring, blind)
     try:
         yield WriteSide(url, pool, database, keyring, blind, store)
     finally:

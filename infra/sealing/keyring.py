@@ -1,24 +1,25 @@
-"""Data keys: one per subject, stored wrapped by the key-encryption key, cached unwrapped in memory for a minute.
+"""Data keys: one per subject, stored wrapped by a key-encryption key, cached unwrapped in memory for a minute.
 
-Envelope encryption with AES-256-GCM (NIST SP 800-38D) and random 96-bit nonces. Data of a subject without a key reads
-as erased.
+Envelope encryption with AES-256-GCM (NIST SP 800-38D) and random 96-bit nonces. A destroyed key leaves a receipt: data
+of its subject reads as erased. A key that is missing, or does not open, is damage, which affects its subject only.
 """
 
-import hashlib
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import datetime
 from time import monotonic
+from typing import NamedTuple
 from uuid import UUID
 
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from infra.coalesce import Coalescer
-from infra.sealing.store_keys import StoreKeys
+from infra.sealing import receipts
+from infra.sealing.damage import report_damage
+from infra.sealing.key_encryption import NONCE_BYTES, KeyEncryptionKeys
+from infra.sealing.store_keys import Damage, StoreKeys
 
-TAG_BYTES = 4
-"""A sealed value begins with a tag of its data key, which separates an erased key from damage."""
-NONCE_BYTES = 12
-HEADER_BYTES = TAG_BYTES + NONCE_BYTES
 CACHE_SECONDS = 60.0
 MAX_CACHED_KEYS = 50_000
 MAX_FETCHED_KEYS = 5_000
@@ -29,35 +30,55 @@ class KeyErased(Exception):
 
 
 class DataKey:
-    """The unwrapped key of a subject."""
+    """The unwrapped key of a subject. `after_erasure`: an earlier key of the subject has been erased."""
 
-    __slots__ = ("_decrypt", "_encrypt", "_tag")
+    __slots__ = ("_after_erasure", "_decrypt", "_encrypt")
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, *, after_erasure: bool = False) -> None:
         aead = AESGCM(key)
         self._encrypt = aead.encrypt
         self._decrypt = aead.decrypt
-        self._tag = hashlib.sha256(b"palimpsest data key" + key).digest()[:TAG_BYTES]
+        self._after_erasure = after_erasure
 
     def seal(self, plain: bytes, context: bytes) -> bytes:
-        """Encrypt `plain` and bind it to `context`. The result is 32 bytes longer."""
+        """Encrypt `plain` and bind it to `context`. The result is 28 bytes longer."""
         nonce = os.urandom(NONCE_BYTES)
-        return self._tag + nonce + self._encrypt(nonce, plain, context)
+        return nonce + self._encrypt(nonce, plain, context)
 
     def unseal(self, sealed: bytes, context: bytes) -> bytes:
         """Decrypt `sealed`.
 
         Raises:
-            KeyErased: an earlier key of the subject sealed it, and has been erased.
-            cryptography.exceptions.InvalidTag: the bytes or their context were changed.
+            KeyErased: it was sealed by an earlier key of the subject, which has been erased.
+            Damage: the bytes or their context were changed.
         """
-        if sealed[:TAG_BYTES] != self._tag:
-            raise KeyErased
-        return self._decrypt(sealed[TAG_BYTES:HEADER_BYTES], sealed[HEADER_BYTES:], context)
+        try:
+            return self._decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], context)
+        except (InvalidTag, ValueError):
+            if self._after_erasure:
+                raise KeyErased from None
+            raise Damage("sealed bytes do not open") from None
+
+
+class ErasedKey:
+    """Stands for a key that has been destroyed; a receipt shows it."""
+
+    __slots__ = ()
+
+    def unseal(self, sealed: bytes, context: bytes) -> bytes:
+        """Refuse to decrypt, as `DataKey.unseal` does what an erased key has sealed.
+
+        Raises:
+            KeyErased: always.
+        """
+        raise KeyErased
+
+
+ERASED_KEY = ErasedKey()
 
 
 class WrappedKey:
-    """A data key as it is stored: encrypted by the key-encryption key `kek_id`."""
+    """A new data key as it will be stored: encrypted by the key-encryption key `kek_id`."""
 
     __slots__ = ("kek_id", "subject_id", "wrapped")
 
@@ -67,25 +88,38 @@ class WrappedKey:
         self.kek_id = kek_id
 
 
-FetchWrapped = Callable[[list[UUID]], Awaitable[Mapping[UUID, bytes]]]
+class StoredKey(NamedTuple):
+    """A row of `data_keys`: a wrapped key, or the receipt of its erasure. It has both if a new key was made since."""
+
+    subject_id: UUID
+    wrapped: bytes | None
+    kek_id: str
+    erased_at: datetime | None
+    receipt: bytes | None
+
+
+FetchWrapped = Callable[[list[UUID]], Awaitable[Mapping[UUID, StoredKey]]]
 
 SubjectNumber = int
 """A subject, by the integer of its UUID: it hashes ten times as fast as the UUID."""
 
-Keys = Mapping[SubjectNumber, DataKey]
-"""Data keys by subject. Data of a subject without a key reads as erased."""
+SealingKeys = Mapping[SubjectNumber, DataKey]
+"""Data keys by subject, to seal with."""
+
+Keys = Mapping[SubjectNumber, DataKey | ErasedKey]
+"""Data keys by subject, to unseal with. Data of a subject without an entry is damaged: its key is missing or does not
+open."""
 
 
 class Keyring:
-    """Fetches, creates and caches data keys. `fetch` reads wrapped keys of subjects from the database.
+    """Fetches, creates and caches data keys. `fetch` reads rows of `data_keys` from the database.
 
     `stamps`: the store keys, beside the data keys for all that encode and decode stored bytes.
     """
 
-    def __init__(self, kek: bytes, kek_id: str, fetch: FetchWrapped, stamps: StoreKeys) -> None:
-        self._kek = AESGCM(kek)
-        self._kek_id = kek_id
-        self._wrapped = Coalescer(fetch, limit=MAX_FETCHED_KEYS)
+    def __init__(self, wrapping: KeyEncryptionKeys, fetch: FetchWrapped, stamps: StoreKeys) -> None:
+        self._wrapping = wrapping
+        self._rows = Coalescer(fetch, limit=MAX_FETCHED_KEYS)
         self._fetch = fetch
         self._kept: dict[SubjectNumber, tuple[DataKey, float]] = {}
         self.stamps = stamps
@@ -97,17 +131,21 @@ class Keyring:
             return None
         return found[0]
 
-    async def get(self, subject_id: UUID) -> DataKey | None:
-        """The key of the subject; None if it has none or if it has been erased."""
+    async def get(self, subject_id: UUID) -> DataKey | ErasedKey | None:
+        """The key of the subject; None if it never had one.
+
+        Raises:
+            Damage: the key does not open, or the receipt of its erasure does not fit.
+        """
         kept = self.kept(subject_id)
         if kept is not None:
             return kept
-        wrapped = await self._wrapped.get(subject_id)
-        return None if wrapped is None else self.unwrap(subject_id, wrapped)
+        row = await self._rows.get(subject_id)
+        return None if row is None else self._open(row)
 
     async def all(self, subject_ids: Iterable[UUID]) -> Keys:
-        """The keys of the subjects that have one, in at most one round trip."""
-        keys: dict[SubjectNumber, DataKey] = {}
+        """The keys of the subjects, in at most one round trip. Those that are missing or damaged are left out."""
+        keys: dict[SubjectNumber, DataKey | ErasedKey] = {}
         missing = []
         for subject_id in subject_ids:
             kept = self.kept(subject_id)
@@ -116,16 +154,24 @@ class Keyring:
             else:
                 keys[subject_id.int] = kept
         if missing:
-            found = await self._fetch(missing)
-            keys |= {subject_id.int: self.unwrap(subject_id, wrapped) for subject_id, wrapped in found.items()}
+            keys |= self.open((await self._fetch(missing)).values())
         return keys
 
-    def mint(self, subject_id: UUID) -> tuple[DataKey, WrappedKey]:
+    def open(self, rows: Iterable[StoredKey]) -> Keys:
+        """The keys in rows of `data_keys`, which are cached. Damaged ones are left out, logged and counted."""
+        keys: dict[SubjectNumber, DataKey | ErasedKey] = {}
+        for row in rows:
+            try:
+                keys[row.subject_id.int] = self._open(row)
+            except Damage:
+                continue
+        return keys
+
+    def mint(self, subject_id: UUID, *, after_erasure: bool = False) -> tuple[DataKey, WrappedKey]:
         """A new key. Call `keep` once it is stored, not before: another process may store one first."""
         key = os.urandom(32)
-        nonce = os.urandom(NONCE_BYTES)
-        wrapped = nonce + self._kek.encrypt(nonce, key, subject_id.bytes)
-        return DataKey(key), WrappedKey(subject_id, wrapped, self._kek_id)
+        wrapped = WrappedKey(subject_id, self._wrapping.wrap(subject_id, key), self._wrapping.current)
+        return DataKey(key, after_erasure=after_erasure), wrapped
 
     def keep(self, subject_id: UUID, key: DataKey) -> None:
         """Cache a key."""
@@ -137,8 +183,18 @@ class Keyring:
         """Remove the key from the cache."""
         self._kept.pop(subject_id.int, None)
 
-    def unwrap(self, subject_id: UUID, wrapped: bytes) -> DataKey:
-        """Unwrap a stored key and cache it."""
-        key = DataKey(self._kek.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], subject_id.bytes))
-        self.keep(subject_id, key)
+    def _open(self, row: StoredKey) -> DataKey | ErasedKey:
+        try:
+            if row.receipt is not None:
+                receipts.check(self.stamps, row.subject_id, row.erased_at, row.receipt)
+            if row.wrapped is None:
+                if row.receipt is None:
+                    raise Damage("neither a key nor a receipt")
+                return ERASED_KEY
+            opened = self._wrapping.unwrap(row.subject_id, row.wrapped, row.kek_id)
+        except Damage as damage:
+            report_damage("key", subject_id=str(row.subject_id), reason=str(damage))
+            raise
+        key = DataKey(opened, after_erasure=row.receipt is not None)
+        self.keep(row.subject_id, key)
         return key

@@ -9,20 +9,18 @@ of the record's subject; that of a secret is cut off after some minutes (`infra/
 
 import hashlib
 import hmac
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
-import structlog
-from cryptography.exceptions import InvalidTag
 from eventsourcing.utils import get_topic, resolve_topic
 
 from application.ports import Copy, Idempotency, KeptAnswer, Reference, StoredResponse
 from domain.kernel import NotFound
-from infra.sealing.keyring import DataKey, KeyErased, Keyring
+from infra.sealing.damage import report_damage
+from infra.sealing.keyring import DataKey, ErasedKey, KeyErased, Keyring
 from infra.sealing.store_keys import FORMAT, STAMP_BYTES, Damage, Purpose, framed
 from infra.store.snapshot_codec import is_personal
 
@@ -32,11 +30,6 @@ STAMPED_BYTES = CONTEXT_BYTES + DIGEST_BYTES
 HEADER_BYTES = STAMPED_BYTES + STAMP_BYTES
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-
-log = structlog.get_logger(__name__)
-
-CountDamage = Callable[[str], None]
-"""Called with the kind of thing that is damaged."""
 
 
 class AnswerKind(IntEnum):
@@ -61,11 +54,10 @@ class StoredAnswer(NamedTuple):
 
 
 class AnswerCodec:
-    """Encodes answers and decodes them. `count_damage` is called for each that is not as it was written."""
+    """Encodes answers and decodes them."""
 
-    def __init__(self, keyring: Keyring, count_damage: CountDamage) -> None:
+    def __init__(self, keyring: Keyring) -> None:
         self._keyring = keyring
-        self._count_damage = count_damage
 
     def encode(self, record: Idempotency, key: DataKey | None) -> bytes:
         """Return the bytes to store. `key`: the data key of the record's subject, which only copies need."""
@@ -88,13 +80,12 @@ class AnswerCodec:
 
         Raises:
             NotFound: the subject of the answer has been erased since.
-            Damage: the record is not as it was written.
+            Damage: the record is not as it was written, or a data key is missing or damaged.
         """
         try:
             return await self._decode(stored)
         except Damage as damage:
-            self._count_damage("answer")
-            log.error("idempotency record damaged", key=stored.key.hex(), reason=str(damage))
+            report_damage("answer", record=stored.key.hex(), reason=str(damage))
             raise
 
     async def _decode(self, stored: StoredAnswer) -> StoredResponse:
@@ -123,20 +114,24 @@ class AnswerCodec:
     async def _reference(self, body: bytes) -> Reference:
         topic, id, version = msgspec.msgpack.decode(body)
         reference = Reference(resolve_topic(topic), UUID(bytes=id), version)
-        if is_personal(reference.kind) and await self._keyring.get(reference.id) is None:
-            raise _erased()
+        if is_personal(reference.kind):
+            await self._key(reference.id)
         return reference
 
     async def _unsealed(self, stored: StoredAnswer, context: bytes, body: bytes) -> bytes:
-        key = await self._keyring.get(stored.subject_id)
-        if key is None:
-            raise _erased()
+        key = await self._key(stored.subject_id)
         try:
             return key.unseal(body, _bound(stored, context))
         except KeyErased:
             raise _erased() from None
-        except InvalidTag:
-            raise Damage("the answer does not open") from None
+
+    async def _key(self, subject_id: UUID) -> DataKey:
+        key = await self._keyring.get(subject_id)
+        if isinstance(key, ErasedKey):
+            raise _erased()
+        if key is None:
+            raise Damage("the data key of an answer is missing")
+        return key
 
 
 def _kind_of(answer: KeptAnswer) -> AnswerKind:

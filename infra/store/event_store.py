@@ -6,7 +6,6 @@ from contextlib import aclosing, suppress
 from typing import Any, cast
 from uuid import UUID
 
-from cryptography.exceptions import InvalidTag
 from eventsourcing.utils import get_topic
 from uuid_utils import uuid7
 
@@ -20,11 +19,22 @@ from application.ports import (
     Unavailable,
     VersionConflict,
 )
-from domain.kernel import Claim, NotFound, Root
+from domain.kernel import Claim, NotFound, Party, Root
 from infra.postgres.database import Database
 from infra.sealing.blind_index import BlindIndex
-from infra.sealing.keyring import DataKey, FetchWrapped, KeyErased, Keyring, Keys, SubjectNumber, WrappedKey
-from infra.store.answers import AnswerCodec, CountDamage
+from infra.sealing.keyring import (
+    DataKey,
+    ErasedKey,
+    FetchWrapped,
+    KeyErased,
+    Keyring,
+    SealingKeys,
+    StoredKey,
+    SubjectNumber,
+    WrappedKey,
+)
+from infra.sealing.store_keys import Damage
+from infra.store.answers import AnswerCodec
 from infra.store.append_batch import (
     AppendOutcome,
     AppendRequest,
@@ -34,12 +44,14 @@ from infra.store.append_batch import (
     NewEvent,
 )
 from infra.store.append_queue import StreamKey
-from infra.store.codec import EventLayout, decode_clear, layout_of, subjects_in, subjects_of, unseal
+from infra.store.codec import decode_clear, layout_of, subjects_in, subjects_of, unseal
+from infra.store.event_bytes import call_header, header, tenant_bytes, tenant_of
 from infra.store.group_commit import GroupCommitter
 from infra.store.snapshot_codec import decode_snapshot, encode_snapshot, is_personal
 from infra.store.stream_reader import LATEST, StoredEvent, StoredSnapshot, StreamGap, StreamReader
 
-WRAPPED_KEYS = "SELECT subject_id, wrapped FROM data_keys WHERE subject_id = ANY(%s)"
+WRAPPED_KEYS = "SELECT subject_id, wrapped, kek_id, erased_at, receipt FROM data_keys WHERE subject_id = ANY(%s)"
+"""Rows of `StoredKey`."""
 LAST_POSITION = """
 SELECT notification_id FROM stored_events WHERE originator_id = %s AND (%s OR topic = ANY(%s))
 ORDER BY originator_version DESC LIMIT 1
@@ -70,14 +82,13 @@ class PostgresEventStore:
         committer: GroupCommitter,
         keyring: Keyring,
         blind: BlindIndex,
-        count_damage: CountDamage = lambda _: None,
     ) -> None:
         self._database = database
         self._reader = reader
         self._committer = committer
         self._keyring = keyring
         self._blind = blind
-        self._answers = AnswerCodec(keyring, count_damage)
+        self._answers = AnswerCodec(keyring)
         self._snapshot_tasks: set[asyncio.Task[None]] = set()
 
     async def load(self, kind: type[A], id: UUID, *, version: int | None = None) -> A | None:
@@ -97,7 +108,7 @@ class PostgresEventStore:
 
         Raises:
             NotFound: the subject of the answer has been erased since.
-            Damage: the record is not as it was written.
+            Damage: the record is not as it was written, or a data key is missing or damaged.
         """
         stored = await self._reader.stored_answer(key)
         return None if stored is None else await self._answers.decode(stored)
@@ -119,7 +130,7 @@ class PostgresEventStore:
             expected[root.id.int] = root.version - len(pending)
         for _ in range(MAX_REKEY_ATTEMPTS):
             keys, minted = await self._keys(changes, expected, events, idempotency)
-            request = self._request(expected, events, call, idempotency, keys, minted)
+            request = self._request(changes, expected, events, call, idempotency, keys, minted)
             outcome = await self._committer.append(request)
             if outcome.status is not AppendStatus.REKEY:
                 break
@@ -156,11 +167,12 @@ class PostgresEventStore:
 
     def _request(
         self,
+        changes: Sequence[Root],
         expected: dict[StreamKey, int],
         events: Sequence[Root.Event],
         call: CommandContext,
         idempotency: Idempotency | None,
-        keys: Keys,
+        keys: SealingKeys,
         minted: list[WrappedKey],
     ) -> AppendRequest:
         record = None
@@ -175,18 +187,22 @@ class PostgresEventStore:
             )
         return AppendRequest(
             expected=expected,
-            events=[self._new_event(event, layout_of(type(event)), keys) for event in events],
+            events=self._new_events(changes, call, keys),
             claims=[claim for event in events if layout_of(type(event)).has_claims for claim in self._claims(event)],
             keys=minted,
             record=record,
-            actor_id=call.actor.user_id if call.actor else None,
-            correlation_id=call.correlation_id,
-            causation_id=call.causation_id,
         )
 
-    def _new_event(self, event: Root.Event, layout: EventLayout, keys: Keys) -> NewEvent:
-        stream_id, version, state = event.originator_id, event.originator_version, layout.encode(event, keys)
-        return NewEvent(uuid7().bytes, stream_id, version, layout.topic, layout.version, state)
+    def _new_events(self, changes: Sequence[Root], call: CommandContext, keys: SealingKeys) -> list[NewEvent]:
+        shared, new = call_header(call), []
+        for root in changes:
+            tenant = tenant_bytes(root.tenant)
+            for event in cast(list[Root.Event], root.pending_events):
+                layout = layout_of(type(event))
+                metadata = header(shared, uuid7().bytes, layout.version, tenant)
+                state = layout.encode(event, metadata, keys, self._keyring.stamps)
+                new.append(NewEvent(root.id, event.originator_version, layout.topic, state))
+        return new
 
     def _claims(self, event: Root.Event) -> Iterator[ClaimChange]:
         for claim in event.claims():
@@ -207,7 +223,8 @@ class PostgresEventStore:
         """The data keys of the subjects of the events and of a copied answer, and the wrapped form of the new ones.
 
         Raises:
-            NotFound: one of the aggregates has been erased.
+            NotFound: one of the aggregates, or the subject of the answer, has been erased.
+            Damage: a data key is missing or damaged.
         """
         keys: dict[SubjectNumber, DataKey] = {}
         minted = []
@@ -218,14 +235,19 @@ class PostgresEventStore:
             number = subject_id.int
             if number in keys:
                 continue
-            key = None
+            key: DataKey | ErasedKey | None = None
             # A new stream has no key yet: do not query.
             if expected.get(number) != 0:
                 key = self._keyring.kept(subject_id) or await self._keyring.get(subject_id)
-            if key is None:
-                if any(root.id.int == number and expected[number] and is_personal(type(root)) for root in changes):
+            if not isinstance(key, DataKey):
+                had_one = any(
+                    root.id.int == number and expected[number] and is_personal(type(root)) for root in changes
+                )
+                if key is None and had_one:
+                    raise Damage("the data key of a stream is missing")
+                if key is not None and (had_one or (idempotency and idempotency.subject_id == subject_id)):
                     raise NotFound("This has been erased.")
-                key, wrapped = self._keyring.mint(subject_id)
+                key, wrapped = self._keyring.mint(subject_id, after_erasure=key is not None)
                 minted.append(wrapped)
             keys[number] = key
         return keys, minted
@@ -257,19 +279,22 @@ class PostgresEventStore:
         first = Root.INITIAL_VERSION if root is None else root.version + 1
         if events and (versions[0], versions[-1]) != (first, first + len(events) - 1):
             raise StreamGap(f"stream {id}: versions {first} to {versions[-1]} hold {len(events)} events")
-        partly = [decode_clear(topic, stored, id) for _, topic, stored in events]
+        stamps = self._keyring.stamps
+        partly = [decode_clear(topic, stored, id, version, stamps) for version, topic, stored in events]
         keys = await self._keyring.all(subjects_in(partly))
-        return evolve(kind, root, unseal(partly, versions, keys))
+        tenant = tenant_of(events[0][2]) if events and root is None else None
+        return evolve(kind, root, unseal(partly, keys), tenant)
 
     async def _from_snapshot(self, kind: type[A], id: UUID, stored: StoredSnapshot) -> A | None:
-        """None if the snapshot is unusable: of another shape or kind, or sealed by a key that is erased."""
-        key = await self._keyring.get(id) if is_personal(kind) else None
-        usable = stored.topic == get_topic(kind) and stored.shape == kind.snapshot_version
-        if not usable or (key is None and is_personal(kind)):
+        """None if the snapshot is unusable: of another shape or kind, or sealed by a key that is erased or damaged."""
+        if stored.topic != get_topic(kind) or stored.shape != kind.snapshot_version:
             return None
         try:
+            key = await self._keyring.get(id) if is_personal(kind) else None
+            if isinstance(key, ErasedKey) or (key is None and is_personal(kind)):
+                return None
             return decode_snapshot(kind, id, stored.version, stored.state, key)
-        except (KeyErased, InvalidTag):
+        except (KeyErased, Damage):
             return None
 
     def _keep_snapshot(self, root: Root) -> None:
@@ -294,13 +319,18 @@ class PostgresEventStore:
         await asyncio.gather(*self._snapshot_tasks)
 
 
-def evolve(kind: type[A], root: Root | None, events: Sequence[Root.Event]) -> A | None:
-    """The aggregate after `events`, which follow `root`; None if they are of another kind, or if there are none."""
+def evolve(kind: type[A], root: Root | None, events: Sequence[Root.Event], tenant: Party | None = None) -> A | None:
+    """The aggregate after `events`, which follow `root`; None if they are of another kind, or if there are none.
+
+    `tenant`: that of the stream, where there is no `root` yet.
+    """
     for event in events:
         if root is None:
             if event.root is not kind:
                 return None
             root = kind.shell(event)
+            if tenant is not None:
+                root.tenant = tenant
         event.apply(root)
     if root is not None and events:
         root._version = events[-1].originator_version
@@ -309,9 +339,9 @@ def evolve(kind: type[A], root: Root | None, events: Sequence[Root.Event]) -> A 
 
 
 def keys_reader(database: Database) -> FetchWrapped:
-    """The function that fetches wrapped data keys for a `Keyring`."""
+    """The function that fetches data keys for a `Keyring`."""
 
-    async def fetch(subject_ids: list[UUID]) -> dict[UUID, bytes]:
-        return dict(await database.rows(WRAPPED_KEYS, [subject_ids]))
+    async def fetch(subject_ids: list[UUID]) -> dict[UUID, StoredKey]:
+        return {row[0]: StoredKey(*row) for row in await database.rows(WRAPPED_KEYS, [subject_ids])}
 
     return fetch

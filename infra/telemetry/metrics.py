@@ -27,7 +27,6 @@ http_seconds = Histogram(
     ["method", "route", "status"],
     buckets=LATENCY_BUCKETS,
 )
-damage = Counter("palimpsest_damage", "Stored things that were not as they were written, by kind", ["kind"])
 command_retries = Counter("palimpsest_command_retries", "Attempts after the first, by command", ["command"])
 
 
@@ -40,11 +39,6 @@ def observe_batch(requests: int, events: int, seconds: float) -> None:
     append_seconds.observe(seconds)
     append_requests.observe(requests)
     append_events.inc(events)
-
-
-def count_damage(kind: str) -> None:
-    """Count one stored thing that is not as it was written."""
-    damage.labels(kind).inc()
 
 
 def observe_request(method: str, route: str, status: int, seconds: float) -> None:

@@ -35,7 +35,7 @@ from tests.support.http import PASSWORD
 from tests.support.roles import running
 from tests.support.servers import PROJECT, Cluster, Database
 from tests.support.sse import STREAM, Happened, heard, listening
-from tests.support.stores import BLIND_KEY, rows
+from tests.support.stores import BLIND_KEY, destroy_keys
 
 CREATED = "palimpsest.document.created.v1"
 EDITED = "palimpsest.document.edited.v1"
@@ -371,7 +371,7 @@ def test_what_is_forgotten_is_told_without_a_length(cluster: Cluster, redis_url:
             change(ada, path, "Otters, many.")
             assert heard(ada.client, types=CREATED)[0].data["content_length"] == 7
             token = ada.client.headers["Authorization"].removeprefix("Bearer ")
-        rows(database.admin_url, "DELETE FROM data_keys WHERE subject_id = %s", UUID(id_of(path)))
+        destroy_keys(database.admin_url, UUID(id_of(path)))
         with running_api(database.admin_url, redis_url) as api:
             created, edited = heard(api.client(token), types=f"{CREATED},{EDITED}")
     assert (created.data["title_length"], created.data["content_length"]) == (None, None)

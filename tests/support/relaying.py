@@ -18,19 +18,15 @@ from infra.kafka.client.config import ClientConfig
 from infra.kafka.client.record_format import EventRecord, EventRow
 from infra.kafka.client.topics import AGGREGATES, Topics
 from infra.kafka.relay.relay import Relay
-from infra.sealing.keyring import Keyring
-from infra.sealing.store_keys import StoreKeys
+from infra.sealing.keyring import StoredKey
+from infra.store.log_rows import EVENT_COLUMNS
 from infra.store.partitioner import partition_of
 from tests.support.history import History
-from tests.support.stores import CALL, KEK, STORE_KEY, open_store
+from tests.support.stores import CALL, keyring_of, open_store
 
 PATIENCE = 30.0
 
-ROWS = """
-SELECT notification_id, originator_id, originator_version, topic, state,
-       event_id, class_version, recorded_at, actor_id, correlation_id, causation_id
-FROM stored_events ORDER BY notification_id
-"""
+ROWS = f"SELECT {EVENT_COLUMNS} FROM stored_events ORDER BY notification_id"
 
 
 def live(url: str, history: History, changes: int = 60) -> None:
@@ -44,13 +40,13 @@ async def _append(url: str, changes: Iterable[list[Root]]) -> None:
             await opened.store.append(roots, CALL, None)
 
 
-async def _never(_: list[UUID]) -> dict[UUID, bytes]:
+async def _never(_: list[UUID]) -> dict[UUID, StoredKey]:
     raise AssertionError("the relay reads keys by itself")
 
 
 def new_relay(url: str, kafka: ClientConfig, names: Topics) -> Relay:
     """A relay with a keyring of its own."""
-    return Relay(url, kafka, names, CloudEvents(), Keyring(KEK, "test", _never, StoreKeys(STORE_KEY)))
+    return Relay(url, kafka, names, CloudEvents(), keyring_of(_never))
 
 
 @contextmanager

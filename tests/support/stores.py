@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,16 +14,19 @@ from application.ports import Actor, CommandContext
 from infra.postgres.connect import Pool
 from infra.postgres.database import Database
 from infra.sealing.blind_index import BlindIndex
-from infra.sealing.keyring import Keyring
+from infra.sealing.key_encryption import KeyEncryptionKeys
+from infra.sealing.keyring import FetchWrapped, Keyring
+from infra.sealing.receipts import receipt
 from infra.sealing.store_keys import StoreKeys
 from infra.store.event_store import PostgresEventStore, keys_reader
 from infra.store.feed import PostgresEventFeed
 from infra.store.group_commit import GroupCommitter
 from infra.store.stream_reader import StreamReader
 
-KEK = bytes(range(32))
+KEK, KEK_ID = bytes(range(32)), "kek"
 BLIND_KEY = bytes(range(32, 64))
 STORE_KEY = bytes(range(64, 96))
+STAMPS = StoreKeys(STORE_KEY)
 CALL = CommandContext(actor=Actor(UUID(int=7)), correlation_id=UUID(int=8), causation_id=UUID(int=9))
 
 
@@ -49,7 +53,7 @@ async def open_store(url: str) -> AsyncIterator[Opened]:
         url, min_size=1, max_size=8, timeout=3, kwargs={"autocommit": True}, open=False
     ) as pool:
         database = Database(pool)
-        keyring = Keyring(KEK, "test", keys_reader(database), StoreKeys(STORE_KEY))
+        keyring = keyring_of(keys_reader(database))
         blind = BlindIndex(BLIND_KEY)
         writer = GroupCommitter(url)
         reading = StreamReader(url)
@@ -62,6 +66,19 @@ async def open_store(url: str) -> AsyncIterator[Opened]:
             reading.close()
 
 
+def keyring_of(fetch: FetchWrapped, kek: bytes = KEK) -> Keyring:
+    """A keyring with the keys of the tests."""
+    return Keyring(KeyEncryptionKeys(KEK_ID, {KEK_ID: kek}), fetch, STAMPS)
+
+
+def destroy_keys(url: str, *subject_ids: UUID) -> None:
+    """Destroy the data keys of subjects, with a receipt of each."""
+    for subject_id in subject_ids:
+        now = datetime.now(UTC)
+        values = [now, receipt(StoreKeys(STORE_KEY), subject_id, now), subject_id]
+        rows(url, "UPDATE data_keys SET wrapped = NULL, erased_at = %s, receipt = %s WHERE subject_id = %s", *values)
+
+
 def rows(url: str, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
     """All rows of a query, on a connection of its own."""
     with psycopg.connect(url, autocommit=True) as connection:
@@ -69,4 +86,16 @@ def rows(url: str, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
         return cursor.fetchall() if cursor.description else []
 
 
-__all__ = ["BLIND_KEY", "CALL", "KEK", "STORE_KEY", "Opened", "Pool", "open_store", "rows"]
+__all__ = [
+    "BLIND_KEY",
+    "CALL",
+    "KEK",
+    "STAMPS",
+    "STORE_KEY",
+    "Opened",
+    "Pool",
+    "destroy_keys",
+    "keyring_of",
+    "open_store",
+    "rows",
+]

@@ -12,7 +12,6 @@ from uuid import UUID
 
 import psycopg
 import structlog
-from cryptography.exceptions import InvalidTag
 from kafka.errors import KafkaError
 from prometheus_client import Gauge
 
@@ -22,12 +21,12 @@ from infra.kafka.client.batch_producer import PublishFailed
 from infra.kafka.client.config import ClientConfig
 from infra.kafka.client.connect import open_producer
 from infra.kafka.client.topics import Topics
-from infra.kafka.relay.batch_builder import BatchBuilder, UnopenedKey
+from infra.kafka.relay.batch_builder import BatchBuilder
 from infra.kafka.relay.leader_lease import LeaderLease, NoLongerLeading
 from infra.kafka.relay.publish_session import PublishSession
 from infra.kafka.relay.session_checkpoints import SessionCheckpoints
 from infra.kafka.relay.topic_setup import connect, prepare
-from infra.sealing.keyring import DataKey, Keyring, Keys
+from infra.sealing.keyring import Keyring, Keys, StoredKey
 from infra.store.event_store import WRAPPED_KEYS
 from infra.store.log_rows import APPENDED_CHANNEL
 
@@ -113,7 +112,13 @@ class Relay:
         names = self._topics.events()
         ends = prepare(connection, self._kafka, self._topics, names)
         with closing(open_producer(self._kafka, names)) as producer:
-            builder = BatchBuilder(self._topics, ends, self._contract, lambda ids: self._load_keys(connection, ids))
+            builder = BatchBuilder(
+                self._topics,
+                ends,
+                self._contract,
+                lambda ids: self._load_keys(connection, ids),
+                self._keyring.stamps,
+            )
             session = PublishSession(connection, producer, builder, SessionCheckpoints(connection, ends))
             log.info("publishing", position=session.acknowledged)
             leading_gauge.set(1)
@@ -127,15 +132,8 @@ class Relay:
         cached = [(subject_id, self._keyring.kept(subject_id)) for subject_id in subject_ids]
         missing = [subject_id for subject_id, key in cached if key is None]
         rows = connection.execute(WRAPPED_KEYS, [missing], binary=True) if missing else ()
-        loaded = {subject_id.int: self._unwrap(subject_id, wrapped) for subject_id, wrapped in rows}
-        return {subject_id.int: key for subject_id, key in cached if key is not None} | loaded
-
-    def _unwrap(self, subject_id: UUID, wrapped: bytes) -> DataKey:
-        """A key that is damaged, or wrapped by another key-encryption key, must not stop the other events."""
-        try:
-            return self._keyring.unwrap(subject_id, wrapped)
-        except (InvalidTag, ValueError):
-            return UnopenedKey()
+        loaded = self._keyring.open([StoredKey(*row) for row in rows])
+        return {**{subject_id.int: key for subject_id, key in cached if key is not None}, **loaded}
 
 
 def _failure(error: Exception) -> str:

@@ -17,7 +17,7 @@ from infra.kafka.reconcile.reconcile import find_closed, reconcile
 from infra.local.servers.kafka import EmbeddedKafka
 from tests.support.history import History
 from tests.support.servers import Database
-from tests.support.stores import CALL, Opened, open_store, rows
+from tests.support.stores import CALL, STAMPS, Opened, destroy_keys, open_store
 
 PATIENCE = 30.0
 
@@ -42,7 +42,7 @@ async def compare(opened: Opened, kafka: EmbeddedKafka, topics: Topics) -> Repor
         return asyncio.run_coroutine_threadsafe(find_closed(opened.store, kind, ids), loop).result(PATIENCE)
 
     names = {"bootstrap_servers": kafka.address}
-    return await asyncio.to_thread(reconcile, opened.url, names, topics, closed, timeout=PATIENCE)
+    return await asyncio.to_thread(reconcile, opened.url, names, topics, STAMPS, closed, timeout=PATIENCE)
 
 
 async def test_what_the_relay_publishes_is_what_the_store_holds(
@@ -53,7 +53,7 @@ async def test_what_the_relay_publishes_is_what_the_store_holds(
         for roots in history.changes(150):
             await opened.store.append(roots, CALL, None)
         erased = [history.of(Document)[0].id, history.of(User)[0].id]
-        rows(database.admin_url, "DELETE FROM data_keys WHERE subject_id = ANY(%s)", erased)
+        destroy_keys(database.admin_url, *erased)
     async with open_store(database.app_url) as opened, relaying(opened, kafka, topics):
         report = await compare(opened, kafka, topics)
         assert report.difference is None

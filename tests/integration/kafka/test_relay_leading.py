@@ -74,7 +74,7 @@ def test_a_key_that_cannot_be_opened_holds_up_nothing_but_what_it_has_sealed(
     assert any(row.position in published for row in log if row.topic == "document.archived")
     assert skipped_counter._value.get() > before
     left_out = [entry for entry in logs if entry["event"] == "event left out of the public topics"]
-    assert {entry["error"] for entry in left_out} == {"KeyNotOpened"}
+    assert {entry["error"] for entry in left_out} == {"Damage"}
 
 
 def test_an_error_that_is_not_kafkas_is_not_blamed_on_it(

@@ -2,19 +2,22 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from msgspec.structs import replace
+from msgspec import structs
 
-from application.ports import Copy, Idempotency, StoredResponse, VersionConflict
-from domain.kernel import ERASED, NotFound
-from infra.store.codec import decode
+from application.ports import CommandContext, Copy, Idempotency, StoredResponse, VersionConflict
+from domain.kernel import ERASED, NotFound, Party
+from infra.sealing.keyring import ERASED_KEY
+from infra.store.event_bytes import Metadata, metadata_of
 from infra.store.stream_reader import StreamGap
 from tests.support.note import NOW, Note
 from tests.support.servers import Database
-from tests.support.stores import CALL, Opened, open_store, rows
+from tests.support.stored import by_hand, decoded
+from tests.support.stores import CALL, Opened, destroy_keys, open_store, rows
 
 POSITIONS = "SELECT notification_id FROM stored_events ORDER BY notification_id"
 
@@ -37,14 +40,26 @@ def keyed(root: Note, key: bytes = b"k" * 32) -> Idempotency:
 async def test_events_carry_their_circumstances(opened: Opened, database: Database) -> None:
     written = note()
     await opened.store.append([written], CALL, None)
-    query = (
-        "SELECT topic, class_version, actor_id, correlation_id, causation_id, recorded_at, event_id FROM stored_events"
-    )
-    [(topic, class_version, actor, correlation, causation, recorded_at, event_id)] = rows(database.admin_url, query)
-    assert (topic, class_version) == ("note.written", 2)
-    assert (actor, correlation, causation) == (UUID(int=7), UUID(int=8), UUID(int=9))
+    [(topic, state, recorded_at)] = rows(database.admin_url, "SELECT topic, state, recorded_at FROM stored_events")
+    metadata = metadata_of(state)
+    assert metadata == Metadata(metadata.event_id, 2, written.tenant, UUID(int=7), None, UUID(int=8), UUID(int=9))
+    assert metadata.event_id.version == 7
+    assert topic == "note.written"
     assert recorded_at.tzinfo is not None
-    assert event_id.version == 7
+
+
+async def test_the_view_shows_the_metadata_of_each_event(opened: Opened, database: Database) -> None:
+    first, second = note(), note()
+    traced = replace(CALL, on_behalf_of=uuid4(), traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+    await opened.store.append([first], traced, None)
+    await opened.store.append([second], CommandContext(None, uuid4()), None)
+    columns = (
+        "event_id, class_version, tenant_kind, tenant_id, actor_id, on_behalf_of, correlation_id, causation_id,"
+        " traceparent, state"
+    )
+    query = f"SELECT {columns} FROM events JOIN stored_events ON notification_id = position ORDER BY position"
+    for event_id, class_version, kind, tenant_id, *others, state in rows(database.admin_url, query):
+        assert Metadata(event_id, class_version, Party(kind, tenant_id), *others) == metadata_of(state)
 
 
 async def test_a_loser_does_not_fail_its_neighbours(opened: Opened, database: Database) -> None:
@@ -171,7 +186,8 @@ async def test_a_stream_with_a_gap_is_not_taken_for_whole(opened: Opened, databa
 
 def test_an_event_of_an_older_version_is_upcast_on_read() -> None:
     stream_id = uuid4()
-    event = decode("note.written", b"\x81\xa9author_id\xc4\x10" + bytes(16), stream_id, 1, {})
+    stored = by_hand("note.written", stream_id, 1, {"author_id": uuid4()}, class_version=1)
+    event = decoded("note.written", stored, stream_id, 1, {stream_id.int: ERASED_KEY})
     assert isinstance(event, Note.Written)
     assert (event.colour, event.text) == ("white", ERASED)
 
@@ -189,12 +205,12 @@ async def test_the_application_cannot_change_or_remove_events(opened: Opened, da
             rows(database.app_url, statement)
 
 
-async def test_without_its_key_a_stream_reads_as_erased(opened: Opened, database: Database) -> None:
+async def test_a_stream_whose_key_is_destroyed_reads_as_erased(opened: Opened, database: Database) -> None:
     written = note("secret text")
     address_id = uuid4()
     written.show_to(address_id, "ada@example.org")
     await opened.store.append([written], CALL, keyed(written))
-    rows(database.app_url, "DELETE FROM data_keys")
+    destroy_keys(database.admin_url, written.id, address_id)
     async with open_store(database.app_url) as fresh:
         loaded = await fresh.store.load(Note, written.id)
         assert loaded is not None
@@ -216,7 +232,7 @@ async def test_an_address_used_again_after_its_erasure_gets_a_new_key(opened: Op
     address_id = uuid4()
     written.show_to(address_id, "old@example.org")
     await opened.store.append([written], CALL, None)
-    rows(database.app_url, "DELETE FROM data_keys WHERE subject_id = %s", address_id)
+    destroy_keys(database.admin_url, address_id)
     async with open_store(database.app_url) as fresh:
         written.show_to(address_id, "new@example.org")
         await fresh.store.append([written], CALL, None)
@@ -246,7 +262,7 @@ async def test_personal_data_is_in_no_stored_byte(opened: Opened, database: Data
     for n in range(110):
         written.extend(f"{canary} {n}")
     written.show_to(opened.blind.address_id(f"{canary}@example.org"), f"{canary}@example.org")
-    answer = replace(keyed(written), answer=Copy(canary.encode()))
+    answer = structs.replace(keyed(written), answer=Copy(canary.encode()))
     await opened.store.append([written], CALL, answer)
     await opened.store.load(Note, written.id)
     await opened.store.drain()

@@ -5,19 +5,16 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from cryptography.exceptions import InvalidTag
 
 from application.ports import RecordedEvent, Undecodable
 from infra.postgres.arrays import register
-from infra.sealing.keyring import Keyring
-from infra.sealing.store_keys import StoreKeys
 from infra.store.append_batch import APPEND, AppendRequest, NewEvent, encode_parameters
-from infra.store.codec import layout_of
 from infra.store.event_store import keys_reader
 from infra.store.feed import PostgresEventFeed
 from tests.support.note import Note
 from tests.support.servers import Database
-from tests.support.stores import CALL, STORE_KEY, open_store, rows
+from tests.support.stored import encoded
+from tests.support.stores import CALL, keyring_of, open_store, rows
 
 KILL_OUR_CONNECTIONS = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -30,9 +27,7 @@ def raw_request() -> AppendRequest:
     root = Note.write(uuid4(), "by hand")
     [event] = root.pending_events
     assert isinstance(event, Note.Written)
-    plan = layout_of(Note.Written)
-    stored = NewEvent(uuid4().bytes, root.id, 1, plan.topic, plan.version, plan.encode(event, _Unkeyed()))
-    return AppendRequest({root.id.int: 0}, [stored])
+    return AppendRequest({root.id.int: 0}, [NewEvent(root.id, 1, "note.written", encoded(event, _Unkeyed()))])
 
 
 class _Unkeyed(dict):  # type: ignore[type-arg]
@@ -119,13 +114,16 @@ async def test_an_unreadable_event_is_handed_on_as_such(database: Database, dama
     assert isinstance(second.data, Note.Written)
 
 
-async def test_no_event_is_to_blame_for_the_wrong_key(database: Database) -> None:
+async def test_a_key_that_does_not_open_affects_its_subject_only(database: Database) -> None:
+    """H6: one damaged data key stopped every projector."""
     async with open_store(database.app_url) as opened:
-        await opened.store.append([Note.write(uuid4(), "text")], CALL, None)
-        keyring = Keyring(bytes(32), "test", keys_reader(opened.database), StoreKeys(STORE_KEY))
-        feed = PostgresEventFeed(opened.database, keyring, database.app_url)
-        with pytest.raises(InvalidTag):
-            await feed.read(0, 10)
+        broken, sound = Note.write(uuid4(), "broken"), Note.write(uuid4(), "sound")
+        await opened.store.append([broken, sound], CALL, None)
+        rows(database.admin_url, "UPDATE data_keys SET wrapped = 'garbage' WHERE subject_id = %s", broken.id)
+        feed = PostgresEventFeed(opened.database, keyring_of(keys_reader(opened.database)), database.app_url)
+        first, second = await feed.read(0, 10)
+    assert first.data == Undecodable("Damage")
+    assert isinstance(second.data, Note.Written)
 
 
 async def test_one_stream_can_be_read_alone(database: Database) -> None:

@@ -6,16 +6,18 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
 
 from application.ports import Copy, Idempotency, KeptAnswer, Reference, StoredResponse
 from domain.billing.subscription import Subscription
 from domain.content.document import Document
 from domain.kernel import NotFound
-from infra.sealing.keyring import DataKey, Keyring
-from infra.sealing.store_keys import Damage, StoreKeys
+from infra.sealing.keyring import DataKey, StoredKey
+from infra.sealing.receipts import receipt
+from infra.sealing.store_keys import Damage
 from infra.store.answers import HEADER_BYTES, AnswerCodec, StoredAnswer
 from tests.support.given import NOW
-from tests.support.stores import KEK, STORE_KEY
+from tests.support.stores import KEK_ID, STAMPS, keyring_of
 
 KEY, FINGERPRINT = b"k" * 32, b"f" * 32
 SUBJECT, STREAM = UUID(int=1), UUID(int=2)
@@ -32,28 +34,28 @@ KNOWN = {
     ),
     "copy": (
         Copy(b"42"),
-        "0103000660dc3778d0002b5ec4da3d6060a12d0b021f19676a1b680c523382f654b010949cd79b3086cc9b5147f0ce24a4d215f7db86a0421d4aea0b3391572abb5b280f47b6c64211a19ac07029dd88",
+        "0103000660dc3778d0003104ae8761567b26793f013beac7413b680c523304cb8bd110da73270125d8041837f953d01614e13a7717f4b0e9ce031d4837dca42671b73d39a529bb1f30b744dc",
     ),
     "secret": (
         Copy(b"token", secret=True),
-        "0104000660dc3778d000e0619d453e105f120425504a0e9ed191680c52338f777696864d1e7e8549f428491ddb2cce24a4d21f6c7a142cd34850f126aba51d44e12ac1f9bcfa55f0a8d31af401d1ad815e3fba",
+        "0104000660dc3778d000b5d7fbe90ec63b79c6e55df4894cd684680c5233381b2ccb9cc2389f3141e899bd605c563df019dcb74cf12b5fbc3012577a76e2346a4e3f36cfa301ee7acd834be39589ff",
     ),
 }
 """Known answers: what is stored for 48 hours must stay readable."""
 
 
-class Damages:
-    """A codec, and the damages that it counts. `subjects` have a data key."""
+def codec_with(*subjects: UUID, erased: UUID | None = None) -> AnswerCodec:
+    """A codec. `subjects` have a data key; that of `erased` was destroyed."""
 
-    def __init__(self, *subjects: UUID) -> None:
-        self.counted: list[str] = []
-        keyring = Keyring(KEK, "test", self.no_keys, StoreKeys(STORE_KEY))
-        for subject in subjects:
-            keyring.keep(subject, DATA_KEY)
-        self.codec = AnswerCodec(keyring, self.counted.append)
+    async def fetch(_: list[UUID]) -> dict[UUID, StoredKey]:
+        if erased is None:
+            return {}
+        return {erased: StoredKey(erased, None, KEK_ID, NOW, receipt(STAMPS, erased, NOW))}
 
-    async def no_keys(self, _: list[UUID]) -> dict[UUID, bytes]:
-        return {}
+    keyring = keyring_of(fetch)
+    for subject in subjects:
+        keyring.keep(subject, DATA_KEY)
+    return AnswerCodec(keyring)
 
 
 def record(answer: KeptAnswer) -> Idempotency:
@@ -65,13 +67,13 @@ def stored(answer: bytes, **changed: Any) -> StoredAnswer:
 
 
 def encoded(answer: KeptAnswer) -> bytes:
-    return Damages(SUBJECT).codec.encode(record(answer), DATA_KEY)
+    return codec_with(SUBJECT).encode(record(answer), DATA_KEY)
 
 
 @pytest.mark.parametrize("name", KNOWN)
 async def test_the_stored_form_is_known(name: str) -> None:
     answer, known = KNOWN[name]
-    found = await Damages(SUBJECT).codec.decode(stored(bytes.fromhex(known)))
+    found = await codec_with(SUBJECT).decode(stored(bytes.fromhex(known)))
     assert found == StoredResponse(FINGERPRINT, answer, NOW, 11)
     assert isinstance(answer, Copy) or encoded(answer).hex() == known
 
@@ -94,7 +96,7 @@ async def test_an_answer_cut_anywhere_is_damaged(answer: KeptAnswer, data: st.Da
 
 async def test_a_secret_that_was_cut_off_is_known_to_have_been_there() -> None:
     cut = encoded(Copy(b"token", secret=True))[:HEADER_BYTES]
-    found = await Damages(SUBJECT).codec.decode(stored(cut))
+    found = await codec_with(SUBJECT).decode(stored(cut))
     assert found.answer == Copy(None, secret=True)
 
 
@@ -117,21 +119,32 @@ async def test_an_answer_beside_other_columns_is_damaged(answer: KeptAnswer, cha
 
 
 async def is_damaged(changed: StoredAnswer) -> None:
-    damages = Damages(SUBJECT, UUID(int=3))
+    before = damages()
     with pytest.raises(Damage):
-        await damages.codec.decode(changed)
-    assert damages.counted == ["answer"]
+        await codec_with(SUBJECT, UUID(int=3)).decode(changed)
+    assert damages() == before + 1
+
+
+def damages() -> float:
+    """The damaged answers that have been counted."""
+    return REGISTRY.get_sample_value("palimpsest_damage_total", {"thing": "answer"}) or 0.0
 
 
 @pytest.mark.parametrize("answer", [REFERENCE, Copy(b"42")])
 async def test_an_answer_about_an_erased_subject_is_not_found(answer: KeptAnswer) -> None:
-    damages = Damages()
+    before = damages()
     with pytest.raises(NotFound, match="has been erased"):
-        await damages.codec.decode(stored(encoded(answer)))
-    assert damages.counted == []
+        await codec_with(erased=SUBJECT).decode(stored(encoded(answer)))
+    assert damages() == before
+
+
+@pytest.mark.parametrize("answer", [REFERENCE, Copy(b"42")])
+async def test_an_answer_about_a_subject_whose_key_is_missing_is_damaged(answer: KeptAnswer) -> None:
+    with pytest.raises(Damage):
+        await codec_with().decode(stored(encoded(answer)))
 
 
 async def test_a_reference_to_an_aggregate_without_personal_data_takes_no_data_key() -> None:
     answer = Reference(Subscription, SUBJECT, 1)
-    found = await Damages().codec.decode(stored(encoded(answer)))
+    found = await codec_with().decode(stored(encoded(answer)))
     assert found.answer == answer

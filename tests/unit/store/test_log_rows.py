@@ -3,25 +3,23 @@
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
-import msgspec
-
 from application.ports import Undecodable
 from infra.bootstrap.write_side import load_use_cases
-from infra.sealing.keyring import Keyring
-from infra.sealing.store_keys import StoreKeys
+from infra.sealing.keyring import StoredKey
 from infra.store.log_rows import decode_rows
-from tests.support.stores import STORE_KEY
+from tests.support.stored import by_hand
+from tests.support.stores import keyring_of
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 STREAM = uuid4()
 
 
-async def no_keys(_: list[UUID]) -> dict[UUID, bytes]:
+async def no_keys(_: list[UUID]) -> dict[UUID, StoredKey]:
     return {}
 
 
 def row(position: int, topic: str, **state: object) -> tuple[object, ...]:
-    return (position, STREAM, position, topic, msgspec.msgpack.encode({"timestamp": NOW, **state}), NOW, None)
+    return (position, STREAM, position, topic, by_hand(topic, STREAM, position, {"timestamp": NOW, **state}), NOW)
 
 
 async def test_an_event_without_its_subject_or_its_class_is_undecodable_alone() -> None:
@@ -32,5 +30,5 @@ async def test_an_event_without_its_subject_or_its_class_is_undecodable_alone() 
         row(3, "document.unheard_of"),
         row(4, "document.published"),
     ]
-    events = await decode_rows(rows, Keyring(bytes(32), "1", no_keys, StoreKeys(STORE_KEY)))
+    events = await decode_rows(rows, keyring_of(no_keys))
     assert [isinstance(event.data, Undecodable) for event in events] == [False, True, True, False]
