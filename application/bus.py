@@ -11,17 +11,16 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import Generic, Protocol, TypeVar, cast
 from uuid import UUID
 
-import msgspec
-
-from application.commands import HANDLERS, Command, CommandResult, Registration
+from application.commands import HANDLERS, Command, CommandResult
+from application.idempotency import KeyedHash, KeyScope, answer_again, record_of, scope_of
 from application.ports import (
     Busy,
+    Clock,
     CommandContext,
     EventStore,
-    Idempotency,
     InFlight,
     KeyReused,
     NotSettled,
@@ -32,20 +31,13 @@ from application.ports import (
 )
 from application.revocation import Revocations, Settlement, revoked_by, settle, settle_earlier
 from application.stream_locks import StreamLocks
-from application.unit_of_work import UnitOfWork
+from application.unit_of_work import StoppedClock, UnitOfWork
 from domain.kernel import Refusal, Root
 
 R = TypeVar("R")
 
 ATTEMPTS = 8
 FIRST_PAUSE_SECONDS = 0.005
-
-
-class KeyedHash(Protocol):
-    """A keyed digest: stored digests of keys and requests reveal nothing about them."""
-
-    def __call__(self, *parts: bytes) -> bytes:
-        """Return a digest of 32 bytes."""
 
 
 class Observer(Protocol):
@@ -58,7 +50,10 @@ class Observer(Protocol):
 
 
 class Bus:
-    """Sends commands to their handlers. `settlement` waits for revocations; None: the bus does not wait."""
+    """Sends commands to their handlers. Among the ports is `clock`.
+
+    `settlement` waits for revocations; None: the bus does not wait.
+    """
 
     def __init__(
         self,
@@ -70,6 +65,7 @@ class Bus:
     ) -> None:
         self._events = events
         self._ports = dict(ports)
+        self._clock = cast(Clock, ports["clock"])
         self._digests = digests
         self._observe = observe
         self._settlement = settlement
@@ -80,8 +76,8 @@ class Bus:
         """Carry out `command` once.
 
         Raises:
-            Refusal: a rule refused the command; nothing was written. Among them are InFlight, KeyReused, StaleVersion,
-                Busy and ClaimTaken.
+            Refusal: a rule refused the command; nothing was written. Among them are InFlight, KeyReused, AnswerExpired,
+                StaleVersion, Busy and ClaimTaken.
             NotSettled: it was carried out, but reads that it forbids may still succeed.
             Unavailable: a server does not answer; nothing was written.
             OutcomeUnknown: events may have been written; a repeat with the same Idempotency-Key finds out.
@@ -120,7 +116,7 @@ class Bus:
         key = run.context.idempotency_key
         if key is None:
             return await self._retrying(run)
-        run.scope = scope = self._scope(run.command, run.context, key)
+        run.scope = scope = scope_of(run.command, run.context, key, self._digests)
         if scope.key in self._in_flight:
             raise InFlight("A request with this Idempotency-Key is still in progress; try again in a moment.")
         self._in_flight.add(scope.key)
@@ -129,19 +125,20 @@ class Bus:
         except KeyReused:
             raise
         except (Refusal, OutcomeUnknown) as failure:
-            # The same request may have been committed before: then its stored answer replaces the refusal.
-            stored = await self._response_after(failure, scope)
-            if stored is None:
+            # The same request may have been committed before: then its answer replaces the refusal.
+            earlier = await self._earlier_result(failure, run, scope)
+            if earlier is None:
                 raise
-            return _replay(run, scope, stored)
+            return earlier
         finally:
             self._in_flight.discard(scope.key)
 
-    async def _response_after(
-        self, failure: Refusal | OutcomeUnknown, scope: "_IdempotencyScope"
-    ) -> StoredResponse | None:
+    async def _earlier_result(
+        self, failure: Refusal | OutcomeUnknown, run: "_Run[R]", scope: KeyScope
+    ) -> CommandResult[R] | None:
         try:
-            return await self._events.stored_response(scope.key)
+            stored = await self._events.stored_response(scope.key)
+            return None if stored is None else await self._replay(run, scope, stored)
         except Unavailable as unavailable:
             # An unknown outcome stays unknown.
             raise (failure if isinstance(failure, OutcomeUnknown) else unavailable) from None
@@ -163,42 +160,29 @@ class Bus:
 
     async def _try(self, run: "_Run[R]") -> CommandResult[R]:
         registration = HANDLERS[type(run.command)]
-        unit = UnitOfWork(self._events)
+        unit, clock = UnitOfWork(self._events), StoppedClock(self._clock)
         run.loaded = unit.loaded
-        answer = await registration.handler(run.command, **self._arguments(registration, unit, run.context))
-        scope, record = run.scope, None
-        if scope is not None and unit.subject_id is not None:
-            record = Idempotency(scope.key, scope.fingerprint, msgspec.msgpack.encode(answer), unit.subject_id)
+        own = {**self._ports, "store": unit, "actor": run.context.actor, "clock": clock}
+        answer = await registration.handler(run.command, **{name: own[name] for name in registration.ports})
+        events, scope = unit.events, run.scope
+        record = None if scope is None else record_of(scope, run.command, answer, unit, events, clock())
         if not unit.staged and record is None:
             if scope is not None and (stored := await self._events.stored_response(scope.key)) is not None:
-                return _replay(run, scope, stored)
+                return await self._replay(run, scope, stored)
             return CommandResult(answer, None)
-        events = [cast(Root.Event, event) for root in unit.staged for event in root.pending_events]
         # An answer without events is stored too: later, the same request might find something to change.
         appended = await self._events.append(unit.staged, run.context, record)
         if isinstance(appended, StoredResponse):
             assert scope is not None
-            return _replay(run, scope, appended)
+            return await self._replay(run, scope, appended)
         run.changed, run.revocations = bool(events), revoked_by(events, appended)
         return CommandResult(answer, appended)
 
-    def _arguments(self, registration: Registration, unit: UnitOfWork, context: CommandContext) -> dict[str, object]:
-        own: dict[str, object] = {"store": unit, "actor": context.actor}
-        return {name: own[name] if name in own else self._ports[name] for name in registration.ports}
-
-    def _scope(self, command: Command[Any], context: CommandContext, key: str) -> "_IdempotencyScope":
-        actor = context.actor.user_id.bytes if context.actor else b""
-        fingerprint = self._digests(b"command", actor, type(command).__name__.encode(), msgspec.msgpack.encode(command))
-        # Anonymous requests: the fingerprint scopes the key, so that two different ones never share a key.
-        return _IdempotencyScope(self._digests(b"idempotency", actor or fingerprint, key.encode()), fingerprint)
-
-
-@dataclass(frozen=True, slots=True)
-class _IdempotencyScope:
-    """Digests of a keyed request: `key` of the key and the actor, `fingerprint` of the command."""
-
-    key: bytes
-    fingerprint: bytes
+    async def _replay(self, run: "_Run[R]", scope: KeyScope, stored: StoredResponse) -> CommandResult[R]:
+        if stored.fingerprint != scope.fingerprint:
+            raise KeyReused("This Idempotency-Key was used with a different request; use a new key.")
+        answer = await answer_again(run.command, run.context.actor, stored, self._events, self._clock())
+        return CommandResult(answer, stored.position, replayed=True)
 
 
 @dataclass(slots=True)
@@ -207,16 +191,9 @@ class _Run(Generic[R]):
 
     command: Command[R]
     context: CommandContext
-    scope: _IdempotencyScope | None = None
+    scope: KeyScope | None = None
     attempts: int = 0
     loaded: list[Root] = field(default_factory=list)
     changed: bool = False
     """Whether the command has appended events."""
     revocations: Revocations = field(default_factory=dict)
-
-
-def _replay(run: _Run[R], scope: _IdempotencyScope, stored: StoredResponse) -> CommandResult[R]:
-    if stored.fingerprint != scope.fingerprint:
-        raise KeyReused("This Idempotency-Key was used with a different request; use a new key.")
-    answer = msgspec.msgpack.decode(stored.answer, type=HANDLERS[type(run.command)].answer)
-    return CommandResult(answer, stored.position, replayed=True)

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, dataclass_transform, get_type_hints
+from typing import Any, ClassVar, Generic, TypeVar, dataclass_transform, get_type_hints
 
 import msgspec
 
@@ -20,8 +20,11 @@ class _CommandMeta(msgspec.StructMeta):
 class Command(msgspec.Struct, Generic[R], metaclass=_CommandMeta):
     """A request to change something, named in the imperative.
 
-    `R` is the type of its answer: None or a dataclass of plain values.
+    `R` is the type of its answer: None, a view (`application/views.py`), or a small dataclass of plain values.
     """
+
+    answers_secret: ClassVar[bool] = False
+    """Whether the answer authenticates its receiver, like a token. Such an answer is kept for minutes only."""
 
     def __repr__(self) -> str:
         # Commands carry passwords and personal data, which logs and tracebacks must not show.

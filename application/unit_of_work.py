@@ -1,9 +1,25 @@
 """Unit of work: the aggregates that one attempt of one command has loaded and staged."""
 
+from datetime import datetime
+from typing import cast
 from uuid import UUID
 
-from application.ports import A, EventStore, StaleVersion
+from application.ports import A, Clock, EventStore, StaleVersion
 from domain.kernel import Claim, NotFound, Root
+
+
+class StoppedClock:
+    """A clock that always shows the time at which it was first read: an attempt of a command has one time."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._time: datetime | None = None
+
+    def __call__(self) -> datetime:
+        """Return the time."""
+        if self._time is None:
+            self._time = self._clock()
+        return self._time
 
 
 class UnitOfWork:
@@ -15,10 +31,25 @@ class UnitOfWork:
         self.staged: list[Root] = []
 
     @property
-    def subject_id(self) -> UUID | None:
-        """The id of the command's main aggregate: the first staged one, or else the first loaded one."""
-        first = next(iter(self.staged or self.loaded), None)
-        return None if first is None else first.id
+    def main(self) -> Root | None:
+        """The command's main aggregate: the first staged one, or else the first loaded one."""
+        return next(iter(self.staged or self.loaded), None)
+
+    @property
+    def events(self) -> list[Root.Event]:
+        """The pending events of the staged aggregates."""
+        return [cast(Root.Event, event) for root in self.staged for event in root.pending_events]
+
+    def current(self, kind: type[A], id: UUID) -> A:
+        """Return an aggregate as the command leaves it.
+
+        Raises:
+            LookupError: the command has neither staged nor loaded it.
+        """
+        for root in (*self.staged, *self.loaded):
+            if root.id == id and isinstance(root, kind):
+                return root
+        raise LookupError(f"the command has not loaded this {kind.__name__}")
 
     async def get(self, kind: type[A], id: UUID, *, version: int | None = None, expected: int | None = None) -> A:
         """See `ports.Store.get`."""

@@ -7,6 +7,7 @@ from uuid import UUID
 from application.commands import Command, handles
 from application.ports import Actor, Clock, Store
 from application.views import view_maker
+from domain.access import SUBSCRIPTION
 from domain.billing.subscription import Plan, Status, Subscription
 from domain.kernel import Party, PartyKind
 
@@ -28,7 +29,21 @@ class SubscriptionView:
     updated_at: datetime
 
 
-_view = view_maker(SubscriptionView, computed=("documents_used", "documents_limit", "resets_at"))
+def _require_reader(subscription: Subscription, actor: Actor | None) -> None:
+    is_own = actor is not None and ("user", actor.user_id) == (subscription.payer_kind, subscription.payer_id)
+    SUBSCRIPTION.require("read", "oneself" if is_own else None)
+
+
+subscription_view = view_maker(
+    SubscriptionView,
+    Subscription,
+    require_reader=_require_reader,
+    computed={
+        "documents_used": Subscription.documents_used,
+        "documents_limit": lambda subscription, _: subscription.limit,
+        "resets_at": Subscription.resets_at,
+    },
+)
 
 
 class ChangePlan(Command[SubscriptionView]):
@@ -57,13 +72,3 @@ async def cancel_subscription(cmd: CancelSubscription, store: Store, actor: Acto
     subscription.cancel(now=now)
     store.save(subscription)
     return subscription_view(subscription, now)
-
-
-def subscription_view(subscription: Subscription, now: datetime) -> SubscriptionView:
-    """Return the subscription as its payer sees it."""
-    return _view(
-        subscription,
-        documents_used=subscription.documents_used(now),
-        documents_limit=subscription.limit,
-        resets_at=subscription.resets_at(now),
-    )

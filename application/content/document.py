@@ -12,6 +12,7 @@ from msgspec.structs import asdict
 from application.commands import Command, ReadResult, handles
 from application.ports import Actor, Clock, EmailIndex, EventStore, NewId, StaleVersion, Store
 from application.views import view_maker
+from domain.access import DOCUMENT
 from domain.billing.subscription import Subscription
 from domain.content.document import Document, ShareRole, Status
 from domain.kernel import NotFound, Party, PartyKind
@@ -44,7 +45,16 @@ class DocumentView:
         return f"{self.version}-{(self.trashed_at - EPOCH) // MICROSECOND}"
 
 
-document_view = view_maker(DocumentView, renamed={"version": "revision", "updated_at": "saved_at"})
+def _require_reader(document: Document, actor: Actor | None) -> None:
+    DOCUMENT.require("read", None if actor is None else document.role_of(actor))
+
+
+document_view = view_maker(
+    DocumentView,
+    Document,
+    require_reader=_require_reader,
+    renamed={"version": "revision", "updated_at": "saved_at"},
+)
 
 
 class CreateDocument(Command[DocumentView]):

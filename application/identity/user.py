@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import ClassVar
 from uuid import UUID
 
 from application.commands import Command, handles
 from application.ports import Actor, Clock, EmailIndex, NewId, NotAuthenticated, Passwords, Store
 from application.views import view_maker
+from domain.access import ACCOUNT
 from domain.billing.subscription import Subscription
 from domain.identity.user import User, email_claim
 from domain.kernel import Forbidden, Invalid, NotFound, Party
@@ -41,7 +43,13 @@ class UserView:
     updated_at: datetime
 
 
-user_view = view_maker(UserView)
+def _require_reader(user: User, actor: Actor | None) -> None:
+    """Refuse others than the user. An anonymous request is a repeated registration, password included."""
+    is_own = user.active and (actor is None or actor.user_id == user.id)
+    ACCOUNT.require("read", "oneself" if is_own else None)
+
+
+user_view = view_maker(UserView, User, require_reader=_require_reader)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +95,8 @@ class Deactivate(Command[None]):
 
 class LogIn(Command[LoginResult]):
     """Authenticate with email address and password."""
+
+    answers_secret: ClassVar[bool] = True
 
     email: str
     password: str

@@ -3,6 +3,7 @@
 from application.ports.clock import Clock, NewId
 from application.ports.emails import EmailIndex
 from application.ports.errors import (
+    AnswerExpired,
     Busy,
     ClaimTaken,
     InFlight,
@@ -25,20 +26,34 @@ from application.ports.feed import (
 )
 from application.ports.passwords import Passwords
 from application.ports.reads import Params, ReadStore, T
-from application.ports.store import A, Actor, CommandContext, EventStore, Idempotency, Store, StoredResponse
+from application.ports.store import (
+    A,
+    Actor,
+    CommandContext,
+    Copy,
+    EventStore,
+    Idempotency,
+    KeptAnswer,
+    Reference,
+    Store,
+    StoredResponse,
+)
 
 __all__ = [
     "A",
     "Actor",
+    "AnswerExpired",
     "Busy",
     "ClaimTaken",
     "Clock",
     "CommandContext",
+    "Copy",
     "EmailIndex",
     "EventFeed",
     "EventStore",
     "Idempotency",
     "InFlight",
+    "KeptAnswer",
     "KeyReused",
     "NewId",
     "NotAuthenticated",
@@ -52,6 +67,7 @@ __all__ = [
     "Positions",
     "ReadStore",
     "RecordedEvent",
+    "Reference",
     "StaleVersion",
     "Store",
     "StoredResponse",

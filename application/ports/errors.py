@@ -35,6 +35,10 @@ class InFlight(Conflict):
     """The first request with this Idempotency-Key has not been answered yet."""
 
 
+class AnswerExpired(Conflict):
+    """The answer to the first request with this Idempotency-Key held a secret, which is no longer kept."""
+
+
 class VersionConflict(Exception):
     """Another append to one of the streams came first; load again and retry."""
 

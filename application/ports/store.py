@@ -2,8 +2,11 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol, TypeVar
 from uuid import UUID
+
+import msgspec
 
 from domain.kernel import Claim, Root
 
@@ -38,22 +41,49 @@ class CommandContext:
     traceparent: str | None = None
 
 
+class Reference(msgspec.Struct, frozen=True):
+    """An answer that is built again when it is needed: from an aggregate at a version."""
+
+    kind: type[Root]
+    id: UUID
+    version: int
+
+
 @dataclass(frozen=True, slots=True)
-class Idempotency:
-    """The record to store of a keyed request: digests of key and command, and the answer, which is sealed."""
+class Copy:
+    """An answer that is kept itself, encoded and sealed. `secret`: for a short time only, then `encoded` is None."""
+
+    encoded: bytes | None
+    secret: bool = False
+
+
+KeptAnswer = Reference | Copy | None
+"""What is kept of an answer. None: the command answers nothing."""
+
+
+class Idempotency(msgspec.Struct, frozen=True):
+    """The record to store of a keyed request. `key`, `fingerprint`: digests of the key and of the command.
+
+    `subject_id`: the subject of the answer. `stream_id`, `version`: the command's last event; without events, the state
+    that it found. `time`: the time of the command.
+    """
 
     key: bytes
     fingerprint: bytes
-    answer: bytes
     subject_id: UUID
+    stream_id: UUID
+    version: int
+    time: datetime
+    answer: KeptAnswer
 
 
 @dataclass(frozen=True, slots=True)
 class StoredResponse:
-    """The answer to an earlier request with the same Idempotency-Key."""
+    """The answer to an earlier request with the same Idempotency-Key. `position`: of the event that it names."""
 
     fingerprint: bytes
-    answer: bytes
+    answer: KeptAnswer
+    time: datetime
     position: int
 
 
@@ -89,7 +119,8 @@ class EventStore(Protocol):
     ) -> "int | StoredResponse":
         """Append the pending events of all `changes`, or none of them, with their claims and the idempotency record.
 
-        Returns the position of the last event; or, where the key was used before, the response stored then.
+        Returns the position of the last event, or without events that of the event that the record names; or, where
+        the key was used before, the response stored then.
 
         Raises:
             VersionConflict: another append to one of the streams came first.
@@ -99,7 +130,11 @@ class EventStore(Protocol):
         """
 
     async def stored_response(self, key: bytes) -> StoredResponse | None:
-        """Return the response to an earlier request with this key (a digest, 32 bytes)."""
+        """Return the response to an earlier request with this key (a digest, 32 bytes).
+
+        Raises:
+            NotFound: the subject of the answer has been erased since.
+        """
 
     async def last_position(self, stream_id: UUID, topics: Collection[str] | None = None) -> int:
         """Return the position of the stream's last event of these topics; 0 where it has none."""

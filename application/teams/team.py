@@ -7,6 +7,7 @@ from uuid import UUID
 from application.commands import Command, handles
 from application.ports import Actor, Clock, EmailIndex, NewId, Store
 from application.views import view_maker
+from domain.access import TEAM
 from domain.teams.team import InvitedRole, Role, Team
 from domain.text import email_address
 
@@ -27,7 +28,16 @@ class TeamView:
     dissolved_at: datetime | None
 
 
-_view = view_maker(TeamView, computed=("seats_taken", "members"))
+def _require_reader(team: Team, actor: Actor | None) -> None:
+    TEAM.require("read", None if actor is None else team.role_of(actor))
+
+
+team_view = view_maker(
+    TeamView,
+    Team,
+    require_reader=_require_reader,
+    computed={"seats_taken": Team.seats_taken, "members": lambda team, _: len(team.members)},
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,8 +220,3 @@ async def dissolve_team(cmd: DissolveTeam, store: Store, actor: Actor, clock: Cl
     team.dissolve(by=actor, now=now)
     store.save(team)
     return team_view(team, now)
-
-
-def team_view(team: Team, now: datetime) -> TeamView:
-    """Return the team as its members see it."""
-    return _view(team, seats_taken=team.seats_taken(now), members=len(team.members))

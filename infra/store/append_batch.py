@@ -37,11 +37,13 @@ class ClaimChange(msgspec.Struct, frozen=True):
 
 
 class IdempotencyRecord(msgspec.Struct, frozen=True):
-    """An idempotency record. `answer` is sealed under the key of `subject_id`."""
+    """An idempotency record. `answer`: bytes from `infra/store/answers.py`; for the others see `ports.Idempotency`."""
 
     key: bytes
     fingerprint: bytes
     subject_id: UUID
+    stream_id: UUID
+    version: int
     answer: bytes
 
 
@@ -153,7 +155,7 @@ def _rows_of(requests: list[AppendRequest]) -> list[list[Any]]:
         [(n, event) for n, r in numbered for event in r.events],
         [(n, claim) for n, r in numbered for claim in r.claims],
         [(n, key) for n, r in numbered for key in r.keys],
-        [(n, r.record, r.events[-1] if r.events else None) for n, r in numbered if r.record is not None],
+        [(n, r.record) for n, r in numbered if r.record is not None],
     ]
 
 
@@ -194,15 +196,15 @@ def _keys(rows: list[tuple[int, WrappedKey]]) -> list[Array]:
     ]
 
 
-def _records(rows: list[tuple[int, IdempotencyRecord, NewEvent | None]]) -> list[Array]:
+def _records(rows: list[tuple[int, IdempotencyRecord]]) -> list[Array]:
     return [
-        Ints([n for n, _, _ in rows]),
-        Blobs([r.key for _, r, _ in rows]),
-        Blobs([r.fingerprint for _, r, _ in rows]),
-        Uuids([r.subject_id for _, r, _ in rows]),
-        Blobs([r.answer for _, r, _ in rows]),
-        Uuids([e and e.stream_id for _, _, e in rows]),
-        BigInts([e and e.version for _, _, e in rows]),
+        Ints([n for n, _ in rows]),
+        Blobs([r.key for _, r in rows]),
+        Blobs([r.fingerprint for _, r in rows]),
+        Uuids([r.subject_id for _, r in rows]),
+        Uuids([r.stream_id for _, r in rows]),
+        BigInts([r.version for _, r in rows]),
+        Blobs([r.answer for _, r in rows]),
     ]
 
 

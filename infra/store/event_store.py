@@ -10,6 +10,7 @@ from application.ports import (
     A,
     ClaimTaken,
     CommandContext,
+    Copy,
     Idempotency,
     StoredResponse,
     VersionConflict,
@@ -21,7 +22,6 @@ from infra.sealing.keyring import (
     DataKey,
     ErasedKey,
     FetchWrapped,
-    KeyErased,
     Keyring,
     SealingKeys,
     StoredKey,
@@ -29,6 +29,7 @@ from infra.sealing.keyring import (
     WrappedKey,
 )
 from infra.sealing.store_keys import Damage
+from infra.store.answers import AnswerCodec
 from infra.store.append_batch import (
     AppendOutcome,
     AppendRequest,
@@ -52,6 +53,7 @@ LAST_POSITION = """
 SELECT notification_id FROM stored_events WHERE originator_id = %s AND (%s OR topic = ANY(%s))
 ORDER BY originator_version DESC LIMIT 1
 """
+POSITION = "SELECT notification_id FROM stored_events WHERE originator_id = %s AND originator_version = %s"
 CLAIMED_BY = "SELECT originator_id FROM claims WHERE kind = %s AND digest = %s"
 MAX_REKEY_ATTEMPTS = 3
 
@@ -74,6 +76,7 @@ class PostgresEventStore:
         self._blind = blind
         self._snapshots = Snapshots(database, keyring)
         self._loader = AggregateLoader(reader, keyring, self._snapshots)
+        self._answers = AnswerCodec(keyring)
 
     async def load(self, kind: type[A], id: UUID, *, version: int | None = None) -> A | None:
         """The aggregate now, or as it was at `version`; None if no stream has that kind and version."""
@@ -88,19 +91,11 @@ class PostgresEventStore:
         """The response to an earlier request with this key (a digest, 32 bytes).
 
         Raises:
-            NotFound: the key that seals the response has been erased since.
-            Damage: that key is missing or damaged, or the response is.
+            NotFound: the subject of the answer has been erased since.
+            Damage: the record is not as it was written, or a data key is missing or damaged.
         """
         stored = await self._reader.stored_answer(key)
-        if stored is None:
-            return None
-        subject_key = await self._keyring.get(stored.subject_id)
-        try:
-            if subject_key is None:
-                raise Damage("the data key of an answer is missing")
-            return StoredResponse(stored.fingerprint, subject_key.unseal(stored.answer, key), stored.position)
-        except KeyErased:
-            raise NotFound("What this Idempotency-Key was used for has been erased.") from None
+        return None if stored is None else await self._answers.decode(stored)
 
     async def last_position(self, stream_id: UUID, topics: Collection[str] | None = None) -> int:
         """The position of the stream's last event of these topics; 0 where it has none."""
@@ -134,7 +129,13 @@ class PostgresEventStore:
             self._keyring.keep(wrapped.subject_id, keys[wrapped.subject_id.int])
         for root in changes:
             root.collect_events()
+        if idempotency is not None and not events:
+            return await self._position(idempotency.stream_id, idempotency.version)
         return outcome.position
+
+    async def _position(self, stream_id: UUID, version: int) -> int:
+        [(position,)] = await self._database.rows(POSITION, [stream_id, version])
+        return cast(int, position)
 
     def _check_outcome(self, changes: Sequence[Root], outcome: AppendOutcome) -> None:
         """Raise the error of an outcome other than OK.
@@ -160,8 +161,14 @@ class PostgresEventStore:
     ) -> AppendRequest:
         record = None
         if idempotency is not None:
-            sealed = keys[idempotency.subject_id.int].seal(idempotency.answer, idempotency.key)
-            record = IdempotencyRecord(idempotency.key, idempotency.fingerprint, idempotency.subject_id, sealed)
+            record = IdempotencyRecord(
+                idempotency.key,
+                idempotency.fingerprint,
+                idempotency.subject_id,
+                idempotency.stream_id,
+                idempotency.version,
+                self._answers.encode(idempotency, keys.get(idempotency.subject_id.int)),
+            )
         return AppendRequest(
             expected=expected,
             events=self._new_events(changes, call, keys),
@@ -196,7 +203,7 @@ class PostgresEventStore:
         events: Sequence[Root.Event],
         idempotency: Idempotency | None,
     ) -> tuple[dict[SubjectNumber, DataKey], list[WrappedKey]]:
-        """The data keys of all subjects of the events and the answer, and the wrapped form of the new ones among them.
+        """The data keys of the subjects of the events and of a copied answer, and the wrapped form of the new ones.
 
         Raises:
             NotFound: one of the aggregates, or the subject of the answer, has been erased.
@@ -205,7 +212,7 @@ class PostgresEventStore:
         keys: dict[SubjectNumber, DataKey] = {}
         minted = []
         subjects = [subject_id for event in events for subject_id in subjects_of(event)]
-        if idempotency is not None:
+        if idempotency is not None and isinstance(idempotency.answer, Copy):
             subjects.append(idempotency.subject_id)
         for subject_id in subjects:
             number = subject_id.int

@@ -14,6 +14,7 @@ from psycopg.pq.abc import PGresult
 from infra.coalesce import Coalescer
 from infra.postgres.arrays import Blobs, UuidsByInt
 from infra.postgres.session import ShortQueries
+from infra.store.answers import StoredAnswer
 from infra.store.append_queue import StreamKey
 
 # The newest snapshot of each stream, if any, and the events after it. Snapshots sort first. `shape` is the snapshot
@@ -58,7 +59,12 @@ SELECT originator_version, topic, state FROM (
 ) AS event
 WHERE bytes - octet_length(state) < $5::bigint ORDER BY originator_version
 """
-LOAD_ANSWERS = b"SELECT key, fingerprint, answer, subject_id, position FROM idempotency WHERE key = ANY($1)"
+LOAD_ANSWERS = b"""
+SELECT kept.key, kept.fingerprint, kept.subject_id, kept.stream_id, kept.version, kept.answer, event.notification_id
+FROM idempotency kept LEFT JOIN stored_events event
+    ON event.originator_id = kept.stream_id AND event.originator_version = kept.version
+WHERE kept.key = ANY($1)
+"""
 
 PAGE_EVENTS = 100
 """Maximum number of events per page of a history."""
@@ -98,15 +104,6 @@ class StoredStream:
 
 class StreamGap(Exception):
     """The log lacks an event inside a stream: the table was changed by another program."""
-
-
-class StoredAnswer(NamedTuple):
-    """The stored part of a request with an idempotency key. `answer` is sealed."""
-
-    fingerprint: bytes
-    answer: bytes
-    subject_id: UUID
-    position: int
 
 
 class StreamReader:
@@ -182,8 +179,17 @@ class StreamReader:
         result = await self._queries.result(LOAD_ANSWERS, [Blobs(keys).dump()])
         answers = {}
         for n in range(result.ntuples):
-            key, fingerprint, answer, subject, position = [_value(result, n, column) for column in range(5)]
-            answers[key] = StoredAnswer(fingerprint, answer, UUID(bytes=subject), int.from_bytes(position, "big"))
+            key, fingerprint, subject, stream, version, answer = [_value(result, n, column) for column in range(6)]
+            position = result.get_value(n, 6)
+            answers[key] = StoredAnswer(
+                key,
+                fingerprint,
+                UUID(bytes=subject),
+                UUID(bytes=stream),
+                int.from_bytes(version, "big"),
+                answer,
+                None if position is None else int.from_bytes(position, "big"),
+            )
         return answers
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from adapters.http.api.commands import CommandSender
-from application.bus import Bus
 from application.content import document as use_cases
 from application.content.document import DocumentView
+from application.idempotency import scope_of
 from application.ports import CommandContext, Idempotency, StoredResponse, Unavailable
 from domain.billing.subscription import MONTHLY_DOCUMENTS, Subscription
 from domain.content.document import Document
@@ -65,8 +65,7 @@ def forget_keys(patch: pytest.MonkeyPatch) -> None:
 
 
 def ignore_fingerprints(patch: pytest.MonkeyPatch) -> None:
-    scope = Bus._scope
-    patch.setattr(Bus, "_scope", lambda self, *of: replace(scope(self, *of), fingerprint=bytes(32)))
+    patch.setattr("application.bus.scope_of", lambda *of: replace(scope_of(*of), fingerprint=bytes(32)))
 
 
 def allow_one_more(patch: pytest.MonkeyPatch) -> None:

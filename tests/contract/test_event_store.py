@@ -2,15 +2,24 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
+from msgspec.structs import replace
 
-from application.ports import ClaimTaken, EventStore, Idempotency, StoredResponse, VersionConflict
+from application.ports import (
+    ClaimTaken,
+    Copy,
+    EventStore,
+    Idempotency,
+    KeptAnswer,
+    Reference,
+    StoredResponse,
+    VersionConflict,
+)
 from domain.kernel import Claim
 from tests.support.memory_store import MemoryEventStore
-from tests.support.note import Note
+from tests.support.note import NOW, Note
 from tests.support.stores import CALL, open_store
 
 
@@ -27,8 +36,9 @@ def note(text: str = "text", label: str = "") -> Note:
     return Note.write(uuid4(), text, label)
 
 
-def keyed(subject_id: UUID) -> Idempotency:
-    return Idempotency(key=b"k" * 32, fingerprint=b"f" * 32, answer=b"the answer", subject_id=subject_id)
+def keyed(root: Note, version: int = 1, answer: KeptAnswer = None) -> Idempotency:
+    """A record that names the root at the version."""
+    return Idempotency(b"k" * 32, b"f" * 32, root.id, root.id, version, NOW, answer)
 
 
 async def test_what_was_appended_is_loaded_again(store: EventStore) -> None:
@@ -90,12 +100,13 @@ async def test_a_released_claim_can_be_taken_again(store: EventStore) -> None:
     assert await store.claimed_by(Claim("note_label", "mine")) == second.id
 
 
-async def test_a_repeated_key_gets_the_first_answer(store: EventStore) -> None:
-    first = note()
-    position = await store.append([first], CALL, keyed(first.id))
+@pytest.mark.parametrize("answer", [None, Reference(Note, uuid4(), 7), Copy(b"42"), Copy(b"token", secret=True)])
+async def test_a_repeated_key_gets_the_first_answer(store: EventStore, answer: KeptAnswer) -> None:
+    first = note() if not isinstance(answer, Reference) else Note.write(answer.id, "text")
+    position = await store.append([first], CALL, keyed(first, answer=answer))
     second = note()
-    earlier = await store.append([second], CALL, keyed(second.id))
-    assert earlier == StoredResponse(b"f" * 32, b"the answer", 1)
+    earlier = await store.append([second], CALL, keyed(second))
+    assert earlier == StoredResponse(b"f" * 32, answer, NOW, 1)
     assert position == 1
     assert await store.load(Note, second.id) is None
     assert await store.stored_response(b"k" * 32) == earlier
@@ -105,21 +116,22 @@ async def test_a_repeated_key_gets_the_first_answer(store: EventStore) -> None:
 async def test_a_key_keeps_its_answer_where_nothing_was_new(store: EventStore) -> None:
     first = note()
     await store.append([first], CALL, None)
-    assert await store.append([], CALL, keyed(first.id)) == 1
+    assert await store.append([], CALL, keyed(first)) == 1
     assert await store.append([note()], CALL, None) == 2
-    assert await store.append([], CALL, keyed(first.id)) == StoredResponse(b"f" * 32, b"the answer", 1)
+    assert await store.append([], CALL, keyed(first)) == StoredResponse(b"f" * 32, None, NOW, 1)
 
 
-async def test_answers_without_news_keep_the_position_that_they_were_given(store: EventStore) -> None:
+async def test_answers_keep_the_position_that_they_were_given_also_without_news(store: EventStore) -> None:
     first = note()
     await store.append([first], CALL, None)
-    keys = [replace(keyed(first.id), key=bytes([n]) * 32) for n in range(5)]
+    roots = [first, note(), first, note(), first]
+    keys = [replace(keyed(root), key=bytes([n]) * 32) for n, root in enumerate(roots)]
     told = await asyncio.gather(
-        *(store.append([note()] if n % 2 else [], CALL, key) for n, key in enumerate(keys)),
+        *(store.append([] if root is first else [root], CALL, key) for root, key in zip(roots, keys, strict=True)),
     )
     kept = [await store.stored_response(key.key) for key in keys]
     assert told == [earlier and earlier.position for earlier in kept]
-    assert {told[1], told[3]} == {2, 3}
+    assert told == [1, 2, 1, 3, 1]
 
 
 async def test_an_append_to_several_streams_is_all_or_nothing(store: EventStore) -> None:

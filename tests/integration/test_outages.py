@@ -132,7 +132,10 @@ def test_a_full_disk_refuses_what_it_cannot_keep_until_there_is_room(
     with service(own_postgres, own_redis) as (_, ada):
         path = ada.document()
         with pytest.raises(psycopg.errors.DiskFull):
-            rows(own_postgres.admin_url, "INSERT INTO idempotency VALUES ('', '', gen_random_uuid(), '', 1, now())")
+            rows(
+                own_postgres.admin_url,
+                "INSERT INTO idempotency VALUES ('', '', gen_random_uuid(), gen_random_uuid(), 1, '\\x0101', now())",
+            )
         answers = all_at_once(lambda: create(ada, "Otters"), *everything(ada, path))
         assert honest(answers[0]) == "unavailable"
         assert {honest(answer) for answer in answers} == {"ok", "unavailable"}

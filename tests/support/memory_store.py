@@ -17,7 +17,7 @@ class MemoryEventStore:
     def __init__(self) -> None:
         self.log: list[Root.Event] = []
         self._claims: dict[Claim, UUID] = {}
-        self._records: dict[bytes, StoredResponse] = {}
+        self.records: dict[bytes, StoredResponse] = {}
         self._tenants: dict[UUID, Party] = {}
 
     async def load(self, kind: type[A], id: UUID, *, version: int | None = None) -> A | None:
@@ -31,7 +31,7 @@ class MemoryEventStore:
         return self._claims.get(claim)
 
     async def stored_response(self, key: bytes) -> StoredResponse | None:
-        return self._records.get(key)
+        return self.records.get(key)
 
     async def last_position(self, stream_id: UUID, topics: Collection[str] | None = None) -> int:
         own = [n for n, event in enumerate(self.log, 1) if event.originator_id == stream_id]
@@ -40,8 +40,8 @@ class MemoryEventStore:
     async def append(
         self, changes: Sequence[Root], call: CommandContext, idempotency: Idempotency | None
     ) -> int | StoredResponse:
-        if idempotency is not None and idempotency.key in self._records:
-            return self._records[idempotency.key]
+        if idempotency is not None and idempotency.key in self.records:
+            return self.records[idempotency.key]
         events = [cast(Root.Event, event) for root in changes for event in root.pending_events]
         for root in changes:
             current = sum(event.originator_id == root.id for event in self.log)
@@ -59,7 +59,13 @@ class MemoryEventStore:
         for root in changes:
             self._tenants[root.id] = root.tenant
             root.collect_events()
-        if idempotency is not None:
-            earlier = StoredResponse(idempotency.fingerprint, idempotency.answer, len(self.log))
-            self._records[idempotency.key] = earlier
-        return len(self.log)
+        if idempotency is None:
+            return len(self.log)
+        named = (idempotency.stream_id, idempotency.version)
+        [position] = [
+            n for n, event in enumerate(self.log, 1) if (event.originator_id, event.originator_version) == named
+        ]
+        self.records[idempotency.key] = StoredResponse(
+            idempotency.fingerprint, idempotency.answer, idempotency.time, position
+        )
+        return position

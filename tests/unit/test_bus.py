@@ -24,10 +24,11 @@ from application.ports import (
     Unavailable,
     VersionConflict,
 )
+from application.views import view_maker
 from domain.kernel import Conflict, Invalid, NotFound, Root
 from infra.sealing.blind_index import BlindIndex
 from tests.support.memory_store import MemoryEventStore
-from tests.support.note import Note
+from tests.support.note import NOW, Note
 
 
 class NoMoreLines(Conflict):
@@ -38,6 +39,9 @@ class NoMoreLines(Conflict):
 class NoteView:
     id: UUID
     lines: list[str]
+
+
+note_view = view_maker(NoteView, Note, require_reader=lambda note, actor: None)
 
 
 class WriteNote(Command[NoteView]):
@@ -54,7 +58,7 @@ class ExtendNote(Command[None]):
 async def write_note(cmd: WriteNote, store: Store, new_id: NewId) -> NoteView:
     note = Note.write(new_id(), cmd.text)
     store.save(note)
-    return NoteView(note.id, note.lines)
+    return note_view(note)
 
 
 @handles
@@ -77,7 +81,7 @@ async def label_note(cmd: LabelNote, store: Store) -> NoteView:
     if note.label != cmd.label:
         note.relabel(cmd.label)
     store.save(note)
-    return NoteView(note.id, note.lines)
+    return note_view(note)
 
 
 class Overtaken(MemoryEventStore):
@@ -97,7 +101,7 @@ class Overtaken(MemoryEventStore):
 
 
 def bus_on(store: MemoryEventStore) -> Bus:
-    return Bus(store, {"new_id": uuid4}, BlindIndex(bytes(32)))
+    return Bus(store, {"new_id": uuid4, "clock": lambda: NOW}, BlindIndex(bytes(32)))
 
 
 def call(key: str | None = None, actor_id: int = 1) -> CommandContext:
@@ -243,7 +247,7 @@ async def test_the_observer_hears_how_each_command_ended() -> None:
     heard: list[tuple[str, str, int]] = []
     bus = Bus(
         Overtaken(times=1),
-        {"new_id": uuid4},
+        {"new_id": uuid4, "clock": lambda: NOW},
         BlindIndex(bytes(32)),
         lambda command, outcome, attempts, seconds: heard.append((command, outcome, attempts)),
     )

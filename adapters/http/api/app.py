@@ -46,7 +46,8 @@ HANDLERS: dict[type[Exception], Any] = {
 DESCRIPTION = """\
 Every change is an event that can be replayed, verified and, where the law requires it, forgotten.
 
-- **Safe retries**: send an `Idempotency-Key` with a write; retries are executed once and get the same response.
+- **Safe retries**: send an `Idempotency-Key` with a write; retries within a day are executed once and get the same
+  response, as long as the caller may read it.
 - **No lost updates**: send the `ETag` that you have read as `If-Match`; 412 means that the version has changed.
 - **Read your writes**: send the `Consistency-Token` of a write with your reads.
 - **Errors** are problem details (RFC 9457); `code` is stable, `detail` says what to do.

@@ -4,8 +4,7 @@
 -- is the position before the batch; the positions of the accepted events follow it without a gap.
 --
 -- s_*: streams with the version that the request expects; e_*: events; c_*: claims; k_*: new data keys;
--- i_*: idempotency records, each with the stream and version of the last event of its request. A request without
--- events has NULL there, and its record gets `head` as position. *_request counts from 1.
+-- i_*: idempotency records. *_request counts from 1.
 --
 -- SECURITY DEFINER: the role of the application needs no right to insert events. The advisory lock (APPEND in
 -- infra/postgres/locks.py) ends with the transaction of the statement, after its commit is visible: so positions become
@@ -25,8 +24,8 @@ CREATE OR REPLACE FUNCTION append_events(
     e_request int[], e_stream uuid[], e_version bigint[], e_topic text[], e_state bytea[],
     c_request int[], c_kind text[], c_digest bytea[], c_stream uuid[], c_release boolean[],
     k_request int[], k_subject uuid[], k_wrapped bytea[], k_kek text[],
-    i_request int[], i_key bytea[], i_fingerprint bytea[], i_subject uuid[], i_answer bytea[],
-    i_stream uuid[], i_version bigint[],
+    i_request int[], i_key bytea[], i_fingerprint bytea[], i_subject uuid[], i_stream uuid[], i_version bigint[],
+    i_answer bytea[],
     OUT head bigint, OUT verdicts text[]
 ) LANGUAGE plpgsql SECURITY DEFINER
 -- Planning the statements at every call would cost more than running them.
@@ -102,11 +101,10 @@ BEGIN
         ON CONFLICT DO NOTHING;
     END IF;
     IF cardinality(i_request) > 0 THEN
-        INSERT INTO idempotency (key, fingerprint, subject_id, answer, position, recorded_at)
-        SELECT i.key, i.fingerprint, i.subject, i.answer, coalesce(e.notification_id, head), moment
-        FROM unnest(i_request, i_key, i_fingerprint, i_subject, i_answer, i_stream, i_version)
-             AS i(request, key, fingerprint, subject, answer, stream, version)
-        LEFT JOIN stored_events e ON e.originator_id = i.stream AND e.originator_version = i.version
+        INSERT INTO idempotency (key, fingerprint, subject_id, stream_id, version, answer, recorded_at)
+        SELECT i.key, i.fingerprint, i.subject, i.stream, i.version, i.answer, moment
+        FROM unnest(i_request, i_key, i_fingerprint, i_subject, i_stream, i_version, i_answer)
+             AS i(request, key, fingerprint, subject, stream, version, answer)
         WHERE i.request <> ALL (lost);
     END IF;
 

@@ -84,19 +84,25 @@ CREATE TABLE data_keys (
     CHECK ((receipt IS NULL) = (erased_at IS NULL))
 );
 
+-- stream_id and version name the last event of a request, or the state that it found if it has no events. answer: see
+-- infra/store/answers.py.
 CREATE TABLE idempotency (
     key         bytea       NOT NULL PRIMARY KEY,
     fingerprint bytea       NOT NULL,
     subject_id  uuid        NOT NULL,
+    stream_id   uuid        NOT NULL,
+    version     bigint      NOT NULL,
     answer      bytea       NOT NULL,
-    position    bigint      NOT NULL,
     recorded_at timestamptz NOT NULL
 );
 CREATE INDEX idempotency_recorded_at ON idempotency (recorded_at);
+-- The answers that hold secrets, which are cut off after some minutes: kind 4, with bytes after the header.
+CREATE INDEX idempotency_secrets ON idempotency (recorded_at)
+WHERE get_byte(answer, 1) = 4 AND octet_length(answer) > 46;
 
 GRANT USAGE ON SCHEMA public TO palimpsest_app;
 GRANT SELECT ON stored_events TO palimpsest_app;
 GRANT SELECT, INSERT, DELETE ON snapshots TO palimpsest_app;
 GRANT SELECT ON claims TO palimpsest_app;
 GRANT SELECT, DELETE ON data_keys TO palimpsest_app;
-GRANT SELECT, DELETE ON idempotency TO palimpsest_app;
+GRANT SELECT, DELETE, UPDATE (answer) ON idempotency TO palimpsest_app;

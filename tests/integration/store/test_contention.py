@@ -6,6 +6,7 @@ from uuid import uuid4
 from application.bus import Bus
 from application.commands import Command, handles
 from application.ports import Actor, CommandContext, NewId, Store
+from infra.bootstrap.write_side import utc_now
 from tests.support.note import Note
 from tests.support.servers import Database
 from tests.support.stores import open_store, rows
@@ -41,7 +42,7 @@ async def add_line(cmd: AddLine, store: Store) -> int:
 
 async def test_parallel_changes_of_one_stream_all_get_through(database: Database) -> None:
     async with open_store(database.app_url) as opened:
-        bus = Bus(opened.store, {"new_id": uuid4}, opened.blind)
+        bus = Bus(opened.store, {"new_id": uuid4, "clock": utc_now}, opened.blind)
 
         def call() -> CommandContext:
             return CommandContext(Actor(uuid4()), uuid4(), idempotency_key=str(uuid4()))

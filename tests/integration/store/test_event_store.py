@@ -7,13 +7,14 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from msgspec import structs
 
-from application.ports import CommandContext, Idempotency, StoredResponse, VersionConflict
+from application.ports import CommandContext, Copy, Idempotency, StoredResponse, VersionConflict
 from domain.kernel import ERASED, NotFound, Party
 from infra.sealing.keyring import ERASED_KEY
 from infra.store.event_bytes import Metadata, metadata_of
 from infra.store.stream_reader import StreamGap
-from tests.support.note import Note
+from tests.support.note import NOW, Note
 from tests.support.servers import Database
 from tests.support.stored import by_hand, decoded
 from tests.support.stores import CALL, Opened, destroy_keys, open_store, rows
@@ -31,8 +32,9 @@ def note(text: str = "text", label: str = "") -> Note:
     return Note.write(uuid4(), text, label)
 
 
-def keyed(subject_id: UUID, key: bytes = b"k" * 32, fingerprint: bytes = b"f" * 32) -> Idempotency:
-    return Idempotency(key=key, fingerprint=fingerprint, answer=b"the answer", subject_id=subject_id)
+def keyed(root: Note, key: bytes = b"k" * 32) -> Idempotency:
+    """A record that names the root as it is."""
+    return Idempotency(key, b"f" * 32, root.id, root.id, root.version, NOW, Copy(b"the answer"))
 
 
 async def test_events_carry_their_circumstances(opened: Opened, database: Database) -> None:
@@ -111,7 +113,7 @@ async def test_of_two_processes_with_one_key_one_has_an_effect(database: Databas
         roots = [note() for _ in range(6)]
         outcomes = await asyncio.gather(
             *(
-                opened.store.append([root], CALL, keyed(root.id))
+                opened.store.append([root], CALL, keyed(root))
                 for root, opened in zip(roots, [one, other] * 3, strict=True)
             )
         )
@@ -169,7 +171,7 @@ async def test_a_stream_whose_key_is_destroyed_reads_as_erased(opened: Opened, d
     written = note("secret text")
     address_id = uuid4()
     written.show_to(address_id, "ada@example.org")
-    await opened.store.append([written], CALL, keyed(written.id))
+    await opened.store.append([written], CALL, keyed(written))
     destroy_keys(database.admin_url, written.id, address_id)
     async with open_store(database.app_url) as fresh:
         loaded = await fresh.store.load(Note, written.id)
@@ -184,7 +186,7 @@ async def test_a_stream_whose_key_is_destroyed_reads_as_erased(opened: Opened, d
         loaded.collect_events()
         loaded.show_to(uuid4(), "eve@example.org")
         with pytest.raises(NotFound):
-            await fresh.store.append([loaded], CALL, keyed(loaded.id, key=b"n" * 32))
+            await fresh.store.append([loaded], CALL, keyed(loaded, key=b"n" * 32))
 
 
 async def test_an_address_used_again_after_its_erasure_gets_a_new_key(opened: Opened, database: Database) -> None:
@@ -222,7 +224,7 @@ async def test_personal_data_is_in_no_stored_byte(opened: Opened, database: Data
     for n in range(110):
         written.extend(f"{canary} {n}")
     written.show_to(opened.blind.address_id(f"{canary}@example.org"), f"{canary}@example.org")
-    answer = replace(keyed(written.id), answer=canary.encode())
+    answer = structs.replace(keyed(written), answer=Copy(canary.encode()))
     await opened.store.append([written], CALL, answer)
     await opened.store.load(Note, written.id)
     await opened.store.drain()
