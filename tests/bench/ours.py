@@ -17,6 +17,7 @@ from domain.content.document import Document
 from domain.identity.user import User
 from infra.bootstrap.write_side import WriteSide, open_write_side, utc_now
 from infra.local import secrets
+from infra.settings.database import Part
 from infra.settings.model import Settings
 from tests.support.servers import Database
 
@@ -67,11 +68,11 @@ def tokens_for(settings: Settings) -> Tokens:
 
 
 @contextmanager
-def opened(database: Database) -> Iterator[Ours]:
-    """Our write side on that database."""
+def opened(database: Database, part: Part = "api") -> Iterator[Ours]:
+    """Our write side on that database, with the rights of a part."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         stack = AsyncExitStack()
-        core = runner.run(stack.enter_async_context(open_write_side(settings_for(database))))
+        core = runner.run(stack.enter_async_context(open_write_side(settings_for(database), part)))
         try:
             yield Ours(runner, core)
         finally:

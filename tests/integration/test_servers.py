@@ -20,7 +20,7 @@ from infra.local.servers.postgres import EmbeddedPostgres
 from infra.local.servers.process import ServerError, free_port, is_alive, is_own_address, port_is_free
 from infra.local.servers.redis import EmbeddedRedis
 from infra.postgres.migrate import migrate
-from tests.support.servers import PROJECT, Cluster, Database, open_folder
+from tests.support.servers import PROJECT, Cluster, Database, PostgresForTests, open_folder
 
 START_AND_STAY = """
 import sys, time
@@ -49,7 +49,7 @@ def started_elsewhere(name: str, folder: Path) -> tuple[subprocess.Popen[str], i
         return owner, int(owner.stdout.readline())
 
 
-def test_postgres_keeps_rows_and_address_through_a_stop_and_a_crash(own_postgres: EmbeddedPostgres) -> None:
+def test_postgres_keeps_rows_and_address_through_a_stop_and_a_crash(own_postgres: PostgresForTests) -> None:
     address = own_postgres.admin_url
     with psycopg.connect(address) as connection:
         connection.execute("CREATE TABLE kept (x int)")
@@ -114,7 +114,7 @@ def test_a_server_that_outlived_its_program_is_replaced(
         owner.wait()
 
 
-def test_a_pid_file_that_names_a_stranger_is_ignored(own_postgres: EmbeddedPostgres) -> None:
+def test_a_pid_file_that_names_a_stranger_is_ignored(own_postgres: PostgresForTests) -> None:
     own_postgres.kill()
     note = own_postgres.folder / "cluster" / "postmaster.pid"
     lines = note.read_text().splitlines()
@@ -171,7 +171,7 @@ def test_a_migration_without_the_privileges_says_which_are_needed(cluster: Clust
     assert "canary" not in str(caught.value)
 
 
-def test_a_lost_password_file_is_explained(own_postgres: EmbeddedPostgres) -> None:
+def test_a_lost_password_file_is_explained(own_postgres: PostgresForTests) -> None:
     own_postgres.stop()
     (own_postgres.folder / "postgres.json").unlink()
     with pytest.raises(ServerError, match="Restore it"):

@@ -1,14 +1,9 @@
 -- The event store: the log, and the tables that `append_events` (functions/append_events.sql) writes with it.
+--
+-- All migrations run as palimpsest_owner, and names without a schema are made in the schema palimpsest. Who may use what
+-- is in rights.py.
 
-DO $$ BEGIN
-    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'palimpsest_app') THEN
-        CREATE ROLE palimpsest_app NOLOGIN;
-    END IF;
-    -- Sessions of the application switch to this role. A role that is not a superuser must be a member to do so.
-    IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
-        EXECUTE format('GRANT palimpsest_app TO %I', current_user);
-    END IF;
-END $$;
+ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 
 -- The columns of the eventsourcing library, then ours. notification_id is the position: gapless, in commit order.
 CREATE TABLE stored_events (
@@ -66,10 +61,3 @@ CREATE TABLE idempotency (
     recorded_at timestamptz NOT NULL
 );
 CREATE INDEX idempotency_recorded_at ON idempotency (recorded_at);
-
-GRANT USAGE ON SCHEMA public TO palimpsest_app;
-GRANT SELECT ON stored_events TO palimpsest_app;
-GRANT SELECT, INSERT, DELETE ON snapshots TO palimpsest_app;
-GRANT SELECT ON claims TO palimpsest_app;
-GRANT SELECT, DELETE ON data_keys TO palimpsest_app;
-GRANT SELECT, DELETE ON idempotency TO palimpsest_app;
