@@ -124,7 +124,7 @@ class Right(NamedTuple):
 
 def grant_deviations(connection: Connection) -> list[Deviation]:
     """Where the rights on our objects differ from those declared. The owner can run all statements that mend them."""
-    [database] = connection.execute("SELECT quote_ident(current_database())").fetchone() or ()
+    [(database,)] = connection.execute("SELECT quote_ident(current_database())").fetchall()
     tables = [name for (name,) in connection.execute(READ_TABLES)]
     wanted, granted = set(_declared(database, tables)), {Right(*row) for row in connection.execute(GRANTED)}
     # Other logins may connect to the database: one of them may act as our roles.

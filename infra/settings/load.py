@@ -65,7 +65,9 @@ def load_for_migration(data_dir: Path | None = None) -> MigrationSettings:
         SettingsError: some settings are missing or wrong.
     """
     values = _values(data_dir or data_folder(), [database_file("owner")], {})
-    return _validated(MigrationSettings, {DATABASE_ADMIN_URL: values.get(DATABASE_URL), **values})
+    if DATABASE_URL in values:
+        values.setdefault(DATABASE_ADMIN_URL, values[DATABASE_URL])
+    return _validated(MigrationSettings, values)
 
 
 def load_for_reading() -> ReaderSettings:

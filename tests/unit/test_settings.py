@@ -207,6 +207,12 @@ def test_migrations_use_an_address_of_their_own_or_else_the_database(
     assert SECRET not in str(caught.value)
 
 
+def test_migrations_without_an_address_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DATABASE_URL")
+    with pytest.raises(SettingsError, match="DATABASE_ADMIN_URL is not set"):
+        load_for_migration(folder)
+
+
 def test_an_empty_variable_is_not_set(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_URL", "")
     assert load(folder).redis.url is None
