@@ -2,6 +2,7 @@
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from infra.errors import SetupError
 from infra.postgres.connect import SEARCH_PATH, connect
@@ -205,6 +206,7 @@ def test_a_database_that_is_not_prepared_is_refused_with_what_an_administrator_r
         with pytest.raises(SetupError) as caught:
             migrate(empty.admin_url)
         assert ADMINISTRATOR.read_text() in str(caught.value)
+        assert str(conninfo_to_dict(empty.admin_url)["password"]) not in str(caught.value)
         with psycopg.connect(empty.admin_url, autocommit=True) as administrator:
             administrator.execute(ADMINISTRATOR.read_bytes())
         assert migrate(empty.admin_url) != []
