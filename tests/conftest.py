@@ -11,11 +11,10 @@ from kafka.net.inet import KafkaNetSocket
 
 from infra.kafka.client.topics import Topics
 from infra.local.servers.kafka import EmbeddedKafka
-from infra.local.servers.postgres import EmbeddedPostgres
 from infra.local.servers.redis import EmbeddedRedis
 from tests.support import kafka as brokers
 from tests.support import servers
-from tests.support.servers import Cluster, Database
+from tests.support.servers import Cluster, Database, PostgresForTests
 
 # A busy machine is slow, not wrong.
 settings.register_profile("palimpsest", deadline=None)
@@ -53,7 +52,7 @@ def database(cluster: Cluster) -> Iterator[Database]:
 
 
 @pytest.fixture
-def own_postgres() -> Iterator[EmbeddedPostgres]:
+def own_postgres() -> Iterator[PostgresForTests]:
     """A migrated PostgreSQL of the test's own, to `kill()` and `start()`."""
     with servers.own_postgres() as server:
         yield server

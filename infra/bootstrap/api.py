@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
+from functools import partial
 
 import uvloop
 from uuid_utils.compat import uuid7
@@ -13,15 +14,15 @@ from adapters.http.api.tokens import Tokens
 from adapters.integration_events.asyncapi import Broker
 from adapters.passwords import Argon2Passwords
 from adapters.realtime.hub import EventHub
-from application.ports import ReadStore, Unavailable
-from infra.bootstrap.lifetime import collect_rarely, in_background, retry_until_available, started
-from infra.bootstrap.projections import prepare_tables
+from application.ports import ReadStore
+from infra.bootstrap.lifetime import collect_rarely, started
 from infra.bootstrap.write_side import WriteSide, open_write_side, utc_now
 from infra.cache.read_cache import CachedReadStore, open_redis
 from infra.cache.settlement import ReadSettlement
 from infra.http_server.server import serve
 from infra.postgres.read_store import PooledReadStore
 from infra.projector.position_tracker import PositionTracker
+from infra.projector.schema import require_tables
 from infra.settings.kafka import KafkaSettings
 from infra.settings.model import Settings
 from infra.settings.redis import RedisSettings
@@ -49,12 +50,11 @@ async def _serve(settings: Settings) -> None:
 async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
     """Open what the HTTP adapter needs; close it at the end. Opening succeeds even if a server is down."""
     async with AsyncExitStack() as stack:
-        core = await stack.enter_async_context(open_write_side(settings))
+        core = await stack.enter_async_context(open_write_side(settings, "api"))
         reads = await stack.enter_async_context(_open_reads(settings.redis, core))
         passwords = stack.enter_context(closing(Argon2Passwords()))
         positions = await stack.enter_async_context(started(PositionTracker(core.url)))
         feed = await stack.enter_async_context(started(core.feed()))
-        database_check = await stack.enter_async_context(_open_tables(core))
         cache = reads.store if isinstance(reads.store, CachedReadStore) else None
         bus = core.bus({"passwords": passwords}, ReadSettlement(positions, core.database, cache))
         yield Deps(
@@ -68,7 +68,7 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
             clock=utc_now,
             new_id=uuid7,
             observe=observe_http,
-            checks={"database": database_check, **reads.checks},
+            checks={"database": _database_check(core), **reads.checks},
             broker=_broker(settings.kafka),
             cors_origins=tuple(settings.http.cors_origins),
             max_body_bytes=settings.http.max_body_bytes,
@@ -99,18 +99,9 @@ async def _open_reads(settings: RedisSettings, core: WriteSide) -> AsyncIterator
         await cached.close()
 
 
-@asynccontextmanager
-async def _open_tables(core: WriteSide) -> AsyncIterator[Check]:
-    """Create missing tables in the background, as soon as the database answers. Yields the check for both."""
-    async with in_background(retry_until_available(lambda: prepare_tables(core.url, read_models()))) as tables:
-
-        async def check() -> None:
-            await core.database.rows("SELECT 1", [])
-            if not tables.done():
-                raise Unavailable("The database")
-            tables.result()
-
-        yield check
+def _database_check(core: WriteSide) -> Check:
+    """The check that the database answers, and that a projector has created the tables of all read models."""
+    return partial(require_tables, core.database, read_models())
 
 
 def _tokens(settings: TokenSettings) -> Tokens:

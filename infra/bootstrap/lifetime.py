@@ -36,16 +36,6 @@ async def started(service: S) -> AsyncIterator[S]:
         await service.stop()
 
 
-@asynccontextmanager
-async def in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator["asyncio.Task[None]"]:
-    """Run `work` in a task; cancel it at the end."""
-    task = asyncio.create_task(work)
-    try:
-        yield task
-    finally:
-        await cancelled(task)
-
-
 def collect_rarely() -> None:
     """Tune the garbage collector. Call this when everything is loaded.
 

@@ -24,7 +24,7 @@ REDIS_TIMEOUT_SECONDS = 2.0
 
 
 async def prepare_tables(url: str, models: Sequence[ReadModel]) -> None:
-    """Create missing tables, so that they can be read before the first projector has run.
+    """Create missing tables, so that they can be read before events have been applied. Only the projector may do so.
 
     Raises:
         Unavailable: the database does not answer.

@@ -42,7 +42,7 @@ def run(settings: Settings) -> None:
 
 
 async def _relay(settings: Settings, kafka: ClientConfig, names: Topics) -> None:
-    async with open_write_side(settings) as core:
+    async with open_write_side(settings, "relay") as core:
         collect_rarely()
         try:
             await publish(

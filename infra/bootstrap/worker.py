@@ -14,5 +14,5 @@ def run(settings: Settings) -> None:
 
 
 async def _work(settings: Settings) -> None:
-    async with open_write_side(settings) as core:
+    async with open_write_side(settings, "worker") as core:
         await run_housekeeping(core.database)

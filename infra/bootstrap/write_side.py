@@ -6,18 +6,18 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from psycopg.conninfo import make_conninfo
 from uuid_utils.compat import uuid7
 
 from application.bus import Bus
 from application.discovery import import_all
 from application.revocation import Settlement
-from infra.postgres.connect import Pool, create_pool
+from infra.postgres.connect import Pool, as_part, create_pool
 from infra.postgres.database import Database
 from infra.sealing.blind_index import BlindIndex
 from infra.sealing.key_encryption import KeyEncryptionKeys
 from infra.sealing.keyring import Keyring
 from infra.sealing.store_keys import StoreKeys
+from infra.settings.database import Part
 from infra.settings.model import Settings
 from infra.store.event_store import PostgresEventStore, keys_reader
 from infra.store.feed import PostgresEventFeed
@@ -57,9 +57,9 @@ def load_use_cases() -> None:
     import_all("application")
 
 
-def app_url(settings: Settings) -> str:
-    """The database address for application sessions: their role may add events but not change them."""
-    return make_conninfo(settings.database.url.get_secret_value(), options="-c role=palimpsest_app")
+def part_url(settings: Settings, part: Part) -> str:
+    """The database address for sessions with the role of a part."""
+    return as_part(settings.database.url.get_secret_value(), part)
 
 
 def store_keys(settings: Settings) -> StoreKeys:
@@ -68,10 +68,13 @@ def store_keys(settings: Settings) -> StoreKeys:
 
 
 @asynccontextmanager
-async def open_write_side(settings: Settings) -> AsyncIterator[WriteSide]:
-    """Open the pool, the store and its parts; close them at the end. Opening succeeds even if the database is down."""
+async def open_write_side(settings: Settings, part: Part) -> AsyncIterator[WriteSide]:
+    """Open the pool, the store and its parts, with the database role of `part`; close them at the end.
+
+    Opening succeeds even if the database is down.
+    """
     load_use_cases()
-    url = app_url(settings)
+    url = part_url(settings, part)
     pool = create_pool(url, settings.database.pool_size)
     await pool.open(wait=False)
     database = Database(pool)

@@ -45,7 +45,7 @@ async def _register(settings: Settings, demo: DemoAccount) -> None:
     from domain.identity.user import UserIsDeactivated, email_claim
     from infra.bootstrap.write_side import open_write_side
 
-    async with open_write_side(settings) as core:
+    async with open_write_side(settings, "api") as core:
         bus = core.bus({"passwords": Argon2Passwords()})
         with suppress(ClaimTaken):
             register = Register(email=demo.email, name="Demo", password=demo.password)

@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -18,12 +18,14 @@ from infra.cli.up import is_ready
 from infra.kafka.client.config import connection
 from infra.local.servers.kafka_jars import java
 from infra.local.servers.process import ServerError, is_own_address, port_is_free
-from infra.postgres.connect import connect
+from infra.postgres.connect import as_part, connect
 from infra.postgres.migrate import pending, reason
+from infra.postgres.rights import Deviation, grant_deviations, role_deviations
+from infra.settings.database import PARTS, Part, role_of
 from infra.settings.display import misspelt, without_password
 from infra.settings.errors import SettingsError
-from infra.settings.load import SECRETS_FILE, data_folder, load
-from infra.settings.model import Settings
+from infra.settings.load import SECRETS_FILE, data_folder, load, load_for_migration
+from infra.settings.model import MigrationSettings, Settings
 
 MIN_FREE_BYTES = 1_000_000_000
 MIN_POSTGRES = 14
@@ -31,11 +33,17 @@ MIN_POSTGRES = 14
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A subject, its state, and advice; no advice means that all is well."""
+    """A subject, its state, and advice; no advice means that all is well. A warning is no failure."""
 
     subject: str
     state: str
     advice: str = ""
+    is_warning: bool = False
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether something must be corrected."""
+        return bool(self.advice) and not self.is_warning
 
 
 def doctor() -> bool:
@@ -43,12 +51,12 @@ def doctor() -> bool:
     console = Console(soft_wrap=True, highlight=False)
     findings = list(_findings())
     for finding in findings:
-        mark = "[red]✗[/]" if finding.advice else "[green]✓[/]"
+        mark = "[red]✗[/]" if finding.is_failure else "[yellow]![/]" if finding.is_warning else "[green]✓[/]"
         console.print(f"{mark} {finding.subject:<13}", end="")
         console.print(finding.state, markup=False)
         if finding.advice:
             console.print(f"{'':<16}{finding.advice}", markup=False, style="yellow")
-    return not any(finding.advice for finding in findings)
+    return not any(finding.is_failure for finding in findings)
 
 
 def _findings() -> Iterator[Finding]:
@@ -57,13 +65,13 @@ def _findings() -> Iterator[Finding]:
     for sentence in misspelt():
         yield Finding("Settings", sentence, "Correct or remove it.")
     try:
-        settings = load()
+        settings, migration = load(), load_for_migration()
     except SettingsError as error:
         for line in str(error).splitlines():
             yield Finding("Settings", line, "Correct it, or start with: palimpsest up")
         return
     yield Finding("Settings", "complete")
-    yield from _postgres(settings)
+    yield from _postgres(settings, migration)
     yield _redis(settings)
     yield _kafka(settings)
     yield _api(settings)
@@ -82,15 +90,18 @@ def _folder() -> Iterator[Finding]:
         yield Finding("Keys", f"{secrets}, mode {mode:o}", advice)
 
 
-def _postgres(settings: Settings) -> Iterator[Finding]:
+def _postgres(settings: Settings, migration: MigrationSettings) -> Iterator[Finding]:
     address = without_password(settings.database.url)
     try:
         with connect(settings.database.url.get_secret_value()) as connection:
             yield _version(connection, address)
-            user = connection.info.user
-        with connect(settings.database.admin_url.get_secret_value()) as connection:
-            yield _schema(connection)
-            yield from _privileges(connection, user)
+            yield from _superuser(connection)
+        with connect(as_part(migration.owner.url.get_secret_value(), "owner")) as connection:
+            schema = _schema(connection)
+            yield schema
+            if not schema.advice:
+                yield from _rights(connection)
+        yield from _logins()
     except psycopg.Error as error:
         yield Finding(
             "PostgreSQL", f"{address}: {reason(error)}", "Start it with `palimpsest up`, or correct DATABASE_URL."
@@ -118,33 +129,46 @@ def _schema(connection: psycopg.Connection) -> Finding:
     return Finding("Schema", "up to date")
 
 
-def _privileges(connection: psycopg.Connection, user: str) -> Iterator[Finding]:
-    """The application's role must be able to read events, and unable to change them."""
-    query = """
-        SELECT pg_has_role(%s, rolname, 'MEMBER'),
-               has_table_privilege(rolname, events, 'SELECT'),
-               has_table_privilege(rolname, events, 'UPDATE') OR has_table_privilege(rolname, events, 'DELETE')
-        FROM pg_roles CROSS JOIN (SELECT to_regclass('stored_events')::oid AS events) AS tables
-        WHERE rolname = 'palimpsest_app' AND events IS NOT NULL
-    """
-    row = connection.execute(query, [user]).fetchone()
-    if row is None:
-        return
-    member, reads, rewrites = row
-    if not (member and reads):
+def _superuser(connection: psycopg.Connection) -> Iterator[Finding]:
+    if connection.execute("SELECT rolsuper FROM pg_roles WHERE rolname = session_user").fetchone() == (True,):
         yield Finding(
-            "Privileges",
-            f"the role '{user}' may not act as palimpsest_app",
-            "Run: palimpsest migrate (as DATABASE_ADMIN_URL)",
+            "Login",
+            f"{connection.info.user} is a superuser: a session can leave the role of its part",
+            "Set DATABASE_URL with another login; infra/postgres/administrator.sql says how.",
+            is_warning=True,
         )
-    elif rewrites:
+
+
+def _rights(connection: psycopg.Connection) -> Iterator[Finding]:
+    """Every deviation between the rights that are declared and those in the database."""
+    grants, roles = grant_deviations(connection), list(role_deviations(connection))
+    yield from _deviating("as palimpsest_owner", grants)
+    yield from _deviating("as a superuser", roles)
+    if not grants and not roles:
+        yield Finding("Rights", "as declared")
+
+
+def _deviating(who: str, deviations: Sequence[Deviation]) -> Iterator[Finding]:
+    for deviation in sorted(deviations):
+        yield Finding("Rights", deviation.found, f"Run {who}: {deviation.mend};")
+
+
+def _logins() -> Iterator[Finding]:
+    """Every part must be able to log in."""
+    for part in PARTS:
+        if part != "owner":
+            yield from _login(part)
+
+
+def _login(part: Part) -> Iterator[Finding]:
+    try:
+        connect(as_part(load(part=part).database.url.get_secret_value(), part)).close()
+    except psycopg.OperationalError as error:
         yield Finding(
-            "Privileges",
-            "the application can change events",
-            "As superuser, run: REVOKE UPDATE, DELETE ON stored_events FROM palimpsest_app",
+            "Login",
+            f"{part}: {reason(error)}",
+            f"Give the login of its DATABASE_URL the role: GRANT {role_of(part)} TO the_login;",
         )
-    else:
-        yield Finding("Privileges", "the application can add events, but not change them")
 
 
 def _redis(settings: Settings) -> Finding:

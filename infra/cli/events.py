@@ -47,7 +47,8 @@ async def _feed() -> "AsyncIterator[Any]":
     from infra.bootstrap.write_side import open_write_side
     from infra.settings.load import load
 
-    async with open_write_side(load()) as core:
+    # As the projector: it may read the log and the data keys, and nothing else of the write side.
+    async with open_write_side(load(part="projector"), "projector") as core:
         feed = core.feed()
         await feed.start()
         try:

@@ -10,6 +10,7 @@ import typer
 from infra.errors import SetupError
 
 if TYPE_CHECKING:
+    from infra.settings.database import Part
     from infra.settings.model import Settings
 
 app = typer.Typer(
@@ -93,7 +94,7 @@ def worker() -> None:
     run(_settings_for("worker"))
 
 
-def _settings_for(role: str, feed: str | None = None) -> "Settings":
+def _settings_for(role: "Part", feed: str | None = None) -> "Settings":
     """Load the settings of a long-running process, and configure its logs and metrics."""
     import structlog
 
@@ -103,7 +104,7 @@ def _settings_for(role: str, feed: str | None = None) -> "Settings":
     from infra.telemetry.logs import configure_logging
     from infra.telemetry.metrics import start_metrics
 
-    settings = load(overrides={ProjectorSettings.variable("feed"): feed})
+    settings = load(overrides={ProjectorSettings.variable("feed"): feed}, part=role)
     configure_logging(settings.logs.level, settings.logs.format, role=role)
     for sentence in misspelt():
         structlog.get_logger(__name__).warning(sentence)
@@ -115,9 +116,9 @@ def _settings_for(role: str, feed: str | None = None) -> "Settings":
 def migrate() -> None:
     """Update the database schema to this version."""
     from infra.postgres.migrate import migrate as apply
-    from infra.settings.load import load
+    from infra.settings.load import load_for_migration
 
-    applied = apply(load().database.admin_url.get_secret_value())
+    applied = apply(load_for_migration().owner.url.get_secret_value())
     typer.echo("\n".join(applied) or "Nothing to do: the schema is up to date.")
 
 
@@ -127,10 +128,10 @@ def settings() -> None:
     from rich.console import Console
 
     from infra.settings.display import misspelt, shown
-    from infra.settings.load import load
+    from infra.settings.load import load, load_for_migration
 
     console = Console(soft_wrap=True, highlight=False)
-    for variable, value, description in shown(load()):
+    for variable, value, description in [*shown(load()), *shown(load_for_migration())]:
         console.print(f"# {description}", style="dim", markup=False)
         console.print(f"{variable}={value}", markup=False)
     for sentence in misspelt():

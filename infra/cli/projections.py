@@ -135,7 +135,7 @@ def _model(name: str) -> ReadModel:
 
 def _run(work: Callable[[WriteSide], Coroutine[Any, Any, T]]) -> T:
     async def run() -> T:
-        async with open_write_side(load()) as core:
+        async with open_write_side(load(part="projector"), "projector") as core:
             return await work(core)
 
     try:

@@ -21,7 +21,7 @@ from rich.text import Text
 
 from application.ports import Unavailable
 from domain.kernel import Root
-from infra.bootstrap.write_side import app_url, open_write_side, store_keys
+from infra.bootstrap.write_side import open_write_side, part_url, store_keys
 from infra.errors import SetupError
 from infra.kafka.client import config
 from infra.kafka.client.connect import open_consumer
@@ -47,8 +47,9 @@ def topics(as_json: AsJson = False) -> None:
     """Show the topics: their contents, and how far they are behind the store."""
     from infra.kafka.tools.topic_status import topic_statuses
 
-    settings = load()
-    with _consumer(settings.kafka) as consumer, _admin(settings.kafka) as admin, connect(app_url(settings)) as store:
+    settings = load(part="relay")
+    url = part_url(settings, "relay")
+    with _consumer(settings.kafka) as consumer, _admin(settings.kafka) as admin, connect(url) as store:
         found = topic_statuses(consumer, admin, config.topics(settings.kafka), store)
     if as_json:
         typer.echo(json.dumps([asdict(each) for each in found]))
@@ -121,10 +122,10 @@ def reconcile(
     """Verify that the topics hold the same events as the store, in order. Exits with 1 at the first difference."""
     from infra.kafka.reconcile.reconcile import reconcile as compare
 
-    settings = load()
+    settings = load(part="relay")
     with _reachable(), _bar("comparing") as progress:
         report = compare(
-            app_url(settings),
+            part_url(settings, "relay"),
             config.connection(settings.kafka),
             config.topics(settings.kafka),
             store_keys(settings),
@@ -168,7 +169,7 @@ def _as_dict(report: Report) -> dict[str, Any]:
 async def _gone(settings: Settings, kind: type[Root], ids: Sequence[UUID]) -> set[UUID]:
     from infra.kafka.reconcile.reconcile import find_closed
 
-    async with open_write_side(settings) as core:
+    async with open_write_side(settings, "relay") as core:
         return await find_closed(core.store, kind, ids)
 
 

@@ -1,6 +1,7 @@
 """`palimpsest up`: starts everything on one machine, with one command and nothing installed."""
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -22,11 +23,21 @@ from infra.local.servers.redis import EmbeddedRedis
 from infra.local.supervisor import ProcessTree, RoleProcess, only_one, signals_interrupt
 from infra.postgres.connect import connect
 from infra.postgres.migrate import migrate, reason
-from infra.settings.database import DatabaseSettings
+from infra.settings.database import PARTS
 from infra.settings.display import misspelt
 from infra.settings.http import HttpSettings
 from infra.settings.kafka import KafkaSettings
-from infra.settings.load import DATA_DIR, SECRETS_FILE, SERVERS_FILE, load
+from infra.settings.load import (
+    DATA_DIR,
+    DATABASE_ADMIN_URL,
+    DATABASE_FOLDER,
+    DATABASE_URL,
+    SECRETS_FILE,
+    SERVERS_FILE,
+    database_file,
+    load,
+    load_for_migration,
+)
 from infra.settings.metrics import MetricsSettings
 from infra.settings.model import Settings
 from infra.settings.redis import RedisSettings
@@ -41,7 +52,6 @@ MAX_API_CRASHES = 2
 
 MAX_METRICS_PORTS_TRIED = 100
 
-DATABASE_URL, DATABASE_ADMIN_URL = map(DatabaseSettings.variable, ("url", "admin_url"))
 REDIS_URL = RedisSettings.variable("url")
 KAFKA_SERVERS = KafkaSettings.variable("bootstrap_servers")
 HOST, PORT = map(HttpSettings.variable, ("host", "port"))
@@ -68,7 +78,7 @@ def up(folder: Path, *, host: str | None = None, port: int | None = None, kafka:
     broker_lock = only_one(broker.folder) if broker else nullcontext()
     with only_one(folder), broker_lock, signals_interrupt(), _stopping_at_the_end(folder) as tree:
         settings = _start_servers(tree, folder, {HOST: host, PORT: port}, broker)
-        _step("Schema", lambda: migrate(settings.database.admin_url.get_secret_value()))
+        _step("Schema", lambda: migrate(load_for_migration(folder).owner.url.get_secret_value()))
         login = _start_roles(tree, settings)
         _greet(settings, login, time.monotonic() - began)
         tree.watch()
@@ -105,8 +115,9 @@ def _start_servers(
     redis = EmbeddedRedis(folder / "redis") if not os.environ.get(REDIS_URL) and EmbeddedRedis.program() else None
     checked = _check(folder, overrides, postgres)
     addresses = {HOST: checked.http.host, PORT: str(checked.http.port)}
+    shutil.rmtree(folder / DATABASE_FOLDER, ignore_errors=True)
     if postgres:
-        addresses |= _start_postgres(tree, folder, postgres)
+        _start_postgres(tree, folder, postgres)
     if redis:
         _step("Redis", lambda: tree.start("redis", redis))
         addresses[REDIS_URL] = redis.url
@@ -121,11 +132,14 @@ def _start_servers(
     return settings
 
 
-def _start_postgres(tree: ProcessTree, folder: Path, postgres: EmbeddedPostgres) -> dict[str, str]:
+def _start_postgres(tree: ProcessTree, folder: Path, postgres: EmbeddedPostgres) -> None:
+    """Start the database. Each part's address goes to a file of its own: no process reads the password of another."""
     _step("PostgreSQL", lambda: tree.start("postgres", postgres))
     if folder not in postgres.folder.parents:
         console.print(f"              (its data is in {postgres.folder}: '{postgres.account.name}' cannot enter yours)")
-    return {DATABASE_URL: postgres.app_url, DATABASE_ADMIN_URL: postgres.admin_url}
+    (folder / DATABASE_FOLDER).mkdir(mode=0o700)
+    for part in PARTS:
+        write_private(folder / database_file(part), secrets.as_lines({DATABASE_URL: postgres.part_url(part)}))
 
 
 def _check(folder: Path, overrides: Mapping[str, Any], postgres: EmbeddedPostgres | None) -> Settings:
@@ -138,7 +152,9 @@ def _check(folder: Path, overrides: Mapping[str, Any], postgres: EmbeddedPostgre
     made = {**secrets.missing(folder), **({DATABASE_URL: NOT_STARTED_YET} if postgres else {})}
     settings = load(folder, {**overrides, **made}, files=[SECRETS_FILE])
     _require_own_addresses(settings)
-    data_exists = postgres.has_data if postgres else _has_events(settings.database.url.get_secret_value())
+    data_exists = (
+        postgres.has_data if postgres else _has_events(load_for_migration(folder).owner.url.get_secret_value())
+    )
     secrets.ensure(folder, data_exists=data_exists)
     return settings
 
@@ -184,6 +200,7 @@ def _start_roles(tree: ProcessTree, settings: Settings) -> DemoAccount | None:
 def _roles(settings: Settings) -> dict[str, RoleProcess]:
     http = settings.http
     common = {DATA_DIR: str(settings.installation.data_dir), HOST: http.host, PORT: str(http.port)}
+    common[DATABASE_ADMIN_URL] = ""
     names = [*ROLES, RELAY] if settings.kafka.bootstrap_servers else ROLES
     ports = zip(names, metrics_ports(settings, len(names)), strict=True)
     return {role: RoleProcess(role, {**common, METRICS_PORT: str(port)}) for role, port in ports}

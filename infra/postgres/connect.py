@@ -1,15 +1,17 @@
 """Opens all connections to PostgreSQL, with one set of timeouts, keepalives and session settings.
 
 A caller passes only what differs. `settings` are server settings, such as `statement_timeout`; they travel with the
-connection request and cost no round trip. The role of the application is part of the URL (`app_url`).
+connection request and cost no round trip. The role of a part is in the URL (`as_part`).
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import AsyncConnectionPool
+
+from infra.settings.database import Part, role_of
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 AsyncConnection = psycopg.AsyncConnection[tuple[Any, ...]]
@@ -23,6 +25,15 @@ SILENCE_SECONDS = 10
 """A connection whose peer's TCP answers nothing for about this time is lost."""
 PREPARE_AFTER = 5
 """The number of executions after which psycopg prepares a statement, by default."""
+
+SEARCH_PATH = "palimpsest,pg_temp"
+"""Where names are searched: in pg_catalog, which comes first unless it is listed, then in our schema; never in a schema
+where others may create."""
+
+
+def as_part(url: str, part: Part) -> str:
+    """The address with the role of a part, which every session takes on. Its login must be a member of that role."""
+    return make_conninfo(url, options=f"{_options(url)} -c role={role_of(part)}".strip())
 
 
 def connect(
@@ -80,15 +91,19 @@ def create_pool(url: str, max_size: int) -> Pool:
 
 
 def _parameters(url: str, silence_seconds: int, settings: ServerSettings) -> dict[str, Any]:
-    given = str(conninfo_to_dict(url).get("options") or "")
     # Times are returned in UTC, whatever the time zone of the server.
-    options = [f"-c {name}={value}" for name, value in {"timezone": "UTC", **settings}.items()]
+    fixed = {"timezone": "UTC", "search_path": SEARCH_PATH}
+    options = [f"-c {name}={value}" for name, value in {**fixed, **settings}.items()]
     return {
         "application_name": "palimpsest",
-        "options": " ".join([given, *options]).strip(),
+        "options": " ".join([_options(url), *options]).strip(),
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,
         "keepalives_idle": max(1, silence_seconds // 2),
         "keepalives_interval": max(1, silence_seconds // 4),
         "keepalives_count": 2,
         "tcp_user_timeout": silence_seconds * 1000,
     }
+
+
+def _options(url: str) -> str:
+    return str(conninfo_to_dict(url).get("options") or "")

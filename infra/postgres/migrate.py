@@ -1,6 +1,7 @@
 """Brings a database to the schema of the code: numbered migrations once each, function files whenever they change.
 
-The table `migrations` holds the name of each numbered file, and the name and digest of each function file.
+The table `migrations` holds the name of each numbered file, and the name and digest of each function file. All runs as
+palimpsest_owner, which is no superuser. At the end the rights are made as declared.
 """
 
 from collections.abc import Iterator
@@ -13,11 +14,17 @@ import psycopg
 from infra.errors import SetupError
 from infra.postgres.connect import Connection, connect
 from infra.postgres.locks import MIGRATE
+from infra.postgres.rights import OURS, apply_rights
+from infra.settings.database import PARTS, role_of
 
+ADMINISTRATOR = Path(__file__).parent / "administrator.sql"
 MIGRATIONS = Path(__file__).parent / "migrations"
 FUNCTIONS = Path(__file__).parent / "functions"
 DIGEST_DIGITS = 16
 
+ROLES_EXIST = "SELECT count(*) = %s FROM pg_roles WHERE rolname = ANY(%s)"
+OWNER_MAY_CREATE = "SELECT has_database_privilege('palimpsest_owner', current_database(), 'CREATE')"
+IS_OWNER = "SELECT pg_has_role('palimpsest_owner', 'MEMBER')"
 CREATE_TABLE = "CREATE TABLE IF NOT EXISTS migrations (name text PRIMARY KEY, applied_at timestamptz DEFAULT now())"
 FORGET_FORMER = "DELETE FROM migrations WHERE split_part(name, ' ', 1) = %s"
 
@@ -30,25 +37,25 @@ class Migration:
     entry: str
 
 
-def migrate(admin_url: str) -> list[str]:
-    """Apply the pending migrations as the role of `admin_url`. Returns the names of the files.
+def migrate(url: str) -> list[str]:
+    """Apply the pending migrations and the rights as palimpsest_owner. Returns the names of the files.
 
-    Processes that start at the same time run one after the other.
+    The login of `url` must be a member of that role. Processes that start at the same time run one after the other.
 
     Raises:
-        SetupError: the database does not answer, or refuses a file; that file and the later ones are not applied.
+        SetupError: the database does not answer or is not prepared, or refuses a file; that file and the later ones are
+            not applied.
     """
     try:
-        return _migrate(admin_url)
+        with connect(url, autocommit=True) as connection:
+            _require_preparation(connection)
+            return _migrate(connection)
     except psycopg.OperationalError as error:
         raise SetupError(
             f"The schema cannot be made: {reason(error)}. Start PostgreSQL, or correct DATABASE_ADMIN_URL."
         ) from None
     except psycopg.Error as error:
-        raise SetupError(
-            f"The schema cannot be made: {reason(error)}. "
-            "The role of DATABASE_ADMIN_URL must be able to create roles and schemas."
-        ) from None
+        raise SetupError(f"The schema cannot be made: {reason(error)}.") from None
 
 
 def reason(error: psycopg.Error) -> str:
@@ -64,17 +71,44 @@ def pending(connection: Connection) -> list[Migration]:
     return [migration for migration in _migrations() if migration.entry not in applied]
 
 
-def _migrate(admin_url: str) -> list[str]:
+def _require_preparation(connection: Connection) -> None:
+    """Check what only an administrator can do: roles, and the owner of the database.
+
+    Raises:
+        SetupError: something is missing; the message is the SQL that adds it.
+    """
+    roles = [role_of(part) for part in PARTS]
+    if not (_is_true(connection, ROLES_EXIST, len(roles), roles) and _is_true(connection, OWNER_MAY_CREATE)):
+        raise SetupError(
+            "The database is not prepared. An administrator (a superuser) runs this once, connected to the database "
+            f"{connection.info.dbname}:\n\n{ADMINISTRATOR.read_text()}"
+        )
+    if not _is_true(connection, IS_OWNER):
+        user = connection.info.user
+        raise SetupError(
+            f"The login {user} may not act as palimpsest_owner. Correct DATABASE_ADMIN_URL, or let an administrator "
+            f'run: GRANT palimpsest_owner TO "{user}"'
+        )
+
+
+def _is_true(connection: Connection, query: str, *parameters: object) -> bool:
+    return connection.execute(query.encode(), parameters).fetchone() == (True,)
+
+
+def _migrate(connection: Connection) -> list[str]:
     applied = []
-    with connect(admin_url, autocommit=True) as connection:
-        connection.execute("SELECT pg_advisory_lock(%s)", [MIGRATE.key])
-        connection.execute(CREATE_TABLE)
-        for migration in pending(connection):
-            with connection.transaction():
-                connection.execute(migration.file.read_bytes())
-                connection.execute(FORGET_FORMER, [migration.file.name])
-                connection.execute("INSERT INTO migrations (name) VALUES (%s)", [migration.entry])
-            applied.append(migration.file.name)
+    connection.execute(f"SET ROLE {role_of('owner')}")
+    connection.execute("SELECT pg_advisory_lock(%s)", [MIGRATE.key])
+    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {OURS}")
+    connection.execute(CREATE_TABLE)
+    for migration in pending(connection):
+        with connection.transaction():
+            connection.execute(migration.file.read_bytes())
+            connection.execute(FORGET_FORMER, [migration.file.name])
+            connection.execute("INSERT INTO migrations (name) VALUES (%s)", [migration.entry])
+        applied.append(migration.file.name)
+    with connection.transaction():
+        apply_rights(connection)
     return applied
 
 

@@ -1,14 +1,27 @@
-"""Creates the missing tables of read models. Several processes may do this at the same time."""
+"""Creates the missing tables of read models, as the projector. Several processes may do this at the same time."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from application.ports import Unavailable
+from infra.postgres.database import Database
 from infra.postgres.locks import READ_MODEL_TABLES
 from infra.postgres.projector_connection import Connection
 from infra.projector import checkpoints
 from infra.projector.statements import Statements
 from projections.kernel import ReadModel
 
+COUNT = "SELECT count(*) FROM projections WHERE name = ANY(%s)"
 CREATE_CHECKPOINT = "INSERT INTO projections (name, version) VALUES (%s, %s)"
+
+
+async def require_tables(database: Database, models: Sequence[ReadModel]) -> None:
+    """Check that the tables of all `models` exist.
+
+    Raises:
+        Unavailable: the database does not answer, or no projector has created a table yet.
+    """
+    if await database.rows(COUNT, [[model.name for model in models]]) != [(len(models),)]:
+        raise Unavailable("A read model")
 
 
 async def ensure_tables(connection: Connection, models: Iterable[ReadModel]) -> None:

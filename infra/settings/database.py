@@ -1,12 +1,22 @@
-"""PostgreSQL."""
+"""PostgreSQL: the address that a process has, and the parts whose roles they take on."""
 
-from typing import Annotated
+from typing import Annotated, Literal, get_args
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import AfterValidator, Field, SecretStr
 
 from infra.settings.subject import Subject, url_check
+
+Part = Literal["owner", "api", "projector", "relay", "worker", "auditor"]
+"""A part of the service with a database role of its own. `owner`: owns the schema, for `palimpsest migrate`."""
+
+PARTS: tuple[Part, ...] = get_args(Part)
+
+
+def role_of(part: Part) -> str:
+    """The database role of a part."""
+    return f"palimpsest_{part}"
 
 
 def _readable_by_driver(value: SecretStr) -> SecretStr:
@@ -26,14 +36,21 @@ PostgresUrl = Annotated[
 
 
 class DatabaseSettings(Subject):
-    """Addresses of the database and the size of the connection pool."""
+    """The address of the database and the size of the connection pool."""
 
-    url: PostgresUrl = Field(validation_alias="DATABASE_URL", description="PostgreSQL 14 or later")
-    admin_url: PostgresUrl = Field(
-        default_factory=lambda known: known.get("url"),
-        validation_alias="DATABASE_ADMIN_URL",
-        description="The same database with a role that may change the schema, for `migrate`; default: DATABASE_URL",
+    url: PostgresUrl = Field(
+        validation_alias="DATABASE_URL",
+        description="PostgreSQL 14 or later, with a login that may take on the role of the process",
     )
     pool_size: int = Field(
         16, ge=2, le=500, validation_alias="PALIMPSEST_DB_POOL_SIZE", description="Maximum connections of a process"
+    )
+
+
+class OwnerSettings(Subject):
+    """The address for `palimpsest migrate` and `palimpsest doctor`; no other process needs it."""
+
+    url: PostgresUrl = Field(
+        validation_alias="DATABASE_ADMIN_URL",
+        description="The same database with a login that may take on palimpsest_owner; default: DATABASE_URL",
     )

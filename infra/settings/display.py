@@ -8,15 +8,15 @@ from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import SecretStr
 
-from infra.settings.model import Settings, variables
+from infra.settings.model import SubjectGroup, variables
 
 PREFIX = "PALIMPSEST_"
 MASK = "****"
 
 
-def shown(settings: Settings) -> Iterator[tuple[str, str, str]]:
+def shown(settings: SubjectGroup) -> Iterator[tuple[str, str, str]]:
     """Variable, value and description of every setting, with secrets masked."""
-    for name, subject in Settings.subjects().items():
+    for name, subject in settings.subjects().items():
         values = getattr(settings, name)
         for field, info in subject.model_fields.items():
             yield subject.variable(field), _masked(getattr(values, field)), info.description or ""

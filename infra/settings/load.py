@@ -12,36 +12,62 @@ from dotenv import dotenv_values
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from infra.settings.database import DatabaseSettings, OwnerSettings, Part
 from infra.settings.errors import SettingsError
 from infra.settings.installation import DEFAULT_DATA_DIR, InstallationSettings
-from infra.settings.model import ReaderSettings, Settings, SubjectGroup
+from infra.settings.model import MigrationSettings, ReaderSettings, Settings, SubjectGroup
 
 SECRETS_FILE = "secrets.env"
 """Keys that `palimpsest up` made at its first start. Without them the data is lost."""
 
 SERVERS_FILE = "servers.env"
-"""Addresses from the last start of `palimpsest up`: the embedded servers and the API."""
+"""Addresses from the last start of `palimpsest up`: the embedded servers, without the database, and the API."""
 
-FILES = (SERVERS_FILE, SECRETS_FILE)
+DATABASE_FOLDER = "database"
+"""Addresses of the embedded database from the last start of `palimpsest up`: a file for each part."""
 
 DATA_DIR = InstallationSettings.variable("data_dir")
+DATABASE_URL = DatabaseSettings.variable("url")
+DATABASE_ADMIN_URL = OwnerSettings.variable("url")
 
 G = TypeVar("G", bound=SubjectGroup)
 
 
-def load(
-    data_dir: Path | None = None, overrides: Mapping[str, Any] | None = None, *, files: Sequence[str] = FILES
-) -> Settings:
-    """The settings of this process.
+def database_file(part: Part) -> str:
+    """The file with the part's address of the embedded database, within the data folder."""
+    return f"{DATABASE_FOLDER}/{part}.env"
 
-    `overrides` by variable come first, then the environment, then `files` of the data folder, the last one first.
-    An override that is None and an empty variable count as not set.
+
+def load(
+    data_dir: Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    part: Part = "api",
+    files: Sequence[str] | None = None,
+) -> Settings:
+    """The settings of a process that acts as `part`.
+
+    `overrides` by variable come first, then the environment, then `files` of the data folder, the last one first; by
+    default those of the part. An override that is None and an empty variable count as not set.
 
     Raises:
         SettingsError: some settings are missing or wrong.
     """
     given = {**(overrides or {}), DATA_DIR: data_dir}
-    return _validated(Settings, _values(data_dir or data_folder(), files, given))
+    wanted = [SERVERS_FILE, database_file(part), SECRETS_FILE] if files is None else files
+    return _validated(Settings, _values(data_dir or data_folder(), wanted, given))
+
+
+def load_for_migration(data_dir: Path | None = None) -> MigrationSettings:
+    """The settings of a process that changes or checks the schema.
+
+    Raises:
+        SettingsError: some settings are missing or wrong.
+    """
+    values = _values(data_dir or data_folder(), [database_file("owner")], {})
+    if DATABASE_URL in values:
+        values.setdefault(DATABASE_ADMIN_URL, values[DATABASE_URL])
+    return _validated(MigrationSettings, values)
 
 
 def load_for_reading() -> ReaderSettings:
@@ -50,7 +76,7 @@ def load_for_reading() -> ReaderSettings:
     Raises:
         SettingsError: some settings are wrong.
     """
-    return _validated(ReaderSettings, _values(data_folder(), FILES, {}))
+    return _validated(ReaderSettings, _values(data_folder(), [SERVERS_FILE, SECRETS_FILE], {}))
 
 
 def data_folder() -> Path:

@@ -5,7 +5,7 @@ from typing import Any, Self, cast
 
 from pydantic import BaseModel, ConfigDict
 
-from infra.settings.database import DatabaseSettings
+from infra.settings.database import DatabaseSettings, OwnerSettings
 from infra.settings.http import HttpSettings
 from infra.settings.installation import InstallationSettings
 from infra.settings.kafka import KafkaSettings
@@ -53,6 +53,12 @@ class Settings(SubjectGroup):
     logs: LogSettings
 
 
+class MigrationSettings(SubjectGroup):
+    """The settings of a process that changes or checks the schema."""
+
+    owner: OwnerSettings
+
+
 class ReaderSettings(SubjectGroup):
     """The settings of a process that only reads the published stream: it needs no database and no keys."""
 
@@ -61,4 +67,5 @@ class ReaderSettings(SubjectGroup):
 
 def variables() -> list[str]:
     """All environment variables that are settings."""
-    return [subject.variable(field) for subject in Settings.subjects().values() for field in subject.model_fields]
+    subjects = [*Settings.subjects().values(), *MigrationSettings.subjects().values()]
+    return [subject.variable(field) for subject in subjects for field in subject.model_fields]

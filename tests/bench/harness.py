@@ -6,8 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
 
-from infra.local.servers.postgres import EmbeddedPostgres
-from tests.support.servers import Cluster, Database
+from tests.support.servers import Cluster, Database, PostgresForTests
 
 TEXT = "A title that is as long as the text of an event in earnest, " * 4
 """Makes stored events of about 300 bytes."""
@@ -37,7 +36,7 @@ class Row:
 class Bench:
     """What the rows are measured on. `scale` below 1 makes everything smaller, to see that it works at all."""
 
-    postgres: EmbeddedPostgres
+    postgres: PostgresForTests
     rounds: int
     scale: float
 

@@ -52,7 +52,7 @@ groups = (f"bench{number}" for number in count(1))
 def rows(bench: Bench) -> Iterator[Row]:
     """One process against what is wanted, two against one."""
     documents = bench.count(6_000)
-    with own_kafka() as broker, bench.database() as database, ours.opened(database) as own:
+    with own_kafka() as broker, bench.database() as database, ours.opened(database, "projector") as own:
         fill(own.core, database.admin_url, documents, VERSIONS)
         own(project.prepare, DocumentDetails())
         with publishing(broker.address, Topics("bench-project"), database.admin_url) as publisher:
@@ -107,7 +107,7 @@ def _projector(database: Database, arguments: list[str]) -> Iterator["subprocess
 
 async def follow(servers: str, prefix: str, partitions: str, group: str, share: str) -> None:
     """Project until killed, once `share` partitions have come and standard input has ended."""
-    async with open_write_side(load()) as core:
+    async with open_write_side(load(), "projector") as core:
         store, model = core.feed(), DocumentDetails()
         consumer = partial(KafkaConsumer, bootstrap_servers=servers)
         feed = KafkaFeed(consumer, Topics(prefix, int(partitions)), group, core.keyring, store)

@@ -51,7 +51,7 @@ def rows(bench: Bench) -> Iterator[Row]:
 
 
 def _backlog(bench: Bench, kafka: dict[str, Any]) -> Row:
-    with bench.database() as database, ours.opened(database) as own:
+    with bench.database() as database, ours.opened(database, "relay") as own:
         documents = bench.count(3_000)
         fill(own.core, database.admin_url, documents, VERSIONS)
         records = [record_format.encode(row, row.position - 1) for row in _stored(database)]

@@ -18,6 +18,7 @@ from domain.identity.user import User
 from domain.kernel import Party
 from infra.bootstrap.write_side import WriteSide, open_write_side, utc_now
 from infra.local import secrets
+from infra.settings.database import Part
 from infra.settings.model import Settings
 from tests.support.servers import Database
 
@@ -68,11 +69,11 @@ def tokens_for(settings: Settings) -> Tokens:
 
 
 @contextmanager
-def opened(database: Database) -> Iterator[Ours]:
-    """Our write side on that database."""
+def opened(database: Database, part: Part = "api") -> Iterator[Ours]:
+    """Our write side on that database, with the rights of a part."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         stack = AsyncExitStack()
-        core = runner.run(stack.enter_async_context(open_write_side(settings_for(database))))
+        core = runner.run(stack.enter_async_context(open_write_side(settings_for(database), part)))
         try:
             yield Ours(runner, core)
         finally:

@@ -1,5 +1,6 @@
 """Processes beside the bench: our roles and the peer's server."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -12,8 +13,10 @@ from pathlib import Path
 
 import psycopg
 
+from infra.bootstrap.projections import prepare_tables
 from infra.cli.up import is_ready
 from infra.local.servers.process import end, free_port, spawn
+from projections.kernel import read_models
 from tests.bench import crud, ours
 from tests.support.servers import Database
 
@@ -43,6 +46,7 @@ class Service:
 def api(database: Database, folder: Path, redis_url: str) -> Iterator[Service]:
     """Our API, ready."""
     port = free_port()
+    asyncio.run(prepare_tables(database.part_url("projector"), read_models()))
     with role("api", database, folder, redis_url, PALIMPSEST_PORT=str(port)) as pid:
         wait_until(lambda: is_ready(f"http://127.0.0.1:{port}"), "the API is ready")
         yield Service(port, pid)

@@ -36,7 +36,7 @@ def rows(bench: Bench) -> Iterator[Row]:
     """A backlog that is followed live. The peer gets a shorter one."""
     model = DocumentDetails()
     documents, pages = bench.count(6_000), bench.count(200)
-    with bench.database() as database, ours.opened(database) as own:
+    with bench.database() as database, ours.opened(database, "projector") as own:
         fill(own.core, database.admin_url, documents, VERSIONS)
         own(prepare, model)
         with stock.opened(database, POSTGRES_POOL_SIZE="2") as app:

@@ -34,7 +34,7 @@ def rows(bench: Bench) -> Iterator[Row]:
     """All events of the log, again and again."""
     model = DocumentVersions()
     documents, pages = bench.count(EVENTS // VERSIONS), bench.count(200)
-    with bench.database() as database, ours.opened(database) as own:
+    with bench.database() as database, ours.opened(database, "projector") as own:
         fill(own.core, database.admin_url, documents, VERSIONS)
         own(prepare, model)
         own(again, database, model, documents * VERSIONS)

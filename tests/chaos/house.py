@@ -18,12 +18,12 @@ import psycopg
 import redis
 
 from infra.cli.up import is_ready
-from infra.local.servers.postgres import EmbeddedPostgres
 from infra.local.servers.process import end, port_is_free, spawn
 from infra.local.servers.redis import EmbeddedRedis
 from infra.postgres.migrate import migrate
 from tests.chaos.brokers import Brokers, open_brokers
 from tests.support.http import SIGNING_KEY
+from tests.support.servers import PostgresForTests
 from tests.support.stores import BLIND_KEY, KEK, STORE_KEY
 
 APIS = PROJECTORS = RELAYS = 2
@@ -69,7 +69,7 @@ class House:
     database_url: str
     admin_url: str
     redis_url: str
-    postgres: EmbeddedPostgres | None = None
+    postgres: PostgresForTests | None = None
     redis: EmbeddedRedis | None = None
     brokers: Brokers | None = None
     apis: list[Role] = field(default_factory=list)
@@ -190,11 +190,11 @@ def open_house(brokers: int = 0) -> Iterator[House]:
     folder = Path(tempfile.mkdtemp(prefix="palimpsest-chaos-"))
     folder.chmod(0o711)
     with ExitStack() as stack:
-        postgres, cache = EmbeddedPostgres(folder / "postgres"), EmbeddedRedis(folder / "redis")
+        postgres, cache = PostgresForTests(folder / "postgres"), EmbeddedRedis(folder / "redis")
         for server in (postgres, cache):
             server.start()
             stack.callback(server.stop)
-        migrate(postgres.admin_url)
+        migrate(postgres.part_url("owner"))
         house = House(folder, postgres.app_url, postgres.admin_url, cache.url, postgres, cache)
         if brokers:
             house.brokers = open_brokers(folder, brokers, stack)

@@ -26,7 +26,7 @@ from tests.support.totals import LineTotals, expected, totals_in
 
 CUT = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-WHERE datname = current_database() AND usename = 'palimpsest_app' AND pid <> pg_backend_pid()
+WHERE datname = current_database() AND usename = 'palimpsest_tests' AND pid <> pg_backend_pid()
 """
 
 GARBLE = """

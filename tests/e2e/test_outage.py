@@ -5,21 +5,21 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from infra.local.servers.postgres import EmbeddedPostgres
 from infra.local.servers.redis import EmbeddedRedis
 from tests.support.api import Api, running_api
+from tests.support.servers import PostgresForTests
 
 PATIENCE = 20.0
 
 
 @pytest.fixture
-def api(own_postgres: EmbeddedPostgres, own_redis: EmbeddedRedis) -> Iterator[Api]:
+def api(own_postgres: PostgresForTests, own_redis: EmbeddedRedis) -> Iterator[Api]:
     """The service, on servers to kill."""
     with running_api(own_postgres.admin_url, own_redis.url) as running:
         yield running
 
 
-def test_without_the_database_answers_say_so_and_with_it_all_goes_on(api: Api, own_postgres: EmbeddedPostgres) -> None:
+def test_without_the_database_answers_say_so_and_with_it_all_goes_on(api: Api, own_postgres: PostgresForTests) -> None:
     ada = api.account()
     path = ada.document()
     assert ada.read(path)["title"] == "Notes"

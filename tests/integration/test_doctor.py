@@ -65,23 +65,57 @@ def test_a_database_that_was_never_migrated_is_found(database: Database, capsys:
     assert "never migrated" in capsys.readouterr().out
 
 
-def test_an_application_that_could_rewrite_history_is_found(
+def test_a_part_that_could_rewrite_history_is_found_with_what_mends_it(
     database: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with psycopg.connect(database.admin_url) as connection:
-        connection.execute("GRANT UPDATE ON stored_events TO palimpsest_app")
+        connection.execute("GRANT UPDATE ON stored_events TO palimpsest_api")
     assert not doctor()
-    assert "REVOKE" in capsys.readouterr().out
+    output = capsys.readouterr().out
+    assert "Run as palimpsest_owner: REVOKE UPDATE ON TABLE palimpsest.stored_events FROM palimpsest_api;" in output
 
 
-def test_an_administrator_who_may_not_look_is_found(
+def test_an_object_of_a_superuser_is_found(database: Database, capsys: pytest.CaptureFixture[str]) -> None:
+    with psycopg.connect(database.admin_url) as connection:
+        connection.execute("ALTER TABLE data_keys OWNER TO postgres")
+    assert not doctor()
+    output = capsys.readouterr().out
+    assert "Run as a superuser: ALTER TABLE palimpsest.data_keys OWNER TO palimpsest_owner;" in output
+
+
+def test_a_login_that_may_not_act_as_the_owner_is_found(
     database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("DATABASE_ADMIN_URL", database.app_url)
-    with psycopg.connect(database.admin_url) as connection:
-        connection.execute("REVOKE ALL ON migrations FROM palimpsest_app, PUBLIC")
     assert not doctor()
     assert "permission denied" in capsys.readouterr().out
+
+
+def test_a_login_that_may_not_act_as_a_part_is_found(
+    database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with psycopg.connect(database.admin_url) as connection:
+        connection.execute(f"CREATE ROLE {database.name} LOGIN PASSWORD 'pw' IN ROLE palimpsest_api")
+    try:
+        login = database.app_url.partition("@")[2]
+        monkeypatch.setenv("DATABASE_URL", f"postgresql://{database.name}:pw@{login}")
+        assert not doctor()
+    finally:
+        with psycopg.connect(database.admin_url) as connection:
+            connection.execute(f"DROP ROLE {database.name}")
+    output = capsys.readouterr().out
+    assert output.count("Give the login of its DATABASE_URL the role") == 4
+    assert "GRANT palimpsest_relay TO" in output
+
+
+def test_a_superuser_as_login_is_a_warning(
+    database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Finding L5: such a session can leave the role of its part."""
+    monkeypatch.setenv("DATABASE_URL", database.admin_url)
+    assert doctor()
+    assert "! Login" in (output := capsys.readouterr().out)
+    assert "is a superuser" in output
 
 
 def test_a_host_of_another_machine_is_found(

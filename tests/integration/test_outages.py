@@ -19,12 +19,11 @@ import psycopg
 import pytest
 import redis
 
-from infra.local.servers.postgres import EmbeddedPostgres
 from infra.local.servers.redis import EmbeddedRedis
 from tests.support import servers
 from tests.support.api import Account, Api, running_api
 from tests.support.http import PASSWORD, Time
-from tests.support.servers import Database
+from tests.support.servers import Database, PostgresForTests
 from tests.support.stores import rows
 
 HUNG_SECONDS = 30.0
@@ -36,7 +35,7 @@ Ask = Callable[[], httpx2.Response]
 
 
 @contextmanager
-def service(postgres: EmbeddedPostgres, cache: EmbeddedRedis) -> Iterator[tuple[Api, Account]]:
+def service(postgres: PostgresForTests, cache: EmbeddedRedis) -> Iterator[tuple[Api, Account]]:
     """The service on these servers, and the account of a user."""
     with running_api(postgres.app_url, cache.url) as api:
         ada = api.account("pro")
@@ -111,7 +110,7 @@ def create(ada: Account, title: str) -> httpx2.Response:
     return ada.client.post("/v1/documents", json={"title": title}, headers=key)
 
 
-def fill_disk(server: EmbeddedPostgres, table: str) -> None:
+def fill_disk(server: PostgresForTests, table: str) -> None:
     """Leave no room for the first row of an empty table: the kernel answers ENOSPC, as a full disk does."""
     [(path,)] = rows(
         server.admin_url, "SELECT current_setting('data_directory') || '/' || pg_relation_filepath(%s)", table
@@ -120,13 +119,13 @@ def fill_disk(server: EmbeddedPostgres, table: str) -> None:
     os.symlink("/dev/full", path)
 
 
-def make_room(server: EmbeddedPostgres, table: str) -> None:
+def make_room(server: PostgresForTests, table: str) -> None:
     """Give the table its file back."""
     rows(server.admin_url, f"TRUNCATE {table}")
 
 
 def test_a_full_disk_refuses_what_it_cannot_keep_until_there_is_room(
-    own_postgres: EmbeddedPostgres, own_redis: EmbeddedRedis
+    own_postgres: PostgresForTests, own_redis: EmbeddedRedis
 ) -> None:
     fill_disk(own_postgres, "idempotency")
     with service(own_postgres, own_redis) as (_, ada):
@@ -146,7 +145,7 @@ def test_a_full_disk_refuses_what_it_cannot_keep_until_there_is_room(
 
 
 def test_read_models_without_room_catch_up_when_there_is_some(
-    own_postgres: EmbeddedPostgres, own_redis: EmbeddedRedis
+    own_postgres: PostgresForTests, own_redis: EmbeddedRedis
 ) -> None:
     with service(own_postgres, own_redis) as (_, ada):
         is_well(ada)
@@ -203,7 +202,7 @@ def frozen(*pids: int) -> Iterator[None]:
                 os.kill(pid, signal.SIGCONT)
 
 
-def processes(server: EmbeddedPostgres) -> list[int]:
+def processes(server: PostgresForTests) -> list[int]:
     """The process of the server and its child processes."""
     assert server.pid is not None
     others = rows(server.admin_url, "SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
@@ -211,7 +210,7 @@ def processes(server: EmbeddedPostgres) -> list[int]:
 
 
 def test_a_frozen_database_is_not_waited_for_for_long(
-    own_postgres: EmbeddedPostgres, own_redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
+    own_postgres: PostgresForTests, own_redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("infra.postgres.database.DEADLINE_SECONDS", 2.0)
     with service(own_postgres, own_redis) as (_, ada):
@@ -223,7 +222,7 @@ def test_a_frozen_database_is_not_waited_for_for_long(
 
 
 def test_requests_in_flight_when_the_database_freezes_get_a_true_answer(
-    own_postgres: EmbeddedPostgres, own_redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
+    own_postgres: PostgresForTests, own_redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`unavailable`: nothing was changed; `outcome_unknown`: a retry with the same key finds out."""
     monkeypatch.setattr("infra.postgres.database.DEADLINE_SECONDS", 2.0)
@@ -248,13 +247,13 @@ def test_requests_in_flight_when_the_database_freezes_get_a_true_answer(
         assert sorted(documents(own_postgres, ada)) == sorted(told)
 
 
-def documents(server: EmbeddedPostgres, ada: Account) -> list[str]:
+def documents(server: PostgresForTests, ada: Account) -> list[str]:
     """The titles of all documents, without those of `is_well`."""
     is_well(ada)
     return [title for (title,) in rows(server.admin_url, "SELECT title FROM read.document") if "After" not in title]
 
 
-def test_a_frozen_redis_is_not_waited_for(own_postgres: EmbeddedPostgres, own_redis: EmbeddedRedis) -> None:
+def test_a_frozen_redis_is_not_waited_for(own_postgres: PostgresForTests, own_redis: EmbeddedRedis) -> None:
     with service(own_postgres, own_redis) as (_, ada):
         path = ada.document()
         assert own_redis.pid is not None
@@ -265,7 +264,7 @@ def test_a_frozen_redis_is_not_waited_for(own_postgres: EmbeddedPostgres, own_re
         is_well(ada)
 
 
-def test_an_emptied_redis_changes_no_answer(own_postgres: EmbeddedPostgres, own_redis: EmbeddedRedis) -> None:
+def test_an_emptied_redis_changes_no_answer(own_postgres: PostgresForTests, own_redis: EmbeddedRedis) -> None:
     with service(own_postgres, own_redis) as (_, ada), redis.Redis.from_url(own_redis.url) as cache:
         path = ada.document()
         for n in range(20):

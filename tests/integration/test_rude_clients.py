@@ -190,7 +190,7 @@ async def test_an_api_that_is_told_to_end_does_so_whatever_its_clients_do(
     database: Database, redis_url: str, tmp_path: Path
 ) -> None:
     headers = await somebody(database)
-    with running(database, redis_url, tmp_path, "api") as (url, roles):
+    with running(database, redis_url, tmp_path, "api", "projector") as (url, roles):
         service, wires = Service(url, roles, database, headers), Wires()
         path = (await create(wires, service, "large", "x" * LARGE)).headers["location"]
         large = message("GET", f"{path}/versions/1", headers)

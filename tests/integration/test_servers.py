@@ -1,11 +1,15 @@
 """The embedded servers keep their data and their address through every kind of end."""
 
+import json
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -14,13 +18,12 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from infra.errors import SetupError
 from infra.local.servers import unprivileged
 from infra.local.servers.postgres import EmbeddedPostgres
 from infra.local.servers.process import ServerError, free_port, is_alive, is_own_address, port_is_free
 from infra.local.servers.redis import EmbeddedRedis
-from infra.postgres.migrate import migrate
-from tests.support.servers import PROJECT, Cluster, Database, open_folder
+from infra.settings.database import role_of
+from tests.support.servers import PROJECT, Cluster, Database, PostgresForTests, open_folder
 
 START_AND_STAY = """
 import sys, time
@@ -49,7 +52,7 @@ def started_elsewhere(name: str, folder: Path) -> tuple[subprocess.Popen[str], i
         return owner, int(owner.stdout.readline())
 
 
-def test_postgres_keeps_rows_and_address_through_a_stop_and_a_crash(own_postgres: EmbeddedPostgres) -> None:
+def test_postgres_keeps_rows_and_address_through_a_stop_and_a_crash(own_postgres: PostgresForTests) -> None:
     address = own_postgres.admin_url
     with psycopg.connect(address) as connection:
         connection.execute("CREATE TABLE kept (x int)")
@@ -66,6 +69,29 @@ def test_postgres_rejects_a_wrong_password(cluster: Cluster) -> None:
     secret = cluster.app_url.split(":")[2].split("@")[0]
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(cluster.app_url.replace(secret, "guess"))
+
+
+def test_another_program_on_its_port_does_not_learn_a_password(folder: Path) -> None:
+    """Finding L3: the driver sent the password in clear to a server that asked for it."""
+    with socket.create_server(("127.0.0.1", 0)) as stranger, ThreadPoolExecutor() as pool:
+        state = {"port": stranger.getsockname()[1], role_of("api"): "canary"}
+        (folder / "postgres.json").write_text(json.dumps(state))
+        asked = pool.submit(ask_for_a_password, stranger)
+        with pytest.raises(psycopg.OperationalError, match="scram-sha-256"):
+            psycopg.connect(EmbeddedPostgres(folder).part_url("api"))
+        assert asked.result(timeout=10) == b""
+
+
+def ask_for_a_password(listener: socket.socket) -> bytes:
+    """Act as a PostgreSQL that wants the password in clear. Returns what the client sends then."""
+    client, _ = listener.accept()
+    with client:
+        while (length := int.from_bytes(client.recv(4), "big")) == 8:  # a request for encryption
+            client.recv(4)
+            client.sendall(b"N")
+        client.recv(length - 4)
+        client.sendall(b"R" + struct.pack("!ii", 8, 3))
+        return client.recv(1024)
 
 
 def test_postgres_never_runs_as_root(cluster: Cluster) -> None:
@@ -114,7 +140,7 @@ def test_a_server_that_outlived_its_program_is_replaced(
         owner.wait()
 
 
-def test_a_pid_file_that_names_a_stranger_is_ignored(own_postgres: EmbeddedPostgres) -> None:
+def test_a_pid_file_that_names_a_stranger_is_ignored(own_postgres: PostgresForTests) -> None:
     own_postgres.kill()
     note = own_postgres.folder / "cluster" / "postmaster.pid"
     lines = note.read_text().splitlines()
@@ -157,21 +183,7 @@ def test_a_port_that_cannot_be_had_for_another_reason_is_not_called_taken() -> N
         port_is_free(9999, "192.0.2.1")
 
 
-def test_a_migration_without_the_privileges_says_which_are_needed(cluster: Cluster) -> None:
-    with cluster.database("template0") as bare:
-        with psycopg.connect(bare.admin_url, autocommit=True) as admin:
-            admin.execute("CREATE ROLE powerless LOGIN PASSWORD 'canary'")
-        try:
-            host = bare.admin_url.rpartition("@")[2]
-            with pytest.raises(SetupError, match="must be able to create roles and schemas") as caught:
-                migrate(f"postgresql://powerless:canary@{host}")
-        finally:
-            with psycopg.connect(bare.admin_url, autocommit=True) as admin:
-                admin.execute("DROP ROLE powerless")
-    assert "canary" not in str(caught.value)
-
-
-def test_a_lost_password_file_is_explained(own_postgres: EmbeddedPostgres) -> None:
+def test_a_lost_password_file_is_explained(own_postgres: PostgresForTests) -> None:
     own_postgres.stop()
     (own_postgres.folder / "postgres.json").unlink()
     with pytest.raises(ServerError, match="Restore it"):

@@ -16,11 +16,17 @@ from kafka import KafkaConsumer, TopicPartition
 from infra.cli.up import is_ready
 from infra.local.servers.kafka import EmbeddedKafka
 from infra.local.servers.process import free_port, is_alive, port_is_free
-from infra.settings.load import SERVERS_FILE
+from infra.settings.database import PARTS, role_of
+from infra.settings.load import SECRETS_FILE, SERVERS_FILE, database_file
 from infra.settings.model import variables
 from tests.support.servers import PROJECT, open_folder
+from tests.support.stores import rows
 
 TIMEOUT_SECONDS = 60.0
+LOGINS = """
+SELECT DISTINCT usename FROM pg_stat_activity
+WHERE application_name = 'palimpsest' AND datname = current_database() AND usename <> current_user
+"""
 
 
 class Up:
@@ -159,6 +165,17 @@ def test_a_taken_port_is_refused_with_advice(up: Up, folder: Path) -> None:
 def test_other_commands_in_the_same_folder_see_where_it_listens(up: Up) -> None:
     assert f"PALIMPSEST_PORT={up.port}\n" in asked(up.folder, "settings")
     assert f"{up.url} is ready" in asked(up.folder, "doctor")
+
+
+def test_each_process_logs_in_as_its_part_with_an_address_of_its_own(up: Up) -> None:
+    """Finding L5: every process read the superuser's address."""
+    addresses = {part: (up.folder / database_file(part)).read_text() for part in PARTS}
+    assert {part for part in PARTS if f"//{role_of(part)}:" in addresses[part]} == set(PARTS)
+    assert not any(role_of(part) in addresses[other] for part in PARTS for other in PARTS if part != other)
+    assert "postgresql://" not in (up.folder / SERVERS_FILE).read_text() + (up.folder / SECRETS_FILE).read_text()
+    assert f"DATABASE_URL=postgresql://{role_of('api')}:****@" in asked(up.folder, "settings")
+    running = {(role_of(part),) for part in ("api", "projector", "worker")}
+    until(lambda: set(rows(addresses["owner"].split("'")[1], LOGINS)) == running)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from application.ports import Actor, CommandContext
 from domain.billing.subscription import Plan
 from infra.bootstrap.api import open_deps
 from infra.bootstrap.lifetime import cancelled
-from infra.bootstrap.projections import project
+from infra.bootstrap.projections import prepare_tables, project
 from infra.bootstrap.write_side import open_write_side
 from infra.postgres.read_store import PooledReadStore
 from infra.sealing.blind_index import BlindIndex
@@ -166,7 +166,7 @@ def _settings(database_url: str, redis_url: str, changes: dict[str, Any]) -> Set
 
 @asynccontextmanager
 async def _service(settings: Settings) -> AsyncIterator[Api]:
-    async with open_deps(settings) as deps, _projecting(settings), _listening(deps) as url:
+    async with _projecting(settings), open_deps(settings) as deps, _listening(deps) as url:
         yield Api(url, deps, asyncio.get_running_loop())
 
 
@@ -174,7 +174,8 @@ async def _service(settings: Settings) -> AsyncIterator[Api]:
 async def _projecting(settings: Settings) -> AsyncIterator[None]:
     assert settings.redis.url is not None
     redis_url = settings.redis.url.get_secret_value()
-    async with open_write_side(settings) as core:
+    async with open_write_side(settings, "projector") as core:
+        await prepare_tables(core.url, read_models())
         feed = core.feed()
         await feed.start()
         task = asyncio.create_task(project(read_models(), feed, PooledReadStore(core.database), core.url, redis_url))

@@ -15,25 +15,60 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
 import psycopg
 
-from infra.local.servers.postgres import DATABASE, THROWAWAY, EmbeddedPostgres
+from infra.local.servers.postgres import DATABASE, SUPERUSER, THROWAWAY, EmbeddedPostgres
 from infra.local.servers.process import open_log, read_json, write_json
 from infra.local.servers.redis import EmbeddedRedis
+from infra.postgres.connect import SEARCH_PATH, as_part
 from infra.postgres.migrate import migrate
+from infra.settings.database import PARTS, Part, role_of
 
 PROJECT = Path(__file__).parents[2]
+TESTS_LOGIN, TESTS_PASSWORD = "palimpsest_tests", "secret-of-the-tests"
+PART_ROLES = ", ".join(role_of(part) for part in PARTS if part != "owner")
+
+
+class PostgresForTests(EmbeddedPostgres):
+    """An embedded server with two more addresses: of the superuser, and of a login that is a member of every part."""
+
+    def start(self) -> None:
+        """Start the server, and create the login."""
+        super().start()
+        with psycopg.connect(self.url(SUPERUSER, "postgres"), autocommit=True) as connection:
+            if not connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [TESTS_LOGIN]).fetchall():
+                connection.execute(f"CREATE ROLE {TESTS_LOGIN} LOGIN PASSWORD '{TESTS_PASSWORD}'".encode())
+                connection.execute(f"GRANT {PART_ROLES} TO {TESTS_LOGIN}".encode())
+
+    @property
+    def admin_url(self) -> str:
+        """The address for the superuser. New tables are created in `public`; ours are found too."""
+        return self._address(SUPERUSER, self._state[SUPERUSER], "public,palimpsest")
+
+    @property
+    def app_url(self) -> str:
+        """The address for a login that has the rights of all parts, and may take on the role of each."""
+        return self._address(TESTS_LOGIN, TESTS_PASSWORD, SEARCH_PATH)
+
+    def _address(self, login: str, password: str, search_path: str) -> str:
+        server = f"{login}:{password}@127.0.0.1:{self._state['port']}"
+        return f"postgresql://{server}/{DATABASE}?options={quote(f'-c search_path={search_path}')}"
 
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """A migrated database of one's own: as superuser, and as the application's role."""
+    """A migrated database of one's own: as superuser, and as a login that has the rights of all parts."""
 
     name: str
     admin_url: str
     app_url: str
+
+    def part_url(self, part: Part) -> str:
+        """The address as a part has it, with its rights only."""
+        return as_part(self.app_url, part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +83,10 @@ class Cluster:
         """A fresh copy of the template, to which nobody may be connected. It is dropped at the end."""
         name = f"test_{uuid4().hex}"
         with psycopg.connect(_other(self.admin_url, "postgres"), autocommit=True) as admin:
-            admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
+            admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} OWNER {role_of('owner')}".encode())
+            # A copy does not take over the rights on the database itself.
+            admin.execute(f"REVOKE ALL ON DATABASE {name} FROM PUBLIC".encode())
+            admin.execute(f"GRANT CONNECT ON DATABASE {name} TO {PART_ROLES}".encode())
         yield Database(name, _other(self.admin_url, name), _other(self.app_url, name))
         with psycopg.connect(_other(self.admin_url, "postgres"), autocommit=True) as admin:
             admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
@@ -69,13 +107,13 @@ def shared_postgres(run: str | None = None) -> Iterator[Cluster]:
 
 
 @contextmanager
-def own_postgres(**settings: str) -> Iterator[EmbeddedPostgres]:
+def own_postgres(**settings: str) -> Iterator[PostgresForTests]:
     """A migrated server of one's own, to kill and start again; it keeps its port. `fsync` is on."""
     with open_folder() as folder:
-        server = EmbeddedPostgres(folder / "postgres", settings=settings)
+        server = PostgresForTests(folder / "postgres", settings=settings)
         server.start()
         try:
-            migrate(server.admin_url)
+            migrate(server.part_url("owner"))
             yield server
         finally:
             server.stop()
@@ -106,10 +144,10 @@ def open_folder() -> Iterator[Path]:
 
 def keep(folder: Path) -> None:
     """Run the server until nobody uses it any more."""
-    server = EmbeddedPostgres(folder / "postgres", settings=THROWAWAY)
+    server = PostgresForTests(folder / "postgres", settings=THROWAWAY)
     server.start()
     try:
-        migrate(server.admin_url)
+        migrate(server.part_url("owner"))
         write_json(folder / "ready.json", {"admin_url": server.admin_url, "app_url": server.app_url})
         while not _let_go(folder):
             time.sleep(0.2)
@@ -162,7 +200,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _other(url: str, database: str) -> str:
-    return f"{url.rpartition('/')[0]}/{database}"
+    return urlsplit(url)._replace(path=f"/{database}").geturl()
 
 
 if __name__ == "__main__":

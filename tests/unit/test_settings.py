@@ -9,10 +9,19 @@ import pytest
 from infra.kafka.client.config import NoKafka, connection, topics
 from infra.kafka.client.topics import Topics
 from infra.local import secrets as keys
+from infra.settings.database import PARTS
 from infra.settings.display import misspelt, shown
 from infra.settings.errors import SettingsError
-from infra.settings.load import SECRETS_FILE, SERVERS_FILE, load, load_for_reading
-from infra.settings.model import Settings, variables
+from infra.settings.load import (
+    DATABASE_FOLDER,
+    SECRETS_FILE,
+    SERVERS_FILE,
+    database_file,
+    load,
+    load_for_migration,
+    load_for_reading,
+)
+from infra.settings.model import MigrationSettings, Settings, variables
 
 SECRET = "hunter2-canary"
 DATABASE_URL = f"postgresql://app:{SECRET}@db.example:5432/palimpsest?sslmode=require"
@@ -33,7 +42,6 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_database_and_the_keys_are_enough(folder: Path) -> None:
     settings = load(folder)
-    assert settings.database.admin_url == settings.database.url
     assert settings.redis.url is None
     assert settings.http.port == 8000
 
@@ -62,7 +70,6 @@ def test_every_missing_setting_is_named(tmp_path: Path, monkeypatch: pytest.Monk
         ("DATABASE_URL", f"postgresql://app:%ZZ{SECRET}@db/x", "percent-encode"),
         ("DATABASE_URL", f"postgresql://app:a@{SECRET}@db/x", "percent-encode"),
         ("DATABASE_URL", f"postgresql://app:12#{SECRET}@db/x", "percent-encode"),
-        ("DATABASE_ADMIN_URL", f"postgresql://app:12?{SECRET}@db/x", "percent-encode"),
         ("REDIS_URL", f"http://:{SECRET}@cache", "redis://"),
         ("KAFKA_BOOTSTRAP_SERVERS", f"kafka://app:{SECRET}@one:9092", "broker1:9092"),
         ("KAFKA_BOOTSTRAP_SERVERS", "one:9092,two", "broker1:9092"),
@@ -177,6 +184,35 @@ def test_the_environment_wins_over_the_files_and_the_caller_over_both(
     assert settings.redis.url.get_secret_value() == "redis://file"
 
 
+def test_a_process_reads_the_address_of_its_own_part_only(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Finding L5 of the security review."""
+    monkeypatch.delenv("DATABASE_URL")
+    (folder / DATABASE_FOLDER).mkdir()
+    for part in PARTS:
+        (folder / database_file(part)).write_text(f"DATABASE_URL='postgresql://{part}:pw@db/x'\n")
+    urls = {part: load(folder, part=part).database.url.get_secret_value() for part in PARTS}
+    assert urls == {part: f"postgresql://{part}:pw@db/x" for part in PARTS}
+    assert load_for_migration(folder).owner.url.get_secret_value() == urls["owner"]
+
+
+def test_migrations_use_an_address_of_their_own_or_else_the_database(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load_for_migration(folder).owner.url.get_secret_value() == DATABASE_URL
+    monkeypatch.setenv("DATABASE_ADMIN_URL", "postgresql://owner@db/x")
+    assert load_for_migration(folder).owner.url.get_secret_value() == "postgresql://owner@db/x"
+    monkeypatch.setenv("DATABASE_ADMIN_URL", f"postgresql://app:12?{SECRET}@db/x")
+    with pytest.raises(SettingsError, match=r"DATABASE_ADMIN_URL .*percent-encode") as caught:
+        load_for_migration(folder)
+    assert SECRET not in str(caught.value)
+
+
+def test_migrations_without_an_address_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DATABASE_URL")
+    with pytest.raises(SettingsError, match="DATABASE_ADMIN_URL is not set"):
+        load_for_migration(folder)
+
+
 def test_an_empty_variable_is_not_set(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_URL", "")
     assert load(folder).redis.url is None
@@ -233,7 +269,8 @@ def test_a_variable_like_no_other_is_found_too(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_every_setting_has_a_variable_and_a_description_of_its_own() -> None:
-    fields = [info for subject in Settings.subjects().values() for info in subject.model_fields.values()]
+    subjects = [*Settings.subjects().values(), *MigrationSettings.subjects().values()]
+    fields = [info for subject in subjects for info in subject.model_fields.values()]
     assert len(set(variables())) == len(fields)
     assert all(info.description for info in fields)
 

@@ -18,9 +18,11 @@ from psycopg import sql
 from infra.local.servers import unprivileged
 from infra.local.servers.embedded import EmbeddedServer
 from infra.local.servers.process import ServerError, spawn
+from infra.settings.database import PARTS, Part, role_of
 
 DATABASE = "palimpsest"
-APP_ROLE = "palimpsest_app"
+SUPERUSER = "postgres"
+ADMINISTRATOR = Path(__file__).parents[2] / "postgres" / "administrator.sql"
 OLD_SERVER_ENDING = ("still in use", "Address already in use")
 """Log messages of a start that was too early: a killed server still holds its shared memory or its port."""
 
@@ -54,7 +56,7 @@ THROWAWAY = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "64MB"
 
 
 class EmbeddedPostgres(EmbeddedServer):
-    """One cluster with a database `palimpsest`, superuser `postgres` and login role `palimpsest_app`.
+    """One cluster with a database `palimpsest`, its superuser, and a login for each part.
 
     Passwords are random, in `postgres.json`. After a crash the next start recovers by itself.
     """
@@ -70,19 +72,17 @@ class EmbeddedPostgres(EmbeddedServer):
         self._settings = {**SETTINGS, **(settings or {})}
         self._programs = unprivileged.accessible_programs(_bundled(), self.account)
 
-    @property
-    def admin_url(self) -> str:
-        """The address of the database for the superuser."""
-        return self.url("postgres", DATABASE)
-
-    @property
-    def app_url(self) -> str:
-        """The address of the database for the application's role."""
-        return self.url(APP_ROLE, DATABASE)
+    def part_url(self, part: Part) -> str:
+        """The address of the database for a part."""
+        return self.url(role_of(part), DATABASE)
 
     def url(self, role: str, database: str) -> str:
-        """The address of a database for one of the two roles."""
-        return f"postgresql://{role}:{self._state[role]}@127.0.0.1:{self._state['port']}/{database}"
+        """The address of a database for one of the roles.
+
+        `require_auth`: another program that listens on the port must not learn a password.
+        """
+        password, port = self._state[role], self._state["port"]
+        return f"postgresql://{role}:{password}@127.0.0.1:{port}/{database}?require_auth=scram-sha-256"
 
     @property
     def has_data(self) -> bool:
@@ -90,18 +90,19 @@ class EmbeddedPostgres(EmbeddedServer):
         return self._cluster.exists()
 
     def start(self) -> None:
-        """Start the server and return when the database accepts both roles.
+        """Start the server and return when the database accepts all roles.
 
         Raises:
             ServerError: it cannot start; the message says why and what to do.
         """
         self._end_orphan()
-        passwords = {role: self._state.get(role) or secrets.token_urlsafe(24) for role in ("postgres", APP_ROLE)}
+        roles = (SUPERUSER, *map(role_of, PARTS))
+        passwords = {role: self._state.get(role) or secrets.token_urlsafe(24) for role in roles}
         self._save_state(port=self._choose_port(), **passwords)
         if not self.has_data:
             self._create_cluster()
         self._launch()
-        self._ensure_role_and_database()
+        self._ensure_database_and_roles()
         self._has_started = True
 
     @property
@@ -121,7 +122,7 @@ class EmbeddedPostgres(EmbeddedServer):
         draft, password = self.folder / "cluster.new", self.folder / "password.new"
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(mode=0o700)
-        password.write_text(self._state["postgres"])
+        password.write_text(self._state[SUPERUSER])
         password.chmod(0o600)
         for path in (draft, password):
             os.chown(path, self.account.uid, self.account.gid)
@@ -159,7 +160,7 @@ class EmbeddedPostgres(EmbeddedServer):
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
         while self.alive() and time.monotonic() < deadline:
             try:
-                psycopg.connect(self.url("postgres", "postgres"), connect_timeout=5).close()
+                psycopg.connect(self.url(SUPERUSER, "postgres"), connect_timeout=5).close()
             except psycopg.OperationalError as error:
                 if "password authentication failed" in str(error):
                     self.stop()
@@ -172,19 +173,20 @@ class EmbeddedPostgres(EmbeddedServer):
                 return True
         return False
 
-    def _ensure_role_and_database(self) -> None:
-        """Create the application's role and database where they are missing, and set the role's password."""
-        with psycopg.connect(self.url("postgres", "postgres"), autocommit=True) as connection:
-            if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [APP_ROLE]).fetchone():
-                connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(APP_ROLE)))
-            secret = connection.pgconn.encrypt_password(
-                self._state[APP_ROLE].encode(), APP_ROLE.encode(), b"scram-sha-256"
-            )
-            connection.execute(
-                sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(APP_ROLE), sql.Literal(secret.decode()))
-            )
+    def _ensure_database_and_roles(self) -> None:
+        """Create the database and the roles where they are missing, and set the roles' passwords."""
+        with psycopg.connect(self.url(SUPERUSER, "postgres"), autocommit=True) as connection:
             if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
+        with psycopg.connect(self.url(SUPERUSER, DATABASE), autocommit=True) as connection:
+            connection.execute(ADMINISTRATOR.read_bytes())
+            for role in map(role_of, PARTS):
+                secret = connection.pgconn.encrypt_password(self._state[role].encode(), role.encode(), b"scram-sha-256")
+                connection.execute(
+                    sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(
+                        sql.Identifier(role), sql.Literal(secret.decode())
+                    )
+                )
 
 
 def _bundled() -> Path:

@@ -6,9 +6,11 @@
 -- s_*: streams with the version that the request expects; e_*: events; c_*: claims; k_*: new data keys;
 -- i_*: idempotency records. *_request counts from 1.
 --
--- SECURITY DEFINER: the role of the application needs no right to insert events. The advisory lock (APPEND in
--- infra/postgres/locks.py) ends with the transaction of the statement, after its commit is visible: so positions become
--- visible in order.
+-- SECURITY DEFINER: the API needs no right to insert events. The search path is closed and our tables are named with
+-- their schema, so that nothing that another role creates can take the place of what is used here.
+--
+-- The advisory lock (APPEND in infra/postgres/locks.py) ends with the transaction of the statement, after its commit is
+-- visible: so positions become visible in order.
 --
 -- Measured choices:
 -- * The version of a stream is searched from the expected version on. Without this bound the index returns all versions
@@ -29,7 +31,7 @@ CREATE OR REPLACE FUNCTION append_events(
     OUT head bigint, OUT verdicts text[]
 ) LANGUAGE plpgsql SECURITY DEFINER
 -- Planning the statements at every call would cost more than running them.
-SET plan_cache_mode = force_generic_plan SET search_path = public, pg_temp AS $$
+SET plan_cache_mode = force_generic_plan SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     loser record;
     lost int[] := '{}';
@@ -43,38 +45,41 @@ BEGIN
     IF cardinality(k_request) > 0 THEN
         FOR loser IN
             SELECT k.request FROM unnest(k_request, k_subject, k_wrapped) AS k(request, subject, wrapped)
-            JOIN data_keys d ON d.subject_id = k.subject WHERE d.wrapped <> k.wrapped  -- NULL once erased
+            JOIN palimpsest.data_keys d ON d.subject_id = k.subject WHERE d.wrapped <> k.wrapped  -- NULL once erased
         LOOP verdicts[loser.request] := 'rekey'; lost := lost || loser.request; END LOOP;
     END IF;
     IF cardinality(c_request) > 0 THEN
         FOR loser IN
             SELECT c.request, c.kind
             FROM unnest(c_request, c_kind, c_digest, c_stream, c_release) AS c(request, kind, digest, stream, release)
-            JOIN claims held ON held.kind = c.kind AND held.digest = c.digest
+            JOIN palimpsest.claims held ON held.kind = c.kind AND held.digest = c.digest
             WHERE NOT c.release AND held.originator_id <> c.stream
         LOOP verdicts[loser.request] := 'taken:' || loser.kind; lost := lost || loser.request; END LOOP;
     END IF;
     FOR loser IN
         SELECT s_request[n] AS request FROM generate_subscripts(s_request, 1) AS n
         WHERE coalesce(
-            (SELECT max(e.originator_version) FROM stored_events e
+            (SELECT max(e.originator_version) FROM palimpsest.stored_events e
              WHERE e.originator_id = s_id[n] AND e.originator_version >= s_expected[n]),
             least(s_expected[n], 0)
         ) <> s_expected[n]
     LOOP verdicts[loser.request] := 'conflict'; lost := lost || loser.request; END LOOP;
     IF cardinality(i_request) > 0 THEN
         FOR loser IN
-            SELECT i.request FROM unnest(i_request, i_key) AS i(request, key) JOIN idempotency r ON r.key = i.key
+            SELECT i.request FROM unnest(i_request, i_key) AS i(request, key)
+            JOIN palimpsest.idempotency r ON r.key = i.key
         LOOP verdicts[loser.request] := 'replayed'; lost := lost || loser.request; END LOOP;
     END IF;
 
-    SELECT coalesce(max(notification_id), 0) INTO head FROM stored_events;
+    SELECT coalesce(max(notification_id), 0) INTO head FROM palimpsest.stored_events;
     IF cardinality(lost) = 0 THEN
-        INSERT INTO stored_events (originator_id, originator_version, topic, state, notification_id, recorded_at)
+        INSERT INTO palimpsest.stored_events
+            (originator_id, originator_version, topic, state, notification_id, recorded_at)
         SELECT e_stream[n], e_version[n], e_topic[n], e_state[n], head + n, moment
         FROM generate_subscripts(e_request, 1) AS n;
     ELSE
-        INSERT INTO stored_events (originator_id, originator_version, topic, state, notification_id, recorded_at)
+        INSERT INTO palimpsest.stored_events
+            (originator_id, originator_version, topic, state, notification_id, recorded_at)
         SELECT e_stream[n], e_version[n], e_topic[n], e_state[n], head + row_number() OVER (ORDER BY n), moment
         FROM generate_subscripts(e_request, 1) AS n
         WHERE e_request[n] <> ALL (lost);
@@ -83,25 +88,25 @@ BEGIN
     IF appended = 0 AND cardinality(i_request) = 0 THEN RETURN; END IF;
 
     IF cardinality(k_request) > 0 THEN
-        INSERT INTO data_keys (subject_id, wrapped, kek_id)
+        INSERT INTO palimpsest.data_keys (subject_id, wrapped, kek_id)
         SELECT k.subject, k.wrapped, k.kek FROM unnest(k_request, k_subject, k_wrapped, k_kek) AS k(request, subject, wrapped, kek)
         WHERE k.request <> ALL (lost)
         ON CONFLICT (subject_id) DO UPDATE SET wrapped = EXCLUDED.wrapped, kek_id = EXCLUDED.kek_id, created_at = now()
         WHERE data_keys.wrapped IS NULL;
     END IF;
     IF cardinality(c_request) > 0 THEN
-        DELETE FROM claims held
+        DELETE FROM palimpsest.claims held
         USING unnest(c_request, c_kind, c_digest, c_stream, c_release) AS c(request, kind, digest, stream, release)
         WHERE c.release AND c.request <> ALL (lost)
           AND held.kind = c.kind AND held.digest = c.digest AND held.originator_id = c.stream;
-        INSERT INTO claims (kind, digest, originator_id)
+        INSERT INTO palimpsest.claims (kind, digest, originator_id)
         SELECT c.kind, c.digest, c.stream
         FROM unnest(c_request, c_kind, c_digest, c_stream, c_release) AS c(request, kind, digest, stream, release)
         WHERE NOT c.release AND c.request <> ALL (lost)
         ON CONFLICT DO NOTHING;
     END IF;
     IF cardinality(i_request) > 0 THEN
-        INSERT INTO idempotency (key, fingerprint, subject_id, stream_id, version, answer, recorded_at)
+        INSERT INTO palimpsest.idempotency (key, fingerprint, subject_id, stream_id, version, answer, recorded_at)
         SELECT i.key, i.fingerprint, i.subject, i.stream, i.version, i.answer, moment
         FROM unnest(i_request, i_key, i_fingerprint, i_subject, i_stream, i_version, i_answer)
              AS i(request, key, fingerprint, subject, stream, version, answer)
@@ -113,6 +118,3 @@ BEGIN
         PERFORM pg_notify('palimpsest_appended', (head + appended)::text);
     END IF;
 END $$;
-
-REVOKE ALL ON FUNCTION append_events FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION append_events TO palimpsest_app;

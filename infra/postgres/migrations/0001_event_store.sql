@@ -1,14 +1,9 @@
 -- The event store: the log, and the tables that `append_events` (functions/append_events.sql) writes with it.
+--
+-- All migrations run as palimpsest_owner, and names without a schema are made in the schema palimpsest. Who may use what
+-- is in rights.py.
 
-DO $$ BEGIN
-    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'palimpsest_app') THEN
-        CREATE ROLE palimpsest_app NOLOGIN;
-    END IF;
-    -- Sessions of the application switch to this role. A role that is not a superuser must be a member to do so.
-    IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
-        EXECUTE format('GRANT palimpsest_app TO %I', current_user);
-    END IF;
-END $$;
+ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 
 -- The id that begins at this byte, counted from 0; the number of bits that are set.
 CREATE FUNCTION id_at(state bytea, at int) RETURNS uuid IMMUTABLE LANGUAGE sql
@@ -99,10 +94,3 @@ CREATE INDEX idempotency_recorded_at ON idempotency (recorded_at);
 -- The answers that hold secrets, which are cut off after some minutes: kind 4, with bytes after the header.
 CREATE INDEX idempotency_secrets ON idempotency (recorded_at)
 WHERE get_byte(answer, 1) = 4 AND octet_length(answer) > 46;
-
-GRANT USAGE ON SCHEMA public TO palimpsest_app;
-GRANT SELECT ON stored_events TO palimpsest_app;
-GRANT SELECT, INSERT, DELETE ON snapshots TO palimpsest_app;
-GRANT SELECT ON claims TO palimpsest_app;
-GRANT SELECT, DELETE ON data_keys TO palimpsest_app;
-GRANT SELECT, DELETE, UPDATE (answer) ON idempotency TO palimpsest_app;

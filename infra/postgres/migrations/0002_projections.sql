@@ -1,8 +1,7 @@
--- The checkpoints of read models. Their tables are in a schema of their own, where the role of the application creates,
--- swaps and drops them.
+-- The checkpoints of read models. Their tables are in a schema of their own, where the projector creates, swaps and
+-- drops them.
 
 CREATE SCHEMA read;
-GRANT USAGE, CREATE ON SCHEMA read TO palimpsest_app;
 
 -- A rebuild has a row of its own, NAME__next, until its table is swapped in. quarantined counts the rows in quarantine:
 -- a batch reads the quarantine only if it is not 0. generation grows when rows change without new events (a rebuild, a
@@ -35,5 +34,3 @@ CREATE TABLE projection_skips (
     at         timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (projection, position)
 );
-
-GRANT SELECT, INSERT, UPDATE, DELETE ON projections, projection_quarantine, projection_skips TO palimpsest_app;

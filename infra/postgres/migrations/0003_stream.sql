@@ -7,5 +7,3 @@ CREATE TABLE relays (
     position    bigint NOT NULL,
     PRIMARY KEY (topic, partition)
 ) WITH (fillfactor = 20, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_scale_factor = 0);
-
-GRANT SELECT, INSERT, UPDATE, DELETE ON relays TO palimpsest_app;

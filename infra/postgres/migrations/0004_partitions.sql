@@ -12,5 +12,3 @@ CREATE TABLE projection_partitions (
     next_offset bigint,
     PRIMARY KEY (name, partition)
 ) WITH (fillfactor = 20, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_scale_factor = 0);
-
-GRANT SELECT, INSERT, UPDATE, DELETE ON projection_partitions TO palimpsest_app;

@@ -51,7 +51,7 @@ def lived(database: Database) -> Database:
     async def live() -> None:
         async with open_store(database.app_url) as opened:
             await append(opened, History(SEED).changes(CHANGES))
-            async with projecting(MODELS, opened.feed(), database.app_url) as running:
+            async with projecting(MODELS, opened.feed(), database.part_url("projector")) as running:
                 await running.reached()
 
     asyncio.run(live())
@@ -72,7 +72,7 @@ async def rebuilt(model: ReadModel, database: Database, folder: Path, **other: s
     async with open_store(database.app_url) as opened:
         feed = opened.feed()
         settings = {**environment(database, None, 1, folder), **other}
-        return await rebuild(model, feed, database.app_url, workers=LoadWorkers(feed, settings))
+        return await rebuild(model, feed, database.part_url("projector"), workers=LoadWorkers(feed, settings))
 
 
 @pytest.fixture
@@ -134,11 +134,11 @@ async def test_what_workers_rebuild_equals_what_lived(
 ) -> None:
     monkeypatch.setattr("infra.projector.rebuild.bulk_load.BATCH", 50)
     monkeypatch.setattr(BulkLoader.__init__, "__defaults__", (frozenset(), None, 10_000))
-    before, standing = dump(lived.app_url, model.name), positions(lived.app_url, MODELS)
+    before, standing = dump(lived.part_url("projector"), model.name), positions(lived.part_url("projector"), MODELS)
     done = await rebuilt(model, lived, tmp_path)
     assert [process.returncode for process in started] == [0, 0]
-    assert dump(lived.app_url, model.name) == before
-    assert positions(lived.app_url, MODELS) == standing
+    assert dump(lived.part_url("projector"), model.name) == before
+    assert positions(lived.part_url("projector"), MODELS) == standing
     assert (done.differing, done.quarantined) == (0, 0)
 
 
@@ -146,14 +146,14 @@ async def test_workers_leave_out_what_one_process_leaves_out(lived: Database, tm
     model = DocumentVersions()
     rows(lived.admin_url, GARBAGE)
     async with open_store(lived.app_url) as opened:
-        await rebuild(model, opened.feed(), lived.app_url)
-    alone = await quarantine_of(lived.app_url)
+        await rebuild(model, opened.feed(), lived.part_url("projector"))
+    alone = await quarantine_of(lived.part_url("projector"))
     [(head,)] = rows(lived.admin_url, "SELECT max(notification_id) FROM stored_events")
     slots = rows(lived.admin_url, f"SELECT abs(uuid_hash(stream_id) %% {HASH_SLOTS}) FROM projection_quarantine")
     assert all(any(slot in own for (slot,) in slots) for own in load_workers.split_slots(head, 2))
     done = await rebuilt(model, lived, tmp_path)
     assert (done.differing, done.quarantined) == (0, len(alone))
-    assert [(case.stream_id, case.position) for case in await quarantine_of(lived.app_url)] == [
+    assert [(case.stream_id, case.position) for case in await quarantine_of(lived.part_url("projector"))] == [
         (case.stream_id, case.position) for case in alone
     ]
 
@@ -163,8 +163,8 @@ async def test_what_the_database_refuses_stops_its_stream_alone_in_a_shared_tabl
 ) -> None:
     monkeypatch.setattr("infra.projector.rebuild.bulk_load.BATCH", 10)
     model, crowd = Notes(), [note(n) for n in range(1, 41)]
-    async with open_store(database.app_url) as opened, await connect(database.app_url) as connection:
-        async with projecting([model], opened.feed(), database.app_url) as running:
+    async with open_store(database.app_url) as opened, await connect(database.part_url("projector")) as connection:
+        async with projecting([model], opened.feed(), database.part_url("projector")) as running:
             for turn in range(8):
                 for number, one in enumerate(crowd):
                     one.extend("nul: \0" if (turn, number) in ((3, 5), (5, 20)) else f"line {turn}")
@@ -178,8 +178,8 @@ async def test_what_the_database_refuses_stops_its_stream_alone_in_a_shared_tabl
         for start in range(0, HASH_SLOTS, 100):
             shard = opened.feed().shard(range(start, start + 100), last)
             await BulkLoader(writer, shard, connection, frozenset(), table, max_bytes=2_000).run(0, last)
-    assert dump(database.app_url, "notes__next") == dump(database.app_url, "notes")
-    found = await quarantine_of(database.app_url)
+    assert dump(database.part_url("projector"), "notes__next") == dump(database.part_url("projector"), "notes")
+    found = await quarantine_of(database.part_url("projector"))
     places = [
         {(case.stream_id, case.position) for case in found if case.projection == name}
         for name in ("notes", "notes__next")
@@ -195,33 +195,33 @@ async def test_what_is_appended_meanwhile_is_loaded_on_top(
     monkeypatch.setattr("infra.projector.rebuild.rebuild.BATCH", 10)
     rows(lived.admin_url, GARBAGE)
     async with open_store(lived.app_url) as opened:
-        await rebuild(model, opened.feed(), lived.app_url)
+        await rebuild(model, opened.feed(), lived.part_url("projector"))
 
         class BusyWorkers(LoadWorkers):
             async def load(self, *arguments: Any) -> None:
                 await super().load(*arguments)
                 await append(opened, later(100))
-                async with projecting(MODELS, opened.feed(), lived.app_url) as running:
+                async with projecting(MODELS, opened.feed(), lived.part_url("projector")) as running:
                     await running.reached()
 
-        before = len(dump(lived.app_url, model.name))
+        before = len(dump(lived.part_url("projector"), model.name))
         busy = BusyWorkers(opened.feed(), environment(lived, None, 1, tmp_path))
-        done = await rebuild(model, opened.feed(), lived.app_url, workers=busy)
+        done = await rebuild(model, opened.feed(), lived.part_url("projector"), workers=busy)
     assert done.differing == 0
     assert done.quarantined > 0
-    assert len(dump(lived.app_url, model.name)) > before
+    assert len(dump(lived.part_url("projector"), model.name)) > before
 
 
 async def test_a_worker_that_fails_leaves_everything_as_it_was(
     lived: Database, tmp_path: Path, started: list[subprocess.Popen[bytes]]
 ) -> None:
     model = DocumentVersions()
-    before = dump(lived.app_url, model.name)
+    before = dump(lived.part_url("projector"), model.name)
     with pytest.raises(LoadWorkerFailed):
         await rebuilt(model, lived, tmp_path, DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing")
     assert len(started) == 2
     assert not any(is_alive(process.pid) for process in started)
-    assert dump(lived.app_url, model.name) == before
+    assert dump(lived.part_url("projector"), model.name) == before
     assert (await rebuilt(model, lived, tmp_path)).differing == 0
 
 
@@ -238,13 +238,13 @@ async def test_a_cancelled_rebuild_ends_its_workers(
 
 async def test_a_load_stops_when_another_rebuild_has_replaced_its_table(lived: Database) -> None:
     model = DocumentVersions()
-    async with open_store(lived.app_url) as opened, await connect(lived.app_url) as connection:
+    async with open_store(lived.app_url) as opened, await connect(lived.part_url("projector")) as connection:
         writer = TableWriter(model)
         table = await table_oid(connection, writer)
         await connection.execute("TRUNCATE read.document_version")
         assert table is not None
         with pytest.raises(TableReplaced):
             await BulkLoader(writer, opened.feed(), connection, frozenset(), table + 1).run(0, 1_000)
-        assert dump(lived.app_url, model.name) == b""
+        assert dump(lived.part_url("projector"), model.name) == b""
         await BulkLoader(writer, opened.feed(), connection, frozenset(), table).run(0, 1_000)
-    assert dump(lived.app_url, model.name)
+    assert dump(lived.part_url("projector"), model.name)

@@ -32,7 +32,7 @@ def settings(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         monkeypatch.delenv(name, raising=False)
     secrets.ensure(tmp_path, data_exists=False)
     monkeypatch.setenv("PALIMPSEST_DATA_DIR", str(tmp_path))
-    monkeypatch.setenv("DATABASE_URL", database.admin_url)
+    monkeypatch.setenv("DATABASE_URL", database.app_url)
 
 
 @pytest.fixture
@@ -40,11 +40,11 @@ def lived(database: Database, settings: None) -> Team:
     """Read models with a short history; the team's second event could not be projected at first."""
 
     async def live() -> Team:
-        async with open_write_side(load()) as core:
+        async with open_write_side(load(), "api") as core:
             history = History(5)
             for roots in history.changes(60):
                 await core.store.append(roots, CALL, None)
-            async with projecting(read_models(), core.feed(), core.url) as running:
+            async with projecting(read_models(), core.feed(), database.part_url("projector")) as running:
                 await running.reached()
             return history.of(Team)[0]
 

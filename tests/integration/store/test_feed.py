@@ -18,7 +18,7 @@ from tests.support.stores import CALL, keyring_of, open_store, rows
 
 KILL_OUR_CONNECTIONS = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-WHERE datname = current_database() AND usename = 'palimpsest_app'
+WHERE datname = current_database() AND usename = 'palimpsest_tests'
 """
 
 

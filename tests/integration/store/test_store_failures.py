@@ -10,10 +10,9 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from application.ports import OutcomeUnknown, Unavailable
-from infra.local.servers.postgres import EmbeddedPostgres
 from tests.support.note import Note
 from tests.support.proxy import Proxy, proxy_to
-from tests.support.servers import Database, own_postgres
+from tests.support.servers import Database, PostgresForTests, own_postgres
 from tests.support.stores import CALL, Opened, open_store, rows
 
 
@@ -102,13 +101,13 @@ async def test_a_statement_the_database_refuses_fails_its_own_request_only(datab
 
 
 @pytest.fixture
-def server() -> Iterator[EmbeddedPostgres]:
+def server() -> Iterator[PostgresForTests]:
     with own_postgres() as server:
         yield server
 
 
 async def test_acknowledged_appends_survive_a_killed_server_and_the_store_recovers_by_itself(
-    server: EmbeddedPostgres,
+    server: PostgresForTests,
 ) -> None:
     acknowledged: dict[int, Note] = {}
 

@@ -16,7 +16,7 @@ SETTINGS = cast(Settings, SimpleNamespace(http=SimpleNamespace(public_url="http:
 
 
 @asynccontextmanager
-async def open_write_side(_: Settings) -> AsyncIterator[SimpleNamespace]:
+async def open_write_side(*_: object) -> AsyncIterator[SimpleNamespace]:
     yield CORE
 
 

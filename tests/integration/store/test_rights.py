@@ -1,0 +1,230 @@
+"""Each part may do in the database what it needs, and nothing else: tried for real, with the rights of its role."""
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from infra.errors import SetupError
+from infra.postgres.connect import SEARCH_PATH, connect
+from infra.postgres.migrate import ADMINISTRATOR, migrate
+from infra.postgres.rights import grant_deviations, role_deviations
+from infra.settings.database import PARTS, Part, role_of
+from tests.support.servers import Cluster, Database
+from tests.support.stores import rows
+
+CREATE_READ_MODEL = "CREATE TABLE read.example__next (x int); ALTER TABLE read.example__next RENAME TO example"
+CALL = """
+DO $$ BEGIN
+    EXECUTE (SELECT format('SELECT append_events(0 %s)', repeat(', ''{}''', pronargs - 1))
+             FROM pg_proc WHERE proname = 'append_events');
+END $$
+"""
+ACTIONS = {
+    "read the log": "SELECT FROM stored_events",
+    "read the log with its metadata": "SELECT FROM events",
+    "write the log": "INSERT INTO stored_events SELECT * FROM stored_events",
+    "change the log": "UPDATE stored_events SET state = ''",
+    "shorten the log": "DELETE FROM stored_events",
+    "empty the log": "TRUNCATE stored_events",
+    "append": CALL,
+    "replace append_events": "CREATE OR REPLACE FUNCTION append_events() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    "read claims": "SELECT FROM claims",
+    "release claims": "DELETE FROM claims",
+    "read data keys": "SELECT FROM data_keys",
+    "store data keys": "INSERT INTO data_keys SELECT * FROM data_keys",
+    "change data keys": "UPDATE data_keys SET wrapped = ''",
+    "delete data keys": "DELETE FROM data_keys",
+    "read snapshots": "SELECT FROM snapshots",
+    "keep snapshots": "INSERT INTO snapshots SELECT * FROM snapshots",
+    "change snapshots": "UPDATE snapshots SET state = ''",
+    "delete snapshots": "DELETE FROM snapshots",
+    "read answers": "SELECT FROM idempotency",
+    "write answers": "INSERT INTO idempotency SELECT * FROM idempotency",
+    "cut answers": "UPDATE idempotency SET answer = ''",
+    "delete answers": "DELETE FROM idempotency",
+    "read checkpoints": "SELECT FROM projections",
+    "move checkpoints": "UPDATE projections SET position = 1",
+    "read the quarantine": "SELECT FROM projection_quarantine",
+    "release from quarantine": "DELETE FROM projection_quarantine",
+    "skip events": "INSERT INTO projection_skips SELECT * FROM projection_skips",
+    "move checkpoints in partitions": "UPDATE projection_partitions SET position = 1",
+    "read the relay's checkpoints": "SELECT FROM relays",
+    "move the relay's checkpoints": "UPDATE relays SET position = 1",
+    "read a read model": "SELECT FROM read.example",
+    "write a read model": "INSERT INTO read.example VALUES (1)",
+    "change a read model": "ALTER TABLE read.example ADD y int",
+    "drop a read model": "DROP TABLE read.example",
+    "create a read model": "CREATE TABLE read.another (x int)",
+    "read migrations": "SELECT FROM migrations",
+    "create in our schema": "CREATE TABLE palimpsest.another (x int)",
+    "create in public": "CREATE TABLE public.another (x int)",
+    "create a temporary table": "CREATE TEMP TABLE another (x int)",
+    "create a schema": "CREATE SCHEMA another",
+    "create a role": "CREATE ROLE palimpsest_another",
+    "act as the owner": "SET ROLE palimpsest_owner",
+    "act as the projector": "SET ROLE palimpsest_projector",
+}
+MAY: dict[Part, set[str]] = {
+    "api": {
+        "read the log",
+        "append",
+        "read claims",
+        "read data keys",
+        "read snapshots",
+        "keep snapshots",
+        "delete snapshots",
+        "read answers",
+        "read checkpoints",
+        "read the quarantine",
+        "read a read model",
+    },
+    "projector": {
+        "read the log",
+        "read data keys",
+        "read checkpoints",
+        "move checkpoints",
+        "read the quarantine",
+        "release from quarantine",
+        "skip events",
+        "move checkpoints in partitions",
+        "read a read model",
+        "write a read model",
+        "change a read model",
+        "drop a read model",
+        "create a read model",
+        "act as the projector",
+    },
+    "relay": {
+        "read the log",
+        "read data keys",
+        "read snapshots",
+        "keep snapshots",
+        "delete snapshots",
+        "read the relay's checkpoints",
+        "move the relay's checkpoints",
+    },
+    "worker": {"read answers", "cut answers", "delete answers"},
+    "auditor": {"read the log", "read the log with its metadata"},
+}
+
+
+@pytest.fixture
+def made(database: Database) -> Database:
+    """A database with a read model, which the projector has swapped in after a rebuild."""
+    rows(database.part_url("projector"), CREATE_READ_MODEL)
+    return database
+
+
+def may(connection: psycopg.Connection, statement: str) -> bool:
+    """Whether the session is allowed to run the statement. Nothing is changed."""
+    with connection.transaction(force_rollback=True):
+        try:
+            connection.execute(statement.encode())
+        except psycopg.errors.InsufficientPrivilege:
+            return False
+    return True
+
+
+@pytest.mark.parametrize("part", MAY)
+def test_a_part_may_do_what_it_needs_and_nothing_else(made: Database, part: Part) -> None:
+    """Finding M2: the application's role could delete all data keys and change every read model."""
+    with psycopg.connect(made.admin_url, autocommit=True) as connection:
+        connection.execute(f"SET SESSION AUTHORIZATION {role_of(part)}".encode())
+        connection.execute(f"SET search_path = {SEARCH_PATH}".encode())
+        allowed = {action for action, statement in ACTIONS.items() if may(connection, statement)}
+    assert allowed == MAY[part]
+
+
+def test_the_rights_of_a_migrated_database_are_as_declared(made: Database) -> None:
+    with connect(made.admin_url) as connection:
+        assert grant_deviations(connection) == []
+        assert list(role_deviations(connection)) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ("GRANT DELETE ON data_keys TO palimpsest_api", "palimpsest_api has DELETE on palimpsest.data_keys"),
+        ("GRANT SELECT (wrapped) ON data_keys TO palimpsest_auditor", "palimpsest_auditor has SELECT"),
+        ("GRANT SELECT ON claims TO palimpsest_api WITH GRANT OPTION", "palimpsest_api has GRANT OPTION FOR SELECT"),
+        ("GRANT SELECT ON read.example TO PUBLIC", "PUBLIC has SELECT on read.example"),
+        ("GRANT CREATE ON SCHEMA palimpsest TO palimpsest_tests", "palimpsest_tests has CREATE on palimpsest"),
+        ("GRANT CREATE ON SCHEMA public TO PUBLIC", "PUBLIC has CREATE on public"),
+        ("GRANT EXECUTE ON FUNCTION append_events TO PUBLIC", "PUBLIC has EXECUTE on palimpsest.append_events"),
+        ("REVOKE SELECT ON stored_events FROM palimpsest_relay", "palimpsest_relay lacks SELECT"),
+        ("REVOKE SELECT ON read.example FROM palimpsest_api", "palimpsest_api lacks SELECT on read.example"),
+        (
+            "ALTER DEFAULT PRIVILEGES FOR ROLE palimpsest_projector IN SCHEMA read"
+            " REVOKE SELECT ON TABLES FROM palimpsest_api",
+            "palimpsest_api lacks SELECT on TABLES",
+        ),
+    ],
+)
+def test_a_changed_right_is_found_and_the_next_migration_mends_it(made: Database, change: str, found: str) -> None:
+    rows(made.admin_url, change)
+    with connect(made.admin_url) as connection:
+        [deviation] = grant_deviations(connection)
+    assert deviation.found.startswith(found)
+    migrate(made.admin_url)
+    with connect(made.admin_url) as connection:
+        assert grant_deviations(connection) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "undo", "found"),
+    [
+        (
+            "ALTER TABLE data_keys OWNER TO palimpsest_api",
+            "ALTER TABLE palimpsest.data_keys OWNER TO palimpsest_owner",
+            "palimpsest_api owns palimpsest.data_keys",
+        ),
+        (
+            "ALTER SCHEMA palimpsest OWNER TO postgres",
+            "ALTER SCHEMA palimpsest OWNER TO palimpsest_owner",
+            "postgres owns palimpsest",
+        ),
+    ],
+)
+def test_an_object_of_another_owner_is_found(made: Database, change: str, undo: str, found: str) -> None:
+    rows(made.admin_url, change)
+    with connect(made.admin_url) as connection:
+        [deviation] = role_deviations(connection)
+    assert deviation == (found, undo)
+
+
+def test_a_role_that_may_do_more_than_its_part_is_found(database: Database) -> None:
+    with connect(database.admin_url) as connection:
+        connection.execute("ALTER ROLE palimpsest_owner SUPERUSER")
+        connection.execute("GRANT palimpsest_owner TO palimpsest_api")
+        found = [deviation.found for deviation in role_deviations(connection)]
+        # Roles belong to all databases of the cluster.
+        connection.rollback()
+    assert found == ["palimpsest_owner may do more than its part", "palimpsest_api may act as palimpsest_owner"]
+
+
+def test_a_database_that_is_not_prepared_is_refused_with_what_an_administrator_runs(cluster: Cluster) -> None:
+    with cluster.database("template0") as empty:
+        rows(empty.admin_url, f"ALTER DATABASE {empty.name} OWNER TO postgres")
+        with pytest.raises(SetupError) as caught:
+            migrate(empty.admin_url)
+        assert ADMINISTRATOR.read_text() in str(caught.value)
+        assert str(conninfo_to_dict(empty.admin_url)["password"]) not in str(caught.value)
+        with psycopg.connect(empty.admin_url, autocommit=True) as administrator:
+            administrator.execute(ADMINISTRATOR.read_bytes())
+        assert migrate(empty.admin_url) != []
+
+
+def test_a_login_that_may_not_act_as_the_owner_is_refused_by_name(database: Database) -> None:
+    with pytest.raises(SetupError, match='GRANT palimpsest_owner TO "palimpsest_tests"'):
+        migrate(database.app_url)
+
+
+def test_the_administrator_makes_the_role_of_every_part() -> None:
+    [words] = [line for line in ADMINISTRATOR.read_text().splitlines() if "FOREACH part IN" in line]
+    assert [part for part in PARTS if f"'{part}'" in words] == list(PARTS)
+
+
+def test_migrations_need_no_superuser(database: Database) -> None:
+    """Finding H5: a function of an owner who is no superuser makes nobody one."""
+    query = "SELECT rolsuper FROM pg_proc JOIN pg_roles r ON r.oid = proowner WHERE proname = 'append_events'"
+    assert rows(database.admin_url, query) == [(False,)]
