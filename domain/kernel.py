@@ -127,6 +127,7 @@ class Root(BaseAggregate[UUID]):
         """Return a new aggregate with its first event pending."""
         event = event_class(originator_id=id, originator_version=cls.INITIAL_VERSION, timestamp=now, **payload)
         root: Self = cls.shell(event)
+        root.tenant = tenant
         event.apply(root)
         root._pending_events.append(event)
         return root

@@ -23,12 +23,18 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class CommandContext:
-    """Metadata of one command: its actor (None: anonymous), its trace of causes, its Idempotency-Key."""
+    """Metadata of one command: its actor (None: anonymous), its trace of causes, its Idempotency-Key.
+
+    `on_behalf_of`: the user for whom the actor acts, if that is another one. `traceparent`: W3C Trace Context, version
+    00, as text.
+    """
 
     actor: Actor | None
     correlation_id: UUID
     causation_id: UUID | None = None
     idempotency_key: str | None = None
+    on_behalf_of: UUID | None = None
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

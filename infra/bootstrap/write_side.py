@@ -62,6 +62,11 @@ def app_url(settings: Settings) -> str:
     return make_conninfo(settings.database.url.get_secret_value(), options="-c role=palimpsest_app")
 
 
+def store_keys(settings: Settings) -> StoreKeys:
+    """The store keys of the settings."""
+    return StoreKeys(b64decode(settings.keys.store_key.get_secret_value()))
+
+
 @asynccontextmanager
 async def open_write_side(settings: Settings) -> AsyncIterator[WriteSide]:
     """Open the pool, the store and its parts; close them at the end. Opening succeeds even if the database is down."""
@@ -74,7 +79,7 @@ async def open_write_side(settings: Settings) -> AsyncIterator[WriteSide]:
     keyring = Keyring(
         KeyEncryptionKeys(kek_id, {kek_id: b64decode(settings.keys.key_encryption_key.get_secret_value())}),
         keys_reader(database),
-        StoreKeys(b64decode(settings.keys.store_key.get_secret_value())),
+        store_keys(settings),
     )
     blind = BlindIndex(b64decode(settings.keys.blind_index_key.get_secret_value()))
     writer = GroupCommitter(url, observe_batch)

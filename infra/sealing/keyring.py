@@ -11,23 +11,18 @@ from time import monotonic
 from typing import NamedTuple
 from uuid import UUID
 
-import structlog
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from prometheus_client import Counter
 
 from infra.coalesce import Coalescer
 from infra.sealing import receipts
+from infra.sealing.damage import report_damage
 from infra.sealing.key_encryption import NONCE_BYTES, KeyEncryptionKeys
 from infra.sealing.store_keys import Damage, StoreKeys
 
 CACHE_SECONDS = 60.0
 MAX_CACHED_KEYS = 50_000
 MAX_FETCHED_KEYS = 5_000
-
-log = structlog.get_logger(__name__)
-
-damaged_counter = Counter("palimpsest_damaged_keys", "Data keys that did not open, and receipts that did not fit")
 
 
 class KeyErased(Exception):
@@ -198,8 +193,7 @@ class Keyring:
                 return ERASED_KEY
             opened = self._wrapping.unwrap(row.subject_id, row.wrapped, row.kek_id)
         except Damage as damage:
-            damaged_counter.inc()
-            log.error("data key damaged", subject_id=str(row.subject_id), reason=str(damage))
+            report_damage("key", subject_id=str(row.subject_id), reason=str(damage))
             raise
         key = DataKey(opened, after_erasure=row.receipt is not None)
         self.keep(row.subject_id, key)

@@ -10,22 +10,20 @@ from uuid import UUID
 import msgspec
 from psycopg.pq.abc import PGresult
 
-from infra.postgres.arrays import Array, BigInts, Blobs, Bools, Ints, Texts, Uuids, UuidsByBytes, UuidsByInt, texts_in
+from infra.postgres.arrays import Array, BigInts, Blobs, Bools, Ints, Texts, Uuids, UuidsByInt, texts_in
 from infra.sealing.keyring import WrappedKey
 from infra.store.append_queue import StreamKey
 
-APPEND = f"SELECT head, verdicts FROM append_events({', '.join(['%b'] * 30)})"  # noqa: S608
+APPEND = f"SELECT head, verdicts FROM append_events({', '.join(['%b'] * 25)})"  # noqa: S608
 """For a cursor of psycopg; its parameters come from `encode_parameters`."""
 
 
 class NewEvent(msgspec.Struct, frozen=True):
-    """An event to be stored. `id`: the 16 bytes of a UUID."""
+    """An event to be stored. `state`: its bytes (`event_bytes.py`)."""
 
-    id: bytes
     stream_id: UUID
     version: int
     topic: str
-    class_version: int
     state: bytes
 
 
@@ -55,9 +53,6 @@ class AppendRequest(msgspec.Struct, frozen=True):
     claims: list[ClaimChange] = []
     keys: list[WrappedKey] = []
     record: IdempotencyRecord | None = None
-    actor_id: UUID | None = None
-    correlation_id: UUID | None = None
-    causation_id: UUID | None = None
 
     def conflict_keys(self) -> list[object]:
         """Its streams, claims, new data keys and idempotency key: no two requests of one batch may share one."""
@@ -155,7 +150,7 @@ def _rows_of(requests: list[AppendRequest]) -> list[list[Any]]:
     numbered = list(enumerate(requests, 1))
     return [
         [(n, stream, version) for n, r in numbered for stream, version in r.expected.items()],
-        [(n, event, r) for n, r in numbered for event in r.events],
+        [(n, event) for n, r in numbered for event in r.events],
         [(n, claim) for n, r in numbered for claim in r.claims],
         [(n, key) for n, r in numbered for key in r.keys],
         [(n, r.record, r.events[-1] if r.events else None) for n, r in numbered if r.record is not None],
@@ -170,18 +165,13 @@ def _streams(rows: list[tuple[int, int, int]]) -> list[Array]:
     ]
 
 
-def _events(rows: list[tuple[int, NewEvent, AppendRequest]]) -> list[Array]:
+def _events(rows: list[tuple[int, NewEvent]]) -> list[Array]:
     return [
-        Ints([n for n, _, _ in rows]),
-        Uuids([e.stream_id for _, e, _ in rows]),
-        BigInts([e.version for _, e, _ in rows]),
-        Texts([e.topic for _, e, _ in rows]),
-        Blobs([e.state for _, e, _ in rows]),
-        UuidsByBytes([e.id for _, e, _ in rows]),
-        Ints([e.class_version for _, e, _ in rows]),
-        Uuids([r.actor_id for _, _, r in rows]),
-        Uuids([r.correlation_id for _, _, r in rows]),
-        Uuids([r.causation_id for _, _, r in rows]),
+        Ints([n for n, _ in rows]),
+        Uuids([e.stream_id for _, e in rows]),
+        BigInts([e.version for _, e in rows]),
+        Texts([e.topic for _, e in rows]),
+        Blobs([e.state for _, e in rows]),
     ]
 
 

@@ -18,7 +18,7 @@ from application.ports import (
     Unavailable,
     VersionConflict,
 )
-from domain.kernel import Claim, NotFound, Root
+from domain.kernel import Claim, NotFound, Party, Root
 from infra.postgres.database import Database
 from infra.sealing.blind_index import BlindIndex
 from infra.sealing.keyring import (
@@ -42,7 +42,8 @@ from infra.store.append_batch import (
     NewEvent,
 )
 from infra.store.append_queue import StreamKey
-from infra.store.codec import EventLayout, decode_clear, layout_of, subjects_in, subjects_of, unseal
+from infra.store.codec import decode_clear, layout_of, subjects_in, subjects_of, unseal
+from infra.store.event_bytes import call_header, header, tenant_bytes, tenant_of
 from infra.store.group_commit import GroupCommitter
 from infra.store.snapshot_codec import decode_snapshot, encode_snapshot, is_personal
 from infra.store.stream_reader import LATEST, StoredEvent, StoredSnapshot, StreamGap, StreamReader
@@ -133,7 +134,7 @@ class PostgresEventStore:
             expected[root.id.int] = root.version - len(pending)
         for _ in range(MAX_REKEY_ATTEMPTS):
             keys, minted = await self._keys(changes, expected, events, idempotency)
-            request = self._request(expected, events, call, idempotency, keys, minted)
+            request = self._request(changes, expected, events, call, idempotency, keys, minted)
             outcome = await self._committer.append(request)
             if outcome.status is not AppendStatus.REKEY:
                 break
@@ -164,6 +165,7 @@ class PostgresEventStore:
 
     def _request(
         self,
+        changes: Sequence[Root],
         expected: dict[StreamKey, int],
         events: Sequence[Root.Event],
         call: CommandContext,
@@ -177,18 +179,22 @@ class PostgresEventStore:
             record = IdempotencyRecord(idempotency.key, idempotency.fingerprint, idempotency.subject_id, sealed)
         return AppendRequest(
             expected=expected,
-            events=[self._new_event(event, layout_of(type(event)), keys) for event in events],
+            events=self._new_events(changes, call, keys),
             claims=[claim for event in events if layout_of(type(event)).has_claims for claim in self._claims(event)],
             keys=minted,
             record=record,
-            actor_id=call.actor.user_id if call.actor else None,
-            correlation_id=call.correlation_id,
-            causation_id=call.causation_id,
         )
 
-    def _new_event(self, event: Root.Event, layout: EventLayout, keys: SealingKeys) -> NewEvent:
-        stream_id, version, state = event.originator_id, event.originator_version, layout.encode(event, keys)
-        return NewEvent(uuid7().bytes, stream_id, version, layout.topic, layout.version, state)
+    def _new_events(self, changes: Sequence[Root], call: CommandContext, keys: SealingKeys) -> list[NewEvent]:
+        shared, new = call_header(call), []
+        for root in changes:
+            tenant = tenant_bytes(root.tenant)
+            for event in cast(list[Root.Event], root.pending_events):
+                layout = layout_of(type(event))
+                metadata = header(shared, uuid7().bytes, layout.version, tenant)
+                state = layout.encode(event, metadata, keys, self._keyring.stamps)
+                new.append(NewEvent(root.id, event.originator_version, layout.topic, state))
+        return new
 
     def _claims(self, event: Root.Event) -> Iterator[ClaimChange]:
         for claim in event.claims():
@@ -265,9 +271,11 @@ class PostgresEventStore:
         first = Root.INITIAL_VERSION if root is None else root.version + 1
         if events and (versions[0], versions[-1]) != (first, first + len(events) - 1):
             raise StreamGap(f"stream {id}: versions {first} to {versions[-1]} hold {len(events)} events")
-        partly = [decode_clear(topic, stored, id) for _, topic, stored in events]
+        stamps = self._keyring.stamps
+        partly = [decode_clear(topic, stored, id, version, stamps) for version, topic, stored in events]
         keys = await self._keyring.all(subjects_in(partly))
-        return evolve(kind, root, unseal(partly, versions, keys))
+        tenant = tenant_of(events[0][2]) if events and root is None else None
+        return evolve(kind, root, unseal(partly, keys), tenant)
 
     async def _from_snapshot(self, kind: type[A], id: UUID, stored: StoredSnapshot) -> A | None:
         """None if the snapshot is unusable: of another shape or kind, or sealed by a key that is erased or damaged."""
@@ -303,13 +311,18 @@ class PostgresEventStore:
         await asyncio.gather(*self._snapshot_tasks)
 
 
-def evolve(kind: type[A], root: Root | None, events: Sequence[Root.Event]) -> A | None:
-    """The aggregate after `events`, which follow `root`; None if they are of another kind, or if there are none."""
+def evolve(kind: type[A], root: Root | None, events: Sequence[Root.Event], tenant: Party | None = None) -> A | None:
+    """The aggregate after `events`, which follow `root`; None if they are of another kind, or if there are none.
+
+    `tenant`: that of the stream, where there is no `root` yet.
+    """
     for event in events:
         if root is None:
             if event.root is not kind:
                 return None
             root = kind.shell(event)
+            if tenant is not None:
+                root.tenant = tenant
         event.apply(root)
     if root is not None and events:
         root._version = events[-1].originator_version

@@ -29,7 +29,7 @@ from infra.store.append_queue import AppendQueue, PendingAppend
 MIN_REQUESTS_TO_HALVE = 8
 
 FIND_EVENT = b"""
-SELECT notification_id FROM stored_events WHERE event_id = $1 AND originator_id = $2 AND originator_version = $3
+SELECT notification_id FROM stored_events WHERE originator_id = $1 AND originator_version = $2 AND state = $3
 """
 
 
@@ -171,8 +171,8 @@ class GroupCommitter:
         self._observe(len(requests), sum([len(request.events) for request in requests]), perf_counter() - started)
 
     async def _write_again(self, requests: list[AppendRequest], call: tuple[bytes, list[bytes]]) -> list[AppendOutcome]:
-        """Send the batch once more on a new connection. Safe: the log is searched for the ids of the events, so a
-        request that was committed by the first attempt gets the status OK."""
+        """Send the batch once more on a new connection. Safe: the log is searched for the events, whose bytes include
+        their ids, so a request that was committed by the first attempt gets the status OK."""
         try:
             outcomes = decode_outcomes(requests, await self._execute(*call))
             return [
@@ -201,7 +201,7 @@ class GroupCommitter:
             return None
         last = request.events[-1]
         pipeline = await self._session.connected()
-        found = await pipeline.execute(FIND_EVENT, [last.id, last.stream_id.bytes, last.version.to_bytes(8, "big")])
+        found = await pipeline.execute(FIND_EVENT, [last.stream_id.bytes, last.version.to_bytes(8, "big"), last.state])
         position = found.get_value(0, 0) if found.ntuples else None
         return None if position is None else AppendOutcome(AppendStatus.OK, int.from_bytes(position, "big"))
 

@@ -5,15 +5,16 @@ from typing import Any
 
 from application.ports import RecordedEvent, Undecodable
 from domain.kernel import Root
+from infra.sealing.damage import report_damage
 from infra.sealing.keyring import Keyring, Keys
+from infra.sealing.store_keys import Damage
 from infra.store.codec import PartlyDecoded, decode, decode_clear, subjects_in, unseal
+from infra.store.event_bytes import actor_of
 
 LIBRARY_COLUMNS = "notification_id, originator_id, originator_version, topic, state"
 """The columns of the `eventsourcing` library, in the order of its `Notification`."""
-EVENT_COLUMNS = f"{LIBRARY_COLUMNS}, recorded_at, actor_id"
-"""The columns that `decode_rows` takes."""
-ALL_COLUMNS = f"{LIBRARY_COLUMNS}, event_id, class_version, recorded_at, actor_id, correlation_id, causation_id"
-"""All columns, in the order of `infra.kafka.client.record_format.EventRow`."""
+EVENT_COLUMNS = f"{LIBRARY_COLUMNS}, recorded_at"
+"""All columns, in the order that `decode_rows` and `infra.kafka.client.record_format.EventRow` take."""
 HEAD = "SELECT coalesce(max(notification_id), 0) FROM stored_events"
 """The last position; 0 in an empty log."""
 APPENDED_CHANNEL = "palimpsest_appended"
@@ -26,38 +27,51 @@ async def decode_rows(rows: Sequence[LogRow], keyring: Keyring) -> list[Recorded
     """The events of rows with `EVENT_COLUMNS`.
 
     An event that cannot be decoded becomes `Undecodable`, and its reader decides: it must not stop the others.
+    One that was changed since it was stored is counted, too.
     """
     partly: list[PartlyDecoded | Undecodable] = []
-    for _, stream_id, _, topic, stored, _, _ in rows:
+    for _, stream_id, version, topic, stored, _ in rows:
         try:
-            partly.append(decode_clear(topic, stored, stream_id))
+            partly.append(decode_clear(topic, stored, stream_id, version, keyring.stamps))
         except Exception as error:
-            partly.append(Undecodable(type(error).__name__))
+            partly.append(undecodable(error))
     # Outside of the `try`: an error of the keyring is not the fault of an event.
     keys = await keyring.all(subjects_in([each for each in partly if type(each) is tuple]))
     return [
-        RecordedEvent(position, stream_id, version, topic, recorded_at, actor_id, data)
-        for (position, stream_id, version, topic, _, recorded_at, actor_id), data in zip(
-            rows, _unseal_rows(rows, partly, keys), strict=True
+        RecordedEvent(position, stream_id, version, topic, recorded_at, actor_of(stored), data)
+        if type(data) is not Undecodable
+        else RecordedEvent(position, stream_id, version, topic, recorded_at, None, data)
+        for (position, stream_id, version, topic, stored, recorded_at), data in zip(
+            rows, _unseal_rows(rows, partly, keyring, keys), strict=True
         )
     ]
 
 
+def undecodable(error: Exception) -> Undecodable:
+    """What stands for an event whose decoding failed. Damage is counted and logged: somebody has changed the log."""
+    if isinstance(error, Damage):
+        report_damage("event")
+        return Undecodable(Damage.__name__)
+    return Undecodable(type(error).__name__)
+
+
 def _unseal_rows(
-    rows: Sequence[LogRow], partly: Sequence[PartlyDecoded | Undecodable], keys: Keys
+    rows: Sequence[LogRow], partly: Sequence[PartlyDecoded | Undecodable], keyring: Keyring, keys: Keys
 ) -> Sequence[Root.Event | Undecodable]:
     """All rows in one call, or one by one if that fails."""
-    decodable = [(each, row[2]) for each, row in zip(partly, rows, strict=True) if type(each) is tuple]
     try:
-        events = iter(unseal([each for each, _ in decodable], [version for _, version in decodable], keys))
+        events = iter(unseal([each for each in partly if type(each) is tuple], keys))
         return [each if isinstance(each, Undecodable) else next(events) for each in partly]
     except Exception:
-        return [_decode_row(row, keys) for row in rows]
+        return [
+            each if isinstance(each, Undecodable) else _decode_row(row, keyring, keys)
+            for row, each in zip(rows, partly, strict=True)
+        ]
 
 
-def _decode_row(row: LogRow, keys: Keys) -> Root.Event | Undecodable:
-    _, stream_id, version, topic, stored, _, _ = row
+def _decode_row(row: LogRow, keyring: Keyring, keys: Keys) -> Root.Event | Undecodable:
+    _, stream_id, version, topic, stored, _ = row
     try:
-        return decode(topic, stored, stream_id, version, keys)
+        return decode(topic, stored, stream_id, version, keys, keyring.stamps)
     except Exception as error:
-        return Undecodable(type(error).__name__)
+        return undecodable(error)

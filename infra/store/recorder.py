@@ -6,7 +6,7 @@ Our own processes do not use them: they use the group commit and the asynchronou
 from collections.abc import Sequence
 from threading import Thread
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import psycopg
 from eventsourcing.persistence import (
@@ -190,10 +190,7 @@ def _request(stored_events: Sequence[StoredEvent]) -> AppendRequest:
         expected.setdefault(_uuid(event.originator_id).int, event.originator_version - 1)
     return AppendRequest(
         expected=expected,
-        events=[
-            NewEvent(uuid4().bytes, _uuid(e.originator_id), e.originator_version, e.topic, 1, e.state)
-            for e in stored_events
-        ],
+        events=[NewEvent(_uuid(e.originator_id), e.originator_version, e.topic, e.state) for e in stored_events],
     )
 
 

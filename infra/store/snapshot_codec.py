@@ -11,12 +11,13 @@ from uuid import UUID
 import msgspec
 
 from application.ports import A
-from domain.kernel import Root
+from domain.kernel import Party, Root
 from infra.sealing.keyring import DataKey
-from infra.store.codec import STREAM, context_of, layout_of
+from infra.store.codec import STREAM, layout_of
+from infra.store.event_bytes import place_of
 
 _UUID_TAG, _SET_TAG, _DICT_TAG = 1, 2, 3
-_IDENTITY = ("_id", "_version", "_pending_events")
+_IDENTITY = ("_id", "_version", "_pending_events", "tenant")
 
 
 @cache
@@ -29,8 +30,9 @@ def is_personal(kind: type[Root]) -> bool:
 def encode_snapshot(root: Root, key: DataKey | None) -> bytes:
     """The state of the aggregate, sealed under `key`; in clear without one, which suits no kind with personal data."""
     state = {name: _tagged(value) for name, value in vars(root).items() if name not in _IDENTITY}
+    state["tenant"] = [root.tenant.kind, _tagged(root.tenant.id)]
     plain = msgspec.msgpack.encode(state)
-    return plain if key is None else key.seal(plain, context_of(root.id, root.version))
+    return plain if key is None else key.seal(plain, place_of(root.id, root.version))
 
 
 def decode_snapshot(kind: type[A], id: UUID, version: int, stored: bytes, key: DataKey | None) -> A:
@@ -39,9 +41,10 @@ def decode_snapshot(kind: type[A], id: UUID, version: int, stored: bytes, key: D
     Raises:
         KeyErased, Damage: as `DataKey.unseal`.
     """
-    plain = stored if key is None else key.unseal(stored, context_of(id, version))
+    plain = stored if key is None else key.unseal(stored, place_of(id, version))
     root = object.__new__(kind)
-    root.__dict__.update(_SNAPSHOT.decode(plain), _id=id, _version=version, _pending_events=[])
+    state = _SNAPSHOT.decode(plain)
+    root.__dict__.update(state, _id=id, _version=version, _pending_events=[], tenant=Party(*state["tenant"]))
     return root
 
 

@@ -7,18 +7,19 @@ import psycopg
 from uuid_utils.compat import uuid7
 
 from domain.content.document import Document
-from domain.kernel import Root
+from domain.kernel import Party, Root
 from infra.bootstrap.write_side import WriteSide, utc_now
 from infra.sealing.keyring import WrappedKey
 from infra.store.codec import layout_of
+from infra.store.event_bytes import call_header, header, tenant_bytes
 from tests.bench import ours
 from tests.bench.harness import TEXT
 
 EVENTS = """
-COPY stored_events (originator_id, originator_version, topic, state, notification_id, event_id, class_version,
-                    recorded_at, actor_id, correlation_id, causation_id) FROM STDIN (FORMAT binary)
+COPY stored_events (originator_id, originator_version, topic, state, notification_id,
+                    recorded_at) FROM STDIN (FORMAT binary)
 """
-EVENT_TYPES = ["uuid", "int8", "text", "bytea", "int8", "uuid", "int2", "timestamptz", "uuid", "uuid", "uuid"]
+EVENT_TYPES = ["uuid", "int8", "text", "bytea", "int8", "timestamptz"]
 KEYS = "COPY data_keys (subject_id, wrapped, kek_id) FROM STDIN (FORMAT binary)"
 KEY_TYPES = ["uuid", "bytea", "text"]
 HEAD = "SELECT coalesce(max(notification_id), 0) FROM stored_events"
@@ -52,7 +53,13 @@ def _copy(core: WriteSide, connection: psycopg.Connection, crowd: list[Document]
     keys = {id.int: key for id, (key, _) in minted.items()}
     turns = (document.pending_events[version] for version in range(versions) for document in crowd)
     events = (event for event in turns if isinstance(event, Root.Event))
-    rows = (_row(event, layout_of(type(event)).encode(event, keys), n) for n, event in enumerate(events, position + 1))
+    shared, tenant = call_header(ours.CALL), tenant_bytes(Party("user", ours.OWNER.user_id))
+
+    def state(event: Root.Event) -> bytes:
+        layout = layout_of(type(event))
+        return layout.encode(event, header(shared, uuid7().bytes, layout.version, tenant), keys, core.keyring.stamps)
+
+    rows = (_row(event, state(event), n) for n, event in enumerate(events, position + 1))
     _send(connection, KEYS, KEY_TYPES, (_key_row(wrapped) for _, wrapped in minted.values()))
     _send(connection, EVENTS, EVENT_TYPES, rows)
     for document in crowd:
@@ -68,10 +75,8 @@ def _send(connection: psycopg.Connection, query: str, types: list[str], rows: It
 
 
 def _row(event: Root.Event, state: bytes, position: int) -> Row:
-    plan, call = layout_of(type(event)), ours.CALL
-    who = ours.OWNER.user_id
-    stream = (event.originator_id, event.originator_version, plan.topic, state)
-    return (*stream, position, uuid7(), plan.version, utc_now(), who, call.correlation_id, call.causation_id)
+    topic = layout_of(type(event)).topic
+    return event.originator_id, event.originator_version, topic, state, position, utc_now()
 
 
 def _key_row(wrapped: WrappedKey) -> Row:

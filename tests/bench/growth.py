@@ -19,8 +19,7 @@ WRITERS = 64
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 FILL = """
 INSERT INTO stored_events
-SELECT uuidv7(), 1, topic, substr(state, 1, 40 + n %% 1000 * 7919 %% 300), head + n, uuidv7(), class_version,
-       recorded_at, actor_id, correlation_id, causation_id
+SELECT uuidv7(), 1, topic, substr(state, 1, 40 + n %% 1000 * 7919 %% 300), head + n, recorded_at
 FROM (SELECT * FROM stored_events LIMIT 1) AS pattern,
      (SELECT max(notification_id) AS head FROM stored_events) AS log, generate_series(1, %s) AS n
 """

@@ -23,6 +23,7 @@ from infra.bootstrap.write_side import WriteSide
 from infra.kafka.client import record_format, topics
 from infra.kafka.client.record_format import EventRow
 from infra.kafka.client.topics import Topics
+from infra.store.log_rows import EVENT_COLUMNS
 from tests.bench import ours, processes, visible
 from tests.bench.fill import fill
 from tests.bench.harness import Bench, Row, against, below, told
@@ -36,11 +37,7 @@ REACH = 0.7
 RATE, SECONDS, SETTLING_SECONDS = visible.RATE, 30.0, 3.0
 LIMIT = 150
 
-ROWS = """
-SELECT notification_id, originator_id, originator_version, topic, state,
-       event_id, class_version, recorded_at, actor_id, correlation_id, causation_id
-FROM stored_events ORDER BY notification_id
-"""
+ROWS = f"SELECT {EVENT_COLUMNS} FROM stored_events ORDER BY notification_id"
 
 prefixes = (f"bench{number}" for number in count(1))
 

@@ -19,7 +19,7 @@ from infra.local.servers.kafka import EmbeddedKafka, KafkaQuorum
 from infra.local.servers.process import free_port
 from tests.chaos.disk import small_disk
 from tests.support.kafka import FAULTS
-from tests.support.stores import open_store
+from tests.support.stores import STAMPS, open_store
 
 PARTITIONS = 4
 PATIENCE_SECONDS = 60.0
@@ -81,7 +81,7 @@ class Brokers:
         def gone(kind: type[Root], ids: Sequence[UUID]) -> set[UUID]:
             return asyncio.run(ask(kind, ids))
 
-        return reconcile(url, self.clients, topics or self.topics, gone, timeout=patience)
+        return reconcile(url, self.clients, topics or self.topics, STAMPS, gone, timeout=patience)
 
 
 def open_brokers(folder: Path, count: int, stack: ExitStack) -> Brokers:

@@ -99,7 +99,7 @@ def swap_two_of_a_stream(records: list[Planned]) -> list[Planned]:
 def add_what_was_never_committed(records: list[Planned]) -> list[Planned]:
     at = events_in(records)[40]
     _, row = event_of(records[at])
-    stranger = record_format.encode(replace(row, position=row.position + 1_000_000, event_id=uuid4()), row.position)
+    stranger = record_format.encode(replace(row, position=row.position + 1_000_000, stream_id=uuid4()), row.position)
     return [*records[: at + 1], replace(records[at], headers=stranger[2]), *records[at + 1 :]]
 
 

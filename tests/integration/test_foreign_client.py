@@ -7,6 +7,7 @@ import pytest
 
 from infra.kafka.client.topics import AGGREGATES, Topics
 from infra.local.servers.kafka import EmbeddedKafka
+from infra.store.event_bytes import metadata_of
 from tests.support import kcat, published, relaying
 from tests.support.kafka import own_topics
 from tests.support.kcat import Line
@@ -37,7 +38,7 @@ def test_it_reads_what_we_read(topics: Topics, kafka: EmbeddedKafka) -> None:
 
 
 def test_it_reads_events_that_are_cloud_events(topics: Topics, kafka: EmbeddedKafka, database: Database) -> None:
-    ids = {str(row.event_id): row for row in published.rows(database.app_url)}
+    ids = {str(metadata_of(row.state).event_id): row for row in published.rows(database.app_url)}
     read = [line for aggregate in AGGREGATES for line in kcat.read(kafka.address, topics.public(aggregate))]
     assert len(read) > 100
     for line in read:

@@ -23,11 +23,11 @@ from infra.kafka.client.record_format import EventRow
 from infra.kafka.client.topics import Topics
 from infra.kafka.tools.export import export
 from infra.local.servers.kafka import EmbeddedKafka
-from infra.store.codec import decode
 from tests.support import published
 from tests.support.kafka import own_topics
 from tests.support.published import public, send
 from tests.support.servers import Cluster
+from tests.support.stored import decoded
 
 README = Path(__file__).parents[2] / "adapters" / "integration_events" / "README.md"
 LINES = 30
@@ -95,7 +95,7 @@ class Counting:
 
 def created(log: list[EventRow]) -> dict[str, int]:
     """How many documents each user has created."""
-    events = [decode(row.topic, row.state, row.stream_id, row.version, {}) for row in log]
+    events = [decoded(row.topic, row.state, row.stream_id, row.version) for row in log]
     return Counter(str(event.owner_id) for event in events if isinstance(event, Document.Created))
 
 
@@ -154,7 +154,7 @@ def per_day_and_plan(log: list[EventRow]) -> dict[tuple[str, str], int]:
     plans: dict[UUID, str] = {}
     found: Counter[tuple[str, str]] = Counter()
     for row in log:
-        match decode(row.topic, row.state, row.stream_id, row.version, {}):
+        match decoded(row.topic, row.state, row.stream_id, row.version):
             case Subscription.Started(plan=plan) | Subscription.PlanChanged(plan=plan):
                 plans[row.stream_id] = plan
             case Subscription.Cancelled():

@@ -59,6 +59,7 @@ def replayed(root: A) -> A:
     again: Any = None
     for event in root.pending_events:
         again = event.mutate(again)
+        again.tenant = root.tenant
     assert type(again) is type(root)
     return again
 

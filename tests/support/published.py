@@ -17,15 +17,13 @@ from infra.kafka.client.record_format import EventRow
 from infra.kafka.client.topics import Topics, create_missing
 from infra.kafka.reconcile.state_comparison import FindClosed
 from infra.store.codec import decode
+from infra.store.event_bytes import metadata_of
+from infra.store.log_rows import EVENT_COLUMNS
 from infra.store.partitioner import key_of, partition_of
 from tests.support.history import History
-from tests.support.stores import CALL, open_store
+from tests.support.stores import CALL, STAMPS, open_store
 
-ROWS = """
-SELECT notification_id, originator_id, originator_version, topic, state, event_id, class_version, recorded_at,
-       actor_id, correlation_id, causation_id
-FROM stored_events ORDER BY notification_id
-"""
+ROWS = f"SELECT {EVENT_COLUMNS} FROM stored_events ORDER BY notification_id"
 
 
 class Planned(msgspec.Struct, frozen=True):
@@ -76,9 +74,10 @@ def public(log: Iterable[EventRow], topics: Topics) -> Iterator[Planned]:
     """The records of the public topics."""
     contract = CloudEvents()
     for row in log:
-        event = decode(row.topic, row.state, row.stream_id, row.version, {})
-        about = RecordedEvent(row.position, row.stream_id, row.version, row.topic, row.recorded_at, row.actor_id, event)
-        record = contract.public_record(about, row.event_id, row.correlation_id, row.causation_id)
+        event = decode(row.topic, row.state, row.stream_id, row.version, {}, STAMPS)
+        of = metadata_of(row.state)
+        about = RecordedEvent(row.position, row.stream_id, row.version, row.topic, row.recorded_at, of.actor_id, event)
+        record = contract.public_record(about, of.event_id, of.correlation_id, of.causation_id)
         if record is not None:
             partition = partition_of(record.key, topics.partitions)
             topic = topics.public(record.aggregate)

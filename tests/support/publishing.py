@@ -12,13 +12,10 @@ from kafka.admin import KafkaAdminClient
 
 from infra.kafka.client.record_format import EventRow, encode, encode_watermark
 from infra.kafka.client.topics import Topics, create_missing
+from infra.store.log_rows import EVENT_COLUMNS
 from infra.store.partitioner import partition_of
 
-ROWS = """
-SELECT notification_id, originator_id, originator_version, topic, state, event_id, class_version, recorded_at,
-       actor_id, correlation_id, causation_id
-FROM stored_events WHERE notification_id > %s ORDER BY notification_id
-"""
+ROWS = f"SELECT {EVENT_COLUMNS} FROM stored_events WHERE notification_id > %s ORDER BY notification_id"
 
 
 @contextmanager

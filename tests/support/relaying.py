@@ -19,17 +19,14 @@ from infra.kafka.client.record_format import EventRecord, EventRow
 from infra.kafka.client.topics import AGGREGATES, Topics
 from infra.kafka.relay.relay import Relay
 from infra.sealing.keyring import StoredKey
+from infra.store.log_rows import EVENT_COLUMNS
 from infra.store.partitioner import partition_of
 from tests.support.history import History
 from tests.support.stores import CALL, keyring_of, open_store
 
 PATIENCE = 30.0
 
-ROWS = """
-SELECT notification_id, originator_id, originator_version, topic, state,
-       event_id, class_version, recorded_at, actor_id, correlation_id, causation_id
-FROM stored_events ORDER BY notification_id
-"""
+ROWS = f"SELECT {EVENT_COLUMNS} FROM stored_events ORDER BY notification_id"
 
 
 def live(url: str, history: History, changes: int = 60) -> None:

@@ -26,6 +26,7 @@ from infra.store.stream_reader import StreamReader
 KEK, KEK_ID = bytes(range(32)), "kek"
 BLIND_KEY = bytes(range(32, 64))
 STORE_KEY = bytes(range(64, 96))
+STAMPS = StoreKeys(STORE_KEY)
 CALL = CommandContext(actor=Actor(UUID(int=7)), correlation_id=UUID(int=8), causation_id=UUID(int=9))
 
 
@@ -67,14 +68,14 @@ async def open_store(url: str) -> AsyncIterator[Opened]:
 
 def keyring_of(fetch: FetchWrapped, kek: bytes = KEK) -> Keyring:
     """A keyring with the keys of the tests."""
-    return Keyring(KeyEncryptionKeys(KEK_ID, {KEK_ID: kek}), fetch, StoreKeys(STORE_KEY))
+    return Keyring(KeyEncryptionKeys(KEK_ID, {KEK_ID: kek}), fetch, STAMPS)
 
 
 def destroy_keys(url: str, *subject_ids: UUID) -> None:
     """Destroy the data keys of subjects, with a receipt of each."""
     for subject_id in subject_ids:
         now = datetime.now(UTC)
-        values = [now, receipt(StoreKeys(STORE_KEY), subject_id, now), subject_id]
+        values = [now, receipt(STAMPS, subject_id, now), subject_id]
         rows(url, "UPDATE data_keys SET wrapped = NULL, erased_at = %s, receipt = %s WHERE subject_id = %s", *values)
 
 
@@ -89,6 +90,7 @@ __all__ = [
     "BLIND_KEY",
     "CALL",
     "KEK",
+    "STAMPS",
     "STORE_KEY",
     "Opened",
     "Pool",

@@ -55,7 +55,6 @@ class _Event(msgspec.Struct):
     version: int
     topic: str
     recorded_at: datetime
-    actor_id: UUID | None = None
 
 
 class _Watermark(msgspec.Struct):
@@ -81,7 +80,7 @@ def decode_fast(record: ConsumerRecord) -> DecodedRecord:
                     raise ForeignRecord("no key, or no value")
                 event = _event(content)
                 stream_id = _stream_id(key)
-                row = (event.position, stream_id, event.version, event.topic, value, event.recorded_at, event.actor_id)
+                row = (event.position, stream_id, event.version, event.topic, value, event.recorded_at)
                 return DecodedRecord(event.position, event.previous, row)
             if name == WATERMARK:
                 watermark = _watermark(content)

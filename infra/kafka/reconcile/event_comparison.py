@@ -30,16 +30,16 @@ from infra.kafka.reconcile.differences import (
 )
 from infra.postgres.connect import Connection
 from infra.progress import Progress
-from infra.store.log_rows import ALL_COLUMNS, HEAD
+from infra.store.log_rows import EVENT_COLUMNS, HEAD
 from infra.store.partitioner import key_of, partition_of
 
 RANGE = 10_000
 """Positions that are compared together."""
 
 BETWEEN = f"""
-SELECT {ALL_COLUMNS} FROM stored_events WHERE notification_id > %s AND notification_id <= %s ORDER BY notification_id
+SELECT {EVENT_COLUMNS} FROM stored_events WHERE notification_id > %s AND notification_id <= %s ORDER BY notification_id
 """  # noqa: S608
-THESE = f"SELECT {ALL_COLUMNS} FROM stored_events WHERE notification_id = ANY(%s)"  # noqa: S608
+THESE = f"SELECT {EVENT_COLUMNS} FROM stored_events WHERE notification_id = ANY(%s)"  # noqa: S608
 
 
 class EventComparison:

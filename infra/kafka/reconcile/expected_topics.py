@@ -16,7 +16,9 @@ from infra.kafka.client.record_format import (
 )
 from infra.kafka.client.record_position import SEQUENCE, parse_sequence
 from infra.kafka.reconcile.differences import SeenRecord
+from infra.sealing.store_keys import StoreKeys
 from infra.store.codec import decode
+from infra.store.event_bytes import metadata_of
 from infra.store.partitioner import key_of
 
 DIGEST_BYTES = 16
@@ -57,8 +59,9 @@ class PublicTopic:
     The data is not compared: a text's length was published, but cannot be computed again once the text is erased.
     """
 
-    def __init__(self, topic: str, aggregate: str) -> None:
+    def __init__(self, topic: str, aggregate: str, stamps: StoreKeys) -> None:
         self.topic = topic
+        self._stamps = stamps
         self._contract = CloudEvents()
         self._types = {
             source.TOPIC: versions[1][0].type().encode()  # type: ignore[attr-defined]
@@ -73,15 +76,16 @@ class PublicTopic:
     def may_be_missing(self, row: EventRow) -> bool:
         """An event that cannot be read or mapped cannot be published."""
         try:
-            event = decode(row.topic, row.state, row.stream_id, row.version, {})
+            event = decode(row.topic, row.state, row.stream_id, row.version, {}, self._stamps)
             recorded = RecordedEvent(row.position, row.stream_id, row.version, row.topic, row.recorded_at, None, event)
-            return self._contract.public_record(recorded, row.event_id) is None
+            return self._contract.public_record(recorded, metadata_of(row.state).event_id) is None
         except Exception:
             return True
 
     def digest(self, row: EventRow) -> bytes:
         """Digest of stream id, event id, version and type."""
-        return _digest(key_of(row.stream_id), str(row.event_id).encode(), b"%d" % row.version, self._types[row.topic])
+        event_id = str(metadata_of(row.state).event_id).encode()
+        return _digest(key_of(row.stream_id), event_id, b"%d" % row.version, self._types[row.topic])
 
     def parse(self, record: TopicRecord) -> SeenRecord:
         """Read the record's CloudEvents attributes."""

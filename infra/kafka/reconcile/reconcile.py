@@ -18,6 +18,7 @@ from infra.kafka.reconcile.expected_topics import PrivateTopic, PublicTopic
 from infra.kafka.reconcile.state_comparison import FindClosed, StateComparison, StateTopic
 from infra.kafka.relay.topic_setup import connect
 from infra.progress import Progress
+from infra.sealing.store_keys import StoreKeys
 
 STATEMENT_TIMEOUT = "10min"
 """One statement finds the newest versions of all streams."""
@@ -27,6 +28,7 @@ def reconcile(
     url: str,
     kafka: ClientConfig,
     topics: Topics,
+    stamps: StoreKeys,
     find_closed: FindClosed,
     *,
     first: int = 1,
@@ -45,7 +47,7 @@ def reconcile(
     """
     load_contract()
     expected: list[ExpectedTopic] = [PrivateTopic(topics.internal)]
-    expected += [PublicTopic(topics.public(aggregate), aggregate) for aggregate in AGGREGATES]
+    expected += [PublicTopic(topics.public(aggregate), aggregate, stamps) for aggregate in AGGREGATES]
     with connect(url) as store, closing(open_consumer(kafka)) as consumer:
         store.execute(f"SET statement_timeout = '{STATEMENT_TIMEOUT}'".encode())
         comparison = EventComparison(

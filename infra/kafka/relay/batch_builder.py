@@ -16,7 +16,9 @@ from infra.kafka.client.record_format import EventRow
 from infra.kafka.client.topics import AGGREGATES, Topics
 from infra.kafka.relay.checkpoints import PartitionEnd
 from infra.sealing.keyring import Keys
+from infra.sealing.store_keys import StoreKeys
 from infra.store.codec import PartlyDecoded, decode_clear, subjects_in, unseal
+from infra.store.event_bytes import metadata_of
 from infra.store.partitioner import key_of, partition_of
 
 MAX_CACHED_STREAMS = 100_000
@@ -36,11 +38,17 @@ class BatchBuilder:
     """Builds batches, without events that a partition already has. `ends` must have all partitions of the topics."""
 
     def __init__(
-        self, topics: Topics, ends: Mapping[TopicPartition, PartitionEnd], contract: CloudEvents, keys_of: KeysOf
+        self,
+        topics: Topics,
+        ends: Mapping[TopicPartition, PartitionEnd],
+        contract: CloudEvents,
+        keys_of: KeysOf,
+        stamps: StoreKeys,
     ) -> None:
         self._partitions = topics.partitions
         self._contract = contract
         self._keys_of = keys_of
+        self._stamps = stamps
         self._internal = topics.internal
         self._public = {aggregate: topics.public(aggregate) for aggregate in AGGREGATES}
         self._positions = {partition: end.position for partition, end in ends.items()}
@@ -84,11 +92,10 @@ class BatchBuilder:
         partition = (topic, self._streams[row.stream_id][0])
         return partition if row.position > self._positions[partition] else None
 
-    @staticmethod
-    def _decode_clear(row: EventRow) -> tuple[PartlyDecoded | None, Iterable[UUID]]:
+    def _decode_clear(self, row: EventRow) -> tuple[PartlyDecoded | None, Iterable[UUID]]:
         """The event's clear fields, and the subjects whose keys open the others."""
         try:
-            partly = decode_clear(row.topic, row.state, row.stream_id)
+            partly = decode_clear(row.topic, row.state, row.stream_id, row.version, self._stamps)
             return partly, subjects_in([partly])
         except Exception as error:
             _skip(row, error)
@@ -96,11 +103,12 @@ class BatchBuilder:
 
     def _map(self, row: EventRow, partly: PartlyDecoded, keys: Keys) -> PublicRecord | None:
         try:
-            [event] = unseal([partly], [row.version], keys)
+            [event] = unseal([partly], keys)
+            about = metadata_of(row.state)
             recorded = RecordedEvent(
-                row.position, row.stream_id, row.version, row.topic, row.recorded_at, row.actor_id, event
+                row.position, row.stream_id, row.version, row.topic, row.recorded_at, about.actor_id, event
             )
-            return self._contract.public_record(recorded, row.event_id, row.correlation_id, row.causation_id)
+            return self._contract.public_record(recorded, about.event_id, about.correlation_id, about.causation_id)
         except Exception as error:
             _skip(row, error)
             return None

@@ -17,7 +17,7 @@ from infra.kafka.client.record_format import EventRow
 from infra.kafka.relay.batch_builder import BatchBuilder
 from infra.kafka.relay.leader_lease import LeaderLease, NoLongerLeading
 from infra.kafka.relay.session_checkpoints import ACKNOWLEDGE_SECONDS, SessionCheckpoints
-from infra.store.log_rows import ALL_COLUMNS
+from infra.store.log_rows import EVENT_COLUMNS
 
 PAGE_EVENTS = 1_000
 PAGE_BYTES = 400_000
@@ -30,7 +30,7 @@ WATERMARK_SECONDS = 0.1
 FINISH_SECONDS = 3.0
 
 AFTER = f"""
-SELECT {ALL_COLUMNS} FROM (
+SELECT {EVENT_COLUMNS} FROM (
     SELECT *, sum(octet_length(state)) OVER (ORDER BY notification_id) - octet_length(state) AS bytes_before
     FROM (SELECT * FROM stored_events WHERE notification_id > %s ORDER BY notification_id LIMIT %s) AS page
 ) AS measured

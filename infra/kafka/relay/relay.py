@@ -112,7 +112,13 @@ class Relay:
         names = self._topics.events()
         ends = prepare(connection, self._kafka, self._topics, names)
         with closing(open_producer(self._kafka, names)) as producer:
-            builder = BatchBuilder(self._topics, ends, self._contract, lambda ids: self._load_keys(connection, ids))
+            builder = BatchBuilder(
+                self._topics,
+                ends,
+                self._contract,
+                lambda ids: self._load_keys(connection, ids),
+                self._keyring.stamps,
+            )
             session = PublishSession(connection, producer, builder, SessionCheckpoints(connection, ends))
             log.info("publishing", position=session.acknowledged)
             leading_gauge.set(1)

@@ -18,6 +18,7 @@ from infra.kafka.client.ordered_reader import (
 )
 from infra.kafka.client.record_format import EventRecord, ForeignRecord, decode_record
 from infra.kafka.client.record_position import position_of
+from infra.store.event_bytes import metadata_of
 
 POLL_MS = 200
 
@@ -93,7 +94,7 @@ def _attributes(record: TopicRecord) -> dict[str, Any]:
         return {"type": "watermark", "sequence": str(decoded.position)}
     row = decoded.row
     return {
-        "id": str(row.event_id),
+        "id": str(metadata_of(row.state).event_id),
         "type": row.topic,
         "subject": key,
         "time": row.recorded_at.isoformat(),

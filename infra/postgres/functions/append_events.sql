@@ -22,8 +22,7 @@
 CREATE OR REPLACE FUNCTION append_events(
     requests int,
     s_request int[], s_id uuid[], s_expected bigint[],
-    e_request int[], e_stream uuid[], e_version bigint[], e_topic text[], e_state bytea[], e_id uuid[],
-    e_class_version int[], e_actor uuid[], e_correlation uuid[], e_causation uuid[],
+    e_request int[], e_stream uuid[], e_version bigint[], e_topic text[], e_state bytea[],
     c_request int[], c_kind text[], c_digest bytea[], c_stream uuid[], c_release boolean[],
     k_request int[], k_subject uuid[], k_wrapped bytea[], k_kek text[],
     i_request int[], i_key bytea[], i_fingerprint bytea[], i_subject uuid[], i_answer bytea[],
@@ -72,16 +71,12 @@ BEGIN
 
     SELECT coalesce(max(notification_id), 0) INTO head FROM stored_events;
     IF cardinality(lost) = 0 THEN
-        INSERT INTO stored_events (originator_id, originator_version, topic, state, notification_id,
-                                   event_id, class_version, recorded_at, actor_id, correlation_id, causation_id)
-        SELECT e_stream[n], e_version[n], e_topic[n], e_state[n], head + n,
-               e_id[n], e_class_version[n], moment, e_actor[n], e_correlation[n], e_causation[n]
+        INSERT INTO stored_events (originator_id, originator_version, topic, state, notification_id, recorded_at)
+        SELECT e_stream[n], e_version[n], e_topic[n], e_state[n], head + n, moment
         FROM generate_subscripts(e_request, 1) AS n;
     ELSE
-        INSERT INTO stored_events (originator_id, originator_version, topic, state, notification_id,
-                                   event_id, class_version, recorded_at, actor_id, correlation_id, causation_id)
-        SELECT e_stream[n], e_version[n], e_topic[n], e_state[n], head + row_number() OVER (ORDER BY n),
-               e_id[n], e_class_version[n], moment, e_actor[n], e_correlation[n], e_causation[n]
+        INSERT INTO stored_events (originator_id, originator_version, topic, state, notification_id, recorded_at)
+        SELECT e_stream[n], e_version[n], e_topic[n], e_state[n], head + row_number() OVER (ORDER BY n), moment
         FROM generate_subscripts(e_request, 1) AS n
         WHERE e_request[n] <> ALL (lost);
     END IF;

@@ -10,19 +10,15 @@ DO $$ BEGIN
     END IF;
 END $$;
 
--- The columns of the eventsourcing library, then ours. notification_id is the position: gapless, in commit order.
+-- The columns of the eventsourcing library, then ours. notification_id is the position: gapless, in commit order. `state`
+-- holds the metadata, too (infra/store/event_bytes.py); the view `events` shows it.
 CREATE TABLE stored_events (
     originator_id      uuid        NOT NULL,
     originator_version bigint      NOT NULL,
     topic              text        NOT NULL,
     state              bytea       NOT NULL,
     notification_id    bigint      NOT NULL,
-    event_id           uuid        NOT NULL,
-    class_version      smallint    NOT NULL,
     recorded_at        timestamptz NOT NULL,
-    actor_id           uuid,
-    correlation_id     uuid,
-    causation_id       uuid,
     PRIMARY KEY (originator_id, originator_version)
 ) WITH (
     -- Rows never change, so vacuum has nothing to do. Statistics must stay current.

@@ -18,6 +18,7 @@ from tests.support.history import History
 from tests.support.kafka import own_topics
 from tests.support.published import Planned, private, public, send, swapped, without
 from tests.support.servers import Cluster
+from tests.support.stores import STAMPS
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,7 @@ class Scene:
     def reconcile(self, first: int = 1, last: int | None = None, timeout: float = 0.0) -> Report:
         """Compare log and topics."""
         closed = published.find_closed(self.history)
-        return reconcile(self.url, self.kafka, self.topics, closed, first=first, last=last, timeout=timeout)
+        return reconcile(self.url, self.kafka, self.topics, STAMPS, closed, first=first, last=last, timeout=timeout)
 
     def nth_event(self, n: int, records: Sequence[Planned]) -> int:
         """The index of the nth record of an event."""
@@ -124,7 +125,7 @@ def test_two_events_of_a_stream_in_exchanged_order_are_named(scene: Scene) -> No
 
 
 def test_an_event_that_was_never_committed_is_named(scene: Scene) -> None:
-    row = replace(scene.log[9], position=len(scene.log) + 1000, event_id=uuid4())
+    row = replace(scene.log[9], position=len(scene.log) + 1000, stream_id=uuid4())
     at = scene.nth_event(30, scene.private)
     phantom = scene.private[scene.nth_event(9, scene.private)]
     planted = replace(phantom, headers=encode(row, 0)[2])
@@ -133,7 +134,7 @@ def test_an_event_that_was_never_committed_is_named(scene: Scene) -> None:
 
 
 def test_an_event_beyond_the_last_committed_one_is_named(scene: Scene) -> None:
-    row = replace(scene.log[9], position=len(scene.log) + 1, event_id=uuid4())
+    row = replace(scene.log[9], position=len(scene.log) + 1, stream_id=uuid4())
     planted = replace(scene.private[scene.nth_event(9, scene.private)], headers=encode(row, 0)[2])
     scene.publish(private=[*scene.private, planted])
     assert first_difference(scene.reconcile()) == ("phantom", "internal.events.v1", len(scene.log) + 1)
@@ -216,7 +217,7 @@ def test_records_that_come_during_the_comparison_are_seen_without_a_timeout(scen
             scene.publish(private=scene.private[-30:], public=scene.public[-10:], states=[])
 
     closed = published.find_closed(scene.history)
-    assert reconcile(scene.url, scene.kafka, scene.topics, closed, progress=go_on).difference is None
+    assert reconcile(scene.url, scene.kafka, scene.topics, STAMPS, closed, progress=go_on).difference is None
 
 
 def test_a_part_of_the_log_is_compared_by_itself(scene: Scene) -> None:

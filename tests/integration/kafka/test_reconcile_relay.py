@@ -17,7 +17,7 @@ from infra.kafka.reconcile.reconcile import find_closed, reconcile
 from infra.local.servers.kafka import EmbeddedKafka
 from tests.support.history import History
 from tests.support.servers import Database
-from tests.support.stores import CALL, Opened, destroy_keys, open_store
+from tests.support.stores import CALL, STAMPS, Opened, destroy_keys, open_store
 
 PATIENCE = 30.0
 
@@ -42,7 +42,7 @@ async def compare(opened: Opened, kafka: EmbeddedKafka, topics: Topics) -> Repor
         return asyncio.run_coroutine_threadsafe(find_closed(opened.store, kind, ids), loop).result(PATIENCE)
 
     names = {"bootstrap_servers": kafka.address}
-    return await asyncio.to_thread(reconcile, opened.url, names, topics, closed, timeout=PATIENCE)
+    return await asyncio.to_thread(reconcile, opened.url, names, topics, STAMPS, closed, timeout=PATIENCE)
 
 
 async def test_what_the_relay_publishes_is_what_the_store_holds(

@@ -5,17 +5,17 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from uuid import UUID, uuid4
 
-import msgspec
 import psycopg
 import pytest
 
 from application.ports import Idempotency, StoredResponse, VersionConflict
 from domain.kernel import ERASED, NotFound
 from infra.sealing.keyring import ERASED_KEY
-from infra.store.codec import decode
+from infra.store.event_bytes import Metadata, metadata_of
 from infra.store.stream_reader import StreamGap
 from tests.support.note import Note
 from tests.support.servers import Database
+from tests.support.stored import by_hand, decoded
 from tests.support.stores import CALL, Opened, destroy_keys, open_store, rows
 
 POSITIONS = "SELECT notification_id FROM stored_events ORDER BY notification_id"
@@ -38,14 +38,12 @@ def keyed(subject_id: UUID, key: bytes = b"k" * 32, fingerprint: bytes = b"f" * 
 async def test_events_carry_their_circumstances(opened: Opened, database: Database) -> None:
     written = note()
     await opened.store.append([written], CALL, None)
-    query = (
-        "SELECT topic, class_version, actor_id, correlation_id, causation_id, recorded_at, event_id FROM stored_events"
-    )
-    [(topic, class_version, actor, correlation, causation, recorded_at, event_id)] = rows(database.admin_url, query)
-    assert (topic, class_version) == ("note.written", 2)
-    assert (actor, correlation, causation) == (UUID(int=7), UUID(int=8), UUID(int=9))
+    [(topic, state, recorded_at)] = rows(database.admin_url, "SELECT topic, state, recorded_at FROM stored_events")
+    metadata = metadata_of(state)
+    assert metadata == Metadata(metadata.event_id, 2, written.tenant, UUID(int=7), None, UUID(int=8), UUID(int=9))
+    assert metadata.event_id.version == 7
+    assert topic == "note.written"
     assert recorded_at.tzinfo is not None
-    assert event_id.version == 7
 
 
 async def test_a_loser_does_not_fail_its_neighbours(opened: Opened, database: Database) -> None:
@@ -172,8 +170,8 @@ async def test_a_stream_with_a_gap_is_not_taken_for_whole(opened: Opened, databa
 
 def test_an_event_of_an_older_version_is_upcast_on_read() -> None:
     stream_id = uuid4()
-    stored = msgspec.msgpack.encode({"author_id": bytes(16), "~originator_id": b"sealed"})
-    event = decode("note.written", stored, stream_id, 1, {stream_id.int: ERASED_KEY})
+    stored = by_hand("note.written", stream_id, 1, {"author_id": uuid4()}, class_version=1)
+    event = decoded("note.written", stored, stream_id, 1, {stream_id.int: ERASED_KEY})
     assert isinstance(event, Note.Written)
     assert (event.colour, event.text) == ("white", ERASED)
 

@@ -9,11 +9,11 @@ import pytest
 from application.ports import RecordedEvent, Undecodable
 from infra.postgres.arrays import register
 from infra.store.append_batch import APPEND, AppendRequest, NewEvent, encode_parameters
-from infra.store.codec import layout_of
 from infra.store.event_store import keys_reader
 from infra.store.feed import PostgresEventFeed
 from tests.support.note import Note
 from tests.support.servers import Database
+from tests.support.stored import encoded
 from tests.support.stores import CALL, keyring_of, open_store, rows
 
 KILL_OUR_CONNECTIONS = """
@@ -27,9 +27,7 @@ def raw_request() -> AppendRequest:
     root = Note.write(uuid4(), "by hand")
     [event] = root.pending_events
     assert isinstance(event, Note.Written)
-    plan = layout_of(Note.Written)
-    stored = NewEvent(uuid4().bytes, root.id, 1, plan.topic, plan.version, plan.encode(event, _Unkeyed()))
-    return AppendRequest({root.id.int: 0}, [stored])
+    return AppendRequest({root.id.int: 0}, [NewEvent(root.id, 1, "note.written", encoded(event, _Unkeyed()))])
 
 
 class _Unkeyed(dict):  # type: ignore[type-arg]

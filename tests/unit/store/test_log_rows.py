@@ -3,12 +3,11 @@
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
-import msgspec
-
 from application.ports import Undecodable
 from infra.bootstrap.write_side import load_use_cases
 from infra.sealing.keyring import StoredKey
 from infra.store.log_rows import decode_rows
+from tests.support.stored import by_hand
 from tests.support.stores import keyring_of
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -20,7 +19,7 @@ async def no_keys(_: list[UUID]) -> dict[UUID, StoredKey]:
 
 
 def row(position: int, topic: str, **state: object) -> tuple[object, ...]:
-    return (position, STREAM, position, topic, msgspec.msgpack.encode({"timestamp": NOW, **state}), NOW, None)
+    return (position, STREAM, position, topic, by_hand(topic, STREAM, position, {"timestamp": NOW, **state}), NOW)
 
 
 async def test_an_event_without_its_subject_or_its_class_is_undecodable_alone() -> None:

@@ -6,11 +6,12 @@ import pytest
 
 from domain.kernel import ERASED, Root
 from infra.sealing.keyring import ERASED_KEY, DataKey, Keys
-from infra.store.codec import decode, layout_of, subjects_of
+from infra.store.codec import layout_of, subjects_of
 from infra.store.event_store import evolve
 from infra.store.snapshot_codec import decode_snapshot, encode_snapshot, is_personal
 from tests.support.given import bare, state
 from tests.support.lives import LIVES
+from tests.support.stored import decoded, encoded
 
 KEY = DataKey(bytes(32))
 
@@ -23,9 +24,9 @@ def stored(root: Root, keys: Keys) -> list[Root.Event]:
     """The events of the aggregate, encoded and decoded with `keys`."""
     read = []
     for event in events_of(root):
-        plan = layout_of(type(event))
-        written = plan.encode(event, {subject_id.int: KEY for subject_id in subjects_of(event)})
-        read.append(decode(plan.topic, written, event.originator_id, event.originator_version, keys))
+        written = encoded(event, {subject_id.int: KEY for subject_id in subjects_of(event)})
+        topic = layout_of(type(event)).topic
+        read.append(decoded(topic, written, event.originator_id, event.originator_version, keys))
     return read
 
 
@@ -44,7 +45,7 @@ def test_a_life_has_every_kind_of_event(root: Root) -> None:
 def test_events_come_back_as_they_were(root: Root) -> None:
     read = stored(root, all_keys(root))
     assert list(map(bare, read)) == list(map(bare, events_of(root)))
-    again = evolve(type(root), None, read)
+    again = evolve(type(root), None, read, root.tenant)
     assert again is not None
     assert state(again) == state(root)
 
@@ -59,7 +60,7 @@ def test_a_snapshot_comes_back_as_it_was(root: Root) -> None:
 
 @pytest.mark.parametrize("root", LIVES, ids=lambda root: type(root).__name__)
 def test_with_erased_keys_a_life_replays_and_shows_erased(root: Root) -> None:
-    again = evolve(type(root), None, stored(root, dict.fromkeys(all_keys(root), ERASED_KEY)))
+    again = evolve(type(root), None, stored(root, dict.fromkeys(all_keys(root), ERASED_KEY)), root.tenant)
     assert again is not None
     assert again.version == root.version
     for name in ("email", "name", "avatar_url", "password_hash", "title", "content", "slug"):

@@ -1,0 +1,16 @@
+"""Damage: stored bytes that are not what was written there. It is counted and logged wherever it is found."""
+
+import structlog
+from prometheus_client import Counter
+
+log = structlog.get_logger(__name__)
+
+damage_counter = Counter(
+    "palimpsest_damage", "Stored things that were changed since they were written, each time one is read", ["thing"]
+)
+
+
+def report_damage(thing: str, **place: str) -> None:
+    """Count and log a damaged thing (`event`, `snapshot`, `answer`, `key`) and its place, without its content."""
+    damage_counter.labels(thing).inc()
+    log.error("stored data were changed", thing=thing, **place)
