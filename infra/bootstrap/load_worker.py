@@ -25,6 +25,7 @@ async def load_shard(name: str, goal: int, start: int, stop: int, table: int) ->
     """Load the streams of hash slots `start` to `stop`, up to position `goal`, into the new table of a read model."""
     [model] = [model for model in read_models() if model.name == name]
     async with open_write_side(load()) as core, await connect_to_load(core.url) as connection:
+        await core.guard.require()
         collect_rarely()
         skipped = await checkpoints.skipped(connection, name)
         source = core.feed().shard(range(start, stop), goal)

@@ -20,9 +20,12 @@ from infra.local.servers.kafka_jars import java
 from infra.local.servers.process import ServerError, is_own_address, port_is_free
 from infra.postgres.connect import connect
 from infra.postgres.migrate import pending, reason
+from infra.sealing.check_values import SELECT_KEYS, RecordedKey, problems
+from infra.sealing.key_source import KeySource
 from infra.settings.display import misspelt, without_password
 from infra.settings.errors import SettingsError
-from infra.settings.load import SECRETS_FILE, data_folder, load
+from infra.settings.keys import KeySettings
+from infra.settings.load import data_folder, load
 from infra.settings.model import Settings
 
 MIN_FREE_BYTES = 1_000_000_000
@@ -75,11 +78,6 @@ def _folder() -> Iterator[Finding]:
     free = shutil.disk_usage(existing).free
     advice = "" if free >= MIN_FREE_BYTES else "Free disk space: PostgreSQL stops when the disk is full."
     yield Finding("Disk", f"{free / 1e9:.1f} GB free for {folder}", advice)
-    secrets = folder / SECRETS_FILE
-    if secrets.exists():
-        mode = secrets.stat().st_mode & 0o777
-        advice = "" if mode == 0o600 else f"Other users can read the keys. Run: chmod 600 {secrets}"
-        yield Finding("Keys", f"{secrets}, mode {mode:o}", advice)
 
 
 def _postgres(settings: Settings) -> Iterator[Finding]:
@@ -91,6 +89,7 @@ def _postgres(settings: Settings) -> Iterator[Finding]:
         with connect(settings.database.admin_url.get_secret_value()) as connection:
             yield _schema(connection)
             yield from _privileges(connection, user)
+            yield from _keys(connection, settings.keys)
     except psycopg.Error as error:
         yield Finding(
             "PostgreSQL", f"{address}: {reason(error)}", "Start it with `palimpsest up`, or correct DATABASE_URL."
@@ -145,6 +144,25 @@ def _privileges(connection: psycopg.Connection, user: str) -> Iterator[Finding]:
         )
     else:
         yield Finding("Privileges", "the application can add events, but not change them")
+
+
+def _keys(connection: psycopg.Connection, settings: KeySettings) -> Iterator[Finding]:
+    """The keys must be those that the database was written with."""
+    source = KeySource(settings)
+    try:
+        ring = source.read()
+        rows = [RecordedKey(*row) for row in connection.execute(SELECT_KEYS)]
+    except SettingsError as error:
+        yield Finding("Keys", source.place, str(error))
+        return
+    except psycopg.errors.UndefinedTable:
+        connection.rollback()
+        return
+    wrong = list(problems(ring, rows))
+    for problem in wrong:
+        yield Finding("Keys", source.place, problem)
+    if not wrong:
+        yield Finding("Keys", f"{source.place}: {'they fit this database' if rows else 'not used yet'}")
 
 
 def _redis(settings: Settings) -> Finding:

@@ -21,7 +21,7 @@ from rich.text import Text
 
 from application.ports import Unavailable
 from domain.kernel import Root
-from infra.bootstrap.write_side import app_url, open_write_side, store_keys
+from infra.bootstrap.write_side import app_url, open_write_side, process_keys
 from infra.errors import SetupError
 from infra.kafka.client import config
 from infra.kafka.client.connect import open_consumer
@@ -127,7 +127,7 @@ def reconcile(
             app_url(settings),
             config.connection(settings.kafka),
             config.topics(settings.kafka),
-            store_keys(settings),
+            process_keys(settings).stamps,
             lambda kind, ids: asyncio.run(_gone(settings, kind, ids)),
             first=first or 1,
             last=last,

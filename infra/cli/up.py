@@ -14,7 +14,6 @@ from rich.console import Console
 
 from infra.cli import demo_account
 from infra.cli.demo_account import DemoAccount
-from infra.local import secrets
 from infra.local.servers.kafka import EmbeddedKafka
 from infra.local.servers.postgres import EmbeddedPostgres
 from infra.local.servers.process import ServerError, free_port, is_own_address, port_is_free, write_private
@@ -22,11 +21,12 @@ from infra.local.servers.redis import EmbeddedRedis
 from infra.local.supervisor import ProcessTree, RoleProcess, only_one, signals_interrupt
 from infra.postgres.connect import connect
 from infra.postgres.migrate import migrate, reason
+from infra.sealing import key_file
 from infra.settings.database import DatabaseSettings
 from infra.settings.display import misspelt
 from infra.settings.http import HttpSettings
 from infra.settings.kafka import KafkaSettings
-from infra.settings.load import DATA_DIR, SECRETS_FILE, SERVERS_FILE, load
+from infra.settings.load import DATA_DIR, SERVERS_FILE, load
 from infra.settings.metrics import MetricsSettings
 from infra.settings.model import Settings
 from infra.settings.redis import RedisSettings
@@ -115,7 +115,7 @@ def _start_servers(
     if broker:
         _step("Kafka", lambda: tree.start("kafka", broker))
         addresses[KAFKA_SERVERS] = broker.address
-    write_private(folder / SERVERS_FILE, secrets.as_lines(addresses))
+    write_private(folder / SERVERS_FILE, "".join(f"{name}='{value}'\n" for name, value in addresses.items()))
     settings = load(folder, overrides)
     configure_logging(settings.logs.level, settings.logs.format, role="up")
     return settings
@@ -135,11 +135,11 @@ def _check(folder: Path, overrides: Mapping[str, Any], postgres: EmbeddedPostgre
     """
     for sentence in misspelt():
         console.print(sentence, style="yellow", markup=False)
-    made = {**secrets.missing(folder), **({DATABASE_URL: NOT_STARTED_YET} if postgres else {})}
-    settings = load(folder, {**overrides, **made}, files=[SECRETS_FILE])
+    embedded = {DATABASE_URL: NOT_STARTED_YET} if postgres else {}
+    settings = load(folder, {**overrides, **embedded}, files=[])
     _require_own_addresses(settings)
     data_exists = postgres.has_data if postgres else _has_events(settings.database.url.get_secret_value())
-    secrets.ensure(folder, data_exists=data_exists)
+    key_file.ensure(settings.keys, data_exists=data_exists)
     return settings
 
 

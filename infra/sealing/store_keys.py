@@ -6,7 +6,7 @@ of HMAC-SHA-256. Any program with the keys can check it, also after an erasure h
 
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from enum import IntEnum
 
 FORMAT = 1
@@ -39,12 +39,28 @@ def framed(purpose: Purpose, *parts: bytes) -> bytes:
 
 
 class StoreKeys:
-    """The store keys: the current one makes stamps, the earlier ones only check them. Each has 32 bytes."""
+    """The store keys: the current one makes stamps, the earlier ones only check them. Each has 32 bytes.
+
+    A retired key counts for events up to the position where it was retired, and for nothing else. `on_unknown` is
+    called when a stamp is of none of the keys, and may add some (`learn`).
+    """
 
     def __init__(self, current: bytes, earlier: Iterable[bytes] = ()) -> None:
+        self._hashes: dict[bytes, hashlib.blake2b] = {}
+        self._retired: Mapping[bytes, int] = {}
+        self.on_unknown: Callable[[], object] = lambda: None
+        self.use(current, earlier)
+
+    def use(self, current: bytes, earlier: Iterable[bytes] = (), retired: Mapping[bytes, int] | None = None) -> None:
+        """Replace the keys. `retired`: of earlier keys, by tag, the last position that each of them stamped."""
         self._hashes = {tag_of(key): _hash(key) for key in (current, *earlier)}
+        self._retired = retired or {}
         self._tag = tag_of(current)
         self._current = self._hashes[self._tag]
+
+    def learn(self, keys: Iterable[bytes]) -> None:
+        """Add keys that only check stamps."""
+        self._hashes = {**{tag_of(key): _hash(key) for key in keys}, **self._hashes}
 
     def stamp(self, message: bytes) -> bytes:
         """Return the stamp of a message, 20 bytes."""
@@ -52,19 +68,25 @@ class StoreKeys:
         mac.update(message)
         return self._tag + mac.digest()
 
-    def check(self, stamp: bytes, message: bytes) -> None:
-        """Check a stamp.
+    def check(self, stamp: bytes, message: bytes, position: int | None = None) -> None:
+        """Check a stamp. `position`: of a stamped event, or of the event that a stamped answer belongs to.
 
         Raises:
             Damage: the message is not the one that was stamped, or the stamp is of none of the keys.
         """
-        known = self._hashes.get(stamp[:TAG_BYTES])
+        tag = stamp[:TAG_BYTES]
+        known = self._hashes.get(tag)
         if known is None:
-            raise Damage("the store key is not known")
+            self.on_unknown()
+            known = self._hashes.get(tag)
+            if known is None:
+                raise Damage("the store key is not known")
         mac = known.copy()
         mac.update(message)
         if not hmac.compare_digest(mac.digest(), stamp[TAG_BYTES:]):
             raise Damage("the stamp does not fit")
+        if self._retired and tag in self._retired and (position is None or position > self._retired[tag]):
+            raise Damage("the store key was retired before")
 
 
 def tag_of(key: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Loads settings: from the environment, else from the files that `palimpsest up` keeps in its data folder.
+"""Loads settings: from the environment, else from the file that `palimpsest up` keeps in its data folder.
 
 A wrong value is an error that names the variable, says what is wrong and never contains a secret.
 """
@@ -14,17 +14,16 @@ from pydantic_core import ErrorDetails
 
 from infra.settings.errors import SettingsError
 from infra.settings.installation import DEFAULT_DATA_DIR, InstallationSettings
+from infra.settings.keys import KEYS_FILE, KeySettings
 from infra.settings.model import ReaderSettings, Settings, SubjectGroup
-
-SECRETS_FILE = "secrets.env"
-"""Keys that `palimpsest up` made at its first start. Without them the data is lost."""
 
 SERVERS_FILE = "servers.env"
 """Addresses from the last start of `palimpsest up`: the embedded servers and the API."""
 
-FILES = (SERVERS_FILE, SECRETS_FILE)
+FILES = (SERVERS_FILE,)
 
 DATA_DIR = InstallationSettings.variable("data_dir")
+KEYS_FILE_VARIABLE = KeySettings.variable("file")
 
 G = TypeVar("G", bound=SubjectGroup)
 
@@ -59,7 +58,7 @@ def data_folder() -> Path:
 
 
 def _values(folder: Path, files: Sequence[str], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = {KEYS_FILE_VARIABLE: folder / KEYS_FILE}
     sources: list[Mapping[str, str | None]] = [*(dotenv_values(folder / name) for name in files), os.environ]
     for source in sources:
         values |= {name.upper(): value for name, value in source.items() if value}
