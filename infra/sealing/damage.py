@@ -10,7 +10,7 @@ damage_counter = Counter(
 )
 
 
-def report_damage(thing: str, **place: str) -> None:
-    """Count and log a damaged thing (`event`, `snapshot`, `answer`, `key`) and its place, without its content."""
+def report_damage(thing: str, **place: object) -> None:
+    """Count and log a damaged `thing` (event, snapshot, answer, key), and its place. Say nothing of its content."""
     damage_counter.labels(thing).inc()
     log.error("stored data were changed", thing=thing, **place)

@@ -14,7 +14,7 @@ import msgspec
 from eventsourcing.utils import resolve_topic
 
 from domain.kernel import ERASED, PersonalField, Root
-from infra.sealing.keyring import ErasedKey, KeyErased, Keys, SealingKeys
+from infra.sealing.keyring import ERASED_KEY, KeyErased, Keys, SealingKeys
 from infra.sealing.store_keys import Damage, StoreKeys
 from infra.store.event_bytes import frame_of, parts_of, place_of, stamped, with_clear
 
@@ -173,10 +173,13 @@ def subjects_of(event: Root.Event) -> list[UUID]:
     return [getattr(event, group.subject) for group in layout_of(type(event)).groups]
 
 
-def decode_clear(topic: str, stored: bytes, stream_id: UUID, version: int, stamps: StoreKeys) -> PartlyDecoded:
+def decode_clear(
+    topic: str, stored: bytes, stream_id: UUID, version: int, stamps: StoreKeys, position: int = 0
+) -> PartlyDecoded:
     """Check the stamp of a stored event and decode its clear fields.
 
-    `subjects_in` lists the subjects whose keys `unseal` needs.
+    `subjects_in` lists the subjects whose keys `unseal` needs. `position`: of the event in the log; a retired store key
+    counts up to the position where it was retired. 0: not known, as when a stream is loaded.
 
     Raises:
         Damage: these bytes were not stored in this place.
@@ -184,7 +187,7 @@ def decode_clear(topic: str, stored: bytes, stream_id: UUID, version: int, stamp
         msgspec.DecodeError: the clear fields are no msgpack map.
     """
     layout = layout_for(topic)
-    class_version, bound, clear, sealed = parts_of(layout.frame, place_of(stream_id, version), stored, stamps)
+    class_version, bound, clear, sealed = parts_of(layout.frame, place_of(stream_id, version), stored, stamps, position)
     state: State
     secrets: Mapping[str, bytes]
     # Both maps in one call: it takes half the time of two.
@@ -210,16 +213,14 @@ def unseal(partly_decoded: Sequence[PartlyDecoded], keys: Keys) -> list[Root.Eve
     for layout, state, stream_id, _, _, bound, sealed in partly_decoded:
         for group in layout.groups:
             key = keys.get((stream_id if group.own else state[group.subject]).int)
+            if key is None:
+                raise Damage("a data key is missing")
             try:
-                if isinstance(key, ErasedKey):
-                    raise KeyErased
-                if group.subject in sealed:
-                    if key is None:
-                        raise Damage("a data key is missing, or does not open")
-                    secrets.append(key.unseal(sealed[group.subject], bound + group.label))
-                    sealed_states.append(state)
+                secrets.append(key.unseal(sealed.get(group.subject, b""), bound + group.label))
             except KeyErased:
                 state.update(group.erased)
+            else:
+                sealed_states.append(state)
     unsealed: list[State] = _DECODE(b"".join([_ARRAY_32, len(secrets).to_bytes(4, "big"), *secrets]))
     for state, secret in zip(sealed_states, unsealed, strict=True):
         state.update(secret)
@@ -235,9 +236,18 @@ def unseal(partly_decoded: Sequence[PartlyDecoded], keys: Keys) -> list[Root.Eve
     return events
 
 
-def decode(topic: str, stored: bytes, stream_id: UUID, version: int, keys: Keys, stamps: StoreKeys) -> Root.Event:
+def decode(
+    topic: str, stored: bytes, stream_id: UUID, version: int, keys: Keys, stamps: StoreKeys, position: int = 0
+) -> Root.Event:
     """The event, as `unseal` returns it. Raises as `decode_clear` and `unseal`."""
-    [event] = unseal([decode_clear(topic, stored, stream_id, version, stamps)], keys)
+    [event] = unseal([decode_clear(topic, stored, stream_id, version, stamps, position)], keys)
+    return event
+
+
+def decode_as_erased(topic: str, stored: bytes, stream_id: UUID, version: int, stamps: StoreKeys) -> Root.Event:
+    """The event with all personal fields as erased, for readers without data keys. Raises as `decode`."""
+    partly = [decode_clear(topic, stored, stream_id, version, stamps)]
+    [event] = unseal(partly, {subject_id.int: ERASED_KEY for subject_id in subjects_in(partly)})
     return event
 
 

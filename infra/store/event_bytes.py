@@ -126,7 +126,7 @@ class EventParts(NamedTuple):
     sealed: bytes
 
 
-def parts_of(frame: bytes, place: bytes, stored: bytes, stamps: StoreKeys) -> EventParts:
+def parts_of(frame: bytes, place: bytes, stored: bytes, stamps: StoreKeys, position: int) -> EventParts:
     """Check the stamp, and return the parts.
 
     Raises:
@@ -135,7 +135,7 @@ def parts_of(frame: bytes, place: bytes, stored: bytes, stamps: StoreKeys) -> Ev
     if stored[:1] != _FORMAT or len(stored) < _IDS_AT + _LENGTH_BYTES:
         raise Damage("no event of a known format")
     bound = b"".join([frame, place, stored[STAMPED_AT:]])
-    stamps.check(stored[1:STAMPED_AT], bound)
+    stamps.check(stored[1:STAMPED_AT], bound, position)
     clear_at = _places(stored[STAMPED_AT]).end + _LENGTH_BYTES
     end = clear_at + int.from_bytes(stored[clear_at - _LENGTH_BYTES : clear_at], "big")
     return EventParts(

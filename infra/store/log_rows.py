@@ -30,11 +30,11 @@ async def decode_rows(rows: Sequence[LogRow], keyring: Keyring) -> list[Recorded
     One that was changed since it was stored is counted, too.
     """
     partly: list[PartlyDecoded | Undecodable] = []
-    for _, stream_id, version, topic, stored, _ in rows:
+    for position, stream_id, version, topic, stored, _ in rows:
         try:
-            partly.append(decode_clear(topic, stored, stream_id, version, keyring.stamps))
+            partly.append(decode_clear(topic, stored, stream_id, version, keyring.stamps, position))
         except Exception as error:
-            partly.append(undecodable(error))
+            partly.append(undecodable(error, position))
     # Outside of the `try`: an error of the keyring is not the fault of an event.
     keys = await keyring.all(subjects_in([each for each in partly if type(each) is tuple]))
     return [
@@ -47,11 +47,10 @@ async def decode_rows(rows: Sequence[LogRow], keyring: Keyring) -> list[Recorded
     ]
 
 
-def undecodable(error: Exception) -> Undecodable:
+def undecodable(error: Exception, position: int) -> Undecodable:
     """What stands for an event whose decoding failed. Damage is counted and logged: somebody has changed the log."""
     if isinstance(error, Damage):
-        report_damage("event")
-        return Undecodable(Damage.__name__)
+        report_damage("event", position=position, reason=str(error))
     return Undecodable(type(error).__name__)
 
 
@@ -70,8 +69,8 @@ def _unseal_rows(
 
 
 def _decode_row(row: LogRow, keyring: Keyring, keys: Keys) -> Root.Event | Undecodable:
-    _, stream_id, version, topic, stored, _ = row
+    position, stream_id, version, topic, stored, _ = row
     try:
-        return decode(topic, stored, stream_id, version, keys, keyring.stamps)
+        return decode(topic, stored, stream_id, version, keys, keyring.stamps, position)
     except Exception as error:
-        return undecodable(error)
+        return undecodable(error, position)

@@ -7,7 +7,7 @@ from uuid import UUID
 from eventsourcing.utils import get_topic
 
 from application.ports import A, ClaimTaken, CommandContext, Idempotency, StoredResponse, VersionConflict
-from domain.kernel import Claim, Root
+from domain.kernel import Claim, Party, Root
 from infra.store.event_store import evolve
 
 
@@ -18,12 +18,13 @@ class MemoryEventStore:
         self.log: list[Root.Event] = []
         self._claims: dict[Claim, UUID] = {}
         self._records: dict[bytes, StoredResponse] = {}
+        self._tenants: dict[UUID, Party] = {}
 
     async def load(self, kind: type[A], id: UUID, *, version: int | None = None) -> A | None:
         events = [event for event in self.log if event.originator_id == id]
         if version is not None:
             events = [event for event in events if event.originator_version <= version]
-        root = evolve(kind, None, events)
+        root = evolve(kind, None, events, self._tenants.get(id))
         return root if root is None or version in (None, root.version) else None
 
     async def claimed_by(self, claim: Claim) -> UUID | None:
@@ -56,6 +57,7 @@ class MemoryEventStore:
             self._claims.update(dict.fromkeys(event.claims(), event.originator_id))
         self.log += events
         for root in changes:
+            self._tenants[root.id] = root.tenant
             root.collect_events()
         if idempotency is not None:
             earlier = StoredResponse(idempotency.fingerprint, idempotency.answer, len(self.log))

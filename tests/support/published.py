@@ -16,7 +16,7 @@ from infra.kafka.client import record_format
 from infra.kafka.client.record_format import EventRow
 from infra.kafka.client.topics import Topics, create_missing
 from infra.kafka.reconcile.state_comparison import FindClosed
-from infra.store.codec import decode
+from infra.store.codec import decode_as_erased
 from infra.store.event_bytes import metadata_of
 from infra.store.log_rows import EVENT_COLUMNS
 from infra.store.partitioner import key_of, partition_of
@@ -74,7 +74,7 @@ def public(log: Iterable[EventRow], topics: Topics) -> Iterator[Planned]:
     """The records of the public topics."""
     contract = CloudEvents()
     for row in log:
-        event = decode(row.topic, row.state, row.stream_id, row.version, {}, STAMPS)
+        event = decode_as_erased(row.topic, row.state, row.stream_id, row.version, STAMPS)
         of = metadata_of(row.state)
         about = RecordedEvent(row.position, row.stream_id, row.version, row.topic, row.recorded_at, of.actor_id, event)
         record = contract.public_record(about, of.event_id, of.correlation_id, of.causation_id)

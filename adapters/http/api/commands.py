@@ -65,7 +65,8 @@ class CommandSender:
         if key is not None and not KEY.fullmatch(key):
             raise Malformed("Idempotency-Key takes 1 to 255 visible ASCII characters.")
         actor = context.identity.actor if context.identity else None
-        return await context.deps.send(command, CommandContext(actor, context.request_id, idempotency_key=key))
+        call = CommandContext(actor, context.request_id, idempotency_key=key, traceparent=context.traceparent)
+        return await context.deps.send(command, call)
 
     async def _position(self, result: CommandResult[Any]) -> int:
         # A command without events: its answer is not newer than the end of the log.

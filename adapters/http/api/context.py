@@ -1,5 +1,6 @@
 """Request context: the state of one request while it is handled. Only this module assigns to it."""
 
+import re
 from collections.abc import Mapping
 from typing import Annotated
 from uuid import UUID
@@ -9,6 +10,8 @@ from fastapi import Depends, Request
 from adapters.http.api.deps import Deps
 from adapters.http.api.problems import CHALLENGE, InsufficientScope, Unauthenticated
 from adapters.http.api.tokens import BadToken, Identity
+
+TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?=-|$)")
 
 CONTEXT = "palimpsest.context"
 """The key of the context in the ASGI scope."""
@@ -37,6 +40,11 @@ class RequestContext:
         value = self.headers.get(name)
         return None if value is None else value.decode("latin-1").strip()
 
+    @property
+    def traceparent(self) -> str | None:
+        """Return the caller's position in its trace."""
+        return traceparent_of(self.headers.get(b"traceparent", b""))
+
     def matched(self, route: str, status: int) -> None:
         """Set the route's template, and its status on success."""
         self.route, self.status = route, status
@@ -64,6 +72,12 @@ class RequestContext:
             raise InsufficientScope(
                 f"This requires an access token with the scope {scope}.", _challenge("insufficient_scope")
             )
+
+
+def traceparent_of(header: bytes) -> str | None:
+    """Return a valid `traceparent` header (W3C Trace Context), reduced to the fields of version 00; else None."""
+    found = TRACEPARENT.match(header)
+    return "00" + found[0].decode()[2:] if found else None
 
 
 def context_of(request: Request) -> RequestContext:

@@ -17,7 +17,7 @@ from infra.kafka.client.record_format import (
 from infra.kafka.client.record_position import SEQUENCE, parse_sequence
 from infra.kafka.reconcile.differences import SeenRecord
 from infra.sealing.store_keys import StoreKeys
-from infra.store.codec import decode
+from infra.store.codec import decode_as_erased
 from infra.store.event_bytes import metadata_of
 from infra.store.partitioner import key_of
 
@@ -76,7 +76,7 @@ class PublicTopic:
     def may_be_missing(self, row: EventRow) -> bool:
         """An event that cannot be read or mapped cannot be published."""
         try:
-            event = decode(row.topic, row.state, row.stream_id, row.version, {}, self._stamps)
+            event = decode_as_erased(row.topic, row.state, row.stream_id, row.version, self._stamps)
             recorded = RecordedEvent(row.position, row.stream_id, row.version, row.topic, row.recorded_at, None, event)
             return self._contract.public_record(recorded, metadata_of(row.state).event_id) is None
         except Exception:

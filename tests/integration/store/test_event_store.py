@@ -8,8 +8,8 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from application.ports import Idempotency, StoredResponse, VersionConflict
-from domain.kernel import ERASED, NotFound
+from application.ports import CommandContext, Idempotency, StoredResponse, VersionConflict
+from domain.kernel import ERASED, NotFound, Party
 from infra.sealing.keyring import ERASED_KEY
 from infra.store.event_bytes import Metadata, metadata_of
 from infra.store.stream_reader import StreamGap
@@ -44,6 +44,20 @@ async def test_events_carry_their_circumstances(opened: Opened, database: Databa
     assert metadata.event_id.version == 7
     assert topic == "note.written"
     assert recorded_at.tzinfo is not None
+
+
+async def test_the_view_shows_the_metadata_of_each_event(opened: Opened, database: Database) -> None:
+    first, second = note(), note()
+    traced = replace(CALL, on_behalf_of=uuid4(), traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+    await opened.store.append([first], traced, None)
+    await opened.store.append([second], CommandContext(None, uuid4()), None)
+    columns = (
+        "event_id, class_version, tenant_kind, tenant_id, actor_id, on_behalf_of, correlation_id, causation_id,"
+        " traceparent, state"
+    )
+    query = f"SELECT {columns} FROM events JOIN stored_events ON notification_id = position ORDER BY position"
+    for event_id, class_version, kind, tenant_id, *others, state in rows(database.admin_url, query):
+        assert Metadata(event_id, class_version, Party(kind, tenant_id), *others) == metadata_of(state)
 
 
 async def test_a_loser_does_not_fail_its_neighbours(opened: Opened, database: Database) -> None:

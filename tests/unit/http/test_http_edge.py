@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
 
+from adapters.http.api.context import traceparent_of
 from adapters.http.api.middleware import SECURITY_HEADERS
 from adapters.http.api.routing import ApiRoute
 from application.ports import OutcomeUnknown, Unavailable
@@ -109,6 +110,20 @@ async def test_log_lines_carry_request_and_trace(api: HttpApi, sent: str, kept: 
     (seen,) = api.observed
     assert seen.context == {"request_id": answer.headers["x-request-id"], **kept}
     assert (seen.method, seen.route, seen.path, seen.status) == ("GET", "/health/live", "/health/live", 200)
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        (f"00-{TRACE}-00f067aa0ba902b7-01", f"00-{TRACE}-00f067aa0ba902b7-01"),
+        (f"cc-{TRACE}-00f067aa0ba902b7-01-later", f"00-{TRACE}-00f067aa0ba902b7-01"),
+        (f"ff-{TRACE}-00f067aa0ba902b7-01", None),
+        (f"00-{TRACE}-00f067aa0ba902b7-01x", None),
+        (f"00-{TRACE}-00f067aa0ba902b7", None),
+    ],
+)
+def test_the_trace_of_a_request_is_the_callers(sent: str, kept: str | None) -> None:
+    assert traceparent_of(sent.encode()) == kept
 
 
 async def test_what_is_logged_holds_nothing_that_was_sent(api: HttpApi) -> None:

@@ -1,0 +1,33 @@
+"""The leaf of the audit tree for an event: a small record of everything that is stored of it.
+
+    format 1 | position 8 | microseconds since 1970, when it was recorded, 8 | stream id 16 | version 8
+    | length of the topic 2 | topic | SHA-256 of the bytes of the event 32
+
+Numbers are big-endian. The metadata is within the bytes of the event. A log can be kept and checked with leaves alone,
+without any event. An entry of a tlog-tiles log has at most 65,535 bytes; a leaf has 75 and the topic.
+"""
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from infra.sealing.store_keys import FORMAT
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def leaf(position: int, stream_id: UUID, version: int, topic: str, state: bytes, recorded_at: datetime) -> bytes:
+    """Return the leaf of a row of the log. The parameters are in the order of `log_rows.EVENT_COLUMNS`."""
+    name = topic.encode()
+    return b"".join(
+        [
+            bytes((FORMAT,)),
+            position.to_bytes(8, "big"),
+            ((recorded_at - _EPOCH) // timedelta(microseconds=1)).to_bytes(8, "big"),
+            stream_id.bytes,
+            version.to_bytes(8, "big"),
+            len(name).to_bytes(2, "big"),
+            name,
+            hashlib.sha256(state).digest(),
+        ]
+    )

@@ -1,0 +1,140 @@
+"""The bytes of events: known answers, which never change again, and the damage that is found (M1)."""
+
+import hashlib
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from hypothesis import given
+from hypothesis import strategies as st
+
+from application.ports import Actor, CommandContext
+from domain.kernel import Party, Root
+from infra.sealing.keyring import DataKey
+from infra.sealing.store_keys import Damage, StoreKeys, tag_of
+from infra.store.audit_leaf import leaf
+from infra.store.codec import decode, layout_of
+from infra.store.event_bytes import Metadata, call_header, header, metadata_of, tenant_bytes
+from tests.support.note import Note
+from tests.support.stores import STAMPS, STORE_KEY
+
+NOTE, ADDRESS, EVENT = UUID(int=0x0E), UUID(int=0xAD), UUID(int=0xE7)
+MOMENT = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)
+KEYS = {NOTE.int: DataKey(b"n" * 32), ADDRESS.int: DataKey(b"a" * 32)}
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+FULL = CommandContext(Actor(UUID(int=1)), UUID(int=3), UUID(int=4), on_behalf_of=UUID(int=2), traceparent=TRACE)
+
+
+def events() -> list[Root.Event]:
+    note = Note.write(NOTE, "first")
+    note.extend("second")
+    note.show_to(ADDRESS, "ada@example.org")
+    return [event for event in note.pending_events if isinstance(event, Root.Event)]
+
+
+_, EXTENDED, SHOWN = events()
+
+KNOWN = bytes.fromhex(
+    "01680c5233bb4e579cb79d2f18215990b405bb63e21f000000000000000000000000000000e7000102000000000000000000"
+    "0000000000000900000000000000000000000000000001000000000000000000000000000000020000000000000000000000"
+    "000000000300000000000000000000000000000004004bf92f3577b34da6a3ce929d0e0e473600f067aa0ba902b701000000"
+    "2e82a974696d657374616d70d6ff6b02d940aa616464726573735f6964c410000000000000000000000000000000ad81aa61"
+    "6464726573735f6964c433070707070707070707070707d29d7fade3097d7d1d052a983cba101a163fd38854d1bc7ac170f8"
+    "ec8ef19ef69d59e4dadebe3c"
+)
+"""`SHOWN` under the metadata of `FULL`, with a nonce of twelve 7s."""
+
+
+def stored(event: Root.Event, call: CommandContext = FULL, stamps: StoreKeys = STAMPS) -> bytes:
+    layout = layout_of(type(event))
+    metadata = header(call_header(call), EVENT.bytes, layout.version, tenant_bytes(Party("team", UUID(int=9))))
+    return layout.encode(event, metadata, KEYS, stamps)
+
+
+def read(state: bytes, topic: str = "note.shown_to", stream_id: UUID = NOTE, version: int = 3) -> Root.Event:
+    return decode(topic, state, stream_id, version, KEYS, STAMPS)
+
+
+def test_an_event_has_these_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.urandom", lambda size: b"\x07" * size)
+    assert stored(SHOWN).hex() == KNOWN.hex()
+    assert read(KNOWN) == SHOWN
+
+
+def test_another_program_can_check_and_open_an_event() -> None:
+    """By the description in `event_bytes.py`, with nothing of ours but the names."""
+    place = b"\x01\x01" + (13).to_bytes(2, "big") + b"note.shown_to" + NOTE.bytes + (3).to_bytes(8, "big")
+    content = KNOWN[21:]
+    mac = hashlib.blake2b(place + content, key=STORE_KEY, digest_size=16, person=b"palimpsest stamp").digest()
+    tag = hashlib.blake2b(b"", key=STORE_KEY, digest_size=4, person=b"palimpsest tag").digest()
+    assert KNOWN[:21] == b"\x01" + tag + mac
+    # flags, event id, class version, tenant, four ids, traceparent, length of the clear fields
+    clear_at = 1 + 16 + 2 + 17 + 4 * 16 + 26
+    clear_end = clear_at + 4 + int.from_bytes(content[clear_at : clear_at + 4], "big")
+    sealed = content[clear_end:]
+    assert sealed[:1] == b"\x81"
+    label, nonce_at = b"address_id", 1 + 1 + 10 + 2
+    assert sealed[2:12] == label
+    bound = place + content[:clear_end] + label
+    opened = AESGCM(b"a" * 32).decrypt(sealed[nonce_at : nonce_at + 12], sealed[nonce_at + 12 :], bound)
+    assert opened == b"\x81\xa5email\xafada@example.org"
+
+
+def test_metadata_come_back() -> None:
+    assert metadata_of(KNOWN) == Metadata(
+        EVENT, 1, Party("team", UUID(int=9)), UUID(int=1), UUID(int=2), UUID(int=3), UUID(int=4), TRACE
+    )
+    bare = stored(EXTENDED, CommandContext(None, UUID(int=3)))
+    assert metadata_of(bare) == Metadata(EVENT, 1, Party("team", UUID(int=9)), correlation_id=UUID(int=3))
+
+
+@given(at=st.integers(0, len(KNOWN) - 1), bit=st.integers(0, 7))
+def test_a_changed_bit_is_found_wherever_it_is(at: int, bit: int) -> None:
+    changed = bytearray(KNOWN)
+    changed[at] ^= 1 << bit
+    with pytest.raises(Damage):
+        read(bytes(changed))
+
+
+@pytest.mark.parametrize("length", range(0, len(KNOWN), 7))
+def test_a_cut_or_longer_event_is_found(length: int) -> None:
+    for changed in (KNOWN[:length], KNOWN + KNOWN[:length] + b"\0", KNOWN[:length] + b"\0" + KNOWN[length:]):
+        with pytest.raises(Damage):
+            read(changed)
+
+
+def test_an_event_fits_in_its_own_place_only() -> None:
+    for topic, stream_id, version in (
+        ("note.extended", NOTE, 3),
+        ("note.shown_to", UUID(int=0xF), 3),
+        ("note.shown_to", NOTE, 2),
+    ):
+        with pytest.raises(Damage):
+            read(KNOWN, topic, stream_id, version)
+
+
+def test_parts_of_two_events_cannot_be_put_together() -> None:
+    """Also under one stamp: the sealed part is bound by its own key, too."""
+    other = stored(SHOWN, CommandContext(Actor(UUID(int=6)), UUID(int=3)))
+    for at in (21, 57, 150, len(KNOWN) - 40):
+        with pytest.raises(Damage):
+            read(KNOWN[:at] + other[at:])
+
+
+def test_an_event_of_another_store_key_is_not_ours() -> None:
+    with pytest.raises(Damage, match="not known"):
+        read(stored(SHOWN, stamps=StoreKeys(b"f" * 32)))
+
+
+def test_an_event_of_an_earlier_store_key_is_read() -> None:
+    both = StoreKeys(b"f" * 32, [STORE_KEY])
+    assert decode("note.shown_to", KNOWN, NOTE, 3, KEYS, both) == SHOWN
+    assert stored(SHOWN, stamps=both)[1:5] == tag_of(b"f" * 32)
+
+
+def test_a_leaf_has_these_bytes() -> None:
+    assert leaf(7, NOTE, 3, "note.shown_to", KNOWN, MOMENT).hex() == (
+        "01000000000000000700066169085c70000000000000000000000000000000000e0000000000000003000d6e6f74652e7368"
+        "6f776e5f746f3e6401c2ab68d3256196092b4bb784d3874cb35d3d33b565ac0fd16f23d3bb75"
+    )
