@@ -21,6 +21,7 @@ from tests.bench import (
     project,
     rebuild,
     report,
+    rotate,
     visible,
 )
 from tests.bench.harness import Bench, Row
@@ -39,6 +40,7 @@ PATHS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "dispatch": dispatch.rows,
     "extras": extras.rows,
     "memory": memory.rows,
+    "rotate": rotate.rows,
 }
 
 
