@@ -21,7 +21,9 @@ from infra.local.servers.process import ServerError, is_own_address, port_is_fre
 from infra.postgres.connect import connect
 from infra.postgres.migrate import pending, reason
 from infra.sealing.check_values import SELECT_KEYS, RecordedKey, problems
+from infra.sealing.key_ring import KeyKind
 from infra.sealing.key_source import KeySource
+from infra.sealing.rotation import is_unfinished
 from infra.settings.display import misspelt, without_password
 from infra.settings.errors import SettingsError
 from infra.settings.keys import KeySettings
@@ -163,6 +165,11 @@ def _keys(connection: psycopg.Connection, settings: KeySettings) -> Iterator[Fin
         yield Finding("Keys", source.place, problem)
     if not wrong:
         yield Finding("Keys", f"{source.place}: {'they fit this database' if rows else 'not used yet'}")
+    for kind in KeyKind:
+        if is_unfinished(ring, rows, kind):
+            yield Finding(
+                "Keys", f"the rotation of the {kind} key is not finished", f"Run: palimpsest keys rotate {kind}"
+            )
 
 
 def _redis(settings: Settings) -> Finding:

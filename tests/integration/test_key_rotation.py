@@ -15,6 +15,7 @@ from application.ports import Undecodable, VersionConflict
 from infra.bootstrap.api import open_deps
 from infra.bootstrap.write_side import WriteSide, open_write_side
 from infra.cli import keys as commands
+from infra.cli.doctor import doctor
 from infra.progress import Progress
 from infra.sealing import rotation
 from infra.sealing.key_ring import KeyKind, KeyRing
@@ -93,7 +94,7 @@ async def texts(core: WriteSide, notes: list[Note]) -> set[str]:
 
 
 async def test_data_keys_are_wrapped_again_while_appends_run(
-    settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """H6: kek_id was never read, so a key-encryption key could not be replaced."""
     monkeypatch.setattr(rotation, "BATCH", 20)
@@ -105,6 +106,8 @@ async def test_data_keys_are_wrapped_again_while_appends_run(
                 assert (await asyncio.to_thread(run, "rotate", "key-encryption")).exit_code != 0
         ids = "SELECT DISTINCT kek_id FROM data_keys"
         assert len(rows(database.admin_url, ids)) == 2
+        assert not await asyncio.to_thread(doctor)
+        assert "palimpsest keys rotate key-encryption" in capsys.readouterr().out
         async with appending(core) as later:
             assert (await asyncio.to_thread(run, "rotate", "key-encryption")).exit_code == 0
         new = ring_of(settings).current(KeyKind.KEY_ENCRYPTION).id
