@@ -11,16 +11,20 @@ from threading import Thread
 from time import perf_counter
 from uuid import UUID
 
+import psycopg
+from uuid_utils.compat import uuid7
+
 from domain.billing.subscription import Subscription
 from infra.bootstrap.write_side import WriteSide, utc_now
 from infra.settings.keys import KEYS_FILE
 from tests.bench import http, ours, processes
 from tests.bench.clients import Job, Result, request, run
-from tests.bench.fill import fill
+from tests.bench.fill import KEY_TYPES, KEYS, fill
 from tests.bench.harness import Bench, Row, below, told
 from tests.support.servers import Database, open_folder, own_redis
 
-DATA_KEYS = 100_000
+DATA_KEYS, DOCUMENTS = 100_000, 2_000
+"""All data keys, and the documents among their subjects that clients read."""
 CLIENTS = 8
 READS = 20
 """Documents that a client reads for each one that it writes."""
@@ -61,7 +65,8 @@ def _open_services(bench: Bench, folder: Path) -> Iterator[tuple[Database, int, 
     file.write_text(ours.SECRETS["PALIMPSEST_KEYS"])
     file.chmod(0o600)
     with bench.database() as database, ours.opened(database) as own, own_redis() as redis:
-        documents = fill(own.core, database.admin_url, bench.count(DATA_KEYS), 1)
+        documents = fill(own.core, database.admin_url, bench.count(DOCUMENTS), 1)
+        _mint(own.core, database.admin_url, bench.count(DATA_KEYS) - len(documents))
         own(_subscribe)
         token = ours.tokens_for(ours.settings_for(database)).issue(ours.OWNER.user_id, None)
         with (
@@ -84,6 +89,15 @@ def _requests(token: str, ids: list[UUID]) -> http.Requests:
             [each for n, read in enumerate(reads) for each in ([read, write] if n % READS == 0 else [read])]
         )
     return requests
+
+
+def _mint(core: WriteSide, admin_url: str, number: int) -> None:
+    """Store data keys of subjects without events."""
+    with psycopg.connect(admin_url) as connection, connection.cursor().copy(KEYS) as copy:
+        copy.set_types(KEY_TYPES)
+        for _ in range(number):
+            _, minted = core.keyring.mint(uuid7())
+            copy.write_row((minted.subject_id, minted.wrapped, minted.kek_id))
 
 
 async def _subscribe(core: WriteSide) -> None:
