@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar, dataclass_transform, get_type_hints
 import msgspec
 
 R = TypeVar("R")
+V_co = TypeVar("V_co", covariant=True)
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
@@ -38,6 +39,14 @@ class CommandResult(Generic[R]):
     answer: R
     position: int | None
     replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReadResult(Generic[V_co]):
+    """What a query read, and the command that the read causes; None: it causes none."""
+
+    view: V_co
+    causes: Command[None] | None
 
 
 Handler = Callable[..., Awaitable[Any]]

@@ -5,12 +5,14 @@ have the role, or a higher one: aggregates check that for commands (`Resource.re
 reads. Tests compare this table with the aggregates, with the SQL, and with every HTTP operation.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 from uuid import UUID
 
 from domain.kernel import Forbidden, NotFound
+
+R = TypeVar("R", bound=str)
 
 ANYONE = "anyone"
 """The role of an action that concerns no resource yet, or only those that belong to the person: any user may."""
@@ -81,6 +83,10 @@ class Resource:
         least = self.rules[action].role
         raise RoleTooLow(f"This takes the role {least}, and yours is {role}; ask {self._advice}.")
 
+    def highest(self, roles: Iterable[R]) -> R | None:
+        """Return the highest of some roles; None: there are none."""
+        return max(roles, key=self._ranks.__getitem__, default=None)
+
     def roles_for(self, action: str) -> tuple[str, ...]:
         """Return the roles that are enough for the action, from the highest to the lowest."""
         return tuple(role for role in self.roles if self.allows(action, role))
@@ -101,7 +107,7 @@ DOCUMENT = Resource(
         "restore": Rule("owner", "documents:write"),
     },
 )
-"""The owner is the user who created the document; all other roles belong to the holders of email addresses."""
+"""The owner is a user. All other roles come from shares, which name email addresses and bind to users at first use."""
 
 TEAM = Resource(
     "team",
@@ -145,7 +151,7 @@ SUBSCRIPTION = Resource(
         "change": Rule("oneself", "subscription:write"),
     },
 )
-"""A user's own plan and quota."""
+"""The plan and quota that a user pays for."""
 
 EVENTS = Resource("events", roles=(), rules={"follow": Rule(ANYONE, "events:read")})
 """The stream of events. Of each resource it shows only to people who may read it, with the scope for reading it."""

@@ -69,7 +69,7 @@ PartyKind = Literal["user", "team"]
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """A user or a team, as an owner or a payer."""
+    """A user or a team, as an owner or a payer. Events and rows keep it in two fields, `owner_kind` and `owner_id`."""
 
     kind: PartyKind
     id: UUID

@@ -13,16 +13,29 @@ from application.ports import Actor, ReadStore
 from domain.access import DOCUMENT, TEAM
 from domain.billing.subscription import Subscription
 from domain.content.document import Role
+from domain.kernel import Party
 from projections.kernel import reads
 
-ROLE_BY_SHARE = "SELECT role FROM read.document_access WHERE document_id = %s AND address_id = %s"
+HELD = "(user_id = %(user_id)s OR (user_id IS NULL AND address_id = %(address_id)s))"
+"""The condition that a row of `document_access` is the actor's share: bound to them, or unused and of their address."""
+
+SHARES_HELD = f"SELECT role, user_id IS NULL AS unused FROM read.document_access WHERE document_id = %(id)s AND {HELD}"  # noqa: S608
+
+RANKING = ",".join(DOCUMENT.roles)
 
 MANAGERS = ",".join(TEAM.roles_for("list_invitations"))
 
+OWNED = "(d.owner_kind = 'user' AND d.owner_id = %(user_id)s)"
+"""The condition that the actor owns the document `d`."""
+
 DOCUMENT_AUDIENCE = """
-SELECT d.id, ARRAY[d.owner_id] AS user_ids, ARRAY[d.owner_id] AS manager_ids,
-    ARRAY(SELECT a.address_id FROM read.document_access a WHERE a.document_id = d.id) AS address_ids
-FROM read.document d WHERE d.id = ANY(%s)
+SELECT d.id, o.ids || ARRAY(
+        SELECT a.user_id FROM read.document_access a WHERE a.document_id = d.id AND a.user_id IS NOT NULL
+    ) AS user_ids, o.ids AS manager_ids, ARRAY(
+        SELECT a.address_id FROM read.document_access a WHERE a.document_id = d.id AND a.user_id IS NULL
+    ) AS address_ids
+FROM read.document d, LATERAL (SELECT CASE d.owner_kind WHEN 'user' THEN ARRAY[d.owner_id] ELSE '{}' END AS ids) o
+WHERE d.id = ANY(%s)
 """
 TEAM_AUDIENCE = f"""
 SELECT team_id AS id, array_agg(user_id) AS user_ids,
@@ -34,9 +47,18 @@ FROM read.team_roster WHERE team_id = ANY(%s) GROUP BY team_id
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The role that a share gives."""
+    """A share of the actor. `unused`: it is bound to no user yet."""
 
     role: Role
+    unused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The actor's role on a document; None: it does not exist for them. `unused`: a share of theirs is unused."""
+
+    role: Role | None
+    unused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,26 +78,28 @@ class Audience:
 
 
 @reads("document_access")
-async def document_role(rows: ReadStore, actor: Actor, document_id: UUID, owner_id: UUID) -> Role | None:
-    """Return the actor's role on a document with this owner; None: the document does not exist for them."""
-    if owner_id == actor.user_id:
-        return "owner"
-    if actor.address_id is None:
-        return None
-    share = await rows.one(Share, ROLE_BY_SHARE, [document_id, actor.address_id])
-    return None if share is None else share.role
+async def document_access(rows: ReadStore, actor: Actor, document_id: UUID, owner: Party) -> Access:
+    """Return the actor's access to a document with this owner."""
+    if owner == Party("user", actor.user_id):
+        return Access("owner")
+    params = {"id": document_id, "user_id": actor.user_id, "address_id": actor.address_id}
+    shares = await rows.all(Share, SHARES_HELD, params)
+    return Access(DOCUMENT.highest(share.role for share in shares), any(share.unused for share in shares))
 
 
 def own_documents(columns: str) -> str:
     """Return the query of the documents (`d`) that the actor owns, with their role."""
-    return f"SELECT {columns}, '{DOCUMENT.roles[0]}' AS role FROM read.document d WHERE d.owner_id = %(user_id)s"  # noqa: S608
+    return f"SELECT {columns}, '{DOCUMENT.roles[0]}' AS role FROM read.document d WHERE {OWNED}"  # noqa: S608
 
 
 def shared_documents(columns: str) -> str:
-    """Return the query of the documents (`d`) that others share with the actor's address, with the actor's role."""
+    """Return the query of the documents (`d`) that others share with the actor, with the actor's highest role."""
     return f"""
-        SELECT {columns}, a.role FROM read.document_access a JOIN read.document d ON d.id = a.document_id
-        WHERE a.address_id = %(address_id)s AND d.owner_id <> %(user_id)s
+        SELECT {columns}, a.role FROM (
+            SELECT DISTINCT ON (document_id) document_id, role FROM read.document_access WHERE {HELD}
+            ORDER BY document_id, array_position('{{{RANKING}}}', role)
+        ) a JOIN read.document d ON d.id = a.document_id
+        WHERE NOT {OWNED}
     """  # noqa: S608 - columns of our own views
 
 
@@ -94,7 +118,7 @@ def is_invited(team: str) -> str:
 
 @reads("document", "document_access", "team_roster")
 async def readers_of(rows: ReadStore, document_ids: Iterable[UUID], team_ids: Iterable[UUID]) -> dict[UUID, Audience]:
-    """Return the audiences of documents (owners, and the addresses they are shared with) and teams (their members).
+    """Return the audiences of documents (owners, and the people they are shared with) and teams (their members).
 
     A thing without an audience may be read by no user. Invited people may read a team, but do not follow its events.
     """
@@ -107,4 +131,4 @@ async def readers_of(rows: ReadStore, document_ids: Iterable[UUID], team_ids: It
 
 def own_of(actor: Actor) -> frozenset[UUID]:
     """Return the ids of what only the actor may read: their account and their subscription."""
-    return frozenset({actor.user_id, Subscription.id_of(actor.user_id)})
+    return frozenset({actor.user_id, Subscription.id_of(Party("user", actor.user_id))})

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, dataclass_transform
 from msgspec import Meta, Struct, StructMeta
 
 from adapters.integration_events.mapping import ContractError, From, compile_mapping
-from domain.kernel import ERASED, Root
+from domain.kernel import Root
 
 NAMESPACE = "palimpsest"
 
@@ -101,11 +101,6 @@ class PublicState(IntegrationType):
 def keep_private(event_class: type[Root.Event], reason: str) -> None:
     """Declare that a domain event is not published, and why."""
     PRIVATE[event_class] = reason
-
-
-def length(text: str) -> int | None:
-    """The number of characters of a text; None once it is erased."""
-    return None if text == ERASED else len(text)
 
 
 def _register(public: type[Any], private: type[Any]) -> None:

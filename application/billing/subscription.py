@@ -8,6 +8,7 @@ from application.commands import Command, handles
 from application.ports import Actor, Clock, Store
 from application.views import view_maker
 from domain.billing.subscription import Plan, Status, Subscription
+from domain.kernel import Party, PartyKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +16,8 @@ class SubscriptionView:
     """A plan and its use. A plan without a limit counts nothing: `documents_used` is this month's count before it."""
 
     id: UUID
-    user_id: UUID
+    payer_kind: PartyKind
+    payer_id: UUID
     plan: Plan
     status: Status
     documents_used: int
@@ -41,7 +43,7 @@ class CancelSubscription(Command[SubscriptionView]):
 
 @handles
 async def change_plan(cmd: ChangePlan, store: Store, actor: Actor, clock: Clock) -> SubscriptionView:
-    subscription = await store.get(Subscription, Subscription.id_of(actor.user_id))
+    subscription = await store.get(Subscription, Subscription.id_of(Party("user", actor.user_id)))
     now = clock()
     subscription.change_plan(cmd.plan, now=now)
     store.save(subscription)
@@ -50,7 +52,7 @@ async def change_plan(cmd: ChangePlan, store: Store, actor: Actor, clock: Clock)
 
 @handles
 async def cancel_subscription(cmd: CancelSubscription, store: Store, actor: Actor, clock: Clock) -> SubscriptionView:
-    subscription = await store.get(Subscription, Subscription.id_of(actor.user_id))
+    subscription = await store.get(Subscription, Subscription.id_of(Party("user", actor.user_id)))
     now = clock()
     subscription.cancel(now=now)
     store.save(subscription)
@@ -58,7 +60,7 @@ async def cancel_subscription(cmd: CancelSubscription, store: Store, actor: Acto
 
 
 def subscription_view(subscription: Subscription, now: datetime) -> SubscriptionView:
-    """Return the subscription as its user sees it."""
+    """Return the subscription as its payer sees it."""
     return _view(
         subscription,
         documents_used=subscription.documents_used(now),

@@ -4,25 +4,29 @@ Addresses are checked before anything is loaded: an error must not reveal to str
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from msgspec.structs import asdict
 
-from application.commands import Command, handles
+from application.commands import Command, ReadResult, handles
 from application.ports import Actor, Clock, EmailIndex, EventStore, NewId, StaleVersion, Store
 from application.views import view_maker
 from domain.billing.subscription import Subscription
 from domain.content.document import Document, ShareRole, Status
-from domain.kernel import NotFound
+from domain.kernel import NotFound, Party, PartyKind
 from domain.text import email_address
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentView:
-    """A document at a version."""
+    """A document at a version, which is the number of its saves. `updated_at`: the time of the last one."""
 
     id: UUID
+    owner_kind: PartyKind
     owner_id: UUID
     title: str
     content: str
@@ -32,8 +36,15 @@ class DocumentView:
     updated_at: datetime
     trashed_at: datetime | None
 
+    @property
+    def etag(self) -> str:
+        """The entity tag (RFC 9110, 8.8.3). In the trash it has a second part, as the version stays the same."""
+        if self.trashed_at is None:
+            return f"{self.version}"
+        return f"{self.version}-{(self.trashed_at - EPOCH) // MICROSECOND}"
 
-document_view = view_maker(DocumentView)
+
+document_view = view_maker(DocumentView, renamed={"version": "revision", "updated_at": "saved_at"})
 
 
 class CreateDocument(Command[DocumentView]):
@@ -44,7 +55,7 @@ class CreateDocument(Command[DocumentView]):
 
 
 class ChangeDocument(Command[DocumentView]):
-    """Set title, content and status. `expected`: only if this is the current version."""
+    """Save title, content and status. `expected`: only if this is the current version."""
 
     id: UUID
     title: str
@@ -68,7 +79,7 @@ class RestoreFromTrash(Command[DocumentView]):
 
 
 class RestoreVersion(Command[DocumentView]):
-    """Set title and content to those of an earlier version."""
+    """Save the title and the content of an earlier version as a new one."""
 
     id: UUID
     version: int
@@ -91,6 +102,12 @@ class ChangeShare(Command[DocumentView]):
     role: ShareRole
 
 
+class BindShare(Command[None]):
+    """Bind the share of the actor's address to the actor, who uses it for the first time."""
+
+    id: UUID
+
+
 class RevokeShare(Command[DocumentView]):
     """Take the role of an address away."""
 
@@ -101,7 +118,7 @@ class RevokeShare(Command[DocumentView]):
 @handles
 async def create_document(cmd: CreateDocument, store: Store, actor: Actor, clock: Clock, new_id: NewId) -> DocumentView:
     now = clock()
-    subscription = await store.get(Subscription, Subscription.id_of(actor.user_id))
+    subscription = await store.get(Subscription, Subscription.id_of(Party("user", actor.user_id)))
     document = Document.create(id=new_id(), owner_id=actor.user_id, now=now, **asdict(cmd))
     subscription.use(document.id, now=now)
     store.save(document, subscription)
@@ -110,7 +127,7 @@ async def create_document(cmd: CreateDocument, store: Store, actor: Actor, clock
 
 @handles
 async def change_document(cmd: ChangeDocument, store: Store, actor: Actor, clock: Clock) -> DocumentView:
-    document = await _load(store, cmd.id, "edit", actor, cmd.expected)
+    document = await _load(store, cmd.id, "edit", actor, clock(), cmd.expected)
     document.change(title=cmd.title, content=cmd.content, status=cmd.status, by=actor, now=clock())
     store.save(document)
     return document_view(document)
@@ -118,7 +135,7 @@ async def change_document(cmd: ChangeDocument, store: Store, actor: Actor, clock
 
 @handles
 async def trash_document(cmd: TrashDocument, store: Store, actor: Actor, clock: Clock) -> DocumentView:
-    document = await _load(store, cmd.id, "trash", actor, cmd.expected)
+    document = await _load(store, cmd.id, "trash", actor, clock(), cmd.expected)
     document.trash(by=actor, now=clock())
     store.save(document)
     return document_view(document)
@@ -126,7 +143,7 @@ async def trash_document(cmd: TrashDocument, store: Store, actor: Actor, clock: 
 
 @handles
 async def restore_from_trash(cmd: RestoreFromTrash, store: Store, actor: Actor, clock: Clock) -> DocumentView:
-    document = await _load(store, cmd.id, "restore", actor, cmd.expected)
+    document = await _load(store, cmd.id, "restore", actor, clock(), cmd.expected)
     document.restore_from_trash(by=actor, now=clock())
     store.save(document)
     return document_view(document)
@@ -134,8 +151,8 @@ async def restore_from_trash(cmd: RestoreFromTrash, store: Store, actor: Actor, 
 
 @handles
 async def restore_version(cmd: RestoreVersion, store: Store, actor: Actor, clock: Clock) -> DocumentView:
-    document = await _load(store, cmd.id, "edit", actor, cmd.expected)
-    earlier = await store.get(Document, cmd.id, version=cmd.version)
+    document = await _load(store, cmd.id, "edit", actor, clock(), cmd.expected)
+    earlier = await store.get(Document, cmd.id, version=document.version_of(cmd.version))
     document.restore_version(earlier, by=actor, now=clock())
     store.save(document)
     return document_view(document)
@@ -174,7 +191,14 @@ async def revoke_share(
     return document_view(document)
 
 
-async def document_at_version(events: EventStore, actor: Actor, id: UUID, version: int) -> DocumentView:
+@handles
+async def bind_share(cmd: BindShare, store: Store, actor: Actor, clock: Clock) -> None:
+    document = await store.get(Document, cmd.id)
+    document.bind_share(by=actor, now=clock())
+    store.save(document)
+
+
+async def document_at_version(events: EventStore, actor: Actor, id: UUID, version: int) -> ReadResult[DocumentView]:
     """Return the document as it was at `version` (from 1), if the actor may read it now.
 
     Raises:
@@ -184,16 +208,21 @@ async def document_at_version(events: EventStore, actor: Actor, id: UUID, versio
     if document is None:
         raise NotFound("There is no such document.")
     document.require("read", actor)
-    earlier = document if document.version == version else await events.load(Document, id, version=version)
-    if earlier is None:
-        raise NotFound("This document has no such version.")
-    return document_view(earlier)
+    at = document.version_of(version)
+    earlier = document if document.version == at else await events.load(Document, id, version=at)
+    assert earlier is not None
+    unused = document.unused_share_of(actor) is not None
+    return ReadResult(document_view(earlier), BindShare(id=id) if unused else None)
 
 
-async def _load(store: Store, id: UUID, action: str, actor: Actor, expected: int | None) -> Document:
-    """Load the document and check the actor's role before its version: a refusal must not reveal the version."""
+async def _load(store: Store, id: UUID, action: str, actor: Actor, now: datetime, expected: int | None) -> Document:
+    """Load the document for an action, which may be the first use of a share.
+
+    The actor's role is checked before the version: a refusal must not reveal the version.
+    """
     document = await store.get(Document, id)
     document.require(action, actor)
-    if expected is not None and document.version != expected:
-        raise StaleVersion(document.version)
+    if expected is not None and document.revision != expected:
+        raise StaleVersion(document.revision)
+    document.bind_share(by=actor, now=now)
     return document

@@ -9,7 +9,7 @@ from application.ports import Actor, Clock, EmailIndex, NewId, NotAuthenticated,
 from application.views import view_maker
 from domain.billing.subscription import Subscription
 from domain.identity.user import User, email_claim
-from domain.kernel import Forbidden, Invalid, NotFound
+from domain.kernel import Forbidden, Invalid, NotFound, Party
 from domain.text import UnusableEmail, email_address
 
 NO_USER = UUID(int=0)
@@ -98,7 +98,7 @@ async def register(cmd: Register, store: Store, passwords: Passwords, clock: Clo
     now = clock()
     hashed = await passwords.hash(cmd.password)
     user = User.register(id=new_id(), email=cmd.email, name=cmd.name, password_hash=hashed, now=now)
-    store.save(user, Subscription.start(user_id=user.id, now=now))
+    store.save(user, Subscription.start(payer=Party("user", user.id), now=now))
     return user_view(user)
 
 

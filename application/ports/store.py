@@ -14,7 +14,8 @@ A = TypeVar("A", bound=Root)
 class Actor:
     """The authenticated user (implements `domain.access.Person`).
 
-    `address_id` is the blind id of their verified email address: shares and invitations name addresses, not users.
+    `address_id` is the blind id of their verified email address: shares and invitations name addresses until they are
+    used.
     """
 
     user_id: UUID

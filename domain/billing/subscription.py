@@ -1,4 +1,4 @@
-"""Subscriptions: plans and quotas of users. The free plan allows five documents a calendar month (UTC).
+"""Subscriptions: plans and quotas of payers. The free plan allows five documents a calendar month (UTC).
 
 Creating a document uses quota in the same append, so that parallel creations cannot exceed it. Consequences:
 
@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Literal
 from uuid import UUID, uuid5
 
-from domain.kernel import Conflict, FirstEvent, Party, Root
+from domain.kernel import Conflict, FirstEvent, Party, PartyKind, Root
 
 Plan = Literal["free", "pro", "enterprise"]
 Status = Literal["active", "cancelled"]
@@ -28,17 +28,19 @@ class QuotaExceeded(Conflict):
 
 
 class Subscription(Root):
-    """One user's plan, and its use this month."""
+    """One payer's plan, and its use this month."""
 
     TOPIC = "subscription"
 
     class Started(FirstEvent):
         TOPIC = "subscription.started"
-        user_id: UUID
+        payer_kind: PartyKind
+        payer_id: UUID
         plan: Plan
 
         def apply(self, aggregate: "Subscription") -> None:
-            aggregate.user_id = self.user_id
+            aggregate.payer_kind = self.payer_kind
+            aggregate.payer_id = self.payer_id
             aggregate.plan = self.plan
             aggregate.status = "active"
             aggregate.month = ""
@@ -78,7 +80,8 @@ class Subscription(Root):
             aggregate.plan = "free"
             aggregate.status = "cancelled"
 
-    user_id: UUID
+    payer_kind: PartyKind
+    payer_id: UUID
     plan: Plan
     status: Status
     month: str
@@ -86,15 +89,19 @@ class Subscription(Root):
 
     @staticmethod
     @lru_cache(maxsize=10_000)
-    def id_of(user_id: UUID) -> UUID:
-        """Return the id of a user's subscription (a UUIDv5, RFC 9562). Cached: one hot route computes it each time."""
-        return uuid5(user_id, "subscription")
+    def id_of(payer: Party) -> UUID:
+        """Return the id of a payer's subscription (a UUIDv5, RFC 9562). Cached: one hot route computes it each time.
+
+        The kind is not part of it: no user and team have the same id, because all ids of streams differ.
+        """
+        return uuid5(payer.id, "subscription")
 
     @classmethod
-    def start(cls, *, user_id: UUID, now: datetime) -> "Subscription":
-        """Start the free plan, which every user has first."""
+    def start(cls, *, payer: Party, now: datetime) -> "Subscription":
+        """Start the free plan, which every payer has first."""
+        id = cls.id_of(payer)
         return cls.start_stream(
-            cls.Started, id=cls.id_of(user_id), tenant=Party("user", user_id), now=now, user_id=user_id, plan="free"
+            cls.Started, id=id, tenant=payer, now=now, payer_kind=payer.kind, payer_id=payer.id, plan="free"
         )
 
     @property

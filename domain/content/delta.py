@@ -5,15 +5,25 @@ number drops them, a string is inserted. The rest of the old text after the last
 Characters are code points.
 """
 
+from typing import Literal
+
 import fast_diff_match_patch
 
 Delta = list[int | str]
+DeltaFormat = Literal["delta/1"]
+
+FORMAT: DeltaFormat = "delta/1"
+"""The form of a delta, as above. It is stored beside each delta: another form gets another name."""
 
 # Beyond these limits the delta gets longer, never wrong. The timeout alone is no bound, because the library reads the
 # clock only between passes over the texts.
 DIFF_TIMEOUT_SECONDS = 0.02
 MAX_COMPARED = 50_000
 """Maximum number of characters (or, in longer texts, lines) of both texts together that are compared."""
+
+
+class UnknownFormat(Exception):
+    """A delta has a form that this code cannot read."""
 
 
 def make(old: str, new: str) -> Delta:
@@ -42,6 +52,12 @@ def apply(old: str, delta: Delta) -> str:
             at -= step
     parts.append(old[at:])
     return "".join(parts)
+
+
+def count(delta: Delta) -> tuple[int, int]:
+    """Return how many characters the delta inserts and how many it deletes."""
+    inserted = sum([len(step) for step in delta if isinstance(step, str)])
+    return inserted, -sum([step for step in delta if isinstance(step, int) and step < 0])
 
 
 def _steps(old: str, new: str) -> Delta:

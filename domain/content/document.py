@@ -1,8 +1,12 @@
 """Documents: texts with a history, which their owner shares by email address.
 
-Roles and their actions are in `domain/access.py`. A draft is published or archived; an archived document is read-only
-until it is published again. The trash is independent of the status: a document in the trash can only be restored, and
-its shares revoked.
+Roles and their actions are in `domain/access.py`. A share is open to the verified holder of its address. When a holder
+first uses it, it is bound to that user: from then on it does not matter who holds the address. A draft is published or
+archived; an archived document is read-only until it is published again. The trash is independent of the status: a
+document in the trash can only be restored, and its shares revoked.
+
+One save is one event, whatever it changes, and one revision; the first revision is the creation. Sharing and trashing
+are no revisions, so the revision is not the version of the stream. See `decisions/0002-one-save-is-one-event.md`.
 """
 
 from datetime import datetime
@@ -11,16 +15,15 @@ from uuid import UUID
 
 from domain.access import DOCUMENT, Person
 from domain.content import delta
-from domain.content.delta import Delta
-from domain.kernel import AboutAddress, Conflict, FirstEvent, Invalid, NotFound, Party, Personal, Root
-from domain.text import email_address, multi_line, single_line
+from domain.content.delta import Delta, DeltaFormat
+from domain.content.texts import usable_content, usable_title
+from domain.kernel import AboutAddress, Conflict, FirstEvent, Invalid, NotFound, Party, PartyKind, Personal, Root
+from domain.text import email_address
 
 Status = Literal["draft", "published", "archived"]
 ShareRole = Literal["editor", "commenter", "viewer"]
 Role = Literal["owner", "editor", "commenter", "viewer"]
 
-TITLE_LENGTH = 300
-CONTENT_LENGTH = 1_000_000
 MAX_SHARES = 1_000
 
 
@@ -56,40 +59,65 @@ class Document(Root):
     class Created(FirstEvent):
         TOPIC = "document.created"
         title: Personal[str]
+        title_length: int
         content: Personal[str]
+        content_length: int
+        owner_kind: PartyKind
         owner_id: UUID
 
         def apply(self, aggregate: "Document") -> None:
             self.assign(aggregate)
             aggregate.status = "draft"
+            aggregate.revision = 1
+            aggregate.saved_at = self.timestamp
+            aggregate.unsaved = [[1, 0]]
             aggregate.trashed_at = None
             aggregate.shares = {}
+            aggregate.share_users = {}
 
-    class Retitled(Root.Event):
-        TOPIC = "document.retitled"
-        title: Personal[str]
+    class Saved(Root.Event):
+        """One save. What it leaves as it was is None; of the content, the delta has no steps then.
 
-        def apply(self, aggregate: "Document") -> None:
-            aggregate.title = self.title
+        Lengths are in code points. They are clear, so that an erased history counts and decides the same.
+        """
 
-    class Edited(Root.Event):
-        TOPIC = "document.edited"
+        TOPIC = "document.saved"
+        revision: int
+        title: Personal[str | None]
+        title_length: int | None
         delta: Personal[Delta]
+        delta_format: DeltaFormat
+        content_length: int | None
+        inserted: int
+        deleted: int
+        status: Status | None
+        restored_revision: int | None
 
         def apply(self, aggregate: "Document") -> None:
-            aggregate.content = delta.apply(aggregate.content, self.delta)
+            aggregate.revision = self.revision
+            aggregate.saved_at = self.timestamp
+            unsaved = self.originator_version - self.revision
+            if unsaved != aggregate.unsaved[-1][1]:
+                aggregate.unsaved.append([self.revision, unsaved])
+            if self.title is not None:
+                aggregate.title = self.title
+            if self.title_length is not None:
+                aggregate.title_length = self.title_length
+            if self.content_length is not None:
+                aggregate.content = self.content_after(aggregate.content)
+                aggregate.content_length = self.content_length
+            if self.status is not None:
+                aggregate.status = self.status
 
-    class Published(Root.Event):
-        TOPIC = "document.published"
+        def content_after(self, content: str) -> str:
+            """Return the content after this save.
 
-        def apply(self, aggregate: "Document") -> None:
-            aggregate.status = "published"
-
-    class Archived(Root.Event):
-        TOPIC = "document.archived"
-
-        def apply(self, aggregate: "Document") -> None:
-            aggregate.status = "archived"
+            Raises:
+                UnknownFormat: this code cannot read the delta.
+            """
+            if self.delta_format != delta.FORMAT:
+                raise delta.UnknownFormat(self.delta_format)
+            return delta.apply(content, self.delta)
 
     class Trashed(Root.Event):
         TOPIC = "document.trashed"
@@ -103,16 +131,6 @@ class Document(Root):
 
         def apply(self, aggregate: "Document") -> None:
             aggregate.trashed_at = None
-
-    class RestoredToVersion(Root.Event):
-        TOPIC = "document.restored_to_version"
-        restored_version: int
-        title: Personal[str]
-        delta: Personal[Delta]
-
-        def apply(self, aggregate: "Document") -> None:
-            aggregate.title = self.title
-            aggregate.content = delta.apply(aggregate.content, self.delta)
 
     class Shared(Root.Event):
         TOPIC = "document.shared"
@@ -132,6 +150,19 @@ class Document(Root):
         def apply(self, aggregate: "Document") -> None:
             aggregate.shares[self.address_id] = self.role
 
+    class ShareBound(Root.Event):
+        """A share was used for the first time.
+
+        It takes access from no person: an address has one verified holder at a time.
+        """
+
+        TOPIC = "document.share_bound"
+        address_id: UUID
+        user_id: UUID
+
+        def apply(self, aggregate: "Document") -> None:
+            aggregate.share_users[self.address_id] = self.user_id
+
     class ShareRevoked(Root.Event):
         TOPIC = "document.share_revoked"
         revokes = ("document_access",)
@@ -139,17 +170,28 @@ class Document(Root):
 
         def apply(self, aggregate: "Document") -> None:
             aggregate.shares.pop(self.address_id, None)
+            aggregate.share_users.pop(self.address_id, None)
 
     title: str
+    title_length: int
     content: str
+    content_length: int
+    owner_kind: PartyKind
     owner_id: UUID
     status: Status
+    revision: int
+    saved_at: datetime
+    unsaved: list[list[int]]
+    """Pairs of a revision and the number of events before it that were no saves; a pair where that number changed."""
     trashed_at: datetime | None
     shares: dict[UUID, ShareRole]
+    """Roles by address."""
+    share_users: dict[UUID, UUID]
+    """The users to whom shares are bound, by address."""
 
     @classmethod
     def create(cls, *, id: UUID, owner_id: UUID, title: str, content: str, now: datetime, **plain: Any) -> "Document":
-        """Create a draft. `plain`: other fields of `Created`, which no rule concerns.
+        """Create a user's draft. `plain`: other fields of `Created`, which no rule concerns.
 
         Raises:
             UnusableText: the title or the content is not valid.
@@ -161,16 +203,35 @@ class Document(Root):
             tenant=Party("user", owner_id),
             now=now,
             title=title,
+            title_length=len(title),
             content=content,
+            content_length=len(content),
+            owner_kind="user",
             owner_id=owner_id,
             **plain,
         )
 
+    @property
+    def owner(self) -> Party:
+        """The user or team that the document belongs to."""
+        return Party(self.owner_kind, self.owner_id)
+
     def role_of(self, person: Person) -> Role | None:
-        """Return the person's role; None: the document does not exist for them."""
-        if person.user_id == self.owner_id:
+        """Return the person's role; None: the document does not exist for them.
+
+        Only a user who owns a document has the role owner: no member of a team has it through the team.
+        """
+        if self.owner == Party("user", person.user_id):
             return "owner"
-        return None if person.address_id is None else self.shares.get(person.address_id)
+        addresses = [address_id for address_id, user_id in self.share_users.items() if user_id == person.user_id]
+        unused = self.unused_share_of(person)
+        return DOCUMENT.highest(self.shares[each] for each in (*addresses, unused) if each is not None)
+
+    def unused_share_of(self, person: Person) -> UUID | None:
+        """Return the person's address if a share of it is bound to no user yet. An owner uses no share."""
+        address_id = person.address_id
+        is_unused = address_id in self.shares and address_id not in self.share_users
+        return address_id if is_unused and self.owner != Party("user", person.user_id) else None
 
     def require(self, action: str, person: Person) -> None:
         """Refuse an action (`domain.access.DOCUMENT`) that the person's role is not enough for.
@@ -182,7 +243,7 @@ class Document(Root):
         DOCUMENT.require(action, self.role_of(person))
 
     def change(self, *, title: str, content: str, status: Status, by: Person, now: datetime) -> None:
-        """Set title, content and status. Only differences cause events.
+        """Save title, content and status. If they are as before, there is no event.
 
         Raises:
             NotFound, RoleTooLow: the person may not edit the document.
@@ -191,15 +252,10 @@ class Document(Root):
         """
         self.require("edit", by)
         self._require_untrashed()
-        title, content = usable_title(title), usable_content(content)
-        # Texts change while the document is not archived: after it leaves the archive, before it enters it.
-        if status != "archived":
-            self._become(status, now)
-        self._rewrite(title, content, now)
-        self._become(status, now)
+        self._save(usable_title(title), usable_content(content), status, now)
 
     def restore_version(self, earlier: "Document", *, by: Person, now: datetime) -> None:
-        """Set title and content to those of `earlier`, the document at an earlier version. The status stays.
+        """Save the title and the content of `earlier`, the document at an earlier revision. The status stays.
 
         Raises:
             NotFound, RoleTooLow: the person may not edit the document.
@@ -207,16 +263,17 @@ class Document(Root):
         """
         self.require("edit", by)
         self._require_untrashed()
-        if (earlier.title, earlier.content) == (self.title, self.content):
-            return
-        self._require_unarchived()
-        self.trigger_event(
-            self.RestoredToVersion,
-            now=now,
-            restored_version=earlier.version,
-            title=earlier.title,
-            delta=delta.make(self.content, earlier.content),
-        )
+        self._save(earlier.title, earlier.content, self.status, now, restored_revision=earlier.revision)
+
+    def version_of(self, revision: int) -> int:
+        """Return the version of the stream that a revision made.
+
+        Raises:
+            NotFound: the document has no such revision.
+        """
+        if not 1 <= revision <= self.revision:
+            raise NotFound("This document has no such version.")
+        return revision + next(count for first, count in reversed(self.unsaved) if first <= revision)
 
     def trash(self, *, by: Person, now: datetime) -> None:
         """Move the document to the trash.
@@ -282,20 +339,45 @@ class Document(Root):
         if address_id in self.shares:
             self.trigger_event(self.ShareRevoked, now=now, address_id=address_id)
 
-    def _become(self, status: Status, now: datetime) -> None:
-        if status == self.status:
-            return
-        if status == "draft":
-            raise NoLongerADraft(f"This document is {self.status}; it may be published or archived.")
-        self.trigger_event(self.Published if status == "published" else self.Archived, now=now)
+    def bind_share(self, *, by: Person, now: datetime) -> None:
+        """Bind the share of the person's address to them, if it is bound to no user yet.
 
-    def _rewrite(self, title: str, content: str, now: datetime) -> None:
-        if (title, content) != (self.title, self.content):
-            self._require_unarchived()
-        if title != self.title:
-            self.trigger_event(self.Retitled, now=now, title=title)
-        if content != self.content:
-            self.trigger_event(self.Edited, now=now, delta=delta.make(self.content, content))
+        Raises:
+            NotFound: the document does not exist for them.
+        """
+        self.require("read", by)
+        address_id = self.unused_share_of(by)
+        if address_id is not None:
+            self.trigger_event(self.ShareBound, now=now, address_id=address_id, user_id=by.user_id)
+
+    def _save(
+        self, title: str, content: str, status: Status, now: datetime, *, restored_revision: int | None = None
+    ) -> None:
+        retitled, rewritten = title != self.title, content != self.content
+        restated = status != self.status
+        if restated and status == "draft":
+            raise NoLongerADraft(f"This document is {self.status}; it may be published or archived.")
+        # Texts change on the way out of the archive and on the way into it.
+        if (retitled or rewritten) and self.status == status == "archived":
+            raise DocumentIsArchived("This document is archived and read-only; publish it first.")
+        if not (retitled or rewritten or restated):
+            return
+        steps = delta.make(self.content, content)
+        inserted, deleted = delta.count(steps)
+        self.trigger_event(
+            self.Saved,
+            now=now,
+            revision=self.revision + 1,
+            title=title if retitled else None,
+            title_length=len(title) if retitled else None,
+            delta=steps,
+            delta_format=delta.FORMAT,
+            content_length=len(content) if rewritten else None,
+            inserted=inserted,
+            deleted=deleted,
+            status=status if restated else None,
+            restored_revision=restored_revision,
+        )
 
     def _change_share(self, address_id: UUID, role: ShareRole, now: datetime) -> None:
         if self.shares[address_id] != role:
@@ -304,25 +386,3 @@ class Document(Root):
     def _require_untrashed(self) -> None:
         if self.trashed_at is not None:
             raise DocumentIsTrashed("This document is in the trash; its owner can restore it.")
-
-    def _require_unarchived(self) -> None:
-        if self.status == "archived":
-            raise DocumentIsArchived("This document is archived and read-only; publish it first.")
-
-
-def usable_title(title: str) -> str:
-    """Return the title in the form to store.
-
-    Raises:
-        UnusableText: see `domain.text.single_line`.
-    """
-    return single_line(title, "A title", TITLE_LENGTH)
-
-
-def usable_content(content: str) -> str:
-    """Return the content in the form to store.
-
-    Raises:
-        UnusableText: see `domain.text.multi_line`.
-    """
-    return multi_line(content, "A content", CONTENT_LENGTH)

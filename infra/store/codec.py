@@ -16,30 +16,37 @@ from eventsourcing.utils import resolve_topic
 from domain.kernel import ERASED, PersonalField, Root
 from infra.sealing.keyring import ERASED_KEY, KeyErased, Keys, SealingKeys
 from infra.sealing.store_keys import Damage, StoreKeys
-from infra.store.event_bytes import frame_of, parts_of, place_of, stamped, with_clear
+from infra.store.event_bytes import (
+    CLEAR_AT,
+    CONTENT_AT,
+    FIXED,
+    LENGTH_BYTES,
+    CallHeader,
+    bind,
+    check,
+    frame_of,
+    sealed_parts,
+    stamped,
+)
 
 STREAM = "originator_id"
 """The field that holds the subject of personal fields about the stream itself."""
 
-_PAIR = b"\x92"
-"""The first byte of a msgpack array of two; the items follow."""
 _ARRAY_32 = b"\xdd"
 """The first byte of a msgpack array; its length follows in four bytes, then its items."""
 
 _ENCODE: Callable[[Any], bytes] = msgspec.msgpack.Encoder(uuid_format="bytes", decimal_format="string").encode
 _DECODE: Callable[[bytes], Any] = msgspec.msgpack.Decoder().decode
-_NONE: Mapping[str, bytes] = {}
 _NEW, _SET = object.__new__, object.__setattr__
 
 
 @dataclass(frozen=True, slots=True)
 class SealedGroup:
-    """The personal fields of one subject. `subject`: the field with the subject's id, `label`: its bytes; `own`: the
-    subject is the stream itself; `names`: the fields; `erased`: their values once the key is erased."""
+    """The personal fields of one subject. `subject`: the field with the subject's id, `label`: its bytes; `names`: the
+    fields; `erased`: their values once the key is erased."""
 
     subject: str
     label: bytes
-    own: bool
     names: tuple[str, ...]
     erased: Mapping[str, Any]
 
@@ -47,8 +54,9 @@ class SealedGroup:
 State = dict[str, Any]
 """The fields of a stored event by name; sealed fields are missing until `unseal`."""
 
-Encode = Callable[[Root.Event, bytes, SealingKeys, StoreKeys], bytes]
-"""Encodes an event with its metadata (`event_bytes.header`). The keys must include each of the event's subjects."""
+Encode = Callable[[Root.Event, bytes, bytes, CallHeader, SealingKeys, StoreKeys], bytes]
+"""Encodes an event: its id, its tenant (`event_bytes.tenant_bytes`), the header of its command, data keys of all of its
+subjects, store keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +80,9 @@ class EventLayout:
     encode: Encode
 
 
-PartlyDecoded = tuple[EventLayout, State, UUID, int, int, bytes, Mapping[str, bytes]]
-"""An event from `decode_clear`: layout, clear fields, stream, version, version of the class that wrote it, bytes that
-its sealed fields are bound to, and its sealed fields by subject. A plain tuple, since a load makes many."""
+PartlyDecoded = tuple[EventLayout, State, int, bytes, Sequence[bytes]]
+"""An event from `decode_clear`: layout, clear fields, the version of the class that wrote it, the bytes that its sealed
+parts are bound to, and these parts, in the order of the layout. A plain tuple, since a load makes many."""
 
 
 @cache
@@ -95,8 +103,7 @@ def layout_of(event_class: type[Root.Event]) -> EventLayout:
         if UUID in _alternatives(hint):
             uuids.append(field.name)
     groups = tuple(
-        SealedGroup(subject, subject.encode(), subject == STREAM, tuple(erased), erased)
-        for subject, erased in personal.items()
+        SealedGroup(subject, subject.encode(), tuple(erased), erased) for subject, erased in personal.items()
     )
     topic: str = event_class.TOPIC  # type: ignore[attr-defined]
     return EventLayout(
@@ -107,8 +114,8 @@ def layout_of(event_class: type[Root.Event]) -> EventLayout:
         tuple(clear),
         tuple(uuids),
         groups,
-        any(group.own for group in groups),
-        tuple(group.subject for group in groups if not group.own),
+        STREAM in personal,
+        tuple(subject for subject in personal if subject != STREAM),
         event_class.claims is not Root.Event.claims or event_class.releases is not Root.Event.releases,
         _encoding(event_class, clear, groups),
     )
@@ -118,22 +125,24 @@ def _encoding(event_class: type[Root.Event], clear: Sequence[str], groups: Seque
     secrets = [(group.subject, group.label, group.names) for group in groups]
     frame = frame_of(event_class.TOPIC)  # type: ignore[attr-defined]
 
+    class_version = event_class.class_version
+
     # A closure: it reads no attributes of the layout, which saves time on each event.
-    def encode(event: Root.Event, metadata: bytes, keys: SealingKeys, stamps: StoreKeys) -> bytes:
+    def encode(
+        event: Root.Event, event_id: bytes, tenant: bytes, call: CallHeader, keys: SealingKeys, stamps: StoreKeys
+    ) -> bytes:
         values = event.__dict__
-        place = place_of(values["originator_id"], values["originator_version"])
-        content = with_clear(metadata, _ENCODE({name: values[name] for name in clear}))
-        if secrets:
-            bound = b"".join([frame, place, content])
-            content += _ENCODE(
-                {
-                    subject: keys[values[subject].int].seal(
-                        _ENCODE({name: values[name] for name in names}), bound + label
-                    )
-                    for subject, label, names in secrets
-                }
-            )
-        return stamped(frame, place, content, stamps)
+        fields_in_clear = _ENCODE({name: values[name] for name in clear})
+        stream_id, version = values[STREAM], values["originator_version"]
+        bound = bind(frame, stream_id, version, class_version, event_id, tenant, call, fields_in_clear)
+        if not secrets:
+            return stamped(bound, frame, stamps)
+        parts = [bound]
+        for subject, label, names in secrets:
+            secret = _ENCODE({name: values[name] for name in names})
+            part = keys[values[subject].int].seal(secret, bound + label)
+            parts += (len(part).to_bytes(LENGTH_BYTES, "big"), part)
+        return stamped(b"".join(parts), frame, stamps)
 
     return encode
 
@@ -187,16 +196,22 @@ def decode_clear(
         msgspec.DecodeError: the clear fields are no msgpack map.
     """
     layout = layout_for(topic)
-    class_version, bound, clear, sealed = parts_of(layout.frame, place_of(stream_id, version), stored, stamps, position)
-    state: State
-    secrets: Mapping[str, bytes]
-    # Both maps in one call: it takes half the time of two.
-    state, secrets = _DECODE(b"".join([_PAIR, clear, sealed])) if sealed else (_DECODE(clear), _NONE)
+    bound = check(layout.frame, stream_id, version, stored, stamps, position)
+    length, flags, class_version = FIXED.unpack_from(stored, CONTENT_AT)
+    at = CLEAR_AT[flags]
+    end = at + length
+    state: State = _DECODE(stored[at:end])
     for name in layout.uuids:
         value = state.get(name)
         if value is not None:
             state[name] = UUID(bytes=value)
-    return layout, state, stream_id, version, class_version, bound, secrets
+    state[STREAM] = stream_id
+    state["originator_version"] = version
+    groups = len(layout.groups)
+    if not groups:
+        return layout, state, class_version, bound, ()
+    sealed = (stored[end + LENGTH_BYTES :],) if groups == 1 else sealed_parts(stored, end)
+    return layout, state, class_version, bound[: end - len(stored)], sealed
 
 
 def unseal(partly_decoded: Sequence[PartlyDecoded], keys: Keys) -> list[Root.Event]:
@@ -205,29 +220,26 @@ def unseal(partly_decoded: Sequence[PartlyDecoded], keys: Keys) -> list[Root.Eve
     Events are upcast to the current version of their class. Personal fields whose key is erased read as erased.
 
     Raises:
-        Damage: a data key is missing or damaged, or a sealed field does not open.
+        Damage: a sealed field is missing, or its key is missing, damaged, or another one.
         Exception: an upcast failed, or a state lacks a field.
     """
     sealed_states: list[State] = []
     secrets: list[bytes] = []
-    for layout, state, stream_id, _, _, bound, sealed in partly_decoded:
-        for group in layout.groups:
-            key = keys.get((stream_id if group.own else state[group.subject]).int)
+    for layout, state, _, bound, sealed in partly_decoded:
+        for group, part in zip(layout.groups, sealed, strict=True):
+            key = keys.get(state[group.subject].int)
             if key is None:
                 raise Damage("a data key is missing")
             try:
-                secrets.append(key.unseal(sealed.get(group.subject, b""), bound + group.label))
+                secrets.append(key.unseal(part, bound + group.label))
+                sealed_states.append(state)
             except KeyErased:
                 state.update(group.erased)
-            else:
-                sealed_states.append(state)
     unsealed: list[State] = _DECODE(b"".join([_ARRAY_32, len(secrets).to_bytes(4, "big"), *secrets]))
     for state, secret in zip(sealed_states, unsealed, strict=True):
         state.update(secret)
     events = []
-    for layout, state, stream_id, version, class_version, _, _ in partly_decoded:
-        state["originator_id"] = stream_id
-        state["originator_version"] = version
+    for layout, state, class_version, _, _ in partly_decoded:
         if class_version != layout.version:
             _upcast(layout.event_class, state, class_version)
         event = _NEW(layout.event_class)
@@ -255,10 +267,11 @@ def subjects_in(partly_decoded: Iterable[PartlyDecoded]) -> Iterable[UUID]:
     """The subjects whose keys `unseal` needs for these events."""
     found: dict[int, UUID] = {}
     last = None
-    for layout, state, stream_id, *_ in partly_decoded:
+    for layout, state, *_ in partly_decoded:
         # Most events are about their own stream and follow another event of it: skip the repeated insert.
-        if layout.about_stream and stream_id is not last:
-            found[stream_id.int] = last = stream_id
+        if layout.about_stream and state[STREAM] is not last:
+            last = state[STREAM]
+            found[last.int] = last
         for name in layout.others:
             subject_id = state.get(name)
             if subject_id is not None:

@@ -1,17 +1,22 @@
 """The bytes of a stored event, format 1: a stamp, the metadata, the clear fields, the sealed fields.
 
-    format 1 | stamp 20 | flags 1 | event id 16 | class version 2 | tenant 17 | the ids that the flags name, 16 each
-    | traceparent 26, if the flags name it | length 4 | clear fields | sealed fields
+    format 1 | stamp 20 | length of the clear fields 4 | flags 1 | class version 2 | event id 16 | tenant 17
+    | the ids that the flags name, 16 each | traceparent 26, if the flags name it | clear fields
+    | for each subject: length 4 | sealed fields
 
-Numbers are big-endian. Tenant: its kind (1 user, 2 team) and its id. Clear fields are a msgpack map. Sealed fields are
-one, too: of sealed bytes, by the field with the subject's id; it is absent where a class has none.
+Numbers are big-endian. Tenant: its kind (1 user, 2 team) and its id. Clear fields are a msgpack map, and so are the
+personal fields of a subject before they are sealed. Subjects are in the order of the first field of each in its class.
 
 The stamp is made over purpose, topic, stream, version, and all bytes after it. What is sealed is bound to purpose,
-topic, stream, version, metadata and clear fields. So nothing that is known when an event is written can change
-unnoticed. Metadata is stored here alone: columns beside it would have to be fetched and compared at every load.
+topic, stream, version, metadata and clear fields, and to the name of the field with its subject. So nothing that is
+known when an event is written can change unnoticed. Metadata is stored here alone: columns beside it would have to be
+fetched and compared at every load.
+
+Encoding and decoding run for every event, so they make few calls.
 """
 
-from functools import cache
+from hmac import compare_digest
+from struct import Struct
 from typing import NamedTuple
 from uuid import UUID
 
@@ -19,22 +24,26 @@ import msgspec
 
 from application.ports import CommandContext
 from domain.kernel import Party, PartyKind
-from infra.sealing.store_keys import FORMAT, STAMP_BYTES, Damage, Purpose, StoreKeys
+from infra.sealing.store_keys import FORMAT, STAMP_BYTES, TAG_BYTES, Damage, Purpose, StoreKeys
 
-STAMPED_AT = 1 + STAMP_BYTES
+CONTENT_AT = 1 + STAMP_BYTES
 """The index of the first byte after the stamp."""
+FIXED = Struct(">IBH")
+"""The first part of the content: length of the clear fields, flags, class version."""
+LENGTH_BYTES = 4
+
 _FORMAT = bytes((FORMAT,))
-_EVENT_ID_AT = STAMPED_AT + 1
-_CLASS_VERSION_AT = _EVENT_ID_AT + 16
-_TENANT_AT = _CLASS_VERSION_AT + 2
+_MAC_AT = 1 + TAG_BYTES
+_PLACE_BYTES = 24
+_FLAGS_AT = CONTENT_AT + LENGTH_BYTES
+_EVENT_ID_AT = CONTENT_AT + FIXED.size
+_TENANT_AT = _EVENT_ID_AT + 16
 _IDS_AT = _TENANT_AT + 17
 _TRACEPARENT_BYTES = 26
-_LENGTH_BYTES = 4
 
 _IDS = ("actor_id", "on_behalf_of", "correlation_id", "causation_id")
 """The ids of the metadata; the flag of each is its place: 1, 2, 4, 8."""
 _TRACEPARENT_FLAG = 1 << len(_IDS)
-_ALL_FLAGS = 2 * _TRACEPARENT_FLAG - 1
 
 _KIND_CODES: dict[PartyKind, bytes] = {"user": b"\x01", "team": b"\x02"}
 _KINDS: dict[int, PartyKind] = {code[0]: kind for kind, code in _KIND_CODES.items()}
@@ -54,32 +63,34 @@ class Metadata(msgspec.Struct, frozen=True):
 
 
 class Places(NamedTuple):
-    """Where the parts of metadata with the same flags are. `ids`: the index of each id that is there, by name."""
+    """Indexes of parts of a stored event, for the same flags. `ids`: of each id that is there, by name."""
 
     ids: dict[str, int]
     traceparent: int | None
-    end: int
+    clear: int
+
+
+def _places(flags: int) -> Places:
+    at, ids = _IDS_AT, {}
+    for place, name in enumerate(_IDS):
+        if flags & 1 << place:
+            ids[name] = at
+            at += 16
+    if flags & _TRACEPARENT_FLAG:
+        return Places(ids, at, at + _TRACEPARENT_BYTES)
+    return Places(ids, None, at)
+
+
+PLACES = [_places(flags) for flags in range(2 * _TRACEPARENT_FLAG)]
+"""The places, by the flags."""
+CLEAR_AT = [places.clear for places in PLACES]
 
 
 class CallHeader(NamedTuple):
     """The part of the metadata that all events of one command share."""
 
-    flags: bytes
+    flags: int
     ids: bytes
-
-
-def frame_of(topic: str) -> bytes:
-    """Return the first bytes that the events of a topic are bound to: format, purpose, and the topic with its length.
-
-    The 16 bytes of the stream's id and the 8 bytes of the version follow it.
-    """
-    name = topic.encode()
-    return bytes((FORMAT, Purpose.EVENT)) + len(name).to_bytes(2, "big") + name
-
-
-def place_of(stream_id: UUID, version: int) -> bytes:
-    """Return the place of an event as bytes: the 16 of the stream's id and the 8 of the version."""
-    return (stream_id.int << 64 | version).to_bytes(24, "big")
 
 
 def call_header(call: CommandContext) -> CallHeader:
@@ -93,7 +104,7 @@ def call_header(call: CommandContext) -> CallHeader:
     if call.traceparent is not None:
         flags |= _TRACEPARENT_FLAG
         parts.append(bytes.fromhex(call.traceparent.replace("-", "")))
-    return CallHeader(bytes((flags,)), b"".join(parts))
+    return CallHeader(flags, b"".join(parts))
 
 
 def tenant_bytes(tenant: Party) -> bytes:
@@ -101,61 +112,88 @@ def tenant_bytes(tenant: Party) -> bytes:
     return _KIND_CODES[tenant.kind] + tenant.id.bytes
 
 
-def header(call: CallHeader, event_id: bytes, class_version: int, tenant: bytes) -> bytes:
-    """Encode the metadata of one event."""
-    return b"".join([call.flags, event_id, class_version.to_bytes(2, "big"), tenant, call.ids])
+def frame_of(topic: str) -> bytes:
+    """Return the first bytes that the events of a topic are bound to: format, purpose, and the topic with its length.
+
+    The 16 bytes of the stream's id and the 8 bytes of the version follow it, then the content.
+    """
+    name = topic.encode()
+    return bytes((FORMAT, Purpose.EVENT)) + len(name).to_bytes(2, "big") + name
 
 
-def with_clear(metadata: bytes, clear: bytes) -> bytes:
-    """Return metadata and clear fields as they are stored."""
-    return b"".join([metadata, len(clear).to_bytes(_LENGTH_BYTES, "big"), clear])
+def bind(
+    frame: bytes,
+    stream_id: UUID,
+    version: int,
+    class_version: int,
+    event_id: bytes,
+    tenant: bytes,
+    call: CallHeader,
+    clear: bytes,
+) -> bytes:
+    """Return the bytes that sealed fields are bound to: frame, place, metadata, and the clear fields."""
+    return b"".join(
+        (
+            frame,
+            (stream_id.int << 64 | version).to_bytes(_PLACE_BYTES, "big"),
+            FIXED.pack(len(clear), call.flags, class_version),
+            event_id,
+            tenant,
+            call.ids,
+            clear,
+        )
+    )
 
 
-def stamped(frame: bytes, place: bytes, content: bytes, stamps: StoreKeys) -> bytes:
-    """Return the bytes to store. `content`: everything after the stamp."""
-    return b"".join([_FORMAT, stamps.stamp(b"".join([frame, place, content])), content])
+def stamped(bound: bytes, frame: bytes, stamps: StoreKeys) -> bytes:
+    """Return the bytes to store. `bound`: frame, place and content."""
+    mac = stamps.hashes[stamps.tag].copy()
+    mac.update(bound)
+    return b"".join((_FORMAT, stamps.tag, mac.digest(), bound[len(frame) + _PLACE_BYTES :]))
 
 
-class EventParts(NamedTuple):
-    """The parts of a stored event. `bound`: the bytes that its sealed fields are bound to; `sealed`: empty where the
-    class has none."""
-
-    class_version: int
-    bound: bytes
-    clear: bytes
-    sealed: bytes
-
-
-def parts_of(frame: bytes, place: bytes, stored: bytes, stamps: StoreKeys, position: int) -> EventParts:
-    """Check the stamp, and return the parts.
+def check(frame: bytes, stream_id: UUID, version: int, stored: bytes, stamps: StoreKeys, position: int) -> bytes:
+    """Check the stamp of a stored event. Returns the bytes under it: frame, place and content.
 
     Raises:
         Damage: the bytes are not those of an event that was stored in this place.
     """
-    if stored[:1] != _FORMAT or len(stored) < _IDS_AT + _LENGTH_BYTES:
-        raise Damage("no event of a known format")
-    bound = b"".join([frame, place, stored[STAMPED_AT:]])
-    stamps.check(stored[1:STAMPED_AT], bound, position)
-    clear_at = _places(stored[STAMPED_AT]).end + _LENGTH_BYTES
-    end = clear_at + int.from_bytes(stored[clear_at - _LENGTH_BYTES : clear_at], "big")
-    return EventParts(
-        stored[_CLASS_VERSION_AT] << 8 | stored[_CLASS_VERSION_AT + 1],
-        bound[: end - len(stored) or None],
-        stored[clear_at:end],
-        stored[end:],
-    )
+    if stored[:1] != _FORMAT:
+        raise Damage("the format is not known")
+    tag = stored[1:_MAC_AT]
+    known = stamps.hashes.get(tag) or stamps.find(tag)
+    place = (stream_id.int << 64 | version).to_bytes(_PLACE_BYTES, "big")
+    bound = b"".join((frame, place, stored[CONTENT_AT:]))
+    # As `StoreKeys.check`, without calls: this runs for every event that is read.
+    mac = known.copy()
+    mac.update(bound)
+    if not compare_digest(mac.digest(), stored[_MAC_AT:CONTENT_AT]):
+        raise Damage("the stamp does not fit")
+    if stamps.retired and position > stamps.retired.get(tag, position):
+        raise Damage("the store key was retired before")
+    return bound
+
+
+def sealed_parts(stored: bytes, at: int) -> list[bytes]:
+    """Return the sealed parts of a stored event. `at`: the index of the first one's length."""
+    parts = []
+    while at < len(stored):
+        start = at + LENGTH_BYTES
+        at = start + int.from_bytes(stored[at:start], "big")
+        parts.append(stored[start:at])
+    return parts
 
 
 def metadata_of(stored: bytes) -> Metadata:
     """Decode the metadata of a stored event, whose stamp has been checked."""
-    places = _places(stored[STAMPED_AT])
-    at = places.traceparent
+    _, flags, class_version = FIXED.unpack_from(stored, CONTENT_AT)
+    ids, trace_at, _ = PLACES[flags]
     return Metadata(
-        UUID(bytes=stored[_EVENT_ID_AT:_CLASS_VERSION_AT]),
-        int.from_bytes(stored[_CLASS_VERSION_AT:_TENANT_AT], "big"),
+        UUID(bytes=stored[_EVENT_ID_AT:_TENANT_AT]),
+        class_version,
         tenant_of(stored),
-        **{name: UUID(bytes=stored[start : start + 16]) for name, start in places.ids.items()},
-        traceparent=None if at is None else _traceparent(stored[at : at + _TRACEPARENT_BYTES].hex()),
+        **{name: UUID(bytes=stored[at : at + 16]) for name, at in ids.items()},
+        traceparent=None if trace_at is None else _traceparent(stored[trace_at : trace_at + _TRACEPARENT_BYTES].hex()),
     )
 
 
@@ -166,27 +204,8 @@ def tenant_of(stored: bytes) -> Party:
 
 def actor_of(stored: bytes) -> UUID | None:
     """Decode the actor of a stored event, whose stamp has been checked."""
-    return UUID(bytes=stored[_IDS_AT : _IDS_AT + 16]) if stored[STAMPED_AT] & 1 else None
+    return UUID(bytes=stored[_IDS_AT : _IDS_AT + 16]) if stored[_FLAGS_AT] & 1 else None
 
 
 def _traceparent(digits: str) -> str:
     return "-".join([digits[:2], digits[2:34], digits[34:50], digits[50:]])
-
-
-@cache
-def _places(flags: int) -> Places:
-    """Where everything is in metadata with these flags.
-
-    Raises:
-        Damage: a flag is unknown.
-    """
-    if flags > _ALL_FLAGS:
-        raise Damage("unknown metadata")
-    at, ids = _IDS_AT, {}
-    for place, name in enumerate(_IDS):
-        if flags & 1 << place:
-            ids[name] = at
-            at += 16
-    if flags & _TRACEPARENT_FLAG:
-        return Places(ids, at, at + _TRACEPARENT_BYTES)
-    return Places(ids, None, at)

@@ -43,7 +43,7 @@ from infra.store.append_batch import (
 )
 from infra.store.append_queue import StreamKey
 from infra.store.codec import decode_clear, layout_of, subjects_in, subjects_of, unseal
-from infra.store.event_bytes import call_header, header, tenant_bytes, tenant_of
+from infra.store.event_bytes import call_header, tenant_bytes, tenant_of
 from infra.store.group_commit import GroupCommitter
 from infra.store.snapshot_codec import decode_snapshot, encode_snapshot, is_personal
 from infra.store.stream_reader import LATEST, StoredEvent, StoredSnapshot, StreamGap, StreamReader
@@ -205,8 +205,7 @@ class PostgresEventStore:
             tenant = tenant_bytes(root.tenant)
             for event in cast(list[Root.Event], root.pending_events):
                 layout = layout_of(type(event))
-                metadata = header(shared, uuid7().bytes, layout.version, tenant)
-                state = layout.encode(event, metadata, keys, self._keyring.stamps)
+                state = layout.encode(event, uuid7().bytes, tenant, shared, keys, self._keyring.stamps)
                 new.append(NewEvent(root.id, event.originator_version, layout.topic, state))
         return new
 

@@ -14,7 +14,6 @@ from application.ports import A
 from domain.kernel import Party, Root
 from infra.sealing.keyring import DataKey
 from infra.store.codec import STREAM, layout_of
-from infra.store.event_bytes import place_of
 
 _UUID_TAG, _SET_TAG, _DICT_TAG = 1, 2, 3
 _IDENTITY = ("_id", "_version", "_pending_events", "tenant")
@@ -32,7 +31,7 @@ def encode_snapshot(root: Root, key: DataKey | None) -> bytes:
     state = {name: _tagged(value) for name, value in vars(root).items() if name not in _IDENTITY}
     state["tenant"] = [root.tenant.kind, _tagged(root.tenant.id)]
     plain = msgspec.msgpack.encode(state)
-    return plain if key is None else key.seal(plain, place_of(root.id, root.version))
+    return plain if key is None else key.seal(plain, root.id.bytes + root.version.to_bytes(8, "big"))
 
 
 def decode_snapshot(kind: type[A], id: UUID, version: int, stored: bytes, key: DataKey | None) -> A:
@@ -41,7 +40,7 @@ def decode_snapshot(kind: type[A], id: UUID, version: int, stored: bytes, key: D
     Raises:
         KeyErased, Damage: as `DataKey.unseal`.
     """
-    plain = stored if key is None else key.unseal(stored, place_of(id, version))
+    plain = stored if key is None else key.unseal(stored, id.bytes + version.to_bytes(8, "big"))
     root = object.__new__(kind)
     state = _SNAPSHOT.decode(plain)
     root.__dict__.update(state, _id=id, _version=version, _pending_events=[], tenant=Party(*state["tenant"]))

@@ -1,4 +1,4 @@
-"""Plans of users, and their use. Only this file writes and reads the table."""
+"""Plans of payers, and their use. Only this file writes and reads the table."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from uuid import UUID
 from application.billing.subscription import SubscriptionView
 from application.ports import ReadStore, RecordedEvent
 from domain.billing.subscription import MONTHLY_DOCUMENTS, Plan, Status, Subscription
+from domain.kernel import Party, PartyKind
 from projections.columns import new_row, select_by_id
 from projections.kernel import CacheSpec, Change, ReadModel, Row, Table, moment_of, reads
 
@@ -17,7 +18,8 @@ class StoredSubscription:
     """A row of the table. `used` is the count of `month` ("2026-11"), so its meaning depends on the current time."""
 
     id: UUID
-    user_id: UUID
+    payer_kind: PartyKind
+    payer_id: UUID
     plan: Plan
     status: Status
     month: str
@@ -31,7 +33,7 @@ BY_ID = select_by_id(StoredSubscription, "subscription")
 
 
 class Subscriptions(ReadModel):
-    """The subscriptions of all users."""
+    """The subscriptions of all payers."""
 
     version = 1
     roots = (Subscription,)
@@ -39,7 +41,8 @@ class Subscriptions(ReadModel):
         "subscription",
         key={"id": "uuid"},
         columns={
-            "user_id": "uuid NOT NULL",
+            "payer_kind": "text NOT NULL",
+            "payer_id": "uuid NOT NULL",
             "plan": "text NOT NULL",
             "status": "text NOT NULL",
             "month": "text NOT NULL",
@@ -74,19 +77,20 @@ def _one_more(row: Row, month: str) -> int:
 
 
 @reads(Subscriptions)
-async def subscription(rows: ReadStore, user_id: UUID, now: datetime) -> SubscriptionView | None:
-    """Return the user's subscription at this time."""
-    stored = await rows.by_key(StoredSubscription, BY_ID, Subscription.id_of(user_id))
+async def subscription(rows: ReadStore, payer: Party, now: datetime) -> SubscriptionView | None:
+    """Return the payer's subscription at this time."""
+    stored = await rows.by_key(StoredSubscription, BY_ID, Subscription.id_of(payer))
     return None if stored is None else view_at(stored, now)
 
 
 def view_at(stored: StoredSubscription, now: datetime) -> SubscriptionView:
-    """Return the subscription as its user sees it at this time. As in `Subscription`, months never go back."""
+    """Return the subscription as its payer sees it at this time. As in `Subscription`, months never go back."""
     month = max(stored.month, f"{now.astimezone(UTC):%Y-%m}")
     years, months = map(int, month.split("-"))
     return SubscriptionView(
         id=stored.id,
-        user_id=stored.user_id,
+        payer_kind=stored.payer_kind,
+        payer_id=stored.payer_id,
         plan=stored.plan,
         status=stored.status,
         documents_used=stored.used if stored.month == month else 0,

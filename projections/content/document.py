@@ -1,6 +1,6 @@
 """Current documents. Only this file writes the table; `projections/visibility.py` reads it, too."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -8,15 +8,15 @@ from uuid import UUID
 
 import msgspec
 
-from application.content.document import DocumentView
+from application.commands import ReadResult
+from application.content.document import BindShare, DocumentView
 from application.ports import Actor, ReadStore, RecordedEvent
-from domain.content import delta
-from domain.content.delta import Delta
 from domain.content.document import Document, Role, Status
+from domain.kernel import Party, PartyKind
 from projections.columns import columns_of, new_row, select_by_id
-from projections.kernel import CacheSpec, Change, ReadModel, Row, Table, moment_of, reads
+from projections.kernel import CacheSpec, Change, ReadModel, Table, reads
 from projections.page import BadCursor, Page, bounded, page_of, read_cursor, read_moment
-from projections.visibility import document_role, own_documents, shared_documents
+from projections.visibility import document_access, own_documents, shared_documents
 
 Sort = Literal["created_at", "-created_at", "updated_at", "-updated_at", "title", "-title"]
 
@@ -26,6 +26,7 @@ class DocumentSummary:
     """A document in a list, without its content. `role` is the reader's."""
 
     id: UUID
+    owner_kind: PartyKind
     owner_id: UUID
     title: str
     status: Status
@@ -49,6 +50,7 @@ class DocumentDetails(ReadModel):
         "document",
         key={"id": "uuid"},
         columns={
+            "owner_kind": "text NOT NULL",
             "owner_id": "uuid NOT NULL",
             "title": "text NOT NULL",
             "content": "text NOT NULL",
@@ -63,39 +65,39 @@ class DocumentDetails(ReadModel):
     cached = CacheSpec("document", DocumentView, BY_ID, ttl=timedelta(minutes=5))
 
     def changes(self, event: RecordedEvent) -> Iterator[Change]:
-        values: dict[str, Any] = {}
         match event.data:
             case Document.Created():
                 yield new_row(self.table, event, status="draft", trashed_at=None)
-                return
-            case Document.Edited(delta=steps):
-                values = {"content": _edited(steps)}
-            case Document.Retitled(title=title):
-                values = {"title": title}
-            case Document.Published():
-                values = {"status": "published"}
-            case Document.Archived():
-                values = {"status": "archived"}
+            case Document.Saved() as saved:
+                yield self.table.set(event.stream_id, **_saved(saved))
             case Document.Trashed(timestamp=moment):
-                values = {"trashed_at": moment}
+                yield self.table.set(event.stream_id, trashed_at=moment)
             case Document.RestoredFromTrash():
-                values = {"trashed_at": None}
-            case Document.RestoredToVersion(title=title, delta=steps):
-                values = {"title": title, "content": _edited(steps)}
-        yield self.table.set(event.stream_id, version=event.version, updated_at=moment_of(event), **values)
+                yield self.table.set(event.stream_id, trashed_at=None)
 
 
-def _edited(steps: Delta) -> Callable[[Row], str]:
-    return lambda row: delta.apply(row["content"], steps)
+def _saved(saved: Document.Saved) -> dict[str, Any]:
+    """Return the columns that a save sets."""
+    columns: dict[str, Any] = {"version": saved.revision, "updated_at": saved.timestamp}
+    if saved.title is not None:
+        columns["title"] = saved.title
+    if saved.content_length is not None:
+        columns["content"] = lambda row: saved.content_after(row["content"])
+    if saved.status is not None:
+        columns["status"] = saved.status
+    return columns
 
 
 @reads(DocumentDetails, "document_access")
-async def document(rows: ReadStore, actor: Actor, id: UUID) -> DocumentView | None:
-    """Return the document; None: it does not exist for the actor."""
+async def document(rows: ReadStore, actor: Actor, id: UUID) -> ReadResult[DocumentView] | None:
+    """Return the document; None: it does not exist for the actor. Reading it is the use of an unused share."""
     found = await rows.by_key(DocumentView, BY_ID, id)
-    if found is None or await document_role(rows, actor, id, found.owner_id) is None:
+    if found is None:
         return None
-    return found
+    access = await document_access(rows, actor, id, Party(found.owner_kind, found.owner_id))
+    if access.role is None:
+        return None
+    return ReadResult(found, BindShare(id=id) if access.unused else None)
 
 
 class _Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
@@ -118,7 +120,9 @@ async def documents(
     cursor: str | None = None,
     limit: int | None = None,
 ) -> Page[DocumentSummary]:
-    """Return the documents that the actor owns or that are shared with their address, in the trash or out of it.
+    """Return the documents that the actor owns or that are shared with them, in the trash or out of it.
+
+    A list is no use of a share.
 
     `shared`: only documents that are shared with them (True) or that they own (False).
 
@@ -134,10 +138,8 @@ async def documents(
         wheres.append(f"(d.{column}, d.id) {'<' if sort.startswith('-') else '>'} (%(value)s, %(id)s)")
         params |= _after(cursor, sort)
     sources = [] if shared else [own_documents(LISTED)]
-    if shared is not False and actor.address_id:
+    if shared is not False:
         sources.append(shared_documents(LISTED))
-    if not sources:
-        return Page([], None)
     found = await rows.all(DocumentSummary, _merged(sources, wheres, sort), params)
     return page_of(found, size, lambda last: _Cursor(sort, str(getattr(last, column)), last.id))
 

@@ -7,43 +7,53 @@ from uuid import UUID
 from application.ports import Actor, ReadStore, RecordedEvent
 from domain.access import DOCUMENT
 from domain.content.document import Document, ShareRole
+from domain.kernel import Party
 from projections.columns import columns_of
 from projections.content.document import DocumentDetails, document
 from projections.kernel import Change, ReadModel, Table, reads
-from projections.visibility import document_role
+from projections.visibility import document_access
 
 
 @dataclass(frozen=True, slots=True)
 class ShareView:
-    """A share of a document: the email address, whose holder may be a user or not, and the role."""
+    """A share of a document: the email address, whose holder may be a user or not, and the role.
+
+    `used`: the share belongs to the user who first used it, and no longer to the address.
+    """
 
     email: str
     role: ShareRole
+    used: bool
 
 
 class DocumentAccess(ReadModel):
-    """The roles that owners gave to email addresses."""
+    """The roles that owners gave to email addresses. `user_id`: the user to whom the share is bound."""
 
     version = 1
     roots = (Document,)
     table = Table(
         "document_access",
         key={"document_id": "uuid", "address_id": "uuid"},
-        columns={"email": "text NOT NULL", "role": "text NOT NULL"},
-        indexes=["(address_id)"],
+        columns={"email": "text NOT NULL", "role": "text NOT NULL", "user_id": "uuid"},
+        indexes=["(address_id)", "(user_id, document_id)"],
     )
 
     def changes(self, event: RecordedEvent) -> Iterator[Change]:
         match event.data:
             case Document.Shared(address_id=address_id, email=email, role=role):
-                yield self.table.put(event.stream_id, address_id, email=email, role=role)
+                yield self.table.put(event.stream_id, address_id, email=email, role=role, user_id=None)
             case Document.ShareChanged(address_id=address_id, role=role):
                 yield self.table.set(event.stream_id, address_id, role=role)
+            case Document.ShareBound(address_id=address_id, user_id=user_id):
+                yield self.table.set(event.stream_id, address_id, user_id=user_id)
             case Document.ShareRevoked(address_id=address_id):
                 yield self.table.drop(event.stream_id, address_id)
 
 
-SHARES = f"SELECT {columns_of(ShareView)} FROM read.document_access WHERE document_id = %s ORDER BY email"  # noqa: S608
+SHARES = f"""
+SELECT {columns_of(ShareView, without={"used"})}, user_id IS NOT NULL AS used
+FROM read.document_access WHERE document_id = %s ORDER BY email
+"""  # noqa: S608 - columns of our own view
 
 
 @reads(DocumentDetails, DocumentAccess)
@@ -56,5 +66,7 @@ async def shares(rows: ReadStore, actor: Actor, document_id: UUID) -> list[Share
     found = await document(rows, actor, document_id)
     if found is None:
         return None
-    DOCUMENT.require("list_shares", await document_role(rows, actor, document_id, found.owner_id))
+    owner = Party(found.view.owner_kind, found.view.owner_id)
+    access = await document_access(rows, actor, document_id, owner)
+    DOCUMENT.require("list_shares", access.role)
     return await rows.all(ShareView, SHARES, [document_id])

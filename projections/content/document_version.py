@@ -3,35 +3,40 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
 
+from application.commands import ReadResult
 from application.ports import Actor, ReadStore, RecordedEvent
-from domain.content.document import Document
+from domain.content.document import Document, Status
 from projections.columns import columns_of
 from projections.content.document import DocumentDetails, document
 from projections.kernel import Change, ReadModel, Table, moment_of, reads
 from projections.page import Page, bounded, page_of, read_cursor
 
-SHARING_EVENTS = {Document.Shared, Document.ShareChanged, Document.ShareRevoked}
 MAX_VERSION = 2**62
 
 
 @dataclass(frozen=True, slots=True)
 class VersionView:
-    """One version of a document: the change, its author and its time. `title` is the new one, if it changed."""
+    """One version of a document: what was saved, by whom and when.
+
+    `title` and `status` are the new ones, if they changed.
+    """
 
     version: int
-    change: str
     title: str | None
+    content_changed: bool
+    status: Status | None
     restored_version: int | None
     author_id: UUID | None
     at: datetime
 
 
 class DocumentVersions(ReadModel):
-    """All versions, except those that changed shares, which only the owner may see."""
+    """All versions. A document has one more with each save; sharing and trashing make none."""
 
     version = 1
     roots = (Document,)
@@ -39,8 +44,9 @@ class DocumentVersions(ReadModel):
         "document_version",
         key={"document_id": "uuid", "version": "bigint"},
         columns={
-            "change": "text NOT NULL",
             "title": "text",
+            "content_changed": "boolean NOT NULL",
+            "status": "text",
             "restored_version": "bigint",
             "author_id": "uuid",
             "at": "timestamptz NOT NULL",
@@ -48,15 +54,24 @@ class DocumentVersions(ReadModel):
     )
 
     def changes(self, event: RecordedEvent) -> Iterator[Change]:
-        data = event.data
-        if type(data) in SHARING_EVENTS:
-            return
+        match event.data:
+            case Document.Created(title=title):
+                values: dict[str, Any] = {"title": title, "content_changed": True, "status": "draft"}
+                version, restored = 1, None
+            case Document.Saved(revision=version, restored_revision=restored) as saved:
+                values = {
+                    # The length, not the title: an erased title reads as a text even if it stayed.
+                    "title": None if saved.title_length is None else saved.title,
+                    "content_changed": saved.content_length is not None,
+                    "status": saved.status,
+                }
+            case _:
+                return
         yield self.table.put(
             event.stream_id,
-            event.version,
-            change=event.topic.partition(".")[2],
-            title=getattr(data, "title", None),
-            restored_version=getattr(data, "restored_version", None),
+            version,
+            **values,
+            restored_version=restored,
             author_id=event.actor_id,
             at=moment_of(event),
         )
@@ -75,15 +90,18 @@ WHERE document_id = %s AND version < %s ORDER BY version DESC LIMIT %s
 @reads(DocumentVersions, DocumentDetails, "document_access")
 async def versions(
     rows: ReadStore, actor: Actor, document_id: UUID, *, cursor: str | None = None, limit: int | None = None
-) -> Page[VersionView] | None:
+) -> ReadResult[Page[VersionView]] | None:
     """Return a document's versions, the latest first; None: the document does not exist for the actor.
+
+    Reading them is the use of an unused share.
 
     Raises:
         BadCursor: the cursor is not one of this list.
     """
-    if await document(rows, actor, document_id) is None:
+    read = await document(rows, actor, document_id)
+    if read is None:
         return None
     size = bounded(limit)
     before = MAX_VERSION if cursor is None else min(read_cursor(cursor, _Cursor).before, MAX_VERSION)
     found = await rows.all(VersionView, PAGE, [document_id, before, size + 1])
-    return page_of(found, size, lambda last: _Cursor(last.version))
+    return ReadResult(page_of(found, size, lambda last: _Cursor(last.version)), read.causes)

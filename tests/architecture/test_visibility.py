@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parents[2]
-WHO = {"owner_id", "address_id"}
+WHO = {"owner", "owner_kind", "owner_id", "address_id"}
 ALLOWED = {"projections/visibility.py"}
-IN_SQL = re.compile(r"\b(owner_id|address_id)\b\s*(=|<>|!=|\bIN\b|\bIS\b)", re.IGNORECASE)
+IN_SQL = re.compile(r"\b(owner_kind|owner_id|address_id)\b\s*(=|<>|!=|\bIN\b|\bIS\b)", re.IGNORECASE)
 FILES = sorted(file for layer in ("application", "projections", "adapters") for file in (PROJECT / layer).rglob("*.py"))
 
 
@@ -45,6 +45,8 @@ def test_visibility_does_compare_them() -> None:
     [
         "if found.owner_id == actor.user_id: pass",
         "mine = actor.user_id != owner_id",
+        "mine = document.owner == Party('user', actor.user_id)",
+        "QUERY = \"SELECT FROM read.document d WHERE d.owner_kind = 'user'\"",
         "ok = actor.address_id in invited",
         "QUERY = 'SELECT FROM read.document d WHERE d.owner_id = %(user_id)s'",
         "QUERY = f'SELECT {x} FROM read.document_access a WHERE a.address_id = %s'",

@@ -11,7 +11,7 @@ from domain.kernel import Party, Root
 from infra.bootstrap.write_side import WriteSide, utc_now
 from infra.sealing.keyring import WrappedKey
 from infra.store.codec import layout_of
-from infra.store.event_bytes import call_header, header, tenant_bytes
+from infra.store.event_bytes import call_header, tenant_bytes
 from tests.bench import ours
 from tests.bench.harness import TEXT
 
@@ -57,7 +57,7 @@ def _copy(core: WriteSide, connection: psycopg.Connection, crowd: list[Document]
 
     def state(event: Root.Event) -> bytes:
         layout = layout_of(type(event))
-        return layout.encode(event, header(shared, uuid7().bytes, layout.version, tenant), keys, core.keyring.stamps)
+        return layout.encode(event, uuid7().bytes, tenant, shared, keys, core.keyring.stamps)
 
     rows = (_row(event, state(event), n) for n, event in enumerate(events, position + 1))
     _send(connection, KEYS, KEY_TYPES, (_key_row(wrapped) for _, wrapped in minted.values()))

@@ -15,6 +15,7 @@ from application.ports import Actor, CommandContext
 from domain.billing.subscription import Subscription
 from domain.content.document import Document
 from domain.identity.user import User
+from domain.kernel import Party
 from infra.bootstrap.api import signing_keys
 from infra.bootstrap.write_side import WriteSide, open_write_side, utc_now
 from infra.sealing.key_ring import KeyRing
@@ -96,7 +97,7 @@ async def new_users(core: WriteSide, number: int) -> list[UUID]:
 async def _register(core: WriteSide, user_id: UUID) -> None:
     now = utc_now()
     user = User.register(id=user_id, email=f"{user_id}@example.org", name="Somebody", password_hash="-", now=now)
-    await core.store.append([user, Subscription.start(user_id=user_id, now=now)], CALL, None)
+    await core.store.append([user, Subscription.start(payer=Party("user", user_id), now=now)], CALL, None)
 
 
 def retitle(document: Document, title: str) -> None:

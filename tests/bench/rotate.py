@@ -15,6 +15,7 @@ import psycopg
 from uuid_utils.compat import uuid7
 
 from domain.billing.subscription import Subscription
+from domain.kernel import Party
 from infra.bootstrap.write_side import WriteSide, utc_now
 from infra.settings.keys import KEYS_FILE
 from tests.bench import http, ours, processes
@@ -103,6 +104,6 @@ def _mint(core: WriteSide, admin_url: str, number: int) -> None:
 async def _subscribe(core: WriteSide) -> None:
     """Let the owner of all documents write more than on the free plan."""
     now = utc_now()
-    subscription = Subscription.start(user_id=ours.OWNER.user_id, now=now)
+    subscription = Subscription.start(payer=Party("user", ours.OWNER.user_id), now=now)
     subscription.change_plan(plan="enterprise", now=now)
     await core.store.append([subscription], ours.CALL, None)

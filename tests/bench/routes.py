@@ -15,6 +15,7 @@ from adapters.passwords import Argon2Passwords
 from application.ports import Actor
 from domain.billing.subscription import Subscription
 from domain.identity.user import User
+from domain.kernel import Party
 from domain.teams.team import Team
 from infra.bootstrap.write_side import WriteSide, utc_now
 from tests.bench import ours, processes
@@ -77,7 +78,7 @@ SHOWN = {"document": "/v1/documents/{id}", "team": "/v1/teams/{id}", "friend_id"
 
 
 @dataclass(frozen=True)
-class Party:
+class Caller:
     """What one client has: tokens by who asks, and what the rounds speak of."""
 
     tokens: dict[str, str]
@@ -86,13 +87,13 @@ class Party:
 
 def rows(bench: Bench, services: Services) -> Iterator[Row]:
     """Three percentiles of every route, and how many requests failed in all."""
-    parties = services.own(invite_parties, services)
+    callers = services.own(invite_callers, services)
     processes.wait_for_projector(services.database)
     seconds, numbers, failures = bench.seconds(1), count(), 0
     seen: set[str] = set()
     for steps in ROUNDS:
         names = [f"{method} {_shown(path)}" for _, method, path, _ in steps]
-        result = _measure(services, parties, steps, names, numbers, seconds)
+        result = _measure(services, callers, steps, names, numbers, seconds)
         failures += result.failures
         for name in dict.fromkeys(names):
             if name not in seen:
@@ -103,14 +104,14 @@ def rows(bench: Bench, services: Services) -> Iterator[Row]:
 
 def _measure(
     services: Services,
-    parties: list[Party],
+    callers: list[Caller],
     steps: list[Step],
     names: list[str],
     numbers: Iterator[int],
     seconds: float,
 ) -> Result:
     rounds = 1 if steps[0][:3] == ("owner", "DELETE", "{team}") else round(FASTEST * seconds / CLIENTS / len(steps)) + 1
-    requests = [[_request(party, step, n) for n in _some(numbers, rounds) for step in steps] for party in parties]
+    requests = [[_request(caller, step, n) for n in _some(numbers, rounds) for step in steps] for caller in callers]
     return run(Job(services.port, requests, seconds, once=True, names=names))
 
 
@@ -118,12 +119,12 @@ def _some(numbers: Iterator[int], number: int) -> list[int]:
     return [next(numbers) for _ in range(number)]
 
 
-def _request(party: Party, step: Step, n: int) -> bytes:
+def _request(caller: Caller, step: Step, n: int) -> bytes:
     who, method, path, body = step
-    known = {**party.things, "n": str(n), "version": str(1 + n % 2), "role": ("admin", "member")[n % 2]}
+    known = {**caller.things, "n": str(n), "version": str(1 + n % 2), "role": ("admin", "member")[n % 2]}
     packed = msgspec.json.encode({name: value.format(**known) for name, value in body.items()}) if body else b""
     keyed = {} if method == "GET" else {"Idempotency_Key": str(uuid7())}
-    return request(method, path.format(**known), packed, Authorization=f"Bearer {party.tokens[who]}", **keyed)
+    return request(method, path.format(**known), packed, Authorization=f"Bearer {caller.tokens[who]}", **keyed)
 
 
 def _shown(path: str) -> str:
@@ -132,15 +133,15 @@ def _shown(path: str) -> str:
     return path
 
 
-async def invite_parties(core: WriteSide, services: Services) -> list[Party]:
-    """A party for each client, stored."""
+async def invite_callers(core: WriteSide, services: Services) -> list[Caller]:
+    """A caller for each client, stored."""
     passwords = Argon2Passwords()
     hashed = await passwords.hash(PASSWORD)
     passwords.close()
-    return await asyncio.gather(*[_party(core, services, hashed) for _ in range(CLIENTS)])
+    return await asyncio.gather(*[_caller(core, services, hashed) for _ in range(CLIENTS)])
 
 
-async def _party(core: WriteSide, services: Services, hashed: str) -> Party:
+async def _caller(core: WriteSide, services: Services, hashed: str) -> Caller:
     now = utc_now()
     people = {who: Actor(id := uuid7(), core.blind.address_id(f"{id}@example.org")) for who in WHO}
     owner, friend = people["owner"], people["friend"]
@@ -148,7 +149,7 @@ async def _party(core: WriteSide, services: Services, hashed: str) -> Party:
         email = f"{person.user_id}@example.org"
         user = User.register(id=person.user_id, email=email, name="N", password_hash=hashed, now=now)
         user.verify_email(now=now)
-        subscription = Subscription.start(user_id=person.user_id, now=now)
+        subscription = Subscription.start(payer=Party("user", person.user_id), now=now)
         subscription.change_plan("enterprise", now=now)
         await core.store.append([user, subscription], ours.CALL, None)
     document = ours.new_document(TEXT, owner.user_id)
@@ -158,7 +159,7 @@ async def _party(core: WriteSide, services: Services, hashed: str) -> Party:
     team.invite(address_id=friend.address_id, email=f"{friend.user_id}@example.org", role="member", by=owner, now=now)
     team.accept(by=friend, now=now)
     await core.store.append([document, team], ours.CALL, None)
-    return Party(
+    return Caller(
         {who: services.tokens.issue(person.user_id, person.address_id) for who, person in people.items()},
         {
             "document": f"/v1/documents/{document.id}",

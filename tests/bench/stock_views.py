@@ -77,8 +77,9 @@ class VersionTable(Table):
 
     create = """
     CREATE TABLE IF NOT EXISTS page_versions (
-        page_id uuid NOT NULL, version bigint NOT NULL, change text NOT NULL, title text, restored_version bigint,
-        author_id uuid, at timestamptz NOT NULL, position bigint NOT NULL, PRIMARY KEY (page_id, version)
+        page_id uuid NOT NULL, version bigint NOT NULL, title text, content_changed boolean NOT NULL, status text,
+        restored_version bigint, author_id uuid, at timestamptz NOT NULL, position bigint NOT NULL,
+        PRIMARY KEY (page_id, version)
     )
     """
 
@@ -91,9 +92,8 @@ class PageVersions(Projection[VersionTable]):
 
     def process_event(self, domain_event: Any, tracking: Tracking) -> None:
         """One event."""
-        change = type(domain_event).__name__
-        version = (domain_event.originator_id, domain_event.originator_version, change, domain_event.title)
-        query = "INSERT INTO page_versions VALUES (%s, %s, %s, %s, NULL, NULL, %s, %s)"
+        version = (domain_event.originator_id, domain_event.originator_version, domain_event.title)
+        query = "INSERT INTO page_versions VALUES (%s, %s, %s, FALSE, NULL, NULL, NULL, %s, %s)"
         self.view.change(query, (*version, domain_event.timestamp, tracking.notification_id), tracking)
 
 

@@ -134,6 +134,7 @@ class Client:
                 token=token,
                 status=answer.status,
                 version=thing["version"] if thing else None,
+                tag=_tag(answer),
                 lag=int(answer.headers.get("consistency-lag", 0)),
                 body=digest(answer.body),
                 whole=what in ("document", "user") and thing is not None,
@@ -178,11 +179,16 @@ def _read(attempt: UUID, answer: Reply | str) -> Answered:
         attempt=attempt,
         status=status,
         stream_id=UUID(thing["id"]),
-        version=int(answer.headers["etag"].strip('"')),
+        version=thing["version"],
+        tag=_tag(answer),
         position=int(answer.headers["consistency-token"]),
         body=digest(answer.body),
         replayed="idempotency-replayed" in answer.headers,
     )
+
+
+def _tag(answer: Reply) -> str:
+    return answer.headers.get("etag", "").strip('"')
 
 
 def _code(answer: Reply) -> str:

@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,7 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import dict_row
 
-from adapters.http.api.responses import encode
+from adapters.http.api.responses import encode, etag_of
 from application.content.document import document_view
 from application.identity.user import user_view
 from application.ports import EventFeed, RecordedEvent, Unavailable
@@ -31,12 +30,23 @@ SETUP = UUID(int=0x5E7)
 """The correlation of what was written before the load began."""
 
 Rows = dict[str, list[dict[str, Any]]]
-Bodies = dict[tuple[UUID, int], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the API must show of a thing after an event, from the log alone: its version, its ETag, its body."""
+
+    version: int
+    tag: str
+    body: str
 
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """An event as it stands in the log. `attempt`: the request that wrote it."""
+    """An event as it stands in the log. `attempt`: the request that wrote it.
+
+    `shown` is None for what has no view, and for a broken stream from its first fault on.
+    """
 
     position: int
     stream_id: UUID
@@ -44,11 +54,17 @@ class Logged:
     topic: str
     attempt: UUID
     data: Any
+    shown: Shown | None
+
+    @property
+    def api_version(self) -> int:
+        """The version that the API shows: of a document, the number of saves."""
+        return self.version if self.shown is None else self.shown.version
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All there is to judge by. `bodies`: what an answer about a stream at a version must say, from the log alone."""
+    """All there is to judge by."""
 
     log: list[Logged]
     ledger: Ledger
@@ -56,7 +72,10 @@ class Evidence:
     live: Rows
     rebuilt: Rows
     quarantined: int
-    bodies: Bodies
+
+    def bodies(self) -> dict[tuple[UUID, str], str]:
+        """The digest of what an answer about a stream with an ETag must say."""
+        return {(event.stream_id, event.shown.tag): event.shown.body for event in self.log if event.shown is not None}
 
 
 async def record(feed: EventFeed, fed: list[RecordedEvent], over: threading.Event) -> None:
@@ -85,7 +104,7 @@ async def collect(app_url: str, admin_url: str, ledger: Ledger, fed: list[Record
     with psycopg.connect(admin_url) as connection:
         found = connection.execute("SELECT count(*) FROM projection_quarantine").fetchone()
     assert found is not None
-    return Evidence(log, ledger, fed, live, _rows(admin_url), found[0], bodies(log))
+    return Evidence(log, ledger, fed, live, _rows(admin_url), found[0])
 
 
 async def _log(feed: EventFeed, admin_url: str) -> list[Logged]:
@@ -93,8 +112,12 @@ async def _log(feed: EventFeed, admin_url: str) -> list[Logged]:
         query = "SELECT notification_id, correlation_id FROM stored_events ORDER BY notification_id"
         attempts: dict[int, UUID] = dict(connection.execute(query).fetchall())
     log: list[Logged] = []
+    replay = Replay()
     while events := await feed.read(log[-1].position if log else 0, PAGE):
-        log += [Logged(e.position, e.stream_id, e.version, e.topic, attempts[e.position], e.data) for e in events]
+        log += [
+            Logged(e.position, e.stream_id, e.version, e.topic, attempts[e.position], e.data, replay.show(e))
+            for e in events
+        ]
     return log
 
 
@@ -106,29 +129,38 @@ def _rows(admin_url: str) -> Rows:
         }
 
 
-def bodies(log: Iterable[Logged]) -> Bodies:
-    """The digest of what the API must answer about every stream at every version. Broken streams end early."""
-    found: Bodies = {}
-    roots: dict[UUID, Root | None] = {}
-    for event in log:
-        root = roots.get(event.stream_id)
+class Replay:
+    """Replays the log, event by event."""
+
+    def __init__(self) -> None:
+        self._roots: dict[UUID, Root | None] = {}
+
+    def show(self, event: RecordedEvent) -> Shown | None:
+        """What the API must show after an event."""
+        root = self._roots.get(event.stream_id)
         try:
-            roots[event.stream_id] = root = event.data.mutate(root)
+            self._roots[event.stream_id] = root = event.data.mutate(root)  # type: ignore[union-attr]
             assert root is not None
             assert root.version == event.version
         except Exception:  # a plant's work, which other checks see too
-            roots[event.stream_id] = None
-            continue
-        for body in _views(root):
-            found[event.stream_id, event.version] = digest(body)
-    return found
+            self._roots[event.stream_id] = None
+            return None
+        view = _view(root)
+        return None if view is None else Shown(view.version, tag_of(view), digest(encode(view)))
 
 
-def _views(root: Root) -> Iterator[bytes]:
+def tag_of(view: Any) -> str:
+    """The ETag without its quotes."""
+    [(_, tag)] = etag_of(view)
+    return tag.decode().strip('"')
+
+
+def _view(root: Root) -> Any:
     match root:
         case Document():
-            yield encode(document_view(root))
+            return document_view(root)
         case User():
-            yield encode(user_view(root))
+            return user_view(root)
         case Team():
-            yield encode(team_view(root, root.modified_on))
+            return team_view(root, root.modified_on)
+    return None

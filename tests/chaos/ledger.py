@@ -28,13 +28,14 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Answered(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Its answer came. `status` 0: none did, and `code` says why. `position`: the Consistency-Token."""
+    """Its answer came. `status` 0: none, and `code` says why. `position`: the Consistency-Token; `tag`: the ETag."""
 
     attempt: UUID
     status: int
     code: str = ""
     stream_id: UUID | None = None
     version: int | None = None
+    tag: str = ""
     position: int | None = None
     body: str = ""
     replayed: bool = False
@@ -43,7 +44,7 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 class Saw(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A read was answered. `token`: what it may not be older than; `lag`: how much older it said to be.
 
-    `version` None: there is no such thing. `whole`: `body` is all of the thing at that version.
+    `version` None: there is no such thing. `whole`: `body` is all of the thing that has that tag.
     """
 
     what: str
@@ -51,6 +52,7 @@ class Saw(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     token: int
     status: int
     version: int | None = None
+    tag: str = ""
     lag: int = 0
     body: str = ""
     whole: bool = False

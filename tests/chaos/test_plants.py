@@ -62,7 +62,7 @@ def lose_a_release_of_quota(real: Real, database: Database) -> None:
             assert subscription is not None
             subscription.release(min(subscription.used), now=subscription.modified_on)
             new = Document.create(
-                id=uuid4(), owner_id=subscription.user_id, title="x", content="", now=subscription.modified_on
+                id=uuid4(), owner_id=subscription.payer_id, title="x", content="", now=subscription.modified_on
             )
             subscription.use(new.id, now=subscription.modified_on)
             await opened.store.append([subscription, new], CommandContext(None, SETUP), None)

@@ -19,6 +19,7 @@ from tests.contract.gate import breakages
 FOLDER = Path(__file__).with_name("streams")
 """A folder for each aggregate, in it a file for each type."""
 CREATED = "palimpsest.document.created.v1"
+SAVED = "palimpsest.document.saved.v1"
 CHANGED = "palimpsest.subscription.plan_changed.v1"
 
 Schemas = dict[str, dict[str, Any]]
@@ -93,7 +94,7 @@ def empty(schemas: Schemas) -> None:
 
 
 def fill(schemas: Schemas) -> None:
-    schemas[CREATED]["properties"]["title_length"] = {"type": "integer", "minimum": 0}
+    schemas[SAVED]["properties"]["title_length"] = {"type": "integer", "minimum": 0}
 
 
 def demand(schemas: Schemas) -> None:
@@ -119,7 +120,7 @@ def open_up(schemas: Schemas) -> None:
 
 
 def narrow_within(schemas: Schemas) -> None:
-    alternatives = schemas[CREATED]["properties"]["title_length"]["anyOf"]
+    alternatives = schemas[SAVED]["properties"]["title_length"]["anyOf"]
     alternatives[0]["maximum"] = 10
 
 

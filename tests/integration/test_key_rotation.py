@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 from typer.testing import CliRunner, Result
 
-from application.ports import Undecodable, VersionConflict
+from application.ports import Idempotency, Undecodable, VersionConflict
 from infra.bootstrap.api import open_deps
 from infra.bootstrap.write_side import WriteSide, open_write_side
 from infra.cli import keys as commands
@@ -160,12 +160,17 @@ async def test_a_damaged_data_key_does_not_stop_a_rotation(settings: Settings, d
 async def test_events_stay_valid_over_a_rotation_of_the_store_key(settings: Settings, database: Database) -> None:
     async with open_write_side(settings) as core:
         before = [await stored(core) for _ in range(20)]
+        repeated = Idempotency(key=b"k" * 32, fingerprint=b"f" * 32, answer=b"answer", subject_id=before[0].id)
+        await core.store.append([before[0]], CALL, repeated)
         erased = await stored(core)
         destroy_keys(database.admin_url, erased.id)
         core.keyring.forget(erased.id)
         async with appending(core) as during:
             assert (await asyncio.to_thread(run, "rotate", "store")).exit_code == 0
         assert await core.keyring.get(erased.id) is ERASED_KEY
+        answer = await core.store.stored_response(repeated.key)
+        assert answer is not None
+        assert answer.answer == b"answer"
         assert await texts(core, [*before, *during]) == {"text", "[erased]"}
     earlier, current = rows(database.admin_url, STATES, "store")
     [old] = ring_of(settings).earlier(KeyKind.STORE)

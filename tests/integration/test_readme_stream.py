@@ -19,6 +19,7 @@ from kafka import KafkaConsumer
 
 from domain.billing.subscription import Subscription
 from domain.content.document import Document
+from domain.kernel import Party
 from infra.kafka.client.record_format import EventRow
 from infra.kafka.client.topics import Topics
 from infra.kafka.tools.export import export
@@ -159,6 +160,6 @@ def per_day_and_plan(log: list[EventRow]) -> dict[tuple[str, str], int]:
                 plans[row.stream_id] = plan
             case Subscription.Cancelled():
                 plans[row.stream_id] = "free"
-            case Document.Created(owner_id=owner, timestamp=moment):
-                found[f"{moment:%Y-%m-%d}", plans[Subscription.id_of(owner)]] += 1
+            case Document.Created(owner_kind=kind, owner_id=owner, timestamp=moment):
+                found[f"{moment:%Y-%m-%d}", plans[Subscription.id_of(Party(kind, owner))]] += 1
     return found

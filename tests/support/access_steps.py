@@ -14,7 +14,7 @@ from tests.support.given import NOW, address_of
 Choose = Callable[[Sequence[Any]], Any]
 """Picks one of several values: a Hypothesis draw, or `random.Random(...).choice`."""
 
-DOCUMENT_STEPS = [*["share"] * 6, "change", "revoke", "trash", "restore", "edit", "archive"]
+DOCUMENT_STEPS = [*["share"] * 6, *["bind"] * 3, "change", "revoke", "trash", "restore", "edit", "archive"]
 TEAM_STEPS = [*["invite"] * 5, *["accept"] * 5, "decline", "revoke", "role", "remove", "leave", "transfer", "dissolve"]
 SHARE_ROLES: list[ShareRole] = ["editor", "commenter", "viewer"]
 INVITED_ROLES: list[InvitedRole] = ["admin", "member"]
@@ -27,6 +27,8 @@ def step_of_document(document: Document, people: Sequence[Actor], choose: Choose
         match choose(DOCUMENT_STEPS):
             case "share":
                 document.share(address_id=address_id, email="a@example.org", role=role, by=by, now=now)
+            case "bind":
+                document.bind_share(by=by, now=now)
             case "change":
                 document.change_share(address_id=address_id, role=role, by=by, now=now)
             case "revoke":

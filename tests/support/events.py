@@ -52,6 +52,8 @@ def _plain(name: str, hint: Any) -> Any:
     hint = get_args(hint)[0] if get_origin(hint) is Annotated else hint
     if get_origin(hint) is list:
         return []
+    if type(None) in get_args(hint) and hint != str | None:
+        return _plain(name, get_args(hint)[0])
     simple: dict[Any, Any] = {UUID: UUID(int=len(name)), datetime: NOW, int: 1, str: "", str | None: None}
     return simple[hint] if hint in simple else get_args(hint)[0]
 
@@ -59,8 +61,9 @@ def _plain(name: str, hint: Any) -> Any:
 def _values(name: str, hint: Any) -> st.SearchStrategy[Any]:
     if hint is datetime:
         return st.datetimes(datetime(2020, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
-    if hint is int:
-        return st.integers(1, 2**53)
+    if hint in (int, int | None):
+        numbers = st.integers(1, 2**53)
+        return numbers if hint is int else st.none() | numbers
     if name == "month":
         return st.dates().map(lambda day: day.isoformat()[:7])
     return st.from_type(hint)

@@ -20,6 +20,7 @@ from adapters.realtime.hub import EventHub
 from application.bus import Bus
 from infra.bootstrap.api import signing_keys
 from infra.sealing.blind_index import BlindIndex
+from projections.visibility import Share
 from tests.support.memory_store import MemoryEventStore
 from tests.support.projecting import MemoryFeed
 from tests.support.stores import BLIND_KEY, KEY_RING
@@ -69,17 +70,18 @@ class Lagging:
 
 @dataclass
 class OneRow:
-    """A read model of one row for every query; `since` is the position of the last `after`."""
+    """Read models of one row, and the actor's shares of a document; `since` is the position of the last `after`."""
 
     row: Any = None
+    shares: list[Share] = field(default_factory=list)
     since: int = 0
 
     def after(self, position: int) -> "OneRow":
         self.since = position
         return self
 
-    async def all(self, *_: Any) -> list[Any]:
-        return [] if self.row is None else [self.row]
+    async def all(self, kind: type[Any], *_: Any) -> list[Any]:
+        return [each for each in (self.row, *self.shares) if isinstance(each, kind)]
 
     async def one(self, *_: Any) -> Any:
         return self.row

@@ -14,6 +14,7 @@ from adapters.integration_events.asyncapi import headers_of
 from adapters.integration_events.cloudevents import CloudEvents, PublicRecord, UnreadableEvent
 from adapters.integration_events.contract import published, schema_of
 from application.ports import RecordedEvent, Undecodable
+from domain.content import delta
 from domain.content.document import Document
 from domain.identity.user import User
 from domain.kernel import ERASED, PersonalField, Root
@@ -23,9 +24,11 @@ from tests.support.events import CANARY, CANARY_ID, EVENT_CLASSES, ROOTS, canary
 from tests.support.given import ID, NOW, Fact, fact
 from tests.support.given import given as having
 from tests.support.lives import LIVES
+from tests.support.saves import created, erased, saved
 
 CLOUD_EVENTS = CloudEvents("https://api.test/")
 ACTOR, EVENT_ID, CORRELATION, CAUSATION = (UUID(int=n) for n in (0xAC, 0xE1, 0xC0, 0xCA))
+PUBLISHED = saved(2, status="published")
 SCHEMAS = {type: schema_of(kind) for type, kind in published().items()}
 
 
@@ -131,15 +134,15 @@ def test_a_whole_life_is_published_event_by_event_and_state_by_state(root: Root)
 
 
 def test_a_record_says_what_a_cloud_event_says() -> None:
-    assert dict(of(fact(Document.Published)).headers) == {
+    assert dict(of(PUBLISHED).headers) == {
         "content-type": b"application/json",
         "ce_specversion": b"1.0",
         "ce_id": str(EVENT_ID).encode(),
         "ce_source": b"urn:palimpsest",
-        "ce_type": b"palimpsest.document.published.v1",
+        "ce_type": b"palimpsest.document.saved.v1",
         "ce_subject": str(ID).encode(),
         "ce_time": b"2026-11-22T12:00:00Z",
-        "ce_dataschema": b"https://api.test/v1/events/schemas/palimpsest.document.published.v1",
+        "ce_dataschema": b"https://api.test/v1/events/schemas/palimpsest.document.saved.v1",
         "ce_sequence": b"7",
         "ce_streamversion": b"3",
         "ce_actorid": str(ACTOR).encode(),
@@ -159,13 +162,13 @@ def test_a_second_version_changes_no_record_of_the_first(
 ) -> None:
     monkeypatch.setattr(kernel, "EVENTS", {kind: {**versions} for kind, versions in kernel.EVENTS.items()})
 
-    class Later(kernel.PublicEvent, of=Document.Published):
-        NAME, VERSION = "document.published", 2
+    class Later(kernel.PublicEvent, of=Document.Saved):
+        NAME, VERSION = "document.saved", 2
 
-    assert kernel.EVENTS[Document.Published].keys() == {1, 2}
-    found = CloudEvents().public_record(recorded(canary(Document.Published)), EVENT_ID)
+    assert kernel.EVENTS[Document.Saved].keys() == {1, 2}
+    found = CloudEvents().public_record(recorded(canary(Document.Saved)), EVENT_ID)
     assert found is not None
-    assert dict(found.headers)["ce_type"] == b"palimpsest.document.published.v1"
+    assert dict(found.headers)["ce_type"] == b"palimpsest.document.saved.v1"
 
 
 def test_an_event_that_cannot_be_read_is_not_published() -> None:
@@ -175,31 +178,40 @@ def test_an_event_that_cannot_be_read_is_not_published() -> None:
         )
 
 
-def test_an_erased_text_has_no_length() -> None:
-    created = fact(Document.Created, title=ERASED, content=ERASED, owner_id=ID)
-    restored = fact(Document.RestoredToVersion, restored_version=1, title=ERASED, delta=[])
-    for happened, fields in (
-        (created, ("title_length", "content_length")),
-        (fact(Document.Edited, delta=[]), ("characters_inserted", "characters_deleted")),
-        (restored, ("title_length", "characters_inserted", "characters_deleted")),
-    ):
-        assert [check(of(happened))[field] for field in fields] == [None] * len(fields)
+def test_a_save_is_published_with_its_lengths_and_its_status() -> None:
+    steps: delta.Delta = [3, -2, "four", 1, "!"]
+    value = check(of(saved(4, title="Notes", steps=steps, content_length=9, status="archived", restored_revision=2)))
+    del value["document_id"], value["occurred_at"]
+    assert value == {
+        "version": 3,
+        "revision": 4,
+        "title_length": 5,
+        "content_length": 9,
+        "characters_inserted": 5,
+        "characters_deleted": 2,
+        "status": "archived",
+        "restored_revision": 2,
+    }
 
 
-def test_an_edit_is_published_with_its_lengths() -> None:
-    value = check(of(fact(Document.Edited, delta=[3, -2, "four", 1, "!"])))
-    assert (value["characters_inserted"], value["characters_deleted"]) == (5, 2)
+@pytest.mark.parametrize(
+    "happened",
+    [created("Notes", "Otters.", ID), saved(2, title="Notes", steps=["Otters."], content_length=7), PUBLISHED],
+    ids=["created", "saved", "published"],
+)
+def test_an_erased_event_is_published_as_before(happened: Fact) -> None:
+    assert of(erased(happened)) == of(happened)
 
 
 def test_an_aggregate_that_is_gone_has_no_state() -> None:
     registered = fact(User.Registered, email="ada@example.org", name="Ada", password_hash="hash")
-    erased = fact(User.Registered, email=ERASED, name=ERASED, password_hash=ERASED)
+    nobody = fact(User.Registered, email=ERASED, name=ERASED, password_hash=ERASED)
     founded = {"slug": "crew", "owner_id": ID, "seats": 5}
     assert CLOUD_EVENTS.public_state(having(User, registered)) is not None
     for gone in (
         having(User, registered, fact(User.Deactivated)),
-        having(User, erased),
-        having(Document, fact(Document.Created, title=ERASED, content=ERASED, owner_id=ID)),
+        having(User, nobody),
+        having(Document, created(ERASED, ERASED, ID)),
         having(Team, fact(Team.Founded, name=ERASED, **founded)),
         having(Team, fact(Team.Founded, name="Crew", **founded), fact(Team.Dissolved, slug="crew")),
     ):
@@ -207,7 +219,6 @@ def test_an_aggregate_that_is_gone_has_no_state() -> None:
 
 
 def test_a_trashed_document_has_a_state_because_it_may_be_restored() -> None:
-    created = fact(Document.Created, title="Notes", content="Otters.", owner_id=ID)
-    state = CLOUD_EVENTS.public_state(having(Document, created, fact(Document.Trashed)))
+    state = CLOUD_EVENTS.public_state(having(Document, created("Notes", "Otters.", ID), fact(Document.Trashed)))
     assert state is not None
     assert check(state)["trashed"] is True

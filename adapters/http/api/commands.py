@@ -14,7 +14,8 @@ from application.ports import CommandContext
 R = TypeVar("R")
 
 KEY = re.compile(r"[!-~]{1,255}")
-VERSION = re.compile(r"[0-9]{1,9}")
+VERSION = re.compile(r"([0-9]{1,9})(-[0-9]{1,18})?")
+"""The version, and what tells apart representations of the same version (the trash)."""
 ENTITY_TAG = re.compile(r'"([!#-~]*)"')
 NO_VERSION = 0
 """Matches no version: versions start at 1."""
@@ -41,7 +42,8 @@ class CommandSender:
         tag = ENTITY_TAG.fullmatch(value)
         if tag is None:
             raise Malformed('If-Match takes one version as in ETag, with the quotes, like "3".')
-        return int(tag[1]) if VERSION.fullmatch(tag[1]) else NO_VERSION
+        version = VERSION.fullmatch(tag[1])
+        return int(version[1]) if version else NO_VERSION
 
     async def __call__(self, command: Command[Any], *, at: str | None = None) -> Answer:
         """Send a command and answer with its result. `at`: the path of the result, with `{}` for its id."""

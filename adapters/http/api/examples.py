@@ -15,6 +15,7 @@ EXAMPLE_TIME = "2026-11-22T12:00:00Z"
 VALUES: dict[str, Any] = {
     "user_id": EXAMPLE_USER_ID,
     "owner_id": EXAMPLE_USER_ID,
+    "payer_id": EXAMPLE_USER_ID,
     "author_id": EXAMPLE_USER_ID,
     "UserView.id": EXAMPLE_USER_ID,
     "email": "grace@example.org",

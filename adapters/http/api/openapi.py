@@ -32,7 +32,10 @@ PROBLEMS = {
 
 HEADERS: dict[str, tuple[SchemaObject, str]] = {
     "X-Request-Id": ({"type": "string", "format": "uuid"}, "Identifies the request in our logs and in its events."),
-    "ETag": ({"type": "string", "pattern": '^"[0-9]+"$'}, "The version, for `If-Match` and `If-None-Match`."),
+    "ETag": (
+        {"type": "string", "pattern": '^"[0-9]+(-[0-9]+)?"$'},
+        "The version, for `If-Match` and `If-None-Match`. A document in the trash has a second part, after a dash.",
+    ),
     "Location": ({"type": "string"}, "The path of the result."),
     "Consistency-Token": (
         {"type": "string", "pattern": "^[0-9]+$"},
@@ -60,7 +63,7 @@ PARAMETERS: dict[str, tuple[SchemaObject, str, str]] = {
     ),
     "If-Match": (
         {"type": "string", "pattern": r'^(\*|"[!#-~]*")$'},
-        "The version to change, as in `ETag`. If it is not the current version: 412.",
+        "The version to change, as in `ETag`. If it is not the current version: 412. A part after a dash is ignored.",
         '"3"',
     ),
     "If-None-Match": (

@@ -6,12 +6,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
 from typing import Annotated, Concatenate, ParamSpec, TypeVar
 
+import structlog
 from fastapi import Depends, Request
 
 from adapters.http.api.context import RequestContext, context_of
 from adapters.http.api.problems import Malformed, Missing
 from adapters.http.api.responses import Answer, HttpHeader, encode, etag_of
-from application.ports import ReadStore
+from application.commands import ReadResult
+from application.ports import CommandContext, ReadStore
+from domain.kernel import NotFound
 from projections.kernel import models_read_by
 
 V = TypeVar("V")
@@ -20,6 +23,10 @@ P = ParamSpec("P")
 POSITION = re.compile(r"[0-9]{1,18}")
 WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?([0-9]{1,4})\"?\s*(?=$|[,;])", re.IGNORECASE)
 DEFAULT_WAIT_SECONDS = 1.0
+CAUSED_SECONDS = 1.0
+"""The longest that a read waits for the command that it causes."""
+
+log = structlog.get_logger(__name__)
 
 
 class QueryReader:
@@ -52,6 +59,23 @@ class QueryReader:
             await self._reach(models_read_by(query), position)
             rows = rows.after(position)
         return await query(rows, *args, **kwargs)
+
+    async def opened(self, result: ReadResult[V] | None) -> V | None:
+        """Carry out the command that a read causes, and return the view; None: there is nothing to read.
+
+        NotFound from the command means that the read models were behind, and the view is no longer the caller's to
+        read. Any other failure is logged: the next read causes the command again.
+        """
+        if result is None or result.causes is None:
+            return None if result is None else result.view
+        try:
+            async with asyncio.timeout(CAUSED_SECONDS):
+                await self._context.deps.send(result.causes, CommandContext(self.actor, self._context.request_id))
+        except NotFound:
+            return None
+        except Exception as error:
+            log.warning("command of a read failed", command=type(result.causes).__name__, error=type(error).__name__)
+        return result.view
 
     def found(self, view: V | None) -> V:
         """Return the view.

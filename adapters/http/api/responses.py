@@ -32,6 +32,6 @@ class Answer(JSONResponse):
 
 
 def etag_of(view: object) -> list[HttpHeader]:
-    """Return the ETag header of a view that has a version; none for others."""
-    version = getattr(view, "version", None)
-    return [] if version is None else [(b"etag", b'"%d"' % version)]
+    """Return the ETag header of a view: its `etag` or else its version; none for a view that has neither."""
+    tag = getattr(view, "etag", None) or getattr(view, "version", None)
+    return [] if tag is None else [(b"etag", f'"{tag}"'.encode())]

@@ -5,6 +5,7 @@ from adapters.http.api.queries import Read
 from adapters.http.api.responses import Answer
 from adapters.http.api.routers import Router, Tag
 from application.billing.subscription import SubscriptionView
+from domain.kernel import Party
 from projections.billing.subscription import subscription
 
 router = Router("/v1/subscription", tag=Tag("subscription", "The caller's plan and the usage of its quota."))
@@ -17,4 +18,4 @@ router = Router("/v1/subscription", tag=Tag("subscription", "The caller's plan a
 )
 async def get_subscription(read: Read) -> Answer:
     """Get the caller's plan, and how much of its quota is used this month."""
-    return read.unversioned(read.found(await read.query(subscription, read.actor.user_id, read.now)))
+    return read.unversioned(read.found(await read.query(subscription, Party("user", read.actor.user_id), read.now)))

@@ -21,7 +21,8 @@ from application.content.document import (
     TrashDocument,
     document_at_version,
 )
-from domain.content.document import CONTENT_LENGTH, TITLE_LENGTH, Status
+from domain.content.document import Status
+from domain.content.texts import CONTENT_LENGTH, TITLE_LENGTH
 from projections.content.document import DocumentSummary, Sort, document, documents
 from projections.content.document_version import VersionView, versions
 from projections.page import Page
@@ -68,7 +69,7 @@ class DocumentQuery(PageQuery):
 )
 async def get_document(document_id: UUID, read: Read) -> Answer:
     """Get a document. Requires the viewer role."""
-    return read.one(await read.query(document, read.actor, document_id))
+    return read.one(await read.opened(await read.query(document, read.actor, document_id)))
 
 
 @router.post(
@@ -97,7 +98,7 @@ async def list_documents(listed: Annotated[DocumentQuery, Query()], read: Read) 
     **operation("The changed document.", scope=WRITE, takes=CONDITIONAL),
 )
 async def change_document(document_id: UUID, body: DocumentChange, send: Send) -> Answer:
-    """Change title, content and status. Requires the editor role. Equal values create no new version."""
+    """Save title, content and status as one new version. Requires the editor role. Equal values create none."""
     return await send(ChangeDocument(id=document_id, expected=send.expected, **body.model_dump()))
 
 
@@ -107,7 +108,7 @@ async def change_document(document_id: UUID, body: DocumentChange, send: Send) -
     **operation("The document, in the trash.", scope=WRITE, takes=CONDITIONAL),
 )
 async def trash_document(document_id: UUID, send: Send) -> Answer:
-    """Move a document to the trash. Requires the owner role."""
+    """Move a document to the trash. Requires the owner role. The version stays."""
     return await send(TrashDocument(id=document_id, expected=send.expected))
 
 
@@ -127,9 +128,9 @@ async def restore_document(document_id: UUID, send: Send) -> Answer:
     **operation("A page of versions.", scope=READ, takes=FRESH),
 )
 async def list_versions(document_id: UUID, paged: Annotated[PageQuery, Query()], read: Read) -> Answer:
-    """List a document's versions, the latest first. Requires the viewer role."""
-    found = await read.query(versions, read.actor, document_id, cursor=paged.cursor, limit=paged.limit)
-    return read.unversioned(read.found(found))
+    """List a document's versions, one for each save, the latest first. Requires the viewer role."""
+    result = await read.query(versions, read.actor, document_id, cursor=paged.cursor, limit=paged.limit)
+    return read.unversioned(read.found(await read.opened(result)))
 
 
 @router.get(
@@ -139,7 +140,8 @@ async def list_versions(document_id: UUID, paged: Annotated[PageQuery, Query()],
 )
 async def get_version(document_id: UUID, version: Version, read: Read) -> Answer:
     """Get a document at a version. Requires the viewer role at present. Never stale: read from the event log."""
-    return read.one(await document_at_version(read.history, read.actor, document_id, version))
+    result = await document_at_version(read.history, read.actor, document_id, version)
+    return read.one(await read.opened(result))
 
 
 @router.post(

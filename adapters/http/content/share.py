@@ -36,7 +36,7 @@ class ShareAddress(Body):
     **operation("The shares.", scope=READ, takes=FRESH),
 )
 async def list_shares(document_id: UUID, read: Read) -> Answer:
-    """List a document's shares. Requires the owner role."""
+    """List a document's shares, and whether they are used. Requires the owner role."""
     return read.unversioned(read.found(await read.query(shares, read.actor, document_id)))
 
 
@@ -46,7 +46,11 @@ async def list_shares(document_id: UUID, read: Read) -> Answer:
     **operation("The document.", scope=WRITE, takes=KEYED),
 )
 async def share_document(document_id: UUID, body: ShareRequest, send: Send) -> Answer:
-    """Share a document with the holder of an email address, registered or not. Requires the owner role."""
+    """Share a document with the holder of an email address, registered or not. Requires the owner role.
+
+    The first user who reads or changes the document through the share keeps it, also after a change of address. A later
+    holder of the address has no access.
+    """
     return await send(ShareDocument(id=document_id, email=body.email, role=body.role))
 
 

@@ -25,8 +25,10 @@ retry: 2000
 id: 4710
 
 id: 4711
-event: palimpsest.document.published.v1
-data: {"version":2,"occurred_at":"2026-11-22T12:00:00Z","document_id":"0198f1c2-7b3a-7c4d-9e5f-0a1b2c3d4e5f"}
+event: palimpsest.document.saved.v1
+data: {"version":2,"occurred_at":"2026-11-22T12:00:00Z","document_id":"0198f1c2-7b3a-7c4d-9e5f-0a1b2c3d4e5f",\
+"revision":2,"title_length":null,"content_length":14,"characters_inserted":3,"characters_deleted":1,\
+"status":"published","restored_revision":null}
 
 """
 

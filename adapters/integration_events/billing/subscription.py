@@ -5,12 +5,14 @@ from uuid import UUID
 
 from msgspec import Meta
 
-from adapters.integration_events.identity.user import UserId
 from adapters.integration_events.kernel import Count, PublicEvent, PublicState
 from adapters.integration_events.mapping import From
 from domain.billing.subscription import Plan, Status, Subscription
+from domain.kernel import PartyKind
 
-SubscriptionId = Annotated[UUID, Meta(description="Id of the subscription. Every user has one.")]
+SubscriptionId = Annotated[UUID, Meta(description="Id of the subscription. Every payer has one.")]
+PayerKind = Annotated[PartyKind, Meta(description="Whether a user or a team pays.")]
+PayerId = Annotated[UUID, Meta(description="Id of the user or team that pays.")]
 CountedDocumentId = Annotated[UUID, Meta(description="Id of the document that is counted.")]
 Month = Annotated[
     str, Meta(pattern="^([0-9]{4}-[0-9]{2})?$", description="The month in which it is counted (UTC): 2026-11.")
@@ -24,10 +26,11 @@ class SubscriptionEvent(PublicEvent):
 
 
 class SubscriptionStarted(SubscriptionEvent, of=Subscription.Started):
-    """The subscription of a new user began."""
+    """The subscription of a new payer began."""
 
     NAME = "subscription.started"
-    user_id: UserId
+    payer_kind: PayerKind
+    payer_id: PayerId
     plan: Annotated[Plan, Meta(description="The new plan.")]
 
 
@@ -48,14 +51,14 @@ class SubscriptionQuotaReleased(SubscriptionEvent, of=Subscription.QuotaReleased
 
 
 class SubscriptionPlanChanged(SubscriptionEvent, of=Subscription.PlanChanged):
-    """A user changed to another plan, with immediate effect."""
+    """A payer changed to another plan, with immediate effect."""
 
     NAME = "subscription.plan_changed"
     plan: Annotated[Plan, Meta(description="The new plan.")]
 
 
 class SubscriptionCancelled(SubscriptionEvent, of=Subscription.Cancelled):
-    """A paid plan was cancelled. The user has the free plan from now on."""
+    """A paid plan was cancelled. The payer has the free plan from now on."""
 
     NAME = "subscription.cancelled"
 
@@ -70,7 +73,8 @@ class SubscriptionState(PublicState, of=Subscription):
 
     NAME = "subscription.state"
     subscription_id: Annotated[SubscriptionId, From("id")]
-    user_id: UserId
+    payer_kind: PayerKind
+    payer_id: PayerId
     plan: Annotated[Plan, Meta(description="The current plan.")]
     status: Annotated[Status, Meta(description="Whether the subscription is active, or its paid plan was cancelled.")]
     month: Annotated[

@@ -5,57 +5,19 @@ from uuid import UUID
 
 from msgspec import Meta
 
-from adapters.integration_events.identity.user import UserId
-from adapters.integration_events.kernel import Count, Length, PublicEvent, PublicState, length
+from adapters.integration_events.kernel import Count, Length, PublicEvent, PublicState, keep_private
 from adapters.integration_events.mapping import From
 from domain.content.document import Document, ShareRole, Status
-from domain.kernel import ERASED
-
-HasTitle = Document | Document.Created | Document.Retitled | Document.RestoredToVersion
-HasContent = Document | Document.Created
-HasDelta = Document.Edited | Document.RestoredToVersion
-
-
-def title_length(source: HasTitle) -> int | None:
-    """Characters of the title; None once it is erased."""
-    return length(source.title)
-
-
-def content_length(source: HasContent) -> int | None:
-    """Characters of the content; None once it is erased."""
-    return length(source.content)
-
-
-def inserted(event: HasDelta) -> int | None:
-    """Characters that a change inserts; None once it is erased."""
-    return None if is_erased(event) else sum([len(step) for step in event.delta if isinstance(step, str)])
-
-
-def deleted(event: HasDelta) -> int | None:
-    """Characters that a change deletes; None once it is erased."""
-    return None if is_erased(event) else -sum([step for step in event.delta if isinstance(step, int) and step < 0])
-
-
-def is_erased(event: HasDelta) -> bool:
-    """Whether the change is erased: its delta then reads as one without steps, which no `Edited` has otherwise."""
-    return event.title == ERASED if isinstance(event, Document.RestoredToVersion) else not event.delta
-
+from domain.kernel import ERASED, PartyKind
 
 DocumentId = Annotated[UUID, Meta(description="Id of the document.")]
-Owner = Annotated[UserId, Meta(description="Id of the user who owns the document.")]
-TitleLength = Annotated[
-    Length, Meta(description="Number of characters of the title; null if the title is erased."), From(title_length)
-]
-ContentLength = Annotated[
-    Length,
-    Meta(description="Number of characters of the content; null if the content is erased."),
-    From(content_length),
-]
-InsertedCount = Annotated[
-    Length, Meta(description="Number of characters inserted; null if the change is erased."), From(inserted)
-]
-DeletedCount = Annotated[
-    Length, Meta(description="Number of characters deleted; null if the change is erased."), From(deleted)
+OwnerKind = Annotated[PartyKind, Meta(description="Whether a user or a team owns the document.")]
+OwnerId = Annotated[UUID, Meta(description="Id of the user or team that owns the document.")]
+TitleLength = Annotated[Count, Meta(description="Number of characters of the title.")]
+ContentLength = Annotated[Count, Meta(description="Number of characters of the content.")]
+Number = Annotated[int, Meta(ge=1)]
+Revision = Annotated[
+    Number, Meta(description="The number of saves, the creation included; over HTTP the document's `version`.")
 ]
 Role = Annotated[ShareRole, Meta(description="The role that the share gives.")]
 
@@ -70,36 +32,31 @@ class DocumentCreated(DocumentEvent, of=Document.Created):
     """A user created a document, as a draft."""
 
     NAME = "document.created"
-    owner_id: Owner
+    owner_kind: OwnerKind
+    owner_id: OwnerId
     title_length: TitleLength
     content_length: ContentLength
 
 
-class DocumentRetitled(DocumentEvent, of=Document.Retitled):
-    """The title of a document changed."""
+class DocumentSaved(DocumentEvent, of=Document.Saved):
+    """A document was saved: title, content or status changed, or several of them."""
 
-    NAME = "document.retitled"
-    title_length: TitleLength
-
-
-class DocumentEdited(DocumentEvent, of=Document.Edited):
-    """The content of a document changed."""
-
-    NAME = "document.edited"
-    characters_inserted: InsertedCount
-    characters_deleted: DeletedCount
-
-
-class DocumentPublished(DocumentEvent, of=Document.Published):
-    """A document was published. Before, it was a draft or archived."""
-
-    NAME = "document.published"
-
-
-class DocumentArchived(DocumentEvent, of=Document.Archived):
-    """A document was archived: it is read-only from now on."""
-
-    NAME = "document.archived"
+    NAME = "document.saved"
+    revision: Revision
+    title_length: Annotated[Length, Meta(description="Number of characters of the new title; null if the title stays.")]
+    content_length: Annotated[
+        Length, Meta(description="Number of characters of the new content; null if the content stays.")
+    ]
+    characters_inserted: Annotated[
+        Count, Meta(description="Number of characters inserted into the content."), From("inserted")
+    ]
+    characters_deleted: Annotated[
+        Count, Meta(description="Number of characters deleted from the content."), From("deleted")
+    ]
+    status: Annotated[Status | None, Meta(description="The new status; null if the status stays.")]
+    restored_revision: Annotated[
+        Number | None, Meta(description="The revision whose title and content were restored; null if none was.")
+    ]
 
 
 class DocumentTrashed(DocumentEvent, of=Document.Trashed):
@@ -112,16 +69,6 @@ class DocumentRestoredFromTrash(DocumentEvent, of=Document.RestoredFromTrash):
     """A document was restored from the trash."""
 
     NAME = "document.restored_from_trash"
-
-
-class DocumentRestoredToVersion(DocumentEvent, of=Document.RestoredToVersion):
-    """The title and the content of an earlier version of a document were restored."""
-
-    NAME = "document.restored_to_version"
-    restored_version: Annotated[int, Meta(ge=1, description="The version whose title and content were restored.")]
-    title_length: TitleLength
-    characters_inserted: InsertedCount
-    characters_deleted: DeletedCount
 
 
 class DocumentShared(DocumentEvent, of=Document.Shared):
@@ -147,6 +94,9 @@ class DocumentShareRevoked(DocumentEvent, of=Document.ShareRevoked):
     FOR_MANAGERS = True
 
 
+keep_private(Document.ShareBound, "it says which user holds an email address that the owner knows")
+
+
 def is_trashed(document: Document) -> bool:
     """Whether the document is in the trash."""
     return document.trashed_at is not None
@@ -162,7 +112,9 @@ class DocumentState(PublicState, of=Document):
 
     NAME = "document.state"
     document_id: Annotated[DocumentId, From("id")]
-    owner_id: Owner
+    owner_kind: OwnerKind
+    owner_id: OwnerId
+    revision: Revision
     status: Annotated[Status, Meta(description="Whether the document is a draft, published or archived.")]
     trashed: Annotated[bool, Meta(description="Whether the document is in the trash."), From(is_trashed)]
     title_length: TitleLength

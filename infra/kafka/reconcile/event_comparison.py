@@ -133,6 +133,8 @@ class EventComparison:
         before: SeenRecord | None = None
         for seen in self._reader.read_rest(partition) if partition in self._layout.existing else ():
             if seen.position == row.position and not seen.is_watermark:
+                if before is not None and before.is_watermark:
+                    return false_watermark(partition, seen, f"comes after a watermark at {before.position}")
                 blocker = [] if before is None else [(partition, before)]
                 return next(self._check_each(blocker), reordered(partition, seen, row, (before or seen).position))
             before = before or seen

@@ -56,7 +56,7 @@ class PrivateTopic:
 class PublicTopic:
     """The public topic of one aggregate. Compared are the event's id, stream, version and type.
 
-    The data is not compared: a text's length was published, but cannot be computed again once the text is erased.
+    The data is not compared: a record keeps the fields that its type had when it was published.
     """
 
     def __init__(self, topic: str, aggregate: str, stamps: StoreKeys) -> None:

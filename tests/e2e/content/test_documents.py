@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import httpx2
 
 from tests.support.api import Account, Api
+from tests.support.sse import heard
 
 
 def test_what_was_written_is_read(api: Api) -> None:
@@ -22,11 +23,57 @@ def test_a_document_keeps_every_version(api: Api) -> None:
     for text in texts[1:]:
         ada.write("PUT", path, json={"title": "Notes", "content": text, "status": "draft"})
     listed = ada.read(f"{path}/versions")
-    assert [(each["version"], each["change"]) for each in listed["items"]] == [
-        (4, "edited"), (3, "edited"), (2, "edited"), (1, "created"),
+    assert [(each["version"], each["title"], each["content_changed"]) for each in listed["items"]] == [
+        (4, None, True), (3, None, True), (2, None, True), (1, "Notes", True),
     ]  # fmt: skip
     assert [ada.read(f"{path}/versions/{number}")["content"] for number in (1, 2, 3, 4)] == texts
     assert {each["author_id"] for each in listed["items"]} == {str(ada.id)}
+
+
+def test_a_put_makes_one_event_and_one_version_whatever_it_changes(api: Api) -> None:
+    ada = api.account("pro")
+    path = ada.document("Notes", "Otters.")
+    saved = ada.write("PUT", path, json={"title": "New", "content": "Beavers.", "status": "published"})
+    assert (saved.headers["ETag"], saved.json()["version"]) == ('"2"', 2)
+    assert [each.type for each in heard(ada.client) if each.data.get("document_id") == saved.json()["id"]] == [
+        "palimpsest.document.created.v1", "palimpsest.document.saved.v1",
+    ]  # fmt: skip
+    latest, first = ada.read(f"{path}/versions")["items"]
+    assert (latest["version"], latest["title"], latest["status"]) == (2, "New", "published")
+    assert first["version"] == 1
+    assert ada.read(f"{path}/versions/2") == saved.json()
+    assert ada.client.get(f"{path}/versions/3").status_code == 404
+
+
+def test_sharing_changes_neither_the_version_nor_its_tag(api: Api) -> None:
+    ada = api.account(verified=True)
+    path = ada.document("Notes", "Otters.")
+    before = ada.client.get(path)
+    shared = ada.write("POST", f"{path}/shares", json={"email": "bob@example.org", "role": "viewer"})
+    assert (shared.headers["ETag"], shared.content) == (before.headers["ETag"], before.content)
+    assert ada.client.get(path, headers={"If-None-Match": before.headers["ETag"]}).status_code == 304
+    body = {"title": "Notes", "content": "Beavers.", "status": "draft"}
+    saved = ada.write("PUT", path, json=body, headers={"If-Match": before.headers["ETag"]})
+    assert saved.headers["ETag"] == '"2"'
+    assert [ada.read(f"{path}/versions/{number}")["content"] for number in (1, 2)] == ["Otters.", "Beavers."]
+    assert [each["version"] for each in ada.read(f"{path}/versions")["items"]] == [2, 1]
+
+
+def test_in_the_trash_a_document_has_another_tag_of_the_same_version(api: Api) -> None:
+    ada = api.account()
+    path = ada.document()
+    tags = [ada.client.get(path).headers["ETag"]]
+    for _ in range(2):
+        tags.append(ada.write("DELETE", path, headers={"If-Match": tags[-1]}).headers["ETag"])
+        ada.read(path)
+        read = ada.client.get(path)
+        assert (read.headers["ETag"], read.json()["version"]) == (tags[-1], 1)
+        known = [ada.client.get(path, headers={"If-None-Match": tag}).status_code for tag in tags]
+        assert known == [200] * (len(tags) - 1) + [304]
+        tags.append(ada.write("POST", f"{path}/restore", headers={"If-Match": tags[-1]}).headers["ETag"])
+    assert tags[0] == tags[2] == tags[4] == '"1"'
+    assert len({tags[1], tags[3]}) == 2
+    assert [each["version"] for each in ada.read(f"{path}/versions")["items"]] == [1]
 
 
 def test_an_old_version_is_restored_as_a_new_one(api: Api) -> None:

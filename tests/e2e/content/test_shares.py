@@ -4,7 +4,9 @@ from typing import Any, Literal, get_args
 
 import pytest
 
+from infra.sealing.blind_index import BlindIndex
 from tests.support.api import Account, Api
+from tests.support.stores import BLIND_KEY
 
 Role = Literal["owner", "editor", "commenter", "viewer", "stranger", "unverified"]
 
@@ -96,6 +98,47 @@ def test_the_owner_sees_with_whom_a_document_is_shared(api: Api) -> None:
     for email, role in (("b@example.org", "viewer"), ("a@example.org", "editor"), ("B@example.org", "commenter")):
         ada.write("POST", f"{path}/shares", json={"email": email, "role": role})
     assert ada.read(f"{path}/shares") == [
-        {"email": "a@example.org", "role": "editor"},
-        {"email": "b@example.org", "role": "commenter"},
+        {"email": "a@example.org", "role": "editor", "used": False},
+        {"email": "b@example.org", "role": "commenter", "used": False},
     ]
+
+
+def holding(api: Api, account: Account, email: str) -> Account:
+    """The account after its user has verified this address in place of the former one."""
+    client = api.client(api.deps.tokens.issue(account.id, BlindIndex(BLIND_KEY).address_id(email)))
+    client.headers["Consistency-Token"] = account.client.headers["Consistency-Token"]
+    return Account(account.id, email, client)
+
+
+@pytest.mark.parametrize("use", ["read", "versions", "version", "write"])
+def test_who_uses_a_share_first_keeps_it_and_the_next_holder_of_the_address_gets_nothing(api: Api, use: str) -> None:
+    ada, bob, eve = (api.account("pro", verified=True) for _ in range(3))
+    path = ada.document()
+    ada.write("POST", f"{path}/shares", json={"email": bob.email, "role": "editor"})
+    for account in (bob, eve):
+        account.client.headers["Consistency-Token"] = ada.client.headers["Consistency-Token"]
+    assert [each["role"] for each in bob.read("/v1/documents?shared=true")["items"]] == ["editor"]
+    assert ada.read(f"{path}/shares") == [{"email": bob.email, "role": "editor", "used": False}], "a list is no use"
+    match use:
+        case "read":
+            bob.read(path)
+        case "versions":
+            bob.read(f"{path}/versions")
+        case "version":
+            bob.read(f"{path}/versions/1")
+        case "write":
+            assert bob.client.put(path, json=BODY).status_code == 200
+    heir, moved = holding(api, eve, bob.email), holding(api, bob, eve.email)
+    for where in (path, f"{path}/versions", f"{path}/versions/1"):
+        assert heir.client.get(where).status_code == 404
+        moved.read(where)
+    assert heir.client.put(path, json=BODY).status_code == 404
+    moved.write("PUT", path, json=BODY)
+    ada.client.headers["Consistency-Token"] = heir.client.headers["Consistency-Token"] = moved.client.headers[
+        "Consistency-Token"
+    ]
+    assert heir.read("/v1/documents?shared=true")["items"] == []
+    assert [each["role"] for each in moved.read("/v1/documents?shared=true")["items"]] == ["editor"]
+    assert ada.read(f"{path}/shares") == [{"email": bob.email, "role": "editor", "used": True}]
+    ada.write("POST", f"{path}/shares/revoke", json={"email": bob.email})
+    assert moved.client.get(path).status_code == 404

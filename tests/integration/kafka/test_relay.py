@@ -238,7 +238,7 @@ def test_topics_are_created_to_keep_everything(
     [
         ("document.created", b"\xc1"),
         ("document.shared", b"\x80"),
-        ("document.archived", b"\x80"),
+        ("document.trashed", b"\x80"),
         ("no.such", b"\x80"),
         ("team.x", b""),
     ],

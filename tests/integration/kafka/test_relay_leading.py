@@ -71,7 +71,7 @@ def test_a_key_that_cannot_be_opened_holds_up_nothing_but_what_it_has_sealed(
     published = set(relaying.public_positions(kafka_settings, names))
     log = relaying.stored(database.app_url)
     assert not any(row.position in published for row in log if row.topic == "user.registered")
-    assert any(row.position in published for row in log if row.topic == "document.archived")
+    assert any(row.position in published for row in log if row.topic == "document.trashed")
     assert skipped_counter._value.get() > before
     left_out = [entry for entry in logs if entry["event"] == "event left out of the public topics"]
     assert {entry["error"] for entry in left_out} == {"Damage"}

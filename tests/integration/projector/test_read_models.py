@@ -9,7 +9,8 @@ import pytest
 from psycopg_pool import AsyncConnectionPool
 
 from application.billing.subscription import subscription_view
-from application.content.document import document_view
+from application.commands import ReadResult
+from application.content.document import BindShare, document_view
 from application.identity.user import user_view
 from application.ports import Actor
 from application.teams.team import team_view
@@ -17,7 +18,7 @@ from domain.access import RoleTooLow
 from domain.billing.subscription import Subscription
 from domain.content.document import Document
 from domain.identity.user import User
-from domain.kernel import Root
+from domain.kernel import Party, Root
 from domain.teams.team import Team
 from infra.postgres.database import Database as database_of
 from infra.postgres.read_store import PooledReadStore
@@ -71,8 +72,8 @@ async def test_a_document_is_read_by_its_owner_and_those_it_is_shared_with(
 ) -> None:
     one = shared(written(10))
     await shown(database, one)
-    assert await document(rows, OWNER, one.id) == document_view(one)
-    assert await document(rows, READER, one.id) == document_view(one)
+    assert await document(rows, OWNER, one.id) == ReadResult(document_view(one), None)
+    assert await document(rows, READER, one.id) == ReadResult(document_view(one), BindShare(id=one.id))
     assert await document(rows, STRANGER, one.id) is None
     assert await document(rows, Actor(READER.user_id), one.id) is None, "the address is not verified"
     assert await document(rows, OWNER, UUID(int=11)) is None
@@ -104,6 +105,31 @@ async def test_shares_are_listed_for_the_owner_alone(database: Database, rows: P
     with pytest.raises(RoleTooLow):
         await document_access.shares(rows, READER, one.id)
     assert await document_access.shares(rows, STRANGER, one.id) is None
+
+
+async def test_a_read_binds_a_share_until_the_share_is_shown_as_used(database: Database, rows: PooledReadStore) -> None:
+    unused, used = shared(written(10)), shared(written(11))
+    used.bind_share(by=READER, now=NOW)
+    await shown(database, unused, used)
+    for one, causes in ((unused, BindShare(id=unused.id)), (used, None)):
+        for query in (document, versions):
+            found = await query(rows, READER, one.id)
+            assert found is not None
+            assert found.causes == causes
+        listed = await document_access.shares(rows, OWNER, one.id)
+        assert listed is not None
+        assert [share.used for share in listed] == [one is used]
+
+
+async def test_a_document_with_two_shares_of_one_user_is_listed_once_with_the_highest_role(
+    database: Database, rows: PooledReadStore
+) -> None:
+    one = shared(written(10))
+    one.bind_share(by=READER, now=NOW)
+    moved = Actor(READER.user_id, UUID(int=105))
+    one.share(address_id=UUID(int=105), email="c@example.org", role="viewer", by=OWNER, now=NOW)
+    await shown(database, one)
+    assert [each.role for each in (await documents(rows, moved)).items] == ["editor"]
 
 
 async def collected(rows: PooledReadStore, actor: Actor, sort: Sort, limit: int) -> list[DocumentSummary]:
@@ -172,19 +198,19 @@ async def test_versions_come_latest_first_page_by_page(database: Database, rows:
     await shown(database, one)
     first = await versions(rows, OWNER, one.id, limit=4)
     assert first is not None
-    rest = await versions(rows, OWNER, one.id, limit=4, cursor=first.next)
+    rest = await versions(rows, OWNER, one.id, limit=4, cursor=first.view.next)
     assert rest is not None
-    assert [(each.version, each.title) for each in first.items + rest.items] == [
+    assert [(each.version, each.title) for each in first.view.items + rest.view.items] == [
         *[(n + 2, f"Title {n}") for n in range(4, -1, -1)],
         (1, "Title"),
     ]
-    assert rest.next is None
+    assert rest.view.next is None
     for cursor in ("rubbish", write_cursor(["1"]), write_cursor([1, 2])):
         with pytest.raises(BadCursor):
             await versions(rows, OWNER, one.id, cursor=cursor)
     latest = await versions(rows, OWNER, one.id, cursor=write_cursor([2**63 - 1]))
     assert latest is not None
-    assert latest.items[0].version == 6
+    assert latest.view.items[0].version == 6
     assert await versions(rows, STRANGER, one.id) is None
 
 
@@ -192,14 +218,14 @@ async def test_users_and_subscriptions_are_read_as_they_are(database: Database, 
     ada = User.register(id=UUID(int=1), email="ada@example.org", name="Ada", password_hash="x", now=NOW)
     gone = User.register(id=UUID(int=2), email="gone@example.org", name="Gone", password_hash="x", now=NOW)
     gone.deactivate(now=NOW)
-    plan = Subscription.start(user_id=ada.id, now=NOW)
+    plan = Subscription.start(payer=Party("user", ada.id), now=NOW)
     plan.use(UUID(int=10), now=NOW)
     await shown(database, ada, gone, plan)
     assert await user(rows, ada.id) == user_view(ada)
     assert await user(rows, gone.id) is None
     for now in (NOW, NOW + timedelta(days=30)):
-        assert await subscription(rows, ada.id, now) == subscription_view(plan, now)
-    assert await subscription(rows, gone.id, NOW) is None
+        assert await subscription(rows, Party("user", ada.id), now) == subscription_view(plan, now)
+    assert await subscription(rows, Party("user", gone.id), NOW) is None
 
 
 async def test_a_team_is_read_by_its_members_and_those_it_invites(database: Database, rows: PooledReadStore) -> None:

@@ -11,6 +11,7 @@ from psycopg_pool import AsyncConnectionPool
 from application.ports import Actor
 from domain.access import DOCUMENT, TEAM, RoleTooLow
 from domain.content.document import Document
+from domain.kernel import Party
 from domain.teams.team import Team
 from infra.bootstrap.projections import prepare_tables
 from infra.postgres.database import Database as database_of
@@ -29,7 +30,7 @@ from tests.support.servers import Database
 from tests.support.stores import rows as execute
 
 HISTORIES = 30
-STEPS = 40
+STEPS = 80
 LATER = NOW + timedelta(days=30)
 """When every invitation has expired."""
 
@@ -39,8 +40,10 @@ RETURNING 1
 """
 
 PEOPLE = [person(number) for number in range(1, 6)]
-READERS = [*PEOPLE, *(person(number, address=0) for number in (1, 2, 9)), person(9)]
-"""The people, two of them before they verified their address, and a stranger."""
+MOVED = [person(number, address=address) for number, address in ((1, 6), (2, 7), (3, 2), (9, 3))]
+"""Two people who changed to new addresses, and a person and a stranger who now hold former addresses of others."""
+READERS = [*PEOPLE, *MOVED, *(person(number, address=0) for number in (1, 2, 9)), person(9)]
+"""The people, also without a verified address and after changes of address, and a stranger."""
 
 
 def random_documents() -> list[Document]:
@@ -51,9 +54,21 @@ def random_documents() -> list[Document]:
         owner = pick.choice(PEOPLE)
         one = Document.create(id=UUID(int=100 + number), owner_id=owner.user_id, title="A", content="", now=NOW)
         for _ in range(pick.randrange(STEPS)):
-            step_of_document(one, [owner, Actor(owner.user_id), *PEOPLE], pick.choice)
+            step_of_document(one, [owner, Actor(owner.user_id), *PEOPLE, *MOVED], pick.choice)
         found.append(one)
     return found
+
+
+def document_of_a_team() -> Document:
+    """A shared document of a team whose id is that of a user: only the kind tells them apart."""
+    team = Party("team", PEOPLE[0].user_id)
+    texts = {"title": "A", "content": ""}
+    one = Document.start_stream(
+        Document.Created, id=UUID(int=99), tenant=team, now=NOW, owner_kind=team.kind, owner_id=team.id, **texts
+    )
+    share = {"address_id": PEOPLE[1].address_id, "email": "a@example.org", "role": "viewer"}
+    one.trigger_event(Document.Shared, now=NOW, **share)
+    return one
 
 
 def random_teams() -> list[Team]:
@@ -64,7 +79,7 @@ def random_teams() -> list[Team]:
         owner = pick.choice(PEOPLE)
         one = Team.found(id=UUID(int=200 + number), name="A", slug=f"a-{number}", owner_id=owner.user_id, now=NOW)
         for _ in range(pick.randrange(STEPS)):
-            step_of_team(one, [owner, *PEOPLE], pick.choice)
+            step_of_team(one, [owner, *PEOPLE, *MOVED], pick.choice)
         found.append(one)
     return found
 
@@ -89,8 +104,11 @@ async def check_document(rows: PooledReadStore, one: Document, reader: Actor) ->
     """Compare what the queries show of a document with the reader's role."""
     role = one.role_of(reader)
     may_read, may_manage = role is not None and DOCUMENT.allows("read", role), DOCUMENT.allows("list_shares", role)
-    assert (await document(rows, reader, one.id) is not None) == may_read
-    assert (await versions(rows, reader, one.id) is not None) == may_read
+    unused = one.unused_share_of(reader) is not None
+    for query in (document, versions):
+        found = await query(rows, reader, one.id)
+        assert (found is not None) == may_read
+        assert (found is not None and found.causes is not None) == unused
     assert await may_list_shares(rows, reader, one.id) == may_manage
     listed = await documents(rows, reader, trashed=one.trashed_at is not None)
     assert [each.role for each in listed.items if each.id == one.id] == ([role] if may_read else [])
@@ -117,7 +135,7 @@ async def check_team(rows: PooledReadStore, one: Team, reader: Actor) -> None:
 async def test_after_any_history_each_person_sees_what_their_role_allows(
     database: Database, rows: PooledReadStore
 ) -> None:
-    all_documents, all_teams = random_documents(), random_teams()
+    all_documents, all_teams = [document_of_a_team(), *random_documents()], random_teams()
     async with projecting(read_models(), MemoryFeed(news(*all_documents, *all_teams)), database.app_url) as running:
         await running.reached()
     for reader in READERS:
@@ -140,6 +158,10 @@ def test_the_histories_give_every_role_and_expired_invitations() -> None:
     assert {one.role_of(who) for one in documents_ for who in READERS} == {*DOCUMENT.roles, None}
     assert {one.role_of(who) for one in teams_ for who in READERS} == {*TEAM.roles, None}
     assert any(one.trashed_at for one in documents_)
+    assert any(one.role_of(who) for one in documents_ for who in MOVED if who.user_id in one.share_users.values())
+    assert any(len({*one.share_users.values()}) < len(one.share_users) for one in documents_), "several of one user"
+    heirs = [(one, who) for one in documents_ for who in READERS if who.address_id in one.share_users]
+    assert any(one.role_of(who) is None for one, who in heirs), "the address of a bound share"
     addresses = {who.user_id: who.address_id for who in PEOPLE}
     assert any(addresses[one.owner_id] in one.shares for one in documents_), "shared before the owner verified it"
     assert any(one.dissolved_at for one in teams_)

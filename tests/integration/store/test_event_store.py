@@ -184,7 +184,7 @@ async def test_a_stream_with_a_gap_is_not_taken_for_whole(opened: Opened, databa
 
 def test_an_event_of_an_older_version_is_upcast_on_read() -> None:
     stream_id = uuid4()
-    stored = by_hand("note.written", stream_id, 1, {"author_id": uuid4()}, class_version=1)
+    stored = by_hand("note.written", stream_id, 1, {"author_id": uuid4()}, class_version=1, sealed=1)
     event = decoded("note.written", stored, stream_id, 1, {stream_id.int: ERASED_KEY})
     assert isinstance(event, Note.Written)
     assert (event.colour, event.text) == ("white", ERASED)

@@ -9,11 +9,12 @@ from hypothesis import given as forall
 from hypothesis import strategies as st
 
 from domain.billing.subscription import Plan, QuotaExceeded, Subscription
+from domain.kernel import Party
 from tests.support.given import NOW, Fact, fact, given, new_events, replayed, state
 
-ADA = UUID(int=1)
+ADA, CREW = Party("user", UUID(int=1)), Party("team", UUID(int=3))
 DOCUMENTS = [UUID(int=number) for number in range(100, 120)]
-STARTED = fact(Subscription.Started, user_id=ADA, plan="free")
+STARTED = fact(Subscription.Started, payer_kind="user", payer_id=ADA.id, plan="free")
 NEXT_MONTH = datetime(2026, 12, 1, tzinfo=UTC)
 
 
@@ -22,16 +23,22 @@ def used(*documents: UUID, month: str = "2026-11") -> list[Fact]:
 
 
 def test_everybody_starts_on_the_free_plan() -> None:
-    subscription = Subscription.start(user_id=ADA, now=NOW)
+    subscription = Subscription.start(payer=ADA, now=NOW)
     assert new_events(subscription) == [STARTED]
     assert (subscription.plan, subscription.status, subscription.limit) == ("free", "active", 5)
     assert subscription.documents_used(NOW) == 0
 
 
-def test_a_user_has_one_subscription_whose_id_never_changes() -> None:
-    assert Subscription.start(user_id=ADA, now=NOW).id == Subscription.id_of(ADA)
+def test_a_team_pays_as_a_user_does() -> None:
+    subscription = Subscription.start(payer=CREW, now=NOW)
+    assert new_events(subscription) == [fact(Subscription.Started, payer_kind="team", payer_id=CREW.id, plan="free")]
+    assert subscription.id == Subscription.id_of(CREW)
+
+
+def test_a_payer_has_one_subscription_whose_id_never_changes() -> None:
+    assert Subscription.start(payer=ADA, now=NOW).id == Subscription.id_of(ADA)
     assert Subscription.id_of(ADA) == UUID("0b111f96-a273-5bcd-9d09-0c6d9b7ec94f")
-    assert Subscription.id_of(ADA) != Subscription.id_of(UUID(int=2))
+    assert Subscription.id_of(ADA) != Subscription.id_of(Party("user", UUID(int=2)))
 
 
 def test_a_document_uses_quota_once() -> None:
@@ -165,7 +172,7 @@ COMMANDS = st.lists(
 
 @forall(COMMANDS)
 def test_no_month_ever_has_more_in_force_than_the_free_plan_allows(commands: list[tuple[str, UUID, int]]) -> None:
-    subscription = Subscription.start(user_id=ADA, now=NOW)
+    subscription = Subscription.start(payer=ADA, now=NOW)
     for name, document, minutes in commands:
         obey(subscription, name, document, NEXT_MONTH + timedelta(minutes=minutes))
     in_force: Counter[str] = Counter()

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from application.billing.subscription import CancelSubscription, ChangePlan, SubscriptionView
 from application.content.document import CreateDocument
 from domain.billing.subscription import Subscription
+from domain.kernel import Party
 from tests.support.given import NOW
 from tests.support.use_cases import CommandRunner
 
@@ -14,8 +15,9 @@ async def test_a_plan_changes_and_shows_what_was_used() -> None:
     ada = await runner.actor("ada@example.org")
     await runner.ask(CreateDocument(title="Title"), ada)
     assert await runner.ask(ChangePlan(plan="pro"), ada) == SubscriptionView(
-        id=Subscription.id_of(ada.user_id),
-        user_id=ada.user_id,
+        id=Subscription.id_of(Party("user", ada.user_id)),
+        payer_kind="user",
+        payer_id=ada.user_id,
         plan="pro",
         status="active",
         documents_used=1,

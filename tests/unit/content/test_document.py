@@ -1,16 +1,17 @@
 """Documents: texts with a history, and who may do what with them."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from uuid import UUID
 
 import pytest
 from hypothesis import given as forall
 from hypothesis import strategies as st
 
+from application.ports import Actor
 from domain.access import Person, RoleTooLow
 from domain.content import delta
 from domain.content.document import (
-    CONTENT_LENGTH,
     MAX_SHARES,
     Document,
     DocumentIsArchived,
@@ -23,16 +24,19 @@ from domain.content.document import (
     Status,
     TooManyShares,
 )
-from domain.kernel import ERASED, NotFound, Refusal
+from domain.content.texts import CONTENT_LENGTH
+from domain.kernel import ERASED, NotFound, Party, Refusal
 from domain.text import UnusableEmail, UnusableText
+from tests.support.access_steps import step_of_document
 from tests.support.given import ID, NOW, Fact, address_of, fact, given, new_events, person, replayed, state
+from tests.support.saves import created, erased, saved
 
 ADA, EDITOR, COMMENTER, VIEWER, STRANGER = map(person, range(1, 6))
 UNVERIFIED = person(6, address=0)
 
-CREATED = fact(Document.Created, title="Title", content="one two three", owner_id=ADA.user_id)
-PUBLISHED = fact(Document.Published)
-ARCHIVED = fact(Document.Archived)
+CREATED = created("Title", "one two three", ADA.user_id)
+PUBLISHED = saved(2, status="published")
+ARCHIVED = saved(2, status="archived")
 TRASHED = fact(Document.Trashed)
 EMAIL = "bob@example.org"
 
@@ -66,7 +70,7 @@ def test_a_new_document_is_its_owners_draft() -> None:
     document = Document.create(id=ID, owner_id=ADA.user_id, title=" Title ", content="one two three", now=NOW)
     assert new_events(document) == [CREATED]
     assert (document.title, document.content, document.status) == ("Title", "one two three", "draft")
-    assert (document.owner_id, document.trashed_at, document.shares) == (ADA.user_id, None, {})
+    assert (document.owner, document.trashed_at, document.shares) == (Party("user", ADA.user_id), None, {})
 
 
 def test_a_document_may_be_empty_but_has_a_title() -> None:
@@ -87,14 +91,16 @@ def test_a_content_is_bounded_and_can_be_stored(content: str) -> None:
 def test_an_edit_stores_what_changed_and_no_more() -> None:
     document = given(Document, CREATED)
     change(document, content="one 2 three")
-    assert new_events(document) == [fact(Document.Edited, delta=[4, -3, "2"])]
+    assert new_events(document) == [saved(2, steps=[4, -3, "2"], content_length=11)]
     assert document.content == "one 2 three"
 
 
-def test_a_new_title_is_one_fact_and_a_new_content_another() -> None:
+def test_a_save_is_one_event_and_one_revision_whatever_it_changes() -> None:
     document = given(Document, CREATED)
-    change(document, title="Other", content="one two three four")
-    assert new_events(document) == [fact(Document.Retitled, title="Other"), fact(Document.Edited, delta=[13, " four"])]
+    change(document, title="Other", content="one two three four", status="published")
+    assert new_events(document) == [saved(2, title="Other", steps=[13, " four"], content_length=18, status="published")]
+    assert (document.title, document.content, document.status) == ("Other", "one two three four", "published")
+    assert document.revision == 2
 
 
 def test_nothing_changed_causes_no_event() -> None:
@@ -111,8 +117,8 @@ def test_nothing_changed_causes_no_event() -> None:
     [
         ([], "published", [PUBLISHED]),
         ([], "archived", [ARCHIVED]),
-        ([PUBLISHED], "archived", [ARCHIVED]),
-        ([ARCHIVED], "published", [PUBLISHED]),
+        ([PUBLISHED], "archived", [saved(3, status="archived")]),
+        ([ARCHIVED], "published", [saved(3, status="published")]),
         ([], "draft", []),
         ([PUBLISHED], "published", []),
         ([ARCHIVED], "archived", []),
@@ -148,13 +154,12 @@ def test_an_archived_document_is_read_only(text: dict[str, str]) -> None:
 
 
 def test_texts_change_on_the_way_out_of_the_archive_and_on_the_way_into_it() -> None:
-    retitled = fact(Document.Retitled, title="Other")
     out = given(Document, CREATED, ARCHIVED)
     change(out, title="Other", status="published")
-    assert new_events(out) == [PUBLISHED, retitled]
+    assert new_events(out) == [saved(3, title="Other", status="published")]
     into = given(Document, CREATED)
     change(into, title="Other", status="archived")
-    assert new_events(into) == [retitled, ARCHIVED]
+    assert new_events(into) == [saved(2, title="Other", status="archived")]
 
 
 # Trash
@@ -183,7 +188,7 @@ def test_a_document_is_trashed_once_and_restored_once() -> None:
     ids=["change", "same", "restore", "share", "change_share"],
 )
 def test_in_the_trash_nothing_changes(command: Callable[[Document], None]) -> None:
-    document = given(Document, CREATED, *SHARES, fact(Document.Retitled, title="Later"), TRASHED)
+    document = given(Document, CREATED, *SHARES, saved(2, title="Later"), TRASHED)
     with pytest.raises(DocumentIsTrashed):
         command(document)
     assert new_events(document) == []
@@ -195,27 +200,27 @@ def test_a_share_is_revoked_even_in_the_trash() -> None:
     assert new_events(document) == [fact(Document.ShareRevoked, address_id=VIEWER.address_id)]
 
 
-# Versions
+# Revisions
 
 
-def test_an_old_version_comes_back_as_a_new_one() -> None:
-    past = [CREATED, fact(Document.Retitled, title="Other"), fact(Document.Edited, delta=[4, -3, "2"]), PUBLISHED]
+def test_an_old_revision_comes_back_as_a_new_one() -> None:
+    past = [CREATED, saved(2, title="Other", steps=[4, -3, "2"], content_length=11), saved(3, status="published")]
     document = given(Document, *past)
     document.restore_version(given(Document, *past[:1]), by=ADA, now=NOW)
-    restored = fact(Document.RestoredToVersion, restored_version=1, title="Title", delta=[4, -1, "two"])
+    restored = saved(4, title="Title", steps=[4, -1, "two"], content_length=13, restored_revision=1)
     assert new_events(document) == [restored]
     assert (document.title, document.content) == ("Title", "one two three")
-    assert (document.status, document.version) == ("published", 5)
+    assert (document.status, document.revision) == ("published", 4)
 
 
-def test_a_version_like_the_current_one_causes_no_event() -> None:
+def test_a_revision_like_the_current_one_causes_no_event() -> None:
     document = given(Document, CREATED, PUBLISHED)
     document.restore_version(given(Document, CREATED), by=ADA, now=NOW)
     assert new_events(document) == []
 
 
-def test_an_archived_document_takes_no_old_version() -> None:
-    document = given(Document, CREATED, fact(Document.Retitled, title="Other"), ARCHIVED)
+def test_an_archived_document_takes_no_old_revision() -> None:
+    document = given(Document, CREATED, saved(2, title="Other"), saved(3, status="archived"))
     with pytest.raises(DocumentIsArchived):
         document.restore_version(given(Document, CREATED), by=ADA, now=NOW)
 
@@ -223,37 +228,88 @@ def test_an_archived_document_takes_no_old_version() -> None:
 TEXTS = st.text(alphabet="ab\n😀", max_size=40)
 
 
-@forall(st.lists(TEXTS, min_size=1, max_size=15), st.data())
-def test_every_version_can_be_rebuilt_and_restored(contents: list[str], data: st.DataObject) -> None:
+Step = tuple[str, str, Status]
+STEPS = st.tuples(
+    st.sampled_from(["save", "share", "revoke", "trash"]),
+    TEXTS,
+    st.sampled_from(["draft", "published", "archived"]),
+)
+"""What happens, the text (its length makes the title) and the status of a save."""
+
+
+def live(steps: list[Step]) -> tuple[Document, list[tuple[str, str, Status]]]:
+    """Return a document after these steps, and what each save left: title, content and status."""
     document = Document.create(id=ID, owner_id=ADA.user_id, title="Title", content="", now=NOW)
-    for content in contents:
-        change(document, content=content)
-    assert document.content == contents[-1]
-    version = data.draw(st.integers(1, document.version))
-    earlier = given(Document, *new_events(document)[:version])
-    document.restore_version(earlier, by=ADA, now=NOW)
-    assert document.content == earlier.content
+    saves: list[tuple[str, str, Status]] = [("Title", "", "draft")]
+    for what, text, status in steps:
+        match what:
+            case "share":
+                share(document, UUID(int=len(text)))
+            case "revoke":
+                document.revoke_share(address_id=UUID(int=len(text)), by=ADA, now=NOW)
+            case "trash":
+                document.trash(by=ADA, now=NOW)
+                document.restore_from_trash(by=ADA, now=NOW)
+            case _:
+                wanted = f"{len(text)} characters", text, status
+                with suppress(NoLongerADraft, DocumentIsArchived):
+                    document.change(title=wanted[0], content=text, status=status, by=ADA, now=NOW)
+                    saves += [wanted] if wanted != saves[-1] else []
+    return document, saves
+
+
+@forall(st.lists(STEPS, max_size=20))
+def test_every_revision_is_what_one_save_left(steps: list[Step]) -> None:
+    document, saves = live(steps)
+    assert document.revision == len(saves)
+    for revision, left in enumerate(saves, start=1):
+        earlier = given(Document, *new_events(document)[: document.version_of(revision)])
+        assert (earlier.title, earlier.content, earlier.status) == left
+        assert earlier.revision == revision
+        assert (earlier.title_length, earlier.content_length) == (len(left[0]), len(left[1]))
     assert state(replayed(document)) == state(document)
 
 
-@forall(st.lists(TEXTS, max_size=8))
-def test_an_erased_history_replays(contents: list[str]) -> None:
-    document = Document.create(id=ID, owner_id=ADA.user_id, title="Title", content="ab", now=NOW)
-    for content in contents:
-        change(document, title=f"{len(content)} characters", content=content)
-    erased = {"title": ERASED, "content": ERASED, "delta": []}
-    facts = [
-        Fact(happened.kind, {name: erased.get(name, value) for name, value in happened.fields.items()})
-        for happened in new_events(document)
-    ]
-    again = given(Document, *facts)
-    assert (again.title, again.content, again.version) == (ERASED, ERASED, document.version)
+@forall(st.lists(STEPS, max_size=20), st.data())
+def test_every_revision_can_be_restored(steps: list[Step], data: st.DataObject) -> None:
+    document, saves = live(steps)
+    title, content, _ = saves[data.draw(st.integers(1, len(saves))) - 1]
+    earlier = Document.create(id=ID, owner_id=ADA.user_id, title=title, content=content, now=NOW)
+    if document.status != "archived":
+        document.restore_version(earlier, by=ADA, now=NOW)
+        assert (document.title, document.content) == (title, content)
 
 
-def test_a_snapshot_taken_before_the_erasure_of_an_edit_still_replays() -> None:
-    edited = fact(Document.Edited, delta=delta.make("a much longer text", "a much longer text indeed"))
-    document = given(Document, fact(Document.Created, title="T", content=ERASED, owner_id=ADA.user_id), edited)
-    assert document.content.startswith(ERASED)
+@pytest.mark.parametrize("revision", [-1, 0, 3])
+def test_a_revision_that_is_not_is_not_found(revision: int) -> None:
+    with pytest.raises(NotFound):
+        given(Document, CREATED, PUBLISHED, TRASHED).version_of(revision)
+
+
+def test_sharing_and_trashing_are_no_revisions() -> None:
+    document = given(Document, CREATED, *SHARES, PUBLISHED, TRASHED, fact(Document.RestoredFromTrash))
+    assert (document.revision, document.version) == (2, 7)
+
+
+def test_a_delta_of_another_format_is_an_error() -> None:
+    edited = saved(2, steps=[1], content_length=13)
+    foreign = Fact(edited.kind, {**edited.fields, "delta_format": "crdt/1"})
+    with pytest.raises(delta.UnknownFormat, match="crdt/1"):
+        given(Document, CREATED, foreign)
+
+
+# Erasure
+
+
+@forall(st.lists(STEPS, max_size=20))
+def test_an_erased_history_replays_to_the_same_state_without_its_texts(steps: list[Step]) -> None:
+    document, _ = live(steps)
+    again = given(Document, *map(erased, new_events(document)))
+    assert (again.title, again.content) == (ERASED, ERASED)
+    texts = {"title", "content"}
+    assert {name: value for name, value in state(again).items() if name not in texts} == {
+        name: value for name, value in state(document).items() if name not in texts
+    }
 
 
 # Roles
@@ -272,6 +328,13 @@ def test_a_snapshot_taken_before_the_erasure_of_an_edit_still_replays() -> None:
 )
 def test_everybody_has_the_role_that_was_given_to_their_address(who: Person, role: Role | None) -> None:
     assert given(Document, CREATED, *SHARES).role_of(who) == role
+
+
+def test_a_document_of_a_team_has_no_owner_among_users() -> None:
+    by_team = {**CREATED.fields, "owner_kind": "team"}
+    document = given(Document, Fact(Document.Created, by_team), *SHARES)
+    assert document.owner == Party("team", ADA.user_id)
+    assert [document.role_of(who) for who in (ADA, EDITOR)] == [None, "editor"]
 
 
 def test_an_owner_needs_no_verified_address() -> None:
@@ -363,6 +426,79 @@ def test_a_revoked_share_gives_no_access_and_is_revoked_once() -> None:
     document.revoke_share(address_id=address_of(EDITOR), by=ADA, now=NOW)
     assert new_events(document) == [fact(Document.ShareRevoked, address_id=EDITOR.address_id)]
     assert document.role_of(EDITOR) is None
+
+
+def bound(who: Person) -> Fact:
+    return fact(Document.ShareBound, address_id=who.address_id, user_id=who.user_id)
+
+
+MOVED = person(EDITOR.user_id.int, address=7)
+"""The editor, after a change of address."""
+HEIR = person(8, address=EDITOR.user_id.int)
+"""The next holder of the editor's former address."""
+
+
+def test_the_first_use_binds_a_share_to_the_user() -> None:
+    document = given(Document, CREATED, *SHARES)
+    document.bind_share(by=EDITOR, now=NOW)
+    document.bind_share(by=EDITOR, now=NOW)
+    assert new_events(document) == [bound(EDITOR)]
+    assert document.role_of(EDITOR) == "editor"
+
+
+def test_a_bound_share_stays_with_its_user_and_goes_to_no_later_holder_of_the_address() -> None:
+    document = given(Document, CREATED, *SHARES, bound(EDITOR))
+    assert [document.role_of(who) for who in (MOVED, Actor(EDITOR.user_id), HEIR)] == ["editor", "editor", None]
+    with pytest.raises(NotFound):
+        document.bind_share(by=HEIR, now=NOW)
+    document.bind_share(by=MOVED, now=NOW)
+    assert new_events(document) == []
+
+
+def test_an_unused_share_goes_with_the_address() -> None:
+    document = given(Document, CREATED, *SHARES)
+    assert [document.role_of(who) for who in (MOVED, HEIR)] == [None, "editor"]
+
+
+def test_of_several_shares_the_highest_role_counts() -> None:
+    other = fact(Document.Shared, address_id=MOVED.address_id, email="bob@example.net", role="viewer")
+    document = given(Document, CREATED, *SHARES, bound(EDITOR), other)
+    assert [document.role_of(who) for who in (MOVED, EDITOR)] == ["editor", "editor"]
+    document.bind_share(by=MOVED, now=NOW)
+    document.revoke_share(address_id=address_of(EDITOR), by=ADA, now=NOW)
+    assert [document.role_of(who) for who in (MOVED, EDITOR)] == ["viewer", "viewer"]
+
+
+def test_the_owner_changes_and_revokes_a_bound_share_by_its_address() -> None:
+    document = given(Document, CREATED, *SHARES, bound(EDITOR))
+    share(document, address_of(EDITOR), "viewer")
+    assert [document.role_of(who) for who in (MOVED, HEIR)] == ["viewer", None]
+    document.revoke_share(address_id=address_of(EDITOR), by=ADA, now=NOW)
+    assert [document.role_of(who) for who in (MOVED, HEIR)] == [None, None]
+    share(document, address_of(EDITOR), "viewer")
+    assert [document.role_of(who) for who in (MOVED, HEIR)] == [None, "viewer"]
+
+
+def test_an_owner_uses_no_share() -> None:
+    document = given(Document, CREATED, shared(ADA, "viewer"))
+    document.bind_share(by=ADA, now=NOW)
+    assert new_events(document) == []
+
+
+USERS = [person(number, address=address) for number in range(1, 4) for address in (0, 1, 2)]
+"""Three users, each without a verified address or as the holder of either of two addresses."""
+
+
+@forall(st.data())
+def test_a_bound_share_belongs_to_its_user_after_any_history(data: st.DataObject) -> None:
+    document = Document.create(id=ID, owner_id=ADA.user_id, title="Title", content="", now=NOW)
+    for _ in range(data.draw(st.integers(1, 20))):
+        step_of_document(document, USERS, lambda choices: data.draw(st.sampled_from(choices)))
+    for address_id, user_id in document.share_users.items():
+        roles = {who: document.role_of(who) for who in USERS}
+        assert all(roles[who] is not None for who in USERS if who.user_id == user_id)
+        others = [who for who in USERS if who.user_id != user_id and who.address_id == address_id]
+        assert all(roles[who] == roles[Actor(who.user_id)] for who in others)
 
 
 def test_only_a_share_can_be_changed() -> None:

@@ -2,12 +2,15 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
 
 from application.billing.subscription import ChangePlan
+from application.commands import ReadResult
 from application.content.document import (
+    BindShare,
     ChangeDocument,
     ChangeShare,
     CreateDocument,
@@ -22,6 +25,7 @@ from application.content.document import (
 from application.ports import Actor, StaleVersion
 from domain.access import RoleTooLow
 from domain.billing.subscription import QuotaExceeded
+from domain.content.document import ShareRole
 from domain.kernel import NotFound
 from domain.text import UnusableEmail
 from tests.support.given import NOW
@@ -49,6 +53,7 @@ async def test_a_document_and_its_quota_come_in_one_append() -> None:
     assert runner.happened()[-2:] == ["document.created", "subscription.quota_used"]
     assert view == DocumentView(
         id=view.id,
+        owner_kind="user",
         owner_id=ada.user_id,
         title="Title",
         content="one two",
@@ -119,6 +124,23 @@ async def test_a_change_of_an_old_version_is_refused() -> None:
             await runner.ask(command, ada)
 
 
+async def test_what_is_no_save_leaves_the_version_and_the_time_of_the_last_save() -> None:
+    runner = CommandRunner()
+    ada, _ = await two(runner)
+    document = await write(runner, ada)
+    runner.now += timedelta(hours=1)
+    await runner.ask(ShareDocument(id=document.id, email=BOBS, role="viewer"), ada)
+    trashed = await runner.ask(TrashDocument(id=document.id, expected=1), ada)
+    assert replace(trashed, trashed_at=None) == document
+    assert await runner.ask(RestoreFromTrash(id=document.id, expected=1), ada) == document
+    saved = await runner.ask(changed(document, "three", expected=1), ada)
+    assert (saved.version, saved.updated_at) == (2, runner.now)
+    assert (await document_at_version(runner.store, ada, document.id, 1)).view == document
+    assert (await document_at_version(runner.store, ada, document.id, 2)).view == saved
+    await runner.ask(TrashDocument(id=document.id), ada)
+    assert (await document_at_version(runner.store, ada, document.id, 2)).view == saved
+
+
 async def test_a_stranger_learns_nothing_not_even_the_version() -> None:
     runner = CommandRunner()
     ada, bob = await two(runner)
@@ -158,6 +180,49 @@ async def test_a_share_opens_the_document_to_the_person_who_verified_that_addres
         await runner.ask(changed(document, "four"), bob)
 
 
+async def shared(runner: CommandRunner, role: ShareRole = "editor") -> tuple[DocumentView, Actor, Actor]:
+    """A document that Ada shares with Bob; Bob; and the next holder of Bob's address."""
+    ada, bob = await two(runner)
+    document = await write(runner, ada)
+    await runner.ask(ShareDocument(id=document.id, email=BOBS, role=role), ada)
+    return document, bob, Actor(UUID(int=7), bob.address_id)
+
+
+async def test_the_first_command_by_a_share_binds_it_in_the_same_append() -> None:
+    runner = CommandRunner()
+    document, bob, heir = await shared(runner)
+    await runner.ask(changed(document, "three"), bob)
+    assert runner.happened()[-2:] == ["document.share_bound", "document.edited"]
+    with pytest.raises(NotFound):
+        await runner.ask(changed(document, "four"), heir)
+    assert (await runner.ask(changed(document, "four"), Actor(bob.user_id))).content == "four"
+    assert runner.happened().count("document.share_bound") == 1
+
+
+async def test_a_refused_command_binds_no_share() -> None:
+    runner = CommandRunner()
+    document, bob, heir = await shared(runner, "viewer")
+    for command in (changed(document, "three"), TrashDocument(id=document.id)):
+        with pytest.raises(RoleTooLow):
+            await runner.ask(command, bob)
+    await runner.ask(BindShare(id=document.id), heir)
+    with pytest.raises(NotFound):
+        await runner.ask(BindShare(id=document.id), bob)
+
+
+async def test_reading_a_version_is_the_first_use_of_a_share() -> None:
+    runner = CommandRunner()
+    document, bob, heir = await shared(runner, "viewer")
+    first = await document_at_version(runner.store, bob, document.id, 1)
+    assert first == ReadResult(document, BindShare(id=document.id))
+    for _ in range(2):
+        await runner.ask(BindShare(id=document.id), bob)
+    assert runner.happened().count("document.share_bound") == 1
+    assert await document_at_version(runner.store, bob, document.id, 1) == ReadResult(document, None)
+    with pytest.raises(NotFound):
+        await document_at_version(runner.store, heir, document.id, 1)
+
+
 @pytest.mark.parametrize("command", [ShareDocument, ChangeShare])
 async def test_what_is_no_address_is_refused(command: type[ShareDocument] | type[ChangeShare]) -> None:
     runner = CommandRunner()
@@ -181,8 +246,8 @@ async def test_an_old_version_can_be_read_and_restored() -> None:
     document = await write(runner, ada)
     await runner.ask(changed(document, "three"), ada)
     first = await document_at_version(runner.store, ada, document.id, 1)
-    assert first == document
-    assert (await document_at_version(runner.store, ada, document.id, 2)).content == "three"
+    assert first == ReadResult(document, None)
+    assert (await document_at_version(runner.store, ada, document.id, 2)).view.content == "three"
     restored = await runner.ask(RestoreVersion(id=document.id, version=1), ada)
     assert (restored.content, restored.version) == ("one two", 3)
 

@@ -1,14 +1,22 @@
 """How reads answer: no older than asked or saying so, nothing twice, pages of lists."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import pytest
 import pytest_asyncio
 
-from application.content.document import DocumentView
+from adapters.http.api import queries
+from application.commands import Command, CommandResult
+from application.content.document import BindShare, DocumentView
+from application.ports import Actor, Busy, CommandContext, NotSettled, Unavailable
+from domain.kernel import NotFound
 from projections.page import Page
+from projections.visibility import Share
 from tests.support.http import HttpApi, open_http_api
 
 ADA, OTHER = UUID(int=1), UUID(int=2)
@@ -17,7 +25,7 @@ MOMENT = datetime(2026, 11, 22, tzinfo=UTC)
 
 
 def document(owner_id: UUID = ADA, version: int = 3) -> DocumentView:
-    return DocumentView(UUID(int=9), owner_id, "Notes", "Otters.", "draft", version, MOMENT, MOMENT, None)
+    return DocumentView(UUID(int=9), "user", owner_id, "Notes", "Otters.", "draft", version, MOMENT, MOMENT, None)
 
 
 @pytest_asyncio.fixture
@@ -32,6 +40,7 @@ async def test_a_document_comes_with_its_version(api: HttpApi) -> None:
     assert (answer.status_code, answer.headers["etag"]) == (200, '"3"')
     assert answer.json() == {
         "id": str(UUID(int=9)),
+        "owner_kind": "user",
         "owner_id": str(ADA),
         "title": "Notes",
         "content": "Otters.",
@@ -42,6 +51,14 @@ async def test_a_document_comes_with_its_version(api: HttpApi) -> None:
         "trashed_at": None,
     }
     assert api.positions.asked == []
+
+
+async def test_a_document_in_the_trash_has_a_tag_of_its_own(api: HttpApi) -> None:
+    api.rows.row = replace(document(), trashed_at=MOMENT)
+    answer = await api.client.get(PATH, headers={**api.token(ADA), "If-None-Match": '"3"'})
+    assert (answer.status_code, answer.headers["etag"]) == (200, f'"3-{MOMENT.timestamp() * 1_000_000:.0f}"')
+    again = await api.client.get(PATH, headers={**api.token(ADA), "If-None-Match": answer.headers["etag"]})
+    assert again.status_code == 304
 
 
 async def test_head_answers_as_get_without_the_body(api: HttpApi) -> None:
@@ -66,6 +83,58 @@ async def test_a_document_does_not_exist_for_others(api: HttpApi) -> None:
     none = await api.client.get(PATH, headers=api.token(OTHER))
     assert theirs.status_code == none.status_code == 404
     assert {**theirs.json(), "request_id": ""} == {**none.json(), "request_id": ""}
+
+
+class Sending:
+    """A command bus that keeps the commands that are sent, and fails or never answers if it is told to."""
+
+    def __init__(self, failure: Exception | None = None) -> None:
+        self.failure = failure
+        self.stuck = False
+        self.sent: list[tuple[Command[Any], Actor | None]] = []
+
+    async def __call__(self, command: Command[Any], context: CommandContext) -> CommandResult[Any]:
+        self.sent.append((command, context.actor))
+        if self.failure is not None:
+            raise self.failure
+        if self.stuck:
+            await asyncio.Event().wait()
+        return CommandResult(None, 1)
+
+
+async def read_by_share(sending: Sending, *, unused: bool = True) -> int:
+    """Read the document as another user, through a share; answer the status."""
+    async with open_http_api(send=sending) as api:
+        api.rows.row, api.rows.shares = document(), [Share("viewer", unused)]
+        return (await api.client.get(PATH, headers=api.token(OTHER))).status_code
+
+
+async def test_the_first_read_through_a_share_binds_it() -> None:
+    sending = Sending()
+    assert await read_by_share(sending) == 200
+    assert sending.sent == [(BindShare(id=UUID(int=9)), Actor(OTHER))]
+
+
+async def test_a_later_read_through_a_share_sends_nothing() -> None:
+    sending = Sending()
+    assert await read_by_share(sending, unused=False) == 200
+    assert sending.sent == []
+
+
+async def test_a_share_that_turns_out_to_belong_to_another_user_gives_nothing_to_read() -> None:
+    assert await read_by_share(Sending(NotFound("There is no such document."))) == 404
+
+
+@pytest.mark.parametrize("failure", [Unavailable("The database"), NotSettled(), Busy("Try again."), RuntimeError()])
+async def test_a_share_that_cannot_be_bound_now_is_read_all_the_same(failure: Exception) -> None:
+    assert await read_by_share(Sending(failure)) == 200
+
+
+async def test_a_read_waits_for_the_binding_for_a_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queries, "CAUSED_SECONDS", 0.01)
+    sending = Sending()
+    sending.stuck = True
+    assert await read_by_share(sending) == 200
 
 
 @pytest.mark.parametrize(

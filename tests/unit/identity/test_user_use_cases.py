@@ -16,6 +16,7 @@ from application.identity.user import (
 from application.ports import ClaimTaken
 from domain.billing.subscription import Subscription
 from domain.identity.user import UserIsDeactivated
+from domain.kernel import Party
 from domain.text import UnusableEmail
 from tests.support.use_cases import PASSWORD, CommandRunner
 
@@ -28,7 +29,7 @@ async def test_registering_opens_an_account_on_the_free_plan() -> None:
     user = await runner.ask(REGISTER)
     assert (user.email, user.name, user.email_verified, user.version) == (EMAIL, "Ada", False, 1)
     assert runner.happened() == ["user.registered", "subscription.started"]
-    assert runner.store.log[1].originator_id == Subscription.id_of(user.id)
+    assert runner.store.log[1].originator_id == Subscription.id_of(Party("user", user.id))
 
 
 async def test_an_address_registers_once_however_it_is_written() -> None:

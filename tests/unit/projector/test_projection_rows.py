@@ -3,7 +3,7 @@
 import json
 from base64 import urlsafe_b64encode
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -29,6 +29,7 @@ from projections.teams.team_invitation import TeamInvitations
 from projections.teams.team_roster import TeamRoster
 from tests.support.history import History
 from tests.support.projecting import recorded
+from tests.support.saves import created, erased, saved
 
 OWNER = UUID(int=7)
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -109,19 +110,23 @@ def test_versions_tell_what_changed_and_who_did_it_but_not_sharing() -> None:
     document.share(address_id=UUID(int=9), email="a@example.org", role="viewer", by=_Actor(), now=NOW)
     document.change(title="Second", content="text", status="draft", by=_Actor(), now=NOW)
     rows = rows_of(DocumentVersions(), list(document.pending_events))  # type: ignore[arg-type]
-    assert [(key[1], row["change"], row["title"]) for key, row in rows.items()] == [
-        (1, "created", "First"),
-        (3, "retitled", "Second"),
+    assert [(key[1], row["title"], row["content_changed"], row["status"]) for key, row in rows.items()] == [
+        (1, "First", True, "draft"),
+        (2, "Second", False, None),
     ]
     assert {row["author_id"] for row in rows.values()} == {OWNER}
 
 
 def test_what_is_erased_reads_as_erased() -> None:
-    created = Document.create(id=UUID(int=1), owner_id=OWNER, title=ERASED, content=ERASED, now=NOW).pending_events[0]
-    edited: Any = Document.Edited
-    edited = edited(originator_id=UUID(int=1), originator_version=2, timestamp=NOW, delta=[])
-    [row] = rows_of(DocumentDetails(), [cast(Root.Event, created), edited]).values()
-    assert (row["title"], row["content"], row["version"]) == (ERASED, ERASED, 2)
+    history = [created("First", "text", OWNER), saved(2, steps=[4, "s"], content_length=5, status="published")]
+    events = [
+        happened.kind(originator_id=OWNER, originator_version=version, timestamp=NOW, **erased(happened).fields)
+        for version, happened in enumerate(history, start=1)
+    ]
+    [row] = rows_of(DocumentDetails(), events).values()
+    assert (row["title"], row["content"], row["version"], row["status"]) == (ERASED, ERASED, 2, "published")
+    first, second = rows_of(DocumentVersions(), events).values()
+    assert (first["title"], second["title"], second["content_changed"]) == (ERASED, None, True)
 
 
 class _Actor:

@@ -15,7 +15,7 @@ from infra.sealing.keyring import DataKey
 from infra.sealing.store_keys import Damage, StoreKeys, tag_of
 from infra.store.audit_leaf import leaf
 from infra.store.codec import decode, layout_of
-from infra.store.event_bytes import Metadata, call_header, header, metadata_of, tenant_bytes
+from infra.store.event_bytes import Metadata, call_header, metadata_of, tenant_bytes
 from tests.support.note import Note
 from tests.support.stores import STAMPS, STORE_KEY
 
@@ -36,20 +36,19 @@ def events() -> list[Root.Event]:
 _, EXTENDED, SHOWN = events()
 
 KNOWN = bytes.fromhex(
-    "01680c5233bb4e579cb79d2f18215990b405bb63e21f000000000000000000000000000000e7000102000000000000000000"
-    "0000000000000900000000000000000000000000000001000000000000000000000000000000020000000000000000000000"
-    "000000000300000000000000000000000000000004004bf92f3577b34da6a3ce929d0e0e473600f067aa0ba902b701000000"
-    "2e82a974696d657374616d70d6ff6b02d940aa616464726573735f6964c410000000000000000000000000000000ad81aa61"
-    "6464726573735f6964c433070707070707070707070707d29d7fade3097d7d1d052a983cba101a163fd38854d1bc7ac170f8"
-    "ec8ef19ef69d59e4dadebe3c"
+    "01680c52334fd74773720ec484da7389d5732264e30000002e1f0001000000000000000000000000000000e7020000000000"
+    "0000000000000000000009000000000000000000000000000000010000000000000000000000000000000200000000000000"
+    "00000000000000000300000000000000000000000000000004004bf92f3577b34da6a3ce929d0e0e473600f067aa0ba902b7"
+    "0182a974696d657374616d70d6ff6b02d940aa616464726573735f6964c410000000000000000000000000000000ad000000"
+    "33070707070707070707070707d29d7fade3097d7d1d052a983cba101a163fd38854d1bc62057bf89704451deadb29e2e998"
+    "e44a"
 )
 """`SHOWN` under the metadata of `FULL`, with a nonce of twelve 7s."""
 
 
 def stored(event: Root.Event, call: CommandContext = FULL, stamps: StoreKeys = STAMPS) -> bytes:
     layout = layout_of(type(event))
-    metadata = header(call_header(call), EVENT.bytes, layout.version, tenant_bytes(Party("team", UUID(int=9))))
-    return layout.encode(event, metadata, KEYS, stamps)
+    return layout.encode(event, EVENT.bytes, tenant_bytes(Party("team", UUID(int=9))), call_header(call), KEYS, stamps)
 
 
 def read(state: bytes, topic: str = "note.shown_to", stream_id: UUID = NOTE, version: int = 3) -> Root.Event:
@@ -69,15 +68,13 @@ def test_another_program_can_check_and_open_an_event() -> None:
     mac = hashlib.blake2b(place + content, key=STORE_KEY, digest_size=16, person=b"palimpsest stamp").digest()
     tag = hashlib.blake2b(b"", key=STORE_KEY, digest_size=4, person=b"palimpsest tag").digest()
     assert KNOWN[:21] == b"\x01" + tag + mac
-    # flags, event id, class version, tenant, four ids, traceparent, length of the clear fields
-    clear_at = 1 + 16 + 2 + 17 + 4 * 16 + 26
-    clear_end = clear_at + 4 + int.from_bytes(content[clear_at : clear_at + 4], "big")
-    sealed = content[clear_end:]
-    assert sealed[:1] == b"\x81"
-    label, nonce_at = b"address_id", 1 + 1 + 10 + 2
-    assert sealed[2:12] == label
-    bound = place + content[:clear_end] + label
-    opened = AESGCM(b"a" * 32).decrypt(sealed[nonce_at : nonce_at + 12], sealed[nonce_at + 12 :], bound)
+    # length, flags, class version, event id, tenant, four ids, traceparent
+    clear_at = 4 + 1 + 2 + 16 + 17 + 4 * 16 + 26
+    clear_end = clear_at + int.from_bytes(content[:4], "big")
+    length, sealed = content[clear_end : clear_end + 4], content[clear_end + 4 :]
+    assert int.from_bytes(length, "big") == len(sealed)
+    bound = place + content[:clear_end] + b"address_id"
+    opened = AESGCM(b"a" * 32).decrypt(sealed[:12], sealed[12:], bound)
     assert opened == b"\x81\xa5email\xafada@example.org"
 
 
@@ -136,5 +133,5 @@ def test_an_event_of_an_earlier_store_key_is_read() -> None:
 def test_a_leaf_has_these_bytes() -> None:
     assert leaf(7, NOTE, 3, "note.shown_to", KNOWN, MOMENT).hex() == (
         "01000000000000000700066169085c70000000000000000000000000000000000e0000000000000003000d6e6f74652e7368"
-        "6f776e5f746f3e6401c2ab68d3256196092b4bb784d3874cb35d3d33b565ac0fd16f23d3bb75"
+        "6f776e5f746fdc40cef11fe97150428793f028dffdf2a1a599e6fd6fe5264cb26d9a6fd6fff8"
     )

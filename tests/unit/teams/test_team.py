@@ -148,6 +148,14 @@ def test_an_invitation_is_declined() -> None:
         team.accept(by=BOB, now=NOW)
 
 
+def test_an_answered_invitation_goes_to_no_later_holder_of_the_address() -> None:
+    moved, heir = person(BOB.user_id.int, address=7), person(8, address=BOB.user_id.int)
+    unanswered, joined = given(Team, *CREW, invited(BOB)), given(Team, *CREW, invited(BOB), accepted(BOB))
+    declined = given(Team, *CREW, invited(BOB), fact(Team.InvitationDeclined, address_id=BOB.address_id))
+    roles = [[team.role_of(who) for who in (moved, heir)] for team in (unanswered, joined, declined)]
+    assert roles == [[None, "invited"], ["member", None], [None, None]]
+
+
 def test_an_invitation_is_revoked_once() -> None:
     team = given(Team, founded(), invited(BOB))
     team.revoke_invitation(address_id=address_of(BOB), by=ADA, now=NOW)

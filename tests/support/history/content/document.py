@@ -38,6 +38,9 @@ def change(history: History) -> list[Root]:
             status = history.random.choice(STATUSES)
             document.change(title=title, content=content, status=status, by=owner, now=now)
         case 5:
+            status = history.random.choice(STATUSES)
+            document.change(title=history.line(), content=history.text(), status=status, by=owner, now=now)
+        case 6:
             document.change(title=history.line(), content=content, status=status, by=owner, now=now)
         case _:
             document.change(title=title, content=history.text(), status=status, by=owner, now=now)
@@ -48,8 +51,11 @@ def change(history: History) -> list[Root]:
 def share(history: History) -> list[Root]:
     document = history.any(Document)
     owner = Actor(document.owner_id)
-    if document.shares and history.random.random() < 0.3:
+    choice = history.random.random()
+    if document.shares and choice < 0.3:
         document.revoke_share(address_id=min(document.shares), by=owner, now=history.now)
+    elif document.shares and choice < 0.5:
+        document.bind_share(by=Actor(history.any(User).id, max(document.shares)), now=history.now)
     else:
         address_id, email = history.address()
         role = history.random.choice(ROLES)

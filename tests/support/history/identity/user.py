@@ -2,7 +2,7 @@
 
 from domain.billing.subscription import Subscription
 from domain.identity.user import User
-from domain.kernel import Root
+from domain.kernel import Party, Root
 from tests.support.history.kernel import History, begins, changes
 
 
@@ -10,7 +10,7 @@ from tests.support.history.kernel import History, begins, changes
 def register(history: History) -> list[Root]:
     email = f"user{len(history.of(User))}@example.org"
     user = User.register(id=history.id(), email=email, name=history.line(), password_hash="hash", now=history.now)
-    subscription = Subscription.start(user_id=user.id, now=history.now)
+    subscription = Subscription.start(payer=Party("user", user.id), now=history.now)
     return [history.add(user), history.add(subscription)]
 
 

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from domain.billing.subscription import Subscription
+from domain.kernel import Party
 from tests.support.given import NOW
 from tests.support.lives.kernel import ADA, LATER, life
 
@@ -10,7 +11,7 @@ from tests.support.lives.kernel import ADA, LATER, life
 @life
 def subscription() -> Subscription:
     """Started, used, paid for, cancelled."""
-    subscription = Subscription.start(user_id=ADA.user_id, now=NOW)
+    subscription = Subscription.start(payer=Party("user", ADA.user_id), now=NOW)
     for number in (10, 11):
         subscription.use(UUID(int=number), now=LATER)
     subscription.release(UUID(int=10), now=LATER)

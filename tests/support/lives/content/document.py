@@ -11,6 +11,7 @@ def document() -> Document:
     document = Document.create(id=ID, owner_id=ADA.user_id, title="A title", content="one two", now=NOW)
     for somebody, email in ((BOB, "bob@example.org"), (EVE, "eve@example.org")):
         document.share(address_id=address_of(somebody), email=email, role="viewer", by=ADA, now=LATER)
+    document.bind_share(by=BOB, now=LATER)
     document.change_share(address_id=address_of(BOB), role="editor", by=ADA, now=LATER)
     document.revoke_share(address_id=address_of(EVE), by=ADA, now=LATER)
     first = Document.create(id=ID, owner_id=ADA.user_id, title="A title", content="one two", now=NOW)
