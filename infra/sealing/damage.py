@@ -6,11 +6,11 @@ from prometheus_client import Counter
 log = structlog.get_logger(__name__)
 
 damage_counter = Counter(
-    "palimpsest_damage", "Stored things that were changed since they were written, each time one is read", ["thing"]
+    "palimpsest_damage", "Stored things that were changed since they were written, each time one is read", ["kind"]
 )
 
 
-def report_damage(thing: str, **place: object) -> None:
-    """Count and log a damaged `thing` (event, snapshot, answer, key), and its place. Say nothing of its content."""
-    damage_counter.labels(thing).inc()
-    log.error("stored data were changed", thing=thing, **place)
+def report_damage(kind: str, **place: object) -> None:
+    """Count and log a damaged thing (event, snapshot, answer, key), and its place. Say nothing of its content."""
+    damage_counter.labels(kind).inc()
+    log.error("stored bytes are damaged", kind=kind, **place)

@@ -1,12 +1,9 @@
-"""The event store port on PostgreSQL: loads and appends aggregates, and seals their personal data."""
+"""The event store port on PostgreSQL: appends aggregates and seals their personal data; `loading.py` loads them."""
 
-import asyncio
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import aclosing, suppress
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 from uuid import UUID
 
-from eventsourcing.utils import get_topic
 from uuid_utils import uuid7
 
 from application.ports import (
@@ -15,10 +12,9 @@ from application.ports import (
     CommandContext,
     Idempotency,
     StoredResponse,
-    Unavailable,
     VersionConflict,
 )
-from domain.kernel import Claim, NotFound, Party, Root
+from domain.kernel import Claim, NotFound, Root
 from infra.postgres.database import Database
 from infra.sealing.blind_index import BlindIndex
 from infra.sealing.keyring import (
@@ -42,11 +38,13 @@ from infra.store.append_batch import (
     NewEvent,
 )
 from infra.store.append_queue import StreamKey
-from infra.store.codec import decode_clear, layout_of, subjects_in, subjects_of, unseal
-from infra.store.event_bytes import call_header, tenant_bytes, tenant_of
+from infra.store.codec import layout_of, subjects_of
+from infra.store.event_bytes import call_header, tenant_bytes
 from infra.store.group_commit import GroupCommitter
-from infra.store.snapshot_codec import decode_snapshot, encode_snapshot, is_personal
-from infra.store.stream_reader import LATEST, StoredEvent, StoredSnapshot, StreamGap, StreamReader
+from infra.store.loading import AggregateLoader
+from infra.store.snapshot_codec import is_personal
+from infra.store.snapshots import Snapshots
+from infra.store.stream_reader import StreamReader
 
 WRAPPED_KEYS = "SELECT subject_id, wrapped, kek_id, erased_at, receipt FROM data_keys WHERE subject_id = ANY(%s)"
 """Rows of `StoredKey`."""
@@ -55,17 +53,6 @@ SELECT notification_id FROM stored_events WHERE originator_id = %s AND (%s OR to
 ORDER BY originator_version DESC LIMIT 1
 """
 CLAIMED_BY = "SELECT originator_id FROM claims WHERE kind = %s AND digest = %s"
-INSERT_SNAPSHOT = """
-INSERT INTO snapshots (originator_id, originator_version, topic, state, snapshot_version)
-VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
-"""
-# Removes a snapshot that cannot be used, so that one of the same version can be inserted. A newer shape is kept.
-DELETE_UNUSABLE = (
-    "DELETE FROM snapshots WHERE originator_id = %s AND originator_version = %s AND snapshot_version <= %s"
-)
-DELETE_OLDER = "DELETE FROM snapshots WHERE originator_id = %s AND originator_version < %s"
-
-SNAPSHOT_AFTER_EVENTS = 100
 MAX_REKEY_ATTEMPTS = 3
 
 
@@ -97,14 +84,12 @@ class PostgresEventStore:
         self._keyring = keyring
         self._blind = blind
         self._check_keys = check_keys
-        self._snapshot_tasks: set[asyncio.Task[None]] = set()
+        self._snapshots = Snapshots(database, keyring)
+        self._loader = AggregateLoader(reader, keyring, self._snapshots)
 
     async def load(self, kind: type[A], id: UUID, *, version: int | None = None) -> A | None:
         """The aggregate now, or as it was at `version`; None if no stream has that kind and version."""
-        if version is None:
-            return await self._latest(kind, id)
-        root = await self._from_history(kind, id, version)
-        return root if root is not None and root.version == version else None
+        return await self._loader.load(kind, id, version)
 
     async def claimed_by(self, claim: Claim) -> UUID | None:
         """The stream that holds the claim."""
@@ -257,90 +242,9 @@ class PostgresEventStore:
             keys[number] = key
         return keys, minted
 
-    async def _latest(self, kind: type[A], id: UUID) -> A | None:
-        stream = await self._reader.stream(id)
-        snapshot = None if stream.snapshot is None else await self._from_snapshot(kind, id, stream.snapshot)
-        unusable = stream.snapshot is not None and snapshot is None
-        if unusable:
-            root = await self._from_history(kind, id)
-        else:
-            root = await self._replay(kind, id, snapshot, stream.events)
-        if root is not None and (unusable or len(stream.events) >= SNAPSHOT_AFTER_EVENTS):
-            self._keep_snapshot(root)
-        return root
-
-    async def _from_history(self, kind: type[A], id: UUID, last: int = LATEST) -> A | None:
-        root: A | None = None
-        async with aclosing(self._reader.history(id, last)) as pages:
-            async for events in pages:
-                root = await self._replay(kind, id, root, events)
-                if root is None:
-                    break
-        return root
-
-    async def _replay(self, kind: type[A], id: UUID, root: A | None, events: Sequence[StoredEvent]) -> A | None:
-        """The aggregate after `events`, which follow `root`."""
-        versions = [version for version, _, _ in events]
-        first = Root.INITIAL_VERSION if root is None else root.version + 1
-        if events and (versions[0], versions[-1]) != (first, first + len(events) - 1):
-            raise StreamGap(f"stream {id}: versions {first} to {versions[-1]} hold {len(events)} events")
-        stamps = self._keyring.stamps
-        partly = [decode_clear(topic, stored, id, version, stamps) for version, topic, stored in events]
-        keys = await self._keyring.all(subjects_in(partly))
-        tenant = tenant_of(events[0][2]) if events and root is None else None
-        return evolve(kind, root, unseal(partly, keys), tenant)
-
-    async def _from_snapshot(self, kind: type[A], id: UUID, stored: StoredSnapshot) -> A | None:
-        """None if the snapshot is unusable: of another shape or kind, or sealed by a key that is erased or damaged."""
-        if stored.topic != get_topic(kind) or stored.shape != kind.snapshot_version:
-            return None
-        try:
-            key = await self._keyring.get(id) if is_personal(kind) else None
-            if isinstance(key, ErasedKey) or (key is None and is_personal(kind)):
-                return None
-            return decode_snapshot(kind, id, stored.version, stored.state, key)
-        except (KeyErased, Damage):
-            return None
-
-    def _keep_snapshot(self, root: Root) -> None:
-        """Write a snapshot in the background, so that the next load replays less."""
-        key = self._keyring.kept(root.id)
-        if key is None and is_personal(type(root)):
-            return
-        values = [root.id, root.version, get_topic(type(root)), encode_snapshot(root, key), root.snapshot_version]
-        task = asyncio.create_task(self._write_snapshot(values))
-        self._snapshot_tasks.add(task)
-        task.add_done_callback(self._snapshot_tasks.discard)
-
-    async def _write_snapshot(self, values: list[Any]) -> None:
-        # A snapshot only saves time: without it the next load replays the events.
-        with suppress(Unavailable):
-            await self._database.rows(DELETE_UNUSABLE, [*values[:2], values[-1]])
-            await self._database.rows(INSERT_SNAPSHOT, values)
-            await self._database.rows(DELETE_OLDER, values[:2])
-
     async def drain(self) -> None:
         """Wait for the snapshots that are being written."""
-        await asyncio.gather(*self._snapshot_tasks)
-
-
-def evolve(kind: type[A], root: Root | None, events: Sequence[Root.Event], tenant: Party | None = None) -> A | None:
-    """The aggregate after `events`, which follow `root`; None if they are of another kind, or if there are none.
-
-    `tenant`: that of the stream, where there is no `root` yet.
-    """
-    for event in events:
-        if root is None:
-            if event.root is not kind:
-                return None
-            root = kind.shell(event)
-            if tenant is not None:
-                root.tenant = tenant
-        event.apply(root)
-    if root is not None and events:
-        root._version = events[-1].originator_version
-        root._modified_on = events[-1].timestamp
-    return cast("A | None", root)
+        await self._snapshots.drain()
 
 
 def keys_reader(database: Database) -> FetchWrapped:

@@ -1,22 +1,40 @@
-"""Encodes snapshots and decodes them: the attributes of an aggregate, sealed under its own key if they are personal.
+"""Encodes snapshots and decodes them: the attributes of an aggregate, bound to their stream, version and class.
 
-UUIDs, sets and dicts are tagged, so that the decoder restores them without knowing the class.
+A stored snapshot is a format byte, a stamp under the store key, and a body. The body is a msgpack map of the
+attributes, the tenant among them, sealed under the data key of the stream if the aggregate has personal data. UUIDs,
+sets, dicts and parties are tagged, so that the decoder restores them without knowing the class.
 """
 
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
 
 from application.ports import A
 from domain.kernel import Party, Root
-from infra.sealing.keyring import DataKey
+from infra.sealing.keyring import DataKey, ErasedKey
+from infra.sealing.store_keys import FORMAT, STAMP_BYTES, Damage, Purpose, StoreKeys, framed
 from infra.store.codec import STREAM, layout_of
 
-_UUID_TAG, _SET_TAG, _DICT_TAG = 1, 2, 3
-_IDENTITY = ("_id", "_version", "_pending_events", "tenant")
+_UUID_TAG, _SET_TAG, _DICT_TAG, _PARTY_TAG = 1, 2, 3, 4
+_IDENTITY = ("_id", "_version", "_pending_events")
+_BODY = 1 + STAMP_BYTES
+
+
+class SnapshotLabel(NamedTuple):
+    """The stream, version and topic of a snapshot, and its shape: the snapshot version of its class."""
+
+    stream_id: UUID
+    version: int
+    topic: str
+    shape: int
+
+    def frame(self, *body: bytes) -> bytes:
+        """Return the bytes that a seal (without a body) or a stamp (with the body) binds."""
+        version, shape = self.version.to_bytes(8, "big"), self.shape.to_bytes(2, "big")
+        return framed(Purpose.SNAPSHOT, self.stream_id.bytes, version, self.topic.encode(), shape, *body)
 
 
 @cache
@@ -26,25 +44,44 @@ def is_personal(kind: type[Root]) -> bool:
     return any(group.subject == STREAM for event in events for group in layout_of(event).groups)
 
 
-def encode_snapshot(root: Root, key: DataKey | None) -> bytes:
-    """The state of the aggregate, sealed under `key`; in clear without one, which suits no kind with personal data."""
-    state = {name: _tagged(value) for name, value in vars(root).items() if name not in _IDENTITY}
-    state["tenant"] = [root.tenant.kind, _tagged(root.tenant.id)]
-    plain = msgspec.msgpack.encode(state)
-    return plain if key is None else key.seal(plain, root.id.bytes + root.version.to_bytes(8, "big"))
+def pack(root: Root) -> bytes:
+    """The attributes of the aggregate, in clear."""
+    return msgspec.msgpack.encode({name: _tagged(value) for name, value in vars(root).items() if name not in _IDENTITY})
 
 
-def decode_snapshot(kind: type[A], id: UUID, version: int, stored: bytes, key: DataKey | None) -> A:
+def encode_snapshot(label: SnapshotLabel, packed: bytes, key: DataKey | None, stamps: StoreKeys) -> bytes:
+    """The stored form of a packed aggregate; without a key its body is in clear, which suits no personal data."""
+    body = packed if key is None else key.seal(packed, label.frame())
+    return bytes((FORMAT,)) + stamps.stamp(label.frame(body)) + body
+
+
+def decode_snapshot(
+    kind: type[A], label: SnapshotLabel, stored: bytes, key: DataKey | ErasedKey | None, stamps: StoreKeys
+) -> A:
     """The aggregate at the version of the snapshot.
 
     Raises:
-        KeyErased, Damage: as `DataKey.unseal`.
+        Damage: these bytes were not stored as a snapshot with this label.
+        KeyErased: the key of the stream has been erased.
     """
-    plain = stored if key is None else key.unseal(stored, id.bytes + version.to_bytes(8, "big"))
+    body = check_snapshot(label, stored, stamps)
+    plain = body if key is None else key.unseal(body, label.frame())
     root = object.__new__(kind)
-    state = _SNAPSHOT.decode(plain)
-    root.__dict__.update(state, _id=id, _version=version, _pending_events=[], tenant=Party(*state["tenant"]))
+    root.__dict__.update(_UNPACK(plain), _id=label.stream_id, _version=label.version, _pending_events=[])
     return root
+
+
+def check_snapshot(label: SnapshotLabel, stored: bytes, stamps: StoreKeys) -> bytes:
+    """The body of a stored snapshot.
+
+    Raises:
+        Damage: these bytes were not stored as a snapshot with this label.
+    """
+    if stored[:1] != bytes((FORMAT,)):
+        raise Damage("the format is not known")
+    body = stored[_BODY:]
+    stamps.check(stored[1:_BODY], label.frame(body))
+    return body
 
 
 def _tagged(value: Any) -> Any:
@@ -55,6 +92,8 @@ def _tagged(value: Any) -> Any:
     if isinstance(value, dict):
         pairs = [[_tagged(key), _tagged(item)] for key, item in value.items()]
         return msgspec.msgpack.Ext(_DICT_TAG, msgspec.msgpack.encode(pairs))
+    if isinstance(value, Party):
+        return msgspec.msgpack.Ext(_PARTY_TAG, msgspec.msgpack.encode([value.kind, _tagged(value.id)]))
     if isinstance(value, list | tuple):
         return [_tagged(item) for item in value]
     if value is None or isinstance(value, str | int | float | bool | datetime):
@@ -65,7 +104,9 @@ def _tagged(value: Any) -> Any:
 def _untagged(tag: int, data: memoryview) -> Any:
     if tag == _UUID_TAG:
         return UUID(bytes=bytes(data))
-    return (set if tag == _SET_TAG else dict)(_SNAPSHOT.decode(data))
+    if tag == _PARTY_TAG:
+        return Party(*_UNPACK(data))
+    return (set if tag == _SET_TAG else dict)(_UNPACK(data))
 
 
-_SNAPSHOT = msgspec.msgpack.Decoder(ext_hook=_untagged)
+_UNPACK = msgspec.msgpack.Decoder(ext_hook=_untagged).decode

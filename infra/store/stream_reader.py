@@ -17,7 +17,8 @@ from infra.postgres.session import ShortQueries
 from infra.store.append_queue import StreamKey
 
 # The newest snapshot of each stream, if any, and the events after it. Snapshots sort first. `shape` is the snapshot
-# version of the aggregate's class, NULL for events. OFFSET 0 keeps the planner from flattening the inner query.
+# version of the aggregate's class, NULL for events. A state beyond the bound of bytes is NULL, and its stream ends
+# there. OFFSET 0 keeps the planner from flattening the inner query.
 LOAD_STREAMS = b"""
 SELECT stored.version, stored.topic, stored.state, wanted.id, stored.shape
 FROM unnest($1::uuid[]) AS wanted(id)
@@ -25,23 +26,47 @@ CROSS JOIN LATERAL (
     SELECT max(originator_version) AS version FROM snapshots WHERE originator_id = wanted.id
 ) AS snapshot
 CROSS JOIN LATERAL (
-    SELECT originator_version AS version, topic, state, snapshot_version AS shape FROM snapshots
-    WHERE originator_id = wanted.id AND originator_version = snapshot.version
+    SELECT originator_version AS version, topic, CASE WHEN octet_length(state) <= $2::bigint THEN state END AS state,
+        snapshot_version AS shape
+    FROM snapshots WHERE originator_id = wanted.id AND originator_version = snapshot.version
     UNION ALL
-    SELECT originator_version, topic, state, NULL FROM stored_events
-    WHERE originator_id = wanted.id AND originator_version > coalesce(snapshot.version, -1)
+    SELECT version, topic, CASE WHEN bytes <= $2 THEN state END, NULL FROM (
+        SELECT originator_version AS version, topic, state,
+            sum(octet_length(state)) OVER (ORDER BY originator_version ROWS UNBOUNDED PRECEDING) AS bytes
+        FROM stored_events
+        WHERE originator_id = wanted.id AND originator_version > coalesce(snapshot.version, -1)
+        ORDER BY originator_version LIMIT $3
+    ) AS event
+    WHERE bytes - octet_length(state) <= $2
     OFFSET 0
 ) AS stored
 ORDER BY wanted.id, stored.version, stored.shape
 """
-LOAD_HISTORY = b"""
-SELECT originator_version, topic, state FROM stored_events
-WHERE originator_id = $1 AND originator_version > $2 AND originator_version <= $3 ORDER BY originator_version
+LOAD_SNAPSHOT = b"""
+SELECT originator_version, topic, state, snapshot_version FROM snapshots
+WHERE originator_id = $1 AND originator_version <= $2 AND topic = $3 AND snapshot_version = $4
+ORDER BY originator_version DESC LIMIT 1
+"""
+# The events after $2 until their bytes exceed $5, and at least one.
+LOAD_PAGE = b"""
+SELECT originator_version, topic, state FROM (
+    SELECT originator_version, topic, state,
+        sum(octet_length(state)) OVER (ORDER BY originator_version ROWS UNBOUNDED PRECEDING) AS bytes
+    FROM stored_events
+    WHERE originator_id = $1 AND originator_version > $2 AND originator_version <= $3
+    ORDER BY originator_version LIMIT $4
+) AS event
+WHERE bytes - octet_length(state) < $5::bigint ORDER BY originator_version
 """
 LOAD_ANSWERS = b"SELECT key, fingerprint, answer, subject_id, position FROM idempotency WHERE key = ANY($1)"
 
-PAGE_EVENTS = 250
-"""Events of one stream per page of a history."""
+PAGE_EVENTS = 100
+"""Maximum number of events per page of a history."""
+PAGE_BYTES = 2 * 1024 * 1024
+"""Bytes of a page of a history: a page ends with the event that reaches them."""
+SHARED_EVENTS = 128
+SHARED_BYTES = 64 * 1024
+"""Bounds of the events of one stream, and of its snapshot, in a query that concurrent loads share."""
 LATEST = 2**62
 """A version above all others."""
 
@@ -61,10 +86,14 @@ class StoredSnapshot(NamedTuple):
 
 @dataclass(slots=True)
 class StoredStream:
-    """The newest snapshot and the events after it; all events if there is no snapshot."""
+    """The newest snapshot and the events after it; all events if there is no snapshot.
+
+    `complete`: False if the stream is too large for a shared query: read its snapshot and its history instead.
+    """
 
     snapshot: StoredSnapshot | None = None
     events: list[StoredEvent] = field(default_factory=list)
+    complete: bool = True
 
 
 class StreamGap(Exception):
@@ -93,29 +122,37 @@ class StreamReader:
         """The newest snapshot and the events after it. Raises `Unavailable`."""
         return await self._streams.get(id.int) or StoredStream()
 
-    async def history(self, id: UUID, last: int = LATEST) -> AsyncGenerator[list[StoredEvent], None]:
-        """All events up to the version `last`, page by page. The next page is fetched while the caller handles one.
+    async def snapshot(self, id: UUID, last: int, topic: str, shape: int) -> StoredSnapshot | None:
+        """The newest snapshot up to the version `last`, of a topic and shape. Raises `Unavailable`."""
+        parameters = [id.bytes, last.to_bytes(8, "big"), topic.encode(), shape.to_bytes(2, "big")]
+        result = await self._histories.result(LOAD_SNAPSHOT, parameters)
+        return StoredSnapshot(*_events(result)[0], shape) if result.ntuples else None
 
-        Close it when done (`contextlib.aclosing`). Raises `Unavailable`.
+    async def history(self, id: UUID, last: int = LATEST, *, after: int = 0) -> AsyncGenerator[list[StoredEvent], None]:
+        """The events after the version `after` up to `last`, page by page; no page is empty.
+
+        The next page is fetched while the caller handles one. Close it when done (`contextlib.aclosing`).
+
+        Raises:
+            Unavailable: the database does not answer.
         """
-        upcoming: asyncio.Task[list[StoredEvent]] | None = None
+        upcoming: asyncio.Task[list[StoredEvent]] | None = asyncio.create_task(self._page(id, after, last))
         try:
-            for after in range(0, last, PAGE_EVENTS):
-                page = upcoming or self._page(id, after, last)
-                following = after + PAGE_EVENTS
-                upcoming = asyncio.create_task(self._page(id, following, last)) if following < last else None
-                events = await page
-                yield events
-                if len(events) < PAGE_EVENTS:
-                    break
+            while upcoming is not None:
+                page = await upcoming
+                upcoming = None
+                if page and page[-1][0] < last:
+                    upcoming = asyncio.create_task(self._page(id, page[-1][0], last))
+                if page:
+                    yield page
         finally:
             if upcoming is not None:
                 upcoming.cancel()
                 await asyncio.gather(upcoming, return_exceptions=True)
 
     async def _page(self, id: UUID, after: int, last: int) -> list[StoredEvent]:
-        parameters = [id.bytes, after.to_bytes(8, "big"), min(after + PAGE_EVENTS, last).to_bytes(8, "big")]
-        return _events(await self._histories.result(LOAD_HISTORY, parameters))
+        numbers = [after, last, PAGE_EVENTS, PAGE_BYTES]
+        return _events(await self._histories.result(LOAD_PAGE, [id.bytes, *[n.to_bytes(8, "big") for n in numbers]]))
 
     def close(self) -> None:
         """Close the connections. The reader cannot be used afterwards."""
@@ -127,12 +164,15 @@ class StreamReader:
         return await self._answers.get(key)
 
     async def _fetch_streams(self, ids: list[StreamKey]) -> Mapping[StreamKey, StoredStream]:
-        result = await self._queries.result(LOAD_STREAMS, [UuidsByInt(ids).dump()])
+        bounds = [SHARED_BYTES.to_bytes(8, "big"), SHARED_EVENTS.to_bytes(8, "big")]
+        result = await self._queries.result(LOAD_STREAMS, [UuidsByInt(ids).dump(), *bounds])
         streams: dict[StreamKey, StoredStream] = {}
         for n, event in enumerate(_events(result)):
             stream = streams.setdefault(int.from_bytes(_value(result, n, 3), "big"), StoredStream())
             shape = result.get_value(n, 4)
-            if shape is None:
+            if event[2] is None or len(stream.events) == SHARED_EVENTS - 1:
+                stream.complete = False
+            elif shape is None:
                 stream.events.append(event)
             else:
                 stream.snapshot = StoredSnapshot(*event, int.from_bytes(shape, "big"))

@@ -22,6 +22,7 @@ from tests.bench import (
     rebuild,
     report,
     rotate,
+    versions,
     visible,
 )
 from tests.bench.harness import Bench, Row
@@ -30,6 +31,7 @@ from tests.support.servers import own_postgres
 PATHS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "append": append.rows,
     "load": load.rows,
+    "versions": versions.rows,
     "project": project.rows,
     "rebuild": rebuild.rows,
     "http": http.rows,

@@ -180,7 +180,7 @@ def test_when_all_connections_are_taken_those_who_have_some_serve_and_others_wai
             assert {honest(answer) for answer in answers} <= {"ok", "unavailable"}
             [token] = [answer.headers["Consistency-Token"] for answer in answers if answer.request.method == "PUT"]
             assert ada.read(path, headers={"Consistency-Token": token})["content"] == "Herons."
-            other = later.enter_context(running_api(server.app_url, own_redis.url))
+            other = later.enter_context(running_api(server.app_url, own_redis.url, ready_first=False))
             eve = Account(ada.id, ada.email, other.client(other.deps.tokens.issue(ada.id, None)))
             assert {honest(answer) for answer in all_at_once(*everything(eve, path))} >= {"unavailable", "not_ready"}
         is_well(eve)

@@ -109,8 +109,11 @@ class Api:
 
 
 @contextmanager
-def running_api(database_url: str, redis_url: str, **changes: Any) -> Iterator[Api]:
-    """The service on a port of its own, on a migrated database; `changes` to its settings, by variable."""
+def running_api(database_url: str, redis_url: str, *, ready_first: bool = True, **changes: Any) -> Iterator[Api]:
+    """The service on a port of its own, on a migrated database; `changes` to its settings, by variable.
+
+    `ready_first`: wait until its health check says that it is ready.
+    """
     ready: Future[Api] = Future()
     over = threading.Event()
 
@@ -131,7 +134,8 @@ def running_api(database_url: str, redis_url: str, **changes: Any) -> Iterator[A
     thread.start()
     try:
         with closing(ready.result(timeout=60)) as api:
-            _wait_until_ready(api)
+            if ready_first:
+                _wait_until_ready(api)
             yield api
     finally:
         over.set()

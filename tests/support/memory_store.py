@@ -8,7 +8,7 @@ from eventsourcing.utils import get_topic
 
 from application.ports import A, ClaimTaken, CommandContext, Idempotency, StoredResponse, VersionConflict
 from domain.kernel import Claim, Party, Root
-from infra.store.event_store import evolve
+from infra.store.loading import evolve
 
 
 class MemoryEventStore:

@@ -37,22 +37,22 @@ CREATE UNIQUE INDEX stored_events_position ON stored_events (notification_id);
 -- The log with its metadata, for people. Our processes decode `state` and check its stamp.
 CREATE VIEW events AS
 SELECT notification_id AS position, recorded_at, originator_id AS stream_id, originator_version AS version, topic,
-    id_at(state, 22) AS event_id,
-    get_byte(state, 38) * 256 + get_byte(state, 39) AS class_version,
-    CASE get_byte(state, 40) WHEN 1 THEN 'user' WHEN 2 THEN 'team' END AS tenant_kind,
-    id_at(state, 41) AS tenant_id,
-    CASE WHEN flags & 1 > 0 THEN id_at(state, 57) END AS actor_id,
-    CASE WHEN flags & 2 > 0 THEN id_at(state, 57 + 16 * bits(flags & 1)) END AS on_behalf_of,
-    CASE WHEN flags & 4 > 0 THEN id_at(state, 57 + 16 * bits(flags & 3)) END AS correlation_id,
-    CASE WHEN flags & 8 > 0 THEN id_at(state, 57 + 16 * bits(flags & 7)) END AS causation_id,
+    id_at(state, 28) AS event_id,
+    get_byte(state, 26) * 256 + get_byte(state, 27) AS class_version,
+    CASE get_byte(state, 44) WHEN 1 THEN 'user' WHEN 2 THEN 'team' END AS tenant_kind,
+    id_at(state, 45) AS tenant_id,
+    CASE WHEN flags & 1 > 0 THEN id_at(state, 61) END AS actor_id,
+    CASE WHEN flags & 2 > 0 THEN id_at(state, 61 + 16 * bits(flags & 1)) END AS on_behalf_of,
+    CASE WHEN flags & 4 > 0 THEN id_at(state, 61 + 16 * bits(flags & 3)) END AS correlation_id,
+    CASE WHEN flags & 8 > 0 THEN id_at(state, 61 + 16 * bits(flags & 7)) END AS causation_id,
     CASE WHEN flags & 16 > 0 THEN
         regexp_replace(
-            encode(substring(state FROM 58 + 16 * bits(flags & 15) FOR 26), 'hex'),
+            encode(substring(state FROM 62 + 16 * bits(flags & 15) FOR 26), 'hex'),
             '^(..)(.{32})(.{16})(..)$', '\1-\2-\3-\4'
         )
     END AS traceparent,
     length(state) AS bytes
-FROM stored_events, LATERAL (SELECT get_byte(state, 21) AS flags) AS metadata;
+FROM stored_events, LATERAL (SELECT get_byte(state, 25) AS flags) AS metadata;
 
 CREATE TABLE snapshots (
     originator_id      uuid     NOT NULL,

@@ -133,44 +133,6 @@ async def test_two_processes_agree_on_the_key_of_an_address(database: Database) 
     assert [event.email for event in shown] == ["ada@example.org"] * 2
 
 
-async def test_a_long_stream_leaves_a_snapshot_that_loads_the_same_state(opened: Opened, database: Database) -> None:
-    written = note()
-    for n in range(120):
-        written.extend(f"line {n}")
-    written.show_to(uuid4(), "ada@example.org")
-    await opened.store.append([written], CALL, None)
-    replayed = await opened.store.load(Note, written.id)
-    await opened.store.drain()
-    assert rows(database.admin_url, "SELECT originator_version FROM snapshots") == [(122,)]
-    written.extend("after the snapshot")
-    await opened.store.append([written], CALL, None)
-    loaded = await opened.store.load(Note, written.id)
-    assert replayed is not None
-    assert loaded == written
-    assert loaded is not None
-    assert loaded.readers == replayed.readers
-    assert loaded.seen == replayed.seen
-
-
-async def test_a_snapshot_of_an_older_shape_is_ignored_and_replaced(
-    opened: Opened, database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    written = note()
-    for n in range(120):
-        written.extend(f"line {n}")
-    await opened.store.append([written], CALL, None)
-    await opened.store.load(Note, written.id)
-    await opened.store.drain()
-    monkeypatch.setattr(Note, "snapshot_version", 2)
-    assert await opened.store.load(Note, written.id) == written
-    await opened.store.drain()
-    assert rows(database.admin_url, "SELECT originator_version, snapshot_version FROM snapshots") == [(121, 2)]
-    monkeypatch.setattr(Note, "snapshot_version", 1)
-    assert await opened.store.load(Note, written.id) == written
-    await opened.store.drain()
-    assert rows(database.admin_url, "SELECT originator_version, snapshot_version FROM snapshots") == [(121, 2)]
-
-
 async def test_a_stream_with_a_gap_is_not_taken_for_whole(opened: Opened, database: Database) -> None:
     written = note()
     for n in range(5):

@@ -8,7 +8,7 @@ from domain.content.document import Document
 from infra.postgres.connect import connect
 from infra.postgres.session import SHORT_QUERY_SETTINGS
 from infra.store import stream_reader
-from infra.store.stream_reader import LOAD_ANSWERS, LOAD_HISTORY, LOAD_STREAMS
+from infra.store.stream_reader import LOAD_ANSWERS, LOAD_PAGE, LOAD_SNAPSHOT, LOAD_STREAMS
 from tests.support.note import Note
 from tests.support.servers import Database
 from tests.support.stores import CALL, open_store
@@ -23,7 +23,9 @@ def note(lines: int) -> Note:
     return written
 
 
-@pytest.mark.parametrize("query", [LOAD_STREAMS, LOAD_HISTORY, LOAD_ANSWERS], ids=["load", "history", "earlier"])
+@pytest.mark.parametrize(
+    "query", [LOAD_STREAMS, LOAD_SNAPSHOT, LOAD_PAGE, LOAD_ANSWERS], ids=["streams", "snapshot", "page", "answers"]
+)
 async def test_a_plan_that_was_made_for_a_small_store_suits_a_large_one(database: Database, query: bytes) -> None:
     async with open_store(database.app_url) as opened:
         await opened.store.append([note(3)], CALL, None)
@@ -58,8 +60,8 @@ async def test_a_history_ends_where_the_stream_does(database: Database, monkeypa
     written = note(4)
     async with open_store(database.app_url) as opened:
         await opened.store.append([written], CALL, None)
-        assert [len(page) async for page in opened.store._reader.history(written.id)] == [2, 2, 0]
-        assert [len(page) async for page in opened.store._reader.history(UUID(int=1))] == [0]
+        assert [len(page) async for page in opened.store._reader.history(written.id)] == [2, 2]
+        assert [page async for page in opened.store._reader.history(UUID(int=1))] == []
         assert await opened.store.load(Note, written.id, version=999_999_999) is None
 
 

@@ -7,11 +7,12 @@ import pytest
 from domain.kernel import ERASED, Root
 from infra.sealing.keyring import ERASED_KEY, DataKey, Keys
 from infra.store.codec import layout_of, subjects_of
-from infra.store.event_store import evolve
-from infra.store.snapshot_codec import decode_snapshot, encode_snapshot, is_personal
+from infra.store.loading import evolve
+from infra.store.snapshot_codec import SnapshotLabel, decode_snapshot, encode_snapshot, is_personal, pack
 from tests.support.given import bare, state
 from tests.support.lives import LIVES
 from tests.support.stored import decoded, encoded
+from tests.support.stores import STAMPS
 
 KEY = DataKey(bytes(32))
 
@@ -53,8 +54,9 @@ def test_events_come_back_as_they_were(root: Root) -> None:
 @pytest.mark.parametrize("root", LIVES, ids=lambda root: type(root).__name__)
 def test_a_snapshot_comes_back_as_it_was(root: Root) -> None:
     key = KEY if is_personal(type(root)) else None
-    written = encode_snapshot(root, key)
-    again = decode_snapshot(type(root), root.id, root.version, written, key)
+    label = SnapshotLabel(root.id, root.version, type(root).__name__, 1)
+    written = encode_snapshot(label, pack(root), key, STAMPS)
+    again = decode_snapshot(type(root), label, written, key, STAMPS)
     assert state(again) == state(root)
 
 

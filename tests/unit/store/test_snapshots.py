@@ -1,0 +1,81 @@
+"""When a snapshot is due, when an older one is worth its bytes, and how many wait to be written."""
+
+from typing import Any, cast
+from uuid import UUID
+
+from infra.postgres.database import Database
+from infra.sealing.keyring import DataKey, StoredKey
+from infra.store.snapshots import INSERT, MAX_PENDING_BYTES, Interval, Snapshots
+from infra.store.stream_reader import StoredEvent, StoredSnapshot
+from tests.support.note import Note
+from tests.support.stores import keyring_of
+
+KB, MB = 1_000, 1_000_000
+
+
+def interval(events: int, size: int, snapshot: int = 0) -> Interval:
+    """So many events of `size` bytes after a snapshot of `snapshot` bytes."""
+    after = Interval.after(StoredSnapshot(1, "note", bytes(snapshot), 1) if snapshot else None)
+    stored: list[StoredEvent] = [(1, "note.extended", bytes(size))] * events
+    after.add(stored)
+    return after
+
+
+def test_small_edits_of_a_small_text_leave_a_snapshot_after_100_events() -> None:
+    assert not interval(99, 300, 3 * KB).may_be_due()
+    assert interval(100, 300, 3 * KB).is_due(3 * KB)
+    assert interval(100, 300, 3 * KB).is_worth(3 * KB)
+
+
+def test_a_large_text_written_again_and_again_leaves_a_snapshot_for_two_of_its_size() -> None:
+    assert not interval(1, MB, MB).is_due(MB)
+    assert interval(2, MB, MB).is_due(MB)
+    assert interval(2, MB, MB).is_worth(MB)
+
+
+def test_a_few_large_events_of_a_small_state_leave_one_too() -> None:
+    assert not interval(2, 100 * KB, KB).may_be_due()
+    assert interval(3, 100 * KB, KB).is_due(KB)
+
+
+def test_small_edits_of_a_large_text_leave_one_sooner_but_not_for_good() -> None:
+    assert not interval(19, 100, MB).may_be_due()
+    assert interval(20, 100, MB).may_be_due()
+    assert interval(20, 100, MB).is_due(MB)
+    assert not interval(249, 100, MB).is_worth(MB)
+    assert interval(250, 100, MB).is_worth(MB)
+
+
+class NoDatabase:
+    """Keeps the statements."""
+
+    def __init__(self) -> None:
+        self.statements: list[str] = []
+
+    async def rows(self, query: str, params: Any) -> list[Any]:
+        self.statements.append(query)
+        return []
+
+
+async def no_keys(_: list[UUID]) -> dict[UUID, StoredKey]:
+    return {}
+
+
+async def test_snapshots_are_written_once_and_wait_in_bounded_memory() -> None:
+    database, keyring = NoDatabase(), keyring_of(no_keys)
+    snapshots = Snapshots(cast(Database, database), keyring)
+    notes = [Note.write(UUID(int=n), "x" * (MAX_PENDING_BYTES // 2)) for n in range(4)]
+    for note in notes:
+        keyring.keep(note.id, DataKey(bytes(32)))
+    kept = [snapshots.keep(note, interval(100, 300), newest=True) for note in [notes[0], *notes]]
+    assert kept == [True, True, True, False, False]
+    await snapshots.drain()
+    assert database.statements == [INSERT] * 2
+    assert snapshots.keep(notes[3], interval(100, 300), newest=True)
+    await snapshots.drain()
+
+
+def test_personal_data_is_in_no_snapshot_without_a_key() -> None:
+    keyring = keyring_of(no_keys)
+    snapshots = Snapshots(cast(Database, NoDatabase()), keyring)
+    assert not snapshots.keep(Note.write(UUID(int=1), "text"), interval(100, 300), newest=True)
