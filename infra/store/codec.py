@@ -183,12 +183,12 @@ def subjects_of(event: Root.Event) -> list[UUID]:
 
 
 def decode_clear(
-    topic: str, stored: bytes, stream_id: UUID, version: int, stamps: StoreKeys, position: int = 0
+    topic: str, stored: bytes, stream_id: UUID, version: int, stamps: StoreKeys, position: int
 ) -> PartlyDecoded:
     """Check the stamp of a stored event and decode its clear fields.
 
     `subjects_in` lists the subjects whose keys `unseal` needs. `position`: of the event in the log; a retired store key
-    counts up to the position where it was retired. 0: not known, as when a stream is loaded.
+    counts up to the position where it was retired.
 
     Raises:
         Damage: these bytes were not stored in this place.
@@ -249,16 +249,18 @@ def unseal(partly_decoded: Sequence[PartlyDecoded], keys: Keys) -> list[Root.Eve
 
 
 def decode(
-    topic: str, stored: bytes, stream_id: UUID, version: int, keys: Keys, stamps: StoreKeys, position: int = 0
+    topic: str, stored: bytes, stream_id: UUID, version: int, keys: Keys, stamps: StoreKeys, position: int
 ) -> Root.Event:
     """The event, as `unseal` returns it. Raises as `decode_clear` and `unseal`."""
     [event] = unseal([decode_clear(topic, stored, stream_id, version, stamps, position)], keys)
     return event
 
 
-def decode_as_erased(topic: str, stored: bytes, stream_id: UUID, version: int, stamps: StoreKeys) -> Root.Event:
+def decode_as_erased(
+    topic: str, stored: bytes, stream_id: UUID, version: int, stamps: StoreKeys, position: int
+) -> Root.Event:
     """The event with all personal fields as erased, for readers without data keys. Raises as `decode`."""
-    partly = [decode_clear(topic, stored, stream_id, version, stamps)]
+    partly = [decode_clear(topic, stored, stream_id, version, stamps, position)]
     [event] = unseal(partly, {subject_id.int: ERASED_KEY for subject_id in subjects_in(partly)})
     return event
 

@@ -22,6 +22,7 @@ from infra.sealing.key_ring import KeyKind, KeyRing
 from infra.sealing.key_source import KeySource
 from infra.sealing.keyring import ERASED_KEY
 from infra.sealing.receipts import receipt
+from infra.sealing.store_keys import Damage
 from infra.settings.load import load
 from infra.settings.model import Settings, variables
 from tests.support.note import Note
@@ -193,6 +194,8 @@ async def test_what_the_old_store_key_stamps_after_its_rotation_is_damage(
         sound, damaged = await core.feed().read(0, 10)
         assert isinstance(sound.data, Note.Written)
         assert damaged.data == Undecodable("Damage")
+        with pytest.raises(Damage):
+            await core.store.load(Note, note)
         rows(
             database.admin_url,
             "UPDATE data_keys SET wrapped = NULL, erased_at = %s, receipt = %s",
