@@ -3,14 +3,13 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
-from functools import partial
 
 import uvloop
 from uuid_utils.compat import uuid7
 
 from adapters.http.api.app import create_app
 from adapters.http.api.deps import Deps
-from adapters.http.api.tokens import Tokens
+from adapters.http.api.tokens import SigningKey, Tokens
 from adapters.integration_events.asyncapi import Broker
 from adapters.passwords import Argon2Passwords
 from adapters.realtime.hub import EventHub
@@ -23,6 +22,8 @@ from infra.http_server.server import serve
 from infra.postgres.read_store import PooledReadStore
 from infra.projector.position_tracker import PositionTracker
 from infra.projector.schema import require_tables
+from infra.sealing.key_ring import KeyKind, KeyRing, KeyState
+from infra.sealing.process_keys import ProcessKeys
 from infra.settings.kafka import KafkaSettings
 from infra.settings.model import Settings
 from infra.settings.redis import RedisSettings
@@ -64,7 +65,7 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
             positions=positions,
             live=EventHub(feed, reads.store, positions),
             head=feed.head,
-            tokens=_tokens(settings.tokens),
+            tokens=_tokens(settings.tokens, core.keys),
             clock=utc_now,
             new_id=uuid7,
             observe=observe_http,
@@ -100,19 +101,33 @@ async def _open_reads(settings: RedisSettings, core: WriteSide) -> AsyncIterator
 
 
 def _database_check(core: WriteSide) -> Check:
-    """The check that the database answers, and that a projector has created the tables of all read models."""
-    return partial(require_tables, core.database, read_models())
+    """The check that the database answers, that our keys are its own, and that a projector has created all tables."""
+
+    async def check() -> None:
+        await core.guard.require()
+        await require_tables(core.database, read_models())
+
+    return check
 
 
-def _tokens(settings: TokenSettings) -> Tokens:
-    return Tokens(
-        settings.signing_key.get_secret_value(),
+def _tokens(settings: TokenSettings, keys: ProcessKeys) -> Tokens:
+    """The access tokens, signed by the keys of this process also after a rotation."""
+    tokens = Tokens(
+        signing_keys(keys.ring),
         issuer=settings.issuer,
         audience=settings.audience,
         lifetime=settings.ttl,
         clock=utc_now,
         new_id=uuid7,
     )
+    keys.on_use = lambda ring: tokens.use(signing_keys(ring))
+    return tokens
+
+
+def signing_keys(ring: KeyRing) -> list[SigningKey]:
+    """The signing keys of a ring, the current one first."""
+    keys = sorted(ring.of(KeyKind.SIGNING), key=lambda key: key.state is not KeyState.CURRENT)
+    return [SigningKey(key.id, key.secret, key.until) for key in keys]
 
 
 def _broker(settings: KafkaSettings) -> Broker:

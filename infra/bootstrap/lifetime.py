@@ -36,6 +36,33 @@ async def started(service: S) -> AsyncIterator[S]:
         await service.stop()
 
 
+@asynccontextmanager
+async def ended_by(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run `work` in a task. If it fails, the body is cancelled and the failure raised in its place."""
+    body = asyncio.current_task()
+    assert body is not None
+    task = asyncio.create_task(work)
+    failures: list[BaseException] = []
+
+    def on_done(task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            failures.append(error)
+            body.cancel()
+
+    task.add_done_callback(on_done)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if failures:
+            body.uncancel()
+            raise failures[0] from None
+        raise
+    finally:
+        task.remove_done_callback(on_done)
+        task.cancel()
+        await asyncio.wait([task])
+
+
 def collect_rarely() -> None:
     """Tune the garbage collector. Call this when everything is loaded.
 

@@ -26,6 +26,7 @@ async def load_shard(name: str, goal: int, start: int, stop: int, table: int) ->
     [model] = [model for model in read_models() if model.name == name]
     settings = load(part="projector")
     async with open_write_side(settings, "projector") as core, await connect_to_load(core.url) as connection:
+        await core.guard.require()
         collect_rarely()
         skipped = await checkpoints.skipped(connection, name)
         source = core.feed().shard(range(start, stop), goal)

@@ -37,6 +37,7 @@ async def _project(settings: Settings) -> None:
     models = read_models()
     redis_url = settings.redis.url.get_secret_value() if settings.redis.url else None
     async with open_write_side(settings, "projector") as core, started(core.feed()) as feed:
+        await retry_until_available(core.guard.require)
         await retry_until_available(lambda: prepare_tables(core.url, models))
         collect_rarely()
         async with _open_partitions(settings, core, feed) as partitions:

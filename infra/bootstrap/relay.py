@@ -10,7 +10,7 @@ import uvloop
 from adapters.integration_events.cloudevents import CloudEvents
 from application.ports import Unavailable
 from domain.kernel import Root
-from infra.bootstrap.lifetime import collect_rarely, until_stopped
+from infra.bootstrap.lifetime import collect_rarely, retry_until_available, until_stopped
 from infra.bootstrap.write_side import open_write_side
 from infra.errors import SetupError
 from infra.kafka.client import config
@@ -43,6 +43,7 @@ def run(settings: Settings) -> None:
 
 async def _relay(settings: Settings, kafka: ClientConfig, names: Topics) -> None:
     async with open_write_side(settings, "relay") as core:
+        await retry_until_available(core.guard.require)
         collect_rarely()
         try:
             await publish(

@@ -2,7 +2,7 @@
 
 import uvloop
 
-from infra.bootstrap.lifetime import until_stopped
+from infra.bootstrap.lifetime import retry_until_available, until_stopped
 from infra.bootstrap.write_side import open_write_side
 from infra.jobs.housekeeping import run_housekeeping
 from infra.settings.model import Settings
@@ -15,4 +15,5 @@ def run(settings: Settings) -> None:
 
 async def _work(settings: Settings) -> None:
     async with open_write_side(settings, "worker") as core:
+        await retry_until_available(core.guard.require)
         await run_housekeeping(core.database)

@@ -1,8 +1,7 @@
 """The write side: the base of every role that sends commands or reads the log."""
 
-from base64 import b64decode
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -10,13 +9,16 @@ from uuid_utils.compat import uuid7
 
 from application.bus import Bus
 from application.discovery import import_all
+from application.ports import Unavailable
 from application.revocation import Settlement
+from infra.bootstrap.keys import KeyGuard
+from infra.bootstrap.lifetime import ended_by
 from infra.postgres.connect import Pool, as_part, create_pool
 from infra.postgres.database import Database
 from infra.sealing.blind_index import BlindIndex
-from infra.sealing.key_encryption import KeyEncryptionKeys
+from infra.sealing.key_source import KeySource
 from infra.sealing.keyring import Keyring
-from infra.sealing.store_keys import StoreKeys
+from infra.sealing.process_keys import ProcessKeys
 from infra.settings.database import Part
 from infra.settings.model import Settings
 from infra.store.event_store import PostgresEventStore, keys_reader
@@ -35,6 +37,8 @@ class WriteSide:
     database: Database
     keyring: Keyring
     blind: BlindIndex
+    keys: ProcessKeys
+    guard: KeyGuard
     store: PostgresEventStore
 
     def bus(self, ports: Mapping[str, object], settlement: Settlement | None = None) -> Bus:
@@ -62,9 +66,13 @@ def part_url(settings: Settings, part: Part) -> str:
     return as_part(settings.database.url.get_secret_value(), part)
 
 
-def store_keys(settings: Settings) -> StoreKeys:
-    """The store keys of the settings."""
-    return StoreKeys(b64decode(settings.keys.store_key.get_secret_value()))
+def process_keys(settings: Settings) -> ProcessKeys:
+    """The keys of this process, not compared with the database.
+
+    Raises:
+        SettingsError: the key document is missing or wrong.
+    """
+    return ProcessKeys(KeySource(settings.keys))
 
 
 @asynccontextmanager
@@ -72,24 +80,28 @@ async def open_write_side(settings: Settings, part: Part) -> AsyncIterator[Write
     """Open the pool, the store and its parts, with the database role of `part`; close them at the end.
 
     Opening succeeds even if the database is down.
+
+    Raises:
+        SettingsError: the key document is missing or wrong.
+        WrongKey: a key is not the one that the database was written with. If the database was down at first, the body
+            is cancelled and this raised in its place.
     """
     load_use_cases()
+    keys = process_keys(settings)
     url = part_url(settings, part)
     pool = create_pool(url, settings.database.pool_size)
     await pool.open(wait=False)
     database = Database(pool)
-    kek_id = settings.keys.key_encryption_key_id
-    keyring = Keyring(
-        KeyEncryptionKeys(kek_id, {kek_id: b64decode(settings.keys.key_encryption_key.get_secret_value())}),
-        keys_reader(database),
-        store_keys(settings),
-    )
-    blind = BlindIndex(b64decode(settings.keys.blind_index_key.get_secret_value()))
+    guard = KeyGuard(keys, database)
+    keyring = Keyring(keys.wrapping, keys_reader(database), keys.stamps)
     writer = GroupCommitter(url, observe_batch)
     reading = StreamReader(url)
-    store = PostgresEventStore(database, reading, writer, keyring, blind)
+    store = PostgresEventStore(database, reading, writer, keyring, keys.blind, guard.require)
     try:
-        yield WriteSide(url, pool, database, keyring, blind, store)
+        with suppress(Unavailable):
+            await guard.require()
+        async with ended_by(guard.watch()):
+            yield WriteSide(url, pool, database, keyring, keys.blind, keys, guard, store)
     finally:
         await store.drain()
         await writer.stop()

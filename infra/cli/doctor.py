@@ -21,10 +21,15 @@ from infra.local.servers.process import ServerError, is_own_address, port_is_fre
 from infra.postgres.connect import as_part, connect
 from infra.postgres.migrate import pending, reason
 from infra.postgres.rights import Deviation, grant_deviations, role_deviations
+from infra.sealing.check_values import SELECT_KEYS, RecordedKey, problems
+from infra.sealing.key_ring import KeyKind
+from infra.sealing.key_source import KeySource
+from infra.sealing.rotation import is_unfinished
 from infra.settings.database import PARTS, Part, role_of
 from infra.settings.display import misspelt, without_password
 from infra.settings.errors import SettingsError
-from infra.settings.load import SECRETS_FILE, data_folder, load, load_for_migration
+from infra.settings.keys import KeySettings
+from infra.settings.load import data_folder, load, load_for_migration
 from infra.settings.model import MigrationSettings, Settings
 
 MIN_FREE_BYTES = 1_000_000_000
@@ -83,11 +88,6 @@ def _folder() -> Iterator[Finding]:
     free = shutil.disk_usage(existing).free
     advice = "" if free >= MIN_FREE_BYTES else "Free disk space: PostgreSQL stops when the disk is full."
     yield Finding("Disk", f"{free / 1e9:.1f} GB free for {folder}", advice)
-    secrets = folder / SECRETS_FILE
-    if secrets.exists():
-        mode = secrets.stat().st_mode & 0o777
-        advice = "" if mode == 0o600 else f"Other users can read the keys. Run: chmod 600 {secrets}"
-        yield Finding("Keys", f"{secrets}, mode {mode:o}", advice)
 
 
 def _postgres(settings: Settings, migration: MigrationSettings) -> Iterator[Finding]:
@@ -101,6 +101,7 @@ def _postgres(settings: Settings, migration: MigrationSettings) -> Iterator[Find
             yield schema
             if not schema.advice:
                 yield from _rights(connection)
+                yield from _keys(connection, settings.keys)
         yield from _logins()
     except psycopg.Error as error:
         yield Finding(
@@ -169,6 +170,30 @@ def _login(part: Part) -> Iterator[Finding]:
             f"{part}: {reason(error)}",
             f"Give the login of its DATABASE_URL the role: GRANT {role_of(part)} TO the_login;",
         )
+
+
+def _keys(connection: psycopg.Connection, settings: KeySettings) -> Iterator[Finding]:
+    """The keys must be those that the database was written with."""
+    source = KeySource(settings)
+    try:
+        ring = source.read()
+        rows = [RecordedKey(*row) for row in connection.execute(SELECT_KEYS)]
+    except SettingsError as error:
+        yield Finding("Keys", source.place, str(error))
+        return
+    except psycopg.errors.UndefinedTable:
+        connection.rollback()
+        return
+    wrong = list(problems(ring, rows))
+    for problem in wrong:
+        yield Finding("Keys", source.place, problem)
+    if not wrong:
+        yield Finding("Keys", f"{source.place}: {'they fit this database' if rows else 'not used yet'}")
+    for kind in KeyKind:
+        if is_unfinished(ring, rows, kind):
+            yield Finding(
+                "Keys", f"the rotation of the {kind} key is not finished", f"Run: palimpsest keys rotate {kind}"
+            )
 
 
 def _redis(settings: Settings) -> Finding:

@@ -140,10 +140,10 @@ def settings() -> None:
 
 @app.command("new-keys")
 def new_keys() -> None:
-    """Print new secrets, for an installation that keeps its settings elsewhere."""
-    from infra.local import secrets as keys
+    """Print a new key document, for an installation that keeps its keys elsewhere."""
+    from infra.sealing.key_ring import KeyRing
 
-    typer.echo(keys.as_lines(keys.new_keys()), nl=False)
+    typer.echo(KeyRing.new().document(), nl=False)
 
 
 @app.command()
@@ -161,6 +161,15 @@ def events(context: typer.Context) -> None:
 
     _log_errors_only()
     group.app(context.args, prog_name="palimpsest events")
+
+
+@app.command(context_settings=GROUP)
+def keys(context: typer.Context) -> None:
+    """Manage the keys: list, rotate."""
+    from infra.cli import keys as group
+
+    _log_errors_only()
+    group.app(context.args, prog_name="palimpsest keys")
 
 
 @app.command(context_settings=GROUP)

@@ -21,7 +21,7 @@ from rich.text import Text
 
 from application.ports import Unavailable
 from domain.kernel import Root
-from infra.bootstrap.write_side import open_write_side, part_url, store_keys
+from infra.bootstrap.write_side import open_write_side, part_url, process_keys
 from infra.errors import SetupError
 from infra.kafka.client import config
 from infra.kafka.client.connect import open_consumer
@@ -128,7 +128,7 @@ def reconcile(
             part_url(settings, "relay"),
             config.connection(settings.kafka),
             config.topics(settings.kafka),
-            store_keys(settings),
+            process_keys(settings).stamps,
             lambda kind, ids: asyncio.run(_gone(settings, kind, ids)),
             first=first or 1,
             last=last,

@@ -15,7 +15,6 @@ from rich.console import Console
 
 from infra.cli import demo_account
 from infra.cli.demo_account import DemoAccount
-from infra.local import secrets
 from infra.local.servers.kafka import EmbeddedKafka
 from infra.local.servers.postgres import EmbeddedPostgres
 from infra.local.servers.process import ServerError, free_port, is_own_address, port_is_free, write_private
@@ -23,6 +22,7 @@ from infra.local.servers.redis import EmbeddedRedis
 from infra.local.supervisor import ProcessTree, RoleProcess, only_one, signals_interrupt
 from infra.postgres.connect import connect
 from infra.postgres.migrate import migrate, reason
+from infra.sealing import key_file
 from infra.settings.database import PARTS
 from infra.settings.display import misspelt
 from infra.settings.http import HttpSettings
@@ -32,7 +32,6 @@ from infra.settings.load import (
     DATABASE_ADMIN_URL,
     DATABASE_FOLDER,
     DATABASE_URL,
-    SECRETS_FILE,
     SERVERS_FILE,
     database_file,
     load,
@@ -126,7 +125,7 @@ def _start_servers(
     if broker:
         _step("Kafka", lambda: tree.start("kafka", broker))
         addresses[KAFKA_SERVERS] = broker.address
-    write_private(folder / SERVERS_FILE, secrets.as_lines(addresses))
+    _write_env(folder / SERVERS_FILE, addresses)
     settings = load(folder, overrides)
     configure_logging(settings.logs.level, settings.logs.format, role="up")
     return settings
@@ -139,7 +138,11 @@ def _start_postgres(tree: ProcessTree, folder: Path, postgres: EmbeddedPostgres)
         console.print(f"              (its data is in {postgres.folder}: '{postgres.account.name}' cannot enter yours)")
     (folder / DATABASE_FOLDER).mkdir(mode=0o700)
     for part in PARTS:
-        write_private(folder / database_file(part), secrets.as_lines({DATABASE_URL: postgres.part_url(part)}))
+        _write_env(folder / database_file(part), {DATABASE_URL: postgres.part_url(part)})
+
+
+def _write_env(file: Path, values: Mapping[str, str]) -> None:
+    write_private(file, "".join(f"{name}='{value}'\n" for name, value in values.items()))
 
 
 def _check(folder: Path, overrides: Mapping[str, Any], postgres: EmbeddedPostgres | None) -> Settings:
@@ -149,13 +152,13 @@ def _check(folder: Path, overrides: Mapping[str, Any], postgres: EmbeddedPostgre
     """
     for sentence in misspelt():
         console.print(sentence, style="yellow", markup=False)
-    made = {**secrets.missing(folder), **({DATABASE_URL: NOT_STARTED_YET} if postgres else {})}
-    settings = load(folder, {**overrides, **made}, files=[SECRETS_FILE])
+    embedded = {DATABASE_URL: NOT_STARTED_YET} if postgres else {}
+    settings = load(folder, {**overrides, **embedded}, files=[])
     _require_own_addresses(settings)
     data_exists = (
         postgres.has_data if postgres else _has_events(load_for_migration(folder).owner.url.get_secret_value())
     )
-    secrets.ensure(folder, data_exists=data_exists)
+    key_file.ensure(settings.keys, data_exists=data_exists)
     return settings
 
 

@@ -23,6 +23,8 @@ RIGHTS: Mapping[tuple[str, str], Mapping[Part, str]] = {
     # The relay loads aggregates, and loading keeps snapshots. They are authenticated.
     ("TABLE", f"{OURS}.snapshots"): dict.fromkeys(("api", "relay"), "SELECT, INSERT, DELETE"),
     ("TABLE", f"{OURS}.claims"): {"api": "SELECT"},
+    ("TABLE", f"{OURS}.keys"): dict.fromkeys(("api", "projector", "relay", "worker"), "SELECT"),
+    ("FUNCTION", f"{OURS}.record_key"): dict.fromkeys(("api", "projector", "relay", "worker"), "EXECUTE"),
     ("TABLE", f"{OURS}.data_keys"): dict.fromkeys(("api", "projector", "relay"), "SELECT"),
     ("TABLE", f"{OURS}.idempotency"): {"api": "SELECT", "worker": "SELECT, UPDATE, DELETE"},
     ("TABLE", f"{OURS}.projections"): {"api": "SELECT", "projector": "SELECT, INSERT, UPDATE, DELETE"},

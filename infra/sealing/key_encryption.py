@@ -5,7 +5,7 @@ to the id of the key that wraps it, so a row of one subject does not open for an
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
@@ -22,11 +22,24 @@ class UnknownKey(Damage):
 
 
 class KeyEncryptionKeys:
-    """Key-encryption keys by id. `current`: the id of the one that wraps new data keys; all of them unwrap."""
+    """Key-encryption keys by id. `current`: the id of the one that wraps new data keys; all of them unwrap.
+
+    `on_unknown` is called when a wrapped key is under none of them, and may add some (`learn`).
+    """
 
     def __init__(self, current: str, keys: Mapping[str, bytes]) -> None:
+        self._ciphers: dict[str, AESGCM] = {}
+        self.on_unknown: Callable[[], object] = lambda: None
+        self.use(current, keys)
+
+    def use(self, current: str, keys: Mapping[str, bytes]) -> None:
+        """Replace the keys."""
         self._ciphers = {id: AESGCM(key) for id, key in keys.items()}
         self.current = current
+
+    def learn(self, keys: Mapping[str, bytes]) -> None:
+        """Add keys that only unwrap."""
+        self._ciphers = {**{id: AESGCM(key) for id, key in keys.items()}, **self._ciphers}
 
     def wrap(self, subject_id: UUID, data_key: bytes) -> bytes:
         """Encrypt a data key under the current key."""
@@ -41,6 +54,8 @@ class KeyEncryptionKeys:
             UnknownKey: there is no key-encryption key with this id.
             Damage: the wrapped key was changed, or belongs to another subject or another key-encryption key.
         """
+        if kek_id not in self._ciphers:
+            self.on_unknown()
         cipher = self._ciphers.get(kek_id)
         if cipher is None:
             raise UnknownKey("its key-encryption key is not known")

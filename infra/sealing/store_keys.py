@@ -6,7 +6,7 @@ of HMAC-SHA-256. Any program with the keys can check it, also after an erasure h
 
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from enum import IntEnum
 
 FORMAT = 1
@@ -41,13 +41,38 @@ def framed(purpose: Purpose, *parts: bytes) -> bytes:
 class StoreKeys:
     """The store keys: the current one makes stamps, the earlier ones only check them. Each has 32 bytes.
 
-    `hashes`: the keyed hash of each key, to be copied, by its tag; `tag`: that of the current key. The hot paths use
-    these without a call.
+    `hashes`: the keyed hash of each key, to be copied, by its tag; `tag`: that of the current key; `retired`: the last
+    position that a retired key stamped, by its tag. The hot paths use these without a call. A retired key counts for
+    events up to that position, and for nothing else. `on_unknown` is called when a stamp is of none of the keys, and
+    may add some (`learn`).
     """
 
     def __init__(self, current: bytes, earlier: Iterable[bytes] = ()) -> None:
+        self.on_unknown: Callable[[], object] = lambda: None
+        self.use(current, earlier)
+
+    def use(self, current: bytes, earlier: Iterable[bytes] = (), retired: Mapping[bytes, int] | None = None) -> None:
+        """Replace the keys."""
         self.hashes = {tag_of(key): _hash(key) for key in (current, *earlier)}
         self.tag = tag_of(current)
+        self.retired: Mapping[bytes, int] = retired or {}
+
+    def learn(self, keys: Iterable[bytes]) -> None:
+        """Add keys that only check stamps."""
+        self.hashes = {**{tag_of(key): _hash(key) for key in keys}, **self.hashes}
+
+    def find(self, tag: bytes) -> "hashlib.blake2b":
+        """Return the keyed hash of the key with this tag, to be copied.
+
+        Raises:
+            Damage: there is no such key, not even after `on_unknown`.
+        """
+        if tag not in self.hashes:
+            self.on_unknown()
+        known = self.hashes.get(tag)
+        if known is None:
+            raise Damage("the store key is not known")
+        return known
 
     def stamp(self, message: bytes) -> bytes:
         """Return the stamp of a message, 20 bytes."""
@@ -55,19 +80,19 @@ class StoreKeys:
         mac.update(message)
         return self.tag + mac.digest()
 
-    def check(self, stamp: bytes, message: bytes) -> None:
-        """Check a stamp.
+    def check(self, stamp: bytes, message: bytes, position: int | None = None) -> None:
+        """Check a stamp. `position`: of the event that a stamped answer belongs to; None: a retired key does not count.
 
         Raises:
             Damage: the message is not the one that was stamped, or the stamp is of none of the keys.
         """
-        known = self.hashes.get(stamp[:TAG_BYTES])
-        if known is None:
-            raise Damage("the store key is not known")
-        mac = known.copy()
+        tag = stamp[:TAG_BYTES]
+        mac = self.find(tag).copy()
         mac.update(message)
         if not hmac.compare_digest(mac.digest(), stamp[TAG_BYTES:]):
             raise Damage("the stamp does not fit")
+        if tag in self.retired and (position is None or position > self.retired[tag]):
+            raise Damage("the store key was retired before")
 
 
 def tag_of(key: bytes) -> bytes:

@@ -1,45 +1,29 @@
-"""The keys that protect personal data. Without them the stored data cannot be read."""
+"""The source of the key document, which has all keys. Without them the stored data cannot be read."""
 
-from base64 import b64decode
-from typing import Annotated
+from pathlib import Path
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import Field, SecretStr
 
+from infra.settings.installation import DEFAULT_DATA_DIR
 from infra.settings.subject import Subject
 
-
-def _key_of_32_bytes(value: SecretStr) -> SecretStr:
-    try:
-        size = len(b64decode(value.get_secret_value(), validate=True))
-    except ValueError:
-        raise ValueError("is not base64. Make one with: openssl rand -base64 32") from None
-    if size != 32:
-        raise ValueError(f"holds {size} bytes, not 32. Make one with: openssl rand -base64 32")
-    return value
-
-
-SecretKey = Annotated[SecretStr, AfterValidator(_key_of_32_bytes)]
+KEYS_FILE = "keys.json"
+"""The key document that `palimpsest up` makes at its first start. Without it the data is lost."""
 
 
 class KeySettings(Subject):
-    """Keys of sealing and of blind indexes."""
+    """Where the key document is: the variable wins over the command, and the command over the file."""
 
-    key_encryption_key: SecretKey = Field(
-        validation_alias="PALIMPSEST_KEY_ENCRYPTION_KEY",
-        description="Wraps the data keys that seal personal data: 32 bytes, base64",
+    file: Path = Field(
+        DEFAULT_DATA_DIR / KEYS_FILE,
+        validation_alias="PALIMPSEST_KEYS_FILE",
+        description="File with the key document (keys and their states, JSON); mode 0600",
     )
-    key_encryption_key_id: str = Field(
-        "1",
-        min_length=1,
-        max_length=64,
-        validation_alias="PALIMPSEST_KEY_ENCRYPTION_KEY_ID",
-        description="Name of the key above",
+    document: SecretStr | None = Field(
+        None, validation_alias="PALIMPSEST_KEYS", description="The key document itself, in place of a file"
     )
-    store_key: SecretKey = Field(
-        validation_alias="PALIMPSEST_STORE_KEY",
-        description="Stamps everything that is stored: 32 bytes, base64",
-    )
-    blind_index_key: SecretKey = Field(
-        validation_alias="PALIMPSEST_BLIND_INDEX_KEY",
-        description="Makes the keyed hashes of unique values: 32 bytes, base64",
+    command: str | None = Field(
+        None,
+        validation_alias="PALIMPSEST_KEYS_COMMAND",
+        description="Command that prints the key document, in place of a file; it runs without a shell",
     )

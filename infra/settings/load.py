@@ -1,4 +1,4 @@
-"""Loads settings: from the environment, else from the files that `palimpsest up` keeps in its data folder.
+"""Loads settings: from the environment, else from the file that `palimpsest up` keeps in its data folder.
 
 A wrong value is an error that names the variable, says what is wrong and never contains a secret.
 """
@@ -15,10 +15,8 @@ from pydantic_core import ErrorDetails
 from infra.settings.database import DatabaseSettings, OwnerSettings, Part
 from infra.settings.errors import SettingsError
 from infra.settings.installation import DEFAULT_DATA_DIR, InstallationSettings
+from infra.settings.keys import KEYS_FILE, KeySettings
 from infra.settings.model import MigrationSettings, ReaderSettings, Settings, SubjectGroup
-
-SECRETS_FILE = "secrets.env"
-"""Keys that `palimpsest up` made at its first start. Without them the data is lost."""
 
 SERVERS_FILE = "servers.env"
 """Addresses from the last start of `palimpsest up`: the embedded servers, without the database, and the API."""
@@ -27,6 +25,7 @@ DATABASE_FOLDER = "database"
 """Addresses of the embedded database from the last start of `palimpsest up`: a file for each part."""
 
 DATA_DIR = InstallationSettings.variable("data_dir")
+KEYS_FILE_VARIABLE = KeySettings.variable("file")
 DATABASE_URL = DatabaseSettings.variable("url")
 DATABASE_ADMIN_URL = OwnerSettings.variable("url")
 
@@ -54,7 +53,7 @@ def load(
         SettingsError: some settings are missing or wrong.
     """
     given = {**(overrides or {}), DATA_DIR: data_dir}
-    wanted = [SERVERS_FILE, database_file(part), SECRETS_FILE] if files is None else files
+    wanted = [SERVERS_FILE, database_file(part)] if files is None else files
     return _validated(Settings, _values(data_dir or data_folder(), wanted, given))
 
 
@@ -76,7 +75,7 @@ def load_for_reading() -> ReaderSettings:
     Raises:
         SettingsError: some settings are wrong.
     """
-    return _validated(ReaderSettings, _values(data_folder(), [SERVERS_FILE, SECRETS_FILE], {}))
+    return _validated(ReaderSettings, _values(data_folder(), [SERVERS_FILE], {}))
 
 
 def data_folder() -> Path:
@@ -85,7 +84,7 @@ def data_folder() -> Path:
 
 
 def _values(folder: Path, files: Sequence[str], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = {KEYS_FILE_VARIABLE: folder / KEYS_FILE}
     sources: list[Mapping[str, str | None]] = [*(dotenv_values(folder / name) for name in files), os.environ]
     for source in sources:
         values |= {name.upper(): value for name, value in source.items() if value}

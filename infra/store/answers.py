@@ -93,9 +93,9 @@ class AnswerCodec:
         body = stored.answer[HEADER_BYTES:]
         if stamped[:1] != bytes((FORMAT,)):
             raise Damage("the format of the answer is not known")
-        self._keyring.stamps.check(stamp, _bound(stored, stamped))
         if stored.position is None:
             raise Damage("the log lacks the event that the record names")
+        self._keyring.stamps.check(stamp, _bound(stored, stamped), stored.position)
         kind = AnswerKind(stamped[1])
         is_cut = kind is AnswerKind.SECRET and not body
         if not is_cut and not hmac.compare_digest(_digest(body), stamped[CONTEXT_BYTES:]):

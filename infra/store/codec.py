@@ -182,10 +182,13 @@ def subjects_of(event: Root.Event) -> list[UUID]:
     return [getattr(event, group.subject) for group in layout_of(type(event)).groups]
 
 
-def decode_clear(topic: str, stored: bytes, stream_id: UUID, version: int, stamps: StoreKeys) -> PartlyDecoded:
+def decode_clear(
+    topic: str, stored: bytes, stream_id: UUID, version: int, stamps: StoreKeys, position: int
+) -> PartlyDecoded:
     """Check the stamp of a stored event and decode its clear fields.
 
-    `subjects_in` lists the subjects whose keys `unseal` needs.
+    `subjects_in` lists the subjects whose keys `unseal` needs. `position`: of the event in the log; a retired store key
+    counts up to the position where it was retired.
 
     Raises:
         Damage: these bytes were not stored in this place.
@@ -193,7 +196,7 @@ def decode_clear(topic: str, stored: bytes, stream_id: UUID, version: int, stamp
         msgspec.DecodeError: the clear fields are no msgpack map.
     """
     layout = layout_for(topic)
-    bound = check(layout.frame, stream_id, version, stored, stamps)
+    bound = check(layout.frame, stream_id, version, stored, stamps, position)
     length, flags, class_version = FIXED.unpack_from(stored, CONTENT_AT)
     at = CLEAR_AT[flags]
     end = at + length
@@ -245,15 +248,19 @@ def unseal(partly_decoded: Sequence[PartlyDecoded], keys: Keys) -> list[Root.Eve
     return events
 
 
-def decode(topic: str, stored: bytes, stream_id: UUID, version: int, keys: Keys, stamps: StoreKeys) -> Root.Event:
+def decode(
+    topic: str, stored: bytes, stream_id: UUID, version: int, keys: Keys, stamps: StoreKeys, position: int
+) -> Root.Event:
     """The event, as `unseal` returns it. Raises as `decode_clear` and `unseal`."""
-    [event] = unseal([decode_clear(topic, stored, stream_id, version, stamps)], keys)
+    [event] = unseal([decode_clear(topic, stored, stream_id, version, stamps, position)], keys)
     return event
 
 
-def decode_as_erased(topic: str, stored: bytes, stream_id: UUID, version: int, stamps: StoreKeys) -> Root.Event:
+def decode_as_erased(
+    topic: str, stored: bytes, stream_id: UUID, version: int, stamps: StoreKeys, position: int
+) -> Root.Event:
     """The event with all personal fields as erased, for readers without data keys. Raises as `decode`."""
-    partly = [decode_clear(topic, stored, stream_id, version, stamps)]
+    partly = [decode_clear(topic, stored, stream_id, version, stamps, position)]
     [event] = unseal(partly, {subject_id.int: ERASED_KEY for subject_id in subjects_in(partly)})
     return event
 

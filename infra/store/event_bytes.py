@@ -152,15 +152,16 @@ def stamped(bound: bytes, frame: bytes, stamps: StoreKeys) -> bytes:
     return b"".join((_FORMAT, stamps.tag, mac.digest(), bound[len(frame) + _PLACE_BYTES :]))
 
 
-def check(frame: bytes, stream_id: UUID, version: int, stored: bytes, stamps: StoreKeys) -> bytes:
+def check(frame: bytes, stream_id: UUID, version: int, stored: bytes, stamps: StoreKeys, position: int) -> bytes:
     """Check the stamp of a stored event. Returns the bytes under it: frame, place and content.
 
     Raises:
         Damage: the bytes are not those of an event that was stored in this place.
     """
-    known = stamps.hashes.get(stored[1:_MAC_AT])
-    if known is None or stored[0] != FORMAT:
-        raise Damage("the format or the store key is not known")
+    if stored[:1] != _FORMAT:
+        raise Damage("the format is not known")
+    tag = stored[1:_MAC_AT]
+    known = stamps.hashes.get(tag) or stamps.find(tag)
     place = (stream_id.int << 64 | version).to_bytes(_PLACE_BYTES, "big")
     bound = b"".join((frame, place, stored[CONTENT_AT:]))
     # As `StoreKeys.check`, without calls: this runs for every event that is read.
@@ -168,6 +169,8 @@ def check(frame: bytes, stream_id: UUID, version: int, stored: bytes, stamps: St
     mac.update(bound)
     if not compare_digest(mac.digest(), stored[_MAC_AT:CONTENT_AT]):
         raise Damage("the stamp does not fit")
+    if stamps.retired and position > stamps.retired.get(tag, position):
+        raise Damage("the store key was retired before")
     return bound
 
 

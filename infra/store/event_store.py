@@ -1,7 +1,7 @@
 """The event store port on PostgreSQL: appends aggregates and seals their personal data; `loading.py` loads them."""
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import cast
+from typing import Protocol, cast
 from uuid import UUID
 
 from uuid_utils import uuid7
@@ -58,8 +58,18 @@ CLAIMED_BY = "SELECT originator_id FROM claims WHERE kind = %s AND digest = %s"
 MAX_REKEY_ATTEMPTS = 3
 
 
+class CheckKeys(Protocol):
+    """Compares the keys with the database, unless that was done; with `again` also takes up a changed key document."""
+
+    async def __call__(self, *, again: bool = False) -> None: ...
+
+
+async def _keys_unchecked(*, again: bool = False) -> None:
+    """For stores whose keys are right by construction."""
+
+
 class PostgresEventStore:
-    """Implements `application.ports.EventStore`."""
+    """Implements `application.ports.EventStore`. `check_keys` is called before each append."""
 
     def __init__(
         self,
@@ -68,12 +78,14 @@ class PostgresEventStore:
         committer: GroupCommitter,
         keyring: Keyring,
         blind: BlindIndex,
+        check_keys: CheckKeys = _keys_unchecked,
     ) -> None:
         self._database = database
         self._reader = reader
         self._committer = committer
         self._keyring = keyring
         self._blind = blind
+        self._check_keys = check_keys
         self._snapshots = Snapshots(database, keyring)
         self._loader = AggregateLoader(reader, keyring, self._snapshots)
         self._answers = AnswerCodec(keyring)
@@ -112,13 +124,15 @@ class PostgresEventStore:
             pending = cast(list[Root.Event], root.pending_events)
             events += pending
             expected[root.id.int] = root.version - len(pending)
+        await self._check_keys()
         for _ in range(MAX_REKEY_ATTEMPTS):
             keys, minted = await self._keys(changes, expected, events, idempotency)
             request = self._request(changes, expected, events, call, idempotency, keys, minted)
             outcome = await self._committer.append(request)
             if outcome.status is not AppendStatus.REKEY:
                 break
-            # Another process has just stored a key for the same address: seal again, under that key.
+            # Another process has just stored a key for the same address, or a key of this process has been retired.
+            await self._check_keys(again=True)
         if outcome.status is AppendStatus.REPLAYED:
             assert idempotency is not None
             earlier = await self.stored_response(idempotency.key)

@@ -82,7 +82,7 @@ class AggregateLoader:
             StreamGap: the log lacks an event.
             Damage: an event was changed since it was stored.
         """
-        versions = [version for version, _, _ in events]
+        versions = [version for version, *_ in events]
         first = Root.INITIAL_VERSION if root is None else root.version + 1
         if events and (versions[0], versions[-1]) != (first, first + len(events) - 1):
             raise StreamGap(f"stream {id}: versions {first} to {versions[-1]} hold {len(events)} events")
@@ -95,7 +95,9 @@ class AggregateLoader:
 
     async def _decode(self, id: UUID, events: Sequence[StoredEvent]) -> list[Root.Event]:
         stamps = self._keyring.stamps
-        partly = [decode_clear(topic, stored, id, version, stamps) for version, topic, stored in events]
+        partly = [
+            decode_clear(topic, stored, id, version, stamps, position) for version, topic, stored, position in events
+        ]
         return unseal(partly, await self._keyring.all(subjects_in(partly)))
 
 

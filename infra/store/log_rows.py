@@ -32,7 +32,7 @@ async def decode_rows(rows: Sequence[LogRow], keyring: Keyring) -> list[Recorded
     partly: list[PartlyDecoded | Undecodable] = []
     for position, stream_id, version, topic, stored, _ in rows:
         try:
-            partly.append(decode_clear(topic, stored, stream_id, version, keyring.stamps))
+            partly.append(decode_clear(topic, stored, stream_id, version, keyring.stamps, position))
         except Exception as error:
             partly.append(undecodable(error, position))
     # Outside of the `try`: an error of the keyring is not the fault of an event.
@@ -71,6 +71,6 @@ def _unseal_rows(
 def _decode_row(row: LogRow, keyring: Keyring, keys: Keys) -> Root.Event | Undecodable:
     position, stream_id, version, topic, stored, _ = row
     try:
-        return decode(topic, stored, stream_id, version, keys, keyring.stamps)
+        return decode(topic, stored, stream_id, version, keys, keyring.stamps, position)
     except Exception as error:
         return undecodable(error, position)

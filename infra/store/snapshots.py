@@ -80,7 +80,7 @@ class Interval:
     def add(self, page: list[StoredEvent]) -> None:
         """Add events that follow."""
         self.events += len(page)
-        self.bytes += sum(len(state) for _, _, state in page)
+        self.bytes += sum(len(state) for _, _, state, _ in page)
 
     def may_be_due(self) -> bool:
         """Whether `is_due` can hold: a state is at most as large as its snapshot and the events after it."""

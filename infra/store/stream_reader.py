@@ -21,18 +21,18 @@ from infra.store.append_queue import StreamKey
 # version of the aggregate's class, NULL for events. A state beyond the bound of bytes is NULL, and its stream ends
 # there. OFFSET 0 keeps the planner from flattening the inner query.
 LOAD_STREAMS = b"""
-SELECT stored.version, stored.topic, stored.state, wanted.id, stored.shape
+SELECT stored.version, stored.topic, stored.state, stored.position, wanted.id, stored.shape
 FROM unnest($1::uuid[]) AS wanted(id)
 CROSS JOIN LATERAL (
     SELECT max(originator_version) AS version FROM snapshots WHERE originator_id = wanted.id
 ) AS snapshot
 CROSS JOIN LATERAL (
     SELECT originator_version AS version, topic, CASE WHEN octet_length(state) <= $2::bigint THEN state END AS state,
-        snapshot_version AS shape
+        0::bigint AS position, snapshot_version AS shape
     FROM snapshots WHERE originator_id = wanted.id AND originator_version = snapshot.version
     UNION ALL
-    SELECT version, topic, CASE WHEN bytes <= $2 THEN state END, NULL FROM (
-        SELECT originator_version AS version, topic, state,
+    SELECT version, topic, CASE WHEN bytes <= $2 THEN state END, position, NULL FROM (
+        SELECT originator_version AS version, topic, state, notification_id AS position,
             sum(octet_length(state)) OVER (ORDER BY originator_version ROWS UNBOUNDED PRECEDING) AS bytes
         FROM stored_events
         WHERE originator_id = wanted.id AND originator_version > coalesce(snapshot.version, -1)
@@ -44,14 +44,14 @@ CROSS JOIN LATERAL (
 ORDER BY wanted.id, stored.version, stored.shape
 """
 LOAD_SNAPSHOT = b"""
-SELECT originator_version, topic, state, snapshot_version FROM snapshots
+SELECT originator_version, topic, state, 0::bigint FROM snapshots
 WHERE originator_id = $1 AND originator_version <= $2 AND topic = $3 AND snapshot_version = $4
 ORDER BY originator_version DESC LIMIT 1
 """
 # The events after $2 until their bytes exceed $5, and at least one.
 LOAD_PAGE = b"""
-SELECT originator_version, topic, state FROM (
-    SELECT originator_version, topic, state,
+SELECT originator_version, topic, state, notification_id FROM (
+    SELECT originator_version, topic, state, notification_id,
         sum(octet_length(state)) OVER (ORDER BY originator_version ROWS UNBOUNDED PRECEDING) AS bytes
     FROM stored_events
     WHERE originator_id = $1 AND originator_version > $2 AND originator_version <= $3
@@ -77,8 +77,8 @@ LATEST = 2**62
 """A version above all others."""
 
 
-StoredEvent = tuple[int, str, bytes]
-"""Version, topic, state. A plain tuple, since a load makes many."""
+StoredEvent = tuple[int, str, bytes, int]
+"""Version, topic, state, position. A plain tuple, since a load makes many."""
 
 
 class StoredSnapshot(NamedTuple):
@@ -123,7 +123,7 @@ class StreamReader:
         """The newest snapshot up to the version `last`, of a topic and shape. Raises `Unavailable`."""
         parameters = [id.bytes, last.to_bytes(8, "big"), topic.encode(), shape.to_bytes(2, "big")]
         result = await self._histories.result(LOAD_SNAPSHOT, parameters)
-        return StoredSnapshot(*_events(result)[0], shape) if result.ntuples else None
+        return StoredSnapshot(*_events(result)[0][:3], shape) if result.ntuples else None
 
     async def history(self, id: UUID, last: int = LATEST, *, after: int = 0) -> AsyncGenerator[list[StoredEvent], None]:
         """The events after the version `after` up to `last`, page by page; no page is empty.
@@ -165,14 +165,14 @@ class StreamReader:
         result = await self._queries.result(LOAD_STREAMS, [UuidsByInt(ids).dump(), *bounds])
         streams: dict[StreamKey, StoredStream] = {}
         for n, event in enumerate(_events(result)):
-            stream = streams.setdefault(int.from_bytes(_value(result, n, 3), "big"), StoredStream())
-            shape = result.get_value(n, 4)
+            stream = streams.setdefault(int.from_bytes(_value(result, n, 4), "big"), StoredStream())
+            shape = result.get_value(n, 5)
             if event[2] is None or len(stream.events) == SHARED_EVENTS - 1:
                 stream.complete = False
             elif shape is None:
                 stream.events.append(event)
             else:
-                stream.snapshot = StoredSnapshot(*event, int.from_bytes(shape, "big"))
+                stream.snapshot = StoredSnapshot(*event[:3], int.from_bytes(shape, "big"))
         return streams
 
     async def _fetch_answers(self, keys: list[bytes]) -> Mapping[bytes, StoredAnswer]:
@@ -194,10 +194,13 @@ class StreamReader:
 
 
 def _events(result: PGresult) -> list[StoredEvent]:
-    """The events of a result whose first columns are version, topic and state."""
+    """The events of a result whose first columns are version, topic, state and position."""
     value: Callable[[int, int], Any] = result.get_value
     number = int.from_bytes
-    return [(number(value(n, 0), "big"), value(n, 1).decode(), value(n, 2)) for n in range(result.ntuples)]
+    return [
+        (number(value(n, 0), "big"), value(n, 1).decode(), value(n, 2), number(value(n, 3), "big"))
+        for n in range(result.ntuples)
+    ]
 
 
 def _value(result: PGresult, row: int, column: int) -> bytes:

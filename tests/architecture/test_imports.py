@@ -29,7 +29,7 @@ BREACHES = [
     ("infra.projector", "infra.kafka.client.topics", ROOMS),
     ("infra.kafka.tools", "infra.projector.lag", ROOMS),
     ("infra.telemetry", "infra.cache.updater", ROOMS),
-    ("infra.settings", "infra.local.secrets", ROOMS),
+    ("infra.settings", "infra.local.supervisor", ROOMS),
     ("domain.identity", "domain.teams.team", f"{CONTEXTS}identity"),
     ("domain.content", "domain.billing.subscription", f"{CONTEXTS}content"),
     ("application.content", "domain.teams.team", f"{CONTEXTS}content"),

@@ -21,6 +21,7 @@ from tests.bench import (
     project,
     rebuild,
     report,
+    rotate,
     versions,
     visible,
 )
@@ -41,6 +42,7 @@ PATHS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "dispatch": dispatch.rows,
     "extras": extras.rows,
     "memory": memory.rows,
+    "rotate": rotate.rows,
 }
 
 

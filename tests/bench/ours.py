@@ -16,8 +16,10 @@ from domain.billing.subscription import Subscription
 from domain.content.document import Document
 from domain.identity.user import User
 from domain.kernel import Party
+from infra.bootstrap.api import signing_keys
 from infra.bootstrap.write_side import WriteSide, open_write_side, utc_now
-from infra.local import secrets
+from infra.sealing.key_ring import KeyRing
+from infra.sealing.key_source import KeySource
 from infra.settings.database import Part
 from infra.settings.model import Settings
 from tests.support.servers import Database
@@ -26,7 +28,7 @@ T = TypeVar("T")
 
 OWNER = Actor(UUID(int=7))
 CALL = CommandContext(actor=OWNER, correlation_id=UUID(int=8), causation_id=UUID(int=9))
-SECRETS = secrets.new_keys()
+SECRETS = {"PALIMPSEST_KEYS": KeyRing.new().document()}
 PORTION = 200
 
 
@@ -59,7 +61,7 @@ def settings_for(database: Database) -> Settings:
 def tokens_for(settings: Settings) -> Tokens:
     """Issues tokens that our API takes."""
     return Tokens(
-        settings.tokens.signing_key.get_secret_value(),
+        signing_keys(KeySource(settings.keys).read()),
         issuer=settings.tokens.issuer,
         audience=settings.tokens.audience,
         lifetime=settings.tokens.ttl,

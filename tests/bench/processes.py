@@ -43,11 +43,11 @@ class Service:
 
 
 @contextmanager
-def api(database: Database, folder: Path, redis_url: str) -> Iterator[Service]:
+def api(database: Database, folder: Path, redis_url: str, **changes: str) -> Iterator[Service]:
     """Our API, ready."""
     port = free_port()
     asyncio.run(prepare_tables(database.part_url("projector"), read_models()))
-    with role("api", database, folder, redis_url, PALIMPSEST_PORT=str(port)) as pid:
+    with role("api", database, folder, redis_url, PALIMPSEST_PORT=str(port), **changes) as pid:
         wait_until(lambda: is_ready(f"http://127.0.0.1:{port}"), "the API is ready")
         yield Service(port, pid)
 

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -22,9 +21,8 @@ from infra.local.servers.process import end, port_is_free, spawn
 from infra.local.servers.redis import EmbeddedRedis
 from infra.postgres.migrate import migrate
 from tests.chaos.brokers import Brokers, open_brokers
-from tests.support.http import SIGNING_KEY
 from tests.support.servers import PostgresForTests
-from tests.support.stores import BLIND_KEY, KEK, STORE_KEY
+from tests.support.stores import KEYS
 
 APIS = PROJECTORS = RELAYS = 2
 PATIENCE_SECONDS = 60.0
@@ -166,10 +164,7 @@ class House:
             "PALIMPSEST_METRICS_PORT": "0",
             "PALIMPSEST_LOG_LEVEL": "WARNING",
             "PALIMPSEST_LOG_FORMAT": "json",
-            "PALIMPSEST_KEY_ENCRYPTION_KEY": b64encode(KEK).decode(),
-            "PALIMPSEST_STORE_KEY": b64encode(STORE_KEY).decode(),
-            "PALIMPSEST_BLIND_INDEX_KEY": b64encode(BLIND_KEY).decode(),
-            "PALIMPSEST_TOKEN_SIGNING_KEY": SIGNING_KEY,
+            **KEYS,
         }
         if self.brokers is not None:
             given |= {

@@ -23,7 +23,7 @@ from tests.chaos.invariants import Finding, judge
 from tests.chaos.ledger import LedgerFile, read
 from tests.chaos.load import load
 from tests.chaos.saboteur import Saboteur
-from tests.support.http import PASSWORD, SIGNING_KEY, SwiftPasswords
+from tests.support.http import PASSWORD, SIGNING_KEYS, SwiftPasswords
 from tests.support.stores import Opened, open_store
 
 USERS = 8
@@ -124,5 +124,5 @@ async def customer(opened: Opened, name: str) -> User:
 
 def token_of(user_id: UUID) -> str:
     """A token that is good for as long as a run may take."""
-    tokens = Tokens(SIGNING_KEY, issuer=AUDIENCE, audience=AUDIENCE, lifetime=LIFETIME, clock=utc_now, new_id=uuid7)
+    tokens = Tokens(SIGNING_KEYS, issuer=AUDIENCE, audience=AUDIENCE, lifetime=LIFETIME, clock=utc_now, new_id=uuid7)
     return tokens.issue(user_id, None)

@@ -6,19 +6,18 @@ import psycopg
 import pytest
 
 from infra.cli.doctor import doctor
-from infra.local import secrets
 from infra.local.servers.kafka import EmbeddedKafka
 from infra.local.servers.process import free_port
-from infra.settings.load import SECRETS_FILE
 from infra.settings.model import variables
 from tests.support.servers import Database
+from tests.support.stores import make_key_file
 
 
 @pytest.fixture(autouse=True)
 def well(database: Database, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in variables():
         monkeypatch.delenv(name, raising=False)
-    secrets.ensure(tmp_path, data_exists=False)
+    make_key_file(tmp_path)
     monkeypatch.setenv("PALIMPSEST_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("PALIMPSEST_PORT", str(free_port()))
     monkeypatch.setenv("DATABASE_URL", database.app_url)
@@ -133,7 +132,7 @@ def test_a_misspelt_variable_is_found(monkeypatch: pytest.MonkeyPatch, capsys: p
 
 
 def test_keys_that_others_can_read_are_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / SECRETS_FILE).chmod(0o644)
+    make_key_file(tmp_path).chmod(0o644)
     assert not doctor()
     assert "chmod 600" in capsys.readouterr().out
 

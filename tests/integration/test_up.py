@@ -17,7 +17,7 @@ from infra.cli.up import is_ready
 from infra.local.servers.kafka import EmbeddedKafka
 from infra.local.servers.process import free_port, is_alive, port_is_free
 from infra.settings.database import PARTS, role_of
-from infra.settings.load import SECRETS_FILE, SERVERS_FILE, database_file
+from infra.settings.load import SERVERS_FILE, database_file
 from infra.settings.model import variables
 from tests.support.servers import PROJECT, open_folder
 from tests.support.stores import rows
@@ -172,7 +172,7 @@ def test_each_process_logs_in_as_its_part_with_an_address_of_its_own(up: Up) -> 
     addresses = {part: (up.folder / database_file(part)).read_text() for part in PARTS}
     assert {part for part in PARTS if f"//{role_of(part)}:" in addresses[part]} == set(PARTS)
     assert not any(role_of(part) in addresses[other] for part in PARTS for other in PARTS if part != other)
-    assert "postgresql://" not in (up.folder / SERVERS_FILE).read_text() + (up.folder / SECRETS_FILE).read_text()
+    assert "postgresql://" not in (up.folder / SERVERS_FILE).read_text()
     assert f"DATABASE_URL=postgresql://{role_of('api')}:****@" in asked(up.folder, "settings")
     running = {(role_of(part),) for part in ("api", "projector", "worker")}
     until(lambda: set(rows(addresses["owner"].split("'")[1], LOGINS)) == running)

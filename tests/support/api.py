@@ -3,7 +3,6 @@
 import asyncio
 import socket
 import threading
-from base64 import b64encode
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, closing, contextmanager
@@ -31,8 +30,8 @@ from infra.postgres.read_store import PooledReadStore
 from infra.sealing.blind_index import BlindIndex
 from infra.settings.model import Settings
 from projections.kernel import read_models
-from tests.support.http import PASSWORD, SIGNING_KEY
-from tests.support.stores import BLIND_KEY, KEK, STORE_KEY
+from tests.support.http import PASSWORD
+from tests.support.stores import BLIND_KEY, KEYS
 
 T = TypeVar("T")
 
@@ -156,10 +155,7 @@ def _settings(database_url: str, redis_url: str, changes: dict[str, Any]) -> Set
     given = {
         "DATABASE_URL": database_url,
         "REDIS_URL": redis_url,
-        "PALIMPSEST_KEY_ENCRYPTION_KEY": b64encode(KEK).decode(),
-        "PALIMPSEST_STORE_KEY": b64encode(STORE_KEY).decode(),
-        "PALIMPSEST_BLIND_INDEX_KEY": b64encode(BLIND_KEY).decode(),
-        "PALIMPSEST_TOKEN_SIGNING_KEY": SIGNING_KEY,
+        **KEYS,
     }
     return Settings.from_variables({**given, **changes})
 

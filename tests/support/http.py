@@ -18,14 +18,14 @@ from adapters.http.api.deps import Deps
 from adapters.http.api.tokens import Tokens
 from adapters.realtime.hub import EventHub
 from application.bus import Bus
-from infra.local.secrets import new_signing_key
+from infra.bootstrap.api import signing_keys
 from infra.sealing.blind_index import BlindIndex
 from projections.visibility import Share
 from tests.support.memory_store import MemoryEventStore
 from tests.support.projecting import MemoryFeed
-from tests.support.stores import BLIND_KEY
+from tests.support.stores import BLIND_KEY, KEY_RING
 
-SIGNING_KEY = new_signing_key()
+SIGNING_KEYS = signing_keys(KEY_RING)
 PASSWORD = "umber cartwheel tenfold mist"
 
 
@@ -142,7 +142,7 @@ async def open_http_api(**changes: Any) -> AsyncIterator[HttpApi]:
     store, time, positions, rows = MemoryEventStore(), Time(), Lagging(), OneRow()
     blind = BlindIndex(BLIND_KEY)
     ports = {"clock": time, "new_id": uuid7, "addresses": blind, "passwords": SwiftPasswords()}
-    tokens = Tokens(SIGNING_KEY, issuer="us", audience="them", lifetime=3600, clock=time, new_id=uuid7)
+    tokens = Tokens(SIGNING_KEYS, issuer="us", audience="them", lifetime=3600, clock=time, new_id=uuid7)
     observed: list[Observed] = []
 
     async def head() -> int:

@@ -74,7 +74,7 @@ def public(log: Iterable[EventRow], topics: Topics) -> Iterator[Planned]:
     """The records of the public topics."""
     contract = CloudEvents()
     for row in log:
-        event = decode_as_erased(row.topic, row.state, row.stream_id, row.version, STAMPS)
+        event = decode_as_erased(row.topic, row.state, row.stream_id, row.version, STAMPS, row.position)
         of = metadata_of(row.state)
         about = RecordedEvent(row.position, row.stream_id, row.version, row.topic, row.recorded_at, of.actor_id, event)
         record = contract.public_record(about, of.event_id, of.correlation_id, of.causation_id)

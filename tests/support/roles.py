@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,9 +12,8 @@ from pathlib import Path
 import httpx2
 
 from infra.local.servers.process import free_port
-from tests.support.http import SIGNING_KEY
 from tests.support.servers import Database
-from tests.support.stores import BLIND_KEY, KEK, STORE_KEY
+from tests.support.stores import KEYS
 
 PATIENCE = 60.0
 
@@ -30,10 +28,7 @@ def environment(database: Database, redis_url: str | None, port: int, folder: Pa
         "PALIMPSEST_DATA_DIR": str(folder),
         "PALIMPSEST_LOG_LEVEL": "DEBUG",
         "PALIMPSEST_LOG_FORMAT": "json",
-        "PALIMPSEST_KEY_ENCRYPTION_KEY": b64encode(KEK).decode(),
-        "PALIMPSEST_STORE_KEY": b64encode(STORE_KEY).decode(),
-        "PALIMPSEST_BLIND_INDEX_KEY": b64encode(BLIND_KEY).decode(),
-        "PALIMPSEST_TOKEN_SIGNING_KEY": SIGNING_KEY,
+        **KEYS,
     }
     return {**os.environ, **given}
 

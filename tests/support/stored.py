@@ -33,5 +33,5 @@ def by_hand(
 def decoded(topic: str, stored: bytes, stream_id: UUID, version: int, keys: Keys | None = None) -> Root.Event:
     """The event of these bytes, without keys as if they were erased."""
     if keys is None:
-        return decode_as_erased(topic, stored, stream_id, version, STAMPS)
-    return decode(topic, stored, stream_id, version, keys, STAMPS)
+        return decode_as_erased(topic, stored, stream_id, version, STAMPS, 1)
+    return decode(topic, stored, stream_id, version, keys, STAMPS, 1)

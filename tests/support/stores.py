@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -11,13 +12,16 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool
 
 from application.ports import Actor, CommandContext
+from infra.local.servers.process import write_private
 from infra.postgres.connect import Pool
 from infra.postgres.database import Database
 from infra.sealing.blind_index import BlindIndex
 from infra.sealing.key_encryption import KeyEncryptionKeys
+from infra.sealing.key_ring import KeyKind, KeyRing, RingKey, id_of
 from infra.sealing.keyring import FetchWrapped, Keyring
 from infra.sealing.receipts import receipt
 from infra.sealing.store_keys import StoreKeys
+from infra.settings.keys import KEYS_FILE
 from infra.store.event_store import PostgresEventStore, keys_reader
 from infra.store.feed import PostgresEventFeed
 from infra.store.group_commit import GroupCommitter
@@ -26,6 +30,17 @@ from infra.store.stream_reader import StreamReader
 KEK, KEK_ID = bytes(range(32)), "kek"
 BLIND_KEY = bytes(range(32, 64))
 STORE_KEY = bytes(range(64, 96))
+SIGNING_KEY = bytes(range(96, 128))
+KEY_RING = KeyRing(
+    (
+        RingKey(KeyKind.KEY_ENCRYPTION, KEK_ID, KEK),
+        RingKey(KeyKind.STORE, id_of(KeyKind.STORE, STORE_KEY), STORE_KEY),
+        RingKey(KeyKind.BLIND_INDEX, "blind", BLIND_KEY),
+        RingKey(KeyKind.SIGNING, "signing", SIGNING_KEY),
+    )
+)
+KEYS = {"PALIMPSEST_KEYS": KEY_RING.document()}
+"""The keys above as a setting."""
 STAMPS = StoreKeys(STORE_KEY)
 CALL = CommandContext(actor=Actor(UUID(int=7)), correlation_id=UUID(int=8), causation_id=UUID(int=9))
 
@@ -71,11 +86,18 @@ def keyring_of(fetch: FetchWrapped, kek: bytes = KEK) -> Keyring:
     return Keyring(KeyEncryptionKeys(KEK_ID, {KEK_ID: kek}), fetch, STAMPS)
 
 
+def make_key_file(folder: Path) -> Path:
+    """Write the keys of the tests into a data folder; answers the file."""
+    file = folder / KEYS_FILE
+    write_private(file, KEY_RING.document())
+    return file
+
+
 def destroy_keys(url: str, *subject_ids: UUID) -> None:
     """Destroy the data keys of subjects, with a receipt of each."""
     for subject_id in subject_ids:
         now = datetime.now(UTC)
-        values = [now, receipt(StoreKeys(STORE_KEY), subject_id, now), subject_id]
+        values = [now, receipt(STAMPS, subject_id, now), subject_id]
         rows(url, "UPDATE data_keys SET wrapped = NULL, erased_at = %s, receipt = %s WHERE subject_id = %s", *values)
 
 
@@ -90,12 +112,16 @@ __all__ = [
     "BLIND_KEY",
     "CALL",
     "KEK",
+    "KEYS",
+    "KEY_RING",
+    "SIGNING_KEY",
     "STAMPS",
     "STORE_KEY",
     "Opened",
     "Pool",
     "destroy_keys",
     "keyring_of",
+    "make_key_file",
     "open_store",
     "rows",
 ]

@@ -12,10 +12,11 @@ from typer.testing import CliRunner
 
 from infra.cli import main, up
 from infra.cli.main import app
-from infra.local import secrets as keys
 from infra.local.servers.process import ServerError
+from infra.sealing.key_source import KeySource
 from infra.settings.load import load
 from infra.settings.model import variables
+from tests.support.stores import make_key_file
 
 HEAVY = ("fastapi", "kafka", "psycopg", "pydantic", "cryptography", "redis", "uvicorn")
 
@@ -34,7 +35,6 @@ def test_help_loads_nothing_heavy() -> None:
 
 
 def test_a_role_that_publishes_gets_a_port_for_its_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    keys.ensure(tmp_path, data_exists=False)
     monkeypatch.setenv("DATABASE_URL", "postgresql://db/palimpsest")
     assert len(set(up.metrics_ports(load(), 4))) == 4
 
@@ -52,7 +52,6 @@ def test_a_known_failure_is_a_sentence_and_exit_code_2(
 
 
 def test_settings_are_shown_masked_as_lines_of_an_env_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    keys.ensure(tmp_path, data_exists=False)
     monkeypatch.setenv("DATABASE_URL", "postgresql://app:canary@db/palimpsest")
     output = CliRunner().invoke(app, ["settings"]).output
     assert "\nDATABASE_URL=postgresql://app:****@db/palimpsest\n" in output
@@ -60,9 +59,10 @@ def test_settings_are_shown_masked_as_lines_of_an_env_file(monkeypatch: pytest.M
 
 
 def test_new_keys_are_good_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "secrets.env").write_text(CliRunner().invoke(app, ["new-keys"]).output)
+    document = CliRunner().invoke(app, ["new-keys"]).output
+    monkeypatch.setenv("PALIMPSEST_KEYS", document)
     monkeypatch.setenv("DATABASE_URL", "postgresql://db/palimpsest")
-    assert CliRunner().invoke(app, ["settings"]).exit_code == 0
+    assert KeySource(load(tmp_path).keys).read().document() == document
 
 
 def output_of(*words: str, code: int = 2) -> str:
@@ -77,7 +77,7 @@ def output_of(*words: str, code: int = 2) -> str:
 
 @pytest.fixture
 def dead_database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    keys.ensure(tmp_path, data_exists=False)
+    make_key_file(tmp_path)
     monkeypatch.setenv("DATABASE_URL", "postgresql://app:canary@127.0.0.1:1/palimpsest")
 
 
@@ -96,7 +96,7 @@ def test_a_command_without_a_database_is_one_sentence(dead_database: None, words
     assert line == "The database is not available. `palimpsest doctor` says more."
 
 
-@pytest.mark.parametrize("group", ["events", "projections"])
+@pytest.mark.parametrize("group", ["events", "keys", "projections"])
 def test_the_help_of_a_group_names_the_commands_that_it_has(group: str) -> None:
     inside = importlib.import_module(f"infra.cli.{group}").app
     commands = typer.main.get_group(inside).commands
@@ -104,7 +104,7 @@ def test_the_help_of_a_group_names_the_commands_that_it_has(group: str) -> None:
     assert sorted(output) == sorted(commands)
 
 
-@pytest.mark.parametrize("group", ["events", "projections"])
+@pytest.mark.parametrize("group", ["events", "keys", "projections"])
 def test_a_group_offers_no_completion_to_install(group: str) -> None:
     inside = importlib.import_module(f"infra.cli.{group}").app
     assert "completion" not in CliRunner().invoke(inside, ["--help"]).output

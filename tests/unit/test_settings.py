@@ -1,20 +1,17 @@
 """Settings: an error names the variable, says what is wrong, and shows no secret."""
 
-import os
-from base64 import b64encode
 from pathlib import Path
 
 import pytest
 
 from infra.kafka.client.config import NoKafka, connection, topics
 from infra.kafka.client.topics import Topics
-from infra.local import secrets as keys
 from infra.settings.database import PARTS
 from infra.settings.display import misspelt, shown
 from infra.settings.errors import SettingsError
+from infra.settings.keys import KEYS_FILE
 from infra.settings.load import (
     DATABASE_FOLDER,
-    SECRETS_FILE,
     SERVERS_FILE,
     database_file,
     load,
@@ -22,6 +19,7 @@ from infra.settings.load import (
     load_for_reading,
 )
 from infra.settings.model import MigrationSettings, Settings, variables
+from tests.support.stores import make_key_file
 
 SECRET = "hunter2-canary"
 DATABASE_URL = f"postgresql://app:{SECRET}@db.example:5432/palimpsest?sslmode=require"
@@ -36,7 +34,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    keys.ensure(tmp_path, data_exists=False)
+    make_key_file(tmp_path)
     return tmp_path
 
 
@@ -51,13 +49,7 @@ def test_every_missing_setting_is_named(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(SettingsError) as caught:
         load(tmp_path)
     lines = str(caught.value).splitlines()
-    assert [line.split()[0] for line in lines] == [
-        "DATABASE_URL",
-        "PALIMPSEST_KEY_ENCRYPTION_KEY",
-        "PALIMPSEST_STORE_KEY",
-        "PALIMPSEST_BLIND_INDEX_KEY",
-        "PALIMPSEST_TOKEN_SIGNING_KEY",
-    ]
+    assert [line.split()[0] for line in lines] == ["DATABASE_URL"]
     assert all("palimpsest up" in line for line in lines)
 
 
@@ -79,10 +71,6 @@ def test_every_missing_setting_is_named(tmp_path: Path, monkeypatch: pytest.Monk
         ("PALIMPSEST_TOKEN_TTL", "86400", "3600"),
         ("PALIMPSEST_LOG_LEVEL", "loud", "'INFO'"),
         ("PALIMPSEST_CORS_ORIGINS", "https://a.example, b.example", "b.example"),
-        ("PALIMPSEST_KEY_ENCRYPTION_KEY", SECRET, "openssl rand -base64 32"),
-        ("PALIMPSEST_BLIND_INDEX_KEY", b64encode(SECRET.encode()).decode(), "14 bytes, not 32"),
-        ("PALIMPSEST_TOKEN_SIGNING_KEY", f'{{"d": "{SECRET}"}}', "palimpsest new-keys"),
-        ("PALIMPSEST_TOKEN_SIGNING_KEY", SECRET, "palimpsest new-keys"),
     ],
 )
 def test_a_wrong_value_is_explained_and_no_secret_shown(
@@ -100,7 +88,7 @@ def test_a_wrong_value_is_explained_and_no_secret_shown(
 
 def test_kafka_needs_a_login_where_it_is_asked_for_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAFKA_SECURITY_PROTOCOL", "SASL_SSL")
-    monkeypatch.setenv("KAFKA_SSL_CERTFILE", str(folder / SECRETS_FILE))
+    monkeypatch.setenv("KAFKA_SSL_CERTFILE", str(folder / KEYS_FILE))
     with pytest.raises(SettingsError) as caught:
         load(folder)
     lines = str(caught.value).splitlines()
@@ -120,7 +108,7 @@ def test_a_password_for_kafka_leaves_the_machine_by_tls_alone(folder: Path, monk
 
 
 def test_settings_become_what_kafkas_clients_take(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    certificate = str(folder / SECRETS_FILE)
+    certificate = str(folder / KEYS_FILE)
     for name, value in {
         "KAFKA_BOOTSTRAP_SERVERS": "one.example:9092, two.example:9093",
         "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
@@ -164,12 +152,12 @@ def test_topics_are_named_and_spread_as_they_are_set(folder: Path, monkeypatch: 
 def test_what_is_shown_masks_keys_and_passwords(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_URL", f"rediss://:{SECRET}@cache:6379/0")
     monkeypatch.setenv("DATABASE_ADMIN_URL", f"postgresql:///x?host=db&password={SECRET}")
+    monkeypatch.setenv("PALIMPSEST_KEYS", SECRET)
     settings = load(folder)
     values = {name: value for name, value, _ in shown(settings)}
     assert values["DATABASE_URL"] == "postgresql://app:****@db.example:5432/palimpsest?sslmode=require"
     assert values["REDIS_URL"] == "rediss://:****@cache:6379/0"
     assert SECRET not in f"{values} {settings!r} {settings}"
-    assert not any(key in str(values) for key in (folder / SECRETS_FILE).read_text().split("'")[1::2])
 
 
 def test_the_environment_wins_over_the_files_and_the_caller_over_both(
@@ -216,35 +204,6 @@ def test_migrations_without_an_address_are_refused(folder: Path, monkeypatch: py
 def test_an_empty_variable_is_not_set(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_URL", "")
     assert load(folder).redis.url is None
-
-
-def test_keys_are_made_once_and_only_their_owner_can_read_them(folder: Path) -> None:
-    made = (folder / SECRETS_FILE).read_text()
-    keys.ensure(folder, data_exists=True)
-    assert (folder / SECRETS_FILE).read_text() == made
-    assert (folder / SECRETS_FILE).stat().st_mode & 0o777 == 0o600
-
-
-def test_a_key_in_the_environment_is_not_written_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(keys.BLIND_INDEX_KEY, b64encode(os.urandom(32)).decode())
-    keys.ensure(tmp_path, data_exists=False)
-    assert keys.BLIND_INDEX_KEY not in (tmp_path / SECRETS_FILE).read_text()
-    assert load(tmp_path)
-
-
-def test_no_new_keys_are_made_for_data_whose_keys_are_lost(folder: Path) -> None:
-    (folder / SECRETS_FILE).unlink()
-    with pytest.raises(SettingsError, match="Restore"):
-        keys.ensure(folder, data_exists=True)
-    assert not (folder / SECRETS_FILE).exists()
-
-
-def test_an_empty_key_in_the_environment_is_made_as_a_missing_one_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(keys.BLIND_INDEX_KEY, "")
-    keys.ensure(tmp_path, data_exists=False)
-    assert load(tmp_path)
 
 
 @pytest.mark.parametrize(

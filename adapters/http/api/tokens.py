@@ -1,11 +1,13 @@
 """Access tokens: JWTs (RFC 9068) signed with Ed25519 (RFC 8037, RFC 9864); anyone can verify them with the JWKS."""
 
 import hashlib
-import json
-from dataclasses import dataclass
+from base64 import urlsafe_b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, OKPKey
@@ -33,19 +35,40 @@ class Identity:
     expires: float
 
 
-class Tokens:
-    """Issues and verifies access tokens. `jwk`: an Ed25519 private key with a `kid`, as JSON; `lifetime` in seconds."""
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """An Ed25519 private key of 32 bytes. `until`: no token that it signed is taken later, in seconds since 1970."""
 
-    def __init__(self, jwk: str, *, issuer: str, audience: str, lifetime: int, clock: Clock, new_id: NewId) -> None:
-        key = json.loads(jwk)
-        self._key = OKPKey.import_key({**key, "alg": ALGORITHM, "use": "sig"})
-        self._keys = KeySet([self._key])
+    id: str
+    secret: bytes = field(repr=False)
+    until: int | None = None
+
+    def jwk(self) -> dict[str, Any]:
+        """Return the private key as a JWK (RFC 8037)."""
+        public = Ed25519PrivateKey.from_private_bytes(self.secret).public_key().public_bytes_raw()
+        parts = {"x": _base64(public), "d": _base64(self.secret)}
+        return {"kty": "OKP", "crv": "Ed25519", "kid": self.id, "alg": ALGORITHM, "use": "sig", **parts}
+
+
+class Tokens:
+    """Issues and verifies access tokens. `lifetime` in seconds. The first of `keys` signs, all of them verify."""
+
+    def __init__(
+        self, keys: Sequence[SigningKey], *, issuer: str, audience: str, lifetime: int, clock: Clock, new_id: NewId
+    ) -> None:
+        self.use(keys)
         self._issuer = issuer
         self._audience = audience
         self._clock = clock
         self._new_id = new_id
-        self._known: dict[bytes, tuple[float, Identity]] = {}
         self.lifetime = lifetime
+
+    def use(self, keys: Sequence[SigningKey]) -> None:
+        """Replace the keys."""
+        self._keys = KeySet([OKPKey.import_key(key.jwk()) for key in keys])
+        self._current = self._keys.keys[0]
+        self._until = {key.id: key.until for key in keys if key.until is not None}
+        self._known: dict[bytes, tuple[float, Identity]] = {}
 
     def issue(self, user_id: UUID, address_id: UUID | None) -> str:
         """Return a token for a user. `address_id`: the id of their email address if it is verified, else None."""
@@ -61,8 +84,8 @@ class Tokens:
         }
         if address_id is not None:
             claims["address_id"] = str(address_id)
-        header = {"alg": ALGORITHM, "kid": self._key.kid, "typ": TYPE}
-        return jwt.encode(header, claims, self._key, algorithms=[ALGORITHM])
+        header = {"alg": ALGORITHM, "kid": self._current.kid, "typ": TYPE}
+        return jwt.encode(header, claims, self._current, algorithms=[ALGORITHM])
 
     def identify(self, token: str) -> Identity:
         """Return the identity in a token. Verified tokens are cached by digest: their signature is checked once.
@@ -99,9 +122,14 @@ class Tokens:
             address_id = claims.get("address_id")
             actor = Actor(UUID(claims["sub"]), address_id and UUID(address_id))
             expires, scopes = float(claims["exp"]), frozenset(claims["scope"].split())
+            expires = min(expires, self._until.get(decoded.header["kid"], expires))
             known = expires, Identity(actor, scopes, str(actor.user_id), expires)
         except (JoseError, ValueError, TypeError, KeyError, AttributeError):
             raise BadToken from None
         if not ours:
             raise BadToken
         return known
+
+
+def _base64(raw: bytes) -> str:
+    return urlsafe_b64encode(raw).rstrip(b"=").decode()

@@ -76,7 +76,7 @@ class PublicTopic:
     def may_be_missing(self, row: EventRow) -> bool:
         """An event that cannot be read or mapped cannot be published."""
         try:
-            event = decode_as_erased(row.topic, row.state, row.stream_id, row.version, self._stamps)
+            event = decode_as_erased(row.topic, row.state, row.stream_id, row.version, self._stamps, row.position)
             recorded = RecordedEvent(row.position, row.stream_id, row.version, row.topic, row.recorded_at, None, event)
             return self._contract.public_record(recorded, metadata_of(row.state).event_id) is None
         except Exception:

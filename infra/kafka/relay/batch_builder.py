@@ -95,7 +95,7 @@ class BatchBuilder:
     def _decode_clear(self, row: EventRow) -> tuple[PartlyDecoded | None, Iterable[UUID]]:
         """The event's clear fields, and the subjects whose keys open the others."""
         try:
-            partly = decode_clear(row.topic, row.state, row.stream_id, row.version, self._stamps)
+            partly = decode_clear(row.topic, row.state, row.stream_id, row.version, self._stamps, row.position)
             return partly, subjects_in([partly])
         except Exception as error:
             _skip(row, error)

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ from infra.errors import SetupError
 from infra.kafka.client.record_format import EventRow
 from infra.kafka.client.topics import Topics
 from infra.kafka.tools import export as exporting
-from infra.local import secrets as keys
 from infra.local.servers.kafka import EmbeddedKafka
 from infra.local.servers.process import free_port
 from infra.settings.model import variables
@@ -30,7 +28,7 @@ from tests.support.history import History
 from tests.support.kafka import own_topics
 from tests.support.published import Planned, private, public, send, states, without
 from tests.support.servers import Cluster
-from tests.support.stores import KEK
+from tests.support.stores import make_key_file
 
 
 class Stream:
@@ -72,11 +70,9 @@ def settings(
 ) -> None:
     for name in variables():
         monkeypatch.delenv(name, raising=False)
-    keys.ensure(tmp_path, data_exists=False)
+    make_key_file(tmp_path)
     monkeypatch.setenv("PALIMPSEST_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("DATABASE_URL", stream.url)
-    monkeypatch.setenv("PALIMPSEST_KEY_ENCRYPTION_KEY", b64encode(KEK).decode())
-    monkeypatch.setenv("PALIMPSEST_KEY_ENCRYPTION_KEY_ID", "test")
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka.address)
     monkeypatch.setenv("PALIMPSEST_KAFKA_PREFIX", topics.prefix)
     monkeypatch.setenv("PALIMPSEST_KAFKA_PARTITIONS", "3")
@@ -156,8 +152,7 @@ def test_readers_need_neither_database_nor_keys(
 ) -> None:
     send(address, topics, stream.records(topics))
     monkeypatch.delenv("DATABASE_URL")
-    monkeypatch.delenv("PALIMPSEST_KEY_ENCRYPTION_KEY")
-    (tmp_path / "secrets.env").unlink()
+    (tmp_path / "keys.json").unlink()
     assert lines("tail", "--json")
     run("export", "team", "--to", str(tmp_path))
 

@@ -13,7 +13,6 @@ from typer.testing import CliRunner
 from domain.teams.team import Team
 from infra.bootstrap.write_side import open_write_side
 from infra.cli.projections import app
-from infra.local import secrets
 from infra.local.servers.process import spawn
 from infra.projector.rebuild import load_workers
 from infra.projector.rebuild.bulk_load import BulkLoader
@@ -23,14 +22,14 @@ from projections.kernel import read_models
 from tests.support.history import History
 from tests.support.projecting import projecting
 from tests.support.servers import Database
-from tests.support.stores import CALL, rows
+from tests.support.stores import CALL, make_key_file, rows
 
 
 @pytest.fixture(autouse=True)
 def settings(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in variables():
         monkeypatch.delenv(name, raising=False)
-    secrets.ensure(tmp_path, data_exists=False)
+    make_key_file(tmp_path)
     monkeypatch.setenv("PALIMPSEST_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("DATABASE_URL", database.app_url)
 

@@ -137,7 +137,7 @@ async def test_a_large_stream_is_read_in_pages_of_few_bytes(
     note = await stored_note(opened, 40, size=PAGE_BYTES // 7)
     pages = [page async for page in opened.store._loader._reader.history(note.id)]
     assert [event[0] for page in pages for event in page] == list(range(1, 41))
-    assert max(sum(len(state) for _, _, state in page) for page in pages) < PAGE_BYTES * 8 / 7
+    assert max(sum(len(state) for _, _, state, _ in page) for page in pages) < PAGE_BYTES * 8 / 7
     stream = await opened.store._loader._reader.stream(note.id)
     assert not stream.complete
     assert stream.events == pages[0][:1]
@@ -242,7 +242,7 @@ async def test_a_damaged_snapshot_is_skipped_for_the_one_before(
     rows(database.admin_url, "UPDATE snapshots SET state = '' WHERE originator_version = 30")
     read = events_read(monkeypatch, opened)
     await loaded(opened, note, 33)
-    assert [version for version, _, _ in read] == list(range(21, 34))
+    assert [version for version, *_ in read] == list(range(21, 34))
     assert versions(database, note) == [10, 20, 30]
 
 

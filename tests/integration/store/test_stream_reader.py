@@ -49,7 +49,7 @@ async def test_a_history_is_read_page_by_page(
     async with open_store(database.app_url) as opened:
         await opened.store.append([written], CALL, None)
         pages = [page async for page in opened.store._reader.history(written.id, version)]
-        assert [number for page in pages for number, _, _ in page] == list(range(1, version + 1))
+        assert [number for page in pages for number, *_ in page] == list(range(1, version + 1))
         loaded = await opened.store.load(Note, written.id, version=version)
     assert loaded is not None
     assert loaded.lines == written.lines[:version]

@@ -2,6 +2,8 @@
 
 import base64
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -11,10 +13,11 @@ from joserfc.jwk import OctKey, OKPKey
 from uuid_utils.compat import uuid7
 
 from adapters.http.api import tokens
-from adapters.http.api.tokens import BadToken, Tokens
+from adapters.http.api.tokens import BadToken, SigningKey, Tokens
 from application.scopes import scopes
-from infra.local.secrets import new_signing_key
-from tests.support.http import SIGNING_KEY, Time
+from infra.bootstrap.api import signing_keys
+from infra.sealing.key_ring import KeyKind, KeyRing
+from tests.support.http import SIGNING_KEYS, Time
 
 USER, ADDRESS = UUID(int=1), UUID(int=2)
 
@@ -24,8 +27,8 @@ def time() -> Time:
     return Time()
 
 
-def issuer(time: Time, key: str = SIGNING_KEY, issuer: str = "us", audience: str = "them") -> Tokens:
-    return Tokens(key, issuer=issuer, audience=audience, lifetime=3600, clock=time, new_id=uuid7)
+def issuer(time: Time, keys: Sequence[SigningKey] = SIGNING_KEYS, issuer: str = "us", audience: str = "them") -> Tokens:
+    return Tokens(keys, issuer=issuer, audience=audience, lifetime=3600, clock=time, new_id=uuid7)
 
 
 def part(token: str, number: int) -> dict[str, Any]:
@@ -34,8 +37,13 @@ def part(token: str, number: int) -> dict[str, Any]:
     return decoded
 
 
-def forged(claims: dict[str, Any], header: dict[str, Any], key: str = SIGNING_KEY) -> str:
-    return jwt.encode({"typ": "at+jwt", **header}, claims, OKPKey.import_key(json.loads(key)), algorithms=["Ed25519"])
+def new_keys() -> list[SigningKey]:
+    return signing_keys(KeyRing.new())
+
+
+def forged(claims: dict[str, Any], header: dict[str, Any], keys: Sequence[SigningKey] = SIGNING_KEYS) -> str:
+    header = {"typ": "at+jwt", "kid": SIGNING_KEYS[0].id, **header}
+    return jwt.encode(header, claims, OKPKey.import_key(keys[0].jwk()), algorithms=["Ed25519"])
 
 
 def test_a_token_tells_who_and_what_for(time: Time) -> None:
@@ -54,7 +62,7 @@ def test_a_token_has_the_registered_claims_and_names_its_key(time: Time) -> None
     claims = part(token, 1)
     assert {"iss", "aud", "sub", "iat", "exp", "jti", "scope"} == claims.keys()
     assert claims["exp"] - claims["iat"] == 3600
-    assert part(token, 0) == {"alg": "Ed25519", "kid": json.loads(SIGNING_KEY)["kid"], "typ": "at+jwt"}
+    assert part(token, 0) == {"alg": "Ed25519", "kid": SIGNING_KEYS[0].id, "typ": "at+jwt"}
 
 
 def test_two_tokens_of_one_second_differ(time: Time) -> None:
@@ -91,12 +99,39 @@ def test_only_so_many_tokens_are_remembered(time: Time, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize(
     "other",
-    [{"key": new_signing_key()}, {"issuer": "others"}, {"audience": "others"}],
+    [{"keys": new_keys()}, {"issuer": "others"}, {"audience": "others"}],
     ids=["another key", "another issuer", "another audience"],
 )
-def test_tokens_of_others_are_refused(time: Time, other: dict[str, str]) -> None:
+def test_tokens_of_others_are_refused(time: Time, other: dict[str, Any]) -> None:
     with pytest.raises(BadToken):
         issuer(time).identify(issuer(time, **other).issue(USER, None))
+
+
+def test_tokens_signed_before_a_rotation_stay_valid_until_they_end(time: Time) -> None:
+    """H6: there was one signing key, so a rotation logged everybody out."""
+    ring = KeyRing.new()
+    ours = issuer(time, signing_keys(ring))
+    before = ours.issue(USER, None)
+    until = int(time().timestamp()) + 3600
+    ours.use(signing_keys(ring.with_next(KeyKind.SIGNING).promoted(KeyKind.SIGNING, until)))
+    after = ours.issue(USER, None)
+    assert part(before, 0)["kid"] != part(after, 0)["kid"]
+    assert {part(before, 0)["kid"], part(after, 0)["kid"]} == {key["kid"] for key in ours.jwks()["keys"]}
+    time.pass_by(seconds=3599)
+    assert ours.identify(before).user_id == ours.identify(after).user_id == str(USER)
+
+
+def test_no_token_of_an_earlier_signing_key_is_taken_after_its_limit(time: Time) -> None:
+    """H6: who holds a rotated key could otherwise sign tokens that end as late as they like."""
+    earlier = SIGNING_KEYS[0]
+    ours = issuer(time)
+    claims = {**part(ours.issue(USER, None), 1), "exp": 2**40}
+    ours.use([*new_keys(), replace(earlier, until=int(time().timestamp()) + 60)])
+    token = forged(claims, {"alg": "Ed25519"})
+    ours.identify(token)
+    time.pass_by(seconds=60)
+    with pytest.raises(BadToken):
+        ours.identify(token)
 
 
 def test_a_changed_token_is_refused(time: Time) -> None:
@@ -116,14 +151,14 @@ def test_an_unsigned_token_is_refused(time: Time) -> None:
 def test_a_token_signed_with_the_public_key_as_a_secret_is_refused(time: Time) -> None:
     ours = issuer(time)
     secret = OctKey.import_key(json.dumps(ours.jwks()["keys"][0]))
-    header = {"alg": "HS256", "typ": "at+jwt", "kid": json.loads(SIGNING_KEY)["kid"]}
+    header = {"alg": "HS256", "typ": "at+jwt", "kid": SIGNING_KEYS[0].id}
     with pytest.raises(BadToken):
         ours.identify(jwt.encode(header, part(ours.issue(USER, None), 1), secret))
 
 
 def test_a_token_that_brings_its_own_key_is_refused(time: Time) -> None:
-    theirs = new_signing_key()
-    public = OKPKey.import_key(json.loads(theirs)).as_dict(private=False)
+    theirs = new_keys()
+    public = OKPKey.import_key(theirs[0].jwk()).as_dict(private=False)
     claims = part(issuer(time).issue(USER, None), 1)
     with pytest.raises(BadToken):
         issuer(time).identify(forged(claims, {"alg": "Ed25519", "jwk": public}, theirs))

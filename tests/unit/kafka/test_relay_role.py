@@ -11,7 +11,12 @@ from infra.bootstrap import relay
 from infra.errors import SetupError
 from infra.settings.model import Settings
 
-CORE = SimpleNamespace(url="", database=None, keyring=None, store=None)
+
+async def no_check() -> None:
+    """Keys that need no check."""
+
+
+CORE = SimpleNamespace(url="", database=None, keyring=None, store=None, guard=SimpleNamespace(require=no_check))
 SETTINGS = cast(Settings, SimpleNamespace(http=SimpleNamespace(public_url="http://127.0.0.1:8000")))
 
 

@@ -121,3 +121,14 @@ def test_sealed_bytes_that_were_changed_or_moved_are_damage() -> None:
             key.unseal(changed, b"context")
     with pytest.raises(Damage):
         key.unseal(sealed, b"another")
+
+
+def test_stored_forms_are_those_that_databases_hold() -> None:
+    """M1: known answers; a change of format or derivation would make stored keys and receipts unreadable."""
+    wrapped = bytes.fromhex(
+        "010e8ade9c69e48c29262e41f28fd57e9b1a5b37ce03d4cf3455f078341c"
+        "b675b6d1b7dc859a8480a7f850745331f485899188c9d0890530ce8c27d76e"
+    )
+    keys = KeyEncryptionKeys("kek", {"kek": KEK})
+    assert keys.unwrap(UUID(int=1), wrapped, "kek") == bytes(range(32))
+    assert receipt(STAMPS, UUID(int=1), NOW).hex() == "01680c5233e4b5d2dce86bd6793d9acb30fa678f2e"

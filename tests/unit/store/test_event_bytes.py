@@ -52,7 +52,7 @@ def stored(event: Root.Event, call: CommandContext = FULL, stamps: StoreKeys = S
 
 
 def read(state: bytes, topic: str = "note.shown_to", stream_id: UUID = NOTE, version: int = 3) -> Root.Event:
-    return decode(topic, state, stream_id, version, KEYS, STAMPS)
+    return decode(topic, state, stream_id, version, KEYS, STAMPS, 1)
 
 
 def test_an_event_has_these_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,7 +126,7 @@ def test_an_event_of_another_store_key_is_not_ours() -> None:
 
 def test_an_event_of_an_earlier_store_key_is_read() -> None:
     both = StoreKeys(b"f" * 32, [STORE_KEY])
-    assert decode("note.shown_to", KNOWN, NOTE, 3, KEYS, both) == SHOWN
+    assert decode("note.shown_to", KNOWN, NOTE, 3, KEYS, both, 1) == SHOWN
     assert stored(SHOWN, stamps=both)[1:5] == tag_of(b"f" * 32)
 
 

@@ -16,7 +16,7 @@ KB, MB = 1_000, 1_000_000
 def interval(events: int, size: int, snapshot: int = 0) -> Interval:
     """So many events of `size` bytes after a snapshot of `snapshot` bytes."""
     after = Interval.after(StoredSnapshot(1, "note", bytes(snapshot), 1) if snapshot else None)
-    stored: list[StoredEvent] = [(1, "note.extended", bytes(size))] * events
+    stored: list[StoredEvent] = [(1, "note.extended", bytes(size), 1)] * events
     after.add(stored)
     return after
 

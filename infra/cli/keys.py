@@ -1,0 +1,130 @@
+"""`palimpsest keys`: shows the keys of the installation, and rotates them while everything runs."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import psycopg
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from infra.errors import SetupError
+from infra.postgres.connect import Connection, as_part, connect
+from infra.progress import Progress as ReportProgress
+from infra.sealing import rotation
+from infra.sealing.check_values import require
+from infra.sealing.key_ring import KeyKind, KeyRing
+from infra.sealing.key_source import KeySource
+from infra.sealing.process_keys import ProcessKeys
+from infra.settings.load import load, load_for_migration
+from infra.settings.tokens import MAX_TOKEN_SECONDS
+
+app = typer.Typer(help="Manage the keys.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+console = Console(stderr=True, soft_wrap=True, highlight=False)
+
+PROPAGATION_SECONDS = 6.0
+"""The time that running processes get to take up a changed key file."""
+
+DATA_KEYS = "SELECT kek_id, count(*) FROM data_keys WHERE wrapped IS NOT NULL GROUP BY kek_id"
+
+
+@app.command("list")
+def list_keys() -> None:
+    """Show all keys: state, and what they protect. Secrets are not shown."""
+    settings = load()
+    ring = KeySource(settings.keys).read()
+    with _database() as connection:
+        states = {(row.kind, row.id): row.state for row in rotation.recorded(connection)}
+        wrapped = dict(connection.execute(DATA_KEYS).fetchall())
+    table = Table("kind", "id", "in the document", "in the database", "until", "data keys")
+    for key in ring.keys:
+        number = str(wrapped.get(key.id, 0)) if key.kind is KeyKind.KEY_ENCRYPTION else ""
+        until = "" if key.until is None else str(key.until)
+        table.add_row(key.kind, key.id, key.state, states.get((key.kind, key.id), "not recorded"), until, number)
+    Console().print(table)
+
+
+@app.command()
+def rotate(kind: Annotated[KeyKind, typer.Argument(help="Kind of the key to replace.")]) -> None:
+    """Replace a key while everything runs. Interrupted: run it again, and it goes on.
+
+    A key file is changed in place. Keys from a variable or a command: the new key document is printed; store it, and
+    run this again, until it says that the rotation is complete.
+    """
+    if kind is KeyKind.BLIND_INDEX:
+        raise SetupError("The blind-index key cannot be rotated: every claim and every address id depends on it.")
+    settings = load()
+    source = KeySource(settings.keys)
+    with _database() as connection:
+        ring = source.read()
+        rows = rotation.recorded(connection)
+        require(ring, rows)
+        if not rotation.is_unfinished(ring, rows, kind):
+            ring = ring.without_expired(time.time()).with_next(kind)
+            ring = _deliver(source, ring, f"Made a new {kind} key, not used yet.")
+        if (next_key := ring.next(kind)) is not None:
+            rotation.promote(connection, next_key)
+            until = int(time.time()) + MAX_TOKEN_SECONDS if kind is KeyKind.SIGNING else None
+            ring = _deliver(source, ring.promoted(kind, until), f"The new {kind} key is in use.")
+        _retire(connection, source, ring, kind)
+    console.print(f"The rotation is complete: the {kind} key is '{ring.current(kind).id}'.", style="green")
+
+
+def _retire(connection: Connection, source: KeySource, ring: KeyRing, kind: KeyKind) -> None:
+    """Make the earlier keys of the kind unnecessary, and retire them."""
+    keys = ProcessKeys(source)
+    if kind is KeyKind.KEY_ENCRYPTION:
+        with _bar("wrapping data keys again") as progress:
+            damaged = rotation.rewrap(connection, keys.wrapping, progress)
+        if damaged:
+            console.print(f"{damaged} data keys do not open: they are damaged, and stay as they were.", style="yellow")
+        _deliver(source, ring.without_earlier(kind), "No data key needs the earlier key any more.", last=True)
+    elif kind is KeyKind.STORE:
+        position = rotation.retire_store_keys(connection, ring, keys.stamps)
+        limited = ring.limited(kind, position)
+        _deliver(source, limited, f"The earlier key counts for events up to position {position}.", last=True)
+    else:
+        rotation.retire_signing_keys(connection)
+
+
+def _deliver(source: KeySource, ring: KeyRing, news: str, *, last: bool = False) -> KeyRing:
+    """Bring a changed key document to all processes. Where a file cannot be changed, print it and stop."""
+    console.print(news)
+    if source.is_file:
+        source.write(ring)
+        if not last:
+            time.sleep(PROPAGATION_SECONDS)
+        return ring
+    typer.echo(ring.document(), nl=False)
+    if last:
+        console.print(f"Store the key document above where {source.place} finds it.")
+        return ring
+    console.print(
+        f"Store the key document above where {source.place} finds it. Restart the processes (keys from a variable) or "
+        "wait a minute (from a command). Then run this again."
+    )
+    raise typer.Exit(0)
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[ReportProgress]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, goal: bar.update(task, completed=done, total=goal)
+
+
+@contextmanager
+def _database() -> Iterator[Connection]:
+    """A connection of the owner: no other role may change the table of keys."""
+    url = as_part(load_for_migration().owner.url.get_secret_value(), "owner")
+    try:
+        with connect(url, autocommit=True) as connection:
+            yield connection
+    except psycopg.errors.UndefinedTable:
+        raise SetupError("The schema is missing. Run: palimpsest migrate") from None
+    except psycopg.OperationalError as error:
+        raise SetupError(f"The database failed ({type(error).__name__}). `palimpsest doctor` says more.") from None

@@ -1,0 +1,92 @@
+"""Check values: they show whether keys are those that a database was written with, without revealing them.
+
+A check value is derived from the key by HKDF-SHA-256 (RFC 5869), bound to its purpose, kind and id: it says nothing
+about the key, and nothing that the key protects is derived in this way. Table `keys` holds the check value of each key.
+"""
+
+import hmac
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from infra.errors import SetupError
+from infra.sealing.key_ring import KeyKind, KeyRing, KeyState, RingKey
+from infra.sealing.store_keys import Purpose, framed
+
+RETIRED = "retired"
+
+SELECT_KEYS = "SELECT kind, id, check_value, state, position FROM keys ORDER BY recorded_at"
+"""Rows of `RecordedKey`."""
+RECORD_KEY = "SELECT record_key(%s, %s, %s)"
+"""Takes the values of `values_of`."""
+
+
+class WrongKey(SetupError):
+    """A key is not the one that the database was written with. The message names it by kind and id."""
+
+
+class RecordedKey(NamedTuple):
+    """A row of `keys`. `state`: current, earlier or retired; `position`: the last one a retired store key stamped."""
+
+    kind: str
+    id: str
+    check_value: bytes
+    state: str
+    position: int | None
+
+
+def check_value(key: RingKey) -> bytes:
+    """Return the check value of a key, 32 bytes."""
+    info = framed(Purpose.KEY_CHECK, key.kind.encode(), key.id.encode())
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(key.secret)
+
+
+def values_of(key: RingKey) -> list[str | bytes]:
+    """Return what is recorded of a key: kind, id, check value."""
+    return [key.kind.value, key.id, check_value(key)]
+
+
+def unrecorded(ring: KeyRing, rows: Iterable[RecordedKey]) -> list[RingKey]:
+    """Return the keys to record at the first start: the current ones of kinds without any row."""
+    known = {row.kind for row in rows}
+    return [ring.current(kind) for kind in KeyKind if kind not in known]
+
+
+def problems(ring: KeyRing, rows: Iterable[RecordedKey]) -> Iterator[str]:
+    """Compare the keys with those recorded; say what is wrong. Keys of kinds without any row are not compared."""
+    recorded = {(row.kind, row.id): row for row in rows}
+    kinds = {kind for kind, _ in recorded}
+    for key in ring.keys:
+        row = recorded.get((key.kind, key.id))
+        if key.kind not in kinds or (row is None and key.state is KeyState.NEXT):
+            continue
+        if row is None:
+            yield f"The {key.name} is not one that this database was written with. Restore the right key document."
+        elif not hmac.compare_digest(row.check_value, check_value(key)):
+            yield f"The secret of the {key.name} is wrong for this database. Restore the right key document."
+        elif row.state == RETIRED and key.state is KeyState.CURRENT:
+            yield f"The {key.name} was retired by a rotation. Use the key document of that rotation."
+    known = {(key.kind, key.id) for key in ring.keys}
+    for row in recorded.values():
+        if (row.kind, row.id) not in known and _is_needed(row):
+            yield f"The {row.kind} key '{row.id}', which this database needs, is not in the key document. Restore it."
+
+
+def require(ring: KeyRing, rows: Iterable[RecordedKey]) -> None:
+    """Compare the keys with those recorded.
+
+    Raises:
+        WrongKey: one of them is wrong, or missing.
+    """
+    found = list(problems(ring, rows))
+    if found:
+        raise WrongKey("\n".join(found))
+
+
+def _is_needed(row: RecordedKey) -> bool:
+    """Whether stored data cannot be read without the key. Tokens of earlier signing keys are not stored."""
+    if row.kind == KeyKind.STORE:
+        return True
+    return row.state == KeyState.CURRENT or (row.state == KeyState.EARLIER and row.kind != KeyKind.SIGNING)

@@ -1,0 +1,80 @@
+"""The keys of a process: taken from their source at its start, and again when the source has changed.
+
+A changed key document first adds keys to read with (`learn`; at once when something is found under an unknown key). It
+is used for writing (`use`) only after its check values were compared with the database.
+"""
+
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from infra.sealing.blind_index import BlindIndex
+from infra.sealing.check_values import RETIRED, RecordedKey
+from infra.sealing.key_encryption import KeyEncryptionKeys
+from infra.sealing.key_ring import KeyKind, KeyRing
+from infra.sealing.key_source import KeySource
+from infra.sealing.store_keys import StoreKeys
+from infra.settings.errors import SettingsError
+
+log = structlog.get_logger(__name__)
+
+
+class ProcessKeys:
+    """Key-encryption keys, store keys and blind index of this process, kept up to date.
+
+    `ring`: the document in use. `on_use`: called with each document that comes into use.
+
+    Raises:
+        SettingsError: the key document is missing or wrong.
+    """
+
+    def __init__(self, source: KeySource) -> None:
+        self._source = source
+        self.ring = self._read = source.read()
+        self.wrapping = KeyEncryptionKeys(*_wrapping(self.ring))
+        self.stamps = StoreKeys(self.ring.current(KeyKind.STORE).secret, _earlier_store_keys(self.ring))
+        self.blind = BlindIndex(self.ring.current(KeyKind.BLIND_INDEX).secret)
+        self.on_use: Callable[[KeyRing], None] = lambda _: None
+        self.wrapping.on_unknown = self.stamps.on_unknown = self.learn
+
+    def learn(self) -> KeyRing:
+        """Read the source if it has changed, and add its keys to read with. Returns the last document read.
+
+        A document that cannot be read is logged; the keys in memory stay.
+        """
+        if self._source.has_changed():
+            try:
+                self._read = self._source.read()
+            except SettingsError as error:
+                log.error("the key document cannot be read; the keys in memory stay", reason=str(error))
+            else:
+                self.wrapping.learn({key.id: key.secret for key in self._read.of(KeyKind.KEY_ENCRYPTION)})
+                self.stamps.learn([key.secret for key in self._read.of(KeyKind.STORE)])
+        return self._read
+
+    def use(self, ring: KeyRing, rows: Iterable[RecordedKey]) -> None:
+        """Take a document into use whose keys fit the database (`check_values.require`), with these rows of `keys`."""
+        rows = list(rows)
+        retired = {row.id for row in rows if row.kind == KeyKind.KEY_ENCRYPTION and row.state == RETIRED}
+        self.wrapping.use(*_wrapping(ring, retired))
+        limits = {row.id: row.position for row in rows if row.kind == KeyKind.STORE and row.position is not None}
+        limits |= {key.id: key.until for key in ring.earlier(KeyKind.STORE) if key.until is not None}
+        self.stamps.use(
+            ring.current(KeyKind.STORE).secret,
+            _earlier_store_keys(ring),
+            {bytes.fromhex(id): position for id, position in limits.items()},
+        )
+        self.ring = ring
+        self.on_use(ring)
+
+
+def _wrapping(ring: KeyRing, retired: Iterable[str] = ()) -> tuple[str, dict[str, bytes]]:
+    """The id of the current key-encryption key, and all of them but the retired ones."""
+    keys = {key.id: key.secret for key in ring.of(KeyKind.KEY_ENCRYPTION) if key.id not in set(retired)}
+    return ring.current(KeyKind.KEY_ENCRYPTION).id, keys
+
+
+def _earlier_store_keys(ring: KeyRing) -> list[bytes]:
+    """The store keys that only check stamps. The next one does, too: another process may use it already."""
+    current = ring.current(KeyKind.STORE).id
+    return [key.secret for key in ring.of(KeyKind.STORE) if key.id != current]
