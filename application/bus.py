@@ -30,7 +30,7 @@ from application.ports import (
     Unavailable,
     VersionConflict,
 )
-from application.revocation import Revocations, Settlement, revoked_by, settle, settle_earlier
+from application.revocation import Revocations, Settlement, revoked_by, settle, settle_earlier, settle_erasures
 from application.stream_locks import StreamLocks
 from application.unit_of_work import UnitOfWork
 from domain.kernel import Refusal, Root
@@ -104,7 +104,7 @@ class Bus:
             self._observe(type(command).__name__, outcome, run.attempts, perf_counter() - started)
 
     async def _settle(self, run: "_Run[R]") -> None:
-        """Wait until reads show what the command, or an earlier one that did its work, takes away."""
+        """Wait until reads show what the command, or an earlier one that did its work, takes away or erases."""
         if self._settlement is None:
             return
         try:
@@ -112,6 +112,8 @@ class Bus:
                 await settle(self._settlement, run.revocations)
             else:
                 await settle_earlier(self._settlement, self._events, run.loaded)
+            if run.erased:
+                await settle_erasures(self._settlement)
         except Unavailable:
             # The command was carried out: `Unavailable` would say that nothing was changed.
             raise NotSettled from None
@@ -167,7 +169,9 @@ class Bus:
         run.loaded = unit.loaded
         answer = await registration.handler(run.command, **self._arguments(registration, unit, run.context))
         scope, record = run.scope, None
-        if scope is not None and unit.subject_id is not None:
+        run.erased = any(root.erased for root in (*unit.loaded, *unit.staged))
+        # Nothing is kept about what is erased. A repeat finds nothing left to do.
+        if scope is not None and unit.subject_id is not None and not run.erased:
             record = Idempotency(scope.key, scope.fingerprint, msgspec.msgpack.encode(answer), unit.subject_id)
         if not unit.staged and record is None:
             if scope is not None and (stored := await self._events.stored_response(scope.key)) is not None:
@@ -213,6 +217,8 @@ class _Run(Generic[R]):
     changed: bool = False
     """Whether the command has appended events."""
     revocations: Revocations = field(default_factory=dict)
+    erased: bool = False
+    """Whether the command, or an earlier one that did its work, has erased one of the aggregates."""
 
 
 def _replay(run: _Run[R], scope: _IdempotencyScope, stored: StoredResponse) -> CommandResult[R]:

@@ -23,6 +23,7 @@ from application.ports.feed import (
     RecordedEvent,
     Undecodable,
 )
+from application.ports.holdings import Holdings
 from application.ports.passwords import Passwords
 from application.ports.reads import Params, ReadStore, T
 from application.ports.store import A, Actor, CommandContext, EventStore, Idempotency, Store, StoredResponse
@@ -37,6 +38,7 @@ __all__ = [
     "EmailIndex",
     "EventFeed",
     "EventStore",
+    "Holdings",
     "Idempotency",
     "InFlight",
     "KeyReused",

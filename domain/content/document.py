@@ -140,6 +140,14 @@ class Document(Root):
         def apply(self, aggregate: "Document") -> None:
             aggregate.shares.pop(self.address_id, None)
 
+    class Erased(Root.Event):
+        TOPIC = "document.erased"
+        revokes = ("document", "document_version")
+        erases = True
+
+        def apply(self, aggregate: "Document") -> None:
+            aggregate.erased = True
+
     title: str
     content: str
     owner_id: UUID
@@ -167,7 +175,9 @@ class Document(Root):
         )
 
     def role_of(self, person: Person) -> Role | None:
-        """Return the person's role; None: the document does not exist for them."""
+        """Return the person's role; None: the document does not exist for them, as an erased one for all."""
+        if self.erased:
+            return None
         if person.user_id == self.owner_id:
             return "owner"
         return None if person.address_id is None else self.shares.get(person.address_id)
@@ -279,6 +289,22 @@ class Document(Root):
             NotFound, RoleTooLow: the person is not the owner.
         """
         self.require("share", by)
+        if address_id in self.shares:
+            self.trigger_event(self.ShareRevoked, now=now, address_id=address_id)
+
+    def is_owned_by(self, id: UUID) -> bool:
+        """Return whether the user or team owns the document."""
+        return self.owner_id == id
+
+    def erase(self, *, now: datetime) -> None:
+        """Revoke all shares and erase the document. A second erasure causes no event."""
+        if not self.erased:
+            for address_id in [*self.shares]:
+                self.forget_address(address_id, now=now)
+            self.trigger_event(self.Erased, now=now)
+
+    def forget_address(self, address_id: UUID, *, now: datetime) -> None:
+        """Revoke the share of an address that is being erased, whatever the document's state."""
         if address_id in self.shares:
             self.trigger_event(self.ShareRevoked, now=now, address_id=address_id)
 

@@ -12,9 +12,12 @@ from uuid_utils.compat import uuid7
 from application.bus import Bus
 from application.discovery import import_all
 from application.revocation import Settlement
+from infra.bootstrap.lifetime import started
+from infra.postgres.cache_lease import CacheLease
 from infra.postgres.connect import Pool, create_pool
 from infra.postgres.database import Database
 from infra.sealing.blind_index import BlindIndex
+from infra.sealing.key_cache import KeyCache
 from infra.sealing.keyring import Keyring
 from infra.sealing.store_keys import StoreKeys
 from infra.settings.model import Settings
@@ -35,6 +38,7 @@ class WriteSide:
     keyring: Keyring
     blind: BlindIndex
     store: PostgresEventStore
+    lease: CacheLease
 
     def bus(self, ports: Mapping[str, object], settlement: Settlement | None = None) -> Bus:
         """A command bus. Handlers get `ports`, the clock, the id generator and the email index."""
@@ -69,18 +73,22 @@ async def open_write_side(settings: Settings) -> AsyncIterator[WriteSide]:
     pool = create_pool(url, settings.database.pool_size)
     await pool.open(wait=False)
     database = Database(pool)
+    lease = CacheLease(url)
     keyring = Keyring(
         b64decode(settings.keys.key_encryption_key.get_secret_value()),
         settings.keys.key_encryption_key_id,
         keys_reader(database),
         StoreKeys(b64decode(settings.keys.store_key.get_secret_value())),
+        KeyCache(lease.holds),
     )
+    lease.register("data_keys", keyring.cache.drop)
     blind = BlindIndex(b64decode(settings.keys.blind_index_key.get_secret_value()))
     writer = GroupCommitter(url, observe_batch)
     reading = StreamReader(url)
     store = PostgresEventStore(database, reading, writer, keyring, blind)
     try:
-        yield WriteSide(url, pool, database, keyring, blind, store)
+        async with started(lease):
+            yield WriteSide(url, pool, database, keyring, blind, store, lease)
     finally:
         await store.drain()
         await writer.stop()

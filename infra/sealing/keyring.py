@@ -1,4 +1,4 @@
-"""Data keys: one per subject, stored wrapped by the key-encryption key, cached unwrapped in memory for a minute.
+"""Data keys: one per subject, stored wrapped by the key-encryption key, cached unwrapped in memory (`key_cache.py`).
 
 Envelope encryption with AES-256-GCM (NIST SP 800-38D) and random 96-bit nonces. Data of a subject without a key reads
 as erased.
@@ -7,20 +7,18 @@ as erased.
 import hashlib
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from time import monotonic
 from uuid import UUID
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from infra.coalesce import Coalescer
+from infra.sealing.key_cache import KeyCache
 from infra.sealing.store_keys import StoreKeys
 
 TAG_BYTES = 4
 """A sealed value begins with a tag of its data key, which separates an erased key from damage."""
 NONCE_BYTES = 12
 HEADER_BYTES = TAG_BYTES + NONCE_BYTES
-CACHE_SECONDS = 60.0
-MAX_CACHED_KEYS = 50_000
 MAX_FETCHED_KEYS = 5_000
 
 
@@ -79,31 +77,32 @@ Keys = Mapping[SubjectNumber, DataKey]
 class Keyring:
     """Fetches, creates and caches data keys. `fetch` reads wrapped keys of subjects from the database.
 
-    `stamps`: the store keys, beside the data keys for all that encode and decode stored bytes.
+    `stamps`: the store keys, beside the data keys for all that encode and decode stored bytes. `cache`: without one, a
+    cache that no erasure reaches, for tests.
     """
 
-    def __init__(self, kek: bytes, kek_id: str, fetch: FetchWrapped, stamps: StoreKeys) -> None:
+    def __init__(
+        self, kek: bytes, kek_id: str, fetch: FetchWrapped, stamps: StoreKeys, cache: KeyCache | None = None
+    ) -> None:
         self._kek = AESGCM(kek)
         self._kek_id = kek_id
         self._wrapped = Coalescer(fetch, limit=MAX_FETCHED_KEYS)
         self._fetch = fetch
-        self._kept: dict[SubjectNumber, tuple[DataKey, float]] = {}
+        self.cache = cache or KeyCache()
         self.stamps = stamps
 
     def kept(self, subject_id: UUID) -> DataKey | None:
         """The key, if the cache has it."""
-        found = self._kept.get(subject_id.int)
-        if found is None or found[1] < monotonic():
-            return None
-        return found[0]
+        return self.cache.get(subject_id)
 
     async def get(self, subject_id: UUID) -> DataKey | None:
         """The key of the subject; None if it has none or if it has been erased."""
         kept = self.kept(subject_id)
         if kept is not None:
             return kept
+        drops = self.cache.drops
         wrapped = await self._wrapped.get(subject_id)
-        return None if wrapped is None else self.unwrap(subject_id, wrapped)
+        return None if wrapped is None else self.unwrap(subject_id, wrapped, drops)
 
     async def all(self, subject_ids: Iterable[UUID]) -> Keys:
         """The keys of the subjects that have one, in at most one round trip."""
@@ -116,29 +115,20 @@ class Keyring:
             else:
                 keys[subject_id.int] = kept
         if missing:
+            drops = self.cache.drops
             found = await self._fetch(missing)
-            keys |= {subject_id.int: self.unwrap(subject_id, wrapped) for subject_id, wrapped in found.items()}
+            keys |= {subject_id.int: self.unwrap(subject_id, wrapped, drops) for subject_id, wrapped in found.items()}
         return keys
 
     def mint(self, subject_id: UUID) -> tuple[DataKey, WrappedKey]:
-        """A new key. Call `keep` once it is stored, not before: another process may store one first."""
+        """A new key. Add it to `cache` once it is stored, not before: another process may store one first."""
         key = os.urandom(32)
         nonce = os.urandom(NONCE_BYTES)
         wrapped = nonce + self._kek.encrypt(nonce, key, subject_id.bytes)
         return DataKey(key), WrappedKey(subject_id, wrapped, self._kek_id)
 
-    def keep(self, subject_id: UUID, key: DataKey) -> None:
-        """Cache a key."""
-        if len(self._kept) >= MAX_CACHED_KEYS:
-            self._kept.clear()
-        self._kept[subject_id.int] = (key, monotonic() + CACHE_SECONDS)
-
-    def forget(self, subject_id: UUID) -> None:
-        """Remove the key from the cache."""
-        self._kept.pop(subject_id.int, None)
-
-    def unwrap(self, subject_id: UUID, wrapped: bytes) -> DataKey:
-        """Unwrap a stored key and cache it."""
+    def unwrap(self, subject_id: UUID, wrapped: bytes, drops: int) -> DataKey:
+        """Unwrap a stored key that was read since `cache.drops` was `drops`, and cache it."""
         key = DataKey(self._kek.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], subject_id.bytes))
-        self.keep(subject_id, key)
+        self.cache.add(subject_id, key, drops)
         return key

@@ -1,6 +1,7 @@
 """A batch of appends, encoded for the SQL function `append_events`, and the outcomes decoded from its answer."""
 
 from collections.abc import Callable
+from datetime import datetime
 from enum import Enum
 from functools import cache
 from itertools import count
@@ -10,11 +11,23 @@ from uuid import UUID
 import msgspec
 from psycopg.pq.abc import PGresult
 
-from infra.postgres.arrays import Array, BigInts, Blobs, Bools, Ints, Texts, Uuids, UuidsByBytes, UuidsByInt, texts_in
+from infra.postgres.arrays import (
+    Array,
+    BigInts,
+    Blobs,
+    Bools,
+    Ints,
+    Moments,
+    Texts,
+    Uuids,
+    UuidsByBytes,
+    UuidsByInt,
+    texts_in,
+)
 from infra.sealing.keyring import WrappedKey
 from infra.store.append_queue import StreamKey
 
-APPEND = f"SELECT head, verdicts FROM append_events({', '.join(['%b'] * 30)})"  # noqa: S608
+APPEND = f"SELECT head, verdicts FROM append_events({', '.join(['%b'] * 34)})"  # noqa: S608
 """For a cursor of psycopg; its parameters come from `encode_parameters`."""
 
 
@@ -47,6 +60,14 @@ class IdempotencyRecord(msgspec.Struct, frozen=True):
     answer: bytes
 
 
+class KeyErasure(msgspec.Struct, frozen=True):
+    """A data key to destroy. `receipt`: the proof that stays (`infra/sealing/receipts.py`)."""
+
+    subject_id: UUID
+    erased_at: datetime
+    receipt: bytes
+
+
 class AppendRequest(msgspec.Struct, frozen=True):
     """One append, all or nothing. `expected`: the version each stream had when the request was decided."""
 
@@ -55,6 +76,7 @@ class AppendRequest(msgspec.Struct, frozen=True):
     claims: list[ClaimChange] = []
     keys: list[WrappedKey] = []
     record: IdempotencyRecord | None = None
+    erasures: list[KeyErasure] = []
     actor_id: UUID | None = None
     correlation_id: UUID | None = None
     causation_id: UUID | None = None
@@ -66,6 +88,8 @@ class AppendRequest(msgspec.Struct, frozen=True):
             keys += [(claim.kind, claim.digest) for claim in self.claims]
         if self.keys:
             keys += [("key", key.subject_id.int) for key in self.keys]
+        if self.erasures:
+            keys += [("key", erasure.subject_id.int) for erasure in self.erasures]
         if self.record is not None:
             keys.append(self.record.key)
         return keys
@@ -159,6 +183,7 @@ def _rows_of(requests: list[AppendRequest]) -> list[list[Any]]:
         [(n, claim) for n, r in numbered for claim in r.claims],
         [(n, key) for n, r in numbered for key in r.keys],
         [(n, r.record, r.events[-1] if r.events else None) for n, r in numbered if r.record is not None],
+        [(n, erasure) for n, r in numbered for erasure in r.erasures],
     ]
 
 
@@ -216,5 +241,14 @@ def _records(rows: list[tuple[int, IdempotencyRecord, NewEvent | None]]) -> list
     ]
 
 
-COLUMNS: tuple[Callable[[Any], list[Array]], ...] = (_streams, _events, _claims, _keys, _records)
+def _erasures(rows: list[tuple[int, KeyErasure]]) -> list[Array]:
+    return [
+        Ints([n for n, _ in rows]),
+        Uuids([e.subject_id for _, e in rows]),
+        Moments([e.erased_at for _, e in rows]),
+        Blobs([e.receipt for _, e in rows]),
+    ]
+
+
+COLUMNS: tuple[Callable[[Any], list[Array]], ...] = (_streams, _events, _claims, _keys, _records, _erasures)
 """The groups of parallel arrays that `append_events` takes after the number of requests."""

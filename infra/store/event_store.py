@@ -21,6 +21,7 @@ from application.ports import (
 )
 from domain.kernel import Claim, NotFound, Root
 from infra.postgres.database import Database
+from infra.sealing import receipts
 from infra.sealing.blind_index import BlindIndex
 from infra.sealing.keyring import DataKey, FetchWrapped, KeyErased, Keyring, Keys, SubjectNumber, WrappedKey
 from infra.store.append_batch import (
@@ -29,6 +30,7 @@ from infra.store.append_batch import (
     AppendStatus,
     ClaimChange,
     IdempotencyRecord,
+    KeyErasure,
     NewEvent,
 )
 from infra.store.append_queue import StreamKey
@@ -37,7 +39,7 @@ from infra.store.group_commit import GroupCommitter
 from infra.store.snapshot_codec import decode_snapshot, encode_snapshot, is_personal
 from infra.store.stream_reader import LATEST, StoredEvent, StoredSnapshot, StreamGap, StreamReader
 
-WRAPPED_KEYS = "SELECT subject_id, wrapped FROM data_keys WHERE subject_id = ANY(%s)"
+WRAPPED_KEYS = "SELECT subject_id, wrapped FROM data_keys WHERE subject_id = ANY(%s) AND wrapped IS NOT NULL"
 LAST_POSITION = """
 SELECT notification_id FROM stored_events WHERE originator_id = %s AND (%s OR topic = ANY(%s))
 ORDER BY originator_version DESC LIMIT 1
@@ -119,6 +121,7 @@ class PostgresEventStore:
             pending = cast(list[Root.Event], root.pending_events)
             events += pending
             expected[root.id.int] = root.version - len(pending)
+        drops = self._keyring.cache.drops
         for _ in range(MAX_REKEY_ATTEMPTS):
             keys, minted = await self._keys(changes, expected, events, idempotency)
             request = self._request(expected, events, call, idempotency, keys, minted)
@@ -133,7 +136,7 @@ class PostgresEventStore:
             return earlier
         self._check_outcome(changes, outcome)
         for wrapped in minted:
-            self._keyring.keep(wrapped.subject_id, keys[wrapped.subject_id.int])
+            self._keyring.cache.add(wrapped.subject_id, keys[wrapped.subject_id.int], drops)
         for root in changes:
             root.collect_events()
         return outcome.position
@@ -169,6 +172,7 @@ class PostgresEventStore:
             claims=[claim for event in events if layout_of(type(event)).has_claims for claim in self._claims(event)],
             keys=minted,
             record=record,
+            erasures=[self._erasure(event) for event in events if event.erases],
             actor_id=call.actor.user_id if call.actor else None,
             correlation_id=call.correlation_id,
             causation_id=call.causation_id,
@@ -177,6 +181,10 @@ class PostgresEventStore:
     def _new_event(self, event: Root.Event, layout: EventLayout, keys: Keys) -> NewEvent:
         stream_id, version, state = event.originator_id, event.originator_version, layout.encode(event, keys)
         return NewEvent(uuid7().bytes, stream_id, version, layout.topic, layout.version, state)
+
+    def _erasure(self, event: Root.Event) -> KeyErasure:
+        receipt = receipts.receipt(self._keyring.stamps, event.originator_id, event.timestamp)
+        return KeyErasure(event.originator_id, event.timestamp, receipt)
 
     def _claims(self, event: Root.Event) -> Iterator[ClaimChange]:
         for claim in event.claims():

@@ -41,7 +41,7 @@ LISTED = columns_of(DocumentSummary, "d", without={"role"})
 
 
 class DocumentDetails(ReadModel):
-    """All documents, also those in the trash."""
+    """All documents, also those in the trash; an erased one has no row."""
 
     version = 1
     roots = (Document,)
@@ -82,6 +82,9 @@ class DocumentDetails(ReadModel):
                 values = {"trashed_at": None}
             case Document.RestoredToVersion(title=title, delta=steps):
                 values = {"title": title, "content": _edited(steps)}
+            case Document.Erased():
+                yield self.table.drop(event.stream_id)
+                return
         yield self.table.set(event.stream_id, version=event.version, updated_at=moment_of(event), **values)
 
 

@@ -51,6 +51,10 @@ class DocumentVersions(ReadModel):
         data = event.data
         if type(data) in SHARING_EVENTS:
             return
+        if type(data) is Document.Erased:
+            for version in range(1, event.version):
+                yield self.table.drop(event.stream_id, version)
+            return
         yield self.table.put(
             event.stream_id,
             event.version,

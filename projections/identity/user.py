@@ -40,7 +40,7 @@ class UserProfile(ReadModel):
             case User.Registered():
                 yield new_row(self.table, event, avatar_url=None, email_verified=False)
                 return
-            case User.Deactivated():
+            case User.Deactivated() | User.Erased():
                 yield self.table.drop(event.stream_id)
                 return
             case User.EmailVerified():

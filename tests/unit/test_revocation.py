@@ -21,6 +21,8 @@ class Reads:
     """Whether they show a stream without any wait."""
     fails: bool = False
     asked: list[tuple[str, UUID, int]] = field(default_factory=list)
+    forgets: bool = True
+    """Whether all processes forget erased keys in time."""
 
     async def wait(self, read_model: str, stream_id: UUID, position: int, timeout: float) -> bool:
         if self.fails:
@@ -29,6 +31,9 @@ class Reads:
             return self.up_to_date
         self.asked.append((read_model, stream_id, position))
         return self.settled
+
+    async def forgotten(self, timeout: float) -> bool:
+        return self.forgets
 
 
 @pytest.fixture

@@ -124,6 +124,12 @@ class DocumentRestoredToVersion(DocumentEvent, of=Document.RestoredToVersion):
     characters_deleted: DeletedCount
 
 
+class DocumentErased(DocumentEvent, of=Document.Erased):
+    """A document was erased: all its titles and texts are gone."""
+
+    NAME = "document.erased"
+
+
 class DocumentShared(DocumentEvent, of=Document.Shared):
     """A document was shared with an email address."""
 
@@ -174,4 +180,4 @@ class DocumentState(PublicState, of=Document):
     @staticmethod
     def is_gone(document: Document) -> bool:
         """Whether the document is erased."""
-        return document.title == document.content == ERASED
+        return document.erased

@@ -126,14 +126,15 @@ class Relay:
     def _load_keys(self, connection: psycopg.Connection[Any], subject_ids: Iterable[UUID]) -> Keys:
         cached = [(subject_id, self._keyring.kept(subject_id)) for subject_id in subject_ids]
         missing = [subject_id for subject_id, key in cached if key is None]
+        drops = self._keyring.cache.drops
         rows = connection.execute(WRAPPED_KEYS, [missing], binary=True) if missing else ()
-        loaded = {subject_id.int: self._unwrap(subject_id, wrapped) for subject_id, wrapped in rows}
+        loaded = {subject_id.int: self._unwrap(subject_id, wrapped, drops) for subject_id, wrapped in rows}
         return {subject_id.int: key for subject_id, key in cached if key is not None} | loaded
 
-    def _unwrap(self, subject_id: UUID, wrapped: bytes) -> DataKey:
+    def _unwrap(self, subject_id: UUID, wrapped: bytes, drops: int) -> DataKey:
         """A key that is damaged, or wrapped by another key-encryption key, must not stop the other events."""
         try:
-            return self._keyring.unwrap(subject_id, wrapped)
+            return self._keyring.unwrap(subject_id, wrapped, drops)
         except (InvalidTag, ValueError):
             return UnopenedKey()
 

@@ -5,7 +5,8 @@
 --
 -- s_*: streams with the version that the request expects; e_*: events; c_*: claims; k_*: new data keys;
 -- i_*: idempotency records, each with the stream and version of the last event of its request. A request without
--- events has NULL there, and its record gets `head` as position. *_request counts from 1.
+-- events has NULL there, and its record gets `head` as position. x_*: data keys to erase (erase_keys.sql), with what
+-- depends on them. *_request counts from 1.
 --
 -- SECURITY DEFINER: the role of the application needs no right to insert events. The advisory lock (APPEND in
 -- infra/postgres/locks.py) ends with the transaction of the statement, after its commit is visible: so positions become
@@ -28,6 +29,7 @@ CREATE OR REPLACE FUNCTION append_events(
     k_request int[], k_subject uuid[], k_wrapped bytea[], k_kek text[],
     i_request int[], i_key bytea[], i_fingerprint bytea[], i_subject uuid[], i_answer bytea[],
     i_stream uuid[], i_version bigint[],
+    x_request int[], x_subject uuid[], x_moment timestamptz[], x_receipt bytea[],
     OUT head bigint, OUT verdicts text[]
 ) LANGUAGE plpgsql SECURITY DEFINER
 -- Planning the statements at every call would cost more than running them.
@@ -92,7 +94,8 @@ BEGIN
         INSERT INTO data_keys (subject_id, wrapped, kek_id)
         SELECT k.subject, k.wrapped, k.kek FROM unnest(k_request, k_subject, k_wrapped, k_kek) AS k(request, subject, wrapped, kek)
         WHERE k.request <> ALL (lost)
-        ON CONFLICT DO NOTHING;
+        ON CONFLICT (subject_id) DO UPDATE SET wrapped = EXCLUDED.wrapped, kek_id = EXCLUDED.kek_id, created_at = now()
+        WHERE data_keys.wrapped IS NULL;
     END IF;
     IF cardinality(c_request) > 0 THEN
         DELETE FROM claims held
@@ -112,6 +115,12 @@ BEGIN
              AS i(request, key, fingerprint, subject, answer, stream, version)
         LEFT JOIN stored_events e ON e.originator_id = i.stream AND e.originator_version = i.version
         WHERE i.request <> ALL (lost);
+    END IF;
+    IF cardinality(x_request) > 0 THEN
+        PERFORM erase_keys(array_agg(x.subject), array_agg(x.moment), array_agg(x.receipt))
+        FROM unnest(x_request, x_subject, x_moment, x_receipt) AS x(request, subject, moment, receipt)
+        WHERE x.request <> ALL (lost)
+        HAVING count(*) > 0;
     END IF;
 
     -- One wake-up a batch: PostgreSQL serialises the commits of notifying transactions.

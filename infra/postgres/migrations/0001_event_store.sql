@@ -48,13 +48,23 @@ CREATE TABLE claims (
     originator_id uuid  NOT NULL,
     PRIMARY KEY (kind, digest)
 );
+CREATE INDEX claims_originator ON claims (originator_id);
 
--- One data key per subject, wrapped by the key-encryption key named kek_id. Deleting a row erases the subject.
+-- One data key per subject, wrapped by the key-encryption key named kek_id. An erasure destroys `wrapped` and leaves a
+-- receipt, a stamp over the subject and the time. A key that is made for the subject later stands beside the receipt.
 CREATE TABLE data_keys (
     subject_id uuid        NOT NULL PRIMARY KEY,
-    wrapped    bytea       NOT NULL,
+    wrapped    bytea,
     kek_id     text        NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT now()
+    created_at timestamptz NOT NULL DEFAULT now(),
+    erased_at  timestamptz,
+    receipt    bytea,
+    CHECK (wrapped IS NOT NULL OR receipt IS NOT NULL),
+    CHECK ((receipt IS NULL) = (erased_at IS NULL))
+) WITH (
+    -- An erased key must not stay on disk as a dead row: vacuum comes within its next round, a minute by default.
+    autovacuum_vacuum_threshold = 0,
+    autovacuum_vacuum_scale_factor = 0
 );
 
 CREATE TABLE idempotency (
@@ -66,10 +76,11 @@ CREATE TABLE idempotency (
     recorded_at timestamptz NOT NULL
 );
 CREATE INDEX idempotency_recorded_at ON idempotency (recorded_at);
+CREATE INDEX idempotency_subject ON idempotency (subject_id);
 
 GRANT USAGE ON SCHEMA public TO palimpsest_app;
 GRANT SELECT ON stored_events TO palimpsest_app;
 GRANT SELECT, INSERT, DELETE ON snapshots TO palimpsest_app;
 GRANT SELECT ON claims TO palimpsest_app;
-GRANT SELECT, DELETE ON data_keys TO palimpsest_app;
+GRANT SELECT ON data_keys TO palimpsest_app;
 GRANT SELECT, DELETE ON idempotency TO palimpsest_app;

@@ -193,7 +193,7 @@ async def test_without_its_key_a_stream_reads_as_erased(opened: Opened, database
     address_id = uuid4()
     written.show_to(address_id, "ada@example.org")
     await opened.store.append([written], CALL, keyed(written.id))
-    rows(database.app_url, "DELETE FROM data_keys")
+    rows(database.admin_url, "DELETE FROM data_keys")
     async with open_store(database.app_url) as fresh:
         loaded = await fresh.store.load(Note, written.id)
         assert loaded is not None
@@ -215,7 +215,7 @@ async def test_an_address_used_again_after_its_erasure_gets_a_new_key(opened: Op
     address_id = uuid4()
     written.show_to(address_id, "old@example.org")
     await opened.store.append([written], CALL, None)
-    rows(database.app_url, "DELETE FROM data_keys WHERE subject_id = %s", address_id)
+    rows(database.admin_url, "DELETE FROM data_keys WHERE subject_id = %s", address_id)
     async with open_store(database.app_url) as fresh:
         written.show_to(address_id, "new@example.org")
         await fresh.store.append([written], CALL, None)

@@ -7,7 +7,7 @@ from tests.support.lives.kernel import ADA, BOB, EVE, LATER, life
 
 @life
 def document() -> Document:
-    """Written, shared, changed, published, trashed, brought back, restored and archived."""
+    """Written, shared, changed, published, trashed, brought back, restored, archived and erased."""
     document = Document.create(id=ID, owner_id=ADA.user_id, title="A title", content="one two", now=NOW)
     for somebody, email in ((BOB, "bob@example.org"), (EVE, "eve@example.org")):
         document.share(address_id=address_of(somebody), email=email, role="viewer", by=ADA, now=LATER)
@@ -19,4 +19,5 @@ def document() -> Document:
     document.restore_from_trash(by=ADA, now=LATER)
     document.restore_version(first, by=BOB, now=LATER)
     document.change(title="A title", content="one two", status="archived", by=ADA, now=LATER)
+    document.erase(now=LATER)
     return document
