@@ -16,12 +16,11 @@ from adapters.realtime.hub import EventHub
 from application.ports import ReadStore, Unavailable
 from infra.bootstrap.lifetime import collect_rarely, in_background, retry_until_available, started
 from infra.bootstrap.projections import prepare_tables
+from infra.bootstrap.settled_bus import open_settled_bus
 from infra.bootstrap.write_side import WriteSide, open_write_side, utc_now
 from infra.cache.read_cache import CachedReadStore, open_redis
-from infra.cache.settlement import ReadSettlement
 from infra.http_server.server import serve
 from infra.postgres.read_store import PooledReadStore
-from infra.projector.position_tracker import PositionTracker
 from infra.settings.kafka import KafkaSettings
 from infra.settings.model import Settings
 from infra.settings.redis import RedisSettings
@@ -52,13 +51,12 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
         core = await stack.enter_async_context(open_write_side(settings))
         reads = await stack.enter_async_context(_open_reads(settings.redis, core))
         passwords = stack.enter_context(closing(Argon2Passwords()))
-        positions = await stack.enter_async_context(started(PositionTracker(core.url)))
+        settled = await stack.enter_async_context(open_settled_bus(core, reads.store, {"passwords": passwords}))
+        positions = settled.positions
         feed = await stack.enter_async_context(started(core.feed()))
         database_check = await stack.enter_async_context(_open_tables(core))
-        cache = reads.store if isinstance(reads.store, CachedReadStore) else None
-        bus = core.bus({"passwords": passwords}, ReadSettlement(positions, core.database, cache))
         yield Deps(
-            send=bus.send,
+            send=settled.bus.send,
             rows=reads.store,
             history=core.store,
             positions=positions,
