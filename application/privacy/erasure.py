@@ -129,10 +129,10 @@ async def erase_user(
     changes = _Changes(store, now)
     await changes.erase_documents_of(user.id, holdings)
     await changes.apply(Team, await holdings.teams_of(user.id), lambda team: end_membership(team, user.id, now=now))
+    await changes.apply(Subscription, [Subscription.id_of(user.id)], lambda plan: plan.cancel(now=now))
     # An address that was not verified may be that of somebody else.
     if user.email_verified and not user.erased:
         await changes.forget_address(addresses.address_id(user.email), holdings)
-    await changes.apply(Subscription, [Subscription.id_of(user.id)], lambda plan: plan.cancel(now=now))
     if changes.complete:
         user.erase(now=now)
     else:
