@@ -25,7 +25,7 @@ from application.ports.feed import (
 )
 from application.ports.holdings import Holdings
 from application.ports.passwords import Passwords
-from application.ports.reads import Params, ReadStore, T
+from application.ports.reads import EventPlace, Params, ReadStore, StoredEvents, T
 from application.ports.store import A, Actor, CommandContext, EventStore, Idempotency, Store, StoredResponse
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "CommandContext",
     "EmailIndex",
     "EventFeed",
+    "EventPlace",
     "EventStore",
     "Holdings",
     "Idempotency",
@@ -56,6 +57,7 @@ __all__ = [
     "RecordedEvent",
     "StaleVersion",
     "Store",
+    "StoredEvents",
     "StoredResponse",
     "T",
     "Unavailable",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 from uuid import UUID
 
+from application.ports.reads import StoredEvents
 from domain.kernel import Claim, Root
 
 A = TypeVar("A", bound=Root)
@@ -68,7 +69,7 @@ class Store(Protocol):
         """Stage the pending events of the aggregates. The bus appends all of them, atomically, after the handler."""
 
 
-class EventStore(Protocol):
+class EventStore(StoredEvents, Protocol):
     """The event store as the bus sees it."""
 
     async def load(self, kind: type[A], id: UUID, *, version: int | None = None) -> A | None:

@@ -44,7 +44,7 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ErasurePlan:
     """What an erasure will do, in sentences; the number of streams that it changes, and the command."""
 
     what: str
@@ -63,7 +63,7 @@ def user(id: Annotated[UUID, typer.Argument(help="Id of the user.")], yes: Yes =
 def document(id: Annotated[UUID, typer.Argument(help="Id of the document.")], yes: Yes = False) -> None:
     """Erase a document with all its versions and shares."""
     effects = ["The document ends, with all its versions and shares."]
-    _erase(lambda *_: _ready(Plan(f"document {id}", effects, 1, EraseDocument(id=id))), yes)
+    _erase(lambda *_: _ready(ErasurePlan(f"document {id}", effects, 1, EraseDocument(id=id))), yes)
 
 
 @app.command()
@@ -82,7 +82,7 @@ def address(
     _erase(lambda core, settled: _plan_address(core, settled, given), yes)
 
 
-async def _plan_user(core: WriteSide, settled: SettledBus, id: UUID) -> Plan:
+async def _plan_user(core: WriteSide, settled: SettledBus, id: UUID) -> ErasurePlan:
     found = await core.store.load(User, id)
     if found is None:
         raise NotFound("There is no such user.")
@@ -97,22 +97,24 @@ async def _plan_user(core: WriteSide, settled: SettledBus, id: UUID) -> Plan:
         shares = await _shares(settled, core.blind.address_id(found.email))
         effects.append(f"{shares} shares with and invitations of their address are revoked.")
         streams += shares + 1
-    return Plan(f"user {id}", effects, streams, EraseUser(id=id))
+    return ErasurePlan(f"user {id}", effects, streams, EraseUser(id=id))
 
 
-async def _plan_team(settled: SettledBus, id: UUID) -> Plan:
+async def _plan_team(settled: SettledBus, id: UUID) -> ErasurePlan:
     documents = await settled.holdings.documents_of(id)
     effects = ["The team ends, with its memberships and invitations.", f"{len(documents)} documents of the team end."]
-    return Plan(f"team {id}", effects, len(documents) + 1, EraseTeam(id=id))
+    return ErasurePlan(f"team {id}", effects, len(documents) + 1, EraseTeam(id=id))
 
 
-async def _plan_address(core: WriteSide, settled: SettledBus, given: str) -> Plan:
+async def _plan_address(core: WriteSide, settled: SettledBus, given: str) -> ErasurePlan:
     try:
         id = UUID(given)
     except ValueError:
         id = core.blind.address_id(email_address(given))
     shares = await _shares(settled, id)
-    return Plan(f"address {id}", [f"{shares} shares and invitations are revoked."], shares + 1, EraseAddress(id=id))
+    return ErasurePlan(
+        f"address {id}", [f"{shares} shares and invitations are revoked."], shares + 1, EraseAddress(id=id)
+    )
 
 
 async def _shares(settled: SettledBus, address_id: UUID) -> int:
@@ -120,11 +122,11 @@ async def _shares(settled: SettledBus, address_id: UUID) -> int:
     return len(shared) + len(await settled.holdings.teams_inviting(address_id))
 
 
-async def _ready(plan: Plan) -> Plan:
+async def _ready(plan: ErasurePlan) -> ErasurePlan:
     return plan
 
 
-Planner = Callable[[WriteSide, SettledBus], Coroutine[Any, Any, Plan]]
+Planner = Callable[[WriteSide, SettledBus], Coroutine[Any, Any, ErasurePlan]]
 
 
 def _erase(plan_of: Planner, yes: bool) -> None:
@@ -170,11 +172,11 @@ async def _open_reads(settings: Settings, core: WriteSide) -> AsyncIterator[Read
         yield CachedReadStore(rows, redis, read_models())
 
 
-def _confirm(plan: Plan) -> None:
+def _confirm(plan: ErasurePlan) -> None:
     """Show what will happen, and ask.
 
     Raises:
-        SetupError: nobody can be asked.
+        SetupError: there is no terminal to ask on.
         typer.Abort: the answer is no.
     """
     notes.print(f"This erases {plan.what}:", markup=False)
@@ -186,7 +188,7 @@ def _confirm(plan: Plan) -> None:
     typer.confirm("Erase it?", abort=True, err=True)
 
 
-async def _carry_out(plan: Plan, settled: SettledBus) -> int:
+async def _carry_out(plan: ErasurePlan, settled: SettledBus) -> int:
     """Send the command until it is complete. Returns the number of streams that were changed."""
     columns = (TextColumn("erasing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     changed = 0
@@ -201,7 +203,7 @@ async def _carry_out(plan: Plan, settled: SettledBus) -> int:
     return changed
 
 
-def _report(plan: Plan, changed: int) -> None:
+def _report(plan: ErasurePlan, changed: int) -> None:
     if sys.stdout.isatty():
         typer.echo(f"Erased {plan.what}: {changed} streams changed.")
     else:

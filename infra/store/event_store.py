@@ -14,9 +14,11 @@ from application.ports import (
     A,
     ClaimTaken,
     CommandContext,
+    EventPlace,
     Idempotency,
     StoredResponse,
     Unavailable,
+    Undecodable,
     VersionConflict,
 )
 from domain.kernel import Claim, NotFound, Root
@@ -24,6 +26,7 @@ from infra.postgres.database import Database
 from infra.sealing import receipts
 from infra.sealing.blind_index import BlindIndex
 from infra.sealing.keyring import DataKey, FetchWrapped, KeyErased, Keyring, Keys, SubjectNumber, WrappedKey
+from infra.sealing.store_keys import Damage
 from infra.store.append_batch import (
     AppendOutcome,
     AppendRequest,
@@ -36,10 +39,15 @@ from infra.store.append_batch import (
 from infra.store.append_queue import StreamKey
 from infra.store.codec import EventLayout, decode_clear, layout_of, subjects_in, subjects_of, unseal
 from infra.store.group_commit import GroupCommitter
+from infra.store.log_rows import EVENT_COLUMNS, decode_rows
 from infra.store.snapshot_codec import decode_snapshot, encode_snapshot, is_personal
 from infra.store.stream_reader import LATEST, StoredEvent, StoredSnapshot, StreamGap, StreamReader
 
 WRAPPED_KEYS = "SELECT subject_id, wrapped FROM data_keys WHERE subject_id = ANY(%s) AND wrapped IS NOT NULL"
+EVENTS_AT = f"""
+SELECT {EVENT_COLUMNS} FROM unnest(%s::uuid[], %s::bigint[]) WITH ORDINALITY AS wanted (stream_id, version, place)
+JOIN stored_events ON originator_id = stream_id AND originator_version = version ORDER BY place
+"""  # noqa: S608
 LAST_POSITION = """
 SELECT notification_id FROM stored_events WHERE originator_id = %s AND (%s OR topic = ANY(%s))
 ORDER BY originator_version DESC LIMIT 1
@@ -88,6 +96,19 @@ class PostgresEventStore:
         """The stream that holds the claim."""
         rows = await self._database.rows(CLAIMED_BY, [claim.kind, self._blind.claim(claim.kind, claim.value)])
         return rows[0][0] if rows else None
+
+    async def events(self, places: Sequence[EventPlace]) -> list[Root.Event]:
+        """The events at these places, in their order.
+
+        Raises:
+            Damage: an event cannot be read.
+        """
+        streams, versions = [stream_id for stream_id, _ in places], [version for _, version in places]
+        found = await decode_rows(await self._database.rows(EVENTS_AT, [streams, versions]), self._keyring)
+        damaged = [event for event in found if isinstance(event.data, Undecodable)]
+        if damaged or len(found) < len(places):
+            raise Damage(f"{len(damaged)} of {len(places)} events are unreadable, {len(places) - len(found)} missing")
+        return [cast(Root.Event, event.data) for event in found]
 
     async def stored_response(self, key: bytes) -> StoredResponse | None:
         """The response to an earlier request with this key (a digest, 32 bytes).

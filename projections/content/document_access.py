@@ -1,10 +1,13 @@
-"""Shares of documents. Only this file writes the table; `projections/visibility.py` reads it, too."""
+"""Shares of documents. Only this file writes the table; `projections/visibility.py` reads it, too.
+
+An email address is in no row: a row has the version of the event that has it.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
-from application.ports import Actor, ReadStore, RecordedEvent
+from application.ports import Actor, ReadStore, RecordedEvent, StoredEvents
 from domain.access import DOCUMENT
 from domain.content.document import Document, ShareRole
 from projections.columns import columns_of
@@ -21,6 +24,14 @@ class ShareView:
     role: ShareRole
 
 
+@dataclass(frozen=True, slots=True)
+class StoredShare:
+    """A row: the version of the event that shared the document, and the role now."""
+
+    shared_version: int
+    role: ShareRole
+
+
 class DocumentAccess(ReadModel):
     """The roles that owners gave to email addresses."""
 
@@ -29,25 +40,25 @@ class DocumentAccess(ReadModel):
     table = Table(
         "document_access",
         key={"document_id": "uuid", "address_id": "uuid"},
-        columns={"email": "text NOT NULL", "role": "text NOT NULL"},
+        columns={"shared_version": "bigint NOT NULL", "role": "text NOT NULL"},
         indexes=["(address_id)"],
     )
 
     def changes(self, event: RecordedEvent) -> Iterator[Change]:
         match event.data:
-            case Document.Shared(address_id=address_id, email=email, role=role):
-                yield self.table.put(event.stream_id, address_id, email=email, role=role)
+            case Document.Shared(address_id=address_id, role=role):
+                yield self.table.put(event.stream_id, address_id, shared_version=event.version, role=role)
             case Document.ShareChanged(address_id=address_id, role=role):
                 yield self.table.set(event.stream_id, address_id, role=role)
             case Document.ShareRevoked(address_id=address_id):
                 yield self.table.drop(event.stream_id, address_id)
 
 
-SHARES = f"SELECT {columns_of(ShareView)} FROM read.document_access WHERE document_id = %s ORDER BY email"  # noqa: S608
+SHARES = f"SELECT {columns_of(StoredShare)} FROM read.document_access WHERE document_id = %s"  # noqa: S608
 
 
 @reads(DocumentDetails, DocumentAccess)
-async def shares(rows: ReadStore, actor: Actor, document_id: UUID) -> list[ShareView] | None:
+async def shares(rows: ReadStore, stored: StoredEvents, actor: Actor, document_id: UUID) -> list[ShareView] | None:
     """Return a document's shares, by address; None: the document does not exist for the actor.
 
     Raises:
@@ -57,4 +68,11 @@ async def shares(rows: ReadStore, actor: Actor, document_id: UUID) -> list[Share
     if found is None:
         return None
     DOCUMENT.require("list_shares", await document_role(rows, actor, document_id, found.owner_id))
-    return await rows.all(ShareView, SHARES, [document_id])
+    found_shares = await rows.all(StoredShare, SHARES, [document_id])
+    events = await stored.events([(document_id, share.shared_version) for share in found_shares])
+    views = [
+        ShareView(event.email, share.role)
+        for event, share in zip(events, found_shares, strict=True)
+        if isinstance(event, Document.Shared)
+    ]
+    return sorted(views, key=lambda view: view.email)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from eventsourcing.utils import get_topic
 
-from application.ports import A, ClaimTaken, CommandContext, Idempotency, StoredResponse, VersionConflict
+from application.ports import A, ClaimTaken, CommandContext, EventPlace, Idempotency, StoredResponse, VersionConflict
 from domain.kernel import Claim, Root
 from infra.store.event_store import evolve
 
@@ -25,6 +25,10 @@ class MemoryEventStore:
             events = [event for event in events if event.originator_version <= version]
         root = evolve(kind, None, events)
         return root if root is None or version in (None, root.version) else None
+
+    async def events(self, places: Sequence[EventPlace]) -> list[Root.Event]:
+        by_place = {(event.originator_id, event.originator_version): event for event in self.log}
+        return [by_place[place] for place in places]
 
     async def claimed_by(self, claim: Claim) -> UUID | None:
         return self._claims.get(claim)

@@ -24,7 +24,7 @@ from projections.teams.team_roster import members
 from projections.visibility import readers_of
 from tests.support.access_steps import step_of_document, step_of_team
 from tests.support.given import NOW, person
-from tests.support.projecting import MemoryFeed, news, projecting
+from tests.support.projecting import EventsOf, MemoryFeed, news, projecting
 from tests.support.servers import Database
 from tests.support.stores import rows as execute
 
@@ -76,12 +76,12 @@ async def rows(database: Database) -> AsyncIterator[PooledReadStore]:
         yield PooledReadStore(database_of(pool))
 
 
-async def may_list_shares(rows: PooledReadStore, reader: Actor, id: UUID) -> bool:
+async def may_list_shares(rows: PooledReadStore, reader: Actor, one: Document) -> bool:
     """Whether the reader gets the shares. Where they do not, the document exists for them or it does not."""
     try:
-        return await shares(rows, reader, id) is not None
+        return await shares(rows, EventsOf(one), reader, one.id) is not None
     except RoleTooLow:
-        assert await document(rows, reader, id) is not None
+        assert await document(rows, reader, one.id) is not None
         return False
 
 
@@ -91,7 +91,7 @@ async def check_document(rows: PooledReadStore, one: Document, reader: Actor) ->
     may_read, may_manage = role is not None and DOCUMENT.allows("read", role), DOCUMENT.allows("list_shares", role)
     assert (await document(rows, reader, one.id) is not None) == may_read
     assert (await versions(rows, reader, one.id) is not None) == may_read
-    assert await may_list_shares(rows, reader, one.id) == may_manage
+    assert await may_list_shares(rows, reader, one) == may_manage
     listed = await documents(rows, reader, trashed=one.trashed_at is not None)
     assert [each.role for each in listed.items if each.id == one.id] == ([role] if may_read else [])
     audience = (await readers_of(rows, [one.id], []))[one.id]
