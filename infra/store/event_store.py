@@ -156,6 +156,8 @@ class PostgresEventStore:
             assert earlier is not None
             return earlier
         self._check_outcome(changes, outcome)
+        for erasure in request.erasures:
+            self._keyring.cache.drop(erasure.subject_id)
         for wrapped in minted:
             self._keyring.cache.add(wrapped.subject_id, keys[wrapped.subject_id.int], drops)
         for root in changes:

@@ -1,6 +1,7 @@
 """The event store without a database. A contract suite in `tests/contract` runs on it and on the real one."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import cast
 from uuid import UUID
 
@@ -8,6 +9,7 @@ from eventsourcing.utils import get_topic
 
 from application.ports import A, ClaimTaken, CommandContext, EventPlace, Idempotency, StoredResponse, VersionConflict
 from domain.kernel import Claim, Root
+from infra.store.codec import layout_of
 from infra.store.event_store import evolve
 
 
@@ -59,9 +61,18 @@ class MemoryEventStore:
                 self._claims.pop(claim, None)
             self._claims.update(dict.fromkeys(event.claims(), event.originator_id))
         self.log += events
+        self._erase({event.originator_id for event in events if event.erases})
         for root in changes:
             root.collect_events()
         if idempotency is not None:
             earlier = StoredResponse(idempotency.fingerprint, idempotency.answer, len(self.log))
             self._records[idempotency.key] = earlier
         return len(self.log)
+
+    def _erase(self, subjects: set[UUID]) -> None:
+        """Forget what the data keys of these subjects would have sealed, and their claims."""
+        self._claims = {claim: holder for claim, holder in self._claims.items() if holder not in subjects}
+        for n in range(len(self.log)):
+            for group in layout_of(type(self.log[n])).groups:
+                if getattr(self.log[n], group.subject) in subjects:
+                    self.log[n] = replace(self.log[n], **group.erased)

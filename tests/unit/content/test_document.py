@@ -393,3 +393,13 @@ def test_a_document_remembers_no_address_of_others() -> None:
     document = given(Document, CREATED)
     share(document, address_of(EDITOR), "editor")
     assert EMAIL not in repr(state(document))
+
+
+def test_an_erased_document_exists_for_no_one_and_is_erased_once() -> None:
+    document = Document.create(id=ID, owner_id=UUID(int=1), title="A", content="", now=NOW)
+    document.share(address_id=UUID(int=9), email="a@example.org", role="viewer", by=person(1), now=NOW)
+    document.collect_events()
+    document.erase(now=NOW)
+    document.erase(now=NOW)
+    assert new_events(document) == [fact(Document.ShareRevoked, address_id=UUID(int=9)), fact(Document.Erased)]
+    assert document.role_of(person(1)) is None
