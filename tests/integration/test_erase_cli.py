@@ -1,5 +1,6 @@
 """`palimpsest erase`: asks before it erases, and says what it cannot find."""
 
+import asyncio
 from pathlib import Path
 from uuid import uuid4
 
@@ -10,8 +11,9 @@ from infra.cli.erase import app
 from infra.errors import SetupError
 from infra.local import secrets
 from infra.settings.model import variables
+from tests.support.note import Note
 from tests.support.servers import Database
-from tests.support.stores import rows
+from tests.support.stores import CALL, open_store, rows
 
 
 @pytest.fixture(autouse=True)
@@ -46,8 +48,10 @@ def test_what_is_no_address_is_a_sentence() -> None:
 
 def test_without_a_projector_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, database: Database) -> None:
     monkeypatch.setattr("projections.privacy.holdings.WAIT_SECONDS", 0.1)
-    rows(
-        database.admin_url,
-        "INSERT INTO stored_events SELECT gen_random_uuid(), 1, 't', '', 1, gen_random_uuid(), 1, now()",
-    )
+
+    async def write() -> None:
+        async with open_store(database.app_url) as opened:
+            await opened.store.append([Note.write(uuid4(), "text")], CALL, None)
+
+    asyncio.run(write())
     assert "projector" in refusal("team", str(uuid4()), "--yes")

@@ -178,16 +178,22 @@ def test_a_lost_password_file_is_explained(own_postgres: EmbeddedPostgres) -> No
         EmbeddedPostgres(own_postgres.folder).start()
 
 
+def files_with(folder: Path, word: bytes) -> list[Path]:
+    """The files in a folder that contain a word."""
+    return [file for file in folder.rglob("*") if file.is_file() and word in file.read_bytes()]
+
+
 def test_redis_is_a_cache_that_writes_nothing_and_wants_its_password(own_redis: EmbeddedRedis) -> None:
     """H7: an append-only file outlived the entries in it."""
     with redis.Redis.from_url(own_redis.url) as client:
         client.set("entry", "canary")
     own_redis.stop()
+    assert files_with(own_redis.folder, b"canary") == []
     old = own_redis.folder / "appendonlydir" / "appendonly.aof.1.incr.aof"
     old.parent.mkdir(exist_ok=True)
     old.write_text("canary")
     own_redis.start()
-    assert [file for file in own_redis.folder.rglob("*") if file.is_file() and b"canary" in file.read_bytes()] == []
+    assert files_with(own_redis.folder, b"canary") == []
     with redis.Redis.from_url(own_redis.url) as client:
         assert client.dbsize() == 0
         port = client.get_connection_kwargs()["port"]

@@ -17,7 +17,7 @@ from infra.kafka.reconcile.reconcile import find_closed, reconcile
 from infra.local.servers.kafka import EmbeddedKafka
 from tests.support.history import History
 from tests.support.servers import Database
-from tests.support.stores import CALL, Opened, open_store, rows
+from tests.support.stores import CALL, Opened, open_store
 
 PATIENCE = 30.0
 
@@ -52,8 +52,10 @@ async def test_what_the_relay_publishes_is_what_the_store_holds(
     async with open_store(database.app_url) as opened:
         for roots in history.changes(150):
             await opened.store.append(roots, CALL, None)
-        erased = [history.of(Document)[0].id, history.of(User)[0].id]
-        rows(database.admin_url, "DELETE FROM data_keys WHERE subject_id = ANY(%s)", erased)
+        document, user = history.of(Document)[0], history.of(User)[0]
+        document.erase(now=history.now)
+        user.erase(now=history.now)
+        await opened.store.append([document, user], CALL, None)
     async with open_store(database.app_url) as opened, relaying(opened, kafka, topics):
         report = await compare(opened, kafka, topics)
         assert report.difference is None

@@ -144,8 +144,8 @@ async def test_an_erased_account_becomes_a_tombstone(
     async with open_store(database.app_url) as opened:
         user = User.register(id=uuid4(), email="ada@example.org", name="Ada", password_hash="-", now=NOW)
         await opened.store.append([user], CALL, None)
-        rows(database.admin_url, "DELETE FROM data_keys WHERE subject_id = %s", user.id)
-        opened.keyring.cache.drop(user.id)
+        user.erase(now=NOW)
+        await opened.store.append([user], CALL, None)
         async with publishing(opened, kafka_settings, names):
             await until(has_states(kafka_settings, names.state("user"), {user.id: None}))
 
