@@ -29,7 +29,7 @@ from application.ports import (
     Unavailable,
     VersionConflict,
 )
-from application.revocation import Revocations, Settlement, revoked_by, settle, settle_earlier
+from application.revocation import Revocations, Settlement, revoked_by, settle, settle_earlier, settle_erasures
 from application.stream_locks import StreamLocks
 from application.unit_of_work import StoppedClock, UnitOfWork
 from domain.kernel import Refusal, Root
@@ -100,7 +100,7 @@ class Bus:
             self._observe(type(command).__name__, outcome, run.attempts, perf_counter() - started)
 
     async def _settle(self, run: "_Run[R]") -> None:
-        """Wait until reads show what the command, or an earlier one that did its work, takes away."""
+        """Wait until reads show what the command, or an earlier one that did its work, takes away or erases."""
         if self._settlement is None:
             return
         try:
@@ -108,6 +108,8 @@ class Bus:
                 await settle(self._settlement, run.revocations)
             else:
                 await settle_earlier(self._settlement, self._events, run.loaded)
+            if run.erased:
+                await settle_erasures(self._settlement)
         except Unavailable:
             # The command was carried out: `Unavailable` would say that nothing was changed.
             raise NotSettled from None
@@ -164,8 +166,11 @@ class Bus:
         run.loaded = unit.loaded
         own = {**self._ports, "store": unit, "actor": run.context.actor, "clock": clock}
         answer = await registration.handler(run.command, **{name: own[name] for name in registration.ports})
+        run.erased = any(root.erased for root in (*unit.loaded, *unit.staged))
         events, scope = unit.events, run.scope
-        record = None if scope is None else record_of(scope, run.command, answer, unit, events, clock())
+        # Nothing is kept about what is erased. A repeat finds nothing left to do.
+        is_kept = scope is not None and not run.erased
+        record = record_of(scope, run.command, answer, unit, events, clock()) if scope and is_kept else None
         if not unit.staged and record is None:
             if scope is not None and (stored := await self._events.stored_response(scope.key)) is not None:
                 return await self._replay(run, scope, stored)
@@ -197,3 +202,5 @@ class _Run(Generic[R]):
     changed: bool = False
     """Whether the command has appended events."""
     revocations: Revocations = field(default_factory=dict)
+    erased: bool = False
+    """Whether the command, or an earlier one that did its work, has erased one of the aggregates."""

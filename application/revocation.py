@@ -1,8 +1,10 @@
-"""Revocation: a command that takes access away is answered only when no read gives that access any more.
+"""Revocation and erasure: what takes access away is answered only when no read gives that access any more.
 
 Events declare the read models through which they take access away (`Root.Event.revokes`). The bus waits until these
 show the events. A command without events (a repeat, or nothing to do) must guarantee the same for what an earlier
 command took away: then the last revoking event of each loaded stream counts.
+
+An erasure destroys data keys, which processes keep in memory: it is answered only when none of them does any more.
 """
 
 import asyncio
@@ -31,6 +33,12 @@ class Settlement(Protocol):
         Returns whether every read does. A stream in quarantine shows nothing new.
         """
 
+    async def forgotten(self, timeout: float) -> bool:
+        """Wait until no process uses a data key that was erased before the call, for at most `timeout` seconds.
+
+        Returns whether none does.
+        """
+
 
 async def settle(settlement: Settlement, revocations: Mapping[tuple[str, UUID], int]) -> None:
     """Wait until the read models show the revocations.
@@ -45,6 +53,16 @@ async def settle(settlement: Settlement, revocations: Mapping[tuple[str, UUID], 
         for (name, stream_id), position in revocations.items()
     ]
     if not all(await asyncio.gather(*waits)):
+        raise NotSettled
+
+
+async def settle_erasures(settlement: Settlement) -> None:
+    """Wait until no process uses a data key that was erased before the call.
+
+    Raises:
+        NotSettled: a process may do so after `SETTLE_TIMEOUT` seconds.
+    """
+    if not await settlement.forgotten(SETTLE_TIMEOUT):
         raise NotSettled
 
 

@@ -99,6 +99,11 @@ class Root(BaseAggregate[UUID]):
 
         The command bus answers only when these have processed the event.
         """
+        erases: ClassVar[bool] = False
+        """Whether storing the event destroys the data key of its stream, with its claims, snapshots and answers.
+
+        The event has no personal fields, and its `apply` sets `erased`.
+        """
 
         def claims(self) -> Iterable[Claim]:
             """Return the claims that the event takes for its stream."""
@@ -110,6 +115,10 @@ class Root(BaseAggregate[UUID]):
 
     snapshot_version: ClassVar[int] = 1
     """Version of the attributes. Raise it when they change: older snapshots are then ignored."""
+
+    # Not annotated: the library makes each annotated attribute a dataclass field.
+    erased = False
+    """Whether the data key of the stream was destroyed: its personal fields read as erased, for good."""
 
     tenant: Party
     """The payer whom the stream was created for. Stored with each event, and never changed."""

@@ -41,5 +41,7 @@ def new_row(table: Table, event: RecordedEvent, **columns: Any) -> Change:
 def _shared_fields(kind: type[Root.Event], table: Table) -> tuple[list[str], Callable[[Any], tuple[Any, ...]]]:
     """Return the event's fields that are columns, and a function that reads them. Rebuilds call it for every event."""
     names = [field.name for field in fields(kind) if field.name in table.columns]
+    if not names:
+        return names, lambda _: ()
     read = attrgetter(*names)
     return names, read if len(names) > 1 else lambda data: (read(data),)

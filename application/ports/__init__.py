@@ -24,8 +24,9 @@ from application.ports.feed import (
     RecordedEvent,
     Undecodable,
 )
+from application.ports.holdings import Holdings
 from application.ports.passwords import Passwords
-from application.ports.reads import Params, ReadStore, T
+from application.ports.reads import EventPlace, Params, ReadStore, StoredEvents, T
 from application.ports.store import (
     A,
     Actor,
@@ -50,7 +51,9 @@ __all__ = [
     "Copy",
     "EmailIndex",
     "EventFeed",
+    "EventPlace",
     "EventStore",
+    "Holdings",
     "Idempotency",
     "InFlight",
     "KeptAnswer",
@@ -70,6 +73,7 @@ __all__ = [
     "Reference",
     "StaleVersion",
     "Store",
+    "StoredEvents",
     "StoredResponse",
     "T",
     "Unavailable",

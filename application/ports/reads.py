@@ -1,12 +1,28 @@
-"""Port to the tables of the read models."""
+"""Ports to the tables of the read models, and to the events that hold what the tables do not: names and addresses."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
+from domain.kernel import Root
+
 T = TypeVar("T")
 
 Params = Sequence[Any] | Mapping[str, Any]
+
+EventPlace = tuple[UUID, int]
+"""The stream and the version of an event."""
+
+
+class StoredEvents(Protocol):
+    """Reads single events. Read models keep no names and addresses of people, but the place of the event with them."""
+
+    async def events(self, places: Sequence[EventPlace]) -> list[Root.Event]:
+        """Return the events at these places, in their order. Personal fields read as erased once they are.
+
+        Raises:
+            Unavailable: the database does not answer.
+        """
 
 
 class ReadStore(Protocol):

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from application.ports.reads import StoredEvents
 from domain.kernel import Claim, Root
 
 A = TypeVar("A", bound=Root)
@@ -105,7 +106,7 @@ class Store(Protocol):
         """Stage the pending events of the aggregates. The bus appends all of them, atomically, after the handler."""
 
 
-class EventStore(Protocol):
+class EventStore(StoredEvents, Protocol):
     """The event store as the bus sees it."""
 
     async def load(self, kind: type[A], id: UUID, *, version: int | None = None) -> A | None:

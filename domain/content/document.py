@@ -172,6 +172,14 @@ class Document(Root):
             aggregate.shares.pop(self.address_id, None)
             aggregate.share_users.pop(self.address_id, None)
 
+    class Erased(Root.Event):
+        TOPIC = "document.erased"
+        revokes = ("document", "document_version")
+        erases = True
+
+        def apply(self, aggregate: "Document") -> None:
+            aggregate.erased = True
+
     title: str
     title_length: int
     content: str
@@ -217,10 +225,12 @@ class Document(Root):
         return Party(self.owner_kind, self.owner_id)
 
     def role_of(self, person: Person) -> Role | None:
-        """Return the person's role; None: the document does not exist for them.
+        """Return the person's role; None: the document does not exist for them, as an erased one for all.
 
         Only a user who owns a document has the role owner: no member of a team has it through the team.
         """
+        if self.erased:
+            return None
         if self.owner == Party("user", person.user_id):
             return "owner"
         addresses = [address_id for address_id, user_id in self.share_users.items() if user_id == person.user_id]

@@ -1,4 +1,7 @@
-"""Users: people with an account. An email address belongs to one account, even after the account is closed."""
+"""Users: people with an account.
+
+An email address belongs to one account, even after the account is closed, until the account is erased.
+"""
 
 import re
 from collections.abc import Iterable
@@ -73,6 +76,15 @@ class User(Root):
         def apply(self, aggregate: "User") -> None:
             aggregate.deactivated_at = self.timestamp
 
+    class Erased(Root.Event):
+        TOPIC = "user.erased"
+        revokes = ("user_profile",)
+        erases = True
+
+        def apply(self, aggregate: "User") -> None:
+            aggregate.erased = True
+            aggregate.deactivated_at = aggregate.deactivated_at or self.timestamp
+
     email: str
     email_verified: bool
     name: str
@@ -140,6 +152,11 @@ class User(Root):
         """Close the account."""
         if self.active:
             self.trigger_event(self.Deactivated, now=now)
+
+    def erase(self, *, now: datetime) -> None:
+        """Close the account and erase all that is known of its user. A second erasure causes no event."""
+        if not self.erased:
+            self.trigger_event(self.Erased, now=now)
 
     def _require_active(self) -> None:
         if not self.active:

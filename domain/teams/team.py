@@ -161,6 +161,15 @@ class Team(Root):
         def apply(self, aggregate: "Team") -> None:
             aggregate.dissolved_at = self.timestamp
 
+    class Erased(Root.Event):
+        TOPIC = "team.erased"
+        revokes = ("team",)
+        erases = True
+
+        def apply(self, aggregate: "Team") -> None:
+            aggregate.erased = True
+            aggregate.dissolved_at = aggregate.dissolved_at or self.timestamp
+
     name: str
     slug: str
     seats: int

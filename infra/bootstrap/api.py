@@ -15,12 +15,11 @@ from adapters.passwords import Argon2Passwords
 from adapters.realtime.hub import EventHub
 from application.ports import ReadStore
 from infra.bootstrap.lifetime import collect_rarely, started
+from infra.bootstrap.settled_bus import open_settled_bus
 from infra.bootstrap.write_side import WriteSide, open_write_side, utc_now
 from infra.cache.read_cache import CachedReadStore, open_redis
-from infra.cache.settlement import ReadSettlement
 from infra.http_server.server import serve
 from infra.postgres.read_store import PooledReadStore
-from infra.projector.position_tracker import PositionTracker
 from infra.projector.schema import require_tables
 from infra.sealing.key_ring import KeyKind, KeyRing, KeyState
 from infra.sealing.process_keys import ProcessKeys
@@ -54,12 +53,11 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
         core = await stack.enter_async_context(open_write_side(settings, "api"))
         reads = await stack.enter_async_context(_open_reads(settings.redis, core))
         passwords = stack.enter_context(closing(Argon2Passwords()))
-        positions = await stack.enter_async_context(started(PositionTracker(core.url)))
+        settled = await stack.enter_async_context(open_settled_bus(core, reads.store, {"passwords": passwords}))
+        positions = settled.positions
         feed = await stack.enter_async_context(started(core.feed()))
-        cache = reads.store if isinstance(reads.store, CachedReadStore) else None
-        bus = core.bus({"passwords": passwords}, ReadSettlement(positions, core.database, cache))
         yield Deps(
-            send=bus.send,
+            send=settled.bus.send,
             rows=reads.store,
             history=core.store,
             positions=positions,

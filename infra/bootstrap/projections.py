@@ -8,6 +8,7 @@ from application.ports import EventFeed, PartitionedFeed
 from infra.bootstrap.lifetime import started
 from infra.cache.read_cache import open_redis
 from infra.cache.updater import CacheUpdater
+from infra.postgres.cache_lease import CacheLease
 from infra.postgres.projector_connection import connect
 from infra.postgres.read_store import PooledReadStore
 from infra.projector.lag import LagMonitor
@@ -40,12 +41,16 @@ async def project(
     url: str,
     redis_url: str | None = None,
     partitions: PartitionedFeed | None = None,
+    lease: CacheLease | None = None,
 ) -> None:
     """Keep the tables of `models` and their cached rows up to date until cancelled. The feeds must be started.
 
-    With `partitions` the tables are fed from there, and `feed` supplies events that are missing there.
+    With `partitions` the tables are fed from there, and `feed` supplies events that are missing there. Through `lease`
+    erasures reach the events in memory.
     """
     recent = BufferedFeed(feed)
+    if lease is not None:
+        lease.register("data_keys", recent.drop)
     projector = _projector(models, recent, feed, url, partitions)
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
         stack.push_async_callback(recent.stop)

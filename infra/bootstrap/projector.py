@@ -41,7 +41,7 @@ async def _project(settings: Settings) -> None:
         await retry_until_available(lambda: prepare_tables(core.url, models))
         collect_rarely()
         async with _open_partitions(settings, core, feed) as partitions:
-            await project(models, feed, PooledReadStore(core.database), core.url, redis_url, partitions)
+            await project(models, feed, PooledReadStore(core.database), core.url, redis_url, partitions, core.lease)
 
 
 @asynccontextmanager

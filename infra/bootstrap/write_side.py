@@ -12,10 +12,12 @@ from application.discovery import import_all
 from application.ports import Unavailable
 from application.revocation import Settlement
 from infra.bootstrap.keys import KeyGuard
-from infra.bootstrap.lifetime import ended_by
+from infra.bootstrap.lifetime import ended_by, started
+from infra.postgres.cache_lease import CacheLease
 from infra.postgres.connect import Pool, as_part, create_pool
 from infra.postgres.database import Database
 from infra.sealing.blind_index import BlindIndex
+from infra.sealing.key_cache import KeyCache
 from infra.sealing.key_source import KeySource
 from infra.sealing.keyring import Keyring
 from infra.sealing.process_keys import ProcessKeys
@@ -40,6 +42,7 @@ class WriteSide:
     keys: ProcessKeys
     guard: KeyGuard
     store: PostgresEventStore
+    lease: CacheLease
 
     def bus(self, ports: Mapping[str, object], settlement: Settlement | None = None) -> Bus:
         """A command bus. Handlers get `ports`, the clock, the id generator and the email index."""
@@ -93,15 +96,17 @@ async def open_write_side(settings: Settings, part: Part) -> AsyncIterator[Write
     await pool.open(wait=False)
     database = Database(pool)
     guard = KeyGuard(keys, database)
-    keyring = Keyring(keys.wrapping, keys_reader(database), keys.stamps)
+    lease = CacheLease(url)
+    keyring = Keyring(keys.wrapping, keys_reader(database), keys.stamps, KeyCache(lease.holds))
+    lease.register("data_keys", keyring.cache.drop)
     writer = GroupCommitter(url, observe_batch)
     reading = StreamReader(url)
     store = PostgresEventStore(database, reading, writer, keyring, keys.blind, guard.require)
     try:
         with suppress(Unavailable):
             await guard.require()
-        async with ended_by(guard.watch()):
-            yield WriteSide(url, pool, database, keyring, keys.blind, keys, guard, store)
+        async with started(lease), ended_by(guard.watch()):
+            yield WriteSide(url, pool, database, keyring, keys.blind, keys, guard, store, lease)
     finally:
         await store.drain()
         await writer.stop()

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from application.ports import Positions
 from infra.cache.read_cache import CachedReadStore
+from infra.postgres.cache_lease import until_dropped
 from infra.postgres.database import Database
 
 POLL_SECONDS = 0.01
@@ -37,3 +38,7 @@ class ReadSettlement:
                 return False
             await asyncio.sleep(POLL_SECONDS)
         return True
+
+    async def forgotten(self, timeout: float) -> bool:
+        """See `application.revocation.Settlement.forgotten`."""
+        return await until_dropped(self._database, timeout)

@@ -182,6 +182,15 @@ def projections(context: typer.Context) -> None:
 
 
 @app.command(context_settings=GROUP)
+def erase(context: typer.Context) -> None:
+    """Erase a user, a document, a team or an email address, for good."""
+    from infra.cli import erase as group
+
+    _log_errors_only()
+    group.app(context.args, prog_name="palimpsest erase")
+
+
+@app.command(context_settings=GROUP)
 def stream(context: typer.Context) -> None:
     """Inspect the stream published to Kafka: topics, tail, export, reconcile."""
     from infra.cli import published as group

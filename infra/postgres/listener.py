@@ -24,8 +24,9 @@ async def _no_query(_: AsyncConnection) -> None:
 class Listener:
     """Calls `on_notification` with each payload; the errors that it raises are logged.
 
-    `on_listening` is awaited after each LISTEN, `on_poll` every `poll_seconds` after that. Both may run short queries
-    on the connection. After an error of either a new connection is opened.
+    `on_listening` is awaited after each LISTEN, `on_poll` every `poll_seconds` after that, with `poll_at_once` after
+    each notification too. Both may run short queries on the connection. After an error of either a new connection is
+    opened.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Listener:
         poll_seconds: float,
         on_listening: Query = _no_query,
         on_poll: Query = _no_query,
+        poll_at_once: bool = False,
     ) -> None:
         self._url = url
         self._channel = channel
@@ -44,6 +46,7 @@ class Listener:
         self._on_listening = on_listening
         self._on_poll = on_poll
         self._poll_seconds = poll_seconds
+        self._stop_after = 1 if poll_at_once else None
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -74,7 +77,7 @@ class Listener:
 
     async def _receive(self, connection: AsyncConnection) -> None:
         while goes_on():
-            async for notification in connection.notifies(timeout=self._poll_seconds):
+            async for notification in connection.notifies(timeout=self._poll_seconds, stop_after=self._stop_after):
                 try:
                     self._on_notification(notification.payload)
                 except Exception as error:

@@ -21,6 +21,9 @@ READ_MODEL_TABLES = AdvisoryLock(
     7236830, False, "projector: creates missing tables of read models, one process at a time"
 )
 RELAY_LEADER = AdvisoryLock(7236830, True, "relay: one leader per stream of topics; the second int is from its name")
+INVALIDATE = AdvisoryLock(
+    7236831, False, "`invalidate`: one at a time, so that numbers of invalidations become visible in order"
+)
 REBUILD = AdvisoryLock(1207903554, True, "rebuild: one per read model; the second int is `hashtext(name)`")
 
-ALL_LOCKS = (APPEND, MIGRATE, READ_MODEL_TABLES, RELAY_LEADER, REBUILD)
+ALL_LOCKS = (APPEND, MIGRATE, READ_MODEL_TABLES, RELAY_LEADER, INVALIDATE, REBUILD)

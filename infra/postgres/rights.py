@@ -25,11 +25,15 @@ RIGHTS: Mapping[tuple[str, str], Mapping[Part, str]] = {
     ("TABLE", f"{OURS}.claims"): {"api": "SELECT"},
     ("TABLE", f"{OURS}.keys"): dict.fromkeys(("api", "projector", "relay", "worker"), "SELECT"),
     ("FUNCTION", f"{OURS}.record_key"): dict.fromkeys(("api", "projector", "relay", "worker"), "EXECUTE"),
+    ("TABLE", f"{OURS}.invalidations"): dict.fromkeys(("api", "projector", "relay", "worker"), "SELECT"),
+    ("TABLE", f"{OURS}.cache_leases"): dict.fromkeys(
+        ("api", "projector", "relay", "worker"), "SELECT, INSERT, UPDATE, DELETE"
+    ),
     ("TABLE", f"{OURS}.data_keys"): dict.fromkeys(("api", "projector", "relay"), "SELECT"),
     ("TABLE", f"{OURS}.idempotency"): {"api": "SELECT", "worker": "SELECT, UPDATE, DELETE"},
     ("TABLE", f"{OURS}.projections"): {"api": "SELECT", "projector": "SELECT, INSERT, UPDATE, DELETE"},
     ("TABLE", f"{OURS}.projection_quarantine"): {"api": "SELECT", "projector": "SELECT, INSERT, UPDATE, DELETE"},
-    ("TABLE", f"{OURS}.projection_skips"): {"projector": "SELECT, INSERT"},
+    ("TABLE", f"{OURS}.projection_skips"): {"api": "SELECT", "projector": "SELECT, INSERT"},
     ("TABLE", f"{OURS}.projection_partitions"): {"projector": "SELECT, INSERT, UPDATE, DELETE"},
     ("TABLE", f"{OURS}.relays"): {"relay": "SELECT, INSERT, UPDATE"},
 }

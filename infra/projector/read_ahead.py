@@ -18,6 +18,15 @@ class BufferedFeed:
         self._kept: deque[RecordedEvent] = deque(maxlen=MAX_KEPT_EVENTS)
         self._ahead: tuple[int, asyncio.Task[Sequence[RecordedEvent]]] | None = None
         self._reading = asyncio.Lock()
+        self._drops = 0
+
+    def drop(self, _: object) -> None:
+        """Forget all events in memory: a data key was erased, and they may hold what it sealed."""
+        self._kept.clear()
+        self._drops += 1
+        if self._ahead is not None:
+            self._ahead[1].cancel()
+            self._ahead = None
 
     async def stop(self) -> None:
         """Cancel reading ahead."""
@@ -31,7 +40,10 @@ class BufferedFeed:
             kept = self._from_memory(after, limit)
             if kept:
                 return kept
+            drops = self._drops
             events = await self._read(after, limit)
+            if drops != self._drops:
+                return events
             if events and (not self._kept or self._kept[-1].position == after):
                 self._kept.extend(events)
             elif events and events[-1].position > self._kept[-1].position:

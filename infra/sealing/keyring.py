@@ -1,4 +1,4 @@
-"""Data keys: one per subject, stored wrapped by a key-encryption key, cached unwrapped in memory for a minute.
+"""Data keys: one per subject, stored wrapped by a key-encryption key, cached unwrapped in memory (`key_cache.py`).
 
 Envelope encryption with AES-256-GCM (NIST SP 800-38D) and random 96-bit nonces. A destroyed key leaves a receipt: data
 of its subject reads as erased. A key that is missing, or does not open, is damage, which affects its subject only.
@@ -7,7 +7,6 @@ of its subject reads as erased. A key that is missing, or does not open, is dama
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
-from time import monotonic
 from typing import NamedTuple
 from uuid import UUID
 
@@ -17,11 +16,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from infra.coalesce import Coalescer
 from infra.sealing import receipts
 from infra.sealing.damage import report_damage
+from infra.sealing.key_cache import KeyCache
 from infra.sealing.key_encryption import NONCE_BYTES, KeyEncryptionKeys
 from infra.sealing.store_keys import Damage, StoreKeys
 
-CACHE_SECONDS = 60.0
-MAX_CACHED_KEYS = 50_000
 MAX_FETCHED_KEYS = 5_000
 
 
@@ -114,22 +112,22 @@ open."""
 class Keyring:
     """Fetches, creates and caches data keys. `fetch` reads rows of `data_keys` from the database.
 
-    `stamps`: the store keys, beside the data keys for all that encode and decode stored bytes.
+    `stamps`: the store keys, beside the data keys for all that encode and decode stored bytes. `cache`: without one, a
+    cache that no erasure reaches, for tests.
     """
 
-    def __init__(self, wrapping: KeyEncryptionKeys, fetch: FetchWrapped, stamps: StoreKeys) -> None:
+    def __init__(
+        self, wrapping: KeyEncryptionKeys, fetch: FetchWrapped, stamps: StoreKeys, cache: KeyCache | None = None
+    ) -> None:
         self._wrapping = wrapping
         self._rows = Coalescer(fetch, limit=MAX_FETCHED_KEYS)
         self._fetch = fetch
-        self._kept: dict[SubjectNumber, tuple[DataKey, float]] = {}
+        self.cache = cache or KeyCache()
         self.stamps = stamps
 
     def kept(self, subject_id: UUID) -> DataKey | None:
         """The key, if the cache has it."""
-        found = self._kept.get(subject_id.int)
-        if found is None or found[1] < monotonic():
-            return None
-        return found[0]
+        return self.cache.get(subject_id)
 
     async def get(self, subject_id: UUID) -> DataKey | ErasedKey | None:
         """The key of the subject; None if it never had one.
@@ -140,8 +138,9 @@ class Keyring:
         kept = self.kept(subject_id)
         if kept is not None:
             return kept
+        drops = self.cache.drops
         row = await self._rows.get(subject_id)
-        return None if row is None else self._open(row)
+        return None if row is None else self._open(row, drops)
 
     async def all(self, subject_ids: Iterable[UUID]) -> Keys:
         """The keys of the subjects, in at most one round trip. Those that are missing or damaged are left out."""
@@ -154,36 +153,30 @@ class Keyring:
             else:
                 keys[subject_id.int] = kept
         if missing:
-            keys |= self.open((await self._fetch(missing)).values())
+            drops = self.cache.drops
+            keys |= self.open((await self._fetch(missing)).values(), drops)
         return keys
 
-    def open(self, rows: Iterable[StoredKey]) -> Keys:
-        """The keys in rows of `data_keys`, which are cached. Damaged ones are left out, logged and counted."""
+    def open(self, rows: Iterable[StoredKey], drops: int) -> Keys:
+        """The keys in rows of `data_keys` that were read since `cache.drops` was `drops`; they are cached.
+
+        Damaged ones are left out, logged and counted.
+        """
         keys: dict[SubjectNumber, DataKey | ErasedKey] = {}
         for row in rows:
             try:
-                keys[row.subject_id.int] = self._open(row)
+                keys[row.subject_id.int] = self._open(row, drops)
             except Damage:
                 continue
         return keys
 
     def mint(self, subject_id: UUID, *, after_erasure: bool = False) -> tuple[DataKey, WrappedKey]:
-        """A new key. Call `keep` once it is stored, not before: another process may store one first."""
+        """A new key. Add it to `cache` once it is stored, not before: another process may store one first."""
         key = os.urandom(32)
         wrapped = WrappedKey(subject_id, self._wrapping.wrap(subject_id, key), self._wrapping.current)
         return DataKey(key, after_erasure=after_erasure), wrapped
 
-    def keep(self, subject_id: UUID, key: DataKey) -> None:
-        """Cache a key."""
-        if len(self._kept) >= MAX_CACHED_KEYS:
-            self._kept.clear()
-        self._kept[subject_id.int] = (key, monotonic() + CACHE_SECONDS)
-
-    def forget(self, subject_id: UUID) -> None:
-        """Remove the key from the cache."""
-        self._kept.pop(subject_id.int, None)
-
-    def _open(self, row: StoredKey) -> DataKey | ErasedKey:
+    def _open(self, row: StoredKey, drops: int) -> DataKey | ErasedKey:
         try:
             if row.receipt is not None:
                 receipts.check(self.stamps, row.subject_id, row.erased_at, row.receipt)
@@ -196,5 +189,5 @@ class Keyring:
             report_damage("key", subject_id=str(row.subject_id), reason=str(damage))
             raise
         key = DataKey(opened, after_erasure=row.receipt is not None)
-        self.keep(row.subject_id, key)
+        self.cache.add(row.subject_id, key, drops)
         return key

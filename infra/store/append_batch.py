@@ -1,6 +1,7 @@
 """A batch of appends, encoded for the SQL function `append_events`, and the outcomes decoded from its answer."""
 
 from collections.abc import Callable
+from datetime import datetime
 from enum import Enum
 from functools import cache
 from itertools import count
@@ -10,11 +11,22 @@ from uuid import UUID
 import msgspec
 from psycopg.pq.abc import PGresult
 
-from infra.postgres.arrays import Array, BigInts, Blobs, Bools, Ints, Texts, Uuids, UuidsByInt, texts_in
+from infra.postgres.arrays import (
+    Array,
+    BigInts,
+    Blobs,
+    Bools,
+    Ints,
+    Moments,
+    Texts,
+    Uuids,
+    UuidsByInt,
+    texts_in,
+)
 from infra.sealing.keyring import WrappedKey
 from infra.store.append_queue import StreamKey
 
-APPEND = f"SELECT head, verdicts FROM append_events({', '.join(['%b'] * 25)})"  # noqa: S608
+APPEND = f"SELECT head, verdicts FROM append_events({', '.join(['%b'] * 29)})"  # noqa: S608
 """For a cursor of psycopg; its parameters come from `encode_parameters`."""
 
 
@@ -47,6 +59,14 @@ class IdempotencyRecord(msgspec.Struct, frozen=True):
     answer: bytes
 
 
+class KeyErasure(msgspec.Struct, frozen=True):
+    """A data key to destroy. `receipt`: the proof that stays (`infra/sealing/receipts.py`)."""
+
+    subject_id: UUID
+    erased_at: datetime
+    receipt: bytes
+
+
 class AppendRequest(msgspec.Struct, frozen=True):
     """One append, all or nothing. `expected`: the version each stream had when the request was decided."""
 
@@ -55,6 +75,7 @@ class AppendRequest(msgspec.Struct, frozen=True):
     claims: list[ClaimChange] = []
     keys: list[WrappedKey] = []
     record: IdempotencyRecord | None = None
+    erasures: list[KeyErasure] = []
 
     def conflict_keys(self) -> list[object]:
         """Its streams, claims, new data keys and idempotency key: no two requests of one batch may share one."""
@@ -63,6 +84,8 @@ class AppendRequest(msgspec.Struct, frozen=True):
             keys += [(claim.kind, claim.digest) for claim in self.claims]
         if self.keys:
             keys += [("key", key.subject_id.int) for key in self.keys]
+        if self.erasures:
+            keys += [("key", erasure.subject_id.int) for erasure in self.erasures]
         if self.record is not None:
             keys.append(self.record.key)
         return keys
@@ -156,6 +179,7 @@ def _rows_of(requests: list[AppendRequest]) -> list[list[Any]]:
         [(n, claim) for n, r in numbered for claim in r.claims],
         [(n, key) for n, r in numbered for key in r.keys],
         [(n, r.record) for n, r in numbered if r.record is not None],
+        [(n, erasure) for n, r in numbered for erasure in r.erasures],
     ]
 
 
@@ -208,5 +232,14 @@ def _records(rows: list[tuple[int, IdempotencyRecord]]) -> list[Array]:
     ]
 
 
-COLUMNS: tuple[Callable[[Any], list[Array]], ...] = (_streams, _events, _claims, _keys, _records)
+def _erasures(rows: list[tuple[int, KeyErasure]]) -> list[Array]:
+    return [
+        Ints([n for n, _ in rows]),
+        Uuids([e.subject_id for _, e in rows]),
+        Moments([e.erased_at for _, e in rows]),
+        Blobs([e.receipt for _, e in rows]),
+    ]
+
+
+COLUMNS: tuple[Callable[[Any], list[Array]], ...] = (_streams, _events, _claims, _keys, _records, _erasures)
 """The groups of parallel arrays that `append_events` takes after the number of requests."""

@@ -11,12 +11,15 @@ from application.ports import (
     ClaimTaken,
     CommandContext,
     Copy,
+    EventPlace,
     Idempotency,
     StoredResponse,
+    Undecodable,
     VersionConflict,
 )
 from domain.kernel import Claim, NotFound, Root
 from infra.postgres.database import Database
+from infra.sealing import receipts
 from infra.sealing.blind_index import BlindIndex
 from infra.sealing.keyring import (
     DataKey,
@@ -36,6 +39,7 @@ from infra.store.append_batch import (
     AppendStatus,
     ClaimChange,
     IdempotencyRecord,
+    KeyErasure,
     NewEvent,
 )
 from infra.store.append_queue import StreamKey
@@ -43,12 +47,17 @@ from infra.store.codec import layout_of, subjects_of
 from infra.store.event_bytes import call_header, tenant_bytes
 from infra.store.group_commit import GroupCommitter
 from infra.store.loading import AggregateLoader
+from infra.store.log_rows import EVENT_COLUMNS, decode_rows
 from infra.store.snapshot_codec import is_personal
 from infra.store.snapshots import Snapshots
 from infra.store.stream_reader import StreamReader
 
 WRAPPED_KEYS = "SELECT subject_id, wrapped, kek_id, erased_at, receipt FROM data_keys WHERE subject_id = ANY(%s)"
 """Rows of `StoredKey`."""
+EVENTS_AT = f"""
+SELECT {EVENT_COLUMNS} FROM unnest(%s::uuid[], %s::bigint[]) WITH ORDINALITY AS wanted (stream_id, version, place)
+JOIN stored_events ON originator_id = stream_id AND originator_version = version ORDER BY place
+"""  # noqa: S608
 LAST_POSITION = """
 SELECT notification_id FROM stored_events WHERE originator_id = %s AND (%s OR topic = ANY(%s))
 ORDER BY originator_version DESC LIMIT 1
@@ -99,6 +108,19 @@ class PostgresEventStore:
         rows = await self._database.rows(CLAIMED_BY, [claim.kind, self._blind.claim(claim.kind, claim.value)])
         return rows[0][0] if rows else None
 
+    async def events(self, places: Sequence[EventPlace]) -> list[Root.Event]:
+        """The events at these places, in their order.
+
+        Raises:
+            Damage: an event cannot be read.
+        """
+        streams, versions = [stream_id for stream_id, _ in places], [version for _, version in places]
+        found = await decode_rows(await self._database.rows(EVENTS_AT, [streams, versions]), self._keyring)
+        damaged = [event for event in found if isinstance(event.data, Undecodable)]
+        if damaged or len(found) < len(places):
+            raise Damage(f"{len(damaged)} of {len(places)} events are unreadable, {len(places) - len(found)} missing")
+        return [cast(Root.Event, event.data) for event in found]
+
     async def stored_response(self, key: bytes) -> StoredResponse | None:
         """The response to an earlier request with this key (a digest, 32 bytes).
 
@@ -125,6 +147,7 @@ class PostgresEventStore:
             events += pending
             expected[root.id.int] = root.version - len(pending)
         await self._check_keys()
+        drops = self._keyring.cache.drops
         for _ in range(MAX_REKEY_ATTEMPTS):
             keys, minted = await self._keys(changes, expected, events, idempotency)
             request = self._request(changes, expected, events, call, idempotency, keys, minted)
@@ -139,8 +162,10 @@ class PostgresEventStore:
             assert earlier is not None
             return earlier
         self._check_outcome(changes, outcome)
+        for erasure in request.erasures:
+            self._keyring.cache.drop(erasure.subject_id)
         for wrapped in minted:
-            self._keyring.keep(wrapped.subject_id, keys[wrapped.subject_id.int])
+            self._keyring.cache.add(wrapped.subject_id, keys[wrapped.subject_id.int], drops)
         for root in changes:
             root.collect_events()
         if idempotency is not None and not events:
@@ -189,6 +214,7 @@ class PostgresEventStore:
             claims=[claim for event in events if layout_of(type(event)).has_claims for claim in self._claims(event)],
             keys=minted,
             record=record,
+            erasures=[self._erasure(event) for event in events if event.erases],
         )
 
     def _new_events(self, changes: Sequence[Root], call: CommandContext, keys: SealingKeys) -> list[NewEvent]:
@@ -200,6 +226,10 @@ class PostgresEventStore:
                 state = layout.encode(event, uuid7().bytes, tenant, shared, keys, self._keyring.stamps)
                 new.append(NewEvent(root.id, event.originator_version, layout.topic, state))
         return new
+
+    def _erasure(self, event: Root.Event) -> KeyErasure:
+        receipt = receipts.receipt(self._keyring.stamps, event.originator_id, event.timestamp)
+        return KeyErasure(event.originator_id, event.timestamp, receipt)
 
     def _claims(self, event: Root.Event) -> Iterator[ClaimChange]:
         for claim in event.claims():

@@ -42,7 +42,7 @@ LISTED = columns_of(DocumentSummary, "d", without={"role"})
 
 
 class DocumentDetails(ReadModel):
-    """All documents, also those in the trash."""
+    """All documents, also those in the trash; an erased one has no row."""
 
     version = 1
     roots = (Document,)
@@ -74,6 +74,8 @@ class DocumentDetails(ReadModel):
                 yield self.table.set(event.stream_id, trashed_at=moment)
             case Document.RestoredFromTrash():
                 yield self.table.set(event.stream_id, trashed_at=None)
+            case Document.Erased():
+                yield self.table.drop(event.stream_id)
 
 
 def _saved(saved: Document.Saved) -> dict[str, Any]:

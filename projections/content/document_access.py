@@ -1,10 +1,13 @@
-"""Shares of documents. Only this file writes the table; `projections/visibility.py` reads it, too."""
+"""Shares of documents. Only this file writes the table; `projections/visibility.py` reads it, too.
+
+An email address is in no row: a row has the version of the event that has it.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
-from application.ports import Actor, ReadStore, RecordedEvent
+from application.ports import Actor, ReadStore, RecordedEvent, StoredEvents
 from domain.access import DOCUMENT
 from domain.content.document import Document, ShareRole
 from domain.kernel import Party
@@ -26,6 +29,15 @@ class ShareView:
     used: bool
 
 
+@dataclass(frozen=True, slots=True)
+class StoredShare:
+    """A row: the version of the event that shared the document, the role now, and whether a user has used it."""
+
+    shared_version: int
+    role: ShareRole
+    used: bool
+
+
 class DocumentAccess(ReadModel):
     """The roles that owners gave to email addresses. `user_id`: the user to whom the share is bound."""
 
@@ -34,14 +46,14 @@ class DocumentAccess(ReadModel):
     table = Table(
         "document_access",
         key={"document_id": "uuid", "address_id": "uuid"},
-        columns={"email": "text NOT NULL", "role": "text NOT NULL", "user_id": "uuid"},
+        columns={"shared_version": "bigint NOT NULL", "role": "text NOT NULL", "user_id": "uuid"},
         indexes=["(address_id)", "(user_id, document_id)"],
     )
 
     def changes(self, event: RecordedEvent) -> Iterator[Change]:
         match event.data:
-            case Document.Shared(address_id=address_id, email=email, role=role):
-                yield self.table.put(event.stream_id, address_id, email=email, role=role, user_id=None)
+            case Document.Shared(address_id=address_id, role=role):
+                yield self.table.put(event.stream_id, address_id, shared_version=event.version, role=role, user_id=None)
             case Document.ShareChanged(address_id=address_id, role=role):
                 yield self.table.set(event.stream_id, address_id, role=role)
             case Document.ShareBound(address_id=address_id, user_id=user_id):
@@ -51,13 +63,13 @@ class DocumentAccess(ReadModel):
 
 
 SHARES = f"""
-SELECT {columns_of(ShareView, without={"used"})}, user_id IS NOT NULL AS used
-FROM read.document_access WHERE document_id = %s ORDER BY email
+SELECT {columns_of(StoredShare, without={"used"})}, user_id IS NOT NULL AS used
+FROM read.document_access WHERE document_id = %s
 """  # noqa: S608 - columns of our own view
 
 
 @reads(DocumentDetails, DocumentAccess)
-async def shares(rows: ReadStore, actor: Actor, document_id: UUID) -> list[ShareView] | None:
+async def shares(rows: ReadStore, stored: StoredEvents, actor: Actor, document_id: UUID) -> list[ShareView] | None:
     """Return a document's shares, by address; None: the document does not exist for the actor.
 
     Raises:
@@ -69,4 +81,11 @@ async def shares(rows: ReadStore, actor: Actor, document_id: UUID) -> list[Share
     owner = Party(found.view.owner_kind, found.view.owner_id)
     access = await document_access(rows, actor, document_id, owner)
     DOCUMENT.require("list_shares", access.role)
-    return await rows.all(ShareView, SHARES, [document_id])
+    found_shares = await rows.all(StoredShare, SHARES, [document_id])
+    events = await stored.events([(document_id, share.shared_version) for share in found_shares])
+    views = [
+        ShareView(event.email, share.role, share.used)
+        for event, share in zip(events, found_shares, strict=True)
+        if isinstance(event, Document.Shared)
+    ]
+    return sorted(views, key=lambda view: view.email)

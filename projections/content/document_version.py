@@ -65,6 +65,11 @@ class DocumentVersions(ReadModel):
                     "content_changed": saved.content_length is not None,
                     "status": saved.status,
                 }
+            case Document.Erased():
+                # There are no more revisions than events.
+                for number in range(1, event.version):
+                    yield self.table.drop(event.stream_id, number)
+                return
             case _:
                 return
         yield self.table.put(

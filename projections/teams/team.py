@@ -32,7 +32,7 @@ ORDER BY t.id LIMIT %(size)s
 
 
 class Teams(ReadModel):
-    """All teams, also dissolved ones."""
+    """All teams, also dissolved ones; an erased one has no row."""
 
     version = 1
     roots = (Team,)
@@ -60,6 +60,9 @@ class Teams(ReadModel):
                 values = {"name": name}
             case Team.Dissolved(timestamp=moment):
                 values = {"dissolved_at": moment}
+            case Team.Erased():
+                yield self.table.drop(event.stream_id)
+                return
         yield self.table.set(event.stream_id, version=event.version, updated_at=moment_of(event), **values)
 
 

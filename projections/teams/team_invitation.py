@@ -15,13 +15,13 @@ class TeamInvitations(ReadModel):
     table = Table(
         "team_invitation",
         key={"team_id": "uuid", "address_id": "uuid"},
-        columns={"email": "text NOT NULL", "role": "text NOT NULL", "expires_at": "timestamptz NOT NULL"},
+        columns={"role": "text NOT NULL", "expires_at": "timestamptz NOT NULL"},
     )
 
     def changes(self, event: RecordedEvent) -> Iterator[Change]:
         match event.data:
-            case Team.MemberInvited(address_id=address_id, email=email, role=role, expires_at=expires_at):
-                yield self.table.put(event.stream_id, address_id, email=email, role=role, expires_at=expires_at)
+            case Team.MemberInvited(address_id=address_id, role=role, expires_at=expires_at):
+                yield self.table.put(event.stream_id, address_id, role=role, expires_at=expires_at)
             case (
                 Team.InvitationAccepted(address_id=address_id)
                 | Team.InvitationDeclined(address_id=address_id)

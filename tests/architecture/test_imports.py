@@ -33,6 +33,7 @@ BREACHES = [
     ("domain.identity", "domain.teams.team", f"{CONTEXTS}identity"),
     ("domain.content", "domain.billing.subscription", f"{CONTEXTS}content"),
     ("application.content", "domain.teams.team", f"{CONTEXTS}content"),
+    ("application.privacy", "domain.teams.naming", f"{CONTEXTS}privacy"),
     ("projections.teams", "projections.content.document", f"{CONTEXTS}teams"),
     ("adapters.http.billing", "adapters.http.identity.user", f"{CONTEXTS}billing"),
     ("adapters.http.api", "application.identity.user", MECHANISM),

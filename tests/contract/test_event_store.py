@@ -17,7 +17,7 @@ from application.ports import (
     StoredResponse,
     VersionConflict,
 )
-from domain.kernel import Claim
+from domain.kernel import ERASED, Claim
 from tests.support.memory_store import MemoryEventStore
 from tests.support.note import NOW, Note
 from tests.support.stores import CALL, open_store
@@ -153,3 +153,32 @@ async def test_the_last_position_of_some_topics_is_known_for_each_stream(store: 
     assert await store.last_position(written.id, {"note.extended"}) == extended
     assert await store.last_position(written.id, {"note.none"}) == 0
     assert await store.last_position(written.id) > extended
+
+
+async def test_an_erased_stream_reads_as_erased_and_its_claim_is_free(store: EventStore) -> None:
+    written = note("secret", "mine")
+    written.show_to(uuid4(), "ada@example.org")
+    await store.append([written], CALL, None)
+    written.erase()
+    await store.append([written], CALL, None)
+    loaded = await store.load(Note, written.id)
+    assert loaded is not None
+    assert (loaded.lines, loaded.label, loaded.erased) == ([ERASED], ERASED, True)
+    _, shown = await store.events([(written.id, 1), (written.id, 2)])
+    assert shown.email == "ada@example.org"  # type: ignore[attr-defined]
+    await store.append([note(label="mine")], CALL, None)
+
+
+async def test_an_append_that_is_refused_erases_nothing(store: EventStore) -> None:
+    written = note("kept")
+    await store.append([written], CALL, None)
+    stale = await store.load(Note, written.id)
+    assert stale is not None
+    written.extend("newer")
+    await store.append([written], CALL, None)
+    stale.erase()
+    with pytest.raises(VersionConflict):
+        await store.append([stale], CALL, None)
+    loaded = await store.load(Note, written.id)
+    assert loaded is not None
+    assert loaded.lines == ["kept", "newer"]

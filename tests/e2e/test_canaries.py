@@ -1,7 +1,13 @@
-"""Nothing personal and nothing secret leaks: canaries go in wherever a client can put words, and are looked for."""
+"""Nothing personal and nothing secret leaks: canaries go in wherever a client can put words, and are looked for.
+
+They are looked for in every table, every key of Redis and every file, before and after an erasure.
+"""
 
 import asyncio
+import json
 import re
+import subprocess
+import sys
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -13,16 +19,19 @@ from application.bus import Bus
 from application.identity.user import VerifyEmail
 from application.ports import Actor, CommandContext
 from infra.bootstrap.write_side import utc_now
-from tests.support.roles import running
+from infra.local.servers.process import free_port
+from infra.personal_data import REDIS_KEYS, TABLES
+from tests.support.personal_data import columns_with, redis_keys, register_entry
+from tests.support.roles import environment, running
 from tests.support.servers import Database
 from tests.support.stores import open_store, rows
 
 CANARY = "canary4711"
 FRIEND = f"{CANARY}-friend@example.org"
 PASSWORD = f"{CANARY} umber cartwheel tenfold"
-WRITTEN = ("stored_events", "snapshots", "claims", "data_keys", "idempotency")
 
-TOPICS = "SELECT DISTINCT topic FROM stored_events"
+USERS = "SELECT originator_id FROM stored_events WHERE topic = 'user.registered'"
+LOG_TOPICS = "SELECT DISTINCT topic FROM stored_events"
 ABOUT_ADDRESSES = {"document.shared", "team.member_invited"}
 
 keys = count(1)
@@ -41,8 +50,8 @@ def log_in(client: httpx2.Client, email: str) -> str:
     return str(answer["access_token"])
 
 
-def live_a_little(client: httpx2.Client) -> None:
-    """Every kind of word a client can say, well and badly."""
+def live_a_little(client: httpx2.Client) -> str:
+    """Every kind of word a client can say, well and badly. Returns the path of a document."""
     account = {"email": f"{CANARY}@example.org", "name": f"{CANARY} Ada", "password": PASSWORD}
     write(client, "POST", "/v1/auth/register", account, 201)
     write(client, "POST", "/v1/auth/register", account, 409)
@@ -67,6 +76,7 @@ def live_a_little(client: httpx2.Client) -> None:
     assert client.get(f"/v1/{CANARY}").status_code == 404
     assert client.get("/v1/users/me", headers={"Authorization": f"Bearer {CANARY}"}).status_code == 401
     assert client.post("/v1/documents", content=f'{{"{CANARY}'.encode()).status_code == 415
+    return path
 
 
 def know_others(client: httpx2.Client, document: str, team: str) -> None:
@@ -104,26 +114,49 @@ async def verify(database: Database, user_id: UUID) -> None:
         await bus.send(VerifyEmail(user_id=user_id), CommandContext(actor=Actor(user_id), correlation_id=user_id))
 
 
-def test_no_canary_in_stored_bytes_or_logs(database: Database, redis_url: str, tmp_path: Path) -> None:
+def erase_everything(database: Database, redis_url: str, folder: Path) -> None:
+    """Erase all users, then what is left of the canaries: an address without an account."""
+    settings = environment(database, redis_url, free_port(), folder)
+    users = [str(id) for (id,) in rows(database.admin_url, USERS)]
+    for arguments in (*(["user", id] for id in users), ["address", f"{CANARY}-nobody@example.org"]):
+        command = [sys.executable, "-m", "infra.cli.main", "erase", *arguments, "--yes"]
+        done = subprocess.run(command, env=settings, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["erased"] == arguments[0]
+        assert CANARY not in done.stdout + done.stderr
+
+
+def check_register(database: Database, redis_url: str) -> None:
+    """Canaries are readable only where the register says so; and there they are, or this would test nothing."""
+    clear = {(name, column) for name, place in TABLES.items() for column in place.clear}
+    assert {*columns_with(database.admin_url, CANARY)} == clear
+    readable = {register_entry(key) for key, value in redis_keys(redis_url).items() if CANARY.encode() in value}
+    assert readable == {prefix for prefix, place in REDIS_KEYS.items() if place.clear}
+
+
+def test_h7_canaries_are_readable_only_where_the_register_says_and_nowhere_once_erased(
+    database: Database, redis_url: str, tmp_path: Path
+) -> None:
     with (
         running(database, redis_url, tmp_path, "api", "projector", "worker") as (url, roles),
         httpx2.Client(base_url=url, timeout=30) as client,
     ):
         befriend(client, database)
-        live_a_little(client)
+        document = live_a_little(client)
         token = client.headers["Authorization"].removeprefix("Bearer ")
         assert CANARY in client.get("/v1/users/me").text
+        assert CANARY in client.get(document).text
         streamed = client.get("/v1/events/stream", params={"after": 0, "wait": 0}).text
+        assert {topic for (topic,) in rows(database.admin_url, LOG_TOPICS)} >= ABOUT_ADDRESSES
+        check_register(database, redis_url)
+        erase_everything(database, redis_url, tmp_path)
+        assert [*columns_with(database.admin_url, CANARY)] == []
+        assert [key for key, value in redis_keys(redis_url).items() if CANARY.encode() in value] == []
+        assert client.get(document).status_code == 404
     logs = b"".join(role.log.read_bytes() for role in roles)
     assert b'"status":201' in logs
-    assert {topic for (topic,) in rows(database.admin_url, TOPICS)} >= ABOUT_ADDRESSES
     assert set(re.findall(r"event: palimpsest\.(.+)\.v1", streamed)) >= ABOUT_ADDRESSES
     for secret in (CANARY, CANARY.encode().hex(), token):
-        assert secret.encode() not in logs
         assert secret not in streamed
-    for table in WRITTEN:
-        lines = rows(database.admin_url, f"SELECT t::text FROM {table} t")
-        assert lines, table
-        for (line,) in lines:
-            assert CANARY not in line
-            assert CANARY.encode().hex() not in line
+        for file in tmp_path.rglob("*"):
+            assert not file.is_file() or secret.encode() not in file.read_bytes(), file

@@ -86,7 +86,7 @@ async def stored(core: WriteSide) -> Note:
 async def texts(core: WriteSide, notes: list[Note]) -> set[str]:
     """What the notes say, loaded and read from the log."""
     for note in notes:
-        core.keyring.forget(note.id)
+        core.keyring.cache.drop(note.id)
     loaded = [await core.store.load(Note, note.id) for note in notes]
     read = [event.data for event in await core.feed().read(0, 10_000)]
     return {line for note in loaded if note for line in note.lines} | {
@@ -167,7 +167,7 @@ async def test_events_stay_valid_over_a_rotation_of_the_store_key(settings: Sett
         await core.store.append([before[0]], CALL, repeated)
         erased = await stored(core)
         destroy_keys(database.admin_url, erased.id)
-        core.keyring.forget(erased.id)
+        core.keyring.cache.drop(erased.id)
         async with appending(core) as during:
             assert (await asyncio.to_thread(run, "rotate", "store")).exit_code == 0
         assert await core.keyring.get(erased.id) is ERASED_KEY
@@ -204,7 +204,7 @@ async def test_what_the_old_store_key_stamps_after_its_rotation_is_damage(
             now := datetime.now(UTC),
             receipt(STAMPS, sound.stream_id, now),
         )
-        core.keyring.forget(sound.stream_id)
+        core.keyring.cache.drop(sound.stream_id)
         assert (await core.feed().read(0, 1))[0].data == Undecodable("Damage")
     async with open_store(database.app_url) as straggler:
         with pytest.raises(VersionConflict):

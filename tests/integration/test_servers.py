@@ -190,14 +190,25 @@ def test_a_lost_password_file_is_explained(own_postgres: PostgresForTests) -> No
         EmbeddedPostgres(own_postgres.folder).start()
 
 
-def test_redis_keeps_its_data_through_a_stop_and_wants_its_password(own_redis: EmbeddedRedis) -> None:
+def files_with(folder: Path, word: bytes) -> list[Path]:
+    """The files in a folder that contain a word."""
+    return [file for file in folder.rglob("*") if file.is_file() and word in file.read_bytes()]
+
+
+def test_redis_is_a_cache_that_writes_nothing_and_wants_its_password(own_redis: EmbeddedRedis) -> None:
+    """H7: an append-only file outlived the entries in it."""
     with redis.Redis.from_url(own_redis.url) as client:
-        client.set("kept", "yes")
+        client.set("entry", "canary")
     own_redis.stop()
+    assert files_with(own_redis.folder, b"canary") == []
+    old = own_redis.folder / "appendonlydir" / "appendonly.aof.1.incr.aof"
+    old.parent.mkdir(exist_ok=True)
+    old.write_text("canary")
     own_redis.start()
-    with redis.Redis.from_url(own_redis.url, decode_responses=True) as client:
-        assert client.get("kept") == "yes"
-    port = client.connection_pool.connection_kwargs["port"]
+    assert files_with(own_redis.folder, b"canary") == []
+    with redis.Redis.from_url(own_redis.url) as client:
+        assert client.dbsize() == 0
+        port = client.get_connection_kwargs()["port"]
     with redis.Redis(port=port, retry=Retry(NoBackoff(), 0)) as stranger, pytest.raises(redis.AuthenticationError):
         stranger.ping()
 

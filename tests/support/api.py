@@ -174,7 +174,8 @@ async def _projecting(settings: Settings) -> AsyncIterator[None]:
         await prepare_tables(core.url, read_models())
         feed = core.feed()
         await feed.start()
-        task = asyncio.create_task(project(read_models(), feed, PooledReadStore(core.database), core.url, redis_url))
+        rows = PooledReadStore(core.database)
+        task = asyncio.create_task(project(read_models(), feed, rows, core.url, redis_url, lease=core.lease))
         try:
             yield
         finally:

@@ -1,13 +1,15 @@
 """The event store without a database. A contract suite in `tests/contract` runs on it and on the real one."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import cast
 from uuid import UUID
 
 from eventsourcing.utils import get_topic
 
-from application.ports import A, ClaimTaken, CommandContext, Idempotency, StoredResponse, VersionConflict
+from application.ports import A, ClaimTaken, CommandContext, EventPlace, Idempotency, StoredResponse, VersionConflict
 from domain.kernel import Claim, Party, Root
+from infra.store.codec import layout_of
 from infra.store.loading import evolve
 
 
@@ -26,6 +28,10 @@ class MemoryEventStore:
             events = [event for event in events if event.originator_version <= version]
         root = evolve(kind, None, events, self._tenants.get(id))
         return root if root is None or version in (None, root.version) else None
+
+    async def events(self, places: Sequence[EventPlace]) -> list[Root.Event]:
+        by_place = {(event.originator_id, event.originator_version): event for event in self.log}
+        return [by_place[place] for place in places]
 
     async def claimed_by(self, claim: Claim) -> UUID | None:
         return self._claims.get(claim)
@@ -56,6 +62,7 @@ class MemoryEventStore:
                 self._claims.pop(claim, None)
             self._claims.update(dict.fromkeys(event.claims(), event.originator_id))
         self.log += events
+        self._erase({event.originator_id for event in events if event.erases})
         for root in changes:
             self._tenants[root.id] = root.tenant
             root.collect_events()
@@ -69,3 +76,11 @@ class MemoryEventStore:
             idempotency.fingerprint, idempotency.answer, idempotency.time, position
         )
         return position
+
+    def _erase(self, subjects: set[UUID]) -> None:
+        """Forget what the data keys of these subjects would have sealed, and their claims."""
+        self._claims = {claim: holder for claim, holder in self._claims.items() if holder not in subjects}
+        for n in range(len(self.log)):
+            for group in layout_of(type(self.log[n])).groups:
+                if getattr(self.log[n], group.subject) in subjects:
+                    self.log[n] = replace(self.log[n], **group.erased)

@@ -67,6 +67,13 @@ class Note(Root):
         def apply(self, aggregate: "Note") -> None:
             aggregate.readers.add(self.address_id)
 
+    class Erased(Root.Event):
+        TOPIC = "note.erased"
+        erases = True
+
+        def apply(self, aggregate: "Note") -> None:
+            aggregate.erased = True
+
     lines: list[str]
     label: str
     colour: str
@@ -95,3 +102,6 @@ class Note(Root):
 
     def show_to(self, address_id: UUID, email: str) -> None:
         self.trigger_event(self.ShownTo, now=NOW, address_id=address_id, email=email)
+
+    def erase(self) -> None:
+        self.trigger_event(self.Erased, now=NOW)

@@ -13,7 +13,7 @@ from uuid import UUID
 import psycopg
 from msgspec.structs import replace
 
-from application.ports import EventFeed, RecordedEvent
+from application.ports import EventFeed, EventPlace, RecordedEvent
 from domain.kernel import Root
 from infra.bootstrap.projections import prepare_tables
 from infra.postgres.projector_connection import connect
@@ -73,6 +73,16 @@ class MemoryFeed:
         deadline = monotonic() + timeout
         while len(self.events) <= after and monotonic() < deadline:  # noqa: ASYNC110 - tests just add to the list
             await asyncio.sleep(0.002)
+
+
+class EventsOf:
+    """The pending events of aggregates, as stored ones (`application.ports.StoredEvents`)."""
+
+    def __init__(self, *roots: Root) -> None:
+        self._events = {(event.stream_id, event.version): event.data for event in news(*roots)}
+
+    async def events(self, places: Sequence[EventPlace]) -> list[Root.Event]:
+        return [cast(Root.Event, self._events[place]) for place in places]
 
 
 @dataclass(frozen=True, slots=True)

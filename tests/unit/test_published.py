@@ -17,7 +17,7 @@ from application.ports import RecordedEvent, Undecodable
 from domain.content import delta
 from domain.content.document import Document
 from domain.identity.user import User
-from domain.kernel import ERASED, PersonalField, Root
+from domain.kernel import PersonalField, Root
 from domain.teams.team import Team
 from infra.bootstrap.write_side import load_use_cases
 from tests.support.events import CANARY, CANARY_ID, EVENT_CLASSES, ROOTS, canary, event_classes, events
@@ -205,15 +205,14 @@ def test_an_erased_event_is_published_as_before(happened: Fact) -> None:
 
 def test_an_aggregate_that_is_gone_has_no_state() -> None:
     registered = fact(User.Registered, email="ada@example.org", name="Ada", password_hash="hash")
-    nobody = fact(User.Registered, email=ERASED, name=ERASED, password_hash=ERASED)
-    founded = {"slug": "crew", "owner_id": ID, "seats": 5}
+    founded = fact(Team.Founded, name="Crew", slug="crew", owner_id=ID, seats=5)
     assert CLOUD_EVENTS.public_state(having(User, registered)) is not None
     for gone in (
         having(User, registered, fact(User.Deactivated)),
-        having(User, nobody),
-        having(Document, created(ERASED, ERASED, ID)),
-        having(Team, fact(Team.Founded, name=ERASED, **founded)),
-        having(Team, fact(Team.Founded, name="Crew", **founded), fact(Team.Dissolved, slug="crew")),
+        having(User, registered, fact(User.Erased)),
+        having(Document, created("Notes", "Otters.", ID), fact(Document.Erased)),
+        having(Team, founded, fact(Team.Dissolved, slug="crew")),
+        having(Team, founded, fact(Team.Erased)),
     ):
         assert CLOUD_EVENTS.public_state(gone) is None
 

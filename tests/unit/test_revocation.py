@@ -7,6 +7,7 @@ import pytest
 
 from application.content.document import ChangeDocument, CreateDocument, RevokeShare, ShareDocument, TrashDocument
 from application.ports import Actor, NotSettled, Unavailable
+from application.privacy.erasure import EraseDocument
 from tests.support.use_cases import CommandRunner
 
 EMAIL = "bob@example.org"
@@ -21,6 +22,8 @@ class Reads:
     """Whether they show a stream without any wait."""
     fails: bool = False
     asked: list[tuple[str, UUID, int]] = field(default_factory=list)
+    forgets: bool = True
+    """Whether all processes forget erased keys in time."""
 
     async def wait(self, read_model: str, stream_id: UUID, position: int, timeout: float) -> bool:
         if self.fails:
@@ -29,6 +32,9 @@ class Reads:
             return self.up_to_date
         self.asked.append((read_model, stream_id, position))
         return self.settled
+
+    async def forgotten(self, timeout: float) -> bool:
+        return self.forgets
 
 
 @pytest.fixture
@@ -123,3 +129,23 @@ async def test_a_repeat_refused_for_its_version_waits_for_what_the_first_revoked
     with pytest.raises(NotSettled):
         await runner.send(trash, owner, "same")
     assert ("document", document.id, trashed.position) in reads.asked
+
+
+async def test_h7_an_erasure_waits_until_no_process_holds_the_key(
+    runner: CommandRunner, owner: Actor, reads: Reads
+) -> None:
+    document = await runner.ask(CreateDocument(title="Notes"), owner)
+    reads.forgets = False
+    with pytest.raises(NotSettled):
+        await runner.send(EraseDocument(id=document.id))
+    with pytest.raises(NotSettled):
+        await runner.send(EraseDocument(id=document.id))
+    reads.forgets = True
+    step = await runner.ask(EraseDocument(id=document.id))
+    assert (step.changed, step.complete) == (0, True)
+
+
+async def test_nothing_is_kept_of_the_answer_to_an_erasure(runner: CommandRunner, owner: Actor) -> None:
+    document = await runner.ask(CreateDocument(title="Notes"), owner)
+    await runner.send(EraseDocument(id=document.id), key="once")
+    assert not (await runner.send(EraseDocument(id=document.id), key="once")).replayed

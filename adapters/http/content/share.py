@@ -37,7 +37,7 @@ class ShareAddress(Body):
 )
 async def list_shares(document_id: UUID, read: Read) -> Answer:
     """List a document's shares, and whether they are used. Requires the owner role."""
-    return read.unversioned(read.found(await read.query(shares, read.actor, document_id)))
+    return read.unversioned(read.found(await read.query(shares, read.history, read.actor, document_id)))
 
 
 @router.post(

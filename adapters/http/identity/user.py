@@ -96,7 +96,7 @@ async def log_in(body: Credentials, send: Send, deps: Dependencies) -> Answer:
 )
 async def get_me(read: Read) -> Answer:
     """Get the caller's account."""
-    return read.one(await read.query(user, read.actor.user_id))
+    return read.one(await read.query(user, read.history, read.actor.user_id))
 
 
 @router.put(

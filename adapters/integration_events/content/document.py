@@ -8,7 +8,7 @@ from msgspec import Meta
 from adapters.integration_events.kernel import Count, Length, PublicEvent, PublicState, keep_private
 from adapters.integration_events.mapping import From
 from domain.content.document import Document, ShareRole, Status
-from domain.kernel import ERASED, PartyKind
+from domain.kernel import PartyKind
 
 DocumentId = Annotated[UUID, Meta(description="Id of the document.")]
 OwnerKind = Annotated[PartyKind, Meta(description="Whether a user or a team owns the document.")]
@@ -71,6 +71,12 @@ class DocumentRestoredFromTrash(DocumentEvent, of=Document.RestoredFromTrash):
     NAME = "document.restored_from_trash"
 
 
+class DocumentErased(DocumentEvent, of=Document.Erased):
+    """A document was erased: all its titles and texts are gone."""
+
+    NAME = "document.erased"
+
+
 class DocumentShared(DocumentEvent, of=Document.Shared):
     """A document was shared with an email address."""
 
@@ -126,4 +132,4 @@ class DocumentState(PublicState, of=Document):
     @staticmethod
     def is_gone(document: Document) -> bool:
         """Whether the document is erased."""
-        return document.title == document.content == ERASED
+        return document.erased

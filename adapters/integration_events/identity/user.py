@@ -8,7 +8,6 @@ from msgspec import Meta
 from adapters.integration_events.kernel import PublicEvent, PublicState, keep_private
 from adapters.integration_events.mapping import From
 from domain.identity.user import User
-from domain.kernel import ERASED
 
 UserId = Annotated[UUID, Meta(description="Id of the user. A pseudonym: it contains nothing about the person.")]
 
@@ -43,6 +42,12 @@ class UserDeactivated(UserEvent, of=User.Deactivated):
     NAME = "user.deactivated"
 
 
+class UserErased(UserEvent, of=User.Erased):
+    """An account was erased, with all that was known of its user."""
+
+    NAME = "user.erased"
+
+
 class UserState(PublicState, of=User):
     """An open account. A closed or erased account has no state."""
 
@@ -53,7 +58,7 @@ class UserState(PublicState, of=User):
     @staticmethod
     def is_gone(user: User) -> bool:
         """Whether the account is closed or erased."""
-        return not user.active or user.email == ERASED
+        return not user.active
 
 
 keep_private(User.PasswordChanged, "The time of a password change helps attackers, and no analysis needs it.")

@@ -10,7 +10,6 @@ from msgspec import Meta
 from adapters.integration_events.identity.user import UserId
 from adapters.integration_events.kernel import Count, PublicEvent, PublicState
 from adapters.integration_events.mapping import From
-from domain.kernel import ERASED
 from domain.teams.team import InvitedRole, Role, Team
 
 TeamId = Annotated[UUID, Meta(description="Id of the team.")]
@@ -105,6 +104,12 @@ class TeamDissolved(TeamEvent, of=Team.Dissolved):
     NAME = "team.dissolved"
 
 
+class TeamErased(TeamEvent, of=Team.Erased):
+    """A team was erased."""
+
+    NAME = "team.erased"
+
+
 def count_of(role: Role) -> Callable[[Team], int]:
     """A function that counts the members of a role."""
     return lambda team: list(team.members.values()).count(role)
@@ -138,4 +143,4 @@ class TeamState(PublicState, of=Team):
     @staticmethod
     def is_gone(team: Team) -> bool:
         """Whether the team is dissolved or erased."""
-        return team.dissolved_at is not None or team.name == ERASED
+        return team.dissolved_at is not None

@@ -131,8 +131,9 @@ class Relay:
     def _load_keys(self, connection: psycopg.Connection[Any], subject_ids: Iterable[UUID]) -> Keys:
         cached = [(subject_id, self._keyring.kept(subject_id)) for subject_id in subject_ids]
         missing = [subject_id for subject_id, key in cached if key is None]
+        drops = self._keyring.cache.drops
         rows = connection.execute(WRAPPED_KEYS, [missing], binary=True) if missing else ()
-        loaded = self._keyring.open([StoredKey(*row) for row in rows])
+        loaded = self._keyring.open([StoredKey(*row) for row in rows], drops)
         return {**{subject_id.int: key for subject_id, key in cached if key is not None}, **loaded}
 
 

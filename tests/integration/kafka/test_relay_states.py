@@ -29,7 +29,7 @@ from tests.support.given import NOW
 from tests.support.history import WORDS, History
 from tests.support.kafka import own_topics
 from tests.support.servers import Database
-from tests.support.stores import CALL, Opened, destroy_keys, open_store, rows
+from tests.support.stores import CALL, Opened, open_store, rows
 
 PATIENCE = 30.0
 POISON = """
@@ -144,8 +144,8 @@ async def test_an_erased_account_becomes_a_tombstone(
     async with open_store(database.app_url) as opened:
         user = User.register(id=uuid4(), email="ada@example.org", name="Ada", password_hash="-", now=NOW)
         await opened.store.append([user], CALL, None)
-        destroy_keys(database.admin_url, user.id)
-        opened.keyring.forget(user.id)
+        user.erase(now=NOW)
+        await opened.store.append([user], CALL, None)
         async with publishing(opened, kafka_settings, names):
             await until(has_states(kafka_settings, names.state("user"), {user.id: None}))
 

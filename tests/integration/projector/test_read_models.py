@@ -31,7 +31,7 @@ from projections.kernel import read_models
 from projections.page import BadCursor, write_cursor
 from projections.teams.team import team
 from projections.teams.team_roster import members
-from tests.support.projecting import MemoryFeed, news, projecting
+from tests.support.projecting import EventsOf, MemoryFeed, news, projecting
 from tests.support.servers import Database
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -85,8 +85,8 @@ async def test_a_revoked_share_is_no_share(database: Database, rows: PooledReadS
     await shown(database, one)
     assert await document(rows, READER, one.id) is None
     assert (await documents(rows, READER)).items == []
-    assert await document_access.shares(rows, OWNER, one.id) == []
-    assert await document_access.shares(rows, READER, one.id) is None
+    assert await document_access.shares(rows, EventsOf(one), OWNER, one.id) == []
+    assert await document_access.shares(rows, EventsOf(one), READER, one.id) is None
 
 
 async def test_shares_are_listed_by_address(database: Database, rows: PooledReadStore) -> None:
@@ -94,7 +94,7 @@ async def test_shares_are_listed_by_address(database: Database, rows: PooledRead
     for number, email in ((5, "b@example.org"), (6, "a@example.org")):
         one.share(address_id=UUID(int=number), email=email, role="viewer", by=OWNER, now=NOW)
     await shown(database, one)
-    found = await document_access.shares(rows, OWNER, one.id)
+    found = await document_access.shares(rows, EventsOf(one), OWNER, one.id)
     assert found is not None
     assert [share.email for share in found] == ["a@example.org", "b@example.org"]
 
@@ -103,8 +103,8 @@ async def test_shares_are_listed_for_the_owner_alone(database: Database, rows: P
     one = shared(written(10))
     await shown(database, one)
     with pytest.raises(RoleTooLow):
-        await document_access.shares(rows, READER, one.id)
-    assert await document_access.shares(rows, STRANGER, one.id) is None
+        await document_access.shares(rows, EventsOf(one), READER, one.id)
+    assert await document_access.shares(rows, EventsOf(one), STRANGER, one.id) is None
 
 
 async def test_a_read_binds_a_share_until_the_share_is_shown_as_used(database: Database, rows: PooledReadStore) -> None:
@@ -116,7 +116,7 @@ async def test_a_read_binds_a_share_until_the_share_is_shown_as_used(database: D
             found = await query(rows, READER, one.id)
             assert found is not None
             assert found.causes == causes
-        listed = await document_access.shares(rows, OWNER, one.id)
+        listed = await document_access.shares(rows, EventsOf(one), OWNER, one.id)
         assert listed is not None
         assert [share.used for share in listed] == [one is used]
 
@@ -221,8 +221,8 @@ async def test_users_and_subscriptions_are_read_as_they_are(database: Database, 
     plan = Subscription.start(payer=Party("user", ada.id), now=NOW)
     plan.use(UUID(int=10), now=NOW)
     await shown(database, ada, gone, plan)
-    assert await user(rows, ada.id) == user_view(ada)
-    assert await user(rows, gone.id) is None
+    assert await user(rows, EventsOf(ada), ada.id) == user_view(ada)
+    assert await user(rows, EventsOf(gone), gone.id) is None
     for now in (NOW, NOW + timedelta(days=30)):
         assert await subscription(rows, Party("user", ada.id), now) == subscription_view(plan, now)
     assert await subscription(rows, Party("user", gone.id), NOW) is None

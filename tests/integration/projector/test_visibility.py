@@ -25,7 +25,7 @@ from projections.teams.team_roster import members
 from projections.visibility import readers_of
 from tests.support.access_steps import step_of_document, step_of_team
 from tests.support.given import NOW, person
-from tests.support.projecting import MemoryFeed, news, projecting
+from tests.support.projecting import EventsOf, MemoryFeed, news, projecting
 from tests.support.servers import Database
 from tests.support.stores import rows as execute
 
@@ -91,12 +91,12 @@ async def rows(database: Database) -> AsyncIterator[PooledReadStore]:
         yield PooledReadStore(database_of(pool))
 
 
-async def may_list_shares(rows: PooledReadStore, reader: Actor, id: UUID) -> bool:
+async def may_list_shares(rows: PooledReadStore, reader: Actor, one: Document) -> bool:
     """Whether the reader gets the shares. Where they do not, the document exists for them or it does not."""
     try:
-        return await shares(rows, reader, id) is not None
+        return await shares(rows, EventsOf(one), reader, one.id) is not None
     except RoleTooLow:
-        assert await document(rows, reader, id) is not None
+        assert await document(rows, reader, one.id) is not None
         return False
 
 
@@ -109,7 +109,7 @@ async def check_document(rows: PooledReadStore, one: Document, reader: Actor) ->
         found = await query(rows, reader, one.id)
         assert (found is not None) == may_read
         assert (found is not None and found.causes is not None) == unused
-    assert await may_list_shares(rows, reader, one.id) == may_manage
+    assert await may_list_shares(rows, reader, one) == may_manage
     listed = await documents(rows, reader, trashed=one.trashed_at is not None)
     assert [each.role for each in listed.items if each.id == one.id] == ([role] if may_read else [])
     audience = (await readers_of(rows, [one.id], []))[one.id]

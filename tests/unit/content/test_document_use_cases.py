@@ -192,7 +192,7 @@ async def test_the_first_command_by_a_share_binds_it_in_the_same_append() -> Non
     runner = CommandRunner()
     document, bob, heir = await shared(runner)
     await runner.ask(changed(document, "three"), bob)
-    assert runner.happened()[-2:] == ["document.share_bound", "document.edited"]
+    assert runner.happened()[-2:] == ["document.share_bound", "document.saved"]
     with pytest.raises(NotFound):
         await runner.ask(changed(document, "four"), heir)
     assert (await runner.ask(changed(document, "four"), Actor(bob.user_id))).content == "four"

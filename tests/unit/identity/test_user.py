@@ -131,3 +131,12 @@ def test_history_alone_gives_back_an_account() -> None:
     user.change_password(password_hash="other", now=NOW)
     user.deactivate(now=NOW)
     assert state(replayed(user)) == state(user)
+
+
+def test_an_erased_user_is_closed_and_erased_once() -> None:
+    user = User.register(id=ID, email="ada@example.org", name="Ada", password_hash="hash", now=NOW)
+    user.collect_events()
+    user.erase(now=NOW)
+    user.erase(now=NOW)
+    assert new_events(user) == [fact(User.Erased)]
+    assert not user.active

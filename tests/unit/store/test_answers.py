@@ -54,7 +54,7 @@ def codec_with(*subjects: UUID, erased: UUID | None = None) -> AnswerCodec:
 
     keyring = keyring_of(fetch)
     for subject in subjects:
-        keyring.keep(subject, DATA_KEY)
+        keyring.cache.add(subject, DATA_KEY, keyring.cache.drops)
     return AnswerCodec(keyring)
 
 

@@ -66,7 +66,7 @@ async def test_snapshots_are_written_once_and_wait_in_bounded_memory() -> None:
     snapshots = Snapshots(cast(Database, database), keyring)
     notes = [Note.write(UUID(int=n), "x" * (MAX_PENDING_BYTES // 2)) for n in range(4)]
     for note in notes:
-        keyring.keep(note.id, DataKey(bytes(32)))
+        keyring.cache.add(note.id, DataKey(bytes(32)), keyring.cache.drops)
     kept = [snapshots.keep(note, interval(100, 300), newest=True) for note in [notes[0], *notes]]
     assert kept == [True, True, True, False, False]
     await snapshots.drain()

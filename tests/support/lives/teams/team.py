@@ -1,5 +1,6 @@
 """The life of a team."""
 
+from domain.teams.erasure import erase_team
 from domain.teams.team import Team
 from tests.support.given import ID, NOW, address_of, person
 from tests.support.lives.kernel import ADA, BOB, EVE, LATER, life
@@ -7,7 +8,7 @@ from tests.support.lives.kernel import ADA, BOB, EVE, LATER, life
 
 @life
 def team() -> Team:
-    """Founded, joined, managed, handed over and dissolved."""
+    """Founded, joined, managed, handed over, dissolved and erased."""
     team = Team.found(id=ID, name="Crew", slug="crew", owner_id=ADA.user_id, now=NOW)
     team.rename("Band", by=ADA, now=LATER)
     for somebody, email in ((BOB, "bob@example.org"), (EVE, "eve@example.org")):
@@ -26,4 +27,5 @@ def team() -> Team:
     team.transfer_ownership(user_id=EVE.user_id, by=ADA, now=LATER)
     team.leave(by=ADA, now=LATER)
     team.dissolve(by=EVE, now=LATER)
+    erase_team(team, now=LATER)
     return team

@@ -1,0 +1,33 @@
+"""What the erasure of a user, an address or a document does to documents. No actor: the law asks for it."""
+
+from datetime import datetime
+from uuid import UUID
+
+from domain.content.document import Document
+
+
+def erase_own(document: Document, owner_id: UUID, *, now: datetime) -> None:
+    """Erase the document if it is one of the user or team that is being erased."""
+    if document.owner_id == owner_id:
+        erase_document(document, now=now)
+
+
+def erase_document(document: Document, *, now: datetime) -> None:
+    """Revoke all shares and erase the document. A second erasure causes no event."""
+    if document.erased:
+        return
+    for address_id in [*document.shares]:
+        forget_address(document, address_id, now=now)
+    document.trigger_event(Document.Erased, now=now)
+
+
+def forget_address(document: Document, address_id: UUID, *, now: datetime) -> None:
+    """Revoke the share of an address that is being erased, whatever the state of the document."""
+    if address_id in document.shares:
+        document.trigger_event(Document.ShareRevoked, now=now, address_id=address_id)
+
+
+def forget_user(document: Document, user_id: UUID, *, now: datetime) -> None:
+    """Revoke the shares that are bound to a user who is being erased, whatever the state of the document."""
+    for address_id in [address_id for address_id, holder in document.share_users.items() if holder == user_id]:
+        forget_address(document, address_id, now=now)

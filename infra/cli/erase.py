@@ -1,0 +1,211 @@
+"""`palimpsest erase`: erases a user, a document, a team or an email address, for good."""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+from uuid import UUID
+
+import typer
+from redis.exceptions import RedisError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from uuid_utils.compat import uuid7
+
+from application.commands import Command
+from application.ports import Busy, CommandContext, NotSettled, ReadStore, Unavailable
+from application.privacy.erasure import EraseAddress, EraseDocument, EraseTeam, EraseUser, ErasureStep
+from domain.identity.user import User
+from domain.kernel import Invalid, NotFound
+from domain.text import email_address
+from infra.bootstrap.settled_bus import SettledBus, open_settled_bus
+from infra.bootstrap.write_side import WriteSide, open_write_side
+from infra.cache.read_cache import CachedReadStore, open_redis
+from infra.errors import SetupError
+from infra.postgres.read_store import PooledReadStore
+from infra.settings.load import load
+from infra.settings.model import Settings
+from projections.kernel import read_models
+
+T = TypeVar("T")
+
+app = typer.Typer(
+    help="Erase a user, a document, a team or an email address, for good.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+notes = Console(stderr=True, soft_wrap=True, highlight=False)
+
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
+
+
+@dataclass(frozen=True, slots=True)
+class ErasurePlan:
+    """What an erasure will do, in sentences; the number of streams that it changes, and the command."""
+
+    what: str
+    effects: list[str]
+    streams: int
+    command: Command[ErasureStep]
+
+
+@app.command()
+def user(id: Annotated[UUID, typer.Argument(help="Id of the user.")], yes: Yes = False) -> None:
+    """Erase a user, their documents and their verified email address; end their memberships."""
+    _erase(lambda core, settled: _plan_user(core, settled, id), yes)
+
+
+@app.command()
+def document(id: Annotated[UUID, typer.Argument(help="Id of the document.")], yes: Yes = False) -> None:
+    """Erase a document with all its versions and shares."""
+    effects = ["The document ends, with all its versions and shares."]
+    _erase(lambda *_: _ready(ErasurePlan(f"document {id}", effects, 1, EraseDocument(id=id))), yes)
+
+
+@app.command()
+def team(id: Annotated[UUID, typer.Argument(help="Id of the team.")], yes: Yes = False) -> None:
+    """Erase a team and its documents."""
+    _erase(lambda _, settled: _plan_team(settled, id), yes)
+
+
+@app.command()
+def address(
+    address: Annotated[str, typer.Argument(help="The email address, or its id; - reads it from the standard input.")],
+    yes: Yes = False,
+) -> None:
+    """Erase an email address: revoke its shares and invitations. An account with this address stays."""
+    given = sys.stdin.readline().strip() if address == "-" else address
+    _erase(lambda core, settled: _plan_address(core, settled, given), yes)
+
+
+async def _plan_user(core: WriteSide, settled: SettledBus, id: UUID) -> ErasurePlan:
+    found = await core.store.load(User, id)
+    if found is None:
+        raise NotFound("There is no such user.")
+    documents, teams = await settled.holdings.documents_of(id), await settled.holdings.teams_of(id)
+    effects = [
+        "The account ends; its address may be registered again.",
+        f"{len(documents)} documents end. Edits of other people's documents stay.",
+        f"{len(teams)} memberships of teams end. A team without other members is erased.",
+    ]
+    streams = len(documents) + len(teams) + 2
+    if found.email_verified and not found.erased:
+        shares = await _shares(settled, core.blind.address_id(found.email))
+        effects.append(f"{shares} shares with and invitations of their address are revoked.")
+        streams += shares + 1
+    return ErasurePlan(f"user {id}", effects, streams, EraseUser(id=id))
+
+
+async def _plan_team(settled: SettledBus, id: UUID) -> ErasurePlan:
+    documents = await settled.holdings.documents_of(id)
+    effects = ["The team ends, with its memberships and invitations.", f"{len(documents)} documents of the team end."]
+    return ErasurePlan(f"team {id}", effects, len(documents) + 1, EraseTeam(id=id))
+
+
+async def _plan_address(core: WriteSide, settled: SettledBus, given: str) -> ErasurePlan:
+    try:
+        id = UUID(given)
+    except ValueError:
+        id = core.blind.address_id(email_address(given))
+    shares = await _shares(settled, id)
+    return ErasurePlan(
+        f"address {id}", [f"{shares} shares and invitations are revoked."], shares + 1, EraseAddress(id=id)
+    )
+
+
+async def _shares(settled: SettledBus, address_id: UUID) -> int:
+    shared = await settled.holdings.documents_shared_with(address_id)
+    return len(shared) + len(await settled.holdings.teams_inviting(address_id))
+
+
+async def _ready(plan: ErasurePlan) -> ErasurePlan:
+    return plan
+
+
+Planner = Callable[[WriteSide, SettledBus], Coroutine[Any, Any, ErasurePlan]]
+
+
+def _erase(plan_of: Planner, yes: bool) -> None:
+    async def run() -> None:
+        settings = load(part="api")
+        async with (
+            open_write_side(settings, "api") as core,
+            _open_reads(settings, core) as reads,
+            open_settled_bus(core, reads, {}) as settled,
+        ):
+            plan = await plan_of(core, settled)
+            if not yes:
+                await asyncio.to_thread(_confirm, plan)
+            _report(plan, await _carry_out(plan, settled))
+
+    try:
+        asyncio.run(run())
+    except (NotFound, Invalid) as refusal:
+        raise SetupError(refusal.detail) from None
+    except NotSettled:
+        raise SetupError(
+            "The erasure is stored, but a process or a read model has not followed yet. "
+            "Run the same command again until it succeeds; `palimpsest projections list` says what is behind."
+        ) from None
+    except Busy:
+        raise SetupError("Others change the same things at this moment. Run the same command again.") from None
+    except Unavailable as error:
+        raise SetupError(f"{error}. Is the projector running? `palimpsest doctor` says more.") from None
+
+
+@asynccontextmanager
+async def _open_reads(settings: Settings, core: WriteSide) -> AsyncIterator[ReadStore]:
+    """The read models, through the cache. Without an answer of a configured cache, nothing can be erased from it."""
+    rows = PooledReadStore(core.database)
+    if settings.redis.url is None:
+        yield rows
+        return
+    async with aclosing(open_redis(settings.redis.url.get_secret_value(), timeout=2.0)) as redis:
+        try:
+            await redis.ping()
+        except (RedisError, OSError, TimeoutError):
+            raise SetupError("Redis does not answer, so nothing can be erased from the cache. Start it.") from None
+        yield CachedReadStore(rows, redis, read_models())
+
+
+def _confirm(plan: ErasurePlan) -> None:
+    """Show what will happen, and ask.
+
+    Raises:
+        SetupError: there is no terminal to ask on.
+        typer.Abort: the answer is no.
+    """
+    notes.print(f"This erases {plan.what}:", markup=False)
+    for effect in plan.effects:
+        notes.print(f"- {effect}", markup=False)
+    notes.print("It cannot be undone.")
+    if not sys.stdin.isatty():
+        raise SetupError("There is no terminal to ask for confirmation: add --yes.")
+    typer.confirm("Erase it?", abort=True, err=True)
+
+
+async def _carry_out(plan: ErasurePlan, settled: SettledBus) -> int:
+    """Send the command until it is complete. Returns the number of streams that were changed."""
+    columns = (TextColumn("erasing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    changed = 0
+    with Progress(*columns, console=notes, disable=not notes.is_terminal) as bar:
+        task = bar.add_task("", total=plan.streams)
+        complete = False
+        while not complete:
+            context = CommandContext(actor=None, correlation_id=uuid7())
+            step = (await settled.bus.send(plan.command, context)).answer
+            changed, complete = changed + step.changed, step.complete
+            bar.update(task, completed=changed)
+    return changed
+
+
+def _report(plan: ErasurePlan, changed: int) -> None:
+    if sys.stdout.isatty():
+        typer.echo(f"Erased {plan.what}: {changed} streams changed.")
+    else:
+        kind, id = plan.what.split()
+        typer.echo(json.dumps({"erased": kind, "id": id, "streams_changed": changed}))

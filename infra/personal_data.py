@@ -1,0 +1,100 @@
+"""The register of all places that may hold personal data: how each is exported for a person, and how it is purged.
+
+Tests compare it with the tables of the database, the keys in Redis, and the words that people wrote: they fail for a
+place that is not in it, or that holds words in clear and does not say so.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class PersonalDataPlace:
+    """A place with personal data. `clear`: its columns, or `*`, in which words of people are readable as stored."""
+
+    content: str
+    export: str
+    purge: str
+    clear: frozenset[str] = frozenset()
+
+
+_NO_EXPORT = "not exported: it follows from the events"
+
+TABLES = {
+    "stored_events": PersonalDataPlace(
+        "names, addresses, titles, texts, password hashes; sealed",
+        "the events of the person's streams, unsealed",
+        "erase_keys destroys the data key",
+    ),
+    "data_keys": PersonalDataPlace(
+        "wrapped data keys",
+        "not exported: keys are not data about a person",
+        "erase_keys removes the key; autovacuum removes the dead row within its next round",
+    ),
+    "snapshots": PersonalDataPlace("states of aggregates; sealed", _NO_EXPORT, "erase_keys deletes the rows"),
+    "idempotency": PersonalDataPlace("answers; sealed", _NO_EXPORT, "erase_keys deletes the rows; else 48 hours"),
+    "claims": PersonalDataPlace("keyed hashes of addresses and slugs", _NO_EXPORT, "erase_keys deletes the rows"),
+    "read.document": PersonalDataPlace(
+        "titles and texts", _NO_EXPORT, "the event document.erased drops the row", frozenset({"title", "content"})
+    ),
+    "read.document_version": PersonalDataPlace(
+        "titles", _NO_EXPORT, "the event document.erased drops the rows", frozenset({"title"})
+    ),
+    "read.team": PersonalDataPlace(
+        "names and slugs of teams", _NO_EXPORT, "the event team.erased drops the row", frozenset({"name", "slug"})
+    ),
+    "read.user_profile": PersonalDataPlace("that an account exists", _NO_EXPORT, "the event user.erased drops the row"),
+    "read.document_access": PersonalDataPlace(
+        "ids of addresses", _NO_EXPORT, "an erased address or document has its shares revoked"
+    ),
+    "read.team_roster": PersonalDataPlace("ids of members", _NO_EXPORT, "erasures end memberships"),
+    "read.team_invitation": PersonalDataPlace("ids of addresses", _NO_EXPORT, "erasures revoke invitations"),
+    "read.subscription": PersonalDataPlace(
+        "plan and use by user id", _NO_EXPORT, "stays, as accounts must: ids and amounts only"
+    ),
+}
+"""Tables by name, those of read models with their schema."""
+
+IMPERSONAL_TABLES = frozenset(
+    {
+        "cache_leases",
+        "invalidations",
+        "migrations",
+        "projection_partitions",
+        "projection_quarantine",
+        "projection_skips",
+        "projections",
+        "relays",
+    }
+)
+"""Tables of positions, names of our own, and ids of streams."""
+
+REDIS_KEYS = {
+    "palimpsest:document:": PersonalDataPlace(
+        "titles and texts", _NO_EXPORT, "the cache updater deletes the entry; nothing is on disk", frozenset({"*"})
+    ),
+    "palimpsest:user:": PersonalDataPlace("that an account exists", _NO_EXPORT, "the cache updater deletes the entry"),
+    "palimpsest:subscription:": PersonalDataPlace("plan and use by user id", _NO_EXPORT, "expires after an hour"),
+}
+"""Keys in Redis by their prefix."""
+
+MEMORY = {
+    "infra.sealing.key_cache.KeyCache": PersonalDataPlace(
+        "data keys, for a minute", _NO_EXPORT, "dropped through the lease of the process, before the answer"
+    ),
+    "infra.projector.read_ahead.BufferedFeed": PersonalDataPlace(
+        "the last events, unsealed", _NO_EXPORT, "dropped through the lease of the process, before the answer"
+    ),
+}
+"""Classes whose instances keep personal data longer than one request or batch takes."""
+
+FILES = {
+    "postgres": PersonalDataPlace(
+        "the tables above",
+        _NO_EXPORT,
+        "as the tables; bytes of deleted rows and of the write-ahead log stay until PostgreSQL reuses them",
+        frozenset({"*"}),
+    ),
+    "redis": PersonalDataPlace("settings only: the cache is not written to disk", _NO_EXPORT, "nothing to purge"),
+    "*.log": PersonalDataPlace("ids of users and paths, no words of people", _NO_EXPORT, "by the log rotation"),
+}
+"""Files and folders in the data folder."""

@@ -1,0 +1,130 @@
+"""Erasure: once it is answered, what was erased can be read nowhere (H7)."""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from application.identity.user import LogIn, WrongCredentials
+from application.privacy.erasure import EraseAddress, EraseDocument, EraseTeam, EraseUser
+from infra.local.servers.redis import EmbeddedRedis
+from infra.sealing.blind_index import BlindIndex
+from tests.support.api import Account, Api, running_api
+from tests.support.http import PASSWORD
+from tests.support.servers import Cluster, Database
+from tests.support.stores import BLIND_KEY, rows
+
+
+@pytest.fixture(scope="module")
+def service(cluster: Cluster, redis_server: EmbeddedRedis) -> Iterator[tuple[Api, Database]]:
+    with cluster.database() as database, running_api(database.admin_url, redis_server.url) as api:
+        yield api, database
+
+
+@pytest.fixture
+def api(service: tuple[Api, Database]) -> Api:
+    return service[0]
+
+
+def id_of(path: str) -> UUID:
+    return UUID(path.rpartition("/")[2])
+
+
+def team_of(owner: Account) -> str:
+    body = {"name": "Crew", "slug": f"crew-{owner.id.hex[-12:]}"}
+    return str(owner.write("POST", "/v1/teams", 201, json=body).headers["Location"])
+
+
+def test_h7_an_erased_document_is_read_nowhere_at_once(api: Api) -> None:
+    owner = api.account("pro", verified=True)
+    path = owner.document()
+    owner.read(path)
+    owner.read(f"{path}/versions/1")
+    api.send(EraseDocument(id=id_of(path)))
+    del owner.client.headers["Consistency-Token"]
+    for read in (path, f"{path}/versions", f"{path}/versions/1", f"{path}/shares"):
+        assert owner.client.get(read).status_code == 404, read
+
+
+def test_an_erased_user_is_gone_with_their_documents_and_their_address_is_free(api: Api) -> None:
+    user, other = api.account("pro", verified=True), api.account("pro", verified=True)
+    own, others = user.document(), other.document("Theirs")
+    other.write("POST", f"{others}/shares", json={"email": user.email, "role": "editor"})
+    user.client.headers["Consistency-Token"] = other.client.headers["Consistency-Token"]
+    user.write("PUT", others, json={"title": "Theirs", "content": "Edited.", "status": "draft"})
+    other.client.headers["Consistency-Token"] = user.client.headers["Consistency-Token"]
+    assert api.send(EraseUser(id=user.id)).complete
+    del user.client.headers["Consistency-Token"]
+    for path in ("/v1/users/me", own, others):
+        assert user.client.get(path).status_code == 404, path
+    assert other.read(others)["content"] == "Edited."
+    assert other.read(f"{others}/shares") == []
+    with pytest.raises(WrongCredentials):
+        api.send(LogIn(email=user.email, password=PASSWORD))
+    again = {"email": user.email, "name": "Ada", "password": PASSWORD}
+    assert api.client().post("/v1/auth/register", json=again).status_code == 201
+
+
+def test_a_repeated_erasure_finds_nothing_to_do(api: Api) -> None:
+    user = api.account(verified=True)
+    api.send(EraseUser(id=user.id))
+    step = api.send(EraseUser(id=user.id))
+    assert (step.changed, step.complete) == (0, True)
+
+
+def test_an_erased_team_is_gone_and_its_slug_is_free(api: Api) -> None:
+    owner = api.account("pro", verified=True)
+    path = team_of(owner)
+    api.send(EraseTeam(id=id_of(path)))
+    del owner.client.headers["Consistency-Token"]
+    assert owner.client.get(path).status_code == 404
+    team_of(owner)
+
+
+def test_an_erased_address_loses_its_shares_and_can_be_used_again(api: Api) -> None:
+    owner, reader = api.account("pro", verified=True), api.account(verified=True)
+    path = owner.document()
+    share: dict[str, Any] = {"email": reader.email, "role": "viewer"}
+    owner.write("POST", f"{path}/shares", json=share)
+    api.send(EraseAddress(id=BlindIndex(BLIND_KEY).address_id(reader.email)))
+    assert owner.read(f"{path}/shares") == []
+    assert reader.client.get(path).status_code == 404
+    owner.write("POST", f"{path}/shares", json=share)
+    assert owner.read(f"{path}/shares") == [share]
+
+
+def test_a_user_without_a_verified_address_leaves_the_shares_of_that_address(api: Api) -> None:
+    owner, pretender = api.account("pro", verified=True), api.account()
+    path = owner.document()
+    owner.write("POST", f"{path}/shares", json={"email": pretender.email, "role": "viewer"})
+    api.send(EraseUser(id=pretender.id))
+    assert [each["email"] for each in owner.read(f"{path}/shares")] == [pretender.email]
+
+
+def test_an_erasure_leaves_a_receipt_and_no_key_snapshot_claim_or_answer(
+    api: Api, service: tuple[Api, Database]
+) -> None:
+    owner = api.account("pro", verified=True)
+    path = owner.document()
+    for n in range(101):
+        body = {"title": "T", "content": str(n), "status": "draft"}
+        owner.write("PUT", path, json=body, headers={"Idempotency-Key": f"key-{n}"})
+    api.send(EraseUser(id=owner.id))
+    url, subjects = service[1].admin_url, [owner.id, id_of(path)]
+    kept = rows(url, "SELECT wrapped, erased_at, length(receipt) FROM data_keys WHERE subject_id = ANY(%s)", subjects)
+    assert [(wrapped, erased_at is not None, length) for wrapped, erased_at, length in kept] == [(None, True, 21)] * 2
+    for table, column in (("snapshots", "originator_id"), ("claims", "originator_id"), ("idempotency", "subject_id")):
+        assert rows(url, f"SELECT FROM {table} WHERE {column} = ANY(%s)", subjects) == [], table
+
+
+def test_a_user_with_many_documents_is_erased_step_by_step(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("application.privacy.erasure.MAX_EVENTS", 2)
+    user = api.account("pro", verified=True)
+    paths = [user.document() for _ in range(5)]
+    steps = 1
+    while not api.send(EraseUser(id=user.id)).complete:
+        steps += 1
+    assert 3 <= steps <= 5
+    del user.client.headers["Consistency-Token"]
+    assert {user.client.get(path).status_code for path in paths} == {404}

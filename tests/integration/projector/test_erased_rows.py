@@ -1,0 +1,47 @@
+"""Rows of what was erased: dropped by the event, live and in a rebuild, although the rebuild can read no word of it."""
+
+from uuid import UUID, uuid4
+
+from domain.content.document import Document
+from domain.content.erasure import erase_document
+from domain.identity.user import User
+from domain.teams.erasure import erase_team
+from domain.teams.team import Team
+from infra.projector.rebuild.rebuild import rebuild
+from projections.kernel import read_models
+from tests.support.given import NOW, person
+from tests.support.projecting import projecting
+from tests.support.servers import Database
+from tests.support.stores import CALL, open_store, rows
+
+OWNER = person(1)
+TABLES = ("document", "document_version", "document_access", "user_profile", "team", "team_roster", "team_invitation")
+
+
+def left(database: Database) -> dict[str, int]:
+    """The number of rows, by table."""
+    return {table: rows(database.admin_url, f"SELECT count(*) FROM read.{table}")[0][0] for table in TABLES}
+
+
+async def test_h7_an_erasure_leaves_no_row_and_a_rebuild_makes_none(database: Database) -> None:
+    document = Document.create(id=uuid4(), owner_id=OWNER.user_id, title="A", content="one", now=NOW)
+    document.share(address_id=UUID(int=9), email="a@example.org", role="viewer", by=OWNER, now=NOW)
+    document.change(title="B", content="two", status="draft", by=OWNER, now=NOW)
+    user = User.register(id=uuid4(), email="ada@example.org", name="Ada", password_hash="-", now=NOW)
+    team = Team.found(id=uuid4(), name="Crew", slug="crew", owner_id=OWNER.user_id, now=NOW)
+    team.invite(address_id=UUID(int=9), email="a@example.org", role="member", by=OWNER, now=NOW)
+    models = [model for model in read_models() if model.name in TABLES]
+    async with open_store(database.app_url) as opened:
+        async with projecting(models, opened.feed(), database.app_url) as running:
+            await opened.store.append([document, user, team], CALL, None)
+            await running.reached()
+            assert all(left(database).values())
+            erase_document(document, now=NOW)
+            user.erase(now=NOW)
+            erase_team(team, now=NOW)
+            await opened.store.append([document, user, team], CALL, None)
+            await running.reached()
+        assert left(database) == dict.fromkeys(TABLES, 0)
+        for model in models:
+            done = await rebuild(model, opened.feed(), database.app_url)
+            assert (done.rows_after, done.differing, done.quarantined) == (0, 0, 0), model.name

@@ -1,0 +1,94 @@
+"""Leases of caches: an erasure reaches every process before it is answered, also one that hangs."""
+
+from collections.abc import AsyncIterator
+from time import monotonic
+from uuid import UUID, uuid4
+
+import pytest
+
+from infra.bootstrap.lifetime import started
+from infra.postgres.cache_lease import LEASE_SECONDS, CacheLease, until_dropped
+from tests.support.projecting import until
+from tests.support.servers import Database
+from tests.support.stores import Opened, open_store, rows
+
+KEY = UUID(int=1)
+
+
+class Cache:
+    """A cache that holds one key."""
+
+    def __init__(self) -> None:
+        self.dropped: list[UUID | None] = []
+
+
+@pytest.fixture
+async def opened(database: Database) -> AsyncIterator[Opened]:
+    async with open_store(database.app_url) as opened:
+        yield opened
+
+
+def lease_of(database: Database, cache: Cache) -> CacheLease:
+    lease = CacheLease(database.app_url)
+    lease.register("data_keys", cache.dropped.append)
+    return lease
+
+
+def invalidate(database: Database, cache: str = "data_keys") -> None:
+    rows(database.admin_url, "SELECT invalidate(%s, %s)", cache, [KEY])
+
+
+async def test_every_process_drops_what_is_invalidated_within_moments(database: Database, opened: Opened) -> None:
+    caches = [Cache(), Cache()]
+    leases = [lease_of(database, cache) for cache in caches]
+    async with started(leases[0]), started(leases[1]):
+        await until(lambda: all(lease.holds() for lease in leases))
+        invalidate(database)
+        begun = monotonic()
+        assert await until_dropped(opened.database, LEASE_SECONDS)
+        assert monotonic() - begun < LEASE_SECONDS / 2
+        assert [cache.dropped for cache in caches] == [[None, KEY]] * 2
+
+
+async def test_a_cache_is_not_used_before_there_is_a_lease(database: Database) -> None:
+    lease = lease_of(database, Cache())
+    assert not lease.holds()
+    async with started(lease):
+        await until(lease.holds)
+    assert not lease.holds()
+
+
+async def test_a_process_that_hangs_is_waited_for_until_its_lease_ends(database: Database, opened: Opened) -> None:
+    rows(
+        database.admin_url,
+        "INSERT INTO cache_leases VALUES (%s, 0, clock_timestamp() + interval '1 second')",
+        uuid4(),
+    )
+    invalidate(database)
+    assert not await until_dropped(opened.database, 0.1)
+    assert await until_dropped(opened.database, LEASE_SECONDS)
+
+
+async def test_a_process_that_was_cut_off_drops_everything(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = Cache()
+    lease = lease_of(database, cache)
+    async with started(lease):
+        await until(lease.holds)
+        monkeypatch.setattr(lease, "_ends_at", 0.0)
+        await until(lease.holds)
+    assert cache.dropped == [None, None]
+
+
+async def test_another_cache_is_left_alone(database: Database, opened: Opened) -> None:
+    cache = Cache()
+    lease = lease_of(database, cache)
+    async with started(lease):
+        await until(lease.holds)
+        invalidate(database, "sessions")
+        assert await until_dropped(opened.database, LEASE_SECONDS)
+    assert cache.dropped == [None]
+
+
+async def test_without_any_process_there_is_nothing_to_wait_for(database: Database, opened: Opened) -> None:
+    invalidate(database)
+    assert await until_dropped(opened.database, 0)

@@ -1,0 +1,51 @@
+"""Finds words of people wherever data is kept: in every table, in every key of Redis, in files."""
+
+from collections.abc import Iterator
+
+import psycopg
+import redis
+
+from infra.personal_data import REDIS_KEYS
+
+TABLES = """
+SELECT CASE WHEN table_schema = 'public' THEN table_name ELSE table_schema || '.' || table_name END,
+    quote_ident(table_schema) || '.' || quote_ident(table_name)
+FROM information_schema.tables
+WHERE table_schema NOT IN ('pg_catalog', 'information_schema') AND table_type = 'BASE TABLE'
+"""
+COLUMNS = """
+SELECT quote_ident(column_name) FROM information_schema.columns
+WHERE quote_ident(table_schema) || '.' || quote_ident(table_name) = %s
+"""
+
+
+def tables_in(url: str) -> set[str]:
+    """The names of all tables, those outside of `public` with their schema."""
+    with psycopg.connect(url) as connection:
+        return {name for name, _ in connection.execute(TABLES)}
+
+
+def columns_with(url: str, word: str) -> Iterator[tuple[str, str]]:
+    """The table and column of each place with the word in it, as text or as bytes."""
+    spellings = [f"%{word}%", f"%{word.encode().hex()}%"]
+    with psycopg.connect(url) as connection:
+        for name, at in connection.execute(TABLES).fetchall():
+            for (column,) in connection.execute(COLUMNS, [at]).fetchall():
+                found = f"SELECT FROM {at} WHERE {column}::text LIKE ANY(%s) LIMIT 1"
+                if connection.execute(found.encode(), [spellings]).fetchall():
+                    yield name, column
+
+
+def redis_keys(url: str) -> dict[str, bytes]:
+    """Every key in Redis with its value. All are strings."""
+    with redis.Redis.from_url(url) as client:
+        return {key.decode(): client.get(key) or b"" for key in client.scan_iter("*")}
+
+
+def register_entry(key: str) -> str:
+    """The prefix in the register that a key of Redis belongs to.
+
+    Raises:
+        StopIteration: there is none.
+    """
+    return next(prefix for prefix in REDIS_KEYS if key.startswith(prefix))

@@ -1,0 +1,70 @@
+"""What erasures do to teams: memberships end, and a team never lacks an owner."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from domain.teams.erasure import end_membership, erase_team, withdraw_invitation
+from domain.teams.team import Role, Team
+from tests.support.given import ID, NOW, fact, given, new_events, person
+
+OWNER, FIRST, SECOND, ADDRESS = (UUID(int=number) for number in (1, 2, 3, 9))
+founded = fact(Team.Founded, name="Crew", slug="crew", owner_id=OWNER, seats=5)
+invited = fact(
+    Team.MemberInvited, address_id=ADDRESS, email="a@example.org", role="member", expires_at=NOW + timedelta(days=1)
+)
+
+
+def joined(user_id: UUID, role: Role) -> list[object]:
+    accepted = fact(Team.InvitationAccepted, address_id=UUID(int=77), user_id=user_id, role="member")
+    return [accepted, fact(Team.MemberRoleChanged, user_id=user_id, role=role)]
+
+
+def team(*past: object) -> Team:
+    return given(Team, founded, *past)  # type: ignore[arg-type]
+
+
+def test_the_first_admin_follows_the_last_owner() -> None:
+    crew = team(*joined(FIRST, "member"), *joined(SECOND, "admin"))
+    end_membership(crew, OWNER, now=NOW)
+    assert new_events(crew) == [
+        fact(Team.MemberRoleChanged, user_id=SECOND, role="owner"),
+        fact(Team.MemberRemoved, user_id=OWNER),
+    ]
+
+
+def test_without_an_admin_the_first_member_follows() -> None:
+    crew = team(*joined(FIRST, "member"), *joined(SECOND, "member"))
+    end_membership(crew, OWNER, now=NOW)
+    assert crew.members == {FIRST: "owner", SECOND: "member"}
+
+
+def test_another_owner_is_enough() -> None:
+    crew = team(*joined(FIRST, "owner"))
+    end_membership(crew, OWNER, now=NOW)
+    assert new_events(crew) == [fact(Team.MemberRemoved, user_id=OWNER)]
+
+
+def test_a_team_of_one_is_erased_with_its_member() -> None:
+    crew = team(invited)
+    end_membership(crew, OWNER, now=NOW)
+    assert new_events(crew) == [
+        fact(Team.InvitationRevoked, address_id=ADDRESS),
+        fact(Team.MemberRemoved, user_id=OWNER),
+        fact(Team.Erased),
+    ]
+
+
+def test_nothing_happens_to_a_team_of_others() -> None:
+    crew = team()
+    end_membership(crew, FIRST, now=NOW)
+    withdraw_invitation(crew, ADDRESS, now=NOW)
+    assert new_events(crew) == []
+
+
+def test_an_erased_team_exists_for_no_one_and_is_erased_once() -> None:
+    crew = team()
+    erase_team(crew, now=NOW)
+    erase_team(crew, now=NOW)
+    assert new_events(crew) == [fact(Team.MemberRemoved, user_id=OWNER), fact(Team.Erased)]
+    assert crew.id == ID
+    assert crew.role_of(person(1)) is None
