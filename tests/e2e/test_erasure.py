@@ -6,7 +6,9 @@ from uuid import UUID
 
 import pytest
 
+from application.content.document import BindShare
 from application.identity.user import LogIn, WrongCredentials
+from application.ports import Actor, CommandContext
 from application.privacy.erasure import EraseAddress, EraseDocument, EraseTeam, EraseUser
 from infra.local.servers.redis import EmbeddedRedis
 from infra.sealing.blind_index import BlindIndex
@@ -66,6 +68,17 @@ def test_an_erased_user_is_gone_with_their_documents_and_their_address_is_free(a
     assert api.client().post("/v1/auth/register", json=again).status_code == 201
 
 
+def test_a_share_that_an_erased_user_had_bound_under_a_former_address_is_revoked(api: Api) -> None:
+    owner, user = api.account("pro", verified=True), api.account()
+    path, former = owner.document(), "former@example.org"
+    owner.write("POST", f"{path}/shares", json={"email": former, "role": "viewer"})
+    holder = Actor(user.id, BlindIndex(BLIND_KEY).address_id(former))
+    api.run(api.deps.send(BindShare(id=id_of(path)), CommandContext(holder, user.id)))
+    assert api.send(EraseUser(id=user.id)).complete
+    del owner.client.headers["Consistency-Token"]
+    assert owner.client.get(f"{path}/shares").json() == []
+
+
 def test_a_repeated_erasure_finds_nothing_to_do(api: Api) -> None:
     user = api.account(verified=True)
     api.send(EraseUser(id=user.id))
@@ -91,7 +104,7 @@ def test_an_erased_address_loses_its_shares_and_can_be_used_again(api: Api) -> N
     assert owner.read(f"{path}/shares") == []
     assert reader.client.get(path).status_code == 404
     owner.write("POST", f"{path}/shares", json=share)
-    assert owner.read(f"{path}/shares") == [share]
+    assert owner.read(f"{path}/shares") == [{**share, "used": False}]
 
 
 def test_a_user_without_a_verified_address_leaves_the_shares_of_that_address(api: Api) -> None:

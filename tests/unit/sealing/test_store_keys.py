@@ -13,6 +13,13 @@ def retired_at(position: int) -> StoreKeys:
     return keys
 
 
+def test_tags_and_stamps_are_known() -> None:
+    """M1: stored with everything, so they never change."""
+    key = bytes(range(64, 96))
+    assert tag_of(key).hex() == "680c5233"
+    assert StoreKeys(key).stamp(b"message").hex() == "680c5233fee7891a883a616012c91c66e8e23fba"
+
+
 def test_an_earlier_key_checks_and_the_current_one_stamps() -> None:
     keys = StoreKeys(NEW, [OLD])
     keys.check(StoreKeys(OLD).stamp(b"text"), b"text")
