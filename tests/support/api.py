@@ -23,7 +23,7 @@ from application.identity.user import Register, VerifyEmail
 from application.ports import Actor, CommandContext
 from domain.billing.subscription import Plan
 from infra.bootstrap.api import open_deps
-from infra.bootstrap.lifetime import cancelled
+from infra.bootstrap.lifetime import cancelled, retry_until_available
 from infra.bootstrap.projections import prepare_tables, project
 from infra.bootstrap.write_side import open_write_side
 from infra.postgres.read_store import PooledReadStore
@@ -171,11 +171,15 @@ async def _projecting(settings: Settings) -> AsyncIterator[None]:
     assert settings.redis.url is not None
     redis_url = settings.redis.url.get_secret_value()
     async with open_write_side(settings, "projector") as core:
-        await prepare_tables(core.url, read_models())
         feed = core.feed()
         await feed.start()
         rows = PooledReadStore(core.database)
-        task = asyncio.create_task(project(read_models(), feed, rows, core.url, redis_url, lease=core.lease))
+
+        async def work() -> None:
+            await retry_until_available(lambda: prepare_tables(core.url, read_models()))
+            await project(read_models(), feed, rows, core.url, redis_url, lease=core.lease)
+
+        task = asyncio.create_task(work())
         try:
             yield
         finally:
