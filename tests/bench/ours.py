@@ -40,9 +40,14 @@ class Ours:
     core: WriteSide
 
     def __call__(self, deed: Callable[..., Awaitable[T]], *arguments: Any) -> T:
-        """Do something with the core, and wait for it."""
+        """Do something with the core, and wait for it.
+
+        Its loop stood still since the last time, so its lease has ended: in service, caches are always in use.
+        """
 
         async def done() -> T:
+            while not self.core.lease.holds():
+                await asyncio.sleep(0.01)
             return await deed(self.core, *arguments)
 
         return self.runner.run(done())
