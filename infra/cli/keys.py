@@ -9,7 +9,7 @@ import psycopg
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from infra.errors import SetupError
 from infra.postgres.connect import Connection, as_part, connect
@@ -39,7 +39,7 @@ def list_keys() -> None:
     with _database() as connection:
         states = {(row.kind, row.id): row.state for row in rotation.recorded(connection)}
         wrapped = dict(connection.execute(DATA_KEYS).fetchall())
-    table = Table("kind", "id", "in the document", "in the database", "until", "data keys")
+    table = Table(Column("kind", no_wrap=True), "id", "in the document", "in the database", "until", "data keys")
     for key in ring.keys:
         number = str(wrapped.get(key.id, 0)) if key.kind is KeyKind.KEY_ENCRYPTION else ""
         until = "" if key.until is None else str(key.until)

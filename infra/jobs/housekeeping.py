@@ -54,5 +54,5 @@ async def run_housekeeping(database: Database) -> None:
         except Unavailable as error:
             log.warning("housekeeping postponed", reason=str(error))
         else:
-            log.info("housekeeping done", idempotency_records_purged=purged, secrets_deleted=cut)
+            log.info("housekeeping done", idempotency_records_purged=purged, answers_cut=cut)
         await asyncio.sleep(PAUSE_SECONDS)
