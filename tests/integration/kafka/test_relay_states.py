@@ -33,8 +33,8 @@ from tests.support.stores import CALL, Opened, open_store, rows
 
 PATIENCE = 30.0
 POISON = """
-INSERT INTO stored_events
-SELECT %s, 1, 'user.registered', '\\xc1', max(notification_id) + 1, gen_random_uuid(), 1, now() FROM stored_events
+INSERT INTO stored_events (originator_id, originator_version, topic, state, notification_id, recorded_at)
+SELECT %s, 1, 'user.registered', '\\xc1', max(notification_id) + 1, now() FROM stored_events
 """
 
 
