@@ -26,6 +26,9 @@ from tests.support.stores import CALL, keyring_of, open_store
 
 PATIENCE = 30.0
 
+PRIVATE_EVENTS = {"address.erased", "address.erased_again", "document.share_bound", "user.password_changed"}
+"""The topics of the events that are not published."""
+
 ROWS = f"SELECT {EVENT_COLUMNS} FROM stored_events ORDER BY notification_id"
 
 
@@ -152,6 +155,11 @@ def public_positions(kafka: ClientConfig, names: Topics) -> list[int]:
                     reached = sequence_of(record)
                     found.append(reached)
     return sorted(found)
+
+
+def expected_public(url: str) -> list[int]:
+    """The positions of all events in the log that are published."""
+    return [row.position for row in stored(url) if row.topic not in PRIVATE_EVENTS]
 
 
 def watermarks(kafka: ClientConfig, names: Topics) -> dict[int, int]:

@@ -225,10 +225,15 @@ class StatePublishSession:
         self._checked_at = monotonic()
 
     def _streams_in(self, ranges: Sequence[OffsetRange]) -> list[tuple[str, UUID]]:
-        """The streams of the records in some ranges of offsets, each with its aggregate's name."""
+        """The streams of the records in some ranges of offsets, each with its aggregate's name.
+
+        Records in the topics of aggregates without public states are left out: nothing can replace them.
+        """
         names = {self._topics.state(name): name for name in self._roots}
         found = set()
         for (topic, number), first, stop in ranges:
+            if topic not in names:
+                continue
             partition = TopicPartition(topic, number)
             self._consumer.assign([partition])
             self._consumer.seek(partition, first)

@@ -33,8 +33,8 @@ from tests.support.stores import CALL, Opened, open_store, rows
 
 PATIENCE = 30.0
 POISON = """
-INSERT INTO stored_events
-SELECT %s, 1, 'user.registered', '\\xc1', max(notification_id) + 1, gen_random_uuid(), 1, now() FROM stored_events
+INSERT INTO stored_events (originator_id, originator_version, topic, state, notification_id, recorded_at)
+SELECT %s, 1, 'user.registered', '\\xc1', max(notification_id) + 1, now() FROM stored_events
 """
 
 
@@ -157,17 +157,29 @@ async def test_an_outdated_state_of_a_former_leader_is_replaced(
     async with open_store(database.app_url) as opened, publishing(opened, kafka_settings, names):
         team = await found(opened)
         await until(has_states(kafka_settings, names.state("team"), {team.id: 1}))
-        await asyncio.to_thread(publish_outdated, kafka_settings, names, team.id)
+        await asyncio.to_thread(publish_outdated, kafka_settings, names, team.id, "team")
         await until(lambda: len(relaying.records_of(kafka_settings, names.state("team"))) == 3)
         await until(has_states(kafka_settings, names.state("team"), {team.id: 1}))
 
 
-def publish_outdated(kafka: ClientConfig, names: Topics, team_id: UUID) -> None:
-    """Write an outdated state."""
-    key = key_of(team_id)
+def publish_outdated(kafka: ClientConfig, names: Topics, id: UUID, *aggregates: str) -> None:
+    """Write an outdated state to the topics of these aggregates, one after the other."""
+    key = key_of(id)
     with closing(KafkaProducer(**kafka)) as producer:
-        producer.send(names.state("team"), b'{"version":0}', key, partition=partition_of(key, names.partitions))
-        producer.flush()
+        for aggregate in aggregates:
+            producer.send(names.state(aggregate), b'{"version":0}', key, partition=partition_of(key, names.partitions))
+            producer.flush()
+
+
+async def test_a_record_in_a_topic_without_states_holds_up_no_other(
+    database: Database, kafka_settings: ClientConfig, names: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.kafka.relay.state_publisher.CHECK_SECONDS", 0.5)
+    async with open_store(database.app_url) as opened, publishing(opened, kafka_settings, names):
+        team = await found(opened)
+        await until(has_states(kafka_settings, names.state("team"), {team.id: 1}))
+        await asyncio.to_thread(publish_outdated, kafka_settings, names, team.id, "address", "team")
+        await until(has_states(kafka_settings, names.state("team"), {team.id: 1}))
 
 
 async def test_a_state_topic_that_was_lost_is_filled_again(
