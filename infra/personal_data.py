@@ -58,6 +58,7 @@ IMPERSONAL_TABLES = frozenset(
     {
         "cache_leases",
         "invalidations",
+        "keys",
         "migrations",
         "projection_partitions",
         "projection_quarantine",
@@ -66,7 +67,7 @@ IMPERSONAL_TABLES = frozenset(
         "relays",
     }
 )
-"""Tables of positions, names of our own, and ids of streams."""
+"""Tables of positions, names and key ids of our own, and ids of streams."""
 
 REDIS_KEYS = {
     "palimpsest:document:": PersonalDataPlace(

@@ -46,7 +46,8 @@ async def test_secrets_are_deleted_after_ten_minutes_but_not_the_records(opened:
 
 
 def test_secrets_are_found_by_their_index(database: Database) -> None:
-    with psycopg.connect(database.admin_url, options="-c enable_seqscan=off") as connection:
+    with psycopg.connect(database.admin_url) as connection:
+        connection.execute("SET enable_seqscan = off")
         plan = connection.execute(f"EXPLAIN {CUT_SECRETS}", [SECRET_LIFETIME]).fetchall()
     assert "idempotency_secrets" in str(plan)
 

@@ -17,7 +17,7 @@ async def test_every_table_is_in_the_register(database: Database) -> None:
     await prepare_tables(database.app_url, read_models())
     assert tables_in(database.admin_url) == {*TABLES, *IMPERSONAL_TABLES}
     rows(database.admin_url, "CREATE TABLE diary (entry text)")
-    assert tables_in(database.admin_url) - {*TABLES, *IMPERSONAL_TABLES} == {"diary"}
+    assert tables_in(database.admin_url) - {*TABLES, *IMPERSONAL_TABLES} == {"public.diary"}
 
 
 def test_every_cached_read_model_is_in_the_register() -> None:

@@ -8,7 +8,7 @@ import redis
 from infra.personal_data import REDIS_KEYS
 
 TABLES = """
-SELECT CASE WHEN table_schema = 'public' THEN table_name ELSE table_schema || '.' || table_name END,
+SELECT CASE WHEN table_schema = 'palimpsest' THEN table_name ELSE table_schema || '.' || table_name END,
     quote_ident(table_schema) || '.' || quote_ident(table_name)
 FROM information_schema.tables
 WHERE table_schema NOT IN ('pg_catalog', 'information_schema') AND table_type = 'BASE TABLE'
@@ -20,7 +20,7 @@ WHERE quote_ident(table_schema) || '.' || quote_ident(table_name) = %s
 
 
 def tables_in(url: str) -> set[str]:
-    """The names of all tables, those outside of `public` with their schema."""
+    """The names of all tables, those outside of `palimpsest` with their schema."""
     with psycopg.connect(url) as connection:
         return {name for name, _ in connection.execute(TABLES)}
 

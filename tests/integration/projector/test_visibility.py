@@ -62,7 +62,7 @@ def random_documents() -> list[Document]:
 def document_of_a_team() -> Document:
     """A shared document of a team whose id is that of a user: only the kind tells them apart."""
     team = Party("team", PEOPLE[0].user_id)
-    texts = {"title": "A", "content": ""}
+    texts = {"title": "A", "title_length": 1, "content": "", "content_length": 0}
     one = Document.start_stream(
         Document.Created, id=UUID(int=99), tenant=team, now=NOW, owner_kind=team.kind, owner_id=team.id, **texts
     )
