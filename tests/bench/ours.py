@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
+from time import sleep
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -46,11 +47,14 @@ class Ours:
         """
 
         async def done() -> T:
-            while not self.core.lease.holds():
-                await asyncio.sleep(0.01)
+            await asyncio.to_thread(self._wait_for_lease)
             return await deed(self.core, *arguments)
 
         return self.runner.run(done())
+
+    def _wait_for_lease(self) -> None:
+        while not self.core.lease.holds():
+            sleep(0.01)
 
 
 def environment(database: Database) -> dict[str, str]:
