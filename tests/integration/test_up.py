@@ -93,7 +93,9 @@ def environment() -> dict[str, str]:
 def published(address: str, prefix: str = "palimpsest") -> bool:
     """Whether the account that is made for trying things out is in the topic of users."""
     place = TopicPartition(f"{prefix}.user.v1", 0)
-    with closing(KafkaConsumer(bootstrap_servers=[address], group_id=None, allow_auto_create_topics=False)) as consumer:
+    # A broker that starts again is asked every second: by default the pauses grow past the time limit.
+    options = {"group_id": None, "allow_auto_create_topics": False, "reconnect_backoff_max_ms": 1000}
+    with closing(KafkaConsumer(bootstrap_servers=[address], **options)) as consumer:
         return place.topic in consumer.topics() and consumer.end_offsets([place])[place] > 0
 
 
