@@ -12,6 +12,15 @@ def key_of(stream_id: UUID) -> bytes:
     return str(stream_id).encode()
 
 
+def stream_of(key: bytes | None) -> UUID | None:
+    """The stream whose records have this key; None if it is no key of ours."""
+    try:
+        stream_id = UUID((key or b"").decode())
+    except ValueError:
+        return None
+    return stream_id if key_of(stream_id) == key else None
+
+
 @lru_cache(maxsize=200_000)
 def partition_of(key: bytes, partitions: int) -> int:
     """The partition, from 0 to `partitions` - 1, of the stream whose key (36 bytes) is `key`.

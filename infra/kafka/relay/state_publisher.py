@@ -28,7 +28,7 @@ from infra.kafka.client.topics import Topics
 from infra.kafka.relay.leader_lease import NoLongerLeading
 from infra.kafka.relay.session_checkpoints import OffsetRange, SessionCheckpoints
 from infra.kafka.relay.topic_setup import connect, prepare
-from infra.store.partitioner import key_of, partition_of
+from infra.store.partitioner import key_of, partition_of, stream_of
 
 PAGE_EVENTS = 2_000
 RETRY_SECONDS = 1.0
@@ -240,6 +240,7 @@ class StatePublishSession:
             deadline = monotonic() + DELIVERY_SECONDS
             while self._consumer.position(partition) < stop and monotonic() < deadline:
                 for record in self._consumer.poll(200).get(partition, ()):
-                    if record.offset < stop and record.key is not None and len(record.key) == 36:
-                        found.add((names[topic], UUID(record.key.decode())))
+                    stream_id = stream_of(record.key)
+                    if record.offset < stop and stream_id is not None:
+                        found.add((names[topic], stream_id))
         return sorted(found)

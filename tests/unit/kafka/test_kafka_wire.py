@@ -11,7 +11,7 @@ from kafka.partitioner.default import murmur2
 from infra.kafka.client import record_format
 from infra.kafka.client.record_format import EventRecord, EventRow, ForeignRecord, Watermark
 from infra.kafka.client.topics import AGGREGATES, Topics, WrongPartitions, require_partitions
-from infra.store.partitioner import key_of, partition_of
+from infra.store.partitioner import key_of, partition_of, stream_of
 
 POSITIONS = st.integers(0, 2**53)
 TIMES = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
@@ -35,6 +35,13 @@ def test_an_event_is_decoded_as_it_was_encoded(row: EventRow, previous: int) -> 
 @given(position=POSITIONS, previous=POSITIONS)
 def test_a_watermark_is_decoded_as_it_was_encoded(position: int, previous: int) -> None:
     assert record_format.decode(*record_format.encode_watermark(position, previous)) == Watermark(position, previous)
+
+
+@pytest.mark.parametrize("key", [None, b"", b"x" * 36, b"\xff" * 36, str(UUID(int=1)).upper().encode() + b" "])
+def test_a_key_that_is_not_ours_names_no_stream(key: bytes | None) -> None:
+    """Such a record in a topic of states once ended the round that repairs them."""
+    assert stream_of(key) is None
+    assert stream_of(key_of(ROW.stream_id)) == ROW.stream_id
 
 
 def test_a_foreign_client_can_read_what_a_record_is_about() -> None:
