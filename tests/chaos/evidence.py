@@ -109,7 +109,7 @@ async def collect(app_url: str, admin_url: str, ledger: Ledger, fed: list[Record
 
 async def _log(feed: EventFeed, admin_url: str) -> list[Logged]:
     with psycopg.connect(admin_url) as connection:
-        query = "SELECT notification_id, correlation_id FROM stored_events ORDER BY notification_id"
+        query = "SELECT position, correlation_id FROM events ORDER BY position"
         attempts: dict[int, UUID] = dict(connection.execute(query).fetchall())
     log: list[Logged] = []
     replay = Replay()
