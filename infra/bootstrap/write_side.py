@@ -16,6 +16,7 @@ from infra.bootstrap.lifetime import ended_by, started
 from infra.postgres.cache_lease import CacheLease
 from infra.postgres.connect import Pool, as_part, create_pool
 from infra.postgres.database import Database
+from infra.postgres.projector_connection import connect
 from infra.sealing.blind_index import BlindIndex
 from infra.sealing.key_cache import KeyCache
 from infra.sealing.key_source import KeySource
@@ -76,6 +77,19 @@ def process_keys(settings: Settings) -> ProcessKeys:
         SettingsError: the key document is missing or wrong.
     """
     return ProcessKeys(KeySource(settings.keys))
+
+
+@asynccontextmanager
+async def open_for_command(settings: Settings, part: Part) -> AsyncIterator[WriteSide]:
+    """As `open_write_side`, for a command, which fails at once if the database does not answer.
+
+    Raises:
+        Unavailable: the database does not answer.
+    """
+    async with await connect(part_url(settings, part)):
+        pass  # the pool would try for some seconds
+    async with open_write_side(settings, part) as core:
+        yield core
 
 
 @asynccontextmanager

@@ -22,7 +22,7 @@ from domain.identity.user import User
 from domain.kernel import Invalid, NotFound
 from domain.text import email_address
 from infra.bootstrap.settled_bus import SettledBus, open_settled_bus
-from infra.bootstrap.write_side import WriteSide, open_write_side
+from infra.bootstrap.write_side import WriteSide, open_for_command
 from infra.cache.read_cache import CachedReadStore, open_redis
 from infra.errors import SetupError
 from infra.postgres.read_store import PooledReadStore
@@ -133,7 +133,7 @@ def _erase(plan_of: Planner, yes: bool) -> None:
     async def run() -> None:
         settings = load(part="api")
         async with (
-            open_write_side(settings, "api") as core,
+            open_for_command(settings, "api") as core,
             _open_reads(settings, core) as reads,
             open_settled_bus(core, reads, {}) as settled,
         ):

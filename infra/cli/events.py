@@ -44,19 +44,16 @@ def show(
 
 @asynccontextmanager
 async def _feed() -> "AsyncIterator[Any]":
-    from infra.bootstrap.write_side import open_write_side
+    from infra.bootstrap.lifetime import started
+    from infra.bootstrap.write_side import open_for_command
     from infra.settings.load import load
 
     # As the projector: it may read the log and the data keys, and nothing else of the write side.
-    async with open_write_side(load(part="projector"), "projector") as core:
-        feed = core.feed()
-        await feed.start()
-        try:
+    try:
+        async with open_for_command(load(part="projector"), "projector") as core, started(core.feed()) as feed:
             yield feed
-        except Unavailable as error:
-            raise SetupError(f"{error}. `palimpsest doctor` says more.") from None
-        finally:
-            await feed.stop()
+    except Unavailable as error:
+        raise SetupError(f"{error}. `palimpsest doctor` says more.") from None
 
 
 async def _tail(after: int | None, follow: bool, unseal: bool) -> None:

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from application.ports import Unavailable
 from infra.bootstrap.lifetime import collect_rarely
-from infra.bootstrap.write_side import WriteSide, open_write_side
+from infra.bootstrap.write_side import WriteSide, open_for_command
 from infra.postgres.projector_connection import connect
 from infra.projector import checkpoints
 from infra.projector.lag import lags
@@ -135,7 +135,7 @@ def _model(name: str) -> ReadModel:
 
 def _run(work: Callable[[WriteSide], Coroutine[Any, Any, T]]) -> T:
     async def run() -> T:
-        async with open_write_side(load(part="projector"), "projector") as core:
+        async with open_for_command(load(part="projector"), "projector") as core:
             return await work(core)
 
     try:

@@ -21,7 +21,7 @@ from rich.text import Text
 
 from application.ports import Unavailable
 from domain.kernel import Root
-from infra.bootstrap.write_side import open_write_side, part_url, process_keys
+from infra.bootstrap.write_side import open_for_command, part_url, process_keys
 from infra.errors import SetupError
 from infra.kafka.client import config
 from infra.kafka.client.connect import open_consumer
@@ -169,7 +169,7 @@ def _as_dict(report: Report) -> dict[str, Any]:
 async def _gone(settings: Settings, kind: type[Root], ids: Sequence[UUID]) -> set[UUID]:
     from infra.kafka.reconcile.reconcile import find_closed
 
-    async with open_write_side(settings, "relay") as core:
+    async with open_for_command(settings, "relay") as core:
         return await find_closed(core.store, kind, ids)
 
 

@@ -80,7 +80,9 @@ def test_everything_of_a_new_context_is_found(copy: Path) -> None:
     ],
 )
 def test_a_sin_in_a_new_context_is_found(copy: Path, guard: str, file: str, sin: str) -> None:
-    command = ("-m", "pytest", "-q", "-p", "no:cacheprovider", f"tests/architecture/{guard}")
+    # Without our settings and fixtures, which the guards do not need, it starts in half the time.
+    bare = ("-c", "/dev/null", "--rootdir=.", "--noconftest", "--import-mode=importlib")
+    command = ("-m", "pytest", "-q", "-p", "no:cacheprovider", *bare, f"tests/architecture/{guard}")
     innocent = (copy / file).read_text()
     assert run(copy, *command).returncode == 0
     (copy / file).write_text(innocent + sin)
