@@ -133,7 +133,7 @@ async def erase_user(
     await changes.cancel_plan(Party("user", user.id))
     bound = await holdings.documents_bound_to(user.id)
     await changes.apply(Document, bound, lambda document: documents.forget_user(document, user.id, now=now))
-    # An address that was not verified may be that of somebody else.
+    # An address that was not verified may belong to another person.
     if user.email_verified and not user.erased:
         await changes.forget_address(addresses.address_id(user.email), holdings)
     if changes.complete:

@@ -48,7 +48,7 @@ async def decode_rows(rows: Sequence[LogRow], keyring: Keyring) -> list[Recorded
 
 
 def undecodable(error: Exception, position: int) -> Undecodable:
-    """What stands for an event whose decoding failed. Damage is counted and logged: somebody has changed the log."""
+    """What stands for an event whose decoding failed. Damage is counted and logged: a program has changed the log."""
     if isinstance(error, Damage):
         report_damage("event", position=position, reason=str(error))
     return Undecodable(type(error).__name__)

@@ -18,7 +18,10 @@ ODD = re.compile(
     r"the house|of our own making|no news|not news|stands? still)\b",
     re.IGNORECASE,
 )
-READMES = [PROJECT / "README.md", *(file for name in PACKAGES for file in sorted((PROJECT / name).rglob("README.md")))]
+TEXTS = [
+    PROJECT / "README.md",
+    *(file for name in PACKAGES for kind in ("*.md", "*.sql") for file in sorted((PROJECT / name).rglob(kind))),
+]
 PUBLIC_KEYS = {"description", "summary", "title"}
 
 
@@ -93,8 +96,8 @@ def test_errors_and_docstrings_are_in_plain_words(source: Source) -> None:
     assert {name: odd(text) for name, text in docstrings(source) if odd(text)} == {}
 
 
-@pytest.mark.parametrize("file", READMES, ids=str)
-def test_readmes_are_in_plain_words(file: Any) -> None:
+@pytest.mark.parametrize("file", TEXTS, ids=str)
+def test_readmes_records_and_sql_are_in_plain_words(file: Any) -> None:
     assert odd(file.read_text()) == []
 
 

@@ -69,7 +69,7 @@ def what_was_acknowledged_is_in_the_log(evidence: Evidence) -> Verdicts:
         elif own:
             yield holds(last[own[-1].attempt] == answer.position, f"{name} is at {last[own[-1].attempt]} now")
         elif attempt.asked.kind in MAY_BE_NO_NEWS:
-            yield holds(events[0].position <= (answer.position or 0), f"{name} was told of something later")
+            yield holds(events[0].position <= (answer.position or 0), f"{name} received a later event")
         else:
             yield f"{name}: that version is another request's now"
 
