@@ -20,6 +20,7 @@ from domain.identity.user import User
 from domain.kernel import Root
 from domain.teams.team import Team
 from infra.bootstrap.write_side import load_use_cases
+from infra.postgres.connect import as_part
 from infra.projector.rebuild.rebuild import rebuild
 from projections.kernel import read_models
 from tests.chaos.ledger import Ledger, digest
@@ -100,7 +101,7 @@ async def collect(app_url: str, admin_url: str, ledger: Ledger, fed: list[Record
         log = await _log(opened.feed(), admin_url)
         live = _rows(admin_url)
         for model in read_models():
-            await rebuild(model, opened.feed(), app_url)
+            await rebuild(model, opened.feed(), as_part(app_url, "projector"))
     with psycopg.connect(admin_url) as connection:
         found = connection.execute("SELECT count(*) FROM projection_quarantine").fetchone()
     assert found is not None
