@@ -89,6 +89,7 @@ class Root(BaseAggregate[UUID]):
     class Event(AggregateEvent):
         """Base of events. Fields are primitives, UUIDs, datetimes, and lists and dicts of them.
 
+        A field that may be None has the default None: it is not stored then.
         To change fields, raise `class_version` and add `upcast_vN_vM(state)`, which changes the stored dict in place.
         """
 

@@ -83,15 +83,15 @@ class Document(Root):
 
         TOPIC = "document.saved"
         revision: int
-        title: Personal[str | None]
-        title_length: int | None
         delta: Personal[Delta]
         delta_format: DeltaFormat
-        content_length: int | None
         inserted: int
         deleted: int
-        status: Status | None
-        restored_revision: int | None
+        title: Personal[str | None] = None
+        title_length: int | None = None
+        content_length: int | None = None
+        status: Status | None = None
+        restored_revision: int | None = None
 
         def apply(self, aggregate: "Document") -> None:
             aggregate.revision = self.revision

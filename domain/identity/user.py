@@ -56,7 +56,7 @@ class User(Root):
     class ProfileChanged(Root.Event):
         TOPIC = "user.profile_changed"
         name: Personal[str]
-        avatar_url: Personal[str | None]
+        avatar_url: Personal[str | None] = None
 
         def apply(self, aggregate: "User") -> None:
             aggregate.name = self.name

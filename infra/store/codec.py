@@ -52,7 +52,7 @@ class SealedGroup:
 
 
 State = dict[str, Any]
-"""The fields of a stored event by name; sealed fields are missing until `unseal`."""
+"""The fields of a stored event by name, without those that are None; sealed fields are missing until `unseal`."""
 
 Encode = Callable[[Root.Event, bytes, bytes, CallHeader, SealingKeys, StoreKeys], bytes]
 """Encodes an event: its id, its tenant (`event_bytes.tenant_bytes`), the header of its command, data keys of all of its
@@ -80,9 +80,12 @@ class EventLayout:
     encode: Encode
 
 
-PartlyDecoded = tuple[EventLayout, State, int, bytes, Sequence[bytes]]
-"""An event from `decode_clear`: layout, clear fields, the version of the class that wrote it, the bytes that its sealed
-parts are bound to, and these parts, in the order of the layout. A plain tuple, since a load makes many."""
+SealedPart = tuple[SealedGroup, bytes, bytes]
+"""The sealed fields of one subject: their group, the bytes that they are bound to without its label, their bytes."""
+
+PartlyDecoded = tuple[EventLayout, State, int, Sequence[SealedPart]]
+"""An event from `decode_clear`: layout, clear fields, the version of the class that wrote it, and its sealed parts. A
+plain tuple, since a load makes many."""
 
 
 @cache
@@ -95,6 +98,9 @@ def layout_of(event_class: type[Root.Event]) -> EventLayout:
         hint = hints[field.name]
         if field.name in (STREAM, "originator_version"):
             continue
+        if type(None) in _alternatives(hint):
+            # It is not stored then, and the class's default stands for it.
+            assert field.default is None, f"{event_class.__qualname__}.{field.name} needs the default None"
         mark = _mark(hint)
         if mark is not None:
             personal.setdefault(mark.subject, {})[field.name] = _erased(hint)
@@ -132,14 +138,14 @@ def _encoding(event_class: type[Root.Event], clear: Sequence[str], groups: Seque
         event: Root.Event, event_id: bytes, tenant: bytes, call: CallHeader, keys: SealingKeys, stamps: StoreKeys
     ) -> bytes:
         values = event.__dict__
-        fields_in_clear = _ENCODE({name: values[name] for name in clear})
+        fields_in_clear = _ENCODE({name: value for name in clear if (value := values[name]) is not None})
         stream_id, version = values[STREAM], values["originator_version"]
         bound = bind(frame, stream_id, version, class_version, event_id, tenant, call, fields_in_clear)
         if not secrets:
             return stamped(bound, frame, stamps)
         parts = [bound]
         for subject, label, names in secrets:
-            secret = _ENCODE({name: values[name] for name in names})
+            secret = _ENCODE({name: value for name in names if (value := values[name]) is not None})
             part = keys[values[subject].int].seal(secret, bound + label)
             parts += (len(part).to_bytes(LENGTH_BYTES, "big"), part)
         return stamped(b"".join(parts), frame, stamps)
@@ -159,11 +165,12 @@ def _mark(hint: Any) -> PersonalField | None:
 
 
 def _alternatives(hint: Any) -> tuple[Any, ...]:
-    return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    kind = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
 
 
 def _erased(hint: Any) -> Any:
-    kinds = _alternatives(get_args(hint)[0])
+    kinds = _alternatives(hint)
     return [] if any(get_origin(kind) is list or kind is list for kind in kinds) else ERASED
 
 
@@ -207,11 +214,14 @@ def decode_clear(
             state[name] = UUID(bytes=value)
     state[STREAM] = stream_id
     state["originator_version"] = version
-    groups = len(layout.groups)
+    groups = layout.groups
     if not groups:
-        return layout, state, class_version, bound, ()
-    sealed = (stored[end + LENGTH_BYTES :],) if groups == 1 else sealed_parts(stored, end)
-    return layout, state, class_version, bound[: end - len(stored)], sealed
+        return layout, state, class_version, ()
+    bound = bound[: end - len(stored)]
+    if len(groups) == 1:
+        return layout, state, class_version, ((groups[0], bound, stored[end + LENGTH_BYTES :]),)
+    parts = zip(groups, sealed_parts(stored, end), strict=True)
+    return layout, state, class_version, [(group, bound, part) for group, part in parts]
 
 
 def unseal(partly_decoded: Sequence[PartlyDecoded], keys: Keys) -> list[Root.Event]:
@@ -225,8 +235,8 @@ def unseal(partly_decoded: Sequence[PartlyDecoded], keys: Keys) -> list[Root.Eve
     """
     sealed_states: list[State] = []
     secrets: list[bytes] = []
-    for layout, state, _, bound, sealed in partly_decoded:
-        for group, part in zip(layout.groups, sealed, strict=True):
+    for _, state, _, sealed in partly_decoded:
+        for group, bound, part in sealed:
             key = keys.get(state[group.subject].int)
             if key is None:
                 raise Damage("a data key is missing")
@@ -239,10 +249,11 @@ def unseal(partly_decoded: Sequence[PartlyDecoded], keys: Keys) -> list[Root.Eve
     for state, secret in zip(sealed_states, unsealed, strict=True):
         state.update(secret)
     events = []
-    for layout, state, class_version, _, _ in partly_decoded:
+    for layout, state, class_version, _ in partly_decoded:
+        event_class = layout.event_class
         if class_version != layout.version:
-            _upcast(layout.event_class, state, class_version)
-        event = _NEW(layout.event_class)
+            _upcast(event_class, state, class_version)
+        event = _NEW(event_class)
         _SET(event, "__dict__", state)
         events.append(event)
     return events

@@ -5,7 +5,8 @@
     | for each subject: length 4 | sealed fields
 
 Numbers are big-endian. Tenant: its kind (1 user, 2 team) and its id. Clear fields are a msgpack map, and so are the
-personal fields of a subject before they are sealed. Subjects are in the order of the first field of each in its class.
+personal fields of a subject before they are sealed; fields that are None are left out. Subjects are in the order of the
+first field of each in its class.
 
 The stamp is made over purpose, topic, stream, version, and all bytes after it. What is sealed is bound to purpose,
 topic, stream, version, metadata and clear fields, and to the name of the field with its subject. So nothing that is
@@ -15,6 +16,7 @@ fetched and compared at every load.
 Encoding and decoding run for every event, so they make few calls.
 """
 
+from functools import lru_cache
 from hmac import compare_digest
 from struct import Struct
 from typing import NamedTuple
@@ -204,7 +206,13 @@ def tenant_of(stored: bytes) -> Party:
 
 def actor_of(stored: bytes) -> UUID | None:
     """Decode the actor of a stored event, whose stamp has been checked."""
-    return UUID(bytes=stored[_IDS_AT : _IDS_AT + 16]) if stored[_FLAGS_AT] & 1 else None
+    return _cached_uuid(stored[_IDS_AT : _IDS_AT + 16]) if stored[_FLAGS_AT] & 1 else None
+
+
+@lru_cache(maxsize=1024)
+def _cached_uuid(value: bytes) -> UUID:
+    """The UUID of these bytes: making one takes a tenth of decoding an event, and actors return often."""
+    return UUID(bytes=value)
 
 
 def _traceparent(digits: str) -> str:

@@ -59,8 +59,7 @@ class AggregateLoader:
                 if root is None:
                     return None
                 interval.add(events)
-                if self._snapshots.keep(root, interval, newest=False):
-                    interval = Interval()
+                interval = self._snapshots.keep(root, interval, newest=False)
         if root is not None and last == LATEST:
             self._snapshots.keep(root, interval, newest=True)
         return root
@@ -82,16 +81,18 @@ class AggregateLoader:
             StreamGap: the log lacks an event.
             Damage: an event was changed since it was stored.
         """
-        versions = [version for version, *_ in events]
+        if not events:
+            return root
         first = Root.INITIAL_VERSION if root is None else root.version + 1
-        if events and (versions[0], versions[-1]) != (first, first + len(events) - 1):
-            raise StreamGap(f"stream {id}: versions {first} to {versions[-1]} hold {len(events)} events")
-        tenant = tenant_of(events[0][2]) if events and root is None else None
+        last = first + len(events) - 1
+        if (events[0][0], events[-1][0]) != (first, last):
+            raise StreamGap(f"stream {id}: versions {first} to {events[-1][0]} hold {len(events)} events")
         try:
-            return evolve(kind, root, await self._decode(id, events), tenant)
+            decoded = await self._decode(id, events)
         except Damage as damage:
             report_damage("event", stream_id=str(id), after=first - 1, reason=str(damage))
             raise
+        return evolve(kind, root, decoded, tenant_of(events[0][2]) if root is None else None)
 
     async def _decode(self, id: UUID, events: Sequence[StoredEvent]) -> list[Root.Event]:
         stamps = self._keyring.stamps

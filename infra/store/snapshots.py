@@ -147,24 +147,24 @@ class Snapshots:
             return None
         return decode_snapshot(kind, label, stored, key, self._keyring.stamps)
 
-    def keep(self, root: Root, interval: Interval, *, newest: bool) -> bool:
+    def keep(self, root: Root, interval: Interval, *, newest: bool) -> Interval:
         """Write a snapshot in the background if one is due; of an earlier version than the newest, if it is worth it.
 
-        Returns whether it will be written.
+        Returns the interval to go on with: an empty one after a snapshot that will be written, or the same.
         """
         if not interval.may_be_due() or self._pending_bytes >= MAX_PENDING_BYTES:
-            return False
+            return interval
         packed = pack(root)
         if not interval.is_due(len(packed)) or not (newest or interval.is_worth(len(packed))):
-            return False
+            return interval
         key = self._keyring.kept(root.id) if is_personal(type(root)) else None
         if key is None and is_personal(type(root)):
-            return False
+            return interval
         label = SnapshotLabel(root.id, root.version, get_topic(type(root)), root.snapshot_version)
         if label not in self._pending:
             self._pending.add(label)
             self._later(partial(self._write, label, packed, key, interval), len(packed))
-        return True
+        return Interval(size=len(packed))
 
     def _remove(self, label: SnapshotLabel) -> None:
         self._later(partial(self._database.rows, DELETE, [label.stream_id, label.version]), 0)

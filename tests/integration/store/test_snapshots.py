@@ -255,10 +255,10 @@ async def test_a_snapshot_of_an_older_shape_is_ignored_and_replaced(
     assert rows(database.admin_url, shapes) == [(121, 1)]
     monkeypatch.setattr(Note, "snapshot_version", 2)
     await loaded(opened, note)
-    assert rows(database.admin_url, shapes) == [(100, 2)]
+    assert rows(database.admin_url, shapes) == [(121, 2)]
     monkeypatch.setattr(Note, "snapshot_version", 1)
     await loaded(opened, note)
-    assert rows(database.admin_url, shapes) == [(100, 2)]
+    assert rows(database.admin_url, shapes) == [(121, 2)]
 
 
 @pytest.mark.usefixtures("short")

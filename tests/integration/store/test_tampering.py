@@ -14,7 +14,7 @@ from tests.support.stores import CALL, open_store, rows
 
 ONE, OTHER = UUID(int=0xA1), UUID(int=0xB2)
 STATE_OF = "(SELECT state FROM stored_events WHERE originator_id = '{}' AND originator_version = {})"
-SECOND = f"WHERE originator_id = '{ONE}' AND originator_version = 2"
+FIRST, SECOND = [f"WHERE originator_id = '{ONE}' AND originator_version = {version}" for version in (1, 2)]
 
 CHANGES = {
     "an event of another stream in its place": f"SET state = {STATE_OF.format(OTHER, 2)} {SECOND}",
@@ -29,6 +29,9 @@ CHANGES = {
         f"SET state = substring(state FOR length(state) - 40)"
         f" || substring({STATE_OF.format(ONE, 3)} FROM length(state) - 39) {SECOND}"
     ),
+    "a first event with nothing": f"SET state = '' {FIRST}",
+    "a first event without its end": f"SET state = substring(state FOR 40) {FIRST}",
+    "a first event for another kind of tenant": f"SET state = set_byte(state, 44, 9) {FIRST}",
     "another actor": (
         f"SET state = overlay(state PLACING uuid_send('{OTHER}')"
         f" FROM position(uuid_send('{UUID(int=7)}') IN state)) {SECOND}"
@@ -47,7 +50,8 @@ async def test_a_changed_event_is_damage_of_its_stream_alone(database: Database,
         rows(database.admin_url, f"UPDATE stored_events {CHANGES[change]}")
         before = damage_counter.labels("event")._value.get()
         read = await opened.feed().read(0, 10)
-        assert [each.position for each in read if each.data == Undecodable("Damage")] == [2]
+        changed = 1 if CHANGES[change].endswith(FIRST) else 2
+        assert [each.position for each in read if each.data == Undecodable("Damage")] == [changed]
         assert damage_counter.labels("event")._value.get() == before + 1
         with pytest.raises(Damage):
             await opened.store.load(Note, ONE)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from application.ports import Actor, CommandContext
+from domain.identity.user import User
 from domain.kernel import Party, Root
 from infra.sealing.keyring import DataKey
 from infra.sealing.store_keys import Damage, StoreKeys, tag_of
@@ -76,6 +77,15 @@ def test_another_program_can_check_and_open_an_event() -> None:
     bound = place + content[:clear_end] + b"address_id"
     opened = AESGCM(b"a" * 32).decrypt(sealed[:12], sealed[12:], bound)
     assert opened == b"\x81\xa5email\xafada@example.org"
+
+
+def test_fields_that_are_none_take_no_bytes() -> None:
+    user = User.register(id=NOTE, email="ada@example.org", name="Ada", password_hash="-", now=MOMENT)
+    user.change_profile(name="Ada", avatar_url="https://example.org/a.png", now=MOMENT)
+    user.change_profile(name="Ada", avatar_url=None, now=MOMENT)
+    _, with_picture, without = [event for event in user.pending_events if isinstance(event, Root.Event)]
+    assert len(stored(with_picture)) - len(stored(without)) == len(b"\xaaavatar_url\xb9https://example.org/a.png")
+    assert read(stored(without), User.ProfileChanged.TOPIC, NOTE, 3) == without
 
 
 def test_metadata_come_back() -> None:

@@ -68,14 +68,26 @@ async def test_snapshots_are_written_once_and_wait_in_bounded_memory() -> None:
     for note in notes:
         keyring.cache.add(note.id, DataKey(bytes(32)), keyring.cache.drops)
     kept = [snapshots.keep(note, interval(100, 300), newest=True) for note in [notes[0], *notes]]
-    assert kept == [True, True, True, False, False]
+    assert [after.events for after in kept] == [0, 0, 0, 100, 100]
     await snapshots.drain()
     assert database.statements == [INSERT] * 2
-    assert snapshots.keep(notes[3], interval(100, 300), newest=True)
+    assert snapshots.keep(notes[3], interval(100, 300), newest=True).events == 0
+    await snapshots.drain()
+
+
+async def test_the_interval_after_a_snapshot_knows_its_size() -> None:
+    """A few small edits after it are due then, as after one that was read from the database."""
+    keyring = keyring_of(no_keys)
+    snapshots = Snapshots(cast(Database, NoDatabase()), keyring)
+    keyring.cache.add(UUID(int=1), DataKey(bytes(32)), keyring.cache.drops)
+    after = snapshots.keep(Note.write(UUID(int=1), "x" * MB), interval(250, 300), newest=False)
+    assert not after.may_be_due()
+    after.add([(1, "note.extended", bytes(100), 1)] * 20)
+    assert after.may_be_due()
     await snapshots.drain()
 
 
 def test_personal_data_is_in_no_snapshot_without_a_key() -> None:
     keyring = keyring_of(no_keys)
     snapshots = Snapshots(cast(Database, NoDatabase()), keyring)
-    assert not snapshots.keep(Note.write(UUID(int=1), "text"), interval(100, 300), newest=True)
+    assert snapshots.keep(Note.write(UUID(int=1), "text"), interval(100, 300), newest=True).events == 100
