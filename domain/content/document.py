@@ -231,7 +231,7 @@ class Document(Root):
         """
         if self.erased:
             return None
-        if self.owner == Party("user", person.user_id):
+        if self._is_owner(person):
             return "owner"
         addresses = [address_id for address_id, user_id in self.share_users.items() if user_id == person.user_id]
         unused = self.unused_share_of(person)
@@ -241,7 +241,10 @@ class Document(Root):
         """Return the person's address if a share of it is bound to no user yet. An owner uses no share."""
         address_id = person.address_id
         is_unused = address_id in self.shares and address_id not in self.share_users
-        return address_id if is_unused and self.owner != Party("user", person.user_id) else None
+        return address_id if is_unused and not self._is_owner(person) else None
+
+    def _is_owner(self, person: Person) -> bool:
+        return self.owner_kind == "user" and self.owner_id == person.user_id
 
     def require(self, action: str, person: Person) -> None:
         """Refuse an action (`domain.access.DOCUMENT`) that the person's role is not enough for.
