@@ -36,7 +36,7 @@ class Settlement(Protocol):
     async def forgotten(self, timeout: float) -> bool:
         """Wait until no process uses a data key that was erased before the call, for at most `timeout` seconds.
 
-        Returns whether none does.
+        By then no cache holds what was erased, either. The read models have followed already. Returns whether it is so.
         """
 
 

@@ -4,7 +4,8 @@ For each cached read model Redis holds a state (`epoch`, `position`) and entries
 at which it was current. Before the updater (`infra/cache/updater.py`) moves the state's position, it rewrites every
 entry whose row an event changes. So an entry of the current epoch is current at the state's position too, if that is
 the later one. When the state is lost (flushed, evicted, or no updater has renewed it), its epoch is lost, and no entry
-is valid. After a miss the reader stores the row it has read, but never over a newer state or entry.
+is valid. The updater deletes them before the next epoch begins: what they hold may have been erased since. After a miss
+the reader stores the row it has read, but never over a newer state or entry, and not without a state.
 
 When Redis is slow or away, reads go to PostgreSQL, and nothing fails.
 """
@@ -76,6 +77,8 @@ class CacheKeys:
         self.model = model.name
         self.cached = cached
         self.state = f"palimpsest:{cached.label}:{model.version}"
+        self.all_entries = f"palimpsest:{cached.label}:*:*"
+        """The pattern of the entries, those of other versions too."""
         self.ttl = int(cached.ttl.total_seconds() * 1_000)
         # Rows and the position at which they are current, in one snapshot; without rows, one row of NULLs.
         self.query = (
@@ -152,14 +155,14 @@ class _ModelCache:
         (self._error if self._breaker.is_open else self._miss).inc()
         return await self._stored.get(key)
 
-    async def has_reached(self, position: int) -> bool:
-        """Return whether no entry that is served is older than `position`."""
+    async def has_reached(self, position: int, *, otherwise: bool) -> bool:
+        """Return whether no entry is older than `position`; `otherwise` without a state or an answer from Redis."""
         try:
             state = cast(bytes | None, await self._redis.get(self._keys.state))
         except (RedisError, OSError, TimeoutError):
             self._breaker.trip()
-            return True
-        return state is None or int.from_bytes(state[NUMBER_BYTES:], "big") >= position
+            return otherwise
+        return otherwise if state is None else int.from_bytes(state[NUMBER_BYTES:], "big") >= position
 
     async def drain(self) -> None:
         """Wait until the rows read after misses are stored."""
@@ -242,9 +245,20 @@ class CachedReadStore:
         return found
 
     async def has_reached(self, read_model: str, position: int) -> bool:
-        """Return whether the cache serves no entry of the read model that is older than `position`."""
+        """Return whether the cache serves no entry of the read model that is older than `position`.
+
+        Without an answer from Redis it serves none.
+        """
         caches = [cache for cache in self._caches.values() if cache.read_model == read_model]
-        return all([await cache.has_reached(position) for cache in caches])
+        return all([await cache.has_reached(position, otherwise=True) for cache in caches])
+
+    async def has_forgotten(self, positions: Mapping[str, int]) -> bool:
+        """Return whether Redis is known to hold no entry, served or not, that is older than its read model's position.
+
+        Without a state it may hold entries of the epoch before, without an answer any.
+        """
+        caches = self._caches.values()
+        return all([await cache.has_reached(positions.get(cache.read_model, 0), otherwise=False) for cache in caches])
 
     async def close(self) -> None:
         """Wait until the rows read after misses are stored, then close the connections to Redis."""

@@ -1,6 +1,7 @@
 """Settlement: whether every read of a read model shows a stream up to a position, through the table and the cache."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from time import monotonic
 from uuid import UUID
 
@@ -11,13 +12,15 @@ from infra.postgres.database import Database
 
 POLL_SECONDS = 0.01
 QUARANTINED = "SELECT FROM projection_quarantine WHERE projection = %s AND stream_id = %s"
+POSITIONS = "SELECT name, position FROM projections"
 
 
 class ReadSettlement:
     """Implements `application.revocation.Settlement`.
 
     A cache that cannot be reached counts as settled: this process does not read from it either. Another process that
-    still reaches it serves its entries for at most the lease of the cache updater (30 seconds).
+    still reaches it serves its entries for at most the lease of the cache updater (30 seconds). For an erasure it does
+    not: what it holds may be read in other ways.
     """
 
     def __init__(self, tables: Positions, database: Database, cache: CachedReadStore | None) -> None:
@@ -33,12 +36,24 @@ class ReadSettlement:
         # The quarantine is looked up after the position: an event that was refused on the way is seen.
         if await self._database.rows(QUARANTINED, [read_model, stream_id]):
             return False
-        while self._cache is not None and not await self._cache.has_reached(read_model, position):
-            if monotonic() >= deadline:
-                return False
-            await asyncio.sleep(POLL_SECONDS)
-        return True
+        cache = self._cache
+        return cache is None or await _until(lambda: cache.has_reached(read_model, position), deadline)
 
     async def forgotten(self, timeout: float) -> bool:
         """See `application.revocation.Settlement.forgotten`."""
-        return await until_dropped(self._database, timeout)
+        deadline = monotonic() + timeout
+        # Each read model has reached the erasing event before this call.
+        positions: dict[str, int] = dict(await self._database.rows(POSITIONS, []))
+        cache = self._cache
+        return await until_dropped(self._database, timeout) and (
+            cache is None or await _until(lambda: cache.has_forgotten(positions), deadline)
+        )
+
+
+async def _until(check: Callable[[], Awaitable[bool]], deadline: float) -> bool:
+    """Poll until the check answers True, or the deadline has passed. Returns its last answer."""
+    while not await check():
+        if monotonic() >= deadline:
+            return False
+        await asyncio.sleep(POLL_SECONDS)
+    return True

@@ -33,6 +33,7 @@ LEASE_MS = 30_000
 """Without an updater, entries stay valid for this long."""
 RENEW_SECONDS = 5.0
 STANDBY_SECONDS = 2.0
+SCAN_KEYS = 1_000
 NO_KEYS: list[UUID] = []
 
 # KEYS: entries. Returns 1 for each that exists, 0 for each that does not.
@@ -120,21 +121,31 @@ class CacheUpdater:
         return int.from_bytes(self._state[NUMBER_BYTES:], "big")
 
     async def _load_state(self) -> None:
-        """Go on from the state in Redis, or start a new epoch at the table's position, with an empty cache."""
+        """Go on from the state in Redis, or start a new epoch at the table's position."""
         _, [(as_of, self._generation, *_)] = await self._rows.records(self._keys.query, [NO_KEYS])
         state = cast(bytes | None, await self._redis.get(self._keys.state))
         if state is not None and int.from_bytes(state[NUMBER_BYTES:], "big") <= as_of and self._is_of_generation(state):
             self._state = state
         else:
-            await self._start_epoch(state or b"", as_of)
+            await self._start_epoch(as_of)
 
     def _is_of_generation(self, state: bytes) -> bool:
         """Whether the state's epoch belongs to the table's generation."""
         return state[:2] == self._generation.to_bytes(8, "big")[-2:]
 
-    async def _start_epoch(self, state: bytes, as_of: int) -> None:
+    async def _start_epoch(self, as_of: int) -> None:
+        """Start an epoch with an empty cache. Without a state no entry is added meanwhile."""
+        await self._redis.delete(self._keys.state)
+        await self._delete_entries()
         epoch = self._generation.to_bytes(8, "big")[-2:] + os.urandom(NUMBER_BYTES - 2)
-        await self._script(state, epoch + pack_number(as_of), as_of, {})
+        await self._script(b"", epoch + pack_number(as_of), as_of, {})
+
+    async def _delete_entries(self) -> None:
+        cursor = None
+        while cursor != 0:
+            cursor, names = await self._redis.scan(cursor or 0, match=self._keys.all_entries, count=SCAN_KEYS)
+            if names:
+                await self._redis.delete(*names)
 
     async def _update(self, events: Sequence[RecordedEvent]) -> None:
         assert self._state is not None
@@ -144,7 +155,7 @@ class CacheUpdater:
         as_of, generation = records[0][:2]
         if generation != self._generation or as_of < self._position:
             self._generation = generation
-            await self._start_epoch(self._state, as_of)
+            await self._start_epoch(as_of)
             return
         found = self._keys.rows(columns, records)
         entries = {name: self._payload(found.get(key)) for key, name in names.items()}

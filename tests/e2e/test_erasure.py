@@ -1,10 +1,12 @@
 """Erasure: once it is answered, what was erased can be read nowhere (H7)."""
 
 from collections.abc import Iterator
+from time import sleep
 from typing import Any
 from uuid import UUID
 
 import pytest
+import redis
 
 from application.content.document import BindShare
 from application.identity.user import LogIn, WrongCredentials
@@ -47,6 +49,24 @@ def test_h7_an_erased_document_is_read_nowhere_at_once(api: Api) -> None:
     del owner.client.headers["Consistency-Token"]
     for read in (path, f"{path}/versions", f"{path}/versions/1", f"{path}/shares"):
         assert owner.client.get(read).status_code == 404, read
+
+
+def test_h7_an_erased_text_is_not_in_redis_after_the_cache_had_lost_its_state(
+    api: Api, redis_server: EmbeddedRedis
+) -> None:
+    owner = api.account("pro", verified=True)
+    path = owner.document()
+    id = id_of(path)
+    with redis.Redis.from_url(redis_server.url) as cache:
+        for _ in range(500):
+            owner.read(path)
+            if found := cache.keys(f"palimpsest:document:*:{id}"):
+                break
+            sleep(0.01)
+        [entry] = found
+        cache.delete(entry.decode().removesuffix(f":{id}"))
+        api.send(EraseDocument(id=id))
+        assert not cache.exists(entry)
 
 
 def test_an_erased_user_is_gone_with_their_documents_and_their_address_is_free(api: Api) -> None:

@@ -255,6 +255,37 @@ async def test_entries_of_an_epoch_whose_state_was_lost_do_not_count(database: D
         assert await home.get() == NoteView(ONE, "note 1\na", 2)
 
 
+@pytest.mark.parametrize("begin", ["lost state", "rebuild"])
+async def test_h7_an_epoch_begins_without_the_entries_of_earlier_ones(
+    database: Database, redis_url: str, begin: str
+) -> None:
+    """They may hold what was erased since, and no event is applied to them any more."""
+    async with cached_notes(database, redis_url) as home:
+        await home.get()
+        await until(lambda: home.entry() is not None)
+        home.redis.set(f"palimpsest:note:0:{ONE}", "of an earlier version")
+        home.redis.set("palimpsest:other:1:2", "of another read model")
+        if begin == "rebuild":
+            await rebuild(Notes(), home.feed, home.url)
+        else:
+            home.redis.delete(STATE)
+        home.feed.add(news(note(2)))
+        await home.followed(2)
+        assert home.redis.keys("palimpsest:*:*:*") == [b"palimpsest:other:1:2"]
+
+
+async def test_h7_what_redis_holds_is_known_by_the_state_only(database: Database, own_redis: RedisServer) -> None:
+    async with cached_notes(database, own_redis.url) as home:
+        assert await home.rows.has_forgotten({"notes": 1})
+        assert not await home.rows.has_forgotten({"notes": 2})
+        home.redis.delete(STATE)
+        assert not await home.rows.has_forgotten({"notes": 1})
+        assert await home.rows.has_reached("notes", 1)
+        own_redis.kill()
+        assert not await home.rows.has_forgotten({"notes": 1})
+        assert await home.rows.has_reached("notes", 1)
+
+
 async def test_an_updater_that_starts_again_goes_on_from_its_position(database: Database, redis_url: str) -> None:
     async with cached_notes(database, redis_url, update=False) as home:
         async with updater(home.url, home.feed, home.stored, redis_url):
