@@ -17,6 +17,7 @@ from infra.projector.loop import ProjectorLoop
 from infra.projector.partitioned_projector import PartitionedProjector
 from infra.projector.position_tracker import PositionTracker
 from infra.projector.read_ahead import BufferedFeed
+from infra.projector.rebuild.abandoned import drop_repeatedly
 from infra.projector.rebuild.rebuild import rebuild
 from infra.projector.schema import ensure_tables
 from projections.kernel import ReadModel
@@ -56,6 +57,7 @@ async def project(
         stack.push_async_callback(recent.stop)
         tasks.create_task(projector.run())
         tasks.create_task(LagMonitor(models, feed, url).run())
+        tasks.create_task(drop_repeatedly(url))
         if redis_url is not None:
             for updater in await stack.enter_async_context(_open_updaters(models, recent, rows, url, redis_url)):
                 tasks.create_task(updater.run())

@@ -19,6 +19,7 @@ from infra.projector import checkpoints
 from infra.projector.lag import lags
 from infra.projector.quarantine import NotInQuarantine
 from infra.projector.quarantine import retry as retry_stream
+from infra.projector.rebuild.abandoned import drop_unless_rebuilt
 from infra.projector.rebuild.load_workers import LoadWorkerFailed, LoadWorkers
 from infra.projector.rebuild.rebuild import RebuildResult, RebuildRunning
 from infra.projector.rebuild.rebuild import rebuild as rebuild_model
@@ -96,6 +97,16 @@ def skip(name: Name, stream: Stream) -> None:
     _release(name, stream, skip=True)
 
 
+@app.command()
+def drop(name: Name) -> None:
+    """Drop a table that belongs to no read model any more. While it is there, erasures wait for it."""
+    if any(model.name == name for model in read_models()):
+        raise _fail(f"{name} is a read model; remove its code first.")
+    if not _run(lambda core: _drop(core, name)):
+        raise _fail(f"There is no table '{name}', or it is being rebuilt.")
+    console.print(f"{name} is dropped.")
+
+
 def _release(name: str, stream: UUID, *, skip: bool) -> None:
     model = _model(name)
     failed = _run(lambda core: retry_stream(model, stream, core.feed(), core.url, skip=skip))
@@ -114,6 +125,12 @@ def _summary(done: RebuildResult) -> str:
 async def _status(core: WriteSide) -> tuple[list[Any], list[checkpoints.QuarantinedStream]]:
     async with await connect(core.url) as connection:
         return await lags(connection, core.feed()), await checkpoints.list_quarantine(connection)
+
+
+async def _drop(core: WriteSide, name: str) -> bool:
+    async with await connect(core.url) as connection:
+        known = await checkpoints.read(connection, [name])
+        return bool(known) and await drop_unless_rebuilt(connection, name)
 
 
 async def _rebuild(

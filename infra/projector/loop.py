@@ -117,9 +117,11 @@ class ProjectorLoop:
                     await asyncio.sleep(pause)
 
     async def _stop(self) -> None:
-        for state in self._states:
-            if state.rebuilding is not None:
-                state.rebuilding.cancel()
+        rebuilds = [state.rebuilding for state in self._states if state.rebuilding is not None]
+        for rebuilding in rebuilds:
+            rebuilding.cancel()
+        # They drop their tables.
+        await asyncio.gather(*rebuilds, return_exceptions=True)
         await self._session.close()
 
     async def _round(self) -> None:

@@ -7,11 +7,14 @@ from infra.postgres.database import Database
 from infra.postgres.locks import READ_MODEL_TABLES
 from infra.postgres.projector_connection import Connection
 from infra.projector import checkpoints
-from infra.projector.statements import Statements
+from infra.projector.statements import Statements, drop_table
 from projections.kernel import ReadModel
 
 COUNT = "SELECT count(*) FROM projections WHERE name = ANY(%s)"
 CREATE_CHECKPOINT = "INSERT INTO projections (name, version) VALUES (%s, %s)"
+DELETE_CHECKPOINT = "DELETE FROM projections WHERE name = %s"
+DELETE_PARTITIONS = "DELETE FROM projection_partitions WHERE name = %s"
+DELETE_QUARANTINE = "DELETE FROM projection_quarantine WHERE projection = %s"
 
 
 async def require_tables(database: Database, models: Sequence[ReadModel]) -> None:
@@ -43,3 +46,10 @@ async def create(connection: Connection, statements: Statements, version: int) -
     """Create an empty table without key and indexes, and its checkpoint at position 0."""
     await connection.execute(CREATE_CHECKPOINT, [statements.name, version])
     await connection.execute(statements.create())
+
+
+async def drop(connection: Connection, name: str) -> None:
+    """Drop the table of this name, if it exists, with its checkpoint and quarantine."""
+    await connection.execute(drop_table(name))
+    for statement in (DELETE_CHECKPOINT, DELETE_PARTITIONS, DELETE_QUARANTINE):
+        await connection.execute(statement, [name])

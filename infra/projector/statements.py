@@ -92,10 +92,6 @@ class Statements:
         """Selects the table's oid, which no earlier table of that name had; NULL: it does not exist."""
         return sql.SQL("SELECT to_regclass({})::oid").format(sql.Literal(f'"{SCHEMA}"."{self.name}"'))
 
-    def drop(self) -> sql.Composed:
-        """Drops the table, if it exists."""
-        return sql.SQL("DROP TABLE IF EXISTS {}").format(self._at())
-
     def rename(self, new: "Statements") -> list[sql.Composed]:
         """Renames the table, its key and its indexes to the names of `new`."""
         pairs = [(f"{self.name}_pkey", f"{new.name}_pkey")]
@@ -197,6 +193,11 @@ class Statements:
         # Lists are sent as text[], and cast one by one.
         types = ["text" if issubclass(self._kinds[n], Lists) else self._types[n].split()[0] for n in columns]
         return sql.SQL(", ").join(_declared(f"%b::{each}[]") for each in types)
+
+
+def drop_table(name: str) -> sql.Composed:
+    """Drops the table of a read model, if it exists."""
+    return sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(SCHEMA, name))
 
 
 def _kind(column: str, words: str) -> type[Array]:

@@ -19,10 +19,11 @@ from infra.postgres.projector_connection import Connection
 from infra.progress import Progress
 from infra.projector import checkpoints
 from infra.projector.checkpoints import Checkpoint
+from infra.projector.rebuild.abandoned import drop_abandoned
 from infra.projector.rebuild.bulk_load import BATCH, BulkLoader, connect_to_load
 from infra.projector.rebuild.load_workers import LoadWorkers
-from infra.projector.schema import create
-from infra.projector.statements import NEXT
+from infra.projector.schema import DELETE_CHECKPOINT, DELETE_QUARANTINE, create, drop
+from infra.projector.statements import NEXT, drop_table
 from infra.projector.table_writer import TableWriter
 from projections.kernel import ReadModel
 
@@ -36,8 +37,6 @@ UPDATE projections SET version = successor.version, position = successor.positio
 FROM projections successor WHERE projections.name = %s AND successor.name = %s
 RETURNING pg_notify('palimpsest_projected', projections.name || ':' || projections.position)
 """
-DELETE_CHECKPOINT = "DELETE FROM projections WHERE name = %s"
-DELETE_QUARANTINE = "DELETE FROM projection_quarantine WHERE projection = %s"
 MOVE_QUARANTINE = "UPDATE projection_quarantine SET projection = %s WHERE projection = %s"
 
 
@@ -70,23 +69,22 @@ async def rebuild(
 ) -> RebuildResult:
     """Build a new table of `model` from the whole log and replace the live one, which must exist.
 
-    Without `swap` the new table is compared, then dropped. `workers` load a long log in parallel.
+    Without `swap` the new table is compared, then dropped; so it is after a failure. `workers` load a long log in
+    parallel.
 
     Raises:
         RebuildRunning: another rebuild of it is running.
         LoadWorkerFailed: a load worker failed.
         Unavailable: the database does not answer.
     """
-    async with await connect_to_load(url) as connection, await connect_to_load(url) as beside:
-        cursor = await connection.execute(LOCK, [REBUILD.key, model.name])
-        if await cursor.fetchone() != (True,):
-            raise RebuildRunning(model.name)
-        try:
+    try:
+        async with await connect_to_load(url) as connection, await connect_to_load(url) as beside:
             return await _Rebuild(model, feed, connection, beside, progress, workers).run(swap)
-        finally:
-            # The server ends a session some time after it was closed; the next rebuild must not find the lock.
-            with suppress(psycopg.Error):
-                await connection.execute(UNLOCK, [REBUILD.key, model.name])
+    except BaseException:
+        # The projector drops the table later, if the database does not answer now.
+        with suppress(Exception):
+            await drop_abandoned(url)
+        raise
 
 
 class _Rebuild:
@@ -110,6 +108,17 @@ class _Rebuild:
         self._skipped: frozenset[int] = frozenset()
 
     async def run(self, swap: bool) -> RebuildResult:
+        lock = [REBUILD.key, self._model.name]
+        if await (await self._connection.execute(LOCK, lock)).fetchone() != (True,):
+            raise RebuildRunning(self._model.name)
+        try:
+            return await self._build(swap)
+        finally:
+            # The server ends a session some time after it was closed; the next rebuild must not find the lock.
+            with suppress(psycopg.Error):
+                await self._connection.execute(UNLOCK, lock)
+
+    async def _build(self, swap: bool) -> RebuildResult:
         await self._start_over()
         self._skipped = await checkpoints.skipped(self._connection, self._model.name)
         await self._load(await self._goal())
@@ -143,13 +152,8 @@ class _Rebuild:
 
     async def _start_over(self) -> None:
         async with self._connection.transaction():
-            await self._delete_next()
+            await drop(self._connection, self._next.name)
             await create(self._connection, self._next.statements, self._model.version)
-
-    async def _delete_next(self) -> None:
-        await self._connection.execute(self._next.statements.drop())
-        await self._connection.execute(DELETE_CHECKPOINT, [self._next.name])
-        await self._connection.execute(DELETE_QUARANTINE, [self._next.name])
 
     async def _goal(self) -> int:
         """The position of the live table, so that both can be compared; the end of the log if they cannot."""
@@ -203,7 +207,7 @@ class _Rebuild:
         if swap:
             await self._swap()
         else:
-            await self._delete_next()
+            await drop(self._connection, self._next.name)
         return found
 
     async def _level(self) -> tuple[Checkpoint, Checkpoint]:
@@ -252,7 +256,7 @@ class _Rebuild:
 
     async def _swap(self) -> None:
         name, successor = self._model.name, self._next.name
-        await self._connection.execute(self._live.statements.drop())
+        await self._connection.execute(drop_table(name))
         for statement in self._next.statements.rename(self._live.statements):
             await self._connection.execute(statement)
         await self._connection.execute(DELETE_QUARANTINE, [name])

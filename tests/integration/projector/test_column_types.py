@@ -17,7 +17,7 @@ from infra.postgres.projector_connection import connect
 from infra.projector.rebuild.bulk_load import BulkLoader
 from infra.projector.rebuild.rebuild import rebuild
 from infra.projector.schema import create
-from infra.projector.statements import Statements
+from infra.projector.statements import Statements, drop_table
 from infra.projector.table_writer import TableWriter
 from projections.kernel import Change, ReadModel, Row, Table
 from tests.support.note import Note
@@ -122,7 +122,7 @@ async def test_upsert_and_copy_store_what_postgresql_would(database: Database, g
     writer, wanted = TableWriter(model), plain(database, given)
     async with await connect(database.app_url) as connection:
         for copied in (False, True):
-            await connection.execute(Statements(model.table).drop())
+            await connection.execute(drop_table(model.table.name))
             await connection.execute("DELETE FROM projections")
             await create(connection, writer.statements, 1)
             if copied:

@@ -129,6 +129,18 @@ def test_an_event_can_be_skipped(database: Database, lived: Team) -> None:
     assert rows(database.admin_url, "SELECT position FROM projection_skips") == [(position,)]
 
 
+def test_the_table_of_a_removed_read_model_is_dropped(database: Database, lived: Team) -> None:
+    """H7: no events are applied to it, so erasures wait for it."""
+    assert "remove its code first" in run("drop", "team", code=1)
+    assert "no table 'removed'" in run("drop", "removed", code=1)
+    with psycopg.connect(database.part_url("projector")) as connection:
+        connection.execute("CREATE TABLE read.removed (text text)")
+        connection.execute("INSERT INTO projections (name, version) VALUES ('removed', 1)")
+    assert "removed is dropped" in run("drop", "removed")
+    assert rows(database.admin_url, "SELECT to_regclass('read.removed')") == [(None,)]
+    assert "removed" not in run("list")
+
+
 def test_an_unknown_name_is_answered_with_those_there_are() -> None:
     assert "Choose from: document, " in run("rebuild", "nothing", code=1)
 
