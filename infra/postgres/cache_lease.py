@@ -1,10 +1,11 @@
 """Leases of caches: what a process may keep in memory, and how others make all processes drop it before they go on.
 
 Each process with caches has a lease, a row in `cache_leases`. It renews the lease every second, and at every
-notification, by these steps: read the new invalidations, drop what they name, record how far it has got. While its
-lease holds, its caches may be used. A process that hangs or is cut off cannot renew: its lease ends, and it drops
-everything before it uses a cache again. `until_dropped` waits until each lease has reached the last invalidation or has
-ended, so at most `LEASE_SECONDS`. (Leases: Gray and Cheriton, 1989.)
+notification, by these steps: read the new invalidations, drop what they name, record how far it has got; then read and
+drop once more, as its lease in the database may have ended before. While its lease holds, its caches may be used. A
+process that hangs or is cut off cannot renew: its lease ends, and it drops everything before it uses a cache again.
+`until_dropped` waits until each lease has reached the last invalidation or has ended, so at most `LEASE_SECONDS`.
+(Leases: Gray and Cheriton, 1989.)
 
 Only the database's clock decides when a lease ends for others. The process itself counts from before the renewal, by
 its own steady clock, so that it stops first.
@@ -82,6 +83,8 @@ class CacheLease:
                 for drop in drops:
                     drop(None)
         await connection.execute(RENEW, [self._process_id, self._applied, LEASE_SECONDS])
+        # No process has waited for what was invalidated before that, if there was no lease then.
+        await self._apply(connection)
         self._ends_at = ends_at
 
     async def _apply(self, connection: AsyncConnection) -> None:

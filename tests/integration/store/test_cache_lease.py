@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncIterator
 from time import monotonic
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import pytest
 
 from infra.bootstrap.lifetime import started
-from infra.postgres.cache_lease import LEASE_SECONDS, CacheLease, until_dropped
+from infra.postgres.cache_lease import LEASE_SECONDS, RENEW, CacheLease, until_dropped
+from infra.postgres.connect import AsyncConnection, connect_async
 from tests.support.projecting import until
 from tests.support.servers import Database
 from tests.support.stores import Opened, open_store, rows
@@ -77,6 +79,35 @@ async def test_a_process_that_was_cut_off_drops_everything(database: Database, m
         monkeypatch.setattr(lease, "_ends_at", 0.0)
         await until(lease.holds)
     assert cache.dropped == [None, None]
+
+
+class LateConnection:
+    """A connection on which another process invalidates the key before a lease is recorded."""
+
+    def __init__(self, connection: AsyncConnection, database: Database) -> None:
+        self._connection = connection
+        self._database = database
+
+    async def execute(self, query: str, parameters: Any = None) -> Any:
+        if query == RENEW:
+            invalidate(self._database)
+        return await self._connection.execute(query, parameters)
+
+
+@pytest.mark.parametrize("earlier_renewals", [0, 1])
+async def test_h7_what_is_invalidated_while_a_lease_is_renewed_is_dropped_before_it_holds(
+    database: Database, opened: Opened, earlier_renewals: int
+) -> None:
+    """Without a lease in the database, no erasure waits for this process."""
+    cache = Cache()
+    lease = lease_of(database, cache)
+    async with await connect_async(database.app_url) as connection:
+        for _ in range(earlier_renewals):
+            await lease._renew(connection)
+        rows(database.admin_url, "UPDATE cache_leases SET ends_at = clock_timestamp()")
+        await lease._renew(cast(AsyncConnection, LateConnection(connection, database)))
+    assert lease.holds()
+    assert cache.dropped == [None, KEY]
 
 
 async def test_another_cache_is_left_alone(database: Database, opened: Opened) -> None:
