@@ -49,8 +49,10 @@ async def project(
     With `partitions` the tables are fed from there, and `feed` supplies events that are missing there. Through `lease`
     erasures reach the events in memory.
     """
-    recent = BufferedFeed(feed)
-    if lease is not None:
+    if lease is None:
+        recent = BufferedFeed(feed)
+    else:
+        recent = BufferedFeed(feed, lease.holds)
         lease.register("data_keys", recent.drop)
     projector = _projector(models, recent, feed, url, partitions)
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:

@@ -38,7 +38,7 @@ Drop = Callable[[UUID | None], None]
 
 
 class CacheLease:
-    """The lease of this process. `register` caches before `start`; use them only while `holds`."""
+    """The lease of this process. `register` a cache while it is empty; use it only while `holds`."""
 
     def __init__(self, url: str) -> None:
         self._process_id = uuid4()

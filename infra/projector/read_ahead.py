@@ -1,8 +1,11 @@
-"""Event buffer of one process: each batch of the log is read and decoded once for all its readers."""
+"""Event buffer of one process: each batch of the log is read and decoded once for all its readers.
+
+Events are in memory unsealed, so `infra/postgres/cache_lease.py` says when they may be and when to drop them.
+"""
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 
 from application.ports import EventFeed, RecordedEvent
@@ -11,10 +14,14 @@ MAX_KEPT_EVENTS = 2_000
 
 
 class BufferedFeed:
-    """Feed with its latest events in memory. After a full batch it reads the next one ahead."""
+    """Feed with its latest events in memory. After a full batch it reads the next one ahead.
 
-    def __init__(self, feed: EventFeed) -> None:
+    `may_be_used`: whether events may be kept in memory now. If not, they are dropped, and read from the log.
+    """
+
+    def __init__(self, feed: EventFeed, may_be_used: Callable[[], bool] = lambda: True) -> None:
         self._feed = feed
+        self._may_be_used = may_be_used
         self._kept: deque[RecordedEvent] = deque(maxlen=MAX_KEPT_EVENTS)
         self._ahead: tuple[int, asyncio.Task[Sequence[RecordedEvent]]] | None = None
         self._reading = asyncio.Lock()
@@ -37,6 +44,9 @@ class BufferedFeed:
     async def read(self, after: int, limit: int) -> Sequence[RecordedEvent]:
         """At most `limit` events after the position `after`, in order."""
         async with self._reading:
+            if not self._may_be_used():
+                self.drop(None)
+                return await self._feed.read(after, limit)
             kept = self._from_memory(after, limit)
             if kept:
                 return kept
