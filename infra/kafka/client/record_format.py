@@ -14,6 +14,7 @@ from uuid import UUID
 
 import msgspec
 
+from infra.store.event_bytes import metadata_of
 from infra.store.partitioner import key_of
 
 EVENT = "event"
@@ -72,6 +73,14 @@ class _EventHeader(msgspec.Struct, frozen=True):
 _encode = msgspec.json.Encoder().encode
 _event_header = msgspec.json.Decoder(_EventHeader).decode
 _watermark = msgspec.json.Decoder(Watermark).decode
+
+
+def event_id_of(row: EventRow) -> UUID | None:
+    """Return the event's id; None if the stored bytes are damaged. Their stamp is not checked."""
+    try:
+        return metadata_of(row.state).event_id
+    except Exception:
+        return None
 
 
 def encode(row: EventRow, previous: int) -> EncodedRecord:

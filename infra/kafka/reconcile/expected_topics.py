@@ -13,6 +13,7 @@ from infra.kafka.client.record_format import (
     Watermark,
     decode_record,
     encode_event_header,
+    event_id_of,
 )
 from infra.kafka.client.record_position import SEQUENCE, parse_sequence
 from infra.kafka.reconcile.differences import SeenRecord
@@ -83,9 +84,11 @@ class PublicTopic:
             return True
 
     def digest(self, row: EventRow) -> bytes:
-        """Digest of stream id, event id, version and type."""
-        event_id = str(metadata_of(row.state).event_id).encode()
-        return _digest(key_of(row.stream_id), event_id, b"%d" % row.version, self._types[row.topic])
+        """Digest of stream id, event id, version and type. No record has that of a damaged event."""
+        event_id = event_id_of(row)
+        if event_id is None:
+            return b""
+        return _digest(key_of(row.stream_id), str(event_id).encode(), b"%d" % row.version, self._types[row.topic])
 
     def parse(self, record: TopicRecord) -> SeenRecord:
         """Read the record's CloudEvents attributes."""

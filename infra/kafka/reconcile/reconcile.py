@@ -7,7 +7,7 @@ from uuid import UUID
 
 from adapters.integration_events.cloudevents import CloudEvents, load_contract
 from adapters.integration_events.kernel import STATES
-from application.ports import EventStore
+from application.ports import EventStore, Unavailable
 from domain.kernel import Root
 from infra.kafka.client.config import ClientConfig
 from infra.kafka.client.connect import open_consumer
@@ -64,8 +64,19 @@ def reconcile(
 
 
 async def find_closed(store: EventStore, kind: type[Root], ids: Sequence[UUID]) -> set[UUID]:
-    """The aggregates among `ids` without a public state: they are closed or erased."""
+    """The aggregates among `ids` without a public state: they are closed or erased.
+
+    One that cannot be read is not among them, so its missing record is reported.
+
+    Raises:
+        Unavailable: the database does not answer.
+    """
     contract = CloudEvents()
-    roots = await asyncio.gather(*(store.load(kind, id) for id in ids))
-    states = [None if root is None else contract.public_state(root) for root in roots]
-    return {id for id, state in zip(ids, states, strict=True) if state is None}
+    roots = await asyncio.gather(*(store.load(kind, id) for id in ids), return_exceptions=True)
+    closed = set()
+    for id, root in zip(ids, roots, strict=True):
+        if isinstance(root, Unavailable) or not isinstance(root, Root | Exception | None):
+            raise root
+        if root is None or (isinstance(root, Root) and contract.public_state(root) is None):
+            closed.add(id)
+    return closed

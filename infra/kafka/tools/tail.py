@@ -16,9 +16,8 @@ from infra.kafka.client.ordered_reader import (
     read_until,
     seek_to_position,
 )
-from infra.kafka.client.record_format import EventRecord, ForeignRecord, decode_record
+from infra.kafka.client.record_format import EventRecord, ForeignRecord, decode_record, event_id_of
 from infra.kafka.client.record_position import position_of
-from infra.store.event_bytes import metadata_of
 
 POLL_MS = 200
 
@@ -93,14 +92,15 @@ def _attributes(record: TopicRecord) -> dict[str, Any]:
     if not isinstance(decoded, EventRecord):
         return {"type": "watermark", "sequence": str(decoded.position)}
     row = decoded.row
+    event_id = event_id_of(row)
     return {
-        "id": str(metadata_of(row.state).event_id),
+        **({"id": str(event_id)} if event_id else {}),
         "type": row.topic,
         "subject": key,
         "time": row.recorded_at.isoformat(),
         "sequence": str(row.position),
         "streamversion": str(row.version),
-        "data": f"{len(row.state)} bytes, sealed",
+        "data": f"{len(row.state)} bytes, {'sealed' if event_id else 'damaged'}",
     }
 
 
