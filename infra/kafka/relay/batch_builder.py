@@ -15,8 +15,9 @@ from infra.kafka.client.record_batch import NO_KEY, RecordBatch, encode_headers,
 from infra.kafka.client.record_format import EventRow
 from infra.kafka.client.topics import AGGREGATES, Topics
 from infra.kafka.relay.checkpoints import PartitionEnd
+from infra.sealing.damage import report_damage
 from infra.sealing.keyring import Keys
-from infra.sealing.store_keys import StoreKeys
+from infra.sealing.store_keys import Damage, StoreKeys
 from infra.store.codec import PartlyDecoded, decode_clear, subjects_in, unseal
 from infra.store.event_bytes import metadata_of
 from infra.store.partitioner import key_of, partition_of
@@ -138,6 +139,8 @@ def _milliseconds(row: EventRow) -> int:
 
 def _skip(row: EventRow, error: Exception) -> None:
     """Count and log an event that cannot be published. It must not stop the others."""
+    if isinstance(error, Damage):
+        report_damage("event", position=row.position, reason=str(error))
     skipped_counter.inc()
     log.error(
         "event left out of the public topics",

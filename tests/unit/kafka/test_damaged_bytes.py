@@ -6,15 +6,21 @@ from typing import Any, cast
 from uuid import UUID
 
 import pytest
+from kafka import TopicPartition
 
+from adapters.integration_events.cloudevents import CloudEvents
 from application.ports import EventStore, Unavailable
 from domain.content.document import Document
 from domain.kernel import Root
 from infra.kafka.client.ordered_reader import TopicRecord
 from infra.kafka.client.record_format import EventRow, encode
+from infra.kafka.client.topics import Topics
 from infra.kafka.reconcile.expected_topics import PublicTopic
 from infra.kafka.reconcile.reconcile import find_closed
+from infra.kafka.relay.batch_builder import BatchBuilder
+from infra.kafka.relay.checkpoints import PartitionEnd
 from infra.kafka.tools.tail import as_json, as_words
+from infra.sealing.damage import damage_counter
 from infra.sealing.store_keys import Damage
 from tests.support.stores import STAMPS
 
@@ -47,6 +53,17 @@ def test_a_damaged_record_is_printed_as_damaged(state: bytes) -> None:
     head, kind, rest = as_words(record(state))
     assert head.startswith("7 ")
     assert (kind, rest) == ("document.created", f"{UUID(int=1)} v2 {len(state)} bytes, damaged")
+
+
+def test_the_relay_counts_damage_that_it_finds() -> None:
+    """M1: an event that was changed is alarmed, whatever part of the service reads it first."""
+    topics = Topics(partitions=1)
+    ends = {TopicPartition(topic, 0): PartitionEnd(0, 0, 0) for topic in topics.events()}
+    builder = BatchBuilder(topics, ends, CloudEvents(), lambda _: {}, STAMPS)
+    before = damage_counter.labels("event")._value.get()
+    batches = builder.build([row(bytes(200))])
+    assert [*batches] == [(topics.internal, 0)]
+    assert damage_counter.labels("event")._value.get() == before + 1
 
 
 class Streams:
