@@ -78,12 +78,16 @@ REDIS_KEYS = {
 }
 """Keys in Redis by their prefix."""
 
+LEASE = "dropped through the lease of the process, before the answer"
+
 MEMORY = {
-    "infra.sealing.key_cache.KeyCache": PersonalDataPlace(
-        "data keys, for a minute", _NO_EXPORT, "dropped through the lease of the process, before the answer"
+    "infra.sealing.key_cache.KeyCache": PersonalDataPlace("data keys, for a minute", _NO_EXPORT, LEASE),
+    "infra.projector.read_ahead.BufferedFeed": PersonalDataPlace("the last events, unsealed", _NO_EXPORT, LEASE),
+    "infra.store.snapshots.Snapshots": PersonalDataPlace(
+        "states of aggregates that wait to be written", _NO_EXPORT, LEASE
     ),
-    "infra.projector.read_ahead.BufferedFeed": PersonalDataPlace(
-        "the last events, unsealed", _NO_EXPORT, "dropped through the lease of the process, before the answer"
+    "infra.projector.rebuild.bulk_load.BulkLoader": PersonalDataPlace(
+        "rows of a rebuild, up to 128 MB", _NO_EXPORT, "the answer waits until they are written, without what is erased"
     ),
 }
 """Classes whose instances keep personal data longer than one request or batch takes."""

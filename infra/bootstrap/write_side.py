@@ -116,6 +116,7 @@ async def open_write_side(settings: Settings, part: Part) -> AsyncIterator[Write
     writer = GroupCommitter(url, observe_batch)
     reading = StreamReader(url)
     store = PostgresEventStore(database, reading, writer, keyring, keys.blind, guard.require)
+    lease.register("data_keys", store.snapshots.drop)
     try:
         with suppress(Unavailable):
             await guard.require()

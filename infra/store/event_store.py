@@ -95,8 +95,8 @@ class PostgresEventStore:
         self._keyring = keyring
         self._blind = blind
         self._check_keys = check_keys
-        self._snapshots = Snapshots(database, keyring)
-        self._loader = AggregateLoader(reader, keyring, self._snapshots)
+        self.snapshots = Snapshots(database, keyring)
+        self._loader = AggregateLoader(reader, keyring, self.snapshots)
         self._answers = AnswerCodec(keyring)
 
     async def load(self, kind: type[A], id: UUID, *, version: int | None = None) -> A | None:
@@ -281,7 +281,7 @@ class PostgresEventStore:
 
     async def drain(self) -> None:
         """Wait for the snapshots that are being written."""
-        await self._snapshots.drain()
+        await self.snapshots.drain()
 
 
 def keys_reader(database: Database) -> FetchWrapped:

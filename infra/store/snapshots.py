@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import psycopg
@@ -46,12 +46,15 @@ MAX_INTERVAL_EVENTS = 250
 """So many events justify a snapshot of any size."""
 MAX_PENDING_BYTES = 16 * 1024 * 1024
 """Bytes of the snapshots that wait to be written. Beyond that none is added; a later load adds it."""
+MAX_RECENT = 2_000
+"""More streams than get a snapshot before this process learns of an erasure."""
 
 INSERT = """
 INSERT INTO snapshots (originator_id, originator_version, topic, state, snapshot_version)
 VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
 """
 DELETE = "DELETE FROM snapshots WHERE originator_id = %s AND originator_version = %s"
+DELETE_ALL = "DELETE FROM snapshots WHERE originator_id = %s"
 INTERVAL_BEFORE = """
 SELECT count(*), coalesce(sum(octet_length(state)), 0)::bigint FROM stored_events
 WHERE originator_id = %(id)s AND originator_version <= %(version)s AND originator_version > (
@@ -60,7 +63,13 @@ WHERE originator_id = %(id)s AND originator_version <= %(version)s AND originato
 )
 """
 
-Job = Callable[[], Awaitable[Any]]
+
+class _Job(NamedTuple):
+    """Work on the table. `label`, `size`: of the state that waits to be written, if there is one."""
+
+    run: Callable[[], Awaitable[Any]]
+    label: SnapshotLabel | None = None
+    size: int = 0
 
 
 @dataclass(slots=True)
@@ -100,12 +109,17 @@ class Interval:
 
 
 class Snapshots:
-    """Restores aggregates from stored snapshots, and writes snapshots in the background."""
+    """Restores aggregates from stored snapshots, and writes snapshots in the background.
+
+    States wait in memory unsealed, so the lease of the process calls `drop` (`infra/postgres/cache_lease.py`).
+    """
 
     def __init__(self, database: Database, keyring: Keyring) -> None:
         self._database = database
         self._keyring = keyring
-        self._jobs: deque[tuple[Job, int]] = deque()
+        self._jobs: deque[_Job] = deque()
+        self._recent: deque[UUID] = deque(maxlen=MAX_RECENT)
+        """The streams whose snapshots were written last."""
         self._pending: set[SnapshotLabel] = set()
         self._pending_bytes = 0
         self._writer: asyncio.Task[None] | None = None
@@ -157,27 +171,39 @@ class Snapshots:
         packed = pack(root)
         if not interval.is_due(len(packed)) or not (newest or interval.is_worth(len(packed))):
             return interval
-        key = self._keyring.kept(root.id) if is_personal(type(root)) else None
-        if key is None and is_personal(type(root)):
+        personal = is_personal(type(root))
+        if personal and self._keyring.kept(root.id) is None:
             return interval
         label = SnapshotLabel(root.id, root.version, get_topic(type(root)), root.snapshot_version)
         if label not in self._pending:
             self._pending.add(label)
-            self._later(partial(self._write, label, packed, key, interval), len(packed))
+            self._later(_Job(partial(self._write, label, packed, personal, interval), label, len(packed)))
         return Interval(size=len(packed))
 
     def _remove(self, label: SnapshotLabel) -> None:
-        self._later(partial(self._database.rows, DELETE, [label.stream_id, label.version]), 0)
+        self._later(_Job(partial(self._database.rows, DELETE, [label.stream_id, label.version])))
 
-    async def _write(self, label: SnapshotLabel, packed: bytes, key: DataKey | None, interval: Interval) -> None:
-        try:
+    def drop(self, subject_id: UUID | None) -> None:
+        """Forget the states that wait to be written, those of a stream whose key was erased; None: all.
+
+        A snapshot of the stream that was written after the erasure had deleted the others is deleted.
+        """
+        dropped = [job for job in self._jobs if job.label and subject_id in (None, job.label.stream_id)]
+        for job in dropped:
+            self._jobs.remove(job)
+            self._forget(job)
+        if subject_id in self._recent:
+            self._later(_Job(partial(self._database.rows, DELETE_ALL, [subject_id])))
+
+    async def _write(self, label: SnapshotLabel, packed: bytes, personal: bool, interval: Interval) -> None:
+        key = self._keyring.kept(label.stream_id) if personal else None
+        if key is not None or not personal:
+            self._recent.append(label.stream_id)
             # In a thread: a large one takes milliseconds, which other requests would wait.
             state = await asyncio.to_thread(encode_snapshot, label, packed, key, self._keyring.stamps)
             await self._database.rows(INSERT, [label.stream_id, label.version, label.topic, state, label.shape])
             if interval.version:
                 await self._thin(label.stream_id, interval.version, interval.size)
-        finally:
-            self._pending.discard(label)
 
     async def _thin(self, id: UUID, version: int, size: int) -> None:
         """Remove a snapshot that is not the newest any more, if it is not worth its bytes."""
@@ -185,24 +211,29 @@ class Snapshots:
         if not Interval(events=events, bytes=bytes).is_worth(size):
             await self._database.rows(DELETE, [id, version])
 
-    def _later(self, job: Job, size: int) -> None:
-        self._jobs.append((job, size))
-        self._pending_bytes += size
+    def _later(self, job: _Job) -> None:
+        self._jobs.append(job)
+        self._pending_bytes += job.size
         if self._writer is None:
             self._writer = asyncio.create_task(self._run())
 
     async def _run(self) -> None:
         try:
             while self._jobs:
-                job, size = self._jobs.popleft()
+                job = self._jobs.popleft()
                 try:
-                    await job()
+                    await job.run()
                 except (Unavailable, psycopg.Error) as error:
                     log.warning("snapshot not written", error=type(error).__name__)
                 finally:
-                    self._pending_bytes -= size
+                    self._forget(job)
         finally:
             self._writer = None
+
+    def _forget(self, job: _Job) -> None:
+        self._pending_bytes -= job.size
+        if job.label is not None:
+            self._pending.discard(job.label)
 
     async def drain(self) -> None:
         """Wait until the pending snapshots are written."""

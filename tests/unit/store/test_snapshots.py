@@ -5,7 +5,7 @@ from uuid import UUID
 
 from infra.postgres.database import Database
 from infra.sealing.keyring import DataKey, StoredKey
-from infra.store.snapshots import INSERT, MAX_PENDING_BYTES, Interval, Snapshots
+from infra.store.snapshots import DELETE_ALL, INSERT, MAX_PENDING_BYTES, Interval, Snapshots
 from infra.store.stream_reader import StoredEvent, StoredSnapshot
 from tests.support.note import Note
 from tests.support.stores import keyring_of
@@ -85,6 +85,52 @@ async def test_the_interval_after_a_snapshot_knows_its_size() -> None:
     after.add([(1, "note.extended", bytes(100), 1)] * 20)
     assert after.may_be_due()
     await snapshots.drain()
+
+
+class Waiting:
+    """Snapshots of two notes that wait to be written; the writer has not begun."""
+
+    def __init__(self) -> None:
+        self.database, self.keyring = NoDatabase(), keyring_of(no_keys)
+        self.snapshots = Snapshots(cast(Database, self.database), self.keyring)
+        self.notes = [Note.write(UUID(int=n), "x") for n in (1, 2)]
+        for note in self.notes:
+            self.keyring.cache.add(note.id, DataKey(bytes(32)), self.keyring.cache.drops)
+            self.snapshots.keep(note, interval(100, 300), newest=True)
+
+
+async def test_h7_no_snapshot_is_written_and_no_state_kept_once_its_key_is_erased() -> None:
+    waiting = Waiting()
+    waiting.snapshots.drop(waiting.notes[0].id)
+    assert len(waiting.snapshots._jobs) == len(waiting.snapshots._pending) == 1
+    await waiting.snapshots.drain()
+    assert waiting.database.statements == [INSERT]
+    assert waiting.snapshots._pending_bytes == 0
+
+
+async def test_h7_without_a_lease_no_state_is_kept() -> None:
+    waiting = Waiting()
+    waiting.snapshots.drop(None)
+    await waiting.snapshots.drain()
+    assert waiting.database.statements == []
+    assert (waiting.snapshots._pending, waiting.snapshots._pending_bytes) == (set(), 0)
+
+
+async def test_h7_a_snapshot_that_was_just_written_is_deleted_when_its_key_is_erased() -> None:
+    """It may have been stored after the erasure had deleted those that were there."""
+    waiting = Waiting()
+    await waiting.snapshots.drain()
+    waiting.snapshots.drop(waiting.notes[1].id)
+    waiting.snapshots.drop(UUID(int=3))
+    await waiting.snapshots.drain()
+    assert waiting.database.statements == [INSERT, INSERT, DELETE_ALL]
+
+
+async def test_h7_a_state_is_not_sealed_with_a_key_that_is_no_longer_in_memory() -> None:
+    waiting = Waiting()
+    waiting.keyring.cache.drop(waiting.notes[0].id)
+    await waiting.snapshots.drain()
+    assert waiting.database.statements == [INSERT]
 
 
 def test_personal_data_is_in_no_snapshot_without_a_key() -> None:
