@@ -112,7 +112,7 @@ async def open_write_side(settings: Settings, part: Part) -> AsyncIterator[Write
     guard = KeyGuard(keys, database)
     lease = CacheLease(url)
     keyring = Keyring(keys.wrapping, keys_reader(database), keys.stamps, KeyCache(lease.holds))
-    lease.register("data_keys", keyring.cache.drop)
+    lease.register("data_keys", keyring.cache.drop, keyring.cache.sweep)
     writer = GroupCommitter(url, observe_batch)
     reading = StreamReader(url)
     store = PostgresEventStore(database, reading, writer, keyring, keys.blind, guard.require)

@@ -43,6 +43,7 @@ class CacheLease:
     def __init__(self, url: str) -> None:
         self._process_id = uuid4()
         self._drops: dict[str, list[Drop]] = {}
+        self._sweeps: list[Callable[[], None]] = []
         self._applied = 0
         self._ends_at = 0.0
         self._listener = Listener(
@@ -59,9 +60,13 @@ class CacheLease:
         """Return whether the caches of this process may be used now."""
         return monotonic() < self._ends_at
 
-    def register(self, cache: str, drop: Drop) -> None:
-        """Call `drop` for each invalidation of the cache with this name, and when a lease begins."""
+    def register(self, cache: str, drop: Drop, sweep: Callable[[], None] = lambda: None) -> None:
+        """Call `drop` for each invalidation of the cache with this name, and when a lease begins.
+
+        `sweep` is called at every renewal, to remove what has expired.
+        """
         self._drops.setdefault(cache, []).append(drop)
+        self._sweeps.append(sweep)
 
     async def start(self) -> None:
         """Begin to renew the lease. It holds a moment later, if the database answers."""
@@ -86,6 +91,8 @@ class CacheLease:
         # No process has waited for what was invalidated before that, if there was no lease then.
         await self._apply(connection)
         self._ends_at = ends_at
+        for sweep in self._sweeps:
+            sweep()
 
     async def _apply(self, connection: AsyncConnection) -> None:
         for number, cache, key in await (await connection.execute(NEWER, [self._applied])).fetchall():

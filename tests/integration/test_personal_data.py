@@ -39,9 +39,9 @@ def test_every_cache_that_a_lease_empties_is_in_the_register(
     registered = set[str]()
     register = CacheLease.register
 
-    def spied(self: CacheLease, cache: str, drop: Any) -> None:
+    def spied(self: CacheLease, cache: str, drop: Any, *sweep: Any) -> None:
         registered.add(f"{type(drop.__self__).__module__}.{type(drop.__self__).__name__}")
-        register(self, cache, drop)
+        register(self, cache, drop, *sweep)
 
     monkeypatch.setattr(CacheLease, "register", spied)
     with running_api(database.admin_url, redis_url):

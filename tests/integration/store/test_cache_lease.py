@@ -52,6 +52,14 @@ async def test_every_process_drops_what_is_invalidated_within_moments(database: 
         assert [cache.dropped for cache in caches] == [[None, KEY]] * 2
 
 
+async def test_a_cache_is_swept_at_each_renewal(database: Database) -> None:
+    sweeps: list[None] = []
+    lease = CacheLease(database.app_url)
+    lease.register("data_keys", Cache().dropped.append, lambda: sweeps.append(None))
+    async with started(lease):
+        await until(lambda: len(sweeps) >= 2)
+
+
 async def test_a_cache_is_not_used_before_there_is_a_lease(database: Database) -> None:
     lease = lease_of(database, Cache())
     assert not lease.holds()
