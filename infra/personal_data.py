@@ -71,7 +71,7 @@ IMPERSONAL_TABLES = frozenset(
 
 REDIS_KEYS = {
     "palimpsest:document:": PersonalDataPlace(
-        "titles and texts", _NO_EXPORT, "the cache updater deletes the entry; nothing is on disk", frozenset({"*"})
+        "titles and texts", _NO_EXPORT, "the cache updater deletes the entry", frozenset({"*"})
     ),
     "palimpsest:user:": PersonalDataPlace("that an account exists", _NO_EXPORT, "the cache updater deletes the entry"),
     "palimpsest:subscription:": PersonalDataPlace("plan and use by user id", _NO_EXPORT, "expires after an hour"),
@@ -99,7 +99,11 @@ FILES = {
         "as the tables; bytes of deleted rows and of the write-ahead log stay until PostgreSQL reuses them",
         frozenset({"*"}),
     ),
-    "redis": PersonalDataPlace("settings only: the cache is not written to disk", _NO_EXPORT, "nothing to purge"),
+    "redis": PersonalDataPlace(
+        "settings only: our Redis writes no entry to disk, and doctor finds another that does",
+        _NO_EXPORT,
+        "nothing to purge",
+    ),
     "*.log": PersonalDataPlace("ids of users and paths, no words of people", _NO_EXPORT, "by the log rotation"),
 }
 """Files and folders in the data folder."""

@@ -34,6 +34,8 @@ from infra.settings.model import MigrationSettings, Settings
 
 MIN_FREE_BYTES = 1_000_000_000
 MIN_POSTGRES = 14
+REDIS_SETTINGS = {"save": "", "appendonly": "no"}
+"""Settings of a Redis that writes nothing to disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ def _findings() -> Iterator[Finding]:
         return
     yield Finding("Settings", "complete")
     yield from _postgres(settings, migration)
-    yield _redis(settings)
+    yield from _redis(settings)
     yield _kafka(settings)
     yield _api(settings)
 
@@ -196,19 +198,33 @@ def _keys(connection: psycopg.Connection, settings: KeySettings) -> Iterator[Fin
             )
 
 
-def _redis(settings: Settings) -> Finding:
+def _redis(settings: Settings) -> Iterator[Finding]:
     if settings.redis.url is None:
-        return Finding("Redis", "not set: reads go to PostgreSQL")
+        yield Finding("Redis", "not set: reads go to PostgreSQL")
+        return
     address = without_password(settings.redis.url)
     client = redis.Redis.from_url(
         settings.redis.url.get_secret_value(), socket_timeout=3, socket_connect_timeout=3, retry=Retry(NoBackoff(), 0)
     )
     with client:
         try:
-            version = client.info("server")["redis_version"]
+            yield Finding("Redis", f"{address}, version {client.info('server')['redis_version']}")
+            yield from _redis_files(client)
         except redis.RedisError as error:
-            return Finding("Redis", f"{address}: {error}", "Start it with `palimpsest up`, or correct REDIS_URL.")
-    return Finding("Redis", f"{address}, version {version}")
+            yield Finding("Redis", f"{address}: {error}", "Start it with `palimpsest up`, or correct REDIS_URL.")
+
+
+def _redis_files(client: redis.Redis) -> Iterator[Finding]:
+    """The cache must write nothing to disk: an erasure does not reach its files."""
+    advice = "Set save '' and appendonly no, and delete its files: they keep what is erased."
+    try:
+        found = {name: client.config_get(name).get(name) for name in REDIS_SETTINGS}
+    except redis.ResponseError:
+        yield Finding("Redis", "unknown whether it writes to disk: it refuses CONFIG GET", advice, is_warning=True)
+        return
+    for name, wanted in REDIS_SETTINGS.items():
+        if found[name] != wanted:
+            yield Finding("Redis", f"it writes to disk: {name} is '{found[name]}'", advice)
 
 
 def _kafka(settings: Settings) -> Finding:

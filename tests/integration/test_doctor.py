@@ -4,10 +4,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import redis
 
 from infra.cli.doctor import doctor
 from infra.local.servers.kafka import EmbeddedKafka
 from infra.local.servers.process import free_port
+from infra.local.servers.redis import EmbeddedRedis
 from infra.settings.model import variables
 from tests.support.servers import Database
 from tests.support.stores import make_key_file
@@ -41,6 +43,35 @@ def test_servers_that_do_not_answer_are_named_without_their_passwords(
     assert "correct DATABASE_URL" in output
     assert "correct REDIS_URL" in output
     assert "canary" not in output
+
+
+@pytest.mark.parametrize(("setting", "value"), [("save", "3600 1"), ("appendonly", "yes")])
+def test_h7_a_cache_that_writes_to_disk_is_found(
+    own_redis: EmbeddedRedis,
+    setting: str,
+    value: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Texts that are erased would stay in its files."""
+    monkeypatch.setenv("REDIS_URL", own_redis.url)
+    assert doctor()
+    with redis.Redis.from_url(own_redis.url) as client:
+        client.config_set(setting, value)
+    assert not doctor()
+    output = capsys.readouterr().out
+    assert f"it writes to disk: {setting} is '{value}'" in output
+    assert "save ''" in output
+
+
+def test_h7_a_cache_that_does_not_tell_its_settings_is_a_warning(
+    own_redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with redis.Redis.from_url(own_redis.url) as client:
+        client.execute_command("ACL", "SETUSER", "part", "on", ">pw", "~*", "+@all", "-config")
+    monkeypatch.setenv("REDIS_URL", f"redis://part:pw@{own_redis.url.partition('@')[2]}")
+    assert doctor()
+    assert "unknown whether it writes to disk" in capsys.readouterr().out
 
 
 def test_a_missing_migration_is_found(database: Database, capsys: pytest.CaptureFixture[str]) -> None:
