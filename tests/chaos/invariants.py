@@ -3,8 +3,9 @@
 A check yields True for each thing that holds and words for each that does not: one that has looked at nothing shows.
 """
 
+from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, Literal
@@ -55,7 +56,9 @@ def holds(condition: bool, words: str) -> Literal[True] | str:
 def what_was_acknowledged_is_in_the_log(evidence: Evidence) -> Verdicts:
     """What was answered was written by that very request, and its last event is at the acknowledged position."""
     by_tag: dict[tuple[UUID | None, str], list[Logged]] = defaultdict(list)
+    streams: dict[UUID | None, list[Logged]] = defaultdict(list)
     for event in evidence.log:
+        streams[event.stream_id].append(event)
         if event.shown is not None:
             by_tag[event.stream_id, event.shown.tag].append(event)
     last = {event.attempt: event.position for event in evidence.log}
@@ -69,7 +72,9 @@ def what_was_acknowledged_is_in_the_log(evidence: Evidence) -> Verdicts:
         elif own:
             yield holds(last[own[-1].attempt] == answer.position, f"{name} is at {last[own[-1].attempt]} now")
         elif attempt.asked.kind in MAY_BE_NO_NEWS:
-            yield holds(events[0].position <= (answer.position or 0), f"{name} received a later event")
+            # Several events may show one tag.
+            shown = _tag_at(streams[answer.stream_id], answer.position or 0)
+            yield holds(shown == answer.tag, f"{name}: the log shows {shown} there")
         else:
             yield f"{name}: that version is another request's now"
 
@@ -287,6 +292,13 @@ CHECKS: list[tuple[int, Check]] = [
 def _attempts_by_operation(evidence: Evidence) -> dict[str, set[UUID]]:
     operations = evidence.ledger.operations().items()
     return {operation: {attempt.asked.attempt for attempt in attempts} for operation, attempts in operations}
+
+
+def _tag_at(stream: Sequence[Logged], position: int) -> str | None:
+    """The tag that the last event at or before the position shows."""
+    before = bisect_right(stream, position, key=lambda event: event.position)
+    shown = stream[before - 1].shown if before else None
+    return None if shown is None else shown.tag
 
 
 def _said(attempt: Attempt) -> tuple[object, ...]:

@@ -17,9 +17,9 @@ from infra.postgres.projector_connection import connect
 from infra.projector.table_writer import TableWriter
 from projections.billing.subscription import Subscriptions
 from tests.chaos import invariants as checks
-from tests.chaos.evidence import SETUP, Evidence, Logged, collect
+from tests.chaos.evidence import SETUP, Evidence, Logged, Shown, collect
 from tests.chaos.invariants import FREE_DOCUMENTS, Check
-from tests.chaos.ledger import Answered
+from tests.chaos.ledger import Answered, Asked, Attempt, Ledger
 from tests.chaos.real import Real, Spoil, followed, violated
 from tests.support.servers import Database
 from tests.support.stores import open_store, rows
@@ -163,3 +163,30 @@ def test_a_fault_in_the_feed_is_caught(spoil: Spoil, holds: bool, real: Real) ->
     fed = followed(real.database, spoil)
     found = violated(replace(real.outcome.evidence, fed=fed))
     assert (checks.a_feed_shows_every_event_once_in_order not in found) == holds
+
+
+def test_a_lost_restoration_is_caught_although_the_save_before_it_has_its_tag() -> None:
+    """Three requests saved, trashed and restored a document, and were acknowledged."""
+    document = uuid4()
+    attempts = [
+        Attempt(
+            Asked(attempt=uuid4(), operation=kind, kind=kind, user_id=None, request=kind),
+            Answered(attempt=uuid4(), status=200, stream_id=document, version=1, tag=tag, position=position),
+        )
+        for position, kind, tag in ((1, "create", "1"), (2, "trash", "1-trashed"), (3, "untrash", "1"))
+    ]
+    log = [
+        Logged(n, document, n, "document", attempt.asked.attempt, None, Shown(1, answer.tag, ""))
+        for n, attempt in enumerate(attempts, 1)
+        if (answer := attempt.answered)
+    ]
+    ledger = Ledger({attempt.asked.attempt: attempt for attempt in attempts})
+
+    def verdicts(log: list[Logged]) -> list[object]:
+        return [*checks.what_was_acknowledged_is_in_the_log(Evidence(log, ledger, [], {}, {}, 0))]
+
+    assert verdicts(log) == [True, True, True]
+    assert verdicts(log[:2]) == [True, True, "untrash untrash at 3: the log shows 1-trashed there"]
+    again = replace(log[2], attempt=uuid4())
+    assert verdicts([*log[:2], again]) == [True, True, True], "another request had restored it"
+    assert verdicts([*log[:2], replace(again, position=4)]) != [True, True, True]
