@@ -1,22 +1,25 @@
 """The database's part of a key rotation, as the owner of the tables. Each step can be repeated after an interrupt."""
 
 from collections.abc import Iterator
+from uuid import UUID
 
+from infra.errors import SetupError
 from infra.postgres.connect import Connection
-from infra.postgres.locks import APPEND
+from infra.postgres.locks import APPEND, ROTATE_KEYS
 from infra.progress import Progress
 from infra.sealing import receipts
 from infra.sealing.check_values import SELECT_KEYS, RecordedKey, values_of
 from infra.sealing.key_encryption import KeyEncryptionKeys
 from infra.sealing.key_ring import KeyKind, KeyRing, KeyState, RingKey
+from infra.sealing.process_keys import stamping_of, wrapping_of
 from infra.sealing.store_keys import Damage, StoreKeys
 
 BATCH = 500
 
-COUNT_OUTDATED = "SELECT count(*) FROM data_keys WHERE wrapped IS NOT NULL AND kek_id <> %s"
-OUTDATED = """
+COUNT = "SELECT count(*) FROM data_keys WHERE wrapped IS NOT NULL"
+DATA_KEYS = """
 SELECT subject_id, wrapped, kek_id FROM data_keys
-WHERE wrapped IS NOT NULL AND kek_id <> %s AND subject_id > %s ORDER BY subject_id LIMIT %s
+WHERE wrapped IS NOT NULL AND (%s OR kek_id <> %s) AND subject_id > %s ORDER BY subject_id LIMIT %s
 """
 # Compares with what was read: a key that was erased in the meantime stays erased.
 REWRAP = """
@@ -40,6 +43,16 @@ HEAD = "SELECT coalesce(max(notification_id), 0) FROM stored_events"
 NO_SUBJECT = "00000000-0000-0000-0000-000000000000"
 
 
+def lock(connection: Connection) -> None:
+    """Exclude other rotations, of any kind, until the connection is closed: each writes a document that it has read.
+
+    Raises:
+        SetupError: another rotation is running.
+    """
+    if connection.execute("SELECT pg_try_advisory_lock(%s)", [ROTATE_KEYS.key]).fetchone() != (True,):
+        raise SetupError("Another rotation of a key is running. Wait until it has ended.")
+
+
 def recorded(connection: Connection) -> list[RecordedKey]:
     """The rows of `keys`."""
     return [RecordedKey(*row) for row in connection.execute(SELECT_KEYS)]
@@ -54,45 +67,57 @@ def promote(connection: Connection, next_key: RingKey) -> None:
         connection.execute(RECORD, values_of(next_key))
 
 
-def rewrap(connection: Connection, wrapping: KeyEncryptionKeys, progress: Progress) -> int:
-    """Wrap all data keys by the current key-encryption key, then retire the earlier ones: none is in use afterwards.
+def rewrap(connection: Connection, ring: KeyRing, progress: Progress) -> set[UUID]:
+    """Wrap all data keys by the current key-encryption key, then retire the earlier ones.
 
-    Returns the number of data keys that could not be opened. They are damaged, and stay as they are.
+    Returns the subjects whose data keys do not open. They stay as they are, and may still need an earlier key: a
+    program that can write the database may have made them look damaged. For all others none is in use afterwards.
     """
-    row = connection.execute(COUNT_OUTDATED, [wrapping.current]).fetchone()
-    total, done, damaged = row[0] if row else 0, 0, 0
-    for opened, failed in _rewrapped(connection, wrapping):
-        done += opened
-        progress(done + failed, total)
+    wrapping = KeyEncryptionKeys(*wrapping_of(ring))
+    row = connection.execute(COUNT).fetchone()
+    total, done, damaged = row[0] if row else 0, 0, set[UUID]()
+    # Also those that are said to be under the current key: what the column says is not authenticated.
+    for number, failed in _rewrapped(connection, wrapping, all_keys=True):
+        done, damaged = done + number, damaged | failed
+        progress(done, total)
     with connection.transaction():
         # No append stores a key under an earlier key now; afterwards `append_events` refuses it.
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [APPEND.key])
-        damaged = sum([failed for _, failed in _rewrapped(connection, wrapping)])
+        for _, failed in _rewrapped(connection, wrapping, all_keys=False):
+            damaged |= failed
         connection.execute(RETIRE, [None, KeyKind.KEY_ENCRYPTION.value])
     return damaged
 
 
-def _rewrapped(connection: Connection, wrapping: KeyEncryptionKeys) -> Iterator[tuple[int, int]]:
-    """Wrap outdated data keys again, a batch at a time. Yields how many were wrapped, and how many do not open."""
+def _rewrapped(
+    connection: Connection, wrapping: KeyEncryptionKeys, *, all_keys: bool
+) -> Iterator[tuple[int, set[UUID]]]:
+    """Wrap data keys again that are not under the current key, a batch at a time. With `all_keys` also open the others.
+
+    Yields the number of data keys of a batch, and the subjects of those that do not open.
+    """
     after: object = NO_SUBJECT
-    while rows := connection.execute(OUTDATED, [wrapping.current, after, BATCH]).fetchall():
+    while rows := connection.execute(DATA_KEYS, [all_keys, wrapping.current, after, BATCH]).fetchall():
         after = rows[-1][0]
-        opened = []
+        outdated, damaged = [], set()
         for subject_id, wrapped, kek_id in rows:
             try:
                 data_key = wrapping.unwrap(subject_id, wrapped, kek_id)
             except Damage:
+                damaged.add(subject_id)
                 continue
-            opened.append((subject_id, wrapped, wrapping.wrap(subject_id, data_key)))
-        if opened:
-            connection.execute(REWRAP, [wrapping.current, *map(list, zip(*opened, strict=True))])
-        yield len(opened), len(rows) - len(opened)
+            if kek_id != wrapping.current:
+                outdated.append((subject_id, wrapped, wrapping.wrap(subject_id, data_key)))
+        if outdated:
+            connection.execute(REWRAP, [wrapping.current, *map(list, zip(*outdated, strict=True))])
+        yield len(rows), damaged
 
 
-def retire_store_keys(connection: Connection, ring: KeyRing, stamps: StoreKeys) -> int:
+def retire_store_keys(connection: Connection, ring: KeyRing) -> int:
     """Stamp receipts again, remove snapshots, then retire the earlier store keys. Returns the last position that one of
     them may have stamped: afterwards `append_events` refuses them."""
-    tag = bytes.fromhex(ring.current(KeyKind.STORE).id)
+    stamps = StoreKeys(*stamping_of(ring, recorded(connection)))
+    tag = stamps.tag
     _restamp(connection, stamps, tag)
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [APPEND.key])
