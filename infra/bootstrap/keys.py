@@ -36,7 +36,7 @@ class KeyGuard:
         """Compare the keys unless that was done; with `again` also take up a changed key document.
 
         Raises:
-            WrongKey: a key is not the one that the database was written with, or was retired by a rotation.
+            WrongKey: a key is not the one that the database was written with, or was replaced by a rotation.
             Unavailable: the database does not answer.
         """
         if self.verified and not again:

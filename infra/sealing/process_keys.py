@@ -90,7 +90,7 @@ def stamping_of(ring: KeyRing, rows: Iterable[RecordedKey] = ()) -> Stamping:
     Keys that are not current only check stamps. The next one does, too: another process may use it already.
     """
     current = ring.current(KeyKind.STORE)
-    limits = {row.id: row.position for row in rows if row.kind == KeyKind.STORE and row.position is not None}
+    limits = {row.id: row.position for row in rows if row.state == RETIRED and row.position is not None}
     limits |= {key.id: key.until for key in ring.earlier(KeyKind.STORE) if key.until is not None}
     return Stamping(
         current.secret,

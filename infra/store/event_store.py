@@ -160,7 +160,7 @@ class PostgresEventStore:
             outcome = await self._committer.append(request)
             if outcome.status is not AppendStatus.REKEY:
                 break
-            # Another process has just stored a key for the same address, or a key of this process has been retired.
+            # Another process has just stored a key for the same address, or a key of this process has been closed.
             await self._require_keys(again=True)
         if outcome.status is AppendStatus.REPLAYED:
             assert idempotency is not None
@@ -182,7 +182,7 @@ class PostgresEventStore:
         """Check the keys.
 
         Raises:
-            Unavailable: the database does not answer, or the keys do not fit it: those of this process were retired.
+            Unavailable: the database does not answer, or the keys do not fit it: one of this process was replaced.
         """
         try:
             await self._check_keys(again=again)

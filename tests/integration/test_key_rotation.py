@@ -10,7 +10,9 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
+from psycopg.pq import TransactionStatus
 from typer.testing import CliRunner, Result
 
 from application.ports import Copy, Idempotency, Undecodable, VersionConflict
@@ -269,6 +271,46 @@ async def test_what_the_old_store_key_stamps_after_its_rotation_is_damage(
     async with open_store(database.app_url) as straggler:
         with pytest.raises(VersionConflict):
             await straggler.store.append([Note.write(uuid4(), "text")], CALL, None)
+
+
+@pytest.mark.parametrize("kind", ["store", "key-encryption"])
+async def test_appends_do_not_wait_while_what_is_stored_is_made_independent_of_a_key(
+    settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Receipts, snapshots and data keys were read under the lock of appends: with many of them, appends failed."""
+    locked: list[bytes | str] = []
+    execute = psycopg.Connection.execute
+
+    def look(connection: psycopg.Connection, query: str, *arguments: Any) -> Any:
+        if connection.info.transaction_status is TransactionStatus.INTRANS and "SELECT pg_advisory" not in query:
+            locked.append(query)
+        return execute(connection, query, *arguments)
+
+    async with open_write_side(settings, "api") as core:
+        destroy_keys(database.admin_url, (await stored(core)).id)
+        await stored(core)
+    monkeypatch.setattr(psycopg.Connection, "execute", look)
+    assert run("rotate", kind).exit_code == 0
+    assert [query for query in locked if "UPDATE keys" in query]
+    assert [query for query in locked if "data_keys" in query or "snapshots" in query] == []
+
+
+async def test_a_rotation_of_the_store_key_removes_the_snapshots_under_the_earlier_one(
+    settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rotation, "BATCH", 2)
+    insert = "INSERT INTO snapshots SELECT %s, n, 'note', '\\x01'::bytea || %s, 1 FROM generate_series(1, 5) AS n"
+
+    def add() -> None:
+        ring = ring_of(settings)
+        for n, key in enumerate(ring.of(KeyKind.STORE)):
+            rows(database.admin_url, insert, UUID(int=n), bytes.fromhex(key.id))
+
+    async with open_write_side(settings, "api"):
+        pass
+    while_it_waits(monkeypatch, lambda: None if rows(database.admin_url, "SELECT 1 FROM snapshots") else add())
+    assert run("rotate", "store").exit_code == 0
+    assert rows(database.admin_url, "SELECT originator_id FROM snapshots") == [(UUID(int=1),)] * 5
 
 
 async def test_a_receipt_under_a_retired_store_key_is_not_stamped_again(settings: Settings, database: Database) -> None:

@@ -148,7 +148,7 @@ async def test_a_process_whose_key_was_retired_is_not_ready_and_writes_nothing(
         for _ in range(2):
             with pytest.raises(Unavailable):
                 await core.store.append([Note.write(uuid4(), "text")], CALL, None)
-        with pytest.raises(WrongKey, match=f"{kind} key .* was retired"):
+        with pytest.raises(WrongKey, match=f"{kind} key .* was replaced"):
             await core.guard.require()
     assert rows(database.admin_url, "SELECT count(*) FROM stored_events") == [(0,)]
 
