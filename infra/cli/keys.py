@@ -1,9 +1,10 @@
 """`palimpsest keys`: shows the keys of the installation, and rotates them while everything runs."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, NoReturn
+from uuid import UUID
 
 import psycopg
 import typer
@@ -18,7 +19,6 @@ from infra.sealing import rotation
 from infra.sealing.check_values import require
 from infra.sealing.key_ring import KeyKind, KeyRing
 from infra.sealing.key_source import KeySource
-from infra.sealing.process_keys import ProcessKeys
 from infra.settings.load import load, load_for_migration
 from infra.settings.tokens import MAX_TOKEN_SECONDS
 
@@ -28,6 +28,7 @@ console = Console(stderr=True, soft_wrap=True, highlight=False)
 PROPAGATION_SECONDS = 6.0
 """The time that running processes get to take up a changed key file."""
 
+MAX_SUBJECTS_SHOWN = 10
 DATA_KEYS = "SELECT kek_id, count(*) FROM data_keys WHERE wrapped IS NOT NULL GROUP BY kek_id"
 
 
@@ -52,61 +53,100 @@ def rotate(kind: Annotated[KeyKind, typer.Argument(help="Kind of the key to repl
     """Replace a key while everything runs. Interrupted: run it again, and it goes on.
 
     A key file is changed in place. Keys from a variable or a command: the new key document is printed; store it, and
-    run this again, until it says that the rotation is complete.
+    run this again, until it says that the rotation is complete. Do not change the document in another way meanwhile.
     """
     if kind is KeyKind.BLIND_INDEX:
         raise SetupError("The blind-index key cannot be rotated: every claim and every address id depends on it.")
-    settings = load()
-    source = KeySource(settings.keys)
+    source = KeySource(load().keys)
     with _database() as connection:
-        ring = source.read()
+        rotation.lock(connection)
+        document = _KeyDocument(source)
         rows = rotation.recorded(connection)
-        require(ring, rows)
-        if not rotation.is_unfinished(ring, rows, kind):
-            ring = ring.without_expired(time.time()).with_next(kind)
-            ring = _deliver(source, ring, f"Made a new {kind} key, not used yet.")
-        if (next_key := ring.next(kind)) is not None:
+        require(document.ring, rows)
+        if not rotation.is_unfinished(document.ring, rows, kind):
+            ring = document.ring.without_expired(time.time()).with_next(kind)
+            document.deliver(ring, f"Made a new {kind} key, not used yet.")
+        if (next_key := document.ring.next(kind)) is not None:
             rotation.promote(connection, next_key)
             until = int(time.time()) + MAX_TOKEN_SECONDS if kind is KeyKind.SIGNING else None
-            ring = _deliver(source, ring.promoted(kind, until), f"The new {kind} key is in use.")
-        _retire(connection, source, ring, kind)
-    console.print(f"The rotation is complete: the {kind} key is '{ring.current(kind).id}'.", style="green")
+            document.deliver(document.ring.promoted(kind, until), f"The new {kind} key is in use.")
+        document.require_unchanged()
+        _retire(connection, document, kind)
+    console.print(f"The rotation is complete: the {kind} key is '{document.ring.current(kind).id}'.", style="green")
 
 
-def _retire(connection: Connection, source: KeySource, ring: KeyRing, kind: KeyKind) -> None:
+class _KeyDocument:
+    """The key document during a rotation. `ring`: as it was read, or written last."""
+
+    def __init__(self, source: KeySource) -> None:
+        self._source = source
+        self.ring = source.read()
+
+    def require_unchanged(self) -> None:
+        """Compare the document with `ring`.
+
+        Raises:
+            SetupError: it has been changed.
+        """
+        if self._source.read() != self.ring:
+            raise SetupError(
+                f"The key document of {self._source.place} was changed during the rotation. Restore the one that the "
+                "rotation wrote, then run this again."
+            )
+
+    def deliver(self, ring: KeyRing, news: str, *, last: bool = False) -> None:
+        """Bring a changed document to all processes. Where a file cannot be changed, print it, and stop unless `last`.
+
+        Raises:
+            SetupError: the document was changed by others.
+        """
+        self.require_unchanged()
+        self.ring = ring
+        console.print(news)
+        if self._source.is_file:
+            self._source.write(ring)
+            if not last:
+                time.sleep(PROPAGATION_SECONDS)
+            return
+        typer.echo(ring.document(), nl=False)
+        console.print(f"Store the key document above where {self._source.place} finds it.")
+        if not last:
+            console.print(
+                "Restart the processes (keys from a variable) or wait a minute (from a command). Then run this again."
+            )
+            raise typer.Exit(0)
+
+
+def _retire(connection: Connection, document: _KeyDocument, kind: KeyKind) -> None:
     """Make the earlier keys of the kind unnecessary, and retire them."""
-    keys = ProcessKeys(source)
+    ring = document.ring
     if kind is KeyKind.KEY_ENCRYPTION:
         with _bar("wrapping data keys again") as progress:
-            damaged = rotation.rewrap(connection, keys.wrapping, progress)
+            damaged = rotation.rewrap(connection, ring, progress)
         if damaged:
-            console.print(f"{damaged} data keys do not open: they are damaged, and stay as they were.", style="yellow")
-        _deliver(source, ring.without_earlier(kind), "No data key needs the earlier key any more.", last=True)
+            _keep_earlier(ring, damaged)
+        document.deliver(ring.without_earlier(kind), "No data key needs the earlier key any more.", last=True)
     elif kind is KeyKind.STORE:
-        position = rotation.retire_store_keys(connection, ring, keys.stamps)
+        position = rotation.retire_store_keys(connection, ring)
         limited = ring.limited(kind, position)
-        _deliver(source, limited, f"The earlier key counts for events up to position {position}.", last=True)
+        document.deliver(limited, f"The earlier key counts for events up to position {position}.", last=True)
     else:
         rotation.retire_signing_keys(connection)
 
 
-def _deliver(source: KeySource, ring: KeyRing, news: str, *, last: bool = False) -> KeyRing:
-    """Bring a changed key document to all processes. Where a file cannot be changed, print it and stop."""
-    console.print(news)
-    if source.is_file:
-        source.write(ring)
-        if not last:
-            time.sleep(PROPAGATION_SECONDS)
-        return ring
-    typer.echo(ring.document(), nl=False)
-    if last:
-        console.print(f"Store the key document above where {source.place} finds it.")
-        return ring
+def _keep_earlier(ring: KeyRing, damaged: Collection[UUID]) -> NoReturn:
+    """Stop before the earlier key is removed from the document: data keys of these subjects do not open."""
+    earlier = " and ".join(f"'{key.id}'" for key in ring.earlier(KeyKind.KEY_ENCRYPTION))
+    ids = ", ".join(sorted(map(str, damaged))[:MAX_SUBJECTS_SHOWN])
+    others = " and others" if len(damaged) > MAX_SUBJECTS_SHOWN else ""
     console.print(
-        f"Store the key document above where {source.place} finds it. Restart the processes (keys from a variable) or "
-        "wait a minute (from a command). Then run this again."
+        f"Data keys that do not open: {len(damaged)}, of the subjects {ids}{others}. All others are under the new key, "
+        f"and no process uses the earlier key {earlier} any more. It stays in the key document, because it may open "
+        "these, too, once their rows of data_keys are restored from a backup. Restore them, or erase the subjects; "
+        f"then run this again. If neither is possible, remove {earlier} from the key document.",
+        style="yellow",
     )
-    raise typer.Exit(0)
+    raise typer.Exit(1)
 
 
 @contextmanager

@@ -24,6 +24,7 @@ RELAY_LEADER = AdvisoryLock(7236830, True, "relay: one leader per stream of topi
 INVALIDATE = AdvisoryLock(
     7236831, False, "`invalidate`: one at a time, so that numbers of invalidations become visible in order"
 )
+ROTATE_KEYS = AdvisoryLock(7236832, False, "`palimpsest keys rotate`: one rotation at a time, of any kind of key")
 REBUILD = AdvisoryLock(1207903554, True, "rebuild: one per read model; the second int is `hashtext(name)`")
 
-ALL_LOCKS = (APPEND, MIGRATE, READ_MODEL_TABLES, RELAY_LEADER, INVALIDATE, REBUILD)
+ALL_LOCKS = (APPEND, MIGRATE, READ_MODEL_TABLES, RELAY_LEADER, INVALIDATE, ROTATE_KEYS, REBUILD)

@@ -15,7 +15,8 @@ from infra.errors import SetupError
 from infra.sealing.key_ring import KeyKind, KeyRing, KeyState, RingKey
 from infra.sealing.store_keys import Purpose, framed
 
-RETIRED = "retired"
+CLOSED, RETIRED = "closed", "retired"
+"""States of a key in the database alone: it protects nothing new; nothing needs it any more but earlier events."""
 
 SELECT_KEYS = "SELECT kind, id, check_value, state, position FROM keys ORDER BY recorded_at"
 """Rows of `RecordedKey`."""
@@ -28,7 +29,7 @@ class WrongKey(SetupError):
 
 
 class RecordedKey(NamedTuple):
-    """A row of `keys`. `state`: current, earlier or retired; `position`: the last one a retired store key stamped."""
+    """A row of `keys`. `state`: current, earlier, closed or retired; `position`: the last one a store key stamped."""
 
     kind: str
     id: str
@@ -66,8 +67,8 @@ def problems(ring: KeyRing, rows: Iterable[RecordedKey]) -> Iterator[str]:
             yield f"The {key.name} is not one that this database was written with. Restore the right key document."
         elif not hmac.compare_digest(row.check_value, check_value(key)):
             yield f"The secret of the {key.name} is wrong for this database. Restore the right key document."
-        elif row.state == RETIRED and key.state is KeyState.CURRENT:
-            yield f"The {key.name} was retired by a rotation. Use the key document of that rotation."
+        elif row.state in (CLOSED, RETIRED) and key.state is KeyState.CURRENT:
+            yield f"The {key.name} was replaced by a rotation. Use the key document of that rotation."
     known = {(key.kind, key.id) for key in ring.keys}
     for row in recorded.values():
         if (row.kind, row.id) not in known and _is_needed(row):
@@ -87,6 +88,6 @@ def require(ring: KeyRing, rows: Iterable[RecordedKey]) -> None:
 
 def _is_needed(row: RecordedKey) -> bool:
     """Whether stored data cannot be read without the key. Tokens of earlier signing keys are not stored."""
-    if row.kind == KeyKind.STORE:
-        return True
-    return row.state == KeyState.CURRENT or (row.state == KeyState.EARLIER and row.kind != KeyKind.SIGNING)
+    if row.kind == KeyKind.SIGNING:
+        return row.state == KeyState.CURRENT
+    return row.kind == KeyKind.STORE or row.state != RETIRED

@@ -5,6 +5,7 @@ is used for writing (`use`) only after its check values were compared with the d
 """
 
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import structlog
 
@@ -31,8 +32,8 @@ class ProcessKeys:
     def __init__(self, source: KeySource) -> None:
         self._source = source
         self.ring = self._read = source.read()
-        self.wrapping = KeyEncryptionKeys(*_wrapping(self.ring))
-        self.stamps = StoreKeys(self.ring.current(KeyKind.STORE).secret, _earlier_store_keys(self.ring))
+        self.wrapping = KeyEncryptionKeys(*wrapping_of(self.ring))
+        self.stamps = StoreKeys(*stamping_of(self.ring))
         self.blind = BlindIndex(self.ring.current(KeyKind.BLIND_INDEX).secret)
         self.on_use: Callable[[KeyRing], None] = lambda _: None
         self.wrapping.on_unknown = self.stamps.on_unknown = self.learn
@@ -56,25 +57,43 @@ class ProcessKeys:
         """Take a document into use whose keys fit the database (`check_values.require`), with these rows of `keys`."""
         rows = list(rows)
         retired = {row.id for row in rows if row.kind == KeyKind.KEY_ENCRYPTION and row.state == RETIRED}
-        self.wrapping.use(*_wrapping(ring, retired))
-        limits = {row.id: row.position for row in rows if row.kind == KeyKind.STORE and row.position is not None}
-        limits |= {key.id: key.until for key in ring.earlier(KeyKind.STORE) if key.until is not None}
-        self.stamps.use(
-            ring.current(KeyKind.STORE).secret,
-            _earlier_store_keys(ring),
-            {bytes.fromhex(id): position for id, position in limits.items()},
-        )
+        self.wrapping.use(*wrapping_of(ring, retired))
+        self.stamps.use(*stamping_of(ring, rows))
         self.ring = ring
         self.on_use(ring)
 
 
-def _wrapping(ring: KeyRing, retired: Iterable[str] = ()) -> tuple[str, dict[str, bytes]]:
+class Wrapping(NamedTuple):
+    """The arguments of `KeyEncryptionKeys`."""
+
+    current: str
+    keys: dict[str, bytes]
+
+
+class Stamping(NamedTuple):
+    """The arguments of `StoreKeys`."""
+
+    current: bytes
+    earlier: list[bytes]
+    retired: dict[bytes, int]
+
+
+def wrapping_of(ring: KeyRing, retired: Iterable[str] = ()) -> Wrapping:
     """The id of the current key-encryption key, and all of them but the retired ones."""
     keys = {key.id: key.secret for key in ring.of(KeyKind.KEY_ENCRYPTION) if key.id not in set(retired)}
-    return ring.current(KeyKind.KEY_ENCRYPTION).id, keys
+    return Wrapping(ring.current(KeyKind.KEY_ENCRYPTION).id, keys)
 
 
-def _earlier_store_keys(ring: KeyRing) -> list[bytes]:
-    """The store keys that only check stamps. The next one does, too: another process may use it already."""
-    current = ring.current(KeyKind.STORE).id
-    return [key.secret for key in ring.of(KeyKind.STORE) if key.id != current]
+def stamping_of(ring: KeyRing, rows: Iterable[RecordedKey] = ()) -> Stamping:
+    """The store keys, and the limits of the earlier ones, from the document or else from rows of `keys`.
+
+    Keys that are not current only check stamps. The next one does, too: another process may use it already.
+    """
+    current = ring.current(KeyKind.STORE)
+    limits = {row.id: row.position for row in rows if row.state == RETIRED and row.position is not None}
+    limits |= {key.id: key.until for key in ring.earlier(KeyKind.STORE) if key.until is not None}
+    return Stamping(
+        current.secret,
+        [key.secret for key in ring.of(KeyKind.STORE) if key.id != current.id],
+        {bytes.fromhex(id): position for id, position in limits.items()},
+    )

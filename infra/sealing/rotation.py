@@ -1,22 +1,25 @@
 """The database's part of a key rotation, as the owner of the tables. Each step can be repeated after an interrupt."""
 
 from collections.abc import Iterator
+from uuid import UUID
 
+from infra.errors import SetupError
 from infra.postgres.connect import Connection
-from infra.postgres.locks import APPEND
+from infra.postgres.locks import APPEND, ROTATE_KEYS
 from infra.progress import Progress
 from infra.sealing import receipts
-from infra.sealing.check_values import SELECT_KEYS, RecordedKey, values_of
+from infra.sealing.check_values import CLOSED, SELECT_KEYS, RecordedKey, values_of
 from infra.sealing.key_encryption import KeyEncryptionKeys
 from infra.sealing.key_ring import KeyKind, KeyRing, KeyState, RingKey
+from infra.sealing.process_keys import stamping_of, wrapping_of
 from infra.sealing.store_keys import Damage, StoreKeys
 
 BATCH = 500
 
-COUNT_OUTDATED = "SELECT count(*) FROM data_keys WHERE wrapped IS NOT NULL AND kek_id <> %s"
-OUTDATED = """
+COUNT = "SELECT count(*) FROM data_keys WHERE wrapped IS NOT NULL"
+DATA_KEYS = """
 SELECT subject_id, wrapped, kek_id FROM data_keys
-WHERE wrapped IS NOT NULL AND kek_id <> %s AND subject_id > %s ORDER BY subject_id LIMIT %s
+WHERE wrapped IS NOT NULL AND subject_id > %s ORDER BY subject_id LIMIT %s
 """
 # Compares with what was read: a key that was erased in the meantime stays erased.
 REWRAP = """
@@ -33,11 +36,34 @@ UPDATE data_keys SET receipt = new.receipt
 FROM unnest(%s::uuid[], %s::bytea[], %s::bytea[]) AS new(subject_id, was, receipt)
 WHERE data_keys.subject_id = new.subject_id AND data_keys.receipt = new.was
 """
+OUTDATED_SNAPSHOTS = """
+SELECT originator_id, originator_version FROM snapshots
+WHERE substr(state, 2, 4) <> %s AND (originator_id, originator_version) > (%s, %s)
+ORDER BY originator_id, originator_version LIMIT %s
+"""
+DELETE_SNAPSHOTS = """
+DELETE FROM snapshots USING unnest(%s::uuid[], %s::bigint[]) AS outdated(id, version)
+WHERE originator_id = id AND originator_version = version
+"""
 EARLIER = "UPDATE keys SET state = 'earlier' WHERE kind = %s AND state = 'current'"
 RECORD = "INSERT INTO keys (kind, id, check_value, state) VALUES (%s, %s, %s, 'current')"
-RETIRE = "UPDATE keys SET state = 'retired', position = %s WHERE kind = %s AND state = 'earlier'"
-HEAD = "SELECT coalesce(max(notification_id), 0) FROM stored_events"
+CLOSE = """
+UPDATE keys SET state = 'closed',
+    position = CASE kind WHEN 'store' THEN (SELECT coalesce(max(notification_id), 0) FROM stored_events) END
+WHERE kind = %s AND state = 'earlier'
+"""
+RETIRE = "UPDATE keys SET state = 'retired' WHERE kind = %s AND state IN ('earlier', 'closed')"
 NO_SUBJECT = "00000000-0000-0000-0000-000000000000"
+
+
+def lock(connection: Connection) -> None:
+    """Exclude other rotations, of any kind, until the connection is closed: each writes a document that it has read.
+
+    Raises:
+        SetupError: another rotation is running.
+    """
+    if connection.execute("SELECT pg_try_advisory_lock(%s)", [ROTATE_KEYS.key]).fetchone() != (True,):
+        raise SetupError("Another rotation of a key is running. Wait until it has ended.")
 
 
 def recorded(connection: Connection) -> list[RecordedKey]:
@@ -54,60 +80,82 @@ def promote(connection: Connection, next_key: RingKey) -> None:
         connection.execute(RECORD, values_of(next_key))
 
 
-def rewrap(connection: Connection, wrapping: KeyEncryptionKeys, progress: Progress) -> int:
-    """Wrap all data keys by the current key-encryption key, then retire the earlier ones: none is in use afterwards.
+def _close(connection: Connection, kind: KeyKind) -> None:
+    """Close the earlier keys of a kind: from now on `append_events` refuses what is under one of them.
 
-    Returns the number of data keys that could not be opened. They are damaged, and stay as they are.
+    So nothing is added to what must be made independent of them, and that can be done while appends go on.
     """
-    row = connection.execute(COUNT_OUTDATED, [wrapping.current]).fetchone()
-    total, done, damaged = row[0] if row else 0, 0, 0
-    for opened, failed in _rewrapped(connection, wrapping):
-        done += opened
-        progress(done + failed, total)
     with connection.transaction():
-        # No append stores a key under an earlier key now; afterwards `append_events` refuses it.
+        # No append runs now: positions up to the last one may have been stamped by an earlier store key.
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [APPEND.key])
-        damaged = sum([failed for _, failed in _rewrapped(connection, wrapping)])
-        connection.execute(RETIRE, [None, KeyKind.KEY_ENCRYPTION.value])
+        connection.execute(CLOSE, [kind.value])
+
+
+def rewrap(connection: Connection, ring: KeyRing, progress: Progress) -> set[UUID]:
+    """Close the earlier key-encryption keys, wrap all data keys by the current one, then retire the earlier ones.
+
+    Returns the subjects whose data keys do not open. They stay as they are, and may still need an earlier key: a
+    program that can write the database may have made them look damaged. For all others none is in use afterwards.
+    """
+    _close(connection, KeyKind.KEY_ENCRYPTION)
+    wrapping = KeyEncryptionKeys(*wrapping_of(ring))
+    row = connection.execute(COUNT).fetchone()
+    total, done, damaged = row[0] if row else 0, 0, set[UUID]()
+    for number, failed in _rewrapped(connection, wrapping):
+        done, damaged = done + number, damaged | failed
+        progress(done, total)
+    connection.execute(RETIRE, [KeyKind.KEY_ENCRYPTION.value])
     return damaged
 
 
-def _rewrapped(connection: Connection, wrapping: KeyEncryptionKeys) -> Iterator[tuple[int, int]]:
-    """Wrap outdated data keys again, a batch at a time. Yields how many were wrapped, and how many do not open."""
+def _rewrapped(connection: Connection, wrapping: KeyEncryptionKeys) -> Iterator[tuple[int, set[UUID]]]:
+    """Open all data keys, a batch at a time, and wrap those again that are not under the current key.
+
+    All, because `kek_id` is not authenticated. Yields their number, and the subjects of those that do not open.
+    """
     after: object = NO_SUBJECT
-    while rows := connection.execute(OUTDATED, [wrapping.current, after, BATCH]).fetchall():
+    while rows := connection.execute(DATA_KEYS, [after, BATCH]).fetchall():
         after = rows[-1][0]
-        opened = []
+        outdated, damaged = [], set()
         for subject_id, wrapped, kek_id in rows:
             try:
                 data_key = wrapping.unwrap(subject_id, wrapped, kek_id)
             except Damage:
+                damaged.add(subject_id)
                 continue
-            opened.append((subject_id, wrapped, wrapping.wrap(subject_id, data_key)))
-        if opened:
-            connection.execute(REWRAP, [wrapping.current, *map(list, zip(*opened, strict=True))])
-        yield len(opened), len(rows) - len(opened)
+            if kek_id != wrapping.current:
+                outdated.append((subject_id, wrapped, wrapping.wrap(subject_id, data_key)))
+        if outdated:
+            connection.execute(REWRAP, [wrapping.current, *map(list, zip(*outdated, strict=True))])
+        yield len(rows), damaged
 
 
-def retire_store_keys(connection: Connection, ring: KeyRing, stamps: StoreKeys) -> int:
-    """Stamp receipts again, remove snapshots, then retire the earlier store keys. Returns the last position that one of
-    them may have stamped: afterwards `append_events` refuses them."""
-    tag = bytes.fromhex(ring.current(KeyKind.STORE).id)
-    _restamp(connection, stamps, tag)
-    with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", [APPEND.key])
-        row = connection.execute(HEAD).fetchone()
-        assert row is not None
-        connection.execute(RETIRE, [row[0], KeyKind.STORE.value])
-        _restamp(connection, stamps, tag)
-        connection.execute("DELETE FROM snapshots")
-    return max(row.position or 0 for row in recorded(connection) if row.kind == KeyKind.STORE)
+def retire_store_keys(connection: Connection, ring: KeyRing) -> int:
+    """Close the earlier store keys, stamp receipts again and remove snapshots, then retire the earlier ones.
+
+    Returns the last position that one of them may have stamped.
+    """
+    _close(connection, KeyKind.STORE)
+    rows = recorded(connection)
+    stamps = StoreKeys(*stamping_of(ring, rows))
+    _restamp(connection, stamps)
+    _remove_snapshots(connection, stamps.tag)
+    connection.execute(RETIRE, [KeyKind.STORE.value])
+    return max(row.position or 0 for row in rows if row.kind == KeyKind.STORE)
 
 
-def _restamp(connection: Connection, stamps: StoreKeys, tag: bytes) -> None:
-    """Replace the receipts that are not stamped by the key with this tag. Damaged ones stay as they are."""
+def _remove_snapshots(connection: Connection, tag: bytes) -> None:
+    """Remove the snapshots that are not stamped by the key with this tag."""
+    after: tuple[object, int] = (NO_SUBJECT, 0)
+    while rows := connection.execute(OUTDATED_SNAPSHOTS, [tag, *after, BATCH]).fetchall():
+        after = rows[-1]
+        connection.execute(DELETE_SNAPSHOTS, list(map(list, zip(*rows, strict=True))))
+
+
+def _restamp(connection: Connection, stamps: StoreKeys) -> None:
+    """Replace the receipts that are not stamped by the current store key. Damaged ones stay as they are."""
     after: object = NO_SUBJECT
-    while rows := connection.execute(RECEIPTS, [tag, after, BATCH]).fetchall():
+    while rows := connection.execute(RECEIPTS, [stamps.tag, after, BATCH]).fetchall():
         after = rows[-1][0]
         fitting = []
         for subject_id, erased_at, receipt in rows:
@@ -122,12 +170,12 @@ def _restamp(connection: Connection, stamps: StoreKeys, tag: bytes) -> None:
 
 def retire_signing_keys(connection: Connection) -> None:
     """Record that the earlier signing keys sign nothing any more. Their tokens stay valid until the keys' limits."""
-    connection.execute(RETIRE, [None, KeyKind.SIGNING.value])
+    connection.execute(RETIRE, [KeyKind.SIGNING.value])
 
 
 def is_unfinished(ring: KeyRing, rows: list[RecordedKey], kind: KeyKind) -> bool:
     """Whether a rotation of the kind has begun, and its last step is not done."""
-    if ring.next(kind) or any((row.kind, row.state) == (kind, KeyState.EARLIER) for row in rows):
+    if ring.next(kind) or any(row.kind == kind and row.state in (KeyState.EARLIER, CLOSED) for row in rows):
         return True
     if kind is KeyKind.KEY_ENCRYPTION:
         return bool(ring.earlier(kind))

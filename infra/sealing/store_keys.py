@@ -47,9 +47,11 @@ class StoreKeys:
     may add some (`learn`).
     """
 
-    def __init__(self, current: bytes, earlier: Iterable[bytes] = ()) -> None:
+    def __init__(
+        self, current: bytes, earlier: Iterable[bytes] = (), retired: Mapping[bytes, int] | None = None
+    ) -> None:
         self.on_unknown: Callable[[], object] = lambda: None
-        self.use(current, earlier)
+        self.use(current, earlier, retired)
 
     def use(self, current: bytes, earlier: Iterable[bytes] = (), retired: Mapping[bytes, int] | None = None) -> None:
         """Replace the keys."""

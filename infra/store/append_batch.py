@@ -110,7 +110,7 @@ class AppendStatus(Enum):
     TAKEN = "taken"
     """Another stream holds a claim; the claim's kind follows the word, after a colon."""
     REKEY = "rekey"
-    """Another process has just stored a data key for one of the subjects, or a key of this process is retired."""
+    """Another process has just stored a data key for one of the subjects, or a key of this process is closed."""
 
 
 class AppendOutcome(msgspec.Struct, frozen=True):

@@ -14,6 +14,7 @@ from application.ports import (
     EventPlace,
     Idempotency,
     StoredResponse,
+    Unavailable,
     Undecodable,
     VersionConflict,
 )
@@ -21,6 +22,7 @@ from domain.kernel import Claim, NotFound, Root
 from infra.postgres.database import Database
 from infra.sealing import receipts
 from infra.sealing.blind_index import BlindIndex
+from infra.sealing.check_values import WrongKey
 from infra.sealing.keyring import (
     DataKey,
     ErasedKey,
@@ -65,10 +67,14 @@ ORDER BY originator_version DESC LIMIT 1
 POSITION = "SELECT notification_id FROM stored_events WHERE originator_id = %s AND originator_version = %s"
 CLAIMED_BY = "SELECT originator_id FROM claims WHERE kind = %s AND digest = %s"
 MAX_REKEY_ATTEMPTS = 3
+WRITING = "Writing"
 
 
 class CheckKeys(Protocol):
-    """Compares the keys with the database, unless that was done; with `again` also takes up a changed key document."""
+    """Compares the keys with the database, unless that was done; with `again` also takes up a changed key document.
+
+    Raises WrongKey if they do not fit.
+    """
 
     async def __call__(self, *, again: bool = False) -> None: ...
 
@@ -146,7 +152,7 @@ class PostgresEventStore:
             pending = cast(list[Root.Event], root.pending_events)
             events += pending
             expected[root.id.int] = root.version - len(pending)
-        await self._check_keys()
+        await self._require_keys()
         drops = self._keyring.cache.drops
         for _ in range(MAX_REKEY_ATTEMPTS):
             keys, minted = await self._keys(changes, expected, events, idempotency)
@@ -154,8 +160,8 @@ class PostgresEventStore:
             outcome = await self._committer.append(request)
             if outcome.status is not AppendStatus.REKEY:
                 break
-            # Another process has just stored a key for the same address, or a key of this process has been retired.
-            await self._check_keys(again=True)
+            # Another process has just stored a key for the same address, or a key of this process has been closed.
+            await self._require_keys(again=True)
         if outcome.status is AppendStatus.REPLAYED:
             assert idempotency is not None
             earlier = await self.stored_response(idempotency.key)
@@ -171,6 +177,17 @@ class PostgresEventStore:
         if idempotency is not None and not events:
             return await self._position(idempotency.stream_id, idempotency.version)
         return outcome.position
+
+    async def _require_keys(self, *, again: bool = False) -> None:
+        """Check the keys.
+
+        Raises:
+            Unavailable: the database does not answer, or the keys do not fit it: one of this process was replaced.
+        """
+        try:
+            await self._check_keys(again=again)
+        except WrongKey as error:
+            raise Unavailable(WRITING) from error
 
     async def _position(self, stream_id: UUID, version: int) -> int:
         [(position,)] = await self._database.rows(POSITION, [stream_id, version])

@@ -1,14 +1,18 @@
 """Keys are rotated while everything runs: no request fails, nothing becomes unreadable, and the old key is refused."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
+from psycopg.pq import TransactionStatus
 from typer.testing import CliRunner, Result
 
 from application.ports import Copy, Idempotency, Undecodable, VersionConflict
@@ -16,19 +20,19 @@ from infra.bootstrap.api import open_deps
 from infra.bootstrap.write_side import WriteSide, open_write_side
 from infra.cli import keys as commands
 from infra.cli.doctor import doctor
+from infra.errors import SetupError
 from infra.progress import Progress
 from infra.sealing import rotation
 from infra.sealing.key_ring import KeyKind, KeyRing
 from infra.sealing.key_source import KeySource
 from infra.sealing.keyring import ERASED_KEY
-from infra.sealing.receipts import receipt
 from infra.sealing.store_keys import Damage
 from infra.settings.load import load
 from infra.settings.model import Settings, variables
 from tests.support.note import NOW, Note
 from tests.support.servers import Database
 from tests.support.stored import by_hand
-from tests.support.stores import CALL, KEK_ID, KEY_RING, STAMPS, destroy_keys, make_key_file, open_store, rows
+from tests.support.stores import CALL, KEK_ID, KEY_RING, destroy_keys, make_key_file, open_store, rows
 
 DATA_KEYS = 300
 STATES = "SELECT id, state, position FROM keys WHERE kind = %s ORDER BY recorded_at"
@@ -149,13 +153,75 @@ async def test_a_process_with_a_retired_key_encryption_key_stores_nothing(
     assert rows(database.admin_url, "SELECT count(*) FROM stored_events") == [(1,)]
 
 
-async def test_a_damaged_data_key_does_not_stop_a_rotation(settings: Settings, database: Database) -> None:
+def while_it_waits(monkeypatch: pytest.MonkeyPatch, work: Callable[[], None]) -> None:
+    """Let a rotation do this work in place of each wait for the processes."""
+    monkeypatch.setattr(commands, "time", SimpleNamespace(time=time.time, sleep=lambda _: work()))
+
+
+@pytest.mark.parametrize("kind", [KeyKind.KEY_ENCRYPTION, KeyKind.STORE])
+async def test_of_two_rotations_at_the_same_time_one_is_refused(settings: Settings, kind: KeyKind) -> None:
+    """Both wrote a key document of their own and said `complete`, and one of the new keys was lost."""
+    async with open_write_side(settings, "api") as core:
+        notes = [await stored(core) for _ in range(20)]
+        rotations = [asyncio.to_thread(commands.rotate, kind) for _ in range(2)]
+        done = await asyncio.gather(*rotations, return_exceptions=True)
+        assert sorted(map(str, done)) == ["Another rotation of a key is running. Wait until it has ended.", "None"]
+    async with open_write_side(settings, "api") as again:
+        assert await texts(again, notes) == {"text"}
+
+
+async def test_a_document_that_is_changed_meanwhile_stops_a_rotation(
+    settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What another hand has written is not overwritten, and the keys of this rotation are not used without it."""
+    while_it_waits(monkeypatch, lambda: KeySource(settings.keys).write(KEY_RING))
+    async with open_write_side(settings, "api") as core:
+        note = await stored(core)
+        with pytest.raises(SetupError, match="was changed during the rotation"):
+            await asyncio.to_thread(commands.rotate, KeyKind.KEY_ENCRYPTION)
+        assert ring_of(settings) == KEY_RING
+        assert await texts(core, [note]) == {"text"}
+
+
+@pytest.mark.parametrize("name", ["nonsense", "the id of the new key"])
+async def test_the_earlier_key_stays_while_a_data_key_does_not_open(
+    settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Who could write the database, and no key, made a data key look damaged: it was lost with the earlier key."""
+    change = "UPDATE data_keys SET kek_id = %s WHERE subject_id = %s"
+    async with open_write_side(settings, "api") as core:
+        hidden, sound = await stored(core), await stored(core)
+
+        def hide() -> None:
+            new = ring_of(settings).next(KeyKind.KEY_ENCRYPTION)
+            if new is not None:
+                rows(database.admin_url, change, "nonsense" if name == "nonsense" else new.id, hidden.id)
+
+        with monkeypatch.context() as patched:
+            while_it_waits(patched, hide)
+            stopped = await asyncio.to_thread(run, "rotate", "key-encryption")
+        assert stopped.exit_code == 1
+        assert f"do not open: 1, of the subjects {hidden.id}." in stopped.output
+        assert [key.id for key in ring_of(settings).earlier(KeyKind.KEY_ENCRYPTION)] == [KEK_ID]
+        assert rows(database.admin_url, STATES, "key-encryption")[0] == (KEK_ID, "retired", None)
+        assert await core.store.load(Note, sound.id)
+        rows(database.admin_url, change, KEK_ID, hidden.id)
+        done = await asyncio.to_thread(run, "rotate", "key-encryption")
+        assert (done.exit_code, "complete" in done.output) == (0, True)
+        assert ring_of(settings).earlier(KeyKind.KEY_ENCRYPTION) == []
+    async with open_write_side(settings, "api") as again:
+        assert await texts(again, [hidden, sound]) == {"text"}
+
+
+async def test_a_data_key_that_never_opens_does_not_stop_the_others(settings: Settings, database: Database) -> None:
     async with open_write_side(settings, "api") as core:
         damaged, sound = await stored(core), await stored(core)
         rows(database.admin_url, "UPDATE data_keys SET wrapped = '' WHERE subject_id = %s", damaged.id)
-        done = await asyncio.to_thread(run, "rotate", "key-encryption")
-        assert (done.exit_code, "1 data keys do not open" in done.output) == (0, True)
+        assert (await asyncio.to_thread(run, "rotate", "key-encryption")).exit_code == 1
         assert await core.store.load(Note, sound.id)
+    KeySource(settings.keys).write(ring_of(settings).without_earlier(KeyKind.KEY_ENCRYPTION))
+    async with open_write_side(settings, "api") as again:
+        assert await again.store.load(Note, sound.id)
 
 
 async def test_events_stay_valid_over_a_rotation_of_the_store_key(settings: Settings, database: Database) -> None:
@@ -189,6 +255,7 @@ async def test_what_the_old_store_key_stamps_after_its_rotation_is_damage(
     async with open_write_side(settings, "api") as core:
         await stored(core)
         await asyncio.to_thread(run, "rotate", "store")
+        await core.guard.require(again=True)
         note = UUID(int=1)
         forged = by_hand("note.written", note, 1, {"timestamp": datetime.now(UTC), "author_id": uuid4()})
         insert = "INSERT INTO stored_events VALUES (%s, 1, 'note.written', %s, 2, now())"
@@ -198,17 +265,63 @@ async def test_what_the_old_store_key_stamps_after_its_rotation_is_damage(
         assert damaged.data == Undecodable("Damage")
         with pytest.raises(Damage):
             await core.store.load(Note, note)
-        rows(
-            database.admin_url,
-            "UPDATE data_keys SET wrapped = NULL, erased_at = %s, receipt = %s",
-            now := datetime.now(UTC),
-            receipt(STAMPS, sound.stream_id, now),
-        )
+        destroy_keys(database.admin_url, sound.stream_id)
         core.keyring.cache.drop(sound.stream_id)
         assert (await core.feed().read(0, 1))[0].data == Undecodable("Damage")
     async with open_store(database.app_url) as straggler:
         with pytest.raises(VersionConflict):
             await straggler.store.append([Note.write(uuid4(), "text")], CALL, None)
+
+
+@pytest.mark.parametrize("kind", ["store", "key-encryption"])
+async def test_appends_do_not_wait_while_what_is_stored_is_made_independent_of_a_key(
+    settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Receipts, snapshots and data keys were read under the lock of appends: with many of them, appends failed."""
+    locked: list[bytes | str] = []
+    execute = psycopg.Connection.execute
+
+    def look(connection: psycopg.Connection, query: str, *arguments: Any) -> Any:
+        if connection.info.transaction_status is TransactionStatus.INTRANS and "SELECT pg_advisory" not in query:
+            locked.append(query)
+        return execute(connection, query, *arguments)
+
+    async with open_write_side(settings, "api") as core:
+        destroy_keys(database.admin_url, (await stored(core)).id)
+        await stored(core)
+    monkeypatch.setattr(psycopg.Connection, "execute", look)
+    assert run("rotate", kind).exit_code == 0
+    assert [query for query in locked if "UPDATE keys" in query]
+    assert [query for query in locked if "data_keys" in query or "snapshots" in query] == []
+
+
+async def test_a_rotation_of_the_store_key_removes_the_snapshots_under_the_earlier_one(
+    settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rotation, "BATCH", 2)
+    insert = "INSERT INTO snapshots SELECT %s, n, 'note', '\\x01'::bytea || %s, 1 FROM generate_series(1, 5) AS n"
+
+    def add() -> None:
+        ring = ring_of(settings)
+        for n, key in enumerate(ring.of(KeyKind.STORE)):
+            rows(database.admin_url, insert, UUID(int=n), bytes.fromhex(key.id))
+
+    async with open_write_side(settings, "api"):
+        pass
+    while_it_waits(monkeypatch, lambda: None if rows(database.admin_url, "SELECT 1 FROM snapshots") else add())
+    assert run("rotate", "store").exit_code == 0
+    assert rows(database.admin_url, "SELECT originator_id FROM snapshots") == [(UUID(int=1),)] * 5
+
+
+async def test_a_receipt_under_a_retired_store_key_is_not_stamped_again(settings: Settings, database: Database) -> None:
+    """The next rotation made good receipts of what the holder of a retired store key had planted."""
+    async with open_write_side(settings, "api") as core:
+        note = await stored(core)
+    assert run("rotate", "store").exit_code == 0
+    destroy_keys(database.admin_url, note.id)
+    assert run("rotate", "store").exit_code == 0
+    async with open_write_side(settings, "api") as again:
+        assert (await again.feed().read(0, 1))[0].data == Undecodable("Damage")
 
 
 async def test_nobody_is_logged_out_by_a_rotation_of_the_signing_key(

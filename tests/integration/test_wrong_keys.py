@@ -16,8 +16,8 @@ from infra.bootstrap.keys import KeyGuard
 from infra.bootstrap.lifetime import ended_by
 from infra.bootstrap.write_side import open_write_side
 from infra.cli.doctor import doctor
-from infra.sealing.check_values import SELECT_KEYS, WrongKey
-from infra.sealing.key_ring import KeyKind, KeyRing
+from infra.sealing.check_values import SELECT_KEYS, WrongKey, values_of
+from infra.sealing.key_ring import KeyKind, KeyRing, RingKey
 from infra.sealing.key_source import KeySource
 from infra.sealing.process_keys import ProcessKeys
 from infra.settings.keys import KeySettings
@@ -136,6 +136,50 @@ async def test_the_first_write_waits_for_the_comparison(database: Database) -> N
             await guard.require()
     await guard.require()
     assert guard.verified
+
+
+@pytest.mark.parametrize("kind", [KeyKind.KEY_ENCRYPTION, KeyKind.STORE])
+async def test_a_process_whose_key_was_retired_is_not_ready_and_writes_nothing(
+    database: Database, kind: KeyKind
+) -> None:
+    """H6: it stayed `ready`, and each append failed with an error that no caller knew."""
+    async with open_write_side(load(), "api") as core:
+        rotate_elsewhere(database, kind)
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                await core.store.append([Note.write(uuid4(), "text")], CALL, None)
+        with pytest.raises(WrongKey, match=f"{kind} key .* was replaced"):
+            await core.guard.require()
+    assert rows(database.admin_url, "SELECT count(*) FROM stored_events") == [(0,)]
+
+
+async def test_a_process_that_only_looks_finds_that_its_key_was_retired(database: Database) -> None:
+    async with open_write_side(load(), "api") as core:
+        rotate_elsewhere(database, KeyKind.SIGNING)
+        with pytest.raises(WrongKey):
+            await core.guard.require(again=True)
+        assert not core.guard.verified
+
+
+async def test_a_wrong_document_does_not_stop_a_process_whose_keys_are_right(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PALIMPSEST_KEYS")
+    file = KeySource(load().keys)
+    file.write(KEY_RING)
+    async with open_write_side(load(), "api") as core:
+        file.write(wrong(KeyKind.SIGNING))
+        with pytest.raises(WrongKey):
+            await core.guard.require(again=True)
+        await core.guard.require()
+        await core.store.append([Note.write(uuid4(), "text")], CALL, None)
+
+
+def rotate_elsewhere(database: Database, kind: KeyKind) -> None:
+    """Record that the current key of a kind was retired, and another one is current."""
+    new = values_of(RingKey.new(kind))
+    rows(database.admin_url, "UPDATE keys SET state = 'retired' WHERE kind = %s", kind.value)
+    rows(database.admin_url, "INSERT INTO keys (kind, id, check_value, state) VALUES (%s, %s, %s, 'current')", *new)
 
 
 async def test_nothing_is_written_or_ready_before_the_keys_were_compared(

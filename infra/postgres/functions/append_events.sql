@@ -1,6 +1,6 @@
 -- Appends a batch of independent requests and returns the result of each, in order: 'ok', 'replayed', 'conflict',
 -- 'taken:<kind>' or 'rekey' (another process has just stored a data key for the subject, or the request was encoded with
--- a retired key). Independent: no two share a stream, claim, data key or idempotency key. A refused request writes nothing
+-- a closed key). Independent: no two share a stream, claim, data key or idempotency key. A refused request writes nothing
 -- and does not affect the others. `head` is the position before the batch; the positions of the accepted events follow it
 -- without a gap.
 --
@@ -39,7 +39,7 @@ DECLARE
     lost int[] := '{}';
     appended bigint;
     moment timestamptz;
-    retired bytea[];
+    closed bytea[];
 BEGIN
     PERFORM pg_advisory_xact_lock(7236828);
     moment := clock_timestamp();
@@ -51,14 +51,15 @@ BEGIN
             JOIN palimpsest.data_keys d ON d.subject_id = k.subject WHERE d.wrapped <> k.wrapped  -- NULL once erased
             UNION ALL
             SELECT k.request FROM unnest(k_request, k_kek) AS k(request, kek)
-            JOIN palimpsest.keys ON keys.kind = 'key-encryption' AND keys.state = 'retired' AND keys.id = k.kek
+            JOIN palimpsest.keys ON keys.kind = 'key-encryption' AND keys.id = k.kek AND keys.state IN ('closed', 'retired')
         LOOP verdicts[loser.request] := 'rekey'; lost := lost || loser.request; END LOOP;
     END IF;
-    SELECT array_agg(decode(id, 'hex')) INTO retired FROM palimpsest.keys WHERE kind = 'store' AND state = 'retired';
-    IF retired IS NOT NULL THEN
+    SELECT array_agg(decode(id, 'hex')) INTO closed FROM palimpsest.keys
+    WHERE kind = 'store' AND state IN ('closed', 'retired');
+    IF closed IS NOT NULL THEN
         FOR loser IN
             SELECT e_request[n] AS request FROM generate_subscripts(e_request, 1) AS n
-            WHERE substr(e_state[n], 2, 4) = ANY (retired)
+            WHERE substr(e_state[n], 2, 4) = ANY (closed)
         LOOP verdicts[loser.request] := 'rekey'; lost := lost || loser.request; END LOOP;
     END IF;
     IF cardinality(c_request) > 0 THEN

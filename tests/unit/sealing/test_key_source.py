@@ -11,6 +11,7 @@ from infra.sealing import key_file
 from infra.sealing.key_ring import KeyKind, KeyRing
 from infra.sealing.key_source import KeySource
 from infra.sealing.process_keys import ProcessKeys
+from infra.sealing.store_keys import Damage
 from infra.settings.errors import SettingsError
 from infra.settings.keys import KeySettings
 from tests.support.stores import KEY_RING, make_key_file
@@ -131,6 +132,16 @@ def test_a_changed_file_is_noticed_and_read_for_what_is_under_an_unknown_key(tmp
     source(file).write(ring)
     keys.stamps.check(stamp, b"text")
     assert keys.ring == KEY_RING, "a key is used for writing before its check value was compared"
+
+
+def test_the_limits_of_store_keys_in_the_document_count_from_the_start() -> None:
+    """Commands that compare no keys with the database took later events of a retired store key for good."""
+    stamp = ProcessKeys(source(Path("none"), PALIMPSEST_KEYS=KEY_RING.document())).stamps.stamp(b"text")
+    ring = KEY_RING.with_next(KeyKind.STORE).promoted(KeyKind.STORE).limited(KeyKind.STORE, 7)
+    keys = ProcessKeys(source(Path("none"), PALIMPSEST_KEYS=ring.document()))
+    keys.stamps.check(stamp, b"text", 7)
+    with pytest.raises(Damage):
+        keys.stamps.check(stamp, b"text", 8)
 
 
 def test_a_document_that_became_wrong_changes_nothing(tmp_path: Path) -> None:
