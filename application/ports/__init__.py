@@ -13,6 +13,7 @@ from application.ports.errors import (
     OutcomeUnknown,
     StaleVersion,
     Unavailable,
+    Unreadable,
     VersionConflict,
 )
 from application.ports.feed import (
@@ -78,5 +79,6 @@ __all__ = [
     "T",
     "Unavailable",
     "Undecodable",
+    "Unreadable",
     "VersionConflict",
 ]

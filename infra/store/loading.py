@@ -7,7 +7,7 @@ from uuid import UUID
 
 from eventsourcing.utils import get_topic
 
-from application.ports import A
+from application.ports import A, Unreadable
 from domain.kernel import Party, Root
 from infra.sealing.damage import report_damage
 from infra.sealing.keyring import Keyring
@@ -81,24 +81,32 @@ class AggregateLoader:
         Raises:
             StreamGap: the log lacks an event.
             Damage: an event was changed since it was stored.
+            Unreadable: this program does not know the form of an event.
         """
         versions = [version for version, *_ in events]
         first = Root.INITIAL_VERSION if root is None else root.version + 1
         if events and (versions[0], versions[-1]) != (first, first + len(events) - 1):
             raise StreamGap(f"stream {id}: versions {first} to {versions[-1]} hold {len(events)} events")
         tenant = tenant_of(events[0][2]) if events and root is None else None
-        try:
-            return evolve(kind, root, await self._decode(id, events), tenant)
-        except Damage as damage:
-            report_damage("event", stream_id=str(id), after=first - 1, reason=str(damage))
-            raise
-
-    async def _decode(self, id: UUID, events: Sequence[StoredEvent]) -> list[Root.Event]:
         stamps = self._keyring.stamps
-        partly = [
-            decode_clear(topic, stored, id, version, stamps, position) for version, topic, stored, position in events
-        ]
-        return unseal(partly, await self._keyring.all(subjects_in(partly)))
+        try:
+            partly = [decode_clear(topic, stored, id, each, stamps, at) for each, topic, stored, at in events]
+        except Exception as error:
+            raise _unreadable(id, first, error) from error
+        # Outside of the `try`: an error of the keyring is not the fault of an event.
+        keys = await self._keyring.all(subjects_in(partly))
+        try:
+            return evolve(kind, root, unseal(partly, keys), tenant)
+        except Exception as error:
+            raise _unreadable(id, first, error) from error
+
+
+def _unreadable(id: UUID, first: int, error: Exception) -> Unreadable:
+    """What to raise for an error with events of a stream, from the version `first` on. Damage is counted and logged."""
+    if isinstance(error, Damage):
+        report_damage("event", stream_id=str(id), after=first - 1, reason=str(error))
+        return Damage(str(error))
+    return Unreadable(f"an event of the stream {id} raises {type(error).__name__}")
 
 
 def evolve(kind: type[A], root: Root | None, events: Sequence[Root.Event], tenant: Party | None = None) -> A | None:

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from psycopg.pq.abc import PGresult
 
+from application.ports import Unreadable
 from infra.coalesce import Coalescer
 from infra.postgres.arrays import Blobs, UuidsByInt
 from infra.postgres.session import ShortQueries
@@ -102,7 +103,7 @@ class StoredStream:
     complete: bool = True
 
 
-class StreamGap(Exception):
+class StreamGap(Unreadable):
     """The log lacks an event inside a stream: the table was changed by another program."""
 
 
