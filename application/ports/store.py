@@ -101,6 +101,17 @@ class Store(Protocol):
             Unreadable: the stream cannot be read.
         """
 
+    async def shell(self, kind: type[A], id: UUID) -> A:
+        """Return the aggregate without its state, to erase a stream that cannot be read (`Root.erase_unread`).
+
+        It has the id, the last version and the tenant of the stream, and `erased`.
+
+        Raises:
+            NotFound: there is no such stream of that kind.
+            Unavailable: the database does not answer.
+            Unreadable: none of its events can be read.
+        """
+
     async def claimed_by(self, claim: Claim) -> UUID | None:
         """Return the id of the stream that holds the claim. Raises `Unavailable`."""
 
@@ -117,6 +128,14 @@ class EventStore(StoredEvents, Protocol):
         Raises:
             Unavailable: the database does not answer.
             Unreadable: the stream cannot be read.
+        """
+
+    async def shell(self, kind: type[A], id: UUID) -> A | None:
+        """Return the aggregate without its state, as `Store.shell` does; None: there is none of that kind.
+
+        Raises:
+            Unavailable: the database does not answer.
+            Unreadable: none of its events can be read.
         """
 
     async def claimed_by(self, claim: Claim) -> UUID | None:

@@ -1,7 +1,7 @@
 """Loads aggregates: from the newest snapshot at or before the wanted version, and the events after it."""
 
 from collections.abc import Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import cast
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from domain.kernel import Party, Root
 from infra.sealing.damage import report_damage
 from infra.sealing.keyring import Keyring
 from infra.sealing.store_keys import Damage
-from infra.store.codec import decode_clear, subjects_in, unseal
+from infra.store.codec import decode_as_erased, decode_clear, subjects_in, unseal
 from infra.store.event_bytes import tenant_of
 from infra.store.snapshots import Interval, Snapshots
 from infra.store.stream_reader import LATEST, StoredEvent, StreamGap, StreamReader
@@ -32,6 +32,29 @@ class AggregateLoader:
             return await self._latest(kind, id)
         root = await self._by_pages(kind, id, version)
         return root if root is not None and root.version == version else None
+
+    async def shell(self, kind: type[A], id: UUID) -> A | None:
+        """The aggregate without its state, as `application.ports.EventStore.shell`. One event that is intact is enough.
+
+        Raises:
+            Unreadable: no event is intact.
+        """
+        found: Root | None = None
+        last, erased = 0, False
+        async with aclosing(self._reader.history(id)) as pages:
+            async for page in pages:
+                for last, topic, stored, position in page:
+                    with suppress(Exception):
+                        event = decode_as_erased(topic, stored, id, last, self._keyring.stamps, position)
+                        found = event.root.shell(event)
+                        found.tenant = tenant_of(stored)
+                        erased = erased or event.erases
+        if found is None and last:
+            raise Unreadable(f"no event of the stream {id} can be read")
+        if not isinstance(found, kind):
+            return None
+        found._version, found.erased = last, erased
+        return found
 
     async def _latest(self, kind: type[A], id: UUID) -> A | None:
         stream = await self._reader.stream(id)
@@ -87,7 +110,6 @@ class AggregateLoader:
         first = Root.INITIAL_VERSION if root is None else root.version + 1
         if events and (versions[0], versions[-1]) != (first, first + len(events) - 1):
             raise StreamGap(f"stream {id}: versions {first} to {versions[-1]} hold {len(events)} events")
-        tenant = tenant_of(events[0][2]) if events and root is None else None
         stamps = self._keyring.stamps
         try:
             partly = [decode_clear(topic, stored, id, each, stamps, at) for each, topic, stored, at in events]
@@ -96,6 +118,7 @@ class AggregateLoader:
         # Outside of the `try`: an error of the keyring is not the fault of an event.
         keys = await self._keyring.all(subjects_in(partly))
         try:
+            tenant = tenant_of(events[0][2]) if events and root is None else None
             return evolve(kind, root, unseal(partly, keys), tenant)
         except Exception as error:
             raise _unreadable(id, first, error) from error
