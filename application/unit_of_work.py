@@ -28,6 +28,7 @@ class UnitOfWork:
     def __init__(self, events: EventStore) -> None:
         self._events = events
         self.loaded: list[Root] = []
+        self.saved: list[Root] = []
         self.staged: list[Root] = []
 
     @property
@@ -74,4 +75,5 @@ class UnitOfWork:
 
     def save(self, *aggregates: Root) -> None:
         """See `ports.Store.save`."""
+        self.saved += aggregates
         self.staged += [root for root in aggregates if root.pending_events]

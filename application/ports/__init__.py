@@ -25,7 +25,7 @@ from application.ports.feed import (
     RecordedEvent,
     Undecodable,
 )
-from application.ports.holdings import Holdings
+from application.ports.holdings import HeldStream, Holdings
 from application.ports.passwords import Passwords
 from application.ports.reads import EventPlace, Params, ReadStore, StoredEvents, T
 from application.ports.store import (
@@ -54,6 +54,7 @@ __all__ = [
     "EventFeed",
     "EventPlace",
     "EventStore",
+    "HeldStream",
     "Holdings",
     "Idempotency",
     "InFlight",

@@ -116,7 +116,10 @@ class Store(Protocol):
         """Return the id of the stream that holds the claim. Raises `Unavailable`."""
 
     def save(self, *aggregates: Root) -> None:
-        """Stage the pending events of the aggregates. The bus appends all of them, atomically, after the handler."""
+        """Stage the pending events of the aggregates. The bus appends all of them, atomically, after the handler.
+
+        Save what the command is about, also without events: the bus then waits for what an earlier command took away.
+        """
 
 
 class EventStore(StoredEvents, Protocol):
