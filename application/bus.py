@@ -107,7 +107,7 @@ class Bus:
             if run.changed:
                 await settle(self._settlement, run.revocations)
             else:
-                await settle_earlier(self._settlement, self._events, run.loaded)
+                await settle_earlier(self._settlement, self._events, run.concerned)
             if run.erased:
                 await settle_erasures(self._settlement)
         except Unavailable:
@@ -163,11 +163,12 @@ class Bus:
     async def _try(self, run: "_Run[R]") -> CommandResult[R]:
         registration = HANDLERS[type(run.command)]
         unit, clock = UnitOfWork(self._events), StoppedClock(self._clock)
-        run.loaded = unit.loaded
+        run.concerned = unit.loaded
         own = {**self._ports, "store": unit, "actor": run.context.actor, "clock": clock}
         answer = await registration.handler(run.command, **{name: own[name] for name in registration.ports})
-        run.erased = any(root.erased for root in (*unit.loaded, *unit.staged))
+        run.concerned = unit.saved
         events, scope = unit.events, run.scope
+        run.erased = any(root.erased for root in unit.loaded) or any(event.erases for event in events)
         # Nothing is kept about what is erased. A repeat finds nothing left to do.
         is_kept = scope is not None and not run.erased
         record = record_of(scope, run.command, answer, unit, events, clock()) if scope and is_kept else None
@@ -198,7 +199,8 @@ class _Run(Generic[R]):
     context: CommandContext
     scope: KeyScope | None = None
     attempts: int = 0
-    loaded: list[Root] = field(default_factory=list)
+    concerned: list[Root] = field(default_factory=list)
+    """What the command is about: the aggregates that it saves, or all that it has loaded, where it is refused."""
     changed: bool = False
     """Whether the command has appended events."""
     revocations: Revocations = field(default_factory=dict)

@@ -8,7 +8,7 @@ An erasure destroys data keys, which processes keep in memory: it is answered on
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Protocol
 from uuid import UUID
@@ -16,7 +16,7 @@ from uuid import UUID
 from eventsourcing.utils import get_topic
 
 from application.ports import EventStore, NotSettled
-from domain.kernel import Root
+from domain.kernel import Root, events_of
 
 SETTLE_TIMEOUT = 5.0
 
@@ -96,10 +96,3 @@ def revoking_topics(kind: type[Root]) -> dict[str, frozenset[str]]:
         for name in event.revokes:
             topics.setdefault(name, set()).add(get_topic(event))
     return {name: frozenset(found) for name, found in topics.items()}
-
-
-def events_of(kind: type[Root]) -> Iterator[type[Root.Event]]:
-    """Yield the event classes that an aggregate class defines."""
-    for value in vars(kind).values():
-        if isinstance(value, type) and issubclass(value, Root.Event):
-            yield value

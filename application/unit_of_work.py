@@ -28,6 +28,7 @@ class UnitOfWork:
     def __init__(self, events: EventStore) -> None:
         self._events = events
         self.loaded: list[Root] = []
+        self.saved: list[Root] = []
         self.staged: list[Root] = []
 
     @property
@@ -53,12 +54,19 @@ class UnitOfWork:
 
     async def get(self, kind: type[A], id: UUID, *, version: int | None = None, expected: int | None = None) -> A:
         """See `ports.Store.get`."""
-        root = await self._events.load(kind, id, version=version)
+        root = self._found(kind, await self._events.load(kind, id, version=version))
+        if expected is not None and root.version != expected:
+            raise StaleVersion(root.version)
+        return root
+
+    async def shell(self, kind: type[A], id: UUID) -> A:
+        """See `ports.Store.shell`."""
+        return self._found(kind, await self._events.shell(kind, id))
+
+    def _found(self, kind: type[A], root: A | None) -> A:
         if root is None:
             raise NotFound(f"There is no such {kind.__name__.lower()}.")
         self.loaded.append(root)
-        if expected is not None and root.version != expected:
-            raise StaleVersion(root.version)
         return root
 
     async def claimed_by(self, claim: Claim) -> UUID | None:
@@ -67,4 +75,5 @@ class UnitOfWork:
 
     def save(self, *aggregates: Root) -> None:
         """See `ports.Store.save`."""
+        self.saved += aggregates
         self.staged += [root for root in aggregates if root.pending_events]

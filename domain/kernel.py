@@ -5,7 +5,7 @@ the state and never refuses. See `domain/decisions/0001-apply-never-refuses.md`.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import cache
@@ -103,7 +103,8 @@ class Root(BaseAggregate[UUID]):
         erases: ClassVar[bool] = False
         """Whether storing the event destroys the data key of its stream, with its claims, snapshots and answers.
 
-        The event has no personal fields, and its `apply` sets `erased`.
+        Such an event has no fields of its own. Its `apply` sets `erased` and needs no state, since it also erases a
+        stream that cannot be read (`erase_unread`).
         """
 
         def claims(self) -> Iterable[Claim]:
@@ -126,9 +127,8 @@ class Root(BaseAggregate[UUID]):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        for value in vars(cls).values():
-            if isinstance(value, type) and issubclass(value, Root.Event):
-                value.root = cls
+        for event_class in events_of(cls):
+            event_class.root = cls
 
     @classmethod
     def start_stream(
@@ -159,6 +159,19 @@ class Root(BaseAggregate[UUID]):
         self._version += 1
         self._modified_on = now
         self._pending_events.append(event)
+
+    def erase_unread(self, *, now: datetime) -> None:
+        """Erase a stream that cannot be read: this is its shell. A second erasure causes no event."""
+        if not self.erased:
+            [event_class] = [event_class for event_class in events_of(type(self)) if event_class.erases]
+            self.trigger_event(event_class, now=now)
+
+
+def events_of(kind: type[Root]) -> Iterator[type[Root.Event]]:
+    """Yield the event classes that an aggregate class defines."""
+    for value in vars(kind).values():
+        if isinstance(value, type) and issubclass(value, Root.Event):
+            yield value
 
 
 class FirstEvent(Root.Event):

@@ -44,10 +44,18 @@ TABLES = {
     ),
     "read.user_profile": PersonalDataPlace("that an account exists", _NO_EXPORT, "the event user.erased drops the row"),
     "read.document_access": PersonalDataPlace(
-        "ids of addresses", _NO_EXPORT, "an erased address or document has its shares revoked"
+        "ids of addresses",
+        _NO_EXPORT,
+        "an erased address or document has its shares revoked; those of a damaged document stay, shown by no query",
     ),
-    "read.team_roster": PersonalDataPlace("ids of members", _NO_EXPORT, "erasures end memberships"),
-    "read.team_invitation": PersonalDataPlace("ids of addresses", _NO_EXPORT, "erasures revoke invitations"),
+    "read.team_roster": PersonalDataPlace(
+        "ids of members", _NO_EXPORT, "erasures end memberships; those of a damaged team stay, shown by no query"
+    ),
+    "read.team_invitation": PersonalDataPlace(
+        "ids of addresses",
+        _NO_EXPORT,
+        "erasures revoke invitations; those of a damaged team stay, shown by no query",
+    ),
     "read.subscription": PersonalDataPlace(
         "plan and use by user id", _NO_EXPORT, "stays, as accounts must: ids and amounts only"
     ),

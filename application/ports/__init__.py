@@ -13,6 +13,7 @@ from application.ports.errors import (
     OutcomeUnknown,
     StaleVersion,
     Unavailable,
+    Unreadable,
     VersionConflict,
 )
 from application.ports.feed import (
@@ -24,7 +25,7 @@ from application.ports.feed import (
     RecordedEvent,
     Undecodable,
 )
-from application.ports.holdings import Holdings
+from application.ports.holdings import HeldStream, Holdings
 from application.ports.passwords import Passwords
 from application.ports.reads import EventPlace, Params, ReadStore, StoredEvents, T
 from application.ports.store import (
@@ -53,6 +54,7 @@ __all__ = [
     "EventFeed",
     "EventPlace",
     "EventStore",
+    "HeldStream",
     "Holdings",
     "Idempotency",
     "InFlight",
@@ -78,5 +80,6 @@ __all__ = [
     "T",
     "Unavailable",
     "Undecodable",
+    "Unreadable",
     "VersionConflict",
 ]

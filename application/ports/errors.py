@@ -56,6 +56,10 @@ class Unavailable(Exception):
         self.retry_after = retry_after
 
 
+class Unreadable(Exception):
+    """What is stored cannot be read: it was damaged, or this program does not know its form. A repeat does not help."""
+
+
 class NotAuthenticated(Forbidden):
     """The person did not prove who they are."""
 

@@ -1,29 +1,41 @@
 """Port to what belongs to people, for erasures."""
 
+from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+from domain.kernel import Party
+
+
+@dataclass(frozen=True, slots=True)
+class HeldStream:
+    """A stream that an erasure looks at. `listed`: reads show that it concerns the erasure.
+
+    If not, a read model has left the stream out, and only the stream itself says whom it concerns.
+    """
+
+    id: UUID
+    listed: bool
+
 
 class Holdings(Protocol):
-    """Finds the streams that an erasure concerns.
-
-    Nothing that was stored before the call is missing. Others may be among the ids: load each, and let it decide.
+    """Finds the streams that an erasure concerns. Nothing that was stored before the call is missing.
 
     Raises:
         Unavailable: the read models are behind, or the database does not answer.
     """
 
-    async def documents_of(self, owner_id: UUID) -> list[UUID]:
+    async def documents_of(self, owner: Party) -> list[HeldStream]:
         """Return the documents that a user or a team owns."""
 
-    async def teams_of(self, user_id: UUID) -> list[UUID]:
+    async def teams_of(self, user_id: UUID) -> list[HeldStream]:
         """Return the teams of which the user is a member."""
 
-    async def documents_shared_with(self, address_id: UUID) -> list[UUID]:
+    async def documents_shared_with(self, address_id: UUID) -> list[HeldStream]:
         """Return the documents that are shared with an address."""
 
-    async def documents_bound_to(self, user_id: UUID) -> list[UUID]:
+    async def documents_bound_to(self, user_id: UUID) -> list[HeldStream]:
         """Return the documents with a share that is bound to the user."""
 
-    async def teams_inviting(self, address_id: UUID) -> list[UUID]:
+    async def teams_inviting(self, address_id: UUID) -> list[HeldStream]:
         """Return the teams that have invited an address."""

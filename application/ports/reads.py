@@ -22,6 +22,7 @@ class StoredEvents(Protocol):
 
         Raises:
             Unavailable: the database does not answer.
+            Unreadable: one of the events cannot be read.
         """
 
 

@@ -97,23 +97,52 @@ class Store(Protocol):
         Raises:
             NotFound: there is no such stream of that kind, or it has no such version.
             StaleVersion: `expected` is given and is not the current version.
+            Unavailable: the database does not answer.
+            Unreadable: the stream cannot be read.
+        """
+
+    async def shell(self, kind: type[A], id: UUID) -> A:
+        """Return the aggregate without its state, to erase a stream that cannot be read (`Root.erase_unread`).
+
+        It has the id, the last version and the tenant of the stream, and `erased`.
+
+        Raises:
+            NotFound: there is no such stream of that kind.
+            Unavailable: the database does not answer.
+            Unreadable: none of its events can be read.
         """
 
     async def claimed_by(self, claim: Claim) -> UUID | None:
-        """Return the id of the stream that holds the claim."""
+        """Return the id of the stream that holds the claim. Raises `Unavailable`."""
 
     def save(self, *aggregates: Root) -> None:
-        """Stage the pending events of the aggregates. The bus appends all of them, atomically, after the handler."""
+        """Stage the pending events of the aggregates. The bus appends all of them, atomically, after the handler.
+
+        Save what the command is about, also without events: the bus then waits for what an earlier command took away.
+        """
 
 
 class EventStore(StoredEvents, Protocol):
     """The event store as the bus sees it."""
 
     async def load(self, kind: type[A], id: UUID, *, version: int | None = None) -> A | None:
-        """Load the aggregate, the current one or as it was at `version`; None: there is none of that kind."""
+        """Load the aggregate, the current one or as it was at `version`; None: there is none of that kind.
+
+        Raises:
+            Unavailable: the database does not answer.
+            Unreadable: the stream cannot be read.
+        """
+
+    async def shell(self, kind: type[A], id: UUID) -> A | None:
+        """Return the aggregate without its state, as `Store.shell` does; None: there is none of that kind.
+
+        Raises:
+            Unavailable: the database does not answer.
+            Unreadable: none of its events can be read.
+        """
 
     async def claimed_by(self, claim: Claim) -> UUID | None:
-        """Return the id of the stream that holds the claim."""
+        """Return the id of the stream that holds the claim. Raises `Unavailable`."""
 
     async def append(
         self, changes: Sequence[Root], call: CommandContext, idempotency: Idempotency | None
@@ -126,8 +155,11 @@ class EventStore(StoredEvents, Protocol):
         Raises:
             VersionConflict: another append to one of the streams came first.
             ClaimTaken: a claim is held by another stream.
+            NotFound: one of the aggregates, or the subject of the answer, has been erased.
             OutcomeUnknown: the connection broke while the append was in flight.
             Unavailable: the database does not answer; nothing was written.
+            Unreadable: a data key that the events need, or the response stored before, cannot be read; nothing was
+                written.
         """
 
     async def stored_response(self, key: bytes) -> StoredResponse | None:
@@ -135,7 +167,9 @@ class EventStore(StoredEvents, Protocol):
 
         Raises:
             NotFound: the subject of the answer has been erased since.
+            Unavailable: the database does not answer.
+            Unreadable: the response cannot be read.
         """
 
     async def last_position(self, stream_id: UUID, topics: Collection[str] | None = None) -> int:
-        """Return the position of the stream's last event of these topics; 0 where it has none."""
+        """Return the position of the stream's last event of these topics; 0 where it has none. Raises `Unavailable`."""

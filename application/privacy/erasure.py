@@ -4,24 +4,27 @@ What several people share: a user's documents end with them, but for those of a 
 (`decisions/0001-what-an-erasure-takes.md`). The sender of these commands has checked that they may be carried out.
 
 A command stores about `MAX_EVENTS` events; send it again until it answers that it is complete. The event that erases
-the user, address or team itself comes last, so an erasure that was interrupted goes on.
+the user, address or team itself comes last, so an erasure that was interrupted goes on. A stream that cannot be read
+stops no erasure but is reported. It can itself be erased: its key is destroyed, though its shares or members are not
+known.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
 from application.commands import Command, handles
-from application.ports import Clock, EmailIndex, Holdings, Store
+from application.ports import Clock, EmailIndex, HeldStream, Holdings, Store, Unreadable
 from domain.billing.subscription import Subscription
 from domain.content import erasure as documents
 from domain.content.document import Document
 from domain.identity.user import User
 from domain.kernel import NotFound, Party, Root
 from domain.privacy.address import Address
-from domain.teams.erasure import end_membership, erase_team, withdraw_invitation
+from domain.teams import erasure as teams
 from domain.teams.team import Team
 
 MAX_EVENTS = 500
@@ -31,10 +34,15 @@ R = TypeVar("R", bound=Root)
 
 @dataclass(frozen=True, slots=True)
 class ErasureStep:
-    """The outcome of one command. `changed`: number of streams; `complete`: nothing is left to do."""
+    """The outcome of one command. `changed`: number of streams; `complete`: nothing is left to do but for `unread`.
+
+    `unread`: streams that cannot be read, and may hold more of what is erased. Of a user who is among them, the address
+    is not known.
+    """
 
     changed: int
     complete: bool
+    unread: list[UUID]
 
 
 class EraseUser(Command[ErasureStep]):
@@ -61,62 +69,128 @@ class EraseTeam(Command[ErasureStep]):
     id: UUID
 
 
-class _Changes:
-    """The aggregates that one command changes, each loaded once."""
+class _Erasure:
+    """One step of an erasure: the aggregates that it looks at, each loaded once, and what becomes of them."""
 
-    def __init__(self, store: Store, now: datetime) -> None:
+    def __init__(self, store: Store, holdings: Holdings, now: datetime) -> None:
         self.complete = True
         self._store = store
+        self._holdings = holdings
         self._now = now
         self._roots: dict[UUID, Root] = {}
+        self._shells: dict[UUID, Root] = {}
+        self._concerned: set[UUID] = set()
+        self._unread: set[UUID] = set()
 
-    async def apply(self, kind: type[R], ids: Iterable[UUID], change: Callable[[R], None]) -> None:
-        """Change the streams of this kind among `ids`, until there are events enough."""
-        for id in ids:
-            if sum(len(root.pending_events) for root in self._roots.values()) >= MAX_EVENTS:
-                self.complete = False
-                return
-            try:
-                root = self._roots.get(id) or await self._store.get(kind, id)
-            except NotFound:
-                continue
-            assert isinstance(root, kind)
-            self._roots[id] = root
-            change(root)
+    async def get(self, kind: type[R], id: UUID) -> R | None:
+        """Return an aggregate; None: there is none, or it cannot be read, which is reported unless it was erased."""
+        try:
+            root = self._roots.get(id) or await self._store.get(kind, id)
+        except NotFound:
+            return None
+        except Unreadable:
+            await self._report(kind, id)
+            return None
+        assert isinstance(root, kind)
+        self._roots[id] = root
+        return root
 
-    def add(self, root: Root) -> None:
-        """Add an aggregate that was changed outside."""
-        self._roots[root.id] = root
+    async def erase(self, kind: type[Root], id: UUID, by: Callable[..., object]) -> None:
+        """Erase a stream: by a function of the domain, or by its erasing event alone if it cannot be read.
 
-    async def erase_documents_of(self, owner_id: UUID, holdings: Holdings) -> None:
+        Raises:
+            NotFound: there is no such stream.
+        """
+        try:
+            root = self._roots.get(id) or await self._store.get(kind, id)
+            by(root, now=self._now)
+        except Unreadable:
+            root = await self._store.shell(kind, id)
+            root.erase_unread(now=self._now)
+        self._add(root)
+
+    async def erase_documents_of(self, owner: Party) -> None:
         """Erase the documents of a user or a team."""
-        owned = await holdings.documents_of(owner_id)
-        await self.apply(Document, owned, lambda document: documents.erase_own(document, owner_id, now=self._now))
+        async for document in self._each(Document, await self._holdings.documents_of(owner)):
+            if documents.erase_own(document, owner, now=self._now):
+                self._concerned.add(document.id)
+
+    async def erase_team(self, id: UUID) -> None:
+        """Erase a team, after its documents and its plan."""
+        await self.erase_documents_of(Party("team", id))
+        await self.cancel_plan(Party("team", id))
+        if self.complete:
+            await self.erase(Team, id, teams.erase_team)
+
+    async def end_memberships(self, user_id: UUID) -> None:
+        """End the memberships of a user, and the teams that have no other member."""
+        async for team in self._each(Team, await self._holdings.teams_of(user_id)):
+            if teams.ends_with(team, user_id):
+                await self.erase_team(team.id)
+            else:
+                teams.end_membership(team, user_id, now=self._now)
 
     async def cancel_plan(self, payer: Party) -> None:
         """End the paid plan of a user or a team, if it has one."""
-        await self.apply(Subscription, [Subscription.id_of(payer)], lambda plan: plan.cancel(now=self._now))
+        plan = await self.get(Subscription, Subscription.id_of(payer))
+        if plan is not None:
+            plan.cancel(now=self._now)
 
-    async def forget_address(self, id: UUID, holdings: Holdings) -> None:
+    async def forget_user(self, id: UUID) -> None:
+        """Revoke the shares that are bound to a user."""
+        async for document in self._each(Document, await self._holdings.documents_bound_to(id)):
+            documents.forget_user(document, id, now=self._now)
+
+    async def forget_address(self, id: UUID) -> None:
         """Revoke the shares and invitations of an address, then erase it."""
-        now = self._now
-        shared, inviting = await holdings.documents_shared_with(id), await holdings.teams_inviting(id)
-        await self.apply(Document, shared, lambda document: documents.forget_address(document, id, now=now))
-        await self.apply(Team, inviting, lambda team: withdraw_invitation(team, id, now=now))
+        async for document in self._each(Document, await self._holdings.documents_shared_with(id)):
+            documents.forget_address(document, id, now=self._now)
+        async for team in self._each(Team, await self._holdings.teams_inviting(id)):
+            teams.withdraw_invitation(team, id, now=self._now)
         if self.complete:
-            self.add(await self._erased_address(id))
+            self._add(await self._erased_address(id))
 
     def stage(self) -> ErasureStep:
         """Stage all changes, for one append."""
         changed = [root for root in self._roots.values() if root.pending_events]
-        self._store.save(*changed)
-        return ErasureStep(len(changed), self.complete)
+        unchanged = [root for root in (self._roots | self._shells).values() if not root.pending_events]
+        self._store.save(*changed, *[root for root in unchanged if root.id in self._concerned])
+        return ErasureStep(len(changed), self.complete, sorted(self._unread))
+
+    def _add(self, root: Root) -> None:
+        """Add what is erased itself, after all that belongs to it."""
+        self._roots.pop(root.id, None)
+        self._roots[root.id] = root
+        self._concerned.add(root.id)
+
+    async def _each(self, kind: type[R], held: Iterable[HeldStream]) -> AsyncIterator[R]:
+        """Yield the aggregates that can be read, until there are events enough."""
+        for stream in held:
+            if sum(len(root.pending_events) for root in self._roots.values()) >= MAX_EVENTS:
+                self.complete = False
+                return
+            if stream.listed:
+                self._concerned.add(stream.id)
+            root = await self.get(kind, stream.id)
+            if root is not None:
+                yield root
+
+    async def _report(self, kind: type[Root], id: UUID) -> None:
+        """Report a stream that cannot be read, unless it has been erased."""
+        with suppress(Unreadable):
+            shell = await self._store.shell(kind, id)
+            if shell.erased:
+                self._shells[id] = shell
+                return
+        self._unread.add(id)
 
     async def _erased_address(self, id: UUID) -> Address:
         try:
             address = await self._store.get(Address, id)
         except NotFound:
             return Address.erase(id=id, now=self._now)
+        except Unreadable:
+            address = await self._store.shell(Address, id)
         address.erase_again(now=self._now)
         return address
 
@@ -125,50 +199,38 @@ class _Changes:
 async def erase_user(
     cmd: EraseUser, store: Store, holdings: Holdings, addresses: EmailIndex, clock: Clock
 ) -> ErasureStep:
-    now = clock()
-    user = await store.get(User, cmd.id)
-    changes = _Changes(store, now)
-    await changes.erase_documents_of(user.id, holdings)
-    await changes.apply(Team, await holdings.teams_of(user.id), lambda team: end_membership(team, user.id, now=now))
-    await changes.cancel_plan(Party("user", user.id))
-    bound = await holdings.documents_bound_to(user.id)
-    await changes.apply(Document, bound, lambda document: documents.forget_user(document, user.id, now=now))
+    erasure = _Erasure(store, holdings, clock())
+    user = await erasure.get(User, cmd.id)
+    await erasure.erase_documents_of(Party("user", cmd.id))
+    await erasure.end_memberships(cmd.id)
+    await erasure.cancel_plan(Party("user", cmd.id))
+    await erasure.forget_user(cmd.id)
     # An address that was not verified may belong to another person.
-    if user.email_verified and not user.erased:
-        await changes.forget_address(addresses.address_id(user.email), holdings)
-    if changes.complete:
-        user.erase(now=now)
-    else:
-        user.deactivate(now=now)
-    changes.add(user)
-    return changes.stage()
+    if user is not None and user.email_verified and not user.erased:
+        await erasure.forget_address(addresses.address_id(user.email))
+    if erasure.complete:
+        await erasure.erase(User, cmd.id, User.erase)
+    elif user is not None:
+        user.deactivate(now=clock())
+    return erasure.stage()
 
 
 @handles
 async def erase_address(cmd: EraseAddress, store: Store, holdings: Holdings, clock: Clock) -> ErasureStep:
-    changes = _Changes(store, clock())
-    await changes.forget_address(cmd.id, holdings)
-    return changes.stage()
+    erasure = _Erasure(store, holdings, clock())
+    await erasure.forget_address(cmd.id)
+    return erasure.stage()
 
 
 @handles
-async def erase_document(cmd: EraseDocument, store: Store, clock: Clock) -> ErasureStep:
-    now = clock()
-    document = await store.get(Document, cmd.id)
-    documents.erase_document(document, now=now)
-    changes = _Changes(store, now)
-    changes.add(document)
-    return changes.stage()
+async def erase_document(cmd: EraseDocument, store: Store, holdings: Holdings, clock: Clock) -> ErasureStep:
+    erasure = _Erasure(store, holdings, clock())
+    await erasure.erase(Document, cmd.id, documents.erase_document)
+    return erasure.stage()
 
 
 @handles
-async def erase_team_and_documents(cmd: EraseTeam, store: Store, holdings: Holdings, clock: Clock) -> ErasureStep:
-    now = clock()
-    team = await store.get(Team, cmd.id)
-    changes = _Changes(store, now)
-    await changes.erase_documents_of(team.id, holdings)
-    await changes.cancel_plan(Party("team", team.id))
-    if changes.complete:
-        erase_team(team, now=now)
-        changes.add(team)
-    return changes.stage()
+async def erase_team(cmd: EraseTeam, store: Store, holdings: Holdings, clock: Clock) -> ErasureStep:
+    erasure = _Erasure(store, holdings, clock())
+    await erasure.erase_team(cmd.id)
+    return erasure.stage()

@@ -4,12 +4,15 @@ from datetime import datetime
 from uuid import UUID
 
 from domain.content.document import Document
+from domain.kernel import Party
 
 
-def erase_own(document: Document, owner_id: UUID, *, now: datetime) -> None:
-    """Erase the document if it is one of the user or team that is being erased."""
-    if document.owner_id == owner_id:
+def erase_own(document: Document, owner: Party, *, now: datetime) -> bool:
+    """Erase the document if it is one of the user or team that is being erased. Returns whether it is."""
+    is_own = document.owner == owner
+    if is_own:
         erase_document(document, now=now)
+    return is_own
 
 
 def erase_document(document: Document, *, now: datetime) -> None:

@@ -83,7 +83,7 @@ class User(Root):
 
         def apply(self, aggregate: "User") -> None:
             aggregate.erased = True
-            aggregate.deactivated_at = aggregate.deactivated_at or self.timestamp
+            aggregate.deactivated_at = self.timestamp
 
     email: str
     email_verified: bool

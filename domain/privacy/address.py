@@ -1,4 +1,4 @@
-"""Email addresses, as subjects of erasure. An address may be used again after it was erased, and erased again."""
+"""Email addresses, as subjects of erasure. An address may be used after it was erased, and erased again."""
 
 from datetime import datetime
 from uuid import UUID
@@ -31,5 +31,5 @@ class Address(Root):
         return cls.start_stream(cls.Erased, id=id, tenant=Party("user", id), now=now)
 
     def erase_again(self, *, now: datetime) -> None:
-        """Erase an address that has been used since it was erased."""
+        """Erase an address again. Each time it is an event: nothing here says whether it has been used since."""
         self.trigger_event(self.ErasedAgain, now=now)

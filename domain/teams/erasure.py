@@ -6,19 +6,20 @@ from uuid import UUID
 from domain.teams.team import Team
 
 
-def end_membership(team: Team, user_id: UUID, *, now: datetime) -> None:
-    """End the membership of a user who is being erased.
+def ends_with(team: Team, user_id: UUID) -> bool:
+    """Return whether the team has no other member than a user who is being erased: then it is erased, too."""
+    return team.members.keys() == {user_id}
 
-    The last owner is followed by the first admin, else by the first member, in the order in which they joined. A team
-    without other members is erased.
+
+def end_membership(team: Team, user_id: UUID, *, now: datetime) -> None:
+    """End the membership of a user who is being erased, in a team that has other members.
+
+    The last owner is followed by the first admin, else by the first member, in the order in which they joined.
     """
     role = team.members.get(user_id)
     if role is None:
         return
     others = {other: theirs for other, theirs in team.members.items() if other != user_id}
-    if not others:
-        erase_team(team, now=now)
-        return
     if role == "owner" and "owner" not in others.values():
         successor = next((other for other, theirs in others.items() if theirs == "admin"), next(iter(others)))
         team.trigger_event(Team.MemberRoleChanged, now=now, user_id=successor, role="owner")

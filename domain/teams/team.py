@@ -168,7 +168,8 @@ class Team(Root):
 
         def apply(self, aggregate: "Team") -> None:
             aggregate.erased = True
-            aggregate.dissolved_at = aggregate.dissolved_at or self.timestamp
+            aggregate.members, aggregate.invited, aggregate.invited_until = {}, {}, {}
+            aggregate.dissolved_at = self.timestamp
 
     name: str
     slug: str

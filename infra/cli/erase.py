@@ -16,10 +16,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from uuid_utils.compat import uuid7
 
 from application.commands import Command
-from application.ports import Busy, CommandContext, NotSettled, ReadStore, Unavailable
+from application.ports import Busy, CommandContext, NotSettled, ReadStore, Unavailable, Unreadable
 from application.privacy.erasure import EraseAddress, EraseDocument, EraseTeam, EraseUser, ErasureStep
 from domain.identity.user import User
-from domain.kernel import Invalid, NotFound
+from domain.kernel import Invalid, NotFound, Party
 from domain.text import email_address
 from infra.bootstrap.settled_bus import SettledBus, open_settled_bus
 from infra.bootstrap.write_side import WriteSide, open_for_command
@@ -83,25 +83,41 @@ def address(
 
 
 async def _plan_user(core: WriteSide, settled: SettledBus, id: UUID) -> ErasurePlan:
-    found = await core.store.load(User, id)
-    if found is None:
-        raise NotFound("There is no such user.")
-    documents, teams = await settled.holdings.documents_of(id), await settled.holdings.teams_of(id)
+    try:
+        address_id = await _address_of(core, id)
+    except Unreadable:
+        address_id = None
+        notes.print("The user cannot be read: their address is not known. Erase it by `palimpsest erase address`, too.")
+    documents = await settled.holdings.documents_of(Party("user", id))
+    teams = await settled.holdings.teams_of(id)
     effects = [
         "The account ends; its address may be registered again.",
         f"{len(documents)} documents end. Edits of other people's documents stay.",
-        f"{len(teams)} memberships of teams end. A team without other members is erased.",
+        f"{len(teams)} memberships of teams end. A team without other members is erased, with its documents.",
     ]
     streams = len(documents) + len(teams) + 2
-    if found.email_verified and not found.erased:
-        shares = await _shares(settled, core.blind.address_id(found.email))
+    if address_id is not None:
+        shares = await _shares(settled, address_id)
         effects.append(f"{shares} shares with and invitations of their address are revoked.")
         streams += shares + 1
     return ErasurePlan(f"user {id}", effects, streams, EraseUser(id=id))
 
 
+async def _address_of(core: WriteSide, user_id: UUID) -> UUID | None:
+    """The id of the user's verified address, if there is one.
+
+    Raises:
+        NotFound: there is no such user.
+        Unreadable: the user cannot be read.
+    """
+    user = await core.store.load(User, user_id)
+    if user is None:
+        raise NotFound("There is no such user.")
+    return core.blind.address_id(user.email) if user.email_verified and not user.erased else None
+
+
 async def _plan_team(settled: SettledBus, id: UUID) -> ErasurePlan:
-    documents = await settled.holdings.documents_of(id)
+    documents = await settled.holdings.documents_of(Party("team", id))
     effects = ["The team ends, with its memberships and invitations.", f"{len(documents)} documents of the team end."]
     return ErasurePlan(f"team {id}", effects, len(documents) + 1, EraseTeam(id=id))
 
@@ -140,7 +156,8 @@ def _erase(plan_of: Planner, yes: bool) -> None:
             plan = await plan_of(core, settled)
             if not yes:
                 await asyncio.to_thread(_confirm, plan)
-            _report(plan, await _carry_out(plan, settled))
+            done = await _carry_out(plan, settled)
+        _report(plan, done)
 
     try:
         asyncio.run(run())
@@ -149,7 +166,13 @@ def _erase(plan_of: Planner, yes: bool) -> None:
     except NotSettled:
         raise SetupError(
             "The erasure is stored, but a process or a read model has not followed yet. "
-            "Run the same command again until it succeeds; `palimpsest projections list` says what is behind."
+            "Run the same command again until it succeeds; `palimpsest projections list` says what is behind. "
+            "A stream in quarantine follows after `palimpsest projections retry` or `skip`."
+        ) from None
+    except Unreadable:
+        raise SetupError(
+            "Not one event of this can be read, so it is not known what it is. Restore it from a backup, "
+            "then run the same command again."
         ) from None
     except Busy:
         raise SetupError("Others change the same things at this moment. Run the same command again.") from None
@@ -188,24 +211,38 @@ def _confirm(plan: ErasurePlan) -> None:
     typer.confirm("Erase it?", abort=True, err=True)
 
 
-async def _carry_out(plan: ErasurePlan, settled: SettledBus) -> int:
-    """Send the command until it is complete. Returns the number of streams that were changed."""
+async def _carry_out(plan: ErasurePlan, settled: SettledBus) -> ErasureStep:
+    """Send the command until it is complete. Returns the outcome of all steps together."""
     columns = (TextColumn("erasing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     changed = 0
     with Progress(*columns, console=notes, disable=not notes.is_terminal) as bar:
         task = bar.add_task("", total=plan.streams)
-        complete = False
-        while not complete:
+        while True:
             context = CommandContext(actor=None, correlation_id=uuid7())
             step = (await settled.bus.send(plan.command, context)).answer
-            changed, complete = changed + step.changed, step.complete
+            changed += step.changed
             bar.update(task, completed=changed)
-    return changed
+            if step.complete:
+                # The last step has looked at all that is left.
+                return ErasureStep(changed, step.complete, step.unread)
 
 
-def _report(plan: ErasurePlan, changed: int) -> None:
+def _report(plan: ErasurePlan, done: ErasureStep) -> None:
+    """Print what was erased.
+
+    Raises:
+        SetupError: some streams could not be read.
+    """
+    kind, id = plan.what.split()
+    unread = [str(each) for each in done.unread]
     if sys.stdout.isatty():
-        typer.echo(f"Erased {plan.what}: {changed} streams changed.")
+        typer.echo(f"Erased {plan.what}: {done.changed} streams changed.")
     else:
-        kind, id = plan.what.split()
-        typer.echo(json.dumps({"erased": kind, "id": id, "streams_changed": changed}))
+        typer.echo(json.dumps({"erased": kind, "id": id, "streams_changed": done.changed, "unread": unread}))
+    if unread:
+        raise SetupError(
+            f"The rest is erased. {len(unread)} streams cannot be read, and may hold more of this {kind}: "
+            f"{', '.join(unread)}. `palimpsest events show ID` prints what can be read of a stream. "
+            f"Erase what belongs to this {kind} by itself: `palimpsest erase document ID`, or `team ID`. "
+            "Restore the others from a backup, then run the same command again."
+        )

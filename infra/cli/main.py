@@ -159,7 +159,7 @@ def events(context: typer.Context) -> None:
     """Inspect the event log: tail, show."""
     from infra.cli import events as group
 
-    _log_errors_only()
+    log_errors_only()
     group.app(context.args, prog_name="palimpsest events")
 
 
@@ -168,7 +168,7 @@ def keys(context: typer.Context) -> None:
     """Manage the keys: list, rotate."""
     from infra.cli import keys as group
 
-    _log_errors_only()
+    log_errors_only()
     group.app(context.args, prog_name="palimpsest keys")
 
 
@@ -177,7 +177,7 @@ def projections(context: typer.Context) -> None:
     """Manage the read models: list, rebuild, retry, skip."""
     from infra.cli import projections as group
 
-    _log_errors_only()
+    log_errors_only()
     group.app(context.args, prog_name="palimpsest projections")
 
 
@@ -186,7 +186,7 @@ def erase(context: typer.Context) -> None:
     """Erase a user, a document, a team or an email address, for good."""
     from infra.cli import erase as group
 
-    _log_errors_only()
+    log_errors_only()
     group.app(context.args, prog_name="palimpsest erase")
 
 
@@ -195,15 +195,15 @@ def stream(context: typer.Context) -> None:
     """Inspect the stream published to Kafka: topics, tail, export, reconcile."""
     from infra.cli import published as group
 
-    _log_errors_only()
+    log_errors_only()
     group.app(context.args, prog_name="palimpsest stream")
 
 
-def _log_errors_only() -> None:
-    """For commands whose own output says what is wrong."""
+def log_errors_only() -> None:
+    """Log errors only, apart from the output: for commands whose own output says what is wrong."""
     from infra.telemetry.logs import configure_logging
 
-    configure_logging("ERROR", "console")
+    configure_logging("ERROR", "console", sys.stderr)
 
 
 def main() -> None:

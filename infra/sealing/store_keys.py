@@ -9,6 +9,8 @@ import hmac
 from collections.abc import Callable, Iterable, Mapping
 from enum import IntEnum
 
+from application.ports import Unreadable
+
 FORMAT = 1
 """The version of all stored formats. Every stored thing begins with it."""
 
@@ -18,7 +20,7 @@ STAMP_BYTES = TAG_BYTES + MAC_BYTES
 _PERSON = b"palimpsest stamp"
 
 
-class Damage(Exception):
+class Damage(Unreadable):
     """Stored bytes are not what was written there."""
 
 

@@ -109,6 +109,10 @@ class PostgresEventStore:
         """The aggregate now, or as it was at `version`; None if no stream has that kind and version."""
         return await self._loader.load(kind, id, version)
 
+    async def shell(self, kind: type[A], id: UUID) -> A | None:
+        """The aggregate without its state, as far as any of its events can be read; None if no stream has that kind."""
+        return await self._loader.shell(kind, id)
+
     async def claimed_by(self, claim: Claim) -> UUID | None:
         """The stream that holds the claim."""
         rows = await self._database.rows(CLAIMED_BY, [claim.kind, self._blind.claim(claim.kind, claim.value)])

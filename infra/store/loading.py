@@ -1,18 +1,18 @@
 """Loads aggregates: from the newest snapshot at or before the wanted version, and the events after it."""
 
 from collections.abc import Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import cast
 from uuid import UUID
 
 from eventsourcing.utils import get_topic
 
-from application.ports import A
+from application.ports import A, Unreadable
 from domain.kernel import Party, Root
 from infra.sealing.damage import report_damage
 from infra.sealing.keyring import Keyring
 from infra.sealing.store_keys import Damage
-from infra.store.codec import decode_clear, subjects_in, unseal
+from infra.store.codec import decode_as_erased, decode_clear, subjects_in, unseal
 from infra.store.event_bytes import tenant_of
 from infra.store.snapshots import Interval, Snapshots
 from infra.store.stream_reader import LATEST, StoredEvent, StreamGap, StreamReader
@@ -32,6 +32,29 @@ class AggregateLoader:
             return await self._latest(kind, id)
         root = await self._by_pages(kind, id, version)
         return root if root is not None and root.version == version else None
+
+    async def shell(self, kind: type[A], id: UUID) -> A | None:
+        """The aggregate without its state, as `application.ports.EventStore.shell`. One event that is intact is enough.
+
+        Raises:
+            Unreadable: no event is intact.
+        """
+        found: Root | None = None
+        last, erased = 0, False
+        async with aclosing(self._reader.history(id)) as pages:
+            async for page in pages:
+                for last, topic, stored, position in page:
+                    with suppress(Exception):
+                        event = decode_as_erased(topic, stored, id, last, self._keyring.stamps, position)
+                        found = event.root.shell(event)
+                        found.tenant = tenant_of(stored)
+                        erased = erased or event.erases
+        if found is None and last:
+            raise Unreadable(f"no event of the stream {id} can be read")
+        if not isinstance(found, kind):
+            return None
+        found._version, found.erased = last, erased
+        return found
 
     async def _latest(self, kind: type[A], id: UUID) -> A | None:
         stream = await self._reader.stream(id)
@@ -80,6 +103,7 @@ class AggregateLoader:
         Raises:
             StreamGap: the log lacks an event.
             Damage: an event was changed since it was stored.
+            Unreadable: this program does not know the form of an event.
         """
         if not events:
             return root
@@ -87,19 +111,26 @@ class AggregateLoader:
         last = first + len(events) - 1
         if (events[0][0], events[-1][0]) != (first, last):
             raise StreamGap(f"stream {id}: versions {first} to {events[-1][0]} hold {len(events)} events")
-        try:
-            decoded = await self._decode(id, events)
-        except Damage as damage:
-            report_damage("event", stream_id=str(id), after=first - 1, reason=str(damage))
-            raise
-        return evolve(kind, root, decoded, tenant_of(events[0][2]) if root is None else None)
-
-    async def _decode(self, id: UUID, events: Sequence[StoredEvent]) -> list[Root.Event]:
         stamps = self._keyring.stamps
-        partly = [
-            decode_clear(topic, stored, id, version, stamps, position) for version, topic, stored, position in events
-        ]
-        return unseal(partly, await self._keyring.all(subjects_in(partly)))
+        try:
+            partly = [decode_clear(topic, stored, id, each, stamps, at) for each, topic, stored, at in events]
+        except Exception as error:
+            raise _unreadable(id, first, error) from error
+        # Outside of the `try`: an error of the keyring is not the fault of an event.
+        keys = await self._keyring.all(subjects_in(partly))
+        try:
+            tenant = tenant_of(events[0][2]) if root is None else None
+            return evolve(kind, root, unseal(partly, keys), tenant)
+        except Exception as error:
+            raise _unreadable(id, first, error) from error
+
+
+def _unreadable(id: UUID, first: int, error: Exception) -> Unreadable:
+    """What to raise for an error with events of a stream, from the version `first` on. Damage is counted and logged."""
+    if isinstance(error, Damage):
+        report_damage("event", stream_id=str(id), after=first - 1, reason=str(error))
+        return Damage(str(error))
+    return Unreadable(f"an event of the stream {id} raises {type(error).__name__}")
 
 
 def evolve(kind: type[A], root: Root | None, events: Sequence[Root.Event], tenant: Party | None = None) -> A | None:

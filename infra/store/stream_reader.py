@@ -12,6 +12,7 @@ from uuid import UUID
 from psycopg.adapt import Transformer
 from psycopg.pq.abc import PGresult
 
+from application.ports import Unreadable
 from infra.coalesce import Coalescer
 from infra.postgres.arrays import Blobs, UuidsByInt
 from infra.postgres.session import ShortQueries
@@ -103,7 +104,7 @@ class StoredStream:
     complete: bool = True
 
 
-class StreamGap(Exception):
+class StreamGap(Unreadable):
     """The log lacks an event inside a stream: the table was changed by another program."""
 
 

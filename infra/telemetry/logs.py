@@ -13,8 +13,8 @@ from infra.telemetry.http_observer import observe_http
 from infra.telemetry.redaction import describe_error, redact
 
 
-def configure_logging(level: str = "INFO", style: str = "auto", **context: str) -> None:
-    """Send all logs of the process, including the standard library's, to standard output.
+def configure_logging(level: str = "INFO", style: str = "auto", output: TextIO | None = None, **context: str) -> None:
+    """Send all logs of the process, including the standard library's, to standard output, or to `output`.
 
     `style` is `json`, `console`, or `auto` (console on a terminal). Every line has the fields of `context`, for
     instance the role of the process.
@@ -32,7 +32,7 @@ def configure_logging(level: str = "INFO", style: str = "auto", **context: str) 
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(output or sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

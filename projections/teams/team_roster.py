@@ -12,9 +12,10 @@ from projections.visibility import is_member
 
 MEMBERS = f"""
 SELECT {columns_of(MemberView)} FROM read.team_roster
-WHERE team_id = %(id)s AND {is_member("%(id)s")}
+WHERE team_id = %(id)s AND {is_member("%(id)s")} AND EXISTS (SELECT FROM read.team WHERE id = %(id)s)
 ORDER BY joined_at, user_id
 """  # noqa: S608 - columns of our own view
+"""Of a team that exists: one that was erased without its state leaves its members here."""
 
 
 class TeamRoster(ReadModel):
@@ -45,7 +46,7 @@ class TeamRoster(ReadModel):
                 yield self.table.drop(team_id, user_id)
 
 
-@reads(TeamRoster)
+@reads(TeamRoster, "team")
 async def members(rows: ReadStore, actor: Actor, team_id: UUID) -> list[MemberView] | None:
     """Return the team's members, for its members; None: the team does not exist for the actor."""
     return await rows.all(MemberView, MEMBERS, {"id": team_id, "user_id": actor.user_id}) or None

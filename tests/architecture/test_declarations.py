@@ -16,11 +16,10 @@ from hypothesis import strategies as st
 import projections
 from application.discovery import import_all
 from application.ports import Actor, ReadStore
-from application.revocation import events_of
 from domain.access import DOCUMENT, TEAM, Person, Resource
 from domain.content.document import Document
 from domain.identity.user import User
-from domain.kernel import Root
+from domain.kernel import Root, events_of
 from domain.teams.team import Team
 from projections.kernel import models_read_by, read_models, reads
 from projections.teams.team_roster import TeamRoster

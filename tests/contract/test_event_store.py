@@ -17,7 +17,7 @@ from application.ports import (
     StoredResponse,
     VersionConflict,
 )
-from domain.kernel import ERASED, Claim
+from domain.kernel import ERASED, Claim, Root
 from tests.support.memory_store import MemoryEventStore
 from tests.support.note import NOW, Note
 from tests.support.stores import CALL, open_store
@@ -30,6 +30,10 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[EventStore]:
         return
     async with open_store(request.getfixturevalue("database").app_url) as opened:
         yield opened.store
+
+
+class Diary(Root):
+    """Another kind of aggregate."""
 
 
 def note(text: str = "text", label: str = "") -> Note:
@@ -166,6 +170,33 @@ async def test_an_erased_stream_reads_as_erased_and_its_claim_is_free(store: Eve
     assert (loaded.lines, loaded.label, loaded.erased) == ([ERASED], ERASED, True)
     _, shown = await store.events([(written.id, 1), (written.id, 2)])
     assert shown.email == "ada@example.org"  # type: ignore[attr-defined]
+    await store.append([note(label="mine")], CALL, None)
+
+
+async def test_a_shell_has_the_identity_of_a_stream_and_no_state(store: EventStore) -> None:
+    written = note("first")
+    written.extend("second")
+    await store.append([written], CALL, None)
+    shell = await store.shell(Note, written.id)
+    assert shell is not None
+    assert (shell.id, shell.version, shell.tenant, shell.erased) == (written.id, 2, written.tenant, False)
+    assert not hasattr(shell, "lines")
+    assert await store.shell(Note, uuid4()) is None
+    assert await store.shell(Diary, written.id) is None
+
+
+async def test_a_stream_is_erased_by_its_shell_alone_and_once(store: EventStore) -> None:
+    written = note("secret", "mine")
+    await store.append([written], CALL, None)
+    for pending in (1, 0):
+        shell = await store.shell(Note, written.id)
+        assert shell is not None
+        shell.erase_unread(now=NOW)
+        assert len(shell.pending_events) == pending
+        await store.append([shell], CALL, None)
+    loaded = await store.load(Note, written.id)
+    assert loaded is not None
+    assert (loaded.version, loaded.lines, loaded.erased) == (2, [ERASED], True)
     await store.append([note(label="mine")], CALL, None)
 
 

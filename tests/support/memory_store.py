@@ -7,7 +7,16 @@ from uuid import UUID
 
 from eventsourcing.utils import get_topic
 
-from application.ports import A, ClaimTaken, CommandContext, EventPlace, Idempotency, StoredResponse, VersionConflict
+from application.ports import (
+    A,
+    ClaimTaken,
+    CommandContext,
+    EventPlace,
+    Idempotency,
+    StoredResponse,
+    Unreadable,
+    VersionConflict,
+)
 from domain.kernel import Claim, Party, Root
 from infra.store.codec import layout_of
 from infra.store.loading import evolve
@@ -18,16 +27,28 @@ class MemoryEventStore:
 
     def __init__(self) -> None:
         self.log: list[Root.Event] = []
+        self.unreadable: set[UUID] = set()
+        """Streams that are damaged."""
         self._claims: dict[Claim, UUID] = {}
         self.records: dict[bytes, StoredResponse] = {}
         self._tenants: dict[UUID, Party] = {}
 
     async def load(self, kind: type[A], id: UUID, *, version: int | None = None) -> A | None:
+        if id in self.unreadable:
+            raise Unreadable(f"the stream {id}")
         events = [event for event in self.log if event.originator_id == id]
         if version is not None:
             events = [event for event in events if event.originator_version <= version]
         root = evolve(kind, None, events, self._tenants.get(id))
         return root if root is None or version in (None, root.version) else None
+
+    async def shell(self, kind: type[A], id: UUID) -> A | None:
+        events = [event for event in self.log if event.originator_id == id]
+        if not events or events[0].root is not kind:
+            return None
+        root = kind.shell(events[-1])
+        root.tenant, root.erased = self._tenants[id], any(event.erases for event in events)
+        return root
 
     async def events(self, places: Sequence[EventPlace]) -> list[Root.Event]:
         by_place = {(event.originator_id, event.originator_version): event for event in self.log}

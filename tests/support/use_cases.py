@@ -13,6 +13,7 @@ from application.revocation import Settlement
 from infra.sealing.blind_index import BlindIndex
 from infra.store.codec import layout_of
 from tests.support.given import NOW
+from tests.support.memory_holdings import MemoryHoldings
 from tests.support.memory_store import MemoryEventStore
 
 R = TypeVar("R")
@@ -43,6 +44,7 @@ class CommandRunner:
 
     def __init__(self, settlement: Settlement | None = None) -> None:
         self.store = MemoryEventStore()
+        self.holdings = MemoryHoldings(self.store)
         self.passwords = PlainPasswords()
         self.now = NOW
         ids = count(0x1000)
@@ -51,6 +53,7 @@ class CommandRunner:
             "clock": self.clock,
             "new_id": lambda: UUID(int=next(ids)),
             "addresses": blind,
+            "holdings": self.holdings,
             "passwords": self.passwords,
         }
         self.bus = Bus(self.store, ports, blind, settlement=settlement)

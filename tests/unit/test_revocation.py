@@ -7,7 +7,8 @@ import pytest
 
 from application.content.document import ChangeDocument, CreateDocument, RevokeShare, ShareDocument, TrashDocument
 from application.ports import Actor, NotSettled, Unavailable
-from application.privacy.erasure import EraseDocument
+from application.privacy.erasure import EraseDocument, EraseUser
+from application.teams.team import AcceptInvitation, FoundTeam, InviteMember
 from tests.support.use_cases import CommandRunner
 
 EMAIL = "bob@example.org"
@@ -143,6 +144,62 @@ async def test_h7_an_erasure_waits_until_no_process_holds_the_key(
     reads.forgets = True
     step = await runner.ask(EraseDocument(id=document.id))
     assert (step.changed, step.complete) == (0, True)
+
+
+async def test_a_repeated_erasure_waits_for_no_stream_of_others(
+    runner: CommandRunner, owner: Actor, reads: Reads
+) -> None:
+    """A stream of any owner that a read model has left out is looked at; it never settles while it is in quarantine."""
+    bob = await runner.actor(EMAIL)
+    document = await runner.ask(CreateDocument(title="Notes"), owner)
+    await runner.send(TrashDocument(id=document.id), owner)
+    runner.holdings.quarantine(document.id)
+    await runner.send(EraseUser(id=bob.user_id))
+    reads.asked.clear()
+    assert (await runner.ask(EraseUser(id=bob.user_id))).complete
+    assert {stream_id for _, stream_id, _ in reads.asked} == {bob.user_id}
+
+
+@pytest.mark.parametrize("whole", [False, True])
+async def test_a_repeated_erasure_waits_for_own_documents_that_read_models_have_left_out(
+    runner: CommandRunner, owner: Actor, reads: Reads, whole: bool
+) -> None:
+    document = await runner.ask(CreateDocument(title="Notes"), owner)
+    runner.holdings.quarantine(document.id, whole=whole)
+    for _ in range(2):
+        reads.asked.clear()
+        await runner.send(EraseUser(id=owner.user_id))
+        assert {(name, id) for name, id, _ in reads.asked} >= {
+            ("document", document.id),
+            ("document_version", document.id),
+        }
+
+
+async def test_a_repeated_erasure_waits_for_a_damaged_document_that_reads_still_show(
+    runner: CommandRunner, owner: Actor, reads: Reads
+) -> None:
+    document = await runner.ask(CreateDocument(title="Notes"), owner)
+    runner.holdings.quarantine(document.id)
+    runner.store.unreadable = {document.id}
+    await runner.send(EraseDocument(id=document.id))
+    await runner.send(EraseUser(id=owner.user_id))
+    reads.asked.clear()
+    assert (await runner.ask(EraseUser(id=owner.user_id))).unread == []
+    assert ("document", document.id) in {(name, id) for name, id, _ in reads.asked}
+
+
+async def test_a_repeated_erasure_waits_for_memberships_that_reads_still_show(
+    runner: CommandRunner, owner: Actor, reads: Reads
+) -> None:
+    bob = await runner.actor(EMAIL)
+    team = await runner.ask(FoundTeam(name="Crew", slug="crew"), owner)
+    await runner.send(InviteMember(id=team.id, email=EMAIL), owner)
+    await runner.send(AcceptInvitation(id=team.id), bob)
+    runner.holdings.quarantine(team.id)
+    for _ in range(2):
+        reads.asked.clear()
+        await runner.send(EraseUser(id=bob.user_id))
+        assert ("team_roster", team.id) in {(name, id) for name, id, _ in reads.asked}
 
 
 async def test_nothing_is_kept_of_the_answer_to_an_erasure(runner: CommandRunner, owner: Actor) -> None:

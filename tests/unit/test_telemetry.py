@@ -12,6 +12,7 @@ import psycopg
 import pytest
 import structlog
 
+from infra.cli.main import log_errors_only
 from infra.local.servers.process import free_port
 from infra.telemetry.http_observer import observe_http
 from infra.telemetry.logs import BufferedLogStream, configure_logging
@@ -177,6 +178,14 @@ def test_a_terminal_gets_readable_lines(capsys: pytest.CaptureFixture[str]) -> N
     text = capsys.readouterr().out
     assert not text.startswith("{")
     assert CANARY not in text
+
+
+def test_errors_within_a_command_are_no_part_of_its_output(capsys: pytest.CaptureFixture[str]) -> None:
+    log_errors_only()
+    structlog.get_logger("ours").error("damaged")
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert "damaged" in output.err
 
 
 def test_a_taken_metrics_port_is_named() -> None:

@@ -10,7 +10,7 @@ from adapters.http.api.deps import Deps
 from adapters.http.api.framework import Api
 from adapters.http.api.middleware import RequestMiddleware, ServerErrorMiddleware
 from adapters.http.api.routers import find_routers, tags_of
-from application.ports import NotSettled, Unavailable
+from application.ports import NotSettled, Unavailable, Unreadable
 from domain.kernel import Refusal
 
 
@@ -41,6 +41,7 @@ HANDLERS: dict[type[Exception], Any] = {
     problems.HttpError: problems.of_http_error,
     NotSettled: problems.of_not_settled,
     Unavailable: problems.of_unavailable,
+    Unreadable: problems.of_unreadable,
 }
 
 DESCRIPTION = """\

@@ -26,7 +26,7 @@ PROBLEMS = {
     413: ("too_large", "The body is larger than the limit."),
     415: ("not_json", "The body is not `application/json`."),
     422: ("not_valid", "The request can be parsed, but violates the schema or a rule for values; `errors` says where."),
-    500: ("internal", "An unexpected error on our side."),
+    500: ("internal", "An unexpected error on our side, or (`unreadable`) damaged data: then a repeat does not help."),
     503: ("unavailable", "A server that the service depends on does not answer; `Retry-After` says when to retry."),
 }
 

@@ -9,11 +9,20 @@ from typing import ClassVar
 from uuid import UUID
 
 import msgspec
+import structlog
 from fastapi import Request
 from pydantic_core import ErrorDetails
 from starlette.responses import Response
 
-from application.ports import KeyReused, NotAuthenticated, NotSettled, OutcomeUnknown, StaleVersion, Unavailable
+from application.ports import (
+    KeyReused,
+    NotAuthenticated,
+    NotSettled,
+    OutcomeUnknown,
+    StaleVersion,
+    Unavailable,
+    Unreadable,
+)
 from domain.kernel import Conflict, Forbidden, Invalid, NotFound, Refusal
 
 MEDIA_TYPE = "application/problem+json"
@@ -31,6 +40,8 @@ STATUS: Mapping[type[Refusal], int] = {
     Conflict: 409,
 }
 """HTTP statuses by base class; the first match counts."""
+
+log = structlog.get_logger("http")
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +220,13 @@ def of_unavailable(request: Request, error: Unavailable) -> Response:
         detail = "It is unknown whether this was executed. Send it again with the same Idempotency-Key to find out."
         return answer(_id(request), 503, "outcome_unknown", detail, headers)
     return answer(_id(request), 503, "unavailable", "Try again in a moment; nothing was changed.", headers)
+
+
+def of_unreadable(request: Request, error: Unreadable) -> Response:
+    """Answer a command or a query that needs what the store cannot read. The cause is in the log."""
+    log.error("stored data cannot be read", exc_info=error)
+    detail = "What is stored of this is damaged. A repeat does not help: report it, and give the request id."
+    return answer(_id(request), 500, "unreadable", detail)
 
 
 def of_not_settled(request: Request, error: NotSettled) -> Response:

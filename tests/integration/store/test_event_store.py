@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from msgspec import structs
 
-from application.ports import CommandContext, Copy, Idempotency, StoredResponse, VersionConflict
+from application.ports import CommandContext, Copy, Idempotency, StoredResponse, Unreadable, VersionConflict
 from domain.kernel import ERASED, NotFound, Party
 from infra.sealing.keyring import ERASED_KEY
 from infra.store.event_bytes import Metadata, metadata_of
@@ -144,6 +144,27 @@ async def test_a_stream_with_a_gap_is_not_taken_for_whole(opened: Opened, databa
     for version in (None, 4):
         with pytest.raises(StreamGap):
             await opened.store.load(Note, written.id, version=version)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE stored_events SET originator_version = 99 WHERE originator_version = 2",
+        "UPDATE stored_events SET state = '' WHERE originator_version = 2",
+        "UPDATE stored_events SET topic = 'note.unknown' WHERE originator_version = 2",
+        "UPDATE data_keys SET wrapped = ''",
+        "DELETE FROM data_keys",
+    ],
+)
+async def test_a_stream_that_cannot_be_read_says_so_whatever_the_cause(database: Database, change: str) -> None:
+    written = note()
+    written.extend("second")
+    async with open_store(database.app_url) as before:
+        await before.store.append([written], CALL, None)
+    rows(database.admin_url, change)
+    async with open_store(database.app_url) as opened:
+        with pytest.raises(Unreadable):
+            await opened.store.load(Note, written.id)
 
 
 def test_an_event_of_an_older_version_is_upcast_on_read() -> None:

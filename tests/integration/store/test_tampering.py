@@ -4,11 +4,11 @@ from uuid import UUID
 
 import pytest
 
-from application.ports import Undecodable
+from application.ports import Undecodable, Unreadable
 from infra.sealing.damage import damage_counter
 from infra.sealing.store_keys import Damage
 from infra.store.stream_reader import StreamGap
-from tests.support.note import Note
+from tests.support.note import NOW, Note
 from tests.support.servers import Database
 from tests.support.stores import CALL, open_store, rows
 
@@ -96,3 +96,43 @@ async def test_a_changed_data_key_is_damage_of_its_subject_alone(database: Datab
         assert isinstance(other.data, Note.Written)
         with pytest.raises(Damage):
             await opened.store.load(Note, ONE)
+
+
+WRECKS = {
+    "the first event": "UPDATE stored_events SET state = '' WHERE originator_version = 1",
+    "an event between": "UPDATE stored_events SET state = '' WHERE originator_version = 2",
+    "the last event": "UPDATE stored_events SET state = '' WHERE originator_version = 3",
+    "a gap": "DELETE FROM stored_events WHERE originator_version = 2",
+    "the data key": "UPDATE data_keys SET wrapped = set_bit(wrapped, 200, 1 - get_bit(wrapped, 200))",
+}
+
+
+@pytest.mark.parametrize("wreck", WRECKS)
+async def test_a_damaged_stream_can_be_erased(database: Database, wreck: str) -> None:
+    async with open_store(database.app_url) as opened:
+        note = Note.write(ONE, "first", "label")
+        note.extend("second")
+        note.extend("third")
+        await opened.store.append([note], CALL, None)
+    rows(database.admin_url, WRECKS[wreck])
+    async with open_store(database.app_url) as opened:
+        with pytest.raises(Unreadable):
+            await opened.store.load(Note, ONE)
+        shell = await opened.store.shell(Note, ONE)
+        assert shell is not None
+        assert (shell.version, shell.tenant, shell.erased) == (3, note.tenant, False)
+        shell.erase_unread(now=NOW)
+        await opened.store.append([shell], CALL, None)
+        again = await opened.store.shell(Note, ONE)
+        assert again is not None
+        assert (again.version, again.erased) == (4, True)
+    assert rows(database.admin_url, "SELECT wrapped, length(receipt) FROM data_keys") == [(None, 21)]
+    assert rows(database.admin_url, "SELECT FROM claims") == []
+
+
+async def test_a_stream_whose_every_event_is_damaged_has_no_shell(database: Database) -> None:
+    async with open_store(database.app_url) as opened:
+        await opened.store.append([Note.write(ONE, "first")], CALL, None)
+        rows(database.admin_url, "UPDATE stored_events SET state = ''")
+        with pytest.raises(Unreadable):
+            await opened.store.shell(Note, ONE)

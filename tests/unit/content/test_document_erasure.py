@@ -4,6 +4,7 @@ from uuid import UUID
 
 from domain.content.document import Document
 from domain.content.erasure import erase_own, forget_user
+from domain.kernel import Party
 from tests.support.given import NOW, fact, given, new_events, person
 from tests.support.saves import created
 
@@ -30,7 +31,8 @@ def test_all_shares_that_are_bound_to_an_erased_user_are_revoked_and_no_others()
 
 def test_the_documents_of_others_stay() -> None:
     one = document()
-    erase_own(one, BOB.user_id, now=NOW)
+    for owner in (Party("user", BOB.user_id), Party("team", ADA.user_id)):
+        assert not erase_own(one, owner, now=NOW)
     assert new_events(one) == []
-    erase_own(one, ADA.user_id, now=NOW)
+    assert erase_own(one, Party("user", ADA.user_id), now=NOW)
     assert one.erased

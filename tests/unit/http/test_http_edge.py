@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from adapters.http.api.context import traceparent_of
 from adapters.http.api.middleware import SECURITY_HEADERS
 from adapters.http.api.routing import ApiRoute
-from application.ports import OutcomeUnknown, Unavailable
+from application.ports import OutcomeUnknown, Unavailable, Unreadable
 from tests.support.http import HttpApi, open_http_api
 
 ALWAYS = {name.decode() for name, _ in SECURITY_HEADERS} | {
@@ -87,6 +87,18 @@ async def test_a_server_that_is_away_is_told_with_the_time_to_wait(error: Except
     async with open_http_api(send=failing(error)) as api:
         answer = await log_in(api.client)
     assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (503, code, "7")
+
+
+async def test_what_the_store_cannot_read_is_a_problem_of_its_own_and_its_cause_is_in_the_log() -> None:
+    async with open_http_api(send=failing(Unreadable("the stamp does not fit"))) as api:
+        with capture_logs() as lines:
+            answer = await log_in(api.client)
+    assert (answer.status_code, answer.json()["code"]) == (500, "unreadable")
+    assert "stamp" not in answer.text
+    assert answer.headers.keys() >= ALWAYS
+    assert [(line["event"], str(line["exc_info"])) for line in lines] == [
+        ("stored data cannot be read", "the stamp does not fit")
+    ]
 
 
 async def test_the_callers_request_id_is_kept_where_it_is_a_uuid(api: HttpApi) -> None:

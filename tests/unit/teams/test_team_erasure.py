@@ -3,7 +3,7 @@
 from datetime import timedelta
 from uuid import UUID
 
-from domain.teams.erasure import end_membership, erase_team, withdraw_invitation
+from domain.teams.erasure import end_membership, ends_with, erase_team, withdraw_invitation
 from domain.teams.team import Role, Team
 from tests.support.given import ID, NOW, fact, given, new_events, person
 
@@ -44,14 +44,10 @@ def test_another_owner_is_enough() -> None:
     assert new_events(crew) == [fact(Team.MemberRemoved, user_id=OWNER)]
 
 
-def test_a_team_of_one_is_erased_with_its_member() -> None:
-    crew = team(invited)
-    end_membership(crew, OWNER, now=NOW)
-    assert new_events(crew) == [
-        fact(Team.InvitationRevoked, address_id=ADDRESS),
-        fact(Team.MemberRemoved, user_id=OWNER),
-        fact(Team.Erased),
-    ]
+def test_a_team_ends_with_its_only_member() -> None:
+    assert ends_with(team(invited), OWNER)
+    assert not ends_with(team(invited), FIRST)
+    assert not ends_with(team(*joined(FIRST, "member")), OWNER)
 
 
 def test_nothing_happens_to_a_team_of_others() -> None:
@@ -62,9 +58,13 @@ def test_nothing_happens_to_a_team_of_others() -> None:
 
 
 def test_an_erased_team_exists_for_no_one_and_is_erased_once() -> None:
-    crew = team()
+    crew = team(invited)
     erase_team(crew, now=NOW)
     erase_team(crew, now=NOW)
-    assert new_events(crew) == [fact(Team.MemberRemoved, user_id=OWNER), fact(Team.Erased)]
+    assert new_events(crew) == [
+        fact(Team.InvitationRevoked, address_id=ADDRESS),
+        fact(Team.MemberRemoved, user_id=OWNER),
+        fact(Team.Erased),
+    ]
     assert crew.id == ID
     assert crew.role_of(person(1)) is None

@@ -1,0 +1,156 @@
+"""The contract of holdings: the fake of unit tests and the read models."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+import pytest
+
+from application.ports import EventStore, HeldStream, Holdings
+from domain.content.document import Document
+from domain.content.erasure import erase_document
+from domain.kernel import Party
+from domain.teams.team import Team
+from infra.bootstrap.lifetime import started
+from infra.postgres.projector_connection import connect
+from infra.postgres.read_store import PooledReadStore
+from infra.projector import checkpoints
+from infra.projector.position_tracker import PositionTracker
+from projections.kernel import Poison, read_models
+from projections.privacy.holdings import ReadHoldings
+from tests.support.given import NOW, address_of, person
+from tests.support.memory_holdings import MemoryHoldings
+from tests.support.memory_store import MemoryEventStore
+from tests.support.projecting import projecting
+from tests.support.servers import Database
+from tests.support.stores import CALL, open_store
+
+ADA, BOB, EVE = map(person, (1, 2, 3))
+MODELS = [
+    model
+    for model in read_models()
+    if model.name in {"document", "document_version", "document_access", "team_roster", "team_invitation"}
+]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Holdings, and the store that they follow. `quarantine` puts a stream into quarantine in all read models."""
+
+    store: EventStore
+    holdings: Holdings
+    quarantine: Callable[[UUID], Awaitable[None]]
+
+
+@pytest.fixture(params=["memory", "postgres"])
+async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
+    if request.param == "postgres":
+        async for opened in on_postgres(request.getfixturevalue("database")):
+            yield opened
+        return
+    store = MemoryEventStore()
+    holdings = MemoryHoldings(store)
+
+    async def quarantine(stream_id: UUID) -> None:
+        holdings.quarantine(stream_id)
+
+    yield Subject(store, holdings, quarantine)
+
+
+async def on_postgres(database: Database) -> AsyncIterator[Subject]:
+    url = database.app_url
+    async with (
+        open_store(url) as opened,
+        projecting(MODELS, feed := opened.feed(), url) as running,
+        started(PositionTracker(url)) as positions,
+    ):
+
+        async def quarantine(stream_id: UUID) -> None:
+            await running.reached()
+            async with await connect(url) as connection:
+                for model in MODELS:
+                    await checkpoints.quarantine(connection, model.name, [Poison(stream_id, 1, "Test")])
+
+        yield Subject(opened.store, ReadHoldings(PooledReadStore(opened.database), positions, feed.head), quarantine)
+
+
+def document(owner: UUID = ADA.user_id) -> Document:
+    return Document.create(id=uuid4(), owner_id=owner, title="A", content="", now=NOW)
+
+
+def team(owner: UUID = ADA.user_id) -> Team:
+    return Team.found(id=(id := uuid4()), name="Crew", slug=f"crew-{id.hex[:8]}", owner_id=owner, now=NOW)
+
+
+def share(shared: Document) -> None:
+    shared.share(address_id=address_of(BOB), email="bob@example.org", role="viewer", by=ADA, now=NOW)
+
+
+def invite(inviting: Team) -> None:
+    inviting.invite(address_id=address_of(BOB), email="bob@example.org", role="member", by=ADA, now=NOW)
+
+
+async def test_documents_are_listed_for_their_owner_until_they_are_erased(subject: Subject) -> None:
+    own, gone = document(), document()
+    erase_document(gone, now=NOW)
+    await subject.store.append([own, gone, document(BOB.user_id)], CALL, None)
+    assert await subject.holdings.documents_of(Party("user", ADA.user_id)) == [HeldStream(own.id, listed=True)]
+    assert await subject.holdings.documents_of(Party("team", ADA.user_id)) == []
+
+
+async def test_teams_are_listed_for_their_members_and_for_the_addresses_that_they_invite(subject: Subject) -> None:
+    crew = team()
+    invite(crew)
+    await subject.store.append([crew, team(BOB.user_id)], CALL, None)
+    assert await subject.holdings.teams_of(ADA.user_id) == [HeldStream(crew.id, listed=True)]
+    assert await subject.holdings.teams_inviting(address_of(BOB)) == [HeldStream(crew.id, listed=True)]
+    assert await subject.holdings.teams_inviting(address_of(ADA)) == []
+
+
+async def test_shared_documents_are_listed_for_the_address_and_for_the_user_who_has_used_the_share(
+    subject: Subject,
+) -> None:
+    shared = document()
+    share(shared)
+    await subject.store.append([shared, document()], CALL, None)
+    assert await subject.holdings.documents_shared_with(address_of(BOB)) == [HeldStream(shared.id, listed=True)]
+    assert await subject.holdings.documents_bound_to(BOB.user_id) == []
+    shared.bind_share(by=BOB, now=NOW)
+    await subject.store.append([shared], CALL, None)
+    assert await subject.holdings.documents_bound_to(BOB.user_id) == [HeldStream(shared.id, listed=True)]
+
+
+async def test_what_a_read_model_has_left_out_is_among_the_answers_for_every_person(subject: Subject) -> None:
+    one, crew = document(), team()
+    await subject.store.append([one, crew], CALL, None)
+    for stream_id in (one.id, crew.id):
+        await subject.quarantine(stream_id)
+    share(one)
+    invite(crew)
+    await subject.store.append([one, crew], CALL, None)
+    for who in (BOB, EVE):
+        assert HeldStream(one.id, listed=False) in await subject.holdings.documents_of(Party("user", who.user_id))
+        assert HeldStream(one.id, listed=False) in await subject.holdings.documents_bound_to(who.user_id)
+        assert HeldStream(one.id, listed=False) in await subject.holdings.documents_shared_with(address_of(who))
+        assert HeldStream(crew.id, listed=False) in await subject.holdings.teams_of(who.user_id)
+        assert HeldStream(crew.id, listed=False) in await subject.holdings.teams_inviting(address_of(who))
+
+
+async def test_what_was_left_out_later_stays_listed_as_reads_show_it(subject: Subject) -> None:
+    one, crew = document(), team()
+    await subject.store.append([one, crew], CALL, None)
+    for stream_id in (one.id, crew.id):
+        await subject.quarantine(stream_id)
+    erase_document(one, now=NOW)
+    await subject.store.append([one], CALL, None)
+    assert HeldStream(one.id, listed=True) in await subject.holdings.documents_of(Party("user", ADA.user_id))
+    assert HeldStream(crew.id, listed=True) in await subject.holdings.teams_of(ADA.user_id)
+
+
+async def test_a_stream_with_a_skipped_event_is_among_the_answers(database: Database) -> None:
+    async for subject in on_postgres(database):
+        one = document()
+        await subject.store.append([one], CALL, None)
+        async with await connect(database.app_url) as connection:
+            await checkpoints.skip(connection, "document", 1, one.id)
+        assert await subject.holdings.documents_of(Party("user", BOB.user_id)) == [HeldStream(one.id, listed=False)]
