@@ -174,7 +174,7 @@ def keys(context: typer.Context) -> None:
 
 @app.command(context_settings=GROUP)
 def projections(context: typer.Context) -> None:
-    """Manage the read models: list, rebuild, retry, skip."""
+    """Manage the read models: drop, list, rebuild, retry, skip."""
     from infra.cli import projections as group
 
     log_errors_only()
