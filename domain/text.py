@@ -7,8 +7,10 @@ import idna
 
 from domain.kernel import Invalid
 
-# With control characters a name could forge a line of a mail header or of a log.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+"""With control characters a name could forge a line of a mail header or of a log; with those that embed, override or
+isolate a direction (Unicode Standard Annex 9) it could look like another name, and change the text after it."""
+
 _IGNORABLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164"
     "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d159\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
@@ -34,13 +36,17 @@ def single_line(value: str, what: str, max_length: int) -> str:
     """Return a text of one line, without the white space around it. `what` begins the refusal.
 
     Raises:
-        UnusableText: it is blank, longer than `max_length`, or contains control characters or lone surrogates.
+        UnusableText: nothing of it is visible, it is longer than `max_length`, or it contains control characters, lone
+            surrogates, or characters that turn the direction of the text.
     """
     value = value.strip()
     # A printable text contains neither control characters nor surrogates, and most lines are printable.
     usable = value.isprintable() or (_encodable(value) and not _CONTROL.search(value))
-    if not usable or not 1 <= len(value) <= max_length:
-        raise UnusableText(f"{what} has 1 to {max_length} characters on one line, none of them control characters.")
+    if not usable or len(value) > max_length or not any(map(_is_visible, value)):
+        raise UnusableText(
+            f"{what} has 1 to {max_length} characters on one line: at least one that can be seen, "
+            "and none that control the terminal or the direction of the text."
+        )
     return value
 
 
@@ -98,6 +104,11 @@ def _domain(domain: str) -> str:
 
 def _unusable_email() -> UnusableEmail:
     return UnusableEmail("An email address looks like name@example.org.")
+
+
+def _is_visible(character: str) -> bool:
+    """Return whether a character shows something by itself: no white space, no mark that needs another character."""
+    return unicodedata.category(character)[0] not in "ZM" and not _IGNORABLE.match(character)
 
 
 def _encodable(value: str) -> bool:

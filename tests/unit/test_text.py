@@ -2,7 +2,7 @@
 
 import sys
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Literal
 
@@ -10,6 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.content.texts import usable_title
+from domain.identity import user
+from domain.kernel import Invalid
+from domain.teams import naming
 from domain.text import UnusableEmail, UnusableText, email_address, email_key, multi_line, single_line
 
 
@@ -26,6 +30,43 @@ def test_a_line_loses_the_white_space_around_it() -> None:
 def test_a_line_is_not_blank_nor_long_nor_deceiving(text: str) -> None:
     with pytest.raises(UnusableText, match="A title has 1 to 20 characters"):
         single_line(text, "A title", 20)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["\u200b", "\u2800", "\u3164", "\u115f", "\u00ad", "\u0301", "\ufe0f", "\u200b \u200d", "\U000e0041", "\ufeff"],
+)
+def test_something_of_a_line_can_be_seen(text: str) -> None:
+    """Case 9: only white space was taken for nothing."""
+    with pytest.raises(UnusableText, match="at least one that can be seen"):
+        single_line(text, "A title", 20)
+
+
+@pytest.mark.parametrize(
+    "usable",
+    [usable_title, user.usable_name, user.usable_avatar_url, naming.usable_name, naming.usable_slug, email_address],
+)
+@pytest.mark.parametrize("text", ["\u200b", "\u2800", "https://example.org/\u202egnp.exe", "a\u202eb@example.org"])
+def test_every_text_of_one_line_is_checked(usable: Callable[[str], str], text: str) -> None:
+    """Case 9, in titles, names of users and teams, slugs, addresses of pictures and of mailboxes."""
+    with pytest.raises(Invalid):
+        usable(text)
+
+
+@pytest.mark.parametrize("turn", [*map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))])
+def test_a_line_does_not_turn_the_direction_of_what_follows(turn: str) -> None:
+    """Case 9: a name looked like another one."""
+    with pytest.raises(UnusableText, match="direction"):
+        single_line(f"bill{turn}fdp.exe", "A title", 20)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["שלום\u200f!", "\u0646\u0627\u0645\u0647\u200c\u0627\u06cc", "क\u094dष", "e\u0301", "❤\ufe0f", "\U0001fae9", "!"],
+)
+def test_a_line_may_hold_what_scripts_and_emoji_need(text: str) -> None:
+    """Marks that only hint at a direction, joiners, accents, and symbols that this Unicode does not know yet."""
+    assert single_line(text, "A title", 20) == text
 
 
 @pytest.mark.parametrize("text", ["", " \n\tindented\r\n", "\x07", "😀" * 20])
