@@ -228,21 +228,32 @@ class Team(Root):
         if name != self.name:
             self.trigger_event(self.Renamed, now=now, name=name)
 
-    def invite(self, *, address_id: UUID, email: str, role: InvitedRole, by: Person, now: datetime) -> None:
-        """Hold a seat for the holder of an email address, who may register later.
+    def invite(
+        self,
+        *,
+        address_id: UUID,
+        email: str,
+        role: InvitedRole,
+        by: Person,
+        now: datetime,
+        user_id: UUID | None = None,
+    ) -> None:
+        """Hold a seat for the holder of an email address, who may register later. `user_id`: whose account has it now.
 
         A second invitation with another role, or after the first expired, replaces it.
 
         Raises:
             NotFound, RoleTooLow, TeamIsDissolved: the person may not do it.
             UnusableEmail: the text is not an address.
-            AlreadyAMember: it is the actor's own address.
+            AlreadyAMember: it is the address of a member, who could not accept.
             TeamIsFull: no seat is free.
         """
         self.require("invite", by)
         email = email_address(email)
         if address_id == by.address_id:
             raise AlreadyAMember("That is your own address; invite another one.")
+        if user_id in self.members:
+            raise AlreadyAMember("The holder of that address is a member already; change their role instead.")
         is_open = self._is_open(address_id, now)
         if is_open and self.invited[address_id] == role:
             return
