@@ -13,11 +13,19 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from domain.access import DOCUMENT, Person
+from domain.access import DOCUMENT, Person, require_verified
 from domain.content import delta
 from domain.content.delta import Delta, DeltaFormat
+from domain.content.refusals import (
+    DocumentIsArchived,
+    DocumentIsTrashed,
+    NoLongerADraft,
+    NoSuchShare,
+    SharedWithOneself,
+    TooManyShares,
+)
 from domain.content.texts import usable_content, usable_title
-from domain.kernel import AboutAddress, Conflict, FirstEvent, Invalid, NotFound, Party, PartyKind, Personal, Root
+from domain.kernel import AboutAddress, FirstEvent, NotFound, Party, PartyKind, Personal, Root
 from domain.text import email_address
 
 Status = Literal["draft", "published", "archived"]
@@ -25,30 +33,6 @@ ShareRole = Literal["editor", "commenter", "viewer"]
 Role = Literal["owner", "editor", "commenter", "viewer"]
 
 MAX_SHARES = 1_000
-
-
-class DocumentIsTrashed(Conflict):
-    """The document is in the trash."""
-
-
-class DocumentIsArchived(Conflict):
-    """The document is archived and so read-only."""
-
-
-class NoLongerADraft(Conflict):
-    """A published or archived document does not become a draft again."""
-
-
-class SharedWithOneself(Invalid):
-    """The owner gave their own address."""
-
-
-class TooManyShares(Conflict):
-    """The document has the maximum number of shares."""
-
-
-class NoSuchShare(NotFound):
-    """The document is not shared with that address."""
 
 
 class Document(Root):
@@ -310,10 +294,12 @@ class Document(Root):
 
         Raises:
             NotFound, RoleTooLow: the person is not the owner.
+            AddressNotVerified: their own address is not verified.
             UnusableEmail: the text is not an address.
             DocumentIsTrashed, SharedWithOneself, TooManyShares: a rule forbids it.
         """
         self.require("share", by)
+        require_verified(by)
         self._require_untrashed()
         email = email_address(email)
         if address_id == by.address_id:
@@ -330,10 +316,12 @@ class Document(Root):
 
         Raises:
             NotFound, RoleTooLow: the person is not the owner.
+            AddressNotVerified: their own address is not verified.
             NoSuchShare: the document is not shared with the address.
             DocumentIsTrashed: the document is in the trash.
         """
         self.require("share", by)
+        require_verified(by)
         self._require_untrashed()
         if address_id not in self.shares:
             raise NoSuchShare("This document is not shared with that address; share it first.")

@@ -9,9 +9,17 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from domain.access import TEAM, Person
-from domain.kernel import AboutAddress, Claim, Conflict, FirstEvent, NotFound, Party, Personal, Root
+from domain.access import TEAM, Person, require_verified
+from domain.kernel import AboutAddress, Claim, FirstEvent, NotFound, Party, Personal, Root
 from domain.teams.naming import slug_claim, usable_name, usable_slug
+from domain.teams.refusals import (
+    AlreadyAMember,
+    InvitationExpired,
+    LastOwner,
+    NoSuchMember,
+    TeamIsDissolved,
+    TeamIsFull,
+)
 from domain.text import email_address
 
 Role = Literal["owner", "admin", "member"]
@@ -19,30 +27,6 @@ InvitedRole = Literal["admin", "member"]
 
 FREE_SEATS = 5
 INVITATION_LIFETIME = timedelta(days=14)
-
-
-class TeamIsFull(Conflict):
-    """All seats are taken by members or held by open invitations."""
-
-
-class TeamIsDissolved(Conflict):
-    """The team was dissolved."""
-
-
-class LastOwner(Conflict):
-    """The team would have no owner."""
-
-
-class AlreadyAMember(Conflict):
-    """The person is a member of the team."""
-
-
-class InvitationExpired(Conflict):
-    """The invitation has expired."""
-
-
-class NoSuchMember(NotFound):
-    """The user is not a member of the team."""
 
 
 class Team(Root):
@@ -244,11 +228,13 @@ class Team(Root):
 
         Raises:
             NotFound, RoleTooLow, TeamIsDissolved: the person may not do it.
+            AddressNotVerified: their own address is not verified.
             UnusableEmail: the text is not an address.
             AlreadyAMember: it is the address of a member, who could not accept.
             TeamIsFull: no seat is free.
         """
         self.require("invite", by)
+        require_verified(by)
         email = email_address(email)
         if address_id == by.address_id:
             raise AlreadyAMember("That is your own address; invite another one.")

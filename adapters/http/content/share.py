@@ -48,6 +48,8 @@ async def list_shares(document_id: UUID, read: Read) -> Answer:
 async def share_document(document_id: UUID, body: ShareRequest, send: Send) -> Answer:
     """Share a document with the holder of an email address, registered or not. Requires the owner role.
 
+    The owner's own address must be verified.
+
     The first user who reads or changes the document through the share keeps it, also after a change of address. A later
     holder of the address has no access.
     """
@@ -60,7 +62,7 @@ async def share_document(document_id: UUID, body: ShareRequest, send: Send) -> A
     **operation("The document.", scope=WRITE, takes=KEYED),
 )
 async def change_share(document_id: UUID, body: ShareRequest, send: Send) -> Answer:
-    """Change the role of a share. Requires the owner role."""
+    """Change the role of a share. Requires the owner role and a verified address of one's own."""
     return await send(ChangeShare(id=document_id, email=body.email, role=body.role))
 
 

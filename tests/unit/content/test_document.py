@@ -9,22 +9,18 @@ from hypothesis import given as forall
 from hypothesis import strategies as st
 
 from application.ports import Actor
-from domain.access import Person, RoleTooLow
+from domain.access import AddressNotVerified, Person, RoleTooLow
 from domain.content import delta
-from domain.content.document import (
-    MAX_SHARES,
-    Document,
+from domain.content.document import MAX_SHARES, Document, Role, ShareRole, Status
+from domain.content.erasure import erase_document
+from domain.content.refusals import (
     DocumentIsArchived,
     DocumentIsTrashed,
     NoLongerADraft,
     NoSuchShare,
-    Role,
     SharedWithOneself,
-    ShareRole,
-    Status,
     TooManyShares,
 )
-from domain.content.erasure import erase_document
 from domain.content.texts import CONTENT_LENGTH
 from domain.kernel import ERASED, NotFound, Party, Refusal
 from domain.text import UnusableEmail, UnusableText
@@ -506,6 +502,18 @@ def test_a_bound_share_belongs_to_its_user_after_any_history(data: st.DataObject
 def test_only_a_share_can_be_changed() -> None:
     with pytest.raises(NoSuchShare):
         given(Document, CREATED).change_share(address_id=address_of(EDITOR), role="viewer", by=ADA, now=NOW)
+
+
+def test_a_share_takes_a_verified_address_of_ones_own() -> None:
+    """Case 13: an owner shared in the name of an address that was not shown to be theirs."""
+    document = given(Document, CREATED, shared(VIEWER, "viewer"))
+    unverified = person(ADA.user_id.int, address=0)
+    with pytest.raises(AddressNotVerified, match="Verify your own email address"):
+        document.share(address_id=UUID(int=9), email=EMAIL, role="viewer", by=unverified, now=NOW)
+    with pytest.raises(AddressNotVerified):
+        document.change_share(address_id=address_of(VIEWER), role="editor", by=unverified, now=NOW)
+    document.revoke_share(address_id=address_of(VIEWER), by=unverified, now=NOW)
+    assert new_events(document) == [fact(Document.ShareRevoked, address_id=VIEWER.address_id)]
 
 
 def test_an_owner_does_not_share_with_themselves() -> None:

@@ -135,7 +135,7 @@ def test_what_is_erased_reads_as_erased() -> None:
 
 class _Actor:
     user_id = OWNER
-    address_id = None
+    address_id = UUID(int=107)
 
 
 def test_a_page_names_the_next_one_only_if_there_is_one() -> None:

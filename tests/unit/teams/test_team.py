@@ -8,22 +8,18 @@ from hypothesis import given as forall
 from hypothesis import strategies as st
 
 from application.ports import Actor
-from domain.access import Person, RoleTooLow
+from domain.access import AddressNotVerified, Person, RoleTooLow
 from domain.kernel import Claim, NotFound, Refusal
 from domain.teams.naming import UnusableSlug
-from domain.teams.team import (
-    FREE_SEATS,
-    INVITATION_LIFETIME,
+from domain.teams.refusals import (
     AlreadyAMember,
     InvitationExpired,
-    InvitedRole,
     LastOwner,
     NoSuchMember,
-    Role,
-    Team,
     TeamIsDissolved,
     TeamIsFull,
 )
+from domain.teams.team import FREE_SEATS, INVITATION_LIFETIME, InvitedRole, Role, Team
 from domain.text import UnusableEmail, UnusableText
 from tests.support.given import ID, NOW, Fact, address_of, fact, given, new_events, person, replayed, state
 
@@ -163,6 +159,18 @@ def test_an_invitation_is_revoked_once() -> None:
     assert new_events(team) == [fact(Team.InvitationRevoked, address_id=BOB.address_id)]
     with pytest.raises(NotFound):
         team.accept(by=BOB, now=NOW)
+
+
+def test_an_invitation_takes_a_verified_address_of_ones_own() -> None:
+    """Case 13: a person invited others in the name of an address that was not shown to be theirs."""
+    team = given(Team, *CREW, invited(BOB))
+    for by in (person(ADA.user_id.int, address=0), person(ADMIN.user_id.int, address=0)):
+        with pytest.raises(AddressNotVerified, match="Verify your own email address"):
+            invite(team, by=by, whom=STRANGER)
+        team.revoke_invitation(address_id=address_of(BOB), by=by, now=NOW)
+    with pytest.raises(NotFound):
+        invite(team, by=person(STRANGER.user_id.int, address=0))
+    assert new_events(team) == [fact(Team.InvitationRevoked, address_id=BOB.address_id)]
 
 
 def test_an_admin_does_not_invite_themselves() -> None:

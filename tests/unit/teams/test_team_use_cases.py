@@ -18,7 +18,7 @@ from application.teams.team import (
     TransferOwnership,
 )
 from domain.kernel import NotFound
-from domain.teams.team import AlreadyAMember
+from domain.teams.refusals import AlreadyAMember
 from tests.support.given import NOW
 from tests.support.use_cases import CommandRunner
 
