@@ -113,6 +113,7 @@ DOCUMENT = Resource(
         "create": Rule(ANYONE, "documents:write"),
         "list": Rule(ANYONE, "documents:read"),
         "read": Rule("viewer", "documents:read"),
+        "leave": Rule("viewer", "documents:write"),
         "comment": Rule("commenter", "documents:write"),
         "edit": Rule("editor", "documents:write"),
         "list_shares": Rule("owner", "documents:read"),

@@ -14,16 +14,8 @@ from typing import Any, Literal
 from uuid import UUID
 
 from domain.access import DOCUMENT, Person, require_verified
-from domain.content import delta
+from domain.content import delta, refusals
 from domain.content.delta import Delta, DeltaFormat
-from domain.content.refusals import (
-    DocumentIsArchived,
-    DocumentIsTrashed,
-    NoLongerADraft,
-    NoSuchShare,
-    SharedWithOneself,
-    TooManyShares,
-)
 from domain.content.texts import usable_content, usable_title
 from domain.kernel import AboutAddress, FirstEvent, NotFound, Party, PartyKind, Personal, Root
 from domain.text import email_address
@@ -217,9 +209,13 @@ class Document(Root):
             return None
         if self.owner == Party("user", person.user_id):
             return "owner"
-        addresses = [address_id for address_id, user_id in self.share_users.items() if user_id == person.user_id]
+        return DOCUMENT.highest(self.shares[address_id] for address_id in self.shares_of(person))
+
+    def shares_of(self, person: Person) -> list[UUID]:
+        """Return the addresses whose shares the person holds: bound to them, or unused and of their address."""
+        bound = [address_id for address_id, user_id in self.share_users.items() if user_id == person.user_id]
         unused = self.unused_share_of(person)
-        return DOCUMENT.highest(self.shares[each] for each in (*addresses, unused) if each is not None)
+        return bound if unused is None else [*bound, unused]
 
     def unused_share_of(self, person: Person) -> UUID | None:
         """Return the person's address if a share of it is bound to no user yet. An owner uses no share."""
@@ -303,12 +299,12 @@ class Document(Root):
         self._require_untrashed()
         email = email_address(email)
         if address_id == by.address_id:
-            raise SharedWithOneself("You own this document; share it with another address.")
+            raise refusals.SharedWithOneself("You own this document; share it with another address.")
         if address_id in self.shares:
             self._change_share(address_id, role, now)
             return
         if len(self.shares) >= MAX_SHARES:
-            raise TooManyShares(f"A document has at most {MAX_SHARES} shares; revoke one first.")
+            raise refusals.TooManyShares(f"A document has at most {MAX_SHARES} shares; revoke one first.")
         self.trigger_event(self.Shared, now=now, address_id=address_id, email=email, role=role)
 
     def change_share(self, *, address_id: UUID, role: ShareRole, by: Person, now: datetime) -> None:
@@ -324,7 +320,7 @@ class Document(Root):
         require_verified(by)
         self._require_untrashed()
         if address_id not in self.shares:
-            raise NoSuchShare("This document is not shared with that address; share it first.")
+            raise refusals.NoSuchShare("This document is not shared with that address; share it first.")
         self._change_share(address_id, role, now)
 
     def revoke_share(self, *, address_id: UUID, by: Person, now: datetime) -> None:
@@ -335,6 +331,19 @@ class Document(Root):
         """
         self.require("share", by)
         if address_id in self.shares:
+            self.trigger_event(self.ShareRevoked, now=now, address_id=address_id)
+
+    def leave(self, *, by: Person, now: datetime) -> None:
+        """Give the person's shares back. Allowed in the trash, too.
+
+        Raises:
+            NotFound: the document does not exist for them.
+            OwnerHasNoShare: they own it.
+        """
+        self.require("leave", by)
+        if self.owner == Party("user", by.user_id):
+            raise refusals.OwnerHasNoShare("You own this document; move it to the trash instead.")
+        for address_id in self.shares_of(by):
             self.trigger_event(self.ShareRevoked, now=now, address_id=address_id)
 
     def bind_share(self, *, by: Person, now: datetime) -> None:
@@ -354,10 +363,10 @@ class Document(Root):
         retitled, rewritten = title != self.title, content != self.content
         restated = status != self.status
         if restated and status == "draft":
-            raise NoLongerADraft(f"This document is {self.status}; it may be published or archived.")
+            raise refusals.NoLongerADraft(f"This document is {self.status}; it may be published or archived.")
         # Texts change on the way out of the archive and on the way into it.
         if (retitled or rewritten) and self.status == status == "archived":
-            raise DocumentIsArchived("This document is archived and read-only; publish it first.")
+            raise refusals.DocumentIsArchived("This document is archived and read-only; publish it first.")
         if not (retitled or rewritten or restated):
             return
         steps = delta.make(self.content, content)
@@ -383,4 +392,4 @@ class Document(Root):
 
     def _require_untrashed(self) -> None:
         if self.trashed_at is not None:
-            raise DocumentIsTrashed("This document is in the trash; its owner can restore it.")
+            raise refusals.DocumentIsTrashed("This document is in the trash; its owner can restore it.")

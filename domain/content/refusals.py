@@ -15,6 +15,10 @@ class NoLongerADraft(Conflict):
     """A published or archived document does not become a draft again."""
 
 
+class OwnerHasNoShare(Conflict):
+    """The owner wanted to leave the document."""
+
+
 class SharedWithOneself(Invalid):
     """The owner gave their own address."""
 

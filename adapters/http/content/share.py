@@ -8,7 +8,7 @@ from adapters.http.api.queries import Read
 from adapters.http.api.responses import Answer
 from adapters.http.api.routers import Router
 from adapters.http.api.schemas import Body, Email
-from application.content.document import ChangeShare, DocumentView, RevokeShare, ShareDocument
+from application.content.document import ChangeShare, DocumentView, LeaveDocument, RevokeShare, ShareDocument
 from domain.content.document import ShareRole
 from projections.content.document_access import ShareView, shares
 
@@ -74,3 +74,12 @@ async def change_share(document_id: UUID, body: ShareRequest, send: Send) -> Ans
 async def revoke_share(document_id: UUID, body: ShareAddress, send: Send) -> Answer:
     """Revoke a share. Requires the owner role. After the response the document can no longer be read through it."""
     return await send(RevokeShare(id=document_id, email=body.email))
+
+
+@router.delete("/me", **operation("The caller's shares are gone.", scope=WRITE, takes=KEYED, status=204))
+async def leave_document(document_id: UUID, send: Send) -> Answer:
+    """Leave a document that others share with the caller. The owner cannot leave.
+
+    The document no longer exists for the caller, until it is shared with them again.
+    """
+    return await send(LeaveDocument(id=document_id))

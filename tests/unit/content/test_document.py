@@ -18,6 +18,7 @@ from domain.content.refusals import (
     DocumentIsTrashed,
     NoLongerADraft,
     NoSuchShare,
+    OwnerHasNoShare,
     SharedWithOneself,
     TooManyShares,
 )
@@ -497,6 +498,28 @@ def test_a_bound_share_belongs_to_its_user_after_any_history(data: st.DataObject
         assert all(roles[who] is not None for who in USERS if who.user_id == user_id)
         others = [who for who in USERS if who.user_id != user_id and who.address_id == address_id]
         assert all(roles[who] == roles[Actor(who.user_id)] for who in others)
+
+
+@pytest.mark.parametrize("who", [EDITOR, MOVED], ids=["unused", "bound under a former address"])
+def test_a_share_is_given_back_by_the_person_who_holds_it(who: Person) -> None:
+    """Case 14: only the owner could end a share."""
+    document = given(Document, CREATED, shared(EDITOR, "editor"), *([] if who is EDITOR else [bound(EDITOR)]), TRASHED)
+    document.leave(by=who, now=NOW)
+    assert new_events(document) == [fact(Document.ShareRevoked, address_id=EDITOR.address_id)]
+    assert document.role_of(who) is None
+    with pytest.raises(NotFound):
+        document.leave(by=who, now=NOW)
+
+
+def test_a_person_with_several_shares_gives_all_of_them_back() -> None:
+    document = given(Document, CREATED, shared(EDITOR, "editor"), bound(EDITOR), shared(MOVED, "viewer"))
+    document.leave(by=MOVED, now=NOW)
+    assert document.shares == document.share_users == {}
+
+
+def test_an_owner_cannot_leave() -> None:
+    with pytest.raises(OwnerHasNoShare, match="move it to the trash"):
+        given(Document, CREATED, *SHARES).leave(by=ADA, now=NOW)
 
 
 def test_only_a_share_can_be_changed() -> None:
