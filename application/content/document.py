@@ -45,7 +45,7 @@ class DocumentView:
         return f"{self.version}-{(self.trashed_at - EPOCH) // MICROSECOND}"
 
 
-def _require_reader(document: Document, actor: Actor | None) -> None:
+def _require_reader(document: Document, actor: Actor | None, now: datetime) -> None:
     DOCUMENT.require("read", None if actor is None else document.role_of(actor))
 
 

@@ -29,8 +29,8 @@ class TeamView:
     dissolved_at: datetime | None
 
 
-def _require_reader(team: Team, actor: Actor | None) -> None:
-    TEAM.require("read", None if actor is None else team.role_of(actor))
+def _require_reader(team: Team, actor: Actor | None, now: datetime) -> None:
+    TEAM.require("read", None if actor is None else team.role_of(actor, now))
 
 
 team_view = view_maker(

@@ -240,3 +240,4 @@ async def test_a_team_is_read_by_its_members_and_those_it_invites(database: Data
     assert await team(rows, OWNER, one.id, later) == team_view(one, later), "invitations have expired"
     assert [member.role for member in await members(rows, OWNER, one.id) or []] == ["owner"]
     assert await members(rows, READER, one.id) is None, "not a member yet"
+    assert await team(rows, READER, one.id, later) is None, "L2: an expired invitation showed the team"
