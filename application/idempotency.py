@@ -124,7 +124,7 @@ async def answer_again(
     view = VIEWS[answer]
     root = await events.load(kept.kind, kept.id)
     if root is not None:
-        view.require_reader(root, actor)
+        view.require_reader(root, actor, now)
         if root.version != kept.version:
             root = await events.load(kept.kind, kept.id, version=kept.version)
     if root is None:

@@ -26,13 +26,13 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 class View:
     """How a kind of view is built, from which aggregates, and for whom.
 
-    `require_reader` refuses actors who may not read the aggregate (None: an anonymous request, which is repeated with
-    everything that it contained).
+    `require_reader` refuses actors who may not read the aggregate now (None: an anonymous request, which is repeated
+    with everything that it contained).
     """
 
     kind: type[Root]
     make: Callable[[Any, datetime], Any]
-    require_reader: Callable[[Any, Actor | None], None]
+    require_reader: Callable[[Any, Actor | None, datetime], None]
 
 
 VIEWS: dict[type, View] = {}
@@ -43,7 +43,7 @@ def view_maker(
     view: type[V],
     kind: type[A],
     *,
-    require_reader: Callable[[A, Actor | None], None],
+    require_reader: Callable[[A, Actor | None, datetime], None],
     computed: Mapping[str, Callable[[A, datetime], Any]] = _NOTHING,
     renamed: Mapping[str, str] = _NOTHING,
 ) -> Callable[..., V]:

@@ -32,6 +32,20 @@ class RoleTooLow(Forbidden):
     """The person may see the resource, but may not do this with it."""
 
 
+class AddressNotVerified(Forbidden):
+    """The person has not shown that their own email address is theirs."""
+
+
+def require_verified(person: Person) -> None:
+    """Refuse to give others access, in mails too, on behalf of an address that the person may not hold.
+
+    Raises:
+        AddressNotVerified
+    """
+    if person.address_id is None:
+        raise AddressNotVerified("Verify your own email address and log in again; then you can invite and share.")
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """What an action takes: the least role on the resource, and the scope of the token."""
@@ -99,6 +113,7 @@ DOCUMENT = Resource(
         "create": Rule(ANYONE, "documents:write"),
         "list": Rule(ANYONE, "documents:read"),
         "read": Rule("viewer", "documents:read"),
+        "leave": Rule("viewer", "documents:write"),
         "comment": Rule("commenter", "documents:write"),
         "edit": Rule("editor", "documents:write"),
         "list_shares": Rule("owner", "documents:read"),

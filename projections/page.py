@@ -51,7 +51,8 @@ def read_cursor(cursor: str, kind: type[C]) -> C:
     """
     try:
         raw = urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4))
-        if b"\\u0000" in raw:
+        # Without escaped backslashes, so that six characters of a text are not taken for an escape.
+        if b"\\u0000" in raw.replace(b"\\\\", b""):
             raise ValueError("PostgreSQL's text cannot hold NUL")
         return msgspec.json.decode(raw, type=kind)
     except (ValueError, msgspec.DecodeError):

@@ -109,11 +109,11 @@ def is_member(team: str) -> str:
 
 
 def is_invited(team: str) -> str:
-    """Return the condition that the actor's address is invited to `team`, an SQL expression.
-
-    An expired invitation counts until it is answered or revoked, as in `Team.role_of`.
-    """
-    return f"EXISTS (SELECT FROM read.team_invitation WHERE team_id = {team} AND address_id = %(address_id)s)"
+    """Return the condition that the actor's address is invited to `team`, an SQL expression. It also takes `now`."""
+    return f"""EXISTS (
+        SELECT FROM read.team_invitation
+        WHERE team_id = {team} AND address_id = %(address_id)s AND expires_at > %(now)s
+    )"""
 
 
 @reads("document", "document_access", "team_roster")

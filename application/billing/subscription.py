@@ -29,7 +29,7 @@ class SubscriptionView:
     updated_at: datetime
 
 
-def _require_reader(subscription: Subscription, actor: Actor | None) -> None:
+def _require_reader(subscription: Subscription, actor: Actor | None, now: datetime) -> None:
     is_own = actor is not None and ("user", actor.user_id) == (subscription.payer_kind, subscription.payer_id)
     SUBSCRIPTION.require("read", "oneself" if is_own else None)
 

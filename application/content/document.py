@@ -45,7 +45,7 @@ class DocumentView:
         return f"{self.version}-{(self.trashed_at - EPOCH) // MICROSECOND}"
 
 
-def _require_reader(document: Document, actor: Actor | None) -> None:
+def _require_reader(document: Document, actor: Actor | None, now: datetime) -> None:
     DOCUMENT.require("read", None if actor is None else document.role_of(actor))
 
 
@@ -125,6 +125,12 @@ class RevokeShare(Command[DocumentView]):
     email: str
 
 
+class LeaveDocument(Command[None]):
+    """Give the actor's shares of a document back."""
+
+    id: UUID
+
+
 @handles
 async def create_document(cmd: CreateDocument, store: Store, actor: Actor, clock: Clock, new_id: NewId) -> DocumentView:
     now = clock()
@@ -199,6 +205,13 @@ async def revoke_share(
     document.revoke_share(address_id=address_id, by=actor, now=clock())
     store.save(document)
     return document_view(document)
+
+
+@handles
+async def leave_document(cmd: LeaveDocument, store: Store, actor: Actor, clock: Clock) -> None:
+    document = await store.get(Document, cmd.id)
+    document.leave(by=actor, now=clock())
+    store.save(document)
 
 
 @handles

@@ -43,7 +43,7 @@ class UserView:
     updated_at: datetime
 
 
-def _require_reader(user: User, actor: Actor | None) -> None:
+def _require_reader(user: User, actor: Actor | None, now: datetime) -> None:
     """Refuse others than the user. An anonymous request is a repeated registration, password included."""
     is_own = user.active and (actor is None or actor.user_id == user.id)
     ACCOUNT.require("read", "oneself" if is_own else None)

@@ -8,4 +8,4 @@ class EmailIndex(Protocol):
     """Computes blind ids of email addresses."""
 
     def address_id(self, email: str) -> UUID:
-        """Return the id of an address: independent of case and Unicode form, meaningless without our key."""
+        """Return the id of an address in its normal form (`domain.text.email_address`); meaningless without our key."""

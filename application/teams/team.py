@@ -8,6 +8,7 @@ from application.commands import Command, handles
 from application.ports import Actor, Clock, EmailIndex, NewId, Store
 from application.views import view_maker
 from domain.access import TEAM
+from domain.identity.user import email_claim
 from domain.teams.team import InvitedRole, Role, Team
 from domain.text import email_address
 
@@ -28,8 +29,8 @@ class TeamView:
     dissolved_at: datetime | None
 
 
-def _require_reader(team: Team, actor: Actor | None) -> None:
-    TEAM.require("read", None if actor is None else team.role_of(actor))
+def _require_reader(team: Team, actor: Actor | None, now: datetime) -> None:
+    TEAM.require("read", None if actor is None else team.role_of(actor, now))
 
 
 team_view = view_maker(
@@ -144,9 +145,10 @@ async def rename_team(cmd: RenameTeam, store: Store, actor: Actor, clock: Clock)
 @handles
 async def invite_member(cmd: InviteMember, store: Store, actor: Actor, addresses: EmailIndex, clock: Clock) -> TeamView:
     now = clock()
-    address_id = addresses.address_id(email_address(cmd.email))
+    email = email_address(cmd.email)
+    address_id, user_id = addresses.address_id(email), await store.claimed_by(email_claim(email))
     team = await store.get(Team, cmd.id)
-    team.invite(address_id=address_id, email=cmd.email, role=cmd.role, by=actor, now=now)
+    team.invite(address_id=address_id, user_id=user_id, email=email, role=cmd.role, by=actor, now=now)
     store.save(team)
     return team_view(team, now)
 

@@ -13,11 +13,11 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from domain.access import DOCUMENT, Person
-from domain.content import delta
+from domain.access import DOCUMENT, Person, require_verified
+from domain.content import delta, refusals
 from domain.content.delta import Delta, DeltaFormat
 from domain.content.texts import usable_content, usable_title
-from domain.kernel import AboutAddress, Conflict, FirstEvent, Invalid, NotFound, Party, PartyKind, Personal, Root
+from domain.kernel import AboutAddress, FirstEvent, NotFound, Party, PartyKind, Personal, Root
 from domain.text import email_address
 
 Status = Literal["draft", "published", "archived"]
@@ -25,30 +25,6 @@ ShareRole = Literal["editor", "commenter", "viewer"]
 Role = Literal["owner", "editor", "commenter", "viewer"]
 
 MAX_SHARES = 1_000
-
-
-class DocumentIsTrashed(Conflict):
-    """The document is in the trash."""
-
-
-class DocumentIsArchived(Conflict):
-    """The document is archived and so read-only."""
-
-
-class NoLongerADraft(Conflict):
-    """A published or archived document does not become a draft again."""
-
-
-class SharedWithOneself(Invalid):
-    """The owner gave their own address."""
-
-
-class TooManyShares(Conflict):
-    """The document has the maximum number of shares."""
-
-
-class NoSuchShare(NotFound):
-    """The document is not shared with that address."""
 
 
 class Document(Root):
@@ -233,9 +209,13 @@ class Document(Root):
             return None
         if self._is_owner(person):
             return "owner"
-        addresses = [address_id for address_id, user_id in self.share_users.items() if user_id == person.user_id]
+        return DOCUMENT.highest(self.shares[address_id] for address_id in self.shares_of(person))
+
+    def shares_of(self, person: Person) -> list[UUID]:
+        """Return the addresses whose shares the person holds: bound to them, or unused and of their address."""
+        bound = [address_id for address_id, user_id in self.share_users.items() if user_id == person.user_id]
         unused = self.unused_share_of(person)
-        return DOCUMENT.highest(self.shares[each] for each in (*addresses, unused) if each is not None)
+        return bound if unused is None else [*bound, unused]
 
     def unused_share_of(self, person: Person) -> UUID | None:
         """Return the person's address if a share of it is bound to no user yet. An owner uses no share."""
@@ -313,19 +293,21 @@ class Document(Root):
 
         Raises:
             NotFound, RoleTooLow: the person is not the owner.
+            AddressNotVerified: their own address is not verified.
             UnusableEmail: the text is not an address.
             DocumentIsTrashed, SharedWithOneself, TooManyShares: a rule forbids it.
         """
         self.require("share", by)
+        require_verified(by)
         self._require_untrashed()
         email = email_address(email)
         if address_id == by.address_id:
-            raise SharedWithOneself("You own this document; share it with another address.")
+            raise refusals.SharedWithOneself("You own this document; share it with another address.")
         if address_id in self.shares:
             self._change_share(address_id, role, now)
             return
         if len(self.shares) >= MAX_SHARES:
-            raise TooManyShares(f"A document has at most {MAX_SHARES} shares; revoke one first.")
+            raise refusals.TooManyShares(f"A document has at most {MAX_SHARES} shares; revoke one first.")
         self.trigger_event(self.Shared, now=now, address_id=address_id, email=email, role=role)
 
     def change_share(self, *, address_id: UUID, role: ShareRole, by: Person, now: datetime) -> None:
@@ -333,13 +315,15 @@ class Document(Root):
 
         Raises:
             NotFound, RoleTooLow: the person is not the owner.
+            AddressNotVerified: their own address is not verified.
             NoSuchShare: the document is not shared with the address.
             DocumentIsTrashed: the document is in the trash.
         """
         self.require("share", by)
+        require_verified(by)
         self._require_untrashed()
         if address_id not in self.shares:
-            raise NoSuchShare("This document is not shared with that address; share it first.")
+            raise refusals.NoSuchShare("This document is not shared with that address; share it first.")
         self._change_share(address_id, role, now)
 
     def revoke_share(self, *, address_id: UUID, by: Person, now: datetime) -> None:
@@ -350,6 +334,19 @@ class Document(Root):
         """
         self.require("share", by)
         if address_id in self.shares:
+            self.trigger_event(self.ShareRevoked, now=now, address_id=address_id)
+
+    def leave(self, *, by: Person, now: datetime) -> None:
+        """Give the person's shares back. Allowed in the trash, too.
+
+        Raises:
+            NotFound: the document does not exist for them.
+            OwnerHasNoShare: they own it.
+        """
+        self.require("leave", by)
+        if self.owner == Party("user", by.user_id):
+            raise refusals.OwnerHasNoShare("You own this document; move it to the trash instead.")
+        for address_id in self.shares_of(by):
             self.trigger_event(self.ShareRevoked, now=now, address_id=address_id)
 
     def bind_share(self, *, by: Person, now: datetime) -> None:
@@ -369,10 +366,10 @@ class Document(Root):
         retitled, rewritten = title != self.title, content != self.content
         restated = status != self.status
         if restated and status == "draft":
-            raise NoLongerADraft(f"This document is {self.status}; it may be published or archived.")
+            raise refusals.NoLongerADraft(f"This document is {self.status}; it may be published or archived.")
         # Texts change on the way out of the archive and on the way into it.
         if (retitled or rewritten) and self.status == status == "archived":
-            raise DocumentIsArchived("This document is archived and read-only; publish it first.")
+            raise refusals.DocumentIsArchived("This document is archived and read-only; publish it first.")
         if not (retitled or rewritten or restated):
             return
         steps = delta.make(self.content, content)
@@ -398,4 +395,4 @@ class Document(Root):
 
     def _require_untrashed(self) -> None:
         if self.trashed_at is not None:
-            raise DocumentIsTrashed("This document is in the trash; its owner can restore it.")
+            raise refusals.DocumentIsTrashed("This document is in the trash; its owner can restore it.")

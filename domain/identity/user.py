@@ -9,7 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 from domain.kernel import Claim, FirstEvent, Forbidden, Invalid, Party, Personal, Root
-from domain.text import email_address, single_line
+from domain.text import email_address, email_key, single_line
 
 NAME_LENGTH = 200
 AVATAR_URL_LENGTH = 2_048
@@ -165,7 +165,7 @@ class User(Root):
 
 def email_claim(email: str) -> Claim:
     """Return the claim to an email address in its normal form."""
-    return Claim("email", email)
+    return Claim("email", email_key(email))
 
 
 def usable_name(name: str) -> str:

@@ -9,9 +9,17 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from domain.access import TEAM, Person
-from domain.kernel import AboutAddress, Claim, Conflict, FirstEvent, NotFound, Party, Personal, Root
+from domain.access import TEAM, Person, require_verified
+from domain.kernel import AboutAddress, Claim, FirstEvent, NotFound, Party, Personal, Root
 from domain.teams.naming import slug_claim, usable_name, usable_slug
+from domain.teams.refusals import (
+    AlreadyAMember,
+    InvitationExpired,
+    LastOwner,
+    NoSuchMember,
+    TeamIsDissolved,
+    TeamIsFull,
+)
 from domain.text import email_address
 
 Role = Literal["owner", "admin", "member"]
@@ -19,30 +27,6 @@ InvitedRole = Literal["admin", "member"]
 
 FREE_SEATS = 5
 INVITATION_LIFETIME = timedelta(days=14)
-
-
-class TeamIsFull(Conflict):
-    """All seats are taken by members or held by open invitations."""
-
-
-class TeamIsDissolved(Conflict):
-    """The team was dissolved."""
-
-
-class LastOwner(Conflict):
-    """The team would have no owner."""
-
-
-class AlreadyAMember(Conflict):
-    """The person is a member of the team."""
-
-
-class InvitationExpired(Conflict):
-    """The invitation has expired."""
-
-
-class NoSuchMember(NotFound):
-    """The user is not a member of the team."""
 
 
 class Team(Root):
@@ -198,14 +182,14 @@ class Team(Root):
             seats=seats,
         )
 
-    def role_of(self, person: Person) -> Role | Literal["invited"] | None:
-        """Return the person's role. People whose invitation expired stay invited until it is revoked."""
+    def role_of(self, person: Person, now: datetime) -> Role | Literal["invited"] | None:
+        """Return the person's role. An expired invitation gives none."""
         role = self.members.get(person.user_id)
-        if role is None and person.address_id in self.invited:
+        if role is None and person.address_id is not None and self._is_open(person.address_id, now):
             return "invited"
         return role
 
-    def require(self, action: str, person: Person) -> None:
+    def require(self, action: str, person: Person, now: datetime) -> None:
         """Refuse an action (`domain.access.TEAM`) that the person's role is not enough for, or any on a dissolved team.
 
         Raises:
@@ -213,7 +197,7 @@ class Team(Root):
             RoleTooLow: their role is lower than the action takes.
             TeamIsDissolved: the team is dissolved.
         """
-        TEAM.require(action, self.role_of(person))
+        TEAM.require(action, self.role_of(person, now))
         if self.dissolved_at is not None:
             raise TeamIsDissolved("This team was dissolved; found a new one.")
 
@@ -224,26 +208,39 @@ class Team(Root):
             NotFound, RoleTooLow, TeamIsDissolved: the person may not do it.
             UnusableText: the name is not valid.
         """
-        self.require("rename", by)
+        self.require("rename", by, now)
         name = usable_name(name)
         if name != self.name:
             self.trigger_event(self.Renamed, now=now, name=name)
 
-    def invite(self, *, address_id: UUID, email: str, role: InvitedRole, by: Person, now: datetime) -> None:
-        """Hold a seat for the holder of an email address, who may register later.
+    def invite(
+        self,
+        *,
+        address_id: UUID,
+        email: str,
+        role: InvitedRole,
+        by: Person,
+        now: datetime,
+        user_id: UUID | None = None,
+    ) -> None:
+        """Hold a seat for the holder of an email address, who may register later. `user_id`: whose account has it now.
 
         A second invitation with another role, or after the first expired, replaces it.
 
         Raises:
             NotFound, RoleTooLow, TeamIsDissolved: the person may not do it.
+            AddressNotVerified: their own address is not verified.
             UnusableEmail: the text is not an address.
-            AlreadyAMember: it is the actor's own address.
+            AlreadyAMember: it is the address of a member, who could not accept.
             TeamIsFull: no seat is free.
         """
-        self.require("invite", by)
+        self.require("invite", by, now)
+        require_verified(by)
         email = email_address(email)
         if address_id == by.address_id:
             raise AlreadyAMember("That is your own address; invite another one.")
+        if user_id in self.members:
+            raise AlreadyAMember("The holder of that address is a member already; change their role instead.")
         is_open = self._is_open(address_id, now)
         if is_open and self.invited[address_id] == role:
             return
@@ -291,7 +288,7 @@ class Team(Root):
         Raises:
             NotFound, RoleTooLow, TeamIsDissolved: the person may not do it.
         """
-        self.require("revoke_invitation", by)
+        self.require("revoke_invitation", by, now)
         if address_id in self.invited:
             self.trigger_event(self.InvitationRevoked, now=now, address_id=address_id)
 
@@ -303,11 +300,11 @@ class Team(Root):
             NoSuchMember: the user is not a member.
             LastOwner: the team would have no owner.
         """
-        former = self._require_manageable(user_id, by)
+        former = self._require_manageable(user_id, by, now)
         if role == former:
             return
         if role == "owner":
-            self.require("manage_owners", by)
+            self.require("manage_owners", by, now)
         self._require_another_owner(user_id)
         self.trigger_event(self.MemberRoleChanged, now=now, user_id=user_id, role=role)
 
@@ -318,10 +315,10 @@ class Team(Root):
             NotFound, RoleTooLow, TeamIsDissolved: the person may not do it; only owners remove owners.
             LastOwner: the team would have no owner.
         """
-        self.require("manage_members", by)
+        self.require("manage_members", by, now)
         if user_id not in self.members:
             return
-        self._require_manageable(user_id, by)
+        self._require_manageable(user_id, by, now)
         self._require_another_owner(user_id)
         self.trigger_event(self.MemberRemoved, now=now, user_id=user_id)
 
@@ -332,7 +329,7 @@ class Team(Root):
             NotFound, TeamIsDissolved: the actor is not a member, or the team was dissolved.
             LastOwner: the team would have no owner.
         """
-        self.require("leave", by)
+        self.require("leave", by, now)
         self._require_another_owner(by.user_id)
         self.trigger_event(self.MemberLeft, now=now, user_id=by.user_id)
 
@@ -343,7 +340,7 @@ class Team(Root):
             NotFound, RoleTooLow, TeamIsDissolved: the actor is not an owner, or the team was dissolved.
             NoSuchMember: the user is not a member.
         """
-        self.require("transfer", by)
+        self.require("transfer", by, now)
         self._require_member(user_id)
         if user_id != by.user_id:
             self.trigger_event(self.OwnershipTransferred, now=now, former_owner_id=by.user_id, owner_id=user_id)
@@ -356,7 +353,7 @@ class Team(Root):
         """
         if self.dissolved_at is not None and self.members.get(by.user_id) == "owner":
             return
-        self.require("dissolve", by)
+        self.require("dissolve", by, now)
         self.trigger_event(self.Dissolved, now=now, slug=self.slug)
 
     def seats_taken(self, now: datetime) -> int:
@@ -378,12 +375,12 @@ class Team(Root):
             raise TeamIsDissolved("This team was dissolved; the invitation is no longer valid.")
         return person.address_id
 
-    def _require_manageable(self, user_id: UUID, by: Person) -> Role:
+    def _require_manageable(self, user_id: UUID, by: Person, now: datetime) -> Role:
         """Return the role of a member whom the actor may manage: owners only by owners."""
-        self.require("manage_members", by)
+        self.require("manage_members", by, now)
         role = self._require_member(user_id)
         if role == "owner":
-            self.require("manage_owners", by)
+            self.require("manage_owners", by, now)
         return role
 
     def _require_member(self, user_id: UUID) -> Role:

@@ -12,8 +12,8 @@ from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from rich.console import Console
 
+from infra.cli.terminal import Terminal
 from infra.cli.up import is_ready
 from infra.kafka.client.config import connection
 from infra.local.servers.kafka_jars import java
@@ -55,14 +55,14 @@ class Finding:
 
 def doctor() -> bool:
     """Print all findings; returns whether all is well."""
-    console = Console(soft_wrap=True, highlight=False)
+    console = Terminal()
     findings = list(_findings())
     for finding in findings:
-        mark = "[red]✗[/]" if finding.is_failure else "[yellow]![/]" if finding.is_warning else "[green]✓[/]"
-        console.print(f"{mark} {finding.subject:<13}", end="")
-        console.print(finding.state, markup=False)
+        mark, colour = ("✗", "red") if finding.is_failure else ("!", "yellow") if finding.is_warning else ("✓", "green")
+        console.print(mark, style=colour, end="")
+        console.print(f" {finding.subject:<13}{finding.state}")
         if finding.advice:
-            console.print(f"{'':<16}{finding.advice}", markup=False, style="yellow")
+            console.print(f"{'':<16}{finding.advice}", style="yellow")
     return not any(finding.is_failure for finding in findings)
 
 

@@ -11,7 +11,6 @@ from uuid import UUID
 
 import typer
 from redis.exceptions import RedisError
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from uuid_utils.compat import uuid7
 
@@ -24,6 +23,7 @@ from domain.text import email_address
 from infra.bootstrap.settled_bus import SettledBus, open_settled_bus
 from infra.bootstrap.write_side import WriteSide, open_for_command
 from infra.cache.read_cache import CachedReadStore, open_redis
+from infra.cli.terminal import Terminal
 from infra.errors import SetupError
 from infra.postgres.read_store import PooledReadStore
 from infra.settings.load import load
@@ -38,7 +38,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-notes = Console(stderr=True, soft_wrap=True, highlight=False)
+notes = Terminal(stderr=True)
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 
@@ -202,9 +202,9 @@ def _confirm(plan: ErasurePlan) -> None:
         SetupError: there is no terminal to ask on.
         typer.Abort: the answer is no.
     """
-    notes.print(f"This erases {plan.what}:", markup=False)
+    notes.print(f"This erases {plan.what}:")
     for effect in plan.effects:
-        notes.print(f"- {effect}", markup=False)
+        notes.print(f"- {effect}")
     notes.print("It cannot be undone.")
     if not sys.stdin.isatty():
         raise SetupError("There is no terminal to ask for confirmation: add --yes.")

@@ -7,10 +7,11 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import typer
-from rich.console import Console
 
 from application.ports import RecordedEvent, Unavailable, Undecodable
+from infra.cli.terminal import Terminal
 from infra.errors import SetupError
+from infra.printable import printable
 
 app = typer.Typer(
     help="Inspect the event log.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
@@ -57,13 +58,13 @@ async def _feed() -> "AsyncIterator[Any]":
 
 
 async def _tail(after: int | None, follow: bool, unseal: bool) -> None:
-    console = Console(soft_wrap=True, highlight=False)
+    console = Terminal()
     async with _feed() as feed:
         last = max(0, await feed.head() - TAIL_EVENTS) if after is None else after
         while True:
             events = await feed.read(last, BATCH_SIZE)
             for event in events:
-                console.print(line(event, unseal=unseal), markup=False)
+                console.print(line(event, unseal=unseal))
                 last = event.position
             if not events and not follow:
                 return
@@ -72,11 +73,11 @@ async def _tail(after: int | None, follow: bool, unseal: bool) -> None:
 
 
 async def _show(stream_id: UUID, unseal: bool) -> int:
-    console = Console(soft_wrap=True, highlight=False)
+    console = Terminal()
     async with _feed() as feed:
         events = await feed.stream(stream_id, 0, MAX_VERSION)
     for event in events:
-        console.print(line(event, unseal=unseal), markup=False)
+        console.print(line(event, unseal=unseal))
     return len(events)
 
 
@@ -84,7 +85,7 @@ def line(event: RecordedEvent, *, unseal: bool) -> str:
     """One event as a line: position, time, stream, version, type, actor, fields."""
     actor = event.actor_id or "-"
     head = f"{event.position} {event.recorded_at:%Y-%m-%dT%H:%M:%S.%fZ} {event.stream_id} v{event.version}"
-    return f"{head} {event.topic} by {actor} {_fields(event, unseal)}".rstrip()
+    return printable(f"{head} {event.topic} by {actor} {_fields(event, unseal)}".rstrip())
 
 
 def _fields(event: RecordedEvent, unseal: bool) -> str:

@@ -3,8 +3,7 @@
 import time
 from pathlib import Path
 
-from rich.console import Console
-
+from infra.cli.terminal import Terminal
 from infra.cli.up import KAFKA_FOLDER, KAFKA_SERVERS
 from infra.local.servers.kafka import EmbeddedKafka
 from infra.local.supervisor import ProcessTree, only_one, signals_interrupt
@@ -16,13 +15,14 @@ def serve(folder: Path, *, port: int | None = None) -> None:
     Raises:
         ServerError: it cannot start; the message says why and what to do.
     """
-    console = Console(soft_wrap=True, highlight=False)
+    console = Terminal()
     began = time.monotonic()
     broker, tree = EmbeddedKafka(folder / KAFKA_FOLDER, port=port), ProcessTree()
     with only_one(broker.folder), signals_interrupt():
         try:
             tree.start("kafka", broker)
-            console.print(f"\n[bold green]Kafka is ready[/] after {time.monotonic() - began:.1f} s: {broker.address}\n")
+            console.print("\nKafka is ready", style="bold green", end="")
+            console.print(f" after {time.monotonic() - began:.1f} s: {broker.address}\n")
             console.print(f"To publish to it:  {KAFKA_SERVERS}={broker.address} make run")
             console.print("Ctrl-C stops the broker; its records stay.\n")
             tree.watch()

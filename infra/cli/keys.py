@@ -8,10 +8,10 @@ from uuid import UUID
 
 import psycopg
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
+from infra.cli.terminal import Terminal
 from infra.errors import SetupError
 from infra.postgres.connect import Connection, as_part, connect
 from infra.progress import Progress as ReportProgress
@@ -23,7 +23,7 @@ from infra.settings.load import load, load_for_migration
 from infra.settings.tokens import MAX_TOKEN_SECONDS
 
 app = typer.Typer(help="Manage the keys.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-console = Console(stderr=True, soft_wrap=True, highlight=False)
+console = Terminal(stderr=True)
 
 PROPAGATION_SECONDS = 6.0
 """The time that running processes get to take up a changed key file."""
@@ -45,7 +45,7 @@ def list_keys() -> None:
         number = str(wrapped.get(key.id, 0)) if key.kind is KeyKind.KEY_ENCRYPTION else ""
         until = "" if key.until is None else str(key.until)
         table.add_row(key.kind, key.id, key.state, states.get((key.kind, key.id), "not recorded"), until, number)
-    Console().print(table)
+    Terminal().print(table)
 
 
 @app.command()

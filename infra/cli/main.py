@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from infra.errors import SetupError
+from infra.printable import printable_lines
 
 if TYPE_CHECKING:
     from infra.settings.database import Part
@@ -125,17 +126,16 @@ def migrate() -> None:
 @app.command()
 def settings() -> None:
     """Show every setting, with secrets masked."""
-    from rich.console import Console
-
+    from infra.cli.terminal import Terminal
     from infra.settings.display import misspelt, shown
     from infra.settings.load import load, load_for_migration
 
-    console = Console(soft_wrap=True, highlight=False)
+    console = Terminal()
     for variable, value, description in [*shown(load()), *shown(load_for_migration())]:
-        console.print(f"# {description}", style="dim", markup=False)
-        console.print(f"{variable}={value}", markup=False)
+        console.print(f"# {description}", style="dim")
+        console.print(f"{variable}={value}")
     for sentence in misspelt():
-        typer.secho(sentence, fg="yellow", err=True)
+        Terminal(stderr=True).print(sentence, style="yellow")
 
 
 @app.command("new-keys")
@@ -211,7 +211,7 @@ def main() -> None:
     try:
         app()
     except SetupError as error:
-        typer.secho(str(error), fg="red", err=True)
+        typer.secho(printable_lines(str(error)), fg="red", err=True)
         sys.exit(2)
 
 

@@ -7,13 +7,13 @@ from uuid import UUID
 
 import psycopg
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from application.ports import Unavailable
 from infra.bootstrap.lifetime import collect_rarely
 from infra.bootstrap.write_side import WriteSide, open_for_command
+from infra.cli.terminal import Terminal
 from infra.postgres.projector_connection import connect
 from infra.projector import checkpoints
 from infra.projector.lag import lags
@@ -32,7 +32,7 @@ T = TypeVar("T")
 app = typer.Typer(
     help="Manage the read models.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
-console = Console()
+console = Terminal()
 
 Name = Annotated[str, typer.Argument(help="Name of the read model, from `palimpsest projections list`")]
 Stream = Annotated[UUID, typer.Argument(help="Id of the quarantined stream")]
@@ -49,11 +49,9 @@ def show() -> None:
         )
     console.print(table)
     for stream in quarantined:
-        # Not wrapped: the id must be easy to copy.
         console.print(
             f"In quarantine: {stream.projection} {stream.stream_id}, since its event at {stream.position}"
             f" raised {stream.error} ({stream.at:%F %T %Z})",
-            soft_wrap=True,
         )
 
 
@@ -170,5 +168,5 @@ def _run(work: Callable[[WriteSide], Coroutine[Any, Any, T]]) -> T:
 
 
 def _fail(message: str) -> typer.Exit:
-    Console(stderr=True).print(message, style="red")
+    Terminal(stderr=True).print(message, style="red")
     return typer.Exit(1)

@@ -14,7 +14,6 @@ import typer
 from kafka import KafkaAdminClient, KafkaConsumer
 from kafka.errors import KafkaError
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Column, Table
 from rich.text import Text
@@ -22,6 +21,7 @@ from rich.text import Text
 from application.ports import Unavailable
 from domain.kernel import Root
 from infra.bootstrap.write_side import open_for_command, part_url, process_keys
+from infra.cli.terminal import Terminal
 from infra.errors import SetupError
 from infra.kafka.client import config
 from infra.kafka.client.connect import open_consumer
@@ -35,7 +35,7 @@ from infra.settings.model import Settings
 app = typer.Typer(
     help="Inspect the published stream.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
-console = Console()
+console = Terminal()
 
 First = Annotated[int | None, typer.Option("--from", help="Begin at this position.", min=1)]
 Last = Annotated[int | None, typer.Option("--to", help="End at this position; default: the end of both.")]
@@ -74,14 +74,13 @@ def tail(
 
     kafka = load_for_reading().kafka
     wanted = [_topic(config.topics(kafka), name) for name in names or AGGREGATES]
-    lined = Console(soft_wrap=True, highlight=False)
     with _consumer(kafka) as consumer, _until_interrupted():
         for record in lines.tail(consumer, wanted, first=first, follow=follow):
             if as_json:
                 typer.echo(lines.as_json(record))
             else:
                 head, kind, rest = lines.as_words(record)
-                lined.print(Text.assemble((head, "dim"), " ", (kind, "bold cyan"), " ", rest))
+                console.print(Text.assemble((head, "dim"), " ", (kind, "bold cyan"), " ", rest))
 
 
 @app.command()
@@ -107,7 +106,7 @@ def export(
         console.print(f"{topic}: {done.events} new events, in {done.files} files below {to / aggregate}")
         for count, what in ((done.skipped, "are not events"), (done.lost, "were deleted before the export")):
             if count:
-                typer.secho(f"{count} records {what}.", fg="yellow", err=True)
+                Terminal(stderr=True).print(f"{count} records {what}.", style="yellow")
 
 
 @app.command()
@@ -147,11 +146,9 @@ def _show(report: Report) -> None:
     console.print(table)
     if report.difference is None:
         agreed = f"Store and topics agree from position {report.first} to {report.last}."
-        console.print(agreed, style="green", highlight=False)
+        console.print(agreed, style="green")
     else:
-        console.print(
-            f"The first difference is {report.difference}", style="red", soft_wrap=True, markup=False, highlight=False
-        )
+        console.print(f"The first difference is {report.difference}", style="red")
 
 
 def _table(names: Sequence[str], *others: str) -> Table:
@@ -187,7 +184,7 @@ def _topic(topics: Topics, name: str) -> str:
 def _bar(what: str) -> Iterator[Any]:
     """A progress bar on standard error, only on a terminal: it does not mix with the output."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    errors = Console(stderr=True)
+    errors = Terminal(stderr=True)
     with Progress(*columns, TimeRemainingColumn(), console=errors, disable=not errors.is_terminal) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, goal: bar.update(task, completed=done, total=goal)

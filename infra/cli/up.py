@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import psycopg
-from rich.console import Console
 
 from infra.cli import demo_account
 from infra.cli.demo_account import DemoAccount
+from infra.cli.terminal import Terminal
 from infra.local.servers.kafka import EmbeddedKafka
 from infra.local.servers.postgres import EmbeddedPostgres
 from infra.local.servers.process import ServerError, free_port, is_own_address, port_is_free, write_private
@@ -59,7 +59,7 @@ NOT_STARTED_YET = "postgresql://127.0.0.1/not-started-yet"
 """Stands for the embedded database while the other settings are checked."""
 
 T = TypeVar("T")
-console = Console(soft_wrap=True, highlight=False)
+console = Terminal()
 
 
 def up(folder: Path, *, host: str | None = None, port: int | None = None, kafka: bool = False) -> None:
@@ -151,7 +151,7 @@ def _check(folder: Path, overrides: Mapping[str, Any], postgres: EmbeddedPostgre
     The settings are checked first: only their errors are certain to contain no secret.
     """
     for sentence in misspelt():
-        console.print(sentence, style="yellow", markup=False)
+        console.print(sentence, style="yellow")
     embedded = {DATABASE_URL: NOT_STARTED_YET} if postgres else {}
     settings = load(folder, {**overrides, **embedded}, files=[])
     _require_own_addresses(settings)
@@ -265,14 +265,15 @@ def _step(name: str, work: Callable[[], T]) -> T:
 
 def _greet(settings: Settings, login: DemoAccount | None, seconds: float) -> None:
     url = address(settings)
-    console.print(f"\n[bold green]Palimpsest is ready[/] after {seconds:.1f} s\n")
+    console.print("\nPalimpsest is ready", style="bold green", end="")
+    console.print(f" after {seconds:.1f} s\n")
     console.print(f"  API    {url}/v1\n  Docs   {url}/v1/docs\n  Data   {settings.installation.data_dir}")
     if settings.kafka.bootstrap_servers:
         console.print(f"  Kafka  {settings.kafka.bootstrap_servers}")
     if login:
         console.print(f"  Login  {login.email}  password  {login.password}\n")
         console.print("Try it from another terminal:\n")
-        console.print(walk(url, login), markup=False)
+        console.print(walk(url, login))
     console.print("\nCtrl-C stops everything; your data stays.\n")
 
 

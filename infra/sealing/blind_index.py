@@ -4,7 +4,7 @@ import hashlib
 import hmac
 from uuid import UUID
 
-from domain.text import normalise_email
+from domain.text import email_key
 
 # Version and variant bits of a UUIDv8 (RFC 9562, 5.8): the uuid module of Python 3.11 cannot set them.
 _FIXED_BITS = (0xF << 76) | (0x3 << 62)
@@ -27,6 +27,6 @@ class BlindIndex:
         return self(b"claim", kind.encode(), value.encode())
 
     def address_id(self, email: str) -> UUID:
-        """The id of an email address. Case and Unicode form do not matter."""
-        digest = int.from_bytes(self(b"address", normalise_email(email).encode())[:16], "big")
+        """The id of an email address in its normal form (`domain.text.email_address`)."""
+        digest = int.from_bytes(self(b"address", email_key(email).encode())[:16], "big")
         return UUID(int=digest & ~_FIXED_BITS | _VERSION_8)

@@ -9,6 +9,7 @@ import orjson
 import structlog
 from structlog.typing import EventDict, Processor
 
+from infra.printable import printable, printable_lines
 from infra.telemetry.http_observer import observe_http
 from infra.telemetry.redaction import describe_error, redact
 
@@ -104,8 +105,16 @@ def _renderers(pretty: bool) -> list[Processor]:
     errors = structlog.processors.ExceptionRenderer(lambda info: describe_error(info[1]) if info[1] else "")
     if pretty:
         plain = structlog.dev.plain_traceback  # the default one warns about errors that are already text
-        return [errors, structlog.dev.ConsoleRenderer(exception_formatter=plain, pad_event_to=32)]
+        return [errors, _for_a_terminal, structlog.dev.ConsoleRenderer(exception_formatter=plain, pad_event_to=32)]
     return [errors, structlog.processors.JSONRenderer(serializer=_json)]
+
+
+def _for_a_terminal(_: Any, __: str, event: EventDict) -> EventDict:
+    """Make texts printable: one line for each event, but for the traceback of an error."""
+    return {
+        name: (printable_lines if name == "exception" else printable)(value) if isinstance(value, str) else value
+        for name, value in event.items()
+    }
 
 
 def _json(value: Any, **_: Any) -> str:

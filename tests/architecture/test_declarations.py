@@ -127,7 +127,7 @@ def rank(root: Root, who: Person) -> int:
         case Document():
             return allowed(DOCUMENT, root.role_of(who))
         case Team(dissolved_at=None):
-            return allowed(TEAM, root.role_of(who))
+            return allowed(TEAM, root.role_of(who, NOW))
         case User(deactivated_at=None):
             return 1
     return 0

@@ -50,10 +50,11 @@ def log_in(client: httpx2.Client, email: str) -> str:
     return str(answer["access_token"])
 
 
-def live_a_little(client: httpx2.Client) -> str:
+def live_a_little(client: httpx2.Client, database: Database) -> str:
     """Every kind of word a client can say, well and badly. Returns the path of a document."""
     account = {"email": f"{CANARY}@example.org", "name": f"{CANARY} Ada", "password": PASSWORD}
-    write(client, "POST", "/v1/auth/register", account, 201)
+    user = write(client, "POST", "/v1/auth/register", account, 201)
+    asyncio.run(verify(database, UUID(user["id"])))
     write(client, "POST", "/v1/auth/register", account, 409)
     write(client, "POST", "/v1/auth/register", {**account, "password": CANARY}, 422)
     write(client, "POST", "/v1/auth/register", {**account, CANARY: CANARY}, 422)
@@ -142,7 +143,7 @@ def test_h7_canaries_are_readable_only_where_the_register_says_and_nowhere_once_
         httpx2.Client(base_url=url, timeout=30) as client,
     ):
         befriend(client, database)
-        document = live_a_little(client)
+        document = live_a_little(client, database)
         token = client.headers["Authorization"].removeprefix("Bearer ")
         assert CANARY in client.get("/v1/users/me").text
         assert CANARY in client.get(document).text

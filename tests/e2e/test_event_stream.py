@@ -96,7 +96,7 @@ def test_nobody_hears_of_others(api: Api) -> None:
 
 
 def test_a_reader_hears_of_a_document_while_it_is_shared_with_them(api: Api) -> None:
-    ada, bob = api.account("pro"), api.account("pro", verified=True)
+    ada, bob = api.account("pro", verified=True), api.account("pro", verified=True)
     path = ada.document()
     with listening(bob.client, types=",".join(published())) as stream:
         change(ada, path, "Before.")
@@ -112,7 +112,7 @@ def test_a_reader_hears_of_a_document_while_it_is_shared_with_them(api: Api) -> 
 
 
 def test_of_shares_the_owner_hears_and_nobody_else(api: Api) -> None:
-    ada, bob, eve = api.account("pro"), api.account("pro", verified=True), api.account("pro", verified=True)
+    ada, bob, eve = (api.account("pro", verified=True) for _ in range(3))
     path = ada.document()
     share(ada, path, bob, "editor")
     share(ada, path, eve)
@@ -142,7 +142,7 @@ def test_of_invitations_admins_hear_and_members_do_not(api: Api) -> None:
 
 
 def test_an_unverified_address_hears_nothing_of_what_is_shared_with_it(api: Api) -> None:
-    ada, bob = api.account("pro"), api.account("pro")
+    ada, bob = api.account("pro", verified=True), api.account("pro")
     path = ada.document()
     share(ada, path, bob)
     assert about(path, heard(bob.client)) == []

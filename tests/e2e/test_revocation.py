@@ -75,6 +75,7 @@ def world(service: tuple[Api, Database], monkeypatch: pytest.MonkeyPatch) -> Wor
 REVOKING: dict[str, Any] = {
     "share lowered": lambda w: (w.owner, "PUT", f"{w.document}/shares", {"email": w.other.email, "role": "viewer"}),
     "share revoked": lambda w: (w.owner, "POST", f"{w.document}/shares/revoke", {"email": w.other.email}),
+    "document left": lambda w: (w.other, "DELETE", f"{w.document}/shares/me", None),
     "document trashed": lambda w: (w.owner, "DELETE", w.document, None),
     "role lowered": lambda w: (w.owner, "PUT", f"{w.team}/members/{w.other.id}", {"role": "member"}),
     "member removed": lambda w: (w.owner, "DELETE", f"{w.team}/members/{w.other.id}", None),

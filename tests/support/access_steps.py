@@ -14,7 +14,7 @@ from tests.support.given import NOW, address_of
 Choose = Callable[[Sequence[Any]], Any]
 """Picks one of several values: a Hypothesis draw, or `random.Random(...).choice`."""
 
-DOCUMENT_STEPS = [*["share"] * 6, *["bind"] * 3, "change", "revoke", "trash", "restore", "edit", "archive"]
+DOCUMENT_STEPS = [*["share"] * 9, *["bind"] * 6, "change", "revoke", "leave", "trash", "restore", "edit", "archive"]
 TEAM_STEPS = [*["invite"] * 5, *["accept"] * 5, "decline", "revoke", "role", "remove", "leave", "transfer", "dissolve"]
 SHARE_ROLES: list[ShareRole] = ["editor", "commenter", "viewer"]
 INVITED_ROLES: list[InvitedRole] = ["admin", "member"]
@@ -33,6 +33,8 @@ def step_of_document(document: Document, people: Sequence[Actor], choose: Choose
                 document.change_share(address_id=address_id, role=role, by=by, now=now)
             case "revoke":
                 document.revoke_share(address_id=address_id, by=by, now=now)
+            case "leave":
+                document.leave(by=by, now=now)
             case "trash":
                 document.trash(by=by, now=now)
             case "restore":

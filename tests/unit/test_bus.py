@@ -41,7 +41,7 @@ class NoteView:
     lines: list[str]
 
 
-note_view = view_maker(NoteView, Note, require_reader=lambda note, actor: None)
+note_view = view_maker(NoteView, Note, require_reader=lambda note, actor, now: None)
 
 
 class WriteNote(Command[NoteView]):

@@ -17,6 +17,7 @@ from application.content.document import (
     ChangeDocument,
     ChangeShare,
     CreateDocument,
+    LeaveDocument,
     RestoreFromTrash,
     RestoreVersion,
     RevokeShare,
@@ -80,6 +81,8 @@ async def life_of_a_document(runner: CommandRunner, ada: Actor, bob: Actor) -> A
     yield BindShare(id=id), bob
     yield ChangeShare(id=id, email="bob@example.org", role="editor"), ada
     yield RevokeShare(id=id, email="bob@example.org"), ada
+    yield ShareDocument(id=id, email="bob@example.org", role="viewer"), ada
+    yield LeaveDocument(id=id), bob
     yield RestoreVersion(id=id, version=1), ada
     yield TrashDocument(id=id), ada
     yield RestoreFromTrash(id=id), ada
@@ -242,7 +245,7 @@ class DatedNote:
 
 
 dated_note = view_maker(
-    DatedNote, Note, require_reader=lambda note, actor: None, computed={"read_at": lambda note, now: now}
+    DatedNote, Note, require_reader=lambda note, actor, now: None, computed={"read_at": lambda note, now: now}
 )
 
 
@@ -319,4 +322,4 @@ async def test_an_answer_whose_version_the_log_lacks_is_an_error() -> None:
 
 def test_a_view_has_the_id_of_its_aggregate() -> None:
     with pytest.raises(TypeError, match="Token lacks the id of its Note"):
-        view_maker(Token, Note, require_reader=lambda note, actor: None)
+        view_maker(Token, Note, require_reader=lambda note, actor, now: None)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import re
 import socket
 from collections.abc import Iterator
 from io import StringIO
@@ -186,6 +187,31 @@ def test_errors_within_a_command_are_no_part_of_its_output(capsys: pytest.Captur
     output = capsys.readouterr()
     assert output.out == ""
     assert "damaged" in output.err
+
+
+EVIL = "a\n999999 forged \x1b[2J\x9b31m\x07\r\u202e:smile:"
+
+
+def test_no_field_controls_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """L1: texts came raw out of the console log. The names of colours are structlog's own."""
+    configure_logging("INFO", "console")
+    structlog.get_logger("ours").info(f"done {EVIL}", path="/\x1b]0;pwned\x07", text=EVIL, inner={"text": [EVIL]})
+    logging.getLogger("theirs").warning("slow %s", EVIL, extra={"text": EVIL})
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    for line in lines:
+        assert re.sub(r"\x1b\[\d+m", "", line).isprintable()
+
+
+def test_the_traceback_of_an_error_has_lines_that_control_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("INFO", "console")
+    try:
+        raise RuntimeError("\x1b[2J")
+    except RuntimeError:
+        structlog.get_logger("ours").exception("failed")
+    text = capsys.readouterr().out
+    assert "\x1b[2J" not in text
+    assert "\nRuntimeError: " in text
 
 
 def test_a_taken_metrics_port_is_named() -> None:

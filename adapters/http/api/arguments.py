@@ -21,6 +21,7 @@ class Arguments:
         self._path = parameters.path
         self._query = parameters.query
         self._body = parameters.body
+        self._has_free_text = any(_is_free_text(adapter) for adapter in parameters.path.values())
 
     async def read(self, request: Request, context: RequestContext) -> dict[str, Any]:
         """Return the arguments by name. Unknown and repeated query parameters are refused.
@@ -33,7 +34,7 @@ class Arguments:
         errors: list[Fault] = []
         for name, adapter in self._path.items():
             given[name] = _checked("path", (name,), adapter.validate_python, request.path_params[name], errors)
-        if not errors:
+        if not errors and not self._has_free_text:
             context.validated(request.scope["path"])
         if self._query or request.scope["query_string"]:
             given |= self._queried(request, errors)
@@ -56,6 +57,12 @@ class Arguments:
         return {
             name: _checked("query", (), adapter.validate_python, query, errors) for name, adapter in self._query.items()
         }
+
+
+def _is_free_text(adapter: TypeAdapter[Any]) -> bool:
+    """Return whether a parameter may be any text: it is neither a number nor in a form like that of a UUID."""
+    schema = adapter.json_schema()
+    return schema.get("type") == "string" and "format" not in schema
 
 
 class _NoQuery(BaseModel):

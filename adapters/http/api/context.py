@@ -20,8 +20,8 @@ CONTEXT = "palimpsest.context"
 class RequestContext:
     """One request: its headers, its route once that is known, and its caller once authenticated.
 
-    `status` is the route's status on success. `path` is None until its parameters are valid: before that it may contain
-    any text, personal data included, and must not be logged.
+    `status` is the route's status on success. `path` is None until its parameters are valid, and where a parameter may
+    be any text: such a path may contain personal data, and must not be logged.
     """
 
     __slots__ = ("deps", "headers", "identity", "path", "request_id", "route", "status")

@@ -8,7 +8,7 @@ from adapters.http.api.queries import Read
 from adapters.http.api.responses import Answer
 from adapters.http.api.routers import Router
 from adapters.http.api.schemas import Body, Email
-from application.content.document import ChangeShare, DocumentView, RevokeShare, ShareDocument
+from application.content.document import ChangeShare, DocumentView, LeaveDocument, RevokeShare, ShareDocument
 from domain.content.document import ShareRole
 from projections.content.document_access import ShareView, shares
 
@@ -48,6 +48,8 @@ async def list_shares(document_id: UUID, read: Read) -> Answer:
 async def share_document(document_id: UUID, body: ShareRequest, send: Send) -> Answer:
     """Share a document with the holder of an email address, registered or not. Requires the owner role.
 
+    The owner's own address must be verified.
+
     The first user who reads or changes the document through the share keeps it, also after a change of address. A later
     holder of the address has no access.
     """
@@ -60,7 +62,7 @@ async def share_document(document_id: UUID, body: ShareRequest, send: Send) -> A
     **operation("The document.", scope=WRITE, takes=KEYED),
 )
 async def change_share(document_id: UUID, body: ShareRequest, send: Send) -> Answer:
-    """Change the role of a share. Requires the owner role."""
+    """Change the role of a share. Requires the owner role and a verified address of one's own."""
     return await send(ChangeShare(id=document_id, email=body.email, role=body.role))
 
 
@@ -72,3 +74,12 @@ async def change_share(document_id: UUID, body: ShareRequest, send: Send) -> Ans
 async def revoke_share(document_id: UUID, body: ShareAddress, send: Send) -> Answer:
     """Revoke a share. Requires the owner role. After the response the document can no longer be read through it."""
     return await send(RevokeShare(id=document_id, email=body.email))
+
+
+@router.delete("/me", **operation("The caller's shares are gone.", scope=WRITE, takes=KEYED, status=204))
+async def leave_document(document_id: UUID, send: Send) -> Answer:
+    """Leave a document that others share with the caller. The owner cannot leave.
+
+    The document no longer exists for the caller, until it is shared with them again.
+    """
+    return await send(LeaveDocument(id=document_id))

@@ -56,7 +56,10 @@ class NewOwner(Body):
     **operation("The team.", scope=WRITE, takes=KEYED),
 )
 async def invite_member(team_id: UUID, body: Invitation, send: Send) -> Answer:
-    """Invite the holder of an email address. Reserves a seat for 14 days. Requires the admin role."""
+    """Invite the holder of an email address, who is no member. Reserves a seat for 14 days. Requires the admin role.
+
+    The caller's own address must be verified.
+    """
     return await send(InviteMember(id=team_id, email=body.email, role=body.role))
 
 

@@ -66,7 +66,7 @@ async def list_teams(paged: Annotated[PageQuery, Query()], read: Read) -> Answer
     **operation("The team.", scope=READ, takes=FRESH),
 )
 async def get_team(team_id: UUID, read: Read) -> Answer:
-    """Get a team. Requires membership or an invitation."""
+    """Get a team. Requires membership or an invitation that has not expired."""
     return read.unversioned(read.found(await read.query(team, read.actor, team_id, read.now)))
 
 

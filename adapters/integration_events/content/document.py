@@ -94,7 +94,7 @@ class DocumentShareChanged(DocumentEvent, of=Document.ShareChanged):
 
 
 class DocumentShareRevoked(DocumentEvent, of=Document.ShareRevoked):
-    """A share of a document was revoked."""
+    """A share of a document was revoked by the owner, or given back by its holder."""
 
     NAME = "document.share_revoked"
     FOR_MANAGERS = True

@@ -18,6 +18,7 @@ from infra.kafka.client.ordered_reader import (
 )
 from infra.kafka.client.record_format import EventRecord, ForeignRecord, decode_record, event_id_of
 from infra.kafka.client.record_position import position_of
+from infra.printable import printable
 
 POLL_MS = 200
 
@@ -73,7 +74,7 @@ def as_json(record: TopicRecord) -> str:
     Sealed data of private records is left out.
     """
     at = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
-    return _printable(json.dumps({**at, **_attributes(record)}, ensure_ascii=False))
+    return printable(json.dumps({**at, **_attributes(record)}, ensure_ascii=False))
 
 
 def _attributes(record: TopicRecord) -> dict[str, Any]:
@@ -123,14 +124,4 @@ def as_words(record: TopicRecord) -> tuple[str, str, str]:
     version = f"v{attributes['streamversion']} " if "streamversion" in attributes else ""
     about = f"{attributes.get('subject', record.topic)} {version}{fields}".rstrip()
     head = f"{attributes.get('sequence', '-')} {time:%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"
-    return _printable(head), _printable(attributes["type"]), _printable(about)
-
-
-def _printable(text: str) -> str:
-    """The text, with unprintable characters escaped as in JSON."""
-    return "".join(each if each.isprintable() else _escaped(each) for each in text)
-
-
-def _escaped(character: str) -> str:
-    units = character.encode("utf-16-be", "surrogatepass").hex()
-    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+    return printable(head), printable(attributes["type"]), printable(about)

@@ -39,7 +39,7 @@ def test_ones_teams_are_listed_in_pages(api: Api) -> None:
 
 
 def test_somebody_is_invited_accepts_is_promoted_and_put_out(api: Api) -> None:
-    ada, bob = api.account(), api.account(verified=True)
+    ada, bob = api.account(verified=True), api.account(verified=True)
     path = ada.write("POST", "/v1/teams", 201, json={"name": "Beavers", "slug": "beavers"}).headers["Location"]
     invited = ada.write("POST", f"{path}/invitations", json={"email": bob.email, "role": "member"}).json()
     assert (invited["members"], invited["seats_taken"]) == (1, 2)
@@ -58,7 +58,7 @@ def test_somebody_is_invited_accepts_is_promoted_and_put_out(api: Api) -> None:
 
 
 def test_a_team_keeps_an_owner_until_it_is_dissolved(api: Api) -> None:
-    ada, bob = api.account(), api.account(verified=True)
+    ada, bob = api.account(verified=True), api.account(verified=True)
     path = ada.write("POST", "/v1/teams", 201, json={"name": "Voles", "slug": "voles"}).headers["Location"]
     refused = ada.client.post(f"{path}/leave")
     assert (refused.status_code, refused.json()["code"]) == (409, "last_owner")
@@ -71,7 +71,7 @@ def test_a_team_keeps_an_owner_until_it_is_dissolved(api: Api) -> None:
 
 
 def test_a_declined_or_revoked_invitation_frees_its_seat_and_shows_nothing(api: Api) -> None:
-    ada, bob, eve = api.account(), api.account(verified=True), api.account(verified=True)
+    ada, bob, eve = (api.account(verified=True) for _ in range(3))
     path = ada.write("POST", "/v1/teams", 201, json={"name": "Newts", "slug": "newts"}).headers["Location"]
     for each in (bob, eve):
         ada.write("POST", f"{path}/invitations", json={"email": each.email})

@@ -35,7 +35,7 @@ from tests.support.projecting import EventsOf, MemoryFeed, news, projecting
 from tests.support.servers import Database
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-OWNER, READER, STRANGER = Actor(UUID(int=1)), Actor(UUID(int=2), UUID(int=102)), Actor(UUID(int=3), UUID(int=103))
+OWNER, READER, STRANGER = (Actor(UUID(int=number), UUID(int=100 + number)) for number in (1, 2, 3))
 SORTS: list[Sort] = ["created_at", "-created_at", "updated_at", "-updated_at", "title", "-title"]
 
 
@@ -62,7 +62,7 @@ def written(number: int, owner: Actor = OWNER, title: str = "Title", minutes: in
 def shared(one: Document, reader: Actor = READER) -> Document:
     """The document, shared with the reader."""
     assert reader.address_id is not None
-    owner = Actor(one.owner_id)
+    owner = Actor(one.owner_id, UUID(int=100 + one.owner_id.int))
     one.share(address_id=reader.address_id, email="reader@example.org", role="editor", by=owner, now=one.modified_on)
     return one
 
@@ -240,3 +240,4 @@ async def test_a_team_is_read_by_its_members_and_those_it_invites(database: Data
     assert await team(rows, OWNER, one.id, later) == team_view(one, later), "invitations have expired"
     assert [member.role for member in await members(rows, OWNER, one.id) or []] == ["owner"]
     assert await members(rows, READER, one.id) is None, "not a member yet"
+    assert await team(rows, READER, one.id, later) is None, "L2: an expired invitation showed the team"

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -117,15 +117,15 @@ async def check_document(rows: PooledReadStore, one: Document, reader: Actor) ->
     assert audience.include(reader, managers=True) == may_manage
 
 
-async def check_team(rows: PooledReadStore, one: Team, reader: Actor) -> None:
+async def check_team(rows: PooledReadStore, one: Team, reader: Actor, now: datetime) -> None:
     """Compare what the queries show of a team with the reader's role."""
-    role = one.role_of(reader)
+    role = one.role_of(reader, now)
     is_member = TEAM.allows("list_members", role)
-    assert (await team(rows, reader, one.id, LATER) is not None) == TEAM.allows("read", role)
+    assert (await team(rows, reader, one.id, now) is not None) == TEAM.allows("read", role)
     found = await members(rows, reader, one.id)
     assert (found is not None) == is_member
     assert found is None or {each.user_id: each.role for each in found} == one.members
-    listed = await teams(rows, reader, LATER, limit=100)
+    listed = await teams(rows, reader, now, limit=100)
     assert (one.id in {each.id for each in listed.items}) == (is_member and one.dissolved_at is None)
     audience = (await readers_of(rows, [], [one.id]))[one.id]
     assert audience.include(reader) == is_member
@@ -142,7 +142,8 @@ async def test_after_any_history_each_person_sees_what_their_role_allows(
         for one in all_documents:
             await check_document(rows, one, reader)
         for other in all_teams:
-            await check_team(rows, other, reader)
+            for now in (NOW, LATER):
+                await check_team(rows, other, reader, now)
 
 
 async def test_a_team_whose_owner_is_not_shown_has_no_managers(database: Database, rows: PooledReadStore) -> None:
@@ -156,7 +157,7 @@ async def test_a_team_whose_owner_is_not_shown_has_no_managers(database: Databas
 def test_the_histories_give_every_role_and_expired_invitations() -> None:
     documents_, teams_ = random_documents(), random_teams()
     assert {one.role_of(who) for one in documents_ for who in READERS} == {*DOCUMENT.roles, None}
-    assert {one.role_of(who) for one in teams_ for who in READERS} == {*TEAM.roles, None}
+    assert {one.role_of(who, NOW) for one in teams_ for who in READERS} == {*TEAM.roles, None}
     assert any(one.trashed_at for one in documents_)
     assert any(one.role_of(who) for one in documents_ for who in MOVED if who.user_id in one.share_users.values())
     assert any(len({*one.share_users.values()}) < len(one.share_users) for one in documents_), "several of one user"

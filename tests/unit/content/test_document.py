@@ -9,22 +9,19 @@ from hypothesis import given as forall
 from hypothesis import strategies as st
 
 from application.ports import Actor
-from domain.access import Person, RoleTooLow
+from domain.access import AddressNotVerified, Person, RoleTooLow
 from domain.content import delta
-from domain.content.document import (
-    MAX_SHARES,
-    Document,
+from domain.content.document import MAX_SHARES, Document, Role, ShareRole, Status
+from domain.content.erasure import erase_document
+from domain.content.refusals import (
     DocumentIsArchived,
     DocumentIsTrashed,
     NoLongerADraft,
     NoSuchShare,
-    Role,
+    OwnerHasNoShare,
     SharedWithOneself,
-    ShareRole,
-    Status,
     TooManyShares,
 )
-from domain.content.erasure import erase_document
 from domain.content.texts import CONTENT_LENGTH
 from domain.kernel import ERASED, NotFound, Party, Refusal
 from domain.text import UnusableEmail, UnusableText
@@ -503,9 +500,43 @@ def test_a_bound_share_belongs_to_its_user_after_any_history(data: st.DataObject
         assert all(roles[who] == roles[Actor(who.user_id)] for who in others)
 
 
+@pytest.mark.parametrize("who", [EDITOR, MOVED], ids=["unused", "bound under a former address"])
+def test_a_share_is_given_back_by_the_person_who_holds_it(who: Person) -> None:
+    """Case 14: only the owner could end a share."""
+    document = given(Document, CREATED, shared(EDITOR, "editor"), *([] if who is EDITOR else [bound(EDITOR)]), TRASHED)
+    document.leave(by=who, now=NOW)
+    assert new_events(document) == [fact(Document.ShareRevoked, address_id=EDITOR.address_id)]
+    assert document.role_of(who) is None
+    with pytest.raises(NotFound):
+        document.leave(by=who, now=NOW)
+
+
+def test_a_person_with_several_shares_gives_all_of_them_back() -> None:
+    document = given(Document, CREATED, shared(EDITOR, "editor"), bound(EDITOR), shared(MOVED, "viewer"))
+    document.leave(by=MOVED, now=NOW)
+    assert document.shares == document.share_users == {}
+
+
+def test_an_owner_cannot_leave() -> None:
+    with pytest.raises(OwnerHasNoShare, match="move it to the trash"):
+        given(Document, CREATED, *SHARES).leave(by=ADA, now=NOW)
+
+
 def test_only_a_share_can_be_changed() -> None:
     with pytest.raises(NoSuchShare):
         given(Document, CREATED).change_share(address_id=address_of(EDITOR), role="viewer", by=ADA, now=NOW)
+
+
+def test_a_share_takes_a_verified_address_of_ones_own() -> None:
+    """Case 13: an owner shared in the name of an address that was not shown to be theirs."""
+    document = given(Document, CREATED, shared(VIEWER, "viewer"))
+    unverified = person(ADA.user_id.int, address=0)
+    with pytest.raises(AddressNotVerified, match="Verify your own email address"):
+        document.share(address_id=UUID(int=9), email=EMAIL, role="viewer", by=unverified, now=NOW)
+    with pytest.raises(AddressNotVerified):
+        document.change_share(address_id=address_of(VIEWER), role="editor", by=unverified, now=NOW)
+    document.revoke_share(address_id=address_of(VIEWER), by=unverified, now=NOW)
+    assert new_events(document) == [fact(Document.ShareRevoked, address_id=VIEWER.address_id)]
 
 
 def test_an_owner_does_not_share_with_themselves() -> None:

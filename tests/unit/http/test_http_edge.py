@@ -1,5 +1,6 @@
 """What every answer has, whatever becomes of the request."""
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
@@ -146,6 +147,18 @@ async def test_what_is_logged_holds_nothing_that_was_sent(api: HttpApi) -> None:
         await api.client.post("/v1/auth/login", json={"email": secret, "password": secret})
     assert len(api.observed) == 3
     assert secret not in repr((lines, api.observed))
+
+
+async def test_a_path_with_free_text_is_not_logged(api: HttpApi) -> None:
+    """L1: the path of `GET /v1/events/schemas/{type}` was logged whatever it was."""
+    known = api.app.router.routes
+    texts = [
+        route.path for route in known if isinstance(route, ApiRoute) and re.search(r"{(?!\w*id}|version)", route.path)
+    ]
+    assert texts == ["/v1/events/schemas/{type}"], "add the new route to this test"
+    for text in ("%1b%5d0;pwned%07%1b%5b31mEVIL", "alice@example.org"):
+        await api.client.get(f"/v1/events/schemas/{text}")
+    assert [(seen.route, seen.path) for seen in api.observed] == [(texts[0], None)] * 2
 
 
 async def test_what_is_logged_names_the_user(api: HttpApi) -> None:

@@ -32,7 +32,7 @@ def test_an_account_has_the_normal_form_of_the_address() -> None:
 def test_an_account_claims_its_address() -> None:
     event = register(email="Ada@example.org").pending_events[0]
     assert isinstance(event, User.Registered)
-    assert list(event.claims()) == [Claim("email", "ada@example.org")]
+    assert list(event.claims()) == [Claim("email", "1 ada@example.org")]
 
 
 def test_an_account_needs_an_address_and_a_name() -> None:

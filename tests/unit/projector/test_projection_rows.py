@@ -7,13 +7,17 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+from adapters.http.api.schemas import PageQuery
 from application.billing.subscription import subscription_view
 from application.content.document import document_view
 from application.identity.user import user_view
 from application.teams.team import team_view
 from domain.billing.subscription import Subscription
 from domain.content.document import Document
+from domain.content.texts import TITLE_LENGTH
 from domain.identity.user import User
 from domain.kernel import ERASED, Root
 from domain.teams.team import Team
@@ -131,7 +135,7 @@ def test_what_is_erased_reads_as_erased() -> None:
 
 class _Actor:
     user_id = OWNER
-    address_id = None
+    address_id = UUID(int=107)
 
 
 def test_a_page_names_the_next_one_only_if_there_is_one() -> None:
@@ -152,7 +156,19 @@ def test_a_cursor_that_was_tampered_with_is_refused(cursor: str) -> None:
     assert refusal.value.code == "bad_cursor"
 
 
-@pytest.mark.parametrize("text", ["a\0b", "\ud800"])
+@given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=TITLE_LENGTH))
+@example("\\u0000")
+@example("\\\\u0000")
+@example("\U0010ffff" * TITLE_LENGTH)
+@example("\\" * TITLE_LENGTH)
+def test_a_cursor_that_was_made_here_is_read_here(title: str) -> None:
+    """Case 4: a title of the six characters of an escaped NUL made a cursor that was refused."""
+    cursor = write_cursor(["-created_at", title, str(UUID(int=1))])
+    assert PageQuery(cursor=cursor).cursor == cursor
+    assert read_cursor(cursor, tuple[str, str, UUID])[1] == title
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\ud800", "\\\0"])
 def test_a_cursor_holds_nothing_that_postgresql_would_choke_on(text: str) -> None:
     with pytest.raises(BadCursor):
         read_cursor(urlsafe_b64encode(json.dumps([text]).encode()).decode(), list[str])

@@ -8,22 +8,18 @@ from hypothesis import given as forall
 from hypothesis import strategies as st
 
 from application.ports import Actor
-from domain.access import Person, RoleTooLow
+from domain.access import AddressNotVerified, Person, RoleTooLow
 from domain.kernel import Claim, NotFound, Refusal
 from domain.teams.naming import UnusableSlug
-from domain.teams.team import (
-    FREE_SEATS,
-    INVITATION_LIFETIME,
+from domain.teams.refusals import (
     AlreadyAMember,
     InvitationExpired,
-    InvitedRole,
     LastOwner,
     NoSuchMember,
-    Role,
-    Team,
     TeamIsDissolved,
     TeamIsFull,
 )
+from domain.teams.team import FREE_SEATS, INVITATION_LIFETIME, InvitedRole, Role, Team
 from domain.text import UnusableEmail, UnusableText
 from tests.support.given import ID, NOW, Fact, address_of, fact, given, new_events, person, replayed, state
 
@@ -131,6 +127,13 @@ def test_only_the_holder_of_the_address_can_answer(who: Person) -> None:
     assert new_events(team) == []
 
 
+def test_an_expired_invitation_gives_no_role() -> None:
+    """L2: a team was read by the holder of an invitation that had expired long ago."""
+    team = given(Team, founded(), invited(BOB))
+    moments = (NOW, EXPIRED - timedelta(microseconds=1), EXPIRED)
+    assert [team.role_of(BOB, now) for now in moments] == ["invited", "invited", None]
+
+
 def test_an_expired_invitation_is_no_good_but_can_be_renewed() -> None:
     team = given(Team, founded(), invited(BOB))
     with pytest.raises(InvitationExpired):
@@ -152,7 +155,7 @@ def test_an_answered_invitation_goes_to_no_later_holder_of_the_address() -> None
     moved, heir = person(BOB.user_id.int, address=7), person(8, address=BOB.user_id.int)
     unanswered, joined = given(Team, *CREW, invited(BOB)), given(Team, *CREW, invited(BOB), accepted(BOB))
     declined = given(Team, *CREW, invited(BOB), fact(Team.InvitationDeclined, address_id=BOB.address_id))
-    roles = [[team.role_of(who) for who in (moved, heir)] for team in (unanswered, joined, declined)]
+    roles = [[team.role_of(who, NOW) for who in (moved, heir)] for team in (unanswered, joined, declined)]
     assert roles == [[None, "invited"], ["member", None], [None, None]]
 
 
@@ -163,6 +166,18 @@ def test_an_invitation_is_revoked_once() -> None:
     assert new_events(team) == [fact(Team.InvitationRevoked, address_id=BOB.address_id)]
     with pytest.raises(NotFound):
         team.accept(by=BOB, now=NOW)
+
+
+def test_an_invitation_takes_a_verified_address_of_ones_own() -> None:
+    """Case 13: a person invited others in the name of an address that was not shown to be theirs."""
+    team = given(Team, *CREW, invited(BOB))
+    for by in (person(ADA.user_id.int, address=0), person(ADMIN.user_id.int, address=0)):
+        with pytest.raises(AddressNotVerified, match="Verify your own email address"):
+            invite(team, by=by, whom=STRANGER)
+        team.revoke_invitation(address_id=address_of(BOB), by=by, now=NOW)
+    with pytest.raises(NotFound):
+        invite(team, by=person(STRANGER.user_id.int, address=0))
+    assert new_events(team) == [fact(Team.InvitationRevoked, address_id=BOB.address_id)]
 
 
 def test_an_admin_does_not_invite_themselves() -> None:
@@ -255,7 +270,7 @@ def test_a_member_is_removed_once() -> None:
     team.remove(user_id=MEMBER.user_id, by=ADMIN, now=NOW)
     assert new_events(team) == [fact(Team.MemberRemoved, user_id=MEMBER.user_id)]
     with pytest.raises(NotFound):
-        team.require("leave", MEMBER)
+        team.require("leave", MEMBER, NOW)
 
 
 def test_a_member_leaves_and_is_gone() -> None:
@@ -350,7 +365,7 @@ def test_a_role_does_what_it_may_and_nothing_else(name: str, who: Person) -> Non
 def test_to_a_stranger_a_team_looks_as_if_it_were_not() -> None:
     for past in ([founded()], [founded(), DISSOLVED]):
         with pytest.raises(NotFound) as refused:
-            given(Team, *past).require("leave", STRANGER)
+            given(Team, *past).require("leave", STRANGER, NOW)
         assert (refused.value.code, refused.value.detail) == ("not_found", "There is no such team.")
 
 

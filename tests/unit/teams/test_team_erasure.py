@@ -67,4 +67,4 @@ def test_an_erased_team_exists_for_no_one_and_is_erased_once() -> None:
         fact(Team.Erased),
     ]
     assert crew.id == ID
-    assert crew.role_of(person(1)) is None
+    assert crew.role_of(person(1), NOW) is None

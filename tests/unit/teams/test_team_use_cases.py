@@ -18,6 +18,7 @@ from application.teams.team import (
     TransferOwnership,
 )
 from domain.kernel import NotFound
+from domain.teams.refusals import AlreadyAMember
 from tests.support.given import NOW
 from tests.support.use_cases import CommandRunner
 
@@ -65,6 +66,20 @@ async def test_an_invitation_by_email_makes_a_member() -> None:
     joined = await runner.ask(AcceptInvitation(id=team.id), bob)
     assert (joined.members, joined.seats_taken) == (2, 2)
     assert (await runner.ask(RenameTeam(id=team.id, name="Band"), ada)).name == "Band"
+
+
+async def test_the_address_of_a_member_is_not_invited_again() -> None:
+    """Case 7: the invitation, which the member could not accept, held a seat."""
+    runner = CommandRunner()
+    ada, bob, team = await crew(runner)
+    await runner.ask(InviteMember(id=team.id, email=BOBS), ada)
+    joined = await runner.ask(AcceptInvitation(id=team.id), bob)
+    for by, member in ((ada, BOBS), (ada, "Ada@example.org"), (bob, "ada@example.org")):
+        await runner.ask(ChangeMemberRole(id=team.id, user_id=bob.user_id, role="admin"), ada)
+        with pytest.raises(AlreadyAMember) as refused:
+            await runner.ask(InviteMember(id=team.id, email=member, role="admin"), by)
+        assert refused.value.code == "already_a_member"
+    assert (await runner.ask(RenameTeam(id=team.id, name="Band"), ada)).seats_taken == joined.seats_taken == 2
 
 
 async def test_an_invitation_is_declined_or_revoked() -> None:

@@ -32,6 +32,7 @@ CASES += [
     Case("share_document", DOCUMENT, "share", share),
     Case("change_share", DOCUMENT, "share", share),
     Case("revoke_share", DOCUMENT, "share", lambda people: {"email": people.email("viewer")}),
+    Case("leave_document", DOCUMENT, "leave", states={"owner": 409}),
     Case("trash_document", DOCUMENT, "trash"),
     Case("restore_document", DOCUMENT, "restore"),
 ]

@@ -50,7 +50,7 @@ def change(history: History) -> list[Root]:
 @changes(Document, weight=3)
 def share(history: History) -> list[Root]:
     document = history.any(Document)
-    owner = Actor(document.owner_id)
+    owner = Actor(document.owner_id, document.owner_id)
     choice = history.random.random()
     if document.shares and choice < 0.3:
         document.revoke_share(address_id=min(document.shares), by=owner, now=history.now)

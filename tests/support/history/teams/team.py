@@ -21,7 +21,8 @@ def found(history: History) -> list[Root]:
 @changes(Team, weight=4)
 def change(history: History) -> list[Root]:
     team, choice = history.any(Team), history.random.randrange(12)
-    owner = Actor(next(user_id for user_id, role in team.members.items() if role == "owner"))
+    owner_id = next(user_id for user_id, role in team.members.items() if role == "owner")
+    owner = Actor(owner_id, owner_id)
     others = [user_id for user_id in team.members if user_id != owner.user_id]
     if choice == 0:
         team.rename(history.line(), by=owner, now=history.now)
