@@ -38,9 +38,16 @@ class PostgresEventFeed:
         self._database = database
         self._keyring = keyring
         self._appended = asyncio.Event()
+        self._notifications = 0
         self._known_head = 0
+        self._looked = (-1, 0)
+        """The last position that was read after, and the number of notifications at that time."""
         self._listener = Listener(
-            url, APPENDED_CHANNEL, self._on_appended, poll_seconds=POLL_SECONDS, on_listening=self._on_listening
+            url,
+            APPENDED_CHANNEL,
+            poll_seconds=POLL_SECONDS,
+            on_notification=self._on_appended,
+            on_listening=self._on_listening,
         )
 
     async def start(self) -> None:
@@ -57,7 +64,10 @@ class PostgresEventFeed:
 
     async def read(self, after: int, limit: int) -> Sequence[RecordedEvent]:
         """At most `limit` events after the position `after`, in order."""
-        return await decode_rows(await self._database.rows(READ_AFTER, [after, limit, PAGE_BYTES]), self._keyring)
+        self._looked = max(self._looked, (after, self._notifications))
+        rows = await self._database.rows(READ_AFTER, [after, limit, PAGE_BYTES])
+        self._known_head = max(self._known_head, rows[-1][0] if rows else 0)
+        return await decode_rows(rows, self._keyring)
 
     def shard(self, slots: range, last: int) -> "ShardedFeed":
         """The streams in `slots`, a range within `HASH_SLOTS`, up to the position `last`."""
@@ -70,7 +80,8 @@ class PostgresEventFeed:
 
     async def wait(self, after: int, timeout: float) -> None:
         """Return when there may be events after `after`, at the latest after `timeout` seconds or a poll interval."""
-        if self._known_head > after:
+        position, notifications = self._looked
+        if self._known_head > after or (position == after and notifications != self._notifications):
             return
         self._appended.clear()
         with contextlib.suppress(TimeoutError):
@@ -78,11 +89,11 @@ class PostgresEventFeed:
                 await self._appended.wait()
 
     async def _on_listening(self, _: AsyncConnection) -> None:
-        self._appended.set()
+        self._on_appended()
 
-    def _on_appended(self, payload: str) -> None:
+    def _on_appended(self) -> None:
+        self._notifications += 1
         self._appended.set()
-        self._known_head = max(self._known_head, int(payload))
 
 
 class ShardedFeed:

@@ -20,7 +20,7 @@ HEAD = "SELECT coalesce(max(notification_id), 0) FROM stored_events"
 PAGE_BYTES = 4 * 1024 * 1024
 """Bytes of the stored events of a page: a page ends with the event that reaches them."""
 APPENDED_CHANNEL = "palimpsest_appended"
-"""The channel on which `append_events` notifies after each batch, with the last position as payload."""
+"""The channel on which `append_events` notifies after each batch."""
 
 LogRow = tuple[Any, ...]
 

@@ -34,7 +34,7 @@ TAKE_OVER = """
 UPDATE projections SET version = successor.version, position = successor.position,
     quarantined = successor.quarantined, generation = projections.generation + 1, moved_at = now()
 FROM projections successor WHERE projections.name = %s AND successor.name = %s
-RETURNING pg_notify('palimpsest_projected', projections.name || ':' || projections.position)
+RETURNING pg_notify('palimpsest_projected', '')
 """
 DELETE_CHECKPOINT = "DELETE FROM projections WHERE name = %s"
 DELETE_QUARANTINE = "DELETE FROM projection_quarantine WHERE projection = %s"

@@ -96,6 +96,22 @@ async def test_a_waiting_reader_is_woken_by_an_append(database: Database, monkey
         await feed.stop()
 
 
+async def test_m3_what_is_appended_between_a_read_and_its_wait_wakes_the_reader(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.store.feed.POLL_SECONDS", 300)
+    async with open_store(database.app_url) as opened:
+        feed = opened.feed()
+        await feed.start()
+        await feed.wait(0, 300)
+        assert await feed.read(0, 10) == []
+        await opened.store.append([Note.write(uuid4(), "text")], CALL, None)
+        await asyncio.sleep(0.2)
+        async with asyncio.timeout(30):
+            await feed.wait(0, 300)
+        await feed.stop()
+
+
 async def test_a_reader_that_hears_nothing_polls(database: Database) -> None:
     async with open_store(database.app_url) as opened:
         feed = opened.feed()
