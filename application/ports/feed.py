@@ -19,7 +19,7 @@ class Undecodable:
 
 
 class RecordedEvent(msgspec.Struct, frozen=True):
-    """An event as the log holds it. `data` is the upcast, unsealed event.
+    """An event as the log holds it. `data` is the upcast, unsealed event; `size`: bytes as stored, 0 if not known.
 
     A struct, because a frozen dataclass takes fifteen times as long to make, and a rebuild makes one for every event.
     """
@@ -31,10 +31,14 @@ class RecordedEvent(msgspec.Struct, frozen=True):
     recorded_at: datetime
     actor_id: UUID | None
     data: Root.Event | Undecodable
+    size: int = 0
 
 
 class EventFeed(Protocol):
-    """The log as projections read it. Gapless: after a position was read, no event appears at an earlier one."""
+    """The log as projections read it. Gapless: after a position was read, no event appears at an earlier one.
+
+    Pages are bounded by bytes, too: a page with fewer events than allowed need not be the last. One without is.
+    """
 
     async def head(self) -> int:
         """Return the last position; 0 in an empty log."""
@@ -43,7 +47,7 @@ class EventFeed(Protocol):
         """Return at most `limit` events after the position `after`, in order."""
 
     async def stream(self, stream_id: UUID, first: int, last: int) -> Sequence[RecordedEvent]:
-        """Return the events of one stream from position `first` to `last`, in order."""
+        """Return a page of the events of one stream from position `first` to `last`, in order."""
 
     async def wait(self, after: int, timeout: float) -> None:
         """Return when there may be events after `after`, at the latest after `timeout` seconds."""

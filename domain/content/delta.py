@@ -5,21 +5,29 @@ number drops them, a string is inserted. The rest of the old text after the last
 Characters are code points.
 """
 
+from collections.abc import Iterator
+from itertools import accumulate
 from typing import Literal
 
-import fast_diff_match_patch
+from rapidfuzz.distance import Levenshtein
 
 Delta = list[int | str]
 DeltaFormat = Literal["delta/1"]
 
+Replacement = tuple[int, int, int, int]
+"""A replaced part: its start and end in the old text, and those of its replacement in the new text."""
+
 FORMAT: DeltaFormat = "delta/1"
 """The form of a delta, as above. It is stored beside each delta: another form gets another name."""
 
-# Beyond these limits the delta gets longer, never wrong. The timeout alone is no bound, because the library reads the
-# clock only between passes over the texts.
-DIFF_TIMEOUT_SECONDS = 0.02
-MAX_COMPARED = 50_000
-"""Maximum number of characters (or, in longer texts, lines) of both texts together that are compared."""
+# Beyond these limits the delta gets longer, never wrong. Both count work, not time: the same texts always have the same
+# delta, and no text takes more than about 50 ms.
+MAX_PIECES = 50_000
+"""Maximum number of characters, words or lines of both texts together that are compared."""
+MAX_STEPS = 2**19
+"""Maximum number of steps of one comparison. A step compares a piece of one text with 64 of the other."""
+MAX_MERGED = 4
+"""Maximum number of characters between two changes that are stored again, because to keep them takes as much."""
 
 
 class UnknownFormat(Exception):
@@ -61,43 +69,67 @@ def count(delta: Delta) -> tuple[int, int]:
 
 
 def _steps(old: str, new: str) -> Delta:
-    """Return the delta between texts that have no start and no end in common."""
+    """Return the delta between texts that share no start and no end. Compares as finely as the limits allow."""
     if not old or not new:
         return [step for step in (-len(old), new) if step]
-    return _by_characters(old, new) if len(old) + len(new) <= MAX_COMPARED else _by_lines(old, new)
+    for end_of_piece in ("", " ", "\n"):
+        if old.count(end_of_piece) + new.count(end_of_piece) <= MAX_PIECES:
+            changes = _changes(_pieces(old, end_of_piece), _pieces(new, end_of_piece))
+            if changes is not None:
+                return _as_delta(new, changes)
+    return [-len(old), new]
 
 
-def _by_characters(old: str, new: str) -> Delta:
+def _pieces(text: str, end_of_piece: str) -> list[str]:
+    """Split the text into characters (`end_of_piece` is empty), or behind each `end_of_piece`."""
+    if not end_of_piece:
+        return list(text)
+    *ended, last = text.split(end_of_piece)
+    return [*(piece + end_of_piece for piece in ended), last]
+
+
+def _changes(old: list[str], new: list[str]) -> Iterator[Replacement] | None:
+    """Return the changes in the order of the texts, in characters; None: they are too many to find them.
+
+    The library compares inside a band along the diagonal, which is as wide as twice the number of edits allowed.
+    """
+    signs = {piece: chr(number) for number, piece in enumerate(dict.fromkeys(old + new))}
+    before, after = "".join([signs[piece] for piece in old]), "".join([signs[piece] for piece in new])
+    max_edits = MAX_STEPS * 32 // max(len(before), len(after))
+    edits = Levenshtein.distance(before, after, score_cutoff=max_edits)
+    if edits > max_edits:
+        return None
+    old_at, new_at = _starts(old), _starts(new)
+    return (
+        (old_at[change.src_start], old_at[change.src_end], new_at[change.dest_start], new_at[change.dest_end])
+        for change in Levenshtein.opcodes(before, after, score_hint=edits)
+        if change.tag != "equal"
+    )
+
+
+def _starts(pieces: list[str]) -> list[int]:
+    """Return where each piece starts in its text, and the length of the text."""
+    return list(accumulate([len(piece) for piece in pieces], initial=0))
+
+
+def _as_delta(new: str, changes: Iterator[Replacement]) -> Delta:
     steps: Delta = []
     at = 0
-    for kind, count in fast_diff_match_patch.diff(
-        old, new, timelimit=DIFF_TIMEOUT_SECONDS, cleanup="Efficiency", counts_only=True
-    ):
-        if kind == "-":
-            steps.append(-count)
-            continue
-        steps.append(count if kind == "=" else new[at : at + count])
-        at += count
-    return steps
+    for old_start, old_end, new_start, new_end in _merged(changes):
+        steps += [old_start - at, old_start - old_end, new[new_start:new_end]]
+        at = old_end
+    return [step for step in steps if step]
 
 
-def _by_lines(old: str, new: str) -> Delta:
-    """Compare lines: each line is replaced by one character, and then characters are compared."""
-    before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
-    if len(before) + len(after) > MAX_COMPARED:
-        return [-len(old), new]
-    lines = list(dict.fromkeys(before + after))
-    signs = {line: chr(number) for number, line in enumerate(lines)}
-    steps: Delta = []
-    at = 0
-    for step in _by_characters("".join(signs[line] for line in before), "".join(signs[line] for line in after)):
-        if isinstance(step, str):
-            steps.append("".join(lines[ord(sign)] for sign in step))
-            continue
-        length = sum(len(line) for line in before[at : at + abs(step)])
-        steps.append(length if step > 0 else -length)
-        at += abs(step)
-    return steps
+def _merged(changes: Iterator[Replacement]) -> Iterator[Replacement]:
+    """Yield the changes, as one where there is little between them."""
+    old_start, old_end, new_start, new_end = next(changes)
+    for change in changes:
+        if change[0] - old_end > MAX_MERGED:
+            yield old_start, old_end, new_start, new_end
+            old_start, new_start = change[0], change[2]
+        old_end, new_end = change[1], change[3]
+    yield old_start, old_end, new_start, new_end
 
 
 def _common_start(old: str, new: str) -> int:

@@ -66,19 +66,21 @@ async def _tail(after: int | None, follow: bool, unseal: bool) -> None:
             for event in events:
                 console.print(line(event, unseal=unseal))
                 last = event.position
-            if not events and not follow:
-                return
-            if len(events) < BATCH_SIZE and follow:
+            if not events:
+                if not follow:
+                    return
                 await feed.wait(last, 1.0)
 
 
 async def _show(stream_id: UUID, unseal: bool) -> int:
     console = Terminal()
+    shown = last = 0
     async with _feed() as feed:
-        events = await feed.stream(stream_id, 0, MAX_VERSION)
-    for event in events:
-        console.print(line(event, unseal=unseal))
-    return len(events)
+        while events := await feed.stream(stream_id, last + 1, MAX_VERSION):
+            for event in events:
+                console.print(line(event, unseal=unseal))
+            shown, last = shown + len(events), events[-1].position
+    return shown
 
 
 def line(event: RecordedEvent, *, unseal: bool) -> str:

@@ -49,7 +49,6 @@ class CacheLease:
         self._listener = Listener(
             url,
             CHANNEL,
-            lambda _: None,
             poll_seconds=RENEW_SECONDS,
             on_listening=self._renew,
             on_poll=self._renew,

@@ -1,6 +1,7 @@
 """Listens to one channel on a connection of its own, and reconnects after any error.
 
-A notification only wakes its receiver: it may be lost or malformed, so receivers poll as well.
+A notification only wakes its receiver, which then looks: any login may send one, with any payload. It may be lost, too,
+so receivers poll as well.
 """
 
 import asyncio
@@ -8,6 +9,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 
 import structlog
+from prometheus_client import Counter
 
 from infra.asyncio_compat import goes_on
 from infra.postgres.connect import AsyncConnection, connect_async
@@ -17,12 +19,19 @@ Query = Callable[[AsyncConnection], Awaitable[None]]
 log = structlog.get_logger(__name__)
 
 
+failures = Counter("palimpsest_listener_failures", "Times that listening broke off; it begins again", ["channel"])
+
+
+def _do_nothing() -> None:
+    """The default of `on_notification`."""
+
+
 async def _no_query(_: AsyncConnection) -> None:
     """The default of `on_listening` and `on_poll`."""
 
 
 class Listener:
-    """Calls `on_notification` with each payload; the errors that it raises are logged.
+    """Calls `on_notification` after each notification, without its payload.
 
     `on_listening` is awaited after each LISTEN, `on_poll` every `poll_seconds` after that, with `poll_at_once` after
     each notification too. Both may run short queries on the connection. After an error of either a new connection is
@@ -33,9 +42,9 @@ class Listener:
         self,
         url: str,
         channel: str,
-        on_notification: Callable[[str], None],
         *,
         poll_seconds: float,
+        on_notification: Callable[[], None] = _do_nothing,
         on_listening: Query = _no_query,
         on_poll: Query = _no_query,
         poll_at_once: bool = False,
@@ -46,6 +55,7 @@ class Listener:
         self._on_listening = on_listening
         self._on_poll = on_poll
         self._poll_seconds = poll_seconds
+        failures.labels(channel)  # there from the start, with 0
         self._stop_after = 1 if poll_at_once else None
         self._task: asyncio.Task[None] | None = None
 
@@ -70,6 +80,7 @@ class Listener:
                     failing = False
                     await self._receive(connection)
             except Exception as error:
+                failures.labels(self._channel).inc()
                 if not failing:
                     log.warning("not listening; trying again", channel=self._channel, error=type(error).__name__)
                 failing = True
@@ -77,9 +88,6 @@ class Listener:
 
     async def _receive(self, connection: AsyncConnection) -> None:
         while goes_on():
-            async for notification in connection.notifies(timeout=self._poll_seconds, stop_after=self._stop_after):
-                try:
-                    self._on_notification(notification.payload)
-                except Exception as error:
-                    log.warning("notification ignored", channel=self._channel, error=type(error).__name__)
+            async for _ in connection.notifies(timeout=self._poll_seconds, stop_after=self._stop_after):
+                self._on_notification()
             await self._on_poll(connection)

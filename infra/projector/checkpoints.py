@@ -23,10 +23,10 @@ WHERE name = ANY(%b) ORDER BY name FOR UPDATE
 """
 LOCK_FREE = LOCK + "SKIP LOCKED"
 READ = "SELECT name, version, position FROM projections WHERE name = ANY(%b)"
-# One notification for each projection that moved; PostgreSQL sends them at the commit.
+# PostgreSQL sends the notification at the commit, and equal ones of a transaction once.
 ADVANCE = """
 UPDATE projections SET position = %s, moved_at = now() WHERE name = ANY(%b)
-RETURNING pg_notify('palimpsest_projected', name || ':' || position)
+RETURNING pg_notify('palimpsest_projected', '')
 """
 READ_PARTITIONS = "SELECT name, partition, position FROM projection_partitions WHERE name = ANY(%b)"
 MERGE_PARTITIONS = """

@@ -47,7 +47,7 @@ WITH least AS (
 )
 UPDATE projections SET position = least.position, moved_at = now()
 FROM least WHERE projections.name = least.name AND projections.position < least.position
-RETURNING pg_notify('palimpsest_projected', projections.name || ':' || projections.position)
+RETURNING pg_notify('palimpsest_projected', '')
 """
 
 

@@ -1,4 +1,7 @@
-"""Positions of the read models, kept in memory by LISTEN, so that a read can wait for its Consistency-Token."""
+"""Positions of the read models, kept in memory, so that a read can wait for its Consistency-Token.
+
+They are read again when LISTEN says that one has moved, and twice a second.
+"""
 
 import asyncio
 import contextlib
@@ -23,10 +26,10 @@ class PositionTracker:
         self._listener = Listener(
             url,
             CHANNEL,
-            self._on_projected,
             poll_seconds=POLL_SECONDS,
             on_listening=self._refresh,
-            on_poll=self._refresh_for_waiters,
+            on_poll=self._refresh,
+            poll_at_once=True,
         )
 
     async def start(self) -> None:
@@ -62,23 +65,8 @@ class PositionTracker:
         # Replaces all: the database may have been restored to an older state.
         cursor = await connection.execute(FIND)
         self._known = {name: position for name, position in await cursor.fetchall()}  # noqa: C416 - typed
-        self._wake()
-
-    async def _refresh_for_waiters(self, connection: AsyncConnection) -> None:
-        if any(self._waiters.values()):
-            await self._refresh(connection)
-
-    def _on_projected(self, payload: str) -> None:
-        name, _, position = payload.rpartition(":")
-        self._known[name] = int(position)
-        self._wake_for(name)
-
-    def _wake(self) -> None:
-        for name in self._waiters:
-            self._wake_for(name)
-
-    def _wake_for(self, name: str) -> None:
-        known = self.known(name)
-        for position, future in self._waiters.get(name, ()):
-            if position <= known and not future.done():
-                future.set_result(None)
+        for name, waiters in self._waiters.items():
+            known = self.known(name)
+            for position, future in waiters:
+                if position <= known and not future.done():
+                    future.set_result(None)

@@ -29,11 +29,13 @@ async def retry(model: ReadModel, stream_id: UUID, feed: EventFeed, url: str, *,
         failed_at = await checkpoints.release(connection, model.name, stream_id)
         if checkpoint is None or failed_at is None:
             raise NotInQuarantine(model.name)
-        events = await feed.stream(stream_id, failed_at, checkpoint.reached(stream_id))
         if skip:
             await checkpoints.skip(connection, model.name, failed_at, stream_id)
-            events = [event for event in events if event.position != failed_at]
-        poisons = await writer.apply_carefully(connection, events)
-        if poisons:
-            await checkpoints.quarantine(connection, model.name, poisons)
-        return poisons[0] if poisons else None
+        first, last = failed_at + 1 if skip else failed_at, checkpoint.reached(stream_id)
+        while events := await feed.stream(stream_id, first, last):
+            poisons = await writer.apply_carefully(connection, events)
+            if poisons:
+                await checkpoints.quarantine(connection, model.name, poisons)
+                return poisons[0]
+            first = events[-1].position + 1
+        return None

@@ -11,10 +11,12 @@ from itertools import islice
 from application.ports import EventFeed, RecordedEvent
 
 MAX_KEPT_EVENTS = 2_000
+MAX_KEPT_BYTES = 8 * 1024 * 1024
+"""Bytes of the stored events that are kept. In memory they take about four times as much."""
 
 
 class BufferedFeed:
-    """Feed with its latest events in memory. After a full batch it reads the next one ahead.
+    """Feed with its latest events in memory. After a page of as many events as allowed it reads the next one ahead.
 
     `may_be_used`: whether events may be kept in memory now. If not, they are dropped, and read from the log.
     """
@@ -22,14 +24,15 @@ class BufferedFeed:
     def __init__(self, feed: EventFeed, may_be_used: Callable[[], bool] = lambda: True) -> None:
         self._feed = feed
         self._may_be_used = may_be_used
-        self._kept: deque[RecordedEvent] = deque(maxlen=MAX_KEPT_EVENTS)
+        self._kept: deque[RecordedEvent] = deque()
+        self._kept_bytes = 0
         self._ahead: tuple[int, asyncio.Task[Sequence[RecordedEvent]]] | None = None
         self._reading = asyncio.Lock()
         self._drops = 0
 
     def drop(self, _: object) -> None:
         """Forget all events in memory: a data key was erased, and they may hold what it sealed."""
-        self._kept.clear()
+        self._clear()
         self._drops += 1
         if self._ahead is not None:
             self._ahead[1].cancel()
@@ -54,11 +57,23 @@ class BufferedFeed:
             events = await self._read(after, limit)
             if drops != self._drops:
                 return events
-            if events and (not self._kept or self._kept[-1].position == after):
-                self._kept.extend(events)
-            elif events and events[-1].position > self._kept[-1].position:
-                self._kept = deque(events, maxlen=MAX_KEPT_EVENTS)
+            self._keep(after, events)
             return events
+
+    def _keep(self, after: int, events: Sequence[RecordedEvent]) -> None:
+        """Keep the events after `after`, if they are newer than those in memory."""
+        if not events or (self._kept and events[-1].position <= self._kept[-1].position):
+            return
+        if self._kept and self._kept[-1].position != after:
+            self._clear()
+        self._kept.extend(events)
+        self._kept_bytes += sum([event.size for event in events])
+        while len(self._kept) > MAX_KEPT_EVENTS or self._kept_bytes > MAX_KEPT_BYTES:
+            self._kept_bytes -= self._kept.popleft().size
+
+    def _clear(self) -> None:
+        self._kept.clear()
+        self._kept_bytes = 0
 
     async def _read(self, after: int, limit: int) -> Sequence[RecordedEvent]:
         events = await self._from_ahead(after, limit) or await self._feed.read(after, limit)

@@ -13,20 +13,19 @@ from infra.postgres.connect import AsyncConnection
 from infra.postgres.database import Database, ResultRow
 from infra.postgres.listener import Listener
 from infra.sealing.keyring import Keyring
-from infra.store.log_rows import APPENDED_CHANNEL, EVENT_COLUMNS, HEAD, decode_rows
+from infra.store.log_rows import APPENDED_CHANNEL, HEAD, PAGE_BYTES, decode_rows, page_of
 
-READ_AFTER = f"""
-SELECT {EVENT_COLUMNS} FROM stored_events WHERE notification_id > %s ORDER BY notification_id LIMIT %s
-"""  # noqa: S608
-READ_SHARD = f"""
-SELECT {EVENT_COLUMNS} FROM stored_events
-WHERE notification_id > %s AND notification_id <= %s AND abs(uuid_hash(originator_id) %% %s) BETWEEN %s AND %s
-ORDER BY notification_id LIMIT %s
-"""  # noqa: S608
-READ_STREAM = f"""
-SELECT {EVENT_COLUMNS} FROM stored_events
-WHERE originator_id = %s AND notification_id >= %s AND notification_id <= %s ORDER BY originator_version
-"""  # noqa: S608
+READ_AFTER = page_of("SELECT * FROM stored_events WHERE notification_id > %s ORDER BY notification_id LIMIT %s")
+READ_SHARD = page_of("""
+    SELECT * FROM stored_events
+    WHERE notification_id > %s AND notification_id <= %s AND abs(uuid_hash(originator_id) %% %s) BETWEEN %s AND %s
+    ORDER BY notification_id LIMIT %s
+""")
+READ_STREAM = page_of("""
+    SELECT * FROM stored_events WHERE originator_id = %s AND notification_id >= %s AND notification_id <= %s
+    ORDER BY originator_version LIMIT %s
+""")
+STREAM_PAGE_EVENTS = 2_000
 POLL_SECONDS = 1.0
 HASH_SLOTS = 1_000
 """The number of slots into which streams fall by the hash of their ids. A shard is a range of slots."""
@@ -39,9 +38,16 @@ class PostgresEventFeed:
         self._database = database
         self._keyring = keyring
         self._appended = asyncio.Event()
+        self._notifications = 0
         self._known_head = 0
+        self._looked = (-1, 0)
+        """The last position that was read after, and the number of notifications at that time."""
         self._listener = Listener(
-            url, APPENDED_CHANNEL, self._on_appended, poll_seconds=POLL_SECONDS, on_listening=self._on_listening
+            url,
+            APPENDED_CHANNEL,
+            poll_seconds=POLL_SECONDS,
+            on_notification=self._on_appended,
+            on_listening=self._on_listening,
         )
 
     async def start(self) -> None:
@@ -58,19 +64,24 @@ class PostgresEventFeed:
 
     async def read(self, after: int, limit: int) -> Sequence[RecordedEvent]:
         """At most `limit` events after the position `after`, in order."""
-        return await decode_rows(await self._database.rows(READ_AFTER, [after, limit]), self._keyring)
+        self._looked = max(self._looked, (after, self._notifications))
+        rows = await self._database.rows(READ_AFTER, [after, limit, PAGE_BYTES])
+        self._known_head = max(self._known_head, rows[-1][0] if rows else 0)
+        return await decode_rows(rows, self._keyring)
 
     def shard(self, slots: range, last: int) -> "ShardedFeed":
         """The streams in `slots`, a range within `HASH_SLOTS`, up to the position `last`."""
         return ShardedFeed(self._database, self._keyring, slots, last)
 
     async def stream(self, stream_id: UUID, first: int, last: int) -> Sequence[RecordedEvent]:
-        """The events of one stream from position `first` to `last`, in order."""
-        return await decode_rows(await self._database.rows(READ_STREAM, [stream_id, first, last]), self._keyring)
+        """A page of the events of one stream from position `first` to `last`, in order."""
+        parameters = [stream_id, first, last, STREAM_PAGE_EVENTS, PAGE_BYTES]
+        return await decode_rows(await self._database.rows(READ_STREAM, parameters), self._keyring)
 
     async def wait(self, after: int, timeout: float) -> None:
         """Return when there may be events after `after`, at the latest after `timeout` seconds or a poll interval."""
-        if self._known_head > after:
+        position, notifications = self._looked
+        if self._known_head > after or (position == after and notifications != self._notifications):
             return
         self._appended.clear()
         with contextlib.suppress(TimeoutError):
@@ -78,11 +89,11 @@ class PostgresEventFeed:
                 await self._appended.wait()
 
     async def _on_listening(self, _: AsyncConnection) -> None:
-        self._appended.set()
+        self._on_appended()
 
-    def _on_appended(self, payload: str) -> None:
+    def _on_appended(self) -> None:
+        self._notifications += 1
         self._appended.set()
-        self._known_head = max(self._known_head, int(payload))
 
 
 class ShardedFeed:
@@ -101,7 +112,7 @@ class ShardedFeed:
             # One range of positions at a time: the planner does not know how rare these events are.
             until = min(after + limit * HASH_SLOTS // len(self._slots), self._last)
             rows = await self._database.rows(
-                READ_SHARD, [after, until, HASH_SLOTS, self._slots[0], self._slots[-1], limit]
+                READ_SHARD, [after, until, HASH_SLOTS, self._slots[0], self._slots[-1], limit, PAGE_BYTES]
             )
             after = until
         return await decode_rows(rows, self._keyring)

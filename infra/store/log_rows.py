@@ -17,10 +17,28 @@ EVENT_COLUMNS = f"{LIBRARY_COLUMNS}, recorded_at"
 """All columns, in the order that `decode_rows` and `infra.kafka.client.record_format.EventRow` take."""
 HEAD = "SELECT coalesce(max(notification_id), 0) FROM stored_events"
 """The last position; 0 in an empty log."""
+PAGE_BYTES = 4 * 1024 * 1024
+"""Bytes of the stored events of a page: a page ends with the event that reaches them."""
 APPENDED_CHANNEL = "palimpsest_appended"
-"""The channel on which `append_events` notifies after each batch, with the last position as payload."""
+"""The channel on which `append_events` notifies after each batch."""
 
 LogRow = tuple[Any, ...]
+
+
+def page_of(query: str) -> str:
+    """Return a query for the first rows of `query`, until their bytes reach one more parameter, the last.
+
+    `query` selects all columns of the log, by position, with a limit. At least one row comes, if there is any. The
+    bytes of a large event are counted without reading it.
+    """
+    return f"""
+    SELECT {EVENT_COLUMNS} FROM (
+        SELECT *, sum(octet_length(state)) OVER (ORDER BY notification_id ROWS UNBOUNDED PRECEDING)
+            - octet_length(state) AS bytes_before
+        FROM ({query}) AS page
+    ) AS measured
+    WHERE bytes_before < %s ORDER BY notification_id
+    """  # noqa: S608
 
 
 async def decode_rows(rows: Sequence[LogRow], keyring: Keyring) -> list[RecordedEvent]:
@@ -38,9 +56,9 @@ async def decode_rows(rows: Sequence[LogRow], keyring: Keyring) -> list[Recorded
     # Outside of the `try`: an error of the keyring is not the fault of an event.
     keys = await keyring.all(subjects_in([each for each in partly if type(each) is tuple]))
     return [
-        RecordedEvent(position, stream_id, version, topic, recorded_at, actor_of(stored), data)
+        RecordedEvent(position, stream_id, version, topic, recorded_at, actor_of(stored), data, len(stored))
         if type(data) is not Undecodable
-        else RecordedEvent(position, stream_id, version, topic, recorded_at, None, data)
+        else RecordedEvent(position, stream_id, version, topic, recorded_at, None, data, len(stored))
         for (position, stream_id, version, topic, stored, recorded_at), data in zip(
             rows, _unseal_rows(rows, partly, keyring, keys), strict=True
         )

@@ -49,9 +49,10 @@ def recorded(*events: Root.Event) -> list[RecordedEvent]:
 
 
 class MemoryFeed:
-    """A log in memory (`application.ports.EventFeed`)."""
+    """A log in memory (`application.ports.EventFeed`), with at most `page` events on a page."""
 
-    def __init__(self, events: Iterable[RecordedEvent] = ()) -> None:
+    def __init__(self, events: Iterable[RecordedEvent] = (), page: int = 2**62) -> None:
+        self.page = page
         self.events: list[RecordedEvent] = []
         self.add(events)
 
@@ -64,10 +65,10 @@ class MemoryFeed:
         return len(self.events)
 
     async def read(self, after: int, limit: int) -> Sequence[RecordedEvent]:
-        return self.events[after : after + limit]
+        return self.events[after : after + min(limit, self.page)]
 
     async def stream(self, stream_id: UUID, first: int, last: int) -> Sequence[RecordedEvent]:
-        return [event for event in self.events[first - 1 : last] if event.stream_id == stream_id]
+        return [event for event in self.events[first - 1 : last] if event.stream_id == stream_id][: self.page]
 
     async def wait(self, after: int, timeout: float) -> None:
         deadline = monotonic() + timeout

@@ -23,7 +23,7 @@ from infra.kafka.client.record_format import ForeignRecord
 from infra.kafka.client.topics import Topics
 from infra.kafka.consumer.consumer_thread import Batch, ConsumerThread
 from infra.sealing.keyring import Keyring
-from infra.store.log_rows import decode_rows
+from infra.store.log_rows import PAGE_BYTES, decode_rows
 
 log = structlog.get_logger(__name__)
 
@@ -246,6 +246,7 @@ class KafkaFeed:
             session_timeout_ms=SESSION_MS,
             heartbeat_interval_ms=HEARTBEAT_MS,
             fetch_max_wait_ms=FETCH_WAIT_MS,
+            fetch_max_bytes=PAGE_BYTES,
             metadata_max_age_ms=METADATA_MAX_AGE_MS,
             request_timeout_ms=REQUEST_MS,
             reconnect_backoff_max_ms=RECONNECT_MS,

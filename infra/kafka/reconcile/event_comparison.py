@@ -30,15 +30,18 @@ from infra.kafka.reconcile.differences import (
 )
 from infra.postgres.connect import Connection
 from infra.progress import Progress
-from infra.store.log_rows import EVENT_COLUMNS, HEAD
+from infra.store.log_rows import EVENT_COLUMNS, HEAD, PAGE_BYTES, page_of
 from infra.store.partitioner import key_of, partition_of
 
 RANGE = 10_000
-"""Positions that are compared together."""
+"""Maximum number of positions that are compared together; fewer, if their events reach `PAGE_BYTES`."""
+CHECKED_TOGETHER = 32
+"""Single records whose events are read together."""
 
-BETWEEN = f"""
-SELECT {EVENT_COLUMNS} FROM stored_events WHERE notification_id > %s AND notification_id <= %s ORDER BY notification_id
-"""  # noqa: S608
+BETWEEN = page_of("""
+    SELECT * FROM stored_events WHERE notification_id > %s AND notification_id <= %s
+    ORDER BY notification_id LIMIT %s
+""")
 THESE = f"SELECT {EVENT_COLUMNS} FROM stored_events WHERE notification_id = ANY(%s)"  # noqa: S608
 
 
@@ -79,18 +82,17 @@ class EventComparison:
         """
         report, after = self.report, self.report.first - 1
         while after < report.last and report.ok:
-            upto = min(after + RANGE, report.last)
-            report.difference = self._compare(after, upto)
+            rows = _rows(self._store, BETWEEN, [after, report.last, RANGE, PAGE_BYTES])
+            upto = max(rows, default=report.last)
+            report.difference = self._compare(after, upto, rows)
             after = upto
             progress(after - report.first + 1, report.last - report.first + 1)
         if report.ok and self._whole:
             report.difference = self._compare_rest()
         return report
 
-    def _compare(self, after: int, upto: int) -> Difference | None:
-        comparison = _RangeComparison(
-            self._layout, self._cursors, self.report.counts, _rows(self._store, BETWEEN, [after, upto])
-        )
+    def _compare(self, after: int, upto: int, rows: Mapping[int, EventRow]) -> Difference | None:
+        comparison = _RangeComparison(self._layout, self._cursors, self.report.counts, rows)
         differences = self._read(comparison, after, upto)
         for _ in attempts(self._timeout):
             if differences or not comparison.first_missing():
@@ -123,10 +125,12 @@ class EventComparison:
 
     def _check_each(self, records: Sequence[tuple[TopicPartition, SeenRecord]]) -> Iterator[Difference]:
         """Differences of single records, without regard to their order."""
-        positions = [seen.position for _, seen in records if seen.position is not None]
-        rows = _rows(self._store, THESE, [positions]) if positions else {}
-        for partition, seen in records:
-            yield from self._layout.faults(partition, seen, rows)
+        for start in range(0, len(records), CHECKED_TOGETHER):
+            some = records[start : start + CHECKED_TOGETHER]
+            positions = [seen.position for _, seen in some if seen.position is not None]
+            rows = _rows(self._store, THESE, [positions]) if positions else {}
+            for partition, seen in some:
+                yield from self._layout.faults(partition, seen, rows)
 
     def _trace(self, partition: TopicPartition, row: EventRow) -> Difference:
         """Find out whether a missing event comes later in its partition, or not at all."""

@@ -17,7 +17,7 @@ from infra.kafka.client.record_format import EventRow
 from infra.kafka.relay.batch_builder import BatchBuilder
 from infra.kafka.relay.leader_lease import LeaderLease, NoLongerLeading
 from infra.kafka.relay.session_checkpoints import ACKNOWLEDGE_SECONDS, SessionCheckpoints
-from infra.store.log_rows import EVENT_COLUMNS
+from infra.store.feed import READ_AFTER
 
 PAGE_EVENTS = 1_000
 PAGE_BYTES = 400_000
@@ -28,14 +28,6 @@ LINGER_SECONDS = 0.015
 POLL_SECONDS = 0.5
 WATERMARK_SECONDS = 0.1
 FINISH_SECONDS = 3.0
-
-AFTER = f"""
-SELECT {EVENT_COLUMNS} FROM (
-    SELECT *, sum(octet_length(state)) OVER (ORDER BY notification_id) - octet_length(state) AS bytes_before
-    FROM (SELECT * FROM stored_events WHERE notification_id > %s ORDER BY notification_id LIMIT %s) AS page
-) AS measured
-WHERE bytes_before < %s ORDER BY notification_id
-"""  # noqa: S608
 
 published_counter = Counter("palimpsest_relay_published", "Events that Kafka has acknowledged")
 
@@ -104,7 +96,7 @@ class PublishSession:
 
     def _read_page(self) -> list[EventRow]:
         with self._connection.cursor(binary=True) as cursor:
-            cursor.execute(AFTER, [self._read, PAGE_EVENTS, PAGE_BYTES])
+            cursor.execute(READ_AFTER.encode(), [self._read, PAGE_EVENTS, PAGE_BYTES])
             return [EventRow(*row) for row in cursor.fetchall()]
 
     def _add_watermarks(self, batches: dict[TopicPartition, RecordBatch]) -> None:

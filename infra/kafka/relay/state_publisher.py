@@ -3,7 +3,7 @@
 It follows the relay page by page. A stream that changes several times within a page is published once.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from threading import Event
 from time import monotonic, time
@@ -31,6 +31,8 @@ from infra.kafka.relay.topic_setup import connect, prepare
 from infra.store.partitioner import key_of, partition_of, stream_of
 
 PAGE_EVENTS = 2_000
+LOADED_TOGETHER = 32
+"""Maximum number of aggregates in memory: each may hold a text of a million characters."""
 RETRY_SECONDS = 1.0
 POLL_SECONDS = 0.2
 BACKLOG_POLL_SECONDS = 2.0
@@ -181,7 +183,7 @@ class StatePublishSession:
         """`streams`: event topic or aggregate name, and id."""
         refs = [(root, id) for topic, id in streams if (root := self._roots.get(topic.partition(".")[0]))]
         batches: dict[TopicPartition, RecordBatch] = {}
-        for (root, stream_id), aggregate in zip(refs, self._load(refs), strict=True):
+        for (root, stream_id), aggregate in zip(refs, self._loaded(refs), strict=True):
             key = key_of(stream_id)
             partition = (self._topics.state(root.TOPIC), partition_of(key, self._topics.partitions))  # type: ignore[attr-defined]
             record = self._record(stream_id, aggregate, position)
@@ -193,6 +195,10 @@ class StatePublishSession:
             if not may_publish():
                 raise NoLongerLeading
             self._send(batches, position, may_publish)
+
+    def _loaded(self, refs: Sequence[AggregateRef]) -> Iterator[Root | Exception | None]:
+        for start in range(0, len(refs), LOADED_TOGETHER):
+            yield from self._load(refs[start : start + LOADED_TOGETHER])
 
     def _record(
         self, stream_id: UUID, aggregate: Root | Exception | None, position: int

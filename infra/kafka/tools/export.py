@@ -25,7 +25,8 @@ from infra.kafka.tools.export_schema import ColumnKind, columns_of, row_of
 from infra.progress import Progress
 
 BATCH_EVENTS = 20_000
-"""Events that are written together."""
+BATCH_BYTES = 32 * 1024 * 1024
+"""Events that are written together, and their bytes: a batch ends with what reaches one of them."""
 PROGRESS_FILE = "_progress.json"
 LOCK_FILE = "_lock"
 UNFINISHED = ".unfinished"
@@ -120,11 +121,14 @@ class _Export:
 
     def _batches(self, ends: Mapping[TopicPartition, int]) -> Iterator[list[TopicRecord]]:
         batch: list[TopicRecord] = []
+        size = 0
         for polled in read_until(self._consumer, ends):
-            batch.extend(record for records in polled.values() for record in records)
-            if len(batch) >= BATCH_EVENTS:
+            new = [record for records in polled.values() for record in records]
+            batch += new
+            size += sum([len(record.value or b"") for record in new])
+            if len(batch) >= BATCH_EVENTS or size >= BATCH_BYTES:
                 yield batch
-                batch = []
+                batch, size = [], 0
         if batch:
             yield batch
 

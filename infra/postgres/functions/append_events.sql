@@ -135,6 +135,6 @@ BEGIN
 
     -- One wake-up a batch: PostgreSQL serialises the commits of notifying transactions.
     IF appended > 0 THEN
-        PERFORM pg_notify('palimpsest_appended', (head + appended)::text);
+        PERFORM pg_notify('palimpsest_appended', '');
     END IF;
 END $$;

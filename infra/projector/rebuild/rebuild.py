@@ -35,7 +35,7 @@ TAKE_OVER = """
 UPDATE projections SET version = successor.version, position = successor.position,
     quarantined = successor.quarantined, generation = projections.generation + 1, moved_at = now()
 FROM projections successor WHERE projections.name = %s AND successor.name = %s
-RETURNING pg_notify('palimpsest_projected', projections.name || ':' || projections.position)
+RETURNING pg_notify('palimpsest_projected', '')
 """
 MOVE_QUARANTINE = "UPDATE projection_quarantine SET projection = %s WHERE projection = %s"
 
@@ -177,22 +177,23 @@ class _Rebuild:
         raise TimeoutError(f"queries on {self._model.name} kept it locked at every attempt to swap")
 
     async def _catch_up(self) -> None:
-        while (await self._step(await self._goal())) == BATCH:
+        while await self._step(await self._goal()):
             pass
 
-    async def _step(self, goal: int) -> int:
+    async def _step(self, goal: int) -> bool:
+        """Apply a page of the events up to the goal. Returns whether there are more."""
         async with self._connection.transaction():
             checkpoint = (await checkpoints.lock(self._connection, [self._next.name]))[self._next.name]
             return await self._apply(checkpoint, goal)
 
-    async def _apply(self, checkpoint: Checkpoint, goal: int) -> int:
-        """Apply at most one batch between the checkpoint and the goal. Returns the number of events."""
+    async def _apply(self, checkpoint: Checkpoint, goal: int) -> bool:
+        """Apply a page of the events between the checkpoint and the goal. Returns whether there are more."""
         limit = min(BATCH, goal - checkpoint.position)
         events = await self._feed.read(checkpoint.position, limit) if limit > 0 else []
         if events:
             await self._apply_events(events, checkpoint)
             await checkpoints.advance(self._connection, [self._next.name], events[-1].position)
-        return len(events)
+        return bool(events) and events[-1].position < goal
 
     async def _apply_events(self, events: Sequence[RecordedEvent], checkpoint: Checkpoint) -> None:
         wanted = [event for event in events if event.position not in self._skipped]

@@ -228,10 +228,17 @@ def test_public_events_are_exported_in_typed_columns(
     assert found == [(record.position, str(record.stream_id), True) for record in expected]
 
 
-def test_a_stopped_export_continues_and_repeats_nothing(
-    stream: Stream, topics: Topics, address: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("bound", "most"), [("BATCH_EVENTS", 7), ("BATCH_BYTES", 1_000)])
+def test_h3_a_stopped_export_continues_and_repeats_nothing(
+    stream: Stream,
+    topics: Topics,
+    address: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    bound: str,
+    most: int,
 ) -> None:
-    monkeypatch.setattr(exporting, "BATCH_EVENTS", 7)
+    monkeypatch.setattr(exporting, bound, most)
     records = [record for record in public(stream.log, topics) if record.topic == topics.public("document")]
     half, junk = len(records) // 2, Planned(topics.public("document"), 0, None, b"junk", [])
     send(address, topics, records[:half])

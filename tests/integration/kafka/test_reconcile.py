@@ -85,13 +85,15 @@ def first_difference(report: Report) -> tuple[str, str, int | None]:
     return report.difference.kind, report.difference.topic.split(".", 1)[1], report.difference.position
 
 
-@pytest.mark.parametrize("size", [23, 10_000])
-def test_topics_that_hold_what_the_store_holds_have_no_difference(
-    scene: Scene, size: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("events", "size", "ranges"), [(23, 2**40, 23), (10_000, 2**40, 10_000), (10_000, 1, 1)])
+def test_h3_topics_that_hold_what_the_store_holds_have_no_difference(
+    scene: Scene, events: int, size: int, ranges: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(event_comparison, "RANGE", size)
+    monkeypatch.setattr(event_comparison, "RANGE", events)
+    monkeypatch.setattr(event_comparison, "PAGE_BYTES", size)
     scene.publish()
     report = scene.reconcile()
+    assert len(report.ranges) == -(-len(scene.log) // ranges)
     assert report.difference is None
     assert report.counts[scene.topics.internal].events == len(scene.log)
     assert sum(report.counts[topic].events for topic in scene.topics.events()[1:]) == len(scene.public)

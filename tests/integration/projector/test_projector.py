@@ -151,6 +151,16 @@ async def test_a_retry_takes_in_what_a_stream_has_missed(database: Database) -> 
         await retry(Notes(), UUID(int=1), mended, database.app_url)
 
 
+async def test_h3_pages_of_one_event_make_the_same_rows(database: Database) -> None:
+    notes = [note(1, "a", "!raise", "b"), note(2, "a"), note(1, "a", "mended", "b")]
+    await project(MemoryFeed(log_of(*notes[:2]).events, page=1), database.app_url)
+    mended = MemoryFeed(log_of(notes[2], notes[1]).events, page=1)
+    assert await retry(Notes(), UUID(int=1), mended, database.app_url) is None
+    assert notes_in(database.app_url) == {1: ("note 1\na\nmended\nb", 4), 2: ("note 2\na", 2)}
+    assert (await rebuild(Notes(), mended, database.app_url)).differing == 0
+    assert (await rebuild(Colours(), mended, database.app_url)).rows_after == 2
+
+
 @pytest.mark.parametrize("poison", ["!raise", "nul: \0"])
 async def test_a_retry_in_vain_changes_nothing(database: Database, poison: str) -> None:
     feed = log_of(note(1, "a", poison, "b"))

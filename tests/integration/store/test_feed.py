@@ -1,6 +1,7 @@
 """The feed from the store: in order, without gaps, awake at once."""
 
 import asyncio
+from collections.abc import Sequence
 from uuid import uuid4
 
 import psycopg
@@ -10,7 +11,7 @@ from application.ports import RecordedEvent, Undecodable
 from infra.postgres.arrays import register
 from infra.store.append_batch import APPEND, AppendRequest, NewEvent, encode_parameters
 from infra.store.event_store import keys_reader
-from infra.store.feed import PostgresEventFeed
+from infra.store.feed import HASH_SLOTS, PostgresEventFeed
 from tests.support.note import Note
 from tests.support.servers import Database
 from tests.support.stored import encoded
@@ -95,6 +96,22 @@ async def test_a_waiting_reader_is_woken_by_an_append(database: Database, monkey
         await feed.stop()
 
 
+async def test_m3_what_is_appended_between_a_read_and_its_wait_wakes_the_reader(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.store.feed.POLL_SECONDS", 300)
+    async with open_store(database.app_url) as opened:
+        feed = opened.feed()
+        await feed.start()
+        await feed.wait(0, 300)
+        assert await feed.read(0, 10) == []
+        await opened.store.append([Note.write(uuid4(), "text")], CALL, None)
+        await asyncio.sleep(0.2)
+        async with asyncio.timeout(30):
+            await feed.wait(0, 300)
+        await feed.stop()
+
+
 async def test_a_reader_that_hears_nothing_polls(database: Database) -> None:
     async with open_store(database.app_url) as opened:
         feed = opened.feed()
@@ -135,6 +152,30 @@ async def test_one_stream_can_be_read_alone(database: Database) -> None:
         await opened.store.append([one], CALL, None)
         events = await opened.feed().stream(one.id, 2, 4)
     assert [(event.position, event.version) for event in events] == [(2, 2), (4, 3)]
+
+
+async def test_h3_pages_are_bounded_by_bytes_and_hold_one_event_at_least(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_store(database.app_url) as opened:
+        note = Note.write(uuid4(), "text")
+        for length in (10, 10, 5_000, 10, 10, 10, 5_000, 5_000):
+            note.extend("x" * length)
+        await opened.store.append([note], CALL, None)
+        feed = opened.feed()
+        sizes = [event.size for event in await feed.read(0, 100)]
+        monkeypatch.setattr("infra.store.feed.PAGE_BYTES", 1_000)
+
+        async def read_on(after: int) -> Sequence[RecordedEvent]:
+            return await feed.stream(note.id, after + 1, len(sizes))
+
+        for read in (feed.read, feed.shard(range(HASH_SLOTS), len(sizes)).read, read_on):
+            pages: list[list[int]] = []
+            while page := await read(pages[-1][-1] if pages else 0, *([] if read is read_on else [100])):
+                pages.append([event.position for event in page])
+            assert [position for page in pages for position in page] == list(range(1, len(sizes) + 1))
+            assert len(pages) == 3
+            assert all(sum(sizes[position - 1] for position in page[:-1]) < 1_000 for page in pages)
 
 
 async def test_a_feed_whose_connections_are_killed_goes_on(database: Database) -> None:

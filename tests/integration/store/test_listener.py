@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from uuid import uuid4
 
 import pytest
+from prometheus_client import REGISTRY
 
 from infra.postgres.connect import AsyncConnection
 from infra.postgres.listener import Listener
@@ -23,15 +24,15 @@ WHERE datname = current_database() AND query LIKE 'LISTEN%%' AND pid <> pg_backe
 
 
 class Receiver:
-    """Collects integers. The first `failures` calls of `on_listening` fail."""
+    """Counts notifications. The first `failures` calls of `on_listening` fail."""
 
     def __init__(self, failures: int = 0) -> None:
-        self.numbers: list[int] = []
+        self.notifications = 0
         self.listening = 0
         self._failures = failures
 
-    def receive(self, payload: str) -> None:
-        self.numbers.append(int(payload))
+    def receive(self) -> None:
+        self.notifications += 1
 
     async def on_listening(self, _: AsyncConnection) -> None:
         self.listening += 1
@@ -42,7 +43,11 @@ class Receiver:
 @asynccontextmanager
 async def listening(database: Database, receiver: Receiver) -> AsyncIterator[None]:
     listener = Listener(
-        database.app_url, "numbers", receiver.receive, poll_seconds=0.05, on_listening=receiver.on_listening
+        database.app_url,
+        "numbers",
+        poll_seconds=0.05,
+        on_notification=receiver.receive,
+        on_listening=receiver.on_listening,
     )
     listener.start()
     await until(lambda: receiver.listening > receiver._failures)
@@ -50,33 +55,40 @@ async def listening(database: Database, receiver: Receiver) -> AsyncIterator[Non
     await listener.stop()
 
 
-async def test_a_malformed_notification_does_not_end_it(database: Database) -> None:
+def failures() -> float:
+    """How often a listener has failed, as the metrics say."""
+    return REGISTRY.get_sample_value("palimpsest_listener_failures_total", {"channel": "numbers"}) or 0.0
+
+
+async def test_m3_no_payload_ends_it(database: Database) -> None:
     receiver = Receiver()
     async with listening(database, receiver):
-        for payload in ("1", "garbage", "2"):
+        for payload in ("1", "garbage", ""):
             rows(database.app_url, NOTIFY, "numbers", payload)
-        await until(lambda: receiver.numbers == [1, 2])
+        await until(lambda: receiver.notifications == 3)
     assert receiver.listening == 1
 
 
-async def test_after_an_error_of_a_query_it_begins_again(database: Database) -> None:
-    receiver = Receiver(failures=2)
+async def test_m3_after_an_error_of_a_query_it_begins_again_and_is_counted(database: Database) -> None:
+    before, receiver = failures(), Receiver(failures=2)
     async with listening(database, receiver):
         rows(database.app_url, NOTIFY, "numbers", "1")
-        await until(lambda: receiver.numbers == [1])
+        await until(lambda: receiver.notifications == 1)
     assert receiver.listening == 3
+    assert failures() == before + 2
 
 
-async def test_after_its_connection_was_ended_it_begins_again(database: Database) -> None:
-    receiver = Receiver()
+async def test_m3_after_its_connection_was_ended_it_begins_again_and_is_counted(database: Database) -> None:
+    before, receiver = failures(), Receiver()
     async with listening(database, receiver):
         rows(database.admin_url, END_LISTENERS)
         await until(lambda: receiver.listening == 2)
         rows(database.app_url, NOTIFY, "numbers", "1")
-        await until(lambda: receiver.numbers == [1])
+        await until(lambda: receiver.notifications == 1)
+    assert failures() == before + 1
 
 
-async def test_garbage_on_the_channel_of_the_log_wakes_a_feed_and_no_more(
+async def test_m3_forged_notifications_wake_a_feed_and_no_more(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("infra.store.feed.POLL_SECONDS", 300)
@@ -84,27 +96,35 @@ async def test_garbage_on_the_channel_of_the_log_wakes_a_feed_and_no_more(
         feed = opened.feed()
         await feed.start()
         await feed.wait(0, 300)
-        for send in (
-            lambda: asyncio.to_thread(rows, database.app_url, NOTIFY, "palimpsest_appended", "garbage"),
-            lambda: opened.store.append([Note.write(uuid4(), "text")], CALL, None),
-        ):
+        for payload in ("garbage", "999999"):
+            assert await feed.read(0, 10) == []
             waiting = asyncio.create_task(feed.wait(0, 300))
-            await asyncio.sleep(0)
-            await send()
+            await asyncio.sleep(0.05)
+            assert not waiting.done()
+            rows(database.app_url, NOTIFY, "palimpsest_appended", payload)
             async with asyncio.timeout(30):
                 await waiting
+        assert await feed.read(0, 10) == []
+        waiting = asyncio.create_task(feed.wait(0, 300))
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+        await opened.store.append([Note.write(uuid4(), "text")], CALL, None)
+        async with asyncio.timeout(30):
+            await waiting
         await feed.stop()
 
 
-async def test_garbage_on_the_channel_of_projections_does_not_stop_a_tracker(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_m3_forged_notifications_move_no_position(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("infra.projector.position_tracker.POLL_SECONDS", 300)
     positions = PositionTracker(database.app_url)
     rows(database.app_url, "INSERT INTO projections (name, version, position) VALUES ('notes', 1, 3)")
     await positions.start()
     await until(lambda: positions.known("notes") == 3)
-    for payload in ("garbage", "notes:", "notes:4"):
+    waiting = asyncio.create_task(positions.wait("notes", 4, 30))
+    for payload in ("garbage", "notes:", "notes:999999"):
         rows(database.app_url, NOTIFY, "palimpsest_projected", payload)
-    assert await positions.wait("notes", 4, 30) == 0
+    assert await positions.wait("notes", 4, 0.1) == 1
+    rows(database.app_url, "UPDATE projections SET position = 4 WHERE name = 'notes'")
+    rows(database.app_url, NOTIFY, "palimpsest_projected", "")
+    assert await waiting == 0
     await positions.stop()

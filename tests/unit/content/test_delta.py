@@ -5,10 +5,10 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
-import fast_diff_match_patch
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rapidfuzz.distance import Levenshtein
 
 from domain.content import delta
 from domain.content.delta import Delta
@@ -79,32 +79,67 @@ def unlike(length: int, alphabet: str) -> tuple[str, str]:
     return old, new
 
 
-UNLIKE = {
+COSTLY = {
     "letters": lambda: unlike(1_000_000, "abcdefgh "),
     "short lines": lambda: unlike(1_000_000, "ab\n"),
     "astral characters": lambda: unlike(1_000_000, "😀é a\n"),
     "many lines": lambda: unlike(240_000, "abcdefgh\n"),
-    "no more than is compared": lambda: unlike(delta.MAX_COMPARED // 2 - 1, "abcdefgh "),
+    "no more than is compared": lambda: unlike(delta.MAX_PIECES // 2 - 1, "abcdefgh "),
     "one more and one less": lambda: ("ab" * 500_000, "ba\n" * 333_333),
+    "one letter": lambda: ("x" + "a" * 24_990 + "y", "z" + "a" * 12_000 + "b" + "a" * 12_000 + "q"),
+    "two letters in turn": lambda: ("ab" * 12_500, "ba" * 12_500),
+    "empty lines": lambda: ("x" + "\n" * 24_000 + "y", "z" + "\n" * 12_000 + "b" + "\n" * 11_000 + "q"),
+    "empty words": lambda: ("x" + " " * 24_000 + "y", "z" + " " * 12_000 + "b" + " " * 11_000 + "q"),
 }
 
 
-@pytest.mark.parametrize("texts", UNLIKE.values(), ids=UNLIKE)
-def test_of_texts_without_anything_in_common_no_more_is_compared_than_takes_little_time(
+class Comparisons:
+    """The comparisons that the library was asked for, and the steps that they take at most."""
+
+    def __init__(self, patched: pytest.MonkeyPatch) -> None:
+        self.steps: list[int] = []
+        for name, limit in (("distance", "score_cutoff"), ("opcodes", "score_hint")):
+            patched.setattr(Levenshtein, name, self._recorded(getattr(Levenshtein, name), limit))
+
+    def _recorded(self, compare: Callable[..., Any], limit: str) -> Callable[..., Any]:
+        def recorded(old: str, new: str, **options: Any) -> Any:
+            self.steps.append((2 * options[limit] // 64 + 1) * max(len(old), len(new)))
+            return compare(old, new, **options)
+
+        return recorded
+
+
+@pytest.mark.parametrize("texts", COSTLY.values(), ids=COSTLY)
+def test_h4_the_worst_texts_known_take_no_more_steps_than_allowed(
     texts: Callable[[], tuple[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    compared: list[tuple[int, float]] = []
-    diff = fast_diff_match_patch.diff
-
-    def recorded(old: str, new: str, *, timelimit: float, **options: Any) -> Any:
-        compared.append((len(old) + len(new), timelimit))
-        return diff(old, new, timelimit=timelimit, **options)
-
-    monkeypatch.setattr(fast_diff_match_patch, "diff", recorded)
+    comparisons = Comparisons(monkeypatch)
     old, new = texts()
     assert delta.apply(old, delta.make(old, new)) == new
-    assert len(compared) <= 1
-    assert all(length <= 50_000 and seconds <= 0.02 for length, seconds in compared)
+    assert len(comparisons.steps) <= 4
+    assert sum(comparisons.steps) <= 4 * (delta.MAX_STEPS + delta.MAX_PIECES)
+
+
+@settings(max_examples=200)
+@given(old=SIMILAR | ANY, new=SIMILAR | ANY, times=st.integers(1, 60), max_steps=st.integers(1, 400))
+def test_h4_no_text_takes_more_steps_than_allowed(old: str, new: str, times: int, max_steps: int) -> None:
+    old, new = old * times, new * times
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(delta, "MAX_STEPS", max_steps)
+        comparisons = Comparisons(patched)
+        assert delta.apply(old, delta.make(old, new)) == new
+    assert sum(comparisons.steps) <= 4 * (max_steps + len(old) + len(new))
+
+
+def test_changes_with_little_between_them_are_one() -> None:
+    assert delta.make("-ab-", "+abc+") == [-4, "+abc+"]
+    assert delta.make("-abcde-", "+abcde+") == [-1, "+", 5, -1, "+"]
+
+
+@pytest.mark.parametrize(("space", "between"), [(" ", "word " * 10_000), ("\n", "a b c d\n" * 10_000)])
+def test_of_texts_with_too_many_characters_words_and_lines_are_compared(space: str, between: str) -> None:
+    steps = delta.make(f"first{space}{between}last", f"1st{space}{between}lost")
+    assert steps == [-6, f"1st{space}", len(between), -2, "lo"]
 
 
 def test_edits_far_apart_in_a_long_text_keep_the_lines_between_them() -> None:
@@ -118,5 +153,5 @@ def test_edits_far_apart_in_a_long_text_keep_the_lines_between_them() -> None:
 @given(old=SIMILAR | ANY, new=SIMILAR | ANY, most=st.integers(2, 40))
 def test_long_texts_have_deltas_as_right_as_short_ones(old: str, new: str, most: int) -> None:
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(delta, "MAX_COMPARED", most)
+        patched.setattr(delta, "MAX_PIECES", most)
         assert delta.apply(old, delta.make(old, new)) == new

@@ -1,15 +1,29 @@
 """Passwords are hashed as they should be, exactly compared, and refused with a reason."""
 
 import asyncio
+import string
 from collections.abc import AsyncIterator
+from math import prod
+from threading import Event
+from unittest.mock import Mock
 
 import pytest
 import pytest_asyncio
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from zxcvbn_rs_py import zxcvbn
 
-from adapters.passwords import Argon2Passwords
+from adapters.passwords import MAX_WAITING, SYMBOLS, Argon2Passwords, scored_part
 from application.ports import Unavailable
 
 GOOD = "umber cartwheel tenfold mist"
+RICH = "4@8({[<369&#!1/|0$5+7%2'*4"
+"""Every character that zxcvbn takes for a letter."""
+LETTERS = {
+    **{"a": "4@", "b": "8", "c": "({[<", "e": "3", "g": "69", "i": "1!|", "l": "1|7", "o": "0"},
+    **{"s": "$5", "t": "+7", "x": "%", "z": "2"},
+}
+"""The characters that zxcvbn takes for each letter."""
 
 
 @pytest_asyncio.fixture
@@ -70,6 +84,50 @@ async def test_a_good_password_needs_no_digits_and_no_capitals(passwords: Argon2
 async def test_a_password_may_not_rest_on_what_is_known_of_its_user(passwords: Argon2Passwords) -> None:
     assert await passwords.weakness("wilhelmina.strozzi") is None
     assert await passwords.weakness("wilhelmina.strozzi", "wilhelmina.strozzi") is not None
+
+
+async def test_symbols_for_letters_make_no_common_word_good_and_many_symbols_no_good_one_weak(
+    passwords: Argon2Passwords,
+) -> None:
+    assert await passwords.weakness("p@$$w0rdp@$$w0rd") is not None
+    assert await passwords.weakness(RICH) is None
+
+
+@settings(max_examples=300)
+@given(text=st.text(st.sampled_from(string.printable), min_size=1, max_size=12), times=st.integers(1, 20))
+@example(text=RICH, times=4)
+@example(text="0123456789" + SYMBOLS, times=1)
+def test_h2_no_password_gives_zxcvbn_more_than_a_few_combinations(text: str, times: int) -> None:
+    part = scored_part(text * times)
+    assert len(part) <= 48
+    assert combinations(part) <= 36
+
+
+async def test_h2_zxcvbn_gets_only_that_part_of_a_password_and_of_known_words(
+    passwords: Argon2Passwords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored = Mock(wraps=zxcvbn)
+    monkeypatch.setattr("adapters.passwords.zxcvbn", scored)
+    await passwords.weakness(RICH * 4, RICH, "ada")
+    scored.assert_called_once_with(scored_part(RICH * 4), [scored_part(RICH), "ada"])
+
+
+def combinations(text: str) -> int:
+    """The number of texts that zxcvbn tries for this one, at least."""
+    return prod(len(set(text) & set(symbols)) or 1 for symbols in LETTERS.values())
+
+
+async def test_h2_a_login_waits_behind_no_password_that_is_scored(
+    passwords: Argon2Passwords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_go_on = Event()
+    monkeypatch.setattr("adapters.passwords.zxcvbn", lambda *_: may_go_on.wait() and zxcvbn(GOOD))
+    scored = [asyncio.create_task(passwords.weakness(GOOD)) for _ in range(MAX_WAITING + 1)]
+    assert not await passwords.verify(GOOD, None)
+    assert sum(each.done() for each in scored) == 1
+    may_go_on.set()
+    ended = await asyncio.gather(*scored, return_exceptions=True)
+    assert [type(end) for end in ended].count(Unavailable) == 1
 
 
 async def test_too_many_at_once_are_told_to_come_back(
