@@ -70,7 +70,6 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
             checks={"database": _database_check(core), **reads.checks},
             broker=_broker(settings.kafka),
             cors_origins=tuple(settings.http.cors_origins),
-            max_body_bytes=settings.http.max_body_bytes,
             read_wait_max=settings.http.read_wait_max,
         )
 

@@ -1,23 +1,22 @@
-"""The HTTP server: uvicorn, with two changes for speed and one for shutdown.
+"""The HTTP server: uvicorn, with bounded connections (`connection.py`), two changes for speed and one for shutdown.
 
-This file alone depends on internals of uvicorn (0.54):
-- `HttpToolsProtocol` is subclassed, and its transport is wrapped in `connection_made`. Each response must write its
-  head first, in one piece that begins with "HTTP/1.1 ".
+This file and `connection.py` alone depend on internals of uvicorn (0.54). Here:
+- `Config.http` is a factory of connections.
 - `Config.bind_socket()` is called directly, and `Server.serve()` must accept many sockets for one address.
 - `Server.shutdown()` is overridden; uvicorn calls it once, before it waits for open requests.
 
 Why, and what was measured: decisions/0001-one-packet-responses.md and decisions/0002-many-listening-sockets.md.
 """
 
-import asyncio
 import socket
 from collections.abc import Callable
-from typing import Any, cast
+from functools import partial
+from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from infra.http_server.coalescing_transport import CoalescingTransport
+from infra.http_server.connection import HttpProtocol
+from infra.http_server.connection_pool import ConnectionPool, connection_limit
 
 GRACEFUL_SHUTDOWN_SECONDS = 10
 KEEP_ALIVE_SECONDS = 30
@@ -30,11 +29,18 @@ async def serve(app: Any, *, host: str, port: int, before_shutdown: Callable[[],
 
     `before_shutdown` must end responses that would otherwise never end, such as event streams.
     """
-    config = uvicorn.Config(
+    config = server_config(app, host=host, port=port)
+    await HttpServer(config, before_shutdown).serve(listening_sockets(config))
+
+
+def server_config(app: Any, **more: Any) -> uvicorn.Config:
+    """Return the configuration of a server, with a pool of connections of its own."""
+    protocol: Any = partial(HttpProtocol, pool=ConnectionPool(connection_limit()))
+    return uvicorn.Config(
         app,
-        host=host,
-        port=port,
-        http=HttpProtocol,
+        **more,
+        http=protocol,
+        ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
@@ -43,7 +49,6 @@ async def serve(app: Any, *, host: str, port: int, before_shutdown: Callable[[],
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS,
     )
-    await HttpServer(config, before_shutdown).serve(listening_sockets(config))
 
 
 def listening_sockets(config: uvicorn.Config) -> list[socket.socket]:
@@ -54,14 +59,6 @@ def listening_sockets(config: uvicorn.Config) -> list[socket.socket]:
     """
     first = config.bind_socket()
     return [first, *[first.dup() for _ in range(LISTENING_SOCKETS - 1)]]
-
-
-class HttpProtocol(HttpToolsProtocol):
-    """One connection, whose transport joins head and body of a response."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Wrap the transport."""
-        super().connection_made(cast(asyncio.Transport, CoalescingTransport(transport)))
 
 
 class HttpServer(uvicorn.Server):

@@ -38,9 +38,6 @@ class HttpSettings(Subject):
         validation_alias="PALIMPSEST_CORS_ORIGINS",
         description="Web origins that may call the API, separated by commas",
     )
-    max_body_bytes: int = Field(
-        10_000_000, ge=1_000, validation_alias="PALIMPSEST_MAX_BODY_BYTES", description="Maximum size of a request body"
-    )
     read_wait_max: float = Field(
         5.0,
         ge=0,

@@ -26,6 +26,7 @@ from infra.bootstrap.api import open_deps
 from infra.bootstrap.lifetime import cancelled, retry_until_available
 from infra.bootstrap.projections import prepare_tables, project
 from infra.bootstrap.write_side import open_write_side
+from infra.http_server.server import server_config
 from infra.postgres.read_store import PooledReadStore
 from infra.sealing.blind_index import BlindIndex
 from infra.settings.model import Settings
@@ -190,7 +191,7 @@ async def _projecting(settings: Settings) -> AsyncIterator[None]:
 @asynccontextmanager
 async def _listening(deps: Deps) -> AsyncIterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(create_app(deps), log_config=None, access_log=False, lifespan="off"))
+        server = uvicorn.Server(server_config(create_app(deps)))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         # Whoever connects before it has started waits in the socket's queue.
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"

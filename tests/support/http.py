@@ -163,7 +163,6 @@ async def open_http_api(**changes: Any) -> AsyncIterator[HttpApi]:
         new_id=uuid7,
         observe=observe,
         checks={"database": answers, "redis": answers},
-        max_body_bytes=10_000,
     )
     app = create_app(replace(deps, **changes))
     transport = httpx2.ASGITransport(app, raise_app_exceptions=False)

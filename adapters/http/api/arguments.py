@@ -7,10 +7,10 @@ from typing import Any
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from adapters.http.api.body import read_body, refuse_ambiguous
+from adapters.http.api.body import JsonBody
 from adapters.http.api.context import RequestContext
 from adapters.http.api.framework import Parameters
-from adapters.http.api.problems import MAX_FAULTS, Fault, Malformed, NotValid, faults, pointer
+from adapters.http.api.problems import MAX_FAULTS, Fault, NotValid, faults, pointer
 
 
 class Arguments:
@@ -20,7 +20,7 @@ class Arguments:
         self._dependencies = parameters.dependencies
         self._path = parameters.path
         self._query = parameters.query
-        self._body = parameters.body
+        self._body = {name: JsonBody(model) for name, model in parameters.body.items()}
         self._has_free_text = any(_is_free_text(adapter) for adapter in parameters.path.values())
 
     async def read(self, request: Request, context: RequestContext) -> dict[str, Any]:
@@ -38,11 +38,9 @@ class Arguments:
             context.validated(request.scope["path"])
         if self._query or request.scope["query_string"]:
             given |= self._queried(request, errors)
-        for name, adapter in self._body.items():
-            body = await read_body(request, context)
-            given[name] = _checked("body", (), adapter.validate_json, body, errors)
-            if not errors:
-                refuse_ambiguous(body)
+        for name, body in self._body.items():
+            content = await body.read(request, context)
+            given[name] = _checked("body", (), body.validate, content, errors)
         if errors:
             raise NotValid(errors)
         return given
@@ -81,10 +79,7 @@ def _checked(
     try:
         return validate(value)
     except ValidationError as error:
-        details = error.errors(include_url=False, include_context=False, include_input=False)
-        if details[0]["type"] == "json_invalid":
-            raise Malformed("The body is not JSON (RFC 8259) in UTF-8.") from None
-        errors += faults(place, within, details)
+        errors += faults(place, within, error)
         return None
 
 

@@ -1,9 +1,10 @@
 """Dependencies of the HTTP adapter, given by the composition root."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
+from adapters.http.api.body_budget import BodyBudget
 from adapters.http.api.tokens import Tokens
 from adapters.integration_events.asyncapi import LOCAL, Broker
 from adapters.realtime.hub import EventHub
@@ -35,7 +36,7 @@ class Deps:
     `history` loads aggregates at earlier versions; `live` follows the log; `head` returns the last position of the log.
     `checks` are readiness checks by server name: each raises when its server does not answer. The API is ready only
     when the servers in `vital` answer. `broker` describes this installation's Kafka topics. `read_wait_max`: the
-    longest wait of a read for a Consistency-Token, in seconds.
+    longest wait of a read for a Consistency-Token, in seconds. `bodies` bounds the bodies that are being received.
     """
 
     send: SendCommand
@@ -52,5 +53,5 @@ class Deps:
     vital: frozenset[str] = frozenset({"database"})
     broker: Broker = LOCAL
     cors_origins: tuple[str, ...] = ()
-    max_body_bytes: int = 10_000_000
+    bodies: BodyBudget = field(default_factory=BodyBudget)
     read_wait_max: float = 5.0

@@ -66,12 +66,12 @@ class BareRoute(APIRoute):
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """The parameters of an endpoint by name, grouped by the place of their values."""
+    """The parameters of an endpoint by name, grouped by the place of their values. `body`: the types of bodies."""
 
     dependencies: dict[str, Callable[..., Any]]
     path: dict[str, TypeAdapter[Any]]
     query: dict[str, TypeAdapter[Any]]
-    body: dict[str, TypeAdapter[Any]]
+    body: dict[str, Any]
 
 
 def parameters_of(route: APIRoute) -> Parameters:
@@ -81,7 +81,7 @@ def parameters_of(route: APIRoute) -> Parameters:
         {str(each.name): each.call for each in found.dependencies if each.call is not None},
         _adapters(found.path_params),
         _adapters(found.query_params),
-        _adapters(found.body_params),
+        {field.name: field.field_info.annotation for field in found.body_params},
     )
 
 

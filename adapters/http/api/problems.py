@@ -3,7 +3,7 @@
 Refusals are mapped to statuses by their base classes: a new refusal needs no change here.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 from uuid import UUID
@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 import structlog
 from fastapi import Request
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, ValidationError
 from starlette.responses import Response
 
 from application.ports import (
@@ -157,12 +157,22 @@ class TooManyStreams(HttpError):
     status, code = 503, "too_many_streams"
 
 
-def faults(place: str, within: tuple[str, ...], details: Iterable[ErrorDetails]) -> list[Fault]:
-    """Return the faults that pydantic found, without the input."""
-    return [
-        Fault(place, pointer([*within, *error["loc"]]), error["type"], _words(error))
-        for error in list(details)[:MAX_FAULTS]
-    ]
+class Overload(HttpError):
+    """The requests that are being received take all the memory that they may."""
+
+    status, code = 503, "overloaded"
+
+    def __init__(self) -> None:
+        super().__init__("Too much is being received; try again in a moment.", {"Retry-After": "2"})
+
+
+def faults(place: str, within: tuple[str, ...], error: ValidationError) -> list[Fault]:
+    """Return the faults that pydantic found, without the input. More than `MAX_FAULTS` are counted only."""
+    count = error.error_count()
+    if count > MAX_FAULTS:
+        return [Fault(place, pointer(within), "too_many_faults", f"There are {count} faults, too many to list.")]
+    details = error.errors(include_url=False, include_context=False, include_input=False)
+    return [Fault(place, pointer([*within, *each["loc"]]), each["type"], _words(each)) for each in details]
 
 
 def _words(error: ErrorDetails) -> str:

@@ -1,6 +1,6 @@
 """HTTP for documents: parse, send, answer."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 from fastapi import Path, Query
@@ -11,7 +11,7 @@ from adapters.http.api.openapi import CONDITIONAL, FRESH, FRESH_UNLESS_KNOWN, KE
 from adapters.http.api.queries import Read
 from adapters.http.api.responses import Answer
 from adapters.http.api.routers import Router, Tag
-from adapters.http.api.schemas import Body, PageQuery
+from adapters.http.api.schemas import MAX_CHARACTER_BYTES, Body, PageQuery
 from application.content.document import (
     ChangeDocument,
     CreateDocument,
@@ -36,14 +36,18 @@ Title = Annotated[str, Field(min_length=1, max_length=TITLE_LENGTH)]
 Content = Annotated[str, Field(max_length=CONTENT_LENGTH)]
 
 
-class NewDocument(Body):
+class _DocumentBody(Body):
+    MAX_BYTES: ClassVar[int] = Body.MAX_BYTES + CONTENT_LENGTH * MAX_CHARACTER_BYTES
+
+
+class NewDocument(_DocumentBody):
     """A new draft."""
 
     title: Title
     content: Content = ""
 
 
-class DocumentChange(Body):
+class DocumentChange(_DocumentBody):
     """The complete new state of a document."""
 
     title: Title

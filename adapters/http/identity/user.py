@@ -1,7 +1,7 @@
 """HTTP for users: registration, login, the caller's account."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -23,13 +23,13 @@ Password = Annotated[
     str,
     Field(
         min_length=1,
-        max_length=1024,
+        max_length=128,
         json_schema_extra={"format": "password"},
         examples=["umber cartwheel tenfold mist"],
     ),
 ]
 UserName = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH)]
-AvatarUrl = Annotated[str, Field(max_length=AVATAR_URL_LENGTH, pattern="^https://")]
+AvatarUrl = Annotated[str, Field(max_length=AVATAR_URL_LENGTH, pattern="^https://[!-~]+$")]
 
 
 class NewUser(Body):
@@ -43,6 +43,7 @@ class NewUser(Body):
 class Credentials(Body):
     """An email address and a password."""
 
+    MAX_BYTES: ClassVar[int] = 4_096
     email: OwnEmail
     password: Password
 

@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 
 from adapters.http.api.problems import pointer
+from adapters.http.content.document import NewDocument
 from tests.support.http import PASSWORD, HttpApi, open_http_api
 
 DOCUMENTS = "/v1/documents"
@@ -149,19 +150,19 @@ async def test_a_body_over_the_limit_is_refused_unread(api: HttpApi, token: dict
     async def endless() -> AsyncIterator[bytes]:
         nonlocal read
         while True:
-            read += 1000
-            yield b" " * 1000
+            read += 1_000_000
+            yield b" " * 1_000_000
 
     headers = {**token, "Content-Type": "application/json"}
-    declared = await api.client.post(DOCUMENTS, content=b" " * 10_001, headers=headers)
+    declared = await api.client.post(DOCUMENTS, content=b" " * 13_000_000, headers=headers)
     chunked = await api.client.post(DOCUMENTS, content=endless(), headers=headers)
     for answer in (declared, chunked):
         assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
-    assert read <= 12_000
+    assert read <= 13_000_000
 
 
 async def test_a_body_at_the_limit_is_read(api: HttpApi, token: dict[str, str]) -> None:
-    body = b'{"title":"x"}'.ljust(10_000)
+    body = b'{"title":"x"}'.ljust(NewDocument.MAX_BYTES)
     headers = {**token, "Content-Type": "application/vnd.palimpsest+json"}
     assert (await api.client.post(DOCUMENTS, content=body, headers=headers)).status_code == 201
 

@@ -1,0 +1,37 @@
+"""A bound on the memory of request bodies that are being received, in all and for each client address."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from adapters.http.api.problems import Overload
+
+
+class BodyBudget:
+    """Counts the bytes of bodies in flight."""
+
+    def __init__(self, total: int = 256 * 2**20, per_address: int = 64 * 2**20) -> None:
+        self.held = 0
+        self._total, self._per_address = total, per_address
+        self._by_address: Counter[str] = Counter()
+
+    @contextmanager
+    def share(self, address: str) -> Iterator[Callable[[int], None]]:
+        """Yield what takes bytes for one body; all of them are free again at the end. It raises `Overload`."""
+        taken = 0
+
+        def take(size: int) -> None:
+            nonlocal taken
+            if self.held + size > self._total or self._by_address[address] + size > self._per_address:
+                raise Overload
+            taken += size
+            self.held += size
+            self._by_address[address] += size
+
+        try:
+            yield take
+        finally:
+            self.held -= taken
+            self._by_address[address] -= taken
+            if not self._by_address[address]:
+                del self._by_address[address]
