@@ -1,12 +1,27 @@
 """Redis."""
 
 from typing import Annotated
+from urllib.parse import parse_qs, urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
 
 from infra.settings.subject import Subject, url_check
+from infra.settings.tls import require_tls
 
-RedisUrl = Annotated[SecretStr, AfterValidator(url_check("redis", "rediss"))]
+UNVERIFIED = ("ssl_cert_reqs", "ssl_check_hostname")
+"""Options of the driver's addresses that can switch the verification off."""
+
+
+def _encrypted(value: SecretStr, info: ValidationInfo) -> SecretStr:
+    parts = urlsplit(value.get_secret_value())
+    options = parse_qs(parts.query)
+    hosts = [] if parts.scheme == "unix" else [parts.hostname or "", *options.get("host", [])]
+    verified = parts.scheme == "rediss" and not any(name in options for name in UNVERIFIED)
+    require_tls(info, hosts, verified=verified, advice="write rediss://, without " + " and ".join(UNVERIFIED))
+    return value
+
+
+RedisUrl = Annotated[SecretStr, AfterValidator(url_check("redis", "rediss", "unix")), AfterValidator(_encrypted)]
 
 
 class RedisSettings(Subject):
