@@ -14,6 +14,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from rich.console import Console
 
+from infra.cache.rights import lacking, server_of, surplus
+from infra.cli.server_versions import ServerVersion, parsed, upgrade, written
 from infra.cli.up import is_ready
 from infra.kafka.client.config import connection
 from infra.local.servers.kafka_jars import java
@@ -31,6 +33,8 @@ from infra.settings.errors import SettingsError
 from infra.settings.keys import KeySettings
 from infra.settings.load import data_folder, load, load_for_migration
 from infra.settings.model import MigrationSettings, Settings
+from infra.settings.redis import CACHE_RIGHTS
+from infra.settings.tls import is_on_this_machine
 
 MIN_FREE_BYTES = 1_000_000_000
 MIN_POSTGRES = 14
@@ -77,7 +81,7 @@ def _findings() -> Iterator[Finding]:
         return
     yield Finding("Settings", "complete")
     yield from _postgres(settings, migration)
-    yield _redis(settings)
+    yield from _redis(settings)
     yield _kafka(settings)
     yield _api(settings)
 
@@ -110,13 +114,19 @@ def _postgres(settings: Settings, migration: MigrationSettings) -> Iterator[Find
 
 
 def _version(connection: psycopg.Connection, address: str) -> Finding:
-    major = connection.info.server_version // 10_000
-    state = f"{address}, version {major}"
-    if major < MIN_POSTGRES:
+    version = divmod(connection.info.server_version, 10_000)
+    state = f"{address}, version {written(version)}"
+    if version[0] < MIN_POSTGRES:
         return Finding("PostgreSQL", state, f"Upgrade it to version {MIN_POSTGRES} or later.")
     if connection.info.parameter_status("server_encoding") != "UTF8":
         return Finding("PostgreSQL", state, "Create the database with ENCODING 'UTF8'.")
-    return Finding("PostgreSQL", state)
+    return _judged("PostgreSQL", version, state, [connection.info.hostaddr or connection.info.host])
+
+
+def _judged(server: str, version: ServerVersion, state: str, hosts: Sequence[str], subject: str = "") -> Finding:
+    """A server by its version: known holes are a warning on this machine, and a failure elsewhere."""
+    advice = upgrade(server, version)
+    return Finding(subject or server, state, advice, bool(advice) and all(map(is_on_this_machine, hosts)))
 
 
 def _schema(connection: psycopg.Connection) -> Finding:
@@ -196,19 +206,31 @@ def _keys(connection: psycopg.Connection, settings: KeySettings) -> Iterator[Fin
             )
 
 
-def _redis(settings: Settings) -> Finding:
+def _redis(settings: Settings) -> Iterator[Finding]:
     if settings.redis.url is None:
-        return Finding("Redis", "not set: reads go to PostgreSQL")
+        yield Finding("Redis", "not set: reads go to PostgreSQL")
+        return
     address = without_password(settings.redis.url)
     client = redis.Redis.from_url(
         settings.redis.url.get_secret_value(), socket_timeout=3, socket_connect_timeout=3, retry=Retry(NoBackoff(), 0)
     )
     with client:
         try:
-            version = client.info("server")["redis_version"]
+            name, version = server_of(client)
+            target = client.get_connection_kwargs()
+            state, hosts = f"{address}, {name} {version}", [target.get("host", target.get("path", ""))]
+            yield _judged(name.capitalize(), parsed(version), state, hosts, "Redis")
+            yield from _cache_rights(client)
         except redis.RedisError as error:
-            return Finding("Redis", f"{address}: {error}", "Start it with `palimpsest up`, or correct REDIS_URL.")
-    return Finding("Redis", f"{address}, version {version}")
+            yield Finding("Redis", f"{address}: {error}", "Start it with `palimpsest up`, or correct REDIS_URL.")
+
+
+def _cache_rights(client: "redis.Redis") -> Iterator[Finding]:
+    advice = f"Give it a login of its own: ACL SETUSER palimpsest on >PASSWORD {CACHE_RIGHTS}"
+    if refusal := lacking(client):
+        yield Finding("Redis", f"the login may not do what the cache does: {refusal}", advice)
+    elif found := ", ".join(surplus(client)):
+        yield Finding("Redis", f"the login may also {found}", advice, is_warning=True)
 
 
 def _kafka(settings: Settings) -> Finding:
@@ -221,12 +243,16 @@ def _kafka(settings: Settings) -> Finding:
     address = f"{settings.kafka.bootstrap_servers} ({settings.kafka.security_protocol})"
     try:
         with closing(KafkaAdminClient(**connection(settings.kafka), bootstrap_timeout_ms=5_000)) as admin:
-            brokers = len(admin.describe_cluster()["brokers"])
+            brokers = [broker["broker_id"] for broker in admin.describe_cluster()["brokers"]]
+            version = min(admin.get_broker_version_data(broker).broker_version for broker in brokers)
     except (KafkaError, OSError) as error:
         advice = "Start it with `palimpsest kafka`, or correct KAFKA_BOOTSTRAP_SERVERS and the login settings."
         return Finding("Kafka", f"{address}: {type(error).__name__}", advice)
-    advice = f"Set PALIMPSEST_KAFKA_REPLICATION={brokers}." if brokers < settings.kafka.replication else ""
-    return Finding("Kafka", f"{address}, {brokers} broker{'s' if brokers > 1 else ''}", advice)
+    state = f"{address}, {len(brokers)} broker{'s' if len(brokers) > 1 else ''}, version {written(version)}"
+    if len(brokers) < settings.kafka.replication:
+        return Finding("Kafka", state, f"Set PALIMPSEST_KAFKA_REPLICATION={len(brokers)}.")
+    hosts = [server.rpartition(":")[0] for server in settings.kafka.bootstrap_servers.split(",")]
+    return _judged("Kafka", version, state, hosts)
 
 
 def _api(settings: Settings) -> Finding:

@@ -121,7 +121,7 @@ def _start_servers(
         _step("Redis", lambda: tree.start("redis", redis))
         addresses[REDIS_URL] = redis.url
     elif not os.environ.get(REDIS_URL):
-        console.print("  Redis       not found (there is no redis-server): reads go to PostgreSQL")
+        console.print("  Redis       not found (there is no Redis or Valkey): reads go to PostgreSQL")
     if broker:
         _step("Kafka", lambda: tree.start("kafka", broker))
         addresses[KAFKA_SERVERS] = broker.address

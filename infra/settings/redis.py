@@ -8,6 +8,12 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
 from infra.settings.subject import Subject, url_check
 from infra.settings.tls import require_tls
 
+CACHE_USER = "palimpsest"
+CACHE_RIGHTS = (
+    "~palimpsest:* resetchannels -@all +ping +select +script|load +evalsha +get +mget +exists +getrange +set +del"
+)
+"""What the cache's login may do in Redis, in the words of ACL SETUSER: our commands, on our keys."""
+
 UNVERIFIED = ("ssl_cert_reqs", "ssl_check_hostname")
 """Options of the driver's addresses that can switch the verification off."""
 

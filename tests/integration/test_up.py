@@ -69,7 +69,7 @@ class Up:
         mine = {command: int(pid) for pid, parent, command in rows if int(parent) == self._process.pid}
         names = (
             "bin/postgres",
-            "redis-server",
+            "valkey-server",
             "main api",
             "main projector",
             "main worker",
