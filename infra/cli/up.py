@@ -25,7 +25,7 @@ from infra.postgres.migrate import migrate, reason
 from infra.sealing import key_file
 from infra.settings.database import PARTS
 from infra.settings.display import misspelt
-from infra.settings.http import HttpSettings
+from infra.settings.http import HttpSettings, url_on_this_machine
 from infra.settings.kafka import KafkaSettings
 from infra.settings.load import (
     DATA_DIR,
@@ -239,9 +239,7 @@ def _wait_until_ready(tree: ProcessTree, settings: Settings) -> None:
 
 def address(settings: Settings) -> str:
     """The API's address as seen from this machine."""
-    host = settings.http.host
-    own = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
-    return f"http://{own}:{settings.http.port}"
+    return url_on_this_machine(settings.http.host, settings.http.port)
 
 
 def is_ready(url: str) -> bool:

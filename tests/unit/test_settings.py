@@ -44,6 +44,25 @@ def test_a_database_and_the_keys_are_enough(folder: Path) -> None:
     assert settings.http.port == 8000
 
 
+@pytest.mark.parametrize(
+    ("host", "port", "url"),
+    [
+        (None, None, "http://127.0.0.1:8000"),
+        (None, "8123", "http://127.0.0.1:8123"),
+        ("0.0.0.0", "8123", "http://127.0.0.1:8123"),
+        ("::", "8123", "http://127.0.0.1:8123"),
+        ("::1", "8123", "http://[::1]:8123"),
+        ("app.example", "80", "http://app.example:80"),
+    ],
+)
+def test_case_8_links_name_the_port_and_host_that_the_api_listens_on_unless_another_address_is_set(
+    folder: Path, host: str | None, port: str | None, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load(folder, {"PALIMPSEST_HOST": host, "PALIMPSEST_PORT": port}).http.public_url == url
+    monkeypatch.setenv("PALIMPSEST_PUBLIC_URL", "https://api.example")
+    assert load(folder, {"PALIMPSEST_HOST": host, "PALIMPSEST_PORT": port}).http.public_url == "https://api.example"
+
+
 def test_every_missing_setting_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DATABASE_URL")
     with pytest.raises(SettingsError) as caught:
