@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from infra.local.servers.process import write_private
 from infra.settings.model import Settings
@@ -14,10 +15,11 @@ FILE = "demo-password"
 
 @dataclass(frozen=True, slots=True)
 class DemoAccount:
-    """Credentials of the demo account."""
+    """Credentials of the demo account, and the file that holds the password."""
 
     email: str
     password: str
+    file: Path
 
 
 def ensure(settings: Settings) -> DemoAccount:
@@ -27,9 +29,9 @@ def ensure(settings: Settings) -> DemoAccount:
     if not file.exists():
         if not draft.exists():
             write_private(draft, secrets.token_urlsafe(15))
-        asyncio.run(_register(settings, DemoAccount(EMAIL, draft.read_text())))
+        asyncio.run(_register(settings, DemoAccount(EMAIL, draft.read_text(), draft)))
         draft.replace(file)
-    return DemoAccount(EMAIL, file.read_text())
+    return DemoAccount(EMAIL, file.read_text(), file)
 
 
 async def _register(settings: Settings, demo: DemoAccount) -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager, nullcontext
 from http.client import HTTPConnection, HTTPException
 from itertools import islice
 from pathlib import Path
+from shlex import quote
 from typing import Any, TypeVar
 
 import psycopg
@@ -275,13 +276,16 @@ def _greet(settings: Settings, login: DemoAccount | None, seconds: float) -> Non
 
 
 def walk(url: str, login: DemoAccount) -> str:
-    """Shell commands that log in, create a document, and list documents, including the new one."""
-    credentials = f'{{"email": "{login.email}", "password": "{login.password}"}}'
+    """Shell commands that log in, create a document, and list documents, including the new one.
+
+    Password and token go through pipes and files: other users of the machine see the arguments of commands.
+    """
     return f"""\
-API={url}/v1
-TOKEN=$(curl -s $API/auth/login -H 'Content-Type: application/json' -d '{credentials}' \\
-  | python3 -c 'import json, sys; print(json.load(sys.stdin)["access_token"])')
-WRITTEN=$(curl -s $API/documents -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \\
+API={url}/v1 AUTH=$(mktemp)
+printf '{{"email": "{login.email}", "password": "%s"}}' "$(cat {quote(str(login.file))})" \\
+  | curl -s $API/auth/login -H 'Content-Type: application/json' -d @- \\
+  | python3 -c 'import json, sys; print("Authorization: Bearer", json.load(sys.stdin)["access_token"])' > $AUTH
+WRITTEN=$(curl -s $API/documents -H @$AUTH -H 'Content-Type: application/json' \\
   -H "Idempotency-Key: $(date +%s%N)" -d '{{"title": "Hello", "content": "A first draft."}}' \\
   -o /dev/stderr -w '%header{{consistency-token}}')
-curl -s $API/documents -H "Authorization: Bearer $TOKEN" -H "Consistency-Token: $WRITTEN" """.rstrip()
+curl -s $API/documents -H @$AUTH -H "Consistency-Token: $WRITTEN" """.rstrip()
