@@ -50,6 +50,7 @@ API_START_TIMEOUT_SECONDS = 90.0
 MAX_API_CRASHES = 2
 """More crashes before the API is ready mean that it cannot start."""
 
+WRITABLE_BY_OTHERS = 0o022
 MAX_METRICS_PORTS_TRIED = 100
 
 REDIS_URL = RedisSettings.variable("url")
@@ -105,6 +106,10 @@ def _make_folder(folder: Path) -> None:
         raise ServerError(
             f"Cannot write the data folder {folder} ({error.strerror}). Choose another: make run DATA_DIR=..."
         ) from None
+    if folder.stat().st_mode & WRITABLE_BY_OTHERS:
+        raise ServerError(
+            f"Other users can write to the data folder {folder}. Forbid it: chmod go-w {quote(str(folder))}"
+        )
 
 
 def _start_servers(

@@ -270,6 +270,34 @@ def test_l3_redis_listens_where_no_other_user_can_take_its_place(own_redis: Redi
     assert socket.parent.stat().st_mode & 0o777 == 0o700
 
 
+def open_to_others(folder: Path) -> list[Path]:
+    """The files in a folder, and the folder itself, that other users may open or list."""
+    return [path for path in (folder, *folder.rglob("*")) if not path.is_symlink() and path.stat().st_mode & 0o066]
+
+
+def test_l11_what_redis_writes_is_private_even_in_a_folder_that_was_open(folder: Path) -> None:
+    (folder / "redis").mkdir()
+    (folder / "redis").chmod(0o777)
+    server = RedisForTests(folder / "redis")
+    server.start()
+    try:
+        assert {path.name for path in server.folder.iterdir()} >= {"redis.pid", "redis.conf", "redis.sock"}
+        assert open_to_others(server.folder) == []
+    finally:
+        server.stop()
+
+
+def test_l11_what_postgres_writes_is_private_even_in_a_folder_that_was_open(folder: Path) -> None:
+    (folder / "postgres").mkdir()
+    (folder / "postgres").chmod(0o777)
+    server = EmbeddedPostgres(folder / "postgres")
+    server.start()
+    try:
+        assert open_to_others(server.folder) == []
+    finally:
+        server.stop()
+
+
 def test_a_folder_with_odd_characters_in_its_name_is_no_obstacle(folder: Path) -> None:
     server = RedisForTests(folder / "a folder, 100% @home #1?")
     server.start()

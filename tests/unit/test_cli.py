@@ -81,6 +81,11 @@ def dead_database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://app:canary@127.0.0.1:1/palimpsest")
 
 
+def test_l11_a_data_folder_that_other_users_can_write_to_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    assert f"Forbid it: chmod go-w {tmp_path}" in output_of("up")
+
+
 def test_a_migration_without_a_database_is_a_sentence(dead_database: None) -> None:
     output = output_of("migrate")
     assert "Start PostgreSQL, or correct DATABASE_ADMIN_URL" in output

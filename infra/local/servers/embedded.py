@@ -41,7 +41,9 @@ class EmbeddedServer(ABC):
 
     def __init__(self, folder: Path, *, port: int | None = None) -> None:
         self.folder = folder.absolute()
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with suppress(PermissionError):  # the folder of another user: `_end_orphan` says so
+            self.folder.chmod(self._folder_mode)
         self._given_port = port
         self._process: subprocess.Popen[bytes] | None = None
         self._state: dict[str, Any] = read_json(self._state_file)
@@ -81,6 +83,11 @@ class EmbeddedServer(ABC):
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    @property
+    def _folder_mode(self) -> int:
+        """The folder's permissions, also if it was there before."""
+        return 0o700
 
     @property
     @abstractmethod

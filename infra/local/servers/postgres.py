@@ -17,7 +17,7 @@ from psycopg import sql
 
 from infra.local.servers import unprivileged
 from infra.local.servers.embedded import EmbeddedServer
-from infra.local.servers.process import ServerError, spawn
+from infra.local.servers.process import ServerError, spawn, write_private
 from infra.settings.database import PARTS, Part, role_of
 
 DATABASE = "palimpsest"
@@ -106,6 +106,10 @@ class EmbeddedPostgres(EmbeddedServer):
         self._has_started = True
 
     @property
+    def _folder_mode(self) -> int:
+        return 0o700 if self.account.uid == os.geteuid() else 0o711
+
+    @property
     def _cluster(self) -> Path:
         return self.folder / "cluster"
 
@@ -122,8 +126,7 @@ class EmbeddedPostgres(EmbeddedServer):
         draft, password = self.folder / "cluster.new", self.folder / "password.new"
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(mode=0o700)
-        password.write_text(self._state[SUPERUSER])
-        password.chmod(0o600)
+        write_private(password, self._state[SUPERUSER])
         for path in (draft, password):
             os.chown(path, self.account.uid, self.account.gid)
         try:
