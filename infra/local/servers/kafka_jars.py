@@ -1,7 +1,7 @@
 """Kafka's programs: the Java runtime, and the jars that Maven downloads once into the user's cache.
 
-`kafka.sha256` has the name and SHA-256 of each jar. After a change of `kafka.pom.xml`, write it on a machine whose Maven
-you trust: `python -m infra.local.servers.kafka_jars`.
+`kafka.sha256` has the name and SHA-256 of each jar. After a change of `kafka.pom.xml`, write it where Maven can be
+trusted: `python -m infra.local.servers.kafka_jars`.
 """
 
 import fcntl
