@@ -2,6 +2,7 @@
 
 import json
 import os
+import pwd
 import signal
 import socket
 import struct
@@ -20,7 +21,7 @@ from redis.retry import Retry
 
 from infra.local.servers import unprivileged
 from infra.local.servers.postgres import EmbeddedPostgres
-from infra.local.servers.process import ServerError, free_port, is_alive, is_own_address, port_is_free
+from infra.local.servers.process import Account, ServerError, free_port, is_alive, is_own_address, port_is_free
 from infra.local.servers.redis import EmbeddedRedis
 from infra.settings.database import role_of
 from tests.support.servers import (
@@ -105,6 +106,27 @@ def ask_for_a_password(listener: socket.socket) -> bytes:
 def test_postgres_never_runs_as_root(cluster: Cluster) -> None:
     with psycopg.connect(cluster.admin_url.replace("/palimpsest", "/postgres")) as connection:
         assert Path(f"/proc/{connection.info.backend_pid}").stat().st_uid == unprivileged.account().uid != 0
+
+
+def test_l7_a_user_of_its_own_runs_postgres_for_root_if_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Finding L7: as `nobody`, other daemons could read the cluster and stop the server."""
+    users = {"nobody": 65534}
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(pwd, "getpwnam", lambda name: pwd.struct_passwd((name, "x", users[name], 7, "", "/", "/")))
+    assert unprivileged.account() == Account("nobody", 65534, 7)
+    users["palimpsest"] = 990
+    assert unprivileged.account() == Account("palimpsest", 990, 7)
+    users.clear()
+    with pytest.raises(ServerError, match="no user palimpsest or nobody"):
+        unprivileged.account()
+
+
+def test_data_of_another_user_is_named_with_what_to_do(folder: Path) -> None:
+    server = EmbeddedPostgres(folder)
+    (folder / "cluster").mkdir()
+    server.account = Account("palimpsest", server.account.uid + 1, 7)
+    with pytest.raises(ServerError, match="Run: chown -R palimpsest"):
+        server.start()
 
 
 def test_a_closed_folder_is_replaced_by_one_that_the_server_can_enter(

@@ -96,6 +96,11 @@ class EmbeddedPostgres(EmbeddedServer):
             ServerError: it cannot start; the message says why and what to do.
         """
         self._end_orphan()
+        if self.has_data and self._cluster.stat().st_uid != self.account.uid:
+            raise ServerError(
+                f"The data in {self._cluster} belongs to another user than '{self.account.name}', who runs PostgreSQL. "
+                f"Run: chown -R {self.account.name} {self._cluster}"
+            )
         roles = (SUPERUSER, *map(role_of, PARTS))
         passwords = {role: self._state.get(role) or secrets.token_urlsafe(24) for role in roles}
         self._save_state(port=self._choose_port(), **passwords)
