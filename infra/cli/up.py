@@ -15,10 +15,17 @@ import psycopg
 from rich.console import Console
 
 from infra.cli import demo_account
-from infra.cli.demo_account import DemoAccount
+from infra.cli.demo_account import DemoAccount, walk
 from infra.local.servers.kafka import EmbeddedKafka
 from infra.local.servers.postgres import EmbeddedPostgres
-from infra.local.servers.process import ServerError, free_port, is_own_address, port_is_free, write_private
+from infra.local.servers.process import (
+    ServerError,
+    free_port,
+    is_own_address,
+    log_tail,
+    port_is_free,
+    write_private,
+)
 from infra.local.servers.redis import EmbeddedRedis
 from infra.local.supervisor import ProcessTree, RoleProcess, only_one, signals_interrupt
 from infra.postgres.connect import connect
@@ -43,9 +50,11 @@ from infra.settings.model import Settings
 from infra.settings.redis import RedisSettings
 from infra.telemetry.logs import configure_logging
 
-ROLES = ("api", "projector", "worker")
+API = "api"
+ROLES = (API, "projector", "worker")
 RELAY = "relay"
 KAFKA_FOLDER = "kafka"
+LOGS_FOLDER = "logs"
 API_START_TIMEOUT_SECONDS = 90.0
 MAX_API_CRASHES = 2
 """More crashes before the API is ready mean that it cannot start."""
@@ -102,6 +111,7 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o711 if os.geteuid() == 0 else 0o700)
         (folder / ".gitignore").write_text("*\n")
+        (folder / LOGS_FOLDER).mkdir(exist_ok=True, mode=0o700)
     except OSError as error:
         raise ServerError(
             f"Cannot write the data folder {folder} ({error.strerror}). Choose another: make run DATA_DIR=..."
@@ -196,10 +206,10 @@ def _require_own_addresses(settings: Settings) -> None:
 def _start_roles(tree: ProcessTree, settings: Settings) -> DemoAccount | None:
     """Start our processes and wait for the API. An account to try things with; None on an external database."""
     roles = _roles(settings)
-    tree.start("api", roles["api"])
+    tree.start(API, roles[API])
     tree.start("projector", roles["projector"])
     login = None if os.environ.get(DATABASE_URL) else demo_account.ensure(settings)
-    _step("API", lambda: _wait_until_ready(tree, settings))
+    _step("API", lambda: _wait_until_ready(tree, settings, roles[API].log))
     for name in ("worker", RELAY):
         if name in roles:
             tree.start(name, roles[name])
@@ -212,7 +222,8 @@ def _roles(settings: Settings) -> dict[str, RoleProcess]:
     common[DATABASE_ADMIN_URL] = ""
     names = [*ROLES, RELAY] if settings.kafka.bootstrap_servers else ROLES
     ports = zip(names, metrics_ports(settings, len(names)), strict=True)
-    return {role: RoleProcess(role, {**common, METRICS_PORT: str(port)}) for role, port in ports}
+    logs = settings.installation.data_dir / LOGS_FOLDER
+    return {role: RoleProcess(role, {**common, METRICS_PORT: str(port)}, logs) for role, port in ports}
 
 
 def metrics_ports(settings: Settings, count: int = len(ROLES)) -> list[int]:
@@ -234,11 +245,11 @@ def metrics_ports(settings: Settings, count: int = len(ROLES)) -> list[int]:
     return ports
 
 
-def _wait_until_ready(tree: ProcessTree, settings: Settings) -> None:
+def _wait_until_ready(tree: ProcessTree, settings: Settings, log: Path) -> None:
     deadline = time.monotonic() + API_START_TIMEOUT_SECONDS
     while not is_ready(address(settings)):
-        if tree.crashes("api") > MAX_API_CRASHES or time.monotonic() > deadline:
-            raise ServerError("The API does not start. The log lines above say why.")
+        if tree.crashes(API) > MAX_API_CRASHES or time.monotonic() > deadline:
+            raise ServerError(f"The API does not start. Its last log lines:\n{log_tail(log)}\nThe whole log is {log}.")
         tree.restart_crashed()
         time.sleep(0.05)
 
@@ -271,6 +282,7 @@ def _greet(settings: Settings, login: DemoAccount | None, seconds: float) -> Non
     url = address(settings)
     console.print(f"\n[bold green]Palimpsest is ready[/] after {seconds:.1f} s\n")
     console.print(f"  API    {url}/v1\n  Docs   {url}/v1/docs\n  Data   {settings.installation.data_dir}")
+    console.print(f"  Logs   {settings.installation.data_dir / LOGS_FOLDER}")
     if settings.kafka.bootstrap_servers:
         console.print(f"  Kafka  {settings.kafka.bootstrap_servers}")
     if login:
@@ -278,19 +290,3 @@ def _greet(settings: Settings, login: DemoAccount | None, seconds: float) -> Non
         console.print("Try it from another terminal:\n")
         console.print(walk(url, login), markup=False)
     console.print("\nCtrl-C stops everything; your data stays.\n")
-
-
-def walk(url: str, login: DemoAccount) -> str:
-    """Shell commands that log in, create a document, and list documents, including the new one.
-
-    Password and token go through pipes and files: other users of the machine see the arguments of commands.
-    """
-    return f"""\
-API={url}/v1 AUTH=$(mktemp)
-printf '{{"email": "{login.email}", "password": "%s"}}' "$(cat {quote(str(login.file))})" \\
-  | curl -s $API/auth/login -H 'Content-Type: application/json' -d @- \\
-  | python3 -c 'import json, sys; print("Authorization: Bearer", json.load(sys.stdin)["access_token"])' > $AUTH
-WRITTEN=$(curl -s $API/documents -H @$AUTH -H 'Content-Type: application/json' \\
-  -H "Idempotency-Key: $(date +%s%N)" -d '{{"title": "Hello", "content": "A first draft."}}' \\
-  -o /dev/stderr -w '%header{{consistency-token}}')
-curl -s $API/documents -H @$AUTH -H "Consistency-Token: $WRITTEN" """.rstrip()

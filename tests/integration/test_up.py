@@ -174,6 +174,17 @@ def test_a_taken_port_is_refused_with_advice(up: Up, folder: Path) -> None:
     assert "PORT=" in message
 
 
+def test_case_15_logs_are_json_in_files_and_the_terminal_is_for_people(up: Up) -> None:
+    assert f"Logs   {up.folder / 'logs'}" in up.output
+    logs = [up.folder / "logs" / f"{name}.log" for name in ("api", "projector", "worker")]
+    until(lambda: "/health/ready" in logs[0].read_text())
+    for log in logs:
+        assert log.stat().st_mode & 0o777 == 0o600
+        assert {json.loads(line)["role"] for line in log.read_text().splitlines()} <= {log.stem}
+    assert "GET" not in up.output
+    assert '"level"' not in up.output
+
+
 def test_other_commands_in_the_same_folder_see_where_it_listens(up: Up) -> None:
     assert f"PALIMPSEST_PORT={up.port}\n" in asked(up.folder, "settings")
     assert f"{up.url} is ready" in asked(up.folder, "doctor")

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.cli.demo_account import DemoAccount
-from infra.cli.up import walk
+from infra.cli.demo_account import DemoAccount, walk
 
 PROJECT = Path(__file__).parents[2]
 CURL = """#!/bin/sh

@@ -15,12 +15,11 @@ from infra.local.servers.process import (
     end_orphan,
     free_port,
     is_alive,
+    log_tail,
     port_is_free,
     read_json,
     write_json,
 )
-
-LOG_TAIL_LINES = 5
 
 
 class EmbeddedServer(ABC):
@@ -148,11 +147,8 @@ class EmbeddedServer(ABC):
         return ServerError(f"{what}. Its last log lines:\n{self._log_tail()}\nThe whole log is {self.log}.")
 
     def _log_tail(self) -> str:
-        """The last lines of the log."""
-        lines: list[str] = []
-        with suppress(OSError):
-            lines = self.log.read_text(errors="replace").splitlines()
-        return "\n".join(self._useful(lines)[-LOG_TAIL_LINES:]) or "(the log is empty)"
+        """The last useful lines of the log."""
+        return log_tail(self.log, self._useful)
 
     def _useful(self, lines: list[str]) -> list[str]:
         """The log lines that help a user: all, unless a server leaves some out."""
