@@ -6,12 +6,12 @@ KAFKA =
 BIN = .venv/bin
 PYTEST = $(BIN)/python -m pytest
 COMPILE = .venv/lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-annotate --no-header $(OPTIONS) --extra build
+	--no-emit-index-url --no-annotate --no-header $(OPTIONS)
 
 # Python must cache bytecode, whatever the environment says: processes start in half the time.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help run kafka test fast checks bench chaos lock clean
+.PHONY: help run kafka test fast checks bench chaos lock sbom audit clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
@@ -45,9 +45,16 @@ chaos: .venv/development  ## Kill servers under load, then check the invariants 
 	@.ci/java
 	$(BIN)/python -m tests.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
-lock: .venv/lock/bin/uv  ## Update the lock files; OPTIONS=--upgrade takes newer versions
-	$(COMPILE) pyproject.toml -o requirements.lock
-	$(COMPILE) --extra dev -c requirements.lock pyproject.toml -o tests/requirements.lock
+lock: .venv/lock/installed  ## Update the lock files; OPTIONS=--upgrade takes newer versions
+	$(COMPILE) --extra build pyproject.toml -o requirements.lock
+	$(COMPILE) --extra build --extra dev -c requirements.lock pyproject.toml -o tests/requirements.lock
+	$(COMPILE) .ci/lock.in -o .ci/lock.txt
+
+sbom: .venv/lock/installed  ## Write sbom.json: every Python package with its version and hashes (CycloneDX)
+	.venv/lock/bin/cyclonedx-py requirements --output-reproducible --pyproject pyproject.toml -o sbom.json requirements.lock
+
+audit: .venv/lock/installed  ## Ask PyPI whether packages have known vulnerabilities
+	.venv/lock/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.lock
 
 clean:  ## Remove the environment and all caches; the data stays
 	rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
@@ -61,6 +68,7 @@ clean:  ## Remove the environment and all caches; the data stays
 	@.ci/environment tests/requirements.lock
 	@touch $@ .venv/runtime
 
-.venv/lock/bin/uv: .venv/development
+.venv/lock/installed: .venv/development .ci/lock.txt
 	$(BIN)/python -m venv .venv/lock
-	.venv/lock/bin/pip install -q uv
+	.venv/lock/bin/pip install -q --require-hashes --no-deps -r .ci/lock.txt
+	@touch $@

@@ -11,10 +11,9 @@ from kafka.net.inet import KafkaNetSocket
 
 from infra.kafka.client.topics import Topics
 from infra.local.servers.kafka import EmbeddedKafka
-from infra.local.servers.redis import EmbeddedRedis
 from tests.support import kafka as brokers
 from tests.support import servers
-from tests.support.servers import Cluster, Database, PostgresForTests
+from tests.support.servers import Cluster, Database, PostgresForTests, RedisForTests, redis_admin
 
 # A busy machine is slow, not wrong.
 settings.register_profile("palimpsest", deadline=None)
@@ -59,22 +58,22 @@ def own_postgres() -> Iterator[PostgresForTests]:
 
 
 @pytest.fixture(scope="session")
-def redis_server() -> Iterator[EmbeddedRedis]:
+def redis_server() -> Iterator[RedisForTests]:
     """This process's Redis."""
     with servers.own_redis() as server:
         yield server
 
 
 @pytest.fixture
-def redis_url(redis_server: EmbeddedRedis) -> str:
-    """The address of an empty Redis."""
-    with redis.Redis.from_url(redis_server.url) as client:
+def redis_url(redis_server: RedisForTests) -> str:
+    """The address of an empty Redis, with the login of the cache."""
+    with redis.Redis.from_url(redis_admin(redis_server.url)) as client:
         client.flushall()
     return redis_server.url
 
 
 @pytest.fixture
-def own_redis() -> Iterator[EmbeddedRedis]:
+def own_redis() -> Iterator[RedisForTests]:
     """A Redis of the test's own, to `kill()` and `start()`."""
     with servers.own_redis() as server:
         yield server

@@ -1,9 +1,11 @@
-"""The demo account of a local installation."""
+"""The demo account of a local installation, and commands to try it with."""
 
 import asyncio
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+from shlex import quote
 
 from infra.local.servers.process import write_private
 from infra.settings.model import Settings
@@ -14,10 +16,11 @@ FILE = "demo-password"
 
 @dataclass(frozen=True, slots=True)
 class DemoAccount:
-    """Credentials of the demo account."""
+    """Credentials of the demo account, and the file that holds the password."""
 
     email: str
     password: str
+    file: Path
 
 
 def ensure(settings: Settings) -> DemoAccount:
@@ -27,9 +30,25 @@ def ensure(settings: Settings) -> DemoAccount:
     if not file.exists():
         if not draft.exists():
             write_private(draft, secrets.token_urlsafe(15))
-        asyncio.run(_register(settings, DemoAccount(EMAIL, draft.read_text())))
+        asyncio.run(_register(settings, DemoAccount(EMAIL, draft.read_text(), draft)))
         draft.replace(file)
-    return DemoAccount(EMAIL, file.read_text())
+    return DemoAccount(EMAIL, file.read_text(), file)
+
+
+def walk(url: str, login: DemoAccount) -> str:
+    """Shell commands that log in, create a document, and list documents, including the new one.
+
+    Password and token go through pipes and files: other users of the machine see the arguments of commands.
+    """
+    return f"""\
+API={url}/v1 AUTH=$(mktemp)
+printf '{{"email": "{login.email}", "password": "%s"}}' "$(cat {quote(str(login.file))})" \\
+  | curl -s $API/auth/login -H 'Content-Type: application/json' -d @- \\
+  | python3 -c 'import json, sys; print("Authorization: Bearer", json.load(sys.stdin)["access_token"])' > $AUTH
+WRITTEN=$(curl -s $API/documents -H @$AUTH -H 'Content-Type: application/json' \\
+  -H "Idempotency-Key: $(date +%s%N)" -d '{{"title": "Hello", "content": "A first draft."}}' \\
+  -o /dev/stderr -w '%header{{consistency-token}}')
+curl -s $API/documents -H @$AUTH -H "Consistency-Token: $WRITTEN" """.rstrip()
 
 
 async def _register(settings: Settings, demo: DemoAccount) -> None:

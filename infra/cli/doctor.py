@@ -13,6 +13,8 @@ from kafka.errors import KafkaError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from infra.cache.rights import lacking, server_of, surplus
+from infra.cli.server_versions import ServerVersion, parsed, upgrade, written
 from infra.cli.terminal import Terminal
 from infra.cli.up import is_ready
 from infra.kafka.client.config import connection
@@ -31,6 +33,8 @@ from infra.settings.errors import SettingsError
 from infra.settings.keys import KeySettings
 from infra.settings.load import data_folder, load, load_for_migration
 from infra.settings.model import MigrationSettings, Settings
+from infra.settings.redis import CACHE_RIGHTS
+from infra.settings.tls import is_on_this_machine
 
 MIN_FREE_BYTES = 1_000_000_000
 MIN_POSTGRES = 14
@@ -112,13 +116,19 @@ def _postgres(settings: Settings, migration: MigrationSettings) -> Iterator[Find
 
 
 def _version(connection: psycopg.Connection, address: str) -> Finding:
-    major = connection.info.server_version // 10_000
-    state = f"{address}, version {major}"
-    if major < MIN_POSTGRES:
+    version = divmod(connection.info.server_version, 10_000)
+    state = f"{address}, version {written(version)}"
+    if version[0] < MIN_POSTGRES:
         return Finding("PostgreSQL", state, f"Upgrade it to version {MIN_POSTGRES} or later.")
     if connection.info.parameter_status("server_encoding") != "UTF8":
         return Finding("PostgreSQL", state, "Create the database with ENCODING 'UTF8'.")
-    return Finding("PostgreSQL", state)
+    return _judged("PostgreSQL", version, state, [connection.info.hostaddr or connection.info.host])
+
+
+def _judged(server: str, version: ServerVersion, state: str, hosts: Sequence[str], subject: str = "") -> Finding:
+    """A server by its version: known holes are a warning on this machine, and a failure elsewhere."""
+    advice = upgrade(server, version)
+    return Finding(subject or server, state, advice, bool(advice) and all(map(is_on_this_machine, hosts)))
 
 
 def _schema(connection: psycopg.Connection) -> Finding:
@@ -208,8 +218,12 @@ def _redis(settings: Settings) -> Iterator[Finding]:
     )
     with client:
         try:
-            yield Finding("Redis", f"{address}, version {client.info('server')['redis_version']}")
+            name, version = server_of(client)
+            target = client.get_connection_kwargs()
+            state, hosts = f"{address}, {name} {version}", [target.get("host", target.get("path", ""))]
+            yield _judged(name.capitalize(), parsed(version), state, hosts, "Redis")
             yield from _redis_files(client)
+            yield from _cache_rights(client)
         except redis.RedisError as error:
             yield Finding("Redis", f"{address}: {error}", "Start it with `palimpsest up`, or correct REDIS_URL.")
 
@@ -227,6 +241,14 @@ def _redis_files(client: redis.Redis) -> Iterator[Finding]:
             yield Finding("Redis", f"it writes to disk: {name} is '{found[name]}'", advice)
 
 
+def _cache_rights(client: "redis.Redis") -> Iterator[Finding]:
+    advice = f"Give it a login of its own: ACL SETUSER palimpsest on >PASSWORD {CACHE_RIGHTS}"
+    if refusal := lacking(client):
+        yield Finding("Redis", f"the login may not do what the cache does: {refusal}", advice)
+    elif found := ", ".join(surplus(client)):
+        yield Finding("Redis", f"the login may also {found}", advice, is_warning=True)
+
+
 def _kafka(settings: Settings) -> Finding:
     if settings.kafka.bootstrap_servers is None:
         try:
@@ -237,12 +259,16 @@ def _kafka(settings: Settings) -> Finding:
     address = f"{settings.kafka.bootstrap_servers} ({settings.kafka.security_protocol})"
     try:
         with closing(KafkaAdminClient(**connection(settings.kafka), bootstrap_timeout_ms=5_000)) as admin:
-            brokers = len(admin.describe_cluster()["brokers"])
+            brokers = [broker["broker_id"] for broker in admin.describe_cluster()["brokers"]]
+            version = min(admin.get_broker_version_data(broker).broker_version for broker in brokers)
     except (KafkaError, OSError) as error:
         advice = "Start it with `palimpsest kafka`, or correct KAFKA_BOOTSTRAP_SERVERS and the login settings."
         return Finding("Kafka", f"{address}: {type(error).__name__}", advice)
-    advice = f"Set PALIMPSEST_KAFKA_REPLICATION={brokers}." if brokers < settings.kafka.replication else ""
-    return Finding("Kafka", f"{address}, {brokers} broker{'s' if brokers > 1 else ''}", advice)
+    state = f"{address}, {len(brokers)} broker{'s' if len(brokers) > 1 else ''}, version {written(version)}"
+    if len(brokers) < settings.kafka.replication:
+        return Finding("Kafka", state, f"Set PALIMPSEST_KAFKA_REPLICATION={len(brokers)}.")
+    hosts = [server.rpartition(":")[0] for server in settings.kafka.bootstrap_servers.split(",")]
+    return _judged("Kafka", version, state, hosts)
 
 
 def _api(settings: Settings) -> Finding:

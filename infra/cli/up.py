@@ -8,16 +8,24 @@ from contextlib import contextmanager, nullcontext
 from http.client import HTTPConnection, HTTPException
 from itertools import islice
 from pathlib import Path
+from shlex import quote
 from typing import Any, TypeVar
 
 import psycopg
 
 from infra.cli import demo_account
-from infra.cli.demo_account import DemoAccount
+from infra.cli.demo_account import DemoAccount, walk
 from infra.cli.terminal import Terminal
 from infra.local.servers.kafka import EmbeddedKafka
 from infra.local.servers.postgres import EmbeddedPostgres
-from infra.local.servers.process import ServerError, free_port, is_own_address, port_is_free, write_private
+from infra.local.servers.process import (
+    ServerError,
+    free_port,
+    is_own_address,
+    log_tail,
+    port_is_free,
+    write_private,
+)
 from infra.local.servers.redis import EmbeddedRedis
 from infra.local.supervisor import ProcessTree, RoleProcess, only_one, signals_interrupt
 from infra.postgres.connect import connect
@@ -25,7 +33,7 @@ from infra.postgres.migrate import migrate, reason
 from infra.sealing import key_file
 from infra.settings.database import PARTS
 from infra.settings.display import misspelt
-from infra.settings.http import HttpSettings
+from infra.settings.http import HttpSettings, url_on_this_machine
 from infra.settings.kafka import KafkaSettings
 from infra.settings.load import (
     DATA_DIR,
@@ -42,13 +50,16 @@ from infra.settings.model import Settings
 from infra.settings.redis import RedisSettings
 from infra.telemetry.logs import configure_logging
 
-ROLES = ("api", "projector", "worker")
+API = "api"
+ROLES = (API, "projector", "worker")
 RELAY = "relay"
 KAFKA_FOLDER = "kafka"
+LOGS_FOLDER = "logs"
 API_START_TIMEOUT_SECONDS = 90.0
 MAX_API_CRASHES = 2
 """More crashes before the API is ready mean that it cannot start."""
 
+WRITABLE_BY_OTHERS = 0o022
 MAX_METRICS_PORTS_TRIED = 100
 
 REDIS_URL = RedisSettings.variable("url")
@@ -100,10 +111,15 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o711 if os.geteuid() == 0 else 0o700)
         (folder / ".gitignore").write_text("*\n")
+        (folder / LOGS_FOLDER).mkdir(exist_ok=True, mode=0o700)
     except OSError as error:
         raise ServerError(
             f"Cannot write the data folder {folder} ({error.strerror}). Choose another: make run DATA_DIR=..."
         ) from None
+    if folder.stat().st_mode & WRITABLE_BY_OTHERS:
+        raise ServerError(
+            f"Other users can write to the data folder {folder}. Forbid it: chmod go-w {quote(str(folder))}"
+        )
 
 
 def _start_servers(
@@ -121,7 +137,7 @@ def _start_servers(
         _step("Redis", lambda: tree.start("redis", redis))
         addresses[REDIS_URL] = redis.url
     elif not os.environ.get(REDIS_URL):
-        console.print("  Redis       not found (there is no redis-server): reads go to PostgreSQL")
+        console.print("  Redis       not found (there is no Redis or Valkey): reads go to PostgreSQL")
     if broker:
         _step("Kafka", lambda: tree.start("kafka", broker))
         addresses[KAFKA_SERVERS] = broker.address
@@ -190,10 +206,10 @@ def _require_own_addresses(settings: Settings) -> None:
 def _start_roles(tree: ProcessTree, settings: Settings) -> DemoAccount | None:
     """Start our processes and wait for the API. An account to try things with; None on an external database."""
     roles = _roles(settings)
-    tree.start("api", roles["api"])
+    tree.start(API, roles[API])
     tree.start("projector", roles["projector"])
     login = None if os.environ.get(DATABASE_URL) else demo_account.ensure(settings)
-    _step("API", lambda: _wait_until_ready(tree, settings))
+    _step("API", lambda: _wait_until_ready(tree, settings, roles[API].log))
     for name in ("worker", RELAY):
         if name in roles:
             tree.start(name, roles[name])
@@ -206,7 +222,8 @@ def _roles(settings: Settings) -> dict[str, RoleProcess]:
     common[DATABASE_ADMIN_URL] = ""
     names = [*ROLES, RELAY] if settings.kafka.bootstrap_servers else ROLES
     ports = zip(names, metrics_ports(settings, len(names)), strict=True)
-    return {role: RoleProcess(role, {**common, METRICS_PORT: str(port)}) for role, port in ports}
+    logs = settings.installation.data_dir / LOGS_FOLDER
+    return {role: RoleProcess(role, {**common, METRICS_PORT: str(port)}, logs) for role, port in ports}
 
 
 def metrics_ports(settings: Settings, count: int = len(ROLES)) -> list[int]:
@@ -228,20 +245,18 @@ def metrics_ports(settings: Settings, count: int = len(ROLES)) -> list[int]:
     return ports
 
 
-def _wait_until_ready(tree: ProcessTree, settings: Settings) -> None:
+def _wait_until_ready(tree: ProcessTree, settings: Settings, log: Path) -> None:
     deadline = time.monotonic() + API_START_TIMEOUT_SECONDS
     while not is_ready(address(settings)):
-        if tree.crashes("api") > MAX_API_CRASHES or time.monotonic() > deadline:
-            raise ServerError("The API does not start. The log lines above say why.")
+        if tree.crashes(API) > MAX_API_CRASHES or time.monotonic() > deadline:
+            raise ServerError(f"The API does not start. Its last log lines:\n{log_tail(log)}\nThe whole log is {log}.")
         tree.restart_crashed()
         time.sleep(0.05)
 
 
 def address(settings: Settings) -> str:
     """The API's address as seen from this machine."""
-    host = settings.http.host
-    own = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
-    return f"http://{own}:{settings.http.port}"
+    return url_on_this_machine(settings.http.host, settings.http.port)
 
 
 def is_ready(url: str) -> bool:
@@ -268,6 +283,7 @@ def _greet(settings: Settings, login: DemoAccount | None, seconds: float) -> Non
     console.print("\nPalimpsest is ready", style="bold green", end="")
     console.print(f" after {seconds:.1f} s\n")
     console.print(f"  API    {url}/v1\n  Docs   {url}/v1/docs\n  Data   {settings.installation.data_dir}")
+    console.print(f"  Logs   {settings.installation.data_dir / LOGS_FOLDER}")
     if settings.kafka.bootstrap_servers:
         console.print(f"  Kafka  {settings.kafka.bootstrap_servers}")
     if login:
@@ -275,16 +291,3 @@ def _greet(settings: Settings, login: DemoAccount | None, seconds: float) -> Non
         console.print("Try it from another terminal:\n")
         console.print(walk(url, login))
     console.print("\nCtrl-C stops everything; your data stays.\n")
-
-
-def walk(url: str, login: DemoAccount) -> str:
-    """Shell commands that log in, create a document, and list documents, including the new one."""
-    credentials = f'{{"email": "{login.email}", "password": "{login.password}"}}'
-    return f"""\
-API={url}/v1
-TOKEN=$(curl -s $API/auth/login -H 'Content-Type: application/json' -d '{credentials}' \\
-  | python3 -c 'import json, sys; print(json.load(sys.stdin)["access_token"])')
-WRITTEN=$(curl -s $API/documents -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \\
-  -H "Idempotency-Key: $(date +%s%N)" -d '{{"title": "Hello", "content": "A first draft."}}' \\
-  -o /dev/stderr -w '%header{{consistency-token}}')
-curl -s $API/documents -H "Authorization: Bearer $TOKEN" -H "Consistency-Token: $WRITTEN" """.rstrip()

@@ -31,22 +31,26 @@ log = structlog.get_logger(__name__)
 class SupervisedProcess(Protocol):
     """A part of the tree: an embedded server or a role."""
 
+    @property
+    def log(self) -> Path: ...
     def start(self) -> None: ...
     def alive(self) -> bool: ...
     def stop(self) -> None: ...
 
 
 class RoleProcess:
-    """The process `palimpsest NAME`."""
+    """The process `palimpsest NAME`, with its log in a file of the folder `logs`, which exists."""
 
-    def __init__(self, name: str, environment: Mapping[str, str]) -> None:
+    def __init__(self, name: str, environment: Mapping[str, str], logs: Path) -> None:
         self.name = name
+        self.log = logs / f"{name}.log"
         self._environment = {**os.environ, **environment}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start the process; it inherits standard output for its log."""
-        self._process = spawn([sys.executable, "-P", "-m", "infra.cli.main", self.name], environment=self._environment)
+        """Start the process."""
+        command = [sys.executable, "-P", "-m", "infra.cli.main", self.name]
+        self._process = spawn(command, log=self.log, environment=self._environment)
 
     def alive(self) -> bool:
         """Whether the process is running."""
@@ -83,7 +87,7 @@ class WatchedProcess:
         self.crashes += 1
         if now - self._started_at > STABLE_AFTER_SECONDS:
             self._pause = FIRST_PAUSE_SECONDS
-        log.warning("part crashed", part=self.name, restart_in_seconds=self._pause)
+        log.warning("part crashed", part=self.name, restart_in_seconds=self._pause, log=str(self.part.log))
         self._restart_at = now + self._pause
         self._pause = min(self._pause * 2, MAX_PAUSE_SECONDS)
 

@@ -4,9 +4,14 @@ from typing import Annotated, Literal, get_args
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
-from pydantic import AfterValidator, Field, SecretStr
+from psycopg.pq import Conninfo
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
 
 from infra.settings.subject import Subject, url_check
+from infra.settings.tls import require_tls
+
+VERIFYING = ("verify-ca", "verify-full")
+"""Values of `sslmode` that verify the server's certificate."""
 
 Part = Literal["owner", "api", "projector", "relay", "worker", "auditor"]
 """A part of the service with a database role of its own. `owner`: owns the schema, for `palimpsest migrate`."""
@@ -30,8 +35,23 @@ def _readable_by_driver(value: SecretStr) -> SecretStr:
     return value
 
 
+def _encrypted(value: SecretStr, info: ValidationInfo) -> SecretStr:
+    # Variables such as PGHOST count where the address says nothing. A service file is not read: it may name any host.
+    defaults = {option.keyword.decode(): (option.val or b"").decode() for option in Conninfo.get_defaults()}
+    parameters = {**defaults, **conninfo_to_dict(value.get_secret_value())}
+    hosts = str(parameters["hostaddr"] or parameters["host"] or parameters["service"] or "").split(",")
+    advice = (
+        "add sslmode=verify-full and sslrootcert=FILE (the certificate authority; `system` for those of the system)"
+    )
+    require_tls(info, hosts, verified=parameters["sslmode"] in VERIFYING, advice=advice)
+    return value
+
+
 PostgresUrl = Annotated[
-    SecretStr, AfterValidator(url_check("postgresql", "postgres")), AfterValidator(_readable_by_driver)
+    SecretStr,
+    AfterValidator(url_check("postgresql", "postgres")),
+    AfterValidator(_readable_by_driver),
+    AfterValidator(_encrypted),
 ]
 
 

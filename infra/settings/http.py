@@ -1,5 +1,6 @@
 """The HTTP API."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -20,6 +21,16 @@ def _origins(value: list[str]) -> list[str]:
     return value
 
 
+def _default_public_url(values: Mapping[str, Any]) -> str:
+    return url_on_this_machine(values.get("host", ""), values.get("port", 0))
+
+
+def url_on_this_machine(host: str, port: int) -> str:
+    """The address at which clients on this machine reach a server that listens on `host`."""
+    own = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
+    return f"http://[{own}]:{port}" if ":" in own else f"http://{own}:{port}"
+
+
 class HttpSettings(Subject):
     """Addresses and limits of the API."""
 
@@ -28,10 +39,10 @@ class HttpSettings(Subject):
     )
     port: Port = Field(8000, validation_alias="PALIMPSEST_PORT", description="Port the API listens on")
     public_url: str = Field(
-        "http://localhost:8000",
+        default_factory=_default_public_url,
         pattern=r"^https?://[^\s?#]+$",
         validation_alias="PALIMPSEST_PUBLIC_URL",
-        description="Address of the API for clients; published records refer to their schemas there",
+        description="Address of the API for clients, default: on this machine; records name their schemas there",
     )
     cors_origins: Annotated[list[str], BeforeValidator(_split), AfterValidator(_origins)] = Field(
         default=[],

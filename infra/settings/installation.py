@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from infra.settings.subject import Subject
+from infra.settings.tls import SERVER_TLS
 
 DEFAULT_DATA_DIR = Path(".palimpsest")
 
@@ -22,4 +23,9 @@ class InstallationSettings(Subject):
         DEFAULT_DATA_DIR,
         validation_alias="PALIMPSEST_DATA_DIR",
         description="Folder where `palimpsest up` keeps servers, keys and logs",
+    )
+    server_tls: Literal["required", "optional"] = Field(
+        "required",
+        validation_alias=SERVER_TLS,
+        description="TLS to PostgreSQL, Redis and Kafka on other machines; optional: the network itself is safe",
     )

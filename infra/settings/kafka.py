@@ -5,8 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, FilePath, SecretStr, ValidationInfo
 
 from infra.settings.subject import Subject
-
-LOOPBACK = ("", "127.0.0.1", "localhost", "[::1]")
+from infra.settings.tls import require_tls
 
 
 def _host_ports(value: str) -> str:
@@ -34,11 +33,9 @@ def _required_by_certificate(value: Any, info: ValidationInfo) -> Any:
     return value
 
 
-def _never_in_clear(value: str, info: ValidationInfo) -> str:
-    """Allow a password without TLS on the loopback interface only."""
+def _encrypted(value: str, info: ValidationInfo) -> str:
     hosts = [server.rpartition(":")[0] for server in (info.data.get("bootstrap_servers") or "").split(",")]
-    if value == "SASL_PLAINTEXT" and not all(host in LOOPBACK for host in hosts):
-        raise ValueError("would send the password in clear to another machine; use SASL_SSL.")
+    require_tls(info, hosts, verified=value.endswith("SSL"), advice="use SSL or SASL_SSL")
     return value
 
 
@@ -49,8 +46,13 @@ class KafkaSettings(Subject):
         None, validation_alias="KAFKA_BOOTSTRAP_SERVERS", description="Kafka's brokers, host:port,...; none: no stream"
     )
     security_protocol: Annotated[
-        Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], AfterValidator(_never_in_clear)
-    ] = Field("PLAINTEXT", validation_alias="KAFKA_SECURITY_PROTOCOL", description="Protocol of Kafka's brokers")
+        Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], AfterValidator(_encrypted)
+    ] = Field(
+        "PLAINTEXT",
+        validation_alias="KAFKA_SECURITY_PROTOCOL",
+        validate_default=True,
+        description="Protocol of Kafka's brokers",
+    )
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
         "PLAIN", validation_alias="KAFKA_SASL_MECHANISM", description="Login method, if the protocol is SASL_..."
     )

@@ -30,7 +30,7 @@ class SubjectGroup(BaseModel):
         Raises:
             ValidationError: some values are missing or wrong.
         """
-        return cls.model_validate(dict.fromkeys(cls.model_fields, values))
+        return cls.model_validate(dict.fromkeys(cls.model_fields, values), context=values)
 
     @classmethod
     def subjects(cls) -> dict[str, type[Subject]]:

@@ -27,7 +27,8 @@ def url_check(*schemes: str) -> Callable[[SecretStr], SecretStr]:
         url = value.get_secret_value()
         try:
             parts = urlsplit(url)
-            complete = parts.scheme in schemes and bool(parts.hostname or parts.query) and parts.port != 0
+            target = parts.hostname or parts.query or (parts.scheme == "unix" and parts.path)
+            complete = parts.scheme in schemes and bool(target) and parts.port != 0
             # A password that is parsed as another part of the address would be displayed as that part.
             unambiguous = "#" not in url and url.count("@") == parts.netloc.count("@") <= 1
         except ValueError:

@@ -18,10 +18,9 @@ import redis
 
 from infra.cli.up import is_ready
 from infra.local.servers.process import end, port_is_free, spawn
-from infra.local.servers.redis import EmbeddedRedis
 from infra.postgres.migrate import migrate
 from tests.chaos.brokers import Brokers, open_brokers
-from tests.support.servers import PostgresForTests
+from tests.support.servers import PostgresForTests, RedisForTests, redis_admin
 from tests.support.stores import KEYS
 
 APIS = PROJECTORS = RELAYS = 2
@@ -68,7 +67,7 @@ class House:
     admin_url: str
     redis_url: str
     postgres: PostgresForTests | None = None
-    redis: EmbeddedRedis | None = None
+    redis: RedisForTests | None = None
     brokers: Brokers | None = None
     apis: list[Role] = field(default_factory=list)
     projectors: list[Role] = field(default_factory=list)
@@ -133,7 +132,7 @@ class House:
 
     def flush_redis(self) -> None:
         """Throw away all that Redis has."""
-        with redis.Redis.from_url(self.redis_url) as client, suppress(redis.RedisError):
+        with redis.Redis.from_url(redis_admin(self.redis_url)) as client, suppress(redis.RedisError):
             client.flushall()
 
     def _port(self) -> int:
@@ -185,7 +184,7 @@ def open_house(brokers: int = 0) -> Iterator[House]:
     folder = Path(tempfile.mkdtemp(prefix="palimpsest-chaos-"))
     folder.chmod(0o711)
     with ExitStack() as stack:
-        postgres, cache = PostgresForTests(folder / "postgres"), EmbeddedRedis(folder / "redis")
+        postgres, cache = PostgresForTests(folder / "postgres"), RedisForTests(folder / "redis")
         for server in (postgres, cache):
             server.start()
             stack.callback(server.stop)

@@ -14,6 +14,7 @@ from tests.chaos.invariants import FREE_DOCUMENTS
 from tests.chaos.ledger import LedgerFile
 from tests.chaos.run import token_of
 from tests.support.http import PASSWORD
+from tests.support.servers import redis_admin
 
 
 class Story:
@@ -81,7 +82,7 @@ class Story:
         wait_until(lambda: self._kept(f":{document_id}") != b"", "the cache is filled")
 
     def _kept(self, end: str) -> bytes:
-        with redis.Redis.from_url(self._redis_url) as client:
+        with redis.Redis.from_url(redis_admin(self._redis_url)) as client:
             found = client.get(f"palimpsest:document:{DocumentDetails.version}{end}")
         assert found is None or isinstance(found, bytes)
         return found or b""

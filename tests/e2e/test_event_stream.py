@@ -377,13 +377,14 @@ def test_what_is_forgotten_is_told_as_before_since_lengths_are_no_texts(cluster:
             assert heard(api.client(token), types=f"{CREATED},{SAVED}") == before
 
 
-def test_the_example_of_the_readme_works(api: Api) -> None:
+def test_the_example_of_the_readme_works(api: Api, tmp_path: Path) -> None:
     (command,) = re.findall(
         r"```sh\n(curl [^`]*/events/stream[^`]*)```", (PROJECT / "adapters" / "realtime" / "README.md").read_text()
     )
     ada = api.account("pro")
     path = ada.document("Hello", "A first draft.")
-    given = {"API": f"{api.url}/v1", "TOKEN": ada.client.headers["Authorization"].removeprefix("Bearer ")}
+    (tmp_path / "auth").write_text(f"Authorization: {ada.client.headers['Authorization']}")
+    given = {"API": f"{api.url}/v1", "AUTH": str(tmp_path / "auth")}
     assert shutil.which("curl"), "This test runs the README's example, which needs curl: install it."
     ran = subprocess.run(["sh", "-c", command], env={**os.environ, **given}, capture_output=True, text=True, check=True)
     first, event, end = ran.stdout.split("\n\n")

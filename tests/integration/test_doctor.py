@@ -6,12 +6,13 @@ import psycopg
 import pytest
 import redis
 
+from infra.cli import doctor as checks
 from infra.cli.doctor import doctor
 from infra.local.servers.kafka import EmbeddedKafka
 from infra.local.servers.process import free_port
 from infra.local.servers.redis import EmbeddedRedis
 from infra.settings.model import variables
-from tests.support.servers import Database
+from tests.support.servers import Database, redis_admin
 from tests.support.stores import make_key_file
 
 
@@ -29,7 +30,42 @@ def well(database: Database, redis_url: str, tmp_path: Path, monkeypatch: pytest
 
 def test_what_is_well_is_called_well(capsys: pytest.CaptureFixture[str]) -> None:
     assert doctor()
-    assert "✗" not in capsys.readouterr().out
+    output = capsys.readouterr().out
+    assert "✗" not in output
+    assert "✓ Redis" in output
+    assert "valkey 9." in output
+    assert "! Redis" not in output
+
+
+def test_m8_a_login_of_redis_with_more_rights_than_the_cache_needs_is_a_warning(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("REDIS_URL", redis_admin(redis_url))
+    assert doctor()
+    output = capsys.readouterr().out
+    assert "may also read keys that are not ours, list all keys, administer the server" in output
+    assert "ACL SETUSER palimpsest on >PASSWORD ~palimpsest:*" in output
+
+
+def test_m8_a_login_of_redis_that_may_not_do_what_the_cache_does_is_found(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with redis.Redis.from_url(redis_admin(redis_url)) as admin:
+        admin.acl_setuser("weak", enabled=True, passwords=["+pw"], keys=["palimpsest:*"], commands=["+get", "+mget"])
+    monkeypatch.setenv("REDIS_URL", f"unix://weak:pw@{redis_url.partition('@')[2]}")
+    assert not doctor()
+    assert "the login may not do what the cache does" in capsys.readouterr().out
+
+
+def test_m8_a_server_with_known_holes_is_a_warning_here_and_refused_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(checks, "server_of", lambda _: ("redis", "6.2.14"))
+    assert doctor()
+    assert "Upgrade to 6.2.23 or later" in capsys.readouterr().out
+    monkeypatch.setattr(checks, "is_on_this_machine", lambda _: False)
+    assert not doctor()
+    assert "CVE-2026-12087" in capsys.readouterr().out
 
 
 def test_servers_that_do_not_answer_are_named_without_their_passwords(
@@ -173,7 +209,7 @@ def test_a_broker_that_answers_is_counted(
 ) -> None:
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka.address)
     assert doctor()
-    assert f"{kafka.address} (PLAINTEXT), 1 broker\n" in capsys.readouterr().out
+    assert f"{kafka.address} (PLAINTEXT), 1 broker, version 4.3\n" in capsys.readouterr().out
 
 
 def test_a_broker_that_does_not_answer_is_named(

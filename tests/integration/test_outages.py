@@ -23,7 +23,7 @@ from infra.local.servers.redis import EmbeddedRedis
 from tests.support import servers
 from tests.support.api import Account, Api, running_api
 from tests.support.http import PASSWORD, Time
-from tests.support.servers import Database, PostgresForTests
+from tests.support.servers import Database, PostgresForTests, redis_admin
 from tests.support.stores import rows
 
 HUNG_SECONDS = 30.0
@@ -265,7 +265,7 @@ def test_a_frozen_redis_is_not_waited_for(own_postgres: PostgresForTests, own_re
 
 
 def test_an_emptied_redis_changes_no_answer(own_postgres: PostgresForTests, own_redis: EmbeddedRedis) -> None:
-    with service(own_postgres, own_redis) as (_, ada), redis.Redis.from_url(own_redis.url) as cache:
+    with service(own_postgres, own_redis) as (_, ada), redis.Redis.from_url(redis_admin(own_redis.url)) as cache:
         path = ada.document()
         for n in range(20):
             ada.write("PUT", path, json={"title": "Notes", "content": f"{n}", "status": "draft"})

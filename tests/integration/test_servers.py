@@ -2,6 +2,7 @@
 
 import json
 import os
+import pwd
 import signal
 import socket
 import struct
@@ -20,10 +21,18 @@ from redis.retry import Retry
 
 from infra.local.servers import unprivileged
 from infra.local.servers.postgres import EmbeddedPostgres
-from infra.local.servers.process import ServerError, free_port, is_alive, is_own_address, port_is_free
+from infra.local.servers.process import Account, ServerError, free_port, is_alive, is_own_address, port_is_free
 from infra.local.servers.redis import EmbeddedRedis
 from infra.settings.database import role_of
-from tests.support.servers import PROJECT, Cluster, Database, PostgresForTests, open_folder
+from tests.support.servers import (
+    PROJECT,
+    Cluster,
+    Database,
+    PostgresForTests,
+    RedisForTests,
+    open_folder,
+    redis_admin,
+)
 
 START_AND_STAY = """
 import sys, time
@@ -97,6 +106,27 @@ def ask_for_a_password(listener: socket.socket) -> bytes:
 def test_postgres_never_runs_as_root(cluster: Cluster) -> None:
     with psycopg.connect(cluster.admin_url.replace("/palimpsest", "/postgres")) as connection:
         assert Path(f"/proc/{connection.info.backend_pid}").stat().st_uid == unprivileged.account().uid != 0
+
+
+def test_l7_a_user_of_its_own_runs_postgres_for_root_if_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Finding L7: as `nobody`, other daemons could read the cluster and stop the server."""
+    users = {"nobody": 65534}
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(pwd, "getpwnam", lambda name: pwd.struct_passwd((name, "x", users[name], 7, "", "/", "/")))
+    assert unprivileged.account() == Account("nobody", 65534, 7)
+    users["palimpsest"] = 990
+    assert unprivileged.account() == Account("palimpsest", 990, 7)
+    users.clear()
+    with pytest.raises(ServerError, match="no user palimpsest or nobody"):
+        unprivileged.account()
+
+
+def test_data_of_another_user_is_named_with_what_to_do(folder: Path) -> None:
+    server = EmbeddedPostgres(folder)
+    (folder / "cluster").mkdir()
+    server.account = Account("palimpsest", server.account.uid + 1, 7)
+    with pytest.raises(ServerError, match="Run: chown -R palimpsest"):
+        server.start()
 
 
 def test_a_closed_folder_is_replaced_by_one_that_the_server_can_enter(
@@ -195,10 +225,10 @@ def files_with(folder: Path, word: bytes) -> list[Path]:
     return [file for file in folder.rglob("*") if file.is_file() and word in file.read_bytes()]
 
 
-def test_redis_is_a_cache_that_writes_nothing_and_wants_its_password(own_redis: EmbeddedRedis) -> None:
+def test_redis_is_a_cache_that_writes_nothing_and_wants_its_password(own_redis: RedisForTests) -> None:
     """H7: an append-only file outlived the entries in it."""
     with redis.Redis.from_url(own_redis.url) as client:
-        client.set("entry", "canary")
+        client.set("palimpsest:entry", "canary")
     own_redis.stop()
     assert files_with(own_redis.folder, b"canary") == []
     old = own_redis.folder / "appendonlydir" / "appendonly.aof.1.incr.aof"
@@ -206,14 +236,113 @@ def test_redis_is_a_cache_that_writes_nothing_and_wants_its_password(own_redis: 
     old.write_text("canary")
     own_redis.start()
     assert files_with(own_redis.folder, b"canary") == []
-    with redis.Redis.from_url(own_redis.url) as client:
+    with redis.Redis.from_url(redis_admin(own_redis.url)) as client:
         assert client.dbsize() == 0
-        port = client.get_connection_kwargs()["port"]
-    with redis.Redis(port=port, retry=Retry(NoBackoff(), 0)) as stranger, pytest.raises(redis.AuthenticationError):
-        stranger.ping()
+    for login in ("", "palimpsest:guess@", ":guess@"):
+        with at(own_redis, login) as stranger, pytest.raises(redis.AuthenticationError):
+            stranger.ping()
 
 
-def test_redis_starts_again_after_a_crash(own_redis: EmbeddedRedis) -> None:
+def at(server: RedisForTests, login: str) -> "redis.Redis":
+    """A client with another login."""
+    return redis.Redis.from_url(f"unix://{login}{server.url.partition('@')[2]}", retry=Retry(NoBackoff(), 0))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "GET strange",
+        "SET strange 1",
+        "DEL palimpsest:entry strange",
+        "FLUSHALL",
+        "KEYS palimpsest:*",
+        "SCAN 0",
+        "CONFIG GET requirepass",
+        "ACL LIST",
+        "EVAL return(1) 0",
+        "SCRIPT FLUSH",
+        "INFO",
+        "CLIENT LIST",
+        "PUBLISH palimpsest:news 1",
+        "SUBSCRIBE palimpsest:news",
+        "MONITOR",
+        "SHUTDOWN",
+    ],
+)
+def test_m8_the_login_of_the_cache_may_do_nothing_but_what_the_cache_does(
+    redis_server: RedisForTests, command: str
+) -> None:
+    with redis.Redis.from_url(redis_server.url) as client, pytest.raises(redis.exceptions.NoPermissionError):
+        client.execute_command(*command.split())
+
+
+def test_m8_a_script_of_the_cache_has_no_more_rights_than_its_login(redis_server: RedisForTests) -> None:
+    with redis.Redis.from_url(redis_server.url) as client:
+        for script in ("return redis.call('GET', 'strange')", "return redis.call('KEYS', '*')"):
+            with pytest.raises(redis.ResponseError, match=r"ACL failure"):
+                client.evalsha(client.script_load(script), 0)
+
+
+def test_l3_redis_listens_where_no_other_user_can_take_its_place(own_redis: RedisForTests) -> None:
+    """Finding L3: a loopback port was free for others while the server was down."""
+    with redis.Redis.from_url(redis_admin(own_redis.url)) as client:
+        assert client.config_get("port") == {"port": "0"}
+        socket = Path(client.config_get("unixsocket")["unixsocket"])
+    assert socket.stat().st_mode & 0o777 == 0o600
+    assert socket.parent.stat().st_mode & 0o777 == 0o700
+
+
+def open_to_others(folder: Path) -> list[Path]:
+    """The files in a folder, and the folder itself, that other users may open or list."""
+    return [path for path in (folder, *folder.rglob("*")) if not path.is_symlink() and path.stat().st_mode & 0o066]
+
+
+def test_l11_what_redis_writes_is_private_even_in_a_folder_that_was_open(folder: Path) -> None:
+    (folder / "redis").mkdir()
+    (folder / "redis").chmod(0o777)
+    server = RedisForTests(folder / "redis")
+    server.start()
+    try:
+        assert {path.name for path in server.folder.iterdir()} >= {"redis.pid", "redis.conf", "redis.sock"}
+        assert open_to_others(server.folder) == []
+    finally:
+        server.stop()
+
+
+def test_l11_what_postgres_writes_is_private_even_in_a_folder_that_was_open(folder: Path) -> None:
+    (folder / "postgres").mkdir()
+    (folder / "postgres").chmod(0o777)
+    server = EmbeddedPostgres(folder / "postgres")
+    server.start()
+    try:
+        assert open_to_others(server.folder) == []
+    finally:
+        server.stop()
+
+
+def test_a_folder_with_odd_characters_in_its_name_is_no_obstacle(folder: Path) -> None:
+    server = RedisForTests(folder / "a folder, 100% @home #1?")
+    server.start()
+    with redis.Redis.from_url(server.url) as client:
+        assert client.get("palimpsest:entry") is None
+    server.stop()
+
+
+def test_a_folder_whose_path_is_too_long_for_a_socket_is_no_obstacle(folder: Path) -> None:
+    server = RedisForTests(folder / ("deep" * 25))
+    server.start()
+    socket = Path(server.url.partition("@")[2].partition("?")[0])
+    try:
+        assert socket.parent.stat().st_mode & 0o777 == 0o700
+        server.kill()
+        server.start()
+        assert server.alive()
+    finally:
+        server.stop()
+        socket.parent.rmdir()
+
+
+def test_redis_starts_again_after_a_crash(own_redis: RedisForTests) -> None:
     own_redis.kill()
     own_redis.start()
     assert own_redis.alive()

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from kafka import KafkaConsumer, TopicPartition
@@ -69,7 +70,7 @@ class Up:
         mine = {command: int(pid) for pid, parent, command in rows if int(parent) == self._process.pid}
         names = (
             "bin/postgres",
-            "redis-server",
+            "valkey-server",
             "main api",
             "main projector",
             "main worker",
@@ -97,6 +98,15 @@ def published(address: str, prefix: str = "palimpsest") -> bool:
     options = {"group_id": None, "allow_auto_create_topics": False, "reconnect_backoff_max_ms": 1000}
     with closing(KafkaConsumer(bootstrap_servers=[address], **options)) as consumer:
         return place.topic in consumer.topics() and consumer.end_offsets([place])[place] > 0
+
+
+def schema_link(address: str, prefix: str) -> str:
+    """Where the first record about a user says that its schema is."""
+    place = TopicPartition(f"{prefix}.user.v1", 0)
+    with closing(KafkaConsumer(bootstrap_servers=[address], group_id=None, auto_offset_reset="earliest")) as consumer:
+        consumer.assign([place])
+        record = next(iter(consumer))
+    return str(dict(record.headers)["ce_dataschema"], "utf-8")
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -162,6 +172,17 @@ def test_a_taken_port_is_refused_with_advice(up: Up, folder: Path) -> None:
     message = refused(folder, up.port)
     assert str(up.port) in message
     assert "PORT=" in message
+
+
+def test_case_15_logs_are_json_in_files_and_the_terminal_is_for_people(up: Up) -> None:
+    assert f"Logs   {up.folder / 'logs'}" in up.output
+    logs = [up.folder / "logs" / f"{name}.log" for name in ("api", "projector", "worker")]
+    until(lambda: "/health/ready" in logs[0].read_text())
+    for log in logs:
+        assert log.stat().st_mode & 0o777 == 0o600
+        assert {json.loads(line)["role"] for line in log.read_text().splitlines()} <= {log.stem}
+    assert "GET" not in up.output
+    assert '"level"' not in up.output
 
 
 def test_other_commands_in_the_same_folder_see_where_it_listens(up: Up) -> None:
@@ -242,6 +263,9 @@ def test_what_happens_is_published_to_brokers_that_are_named(folder: Path, kafka
     with running(folder, free_port(), "--kafka", PALIMPSEST_KAFKA_PARTITIONS="1", **named) as up:
         assert len(up.parts()) == 6
         until(lambda: published(kafka.address, "named"))
+        link = schema_link(kafka.address, "named")
+        assert link.startswith(f"{up.url}/v1/"), "case 8"
+        assert urlopen(link).status == 200
 
 
 def test_a_broker_by_itself_says_its_address_and_ends_on_ctrl_c(tmp_path: Path) -> None:

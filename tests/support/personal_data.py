@@ -6,6 +6,7 @@ import psycopg
 import redis
 
 from infra.personal_data import REDIS_KEYS
+from tests.support.servers import redis_admin
 
 TABLES = """
 SELECT CASE WHEN table_schema = 'palimpsest' THEN table_name ELSE table_schema || '.' || table_name END,
@@ -38,7 +39,7 @@ def columns_with(url: str, word: str) -> Iterator[tuple[str, str]]:
 
 def redis_keys(url: str) -> dict[str, bytes]:
     """Every key in Redis with its value. All are strings."""
-    with redis.Redis.from_url(url) as client:
+    with redis.Redis.from_url(redis_admin(url)) as client:
         return {key.decode(): client.get(key) or b"" for key in client.scan_iter("*")}
 
 

@@ -58,6 +58,18 @@ class PostgresForTests(EmbeddedPostgres):
         return f"postgresql://{server}/{DATABASE}?options={quote(f'-c search_path={search_path}')}"
 
 
+class RedisForTests(EmbeddedRedis):
+    """An embedded server with one more login, which may do everything."""
+
+    def _users(self) -> list[str]:
+        return [*super()._users(), f"{TESTS_LOGIN} on >{TESTS_PASSWORD} ~* &* +@all"]
+
+
+def redis_admin(url: str) -> str:
+    """The address of a Redis for tests with the login that may do everything, from the one of the cache."""
+    return f"unix://{TESTS_LOGIN}:{TESTS_PASSWORD}@{url.partition('@')[2]}"
+
+
 @dataclass(frozen=True, slots=True)
 class Database:
     """A migrated database of one's own: as superuser, and as a login that has the rights of all parts."""
@@ -120,10 +132,10 @@ def own_postgres(**settings: str) -> Iterator[PostgresForTests]:
 
 
 @contextmanager
-def own_redis() -> Iterator[EmbeddedRedis]:
+def own_redis() -> Iterator[RedisForTests]:
     """A Redis of one's own."""
     with open_folder() as folder:
-        server = EmbeddedRedis(folder / "redis")
+        server = RedisForTests(folder / "redis")
         server.start()
         try:
             yield server

@@ -35,7 +35,7 @@ def test_help_loads_nothing_heavy() -> None:
 
 
 def test_a_role_that_publishes_gets_a_port_for_its_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATABASE_URL", "postgresql://db/palimpsest")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://localhost/palimpsest")
     assert len(set(up.metrics_ports(load(), 4))) == 4
 
 
@@ -52,16 +52,16 @@ def test_a_known_failure_is_a_sentence_and_exit_code_2(
 
 
 def test_settings_are_shown_masked_as_lines_of_an_env_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("DATABASE_URL", "postgresql://app:canary@db/palimpsest")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://app:canary@localhost/palimpsest")
     output = CliRunner().invoke(app, ["settings"]).output
-    assert "\nDATABASE_URL=postgresql://app:****@db/palimpsest\n" in output
+    assert "\nDATABASE_URL=postgresql://app:****@localhost/palimpsest\n" in output
     assert "canary" not in output
 
 
 def test_new_keys_are_good_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     document = CliRunner().invoke(app, ["new-keys"]).output
     monkeypatch.setenv("PALIMPSEST_KEYS", document)
-    monkeypatch.setenv("DATABASE_URL", "postgresql://db/palimpsest")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://localhost/palimpsest")
     assert KeySource(load(tmp_path).keys).read().document() == document
 
 
@@ -79,6 +79,11 @@ def output_of(*words: str, code: int = 2) -> str:
 def dead_database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     make_key_file(tmp_path)
     monkeypatch.setenv("DATABASE_URL", "postgresql://app:canary@127.0.0.1:1/palimpsest")
+
+
+def test_l11_a_data_folder_that_other_users_can_write_to_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    assert f"Forbid it: chmod go-w {tmp_path}" in output_of("up")
 
 
 def test_a_migration_without_a_database_is_a_sentence(dead_database: None) -> None:

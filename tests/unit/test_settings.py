@@ -22,7 +22,7 @@ from infra.settings.model import MigrationSettings, Settings, variables
 from tests.support.stores import make_key_file
 
 SECRET = "hunter2-canary"
-DATABASE_URL = f"postgresql://app:{SECRET}@db.example:5432/palimpsest?sslmode=require"
+DATABASE_URL = f"postgresql://app:{SECRET}@db.example:5432/palimpsest?sslmode=verify-full"
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +44,25 @@ def test_a_database_and_the_keys_are_enough(folder: Path) -> None:
     assert settings.http.port == 8000
 
 
+@pytest.mark.parametrize(
+    ("host", "port", "url"),
+    [
+        (None, None, "http://127.0.0.1:8000"),
+        (None, "8123", "http://127.0.0.1:8123"),
+        ("0.0.0.0", "8123", "http://127.0.0.1:8123"),
+        ("::", "8123", "http://127.0.0.1:8123"),
+        ("::1", "8123", "http://[::1]:8123"),
+        ("app.example", "80", "http://app.example:80"),
+    ],
+)
+def test_case_8_links_name_the_port_and_host_that_the_api_listens_on_unless_another_address_is_set(
+    folder: Path, host: str | None, port: str | None, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load(folder, {"PALIMPSEST_HOST": host, "PALIMPSEST_PORT": port}).http.public_url == url
+    monkeypatch.setenv("PALIMPSEST_PUBLIC_URL", "https://api.example")
+    assert load(folder, {"PALIMPSEST_HOST": host, "PALIMPSEST_PORT": port}).http.public_url == "https://api.example"
+
+
 def test_every_missing_setting_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DATABASE_URL")
     with pytest.raises(SettingsError) as caught:
@@ -56,12 +75,12 @@ def test_every_missing_setting_is_named(tmp_path: Path, monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("DATABASE_URL", f"mysql://app:{SECRET}@db/x", "postgresql://"),
+        ("DATABASE_URL", f"mysql://app:{SECRET}@localhost/x", "postgresql://"),
         ("DATABASE_URL", f"postgresql://app:{SECRET}@db:nonsense/x", "postgresql://"),
-        ("DATABASE_URL", f"postgres//app:{SECRET}@db/x", "postgresql://"),
-        ("DATABASE_URL", f"postgresql://app:%ZZ{SECRET}@db/x", "percent-encode"),
-        ("DATABASE_URL", f"postgresql://app:a@{SECRET}@db/x", "percent-encode"),
-        ("DATABASE_URL", f"postgresql://app:12#{SECRET}@db/x", "percent-encode"),
+        ("DATABASE_URL", f"postgres//app:{SECRET}@localhost/x", "postgresql://"),
+        ("DATABASE_URL", f"postgresql://app:%ZZ{SECRET}@localhost/x", "percent-encode"),
+        ("DATABASE_URL", f"postgresql://app:a@{SECRET}@localhost/x", "percent-encode"),
+        ("DATABASE_URL", f"postgresql://app:12#{SECRET}@localhost/x", "percent-encode"),
         ("REDIS_URL", f"http://:{SECRET}@cache", "redis://"),
         ("KAFKA_BOOTSTRAP_SERVERS", f"kafka://app:{SECRET}@one:9092", "broker1:9092"),
         ("KAFKA_BOOTSTRAP_SERVERS", "one:9092,two", "broker1:9092"),
@@ -96,14 +115,93 @@ def test_kafka_needs_a_login_where_it_is_asked_for_one(folder: Path, monkeypatch
     assert "KAFKA_SECURITY_PROTOCOL=SASL_SSL needs it" in lines[0]
 
 
-def test_a_password_for_kafka_leaves_the_machine_by_tls_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+VERIFIED = "postgresql://app@db.example/x?sslmode=verify-full&sslrootcert=system"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "postgresql://app@db.example/x"),
+        ("DATABASE_URL", "postgresql://app@db.example/x?sslmode=require"),
+        ("DATABASE_URL", "postgresql://app@localhost,db.example/x"),
+        ("DATABASE_URL", "postgresql://app@localhost/x?hostaddr=192.0.2.1"),
+        ("DATABASE_URL", "postgresql:///x?host=/run/postgresql,db.example"),
+        ("DATABASE_URL", "postgresql:///x?service=elsewhere"),
+        ("DATABASE_URL", "postgresql://app@0.0.0.0/x"),
+        ("REDIS_URL", "redis://cache.example/0"),
+        ("REDIS_URL", "redis:///0?host=cache.example"),
+        ("REDIS_URL", "rediss://cache.example/0?ssl_cert_reqs=none"),
+        ("REDIS_URL", "rediss://cache.example/0?ssl_check_hostname=false"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092,one.example:9092"),
+    ],
+)
+def test_m9_a_server_on_another_machine_needs_verified_tls_unless_the_network_is_said_to_be_safe(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        load(folder)
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith("KAFKA_SECURITY_PROTOCOL" if name.startswith("KAFKA") else name)
+    assert "PALIMPSEST_SERVER_TLS=optional" in line
+    monkeypatch.setenv("PALIMPSEST_SERVER_TLS", "optional")
+    load(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", VERIFIED),
+        ("DATABASE_URL", "postgresql://app@127.0.0.1:5433,[::1]:5432/x"),
+        ("DATABASE_URL", "postgresql:///x?host=/run/postgresql"),
+        ("REDIS_URL", "rediss://:pw@cache.example/0"),
+        ("REDIS_URL", "redis://127.8.8.8/0"),
+        ("REDIS_URL", "unix://palimpsest:pw@/run/redis.sock"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092,[::1]:9093"),
+    ],
+)
+def test_m9_verified_tls_loopback_and_unix_sockets_are_fine(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    load(folder)
+
+
+def test_m9_a_host_from_the_drivers_own_variables_counts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql:///x?user=app")
+    load(folder)
+    monkeypatch.setenv("PGHOST", "db.example")
+    with pytest.raises(SettingsError, match="DATABASE_URL would reach another machine"):
+        load(folder)
+    monkeypatch.setenv("PGSSLMODE", "verify-full")
+    load(folder)
+
+
+def test_m9_the_address_for_migrations_and_the_brokers_of_a_reader_are_checked_too(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PALIMPSEST_DATA_DIR", str(folder))
+    monkeypatch.setenv("DATABASE_ADMIN_URL", "postgresql://owner@db.example/x")
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "one.example:9092")
+    with pytest.raises(SettingsError, match="DATABASE_ADMIN_URL would reach another machine"):
+        load_for_migration(folder)
+    with pytest.raises(SettingsError, match="KAFKA_SECURITY_PROTOCOL would reach another machine"):
+        load_for_reading()
+    monkeypatch.setenv("PALIMPSEST_SERVER_TLS", "optional")
+    load_for_migration(folder)
+    load_for_reading()
+
+
+def test_m9_a_password_for_kafka_stays_on_this_machine_or_goes_through_tls(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("KAFKA_SECURITY_PROTOCOL", "SASL_PLAINTEXT")
     monkeypatch.setenv("KAFKA_SASL_USERNAME", "app")
     monkeypatch.setenv("KAFKA_SASL_PASSWORD", SECRET)
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092,127.0.0.1:9093")
     assert load(folder).kafka.security_protocol == "SASL_PLAINTEXT"
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092,one.example:9092")
-    with pytest.raises(SettingsError, match="KAFKA_SECURITY_PROTOCOL would send the password in clear"):
+    with pytest.raises(SettingsError, match="use SSL or SASL_SSL"):
         load(folder)
 
 
@@ -151,11 +249,11 @@ def test_topics_are_named_and_spread_as_they_are_set(folder: Path, monkeypatch: 
 
 def test_what_is_shown_masks_keys_and_passwords(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_URL", f"rediss://:{SECRET}@cache:6379/0")
-    monkeypatch.setenv("DATABASE_ADMIN_URL", f"postgresql:///x?host=db&password={SECRET}")
+    monkeypatch.setenv("DATABASE_ADMIN_URL", f"postgresql:///x?host=localhost&password={SECRET}")
     monkeypatch.setenv("PALIMPSEST_KEYS", SECRET)
     settings = load(folder)
     values = {name: value for name, value, _ in shown(settings)}
-    assert values["DATABASE_URL"] == "postgresql://app:****@db.example:5432/palimpsest?sslmode=require"
+    assert values["DATABASE_URL"] == "postgresql://app:****@db.example:5432/palimpsest?sslmode=verify-full"
     assert values["REDIS_URL"] == "rediss://:****@cache:6379/0"
     assert SECRET not in f"{values} {settings!r} {settings}"
 
@@ -163,13 +261,15 @@ def test_what_is_shown_masks_keys_and_passwords(folder: Path, monkeypatch: pytes
 def test_the_environment_wins_over_the_files_and_the_caller_over_both(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (folder / SERVERS_FILE).write_text("PALIMPSEST_PORT='9001'\nPALIMPSEST_HOST='filehost'\nREDIS_URL='redis://file'\n")
+    (folder / SERVERS_FILE).write_text(
+        "PALIMPSEST_PORT='9001'\nPALIMPSEST_HOST='filehost'\nREDIS_URL='redis://localhost/1'\n"
+    )
     monkeypatch.setenv("PALIMPSEST_PORT", "9002")
     monkeypatch.setenv("PALIMPSEST_HOST", "envhost")
     settings = load(folder, {"PALIMPSEST_PORT": 9003})
     assert (settings.http.port, settings.http.host) == (9003, "envhost")
     assert settings.redis.url
-    assert settings.redis.url.get_secret_value() == "redis://file"
+    assert settings.redis.url.get_secret_value() == "redis://localhost/1"
 
 
 def test_a_process_reads_the_address_of_its_own_part_only(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,9 +277,9 @@ def test_a_process_reads_the_address_of_its_own_part_only(folder: Path, monkeypa
     monkeypatch.delenv("DATABASE_URL")
     (folder / DATABASE_FOLDER).mkdir()
     for part in PARTS:
-        (folder / database_file(part)).write_text(f"DATABASE_URL='postgresql://{part}:pw@db/x'\n")
+        (folder / database_file(part)).write_text(f"DATABASE_URL='postgresql://{part}:pw@localhost/x'\n")
     urls = {part: load(folder, part=part).database.url.get_secret_value() for part in PARTS}
-    assert urls == {part: f"postgresql://{part}:pw@db/x" for part in PARTS}
+    assert urls == {part: f"postgresql://{part}:pw@localhost/x" for part in PARTS}
     assert load_for_migration(folder).owner.url.get_secret_value() == urls["owner"]
 
 
@@ -187,9 +287,9 @@ def test_migrations_use_an_address_of_their_own_or_else_the_database(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert load_for_migration(folder).owner.url.get_secret_value() == DATABASE_URL
-    monkeypatch.setenv("DATABASE_ADMIN_URL", "postgresql://owner@db/x")
-    assert load_for_migration(folder).owner.url.get_secret_value() == "postgresql://owner@db/x"
-    monkeypatch.setenv("DATABASE_ADMIN_URL", f"postgresql://app:12?{SECRET}@db/x")
+    monkeypatch.setenv("DATABASE_ADMIN_URL", "postgresql://owner@localhost/x")
+    assert load_for_migration(folder).owner.url.get_secret_value() == "postgresql://owner@localhost/x"
+    monkeypatch.setenv("DATABASE_ADMIN_URL", f"postgresql://app:12?{SECRET}@localhost/x")
     with pytest.raises(SettingsError, match=r"DATABASE_ADMIN_URL .*percent-encode") as caught:
         load_for_migration(folder)
     assert SECRET not in str(caught.value)

@@ -22,6 +22,7 @@ class Fake:
     def __init__(self, story: list[str] | None = None, name: str = "fake") -> None:
         self.story = [] if story is None else story
         self.name = name
+        self.log = Path(f"{name}.log")
         self.living = False
         self.broken = False
 

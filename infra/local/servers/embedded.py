@@ -15,12 +15,11 @@ from infra.local.servers.process import (
     end_orphan,
     free_port,
     is_alive,
+    log_tail,
     port_is_free,
     read_json,
     write_json,
 )
-
-LOG_TAIL_LINES = 5
 
 
 class EmbeddedServer(ABC):
@@ -41,7 +40,9 @@ class EmbeddedServer(ABC):
 
     def __init__(self, folder: Path, *, port: int | None = None) -> None:
         self.folder = folder.absolute()
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with suppress(PermissionError):  # the folder of another user: `_end_orphan` says so
+            self.folder.chmod(self._folder_mode)
         self._given_port = port
         self._process: subprocess.Popen[bytes] | None = None
         self._state: dict[str, Any] = read_json(self._state_file)
@@ -81,6 +82,11 @@ class EmbeddedServer(ABC):
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    @property
+    def _folder_mode(self) -> int:
+        """The folder's permissions, also if it was there before."""
+        return 0o700
 
     @property
     @abstractmethod
@@ -141,11 +147,8 @@ class EmbeddedServer(ABC):
         return ServerError(f"{what}. Its last log lines:\n{self._log_tail()}\nThe whole log is {self.log}.")
 
     def _log_tail(self) -> str:
-        """The last lines of the log."""
-        lines: list[str] = []
-        with suppress(OSError):
-            lines = self.log.read_text(errors="replace").splitlines()
-        return "\n".join(self._useful(lines)[-LOG_TAIL_LINES:]) or "(the log is empty)"
+        """The last useful lines of the log."""
+        return log_tail(self.log, self._useful)
 
     def _useful(self, lines: list[str]) -> list[str]:
         """The log lines that help a user: all, unless a server leaves some out."""

@@ -46,7 +46,7 @@ class KafkaQuorum:
 
 
 class EmbeddedKafka(EmbeddedServer):
-    """One broker without a password: for one's own machine.
+    """One broker without a password, on the loopback interface: for a machine that is not shared with other users.
 
     A broker that was killed recovers its data by itself. The nodes of a cluster share a `quorum`: launch all of them
     before you wait for one. `megabytes` limits the heap.

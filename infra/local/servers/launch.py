@@ -12,8 +12,12 @@ PR_SET_PDEATHSIG = 1
 
 
 def main(parent: str, signal: str, uid: str, gid: str, *command: str) -> None:
-    """Switch to the user, ask the kernel for `signal` when the parent ends, and exec the command (absolute path)."""
+    """Switch to the user, ask the kernel for `signal` when the parent ends, and exec the command (absolute path).
+
+    What the command writes is private to its user.
+    """
     libc = ctypes.CDLL(None)
+    os.umask(0o077)
     if int(uid) != os.geteuid():
         os.setgroups([])
         os.setgid(int(gid))

@@ -17,7 +17,7 @@ from psycopg import sql
 
 from infra.local.servers import unprivileged
 from infra.local.servers.embedded import EmbeddedServer
-from infra.local.servers.process import ServerError, spawn
+from infra.local.servers.process import ServerError, spawn, write_private
 from infra.settings.database import PARTS, Part, role_of
 
 DATABASE = "palimpsest"
@@ -96,6 +96,11 @@ class EmbeddedPostgres(EmbeddedServer):
             ServerError: it cannot start; the message says why and what to do.
         """
         self._end_orphan()
+        if self.has_data and self._cluster.stat().st_uid != self.account.uid:
+            raise ServerError(
+                f"The data in {self._cluster} belongs to another user than '{self.account.name}', who runs PostgreSQL. "
+                f"Run: chown -R {self.account.name} {self._cluster}"
+            )
         roles = (SUPERUSER, *map(role_of, PARTS))
         passwords = {role: self._state.get(role) or secrets.token_urlsafe(24) for role in roles}
         self._save_state(port=self._choose_port(), **passwords)
@@ -104,6 +109,10 @@ class EmbeddedPostgres(EmbeddedServer):
         self._launch()
         self._ensure_database_and_roles()
         self._has_started = True
+
+    @property
+    def _folder_mode(self) -> int:
+        return 0o700 if self.account.uid == os.geteuid() else 0o711
 
     @property
     def _cluster(self) -> Path:
@@ -122,8 +131,7 @@ class EmbeddedPostgres(EmbeddedServer):
         draft, password = self.folder / "cluster.new", self.folder / "password.new"
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(mode=0o700)
-        password.write_text(self._state[SUPERUSER])
-        password.chmod(0o600)
+        write_private(password, self._state[SUPERUSER])
         for path in (draft, password):
             os.chown(path, self.account.uid, self.account.gid)
         try:

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from infra.errors import SetupError
 LAUNCH = Path(__file__).with_name("launch.py")
 MAX_LOG_BYTES = 10_000_000
 """A larger log file is renamed at the next start."""
+LOG_TAIL_LINES = 5
 
 
 class ServerError(SetupError):
@@ -74,6 +75,14 @@ def open_log(path: Path) -> int:
     if path.exists() and path.stat().st_size > MAX_LOG_BYTES:
         path.replace(path.with_suffix(path.suffix + ".1"))
     return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+
+
+def log_tail(path: Path, useful: Callable[[list[str]], list[str]] = list) -> str:
+    """The last lines of a log file, of those that are `useful`."""
+    lines: list[str] = []
+    with suppress(OSError):
+        lines = path.read_text(errors="replace").splitlines()
+    return "\n".join(useful(lines)[-LOG_TAIL_LINES:]) or "(the log is empty)"
 
 
 def end(process: subprocess.Popen[bytes], *steps: tuple[signal.Signals, float]) -> None:

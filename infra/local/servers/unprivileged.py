@@ -1,4 +1,8 @@
-"""PostgreSQL refuses to run as root: root runs it as the user `nobody`, in folders that `nobody` can enter."""
+"""PostgreSQL refuses to run as root: root runs it as another user, in folders that this user can enter.
+
+`palimpsest` if there is one, else `nobody`. Other daemons run as `nobody`, too: they could read the data and stop the
+server. On such a machine: `useradd --system --no-create-home palimpsest`.
+"""
 
 import os
 import pwd
@@ -10,22 +14,25 @@ from pathlib import Path
 
 from infra.local.servers.process import Account, ServerError
 
+USERS = ("palimpsest", "nobody")
+"""Who runs PostgreSQL for root: the first that exists."""
+
 FALLBACK_FOLDER = Path("/var/lib/palimpsest")
-"""Holds the data and programs that `nobody` cannot reach in their own folder, for instance below /root."""
+"""Holds the data and programs that this user cannot reach in their own folder, for instance below /root."""
 
 
 def account() -> Account:
-    """The user that runs PostgreSQL: `nobody` for root, else the current user."""
+    """The user that runs PostgreSQL: one of `USERS` for root, else the current user."""
     if os.geteuid() != 0:
         return Account.current()
-    try:
-        entry = pwd.getpwnam("nobody")
-    except KeyError as error:
-        raise ServerError(
-            "PostgreSQL does not run as root, and this system has no user 'nobody' to run it as. "
-            "Start as an ordinary user."
-        ) from error
-    return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
+    for name in USERS:
+        with suppress(KeyError):
+            entry = pwd.getpwnam(name)
+            return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
+    raise ServerError(
+        f"PostgreSQL does not run as root, and this system has no user {' or '.join(USERS)} to run it as. "
+        "Start as an ordinary user."
+    )
 
 
 def accessible_folder(folder: Path, user: Account) -> Path:

@@ -22,7 +22,7 @@ from infra.projector.read_ahead import BufferedFeed
 from infra.projector.rebuild.rebuild import rebuild
 from tests.support.notes import BY_ID, Notes, NoteView, note
 from tests.support.projecting import MemoryFeed, Running, news, projecting, until
-from tests.support.servers import Database
+from tests.support.servers import Database, redis_admin
 from tests.support.stores import rows
 
 STATE = "palimpsest:note:1"
@@ -96,7 +96,7 @@ async def cached_notes(database: Database, redis_url: str, *, update: bool = Tru
         stack.push_async_callback(cached.close)
         running = await stack.enter_async_context(projecting([Notes()], feed, url))
         await running.reached()
-        direct = stack.enter_context(blocking_redis.Redis.from_url(redis_url))
+        direct = stack.enter_context(blocking_redis.Redis.from_url(redis_admin(redis_url)))
         if update:
             await stack.enter_async_context(updater(url, feed, stored, redis_url))
             await until(lambda: direct.get(STATE) is not None)

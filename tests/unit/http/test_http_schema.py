@@ -94,3 +94,8 @@ async def test_the_schema_and_a_page_that_needs_nothing_else_are_served() -> Non
     assert shown.headers["content-security-policy"] == page().policy.decode()
     assert "unsafe" not in shown.headers["content-security-policy"]
     assert not re.findall(r'(?:src|href)="(?!/v1/)', shown.text)
+
+
+def test_case_8_the_description_is_of_the_server_that_it_comes_from() -> None:
+    """Without `servers`, paths belong to the address that the description was loaded from (OpenAPI 3.1, 4.8.1)."""
+    assert "servers" not in SCHEMA
