@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from infra.cli.erase import app
 from infra.errors import SetupError
-from infra.settings.model import variables
+from tests.support.environment import unset_settings
 from tests.support.note import Note
 from tests.support.servers import Database
 from tests.support.stores import CALL, make_key_file, open_store, rows
@@ -17,8 +17,7 @@ from tests.support.stores import CALL, make_key_file, open_store, rows
 
 @pytest.fixture(autouse=True)
 def settings(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in variables():
-        monkeypatch.delenv(name, raising=False)
+    unset_settings(monkeypatch)
     make_key_file(tmp_path)
     monkeypatch.setenv("PALIMPSEST_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("DATABASE_URL", database.admin_url)

@@ -7,7 +7,6 @@ import socket
 import struct
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,6 +23,7 @@ from infra.local.servers.process import ServerError, free_port, is_alive, is_own
 from infra.local.servers.redis import EmbeddedRedis
 from infra.settings.database import role_of
 from tests.support.servers import PROJECT, Cluster, Database, PostgresForTests, open_folder
+from tests.support.waiting import wait_until
 
 START_AND_STAY = """
 import sys, time
@@ -118,10 +118,7 @@ def test_postgres_ends_with_the_program_that_started_it(folder: Path) -> None:
     owner, pid = started_elsewhere("EmbeddedPostgres", folder)
     owner.kill()
     owner.wait()
-    deadline = time.monotonic() + 10
-    while is_alive(pid) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not is_alive(pid)
+    wait_until(lambda: not is_alive(pid))
 
 
 @pytest.mark.parametrize("server", [EmbeddedPostgres, EmbeddedRedis])
@@ -241,11 +238,13 @@ def test_the_shared_server_stops_when_its_last_user_ends_even_by_a_kill() -> Non
     psycopg.connect(address).close()
     user.send_signal(signal.SIGKILL)
     user.wait()
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        try:
-            psycopg.connect(address).close()
-        except psycopg.OperationalError:
-            return
-        time.sleep(0.1)
-    pytest.fail("the server still runs")
+    wait_until(lambda: not answers(address))
+
+
+def answers(address: str) -> bool:
+    """Whether the server accepts a connection."""
+    try:
+        psycopg.connect(address).close()
+    except psycopg.OperationalError:
+        return False
+    return True

@@ -26,10 +26,11 @@ from projections.kernel import ReadModel
 from projections.teams.team_roster import TeamRoster
 from tests.support.history import History
 from tests.support.notes import Notes, note
-from tests.support.projecting import append, dump, positions, projecting, quarantine_of, until
+from tests.support.projecting import append, dump, positions, projecting, quarantine_of
 from tests.support.roles import environment
 from tests.support.servers import Database
 from tests.support.stores import CALL, open_store, rows
+from tests.support.waiting import until
 
 SEED, CHANGES = 20261126, 300
 GARBAGE = "UPDATE stored_events SET state = 'garbage' WHERE originator_version = 3"
