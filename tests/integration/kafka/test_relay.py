@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource
+from structlog.testing import capture_logs
 
 from infra.kafka.client import record_batch, record_format, topics
 from infra.kafka.client.batch_producer import BatchProducer, InFlightBatch, PublishFailed
@@ -297,8 +298,9 @@ def test_nothing_personal_is_published(
 
 
 def test_a_log_that_cannot_be_read_is_waited_for(kafka_settings: ClientConfig, names: Topics) -> None:
-    with relaying.running(relaying.new_relay("postgresql://127.0.0.1:1/none", kafka_settings, names)) as relay:
-        sleep(1.5)
+    relay = relaying.new_relay("postgresql://127.0.0.1:1/none", kafka_settings, names)
+    with capture_logs() as logs, relaying.running(relay):
+        wait_until(lambda: [each["event"] for each in logs].count("relay without database") > 1)
         assert relay.position is None
 
 
@@ -306,7 +308,8 @@ def test_a_missing_broker_is_waited_for(database: Database, names: Topics, histo
     relaying.live(database.app_url, history, changes=3)
     nowhere = {"bootstrap_servers": "127.0.0.1:1"}
 
-    with relaying.running(relaying.new_relay(database.app_url, nowhere, names)) as relay:
-        sleep(1.5)
+    relay = relaying.new_relay(database.app_url, nowhere, names)
+    with capture_logs() as logs, relaying.running(relay):
+        wait_until(lambda: "Kafka does not accept records; retrying" in [each["event"] for each in logs])
         assert relay.position is None
         assert not relay.is_leading()

@@ -134,7 +134,7 @@ async def test_what_workers_rebuild_equals_what_lived(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("infra.projector.rebuild.bulk_load.BATCH", 50)
-    monkeypatch.setattr(BulkLoader.__init__, "__defaults__", (frozenset(), None, 10_000))
+    monkeypatch.setattr("infra.projector.rebuild.bulk_load.MAX_BYTES", 10_000)
     before, standing = dump(lived.part_url("projector"), model.name), positions(lived.part_url("projector"), MODELS)
     done = await rebuilt(model, lived, tmp_path)
     assert [process.returncode for process in started] == [0, 0]

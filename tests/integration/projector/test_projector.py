@@ -323,8 +323,8 @@ async def test_old_code_leaves_a_newer_table_alone(database: Database) -> None:
     feed = log_of(note(1, "a"))
     await project(feed, database.app_url, Colours())
     feed.add(log_of(note(1, "a", "b")).events[2:])
-    async with projecting([Notes()], feed, database.app_url):
-        await asyncio.sleep(0.3)
+    async with projecting([Notes(), Texts()], feed, database.app_url):
+        await until(lambda: positions(database.app_url, [Texts()]) == {"texts": 3})
     assert positions(database.app_url, [Colours()]) == {"notes": 2}
 
 
