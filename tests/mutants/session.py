@@ -24,6 +24,7 @@ QUICK = (
     "tests/architecture/test_declarations.py",
     "tests/architecture/test_visibility.py",
     "tests/contract/test_openapi.py",
+    "tests/contract/test_stored_events.py",
     "tests/contract/test_streams.py",
 )
 """Tests without servers. A survivor of those that import its module has to survive these, too."""
