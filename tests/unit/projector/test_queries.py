@@ -6,11 +6,13 @@ from uuid import UUID
 import pytest
 
 from application.ports import Actor
+from domain.billing.subscription import Subscription
 from domain.identity.user import User
+from domain.kernel import Party
 from projections.content.document import LISTED, DocumentSummary, Sort, documents
 from projections.identity.user import StoredProfile, user
 from projections.page import BadCursor
-from projections.visibility import own_documents, shared_documents
+from projections.visibility import own_documents, own_of, shared_documents
 from tests.support.given import ID, NOW
 from tests.support.projecting import EventsOf
 
@@ -100,6 +102,10 @@ async def test_a_user_has_the_name_and_picture_of_the_last_change(version: int, 
     view = await user(Asked(profile(version)), EventsOf(ada), ID)  # type: ignore[arg-type]
     assert view is not None
     assert (view.email, view.name, view.avatar_url, view.version) == ("ada@example.org", name, picture, version)
+
+
+def test_only_a_user_reads_their_account_and_their_subscription() -> None:
+    assert own_of(ADA) == {ADA.user_id, Subscription.id_of(Party("user", ADA.user_id))}
 
 
 async def test_a_closed_account_has_no_view() -> None:
