@@ -1,18 +1,23 @@
 """Queries of read models, as far as they can be judged without a database: what they ask for and what they answer."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from application.content.document import BindShare, DocumentView
 from application.ports import Actor
+from domain.access import RoleTooLow
 from domain.billing.subscription import Subscription
+from domain.content.document import Document
 from domain.identity.user import User
 from domain.kernel import Party
-from projections.content.document import LISTED, DocumentSummary, Sort, documents
+from projections.content.document import LISTED, DocumentSummary, Sort, document, documents
+from projections.content.document_access import ShareView, StoredShare, shares
 from projections.identity.user import StoredProfile, user
 from projections.page import BadCursor
-from projections.visibility import own_documents, own_of, shared_documents
+from projections.visibility import Share, own_documents, own_of, shared_documents
 from tests.support.given import ID, NOW
 from tests.support.projecting import EventsOf
 
@@ -87,6 +92,55 @@ async def test_the_trash_is_a_list_of_its_own(trashed: bool, where: str) -> None
     await list_of(store, trashed=trashed, status="draft")
     assert f"AND {where} AND d.status = %(status)s ORDER BY" in store.query
     assert store.params["status"] == "draft"
+
+
+class DocumentRows:
+    """A document of `owner_id`, the actor's shares of it, and all its shares."""
+
+    def __init__(self, owner_id: UUID, held: Sequence[Share] = (), all_shares: Sequence[StoredShare] = ()) -> None:
+        self.owner_id = owner_id
+        self.answers: dict[type, list[Any]] = {Share: [*held], StoredShare: [*all_shares]}
+
+    async def by_key(self, kind: type[Any], query: str, key: object) -> Any:
+        return DocumentView(ID, "user", self.owner_id, "Notes", "", "draft", 1, NOW, NOW, None)
+
+    async def all(self, kind: type[Any], query: str, params: Any) -> list[Any]:
+        return self.answers[kind]
+
+
+async def test_an_owner_sees_to_whom_a_document_is_shared_by_address() -> None:
+    notes = Document.create(id=ID, owner_id=ADA.user_id, title="Notes", content="", now=NOW)
+    for number, email in enumerate(("eve@example.org", "bob@example.org")):
+        notes.share(address_id=UUID(int=number), email=email, role="viewer", by=ADA, now=NOW)
+    stored = [StoredShare(2, "editor", used=True), StoredShare(3, "viewer", used=False)]
+    found = await shares(DocumentRows(ADA.user_id, (), stored), EventsOf(notes), ADA, ID)  # type: ignore[arg-type]
+    assert found == [ShareView("bob@example.org", "viewer", False), ShareView("eve@example.org", "editor", True)]
+
+
+async def test_the_shares_of_a_document_are_not_for_those_it_is_shared_with() -> None:
+    rows = DocumentRows(UUID(int=9), [Share("editor", unused=False)])
+    with pytest.raises(RoleTooLow):
+        await shares(rows, EventsOf(), ADA, ID)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("owner", "held", "causes"),
+    [
+        (ADA.user_id, [], None),
+        (UUID(int=9), [Share("viewer", unused=True), Share("editor", unused=False)], BindShare(id=ID)),
+        (UUID(int=9), [Share("viewer", unused=False)], None),
+    ],
+)
+async def test_reading_a_document_uses_a_share_that_was_not_used(
+    owner: UUID, held: list[Share], causes: BindShare | None
+) -> None:
+    found = await document(DocumentRows(owner, held), ADA, ID)  # type: ignore[arg-type]
+    assert found is not None
+    assert found.causes == causes
+
+
+async def test_a_document_does_not_exist_for_others() -> None:
+    assert await document(DocumentRows(UUID(int=9)), ADA, ID) is None  # type: ignore[arg-type]
 
 
 def profile(version: int) -> StoredProfile:
