@@ -3,6 +3,8 @@
 import random
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -12,7 +14,7 @@ from rich.table import Table
 
 from tests.architecture.source import PROJECT
 from tests.mutants.mutants import ROOMS, Mutant, harmless, mutants, sample
-from tests.mutants.session import KILLED, SURVIVED, TIMEOUT, Results, Unfit, copies, run, state_of
+from tests.mutants.session import KILLED, SURVIVED, TIMEOUT, Results, Tree, Unfit, run, state_of
 
 GOAL = 0.95
 console = Console()
@@ -36,7 +38,8 @@ def main(
     console.print(f"{len(drawn) - len(matter)} of {len(drawn)} are known survivors without harm.")
     left = [mutant for mutant in matter if results.of(mutant) is None]
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=console) as progress, copies(PROJECT, workers) as trees:
+    with Progress(*columns, console=console) as progress, TemporaryDirectory(prefix="palimpsest-mutants-") as folder:
+        trees = [Tree.copy(PROJECT, Path(folder) / str(number)) for number in range(workers)]
         task = progress.add_task("mutants", total=len(matter), completed=len(matter) - len(left))
 
         def keep(mutant: Mutant, outcome: str) -> None:

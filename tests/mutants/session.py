@@ -7,13 +7,12 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from queue import SimpleQueue
-from tempfile import TemporaryDirectory
 from time import monotonic
 
 from tests.mutants.mutants import Mutant, concerned
@@ -30,7 +29,7 @@ QUICK = (
 """Tests without servers. A survivor of those that import its module has to survive these, too."""
 STORE = ("tests/contract/test_event_store.py", "tests/contract/test_feed.py", "tests/integration/store")
 PROJECTOR = ("tests/contract/test_projecting.py", "tests/integration/projector")
-WITH_SERVERS = {
+WITH_SERVERS: dict[str, tuple[str, ...]] = {
     "application": ("tests/e2e",),
     "projections": PROJECTOR,
     "adapters/http/api": ("tests/e2e",),
@@ -41,17 +40,13 @@ WITH_SERVERS = {
 """Tests with servers by room, for those that survive the quick tests."""
 PYTEST = (sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider")
 PROFILE = ("--hypothesis-profile=mutants",)
-MEMORY = ("sh", "-c", 'ulimit -v 6291456; exec "$@"', "sh")
+BOUNDED = ("sh", "-c", 'ulimit -v 6291456; exec "$@"', "sh")
 """A mutant that takes memory for ever ends at 6 GiB of addresses. Servers need more."""
 NO_TESTS = 5
 """Exit code of pytest."""
-MIN_TIMEOUT_SECONDS = 60.0
+MIN_TIMEOUT_SECONDS, SERVERS_TIMEOUT_SECONDS, ENDING_SECONDS = 60.0, 900.0, 20.0
 TIMEOUT_FACTOR = 5
 """A mutant may take so many times as long as the unchanged tree took: the machine may become busier."""
-SERVERS_TIMEOUT_SECONDS = 900.0
-ENDING_SECONDS = 20.0
-"""After an interrupt, the time for tests to stop their servers."""
-
 
 Keep = Callable[[Mutant, str], None]
 """Keeps an outcome."""
@@ -67,19 +62,21 @@ class Tree:
 
     path: Path
 
-    def passes(
-        self, tests: Sequence[str], timeout: float | None, limit: Sequence[str] = MEMORY, cached: str = "1"
-    ) -> bool:
-        """Whether the tests pass. `limit`: a command that runs them within limits; `cached`: "" stores bytecode.
+    @classmethod
+    def copy(cls, project: Path, target: Path) -> "Tree":
+        """A copy without hidden files, caches and data."""
+        return cls(Path(shutil.copytree(project, target, ignore=shutil.ignore_patterns(".*", "__pycache__"))))
+
+    def passes(self, tests: Sequence[str], timeout: float | None, bounded: bool = True, caching: bool = False) -> bool:
+        """Whether the tests pass. `bounded`: with little memory; `caching`: bytecode is written.
 
         Raises:
             TimeoutError: they took longer than `timeout` seconds.
         """
-        environment = {**os.environ, "PYTHONPATH": str(self.path), "PYTHONDONTWRITEBYTECODE": cached}
         process = subprocess.Popen(
-            (*limit, *PYTEST, *PROFILE, *tests),
+            (*(BOUNDED if bounded else ()), *PYTEST, *PROFILE, *tests),
             cwd=self.path,
-            env=environment,
+            env={**os.environ, "PYTHONPATH": str(self.path), "PYTHONDONTWRITEBYTECODE": "" if caching else "1"},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
@@ -87,7 +84,7 @@ class Tree:
         try:
             return process.wait(timeout) in (0, NO_TESTS)
         except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGINT)  # servers are stopped
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(ENDING_SECONDS)
             raise TimeoutError from None
@@ -98,32 +95,32 @@ class Tree:
 
     def outcome(self, mutant: Mutant, timeout: float, servers: bool) -> str:
         """Try one mutant. Afterwards the tree is as before."""
-        near, far = concerned(mutant.path, self.path), WITH_SERVERS.get(mutant.room, ()) if servers else ()
+        near, far = concerned(mutant.path, self.path), WITH_SERVERS.get(mutant.room) if servers else None
         file = self.path / mutant.path
         before = file.stat()
         file.write_bytes(mutant.content)
         try:
-            if near and not self.passes(near, timeout):
-                return KILLED
-            if not self.passes(QUICK, timeout):
-                return KILLED
-            if far and not self.passes(far, SERVERS_TIMEOUT_SECONDS, limit=()):
-                return KILLED
+            killed = (
+                (near and not self.passes(near, timeout))
+                or not self.passes(QUICK, timeout)
+                or (far and not self.passes(far, SERVERS_TIMEOUT_SECONDS, bounded=False))
+            )
         except TimeoutError:
             return TIMEOUT
         finally:
             file.write_text(mutant.source)
             os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))  # so that its bytecode stays valid
-        return SURVIVED
+        return KILLED if killed else SURVIVED
 
 
 class Results:
-    """Results of this and earlier sessions, one line each."""
+    """Results of this and earlier sessions, one line each.
+
+    `tests`: which tests there are and are used. A survivor of others is tried again.
+    """
 
     def __init__(self, file: Path, tests: str) -> None:
-        """`tests`: the state of the tests; an earlier survivor is tried again after they have changed."""
-        self._file = file
-        self._tests = tests
+        self._file, self._tests = file, tests
         self._known: dict[str, str] = {}
         for line in file.read_text().splitlines() if file.exists() else ():
             entry = json.loads(line)
@@ -144,24 +141,8 @@ class Results:
 
 def state_of(folder: Path) -> str:
     """A digest of the Python files of a folder."""
-    digest = sha256()
-    for file in sorted(folder.rglob("*.py")):
-        digest.update(str(file).encode() + file.read_bytes())
-    return digest.hexdigest()[:20]
-
-
-@contextlib.contextmanager
-def copies(project: Path, count: int) -> Iterator[list[Tree]]:
-    """Copies of the working tree without what git ignores."""
-    listed = subprocess.check_output(("git", "ls-files", "-co", "--exclude-standard"), cwd=project, text=True)
-    files = [name for name in listed.splitlines() if (project / name).is_file()]
-    with TemporaryDirectory(prefix="palimpsest-mutants-") as folder:
-        trees = [Tree(Path(folder) / str(number)) for number in range(count)]
-        for tree in trees:
-            for name in files:
-                (tree.path / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(project / name, tree.path / name)
-        yield trees
+    contents = b"".join(file.read_bytes() for file in sorted(folder.rglob("*.py")))
+    return sha256(contents).hexdigest()[:20]
 
 
 def run(trees: Sequence[Tree], drawn: Sequence[Mutant], keep: Keep, seconds: float, servers: bool) -> None:
@@ -173,7 +154,7 @@ def run(trees: Sequence[Tree], drawn: Sequence[Mutant], keep: Keep, seconds: flo
     started = monotonic()
     free: SimpleQueue[Tree] = SimpleQueue()
     for tree in trees:
-        if not tree.passes(QUICK, timeout=None, cached=""):
+        if not tree.passes(QUICK, timeout=None, caching=True):
             raise Unfit
         free.put(tree)
     timeout = max(MIN_TIMEOUT_SECONDS, TIMEOUT_FACTOR * (monotonic() - started) / len(trees))

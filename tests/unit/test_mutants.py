@@ -13,7 +13,7 @@ from tests.mutants.session import Results, Tree, Unfit, run
 
 def mutated(source: str) -> list[str]:
     """The mutated sources."""
-    return [Mutant("domain/a.py", source, each).content.decode() for each in mutations(source)]
+    return [Mutant.of("domain/a.py", source, each).content.decode() for each in mutations(source)]
 
 
 @pytest.mark.parametrize(
@@ -74,10 +74,18 @@ def test_every_mutant_of_the_product_is_python() -> None:
         ast.parse(mutant.content)
 
 
+def drawn_from(source: str) -> list[Mutant]:
+    """All mutants of a file, in the order of a draw."""
+    return sample((Mutant.of("domain/a.py", source, each) for each in mutations(source)), seed=7, count=9)
+
+
 def test_a_seed_draws_the_same_mutants_when_other_lines_change() -> None:
     before, after = "x = 1\ny = a < b\n", "y = a < b\nz = 2\n"
     drawn = [
-        [mutant.becomes for mutant in sample((Mutant("domain/a.py", source, each) for each in mutations(source)), 7, 9)]
+        [
+            mutant.becomes
+            for mutant in sample((Mutant.of("domain/a.py", source, each) for each in mutations(source)), 7, 9)
+        ]
         for source in (before, after)
     ]
     [kept] = set(drawn[0]) & set(drawn[1])
@@ -85,8 +93,7 @@ def test_a_seed_draws_the_same_mutants_when_other_lines_change() -> None:
 
 
 def test_a_place_is_drawn_once() -> None:
-    source = "x = a < b\n"
-    assert len(sample((Mutant("domain/a.py", source, each) for each in mutations(source)), 7, 9)) == 1
+    assert len(drawn_from("x = a < b\n")) == 1
 
 
 def test_every_known_survivor_is_still_a_mutant() -> None:
@@ -136,7 +143,7 @@ def test_tests_that_fail_without_a_mutation_try_nothing(tree: Tree) -> None:
 
 
 def test_a_session_goes_on_and_tries_survivors_again_once_the_tests_have_changed(tmp_path: Path) -> None:
-    one, two, _ = [Mutant("domain/larger.py", SOURCE, each) for each in mutations(SOURCE)]
+    one, two, _ = [Mutant.of("domain/larger.py", SOURCE, each) for each in mutations(SOURCE)]
     results = Results(tmp_path / "results.jsonl", tests="monday")
     results.keep(one, "killed")
     results.keep(two, "survived")
