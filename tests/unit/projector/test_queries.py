@@ -8,6 +8,7 @@ import pytest
 
 from application.content.document import BindShare, DocumentView
 from application.ports import Actor
+from application.teams.team import TeamView
 from domain.access import RoleTooLow
 from domain.billing.subscription import Subscription
 from domain.content.document import Document
@@ -17,6 +18,7 @@ from projections.content.document import LISTED, DocumentSummary, Sort, document
 from projections.content.document_access import ShareView, StoredShare, shares
 from projections.identity.user import StoredProfile, user
 from projections.page import BadCursor
+from projections.teams.team import OWN, TEAM, teams
 from projections.visibility import Share, own_documents, own_of, shared_documents
 from tests.support.given import ID, NOW
 from tests.support.projecting import EventsOf
@@ -92,6 +94,21 @@ async def test_the_trash_is_a_list_of_its_own(trashed: bool, where: str) -> None
     await list_of(store, trashed=trashed, status="draft")
     assert f"AND {where} AND d.status = %(status)s ORDER BY" in store.query
     assert store.params["status"] == "draft"
+
+
+def team_view(number: int) -> TeamView:
+    """A row of the list of teams."""
+    return TeamView(UUID(int=number), "Team", "team", 3, 1, 1, 1, NOW, NOW, None)
+
+
+async def test_teams_are_a_list_of_the_users_own_and_go_on_after_the_last_one() -> None:
+    store = Asked(team_view(1), team_view(2))
+    first = await teams(store, ADA, NOW, limit=1)  # type: ignore[arg-type]
+    assert store.params == {"user_id": ADA.user_id, "now": NOW, "after": UUID(int=0), "size": 2}
+    assert store.query == TEAM + OWN
+    assert [each.id for each in first.items] == [UUID(int=1)]
+    await teams(store, ADA, NOW, cursor=first.next, limit=1)  # type: ignore[arg-type]
+    assert store.params["after"] == UUID(int=1)
 
 
 class DocumentRows:
