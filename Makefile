@@ -11,7 +11,7 @@ COMPILE = .venv/lock/bin/uv pip compile -q --universal --python-version 3.11 --g
 # Python must cache bytecode, whatever the environment says: processes start in half the time.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help run kafka test fast checks bench chaos lock sbom audit clean
+.PHONY: help run kafka test fast checks bench chaos mutants lock sbom audit clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +45,11 @@ chaos: .venv/development  ## Kill servers under load, then check the invariants 
 	@.ci/java
 	$(BIN)/python -m tests.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
+mutants: .venv/development  ## Change the code in one place at a time and look whether a test fails; run again to go on; options: SEED=7, MINUTES=60, COUNT=400, ONLY=projector, QUICK=1 (no servers)
+	@.ci/java
+	$(BIN)/python -m tests.mutants $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) \
+		$(if $(COUNT),--count $(COUNT)) $(if $(ONLY),--only "$(ONLY)") $(if $(filter-out 0 no,$(QUICK)),--no-servers)
+
 lock: .venv/lock/installed  ## Update the lock files; OPTIONS=--upgrade takes newer versions
 	$(COMPILE) --extra build pyproject.toml -o requirements.lock
 	$(COMPILE) --extra build --extra dev -c requirements.lock pyproject.toml -o tests/requirements.lock
@@ -57,7 +62,7 @@ audit: .venv/lock/installed  ## Ask PyPI whether packages have known vulnerabili
 	.venv/lock/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.lock
 
 clean:  ## Remove the environment and all caches; the data stays
-	rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .mutants .pytest_cache .ruff_cache
 	find . -name __pycache__ -not -path './.*' -prune -exec rm -rf {} +
 
 .venv/runtime: requirements.lock pyproject.toml .ci/environment

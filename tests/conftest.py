@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 import redis
-from hypothesis import settings
+from hypothesis import Phase, settings
 from kafka.net.inet import KafkaNetSocket
 
 from infra.kafka.client.topics import Topics
@@ -18,6 +18,10 @@ from tests.support.servers import Cluster, Database, PostgresForTests, RedisForT
 # A busy machine is slow, not wrong.
 settings.register_profile("palimpsest", deadline=None)
 settings.load_profile("palimpsest")
+# A mutant is judged the same each time, and its failures are not read.
+settings.register_profile(
+    "mutants", deadline=None, derandomize=True, database=None, phases=[Phase.explicit, Phase.generate]
+)
 
 
 class KafkaPythonSocket(socket.socket):

@@ -92,7 +92,7 @@ class PartitionedProjector(ProjectorLoop):
         found = await partition_checkpoints.read(connection, [state.name for state in ready])
         for state in ready:
             state.partition_positions |= _positions(found[state.name])
-        starts = {n: _furthest(of[n] for of in found.values() if n in of) for n in assigned}
+        starts = {n: furthest(of[n] for of in found.values() if n in of) for n in assigned}
         self._front |= _positions(starts)
         await self._partitions.start_at(starts)
 
@@ -158,7 +158,7 @@ class PartitionedProjector(ProjectorLoop):
                 if claim is None or claim.version != state.writer.model.version or claim.positions.keys() != wanted:
                     stale.append(state)
                     continue
-                events, own = _unapplied(state.name, claim, batches)
+                events, own = unapplied(state.name, claim, batches)
                 if events:
                     apply = state.writer.apply_carefully if carefully else state.writer.apply
                     poisons.append((state.name, await apply(connection, events, claim.quarantined)))
@@ -188,7 +188,7 @@ class PartitionedProjector(ProjectorLoop):
                 state.partition_positions[partition] = reached.get((state.name, partition), position)
 
 
-def _unapplied(
+def unapplied(
     name: str, claim: PartitionClaims, batches: Iterable[PartitionBatch]
 ) -> tuple[list[RecordedEvent], list[CheckpointUpdate]]:
     """The events that have not been applied yet, and the checkpoints after them.
@@ -215,5 +215,5 @@ def _positions(checkpoints: dict[int, PartitionCheckpoint]) -> dict[int, int]:
     return {partition: checkpoint.position for partition, checkpoint in checkpoints.items()}
 
 
-def _furthest(checkpoints: Iterable[PartitionCheckpoint]) -> PartitionCheckpoint:
+def furthest(checkpoints: Iterable[PartitionCheckpoint]) -> PartitionCheckpoint:
     return max(checkpoints, key=lambda checkpoint: (checkpoint.position, checkpoint.offset is not None))

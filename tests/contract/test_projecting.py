@@ -18,16 +18,12 @@ from tests.support.feeding import Feeding, FromKafka, FromStore, checked, grown,
 from tests.support.history import History
 from tests.support.note import Note
 from tests.support.notes import Notes, note
-from tests.support.projecting import dump, positions, until
+from tests.support.projecting import dump, positions
 from tests.support.publishing import Publisher, publishing
 from tests.support.servers import Database
-from tests.support.stores import open_store, rows
+from tests.support.stores import disconnect, open_store, rows
 from tests.support.totals import LineTotals, expected, totals_in
-
-CUT = """
-SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-WHERE datname = current_database() AND usename = 'palimpsest_tests' AND pid <> pg_backend_pid()
-"""
+from tests.support.waiting import until
 
 GARBLE = """
 CREATE FUNCTION garble() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -100,7 +96,7 @@ async def test_connections_that_are_cut_lose_and_repeat_nothing(feeding: Feeding
         for n, turn in enumerate(grown(notes, 12)):
             await feeding.append(*turn)
             if n % 4 == 1:
-                rows(database.admin_url, CUT)
+                disconnect(database.admin_url, "palimpsest_tests")
         await running.reached()
     assert set(lines_in(database).values()) == {13}
 
@@ -200,7 +196,7 @@ async def test_rows_that_several_streams_change_are_added_up_once(feeding: Feedi
         for n, turn in enumerate(grown(notes, 12)):
             await feeding.append(*turn)
             if n % 4 == 1:
-                rows(database.admin_url, CUT)
+                disconnect(database.admin_url, "palimpsest_tests")
         await running.reached()
     assert totals_in(database.app_url) == expected(dict.fromkeys(map(str, range(12)), 20), 20)
     live = dump(database.app_url, "line_totals")

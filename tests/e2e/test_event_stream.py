@@ -37,6 +37,7 @@ from tests.support.roles import running
 from tests.support.servers import PROJECT, Cluster, Database
 from tests.support.sse import STREAM, Happened, heard, listening
 from tests.support.stores import BLIND_KEY, destroy_keys
+from tests.support.waiting import wait_until
 
 CREATED = "palimpsest.document.created.v1"
 SAVED = "palimpsest.document.saved.v1"
@@ -283,21 +284,13 @@ def test_one_user_has_only_so_many_streams_and_gets_them_back(api: Api) -> None:
         assert (answer.status_code, answer.json()["code"]) == (503, "too_many_streams")
         assert answer.headers["Retry-After"] == "30"
         assert heard(bob.client)
-    until(lambda: ada.client.get(STREAM, params={"wait": 0}).status_code == 200)
+    wait_until(lambda: ada.client.get(STREAM, params={"wait": 0}).status_code == 200)
 
 
 def test_all_users_together_have_only_so_many_streams(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api.deps.live, "_max_subscribers", 1)
     with listening(api.account().client):
         assert api.account().client.get(STREAM, params={"wait": 0}).json()["code"] == "too_many_streams"
-
-
-def until(holds: object) -> None:
-    """Wait until something holds."""
-    deadline = time.monotonic() + 120
-    while not holds():  # type: ignore[operator]
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 EDITS = 20_000
@@ -316,7 +309,7 @@ def edit_often(api: Api, ada: Account, path: str) -> None:
 
     position = api.run(edit())
     for name in models_read_by(readers_of):
-        until(lambda name=name: api.run(api.deps.positions.wait(name, position, 1)) == 0)
+        assert api.run(api.deps.positions.wait(name, position, 120)) == 0
 
 
 def listeners(api: Api) -> dict[UUID, int]:
@@ -337,7 +330,7 @@ def test_a_client_that_reads_nothing_is_cut_and_loses_nothing(api: Api, monkeypa
         slow.sendall(f"GET {STREAM}?after=0 HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\n\r\n".encode())
         slow.settimeout(120)
         assert slow.recv(12) == b"HTTP/1.1 200"
-        until(lambda: ada.id not in listeners(api))
+        wait_until(lambda: ada.id not in listeners(api))
     assert len(heard(ada.client, types=SAVED)) == EDITS
 
 
@@ -352,7 +345,7 @@ def test_many_listen_at_once_and_each_gets_their_own(api: Api) -> None:
     ready: list[Account] = []
     with ThreadPoolExecutor(len(people)) as threads:
         listeners = [threads.submit(listen, account) for account in people]
-        until(lambda: len(ready) == len(people))
+        wait_until(lambda: len(ready) == len(people))
         wanted = [[id_of(account.document()) for _ in range(3)] for account in people]
         assert [listener.result() for listener in listeners] == wanted
 
@@ -360,7 +353,7 @@ def test_many_listen_at_once_and_each_gets_their_own(api: Api) -> None:
 def test_the_log_is_followed_only_while_somebody_listens(api: Api) -> None:
     with listening(api.account().client):
         assert api.deps.live._follower is not None
-    until(lambda: api.deps.live._follower is None)
+    wait_until(lambda: api.deps.live._follower is None)
 
 
 def test_what_is_forgotten_is_told_as_before_since_lengths_are_no_texts(cluster: Cluster, redis_url: str) -> None:

@@ -1,15 +1,13 @@
 """The database goes away and comes back: answers say so while it lasts, and nothing has to be restarted."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from infra.local.servers.redis import EmbeddedRedis
 from tests.support.api import Api, running_api
 from tests.support.servers import PostgresForTests
-
-PATIENCE = 20.0
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -34,9 +32,9 @@ def test_without_the_database_answers_say_so_and_with_it_all_goes_on(api: Api, o
         assert int(answer.headers["Retry-After"]) >= 1
     assert ada.client.get("/health/live").status_code == 200
     own_postgres.start()
-    eventually(lambda: ada.client.get("/health/ready").status_code == 200)
+    wait_until(lambda: ada.client.get("/health/ready").status_code == 200)
     ada.document("Later")
-    eventually(lambda: "Consistency-Lag" not in ada.client.get("/v1/documents").headers)
+    wait_until(lambda: "Consistency-Lag" not in ada.client.get("/v1/documents").headers)
     assert [each["title"] for each in ada.read("/v1/documents")["items"]] == ["Later", "Notes"]
 
 
@@ -49,7 +47,7 @@ def test_without_redis_nothing_fails(api: Api, own_redis: EmbeddedRedis) -> None
     ready = ada.client.get("/health/ready")
     assert (ready.status_code, ready.json()["servers"]["redis"]) == (200, "down")
     own_redis.start()
-    eventually(lambda: ada.client.get("/health/ready").json()["servers"]["redis"] == "up")
+    wait_until(lambda: ada.client.get("/health/ready").json()["servers"]["redis"] == "up")
     assert ada.read(path)["title"] == "Notes"
 
 
@@ -60,11 +58,3 @@ def test_a_read_that_cannot_be_new_enough_says_by_how_much(api: Api) -> None:
     ahead = str(int(ada.client.headers["Consistency-Token"]) + 3)
     answer = ada.client.get(path, headers={"Consistency-Token": ahead, "Prefer": "wait=0"})
     assert (answer.status_code, answer.headers["Consistency-Lag"]) == (200, "3")
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    """Wait until it holds."""
-    deadline = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)

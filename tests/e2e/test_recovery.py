@@ -1,6 +1,5 @@
 """A projector that is killed in the middle of its work takes it up where it was: nothing is missed or done twice."""
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,8 +12,8 @@ from tests.support.http import PASSWORD
 from tests.support.roles import RoleProcess, running
 from tests.support.servers import Database
 from tests.support.stores import open_store, rows
+from tests.support.waiting import wait_until
 
-PATIENCE = 60.0
 WAITING = """
 SELECT pid FROM pg_locks JOIN pg_database ON pg_database.oid = database
 WHERE datname = current_database() AND relation = %s::regclass AND NOT granted
@@ -31,11 +30,11 @@ async def test_a_projector_killed_in_the_middle_of_its_work_makes_up_for_it(
         log_in(client)
         paths = [write(client, "POST", "/v1/documents", "first").headers["Location"] for _ in range(3)]
         for table in ("document", "document_version"):
-            eventually(lambda: caught_up(client, paths[0]))
+            wait_until(lambda: caught_up(client, paths[0]))
             kill_while_it_writes(projector, database, table, lambda: change(client, paths, "before the end"))
             change(client, paths, "after the end")
             projector.start()
-        eventually(lambda: caught_up(client, paths[0]))
+        wait_until(lambda: caught_up(client, paths[0]))
         for path in paths:
             assert client.get(path).json()["content"] == "after the end"
             assert [each["version"] for each in client.get(f"{path}/versions").json()["items"]] == [5, 4, 3, 2, 1]
@@ -84,13 +83,5 @@ def kill_while_it_writes(projector: RoleProcess, database: Database, table: str,
     with psycopg.connect(database.admin_url) as connection:
         connection.execute(f"LOCK TABLE read.{table} IN SHARE MODE".encode())
         cause()
-        eventually(lambda: bool(rows(database.admin_url, WAITING, f"read.{table}")))
+        wait_until(lambda: bool(rows(database.admin_url, WAITING, f"read.{table}")))
         projector.kill()
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    """Wait until it holds."""
-    deadline = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)

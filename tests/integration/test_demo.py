@@ -8,15 +8,15 @@ from application.bus import Bus
 from application.identity.user import VerifyEmail
 from infra.cli import demo_account
 from infra.settings.load import load
-from infra.settings.model import Settings, variables
+from infra.settings.model import Settings
+from tests.support.environment import unset_settings
 from tests.support.servers import Database
 from tests.support.stores import make_key_file, rows
 
 
 @pytest.fixture
 def settings(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    for name in variables():
-        monkeypatch.delenv(name, raising=False)
+    unset_settings(monkeypatch)
     make_key_file(tmp_path)
     monkeypatch.setenv("DATABASE_URL", database.app_url)
     return load(tmp_path)

@@ -11,15 +11,14 @@ from infra.cli.doctor import doctor
 from infra.local.servers.kafka import EmbeddedKafka
 from infra.local.servers.process import free_port
 from infra.local.servers.redis import EmbeddedRedis
-from infra.settings.model import variables
+from tests.support.environment import unset_settings
 from tests.support.servers import Database, redis_admin
 from tests.support.stores import make_key_file
 
 
 @pytest.fixture(autouse=True)
 def well(database: Database, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in variables():
-        monkeypatch.delenv(name, raising=False)
+    unset_settings(monkeypatch)
     make_key_file(tmp_path)
     monkeypatch.setenv("PALIMPSEST_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("PALIMPSEST_PORT", str(free_port()))

@@ -18,8 +18,8 @@ from infra.cli.erase import app
 from infra.errors import SetupError
 from infra.postgres.connect import as_part
 from infra.projector.quarantine import retry
-from infra.settings.model import variables
 from projections.kernel import read_models
+from tests.support.environment import unset_settings
 from tests.support.note import NOW, Note
 from tests.support.projecting import projecting, quarantine_of
 from tests.support.servers import Database
@@ -28,8 +28,7 @@ from tests.support.stores import CALL, Opened, make_key_file, open_store, rows
 
 @pytest.fixture(autouse=True)
 def settings(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in variables():
-        monkeypatch.delenv(name, raising=False)
+    unset_settings(monkeypatch)
     make_key_file(tmp_path)
     monkeypatch.setenv("PALIMPSEST_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("DATABASE_URL", database.admin_url)

@@ -28,7 +28,8 @@ from infra.sealing.key_source import KeySource
 from infra.sealing.keyring import ERASED_KEY
 from infra.sealing.store_keys import Damage
 from infra.settings.load import load
-from infra.settings.model import Settings, variables
+from infra.settings.model import Settings
+from tests.support.environment import unset_settings
 from tests.support.note import NOW, Note
 from tests.support.servers import Database
 from tests.support.stored import by_hand
@@ -40,8 +41,7 @@ STATES = "SELECT id, state, position FROM keys WHERE kind = %s ORDER BY recorded
 
 @pytest.fixture(autouse=True)
 def environment(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in variables():
-        monkeypatch.delenv(name, raising=False)
+    unset_settings(monkeypatch)
     monkeypatch.setenv("PALIMPSEST_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("DATABASE_URL", database.app_url)
     monkeypatch.setenv("DATABASE_ADMIN_URL", database.admin_url)

@@ -6,10 +6,10 @@ import sqlite3
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from time import monotonic, sleep
+from time import sleep
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +29,7 @@ from tests.support.kafka import own_topics
 from tests.support.published import public, send
 from tests.support.servers import Cluster
 from tests.support.stored import decoded
+from tests.support.waiting import wait_until
 
 README = Path(__file__).parents[2] / "adapters" / "integration_events" / "README.md"
 LINES = 30
@@ -100,13 +101,6 @@ def created(log: list[EventRow]) -> dict[str, int]:
     return Counter(str(event.owner_id) for event in events if isinstance(event, Document.Created))
 
 
-def until(condition: Callable[[], bool]) -> None:
-    deadline = monotonic() + 30
-    while not condition():
-        assert monotonic() < deadline, "it did not come true in time"
-        sleep(0.02)
-
-
 def test_the_consumer_counts_each_document_once_though_it_is_killed(
     log: list[EventRow], topics: Topics, kafka: EmbeddedKafka, tmp_path: Path
 ) -> None:
@@ -117,7 +111,7 @@ def test_the_consumer_counts_each_document_once_though_it_is_killed(
     counting = Counting(tmp_path, kafka.address, topics.public("document"))
     send(address, topics, first)
     with counting.running():
-        until(lambda: counting.records == len(first))
+        wait_until(lambda: counting.records == len(first))
     with closing(sqlite3.connect(counting.database, isolation_level=None)) as holder:
         holder.execute("BEGIN IMMEDIATE")
         with counting.running():
@@ -126,7 +120,7 @@ def test_the_consumer_counts_each_document_once_though_it_is_killed(
     assert counting.records == len(first)
     with counting.running():
         send(address, topics, last)
-        until(lambda: counting.records == len(first) + len(second) + len(last))
+        wait_until(lambda: counting.records == len(first) + len(second) + len(last))
     assert counting.written == created(log)
 
 

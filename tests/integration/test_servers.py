@@ -8,7 +8,6 @@ import socket
 import struct
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -33,6 +32,7 @@ from tests.support.servers import (
     open_folder,
     redis_admin,
 )
+from tests.support.waiting import wait_until
 
 START_AND_STAY = """
 import sys, time
@@ -148,10 +148,7 @@ def test_postgres_ends_with_the_program_that_started_it(folder: Path) -> None:
     owner, pid = started_elsewhere("EmbeddedPostgres", folder)
     owner.kill()
     owner.wait()
-    deadline = time.monotonic() + 10
-    while is_alive(pid) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not is_alive(pid)
+    wait_until(lambda: not is_alive(pid))
 
 
 @pytest.mark.parametrize("server", [EmbeddedPostgres, EmbeddedRedis])
@@ -370,11 +367,13 @@ def test_the_shared_server_stops_when_its_last_user_ends_even_by_a_kill() -> Non
     psycopg.connect(address).close()
     user.send_signal(signal.SIGKILL)
     user.wait()
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        try:
-            psycopg.connect(address).close()
-        except psycopg.OperationalError:
-            return
-        time.sleep(0.1)
-    pytest.fail("the server still runs")
+    wait_until(lambda: not answers(address))
+
+
+def answers(address: str) -> bool:
+    """Whether the server accepts a connection."""
+    try:
+        psycopg.connect(address).close()
+    except psycopg.OperationalError:
+        return False
+    return True

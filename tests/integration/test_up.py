@@ -5,8 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.request import urlopen
@@ -22,6 +21,7 @@ from infra.settings.load import SERVERS_FILE, database_file
 from infra.settings.model import variables
 from tests.support.servers import PROJECT, open_folder
 from tests.support.stores import rows
+from tests.support.waiting import wait_until
 
 TIMEOUT_SECONDS = 60.0
 LOGINS = """
@@ -60,7 +60,7 @@ class Up:
 
     def ready(self) -> None:
         """Wait for the greeting."""
-        until(lambda: "Palimpsest is ready" in self.output or self._process.poll() is not None)
+        wait_until(lambda: "Palimpsest is ready" in self.output or self._process.poll() is not None)
         assert self._process.poll() is None, self.output
 
     def parts(self) -> dict[str, int]:
@@ -107,13 +107,6 @@ def schema_link(address: str, prefix: str) -> str:
         consumer.assign([place])
         record = next(iter(consumer))
     return str(dict(record.headers)["ce_dataschema"], "utf-8")
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + TIMEOUT_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
 
 
 def refused(folder: Path, port: int, **variables: str) -> str:
@@ -177,7 +170,7 @@ def test_a_taken_port_is_refused_with_advice(up: Up, folder: Path) -> None:
 def test_case_15_logs_are_json_in_files_and_the_terminal_is_for_people(up: Up) -> None:
     assert f"Logs   {up.folder / 'logs'}" in up.output
     logs = [up.folder / "logs" / f"{name}.log" for name in ("api", "projector", "worker")]
-    until(lambda: "/health/ready" in logs[0].read_text())
+    wait_until(lambda: "/health/ready" in logs[0].read_text())
     for log in logs:
         assert log.stat().st_mode & 0o777 == 0o600
         assert {json.loads(line)["role"] for line in log.read_text().splitlines()} <= {log.stem}
@@ -198,7 +191,7 @@ def test_each_process_logs_in_as_its_part_with_an_address_of_its_own(up: Up) -> 
     assert "postgresql://" not in (up.folder / SERVERS_FILE).read_text()
     assert f"DATABASE_URL=postgresql://{role_of('api')}:****@" in asked(up.folder, "settings")
     running = {(role_of(part),) for part in ("api", "projector", "worker")}
-    until(lambda: set(rows(addresses["owner"].split("'")[1], LOGINS)) == running)
+    wait_until(lambda: set(rows(addresses["owner"].split("'")[1], LOGINS)) == running)
 
 
 @pytest.mark.parametrize(
@@ -227,15 +220,15 @@ def test_killed_parts_come_back_while_the_rest_runs(up: Up) -> None:
     assert len(before) == 5
     for pid in before.values():
         os.kill(pid, signal.SIGKILL)
-    until(lambda: len(up.parts()) == len(before) and not set(up.parts().values()) & set(before.values()))
-    until(lambda: is_ready(up.url))
+    wait_until(lambda: len(up.parts()) == len(before) and not set(up.parts().values()) & set(before.values()))
+    wait_until(lambda: is_ready(up.url))
 
 
 def test_nothing_outlives_a_kill_and_the_next_start_takes_up_and_ends_on_ctrl_c(folder: Path) -> None:
     with running(folder, free_port()) as killed:
         orphans = killed.parts().values()
         killed.end(signal.SIGKILL)
-        until(lambda: not any(is_alive(pid) for pid in orphans))
+        wait_until(lambda: not any(is_alive(pid) for pid in orphans))
     (folder / SERVERS_FILE).write_text("PALIMPSEST_PORT='1'\nPALIMPSEST_HOST='192.0.2.1'\n")
     with running(folder, killed.port) as up:
         parts = up.parts().values()
@@ -249,12 +242,12 @@ def test_what_happens_is_published_to_a_broker_of_its_own_which_comes_back(folde
     with running(folder, free_port(), "--kafka", PALIMPSEST_KAFKA_PARTITIONS="1") as up:
         address = asked(folder, "settings").partition("KAFKA_BOOTSTRAP_SERVERS=")[2].partition("\n")[0]
         assert f"Kafka  {address}" in up.output
-        until(lambda: published(address))
+        wait_until(lambda: published(address))
         before = up.parts()
         assert len(before) == 7
         for name in ("main relay", "kafka.Kafka"):
             os.kill(before[name], signal.SIGKILL)
-        until(lambda: len(up.parts()) == 7)
+        wait_until(lambda: len(up.parts()) == 7)
         assert published(address)
 
 
@@ -262,7 +255,7 @@ def test_what_happens_is_published_to_brokers_that_are_named(folder: Path, kafka
     named = {"KAFKA_BOOTSTRAP_SERVERS": kafka.address, "PALIMPSEST_KAFKA_PREFIX": "named"}
     with running(folder, free_port(), "--kafka", PALIMPSEST_KAFKA_PARTITIONS="1", **named) as up:
         assert len(up.parts()) == 6
-        until(lambda: published(kafka.address, "named"))
+        wait_until(lambda: published(kafka.address, "named"))
         link = schema_link(kafka.address, "named")
         assert link.startswith(f"{up.url}/v1/"), "case 8"
         assert urlopen(link).status == 200
@@ -273,7 +266,7 @@ def test_a_broker_by_itself_says_its_address_and_ends_on_ctrl_c(tmp_path: Path) 
     words = ["--data-dir", str(tmp_path), "kafka", "--port", str(port)]
     with output.open("w") as file:
         broker = subprocess.Popen([sys.executable, "-m", "infra.cli.main", *words], cwd=PROJECT, stdout=file)
-    until(lambda: f"KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:{port} make run" in output.read_text())
+    wait_until(lambda: f"KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:{port} make run" in output.read_text())
     broker.send_signal(signal.SIGINT)
     assert broker.wait(TIMEOUT_SECONDS) == 0
     assert "Stopped" in output.read_text()

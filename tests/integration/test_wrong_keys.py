@@ -22,7 +22,7 @@ from infra.sealing.key_source import KeySource
 from infra.sealing.process_keys import ProcessKeys
 from infra.settings.keys import KeySettings
 from infra.settings.load import load
-from infra.settings.model import variables
+from tests.support.environment import unset_settings
 from tests.support.note import Note
 from tests.support.servers import Database
 from tests.support.stores import CALL, KEY_RING, rows
@@ -33,8 +33,7 @@ ROLES = ("api", "projector", "worker")
 @pytest.fixture(autouse=True)
 async def recorded(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A database that has seen the right keys."""
-    for name in variables():
-        monkeypatch.delenv(name, raising=False)
+    unset_settings(monkeypatch)
     monkeypatch.setenv("PALIMPSEST_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("PALIMPSEST_METRICS_PORT", "0")
     monkeypatch.setenv("DATABASE_URL", database.app_url)

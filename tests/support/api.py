@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
-from time import monotonic, sleep
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -33,6 +32,7 @@ from infra.settings.model import Settings
 from projections.kernel import read_models
 from tests.support.http import PASSWORD
 from tests.support.stores import BLIND_KEY, KEYS
+from tests.support.waiting import wait_until
 
 T = TypeVar("T")
 
@@ -146,10 +146,7 @@ def running_api(database_url: str, redis_url: str, *, ready_first: bool = True, 
 
 def _wait_until_ready(api: Api) -> None:
     # The service answers before its tables are there: requests would work, and its health check says "not ready".
-    deadline = monotonic() + READY_SECONDS
-    while (answer := httpx2.get(f"{api.url}/health/ready")).status_code != 200:
-        assert monotonic() < deadline, answer.text
-        sleep(0.02)
+    wait_until(lambda: httpx2.get(f"{api.url}/health/ready").status_code == 200, READY_SECONDS)
 
 
 def _settings(database_url: str, redis_url: str, changes: dict[str, Any]) -> Settings:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,6 +23,7 @@ from infra.projector.read_ahead import BufferedFeed
 from infra.projector.rebuild.rebuild import rebuild
 from projections.kernel import ReadModel
 from tests.support.stores import CALL, Opened
+from tests.support.waiting import until
 
 MOMENT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -124,14 +125,6 @@ async def append(opened: Opened, changes: Iterable[Sequence[Root]]) -> int:
         assert isinstance(position, int)
         last = position
     return last
-
-
-async def until(condition: Callable[[], bool], patience: float = 15.0) -> None:
-    """Wait for the condition."""
-    deadline = monotonic() + patience
-    while not condition():
-        assert monotonic() < deadline, "it did not come true in time"
-        await asyncio.sleep(0.01)
 
 
 def positions(url: str, models: Sequence[ReadModel]) -> dict[str, int]:

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from threading import Thread
-from time import monotonic, sleep
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +22,7 @@ from infra.store.log_rows import EVENT_COLUMNS
 from infra.store.partitioner import partition_of
 from tests.support.history import History
 from tests.support.stores import CALL, keyring_of, open_store
+from tests.support.waiting import wait_until
 
 PATIENCE = 30.0
 
@@ -72,11 +72,7 @@ def until_published(relay: Relay, url: str) -> None:
         TimeoutError: Kafka does not.
     """
     head = len(stored(url))
-    deadline = monotonic() + PATIENCE
-    while (relay.position or 0) < head:
-        if monotonic() > deadline:
-            raise TimeoutError(f"published {relay.position} of {head}")
-        sleep(0.02)
+    wait_until(lambda: (relay.position or 0) >= head)
 
 
 def publish_all(url: str, kafka: ClientConfig, names: Topics) -> None:

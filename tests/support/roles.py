@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,8 +13,7 @@ import httpx2
 from infra.local.servers.process import free_port
 from tests.support.servers import Database
 from tests.support.stores import KEYS
-
-PATIENCE = 60.0
+from tests.support.waiting import wait_until
 
 
 def environment(database: Database, redis_url: str | None, port: int, folder: Path) -> dict[str, str]:
@@ -99,12 +97,12 @@ def until_ready(url: str) -> None:
     Raises:
         TimeoutError: it does not.
     """
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        try:
-            if httpx2.get(f"{url}/health/ready", timeout=5).status_code == 200:
-                return
-        except httpx2.HTTPError:
-            pass
-        time.sleep(0.05)
-    raise TimeoutError("the API does not become ready")
+    wait_until(lambda: is_ready(url))
+
+
+def is_ready(url: str) -> bool:
+    """Whether the API serves."""
+    try:
+        return httpx2.get(f"{url}/health/ready", timeout=5).status_code == 200
+    except httpx2.HTTPError:
+        return False

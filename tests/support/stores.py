@@ -108,6 +108,17 @@ def rows(url: str, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
         return cursor.fetchall() if cursor.description else []
 
 
+DISCONNECT = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND usename LIKE %s AND query LIKE %s
+"""
+
+
+def disconnect(admin_url: str, user: str = "%", statement: str = "%") -> None:
+    """End the connections of others to the database: those whose user and last statement are like these."""
+    rows(admin_url, DISCONNECT, user, statement)
+
+
 __all__ = [
     "BLIND_KEY",
     "CALL",
@@ -120,6 +131,7 @@ __all__ = [
     "Opened",
     "Pool",
     "destroy_keys",
+    "disconnect",
     "keyring_of",
     "make_key_file",
     "open_store",

@@ -67,6 +67,14 @@ def test_roles_for_an_action_are_those_that_it_allows() -> None:
     assert DOCUMENT.roles_for("create") == DOCUMENT.roles
 
 
+@pytest.mark.parametrize("resource", resources().values(), ids=lambda resource: resource.name)
+def test_an_action_takes_the_scope_to_read_or_to_write_its_resource(resource: Resource) -> None:
+    [subject] = {rule.scope.partition(":")[0] for rule in resource.rules.values()}
+    for action, rule in resource.rules.items():
+        kind = "read" if action.startswith(("read", "list", "follow")) else "write"
+        assert rule.scope == f"{subject}:{kind}", action
+
+
 def test_scopes_follow_from_the_table() -> None:
     assert {
         "documents:read",

@@ -15,7 +15,7 @@ from infra.cli.main import app
 from infra.local.servers.process import ServerError
 from infra.sealing.key_source import KeySource
 from infra.settings.load import load
-from infra.settings.model import variables
+from tests.support.environment import unset_settings
 from tests.support.stores import make_key_file
 
 HEAVY = ("fastapi", "kafka", "psycopg", "pydantic", "cryptography", "redis", "uvicorn")
@@ -23,8 +23,7 @@ HEAVY = ("fastapi", "kafka", "psycopg", "pydantic", "cryptography", "redis", "uv
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in variables():
-        monkeypatch.delenv(name, raising=False)
+    unset_settings(monkeypatch)
     monkeypatch.setenv("PALIMPSEST_DATA_DIR", str(tmp_path))
 
 

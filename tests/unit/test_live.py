@@ -16,6 +16,7 @@ from projections.visibility import Audience
 from tests.support.given import ID, NOW, person
 from tests.support.http import Lagging
 from tests.support.projecting import MemoryFeed, recorded
+from tests.support.waiting import until
 
 ADA, EVE = person(1), person(2)
 
@@ -29,12 +30,14 @@ def edits(count: int) -> list[RecordedEvent]:
 
 
 class Feed(MemoryFeed):
-    """A log that fails when it is told to."""
+    """A log that fails while it is `broken`."""
 
     broken = False
+    failures = 0
 
     async def read(self, after: int, limit: int) -> Sequence[RecordedEvent]:
         if self.broken:
+            self.failures += 1
             raise Unavailable("The database")
         return await super().read(after, limit)
 
@@ -112,7 +115,7 @@ async def test_a_log_that_fails_for_a_while_is_followed_on() -> None:
     async with following(past=2) as house:
         house.feed.broken = True
         house.feed.add(edits(3))
-        await asyncio.sleep(0.1)
+        await until(lambda: house.feed.failures > 1)
         house.feed.broken = False
         assert await house.live.head(5) == 5
         assert await house.all_after(2) == [3, 4, 5]

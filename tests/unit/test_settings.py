@@ -19,6 +19,7 @@ from infra.settings.load import (
     load_for_reading,
 )
 from infra.settings.model import MigrationSettings, Settings, variables
+from tests.support.environment import unset_settings
 from tests.support.stores import make_key_file
 
 SECRET = "hunter2-canary"
@@ -27,8 +28,7 @@ DATABASE_URL = f"postgresql://app:{SECRET}@db.example:5432/palimpsest?sslmode=ve
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in variables():
-        monkeypatch.delenv(name, raising=False)
+    unset_settings(monkeypatch)
     monkeypatch.setenv("DATABASE_URL", DATABASE_URL)
 
 

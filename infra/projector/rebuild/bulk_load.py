@@ -66,14 +66,14 @@ class BulkLoader:
         connection: Connection,
         skipped: frozenset[int] = frozenset(),
         shared: int | None = None,
-        max_bytes: int = MAX_BYTES,
+        max_bytes: int | None = None,
     ) -> None:
         self._writer = writer
         self._source = source
         self._connection = connection
         self._skipped = skipped
         self._shared = shared
-        self._max_bytes = max_bytes
+        self._max_bytes = max_bytes or MAX_BYTES
         types = {name: words.split()[0] for name, words in writer.model.table.columns.items()}
         self._texts = [name for name, kind in types.items() if kind in ("text", "bytea")]
         self._nested = [name for name, kind in types.items() if kind == "jsonb" or kind.endswith("[]")]

@@ -1,27 +1,13 @@
 """Leader election: the lock is exclusive, is released when its holder is silent, and a holder knows that it lost it."""
 
-from collections.abc import Callable
-from time import monotonic, sleep
+from time import sleep
 
 import pytest
 
 from infra.kafka.relay.leader_lease import SILENCE_SECONDS, TRUST_SECONDS, LeaderLease
 from tests.support.servers import Database
-from tests.support.stores import rows
-
-KILL = """
-SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-WHERE datname = current_database() AND pid <> pg_backend_pid()
-"""
-
-
-def until(condition: Callable[[], bool]) -> float:
-    """Wait for the condition. Returns the seconds it took."""
-    began = monotonic()
-    while not condition():
-        assert monotonic() - began < 10
-        sleep(0.02)
-    return monotonic() - began
+from tests.support.stores import disconnect
+from tests.support.waiting import wait_until
 
 
 def test_one_holder_at_a_time(database: Database) -> None:
@@ -32,7 +18,7 @@ def test_one_holder_at_a_time(database: Database) -> None:
         assert not other.held()
         one.close()
         assert not one.held()
-        until(other.try_take)
+        wait_until(other.try_take)
 
 
 def test_other_names_are_other_locks(database: Database) -> None:
@@ -56,7 +42,7 @@ def test_a_silent_holder_loses_it_after_it_has_stopped_trusting_it(
     monkeypatch.setattr("infra.kafka.relay.leader_lease.KEEPALIVE_SECONDS", 60.0)
     with LeaderLease(database.app_url, "a") as silent, LeaderLease(database.app_url, "a") as other:
         assert silent.try_take()
-        took = until(other.try_take)
+        took = wait_until(other.try_take)
         assert not silent.held()
     assert TRUST_SECONDS < took < SILENCE_SECONDS + 1
 
@@ -64,8 +50,8 @@ def test_a_silent_holder_loses_it_after_it_has_stopped_trusting_it(
 def test_a_holder_that_is_disconnected_knows(database: Database) -> None:
     with LeaderLease(database.app_url, "a") as one:
         assert one.try_take()
-        rows(database.admin_url, KILL)
-        assert until(lambda: not one.held()) < TRUST_SECONDS
+        disconnect(database.admin_url)
+        assert wait_until(lambda: not one.held()) < TRUST_SECONDS
 
 
 def test_a_holder_that_hangs_loses_the_lock(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,5 +63,5 @@ def test_a_holder_that_hangs_loses_the_lock(database: Database, monkeypatch: pyt
             hung.heartbeat()
         assert hung.held()
         assert not other.try_take()
-        until(other.try_take)
+        wait_until(other.try_take)
         assert not hung.held()

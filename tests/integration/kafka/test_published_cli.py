@@ -22,8 +22,8 @@ from infra.kafka.client.topics import Topics
 from infra.kafka.tools import export as exporting
 from infra.local.servers.kafka import EmbeddedKafka
 from infra.local.servers.process import free_port
-from infra.settings.model import variables
 from tests.support import published
+from tests.support.environment import unset_settings
 from tests.support.history import History
 from tests.support.kafka import own_topics
 from tests.support.published import Planned, private, public, send, states, without
@@ -68,8 +68,7 @@ def address(kafka: EmbeddedKafka) -> dict[str, str]:
 def settings(
     stream: Stream, kafka: EmbeddedKafka, topics: Topics, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in variables():
-        monkeypatch.delenv(name, raising=False)
+    unset_settings(monkeypatch)
     make_key_file(tmp_path)
     monkeypatch.setenv("PALIMPSEST_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("DATABASE_URL", stream.url)

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from time import monotonic, sleep
+from time import sleep
 from typing import Any
 from uuid import UUID
 
 import pytest
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource
+from structlog.testing import capture_logs
 
 from infra.kafka.client import record_batch, record_format, topics
 from infra.kafka.client.batch_producer import BatchProducer, InFlightBatch, PublishFailed
@@ -22,6 +23,7 @@ from tests.support.kafka import own_topics
 from tests.support.servers import Database
 from tests.support.stored import by_hand
 from tests.support.stores import rows
+from tests.support.waiting import wait_until
 
 POISONED = UUID(int=0xBAD)
 POISON = """
@@ -165,7 +167,7 @@ def test_topics_that_were_lost_are_filled_again(
     before = relaying.public_positions(kafka_settings, names)
 
     admin.delete_topics([names.internal, names.public("document")])
-    wait_until_gone(admin, names.internal)
+    wait_until(lambda: names.internal not in admin.list_topics())
     relaying.publish_all(database.app_url, kafka_settings, names)
 
     relaying.require_private_complete(database.app_url, kafka_settings, names)
@@ -179,27 +181,16 @@ def test_a_topic_created_again_under_a_running_relay_is_filled_again(
     with relaying.running(relaying.new_relay(database.app_url, kafka_settings, names)) as relay:
         relaying.until_published(relay, database.app_url)
         admin.delete_topics([names.internal])
-        wait_until_gone(admin, names.internal)
+        wait_until(lambda: names.internal not in admin.list_topics())
         topics.create_missing(admin, names, [names.internal])
         relaying.live(database.app_url, history, changes=20)
         relaying.until_published(relay, database.app_url)
         everything = {row.position for row in relaying.stored(database.app_url)}
-        deadline = monotonic() + relaying.PATIENCE
-        while not everything <= positions_in(kafka_settings, names.internal):
-            assert monotonic() < deadline
-            sleep(0.2)
+        wait_until(lambda: everything <= positions_in(kafka_settings, names.internal))
 
 
 def positions_in(kafka: ClientConfig, topic: str) -> set[int]:
     return {record_format.decode_record(record).position for record in relaying.records_of(kafka, topic)}
-
-
-def wait_until_gone(admin: KafkaAdminClient, topic: str) -> None:
-    """Wait for the broker to delete a topic."""
-    deadline = monotonic() + relaying.PATIENCE
-    while topic in admin.list_topics():
-        assert monotonic() < deadline
-        sleep(0.05)
 
 
 def test_another_partition_count_is_refused(
@@ -216,9 +207,7 @@ def test_what_was_published_over_fewer_partitions_is_not_mixed_with_more(
 ) -> None:
     relaying.publish_all(database.app_url, kafka_settings, names)
     with relaying.running(relaying.new_relay(database.app_url, kafka_settings, names)) as relay:
-        deadline = monotonic() + relaying.PATIENCE
-        while relay.position is None and monotonic() < deadline:
-            sleep(0.02)
+        wait_until(lambda: relay.position is not None)
 
     with pytest.raises(WrongPartitions, match="partitions"):
         relaying.new_relay(database.app_url, kafka_settings, Topics(names.prefix, partitions=6)).run()
@@ -309,8 +298,9 @@ def test_nothing_personal_is_published(
 
 
 def test_a_log_that_cannot_be_read_is_waited_for(kafka_settings: ClientConfig, names: Topics) -> None:
-    with relaying.running(relaying.new_relay("postgresql://127.0.0.1:1/none", kafka_settings, names)) as relay:
-        sleep(1.5)
+    relay = relaying.new_relay("postgresql://127.0.0.1:1/none", kafka_settings, names)
+    with capture_logs() as logs, relaying.running(relay):
+        wait_until(lambda: [each["event"] for each in logs].count("relay without database") > 1)
         assert relay.position is None
 
 
@@ -318,7 +308,8 @@ def test_a_missing_broker_is_waited_for(database: Database, names: Topics, histo
     relaying.live(database.app_url, history, changes=3)
     nowhere = {"bootstrap_servers": "127.0.0.1:1"}
 
-    with relaying.running(relaying.new_relay(database.app_url, nowhere, names)) as relay:
-        sleep(1.5)
+    relay = relaying.new_relay(database.app_url, nowhere, names)
+    with capture_logs() as logs, relaying.running(relay):
+        wait_until(lambda: "Kafka does not accept records; retrying" in [each["event"] for each in logs])
         assert relay.position is None
         assert not relay.is_leading()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from threading import Event, Thread
-from time import monotonic, sleep
+from time import sleep
 
 import psycopg
 import pytest
@@ -26,9 +26,9 @@ from tests.support.kafka import own_topics
 from tests.support.roles import RoleProcess, environment
 from tests.support.servers import Database, open_folder
 from tests.support.stores import CALL, open_store
+from tests.support.waiting import wait_until
 
 TAKEOVER_SECONDS = 5.0
-PATIENCE = 40.0
 
 
 @contextmanager
@@ -64,20 +64,6 @@ async def append(url: str, changes: Iterable[list[Root]], pause: float = 0.0) ->
         for roots in changes:
             await opened.store.append(roots, CALL, None)
             await asyncio.sleep(pause)
-
-
-def until(condition: Callable[[], bool], patience: float = PATIENCE) -> float:
-    """Wait for the condition. Returns the seconds it took.
-
-    Raises:
-        TimeoutError: it took too long.
-    """
-    began = monotonic()
-    while not condition():
-        if monotonic() - began > patience:
-            raise TimeoutError
-        sleep(0.02)
-    return monotonic() - began
 
 
 class Reader:
@@ -124,18 +110,18 @@ def test_a_standby_takes_over_in_less_than_five_seconds(
     asyncio.run(append(database.app_url, history.changes(50)))
     with relays(database, kafka, names, 2) as (leader, standby), closing(Reader(settings_of(kafka), names)) as reader:
         leader.start()
-        until(lambda: reader.has(head(database)))
+        wait_until(lambda: reader.has(head(database)))
         standby.start()
-        until(lambda: has_logged(standby, "standing by"))
+        wait_until(lambda: has_logged(standby, "standing by"))
         asyncio.run(append(database.app_url, history.changes(50)))
         end(leader)
         asyncio.run(append(database.app_url, history.changes(1)))
-        took = until(lambda: reader.has(head(database)))
+        took = wait_until(lambda: reader.has(head(database)))
         if end is RoleProcess.freeze:
             leader.thaw()
             asyncio.run(append(database.app_url, history.changes(50), pause=0.02))
-            until(lambda: reader.has(head(database)))
-            until(lambda: has_logged(leader, "standing by"))
+            wait_until(lambda: reader.has(head(database)))
+            wait_until(lambda: has_logged(leader, "standing by"))
 
     assert took < TAKEOVER_SECONDS
     relaying.require_private_complete(database.app_url, settings_of(kafka), names)
@@ -159,7 +145,7 @@ def test_relays_killed_at_any_moment_lose_nothing(database: Database, kafka: Emb
             pair[number % 2].start()
         over.set()
         writing.join()
-        until(lambda: reader.has(head(database)))
+        wait_until(lambda: reader.has(head(database)))
 
     relaying.require_private_complete(database.app_url, settings_of(kafka), names)
     assert relaying.public_positions(settings_of(kafka), names) == relaying.expected_public(database.app_url)
@@ -173,12 +159,12 @@ def test_a_broker_that_comes_back_gets_what_it_missed(
         relay.start()
         with closing(Reader(kafka, names)) as reader:
             asyncio.run(append(database.app_url, history.changes(100)))
-            until(lambda: reader.has(head(database)))
+            wait_until(lambda: reader.has(head(database)))
             own_kafka.kill()
             asyncio.run(append(database.app_url, history.changes(200), pause=0.01))
             own_kafka.start()
             asyncio.run(append(database.app_url, history.changes(50)))
-            until(lambda: reader.has(head(database)))
+            wait_until(lambda: reader.has(head(database)))
 
     assert relaying.require_private_complete(database.app_url, kafka, names) == 0
 
@@ -190,10 +176,10 @@ def test_a_relay_that_starts_before_its_broker_says_that_it_waits(
     own_kafka.kill()
     with relays(database, own_kafka, names) as (relay,):
         relay.start()
-        until(lambda: has_logged(relay, "Kafka does not accept records"))
+        wait_until(lambda: has_logged(relay, "Kafka does not accept records"))
         own_kafka.start()
         with closing(Reader(settings_of(own_kafka), names)) as reader:
-            until(lambda: reader.has(head(database)))
+            wait_until(lambda: reader.has(head(database)))
 
 
 def test_without_a_broker_the_relay_says_what_to_set(database: Database, tmp_path: Path) -> None:
@@ -215,5 +201,5 @@ def test_a_relay_ends_with_a_sentence_when_a_topic_has_other_partitions(
         made.create_missing(admin, Topics(names.prefix, partitions=2), [names.internal])
     with relays(database, kafka, names) as (relay,):
         relay.start()
-        until(lambda: has_logged(relay, f"{names.internal} has 2 partitions"))
+        wait_until(lambda: has_logged(relay, f"{names.internal} has 2 partitions"))
         assert "Traceback" not in relay.log.read_text()

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, closing
-from time import monotonic
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -30,8 +29,8 @@ from tests.support.history import WORDS, History
 from tests.support.kafka import own_topics
 from tests.support.servers import Database
 from tests.support.stores import CALL, Opened, open_store, rows
+from tests.support.waiting import wait_until
 
-PATIENCE = 30.0
 POISON = """
 INSERT INTO stored_events (originator_id, originator_version, topic, state, notification_id, recorded_at)
 SELECT %s, 1, 'user.registered', '\\xc1', max(notification_id) + 1, now() FROM stored_events
@@ -72,19 +71,6 @@ def version_of(record: Any) -> int | None:
     return None if record.value is None else int(msgspec.json.decode(record.value)["version"])
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for the condition, which is evaluated in a thread.
-
-    Raises:
-        TimeoutError: it took too long.
-    """
-    began = monotonic()
-    while not await asyncio.to_thread(condition):
-        if monotonic() - began > PATIENCE:
-            raise TimeoutError
-        await asyncio.sleep(0.1)
-
-
 def has_states(kafka: ClientConfig, topic: str, expected: Mapping[UUID, int | None]) -> Callable[[], bool]:
     """Whether the topic holds exactly these versions."""
     return lambda: {key: version_of(record) for key, record in last_of(kafka, topic).items()} == expected
@@ -100,9 +86,9 @@ async def test_every_stream_has_its_current_state(
         users = {user.id: user.version if user.active else None for user in history.of(User)}
         teams = {team.id: None if team.dissolved_at else team.version for team in history.of(Team)}
         documents = {document.id: document.version for document in history.of(Document)}
-        await until(has_states(kafka_settings, names.state("user"), users))
-        await until(has_states(kafka_settings, names.state("team"), teams))
-        await until(has_states(kafka_settings, names.state("document"), documents))
+        await asyncio.to_thread(wait_until, has_states(kafka_settings, names.state("user"), users))
+        await asyncio.to_thread(wait_until, has_states(kafka_settings, names.state("team"), teams))
+        await asyncio.to_thread(wait_until, has_states(kafka_settings, names.state("document"), documents))
 
 
 async def test_a_stream_that_changes_often_is_published_once(
@@ -114,7 +100,7 @@ async def test_a_stream_that_changes_often_is_published_once(
             team.rename(f"name {number}", by=CALL.actor, now=NOW)  # type: ignore[arg-type]
             await opened.store.append([team], CALL, None)
         async with publishing(opened, kafka_settings, names):
-            await until(has_states(kafka_settings, names.state("team"), {team.id: 51}))
+            await asyncio.to_thread(wait_until, has_states(kafka_settings, names.state("team"), {team.id: 51}))
 
     assert len(relaying.records_of(kafka_settings, names.state("team"))) == 1
 
@@ -132,10 +118,10 @@ async def test_a_closed_account_becomes_a_tombstone(
     async with open_store(database.app_url) as opened, publishing(opened, kafka_settings, names):
         user = User.register(id=uuid4(), email="ada@example.org", name="Ada", password_hash="-", now=NOW)
         await opened.store.append([user], CALL, None)
-        await until(has_states(kafka_settings, names.state("user"), {user.id: 1}))
+        await asyncio.to_thread(wait_until, has_states(kafka_settings, names.state("user"), {user.id: 1}))
         user.deactivate(now=NOW)
         await opened.store.append([user], CALL, None)
-        await until(has_states(kafka_settings, names.state("user"), {user.id: None}))
+        await asyncio.to_thread(wait_until, has_states(kafka_settings, names.state("user"), {user.id: None}))
 
 
 async def test_an_erased_account_becomes_a_tombstone(
@@ -147,7 +133,7 @@ async def test_an_erased_account_becomes_a_tombstone(
         user.erase(now=NOW)
         await opened.store.append([user], CALL, None)
         async with publishing(opened, kafka_settings, names):
-            await until(has_states(kafka_settings, names.state("user"), {user.id: None}))
+            await asyncio.to_thread(wait_until, has_states(kafka_settings, names.state("user"), {user.id: None}))
 
 
 async def test_an_outdated_state_of_a_former_leader_is_replaced(
@@ -156,10 +142,10 @@ async def test_an_outdated_state_of_a_former_leader_is_replaced(
     monkeypatch.setattr("infra.kafka.relay.state_publisher.CHECK_SECONDS", 0.5)
     async with open_store(database.app_url) as opened, publishing(opened, kafka_settings, names):
         team = await found(opened)
-        await until(has_states(kafka_settings, names.state("team"), {team.id: 1}))
+        await asyncio.to_thread(wait_until, has_states(kafka_settings, names.state("team"), {team.id: 1}))
         await asyncio.to_thread(publish_outdated, kafka_settings, names, team.id, "team")
-        await until(lambda: len(relaying.records_of(kafka_settings, names.state("team"))) == 3)
-        await until(has_states(kafka_settings, names.state("team"), {team.id: 1}))
+        await asyncio.to_thread(wait_until, lambda: len(relaying.records_of(kafka_settings, names.state("team"))) == 3)
+        await asyncio.to_thread(wait_until, has_states(kafka_settings, names.state("team"), {team.id: 1}))
 
 
 def publish_outdated(kafka: ClientConfig, names: Topics, id: UUID, *aggregates: str) -> None:
@@ -177,9 +163,9 @@ async def test_a_record_in_a_topic_without_states_holds_up_no_other(
     monkeypatch.setattr("infra.kafka.relay.state_publisher.CHECK_SECONDS", 0.5)
     async with open_store(database.app_url) as opened, publishing(opened, kafka_settings, names):
         team = await found(opened)
-        await until(has_states(kafka_settings, names.state("team"), {team.id: 1}))
+        await asyncio.to_thread(wait_until, has_states(kafka_settings, names.state("team"), {team.id: 1}))
         await asyncio.to_thread(publish_outdated, kafka_settings, names, team.id, "address", "team")
-        await until(has_states(kafka_settings, names.state("team"), {team.id: 1}))
+        await asyncio.to_thread(wait_until, has_states(kafka_settings, names.state("team"), {team.id: 1}))
 
 
 async def test_a_state_topic_that_was_lost_is_filled_again(
@@ -189,10 +175,10 @@ async def test_a_state_topic_that_was_lost_is_filled_again(
         teams = [await found(opened) for _ in range(5)]
         expected = {team.id: 1 for team in teams}
         async with publishing(opened, kafka_settings, names):
-            await until(has_states(kafka_settings, names.state("team"), expected))
+            await asyncio.to_thread(wait_until, has_states(kafka_settings, names.state("team"), expected))
         await asyncio.to_thread(recreate, kafka_settings, names, names.state("team"))
         async with publishing(opened, kafka_settings, names):
-            await until(has_states(kafka_settings, names.state("team"), expected))
+            await asyncio.to_thread(wait_until, has_states(kafka_settings, names.state("team"), expected))
 
 
 def recreate(kafka: ClientConfig, names: Topics, topic: str) -> None:
@@ -212,7 +198,7 @@ async def test_an_aggregate_that_cannot_be_read_holds_up_no_other(
         rows(database.admin_url, POISON, uuid4())
         team = await found(opened)
         async with publishing(opened, kafka_settings, names):
-            await until(lambda: team.id in last_of(kafka_settings, names.state("team")))
+            await asyncio.to_thread(wait_until, lambda: team.id in last_of(kafka_settings, names.state("team")))
 
     assert last_of(kafka_settings, names.state("user")) == {}
 
@@ -222,11 +208,8 @@ async def test_nothing_personal_is_in_states(database: Database, kafka_settings:
     async with open_store(database.app_url) as opened, publishing(opened, kafka_settings, names):
         for roots in history.changes(150):
             await opened.store.append(roots, CALL, None)
-        await until(
-            has_states(
-                kafka_settings, names.state("document"), {each.id: each.version for each in history.of(Document)}
-            )
-        )
+        versions = {each.id: each.version for each in history.of(Document)}
+        await asyncio.to_thread(wait_until, has_states(kafka_settings, names.state("document"), versions))
 
     for topic in names.states():
         for record in relaying.records_of(kafka_settings, topic):

@@ -26,10 +26,11 @@ from projections.kernel import ReadModel
 from projections.teams.team_roster import TeamRoster
 from tests.support.history import History
 from tests.support.notes import Notes, note
-from tests.support.projecting import append, dump, positions, projecting, quarantine_of, until
+from tests.support.projecting import append, dump, positions, projecting, quarantine_of
 from tests.support.roles import environment
 from tests.support.servers import Database
 from tests.support.stores import CALL, open_store, rows
+from tests.support.waiting import until
 
 SEED, CHANGES = 20261126, 300
 GARBAGE = "UPDATE stored_events SET state = 'garbage' WHERE originator_version = 3"
@@ -133,7 +134,7 @@ async def test_what_workers_rebuild_equals_what_lived(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("infra.projector.rebuild.bulk_load.BATCH", 50)
-    monkeypatch.setattr(BulkLoader.__init__, "__defaults__", (frozenset(), None, 10_000))
+    monkeypatch.setattr("infra.projector.rebuild.bulk_load.MAX_BYTES", 10_000)
     before, standing = dump(lived.part_url("projector"), model.name), positions(lived.part_url("projector"), MODELS)
     done = await rebuilt(model, lived, tmp_path)
     assert [process.returncode for process in started] == [0, 0]

@@ -19,9 +19,10 @@ from projections.kernel import Change, ReadModel, Table, read_models
 from tests.support.history import History
 from tests.support.note import Note
 from tests.support.notes import Notes, note
-from tests.support.projecting import MemoryFeed, append, dump, positions, projecting, quarantine_of, recorded, until
+from tests.support.projecting import MemoryFeed, append, dump, positions, projecting, quarantine_of, recorded
 from tests.support.servers import Cluster, Database
-from tests.support.stores import open_store, rows
+from tests.support.stores import disconnect, open_store, rows
+from tests.support.waiting import until
 
 MODELS = read_models()
 
@@ -247,11 +248,7 @@ async def test_connections_cut_at_any_moment_lose_and_repeat_nothing(database: D
             feed.add(history[start : start + 20])
             await asyncio.sleep(dice.uniform(0, 0.02))
             if dice.random() < 0.3:
-                rows(
-                    database.admin_url,
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                    " WHERE datname = current_database() AND pid <> pg_backend_pid()",
-                )
+                disconnect(database.admin_url)
         await running.reached()
     assert {lines for _, lines in notes_in(database.app_url).values()} == {41}
 
@@ -336,8 +333,8 @@ async def test_old_code_leaves_a_newer_table_alone(database: Database) -> None:
     feed = log_of(note(1, "a"))
     await project(feed, database.app_url, Colours())
     feed.add(log_of(note(1, "a", "b")).events[2:])
-    async with projecting([Notes()], feed, database.app_url):
-        await asyncio.sleep(0.3)
+    async with projecting([Notes(), Texts()], feed, database.app_url):
+        await until(lambda: positions(database.app_url, [Texts()]) == {"texts": 3})
     assert positions(database.app_url, [Colours()]) == {"notes": 2}
 
 

@@ -17,8 +17,8 @@ from infra.local.servers.process import spawn
 from infra.projector.rebuild import load_workers
 from infra.projector.rebuild.bulk_load import BulkLoader
 from infra.settings.load import load
-from infra.settings.model import variables
 from projections.kernel import read_models
+from tests.support.environment import unset_settings
 from tests.support.history import History
 from tests.support.projecting import projecting
 from tests.support.servers import Database
@@ -27,8 +27,7 @@ from tests.support.stores import CALL, make_key_file, rows
 
 @pytest.fixture(autouse=True)
 def settings(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in variables():
-        monkeypatch.delenv(name, raising=False)
+    unset_settings(monkeypatch)
     make_key_file(tmp_path)
     monkeypatch.setenv("PALIMPSEST_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("DATABASE_URL", database.app_url)

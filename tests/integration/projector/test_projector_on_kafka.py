@@ -26,13 +26,14 @@ from tests.support.feeding import FromKafka, FromStore, checked, grown, lines_in
 from tests.support.history import History
 from tests.support.kafka import own_topics
 from tests.support.notes import Notes, note
-from tests.support.projecting import append, positions, until
+from tests.support.projecting import append, positions
 from tests.support.publishing import Publisher, publishing
 from tests.support.roles import RoleProcess, environment
 from tests.support.servers import Database
 from tests.support.sharer import models, sharer
 from tests.support.stores import Opened, open_store, rows
 from tests.support.totals import LineTotals, expected, totals_in
+from tests.support.waiting import until
 
 PARTITIONS = "SELECT partition, position FROM projection_partitions WHERE name = 'notes' ORDER BY partition"
 

@@ -12,9 +12,10 @@ from infra.postgres.projector_connection import connect
 from infra.projector.lag import LagMonitor, lags
 from infra.projector.position_tracker import PositionTracker
 from tests.support.notes import Notes, note
-from tests.support.projecting import MemoryFeed, news, projecting, until
+from tests.support.projecting import MemoryFeed, news, projecting
 from tests.support.servers import Database
-from tests.support.stores import rows
+from tests.support.stores import disconnect, rows
+from tests.support.waiting import until
 
 
 def log(*lines: str) -> MemoryFeed:
@@ -65,11 +66,7 @@ async def test_positions_are_heard_again_after_the_connection_broke(database: Da
     positions = PositionTracker(database.app_url)
     await positions.start()
     await until(lambda: positions._known == {"notes": 0})
-    rows(
-        database.admin_url,
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND pid <> pg_backend_pid()",
-    )
+    disconnect(database.admin_url)
     rows(database.app_url, "UPDATE projections SET position = 5")
     assert await positions.wait("notes", 5, 10) == 0
     await positions.stop()

@@ -15,9 +15,10 @@ from infra.projector.rebuild import abandoned
 from infra.projector.rebuild.bulk_load import BulkLoader
 from infra.projector.rebuild.rebuild import _Rebuild, rebuild
 from tests.support.notes import Notes, note
-from tests.support.projecting import MemoryFeed, news, projecting, until
+from tests.support.projecting import MemoryFeed, news, projecting
 from tests.support.servers import Database
 from tests.support.stores import open_store, rows
+from tests.support.waiting import until
 
 LEFT = "SELECT to_regclass('read.notes__next') IS NOT NULL, EXISTS (SELECT FROM projections WHERE name = 'notes__next')"
 LEAVE = """

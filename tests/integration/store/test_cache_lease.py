@@ -10,9 +10,9 @@ import pytest
 from infra.bootstrap.lifetime import started
 from infra.postgres.cache_lease import LEASE_SECONDS, RENEW, CacheLease, until_dropped
 from infra.postgres.connect import AsyncConnection, connect_async
-from tests.support.projecting import until
 from tests.support.servers import Database
 from tests.support.stores import Opened, open_store, rows
+from tests.support.waiting import until
 
 KEY = UUID(int=1)
 

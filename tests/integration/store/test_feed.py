@@ -15,12 +15,7 @@ from infra.store.feed import HASH_SLOTS, PostgresEventFeed
 from tests.support.note import Note
 from tests.support.servers import Database
 from tests.support.stored import encoded
-from tests.support.stores import CALL, keyring_of, open_store, rows
-
-KILL_OUR_CONNECTIONS = """
-SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-WHERE datname = current_database() AND usename = 'palimpsest_tests'
-"""
+from tests.support.stores import CALL, disconnect, keyring_of, open_store, rows
 
 
 def raw_request() -> AppendRequest:
@@ -187,7 +182,7 @@ async def test_a_feed_whose_connections_are_killed_goes_on(database: Database) -
         follower = asyncio.create_task(follow(feed, seen, done))
         for n in range(30):
             if n % 10 == 5:
-                rows(database.admin_url, KILL_OUR_CONNECTIONS)
+                disconnect(database.admin_url, "palimpsest_tests")
             await opened.store.append([Note.write(uuid4(), "text")], CALL, None)
         done.set()
         await follower

@@ -12,15 +12,11 @@ from infra.postgres.connect import AsyncConnection
 from infra.postgres.listener import Listener
 from infra.projector.position_tracker import PositionTracker
 from tests.support.note import Note
-from tests.support.projecting import until
 from tests.support.servers import Database
-from tests.support.stores import CALL, open_store, rows
+from tests.support.stores import CALL, disconnect, open_store, rows
+from tests.support.waiting import until
 
 NOTIFY = "SELECT pg_notify(%s, %s)"
-END_LISTENERS = """
-SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-WHERE datname = current_database() AND query LIKE 'LISTEN%%' AND pid <> pg_backend_pid()
-"""
 
 
 class Receiver:
@@ -81,7 +77,7 @@ async def test_m3_after_an_error_of_a_query_it_begins_again_and_is_counted(datab
 async def test_m3_after_its_connection_was_ended_it_begins_again_and_is_counted(database: Database) -> None:
     before, receiver = failures(), Receiver()
     async with listening(database, receiver):
-        rows(database.admin_url, END_LISTENERS)
+        disconnect(database.admin_url, statement="LISTEN%")
         await until(lambda: receiver.listening == 2)
         rows(database.app_url, NOTIFY, "numbers", "1")
         await until(lambda: receiver.notifications == 1)

@@ -89,12 +89,11 @@ async def test_a_held_lock_delays_appends_and_ends_with_its_holder(database: Dat
 
 async def test_a_statement_the_database_refuses_fails_its_own_request_only(database: Database) -> None:
     async with open_store(database.app_url) as opened:
-        sound, broken = note(), note()
+        sound, broken, labelled = note(), note(), Note.write(uuid4(), "text", label="x")
         broken.show_to(uuid4(), "ada@example.org")
-        oversized = Note.write(uuid4(), "text", label="x")
         rows(database.admin_url, "ALTER TABLE stored_events ADD CHECK (topic <> 'note.shown_to')")
         outcomes = await asyncio.gather(
-            *(opened.store.append([root], CALL, None) for root in (sound, broken, oversized)), return_exceptions=True
+            *(opened.store.append([root], CALL, None) for root in (sound, broken, labelled)), return_exceptions=True
         )
         assert [type(outcome) for outcome in outcomes] == [int, psycopg.errors.CheckViolation, int]
         assert sorted(outcome for outcome in outcomes if isinstance(outcome, int)) == [1, 2]

@@ -1,48 +1,175 @@
-"""The gauge of missing records: 1 while they are read from the store, 0 otherwise, and there from the start."""
+"""A projector with partitions: records that are missing in the feed are read from the store, and a gauge says so."""
 
-from typing import Any, cast
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
 
 import pytest
 from prometheus_client import REGISTRY
 
+from application.ports import PartitionBatch, PartitionCheckpoint, RecordedEvent
+from infra.projector import checkpoints, loop, partitioned_projector
+from infra.projector.checkpoints import Checkpoint
+from infra.projector.partition_checkpoints import CheckpointUpdate, PartitionClaims
 from infra.projector.partitioned_projector import PartitionedProjector, missing_gauge
+from infra.projector.read_ahead import BufferedFeed
+from infra.store.partitioner import key_of, partition_of
+from projections.kernel import ReadModel
+from tests.support.note import Note
+from tests.support.notes import Notes
+from tests.support.projecting import MemoryFeed, news
+
+COUNT = 2
+STREAM = next(UUID(int=n) for n in range(99) if partition_of(key_of(UUID(int=n)), COUNT) == 1)
 
 
-class Idle(PartitionedProjector):
-    """A projector without checkpoints and events."""
+class Stored:
+    """Checkpoints by partition, in memory (`infra.projector.partition_checkpoints`)."""
 
-    async def _read_checkpoints(self, connection: Any) -> None:
-        return
+    def __init__(self) -> None:
+        self.positions = dict.fromkeys(range(COUNT), 0)
 
-    async def _split_checkpoints(self, connection: Any) -> None:
-        return
+    async def split(self, connection: object, names: Sequence[str], count: int) -> None:
+        assert count == COUNT
 
-    async def _start_partitions(self, connection: Any) -> None:
-        return
+    async def read(self, connection: object, names: Iterable[str]) -> dict[str, dict[int, PartitionCheckpoint]]:
+        return {name: {n: PartitionCheckpoint(at) for n, at in self.positions.items()} for name in names}
 
-    def _poll_timeout(self) -> float:
-        return 0
+    async def lock(
+        self, connection: object, names: Iterable[str], partitions: Iterable[int]
+    ) -> dict[str, PartitionClaims]:
+        claimed = {partition: self.positions[partition] for partition in partitions}
+        return {name: PartitionClaims(Notes.version, frozenset(), claimed) for name in names}
 
-    def at(self, partition: int) -> None:
-        """Start a partition at position 0."""
-        self._front[partition] = 0
+    async def advance(self, connection: object, updates: Sequence[CheckpointUpdate]) -> None:
+        self.positions |= {update.partition: update.position for update in updates}
 
-    async def turn(self) -> None:
-        """Run one round."""
-        await self._round()
+
+class Connection:
+    """A connection whose transactions do nothing."""
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        yield
 
 
 class Session:
-    """A session without a connection."""
+    """A session with that connection."""
 
-    async def get(self) -> None:
-        """Return no connection."""
+    def __init__(self, url: str) -> None: ...
+
+    async def get(self) -> Connection:
+        return Connection()
+
+    async def close(self) -> None: ...
 
 
-async def test_the_gauge_reads_0_where_nothing_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    projector = Idle([], cast(Any, None), cast(Any, None), cast(Any, None), "", cast(Any, None))
-    monkeypatch.setattr(projector, "_session", Session())
-    projector.at(3)
-    missing_gauge.labels(3).set(1)
-    await projector.turn()
-    assert REGISTRY.get_sample_value("palimpsest_feed_missing", {"partition": "3"}) == 0
+class Writer:
+    """A table that only remembers the positions that were applied."""
+
+    applied: list[int]
+
+    def __init__(self, model: ReadModel) -> None:
+        self.model, self.name = model, model.name
+
+    async def apply(self, connection: object, events: Sequence[RecordedEvent], quarantined: object) -> list[Any]:
+        Writer.applied += [event.position for event in events]
+        return []
+
+
+class Batches:
+    """A feed of one partition: these batches, None for a wait in vain, then the end (`application.ports`)."""
+
+    def __init__(self, *batches: PartitionBatch | None) -> None:
+        self.batches = list(batches)
+        self.gauge: list[float | None] = []
+        self.starts: dict[int, PartitionCheckpoint] = {}
+
+    async def count(self) -> int:
+        return COUNT
+
+    def active(self) -> list[int]:
+        return list(self.starts)
+
+    def newly_assigned(self) -> list[int]:
+        return [] if self.starts else [1]
+
+    async def start_at(self, checkpoints: Mapping[int, PartitionCheckpoint]) -> None:
+        self.starts |= checkpoints
+
+    async def next(self, timeout: float) -> Sequence[PartitionBatch]:
+        self.gauge.append(REGISTRY.get_sample_value("palimpsest_feed_missing", {"partition": "1"}))
+        if not self.batches:
+            raise asyncio.CancelledError
+        batch = self.batches.pop(0)
+        return [] if batch is None else [batch]
+
+
+@pytest.fixture
+def log() -> MemoryFeed:
+    """Five events of one stream."""
+    written = Note.write(STREAM, "one")
+    for line in ("two", "three", "four", "five"):
+        written.extend(line)
+    return MemoryFeed(news(written)[:5])
+
+
+@pytest.fixture(autouse=True)
+def stored(monkeypatch: pytest.MonkeyPatch) -> Stored:
+    """Checkpoints in memory, and no database."""
+    memory = Stored()
+    Writer.applied = []
+
+    async def read(connection: object, names: Iterable[str]) -> dict[str, Checkpoint]:
+        return {name: Checkpoint(name, Notes.version, 0) for name in names}
+
+    async def ready(connection: object, models: object) -> None: ...
+
+    monkeypatch.setattr(checkpoints, "read", read)
+    monkeypatch.setattr(loop, "ensure_tables", ready)
+    monkeypatch.setattr(loop, "ProjectorSession", Session)
+    monkeypatch.setattr(loop, "TableWriter", Writer)
+    monkeypatch.setattr(partitioned_projector, "partition_checkpoints", memory)
+    return memory
+
+
+async def project(feed: Batches, log: MemoryFeed) -> None:
+    """Run a projector until the feed has no more batches."""
+
+    async def never(model: ReadModel) -> None:
+        pytest.fail("rebuilt")
+
+    projector = PartitionedProjector(
+        models=[Notes()], feed=feed, events=BufferedFeed(log), store=log, url="", rebuild=never
+    )
+    with contextlib.suppress(asyncio.CancelledError):
+        await projector.run()
+
+
+async def test_batches_are_applied_in_order_and_a_repeated_one_once(stored: Stored, log: MemoryFeed) -> None:
+    missing_gauge.labels(1).set(1)
+    whole = log.events
+    feed = Batches(*(PartitionBatch(1, a, b, whole[a:b]) for a, b in ((0, 2), (0, 2), (1, 3), (3, 5))))
+    await project(feed, log)
+    assert Writer.applied == [1, 2, 3, 4, 5]
+    assert stored.positions == {0: 0, 1: 5}
+    assert feed.gauge == [0, 0, 0, 0, 0]
+
+
+async def test_missing_records_are_read_from_the_store_before_any_later_one(stored: Stored, log: MemoryFeed) -> None:
+    feed = Batches(PartitionBatch(1, 0, 1, log.events[:1]), PartitionBatch(1, 3, 4, log.events[3:4]), None)
+    during: list[float | None] = []
+
+    class Watched(MemoryFeed):
+        async def read(self, after: int, limit: int) -> Sequence[RecordedEvent]:
+            during.append(REGISTRY.get_sample_value("palimpsest_feed_missing", {"partition": "1"}))
+            return await super().read(after, limit)
+
+    await project(feed, Watched(log.events))
+    assert Writer.applied == [1, 2, 3, 4, 5]
+    assert stored.positions == {0: 0, 1: 5}
+    assert during == [1]
+    assert feed.gauge == [0, 0, 1, 0]
