@@ -39,8 +39,8 @@ class _Feed:
     async def read(self, after: int, limit: int) -> list[Any]:
         return self._events[after : after + limit]
 
-    async def stream(self, *_: object) -> list[Any]:
-        return self._events
+    async def stream(self, stream_id: UUID, first: int, last: int) -> list[Any]:
+        return self._events[first - 1 : last]
 
 
 @pytest.fixture

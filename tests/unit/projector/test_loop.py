@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any, cast
 
 import psycopg
@@ -215,7 +216,7 @@ async def test_a_round_that_fails_is_repeated_later_and_a_good_one_ends_the_row(
         slept.append(seconds)
         seen.append(projector.state.position)
 
-    monkeypatch.setattr(loop, "asyncio", type("Asyncio", (), {"sleep": staticmethod(sleep)}))
+    monkeypatch.setattr(loop, "asyncio", SimpleNamespace(sleep=sleep, gather=asyncio.gather))
     error = ValueError("any")
     projector = Loop(Third(), rounds=[error, SetupError("any"), None, error])
     with contextlib.suppress(asyncio.CancelledError):

@@ -23,7 +23,7 @@ from projections.visibility import Share, own_documents, own_of, shared_document
 from tests.support.given import ID, NOW
 from tests.support.projecting import EventsOf
 
-ADA = Actor(UUID(int=1))
+ADA = Actor(UUID(int=1), UUID(int=0xADA))
 
 
 class Asked:
