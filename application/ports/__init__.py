@@ -11,8 +11,10 @@ from application.ports.errors import (
     NotAuthenticated,
     NotSettled,
     OutcomeUnknown,
+    PreconditionFailed,
     StaleVersion,
     Unavailable,
+    UnwantedMatch,
     VersionConflict,
 )
 from application.ports.feed import (
@@ -35,6 +37,7 @@ from application.ports.store import (
     EventStore,
     Idempotency,
     KeptAnswer,
+    Precondition,
     Reference,
     Store,
     StoredResponse,
@@ -68,6 +71,8 @@ __all__ = [
     "PartitionedFeed",
     "Passwords",
     "Positions",
+    "Precondition",
+    "PreconditionFailed",
     "ReadStore",
     "RecordedEvent",
     "Reference",
@@ -78,5 +83,6 @@ __all__ = [
     "T",
     "Unavailable",
     "Undecodable",
+    "UnwantedMatch",
     "VersionConflict",
 ]

@@ -13,7 +13,7 @@ from fastapi import Request
 from pydantic_core import ErrorDetails, ValidationError
 from starlette.responses import Response
 
-from application.ports import KeyReused, NotAuthenticated, NotSettled, OutcomeUnknown, StaleVersion, Unavailable
+from application.ports import KeyReused, NotAuthenticated, NotSettled, OutcomeUnknown, PreconditionFailed, Unavailable
 from domain.kernel import Conflict, Forbidden, Invalid, NotFound, Refusal
 
 MEDIA_TYPE = "application/problem+json"
@@ -23,7 +23,7 @@ MAX_POINTER_LENGTH = 200
 
 STATUS: Mapping[type[Refusal], int] = {
     NotAuthenticated: 401,
-    StaleVersion: 412,
+    PreconditionFailed: 412,
     KeyReused: 422,
     Invalid: 422,
     Forbidden: 403,
@@ -73,6 +73,12 @@ class Malformed(HttpError):
     """The request cannot be parsed."""
 
     status, code = 400, "malformed"
+
+
+class UnsupportedCondition(HttpError):
+    """A precondition that this operation cannot check."""
+
+    status, code = 400, "unsupported_condition"
 
 
 class Unauthenticated(HttpError):

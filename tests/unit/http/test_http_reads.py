@@ -69,12 +69,24 @@ async def test_head_answers_as_get_without_the_body(api: HttpApi) -> None:
 
 @pytest.mark.parametrize(
     ("known", "status"),
-    [('"3"', 304), ('W/"3"', 304), ('"1", "3"', 304), ("*", 304), ('"2"', 200), ("3", 200), ('"33"', 200)],
+    [('"3"', 304), ('W/"3"', 304), ('"1", "3"', 304), ("*", 304), ('"2"', 200), ('"33"', 200)],
 )
 async def test_what_the_caller_has_is_not_sent_again(api: HttpApi, known: str, status: int) -> None:
     answer = await api.client.get(PATH, headers={**api.token(ADA), "If-None-Match": known})
     assert (answer.status_code, answer.headers["etag"]) == (status, '"3"')
     assert (answer.content == b"") == (status == 304)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "status"), [('"3"', 200), ("*", 200), ('"2", "3"', 200), ('"2"', 412), ('W/"3"', 412), ("3", 400)]
+)
+async def test_a_read_is_refused_if_another_state_was_wanted(api: HttpApi, wanted: str, status: int) -> None:
+    """Case 3: If-Match counts for reads too (RFC 9110, 13.1.1), before If-None-Match (13.2.2)."""
+    headers = {**api.token(ADA), "If-Match": wanted}
+    answer = await api.client.get(PATH, headers=headers)
+    assert answer.status_code == status
+    both = await api.client.get(PATH, headers={**headers, "If-None-Match": "*"})
+    assert both.status_code == (304 if status == 200 else status)
 
 
 async def test_a_document_does_not_exist_for_others(api: HttpApi) -> None:
