@@ -6,7 +6,7 @@ from contextlib import aclosing
 from typing import Annotated
 
 from fastapi import Depends, Request
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 from adapters.http.api.context import RequestContext, context_of
 from adapters.http.api.problems import Malformed
 from adapters.http.api.queries import POSITION
+from adapters.http.api.schemas import QueryParameters
 from adapters.integration_events.contract import published
 from adapters.realtime.hub import OutgoingBatch, OutgoingEvent
 from application.ports import Unavailable
@@ -45,10 +46,9 @@ def _known_types(given: str | None) -> str | None:
     return given
 
 
-class StreamQuery(BaseModel):
+class StreamQuery(QueryParameters):
     """The events to stream: their types, the start, and the end."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     types: Annotated[
         str | None,
         Field(max_length=4_000, description="Types of events, comma-separated; without it, all."),

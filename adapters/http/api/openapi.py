@@ -25,10 +25,11 @@ PROBLEMS = {
     412: ("stale_version", "The current version is not one that `If-Match` and `If-None-Match` allow."),
     413: ("too_large", "The body is larger than the limit."),
     414: ("target_too_long", "The path and the query are longer than the limit."),
-    415: ("not_json", "The body is not `application/json`."),
+    415: ("not_json", "The body is not `application/json` in UTF-8, or it has a `Content-Encoding`."),
     422: ("not_valid", "The request can be parsed, but violates the schema or a rule for values; `errors` says where."),
     431: ("head_too_large", "The request headers are larger than the limit, or too many."),
     500: ("internal", "An unexpected error on our side."),
+    501: ("unsupported_coding", "The body has another `Transfer-Encoding` than `chunked`."),
     503: ("unavailable", "A server that the service depends on does not answer; `Retry-After` says when to retry."),
 }
 
@@ -55,6 +56,7 @@ HEADERS: dict[str, tuple[SchemaObject, str]] = {
         "This is the stored response to the first request with this key.",
     ),
     "Retry-After": ({"type": "string", "pattern": "^[0-9]+$"}, "Seconds to wait before a retry."),
+    "Accept-Encoding": ({"type": "string"}, "The codings of bodies that are accepted, where the body had another one."),
     "WWW-Authenticate": ({"type": "string"}, "The required authentication, and the error (RFC 6750)."),
     "Allow": ({"type": "string"}, "The methods of the path."),
 }
@@ -173,7 +175,7 @@ def _answers(path: str, described: SchemaObject, fails: Sequence[int]) -> Schema
     if "If-Match" in names:
         statuses |= {412}
     if "requestBody" in described:
-        statuses |= {413, 415}
+        statuses |= {413, 415, 501}
     if "{" in path:
         statuses |= {404}
     answers = {str(status): _ref("responses", str(status)) for status in sorted(statuses)}
@@ -202,7 +204,8 @@ def _components(found: SchemaObject) -> SchemaObject:
 
 
 def _problem(status: int, code: str, description: str) -> SchemaObject:
-    more = {401: "WWW-Authenticate", 403: "WWW-Authenticate", 404: "Consistency-Lag", 503: "Retry-After"}
+    more = {401: "WWW-Authenticate", 403: "WWW-Authenticate", 404: "Consistency-Lag", 415: "Accept-Encoding"}
+    more[503] = "Retry-After"
     names = ["X-Request-Id", *([more[status]] if status in more else [])]
     example = {
         "type": f"urn:palimpsest:problem:{code}",

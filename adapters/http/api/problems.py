@@ -128,6 +128,18 @@ class NotJson(HttpError):
     status, code = 415, "not_json"
 
 
+class UnsupportedContentCoding(HttpError):
+    """The body has a `Content-Encoding`."""
+
+    status, code = 415, "unsupported_coding"
+
+
+class UnsupportedTransferCoding(HttpError):
+    """The body has a `Transfer-Encoding` that is not understood (RFC 9112, 6.1)."""
+
+    status, code = 501, "unsupported_coding"
+
+
 class NotValid(HttpError):
     """The request can be parsed, but violates the schema."""
 
