@@ -86,8 +86,10 @@ class QueryReader:
             Missing: it is None.
         """
         if view is None:
-            headers = {"Consistency-Lag": str(self._lag)} if self._lag else {}
-            raise Missing("This does not exist, or it is not shared with you.", headers)
+            if self._lag:
+                detail = f"This read is {self._lag} events behind your Consistency-Token; try again in a moment."
+                raise Missing(detail, {"Consistency-Lag": str(self._lag)})
+            raise Missing("This does not exist, or it is not shared with you.")
         return view
 
     def one(self, view: object | None) -> Answer:

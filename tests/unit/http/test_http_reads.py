@@ -181,6 +181,7 @@ async def test_an_answer_that_is_too_old_says_so(api: HttpApi) -> None:
     none = await api.client.get(PATH, headers={**api.token(ADA), "Consistency-Token": "7"})
     assert (answer.status_code, answer.headers["consistency-lag"]) == (200, "4")
     assert (none.status_code, none.headers["consistency-lag"]) == (404, "4")
+    assert "4 events behind" in none.json()["detail"]  # case 10
 
 
 @pytest.mark.parametrize("token", ["", "x", "-1", "1.5", "9" * 19, "\u0661"])
@@ -252,3 +253,13 @@ async def test_the_version_of_a_path_is_a_number_in_bounds(api: HttpApi) -> None
         answer = await api.client.get(f"{PATH}/versions/{version}", headers=api.token(ADA))
         assert answer.status_code == 422
     assert (await api.client.get(f"{PATH}/versions/1", headers=api.token(ADA))).status_code == 404
+
+
+async def test_a_version_that_is_not_there_is_not_called_a_missing_document(api: HttpApi) -> None:
+    """Case 10: and to restore it, too."""
+    _, token = await api.register()
+    path = (await api.client.post("/v1/documents", json={"title": "x"}, headers=token)).headers["location"]
+    for method, target in (("GET", f"{path}/versions/999"), ("POST", f"{path}/versions/999/restore")):
+        answer = await api.client.request(method, target, headers=token)
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+        assert "has the versions 1 to 1;" in answer.json()["detail"]
