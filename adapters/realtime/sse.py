@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from adapters.http.api.client_network import network_of_client
 from adapters.http.api.context import RequestContext, context_of
 from adapters.http.api.problems import Malformed
 from adapters.http.api.queries import POSITION
@@ -75,6 +76,7 @@ class Subscriber:
         assert context.identity is not None
         self.identity = context.identity
         self.hub = context.deps.live
+        self.network = network_of_client(request)
         self._seconds_left = self.identity.expires - context.deps.clock().timestamp()
         self._last_event_id = context.header(b"last-event-id")
         self._own_ids = own_of(self.identity.actor)
@@ -159,7 +161,8 @@ class EventStream(Response):
         Raises:
             TooManyStreams: see `EventHub.subscribed`.
         """
-        async with self._subscriber.hub.subscribed(self._subscriber.identity.actor.user_id):
+        subscriber = self._subscriber
+        async with subscriber.hub.subscribed(subscriber.identity.actor.user_id, subscriber.network):
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             sending = asyncio.create_task(_end(send) if scope["bodiless"] else self._send(send))
             leaving = asyncio.create_task(_disconnected(receive))

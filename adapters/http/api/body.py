@@ -9,6 +9,7 @@ from fastapi import Request
 from pydantic import TypeAdapter
 from starlette.requests import ClientDisconnect
 
+from adapters.http.api.client_network import network_of_client
 from adapters.http.api.context import RequestContext
 from adapters.http.api.problems import (
     Fault,
@@ -53,7 +54,7 @@ class JsonBody:
         if declared is not None and declared.isdecimal() and int(declared) > self._limit:
             raise _too_large(self._limit)
         _require_json(context)
-        with context.deps.bodies.share(request.client.host if request.client else "") as take:
+        with context.deps.bodies.share(network_of_client(request)) as take:
             body = await self._receive(request, take)
         if len(body) > LARGE_BYTES:
             self._check_shape(body)
