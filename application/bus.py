@@ -29,6 +29,7 @@ from application.ports import (
     Unavailable,
     VersionConflict,
 )
+from application.preconditions import precondition_check
 from application.revocation import Revocations, Settlement, revoked_by, settle, settle_earlier, settle_erasures
 from application.stream_locks import StreamLocks
 from application.unit_of_work import StoppedClock, UnitOfWork
@@ -77,7 +78,7 @@ class Bus:
 
         Raises:
             Refusal: a rule refused the command; nothing was written. Among them are InFlight, KeyReused, AnswerExpired,
-                StaleVersion, Busy and ClaimTaken.
+                PreconditionFailed, Busy and ClaimTaken.
             NotSettled: it was carried out, but reads that it forbids may still succeed.
             Unavailable: a server does not answer; nothing was written.
             OutcomeUnknown: events may have been written; a repeat with the same Idempotency-Key finds out.
@@ -162,7 +163,8 @@ class Bus:
 
     async def _try(self, run: "_Run[R]") -> CommandResult[R]:
         registration = HANDLERS[type(run.command)]
-        unit, clock = UnitOfWork(self._events), StoppedClock(self._clock)
+        clock = StoppedClock(self._clock)
+        unit = UnitOfWork(self._events, precondition_check(registration.answer, run.context, clock))
         run.concerned = unit.loaded
         own = {**self._ports, "store": unit, "actor": run.context.actor, "clock": clock}
         answer = await registration.handler(run.command, **{name: own[name] for name in registration.ports})

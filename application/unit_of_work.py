@@ -1,10 +1,11 @@
 """Unit of work: the aggregates that one attempt of one command has loaded and staged."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import cast
 from uuid import UUID
 
-from application.ports import A, Clock, EventStore, StaleVersion
+from application.ports import A, Clock, EventStore
 from domain.kernel import Claim, NotFound, Root
 
 
@@ -23,10 +24,14 @@ class StoppedClock:
 
 
 class UnitOfWork:
-    """Implements `ports.Store`: loads from the event store, and keeps staged aggregates for one append."""
+    """Implements `ports.Store`: loads from the event store, and keeps staged aggregates for one append.
 
-    def __init__(self, events: EventStore) -> None:
+    `check` sees each aggregate that is loaded in its current version, and may refuse it.
+    """
+
+    def __init__(self, events: EventStore, check: Callable[[Root], None] | None = None) -> None:
         self._events = events
+        self._check = check
         self.loaded: list[Root] = []
         self.saved: list[Root] = []
         self.staged: list[Root] = []
@@ -52,11 +57,11 @@ class UnitOfWork:
                 return root
         raise LookupError(f"the command has not loaded this {kind.__name__}")
 
-    async def get(self, kind: type[A], id: UUID, *, version: int | None = None, expected: int | None = None) -> A:
+    async def get(self, kind: type[A], id: UUID, *, version: int | None = None) -> A:
         """See `ports.Store.get`."""
         root = self._found(kind, await self._events.load(kind, id, version=version))
-        if expected is not None and root.version != expected:
-            raise StaleVersion(root.version)
+        if self._check is not None and version is None:
+            self._check(root)
         return root
 
     async def shell(self, kind: type[A], id: UUID) -> A:

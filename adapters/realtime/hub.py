@@ -17,8 +17,8 @@ from uuid import UUID
 import msgspec
 import structlog
 
-from adapters.http.api.problems import TooManyStreams
 from adapters.integration_events.cloudevents import CloudEvents
+from adapters.realtime.stream_shares import StreamShares
 from application.ports import Actor, EventFeed, Positions, ReadStore, RecordedEvent, Unavailable
 from projections.kernel import models_read_by
 from projections.visibility import Audience, readers_of
@@ -61,23 +61,20 @@ class OutgoingBatch(msgspec.Struct, frozen=True):
 
 
 class EventHub:
-    """Follows the log while there are subscribers: at most `max_subscribers`, and `max_per_user` of one user."""
+    """Follows the log while there are subscribers, whose number `StreamShares` bounds."""
 
     def __init__(
         self,
         feed: EventFeed,
         rows: ReadStore,
         positions: Positions,
-        *,
-        max_subscribers: int = 1_000,
-        max_per_user: int = 10,
+        shares: StreamShares | None = None,
     ) -> None:
         self._feed = feed
         self._rows = rows
         self._positions = positions
         self._publisher = CloudEvents()
-        self._max_subscribers, self._max_per_user = max_subscribers, max_per_user
-        self._subscribers: dict[UUID, int] = {}
+        self._shares = shares or StreamShares()
         self._follower: asyncio.Task[None] | None = None
         self._recent: deque[OutgoingEvent] = deque()
         self._recent_after = 0
@@ -90,20 +87,20 @@ class EventHub:
         """Whether streams are to end."""
 
     @asynccontextmanager
-    async def subscribed(self, user_id: UUID) -> AsyncIterator[None]:
+    async def subscribed(self, user_id: UUID, network: str) -> AsyncIterator[None]:
         """Count as a subscriber meanwhile.
 
         Raises:
-            TooManyStreams: the limit is reached, in all or for this user.
+            TooManyStreams: the limit is reached, in all, for this user, or for this network.
         """
-        self._admit(user_id)
+        self._shares.take(user_id, network)
         try:
+            if self._follower is None:
+                self._follower = asyncio.create_task(self._follow())
             yield
         finally:
-            self._subscribers[user_id] -= 1
-            if not self._subscribers[user_id]:
-                del self._subscribers[user_id]
-            if not self._subscribers:
+            self._shares.give_back(user_id, network)
+            if not self._shares.open:
                 await self._stop_following()
 
     async def head(self, timeout: float) -> int | None:
@@ -137,16 +134,6 @@ class EventHub:
         """End all streams. Their clients reconnect."""
         self.closed = True
         self._wake()
-
-    def _admit(self, user_id: UUID) -> None:
-        own = self._subscribers.get(user_id, 0)
-        if own >= self._max_per_user:
-            raise TooManyStreams("You have too many streams open; close one of them.", {"Retry-After": "30"})
-        if sum(self._subscribers.values()) >= self._max_subscribers:
-            raise TooManyStreams("Too many streams are open; try again later.", {"Retry-After": "30"})
-        self._subscribers[user_id] = own + 1
-        if self._follower is None:
-            self._follower = asyncio.create_task(self._follow())
 
     async def _stop_following(self) -> None:
         follower, self._follower = self._follower, None

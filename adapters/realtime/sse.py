@@ -6,14 +6,16 @@ from contextlib import aclosing
 from typing import Annotated
 
 from fastapi import Depends, Request
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from adapters.http.api.client_network import network_of_client
 from adapters.http.api.context import RequestContext, context_of
 from adapters.http.api.problems import Malformed
 from adapters.http.api.queries import POSITION
+from adapters.http.api.schemas import QueryParameters
 from adapters.integration_events.contract import published
 from adapters.realtime.hub import OutgoingBatch, OutgoingEvent
 from application.ports import Unavailable
@@ -45,10 +47,9 @@ def _known_types(given: str | None) -> str | None:
     return given
 
 
-class StreamQuery(BaseModel):
+class StreamQuery(QueryParameters):
     """The events to stream: their types, the start, and the end."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     types: Annotated[
         str | None,
         Field(max_length=4_000, description="Types of events, comma-separated; without it, all."),
@@ -75,6 +76,7 @@ class Subscriber:
         assert context.identity is not None
         self.identity = context.identity
         self.hub = context.deps.live
+        self.network = network_of_client(request)
         self._seconds_left = self.identity.expires - context.deps.clock().timestamp()
         self._last_event_id = context.header(b"last-event-id")
         self._own_ids = own_of(self.identity.actor)
@@ -159,7 +161,8 @@ class EventStream(Response):
         Raises:
             TooManyStreams: see `EventHub.subscribed`.
         """
-        async with self._subscriber.hub.subscribed(self._subscriber.identity.actor.user_id):
+        subscriber = self._subscriber
+        async with subscriber.hub.subscribed(subscriber.identity.actor.user_id, subscriber.network):
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             sending = asyncio.create_task(_end(send) if scope["bodiless"] else self._send(send))
             leaving = asyncio.create_task(_disconnected(receive))

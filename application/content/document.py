@@ -10,7 +10,7 @@ from uuid import UUID
 from msgspec.structs import asdict
 
 from application.commands import Command, ReadResult, handles
-from application.ports import Actor, Clock, EmailIndex, EventStore, NewId, StaleVersion, Store
+from application.ports import Actor, Clock, EmailIndex, EventStore, NewId, Store
 from application.views import view_maker
 from domain.access import DOCUMENT
 from domain.billing.subscription import Subscription
@@ -65,27 +65,24 @@ class CreateDocument(Command[DocumentView]):
 
 
 class ChangeDocument(Command[DocumentView]):
-    """Save title, content and status. `expected`: only if this is the current version."""
+    """Save title, content and status."""
 
     id: UUID
     title: str
     content: str
     status: Status
-    expected: int | None = None
 
 
 class TrashDocument(Command[DocumentView]):
     """Move a document to the trash."""
 
     id: UUID
-    expected: int | None = None
 
 
 class RestoreFromTrash(Command[DocumentView]):
     """Take a document out of the trash."""
 
     id: UUID
-    expected: int | None = None
 
 
 class RestoreVersion(Command[DocumentView]):
@@ -93,7 +90,6 @@ class RestoreVersion(Command[DocumentView]):
 
     id: UUID
     version: int
-    expected: int | None = None
 
 
 class ShareDocument(Command[DocumentView]):
@@ -143,7 +139,7 @@ async def create_document(cmd: CreateDocument, store: Store, actor: Actor, clock
 
 @handles
 async def change_document(cmd: ChangeDocument, store: Store, actor: Actor, clock: Clock) -> DocumentView:
-    document = await _load(store, cmd.id, "edit", actor, clock(), cmd.expected)
+    document = await _load(store, cmd.id, "edit", actor, clock())
     document.change(title=cmd.title, content=cmd.content, status=cmd.status, by=actor, now=clock())
     store.save(document)
     return document_view(document)
@@ -151,7 +147,7 @@ async def change_document(cmd: ChangeDocument, store: Store, actor: Actor, clock
 
 @handles
 async def trash_document(cmd: TrashDocument, store: Store, actor: Actor, clock: Clock) -> DocumentView:
-    document = await _load(store, cmd.id, "trash", actor, clock(), cmd.expected)
+    document = await _load(store, cmd.id, "trash", actor, clock())
     document.trash(by=actor, now=clock())
     store.save(document)
     return document_view(document)
@@ -159,7 +155,7 @@ async def trash_document(cmd: TrashDocument, store: Store, actor: Actor, clock: 
 
 @handles
 async def restore_from_trash(cmd: RestoreFromTrash, store: Store, actor: Actor, clock: Clock) -> DocumentView:
-    document = await _load(store, cmd.id, "restore", actor, clock(), cmd.expected)
+    document = await _load(store, cmd.id, "restore", actor, clock())
     document.restore_from_trash(by=actor, now=clock())
     store.save(document)
     return document_view(document)
@@ -167,7 +163,7 @@ async def restore_from_trash(cmd: RestoreFromTrash, store: Store, actor: Actor, 
 
 @handles
 async def restore_version(cmd: RestoreVersion, store: Store, actor: Actor, clock: Clock) -> DocumentView:
-    document = await _load(store, cmd.id, "edit", actor, clock(), cmd.expected)
+    document = await _load(store, cmd.id, "edit", actor, clock())
     earlier = await store.get(Document, cmd.id, version=document.version_of(cmd.version))
     document.restore_version(earlier, by=actor, now=clock())
     store.save(document)
@@ -238,14 +234,9 @@ async def document_at_version(events: EventStore, actor: Actor, id: UUID, versio
     return ReadResult(document_view(earlier), BindShare(id=id) if unused else None)
 
 
-async def _load(store: Store, id: UUID, action: str, actor: Actor, now: datetime, expected: int | None) -> Document:
-    """Load the document for an action, which may be the first use of a share.
-
-    The actor's role is checked before the version: a refusal must not reveal the version.
-    """
+async def _load(store: Store, id: UUID, action: str, actor: Actor, now: datetime) -> Document:
+    """Load the document for an action, which may be the first use of a share."""
     document = await store.get(Document, id)
     document.require(action, actor)
-    if expected is not None and document.revision != expected:
-        raise StaleVersion(document.revision)
     document.bind_share(by=actor, now=now)
     return document

@@ -75,11 +75,10 @@ class VerifyEmail(Command[UserView]):
 
 
 class ChangeProfile(Command[UserView]):
-    """Change the actor's name and picture. `expected`: only if this is the current version."""
+    """Change the actor's name and picture."""
 
     name: str
     avatar_url: str | None = None
-    expected: int | None = None
 
 
 class ChangePassword(Command[None]):
@@ -122,7 +121,7 @@ async def verify_email(cmd: VerifyEmail, store: Store, clock: Clock) -> UserView
 
 @handles
 async def change_profile(cmd: ChangeProfile, store: Store, actor: Actor, clock: Clock) -> UserView:
-    user = await store.get(User, actor.user_id, expected=cmd.expected)
+    user = await store.get(User, actor.user_id)
     user.change_profile(name=cmd.name, avatar_url=cmd.avatar_url, now=clock())
     store.save(user)
     return user_view(user)

@@ -11,9 +11,11 @@ from application.ports.errors import (
     NotAuthenticated,
     NotSettled,
     OutcomeUnknown,
+    PreconditionFailed,
     StaleVersion,
     Unavailable,
     Unreadable,
+    UnwantedMatch,
     VersionConflict,
 )
 from application.ports.feed import (
@@ -36,6 +38,7 @@ from application.ports.store import (
     EventStore,
     Idempotency,
     KeptAnswer,
+    Precondition,
     Reference,
     Store,
     StoredResponse,
@@ -70,6 +73,8 @@ __all__ = [
     "PartitionedFeed",
     "Passwords",
     "Positions",
+    "Precondition",
+    "PreconditionFailed",
     "ReadStore",
     "RecordedEvent",
     "Reference",
@@ -81,5 +86,6 @@ __all__ = [
     "Unavailable",
     "Undecodable",
     "Unreadable",
+    "UnwantedMatch",
     "VersionConflict",
 ]

@@ -6,11 +6,19 @@ from uuid import UUID
 from domain.kernel import Conflict, Forbidden
 
 
-class StaleVersion(Conflict):
-    """The caller named a version (`If-Match`) that is no longer the current one."""
+class PreconditionFailed(Conflict):
+    """The caller made a precondition that is not met."""
 
-    def __init__(self, current: int) -> None:
+
+class StaleVersion(PreconditionFailed):
+    """The caller named versions (`If-Match`) of which none is the current one."""
+
+    def __init__(self, current: int | None) -> None:
         super().__init__(f"The current version is {current}; read it, then send your change again.")
+
+
+class UnwantedMatch(PreconditionFailed):
+    """The caller named what must not be there (`If-None-Match`), and it is."""
 
 
 class Busy(Conflict):

@@ -27,8 +27,21 @@ class Actor:
 
 
 @dataclass(frozen=True, slots=True)
+class Precondition:
+    """The state that a command may change, named by entity tags without their quotes (`application/preconditions.py`).
+
+    `one_of`: the current tag must be among these (None: any may be). `none_of`: it must not be among these. `absent`:
+    nothing may be there.
+    """
+
+    one_of: frozenset[str] | None = None
+    none_of: frozenset[str] = frozenset()
+    absent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class CommandContext:
-    """Metadata of one command: its actor (None: anonymous), its trace of causes, its Idempotency-Key.
+    """Metadata of one command: its actor (None: anonymous), its trace of causes, its Idempotency-Key, its precondition.
 
     `on_behalf_of`: the user for whom the actor acts, if that is another one. `traceparent`: W3C Trace Context, version
     00, as text.
@@ -40,6 +53,7 @@ class CommandContext:
     idempotency_key: str | None = None
     on_behalf_of: UUID | None = None
     traceparent: str | None = None
+    precondition: Precondition | None = None
 
 
 class Reference(msgspec.Struct, frozen=True):
@@ -91,12 +105,12 @@ class StoredResponse:
 class Store(Protocol):
     """The event store as a handler sees it: one attempt of one command."""
 
-    async def get(self, kind: type[A], id: UUID, *, version: int | None = None, expected: int | None = None) -> A:
+    async def get(self, kind: type[A], id: UUID, *, version: int | None = None) -> A:
         """Load the aggregate: the current one, or as it was at `version`.
 
         Raises:
             NotFound: there is no such stream of that kind, or it has no such version.
-            StaleVersion: `expected` is given and is not the current version.
+            StaleVersion, UnwantedMatch: it does not meet the caller's precondition.
             Unavailable: the database does not answer.
             Unreadable: the stream cannot be read.
         """

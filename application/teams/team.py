@@ -28,6 +28,11 @@ class TeamView:
     updated_at: datetime
     dissolved_at: datetime | None
 
+    @property
+    def etag(self) -> str:
+        """The entity tag (RFC 9110, 8.8.3). Seats become free without an event, when an invitation expires."""
+        return f"{self.version}-{self.members}-{self.seats_taken}"
+
 
 def _require_reader(team: Team, actor: Actor | None, now: datetime) -> None:
     TEAM.require("read", None if actor is None else team.role_of(actor, now))

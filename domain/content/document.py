@@ -265,7 +265,7 @@ class Document(Root):
             NotFound: the document has no such revision.
         """
         if not 1 <= revision <= self.revision:
-            raise NotFound("This document has no such version.")
+            raise NotFound(f"This document has the versions 1 to {self.revision}; name one of them.")
         return revision + next(count for first, count in reversed(self.unsaved) if first <= revision)
 
     def trash(self, *, by: Person, now: datetime) -> None:

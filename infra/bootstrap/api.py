@@ -71,6 +71,7 @@ async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
             broker=_broker(settings.kafka),
             cors_origins=tuple(settings.http.cors_origins),
             read_wait_max=settings.http.read_wait_max,
+            https=settings.http.public_url.startswith("https:"),
         )
 
 

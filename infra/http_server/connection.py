@@ -84,6 +84,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().__init__(*args, **more)
         self._pool = pool
         self._phase = Phase.HEAD
+        self._silent = True
         self._keep_alive = False
         self._head_lines = self._head_bytes = 0
         self._unparsed = 0
@@ -155,6 +156,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Expect the rest of a head."""
+        self._silent = False
         self._phase = Phase.HEAD
         super().on_message_begin()
 
@@ -236,7 +238,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._head_timer = None
         if not self._answered:
             self._head_timer = self.loop.call_later(HEAD_SECONDS, self._end_slow_head)
-        elif self._unparsed or self.cycle is not None:
+        elif not self._silent:
             self._refusal = (408, "too_slow", f"The head was not received within {HEAD_SECONDS:.0f} seconds.")
             self._phase = Phase.HEAD
             self.send_400_response("")

@@ -2,8 +2,9 @@
 
 import resource
 from collections.abc import Iterator
-from ipaddress import IPv6Address
 from typing import Protocol
+
+from adapters.http.api.client_network import network_of
 
 MAX_CONNECTIONS = 4_096
 FILES_FOR_OTHERS = 256
@@ -56,14 +57,6 @@ class ConnectionPool:
         dropped = next((each for each in crowd if each.waiting), next(reversed(crowd)))
         self.remove(dropped)
         dropped.drop()
-
-
-def network_of(address: str) -> str:
-    """Return what one client has for itself: an IPv4 address, or the first 64 bits of an IPv6 address (RFC 4291)."""
-    if ":" not in address:
-        return address
-    parsed = IPv6Address(address.partition("%")[0])
-    return str(parsed.ipv4_mapped or IPv6Address(int(parsed) >> 64 << 64))
 
 
 def connection_limit() -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.http.api.commands import CommandSender
+from adapters.http.api import commands
 from application.content import document as use_cases
 from application.content.document import DocumentView
 from application.idempotency import scope_of
@@ -77,7 +77,7 @@ def count_nothing(patch: pytest.MonkeyPatch) -> None:
 
 
 def ignore_if_match(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(CommandSender, "expected", None)
+    patch.setattr(commands, "precondition_of", lambda _: None)
 
 
 def claim_anything(patch: pytest.MonkeyPatch) -> None:

@@ -39,10 +39,15 @@ def test_an_owner_is_a_stranger_to_anothers_thing(people: People, case: Case) ->
     ]
     assert [answer.status_code for answer in answers] == [404, 404]
     assert answers[0].json()["detail"] == answers[1].json()["detail"]
-    stale = people.request(
-        "owner", operation, case.path(operation.path, theirs, people), case, headers={"If-Match": '"77"'}
-    )
-    assert stale.status_code == 404
+    stale = [
+        people.request("owner", operation, case.path(operation.path, id, people), case, headers={"If-Match": '"77"'})
+        for id in (theirs, NOTHING)
+    ]
+    assert {(answer.status_code, answer.json()["code"]) for answer in stale} <= {
+        (404, "not_found"),
+        (400, "unsupported_condition"),
+    }
+    assert stale[0].json()["detail"] == stale[1].json()["detail"]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -10,6 +10,7 @@ import schemathesis
 from fastapi import FastAPI
 from hypothesis import HealthCheck, settings
 from schemathesis import Case
+from schemathesis.config import SchemathesisConfig
 from schemathesis.core.failures import FailureGroup
 from schemathesis.specs.openapi import checks
 
@@ -45,7 +46,9 @@ def known(owner: Account) -> dict[str, str]:
     return {"document_id": document, "team_id": team}
 
 
-schema = schemathesis.openapi.from_dict(openapi_schema())
+REFUSALS = [400, 401, 403, 404, 409, 412, 414, 415, 422, 431]
+CHECKS = {"negative_data_rejection": {"expected-statuses": [str(status) for status in REFUSALS]}}
+schema = schemathesis.openapi.from_dict(openapi_schema(), config=SchemathesisConfig.from_dict({"checks": CHECKS}))
 
 
 @schema.parametrize()

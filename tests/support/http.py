@@ -133,7 +133,7 @@ async def answers() -> None:
 
 def openapi_schema() -> dict[str, Any]:
     """The OpenAPI schema, without any dependencies."""
-    return create_app(cast(Deps, SimpleNamespace(cors_origins=()))).openapi()
+    return create_app(cast(Deps, SimpleNamespace(cors_origins=(), https=False))).openapi()
 
 
 @asynccontextmanager

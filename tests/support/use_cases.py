@@ -8,7 +8,7 @@ from uuid import UUID
 from application.bus import Bus
 from application.commands import Command, CommandResult
 from application.identity.user import LogIn, Register, VerifyEmail
-from application.ports import Actor, CommandContext
+from application.ports import Actor, CommandContext, Precondition
 from application.revocation import Settlement
 from infra.sealing.blind_index import BlindIndex
 from infra.store.codec import layout_of
@@ -61,13 +61,17 @@ class CommandRunner:
     def clock(self) -> datetime:
         return self.now
 
-    async def send(self, command: Command[R], by: Actor | None = None, key: str | None = None) -> CommandResult[R]:
-        """Send the command; return its result."""
-        return await self.bus.send(command, CommandContext(actor=by, correlation_id=UUID(int=0), idempotency_key=key))
+    async def send(
+        self, command: Command[R], by: Actor | None = None, key: str | None = None, *, match: str | None = None
+    ) -> CommandResult[R]:
+        """Send the command; return its result. `match`: only if this is the current entity tag."""
+        precondition = None if match is None else Precondition(frozenset({match}))
+        context = CommandContext(by, UUID(int=0), idempotency_key=key, precondition=precondition)
+        return await self.bus.send(command, context)
 
-    async def ask(self, command: Command[R], by: Actor | None = None) -> R:
+    async def ask(self, command: Command[R], by: Actor | None = None, *, match: str | None = None) -> R:
         """Send the command; return its answer."""
-        return (await self.send(command, by)).answer
+        return (await self.send(command, by, match=match)).answer
 
     async def actor(self, email: str) -> Actor:
         """Register a user, verify their address and log them in."""

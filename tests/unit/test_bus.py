@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -18,10 +20,12 @@ from application.ports import (
     KeyReused,
     NewId,
     OutcomeUnknown,
+    Precondition,
     StaleVersion,
     Store,
     StoredResponse,
     Unavailable,
+    UnwantedMatch,
     VersionConflict,
 )
 from application.views import view_maker
@@ -40,6 +44,10 @@ class NoteView:
     id: UUID
     lines: list[str]
 
+    @property
+    def etag(self) -> str:
+        return f"{len(self.lines)}"
+
 
 note_view = view_maker(NoteView, Note, require_reader=lambda note, actor, now: None)
 
@@ -51,7 +59,6 @@ class WriteNote(Command[NoteView]):
 class ExtendNote(Command[None]):
     id: UUID
     line: str
-    expected: int | None = None
 
 
 @handles
@@ -63,7 +70,7 @@ async def write_note(cmd: WriteNote, store: Store, new_id: NewId) -> NoteView:
 
 @handles
 async def extend_note(cmd: ExtendNote, store: Store) -> None:
-    note = await store.get(Note, cmd.id, expected=cmd.expected)
+    note = await store.get(Note, cmd.id)
     if len(note.lines) >= 3:
         raise NoMoreLines("Start another note.")
     note.extend(cmd.line)
@@ -128,13 +135,54 @@ async def test_a_command_overtaken_too_often_gives_up() -> None:
     assert store.log == []
 
 
-async def test_a_stale_version_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("precondition", "refusal"),
+    [
+        (Precondition(frozenset({"1", "7"})), None),
+        (Precondition(frozenset({"2"})), StaleVersion),
+        (Precondition(frozenset({"01"})), StaleVersion),
+        (Precondition(frozenset()), StaleVersion),
+        (Precondition(none_of=frozenset({"2"})), None),
+        (Precondition(none_of=frozenset({"1"})), UnwantedMatch),
+        (Precondition(absent=True), UnwantedMatch),
+    ],
+)
+async def test_a_command_is_carried_out_on_the_state_that_the_caller_named(
+    precondition: Precondition, refusal: type[Exception] | None
+) -> None:
+    """Case 3: tags are texts; no handler has to look at them."""
+    bus = bus_on(MemoryEventStore())
+    note = (await bus.send(WriteNote(text="first"), call())).answer
+    with pytest.raises(refusal) if refusal else nullcontext():
+        await bus.send(LabelNote(id=note.id, label="x"), replace(call(), precondition=precondition))
+
+
+async def test_a_precondition_is_checked_again_when_a_command_is_retried() -> None:
+    """Case 3: of two that name one state, one wins."""
     store = MemoryEventStore()
     bus = bus_on(store)
     note = (await bus.send(WriteNote(text="first"), call())).answer
+    append = store.append
+
+    async def be_overtaken(*_: Any) -> int | StoredResponse:
+        store.append = append  # type: ignore[method-assign]
+        await bus.send(ExtendNote(id=note.id, line="second"), call())
+        raise VersionConflict([note.id])
+
+    store.append = be_overtaken  # type: ignore[assignment]
     with pytest.raises(StaleVersion):
-        await bus.send(ExtendNote(id=note.id, line="second", expected=2), call())
-    await bus.send(ExtendNote(id=note.id, line="second", expected=1), call())
+        await bus.send(LabelNote(id=note.id, label="x"), replace(call(), precondition=Precondition(frozenset({"1"}))))
+
+
+async def test_a_key_belongs_to_its_precondition_too() -> None:
+    """Case 3: the same key with another condition is another request."""
+    bus = bus_on(MemoryEventStore())
+    note = (await bus.send(WriteNote(text="first"), call())).answer
+    first = replace(call("key"), precondition=Precondition(frozenset({"1"})))
+    await bus.send(LabelNote(id=note.id, label="x"), first)
+    assert (await bus.send(LabelNote(id=note.id, label="x"), first)).replayed
+    with pytest.raises(KeyReused):
+        await bus.send(LabelNote(id=note.id, label="x"), call("key"))
 
 
 async def test_an_unknown_stream_is_not_found() -> None:

@@ -98,7 +98,7 @@ async def following(past: int = 0) -> AsyncIterator[House]:
     """Somebody listens, `past` events after the beginning."""
     house = House()
     house.feed.add(edits(past) if past else [])
-    async with house.live.subscribed(ADA.user_id):
+    async with house.live.subscribed(ADA.user_id, "a"):
         assert await house.live.head(5) == past
         yield house
 
@@ -214,6 +214,6 @@ async def test_whoever_comes_after_the_last_has_left_begins_anew() -> None:
     async with following(past=3) as house:
         pass
     house.feed.add(edits(2))
-    async with house.live.subscribed(EVE.user_id):
+    async with house.live.subscribed(EVE.user_id, "a"):
         assert await house.live.head(5) == 5
         assert await house.all_after(0) == [1, 2, 3, 4, 5]

@@ -8,7 +8,7 @@ from starlette.middleware.cors import CORSMiddleware
 from adapters.http.api import openapi, problems
 from adapters.http.api.deps import Deps
 from adapters.http.api.framework import Api
-from adapters.http.api.middleware import RequestMiddleware, ServerErrorMiddleware
+from adapters.http.api.middleware import FieldsMiddleware, RequestMiddleware, ServerErrorMiddleware
 from adapters.http.api.routers import find_routers, tags_of
 from application.ports import NotSettled, Unavailable, Unreadable
 from domain.kernel import Refusal
@@ -22,6 +22,7 @@ def create_app(deps: Deps) -> FastAPI:
     for error, handler in HANDLERS.items():
         app.add_exception_handler(error, handler)
     # The last one added is the outermost.
+    app.add_middleware(FieldsMiddleware)
     app.add_middleware(ServerErrorMiddleware)
     if deps.cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=deps.cors_origins, **CORS)

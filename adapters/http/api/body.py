@@ -9,8 +9,18 @@ from fastapi import Request
 from pydantic import TypeAdapter
 from starlette.requests import ClientDisconnect
 
+from adapters.http.api.client_network import network_of_client
 from adapters.http.api.context import RequestContext
-from adapters.http.api.problems import Fault, Malformed, NotJson, NotValid, TooLarge, TooSlow
+from adapters.http.api.problems import (
+    Fault,
+    Malformed,
+    NotJson,
+    NotValid,
+    TooLarge,
+    TooSlow,
+    UnsupportedContentCoding,
+    UnsupportedTransferCoding,
+)
 from adapters.http.api.schemas import Body
 
 BODY_TIMEOUT_SECONDS = 60.0
@@ -34,7 +44,7 @@ class JsonBody:
 
         Raises:
             TooLarge: the body is larger than the limit of its model.
-            NotJson: it has another media type.
+            NotJson, UnsupportedContentCoding, UnsupportedTransferCoding: it has another media type, or is encoded.
             TooSlow: it was not received in time.
             Overload: other bodies take all the memory.
             Malformed: it is not JSON, or an object repeats a member.
@@ -43,10 +53,8 @@ class JsonBody:
         declared = context.header(b"content-length")
         if declared is not None and declared.isdecimal() and int(declared) > self._limit:
             raise _too_large(self._limit)
-        media = (context.header(b"content-type") or "").partition(";")[0].strip().lower()
-        if media != "application/json" and not (media.startswith("application/") and media.endswith("+json")):
-            raise NotJson("Send the body as application/json.")
-        with context.deps.bodies.share(request.client.host if request.client else "") as take:
+        _require_json(context)
+        with context.deps.bodies.share(network_of_client(request)) as take:
             body = await self._receive(request, take)
         if len(body) > LARGE_BYTES:
             self._check_shape(body)
@@ -68,6 +76,19 @@ class JsonBody:
             raise NotValid([Fault("body", "", "shape", "A member is unknown or of another type.")]) from None
         except msgspec.DecodeError:
             raise _not_json() from None
+
+
+def _require_json(context: RequestContext) -> None:
+    kind = (context.header(b"content-type") or "").lower()
+    media, _, parameters = (part.strip() for part in kind.partition(";"))
+    if media != "application/json" and not (media.startswith("application/") and media.endswith("+json")):
+        raise NotJson("Send the body as application/json.")
+    if parameters.startswith("charset=") and parameters.removeprefix("charset=").strip('"') != "utf-8":
+        raise NotJson("Send the body in UTF-8.")
+    if (context.header(b"content-encoding") or "identity").lower() != "identity":
+        raise UnsupportedContentCoding("Send the body without a Content-Encoding.", {"Accept-Encoding": "identity"})
+    if (context.header(b"transfer-encoding") or "chunked").lower() != "chunked":
+        raise UnsupportedTransferCoding("The only Transfer-Encoding is chunked.")
 
 
 def _check_json(body: bytes) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
 
+from adapters.http.api.conditions import precondition_of
 from adapters.http.api.context import RequestContext, context_of
 from adapters.http.api.problems import Malformed
 from adapters.http.api.responses import Answer, encode, etag_of
@@ -14,11 +15,6 @@ from application.ports import CommandContext
 R = TypeVar("R")
 
 KEY = re.compile(r"[!-~]{1,255}")
-VERSION = re.compile(r"([0-9]{1,9})(-[0-9]{1,18})?")
-"""The version, and what tells apart representations of the same version (the trash)."""
-ENTITY_TAG = re.compile(r'"([!#-~]*)"')
-NO_VERSION = 0
-"""Matches no version: versions start at 1."""
 
 
 class CommandSender:
@@ -28,22 +24,6 @@ class CommandSender:
 
     def __init__(self, request: Request) -> None:
         self._context: RequestContext = context_of(request)
-
-    @property
-    def expected(self) -> int | None:
-        """Return the version in `If-Match` (RFC 9110, 13.1.1); None without the header, and for `*`.
-
-        Raises:
-            Malformed: the header is not one strong entity tag.
-        """
-        value = self._context.header(b"if-match")
-        if value is None or value == "*":
-            return None
-        tag = ENTITY_TAG.fullmatch(value)
-        if tag is None:
-            raise Malformed('If-Match takes one version as in ETag, with the quotes, like "3".')
-        version = VERSION.fullmatch(tag[1])
-        return int(version[1]) if version else NO_VERSION
 
     async def __call__(self, command: Command[Any], *, at: str | None = None) -> Answer:
         """Send a command and answer with its result. `at`: the path of the result, with `{}` for its id."""
@@ -67,7 +47,13 @@ class CommandSender:
         if key is not None and not KEY.fullmatch(key):
             raise Malformed("Idempotency-Key takes 1 to 255 visible ASCII characters.")
         actor = context.identity.actor if context.identity else None
-        call = CommandContext(actor, context.request_id, idempotency_key=key, traceparent=context.traceparent)
+        call = CommandContext(
+            actor,
+            context.request_id,
+            idempotency_key=key,
+            traceparent=context.traceparent,
+            precondition=precondition_of(context),
+        )
         return await context.deps.send(command, call)
 
     async def _position(self, result: CommandResult[Any]) -> int:

@@ -37,6 +37,7 @@ class Deps:
     `checks` are readiness checks by server name: each raises when its server does not answer. The API is ready only
     when the servers in `vital` answer. `broker` describes this installation's Kafka topics. `read_wait_max`: the
     longest wait of a read for a Consistency-Token, in seconds. `bodies` bounds the bodies that are being received.
+    `https`: clients use https, from a proxy in front.
     """
 
     send: SendCommand
@@ -55,3 +56,4 @@ class Deps:
     cors_origins: tuple[str, ...] = ()
     bodies: BodyBudget = field(default_factory=BodyBudget)
     read_wait_max: float = 5.0
+    https: bool = False

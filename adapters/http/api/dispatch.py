@@ -73,7 +73,11 @@ class Dispatcher:
                 open_nodes.append((node.parameter, at + 1))
             if segment in node.children:
                 open_nodes.append((node.children[segment], at + 1))
-        raise MethodNotAllowed(allowed) if allowed else Missing("There is nothing at this path.")
+        raise (
+            MethodNotAllowed(allowed)
+            if allowed
+            else Missing("There is nothing at this path; /v1/docs lists all paths.")
+        )
 
     def _add(self, route: BaseRoute) -> None:
         if not isinstance(route, Route):

@@ -18,12 +18,13 @@ from typing import Annotated, Any
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from fastapi.telemetry import TelemetryConfig
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, WrapValidator
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adapters.http.api.dispatch import Dispatcher
+from adapters.http.api.schemas import spelled_plainly
 
 SILENT: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
 """`RequestMiddleware` times, logs and traces requests already."""
@@ -79,12 +80,14 @@ def parameters_of(route: APIRoute) -> Parameters:
     found = route.dependant
     return Parameters(
         {str(each.name): each.call for each in found.dependencies if each.call is not None},
-        _adapters(found.path_params),
+        _adapters(found.path_params, WrapValidator(spelled_plainly)),
         _adapters(found.query_params),
         {field.name: field.field_info.annotation for field in found.body_params},
     )
 
 
-def _adapters(fields: Sequence[Any]) -> dict[str, TypeAdapter[Any]]:
-    types: dict[str, Any] = {field.name: Annotated[field.field_info.annotation, field.field_info] for field in fields}
+def _adapters(fields: Sequence[Any], *more: WrapValidator) -> dict[str, TypeAdapter[Any]]:
+    types: dict[str, Any] = {
+        field.name: Annotated[field.field_info.annotation, field.field_info, *more] for field in fields
+    }
     return {name: TypeAdapter(type) for name, type in types.items()}

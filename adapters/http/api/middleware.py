@@ -1,24 +1,28 @@
 """Middleware of every request: its id, security headers, log line, metrics, and the response to unexpected errors."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from time import perf_counter
 from uuid import UUID
 
 import structlog
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from adapters.http.api.context import CONTEXT, RequestContext
 from adapters.http.api.deps import Deps
-from adapters.http.api.problems import unexpected
+from adapters.http.api.fields import by_name, refuse_doubtful
+from adapters.http.api.problems import HttpError, of_http_error, unexpected
+from adapters.http.api.responses import HttpHeader
 
 SECURITY_HEADERS: list[tuple[bytes, bytes]] = [
-    (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
+STRICT_TRANSPORT_SECURITY = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
+"""Sent where clients use https (RFC 6797, 7.2)."""
+
 DEFAULT_HEADERS: list[tuple[bytes, bytes]] = [
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
@@ -41,16 +45,17 @@ class RequestMiddleware:
     def __init__(self, app: ASGIApp, deps: Deps) -> None:
         self._app = app
         self._deps = deps
+        self._headers = [*SECURITY_HEADERS, STRICT_TRANSPORT_SECURITY] if deps.https else SECURITY_HEADERS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = dict(scope["headers"])
+        headers = by_name(scope["headers"])
         context = RequestContext(self._deps, headers, self._request_id(headers))
         request_id = str(context.request_id)
-        response = _Response(send, request_id)
+        response = _Response(send, request_id, self._headers)
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id, **_trace(context.traceparent))
         started = perf_counter()
@@ -96,14 +101,31 @@ class ServerErrorMiddleware:
             await unexpected(scope[CONTEXT].request_id)(scope, receive, send)
 
 
+class FieldsMiddleware:
+    """Refuses requests whose header fields are doubtful."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] == "http":
+            try:
+                refuse_doubtful(scope["headers"], scope[CONTEXT].headers, scope["http_version"])
+            except HttpError as error:
+                await of_http_error(Request(scope), error)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
 class _Response:
     """Adds the headers that every response has, and keeps its status (0: not sent yet)."""
 
     __slots__ = ("_headers", "_send", "status")
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, request_id: str, headers: Sequence[HttpHeader]) -> None:
         self._send = send
-        self._headers = [(b"x-request-id", request_id.encode()), *SECURITY_HEADERS]
+        self._headers = [(b"x-request-id", request_id.encode()), *headers]
         self.status = 0
 
     async def __call__(self, message: Message) -> None:

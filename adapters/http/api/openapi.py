@@ -20,21 +20,27 @@ PROBLEMS = {
     401: ("unauthenticated", "Authentication is missing or invalid."),
     403: ("role_too_low", "The caller's role or token does not allow this."),
     404: ("not_found", "The resource does not exist, or the caller may not see it."),
-    408: ("too_slow", "The request body was not received in time."),
+    408: ("too_slow", "The request was not received in time."),
     409: ("document_is_trashed", "The current state does not allow this; `code` names the rule."),
-    412: ("stale_version", "The version in `If-Match` is not the current version."),
+    412: ("stale_version", "The current version is not one that `If-Match` and `If-None-Match` allow."),
     413: ("too_large", "The body is larger than the limit."),
-    415: ("not_json", "The body is not `application/json`."),
+    414: ("target_too_long", "The path and the query are longer than the limit."),
+    415: ("not_json", "The body is not `application/json` in UTF-8, or it has a `Content-Encoding`."),
     422: ("not_valid", "The request can be parsed, but violates the schema or a rule for values; `errors` says where."),
+    431: ("head_too_large", "The request headers are larger than the limit, or too many."),
     500: ("internal", "An unexpected error on our side, or (`unreadable`) damaged data: then a repeat does not help."),
+    501: ("unsupported_coding", "The body has another `Transfer-Encoding` than `chunked`."),
     503: ("unavailable", "A server that the service depends on does not answer; `Retry-After` says when to retry."),
 }
+
+TAG = r'(W/)?"[!#-~]*"'
+TAGS = rf"^(\*|{TAG}([ \t]*,[ \t]*{TAG})*)$"
 
 HEADERS: dict[str, tuple[SchemaObject, str]] = {
     "X-Request-Id": ({"type": "string", "format": "uuid"}, "Identifies the request in our logs and in its events."),
     "ETag": (
-        {"type": "string", "pattern": '^"[0-9]+(-[0-9]+)?"$'},
-        "The version, for `If-Match` and `If-None-Match`. A document in the trash has a second part, after a dash.",
+        {"type": "string", "pattern": '^"[0-9]+(-[0-9]+)*"$'},
+        "The state that was read or written, for `If-Match` and `If-None-Match`; its parts have no meaning.",
     ),
     "Location": ({"type": "string"}, "The path of the result."),
     "Consistency-Token": (
@@ -50,6 +56,7 @@ HEADERS: dict[str, tuple[SchemaObject, str]] = {
         "This is the stored response to the first request with this key.",
     ),
     "Retry-After": ({"type": "string", "pattern": "^[0-9]+$"}, "Seconds to wait before a retry."),
+    "Accept-Encoding": ({"type": "string"}, "The codings of bodies that are accepted, where the body had another one."),
     "WWW-Authenticate": ({"type": "string"}, "The required authentication, and the error (RFC 6750)."),
     "Allow": ({"type": "string"}, "The methods of the path."),
 }
@@ -62,13 +69,13 @@ PARAMETERS: dict[str, tuple[SchemaObject, str, str]] = {
         "3f1d7a52-create",
     ),
     "If-Match": (
-        {"type": "string", "pattern": r'^(\*|"[!#-~]*")$'},
-        "The version to change, as in `ETag`. If it is not the current version: 412. A part after a dash is ignored.",
+        {"type": "string", "pattern": TAGS},
+        "The states to read or change, as in `ETag`. If none of them is the current one: 412. Weak tags never match.",
         '"3"',
     ),
     "If-None-Match": (
-        {"type": "string"},
-        "The version that you have, as in `ETag`. If it is the current version: 304.",
+        {"type": "string", "pattern": TAGS},
+        "The states that you have, as in `ETag`; `*`: any. If one is the current one: a read answers 304, a write 412.",
         '"3"',
     ),
     "Consistency-Token": (
@@ -90,9 +97,11 @@ PARAMETERS: dict[str, tuple[SchemaObject, str, str]] = {
 
 
 KEYED = ("Idempotency-Key",)
-CONDITIONAL = (*KEYED, "If-Match")
+CONDITIONS = ("If-Match", "If-None-Match")
+"""Taken by every operation on one thing that answers an ETag. Others refuse `If-Match`, writes also `If-None-Match`."""
+CONDITIONAL = (*KEYED, *CONDITIONS)
 FRESH = ("Consistency-Token", "Prefer")
-FRESH_UNLESS_KNOWN = (*FRESH, "If-None-Match")
+FRESH_UNLESS_KNOWN = (*FRESH, *CONDITIONS)
 
 RESPONSE_HEADERS = {
     "Idempotency-Key": ("Consistency-Token", "Idempotency-Replayed", "ETag"),
@@ -158,21 +167,19 @@ def _complete(route: ApiRoute, methods: SchemaObject, schemas: SchemaObject) -> 
 def _answers(path: str, described: SchemaObject, fails: Sequence[int]) -> SchemaObject:
     """Return every response but the good one."""
     names = {parameter.get("$ref", "").rpartition("/")[2] for parameter in described["parameters"]}
-    statuses = {422, 500, *fails}
+    statuses = {400, 408, 414, 422, 431, 500, *fails}
     if "security" in described:
         statuses |= {401, 403, 503}
-    if names & {"Idempotency-Key", "Consistency-Token", "Last-Event-ID"}:
-        statuses |= {400}
     if "Idempotency-Key" in names:
         statuses |= {409, 503}
     if "If-Match" in names:
         statuses |= {412}
     if "requestBody" in described:
-        statuses |= {400, 408, 413, 415}
+        statuses |= {413, 415, 501}
     if "{" in path:
         statuses |= {404}
     answers = {str(status): _ref("responses", str(status)) for status in sorted(statuses)}
-    if "If-None-Match" in names:
+    if "If-None-Match" in names and "Idempotency-Key" not in names:
         answers["304"] = {
             "description": "The version is still the current one.",
             "headers": {"ETag": _ref("headers", "ETag")},
@@ -197,7 +204,8 @@ def _components(found: SchemaObject) -> SchemaObject:
 
 
 def _problem(status: int, code: str, description: str) -> SchemaObject:
-    more = {401: "WWW-Authenticate", 403: "WWW-Authenticate", 404: "Consistency-Lag", 503: "Retry-After"}
+    more = {401: "WWW-Authenticate", 403: "WWW-Authenticate", 404: "Consistency-Lag", 415: "Accept-Encoding"}
+    more[503] = "Retry-After"
     names = ["X-Request-Id", *([more[status]] if status in more else [])]
     example = {
         "type": f"urn:palimpsest:problem:{code}",

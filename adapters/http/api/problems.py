@@ -19,7 +19,7 @@ from application.ports import (
     NotAuthenticated,
     NotSettled,
     OutcomeUnknown,
-    StaleVersion,
+    PreconditionFailed,
     Unavailable,
     Unreadable,
 )
@@ -32,7 +32,7 @@ MAX_POINTER_LENGTH = 200
 
 STATUS: Mapping[type[Refusal], int] = {
     NotAuthenticated: 401,
-    StaleVersion: 412,
+    PreconditionFailed: 412,
     KeyReused: 422,
     Invalid: 422,
     Forbidden: 403,
@@ -86,6 +86,12 @@ class Malformed(HttpError):
     status, code = 400, "malformed"
 
 
+class UnsupportedCondition(HttpError):
+    """A precondition that this operation cannot check."""
+
+    status, code = 400, "unsupported_condition"
+
+
 class Unauthenticated(HttpError):
     """Authentication is missing or invalid."""
 
@@ -131,6 +137,18 @@ class NotJson(HttpError):
     """The media type of the body is not supported."""
 
     status, code = 415, "not_json"
+
+
+class UnsupportedContentCoding(HttpError):
+    """The body has a `Content-Encoding`."""
+
+    status, code = 415, "unsupported_coding"
+
+
+class UnsupportedTransferCoding(HttpError):
+    """The body has a `Transfer-Encoding` that is not understood (RFC 9112, 6.1)."""
+
+    status, code = 501, "unsupported_coding"
 
 
 class NotValid(HttpError):

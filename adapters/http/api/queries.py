@@ -9,11 +9,13 @@ from typing import Annotated, Concatenate, ParamSpec, TypeVar
 import structlog
 from fastapi import Depends, Request
 
+from adapters.http.api.conditions import precondition_of
 from adapters.http.api.context import RequestContext, context_of
 from adapters.http.api.problems import Malformed, Missing
 from adapters.http.api.responses import Answer, HttpHeader, encode, etag_of
 from application.commands import ReadResult
-from application.ports import CommandContext, ReadStore
+from application.ports import CommandContext, ReadStore, UnwantedMatch
+from application.preconditions import require_tag
 from domain.kernel import NotFound
 from projections.kernel import models_read_by
 
@@ -84,20 +86,27 @@ class QueryReader:
             Missing: it is None.
         """
         if view is None:
-            headers = {"Consistency-Lag": str(self._lag)} if self._lag else {}
-            raise Missing("This does not exist, or it is not shared with you.", headers)
+            if self._lag:
+                detail = f"This read is {self._lag} events behind your Consistency-Token; try again in a moment."
+                raise Missing(detail, {"Consistency-Lag": str(self._lag)})
+            raise Missing("This does not exist, or it is not shared with you.")
         return view
 
     def one(self, view: object | None) -> Answer:
-        """Answer with a view and its version as ETag; 304 (RFC 9110, 13.1.2) if the caller has that version.
+        """Answer with a view and its tag as ETag; 304 (RFC 9110, 13.1.2) if the caller has it already.
 
         Raises:
             Missing: the view is None.
+            StaleVersion: it is none that the caller named in `If-Match`.
         """
-        headers = etag_of(self.found(view))
-        if self._has(headers):
-            return Answer(b"", 304, [*headers, *self._lag_header()])
-        return Answer(encode(view), 200, [*headers, *self._lag_header()])
+        headers = [*etag_of(self.found(view)), *self._lag_header()]
+        precondition = precondition_of(self._context)
+        if precondition is not None:
+            try:
+                require_tag(precondition, view)
+            except UnwantedMatch:
+                return Answer(b"", 304, headers)
+        return Answer(encode(view), 200, headers)
 
     def unversioned(self, view: object) -> Answer:
         """Answer with a view without an ETag: it has no version, or contains more than its version covers."""
@@ -131,13 +140,6 @@ class QueryReader:
 
     def _lag_header(self) -> list[HttpHeader]:
         return [(b"consistency-lag", b"%d" % self._lag)] if self._lag else []
-
-    def _has(self, headers: list[HttpHeader]) -> bool:
-        known = self._context.headers.get(b"if-none-match")
-        if known is None:
-            return False
-        tags = [tag.strip().removeprefix(b"W/") for tag in known.split(b",")]
-        return any(name == b"etag" and (value in tags or b"*" in tags) for name, value in headers)
 
 
 Read = Annotated[QueryReader, Depends(QueryReader)]

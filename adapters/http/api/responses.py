@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import msgspec
 from starlette.responses import JSONResponse
 
+from application.preconditions import tag_of
+
 HttpHeader = tuple[bytes, bytes]
 
 encode = msgspec.json.Encoder().encode
@@ -32,6 +34,6 @@ class Answer(JSONResponse):
 
 
 def etag_of(view: object) -> list[HttpHeader]:
-    """Return the ETag header of a view: its `etag` or else its version; none for a view that has neither."""
-    tag = getattr(view, "etag", None) or getattr(view, "version", None)
+    """Return the ETag header of a view; none for a view without a tag."""
+    tag = tag_of(view)
     return [] if tag is None else [(b"etag", f'"{tag}"'.encode())]

@@ -13,6 +13,7 @@ from fastapi import Request, Response
 from starlette.types import Receive, Scope, Send
 
 from adapters.http.api.arguments import Arguments
+from adapters.http.api.conditions import refuse_conditions, refused_conditions
 from adapters.http.api.context import context_of
 from adapters.http.api.framework import BareRoute, parameters_of
 
@@ -30,6 +31,8 @@ class ApiRoute(BareRoute):
         super().__init__(path, endpoint, **{**more, **about})
         self._arguments = Arguments(parameters_of(self))
         self._scope = _scope_of(self.openapi_extra or {})
+        checks_tags = _takes(self.openapi_extra or {}, "If-Match")
+        self._refused = refused_conditions(self.methods or (), checks_tags=checks_tags)
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request.
@@ -42,8 +45,14 @@ class ApiRoute(BareRoute):
         context.matched(self.path, self.status_code or 200)
         if self._scope is not None:
             context.authenticate(self._scope)
+        refuse_conditions(context, self._refused)
         response: Response = await self.endpoint(**await self._arguments.read(request, context))
         await response(scope, receive, send)
+
+
+def _takes(operation: Mapping[str, Any], header: str) -> bool:
+    """Return whether an operation takes a request header."""
+    return any(each.get("$ref", "").endswith(f"/{header}") for each in operation.get("parameters", ()))
 
 
 def _scope_of(operation: Mapping[str, Any]) -> str | None:

@@ -7,7 +7,7 @@ from fastapi import Path, Query
 from pydantic import Field
 
 from adapters.http.api.commands import Send
-from adapters.http.api.openapi import CONDITIONAL, FRESH, FRESH_UNLESS_KNOWN, KEYED, operation
+from adapters.http.api.openapi import CONDITIONAL, CONDITIONS, FRESH, FRESH_UNLESS_KNOWN, KEYED, operation
 from adapters.http.api.queries import Read
 from adapters.http.api.responses import Answer
 from adapters.http.api.routers import Router, Tag
@@ -103,7 +103,7 @@ async def list_documents(listed: Annotated[DocumentQuery, Query()], read: Read) 
 )
 async def change_document(document_id: UUID, body: DocumentChange, send: Send) -> Answer:
     """Save title, content and status as one new version. Requires the editor role. Equal values create none."""
-    return await send(ChangeDocument(id=document_id, expected=send.expected, **body.model_dump()))
+    return await send(ChangeDocument(id=document_id, **body.model_dump()))
 
 
 @router.delete(
@@ -113,7 +113,7 @@ async def change_document(document_id: UUID, body: DocumentChange, send: Send) -
 )
 async def trash_document(document_id: UUID, send: Send) -> Answer:
     """Move a document to the trash. Requires the owner role. The version stays."""
-    return await send(TrashDocument(id=document_id, expected=send.expected))
+    return await send(TrashDocument(id=document_id))
 
 
 @router.post(
@@ -123,7 +123,7 @@ async def trash_document(document_id: UUID, send: Send) -> Answer:
 )
 async def restore_document(document_id: UUID, send: Send) -> Answer:
     """Restore a document from the trash. Requires the owner role."""
-    return await send(RestoreFromTrash(id=document_id, expected=send.expected))
+    return await send(RestoreFromTrash(id=document_id))
 
 
 @router.get(
@@ -140,7 +140,7 @@ async def list_versions(document_id: UUID, paged: Annotated[PageQuery, Query()],
 @router.get(
     "/{document_id}/versions/{version}",
     response_model=DocumentView,
-    **operation("The document at that version.", scope=READ, takes=["If-None-Match"]),
+    **operation("The document at that version.", scope=READ, takes=CONDITIONS),
 )
 async def get_version(document_id: UUID, version: Version, read: Read) -> Answer:
     """Get a document at a version. Requires the viewer role at present. Never stale: read from the event log."""
@@ -155,4 +155,4 @@ async def get_version(document_id: UUID, version: Version, read: Read) -> Answer
 )
 async def restore_version(document_id: UUID, version: Version, send: Send) -> Answer:
     """Restore the title and content of an earlier version, as a new version. Requires the editor role."""
-    return await send(RestoreVersion(id=document_id, version=version, expected=send.expected))
+    return await send(RestoreVersion(id=document_id, version=version))

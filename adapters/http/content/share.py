@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from adapters.http.api.commands import Send
-from adapters.http.api.openapi import FRESH, KEYED, operation
+from adapters.http.api.openapi import CONDITIONAL, FRESH, KEYED, operation
 from adapters.http.api.queries import Read
 from adapters.http.api.responses import Answer
 from adapters.http.api.routers import Router
@@ -43,7 +43,7 @@ async def list_shares(document_id: UUID, read: Read) -> Answer:
 @router.post(
     "",
     response_model=DocumentView,
-    **operation("The document.", scope=WRITE, takes=KEYED),
+    **operation("The document.", scope=WRITE, takes=CONDITIONAL),
 )
 async def share_document(document_id: UUID, body: ShareRequest, send: Send) -> Answer:
     """Share a document with the holder of an email address, registered or not. Requires the owner role.
@@ -59,7 +59,7 @@ async def share_document(document_id: UUID, body: ShareRequest, send: Send) -> A
 @router.put(
     "",
     response_model=DocumentView,
-    **operation("The document.", scope=WRITE, takes=KEYED),
+    **operation("The document.", scope=WRITE, takes=CONDITIONAL),
 )
 async def change_share(document_id: UUID, body: ShareRequest, send: Send) -> Answer:
     """Change the role of a share. Requires the owner role and a verified address of one's own."""
@@ -69,7 +69,7 @@ async def change_share(document_id: UUID, body: ShareRequest, send: Send) -> Ans
 @router.post(
     "/revoke",
     response_model=DocumentView,
-    **operation("The document.", scope=WRITE, takes=KEYED),
+    **operation("The document.", scope=WRITE, takes=CONDITIONAL),
 )
 async def revoke_share(document_id: UUID, body: ShareAddress, send: Send) -> Answer:
     """Revoke a share. Requires the owner role. After the response the document can no longer be read through it."""

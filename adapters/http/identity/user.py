@@ -107,4 +107,4 @@ async def get_me(read: Read) -> Answer:
 )
 async def change_me(body: Profile, send: Send) -> Answer:
     """Change the caller's name and picture."""
-    return await send(ChangeProfile(name=body.name, avatar_url=body.avatar_url, expected=send.expected))
+    return await send(ChangeProfile(name=body.name, avatar_url=body.avatar_url))

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from adapters.http.api.commands import Send
-from adapters.http.api.openapi import KEYED, operation
+from adapters.http.api.openapi import CONDITIONAL, KEYED, operation
 from adapters.http.api.responses import Answer
 from adapters.http.api.routers import Router
 from adapters.http.api.schemas import Body, Email
@@ -53,7 +53,7 @@ class NewOwner(Body):
 @router.post(
     "/invitations",
     response_model=TeamView,
-    **operation("The team.", scope=WRITE, takes=KEYED),
+    **operation("The team.", scope=WRITE, takes=CONDITIONAL),
 )
 async def invite_member(team_id: UUID, body: Invitation, send: Send) -> Answer:
     """Invite the holder of an email address, who is no member. Reserves a seat for 14 days. Requires the admin role.
@@ -66,7 +66,7 @@ async def invite_member(team_id: UUID, body: Invitation, send: Send) -> Answer:
 @router.post(
     "/invitations/accept",
     response_model=TeamView,
-    **operation("The team.", scope=WRITE, takes=KEYED),
+    **operation("The team.", scope=WRITE, takes=CONDITIONAL),
 )
 async def accept_invitation(team_id: UUID, send: Send) -> Answer:
     """Accept an invitation. Requires a verified email address, the invited one."""
@@ -82,7 +82,7 @@ async def decline_invitation(team_id: UUID, send: Send) -> Answer:
 @router.post(
     "/invitations/revoke",
     response_model=TeamView,
-    **operation("The team.", scope=WRITE, takes=KEYED),
+    **operation("The team.", scope=WRITE, takes=CONDITIONAL),
 )
 async def revoke_invitation(team_id: UUID, body: InvitationAddress, send: Send) -> Answer:
     """Revoke an invitation. Requires the admin role. After the response it no longer gives access to the team."""
@@ -92,7 +92,7 @@ async def revoke_invitation(team_id: UUID, body: InvitationAddress, send: Send) 
 @router.put(
     "/members/{user_id}",
     response_model=TeamView,
-    **operation("The team.", scope=WRITE, takes=KEYED),
+    **operation("The team.", scope=WRITE, takes=CONDITIONAL),
 )
 async def change_member_role(team_id: UUID, user_id: UUID, body: MemberRole, send: Send) -> Answer:
     """Change a member's role. Requires the admin role, and the owner role where an owner is involved."""
@@ -102,7 +102,7 @@ async def change_member_role(team_id: UUID, user_id: UUID, body: MemberRole, sen
 @router.delete(
     "/members/{user_id}",
     response_model=TeamView,
-    **operation("The team.", scope=WRITE, takes=KEYED),
+    **operation("The team.", scope=WRITE, takes=CONDITIONAL),
 )
 async def remove_member(team_id: UUID, user_id: UUID, send: Send) -> Answer:
     """Remove a member. Requires the admin role. After the response the member can no longer see the team."""
@@ -118,7 +118,7 @@ async def leave_team(team_id: UUID, send: Send) -> Answer:
 @router.post(
     "/owner",
     response_model=TeamView,
-    **operation("The team.", scope=WRITE, takes=KEYED),
+    **operation("The team.", scope=WRITE, takes=CONDITIONAL),
 )
 async def transfer_ownership(team_id: UUID, body: NewOwner, send: Send) -> Answer:
     """Make another member an owner in place of the caller. Requires the owner role."""

@@ -7,7 +7,7 @@ from fastapi import Query
 from pydantic import Field
 
 from adapters.http.api.commands import Send
-from adapters.http.api.openapi import FRESH, KEYED, operation
+from adapters.http.api.openapi import CONDITIONAL, FRESH, FRESH_UNLESS_KNOWN, KEYED, operation
 from adapters.http.api.queries import Read
 from adapters.http.api.responses import Answer
 from adapters.http.api.routers import Router, Tag
@@ -63,17 +63,17 @@ async def list_teams(paged: Annotated[PageQuery, Query()], read: Read) -> Answer
 @router.get(
     "/{team_id}",
     response_model=TeamView,
-    **operation("The team.", scope=READ, takes=FRESH),
+    **operation("The team.", scope=READ, takes=FRESH_UNLESS_KNOWN),
 )
 async def get_team(team_id: UUID, read: Read) -> Answer:
     """Get a team. Requires membership or an invitation that has not expired."""
-    return read.unversioned(read.found(await read.query(team, read.actor, team_id, read.now)))
+    return read.one(await read.query(team, read.actor, team_id, read.now))
 
 
 @router.put(
     "/{team_id}",
     response_model=TeamView,
-    **operation("The team.", scope=WRITE, takes=KEYED),
+    **operation("The team.", scope=WRITE, takes=CONDITIONAL),
 )
 async def rename_team(team_id: UUID, body: TeamRename, send: Send) -> Answer:
     """Rename a team. Requires the admin role."""
@@ -83,7 +83,7 @@ async def rename_team(team_id: UUID, body: TeamRename, send: Send) -> Answer:
 @router.delete(
     "/{team_id}",
     response_model=TeamView,
-    **operation("The team, dissolved.", scope=WRITE, takes=KEYED),
+    **operation("The team, dissolved.", scope=WRITE, takes=CONDITIONAL),
 )
 async def dissolve_team(team_id: UUID, send: Send) -> Answer:
     """Dissolve a team permanently. Requires the owner role."""

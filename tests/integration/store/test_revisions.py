@@ -11,7 +11,7 @@ from application.content.document import (
     document_at_version,
     document_view,
 )
-from application.ports import Actor, CommandContext, StaleVersion
+from application.ports import Actor, CommandContext, Precondition, StaleVersion
 from domain.content.document import Document
 from infra.bootstrap.write_side import utc_now
 from tests.support.servers import Database
@@ -31,19 +31,16 @@ async def written(opened: Opened) -> Document:
     return document
 
 
-def put(document: Document, content: str, expected: int | None = None) -> ChangeDocument:
-    return ChangeDocument(id=document.id, title=content, content=content, status="published", expected=expected)
+def put(document: Document, content: str) -> ChangeDocument:
+    return ChangeDocument(id=document.id, title=content, content=content, status="published")
 
 
 async def test_of_two_processes_that_save_the_same_revision_one_wins(database: Database) -> None:
     async with open_store(database.app_url) as one, open_store(database.app_url) as other:
         document = await written(one)
-        call = CommandContext(OWNER, UUID(int=8))
         for revision in range(1, 11):
-            saves = [
-                bus(each).send(put(document, f"{n} on {revision}", revision), call)
-                for n, each in enumerate((one, other))
-            ]
+            call = CommandContext(OWNER, UUID(int=8), precondition=Precondition(frozenset({str(revision)})))
+            saves = [bus(each).send(put(document, f"{n} on {revision}"), call) for n, each in enumerate((one, other))]
             outcomes = await asyncio.gather(*saves, return_exceptions=True)
             assert {type(each) for each in outcomes if isinstance(each, Exception)} == {StaleVersion}
             assert [each.answer.version for each in outcomes if not isinstance(each, BaseException)] == [revision + 1]

@@ -280,7 +280,8 @@ def test_every_revision_can_be_restored(steps: list[Step], data: st.DataObject) 
 
 @pytest.mark.parametrize("revision", [-1, 0, 3])
 def test_a_revision_that_is_not_is_not_found(revision: int) -> None:
-    with pytest.raises(NotFound):
+    """Case 10: the refusal says which versions there are."""
+    with pytest.raises(NotFound, match="has the versions 1 to 2;"):
         given(Document, CREATED, PUBLISHED, TRASHED).version_of(revision)
 
 

@@ -42,8 +42,8 @@ async def write(runner: CommandRunner, by: Actor) -> DocumentView:
     return await runner.ask(CreateDocument(title="Title", content="one two"), by)
 
 
-def changed(document: DocumentView, content: str, expected: int | None = None) -> ChangeDocument:
-    return ChangeDocument(id=document.id, title="Title", content=content, status="draft", expected=expected)
+def changed(document: DocumentView, content: str) -> ChangeDocument:
+    return ChangeDocument(id=document.id, title="Title", content=content, status="draft")
 
 
 async def test_a_document_and_its_quota_come_in_one_append() -> None:
@@ -113,15 +113,15 @@ async def test_a_change_of_an_old_version_is_refused() -> None:
     runner = CommandRunner()
     ada, _ = await two(runner)
     document = await write(runner, ada)
-    assert (await runner.ask(changed(document, "three", expected=1), ada)).version == 2
+    assert (await runner.ask(changed(document, "three"), ada, match="1")).version == 2
     for command in (
-        changed(document, "four", expected=1),
-        TrashDocument(id=document.id, expected=1),
-        RestoreFromTrash(id=document.id, expected=1),
-        RestoreVersion(id=document.id, version=1, expected=1),
+        changed(document, "four"),
+        TrashDocument(id=document.id),
+        RestoreFromTrash(id=document.id),
+        RestoreVersion(id=document.id, version=1),
     ):
         with pytest.raises(StaleVersion, match="The current version is 2"):
-            await runner.ask(command, ada)
+            await runner.ask(command, ada, match="1")
 
 
 async def test_what_is_no_save_leaves_the_version_and_the_time_of_the_last_save() -> None:
@@ -130,10 +130,10 @@ async def test_what_is_no_save_leaves_the_version_and_the_time_of_the_last_save(
     document = await write(runner, ada)
     runner.now += timedelta(hours=1)
     await runner.ask(ShareDocument(id=document.id, email=BOBS, role="viewer"), ada)
-    trashed = await runner.ask(TrashDocument(id=document.id, expected=1), ada)
+    trashed = await runner.ask(TrashDocument(id=document.id), ada, match="1")
     assert replace(trashed, trashed_at=None) == document
-    assert await runner.ask(RestoreFromTrash(id=document.id, expected=1), ada) == document
-    saved = await runner.ask(changed(document, "three", expected=1), ada)
+    assert await runner.ask(RestoreFromTrash(id=document.id), ada, match=trashed.etag) == document
+    saved = await runner.ask(changed(document, "three"), ada, match="1")
     assert (saved.version, saved.updated_at) == (2, runner.now)
     assert (await document_at_version(runner.store, ada, document.id, 1)).view == document
     assert (await document_at_version(runner.store, ada, document.id, 2)).view == saved
@@ -149,15 +149,16 @@ async def test_a_stranger_learns_nothing_not_even_the_version() -> None:
     details = set()
     for target in (document, nowhere):
         for command in (
-            changed(target, "three", expected=7),
-            TrashDocument(id=target.id, expected=7),
+            changed(target, "three"),
+            TrashDocument(id=target.id),
             RestoreVersion(id=target.id, version=1),
             ShareDocument(id=target.id, email=BOBS, role="viewer"),
             RevokeShare(id=target.id, email=BOBS),
         ):
-            with pytest.raises(NotFound) as refused:
-                await runner.ask(command, bob)
-            details.add((refused.value.code, refused.value.detail))
+            for match in (None, "7"):
+                with pytest.raises(NotFound) as refused:
+                    await runner.ask(command, bob, match=match)
+                details.add((refused.value.code, refused.value.detail))
         with pytest.raises(NotFound) as refused:
             await document_at_version(runner.store, bob, target.id, 1)
         details.add((refused.value.code, refused.value.detail))

@@ -2,7 +2,8 @@
 
 import pytest
 
-from infra.http_server.connection_pool import ConnectionPool, network_of
+from adapters.http.api.client_network import network_of
+from infra.http_server.connection_pool import ConnectionPool
 
 
 class Connection:

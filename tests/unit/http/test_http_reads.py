@@ -69,12 +69,24 @@ async def test_head_answers_as_get_without_the_body(api: HttpApi) -> None:
 
 @pytest.mark.parametrize(
     ("known", "status"),
-    [('"3"', 304), ('W/"3"', 304), ('"1", "3"', 304), ("*", 304), ('"2"', 200), ("3", 200), ('"33"', 200)],
+    [('"3"', 304), ('W/"3"', 304), ('"1", "3"', 304), ("*", 304), ('"2"', 200), ('"33"', 200)],
 )
 async def test_what_the_caller_has_is_not_sent_again(api: HttpApi, known: str, status: int) -> None:
     answer = await api.client.get(PATH, headers={**api.token(ADA), "If-None-Match": known})
     assert (answer.status_code, answer.headers["etag"]) == (status, '"3"')
     assert (answer.content == b"") == (status == 304)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "status"), [('"3"', 200), ("*", 200), ('"2", "3"', 200), ('"2"', 412), ('W/"3"', 412), ("3", 400)]
+)
+async def test_a_read_is_refused_if_another_state_was_wanted(api: HttpApi, wanted: str, status: int) -> None:
+    """Case 3: If-Match counts for reads too (RFC 9110, 13.1.1), before If-None-Match (13.2.2)."""
+    headers = {**api.token(ADA), "If-Match": wanted}
+    answer = await api.client.get(PATH, headers=headers)
+    assert answer.status_code == status
+    both = await api.client.get(PATH, headers={**headers, "If-None-Match": "*"})
+    assert both.status_code == (304 if status == 200 else status)
 
 
 async def test_a_document_does_not_exist_for_others(api: HttpApi) -> None:
@@ -169,6 +181,7 @@ async def test_an_answer_that_is_too_old_says_so(api: HttpApi) -> None:
     none = await api.client.get(PATH, headers={**api.token(ADA), "Consistency-Token": "7"})
     assert (answer.status_code, answer.headers["consistency-lag"]) == (200, "4")
     assert (none.status_code, none.headers["consistency-lag"]) == (404, "4")
+    assert "4 events behind" in none.json()["detail"]  # case 10
 
 
 @pytest.mark.parametrize("token", ["", "x", "-1", "1.5", "9" * 19, "\u0661"])
@@ -240,3 +253,13 @@ async def test_the_version_of_a_path_is_a_number_in_bounds(api: HttpApi) -> None
         answer = await api.client.get(f"{PATH}/versions/{version}", headers=api.token(ADA))
         assert answer.status_code == 422
     assert (await api.client.get(f"{PATH}/versions/1", headers=api.token(ADA))).status_code == 404
+
+
+async def test_a_version_that_is_not_there_is_not_called_a_missing_document(api: HttpApi) -> None:
+    """Case 10: and to restore it, too."""
+    _, token = await api.register()
+    path = (await api.client.post("/v1/documents", json={"title": "x"}, headers=token)).headers["location"]
+    for method, target in (("GET", f"{path}/versions/999"), ("POST", f"{path}/versions/999/restore")):
+        answer = await api.client.request(method, target, headers=token)
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+        assert "has the versions 1 to 1;" in answer.json()["detail"]
