@@ -222,6 +222,15 @@ async def test_with_a_damaged_user_all_that_is_known_of_them_is_erased(runner: C
     assert await shares_of(runner, shared) == 1
 
 
+async def test_the_id_of_a_damaged_stream_of_another_kind_is_not_found(runner: CommandRunner) -> None:
+    ada = await runner.actor(ADA)
+    document = await written(runner, ada)
+    runner.store.unreadable = {document}
+    for command in (EraseUser(id=document), EraseTeam(id=document)):
+        with pytest.raises(NotFound):
+            await runner.ask(command)
+
+
 async def test_a_damaged_address_is_erased(runner: CommandRunner) -> None:
     address_id = UUID(int=9)
     await runner.ask(EraseAddress(id=address_id))
