@@ -125,9 +125,9 @@ class Bus:
         self._in_flight.add(scope.key)
         try:
             return await self._retrying(run)
-        except KeyReused:
-            raise
         except (Refusal, OutcomeUnknown) as failure:
+            if run.found:
+                raise
             # The same request may have been committed before: then its answer replaces the refusal.
             earlier = await self._earlier_result(failure, run, scope)
             if earlier is None:
@@ -187,6 +187,7 @@ class Bus:
         return CommandResult(answer, appended)
 
     async def _replay(self, run: "_Run[R]", scope: KeyScope, stored: StoredResponse) -> CommandResult[R]:
+        run.found = True
         if stored.fingerprint != scope.fingerprint:
             raise KeyReused("This Idempotency-Key was used with a different request; use a new key.")
         answer = await answer_again(run.command, run.context.actor, stored, self._events, self._clock())
@@ -201,6 +202,8 @@ class _Run(Generic[R]):
     context: CommandContext
     scope: KeyScope | None = None
     attempts: int = 0
+    found: bool = False
+    """Whether the key was used before."""
     concerned: list[Root] = field(default_factory=list)
     """What the command is about: the aggregates that it saves, or all that it has loaded, where it is refused."""
     changed: bool = False

@@ -33,7 +33,7 @@ class Command(msgspec.Struct, Generic[R], metaclass=_CommandMeta):
 
 @dataclass(frozen=True, slots=True)
 class CommandResult(Generic[R]):
-    """The outcome of a command. `replayed`: the answer was stored for an earlier request with the same key.
+    """The outcome of a command. `replayed`: it answers an earlier request with the same key again.
 
     `position` is that of the command's last event. Without events it is None, or a position that the answer does
     not exceed.

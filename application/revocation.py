@@ -2,7 +2,7 @@
 
 Events declare the read models through which they take access away (`Root.Event.revokes`). The bus waits until these
 show the events. A command without events (a repeat, or nothing to do) must guarantee the same for what an earlier
-command took away: then the last revoking event of each loaded stream counts.
+command took away: then the last revoking event counts of each stream that it saves, or, if it was refused, loads.
 
 An erasure destroys data keys, which processes keep in memory: it is answered only when none of them does any more.
 """

@@ -54,8 +54,10 @@ def view_maker(
     view.
 
     Raises:
-        TypeError: the view has no field `id`.
+        TypeError: the view has no field `id`, or has a maker already.
     """
+    if view in VIEWS:
+        raise TypeError(f"{view.__name__} has two makers")
     attributes = {**RENAMED, **renamed}
     names = [field.name for field in fields(view) if field.name not in computed]  # type: ignore[arg-type]
     if "id" not in names:

@@ -52,15 +52,19 @@ class Conflict(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class PersonalField:
-    """Marks an event's field as personal; `subject` names the field with the id of the subject whose key seals it."""
+    """Marks an event's field as personal; `subject` names the field with the id of the subject whose key seals it.
+
+    `reusable`: the subject may be used again after its erasure, with another key. For others nothing more is sealed.
+    """
 
     subject: str
+    reusable: bool = False
 
 
 Personal = Annotated[T, PersonalField("originator_id")]
 """A field about the stream itself (a user, a document, a team): sealed with the key of that stream."""
 
-AboutAddress = Annotated[T, PersonalField("address_id")]
+AboutAddress = Annotated[T, PersonalField("address_id", reusable=True)]
 """A field about an email address, of a user or not: sealed with the key of the event's `address_id`."""
 
 

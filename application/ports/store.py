@@ -169,7 +169,8 @@ class EventStore(StoredEvents, Protocol):
         Raises:
             VersionConflict: another append to one of the streams came first.
             ClaimTaken: a claim is held by another stream.
-            NotFound: one of the aggregates, or the subject of the answer, has been erased.
+            NotFound: an aggregate, the subject of the answer, or another subject of an event has been erased.
+                An address may be used again.
             OutcomeUnknown: the connection broke while the append was in flight.
             Unavailable: the database does not answer; nothing was written.
             Unreadable: a data key that the events need, or the response stored before, cannot be read; nothing was

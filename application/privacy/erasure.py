@@ -10,7 +10,6 @@ known.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -79,6 +78,7 @@ class _Erasure:
         self._now = now
         self._roots: dict[UUID, Root] = {}
         self._shells: dict[UUID, Root] = {}
+        """Streams that cannot be read but have been erased."""
         self._concerned: set[UUID] = set()
         self._unread: set[UUID] = set()
 
@@ -177,12 +177,17 @@ class _Erasure:
 
     async def _report(self, kind: type[Root], id: UUID) -> None:
         """Report a stream that cannot be read, unless it has been erased."""
-        with suppress(Unreadable):
+        try:
             shell = await self._store.shell(kind, id)
-            if shell.erased:
-                self._shells[id] = shell
-                return
-        self._unread.add(id)
+        except NotFound:
+            return
+        except Unreadable:
+            self._unread.add(id)
+            return
+        if shell.erased:
+            self._shells[id] = shell
+        else:
+            self._unread.add(id)
 
     async def _erased_address(self, id: UUID) -> Address:
         try:

@@ -43,12 +43,13 @@ _NEW, _SET = object.__new__, object.__setattr__
 @dataclass(frozen=True, slots=True)
 class SealedGroup:
     """The personal fields of one subject. `subject`: the field with the subject's id, `label`: its bytes; `names`: the
-    fields; `erased`: their values once the key is erased."""
+    fields; `erased`: their values once the key is erased; `reusable`: as in `PersonalField`."""
 
     subject: str
     label: bytes
     names: tuple[str, ...]
     erased: Mapping[str, Any]
+    reusable: bool
 
 
 State = dict[str, Any]
@@ -92,7 +93,7 @@ plain tuple, since a load makes many."""
 def layout_of(event_class: type[Root.Event]) -> EventLayout:
     """The layout of a class, computed once from its annotations."""
     hints = get_type_hints(event_class, include_extras=True)
-    personal: dict[str, dict[str, Any]] = {}
+    personal: dict[PersonalField, dict[str, Any]] = {}
     clear, uuids = [], []
     for field in fields(event_class):
         hint = hints[field.name]
@@ -103,13 +104,14 @@ def layout_of(event_class: type[Root.Event]) -> EventLayout:
             assert field.default is None, f"{event_class.__qualname__}.{field.name} needs the default None"
         mark = _mark(hint)
         if mark is not None:
-            personal.setdefault(mark.subject, {})[field.name] = _erased(hint)
+            personal.setdefault(mark, {})[field.name] = _erased(hint)
             continue
         clear.append(field.name)
         if UUID in _alternatives(hint):
             uuids.append(field.name)
     groups = tuple(
-        SealedGroup(subject, subject.encode(), tuple(erased), erased) for subject, erased in personal.items()
+        SealedGroup(mark.subject, mark.subject.encode(), tuple(erased), erased, mark.reusable)
+        for mark, erased in personal.items()
     )
     topic: str = event_class.TOPIC  # type: ignore[attr-defined]
     return EventLayout(
@@ -120,8 +122,8 @@ def layout_of(event_class: type[Root.Event]) -> EventLayout:
         tuple(clear),
         tuple(uuids),
         groups,
-        STREAM in personal,
-        tuple(subject for subject in personal if subject != STREAM),
+        any(group.subject == STREAM for group in groups),
+        tuple(group.subject for group in groups if group.subject != STREAM),
         event_class.claims is not Root.Event.claims or event_class.releases is not Root.Event.releases,
         _encoding(event_class, clear, groups),
     )
@@ -187,6 +189,11 @@ def layout_for(topic: str) -> EventLayout:
 def subjects_of(event: Root.Event) -> list[UUID]:
     """The subjects whose keys are needed to store the event."""
     return [getattr(event, group.subject) for group in layout_of(type(event)).groups]
+
+
+def reusable_subjects_of(event: Root.Event) -> list[UUID]:
+    """Those of them that may get another key after their erasure."""
+    return [getattr(event, group.subject) for group in layout_of(type(event)).groups if group.reusable]
 
 
 def decode_clear(

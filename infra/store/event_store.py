@@ -45,7 +45,7 @@ from infra.store.append_batch import (
     NewEvent,
 )
 from infra.store.append_queue import StreamKey
-from infra.store.codec import layout_of, subjects_of
+from infra.store.codec import layout_of, reusable_subjects_of, subjects_of
 from infra.store.event_bytes import call_header, tenant_bytes
 from infra.store.group_commit import GroupCommitter
 from infra.store.loading import AggregateLoader
@@ -271,7 +271,7 @@ class PostgresEventStore:
         """The data keys of the subjects of the events and of a copied answer, and the wrapped form of the new ones.
 
         Raises:
-            NotFound: one of the aggregates, or the subject of the answer, has been erased.
+            NotFound: a subject that may not be used again has been erased.
             Damage: a data key is missing or damaged.
         """
         keys: dict[SubjectNumber, DataKey] = {}
@@ -293,7 +293,7 @@ class PostgresEventStore:
                 )
                 if key is None and had_one:
                     raise Damage("the data key of a stream is missing")
-                if key is not None and (had_one or (idempotency and idempotency.subject_id == subject_id)):
+                if key is not None and all(subject_id not in reusable_subjects_of(event) for event in events):
                     raise NotFound("This has been erased.")
                 key, wrapped = self._keyring.mint(subject_id, after_erasure=key is not None)
                 minted.append(wrapped)

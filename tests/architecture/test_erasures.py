@@ -1,12 +1,14 @@
-"""Erasing events: what the store and the bus rely on, for every aggregate. Each rule is broken here on purpose."""
+"""Erasures: what the store and the bus rely on, for every aggregate. Each rule is broken here on purpose."""
 
 from dataclasses import fields
+from uuid import UUID
 
 import pytest
 
-from domain.kernel import Personal, Root, events_of
+from domain.kernel import AboutAddress, FirstEvent, Party, Personal, Root, events_of
+from infra.store.codec import STREAM, layout_of
 from infra.store.snapshot_codec import is_personal
-from tests.support.given import ENVELOPE, ID, NOW
+from tests.support.given import ENVELOPE, ID, NOW, state
 from tests.support.lives import LIVES
 
 ROOTS = sorted({type(root) for root in LIVES}, key=lambda root: root.__name__)
@@ -32,11 +34,23 @@ class Diary(Root):
 
 
 class Letter(Root):
-    """An aggregate with personal fields that nothing erases."""
+    """An aggregate with personal fields that nothing erases, and with words of another subject in its state."""
 
-    class Sent(Root.Event):
+    class Sent(FirstEvent):
         TOPIC = "letter.sent"
         text: Personal[str]
+        address_id: UUID
+        greeting: AboutAddress[str]
+
+        def apply(self, aggregate: Root) -> None:
+            self.assign(aggregate)
+
+    @classmethod
+    def of(cls, address_id: UUID, greeting: str) -> "Letter":
+        tenant = Party("user", ID)
+        return cls.start_stream(
+            cls.Sent, id=ID, tenant=tenant, now=NOW, text="...", address_id=address_id, greeting=greeting
+        )
 
 
 def keeps_its_contract(event: type[Root.Event]) -> bool:
@@ -52,6 +66,25 @@ def keeps_its_contract(event: type[Root.Event]) -> bool:
 def can_be_erased(root: type[Root]) -> bool:
     """Whether an event destroys the key of the personal fields about the aggregate; True without such fields."""
     return not is_personal(root) or any(event.erases for event in events_of(root))
+
+
+def words_of_others(root: Root) -> set[str]:
+    """The personal words of other subjects in its events that its state holds: a snapshot would keep them for good."""
+    events = [event for event in root.pending_events if isinstance(event, Root.Event)]
+    words = {
+        getattr(event, name)
+        for event in events
+        for group in layout_of(type(event)).groups
+        if group.subject != STREAM
+        for name in group.names
+    }
+    held = repr(state(root))
+    return {word for word in words if word in held}
+
+
+@pytest.mark.parametrize("root", LIVES, ids=lambda root: type(root).__name__)
+def test_no_state_holds_what_the_key_of_another_subject_seals(root: Root) -> None:
+    assert words_of_others(root) == set()
 
 
 @pytest.mark.parametrize(
@@ -73,3 +106,4 @@ def test_breaches_are_found() -> None:
     assert not keeps_its_contract(Diary.Burnt)
     assert can_be_erased(Diary)
     assert not can_be_erased(Letter)
+    assert words_of_others(Letter.of(UUID(int=7), "Dear Ada")) == {"Dear Ada"}

@@ -154,3 +154,16 @@ async def test_a_stream_with_a_skipped_event_is_among_the_answers(database: Data
         async with await connect(database.app_url) as connection:
             await checkpoints.skip(connection, "document", 1, one.id)
         assert await subject.holdings.documents_of(Party("user", BOB.user_id)) == [HeldStream(one.id, listed=False)]
+
+
+async def test_a_document_that_only_the_list_of_versions_has_left_out_is_among_the_answers(database: Database) -> None:
+    """The row of an erased document is dropped then, but its titles are still in the list of versions."""
+    async for subject in on_postgres(database):
+        one = document()
+        await subject.store.append([one], CALL, None)
+        async with await connect(database.app_url) as connection:
+            await checkpoints.quarantine(connection, "document_version", [Poison(one.id, 1, "Test")])
+        erase_document(one, now=NOW)
+        await subject.store.append([one], CALL, None)
+        held = await subject.holdings.documents_of(Party("user", ADA.user_id))
+        assert HeldStream(one.id, listed=False) in held

@@ -21,6 +21,8 @@ USE = dedent(
     from application.bus import Bus
     from application.content.bookmark import PlaceBookmark, RemoveBookmark
     from application.ports import Actor, CommandContext
+    from domain.identity.user import User
+    from domain.kernel import NotFound
     from infra.bootstrap.projections import prepare_tables, project
     from infra.bootstrap.write_side import utc_now
     from infra.postgres.read_store import PooledReadStore
@@ -35,21 +37,33 @@ USE = dedent(
         async with open_store(url) as opened:
             bus = Bus(opened.store, {"clock": utc_now}, opened.blind)
             rows = PooledReadStore(opened.database)
-            context = CommandContext(actor=Actor(uuid4()), correlation_id=uuid4())
+            ada = User.register(id=uuid4(), email="ada@example.org", name="Ada", password_hash="-", now=utc_now())
+            context = CommandContext(actor=Actor(ada.id), correlation_id=uuid4())
+            await opened.store.append([ada], context, None)
+            listed = lambda: reading_list(rows, opened.store, ada.id)
             first, second = (PlaceBookmark(document_id=UUID(int=n), note=f"note {n}") for n in (1, 2))
             await bus.send(first, context)
             await bus.send(second, context)
             assert (await bus.send(first, context)).position is None
             await bus.send(RemoveBookmark(document_id=first.document_id), context)
             projecting = asyncio.create_task(project(models, opened.feed(), rows, url))
-            await until(rows, context, ["note 2"])
+            await until(listed, ["note 2"])
             await bus.send(first, context)
-            await until(rows, context, ["note 2", "note 1"])
-            projecting.cancel()
+            await until(listed, ["note 2", "note 1"])
+            ada.erase(now=utc_now())
+            await opened.store.append([ada], context, None)
+            await until(listed, ["[erased]", "[erased]"])
+            try:
+                await bus.send(RemoveBookmark(document_id=second.document_id), context)
+                await bus.send(second, context)
+            except NotFound:
+                projecting.cancel()
+            else:
+                raise AssertionError("a note was sealed for an erased user")
 
 
-    async def until(rows: PooledReadStore, context: CommandContext, notes: list[str]) -> None:
-        while [item.note for item in await reading_list(rows, context.actor.user_id)] != notes:
+    async def until(listed, notes: list[str]) -> None:
+        while [item.note for item in await listed()] != notes:
             await asyncio.sleep(0.02)
 
 

@@ -12,6 +12,7 @@ import pytest
 from application.bus import ATTEMPTS, Bus
 from application.commands import Command, handles
 from application.ports import (
+    A,
     Actor,
     Busy,
     CommandContext,
@@ -89,6 +90,30 @@ async def label_note(cmd: LabelNote, store: Store) -> NoteView:
         note.relabel(cmd.label)
     store.save(note)
     return note_view(note)
+
+
+@dataclass(frozen=True, slots=True)
+class HiddenNoteView:
+    id: UUID
+    lines: list[str]
+
+
+def refuse_to_all(note: Note, actor: Actor | None) -> None:
+    raise NotFound("There is no such note.")
+
+
+hidden_note_view = view_maker(HiddenNoteView, Note, require_reader=refuse_to_all)
+
+
+class WriteHidden(Command[HiddenNoteView]):
+    text: str
+
+
+@handles
+async def write_hidden(cmd: WriteHidden, store: Store, new_id: NewId) -> HiddenNoteView:
+    note = Note.write(new_id(), cmd.text)
+    store.save(note)
+    return hidden_note_view(note)
 
 
 class Overtaken(MemoryEventStore):
@@ -221,6 +246,26 @@ async def test_a_repeated_key_does_nothing_even_where_there_was_nothing_to_do_th
     again = await bus.send(LabelNote(id=note.id, label="mine"), call("key"))
     assert (again.answer, again.position, again.replayed) == (first.answer, 2, True)
     assert len(store.log) == 3
+
+
+async def test_a_repeat_that_may_not_be_answered_is_refused_at_once() -> None:
+    class Counting(MemoryEventStore):
+        reads = 0
+
+        async def stored_response(self, key: bytes) -> StoredResponse | None:
+            self.reads += 1
+            return await super().stored_response(key)
+
+        async def load(self, kind: type[A], id: UUID, *, version: int | None = None) -> A | None:
+            self.reads += 1
+            return await super().load(kind, id, version=version)
+
+    store = Counting()
+    bus = bus_on(store)
+    await bus.send(WriteHidden(text="first"), call("key"))
+    with pytest.raises(NotFound):
+        await bus.send(WriteHidden(text="first"), call("key"))
+    assert store.reads == 1
 
 
 async def test_a_key_with_a_different_request_is_refused() -> None:

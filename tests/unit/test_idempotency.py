@@ -323,3 +323,9 @@ async def test_an_answer_whose_version_the_log_lacks_is_an_error() -> None:
 def test_a_view_has_the_id_of_its_aggregate() -> None:
     with pytest.raises(TypeError, match="Token lacks the id of its Note"):
         view_maker(Token, Note, require_reader=lambda note, actor, now: None)
+
+
+def test_a_view_has_one_maker() -> None:
+    """A second one would replace who may read the view again."""
+    with pytest.raises(TypeError, match="DatedNote has two makers"):
+        view_maker(DatedNote, Note, require_reader=lambda note, actor, now: None)

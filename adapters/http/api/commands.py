@@ -10,7 +10,6 @@ from adapters.http.api.context import RequestContext, context_of
 from adapters.http.api.problems import Malformed
 from adapters.http.api.responses import Answer, encode, etag_of
 from application.commands import Command, CommandResult
-from application.ports import CommandContext
 
 R = TypeVar("R")
 
@@ -39,22 +38,14 @@ class CommandSender:
 
     async def ask(self, command: Command[R]) -> R:
         """Send a command that changes nothing and return its answer. It takes no key: the answer must not be stored."""
-        return (await self._context.deps.send(command, CommandContext(None, self._context.request_id))).answer
+        return (await self._context.deps.send(command, self._context.call())).answer
 
     async def _send(self, command: Command[R]) -> CommandResult[R]:
         context = self._context
         key = context.header(b"idempotency-key")
         if key is not None and not KEY.fullmatch(key):
             raise Malformed("Idempotency-Key takes 1 to 255 visible ASCII characters.")
-        actor = context.identity.actor if context.identity else None
-        call = CommandContext(
-            actor,
-            context.request_id,
-            idempotency_key=key,
-            traceparent=context.traceparent,
-            precondition=precondition_of(context),
-        )
-        return await context.deps.send(command, call)
+        return await context.deps.send(command, context.call(key, precondition_of(context)))
 
     async def _position(self, result: CommandResult[Any]) -> int:
         # A command without events: its answer is not newer than the end of the log.

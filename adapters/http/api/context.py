@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from adapters.http.api.deps import Deps
 from adapters.http.api.problems import CHALLENGE, InsufficientScope, Unauthenticated
 from adapters.http.api.tokens import BadToken, Identity
+from application.ports import CommandContext, Precondition
 
 TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?=-|$)")
 
@@ -44,6 +45,16 @@ class RequestContext:
     def traceparent(self) -> str | None:
         """Return the caller's position in its trace."""
         return traceparent_of(self.headers.get(b"traceparent", b""))
+
+    def call(self, key: str | None = None, precondition: Precondition | None = None) -> CommandContext:
+        """Return the metadata of a command of this request. `key`: its Idempotency-Key."""
+        return CommandContext(
+            self.identity.actor if self.identity else None,
+            self.request_id,
+            idempotency_key=key,
+            traceparent=self.traceparent,
+            precondition=precondition,
+        )
 
     def matched(self, route: str, status: int) -> None:
         """Set the route's template, and its status on success."""

@@ -53,7 +53,7 @@ HEADERS: dict[str, tuple[SchemaObject, str]] = {
     ),
     "Idempotency-Replayed": (
         {"type": "string", "const": "true"},
-        "This is the stored response to the first request with this key.",
+        "The first request with this key was executed; this is its answer, for as long as the caller may read it.",
     ),
     "Retry-After": ({"type": "string", "pattern": "^[0-9]+$"}, "Seconds to wait before a retry."),
     "Accept-Encoding": ({"type": "string"}, "The codings of bodies that are accepted, where the body had another one."),

@@ -14,7 +14,7 @@ from adapters.http.api.context import RequestContext, context_of
 from adapters.http.api.problems import Malformed, Missing
 from adapters.http.api.responses import Answer, HttpHeader, encode, etag_of
 from application.commands import ReadResult
-from application.ports import CommandContext, ReadStore, UnwantedMatch
+from application.ports import ReadStore, UnwantedMatch
 from application.preconditions import require_tag
 from domain.kernel import NotFound
 from projections.kernel import models_read_by
@@ -72,7 +72,7 @@ class QueryReader:
             return None if result is None else result.view
         try:
             async with asyncio.timeout(CAUSED_SECONDS):
-                await self._context.deps.send(result.causes, CommandContext(self.actor, self._context.request_id))
+                await self._context.deps.send(result.causes, self._context.call())
         except NotFound:
             return None
         except Exception as error:

@@ -43,7 +43,7 @@ class UserDeactivated(UserEvent, of=User.Deactivated):
 
 
 class UserErased(UserEvent, of=User.Erased):
-    """An account was erased, with all that was known of its user."""
+    """An account was erased."""
 
     NAME = "user.erased"
 

@@ -77,7 +77,7 @@ class TeamMemberRoleChanged(TeamEvent, of=Team.MemberRoleChanged):
 
 
 class TeamMemberRemoved(TeamEvent, of=Team.MemberRemoved):
-    """A member was removed by another member."""
+    """A member was removed."""
 
     NAME = "team.member_removed"
     user_id: Member

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Annotated
 from uuid import UUID, uuid4
 
 import psycopg
@@ -10,7 +11,7 @@ import pytest
 from msgspec import structs
 
 from application.ports import CommandContext, Copy, Idempotency, StoredResponse, Unreadable, VersionConflict
-from domain.kernel import ERASED, NotFound, Party
+from domain.kernel import ERASED, FirstEvent, NotFound, Party, PersonalField, Root
 from infra.sealing.keyring import ERASED_KEY
 from infra.store.event_bytes import Metadata, metadata_of
 from infra.store.stream_reader import StreamGap
@@ -144,6 +145,36 @@ async def test_a_stream_with_a_gap_is_not_taken_for_whole(opened: Opened, databa
     for version in (None, 4):
         with pytest.raises(StreamGap):
             await opened.store.load(Note, written.id, version=version)
+
+
+class Remark(Root):
+    """An aggregate whose text is sealed with the key of its author."""
+
+    TOPIC = "remark"
+
+    class Made(FirstEvent):
+        TOPIC = "remark.made"
+        author_id: UUID
+        text: Annotated[str, PersonalField("author_id")]
+
+    @classmethod
+    def make(cls, author_id: UUID, text: str) -> "Remark":
+        tenant = Party("user", author_id)
+        return cls.start_stream(cls.Made, id=uuid4(), tenant=tenant, now=NOW, author_id=author_id, text=text)
+
+
+async def test_what_another_subject_has_sealed_goes_with_it_and_nothing_new_is_sealed_for_it(opened: Opened) -> None:
+    """Only an address may be used again after its erasure; a person who was erased writes nothing more."""
+    author = note()
+    remark = Remark.make(author.id, "text")
+    await opened.store.append([author, remark], CALL, None)
+    author.erase()
+    await opened.store.append([author], CALL, None)
+    [made] = await opened.store.events([(remark.id, 1)])
+    assert isinstance(made, Remark.Made)
+    assert made.text == ERASED
+    with pytest.raises(NotFound):
+        await opened.store.append([Remark.make(author.id, "more")], CALL, None)
 
 
 @pytest.mark.parametrize(

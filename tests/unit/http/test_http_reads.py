@@ -21,6 +21,7 @@ from tests.support.http import HttpApi, open_http_api
 
 ADA, OTHER = UUID(int=1), UUID(int=2)
 PATH = f"/v1/documents/{UUID(int=9)}"
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 MOMENT = datetime(2026, 11, 22, tzinfo=UTC)
 
 
@@ -103,10 +104,10 @@ class Sending:
     def __init__(self, failure: Exception | None = None) -> None:
         self.failure = failure
         self.stuck = False
-        self.sent: list[tuple[Command[Any], Actor | None]] = []
+        self.sent: list[tuple[Command[Any], Actor | None, str | None]] = []
 
     async def __call__(self, command: Command[Any], context: CommandContext) -> CommandResult[Any]:
-        self.sent.append((command, context.actor))
+        self.sent.append((command, context.actor, context.traceparent))
         if self.failure is not None:
             raise self.failure
         if self.stuck:
@@ -118,13 +119,13 @@ async def read_by_share(sending: Sending, *, unused: bool = True) -> int:
     """Read the document as another user, through a share; answer the status."""
     async with open_http_api(send=sending) as api:
         api.rows.row, api.rows.shares = document(), [Share("viewer", unused)]
-        return (await api.client.get(PATH, headers=api.token(OTHER))).status_code
+        return (await api.client.get(PATH, headers={**api.token(OTHER), "traceparent": TRACE})).status_code
 
 
-async def test_the_first_read_through_a_share_binds_it() -> None:
+async def test_the_first_read_through_a_share_binds_it_in_the_trace_of_the_caller() -> None:
     sending = Sending()
     assert await read_by_share(sending) == 200
-    assert sending.sent == [(BindShare(id=UUID(int=9)), Actor(OTHER))]
+    assert sending.sent == [(BindShare(id=UUID(int=9)), Actor(OTHER), TRACE)]
 
 
 async def test_a_later_read_through_a_share_sends_nothing() -> None:

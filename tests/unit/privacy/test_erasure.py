@@ -15,6 +15,7 @@ from domain.content.document import Document
 from domain.identity.user import User
 from domain.kernel import NotFound, Party, Root
 from domain.teams.team import Team
+from infra.sealing.blind_index import BlindIndex
 from tests.support.given import NOW
 from tests.support.stores import CALL
 from tests.support.use_cases import PASSWORD, CommandRunner
@@ -110,8 +111,9 @@ async def test_a_user_ends_with_their_documents_their_plan_and_their_memberships
 
 async def test_a_user_loses_the_shares_that_they_have_used_and_those_of_their_address(runner: CommandRunner) -> None:
     ada, bob = await runner.actor(ADA), await runner.actor(BOB)
-    used, unused = [await written(runner, ada, shared_with=BOB) for _ in range(2)]
-    await runner.ask(BindShare(id=used), bob)
+    former = "former@example.org"
+    used, unused = await written(runner, ada, shared_with=former), await written(runner, ada, shared_with=BOB)
+    await runner.ask(BindShare(id=used), Actor(bob.user_id, BlindIndex(bytes(32)).address_id(former)))
     await runner.ask(EraseUser(id=bob.user_id))
     assert [await shares_of(runner, id) for id in (used, unused)] == [0, 0]
 
@@ -218,6 +220,15 @@ async def test_with_a_damaged_user_all_that_is_known_of_them_is_erased(runner: C
     assert await erased(runner, Document, own)
     assert (await team_of(runner, team)).members == {ada.user_id: "owner"}
     assert await shares_of(runner, shared) == 1
+
+
+async def test_the_id_of_a_damaged_stream_of_another_kind_is_not_found(runner: CommandRunner) -> None:
+    ada = await runner.actor(ADA)
+    document = await written(runner, ada)
+    runner.store.unreadable = {document}
+    for command in (EraseUser(id=document), EraseTeam(id=document)):
+        with pytest.raises(NotFound):
+            await runner.ask(command)
 
 
 async def test_a_damaged_address_is_erased(runner: CommandRunner) -> None:
