@@ -56,7 +56,9 @@ TABLES = {
 
 IMPERSONAL_TABLES = frozenset(
     {
+        "append_lock",
         "cache_leases",
+        "invalidate_lock",
         "invalidations",
         "keys",
         "migrations",
@@ -67,7 +69,7 @@ IMPERSONAL_TABLES = frozenset(
         "relays",
     }
 )
-"""Tables of positions, names and key ids of our own, and ids of streams."""
+"""Tables of positions, names and key ids of our own, and ids of streams; and tables that are always empty."""
 
 REDIS_KEYS = {
     "palimpsest:document:": PersonalDataPlace(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from infra.postgres.connect import Connection
-from infra.postgres.locks import APPEND
+from infra.postgres.locks import LOCK_APPENDS
 from infra.progress import Progress
 from infra.sealing import receipts
 from infra.sealing.check_values import SELECT_KEYS, RecordedKey, values_of
@@ -66,7 +66,7 @@ def rewrap(connection: Connection, wrapping: KeyEncryptionKeys, progress: Progre
         progress(done + failed, total)
     with connection.transaction():
         # No append stores a key under an earlier key now; afterwards `append_events` refuses it.
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", [APPEND.key])
+        connection.execute(LOCK_APPENDS)
         damaged = sum([failed for _, failed in _rewrapped(connection, wrapping)])
         connection.execute(RETIRE, [None, KeyKind.KEY_ENCRYPTION.value])
     return damaged
@@ -95,7 +95,7 @@ def retire_store_keys(connection: Connection, ring: KeyRing, stamps: StoreKeys) 
     tag = bytes.fromhex(ring.current(KeyKind.STORE).id)
     _restamp(connection, stamps, tag)
     with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", [APPEND.key])
+        connection.execute(LOCK_APPENDS)
         row = connection.execute(HEAD).fetchone()
         assert row is not None
         connection.execute(RETIRE, [row[0], KeyKind.STORE.value])
