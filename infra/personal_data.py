@@ -64,7 +64,9 @@ TABLES = {
 
 IMPERSONAL_TABLES = frozenset(
     {
+        "append_lock",
         "cache_leases",
+        "invalidate_lock",
         "invalidations",
         "keys",
         "migrations",
@@ -75,7 +77,7 @@ IMPERSONAL_TABLES = frozenset(
         "relays",
     }
 )
-"""Tables of positions, names and key ids of our own, and ids of streams."""
+"""Tables of positions, names and key ids of our own, and ids of streams; and tables that are always empty."""
 
 REDIS_KEYS = {
     "palimpsest:document:": PersonalDataPlace(

@@ -60,7 +60,6 @@ class Unavailable(Exception):
 
     def __init__(self, what: str, retry_after: int = 2) -> None:
         super().__init__(f"{what} is not available")
-        self.what = what
         self.retry_after = retry_after
 
 

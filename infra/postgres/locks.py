@@ -1,7 +1,11 @@
-"""The registry of advisory locks: each number that the code or a SQL function locks, with its purpose.
+"""The locks that order writes, and the registry of advisory locks: each number that the code locks, with its purpose.
+
+Any login that may connect can hold an advisory lock. So what all commands wait for is a lock on an empty table, which
+only the owner can take, in its functions with SECURITY DEFINER and in the rotation of keys. Its mode conflicts with
+itself, and with no read of the table; it costs the same.
 
 PostgreSQL has two spaces of keys, which never collide: one bigint, or a pair of ints. In a pair the first int is the
-class of the lock, and the second is computed from a name. A test compares this list with the SQL files.
+class of the lock, and the second is computed from a name.
 """
 
 from typing import NamedTuple
@@ -15,16 +19,17 @@ class AdvisoryLock(NamedTuple):
     purpose: str
 
 
-APPEND = AdvisoryLock(7236828, False, "`append_events`: one batch at a time, so that commit order is position order")
+LOCK_APPENDS = "LOCK TABLE palimpsest.append_lock IN SHARE UPDATE EXCLUSIVE MODE"
+"""Taken by `append_events`: one batch at a time, so that commit order is position order."""
+LOCK_INVALIDATIONS = "LOCK TABLE palimpsest.invalidate_lock IN SHARE UPDATE EXCLUSIVE MODE"
+"""Taken by `invalidate`: one at a time, so that numbers of invalidations become visible in order."""
+
 MIGRATE = AdvisoryLock(7236829, False, "`palimpsest migrate`: one process at a time")
 READ_MODEL_TABLES = AdvisoryLock(
     7236830, False, "projector: creates missing tables of read models, one process at a time"
 )
 RELAY_LEADER = AdvisoryLock(7236830, True, "relay: one leader per stream of topics; the second int is from its name")
-INVALIDATE = AdvisoryLock(
-    7236831, False, "`invalidate`: one at a time, so that numbers of invalidations become visible in order"
-)
 ROTATE_KEYS = AdvisoryLock(7236832, False, "`palimpsest keys rotate`: one rotation at a time, of any kind of key")
 REBUILD = AdvisoryLock(1207903554, True, "rebuild: one per read model; the second int is `hashtext(name)`")
 
-ALL_LOCKS = (APPEND, MIGRATE, READ_MODEL_TABLES, RELAY_LEADER, INVALIDATE, ROTATE_KEYS, REBUILD)
+ALL_LOCKS = (MIGRATE, READ_MODEL_TABLES, RELAY_LEADER, ROTATE_KEYS, REBUILD)

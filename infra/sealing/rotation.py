@@ -5,7 +5,7 @@ from uuid import UUID
 
 from infra.errors import SetupError
 from infra.postgres.connect import Connection
-from infra.postgres.locks import APPEND, ROTATE_KEYS
+from infra.postgres.locks import LOCK_APPENDS, ROTATE_KEYS
 from infra.progress import Progress
 from infra.sealing import receipts
 from infra.sealing.check_values import CLOSED, SELECT_KEYS, RecordedKey, values_of
@@ -87,7 +87,7 @@ def _close(connection: Connection, kind: KeyKind) -> None:
     """
     with connection.transaction():
         # No append runs now: positions up to the last one may have been stamped by an earlier store key.
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", [APPEND.key])
+        connection.execute(LOCK_APPENDS)
         connection.execute(CLOSE, [kind.value])
 
 

@@ -179,7 +179,8 @@ class GroupCommitter:
                 outcome if outcome.status is AppendStatus.OK else await self._find_committed(request) or outcome
                 for request, outcome in zip(requests, outcomes, strict=True)
             ]
-        except (Unavailable, psycopg.OperationalError) as error:
+        except (Unavailable, psycopg.Error) as error:
+            # Whatever the second attempt says, the first one may have been committed.
             raise OutcomeUnknown(DATABASE) from error
 
     async def _execute(

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -98,7 +99,7 @@ class HiddenNoteView:
     lines: list[str]
 
 
-def refuse_to_all(note: Note, actor: Actor | None) -> None:
+def refuse_to_all(note: Note, actor: Actor | None, now: datetime) -> None:
     raise NotFound("There is no such note.")
 
 

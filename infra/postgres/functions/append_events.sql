@@ -10,7 +10,7 @@
 -- SECURITY DEFINER: the API needs no right to insert events. The search path is closed and our tables are named with
 -- their schema, so that nothing that another role creates can take the place of what is used here.
 --
--- The advisory lock (APPEND in infra/postgres/locks.py) ends with the transaction of the statement, after its commit is
+-- The lock (LOCK_APPENDS in infra/postgres/locks.py) ends with the transaction of the statement, after its commit is
 -- visible: so positions become visible in order.
 --
 -- Measured choices:
@@ -41,7 +41,7 @@ DECLARE
     moment timestamptz;
     closed bytea[];
 BEGIN
-    PERFORM pg_advisory_xact_lock(7236828);
+    LOCK TABLE palimpsest.append_lock IN SHARE UPDATE EXCLUSIVE MODE;
     moment := clock_timestamp();
     verdicts := array_fill('ok'::text, ARRAY[requests]);
 

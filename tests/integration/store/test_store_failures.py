@@ -10,6 +10,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from application.ports import OutcomeUnknown, Unavailable
+from infra.postgres.locks import LOCK_APPENDS
 from tests.support.note import Note
 from tests.support.proxy import Proxy, proxy_to
 from tests.support.servers import Database, PostgresForTests, own_postgres
@@ -79,8 +80,8 @@ async def test_without_a_database_nothing_is_acknowledged_and_nothing_written(sh
 
 async def test_a_held_lock_delays_appends_and_ends_with_its_holder(database: Database) -> None:
     async with open_store(database.app_url) as opened:
-        async with await psycopg.AsyncConnection.connect(database.app_url) as holder:
-            await holder.execute("SELECT pg_advisory_xact_lock(7236828)")
+        async with await psycopg.AsyncConnection.connect(database.admin_url) as holder:
+            await holder.execute(LOCK_APPENDS)
             appending = asyncio.create_task(opened.store.append([note()], CALL, None))
             await asyncio.sleep(0.2)
             assert not appending.done()

@@ -1,12 +1,15 @@
 """Streams are read by index, even if the tables were small when the plan was made, and page by page."""
 
+import asyncio
+from collections.abc import Sequence
 from uuid import UUID, uuid4
 
 import pytest
+from psycopg.pq.abc import PGresult
 
 from domain.content.document import Document
 from infra.postgres.connect import connect
-from infra.postgres.session import SHORT_QUERY_SETTINGS
+from infra.postgres.session import SHORT_QUERY_SETTINGS, ShortQueries
 from infra.store import stream_reader
 from infra.store.stream_reader import LOAD_ANSWERS, LOAD_PAGE, LOAD_SNAPSHOT, LOAD_STREAMS
 from tests.support.note import Note
@@ -74,3 +77,44 @@ async def test_a_long_history_of_another_kind_is_none_of_this_kind(
         await opened.store.append([written], CALL, None)
         assert await opened.store.load(Document, written.id, version=7) is None
         assert await opened.store.load(Document, written.id) is None
+
+
+class Held:
+    """A connection whose queries wait for `may_go_on`."""
+
+    def __init__(self, queries: ShortQueries) -> None:
+        self.queries = queries
+        self.asked = asyncio.Event()
+        self.may_go_on = asyncio.Event()
+
+    async def result(self, query: bytes, parameters: Sequence[bytes]) -> PGresult:
+        """Wait, then query."""
+        self.asked.set()
+        await self.may_go_on.wait()
+        return await self.queries.result(query, parameters)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.queries.close()
+
+
+@pytest.mark.parametrize("bound", ["SHARED_EVENTS", "SHARED_BYTES"])
+async def test_h3_the_load_of_a_large_stream_holds_up_no_load_of_a_small_one(
+    database: Database, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    monkeypatch.setattr(stream_reader, bound, {"SHARED_EVENTS": 5, "SHARED_BYTES": 1_500}[bound])
+    large, small = note(20), note(2)
+    async with open_store(database.app_url) as opened, asyncio.timeout(30):
+        await opened.store.append([large], CALL, None)
+        await opened.store.append([small], CALL, None)
+        reader = opened.store._reader
+        held = Held(reader._histories)
+        monkeypatch.setattr(reader, "_histories", held)
+        # Both loads share the first query.
+        loading = asyncio.create_task(opened.store.load(Note, large.id))
+        assert await opened.store.load(Note, small.id) == small
+        await held.asked.wait()
+        assert await opened.store.load(Note, small.id) == small
+        assert not loading.done()
+        held.may_go_on.set()
+        assert await loading == large

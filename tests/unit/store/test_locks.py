@@ -1,12 +1,13 @@
-"""The registry of advisory locks names every number that the SQL files and the code lock."""
+"""The registry of locks names everything that the SQL files and the code lock."""
 
 import re
 from collections import Counter
 from pathlib import Path
 
-from infra.postgres.locks import ALL_LOCKS
+from infra.postgres.locks import ALL_LOCKS, LOCK_APPENDS, LOCK_INVALIDATIONS
 
 PROJECT = Path(__file__).parents[3]
+LOCK_TABLE = re.compile(r"LOCK TABLE [^;]+")
 LOCKING = re.compile(r"advisory\w*lock\w*\s*\(\s*(-?\d+)")
 
 
@@ -15,11 +16,11 @@ def test_no_two_locks_share_a_key() -> None:
     assert set(keys.values()) == {1}
 
 
-def test_the_sql_files_lock_registered_numbers_only() -> None:
+def test_l13_functions_lock_tables_as_the_registry_says_and_nothing_that_any_login_can_lock() -> None:
     files = sorted((PROJECT / "infra").rglob("*.sql"))
-    numbers = {int(number) for file in files for number in LOCKING.findall(file.read_text())}
-    assert numbers
-    assert numbers <= {lock.key for lock in ALL_LOCKS if not lock.is_pair}
+    statements = [statement for file in files for statement in LOCK_TABLE.findall(file.read_text())]
+    assert Counter(statements) == Counter([LOCK_APPENDS, LOCK_INVALIDATIONS])
+    assert [file for file in files if "advisory" in file.read_text()] == []
 
 
 def test_the_code_takes_the_numbers_from_the_registry() -> None:
