@@ -52,11 +52,12 @@ FLOORS: Mapping[str, Floors] = {
 
 
 def upgrade(server: str, version: ServerVersion) -> str:
-    """What to do about a version with known holes; empty if it has none."""
-    floor = FLOORS[server].above(version)
-    if floor is None:
+    """What to do about a version with known holes; empty if it has none, or the server is not in the table."""
+    floors = FLOORS.get(server)
+    floor = floors and floors.above(version)
+    if not floors or not floor:
         return ""
-    return f"Upgrade to {written(floor)} or later: {FLOORS[server].reason}. (A distribution's package may be mended.)"
+    return f"Upgrade to {written(floor)} or later: {floors.reason}. (A distribution's package may be mended.)"
 
 
 def written(version: ServerVersion) -> str:

@@ -40,9 +40,8 @@ def _encrypted(value: SecretStr, info: ValidationInfo) -> SecretStr:
     defaults = {option.keyword.decode(): (option.val or b"").decode() for option in Conninfo.get_defaults()}
     parameters = {**defaults, **conninfo_to_dict(value.get_secret_value())}
     hosts = str(parameters["hostaddr"] or parameters["host"] or parameters["service"] or "").split(",")
-    advice = (
-        "add sslmode=verify-full and sslrootcert=FILE (the certificate authority; `system` for those of the system)"
-    )
+    # `sslrootcert=system` finds nothing: the bundled libpq looks in a folder of its own.
+    advice = "add sslmode=verify-full and sslrootcert=FILE (authorities, e.g. /etc/ssl/certs/ca-certificates.crt)"
     require_tls(info, hosts, verified=parameters["sslmode"] in VERIFYING, advice=advice)
     return value
 

@@ -31,6 +31,7 @@ def test_a_version_must_reach_the_floor_of_its_branch_or_else_of_the_next_one(
 def test_the_advice_names_the_version_and_the_reason() -> None:
     assert upgrade("PostgreSQL", (18, 6)) == ""
     assert upgrade("PostgreSQL", (18, 4)).startswith("Upgrade to 18.6 or later: ")
+    assert upgrade("Another", (1, 0)) == ""
     assert "CVE-2026-12087" in upgrade("Redis", (6, 2, 14))
     assert upgrade("Kafka", (3, 8)).startswith("Upgrade to 3.9 or later")
 

@@ -115,7 +115,7 @@ def test_kafka_needs_a_login_where_it_is_asked_for_one(folder: Path, monkeypatch
     assert "KAFKA_SECURITY_PROTOCOL=SASL_SSL needs it" in lines[0]
 
 
-VERIFIED = "postgresql://app@db.example/x?sslmode=verify-full&sslrootcert=system"
+VERIFIED = "postgresql://app@db.example/x?sslmode=verify-full&sslrootcert=/etc/ssl/certs/ca-certificates.crt"
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from pwdlib.hashers.argon2 import Argon2Hasher
 from zxcvbn_rs_py import zxcvbn
 
 from adapters.passwords import MAX_WAITING, SYMBOLS, Argon2Passwords, scored_part
@@ -57,6 +58,22 @@ async def test_the_same_password_in_another_unicode_form_is_right(passwords: Arg
 @pytest.mark.parametrize("hashed", [None, "[erased]", ""])
 async def test_without_a_hash_no_password_is_right(passwords: Argon2Passwords, hashed: str | None) -> None:
     assert not await passwords.verify(GOOD, hashed)
+
+
+@pytest.mark.parametrize("hashed", [None, "[erased]", "", "right", "wrong"])
+async def test_asvs_6_3_8_a_check_takes_one_run_of_argon2_with_or_without_a_hash(
+    passwords: Argon2Passwords, hashed: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = {"right": await passwords.hash(GOOD), "wrong": await passwords.hash(GOOD[::-1])}
+    runs, verify = [], Argon2Hasher.verify
+
+    def counted(self: Argon2Hasher, password: str | bytes, hash: str | bytes) -> bool:
+        runs.append(str(hash).rpartition("$")[0].rpartition("$")[0])
+        return verify(self, password, hash)
+
+    monkeypatch.setattr(Argon2Hasher, "verify", counted)
+    assert await passwords.verify(GOOD, kept.get(hashed or "", hashed)) == (hashed == "right")
+    assert runs == ["$argon2id$v=19$m=19456,t=2,p=1"]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,8 @@
 """Use cases of users."""
 
+from typing import Any
+from uuid import UUID
+
 import pytest
 
 from application.identity.user import (
@@ -15,7 +18,7 @@ from application.identity.user import (
 )
 from application.ports import ClaimTaken
 from domain.billing.subscription import Subscription
-from domain.identity.user import UserIsDeactivated
+from domain.identity.user import User, UserIsDeactivated
 from domain.kernel import Party
 from domain.text import UnusableEmail
 from tests.support.use_cases import PASSWORD, CommandRunner
@@ -79,6 +82,26 @@ async def test_wrong_credentials_do_not_tell_what_is_wrong(email: str, password:
         await runner.ask(LogIn(email=email, password=password))
     assert refused.value.detail == "Email address and password do not match; check both."
     assert len(runner.passwords.checked) == 1
+
+
+@pytest.mark.parametrize("email", [EMAIL, "closed@example.org", "eve@example.org"], ids=["open", "closed", "unknown"])
+async def test_asvs_6_3_8_a_login_does_the_same_work_whether_there_is_an_account_or_not(
+    email: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = CommandRunner()
+    await runner.ask(REGISTER)
+    await runner.ask(Deactivate(), await runner.actor("closed@example.org"))
+    loaded, load = [], runner.store.load
+
+    async def counted(kind: type[Any], id: UUID, **more: Any) -> Any:
+        loaded.append(kind)
+        return await load(kind, id, **more)
+
+    monkeypatch.setattr(runner.store, "load", counted)
+    runner.passwords.checked.clear()
+    with pytest.raises(WrongCredentials):
+        await runner.ask(LogIn(email=email, password="wrong"))
+    assert (loaded, len(runner.passwords.checked)) == ([User], 1)
 
 
 async def test_a_closed_account_is_closed_to_the_right_password() -> None:
