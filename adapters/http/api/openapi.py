@@ -31,7 +31,10 @@ PROBLEMS = {
 }
 
 HEADERS: dict[str, tuple[SchemaObject, str]] = {
-    "X-Request-Id": ({"type": "string", "format": "uuid"}, "Identifies the request in our logs and in its events."),
+    "X-Request-Id": (
+        {"type": "string", "format": "uuid"},
+        "Our id of the request, in our logs and in its events. An `X-Request-Id` that you send is logged beside it.",
+    ),
     "ETag": (
         {"type": "string", "pattern": '^"[0-9]+(-[0-9]+)?"$'},
         "The version, for `If-Match` and `If-None-Match`. A document in the trash has a second part, after a dash.",
