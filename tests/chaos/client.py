@@ -110,7 +110,11 @@ class Client:
                 expected=operation.expected,
             )
         )
-        headers = {**operation.user.headers, "X-Request-Id": str(attempt), "Idempotency-Key": operation.key}
+        headers = {
+            **operation.user.headers,
+            "Traceparent": f"00-{attempt.hex}-{'1' * 16}-00",
+            "Idempotency-Key": operation.key,
+        }
         if operation.expected is not None:
             headers["If-Match"] = f'"{operation.expected}"'
         answer = await self._send(operation.method, operation.path, headers, operation.body)

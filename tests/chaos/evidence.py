@@ -28,7 +28,11 @@ from tests.support.stores import open_store
 
 PAGE = 2_000
 SETUP = UUID(int=0x5E7)
-"""The correlation of what was written before the load began."""
+"""The correlation of what was written before the load began. It has no trace."""
+
+ATTEMPTS = """
+SELECT position, coalesce(split_part(traceparent, '-', 2)::uuid, correlation_id) FROM events ORDER BY position
+"""
 
 Rows = dict[str, list[dict[str, Any]]]
 
@@ -110,8 +114,7 @@ async def collect(app_url: str, admin_url: str, ledger: Ledger, fed: list[Record
 
 async def _log(feed: EventFeed, admin_url: str) -> list[Logged]:
     with psycopg.connect(admin_url) as connection:
-        query = "SELECT position, correlation_id FROM events ORDER BY position"
-        attempts: dict[int, UUID] = dict(connection.execute(query).fetchall())
+        attempts: dict[int, UUID] = dict(connection.execute(ATTEMPTS).fetchall())
     log: list[Logged] = []
     replay = Replay()
     while events := await feed.read(log[-1].position if log else 0, PAGE):

@@ -16,7 +16,7 @@ import msgspec
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A request goes out. `attempt` is its X-Request-Id, which the log keeps; repeats have the same `operation`."""
+    """A request goes out. `attempt` is the id of its trace, which the log keeps; repeats have the same `operation`."""
 
     attempt: UUID
     operation: str

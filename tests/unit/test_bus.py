@@ -285,6 +285,20 @@ async def test_a_key_belongs_to_its_actor() -> None:
     assert sent.answer.lines == ["second"]
 
 
+async def test_two_strangers_with_one_key_are_strangers() -> None:
+    """Survived a mutation: without an actor, the key is scoped by the whole request."""
+    store = MemoryEventStore()
+    bus = bus_on(store)
+    stranger = CommandContext(actor=None, correlation_id=UUID(int=0), idempotency_key="key")
+    answers = [await bus.send(WriteNote(text=text), stranger) for text in ("first", "second", "first")]
+    assert [(each.answer.lines, each.replayed) for each in answers] == [
+        (["first"], False),
+        (["second"], False),
+        (["first"], True),
+    ]
+    assert len(store.log) == 2
+
+
 async def test_a_key_in_flight_is_refused_meanwhile() -> None:
     class Slow(MemoryEventStore):
         async def append(

@@ -151,6 +151,55 @@ def test_a_record_says_what_a_cloud_event_says() -> None:
     }
 
 
+def test_the_record_of_a_state_says_what_it_is_a_state_of_and_up_to_where() -> None:
+    """Survived a mutation: the position of a state, and the form of its subject."""
+    document = having(Document, created("Notes", "Otters.", ID), PUBLISHED)
+    found = CLOUD_EVENTS.public_state(document, 7)
+    assert found is not None
+    headers = {
+        "content-type": b"application/json",
+        "ce_specversion": b"1.0",
+        "ce_id": f"{ID}:2".encode(),
+        "ce_source": b"urn:palimpsest",
+        "ce_type": b"palimpsest.document.state.v1",
+        "ce_subject": str(ID).encode(),
+        "ce_time": b"2026-11-22T12:00:00Z",
+        "ce_dataschema": b"https://api.test/v1/events/schemas/palimpsest.document.state.v1",
+        "ce_sequence": b"7",
+        "ce_streamversion": b"2",
+    }
+    assert (found.key, dict(found.headers)) == (str(ID).encode(), headers)
+    unplaced = CLOUD_EVENTS.public_state(document)
+    assert unplaced is not None
+    del headers["ce_sequence"]
+    assert dict(unplaced.headers) == headers
+
+
+@pytest.mark.parametrize("kind", published().values(), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [("ce_subject", ID.hex), ("ce_subject", "x"), ("ce_sequence", "-1"), ("ce_sequence", "x"), ("ce_time", "noon")],
+)
+def test_the_schema_of_headers_refuses_other_forms(kind: type[kernel.IntegrationType], name: str, wrong: str) -> None:
+    headers = {"content-type": "application/json", "ce_specversion": "1.0", "ce_id": "1", "ce_source": "urn:palimpsest"}
+    headers |= {"ce_subject": str(ID), "ce_time": "2026-11-22T12:00:00Z", "ce_dataschema": "https://api.test/x"}
+    headers |= {"ce_type": kind.type(), "ce_sequence": "7", "ce_streamversion": "3"}
+    HEADERS[kind.type()].validate(headers)
+    assert not HEADERS[kind.type()].is_valid({**headers, name: wrong})
+
+
+def test_only_managers_hear_of_shares_and_invitations() -> None:
+    """Survived a mutation: that a declined invitation is for managers only."""
+    assert {type.split(".", 1)[1] for type, kind in published().items() if kind.FOR_MANAGERS} == {
+        "document.shared.v1",
+        "document.share_changed.v1",
+        "document.share_revoked.v1",
+        "team.member_invited.v1",
+        "team.invitation_declined.v1",
+        "team.invitation_revoked.v1",
+    }
+
+
 def test_unknown_ids_are_left_out_of_the_headers() -> None:
     found = CLOUD_EVENTS.public_record(recorded(canary(User.EmailVerified), actor_id=None), EVENT_ID)
     assert found is not None

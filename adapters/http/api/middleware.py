@@ -1,6 +1,7 @@
 """Middleware of every request: its id, security headers, log line, metrics, and the response to unexpected errors."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from time import perf_counter
 from uuid import UUID
 
@@ -53,11 +54,11 @@ class RequestMiddleware:
             await self._app(scope, receive, send)
             return
         headers = by_name(scope["headers"])
-        context = RequestContext(self._deps, headers, self._request_id(headers))
+        context = RequestContext(self._deps, headers, self._deps.new_id())
         request_id = str(context.request_id)
         response = _Response(send, request_id, self._headers)
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=request_id, **_trace(context.traceparent))
+        structlog.contextvars.bind_contextvars(request_id=request_id, **_of_caller(headers, context.traceparent))
         started = perf_counter()
         # HEAD is GET whose body the server leaves out (RFC 9110, 9.3.2).
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
@@ -68,13 +69,6 @@ class RequestMiddleware:
             pass  # recorded below
         finally:
             self._record(scope["method"], context, response.status or CLIENT_DISCONNECTED, perf_counter() - started)
-
-    def _request_id(self, headers: Mapping[bytes, bytes]) -> UUID:
-        """Return the caller's request id if it is a UUID, else a new one."""
-        try:
-            return UUID(headers[b"x-request-id"].decode())
-        except (KeyError, ValueError):
-            return self._deps.new_id()
 
     def _record(self, method: str, context: RequestContext, status: int, seconds: float) -> None:
         known = method if method in METHODS else "OTHER"
@@ -137,6 +131,12 @@ class _Response:
         await self._send(message)
 
 
-def _trace(traceparent: str | None) -> dict[str, str]:
-    """Return the caller's trace id for the log."""
-    return {} if traceparent is None else {"trace_id": traceparent.split("-")[1]}
+def _of_caller(headers: Mapping[bytes, bytes], traceparent: str | None) -> dict[str, str]:
+    """Return the caller's own ids for the log: of its trace, and of the request if it is a UUID.
+
+    They identify nothing of ours: a caller may repeat them, or send those of others.
+    """
+    found = {} if traceparent is None else {"trace_id": traceparent.split("-")[1]}
+    with suppress(KeyError, ValueError):
+        found["client_request_id"] = str(UUID(headers[b"x-request-id"].decode()))
+    return found

@@ -37,7 +37,10 @@ TAG = r'(W/)?"[!#-~]*"'
 TAGS = rf"^(\*|{TAG}([ \t]*,[ \t]*{TAG})*)$"
 
 HEADERS: dict[str, tuple[SchemaObject, str]] = {
-    "X-Request-Id": ({"type": "string", "format": "uuid"}, "Identifies the request in our logs and in its events."),
+    "X-Request-Id": (
+        {"type": "string", "format": "uuid"},
+        "Our id of the request, in our logs and in its events. An `X-Request-Id` that you send is logged beside it.",
+    ),
     "ETag": (
         {"type": "string", "pattern": '^"[0-9]+(-[0-9]+)*"$'},
         "The state that was read or written, for `If-Match` and `If-None-Match`; its parts have no meaning.",

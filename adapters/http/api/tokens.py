@@ -4,9 +4,10 @@ import hashlib
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc import jwt
 from joserfc.errors import JoseError
@@ -21,8 +22,29 @@ MAX_TOKEN_LENGTH = 4096
 MAX_CACHED_TOKENS = 20_000
 
 
+CLOCK_SKEW_SECONDS = 60
+"""A token is taken so long before its `nbf`: another process, whose clock is ahead, may have issued it just now."""
+
+
 class BadToken(Exception):
-    """The token has another issuer or audience, is expired, or is no token."""
+    """The token has another issuer or audience, is expired or not valid yet, or is no token."""
+
+
+_Time = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+
+
+class _Claims(msgspec.Struct):
+    """The claims that every token has, and those that it may have. Times are whole seconds since 1970."""
+
+    iss: str
+    aud: str
+    sub: UUID
+    iat: _Time
+    nbf: _Time
+    exp: _Time
+    jti: UUID
+    scope: str
+    address_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +100,7 @@ class Tokens:
             "aud": self._audience,
             "sub": str(user_id),
             "iat": now,
+            "nbf": now,
             "exp": now + self.lifetime,
             "jti": str(self._new_id()),
             "scope": " ".join(sorted(scopes())),
@@ -117,18 +140,16 @@ class Tokens:
     def _check(self, token: str) -> tuple[float, Identity]:
         try:
             decoded = jwt.decode(token, self._keys, algorithms=[ALGORITHM])
-            claims = decoded.claims
-            ours = (decoded.header.get("typ"), claims["iss"], claims["aud"]) == (TYPE, self._issuer, self._audience)
-            address_id = claims.get("address_id")
-            actor = Actor(UUID(claims["sub"]), address_id and UUID(address_id))
-            expires, scopes = float(claims["exp"]), frozenset(claims["scope"].split())
-            expires = min(expires, self._until.get(decoded.header["kid"], expires))
-            known = expires, Identity(actor, scopes, str(actor.user_id), expires)
+            claims = msgspec.convert(decoded.claims, _Claims)
+            type_, key_id = decoded.header.get("typ"), decoded.header["kid"]
         except (JoseError, ValueError, TypeError, KeyError, AttributeError):
             raise BadToken from None
-        if not ours:
+        is_ours = (type_, claims.iss, claims.aud) == (TYPE, self._issuer, self._audience)
+        if not is_ours or claims.nbf > self._clock().timestamp() + CLOCK_SKEW_SECONDS:
             raise BadToken
-        return known
+        expires = float(min(claims.exp, self._until.get(key_id, claims.exp)))
+        actor = Actor(claims.sub, claims.address_id)
+        return expires, Identity(actor, frozenset(claims.scope.split()), str(actor.user_id), expires)
 
 
 def _base64(raw: bytes) -> str:

@@ -33,6 +33,7 @@ ADA, EDITOR, COMMENTER, VIEWER, STRANGER = map(person, range(1, 6))
 UNVERIFIED = person(6, address=0)
 
 CREATED = created("Title", "one two three", ADA.user_id)
+OTHER = created("Other title", "one", ADA.user_id)
 PUBLISHED = saved(2, status="published")
 ARCHIVED = saved(2, status="archived")
 TRASHED = fact(Document.Trashed)
@@ -341,37 +342,42 @@ def test_an_owner_needs_no_verified_address() -> None:
     assert given(Document, CREATED).role_of(person(1, address=0)) == "owner"
 
 
-COMMANDS: dict[str, tuple[Role, Callable[[Document, Person], None]]] = {
-    "change": ("editor", lambda document, by: change(document, title="Other", by=by)),
-    "change nothing": ("editor", lambda document, by: change(document, by=by)),
-    "publish": ("editor", lambda document, by: change(document, status="published", by=by)),
-    "archive": ("editor", lambda document, by: change(document, status="archived", by=by)),
+COMMANDS: dict[str, tuple[Role, type[Document.Event] | None, Callable[[Document, Person], None]]] = {
+    "change": ("editor", Document.Saved, lambda document, by: change(document, title="Other", by=by)),
+    "change nothing": ("editor", None, lambda document, by: change(document, by=by)),
+    "publish": ("editor", Document.Saved, lambda document, by: change(document, status="published", by=by)),
+    "archive": ("editor", Document.Saved, lambda document, by: change(document, status="archived", by=by)),
     "restore version": (
         "editor",
-        lambda document, by: document.restore_version(given(Document, CREATED), by=by, now=NOW),
+        Document.Saved,
+        lambda document, by: document.restore_version(given(Document, OTHER), by=by, now=NOW),
     ),
-    "trash": ("owner", lambda document, by: document.trash(by=by, now=NOW)),
-    "restore from trash": ("owner", lambda document, by: document.restore_from_trash(by=by, now=NOW)),
+    "trash": ("owner", Document.Trashed, lambda document, by: document.trash(by=by, now=NOW)),
+    "restore from trash": ("owner", None, lambda document, by: document.restore_from_trash(by=by, now=NOW)),
     "share": (
         "owner",
+        Document.Shared,
         lambda document, by: document.share(address_id=UUID(int=9), email=EMAIL, role="viewer", by=by, now=NOW),
     ),
     "change share": (
         "owner",
+        Document.ShareChanged,
         lambda document, by: document.change_share(address_id=address_of(VIEWER), role="editor", by=by, now=NOW),
     ),
     "revoke share": (
         "owner",
+        Document.ShareRevoked,
         lambda document, by: document.revoke_share(address_id=address_of(VIEWER), by=by, now=NOW),
     ),
 }
+"""The least role that may do it, the event that it causes (None: it is no news), and the command."""
 RANKING: list[Role] = ["viewer", "commenter", "editor", "owner"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 @pytest.mark.parametrize("who", [ADA, EDITOR, COMMENTER, VIEWER, STRANGER, UNVERIFIED], ids=str)
 def test_a_role_does_what_it_may_and_nothing_else(name: str, who: Person) -> None:
-    least, command = COMMANDS[name]
+    least, event, command = COMMANDS[name]
     document = given(Document, CREATED, *SHARES)
     role = document.role_of(who)
     refusal: type[Refusal] | None = None
@@ -381,6 +387,7 @@ def test_a_role_does_what_it_may_and_nothing_else(name: str, who: Person) -> Non
         refusal = RoleTooLow
     if refusal is None:
         command(document, who)
+        assert [each.kind for each in new_events(document)] == ([] if event is None else [event])
         return
     with pytest.raises(refusal) as refused:
         command(document, who)

@@ -165,6 +165,12 @@ async def test_a_stranger_learns_nothing_not_even_the_version() -> None:
     assert details == {("not_found", "There is no such document.")}
 
 
+async def test_a_document_may_begin_without_content() -> None:
+    """Survived a mutation: the content of a document that names none."""
+    runner = CommandRunner()
+    assert (await runner.ask(CreateDocument(title="Notes"), await runner.actor("ada@example.org"))).content == ""
+
+
 async def test_a_share_opens_the_document_to_the_person_who_verified_that_address() -> None:
     runner = CommandRunner()
     ada, bob = await two(runner)

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from adapters.http.api.context import traceparent_of
 from adapters.http.api.middleware import SECURITY_HEADERS
 from adapters.http.api.routing import ApiRoute
-from application.ports import OutcomeUnknown, Unavailable, Unreadable
+from application.ports import CommandContext, OutcomeUnknown, Unavailable, Unreadable
 from tests.support.http import HttpApi, open_http_api
 
 ALWAYS = {name.decode() for name, _ in SECURITY_HEADERS} | {
@@ -21,6 +21,7 @@ ALWAYS = {name.decode() for name, _ in SECURITY_HEADERS} | {
     "cache-control",
     "content-security-policy",
 }
+THEIRS = "7f000001-8b1d-4b1e-9f00-0123456789ab"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
@@ -102,11 +103,27 @@ async def test_what_the_store_cannot_read_is_a_problem_of_its_own_and_its_cause_
     ]
 
 
-async def test_the_callers_request_id_is_kept_where_it_is_a_uuid(api: HttpApi) -> None:
-    own = "7f000001-8b1d-4b1e-9f00-0123456789ab"
-    assert (await api.client.get("/health/live", headers={"X-Request-Id": own})).headers["x-request-id"] == own
-    other = await api.client.get("/health/live", headers={"X-Request-Id": "x\ty"})
-    assert UUID(other.headers["x-request-id"]).version == 7
+@pytest.mark.parametrize(("sent", "kept"), [(THEIRS, {"client_request_id": THEIRS}), ("x\ty", {}), ("%1b[2J", {})])
+async def test_the_callers_request_id_is_kept_beside_our_own(api: HttpApi, sent: str, kept: dict[str, str]) -> None:
+    """L10: it became the correlation of events, so a caller could ascribe them to another request."""
+    answer = await api.client.get("/health/live", headers={"X-Request-Id": sent})
+    ours = answer.headers["x-request-id"]
+    assert UUID(ours).version == 7
+    assert api.observed[0].context == {"request_id": ours, **kept}
+
+
+async def test_events_are_correlated_by_our_own_request_id() -> None:
+    """L10."""
+    correlations: list[UUID] = []
+
+    async def send(command: object, call: CommandContext) -> object:
+        correlations.append(call.correlation_id)
+        raise Unavailable("PostgreSQL", 7)
+
+    async with open_http_api(send=send) as api:
+        answers = [await log_in(api.client, headers={"X-Request-Id": THEIRS}) for _ in range(2)]
+    assert correlations == [UUID(answer.headers["x-request-id"]) for answer in answers]
+    assert len({*correlations, UUID(THEIRS)}) == 3
 
 
 @pytest.mark.parametrize(

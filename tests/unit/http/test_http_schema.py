@@ -1,10 +1,13 @@
 """The OpenAPI schema says all there is to say, of every operation."""
 
+import inspect
 import re
 from typing import Any
 
 import pytest
 
+from adapters.http.api.routers import find_routers
+from adapters.http.api.routing import ApiRoute
 from adapters.http.service.docs import page
 from tests.support.http import open_http_api, openapi_schema
 
@@ -41,6 +44,28 @@ def test_an_operation_is_described_whole(method: str, path: str, described: Oper
         assert described["responses"].keys() >= {"401", "403", "503"}
         conditions = {"Consistency-Token", "If-None-Match", "Last-Event-ID"} if method == "get" else {"Idempotency-Key"}
         assert names(described) & conditions
+
+
+def test_an_operation_says_what_its_docstring_says() -> None:
+    """Survived a mutation: the first sentence is the summary, all others are the description."""
+    routes = [route for router in find_routers() for route in router.routes if isinstance(route, ApiRoute)]
+    docs = {route.endpoint.__name__: inspect.getdoc(route.endpoint) for route in routes}
+    for _, _, described in operations():
+        summary, description = described["summary"], described.get("description")
+        assert ". " not in summary
+        sentences = f"{summary}." if description is None else f"{summary}. {description}"
+        assert sentences == docs[described["operationId"]]
+
+
+def test_what_a_body_leaves_out_has_a_default() -> None:
+    """Survived a mutation: the role of an invitation, and the content of a document."""
+    defaults = {
+        (name, field): schema["default"]
+        for name, about in SCHEMA["components"]["schemas"].items()
+        for field, schema in about["properties"].items()
+        if "default" in schema and name in {"NewDocument", "Invitation", "NewUser", "NewTeam", "ShareRequest"}
+    }
+    assert defaults == {("NewDocument", "content"): "", ("Invitation", "role"): "member"}
 
 
 def test_operations_have_names_of_their_own() -> None:

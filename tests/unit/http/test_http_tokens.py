@@ -60,7 +60,7 @@ def test_a_token_says_nothing_of_an_address_that_is_not_verified(time: Time) -> 
 def test_a_token_has_the_registered_claims_and_names_its_key(time: Time) -> None:
     token = issuer(time).issue(USER, None)
     claims = part(token, 1)
-    assert {"iss", "aud", "sub", "iat", "exp", "jti", "scope"} == claims.keys()
+    assert {"iss", "aud", "sub", "iat", "nbf", "exp", "jti", "scope"} == claims.keys()
     assert claims["exp"] - claims["iat"] == 3600
     assert part(token, 0) == {"alg": "Ed25519", "kid": SIGNING_KEYS[0].id, "typ": "at+jwt"}
 
@@ -170,12 +170,41 @@ def test_a_token_of_another_type_is_refused(time: Time) -> None:
         issuer(time).identify(forged(claims, {"alg": "Ed25519", "typ": "JWT"}))
 
 
-@pytest.mark.parametrize("claim", ["iss", "aud", "sub", "exp", "scope"])
+@pytest.mark.parametrize("claim", ["iss", "aud", "sub", "iat", "nbf", "exp", "jti", "scope"])
 @pytest.mark.parametrize("value", [None, ["x"], {}])
 def test_a_token_with_a_wrong_claim_is_refused(time: Time, claim: str, value: object) -> None:
     claims = {**part(issuer(time).issue(USER, None), 1), claim: value}
     with pytest.raises(BadToken):
         issuer(time).identify(forged(claims, {"alg": "Ed25519"}))
+
+
+@pytest.mark.parametrize("claim", ["iss", "aud", "sub", "iat", "nbf", "exp", "jti", "scope"])
+def test_a_token_without_a_claim_is_refused(time: Time, claim: str) -> None:
+    """L12."""
+    claims = part(issuer(time).issue(USER, None), 1)
+    del claims[claim]
+    with pytest.raises(BadToken):
+        issuer(time).identify(forged(claims, {"alg": "Ed25519"}))
+
+
+@pytest.mark.parametrize("claim", ["iat", "nbf", "exp"])
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), 1e300, 10**400, -1, 1.5, "9999999999", True])
+def test_a_time_is_a_whole_number_of_seconds(time: Time, claim: str, value: object) -> None:
+    """L12: a token could end at infinity, or at a text."""
+    claims = {**part(issuer(time).issue(USER, None), 1), claim: value}
+    with pytest.raises(BadToken):
+        issuer(time).identify(forged(claims, {"alg": "Ed25519"}))
+
+
+def test_a_token_is_not_valid_before_its_time(time: Time) -> None:
+    """L12: `nbf` was ignored."""
+    ours = issuer(time)
+    claims = part(ours.issue(USER, None), 1)
+    token = forged({**claims, "nbf": claims["nbf"] + 61}, {"alg": "Ed25519"})
+    with pytest.raises(BadToken):
+        ours.identify(token)
+    time.pass_by(seconds=1)
+    assert ours.identify(token).user_id == str(USER)
 
 
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", "..", "é.é.é", "x" * 5000])

@@ -23,7 +23,7 @@ from domain.teams.team import FREE_SEATS, INVITATION_LIFETIME, InvitedRole, Role
 from domain.text import UnusableEmail, UnusableText
 from tests.support.given import ID, NOW, Fact, address_of, fact, given, new_events, person, replayed, state
 
-ADA, ADMIN, MEMBER, BOB, STRANGER = map(person, range(1, 6))
+ADA, ADMIN, MEMBER, BOB, STRANGER, SECOND, GUEST = map(person, range(1, 8))
 EMAIL = "bob@example.org"
 EXPIRED = NOW + INVITATION_LIFETIME
 
@@ -318,34 +318,46 @@ def test_a_team_keeps_its_last_owner(command: Callable[[Team], None]) -> None:
 # Roles
 
 
-COMMANDS: dict[str, tuple[Role, Callable[[Team, Person], None]]] = {
-    "rename": ("admin", lambda team, by: team.rename("Band", by=by, now=NOW)),
-    "invite": ("admin", lambda team, by: invite(team, by=by)),
-    "revoke": ("admin", lambda team, by: team.revoke_invitation(address_id=address_of(BOB), by=by, now=NOW)),
+COMMANDS: dict[str, tuple[Role, type[Team.Event] | None, Callable[[Team, Person], None]]] = {
+    "rename": ("admin", Team.Renamed, lambda team, by: team.rename("Band", by=by, now=NOW)),
+    "invite": ("admin", Team.MemberInvited, lambda team, by: invite(team, by=by)),
+    "revoke": (
+        "admin",
+        Team.InvitationRevoked,
+        lambda team, by: team.revoke_invitation(address_id=address_of(GUEST), by=by, now=NOW),
+    ),
     "change role": (
         "admin",
+        Team.MemberRoleChanged,
         lambda team, by: team.change_role(user_id=MEMBER.user_id, role="admin", by=by, now=NOW),
     ),
-    "remove": ("admin", lambda team, by: team.remove(user_id=MEMBER.user_id, by=by, now=NOW)),
-    "remove a stranger": ("admin", lambda team, by: team.remove(user_id=BOB.user_id, by=by, now=NOW)),
-    "leave": ("member", lambda team, by: team.leave(by=by, now=NOW)),
+    "remove": ("admin", Team.MemberRemoved, lambda team, by: team.remove(user_id=MEMBER.user_id, by=by, now=NOW)),
+    "remove a stranger": ("admin", None, lambda team, by: team.remove(user_id=BOB.user_id, by=by, now=NOW)),
+    "leave": ("member", Team.MemberLeft, lambda team, by: team.leave(by=by, now=NOW)),
     "make an owner": (
         "owner",
+        Team.MemberRoleChanged,
         lambda team, by: team.change_role(user_id=MEMBER.user_id, role="owner", by=by, now=NOW),
     ),
-    "transfer": ("owner", lambda team, by: team.transfer_ownership(user_id=ADMIN.user_id, by=by, now=NOW)),
-    "dissolve": ("owner", lambda team, by: team.dissolve(by=by, now=NOW)),
+    "transfer": (
+        "owner",
+        Team.OwnershipTransferred,
+        lambda team, by: team.transfer_ownership(user_id=ADMIN.user_id, by=by, now=NOW),
+    ),
+    "dissolve": ("owner", Team.Dissolved, lambda team, by: team.dissolve(by=by, now=NOW)),
 }
+"""The least role that may do it, the event that it causes (None: it is no news), and the command."""
 RANKING: list[Role] = ["member", "admin", "owner"]
 # Two owners, so that no command runs into the rule about the last one.
-SECOND = person(6)
-BIG_CREW = [*CREW, invited(SECOND), accepted(SECOND), became(SECOND, "owner")]
+BIG_CREW = [founded(seats=6), *CREW[1:], invited(SECOND), accepted(SECOND), became(SECOND, "owner"), invited(GUEST)]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-@pytest.mark.parametrize("who", [ADA, ADMIN, MEMBER, STRANGER], ids=["owner", "admin", "member", "stranger"])
+@pytest.mark.parametrize(
+    "who", [ADA, ADMIN, MEMBER, GUEST, STRANGER], ids=["owner", "admin", "member", "invited", "stranger"]
+)
 def test_a_role_does_what_it_may_and_nothing_else(name: str, who: Person) -> None:
-    least, command = COMMANDS[name]
+    least, event, command = COMMANDS[name]
     team = given(Team, *BIG_CREW)
     role = team.members.get(who.user_id)
     refusal: type[Refusal] | None = None
@@ -355,6 +367,7 @@ def test_a_role_does_what_it_may_and_nothing_else(name: str, who: Person) -> Non
         refusal = RoleTooLow
     if refusal is None:
         command(team, who)
+        assert [each.kind for each in new_events(team)] == ([] if event is None else [event])
         return
     with pytest.raises(refusal) as refused:
         command(team, who)
@@ -384,7 +397,7 @@ def test_a_team_is_dissolved_once() -> None:
 def test_a_dissolved_team_does_nothing_more(name: str) -> None:
     team = given(Team, *BIG_CREW, DISSOLVED)
     with pytest.raises(TeamIsDissolved):
-        COMMANDS[name][1](team, ADA)
+        COMMANDS[name][2](team, ADA)
     assert new_events(team) == []
 
 

@@ -17,6 +17,7 @@ from application.teams.team import (
     TeamView,
     TransferOwnership,
 )
+from domain.access import RoleTooLow
 from domain.kernel import NotFound
 from domain.teams.refusals import AlreadyAMember
 from tests.support.given import NOW
@@ -66,6 +67,16 @@ async def test_an_invitation_by_email_makes_a_member() -> None:
     joined = await runner.ask(AcceptInvitation(id=team.id), bob)
     assert (joined.members, joined.seats_taken) == (2, 2)
     assert (await runner.ask(RenameTeam(id=team.id, name="Band"), ada)).name == "Band"
+
+
+async def test_an_invitation_without_a_role_makes_a_member() -> None:
+    """Survived a mutation: the role of an invitation that names none."""
+    runner = CommandRunner()
+    ada, bob, team = await crew(runner)
+    await runner.ask(InviteMember(id=team.id, email=BOBS), ada)
+    await runner.ask(AcceptInvitation(id=team.id), bob)
+    with pytest.raises(RoleTooLow):
+        await runner.ask(RenameTeam(id=team.id, name="Band"), bob)
 
 
 async def test_the_address_of_a_member_is_not_invited_again() -> None:
