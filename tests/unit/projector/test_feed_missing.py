@@ -14,7 +14,7 @@ from infra.projector.partition_checkpoints import CheckpointUpdate, PartitionCla
 from infra.projector.partitioned_projector import PartitionedProjector, missing_gauge
 from infra.projector.read_ahead import BufferedFeed
 from infra.store.partitioner import key_of, partition_of
-from projections.kernel import ReadModel
+from projections.kernel import ReadModel, Table
 from tests.support.memory_projector import MemoryCheckpoints
 from tests.support.note import Note
 from tests.support.notes import Notes
@@ -28,22 +28,27 @@ class Stored:
     """Checkpoints by partition, in memory (`infra.projector.partition_checkpoints`)."""
 
     def __init__(self) -> None:
-        self.positions = dict.fromkeys(range(COUNT), 0)
+        self.positions = {name: dict.fromkeys(range(COUNT), 0) for name in ("notes", "other")}
+        self.gone = set[str]()
+        """Names that another projector has just rebuilt: they cannot be locked once."""
 
     async def split(self, connection: object, names: Sequence[str], count: int) -> None:
         assert count == COUNT
 
     async def read(self, connection: object, names: Iterable[str]) -> dict[str, dict[int, PartitionCheckpoint]]:
-        return {name: {n: PartitionCheckpoint(at) for n, at in self.positions.items()} for name in names}
+        return {name: {n: PartitionCheckpoint(at) for n, at in self.positions[name].items()} for name in names}
 
     async def lock(
         self, connection: object, names: Iterable[str], partitions: Iterable[int]
     ) -> dict[str, PartitionClaims]:
-        claimed = {partition: self.positions[partition] for partition in partitions}
-        return {name: PartitionClaims(Notes.version, frozenset(), claimed) for name in names}
+        wanted = list(partitions)
+        claims = {name: {n: self.positions[name][n] for n in wanted} for name in names if name not in self.gone}
+        self.gone.clear()
+        return {name: PartitionClaims(Notes.version, frozenset(), claimed) for name, claimed in claims.items()}
 
     async def advance(self, connection: object, updates: Sequence[CheckpointUpdate]) -> None:
-        self.positions |= {update.partition: update.position for update in updates}
+        for update in updates:
+            self.positions[update.name][update.partition] = update.position
 
 
 class Batches:
@@ -99,14 +104,20 @@ def stored(applied: object, monkeypatch: pytest.MonkeyPatch) -> Stored:
     return memory
 
 
-async def project(feed: Batches, log: MemoryFeed) -> None:
+class Other(Notes):
+    """Another read model."""
+
+    table = Table("other", key=Notes.table.key, columns=Notes.table.columns)
+
+
+async def project(feed: Batches, log: MemoryFeed, *others: ReadModel) -> None:
     """Run a projector until the feed has no more batches."""
 
     async def never(model: ReadModel) -> None:
         pytest.fail("rebuilt")
 
     projector = PartitionedProjector(
-        models=[Notes()], feed=feed, events=BufferedFeed(log), store=log, url="", rebuild=never
+        models=[Notes(), *others], feed=feed, events=BufferedFeed(log), store=log, url="", rebuild=never
     )
     with contextlib.suppress(asyncio.CancelledError):
         await projector.run()
@@ -120,7 +131,7 @@ async def test_batches_are_applied_in_order_and_a_repeated_one_once(
     feed = Batches(*(PartitionBatch(1, a, b, whole[a:b]) for a, b in ((0, 2), (0, 2), (1, 3), (3, 5))))
     await project(feed, log)
     assert applied == [("notes", [1, 2]), ("notes", [3]), ("notes", [4, 5])]
-    assert stored.positions == {0: 0, 1: 5}
+    assert stored.positions["notes"] == {0: 0, 1: 5}
     assert feed.gauge == [0, 0, 0, 0, 0]
 
 
@@ -137,6 +148,17 @@ async def test_missing_records_are_read_from_the_store_before_any_later_one(
 
     await project(feed, Watched(log.events))
     assert applied == [("notes", [1]), ("notes", [2, 3, 4, 5])]
-    assert stored.positions == {0: 0, 1: 5}
+    assert stored.positions["notes"] == {0: 0, 1: 5}
     assert during == [1]
     assert feed.gauge == [0, 0, 1, 0]
+
+
+async def test_a_read_model_that_could_not_be_locked_catches_up_and_the_others_go_on(
+    stored: Stored, applied: list[tuple[str, list[int]]], log: MemoryFeed
+) -> None:
+    stored.gone.add("notes")
+    feed = Batches(PartitionBatch(1, 0, 2, log.events[:2]), PartitionBatch(1, 2, 5, log.events[2:]), None)
+    await project(feed, log, Other())
+    assert [positions for name, positions in applied if name == "other"] == [[1, 2], [3, 4, 5]]
+    assert [n for name, positions in applied if name == "notes" for n in positions] == [1, 2, 3, 4, 5]
+    assert applied[0] == ("other", [1, 2])
