@@ -1,5 +1,7 @@
 """What a projector needs, in memory: a session, a table that remembers what was applied, checkpoints."""
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -10,7 +12,20 @@ import pytest
 from application.ports import RecordedEvent
 from infra.projector import checkpoints, loop
 from infra.projector.checkpoints import Checkpoint
+from infra.projector.loop import ProjectorLoop
 from projections.kernel import ReadModel
+from tests.support.waiting import MAX_WAIT_SECONDS
+
+
+async def run_to_its_end(projector: ProjectorLoop) -> None:
+    """Run a projector until one of its parts cancels it.
+
+    Raises:
+        TimeoutError: none does.
+    """
+    with contextlib.suppress(asyncio.CancelledError):
+        async with asyncio.timeout(MAX_WAIT_SECONDS):
+            await projector.run()
 
 
 class Connection:

@@ -1,7 +1,6 @@
 """A projector with partitions: records that are missing in the feed are read from the store, and a gauge says so."""
 
 import asyncio
-import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
@@ -15,7 +14,7 @@ from infra.projector.partitioned_projector import PartitionedProjector, missing_
 from infra.projector.read_ahead import BufferedFeed
 from infra.store.partitioner import key_of, partition_of
 from projections.kernel import ReadModel, Table
-from tests.support.memory_projector import MemoryCheckpoints
+from tests.support.memory_projector import MemoryCheckpoints, run_to_its_end
 from tests.support.note import Note
 from tests.support.notes import Notes
 from tests.support.projecting import MemoryFeed, news
@@ -119,8 +118,7 @@ async def project(feed: Batches, log: MemoryFeed, *others: ReadModel) -> None:
     projector = PartitionedProjector(
         models=[Notes(), *others], feed=feed, events=BufferedFeed(log), store=log, url="", rebuild=never
     )
-    with contextlib.suppress(asyncio.CancelledError):
-        await projector.run()
+    await run_to_its_end(projector)
 
 
 async def test_batches_are_applied_in_order_and_a_repeated_one_once(

@@ -1,7 +1,6 @@
 """Projector of the whole log: which read models move together, how far, and when it waits."""
 
 import asyncio
-import contextlib
 
 import pytest
 
@@ -10,7 +9,7 @@ from infra.projector.checkpoints import Checkpoint
 from infra.projector.log_projector import LogProjector
 from infra.projector.read_ahead import BufferedFeed
 from projections.kernel import ReadModel, Table
-from tests.support.memory_projector import MemoryCheckpoints
+from tests.support.memory_projector import MemoryCheckpoints, run_to_its_end
 from tests.support.notes import Notes, note
 from tests.support.projecting import MemoryFeed, news
 
@@ -45,8 +44,7 @@ async def project(feed: MemoryFeed, looks: int = 0) -> None:
 
     events = Ended(feed)
     events.looks = looks
-    with contextlib.suppress(asyncio.CancelledError):
-        await LogProjector([Notes(), Other()], events, feed, "", never).run()
+    await run_to_its_end(LogProjector([Notes(), Other()], events, feed, "", never))
 
 
 async def test_read_models_at_one_position_move_together(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from infra.postgres.pipeline import ConnectionLost
 from infra.store import group_commit
 from infra.store.append_batch import AppendOutcome, AppendRequest, AppendStatus, NewEvent
 from infra.store.group_commit import FIND_EVENT, GroupCommitter
+from tests.support.waiting import MAX_WAIT_SECONDS
 
 OK, CONFLICT = AppendStatus.OK, AppendStatus.CONFLICT
 
@@ -92,7 +93,8 @@ def request(stream: int, version: int = 1) -> AppendRequest:
 async def append(*requests: AppendRequest) -> list[AppendOutcome | BaseException]:
     """Append all at once."""
     committer = GroupCommitter("")
-    return await asyncio.gather(*map(committer.append, requests), return_exceptions=True)
+    async with asyncio.timeout(MAX_WAIT_SECONDS):
+        return await asyncio.gather(*map(committer.append, requests), return_exceptions=True)
 
 
 async def test_appends_of_one_moment_share_a_statement(connection: Connection) -> None:
