@@ -93,6 +93,20 @@ async def test_a_checkpoint_that_another_projector_has_moved_is_left_to_it(monke
     assert memory.stored["notes"].position == 1
 
 
+async def test_without_a_table_of_its_own_version_it_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 2:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(log_projector, "asyncio", type("Asyncio", (), {"sleep": staticmethod(sleep)}))
+    MemoryCheckpoints(Checkpoint("notes", 2, 0), Checkpoint("other", 2, 0)).use(monkeypatch)
+    await project(log(1))
+    assert slept == [1.0, 1.0]
+
+
 async def test_after_a_batch_it_lingers_and_without_one_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     lingered: list[tuple[int, int]] = []
 

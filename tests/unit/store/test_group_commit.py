@@ -202,6 +202,16 @@ async def test_each_batch_is_counted_with_its_events(connection: Connection) -> 
     assert seen == [(2, 1)]
 
 
+async def test_after_a_batch_that_was_sent_again_the_next_ones_go_and_stopping_ends(connection: Connection) -> None:
+    committer = GroupCommitter("")
+    connection.answers += [ConnectionLost("gone"), answer(0, "ok"), answer(1, "ok"), answer(2, "ok")]
+    async with asyncio.timeout(MAX_WAIT_SECONDS):
+        found = [await committer.append(request(n)) for n in (1, 2, 3)]
+        await committer.stop()
+    assert found == [AppendOutcome(OK, 1), AppendOutcome(OK, 2), AppendOutcome(OK, 3)]
+    assert connection.closings == 1
+
+
 async def test_stopping_waits_for_what_is_being_written(connection: Connection) -> None:
     connection.held = []
     committer = GroupCommitter("")
