@@ -72,8 +72,8 @@ def matters(node: ast.AST) -> bool:
             result = False
         case ast.Constant(value=float()):
             result = False  # a duration, chosen by experience
-        case ast.Constant(value=str(text)):
-            result = " " not in text  # with spaces: prose, or SQL, which only a server can judge
+        case ast.Constant(value=(str() | bytes()) as text):
+            result = len(text.split()) < 2  # of several words: prose, or SQL, which only a server can judge
         case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=name)))):
             result = name not in {"log", "_log"}
         case ast.Call(func=ast.Name(id=name)):

@@ -119,6 +119,18 @@ def disconnect(admin_url: str, user: str = "%", statement: str = "%") -> None:
     rows(admin_url, DISCONNECT, user, statement)
 
 
+WAITING = """
+SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
+WHERE pg_stat_activity.datname = current_database() AND NOT granted
+"""
+
+
+def waiting_for_locks(admin_url: str) -> int:
+    """The number of locks in the database that are waited for."""
+    [(number,)] = rows(admin_url, WAITING)
+    return int(number)
+
+
 __all__ = [
     "BLIND_KEY",
     "CALL",
@@ -136,4 +148,5 @@ __all__ = [
     "make_key_file",
     "open_store",
     "rows",
+    "waiting_for_locks",
 ]

@@ -58,6 +58,7 @@ def test_a_place_is_changed_in_every_usual_way(source: str, expected: list[str])
         "x = cast('A', b)",
         "x = f'{a + 1} of {b}'",
         "QUERY = 'SELECT 1'",
+        "QUERY = b'SELECT 1'",
         "TIMEOUT_SECONDS = 2.5",
         "class A:\n    def __repr__(self):\n        return 'A'",
         "@dataclass(frozen=True, slots=True)\nclass A:\n    a: int",

@@ -11,13 +11,8 @@ from projections.kernel import Table
 from tests.support.notes import Notes, note
 from tests.support.projecting import MemoryFeed, news, positions, projecting
 from tests.support.servers import Database
-from tests.support.stores import rows
+from tests.support.stores import waiting_for_locks
 from tests.support.waiting import MAX_WAIT_SECONDS, until
-
-WAITING = """
-SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
-WHERE pg_stat_activity.datname = current_database() AND NOT granted
-"""
 
 
 class Other(Notes):
@@ -51,7 +46,7 @@ async def test_with_waiting_a_checkpoint_is_as_its_holder_left_it(database: Data
     async with await connect(url) as holder, holder.transaction():
         await checkpoints.lock(holder, ["notes"])
         waiting = asyncio.create_task(locked())
-        await until(lambda: rows(database.admin_url, WAITING) == [(1,)])
+        await until(lambda: waiting_for_locks(database.admin_url) == 1)
         assert not waiting.done()
         await checkpoints.advance(holder, ["notes"], 7)
     assert (await waiting)["notes"].position == 7

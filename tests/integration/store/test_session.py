@@ -15,6 +15,7 @@ from infra.postgres.session import ShortQueries
 from infra.store.stream_reader import PAGE_EVENTS, StreamReader
 from tests.support.servers import Database
 from tests.support.stores import open_store, rows
+from tests.support.waiting import until
 
 WHO = b"SELECT pg_backend_pid()"
 SLEEP = b"SELECT pg_sleep(0.5)"
@@ -89,11 +90,7 @@ async def test_once_closed_it_opens_no_connection(database: Database) -> None:
         await waiting
     with pytest.raises(Unavailable):
         await queries.result(WHO, [])
-    for _ in range(100):
-        if not rows(database.admin_url, SESSIONS):
-            break
-        await asyncio.sleep(0.05)
-    assert rows(database.admin_url, SESSIONS) == []
+    await until(lambda: rows(database.admin_url, SESSIONS) == [])
 
 
 async def test_one_closed_while_it_connects_keeps_no_connection(database: Database) -> None:

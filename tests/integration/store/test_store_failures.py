@@ -14,7 +14,8 @@ from infra.postgres.locks import LOCK_APPENDS
 from tests.support.note import Note
 from tests.support.proxy import Proxy, proxy_to
 from tests.support.servers import Database, PostgresForTests, own_postgres
-from tests.support.stores import CALL, Opened, open_store, rows
+from tests.support.stores import CALL, Opened, open_store, rows, waiting_for_locks
+from tests.support.waiting import until
 
 
 @dataclass
@@ -83,7 +84,7 @@ async def test_a_held_lock_delays_appends_and_ends_with_its_holder(database: Dat
         async with await psycopg.AsyncConnection.connect(database.admin_url) as holder:
             await holder.execute(LOCK_APPENDS)
             appending = asyncio.create_task(opened.store.append([note()], CALL, None))
-            await asyncio.sleep(0.2)
+            await until(lambda: waiting_for_locks(database.admin_url) == 1)
             assert not appending.done()
         assert await appending == 1
 

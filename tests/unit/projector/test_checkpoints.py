@@ -1,11 +1,13 @@
 """Checkpoints: which events of a batch a read model has not applied yet, as a whole and by partition."""
 
 from collections.abc import Sequence
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
 
 from application.ports import PartitionBatch, PartitionCheckpoint, RecordedEvent
+from infra.projector import checkpoints
 from infra.projector.checkpoints import Checkpoint
 from infra.projector.partition_checkpoints import PartitionClaims
 from infra.projector.partitioned_projector import furthest, unapplied
@@ -56,6 +58,45 @@ def test_a_checkpoint_without_partitions_takes_every_event_after_it(position: in
     assert Checkpoint("notes", 1, position).unapplied(later) is later
 
 
+class Rows:
+    """A connection that answers these rows, by statement."""
+
+    def __init__(self, **answers: list[tuple[Any, ...]]) -> None:
+        self.answers = {getattr(checkpoints, name): found for name, found in answers.items()}
+        self.asked: list[tuple[str, list[str]]] = []
+
+    def cursor(self, binary: bool) -> "Rows":
+        assert binary
+        return self
+
+    async def execute(self, statement: str, parameters: list[Any]) -> "Rows":
+        self.asked.append((statement, list(parameters[0].values)))
+        return self
+
+    async def fetchall(self) -> list[tuple[Any, ...]]:
+        return self.answers[self.asked[-1][0]]
+
+
+async def test_locked_checkpoints_have_their_quarantine_and_their_partitions() -> None:
+    rows = Rows(
+        LOCK=[("bare", 1, 4, 0, 0), ("notes", 2, 5, 2, 0), ("split", 1, 6, 0, 2)],
+        QUARANTINED=[("notes", STREAMS[0]), ("notes", STREAMS[1])],
+        READ_PARTITIONS=[("split", 0, 6), ("split", 1, 8)],
+    )
+    assert await checkpoints.lock(cast(Any, rows), ["bare", "notes", "split"]) == {
+        "bare": Checkpoint("bare", 1, 4),
+        "notes": Checkpoint("notes", 2, 5, frozenset(STREAMS)),
+        "split": Checkpoint("split", 1, 6, partitions={0: 6, 1: 8}),
+    }
+    assert rows.asked[1:] == [(checkpoints.QUARANTINED, ["notes"]), (checkpoints.READ_PARTITIONS, ["split"])]
+
+
+async def test_nothing_more_is_asked_about_checkpoints_without_quarantine_and_partitions() -> None:
+    rows = Rows(LOCK_FREE=[("notes", 2, 5, 0, 0)])
+    assert await checkpoints.lock(cast(Any, rows), ["notes"], wait=False) == {"notes": Checkpoint("notes", 2, 5)}
+    assert rows.asked == [(checkpoints.LOCK_FREE, ["notes"])]
+
+
 def claim(**positions: int) -> PartitionClaims:
     """A claim of partitions, by names like `p0`."""
     return PartitionClaims(1, frozenset(), {int(name[1:]): position for name, position in positions.items()})
@@ -93,5 +134,5 @@ def test_batches_of_one_partition_follow_each_other() -> None:
 
 
 def test_a_partition_starts_at_the_read_model_that_is_furthest_ahead_and_knows_its_offset() -> None:
-    checkpoints = [PartitionCheckpoint(5, None), PartitionCheckpoint(5, 70), PartitionCheckpoint(4, 60)]
-    assert furthest(checkpoints) == PartitionCheckpoint(5, 70)
+    found = [PartitionCheckpoint(5, None), PartitionCheckpoint(5, 70), PartitionCheckpoint(4, 60)]
+    assert furthest(found) == PartitionCheckpoint(5, 70)

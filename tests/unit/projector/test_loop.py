@@ -1,7 +1,6 @@
 """Projector loop: how it starts from a checkpoint, for how long it pauses, and how it goes on after failures."""
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, cast
@@ -17,6 +16,7 @@ from infra.projector.pacing import LOCKED_SECONDS, MAX_BACK_OFF_SECONDS, POLL_SE
 from infra.projector.rebuild.rebuild import RebuildRunning
 from infra.projector.table_writer import TableWriter
 from projections.kernel import ReadModel, Table
+from tests.support.memory_projector import run_to_its_end
 from tests.support.notes import Notes
 
 NOW = 1_000.0
@@ -219,8 +219,7 @@ async def test_a_round_that_fails_is_repeated_later_and_a_good_one_ends_the_row(
     monkeypatch.setattr(loop, "asyncio", SimpleNamespace(sleep=sleep, gather=asyncio.gather))
     error = ValueError("any")
     projector = Loop(Third(), rounds=[error, SetupError("any"), None, error])
-    with contextlib.suppress(asyncio.CancelledError):
-        await projector.run()
+    await run_to_its_end(projector)
     assert slept == [0.1, 0.2, 0.1]
     assert seen == [None, None, None]
 

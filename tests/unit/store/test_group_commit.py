@@ -15,6 +15,7 @@ from infra.postgres.pipeline import ConnectionLost
 from infra.store import group_commit
 from infra.store.append_batch import AppendOutcome, AppendRequest, AppendStatus, NewEvent
 from infra.store.group_commit import FIND_EVENT, GroupCommitter
+from tests.support.waiting import MAX_WAIT_SECONDS
 
 OK, CONFLICT = AppendStatus.OK, AppendStatus.CONFLICT
 
@@ -92,7 +93,8 @@ def request(stream: int, version: int = 1) -> AppendRequest:
 async def append(*requests: AppendRequest) -> list[AppendOutcome | BaseException]:
     """Append all at once."""
     committer = GroupCommitter("")
-    return await asyncio.gather(*map(committer.append, requests), return_exceptions=True)
+    async with asyncio.timeout(MAX_WAIT_SECONDS):
+        return await asyncio.gather(*map(committer.append, requests), return_exceptions=True)
 
 
 async def test_appends_of_one_moment_share_a_statement(connection: Connection) -> None:
@@ -198,6 +200,16 @@ async def test_each_batch_is_counted_with_its_events(connection: Connection) -> 
     connection.answers.append(answer(0, "ok", "ok"))
     await asyncio.gather(committer.append(request(1)), committer.append(AppendRequest({2: 0}, [])))
     assert seen == [(2, 1)]
+
+
+async def test_after_a_batch_that_was_sent_again_the_next_ones_go_and_stopping_ends(connection: Connection) -> None:
+    committer = GroupCommitter("")
+    connection.answers += [ConnectionLost("gone"), answer(0, "ok"), answer(1, "ok"), answer(2, "ok")]
+    async with asyncio.timeout(MAX_WAIT_SECONDS):
+        found = [await committer.append(request(n)) for n in (1, 2, 3)]
+        await committer.stop()
+    assert found == [AppendOutcome(OK, 1), AppendOutcome(OK, 2), AppendOutcome(OK, 3)]
+    assert connection.closings == 1
 
 
 async def test_stopping_waits_for_what_is_being_written(connection: Connection) -> None:
