@@ -160,10 +160,10 @@ def _restamp(connection: Connection, stamps: StoreKeys) -> None:
         fitting = []
         for subject_id, erased_at, receipt in rows:
             try:
-                receipts.check(stamps, subject_id, erased_at, receipt)
+                erasure = receipts.check(stamps, subject_id, erased_at, receipt)
             except Damage:
                 continue
-            fitting.append((subject_id, receipt, receipts.receipt(stamps, subject_id, erased_at)))
+            fitting.append((subject_id, receipt, receipts.receipt(stamps, subject_id, erased_at, erasure)))
         if fitting:
             connection.execute(RESTAMP, list(map(list, zip(*fitting, strict=True))))
 

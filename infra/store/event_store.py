@@ -245,7 +245,8 @@ class PostgresEventStore:
         return new
 
     def _erasure(self, event: Root.Event) -> KeyErasure:
-        receipt = receipts.receipt(self._keyring.stamps, event.originator_id, event.timestamp)
+        stamps, erasure = self._keyring.stamps, event.originator_version
+        receipt = receipts.receipt(stamps, event.originator_id, event.timestamp, erasure)
         return KeyErasure(event.originator_id, event.timestamp, receipt)
 
     def _claims(self, event: Root.Event) -> Iterator[ClaimChange]:
@@ -291,7 +292,7 @@ class PostgresEventStore:
                     raise Damage("the data key of a stream is missing")
                 if key is not None and (had_one or (idempotency and idempotency.subject_id == subject_id)):
                     raise NotFound("This has been erased.")
-                key, wrapped = self._keyring.mint(subject_id, after_erasure=key is not None)
+                key, wrapped = self._keyring.mint(subject_id, key)
                 minted.append(wrapped)
             keys[number] = key
         return keys, minted

@@ -126,7 +126,7 @@ def test_an_erasure_leaves_a_receipt_and_no_key_snapshot_claim_or_answer(
     api.send(EraseUser(id=owner.id))
     url, subjects = service[1].admin_url, [owner.id, id_of(path)]
     kept = rows(url, "SELECT wrapped, erased_at, length(receipt) FROM data_keys WHERE subject_id = ANY(%s)", subjects)
-    assert [(wrapped, erased_at is not None, length) for wrapped, erased_at, length in kept] == [(None, True, 21)] * 2
+    assert [(wrapped, erased_at is not None, length) for wrapped, erased_at, length in kept] == [(None, True, 25)] * 2
     for table, column in (("snapshots", "originator_id"), ("claims", "originator_id"), ("idempotency", "subject_id")):
         assert rows(url, f"SELECT FROM {table} WHERE {column} = ANY(%s)", subjects) == [], table
 
