@@ -105,7 +105,7 @@ def rows(url: str, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
     """All rows of a query, on a connection of its own."""
     with psycopg.connect(url, autocommit=True) as connection:
         cursor = connection.execute(query, parameters)
-        return cursor.fetchall() if cursor.description else []
+        return cursor.fetchall() if cursor.description is not None else []
 
 
 __all__ = [
