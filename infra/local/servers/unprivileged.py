@@ -8,7 +8,7 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
-from infra.local.servers.process import Account, ServerError
+from infra.local.servers.process import Account, ServerError, environment_for_others
 
 FALLBACK_FOLDER = Path("/var/lib/palimpsest")
 """Holds the data and programs that `nobody` cannot reach in their own folder, for instance below /root."""
@@ -68,6 +68,7 @@ def can_enter(folder: Path, user: Account) -> bool:
         group=user.gid,
         extra_groups=[],
         cwd="/",
+        env=environment_for_others(),
         check=False,
     )
     return probe.returncode == 0
