@@ -213,6 +213,20 @@ async def test_the_earlier_key_stays_while_a_data_key_does_not_open(
         assert await texts(again, [hidden, sound]) == {"text"}
 
 
+async def test_an_answer_without_events_under_a_retired_store_key_is_refused(
+    settings: Settings, database: Database
+) -> None:
+    """H6: the tag of events was looked at, and the tag of answers was not."""
+    async with open_write_side(settings, "api") as core:
+        note = await stored(core)
+    assert run("rotate", "store").exit_code == 0
+    repeated = Idempotency(b"k" * 32, b"f" * 32, note.id, note.id, note.version, NOW, None)
+    async with open_store(database.app_url) as straggler:
+        with pytest.raises(VersionConflict):
+            await straggler.store.append([note], CALL, repeated)
+    assert rows(database.admin_url, "SELECT key FROM idempotency") == []
+
+
 async def test_a_data_key_that_never_opens_does_not_stop_the_others(settings: Settings, database: Database) -> None:
     async with open_write_side(settings, "api") as core:
         damaged, sound = await stored(core), await stored(core)
