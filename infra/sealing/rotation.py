@@ -177,6 +177,4 @@ def is_unfinished(ring: KeyRing, rows: list[RecordedKey], kind: KeyKind) -> bool
     """Whether a rotation of the kind has begun, and its last step is not done."""
     if ring.next(kind) or any(row.kind == kind and row.state in (KeyState.EARLIER, CLOSED) for row in rows):
         return True
-    if kind is KeyKind.KEY_ENCRYPTION:
-        return bool(ring.earlier(kind))
-    return kind is KeyKind.STORE and any(key.until is None for key in ring.earlier(kind))
+    return any(key.until is None for key in ring.earlier(kind))

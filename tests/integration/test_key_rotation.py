@@ -29,6 +29,7 @@ from infra.sealing.keyring import ErasedKey
 from infra.sealing.store_keys import Damage
 from infra.settings.load import load
 from infra.settings.model import Settings, variables
+from infra.settings.tokens import MAX_TOKEN_SECONDS
 from tests.support.note import NOW, Note
 from tests.support.servers import Database
 from tests.support.stored import by_hand
@@ -153,9 +154,11 @@ async def test_a_process_with_a_retired_key_encryption_key_stores_nothing(
     assert rows(database.admin_url, "SELECT count(*) FROM stored_events") == [(1,)]
 
 
-def while_it_waits(monkeypatch: pytest.MonkeyPatch, work: Callable[[], None]) -> None:
+def while_it_waits(
+    monkeypatch: pytest.MonkeyPatch, work: Callable[[], None], now: Callable[[], float] = time.time
+) -> None:
     """Let a rotation do this work in place of each wait for the processes."""
-    monkeypatch.setattr(commands, "time", SimpleNamespace(time=time.time, sleep=lambda _: work()))
+    monkeypatch.setattr(commands, "time", SimpleNamespace(time=now, sleep=lambda _: work()))
 
 
 @pytest.mark.parametrize("kind", [KeyKind.KEY_ENCRYPTION, KeyKind.STORE])
@@ -349,6 +352,33 @@ async def test_nobody_is_logged_out_by_a_rotation_of_the_signing_key(
         assert deps.tokens.identify(before).user_id == deps.tokens.identify(after).user_id
         current = ring_of(settings).current(KeyKind.SIGNING).id
         assert [key["kid"] for key in deps.tokens.jwks()["keys"]] == [current, "signing"]
+
+
+@pytest.mark.parametrize("source", ["file", "variable"])
+async def test_tokens_of_the_earlier_signing_key_last_their_whole_life(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    """Its limit was counted from the step before, while processes went on signing with it."""
+    async with open_write_side(settings, "api"):
+        pass
+    later = time.time()
+
+    def pass_a_day() -> None:
+        nonlocal later
+        later += 86_400
+
+    while_it_waits(monkeypatch, pass_a_day, lambda: later)
+    if source == "file":
+        assert run("rotate", "signing").exit_code == 0
+    else:
+        monkeypatch.setenv("PALIMPSEST_KEYS", KEY_RING.document())
+        while "complete" not in (done := run("rotate", "signing")).stderr:
+            monkeypatch.setenv("PALIMPSEST_KEYS", done.stdout)
+            pass_a_day()
+        monkeypatch.setenv("PALIMPSEST_KEYS", done.stdout)
+    [earlier] = ring_of(load()).earlier(KeyKind.SIGNING)
+    assert earlier.until == int(later) + MAX_TOKEN_SECONDS
+    assert run("rotate", "signing").exit_code == 0
 
 
 async def test_keys_from_a_variable_are_rotated_in_steps(
