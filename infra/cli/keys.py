@@ -16,7 +16,6 @@ from infra.errors import SetupError
 from infra.postgres.connect import Connection, as_part, connect
 from infra.progress import Progress as ReportProgress
 from infra.sealing import rotation
-from infra.sealing.check_values import require
 from infra.sealing.key_ring import KeyKind, KeyRing
 from infra.sealing.key_source import KeySource
 from infra.settings.load import load, load_for_migration
@@ -61,8 +60,7 @@ def rotate(kind: Annotated[KeyKind, typer.Argument(help="Kind of the key to repl
     with _database() as connection:
         rotation.lock(connection)
         document = _KeyDocument(source)
-        rows = rotation.recorded(connection)
-        require(document.ring, rows)
+        rows = rotation.compared(connection, document.ring)
         if not rotation.is_unfinished(document.ring, rows, kind):
             ring = document.ring.without_expired(time.time()).with_next(kind)
             document.deliver(ring, f"Made a new {kind} key, not used yet.")

@@ -399,6 +399,14 @@ async def test_keys_from_a_variable_are_rotated_in_steps(
     assert len(rows(database.admin_url, "SELECT DISTINCT kek_id FROM data_keys")) == 1
 
 
+@pytest.mark.parametrize("kind", [KeyKind.KEY_ENCRYPTION, KeyKind.STORE, KeyKind.SIGNING])
+async def test_a_rotation_before_the_first_start_leaves_keys_that_fit(settings: Settings, kind: KeyKind) -> None:
+    """The key before it was not on record: with it in the document, no process would start."""
+    assert run("rotate", kind).exit_code == 0
+    async with open_write_side(settings, "api") as core:
+        assert await texts(core, [await stored(core)]) == {"text"}
+
+
 def test_the_blind_index_key_cannot_be_rotated() -> None:
     done = run("rotate", "blind-index")
     assert "cannot be rotated" in str(done.exception)
