@@ -16,7 +16,6 @@ from infra.errors import SetupError
 from infra.postgres.connect import Connection, as_part, connect
 from infra.progress import Progress as ReportProgress
 from infra.sealing import rotation
-from infra.sealing.check_values import require
 from infra.sealing.key_ring import KeyKind, KeyRing
 from infra.sealing.key_source import KeySource
 from infra.settings.load import load, load_for_migration
@@ -61,15 +60,13 @@ def rotate(kind: Annotated[KeyKind, typer.Argument(help="Kind of the key to repl
     with _database() as connection:
         rotation.lock(connection)
         document = _KeyDocument(source)
-        rows = rotation.recorded(connection)
-        require(document.ring, rows)
+        rows = rotation.compared(connection, document.ring)
         if not rotation.is_unfinished(document.ring, rows, kind):
             ring = document.ring.without_expired(time.time()).with_next(kind)
             document.deliver(ring, f"Made a new {kind} key, not used yet.")
         if (next_key := document.ring.next(kind)) is not None:
             rotation.promote(connection, next_key)
-            until = int(time.time()) + MAX_TOKEN_SECONDS if kind is KeyKind.SIGNING else None
-            document.deliver(document.ring.promoted(kind, until), f"The new {kind} key is in use.")
+            document.deliver(document.ring.promoted(kind), f"The new {kind} key is in use.")
         document.require_unchanged()
         _retire(connection, document, kind)
     console.print(f"The rotation is complete: the {kind} key is '{document.ring.current(kind).id}'.", style="green")
@@ -131,7 +128,10 @@ def _retire(connection: Connection, document: _KeyDocument, kind: KeyKind) -> No
         limited = ring.limited(kind, position)
         document.deliver(limited, f"The earlier key counts for events up to position {position}.", last=True)
     else:
+        # Every process signs with the new key by now.
         rotation.retire_signing_keys(connection)
+        limited = ring.limited(kind, int(time.time()) + MAX_TOKEN_SECONDS)
+        document.deliver(limited, "Tokens of the earlier key are taken until they expire.", last=True)
 
 
 def _keep_earlier(ring: KeyRing, damaged: Collection[UUID]) -> NoReturn:

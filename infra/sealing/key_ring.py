@@ -127,17 +127,14 @@ class KeyRing:
         """Return the ring with a new key, not used yet."""
         return KeyRing((*self.keys, RingKey.new(kind, KeyState.NEXT)))
 
-    def promoted(self, kind: KeyKind, until: int | None = None) -> "KeyRing":
-        """Return the ring with the next key as the current one. `until`: limit of the key that was current."""
+    def promoted(self, kind: KeyKind) -> "KeyRing":
+        """Return the ring with the next key as the current one. The key that was current has no limit yet."""
         states = {KeyState.NEXT: KeyState.CURRENT, KeyState.CURRENT: KeyState.EARLIER}
-
-        def moved(key: RingKey) -> RingKey:
-            if key.kind is not kind or key.state not in states:
-                return key
-            limit = until if key.state is KeyState.CURRENT else None
-            return replace(key, state=states[key.state], until=limit)
-
-        return KeyRing(tuple(map(moved, self.keys)))
+        return KeyRing(
+            tuple(
+                replace(key, state=states.get(key.state, key.state)) if key.kind is kind else key for key in self.keys
+            )
+        )
 
     def limited(self, kind: KeyKind, until: int) -> "KeyRing":
         """Return the ring in which the earlier keys of a kind without a limit have this one."""

@@ -1,7 +1,8 @@
 """Data keys: one per subject, stored wrapped by a key-encryption key, cached unwrapped in memory (`key_cache.py`).
 
-Envelope encryption with AES-256-GCM (NIST SP 800-38D) and random 96-bit nonces. A destroyed key leaves a receipt: data
-of its subject reads as erased. A key that is missing, or does not open, is damage, which affects its subject only.
+Envelope encryption with AES-256-GCM (NIST SP 800-38D). A nonce is 16 bytes: the subject's last erasure before the key
+was made (4; 0 if there was none), then 12 random ones. A destroyed key leaves a receipt: what was sealed before the
+erasure reads as erased. A key that is missing, or does not open, is damage, which affects its subject only.
 """
 
 import os
@@ -17,10 +18,13 @@ from infra.coalesce import Coalescer
 from infra.sealing import receipts
 from infra.sealing.damage import report_damage
 from infra.sealing.key_cache import KeyCache
-from infra.sealing.key_encryption import NONCE_BYTES, KeyEncryptionKeys
+from infra.sealing.key_encryption import KeyEncryptionKeys
+from infra.sealing.receipts import ERASURE_BYTES
 from infra.sealing.store_keys import Damage, StoreKeys
 
 MAX_FETCHED_KEYS = 5_000
+RANDOM_BYTES = 12
+SEALING_NONCE_BYTES = ERASURE_BYTES + RANDOM_BYTES
 
 
 class KeyErased(Exception):
@@ -28,19 +32,20 @@ class KeyErased(Exception):
 
 
 class DataKey:
-    """The unwrapped key of a subject. `after_erasure`: an earlier key of the subject has been erased."""
+    """The unwrapped key of a subject. `erasure`: the version of the event that erased the key before it; 0 for none."""
 
-    __slots__ = ("_after_erasure", "_decrypt", "_encrypt")
+    __slots__ = ("_decrypt", "_encrypt", "_erasure", "_first_bytes")
 
-    def __init__(self, key: bytes, *, after_erasure: bool = False) -> None:
+    def __init__(self, key: bytes, erasure: int = 0) -> None:
         aead = AESGCM(key)
         self._encrypt = aead.encrypt
         self._decrypt = aead.decrypt
-        self._after_erasure = after_erasure
+        self._erasure = erasure
+        self._first_bytes = erasure.to_bytes(ERASURE_BYTES, "big")
 
     def seal(self, plain: bytes, context: bytes) -> bytes:
-        """Encrypt `plain` and bind it to `context`. The result is 28 bytes longer."""
-        nonce = os.urandom(NONCE_BYTES)
+        """Encrypt `plain` and bind it to `context`. The result is 32 bytes longer."""
+        nonce = self._first_bytes + os.urandom(RANDOM_BYTES)
         return nonce + self._encrypt(nonce, plain, context)
 
     def unseal(self, sealed: bytes, context: bytes) -> bytes:
@@ -51,28 +56,37 @@ class DataKey:
             Damage: the bytes or their context were changed.
         """
         try:
-            return self._decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], context)
+            return self._decrypt(sealed[:SEALING_NONCE_BYTES], sealed[SEALING_NONCE_BYTES:], context)
         except (InvalidTag, ValueError):
-            if self._after_erasure:
+            if _erasure_before(sealed) < self._erasure:
                 raise KeyErased from None
             raise Damage("sealed bytes do not open") from None
 
 
-class ErasedKey:
-    """Stands for a key that has been destroyed; a receipt shows it."""
+class ErasedKey(NamedTuple):
+    """Stands for the keys that an erasure has destroyed; a receipt shows it. `erasure`: the version of its event."""
 
-    __slots__ = ()
+    erasure: int
 
     def unseal(self, sealed: bytes, context: bytes) -> bytes:
         """Refuse to decrypt, as `DataKey.unseal` does what an erased key has sealed.
 
         Raises:
-            KeyErased: always.
+            KeyErased: it was sealed before the erasure.
+            Damage: it was sealed after the erasure, by a key that is missing.
         """
-        raise KeyErased
+        if _erasure_before(sealed) < self.erasure:
+            raise KeyErased
+        raise Damage("the key that was made after an erasure is missing")
 
 
-ERASED_KEY = ErasedKey()
+ERASED_KEY = ErasedKey(256**ERASURE_BYTES)
+"""Stands for each key of a reader without keys: everything reads as erased."""
+
+
+def _erasure_before(sealed: bytes) -> int:
+    """The last erasure of the subject before the key was made that sealed these bytes."""
+    return int.from_bytes(sealed[:ERASURE_BYTES], "big")
 
 
 class WrappedKey:
@@ -170,24 +184,28 @@ class Keyring:
                 continue
         return keys
 
-    def mint(self, subject_id: UUID, *, after_erasure: bool = False) -> tuple[DataKey, WrappedKey]:
-        """A new key. Add it to `cache` once it is stored, not before: another process may store one first."""
+    def mint(self, subject_id: UUID, erased: ErasedKey | None = None) -> tuple[DataKey, WrappedKey]:
+        """A new key, in place of an erased one if there was one.
+
+        Add it to `cache` once it is stored, not before: another process may store one first.
+        """
         key = os.urandom(32)
         wrapped = WrappedKey(subject_id, self._wrapping.wrap(subject_id, key), self._wrapping.current)
-        return DataKey(key, after_erasure=after_erasure), wrapped
+        return DataKey(key, erased.erasure if erased else 0), wrapped
 
     def _open(self, row: StoredKey, drops: int) -> DataKey | ErasedKey:
+        erasure = 0
         try:
             if row.receipt is not None:
-                receipts.check(self.stamps, row.subject_id, row.erased_at, row.receipt)
+                erasure = receipts.check(self.stamps, row.subject_id, row.erased_at, row.receipt)
             if row.wrapped is None:
                 if row.receipt is None:
                     raise Damage("neither a key nor a receipt")
-                return ERASED_KEY
+                return ErasedKey(erasure)
             opened = self._wrapping.unwrap(row.subject_id, row.wrapped, row.kek_id)
         except Damage as damage:
             report_damage("key", subject_id=str(row.subject_id), reason=str(damage))
             raise
-        key = DataKey(opened, after_erasure=row.receipt is not None)
+        key = DataKey(opened, erasure)
         self.cache.add(row.subject_id, key, drops)
         return key

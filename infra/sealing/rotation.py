@@ -8,7 +8,15 @@ from infra.postgres.connect import Connection
 from infra.postgres.locks import LOCK_APPENDS, ROTATE_KEYS
 from infra.progress import Progress
 from infra.sealing import receipts
-from infra.sealing.check_values import CLOSED, SELECT_KEYS, RecordedKey, values_of
+from infra.sealing.check_values import (
+    CLOSED,
+    RECORD_KEY,
+    SELECT_KEYS,
+    RecordedKey,
+    require,
+    unrecorded,
+    values_of,
+)
 from infra.sealing.key_encryption import KeyEncryptionKeys
 from infra.sealing.key_ring import KeyKind, KeyRing, KeyState, RingKey
 from infra.sealing.process_keys import stamping_of, wrapping_of
@@ -69,6 +77,19 @@ def lock(connection: Connection) -> None:
 def recorded(connection: Connection) -> list[RecordedKey]:
     """The rows of `keys`."""
     return [RecordedKey(*row) for row in connection.execute(SELECT_KEYS)]
+
+
+def compared(connection: Connection, ring: KeyRing) -> list[RecordedKey]:
+    """The rows of `keys`, which the ring fits. Before the first start of a process, its current keys are recorded.
+
+    Raises:
+        WrongKey: a key is not the one that the database was written with.
+    """
+    for key in unrecorded(ring, recorded(connection)):
+        connection.execute(RECORD_KEY, values_of(key))
+    rows = recorded(connection)
+    require(ring, rows)
+    return rows
 
 
 def promote(connection: Connection, next_key: RingKey) -> None:
@@ -160,10 +181,10 @@ def _restamp(connection: Connection, stamps: StoreKeys) -> None:
         fitting = []
         for subject_id, erased_at, receipt in rows:
             try:
-                receipts.check(stamps, subject_id, erased_at, receipt)
+                erasure = receipts.check(stamps, subject_id, erased_at, receipt)
             except Damage:
                 continue
-            fitting.append((subject_id, receipt, receipts.receipt(stamps, subject_id, erased_at)))
+            fitting.append((subject_id, receipt, receipts.receipt(stamps, subject_id, erased_at, erasure)))
         if fitting:
             connection.execute(RESTAMP, list(map(list, zip(*fitting, strict=True))))
 
@@ -177,6 +198,4 @@ def is_unfinished(ring: KeyRing, rows: list[RecordedKey], kind: KeyKind) -> bool
     """Whether a rotation of the kind has begun, and its last step is not done."""
     if ring.next(kind) or any(row.kind == kind and row.state in (KeyState.EARLIER, CLOSED) for row in rows):
         return True
-    if kind is KeyKind.KEY_ENCRYPTION:
-        return bool(ring.earlier(kind))
-    return kind is KeyKind.STORE and any(key.until is None for key in ring.earlier(kind))
+    return any(key.until is None for key in ring.earlier(kind))

@@ -45,8 +45,8 @@ class StoreKeys:
 
     `hashes`: the keyed hash of each key, to be copied, by its tag; `tag`: that of the current key; `retired`: the last
     position that a retired key stamped, by its tag. The hot paths use these without a call. A retired key counts for
-    events up to that position, and for nothing else. `on_unknown` is called when a stamp is of none of the keys, and
-    may add some (`learn`).
+    events up to that position, for the answers that name one of them, and for nothing else. `on_unknown` is called when
+    a stamp is of none of the keys, and may add some (`learn`).
     """
 
     def __init__(

@@ -115,7 +115,9 @@ class AnswerCodec:
         topic, id, version = msgspec.msgpack.decode(body)
         reference = Reference(resolve_topic(topic), UUID(bytes=id), version)
         if is_personal(reference.kind):
-            await self._key(reference.id)
+            key = await self._key(reference.id)
+            if isinstance(key, ErasedKey):
+                raise _erased()
         return reference
 
     async def _unsealed(self, stored: StoredAnswer, context: bytes, body: bytes) -> bytes:
@@ -125,10 +127,8 @@ class AnswerCodec:
         except KeyErased:
             raise _erased() from None
 
-    async def _key(self, subject_id: UUID) -> DataKey:
+    async def _key(self, subject_id: UUID) -> DataKey | ErasedKey:
         key = await self._keyring.get(subject_id)
-        if isinstance(key, ErasedKey):
-            raise _erased()
         if key is None:
             raise Damage("the data key of an answer is missing")
         return key

@@ -249,7 +249,8 @@ class PostgresEventStore:
         return new
 
     def _erasure(self, event: Root.Event) -> KeyErasure:
-        receipt = receipts.receipt(self._keyring.stamps, event.originator_id, event.timestamp)
+        stamps, erasure = self._keyring.stamps, event.originator_version
+        receipt = receipts.receipt(stamps, event.originator_id, event.timestamp, erasure)
         return KeyErasure(event.originator_id, event.timestamp, receipt)
 
     def _claims(self, event: Root.Event) -> Iterator[ClaimChange]:
@@ -295,7 +296,7 @@ class PostgresEventStore:
                     raise Damage("the data key of a stream is missing")
                 if key is not None and all(subject_id not in reusable_subjects_of(event) for event in events):
                     raise NotFound("This has been erased.")
-                key, wrapped = self._keyring.mint(subject_id, after_erasure=key is not None)
+                key, wrapped = self._keyring.mint(subject_id, key)
                 minted.append(wrapped)
             keys[number] = key
         return keys, minted

@@ -152,7 +152,7 @@ def test_an_erasure_leaves_a_receipt_and_no_key_snapshot_claim_or_answer(
     assert all(rows(url, of_them.format(*each), subjects) for each in tables.items())
     api.send(EraseUser(id=owner.id))
     kept = rows(url, "SELECT wrapped, erased_at, length(receipt) FROM data_keys WHERE subject_id = ANY(%s)", subjects)
-    assert [(wrapped, erased_at is not None, length) for wrapped, erased_at, length in kept] == [(None, True, 21)] * 2
+    assert [(wrapped, erased_at is not None, length) for wrapped, erased_at, length in kept] == [(None, True, 25)] * 2
     assert not any(rows(url, of_them.format(*each), subjects) for each in tables.items())
 
 

@@ -25,10 +25,11 @@ from infra.progress import Progress
 from infra.sealing import rotation
 from infra.sealing.key_ring import KeyKind, KeyRing
 from infra.sealing.key_source import KeySource
-from infra.sealing.keyring import ERASED_KEY
+from infra.sealing.keyring import ErasedKey
 from infra.sealing.store_keys import Damage
 from infra.settings.load import load
 from infra.settings.model import Settings
+from infra.settings.tokens import MAX_TOKEN_SECONDS
 from tests.support.environment import unset_settings
 from tests.support.note import NOW, Note
 from tests.support.servers import Database
@@ -153,9 +154,11 @@ async def test_a_process_with_a_retired_key_encryption_key_stores_nothing(
     assert rows(database.admin_url, "SELECT count(*) FROM stored_events") == [(1,)]
 
 
-def while_it_waits(monkeypatch: pytest.MonkeyPatch, work: Callable[[], None]) -> None:
+def while_it_waits(
+    monkeypatch: pytest.MonkeyPatch, work: Callable[[], None], now: Callable[[], float] = time.time
+) -> None:
     """Let a rotation do this work in place of each wait for the processes."""
-    monkeypatch.setattr(commands, "time", SimpleNamespace(time=time.time, sleep=lambda _: work()))
+    monkeypatch.setattr(commands, "time", SimpleNamespace(time=now, sleep=lambda _: work()))
 
 
 @pytest.mark.parametrize("kind", [KeyKind.KEY_ENCRYPTION, KeyKind.STORE])
@@ -213,6 +216,20 @@ async def test_the_earlier_key_stays_while_a_data_key_does_not_open(
         assert await texts(again, [hidden, sound]) == {"text"}
 
 
+async def test_an_answer_without_events_under_a_retired_store_key_is_refused(
+    settings: Settings, database: Database
+) -> None:
+    """H6: the tag of events was looked at, and the tag of answers was not."""
+    async with open_write_side(settings, "api") as core:
+        note = await stored(core)
+    assert run("rotate", "store").exit_code == 0
+    repeated = Idempotency(b"k" * 32, b"f" * 32, note.id, note.id, note.version, NOW, None)
+    async with open_store(database.app_url) as straggler:
+        with pytest.raises(VersionConflict):
+            await straggler.store.append([note], CALL, repeated)
+    assert rows(database.admin_url, "SELECT key FROM idempotency") == []
+
+
 async def test_a_data_key_that_never_opens_does_not_stop_the_others(settings: Settings, database: Database) -> None:
     async with open_write_side(settings, "api") as core:
         damaged, sound = await stored(core), await stored(core)
@@ -236,7 +253,7 @@ async def test_events_stay_valid_over_a_rotation_of_the_store_key(settings: Sett
         core.keyring.cache.drop(erased.id)
         async with appending(core) as during:
             assert (await asyncio.to_thread(run, "rotate", "store")).exit_code == 0
-        assert await core.keyring.get(erased.id) is ERASED_KEY
+        assert isinstance(await core.keyring.get(erased.id), ErasedKey)
         response = await core.store.stored_response(repeated.key)
         assert response is not None
         assert response.answer == answer
@@ -337,6 +354,33 @@ async def test_nobody_is_logged_out_by_a_rotation_of_the_signing_key(
         assert [key["kid"] for key in deps.tokens.jwks()["keys"]] == [current, "signing"]
 
 
+@pytest.mark.parametrize("source", ["file", "variable"])
+async def test_tokens_of_the_earlier_signing_key_last_their_whole_life(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    """Its limit was counted from the step before, while processes went on signing with it."""
+    async with open_write_side(settings, "api"):
+        pass
+    later = time.time()
+
+    def pass_a_day() -> None:
+        nonlocal later
+        later += 86_400
+
+    while_it_waits(monkeypatch, pass_a_day, lambda: later)
+    if source == "file":
+        assert run("rotate", "signing").exit_code == 0
+    else:
+        monkeypatch.setenv("PALIMPSEST_KEYS", KEY_RING.document())
+        while "complete" not in (done := run("rotate", "signing")).stderr:
+            monkeypatch.setenv("PALIMPSEST_KEYS", done.stdout)
+            pass_a_day()
+        monkeypatch.setenv("PALIMPSEST_KEYS", done.stdout)
+    [earlier] = ring_of(load()).earlier(KeyKind.SIGNING)
+    assert earlier.until == int(later) + MAX_TOKEN_SECONDS
+    assert run("rotate", "signing").exit_code == 0
+
+
 async def test_keys_from_a_variable_are_rotated_in_steps(
     settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -353,6 +397,14 @@ async def test_keys_from_a_variable_are_rotated_in_steps(
             await stored(core)
     assert ["complete" in output for output in outputs] == [False, False, True]
     assert len(rows(database.admin_url, "SELECT DISTINCT kek_id FROM data_keys")) == 1
+
+
+@pytest.mark.parametrize("kind", [KeyKind.KEY_ENCRYPTION, KeyKind.STORE, KeyKind.SIGNING])
+async def test_a_rotation_before_the_first_start_leaves_keys_that_fit(settings: Settings, kind: KeyKind) -> None:
+    """The key before it was not on record: with it in the document, no process would start."""
+    assert run("rotate", kind).exit_code == 0
+    async with open_write_side(settings, "api") as core:
+        assert await texts(core, [await stored(core)]) == {"text"}
 
 
 def test_the_blind_index_key_cannot_be_rotated() -> None:

@@ -23,12 +23,14 @@ from infra.local.servers.postgres import EmbeddedPostgres
 from infra.local.servers.process import Account, ServerError, free_port, is_alive, is_own_address, port_is_free
 from infra.local.servers.redis import EmbeddedRedis
 from infra.settings.database import role_of
+from infra.settings.model import variables
 from tests.support.servers import (
     PROJECT,
     Cluster,
     Database,
     PostgresForTests,
     RedisForTests,
+    environment_of,
     open_folder,
     redis_admin,
 )
@@ -165,6 +167,22 @@ def test_a_server_that_outlived_its_program_is_replaced(
     finally:
         owner.kill()
         owner.wait()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("kind", [EmbeddedPostgres, EmbeddedRedis])
+def test_a_server_inherits_no_secret_of_ours(
+    kind: type[EmbeddedPostgres] | type[EmbeddedRedis], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A superuser of PostgreSQL could read the keys of all data in the environment of the server."""
+    for name in variables():
+        monkeypatch.setenv(name, "canary")
+    server = kind(folder)
+    server.start()
+    try:
+        assert "canary" not in "".join(environment_of(server).values())
+    finally:
+        server.stop()
 
 
 def test_a_pid_file_that_names_a_stranger_is_ignored(own_postgres: PostgresForTests) -> None:

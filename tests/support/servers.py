@@ -20,6 +20,7 @@ from uuid import uuid4
 
 import psycopg
 
+from infra.local.servers.embedded import EmbeddedServer
 from infra.local.servers.postgres import DATABASE, SUPERUSER, THROWAWAY, EmbeddedPostgres
 from infra.local.servers.process import open_log, read_json, write_json
 from infra.local.servers.redis import EmbeddedRedis
@@ -141,6 +142,12 @@ def own_redis() -> Iterator[RedisForTests]:
             yield server
         finally:
             server.stop()
+
+
+def environment_of(server: EmbeddedServer) -> dict[str, str]:
+    """The environment that a server was started with, as Linux shows it."""
+    entries = Path(f"/proc/{server.pid}/environ").read_bytes().decode().split("\0")
+    return dict(entry.split("=", 1) for entry in entries if "=" in entry)
 
 
 @contextmanager

@@ -97,7 +97,7 @@ def destroy_keys(url: str, *subject_ids: UUID) -> None:
     """Destroy the data keys of subjects, with a receipt of each."""
     for subject_id in subject_ids:
         now = datetime.now(UTC)
-        values = [now, receipt(STAMPS, subject_id, now), subject_id]
+        values = [now, receipt(STAMPS, subject_id, now, 1), subject_id]
         rows(url, "UPDATE data_keys SET wrapped = NULL, erased_at = %s, receipt = %s WHERE subject_id = %s", *values)
 
 

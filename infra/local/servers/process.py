@@ -23,6 +23,10 @@ MAX_LOG_BYTES = 10_000_000
 LOG_TAIL_LINES = 5
 
 
+INHERITED = ("PATH", "LANG", "LC_ALL", "HOME", "TMPDIR", "TZ", "JAVA_HOME", "LD_LIBRARY_PATH")
+"""The variables that programs of others get from ours: none with a key or a password."""
+
+
 class ServerError(SetupError):
     """A server or process cannot start; the message says why and what to do."""
 
@@ -51,7 +55,7 @@ def spawn(
 ) -> subprocess.Popen[bytes]:
     """Start a command in its own session. On Linux it gets `death_signal` when the calling *thread* ends.
 
-    Without `log` it inherits standard output and standard error.
+    Without `log` it inherits standard output and standard error. Without `environment` it gets what others may see.
     """
     user = account or Account.current()
     launch = [sys.executable, "-I", "-S", LAUNCH, os.getpid(), int(death_signal), user.uid, user.gid]
@@ -62,12 +66,17 @@ def spawn(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT if output else None,
-            env=environment,
+            env=environment_for_others() if environment is None else environment,
             start_new_session=True,
         )
     finally:
         if output is not None:
             os.close(output)
+
+
+def environment_for_others() -> dict[str, str]:
+    """The environment for programs that are not ours. A superuser of PostgreSQL can read that of the server."""
+    return {name: os.environ[name] for name in INHERITED if name in os.environ}
 
 
 def open_log(path: Path) -> int:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
-from infra.local.servers.process import Account, ServerError
+from infra.local.servers.process import Account, ServerError, environment_for_others
 
 USERS = ("palimpsest", "nobody")
 """Who runs PostgreSQL for root: the first that exists."""
@@ -75,6 +75,7 @@ def can_enter(folder: Path, user: Account) -> bool:
         group=user.gid,
         extra_groups=[],
         cwd="/",
+        env=environment_for_others(),
         check=False,
     )
     return probe.returncode == 0

@@ -60,6 +60,9 @@ BEGIN
         FOR loser IN
             SELECT e_request[n] AS request FROM generate_subscripts(e_request, 1) AS n
             WHERE substr(e_state[n], 2, 4) = ANY (closed)
+            UNION ALL
+            -- The stamp of an answer follows 26 bytes (infra/store/answers.py).
+            SELECT i_request[n] FROM generate_subscripts(i_request, 1) AS n WHERE substr(i_answer[n], 27, 4) = ANY (closed)
         LOOP verdicts[loser.request] := 'rekey'; lost := lost || loser.request; END LOOP;
     END IF;
     IF cardinality(c_request) > 0 THEN

@@ -23,8 +23,9 @@ from infra.local.servers import kafka_jars
 from infra.local.servers.kafka import EmbeddedKafka
 from infra.local.servers.process import ServerError, free_port, is_alive
 from infra.settings.kafka import KafkaSettings
+from infra.settings.model import variables
 from tests.support.kafka import Brokers, own_kafka, three_brokers
-from tests.support.servers import PROJECT, open_folder
+from tests.support.servers import PROJECT, environment_of, open_folder
 
 TOPIC = "kept"
 PARTITION = TopicPartition(TOPIC, 0)
@@ -121,6 +122,16 @@ def test_output_goes_to_its_log_and_a_failed_start_reports_the_last_lines(folder
     with pytest.raises(ServerError, match=r"(?s)did not start.*no\.such\.Class.*kafka\.log"):
         broker.start()
     assert not broker.alive()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_it_inherits_no_secret_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in variables():
+        monkeypatch.setenv(name, "canary")
+    with own_kafka() as broker:
+        environment = environment_of(broker)
+    assert "PATH" in environment
+    assert "canary" not in "".join(environment.values())
 
 
 def test_a_taken_port_is_named(kafka: EmbeddedKafka, folder: Path) -> None:

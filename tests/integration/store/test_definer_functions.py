@@ -9,10 +9,12 @@ import psycopg
 import pytest
 
 from application.ports import ClaimTaken, Copy, Idempotency, StoredResponse, VersionConflict
+from infra.sealing.keyring import WrappedKey
+from infra.store.append_batch import AppendRequest, AppendStatus
 from tests.support import shadows
 from tests.support.note import NOW, Note
 from tests.support.servers import Database
-from tests.support.stores import CALL, Opened, open_store, rows
+from tests.support.stores import CALL, KEK_ID, STAMPS, Opened, open_store, rows
 
 SCHEMAS = ("public", "attacker")
 OPEN_AS_POSTGRESQL_14 = """
@@ -49,7 +51,10 @@ def keyed(note: Note) -> Idempotency:
 
 
 async def use_every_branch(database: Database) -> None:
-    """Appends that are accepted, and each kind of refusal."""
+    """A first key and another one, appends that are accepted, an erasure, and each kind of refusal."""
+    for id in ("first", "second"):
+        rows(database.part_url("api"), "SELECT record_key('signing', %s, '')", id)
+    assert rows(database.admin_url, "SELECT id FROM keys") == [("first",)]
     async with opened(database) as own:
         first, again = Note.write(uuid4(), "text", "label"), Note.write(uuid4(), "again")
         await own.store.append([first], CALL, keyed(first))
@@ -62,6 +67,29 @@ async def use_every_branch(database: Database) -> None:
             return_exceptions=True,
         )
         assert list(map(type, outcomes)) == [VersionConflict, ClaimTaken, int]
+        first.relabel("third label")
+        await own.store.append([first], CALL, None)
+        await use_keys(database, own, first)
+        first.erase()
+        await own.store.append([first], CALL, None)
+    assert rows(database.admin_url, "SELECT wrapped FROM data_keys WHERE subject_id = %s", first.id) == [(None,)]
+
+
+async def use_keys(database: Database, own: Opened, known: Note) -> None:
+    """Appends with a second data key of a subject, under a closed key-encryption key, and under a closed store key."""
+    second = WrappedKey(known.id, b"another", KEK_ID)
+    outcome = await own.writer.append(AppendRequest({known.id.int: known.version}, [], keys=[second]))
+    assert outcome.status is AppendStatus.REKEY
+    for kind, id in (("key-encryption", KEK_ID), ("store", STAMPS.tag.hex())):
+        rows(
+            database.admin_url,
+            "INSERT INTO keys (kind, id, check_value, state) VALUES (%s, %s, '', 'closed')",
+            kind,
+            id,
+        )
+        with pytest.raises(VersionConflict):
+            await own.store.append([Note.write(uuid4(), "text")], CALL, None)
+        rows(database.admin_url, "DELETE FROM keys WHERE kind = %s", kind)
 
 
 async def test_no_shadow_of_what_they_use_runs(database: Database, attacker: psycopg.Connection) -> None:
@@ -71,12 +99,19 @@ async def test_no_shadow_of_what_they_use_runs(database: Database, attacker: psy
     await use_every_branch(database)
 
 
-@pytest.mark.parametrize(("schema", "path"), [("public", "public, pg_temp"), ("attacker", "attacker, pg_catalog")])
+@pytest.mark.parametrize(
+    ("function", "path"),
+    [
+        ("append_events", "public, pg_temp"),
+        *((name, "attacker, pg_catalog") for name in ("append_events", "erase_keys", "invalidate", "record_key")),
+    ],
+)
 async def test_their_shadows_run_where_the_search_path_is_open(
-    database: Database, attacker: psycopg.Connection, schema: str, path: str
+    database: Database, attacker: psycopg.Connection, function: str, path: str
 ) -> None:
-    shadows.plant(attacker, schema)
-    rows(database.admin_url, f"ALTER FUNCTION palimpsest.append_events SET search_path = {path}")
+    """So each of them runs in the test before."""
+    shadows.plant(attacker, path.partition(",")[0])
+    rows(database.admin_url, f"ALTER FUNCTION palimpsest.{function} SET search_path = {path}")
     with pytest.raises(psycopg.Error, match=r"the shadow of .* ran"):
         await use_every_branch(database)
 

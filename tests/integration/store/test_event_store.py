@@ -10,7 +10,15 @@ import psycopg
 import pytest
 from msgspec import structs
 
-from application.ports import CommandContext, Copy, Idempotency, StoredResponse, Unreadable, VersionConflict
+from application.ports import (
+    CommandContext,
+    Copy,
+    Idempotency,
+    StoredResponse,
+    Undecodable,
+    Unreadable,
+    VersionConflict,
+)
 from domain.kernel import ERASED, FirstEvent, NotFound, Party, PersonalField, Root
 from infra.sealing.keyring import ERASED_KEY
 from infra.store.event_bytes import Metadata, metadata_of
@@ -252,6 +260,24 @@ async def test_an_address_used_again_after_its_erasure_gets_a_new_key(opened: Op
         await fresh.store.append([written], CALL, None)
         shown = [event.data for event in await fresh.feed().read(0, 10) if isinstance(event.data, Note.ShownTo)]
     assert [event.email for event in shown] == [ERASED, "new@example.org"]
+
+
+async def test_what_a_new_key_sealed_does_not_pass_for_erased(opened: Opened, database: Database) -> None:
+    """M1: the receipt of an erasure counts for what was sealed before it: a destroyed new key is damage."""
+    written = note()
+    address_id = uuid4()
+    written.show_to(address_id, "old@example.org")
+    await opened.store.append([written], CALL, None)
+    destroy_keys(database.admin_url, address_id)
+    async with open_store(database.app_url) as second:
+        written.show_to(address_id, "new@example.org")
+        await second.store.append([written], CALL, None)
+    rows(database.admin_url, "UPDATE data_keys SET wrapped = NULL WHERE subject_id = %s", address_id)
+    async with open_store(database.app_url) as fresh:
+        _, old, new = await fresh.feed().read(0, 10)
+        assert isinstance(old.data, Note.ShownTo)
+        assert old.data.email == ERASED
+        assert new.data == Undecodable("Damage")
 
 
 async def test_a_sealed_field_moved_to_another_place_does_not_open(opened: Opened, database: Database) -> None:

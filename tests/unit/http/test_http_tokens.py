@@ -113,7 +113,8 @@ def test_tokens_signed_before_a_rotation_stay_valid_until_they_end(time: Time) -
     ours = issuer(time, signing_keys(ring))
     before = ours.issue(USER, None)
     until = int(time().timestamp()) + 3600
-    ours.use(signing_keys(ring.with_next(KeyKind.SIGNING).promoted(KeyKind.SIGNING, until)))
+    promoted = ring.with_next(KeyKind.SIGNING).promoted(KeyKind.SIGNING)
+    ours.use(signing_keys(promoted.limited(KeyKind.SIGNING, until)))
     after = ours.issue(USER, None)
     assert part(before, 0)["kid"] != part(after, 0)["kid"]
     assert {part(before, 0)["kid"], part(after, 0)["kid"]} == {key["kid"] for key in ours.jwks()["keys"]}

@@ -80,7 +80,7 @@ def test_the_check_value_is_the_one_that_databases_hold() -> None:
 
 def test_states_move_in_order() -> None:
     rotating = KEY_RING.with_next(KeyKind.SIGNING)
-    promoted = rotating.promoted(KeyKind.SIGNING, until=60)
+    promoted = rotating.promoted(KeyKind.SIGNING).limited(KeyKind.SIGNING, 60)
     assert promoted.current(KeyKind.SIGNING).id == rotating.next(KeyKind.SIGNING).id  # type: ignore[union-attr]
     assert [(key.id, key.until) for key in promoted.earlier(KeyKind.SIGNING)] == [("signing", 60)]
     assert promoted.without_expired(60) == promoted

@@ -7,11 +7,13 @@ from uuid import UUID, uuid4
 import pytest
 
 from infra.sealing.key_encryption import WRAPPED_BYTES, KeyEncryptionKeys, UnknownKey
-from infra.sealing.keyring import ERASED_KEY, DataKey, KeyErased, Keyring, StoredKey, WrappedKey
+from infra.sealing.keyring import DataKey, ErasedKey, KeyErased, Keyring, StoredKey, WrappedKey
 from infra.sealing.receipts import receipt
 from infra.sealing.store_keys import Damage, StoreKeys
 from tests.support.stores import KEK, STORE_KEY
 
+ERASURE = 5
+"""The version of the event that erased a subject."""
 NOW = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
 ONE, OTHER = uuid4(), uuid4()
 STAMPS = StoreKeys(STORE_KEY)
@@ -31,7 +33,7 @@ def stored(wrapped: WrappedKey) -> StoredKey:
 
 
 def erased(subject_id: UUID, stamps: StoreKeys = STAMPS) -> StoredKey:
-    return StoredKey(subject_id, None, "new", NOW, receipt(stamps, subject_id, NOW))
+    return StoredKey(subject_id, None, "new", NOW, receipt(stamps, subject_id, NOW, ERASURE))
 
 
 async def is_damage(row: StoredKey, *others: StoredKey) -> bool:
@@ -87,8 +89,8 @@ async def test_a_key_under_an_unknown_key_encryption_key_is_named_so() -> None:
 
 
 async def test_a_destroyed_key_with_a_receipt_is_erased() -> None:
-    assert await keyring(erased(ONE)).get(ONE) is ERASED_KEY
-    assert await keyring(erased(ONE)).all([ONE]) == {ONE.int: ERASED_KEY}
+    assert await keyring(erased(ONE)).get(ONE) == ErasedKey(ERASURE)
+    assert await keyring(erased(ONE)).all([ONE]) == {ONE.int: ErasedKey(ERASURE)}
 
 
 async def test_a_receipt_that_does_not_fit_is_damage() -> None:
@@ -105,12 +107,29 @@ async def test_a_receipt_that_does_not_fit_is_damage() -> None:
 
 async def test_a_key_made_after_an_erasure_tells_what_the_erased_one_sealed() -> None:
     before, _ = keyring().mint(ONE)
-    _, wrapped = keyring().mint(ONE, after_erasure=True)
+    _, wrapped = keyring().mint(ONE, ErasedKey(ERASURE))
     key = await keyring(erased(ONE)._replace(wrapped=wrapped.wrapped)).get(ONE)
     assert isinstance(key, DataKey)
     assert key.unseal(key.seal(b"text", b""), b"") == b"text"
     with pytest.raises(KeyErased):
         key.unseal(before.seal(b"text", b""), b"")
+
+
+async def test_a_receipt_counts_for_what_was_sealed_before_its_erasure() -> None:
+    """M1: without its key, what a later key sealed is damage, until that key is erased, too."""
+    first, _ = keyring().mint(ONE)
+    second, _ = keyring().mint(ONE, ErasedKey(ERASURE))
+    gone, gone_again = await keyring(erased(ONE)).get(ONE), ErasedKey(ERASURE + 1)
+    assert gone is not None
+    for key in (gone, gone_again):
+        with pytest.raises(KeyErased):
+            key.unseal(first.seal(b"text", b""), b"")
+    with pytest.raises(Damage):
+        gone.unseal(second.seal(b"text", b""), b"")
+    with pytest.raises(KeyErased):
+        gone_again.unseal(second.seal(b"text", b""), b"")
+    with pytest.raises(Damage):
+        DataKey(bytes(32), ERASURE).unseal(second.seal(b"text", b""), b"")
 
 
 def test_sealed_bytes_that_were_changed_or_moved_are_damage() -> None:
@@ -131,4 +150,4 @@ def test_stored_forms_are_those_that_databases_hold() -> None:
     )
     keys = KeyEncryptionKeys("kek", {"kek": KEK})
     assert keys.unwrap(UUID(int=1), wrapped, "kek") == bytes(range(32))
-    assert receipt(STAMPS, UUID(int=1), NOW).hex() == "01680c5233e4b5d2dce86bd6793d9acb30fa678f2e"
+    assert receipt(STAMPS, UUID(int=1), NOW, 258).hex() == "01680c523398e4ce0e2f47bc326f4014bf29bb1b6a00000102"

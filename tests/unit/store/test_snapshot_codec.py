@@ -38,11 +38,11 @@ CLEAR_VECTOR = (
 )
 SEALED_VECTOR = (
     "01"
-    "680c5233df655226ff5e18e66febc12fe2090187"
-    "0000000000000000000000008910eab3da48eadb61cdcd6a77424766b9418f138ef50541e1f0c744ddfbcff23a3a87d1f2f3"
-    "b80633c371f5c1ce694ea90741e67972e3c939d85a55d8c12f458bca526bf3b43c2275e7a6aa74413a5262ed369920a84541"
-    "93d471229a3aa3c310424c96f45eeca9197966348324ba5d2cbd526be878b5efb577493d7e27aa10a6bf968ceb290f791c66"
-    "d8fb40a7863a215d9b80b5a81aa67ab071f371ecd13c001c5f27d20cf968"
+    "680c5233d6aca5e491aea3b4bda4bf0c74680bf4"
+    "000000000000000000000000000000004f120757daa167b273101eaf1ca2eef8ee392441fb1f22e5ea4d2adcff736012965a"
+    "d8a10669229981ca480e85f916dd69db812c668db078eb9f0227fc80ecc3c2560324f0acd1a630ce439e7b0928c39ef5b63d"
+    "7375ca2ad1e56821461b64303b0eba1d26910a8ce7fb7d9c2a8e67b06dad0a5f99720d1acb624a283eab90e98097c4640515"
+    "644c4a95af68ba1807101cf58fbfccaf1a2cbb22f2e3ccbfad0f77012b766510cea6"
 )
 
 
@@ -138,7 +138,7 @@ def test_a_snapshot_of_a_foreign_store_key_is_found() -> None:
 
 def test_a_snapshot_under_an_erased_key_is_not_damaged() -> None:
     with pytest.raises(KeyErased):
-        decode_snapshot(Note, LABEL, SEALED, DataKey(bytes(32), after_erasure=True), STAMPS)
+        decode_snapshot(Note, LABEL, SEALED, DataKey(bytes(32), erasure=8), STAMPS)
 
 
 def _stamped(frame: bytes, body: bytes) -> bytes:
