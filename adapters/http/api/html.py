@@ -21,11 +21,17 @@ class HtmlPage:
         return Answer(self.body, 200, headers, media=b"text/html; charset=utf-8")
 
 
-def html_page(text: str, *, script: bool = False) -> HtmlPage:
-    """Make a page of a text with one `<style>` and, if `script`, one `<script>`, which may call this API."""
-    sources = [f"style-src {_digest(text, 'style')}"]
+def html_page(text: str, *, script: bool = False, assets: bool = False) -> HtmlPage:
+    """Make a page of a text with one `<style>` and, if `script`, one inline `<script>`, which may call this API.
+
+    `assets`: it may also load scripts, styles and images from us, and images that are written as `data:` addresses.
+    """
+    own = " 'self'" if assets else ""
+    sources = [f"style-src {_digest(text, 'style')}{own}"]
     if script:
-        sources = [f"script-src {_digest(text, 'script')}", *sources, "connect-src 'self'"]
+        sources = [f"script-src {_digest(text, 'script')}{own}", *sources, "connect-src 'self'"]
+    if assets:
+        sources.append("img-src 'self' data:")
     rules = ["default-src 'none'", *sources, "frame-ancestors 'none'", "base-uri 'none'", "form-action 'none'"]
     return HtmlPage(text.encode(), "; ".join(rules).encode())
 

@@ -2,13 +2,14 @@
 
 import inspect
 import re
+from hashlib import sha256
 from typing import Any
 
 import pytest
 
 from adapters.http.api.routers import find_routers
 from adapters.http.api.routing import ApiRoute
-from adapters.http.service.docs import page
+from adapters.http.service.docs import ASSETS, page
 from tests.support.http import open_http_api, openapi_schema
 
 SCHEMA = openapi_schema()
@@ -124,3 +125,24 @@ async def test_the_schema_and_a_page_that_needs_nothing_else_are_served() -> Non
 def test_case_8_the_description_is_of_the_server_that_it_comes_from() -> None:
     """Without `servers`, paths belong to the address that the description was loaded from (OpenAPI 3.1, 4.8.1)."""
     assert "servers" not in SCHEMA
+
+
+async def test_the_root_leads_to_the_reference() -> None:
+    """Case 15: a person opens the printed address in a browser."""
+    async with open_http_api() as api:
+        answer = await api.client.get("/")
+    assert (answer.status_code, answer.headers["location"]) == (307, "/v1/docs")
+
+
+async def test_what_the_reference_loads_is_served_as_it_was_published() -> None:
+    """Case 15: unchanged, of the right type, and from nowhere else."""
+    async with open_http_api() as api:
+        shown = await api.client.get("/v1/docs")
+        loaded = re.findall(r'(?:src|href)="(/v1/docs/[^"]+)', shown.text)
+        assert {path.rpartition("/")[2] for path in loaded} == set(ASSETS)
+        for path in loaded:
+            answer = await api.client.get(path)
+            media, digest = ASSETS[path.rpartition("/")[2]]
+            assert answer.headers["content-type"] == media.decode()
+            assert sha256(answer.content).hexdigest() == digest
+        assert (await api.client.get("/v1/docs/README.md")).status_code == 422
