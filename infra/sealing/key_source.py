@@ -45,7 +45,7 @@ class KeySource:
         if self._settings.document is not None:
             document = self._settings.document.get_secret_value()
         elif self._settings.command is not None:
-            document = self._output(self._settings.command)
+            document = self._output(self._settings.command.get_secret_value())
         else:
             document = self._content()
         return KeyRing.parse(document, self.place)
