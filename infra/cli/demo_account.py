@@ -5,7 +5,7 @@ import secrets
 from contextlib import suppress
 from dataclasses import dataclass
 
-from infra.local.servers.process import write_private
+from infra.private_file import write_private
 from infra.settings.model import Settings
 
 EMAIL = "demo@example.com"

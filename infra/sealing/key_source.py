@@ -5,7 +5,7 @@ import shlex
 import subprocess
 from time import monotonic
 
-from infra.local.servers.process import write_private
+from infra.private_file import write_private
 from infra.sealing.key_ring import KeyRing
 from infra.settings.errors import SettingsError
 from infra.settings.keys import KeySettings

@@ -8,7 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from infra.local.servers.embedded import EmbeddedServer
-from infra.local.servers.process import ServerError, spawn, write_private
+from infra.local.servers.process import ServerError, spawn
+from infra.private_file import write_private
 
 START_TIMEOUT_SECONDS = 30.0
 
