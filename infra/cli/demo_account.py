@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 
-from infra.local.servers.process import write_private
+from infra.private_file import write_private
 from infra.settings.model import Settings
 
 EMAIL = "demo@example.com"

@@ -18,18 +18,12 @@ from infra.cli.demo_account import DemoAccount, walk
 from infra.cli.terminal import Terminal
 from infra.local.servers.kafka import EmbeddedKafka
 from infra.local.servers.postgres import EmbeddedPostgres
-from infra.local.servers.process import (
-    ServerError,
-    free_port,
-    is_own_address,
-    log_tail,
-    port_is_free,
-    write_private,
-)
+from infra.local.servers.process import ServerError, free_port, is_own_address, log_tail, port_is_free
 from infra.local.servers.redis import EmbeddedRedis
 from infra.local.supervisor import ProcessTree, RoleProcess, only_one, signals_interrupt
 from infra.postgres.connect import connect
 from infra.postgres.migrate import migrate, reason
+from infra.private_file import write_private
 from infra.sealing import key_file
 from infra.settings.database import PARTS
 from infra.settings.display import misspelt

@@ -5,7 +5,7 @@ import shlex
 import subprocess
 from time import monotonic
 
-from infra.local.servers.process import write_private
+from infra.private_file import write_private
 from infra.sealing.key_ring import KeyRing
 from infra.settings.errors import SettingsError
 from infra.settings.keys import KeySettings
@@ -45,7 +45,7 @@ class KeySource:
         if self._settings.document is not None:
             document = self._settings.document.get_secret_value()
         elif self._settings.command is not None:
-            document = self._output(self._settings.command)
+            document = self._output(self._settings.command.get_secret_value())
         else:
             document = self._content()
         return KeyRing.parse(document, self.place)

@@ -67,7 +67,7 @@ class DatabaseSettings(Subject):
 
 
 class OwnerSettings(Subject):
-    """The address for `palimpsest migrate` and `palimpsest doctor`; no other process needs it."""
+    """The address for commands that change or check the schema or the keys (`migrate`, `up`, `keys`, `doctor`)."""
 
     url: PostgresUrl = Field(
         validation_alias="DATABASE_ADMIN_URL",

@@ -19,7 +19,7 @@ def shown(settings: SubjectGroup) -> Iterator[tuple[str, str, str]]:
     for name, subject in settings.subjects().items():
         values = getattr(settings, name)
         for field, info in subject.model_fields.items():
-            yield subject.variable(field), _masked(getattr(values, field)), info.description or ""
+            yield subject.variable(field), _masked(field, getattr(values, field)), info.description or ""
 
 
 def misspelt() -> Iterator[str]:
@@ -42,9 +42,10 @@ def without_password(url: SecretStr) -> str:
     return urlunsplit(parts._replace(netloc=f"{user}:{MASK}@{host}" if colon else parts.netloc, query=query))
 
 
-def _masked(value: Any) -> str:
+def _masked(field: str, value: Any) -> str:
+    """The value as it may be shown. Of secrets, only addresses (the fields `url`) have a part that is none."""
     if isinstance(value, SecretStr):
-        return without_password(value) if "://" in value.get_secret_value() else MASK
+        return without_password(value) if field == "url" else MASK
     if isinstance(value, list):
         return ", ".join(value) or "none"
     return "none" if value is None else str(value)

@@ -22,7 +22,7 @@ class KeySettings(Subject):
     document: SecretStr | None = Field(
         None, validation_alias="PALIMPSEST_KEYS", description="The key document itself, in place of a file"
     )
-    command: str | None = Field(
+    command: SecretStr | None = Field(
         None,
         validation_alias="PALIMPSEST_KEYS_COMMAND",
         description="Command that prints the key document, in place of a file; it runs without a shell",

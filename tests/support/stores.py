@@ -12,9 +12,9 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool
 
 from application.ports import Actor, CommandContext
-from infra.local.servers.process import write_private
 from infra.postgres.connect import Pool
 from infra.postgres.database import Database
+from infra.private_file import write_private
 from infra.sealing.blind_index import BlindIndex
 from infra.sealing.key_encryption import KeyEncryptionKeys
 from infra.sealing.key_ring import KeyKind, KeyRing, RingKey, id_of

@@ -251,6 +251,8 @@ def test_what_is_shown_masks_keys_and_passwords(folder: Path, monkeypatch: pytes
     monkeypatch.setenv("REDIS_URL", f"rediss://:{SECRET}@cache:6379/0")
     monkeypatch.setenv("DATABASE_ADMIN_URL", f"postgresql:///x?host=localhost&password={SECRET}")
     monkeypatch.setenv("PALIMPSEST_KEYS", SECRET)
+    monkeypatch.setenv("PALIMPSEST_KEYS_COMMAND", f"vault read -address=https://vault -token={SECRET} keys")
+    monkeypatch.setenv("KAFKA_SASL_PASSWORD", f"a://{SECRET}")
     settings = load(folder)
     values = {name: value for name, value, _ in shown(settings)}
     assert values["DATABASE_URL"] == "postgresql://app:****@db.example:5432/palimpsest?sslmode=verify-full"

@@ -12,7 +12,8 @@ from uuid import uuid4
 
 from infra.local.servers import kafka_jars
 from infra.local.servers.embedded import EmbeddedServer
-from infra.local.servers.process import spawn, write_private
+from infra.local.servers.process import spawn
+from infra.private_file import write_private
 
 DEFAULT_PORT = 9092
 START_TIMEOUT_SECONDS = 120.0

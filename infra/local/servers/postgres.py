@@ -17,7 +17,8 @@ from psycopg import sql
 
 from infra.local.servers import unprivileged
 from infra.local.servers.embedded import EmbeddedServer
-from infra.local.servers.process import ServerError, spawn, write_private
+from infra.local.servers.process import ServerError, spawn
+from infra.private_file import write_private
 from infra.settings.database import PARTS, Part, role_of
 
 DATABASE = "palimpsest"

@@ -1,9 +1,8 @@
-"""Processes, ports and small private files: shared by the embedded servers and the process tree."""
+"""Processes, ports and state files: shared by the embedded servers and the process tree."""
 
 import errno
 import json
 import os
-import secrets
 import signal
 import socket
 import subprocess
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.errors import SetupError
+from infra.private_file import write_private
 
 LAUNCH = Path(__file__).with_name("launch.py")
 MAX_LOG_BYTES = 10_000_000
@@ -202,14 +202,3 @@ def read_json(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     return state
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file atomically, readable by its owner only, and flush it to disk before returning."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)

@@ -11,7 +11,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from infra.local.servers.embedded import EmbeddedServer
-from infra.local.servers.process import ServerError, spawn, write_private
+from infra.local.servers.process import ServerError, spawn
+from infra.private_file import write_private
 from infra.settings.redis import CACHE_RIGHTS, CACHE_USER
 
 START_TIMEOUT_SECONDS = 30.0

@@ -66,6 +66,14 @@ def test_store_keys_are_needed_for_ever_and_retired_others_are_not() -> None:
         assert bool(list(problems(KEY_RING, [*ROWS, retired]))) == needed
 
 
+def test_a_closed_key_still_reads_and_is_not_current() -> None:
+    for row, needed in (("store", True), ("key-encryption", True), ("signing", False)):
+        closed = RecordedKey(row, "0a0a0a0a", bytes(32), "closed", None)
+        assert bool(list(problems(KEY_RING, [*ROWS, closed]))) == needed
+    [problem] = problems(KEY_RING, [ROWS[0]._replace(state="closed"), *ROWS[1:]])
+    assert "was replaced by a rotation" in problem
+
+
 def test_a_check_value_differs_by_kind_id_and_secret() -> None:
     key = RingKey(KeyKind.SIGNING, "a", SIGNING_KEY)
     others = [replace(key, id="b"), replace(key, kind=KeyKind.STORE), replace(key, secret=bytes(32))]

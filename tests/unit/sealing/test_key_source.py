@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from stat import S_ISDIR
 
 import pytest
 
@@ -106,6 +107,14 @@ def test_keys_are_made_once_and_only_their_owner_can_read_them(tmp_path: Path) -
     key_file.ensure(settings(file), data_exists=True)
     assert file.read_text() == made
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_written_key_file_is_on_disk_under_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power failure after a rotation could bring back the former file, without the key that all data is under."""
+    file, flushed = tmp_path / "keys.json", list[tuple[bool, bool]]()
+    monkeypatch.setattr(os, "fsync", lambda fd: flushed.append((S_ISDIR(os.fstat(fd).st_mode), file.exists())))
+    source(file).write(KEY_RING)
+    assert flushed == [(False, False), (True, True)]
 
 
 def test_keys_from_elsewhere_are_not_written_down(tmp_path: Path) -> None:
