@@ -216,4 +216,5 @@ def _positions(checkpoints: dict[int, PartitionCheckpoint]) -> dict[int, int]:
 
 
 def furthest(checkpoints: Iterable[PartitionCheckpoint]) -> PartitionCheckpoint:
+    """The checkpoint that is furthest ahead; of several, one that has an offset."""
     return max(checkpoints, key=lambda checkpoint: (checkpoint.position, checkpoint.offset is not None))
