@@ -168,12 +168,9 @@ async def test_what_is_logged_holds_nothing_that_was_sent(api: HttpApi) -> None:
 
 async def test_a_path_with_free_text_is_not_logged(api: HttpApi) -> None:
     """L1: the path of `GET /v1/events/schemas/{type}` was logged whatever it was."""
-    known = api.app.router.routes
-    texts = [
-        route.path
-        for route in known
-        if isinstance(route, ApiRoute) and re.search(r"{(?!\w*id}|version|name)", route.path)
-    ]
+    paths = [route.path for route in api.app.router.routes if isinstance(route, ApiRoute)]
+    # The `name` of a file of the API reference is one of a few.
+    texts = [path for path in paths if re.search(r"{(?!\w*id}|version|name)", path)]
     assert texts == ["/v1/events/schemas/{type}"], "add the new route to this test"
     for text in ("%1b%5d0;pwned%07%1b%5b31mEVIL", "alice@example.org"):
         await api.client.get(f"/v1/events/schemas/{text}")

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -115,8 +116,7 @@ async def test_asvs_4_2_1_a_message_whose_end_is_ambiguous_is_refused_and_ends_t
     told: Told, message: bytes
 ) -> None:
     answer = await told.exchange(message)
-    assert answer.count(b"HTTP/1.1 ") == 1
-    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert re.findall(rb"HTTP/1.1 \d+ ", answer) == [b"HTTP/1.1 400 "]
     assert "/smuggled" not in told.seen
 
 
