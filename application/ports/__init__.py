@@ -24,6 +24,7 @@ from application.ports.feed import (
     PartitionedFeed,
     Positions,
     RecordedEvent,
+    SelectiveFeed,
     Undecodable,
 )
 from application.ports.holdings import Holdings
@@ -76,6 +77,7 @@ __all__ = [
     "ReadStore",
     "RecordedEvent",
     "Reference",
+    "SelectiveFeed",
     "StaleVersion",
     "Store",
     "StoredEvents",

@@ -27,6 +27,10 @@ READ_STREAM = f"""
 SELECT {EVENT_COLUMNS} FROM stored_events
 WHERE originator_id = %s AND notification_id >= %s AND notification_id <= %s ORDER BY originator_version
 """  # noqa: S608
+READ_STREAMS = f"""
+SELECT {EVENT_COLUMNS} FROM stored_events
+WHERE originator_id = ANY(%s) AND notification_id > %s ORDER BY notification_id LIMIT %s
+"""  # noqa: S608
 POLL_SECONDS = 1.0
 HASH_SLOTS = 1_000
 """The number of slots into which streams fall by the hash of their ids. A shard is a range of slots."""
@@ -67,6 +71,11 @@ class PostgresEventFeed:
     async def stream(self, stream_id: UUID, first: int, last: int) -> Sequence[RecordedEvent]:
         """The events of one stream from position `first` to `last`, in order."""
         return await decode_rows(await self._database.rows(READ_STREAM, [stream_id, first, last]), self._keyring)
+
+    async def read_streams(self, stream_ids: Sequence[UUID], after: int, limit: int) -> Sequence[RecordedEvent]:
+        """At most `limit` events of these streams after the position `after`, in order."""
+        rows = await self._database.rows(READ_STREAMS, [[*stream_ids], after, limit])
+        return await decode_rows(rows, self._keyring)
 
     async def wait(self, after: int, timeout: float) -> None:
         """Return when there may be events after `after`, at the latest after `timeout` seconds or a poll interval."""
