@@ -45,6 +45,20 @@ FROM read.team_roster WHERE team_id = ANY(%s) GROUP BY team_id
 """  # noqa: S608 - roles of our own table
 
 
+FOLLOWED = f"""
+SELECT d.id FROM read.document d WHERE {OWNED}
+UNION SELECT document_id FROM read.document_access WHERE {HELD}
+UNION SELECT team_id FROM read.team_roster WHERE user_id = %(user_id)s
+"""  # noqa: S608 - our own words only
+
+
+@dataclass(frozen=True, slots=True)
+class FollowedThing:
+    """A document or a team whose events the actor may follow."""
+
+    id: UUID
+
+
 @dataclass(frozen=True, slots=True)
 class Share:
     """A share of the actor. `unused`: it is bound to no user yet."""
@@ -127,6 +141,13 @@ async def readers_of(rows: ReadStore, document_ids: Iterable[UUID], team_ids: It
         if ids:
             found += await rows.all(Audience, query, [ids])
     return {each.id: each for each in found}
+
+
+@reads("document", "document_access", "team_roster")
+async def followed_by(rows: ReadStore, actor: Actor) -> list[UUID]:
+    """Return the ids of all things whose events the actor may read, as `readers_of` and `own_of` say of each one."""
+    found = await rows.all(FollowedThing, FOLLOWED, {"user_id": actor.user_id, "address_id": actor.address_id})
+    return [*own_of(actor), *(each.id for each in found)]
 
 
 def own_of(actor: Actor) -> frozenset[UUID]:

@@ -1,7 +1,8 @@
 """Event hub: delivers events of the log to many subscribers as they happen; the log is read once for all of them.
 
 A subscriber pulls the events after its position, so a slow subscriber delays no other and fills no buffer. Recent
-events come from memory, older ones from the log.
+events come from memory, older ones from the log: only those of things that the subscriber follows, so that reading the
+whole log costs what the subscriber may read.
 
 Events are delivered only after the read models have processed them. Permissions are queried once per batch for all
 waiting subscribers, and again for every later page. Results are never cached, so a revoked user cannot be served from
@@ -19,9 +20,9 @@ import structlog
 
 from adapters.integration_events.cloudevents import CloudEvents
 from adapters.realtime.stream_shares import StreamShares
-from application.ports import Actor, EventFeed, Positions, ReadStore, RecordedEvent, Unavailable
+from application.ports import Actor, Positions, ReadStore, RecordedEvent, SelectiveFeed, Unavailable
 from projections.kernel import models_read_by
-from projections.visibility import Audience, readers_of
+from projections.visibility import Audience, followed_by, readers_of
 
 PAGE_SIZE = 500
 MAX_RECENT = 5_000
@@ -65,7 +66,7 @@ class EventHub:
 
     def __init__(
         self,
-        feed: EventFeed,
+        feed: SelectiveFeed,
         rows: ReadStore,
         positions: Positions,
         shares: StreamShares | None = None,
@@ -114,8 +115,10 @@ class EventHub:
             return None
         return self._head
 
-    async def after(self, position: int, timeout: float) -> OutgoingBatch:
+    async def after(self, position: int, timeout: float, actor: Actor) -> OutgoingBatch:
         """Return the next page of events after the position; waits for new ones, and is empty after the timeout.
+
+        A page that is not in memory any more has the events of things that the actor follows.
 
         Raises:
             Unavailable: the log or the read models do not answer.
@@ -128,7 +131,7 @@ class EventHub:
         if waited and position == self._newest_after:
             return self._newest
         async with self._catching_up:
-            return await self._page(position)
+            return await self._page(position, actor)
 
     def close(self) -> None:
         """End all streams. Their clients reconnect."""
@@ -185,7 +188,7 @@ class EventHub:
     def _goes_beyond(self, position: int) -> bool:
         return self._head is not None and self._head > position
 
-    async def _page(self, position: int) -> OutgoingBatch:
+    async def _page(self, position: int, actor: Actor) -> OutgoingBatch:
         """Return the page after the position, with permissions queried for it."""
         head = self._head
         if head is None:
@@ -193,7 +196,7 @@ class EventHub:
         if position >= self._recent_after:
             events, reached = self._from_memory(position, head)
         else:
-            events, reached = await self._from_log(position, head)
+            events, reached = await self._from_log(position, head, actor)
         return OutgoingBatch(events, reached, await self._audiences(events))
 
     def _from_memory(self, position: int, head: int) -> tuple[list[OutgoingEvent], int]:
@@ -205,9 +208,12 @@ class EventHub:
         newer.reverse()
         return newer[:PAGE_SIZE], newer[PAGE_SIZE - 1].position if len(newer) > PAGE_SIZE else head
 
-    async def _from_log(self, position: int, head: int) -> tuple[list[OutgoingEvent], int]:
-        recorded = [event for event in await self._feed.read(position, PAGE_SIZE) if event.position <= head]
-        return self._outgoing(recorded), recorded[-1].position if recorded else position
+    async def _from_log(self, position: int, head: int, actor: Actor) -> tuple[list[OutgoingEvent], int]:
+        """Read what the actor may read only: of a whole log that is little."""
+        page = await self._feed.read_streams(await followed_by(self._rows, actor), position, PAGE_SIZE)
+        recorded = [event for event in page if event.position <= head]
+        reached = recorded[-1].position if recorded else head
+        return self._outgoing(recorded), reached
 
     def _outgoing(self, events: Sequence[RecordedEvent]) -> list[OutgoingEvent]:
         """Return the events that are published, encoded."""

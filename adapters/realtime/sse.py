@@ -125,7 +125,7 @@ class Subscriber:
     async def _next(self, position: int, timeout: float) -> OutgoingBatch | None:
         """Return the events after the position; None if they cannot be read now."""
         try:
-            return await self.hub.after(position, timeout)
+            return await self.hub.after(position, timeout, self.identity.actor)
         except Unavailable:
             return None
 

@@ -25,6 +25,7 @@ from application.ports.feed import (
     PartitionedFeed,
     Positions,
     RecordedEvent,
+    SelectiveFeed,
     Undecodable,
 )
 from application.ports.holdings import HeldStream, Holdings
@@ -78,6 +79,7 @@ __all__ = [
     "ReadStore",
     "RecordedEvent",
     "Reference",
+    "SelectiveFeed",
     "StaleVersion",
     "Store",
     "StoredEvents",

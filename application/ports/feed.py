@@ -53,6 +53,13 @@ class EventFeed(Protocol):
         """Return when there may be events after `after`, at the latest after `timeout` seconds."""
 
 
+class SelectiveFeed(EventFeed, Protocol):
+    """The log, of which some streams can be read at the cost of their own events."""
+
+    async def read_streams(self, stream_ids: Sequence[UUID], after: int, limit: int) -> Sequence[RecordedEvent]:
+        """Return at most `limit` events of these streams after the position `after`, in order."""
+
+
 @dataclass(frozen=True, slots=True)
 class PartitionBatch:
     """All events of one partition of the log after the position `after` up to `position`, in order.

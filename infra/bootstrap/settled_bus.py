@@ -13,7 +13,6 @@ from infra.cache.settlement import ReadSettlement
 from infra.postgres.read_store import PooledReadStore
 from infra.projector.position_tracker import PositionTracker
 from infra.store.log_rows import HEAD
-from projections.kernel import read_models
 from projections.privacy.holdings import ReadHoldings
 
 
@@ -37,5 +36,5 @@ async def open_settled_bus(core: WriteSide, reads: ReadStore, ports: Mapping[str
 
         holdings = ReadHoldings(PooledReadStore(core.database), positions, head)
         cache = reads if isinstance(reads, CachedReadStore) else None
-        settlement = ReadSettlement(positions, core.database, cache, read_models())
+        settlement = ReadSettlement(positions, core.database, cache)
         yield SettledBus(core.bus({"holdings": holdings, **ports}, settlement), positions, holdings)

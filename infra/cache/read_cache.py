@@ -252,13 +252,12 @@ class CachedReadStore:
         caches = [cache for cache in self._caches.values() if cache.read_model == read_model]
         return all([await cache.has_reached(position, otherwise=True) for cache in caches])
 
-    async def has_forgotten(self, positions: Mapping[str, int]) -> bool:
-        """Return whether Redis is known to hold no entry, served or not, that is older than its read model's position.
+    async def has_forgotten(self, position: int) -> bool:
+        """Return whether Redis is known to hold no entry, served or not, that is older than `position`.
 
         Without a state it may hold entries of the epoch before, without an answer any.
         """
-        caches = self._caches.values()
-        return all([await cache.has_reached(positions.get(cache.read_model, 0), otherwise=False) for cache in caches])
+        return all([await cache.has_reached(position, otherwise=False) for cache in self._caches.values()])
 
     async def close(self) -> None:
         """Wait until the rows read after misses are stored, then close the connections to Redis."""

@@ -18,7 +18,6 @@ redis.call('DEL', KEYS[1])
 
 TOO_MUCH: Mapping[str, str] = {
     f"EXISTS {OTHER_KEY}": "read keys that are not ours",
-    "SCAN 0 COUNT 1": "list all keys",
     "CONFIG GET maxmemory": "administer the server",
 }
 """Harmless commands that stand for rights which the cache does not need."""
@@ -36,6 +35,7 @@ def lacking(client: "Redis") -> str:
     try:
         client.mget([OWN_KEY])
         client.get(OWN_KEY)
+        client.scan(0, match=OWN_KEY, count=1)
         client.register_script(NEEDED)([OWN_KEY])
     except ResponseError as error:
         return str(error)

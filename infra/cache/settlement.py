@@ -1,7 +1,7 @@
 """Settlement: whether every read of a read model shows a stream up to a position, through the table and the cache."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from time import monotonic
 from uuid import UUID
 
@@ -9,12 +9,11 @@ from application.ports import Positions
 from infra.cache.read_cache import CachedReadStore
 from infra.postgres.cache_lease import until_dropped
 from infra.postgres.database import Database
-from projections.kernel import ReadModel
+from infra.store.log_rows import HEAD
 
 POLL_SECONDS = 0.01
 QUARANTINED = "SELECT FROM projection_quarantine WHERE projection = %s AND stream_id = %s"
-POSITIONS = "SELECT name, position FROM projections"
-OTHERS_BEHIND = "SELECT FROM projections WHERE name <> ALL(%s) AND position < %s"
+BEHIND = "SELECT FROM projections WHERE position < %s"
 
 
 class ReadSettlement:
@@ -25,13 +24,10 @@ class ReadSettlement:
     not: what it holds may be read in other ways.
     """
 
-    def __init__(
-        self, tables: Positions, database: Database, cache: CachedReadStore | None, models: Iterable[ReadModel]
-    ) -> None:
+    def __init__(self, tables: Positions, database: Database, cache: CachedReadStore | None) -> None:
         self._tables = tables
         self._database = database
         self._cache = cache
-        self._names = [model.name for model in models]
 
     async def wait(self, read_model: str, stream_id: UUID, position: int, timeout: float) -> bool:
         """See `application.revocation.Settlement.wait`."""
@@ -46,19 +42,18 @@ class ReadSettlement:
 
     async def forgotten(self, timeout: float) -> bool:
         """See `application.revocation.Settlement.forgotten`."""
-        deadline = monotonic() + timeout
-        # Each of our read models that held what was erased has reached the erasing event before this call.
-        positions: dict[str, int] = dict(await self._database.rows(POSITIONS, []))
-        head, cache = max(positions.values(), default=0), self._cache
+        deadline, cache = monotonic() + timeout, self._cache
+        # Not only the events of this command count: an earlier one may have been interrupted while it waited.
+        [(head,)] = await self._database.rows(HEAD, [])
         return (
             await until_dropped(self._database, timeout)
-            and await _until(lambda: self._others_have_reached(head), deadline)
-            and (cache is None or await _until(lambda: cache.has_forgotten(positions), deadline))
+            and await _until(lambda: self._tables_have_reached(head), deadline)
+            and (cache is None or await _until(lambda: cache.has_forgotten(head), deadline))
         )
 
-    async def _others_have_reached(self, position: int) -> bool:
-        """Whether the other tables have: those of running rebuilds, and of read models that this code does not have."""
-        return not await self._database.rows(OTHERS_BEHIND, [self._names, position])
+    async def _tables_have_reached(self, position: int) -> bool:
+        """Whether all tables have, also those of running rebuilds and of read models that this code does not have."""
+        return not await self._database.rows(BEHIND, [position])
 
 
 async def _until(check: Callable[[], Awaitable[bool]], deadline: float) -> bool:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 
 import psycopg
 import redis
@@ -222,10 +223,16 @@ def _redis(settings: Settings) -> Iterator[Finding]:
             target = client.get_connection_kwargs()
             state, hosts = f"{address}, {name} {version}", [target.get("host", target.get("path", ""))]
             yield _judged(name.capitalize(), parsed(version), state, hosts, "Redis")
-            yield from _redis_files(client)
+            if not _is_embedded(settings, target.get("path", "")):
+                yield from _redis_files(client)
             yield from _cache_rights(client)
         except redis.RedisError as error:
             yield Finding("Redis", f"{address}: {error}", "Start it with `palimpsest up`, or correct REDIS_URL.")
+
+
+def _is_embedded(settings: Settings, socket: str) -> bool:
+    """Whether `palimpsest up` starts the Redis behind this socket, with settings of its own."""
+    return Path(socket).is_relative_to(settings.installation.data_dir)
 
 
 def _redis_files(client: redis.Redis) -> Iterator[Finding]:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
@@ -15,7 +15,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from uuid_utils.compat import uuid7
 
 from application.commands import Command
-from application.ports import Busy, CommandContext, NotSettled, ReadStore, Unavailable, Unreadable
+from application.ports import (
+    Busy,
+    CommandContext,
+    HeldStream,
+    NotSettled,
+    OutcomeUnknown,
+    ReadStore,
+    Unavailable,
+    Unreadable,
+)
 from application.privacy.erasure import EraseAddress, EraseDocument, EraseTeam, EraseUser, ErasureStep
 from domain.identity.user import User
 from domain.kernel import Invalid, NotFound, Party
@@ -88,14 +97,14 @@ async def _plan_user(core: WriteSide, settled: SettledBus, id: UUID) -> ErasureP
     except Unreadable:
         address_id = None
         notes.print("The user cannot be read: their address is not known. Erase it by `palimpsest erase address`, too.")
-    documents = await settled.holdings.documents_of(Party("user", id))
-    teams = await settled.holdings.teams_of(id)
+    documents = _listed(await settled.holdings.documents_of(Party("user", id)))
+    teams = _listed(await settled.holdings.teams_of(id))
     effects = [
         "The account ends; its address may be registered again.",
-        f"{len(documents)} documents end. Edits of other people's documents stay.",
-        f"{len(teams)} memberships of teams end. A team without other members is erased, with its documents.",
+        f"{documents} documents end. Edits of other people's documents stay.",
+        f"{teams} memberships of teams end. A team without other members is erased, with its documents.",
     ]
-    streams = len(documents) + len(teams) + 2
+    streams = documents + teams + 2
     if address_id is not None:
         shares = await _shares(settled, address_id)
         effects.append(f"{shares} shares with and invitations of their address are revoked.")
@@ -117,9 +126,9 @@ async def _address_of(core: WriteSide, user_id: UUID) -> UUID | None:
 
 
 async def _plan_team(settled: SettledBus, id: UUID) -> ErasurePlan:
-    documents = await settled.holdings.documents_of(Party("team", id))
-    effects = ["The team ends, with its memberships and invitations.", f"{len(documents)} documents of the team end."]
-    return ErasurePlan(f"team {id}", effects, len(documents) + 1, EraseTeam(id=id))
+    documents = _listed(await settled.holdings.documents_of(Party("team", id)))
+    effects = ["The team ends, with its memberships and invitations.", f"{documents} documents of the team end."]
+    return ErasurePlan(f"team {id}", effects, documents + 1, EraseTeam(id=id))
 
 
 async def _plan_address(core: WriteSide, settled: SettledBus, given: str) -> ErasurePlan:
@@ -135,7 +144,12 @@ async def _plan_address(core: WriteSide, settled: SettledBus, given: str) -> Era
 
 async def _shares(settled: SettledBus, address_id: UUID) -> int:
     shared = await settled.holdings.documents_shared_with(address_id)
-    return len(shared) + len(await settled.holdings.teams_inviting(address_id))
+    return _listed(shared) + _listed(await settled.holdings.teams_inviting(address_id))
+
+
+def _listed(streams: Sequence[HeldStream]) -> int:
+    """The number of streams that are known to belong to whom was asked for."""
+    return sum(stream.listed for stream in streams)
 
 
 async def _ready(plan: ErasurePlan) -> ErasurePlan:
@@ -176,6 +190,8 @@ def _erase(plan_of: Planner, yes: bool) -> None:
         ) from None
     except Busy:
         raise SetupError("Others change the same things at this moment. Run the same command again.") from None
+    except OutcomeUnknown:
+        raise SetupError("The erasure may have been carried out. Run the same command again to be sure.") from None
     except Unavailable as error:
         raise SetupError(f"{error}. Is the projector running? `palimpsest doctor` says more.") from None
 

@@ -10,9 +10,9 @@ from infra.settings.tls import require_tls
 
 CACHE_USER = "palimpsest"
 CACHE_RIGHTS = (
-    "~palimpsest:* resetchannels -@all +ping +select +script|load +evalsha +get +mget +exists +getrange +set +del"
+    "~palimpsest:* resetchannels -@all +ping +select +script|load +evalsha +get +mget +exists +getrange +set +del +scan"
 )
-"""What the cache's login may do in Redis, in the words of ACL SETUSER: our commands, on our keys."""
+"""What the cache's login may do in Redis, in the words of ACL SETUSER: our commands, on our keys (SCAN names all)."""
 
 UNVERIFIED = ("ssl_cert_reqs", "ssl_check_hostname")
 """Options of the driver's addresses that can switch the verification off."""

@@ -25,6 +25,10 @@ READ_STREAM = page_of("""
     SELECT * FROM stored_events WHERE originator_id = %s AND notification_id >= %s AND notification_id <= %s
     ORDER BY originator_version LIMIT %s
 """)
+READ_STREAMS = page_of("""
+    SELECT * FROM stored_events WHERE originator_id = ANY(%s) AND notification_id > %s
+    ORDER BY notification_id LIMIT %s
+""")
 STREAM_PAGE_EVENTS = 2_000
 POLL_SECONDS = 1.0
 HASH_SLOTS = 1_000
@@ -77,6 +81,11 @@ class PostgresEventFeed:
         """A page of the events of one stream from position `first` to `last`, in order."""
         parameters = [stream_id, first, last, STREAM_PAGE_EVENTS, PAGE_BYTES]
         return await decode_rows(await self._database.rows(READ_STREAM, parameters), self._keyring)
+
+    async def read_streams(self, stream_ids: Sequence[UUID], after: int, limit: int) -> Sequence[RecordedEvent]:
+        """At most `limit` events of these streams after the position `after`, in order; none only at the end."""
+        rows = await self._database.rows(READ_STREAMS, [[*stream_ids], after, limit, PAGE_BYTES])
+        return await decode_rows(rows, self._keyring)
 
     async def wait(self, after: int, timeout: float) -> None:
         """Return when there may be events after `after`, at the latest after `timeout` seconds or a poll interval."""

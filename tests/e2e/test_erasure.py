@@ -5,19 +5,20 @@ from time import sleep
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 import redis
 
 from application.content.document import BindShare
 from application.identity.user import LogIn, WrongCredentials
-from application.ports import Actor, CommandContext
+from application.ports import Actor, CommandContext, NotSettled
 from application.privacy.erasure import EraseAddress, EraseDocument, EraseTeam, EraseUser
 from infra.local.servers.redis import EmbeddedRedis
 from infra.sealing.blind_index import BlindIndex
 from infra.store.event_store import PostgresEventStore
 from tests.support.api import Account, Api, running_api
 from tests.support.http import PASSWORD
-from tests.support.servers import Cluster, Database
+from tests.support.servers import Cluster, Database, redis_admin
 from tests.support.stores import BLIND_KEY, rows
 
 
@@ -58,7 +59,7 @@ def test_h7_an_erased_text_is_not_in_redis_after_the_cache_had_lost_its_state(
     owner = api.account("pro", verified=True)
     path = owner.document()
     id = id_of(path)
-    with redis.Redis.from_url(redis_server.url) as cache:
+    with redis.Redis.from_url(redis_admin(redis_server.url)) as cache:
         for _ in range(500):
             owner.read(path)
             if found := cache.keys(f"palimpsest:document:*:{id}"):
@@ -105,6 +106,24 @@ def test_a_repeated_erasure_finds_nothing_to_do(api: Api) -> None:
     api.send(EraseUser(id=user.id))
     step = api.send(EraseUser(id=user.id))
     assert (step.changed, step.complete) == (0, True)
+
+
+def test_h7_a_repeated_erasure_waits_for_what_an_interrupted_one_has_erased(
+    api: Api, service: tuple[Api, Database], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The documents are found no more, as the table that lists them has followed."""
+    monkeypatch.setattr("application.revocation.SETTLE_TIMEOUT", 0.5)
+    owner = api.account("pro", verified=True)
+    owner.document(title="to be forgotten")
+    titles = "SELECT FROM read.document_version WHERE title = 'to be forgotten'"
+    with psycopg.connect(service[1].admin_url) as holder:
+        holder.execute("SELECT FROM projections WHERE name = 'document_version' FOR UPDATE")
+        for _ in range(2):
+            with pytest.raises(NotSettled):
+                api.send(EraseUser(id=owner.id))
+        assert holder.execute(f"SELECT EXISTS ({titles})").fetchone() == (True,)
+    api.send(EraseUser(id=owner.id))
+    assert rows(service[1].admin_url, f"SELECT EXISTS ({titles})") == [(False,)]
 
 
 def test_an_erased_team_is_gone_and_its_slug_is_free(api: Api) -> None:

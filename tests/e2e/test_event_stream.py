@@ -21,7 +21,6 @@ from uuid_utils.compat import uuid7
 
 from adapters.integration_events.contract import published, schema_of
 from adapters.realtime import sse
-from adapters.realtime.stream_shares import StreamShares
 from application.ports import Actor, CommandContext
 from domain.billing.subscription import Subscription
 from domain.content.document import Document
@@ -289,7 +288,7 @@ def test_one_user_has_only_so_many_streams_and_gets_them_back(api: Api) -> None:
 
 
 def test_all_users_together_have_only_so_many_streams(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api.deps.live, "_shares", StreamShares(total=2))
+    monkeypatch.setattr(api.deps.live._shares, "_total", 1)
     with listening(api.account().client):
         assert api.account().client.get(STREAM, params={"wait": 0}).json()["code"] == "too_many_streams"
 

@@ -271,7 +271,6 @@ def at(server: RedisForTests, login: str) -> "redis.Redis":
         "DEL palimpsest:entry strange",
         "FLUSHALL",
         "KEYS palimpsest:*",
-        "SCAN 0",
         "CONFIG GET requirepass",
         "ACL LIST",
         "EVAL return(1) 0",

@@ -71,6 +71,9 @@ class MemoryFeed:
     async def stream(self, stream_id: UUID, first: int, last: int) -> Sequence[RecordedEvent]:
         return [event for event in self.events[first - 1 : last] if event.stream_id == stream_id][: self.page]
 
+    async def read_streams(self, stream_ids: Sequence[UUID], after: int, limit: int) -> Sequence[RecordedEvent]:
+        return [event for event in self.events[after:] if event.stream_id in stream_ids][:limit]
+
     async def wait(self, after: int, timeout: float) -> None:
         deadline = monotonic() + timeout
         while len(self.events) <= after and monotonic() < deadline:  # noqa: ASYNC110 - tests just add to the list

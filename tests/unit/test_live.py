@@ -1,18 +1,20 @@
 """What is followed live: nothing is missed or told twice, whatever fails, and nobody is let in by an old answer."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
 from adapters.realtime import hub as live
 from adapters.realtime.hub import EventHub, OutgoingBatch
 from application.ports import Actor, RecordedEvent, Unavailable
 from domain.content.document import Document
-from projections.visibility import Audience
+from projections.visibility import Audience, FollowedThing
 from tests.support.given import ID, NOW, person
 from tests.support.http import Lagging
 from tests.support.projecting import MemoryFeed, recorded
@@ -60,7 +62,9 @@ class Asked:
         self.let = asyncio.Event()
         self.waiting = asyncio.Event()
 
-    async def all(self, kind: type[Any], query: str, params: Sequence[list[UUID]]) -> list[Any]:
+    async def all(self, kind: type[Any], query: str, params: Any) -> list[Any]:
+        if kind is FollowedThing:
+            return [FollowedThing(ID)]
         self.times += 1
         answer = [Audience(id, list(self.who), [ADA.user_id], []) for id in params[0]]
         if self.slow:
@@ -80,7 +84,7 @@ class House:
     async def all_after(self, position: int) -> list[int]:
         """All positions after one, page by page."""
         found: list[int] = []
-        while (batch := await self.live.after(position, 0.05)).reached > position:
+        while (batch := await self.live.after(position, 0.05, ADA)).reached > position:
             found += [each.position for each in batch.events]
             position = batch.reached
         return found
@@ -125,9 +129,9 @@ async def test_nothing_is_shown_before_the_read_models_know_who_may_see_it() -> 
     async with following() as house:
         house.positions.behind = 1
         house.feed.add(edits(1))
-        assert await house.live.after(0, 0.2) == OutgoingBatch([], 0)
+        assert await house.live.after(0, 0.2, ADA) == OutgoingBatch([], 0)
         house.positions.behind = 0
-        assert [each.position for each in (await house.live.after(0, 5)).events] == [1]
+        assert [each.position for each in (await house.live.after(0, 5, ADA)).events] == [1]
 
 
 def readers(batch: OutgoingBatch) -> list[str]:
@@ -139,17 +143,17 @@ def readers(batch: OutgoingBatch) -> list[str]:
 
 async def test_who_waited_and_who_comes_later_get_the_same() -> None:
     async with following() as house:
-        waiting = asyncio.create_task(house.live.after(0, 5))
+        waiting = asyncio.create_task(house.live.after(0, 5, ADA))
         await asyncio.sleep(0.05)
         house.feed.add(edits(2))
         at_once = await waiting
         assert [each.position for each in at_once.events] == [1, 2]
-        assert readers(at_once) == readers(await house.live.after(0, 5)) == ["ada"]
+        assert readers(at_once) == readers(await house.live.after(0, 5, ADA)) == ["ada"]
 
 
 async def test_the_read_models_are_asked_once_for_all_who_wait() -> None:
     async with following() as house:
-        waiting = [asyncio.create_task(house.live.after(0, 5)) for _ in range(20)]
+        waiting = [asyncio.create_task(house.live.after(0, 5, ADA)) for _ in range(20)]
         await asyncio.sleep(0.05)
         house.feed.add(edits(1))
         assert {each.reached for each in await asyncio.gather(*waiting)} == {1}
@@ -160,11 +164,11 @@ async def test_a_role_that_is_taken_away_counts_for_what_is_still_to_come() -> N
     async with following() as house:
         house.rows.who = [ADA.user_id, EVE.user_id]
         house.feed.add(edits(1))
-        assert readers(await house.live.after(0, 5)) == ["ada", "eve"]
+        assert readers(await house.live.after(0, 5, ADA)) == ["ada", "eve"]
         house.rows.who = [ADA.user_id]
         house.feed.add(edits(1))
         assert await house.live.head(5) == 2
-        assert readers(await house.live.after(1, 5)) == ["ada"]
+        assert readers(await house.live.after(1, 5, ADA)) == ["ada"]
 
 
 @pytest.mark.parametrize("start", [0, 6])
@@ -173,28 +177,28 @@ async def test_a_role_that_is_taken_away_counts_for_what_was_even_while_a_read_m
         house.rows.who = [ADA.user_id, EVE.user_id]
         house.feed.add(edits(10))
         assert await house.live.head(5) == 10
-        assert readers(await house.live.after(start, 5)) == ["ada", "eve"]
+        assert readers(await house.live.after(start, 5, ADA)) == ["ada", "eve"]
         house.positions.behind = 1
         house.rows.who = [ADA.user_id]
         house.feed.add(edits(1))
-        assert readers(await house.live.after(start, 5)) == ["ada"]
+        assert readers(await house.live.after(start, 5, ADA)) == ["ada"]
 
 
 async def test_an_answer_from_before_a_role_was_taken_away_is_not_used_for_who_asks_later() -> None:
     async with following(past=1) as house:
         house.rows.who, house.rows.slow = [EVE.user_id], True
-        before = asyncio.create_task(house.live.after(0, 5))
+        before = asyncio.create_task(house.live.after(0, 5, ADA))
         await house.rows.waiting.wait()
         house.rows.who = [ADA.user_id]
-        assert readers(await house.live.after(0, 5)) == ["ada"]
+        assert readers(await house.live.after(0, 5, ADA)) == ["ada"]
         house.rows.let.set()
         await before
-        assert readers(await house.live.after(0, 5)) == ["ada"]
+        assert readers(await house.live.after(0, 5, ADA)) == ["ada"]
 
 
 async def test_whom_nobody_knows_nobody_lets_in() -> None:
     async with following(past=1) as house:
-        past = await house.live.after(0, 5)
+        past = await house.live.after(0, 5, ADA)
         assert past.may_read(ADA, past.events[0])
         assert not past.may_read(Actor(EVE.user_id, None), past.events[0])
         assert not OutgoingBatch(past.events, past.reached).may_read(ADA, past.events[0])
@@ -217,3 +221,48 @@ async def test_whoever_comes_after_the_last_has_left_begins_anew() -> None:
     async with house.live.subscribed(EVE.user_id, "a"):
         assert await house.live.head(5) == 5
         assert await house.all_after(0) == [1, 2, 3, 4, 5]
+
+
+class CountingFeed(Feed):
+    """A log that counts the events that were read of it, by stream."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counted: Counter[UUID] = Counter()
+
+    async def read_streams(self, stream_ids: Sequence[UUID], after: int, limit: int) -> Sequence[RecordedEvent]:
+        page = await super().read_streams(stream_ids, after, limit)
+        self.counted.update(event.stream_id for event in page)
+        return page
+
+
+class ShortPages(Feed):
+    """A log whose pages are short, because its events are large."""
+
+    async def read_streams(self, stream_ids: Sequence[UUID], after: int, limit: int) -> Sequence[RecordedEvent]:
+        return (await super().read_streams(stream_ids, after, limit))[:2]
+
+
+async def test_a_short_page_is_not_the_end() -> None:
+    """H3: pages are bounded by bytes, too."""
+    house = House()
+    house.feed = ShortPages()
+    house.live = EventHub(house.feed, house.rows, house.positions)  # type: ignore[arg-type]
+    house.feed.add(edits(5))
+    async with house.live.subscribed(ADA.user_id, "a"):
+        assert await house.live.head(5) == 5
+        assert await house.all_after(0) == [1, 2, 3, 4, 5]
+
+
+async def test_a_reader_of_the_whole_log_costs_what_they_may_read() -> None:
+    """M7: a stream from the beginning unsealed every event of everybody."""
+    house, feed = House(), CountingFeed()
+    house.live = EventHub(feed, house.rows, house.positions)  # type: ignore[arg-type]
+    feed.add(edits(2))
+    feed.add(replace(event, stream_id=UUID(int=77)) for event in edits(500))
+    feed.add(edits(7))
+    async with house.live.subscribed(ADA.user_id, "a"):
+        assert await house.live.head(5) == 509
+        house.feed = feed
+        assert await house.all_after(0) == [1, 2, *range(503, 510)]
+    assert feed.counted == {ID: 9}

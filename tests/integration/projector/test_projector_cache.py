@@ -277,13 +277,13 @@ async def test_h7_an_epoch_begins_without_the_entries_of_earlier_ones(
 
 async def test_h7_what_redis_holds_is_known_by_the_state_only(database: Database, own_redis: RedisServer) -> None:
     async with cached_notes(database, own_redis.url) as home:
-        assert await home.rows.has_forgotten({"notes": 1})
-        assert not await home.rows.has_forgotten({"notes": 2})
+        assert await home.rows.has_forgotten(1)
+        assert not await home.rows.has_forgotten(2)
         home.redis.delete(STATE)
-        assert not await home.rows.has_forgotten({"notes": 1})
+        assert not await home.rows.has_forgotten(1)
         assert await home.rows.has_reached("notes", 1)
         own_redis.kill()
-        assert not await home.rows.has_forgotten({"notes": 1})
+        assert not await home.rows.has_forgotten(1)
         assert await home.rows.has_reached("notes", 1)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from application.ports import Positions
 from infra.bootstrap.projections import prepare_tables
+from infra.cache import settlement as settlement_module
 from infra.cache.settlement import ReadSettlement
 from infra.postgres.locks import REBUILD
 from infra.projector.rebuild import abandoned
@@ -100,18 +101,24 @@ async def test_h7_the_projector_drops_what_a_killed_rebuild_has_left(database: D
     assert rows(database.admin_url, "SELECT count(*) FROM read.notes") == [(2,)]
 
 
-async def test_h7_an_erasure_waits_for_a_rebuild_that_is_behind(database: Database, feed: MemoryFeed) -> None:
+async def test_h7_an_erasure_waits_for_a_rebuild_that_is_behind(
+    database: Database, feed: MemoryFeed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     leave(database)
+    monkeypatch.setattr(settlement_module, "HEAD", f"SELECT {len(feed.events)}")
     async with open_store(database.app_url) as opened:
-        settlement = ReadSettlement(cast(Positions, None), opened.database, None, [Notes()])
+        settlement = ReadSettlement(cast(Positions, None), opened.database, None)
         assert not await settlement.forgotten(0)
         rows(database.admin_url, "UPDATE projections SET position = %s WHERE name = 'notes__next'", len(feed.events))
         assert await settlement.forgotten(0)
 
 
-async def test_h7_an_erasure_waits_for_a_table_of_code_that_was_removed(database: Database, feed: MemoryFeed) -> None:
+async def test_h7_an_erasure_waits_for_a_table_of_code_that_was_removed(
+    database: Database, feed: MemoryFeed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settlement_module, "HEAD", f"SELECT {len(feed.events)}")
     rows(database.admin_url, "INSERT INTO projections (name, version) VALUES ('removed', 1)")
     await prepare_tables(database.app_url, [Notes()])
     async with open_store(database.app_url) as opened:
-        settlement = ReadSettlement(cast(Positions, None), opened.database, None, [Notes()])
+        settlement = ReadSettlement(cast(Positions, None), opened.database, None)
         assert not await settlement.forgotten(0)

@@ -22,7 +22,7 @@ from projections.content.document_version import versions
 from projections.kernel import read_models
 from projections.teams.team import team, teams
 from projections.teams.team_roster import members
-from projections.visibility import readers_of
+from projections.visibility import followed_by, own_of, readers_of
 from tests.support.access_steps import step_of_document, step_of_team
 from tests.support.given import NOW, person
 from tests.support.projecting import EventsOf, MemoryFeed, news, projecting
@@ -144,6 +144,9 @@ async def test_after_any_history_each_person_sees_what_their_role_allows(
         for other in all_teams:
             for now in (NOW, LATER):
                 await check_team(rows, other, reader, now)
+        readable = [one.id for one in all_documents if one.role_of(reader) is not None]
+        joined = [one.id for one in all_teams if TEAM.allows("list_members", one.role_of(reader, NOW))]
+        assert set(await followed_by(rows, reader)) == {*own_of(reader), *readable, *joined}
 
 
 async def test_a_team_whose_owner_is_not_shown_has_no_managers(database: Database, rows: PooledReadStore) -> None:
