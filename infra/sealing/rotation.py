@@ -123,7 +123,8 @@ def rewrap(connection: Connection, ring: KeyRing, progress: Progress) -> set[UUI
     row = connection.execute(COUNT).fetchone()
     total, done, damaged = row[0] if row else 0, 0, set[UUID]()
     for number, failed in _rewrapped(connection, wrapping):
-        done, damaged = done + number, damaged | failed
+        done += number
+        damaged |= failed
         progress(done, total)
     connection.execute(RETIRE, [KeyKind.KEY_ENCRYPTION.value])
     return damaged
