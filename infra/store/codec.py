@@ -192,7 +192,7 @@ def subjects_of(event: Root.Event) -> list[UUID]:
 
 
 def reusable_subjects_of(event: Root.Event) -> list[UUID]:
-    """Those of them that may get another key after their erasure."""
+    """The subjects among them that may get another key after their erasure."""
     return [getattr(event, group.subject) for group in layout_of(type(event)).groups if group.reusable]
 
 
