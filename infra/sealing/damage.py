@@ -11,6 +11,9 @@ damage_counter = Counter(
 
 
 def report_damage(kind: str, **place: object) -> None:
-    """Count and log a damaged thing (event, snapshot, answer, key), and its place. Say nothing of its content."""
+    """Count and log a damaged thing (event, record, snapshot, answer, key), and its place. Say nothing of its content.
+
+    An event is one in the log, a record one in Kafka.
+    """
     damage_counter.labels(kind).inc()
     log.error("stored bytes are damaged", kind=kind, **place)

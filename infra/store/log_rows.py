@@ -42,18 +42,18 @@ def page_of(query: str) -> str:
     """  # noqa: S608
 
 
-async def decode_rows(rows: Sequence[LogRow], keyring: Keyring) -> list[RecordedEvent]:
+async def decode_rows(rows: Sequence[LogRow], keyring: Keyring, source: str = "event") -> list[RecordedEvent]:
     """The events of rows with `EVENT_COLUMNS`.
 
     An event that cannot be decoded becomes `Undecodable`, and its reader decides: it must not stop the others.
-    One that was changed since it was stored is counted, too.
+    One that was changed since it was stored is counted, too, as damage of `source`.
     """
     partly: list[PartlyDecoded | Undecodable] = []
     for position, stream_id, version, topic, stored, _ in rows:
         try:
             partly.append(decode_clear(topic, stored, stream_id, version, keyring.stamps, position))
         except Exception as error:
-            partly.append(undecodable(error, position))
+            partly.append(undecodable(error, position, source))
     # Outside of the `try`: an error of the keyring is not the fault of an event.
     keys = await keyring.all(subjects_in([each for each in partly if type(each) is tuple]))
     return [
@@ -61,20 +61,20 @@ async def decode_rows(rows: Sequence[LogRow], keyring: Keyring) -> list[Recorded
         if type(data) is not Undecodable
         else RecordedEvent(position, stream_id, version, topic, recorded_at, None, data, len(stored))
         for (position, stream_id, version, topic, stored, recorded_at), data in zip(
-            rows, _unseal_rows(rows, partly, keyring, keys), strict=True
+            rows, _unseal_rows(rows, partly, keyring, keys, source), strict=True
         )
     ]
 
 
-def undecodable(error: Exception, position: int) -> Undecodable:
-    """What stands for an event whose decoding failed. Damage is counted and logged: a program has changed the log."""
+def undecodable(error: Exception, position: int, source: str = "event") -> Undecodable:
+    """What stands for an event whose decoding failed. Damage is counted and logged: a program has changed something."""
     if isinstance(error, Damage):
-        report_damage("event", position=position, reason=str(error))
+        report_damage(source, position=position, reason=str(error))
     return Undecodable(type(error).__name__)
 
 
 def _unseal_rows(
-    rows: Sequence[LogRow], partly: Sequence[PartlyDecoded | Undecodable], keyring: Keyring, keys: Keys
+    rows: Sequence[LogRow], partly: Sequence[PartlyDecoded | Undecodable], keyring: Keyring, keys: Keys, source: str
 ) -> Sequence[Root.Event | Undecodable]:
     """All rows in one call, or one by one if that fails."""
     try:
@@ -82,14 +82,14 @@ def _unseal_rows(
         return [each if isinstance(each, Undecodable) else next(events) for each in partly]
     except Exception:
         return [
-            each if isinstance(each, Undecodable) else _decode_row(row, keyring, keys)
+            each if isinstance(each, Undecodable) else _decode_row(row, keyring, keys, source)
             for row, each in zip(rows, partly, strict=True)
         ]
 
 
-def _decode_row(row: LogRow, keyring: Keyring, keys: Keys) -> Root.Event | Undecodable:
+def _decode_row(row: LogRow, keyring: Keyring, keys: Keys, source: str) -> Root.Event | Undecodable:
     position, stream_id, version, topic, stored, _ = row
     try:
         return decode(topic, stored, stream_id, version, keys, keyring.stamps, position)
     except Exception as error:
-        return undecodable(error, position)
+        return undecodable(error, position, source)

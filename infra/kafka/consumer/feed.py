@@ -214,7 +214,7 @@ class KafkaFeed:
         return False
 
     async def _decode(self, runs: list[_Run]) -> list[PartitionBatch]:
-        events = await decode_rows([row for run in runs for row in run.rows], self._keyring)
+        events = await decode_rows([row for run in runs for row in run.rows], self._keyring, "record")
         batches, start = [], 0
         for run in runs:
             end = start + len(run.rows)
