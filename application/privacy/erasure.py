@@ -3,10 +3,10 @@
 What several people share: a user's documents end with them, but for those of a team; edits of others' documents stay
 (`decisions/0001-what-an-erasure-takes.md`). The sender of these commands has checked that they may be carried out.
 
-A command stores about `MAX_EVENTS` events; send it again until it answers that it is complete. The event that erases
-the user, address or team itself comes last, so an erasure that was interrupted goes on. A stream that cannot be read
-stops no erasure but is reported. It can itself be erased: its key is destroyed, though its shares or members are not
-known.
+A command stores about `MAX_EVENTS` events, for documents with about `MAX_CHARACTERS`; send it again until it answers
+that it is complete. The event that erases the user, address or team comes last, so an interrupted erasure goes on. A
+stream that cannot be read stops no erasure but is reported. It can itself be erased: its key is destroyed, though its
+shares or members are not known.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -27,6 +27,8 @@ from domain.teams import erasure as teams
 from domain.teams.team import Team
 
 MAX_EVENTS = 500
+MAX_CHARACTERS = 8_000_000
+"""Texts of documents in memory, of one command."""
 
 R = TypeVar("R", bound=Root)
 
@@ -164,9 +166,11 @@ class _Erasure:
         self._concerned.add(root.id)
 
     async def _each(self, kind: type[R], held: Iterable[HeldStream]) -> AsyncIterator[R]:
-        """Yield the aggregates that can be read, until there are events enough."""
+        """Yield the aggregates that can be read, until there are events or texts enough."""
         for stream in held:
-            if sum(len(root.pending_events) for root in self._roots.values()) >= MAX_EVENTS:
+            changed = [root for root in self._roots.values() if root.pending_events]
+            characters = sum(root.content_length for root in changed if isinstance(root, Document))
+            if sum(len(root.pending_events) for root in changed) >= MAX_EVENTS or characters >= MAX_CHARACTERS:
                 self.complete = False
                 return
             if stream.listed:

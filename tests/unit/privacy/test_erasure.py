@@ -239,10 +239,11 @@ async def test_a_damaged_address_is_erased(runner: CommandRunner) -> None:
     assert runner.happened()[-1] == "address.erased_again"
 
 
+@pytest.mark.parametrize(("bound", "most"), [("MAX_EVENTS", 2), ("MAX_CHARACTERS", 1)])
 async def test_an_erasure_in_steps_closes_the_account_first_and_erases_it_last(
-    runner: CommandRunner, monkeypatch: pytest.MonkeyPatch
+    runner: CommandRunner, bound: str, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("application.privacy.erasure.MAX_EVENTS", 2)
+    monkeypatch.setattr(f"application.privacy.erasure.{bound}", most)
     ada = await runner.actor(ADA)
     team = await founded(runner, ada)
     for _ in range(4):
