@@ -99,7 +99,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Whether the client has to send something before anything else happens."""
         return self._phase is Phase.BODY or self._answered
 
-    def drop(self) -> None:
+    def cut(self) -> None:
         """Close at once."""
         self.transport.abort()
 
@@ -110,7 +110,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._dropped = 0
         self._cancel_head_timer()
         self.flow.resume_reading()
-        self._linger_timer = self.loop.call_later(LINGER_SECONDS, self.drop)
+        self._linger_timer = self.loop.call_later(LINGER_SECONDS, self.cut)
         return True
 
     def watch_writing(self) -> None:
@@ -140,7 +140,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self._dropped is not None:
             self._dropped += len(data)
             if self._dropped > LINGER_BYTES:
-                self.drop()
+                self.cut()
             return
         self._unparsed += len(data)
         super().data_received(data)
@@ -243,7 +243,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._phase = Phase.HEAD
             self.send_400_response("")
         else:
-            self.drop()
+            self.cut()
 
     def _cancel_head_timer(self) -> None:
         if self._head_timer is not None:
@@ -255,4 +255,4 @@ class HttpProtocol(HttpToolsProtocol):
         if self.transport.get_write_buffer_size() < before:
             self.watch_writing()
         else:
-            self.drop()
+            self.cut()

@@ -17,7 +17,7 @@ class PooledConnection(Protocol):
     @property
     def waiting(self) -> bool: ...
 
-    def drop(self) -> None:
+    def cut(self) -> None:
         """Close it at once."""
 
 
@@ -56,7 +56,7 @@ class ConnectionPool:
         crowd = max(self._by_network.values(), key=len)
         dropped = next((each for each in crowd if each.waiting), next(reversed(crowd)))
         self.remove(dropped)
-        dropped.drop()
+        dropped.cut()
 
 
 def connection_limit() -> int:

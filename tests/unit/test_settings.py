@@ -152,7 +152,7 @@ def test_m9_a_server_on_another_machine_needs_verified_tls_unless_the_network_is
     ("name", "value"),
     [
         ("DATABASE_URL", VERIFIED),
-        ("DATABASE_URL", "postgresql://app@127.0.0.1:5433,[::1]:5432/x"),
+        ("DATABASE_URL", "postgresql://app@[::1]:5432/x"),
         ("DATABASE_URL", "postgresql:///x?host=/run/postgresql"),
         ("REDIS_URL", "rediss://:pw@cache.example/0"),
         ("REDIS_URL", "redis://127.8.8.8/0"),

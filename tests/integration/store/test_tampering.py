@@ -126,7 +126,7 @@ async def test_a_damaged_stream_can_be_erased(database: Database, wreck: str) ->
         again = await opened.store.shell(Note, ONE)
         assert again is not None
         assert (again.version, again.erased) == (4, True)
-    assert rows(database.admin_url, "SELECT wrapped, length(receipt) FROM data_keys") == [(None, 21)]
+    assert rows(database.admin_url, "SELECT wrapped, length(receipt) FROM data_keys") == [(None, 25)]
     assert rows(database.admin_url, "SELECT FROM claims") == []
 
 

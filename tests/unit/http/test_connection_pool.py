@@ -13,7 +13,7 @@ class Connection:
         self.waiting = waiting
         self.dropped = False
 
-    def drop(self) -> None:
+    def cut(self) -> None:
         self.dropped = True
 
 
