@@ -18,6 +18,8 @@ ERASED = "[erased]"
 
 T = TypeVar("T")
 
+_NEW, _SET = object.__new__, object.__setattr__
+
 
 class Refusal(Exception):
     """A rule forbids the command. `code`: stable, the class name in snake case; `detail`: advice, no personal data."""
@@ -153,12 +155,20 @@ class Root(BaseAggregate[UUID]):
         root.__base_init__(event.originator_id, event.originator_version, event.timestamp)
         return root
 
-    def trigger_event(self, event_class: type[Any], *, now: datetime, **payload: Any) -> None:  # type: ignore[override]
+    def trigger_event(self, event_class: type[Event], *, now: datetime, **payload: Any) -> None:  # type: ignore[override]
         """Make the event, apply it to the state, and keep it as pending until it is stored.
 
         Faster than the library's method of the same name, which checks topics at every call.
+
+        Raises:
+            TypeError: `payload` does not have exactly the event's own fields.
         """
-        event = event_class(originator_id=self._id, originator_version=self._version + 1, timestamp=now, **payload)
+        values = {"originator_id": self._id, "originator_version": self._version + 1, "timestamp": now, **payload}
+        if values.keys() != _field_names(event_class):
+            raise TypeError(f"{event_class.__qualname__} takes its fields, all of them")
+        # Its own `__init__` sets one field after the other, which takes four times as long.
+        event = _NEW(event_class)
+        _SET(event, "__dict__", values)
         event.apply(self)
         self._version += 1
         self._modified_on = now
@@ -191,6 +201,11 @@ class FirstEvent(Root.Event):
         root = self.root.shell(self)
         self.apply(root)
         return root
+
+
+@cache
+def _field_names(event_class: type[Root.Event]) -> frozenset[str]:
+    return frozenset(field.name for field in fields(event_class))
 
 
 @cache

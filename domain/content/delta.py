@@ -64,6 +64,8 @@ def apply(old: str, delta: Delta) -> str:
 
 def count(delta: Delta) -> tuple[int, int]:
     """Return how many characters the delta inserts and how many it deletes."""
+    if not delta:
+        return 0, 0
     inserted = sum([len(step) for step in delta if isinstance(step, str)])
     return inserted, -sum([step for step in delta if isinstance(step, int) and step < 0])
 
