@@ -121,6 +121,7 @@ def _latencies(name: str, mine: Side, theirs: Side) -> Iterator[Row]:
     for share in SHARES:
         own, peer = median(mine.percentiles(share)), median(theirs.percentiles(share))
         yield told(f"{name}, {CLIENTS} clients: p{share * 100:.0f}", "ms", own, peer)
+    assert theirs.failures == 0, "the peer answers with errors: there is nothing to compare with"
     yield told(f"{name}, {CLIENTS} clients: failures", "requests", mine.failures, theirs.failures)
 
 

@@ -58,7 +58,8 @@ def crud_api(database: Database, folder: Path) -> Iterator[int]:
     port = free_port()
     with psycopg.connect(database.admin_url) as connection:
         connection.execute(crud.CREATE)
-    url = database.admin_url.replace("postgresql://", "postgresql+asyncpg://", 1)
+    # The driver takes no `options` for the server.
+    url = database.admin_url.partition("?")[0].replace("postgresql://", "postgresql+asyncpg://", 1)
     command = [sys.executable, "-m", "tests.bench.crud"]
     with _process(command, {crud.URL: url, crud.PORT: str(port)}, folder / "crud.log"):
         wait_until(lambda: is_ready(f"http://127.0.0.1:{port}"), "the peer is ready")
