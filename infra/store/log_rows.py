@@ -48,21 +48,29 @@ async def decode_rows(rows: Sequence[LogRow], keyring: Keyring, source: str = "e
     An event that cannot be decoded becomes `Undecodable`, and its reader decides: it must not stop the others.
     One that was changed since it was stored is counted, too, as damage of `source`.
     """
-    partly: list[PartlyDecoded | Undecodable] = []
+    stamps = keyring.stamps
+    partly: list[PartlyDecoded] = []
+    undecoded: dict[int, Undecodable] = {}
     for position, stream_id, version, topic, stored, _ in rows:
         try:
-            partly.append(decode_clear(topic, stored, stream_id, version, keyring.stamps, position))
+            partly.append(decode_clear(topic, stored, stream_id, version, stamps, position))
         except Exception as error:
-            partly.append(undecodable(error, position, source))
+            undecoded[position] = undecodable(error, position, source)
     # Outside of the `try`: an error of the keyring is not the fault of an event.
-    keys = await keyring.all(subjects_in([each for each in partly if type(each) is tuple]))
+    keys = await keyring.all(subjects_in(partly))
+    decoded: Sequence[Root.Event | Undecodable]
+    try:
+        decoded = unseal(partly, keys)
+    except Exception:
+        decoded = [_decode_row(row, keyring, keys, source) for row in rows if row[0] not in undecoded]
+    if undecoded:
+        others = iter(decoded)
+        decoded = [undecoded.get(row[0]) or next(others) for row in rows]
     return [
         RecordedEvent(position, stream_id, version, topic, recorded_at, actor_of(stored), data, len(stored))
         if type(data) is not Undecodable
         else RecordedEvent(position, stream_id, version, topic, recorded_at, None, data, len(stored))
-        for (position, stream_id, version, topic, stored, recorded_at), data in zip(
-            rows, _unseal_rows(rows, partly, keyring, keys, source), strict=True
-        )
+        for (position, stream_id, version, topic, stored, recorded_at), data in zip(rows, decoded, strict=True)
     ]
 
 
@@ -71,20 +79,6 @@ def undecodable(error: Exception, position: int, source: str = "event") -> Undec
     if isinstance(error, Damage):
         report_damage(source, position=position, reason=str(error))
     return Undecodable(type(error).__name__)
-
-
-def _unseal_rows(
-    rows: Sequence[LogRow], partly: Sequence[PartlyDecoded | Undecodable], keyring: Keyring, keys: Keys, source: str
-) -> Sequence[Root.Event | Undecodable]:
-    """All rows in one call, or one by one if that fails."""
-    try:
-        events = iter(unseal([each for each in partly if type(each) is tuple], keys))
-        return [each if isinstance(each, Undecodable) else next(events) for each in partly]
-    except Exception:
-        return [
-            each if isinstance(each, Undecodable) else _decode_row(row, keyring, keys, source)
-            for row, each in zip(rows, partly, strict=True)
-        ]
 
 
 def _decode_row(row: LogRow, keyring: Keyring, keys: Keys, source: str) -> Root.Event | Undecodable:
