@@ -1,10 +1,14 @@
 """The register of all places that may hold personal data: how each is exported for a person, and how it is purged.
 
+Each read model says so itself (`ReadModel.personal`), for its table and its entries in Redis.
+
 Tests compare it with the tables of the database, the keys in Redis, and the words that people wrote: they fail for a
 place that is not in it, or that holds words in clear and does not say so.
 """
 
 from dataclasses import dataclass
+
+from projections.kernel import read_models
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,32 +37,12 @@ TABLES = {
     "snapshots": PersonalDataPlace("states of aggregates; sealed", _NO_EXPORT, "erase_keys deletes the rows"),
     "idempotency": PersonalDataPlace("answers; sealed", _NO_EXPORT, "erase_keys deletes the rows; else 48 hours"),
     "claims": PersonalDataPlace("keyed hashes of addresses and slugs", _NO_EXPORT, "erase_keys deletes the rows"),
-    "read.document": PersonalDataPlace(
-        "titles and texts", _NO_EXPORT, "the event document.erased drops the row", frozenset({"title", "content"})
-    ),
-    "read.document_version": PersonalDataPlace(
-        "titles", _NO_EXPORT, "the event document.erased drops the rows", frozenset({"title"})
-    ),
-    "read.team": PersonalDataPlace(
-        "names and slugs of teams", _NO_EXPORT, "the event team.erased drops the row", frozenset({"name", "slug"})
-    ),
-    "read.user_profile": PersonalDataPlace("that an account exists", _NO_EXPORT, "the event user.erased drops the row"),
-    "read.document_access": PersonalDataPlace(
-        "ids of addresses",
-        _NO_EXPORT,
-        "an erased address or document has its shares revoked; those of a damaged document stay, shown by no query",
-    ),
-    "read.team_roster": PersonalDataPlace(
-        "ids of members", _NO_EXPORT, "erasures end memberships; those of a damaged team stay, shown by no query"
-    ),
-    "read.team_invitation": PersonalDataPlace(
-        "ids of addresses",
-        _NO_EXPORT,
-        "erasures revoke invitations; those of a damaged team stay, shown by no query",
-    ),
-    "read.subscription": PersonalDataPlace(
-        "plan and use by user id", _NO_EXPORT, "stays, as accounts must: ids and amounts only"
-    ),
+    **{
+        f"read.{model.name}": PersonalDataPlace(
+            model.personal.content, _NO_EXPORT, model.personal.purge, model.personal.clear
+        )
+        for model in read_models()
+    },
 }
 """Tables by name, those of read models with their schema."""
 
@@ -80,11 +64,14 @@ IMPERSONAL_TABLES = frozenset(
 """Tables of positions, names and key ids of our own, and ids of streams; and tables that are always empty."""
 
 REDIS_KEYS = {
-    "palimpsest:document:": PersonalDataPlace(
-        "titles and texts", _NO_EXPORT, "the cache updater deletes the entry", frozenset({"*"})
-    ),
-    "palimpsest:user:": PersonalDataPlace("that an account exists", _NO_EXPORT, "the cache updater deletes the entry"),
-    "palimpsest:subscription:": PersonalDataPlace("plan and use by user id", _NO_EXPORT, "expires after an hour"),
+    f"palimpsest:{model.cached.label}:": PersonalDataPlace(
+        model.personal.content,
+        _NO_EXPORT,
+        "the cache updater deletes the entry with its row; any entry expires after an hour",
+        frozenset({"*"}) if model.personal.clear else frozenset(),
+    )
+    for model in read_models()
+    if model.cached is not None
 }
 """Keys in Redis by their prefix."""
 

@@ -159,6 +159,18 @@ class CacheSpec:
     ttl: timedelta
 
 
+@dataclass(frozen=True, slots=True)
+class PersonalData:
+    """What rows say about people, and how an erasure removes it.
+
+    `clear`: the columns in which words of people are readable as stored; tests compare it with the tables.
+    """
+
+    content: str
+    purge: str
+    clear: frozenset[str] = frozenset()
+
+
 class ReadModel:
     """Definition of one table and of the way it follows from the log. Raise `version` when either changes."""
 
@@ -166,6 +178,7 @@ class ReadModel:
     table: ClassVar[StoredTable]
     roots: ClassVar[tuple[type[Root], ...]]
     """The aggregates whose events it reads."""
+    personal: ClassVar[PersonalData]
     cached: ClassVar[CacheSpec | None] = None
 
     def __init__(self) -> None:

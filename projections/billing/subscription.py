@@ -10,7 +10,7 @@ from application.ports import ReadStore, RecordedEvent
 from domain.billing.subscription import MONTHLY_DOCUMENTS, Plan, Status, Subscription
 from domain.kernel import Party, PartyKind
 from projections.columns import new_row, select_by_id
-from projections.kernel import CacheSpec, Change, ReadModel, Row, Table, moment_of, reads
+from projections.kernel import CacheSpec, Change, PersonalData, ReadModel, Row, Table, moment_of, reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class Subscriptions(ReadModel):
 
     version = 1
     roots = (Subscription,)
+    personal = PersonalData("plan and use by user id", "stays, as accounts must: ids and amounts only")
     table = Table(
         "subscription",
         key={"id": "uuid"},

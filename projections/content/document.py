@@ -14,7 +14,7 @@ from application.ports import Actor, ReadStore, RecordedEvent
 from domain.content.document import Document, Role, Status
 from domain.kernel import Party, PartyKind
 from projections.columns import columns_of, new_row, select_by_id
-from projections.kernel import CacheSpec, Change, ReadModel, Table, reads
+from projections.kernel import CacheSpec, Change, PersonalData, ReadModel, Table, reads
 from projections.page import BadCursor, Page, bounded, page_of, read_cursor, read_moment
 from projections.visibility import document_access, own_documents, shared_documents
 
@@ -46,6 +46,9 @@ class DocumentDetails(ReadModel):
 
     version = 1
     roots = (Document,)
+    personal = PersonalData(
+        "titles and texts", "the event document.erased drops the row", frozenset({"title", "content"})
+    )
     table = Table(
         "document",
         key={"id": "uuid"},

@@ -13,7 +13,7 @@ from domain.content.document import Document, ShareRole
 from domain.kernel import Party
 from projections.columns import columns_of
 from projections.content.document import DocumentDetails, document
-from projections.kernel import Change, ReadModel, Table, reads
+from projections.kernel import Change, PersonalData, ReadModel, Table, reads
 from projections.visibility import document_access
 
 
@@ -43,6 +43,10 @@ class DocumentAccess(ReadModel):
 
     version = 1
     roots = (Document,)
+    personal = PersonalData(
+        "ids of addresses",
+        "an erased address or document has its shares revoked; those of a damaged document stay, shown by no query",
+    )
     table = Table(
         "document_access",
         key={"document_id": "uuid", "address_id": "uuid"},

@@ -13,7 +13,7 @@ from application.ports import Actor, ReadStore, RecordedEvent
 from domain.content.document import Document, Status
 from projections.columns import columns_of
 from projections.content.document import DocumentDetails, document
-from projections.kernel import Change, ReadModel, Table, moment_of, reads
+from projections.kernel import Change, PersonalData, ReadModel, Table, moment_of, reads
 from projections.page import Page, bounded, page_of, read_cursor
 
 MAX_VERSION = 2**62
@@ -40,6 +40,7 @@ class DocumentVersions(ReadModel):
 
     version = 1
     roots = (Document,)
+    personal = PersonalData("titles", "the event document.erased drops the rows", frozenset({"title"}))
     table = Table(
         "document_version",
         key={"document_id": "uuid", "version": "bigint"},

@@ -14,7 +14,7 @@ from application.ports import ReadStore, RecordedEvent, StoredEvents
 from domain.identity.user import User
 from domain.kernel import Root
 from projections.columns import new_row, select_by_id
-from projections.kernel import CacheSpec, Change, ReadModel, Table, moment_of, reads
+from projections.kernel import CacheSpec, Change, PersonalData, ReadModel, Table, moment_of, reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class UserProfile(ReadModel):
 
     version = 1
     roots = (User,)
+    personal = PersonalData("that an account exists", "the event user.erased drops the row")
     table = Table(
         "user_profile",
         key={"id": "uuid"},

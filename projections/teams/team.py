@@ -11,7 +11,7 @@ from application.ports import Actor, ReadStore, RecordedEvent
 from application.teams.team import TeamView
 from domain.teams.team import Team
 from projections.columns import new_row
-from projections.kernel import Change, ReadModel, Table, moment_of, reads
+from projections.kernel import Change, PersonalData, ReadModel, Table, moment_of, reads
 from projections.page import Page, bounded, page_of, read_cursor
 from projections.teams.team_invitation import TeamInvitations
 from projections.teams.team_roster import TeamRoster
@@ -36,6 +36,9 @@ class Teams(ReadModel):
 
     version = 1
     roots = (Team,)
+    personal = PersonalData(
+        "names and slugs of teams", "the event team.erased drops the row", frozenset({"name", "slug"})
+    )
     table = Table(
         "team",
         key={"id": "uuid"},

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from application.ports import RecordedEvent
 from domain.teams.team import Team
-from projections.kernel import Change, ReadModel, Table
+from projections.kernel import Change, PersonalData, ReadModel, Table
 
 
 class TeamInvitations(ReadModel):
@@ -12,6 +12,9 @@ class TeamInvitations(ReadModel):
 
     version = 1
     roots = (Team,)
+    personal = PersonalData(
+        "ids of addresses", "erasures revoke invitations; those of a damaged team stay, shown by no query"
+    )
     table = Table(
         "team_invitation",
         key={"team_id": "uuid", "address_id": "uuid"},

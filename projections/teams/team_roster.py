@@ -7,7 +7,7 @@ from application.ports import Actor, ReadStore, RecordedEvent
 from application.teams.team import MemberView
 from domain.teams.team import Team
 from projections.columns import columns_of
-from projections.kernel import Change, ReadModel, Table, reads
+from projections.kernel import Change, PersonalData, ReadModel, Table, reads
 from projections.visibility import is_member
 
 MEMBERS = f"""
@@ -23,6 +23,9 @@ class TeamRoster(ReadModel):
 
     version = 1
     roots = (Team,)
+    personal = PersonalData(
+        "ids of members", "erasures end memberships; those of a damaged team stay, shown by no query"
+    )
     table = Table(
         "team_roster",
         key={"team_id": "uuid", "user_id": "uuid"},
