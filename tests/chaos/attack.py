@@ -24,6 +24,7 @@ from tests.support.stores import open_store
 from tests.support.wire import Wires
 
 CLIENTS, ATTACKERS = 4, 2
+WARM_UP_SECONDS = 2.0
 MAX_SLOWDOWN = 3.0
 MAX_MEBIBYTES = 768
 """The most that one of our processes may take; see `infra/settings/limits.md`."""
@@ -77,6 +78,7 @@ def run_attack(house: House, quiet_seconds: float, seconds: float) -> Outcome:
     # The attackers have a process of their own, so that they do not delay those who measure.
     with ProcessPoolExecutor(1, get_context("spawn")) as elsewhere:
         elsewhere.submit(attackers.prepare).result()
+        asyncio.run(work(house.urls, clients, WARM_UP_SECONDS))
         quiet = asyncio.run(work(house.urls, clients, quiet_seconds))
         attack = elsewhere.submit(attackers.attack, target, seconds)
         attacked = asyncio.run(work(house.urls, clients, seconds))
