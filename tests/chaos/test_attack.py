@@ -53,3 +53,7 @@ def test_what_an_attack_breaks_is_found(outcome: Outcome, words: str) -> None:
 
 def test_a_delay_of_more_than_three_times_is_found() -> None:
     assert replace(HELD_OFF, attacked=measured(31)).delays == ["read took 3.1 times as long"]
+
+
+def test_an_operation_that_was_never_done_under_attack_is_delayed() -> None:
+    assert replace(HELD_OFF, attacked=Measured()).delays == ["read took inf times as long"]
