@@ -41,9 +41,10 @@ bench: .venv/development  ## Compare speeds with those of peers; options: ONLY=a
 	$(BIN)/python -m tests.bench $(if $(ONLY),--only "$(ONLY)") $(if $(JSON),--json "$(JSON)") \
 		$(if $(ROUNDS),--rounds "$(ROUNDS)")
 
-chaos: .venv/development  ## Kill servers under load, then check the invariants (half the time without brokers, a quarter with 1, a quarter with 3); options: MINUTES=10, SEED=7
+chaos: .venv/development  ## Kill servers under load, then check the invariants (half the time without brokers, a quarter with 1, a quarter with 3); then attack beside ordinary clients; options: MINUTES=10, SEED=7, ATTACK=1 (minutes)
 	@.ci/java
-	$(BIN)/python -m tests.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m tests.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) \
+		$(if $(ATTACK),--attack $(ATTACK))
 
 mutants: .venv/development  ## Change the code in one place at a time and look whether a test fails; run again to go on; options: SEED=7, MINUTES=60, COUNT=400, ONLY=projector, QUICK=1 (no servers)
 	@.ci/java

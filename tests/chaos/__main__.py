@@ -1,4 +1,7 @@
-"""`make chaos`: kills every part of a house under load, again and again, then checks what must never break."""
+"""`make chaos`: kills every part of a house under load, again and again, then checks what must never break.
+
+Then a house is attacked while ordinary clients use it.
+"""
 
 import logging
 import random
@@ -7,21 +10,31 @@ from typing import Annotated
 import structlog
 import typer
 
+from tests.chaos import attack
 from tests.chaos.house import open_house
-from tests.chaos.report import console, show
+from tests.chaos.report import console, show, show_attack
 from tests.chaos.run import Outcome, run
+
+QUIET_SECONDS = 60.0
+"""How long ordinary clients are measured before an attack, to compare."""
 
 
 def main(
     minutes: Annotated[float, typer.Option(min=0.05, max=24 * 60, help="How long to kill.")] = 2,
     seed: Annotated[int | None, typer.Option(help="Repeats the choices of an earlier run.")] = None,
+    attack_minutes: Annotated[
+        float, typer.Option("--attack", min=0.05, max=24 * 60, help="How many minutes to attack.")
+    ] = 10,
 ) -> None:
-    """Kill, check, and end with 1 if anything did not hold."""
+    """Kill, check, attack, and end with 1 if anything did not hold."""
     logging.getLogger("psycopg").setLevel(logging.CRITICAL)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     number = random.SystemRandom().randrange(10**6) if seed is None else seed
     outcomes = [chaos(number, seconds, brokers) for seconds, brokers in shares(minutes * 60)]
-    raise typer.Exit(1 if any(outcome.violations for outcome in outcomes) else 0)
+    attacked = under_attack(QUIET_SECONDS, attack_minutes * 60)
+    raise typer.Exit(
+        1 if attacked.violations or attacked.delays or any(outcome.violations for outcome in outcomes) else 0
+    )
 
 
 def shares(seconds: float) -> list[tuple[float, int]]:
@@ -37,6 +50,17 @@ def chaos(seed: int, seconds: float, brokers: int = 0) -> Outcome:
         console.print(f"Ledger and logs: {house.folder}")
         outcome = run(house, seed, seconds)
         show(outcome)
+        house.keep = bool(outcome.violations)
+        return outcome
+
+
+def under_attack(quiet_seconds: float, seconds: float) -> attack.Outcome:
+    """An attack on a house of its own, shown. What it leaves behind is kept if something did not hold."""
+    console.print(f"{quiet_seconds:.0f} s in quiet, {seconds:.0f} s under attack")
+    with open_house() as house:
+        console.print(f"Logs: {house.folder}")
+        outcome = attack.run_attack(house, quiet_seconds, seconds)
+        show_attack(outcome)
         house.keep = bool(outcome.violations)
         return outcome
 

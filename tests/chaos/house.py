@@ -31,8 +31,8 @@ class Role:
     """One process of ours, with its log in a file."""
 
     def __init__(self, name: str, log: Path, environment: Mapping[str, str]) -> None:
+        self.log = log
         self._name = name
-        self._log = log
         self._environment = {**os.environ, **environment}
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -40,11 +40,17 @@ class Role:
         """Whether it runs."""
         return self._process is not None and self._process.poll() is None
 
+    def peak(self) -> float:
+        """The most memory that it has taken so far, in MiB (Linux)."""
+        assert self._process is not None
+        lines = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
+
     def start(self) -> None:
         """Start it, if it does not run."""
         if not self.alive():
             command = [sys.executable, "-m", "infra.cli.main", self._name]
-            self._process = spawn(command, log=self._log, environment=self._environment)
+            self._process = spawn(command, log=self.log, environment=self._environment)
 
     def kill(self) -> None:
         """End it as a crash would."""

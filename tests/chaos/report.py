@@ -3,6 +3,7 @@
 from rich.console import Console
 from rich.table import Table
 
+from tests.chaos import attack
 from tests.chaos.run import Outcome
 
 SHOWN = 10
@@ -33,6 +34,26 @@ def show(outcome: Outcome) -> None:
     console.print(
         f"{checked} invariants in {len(outcome.findings)} checks of {len(evidence.log):,} events: {verdict}\n"
     )
+
+
+def show_attack(outcome: attack.Outcome) -> None:
+    """Print how ordinary clients fared, how each kind of attack was met, what it took, and the verdict."""
+    times = Table("operation", "in quiet: count", "p95, ms", "under attack: count", "p95, ms", "times as long")
+    for name, slowdown in outcome.slowdowns.items():
+        cells = (
+            cell
+            for measured in (outcome.quiet, outcome.attacked)
+            for cell in (f"{len(measured.seconds[name]):,}", f"{measured.p95(name) * 1000:.1f}")
+        )
+        times.add_row(name, *cells, f"{slowdown:.1f}")
+    console.print(times)
+    for kind, answers in outcome.met.items():
+        console.print(f"{kind}: {', '.join(f'{answer} {count:,}' for answer, count in sorted(answers.items()))}")
+    console.print("Most MiB: " + ", ".join(f"{name} {peak:.0f}" for name, peak in outcome.peaks.items()))
+    wrong = [*outcome.violations, *outcome.delays]
+    for words in wrong[:SHOWN]:
+        console.print(f"  {words}", style="red", markup=False)
+    console.print("[bold red]NOT HELD OFF[/]\n" if wrong else "[bold green]held off[/]\n")
 
 
 def figures_of(outcome: Outcome) -> dict[str, int]:

@@ -13,7 +13,7 @@ from adapters.http.api.tokens import Tokens
 from application.billing.subscription import ChangePlan
 from application.bus import Bus
 from application.identity.user import Register
-from application.ports import Actor, CommandContext, RecordedEvent
+from application.ports import Actor, CommandContext, Passwords, RecordedEvent
 from infra.bootstrap.write_side import load_use_cases, utc_now
 from infra.kafka.reconcile.differences import Report
 from tests.chaos.client import User
@@ -111,15 +111,19 @@ def run(house: House, seed: int, seconds: float, *, kill: bool = True) -> Outcom
     return Outcome(seed, seconds, saboteur.kills, evidence, judge(evidence), stream)
 
 
-async def customer(opened: Opened, name: str) -> User:
-    """Somebody on a paid plan, which the API does not sell."""
-    ports = {"clock": utc_now, "new_id": uuid7, "addresses": opened.blind, "passwords": SwiftPasswords()}
+async def customer(opened: Opened, name: str, passwords: Passwords | None = None) -> User:
+    """Somebody on a paid plan, which the API does not sell. Only with passwords as the service has them they log in."""
+    ports = {"clock": utc_now, "new_id": uuid7, "addresses": opened.blind, "passwords": passwords or SwiftPasswords()}
     bus = Bus(opened.store, ports, opened.blind)
-    email = f"{uuid5(SETUP, name)}@example.org"
-    register = Register(email=email, name="Customer", password=PASSWORD)
+    register = Register(email=email_of(name), name="Customer", password=PASSWORD)
     user = (await bus.send(register, CommandContext(None, SETUP))).answer
     await bus.send(ChangePlan(plan="pro"), CommandContext(Actor(user.id), SETUP))
     return User(user.id, token_of(user.id))
+
+
+def email_of(name: str) -> str:
+    """The address of a customer."""
+    return f"{uuid5(SETUP, name)}@example.org"
 
 
 def token_of(user_id: UUID) -> str:

@@ -34,11 +34,11 @@ class Connection:
         self.writer = writer
 
     @classmethod
-    async def open(cls, url: str) -> "Connection":
-        """Connect. Raises `NoReply`."""
-        parts = urlsplit(url)
+    async def open(cls, url: str, address: str | None = None) -> "Connection":
+        """Connect, from an address of this machine. Raises `NoReply`."""
+        parts, local = urlsplit(url), (address, 0) if address else None
         try:
-            return cls(*await asyncio.open_connection(parts.hostname, parts.port, limit=2**20))
+            return cls(*await asyncio.open_connection(parts.hostname, parts.port, limit=2**20, local_addr=local))
         except OSError as error:
             raise NoReply(type(error).__name__) from error
 

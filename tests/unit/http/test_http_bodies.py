@@ -13,7 +13,7 @@ from adapters.http.api.routers import find_routers
 from adapters.http.api.schemas import Body
 from adapters.http.content.document import NewDocument
 from adapters.http.identity.user import Credentials
-from tests.support.http import HttpApi, open_http_api
+from tests.support.http import PASSWORD, HttpApi, open_http_api
 
 DOCUMENTS = "/v1/documents"
 ASTRAL = "\U0001f600"
@@ -153,18 +153,33 @@ async def test_bodies_in_flight_are_bounded(token: dict[str, str]) -> None:
     """M6: what is being received is counted, in all and for each address."""
     budget = BodyBudget(total=1_000, per_address=600)
     with budget.share("one") as one, budget.share("two") as two:
+        one(Body.MAX_BYTES)
         one(600)
         with pytest.raises(problems.Overload):
             one(1)
-        two(400)
+        two(100)
+        two(Body.MAX_BYTES + 300)
         with pytest.raises(problems.Overload):
             two(1)
     with budget.share("two") as two:
-        two(600)
+        two(Body.MAX_BYTES + 600)
     assert budget.held == 0
 
 
-async def test_a_body_that_finds_no_room_is_told_to_come_again(token: dict[str, str]) -> None:
+async def test_a_body_that_finds_no_room_is_told_to_come_again() -> None:
     async with open_http_api(bodies=BodyBudget(total=10, per_address=10)) as api:
-        answer = await api.client.post("/v1/auth/login", json=LOGIN)
+        _, token = await api.register()
+        large = {"title": "Large", "content": "x" * Body.MAX_BYTES}
+        answer = await api.client.post(DOCUMENTS, json=large, headers=token)
     assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (503, "overloaded", "2")
+
+
+async def test_logins_are_received_while_large_bodies_take_all_the_room() -> None:
+    """M6: five of the largest bodies from each of four addresses did so. Connections bound the small ones."""
+    bodies = BodyBudget(total=10, per_address=10)
+    async with open_http_api(bodies=bodies) as api:
+        await api.register()
+        with bodies.share("192.0.2.1") as take:
+            take(Body.MAX_BYTES + 10)
+            answer = await api.client.post("/v1/auth/login", json={**LOGIN, "password": PASSWORD})
+    assert answer.status_code == 200
