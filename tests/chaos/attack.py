@@ -26,7 +26,7 @@ from tests.support.wire import Wires
 CLIENTS, ATTACKERS = 4, 2
 WARM_UP_SECONDS = 2.0
 MAX_SLOWDOWN = 3.0
-MAX_MEBIBYTES = 768
+MAX_MEBIBYTES = 640
 """The most that one of our processes may take; see `infra/settings/limits.md`."""
 STRANGER, STRANGERS_PASSWORD = "palimpsest_stranger", "secret-of-the-stranger"
 
