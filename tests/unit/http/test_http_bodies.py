@@ -1,11 +1,9 @@
 """Bodies: every operation has its own limit, what its schema allows fits it, and a refusal costs little."""
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from adapters.http.api import problems
 from adapters.http.api.body_budget import BodyBudget
@@ -18,17 +16,6 @@ from tests.support.http import PASSWORD, HttpApi, open_http_api
 DOCUMENTS = "/v1/documents"
 ASTRAL = "\U0001f600"
 LOGIN = {"email": "ada@example.org", "password": "x"}
-
-
-@pytest_asyncio.fixture
-async def api() -> AsyncIterator[HttpApi]:
-    async with open_http_api() as opened:
-        yield opened
-
-
-@pytest_asyncio.fixture
-async def token(api: HttpApi) -> dict[str, str]:
-    return (await api.register())[1]
 
 
 async def post(api: HttpApi, path: str, content: bytes, headers: dict[str, str] | None = None) -> Any:

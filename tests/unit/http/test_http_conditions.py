@@ -1,27 +1,14 @@
 """Conditions (RFC 9110, 13): what answers an ETag honours If-Match and If-None-Match, and all else refuses them."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-import pytest_asyncio
 
-from tests.support.http import HttpApi, open_http_api, openapi_schema
+from tests.support.http import HttpApi, openapi_schema
 
 BODY = {"title": "y", "content": "", "status": "draft"}
 EMAIL = {"email": "bob@example.org"}
-
-
-@pytest_asyncio.fixture
-async def api() -> AsyncIterator[HttpApi]:
-    async with open_http_api() as opened:
-        yield opened
-
-
-@pytest_asyncio.fixture
-async def token(api: HttpApi) -> dict[str, str]:
-    return (await api.register())[1]
 
 
 async def document(api: HttpApi, token: dict[str, str]) -> str:

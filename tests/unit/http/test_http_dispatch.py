@@ -1,11 +1,9 @@
 """A request finds its route by method and segments, as Starlette would find it if special routes came first."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
 import pytest
-import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.routing import BaseRoute, Match, Mount, Route
@@ -13,7 +11,7 @@ from starlette.routing import BaseRoute, Match, Mount, Route
 from adapters.http.api.dispatch import Dispatcher
 from adapters.http.api.problems import MethodNotAllowed, Missing
 from adapters.http.api.routers import find_routers
-from tests.support.http import HttpApi, open_http_api
+from tests.support.http import HttpApi
 
 METHODS = ("GET", "PUT", "POST")
 DOCUMENT = UUID(int=9)
@@ -121,12 +119,6 @@ def test_a_line_break_after_a_path_is_part_of_it() -> None:
     routes: list[BaseRoute] = [Route("/a", endpoint)]
     assert dispatched(routes, "GET", "/a\n") == ("404", None)
     assert matched_by_starlette(routes, "GET", "/a\n") == ("/a", {})
-
-
-@pytest_asyncio.fixture
-async def api() -> AsyncIterator[HttpApi]:
-    async with open_http_api() as opened:
-        yield opened
 
 
 @pytest.mark.parametrize(

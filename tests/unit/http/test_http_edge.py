@@ -1,13 +1,11 @@
 """What every answer has, whatever becomes of the request."""
 
 import re
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
 import httpx2
 import pytest
-import pytest_asyncio
 from structlog.testing import capture_logs
 
 from adapters.http.api.context import traceparent_of
@@ -23,12 +21,6 @@ ALWAYS = {name.decode() for name, _ in SECURITY_HEADERS} | {
 }
 THEIRS = "7f000001-8b1d-4b1e-9f00-0123456789ab"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
-
-
-@pytest_asyncio.fixture
-async def api() -> AsyncIterator[HttpApi]:
-    async with open_http_api() as opened:
-        yield opened
 
 
 def failing(error: Exception) -> Any:

@@ -1,6 +1,5 @@
 """Header fields and parameters: what is doubtful is refused in words, not read in one of several ways."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -11,12 +10,6 @@ from tests.support.http import HttpApi, open_http_api, openapi_schema
 
 DOCUMENTS = "/v1/documents"
 JSON = ("Content-Type", "application/json")
-
-
-@pytest_asyncio.fixture
-async def api() -> AsyncIterator[HttpApi]:
-    async with open_http_api() as opened:
-        yield opened
 
 
 @pytest_asyncio.fixture

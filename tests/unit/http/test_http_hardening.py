@@ -1,11 +1,9 @@
 """What the API does not do: requirements of ASVS 5.0 that hold by leaving something out."""
 
-from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import cast, get_type_hints
 
 import pytest
-import pytest_asyncio
 
 from adapters.http.api.app import create_app
 from adapters.http.api.commands import CommandSender
@@ -13,17 +11,11 @@ from adapters.http.api.deps import Deps
 from adapters.http.api.routing import ApiRoute
 from infra.settings.http import HttpSettings
 from infra.settings.metrics import MetricsSettings
-from tests.support.http import HttpApi, open_http_api
+from tests.support.http import HttpApi
 
 APP = create_app(cast(Deps, SimpleNamespace(cors_origins=())))
 ROUTES = [route for route in APP.router.routes if isinstance(route, ApiRoute)]
 SAFE = {"GET", "HEAD", "OPTIONS"}
-
-
-@pytest_asyncio.fixture
-async def api() -> AsyncIterator[HttpApi]:
-    async with open_http_api() as opened:
-        yield opened
 
 
 def sends(route: ApiRoute) -> bool:

@@ -5,24 +5,12 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-import pytest_asyncio
 
 from adapters.http.api.problems import pointer
 from adapters.http.content.document import NewDocument
-from tests.support.http import PASSWORD, HttpApi, open_http_api
+from tests.support.http import PASSWORD, HttpApi
 
 DOCUMENTS = "/v1/documents"
-
-
-@pytest_asyncio.fixture
-async def api() -> AsyncIterator[HttpApi]:
-    async with open_http_api() as opened:
-        yield opened
-
-
-@pytest_asyncio.fixture
-async def token(api: HttpApi) -> dict[str, str]:
-    return (await api.register())[1]
 
 
 def codes(answer: Any) -> set[tuple[str, str, str]]:
