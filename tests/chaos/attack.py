@@ -75,7 +75,7 @@ def run_attack(house: House, quiet_seconds: float, seconds: float) -> Outcome:
     """
     load_use_cases()
     clients, target = asyncio.run(_move_in(house))
-    # The attackers have a process of their own, so that they do not delay those who measure.
+    # The attackers run in another process: their work does not delay the clients that measure.
     with ProcessPoolExecutor(1, get_context("spawn")) as elsewhere:
         elsewhere.submit(attackers.prepare).result()
         asyncio.run(work(house.urls, clients, WARM_UP_SECONDS))

@@ -111,7 +111,7 @@ def test_postgres_never_runs_as_root(cluster: Cluster) -> None:
 
 
 def test_l7_a_user_of_its_own_runs_postgres_for_root_if_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Finding L7: as `nobody`, other daemons could read the cluster and stop the server."""
+    """Finding L7: other programs run as the user without rights; they could read the cluster and stop the server."""
     users = {"nobody": 65534}
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(pwd, "getpwnam", lambda name: pwd.struct_passwd((name, "x", users[name], 7, "", "/", "/")))

@@ -1,7 +1,8 @@
 """PostgreSQL refuses to run as root: root runs it as another user, in folders that this user can enter.
 
-`palimpsest` if there is one, else `nobody`. Other daemons run as `nobody`, too: they could read the data and stop the
-server. On such a machine: `useradd --system --no-create-home palimpsest`.
+The user is `palimpsest` if the machine has it, else the one that Unix keeps for programs without rights. Other programs
+run as that user, too: they could read the data and stop the server. An administrator prevents it by
+`useradd --system --no-create-home palimpsest`.
 """
 
 import os
@@ -15,7 +16,7 @@ from pathlib import Path
 from infra.local.servers.process import Account, ServerError, environment_for_others
 
 USERS = ("palimpsest", "nobody")
-"""Who runs PostgreSQL for root: the first that exists."""
+"""Names of users: the first one that exists runs PostgreSQL for root."""
 
 FALLBACK_FOLDER = Path("/var/lib/palimpsest")
 """Holds the data and programs that this user cannot reach in their own folder, for instance below /root."""
