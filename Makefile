@@ -27,8 +27,8 @@ test: checks  ## Run all checks and tests, on real servers
 	@.ci/java
 	$(PYTEST) -n 2
 
-fast: checks  ## Run all checks and the unit tests
-	$(PYTEST) -n 2 tests/unit tests/architecture
+fast: checks  ## Run all checks and the quick tests: units and guards, with few examples and without other programs
+	$(PYTEST) -n 2 -m "not programs" --hypothesis-profile fast tests/unit tests/architecture
 
 checks: .venv/development
 	$(BIN)/ruff format --check .
@@ -46,7 +46,7 @@ chaos: .venv/development  ## Kill servers under load, then check the invariants 
 	$(BIN)/python -m tests.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) \
 		$(if $(ATTACK),--attack $(ATTACK))
 
-mutants: .venv/development  ## Change the code in one place at a time and look whether a test fails; run again to go on; options: SEED=7, MINUTES=60, COUNT=400, ONLY=projector, QUICK=1 (no servers)
+mutants: .venv/development  ## Change the code in one place at a time and look whether a test fails; run again to go on; options: SEED=7, MINUTES=60, COUNT=50 (of each room), ONLY=projector, QUICK=1 (no servers)
 	@.ci/java
 	$(BIN)/python -m tests.mutants $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) \
 		$(if $(COUNT),--count $(COUNT)) $(if $(ONLY),--only "$(ONLY)") $(if $(filter-out 0 no,$(QUICK)),--no-servers)

@@ -14,8 +14,9 @@ from time import perf_counter
 from typing import Generic, Protocol, TypeVar, cast
 from uuid import UUID
 
+from application import proofs
 from application.commands import HANDLERS, Command, CommandResult
-from application.idempotency import KeyedHash, KeyScope, answer_again, record_of, scope_of
+from application.idempotency import KeyedHash, KeyScope, answer_again, operation_id_of, record_of, scope_of
 from application.ports import (
     Busy,
     Clock,
@@ -23,14 +24,28 @@ from application.ports import (
     EventStore,
     InFlight,
     KeyReused,
+    NewId,
     NotSettled,
     OutcomeUnknown,
+    SecurityEntry,
+    SecurityLog,
+    SessionEnding,
     StoredResponse,
     Unavailable,
     VersionConflict,
 )
 from application.preconditions import precondition_check
-from application.revocation import Revocations, Settlement, revoked_by, settle, settle_earlier, settle_erasures
+from application.revocation import (
+    Revocations,
+    Settlement,
+    endings_of,
+    revoked_by,
+    settle,
+    settle_earlier,
+    settle_earlier_sessions,
+    settle_erasures,
+    settle_sessions,
+)
 from application.stream_locks import StreamLocks
 from application.unit_of_work import StoppedClock, UnitOfWork
 from domain.kernel import Refusal, Root
@@ -51,7 +66,10 @@ class Observer(Protocol):
 
 
 class Bus:
-    """Sends commands to their handlers. Among the ports is `clock`.
+    """Sends commands to their handlers. Among the ports are `clock` and `new_id`.
+
+    Handlers also get the ports `store`, `actor`, `client`, `session_id`, `request_id` (see `CommandContext`),
+    `proof` (see `Proof`), and `operation_id`: a new id, which is the same for a repeat with the same Idempotency-Key.
 
     `settlement` waits for revocations; None: the bus does not wait.
     """
@@ -70,6 +88,7 @@ class Bus:
         self._digests = digests
         self._observe = observe
         self._settlement = settlement
+        self._security_log = cast(SecurityLog | None, ports.get("security_log"))
         self._in_flight: set[bytes] = set()
         self._locks = StreamLocks()
 
@@ -93,21 +112,31 @@ class Bus:
             return result
         except Refusal as refusal:
             outcome = refusal.code
+            if run.proved_id is None:
+                self._note(proofs.refused(command, context, refusal))
             raise
         except NotSettled:
             outcome = "not_settled"
             raise
         finally:
+            # Even if it was refused after the proof: a thief who guesses a password must not be able to hide that.
+            self._note(proofs.accepted(command, context, run.proved_id))
             self._observe(type(command).__name__, outcome, run.attempts, perf_counter() - started)
 
+    def _note(self, entry: SecurityEntry | None) -> None:
+        if entry is not None and self._security_log is not None:
+            self._security_log.note(entry)
+
     async def _settle(self, run: "_Run[R]") -> None:
-        """Wait until reads show what the command, or an earlier one that did its work, takes away or erases."""
+        """End sessions, and wait until reads show what the command, or an earlier one like it, takes away or erases."""
         if self._settlement is None:
             return
         try:
             if run.changed:
+                await settle_sessions(self._settlement, run.endings)
                 await settle(self._settlement, run.revocations)
             else:
+                await settle_earlier_sessions(self._settlement, self._events, run.concerned)
                 await settle_earlier(self._settlement, self._events, run.concerned)
             if run.erased:
                 await settle_erasures(self._settlement)
@@ -164,10 +193,16 @@ class Bus:
     async def _try(self, run: "_Run[R]") -> CommandResult[R]:
         registration = HANDLERS[type(run.command)]
         clock = StoppedClock(self._clock)
-        unit = UnitOfWork(self._events, precondition_check(registration.answer, run.context, clock))
+        check = precondition_check(run.command, registration.answer, run.context, clock)
+        unit = UnitOfWork(self._events, clock, check, run.context.actor)
         run.concerned = unit.loaded
         own = {**self._ports, "store": unit, "actor": run.context.actor, "clock": clock}
-        answer = await registration.handler(run.command, **{name: own[name] for name in registration.ports})
+        context = run.context
+        own |= {"client": context.client, "session_id": context.session_id, "request_id": context.correlation_id}
+        own["proof"] = run.proof
+        if "operation_id" in registration.ports:
+            own["operation_id"] = self._operation_id(run)
+        answer = await registration.handler(run.command, **registration.arguments(own))
         run.concerned = unit.saved
         events, scope = unit.events, run.scope
         run.erased = any(root.erased for root in unit.loaded) or any(event.erases for event in events)
@@ -183,8 +218,12 @@ class Bus:
         if isinstance(appended, StoredResponse):
             assert scope is not None
             return await self._replay(run, scope, appended)
-        run.changed, run.revocations = bool(events), revoked_by(events, appended)
+        run.changed, run.revocations, run.endings = bool(events), revoked_by(events, appended), endings_of(events)
         return CommandResult(answer, appended)
+
+    def _operation_id(self, run: "_Run[R]") -> UUID:
+        """Return the id of what the command requests: for a repeat with the same key, the same one."""
+        return cast(NewId, self._ports["new_id"])() if run.scope is None else operation_id_of(run.scope, self._digests)
 
     async def _replay(self, run: "_Run[R]", scope: KeyScope, stored: StoredResponse) -> CommandResult[R]:
         run.found = True
@@ -209,5 +248,14 @@ class _Run(Generic[R]):
     changed: bool = False
     """Whether the command has appended events."""
     revocations: Revocations = field(default_factory=dict)
+    endings: Sequence[SessionEnding] = ()
     erased: bool = False
     """Whether the command, or an earlier one that did its work, has erased one of the aggregates."""
+    proof: proofs.Proof = field(default_factory=proofs.Proof)
+
+    @property
+    def proved_id(self) -> UUID | None:
+        """What the sender has shown to be theirs. A repeat of a keyed request proves nothing."""
+        if self.changed:
+            return self.concerned[0].id
+        return None if self.found else self.proof.user_id

@@ -1,11 +1,13 @@
 """Commands, and the registry of their handlers."""
 
 import inspect
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeVar, dataclass_transform, get_type_hints
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Generic, TypeVar, cast, dataclass_transform, get_type_hints
 
 import msgspec
+
+from application.security_actions import SecurityAction
 
 R = TypeVar("R")
 V_co = TypeVar("V_co", covariant=True)
@@ -25,6 +27,12 @@ class Command(msgspec.Struct, Generic[R], metaclass=_CommandMeta):
 
     answers_secret: ClassVar[bool] = False
     """Whether the answer authenticates its receiver, like a token. Such an answer is kept for minutes only."""
+
+    names_version: ClassVar[bool] = False
+    """Whether the caller must name the version that it changes (`If-Match`), as it means nothing for another one."""
+
+    proves: ClassVar[SecurityAction | None] = None
+    """By what the command proves who its sender is; the bus records its end in the security log."""
 
     def __repr__(self) -> str:
         # Commands carry passwords and personal data, which logs and tracebacks must not show.
@@ -55,13 +63,27 @@ class ReadResult(Generic[V_co]):
 Handler = Callable[..., Awaitable[Any]]
 
 
+class PortGroup:
+    """Base of dataclasses whose fields name ports. A handler takes one of them as a single parameter."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """A handler, the ports that its parameters name, and the type of its answer."""
+    """A handler, the ports and groups of ports that its parameters name, and the type of its answer."""
 
     handler: Handler
     ports: tuple[str, ...]
+    groups: Mapping[str, type[PortGroup]]
     answer: Any
+
+    def arguments(self, ports: Mapping[str, object]) -> dict[str, object]:
+        """Return what the handler is called with besides the command."""
+        own = {name: ports[name] for name in self.ports}
+        for name, group in self.groups.items():
+            own[name] = group(**{field.name: ports[field.name] for field in fields(cast(Any, group))})
+        return own
 
 
 HANDLERS: dict[type[Command[Any]], Registration] = {}
@@ -70,7 +92,7 @@ H = TypeVar("H", bound=Handler)
 
 
 def handles(handler: H) -> H:
-    """Register `handler` for the command that annotates its first parameter; the other parameters name ports.
+    """Register `handler` for the command that annotates its first parameter; the others name ports or groups of them.
 
     Raises:
         TypeError: the command has a handler already.
@@ -80,5 +102,12 @@ def handles(handler: H) -> H:
     command = hints[first]
     if command in HANDLERS:
         raise TypeError(f"{command.__name__} has two handlers")
-    HANDLERS[command] = Registration(handler, tuple(ports), hints["return"])
+    groups = {name: hints[name] for name in ports if _is_group(hints[name])}
+    HANDLERS[command] = Registration(
+        handler, tuple(port for port in ports if port not in groups), groups, hints["return"]
+    )
     return handler
+
+
+def _is_group(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, PortGroup)

@@ -1,11 +1,13 @@
 """Discovery: imports every module of a package, so that its classes and decorators register themselves."""
 
 import importlib
+from functools import cache
 from pathlib import Path
 
 
+@cache
 def import_all(package: str) -> None:
-    """Import every module of `package`, in folders of any depth, in the order of their names.
+    """Import every module of `package`, once, in folders of any depth, in the order of their names.
 
     Searches files, not packages: a folder without `__init__.py` must not be skipped silently.
 

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
+from uuid import UUID
 
 import msgspec
 
+from application.admission import admit
 from application.commands import HANDLERS, Command
 from application.ports import (
     Actor,
@@ -61,6 +63,12 @@ def scope_of(command: Command[Any], context: CommandContext, key: str, digests: 
     fingerprint = digests(b"command", actor, type(command).__name__.encode(), content)
     # Anonymous requests: the fingerprint scopes the key, so that two different ones never share a key.
     return KeyScope(digests(b"idempotency", actor or fingerprint, key.encode()), fingerprint)
+
+
+def operation_id_of(scope: KeyScope, digests: KeyedHash) -> UUID:
+    """Return an id (UUIDv8, RFC 9562) that a repeat with the same key gets again."""
+    bits = int.from_bytes(digests(b"operation", scope.key)[:16], "big")
+    return UUID(int=(bits & ~(0xF << 76 | 0x3 << 62)) | 0x8 << 76 | 0x2 << 62)
 
 
 def record_of(
@@ -125,6 +133,7 @@ async def answer_again(
     view = VIEWS[answer]
     root = await events.load(kept.kind, kept.id)
     if root is not None:
+        await admit(root, actor, events, now)
         view.require_reader(root, actor, now)
         if root.version != kept.version:
             root = await events.load(kept.kind, kept.id, version=kept.version)

@@ -7,7 +7,8 @@ when a command is retried. Tags are opaque: they are compared as texts.
 from collections.abc import Callable
 from typing import Any
 
-from application.ports import Clock, CommandContext, Precondition, StaleVersion, UnwantedMatch
+from application.commands import Command
+from application.ports import Clock, CommandContext, Precondition, StaleVersion, UnwantedMatch, VersionNeeded
 from application.views import VIEWS
 from domain.kernel import Root
 
@@ -34,12 +35,17 @@ def require_tag(precondition: Precondition, view: object) -> None:
         raise UnwantedMatch("What you named in If-None-Match is there; read it, or leave the condition out.")
 
 
-def precondition_check(answer: Any, context: CommandContext, clock: Clock) -> CheckRoot | None:
+def precondition_check(command: Command[Any], answer: Any, context: CommandContext, clock: Clock) -> CheckRoot | None:
     """Return what checks the aggregates that a command loads; None: the caller made no precondition.
 
     `answer` is the type of the command's answer. Actors who may not read the aggregate learn nothing of its version.
+
+    Raises:
+        VersionNeeded: the command depends on a version, and the caller named none.
     """
     precondition = context.precondition
+    if command.names_version and (precondition is None or precondition.one_of is None):
+        raise VersionNeeded("Offsets belong to one version of the text; name it: `If-Match`, with the `ETag` of it.")
     if precondition is None:
         return None
     view = VIEWS[answer]

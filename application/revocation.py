@@ -5,17 +5,20 @@ show the events. A command without events (a repeat, or nothing to do) must guar
 command took away: then the last revoking event counts of each stream that it saves, or, if it was refused, loads.
 
 An erasure destroys data keys, which processes keep in memory: it is answered only when none of them does any more.
+
+Events may end sessions (`Root.Event.ends_sessions`). The bus ends them after the append, and answers when no process
+takes a token of them any more. If it is interrupted in between, a policy does the same, and no refresh succeeds.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import Protocol
+from typing import Protocol, cast
 from uuid import UUID
 
 from eventsourcing.utils import get_topic
 
-from application.ports import EventStore, NotSettled
+from application.ports import EventStore, NotSettled, SessionEnding
 from domain.kernel import Root, events_of
 
 SETTLE_TIMEOUT = 5.0
@@ -38,6 +41,9 @@ class Settlement(Protocol):
 
         By then no cache holds what was erased, either. The read models have followed already. Returns whether it is so.
         """
+
+    async def end_sessions(self, endings: Sequence[SessionEnding]) -> bool:
+        """End sessions; return whether no process takes a token of them any more. A second time, nothing happens."""
 
 
 async def settle(settlement: Settlement, revocations: Mapping[tuple[str, UUID], int]) -> None:
@@ -64,6 +70,49 @@ async def settle_erasures(settlement: Settlement) -> None:
     """
     if not await settlement.forgotten(SETTLE_TIMEOUT):
         raise NotSettled
+
+
+async def settle_sessions(settlement: Settlement, endings: Sequence[SessionEnding]) -> None:
+    """End sessions, and wait until no process takes a token of them.
+
+    Raises:
+        NotSettled: a process may still do so.
+    """
+    if endings and not await settlement.end_sessions(endings):
+        raise NotSettled
+
+
+async def settle_earlier_sessions(settlement: Settlement, store: EventStore, roots: Iterable[Root]) -> None:
+    """End the sessions that earlier events of these streams have ended.
+
+    The streams are read again: the command may have changed its own copies before it found that nothing is new.
+
+    Raises:
+        NotSettled: a process may still take a token of them.
+    """
+    for root in roots:
+        if any(event.ends_sessions for event in events_of(type(root))):
+            ending = SessionEnding(root.id, root.version)
+            if not root.erased:  # an erased stream has no sessions any more, and may have no state
+                account = cast(_Account, await store.load(type(root), root.id))
+                ending = SessionEnding(root.id, account.sessions_cut, account.kept_session_id)
+            await settle_sessions(settlement, [ending] if ending.version else [])
+
+
+class _Account(Protocol):
+    """An aggregate whose events end sessions."""
+
+    sessions_cut: int
+    kept_session_id: UUID | None
+
+
+def endings_of(events: Iterable[Root.Event]) -> list[SessionEnding]:
+    """Return what sessions events end, those of users."""
+    return [
+        SessionEnding(event.originator_id, event.originator_version, getattr(event, "kept_session_id", None))
+        for event in events
+        if event.ends_sessions
+    ]
 
 
 def revoked_by(events: Iterable[Root.Event], position: int) -> Revocations:

@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import cast
 from uuid import UUID
 
-from application.ports import A, Clock, EventStore
+from application.admission import admit
+from application.ports import A, Actor, Clock, EventStore
 from domain.kernel import Claim, NotFound, Root
 
 
@@ -26,12 +27,20 @@ class StoppedClock:
 class UnitOfWork:
     """Implements `ports.Store`: loads from the event store, and keeps staged aggregates for one append.
 
-    `check` sees each aggregate that is loaded in its current version, and may refuse it.
+    `check` sees each aggregate that is loaded in its current version, and may refuse it. `actor`: the command's.
     """
 
-    def __init__(self, events: EventStore, check: Callable[[Root], None] | None = None) -> None:
+    def __init__(
+        self,
+        events: EventStore,
+        clock: Clock,
+        check: Callable[[Root], None] | None = None,
+        actor: Actor | None = None,
+    ) -> None:
         self._events = events
+        self._clock = clock
         self._check = check
+        self._actor = actor
         self.loaded: list[Root] = []
         self.saved: list[Root] = []
         self.staged: list[Root] = []
@@ -60,8 +69,10 @@ class UnitOfWork:
     async def get(self, kind: type[A], id: UUID, *, version: int | None = None) -> A:
         """See `ports.Store.get`."""
         root = self._found(kind, await self._events.load(kind, id, version=version))
-        if self._check is not None and version is None:
-            self._check(root)
+        if version is None:  # who may do what, and to which state, is judged by the present one
+            await admit(root, self._actor, self._events, self._clock())
+            if self._check is not None:
+                self._check(root)
         return root
 
     async def shell(self, kind: type[A], id: UUID) -> A:

@@ -7,7 +7,7 @@ reads. Tests compare this table with the aggregates, with the SQL, and with ever
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from domain.kernel import Forbidden, NotFound
@@ -19,13 +19,19 @@ ANYONE = "anyone"
 
 
 class Person(Protocol):
-    """A user, with the blind id of their verified email address (None: not verified yet)."""
+    """A user, with the blind id of their verified email address (None: not verified yet).
+
+    `lent`: the role that share links give the person now, by the id of the document (`application/admission.py`).
+    """
 
     @property
     def user_id(self) -> UUID: ...
 
     @property
     def address_id(self) -> UUID | None: ...
+
+    @property
+    def lent(self) -> Mapping[UUID, Any]: ...
 
 
 class RoleTooLow(Forbidden):
@@ -54,6 +60,19 @@ class Rule:
     scope: str
 
 
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something that people do with a resource, as its table has it."""
+
+    resource: "Resource"
+    name: str
+
+    @property
+    def rule(self) -> Rule:
+        """What it takes."""
+        return self.resource.rules[self.name]
+
+
 class Resource:
     """A kind of thing that people have roles on.
 
@@ -77,6 +96,16 @@ class Resource:
         self._guests = guests
         self._advice = advice
         self._ranks = {role: -place for place, role in enumerate(roles)}
+
+    def action(self, name: str) -> Action:
+        """Return one of its actions.
+
+        Raises:
+            KeyError: the table has no such action.
+        """
+        action = Action(self, name)
+        _ = action.rule
+        return action
 
     def allows(self, action: str, role: str | None) -> bool:
         """Return whether the role (None: no role at all) is enough for the action."""
@@ -112,21 +141,28 @@ DOCUMENT = Resource(
     rules={
         "create": Rule(ANYONE, "documents:write"),
         "list": Rule(ANYONE, "documents:read"),
+        "change_many": Rule(ANYONE, "documents:write"),
         "read": Rule("viewer", "documents:read"),
+        "duplicate": Rule("viewer", "documents:write"),
         "leave": Rule("viewer", "documents:write"),
+        "star": Rule("viewer", "documents:write"),
+        "open_link": Rule(ANYONE, "documents:write"),
         "comment": Rule("commenter", "documents:write"),
         "edit": Rule("editor", "documents:write"),
         "list_shares": Rule("owner", "documents:read"),
         "share": Rule("owner", "documents:write"),
+        "file": Rule("owner", "documents:write"),
+        "publish": Rule("owner", "documents:write"),
         "trash": Rule("owner", "documents:write"),
         "restore": Rule("owner", "documents:write"),
     },
 )
-"""The owner is a user. All other roles come from shares, which name email addresses and bind to users at first use."""
+"""The owner is a user. All other roles come from shares, which name email addresses and bind to users at first use, and
+from share links, which give a role to each user who opens them."""
 
 TEAM = Resource(
     "team",
-    roles=("owner", "admin", "member", "invited"),
+    roles=("owner", "admin", "editor", "viewer", "guest", "invited"),
     guests=("invited",),
     advice="an owner",
     rules={
@@ -134,19 +170,22 @@ TEAM = Resource(
         "list": Rule(ANYONE, "teams:read"),
         "read": Rule("invited", "teams:read"),
         "answer_invitation": Rule("invited", "teams:write"),
-        "list_members": Rule("member", "teams:read"),
-        "leave": Rule("member", "teams:write"),
+        "list_members": Rule("viewer", "teams:read"),
+        "leave": Rule("guest", "teams:write"),
         "list_invitations": Rule("admin", "teams:read"),
+        "read_activity": Rule("admin", "teams:read"),
         "rename": Rule("admin", "teams:write"),
         "invite": Rule("admin", "teams:write"),
         "revoke_invitation": Rule("admin", "teams:write"),
         "manage_members": Rule("admin", "teams:write"),
         "manage_owners": Rule("owner", "teams:write"),
         "transfer": Rule("owner", "teams:write"),
+        "answer_transfer": Rule("guest", "teams:write"),
         "dissolve": Rule("owner", "teams:write"),
     },
 )
-"""Users are owners, admins and members; the holder of an address is invited until the invitation is answered."""
+"""Owners and admins manage the team; editors and viewers work in it. A guest sees the team, but not who is in it. The
+holder of an address is invited until the invitation is answered."""
 
 ACCOUNT = Resource(
     "user",

@@ -112,6 +112,11 @@ class Root(BaseAggregate[UUID]):
         Such an event has no fields of its own. Its `apply` sets `erased` and needs no state, since it also erases a
         stream that cannot be read (`erase_unread`).
         """
+        ends_sessions: ClassVar[bool] = False
+        """Whether the event ends the sessions of its user: all, or all but the one that it names (`kept_session_id`).
+
+        The command bus answers only when no process takes a token of these sessions any more.
+        """
 
         def claims(self) -> Iterable[Claim]:
             """Return the claims that the event takes for its stream."""

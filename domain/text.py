@@ -21,7 +21,7 @@ _EMAIL_LENGTH = 254  # RFC 5321, 4.5.3.1.3, without the angle brackets
 _LOCAL_PART_LENGTH = 64  # RFC 5321, 4.5.3.1.1
 _EMAIL_FORM = 1
 """The version of the normal form of email addresses. It stands in every digest of one, so that a later form can have
-another number, and digests of both can be told apart while they are migrated."""
+another number, and digests of both can be distinguished while they are migrated."""
 
 
 class UnusableText(Invalid):

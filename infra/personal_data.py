@@ -36,7 +36,22 @@ TABLES = {
     ),
     "snapshots": PersonalDataPlace("states of aggregates; sealed", _NO_EXPORT, "erase_keys deletes the rows"),
     "idempotency": PersonalDataPlace("answers; sealed", _NO_EXPORT, "erase_keys deletes the rows; else 48 hours"),
+    "jobs.procrastinate_jobs": PersonalDataPlace(
+        "fields of waiting and dead jobs; sealed",
+        "not exported: an address that a person gave is in the events once the job is done",
+        "the fields go with the end of the job, those of a dead job when it is discarded, at the latest after 90 days",
+    ),
+    "security_log": PersonalDataPlace(
+        "addresses and programs of clients, sealed; keyed hashes of networks, another one each day",
+        "the entries of the person, unsealed, as GET /v1/users/me/security-log lists them",
+        "erase_keys destroys the data key and deletes the rows; else partitions are dropped after 400 days",
+    ),
     "claims": PersonalDataPlace("keyed hashes of addresses and slugs", _NO_EXPORT, "erase_keys deletes the rows"),
+    "sessions": PersonalDataPlace(
+        "IP addresses and user agents; sealed. Keyed hashes of addresses and devices",
+        "by the list of sessions, as long as they are not over",
+        "erase_keys destroys the data key and deletes the hashes; else the month is dropped after 90 days",
+    ),
     **{
         f"read.{model.name}": PersonalDataPlace(
             model.personal.content, _NO_EXPORT, model.personal.purge, model.personal.clear
@@ -50,18 +65,31 @@ IMPERSONAL_TABLES = frozenset(
     {
         "append_lock",
         "cache_leases",
+        "enqueue_lock",
         "invalidate_lock",
         "invalidations",
+        "jobs.job_errors",
+        "jobs.procrastinate_events",
+        "jobs.procrastinate_periodic_defers",
+        "jobs.procrastinate_workers",
+        "jobs.schedules",
+        "jobs.worker_queues",
         "keys",
         "migrations",
+        "policies",
+        "policy_partitions",
+        "policy_quarantine",
+        "policy_skips",
+        "policy_states",
         "projection_partitions",
         "projection_quarantine",
         "projection_skips",
         "projections",
         "relays",
+        "session_cuts",
     }
 )
-"""Tables of positions, names and key ids of our own, and ids of streams; and tables that are always empty."""
+"""Tables of positions, names, times, states, key ids of our own, ids of streams; and tables that are always empty."""
 
 REDIS_KEYS = {
     f"palimpsest:{model.cached.label}:": PersonalDataPlace(
@@ -72,6 +100,12 @@ REDIS_KEYS = {
     )
     for model in read_models()
     if model.cached is not None
+} | {
+    "palimpsest:limits:": PersonalDataPlace(
+        "times, under keyed hashes of network addresses, addresses of accounts, and ids of users",
+        "not exported: counts of the last hours",
+        "the entry expires, after six hours at most",
+    )
 }
 """Keys in Redis by their prefix."""
 
@@ -83,8 +117,21 @@ MEMORY = {
     "infra.store.snapshots.Snapshots": PersonalDataPlace(
         "states of aggregates that wait to be written", _NO_EXPORT, LEASE
     ),
+    "infra.limits.local_limits.LocalLimits": PersonalDataPlace(
+        "times, by network address, id of a user, or keyed hash of an account's address",
+        "not exported: counts of the last hours",
+        "an entry is removed some time after it is empty, at the latest when there are 100,000 others",
+    ),
+    "infra.sessions.live_sessions.CachedLiveSessions": PersonalDataPlace(
+        "ids of users and of their addresses", _NO_EXPORT, LEASE
+    ),
     "infra.projector.rebuild.bulk_load.BulkLoader": PersonalDataPlace(
         "rows of a rebuild, up to 128 MB", _NO_EXPORT, "the answer waits until they are written, without what is erased"
+    ),
+    "infra.security_log.postgres_security_log.PostgresSecurityLog": PersonalDataPlace(
+        "entries that wait to be written, or are counted for a minute",
+        _NO_EXPORT,
+        "a key that is gone seals nothing, and the database takes no entry about an erased user",
     ),
 }
 """Classes whose instances keep personal data longer than one request or batch takes."""
@@ -100,6 +147,18 @@ FILES = {
         "settings only: our Redis writes no entry to disk, and doctor finds another that does",
         _NO_EXPORT,
         "nothing to purge",
+    ),
+    "mail": PersonalDataPlace(
+        "mails with addresses, names and links, where no mail server is set",
+        "not exported: copies of what the person received",
+        "the next mail removes those older than a day",
+        frozenset({"*"}),
+    ),
+    "files": PersonalDataPlace(
+        "what is stored through the port Files, here or in a bucket; nothing stores any yet",
+        "by what stores them",
+        "by what stores them",
+        frozenset({"*"}),
     ),
     "*.log": PersonalDataPlace("ids of users and paths, no words of people", _NO_EXPORT, "by the log rotation"),
 }

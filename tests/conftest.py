@@ -1,16 +1,20 @@
 """Fixtures for all tests: servers are real and start only when a test asks for them."""
 
+import logging
 import os
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import redis
+import structlog
 from hypothesis import Phase, settings
 from kafka.net.inet import KafkaNetSocket
 
 from infra.kafka.client.topics import Topics
 from infra.local.servers.kafka import EmbeddedKafka
+from infra.telemetry.http_observer import observe_http
 from tests.support import kafka as brokers
 from tests.support import servers
 from tests.support.servers import Cluster, Database, PostgresForTests, RedisForTests, redis_admin
@@ -18,6 +22,7 @@ from tests.support.servers import Cluster, Database, PostgresForTests, RedisForT
 # A busy machine is slow, not wrong.
 settings.register_profile("palimpsest", deadline=None)
 settings.load_profile("palimpsest")
+settings.register_profile("fast", settings.get_profile("palimpsest"), max_examples=20)
 # A mutant is judged the same each time, and its failures are not read.
 settings.register_profile(
     "mutants", deadline=None, derandomize=True, database=None, phases=[Phase.explicit, Phase.generate]
@@ -38,6 +43,30 @@ def _kafka_python_socket(
 
 
 KafkaNetSocket.socket = _kafka_python_socket
+
+_configure_structlog = structlog.configure
+
+
+def _configure_without_cache(**settings: Any) -> None:
+    """Set up structlog, but let no logger keep the set-up of the test that used it first."""
+    _configure_structlog(**settings | {"cache_logger_on_first_use": False})
+
+
+setattr(structlog, "configure", _configure_without_cache)  # noqa: B010 (mypy allows no other function there)
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """Undo the set-up of logs, which a command makes for its process: it would hide the logs of later tests."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    if structlog.is_configured():
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        structlog.reset_defaults()
+        structlog.contextvars.clear_contextvars()
+        observe_http.log_to(structlog.get_logger("http"))
 
 
 @pytest.fixture(scope="session")

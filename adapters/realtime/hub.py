@@ -18,6 +18,7 @@ from uuid import UUID
 import msgspec
 import structlog
 
+from adapters.fair_queue import FairTurns
 from adapters.integration_events.cloudevents import CloudEvents
 from adapters.realtime.stream_shares import StreamShares
 from application.ports import Actor, Positions, ReadStore, RecordedEvent, SelectiveFeed, Unavailable
@@ -28,7 +29,8 @@ PAGE_SIZE = 500
 MAX_RECENT = 5_000
 POLL_SECONDS = 1.0
 MAX_CATCHING_UP = 2
-"""Pages served at a time to subscribers that missed the newest batch: each page runs queries of its own."""
+"""Pages served at a time to subscribers that missed the newest batch: each page runs queries of its own. The networks
+of clients take turns."""
 
 log = structlog.get_logger(__name__)
 
@@ -83,7 +85,7 @@ class EventHub:
         self._newest = OutgoingBatch([], 0)
         self._newest_after: int | None = None
         self._advanced = asyncio.Event()
-        self._catching_up = asyncio.Semaphore(MAX_CATCHING_UP)
+        self._catching_up = FairTurns(MAX_CATCHING_UP)
         self.closed = False
         """Whether streams are to end."""
 
@@ -130,7 +132,7 @@ class EventHub:
             return OutgoingBatch([], position)
         if waited and position == self._newest_after:
             return self._newest
-        async with self._catching_up:
+        async with self._catching_up.turn():
             return await self._page(position, actor)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Server-sent events (WHATWG HTML, 9.2): the stream of one subscriber, until its access token expires."""
+"""Server-sent events (WHATWG HTML, 9.2): the stream of one subscriber, until its token expires or its session ends."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,14 +11,14 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from adapters.http.api.client_network import network_of_client
+from adapters.client_network import client_network
 from adapters.http.api.context import RequestContext, context_of
 from adapters.http.api.problems import Malformed
 from adapters.http.api.queries import POSITION
 from adapters.http.api.schemas import QueryParameters
 from adapters.integration_events.contract import published
 from adapters.realtime.hub import OutgoingBatch, OutgoingEvent
-from application.ports import Unavailable
+from application.ports import SessionWatch, Unavailable
 from application.scopes import scope_to_read
 from projections.visibility import own_of
 
@@ -76,7 +76,8 @@ class Subscriber:
         assert context.identity is not None
         self.identity = context.identity
         self.hub = context.deps.live
-        self.network = network_of_client(request)
+        self.sessions = context.deps.live_sessions
+        self.network = client_network.get()
         self._seconds_left = self.identity.expires - context.deps.clock().timestamp()
         self._last_event_id = context.header(b"last-event-id")
         self._own_ids = own_of(self.identity.actor)
@@ -123,9 +124,10 @@ class Subscriber:
         return head if after is None or head is None else min(after, head)
 
     async def _next(self, position: int, timeout: float) -> OutgoingBatch | None:
-        """Return the events after the position; None if they cannot be read now."""
+        """Return the events after the position; None if they cannot be read now, or the session is over."""
         try:
-            return await self.hub.after(position, timeout, self.identity.actor)
+            batch = await self.hub.after(position, timeout, self.identity.actor)
+            return batch if await self.sessions.find(self.identity.session_id) else None
         except Unavailable:
             return None
 
@@ -156,25 +158,34 @@ class EventStream(Response):
         self._after = after
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send until the stream ends, the client disconnects, or it stops reading.
+        """Send until the stream or the session ends, the client disconnects, or it stops reading.
 
         Raises:
             TooManyStreams: see `EventHub.subscribed`.
         """
         subscriber = self._subscriber
         async with subscriber.hub.subscribed(subscriber.identity.actor.user_id, subscriber.network):
-            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            sending = asyncio.create_task(_end(send) if scope["bodiless"] else self._send(send))
-            leaving = asyncio.create_task(_disconnected(receive))
-            try:
-                await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
-                if not sending.done():
-                    raise ClientDisconnect
+            with subscriber.sessions.watched(subscriber.identity.session_id) as watch:
+                await self._serve(scope, receive, send, watch)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, watch: SessionWatch) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        sending = asyncio.create_task(_end(send) if scope["bodiless"] else self._send(send))
+        leaving = asyncio.create_task(_disconnected(receive))
+        ending = asyncio.create_task(watch.dropped())
+        try:
+            done, _ = await asyncio.wait({sending, leaving, ending}, return_when=asyncio.FIRST_COMPLETED)
+            if sending in done:
                 sending.result()
-            finally:
-                sending.cancel()
-                leaving.cancel()
-                await asyncio.gather(sending, leaving, return_exceptions=True)
+            elif leaving in done:
+                raise ClientDisconnect
+        finally:
+            for task in (sending, leaving, ending):
+                task.cancel()
+            await asyncio.gather(sending, leaving, ending, return_exceptions=True)
+        if sending not in done:
+            # The session may have ended. If it has not, the client reconnects, and misses no event.
+            await _end(send)
 
     async def _send(self, send: Send) -> None:
         async with aclosing(self._subscriber.blocks(self._query, self._after)) as blocks:  # type: ignore[type-var]

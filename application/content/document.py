@@ -9,13 +9,18 @@ from uuid import UUID
 
 from msgspec.structs import asdict
 
+from application.admission import admit
 from application.commands import Command, ReadResult, handles
+from application.content.link_guest import links_left
 from application.ports import Actor, Clock, EmailIndex, EventStore, NewId, Store
 from application.views import view_maker
 from domain.access import DOCUMENT
 from domain.billing.subscription import Subscription
+from domain.content import version_names
 from domain.content.document import Document, ShareRole, Status
-from domain.kernel import NotFound, Party, PartyKind
+from domain.content.edits import Edit, edit
+from domain.content.texts import title_of_copy
+from domain.kernel import NotFound, PartyKind
 from domain.text import email_address
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -65,12 +70,31 @@ class CreateDocument(Command[DocumentView]):
 
 
 class ChangeDocument(Command[DocumentView]):
-    """Save title, content and status."""
+    """Save title, content and status; what is None stays."""
 
     id: UUID
-    title: str
-    content: str
-    status: Status
+    title: str | None = None
+    content: str | None = None
+    status: Status | None = None
+
+
+class EditDocument(Command[DocumentView]):
+    """Save the content with some edits, whose offsets are those of the version that the actor names."""
+
+    names_version = True
+
+    id: UUID
+    edits: list[Edit]
+
+
+class DuplicateDocument(Command[DocumentView]):
+    """Create a draft with the title and the content of a document. `title`: None is "Copy of" and the title.
+
+    It counts against the quota of the actor's plan.
+    """
+
+    id: UUID
+    title: str | None = None
 
 
 class TrashDocument(Command[DocumentView]):
@@ -87,6 +111,21 @@ class RestoreFromTrash(Command[DocumentView]):
 
 class RestoreVersion(Command[DocumentView]):
     """Save the title and the content of an earlier version as a new one."""
+
+    id: UUID
+    version: int
+
+
+class NameVersion(Command[None]):
+    """Give a version a name."""
+
+    id: UUID
+    version: int
+    name: str
+
+
+class UnnameVersion(Command[None]):
+    """Remove the name of a version."""
 
     id: UUID
     version: int
@@ -130,24 +169,42 @@ class LeaveDocument(Command[None]):
 @handles
 async def create_document(cmd: CreateDocument, store: Store, actor: Actor, clock: Clock, new_id: NewId) -> DocumentView:
     now = clock()
-    subscription = await store.get(Subscription, Subscription.id_of(Party("user", actor.user_id)))
     document = Document.create(id=new_id(), owner_id=actor.user_id, now=now, **asdict(cmd))
-    subscription.use(document.id, now=now)
-    store.save(document, subscription)
+    store.save(document, await _charged(document, store, now))
     return document_view(document)
 
 
 @handles
+async def duplicate_document(
+    cmd: DuplicateDocument, store: Store, actor: Actor, clock: Clock, new_id: NewId
+) -> DocumentView:
+    now = clock()
+    original = await load_document(store, cmd.id, "duplicate", actor, now)
+    title = title_of_copy(original.title) if cmd.title is None else cmd.title
+    copy = Document.create(id=new_id(), owner_id=actor.user_id, title=title, content=original.content, now=now)
+    store.save(copy, await _charged(copy, store, now), original)
+    return document_view(copy)
+
+
+@handles
 async def change_document(cmd: ChangeDocument, store: Store, actor: Actor, clock: Clock) -> DocumentView:
-    document = await _load(store, cmd.id, "edit", actor, clock())
+    document = await load_document(store, cmd.id, "edit", actor, clock())
     document.change(title=cmd.title, content=cmd.content, status=cmd.status, by=actor, now=clock())
     store.save(document)
     return document_view(document)
 
 
 @handles
+async def edit_document(cmd: EditDocument, store: Store, actor: Actor, clock: Clock) -> DocumentView:
+    document = await load_document(store, cmd.id, "edit", actor, clock())
+    edit(document, cmd.edits, by=actor, now=clock())
+    store.save(document)
+    return document_view(document)
+
+
+@handles
 async def trash_document(cmd: TrashDocument, store: Store, actor: Actor, clock: Clock) -> DocumentView:
-    document = await _load(store, cmd.id, "trash", actor, clock())
+    document = await load_document(store, cmd.id, "trash", actor, clock())
     document.trash(by=actor, now=clock())
     store.save(document)
     return document_view(document)
@@ -155,7 +212,7 @@ async def trash_document(cmd: TrashDocument, store: Store, actor: Actor, clock: 
 
 @handles
 async def restore_from_trash(cmd: RestoreFromTrash, store: Store, actor: Actor, clock: Clock) -> DocumentView:
-    document = await _load(store, cmd.id, "restore", actor, clock())
+    document = await load_document(store, cmd.id, "restore", actor, clock())
     document.restore_from_trash(by=actor, now=clock())
     store.save(document)
     return document_view(document)
@@ -163,11 +220,25 @@ async def restore_from_trash(cmd: RestoreFromTrash, store: Store, actor: Actor, 
 
 @handles
 async def restore_version(cmd: RestoreVersion, store: Store, actor: Actor, clock: Clock) -> DocumentView:
-    document = await _load(store, cmd.id, "edit", actor, clock())
+    document = await load_document(store, cmd.id, "edit", actor, clock())
     earlier = await store.get(Document, cmd.id, version=document.version_of(cmd.version))
     document.restore_version(earlier, by=actor, now=clock())
     store.save(document)
     return document_view(document)
+
+
+@handles
+async def name_version(cmd: NameVersion, store: Store, actor: Actor, clock: Clock) -> None:
+    document = await load_document(store, cmd.id, "edit", actor, clock())
+    version_names.name_version(document, cmd.version, cmd.name, by=actor, now=clock())
+    store.save(document)
+
+
+@handles
+async def unname_version(cmd: UnnameVersion, store: Store, actor: Actor, clock: Clock) -> None:
+    document = await load_document(store, cmd.id, "edit", actor, clock())
+    version_names.unname_version(document, cmd.version, by=actor, now=clock())
+    store.save(document)
 
 
 @handles
@@ -207,7 +278,7 @@ async def revoke_share(
 async def leave_document(cmd: LeaveDocument, store: Store, actor: Actor, clock: Clock) -> None:
     document = await store.get(Document, cmd.id)
     document.leave(by=actor, now=clock())
-    store.save(document)
+    store.save(document, *await links_left(store, document, actor, clock()))
 
 
 @handles
@@ -217,26 +288,59 @@ async def bind_share(cmd: BindShare, store: Store, actor: Actor, clock: Clock) -
     store.save(document)
 
 
-async def document_at_version(events: EventStore, actor: Actor, id: UUID, version: int) -> ReadResult[DocumentView]:
+async def document_at_version(
+    events: EventStore, actor: Actor, id: UUID, version: int, now: datetime
+) -> ReadResult[DocumentView]:
     """Return the document as it was at `version` (from 1), if the actor may read it now.
 
     Raises:
         NotFound: the document does not exist for the actor, or has no such version.
     """
-    document = await events.load(Document, id)
-    if document is None:
-        raise NotFound("There is no such document.")
-    document.require("read", actor)
+    found = await read_document(events, actor, id, now)
+    document = found.view
     at = document.version_of(version)
     earlier = document if document.version == at else await events.load(Document, id, version=at)
     assert earlier is not None
-    unused = document.unused_share_of(actor) is not None
-    return ReadResult(document_view(earlier), BindShare(id=id) if unused else None)
+    return ReadResult(document_view(earlier), found.causes)
 
 
-async def _load(store: Store, id: UUID, action: str, actor: Actor, now: datetime) -> Document:
-    """Load the document for an action, which may be the first use of a share."""
+async def read_document(events: EventStore, actor: Actor, id: UUID, now: datetime) -> ReadResult[Document]:
+    """Return the document as the event log has it now, if the actor may read it. It may be the first use of a share.
+
+    Raises:
+        NotFound: the document does not exist for the actor.
+    """
+    document = await events.load(Document, id)
+    if document is None:
+        raise NotFound("There is no such document.")
+    await admit(document, actor, events, now)
+    document.require("read", actor)
+    return ReadResult(document, None if document.unused_share_of(actor) is None else BindShare(id=id))
+
+
+async def _charged(document: Document, store: Store, now: datetime) -> Subscription:
+    """Return the subscription of the owner of a new document, charged with it."""
+    subscription = await store.get(Subscription, Subscription.id_of(document.owner))
+    subscription.use(document.id, now=now)
+    return subscription
+
+
+async def load_document(store: Store, id: UUID, action: str, actor: Actor, now: datetime) -> Document:
+    """Load the document for an action, which may be the first use of a share.
+
+    Raises:
+        NotFound, RoleTooLow: the actor may not do that with it.
+    """
     document = await store.get(Document, id)
+    begin_use(document, action, actor, now)
+    return document
+
+
+def begin_use(document: Document, action: str, actor: Actor, now: datetime) -> None:
+    """Refuse an action that the actor may not do. It may be the first use of a share.
+
+    Raises:
+        NotFound, RoleTooLow: the actor may not do that with the document.
+    """
     document.require(action, actor)
     document.bind_share(by=actor, now=now)
-    return document

@@ -1,6 +1,9 @@
 """Ports: what use cases need from outside, one file a subject. Every name can be imported from here."""
 
+from application.ports.challenges import MAX_WORK, ChallengePurpose, Challenges
+from application.ports.client import Client, DeviceNames
 from application.ports.clock import Clock, NewId
+from application.ports.deadlines import AccountDeadline, AccountDeadlines, DeadlineKind
 from application.ports.emails import EmailIndex
 from application.ports.errors import (
     AnswerExpired,
@@ -12,11 +15,13 @@ from application.ports.errors import (
     NotSettled,
     OutcomeUnknown,
     PreconditionFailed,
+    RateLimited,
     StaleVersion,
     Unavailable,
     Unreadable,
     UnwantedMatch,
     VersionConflict,
+    VersionNeeded,
 )
 from application.ports.feed import (
     EventFeed,
@@ -28,9 +33,36 @@ from application.ports.feed import (
     SelectiveFeed,
     Undecodable,
 )
+from application.ports.files import FileContent, FileExists, FileInfo, Files, NoSuchFile, RangeOutsideFile
 from application.ports.holdings import HeldStream, Holdings
+from application.ports.kept_documents import KeptDocuments
+from application.ports.limits import MICROSECONDS, Bucket, BucketState, Decision, Limits, Quota
+from application.ports.links import LinkPurpose, LinkToken, LinkTokens
+from application.ports.mail import MAIL_TIMEOUT, Mail, Mailer, MailRefused
 from application.ports.passwords import Passwords
+from application.ports.queue import JobQueue
 from application.ports.reads import EventPlace, Params, ReadStore, StoredEvents, T
+from application.ports.security_log import EntryFilter, LoggedEntry, SecurityEntry, SecurityLog
+from application.ports.sessions import (
+    IDLE_LIFETIME,
+    MAX_SESSIONS,
+    REPEAT_SECONDS,
+    SESSION_LIFETIME,
+    Beginning,
+    EndReason,
+    LiveSession,
+    LiveSessions,
+    NewSession,
+    RefreshToken,
+    RefreshTokens,
+    Session,
+    SessionDetails,
+    SessionEnding,
+    SessionMode,
+    Sessions,
+    SessionWatch,
+    TokenText,
+)
 from application.ports.store import (
     A,
     Actor,
@@ -44,27 +76,68 @@ from application.ports.store import (
     Store,
     StoredResponse,
 )
+from application.ports.system import SendAsSystem
+from application.ports.team_deadlines import TeamDeadlines
+from application.ports.unverified import UnverifiedUser, UnverifiedUsers
 
 __all__ = [
+    "IDLE_LIFETIME",
+    "MAIL_TIMEOUT",
+    "MAX_SESSIONS",
+    "MAX_WORK",
+    "MICROSECONDS",
+    "REPEAT_SECONDS",
+    "SESSION_LIFETIME",
     "A",
+    "AccountDeadline",
+    "AccountDeadlines",
     "Actor",
     "AnswerExpired",
+    "Beginning",
+    "Bucket",
+    "BucketState",
     "Busy",
+    "ChallengePurpose",
+    "Challenges",
     "ClaimTaken",
+    "Client",
     "Clock",
     "CommandContext",
     "Copy",
+    "DeadlineKind",
+    "Decision",
+    "DeviceNames",
     "EmailIndex",
+    "EndReason",
+    "EntryFilter",
     "EventFeed",
     "EventPlace",
     "EventStore",
+    "FileContent",
+    "FileExists",
+    "FileInfo",
+    "Files",
     "HeldStream",
     "Holdings",
     "Idempotency",
     "InFlight",
+    "JobQueue",
     "KeptAnswer",
+    "KeptDocuments",
     "KeyReused",
+    "Limits",
+    "LinkPurpose",
+    "LinkToken",
+    "LinkTokens",
+    "LiveSession",
+    "LiveSessions",
+    "LoggedEntry",
+    "Mail",
+    "MailRefused",
+    "Mailer",
     "NewId",
+    "NewSession",
+    "NoSuchFile",
     "NotAuthenticated",
     "NotSettled",
     "OutcomeUnknown",
@@ -76,18 +149,37 @@ __all__ = [
     "Positions",
     "Precondition",
     "PreconditionFailed",
+    "Quota",
+    "RangeOutsideFile",
+    "RateLimited",
     "ReadStore",
     "RecordedEvent",
     "Reference",
+    "RefreshToken",
+    "RefreshTokens",
+    "SecurityEntry",
+    "SecurityLog",
     "SelectiveFeed",
+    "SendAsSystem",
+    "Session",
+    "SessionDetails",
+    "SessionEnding",
+    "SessionMode",
+    "SessionWatch",
+    "Sessions",
     "StaleVersion",
     "Store",
     "StoredEvents",
     "StoredResponse",
     "T",
+    "TeamDeadlines",
+    "TokenText",
     "Unavailable",
     "Undecodable",
     "Unreadable",
+    "UnverifiedUser",
+    "UnverifiedUsers",
     "UnwantedMatch",
     "VersionConflict",
+    "VersionNeeded",
 ]

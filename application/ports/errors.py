@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from domain.kernel import Conflict, Forbidden
+from domain.kernel import Conflict, Forbidden, Refusal
 
 
 class PreconditionFailed(Conflict):
@@ -19,6 +19,10 @@ class StaleVersion(PreconditionFailed):
 
 class UnwantedMatch(PreconditionFailed):
     """The caller named what must not be there (`If-None-Match`), and it is."""
+
+
+class VersionNeeded(Conflict):
+    """The command depends on a version, and the caller named none."""
 
 
 class Busy(Conflict):
@@ -69,6 +73,18 @@ class Unreadable(Exception):
 
 class NotAuthenticated(Forbidden):
     """The person did not prove who they are."""
+
+
+class RateLimited(Refusal):
+    """The caller has asked too often. `retry_after`: whole seconds until the same request may pass.
+
+    `work`: of the challenge whose solution lets it pass at once; None: none does.
+    """
+
+    def __init__(self, detail: str, retry_after: int, work: int | None = None) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+        self.work = work
 
 
 class NotSettled(Exception):

@@ -11,5 +11,8 @@ class Passwords(Protocol):
     async def verify(self, password: str, hashed: str | None) -> bool:
         """Return whether the password is right. Without a hash (None): false, after the same time."""
 
+    def is_outdated(self, hashed: str) -> bool:
+        """Return whether a hash of another kind or cost is to be replaced, once its password is known."""
+
     async def weakness(self, password: str, *known: str) -> str | None:
         """Return why the password is too weak, for its user; None: it is strong. `known`: words it may not contain."""

@@ -1,13 +1,14 @@
 """Ports to the event store: `Store` for command handlers, `EventStore` for the bus."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 import msgspec
 
+from application.ports.client import Client
 from application.ports.reads import StoredEvents
 from domain.kernel import Claim, Root
 
@@ -19,11 +20,13 @@ class Actor:
     """The authenticated user (implements `domain.access.Person`).
 
     `address_id` is the blind id of their verified email address: shares and invitations name addresses until they are
-    used.
+    used. `lent`: the role that share links give, by the id of the document; `application/admission.py` sets it on each
+    load.
     """
 
     user_id: UUID
     address_id: UUID | None = None
+    lent: dict[UUID, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,8 @@ class CommandContext:
     """Metadata of one command: its actor (None: anonymous), its trace of causes, its Idempotency-Key, its precondition.
 
     `on_behalf_of`: the user for whom the actor acts, if that is another one. `traceparent`: W3C Trace Context, version
-    00, as text.
+    00, as text. `client`: the program that sent it, if it came by HTTP; handlers get it as the port `client`.
+    `session_id`: the actor's session; handlers get it as the port `session_id`.
     """
 
     actor: Actor | None
@@ -54,6 +58,8 @@ class CommandContext:
     on_behalf_of: UUID | None = None
     traceparent: str | None = None
     precondition: Precondition | None = None
+    client: Client | None = None
+    session_id: UUID | None = None
 
 
 class Reference(msgspec.Struct, frozen=True):

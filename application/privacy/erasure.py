@@ -10,6 +10,7 @@ shares or members are not known.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -20,6 +21,9 @@ from application.ports import Clock, EmailIndex, HeldStream, Holdings, Store, Un
 from domain.billing.subscription import Subscription
 from domain.content import erasure as documents
 from domain.content.document import Document
+from domain.content.folder import FolderTree
+from domain.content.share_link import ShareLinks
+from domain.identity.suspension import is_to_be_erased
 from domain.identity.user import User
 from domain.kernel import NotFound, Party, Root
 from domain.privacy.address import Address
@@ -48,6 +52,21 @@ class ErasureStep:
 
 class EraseUser(Command[ErasureStep]):
     """Erase a user, with their verified address and their documents, and end their memberships."""
+
+    id: UUID
+
+
+class EraseUnverifiedUser(Command[ErasureStep]):
+    """Erase a user who has never verified their address. It changes nothing if they have, or if they have a plan.
+
+    Earlier versions started plans before the address was verified: their users may have documents.
+    """
+
+    id: UUID
+
+
+class EraseDeletedUser(Command[ErasureStep]):
+    """Erase a user whose account was to be deleted, once the time is over in which they could withdraw that."""
 
     id: UUID
 
@@ -112,10 +131,18 @@ class _Erasure:
         self._add(root)
 
     async def erase_documents_of(self, owner: Party) -> None:
-        """Erase the documents of a user or a team."""
+        """Erase the documents and folders of a user or a team."""
         async for document in self._each(Document, await self._holdings.documents_of(owner)):
             if documents.erase_own(document, owner, now=self._now):
                 self._concerned.add(document.id)
+                await self.erase_links_of(document.id)
+        with suppress(NotFound):
+            await self.erase(FolderTree, FolderTree.id_of(owner), FolderTree.erase)
+
+    async def erase_links_of(self, document_id: UUID) -> None:
+        """Erase the share links of a document, if it has ever had one."""
+        with suppress(NotFound):
+            await self.erase(ShareLinks, ShareLinks.id_of(document_id), ShareLinks.erase)
 
     async def erase_team(self, id: UUID) -> None:
         """Erase a team, after its documents and its plan."""
@@ -138,6 +165,10 @@ class _Erasure:
         if plan is not None:
             plan.cancel(now=self._now)
 
+    def close(self, user: User) -> None:
+        """Close the account of a user whose erasure goes on."""
+        user.deactivate(now=self._now)
+
     async def forget_user(self, id: UUID) -> None:
         """Revoke the shares that are bound to a user."""
         async for document in self._each(Document, await self._holdings.documents_bound_to(id)):
@@ -152,12 +183,17 @@ class _Erasure:
         if self.complete:
             self._add(await self._erased_address(id))
 
+    @property
+    def unread(self) -> list[UUID]:
+        """The streams that cannot be read and have not been erased."""
+        return sorted(self._unread)
+
     def stage(self) -> ErasureStep:
         """Stage all changes, for one append."""
         changed = [root for root in self._roots.values() if root.pending_events]
         unchanged = [root for root in (self._roots | self._shells).values() if not root.pending_events]
         self._store.save(*changed, *[root for root in unchanged if root.id in self._concerned])
-        return ErasureStep(len(changed), self.complete, sorted(self._unread))
+        return ErasureStep(len(changed), self.complete, self.unread)
 
     def _add(self, root: Root) -> None:
         """Add what is erased itself, after all that belongs to it."""
@@ -209,18 +245,44 @@ async def erase_user(
     cmd: EraseUser, store: Store, holdings: Holdings, addresses: EmailIndex, clock: Clock
 ) -> ErasureStep:
     erasure = _Erasure(store, holdings, clock())
+    return await _erase_user(erasure, await erasure.get(User, cmd.id), cmd.id, addresses)
+
+
+@handles
+async def erase_unverified_user(
+    cmd: EraseUnverifiedUser, store: Store, holdings: Holdings, addresses: EmailIndex, clock: Clock
+) -> ErasureStep:
+    erasure = _Erasure(store, holdings, clock())
     user = await erasure.get(User, cmd.id)
-    await erasure.erase_documents_of(Party("user", cmd.id))
-    await erasure.end_memberships(cmd.id)
-    await erasure.cancel_plan(Party("user", cmd.id))
-    await erasure.forget_user(cmd.id)
+    plan = await erasure.get(Subscription, Subscription.id_of(Party("user", cmd.id)))
+    if user is None or user.email_verified or user.erased or plan is not None or erasure.unread:
+        return ErasureStep(0, complete=True, unread=erasure.unread)
+    return await _erase_user(erasure, user, cmd.id, addresses)
+
+
+@handles
+async def erase_deleted_user(
+    cmd: EraseDeletedUser, store: Store, holdings: Holdings, addresses: EmailIndex, clock: Clock
+) -> ErasureStep:
+    erasure = _Erasure(store, holdings, clock())
+    user = await erasure.get(User, cmd.id)
+    if user is None or not is_to_be_erased(user, clock()):
+        return ErasureStep(0, complete=True, unread=erasure.unread)
+    return await _erase_user(erasure, user, cmd.id, addresses)
+
+
+async def _erase_user(erasure: _Erasure, user: User | None, id: UUID, addresses: EmailIndex) -> ErasureStep:
+    await erasure.erase_documents_of(Party("user", id))
+    await erasure.end_memberships(id)
+    await erasure.cancel_plan(Party("user", id))
+    await erasure.forget_user(id)
     # An address that was not verified may belong to another person.
-    if user is not None and user.email_verified and not user.erased:
-        await erasure.forget_address(addresses.address_id(user.email))
+    for email in user.verified_addresses if user is not None and not user.erased else ():
+        await erasure.forget_address(addresses.address_id(email))
     if erasure.complete:
-        await erasure.erase(User, cmd.id, User.erase)
+        await erasure.erase(User, id, User.erase)
     elif user is not None:
-        user.deactivate(now=clock())
+        erasure.close(user)
     return erasure.stage()
 
 
@@ -235,6 +297,7 @@ async def erase_address(cmd: EraseAddress, store: Store, holdings: Holdings, clo
 async def erase_document(cmd: EraseDocument, store: Store, holdings: Holdings, clock: Clock) -> ErasureStep:
     erasure = _Erasure(store, holdings, clock())
     await erasure.erase(Document, cmd.id, documents.erase_document)
+    await erasure.erase_links_of(cmd.id)
     return erasure.stage()
 
 

@@ -1,16 +1,18 @@
-"""Use cases of teams: found, invite, manage, leave."""
+"""Use cases of teams: found, manage members, leave."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from application.commands import Command, handles
-from application.ports import Actor, Clock, EmailIndex, NewId, Store
+from application.ports import Actor, Clock, NewId, Store
 from application.views import view_maker
 from domain.access import TEAM
-from domain.identity.user import email_claim
-from domain.teams.team import InvitedRole, Role, Team
-from domain.text import email_address
+from domain.billing.subscription import Subscription
+from domain.kernel import Party
+from domain.teams.roles import Role
+from domain.teams.seats import SEATS
+from domain.teams.team import Team
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,7 @@ class TeamView:
     version: int
     created_at: datetime
     updated_at: datetime
+    dissolution_due: datetime | None
     dissolved_at: datetime | None
 
     @property
@@ -69,31 +72,11 @@ class RenameTeam(Command[TeamView]):
     name: str
 
 
-class InviteMember(Command[TeamView]):
-    """Hold a seat for the holder of an email address."""
+class ChangeSlug(Command[TeamView]):
+    """Change the slug of a team."""
 
     id: UUID
-    email: str
-    role: InvitedRole = "member"
-
-
-class AcceptInvitation(Command[TeamView]):
-    """Make the actor a member, as invited."""
-
-    id: UUID
-
-
-class DeclineInvitation(Command[None]):
-    """Decline an invitation."""
-
-    id: UUID
-
-
-class RevokeInvitation(Command[TeamView]):
-    """Revoke an invitation."""
-
-    id: UUID
-    email: str
+    slug: str
 
 
 class ChangeMemberRole(Command[TeamView]):
@@ -117,23 +100,11 @@ class LeaveTeam(Command[None]):
     id: UUID
 
 
-class TransferOwnership(Command[TeamView]):
-    """Make another member an owner, and the actor an admin."""
-
-    id: UUID
-    user_id: UUID
-
-
-class DissolveTeam(Command[TeamView]):
-    """Dissolve a team."""
-
-    id: UUID
-
-
 @handles
 async def found_team(cmd: FoundTeam, store: Store, actor: Actor, clock: Clock, new_id: NewId) -> TeamView:
     now = clock()
-    team = Team.found(id=new_id(), name=cmd.name, slug=cmd.slug, owner_id=actor.user_id, now=now)
+    plan = (await store.get(Subscription, Subscription.id_of(Party("user", actor.user_id)))).plan
+    team = Team.found(id=new_id(), name=cmd.name, slug=cmd.slug, owner_id=actor.user_id, seats=SEATS[plan], now=now)
     store.save(team)
     return team_view(team, now)
 
@@ -148,40 +119,10 @@ async def rename_team(cmd: RenameTeam, store: Store, actor: Actor, clock: Clock)
 
 
 @handles
-async def invite_member(cmd: InviteMember, store: Store, actor: Actor, addresses: EmailIndex, clock: Clock) -> TeamView:
-    now = clock()
-    email = email_address(cmd.email)
-    address_id, user_id = addresses.address_id(email), await store.claimed_by(email_claim(email))
-    team = await store.get(Team, cmd.id)
-    team.invite(address_id=address_id, user_id=user_id, email=email, role=cmd.role, by=actor, now=now)
-    store.save(team)
-    return team_view(team, now)
-
-
-@handles
-async def accept_invitation(cmd: AcceptInvitation, store: Store, actor: Actor, clock: Clock) -> TeamView:
+async def change_slug(cmd: ChangeSlug, store: Store, actor: Actor, clock: Clock) -> TeamView:
     now = clock()
     team = await store.get(Team, cmd.id)
-    team.accept(by=actor, now=now)
-    store.save(team)
-    return team_view(team, now)
-
-
-@handles
-async def decline_invitation(cmd: DeclineInvitation, store: Store, actor: Actor, clock: Clock) -> None:
-    team = await store.get(Team, cmd.id)
-    team.decline(by=actor, now=clock())
-    store.save(team)
-
-
-@handles
-async def revoke_invitation(
-    cmd: RevokeInvitation, store: Store, actor: Actor, addresses: EmailIndex, clock: Clock
-) -> TeamView:
-    now = clock()
-    address_id = addresses.address_id(email_address(cmd.email))
-    team = await store.get(Team, cmd.id)
-    team.revoke_invitation(address_id=address_id, by=actor, now=now)
+    team.change_slug(cmd.slug, by=actor, now=now)
     store.save(team)
     return team_view(team, now)
 
@@ -209,21 +150,3 @@ async def leave_team(cmd: LeaveTeam, store: Store, actor: Actor, clock: Clock) -
     team = await store.get(Team, cmd.id)
     team.leave(by=actor, now=clock())
     store.save(team)
-
-
-@handles
-async def transfer_ownership(cmd: TransferOwnership, store: Store, actor: Actor, clock: Clock) -> TeamView:
-    now = clock()
-    team = await store.get(Team, cmd.id)
-    team.transfer_ownership(user_id=cmd.user_id, by=actor, now=now)
-    store.save(team)
-    return team_view(team, now)
-
-
-@handles
-async def dissolve_team(cmd: DissolveTeam, store: Store, actor: Actor, clock: Clock) -> TeamView:
-    now = clock()
-    team = await store.get(Team, cmd.id)
-    team.dissolve(by=actor, now=now)
-    store.save(team)
-    return team_view(team, now)

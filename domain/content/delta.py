@@ -5,7 +5,7 @@ number drops them, a string is inserted. The rest of the old text after the last
 Characters are code points.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Literal
 
@@ -38,8 +38,8 @@ def make(old: str, new: str) -> Delta:
     """Return a delta for which `apply(old, delta) == new`."""
     if old == new:
         return []
-    start = _common_start(old, new)
-    end = _common_end(old, new, min(len(old), len(new)) - start)
+    start = common_start(old, new)
+    end = common_end(old, new, min(len(old), len(new)) - start)
     steps: Delta = [start] if start else []
     return steps + _steps(old[start : len(old) - end], new[start : len(new) - end])
 
@@ -62,6 +62,17 @@ def apply(old: str, delta: Delta) -> str:
     return "".join(parts)
 
 
+def steps_of(delta: Delta, format: str) -> Delta:
+    """Return the steps of a stored delta.
+
+    Raises:
+        UnknownFormat: this code cannot read them.
+    """
+    if format != FORMAT:
+        raise UnknownFormat(format)
+    return delta
+
+
 def count(delta: Delta) -> tuple[int, int]:
     """Return how many characters the delta inserts and how many it deletes."""
     if not delta:
@@ -76,13 +87,15 @@ def _steps(old: str, new: str) -> Delta:
         return [step for step in (-len(old), new) if step]
     for end_of_piece in ("", " ", "\n"):
         if old.count(end_of_piece) + new.count(end_of_piece) <= MAX_PIECES:
-            changes = _changes(_pieces(old, end_of_piece), _pieces(new, end_of_piece))
+            before, after = pieces_of(old, end_of_piece), pieces_of(new, end_of_piece)
+            changes = changes_between(before, after)
             if changes is not None:
-                return _as_delta(new, changes)
+                close = merged(in_characters(changes, before, after), MAX_MERGED)
+                return from_replacements((start, end, new[first:last]) for start, end, first, last in close)
     return [-len(old), new]
 
 
-def _pieces(text: str, end_of_piece: str) -> list[str]:
+def pieces_of(text: str, end_of_piece: str) -> list[str]:
     """Split the text into characters (`end_of_piece` is empty), or behind each `end_of_piece`."""
     if not end_of_piece:
         return list(text)
@@ -90,51 +103,56 @@ def _pieces(text: str, end_of_piece: str) -> list[str]:
     return [*(piece + end_of_piece for piece in ended), last]
 
 
-def _changes(old: list[str], new: list[str]) -> Iterator[Replacement] | None:
-    """Return the changes in the order of the texts, in characters; None: they are too many to find them.
+def changes_between(old: Sequence[str], new: Sequence[str]) -> Iterator[Replacement] | None:
+    """Return the changes from pieces to pieces of a text, in their order; None: they are too many to find them.
+
+    A replacement counts pieces.
 
     The library compares inside a band along the diagonal, which is as wide as twice the number of edits allowed.
     """
-    signs = {piece: chr(number) for number, piece in enumerate(dict.fromkeys(old + new))}
+    signs = {piece: chr(number) for number, piece in enumerate(dict.fromkeys([*old, *new]))}
     before, after = "".join([signs[piece] for piece in old]), "".join([signs[piece] for piece in new])
     max_edits = MAX_STEPS * 32 // max(len(before), len(after))
     edits = Levenshtein.distance(before, after, score_cutoff=max_edits)
     if edits > max_edits:
         return None
-    old_at, new_at = _starts(old), _starts(new)
     return (
-        (old_at[change.src_start], old_at[change.src_end], new_at[change.dest_start], new_at[change.dest_end])
+        (change.src_start, change.src_end, change.dest_start, change.dest_end)
         for change in Levenshtein.opcodes(before, after, score_hint=edits)
         if change.tag != "equal"
     )
 
 
-def _starts(pieces: list[str]) -> list[int]:
-    """Return where each piece starts in its text, and the length of the text."""
-    return list(accumulate([len(piece) for piece in pieces], initial=0))
+def in_characters(changes: Iterable[Replacement], old: Sequence[str], new: Sequence[str]) -> Iterator[Replacement]:
+    """Yield changes between pieces as changes of the texts, which count characters."""
+    old_at, new_at = ([*accumulate(map(len, pieces), initial=0)] for pieces in (old, new))
+    for old_start, old_end, new_start, new_end in changes:
+        yield old_at[old_start], old_at[old_end], new_at[new_start], new_at[new_end]
 
 
-def _as_delta(new: str, changes: Iterator[Replacement]) -> Delta:
+def from_replacements(replacements: Iterable[tuple[int, int, str]]) -> Delta:
+    """Return the delta that replaces parts of the old text, in their order, each from a start to an end by a text."""
     steps: Delta = []
     at = 0
-    for old_start, old_end, new_start, new_end in _merged(changes):
-        steps += [old_start - at, old_start - old_end, new[new_start:new_end]]
-        at = old_end
+    for start, end, text in replacements:
+        if start < end or text:
+            steps += [start - at, start - end, text]
+            at = end
     return [step for step in steps if step]
 
 
-def _merged(changes: Iterator[Replacement]) -> Iterator[Replacement]:
-    """Yield the changes, as one where there is little between them."""
+def merged(changes: Iterator[Replacement], max_between: int) -> Iterator[Replacement]:
+    """Yield the changes, as one where there is no more than `max_between` between them."""
     old_start, old_end, new_start, new_end = next(changes)
     for change in changes:
-        if change[0] - old_end > MAX_MERGED:
+        if change[0] - old_end > max_between:
             yield old_start, old_end, new_start, new_end
             old_start, new_start = change[0], change[2]
         old_end, new_end = change[1], change[3]
     yield old_start, old_end, new_start, new_end
 
 
-def _common_start(old: str, new: str) -> int:
+def common_start(old: str, new: str) -> int:
     """Return the number of characters that the texts share at their start. Slices: a loop takes 100 times as long."""
     low, high = 0, min(len(old), len(new))
     while low < high:
@@ -146,7 +164,7 @@ def _common_start(old: str, new: str) -> int:
     return low
 
 
-def _common_end(old: str, new: str, limit: int) -> int:
+def common_end(old: str, new: str, limit: int) -> int:
     """Return the number of characters that the texts share at their end, at most `limit`."""
     low, high = 0, limit
     while low < high:

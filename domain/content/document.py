@@ -14,8 +14,9 @@ from typing import Any, Literal
 from uuid import UUID
 
 from domain.access import DOCUMENT, Person, require_verified
-from domain.content import delta, refusals
+from domain.content import delta, filing_events, refusals, version_names
 from domain.content.delta import Delta, DeltaFormat
+from domain.content.saving import save
 from domain.content.texts import usable_content, usable_title
 from domain.kernel import AboutAddress, FirstEvent, NotFound, Party, PartyKind, Personal, Root
 from domain.text import email_address
@@ -31,6 +32,7 @@ class Document(Root):
     """A text, its status, and the roles of people on it."""
 
     TOPIC = "document"
+    snapshot_version = 2
 
     class Created(FirstEvent):
         TOPIC = "document.created"
@@ -41,6 +43,11 @@ class Document(Root):
         owner_kind: PartyKind
         owner_id: UUID
 
+        @property
+        def steps(self) -> Delta:
+            """The delta from an empty content."""
+            return [self.content] if self.content_length else []
+
         def apply(self, aggregate: "Document") -> None:
             self.assign(aggregate)
             aggregate.status = "draft"
@@ -48,8 +55,11 @@ class Document(Root):
             aggregate.saved_at = self.timestamp
             aggregate.unsaved = [[1, 0]]
             aggregate.trashed_at = None
+            aggregate.folder_id = None
+            aggregate.tags = []
             aggregate.shares = {}
             aggregate.share_users = {}
+            aggregate.version_names = {}
 
     class Saved(Root.Event):
         """One save. What it leaves as it was is None; of the content, the delta has no steps then.
@@ -80,33 +90,27 @@ class Document(Root):
             if self.title_length is not None:
                 aggregate.title_length = self.title_length
             if self.content_length is not None:
-                aggregate.content = self.content_after(aggregate.content)
+                aggregate.content = delta.apply(aggregate.content, self.steps)
                 aggregate.content_length = self.content_length
             if self.status is not None:
                 aggregate.status = self.status
 
-        def content_after(self, content: str) -> str:
-            """Return the content after this save.
+        @property
+        def steps(self) -> Delta:
+            """The delta of the content. Raises `UnknownFormat`: this code cannot read it."""
+            return delta.steps_of(self.delta, self.delta_format)
 
-            Raises:
-                UnknownFormat: this code cannot read the delta.
-            """
-            if self.delta_format != delta.FORMAT:
-                raise delta.UnknownFormat(self.delta_format)
-            return delta.apply(content, self.delta)
+    class VersionNamed(version_names.VersionNamed): ...
 
-    class Trashed(Root.Event):
-        TOPIC = "document.trashed"
-        revokes = ("document",)
+    class VersionUnnamed(version_names.VersionUnnamed): ...
 
-        def apply(self, aggregate: "Document") -> None:
-            aggregate.trashed_at = self.timestamp
+    class Filed(filing_events.FiledInFolder): ...
 
-    class RestoredFromTrash(Root.Event):
-        TOPIC = "document.restored_from_trash"
+    class Tagged(filing_events.TagsReplaced): ...
 
-        def apply(self, aggregate: "Document") -> None:
-            aggregate.trashed_at = None
+    class Trashed(filing_events.MovedToTrash): ...
+
+    class RestoredFromTrash(filing_events.RestoredFromTrash): ...
 
     class Shared(Root.Event):
         TOPIC = "document.shared"
@@ -168,10 +172,14 @@ class Document(Root):
     unsaved: list[list[int]]
     """Pairs of a revision and the number of events before it that were no saves; a pair where that number changed."""
     trashed_at: datetime | None
+    folder_id: UUID | None
+    tags: list[str]
     shares: dict[UUID, ShareRole]
     """Roles by address."""
     share_users: dict[UUID, UUID]
     """The users to whom shares are bound, by address."""
+    version_names: dict[int, str]
+    """Names of versions, by revision."""
 
     @classmethod
     def create(cls, *, id: UUID, owner_id: UUID, title: str, content: str, now: datetime, **plain: Any) -> "Document":
@@ -209,7 +217,8 @@ class Document(Root):
             return None
         if self._is_owner(person):
             return "owner"
-        return DOCUMENT.highest(self.shares[address_id] for address_id in self.shares_of(person))
+        lent = [person.lent[self.id]] if self.id in person.lent else []
+        return DOCUMENT.highest([*lent, *(self.shares[address_id] for address_id in self.shares_of(person))])
 
     def shares_of(self, person: Person) -> list[UUID]:
         """Return the addresses whose shares the person holds: bound to them, or unused and of their address."""
@@ -235,17 +244,26 @@ class Document(Root):
         """
         DOCUMENT.require(action, self.role_of(person))
 
-    def change(self, *, title: str, content: str, status: Status, by: Person, now: datetime) -> None:
-        """Save title, content and status. If they are as before, there is no event.
+    def change(
+        self,
+        *,
+        title: str | None = None,
+        content: str | None = None,
+        status: Status | None = None,
+        by: Person,
+        now: datetime,
+    ) -> None:
+        """Save title, content and status; what is None stays. If they are as before, there is no event.
 
         Raises:
             NotFound, RoleTooLow: the person may not edit the document.
             UnusableText: the title or the content is not valid.
             DocumentIsTrashed, DocumentIsArchived, NoLongerADraft: the document's state does not allow it.
         """
-        self.require("edit", by)
-        self._require_untrashed()
-        self._save(usable_title(title), usable_content(content), status, now)
+        self.require_editable(by)
+        title = self.title if title is None else usable_title(title)
+        content = self.content if content is None else usable_content(content)
+        save(self, title, content, status or self.status, now)
 
     def restore_version(self, earlier: "Document", *, by: Person, now: datetime) -> None:
         """Save the title and the content of `earlier`, the document at an earlier revision. The status stays.
@@ -254,9 +272,8 @@ class Document(Root):
             NotFound, RoleTooLow: the person may not edit the document.
             DocumentIsTrashed, DocumentIsArchived: the document's state does not allow it.
         """
-        self.require("edit", by)
-        self._require_untrashed()
-        self._save(earlier.title, earlier.content, self.status, now, restored_revision=earlier.revision)
+        self.require_editable(by)
+        save(self, earlier.title, earlier.content, self.status, now, restored_revision=earlier.revision)
 
     def version_of(self, revision: int) -> int:
         """Return the version of the stream that a revision made.
@@ -299,7 +316,7 @@ class Document(Root):
         """
         self.require("share", by)
         require_verified(by)
-        self._require_untrashed()
+        self.require_untrashed()
         email = email_address(email)
         if address_id == by.address_id:
             raise refusals.SharedWithOneself("You own this document; share it with another address.")
@@ -321,7 +338,7 @@ class Document(Root):
         """
         self.require("share", by)
         require_verified(by)
-        self._require_untrashed()
+        self.require_untrashed()
         if address_id not in self.shares:
             raise refusals.NoSuchShare("This document is not shared with that address; share it first.")
         self._change_share(address_id, role, now)
@@ -360,39 +377,21 @@ class Document(Root):
         if address_id is not None:
             self.trigger_event(self.ShareBound, now=now, address_id=address_id, user_id=by.user_id)
 
-    def _save(
-        self, title: str, content: str, status: Status, now: datetime, *, restored_revision: int | None = None
-    ) -> None:
-        retitled, rewritten = title != self.title, content != self.content
-        restated = status != self.status
-        if restated and status == "draft":
-            raise refusals.NoLongerADraft(f"This document is {self.status}; it may be published or archived.")
-        # Texts change on the way out of the archive and on the way into it.
-        if (retitled or rewritten) and self.status == status == "archived":
-            raise refusals.DocumentIsArchived("This document is archived and read-only; publish it first.")
-        if not (retitled or rewritten or restated):
-            return
-        steps = delta.make(self.content, content)
-        inserted, deleted = delta.count(steps)
-        self.trigger_event(
-            self.Saved,
-            now=now,
-            revision=self.revision + 1,
-            title=title if retitled else None,
-            title_length=len(title) if retitled else None,
-            delta=steps,
-            delta_format=delta.FORMAT,
-            content_length=len(content) if rewritten else None,
-            inserted=inserted,
-            deleted=deleted,
-            status=status if restated else None,
-            restored_revision=restored_revision,
-        )
-
     def _change_share(self, address_id: UUID, role: ShareRole, now: datetime) -> None:
         if self.shares[address_id] != role:
             self.trigger_event(self.ShareChanged, now=now, address_id=address_id, role=role)
 
-    def _require_untrashed(self) -> None:
+    def require_editable(self, by: Person) -> None:
+        """Refuse a change by a person who may not edit the document, or of one in the trash.
+
+        Raises:
+            NotFound, RoleTooLow: the person may not edit the document.
+            DocumentIsTrashed: it is in the trash.
+        """
+        self.require("edit", by)
+        self.require_untrashed()
+
+    def require_untrashed(self) -> None:
+        """Refuse what a document in the trash does not allow. Raises `DocumentIsTrashed`."""
         if self.trashed_at is not None:
             raise refusals.DocumentIsTrashed("This document is in the trash; its owner can restore it.")

@@ -1,6 +1,6 @@
 """Refusals of commands that concern documents."""
 
-from domain.kernel import Conflict, Invalid, NotFound
+from domain.kernel import Conflict, Forbidden, Invalid, NotFound
 
 
 class DocumentIsTrashed(Conflict):
@@ -27,5 +27,49 @@ class TooManyShares(Conflict):
     """The document has the maximum number of shares."""
 
 
+class TooManyTags(Invalid):
+    """The document would have more tags than it may."""
+
+
+class TooManyNames(Conflict):
+    """The document has the maximum number of named versions."""
+
+
 class NoSuchShare(NotFound):
     """The document is not shared with that address."""
+
+
+class UnusableEdits(Invalid):
+    """Edits are out of order, overlap, or reach beyond the content."""
+
+
+class HistoryTooLong(Conflict):
+    """The history of a content has more steps than can be composed."""
+
+
+class NoSuchFolder(NotFound):
+    """The tree of folders has no such folder."""
+
+
+class FolderInItself(Conflict):
+    """The folder would be in itself, or in a folder that is in it."""
+
+
+class TooManyFolders(Conflict):
+    """The tree has the maximum number of folders."""
+
+
+class TooManyLinks(Conflict):
+    """The document has the maximum number of share links."""
+
+
+class ExpiresInThePast(Invalid):
+    """The time at which a share link is to end is over."""
+
+
+class ShareLinkNotValid(NotFound):
+    """A share link was never created, or is over, or its document is not to be seen."""
+
+
+class WrongLinkPassword(Forbidden):
+    """The share link takes a password, and it was not given, or another one."""

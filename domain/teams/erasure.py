@@ -3,27 +3,32 @@
 from datetime import datetime
 from uuid import UUID
 
+from domain.teams.roles import successor
 from domain.teams.team import Team
 
 
 def ends_with(team: Team, user_id: UUID) -> bool:
-    """Return whether the team has no other member than a user who is being erased: then it is erased, too."""
-    return team.members.keys() == {user_id}
+    """Return whether a user who is being erased leaves no owner and no one to follow: then the team is erased, too."""
+    return user_id in team.members and _owner_after(team, user_id) is None
 
 
 def end_membership(team: Team, user_id: UUID, *, now: datetime) -> None:
     """End the membership of a user who is being erased, in a team that has other members.
 
-    The last owner is followed by the first admin, else by the first member, in the order in which they joined.
+    The last owner is followed by the admin who joined first, else by the first editor, else by the first viewer.
     """
-    role = team.members.get(user_id)
-    if role is None:
+    if user_id not in team.members:
         return
-    others = {other: theirs for other, theirs in team.members.items() if other != user_id}
-    if role == "owner" and "owner" not in others.values():
-        successor = next((other for other, theirs in others.items() if theirs == "admin"), next(iter(others)))
-        team.trigger_event(Team.MemberRoleChanged, now=now, user_id=successor, role="owner")
+    owner_id = _owner_after(team, user_id)
+    if owner_id is not None and team.members[owner_id] != "owner":
+        team.trigger_event(Team.MemberRoleChanged, now=now, user_id=owner_id, role="owner")
+    team.end_offer_of(user_id, now=now)
     team.trigger_event(Team.MemberRemoved, now=now, user_id=user_id)
+
+
+def _owner_after(team: Team, user_id: UUID) -> UUID | None:
+    """Return an owner, or who becomes one, once a member is gone."""
+    return successor({other: role for other, role in team.members.items() if other != user_id})
 
 
 def withdraw_invitation(team: Team, address_id: UUID, *, now: datetime) -> None:
@@ -39,5 +44,6 @@ def erase_team(team: Team, *, now: datetime) -> None:
     for address_id in [*team.invited]:
         withdraw_invitation(team, address_id, now=now)
     for user_id in [*team.members]:
+        team.end_offer_of(user_id, now=now)
         team.trigger_event(Team.MemberRemoved, now=now, user_id=user_id)
     team.trigger_event(Team.Erased, now=now)

@@ -11,6 +11,10 @@ class TeamIsDissolved(Conflict):
     """The team was dissolved."""
 
 
+class DissolutionIsDue(Conflict):
+    """The team is about to be dissolved."""
+
+
 class LastOwner(Conflict):
     """The team would have no owner."""
 
@@ -21,6 +25,18 @@ class AlreadyAMember(Conflict):
 
 class InvitationExpired(Conflict):
     """The invitation has expired."""
+
+
+class InvitedRecently(Conflict):
+    """The invitation was sent a short time ago."""
+
+
+class NoSuchInvitation(NotFound):
+    """The address is not invited to the team."""
+
+
+class NoSuchOffer(Conflict):
+    """The ownership is not offered to the person."""
 
 
 class NoSuchMember(NotFound):

@@ -5,34 +5,37 @@ expired, so that accepting it does not fail for lack of a seat.
 """
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
 from domain.access import TEAM, Person, require_verified
-from domain.kernel import AboutAddress, Claim, FirstEvent, NotFound, Party, Personal, Root
+from domain.kernel import Claim, FirstEvent, NotFound, Party, Personal, Root
+from domain.teams import events
+from domain.teams.invitation_times import INVITATION_LIFETIME, require_interval
 from domain.teams.naming import slug_claim, usable_name, usable_slug
 from domain.teams.refusals import (
     AlreadyAMember,
+    DissolutionIsDue,
     InvitationExpired,
     LastOwner,
     NoSuchMember,
     TeamIsDissolved,
     TeamIsFull,
 )
+from domain.teams.roles import InvitedRole, Role
+from domain.teams.seats import SEATS
 from domain.text import email_address
 
-Role = Literal["owner", "admin", "member"]
-InvitedRole = Literal["admin", "member"]
-
-FREE_SEATS = 5
-INVITATION_LIFETIME = timedelta(days=14)
+WHILE_DISSOLUTION_IS_DUE = frozenset({"dissolve", "leave", "answer_invitation"})
+"""What can still be done with a team that is about to be dissolved."""
 
 
 class Team(Root):
     """Members and invited addresses, with their roles."""
 
     TOPIC = "team"
+    snapshot_version = 2
 
     class Founded(FirstEvent):
         TOPIC = "team.founded"
@@ -51,88 +54,59 @@ class Team(Root):
             aggregate.members = {self.owner_id: "owner"}
             aggregate.invited = {}
             aggregate.invited_until = {}
+            aggregate.offered_by = None
+            aggregate.offered_to = None
+            aggregate.dissolution_due = None
             aggregate.dissolved_at = None
 
-    class Renamed(Root.Event):
-        TOPIC = "team.renamed"
-        name: Personal[str]
+    class Erased(Root.Event):
+        TOPIC = "team.erased"
+        revokes = ("team",)
+        erases = True
 
         def apply(self, aggregate: "Team") -> None:
-            aggregate.name = self.name
+            aggregate.erased = True
+            aggregate.members, aggregate.invited, aggregate.invited_until = {}, {}, {}
+            aggregate.offered_by = aggregate.offered_to = None
+            aggregate.dissolved_at = self.timestamp
 
-    class MemberInvited(Root.Event):
-        TOPIC = "team.member_invited"
-        address_id: UUID
-        email: AboutAddress[str]
-        role: InvitedRole
-        expires_at: datetime
+    class Renamed(events.NameChanged): ...
 
-        def apply(self, aggregate: "Team") -> None:
-            aggregate.invited[self.address_id] = self.role
-            aggregate.invited_until[self.address_id] = self.expires_at
+    class SlugChanged(events.SlugChanged): ...
 
-    class InvitationAccepted(Root.Event):
-        TOPIC = "team.invitation_accepted"
-        address_id: UUID
-        user_id: UUID
-        role: InvitedRole
+    class MemberInvited(events.MemberInvited): ...
 
-        def apply(self, aggregate: "Team") -> None:
-            aggregate.close_invitation(self.address_id)
-            aggregate.members[self.user_id] = self.role
+    class InvitationAccepted(events.InvitationAccepted): ...
 
-    class InvitationDeclined(Root.Event):
-        TOPIC = "team.invitation_declined"
+    class InvitationDeclined(events.InvitationDeclined): ...
+
+    class InvitationRevoked(events.InvitationRevoked): ...
+
+    class InvitationExpired(Root.Event):
+        TOPIC = "team.invitation_expired"
         revokes = ("team_invitation",)
         address_id: UUID
 
         def apply(self, aggregate: "Team") -> None:
             aggregate.close_invitation(self.address_id)
 
-    class InvitationRevoked(Root.Event):
-        TOPIC = "team.invitation_revoked"
-        revokes = ("team_invitation",)
-        address_id: UUID
+    class MemberRoleChanged(events.MemberRoleChanged): ...
 
-        def apply(self, aggregate: "Team") -> None:
-            aggregate.close_invitation(self.address_id)
+    class MemberRemoved(events.MemberRemoved): ...
 
-    class MemberRoleChanged(Root.Event):
-        TOPIC = "team.member_role_changed"
-        revokes = ("team_roster",)
-        user_id: UUID
-        role: Role
+    class MemberLeft(events.MemberLeft): ...
 
-        def apply(self, aggregate: "Team") -> None:
-            aggregate.members[self.user_id] = self.role
+    class OwnershipOffered(events.OwnershipOffered): ...
 
-    class MemberRemoved(Root.Event):
-        TOPIC = "team.member_removed"
-        revokes = ("team_roster",)
-        user_id: UUID
+    class OwnershipOfferDeclined(events.OwnershipOfferDeclined): ...
 
-        def apply(self, aggregate: "Team") -> None:
-            aggregate.members.pop(self.user_id, None)
+    class OwnershipOfferWithdrawn(events.OwnershipOfferWithdrawn): ...
 
-    class MemberLeft(Root.Event):
-        TOPIC = "team.member_left"
-        revokes = ("team_roster",)
-        user_id: UUID
+    class OwnershipTransferred(events.OwnershipTransferred): ...
 
-        def apply(self, aggregate: "Team") -> None:
-            aggregate.members.pop(self.user_id, None)
+    class DissolutionRequested(events.DissolutionRequested): ...
 
-    class OwnershipTransferred(Root.Event):
-        """An owner made another member an owner, and became an admin."""
-
-        TOPIC = "team.ownership_transferred"
-        revokes = ("team_roster",)
-        former_owner_id: UUID
-        owner_id: UUID
-
-        def apply(self, aggregate: "Team") -> None:
-            aggregate.members[self.former_owner_id] = "admin"
-            aggregate.members[self.owner_id] = "owner"
+    class DissolutionWithdrawn(events.DissolutionWithdrawn): ...
 
     class Dissolved(Root.Event):
         TOPIC = "team.dissolved"
@@ -145,26 +119,24 @@ class Team(Root):
         def apply(self, aggregate: "Team") -> None:
             aggregate.dissolved_at = self.timestamp
 
-    class Erased(Root.Event):
-        TOPIC = "team.erased"
-        revokes = ("team",)
-        erases = True
-
-        def apply(self, aggregate: "Team") -> None:
-            aggregate.erased = True
-            aggregate.members, aggregate.invited, aggregate.invited_until = {}, {}, {}
-            aggregate.dissolved_at = self.timestamp
-
     name: str
     slug: str
     seats: int
     members: dict[UUID, Role]
     invited: dict[UUID, InvitedRole]
     invited_until: dict[UUID, datetime]
+    offered_by: UUID | None
+    """The owner who offers the ownership."""
+    offered_to: UUID | None
+    """The member whom the ownership is offered to."""
+    dissolution_due: datetime | None
+    """When the team is to be dissolved, at the earliest; None: it is not."""
     dissolved_at: datetime | None
 
     @classmethod
-    def found(cls, *, id: UUID, name: str, slug: str, owner_id: UUID, now: datetime, seats: int = FREE_SEATS) -> "Team":
+    def found(
+        cls, *, id: UUID, name: str, slug: str, owner_id: UUID, now: datetime, seats: int = SEATS["free"]
+    ) -> "Team":
         """Found a team, with its owner as the only member.
 
         Raises:
@@ -185,7 +157,7 @@ class Team(Root):
     def role_of(self, person: Person, now: datetime) -> Role | Literal["invited"] | None:
         """Return the person's role. An expired invitation gives none."""
         role = self.members.get(person.user_id)
-        if role is None and person.address_id is not None and self._is_open(person.address_id, now):
+        if role is None and person.address_id is not None and self.is_open(person.address_id, now):
             return "invited"
         return role
 
@@ -196,10 +168,13 @@ class Team(Root):
             NotFound: the person is no member.
             RoleTooLow: their role is lower than the action takes.
             TeamIsDissolved: the team is dissolved.
+            DissolutionIsDue: it is about to be, and until then read-only.
         """
         TEAM.require(action, self.role_of(person, now))
         if self.dissolved_at is not None:
             raise TeamIsDissolved("This team was dissolved; found a new one.")
+        if self.dissolution_due is not None and action not in WHILE_DISSOLUTION_IS_DUE:
+            raise DissolutionIsDue("This team is about to be dissolved; an owner can withdraw that.")
 
     def rename(self, name: str, *, by: Person, now: datetime) -> None:
         """Change the name; the slug stays.
@@ -212,6 +187,18 @@ class Team(Root):
         name = usable_name(name)
         if name != self.name:
             self.trigger_event(self.Renamed, now=now, name=name)
+
+    def change_slug(self, slug: str, *, by: Person, now: datetime) -> None:
+        """Change the slug; the former one is free again.
+
+        Raises:
+            NotFound, RoleTooLow, TeamIsDissolved: the person may not do it.
+            UnusableSlug: the slug is not valid.
+        """
+        self.require("rename", by, now)
+        slug = usable_slug(slug)
+        if slug != self.slug:
+            self.trigger_event(self.SlugChanged, now=now, slug=slug, former_slug=self.slug)
 
     def invite(
         self,
@@ -232,7 +219,7 @@ class Team(Root):
             AddressNotVerified: their own address is not verified.
             UnusableEmail: the text is not an address.
             AlreadyAMember: it is the address of a member, who could not accept.
-            TeamIsFull: no seat is free.
+            InvitedRecently, TeamIsFull: see `renew_invitation`.
         """
         self.require("invite", by, now)
         require_verified(by)
@@ -241,14 +228,26 @@ class Team(Root):
             raise AlreadyAMember("That is your own address; invite another one.")
         if user_id in self.members:
             raise AlreadyAMember("The holder of that address is a member already; change their role instead.")
-        is_open = self._is_open(address_id, now)
-        if is_open and self.invited[address_id] == role:
-            return
-        if self.seats_taken(now) - is_open >= self.seats:
+        if not self.is_open(address_id, now) or self.invited[address_id] != role:
+            self.renew_invitation(address_id=address_id, email=email, role=role, by=by, now=now)
+
+    def renew_invitation(self, *, address_id: UUID, email: str, role: InvitedRole, by: Person, now: datetime) -> None:
+        """Hold a seat for an address from now on. The invitation is sent.
+
+        Raises:
+            InvitedRecently, TeamIsFull: the last mail was sent a short time ago, or no seat is free.
+        """
+        require_interval(self.invited_until.get(address_id), now=now)
+        if self.seats_taken(now) - self.is_open(address_id, now) >= self.seats:
             raise TeamIsFull(f"All {self.seats} seats are taken or held by invitations; free one or add seats.")
-        expires_at = now + INVITATION_LIFETIME
         self.trigger_event(
-            self.MemberInvited, now=now, address_id=address_id, email=email, role=role, expires_at=expires_at
+            self.MemberInvited,
+            now=now,
+            address_id=address_id,
+            email=email,
+            role=role,
+            expires_at=now + INVITATION_LIFETIME,
+            invited_by=by.user_id,
         )
 
     def accept(self, *, by: Person, now: datetime) -> None:
@@ -256,7 +255,7 @@ class Team(Root):
 
         Raises:
             NotFound: the actor's address is not invited.
-            TeamIsDissolved: the team was dissolved.
+            TeamIsDissolved, DissolutionIsDue: the team was dissolved, or an owner has requested that.
             AlreadyAMember: the actor became a member through another address.
             InvitationExpired: the invitation has expired.
             TeamIsFull: no seat is free. The invitation held one, so only wrong clocks lead to this.
@@ -266,7 +265,9 @@ class Team(Root):
         address_id = self._invitation_of(by)
         if by.user_id in self.members:
             raise AlreadyAMember("You are a member already; decline the invitation.")
-        if not self._is_open(address_id, now):
+        if self.dissolution_due is not None:
+            raise DissolutionIsDue("This team is about to be dissolved; ask an owner to withdraw that.")
+        if not self.is_open(address_id, now):
             raise InvitationExpired("This invitation has expired; ask for a new one.")
         if len(self.members) >= self.seats:
             raise TeamIsFull("All seats are taken; ask an owner to add seats.")
@@ -306,6 +307,7 @@ class Team(Root):
         if role == "owner":
             self.require("manage_owners", by, now)
         self._require_another_owner(user_id)
+        self.end_offer_of(user_id, now=now)
         self.trigger_event(self.MemberRoleChanged, now=now, user_id=user_id, role=role)
 
     def remove(self, *, user_id: UUID, by: Person, now: datetime) -> None:
@@ -320,6 +322,7 @@ class Team(Root):
             return
         self._require_manageable(user_id, by, now)
         self._require_another_owner(user_id)
+        self.end_offer_of(user_id, now=now)
         self.trigger_event(self.MemberRemoved, now=now, user_id=user_id)
 
     def leave(self, *, by: Person, now: datetime) -> None:
@@ -331,30 +334,8 @@ class Team(Root):
         """
         self.require("leave", by, now)
         self._require_another_owner(by.user_id)
+        self.end_offer_of(by.user_id, now=now)
         self.trigger_event(self.MemberLeft, now=now, user_id=by.user_id)
-
-    def transfer_ownership(self, *, user_id: UUID, by: Person, now: datetime) -> None:
-        """Make a member an owner, and the actor an admin.
-
-        Raises:
-            NotFound, RoleTooLow, TeamIsDissolved: the actor is not an owner, or the team was dissolved.
-            NoSuchMember: the user is not a member.
-        """
-        self.require("transfer", by, now)
-        self._require_member(user_id)
-        if user_id != by.user_id:
-            self.trigger_event(self.OwnershipTransferred, now=now, former_owner_id=by.user_id, owner_id=user_id)
-
-    def dissolve(self, *, by: Person, now: datetime) -> None:
-        """Dissolve the team; its slug is free again.
-
-        Raises:
-            NotFound, RoleTooLow: the actor is not an owner.
-        """
-        if self.dissolved_at is not None and self.members.get(by.user_id) == "owner":
-            return
-        self.require("dissolve", by, now)
-        self.trigger_event(self.Dissolved, now=now, slug=self.slug)
 
     def seats_taken(self, now: datetime) -> int:
         """Return the number of members and open invitations."""
@@ -365,7 +346,13 @@ class Team(Root):
         self.invited.pop(address_id, None)
         self.invited_until.pop(address_id, None)
 
-    def _is_open(self, address_id: UUID, now: datetime) -> bool:
+    def end_offer_of(self, user_id: UUID, *, now: datetime) -> None:
+        """End the offer of the ownership that a member has made or got."""
+        if user_id in (self.offered_by, self.offered_to):
+            self.trigger_event(self.OwnershipOfferWithdrawn, now=now)
+
+    def is_open(self, address_id: UUID, now: datetime) -> bool:
+        """Return whether the address is invited, and the invitation has not expired."""
         return address_id in self.invited and self.invited_until[address_id] > now
 
     def _invitation_of(self, person: Person) -> UUID:
@@ -378,12 +365,17 @@ class Team(Root):
     def _require_manageable(self, user_id: UUID, by: Person, now: datetime) -> Role:
         """Return the role of a member whom the actor may manage: owners only by owners."""
         self.require("manage_members", by, now)
-        role = self._require_member(user_id)
+        role = self.require_member(user_id)
         if role == "owner":
             self.require("manage_owners", by, now)
         return role
 
-    def _require_member(self, user_id: UUID) -> Role:
+    def require_member(self, user_id: UUID) -> Role:
+        """Return the role of a member.
+
+        Raises:
+            NoSuchMember: the user is not a member.
+        """
         if user_id not in self.members:
             raise NoSuchMember("That user is not a member; invite them first.")
         return self.members[user_id]

@@ -3,10 +3,12 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import uvloop
 from uuid_utils.compat import uuid7
 
+from adapters.devices import device_name
 from adapters.http.api.app import create_app
 from adapters.http.api.deps import Deps
 from adapters.http.api.tokens import SigningKey, Tokens
@@ -15,6 +17,8 @@ from adapters.passwords import Argon2Passwords
 from adapters.realtime.hub import EventHub
 from application.ports import ReadStore
 from infra.bootstrap.lifetime import collect_rarely, started
+from infra.bootstrap.limits import open_limits
+from infra.bootstrap.links import open_csrf_tokens, open_link_tokens, open_refresh_tokens
 from infra.bootstrap.settled_bus import open_settled_bus
 from infra.bootstrap.write_side import WriteSide, open_write_side, utc_now
 from infra.cache.read_cache import CachedReadStore, open_redis
@@ -23,6 +27,7 @@ from infra.postgres.read_store import PooledReadStore
 from infra.projector.schema import require_tables
 from infra.sealing.key_ring import KeyKind, KeyRing, KeyState
 from infra.sealing.process_keys import ProcessKeys
+from infra.sessions.live_sessions import CachedLiveSessions
 from infra.settings.kafka import KafkaSettings
 from infra.settings.model import Settings
 from infra.settings.redis import RedisSettings
@@ -43,31 +48,53 @@ async def _serve(settings: Settings) -> None:
     async with open_deps(settings) as deps:
         app = create_app(deps)
         collect_rarely()
-        await serve(app, host=settings.http.host, port=settings.http.port, before_shutdown=deps.live.close)
+        device_name("")  # its first call takes half a second, for which no request should wait
+        http = settings.http
+        await serve(
+            app,
+            host=http.host,
+            port=http.port,
+            before_shutdown=deps.live.close,
+            trusted_proxies=http.trusted_proxies,
+        )
 
 
 @asynccontextmanager
-async def open_deps(settings: Settings) -> AsyncIterator[Deps]:
-    """Open what the HTTP adapter needs; close it at the end. Opening succeeds even if a server is down."""
+async def open_deps(settings: Settings, ports: Mapping[str, object] = MappingProxyType({})) -> AsyncIterator[Deps]:
+    """Open what the HTTP adapter needs; close it at the end. Opening succeeds even if a server is down.
+
+    `ports`: those of command handlers that replace our own.
+    """
     async with AsyncExitStack() as stack:
         core = await stack.enter_async_context(open_write_side(settings, "api"))
         reads = await stack.enter_async_context(_open_reads(settings.redis, core))
+        limits = await stack.enter_async_context(open_limits(settings, core))
         passwords = stack.enter_context(closing(Argon2Passwords()))
-        settled = await stack.enter_async_context(open_settled_bus(core, reads.store, {"passwords": passwords}))
-        positions = settled.positions
+        refresh_tokens = open_refresh_tokens(core.keys)
+        own = {"passwords": passwords, "links": open_link_tokens(core.keys), "attempts": limits.attempts}
+        own["guesses"] = limits.guesses
+        own["refresh_tokens"] = refresh_tokens
+        settled = await stack.enter_async_context(open_settled_bus(core, reads.store, {**own, **ports}))
         feed = await stack.enter_async_context(started(core.feed()))
         yield Deps(
             send=settled.bus.send,
             rows=reads.store,
             history=core.store,
-            positions=positions,
-            live=EventHub(feed, reads.store, positions),
+            positions=settled.positions,
+            live=EventHub(feed, reads.store, settled.positions),
             head=feed.head,
             tokens=_tokens(settings.tokens, core.keys),
+            sessions=core.sessions,
+            live_sessions=_live_sessions(core),
+            refresh_tokens=refresh_tokens,
+            csrf=open_csrf_tokens(core.keys),
+            security_log=core.security_log,
             clock=utc_now,
             new_id=uuid7,
             observe=observe_http,
             checks={"database": _database_check(core), **reads.checks},
+            limits=limits.requests,
+            challenges=limits.challenges,
             broker=_broker(settings.kafka),
             cors_origins=tuple(settings.http.cors_origins),
             read_wait_max=settings.http.read_wait_max,
@@ -98,6 +125,13 @@ async def _open_reads(settings: RedisSettings, core: WriteSide) -> AsyncIterator
         await cached.close()
 
 
+def _live_sessions(core: WriteSide) -> CachedLiveSessions:
+    """The sessions that requests are checked against, in memory under the lease of this process."""
+    sessions = CachedLiveSessions(core.database, core.lease.holds, utc_now)
+    core.lease.register("sessions", sessions.drop, sessions.sweep)
+    return sessions
+
+
 def _database_check(core: WriteSide) -> Check:
     """The check that the database answers, that our keys are its own, and that a projector has created all tables."""
 
@@ -118,7 +152,7 @@ def _tokens(settings: TokenSettings, keys: ProcessKeys) -> Tokens:
         clock=utc_now,
         new_id=uuid7,
     )
-    keys.on_use = lambda ring: tokens.use(signing_keys(ring))
+    keys.follow(lambda ring: tokens.use(signing_keys(ring)))
     return tokens
 
 

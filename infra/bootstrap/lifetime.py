@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 import structlog
 
 from application.ports import Unavailable
+from infra.errors import SetupError
 
 RETRY_SECONDS = 1.0
 
@@ -82,6 +83,14 @@ async def until_stopped(work: Coroutine[Any, Any, None]) -> None:
         loop.add_signal_handler(signal, task.cancel)
     with suppress(asyncio.CancelledError):
         await task
+
+
+def first_known(group: ExceptionGroup[Exception]) -> Exception:
+    """Return the first `SetupError` of a group, or the group: when one part fails, the errors of others follow."""
+    known: Exception | None = group.subgroup(SetupError)
+    while isinstance(known, ExceptionGroup):
+        known = known.exceptions[0]
+    return known or group
 
 
 async def retry_until_available(work: Callable[[], Awaitable[None]]) -> None:

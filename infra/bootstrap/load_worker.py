@@ -12,7 +12,7 @@ from application.ports import Unavailable
 from infra.bootstrap.lifetime import collect_rarely
 from infra.bootstrap.write_side import open_write_side
 from infra.errors import SetupError
-from infra.projector import checkpoints
+from infra.projector.checkpoints import PROJECTIONS
 from infra.projector.rebuild.bulk_load import BulkLoader, TableReplaced, connect_to_load
 from infra.projector.statements import NEXT
 from infra.projector.table_writer import TableWriter
@@ -28,7 +28,7 @@ async def load_shard(name: str, goal: int, start: int, stop: int, table: int) ->
     async with open_write_side(settings, "projector") as core, await connect_to_load(core.url) as connection:
         await core.guard.require()
         collect_rarely()
-        skipped = await checkpoints.skipped(connection, name)
+        skipped = await PROJECTIONS.skipped(connection, name)
         source = core.feed().shard(range(start, stop), goal)
         await BulkLoader(TableWriter(model, name + NEXT), source, connection, skipped, table).run(0, goal)
 

@@ -17,6 +17,7 @@ from infra.projector.loop import ProjectorLoop
 from infra.projector.partitioned_projector import PartitionedProjector
 from infra.projector.position_tracker import PositionTracker
 from infra.projector.read_ahead import BufferedFeed
+from infra.projector.read_models import ReadModels
 from infra.projector.rebuild.abandoned import drop_repeatedly
 from infra.projector.rebuild.rebuild import rebuild
 from infra.projector.schema import ensure_tables
@@ -58,7 +59,7 @@ async def project(
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
         stack.push_async_callback(recent.stop)
         tasks.create_task(projector.run())
-        tasks.create_task(LagMonitor(models, feed, url).run())
+        tasks.create_task(LagMonitor([model.name for model in models], feed, url).run())
         tasks.create_task(drop_repeatedly(url))
         if redis_url is not None:
             for updater in await stack.enter_async_context(_open_updaters(models, recent, rows, url, redis_url)):
@@ -68,12 +69,13 @@ async def project(
 def _projector(
     models: Sequence[ReadModel], recent: BufferedFeed, feed: EventFeed, url: str, partitions: PartitionedFeed | None
 ) -> ProjectorLoop:
-    async def rebuild_outdated(model: ReadModel) -> None:
+    async def rebuild_table(model: ReadModel) -> None:
         await rebuild(model, feed, url)
 
+    consumers = ReadModels(models, rebuild_table)
     if partitions is None:
-        return LogProjector(models, recent, feed, url, rebuild_outdated)
-    return PartitionedProjector(models, partitions, recent, feed, url, rebuild_outdated)
+        return LogProjector(consumers, recent, feed, url)
+    return PartitionedProjector(consumers, partitions, recent, feed, url)
 
 
 @asynccontextmanager

@@ -10,9 +10,8 @@ import uvloop
 from adapters.integration_events.cloudevents import CloudEvents
 from application.ports import Unavailable
 from domain.kernel import Root
-from infra.bootstrap.lifetime import collect_rarely, retry_until_available, until_stopped
+from infra.bootstrap.lifetime import collect_rarely, first_known, retry_until_available, until_stopped
 from infra.bootstrap.write_side import open_write_side
-from infra.errors import SetupError
 from infra.kafka.client import config
 from infra.kafka.client.config import ClientConfig
 from infra.kafka.client.topics import Topics
@@ -50,9 +49,7 @@ async def _relay(settings: Settings, kafka: ClientConfig, names: Topics) -> None
                 core.url, core.database, core.keyring, core.store, kafka, names, CloudEvents(settings.http.public_url)
             )
         except ExceptionGroup as group:
-            # The other errors are consequences: when one part fails, the others are cancelled.
-            known = group.subgroup(SetupError)
-            raise (known.exceptions[0] if known else group) from None
+            raise first_known(group) from None
 
 
 async def publish(

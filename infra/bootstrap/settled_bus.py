@@ -36,5 +36,5 @@ async def open_settled_bus(core: WriteSide, reads: ReadStore, ports: Mapping[str
 
         holdings = ReadHoldings(PooledReadStore(core.database), positions, head)
         cache = reads if isinstance(reads, CachedReadStore) else None
-        settlement = ReadSettlement(positions, core.database, cache)
+        settlement = ReadSettlement(positions, core.database, cache, core.sessions)
         yield SettledBus(core.bus({"holdings": holdings, **ports}, settlement), positions, holdings)

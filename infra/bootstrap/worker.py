@@ -1,19 +1,125 @@
-"""The worker role: jobs that no request waits for."""
+"""The worker role: policies, jobs and their schedules."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
+from typing import Any, TypeVar
 
 import uvloop
+from uuid_utils.compat import uuid7
 
-from infra.bootstrap.lifetime import retry_until_available, until_stopped
-from infra.bootstrap.write_side import open_write_side
-from infra.jobs.housekeeping import run_housekeeping
+from application.bus import Bus
+from application.commands import Command
+from application.discovery import import_all
+from application.ports import CommandContext
+from infra.bootstrap.lifetime import collect_rarely, first_known, retry_until_available, until_stopped
+from infra.bootstrap.links import open_link_tokens
+from infra.bootstrap.mail import open_mailer
+from infra.bootstrap.policies import react_to_events
+from infra.bootstrap.settled_bus import open_settled_bus
+from infra.bootstrap.write_side import WriteSide, open_write_side, utc_now
+from infra.jobs.encoding import JobCodec
+from infra.jobs.manager import QueueAccess
+from infra.jobs.workers import run_workers
+from infra.kafka.client import config
+from infra.policies.tables import oldest_needed
+from infra.postgres.connect import create_pool
+from infra.postgres.database import Database
+from infra.postgres.read_store import PooledReadStore
 from infra.settings.model import Settings
+from projections.content.kept_document import ReadKeptDocuments
+from projections.identity.account_deadline import ReadAccountDeadlines
+from projections.identity.pending_verification import ReadUnverifiedUsers
+from projections.teams.team_deadline import ReadTeamDeadlines
+
+QUEUE_CONNECTIONS = 6
+"""Connections that fetch jobs, and write their ends and heartbeats. They are apart: jobs cannot use them up."""
+
+R = TypeVar("R")
+
+
+class SystemSender:
+    """Sends commands as the system: they have no actor. `key`: the Idempotency-Key of the command."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    async def __call__(self, command: Command[R], key: str) -> R:
+        """Carry out a command, and return its answer. Raises as `Bus.send`."""
+        context = CommandContext(actor=None, correlation_id=uuid7(), idempotency_key=key)
+        return (await self._bus.send(command, context)).answer
 
 
 def run(settings: Settings) -> None:
-    """Run the jobs until SIGINT or SIGTERM."""
-    uvloop.run(until_stopped(_work(settings)))
+    """Run policies and jobs until SIGINT or SIGTERM.
+
+    Raises:
+        NoKafka: the feed of the policies is Kafka, and no broker is configured.
+        WrongDeclaration: a kind of job cannot be performed as it is declared.
+    """
+    if settings.policies.feed == "kafka":
+        config.connection(settings.kafka)
+    uvloop.run(until_stopped(work(settings)))
 
 
-async def _work(settings: Settings) -> None:
-    async with open_write_side(settings, "worker") as core:
+async def work(settings: Settings) -> None:
+    """Run policies and jobs until cancelled."""
+    import_all("infra.jobs")  # registers the kinds of housekeeping
+    async with AsyncExitStack() as stack:
+        core = await stack.enter_async_context(open_write_side(settings, "worker"))
         await retry_until_available(core.guard.require)
-        await run_housekeeping(core.database)
+        access = await stack.enter_async_context(open_access(core))
+        ports = await stack.enter_async_context(open_performer_ports(settings, core))
+        codec = JobCodec(core.keys.jobs)
+        collect_rarely()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                # They do not wait for revocations: the read models may follow later than a batch may take.
+                tasks.create_task(react_to_events(settings, core, core.bus({"links": ports["links"]}).send))
+                tasks.create_task(run_workers(access, codec, ports, settings.jobs.queues, utc_now))
+        except ExceptionGroup as group:
+            raise first_known(group) from None
+
+
+@asynccontextmanager
+async def open_access(core: WriteSide) -> AsyncIterator[QueueAccess]:
+    """Open the connections of the queue; close them at the end."""
+    pool = create_pool(core.url, QUEUE_CONNECTIONS)
+    await pool.open(wait=False)
+    try:
+        yield QueueAccess(Database(pool), core.url)
+    finally:
+        await pool.close()
+
+
+@asynccontextmanager
+async def open_performer_ports(settings: Settings, core: WriteSide) -> AsyncIterator[Mapping[str, Any]]:
+    """Open the ports of performers, by the name of a parameter; close them at the end."""
+
+    async def still_needed() -> datetime | None:
+        async with core.pool.connection() as connection:
+            return await oldest_needed(connection)
+
+    links = open_link_tokens(core.keys)
+    async with (
+        open_mailer(settings.mail, settings.http, settings.installation) as mailer,
+        open_settled_bus(core, PooledReadStore(core.database), {"links": links}) as settled,
+    ):
+        yield {
+            "addresses": core.blind,
+            "archive_after": settings.documents.archive_after,
+            "clock": utc_now,
+            "database": core.database,
+            "deadlines": ReadAccountDeadlines(PooledReadStore(core.database)),
+            "events": core.store,
+            "kept": ReadKeptDocuments(PooledReadStore(core.database)),
+            "links": links,
+            "mailer": mailer,
+            "oldest_needed": still_needed,
+            "queue": core.queue,
+            "send": SystemSender(settled.bus),
+            "sessions": core.sessions,
+            "team_deadlines": ReadTeamDeadlines(PooledReadStore(core.database)),
+            "unverified": ReadUnverifiedUsers(PooledReadStore(core.database)),
+        }

@@ -13,6 +13,7 @@ redis.call('SET', KEYS[1], '', 'PX', 1000)
 redis.call('EXISTS', KEYS[1])
 redis.call('GETRANGE', KEYS[1], 0, 0)
 redis.call('DEL', KEYS[1])
+redis.call('TIME')
 """
 """The commands of the cache's scripts."""
 

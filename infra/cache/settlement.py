@@ -1,11 +1,11 @@
 """Settlement: whether every read of a read model shows a stream up to a position, through the table and the cache."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
 from uuid import UUID
 
-from application.ports import Positions
+from application.ports import Positions, SessionEnding, Sessions
 from infra.cache.read_cache import CachedReadStore
 from infra.postgres.cache_lease import until_dropped
 from infra.postgres.database import Database
@@ -24,10 +24,13 @@ class ReadSettlement:
     not: what it holds may be read in other ways.
     """
 
-    def __init__(self, tables: Positions, database: Database, cache: CachedReadStore | None) -> None:
+    def __init__(
+        self, tables: Positions, database: Database, cache: CachedReadStore | None, sessions: Sessions
+    ) -> None:
         self._tables = tables
         self._database = database
         self._cache = cache
+        self._sessions = sessions
 
     async def wait(self, read_model: str, stream_id: UUID, position: int, timeout: float) -> bool:
         """See `application.revocation.Settlement.wait`."""
@@ -50,6 +53,10 @@ class ReadSettlement:
             and await _until(lambda: self._tables_have_reached(head), deadline)
             and (cache is None or await _until(lambda: cache.has_forgotten(head), deadline))
         )
+
+    async def end_sessions(self, endings: Sequence[SessionEnding]) -> bool:
+        """See `application.revocation.Settlement.end_sessions`."""
+        return await self._sessions.end_all(endings)
 
     async def _tables_have_reached(self, position: int) -> bool:
         """Whether all tables have, also those of running rebuilds and of read models that this code does not have."""

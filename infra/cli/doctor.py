@@ -1,5 +1,6 @@
 """`palimpsest doctor`: checks everything an installation needs and says how to correct what is wrong."""
 
+import asyncio
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -14,10 +15,13 @@ from kafka.errors import KafkaError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from application.ports import Unavailable
+from infra.bootstrap.mail import check_server, mail_folder
 from infra.cache.rights import lacking, server_of, surplus
 from infra.cli.server_versions import ServerVersion, parsed, upgrade, written
 from infra.cli.terminal import Terminal
 from infra.cli.up import is_ready
+from infra.jobs.inspection import dead_by_kind, queues_without_worker
 from infra.kafka.client.config import connection
 from infra.local.servers.kafka_jars import java
 from infra.local.servers.process import ServerError, is_own_address, port_is_free
@@ -39,6 +43,16 @@ from infra.settings.tls import is_on_this_machine
 
 MIN_FREE_BYTES = 1_000_000_000
 MIN_POSTGRES = 14
+MISSING_PARTITIONS = """
+SELECT name
+FROM unnest(ARRAY['sessions', 'security_log']) AS parent, generate_series(0, 1) AS month,
+    to_char(date_trunc('month', now() AT TIME ZONE 'UTC') + make_interval(months => month), '"_"YYYY_MM') AS ending,
+    concat(parent, ending) AS name
+WHERE to_regclass('palimpsest.' || name) IS NULL ORDER BY name
+"""
+MAKE_PARTITIONS = (
+    "SELECT palimpsest.keep_session_partitions(now(), now() - interval '90 days'), palimpsest.keep_security_log();"
+)
 REDIS_SETTINGS = {"save": "", "appendonly": "no"}
 """Settings of a Redis that writes nothing to disk."""
 
@@ -86,6 +100,7 @@ def _findings() -> Iterator[Finding]:
     yield from _postgres(settings, migration)
     yield from _redis(settings)
     yield _kafka(settings)
+    yield _mail(settings)
     yield _api(settings)
 
 
@@ -109,6 +124,8 @@ def _postgres(settings: Settings, migration: MigrationSettings) -> Iterator[Find
             if not schema.advice:
                 yield from _rights(connection)
                 yield from _keys(connection, settings.keys)
+                yield _partitions(connection)
+                yield from _jobs(connection, list(settings.jobs.queues))
         yield from _logins()
     except psycopg.Error as error:
         yield Finding(
@@ -209,6 +226,29 @@ def _keys(connection: psycopg.Connection, settings: KeySettings) -> Iterator[Fin
             )
 
 
+def _partitions(connection: psycopg.Connection) -> Finding:
+    """The tables with a partition a month need those of this and the next month: else logins will fail."""
+    missing = ", ".join(name for (name,) in connection.execute(MISSING_PARTITIONS))
+    if not missing:
+        return Finding("Partitions", "those of this and the next month are there")
+    advice = f"Run as palimpsest_owner: {MAKE_PARTITIONS} Then start a worker, which makes them each night."
+    return Finding("Partitions", f"missing: {missing}", advice)
+
+
+def _jobs(connection: psycopg.Connection, queues: Sequence[str]) -> Iterator[Finding]:
+    """Dead jobs wait for an operator, and the jobs of a queue for a worker."""
+    dead = ", ".join(f"{number} of {kind}" for kind, number in dead_by_kind(connection).items())
+    if dead:
+        advice = "See why: palimpsest jobs list --status dead. Then retry or discard them."
+        yield Finding("Jobs", f"dead jobs: {dead}", advice, is_warning=True)
+    unserved = ", ".join(queues_without_worker(connection, queues))
+    if unserved:
+        advice = "Start a worker: palimpsest worker, or everything: palimpsest up"
+        yield Finding("Jobs", f"no worker serves: {unserved}", advice, is_warning=True)
+    if not dead and not unserved:
+        yield Finding("Jobs", "all queues are served, no job is dead")
+
+
 def _redis(settings: Settings) -> Iterator[Finding]:
     if settings.redis.url is None:
         yield Finding("Redis", "not set: reads go to PostgreSQL")
@@ -276,6 +316,21 @@ def _kafka(settings: Settings) -> Finding:
         return Finding("Kafka", state, f"Set PALIMPSEST_KAFKA_REPLICATION={len(brokers)}.")
     hosts = [server.rpartition(":")[0] for server in settings.kafka.bootstrap_servers.split(",")]
     return _judged("Kafka", version, state, hosts)
+
+
+def _mail(settings: Settings) -> Finding:
+    """The mail server must answer, be the one of its certificate, and take our login."""
+    server = settings.mail.server()
+    if server is None:
+        state = f"not set: mails are files in {mail_folder(settings.installation)}"
+        is_needed = settings.installation.environment == "production"
+        return Finding("Mail", state, "Set PALIMPSEST_SMTP_URL: no mail reaches a person." if is_needed else "")
+    address = f"{server.host}, port {server.port} ({server.security})"
+    try:
+        asyncio.run(check_server(server, settings.mail, settings.http))
+    except Unavailable as error:
+        return Finding("Mail", f"{address}: {error}", "Start it, or correct PALIMPSEST_SMTP_URL.")
+    return Finding("Mail", f"{address} answers. It sends as {settings.mail.sender}")
 
 
 def _api(settings: Settings) -> Finding:

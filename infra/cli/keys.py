@@ -27,7 +27,7 @@ console = Terminal(stderr=True)
 PROPAGATION_SECONDS = 6.0
 """The time that running processes get to take up a changed key file."""
 
-MAX_SUBJECTS_SHOWN = 10
+MAX_IDS_SHOWN = 10
 DATA_KEYS = "SELECT kek_id, count(*) FROM data_keys WHERE wrapped IS NOT NULL GROUP BY kek_id"
 
 
@@ -118,6 +118,10 @@ def _retire(connection: Connection, document: _KeyDocument, kind: KeyKind) -> No
     """Make the earlier keys of the kind unnecessary, and retire them."""
     ring = document.ring
     if kind is KeyKind.KEY_ENCRYPTION:
+        with _bar("sealing jobs again") as progress:
+            lost = rotation.reseal_jobs(connection, ring, progress)
+        if lost:
+            _report_lost(lost)
         with _bar("wrapping data keys again") as progress:
             damaged = rotation.rewrap(connection, ring, progress)
         if damaged:
@@ -134,11 +138,22 @@ def _retire(connection: Connection, document: _KeyDocument, kind: KeyKind) -> No
         document.deliver(limited, "Tokens of the earlier key are taken until they expire.", last=True)
 
 
+def _report_lost(jobs: Collection[int]) -> None:
+    """Name jobs that do not open. They do not stop the rotation: they open under no key."""
+    ids = ", ".join(map(str, sorted(jobs)[:MAX_IDS_SHOWN]))
+    others = " and others" if len(jobs) > MAX_IDS_SHOWN else ""
+    console.print(
+        f"Jobs that do not open: {len(jobs)}, with the ids {ids}{others}. They cannot be performed. "
+        "Discard each with: palimpsest jobs discard ID",
+        style="yellow",
+    )
+
+
 def _keep_earlier(ring: KeyRing, damaged: Collection[UUID]) -> NoReturn:
     """Stop before the earlier key is removed from the document: data keys of these subjects do not open."""
     earlier = " and ".join(f"'{key.id}'" for key in ring.earlier(KeyKind.KEY_ENCRYPTION))
-    ids = ", ".join(sorted(map(str, damaged))[:MAX_SUBJECTS_SHOWN])
-    others = " and others" if len(damaged) > MAX_SUBJECTS_SHOWN else ""
+    ids = ", ".join(sorted(map(str, damaged))[:MAX_IDS_SHOWN])
+    others = " and others" if len(damaged) > MAX_IDS_SHOWN else ""
     console.print(
         f"Data keys that do not open: {len(damaged)}, of the subjects {ids}{others}. All others are under the new key, "
         f"and no process uses the earlier key {earlier} any more. It stays in the key document, because it may open "

@@ -88,11 +88,13 @@ def relay() -> None:
 
 
 @app.command()
-def worker() -> None:
-    """Run background jobs."""
+def worker(
+    feed: Annotated[str | None, typer.Option(help="Source of the policies' events: store or kafka.")] = None,
+) -> None:
+    """Run policies and background jobs. A second worker shares the work."""
     from infra.bootstrap.worker import run
 
-    run(_settings_for("worker"))
+    run(_settings_for("worker", feed=feed))
 
 
 def _settings_for(role: "Part", feed: str | None = None) -> "Settings":
@@ -101,11 +103,13 @@ def _settings_for(role: "Part", feed: str | None = None) -> "Settings":
 
     from infra.settings.display import misspelt
     from infra.settings.load import load
+    from infra.settings.policies import PolicySettings
     from infra.settings.projector import ProjectorSettings
     from infra.telemetry.logs import configure_logging
     from infra.telemetry.metrics import start_metrics
 
-    settings = load(overrides={ProjectorSettings.variable("feed"): feed}, part=role)
+    fed = PolicySettings if role == "worker" else ProjectorSettings
+    settings = load(overrides={fed.variable("feed"): feed}, part=role)
     configure_logging(settings.logs.level, settings.logs.format, role=role)
     for sentence in misspelt():
         structlog.get_logger(__name__).warning(sentence)
@@ -116,10 +120,10 @@ def _settings_for(role: "Part", feed: str | None = None) -> "Settings":
 @app.command()
 def migrate() -> None:
     """Update the database schema to this version."""
-    from infra.postgres.migrate import migrate as apply
+    from infra.bootstrap.policies import update_schema
     from infra.settings.load import load_for_migration
 
-    applied = apply(load_for_migration().owner.url.get_secret_value())
+    applied = update_schema(load_for_migration().owner.url.get_secret_value())
     typer.echo("\n".join(applied) or "Nothing to do: the schema is up to date.")
 
 
@@ -164,6 +168,15 @@ def events(context: typer.Context) -> None:
 
 
 @app.command(context_settings=GROUP)
+def jobs(context: typer.Context) -> None:
+    """Manage the background jobs: cancel, discard, list, retry, show."""
+    from infra.cli import jobs as group
+
+    log_errors_only()
+    group.app(context.args, prog_name="palimpsest jobs")
+
+
+@app.command(context_settings=GROUP)
 def keys(context: typer.Context) -> None:
     """Manage the keys: list, rotate."""
     from infra.cli import keys as group
@@ -182,6 +195,15 @@ def projections(context: typer.Context) -> None:
 
 
 @app.command(context_settings=GROUP)
+def policies(context: typer.Context) -> None:
+    """Manage the policies: list, retry, skip."""
+    from infra.cli import policies as group
+
+    log_errors_only()
+    group.app(context.args, prog_name="palimpsest policies")
+
+
+@app.command(context_settings=GROUP)
 def erase(context: typer.Context) -> None:
     """Erase a user, a document, a team or an email address, for good."""
     from infra.cli import erase as group
@@ -197,6 +219,15 @@ def stream(context: typer.Context) -> None:
 
     log_errors_only()
     group.app(context.args, prog_name="palimpsest stream")
+
+
+@app.command(context_settings=GROUP)
+def mail(context: typer.Context) -> None:
+    """Show the mails, and try the mail server: preview, send-test."""
+    from infra.cli import mail as group
+
+    log_errors_only()
+    group.app(context.args, prog_name="palimpsest mail")
 
 
 def log_errors_only() -> None:

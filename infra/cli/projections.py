@@ -1,30 +1,27 @@
 """`palimpsest projections`: manages the read models."""
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
-import psycopg
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from application.ports import Unavailable
 from infra.bootstrap.lifetime import collect_rarely
-from infra.bootstrap.write_side import WriteSide, open_for_command
-from infra.cli.terminal import Terminal
+from infra.bootstrap.write_side import WriteSide
+from infra.cli.consumers import Stream, require_release, run_as, show_quarantine, status
+from infra.cli.terminal import Terminal, failure
 from infra.postgres.projector_connection import connect
-from infra.projector import checkpoints
-from infra.projector.lag import lags
-from infra.projector.quarantine import NotInQuarantine
+from infra.projector.checkpoints import PROJECTIONS
+from infra.projector.lag import PROJECTION_GAUGES
 from infra.projector.quarantine import retry as retry_stream
 from infra.projector.rebuild.abandoned import drop_unless_rebuilt
 from infra.projector.rebuild.load_workers import LoadWorkerFailed, LoadWorkers
 from infra.projector.rebuild.rebuild import RebuildResult, RebuildRunning
 from infra.projector.rebuild.rebuild import rebuild as rebuild_model
+from infra.projector.rebuild.revocations import RevocationFailed
 from infra.projector.schema import ensure_tables
-from infra.settings.load import load
 from projections.kernel import ReadModel, read_models
 
 T = TypeVar("T")
@@ -35,24 +32,19 @@ app = typer.Typer(
 console = Terminal()
 
 Name = Annotated[str, typer.Argument(help="Name of the read model, from `palimpsest projections list`")]
-Stream = Annotated[UUID, typer.Argument(help="Id of the quarantined stream")]
 
 
 @app.command("list")
 def show() -> None:
     """Show the position and lag of each read model, and the streams in quarantine."""
-    lag_of_models, quarantined = _run(_status)
+    lag_of_models, quarantined = _run(lambda core: status(core, PROJECTIONS, PROJECTION_GAUGES))
     table = Table("read model", "version", "position", "behind", "seconds", "in quarantine")
     for lag in lag_of_models:
         table.add_row(
             *map(str, (lag.name, lag.version, lag.position, lag.behind, f"{lag.seconds:.1f}", lag.quarantined))
         )
     console.print(table)
-    for stream in quarantined:
-        console.print(
-            f"In quarantine: {stream.projection} {stream.stream_id}, since its event at {stream.position}"
-            f" raised {stream.error} ({stream.at:%F %T %Z})",
-        )
+    show_quarantine(console, quarantined)
 
 
 @app.command()
@@ -99,17 +91,15 @@ def skip(name: Name, stream: Stream) -> None:
 def drop(name: Name) -> None:
     """Drop a table that belongs to no read model any more. While it is there, erasures wait for it."""
     if any(model.name == name for model in read_models()):
-        raise _fail(f"{name} is a read model; remove its code first.")
+        raise failure(f"{name} is a read model; remove its code first.")
     if not _run(lambda core: _drop(core, name)):
-        raise _fail(f"There is no table '{name}', or it is being rebuilt.")
+        raise failure(f"There is no table '{name}', or it is being rebuilt.")
     console.print(f"{name} is dropped.")
 
 
 def _release(name: str, stream: UUID, *, skip: bool) -> None:
     model = _model(name)
-    failed = _run(lambda core: retry_stream(model, stream, core.feed(), core.url, skip=skip))
-    if failed is not None:
-        raise _fail(f"The stream stays in quarantine: its event at {failed.position} raises {failed.error}.")
+    require_release(_run(lambda core: retry_stream(model, stream, core.feed(), core.url, skip=skip)))
     console.print(f"{name} has applied the whole stream.")
 
 
@@ -120,14 +110,9 @@ def _summary(done: RebuildResult) -> str:
     return f"{rows}; before: {done.rows_before} rows, and {done.differing} differ."
 
 
-async def _status(core: WriteSide) -> tuple[list[Any], list[checkpoints.QuarantinedStream]]:
-    async with await connect(core.url) as connection:
-        return await lags(connection, core.feed()), await checkpoints.list_quarantine(connection)
-
-
 async def _drop(core: WriteSide, name: str) -> bool:
     async with await connect(core.url) as connection:
-        known = await checkpoints.read(connection, [name])
+        known = await PROJECTIONS.read(connection, [name])
         return bool(known) and await drop_unless_rebuilt(connection, name)
 
 
@@ -144,29 +129,16 @@ async def _rebuild(
 def _model(name: str) -> ReadModel:
     models = {model.name: model for model in read_models()}
     if name not in models:
-        raise _fail(f"There is no read model '{name}'. Choose from: {', '.join(models)}.")
+        raise failure(f"There is no read model '{name}'. Choose from: {', '.join(models)}.")
     return models[name]
 
 
 def _run(work: Callable[[WriteSide], Coroutine[Any, Any, T]]) -> T:
-    async def run() -> T:
-        async with open_for_command(load(part="projector"), "projector") as core:
-            return await work(core)
-
     try:
-        return asyncio.run(run())
-    except Unavailable as error:
-        raise _fail(f"{error}. `palimpsest doctor` says more.") from None
-    except psycopg.OperationalError as error:
-        raise _fail(f"The database failed ({type(error).__name__}). `palimpsest doctor` says more.") from None
+        return run_as("projector", PROJECTIONS, work)
     except RebuildRunning:
-        raise _fail("Another rebuild of this read model is running; wait until it ends.") from None
+        raise failure("Another rebuild of this read model is running; wait until it ends.") from None
     except LoadWorkerFailed as error:
-        raise _fail(f"{error}. The live read model is unchanged. Try again, or with --processes 1.") from None
-    except NotInQuarantine:
-        raise _fail("That stream is not in quarantine; see `palimpsest projections list`.") from None
-
-
-def _fail(message: str) -> typer.Exit:
-    Terminal(stderr=True).print(message, style="red")
-    return typer.Exit(1)
+        raise failure(f"{error}. The live read model is unchanged. Try again, or with --processes 1.") from None
+    except RevocationFailed as error:
+        raise failure(f"{error}. The live read model is unchanged. Mend the code, then try again.") from None

@@ -21,6 +21,7 @@ from rich.text import Text
 from application.ports import Unavailable
 from domain.kernel import Root
 from infra.bootstrap.write_side import open_for_command, part_url, process_keys
+from infra.cli.options import AsJson
 from infra.cli.terminal import Terminal
 from infra.errors import SetupError
 from infra.kafka.client import config
@@ -39,7 +40,6 @@ console = Terminal()
 
 First = Annotated[int | None, typer.Option("--from", help="Begin at this position.", min=1)]
 Last = Annotated[int | None, typer.Option("--to", help="End at this position; default: the end of both.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()

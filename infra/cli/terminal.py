@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import typer
 from rich.console import Console
 
 from infra.printable import printable_lines
@@ -19,3 +20,9 @@ class Terminal(Console):
     def print(self, *objects: Any, **options: Any) -> None:
         """Print texts, and tables and bars of the library. Options as in `rich`."""
         super().print(*(printable_lines(each) if isinstance(each, str) else each for each in objects), **options)
+
+
+def failure(message: str) -> typer.Exit:
+    """Print why a command failed, to stderr, and return what to raise: it ends the command with code 1."""
+    Terminal(stderr=True).print(message, style="red")
+    return typer.Exit(1)

@@ -13,8 +13,11 @@ from typing import Any, TypeVar
 
 import psycopg
 
+from infra.bootstrap.mail import mail_folder
+from infra.bootstrap.policies import update_schema
 from infra.cli import demo_account
 from infra.cli.demo_account import DemoAccount, walk
+from infra.cli.new_mails import NewMails
 from infra.cli.terminal import Terminal
 from infra.local.servers.kafka import EmbeddedKafka
 from infra.local.servers.postgres import EmbeddedPostgres
@@ -22,7 +25,7 @@ from infra.local.servers.process import ServerError, free_port, is_own_address, 
 from infra.local.servers.redis import EmbeddedRedis
 from infra.local.supervisor import ProcessTree, RoleProcess, only_one, signals_interrupt
 from infra.postgres.connect import connect
-from infra.postgres.migrate import migrate, reason
+from infra.postgres.migrate import reason
 from infra.private_file import write_private
 from infra.sealing import key_file
 from infra.settings.database import PARTS
@@ -82,10 +85,10 @@ def up(folder: Path, *, host: str | None = None, port: int | None = None, kafka:
     broker_lock = only_one(broker.folder) if broker else nullcontext()
     with only_one(folder), broker_lock, signals_interrupt(), _stopping_at_the_end(folder) as tree:
         settings = _start_servers(tree, folder, {HOST: host, PORT: port}, broker)
-        _step("Schema", lambda: migrate(load_for_migration(folder).owner.url.get_secret_value()))
+        _step("Schema", lambda: update_schema(load_for_migration(folder).owner.url.get_secret_value()))
         login = _start_roles(tree, settings)
         _greet(settings, login, time.monotonic() - began)
-        tree.watch()
+        tree.watch(NewMails(mail_folder(settings.installation)).show)
 
 
 @contextmanager
@@ -278,10 +281,13 @@ def _greet(settings: Settings, login: DemoAccount | None, seconds: float) -> Non
     console.print(f" after {seconds:.1f} s\n")
     console.print(f"  API    {url}/v1\n  Docs   {url}/v1/docs\n  Data   {settings.installation.data_dir}")
     console.print(f"  Logs   {settings.installation.data_dir / LOGS_FOLDER}")
+    if settings.mail.url is None:
+        console.print(f"  Mail   {mail_folder(settings.installation)} (no mail server is set; links are shown here)")
     if settings.kafka.bootstrap_servers:
         console.print(f"  Kafka  {settings.kafka.bootstrap_servers}")
     if login:
-        console.print(f"  Login  {login.email}  password  {login.password}\n")
-        console.print("Try it from another terminal:\n")
-        console.print(walk(url, login))
+        console.print(f"  Login  {login.email}  password  {login.password}")
+    if settings.mail.url is None:
+        console.print("\nRegister and write a document, from another terminal:\n")
+        console.print(walk(url, mail_folder(settings.installation)))
     console.print("\nCtrl-C stops everything; your data stays.\n")

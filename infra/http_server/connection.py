@@ -235,7 +235,6 @@ class HttpProtocol(HttpToolsProtocol):
             self._head_timer = self.loop.call_later(HEAD_SECONDS, self._end_slow_head)
 
     def _end_slow_head(self) -> None:
-        self._head_timer = None
         if not self._answered:
             self._head_timer = self.loop.call_later(HEAD_SECONDS, self._end_slow_head)
         elif not self._silent:

@@ -4,7 +4,7 @@ import resource
 from collections.abc import Iterator
 from typing import Protocol
 
-from adapters.http.api.client_network import network_of
+from adapters.client_network import network_of
 
 MAX_CONNECTIONS = 4_096
 FILES_FOR_OTHERS = 256

@@ -1,24 +1,27 @@
-"""Housekeeping: deletes idempotency records that clients no longer rely on, and answers with secrets before that."""
+"""Housekeeping: deletes idempotency records, answers with secrets, jobs, sessions and log entries of old."""
 
-import asyncio
-
-import structlog
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import ClassVar
 
 from application.idempotency import SECRET_LIFETIME
-from application.ports import Unavailable
-from infra.asyncio_compat import goes_on
+from application.jobs import Job, performs
+from application.ports import Clock
+from infra.jobs.purge import purge_ended
 from infra.postgres.database import Database
 from infra.store.answers import HEADER_BYTES, AnswerKind
 
 RETENTION_HOURS = 48
 """Twice the time that clients may rely on."""
 
-PAUSE_SECONDS = 60
+SESSION_RETENTION = timedelta(days=90)
+"""How long sessions are kept after their beginning, at least: to recognise devices, and to answer questions."""
+
 BATCH_SIZE = 10_000
 
 PURGE = """
 DELETE FROM idempotency WHERE key IN (
-    SELECT key FROM idempotency WHERE recorded_at < now() - make_interval(hours => %s) LIMIT %s
+    SELECT key FROM idempotency WHERE recorded_at < least(now() - make_interval(hours => %s), %s) LIMIT %s
 ) RETURNING key
 """
 # Leaves the header of the answer: a repeated request must not be executed again.
@@ -28,14 +31,95 @@ WHERE get_byte(answer, 1) = {AnswerKind.SECRET:d} AND octet_length(answer) > {HE
     AND recorded_at < now() - %s RETURNING key
 """  # noqa: S608
 
-log = structlog.get_logger(__name__)
+KEEP_SECURITY_LOG = "SELECT keep_security_log()"
+
+OldestNeeded = Callable[[], Awaitable[datetime | None]]
+"""Returns the time from which on records are still needed, whatever their age: the commands of a policy that is behind
+may be sent again. None: none is needed."""
 
 
-async def purge_idempotency(database: Database) -> int:
-    """Delete idempotency records older than `RETENTION_HOURS`; returns how many."""
+class Housekeeping(Job, frozen=True):
+    """A kind that runs by a schedule. All of them can be repeated: what is deleted already is not found again."""
+
+    queue: ClassVar[str] = "housekeeping"
+    run_timeout: ClassVar[timedelta] = timedelta(minutes=10)
+
+    @property
+    def effect_key(self) -> str:
+        return self.kind
+
+
+class PurgeIdempotency(Housekeeping, frozen=True):
+    """Delete idempotency records that are no longer needed."""
+
+    kind: ClassVar[str] = "purge_idempotency"
+    every: ClassVar[str | None] = "* * * * *"
+
+
+class CutSecrets(Housekeeping, frozen=True):
+    """Delete answers with secrets."""
+
+    kind: ClassVar[str] = "cut_secrets"
+    every: ClassVar[str | None] = "* * * * *"
+
+
+class PurgeJobs(Housekeeping, frozen=True):
+    """Delete jobs that ended long ago."""
+
+    kind: ClassVar[str] = "purge_jobs"
+    every: ClassVar[str | None] = "*/10 * * * *"
+
+
+class KeepSessionPartitions(Housekeeping, frozen=True):
+    """Make the tables of sessions of the next months, and drop those that are too old."""
+
+    kind: ClassVar[str] = "keep_session_partitions"
+    every: ClassVar[str | None] = "17 3 * * *"
+
+
+class KeepSecurityLog(Housekeeping, frozen=True):
+    """Make the next partitions of the security log, and drop those that are too old."""
+
+    kind: ClassVar[str] = "keep_security_log"
+    every: ClassVar[str | None] = "23 3 * * *"
+
+
+@performs
+async def perform_purge_idempotency(job: PurgeIdempotency, database: Database, oldest_needed: OldestNeeded) -> None:
+    """Delete the records that neither clients nor policies need."""
+    await purge_idempotency(database, await oldest_needed())
+
+
+@performs
+async def perform_cut_secrets(job: CutSecrets, database: Database) -> None:
+    """Cut the answers that are older than `SECRET_LIFETIME`."""
+    await cut_secrets(database)
+
+
+@performs
+async def perform_purge_jobs(job: PurgeJobs, database: Database) -> None:
+    """Delete the jobs that nothing needs any more."""
+    await purge_ended(database)
+
+
+@performs
+async def perform_keep_session_partitions(job: KeepSessionPartitions, database: Database, clock: Clock) -> None:
+    """Keep the partitions of `sessions` for as long as `SESSION_RETENTION` says."""
+    now = clock()
+    await database.rows("SELECT keep_session_partitions(%s, %s)", [now, now - SESSION_RETENTION])
+
+
+@performs
+async def perform_keep_security_log(job: KeepSecurityLog, database: Database) -> None:
+    """Call the function of the database that may do it."""
+    await database.rows(KEEP_SECURITY_LOG, [])
+
+
+async def purge_idempotency(database: Database, oldest_needed: datetime | None = None) -> int:
+    """Delete idempotency records older than `RETENTION_HOURS` and than `oldest_needed`; returns how many."""
     total = 0
     while True:
-        deleted = len(await database.rows(PURGE, [RETENTION_HOURS, BATCH_SIZE]))
+        deleted = len(await database.rows(PURGE, [RETENTION_HOURS, oldest_needed, BATCH_SIZE]))
         total += deleted
         if deleted < BATCH_SIZE:
             return total
@@ -44,15 +128,3 @@ async def purge_idempotency(database: Database) -> int:
 async def cut_secrets(database: Database) -> int:
     """Delete answers with secrets that are older than `SECRET_LIFETIME`, not their records; returns how many."""
     return len(await database.rows(CUT_SECRETS, [SECRET_LIFETIME]))
-
-
-async def run_housekeeping(database: Database) -> None:
-    """Purge every `PAUSE_SECONDS` until cancelled."""
-    while goes_on():
-        try:
-            cut, purged = await cut_secrets(database), await purge_idempotency(database)
-        except Unavailable as error:
-            log.warning("housekeeping postponed", reason=str(error))
-        else:
-            log.info("housekeeping done", idempotency_records_purged=purged, answers_cut=cut)
-        await asyncio.sleep(PAUSE_SECONDS)

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -119,10 +119,11 @@ class ProcessTree:
         """How often a part has crashed."""
         return sum(watched.crashes for watched in self._watched if watched.name == name)
 
-    def watch(self) -> None:
-        """Keep all parts running until a signal interrupts."""
+    def watch(self, also: Callable[[], None] = lambda: None) -> None:
+        """Keep all parts running until a signal interrupts. `also`: is called ten times a second."""
         while True:
             self.restart_crashed()
+            also()
             time.sleep(0.1)
 
     def stop(self) -> None:

@@ -1,11 +1,13 @@
 """Leases of caches: what a process may keep in memory, and how others make all processes drop it before they go on.
 
 Each process with caches has a lease, a row in `cache_leases`. It renews the lease every second, and at every
-notification, by these steps: read the new invalidations, drop what they name, record how far it has got; then read and
-drop once more, as its lease in the database may have ended before. While its lease holds, its caches may be used. A
-process that hangs or is cut off cannot renew: its lease ends, and it drops everything before it uses a cache again.
-`until_dropped` waits until each lease has reached the last invalidation or has ended, so at most `LEASE_SECONDS`.
-(Leases: Gray and Cheriton, 1989.)
+notification, by one statement, which records how far it has got and reads the invalidations after that; it drops what
+they name. The statement is repeated until there are none, so that nothing waits for this process. It is repeated, too,
+if the lease in the database may have ended before the statement did: it cannot see what was invalidated just then, and
+that did not wait for a process without a lease. While its lease holds, its caches may be used. A process that hangs or
+is cut off cannot renew: its lease ends, and it drops everything before it uses a cache again. `until_dropped` waits
+until each lease has reached the last invalidation or has ended, so at most `LEASE_SECONDS`. (Leases: Gray and Cheriton,
+1989.)
 
 Only the database's clock decides when a lease ends for others. The process itself counts from before the renewal, by
 its own steady clock, so that it stops first.
@@ -26,10 +28,13 @@ RENEW_SECONDS = 1.0
 POLL_SECONDS = 0.01
 
 HEAD = "SELECT coalesce(max(number), 0) FROM invalidations"
-NEWER = "SELECT number, cache, key FROM invalidations WHERE number > %s ORDER BY number"
 RENEW = """
-INSERT INTO cache_leases (process_id, applied, ends_at) VALUES (%s, %s, clock_timestamp() + make_interval(secs => %s))
-ON CONFLICT (process_id) DO UPDATE SET applied = EXCLUDED.applied, ends_at = EXCLUDED.ends_at
+WITH renewed AS (
+    INSERT INTO cache_leases (process_id, applied, ends_at)
+    VALUES (%s, %s, clock_timestamp() + make_interval(secs => %s))
+    ON CONFLICT (process_id) DO UPDATE SET applied = EXCLUDED.applied, ends_at = EXCLUDED.ends_at
+)
+SELECT number, cache, key FROM invalidations WHERE number > %s ORDER BY number
 """
 HOLDING = "SELECT count(*) FROM cache_leases WHERE applied < %s AND ends_at > clock_timestamp()"
 
@@ -49,10 +54,9 @@ class CacheLease:
         self._listener = Listener(
             url,
             CHANNEL,
-            poll_seconds=RENEW_SECONDS,
             on_listening=self._renew,
             on_poll=self._renew,
-            poll_at_once=True,
+            poll_seconds=RENEW_SECONDS,
         )
 
     def holds(self) -> bool:
@@ -77,27 +81,36 @@ class CacheLease:
         self._ends_at = 0.0
 
     async def _renew(self, connection: AsyncConnection) -> None:
-        ends_at = monotonic() + LEASE_SECONDS
-        if self.holds():
-            await self._apply(connection)
-        else:
-            # What was invalidated meanwhile may be deleted already.
-            self._applied = (await (await connection.execute(HEAD)).fetchall())[0][0]
-            for drops in self._drops.values():
-                for drop in drops:
-                    drop(None)
-        await connection.execute(RENEW, [self._process_id, self._applied, LEASE_SECONDS])
-        # No process has waited for what was invalidated before that, if there was no lease then.
-        await self._apply(connection)
-        self._ends_at = ends_at
+        recorded_until, is_recorded = self._ends_at, False
+        while not is_recorded:
+            began = monotonic()
+            if began >= recorded_until:
+                await self._drop_all(connection)
+            is_last = await self._record(connection)
+            if monotonic() < recorded_until:
+                # The lease held all the time: what the statement could not see waits for this process.
+                self._ends_at = began + LEASE_SECONDS
+                is_recorded = is_last
+            recorded_until = began + LEASE_SECONDS
         for sweep in self._sweeps:
             sweep()
 
-    async def _apply(self, connection: AsyncConnection) -> None:
-        for number, cache, key in await (await connection.execute(NEWER, [self._applied])).fetchall():
+    async def _drop_all(self, connection: AsyncConnection) -> None:
+        """Drop everything: what was invalidated while there was no lease may be deleted already."""
+        self._applied = (await (await connection.execute(HEAD)).fetchall())[0][0]
+        for drops in self._drops.values():
+            for drop in drops:
+                drop(None)
+
+    async def _record(self, connection: AsyncConnection) -> bool:
+        """Renew the lease in the database, and drop what was invalidated. Returns whether there was nothing."""
+        values = [self._process_id, self._applied, LEASE_SECONDS, self._applied]
+        newer = await (await connection.execute(RENEW, values)).fetchall()
+        for number, cache, key in newer:
             for drop in self._drops.get(cache, ()):
                 drop(key)
             self._applied = number
+        return not newer
 
 
 async def until_dropped(database: Database, timeout: float) -> bool:

@@ -13,7 +13,7 @@ from psycopg_pool import PoolTimeout
 
 from application.ports import Params, Unavailable
 from infra.asyncio_compat import end_if_cancelled
-from infra.postgres.connect import Pool
+from infra.postgres.connect import POOL_TIMEOUT_SECONDS, Pool
 
 ResultRow = tuple[Any, ...]
 
@@ -28,35 +28,42 @@ class Database:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def rows(self, query: str, params: Params) -> list[ResultRow]:
-        """All rows of a query; an empty list for a statement without a result.
+    async def rows(self, query: str, params: Params, *, seconds: float = DEADLINE_SECONDS) -> list[ResultRow]:
+        """All rows of a query; an empty list for a statement without a result. `seconds`: its deadline.
 
         Raises:
             Unavailable: the pool had no connection in time, the connection broke, or the statement took too long.
         """
-        return (await self.fetch(query, params))[1]
+        return (await self.fetch(query, params, seconds=seconds))[1]
 
     async def fetch(
-        self, query: str, params: Params, row_factory: AsyncRowFactory[Any] = tuple_row
+        self,
+        query: str,
+        params: Params,
+        row_factory: AsyncRowFactory[Any] = tuple_row,
+        *,
+        seconds: float = DEADLINE_SECONDS,
     ) -> tuple[list[str], list[Any]]:
         """The names of the columns and the rows. Raises as `rows`."""
         # After a restart of the server every pooled connection is stale; each one fails once.
         for _ in range(self._pool.max_size):
             try:
-                return await self._fetch(query, params, row_factory)
+                return await self._fetch(query, params, row_factory, seconds)
             except (PoolTimeout, TimeoutError) as error:
                 raise Unavailable(DATABASE) from error
             except CONNECTION_ERRORS as error:
                 if not _is_stale(error):
                     raise Unavailable(DATABASE) from error
-            except psycopg.errors.UndefinedTable as error:
+            except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
+                # After an update a table is created, or rebuilt with new columns, a while later.
                 raise Unavailable("The read model") from error
         raise Unavailable(DATABASE)
 
     async def _fetch(
-        self, query: str, params: Params, row_factory: AsyncRowFactory[Any]
+        self, query: str, params: Params, row_factory: AsyncRowFactory[Any], seconds: float
     ) -> tuple[list[str], list[Any]]:
-        async with self._pool.connection() as connection, deadline(connection):
+        wait = min(seconds, POOL_TIMEOUT_SECONDS)
+        async with self._pool.connection(wait) as connection, deadline(connection, seconds):
             end_if_cancelled()
             cursor = connection.cursor(binary=True, row_factory=row_factory)
             await cursor.execute(query.encode(), params, prepare=True)
@@ -71,7 +78,7 @@ def _is_stale(error: psycopg.Error) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def deadline(connection: psycopg.AsyncConnection[Any]) -> AsyncIterator[None]:
+async def deadline(connection: psycopg.AsyncConnection[Any], seconds: float = DEADLINE_SECONDS) -> AsyncIterator[None]:
     """Shut down the connection's socket after the deadline: a frozen server would not answer a cancellation either.
 
     Raises:
@@ -84,7 +91,7 @@ async def deadline(connection: psycopg.AsyncConnection[Any]) -> AsyncIterator[No
         with socket.socket(fileno=os.dup(connection.pgconn.socket)) as raw, contextlib.suppress(OSError):
             raw.shutdown(socket.SHUT_RDWR)
 
-    timer = asyncio.get_running_loop().call_later(DEADLINE_SECONDS, cut)
+    timer = asyncio.get_running_loop().call_later(seconds, cut)
     try:
         yield
     except CONNECTION_ERRORS as error:

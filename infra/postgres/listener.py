@@ -1,11 +1,12 @@
 """Listens to one channel on a connection of its own, and reconnects after any error.
 
 A notification only wakes its receiver, which then looks: any login may send one, with any payload. It may be lost, too,
-so receivers poll as well.
+so receivers poll as well, here or by themselves. Between notifications and polls a listener sleeps.
 """
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -19,6 +20,8 @@ Query = Callable[[AsyncConnection], Awaitable[None]]
 log = structlog.get_logger(__name__)
 
 
+RECONNECT_SECONDS = 0.5
+
 failures = Counter("palimpsest_listener_failures", "Times that listening broke off; it begins again", ["channel"])
 
 
@@ -27,15 +30,14 @@ def _do_nothing() -> None:
 
 
 async def _no_query(_: AsyncConnection) -> None:
-    """The default of `on_listening` and `on_poll`."""
+    """The default of `on_listening`."""
 
 
 class Listener:
     """Calls `on_notification` after each notification, without its payload.
 
-    `on_listening` is awaited after each LISTEN, `on_poll` every `poll_seconds` after that, with `poll_at_once` after
-    each notification too. Both may run short queries on the connection. After an error of either a new connection is
-    opened.
+    `on_listening` is awaited after each LISTEN; `on_poll`, if there is one, after each notification, and `poll_seconds`
+    after it ran last. Both may run short queries on the connection. After an error of either a new one is opened.
     """
 
     def __init__(
@@ -43,11 +45,10 @@ class Listener:
         url: str,
         channel: str,
         *,
-        poll_seconds: float,
         on_notification: Callable[[], None] = _do_nothing,
         on_listening: Query = _no_query,
-        on_poll: Query = _no_query,
-        poll_at_once: bool = False,
+        on_poll: Query | None = None,
+        poll_seconds: float = math.inf,
     ) -> None:
         self._url = url
         self._channel = channel
@@ -56,7 +57,6 @@ class Listener:
         self._on_poll = on_poll
         self._poll_seconds = poll_seconds
         failures.labels(channel)  # there from the start, with 0
-        self._stop_after = 1 if poll_at_once else None
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -84,10 +84,31 @@ class Listener:
                 if not failing:
                     log.warning("not listening; trying again", channel=self._channel, error=type(error).__name__)
                 failing = True
-                await asyncio.sleep(self._poll_seconds)
+                await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _receive(self, connection: AsyncConnection) -> None:
+        loop = asyncio.get_running_loop()
+        poll_at = loop.time() + self._poll_seconds
         while goes_on():
-            async for _ in connection.notifies(timeout=self._poll_seconds, stop_after=self._stop_after):
+            notifications = [each async for each in connection.notifies(timeout=0)]
+            for _ in notifications:
                 self._on_notification()
-            await self._on_poll(connection)
+            if self._on_poll is not None and (notifications or loop.time() >= poll_at):
+                await self._on_poll(connection)
+                poll_at = loop.time() + self._poll_seconds
+            else:
+                await _wait_for_input(connection, poll_at)
+
+
+async def _wait_for_input(connection: AsyncConnection, until: float) -> None:
+    """Wait until the socket has something to read, or until then. psycopg would wake up ten times a second."""
+    loop = asyncio.get_running_loop()
+    socket, readable = connection.fileno(), asyncio.Event()
+    loop.add_reader(socket, readable.set)
+    try:
+        async with asyncio.timeout_at(None if until == math.inf else until):
+            await readable.wait()
+    except TimeoutError:
+        pass
+    finally:
+        loop.remove_reader(socket)

@@ -23,6 +23,10 @@ LOCK_APPENDS = "LOCK TABLE palimpsest.append_lock IN SHARE UPDATE EXCLUSIVE MODE
 """Taken by `append_events`: one batch at a time, so that commit order is position order."""
 LOCK_INVALIDATIONS = "LOCK TABLE palimpsest.invalidate_lock IN SHARE UPDATE EXCLUSIVE MODE"
 """Taken by `invalidate`: one at a time, so that numbers of invalidations become visible in order."""
+ENQUEUING = "LOCK TABLE palimpsest.enqueue_lock IN ROW EXCLUSIVE MODE"
+"""Taken by `enqueue_jobs`: any number at a time, none while a rotation closes a key."""
+LOCK_ENQUEUES = "LOCK TABLE palimpsest.enqueue_lock IN SHARE MODE"
+"""Taken by the rotation of keys: it waits for the transactions that enqueue."""
 
 MIGRATE = AdvisoryLock(7236829, False, "`palimpsest migrate`: one process at a time")
 READ_MODEL_TABLES = AdvisoryLock(
@@ -30,6 +34,7 @@ READ_MODEL_TABLES = AdvisoryLock(
 )
 RELAY_LEADER = AdvisoryLock(7236830, True, "relay: one leader per stream of topics; the second int is from its name")
 ROTATE_KEYS = AdvisoryLock(7236832, False, "`palimpsest keys rotate`: one rotation at a time, of any kind of key")
+POLICY_STATES = AdvisoryLock(7236833, True, "policies: one batch changes a state; the second int is of policy and key")
 REBUILD = AdvisoryLock(1207903554, True, "rebuild: one per read model; the second int is `hashtext(name)`")
 
-ALL_LOCKS = (MIGRATE, READ_MODEL_TABLES, RELAY_LEADER, ROTATE_KEYS, REBUILD)
+ALL_LOCKS = (MIGRATE, READ_MODEL_TABLES, RELAY_LEADER, ROTATE_KEYS, POLICY_STATES, REBUILD)

@@ -1,7 +1,8 @@
 """Brings a database to the schema of the code: numbered migrations once each, function files whenever they change.
 
-The table `migrations` holds the name of each numbered file, and the name and digest of each function file. All runs as
-palimpsest_owner, which is no superuser. At the end the rights are made as declared.
+The files of the queue come first (`queue_schema.py`). The table `migrations` holds the name of each numbered file, and
+the name and digest of each function file. All runs as palimpsest_owner, which is no superuser. At the end the rights
+are made as declared.
 """
 
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import psycopg
 from infra.errors import SetupError
 from infra.postgres.connect import Connection, connect
 from infra.postgres.locks import MIGRATE
+from infra.postgres.queue_schema import apply_queue_file, is_queue_file, queue_files
 from infra.postgres.rights import OURS, apply_rights
 from infra.settings.database import PARTS, role_of
 
@@ -26,15 +28,19 @@ ROLES_EXIST = "SELECT count(*) = %s FROM pg_roles WHERE rolname = ANY(%s)"
 OWNER_MAY_CREATE = "SELECT has_database_privilege('palimpsest_owner', current_database(), 'CREATE')"
 IS_OWNER = "SELECT pg_has_role('palimpsest_owner', 'MEMBER')"
 CREATE_TABLE = "CREATE TABLE IF NOT EXISTS migrations (name text PRIMARY KEY, applied_at timestamptz DEFAULT now())"
-FORGET_FORMER = "DELETE FROM migrations WHERE split_part(name, ' ', 1) = %s"
+FORGET_FORMER = "DELETE FROM palimpsest.migrations WHERE split_part(name, ' ', 1) = %s"
+RECORD = "INSERT INTO palimpsest.migrations (name) SELECT unnest(%s::text[])"
 
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """An SQL file. `entry`: its name in the table `migrations`, for a function file with the digest of its content."""
+    """An SQL file. `entries`: its name in the table `migrations`, for a function file with the digest of its content.
+
+    The first file of the queue has further entries: the files that it contains.
+    """
 
     file: Path
-    entry: str
+    entries: list[str]
 
 
 def migrate(url: str) -> list[str]:
@@ -68,7 +74,10 @@ def reason(error: psycopg.Error) -> str:
 def pending(connection: Connection) -> list[Migration]:
     """The migrations to apply, in order. The table `migrations` must exist."""
     applied = {name for (name,) in connection.execute("SELECT name FROM migrations")}
-    return [migration for migration in _migrations() if migration.entry not in applied]
+    return [
+        *(Migration(*found) for found in queue_files(applied)),
+        *(migration for migration in _migrations() if not applied.issuperset(migration.entries)),
+    ]
 
 
 def _require_preparation(connection: Connection) -> None:
@@ -103,19 +112,26 @@ def _migrate(connection: Connection) -> list[str]:
     connection.execute(CREATE_TABLE)
     for migration in pending(connection):
         with connection.transaction():
-            connection.execute(migration.file.read_bytes())
+            _apply(connection, migration.file)
             connection.execute(FORGET_FORMER, [migration.file.name])
-            connection.execute("INSERT INTO migrations (name) VALUES (%s)", [migration.entry])
+            connection.execute(RECORD, [migration.entries])
         applied.append(migration.file.name)
     with connection.transaction():
         apply_rights(connection)
     return applied
 
 
+def _apply(connection: Connection, file: Path) -> None:
+    if is_queue_file(file):
+        apply_queue_file(connection, file)
+    else:
+        connection.execute(file.read_bytes())
+
+
 def _migrations() -> Iterator[Migration]:
     """Numbered files first: functions refer to their tables."""
     for file in sorted(MIGRATIONS.glob("*.sql")):
-        yield Migration(file, file.name)
+        yield Migration(file, [file.name])
     for file in sorted(FUNCTIONS.glob("*.sql")):
         digest = sha256(file.read_bytes()).hexdigest()[:DIGEST_DIGITS]
-        yield Migration(file, f"{file.name} {digest}")
+        yield Migration(file, [f"{file.name} {digest}"])

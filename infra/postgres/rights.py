@@ -9,38 +9,71 @@ from typing import NamedTuple
 from infra.postgres.connect import Connection
 from infra.settings.database import PARTS, Part, role_of
 
-OURS, READ = "palimpsest", "read"
-"""The schemas: the log and all that is written with it; the tables of the read models, which the projector owns."""
+OURS, READ, QUEUE = "palimpsest", "read", "jobs"
+"""The schemas: the log and all that is written with it; the tables of the read models, which the projector owns; the
+queue of jobs."""
 
 RIGHTS: Mapping[tuple[str, str], Mapping[Part, str]] = {
     ("SCHEMA", OURS): dict.fromkeys(("api", "projector", "relay", "worker", "auditor"), "USAGE"),
-    ("SCHEMA", READ): {"api": "USAGE", "projector": "USAGE, CREATE"},
-    ("FUNCTION", f"{OURS}.append_events"): {"api": "EXECUTE"},
-    ("TABLE", f"{OURS}.stored_events"): dict.fromkeys(("api", "projector", "relay", "auditor"), "SELECT"),
+    ("SCHEMA", READ): {"api": "USAGE", "worker": "USAGE", "projector": "USAGE, CREATE"},
+    ("SCHEMA", QUEUE): {"worker": "USAGE"},
+    # The worker sends commands, as the API does.
+    ("FUNCTION", f"{OURS}.append_events"): dict.fromkeys(("api", "worker"), "EXECUTE"),
+    ("FUNCTION", f"{OURS}.enqueue_jobs"): dict.fromkeys(("api", "worker"), "EXECUTE"),
+    ("TABLE", f"{OURS}.stored_events"): dict.fromkeys(("api", "projector", "relay", "worker", "auditor"), "SELECT"),
     ("TABLE", f"{OURS}.events"): {"auditor": "SELECT"},
     ("FUNCTION", f"{OURS}.id_at"): {"auditor": "EXECUTE"},
     ("FUNCTION", f"{OURS}.bits"): {"auditor": "EXECUTE"},
     # The relay loads aggregates, and loading keeps snapshots. They are authenticated.
-    ("TABLE", f"{OURS}.snapshots"): dict.fromkeys(("api", "relay"), "SELECT, INSERT, DELETE"),
-    ("TABLE", f"{OURS}.claims"): {"api": "SELECT"},
+    ("TABLE", f"{OURS}.snapshots"): dict.fromkeys(("api", "relay", "worker"), "SELECT, INSERT, DELETE"),
+    ("TABLE", f"{OURS}.claims"): dict.fromkeys(("api", "worker"), "SELECT"),
     ("TABLE", f"{OURS}.keys"): dict.fromkeys(("api", "projector", "relay", "worker"), "SELECT"),
     ("FUNCTION", f"{OURS}.record_key"): dict.fromkeys(("api", "projector", "relay", "worker"), "EXECUTE"),
     ("TABLE", f"{OURS}.invalidations"): dict.fromkeys(("api", "projector", "relay", "worker"), "SELECT"),
     ("TABLE", f"{OURS}.cache_leases"): dict.fromkeys(
         ("api", "projector", "relay", "worker"), "SELECT, INSERT, UPDATE, DELETE"
     ),
-    ("TABLE", f"{OURS}.data_keys"): dict.fromkeys(("api", "projector", "relay"), "SELECT"),
+    ("TABLE", f"{OURS}.data_keys"): dict.fromkeys(("api", "projector", "relay", "worker"), "SELECT"),
     ("TABLE", f"{OURS}.idempotency"): {"api": "SELECT", "worker": "SELECT, UPDATE, DELETE"},
-    ("TABLE", f"{OURS}.projections"): {"api": "SELECT", "projector": "SELECT, INSERT, UPDATE, DELETE"},
-    ("TABLE", f"{OURS}.projection_quarantine"): {"api": "SELECT", "projector": "SELECT, INSERT, UPDATE, DELETE"},
-    ("TABLE", f"{OURS}.projection_skips"): {"api": "SELECT", "projector": "SELECT, INSERT"},
+    ("TABLE", f"{OURS}.security_log"): dict.fromkeys(("api", "worker"), "SELECT, INSERT"),
+    ("FUNCTION", f"{OURS}.keep_security_log"): {"worker": "EXECUTE"},
+    ("TABLE", f"{OURS}.projections"): {
+        "api": "SELECT",
+        "worker": "SELECT",
+        "projector": "SELECT, INSERT, UPDATE, DELETE",
+    },
+    ("TABLE", f"{OURS}.projection_quarantine"): {
+        "api": "SELECT",
+        "worker": "SELECT",
+        "projector": "SELECT, INSERT, UPDATE, DELETE",
+    },
+    ("TABLE", f"{OURS}.projection_skips"): {"api": "SELECT", "worker": "SELECT", "projector": "SELECT, INSERT"},
     ("TABLE", f"{OURS}.projection_partitions"): {"projector": "SELECT, INSERT, UPDATE, DELETE"},
+    ("TABLE", f"{OURS}.policies"): {"worker": "SELECT, INSERT, UPDATE"},
+    ("TABLE", f"{OURS}.policy_quarantine"): {"worker": "SELECT, INSERT, DELETE"},
+    ("TABLE", f"{OURS}.policy_skips"): {"worker": "SELECT, INSERT"},
+    ("TABLE", f"{OURS}.policy_partitions"): {"worker": "SELECT, INSERT, UPDATE, DELETE"},
+    ("TABLE", f"{OURS}.policy_states"): {"worker": "SELECT, INSERT, UPDATE, DELETE"},
+    ("TABLE", f"{OURS}.sessions"): {"api": "SELECT"},
+    ("FUNCTION", f"{OURS}.begin_session"): {"api": "EXECUTE"},
+    ("FUNCTION", f"{OURS}.rotate_session"): {"api": "EXECUTE"},
+    # The worker ends sessions, too, where an event has ended them.
+    ("FUNCTION", f"{OURS}.end_sessions"): dict.fromkeys(("api", "worker"), "EXECUTE"),
+    ("FUNCTION", f"{OURS}.end_sessions_of_users"): dict.fromkeys(("api", "worker"), "EXECUTE"),
+    ("FUNCTION", f"{OURS}.keep_session_partitions"): {"worker": "EXECUTE"},
     ("TABLE", f"{OURS}.relays"): {"relay": "SELECT, INSERT, UPDATE"},
 }
 """Privileges by kind and name of the object, then by part. The owner has all of them."""
 
-READ_MODEL_RIGHTS: Mapping[Part, str] = {"api": "SELECT"}
+READ_MODEL_RIGHTS: Mapping[Part, str] = {"api": "SELECT", "worker": "SELECT"}
 """Privileges on each table of a read model, also on those that the projector will create."""
+
+QUEUE_RIGHTS: Mapping[str, str] = {
+    "TABLE": "SELECT, INSERT, UPDATE, DELETE",
+    "SEQUENCE": "USAGE",
+    "FUNCTION": "EXECUTE",
+}
+"""Privileges of the worker on each object of the queue, by kind: versions of the queue have different objects."""
 
 GRANTED = """
 WITH object (kind, name, owner, acl) AS (
@@ -48,17 +81,17 @@ WITH object (kind, name, owner, acl) AS (
     FROM pg_database WHERE datname = current_database()
     UNION ALL
     SELECT 'SCHEMA', quote_ident(nspname), nspowner, coalesce(nspacl, acldefault('n', nspowner))
-    FROM pg_namespace WHERE nspname IN ('palimpsest', 'read', 'public')
+    FROM pg_namespace WHERE nspname IN ('palimpsest', 'read', 'jobs', 'public')
     UNION ALL
     SELECT CASE relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, format('%I.%I', nspname, relname), relowner, relacl
-    FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname IN ('palimpsest', 'read')
+    FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname IN ('palimpsest', 'read', 'jobs')
     UNION ALL
     SELECT 'TABLE', format('%I.%I', nspname, relname), relowner, attacl
     FROM pg_attribute JOIN pg_class c ON c.oid = attrelid JOIN pg_namespace n ON n.oid = relnamespace
-    WHERE nspname IN ('palimpsest', 'read')
+    WHERE nspname IN ('palimpsest', 'read', 'jobs')
     UNION ALL
     SELECT 'FUNCTION', format('%I.%I', nspname, proname), proowner, coalesce(proacl, acldefault('f', proowner))
-    FROM pg_proc JOIN pg_namespace n ON n.oid = pronamespace WHERE nspname IN ('palimpsest', 'read')
+    FROM pg_proc JOIN pg_namespace n ON n.oid = pronamespace WHERE nspname IN ('palimpsest', 'read', 'jobs')
     UNION ALL
     SELECT 'DEFAULT', 'TABLES', defaclrole, defaclacl
     FROM pg_default_acl JOIN pg_namespace n ON n.oid = defaclnamespace
@@ -71,17 +104,25 @@ CROSS JOIN LATERAL (VALUES (privilege_type, true), ('GRANT OPTION FOR ' || privi
 WHERE grantee <> owner AND held
 """
 READ_TABLES = "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname = 'read'"
+QUEUE_OBJECTS = """
+SELECT CASE relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, format('%I.%I', nspname, relname)
+FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = 'jobs' AND relkind IN ('r', 'S')
+UNION ALL
+SELECT 'FUNCTION', format('%I.%I', nspname, proname)
+FROM pg_proc JOIN pg_namespace n ON n.oid = pronamespace WHERE nspname = 'jobs'
+"""
 WRONG_OWNERS = """
 WITH object (kind, name, owner, wanted) AS (
     SELECT 'SCHEMA', quote_ident(nspname), nspowner, 'palimpsest_owner'
-    FROM pg_namespace WHERE nspname IN ('palimpsest', 'read')
+    FROM pg_namespace WHERE nspname IN ('palimpsest', 'read', 'jobs')
     UNION ALL
     SELECT 'TABLE', format('%I.%I', nspname, relname), relowner,
            CASE nspname WHEN 'read' THEN 'palimpsest_projector' ELSE 'palimpsest_owner' END
-    FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname IN ('palimpsest', 'read') AND relkind = 'r'
+    FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
+    WHERE nspname IN ('palimpsest', 'read', 'jobs') AND relkind IN ('r', 'p')
     UNION ALL
     SELECT 'ROUTINE', oid::regprocedure::text, proowner, 'palimpsest_owner'
-    FROM pg_proc WHERE pronamespace IN (SELECT oid FROM pg_namespace WHERE nspname IN ('palimpsest', 'read'))
+    FROM pg_proc WHERE pronamespace IN (SELECT oid FROM pg_namespace WHERE nspname IN ('palimpsest', 'read', 'jobs'))
 )
 SELECT kind, name, rolname, wanted FROM object JOIN pg_roles ON pg_roles.oid = owner WHERE rolname <> wanted
 """
@@ -135,7 +176,11 @@ def grant_deviations(connection: Connection) -> list[Deviation]:
     """Where the rights on our objects differ from those declared. The owner can run all statements that mend them."""
     [(database,)] = connection.execute("SELECT quote_ident(current_database())").fetchall()
     tables = [name for (name,) in connection.execute(READ_TABLES)]
-    wanted, granted = set(_declared(database, tables)), {Right(*row) for row in connection.execute(GRANTED)}
+    queue = connection.execute(QUEUE_OBJECTS).fetchall()
+    wanted, granted = (
+        {*_declared(database, tables), *_declared_of_queue(queue)},
+        {Right(*row) for row in connection.execute(GRANTED)},
+    )
     # Other logins may connect to the database: one of them may act as our roles.
     ours = {*map(role_of, PARTS), "PUBLIC"}
     surplus = {right for right in granted - wanted if right.kind != "DATABASE" or right.role in ours}
@@ -172,6 +217,11 @@ def _declared(database: str, read_tables: Iterable[str]) -> Iterator[Right]:
         yield from _rights(kind, name, by_part)
     for name in read_tables:
         yield from _rights("TABLE", name, READ_MODEL_RIGHTS)
+
+
+def _declared_of_queue(objects: Iterable[tuple[str, str]]) -> Iterator[Right]:
+    for kind, name in objects:
+        yield from _rights(kind, name, {"worker": QUEUE_RIGHTS[kind]})
 
 
 def _rights(kind: str, name: str, by_part: Mapping[Part, str]) -> Iterator[Right]:

@@ -1,4 +1,4 @@
-"""Projector that follows the whole log with all read models: those at the same position move in one transaction.
+"""Projector that follows the whole log with all consumers: those at the same position move in one transaction.
 
 Rows and checkpoints commit together, under the checkpoints' lock, so each event counts once, however many projectors
 run. A second projector stands by: it sees the checkpoints move, and takes over when they no longer do.
@@ -11,38 +11,35 @@ from time import monotonic
 
 from application.ports import EventFeed, RecordedEvent
 from infra.postgres.projector_connection import Connection
-from infra.projector import checkpoints
 from infra.projector.checkpoints import Checkpoint
-from infra.projector.loop import ProjectionState, ProjectorLoop, Rebuild
+from infra.projector.consumers import LogConsumerSet
+from infra.projector.loop import ConsumerState, ProjectorLoop
 from infra.projector.pacing import linger
 from infra.projector.read_ahead import BufferedFeed
-from projections.kernel import ReadModel
-
-BATCH = 2_000
 
 
 class LogProjector(ProjectorLoop):
-    """Keeps the tables of `models` up to date. `rebuild` fills a new table and swaps it in."""
+    """Feeds `consumers` with `events`, the whole log."""
 
-    def __init__(self, models: Sequence[ReadModel], events: BufferedFeed, feed: EventFeed, url: str, rebuild: Rebuild):
-        super().__init__(models, feed, url, rebuild)
+    def __init__(self, consumers: LogConsumerSet, events: BufferedFeed, feed: EventFeed, url: str) -> None:
+        super().__init__(consumers, feed, url)
         self._events = events
 
     async def _round(self) -> None:
         started = monotonic()
         connection = await self._session.get()
         await self._read_checkpoints(connection)
-        groups: dict[int, list[ProjectionState]] = defaultdict(list)
+        groups: dict[int, list[ConsumerState]] = defaultdict(list)
         for state in self._states:
             if state.position is not None:
                 groups[state.position].append(state)
-        moved = 0
+        moved, full = 0, self._consumers.batch_size
         positions = sorted(groups)
         for position, next_group in zip(positions, [*positions[1:], None], strict=False):
-            limit = BATCH if next_group is None else min(BATCH, next_group - position)
+            limit = full if next_group is None else min(full, next_group - position)
             moved = max(moved, await self._move(connection, groups[position], position, limit))
         if moved:
-            await asyncio.sleep(linger(moved, monotonic() - started, BATCH))
+            await asyncio.sleep(linger(moved, monotonic() - started, full))
         else:
             await self._wait(max(positions, default=None))
 
@@ -52,8 +49,8 @@ class LogProjector(ProjectorLoop):
         else:
             await self._events.wait(position, self._poll_timeout())
 
-    async def _move(self, connection: Connection, group: list[ProjectionState], position: int, limit: int) -> int:
-        """Apply the next events to the read models at `position`. Returns the number of events."""
+    async def _move(self, connection: Connection, group: list[ConsumerState], position: int, limit: int) -> int:
+        """Apply the next events to the consumers at `position`. Returns the number of events."""
         events = await self._events.read(position, limit)
         if events:
             await self._apply_or_isolate(
@@ -62,24 +59,24 @@ class LogProjector(ProjectorLoop):
         return len(events)
 
     async def _apply(
-        self, connection: Connection, group: Sequence[ProjectionState], events: Sequence[RecordedEvent], carefully: bool
+        self, connection: Connection, group: Sequence[ConsumerState], events: Sequence[RecordedEvent], carefully: bool
     ) -> None:
-        moved: list[tuple[ProjectionState, Checkpoint]] = []
+        moved: list[tuple[ConsumerState, Checkpoint]] = []
         async with connection.transaction():
-            found = await checkpoints.lock(connection, [state.name for state in group], wait=False)
+            found = await self._checkpoints.lock(connection, [state.name for state in group], wait=False)
             for state in group:
                 checkpoint = found.get(state.name)
                 if checkpoint is None or not state.is_at(checkpoint):
                     state.lost_to_other(checkpoint)
                     continue
-                apply = state.writer.apply_carefully if carefully else state.writer.apply
+                apply = state.consumer.apply_carefully if carefully else state.consumer.apply
                 poisons = await apply(connection, checkpoint.unapplied(events), checkpoint.quarantined)
                 if poisons:
                     await self._quarantine(connection, state.name, poisons)
                 moved.append((state, checkpoint))
             if moved:
-                await checkpoints.advance(connection, [state.name for state, _ in moved], events[-1].position)
-                await checkpoints.merge_partitions(connection, [each for _, each in moved], events[-1].position)
+                await self._checkpoints.advance(connection, [state.name for state, _ in moved], events[-1].position)
+                await self._checkpoints.merge_partitions(connection, [each for _, each in moved], events[-1].position)
         for state, _ in moved:
             state.position = events[-1].position
             state.failures = 0

@@ -1,13 +1,14 @@
-"""Projector loop: reads checkpoints, starts rebuilds, isolates failing read models and retries after outages.
+"""Projector loop: reads checkpoints, starts rebuilds, isolates failing consumers and retries after outages.
 
-Subclasses move the read models: `log_projector.py` along the whole log, `partitioned_projector.py` along partitions.
+Subclasses move the consumers: `log_projector.py` along the whole log, `partitioned_projector.py` along partitions.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from time import monotonic
+from typing import Any
 
 import structlog
 
@@ -15,30 +16,24 @@ from application.ports import EventFeed
 from infra.asyncio_compat import goes_on
 from infra.errors import SetupError
 from infra.postgres.projector_connection import Connection, ProjectorSession, is_outage
-from infra.projector import checkpoints
 from infra.projector.checkpoints import Checkpoint
+from infra.projector.consumers import LogConsumer, LogConsumerSet
 from infra.projector.pacing import LOCKED_SECONDS, POLL_SECONDS, STANDBY_SECONDS, back_off
 from infra.projector.rebuild.rebuild import RebuildRunning
-from infra.projector.schema import ensure_tables
-from infra.projector.table_writer import TableWriter
-from projections.kernel import Poison, ReadModel
+from projections.kernel import Poison
 
 log = structlog.get_logger(__name__)
 
-MIN_REBUILD_EVENTS = 20_000
-"""With at least this many events in the log, a new, empty table is rebuilt aside rather than filled in place."""
-
-Rebuild = Callable[[ReadModel], Awaitable[object]]
-
 
 @dataclass(slots=True)
-class ProjectionState:
-    """State of one read model in this projector. `position`: None until the checkpoint was read.
+class ConsumerState:
+    """State of one consumer in this projector. `position`: None until the checkpoint was read.
 
     `partition_positions`: positions by partition, as far as they are known; empty unless the feed has partitions.
     """
 
-    writer: TableWriter
+    consumer: LogConsumer
+    kind: str
     position: int | None = None
     partition_positions: dict[int, int] = field(default_factory=dict)
     last_seen: int | None = None
@@ -51,12 +46,12 @@ class ProjectionState:
 
     @property
     def name(self) -> str:
-        """The projection's name."""
-        return self.writer.name
+        """The consumer's name."""
+        return self.consumer.name
 
     def is_at(self, checkpoint: Checkpoint) -> bool:
         """Whether the checkpoint is as this projector left it."""
-        return (checkpoint.version, checkpoint.position) == (self.writer.model.version, self.position)
+        return (checkpoint.version, checkpoint.position) == (self.consumer.version, self.position)
 
     def back_off(self, seconds: float) -> None:
         """Pause, then read the checkpoint again."""
@@ -74,7 +69,8 @@ class ProjectionState:
         """Back off after a failure, longer after each one in a row."""
         self.failures += 1
         pause = back_off(self.failures)
-        log.error("projection failed", projection=self.name, error=type(error).__name__, pause=round(pause, 3))
+        what = {self.kind: self.name}
+        log.error(f"{self.kind} failed", **what, error=type(error).__name__, pause=round(pause, 3))
         self.back_off(pause)
         self.last_seen = None
 
@@ -85,18 +81,20 @@ class ProjectionState:
             self.last_seen = checkpoint.position
 
 
-Apply = Callable[[Sequence[ProjectionState], bool], Awaitable[None]]
-"""Applies one batch to some read models in one transaction; with True, it searches for the events that fail."""
+Apply = Callable[[Sequence[ConsumerState], bool], Awaitable[None]]
+"""Applies one batch to some consumers in one transaction; with True, it searches for the events that fail."""
 
 
 class ProjectorLoop:
-    """Keeps the tables of `models` up to date. `rebuild` fills a new table and swaps it in."""
+    """Feeds `consumers` with the events of the log. `feed`: the whole log."""
 
-    def __init__(self, models: Sequence[ReadModel], feed: EventFeed, url: str, rebuild: Rebuild) -> None:
-        self._states = [ProjectionState(TableWriter(model)) for model in models]
+    def __init__(self, consumers: LogConsumerSet, feed: EventFeed, url: str) -> None:
+        self._consumers = consumers
+        self._checkpoints = consumers.checkpoints
+        self._kind = consumers.checkpoints.names.kind
+        self._states = [ConsumerState(consumer, self._kind) for consumer in consumers.members]
         self._feed = feed
         self._session = ProjectorSession(url)
-        self._rebuild = rebuild
 
     async def run(self) -> None:
         """Project until cancelled. After an outage it backs off and goes on."""
@@ -111,7 +109,7 @@ class ProjectorLoop:
                     failures += 1
                     pause = back_off(failures)
                     reason = str(error) if isinstance(error, SetupError) else type(error).__name__
-                    log.warning("projector paused", error=reason, pause=round(pause, 3))
+                    log.warning("projector paused", of=self._kind, error=reason, pause=round(pause, 3))
                     for state in self._states:
                         state.reset()
                     await asyncio.sleep(pause)
@@ -128,8 +126,8 @@ class ProjectorLoop:
         """Apply the next events, or wait for some."""
         raise NotImplementedError
 
-    async def _apply_or_isolate(self, group: Sequence[ProjectionState], apply: Apply) -> None:
-        """Apply a batch to all of `group` in one transaction; if that fails, to each read model alone.
+    async def _apply_or_isolate(self, group: Sequence[ConsumerState], apply: Apply) -> None:
+        """Apply a batch to all of `group` in one transaction; if that fails, to each consumer alone.
 
         Raises:
             Exception: the database is not available.
@@ -143,7 +141,7 @@ class ProjectorLoop:
                 await self._apply_alone(state, apply)
 
     @staticmethod
-    async def _apply_alone(state: ProjectionState, apply: Apply) -> None:
+    async def _apply_alone(state: ConsumerState, apply: Apply) -> None:
         try:
             await apply([state], True)
         except Exception as error:
@@ -152,7 +150,7 @@ class ProjectorLoop:
             state.failed(error)
 
     def _poll_timeout(self) -> float:
-        """Seconds until a paused read model is due, at most `POLL_SECONDS`."""
+        """Seconds until a paused consumer is due, at most `POLL_SECONDS`."""
         due = [state.paused_until for state in self._states if state.position is None and not state.superseded]
         return max(0.001, min([POLL_SECONDS, *(at - monotonic() for at in due if at > monotonic())]))
 
@@ -166,19 +164,18 @@ class ProjectorLoop:
         ]
         if not unknown:
             return
-        await ensure_tables(connection, [state.writer.model for state in unknown])
-        found = await checkpoints.read(connection, [state.name for state in unknown])
+        await self._consumers.prepare(connection, [state.name for state in unknown])
+        found = await self._checkpoints.read(connection, [state.name for state in unknown])
         head = await self._feed.head()
         for state in unknown:
             self._start_from(state, found[state.name], head)
 
-    def _start_from(self, state: ProjectionState, checkpoint: Checkpoint, head: int) -> None:
-        version = state.writer.model.version
-        if checkpoint.version > version:
+    def _start_from(self, state: ConsumerState, checkpoint: Checkpoint, head: int) -> None:
+        if checkpoint.version > state.consumer.version:
             state.superseded = True
             log.warning("table is newer than this code", projection=state.name, version=checkpoint.version)
-        elif checkpoint.version < version or (checkpoint.position == 0 and head >= MIN_REBUILD_EVENTS):
-            state.rebuilding = asyncio.create_task(self._run_rebuild(state))
+        elif (rebuild := self._consumers.rebuild(state.name, checkpoint, head)) is not None:
+            state.rebuilding = asyncio.create_task(self._run_rebuild(state, rebuild))
         elif state.last_seen is not None and state.last_seen != checkpoint.position:
             # Another projector moves it: stand by until the checkpoint no longer moves.
             state.position = checkpoint.position
@@ -186,28 +183,27 @@ class ProjectorLoop:
         else:
             state.position = checkpoint.position
 
-    async def _run_rebuild(self, state: ProjectionState) -> None:
-        log.info("projection is being rebuilt", projection=state.name, version=state.writer.model.version)
+    async def _run_rebuild(self, state: ConsumerState, rebuild: Coroutine[Any, Any, object]) -> None:
+        log.info("projection is being rebuilt", projection=state.name, version=state.consumer.version)
         try:
-            await self._rebuild(state.writer.model)
+            await rebuild
         except RebuildRunning:
             state.back_off(STANDBY_SECONDS)
         except Exception as error:
             state.failed(error)
         else:
-            log.info("projection rebuilt", projection=state.name, version=state.writer.model.version)
+            log.info("projection rebuilt", projection=state.name, version=state.consumer.version)
             state.back_off(0)
             state.last_seen = None
         finally:
             state.rebuilding = None
 
-    @staticmethod
-    async def _quarantine(connection: Connection, name: str, poisons: Sequence[Poison]) -> None:
-        await checkpoints.quarantine(connection, name, poisons)
+    async def _quarantine(self, connection: Connection, name: str, poisons: Sequence[Poison]) -> None:
+        await self._checkpoints.quarantine(connection, name, poisons)
         for poison in poisons:
             log.error(
                 "stream quarantined",
-                projection=name,
+                **{self._kind: name},
                 stream_id=str(poison.stream_id),
                 position=poison.position,
                 error=poison.error,

@@ -2,7 +2,7 @@
 
 Rows commit together with the checkpoints of their partitions, under the lock of these. The checkpoints decide which
 events are new, whatever the feed repeats, and even if two projectors believe that they have the same partition. Two
-things are read from the store instead of the feed: records that are missing there, and events that a read model missed
+things are read from the store instead of the feed: records that are missing there, and events that a consumer missed
 while it could not take batches.
 """
 
@@ -15,16 +15,14 @@ from prometheus_client import Gauge
 
 from application.ports import EventFeed, PartitionBatch, PartitionCheckpoint, PartitionedFeed, RecordedEvent
 from infra.postgres.projector_connection import Connection
-from infra.projector import partition_checkpoints
-from infra.projector.loop import ProjectionState, ProjectorLoop, Rebuild
-from infra.projector.partition_checkpoints import CheckpointUpdate, PartitionClaims
+from infra.projector.consumers import LogConsumerSet
+from infra.projector.loop import ConsumerState, ProjectorLoop
+from infra.projector.partition_checkpoints import CheckpointUpdate, PartitionCheckpoints, PartitionClaims
 from infra.projector.read_ahead import BufferedFeed
 from infra.store.partitioner import key_of, partition_of
-from projections.kernel import Poison, ReadModel
+from projections.kernel import Poison
 
 log = structlog.get_logger(__name__)
-
-BATCH = 2_000
 
 missing_gauge = Gauge(
     "palimpsest_feed_missing", "1: records are missing in a partition, and are being read from the store", ["partition"]
@@ -32,18 +30,13 @@ missing_gauge = Gauge(
 
 
 class PartitionedProjector(ProjectorLoop):
-    """Keeps the tables of `models` up to date, as one of several. `events` and `store` are the whole log."""
+    """Feeds `consumers`, as one of several. `events` and `store` are the whole log."""
 
     def __init__(
-        self,
-        models: Sequence[ReadModel],
-        feed: PartitionedFeed,
-        events: BufferedFeed,
-        store: EventFeed,
-        url: str,
-        rebuild: Rebuild,
+        self, consumers: LogConsumerSet, feed: PartitionedFeed, events: BufferedFeed, store: EventFeed, url: str
     ) -> None:
-        super().__init__(models, store, url, rebuild)
+        super().__init__(consumers, store, url)
+        self._partition_checkpoints = PartitionCheckpoints(consumers.checkpoints)
         self._partitions = feed
         self._events = events
         self._front: dict[int, int] = {}
@@ -66,30 +59,30 @@ class PartitionedProjector(ProjectorLoop):
         elif not moved:
             await asyncio.sleep(self._poll_timeout())
 
-    def _ready(self) -> list[ProjectionState]:
+    def _ready(self) -> list[ConsumerState]:
         return [state for state in self._states if state.partition_positions]
 
-    def _is_behind(self, state: ProjectionState) -> bool:
+    def _is_behind(self, state: ConsumerState) -> bool:
         positions, front = state.partition_positions, self._front
         return any(positions[partition] < front[partition] for partition in self._partitions.active())
 
     async def _split_checkpoints(self, connection: Connection) -> None:
-        """Split the checkpoints of read models whose position is known, but not their partitions' positions."""
+        """Split the checkpoints of consumers whose position is known, but not their partitions' positions."""
         new = [state for state in self._states if state.position is not None and not state.partition_positions]
         if new:
             names = [state.name for state in new]
-            await partition_checkpoints.split(connection, names, await self._partitions.count())
-            found = await partition_checkpoints.read(connection, names)
+            await self._partition_checkpoints.split(connection, names, await self._partitions.count())
+            found = await self._partition_checkpoints.read(connection, names)
             for state in new:
                 state.partition_positions = _positions(found[state.name])
 
     async def _start_partitions(self, connection: Connection) -> None:
-        """Start newly assigned partitions, each at the checkpoint of the read model that is furthest ahead."""
+        """Start newly assigned partitions, each at the checkpoint of the consumer that is furthest ahead."""
         ready = self._ready()
         assigned = self._partitions.newly_assigned()
         if not assigned or not ready:
             return
-        found = await partition_checkpoints.read(connection, [state.name for state in ready])
+        found = await self._partition_checkpoints.read(connection, [state.name for state in ready])
         for state in ready:
             state.partition_positions |= _positions(found[state.name])
         starts = {n: furthest(of[n] for of in found.values() if n in of) for n in assigned}
@@ -110,14 +103,14 @@ class PartitionedProjector(ProjectorLoop):
         if batches:
             await self._apply_batches(connection, self._ready(), batches)
 
-    async def _catch_up(self, connection: Connection, behind: list[ProjectionState]) -> bool:
-        """Apply one batch from the store to the read models that are behind the feed. Returns whether they moved."""
-        groups: dict[int, list[ProjectionState]] = defaultdict(list)
+    async def _catch_up(self, connection: Connection, behind: list[ConsumerState]) -> bool:
+        """Apply one batch from the store to the consumers that are behind the feed. Returns whether they moved."""
+        groups: dict[int, list[ConsumerState]] = defaultdict(list)
         for state in behind:
             groups[min(state.partition_positions[n] for n in self._partitions.active())].append(state)
         moved = False
         for after, group in groups.items():
-            events = await self._events.read(after, BATCH)
+            events = await self._events.read(after, self._consumers.batch_size)
             if events:
                 await self._apply_batches(connection, group, self._split(after, events))
                 moved = True
@@ -134,7 +127,7 @@ class PartitionedProjector(ProjectorLoop):
         return [PartitionBatch(partition, after, events[-1].position, part) for partition, part in parts.items()]
 
     async def _apply_batches(
-        self, connection: Connection, group: list[ProjectionState], batches: Sequence[PartitionBatch]
+        self, connection: Connection, group: list[ConsumerState], batches: Sequence[PartitionBatch]
     ) -> None:
         await self._apply_or_isolate(
             group, lambda states, carefully: self._apply(connection, states, batches, carefully)
@@ -143,28 +136,28 @@ class PartitionedProjector(ProjectorLoop):
     async def _apply(
         self,
         connection: Connection,
-        group: Sequence[ProjectionState],
+        group: Sequence[ConsumerState],
         batches: Sequence[PartitionBatch],
         carefully: bool,
     ) -> None:
         updates: list[CheckpointUpdate] = []
         poisons: list[tuple[str, list[Poison]]] = []
-        stale: list[ProjectionState] = []
+        stale: list[ConsumerState] = []
         async with connection.transaction():
             names, wanted = [state.name for state in group], {batch.partition for batch in batches}
-            claims = await partition_checkpoints.lock(connection, names, wanted)
+            claims = await self._partition_checkpoints.lock(connection, names, wanted)
             for state in group:
                 claim = claims.get(state.name)
-                if claim is None or claim.version != state.writer.model.version or claim.positions.keys() != wanted:
+                if claim is None or claim.version != state.consumer.version or claim.positions.keys() != wanted:
                     stale.append(state)
                     continue
                 events, own = unapplied(state.name, claim, batches)
                 if events:
-                    apply = state.writer.apply_carefully if carefully else state.writer.apply
+                    apply = state.consumer.apply_carefully if carefully else state.consumer.apply
                     poisons.append((state.name, await apply(connection, events, claim.quarantined)))
                 updates += own
             if updates:
-                await partition_checkpoints.advance(connection, updates)
+                await self._partition_checkpoints.advance(connection, updates)
             for name, found in poisons:
                 if found:
                     await self._quarantine(connection, name, found)
@@ -172,8 +165,8 @@ class PartitionedProjector(ProjectorLoop):
 
     @staticmethod
     def _remember(
-        group: Sequence[ProjectionState],
-        stale: list[ProjectionState],
+        group: Sequence[ConsumerState],
+        stale: list[ConsumerState],
         claims: dict[str, PartitionClaims],
         updates: list[CheckpointUpdate],
     ) -> None:

@@ -1,6 +1,6 @@
 """Positions of the read models, kept in memory, so that a read can wait for its Consistency-Token.
 
-They are read again when LISTEN says that one has moved, and twice a second.
+They are read again when LISTEN says that one has moved, and every two seconds.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from infra.postgres.connect import AsyncConnection
 from infra.postgres.listener import Listener
 from infra.projector.checkpoints import CHANNEL
 
-POLL_SECONDS = 0.5
+POLL_SECONDS = 2.0
 FIND = "SELECT name, position FROM projections"
 
 Waiter = tuple[int, "asyncio.Future[None]"]
@@ -26,10 +26,9 @@ class PositionTracker:
         self._listener = Listener(
             url,
             CHANNEL,
-            poll_seconds=POLL_SECONDS,
             on_listening=self._refresh,
             on_poll=self._refresh,
-            poll_at_once=True,
+            poll_seconds=POLL_SECONDS,
         )
 
     async def start(self) -> None:

@@ -6,11 +6,14 @@ from application.ports import Unavailable
 from infra.postgres.database import Database
 from infra.postgres.locks import READ_MODEL_TABLES
 from infra.postgres.projector_connection import Connection
-from infra.projector import checkpoints
+from infra.projector.checkpoints import PROJECTIONS
 from infra.projector.statements import Statements, drop_table
 from projections.kernel import ReadModel
 
-COUNT = "SELECT count(*) FROM projections WHERE name = ANY(%s)"
+COUNT = """
+SELECT count(*) FROM projections JOIN unnest(%s::text[], %s::int[]) AS wanted (name, least) USING (name)
+WHERE version >= least
+"""
 CREATE_CHECKPOINT = "INSERT INTO projections (name, version) VALUES (%s, %s)"
 DELETE_CHECKPOINT = "DELETE FROM projections WHERE name = %s"
 DELETE_PARTITIONS = "DELETE FROM projection_partitions WHERE name = %s"
@@ -18,23 +21,24 @@ DELETE_QUARANTINE = "DELETE FROM projection_quarantine WHERE projection = %s"
 
 
 async def require_tables(database: Database, models: Sequence[ReadModel]) -> None:
-    """Check that the tables of all `models` exist.
+    """Check that the tables of all `models` exist, in their version or a later one.
 
     Raises:
-        Unavailable: the database does not answer, or no projector has created a table yet.
+        Unavailable: the database does not answer, or no projector has created or rebuilt a table yet.
     """
-    if await database.rows(COUNT, [[model.name for model in models]]) != [(len(models),)]:
+    wanted = [[model.name for model in models], [model.version for model in models]]
+    if await database.rows(COUNT, wanted) != [(len(models),)]:
         raise Unavailable("A read model")
 
 
 async def ensure_tables(connection: Connection, models: Iterable[ReadModel]) -> None:
     """Create missing tables, empty, with a checkpoint at position 0. Existing ones stay, whatever their version."""
     wanted = {model.name: model for model in models}
-    if wanted.keys() <= (await checkpoints.read(connection, wanted)).keys():
+    if wanted.keys() <= (await PROJECTIONS.read(connection, wanted)).keys():
         return
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock(%s)", [READ_MODEL_TABLES.key])
-        existing = await checkpoints.read(connection, wanted)
+        existing = await PROJECTIONS.read(connection, wanted)
         for name in wanted.keys() - existing.keys():
             statements = Statements(wanted[name].table)
             await create(connection, statements, wanted[name].version)

@@ -5,7 +5,8 @@ from operator import itemgetter
 from uuid import UUID
 
 from application.ports import RecordedEvent
-from infra.postgres.projector_connection import Connection, is_poison
+from infra.postgres.projector_connection import Connection
+from infra.projector.consumers import bisect
 from infra.projector.statements import Statements
 from infra.store.partitioner import key_of, partition_of
 from projections.kernel import Fold, Key, Poison, ReadModel, Row, TotalsFold
@@ -33,6 +34,7 @@ class TableWriter:
         self.model = model
         self.statements = Statements(model.table, name)
         self.name = self.statements.name
+        self.version = model.version
         self._width = len(model.table.key)
         self._columns = self.statements.columns
 
@@ -44,13 +46,7 @@ class TableWriter:
     async def apply(
         self, connection: Connection, events: Sequence[RecordedEvent], quarantined: Collection[UUID] = ()
     ) -> list[Poison]:
-        """Apply `events`, in order, but for those of `quarantined` streams.
-
-        Returns the events that cannot be applied; no later event of their streams is applied.
-
-        Raises:
-            Exception: a write failed; `is_poison` says whether an event is the cause.
-        """
+        """See `LogConsumer.apply`."""
         fold = self.fold()
         staged = fold.stage(events, quarantined)
         if staged:
@@ -64,19 +60,8 @@ class TableWriter:
     async def apply_carefully(
         self, connection: Connection, events: Sequence[RecordedEvent], quarantined: Collection[UUID] = ()
     ) -> list[Poison]:
-        """As `apply`, but an event that the database refuses is found by bisection, and stops its stream alone."""
-        try:
-            async with connection.transaction():
-                return await self.apply(connection, events, quarantined)
-        except Exception as error:
-            if not is_poison(error):
-                raise
-            if len(events) == 1:
-                return [Poison(events[0].stream_id, events[0].position, type(error).__name__)]
-        half = len(events) // 2
-        poisons = await self.apply_carefully(connection, events[:half], quarantined)
-        excluded = {*quarantined, *(poison.stream_id for poison in poisons)}
-        return poisons + await self.apply_carefully(connection, events[half:], excluded)
+        """See `LogConsumer.apply_carefully`."""
+        return await bisect(self.apply, connection, events, quarantined)
 
     async def fetch(self, connection: Connection, keys: Sequence[Key]) -> dict[Key, Row]:
         """The stored rows by key; no entry for a key without a row."""

@@ -11,6 +11,7 @@ import structlog
 
 from infra.sealing.blind_index import BlindIndex
 from infra.sealing.check_values import RETIRED, RecordedKey
+from infra.sealing.job_seals import JobSeals
 from infra.sealing.key_encryption import KeyEncryptionKeys
 from infra.sealing.key_ring import KeyKind, KeyRing
 from infra.sealing.key_source import KeySource
@@ -21,9 +22,9 @@ log = structlog.get_logger(__name__)
 
 
 class ProcessKeys:
-    """Key-encryption keys, store keys and blind index of this process, kept up to date.
+    """Key-encryption keys, store keys, seals of jobs and blind index of this process, kept up to date.
 
-    `ring`: the document in use. `on_use`: called with each document that comes into use.
+    `ring`: the document in use.
 
     Raises:
         SettingsError: the key document is missing or wrong.
@@ -34,9 +35,10 @@ class ProcessKeys:
         self.ring = self._read = source.read()
         self.wrapping = KeyEncryptionKeys(*wrapping_of(self.ring))
         self.stamps = StoreKeys(*stamping_of(self.ring))
+        self.jobs = JobSeals(*wrapping_of(self.ring))
         self.blind = BlindIndex(self.ring.current(KeyKind.BLIND_INDEX).secret)
-        self.on_use: Callable[[KeyRing], None] = lambda _: None
-        self.wrapping.on_unknown = self.stamps.on_unknown = self.learn
+        self._followers: list[Callable[[KeyRing], None]] = []
+        self.wrapping.on_unknown = self.stamps.on_unknown = self.jobs.on_unknown = self.learn
 
     def learn(self) -> KeyRing:
         """Read the source if it has changed, and add its keys to read with. Returns the last document read.
@@ -49,7 +51,9 @@ class ProcessKeys:
             except SettingsError as error:
                 log.error("the key document cannot be read; the keys in memory stay", reason=str(error))
             else:
-                self.wrapping.learn({key.id: key.secret for key in self._read.of(KeyKind.KEY_ENCRYPTION)})
+                secrets = {key.id: key.secret for key in self._read.of(KeyKind.KEY_ENCRYPTION)}
+                self.wrapping.learn(secrets)
+                self.jobs.learn(secrets)
                 self.stamps.learn([key.secret for key in self._read.of(KeyKind.STORE)])
         return self._read
 
@@ -58,13 +62,19 @@ class ProcessKeys:
         rows = list(rows)
         retired = {row.id for row in rows if row.kind == KeyKind.KEY_ENCRYPTION and row.state == RETIRED}
         self.wrapping.use(*wrapping_of(ring, retired))
+        self.jobs.use(*wrapping_of(ring, retired))
         self.stamps.use(*stamping_of(ring, rows))
         self.ring = ring
-        self.on_use(ring)
+        for take in self._followers:
+            take(ring)
+
+    def follow(self, take: Callable[[KeyRing], None]) -> None:
+        """Call `take` with each document that comes into use from now on."""
+        self._followers.append(take)
 
 
 class Wrapping(NamedTuple):
-    """The arguments of `KeyEncryptionKeys`."""
+    """The arguments of `KeyEncryptionKeys` and `JobSeals`."""
 
     current: str
     keys: dict[str, bytes]

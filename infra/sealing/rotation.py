@@ -1,11 +1,12 @@
 """The database's part of a key rotation, as the owner of the tables. Each step can be repeated after an interrupt."""
 
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from uuid import UUID
 
 from infra.errors import SetupError
 from infra.postgres.connect import Connection
-from infra.postgres.locks import LOCK_APPENDS, ROTATE_KEYS
+from infra.postgres.locks import LOCK_APPENDS, LOCK_ENQUEUES, ROTATE_KEYS
 from infra.progress import Progress
 from infra.sealing import receipts
 from infra.sealing.check_values import (
@@ -17,6 +18,7 @@ from infra.sealing.check_values import (
     unrecorded,
     values_of,
 )
+from infra.sealing.job_seals import JobSeals
 from infra.sealing.key_encryption import KeyEncryptionKeys
 from infra.sealing.key_ring import KeyKind, KeyRing, KeyState, RingKey
 from infra.sealing.process_keys import stamping_of, wrapping_of
@@ -52,6 +54,18 @@ ORDER BY originator_id, originator_version LIMIT %s
 DELETE_SNAPSHOTS = """
 DELETE FROM snapshots USING unnest(%s::uuid[], %s::bigint[]) AS outdated(id, version)
 WHERE originator_id = id AND originator_version = version
+"""
+# Of done and cancelled jobs nothing is read any more.
+UNFINISHED = "status IN ('todo', 'doing', 'failed') AND args ? 'sealed' AND args ->> 'key' <> %s"
+COUNT_JOBS = f"SELECT count(*) FROM jobs.procrastinate_jobs WHERE {UNFINISHED}"  # noqa: S608
+SEALED_JOBS = f"""
+SELECT id, args ->> 'kind', args ->> 'effect', args ->> 'key', args ->> 'sealed' FROM jobs.procrastinate_jobs
+WHERE {UNFINISHED} AND id > %s ORDER BY id LIMIT %s
+"""  # noqa: S608
+RESEAL = """
+UPDATE jobs.procrastinate_jobs AS job SET args = args || jsonb_build_object('key', %s::text, 'sealed', new.sealed)
+FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS new(id, was, sealed)
+WHERE job.id = new.id AND args ->> 'sealed' = new.was
 """
 EARLIER = "UPDATE keys SET state = 'earlier' WHERE kind = %s AND state = 'current'"
 RECORD = "INSERT INTO keys (kind, id, check_value, state) VALUES (%s, %s, %s, 'current')"
@@ -102,11 +116,12 @@ def promote(connection: Connection, next_key: RingKey) -> None:
 
 
 def _close(connection: Connection, kind: KeyKind) -> None:
-    """Close the earlier keys of a kind: from now on `append_events` refuses what is under one of them.
+    """Close the earlier keys of a kind: now `append_events` and `enqueue_jobs` refuse what is under one of them.
 
     So nothing is added to what must be made independent of them, and that can be done while appends go on.
     """
     with connection.transaction():
+        connection.execute(LOCK_ENQUEUES)
         # No append runs now: positions up to the last one may have been stamped by an earlier store key.
         connection.execute(LOCK_APPENDS)
         connection.execute(CLOSE, [kind.value])
@@ -150,6 +165,35 @@ def _rewrapped(connection: Connection, wrapping: KeyEncryptionKeys) -> Iterator[
         if outdated:
             connection.execute(REWRAP, [wrapping.current, *map(list, zip(*outdated, strict=True))])
         yield len(rows), damaged
+
+
+def reseal_jobs(connection: Connection, ring: KeyRing, progress: Progress) -> list[int]:
+    """Close the earlier key-encryption keys, and seal the jobs under the current one that are not done.
+
+    Returns the ids of jobs that do not open. They stay as they are, and no key will open them.
+    """
+    _close(connection, KeyKind.KEY_ENCRYPTION)
+    seals = JobSeals(*wrapping_of(ring))
+    row = connection.execute(COUNT_JOBS, [seals.current]).fetchone()
+    total, done, after, damaged = row[0] if row else 0, 0, 0, list[int]()
+    while rows := connection.execute(SEALED_JOBS, [seals.current, after, BATCH]).fetchall():
+        after = rows[-1][0]
+        fitting = []
+        for id, *sealed in rows:
+            try:
+                fitting.append((id, sealed[-1], _resealed(seals, *sealed)))
+            except (Damage, ValueError):  # ValueError: not base64
+                damaged.append(id)
+        if fitting:
+            connection.execute(RESEAL, [seals.current, *map(list, zip(*fitting, strict=True))])
+        done += len(rows)
+        progress(done, total)
+    return damaged
+
+
+def _resealed(seals: JobSeals, kind: str, effect_key: str, key_id: str, sealed: str) -> str:
+    content = seals.unseal(kind, effect_key, key_id, b64decode(sealed))
+    return b64encode(seals.seal(kind, effect_key, content)).decode()
 
 
 def retire_store_keys(connection: Connection, ring: KeyRing) -> int:

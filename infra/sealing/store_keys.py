@@ -33,6 +33,10 @@ class Purpose(IntEnum):
     DATA_KEY = 4
     RECEIPT = 5
     KEY_CHECK = 6
+    JOB = 7
+    JOB_KEY = 8
+    SESSION = 9
+    SECURITY_ENTRY = 10
 
 
 def framed(purpose: Purpose, *parts: bytes) -> bytes:

@@ -1,6 +1,7 @@
 """The HTTP API."""
 
 from collections.abc import Mapping
+from ipaddress import ip_network
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -10,7 +11,7 @@ from infra.settings.subject import Port, Subject
 
 
 def _split(value: Any) -> Any:
-    return [origin.strip() for origin in value.split(",") if origin.strip()] if isinstance(value, str) else value
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
 def _origins(value: list[str]) -> list[str]:
@@ -19,6 +20,20 @@ def _origins(value: list[str]) -> list[str]:
         if origin != "*" and (parts.scheme not in ("http", "https") or not parts.netloc or parts.path):
             raise ValueError(f"has '{origin}', which is not an origin like https://app.example.com")
     return value
+
+
+def _networks(value: list[str]) -> list[str]:
+    return [_network(each) for each in value]
+
+
+def _network(text: str) -> str:
+    try:
+        network = ip_network(text)
+    except ValueError:
+        raise ValueError(f"has '{text}', which is not a network like 10.1.0.0/16, or an address") from None
+    if not network.prefixlen:
+        raise ValueError(f"has '{text}', which would let every client name another address as its own")
+    return str(network)
 
 
 def _default_public_url(values: Mapping[str, Any]) -> str:
@@ -48,6 +63,11 @@ class HttpSettings(Subject):
         default=[],
         validation_alias="PALIMPSEST_CORS_ORIGINS",
         description="Web origins that may call the API, separated by commas",
+    )
+    trusted_proxies: Annotated[list[str], BeforeValidator(_split), AfterValidator(_networks)] = Field(
+        default=[],
+        validation_alias="PALIMPSEST_TRUSTED_PROXIES",
+        description="Networks of reverse proxies whose X-Forwarded-For is believed, separated by commas",
     )
     read_wait_max: float = Field(
         5.0,

@@ -16,7 +16,7 @@ from infra.settings.database import DatabaseSettings, OwnerSettings, Part
 from infra.settings.errors import SettingsError
 from infra.settings.installation import DEFAULT_DATA_DIR, InstallationSettings
 from infra.settings.keys import KEYS_FILE, KeySettings
-from infra.settings.model import MigrationSettings, ReaderSettings, Settings, SubjectGroup
+from infra.settings.model import MailerSettings, MigrationSettings, ReaderSettings, Settings, SubjectGroup
 
 SERVERS_FILE = "servers.env"
 """Addresses from the last start of `palimpsest up`: the embedded servers, without the database, and the API."""
@@ -76,6 +76,16 @@ def load_for_reading() -> ReaderSettings:
         SettingsError: some settings are wrong.
     """
     return _validated(ReaderSettings, _values(data_folder(), [SERVERS_FILE], {}))
+
+
+def load_for_mail() -> MailerSettings:
+    """The settings of a process that only sends mails.
+
+    Raises:
+        SettingsError: some settings are wrong.
+    """
+    folder = data_folder()
+    return _validated(MailerSettings, {**_values(folder, [SERVERS_FILE], {}), DATA_DIR: folder})
 
 
 def data_folder() -> Path:

@@ -6,12 +6,18 @@ from typing import Any, Self, cast
 from pydantic import BaseModel, ConfigDict
 
 from infra.settings.database import DatabaseSettings, OwnerSettings
+from infra.settings.documents import DocumentSettings
+from infra.settings.files import FileSettings
 from infra.settings.http import HttpSettings
 from infra.settings.installation import InstallationSettings
+from infra.settings.jobs import JobSettings
 from infra.settings.kafka import KafkaSettings
 from infra.settings.keys import KeySettings
+from infra.settings.limits import LimitSettings
 from infra.settings.logs import LogSettings
+from infra.settings.mail import MailSettings
 from infra.settings.metrics import MetricsSettings
+from infra.settings.policies import PolicySettings
 from infra.settings.projector import ProjectorSettings
 from infra.settings.redis import RedisSettings
 from infra.settings.subject import Subject
@@ -46,7 +52,13 @@ class Settings(SubjectGroup):
     redis: RedisSettings
     kafka: KafkaSettings
     projector: ProjectorSettings
+    policies: PolicySettings
+    jobs: JobSettings
+    documents: DocumentSettings
     http: HttpSettings
+    limits: LimitSettings
+    mail: MailSettings
+    files: FileSettings
     metrics: MetricsSettings
     keys: KeySettings
     tokens: TokenSettings
@@ -63,6 +75,14 @@ class ReaderSettings(SubjectGroup):
     """The settings of a process that only reads the published stream: it needs no database and no keys."""
 
     kafka: KafkaSettings
+
+
+class MailerSettings(SubjectGroup):
+    """The settings of a process that only sends mails: it needs no database and no keys."""
+
+    installation: InstallationSettings
+    http: HttpSettings
+    mail: MailSettings
 
 
 def variables() -> list[str]:

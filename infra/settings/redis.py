@@ -10,7 +10,8 @@ from infra.settings.tls import require_tls
 
 CACHE_USER = "palimpsest"
 CACHE_RIGHTS = (
-    "~palimpsest:* resetchannels -@all +ping +select +script|load +evalsha +get +mget +exists +getrange +set +del +scan"
+    "~palimpsest:* resetchannels -@all +ping +select +script|load +evalsha +get +mget +exists +getrange +set +del "
+    "+scan +time"
 )
 """What the cache's login may do in Redis, in the words of ACL SETUSER: our commands, on our keys (SCAN names all)."""
 

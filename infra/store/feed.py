@@ -49,7 +49,6 @@ class PostgresEventFeed:
         self._listener = Listener(
             url,
             APPENDED_CHANNEL,
-            poll_seconds=POLL_SECONDS,
             on_notification=self._on_appended,
             on_listening=self._on_listening,
         )

@@ -36,7 +36,7 @@ SELECT notification_id FROM stored_events WHERE originator_id = $1 AND originato
 PendingRequest = PendingAppend[AppendRequest, AppendOutcome]
 
 Observe = Callable[[int, int, float], None]
-"""Called after each batch with the number of requests, the number of events, and seconds."""
+"""Called after each batch, even one sent twice, with the number of requests, the number of events, and seconds."""
 
 
 class GroupCommitter:
@@ -163,7 +163,7 @@ class GroupCommitter:
         try:
             outcomes = decode_outcomes(requests, await self._execute(*call, answer))
         except OutcomeUnknown:
-            return await self._write_again(requests, call)
+            outcomes = await self._write_again(requests, call)
         self._record(requests, started)
         return outcomes
 

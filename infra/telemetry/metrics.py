@@ -28,6 +28,9 @@ http_seconds = Histogram(
     buckets=LATENCY_BUCKETS,
 )
 command_retries = Counter("palimpsest_command_retries", "Attempts after the first, by command", ["command"])
+lost_security_entries = Counter(
+    "palimpsest_lost_security_entries", "Entries of the security log that the database did not take"
+)
 
 
 class MetricsError(SetupError):
@@ -51,6 +54,11 @@ def observe_command(command: str, outcome: str, attempts: int, seconds: float) -
     _command_timer(command, outcome).observe(seconds)
     if attempts > 1:
         command_retries.labels(command).inc(attempts - 1)
+
+
+def count_lost_entries(number: int) -> None:
+    """Count entries of the security log that are lost."""
+    lost_security_entries.inc(number)
 
 
 @cache

@@ -1,7 +1,7 @@
 """Current documents. Only this file writes the table; `projections/visibility.py` reads it, too."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
@@ -10,20 +10,27 @@ import msgspec
 
 from application.commands import ReadResult
 from application.content.document import BindShare, DocumentView
-from application.ports import Actor, ReadStore, RecordedEvent
+from application.ports import Actor, ReadStore, RecordedEvent, StoredEvents
+from domain.access import DOCUMENT
+from domain.content import delta
 from domain.content.document import Document, Role, Status
 from domain.kernel import Party, PartyKind
 from projections.columns import columns_of, new_row, select_by_id
+from projections.content.document_star import STARRED
 from projections.kernel import CacheSpec, Change, PersonalData, ReadModel, Table, reads
+from projections.names import names_of
 from projections.page import BadCursor, Page, bounded, page_of, read_cursor, read_moment
-from projections.visibility import document_access, own_documents, shared_documents
+from projections.visibility import BELONGS_TO, BELONGS_TO_TEAM, document_access, own_documents, shared_documents
 
 Sort = Literal["created_at", "-created_at", "updated_at", "-updated_at", "title", "-title"]
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentSummary:
-    """A document in a list, without its content. `role` is the reader's."""
+    """A document in a list, without its content. `role` and `starred` are the reader's.
+
+    `owner_name`: the name of the user who owns it, if it was asked for.
+    """
 
     id: UUID
     owner_kind: PartyKind
@@ -35,19 +42,37 @@ class DocumentSummary:
     created_at: datetime
     updated_at: datetime
     trashed_at: datetime | None
+    tags: list[str]
+    starred: bool
+    owner_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentPage(Page[DocumentSummary]):
+    """Some documents of a list. `total`: the number of all of them, if it was asked for."""
+
+    items: list[DocumentSummary]
+    total: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentCount:
+    """The number of documents in a list."""
+
+    total: int
 
 
 BY_ID = select_by_id(DocumentView, "document")
-LISTED = columns_of(DocumentSummary, "d", without={"role"})
+LISTED = f"{columns_of(DocumentSummary, 'd', without={'role', 'starred', 'owner_name'})}, {STARRED} AS starred"
 
 
 class DocumentDetails(ReadModel):
     """All documents, also those in the trash; an erased one has no row."""
 
-    version = 1
+    version = 2
     roots = (Document,)
     personal = PersonalData(
-        "titles and texts", "the event document.erased drops the row", frozenset({"title", "content"})
+        "titles, texts and tags", "the event document.erased drops the row", frozenset({"title", "content", "tags"})
     )
     table = Table(
         "document",
@@ -62,21 +87,32 @@ class DocumentDetails(ReadModel):
             "created_at": "timestamptz NOT NULL",
             "updated_at": "timestamptz NOT NULL",
             "trashed_at": "timestamptz",
+            "folder_id": "uuid",
+            "tags": "text[] NOT NULL",
         },
-        indexes=["(owner_id, created_at, id)"],
+        indexes=[
+            "(owner_id, created_at, id)",
+            "(owner_id, updated_at, id)",
+            "(owner_id, folder_id, created_at, id)",
+            "(trashed_at, id) WHERE trashed_at IS NOT NULL",
+        ],
     )
     cached = CacheSpec("document", DocumentView, BY_ID, ttl=timedelta(minutes=5))
 
     def changes(self, event: RecordedEvent) -> Iterator[Change]:
         match event.data:
             case Document.Created():
-                yield new_row(self.table, event, status="draft", trashed_at=None)
+                yield new_row(self.table, event, status="draft", trashed_at=None, folder_id=None, tags=[])
             case Document.Saved() as saved:
                 yield self.table.set(event.stream_id, **_saved(saved))
             case Document.Trashed(timestamp=moment):
                 yield self.table.set(event.stream_id, trashed_at=moment)
             case Document.RestoredFromTrash():
                 yield self.table.set(event.stream_id, trashed_at=None)
+            case Document.Filed(folder_id=folder_id):
+                yield self.table.set(event.stream_id, folder_id=folder_id)
+            case Document.Tagged(tags=tags):
+                yield self.table.set(event.stream_id, tags=tags)
             case Document.Erased():
                 yield self.table.drop(event.stream_id)
 
@@ -87,13 +123,13 @@ def _saved(saved: Document.Saved) -> dict[str, Any]:
     if saved.title is not None:
         columns["title"] = saved.title
     if saved.content_length is not None:
-        columns["content"] = lambda row: saved.content_after(row["content"])
+        columns["content"] = lambda row: delta.apply(row["content"], saved.steps)
     if saved.status is not None:
         columns["status"] = saved.status
     return columns
 
 
-@reads(DocumentDetails, "document_access")
+@reads(DocumentDetails, "document_access", "link_guest", "share_link", "user_profile")
 async def document(rows: ReadStore, actor: Actor, id: UUID) -> ReadResult[DocumentView] | None:
     """Return the document; None: it does not exist for the actor. Reading it is the use of an unused share."""
     found = await rows.by_key(DocumentView, BY_ID, id)
@@ -105,6 +141,23 @@ async def document(rows: ReadStore, actor: Actor, id: UUID) -> ReadResult[Docume
     return ReadResult(found, BindShare(id=id) if access.unused else None)
 
 
+@reads(DocumentDetails, "document_access", "link_guest", "share_link", "user_profile")
+async def own_document(rows: ReadStore, actor: Actor, id: UUID) -> DocumentView | None:
+    """Return a document whose shares, links and publication the actor may see; None: it does not exist for the actor.
+
+    Raises:
+        RoleTooLow: the actor does not own it.
+    """
+    found = await rows.by_key(DocumentView, BY_ID, id)
+    if found is None:
+        return None
+    access = await document_access(rows, actor, id, Party(found.owner_kind, found.owner_id))
+    if access.role is None:
+        return None
+    DOCUMENT.require("list_shares", access.role)
+    return found
+
+
 class _Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     """The end of a page: the last document's value in the sort column, and its id."""
 
@@ -113,40 +166,104 @@ class _Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     id: UUID
 
 
-@reads(DocumentDetails, "document_access")
+CONDITIONS = {
+    "status": "d.status = %(status)s",
+    "updated_since": "d.updated_at >= %(updated_since)s",
+    "tag": "%(tag)s = ANY(d.tags)",
+    "owner_id": BELONGS_TO,
+    "team_id": BELONGS_TO_TEAM,
+    "starred": STARRED,
+    "folder_ids": "d.folder_id = ANY(%(folder_ids)s)",
+    "other_folder_ids": "(d.folder_id IS NULL OR d.folder_id <> ALL(%(other_folder_ids)s))",
+}
+"""What lists can be filtered by."""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentFilter:
+    """Which documents to list; None: it does not matter. All but `trashed` and `shared` are in `CONDITIONS`.
+
+    `trashed`: in the trash (True) or out of it. `shared`: only documents that others share with the actor (True), or
+    that the actor owns (False). `folder_ids`: in one of these folders; `other_folder_ids`: in none of these.
+    """
+
+    trashed: bool = False
+    shared: bool | None = None
+    status: Status | None = None
+    updated_since: datetime | None = None
+    tag: str | None = None
+    owner_id: UUID | None = None
+    team_id: UUID | None = None
+    starred: bool | None = None
+    folder_ids: list[UUID] | None = None
+    other_folder_ids: list[UUID] | None = None
+
+
+ALL = DocumentFilter()
+
+
+@reads(DocumentDetails, "document_access", "link_guest", "share_link", "user_profile", "document_star")
 async def documents(
     rows: ReadStore,
     actor: Actor,
+    wanted: DocumentFilter = ALL,
     *,
-    status: Status | None = None,
-    trashed: bool = False,
-    shared: bool | None = None,
     sort: Sort = "-created_at",
     cursor: str | None = None,
     limit: int | None = None,
-) -> Page[DocumentSummary]:
-    """Return the documents that the actor owns or that are shared with them, in the trash or out of it.
+    counted: bool = False,
+    names: StoredEvents | None = None,
+) -> DocumentPage:
+    """Return the documents that the actor owns or that are shared with them, as far as the filter wants them.
 
-    A list is no use of a share.
-
-    `shared`: only documents that are shared with them (True) or that they own (False).
+    A list is no use of a share. `counted`: with the number of all of them. `names`: where to read the owners' names.
 
     Raises:
         BadCursor: the cursor does not belong to a list in this order.
     """
     size, column = bounded(limit), sort.lstrip("-")
-    params = {"user_id": actor.user_id, "address_id": actor.address_id, "status": status, "size": size + 1}
-    wheres = ["d.trashed_at IS NOT NULL" if trashed else "d.trashed_at IS NULL"]
-    if status is not None:
-        wheres.append("d.status = %(status)s")
+    params = {"user_id": actor.user_id, "address_id": actor.address_id, "size": size + 1, **_given(wanted)}
+    wheres, sources = _wheres(wanted), _sources(wanted)
+    if not sources:
+        return DocumentPage([], None, 0 if counted else None)
+    total = await rows.one(DocumentCount, _count(sources, wheres), params) if counted else None
     if cursor is not None:
         wheres.append(f"(d.{column}, d.id) {'<' if sort.startswith('-') else '>'} (%(value)s, %(id)s)")
         params |= _after(cursor, sort)
-    sources = [] if shared else [own_documents(LISTED)]
-    if shared is not False:
-        sources.append(shared_documents(LISTED))
     found = await rows.all(DocumentSummary, _merged(sources, wheres, sort), params)
-    return page_of(found, size, lambda last: _Cursor(sort, str(getattr(last, column)), last.id))
+    page = page_of(found, size, lambda last: _Cursor(sort, str(getattr(last, column)), last.id))
+    items = page.items if names is None else await _with_names(rows, names, page.items)
+    return DocumentPage(items, page.next, None if total is None else total.total)
+
+
+@reads("user_profile")
+async def _with_names(rows: ReadStore, stored: StoredEvents, items: list[DocumentSummary]) -> list[DocumentSummary]:
+    owners = await names_of(rows, stored, {each.owner_id for each in items})
+    return [replace(each, owner_name=owners.get(each.owner_id)) for each in items]
+
+
+def _given(wanted: DocumentFilter) -> dict[str, Any]:
+    return {name: getattr(wanted, name) for name in CONDITIONS}
+
+
+def _wheres(wanted: DocumentFilter) -> list[str]:
+    found = ["d.trashed_at IS NOT NULL" if wanted.trashed else "d.trashed_at IS NULL"]
+    for name, value in _given(wanted).items():
+        if value is not None:
+            found.append(CONDITIONS[name] if value is not False else f"NOT {CONDITIONS[name]}")
+    return found
+
+
+def _sources(wanted: DocumentFilter) -> list[str]:
+    """Return the queries of the documents that may be wanted. Only the owner sees folders."""
+    in_folders = wanted.folder_ids is not None or wanted.other_folder_ids is not None
+    sources = [] if wanted.shared else [own_documents(LISTED)]
+    return sources if wanted.shared is False or in_folders else [*sources, shared_documents(LISTED)]
+
+
+def _count(sources: list[str], wheres: list[str]) -> str:
+    parts = [f"SELECT count(*) AS found FROM ({source} AND {' AND '.join(wheres)}) AS d" for source in sources]  # noqa: S608
+    return f"SELECT coalesce(sum(found), 0)::bigint AS total FROM ({' UNION ALL '.join(parts)}) AS t"  # noqa: S608
 
 
 def _merged(sources: list[str], wheres: list[str], sort: Sort) -> str:

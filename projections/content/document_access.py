@@ -8,13 +8,10 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from application.ports import Actor, ReadStore, RecordedEvent, StoredEvents
-from domain.access import DOCUMENT
 from domain.content.document import Document, ShareRole
-from domain.kernel import Party
 from projections.columns import columns_of
-from projections.content.document import DocumentDetails, document
+from projections.content.document import DocumentDetails, own_document
 from projections.kernel import Change, PersonalData, ReadModel, Table, reads
-from projections.visibility import document_access
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +69,15 @@ FROM read.document_access WHERE document_id = %s
 """  # noqa: S608 - columns of our own view
 
 
-@reads(DocumentDetails, DocumentAccess)
+@reads(DocumentDetails, DocumentAccess, "link_guest", "share_link", "user_profile")
 async def shares(rows: ReadStore, stored: StoredEvents, actor: Actor, document_id: UUID) -> list[ShareView] | None:
     """Return a document's shares, by address; None: the document does not exist for the actor.
 
     Raises:
         RoleTooLow: the actor does not own it.
     """
-    found = await document(rows, actor, document_id)
-    if found is None:
+    if await own_document(rows, actor, document_id) is None:
         return None
-    owner = Party(found.view.owner_kind, found.view.owner_id)
-    access = await document_access(rows, actor, document_id, owner)
-    DOCUMENT.require("list_shares", access.role)
     found_shares = await rows.all(StoredShare, SHARES, [document_id])
     events = await stored.events([(document_id, share.shared_version) for share in found_shares])
     views = [

@@ -19,7 +19,7 @@ from projections.visibility import is_invited, is_member
 
 TEAM = """
 SELECT t.id, t.name, t.slug, t.seats, r.members + i.invitations AS seats_taken, r.members,
-    t.version, t.created_at, t.updated_at, t.dissolved_at
+    t.version, t.created_at, t.updated_at, t.dissolution_due, t.dissolved_at
 FROM read.team t,
     LATERAL (SELECT count(*) AS members FROM read.team_roster WHERE team_id = t.id) r,
     LATERAL (SELECT count(*) AS invitations FROM read.team_invitation WHERE team_id = t.id AND expires_at > %(now)s) i
@@ -34,7 +34,7 @@ ORDER BY t.id LIMIT %(size)s
 class Teams(ReadModel):
     """All teams, also dissolved ones; an erased one has no row."""
 
-    version = 1
+    version = 2
     roots = (Team,)
     personal = PersonalData(
         "names and slugs of teams", "the event team.erased drops the row", frozenset({"name", "slug"})
@@ -49,18 +49,26 @@ class Teams(ReadModel):
             "version": "bigint NOT NULL",
             "created_at": "timestamptz NOT NULL",
             "updated_at": "timestamptz NOT NULL",
+            "dissolution_due": "timestamptz",
             "dissolved_at": "timestamptz",
         },
+        indexes=["(dissolution_due)"],
     )
 
     def changes(self, event: RecordedEvent) -> Iterator[Change]:
         values: dict[str, Any] = {}
         match event.data:
             case Team.Founded():
-                yield new_row(self.table, event, dissolved_at=None)
+                yield new_row(self.table, event, dissolution_due=None, dissolved_at=None)
                 return
             case Team.Renamed(name=name):
                 values = {"name": name}
+            case Team.SlugChanged(slug=slug):
+                values = {"slug": slug}
+            case Team.DissolutionRequested(due=due):
+                values = {"dissolution_due": due}
+            case Team.DissolutionWithdrawn():
+                values = {"dissolution_due": None}
             case Team.Dissolved(timestamp=moment):
                 values = {"dissolved_at": moment}
             case Team.Erased():

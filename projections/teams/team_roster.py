@@ -5,23 +5,21 @@ from uuid import UUID
 
 from application.ports import Actor, ReadStore, RecordedEvent
 from application.teams.team import MemberView
+from domain.access import TEAM
 from domain.teams.team import Team
 from projections.columns import columns_of
 from projections.kernel import Change, PersonalData, ReadModel, Table, reads
-from projections.visibility import is_member
+from projections.visibility import team_role
 
 MEMBERS = f"""
-SELECT {columns_of(MemberView)} FROM read.team_roster
-WHERE team_id = %(id)s AND {is_member("%(id)s")} AND EXISTS (SELECT FROM read.team WHERE id = %(id)s)
-ORDER BY joined_at, user_id
+SELECT {columns_of(MemberView)} FROM read.team_roster WHERE team_id = %s ORDER BY joined_at, user_id
 """  # noqa: S608 - columns of our own view
-"""Of a team that exists: one that was erased without its state leaves its members here."""
 
 
 class TeamRoster(ReadModel):
     """The members of all teams, with their roles."""
 
-    version = 1
+    version = 2
     roots = (Team,)
     personal = PersonalData(
         "ids of members", "erasures end memberships; those of a damaged team stay, shown by no query"
@@ -51,5 +49,13 @@ class TeamRoster(ReadModel):
 
 @reads(TeamRoster, "team")
 async def members(rows: ReadStore, actor: Actor, team_id: UUID) -> list[MemberView] | None:
-    """Return the team's members, for its members; None: the team does not exist for the actor."""
-    return await rows.all(MemberView, MEMBERS, {"id": team_id, "user_id": actor.user_id}) or None
+    """Return the team's members; None: the team does not exist for the actor.
+
+    Raises:
+        RoleTooLow: the actor is a guest.
+    """
+    role = await team_role(rows, actor, team_id)
+    if role is None:
+        return None
+    TEAM.require("list_members", role)
+    return await rows.all(MemberView, MEMBERS, [team_id])

@@ -1,9 +1,9 @@
-"""Production source, parsed once: files, classes, functions, and texts."""
+"""Source of the product and the tests, read and parsed once: files, classes, functions, and texts."""
 
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[2]
@@ -16,7 +16,11 @@ class Source:
 
     path: Path
     text: str
-    tree: ast.Module
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """Its syntax."""
+        return ast.parse(self.text)
 
     @property
     def name(self) -> str:
@@ -28,13 +32,18 @@ class Source:
 def production() -> tuple[Source, ...]:
     """Every Python file of the product."""
     files = [file for package in PACKAGES for file in sorted((PROJECT / package).rglob("*.py"))]
-    return tuple(parsed(file) for file in files)
+    return tuple(read(file) for file in files)
 
 
-def parsed(file: Path) -> Source:
-    """One file, parsed."""
-    text = file.read_text()
-    return Source(file, text, ast.parse(text))
+@cache
+def written_tests() -> tuple[Source, ...]:
+    """Every Python file of the tests."""
+    return tuple(read(file) for file in sorted((PROJECT / "tests").rglob("*.py")))
+
+
+def read(file: Path) -> Source:
+    """One file."""
+    return Source(file, file.read_text())
 
 
 def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:

@@ -16,6 +16,7 @@ ROOMS = "Rooms of infra depend downwards"
 CONTEXTS = "Contexts know each other only where named: "
 MECHANISM = "Mechanism knows no context"
 PURE = "The domain does no I/O, reads no clock and draws no randomness"
+POLICIES = "Policies do no I/O, read no clock and draw no randomness"
 ADAPTERS = "Packages of adapters know each other only where named"
 BREACHES = [
     ("domain", "application.ports", LAYERS),
@@ -45,6 +46,11 @@ BREACHES = [
     ("domain", "time", PURE),
     ("application", "fastapi", "Use cases know no server and no framework"),
     ("application", "psycopg", "Use cases know no server and no framework"),
+    ("application.policies", "asyncio", POLICIES),
+    ("application.policies", "application.bus", POLICIES),
+    ("application.policies", "infra.store.codec", LAYERS),
+    ("application.policies", "adapters.http", LAYERS),
+    ("application.identity", "application.policies", "No use case knows a policy"),
     ("projections", "starlette", "Read models know no web framework"),
 ]
 

@@ -62,7 +62,7 @@ def test_bounds_are_called_min_and_max() -> None:
 
 
 def test_breaches_are_found() -> None:
-    sources = [Source(source.path, "", ast.parse("class Batch: ...")) for source in production()[:2]]
+    sources = [Source(source.path, "class Batch: ...") for source in production()[:2]]
     assert [*defined_twice(sources)] == ["Batch"]
     assert [*bare_participles(ast.parse("class Told: ...\nPlaced = dict[str, int]\nclass DocumentShared: ..."))] == [
         "Told",

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.programs
+
 PROJECT = Path(__file__).parents[2]
 PACKAGES = ("domain", "application", "projections", "adapters", "infra")
 

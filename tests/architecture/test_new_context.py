@@ -9,6 +9,8 @@ import pytest
 
 from tests.support.example import copy_with_example
 
+pytestmark = pytest.mark.programs
+
 FOUND = """
 import json
 from adapters.http.api.app import create_app

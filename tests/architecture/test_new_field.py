@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.programs
+
 PROJECT = Path(__file__).parents[2]
 PACKAGES = ("domain", "application", "projections", "adapters", "infra", "tests")
 
@@ -39,7 +41,7 @@ from tests.support.http import open_http_api, openapi_schema
 
 async def main():
     async with open_http_api() as api:
-        _, headers = await api.register()
+        _, headers = await api.account()
         answer = await api.client.post("/v1/documents", json={"title": "T", "language": "cy"}, headers=headers)
         event = next(event for event in api.store.log if isinstance(event, Document.Created))
         record = RecordedEvent(1, event.originator_id, 1, event.TOPIC, event.timestamp, None, event)

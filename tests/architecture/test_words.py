@@ -2,7 +2,9 @@
 
 import ast
 import importlib
+import io
 import re
+import tokenize
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 import typer
 
 from adapters.integration_events.asyncapi import LOCAL, describe
-from tests.architecture.source import PACKAGES, PROJECT, Source, production
+from tests.architecture.source import PACKAGES, PROJECT, Source, production, written_tests
 from tests.support.http import openapi_schema
 
 ODD = re.compile(
@@ -67,13 +69,14 @@ def raised(source: Source) -> Iterator[str]:
             )
 
 
-def docstrings(source: Source) -> Iterator[tuple[str, str]]:
-    """Every docstring, with the name of what it describes."""
+def explained(source: Source) -> Iterator[tuple[int, str]]:
+    """Every docstring, also of a constant or an attribute, and every comment, with its line."""
     for node in ast.walk(source.tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            text = ast.get_docstring(node)
-            if text:
-                yield getattr(node, "name", "module"), text
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield node.lineno, node.value.value
+    for token in tokenize.generate_tokens(io.StringIO(source.text).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string
 
 
 def test_openapi_is_in_plain_words() -> None:
@@ -90,17 +93,28 @@ def test_the_command_line_is_in_plain_words() -> None:
     assert [text for text in texts if odd(text)] == []
 
 
-@pytest.mark.parametrize("source", production(), ids=lambda source: source.name)
-def test_errors_and_docstrings_are_in_plain_words(source: Source) -> None:
-    assert [text for text in raised(source) if odd(text)] == []
-    assert {name: odd(text) for name, text in docstrings(source) if odd(text)} == {}
+def test_errors_are_in_plain_words() -> None:
+    found = {source.name: [text for text in raised(source) if odd(text)] for source in production()}
+    assert {name: texts for name, texts in found.items() if texts} == {}
 
 
-@pytest.mark.parametrize("file", TEXTS, ids=str)
-def test_readmes_records_and_sql_are_in_plain_words(file: Any) -> None:
-    assert odd(file.read_text()) == []
+def test_docstrings_and_comments_are_in_plain_words() -> None:
+    suspect = [source for source in (*production(), *written_tests()) if odd(source.text)]
+    found = {source.name: {line: odd(text) for line, text in explained(source) if odd(text)} for source in suspect}
+    assert {name: lines for name, lines in found.items() if lines} == {}
+
+
+def test_readmes_records_and_sql_are_in_plain_words() -> None:
+    found = {str(file): odd(file.read_text()) for file in TEXTS}
+    assert {name: words for name, words in found.items() if words} == {}
 
 
 @pytest.mark.parametrize("text", ["Whoever asks gets it.", "It is told\nof a change.", "Those who\nmay read it."])
 def test_an_odd_word_is_found(text: str) -> None:
     assert odd(text)
+
+
+@pytest.mark.parametrize("code", ['LIMIT = 1\n"""Nobody waits."""\n', "pass  # it begins anew\n"])
+def test_an_odd_word_is_found_beside_a_constant_and_in_a_comment(code: str) -> None:
+    source = Source(PROJECT / "code.py", code)
+    assert [odd(text) for _, text in explained(source) if odd(text)]

@@ -11,17 +11,22 @@ from infra.telemetry.logs import configure_logging
 from tests.bench import (
     append,
     dispatch,
+    edits,
     extras,
     growth,
     http,
+    jobs,
     kafka_project,
     kafka_relay,
     load,
+    logins,
     memory,
+    policies,
     project,
     rebuild,
     report,
     rotate,
+    sessions,
     versions,
     visible,
 )
@@ -35,14 +40,19 @@ PATHS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "project": project.rows,
     "rebuild": rebuild.rows,
     "http": http.rows,
+    "edits": edits.rows,
     "visible": visible.rows,
     "relay": kafka_relay.rows,
     "kafka": kafka_project.rows,
+    "jobs": jobs.rows,
     "growth": growth.rows,
     "dispatch": dispatch.rows,
     "extras": extras.rows,
     "memory": memory.rows,
     "rotate": rotate.rows,
+    "sessions": sessions.rows,
+    "logins": logins.rows,
+    "policies": policies.rows,
 }
 
 
@@ -59,7 +69,7 @@ def measure(names: list[str], rounds: int, scale: float, file: Path | None) -> l
                     for row in PATHS[name](bench):
                         rows.append(row)
         finally:
-            # What was measured is told, whatever happens after it.
+            # The measured rows are shown, whatever happens later.
             report.show(rows)
             if file:
                 report.write(file, known, rows)

@@ -31,7 +31,8 @@ class Job:
     """What to send to a port of this machine, for how long.
 
     Each client has requests of its own, and begins again at the first one after the last, unless each may be sent once
-    only. `names` are what the requests of each client are called, in turn.
+    only. `names` are what the requests of each client are called, in turn. `interval`: the seconds between two requests
+    of a client; 0: the next one follows at once.
     """
 
     port: int
@@ -39,6 +40,7 @@ class Job:
     seconds: float
     once: bool = False
     names: Sequence[str] = ("",)
+    interval: float = 0
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def request(method: str, path: str, body: bytes = b"", **headers: str) -> bytes:
     """A request as it goes out."""
     named = {"Host": "127.0.0.1", **{name.replace("_", "-"): value for name, value in headers.items()}}
     if body:
-        named |= {"Content-Type": "application/json", "Content-Length": str(len(body))}
+        named = {"Content-Type": "application/json", **named, "Content-Length": str(len(body))}
     lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in named.items())]
     return "\r\n".join(lines).encode() + END + body
 
@@ -93,6 +95,7 @@ class Client(asyncio.Protocol):
         self._round = len(job.names)
         self._again = None if job.once else requests
         self._end = started + job.seconds
+        self._interval = job.interval
         self._received = b""
         self._sent = 0.0
         self._transport: asyncio.Transport | None = None
@@ -112,10 +115,13 @@ class Client(asyncio.Protocol):
         self._received = b""
         self.times.append((next(self._names), (perf_counter() - self._sent) * 1000))
         self.statuses[int(received[9:12])] += 1
-        self._next()
+        if self._interval:
+            asyncio.get_running_loop().call_later(self._sent + self._interval - perf_counter(), self._next)
+        else:
+            self._next()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Be over, whoever ended it."""
+        """Take note that the connection has ended, from either side."""
         if not self.over.done():
             self.statuses[CUT_OFF] += 1
             self.over.set_result(None)
@@ -151,6 +157,7 @@ async def _work(job: Job) -> Result:
     clients = [Client(job, requests, started) for requests in job.requests]
     loop = asyncio.get_running_loop()
     for client in clients:
+        await asyncio.sleep(job.interval / len(clients))
         await loop.create_connection(partial(_same, client), "127.0.0.1", job.port)
     await asyncio.gather(*[client.over for client in clients])
     seconds = perf_counter() - started

@@ -2,7 +2,7 @@
 
 The writers' streams are older than the rest of the log. The events between are copies of one under other ids, cut to
 many lengths: if all were as long, each of their pages would have room for just one event more, and what is appended
-would go to page after page that nobody has touched for long.
+would go to page after page that no append has touched for long.
 """
 
 from collections.abc import Iterator

@@ -20,7 +20,7 @@ class Row:
     """One line of the result.
 
     `ratio` is ours to the peer's, both being better the larger. `reach` is what the ratio must be at least or, where
-    there is no ratio, what ours must stay below. A row without a reach is told for what it is worth: `held` is None.
+    there is no ratio, what ours must stay below. A row without a reach is shown for information: `held` is None.
     """
 
     name: str

@@ -55,7 +55,7 @@ class Services:
 
     def users(self, number: int) -> list[tuple[UUID, str]]:
         """New users on the free plan, and their tokens."""
-        return [(user_id, self.tokens.issue(user_id, None)) for user_id in self.own(ours.new_users, number)]
+        return [(id, self.tokens.issue(id, session)) for id, session in self.own(ours.new_users, number).items()]
 
 
 @dataclass

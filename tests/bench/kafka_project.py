@@ -23,6 +23,7 @@ from infra.kafka.client.topics import Topics
 from infra.kafka.consumer.feed import KafkaFeed
 from infra.projector.partitioned_projector import PartitionedProjector
 from infra.projector.read_ahead import BufferedFeed
+from infra.projector.read_models import ReadModels
 from infra.projector.rebuild.rebuild import rebuild
 from infra.settings.load import load
 from projections.content.document import DocumentDetails
@@ -112,16 +113,16 @@ async def follow(servers: str, prefix: str, partitions: str, group: str, share: 
         consumer = partial(KafkaConsumer, bootstrap_servers=servers)
         feed = KafkaFeed(consumer, Topics(prefix, int(partitions)), group, core.keyring, store)
         await feed.start()
-        while len(feed.newly_assigned()) != int(share):  # noqa: ASYNC110 - nothing tells of it
+        while len(feed.newly_assigned()) != int(share):  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.01)
         print("joined", flush=True)
         await asyncio.to_thread(sys.stdin.read)
         collect_rarely()
 
-        async def anew(model: ReadModel) -> None:
+        async def rebuilt(model: ReadModel) -> None:
             await rebuild(model, store, core.url)
 
-        await PartitionedProjector([model], feed, BufferedFeed(store), store, core.url, anew).run()
+        await PartitionedProjector(ReadModels([model], rebuilt), feed, BufferedFeed(store), store, core.url).run()
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ def _backlog(bench: Bench, kafka: dict[str, Any]) -> Row:
 
 
 def ours_topics() -> Topics:
-    """Topics that nobody has used."""
+    """Topics that no other run has used."""
     return Topics(next(prefixes))
 
 

@@ -23,6 +23,7 @@ from infra.sealing.key_ring import KeyRing
 from infra.sealing.key_source import KeySource
 from infra.settings.database import Part
 from infra.settings.model import Settings
+from tests.support.accounts import plain_session
 from tests.support.servers import Database
 
 T = TypeVar("T")
@@ -96,18 +97,20 @@ def new_document(text: str, owner_id: UUID = OWNER.user_id) -> Document:
     return Document.create(id=uuid7(), owner_id=owner_id, title=text, content=text, now=utc_now())
 
 
-async def new_users(core: WriteSide, number: int) -> list[UUID]:
-    """Users on the free plan, stored; they cannot log in, as nobody has chosen their passwords."""
+async def new_users(core: WriteSide, number: int) -> dict[UUID, UUID]:
+    """Users on the free plan, stored, and a session of each; they cannot log in, because they have no passwords."""
     users = [uuid7() for _ in range(number)]
+    sessions: list[UUID] = []
     for start in range(0, number, PORTION):
-        await asyncio.gather(*[_register(core, user_id) for user_id in users[start : start + PORTION]])
-    return users
+        sessions += await asyncio.gather(*[_register(core, user_id) for user_id in users[start : start + PORTION]])
+    return dict(zip(users, sessions, strict=True))
 
 
-async def _register(core: WriteSide, user_id: UUID) -> None:
+async def _register(core: WriteSide, user_id: UUID) -> UUID:
     now = utc_now()
     user = User.register(id=user_id, email=f"{user_id}@example.org", name="Somebody", password_hash="-", now=now)
     await core.store.append([user, Subscription.start(payer=Party("user", user_id), now=now)], CALL, None)
+    return await plain_session(core.database, user_id)
 
 
 def retitle(document: Document, title: str) -> None:

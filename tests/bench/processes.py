@@ -18,6 +18,7 @@ from infra.cli.up import is_ready
 from infra.local.servers.process import end, free_port, spawn
 from projections.kernel import read_models
 from tests.bench import crud, ours
+from tests.support.limits import PLENTY
 from tests.support.servers import Database
 
 PATIENCE = 120.0
@@ -27,7 +28,7 @@ CAUGHT_UP = "SELECT min(position) >= (SELECT max(notification_id) FROM stored_ev
 @contextmanager
 def role(name: str, database: Database, folder: Path, redis_url: str, **changes: str) -> Iterator[int]:
     """`palimpsest NAME`, with the settings it has unless told otherwise; answers its process id."""
-    own = {"REDIS_URL": redis_url, "PALIMPSEST_DATA_DIR": str(folder), "PALIMPSEST_LOG_FORMAT": "json"}
+    own = {**PLENTY, "REDIS_URL": redis_url, "PALIMPSEST_DATA_DIR": str(folder), "PALIMPSEST_LOG_FORMAT": "json"}
     settings = {**own, **changes}
     command = [sys.executable, "-m", "infra.cli.main", name]
     with _process(command, {**ours.environment(database), **settings}, folder / f"{name}.log") as process:

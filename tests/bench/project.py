@@ -16,6 +16,7 @@ from infra.bootstrap.write_side import WriteSide
 from infra.projector.log_projector import LogProjector
 from infra.projector.position_tracker import PositionTracker
 from infra.projector.read_ahead import BufferedFeed
+from infra.projector.read_models import ReadModels
 from infra.projector.rebuild.rebuild import rebuild
 from projections.content.document import DocumentDetails
 from projections.kernel import ReadModel
@@ -58,7 +59,7 @@ async def follow(core: WriteSide, model: ReadModel, database: Database, head: in
     execute(database, RESTART)
     feed, positions = core.feed(), PositionTracker(core.url)
     recent = BufferedFeed(feed)
-    projector = LogProjector([model], recent, feed, core.url, lambda model: rebuild(model, feed, core.url))
+    projector = LogProjector(ReadModels([model], lambda model: rebuild(model, feed, core.url)), recent, feed, core.url)
     await positions.start()
     started = perf_counter()
     projecting = asyncio.create_task(projector.run())

@@ -22,6 +22,7 @@ from tests.bench import http, ours, processes
 from tests.bench.clients import Job, Result, request, run
 from tests.bench.fill import KEY_TYPES, KEYS, fill
 from tests.bench.harness import Bench, Row, below, told
+from tests.support.accounts import plain_session
 from tests.support.servers import Database, open_folder, own_redis
 
 DATA_KEYS, SNAPSHOTS, DOCUMENTS = 100_000, 100_000, 2_000
@@ -77,13 +78,19 @@ def _open_services(bench: Bench, folder: Path) -> Iterator[tuple[Database, int, 
         _mint(own.core, database.admin_url, bench.count(DATA_KEYS) - len(documents))
         _add_snapshots(database.admin_url, own.core.keyring.stamps.tag, bench.count(SNAPSHOTS))
         own(_subscribe)
-        token = ours.tokens_for(ours.settings_for(database)).issue(ours.OWNER.user_id, None)
+        session_id = own(_session)
+        token = ours.tokens_for(ours.settings_for(database)).issue(ours.OWNER.user_id, session_id)
         with (
             processes.api(database, folder, redis.url, **FROM_FILE) as api,
             processes.role("projector", database, folder, redis.url, **FROM_FILE),
         ):
             processes.wait_for_projector(database)
             yield database, api.port, _requests(token, [document.id for document in documents])
+
+
+async def _session(core: WriteSide) -> UUID:
+    """A session of the owner."""
+    return await plain_session(core.database, ours.OWNER.user_id)
 
 
 def _requests(token: str, ids: list[UUID]) -> http.Requests:

@@ -22,6 +22,7 @@ from tests.bench import ours, processes
 from tests.bench.clients import Job, Result, request, run
 from tests.bench.harness import TEXT, Bench, Row, told
 from tests.bench.http import CLIENTS, Services, latencies
+from tests.support.accounts import plain_session
 
 PASSWORD = "umber cartwheel tenfold mist"
 FASTEST = 6_000
@@ -30,7 +31,7 @@ FASTEST = 6_000
 Step = tuple[str, str, str, dict[str, str] | None]
 """Who asks, the method, the path and the body. In the last two, `{n}` is never the same."""
 
-INVITE: Step = ("owner", "POST", "{team}/invitations", {"email": "{guest}", "role": "member"})
+INVITE: Step = ("owner", "POST", "{team}/invitations", {"email": "{guest}", "role": "editor"})
 ACCEPT: Step = ("guest", "POST", "{team}/invitations/accept", None)
 STRANGER = "somebody@example.org"
 WHO = ("owner", "friend", "guest")
@@ -66,8 +67,8 @@ ROUNDS: list[list[Step]] = [
     [INVITE, ACCEPT, ("owner", "DELETE", "{team}/members/{guest_id}", None)],
     [("owner", "PUT", "{team}/members/{friend_id}", {"role": "{role}"})],
     [
-        ("owner", "POST", "{team}/owner", {"user_id": "{friend_id}"}),
-        ("friend", "POST", "{team}/owner", {"user_id": "{owner_id}"}),
+        ("owner", "POST", "{team}/ownership-offer", {"user_id": "{friend_id}"}),
+        ("friend", "POST", "{team}/ownership-offer/accept", None),
     ],
     [("owner", "DELETE", "{team}", None)],
     [("owner", "GET", "/health/live", None)],
@@ -121,7 +122,7 @@ def _some(numbers: Iterator[int], number: int) -> list[int]:
 
 def _request(caller: Caller, step: Step, n: int) -> bytes:
     who, method, path, body = step
-    known = {**caller.things, "n": str(n), "version": str(1 + n % 2), "role": ("admin", "member")[n % 2]}
+    known = {**caller.things, "n": str(n), "version": str(1 + n % 2), "role": ("admin", "editor")[n % 2]}
     packed = msgspec.json.encode({name: value.format(**known) for name, value in body.items()}) if body else b""
     keyed = {} if method == "GET" else {"Idempotency_Key": str(uuid7())}
     return request(method, path.format(**known), packed, Authorization=f"Bearer {caller.tokens[who]}", **keyed)
@@ -148,7 +149,8 @@ async def _caller(core: WriteSide, services: Services, hashed: str) -> Caller:
     for person in people.values():
         email = f"{person.user_id}@example.org"
         user = User.register(id=person.user_id, email=email, name="N", password_hash=hashed, now=now)
-        user.verify_email(now=now)
+        user.request_link("verify", link_id=uuid7(), token_digest="-", now=now)
+        user.verify_email(token_digest="-", now=now)
         subscription = Subscription.start(payer=Party("user", person.user_id), now=now)
         subscription.change_plan("enterprise", now=now)
         await core.store.append([user, subscription], ours.CALL, None)
@@ -156,11 +158,16 @@ async def _caller(core: WriteSide, services: Services, hashed: str) -> Caller:
     document.change(title="T", content=TEXT, status="draft", by=owner, now=now)
     team = Team.found(id=uuid7(), name="T", slug=f"t-{owner.user_id}", owner_id=owner.user_id, now=now)
     assert friend.address_id is not None
-    team.invite(address_id=friend.address_id, email=f"{friend.user_id}@example.org", role="member", by=owner, now=now)
+    team.invite(address_id=friend.address_id, email=f"{friend.user_id}@example.org", role="editor", by=owner, now=now)
     team.accept(by=friend, now=now)
     await core.store.append([document, team], ours.CALL, None)
     return Caller(
-        {who: services.tokens.issue(person.user_id, person.address_id) for who, person in people.items()},
+        {
+            who: services.tokens.issue(
+                person.user_id, await plain_session(core.database, person.user_id, person.address_id)
+            )
+            for who, person in people.items()
+        },
         {
             "document": f"/v1/documents/{document.id}",
             "team": f"/v1/teams/{team.id}",

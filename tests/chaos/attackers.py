@@ -197,7 +197,7 @@ KINDS = {
     "half bodies": Kind(half_body, 42, 15.0, frozenset({"408", "503"})),
     "bombs": Kind(bomb, 1, 1.0, frozenset({"400", "413", "414", "415", "422", "431"})),
     "bodies in small chunks": Kind(small_chunks, 1, 2.0, frozenset({"400"})),
-    "costly passwords": Kind(costly_password, 2, 0.5, frozenset({"201", "401"})),
+    "costly passwords": Kind(costly_password, 2, 0.5, frozenset({"202", "401"})),
     "costly texts": Kind(costly_text, 1, 2.0, frozenset({"200"})),
     "forged notifications": Kind(forged_notifications, 1, 0.5, frozenset({SENT})),
     "floods of streams": Kind(event_stream, 60, 5.0, frozenset({"200", "503"})),

@@ -16,7 +16,7 @@ from infra.kafka.client.topics import Topics
 from infra.kafka.reconcile.differences import Report
 from infra.kafka.reconcile.reconcile import find_closed, reconcile
 from infra.local.servers.kafka import EmbeddedKafka, KafkaQuorum
-from infra.local.servers.process import free_port
+from infra.local.servers.process import free_ports
 from tests.chaos.disk import small_disk
 from tests.support.kafka import FAULTS
 from tests.support.stores import STAMPS, open_store
@@ -86,19 +86,20 @@ class Brokers:
 
 def open_brokers(folder: Path, count: int, stack: ExitStack) -> Brokers:
     """So many, started, in folders of their own until the stack unwinds."""
-    quorum = KafkaQuorum({number: free_port() for number in range(1, count + 1)})
+    ports = free_ports(2 * count)
+    quorum = KafkaQuorum(dict(enumerate(ports[count:], start=1)))
     nodes = []
-    for number in quorum.controllers:
+    for number, port in zip(quorum.controllers, ports, strict=False):
         place = folder / f"kafka{number}"
         stack.enter_context(small_disk(place))
-        nodes.append(_node(place, number, quorum))
+        nodes.append(_node(place, port, number, quorum))
     brokers = Brokers(nodes)
     stack.callback(brokers.kill)
     brokers.heal()
     return brokers
 
 
-def _node(place: Path, number: int, quorum: KafkaQuorum) -> EmbeddedKafka:
+def _node(place: Path, port: int, number: int, quorum: KafkaQuorum) -> EmbeddedKafka:
     copies = len(quorum.controllers)
     settings = {**FAULTS, "default.replication.factor": str(copies), "min.insync.replicas": str(max(1, copies - 1))}
-    return EmbeddedKafka(place, port=free_port(), settings=settings, megabytes=256, node=number, quorum=quorum)
+    return EmbeddedKafka(place, port=port, settings=settings, megabytes=256, node=number, quorum=quorum)

@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 from uuid_utils.compat import uuid7
 
-from tests.chaos.ledger import PASSING, Answered, Asked, Fault, LedgerFile, Saw, digest
+from tests.chaos.ledger import ACCEPTED, PASSING, Answered, Asked, Fault, LedgerFile, LoggedIn, Saw, digest
 from tests.support.wire import NoReply, Reply, Wires
 
 DEADLINE_SECONDS = 60.0
@@ -23,7 +23,7 @@ PATIENCE = (0, 1, 1, 5)
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Who asks; nobody has no token."""
+    """The user who sends a request; an anonymous one has no token."""
 
     id: UUID | None = None
     token: str = ""
@@ -36,7 +36,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """Something to be done once, however often it is asked for."""
+    """Something to be done once, however often it is asked for. `about`: see `Asked`."""
 
     kind: str
     user: User
@@ -45,6 +45,7 @@ class Operation:
     body: dict[str, Any] | None = None
     stream_id: UUID | None = None
     expected: int | None = None
+    about: str = ""
     key: str = field(default_factory=lambda: str(uuid7()))
 
     @property
@@ -82,19 +83,24 @@ class Client:
         self._wires.close()
 
     async def insist(self, operation: Operation, until: float) -> Done | None:
-        """Ask until there is an answer that settles it; None: it was refused, or the time `until` has come."""
+        """Ask until there is an answer that settles it; None: it was refused or accepted, or `until` has come."""
+        answered, body = await self.settle(operation, until)
+        if answered is None or answered.status == ACCEPTED or not 200 <= answered.status < 300:
+            return None
+        assert answered.version is not None
+        assert answered.position is not None
+        return Done(operation, msgspec.json.decode(body), answered.version, answered.position)
+
+    async def settle(self, operation: Operation, until: float) -> tuple[Answered | None, bytes]:
+        """Ask until there is an answer that settles it, and return that with its body; None: `until` has come."""
         pause = 0.02
         while monotonic() < until:
             answered, body = await self.ask(operation)
-            if 200 <= answered.status < 300:
-                assert answered.version is not None
-                assert answered.position is not None
-                return Done(operation, msgspec.json.decode(body), answered.version, answered.position)
-            if 400 <= answered.status < 500 and answered.code not in PASSING:
-                return None
+            if 200 <= answered.status < 300 or (400 <= answered.status < 500 and answered.code not in PASSING):
+                return answered, body
             await asyncio.sleep(self._random.uniform(0, pause))
             pause = min(pause * 2, LONGEST_PAUSE)
-        return None
+        return None, b""
 
     async def ask(self, operation: Operation) -> tuple[Answered, bytes]:
         """Ask once."""
@@ -108,6 +114,7 @@ class Client:
                 request=operation.request,
                 stream_id=operation.stream_id,
                 expected=operation.expected,
+                about=operation.about,
             )
         )
         headers = {
@@ -145,13 +152,14 @@ class Client:
             )
         )
 
-    async def get_token(self, email: str, password: str) -> str | None:
-        """Log in."""
-        answer = await self._send("POST", "/v1/auth/login", {}, {"email": email, "password": password})
-        if isinstance(answer, str) or answer.status != 200:
-            return None
-        token: str = answer.json()["access_token"]
-        return token
+    async def log_in(self, email: str, password: str, until: float, *, is_right: bool) -> None:
+        """Log in, with the password of the account or with another, until there is an answer or `until` has come."""
+        while monotonic() < until:
+            answer = await self._send("POST", "/v1/auth/login", {}, {"email": email, "password": password})
+            if not isinstance(answer, str) and answer.status < 500:
+                self._ledger.write(LoggedIn(email=email, is_right=is_right, status=answer.status))
+                return
+            await asyncio.sleep(self._random.uniform(0, LONGEST_PAUSE))
 
     async def _send(
         self, method: str, path: str, headers: dict[str, str], body: dict[str, Any] | None = None
@@ -176,14 +184,14 @@ def _read(attempt: UUID, answer: Reply | str) -> Answered:
     if isinstance(answer, str):
         return Answered(attempt=attempt, status=0, code=answer)
     status = answer.status
-    if not 200 <= status < 300:
+    if not 200 <= status < 300 or status == ACCEPTED:
         return Answered(attempt=attempt, status=status, code=_code(answer))
-    thing = answer.json()
+    thing = answer.json() if answer.body else None
     return Answered(
         attempt=attempt,
         status=status,
-        stream_id=UUID(thing["id"]),
-        version=thing["version"],
+        stream_id=UUID(thing["id"]) if thing else None,
+        version=thing["version"] if thing else None,
         tag=_tag(answer),
         position=int(answer.headers["consistency-token"]),
         body=digest(answer.body),

@@ -1,4 +1,4 @@
-"""A short real run, once for the tests of a module."""
+"""A short real run, once for the tests of a process."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ SECONDS = 4.0
 SEED = 20261122
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def real(cluster: Cluster, redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Real]:
     """A short run in which nothing is killed."""
     with redis.Redis.from_url(redis_admin(redis_server.url)) as client:
@@ -27,4 +27,4 @@ def real(cluster: Cluster, redis_server: EmbeddedRedis, tmp_path_factory: pytest
             outcome = run(house, SEED, SECONDS, kill=False)
         finally:
             house.stop_roles()
-        yield Real(outcome, database, cluster)
+        yield Real(outcome, database, cluster, house.mails)

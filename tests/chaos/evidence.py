@@ -24,14 +24,21 @@ from infra.postgres.connect import as_part
 from infra.projector.rebuild.rebuild import rebuild
 from projections.kernel import read_models
 from tests.chaos.ledger import Ledger, digest
+from tests.chaos.work import Work
 from tests.support.stores import open_store
 
 PAGE = 2_000
 SETUP = UUID(int=0x5E7)
 """The correlation of what was written before the load began. It has no trace."""
+WORKER = UUID(int=0x30B)
+"""Stands for the request, where a job wrote an event: it has no trace either, and no actor."""
 
 ATTEMPTS = """
-SELECT position, coalesce(split_part(traceparent, '-', 2)::uuid, correlation_id) FROM events ORDER BY position
+SELECT position, CASE
+    WHEN traceparent IS NOT NULL THEN split_part(traceparent, '-', 2)::uuid
+    WHEN actor_id IS NULL AND correlation_id <> %s THEN %s
+    ELSE correlation_id
+END FROM events ORDER BY position
 """
 
 Rows = dict[str, list[dict[str, Any]]]
@@ -48,7 +55,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """An event as it stands in the log. `attempt`: the request that wrote it.
+    """An event as it stands in the log. `attempt`: the request that wrote it, or `SETUP`, or `WORKER`.
 
     `shown` is None for what has no view, and for a broken stream from its first fault on.
     """
@@ -69,7 +76,7 @@ class Logged:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All there is to judge by."""
+    """All there is to judge by. `work` is None where no workers are at work."""
 
     log: list[Logged]
     ledger: Ledger
@@ -77,6 +84,7 @@ class Evidence:
     live: Rows
     rebuilt: Rows
     quarantined: int
+    work: Work | None = None
 
     def bodies(self) -> dict[tuple[UUID, str], str]:
         """The digest of what an answer about a stream with an ETag must say."""
@@ -98,23 +106,26 @@ async def record(feed: EventFeed, fed: list[RecordedEvent], over: threading.Even
         await asyncio.sleep(0.1)
 
 
-async def collect(app_url: str, admin_url: str, ledger: Ledger, fed: list[RecordedEvent]) -> Evidence:
-    """Read everything, and rebuild every read model. Nobody else may be at work."""
+async def collect(
+    app_url: str, admin_url: str, ledger: Ledger, fed: list[RecordedEvent], work: Work | None = None
+) -> Evidence:
+    """Read everything, and rebuild every read model. No other client may be at work."""
     load_use_cases()
     async with open_store(app_url) as opened:
-        log = await _log(opened.feed(), admin_url)
+        log = await read_log(opened.feed(), admin_url)
         live = _rows(admin_url)
         for model in read_models():
             await rebuild(model, opened.feed(), as_part(app_url, "projector"))
     with psycopg.connect(admin_url) as connection:
         found = connection.execute("SELECT count(*) FROM projection_quarantine").fetchone()
     assert found is not None
-    return Evidence(log, ledger, fed, live, _rows(admin_url), found[0])
+    return Evidence(log, ledger, fed, live, _rows(admin_url), found[0], work)
 
 
-async def _log(feed: EventFeed, admin_url: str) -> list[Logged]:
+async def read_log(feed: EventFeed, admin_url: str) -> list[Logged]:
+    """The whole log."""
     with psycopg.connect(admin_url) as connection:
-        attempts: dict[int, UUID] = dict(connection.execute(ATTEMPTS).fetchall())
+        attempts: dict[int, UUID] = dict(connection.execute(ATTEMPTS, [SETUP, WORKER]).fetchall())
     log: list[Logged] = []
     replay = Replay()
     while events := await feed.read(log[-1].position if log else 0, PAGE):

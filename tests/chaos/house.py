@@ -16,14 +16,20 @@ from pathlib import Path
 import psycopg
 import redis
 
+from application.policy import POLICIES
+from infra.bootstrap.write_side import load_use_cases
 from infra.cli.up import is_ready
 from infra.local.servers.process import end, port_is_free, spawn
+from infra.policies.tables import register_policies
 from infra.postgres.migrate import migrate
 from tests.chaos.brokers import Brokers, open_brokers
+from tests.chaos.work import is_quiet
+from tests.support.limits import PLENTY
 from tests.support.servers import PostgresForTests, RedisForTests, redis_admin
+from tests.support.smtp import Ledger, SmtpProcess
 from tests.support.stores import KEYS
 
-APIS = PROJECTORS = RELAYS = 2
+APIS = PROJECTORS = RELAYS = WORKERS = 2
 PATIENCE_SECONDS = 60.0
 
 
@@ -78,6 +84,8 @@ class House:
     apis: list[Role] = field(default_factory=list)
     projectors: list[Role] = field(default_factory=list)
     relays: list[Role] = field(default_factory=list)
+    workers: list[Role] = field(default_factory=list)
+    mail_server: SmtpProcess | None = None
     urls: list[str] = field(default_factory=list)
     keep: bool = False
     _next_port: int = field(default_factory=lambda: random.SystemRandom().randrange(20_000, 31_000))
@@ -85,7 +93,7 @@ class House:
     @property
     def roles(self) -> list[Role]:
         """Our own processes."""
-        return self.apis + self.relays + self.projectors
+        return self.apis + self.relays + self.projectors + self.workers
 
     @property
     def ledger(self) -> Path:
@@ -93,9 +101,17 @@ class House:
         return self.folder / "ledger.jsonl"
 
     def furnish(self) -> None:
-        """Start our processes and wait until they serve."""
-        relays = ("relay", self.relays, RELAYS if self.brokers else 0)
-        for name, roles, count in (("api", self.apis, APIS), relays, ("projector", self.projectors, PROJECTORS)):
+        """Start our processes and a mail server, and wait until they serve."""
+        load_use_cases()
+        register_policies(self.admin_url, POLICIES.values())
+        self.mail_server = SmtpProcess(self.folder, self._port())
+        counts = [
+            ("api", self.apis, APIS),
+            ("relay", self.relays, RELAYS if self.brokers else 0),
+            ("projector", self.projectors, PROJECTORS),
+            ("worker", self.workers, WORKERS),
+        ]
+        for name, roles, count in counts:
             for n in range(1, count + 1):
                 port = self._port()
                 roles.append(Role(name, self.folder / f"{name}{n}.log", self._environment(port)))
@@ -105,7 +121,7 @@ class House:
 
     def heal(self) -> None:
         """Start all that does not run, and wait until all of it serves."""
-        for server in (self.postgres, self.redis):
+        for server in (self.postgres, self.redis, self.mail_server):
             if server is not None and not server.alive():
                 server.start()
         if self.brokers is not None:
@@ -118,10 +134,22 @@ class House:
         """Wait until every read model has reached the end of the log."""
         wait_until(self._caught_up, "the read models reach the end of the log")
 
+    def wait_for_workers(self) -> None:
+        """Wait until every policy has reached the end of the log, and every job has ended."""
+        wait_until(lambda: is_quiet(self.admin_url), "all jobs end")
+
+    @property
+    def mails(self) -> Ledger:
+        """What the mail server has accepted."""
+        assert self.mail_server is not None
+        return self.mail_server.ledger
+
     def stop_roles(self) -> None:
-        """End our processes; the servers go on."""
+        """End our processes, then the mail server; the other servers go on."""
         for role in reversed(self.roles):
             role.stop()
+        if self.mail_server is not None:
+            self.mail_server.kill()
 
     def kill_postgres(self) -> None:
         """SIGKILL the server with every process of it, so that none ends in order."""
@@ -170,13 +198,17 @@ class House:
             "PALIMPSEST_LOG_LEVEL": "WARNING",
             "PALIMPSEST_LOG_FORMAT": "json",
             **KEYS,
+            **PLENTY,
         }
+        if self.mail_server is not None:
+            given |= self.mail_server.settings
         if self.brokers is not None:
             given |= {
                 "KAFKA_BOOTSTRAP_SERVERS": self.brokers.address,
                 "PALIMPSEST_KAFKA_PARTITIONS": str(self.brokers.topics.partitions),
                 "PALIMPSEST_KAFKA_REPLICATION": str(self.brokers.topics.replication),
                 "PALIMPSEST_FEED": "kafka",
+                "PALIMPSEST_POLICY_FEED": "kafka",
             }
         return given
 

@@ -1,14 +1,11 @@
-"""The invariants as pure checks of the evidence.
-
-A check yields True for each thing that holds and words for each that does not: one that has looked at nothing shows.
-"""
+"""The invariants as pure checks of the evidence. Those of mails and jobs are in `invariants_of_work.py`."""
 
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from domain.billing.subscription import Subscription
@@ -16,11 +13,10 @@ from domain.content.document import Document
 from domain.identity.user import User
 from domain.kernel import Party
 from domain.teams.team import Team
-from tests.chaos.evidence import SETUP, Evidence, Logged
+from tests.chaos import invariants_of_work
+from tests.chaos.evidence import SETUP, WORKER, Evidence, Logged
 from tests.chaos.ledger import Attempt
-
-Verdicts = Iterator[Literal[True] | str]
-Check = Callable[[Evidence], Verdicts]
+from tests.chaos.verdicts import Check, Verdicts, holds
 
 FREE_DOCUMENTS = 5
 PAID = ("pro", "enterprise")
@@ -48,11 +44,6 @@ def judge(evidence: Evidence) -> list[Finding]:
     return findings
 
 
-def holds(condition: bool, words: str) -> Literal[True] | str:
-    """True, or the words."""
-    return True if condition else words
-
-
 def what_was_acknowledged_is_in_the_log(evidence: Evidence) -> Verdicts:
     """What was answered was written by that very request, and its last event is at the acknowledged position."""
     by_tag: dict[tuple[UUID | None, str], list[Logged]] = defaultdict(list)
@@ -65,6 +56,10 @@ def what_was_acknowledged_is_in_the_log(evidence: Evidence) -> Verdicts:
     attempts = _attempts_by_operation(evidence)
     for attempt, answer in evidence.ledger.acknowledged():
         name = f"{attempt.asked.kind} {attempt.asked.operation} at {answer.position}"
+        if answer.stream_id is None:
+            written = max((last.get(each, 0) for each in attempts[attempt.asked.operation]), default=0)
+            yield holds(written == answer.position, f"{name}: its last event is at {written}")
+            continue
         events = by_tag[answer.stream_id, answer.tag]
         own = [event for event in events if event.attempt in attempts[attempt.asked.operation]]
         if not events:
@@ -91,14 +86,14 @@ def acknowledged_answers_follow_from_the_log(evidence: Evidence) -> Verdicts:
 
 
 def what_was_refused_is_not_in_the_log(evidence: Evidence) -> Verdicts:
-    """An answer that says that nothing was done is true; and nothing is in the log that nobody asked for."""
+    """An answer that says that nothing was done is true; and no event is in the log without a request."""
     writers = {event.attempt for event in evidence.log}
     for attempt in evidence.ledger.attempts.values():
         if attempt.nothing_done:
             written = attempt.asked.attempt in writers
             yield holds(not written, f"{attempt.asked.kind} {attempt.asked.operation} was refused, and written")
-    for unknown in writers - evidence.ledger.attempts.keys() - {SETUP}:
-        yield f"events of {unknown}, which nobody asked for"
+    for unknown in writers - evidence.ledger.attempts.keys() - {SETUP, WORKER}:
+        yield f"events of {unknown}, which no client has sent"
 
 
 def positions_have_no_gaps(evidence: Evidence) -> Verdicts:
@@ -115,7 +110,7 @@ def versions_have_no_gaps(evidence: Evidence) -> Verdicts:
 
 
 def each_expected_version_has_one_winner(evidence: Evidence) -> Verdicts:
-    """Of those who asked to change the same version, one did, and its first event is the next version."""
+    """Of the requests to change the same version, one was carried out, and its first event is the next version."""
     first: dict[tuple[UUID, UUID], int] = {}
     for event in evidence.log:
         first.setdefault((event.attempt, event.stream_id), event.api_version)
@@ -219,7 +214,7 @@ def reads_show_what_the_log_says(evidence: Evidence) -> Verdicts:
 
 
 def quotas_are_never_exceeded(evidence: Evidence) -> Verdicts:
-    """Nobody on the free plan ever has more of a month's documents in force than it allows, and each was counted."""
+    """No user on the free plan ever has more of a month's documents than it allows, and each was counted."""
     paying: dict[UUID, bool] = {}
     in_force: dict[UUID, set[UUID]] = defaultdict(set)
     counted: set[UUID] = set()
@@ -251,9 +246,9 @@ def quotas_are_never_exceeded(evidence: Evidence) -> Verdicts:
 
 
 def every_operation_came_to_an_end(evidence: Evidence) -> Verdicts:
-    """Once everything ran again, whoever had got no answer got one."""
+    """Once everything ran again, each request without an answer got one."""
     for operation, attempts in evidence.ledger.operations().items():
-        settled = any(attempt.acknowledged or attempt.refused for attempt in attempts)
+        settled = any(attempt.acknowledged or attempt.accepted or attempt.refused for attempt in attempts)
         yield holds(settled, f"{attempts[0].asked.kind} {operation} has no answer after {len(attempts)} requests")
 
 
@@ -284,6 +279,7 @@ CHECKS: list[tuple[int, Check]] = [
     (7, reads_are_no_older_than_their_token),
     (7, reads_show_what_the_log_says),
     (8, quotas_are_never_exceeded),
+    *invariants_of_work.CHECKS,
     (0, every_operation_came_to_an_end),
     (0, every_error_is_a_problem_and_none_is_ours),
 ]

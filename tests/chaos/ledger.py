@@ -1,4 +1,4 @@
-"""The ledger: what clients asked and what they were told, kept outside the processes that are killed.
+"""The ledger: the requests of clients and their answers, kept outside the processes that are killed.
 
 A line a fact, written before the request goes out and when its answer is in; lines are only ever added.
 """
@@ -14,9 +14,15 @@ from uuid import UUID
 
 import msgspec
 
+ACCEPTED = 202
+"""The status of a request whose work is done later: its answer says nothing about what will come of it."""
+
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A request goes out. `attempt` is the id of its trace, which the log keeps; repeats have the same `operation`."""
+    """A request goes out. `attempt` is the id of its trace, which the log keeps; repeats have the same `operation`.
+
+    `about`: the address, or the digest of the token, that it is about.
+    """
 
     attempt: UUID
     operation: str
@@ -25,6 +31,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     request: str
     stream_id: UUID | None = None
     expected: int | None = None
+    about: str = ""
 
 
 class Answered(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -58,8 +65,16 @@ class Saw(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     whole: bool = False
 
 
+class LoggedIn(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A login was answered. `is_right`: whether it had the password of the account."""
+
+    email: str
+    is_right: bool
+    status: int
+
+
 class Fault(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """An answer that nobody should get: an error without a problem's form, or none in all that time."""
+    """An answer that no client should get: an error without a problem's form, or none in all that time."""
 
     what: str
     words: str
@@ -68,7 +83,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 PASSING = {"in_flight", "busy"}
 """Refusals after which one asks again."""
 
-Line = Asked | Answered | Saw | Fault
+Line = Asked | Answered | Saw | LoggedIn | Fault
 _LINE = msgspec.json.Decoder(Line)
 _encode = msgspec.json.Encoder().encode
 
@@ -100,7 +115,14 @@ class Attempt:
     @property
     def acknowledged(self) -> Answered | None:
         """The answer that says that it was done."""
-        return self.answered if self.answered is not None and 200 <= self.answered.status < 300 else None
+        answered = self.answered
+        is_done = answered is not None and 200 <= answered.status < 300 and answered.status != ACCEPTED
+        return answered if is_done else None
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the answer says that it will be worked on."""
+        return self.answered is not None and self.answered.status == ACCEPTED
 
     @property
     def refused(self) -> bool:
@@ -120,6 +142,7 @@ class Ledger:
 
     attempts: dict[UUID, Attempt] = field(default_factory=dict)
     saw: list[Saw] = field(default_factory=list)
+    logins: list[LoggedIn] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
 
     def operations(self) -> dict[str, list[Attempt]]:
@@ -144,6 +167,8 @@ class Ledger:
                 self.attempts[line.attempt].answered = line
             case Saw():
                 self.saw.append(line)
+            case LoggedIn():
+                self.logins.append(line)
             case Fault():
                 self.faults.append(line)
 

@@ -9,12 +9,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from time import monotonic
 
+from tests.chaos.applicant import Applicant, Mailboxes
 from tests.chaos.client import Client, Done, Operation, User
 from tests.chaos.ledger import LedgerFile
-from tests.support.http import PASSWORD
+from tests.support.smtp import Ledger as MailLedger
 
 WRITERS = 20
 NEWCOMERS = 2
+APPLICANTS = 8
 SETTLING_SECONDS = 60.0
 """After everything runs again, no operation may take longer to come to an end."""
 AT_ONCE = 8
@@ -26,6 +28,8 @@ class Shelf:
     """What the clients know of together: each other's documents are there to be fought for."""
 
     users: Sequence[User]
+    newcomers: list[User]
+    """Users on the free plan who have no documents yet."""
     documents: deque[Done] = field(default_factory=lambda: deque(maxlen=400))
     done: deque[Done] = field(default_factory=lambda: deque(maxlen=400))
     newest: int = 0
@@ -67,7 +71,7 @@ class Writer:
             await self._random.choices(works, weights)[0]()
 
     async def welcome(self, over: threading.Event) -> None:
-        """Register, fight for the address, and write more at once than the plan allows; again and again."""
+        """Let a new user write more at once than the plan allows; again and again."""
         while not over.is_set():
             await self._newcomer()
             await asyncio.sleep(self._random.uniform(0, 1))
@@ -163,19 +167,13 @@ class Writer:
         await self._do(*(Operation("found", user, "POST", "/v1/teams", body) for user in users))
 
     async def _look_around(self) -> None:
-        """Read what others wrote, as new as anything that anybody was told of."""
+        """Read what others wrote, at least as new as any answer that a client has got."""
         await self._see(await self._some_document(), self._shelf.newest)
 
     async def _newcomer(self) -> None:
-        email, body = f"{self._number()}@example.org", {"name": "Newcomer", "password": PASSWORD}
-        register = Operation("register", User(), "POST", "/v1/auth/register", {**body, "email": email})
-        rival = Operation("register", User(), "POST", "/v1/auth/register", {**body, "email": email.upper()})
-        done = [each for each in await self._do(register, rival) if each is not None]
-        token = await self._client.get_token(email, PASSWORD) if done else None
-        if token is None:
-            return
-        user = User(done[0].id, token)
-        await self._do(*(self._creation(user) for _ in range(AT_ONCE)))
+        if self._shelf.newcomers:
+            user = self._shelf.newcomers.pop()
+            await self._do(*(self._creation(user) for _ in range(AT_ONCE)))
 
     async def _see(self, document: Done, token: int | None = None) -> None:
         user, path = document.operation.user, "/v1/documents"
@@ -199,19 +197,31 @@ class Writer:
 
 
 async def load(
-    urls: Sequence[str], ledger: LedgerFile, users: Sequence[User], seed: str, over: threading.Event
+    urls: Sequence[str],
+    ledger: LedgerFile,
+    users: Sequence[User],
+    newcomers: Sequence[User],
+    mails: MailLedger,
+    seed: str,
+    over: threading.Event,
 ) -> None:
     """Work until it is over, and then until every operation is settled, for a bounded time."""
-    shelf = Shelf(users)
+    shelf, mailboxes = Shelf(users, list(newcomers)), Mailboxes(mails)
     with ExitStack() as stack:
-        writers = []
-        for n in range(WRITERS + NEWCOMERS):
-            client = Client(urls, ledger, f"{seed} client {n}")
+        clients = [Client(urls, ledger, f"{seed} client {n}") for n in range(WRITERS + NEWCOMERS + APPLICANTS)]
+        for client in clients:
             stack.callback(client.close)
-            writers.append(Writer(client, shelf, f"{seed} writer {n}"))
+        writers = [Writer(client, shelf, f"{seed} writer {n}") for n, client in enumerate(clients[:-APPLICANTS])]
+        applicants = [
+            Applicant(client, mailboxes, f"{seed} applicant {n}") for n, client in enumerate(clients[-APPLICANTS:])
+        ]
         tasks = [asyncio.create_task(writer.work(over)) for writer in writers[:WRITERS]]
+        tasks += [asyncio.create_task(applicant.work(over)) for applicant in applicants]
         tasks += [asyncio.create_task(writer.welcome(over)) for writer in writers[WRITERS:]]
         await asyncio.to_thread(over.wait)
+        end = monotonic() + SETTLING_SECONDS
         for writer in writers:
-            writer.end_by(monotonic() + SETTLING_SECONDS)
+            writer.end_by(end)
+        for applicant in applicants:
+            applicant.end_by(end)
         await asyncio.gather(*tasks)

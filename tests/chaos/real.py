@@ -10,9 +10,11 @@ from typing import Any
 from application.ports import RecordedEvent
 from infra.store.feed import PostgresEventFeed
 from tests.chaos.evidence import Evidence, record
-from tests.chaos.invariants import CHECKS, Check
+from tests.chaos.invariants import CHECKS
 from tests.chaos.run import Outcome
+from tests.chaos.verdicts import Check
 from tests.support.servers import Cluster, Database
+from tests.support.smtp import Ledger
 from tests.support.stores import open_store
 
 Spoil = Callable[[Sequence[RecordedEvent]], Sequence[RecordedEvent]]
@@ -25,6 +27,7 @@ class Real:
     outcome: Outcome
     database: Database
     cluster: Cluster
+    mails: Ledger
 
     @contextmanager
     def copy(self) -> Iterator[Database]:

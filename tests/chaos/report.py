@@ -4,6 +4,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.chaos import attack
+from tests.chaos.evidence import Evidence
 from tests.chaos.run import Outcome
 
 SHOWN = 10
@@ -12,7 +13,7 @@ console = Console(soft_wrap=True, highlight=False)
 
 
 def show(outcome: Outcome) -> None:
-    """Print what was done to the house, what came of it, and the verdict."""
+    """Print the kills, their results and the verdict."""
     evidence = outcome.evidence
     kills = ", ".join(f"{name} {count}" for name, count in sorted(outcome.kills.items()))
     console.print(f"{outcome.seconds:.0f} s under load")
@@ -73,6 +74,14 @@ def figures_of(outcome: Outcome) -> dict[str, int]:
         ),
         "refused": sum(attempt.refused for attempt in attempts),
         "events": len(outcome.evidence.log),
+        **_work_of(outcome.evidence),
         "reads": len(ledger.saw),
         "reads that lag": sum(saw.lag > 0 for saw in ledger.saw),
     }
+
+
+def _work_of(evidence: Evidence) -> dict[str, int]:
+    if evidence.work is None:
+        return {}
+    mails = [mail.message_id for mail in evidence.work.mails]
+    return {"jobs": len(evidence.work.jobs), "mails": len(mails), "mails that came again": len(mails) - len(set(mails))}

@@ -10,9 +10,9 @@ from uuid import UUID, uuid5
 from uuid_utils.compat import uuid7
 
 from adapters.http.api.tokens import Tokens
+from adapters.links import DerivedLinkTokens
 from application.billing.subscription import ChangePlan
 from application.bus import Bus
-from application.identity.user import Register
 from application.ports import Actor, CommandContext, Passwords, RecordedEvent
 from infra.bootstrap.write_side import load_use_cases, utc_now
 from infra.kafka.reconcile.differences import Report
@@ -23,10 +23,13 @@ from tests.chaos.invariants import Finding, judge
 from tests.chaos.ledger import LedgerFile, read
 from tests.chaos.load import load
 from tests.chaos.saboteur import Saboteur
+from tests.chaos.work import read_work
+from tests.support.accounts import NewAccount, open_account, plain_session
 from tests.support.http import PASSWORD, SIGNING_KEYS, SwiftPasswords
-from tests.support.stores import Opened, open_store
+from tests.support.stores import SIGNING_KEY, Opened, open_store
 
 USERS = 8
+NEWCOMERS = 200
 LIFETIME = 30 * 24 * 3600
 AUDIENCE = "palimpsest"
 
@@ -67,7 +70,7 @@ class Clients:
                 self._work.result()
 
     def end(self) -> None:
-        """Begin nothing more, and return once every operation has come to an end or has had its time."""
+        """Begin nothing more, and return once every operation and every job has come to an end or has had its time."""
         assert self._work is not None
         self._over.set()
         self._work.result()
@@ -76,19 +79,21 @@ class Clients:
         load_use_cases()
         async with open_store(self._house.database_url) as opened:
             users = [await customer(opened, f"{self._seed} {n}") for n in range(USERS)]
+            newcomers = [await newcomer(opened, f"{self._seed} newcomer {n}") for n in range(NEWCOMERS)]
             feed = opened.feed()
             await feed.start()
             consumer = asyncio.create_task(record(feed, self.fed, self._settled))
             self._ready.set()
             with LedgerFile(self._house.ledger) as ledger:
-                await load(self._house.urls, ledger, users, self._seed, self._over)
+                await load(self._house.urls, ledger, users, newcomers, self._house.mails, self._seed, self._over)
+            await asyncio.to_thread(self._house.wait_for_workers)
             self._settled.set()
             await consumer
             await feed.stop()
 
 
 def run(house: House, seed: int, seconds: float, *, kill: bool = True) -> Outcome:
-    """Put the house under load for so many seconds and, unless told not to, kill its parts; then judge what is left.
+    """Put all processes under load for so many seconds and, if `kill`, kill them; then judge the results.
 
     Raises:
         TimeoutError: something did not recover.
@@ -107,18 +112,29 @@ def run(house: House, seed: int, seconds: float, *, kill: bool = True) -> Outcom
     stream = house.brokers.compare(house.database_url) if house.brokers else None
     house.stop_roles()
     ledger = read(house.ledger)
-    evidence = asyncio.run(collect(house.database_url, house.admin_url, ledger, clients.fed))
+    work = read_work(house.admin_url, house.mails.mails(), saboteur.kills_that_repeat_mails)
+    evidence = asyncio.run(collect(house.database_url, house.admin_url, ledger, clients.fed, work))
     return Outcome(seed, seconds, saboteur.kills, evidence, judge(evidence), stream)
 
 
 async def customer(opened: Opened, name: str, passwords: Passwords | None = None) -> User:
     """Somebody on a paid plan, which the API does not sell. Only with passwords as the service has them they log in."""
-    ports = {"clock": utc_now, "new_id": uuid7, "addresses": opened.blind, "passwords": passwords or SwiftPasswords()}
-    bus = Bus(opened.store, ports, opened.blind)
-    register = Register(email=email_of(name), name="Customer", password=PASSWORD)
-    user = (await bus.send(register, CommandContext(None, SETUP))).answer
+    user = await newcomer(opened, name, passwords)
+    assert user.id is not None
+    bus = Bus(opened.store, {"clock": utc_now}, opened.blind)
     await bus.send(ChangePlan(plan="pro"), CommandContext(Actor(user.id), SETUP))
-    return User(user.id, token_of(user.id))
+    return user
+
+
+async def newcomer(opened: Opened, name: str, passwords: Passwords | None = None) -> User:
+    """Somebody on the free plan, with a verified address."""
+    links = DerivedLinkTokens([SIGNING_KEY])  # as workers have them: they may send the mail
+    bus = Bus(opened.store, {"clock": utc_now, "new_id": uuid7, "links": links}, opened.blind)
+    hashed = await (passwords or SwiftPasswords()).hash(PASSWORD)
+    account = NewAccount(uuid7(), email_of(name), "Customer", hashed)
+    context = CommandContext(None, SETUP)
+    await open_account(lambda command: bus.send(command, context), opened.store, links, account)
+    return User(account.id, token_of(account.id, await plain_session(opened.database, account.id)))
 
 
 def email_of(name: str) -> str:
@@ -126,7 +142,7 @@ def email_of(name: str) -> str:
     return f"{uuid5(SETUP, name)}@example.org"
 
 
-def token_of(user_id: UUID) -> str:
+def token_of(user_id: UUID, session_id: UUID) -> str:
     """A token that is good for as long as a run may take."""
     tokens = Tokens(SIGNING_KEYS, issuer=AUDIENCE, audience=AUDIENCE, lifetime=LIFETIME, clock=utc_now, new_id=uuid7)
-    return tokens.issue(user_id, None)
+    return tokens.issue(user_id, session_id)

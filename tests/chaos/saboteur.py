@@ -29,6 +29,9 @@ class Saboteur:
             "all APIs": (self._kill_all_apis, 1),
             "projector": (self._kill_projector, 3),
             "all projectors": (self._kill_all_projectors, 1),
+            "worker": (self._kill_worker, 3),
+            "all workers": (self._kill_all_workers, 1),
+            "mail server": (self._kill_mail_server, 2),
             "PostgreSQL": (self._kill_postgres, 2),
             "PostgreSQL backend": (house.kill_backend, 1),
             "Redis": (self._kill_redis, 1),
@@ -44,6 +47,7 @@ class Saboteur:
             "all relays": (lambda: self._strike(*self._house.relays), 1),
             "projector": (self._kill_projector, 2),
             "all projectors": (self._kill_all_projectors, 1),
+            "worker": (self._kill_worker, 2),
             "PostgreSQL": (self._kill_postgres, 1),
             "broker": (lambda: self._kill_broker(self._one_of(brokers)), 2),
             "broker frozen": (lambda: self._freeze_broker(self._one_of(brokers)), 1),
@@ -52,6 +56,13 @@ class Saboteur:
         if len(brokers.nodes) > 1:
             cards["partitions reassigned"] = (lambda: brokers.reassign(self._random), 2)
         return cards
+
+    @property
+    def kills_that_repeat_mails(self) -> int:
+        """The kills so far that may fall between sending a mail and noting it."""
+        return sum(
+            self.kills[card] for card in ("worker", "all workers", "mail server", "PostgreSQL", "PostgreSQL backend")
+        )
 
     def work(self, seconds: float) -> None:
         """Kill until the time is over."""
@@ -83,6 +94,18 @@ class Saboteur:
 
     def _kill_all_projectors(self) -> None:
         self._strike(*self._house.projectors)
+
+    def _kill_worker(self) -> None:
+        self._strike(self._random.choice(self._house.workers))
+
+    def _kill_all_workers(self) -> None:
+        self._strike(*self._house.workers)
+
+    def _kill_mail_server(self) -> None:
+        assert self._house.mail_server is not None
+        self._house.mail_server.kill()
+        self._pause()
+        self._house.mail_server.start()
 
     def _strike(self, *roles: Role) -> None:
         for role in roles:

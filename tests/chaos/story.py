@@ -1,6 +1,8 @@
 """A story of a few clients: enough of what they do for every fault in the service to show."""
 
+import asyncio
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from uuid import UUID
@@ -9,20 +11,23 @@ import redis
 
 from projections.content.document import DocumentDetails
 from tests.chaos.client import Client, Operation, User
+from tests.chaos.evidence import SETUP
 from tests.chaos.house import wait_until
 from tests.chaos.invariants import FREE_DOCUMENTS
 from tests.chaos.ledger import LedgerFile
-from tests.chaos.run import token_of
+from tests.support.api import Api
 from tests.support.http import PASSWORD
 from tests.support.servers import redis_admin
 
 
 class Story:
-    """`patience`: seconds after which the clients give up."""
+    """`patience`: seconds after which the clients give up. The newcomer is on the free plan."""
 
-    def __init__(self, url: str, customer: User, redis_url: str, patience: float) -> None:
-        self._url = url
+    def __init__(self, api: Api, customer: User, newcomer: User, redis_url: str, patience: float) -> None:
+        self._url = api.url
+        self._perform_jobs = partial(api.perform_jobs, SETUP)
         self._customer = customer
+        self._newcomer = newcomer
         self._redis_url = redis_url
         self._until = monotonic() + patience
 
@@ -61,14 +66,14 @@ class Story:
                 await client.see(self._customer, "document", path, made.id, changed.position)
 
     async def _join(self, client: Client) -> None:
-        """Two want the same address; whoever has it wants more documents than the plan allows."""
+        """Two want the same address; a newcomer wants more documents than the plan allows."""
         body = {"email": "ada@example.org", "password": PASSWORD}
         rivals = [Operation("register", User(), "POST", "/v1/auth/register", {**body, "name": name}) for name in "AB"]
-        registered = [await client.insist(rival, self._until) for rival in rivals]
-        for done in registered[:1]:
-            if done is not None:
-                for n in range(FREE_DOCUMENTS + 1):
-                    await client.insist(self._creation(User(done.id, token_of(done.id)), f"{n}"), self._until)
+        for rival in rivals:
+            await client.insist(rival, self._until)
+        await asyncio.to_thread(self._perform_jobs)
+        for n in range(FREE_DOCUMENTS + 1):
+            await client.insist(self._creation(self._newcomer, f"{n}"), self._until)
 
     @staticmethod
     def _creation(user: User, title: str) -> Operation:

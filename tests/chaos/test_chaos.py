@@ -7,7 +7,7 @@ import pytest
 from tests.chaos.__main__ import chaos
 from tests.chaos.report import figures_of
 
-SECONDS = 55
+SECONDS = 65
 
 
 @pytest.mark.chaos

@@ -18,9 +18,10 @@ from infra.projector.table_writer import TableWriter
 from projections.billing.subscription import Subscriptions
 from tests.chaos import invariants as checks
 from tests.chaos.evidence import SETUP, Evidence, Logged, Shown, collect
-from tests.chaos.invariants import FREE_DOCUMENTS, Check
+from tests.chaos.invariants import FREE_DOCUMENTS
 from tests.chaos.ledger import Answered, Asked, Attempt, Ledger
 from tests.chaos.real import Real, Spoil, followed, violated
+from tests.chaos.verdicts import Check
 from tests.support.servers import Database
 from tests.support.stores import open_store, rows
 
@@ -144,9 +145,9 @@ def shift(database: Database, after: int, by: int) -> None:
 
 
 def evidence_of(real: Real, database: Database) -> Evidence:
-    """What a copy says now, beside what clients were told and the feed has shown."""
+    """The content of a copy now, with the answers that clients got and the events that the feed has shown."""
     told = real.outcome.evidence
-    return asyncio.run(collect(database.app_url, database.admin_url, told.ledger, told.fed))
+    return asyncio.run(collect(database.app_url, database.admin_url, told.ledger, told.fed, told.work))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Every check is seen to catch faults of the service: they are planted into its parts while clients use it.
 
-The same story is told without a fault, and there all hold.
+The same story runs without a fault, and then all checks hold.
 """
 
 import asyncio
@@ -26,11 +26,12 @@ from tests.chaos import invariants as checks
 from tests.chaos.client import User
 from tests.chaos.evidence import collect
 from tests.chaos.house import House
-from tests.chaos.invariants import FREE_DOCUMENTS, Check
+from tests.chaos.invariants import FREE_DOCUMENTS
 from tests.chaos.ledger import read
 from tests.chaos.real import followed, violated
-from tests.chaos.run import customer
+from tests.chaos.run import customer, newcomer
 from tests.chaos.story import Story
+from tests.chaos.verdicts import Check
 from tests.support.api import running_api
 from tests.support.servers import Database
 from tests.support.stores import open_store
@@ -161,10 +162,10 @@ def test_a_fault_in_the_service_is_caught(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     house = House(tmp_path, database.app_url, database.admin_url, redis_url)
-    somebody = asyncio.run(welcome(database))
+    people = asyncio.run(welcome(database))
     with running_api(database.app_url, redis_url) as api:
         plant(monkeypatch)
-        asyncio.run(Story(api.url, somebody, redis_url, 0.5 if plant in LAST else 20.0).tell(house.ledger))
+        asyncio.run(Story(api, *people, redis_url, 0.5 if plant in LAST else 20.0).tell(house.ledger))
         house.wait_for_projectors()
     monkeypatch.undo()
     evidence = asyncio.run(collect(database.app_url, database.admin_url, read(house.ledger), followed(database)))
@@ -173,7 +174,7 @@ def test_a_fault_in_the_service_is_caught(
     assert CAUGHT_BY[plant] or not found
 
 
-async def welcome(database: Database) -> User:
-    """A customer."""
+async def welcome(database: Database) -> tuple[User, User]:
+    """A customer, and a newcomer on the free plan."""
     async with open_store(database.app_url) as opened:
-        return await customer(opened, "plants")
+        return await customer(opened, "plants"), await newcomer(opened, "newcomer")

@@ -104,6 +104,25 @@ async def test_a_released_claim_can_be_taken_again(store: EventStore) -> None:
     assert await store.claimed_by(Claim("note_label", "mine")) == second.id
 
 
+@pytest.mark.parametrize("releasing_first", [True, False])
+async def test_one_append_hands_a_claim_from_a_stream_to_another(store: EventStore, releasing_first: bool) -> None:
+    first, second = note(label="mine"), note(label="mine")
+    await store.append([first], CALL, None)
+    first.relabel("yours")
+    await store.append([first, second] if releasing_first else [second, first], CALL, None)
+    assert await store.claimed_by(Claim("note_label", "yours")) == first.id
+    assert await store.claimed_by(Claim("note_label", "mine")) == second.id
+
+
+async def test_a_stream_that_does_not_hold_a_claim_cannot_hand_it_over(store: EventStore) -> None:
+    holder, other, third = note(label="mine"), note(label="theirs"), note(label="mine")
+    await store.append([holder], CALL, None)
+    await store.append([other], CALL, None)
+    other.relabel("yours")
+    with pytest.raises(ClaimTaken):
+        await store.append([other, third], CALL, None)
+
+
 @pytest.mark.parametrize("answer", [None, Reference(Note, uuid4(), 7), Copy(b"42"), Copy(b"token", secret=True)])
 async def test_a_repeated_key_gets_the_first_answer(store: EventStore, answer: KeptAnswer) -> None:
     first = note() if not isinstance(answer, Reference) else Note.write(answer.id, "text")

@@ -14,7 +14,7 @@ from domain.teams.team import Team
 from infra.bootstrap.lifetime import started
 from infra.postgres.projector_connection import connect
 from infra.postgres.read_store import PooledReadStore
-from infra.projector import checkpoints
+from infra.projector.checkpoints import PROJECTIONS
 from infra.projector.position_tracker import PositionTracker
 from projections.kernel import Poison, read_models
 from projections.privacy.holdings import ReadHoldings
@@ -69,7 +69,7 @@ async def on_postgres(database: Database) -> AsyncIterator[Subject]:
             await running.reached()
             async with await connect(url) as connection:
                 for model in MODELS:
-                    await checkpoints.quarantine(connection, model.name, [Poison(stream_id, 1, "Test")])
+                    await PROJECTIONS.quarantine(connection, model.name, [Poison(stream_id, 1, "Test")])
 
         yield Subject(opened.store, ReadHoldings(PooledReadStore(opened.database), positions, feed.head), quarantine)
 
@@ -87,7 +87,7 @@ def share(shared: Document) -> None:
 
 
 def invite(inviting: Team) -> None:
-    inviting.invite(address_id=address_of(BOB), email="bob@example.org", role="member", by=ADA, now=NOW)
+    inviting.invite(address_id=address_of(BOB), email="bob@example.org", role="editor", by=ADA, now=NOW)
 
 
 async def test_documents_are_listed_for_their_owner_until_they_are_erased(subject: Subject) -> None:
@@ -152,7 +152,7 @@ async def test_a_stream_with_a_skipped_event_is_among_the_answers(database: Data
         one = document()
         await subject.store.append([one], CALL, None)
         async with await connect(database.app_url) as connection:
-            await checkpoints.skip(connection, "document", 1, one.id)
+            await PROJECTIONS.skip(connection, "document", 1, one.id)
         assert await subject.holdings.documents_of(Party("user", BOB.user_id)) == [HeldStream(one.id, listed=False)]
 
 
@@ -162,7 +162,7 @@ async def test_a_document_that_only_the_list_of_versions_has_left_out_is_among_t
         one = document()
         await subject.store.append([one], CALL, None)
         async with await connect(database.app_url) as connection:
-            await checkpoints.quarantine(connection, "document_version", [Poison(one.id, 1, "Test")])
+            await PROJECTIONS.quarantine(connection, "document_version", [Poison(one.id, 1, "Test")])
         erase_document(one, now=NOW)
         await subject.store.append([one], CALL, None)
         held = await subject.holdings.documents_of(Party("user", ADA.user_id))

@@ -1,7 +1,8 @@
 """The API contract, in short: a change of the API is a change of a file in `openapi/`, and is seen in review.
 
 There is a file for the operations of each tag and the types that only they use; `types.txt` has the types that
-operations of several tags use. `python -m tests.contract.test_openapi` writes them.
+operations of several tags use, `headers.txt` the headers, the responses that operations share, and the authentication.
+`python -m tests.contract.test_openapi` writes them.
 """
 
 import re
@@ -14,6 +15,7 @@ from tests.support.http import openapi_schema
 
 GOLDEN = Path(__file__).with_name("openapi")
 SHARED = "types"
+HEADERS = "headers"
 
 Schema = dict[str, Any]
 
@@ -31,7 +33,8 @@ def summaries(schema: Schema) -> dict[str, str]:
         own = {name: kind for name, kind in schemas.items() if users[name] == {tag}}
         files[tag] = "\n".join([*operations(paths), "", *types(own)]).rstrip() + "\n"
     shared = {name: kind for name, kind in schemas.items() if len(users[name]) != 1}
-    return {**files, SHARED: "\n".join(types(shared)) + "\n"}
+    components = schema["components"]
+    return {**files, SHARED: "\n".join(types(shared)) + "\n", HEADERS: "\n".join(headers(components)) + "\n"}
 
 
 def by_tag(paths: Schema) -> dict[str, Schema]:
@@ -60,16 +63,24 @@ def referred(part: object) -> set[str]:
 
 
 def operations(paths: Schema) -> Iterator[str]:
-    """Method, path, name, scope; what goes in and what comes out; statuses."""
+    """Method, path, name, scope and least role; what goes in and what comes out; statuses."""
     for path, methods in sorted(paths.items()):
         for method, said in sorted(methods.items()):
-            scope = said["security"][0]["token"][0] if "security" in said else "open"
+            access = access_of(said)
             parameters = [each.get("name") or each["$ref"].rpartition("/")[2] for each in said["parameters"]]
             body = content(said["requestBody"]) if "requestBody" in said else "-"
             good = min(said["responses"])
-            yield f"{method.upper()} {path}: {said['operationId']}, {scope}"
+            yield f"{method.upper()} {path}: {said['operationId']}, {access}"
             yield f"  ({', '.join(parameters)}) {body} -> {content(said['responses'][good])}"
             yield f"  {' '.join(sorted(said['responses']))}"
+
+
+def access_of(said: Schema) -> str:
+    """The scope of the token, the action in the access table, and the role that it takes."""
+    if "security" not in said:
+        return "open"
+    access = said["x-access"]
+    return f"{said['security'][0]['token'][0]}, {access['action']} {access['resource']}: {access['role']}"
 
 
 def types(schemas: Schema) -> Iterator[str]:
@@ -81,12 +92,31 @@ def types(schemas: Schema) -> Iterator[str]:
             yield f"  {field}{'' if field in required else '?'}: {type_of(kind)}"
 
 
+def headers(components: Schema) -> Iterator[str]:
+    """Request headers with an example, response headers, shared responses with their headers, and authentication."""
+    for said in components.get("parameters", {}).values():
+        yield f"{said['in']} {said['name']}: {type_of(said['schema'])}, as in {said['example']}"
+    for name, said in sorted(components.get("headers", {}).items()):
+        yield f"{name}: {type_of(said['schema'])}"
+    for status, said in sorted(components.get("responses", {}).items()):
+        yield f"{status}: {' '.join(sorted(said['headers']))} {content(said)}"
+    for name, said in sorted(components.get("securitySchemes", {}).items()):
+        yield f"{name}: {said}"
+
+
 def content(said: Schema) -> str:
     """The type of a body or an answer."""
     if "content" not in said:
         return "-"
-    ((media, about),) = said["content"].items()
-    return type_of(about["schema"]) if media == "application/json" else str(media)
+    return " or ".join(
+        type_of(about["schema"]) if media == "application/json" else _of_media(media, about)
+        for media, about in said["content"].items()
+    )
+
+
+def _of_media(media: str, about: Schema) -> str:
+    """A media type, and the type of JSON of that kind."""
+    return f"{type_of(about['schema'])} as {media}" if "$ref" in about["schema"] and "problem" not in media else media
 
 
 def type_of(schema: Schema) -> str:

@@ -10,7 +10,7 @@ import pytest
 from infra.kafka.client.topics import Topics
 from infra.local.servers.kafka import EmbeddedKafka
 from infra.postgres.projector_connection import connect
-from infra.projector.checkpoints import QuarantinedStream, list_quarantine
+from infra.projector.checkpoints import PROJECTIONS, QuarantinedStream
 from infra.projector.quarantine import retry
 from infra.projector.rebuild.rebuild import rebuild
 from projections.kernel import read_models
@@ -53,7 +53,7 @@ async def feeding(request: pytest.FixtureRequest, database: Database) -> AsyncIt
 async def test_what_has_lived_equals_what_is_rebuilt(feeding: Feeding) -> None:
     models = read_models()
     async with feeding.projecting(*models) as running:
-        for roots in History(7).changes(150):
+        for roots in History(2).changes(200):
             await feeding.append(*roots)
         await running.reached()
     for done in await checked(feeding.opened, *models):
@@ -242,4 +242,4 @@ async def test_a_quiet_log_has_been_reached(feeding: Feeding, database: Database
 async def in_quarantine(database: Database) -> list[QuarantinedStream]:
     """Who is in quarantine, by position."""
     async with await connect(database.app_url) as connection:
-        return list(await list_quarantine(connection))
+        return list(await PROJECTIONS.list_quarantine(connection))

@@ -13,6 +13,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
+from adapters.integration_events.asyncapi import example_headers, headers_of
 from adapters.integration_events.contract import DIALECT, example_of, published, schema_of
 from tests.contract.gate import breakages
 
@@ -69,7 +70,17 @@ def test_a_schema_is_valid_and_describes_every_field(type: str) -> None:
     assert schema["$schema"] == DIALECT
     assert schema["description"].endswith(".")
     assert all(field["description"].endswith((".", "2026-11")) for field in schema["properties"].values())
-    jsonschema_rs.validator_for(schema, validate_formats=True).validate(example_of(published()[type]))
+    example = example_of(published()[type])
+    jsonschema_rs.validator_for(schema, validate_formats=True).validate(example)
+    assert None not in example.values()
+
+
+@pytest.mark.parametrize("type", published())
+def test_the_example_of_headers_fits_their_schema_and_has_no_others(type: str) -> None:
+    kind = published()[type]
+    schema, example = headers_of(kind), example_headers(kind)
+    jsonschema_rs.validator_for(schema, validate_formats=True).validate(example)
+    assert example.keys() <= schema["properties"].keys()
 
 
 def remove(schemas: Schemas) -> None:

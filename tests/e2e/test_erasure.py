@@ -10,9 +10,11 @@ import pytest
 import redis
 
 from application.content.document import BindShare
-from application.identity.user import LogIn, WrongCredentials
+from application.identity.authentication import WrongCredentials
+from application.identity.sessions import LogIn
 from application.ports import Actor, CommandContext, NotSettled
 from application.privacy.erasure import EraseAddress, EraseDocument, EraseTeam, EraseUser
+from domain.content.document import Document
 from infra.local.servers.redis import EmbeddedRedis
 from infra.sealing.blind_index import BlindIndex
 from infra.store.event_store import PostgresEventStore
@@ -81,13 +83,16 @@ def test_an_erased_user_is_gone_with_their_documents_and_their_address_is_free(a
     assert api.send(EraseUser(id=user.id)).complete
     del user.client.headers["Consistency-Token"]
     for path in ("/v1/users/me", own, others):
-        assert user.client.get(path).status_code == 404, path
+        assert user.client.get(path).status_code == 401, path
+    assert is_erased(api, own)
     assert other.read(others)["content"] == "Edited."
     assert other.read(f"{others}/shares") == []
     with pytest.raises(WrongCredentials):
         api.send(LogIn(email=user.email, password=PASSWORD))
     again = {"email": user.email, "name": "Ada", "password": PASSWORD}
-    assert api.client().post("/v1/auth/register", json=again).status_code == 201
+    assert api.client().post("/v1/auth/register", json=again).status_code == 202
+    api.perform_jobs()
+    assert api.token_in_mail(user.email)
 
 
 def test_a_share_that_an_erased_user_had_bound_under_a_former_address_is_revoked(api: Api) -> None:
@@ -114,7 +119,7 @@ def test_h7_a_repeated_erasure_waits_for_what_an_interrupted_one_has_erased(
     """The documents are found no more, as the table that lists them has followed."""
     monkeypatch.setattr("application.revocation.SETTLE_TIMEOUT", 0.5)
     owner = api.account("pro", verified=True)
-    owner.document(title="to be forgotten")
+    owner.read(f"{owner.document(title='to be forgotten')}/versions")
     titles = "SELECT FROM read.document_version WHERE title = 'to be forgotten'"
     with psycopg.connect(service[1].admin_url) as holder:
         holder.execute("SELECT FROM projections WHERE name = 'document_version' FOR UPDATE")
@@ -148,7 +153,7 @@ def test_an_erased_address_loses_its_shares_and_can_be_used_again(api: Api) -> N
 
 
 def test_a_user_without_a_verified_address_leaves_the_shares_of_that_address(api: Api) -> None:
-    owner, pretender = api.account("pro", verified=True), api.account()
+    owner, pretender = api.account("pro", verified=True), api.account(verified=False)
     path = owner.document()
     owner.write("POST", f"{path}/shares", json={"email": pretender.email, "role": "viewer"})
     api.send(EraseUser(id=pretender.id))
@@ -184,4 +189,11 @@ def test_a_user_with_many_documents_is_erased_step_by_step(api: Api, monkeypatch
         steps += 1
     assert 3 <= steps <= 5
     del user.client.headers["Consistency-Token"]
-    assert {user.client.get(path).status_code for path in paths} == {404}
+    assert {user.client.get(path).status_code for path in paths} == {401}
+    assert all(is_erased(api, path) for path in paths)
+
+
+def is_erased(api: Api, path: str) -> bool:
+    """Whether the document was erased."""
+    document = api.run(api.deps.history.load(Document, UUID(path.rpartition("/")[2])))
+    return document is not None and document.erased

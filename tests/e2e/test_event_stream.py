@@ -1,5 +1,6 @@
 """The event stream over HTTP: events in order, only to users who may read them, without loss on reconnecting."""
 
+import asyncio
 import json
 import os
 import re
@@ -31,12 +32,13 @@ from projections.content.document import document
 from projections.kernel import models_read_by
 from projections.teams.team_roster import members
 from projections.visibility import readers_of
+from tests.support.accounts import open_account_in
 from tests.support.api import Account, Api, running_api
 from tests.support.http import PASSWORD
 from tests.support.roles import running
 from tests.support.servers import PROJECT, Cluster, Database
 from tests.support.sse import STREAM, Happened, heard, listening
-from tests.support.stores import BLIND_KEY, destroy_keys
+from tests.support.stores import BLIND_KEY, destroy_keys, open_store
 from tests.support.waiting import wait_until
 
 CREATED = "palimpsest.document.created.v1"
@@ -112,6 +114,22 @@ def test_a_reader_hears_of_a_document_while_it_is_shared_with_them(api: Api) -> 
     assert about(path, heard(ada.client)) == ["created", "saved", "shared", "saved", "share_revoked", "saved"]
 
 
+def test_a_guest_hears_of_a_document_until_its_link_is_revoked(api: Api) -> None:
+    ada, bob = api.account("pro", verified=True), api.account("pro", verified=True)
+    path = ada.document()
+    link = ada.write("POST", f"{path}/links", 201, json={"role": "viewer"})
+    with listening(bob.client, types=",".join(published())) as stream:
+        change(ada, path, "Before.")
+        bob.write("POST", "/v1/share-links/open", 201, json={"token": link.json()["token"]})
+        change(ada, path, "While.")
+        assert about(path, stream.some(1)) == ["saved"]
+        ada.write("DELETE", link.headers["Location"], 204)
+        change(ada, path, "After.")
+        bob.document()
+        assert about(path, stream.some(1)) == []
+    assert about(path, heard(bob.client)) == []
+
+
 def test_of_shares_the_owner_hears_and_nobody_else(api: Api) -> None:
     ada, bob, eve = (api.account("pro", verified=True) for _ in range(3))
     path = ada.document()
@@ -127,7 +145,7 @@ def test_of_shares_the_owner_hears_and_nobody_else(api: Api) -> None:
 def test_of_invitations_admins_hear_and_members_do_not(api: Api) -> None:
     ada, bob, eve = (api.account("pro", verified=True) for _ in range(3))
     team = ada.write("POST", "/v1/teams", 201, json={"name": "Crew", "slug": f"host-{ada.id}"[:40]}).headers["Location"]
-    for account, role in ((bob, "admin"), (eve, "member")):
+    for account, role in ((bob, "admin"), (eve, "editor")):
         ada.write("POST", f"{team}/invitations", json={"email": account.email, "role": role})
         account.write("POST", f"{team}/invitations/accept")
     for path in ("", "/revoke"):
@@ -138,12 +156,12 @@ def test_of_invitations_admins_hear_and_members_do_not(api: Api) -> None:
 
     assert kinds(eve) == {"founded", "invitation_accepted"}
     assert kinds(ada) == kinds(bob) == {*kinds(eve), "member_invited", "invitation_revoked"}
-    ada.write("PUT", f"{team}/members/{bob.id}", json={"role": "member"})
+    ada.write("PUT", f"{team}/members/{bob.id}", json={"role": "editor"})
     assert kinds(bob) == kinds(eve) | {"member_role_changed"}
 
 
 def test_an_unverified_address_hears_nothing_of_what_is_shared_with_it(api: Api) -> None:
-    ada, bob = api.account("pro", verified=True), api.account("pro")
+    ada, bob = api.account("pro", verified=True), api.account("pro", verified=False)
     path = ada.document()
     share(ada, path, bob)
     assert about(path, heard(bob.client)) == []
@@ -152,7 +170,7 @@ def test_an_unverified_address_hears_nothing_of_what_is_shared_with_it(api: Api)
 def test_members_hear_of_their_team_until_they_leave(api: Api) -> None:
     ada, bob = api.account("pro", verified=True), api.account("pro", verified=True)
     team = ada.write("POST", "/v1/teams", 201, json={"name": "Crew", "slug": f"band-{ada.id}"[:40]}).headers["Location"]
-    ada.write("POST", f"{team}/invitations", json={"email": bob.email, "role": "member"})
+    ada.write("POST", f"{team}/invitations", json={"email": bob.email, "role": "editor"})
     assert not [each for each in heard(bob.client) if ".team." in each.type]
     bob.write("POST", f"{team}/invitations/accept")
     assert [each.type.split(".")[2] for each in heard(bob.client) if ".team." in each.type] == [
@@ -228,16 +246,19 @@ def test_who_asks_for_the_head_alone_gets_it_at_once(api: Api) -> None:
     assert answer.headers["content-type"] == "text/event-stream"
 
 
+async def open_ada(database: Database) -> None:
+    async with open_store(database.app_url) as opened:
+        await open_account_in(opened, "ada@example.org", "Ada", PASSWORD)
+
+
 def test_an_api_that_is_stopped_lets_its_listeners_go(database: Database, redis_url: str, tmp_path: Path) -> None:
     with (
         running(database, redis_url, tmp_path, "api", "projector") as (url, (api, _)),
         httpx2.Client(base_url=url) as client,
     ):
-        account = {"email": "ada@example.org", "name": "Ada", "password": PASSWORD}
-        assert client.post("/v1/auth/register", json=account).status_code == 201
-        token = client.post("/v1/auth/login", json={name: account[name] for name in ("email", "password")}).json()[
-            "access_token"
-        ]
+        asyncio.run(open_ada(database))
+        login = client.post("/v1/auth/login", json={"email": "ada@example.org", "password": PASSWORD})
+        token = login.json()["access_token"]
         client.headers["Authorization"] = f"Bearer {token}"
         with listening(client) as stream:
             started = time.monotonic()
@@ -267,12 +288,22 @@ def brief_tokens(api: Api) -> Iterator[None]:
 
 
 def test_the_stream_ends_when_the_token_expires(api: Api, brief_tokens: None) -> None:
-    client = api.client(api.deps.tokens.issue(api.account().id, None))
+    client = api.client(api.token(api.account().id))
     started = time.monotonic()
     with listening(client) as stream:
         assert stream.rest() == []
     assert time.monotonic() - started < 10
     assert client.get(STREAM).status_code == 401
+
+
+def test_asvs_8_3_2_the_stream_ends_when_its_session_ends(api: Api) -> None:
+    ada = api.account()
+    with listening(ada.client, wait=60) as stream:
+        [session] = [each for each in ada.client.get("/v1/users/me/sessions").json() if each["current"]]
+        other = api.client(api.token(ada.id))
+        assert other.delete(f"/v1/users/me/sessions/{session['id']}").status_code == 204
+        assert stream.rest() == []
+    assert ada.client.get(STREAM).status_code == 401
 
 
 def test_one_user_has_only_so_many_streams_and_gets_them_back(api: Api) -> None:
@@ -393,7 +424,8 @@ def test_the_rule_for_many_is_the_rule_for_one(api: Api) -> None:
     paths = [ada.document() for _ in range(2)]
     share(ada, paths[0], bob)
     team = ada.write("POST", "/v1/teams", 201, json={"name": "Crew", "slug": f"rule-{ada.id}"[:40]}).headers["Location"]
-    ada.read(team)
+    for path in (f"{team}/members", *(f"{path}/shares" for path in paths)):
+        ada.read(path)  # the rows are there
     rows, documents, team_id = api.deps.rows, [UUID(id_of(path)) for path in paths], UUID(id_of(team))
     readers = api.run(readers_of(rows, documents, [team_id]))
     for account in (ada, bob, eve):

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 from infra.local.servers.redis import EmbeddedRedis
+from projections.kernel import read_models
 from tests.support.api import Api, running_api
 from tests.support.servers import PostgresForTests
+from tests.support.stores import rows
 from tests.support.waiting import wait_until
 
 
@@ -36,6 +38,23 @@ def test_without_the_database_answers_say_so_and_with_it_all_goes_on(api: Api, o
     ada.document("Later")
     wait_until(lambda: "Consistency-Lag" not in ada.client.get("/v1/documents").headers)
     assert [each["title"] for each in ada.read("/v1/documents")["items"]] == ["Later", "Notes"]
+
+
+def test_before_a_read_model_is_rebuilt_in_a_new_version_answers_say_so(
+    api: Api, own_postgres: PostgresForTests
+) -> None:
+    """After an update the table has the columns of the earlier version for a while."""
+    ada = api.account()
+    ada.document()
+    for column, version, status in (
+        ("later", 1, 503),
+        ("hidden", next(model.version for model in read_models() if model.name == "user_profile"), 200),
+    ):
+        former = "hidden" if column == "later" else "later"
+        rows(own_postgres.admin_url, f"ALTER TABLE read.user_profile RENAME COLUMN {former} TO {column}")
+        rows(own_postgres.admin_url, "UPDATE projections SET version = %s WHERE name = 'user_profile'", version)
+        for path in ("/v1/documents", "/health/ready"):
+            assert ada.client.get(path).status_code == status
 
 
 def test_without_redis_nothing_fails(api: Api, own_redis: EmbeddedRedis) -> None:

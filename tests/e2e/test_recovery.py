@@ -8,6 +8,7 @@ import psycopg
 
 from infra.projector.rebuild.rebuild import rebuild
 from projections.kernel import read_models
+from tests.support.accounts import open_account_in
 from tests.support.http import PASSWORD
 from tests.support.roles import RoleProcess, running
 from tests.support.servers import Database
@@ -27,7 +28,7 @@ async def test_a_projector_killed_in_the_middle_of_its_work_makes_up_for_it(
         running(database, redis_url, tmp_path, "api", "projector") as (url, (_, projector)),
         httpx2.Client(base_url=url, timeout=30) as client,
     ):
-        log_in(client)
+        await log_in(client, database)
         paths = [write(client, "POST", "/v1/documents", "first").headers["Location"] for _ in range(3)]
         for table in ("document", "document_version"):
             wait_until(lambda: caught_up(client, paths[0]))
@@ -49,10 +50,11 @@ async def check_against_the_log(database: Database) -> None:
             assert (found.differing, found.quarantined) == (0, 0), model.name
 
 
-def log_in(client: httpx2.Client) -> None:
-    """Register, and log in."""
+async def log_in(client: httpx2.Client, database: Database) -> None:
+    """Open an account, and log in."""
     who = {"email": "ada@example.org", "password": PASSWORD}
-    assert client.post("/v1/auth/register", json={**who, "name": "Ada"}).status_code == 201
+    async with open_store(database.app_url) as opened:
+        await open_account_in(opened, who["email"], "Ada", PASSWORD)
     token = client.post("/v1/auth/login", json=who).json()["access_token"]
     client.headers["Authorization"] = f"Bearer {token}"
 

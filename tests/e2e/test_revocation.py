@@ -31,6 +31,7 @@ class World:
     owner: Account
     other: Account
     document: str
+    link: str
     team: str
 
     def send(self, by: Account, method: str, path: str, body: Any = None, key: str | None = None) -> httpx2.Response:
@@ -58,33 +59,37 @@ def world(service: tuple[Api, Database], monkeypatch: pytest.MonkeyPatch) -> Wor
     owner, other = api.account("pro", verified=True), api.account("pro", verified=True)
     document = owner.document()
     owner.write("POST", f"{document}/shares", json={"email": other.email, "role": "editor"})
+    made = owner.write("POST", f"{document}/links", 201, json={"role": "viewer"})
+    owner.write("POST", f"{document}/publication", 201, json={})
     founded = owner.write("POST", "/v1/teams", 201, json={"name": "Crew", "slug": f"crew-{owner.id.hex[-12:]}"})
     team = founded.headers["Location"]
     owner.write("POST", f"{team}/invitations", json={"email": other.email, "role": "admin"})
     other.write("POST", f"{team}/invitations/accept")
-    owner.write("POST", f"{team}/invitations", json={"email": "invited@example.org", "role": "member"})
+    owner.write("POST", f"{team}/invitations", json={"email": "invited@example.org", "role": "editor"})
+    owner.write("POST", f"{team}/ownership-offer", json={"user_id": str(other.id)})
     # Everything is projected before a test stalls the projections.
     for account in (owner, other):
         account.client.headers["Consistency-Token"] = other.client.headers["Consistency-Token"]
         account.read(document)
         account.read(team)
     monkeypatch.setattr(revocation, "SETTLE_TIMEOUT", SETTLE_TIMEOUT)
-    return World(api, database, owner, other, document, team)
+    return World(api, database, owner, other, document, made.headers["Location"], team)
 
 
 REVOKING: dict[str, Any] = {
     "share lowered": lambda w: (w.owner, "PUT", f"{w.document}/shares", {"email": w.other.email, "role": "viewer"}),
     "share revoked": lambda w: (w.owner, "POST", f"{w.document}/shares/revoke", {"email": w.other.email}),
+    "link revoked": lambda w: (w.owner, "DELETE", w.link, None),
+    "publication withdrawn": lambda w: (w.owner, "DELETE", f"{w.document}/publication", None),
     "document left": lambda w: (w.other, "DELETE", f"{w.document}/shares/me", None),
     "document trashed": lambda w: (w.owner, "DELETE", w.document, None),
-    "role lowered": lambda w: (w.owner, "PUT", f"{w.team}/members/{w.other.id}", {"role": "member"}),
+    "role lowered": lambda w: (w.owner, "PUT", f"{w.team}/members/{w.other.id}", {"role": "editor"}),
     "member removed": lambda w: (w.owner, "DELETE", f"{w.team}/members/{w.other.id}", None),
     "member left": lambda w: (w.other, "POST", f"{w.team}/leave", None),
-    "ownership transferred": lambda w: (w.owner, "POST", f"{w.team}/owner", {"user_id": str(w.other.id)}),
+    "ownership transferred": lambda w: (w.other, "POST", f"{w.team}/ownership-offer/accept", None),
     "invitation revoked": lambda w: (
         w.owner, "POST", f"{w.team}/invitations/revoke", {"email": "invited@example.org"}
     ),
-    "team dissolved": lambda w: (w.owner, "DELETE", w.team, None),
 }  # fmt: skip
 
 
@@ -117,7 +122,7 @@ def test_repeating_a_revocation_without_a_key_is_answered_no_earlier(world: Worl
 
 def test_an_invited_person_who_declines_is_no_longer_shown_the_team(world: World) -> None:
     invited = world.api.account(verified=True)
-    world.owner.write("POST", f"{world.team}/invitations", json={"email": invited.email, "role": "member"})
+    world.owner.write("POST", f"{world.team}/invitations", json={"email": invited.email, "role": "editor"})
     invited.client.headers["Consistency-Token"] = world.owner.client.headers["Consistency-Token"]
     invited.read(world.team)
     with world.stalled():

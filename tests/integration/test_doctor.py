@@ -13,6 +13,7 @@ from infra.local.servers.process import free_port
 from infra.local.servers.redis import EmbeddedRedis
 from tests.support.environment import unset_settings
 from tests.support.servers import Database, RedisForTests, redis_admin
+from tests.support.smtp import running_smtp
 from tests.support.stores import make_key_file
 
 
@@ -119,6 +120,24 @@ def test_a_missing_migration_is_found(database: Database, capsys: pytest.Capture
         connection.execute("DELETE FROM migrations")
     assert not doctor()
     assert "palimpsest migrate" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("table", ["sessions", "security_log"])
+def test_a_table_without_a_partition_for_next_month_is_found(
+    database: Database, table: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with psycopg.connect(database.admin_url, autocommit=True) as connection:
+        query = "SELECT to_char(date_trunc('month', now() AT TIME ZONE 'UTC') + interval '1 month', 'YYYY_MM')"
+        row = connection.execute(query).fetchone()
+        assert row is not None
+        connection.execute(f"DROP TABLE palimpsest.{table}_{row[0]}".encode())
+    assert not doctor()
+    output = capsys.readouterr().out
+    assert f"missing: {table}_{row[0]}" in output
+    assert "palimpsest.keep_security_log();" in output
+    with psycopg.connect(database.admin_url, autocommit=True) as connection:
+        connection.execute(checks.MAKE_PARTITIONS.encode())
+    assert doctor()
 
 
 def test_a_function_of_another_version_is_found(database: Database, capsys: pytest.CaptureFixture[str]) -> None:
@@ -249,3 +268,30 @@ def test_wrong_settings_are_all_listed(monkeypatch: pytest.MonkeyPatch, capsys: 
     output = capsys.readouterr().out
     assert "PALIMPSEST_LOG_LEVEL" in output
     assert "PALIMPSEST_TOKEN_TTL" in output
+
+
+def test_without_a_mail_server_mails_are_files_which_production_does_not_want(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert doctor()
+    assert "Mail         not set: mails are files in" in capsys.readouterr().out
+    monkeypatch.setenv("PALIMPSEST_ENVIRONMENT", "production")
+    assert not doctor()
+    assert "Set PALIMPSEST_SMTP_URL" in capsys.readouterr().out
+
+
+def test_a_mail_server_is_asked_for_its_greeting_and_takes_our_login(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PALIMPSEST_MAIL_FROM", "no-reply@palimpsest.example")
+    with running_smtp(tmp_path) as server:
+        monkeypatch.setenv("PALIMPSEST_SMTP_URL", server.url)
+        assert doctor()
+        assert f"{server.port} (none) answers. It sends as no-reply@palimpsest.example" in capsys.readouterr().out
+        monkeypatch.setenv("PALIMPSEST_SMTP_URL", server.url.replace("//", "//app:canary@"))
+        assert not doctor()
+        output = capsys.readouterr().out
+        assert "Mail         127.0.0.1" in output
+        assert "canary" not in output
+    assert not doctor()
+    assert "Start it, or correct PALIMPSEST_SMTP_URL." in capsys.readouterr().out

@@ -118,7 +118,7 @@ async def test_a_damaged_document_is_erased_and_its_rows_are_dropped_once_it_lea
         assert "palimpsest projections retry" in str((await erase("document", str(one.id))).exception)
         assert gone(database) == {one.id}
         for stream in await quarantine_of(database.app_url):
-            model = next(model for model in read_models() if model.name == stream.projection)
+            model = next(model for model in read_models() if model.name == stream.consumer)
             assert await retry(model, one.id, opened.feed(), database.app_url) is None
         ran = await erase("document", str(one.id))
     assert (ran.exit_code, outcome(ran)["unread"]) == (0, [])

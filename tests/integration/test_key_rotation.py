@@ -345,10 +345,10 @@ async def test_nobody_is_logged_out_by_a_rotation_of_the_signing_key(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_deps(settings) as deps:
-        before = deps.tokens.issue(UUID(int=1), None)
+        before = deps.tokens.issue(UUID(int=1), UUID(int=2))
         assert (await asyncio.to_thread(run, "rotate", "signing")).exit_code == 0
         await asyncio.sleep(0.3)
-        after = deps.tokens.issue(UUID(int=1), None)
+        after = deps.tokens.issue(UUID(int=1), UUID(int=2))
         assert deps.tokens.identify(before).user_id == deps.tokens.identify(after).user_id
         current = ring_of(settings).current(KeyKind.SIGNING).id
         assert [key["kid"] for key in deps.tokens.jwks()["keys"]] == [current, "signing"]

@@ -29,7 +29,7 @@ async def test_every_table_is_in_the_register(database: Database) -> None:
 
 def test_every_cached_read_model_is_in_the_register() -> None:
     cached = [model.cached for model in read_models() if model.cached is not None]
-    assert {f"palimpsest:{spec.label}:" for spec in cached} == {*REDIS_KEYS}
+    assert {f"palimpsest:{spec.label}:" for spec in cached} | {"palimpsest:limits:"} == {*REDIS_KEYS}
 
 
 def test_every_cache_that_a_lease_empties_is_in_the_register(

@@ -46,7 +46,7 @@ def block(language: str, words: str) -> str:
 def log(cluster: Cluster) -> list[EventRow]:
     """A log in which documents are created, and plans change."""
     with cluster.database() as database:
-        published.live(database.app_url, 600)
+        published.live(database.app_url, 1_000)
         return published.rows(database.app_url)
 
 

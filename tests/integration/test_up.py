@@ -60,7 +60,7 @@ class Up:
 
     def ready(self) -> None:
         """Wait for the greeting."""
-        wait_until(lambda: "Palimpsest is ready" in self.output or self._process.poll() is not None)
+        wait_until(lambda: "Ctrl-C stops everything" in self.output or self._process.poll() is not None)
         assert self._process.poll() is None, self.output
 
     def parts(self) -> dict[str, int]:
@@ -150,9 +150,11 @@ def up() -> Iterator[Up]:
 
 
 def test_the_walk_that_it_prints_works(up: Up) -> None:
-    lines = up.output.partition("Try it from another terminal:\n")[2].partition("\nCtrl-C")[0]
-    walked = subprocess.run(["bash", "-euc", lines], capture_output=True, text=True, check=True)
-    created, listed = json.loads(walked.stderr), json.loads(walked.stdout)
+    lines = up.output.partition("from another terminal:\n")[2].partition("\nCtrl-C")[0]
+    walked = subprocess.run(["bash", "-euc", lines], capture_output=True, text=True, check=True, timeout=60)
+    accepted, listed = map(json.loads, walked.stdout.splitlines())
+    created = json.loads(walked.stderr)
+    assert accepted["next"].startswith("Look into your mail")
     assert created["title"] == "Hello"
     assert created["id"] in str(listed)
 
@@ -181,6 +183,12 @@ def test_case_15_logs_are_json_in_files_and_the_terminal_is_for_people(up: Up) -
 def test_other_commands_in_the_same_folder_see_where_it_listens(up: Up) -> None:
     assert f"PALIMPSEST_PORT={up.port}\n" in asked(up.folder, "settings")
     assert f"{up.url} is ready" in asked(up.folder, "doctor")
+
+
+def test_mails_are_files_whose_links_are_shown_on_the_terminal(up: Up) -> None:
+    assert f"Mail   {up.folder / 'mail'} (no mail server is set" in up.output
+    assert str(up.folder / "mail") in asked(up.folder, "mail", "send-test", "ada@example.org")
+    wait_until(lambda: "Mail   to ada@example.org: A test mail\n" in up.output)
 
 
 def test_each_process_logs_in_as_its_part_with_an_address_of_its_own(up: Up) -> None:

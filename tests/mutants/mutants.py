@@ -5,12 +5,23 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import zip_longest
 from pathlib import Path
 
+from tests.architecture.source import PACKAGES
 from tests.mutants.mutations import Mutation, mutations
 
-PRODUCT = ("domain", "application", "projections", "adapters/integration_events", "adapters/http/api")
-ROOMS = (*PRODUCT, "infra/sealing", "infra/store", "infra/projector")
+ROOMS = (
+    "domain",
+    "application",
+    "projections",
+    "adapters/integration_events",
+    "adapters/http/api",
+    "infra/sealing",
+    "infra/store",
+    "infra/projector",
+    "infra/http_server",
+)
 SURVIVORS = Path(__file__).with_name("survivors.toml")
 
 Change = tuple[str, str, str]
@@ -58,12 +69,11 @@ class Mutant:
         return sha256(self.path.encode() + self.content).hexdigest()[:20]
 
 
-def mutants(project: Path, only: str = "") -> Iterator[Mutant]:
-    """All mutants of the rooms whose name matches `only`."""
-    for room in filter(re.compile(only).search, ROOMS):
-        for file in sorted((project / room).rglob("*.py")):
-            source = file.read_text()
-            yield from (Mutant.of(str(file.relative_to(project)), source, each) for each in mutations(source))
+def mutants(project: Path, *rooms: str) -> Iterator[Mutant]:
+    """All mutants of these rooms."""
+    for file in (file for room in rooms for file in sorted((project / room).rglob("*.py"))):
+        source = file.read_text()
+        yield from (Mutant.of(str(file.relative_to(project)), source, each) for each in mutations(source))
 
 
 def sample(every: Iterable[Mutant], seed: int, count: int) -> list[Mutant]:
@@ -71,6 +81,12 @@ def sample(every: Iterable[Mutant], seed: int, count: int) -> list[Mutant]:
     drawn = sorted(every, key=lambda mutant: sha256(f"{seed} {mutant.change}".encode()).digest())
     places = {(mutant.path, mutant.place): mutant for mutant in reversed(drawn)}
     return list(reversed(places.values()))[:count]
+
+
+def sample_of_each(project: Path, only: str, seed: int, count: int) -> list[Mutant]:
+    """`count` mutants of each room whose name matches `only`; one of each room, then the next of each."""
+    rooms = [sample(mutants(project, room), seed, count) for room in filter(re.compile(only).search, ROOMS)]
+    return [mutant for row in zip_longest(*rooms) for mutant in row if mutant is not None]
 
 
 def harmless() -> dict[Change, str]:
@@ -81,7 +97,17 @@ def harmless() -> dict[Change, str]:
 
 def concerned(path: str, project: Path) -> list[str]:
     """The unit tests that import the module of `path`."""
+    return sorted(_importing(path, project, ["tests/unit"]))
+
+
+def users(path: str, project: Path) -> list[str]:
+    """The file itself, and the files of the product that import its module."""
+    return [path, *_importing(path, project, PACKAGES)]
+
+
+def _importing(path: str, project: Path, folders: Iterable[str]) -> Iterator[str]:
     package, _, name = path.removesuffix(".py").replace("/", ".").rpartition(".")
     imports = re.compile(rf"^(from|import) {package}(\.{name}\b| import .*\b{name}\b)", re.MULTILINE)
-    files = sorted((project / "tests" / "unit").rglob("test_*.py"))
-    return [str(file.relative_to(project)) for file in files if imports.search(file.read_text())]
+    for file in (file for folder in folders for file in (project / folder).rglob("*.py")):
+        if imports.search(file.read_text()):
+            yield str(file.relative_to(project))

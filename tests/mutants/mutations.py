@@ -37,7 +37,7 @@ SWAPS: dict[type[ast.AST], tuple[type[ast.AST], ...]] = {
 }
 """Operators, and those that replace them: the opposite, and of an order also its boundary."""
 
-NOT_CALLED = {"cast", "TypeVar", "NewType", "dataclass", "cache", "lru_cache"}
+NOT_CALLED = {"cast", "TypeVar", "ParamSpec", "NewType", "dataclass", "dataclass_transform", "cache", "lru_cache"}
 """Calls about types, speed and memory."""
 NOT_GIVEN = {"description", "help", "message", "summary", "title", "frozen", "slots", "strict"}
 """Keyword arguments with texts for people, or that check, like an `assert`, what cannot happen."""

@@ -8,16 +8,30 @@ from typing import Any
 from application.ports import Actor
 from domain.content.document import Document, ShareRole
 from domain.kernel import Refusal
-from domain.teams.team import InvitedRole, Team
+from domain.teams import dissolution, ownership
+from domain.teams.dissolution import DISSOLUTION_GRACE
+from domain.teams.roles import InvitedRole
+from domain.teams.team import Team
 from tests.support.given import NOW, address_of
 
 Choose = Callable[[Sequence[Any]], Any]
 """Picks one of several values: a Hypothesis draw, or `random.Random(...).choice`."""
 
 DOCUMENT_STEPS = [*["share"] * 9, *["bind"] * 6, "change", "revoke", "leave", "trash", "restore", "edit", "archive"]
-TEAM_STEPS = [*["invite"] * 5, *["accept"] * 5, "decline", "revoke", "role", "remove", "leave", "transfer", "dissolve"]
+TEAM_STEPS = [
+    *["invite"] * 5,
+    *["accept"] * 5,
+    "decline",
+    "revoke",
+    "role",
+    "remove",
+    "leave",
+    "offer",
+    "accept_offer",
+    "dissolve",
+]
 SHARE_ROLES: list[ShareRole] = ["editor", "commenter", "viewer"]
-INVITED_ROLES: list[InvitedRole] = ["admin", "member"]
+INVITED_ROLES: list[InvitedRole] = ["admin", "editor", "viewer", "guest", "editor"]
 
 
 def step_of_document(document: Document, people: Sequence[Actor], choose: Choose, now: datetime = NOW) -> None:
@@ -64,10 +78,13 @@ def step_of_team(team: Team, people: Sequence[Actor], choose: Choose, now: datet
                 team.remove(user_id=whom.user_id, by=by, now=now)
             case "leave":
                 team.leave(by=by, now=now)
-            case "transfer":
-                team.transfer_ownership(user_id=whom.user_id, by=by, now=now)
+            case "offer":
+                ownership.offer(team, user_id=whom.user_id, by=by, now=now)
+            case "accept_offer":
+                ownership.accept(team, by=by, now=now)
             case "dissolve":
-                team.dissolve(by=by, now=now)
+                dissolution.request(team, by=by, now=now)
+                dissolution.carry_out(team, now=now + DISSOLUTION_GRACE)
 
 
 def verified(people: Sequence[Actor]) -> list[Actor]:

@@ -16,21 +16,29 @@ from uuid_utils.compat import uuid7
 
 from adapters.http.api.app import create_app
 from adapters.http.api.deps import Deps
+from adapters.passwords import Argon2Passwords
 from application.billing.subscription import ChangePlan
 from application.commands import Command
-from application.identity.user import Register, VerifyEmail
 from application.ports import Actor, CommandContext
-from domain.billing.subscription import Plan
+from domain.billing.subscription import Plan, Subscription
+from domain.identity.claims import email_claim
+from domain.identity.links import LinkKind
+from domain.identity.user import User
+from domain.kernel import Party
 from infra.bootstrap.api import open_deps
 from infra.bootstrap.lifetime import cancelled, retry_until_available
 from infra.bootstrap.projections import prepare_tables, project
-from infra.bootstrap.write_side import open_write_side
+from infra.bootstrap.write_side import open_write_side, utc_now
 from infra.http_server.server import server_config
 from infra.postgres.read_store import PooledReadStore
 from infra.sealing.blind_index import BlindIndex
 from infra.settings.model import Settings
 from projections.kernel import read_models
+from tests.support.accounts import NewAccount, begin_session, open_account, token_of
 from tests.support.http import PASSWORD
+from tests.support.limits import PLENTY
+from tests.support.links import PlainLinks
+from tests.support.memory_jobs import MemoryJobs
 from tests.support.stores import BLIND_KEY, KEYS
 from tests.support.waiting import wait_until
 
@@ -72,8 +80,13 @@ class Account:
 class Api:
     """The running service."""
 
-    def __init__(self, url: str, deps: Deps, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, url: str, deps: Deps, loop: asyncio.AbstractEventLoop, jobs: MemoryJobs, links: PlainLinks
+    ) -> None:
         self.url = url
+        self.jobs = jobs
+        self._links = links
+        self._hashed = ""
         self.deps = deps
         self._loop = loop
         self._clients: list[httpx2.Client] = []
@@ -87,15 +100,60 @@ class Api:
         call = CommandContext(Actor(user_id) if user_id else None, uuid7())
         return self.run(self.deps.send(command, call)).answer
 
-    def account(self, plan: Plan = "free", *, verified: bool = False) -> Account:
-        """A new user with a client that is logged in; `verified`: with a verified address."""
-        email = f"{uuid7()}@example.org"
-        user = self.send(Register(email=email, name="Somebody", password=PASSWORD))
-        self.send(ChangePlan(plan=plan), user.id)
-        if verified:
-            self.send(VerifyEmail(user_id=user.id), user.id)
-        token = self.deps.tokens.issue(user.id, BlindIndex(BLIND_KEY).address_id(email) if verified else None)
-        return Account(user.id, email, self.client(token))
+    def account(self, plan: Plan = "free", *, verified: bool = True) -> Account:
+        """A new user with a client that is logged in. One who is not verified registered with an earlier version."""
+        user_id = uuid7()
+        email = f"{user_id}@example.org"
+        self.run(self._open(user_id, email) if verified else self._registered_earlier(user_id, email))
+        self.send(ChangePlan(plan=plan), user_id)
+        return Account(user_id, email, self.client(self.token(user_id, email if verified else None)))
+
+    def token(self, user_id: UUID, email: str | None = None) -> str:
+        """Return the access token of a new session. `email`: the user's verified address."""
+        address_id = None if email is None else BlindIndex(BLIND_KEY).address_id(email)
+        return self.deps.tokens.issue(user_id, self.run(self._begin(user_id, address_id)))
+
+    def perform_jobs(self, correlation_id: UUID | None = None) -> None:
+        """Play the worker: perform the jobs that wait."""
+
+        async def send(command: Command[Any], key: str) -> None:
+            context = CommandContext(None, correlation_id or uuid7(), idempotency_key=key)
+            await self.deps.send(command, context)
+
+        ports = {"events": self.deps.history, "send": send, "sessions": self.deps.sessions}
+        self.run(self.jobs.perform_all(ports))
+
+    def token_in_mail(self, email: str, kind: LinkKind = "verify") -> str:
+        """Return the token in the latest mail to an address."""
+        user_id = self.run(self.deps.history.claimed_by(email_claim(email)))
+        assert user_id is not None
+        return self.run(token_of(self.deps.history, self._links, user_id, kind))
+
+    async def _begin(self, user_id: UUID, address_id: UUID | None) -> UUID:
+        user = await self.deps.history.load(User, user_id)
+        assert user is not None
+        return await begin_session(self.deps.sessions, user, address_id)
+
+    async def _send(self, command: Command[Any]) -> None:
+        await self.deps.send(command, CommandContext(None, uuid7()))
+
+    async def _open(self, user_id: UUID, email: str) -> None:
+        opened = NewAccount(user_id, email, "Somebody", await self._hash())
+        await open_account(self._send, self.deps.history, self._links, opened)
+
+    async def _registered_earlier(self, user_id: UUID, email: str) -> None:
+        now = utc_now()
+        hashed = await self._hash()
+        user = User.register(id=user_id, email=email, name="Somebody", password_hash=hashed, now=now)
+        plan = Subscription.start(payer=Party("user", user_id), now=now)
+        await self.deps.history.append([user, plan], CommandContext(None, uuid7()), None)
+
+    async def _hash(self) -> str:
+        """Return a hash of the password of all accounts, which is made once."""
+        if not self._hashed:
+            with closing(Argon2Passwords()) as passwords:
+                self._hashed = await passwords.hash(PASSWORD)
+        return self._hashed
 
     def client(self, token: str | None = None) -> httpx2.Client:
         """A client, logged in by the token."""
@@ -154,14 +212,17 @@ def _settings(database_url: str, redis_url: str, changes: dict[str, Any]) -> Set
         "DATABASE_URL": database_url,
         "REDIS_URL": redis_url,
         **KEYS,
+        **PLENTY,
     }
     return Settings.from_variables({**given, **changes})
 
 
 @asynccontextmanager
 async def _service(settings: Settings) -> AsyncIterator[Api]:
-    async with _projecting(settings), open_deps(settings) as deps, _listening(deps) as url:
-        yield Api(url, deps, asyncio.get_running_loop())
+    jobs, links = MemoryJobs(), PlainLinks()
+    opened = open_deps(settings, {"queue": jobs, "links": links})
+    async with _projecting(settings), opened as deps, _listening(deps) as url:
+        yield Api(url, deps, asyncio.get_running_loop(), jobs, links)
 
 
 @asynccontextmanager
@@ -190,7 +251,7 @@ async def _listening(deps: Deps) -> AsyncIterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = uvicorn.Server(server_config(create_app(deps)))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
-        # Whoever connects before it has started waits in the socket's queue.
+        # Clients that connect before it has started wait in the socket's queue.
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         deps.live.close()
         server.should_exit = True

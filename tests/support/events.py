@@ -2,6 +2,7 @@
 
 from dataclasses import fields
 from datetime import UTC, datetime
+from functools import cache
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from uuid import UUID
 
@@ -30,6 +31,7 @@ def event_classes(root: type[Root]) -> list[type[Root.Event]]:
 EVENT_CLASSES = [kind for root in ROOTS for kind in event_classes(root)]
 
 
+@cache
 def events(kind: type[Root.Event]) -> st.SearchStrategy[Root.Event]:
     """Any event of a class."""
     hints = get_type_hints(kind) | {"originator_id": UUID}
@@ -54,7 +56,7 @@ def _plain(name: str, hint: Any) -> Any:
         return []
     if type(None) in get_args(hint) and hint != str | None:
         return _plain(name, get_args(hint)[0])
-    simple: dict[Any, Any] = {UUID: UUID(int=len(name)), datetime: NOW, int: 1, str: "", str | None: None}
+    simple: dict[Any, Any] = {UUID: UUID(int=len(name)), datetime: NOW, int: 1, bool: True, str: "", str | None: None}
     return simple[hint] if hint in simple else get_args(hint)[0]
 
 

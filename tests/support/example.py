@@ -6,7 +6,7 @@ from pathlib import Path
 
 PROJECT = Path(__file__).parents[2]
 FOLDERS = ("domain", "application", "projections", "adapters", "infra", "tests")
-BLOCK = re.compile(r"```python\n# (?P<path>\S+)\n(?P<code>.*?)```", re.DOTALL)
+BLOCK = re.compile(r"```(?:python|jinja)\n(?:# |\{# )(?P<path>\S+)(?: -#\})?\n(?P<code>.*?)```", re.DOTALL)
 
 
 def files(context: str = "content") -> dict[str, str]:

@@ -12,6 +12,7 @@ from infra.bootstrap.projections import prepare_tables
 from infra.kafka.consumer.feed import KafkaFeed
 from infra.projector.partitioned_projector import PartitionedProjector
 from infra.projector.read_ahead import BufferedFeed
+from infra.projector.read_models import ReadModels
 from infra.projector.rebuild.rebuild import RebuildResult, rebuild
 from projections.kernel import ReadModel
 from tests.support.note import Note
@@ -71,7 +72,9 @@ class FromKafka:
         )
         await feed.start()
         recent = BufferedFeed(store)
-        projector = PartitionedProjector(models, feed, recent, store, url, lambda model: rebuild(model, store, url))
+        projector = PartitionedProjector(
+            ReadModels(models, lambda model: rebuild(model, store, url)), feed, recent, store, url
+        )
         task = asyncio.create_task(projector.run())
         try:
             yield Running(models, store, url)

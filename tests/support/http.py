@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID
@@ -13,14 +14,26 @@ import structlog
 from fastapi import FastAPI
 from uuid_utils.compat import uuid7
 
+from adapters.devices import device_name
 from adapters.http.api.app import create_app
+from adapters.http.api.cookies import CsrfTokens
 from adapters.http.api.deps import Deps
 from adapters.http.api.tokens import Tokens
 from adapters.realtime.hub import EventHub
+from adapters.refresh_tokens import DerivedRefreshTokens
 from application.bus import Bus
+from application.commands import Command
+from application.identity.attempts import SignInAttempts
+from application.ports import CommandContext
 from infra.bootstrap.api import signing_keys
 from infra.sealing.blind_index import BlindIndex
 from projections.visibility import Share
+from tests.support.accounts import NewAccount, open_account
+from tests.support.limits import light_work, link_guesses, request_limits, sign_in_attempts
+from tests.support.links import PlainLinks
+from tests.support.memory_jobs import MemoryJobs
+from tests.support.memory_security_log import MemorySecurityLog
+from tests.support.memory_sessions import MemorySessions, MemorySettlement
 from tests.support.memory_store import MemoryEventStore
 from tests.support.projecting import MemoryFeed
 from tests.support.stores import BLIND_KEY, KEY_RING
@@ -37,6 +50,9 @@ class SwiftPasswords:
 
     async def verify(self, password: str, hashed: str | None) -> bool:
         return hashed == f"hash of {password}"
+
+    def is_outdated(self, hashed: str) -> bool:
+        return False
 
     async def weakness(self, password: str, *known: str) -> str | None:
         return None if len(password) >= 15 else "The password is too short."
@@ -106,42 +122,59 @@ class HttpApi:
     """The API and its dependencies in memory."""
 
     app: FastAPI
+    bus: Bus
     client: httpx2.AsyncClient
     store: MemoryEventStore
     tokens: Tokens
+    sessions: MemorySessions
     time: Time
     positions: Lagging
     rows: OneRow
     observed: list[Observed]
+    jobs: MemoryJobs
+    links: PlainLinks
+    security_log: MemorySecurityLog
 
     def token(self, user_id: UUID) -> dict[str, str]:
         """The headers of a user who has logged in."""
-        return {"Authorization": f"Bearer {self.tokens.issue(user_id, None)}"}
+        session_id = self.sessions.log_in(user_id, uuid7)
+        return {"Authorization": f"Bearer {self.tokens.issue(user_id, session_id)}"}
 
-    async def register(self, name: str = "ada") -> tuple[UUID, dict[str, str]]:
-        """A new user's id and headers."""
-        body = {"email": f"{name}@example.org", "name": name.title(), "password": PASSWORD}
-        answer = await self.client.post("/v1/auth/register", json=body)
-        assert answer.status_code == 201, answer.text
-        user_id = UUID(answer.json()["id"])
+    async def account(self, name: str = "ada") -> tuple[UUID, dict[str, str]]:
+        """A new user's id and headers. Their address is verified."""
+        user_id = uuid7()
+        account = NewAccount(user_id, f"{name}@example.org", name.title(), f"hash of {PASSWORD}")
+        await open_account(self.send, self.store, self.links, account)
         return user_id, self.token(user_id)
+
+    async def send(self, command: Command[Any]) -> None:
+        """Send a command past HTTP."""
+        await self.bus.send(command, CommandContext(None, uuid7()))
 
 
 async def answers() -> None:
     """A server that is up."""
 
 
+@cache
 def openapi_schema() -> dict[str, Any]:
-    """The OpenAPI schema, without any dependencies."""
+    """The OpenAPI schema, without any dependencies. It is made once: do not change it."""
     return create_app(cast(Deps, SimpleNamespace(cors_origins=(), https=False))).openapi()
 
 
 @asynccontextmanager
-async def open_http_api(**changes: Any) -> AsyncIterator[HttpApi]:
-    """The API; `changes` to its `Deps`."""
+async def open_http_api(attempts: SignInAttempts | None = None, **changes: Any) -> AsyncIterator[HttpApi]:
+    """The API; `attempts` to log in that may fail, `changes` to its `Deps`."""
     store, time, positions, rows = MemoryEventStore(), Time(), Lagging(), OneRow()
     blind = BlindIndex(BLIND_KEY)
+    jobs, links, security_log = MemoryJobs(), PlainLinks(), MemorySecurityLog(time)
+    sessions = MemorySessions(time)
     ports = {"clock": time, "new_id": uuid7, "addresses": blind, "passwords": SwiftPasswords()}
+    refresh_tokens = DerivedRefreshTokens([bytes(32)])
+    ports |= {"sessions": sessions, "refresh_tokens": refresh_tokens, "device_names": device_name}
+    ports |= {"queue": jobs, "links": links, "security_log": security_log, "attempts": attempts or sign_in_attempts()}
+    ports |= {"guesses": link_guesses()}
+    bus = Bus(store, ports, blind, settlement=MemorySettlement(sessions))
     tokens = Tokens(SIGNING_KEYS, issuer="us", audience="them", lifetime=3600, clock=time, new_id=uuid7)
     observed: list[Observed] = []
 
@@ -152,19 +185,28 @@ async def open_http_api(**changes: Any) -> AsyncIterator[HttpApi]:
         observed.append(Observed(method, route, path, status, user_id, structlog.contextvars.get_contextvars()))
 
     deps = Deps(
-        send=Bus(store, ports, blind).send,
+        send=bus.send,
         rows=rows,
         history=store,
         positions=positions,
         live=EventHub(MemoryFeed(), rows, positions),
         head=head,
         tokens=tokens,
+        sessions=sessions,
+        live_sessions=sessions,
+        refresh_tokens=refresh_tokens,
+        csrf=CsrfTokens([bytes(32)]),
+        security_log=security_log,
         clock=time,
         new_id=uuid7,
         observe=observe,
         checks={"database": answers, "redis": answers},
+        limits=request_limits(),
+        challenges=light_work(clock=time),
     )
     app = create_app(replace(deps, **changes))
     transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="https://api.test") as client:
-        yield HttpApi(app, client, store, tokens, time, positions, rows, observed)
+        yield HttpApi(
+            app, bus, client, store, tokens, sessions, time, positions, rows, observed, jobs, links, security_log
+        )

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from infra.kafka.client.topics import Topics
 from infra.local.servers.kafka import EmbeddedKafka, KafkaQuorum
-from infra.local.servers.process import free_port
+from infra.local.servers.process import free_port, free_ports
 from tests.support.servers import open_folder
 
 FAULTS = {
@@ -43,17 +43,18 @@ class Brokers:
     """A cluster of three nodes that tolerates the loss of one. Each can be killed, frozen and started again."""
 
     def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
-        quorum = KafkaQuorum({node: free_port() for node in (1, 2, 3)})
+        ports = free_ports(6)
+        quorum = KafkaQuorum(dict(enumerate(ports[3:], start=1)))
         self.nodes = [
             EmbeddedKafka(
                 folder / str(node),
-                port=free_port(),
+                port=port,
                 settings={**FAULTS, **settings},
                 megabytes=256,
                 node=node,
                 quorum=quorum,
             )
-            for node in quorum.controllers
+            for node, port in zip(quorum.controllers, ports, strict=False)
         ]
 
     @property

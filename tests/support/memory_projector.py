@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from application.ports import RecordedEvent
-from infra.projector import checkpoints, loop
-from infra.projector.checkpoints import Checkpoint
+from infra.projector import loop, read_models
+from infra.projector.checkpoints import PROJECTIONS, Checkpoint
 from infra.projector.loop import ProjectorLoop
 from projections.kernel import ReadModel
 from tests.support.waiting import MAX_WAIT_SECONDS
@@ -63,10 +63,10 @@ class MemoryCheckpoints:
             return MemoryTable(model, self)
 
         for name in ("read", "lock", "advance", "merge_partitions"):
-            monkeypatch.setattr(checkpoints, name, getattr(self, name))
-        monkeypatch.setattr(loop, "ensure_tables", self.ensure_tables)
+            monkeypatch.setattr(PROJECTIONS, name, getattr(self, name))
+        monkeypatch.setattr(read_models, "ensure_tables", self.ensure_tables)
         monkeypatch.setattr(loop, "ProjectorSession", Session)
-        monkeypatch.setattr(loop, "TableWriter", writer)
+        monkeypatch.setattr(read_models, "TableWriter", writer)
 
     async def ensure_tables(self, connection: object, models: Iterable[ReadModel]) -> None:
         for model in models:
@@ -91,7 +91,7 @@ class MemoryTable:
     """A table writer that only notes the positions."""
 
     def __init__(self, model: ReadModel, memory: MemoryCheckpoints) -> None:
-        self.model, self.name, self._memory = model, model.name, memory
+        self.name, self.version, self._memory = model.name, model.version, memory
 
     async def apply(self, connection: object, events: Sequence[RecordedEvent], quarantined: object) -> list[Any]:
         self._memory.applied.append((self.name, [event.position for event in events]))

@@ -74,13 +74,15 @@ class MemoryEventStore:
             current = sum(event.originator_id == root.id for event in self.log)
             if current != root.version - len(root.pending_events):
                 raise VersionConflict([root.id])
+        released = {(claim, event.originator_id) for event in events for claim in event.releases()}
         for event in events:
             for claim in event.claims():
-                if self._claims.get(claim, event.originator_id) != event.originator_id:
+                holder = self._claims.get(claim, event.originator_id)
+                if holder != event.originator_id and (claim, holder) not in released:
                     raise ClaimTaken(claim.kind)
+        for claim, _ in released:
+            self._claims.pop(claim, None)
         for event in events:
-            for claim in event.releases():
-                self._claims.pop(claim, None)
             self._claims.update(dict.fromkeys(event.claims(), event.originator_id))
         self.log += events
         self._erase({event.originator_id for event in events if event.erases})

@@ -13,6 +13,7 @@ SELECT CASE WHEN table_schema = 'palimpsest' THEN table_name ELSE table_schema |
     quote_ident(table_schema) || '.' || quote_ident(table_name)
 FROM information_schema.tables
 WHERE table_schema NOT IN ('pg_catalog', 'information_schema') AND table_type = 'BASE TABLE'
+    AND NOT (SELECT relispartition FROM pg_class WHERE oid = format('%I.%I', table_schema, table_name)::regclass)
 """
 COLUMNS = """
 SELECT quote_ident(column_name) FROM information_schema.columns

@@ -17,9 +17,10 @@ from application.ports import EventFeed, EventPlace, RecordedEvent
 from domain.kernel import Root
 from infra.bootstrap.projections import prepare_tables
 from infra.postgres.projector_connection import connect
-from infra.projector.checkpoints import QuarantinedStream, list_quarantine
+from infra.projector.checkpoints import PROJECTIONS, QuarantinedStream
 from infra.projector.log_projector import LogProjector
 from infra.projector.read_ahead import BufferedFeed
+from infra.projector.read_models import ReadModels
 from infra.projector.rebuild.rebuild import rebuild
 from projections.kernel import ReadModel
 from tests.support.stores import CALL, Opened
@@ -109,7 +110,7 @@ async def projecting(models: Sequence[ReadModel], feed: EventFeed, url: str) -> 
     """A projector that runs meanwhile."""
     await prepare_tables(url, models)
     recent = BufferedFeed(feed)
-    projector = LogProjector(models, recent, feed, url, lambda model: rebuild(model, feed, url))
+    projector = LogProjector(ReadModels(models, lambda model: rebuild(model, feed, url)), recent, feed, url)
     task = asyncio.create_task(projector.run())
     try:
         yield Running(models, feed, url)
@@ -143,7 +144,7 @@ def positions(url: str, models: Sequence[ReadModel]) -> dict[str, int]:
 async def quarantine_of(url: str) -> list[QuarantinedStream]:
     """Who is in quarantine."""
     async with await connect(url) as connection:
-        return await list_quarantine(connection)
+        return await PROJECTIONS.list_quarantine(connection)
 
 
 def dump(url: str, table: str) -> bytes:

@@ -26,7 +26,48 @@ from tests.support.waiting import wait_until
 
 PATIENCE = 30.0
 
-PRIVATE_EVENTS = {"address.erased", "address.erased_again", "document.share_bound", "user.password_changed"}
+PRIVATE_EVENTS = {
+    "address.erased",
+    "address.erased_again",
+    "document.filed",
+    "document.share_bound",
+    "folder_tree.erased",
+    "folder_tree.folder_created",
+    "folder_tree.folder_deleted",
+    "folder_tree.folder_moved",
+    "folder_tree.folder_renamed",
+    "folder_tree.started",
+    "star.placed",
+    "star.placed_again",
+    "star.removed",
+    "document.version_named",
+    "document.version_unnamed",
+    "link_guest.joined",
+    "link_guest.joined_again",
+    "link_guest.left",
+    "publication.published",
+    "publication.started",
+    "publication.withdrawn",
+    "share_links.created",
+    "share_links.erased",
+    "share_links.revoked",
+    "share_links.started",
+    "user.deletion_reminded",
+    "user.email_change_confirmed",
+    "user.email_change_requested",
+    "user.email_change_undone",
+    "user.email_changed",
+    "user.former_email_released",
+    "user.locked_down",
+    "user.lockdown_link_issued",
+    "user.password_changed",
+    "user.password_rehashed",
+    "user.password_reset_requested",
+    "user.registration_repeated",
+    "user.sessions_ended",
+    "user.token_reused",
+    "user.verification_requested",
+}
 """The topics of the events that are not published."""
 
 ROWS = f"SELECT {EVENT_COLUMNS} FROM stored_events ORDER BY notification_id"

@@ -4,16 +4,20 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx2
 
 from infra.local.servers.process import free_port
-from tests.support.servers import Database
+from tests.support.limits import PLENTY
+from tests.support.servers import PROJECT, Database
 from tests.support.stores import KEYS
 from tests.support.waiting import wait_until
+
+PALIMPSEST = ("infra.cli.main",)
+"""The program of all roles: a module."""
 
 
 def environment(database: Database, redis_url: str | None, port: int, folder: Path) -> dict[str, str]:
@@ -27,15 +31,19 @@ def environment(database: Database, redis_url: str | None, port: int, folder: Pa
         "PALIMPSEST_LOG_LEVEL": "DEBUG",
         "PALIMPSEST_LOG_FORMAT": "json",
         **KEYS,
+        **PLENTY,
     }
     return {**os.environ, **given}
 
 
 class RoleProcess:
-    """One role; its log goes to a file. It can be killed and started again."""
+    """One role; its log goes to a file. It can be killed and started again. `program`: the module and its arguments."""
 
-    def __init__(self, name: str, environment: dict[str, str], folder: Path) -> None:
+    def __init__(
+        self, name: str, environment: Mapping[str, str], folder: Path, program: Sequence[str] = PALIMPSEST
+    ) -> None:
         self.name = name
+        self._program = program
         self.log = folder / f"{name}.log"
         self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
@@ -44,7 +52,11 @@ class RoleProcess:
         """Start the process."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "infra.cli.main", self.name], env=self._environment, stdout=log, stderr=log
+                [sys.executable, "-m", *self._program, self.name],
+                env=self._environment,
+                cwd=PROJECT,
+                stdout=log,
+                stderr=log,
             )
 
     def kill(self) -> None:
@@ -56,20 +68,39 @@ class RoleProcess:
         self._end(subprocess.Popen.terminate)
 
     def freeze(self) -> None:
-        """Let it stand still, its connections open."""
-        assert self._process
-        self._process.send_signal(signal.SIGSTOP)
+        """Stop it with SIGSTOP; its connections stay open."""
+        os.kill(self.pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Let it go on."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    @property
+    def pid(self) -> int:
+        """The id of the running process."""
         assert self._process
-        self._process.send_signal(signal.SIGCONT)
+        return self._process.pid
 
     def _end(self, how: "object") -> None:
         if self._process is not None:
             how(self._process)  # type: ignore[operator]
             self._process.wait(30)
             self._process = None
+
+
+@contextmanager
+def frozen(*pids: int | None) -> Iterator[None]:
+    """Stop running processes meanwhile (SIGSTOP); their connections stay open."""
+    running = [pid for pid in pids if pid is not None]
+    assert len(running) == len(pids)
+    for pid in running:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in running:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
 
 @contextmanager

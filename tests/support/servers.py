@@ -1,7 +1,7 @@
 """Real servers for tests and benchmarks: one PostgreSQL for all processes of a run, one Redis for each process.
 
 The PostgreSQL belongs to a keeper process. Users hold a shared lock on a file, which the kernel takes back however they
-end; when nobody holds it any more, the keeper stops the server and removes its folder.
+end; when no user holds it any more, the keeper stops the server and removes its folder.
 """
 
 import fcntl
@@ -93,7 +93,7 @@ class Cluster:
 
     @contextmanager
     def database(self, template: str = DATABASE) -> Iterator[Database]:
-        """A fresh copy of the template, to which nobody may be connected. It is dropped at the end."""
+        """A fresh copy of the template, to which no session may be connected. It is dropped at the end."""
         name = f"test_{uuid4().hex}"
         with psycopg.connect(_other(self.admin_url, "postgres"), autocommit=True) as admin:
             admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} OWNER {role_of('owner')}".encode())
@@ -162,7 +162,7 @@ def open_folder() -> Iterator[Path]:
 
 
 def keep(folder: Path) -> None:
-    """Run the server until nobody uses it any more."""
+    """Run the server until its last user has ended."""
     server = PostgresForTests(folder / "postgres", settings=THROWAWAY)
     server.start()
     try:
@@ -200,7 +200,7 @@ def _detach(folder: Path) -> None:
 
 
 def _let_go(folder: Path) -> bool:
-    """Whether nobody holds the users' lock; if so, nobody can take it up again before the folder is gone."""
+    """Whether no user holds the lock; if so, none can take it again before the folder is gone."""
     with (folder / "start.lock").open("w") as start, (folder / "users.lock").open("w") as users:
         fcntl.flock(start, fcntl.LOCK_EX)
         try:

@@ -1,22 +1,38 @@
 """A bus on a store in memory, with fakes of all ports."""
 
+from dataclasses import replace
 from datetime import datetime
 from itertools import count
-from typing import TypeVar
+from typing import TypeVar, cast
 from uuid import UUID
 
+from adapters.devices import device_name
+from adapters.refresh_tokens import DerivedRefreshTokens
 from application.bus import Bus
 from application.commands import Command, CommandResult
-from application.identity.user import LogIn, Register, VerifyEmail
-from application.ports import Actor, CommandContext, Precondition
+from application.identity.sessions import LogIn
+from application.jobs import Job
+from application.policies.end_sessions import end_sessions
+from application.policies.send_account_mails import send_account_mails
+from application.policies.send_invitations import send_invitations
+from application.policy import POLICIES, react_to
+from application.ports import Actor, CommandContext, Mail, MailRefused, Precondition
 from application.revocation import Settlement
 from infra.sealing.blind_index import BlindIndex
 from infra.store.codec import layout_of
+from tests.support.accounts import NewAccount, open_account
 from tests.support.given import NOW
+from tests.support.limits import link_guesses, sign_in_attempts
+from tests.support.links import PlainLinks
 from tests.support.memory_holdings import MemoryHoldings
+from tests.support.memory_jobs import MemoryJobs
+from tests.support.memory_security_log import MemorySecurityLog
+from tests.support.memory_sessions import MemorySessions, MemorySettlement
 from tests.support.memory_store import MemoryEventStore
 
 R = TypeVar("R")
+PLAYED = [policy.__name__ for policy in (send_account_mails, end_sessions, send_invitations)]
+"""The policies that the worker plays."""
 PASSWORD = "umber cartwheel tenfold mist"
 
 
@@ -31,7 +47,10 @@ class PlainPasswords:
 
     async def verify(self, password: str, hashed: str | None) -> bool:
         self.checked.append(hashed)
-        return hashed == password[::-1]
+        return hashed in (password[::-1], f"old {password[::-1]}")
+
+    def is_outdated(self, hashed: str) -> bool:
+        return hashed.startswith("old ")
 
     async def weakness(self, password: str, *known: str) -> str | None:
         if password in known:
@@ -39,47 +58,121 @@ class PlainPasswords:
         return None if len(password) >= 15 else "The password is too short."
 
 
+class MailBox:
+    """Implements `application.ports.Mailer`: keeps the mails, unless it refuses them with a reply `code`."""
+
+    def __init__(self) -> None:
+        self.mails: list[Mail] = []
+        self.code: int | None = None
+
+    async def send(self, mail: Mail) -> None:
+        if self.code is not None:
+            raise MailRefused(self.code)
+        self.mails.append(mail)
+
+
 class CommandRunner:
-    """Sends commands to a bus of its own. Tests set `now`."""
+    """Sends commands to a bus of its own, and plays the worker. Tests set `now`."""
 
     def __init__(self, settlement: Settlement | None = None) -> None:
         self.store = MemoryEventStore()
         self.holdings = MemoryHoldings(self.store)
         self.passwords = PlainPasswords()
+        self.jobs, self.links, self.mail_box = MemoryJobs(), PlainLinks(), MailBox()
         self.now = NOW
+        self.sessions, self.refresh_tokens = MemorySessions(self.clock), DerivedRefreshTokens([bytes(32)])
+        self.security_log = MemorySecurityLog(self.clock)
+        self._seen = 0
         ids = count(0x1000)
-        blind = BlindIndex(bytes(32))
-        ports = {
+        self.blind = BlindIndex(bytes(32))
+        self.ports = {
             "clock": self.clock,
             "new_id": lambda: UUID(int=next(ids)),
-            "addresses": blind,
+            "addresses": self.blind,
             "holdings": self.holdings,
             "passwords": self.passwords,
+            "links": self.links,
+            "queue": self.jobs,
+            "attempts": sign_in_attempts(),
+            "guesses": link_guesses(),
+            "sessions": self.sessions,
+            "refresh_tokens": self.refresh_tokens,
+            "security_log": self.security_log,
+            "device_names": device_name,
         }
-        self.bus = Bus(self.store, ports, blind, settlement=settlement)
+        self.bus = Bus(self.store, self.ports, self.blind, settlement=settlement or MemorySettlement(self.sessions))
+
+    call = CommandContext(None, UUID(int=0))
 
     def clock(self) -> datetime:
         return self.now
 
     async def send(
-        self, command: Command[R], by: Actor | None = None, key: str | None = None, *, match: str | None = None
+        self,
+        command: Command[R],
+        by: Actor | None = None,
+        key: str | None = None,
+        *,
+        match: str | None = None,
+        session_id: UUID | None = None,
     ) -> CommandResult[R]:
         """Send the command; return its result. `match`: only if this is the current entity tag."""
         precondition = None if match is None else Precondition(frozenset({match}))
-        context = CommandContext(by, UUID(int=0), idempotency_key=key, precondition=precondition)
+        context = replace(self.call, actor=by, idempotency_key=key, precondition=precondition, session_id=session_id)
         return await self.bus.send(command, context)
 
-    async def ask(self, command: Command[R], by: Actor | None = None, *, match: str | None = None) -> R:
+    async def ask(
+        self, command: Command[R], by: Actor | None = None, *, match: str | None = None, session_id: UUID | None = None
+    ) -> R:
         """Send the command; return its answer."""
-        return (await self.send(command, by, match=match)).answer
+        return (await self.send(command, by, match=match, session_id=session_id)).answer
+
+    async def work(self) -> list[Mail]:
+        """Let the policy see the new events, and perform all jobs; return the mails that were sent."""
+        before = len(self.mail_box.mails)
+        while self._react() or self.jobs.waiting:
+            await self.jobs.perform_all(self.performer_ports)
+        return self.mail_box.mails[before:]
+
+    def see_again(self) -> None:
+        """Let the policy see all events again, as after a lost checkpoint."""
+        self._seen = 0
+
+    @property
+    def performer_ports(self) -> dict[str, object]:
+        """The ports of performers."""
+        own = {"events": self.store, "mailer": self.mail_box, "send": self._send_as_system}
+        return {**self.ports, **own}
 
     async def actor(self, email: str) -> Actor:
-        """Register a user, verify their address and log them in."""
-        user = await self.ask(Register(email=email, name="Somebody", password=PASSWORD))
-        await self.ask(VerifyEmail(user_id=user.id))
+        """Open an account, verify its address and log the user in."""
+        await self.account(email)
         who = await self.ask(LogIn(email=email, password=PASSWORD))
-        return Actor(who.user_id, who.address_id)
+        return Actor(who.user_id, self.blind.address_id(email))
+
+    async def account(self, email: str) -> UUID:
+        """Open an account and verify its address; return its id."""
+        user_id = UUID(int=0xACC0 + len(self.store.log))
+        account = NewAccount(user_id, email, "Somebody", await self.passwords.hash(PASSWORD))
+        await open_account(self.ask, self.store, self.links, account)
+        return user_id
 
     def happened(self) -> list[str]:
         """Return the topics of all events, in order."""
         return [layout_of(type(event)).topic for event in self.store.log]
+
+    async def _send_as_system(self, command: Command[R], key: str) -> R:
+        return (await self.send(command, key=key)).answer
+
+    def _react(self) -> bool:
+        """Let the policies see the events since the last time; return whether they have caused jobs."""
+        events, self._seen = self.store.log[self._seen :], len(self.store.log)
+        caused = [
+            cast(Job, job)
+            for policy in map(POLICIES.__getitem__, PLAYED)
+            for event in events
+            if type(event) in policy.events
+            for job in react_to(policy, event, None).reactions
+        ]
+        self.jobs.waiting += [(job, None) for job in caused]
+        return bool(caused)

@@ -1,4 +1,4 @@
-"""HTTP/1.1 by hand (RFC 9112): as lean as a load needs it, and open to whoever wants to be rude."""
+"""HTTP/1.1 by hand (RFC 9112): as lean as a load needs it, and able to send what breaks the rules."""
 
 import asyncio
 import json

@@ -8,7 +8,7 @@ from application.scopes import resources, scope_to_read, scopes
 from domain.access import ANYONE, DOCUMENT, TEAM, Resource, RoleTooLow
 from domain.content import document
 from domain.kernel import NotFound
-from domain.teams import team
+from domain.teams import roles
 
 CASES = [
     (resource, action, role)
@@ -20,8 +20,8 @@ CASES = [
 
 def test_the_table_ranks_the_roles_that_aggregates_give() -> None:
     assert DOCUMENT.roles == get_args(document.Role) == ("owner", *get_args(document.ShareRole))
-    assert TEAM.roles == (*get_args(team.Role), "invited")
-    assert set(get_args(team.InvitedRole)) < set(get_args(team.Role))
+    assert TEAM.roles == (*get_args(roles.Role), "invited")
+    assert set(get_args(roles.InvitedRole)) < set(get_args(roles.Role))
 
 
 @pytest.mark.parametrize("resource", resources().values(), ids=lambda resource: resource.name)

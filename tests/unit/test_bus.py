@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from application.bus import ATTEMPTS, Bus
+from application.bus import ATTEMPTS, FIRST_PAUSE_SECONDS, Bus
 from application.commands import Command, handles
 from application.ports import (
     A,
@@ -152,6 +152,20 @@ async def test_a_command_with_a_version_conflict_is_decided_again() -> None:
     store = Overtaken(times=ATTEMPTS - 1)
     sent = await bus_on(store).send(WriteNote(text="first"), call())
     assert sent.position == 1
+
+
+async def test_the_first_retry_is_at_once_and_the_pauses_before_later_ones_grow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    longest: list[float] = []
+
+    def no_pause(_: float, most: float) -> float:
+        longest.append(most)
+        return 0.0
+
+    monkeypatch.setattr("application.bus.random.uniform", no_pause)
+    await bus_on(Overtaken(times=4)).send(WriteNote(text="first"), call())
+    assert longest == [FIRST_PAUSE_SECONDS * factor for factor in (1, 2, 4)]
 
 
 async def test_a_command_overtaken_too_often_gives_up() -> None:

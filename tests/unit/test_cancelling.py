@@ -1,4 +1,4 @@
-"""Whoever is told to end ends, even where a driver loses the word."""
+"""A task that is cancelled ends, even where a driver swallows the cancellation."""
 
 import asyncio
 from contextlib import suppress

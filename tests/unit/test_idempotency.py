@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
-from uuid import UUID, uuid4
+from uuid import RFC_4122, UUID, uuid4
 
 import msgspec
 import pytest
@@ -12,40 +12,78 @@ import pytest
 from application.billing.subscription import CancelSubscription, ChangePlan
 from application.bus import Bus
 from application.commands import HANDLERS, Command, handles
+from application.content.bulk import ChangeDocuments
 from application.content.document import (
     BindShare,
     ChangeDocument,
     ChangeShare,
     CreateDocument,
+    DuplicateDocument,
+    EditDocument,
     LeaveDocument,
+    NameVersion,
     RestoreFromTrash,
     RestoreVersion,
     RevokeShare,
     ShareDocument,
     TrashDocument,
+    UnnameVersion,
 )
+from application.content.filing import (
+    ArchiveDocument,
+    FileDocument,
+    TagDocument,
+    UnarchiveDocument,
+)
+from application.content.folder import CreateFolder, DeleteFolder, MoveFolder, RenameFolder
+from application.content.kept_document import ArchiveUnchangedDocument, EraseTrashedDocument
+from application.content.publication import PublishDocument, WithdrawDocument
+from application.content.share_link import CreateShareLink, OpenShareLink, RevokeShareLink
+from application.content.star import StarDocument, UnstarDocument
 from application.discovery import import_all
-from application.idempotency import MAX_COPY_BYTES, SECRET_LIFETIME, AnswerTooLarge, VersionLost
-from application.identity.user import ChangePassword, ChangeProfile, Deactivate, LogIn, Register, VerifyEmail
-from application.ports import Actor, AnswerExpired, Clock, CommandContext, NewId, Reference, Store
+from application.idempotency import MAX_COPY_BYTES, AnswerTooLarge, VersionLost
+from application.identity.account import IssueLink, IssueLockdownLink, OpenAccount, ResetPassword, VerifyEmail
+from application.identity.account_requests import Register, RequestPasswordReset, RequestVerification
+from application.identity.email_change import (
+    ConfirmEmailChange,
+    ReleaseFormerEmail,
+    RequestEmailChange,
+    UndoEmailChange,
+)
+from application.identity.session_jobs import RecordReuse
+from application.identity.sessions import LogIn, LogOut, LogOutEverywhere, RefreshSession, RevokeSession
+from application.identity.suspension import LockDown, RemindOfDeletion, RequestDeletion, WithdrawDeletion
+from application.identity.user import AcceptTerms, ChangePassword, ChangeProfile, Deactivate
+from application.ports import Actor, AnswerExpired, Clock, CommandContext, NewId, Reference, Store, TokenText
 from application.privacy.erasure import ErasureStep
-from application.teams.team import (
+from application.teams.dissolution import CarryOutDissolution, DissolveTeam, WithdrawDissolution
+from application.teams.invitation import (
     AcceptInvitation,
-    ChangeMemberRole,
     DeclineInvitation,
-    DissolveTeam,
-    FoundTeam,
+    ExpireInvitations,
+    Invitee,
     InviteMember,
+    InviteMembers,
+    ResendInvitation,
+    RevokeInvitation,
+)
+from application.teams.ownership import AcceptOwnership, DeclineOwnership, OfferOwnership, WithdrawOwnershipOffer
+from application.teams.team import (
+    ChangeMemberRole,
+    ChangeSlug,
+    FoundTeam,
     LeaveTeam,
     RemoveMember,
     RenameTeam,
-    RevokeInvitation,
-    TransferOwnership,
 )
 from application.views import VIEWS, view_maker
 from domain.content.document import Document
+from domain.content.edits import Edit
+from domain.content.folder import FolderTree
+from domain.identity.links import LinkKind
 from domain.kernel import NotFound
 from infra.sealing.blind_index import BlindIndex
+from tests.support.accounts import token_of
 from tests.support.given import NOW
 from tests.support.memory_store import MemoryEventStore
 from tests.support.note import Note
@@ -54,57 +92,143 @@ from tests.support.use_cases import PASSWORD, CommandRunner
 LATER = timedelta(days=40)
 """After it, invitations have expired and another month's quota counts."""
 
+LONG_AGO = NOW - timedelta(days=400)
+
+ENQUEUED = {Register, RequestPasswordReset, RequestVerification}
+"""Commands that only enqueue a job: nothing is kept of their answer, which is empty; the job's effect is once."""
+ENDING = {LogOut, RevokeSession}
+"""Commands that end a session, which is no aggregate: nothing is kept, and a repeat does no more."""
+
 Step = tuple[Command[Any], Actor | None]
 
 
 async def life(runner: CommandRunner) -> AsyncIterator[Step]:
     """Every command with a key, in an order in which each succeeds. The runner carries out what is yielded."""
     ada, bob, carol = [await runner.actor(f"{name}@example.org") for name in ("ada", "bob", "carol")]
-    yield Register(email="dan@example.org", name="Dan", password=PASSWORD), None
-    yield VerifyEmail(user_id=ada.user_id), None
+    dan = UUID(int=0xDA4)
+    yield OpenAccount(id=dan, email="dan@example.org", name="Dan", password_hash="hash"), None
+    yield VerifyEmail(token=await token_of(runner.store, runner.links, dan)), None
+    yield IssueLink(user_id=dan, kind="reset"), None
+    token = await token_of(runner.store, runner.links, dan, "reset")
+    yield ResetPassword(token=token, password=f"{PASSWORD} again"), None
     yield ChangeProfile(name="Ada L.", avatar_url="https://example.org/ada.png"), ada
     yield ChangePassword(old=PASSWORD, new=f"{PASSWORD} again"), ada
+    yield AcceptTerms(version="2026-11"), ada
+    async for step in life_of_an_address(runner, carol):
+        yield step
+    async for step in deletion(runner, bob):
+        yield step
     yield ChangePlan(plan="pro"), bob
     yield CancelSubscription(), bob
     async for step in life_of_a_document(runner, ada, bob):
         yield step
     async for step in life_of_a_team(runner, ada, bob, carol):
         yield step
+    yield LogOutEverywhere(), ada
+    yield RecordReuse(user_id=dan, session_id=UUID(int=5)), None
     yield Deactivate(), ada
+
+
+async def life_of_an_address(runner: CommandRunner, carol: Actor) -> AsyncIterator[Step]:
+    async def token(kind: LinkKind) -> str:
+        return await token_of(runner.store, runner.links, carol.user_id, kind)
+
+    yield RequestEmailChange(email="carol@example.com", password=PASSWORD), carol
+    yield ConfirmEmailChange(token=await token("old_email")), None
+    yield ConfirmEmailChange(token=await token("new_email")), None
+    yield ReleaseFormerEmail(id=carol.user_id), None
+    yield UndoEmailChange(token=await token("undo_email")), None
+    yield ResetPassword(token=await token("reset"), password=PASSWORD), None
+
+
+async def deletion(runner: CommandRunner, bob: Actor) -> AsyncIterator[Step]:
+    yield RequestDeletion(password=PASSWORD), bob
+    yield RemindOfDeletion(id=bob.user_id), None
+    yield WithdrawDeletion(email="bob@example.org", password=PASSWORD), None
+    yield IssueLockdownLink(user_id=bob.user_id), None
+    yield LockDown(token=await token_of(runner.store, runner.links, bob.user_id, "lockdown")), None
+    reset = await token_of(runner.store, runner.links, bob.user_id, "reset")
+    yield ResetPassword(token=reset, password=PASSWORD), None
 
 
 async def life_of_a_document(runner: CommandRunner, ada: Actor, bob: Actor) -> AsyncIterator[Step]:
     yield CreateDocument(title="Otters", content="They float."), ada
     id = next(event.originator_id for event in runner.store.log if isinstance(event, Document.Created))
     yield ChangeDocument(id=id, title="Otters", content="They float on their backs.", status="published"), ada
+    yield EditDocument(id=id, edits=[Edit(0, 4, "Otters")]), ada
+    yield DuplicateDocument(id=id), ada
+    yield NameVersion(id=id, version=1, name="First"), ada
+    yield UnnameVersion(id=id, version=1), ada
     yield ShareDocument(id=id, email="bob@example.org", role="viewer"), ada
     yield BindShare(id=id), bob
     yield ChangeShare(id=id, email="bob@example.org", role="editor"), ada
     yield RevokeShare(id=id, email="bob@example.org"), ada
     yield ShareDocument(id=id, email="bob@example.org", role="viewer"), ada
     yield LeaveDocument(id=id), bob
+    yield PublishDocument(id=id), ada
+    yield WithdrawDocument(id=id), ada
+    opened = await runner.ask(CreateShareLink(id=id, role="viewer"), ada)
+    yield OpenShareLink(token=opened.token), bob
+    yield RevokeShareLink(id=id, link_id=opened.id), ada
     yield RestoreVersion(id=id, version=1), ada
+    async for step in filing(runner, ada, id):
+        yield step
     yield TrashDocument(id=id), ada
     yield RestoreFromTrash(id=id), ada
     yield RestoreFromTrash(id=id), ada
+
+
+async def filing(runner: CommandRunner, ada: Actor, id: UUID) -> AsyncIterator[Step]:
+    yield CreateFolder(name="Rivers"), ada
+    folder_id = next(event.folder_id for event in runner.store.log if isinstance(event, FolderTree.FolderCreated))
+    yield RenameFolder(id=folder_id, name="Waters"), ada
+    yield CreateFolder(name="Lakes"), ada
+    yield MoveFolder(id=folder_id, parent_id=None), ada
+    yield FileDocument(id=id, folder_id=folder_id), ada
+    yield DeleteFolder(id=folder_id), ada
+    yield TagDocument(id=id, tags=["animals"]), ada
+    yield StarDocument(id=id), ada
+    yield UnstarDocument(id=id), ada
+    yield ArchiveUnchangedDocument(id=id, since=LONG_AGO), None
+    yield EraseTrashedDocument(id=id), None
+    yield ArchiveDocument(id=id), ada
+    yield UnarchiveDocument(id=id), ada
+    yield ChangeDocuments(ids=[id, UUID(int=9)], action="tag", tags=("rivers",)), ada
 
 
 async def life_of_a_team(runner: CommandRunner, ada: Actor, bob: Actor, carol: Actor) -> AsyncIterator[Step]:
     yield FoundTeam(name="River watch", slug="river-watch"), ada
     id = runner.store.log[-1].originator_id
     yield RenameTeam(id=id, name="River watchers"), ada
+    yield ChangeSlug(id=id, slug="river-watchers"), ada
     for name in ("bob", "carol", "eve"):
         yield InviteMember(id=id, email=f"{name}@example.org"), ada
+    invitees = [Invitee(email="dan@example.org", role="guest"), Invitee(email="dan", role="guest")]
+    yield InviteMembers(id=id, invitees=invitees), ada
+    yield RevokeInvitation(id=id, email="dan@example.org"), ada
     yield AcceptInvitation(id=id), bob
     yield DeclineInvitation(id=id), carol
-    yield RevokeInvitation(id=id, email="eve@example.org"), ada
     yield ChangeMemberRole(id=id, user_id=bob.user_id, role="admin"), ada
     yield InviteMember(id=id, email="carol@example.org"), ada
     yield AcceptInvitation(id=id), carol
     yield RemoveMember(id=id, user_id=carol.user_id), ada
-    yield TransferOwnership(id=id, user_id=bob.user_id), ada
+    for answer in (DeclineOwnership(id=id), AcceptOwnership(id=id)):
+        yield OfferOwnership(id=id, user_id=bob.user_id), ada
+        yield WithdrawOwnershipOffer(id=id), ada
+        yield OfferOwnership(id=id, user_id=bob.user_id), ada
+        yield answer, bob
+    yield ResendInvitation(id=id, email="eve@example.org"), bob
+    yield ExpireInvitations(id=id), None
+    yield RevokeInvitation(id=id, email="eve@example.org"), bob
     yield LeaveTeam(id=id), ada
     yield DissolveTeam(id=id), bob
+    yield WithdrawDissolution(id=id), bob
+    yield CarryOutDissolution(id=id), None
+
+
+def match_of(command: Command[Any]) -> str | None:
+    """The version that a client names for the command; None: it names none."""
+    return "2" if command.names_version else None
 
 
 def sent(result: Any) -> bytes:
@@ -119,15 +243,16 @@ async def test_every_keyed_command_is_answered_alike_much_later() -> None:
         number += 1
         seen.add(type(command))
         runner.now = NOW + timedelta(minutes=number)
-        first = await runner.send(command, actor, f"key {number}")
+        match = match_of(command)
+        first = await runner.send(command, actor, f"key {number}", match=match)
         log = len(runner.store.log)
         runner.now += LATER
-        again = await runner.send(command, actor, f"key {number}")
+        again = await runner.send(command, actor, f"key {number}", match=match)
         assert (first.replayed, again.replayed, len(runner.store.log)) == (False, True, log), command
         assert sent(again) == sent(first), command
     # Nothing is kept of an answer about what is erased.
     kept = {command for command in own_commands() if HANDLERS[command].answer is not ErasureStep}
-    assert seen == {command for command in kept if not command.answers_secret}
+    assert seen == {command for command in kept - ENQUEUED - ENDING if not command.answers_secret}
 
 
 async def test_an_answer_stays_the_same_when_the_aggregate_has_changed() -> None:
@@ -137,8 +262,11 @@ async def test_an_answer_stays_the_same_when_the_aggregate_has_changed() -> None
     answers = []
     async for command, actor in life_of_a_document(runner, ada, bob):
         steps.append((command, actor))
-        answers.append(sent(await runner.send(command, actor, f"key {len(steps)}")))
-    again = [sent(await runner.send(command, actor, f"key {n}")) for n, (command, actor) in enumerate(steps, 1)]
+        answers.append(sent(await runner.send(command, actor, f"key {len(steps)}", match=match_of(command))))
+    again = [
+        sent(await runner.send(command, actor, f"key {n}", match=match_of(command)))
+        for n, (command, actor) in enumerate(steps, 1)
+    ]
     assert again == answers
 
 
@@ -149,7 +277,7 @@ def own_commands() -> set[type[Command[Any]]]:
 
 def is_small(hint: Any) -> bool:
     """Whether values of a type have few bytes, whatever a request contains."""
-    if get_origin(hint) is Literal or hint in {bool, int, float, UUID, datetime, type(None)}:
+    if get_origin(hint) is Literal or hint in {bool, int, float, UUID, datetime, TokenText, type(None)}:
         return True
     return bool(get_args(hint)) and all(map(is_small, get_args(hint)))
 
@@ -164,6 +292,7 @@ def test_no_answer_is_kept_as_a_copy_unless_it_is_small(command: type[Command[An
 
 def test_logging_in_answers_a_secret() -> None:
     assert LogIn.answers_secret
+    assert RefreshSession.answers_secret
 
 
 async def test_a_repeat_without_effect_keeps_a_reference_and_no_text() -> None:
@@ -204,11 +333,25 @@ async def test_a_removed_member_gets_no_answer_about_the_team() -> None:
 
 async def test_a_closed_account_is_not_shown_again() -> None:
     runner = CommandRunner()
-    register = Register(email="ada@example.org", name="Ada", password=PASSWORD)
-    user = (await runner.send(register, key="key")).answer
-    await runner.ask(Deactivate(), Actor(user.id))
+    ada = await runner.actor("ada@example.org")
+    rename = ChangeProfile(name="Ada L.")
+    await runner.send(rename, ada, "key")
+    await runner.ask(Deactivate(), ada)
     with pytest.raises(NotFound):
-        await runner.send(register, key="key")
+        await runner.send(rename, ada, "key")
+
+
+async def test_the_id_of_an_operation_is_the_same_for_a_repeat_with_its_key_alone() -> None:
+    runner = CommandRunner()
+    request = RequestPasswordReset(email="ada@example.org")
+    for key in ("key", "key", "other", None, None):
+        await runner.send(request, key=key)
+    await runner.send(RequestPasswordReset(email="bob@example.org"), key="key")
+    first, again, *others = [job.effect_key for job, _ in runner.jobs.waiting]
+    assert first == again
+    assert len({first, *others}) == 5
+    id = UUID(first.removeprefix("link:"))
+    assert (id.version, id.variant) == (8, RFC_4122)
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +428,7 @@ async def test_a_command_has_one_time_which_its_repeated_answer_shows() -> None:
 async def test_an_answer_with_a_secret_is_repeated_for_ten_minutes_only() -> None:
     desk = Desk()
     await desk.send(IssueToken(text="secret"))
-    desk.now += SECRET_LIFETIME - timedelta(seconds=1)
+    desk.now += timedelta(minutes=10, seconds=-1)
     assert (await desk.send(IssueToken(text="secret"))).answer == Token("secret")
     desk.now += timedelta(seconds=1)
     with pytest.raises(AnswerExpired) as refused:

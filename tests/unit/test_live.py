@@ -1,4 +1,4 @@
-"""What is followed live: nothing is missed or told twice, whatever fails, and nobody is let in by an old answer."""
+"""Live events: none is missed or sent twice, whatever fails, and no old answer lets a reader in."""
 
 import asyncio
 from collections import Counter
@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 from msgspec.structs import replace
 
+from adapters.client_network import client_network
 from adapters.realtime import hub as live
 from adapters.realtime.hub import EventHub, OutgoingBatch
 from application.ports import Actor, RecordedEvent, Unavailable
@@ -105,6 +106,25 @@ async def following(past: int = 0) -> AsyncIterator[House]:
     async with house.live.subscribed(ADA.user_id, "a"):
         assert await house.live.head(5) == past
         yield house
+
+
+async def test_networks_take_turns_at_what_is_read_again_from_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many streams of one address, each of which asks for all of the log, hold up no stream of another."""
+    monkeypatch.setattr(live, "MAX_CATCHING_UP", 1)
+    order: list[str] = []
+
+    async def page(name: str) -> None:
+        client_network.set(name[0])
+        await house.live.after(0, 0, ADA)
+        order.append(name)
+
+    async with following(past=4) as house:
+        house.rows.slow = True
+        pages = [asyncio.create_task(page(name)) for name in ("a0", "a1", "a2", "b3")]
+        await house.rows.waiting.wait()
+        house.rows.let.set()
+        await asyncio.gather(*pages)
+    assert order == ["a0", "a1", "b3", "a2"]
 
 
 @pytest.mark.parametrize("start", [0, 3, 9, 17, 29, 30])

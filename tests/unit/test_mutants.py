@@ -1,12 +1,15 @@
 """Mutation testing: which places are changed, how mutants are drawn, and what becomes of one in a copy of the tree."""
 
 import ast
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.architecture.source import PROJECT
-from tests.mutants.mutants import Mutant, concerned, harmless, mutants, sample
+from tests.mutants.calls import OUTSIDE, callers
+from tests.mutants.mutants import ROOMS, Mutant, concerned, harmless, mutants, sample, users
 from tests.mutants.mutations import mutations
 from tests.mutants.session import Results, Tree, Unfit, run
 
@@ -73,9 +76,10 @@ def test_what_no_behaviour_depends_on_is_left_alone(source: str) -> None:
 @pytest.fixture(scope="module")
 def product() -> list[Mutant]:
     """All mutants of the product."""
-    return list(mutants(PROJECT))
+    return list(mutants(PROJECT, *ROOMS))
 
 
+@pytest.mark.programs
 def test_every_mutant_of_the_product_is_python(product: list[Mutant]) -> None:
     for mutant in product[::50]:
         ast.parse(mutant.content)
@@ -103,6 +107,7 @@ def test_a_place_is_drawn_once() -> None:
     assert len(drawn_from("x = a < b\n")) == 1
 
 
+@pytest.mark.programs
 def test_every_known_survivor_is_still_a_mutant(product: list[Mutant]) -> None:
     known = harmless()
     assert set(known) - {mutant.change for mutant in product} == set()
@@ -119,34 +124,99 @@ TEST = "from domain.larger import larger\n\n\ndef test_larger():\n    assert lar
 
 
 @pytest.fixture
-def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tree:
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tree]:
     """A project of one function, whose only test does not compare equal numbers."""
     for name, text in (("domain/larger.py", SOURCE), ("tests/unit/test_larger.py", TEST)):
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).write_text(text)
     (tmp_path / "domain" / "__init__.py").touch()
+    shutil.copytree(PROJECT / "tests" / "mutants", tmp_path / "tests" / "mutants")
     monkeypatch.setattr("tests.mutants.session.QUICK", ("tests",))
+    monkeypatch.setattr("tests.mutants.session.REVIEWED", ())
     monkeypatch.setattr("tests.mutants.session.PROFILE", ())
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    return Tree(tmp_path)
+    tree = Tree(tmp_path)
+    yield tree
+    tree.close()
 
 
+@pytest.mark.programs
 def test_a_mutant_is_killed_or_survives_and_the_tree_is_as_before(tree: Tree) -> None:
-    drawn = {mutant.becomes: mutant for mutant in mutants(tree.path)}
-    outcomes: dict[str, str] = {}
-    run([tree], list(drawn.values())[:3], lambda mutant, found: outcomes.update({mutant.becomes: found}), 60, False)
+    drawn = {mutant.becomes: mutant for mutant in mutants(tree.path, "domain")}
+    outcomes: dict[str, tuple[str, str]] = {}
+
+    def keep(mutant: Mutant, outcome: str, test: str) -> None:
+        outcomes[mutant.becomes] = outcome, test
+
+    run([tree], list(drawn.values())[:3], keep, 60, False, tree.path)
     assert outcomes == {
-        "return None": "killed",
-        "return a if a >= b else b": "survived",
-        "return a if a <= b else b": "killed",
+        "return None": ("killed", "tests/unit/test_larger.py::test_larger"),
+        "return a if a >= b else b": ("survived", ""),
+        "return a if a <= b else b": ("killed", "tests/unit/test_larger.py::test_larger"),
     }
     assert (tree.path / "domain" / "larger.py").read_text() == SOURCE
 
 
+CALLED = """@decorated
+def outer(a=1):
+    def inner():
+        return 2
+    return 3
+LIMIT = 4
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (2, {"t.py::inner", "t.py::outer", "t.py::user"}),
+        (4, {"t.py::inner"}),
+        (5, {"t.py::inner", "t.py::outer"}),
+        (6, {"t.py::inner", "t.py::outer", "t.py::user"}),
+    ],
+    ids=["a default", "an inner function", "a function", "a constant"],
+)
+def test_a_mutant_concerns_the_tests_that_call_its_function_or_the_users_of_its_module(
+    line: int, expected: set[str]
+) -> None:
+    calls = {
+        "domain/a.py": {"1": ["t.py::outer"], "3": ["t.py::inner"]},
+        "domain/b.py": {"1": ["t.py::user", OUTSIDE]},
+        "domain/c.py": {"1": ["t.py::other"]},
+    }
+    [mutant, *_] = [mutant for mutant in drawn_from(CALLED) if mutant.line == line]
+    assert callers(mutant, calls, ["domain/a.py", "domain/b.py"]) == expected
+
+
+def test_a_mutant_whose_function_is_called_while_tests_are_collected_concerns_all_tests() -> None:
+    calls = {"domain/a.py": {"1": [OUTSIDE, "t.py::outer"]}}
+    [mutant, *_] = [mutant for mutant in drawn_from(CALLED) if mutant.line == 5]
+    assert callers(mutant, calls, []) is None
+
+
+def test_a_constant_of_a_module_that_is_found_in_its_folder_concerns_all_tests() -> None:
+    calls = {"domain/a.py": {"1": ["t.py::outer"]}}
+    [mutant, *_] = [mutant for mutant in drawn_from(CALLED) if mutant.line == 6]
+    assert callers(mutant, calls, ["domain/a.py"]) is None
+
+
+def test_users_of_a_module_are_the_files_that_import_it() -> None:
+    found = users("infra/projector/pacing.py", PROJECT)
+    assert found[0] == "infra/projector/pacing.py"
+    assert "infra/projector/log_projector.py" in found
+
+
+@pytest.mark.programs
+def test_a_tree_records_which_tests_call_a_function(tree: Tree) -> None:
+    calls = tree.record(("tests",), tree.path / "kept")
+    assert calls["domain/larger.py"]["1"] == ["tests/unit/test_larger.py::test_larger"]
+
+
+@pytest.mark.programs
 def test_tests_that_fail_without_a_mutation_try_nothing(tree: Tree) -> None:
     (tree.path / "tests" / "unit" / "test_larger.py").write_text(TEST.replace("== 2", "== 1"))
-    with pytest.raises(Unfit):
-        run([tree], list(mutants(tree.path)), lambda *_: pytest.fail("tried"), 60, False)
+    with pytest.raises(Unfit, match="test_larger"):
+        run([tree], list(mutants(tree.path, "domain")), lambda *_: pytest.fail("tried"), 60, False, tree.path)
 
 
 def test_a_session_goes_on_and_tries_survivors_again_once_the_tests_have_changed(tmp_path: Path) -> None:

@@ -196,6 +196,7 @@ def test_only_managers_hear_of_shares_and_invitations() -> None:
         "document.share_revoked.v1",
         "team.member_invited.v1",
         "team.invitation_declined.v1",
+        "team.invitation_expired.v1",
         "team.invitation_revoked.v1",
     }
 

@@ -1,15 +1,21 @@
 """Revocation on the bus: a command that takes access away ends once the read models have followed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
 import pytest
+from uuid_utils.compat import uuid7
 
 from application.content.document import ChangeDocument, CreateDocument, RevokeShare, ShareDocument, TrashDocument
-from application.ports import Actor, NotSettled, Unavailable
+from application.identity.sessions import LogOutEverywhere
+from application.identity.user import ChangePassword, Deactivate
+from application.ports import Actor, NotSettled, SessionEnding, Unavailable
 from application.privacy.erasure import EraseDocument, EraseUser
-from application.teams.team import AcceptInvitation, FoundTeam, InviteMember
-from tests.support.use_cases import CommandRunner
+from application.teams.invitation import AcceptInvitation, InviteMember
+from application.teams.team import FoundTeam
+from domain.identity.user import User
+from tests.support.use_cases import PASSWORD, CommandRunner
 
 EMAIL = "bob@example.org"
 
@@ -23,6 +29,7 @@ class Reads:
     """Whether they show a stream without any wait."""
     fails: bool = False
     asked: list[tuple[str, UUID, int]] = field(default_factory=list)
+    ended: list[SessionEnding] = field(default_factory=list)
     forgets: bool = True
     """Whether all processes forget erased keys in time."""
 
@@ -36,6 +43,12 @@ class Reads:
 
     async def forgotten(self, timeout: float) -> bool:
         return self.forgets
+
+    async def end_sessions(self, endings: Sequence[SessionEnding]) -> bool:
+        if self.fails:
+            raise Unavailable("The database")
+        self.ended += endings
+        return self.settled
 
 
 @pytest.fixture
@@ -206,3 +219,43 @@ async def test_nothing_is_kept_of_the_answer_to_an_erasure(runner: CommandRunner
     document = await runner.ask(CreateDocument(title="Notes"), owner)
     await runner.send(EraseDocument(id=document.id), key="once")
     assert not (await runner.send(EraseDocument(id=document.id), key="once")).replayed
+
+
+async def test_the_event_that_ends_sessions_ends_them_before_the_answer(
+    runner: CommandRunner, owner: Actor, reads: Reads
+) -> None:
+    session_id = runner.sessions.log_in(owner.user_id, uuid7)
+    await runner.send(ChangePassword(old=PASSWORD, new=f"{PASSWORD} again"), owner, session_id=session_id)
+    user = await runner.store.load(User, owner.user_id)
+    assert user is not None
+    assert reads.ended == [SessionEnding(owner.user_id, user.version, session_id)]
+
+
+async def test_a_repeat_that_changes_nothing_ends_the_sessions_that_the_first_one_ended(
+    runner: CommandRunner, owner: Actor, reads: Reads
+) -> None:
+    reads.settled = reads.up_to_date = False
+    with pytest.raises(NotSettled):
+        await runner.send(Deactivate(), owner)
+    reads.settled = reads.up_to_date = True
+    await runner.send(Deactivate(), owner)
+    first, again = reads.ended
+    assert first == again
+
+
+async def test_a_repeat_with_a_key_ends_no_session_that_began_after_the_first_one(
+    runner: CommandRunner, owner: Actor, reads: Reads
+) -> None:
+    await runner.send(LogOutEverywhere(), owner, "key")
+    assert (await runner.send(LogOutEverywhere(), owner, "key")).replayed
+    first, again = reads.ended
+    assert first == again
+
+
+async def test_a_command_whose_sessions_cannot_be_ended_now_is_not_settled(
+    runner: CommandRunner, owner: Actor, reads: Reads
+) -> None:
+    reads.fails = True
+    with pytest.raises(NotSettled):
+        await runner.send(LogOutEverywhere(), owner)
+    assert runner.happened()[-1] == "user.sessions_ended"

@@ -4,6 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from adapters.files.local_files import LocalFiles
+from adapters.files.s3_bucket import S3Bucket
+from adapters.files.s3_files import S3Files
+from infra.bootstrap.files import open_files
 from infra.kafka.client.config import NoKafka, connection, topics
 from infra.kafka.client.topics import Topics
 from infra.settings.database import PARTS
@@ -15,6 +19,7 @@ from infra.settings.load import (
     SERVERS_FILE,
     database_file,
     load,
+    load_for_mail,
     load_for_migration,
     load_for_reading,
 )
@@ -85,11 +90,26 @@ def test_every_missing_setting_is_named(tmp_path: Path, monkeypatch: pytest.Monk
         ("KAFKA_BOOTSTRAP_SERVERS", f"kafka://app:{SECRET}@one:9092", "broker1:9092"),
         ("KAFKA_BOOTSTRAP_SERVERS", "one:9092,two", "broker1:9092"),
         ("KAFKA_SSL_CAFILE", "/nonexistent", "file"),
+        ("PALIMPSEST_SMTP_URL", f"http://app:{SECRET}@mail", "smtp://"),
+        ("PALIMPSEST_SMTP_URL", f"smtp://app:{SECRET}@localhost?tls=yes", "?starttls=yes"),
+        ("PALIMPSEST_SMTP_URL", f"smtps://app:{SECRET}@mail?starttls=yes", "?starttls=yes"),
+        ("PALIMPSEST_SMTP_CAFILE", "/nonexistent", "file"),
+        ("PALIMPSEST_SMTP_TIMEOUT", "0", "1"),
+        ("PALIMPSEST_MAIL_FROM", "Palimpsest", "Palimpsest <no-reply@example.org>"),
+        ("PALIMPSEST_LINK_URL", "https://app.example.org/{purpose}", "{purpose}#token={token}"),
+        ("PALIMPSEST_LINK_URL", "app.example.org/{purpose}#{token}", "https://"),
+        ("PALIMPSEST_FILES_URL", "https://files.example/bucket", "s3://"),
+        ("PALIMPSEST_S3_ENDPOINT", f"https://app:{SECRET}@files.example", "https?://"),
+        ("PALIMPSEST_S3_SECRET_KEY", SECRET, "PALIMPSEST_S3_ACCESS_KEY"),
         ("PALIMPSEST_PORT", "70000", "65535"),
         ("PALIMPSEST_TOKEN_TTL", "60", "900"),
         ("PALIMPSEST_TOKEN_TTL", "86400", "3600"),
         ("PALIMPSEST_LOG_LEVEL", "loud", "'INFO'"),
         ("PALIMPSEST_CORS_ORIGINS", "https://a.example, b.example", "b.example"),
+        ("PALIMPSEST_TRUSTED_PROXIES", "10.1.0.0/16, proxy.example", "proxy.example"),
+        ("PALIMPSEST_TRUSTED_PROXIES", "10.1.2.3/16", "10.1.0.0/16"),
+        ("PALIMPSEST_TRUSTED_PROXIES", "::/0", "every client"),
+        ("PALIMPSEST_TRUSTED_PROXIES", "*", "network"),
     ],
 )
 def test_a_wrong_value_is_explained_and_no_secret_shown(
@@ -103,6 +123,76 @@ def test_a_wrong_value_is_explained_and_no_secret_shown(
     assert words in line
     assert SECRET not in line
     assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    ("value", "networks"),
+    [
+        (None, []),
+        ("", []),
+        ("10.1.0.0/16, 192.0.2.1,2001:DB8::/32", ["10.1.0.0/16", "192.0.2.1/32", "2001:db8::/32"]),
+    ],
+)
+def test_trusted_proxies_are_networks_and_none_unless_set(
+    folder: Path, value: str | None, networks: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if value is not None:
+        monkeypatch.setenv("PALIMPSEST_TRUSTED_PROXIES", value)
+    assert load(folder).http.trusted_proxies == networks
+
+
+@pytest.mark.parametrize(
+    ("url", "server"),
+    [
+        ("smtp://localhost", ("localhost", 25, "none", None, None)),
+        ("smtp://[::1]:2525", ("::1", 2525, "none", None, None)),
+        ("smtp://app:p%40ss@mail.example?starttls=yes", ("mail.example", 587, "starttls", "app", "p@ss")),
+        ("smtps://app:pw@mail.example", ("mail.example", 465, "tls", "app", "pw")),
+        ("smtps://mail.example:2465", ("mail.example", 2465, "tls", None, None)),
+    ],
+)
+def test_a_mail_server_is_an_address(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, url: str, server: tuple[object, ...]
+) -> None:
+    monkeypatch.setenv("PALIMPSEST_SMTP_URL", url)
+    monkeypatch.setenv("PALIMPSEST_MAIL_FROM", "Palimpsest <no-reply@palimpsest.example>")
+    found = load(folder).mail.server()
+    assert found is not None
+    assert (found.host, found.port, found.security, found.user, found.password) == server
+    assert found.greeting_name == "palimpsest.example"
+
+
+def test_a_mail_server_needs_a_sender(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PALIMPSEST_SMTP_URL", f"smtps://app:{SECRET}@mail.example")
+    with pytest.raises(SettingsError) as caught:
+        load(folder)
+    assert str(caught.value) == "PALIMPSEST_MAIL_FROM is not set, and PALIMPSEST_SMTP_URL needs it."
+
+
+def test_files_are_in_a_bucket_or_in_the_data_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(open_files(load(folder).files, load(folder).installation), LocalFiles)
+    for name, value in {
+        "PALIMPSEST_FILES_URL": "s3://palimpsest-files/production/eu",
+        "PALIMPSEST_S3_ENDPOINT": "https://files.example:9000",
+        "PALIMPSEST_S3_REGION": "eu-central-1",
+        "PALIMPSEST_S3_ACCESS_KEY": "AKIA",
+        "PALIMPSEST_S3_SECRET_KEY": SECRET,
+    }.items():
+        monkeypatch.setenv(name, value)
+    settings = load(folder)
+    assert settings.files.bucket() == S3Bucket(
+        "palimpsest-files", "production/eu", "https://files.example:9000", "eu-central-1", "AKIA", SECRET
+    )
+    assert isinstance(open_files(settings.files, settings.installation), S3Files)
+    assert SECRET not in f"{settings!r} {list(shown(settings))} {settings.files.bucket()!r}"
+
+
+def test_mail_needs_no_database_and_no_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DATABASE_URL")
+    monkeypatch.setenv("PALIMPSEST_DATA_DIR", str(tmp_path))
+    settings = load_for_mail()
+    assert settings.mail.server() is None
+    assert settings.installation.data_dir == tmp_path
 
 
 def test_kafka_needs_a_login_where_it_is_asked_for_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,11 +223,15 @@ VERIFIED = "postgresql://app@db.example/x?sslmode=verify-full&sslrootcert=/etc/s
         ("REDIS_URL", "rediss://cache.example/0?ssl_cert_reqs=none"),
         ("REDIS_URL", "rediss://cache.example/0?ssl_check_hostname=false"),
         ("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092,one.example:9092"),
+        ("PALIMPSEST_SMTP_URL", "smtp://mail.example"),
+        ("PALIMPSEST_SMTP_URL", "smtp://192.0.2.1:2525"),
+        ("PALIMPSEST_S3_ENDPOINT", "http://files.example:9000"),
     ],
 )
 def test_m9_a_server_on_another_machine_needs_verified_tls_unless_the_network_is_said_to_be_safe(
     folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
+    monkeypatch.setenv("PALIMPSEST_MAIL_FROM", "no-reply@palimpsest.example")
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError) as caught:
         load(folder)
@@ -158,11 +252,17 @@ def test_m9_a_server_on_another_machine_needs_verified_tls_unless_the_network_is
         ("REDIS_URL", "redis://127.8.8.8/0"),
         ("REDIS_URL", "unix://palimpsest:pw@/run/redis.sock"),
         ("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092,[::1]:9093"),
+        ("PALIMPSEST_SMTP_URL", "smtp://localhost:2525"),
+        ("PALIMPSEST_SMTP_URL", "smtp://mail.example?starttls=yes"),
+        ("PALIMPSEST_SMTP_URL", "smtps://app:pw@mail.example"),
+        ("PALIMPSEST_S3_ENDPOINT", "http://127.0.0.1:9000"),
+        ("PALIMPSEST_S3_ENDPOINT", "https://files.example:9000"),
     ],
 )
 def test_m9_verified_tls_loopback_and_unix_sockets_are_fine(
     folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
+    monkeypatch.setenv("PALIMPSEST_MAIL_FROM", "no-reply@palimpsest.example")
     monkeypatch.setenv(name, value)
     load(folder)
 
@@ -250,12 +350,15 @@ def test_topics_are_named_and_spread_as_they_are_set(folder: Path, monkeypatch: 
 def test_what_is_shown_masks_keys_and_passwords(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_URL", f"rediss://:{SECRET}@cache:6379/0")
     monkeypatch.setenv("DATABASE_ADMIN_URL", f"postgresql:///x?host=localhost&password={SECRET}")
+    monkeypatch.setenv("PALIMPSEST_SMTP_URL", f"smtp://app:{SECRET}@mail.example?starttls=yes")
+    monkeypatch.setenv("PALIMPSEST_MAIL_FROM", "no-reply@palimpsest.example")
     monkeypatch.setenv("PALIMPSEST_KEYS", SECRET)
     monkeypatch.setenv("PALIMPSEST_KEYS_COMMAND", f"vault read -address=https://vault -token={SECRET} keys")
     monkeypatch.setenv("KAFKA_SASL_PASSWORD", f"a://{SECRET}")
     settings = load(folder)
     values = {name: value for name, value, _ in shown(settings)}
     assert values["DATABASE_URL"] == "postgresql://app:****@db.example:5432/palimpsest?sslmode=verify-full"
+    assert values["PALIMPSEST_SMTP_URL"] == "smtp://app:****@mail.example?starttls=yes"
     assert values["REDIS_URL"] == "rediss://:****@cache:6379/0"
     assert SECRET not in f"{values} {settings!r} {settings}"
 

@@ -5,34 +5,21 @@ import json
 import logging
 import re
 import socket
-from collections.abc import Iterator
 from io import StringIO
 from typing import Any
 
 import psycopg
 import pytest
 import structlog
+from structlog.testing import capture_logs
 
 from infra.cli.main import log_errors_only
 from infra.local.servers.process import free_port
-from infra.telemetry.http_observer import observe_http
 from infra.telemetry.logs import BufferedLogStream, configure_logging
 from infra.telemetry.metrics import MetricsError, start_metrics
 from infra.telemetry.redaction import describe_error
 
 CANARY = "canary-7321"
-
-
-@pytest.fixture(autouse=True)
-def restored() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
-    observe_http.log_to(structlog.get_logger("http"))
-    structlog.contextvars.clear_contextvars()
 
 
 class Log:
@@ -53,6 +40,16 @@ class Log:
 @pytest.fixture
 def log(capsys: pytest.CaptureFixture[str]) -> Log:
     return Log(capsys)
+
+
+def test_a_logger_keeps_no_set_up_of_an_earlier_test(log: Log) -> None:
+    log.open()
+    early = structlog.get_logger("early")
+    early.info("written")
+    structlog.reset_defaults()
+    with capture_logs() as lines:
+        early.info("captured")
+    assert [line["event"] for line in lines] == ["captured"]
 
 
 def test_every_line_carries_the_request_whichever_library_writes_it(log: Log) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.content.texts import usable_title
-from domain.identity import user
+from domain.identity import profile
 from domain.kernel import Invalid
 from domain.teams import naming
 from domain.text import UnusableEmail, UnusableText, email_address, email_key, multi_line, single_line
@@ -44,7 +44,14 @@ def test_something_of_a_line_can_be_seen(text: str) -> None:
 
 @pytest.mark.parametrize(
     "usable",
-    [usable_title, user.usable_name, user.usable_avatar_url, naming.usable_name, naming.usable_slug, email_address],
+    [
+        usable_title,
+        profile.usable_name,
+        profile.usable_avatar_url,
+        naming.usable_name,
+        naming.usable_slug,
+        email_address,
+    ],
 )
 @pytest.mark.parametrize("text", ["\u200b", "\u2800", "https://example.org/\u202egnp.exe", "a\u202eb@example.org"])
 def test_every_text_of_one_line_is_checked(usable: Callable[[str], str], text: str) -> None:

@@ -17,7 +17,7 @@ def notes(owner: int = 1) -> Document:
 
 
 async def test_an_aggregate_is_as_the_command_leaves_it() -> None:
-    unit = UnitOfWork(MemoryEventStore())
+    unit = UnitOfWork(MemoryEventStore(), lambda: NOW)
     staged = notes()
     unit.save(staged)
     assert unit.current(Document, ID) is staged
@@ -28,7 +28,7 @@ async def test_an_aggregate_is_as_the_command_leaves_it() -> None:
 async def test_an_aggregate_that_the_command_has_not_loaded_is_an_error(
     kind: type[Document] | type[User], id: UUID
 ) -> None:
-    unit = UnitOfWork(MemoryEventStore())
+    unit = UnitOfWork(MemoryEventStore(), lambda: NOW)
     unit.save(notes())
     with pytest.raises(LookupError, match=f"this {kind.__name__}$"):
         unit.current(kind, id)
@@ -36,4 +36,4 @@ async def test_an_aggregate_that_the_command_has_not_loaded_is_an_error(
 
 async def test_what_does_not_exist_is_not_found() -> None:
     with pytest.raises(NotFound, match=r"^There is no such document\.$"):
-        await UnitOfWork(MemoryEventStore()).get(Document, ID)
+        await UnitOfWork(MemoryEventStore(), lambda: NOW).get(Document, ID)

@@ -1,11 +1,13 @@
 """The HTTP API: routers, middleware and error handlers in one app."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 from starlette.middleware.cors import CORSMiddleware
 
 from adapters.http.api import openapi, problems
+from adapters.http.api.context import context_of
 from adapters.http.api.deps import Deps
 from adapters.http.api.framework import Api
 from adapters.http.api.middleware import FieldsMiddleware, RequestMiddleware, ServerErrorMiddleware
@@ -20,24 +22,44 @@ def create_app(deps: Deps) -> FastAPI:
     routes = [route for router in routers for route in router.routes]
     app = Api(routes, openapi.describe, openapi_tags=tags_of(routers), **ABOUT)
     for error, handler in HANDLERS.items():
-        app.add_exception_handler(error, handler)
+        app.add_exception_handler(error, _on_loop(handler))
     # The last one added is the outermost.
     app.add_middleware(FieldsMiddleware)
     app.add_middleware(ServerErrorMiddleware)
     if deps.cors_origins:
-        app.add_middleware(CORSMiddleware, allow_origins=deps.cors_origins, **CORS)
+        # Where any origin may call the API, none of them may do so with cookies.
+        with_cookies = "*" not in deps.cors_origins
+        app.add_middleware(CORSMiddleware, allow_origins=deps.cors_origins, allow_credentials=with_cookies, **CORS)
     app.add_middleware(RequestMiddleware, deps=deps)
     return app
 
 
+def _on_loop(handler: Callable[[Request, Any], Response]) -> Callable[[Request, Any], Awaitable[Response]]:
+    """Return an error handler that runs on the event loop. Starlette runs those that are no coroutines in a thread."""
+
+    async def answer(request: Request, error: Any) -> Response:
+        if (reason := problems.refused_access(error)) is not None:
+            context_of(request).note_refusal("access", reason)
+        return handler(request, error)
+
+    return answer
+
+
 CORS: dict[str, Any] = {
-    "allow_methods": ("GET", "HEAD", "POST", "PUT", "DELETE"),
-    "allow_headers": ("Authorization", "Content-Type", "X-Request-Id", "Traceparent", *openapi.PARAMETERS),
+    "allow_methods": ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
+    "allow_headers": (
+        "Authorization",
+        "Content-Type",
+        "X-CSRF-Token",
+        "X-Request-Id",
+        "Traceparent",
+        *openapi.PARAMETERS,
+    ),
     "expose_headers": list(openapi.HEADERS),
     "max_age": 600,
 }
 
-HANDLERS: dict[type[Exception], Any] = {
+HANDLERS: dict[type[Exception], Callable[[Request, Any], Response]] = {
     Refusal: problems.of_refusal,
     problems.HttpError: problems.of_http_error,
     NotSettled: problems.of_not_settled,

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from adapters.http.api.body import JsonBody
+from adapters.http.api.body import JsonBody, body_for
 from adapters.http.api.context import RequestContext
 from adapters.http.api.framework import Parameters
 from adapters.http.api.problems import MAX_FAULTS, Fault, NotValid, faults, pointer
@@ -20,7 +20,7 @@ class Arguments:
         self._dependencies = parameters.dependencies
         self._path = parameters.path
         self._query = parameters.query
-        self._body = {name: JsonBody(model) for name, model in parameters.body.items()}
+        self._bodies = {name: [JsonBody(model) for model in models] for name, models in parameters.body.items()}
         self._has_free_text = any(_is_free_text(adapter) for adapter in parameters.path.values())
 
     async def read(self, request: Request, context: RequestContext) -> dict[str, Any]:
@@ -38,7 +38,8 @@ class Arguments:
             context.validated(request.scope["path"])
         if self._query or request.scope["query_string"]:
             given |= self._queried(request, errors)
-        for name, body in self._body.items():
+        for name, bodies in self._bodies.items():
+            body = body_for(bodies, context)
             content = await body.read(request, context)
             given[name] = _checked("body", (), body.validate, content, errors)
         if errors:

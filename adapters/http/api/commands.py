@@ -14,6 +14,8 @@ from application.commands import Command, CommandResult
 R = TypeVar("R")
 
 KEY = re.compile(r"[!-~]{1,255}")
+MINIMAL = re.compile(r"(?:^|[,;])\s*return\s*=\s*\"?minimal\"?\s*(?=$|[,;])", re.IGNORECASE)
+"""A preference (RFC 7240, 4.2): the response needs no body."""
 
 
 class CommandSender:
@@ -34,7 +36,16 @@ class CommandSender:
             headers.append((b"location", at.format(result.answer.id).encode()))
         if result.answer is None:
             return Answer(b"", self._context.status, headers)
-        return Answer(encode(result.answer), self._context.status, [*headers, *etag_of(result.answer)])
+        tag = etag_of(result.answer)
+        # Without a tag the answer is more than the state that the caller has asked for.
+        if tag and self._context.status == 200 and MINIMAL.search(self._context.header(b"prefer") or ""):
+            return Answer(b"", 204, [*headers, (b"preference-applied", b"return=minimal"), *tag])
+        return Answer(encode(result.answer), self._context.status, [*headers, *tag])
+
+    async def accept(self, command: Command[None], answer: object) -> Answer:
+        """Send a command whose work is done later. Nothing in the response depends on what will come of it."""
+        await self._send(command)
+        return Answer(encode(answer), self._context.status)
 
     async def ask(self, command: Command[R]) -> R:
         """Send a command that changes nothing and return its answer. It takes no key: the answer must not be stored."""

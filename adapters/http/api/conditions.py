@@ -1,6 +1,6 @@
 """Conditional requests (RFC 9110, 13): `If-Match` and `If-None-Match` as preconditions; what is not checked is refused.
 
-Every operation on one thing that answers an ETag takes both. Dates are no conditions here, as no response has a
+Every operation that answers an ETag takes both, but creations. Dates are no conditions here, as no response has a
 `Last-Modified`: reads ignore them, as the RFC demands, and a write that depends on one is refused.
 """
 

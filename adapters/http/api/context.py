@@ -1,45 +1,82 @@
 """Request context: the state of one request while it is handled. Only this module assigns to it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 from uuid import UUID
 
+import msgspec
 from fastapi import Depends, Request
 
+from adapters.client_network import client_network
+from adapters.http.api.cookies import ACCESS_COOKIE, CSRF_COOKIE, CSRF_HEADER, cookies_of
 from adapters.http.api.deps import Deps
-from adapters.http.api.problems import CHALLENGE, InsufficientScope, Unauthenticated
-from adapters.http.api.tokens import BadToken, Identity
-from application.ports import CommandContext, Precondition
+from adapters.http.api.limits import LimitName, headers_of, words_of
+from adapters.http.api.problems import CHALLENGE, CsrfRefused, InsufficientScope, Malformed, Unauthenticated
+from adapters.http.api.responses import HttpHeader
+from adapters.http.api.tokens import BadToken, EarlyToken, ExpiredToken
+from application.ports import (
+    Actor,
+    Client,
+    CommandContext,
+    Decision,
+    Precondition,
+    RateLimited,
+    SecurityEntry,
+    SessionMode,
+)
+from application.security_actions import SecurityAction, SecurityReason
 
 TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?=-|$)")
 
+INVALID = "The access token is invalid or expired, or its session has ended; refresh it, or log in again."
+EARLY = "The access token is not valid yet: the clock of a server is wrong. Refresh it, or try again in some minutes."
+
 CONTEXT = "palimpsest.context"
 """The key of the context in the ASGI scope."""
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """Who sends a request, and in which session. `user_id`: as text; `expires`: of the token, seconds since 1970."""
+
+    actor: Actor
+    session_id: UUID
+    mode: SessionMode
+    user_id: str
+    scopes: frozenset[str]
+    expires: float
 
 
 class RequestContext:
     """One request: its headers, its route once that is known, and its caller once authenticated.
 
     `status` is the route's status on success. `path` is None until its parameters are valid, and where a parameter may
-    be any text: such a path may contain personal data, and must not be logged.
+    be any text: such a path may contain personal data, and must not be logged. `address`: the client's, if it is known.
+    `quota_headers`: headers of the response that say what the caller has left.
     """
 
-    __slots__ = ("deps", "headers", "identity", "path", "request_id", "route", "status")
+    __slots__ = ("address", "deps", "headers", "identity", "path", "quota_headers", "request_id", "route", "status")
 
-    def __init__(self, deps: Deps, headers: Mapping[bytes, bytes], request_id: UUID) -> None:
+    def __init__(self, deps: Deps, headers: Mapping[bytes, bytes], request_id: UUID, address: str = "") -> None:
         self.deps = deps
+        self.address = address
         self.headers = headers
         self.request_id = request_id
         self.identity: Identity | None = None
         self.route = "unknown"
         self.path: str | None = None
+        self.quota_headers: list[HttpHeader] = []
         self.status = 200
 
     def header(self, name: bytes) -> str | None:
         """Return a request header by its name in lower case."""
         value = self.headers.get(name)
         return None if value is None else value.decode("latin-1").strip()
+
+    def accepts(self, media: str) -> bool:
+        """Return whether `Accept` names this media type; wildcards do not count."""
+        ranges = (self.header(b"accept") or "").lower().split(",")
+        return media in {each.partition(";")[0].strip() for each in ranges}
 
     @property
     def traceparent(self) -> str | None:
@@ -48,13 +85,28 @@ class RequestContext:
 
     def call(self, key: str | None = None, precondition: Precondition | None = None) -> CommandContext:
         """Return the metadata of a command of this request. `key`: its Idempotency-Key."""
+        identity = self.identity
         return CommandContext(
-            self.identity.actor if self.identity else None,
+            identity.actor if identity else None,
             self.request_id,
             idempotency_key=key,
             traceparent=self.traceparent,
             precondition=precondition,
+            client=self.client,
+            session_id=identity.session_id if identity else None,
         )
+
+    @property
+    def client(self) -> Client:
+        """Return the program that sent the request."""
+        agent, solution = self.header(b"user-agent") or "", self.header(b"challenge-solution") or ""
+        return Client(self.address, agent, client_network.get(), solution)
+
+    def note_refusal(self, action: SecurityAction, reason: SecurityReason) -> None:
+        """Note in the security log what the caller was refused."""
+        user_id = self.identity.actor.user_id if self.identity else None
+        entry = SecurityEntry(action, "refused", self.request_id, self.client, user_id, reason=reason)
+        self.deps.security_log.note(entry)
 
     def matched(self, route: str, status: int) -> None:
         """Set the route's template, and its status on success."""
@@ -64,25 +116,104 @@ class RequestContext:
         """Set the path, once its parameters are valid."""
         self.path = path
 
-    def authenticate(self, scope: str) -> None:
-        """Identify the caller.
+    def cookie(self, name: str) -> str | None:
+        """Return a cookie."""
+        return cookies_of(self.header(b"cookie") or "").get(name)
+
+    async def authenticate(self, scope: str, *, changes: bool) -> None:
+        """Identify the caller. `changes`: the request may change something.
 
         Raises:
-            Unauthenticated: the token is missing or invalid.
+            Unauthenticated: the token is missing or invalid, or its session is over.
             InsufficientScope: the token lacks `scope`.
+            CsrfRefused: the token came in a cookie, and the CSRF token is missing or wrong.
+            Malformed: there are two tokens.
+            Unavailable: whether the session is over cannot be known now.
         """
-        kind, _, token = (self.header(b"authorization") or "").partition(" ")
-        if kind.lower() != "bearer":
-            raise Unauthenticated("Send an access token: `Authorization: Bearer TOKEN`.", CHALLENGE)
+        mode, token = self._token()
         try:
-            self.identity = self.deps.tokens.identify(token.strip())
-        except BadToken:
-            detail = "The access token is invalid or expired; log in again."
-            raise Unauthenticated(detail, _challenge("invalid_token")) from None
-        if scope not in self.identity.scopes:
+            grant = self.deps.tokens.identify(token)
+        except BadToken as bad:
+            if not isinstance(bad, ExpiredToken):
+                self.note_refusal("use_token", "invalid_token")
+            raise _invalid_token(EARLY if isinstance(bad, EarlyToken) else INVALID) from None
+        sessions, id = self.deps.live_sessions, grant.session_id
+        session = sessions.known(id) or await sessions.find(id)
+        if session is None or session.mode != mode or session.actor.user_id != grant.user_id:
+            self.note_refusal("use_token", "session_ended")
+            raise _invalid_token()
+        if changes and mode == "cookie":
+            self.require_csrf(id)
+        # An actor of its own: what links lend is noted on it, and one session has requests at the same time.
+        actor = Actor(session.actor.user_id, session.actor.address_id)
+        self.identity = Identity(actor, id, mode, session.user_id, grant.scopes, grant.expires)
+        if scope not in grant.scopes:
             raise InsufficientScope(
                 f"This requires an access token with the scope {scope}.", _challenge("insufficient_scope")
             )
+
+    async def require_session(self) -> None:
+        """Refuse the request if the session of its caller has ended since.
+
+        Raises:
+            Unauthenticated: it has ended.
+            Unavailable: whether the session is over cannot be known now.
+        """
+        assert self.identity is not None
+        sessions, id = self.deps.live_sessions, self.identity.session_id
+        if not (sessions.known(id) or await sessions.find(id)):
+            self.note_refusal("use_token", "session_ended")
+            raise _invalid_token()
+
+    async def charge(self, limits: Sequence[LimitName]) -> None:
+        """Charge the request to the caller's buckets of these limits. Only what is authenticated is charged to a user.
+
+        Raises:
+            RateLimited: one of them is full.
+        """
+        self._admit(await self.deps.limits.take(limits, self.identity.user_id if self.identity else None))
+
+    async def charge_user(self, user_id: UUID) -> None:
+        """Charge the request to the user whom its refresh token names, and no more to their network.
+
+        Raises:
+            RateLimited: the user has sent too many.
+        """
+        self._admit(await self.deps.limits.move("anonymous", str(user_id)))
+
+    def _admit(self, decision: Decision) -> None:
+        self.quota_headers = headers_of(decision)
+        if not decision.admitted:
+            raise RateLimited(words_of(decision), decision.retry_after)
+
+    def require_csrf(self, session_id: UUID) -> None:
+        """Refuse a request without the CSRF token of its session.
+
+        Raises:
+            CsrfRefused
+        """
+        header, cookie = self.header(CSRF_HEADER) or "", self.cookie(CSRF_COOKIE) or ""
+        if not self.deps.csrf.fits(session_id, header, cookie):
+            raise CsrfRefused(f"Send the value of the cookie {CSRF_COOKIE} as X-CSRF-Token, too.")
+
+    def _token(self) -> tuple[SessionMode, str]:
+        """Return the access token of the request, and how it came.
+
+        Raises:
+            Unauthenticated: there is none.
+            Malformed: there are two.
+        """
+        given, cookie = self.header(b"authorization"), None
+        if b"cookie" in self.headers:
+            cookie = self.cookie(ACCESS_COOKIE)
+        if cookie is not None and given is not None:
+            raise Malformed("Send the access token in Authorization or in a cookie, not in both.")
+        if cookie is not None:
+            return "cookie", cookie
+        kind, _, token = (given or "").partition(" ")
+        if kind.lower() != "bearer":
+            raise Unauthenticated("Send an access token: `Authorization: Bearer TOKEN`, or log in.", CHALLENGE)
+        return "bearer", token.strip()
 
 
 def traceparent_of(header: bytes) -> str | None:
@@ -103,6 +234,10 @@ def deps_of(request: Request) -> Deps:
 
 
 Dependencies = Annotated[Deps, Depends(deps_of)]
+
+
+def _invalid_token(detail: str = INVALID) -> Unauthenticated:
+    return Unauthenticated(detail, _challenge("invalid_token"))
 
 
 def _challenge(error: str) -> dict[str, str]:

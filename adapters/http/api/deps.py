@@ -5,11 +5,25 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from adapters.http.api.body_budget import BodyBudget
+from adapters.http.api.cookies import CsrfTokens
+from adapters.http.api.limits import RequestLimits
 from adapters.http.api.tokens import Tokens
 from adapters.integration_events.asyncapi import LOCAL, Broker
 from adapters.realtime.hub import EventHub
 from application.commands import Command, CommandResult
-from application.ports import Clock, CommandContext, EventStore, NewId, Positions, ReadStore
+from application.ports import (
+    Challenges,
+    Clock,
+    CommandContext,
+    EventStore,
+    LiveSessions,
+    NewId,
+    Positions,
+    ReadStore,
+    RefreshTokens,
+    SecurityLog,
+    Sessions,
+)
 
 R = TypeVar("R")
 
@@ -36,8 +50,9 @@ class Deps:
     `history` loads aggregates at earlier versions; `live` follows the log; `head` returns the last position of the log.
     `checks` are readiness checks by server name: each raises when its server does not answer. The API is ready only
     when the servers in `vital` answer. `broker` describes this installation's Kafka topics. `read_wait_max`: the
-    longest wait of a read for a Consistency-Token, in seconds. `bodies` bounds the bodies that are being received.
-    `https`: clients use https, from a proxy in front.
+    longest wait of a read for a Consistency-Token, in seconds. `bodies` bounds the bodies that are being received,
+    `limits` how many requests a caller may send; `challenges` are for callers that have sent too many. `https`: clients
+    use https, from a proxy in front. Each request is checked against `live_sessions`.
     """
 
     send: SendCommand
@@ -47,10 +62,17 @@ class Deps:
     live: EventHub
     head: Callable[[], Awaitable[int]]
     tokens: Tokens
+    sessions: Sessions
+    live_sessions: LiveSessions
+    refresh_tokens: RefreshTokens
+    csrf: CsrfTokens
+    security_log: SecurityLog
     clock: Clock
     new_id: NewId
     observe: ObserveRequest
     checks: dict[str, Callable[[], Awaitable[object]]]
+    limits: RequestLimits
+    challenges: Challenges
     vital: frozenset[str] = frozenset({"database"})
     broker: Broker = LOCAL
     cors_origins: tuple[str, ...] = ()

@@ -25,6 +25,7 @@ VALUES: dict[str, Any] = {
     "avatar_url": "https://images.example.org/ada.png",
     "slug": "river-watch",
     "title": "Field notes",
+    "VersionDifference.title": {"before": "Notes", "after": "Field notes"},
     "content": "The otters are back.",
     "change": "created",
     "seats": 5,
@@ -63,7 +64,8 @@ def _by_type(schema: SchemaObject, schemas: SchemaObject, field: str, owner: str
         case "object" if "properties" in schema:
             return {name: example_of(inner, schemas, name, owner) for name, inner in schema["properties"].items()}
         case "object":
-            return {"name": example_of(schema["additionalProperties"], schemas, field, owner)}
+            key = EXAMPLE_ID if schema.get("propertyNames", {}).get("format") == "uuid" else "name"
+            return {key: example_of(schema["additionalProperties"], schemas, field, owner)}
         case "string":
             return {"uuid": EXAMPLE_ID, "date-time": EXAMPLE_TIME}.get(schema.get("format", ""), "text")
         case "boolean":

@@ -4,13 +4,15 @@ from collections.abc import Sequence
 
 from adapters.http.api.problems import Malformed
 
-LISTS = frozenset({b"if-none-match", b"prefer"})
+LISTS = frozenset({b"accept", b"if-none-match", b"prefer"})
 """Fields that we read and that may come in several lines, which are one list (RFC 9110, 5.3)."""
 
 SINGLE = frozenset(
     {
         b"authorization",
+        b"challenge-solution",
         b"consistency-token",
+        b"cookie",
         b"content-encoding",
         b"content-type",
         b"host",
@@ -19,6 +21,7 @@ SINGLE = frozenset(
         b"last-event-id",
         b"traceparent",
         b"transfer-encoding",
+        b"x-csrf-token",
         b"x-request-id",
     }
 )

@@ -13,7 +13,7 @@ See decisions/0001-fastapi-without-its-handler.md.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
@@ -24,7 +24,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adapters.http.api.dispatch import Dispatcher
-from adapters.http.api.schemas import spelled_plainly
+from adapters.http.api.schemas import Body, spelled_plainly
 
 SILENT: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
 """`RequestMiddleware` times, logs and traces requests already."""
@@ -67,12 +67,12 @@ class BareRoute(APIRoute):
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """The parameters of an endpoint by name, grouped by the place of their values. `body`: the types of bodies."""
+    """The parameters of an endpoint by name, grouped by the place of their values. `body`: the kinds of bodies."""
 
     dependencies: dict[str, Callable[..., Any]]
     path: dict[str, TypeAdapter[Any]]
     query: dict[str, TypeAdapter[Any]]
-    body: dict[str, Any]
+    body: dict[str, tuple[type[Body], ...]]
 
 
 def parameters_of(route: APIRoute) -> Parameters:
@@ -82,8 +82,13 @@ def parameters_of(route: APIRoute) -> Parameters:
         {str(each.name): each.call for each in found.dependencies if each.call is not None},
         _adapters(found.path_params, WrapValidator(spelled_plainly)),
         _adapters(found.query_params),
-        {field.name: field.field_info.annotation for field in found.body_params},
+        {field.name: _kinds(field.field_info.annotation) for field in found.body_params},
     )
+
+
+def _kinds(annotation: Any) -> tuple[type[Body], ...]:
+    """Return the models of a body: of a union, each of its types."""
+    return get_args(annotation) or (annotation,)
 
 
 def _adapters(fields: Sequence[Any], *more: WrapValidator) -> dict[str, TypeAdapter[Any]]:

@@ -9,6 +9,7 @@ import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from adapters.client_network import client_network, network_of
 from adapters.http.api.context import CONTEXT, RequestContext
 from adapters.http.api.deps import Deps
 from adapters.http.api.fields import by_name, refuse_doubtful
@@ -54,9 +55,11 @@ class RequestMiddleware:
             await self._app(scope, receive, send)
             return
         headers = by_name(scope["headers"])
-        context = RequestContext(self._deps, headers, self._deps.new_id())
+        address = scope["client"][0] if scope.get("client") else ""
+        context = RequestContext(self._deps, headers, self._deps.new_id(), address)
         request_id = str(context.request_id)
-        response = _Response(send, request_id, self._headers)
+        response = _Response(send, context, self._headers)
+        client_network.set(network_of(address))
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id, **_of_caller(headers, context.traceparent))
         started = perf_counter()
@@ -115,11 +118,12 @@ class FieldsMiddleware:
 class _Response:
     """Adds the headers that every response has, and keeps its status (0: not sent yet)."""
 
-    __slots__ = ("_headers", "_send", "status")
+    __slots__ = ("_context", "_headers", "_send", "status")
 
-    def __init__(self, send: Send, request_id: str, headers: Sequence[HttpHeader]) -> None:
+    def __init__(self, send: Send, context: RequestContext, headers: Sequence[HttpHeader]) -> None:
         self._send = send
-        self._headers = [(b"x-request-id", request_id.encode()), *headers]
+        self._context = context
+        self._headers = [(b"x-request-id", str(context.request_id).encode()), *headers]
         self.status = 0
 
     async def __call__(self, message: Message) -> None:
@@ -127,7 +131,7 @@ class _Response:
             self.status = message["status"]
             given = {name for name, _ in message["headers"]}
             defaults = [header for header in DEFAULT_HEADERS if header[0] not in given]
-            message["headers"] = [*message["headers"], *self._headers, *defaults]
+            message["headers"] = [*message["headers"], *self._headers, *self._context.quota_headers, *defaults]
         await self._send(message)
 
 

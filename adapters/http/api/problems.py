@@ -20,9 +20,12 @@ from application.ports import (
     NotSettled,
     OutcomeUnknown,
     PreconditionFailed,
+    RateLimited,
     Unavailable,
     Unreadable,
+    VersionNeeded,
 )
+from application.security_actions import SecurityReason
 from domain.kernel import Conflict, Forbidden, Invalid, NotFound, Refusal
 
 MEDIA_TYPE = "application/problem+json"
@@ -33,13 +36,22 @@ MAX_POINTER_LENGTH = 200
 STATUS: Mapping[type[Refusal], int] = {
     NotAuthenticated: 401,
     PreconditionFailed: 412,
+    VersionNeeded: 428,
     KeyReused: 422,
     Invalid: 422,
     Forbidden: 403,
     NotFound: 404,
     Conflict: 409,
+    RateLimited: 429,
 }
 """HTTP statuses by base class; the first match counts."""
+
+ACCESS_REFUSALS: Mapping[str, SecurityReason] = {
+    "insufficient_scope": "insufficient_scope",
+    "role_too_low": "role_too_low",
+}
+"""Refusals of access for the security log, by code. Of things that a person may not see, 404 says nothing: those are
+counted with all others that do not exist (`palimpsest_http_seconds`)."""
 
 log = structlog.get_logger("http")
 
@@ -98,6 +110,12 @@ class Unauthenticated(HttpError):
     status, code = 401, "unauthenticated"
 
 
+class CsrfRefused(HttpError):
+    """A request with cookies lacks the CSRF token of its session."""
+
+    status, code = 403, "csrf_token_needed"
+
+
 class InsufficientScope(HttpError):
     """The access token lacks a scope."""
 
@@ -137,6 +155,12 @@ class NotJson(HttpError):
     """The media type of the body is not supported."""
 
     status, code = 415, "not_json"
+
+
+class UnsupportedMediaType(HttpError):
+    """The media type of the body is none of those that the operation takes."""
+
+    status, code = 415, "unsupported_media_type"
 
 
 class UnsupportedContentCoding(HttpError):
@@ -223,6 +247,11 @@ def status_of(refusal: Refusal) -> int:
     return next((status for base, status in STATUS.items() if isinstance(refusal, base)), 409)
 
 
+def refused_access(error: Exception) -> SecurityReason | None:
+    """Return why an error refuses access to what the caller knows of; None: it does not."""
+    return ACCESS_REFUSALS.get(getattr(error, "code", ""))
+
+
 def unexpected(request_id: UUID) -> Response:
     """Return the response to an unexpected error. Its cause is in the log, under the same request id."""
     return answer(
@@ -233,7 +262,12 @@ def unexpected(request_id: UUID) -> Response:
 def of_refusal(request: Request, refusal: Refusal) -> Response:
     """Answer a refusal."""
     status = status_of(refusal)
-    return answer(_id(request), status, refusal.code, refusal.detail, CHALLENGE if status == 401 else None)
+    headers = CHALLENGE if status == 401 else None
+    if isinstance(refusal, RateLimited):
+        headers = {"Retry-After": str(refusal.retry_after)}
+        if refusal.work is not None:
+            headers["Challenge-Work"] = str(refusal.work)
+    return answer(_id(request), status, refusal.code, refusal.detail, headers)
 
 
 def of_http_error(request: Request, error: HttpError) -> Response:

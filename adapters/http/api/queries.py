@@ -2,7 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from time import monotonic
 from typing import Annotated, Concatenate, ParamSpec, TypeVar
 
@@ -11,11 +12,12 @@ from fastapi import Depends, Request
 
 from adapters.http.api.conditions import precondition_of
 from adapters.http.api.context import RequestContext, context_of
+from adapters.http.api.html import HtmlPage
 from adapters.http.api.problems import Malformed, Missing
 from adapters.http.api.responses import Answer, HttpHeader, encode, etag_of
 from application.commands import ReadResult
-from application.ports import ReadStore, UnwantedMatch
-from application.preconditions import require_tag
+from application.ports import ReadStore, SecurityLog, UnwantedMatch
+from application.preconditions import require_tag, tag_of
 from domain.kernel import NotFound
 from projections.kernel import models_read_by
 
@@ -34,17 +36,22 @@ log = structlog.get_logger(__name__)
 class QueryReader:
     """Runs the caller's queries and turns their results into responses."""
 
-    __slots__ = ("_context", "_deadline", "_lag", "actor", "history", "now")
+    __slots__ = ("_context", "_deadline", "_lag", "actor", "history", "now", "session_id")
 
     def __init__(self, request: Request) -> None:
         context: RequestContext = context_of(request)
         assert context.identity is not None
-        self.actor = context.identity.actor
+        self.actor, self.session_id = context.identity.actor, context.identity.session_id
         self.history = context.deps.history
         self.now = context.deps.clock()
         self._context = context
         self._deadline: float | None = None
         self._lag = 0
+
+    @property
+    def security_log(self) -> SecurityLog:
+        """Return the log of which the caller may read their own entries."""
+        return self._context.deps.security_log
 
     async def query(
         self, query: Callable[Concatenate[ReadStore, P], Awaitable[V]], *args: P.args, **kwargs: P.kwargs
@@ -100,13 +107,19 @@ class QueryReader:
             StaleVersion: it is none that the caller named in `If-Match`.
         """
         headers = [*etag_of(self.found(view)), *self._lag_header()]
-        precondition = precondition_of(self._context)
-        if precondition is not None:
-            try:
-                require_tag(precondition, view)
-            except UnwantedMatch:
-                return Answer(b"", 304, headers)
-        return Answer(encode(view), 200, headers)
+        return Answer(b"", 304, headers) if _is_known(self._context, view) else Answer(encode(view), 200, headers)
+
+    def either(self, found: V | None, json: Callable[[V], object], texts: Mapping[str, Callable[[V], str]]) -> Answer:
+        """Answer as JSON, or as a text of one of these media types if the caller accepts it by name.
+
+        Raises:
+            Missing: there is nothing to answer with.
+        """
+        view, headers = self.found(found), [(b"vary", b"accept"), *self._lag_header()]
+        for media, text in texts.items():
+            if self._context.accepts(media):
+                return Answer(text(view).encode(), 200, headers, f"{media}; charset=utf-8".encode())
+        return Answer(encode(json(view)), 200, headers)
 
     def unversioned(self, view: object) -> Answer:
         """Answer with a view without an ETag: it has no version, or contains more than its version covers."""
@@ -142,4 +155,70 @@ class QueryReader:
         return [(b"consistency-lag", b"%d" % self._lag)] if self._lag else []
 
 
+class PublicReader:
+    """Reads for callers without a token, and turns results into responses."""
+
+    __slots__ = ("_context", "rows")
+
+    def __init__(self, request: Request) -> None:
+        self._context: RequestContext = context_of(request)
+        self.rows = self._context.deps.rows
+
+    @property
+    def wants_html(self) -> bool:
+        """Whether the caller names HTML among what it accepts, as browsers do."""
+        return self._context.accepts("text/html")
+
+    def found(self, view: V | None) -> V:
+        """Return the view.
+
+        Raises:
+            Missing: it is None.
+        """
+        if view is None:
+            raise Missing("This does not exist, or it is not public any more.")
+        return view
+
+    def one(self, view: object, headers: Sequence[HttpHeader]) -> Answer:
+        """Answer with a view and its tag; 304 if the caller has it already. Raises `StaleVersion`."""
+        tagged = [*etag_of(view), *headers]
+        return Answer(b"", 304, tagged) if _is_known(self._context, view) else Answer(encode(view), 200, tagged)
+
+    def page(self, view: object, page: HtmlPage, headers: Sequence[HttpHeader]) -> Answer:
+        """Answer with the HTML page of a view, with a tag of its own; 304 if the caller has it.
+
+        Raises:
+            StaleVersion: it is none that the caller named in `If-Match`.
+        """
+        tag = _PageTag(f"{tag_of(view)}-1")
+        tagged = [*etag_of(tag), *headers, (b"content-security-policy", page.policy)]
+        if _is_known(self._context, tag):
+            return Answer(b"", 304, tagged)
+        return Answer(page.body, 200, tagged, media=b"text/html; charset=utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class _PageTag:
+    """The tag of the HTML page of a view: representations have different tags (RFC 9110, 8.8.3)."""
+
+    etag: str
+
+
+def _is_known(context: RequestContext, view: object) -> bool:
+    """Return whether the caller has the view already (RFC 9110, 13.1.2).
+
+    Raises:
+        StaleVersion: it is none that the caller named in `If-Match`.
+    """
+    precondition = precondition_of(context)
+    if precondition is None:
+        return False
+    try:
+        require_tag(precondition, view)
+    except UnwantedMatch:
+        return True
+    return False
+
+
 Read = Annotated[QueryReader, Depends(QueryReader)]
+PublicRead = Annotated[PublicReader, Depends(PublicReader)]

@@ -1,28 +1,60 @@
 """Schemas that requests share: strict bodies, pages of lists."""
 
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, ValidatorFunctionWrapHandler, field_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from projections.page import DEFAULT_LIMIT, MAX_LIMIT
 
 Email = Annotated[str, Field(min_length=3, max_length=254, json_schema_extra={"format": "email"})]
 
+OwnEmail = Annotated[Email, Field(examples=["ada@example.org"])]
+
+Password = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=128,
+        json_schema_extra={"format": "password"},
+        examples=["umber cartwheel tenfold mist"],
+    ),
+]
 
 MAX_CHARACTER_BYTES = 12
 """The most bytes that JSON takes for a character: outside the basic plane, escaped (RFC 8259, 7)."""
+
+
+MANY_BYTES = 98_304
+"""The limit of a body about many things: 50 addresses, or 100 ids, in any escaping."""
+
+MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})")
+"""RFC 3339, 5.6, in the case that it recommends."""
 
 
 class Body(BaseModel):
     """A request body: unknown fields are refused, and no value is converted from another type.
 
     `MAX_BYTES` is the limit of the body. Whatever the schema allows must fit, in any escaping (a test measures it).
+    `MEDIA_TYPE`: of bodies of this kind; as JSON, any other type that ends in `+json` is taken, too.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
     MAX_BYTES: ClassVar[int] = 16_384
+    MEDIA_TYPE: ClassVar[str] = "application/json"
 
 
 def spelled_plainly(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
@@ -48,6 +80,33 @@ class QueryParameters(BaseModel):
     _spelled_plainly = field_validator("*", mode="wrap")(spelled_plainly)
 
 
+def spelled_as_moment(value: Any) -> Any:
+    """Refuse what only Python reads as a time: seconds since 1970, a date without a time.
+
+    Raises:
+        PydanticCustomError: the text is not a time as in RFC 3339.
+    """
+    if not isinstance(value, str) or not MOMENT.fullmatch(value):
+        raise PydanticCustomError("spelling", "Input should be a time with its zone, such as 2026-11-22T12:00:00Z")
+    return value
+
+
+def in_utc(moment: datetime) -> datetime:
+    """Return the same time in UTC.
+
+    Raises:
+        PydanticCustomError: it is before the first or after the last year of UTC.
+    """
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise PydanticCustomError("range", "Input should be between 0001-01-02 and 9999-12-30") from None
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(spelled_as_moment), AfterValidator(in_utc)]
+"""A time, in UTC."""
+
+
 class PageQuery(QueryParameters):
     """The page of a list to return."""
 
@@ -55,3 +114,13 @@ class PageQuery(QueryParameters):
         str | None, Field(max_length=2_000, description="The `next` of the previous page; without it, the first page.")
     ] = None
     limit: Annotated[int, Field(ge=1, le=MAX_LIMIT, description="The maximum number of items.")] = DEFAULT_LIMIT
+
+
+LinkText = Annotated[str, Field(min_length=1, max_length=128, examples=["AZjxwns6fE2eXwoLHC0-T1…"])]
+
+
+@dataclass(frozen=True, slots=True)
+class NextStep:
+    """The request will be worked on. `next` says how to go on."""
+
+    next: str

@@ -13,7 +13,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, OKPKey
 
-from application.ports import Actor, Clock, NewId
+from application.ports import Clock, NewId
 from application.scopes import scopes
 
 ALGORITHM = "Ed25519"
@@ -30,6 +30,14 @@ class BadToken(Exception):
     """The token has another issuer or audience, is expired or not valid yet, or is no token."""
 
 
+class ExpiredToken(BadToken):
+    """The token was valid. That happens to every client from time to time."""
+
+
+class EarlyToken(BadToken):
+    """The token is ours and not valid yet: the clock of this process or of the one that issued it is wrong."""
+
+
 _Time = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
 
@@ -43,17 +51,17 @@ class _Claims(msgspec.Struct):
     nbf: _Time
     exp: _Time
     jti: UUID
+    sid: UUID
     scope: str
-    address_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
-    """The contents of a valid token. `user_id`: the actor's id as text; `expires`: seconds since 1970."""
+class Grant:
+    """The contents of a valid token. `expires`: seconds since 1970. Whether its session is over, it does not say."""
 
-    actor: Actor
+    user_id: UUID
+    session_id: UUID
     scopes: frozenset[str]
-    user_id: str
     expires: float
 
 
@@ -90,10 +98,10 @@ class Tokens:
         self._keys = KeySet([OKPKey.import_key(key.jwk()) for key in keys])
         self._current = self._keys.keys[0]
         self._until = {key.id: key.until for key in keys if key.until is not None}
-        self._known: dict[bytes, tuple[float, Identity]] = {}
+        self._known: dict[bytes, tuple[float, Grant]] = {}
 
-    def issue(self, user_id: UUID, address_id: UUID | None) -> str:
-        """Return a token for a user. `address_id`: the id of their email address if it is verified, else None."""
+    def issue(self, user_id: UUID, session_id: UUID) -> str:
+        """Return a token for a session of a user."""
         now = int(self._clock().timestamp())
         claims: dict[str, Any] = {
             "iss": self._issuer,
@@ -103,15 +111,14 @@ class Tokens:
             "nbf": now,
             "exp": now + self.lifetime,
             "jti": str(self._new_id()),
+            "sid": str(session_id),
             "scope": " ".join(sorted(scopes())),
         }
-        if address_id is not None:
-            claims["address_id"] = str(address_id)
         header = {"alg": ALGORITHM, "kid": self._current.kid, "typ": TYPE}
         return jwt.encode(header, claims, self._current, algorithms=[ALGORITHM])
 
-    def identify(self, token: str) -> Identity:
-        """Return the identity in a token. Verified tokens are cached by digest: their signature is checked once.
+    def identify(self, token: str) -> Grant:
+        """Return what a token grants. Verified tokens are cached by digest: their signature is checked once.
 
         Raises:
             BadToken: it is not valid.
@@ -120,36 +127,36 @@ class Tokens:
             raise BadToken
         digest = hashlib.sha256(token.encode()).digest()
         now = self._clock().timestamp()
-        expires, identity = self._known.get(digest) or self._remember(digest, token)
+        expires, grant = self._known.get(digest) or self._remember(digest, token)
         if expires <= now:
             self._known.pop(digest, None)
-            raise BadToken
-        return identity
+            raise ExpiredToken
+        return grant
 
     def jwks(self) -> dict[str, Any]:
         """Return the public keys (RFC 7517)."""
         return {"keys": [key.as_dict(private=False) for key in self._keys.keys]}
 
-    def _remember(self, digest: bytes, token: str) -> tuple[float, Identity]:
+    def _remember(self, digest: bytes, token: str) -> tuple[float, Grant]:
         known = self._check(token)
         if len(self._known) >= MAX_CACHED_TOKENS:
             del self._known[next(iter(self._known))]
         self._known[digest] = known
         return known
 
-    def _check(self, token: str) -> tuple[float, Identity]:
+    def _check(self, token: str) -> tuple[float, Grant]:
         try:
             decoded = jwt.decode(token, self._keys, algorithms=[ALGORITHM])
             claims = msgspec.convert(decoded.claims, _Claims)
             type_, key_id = decoded.header.get("typ"), decoded.header["kid"]
         except (JoseError, ValueError, TypeError, KeyError, AttributeError):
             raise BadToken from None
-        is_ours = (type_, claims.iss, claims.aud) == (TYPE, self._issuer, self._audience)
-        if not is_ours or claims.nbf > self._clock().timestamp() + CLOCK_SKEW_SECONDS:
+        if (type_, claims.iss, claims.aud) != (TYPE, self._issuer, self._audience):
             raise BadToken
+        if claims.nbf > self._clock().timestamp() + CLOCK_SKEW_SECONDS:
+            raise EarlyToken
         expires = float(min(claims.exp, self._until.get(key_id, claims.exp)))
-        actor = Actor(claims.sub, claims.address_id)
-        return expires, Identity(actor, frozenset(claims.scope.split()), str(actor.user_id), expires)
+        return expires, Grant(claims.sub, claims.sid, frozenset(claims.scope.split()), expires)
 
 
 def _base64(raw: bytes) -> str:

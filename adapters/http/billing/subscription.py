@@ -5,6 +5,7 @@ from adapters.http.api.queries import Read
 from adapters.http.api.responses import Answer
 from adapters.http.api.routers import Router, Tag
 from application.billing.subscription import SubscriptionView
+from domain.access import SUBSCRIPTION
 from domain.kernel import Party
 from projections.billing.subscription import subscription
 
@@ -14,7 +15,7 @@ router = Router("/v1/subscription", tag=Tag("subscription", "The caller's plan a
 @router.get(
     "",
     response_model=SubscriptionView,
-    **operation("The plan.", scope="subscription:read", takes=FRESH),
+    **operation("The plan.", access=SUBSCRIPTION.action("read"), takes=FRESH),
 )
 async def get_subscription(read: Read) -> Answer:
     """Get the caller's plan, and how much of its quota is used this month."""

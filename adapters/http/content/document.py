@@ -1,39 +1,42 @@
 """HTTP for documents: parse, send, answer."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
-from fastapi import Path, Query
-from pydantic import Field
+from fastapi import Query
+from pydantic import BaseModel, Field
 
 from adapters.http.api.commands import Send
-from adapters.http.api.openapi import CONDITIONAL, CONDITIONS, FRESH, FRESH_UNLESS_KNOWN, KEYED, operation
-from adapters.http.api.queries import Read
+from adapters.http.api.openapi import BRIEF, CONDITIONAL, FRESH_UNLESS_KNOWN, KEYED, operation
+from adapters.http.api.queries import QueryReader, Read
 from adapters.http.api.responses import Answer
 from adapters.http.api.routers import Router, Tag
-from adapters.http.api.schemas import MAX_CHARACTER_BYTES, Body, PageQuery
+from adapters.http.api.schemas import MAX_CHARACTER_BYTES, Body, Moment, QueryParameters
+from application.commands import ReadResult
 from application.content.document import (
     ChangeDocument,
     CreateDocument,
     DocumentView,
+    DuplicateDocument,
+    EditDocument,
     RestoreFromTrash,
-    RestoreVersion,
     TrashDocument,
-    document_at_version,
 )
+from domain.access import DOCUMENT
 from domain.content.document import Status
+from domain.content.edits import INSERT_LENGTH, MAX_EDITS, Edit
 from domain.content.texts import CONTENT_LENGTH, TITLE_LENGTH
-from projections.content.document import DocumentSummary, Sort, document, documents
-from projections.content.document_version import VersionView, versions
-from projections.page import Page
+from projections.content.document import document
+from projections.content.document_version import document_at
 
 router = Router("/v1/documents", tag=Tag("documents", "Texts with a complete history, a trash, and shares."))
 
-READ, WRITE = "documents:read", "documents:write"
-
-Version = Annotated[int, Path(ge=1, le=999_999_999)]
 Title = Annotated[str, Field(min_length=1, max_length=TITLE_LENGTH)]
 Content = Annotated[str, Field(max_length=CONTENT_LENGTH)]
+
+
+LEFT_OUT: Any = Field(default_factory=lambda: None)
+"""The default of a member that may be left out, but is never null."""
 
 
 class _DocumentBody(Body):
@@ -47,7 +50,13 @@ class NewDocument(_DocumentBody):
     content: Content = ""
 
 
-class DocumentChange(_DocumentBody):
+class DocumentCopy(Body):
+    """The title of a copy; left out, it is "Copy of" and the title of the original."""
+
+    title: Title = LEFT_OUT
+
+
+class WholeDocument(_DocumentBody):
     """The complete new state of a document."""
 
     title: Title
@@ -55,61 +64,120 @@ class DocumentChange(_DocumentBody):
     status: Status
 
 
-class DocumentQuery(PageQuery):
-    """Filters, order and page of a list of documents."""
+class DocumentPatch(_DocumentBody):
+    """What to change of a document (RFC 7396). What is left out stays; nothing can be removed."""
 
-    status: Status | None = None
-    trashed: Annotated[bool, Field(description="True: documents in the trash; false: all others.")] = False
-    shared: Annotated[
-        bool | None, Field(description="True: documents that others own; false: the caller's own; without it: both.")
+    MEDIA_TYPE: ClassVar[str] = "application/merge-patch+json"
+    title: Title = LEFT_OUT
+    content: Content = LEFT_OUT
+    status: Status = LEFT_OUT
+
+    def command(self, id: UUID) -> ChangeDocument:
+        """Return the command that makes this change."""
+        return ChangeDocument(id=id, **self.model_dump(exclude_unset=True))
+
+
+class ContentEdit(BaseModel):
+    """A replacement: from the character `at` of the content, `delete` characters by the text `insert`."""
+
+    model_config = Body.model_config
+    at: Annotated[int, Field(ge=0, le=CONTENT_LENGTH, examples=[4])]
+    delete: Annotated[int, Field(ge=0, le=CONTENT_LENGTH, examples=[6])]
+    insert: Annotated[str, Field(max_length=INSERT_LENGTH, examples=["beavers"])]
+
+
+class ContentEdits(_DocumentBody):
+    """Edits of the content of the version in `If-Match`.
+
+    Characters are Unicode code points, counted from 0 in the content before all edits. The edits are sorted by `at`,
+    and none overlaps the one before.
+    """
+
+    MEDIA_TYPE: ClassVar[str] = "application/vnd.palimpsest.edits+json"
+    edits: Annotated[list[ContentEdit], Field(min_length=1, max_length=MAX_EDITS)]
+
+    def command(self, id: UUID) -> EditDocument:
+        """Return the command that makes these edits."""
+        return EditDocument(id=id, edits=[Edit(**each.model_dump()) for each in self.edits])
+
+
+class StateQuery(QueryParameters):
+    """The state of a document to return."""
+
+    at: Annotated[
+        Moment | None,
+        Field(description="An instant: the document as its last save up to then left it. Without it: as it is now."),
     ] = None
-    sort: Annotated[Sort, Field(description="A minus sorts in descending order.")] = "-created_at"
+
+    async def read(self, read: QueryReader, id: UUID) -> ReadResult[DocumentView] | None:
+        """Return the document in this state."""
+        if self.at is None:
+            return await read.query(document, read.actor, id)
+        return await read.query(document_at, read.history, read.actor, id, self.at)
 
 
 @router.get(
     "/{document_id}",
     response_model=DocumentView,
-    **operation("The document.", scope=READ, takes=FRESH_UNLESS_KNOWN),
+    **operation("The document.", access=DOCUMENT.action("read"), takes=FRESH_UNLESS_KNOWN),
 )
-async def get_document(document_id: UUID, read: Read) -> Answer:
-    """Get a document. Requires the viewer role."""
-    return read.one(await read.opened(await read.query(document, read.actor, document_id)))
+async def get_document(document_id: UUID, state: Annotated[StateQuery, Query()], read: Read) -> Answer:
+    """Get a document, as it is or as it was at an instant. Requires the viewer role at present."""
+    return read.one(await read.opened(await state.read(read, document_id)))
 
 
 @router.post(
     "",
     response_model=DocumentView,
-    **operation("The new document.", scope=WRITE, takes=KEYED, status=201),
+    **operation("The new document.", access=DOCUMENT.action("create"), takes=KEYED, status=201),
 )
 async def create_document(body: NewDocument, send: Send) -> Answer:
     """Create a draft. Counts against the plan's quota."""
     return await send(CreateDocument(**body.model_dump()), at="/v1/documents/{}")
 
 
-@router.get(
-    "",
-    response_model=Page[DocumentSummary],
-    **operation("A page of documents.", scope=READ, takes=FRESH),
-)
-async def list_documents(listed: Annotated[DocumentQuery, Query()], read: Read) -> Answer:
-    """List documents without their content: the caller's own, and those shared with the caller."""
-    return read.unversioned(await read.query(documents, read.actor, **listed.model_dump()))
-
-
 @router.put(
     "/{document_id}",
     response_model=DocumentView,
-    **operation("The changed document.", scope=WRITE, takes=CONDITIONAL),
+    **operation("The changed document.", access=DOCUMENT.action("edit"), takes=BRIEF),
 )
-async def change_document(document_id: UUID, body: DocumentChange, send: Send) -> Answer:
+async def change_document(document_id: UUID, body: WholeDocument, send: Send) -> Answer:
     """Save title, content and status as one new version. Requires the editor role. Equal values create none."""
     return await send(ChangeDocument(id=document_id, **body.model_dump()))
+
+
+@router.patch(
+    "/{document_id}",
+    response_model=DocumentView,
+    **operation("The changed document.", access=DOCUMENT.action("edit"), takes=BRIEF, fails=[428]),
+)
+async def patch_document(document_id: UUID, body: DocumentPatch | ContentEdits, send: Send) -> Answer:
+    """Save a part of a document as one new version. Requires the editor role. Equal values create none.
+
+    A merge patch (RFC 7396) has the fields to change. Edits replace parts of the content, so that a large document
+    takes a small request; they need `If-Match`, as offsets mean nothing for another version. With
+    `Prefer: return=minimal` the response is small, too.
+    """
+    return await send(body.command(document_id))
+
+
+@router.post(
+    "/{document_id}/duplicate",
+    response_model=DocumentView,
+    **operation("The copy.", access=DOCUMENT.action("duplicate"), takes=KEYED, status=201),
+)
+async def duplicate_document(document_id: UUID, body: DocumentCopy, send: Send) -> Answer:
+    """Copy the title and the content of a document to a new draft of the caller. Requires the viewer role.
+
+    The copy counts against the plan's quota. It has a history and shares of its own.
+    """
+    return await send(DuplicateDocument(id=document_id, title=body.title), at="/v1/documents/{}")
 
 
 @router.delete(
     "/{document_id}",
     response_model=DocumentView,
-    **operation("The document, in the trash.", scope=WRITE, takes=CONDITIONAL),
+    **operation("The document, in the trash.", access=DOCUMENT.action("trash"), takes=CONDITIONAL),
 )
 async def trash_document(document_id: UUID, send: Send) -> Answer:
     """Move a document to the trash. Requires the owner role. The version stays."""
@@ -119,40 +187,8 @@ async def trash_document(document_id: UUID, send: Send) -> Answer:
 @router.post(
     "/{document_id}/restore",
     response_model=DocumentView,
-    **operation("The restored document.", scope=WRITE, takes=CONDITIONAL),
+    **operation("The restored document.", access=DOCUMENT.action("restore"), takes=CONDITIONAL),
 )
 async def restore_document(document_id: UUID, send: Send) -> Answer:
     """Restore a document from the trash. Requires the owner role."""
     return await send(RestoreFromTrash(id=document_id))
-
-
-@router.get(
-    "/{document_id}/versions",
-    response_model=Page[VersionView],
-    **operation("A page of versions.", scope=READ, takes=FRESH),
-)
-async def list_versions(document_id: UUID, paged: Annotated[PageQuery, Query()], read: Read) -> Answer:
-    """List a document's versions, one for each save, the latest first. Requires the viewer role."""
-    result = await read.query(versions, read.actor, document_id, cursor=paged.cursor, limit=paged.limit)
-    return read.unversioned(read.found(await read.opened(result)))
-
-
-@router.get(
-    "/{document_id}/versions/{version}",
-    response_model=DocumentView,
-    **operation("The document at that version.", scope=READ, takes=CONDITIONS),
-)
-async def get_version(document_id: UUID, version: Version, read: Read) -> Answer:
-    """Get a document at a version. Requires the viewer role at present. Never stale: read from the event log."""
-    result = await document_at_version(read.history, read.actor, document_id, version)
-    return read.one(await read.opened(result))
-
-
-@router.post(
-    "/{document_id}/versions/{version}/restore",
-    response_model=DocumentView,
-    **operation("The changed document.", scope=WRITE, takes=CONDITIONAL),
-)
-async def restore_version(document_id: UUID, version: Version, send: Send) -> Answer:
-    """Restore the title and content of an earlier version, as a new version. Requires the editor role."""
-    return await send(RestoreVersion(id=document_id, version=version))

@@ -9,12 +9,11 @@ from adapters.http.api.responses import Answer
 from adapters.http.api.routers import Router
 from adapters.http.api.schemas import Body, Email
 from application.content.document import ChangeShare, DocumentView, LeaveDocument, RevokeShare, ShareDocument
+from domain.access import DOCUMENT
 from domain.content.document import ShareRole
 from projections.content.document_access import ShareView, shares
 
 router = Router("/v1/documents/{document_id}/shares", tag="documents")
-
-READ, WRITE = "documents:read", "documents:write"
 
 
 class ShareRequest(Body):
@@ -33,7 +32,7 @@ class ShareAddress(Body):
 @router.get(
     "",
     response_model=list[ShareView],
-    **operation("The shares.", scope=READ, takes=FRESH),
+    **operation("The shares.", access=DOCUMENT.action("list_shares"), takes=FRESH),
 )
 async def list_shares(document_id: UUID, read: Read) -> Answer:
     """List a document's shares, and whether they are used. Requires the owner role."""
@@ -43,7 +42,7 @@ async def list_shares(document_id: UUID, read: Read) -> Answer:
 @router.post(
     "",
     response_model=DocumentView,
-    **operation("The document.", scope=WRITE, takes=CONDITIONAL),
+    **operation("The document.", access=DOCUMENT.action("share"), takes=CONDITIONAL),
 )
 async def share_document(document_id: UUID, body: ShareRequest, send: Send) -> Answer:
     """Share a document with the holder of an email address, registered or not. Requires the owner role.
@@ -59,7 +58,7 @@ async def share_document(document_id: UUID, body: ShareRequest, send: Send) -> A
 @router.put(
     "",
     response_model=DocumentView,
-    **operation("The document.", scope=WRITE, takes=CONDITIONAL),
+    **operation("The document.", access=DOCUMENT.action("share"), takes=CONDITIONAL),
 )
 async def change_share(document_id: UUID, body: ShareRequest, send: Send) -> Answer:
     """Change the role of a share. Requires the owner role and a verified address of one's own."""
@@ -69,14 +68,16 @@ async def change_share(document_id: UUID, body: ShareRequest, send: Send) -> Ans
 @router.post(
     "/revoke",
     response_model=DocumentView,
-    **operation("The document.", scope=WRITE, takes=CONDITIONAL),
+    **operation("The document.", access=DOCUMENT.action("share"), takes=CONDITIONAL),
 )
 async def revoke_share(document_id: UUID, body: ShareAddress, send: Send) -> Answer:
     """Revoke a share. Requires the owner role. After the response the document can no longer be read through it."""
     return await send(RevokeShare(id=document_id, email=body.email))
 
 
-@router.delete("/me", **operation("The caller's shares are gone.", scope=WRITE, takes=KEYED, status=204))
+@router.delete(
+    "/me", **operation("The caller's shares are gone.", access=DOCUMENT.action("leave"), takes=KEYED, status=204)
+)
 async def leave_document(document_id: UUID, send: Send) -> Answer:
     """Leave a document that others share with the caller. The owner cannot leave.
 

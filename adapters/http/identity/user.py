@@ -1,51 +1,35 @@
-"""HTTP for users: registration, login, the caller's account."""
+"""HTTP for users: the caller's account."""
 
-from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
+from fastapi import Query
 from pydantic import Field
 
 from adapters.http.api.commands import Send
-from adapters.http.api.context import Dependencies
-from adapters.http.api.openapi import CONDITIONAL, FRESH_UNLESS_KNOWN, KEYED, operation
+from adapters.http.api.openapi import CONDITIONAL, FRESH, FRESH_UNLESS_KNOWN, KEYED, operation
 from adapters.http.api.queries import Read
-from adapters.http.api.responses import Answer, encode
-from adapters.http.api.routers import Router, Tag
-from adapters.http.api.schemas import Body, Email
-from application.identity.user import ChangeProfile, LogIn, Register, UserView
-from domain.identity.user import AVATAR_URL_LENGTH, NAME_LENGTH
+from adapters.http.api.responses import Answer
+from adapters.http.api.routers import Router
+from adapters.http.api.schemas import Body, Email, NextStep, PageQuery, Password
+from application.identity.email_change import RequestEmailChange
+from application.identity.suspension import RequestDeletion
+from application.identity.user import AcceptTerms, ChangePassword, ChangeProfile, UserView
+from domain.access import ACCOUNT
+from domain.identity.profile import AVATAR_URL_LENGTH, NAME_LENGTH
+from domain.identity.terms import VERSION
+from projections.identity.history import AccountAction, account_history
 from projections.identity.user import user
+from projections.page import Page
 
-router = Router("/v1", tag=Tag("accounts", "Registration, login, and the caller's account."))
+READ, CHANGE = ACCOUNT.action("read"), ACCOUNT.action("change")
 
-OwnEmail = Annotated[Email, Field(examples=["ada@example.org"])]
-Password = Annotated[
-    str,
-    Field(
-        min_length=1,
-        max_length=128,
-        json_schema_extra={"format": "password"},
-        examples=["umber cartwheel tenfold mist"],
-    ),
-]
+CONFIRMED = (*KEYED, "Challenge-Solution")
+"""Taken by what asks for the current password. A wrong one counts as a failure to log in."""
+
+router = Router("/v1/users", tag="accounts")
+
 UserName = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH)]
 AvatarUrl = Annotated[str, Field(max_length=AVATAR_URL_LENGTH, pattern="^https://[!-~]+$")]
-
-
-class NewUser(Body):
-    """A new account. A password has at least 15 characters; several uncommon words make a good one."""
-
-    email: OwnEmail
-    name: UserName
-    password: Password
-
-
-class Credentials(Body):
-    """An email address and a password."""
-
-    MAX_BYTES: ClassVar[int] = 4_096
-    email: OwnEmail
-    password: Password
 
 
 class Profile(Body):
@@ -55,45 +39,42 @@ class Profile(Body):
     avatar_url: AvatarUrl | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AccessToken:
-    """An access token, valid for `expires_in` seconds. Send it as `Authorization: Bearer ACCESS_TOKEN`."""
+class PasswordChange(Body):
+    """The current password, and the new one. A password has at least 15 characters."""
 
-    access_token: Annotated[str, Field(examples=["eyJhbGciOiJFZDI1NTE5…"])]
-    token_type: Literal["Bearer"]
-    expires_in: Annotated[int, Field(examples=[3600])]
-
-
-@router.post(
-    "/auth/register",
-    response_model=UserView,
-    **operation("The new account.", takes=KEYED, status=201),
-)
-async def register(body: NewUser, send: Send) -> Answer:
-    """Register an account. It starts on the free plan."""
-    command = Register(email=body.email, name=body.name, password=body.password)
-    return await send(command, at="/v1/users/me")
+    MAX_BYTES: ClassVar[int] = 4_096
+    current_password: Password
+    new_password: Password
 
 
-@router.post(
-    "/auth/login",
-    response_model=AccessToken,
-    **operation(
-        "An access token.",
-        fails=[401, 503],
-    ),
-)
-async def log_in(body: Credentials, send: Send, deps: Dependencies) -> Answer:
-    """Log in with email address and password."""
-    known = await send.ask(LogIn(email=body.email, password=body.password))
-    token = deps.tokens.issue(known.user_id, known.address_id)
-    return Answer(encode(AccessToken(token, "Bearer", deps.tokens.lifetime)))
+class CurrentPassword(Body):
+    """The current password."""
+
+    MAX_BYTES: ClassVar[int] = 4_096
+    current_password: Password
+
+
+class EmailChange(Body):
+    """The address that the account is to have, and the current password."""
+
+    MAX_BYTES: ClassVar[int] = 4_096
+    new_email: Annotated[Email, Field(examples=["ada@example.com"])]
+    current_password: Password
+
+
+class Terms(Body):
+    """A version of the terms of use."""
+
+    version: Annotated[str, Field(max_length=19, pattern=f"^{VERSION}$", examples=["2026-11"])]
+
+
+EMAIL_CHANGE = NextStep("Look into both mailboxes: the present address and the new one have a link to confirm each.")
 
 
 @router.get(
-    "/users/me",
+    "/me",
     response_model=UserView,
-    **operation("The account.", scope="users:read", takes=FRESH_UNLESS_KNOWN),
+    **operation("The account.", access=READ, takes=FRESH_UNLESS_KNOWN),
 )
 async def get_me(read: Read) -> Answer:
     """Get the caller's account."""
@@ -101,10 +82,69 @@ async def get_me(read: Read) -> Answer:
 
 
 @router.put(
-    "/users/me",
+    "/me",
     response_model=UserView,
-    **operation("The changed account.", scope="users:write", takes=CONDITIONAL),
+    **operation("The changed account.", access=CHANGE, takes=CONDITIONAL),
 )
 async def change_me(body: Profile, send: Send) -> Answer:
     """Change the caller's name and picture."""
     return await send(ChangeProfile(name=body.name, avatar_url=body.avatar_url))
+
+
+@router.delete(
+    "/me",
+    **operation("The account waits for its deletion.", access=CHANGE, takes=CONFIRMED, fails=[503], status=204),
+)
+async def delete_me(body: CurrentPassword, send: Send) -> Answer:
+    """Delete the caller's account after 30 days. Until then it is hidden, with its documents and their shares.
+
+    All sessions end. A login answers 409 `deletion_pending`; `POST /v1/auth/withdraw-deletion` keeps the account.
+    """
+    return await send(RequestDeletion(password=body.current_password))
+
+
+@router.post(
+    "/me/email",
+    response_model=NextStep,
+    **operation("Accepted.", access=CHANGE, takes=CONFIRMED, fails=[503], status=202),
+)
+async def change_email(body: EmailChange, send: Send) -> Answer:
+    """Request another email address. Both addresses get a mail with a link; the address changes when both are used.
+
+    The answer is the same whether the new address has an account or not: only a mail to it says so.
+    """
+    command = RequestEmailChange(email=body.new_email, password=body.current_password)
+    return await send.accept(command, EMAIL_CHANGE)
+
+
+@router.post(
+    "/me/terms",
+    response_model=UserView,
+    **operation("The account.", access=CHANGE, takes=CONDITIONAL),
+)
+async def accept_terms(body: Terms, send: Send) -> Answer:
+    """Accept a version of the terms. The same one again changes nothing."""
+    return await send(AcceptTerms(version=body.version))
+
+
+@router.get(
+    "/me/history",
+    response_model=Page[AccountAction],
+    **operation("A page of actions.", access=READ, takes=FRESH),
+)
+async def list_account_history(paged: Annotated[PageQuery, Query()], read: Read) -> Answer:
+    """List what happened to the caller's account, the latest first. Never stale: read from the event log."""
+    page = await account_history(read.history, read.actor.user_id, cursor=paged.cursor, limit=paged.limit)
+    return read.unversioned(read.found(page))
+
+
+@router.post(
+    "/change-password",
+    **operation("The password is changed.", access=CHANGE, takes=CONFIRMED, status=204),
+)
+async def change_password(body: PasswordChange, send: Send) -> Answer:
+    """Change the caller's password. A mail tells them. A wrong current password answers 403 `wrong_password`.
+
+    With these failures the account's next attempt must wait, as after failures to log in: 429 `too_many_attempts`.
+    """
+    return await send(ChangePassword(old=body.current_password, new=body.new_password))

@@ -15,6 +15,7 @@ from adapters.integration_events.asyncapi import Broker, describe
 from adapters.integration_events.catalogue import catalogue
 from adapters.integration_events.contract import published, schema_of
 from adapters.realtime.sse import MEDIA_TYPE, EventStream, StreamQuery, Subscribe
+from domain.access import EVENTS
 from domain.kernel import NotFound
 
 router = Router("/v1", tag=Tag("events", "Events as they happen; `/v1/events/catalogue` lists their types."))
@@ -46,7 +47,7 @@ EVENT = {
 
 def streamed() -> dict[str, Any]:
     """Return the arguments of the streaming route."""
-    about = operation("The events.", scope="events:read", takes=["Last-Event-ID"])
+    about = operation("The events.", access=EVENTS.action("follow"), takes=["Last-Event-ID"])
     about["responses"][200]["content"] = {MEDIA_TYPE: {"schema": EVENT, "example": STREAM}}
     return {**about, "response_class": EventStream}
 

@@ -53,7 +53,7 @@ class PublicKeys:
     keys: list[PublicKey]
 
 
-@router.get("/health/live", response_model=Liveness, **operation("The process responds."))
+@router.get("/health/live", response_model=Liveness, **operation("The process responds.", limits=()))
 async def live() -> Answer:
     """Check whether the process responds."""
     return Answer(encode(Liveness("live")))
@@ -65,6 +65,7 @@ async def live() -> Answer:
     **operation(
         "The service can handle requests; it can do so without the servers that are down.",
         fails=[503],
+        limits=(),
     ),
 )
 async def ready(deps: Dependencies) -> Answer:

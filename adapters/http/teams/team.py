@@ -12,15 +12,16 @@ from adapters.http.api.queries import Read
 from adapters.http.api.responses import Answer
 from adapters.http.api.routers import Router, Tag
 from adapters.http.api.schemas import Body, PageQuery
-from application.teams.team import DissolveTeam, FoundTeam, MemberView, RenameTeam, TeamView
+from application.teams.dissolution import DissolveTeam, WithdrawDissolution
+from application.teams.team import ChangeSlug, FoundTeam, MemberView, RenameTeam, TeamView
+from domain.access import TEAM
 from domain.teams.naming import NAME_LENGTH, SLUG_LENGTH
 from projections.page import Page
 from projections.teams.team import team, teams
+from projections.teams.team_activity import TeamAction, team_activity
 from projections.teams.team_roster import members
 
 router = Router("/v1/teams", tag=Tag("teams", "Groups of users, with roles and invitations."))
-
-READ, WRITE = "teams:read", "teams:write"
 
 TeamName = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH, examples=["River watch"])]
 Slug = Annotated[str, Field(min_length=1, max_length=SLUG_LENGTH, pattern="^[a-z0-9](-?[a-z0-9])*$")]
@@ -33,6 +34,12 @@ class NewTeam(Body):
     slug: Slug
 
 
+class TeamSlug(Body):
+    """A team's new slug."""
+
+    slug: Slug
+
+
 class TeamRename(Body):
     """A team's new name."""
 
@@ -42,7 +49,7 @@ class TeamRename(Body):
 @router.post(
     "",
     response_model=TeamView,
-    **operation("The new team.", scope=WRITE, takes=KEYED, status=201),
+    **operation("The new team.", access=TEAM.action("found"), takes=KEYED, status=201),
 )
 async def found_team(body: NewTeam, send: Send) -> Answer:
     """Found a team. The caller becomes its owner."""
@@ -52,7 +59,7 @@ async def found_team(body: NewTeam, send: Send) -> Answer:
 @router.get(
     "",
     response_model=Page[TeamView],
-    **operation("A page of teams.", scope=READ, takes=FRESH),
+    **operation("A page of teams.", access=TEAM.action("list"), takes=FRESH),
 )
 async def list_teams(paged: Annotated[PageQuery, Query()], read: Read) -> Answer:
     """List the teams that the caller is a member of, the oldest first."""
@@ -63,7 +70,7 @@ async def list_teams(paged: Annotated[PageQuery, Query()], read: Read) -> Answer
 @router.get(
     "/{team_id}",
     response_model=TeamView,
-    **operation("The team.", scope=READ, takes=FRESH_UNLESS_KNOWN),
+    **operation("The team.", access=TEAM.action("read"), takes=FRESH_UNLESS_KNOWN),
 )
 async def get_team(team_id: UUID, read: Read) -> Answer:
     """Get a team. Requires membership or an invitation that has not expired."""
@@ -73,28 +80,60 @@ async def get_team(team_id: UUID, read: Read) -> Answer:
 @router.put(
     "/{team_id}",
     response_model=TeamView,
-    **operation("The team.", scope=WRITE, takes=CONDITIONAL),
+    **operation("The team.", access=TEAM.action("rename"), takes=CONDITIONAL),
 )
 async def rename_team(team_id: UUID, body: TeamRename, send: Send) -> Answer:
     """Rename a team. Requires the admin role."""
     return await send(RenameTeam(id=team_id, name=body.name))
 
 
+@router.put(
+    "/{team_id}/slug",
+    response_model=TeamView,
+    **operation("The team.", access=TEAM.action("rename"), takes=CONDITIONAL),
+)
+async def change_slug(team_id: UUID, body: TeamSlug, send: Send) -> Answer:
+    """Change the slug of a team. The former one is free for other teams at once. Requires the admin role."""
+    return await send(ChangeSlug(id=team_id, slug=body.slug))
+
+
+@router.get(
+    "/{team_id}/activity",
+    response_model=Page[TeamAction],
+    **operation("A page of what happened.", access=TEAM.action("read_activity"), takes=FRESH),
+)
+async def list_activity(team_id: UUID, paged: Annotated[PageQuery, Query()], read: Read) -> Answer:
+    """List what happened in a team, the latest first. Requires the admin role."""
+    cursor, limit = paged.cursor, paged.limit
+    found = await read.query(team_activity, read.history, read.actor, team_id, cursor=cursor, limit=limit)
+    return read.unversioned(read.found(found))
+
+
 @router.delete(
     "/{team_id}",
     response_model=TeamView,
-    **operation("The team, dissolved.", scope=WRITE, takes=CONDITIONAL),
+    **operation("The team.", access=TEAM.action("dissolve"), takes=CONDITIONAL),
 )
 async def dissolve_team(team_id: UUID, send: Send) -> Answer:
-    """Dissolve a team permanently. Requires the owner role."""
+    """Dissolve a team after 14 days of grace, in which it is read-only. Requires the owner role."""
     return await send(DissolveTeam(id=team_id))
+
+
+@router.post(
+    "/{team_id}/withdraw-dissolution",
+    response_model=TeamView,
+    **operation("The team.", access=TEAM.action("dissolve"), takes=CONDITIONAL),
+)
+async def withdraw_dissolution(team_id: UUID, send: Send) -> Answer:
+    """Withdraw the dissolution of a team, within its 14 days. Requires the owner role."""
+    return await send(WithdrawDissolution(id=team_id))
 
 
 @router.get(
     "/{team_id}/members",
     response_model=list[MemberView],
-    **operation("The members.", scope=READ, takes=FRESH),
+    **operation("The members.", access=TEAM.action("list_members"), takes=FRESH),
 )
 async def list_members(team_id: UUID, read: Read) -> Answer:
-    """List a team's members. Requires membership."""
+    """List a team's members. Requires the viewer role: a guest does not see who is in the team."""
     return read.unversioned(read.found(await read.query(members, read.actor, team_id)))

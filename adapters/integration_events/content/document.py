@@ -71,6 +71,12 @@ class DocumentRestoredFromTrash(DocumentEvent, of=Document.RestoredFromTrash):
     NAME = "document.restored_from_trash"
 
 
+class DocumentTagged(DocumentEvent, of=Document.Tagged):
+    """The tags of a document changed."""
+
+    NAME = "document.tagged"
+
+
 class DocumentErased(DocumentEvent, of=Document.Erased):
     """A document was erased: all its titles and texts are gone."""
 
@@ -101,6 +107,10 @@ class DocumentShareRevoked(DocumentEvent, of=Document.ShareRevoked):
 
 
 keep_private(Document.ShareBound, "it says which user holds an email address that the owner knows")
+keep_private(Document.Filed, "how a person sorts documents concerns no other person")
+
+for event in (Document.VersionNamed, Document.VersionUnnamed):
+    keep_private(event, "a name is a note of the people who work with a document, and changes nothing of it")
 
 
 def is_trashed(document: Document) -> bool:

@@ -1,5 +1,6 @@
 """Integration events and state of users: that an account exists, never whose it is."""
 
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -36,6 +37,26 @@ class UserProfileChanged(UserEvent, of=User.ProfileChanged):
     NAME = "user.profile_changed"
 
 
+class UserTermsAccepted(UserEvent, of=User.TermsAccepted):
+    """A user accepted a version of the terms of use."""
+
+    NAME = "user.terms_accepted"
+    terms_version: Annotated[str, Meta(description="The version of the terms.")]
+
+
+class UserDeletionRequested(UserEvent, of=User.DeletionRequested):
+    """A user asked for the deletion of their account. It is hidden until then, and may be withdrawn."""
+
+    NAME = "user.deletion_requested"
+    due: Annotated[datetime, Meta(description="When the account is erased, unless the user withdraws it.")]
+
+
+class UserDeletionWithdrawn(UserEvent, of=User.DeletionWithdrawn):
+    """A user keeps their account after all."""
+
+    NAME = "user.deletion_withdrawn"
+
+
 class UserDeactivated(UserEvent, of=User.Deactivated):
     """An account was closed permanently."""
 
@@ -62,3 +83,22 @@ class UserState(PublicState, of=User):
 
 
 keep_private(User.PasswordChanged, "The time of a password change helps attackers, and no analysis needs it.")
+keep_private(User.VerificationRequested, "Digests of tokens belong nowhere else, and mails are no event of an account.")
+keep_private(
+    User.PasswordResetRequested, "Digests of tokens belong nowhere else; a forgotten password helps attackers."
+)
+keep_private(User.RegistrationRepeated, "A stranger has caused it: it says nothing about the user.")
+keep_private(User.PasswordRehashed, "Nothing has changed but the form in which the password is kept.")
+keep_private(User.LockdownLinkIssued, "Digests of tokens belong nowhere else.")
+keep_private(User.LockedDown, "That an account was misused helps attackers, and no analysis needs it.")
+keep_private(User.DeletionReminded, "A mail is no event of an account.")
+for change in (
+    User.EmailChangeRequested,
+    User.EmailChangeConfirmed,
+    User.EmailChanged,
+    User.EmailChangeUndone,
+    User.FormerEmailReleased,
+):
+    keep_private(change, "The time of a change of address helps attackers, and no analysis needs it.")
+keep_private(User.SessionsEnded, "When somebody logs out is a matter of their own, and no analysis needs it.")
+keep_private(User.TokenReused, "It would tell attackers that they were noticed.")

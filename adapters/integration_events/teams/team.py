@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from msgspec import Meta
@@ -10,10 +10,15 @@ from msgspec import Meta
 from adapters.integration_events.identity.user import UserId
 from adapters.integration_events.kernel import Count, PublicEvent, PublicState
 from adapters.integration_events.mapping import From
-from domain.teams.team import InvitedRole, Role, Team
+from domain.teams.roles import InvitedRole, Role
+from domain.teams.team import Team
 
 TeamId = Annotated[UUID, Meta(description="Id of the team.")]
 Seats = Annotated[Count, Meta(description="Maximum number of members.")]
+PublicRole = Literal[Role, "member"]
+"""`member` is what editors were called before there were viewers and guests: topics keep old records."""
+PublicInvitedRole = Literal[InvitedRole, "member"]
+
 Member = Annotated[UserId, Meta(description="Id of the member.")]
 
 
@@ -37,12 +42,18 @@ class TeamRenamed(TeamEvent, of=Team.Renamed):
     NAME = "team.renamed"
 
 
+class TeamSlugChanged(TeamEvent, of=Team.SlugChanged):
+    """The slug of a team changed."""
+
+    NAME = "team.slug_changed"
+
+
 class TeamMemberInvited(TeamEvent, of=Team.MemberInvited):
     """A person was invited. The invitation holds a seat."""
 
     NAME = "team.member_invited"
     FOR_MANAGERS = True
-    role: Annotated[InvitedRole, Meta(description="The role that the invitation offers.")]
+    role: Annotated[PublicInvitedRole, Meta(description="The role that the invitation offers.")]
     expires_at: Annotated[datetime, Meta(tz=True, description="The time until which the invitation can be accepted.")]
 
 
@@ -51,7 +62,7 @@ class TeamInvitationAccepted(TeamEvent, of=Team.InvitationAccepted):
 
     NAME = "team.invitation_accepted"
     user_id: Member
-    role: Annotated[InvitedRole, Meta(description="What they are.")]
+    role: Annotated[PublicInvitedRole, Meta(description="What they are.")]
 
 
 class TeamInvitationDeclined(TeamEvent, of=Team.InvitationDeclined):
@@ -68,12 +79,19 @@ class TeamInvitationRevoked(TeamEvent, of=Team.InvitationRevoked):
     FOR_MANAGERS = True
 
 
+class TeamInvitationExpired(TeamEvent, of=Team.InvitationExpired):
+    """An invitation was not answered in time."""
+
+    NAME = "team.invitation_expired"
+    FOR_MANAGERS = True
+
+
 class TeamMemberRoleChanged(TeamEvent, of=Team.MemberRoleChanged):
     """The role of a member changed."""
 
     NAME = "team.member_role_changed"
     user_id: Member
-    role: Annotated[Role, Meta(description="What they are.")]
+    role: Annotated[PublicRole, Meta(description="What they are.")]
 
 
 class TeamMemberRemoved(TeamEvent, of=Team.MemberRemoved):
@@ -90,12 +108,45 @@ class TeamMemberLeft(TeamEvent, of=Team.MemberLeft):
     user_id: Member
 
 
+class TeamOwnershipOffered(TeamEvent, of=Team.OwnershipOffered):
+    """An owner offered a member to become an owner in their place."""
+
+    NAME = "team.ownership_offered"
+    owner_id: Annotated[UserId, Meta(description="Id of the owner.")]
+    user_id: Member
+
+
+class TeamOwnershipOfferDeclined(TeamEvent, of=Team.OwnershipOfferDeclined):
+    """The member did not want to become an owner."""
+
+    NAME = "team.ownership_offer_declined"
+
+
+class TeamOwnershipOfferWithdrawn(TeamEvent, of=Team.OwnershipOfferWithdrawn):
+    """The offer ended: it was taken back, or one of the two left or got another role."""
+
+    NAME = "team.ownership_offer_withdrawn"
+
+
 class TeamOwnershipTransferred(TeamEvent, of=Team.OwnershipTransferred):
     """An owner made another member an owner and became an admin."""
 
     NAME = "team.ownership_transferred"
     former_owner_id: Annotated[UserId, Meta(description="Id of the owner who became an admin.")]
     owner_id: Annotated[UserId, Meta(description="Id of the member who became an owner.")]
+
+
+class TeamDissolutionRequested(TeamEvent, of=Team.DissolutionRequested):
+    """An owner wants the team to be dissolved. Until then it is read-only, and that may be withdrawn."""
+
+    NAME = "team.dissolution_requested"
+    due: Annotated[datetime, Meta(tz=True, description="When the team is dissolved, unless that is withdrawn.")]
+
+
+class TeamDissolutionWithdrawn(TeamEvent, of=Team.DissolutionWithdrawn):
+    """The team stays after all."""
+
+    NAME = "team.dissolution_withdrawn"
 
 
 class TeamDissolved(TeamEvent, of=Team.Dissolved):

@@ -118,10 +118,13 @@ class EmbeddedServer(ABC):
             return self._given_port
         return self._kept_port("port", default)
 
-    def _kept_port(self, key: str, default: int | None = None) -> int:
-        """The port under `key` of the state file, or another one if this program did not use it yet and it is taken."""
+    def _kept_port(self, key: str, default: int | None = None, other_than: int | None = None) -> int:
+        """The port under `key` of the state file, or another one if this program did not use it yet and it is taken.
+
+        `other_than`: a port that the server needs for something else.
+        """
         known: int | None = self._state.get(key)
-        return known if known and self._has_started else free_port(known or default)
+        return known if known and self._has_started else free_port(known or default, other_than)
 
     def _end_orphan(self) -> None:
         """End a server that outlived the program that started it, and remove its pid file.

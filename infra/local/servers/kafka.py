@@ -141,9 +141,13 @@ class EmbeddedKafka(EmbeddedServer):
     def _choose(self) -> None:
         """Choose the ports and the cluster id, and save them."""
         new_id = self._quorum.cluster_id if self._quorum else new_cluster_id()
-        controller = self._quorum.controllers[self.node] if self._quorum else self._kept_port("controller_port")
+        port = self._choose_port(DEFAULT_PORT)
+        if self._quorum:
+            controller = self._quorum.controllers[self.node]
+        else:
+            controller = self._kept_port("controller_port", other_than=port)
         self._save_state(
-            port=self._choose_port(DEFAULT_PORT),
+            port=port,
             controller_port=controller,
             cluster_id=self._state.get("cluster_id") or new_id,
         )

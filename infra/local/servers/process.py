@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -150,14 +150,21 @@ def command_of(pid: int) -> str:
     return answer.stdout.strip()
 
 
-def free_port(preferred: int | None = None) -> int:
-    """The preferred port of the loopback interface if it is free, else any free port."""
-    if preferred and port_is_free(preferred):
+def free_port(preferred: int | None = None, other_than: int | None = None) -> int:
+    """The preferred port of the loopback interface if it is free, else any free port, but never `other_than`."""
+    if preferred and preferred != other_than and port_is_free(preferred):
         return preferred
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    first, second = free_ports(2)
+    return second if first == other_than else first
+
+
+def free_ports(count: int) -> list[int]:
+    """So many different free ports of the loopback interface."""
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
 
 
 def port_is_free(port: int, host: str = "127.0.0.1") -> bool:

@@ -71,6 +71,11 @@ BEGIN
             FROM unnest(c_request, c_kind, c_digest, c_stream, c_release) AS c(request, kind, digest, stream, release)
             JOIN palimpsest.claims held ON held.kind = c.kind AND held.digest = c.digest
             WHERE NOT c.release AND held.originator_id <> c.stream
+              AND NOT EXISTS (
+                SELECT FROM generate_subscripts(c_request, 1) AS n
+                WHERE c_release[n] AND c_request[n] = c.request AND c_kind[n] = c.kind AND c_digest[n] = c.digest
+                  AND c_stream[n] = held.originator_id
+              )
         LOOP verdicts[loser.request] := 'taken:' || loser.kind; lost := lost || loser.request; END LOOP;
     END IF;
     FOR loser IN

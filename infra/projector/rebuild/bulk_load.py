@@ -14,7 +14,7 @@ from application.ports import RecordedEvent
 from domain.kernel import Root
 from infra.postgres.projector_connection import Connection, connect, is_poison
 from infra.progress import Progress
-from infra.projector import checkpoints
+from infra.projector.checkpoints import PROJECTIONS
 from infra.projector.statements import COPY_HEAD, COPY_TAIL
 from infra.projector.table_writer import TableWriter
 from projections.kernel import Key, Poison, Row
@@ -180,10 +180,10 @@ class BulkLoader:
         name = self._writer.name
         new = [poison for poison in poisons if poison.stream_id not in self._quarantined]
         if new:
-            await checkpoints.quarantine(self._connection, name, new)
+            await PROJECTIONS.quarantine(self._connection, name, new)
             self._quarantined.update({poison.stream_id: poison for poison in new})
         if self._shared is None:
-            await checkpoints.advance(self._connection, [name], position)
+            await PROJECTIONS.advance(self._connection, [name], position)
         elif await table_oid(self._connection, self._writer) != self._shared:
             raise TableReplaced(f"{name} was replaced by another table")
 

@@ -17,11 +17,11 @@ from application.ports import EventFeed, RecordedEvent
 from infra.postgres.locks import REBUILD
 from infra.postgres.projector_connection import Connection
 from infra.progress import Progress
-from infra.projector import checkpoints
-from infra.projector.checkpoints import Checkpoint
+from infra.projector.checkpoints import PROJECTIONS, Checkpoint
 from infra.projector.rebuild.abandoned import drop_abandoned
 from infra.projector.rebuild.bulk_load import BATCH, BulkLoader, connect_to_load
 from infra.projector.rebuild.load_workers import LoadWorkers
+from infra.projector.rebuild.revocations import apply_revocations
 from infra.projector.schema import DELETE_CHECKPOINT, DELETE_QUARANTINE, create, drop
 from infra.projector.statements import NEXT, drop_table
 from infra.projector.table_writer import TableWriter
@@ -75,6 +75,7 @@ async def rebuild(
     Raises:
         RebuildRunning: another rebuild of it is running.
         LoadWorkerFailed: a load worker failed.
+        RevocationFailed: the new table cannot apply what the live one shows as revoked or erased.
         Unavailable: the database does not answer.
     """
     try:
@@ -120,7 +121,7 @@ class _Rebuild:
 
     async def _build(self, swap: bool) -> RebuildResult:
         await self._start_over()
-        self._skipped = await checkpoints.skipped(self._connection, self._model.name)
+        self._skipped = await PROJECTIONS.skipped(self._connection, self._model.name)
         await self._load(await self._goal())
         for statement in self._next.statements.create_indexes():
             await self._connection.execute(statement)
@@ -137,7 +138,7 @@ class _Rebuild:
         loader = BulkLoader(self._next, self._feed, self._connection, self._skipped)
         if self._workers is not None and self._workers.worthwhile(goal):
             await self._load_in_parallel(self._workers, goal)
-            quarantined = await checkpoints.quarantined(self._connection, [self._next.name])
+            quarantined = await PROJECTIONS.quarantined(self._connection, [self._next.name])
             loader.take_over(quarantined.get(self._next.name, ()))
             position = goal
         else:
@@ -148,7 +149,7 @@ class _Rebuild:
     async def _load_in_parallel(self, workers: LoadWorkers, goal: int) -> None:
         await self._connection.execute(self._next.statements.create_key())
         await workers.load(self._next, self._connection, self._skipped, goal, self._progress)
-        await checkpoints.advance(self._connection, [self._next.name], goal)
+        await PROJECTIONS.advance(self._connection, [self._next.name], goal)
 
     async def _start_over(self) -> None:
         async with self._connection.transaction():
@@ -157,7 +158,7 @@ class _Rebuild:
 
     async def _goal(self) -> int:
         """The position of the live table, so that both can be compared; the end of the log if they cannot."""
-        live = (await checkpoints.read(self._connection, [self._model.name]))[self._model.name]
+        live = (await PROJECTIONS.read(self._connection, [self._model.name]))[self._model.name]
         if live.version == self._model.version and live.position:
             return live.position
         return max(live.position, await self._feed.head())
@@ -183,7 +184,7 @@ class _Rebuild:
     async def _step(self, goal: int) -> bool:
         """Apply a page of the events up to the goal. Returns whether there are more."""
         async with self._connection.transaction():
-            checkpoint = (await checkpoints.lock(self._connection, [self._next.name]))[self._next.name]
+            checkpoint = (await PROJECTIONS.lock(self._connection, [self._next.name]))[self._next.name]
             return await self._apply(checkpoint, goal)
 
     async def _apply(self, checkpoint: Checkpoint, goal: int) -> bool:
@@ -192,17 +193,18 @@ class _Rebuild:
         events = await self._feed.read(checkpoint.position, limit) if limit > 0 else []
         if events:
             await self._apply_events(events, checkpoint)
-            await checkpoints.advance(self._connection, [self._next.name], events[-1].position)
+            await PROJECTIONS.advance(self._connection, [self._next.name], events[-1].position)
         return bool(events) and events[-1].position < goal
 
     async def _apply_events(self, events: Sequence[RecordedEvent], checkpoint: Checkpoint) -> None:
         wanted = [event for event in events if event.position not in self._skipped]
         poisons = await self._next.apply_carefully(self._connection, wanted, checkpoint.quarantined) if wanted else []
         if poisons:
-            await checkpoints.quarantine(self._connection, self._next.name, poisons)
+            await PROJECTIONS.quarantine(self._connection, self._next.name, poisons)
 
     async def _compare_and_swap(self, swap: bool, analyzing: "asyncio.Task[object]") -> RebuildResult:
         live, successor = await self._level()
+        await apply_revocations(self._next, self._connection, self._feed, live, self._skipped)
         found = await self._compared(live, successor)
         await analyzing
         if swap:
@@ -224,7 +226,7 @@ class _Rebuild:
         return live, (await self._locked())[1]
 
     async def _locked(self) -> tuple[Checkpoint, Checkpoint]:
-        found = await checkpoints.lock(self._connection, [self._model.name, self._next.name])
+        found = await PROJECTIONS.lock(self._connection, [self._model.name, self._next.name])
         return found[self._model.name], found[self._next.name]
 
     async def _level_partitions(self, live: Checkpoint, successor: Checkpoint) -> None:

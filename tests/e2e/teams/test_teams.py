@@ -41,7 +41,7 @@ def test_ones_teams_are_listed_in_pages(api: Api) -> None:
 def test_somebody_is_invited_accepts_is_promoted_and_put_out(api: Api) -> None:
     ada, bob = api.account(verified=True), api.account(verified=True)
     path = ada.write("POST", "/v1/teams", 201, json={"name": "Beavers", "slug": "beavers"}).headers["Location"]
-    invited = ada.write("POST", f"{path}/invitations", json={"email": bob.email, "role": "member"}).json()
+    invited = ada.write("POST", f"{path}/invitations", json={"email": bob.email, "role": "editor"}).json()
     assert (invited["members"], invited["seats_taken"]) == (1, 2)
     bob.client.headers["Consistency-Token"] = ada.client.headers["Consistency-Token"]
     assert bob.read(path)["name"] == "Beavers"
@@ -64,10 +64,20 @@ def test_a_team_keeps_an_owner_until_it_is_dissolved(api: Api) -> None:
     assert (refused.status_code, refused.json()["code"]) == (409, "last_owner")
     ada.write("POST", f"{path}/invitations", json={"email": bob.email})
     bob.write("POST", f"{path}/invitations/accept")
-    ada.write("POST", f"{path}/owner", json={"user_id": str(bob.id)})
+    ada.write("POST", f"{path}/ownership-offer", json={"user_id": str(bob.id)})
+    bob.client.headers["Consistency-Token"] = ada.client.headers["Consistency-Token"]
+    offer = bob.read(f"{path}/ownership-offer")
+    assert (offer["owner_id"], offer["user_id"]) == (str(ada.id), str(bob.id))
+    bob.write("POST", f"{path}/ownership-offer/accept")
+    bob.read(f"{path}/ownership-offer", 404)
     assert ada.write("POST", f"{path}/leave", 204).content == b""
-    assert bob.write("DELETE", path).json()["dissolved_at"] is not None
-    assert bob.read("/v1/teams")["items"] == []
+    bob.write("DELETE", path)
+    assert bob.read(path)["dissolution_due"] is not None
+    refused = bob.client.put(path, json={"name": "Mice"})
+    assert (refused.status_code, refused.json()["code"]) == (409, "dissolution_is_due")
+    bob.write("POST", f"{path}/withdraw-dissolution")
+    assert bob.read(path)["dissolution_due"] is None
+    bob.write("PUT", path, json={"name": "Mice"})
 
 
 def test_a_declined_or_revoked_invitation_frees_its_seat_and_shows_nothing(api: Api) -> None:
@@ -82,11 +92,46 @@ def test_a_declined_or_revoked_invitation_frees_its_seat_and_shows_nothing(api: 
     assert ada.read(path)["seats_taken"] == 1
 
 
+def test_invitations_are_sent_listed_and_answered(api: Api) -> None:
+    ada, bob = api.account(verified=True), api.account(verified=True)
+    path = ada.write("POST", "/v1/teams", 201, json={"name": "Toads", "slug": "toads"}).headers["Location"]
+    both = [{"email": bob.email, "role": "viewer"}, {"email": "nothing", "role": "guest"}]
+    answer = ada.write("POST", f"{path}/invitations/bulk", json={"invitations": both})
+    assert answer.json() == {"outcomes": ["invited", "unusable_email"]}
+    [listed] = ada.read(f"{path}/invitations")
+    assert (listed["email"], listed["role"], listed["invited_by"]) == (bob.email, "viewer", str(ada.id))
+    again = ada.client.post(f"{path}/invitations/resend", json={"email": bob.email})
+    assert (again.status_code, again.json()["code"]) == (409, "invited_recently")
+    bob.client.headers["Consistency-Token"] = ada.client.headers["Consistency-Token"]
+    [own] = bob.read("/v1/invitations")["items"]
+    assert (own["team_id"], own["team_name"], own["role"]) == (path.rpartition("/")[2], "Toads", "viewer")
+    bob.read(f"{path}/invitations", 404)
+    bob.write("POST", f"{path}/invitations/accept")
+    assert bob.read("/v1/invitations")["items"] == []
+
+
+def test_what_happened_in_a_team_is_listed_for_its_admins_in_pages(api: Api) -> None:
+    ada, bob = api.account(verified=True), api.account(verified=True)
+    path = ada.write("POST", "/v1/teams", 201, json={"name": "Frogs", "slug": "frogs"}).headers["Location"]
+    ada.write("PUT", f"{path}/slug", json={"slug": "tree-frogs"})
+    ada.write("POST", f"{path}/invitations", json={"email": bob.email, "role": "viewer"})
+    bob.write("POST", f"{path}/invitations/accept")
+    ada.client.headers["Consistency-Token"] = bob.client.headers["Consistency-Token"]
+    first = ada.read(f"{path}/activity?limit=2")
+    second = ada.read(f"{path}/activity?limit=2&cursor={first['next']}")
+    actions = [entry["action"] for entry in first["items"] + second["items"]]
+    assert actions == ["invitation_accepted", "member_invited", "slug_changed", "founded"]
+    assert (first["items"][0]["user_id"], first["items"][0]["role"]) == (str(bob.id), "viewer")
+    assert second["next"] is None
+    assert "tree-frogs" not in str([first, second])
+    bob.read(f"{path}/activity", 403)
+
+
 NOWHERE = "/v1/teams/0198f1c2-0000-7c4d-9e5f-0a1b2c3d4e5f"
 UNUSABLE: list[tuple[str, str, Any, int]] = [
     ("PUT", "", {"name": " "}, 404),
     ("PUT", f"/members/{NOWHERE[-36:]}", {"role": "admin"}, 404),
-    ("POST", "/owner", {"user_id": NOWHERE[-36:]}, 404),
+    ("POST", "/ownership-offer", {"user_id": NOWHERE[-36:]}, 404),
     ("POST", "/invitations", {"email": "abc"}, 422),
     ("POST", "/invitations/revoke", {"email": "abc"}, 422),
 ]

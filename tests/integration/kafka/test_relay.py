@@ -245,7 +245,8 @@ def test_an_event_that_cannot_be_read_stays_private_and_holds_up_nothing(
     relaying.publish_all(database.app_url, kafka_settings, names)
 
     relaying.require_private_complete(database.app_url, kafka_settings, names)
-    assert max(relaying.public_positions(kafka_settings, names)) == len(relaying.stored(database.app_url))
+    public = [row.position for row in relaying.stored(database.app_url) if row.topic not in relaying.PRIVATE_EVENTS]
+    assert max(relaying.public_positions(kafka_settings, names)) == max(public)
     assert skipped_counter._value.get() - before == (topic != "no.such")
 
 

@@ -182,7 +182,7 @@ async def test_what_the_database_refuses_stops_its_stream_alone_in_a_shared_tabl
     assert dump(database.part_url("projector"), "notes__next") == dump(database.part_url("projector"), "notes")
     found = await quarantine_of(database.part_url("projector"))
     places = [
-        {(case.stream_id, case.position) for case in found if case.projection == name}
+        {(case.stream_id, case.position) for case in found if case.consumer == name}
         for name in ("notes", "notes__next")
     ]
     assert places[0] == places[1]

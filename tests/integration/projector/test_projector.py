@@ -36,7 +36,7 @@ def lived(cluster: Cluster) -> Iterator[Database]:
             feed = opened.feed()
             await feed.start()
             async with projecting(MODELS, feed, database.app_url) as running:
-                await append(opened, History(20261122).changes(900))
+                await append(opened, History(3).changes(900))
                 await running.reached()
             await feed.stop()
 
@@ -91,7 +91,7 @@ async def test_an_event_that_cannot_be_projected_stops_its_stream_alone(database
     await project(log_of(note(1, "a", "!raise", "b"), note(2, "a", "b", "c")), database.app_url)
     assert notes_in(database.app_url) == {1: ("note 1\na", 2), 2: ("note 2\na\nb\nc", 4)}
     [case] = await quarantine_of(database.app_url)
-    assert (case.projection, case.stream_id, case.position, case.error) == ("notes", UUID(int=1), 5, "RuntimeError")
+    assert (case.consumer, case.stream_id, case.position, case.error) == ("notes", UUID(int=1), 5, "RuntimeError")
 
 
 async def test_an_event_that_the_database_refuses_stops_its_stream_alone(database: Database) -> None:

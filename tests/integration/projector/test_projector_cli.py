@@ -15,7 +15,9 @@ from infra.bootstrap.write_side import open_write_side
 from infra.cli.projections import app
 from infra.local.servers.process import spawn
 from infra.projector.rebuild import load_workers
+from infra.projector.rebuild import rebuild as rebuild_module
 from infra.projector.rebuild.bulk_load import BulkLoader
+from infra.projector.rebuild.revocations import RevocationFailed
 from infra.settings.load import load
 from projections.kernel import read_models
 from tests.support.environment import unset_settings
@@ -113,6 +115,16 @@ def test_a_database_that_fails_amid_a_rebuild_is_one_sentence(lived: Team, monke
     assert "The database failed (DiskFull)" in run("rebuild", "team", code=1)
 
 
+def test_h7_a_new_table_that_cannot_take_a_revocation_is_said_to_change_nothing(
+    lived: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: Any) -> None:
+        raise RevocationFailed("The new table cannot take it")
+
+    monkeypatch.setattr(rebuild_module, "apply_revocations", fail)
+    assert "The new table cannot take it. The live read model is unchanged." in run("rebuild", "team", code=1)
+
+
 def test_a_stream_in_quarantine_is_listed_and_retried(database: Database, lived: Team) -> None:
     position = put_in_quarantine(database, lived)
     said = run("list")
@@ -141,7 +153,9 @@ def test_the_table_of_a_removed_read_model_is_dropped(database: Database, lived:
 
 
 def test_an_unknown_name_is_answered_with_those_there_are() -> None:
-    assert "Choose from: document, " in run("rebuild", "nothing", code=1)
+    answer = run("rebuild", "nothing", code=1)
+    assert "Choose from: " in answer
+    assert " document, " in answer
 
 
 def test_a_stream_of_tables_that_are_not_there_is_not_in_quarantine() -> None:

@@ -17,7 +17,8 @@ from infra.kafka.client.topics import Topics, create_missing
 from infra.kafka.consumer.feed import KafkaFeed
 from infra.local.servers.kafka import EmbeddedKafka
 from infra.postgres.projector_connection import ProjectorSession
-from infra.projector import partition_checkpoints
+from infra.projector.checkpoints import PROJECTIONS
+from infra.projector.partition_checkpoints import PartitionCheckpoints
 from infra.projector.position_tracker import PositionTracker
 from infra.projector.quarantine import retry
 from infra.projector.rebuild.rebuild import rebuild
@@ -360,7 +361,7 @@ async def test_a_projector_that_stands_still_amid_a_batch_holds_up_no_other(
         await running.reached()
         frozen = await ProjectorSession(database.app_url).get()
         async with frozen.transaction():
-            await partition_checkpoints.lock(frozen, ["notes"], range(8))
+            await PartitionCheckpoints(PROJECTIONS).lock(frozen, ["notes"], range(8))
             await feeding.append(*(note(n) for n in range(11, 21)))
             await running.reached()
             await frozen.close()

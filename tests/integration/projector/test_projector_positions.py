@@ -98,7 +98,7 @@ async def test_lag_is_told_in_positions_and_seconds(database: Database) -> None:
 
 async def test_a_projection_with_work_that_does_not_move_is_stuck(database: Database) -> None:
     await prepare_tables(database.app_url, [Notes()])
-    monitor = LagMonitor([Notes()], log("a"), database.app_url)
+    monitor = LagMonitor(["notes"], log("a"), database.app_url)
     await monitor.measure()
     assert _gauge("palimpsest_projection_stuck") == 0
     monitor._since["notes"] = (0, monitor._since["notes"][1] - 31)

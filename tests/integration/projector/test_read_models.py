@@ -24,7 +24,7 @@ from infra.postgres.database import Database as database_of
 from infra.postgres.read_store import PooledReadStore
 from projections.billing.subscription import subscription
 from projections.content import document_access
-from projections.content.document import DocumentSummary, Sort, document, documents
+from projections.content.document import DocumentFilter, DocumentSummary, Sort, document, documents
 from projections.content.document_version import versions
 from projections.identity.user import user
 from projections.kernel import read_models
@@ -170,8 +170,10 @@ async def test_lists_can_be_narrowed_to_a_status_and_to_the_trash(database: Data
     trashed.trash(by=OWNER, now=NOW)
     await shown(database, draft, published, trashed)
     assert {one.id for one in (await documents(rows, OWNER)).items} == {draft.id, published.id}
-    assert [one.id for one in (await documents(rows, OWNER, status="published")).items] == [published.id]
-    assert [one.id for one in (await documents(rows, OWNER, trashed=True)).items] == [trashed.id]
+    assert [one.id for one in (await documents(rows, OWNER, DocumentFilter(status="published"))).items] == [
+        published.id
+    ]
+    assert [one.id for one in (await documents(rows, OWNER, DocumentFilter(trashed=True))).items] == [trashed.id]
 
 
 @pytest.mark.parametrize(
@@ -231,7 +233,7 @@ async def test_users_and_subscriptions_are_read_as_they_are(database: Database, 
 async def test_a_team_is_read_by_its_members_and_those_it_invites(database: Database, rows: PooledReadStore) -> None:
     one = Team.found(id=UUID(int=1), name="Otters", slug="otters", owner_id=OWNER.user_id, now=NOW)
     for number, address in ((2, UUID(int=102)), (4, UUID(int=104))):
-        one.invite(address_id=address, email=f"{number}@example.org", role="member", by=OWNER, now=NOW)
+        one.invite(address_id=address, email=f"{number}@example.org", role="editor", by=OWNER, now=NOW)
     await shown(database, one)
     assert await team(rows, OWNER, one.id, NOW) == team_view(one, NOW)
     assert await team(rows, READER, one.id, NOW) == team_view(one, NOW)

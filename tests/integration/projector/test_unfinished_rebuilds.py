@@ -7,7 +7,7 @@ from typing import Any, cast
 import psycopg
 import pytest
 
-from application.ports import Positions
+from application.ports import Positions, Sessions
 from infra.bootstrap.projections import prepare_tables
 from infra.cache import settlement as settlement_module
 from infra.cache.settlement import ReadSettlement
@@ -107,7 +107,7 @@ async def test_h7_an_erasure_waits_for_a_rebuild_that_is_behind(
     leave(database)
     monkeypatch.setattr(settlement_module, "HEAD", f"SELECT {len(feed.events)}")
     async with open_store(database.app_url) as opened:
-        settlement = ReadSettlement(cast(Positions, None), opened.database, None)
+        settlement = ReadSettlement(cast(Positions, None), opened.database, None, cast(Sessions, None))
         assert not await settlement.forgotten(0)
         rows(database.admin_url, "UPDATE projections SET position = %s WHERE name = 'notes__next'", len(feed.events))
         assert await settlement.forgotten(0)
@@ -120,5 +120,5 @@ async def test_h7_an_erasure_waits_for_a_table_of_code_that_was_removed(
     rows(database.admin_url, "INSERT INTO projections (name, version) VALUES ('removed', 1)")
     await prepare_tables(database.app_url, [Notes()])
     async with open_store(database.app_url) as opened:
-        settlement = ReadSettlement(cast(Positions, None), opened.database, None)
+        settlement = ReadSettlement(cast(Positions, None), opened.database, None, cast(Sessions, None))
         assert not await settlement.forgotten(0)

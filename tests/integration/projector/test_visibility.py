@@ -11,12 +11,15 @@ from psycopg_pool import AsyncConnectionPool
 from application.ports import Actor
 from domain.access import DOCUMENT, TEAM, RoleTooLow
 from domain.content.document import Document
+from domain.identity import suspension
+from domain.identity.user import User
 from domain.kernel import Party
+from domain.teams.roles import Role
 from domain.teams.team import Team
 from infra.bootstrap.projections import prepare_tables
 from infra.postgres.database import Database as database_of
 from infra.postgres.read_store import PooledReadStore
-from projections.content.document import document, documents
+from projections.content.document import DocumentFilter, document, documents
 from projections.content.document_access import shares
 from projections.content.document_version import versions
 from projections.kernel import read_models
@@ -24,7 +27,7 @@ from projections.teams.team import team, teams
 from projections.teams.team_roster import members
 from projections.visibility import followed_by, own_of, readers_of
 from tests.support.access_steps import step_of_document, step_of_team
-from tests.support.given import NOW, person
+from tests.support.given import NOW, address_of, person
 from tests.support.projecting import EventsOf, MemoryFeed, news, projecting
 from tests.support.servers import Database
 from tests.support.stores import rows as execute
@@ -35,7 +38,7 @@ LATER = NOW + timedelta(days=30)
 """When every invitation has expired."""
 
 ROW = """
-INSERT INTO read.team_roster (team_id, user_id, role, joined_at, position) VALUES (%s, %s, 'member', now(), 1)
+INSERT INTO read.team_roster (team_id, user_id, role, joined_at, position) VALUES (%s, %s, 'editor', now(), 1)
 RETURNING 1
 """
 
@@ -110,25 +113,33 @@ async def check_document(rows: PooledReadStore, one: Document, reader: Actor) ->
         assert (found is not None) == may_read
         assert (found is not None and found.causes is not None) == unused
     assert await may_list_shares(rows, reader, one) == may_manage
-    listed = await documents(rows, reader, trashed=one.trashed_at is not None)
+    listed = await documents(rows, reader, DocumentFilter(trashed=one.trashed_at is not None))
     assert [each.role for each in listed.items if each.id == one.id] == ([role] if may_read else [])
     audience = (await readers_of(rows, [one.id], []))[one.id]
     assert audience.include(reader) == may_read
     assert audience.include(reader, managers=True) == may_manage
 
 
+async def roles_shown(rows: PooledReadStore, reader: Actor, one: Team) -> dict[UUID, Role] | None:
+    """The members of a team and their roles, as the reader sees them. A guest learns that it has some."""
+    try:
+        found = await members(rows, reader, one.id)
+    except RoleTooLow:
+        assert one.members[reader.user_id] == "guest"
+        return None
+    return None if found is None else {each.user_id: each.role for each in found}
+
+
 async def check_team(rows: PooledReadStore, one: Team, reader: Actor, now: datetime) -> None:
     """Compare what the queries show of a team with the reader's role."""
     role = one.role_of(reader, now)
-    is_member = TEAM.allows("list_members", role)
+    is_member, may_follow = TEAM.allows("leave", role), TEAM.allows("list_members", role)
     assert (await team(rows, reader, one.id, now) is not None) == TEAM.allows("read", role)
-    found = await members(rows, reader, one.id)
-    assert (found is not None) == is_member
-    assert found is None or {each.user_id: each.role for each in found} == one.members
+    assert await roles_shown(rows, reader, one) == (one.members if may_follow else None)
     listed = await teams(rows, reader, now, limit=100)
     assert (one.id in {each.id for each in listed.items}) == (is_member and one.dissolved_at is None)
     audience = (await readers_of(rows, [], [one.id]))[one.id]
-    assert audience.include(reader) == is_member
+    assert audience.include(reader) == may_follow
     assert audience.include(reader, managers=True) == TEAM.allows("list_invitations", role)
 
 
@@ -147,6 +158,57 @@ async def test_after_any_history_each_person_sees_what_their_role_allows(
         readable = [one.id for one in all_documents if one.role_of(reader) is not None]
         joined = [one.id for one in all_teams if TEAM.allows("list_members", one.role_of(reader, NOW))]
         assert set(await followed_by(rows, reader)) == {*own_of(reader), *readable, *joined}
+
+
+async def test_documents_of_an_account_that_waits_for_its_deletion_are_shown_to_no_others(
+    database: Database, rows: PooledReadStore
+) -> None:
+    owner, editor = PEOPLE[0], PEOPLE[1]
+    user = User.register(id=owner.user_id, email="ada@example.org", name="Ada", password_hash="hash", now=NOW)
+    one = Document.create(id=UUID(int=50), owner_id=owner.user_id, title="A", content="", now=NOW)
+    one.share(address_id=address_of(editor), email="bob@example.org", role="editor", by=owner, now=NOW)
+    team = document_of_a_team()
+    feed = MemoryFeed(news(user, one, team))
+    async with projecting(read_models(), feed, database.app_url) as running:
+        await running.reached()
+        assert await shown(rows, editor, one, team) == ([True] * 5, {one.id, team.id})
+        user.collect_events()
+        suspension.request_deletion(user, now=NOW)
+        feed.add(news(user))
+        await running.reached()
+        assert await shown(rows, editor, one, team) == ([False] * 5, {team.id})
+        assert (await shown(rows, owner, one, team))[0][:1] == [True]
+        user.collect_events()
+        suspension.withdraw_deletion(user, now=NOW)
+        feed.add(news(user))
+        await running.reached()
+        assert await shown(rows, editor, one, team) == ([True] * 5, {one.id, team.id})
+
+
+async def test_an_erasure_in_steps_shows_no_hidden_document_again(database: Database, rows: PooledReadStore) -> None:
+    owner, editor = PEOPLE[0], PEOPLE[1]
+    user = User.register(id=owner.user_id, email="ada@example.org", name="Ada", password_hash="hash", now=NOW)
+    one = Document.create(id=UUID(int=50), owner_id=owner.user_id, title="A", content="", now=NOW)
+    one.share(address_id=address_of(editor), email="bob@example.org", role="editor", by=owner, now=NOW)
+    suspension.request_deletion(user, now=NOW)
+    user.deactivate(now=NOW)
+    async with projecting(read_models(), MemoryFeed(news(user, one)), database.app_url) as running:
+        await running.reached()
+        assert await shown(rows, editor, one, one) == ([False] * 5, set())
+
+
+async def shown(rows: PooledReadStore, reader: Actor, one: Document, other: Document) -> tuple[list[bool], set[UUID]]:
+    """Whether each query shows `one` to the reader, and which of the two documents the list has."""
+    listed = await documents(rows, reader)
+    audience = await readers_of(rows, [one.id], [])
+    found = [
+        await document(rows, reader, one.id) is not None,
+        await versions(rows, reader, one.id) is not None,
+        one.id in {each.id for each in listed.items},
+        one.id in await followed_by(rows, reader),
+        one.id in audience and audience[one.id].include(reader),
+    ]
+    return found, {each.id for each in listed.items} & {one.id, other.id}
 
 
 async def test_a_team_whose_owner_is_not_shown_has_no_managers(database: Database, rows: PooledReadStore) -> None:

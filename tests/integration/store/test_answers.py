@@ -8,15 +8,15 @@ from uuid_utils.compat import uuid7
 
 from application.bus import Bus
 from application.content.document import ChangeDocument, CreateDocument, RestoreFromTrash
-from application.identity.user import Register
 from application.ports import Actor, CommandContext, Copy, Idempotency, KeptAnswer, Reference
 from infra.bootstrap.write_side import load_use_cases, utc_now
 from infra.sealing.store_keys import Damage
 from infra.store.answers import HEADER_BYTES
+from tests.support.accounts import NewAccount, open_account
+from tests.support.links import PlainLinks
 from tests.support.note import NOW, Note
 from tests.support.servers import Database
 from tests.support.stores import CALL, Opened, open_store, rows
-from tests.support.use_cases import PASSWORD, PlainPasswords
 
 MEGABYTE = 1_000_000
 BYTES_OF_TABLE = "SELECT pg_total_relation_size('idempotency')"
@@ -31,12 +31,15 @@ async def opened(database: Database) -> AsyncIterator[Opened]:
 async def test_keyed_requests_about_a_large_text_take_little(opened: Opened, database: Database) -> None:
     """H3: 20 edits of three characters in a text of a megabyte stored 21 MB, and 30 requests without effect 125 MB."""
     load_use_cases()
-    ports = {"clock": utc_now, "new_id": uuid7, "addresses": opened.blind, "passwords": PlainPasswords()}
-    bus = Bus(opened.store, ports, opened.blind)
-    user = (await bus.send(Register(email="a@example.org", name="A", password=PASSWORD), CALL)).answer
+    links = PlainLinks()
+    bus = Bus(
+        opened.store, {"clock": utc_now, "new_id": uuid7, "addresses": opened.blind, "links": links}, opened.blind
+    )
+    account = NewAccount(uuid4(), "a@example.org", "A", "hash")
+    await open_account(lambda command: bus.send(command, CALL), opened.store, links, account)
 
     def call() -> CommandContext:
-        return CommandContext(Actor(user.id), uuid4(), idempotency_key=str(uuid4()))
+        return CommandContext(Actor(account.id), uuid4(), idempotency_key=str(uuid4()))
 
     text = "x" * MEGABYTE
     document = (await bus.send(CreateDocument(title="Long", content=text), call())).answer

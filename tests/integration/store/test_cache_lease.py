@@ -89,22 +89,48 @@ async def test_a_process_that_was_cut_off_drops_everything(database: Database, m
     assert cache.dropped == [None, None]
 
 
-class LateConnection:
-    """A connection on which another process invalidates the key before a lease is recorded."""
+class Clock:
+    """The steady clock of the process."""
 
-    def __init__(self, connection: AsyncConnection, database: Database) -> None:
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("infra.postgres.cache_lease.monotonic", clock)
+    return clock
+
+
+class SlowConnection:
+    """A connection on which time passes, and a key is invalidated, between the first renewal and its reply."""
+
+    def __init__(self, connection: AsyncConnection, database: Database, clock: Clock, seconds: float) -> None:
         self._connection = connection
         self._database = database
+        self._clock = clock
+        self._seconds = seconds
+        self.queries: list[str] = []
 
     async def execute(self, query: str, parameters: Any = None) -> Any:
-        if query == RENEW:
+        reply = await self._connection.execute(query, parameters)
+        if query == RENEW and RENEW not in self.queries:
             invalidate(self._database)
-        return await self._connection.execute(query, parameters)
+            self._clock.now += self._seconds
+        self.queries.append(query)
+        return reply
+
+    async def renew(self, lease: CacheLease) -> None:
+        await lease._renew(cast(AsyncConnection, self))
 
 
 @pytest.mark.parametrize("earlier_renewals", [0, 1])
-async def test_h7_what_is_invalidated_while_a_lease_is_renewed_is_dropped_before_it_holds(
-    database: Database, opened: Opened, earlier_renewals: int
+async def test_h7_what_a_renewal_cannot_see_is_dropped_before_the_lease_holds_if_it_may_have_ended(
+    database: Database, clock: Clock, earlier_renewals: int
 ) -> None:
     """Without a lease in the database, no erasure waits for this process."""
     cache = Cache()
@@ -112,10 +138,37 @@ async def test_h7_what_is_invalidated_while_a_lease_is_renewed_is_dropped_before
     async with await connect_async(database.app_url) as connection:
         for _ in range(earlier_renewals):
             await lease._renew(connection)
-        rows(database.admin_url, "UPDATE cache_leases SET ends_at = clock_timestamp()")
-        await lease._renew(cast(AsyncConnection, LateConnection(connection, database)))
+            clock.now += 2
+        slow = SlowConnection(connection, database, clock, seconds=2)
+        await slow.renew(lease)
     assert lease.holds()
     assert cache.dropped == [None, KEY]
+    # The last one says that the key was dropped.
+    assert slow.queries[-3:] == [RENEW] * 3
+
+
+async def test_a_lease_that_holds_is_renewed_by_one_statement(database: Database, clock: Clock) -> None:
+    lease = lease_of(database, Cache())
+    async with await connect_async(database.app_url) as connection:
+        await lease._renew(connection)
+        slow = SlowConnection(connection, database, clock, seconds=2)
+        await slow.renew(lease)
+    assert slow.queries == [RENEW]
+    clock.now += LEASE_SECONDS - 2
+    assert not lease.holds()
+
+
+async def test_h7_a_process_that_hung_while_it_renewed_its_lease_drops_everything(
+    database: Database, clock: Clock
+) -> None:
+    """What was invalidated meanwhile may be deleted already."""
+    cache = Cache()
+    lease = lease_of(database, cache)
+    async with await connect_async(database.app_url) as connection:
+        await lease._renew(connection)
+        await SlowConnection(connection, database, clock, seconds=600).renew(lease)
+    assert lease.holds()
+    assert cache.dropped == [None, None]
 
 
 async def test_another_cache_is_left_alone(database: Database, opened: Opened) -> None:

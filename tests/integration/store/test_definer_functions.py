@@ -7,6 +7,8 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
+from uuid_utils.compat import uuid7
 
 from application.ports import ClaimTaken, Copy, Idempotency, StoredResponse, VersionConflict
 from infra.sealing.keyring import WrappedKey
@@ -17,6 +19,19 @@ from tests.support.servers import Database
 from tests.support.stores import CALL, KEK_ID, STAMPS, Opened, open_store, rows
 
 SCHEMAS = ("public", "attacker")
+DEFINERS = (
+    "append_events",
+    "begin_session",
+    "end_sessions",
+    "end_sessions_of_users",
+    "enqueue_jobs",
+    "erase_keys",
+    "invalidate",
+    "keep_security_log",
+    "keep_session_partitions",
+    "record_key",
+    "rotate_session",
+)
 OPEN_AS_POSTGRESQL_14 = """
 GRANT ALL ON SCHEMA public TO PUBLIC;
 GRANT CREATE, TEMP ON DATABASE {name} TO palimpsest_api;
@@ -24,6 +39,7 @@ GRANT CREATE, TEMP ON DATABASE {name} TO palimpsest_api;
 SETTINGS = """
 SELECT proname, proconfig FROM pg_proc WHERE pronamespace = 'palimpsest'::regnamespace AND prosecdef
 """
+ENQUEUE_ONE = "SELECT palimpsest.enqueue_jobs('{default}', '{0}', '{NULL}', ARRAY[%s], ARRAY[NULL]::timestamptz[])"
 EXECUTABLE_BY_ALL = """
 SELECT proname FROM pg_proc, aclexplode(coalesce(proacl, acldefault('f', proowner)))
 WHERE pronamespace = 'palimpsest'::regnamespace AND grantee = 0
@@ -55,6 +71,12 @@ async def use_every_branch(database: Database) -> None:
     for id in ("first", "second"):
         rows(database.part_url("api"), "SELECT record_key('signing', %s, '')", id)
     assert rows(database.admin_url, "SELECT id FROM keys") == [("first",)]
+    rows(database.part_url("worker"), "SELECT palimpsest.keep_security_log()")
+    for key, enqueued in (("open", True), ("first", False)):
+        rows(database.admin_url, "UPDATE keys SET kind = 'key-encryption', state = 'closed'")
+        assert rows(database.part_url("api"), ENQUEUE_ONE, Jsonb({"key": key})) == [(enqueued,)]
+    rows(database.admin_url, "UPDATE keys SET kind = 'signing', state = 'current'")
+    use_sessions(database)
     async with opened(database) as own:
         first, again = Note.write(uuid4(), "text", "label"), Note.write(uuid4(), "again")
         await own.store.append([first], CALL, keyed(first))
@@ -73,6 +95,25 @@ async def use_every_branch(database: Database) -> None:
         first.erase()
         await own.store.append([first], CALL, None)
     assert rows(database.admin_url, "SELECT wrapped FROM data_keys WHERE subject_id = %s", first.id) == [(None,)]
+
+
+SESSION = "SELECT begin_session(%s, %s, 1, NULL, 'bearer', now(), now() + '1 day', now() + '1 day', '', '', '', '', 1)"
+ROTATE = "SELECT rotate_session(%s, '', 'next', now(), now(), '')"
+
+
+def use_sessions(database: Database) -> None:
+    """A session that begins, goes on, and ends since there is another one; one that ends by an event; one too late."""
+    api, user_id, first, second = database.part_url("api"), uuid4(), uuid7(), uuid7()
+    assert rows(api, SESSION, first, user_id) == [("begun",)]
+    assert rows(api, ROTATE, first) == [(True,)]
+    assert rows(api, SESSION, second, user_id) == [("begun",)]
+    assert rows(api, "SELECT end_sessions(%s, %s, now(), 'logout')", user_id, [first, second]) == [(2,)]
+    assert rows(api, SESSION, uuid7(), user_id) == [("begun",)]
+    rows(api, "SELECT end_sessions_of_users(%s, '{2}', '{NULL}', now())", [user_id])
+    assert rows(api, SESSION, uuid7(), user_id) == [("refused",)]
+    assert rows(database.admin_url, "SELECT count(*) FROM sessions WHERE ended_at IS NULL") == [(0,)]
+    for moment in ("2020-01-15", "2026-11-15"):
+        rows(database.part_url("worker"), "SELECT keep_session_partitions(%s, '2026-10-01')", moment)
 
 
 async def use_keys(database: Database, own: Opened, known: Note) -> None:
@@ -103,7 +144,7 @@ async def test_no_shadow_of_what_they_use_runs(database: Database, attacker: psy
     ("function", "path"),
     [
         ("append_events", "public, pg_temp"),
-        *((name, "attacker, pg_catalog") for name in ("append_events", "erase_keys", "invalidate", "record_key")),
+        *((name, "attacker, pg_catalog") for name in DEFINERS),
     ],
 )
 async def test_their_shadows_run_where_the_search_path_is_open(

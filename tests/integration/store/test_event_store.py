@@ -20,12 +20,10 @@ from application.ports import (
     VersionConflict,
 )
 from domain.kernel import ERASED, FirstEvent, NotFound, Party, PersonalField, Root
-from infra.sealing.keyring import ERASED_KEY
 from infra.store.event_bytes import Metadata, metadata_of
 from infra.store.stream_reader import StreamGap
 from tests.support.note import NOW, Note
 from tests.support.servers import Database
-from tests.support.stored import by_hand, decoded
 from tests.support.stores import CALL, Opened, destroy_keys, open_store, rows
 
 POSITIONS = "SELECT notification_id FROM stored_events ORDER BY notification_id"
@@ -204,14 +202,6 @@ async def test_a_stream_that_cannot_be_read_says_so_whatever_the_cause(database:
     async with open_store(database.app_url) as opened:
         with pytest.raises(Unreadable):
             await opened.store.load(Note, written.id)
-
-
-def test_an_event_of_an_older_version_is_upcast_on_read() -> None:
-    stream_id = uuid4()
-    stored = by_hand("note.written", stream_id, 1, {"author_id": uuid4()}, class_version=1, sealed=1)
-    event = decoded("note.written", stored, stream_id, 1, {stream_id.int: ERASED_KEY})
-    assert isinstance(event, Note.Written)
-    assert (event.colour, event.text) == ("white", ERASED)
 
 
 async def test_the_application_cannot_change_or_remove_events(opened: Opened, database: Database) -> None:

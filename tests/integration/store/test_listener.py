@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -37,18 +38,23 @@ class Receiver:
 
 
 @asynccontextmanager
-async def listening(database: Database, receiver: Receiver) -> AsyncIterator[None]:
+async def listening(database: Database, receiver: Receiver, **options: Any) -> AsyncIterator[None]:
     listener = Listener(
         database.app_url,
         "numbers",
-        poll_seconds=0.05,
         on_notification=receiver.receive,
         on_listening=receiver.on_listening,
+        **options,
     )
     listener.start()
     await until(lambda: receiver.listening > receiver._failures)
     yield
     await listener.stop()
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("infra.postgres.listener.RECONNECT_SECONDS", 0.05)
 
 
 def failures() -> float:
@@ -63,6 +69,39 @@ async def test_m3_no_payload_ends_it(database: Database) -> None:
             rows(database.app_url, NOTIFY, "numbers", payload)
         await until(lambda: receiver.notifications == 3)
     assert receiver.listening == 1
+
+
+async def test_while_nothing_comes_it_sleeps(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    loop, receiver, timers = asyncio.get_running_loop(), Receiver(), list[float]()
+    call_later = loop.call_later
+
+    def noted(delay: float, *more: Any, **options: Any) -> asyncio.TimerHandle:
+        timers.append(delay)
+        return call_later(delay, *more, **options)
+
+    async with listening(database, receiver):
+        rows(database.app_url, NOTIFY, "numbers", "1")
+        await until(lambda: receiver.notifications == 1)
+        await asyncio.sleep(0.05)
+        monkeypatch.setattr(loop, "call_later", noted)
+        await asyncio.sleep(0.35)
+        assert timers == [0.35]
+        rows(database.app_url, NOTIFY, "numbers", "1")
+        await until(lambda: receiver.notifications == 2)
+
+
+@pytest.mark.parametrize("seconds", [0.01, 300])
+async def test_it_polls_in_time_and_after_a_notification(database: Database, seconds: float) -> None:
+    receiver, polls = Receiver(), list[None]()
+
+    async def poll(_: AsyncConnection) -> None:
+        polls.append(None)
+
+    async with listening(database, receiver, on_poll=poll, poll_seconds=seconds):
+        for number in (1, 2):
+            if seconds > 1:
+                rows(database.app_url, NOTIFY, "numbers", "1")
+            await until(lambda number=number: len(polls) >= number)  # type: ignore[misc]
 
 
 async def test_m3_after_an_error_of_a_query_it_begins_again_and_is_counted(database: Database) -> None:

@@ -51,6 +51,12 @@ ACTIONS = {
     "release from quarantine": "DELETE FROM projection_quarantine",
     "skip events": "INSERT INTO projection_skips SELECT * FROM projection_skips",
     "move checkpoints in partitions": "UPDATE projection_partitions SET position = 1",
+    "move the policies' checkpoints": "UPDATE policies SET position = 1",
+    "delete the policies' checkpoints": "DELETE FROM policies",
+    "release from the policies' quarantine": "DELETE FROM policy_quarantine",
+    "skip events of a policy": "INSERT INTO policy_skips SELECT * FROM policy_skips",
+    "move the policies' checkpoints in partitions": "UPDATE policy_partitions SET position = 1",
+    "change states of policies": "UPDATE policy_states SET state = ''",
     "read the relay's checkpoints": "SELECT FROM relays",
     "move the relay's checkpoints": "UPDATE relays SET position = 1",
     "read a read model": "SELECT FROM read.example",
@@ -64,6 +70,22 @@ ACTIONS = {
     "create a temporary table": "CREATE TEMP TABLE another (x int)",
     "create a schema": "CREATE SCHEMA another",
     "create a role": "CREATE ROLE palimpsest_another",
+    "read jobs": "SELECT FROM jobs.procrastinate_jobs",
+    "take jobs": "SELECT FROM jobs.fetch_job('default', 0)",
+    "delete jobs": "DELETE FROM jobs.procrastinate_jobs",
+    "read errors of jobs": "SELECT FROM jobs.job_errors",
+    "create in the schema of the queue": "CREATE TABLE jobs.another (x int)",
+    "enqueue jobs": "SELECT enqueue_jobs('{default}', '{0}', '{NULL}', '{\"{}\"}', '{NULL}')",
+    "read sessions": "SELECT FROM sessions",
+    "write sessions": "UPDATE sessions SET ended_at = NULL",
+    "read a month of sessions": "SELECT FROM sessions_1999_12",
+    "read cuts of sessions": "SELECT FROM session_cuts",
+    "begin a session": "SELECT begin_session(gen_random_uuid(), gen_random_uuid(), 1, NULL, 'bearer', now(), now(),"
+    " now(), '', '', NULL, NULL, 1) WHERE false",
+    "rotate a token": "SELECT rotate_session(gen_random_uuid(), '', '', now(), now(), '')",
+    "end sessions": "SELECT end_sessions(gen_random_uuid(), '{}', now(), '')",
+    "end sessions of users": "SELECT end_sessions_of_users('{}', '{}', '{}', now())",
+    "drop old sessions": "SELECT keep_session_partitions(now(), now())",
     "act as the owner": "SET ROLE palimpsest_owner",
     "act as the projector": "SET ROLE palimpsest_projector",
 }
@@ -71,6 +93,7 @@ MAY: dict[Part, set[str]] = {
     "api": {
         "read the log",
         "append",
+        "enqueue jobs",
         "read claims",
         "read data keys",
         "read check values of keys",
@@ -82,6 +105,11 @@ MAY: dict[Part, set[str]] = {
         "read checkpoints",
         "read the quarantine",
         "read a read model",
+        "read sessions",
+        "begin a session",
+        "rotate a token",
+        "end sessions",
+        "end sessions of users",
     },
     "projector": {
         "read the log",
@@ -112,15 +140,45 @@ MAY: dict[Part, set[str]] = {
         "read the relay's checkpoints",
         "move the relay's checkpoints",
     },
-    "worker": {"read check values of keys", "record a key", "read answers", "cut answers", "delete answers"},
+    "worker": {
+        "read the log",
+        "append",
+        "read claims",
+        "read data keys",
+        "read check values of keys",
+        "record a key",
+        "read snapshots",
+        "keep snapshots",
+        "delete snapshots",
+        "read answers",
+        "cut answers",
+        "delete answers",
+        "enqueue jobs",
+        "read jobs",
+        "take jobs",
+        "delete jobs",
+        "read errors of jobs",
+        "move the policies' checkpoints",
+        "release from the policies' quarantine",
+        "skip events of a policy",
+        "move the policies' checkpoints in partitions",
+        "change states of policies",
+        "read checkpoints",
+        "read the quarantine",
+        "read a read model",
+        "end sessions",
+        "end sessions of users",
+        "drop old sessions",
+    },
     "auditor": {"read the log", "read the log with its metadata"},
 }
 
 
 @pytest.fixture
 def made(database: Database) -> Database:
-    """A database with a read model, which the projector has swapped in after a rebuild."""
+    """A database with a read model, which the projector swapped in after a rebuild, and an old month of sessions."""
     rows(database.part_url("projector"), CREATE_READ_MODEL)
+    rows(database.part_url("worker"), "SELECT keep_session_partitions('1999-12-01', '1999-01-01')")
     return database
 
 
@@ -160,6 +218,8 @@ def test_the_rights_of_a_migrated_database_are_as_declared(made: Database) -> No
         ("GRANT CREATE ON SCHEMA palimpsest TO palimpsest_tests", "palimpsest_tests has CREATE on palimpsest"),
         ("GRANT CREATE ON SCHEMA public TO PUBLIC", "PUBLIC has CREATE on public"),
         ("GRANT EXECUTE ON FUNCTION append_events TO PUBLIC", "PUBLIC has EXECUTE on palimpsest.append_events"),
+        ("GRANT SELECT ON jobs.procrastinate_jobs TO palimpsest_api", "palimpsest_api has SELECT on jobs."),
+        ("REVOKE USAGE ON SCHEMA jobs FROM palimpsest_worker", "palimpsest_worker lacks USAGE on jobs"),
         ("REVOKE SELECT ON stored_events FROM palimpsest_relay", "palimpsest_relay lacks SELECT"),
         ("REVOKE SELECT ON read.example FROM palimpsest_api", "palimpsest_api lacks SELECT on read.example"),
         (
@@ -234,6 +294,6 @@ def test_the_administrator_makes_the_role_of_every_part() -> None:
 
 
 def test_migrations_need_no_superuser(database: Database) -> None:
-    """Finding H5: a function of an owner who is no superuser makes nobody one."""
+    """Finding H5: no login becomes a superuser by a function, because its owner is none."""
     query = "SELECT rolsuper FROM pg_proc JOIN pg_roles r ON r.oid = proowner WHERE proname = 'append_events'"
     assert rows(database.admin_url, query) == [(False,)]

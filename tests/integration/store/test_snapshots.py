@@ -291,7 +291,7 @@ async def test_a_load_does_not_wait_for_its_snapshot_and_does_not_fail_with_it(
     opened: Opened, database: Database
 ) -> None:
     note = await stored_note(opened, 7)
-    rows(database.admin_url, "REVOKE INSERT ON snapshots FROM palimpsest_api, palimpsest_relay")
+    rows(database.admin_url, "REVOKE INSERT ON snapshots FROM palimpsest_api, palimpsest_relay, palimpsest_worker")
     with capture_logs() as lines:
         await loaded(opened, note)
     assert [line["event"] for line in lines] == ["snapshot not written"]

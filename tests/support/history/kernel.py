@@ -122,8 +122,8 @@ class History:
 
     def _step(self) -> list[Root]:
         for each in self._beginnings:
-            if all(self.of(kind) for kind in each.needs) and self._is_due(each):
-                return each.step(self)
+            if all(self.of(kind) for kind in each.needs) and self._is_due(each) and (roots := each.step(self)):
+                return roots
         possible = [each for each in self._changes if self.of(each.kind)]
         [chosen] = self.random.choices(possible, [each.weight for each in possible])
         return chosen.step(self)

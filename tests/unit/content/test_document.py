@@ -370,7 +370,7 @@ COMMANDS: dict[str, tuple[Role, type[Document.Event] | None, Callable[[Document,
         lambda document, by: document.revoke_share(address_id=address_of(VIEWER), by=by, now=NOW),
     ),
 }
-"""The least role that may do it, the event that it causes (None: it is no news), and the command."""
+"""The least role that may do it, the event that it causes (None: it causes none), and the command."""
 RANKING: list[Role] = ["viewer", "commenter", "editor", "owner"]
 
 

@@ -15,6 +15,7 @@ from application.content.document import (
     ChangeShare,
     CreateDocument,
     DocumentView,
+    DuplicateDocument,
     RestoreFromTrash,
     RestoreVersion,
     RevokeShare,
@@ -26,6 +27,7 @@ from application.ports import Actor, StaleVersion
 from domain.access import RoleTooLow
 from domain.billing.subscription import QuotaExceeded
 from domain.content.document import ShareRole
+from domain.content.texts import TITLE_LENGTH
 from domain.kernel import NotFound
 from domain.text import UnusableEmail
 from tests.support.given import NOW
@@ -135,10 +137,10 @@ async def test_what_is_no_save_leaves_the_version_and_the_time_of_the_last_save(
     assert await runner.ask(RestoreFromTrash(id=document.id), ada, match=trashed.etag) == document
     saved = await runner.ask(changed(document, "three"), ada, match="1")
     assert (saved.version, saved.updated_at) == (2, runner.now)
-    assert (await document_at_version(runner.store, ada, document.id, 1)).view == document
-    assert (await document_at_version(runner.store, ada, document.id, 2)).view == saved
+    assert (await document_at_version(runner.store, ada, document.id, 1, NOW)).view == document
+    assert (await document_at_version(runner.store, ada, document.id, 2, NOW)).view == saved
     await runner.ask(TrashDocument(id=document.id), ada)
-    assert (await document_at_version(runner.store, ada, document.id, 2)).view == saved
+    assert (await document_at_version(runner.store, ada, document.id, 2, NOW)).view == saved
 
 
 async def test_a_stranger_learns_nothing_not_even_the_version() -> None:
@@ -160,7 +162,7 @@ async def test_a_stranger_learns_nothing_not_even_the_version() -> None:
                     await runner.ask(command, bob, match=match)
                 details.add((refused.value.code, refused.value.detail))
         with pytest.raises(NotFound) as refused:
-            await document_at_version(runner.store, bob, target.id, 1)
+            await document_at_version(runner.store, bob, target.id, 1, NOW)
         details.add((refused.value.code, refused.value.detail))
     assert details == {("not_found", "There is no such document.")}
 
@@ -220,14 +222,14 @@ async def test_a_refused_command_binds_no_share() -> None:
 async def test_reading_a_version_is_the_first_use_of_a_share() -> None:
     runner = CommandRunner()
     document, bob, heir = await shared(runner, "viewer")
-    first = await document_at_version(runner.store, bob, document.id, 1)
+    first = await document_at_version(runner.store, bob, document.id, 1, NOW)
     assert first == ReadResult(document, BindShare(id=document.id))
     for _ in range(2):
         await runner.ask(BindShare(id=document.id), bob)
     assert runner.happened().count("document.share_bound") == 1
-    assert await document_at_version(runner.store, bob, document.id, 1) == ReadResult(document, None)
+    assert await document_at_version(runner.store, bob, document.id, 1, NOW) == ReadResult(document, None)
     with pytest.raises(NotFound):
-        await document_at_version(runner.store, heir, document.id, 1)
+        await document_at_version(runner.store, heir, document.id, 1, NOW)
 
 
 @pytest.mark.parametrize("command", [ShareDocument, ChangeShare])
@@ -252,9 +254,9 @@ async def test_an_old_version_can_be_read_and_restored() -> None:
     ada, _ = await two(runner)
     document = await write(runner, ada)
     await runner.ask(changed(document, "three"), ada)
-    first = await document_at_version(runner.store, ada, document.id, 1)
+    first = await document_at_version(runner.store, ada, document.id, 1, NOW)
     assert first == ReadResult(document, None)
-    assert (await document_at_version(runner.store, ada, document.id, 2)).view.content == "three"
+    assert (await document_at_version(runner.store, ada, document.id, 2, NOW)).view.content == "three"
     restored = await runner.ask(RestoreVersion(id=document.id, version=1), ada)
     assert (restored.content, restored.version) == ("one two", 3)
 
@@ -265,6 +267,48 @@ async def test_a_version_that_is_not_is_not_found() -> None:
     document = await write(runner, ada)
     for version in (0, 2):
         with pytest.raises(NotFound):
-            await document_at_version(runner.store, ada, document.id, version)
+            await document_at_version(runner.store, ada, document.id, version, NOW)
         with pytest.raises(NotFound):
             await runner.ask(RestoreVersion(id=document.id, version=version), ada)
+
+
+async def test_a_reader_duplicates_what_they_may_read_and_pays_for_the_copy() -> None:
+    runner = CommandRunner()
+    ada, bob = await two(runner)
+    original = await write(runner, ada)
+    await runner.ask(ShareDocument(id=original.id, email=BOBS, role="viewer"), ada)
+    copy = await runner.ask(DuplicateDocument(id=original.id), bob)
+    assert runner.happened()[-3:] == ["document.created", "subscription.quota_used", "document.share_bound"]
+    assert (copy.owner_id, copy.title, copy.content) == (bob.user_id, "Copy of Title", "one two")
+    assert (copy.id != original.id, copy.status, copy.version) == (True, "draft", 1)
+
+
+async def test_a_copy_has_the_title_that_is_given_or_one_that_fits() -> None:
+    runner = CommandRunner()
+    ada, _ = await two(runner)
+    original = await runner.ask(CreateDocument(title="\N{OTTER}" * TITLE_LENGTH), ada)
+    named = await runner.ask(DuplicateDocument(id=original.id, title="Mine"), ada)
+    unnamed = await runner.ask(DuplicateDocument(id=original.id), ada)
+    assert (named.title, unnamed.title) == ("Mine", "Copy of " + "\N{OTTER}" * (TITLE_LENGTH - 8))
+
+
+async def test_a_copy_of_what_one_may_not_read_is_not_found_and_costs_nothing() -> None:
+    runner = CommandRunner()
+    ada, bob = await two(runner)
+    original = await write(runner, ada)
+    before = len(runner.happened())
+    with pytest.raises(NotFound):
+        await runner.ask(DuplicateDocument(id=original.id), bob)
+    assert len(runner.happened()) == before
+
+
+async def test_a_repeated_key_gives_the_same_copy() -> None:
+    runner = CommandRunner()
+    ada, bob = await two(runner)
+    original = await write(runner, ada)
+    await runner.ask(ShareDocument(id=original.id, email=BOBS, role="viewer"), ada)
+    command = DuplicateDocument(id=original.id)
+    first = await runner.send(command, bob, key="key")
+    again = await runner.send(command, bob, key="key")
+    assert (again.answer, again.replayed) == (first.answer, True)
+    assert runner.happened().count("subscription.quota_used") == 2

@@ -15,4 +15,4 @@ async def api() -> AsyncIterator[HttpApi]:
 
 @pytest_asyncio.fixture
 async def token(api: HttpApi) -> dict[str, str]:
-    return (await api.register())[1]
+    return (await api.account())[1]

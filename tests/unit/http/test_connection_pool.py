@@ -1,9 +1,11 @@
 """The pool of connections: full, it takes from the address that has the most."""
 
+import resource
+
 import pytest
 
-from adapters.http.api.client_network import network_of
-from infra.http_server.connection_pool import ConnectionPool
+from adapters.client_network import network_of
+from infra.http_server.connection_pool import FILES_FOR_OTHERS, MAX_CONNECTIONS, ConnectionPool, connection_limit
 
 
 class Connection:
@@ -63,8 +65,34 @@ def test_what_has_ended_takes_no_room() -> None:
         ("fe80::1%eth0", "fe80::"),
         ("::ffff:10.0.0.1", "10.0.0.1"),
         ("", ""),
+        ("no address", ""),
     ],
 )
 def test_a_network_is_what_one_client_has(address: str, network: str) -> None:
-    """M6: whoever has one IPv6 address has 2^64."""
+    """M6: a client that has one IPv6 address has 2^64."""
     assert network_of(address) == network
+
+
+WANTED, WITHOUT_END = MAX_CONNECTIONS + FILES_FOR_OTHERS, resource.RLIM_INFINITY
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "connections"),
+    [
+        ((WITHOUT_END, WITHOUT_END), None, MAX_CONNECTIONS),
+        ((WANTED, WITHOUT_END), None, MAX_CONNECTIONS),
+        ((1_024, WITHOUT_END), (WANTED, WITHOUT_END), MAX_CONNECTIONS),
+        ((1_024, 1_000_000), (WANTED, 1_000_000), MAX_CONNECTIONS),
+        ((1_024, 2_048), (2_048, 2_048), 2_048 - FILES_FOR_OTHERS),
+        ((64, 64), (64, 64), 1),
+        ((1_000_000, 1_000_000), None, MAX_CONNECTIONS),
+    ],
+)
+def test_a_process_holds_as_many_connections_as_it_may_open_files(
+    monkeypatch: pytest.MonkeyPatch, before: tuple[int, int], after: tuple[int, int] | None, connections: int
+) -> None:
+    raised: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: {resource.RLIMIT_NOFILE: before}[kind])
+    monkeypatch.setattr(resource, "setrlimit", lambda _, limits: raised.append(limits))
+    assert connection_limit() == connections
+    assert raised == ([after] if after else [])

@@ -1,19 +1,22 @@
 """Connections: every phase is bounded in time and bytes, and a refusal can be read."""
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from uvicorn.server import ServerState
 
-from adapters.http.api.middleware import SECURITY_HEADERS
+from adapters.http.api.middleware import DEFAULT_HEADERS, SECURITY_HEADERS
 from infra.http_server import connection
-from infra.http_server.connection import HttpProtocol
+from infra.http_server.connection import HttpProtocol, LingeringTransport
 from infra.http_server.connection_pool import ConnectionPool, PooledConnection
+from infra.http_server.refusal import refusal
 from infra.http_server.server import server_config
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n"
@@ -89,8 +92,8 @@ class Pool(ConnectionPool):
 class Service:
     """A server, and the clients it has."""
 
-    def __init__(self, port: int, pool: Pool) -> None:
-        self.port, self.pool = port, pool
+    def __init__(self, port: int, pool: Pool, connections: set[Any]) -> None:
+        self.port, self.pool, self.connections = port, pool, connections
         self.clients: list[Client] = []
 
     async def client(self) -> Client:
@@ -105,7 +108,7 @@ async def serving(app: App = reader_app, limit: int = 100) -> AsyncIterator[Serv
     pool, state = Pool(limit), ServerState()
     make = partial(HttpProtocol, config=config, server_state=state, app_state={}, pool=pool)
     server = await asyncio.get_running_loop().create_server(make, "127.0.0.1", 0)
-    service = Service(server.sockets[0].getsockname()[1], pool)
+    service = Service(server.sockets[0].getsockname()[1], pool, state.connections)
     try:
         yield service
     finally:
@@ -118,8 +121,9 @@ async def serving(app: App = reader_app, limit: int = 100) -> AsyncIterator[Serv
         await asyncio.sleep(0)
 
 
-@pytest.fixture(autouse=True)
-def _swift(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests that wait until a time is over; for others it must not end while the machine is busy."""
     for name in ("HEAD_SECONDS", "LINGER_SECONDS", "STALL_SECONDS"):
         monkeypatch.setattr(connection, name, 0.15)
 
@@ -164,12 +168,14 @@ async def test_a_long_target_is_refused() -> None:
             assert (await client.reply())[0] == status
 
 
+@pytest.mark.usefixtures("short_limits")
 async def test_a_silent_connection_ends() -> None:
     """Case 1, M6: nothing was asked, and nothing is answered."""
     async with serving() as service:
         assert await (await service.client()).end() == b""
 
 
+@pytest.mark.usefixtures("short_limits")
 @pytest.mark.parametrize("first", [b"", GET + b"\r\n"], ids=["the first request", "a later request"])
 async def test_half_a_head_ends_in_time_however_it_trickles(first: bytes) -> None:
     """Case 1, M6: each byte would begin the time again."""
@@ -186,6 +192,7 @@ async def test_half_a_head_ends_in_time_however_it_trickles(first: bytes) -> Non
         assert (status, b'"code":"too_slow"' in text, await client.end()) == (408, True, b"")
 
 
+@pytest.mark.usefixtures("short_limits")
 async def test_empty_lines_do_not_keep_a_connection_open() -> None:
     """M6: a sibling of half a head; parsers skip empty lines before a request (RFC 9112, 2.2)."""
     async with serving() as service:
@@ -198,6 +205,7 @@ async def test_empty_lines_do_not_keep_a_connection_open() -> None:
         assert (await client.reply())[0] == 408
 
 
+@pytest.mark.usefixtures("short_limits")
 async def test_a_slow_answer_does_not_count_as_the_clients_time() -> None:
     async def slow_app(scope: Any, receive: Any, send: Any) -> None:
         await asyncio.sleep(0.3)
@@ -230,16 +238,46 @@ async def test_a_refused_body_is_taken_until_the_client_has_read_why() -> None:
         assert (status, b"connection: close" in text, await client.end()) == (413, True, b"")
 
 
-async def test_a_refused_body_that_never_ends_is_not_taken_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    """M6: neither in time nor in bytes."""
+@pytest.mark.usefixtures("short_limits")
+async def test_a_refused_body_that_never_ends_is_not_taken_for_ever() -> None:
+    """M6: in time."""
+    async with serving(refusing_app) as service:
+        client = await service.client()
+        await client.send(POST % 10**9)
+        assert (await client.reply())[0] == 413
+        await client.send_until_cut(b"x", 0.03)
+
+
+async def test_a_refused_body_is_taken_up_to_a_number_of_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """M6: however quickly they come."""
     monkeypatch.setattr(connection, "LINGER_BYTES", 1_000_000)
     async with serving(refusing_app) as service:
-        slow, quick = await service.client(), await service.client()
-        for client in (slow, quick):
-            await client.send(POST % 10**9)
-            assert (await client.reply())[0] == 413
-        await quick.send_until_cut(b"x" * 100_000, 0)
-        await slow.send_until_cut(b"x", 0.03)
+        client = await service.client()
+        await client.send(POST % 10**9)
+        assert (await client.reply())[0] == 413
+        await client.send_until_cut(b"x" * 100_000, 0)
+        async with asyncio.timeout(SOON):
+            await service.pool.empty.wait()
+
+
+async def test_a_lingering_transport_is_closing_and_closes_at_the_second_time() -> None:
+    wire, protocol = Mock(), Mock()
+    protocol.linger.return_value = True
+    wire.is_closing.return_value = False
+    transport = LingeringTransport(wire, protocol)
+    transport.close()
+    assert (transport.is_closing(), wire.close.called) == (True, False)
+    transport.close()
+    assert wire.close.called
+
+
+async def test_after_a_complete_request_a_connection_that_is_not_kept_closes_at_once() -> None:
+    async with serving() as service:
+        client = await service.client()
+        await client.send(GET + b"Connection: close\r\n\r\n")
+        assert (await client.reply())[0] == 200
+        async with asyncio.timeout(SOON):
+            await service.pool.empty.wait()
 
 
 async def test_a_body_that_is_read_leaves_the_connection_open() -> None:
@@ -251,6 +289,7 @@ async def test_a_body_that_is_read_leaves_the_connection_open() -> None:
             assert b"connection: close" not in (await client.reply())[1]
 
 
+@pytest.mark.usefixtures("short_limits")
 async def test_a_client_that_does_not_read_is_cut() -> None:
     """M6: a response waits in memory until it is read."""
 
@@ -265,6 +304,27 @@ async def test_a_client_that_does_not_read_is_cut() -> None:
             await service.pool.empty.wait()
 
 
+@pytest.mark.usefixtures("short_limits")
+async def test_a_response_is_held_back_until_the_client_reads() -> None:
+    """M6: what the application has sent and the client has not read is in memory."""
+    sent = 0
+
+    async def endless_app(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal sent
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while sent < 200_000_000:
+            await send({"type": "http.response.body", "body": b"x" * 100_000, "more_body": True})
+            sent += 100_000
+
+    async with serving(endless_app) as service:
+        client = await service.client()
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await client.send(GET + b"\r\n")
+        async with asyncio.timeout(SOON):
+            await service.pool.empty.wait()
+            assert sent < 50_000_000
+
+
 async def test_a_client_that_reads_slowly_gets_everything() -> None:
     async def large_app(scope: Any, receive: Any, send: Any) -> None:
         await respond(send, body=b"x" * 20_000_000)
@@ -275,8 +335,23 @@ async def test_a_client_that_reads_slowly_gets_everything() -> None:
         got = 0
         while data := await client.reader.read(1_000_000):
             got += len(data)
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0)
         assert got > 20_000_000
+
+
+async def test_a_client_that_reads_slowly_is_not_cut_before_it_stops() -> None:
+    """Looks after each time limit: what waits to be written became less, and then did not."""
+    config = server_config(reader_app)
+    config.load()
+    protocol = HttpProtocol(config=config, server_state=ServerState(), app_state={}, pool=Pool(1))
+    transport, loop = Mock(), Mock()
+    transport.get_write_buffer_size.side_effect = [20, 10, 10, 10]
+    protocol.transport, protocol.loop = transport, loop
+    protocol.watch_writing()
+    for is_cut in (False, True):
+        (_, look, before), _ = loop.call_later.call_args
+        look(before)
+        assert transport.abort.called is is_cut
 
 
 @pytest.mark.parametrize(
@@ -302,4 +377,49 @@ async def test_connections_that_wait_make_room_for_others() -> None:
         asker = await service.client()
         await asker.send(GET + b"\r\n")
         assert (await asker.reply())[0] == 200
-        assert len(list(service.pool)) <= 5
+        assert 0 < len(list(service.pool)) <= 5
+
+
+async def test_a_shutdown_ends_a_connection_without_a_request_at_once() -> None:
+    async with serving() as service:
+        client = await service.client()
+        await client.send(GET + b"\r\n")
+        assert (await client.reply())[0] == 200
+        for each in list(service.connections):
+            each.shutdown()
+        assert await client.end() == b""
+        async with asyncio.timeout(SOON):
+            await service.pool.empty.wait()
+
+
+@pytest.mark.parametrize("sent", [POST % 4, POST % 4 + b"body"], ids=["half received", "received"])
+async def test_a_shutdown_ends_a_connection_with_a_request_after_its_response(sent: bytes) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def waiting_app(scope: Any, receive: Any, send: Any) -> None:
+        begun.set()
+        await go_on.wait()
+        await reader_app(scope, receive, send)
+
+    async with serving(waiting_app) as service:
+        client = await service.client()
+        await client.send(sent)
+        await begun.wait()
+        for each in list(service.connections):
+            each.shutdown()
+        go_on.set()
+        await client.send((POST % 4 + b"body")[len(sent) :])
+        status, text = await client.reply()
+        assert (status, b"connection: close" in text, await client.end()) == (200, True, b"")
+
+
+def test_a_refusal_of_the_server_has_the_headers_and_the_body_of_all_others() -> None:
+    head, _, body = refusal(431, "head_too_large", "Too large.").partition(b"\r\n\r\n")
+    start, *lines = head.split(b"\r\n")
+    headers = dict(line.split(b": ", 1) for line in lines)
+    problem = json.loads(body)
+    assert start == b"HTTP/1.1 431 Request Header Fields Too Large"
+    assert {*SECURITY_HEADERS, *DEFAULT_HEADERS} <= headers.items()
+    assert (headers[b"connection"], headers[b"content-length"]) == (b"close", b"%d" % len(body))
+    assert (problem["status"], problem["code"], problem["detail"]) == (431, "head_too_large", "Too large.")
+    assert headers[b"x-request-id"].decode() == problem["request_id"]

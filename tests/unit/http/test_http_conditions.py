@@ -95,13 +95,18 @@ async def test_shares_and_members_honour_conditions_too(api: HttpApi, token: dic
         ("POST", f"{path}/shares", {**EMAIL, "role": "viewer"}),
         ("PUT", f"{path}/shares", {**EMAIL, "role": "viewer"}),
         ("POST", f"{path}/shares/revoke", EMAIL),
+        ("PUT", f"{at}/slug", {"slug": "other"}),
         ("POST", f"{at}/invitations", EMAIL),
         ("POST", f"{at}/invitations/accept", None),
         ("POST", f"{at}/invitations/revoke", EMAIL),
         ("PUT", f"{at}/members/{uuid4()}", {"role": "admin"}),
         ("DELETE", f"{at}/members/{uuid4()}", None),
-        ("POST", f"{at}/owner", {"user_id": str(uuid4())}),
+        ("POST", f"{at}/ownership-offer", {"user_id": str(uuid4())}),
+        ("POST", f"{at}/ownership-offer/accept", None),
+        ("POST", f"{at}/ownership-offer/decline", None),
+        ("DELETE", f"{at}/ownership-offer", None),
         ("DELETE", at, None),
+        ("POST", f"{at}/withdraw-dissolution", None),
         ("PUT", "/v1/users/me", {"name": "Ada"}),
     ):
         answer = await api.client.request(method, target, json=body, headers=stale)
@@ -115,7 +120,7 @@ async def test_shares_and_members_honour_conditions_too(api: HttpApi, token: dic
         ("POST", "/v1/teams", "If-None-Match"),
         ("POST", "/v1/auth/login", "If-Match"),
         ("POST", f"/v1/teams/{UUID(int=9)}/leave", "If-Match"),
-        ("GET", "/v1/documents", "If-Match"),
+        ("GET", "/v1/teams", "If-Match"),
         ("GET", "/health/live", "If-Match"),
     ],
 )
@@ -128,7 +133,7 @@ async def test_a_condition_that_is_not_checked_is_refused(
 
 
 async def test_strangers_learn_no_version_from_a_condition(api: HttpApi, token: dict[str, str]) -> None:
-    path, (_, other) = await document(api, token), await api.register("eve")
+    path, (_, other) = await document(api, token), await api.account("eve")
     for headers in ({"If-Match": '"1"'}, {"If-Match": '"2"'}, {"If-None-Match": "*"}):
         answer = await api.client.put(path, json=BODY, headers={**other, **headers})
         assert answer.status_code == 404

@@ -1,6 +1,7 @@
 """What every answer has, whatever becomes of the request."""
 
 import re
+import threading
 from typing import Any
 from uuid import UUID
 
@@ -8,10 +9,13 @@ import httpx2
 import pytest
 from structlog.testing import capture_logs
 
+from adapters.http.api import problems
 from adapters.http.api.context import traceparent_of
 from adapters.http.api.middleware import SECURITY_HEADERS
+from adapters.http.api.problems import HttpError
 from adapters.http.api.routing import ApiRoute
-from application.ports import CommandContext, OutcomeUnknown, Unavailable, Unreadable
+from application.ports import CommandContext, NotSettled, OutcomeUnknown, Unavailable, Unreadable
+from domain.kernel import NotFound
 from tests.support.http import HttpApi, open_http_api
 
 ALWAYS = {name.decode() for name, _ in SECURITY_HEADERS} | {
@@ -58,6 +62,26 @@ async def test_every_answer_has_an_id_and_security_headers(api: HttpApi, method:
         assert answer.json()["request_id"] == answer.headers["x-request-id"]
 
 
+@pytest.mark.parametrize(
+    ("https", "more"),
+    [(False, {}), (True, {"strict-transport-security": "max-age=31536000; includeSubDomains"})],
+)
+async def test_the_security_headers_are_those_that_owasp_advises(https: bool, more: dict[str, str]) -> None:
+    """OWASP REST Security Cheat Sheet, Security Headers."""
+    async with open_http_api(https=https) as api:
+        headers = (await api.client.get("/health/live")).headers
+    expected = {
+        "cache-control": "no-store",
+        "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+        "cross-origin-resource-policy": "same-origin",
+        "referrer-policy": "no-referrer",
+        "x-content-type-options": "nosniff",
+        "x-frame-options": "DENY",
+        **more,
+    }
+    assert {name: headers[name] for name in headers if name in {*expected, "strict-transport-security"}} == expected
+
+
 async def test_all_routes_are_of_the_kind_that_needs_nothing_wrapped_around_it(api: HttpApi) -> None:
     assert {type(route) for route in api.app.router.routes} == {ApiRoute}
 
@@ -75,12 +99,19 @@ async def test_an_error_nobody_thought_of_says_nothing_of_its_cause() -> None:
 
 @pytest.mark.parametrize(
     ("error", "code"),
-    [(Unavailable("PostgreSQL", 7), "unavailable"), (OutcomeUnknown("PostgreSQL", 7), "outcome_unknown")],
+    [
+        (Unavailable("PostgreSQL", 7), "unavailable"),
+        (OutcomeUnknown("PostgreSQL", 7), "outcome_unknown"),
+        (NotSettled(), "not_settled"),
+    ],
 )
-async def test_a_server_that_is_away_is_told_with_the_time_to_wait(error: Exception, code: str) -> None:
+async def test_a_command_that_may_be_repeated_is_answered_with_the_time_to_wait(
+    error: Unavailable | NotSettled, code: str
+) -> None:
     async with open_http_api(send=failing(error)) as api:
         answer = await log_in(api.client)
-    assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (503, code, "7")
+    assert (answer.status_code, answer.json()["code"]) == (503, code)
+    assert answer.headers["retry-after"] == str(error.retry_after)
 
 
 async def test_what_the_store_cannot_read_is_a_problem_of_its_own_and_its_cause_is_in_the_log() -> None:
@@ -134,6 +165,12 @@ async def test_log_lines_carry_request_and_trace(api: HttpApi, sent: str, kept: 
     assert (seen.method, seen.route, seen.path, seen.status) == ("GET", "/health/live", "/health/live", 200)
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+async def test_a_usual_method_is_recorded_by_its_name(api: HttpApi, method: str) -> None:
+    await api.client.request(method, "/nowhere")
+    assert [(seen.method, seen.route, seen.status) for seen in api.observed] == [(method, "unknown", 404)]
+
+
 @pytest.mark.parametrize(
     ("sent", "kept"),
     [
@@ -170,9 +207,9 @@ async def test_a_path_with_free_text_is_not_logged(api: HttpApi) -> None:
 
 
 async def test_what_is_logged_names_the_user(api: HttpApi) -> None:
-    user_id, token = await api.register()
+    user_id, token = await api.account()
     await api.client.post("/v1/documents", json={"title": "x"}, headers=token)
-    assert [seen.user_id for seen in api.observed] == [None, str(user_id)]
+    assert [seen.user_id for seen in api.observed] == [str(user_id)]
 
 
 async def test_a_made_up_method_makes_no_metric_of_its_own(api: HttpApi) -> None:
@@ -190,7 +227,7 @@ async def test_only_named_origins_may_call() -> None:
             assert "access-control-allow-origin" not in theirs.headers
     assert ours.headers["access-control-allow-origin"] == "https://app.test"
     assert "ETag" in ours.headers["access-control-expose-headers"]
-    assert "access-control-allow-credentials" not in ours.headers
+    assert ours.headers["access-control-allow-credentials"] == "true", "sessions may be in cookies"
     assert asking.status_code == 200
     assert asking.headers.keys() >= ALWAYS
 
@@ -215,3 +252,46 @@ async def test_without_a_vital_server_we_are_not_ready_and_say_which() -> None:
     assert (softly.status_code, softly.json()["servers"]) == (200, {"database": "up", "redis": "down"})
     assert (hard.status_code, hard.json()["errors"][0]["pointer"]) == (503, "/database")
     assert "10.0.0.5" not in hard.text
+
+
+@pytest.mark.parametrize(
+    "error",
+    [NotFound("No such thing."), problems.Missing("No such thing."), Unavailable("It"), NotSettled(), Unreadable()],
+    ids=lambda error: type(error).__name__,
+)
+async def test_errors_are_answered_on_the_event_loop(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refusal costs no change of threads, however many clients are refused."""
+    threads, answer = [], problems.answer
+
+    def noted(*args: Any) -> Any:
+        threads.append(threading.get_ident())
+        return answer(*args)
+
+    monkeypatch.setattr(problems, "answer", noted)
+    async with open_http_api(send=failing(error)) as api:
+        assert (await log_in(api.client)).status_code >= 400
+    assert threads == [threading.get_ident()]
+
+
+def test_each_refusal_of_http_has_a_status_and_a_stable_code() -> None:
+    """A changed code breaks clients that decide by it."""
+    found = {kind.__name__: (kind.status, kind.code) for kind in HttpError.__subclasses__()}
+    assert found == {
+        "CsrfRefused": (403, "csrf_token_needed"),
+        "InsufficientScope": (403, "insufficient_scope"),
+        "Malformed": (400, "malformed"),
+        "MethodNotAllowed": (405, "method_not_allowed"),
+        "Missing": (404, "not_found"),
+        "NotJson": (415, "not_json"),
+        "NotReady": (503, "not_ready"),
+        "NotValid": (422, "not_valid"),
+        "Overload": (503, "overloaded"),
+        "TooLarge": (413, "too_large"),
+        "TooManyStreams": (503, "too_many_streams"),
+        "TooSlow": (408, "too_slow"),
+        "Unauthenticated": (401, "unauthenticated"),
+        "UnsupportedCondition": (400, "unsupported_condition"),
+        "UnsupportedContentCoding": (415, "unsupported_coding"),
+        "UnsupportedMediaType": (415, "unsupported_media_type"),
+        "UnsupportedTransferCoding": (501, "unsupported_coding"),
+    }

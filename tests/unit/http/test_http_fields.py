@@ -14,7 +14,7 @@ JSON = ("Content-Type", "application/json")
 
 @pytest_asyncio.fixture
 async def token(api: HttpApi) -> tuple[str, str]:
-    return "Authorization", (await api.register())[1]["Authorization"]
+    return "Authorization", (await api.account())[1]["Authorization"]
 
 
 async def raw(
@@ -53,6 +53,7 @@ async def raw(
         ("Authorization", ("Bearer x", "Bearer y")),
         ("Content-Type", ("application/json", "application/json")),
         ("Content-Encoding", ("identity", "identity")),
+        ("Transfer-Encoding", ("chunked", "chunked")),
         ("Consistency-Token", ("1", "2")),
         ("Last-Event-ID", ("1", "2")),
         ("X-Request-Id", (str(UUID(int=1)), str(UUID(int=2)))),
@@ -150,7 +151,14 @@ async def test_what_is_written_oddly_is_refused(api: HttpApi) -> None:
     """Case 12: each number, truth value and id has one spelling, in paths and queries."""
     headers = api.token(UUID(int=1))
     assert {place for _, _, place, _, _ in WRITTEN} == {"path", "query"}
-    good = {"version": 1, "document_id": uuid4(), "team_id": uuid4(), "user_id": uuid4()}
+    good = {
+        "version": 1,
+        "document_id": uuid4(),
+        "team_id": uuid4(),
+        "user_id": uuid4(),
+        "link_id": uuid4(),
+        "public_id": uuid4(),
+    }
     for method, path, place, name, value in WRITTEN:
         target = path.format_map({**good, name: value} if place == "path" else good)
         query = {name: value} if place == "query" else {}
@@ -158,9 +166,22 @@ async def test_what_is_written_oddly_is_refused(api: HttpApi) -> None:
         assert answer.status_code == 422, (method, target, query, answer.text)
 
 
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+14:00"])
+async def test_a_time_that_is_none_in_utc_is_refused(api: HttpApi, moment: str) -> None:
+    _, token = await api.account()
+    made = await api.client.post(DOCUMENTS, json={"title": "x"}, headers=token)
+    link = {"role": "viewer", "expires_at": moment}
+    answers = [await api.client.post(f"{made.headers['location']}/links", json=link, headers=token)]
+    for method, path, _, name in parameters("date-time"):
+        target = path.format(document_id=UUID(int=1))
+        answers.append(await api.client.request(method, target, params={name: moment}, headers=token))
+    assert len(answers) > 3
+    assert [(answer.status_code, "0001-01-02" in answer.text) for answer in answers] == [(422, True)] * len(answers)
+
+
 async def test_capital_letters_in_an_id_make_no_difference(api: HttpApi) -> None:
     """RFC 9562, 4."""
-    _, token = await api.register()
+    _, token = await api.account()
     made = await api.client.post(DOCUMENTS, json={"title": "x"}, headers=token)
     head, _, id = made.headers["location"].rpartition("/")
     assert (await api.client.get(f"{head}/{id.upper()}/versions/1", headers=token)).status_code == 200

@@ -1,23 +1,30 @@
 """How reads answer: no older than asked or saying so, nothing twice, pages of lists."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
 import pytest_asyncio
+from starlette.requests import Request
 
 from adapters.http.api import queries
+from adapters.http.api.context import CONTEXT, RequestContext
+from adapters.http.api.deps import Deps
 from application.commands import Command, CommandResult
 from application.content.document import BindShare, DocumentView
 from application.ports import Actor, Busy, CommandContext, NotSettled, Unavailable
-from domain.kernel import NotFound
+from domain.kernel import NotFound, Party
+from projections.content import document as documents
+from projections.kernel import models_read_by
 from projections.page import Page
-from projections.visibility import Share
-from tests.support.http import HttpApi, open_http_api
+from projections.visibility import Share, document_access
+from tests.support.http import HttpApi, open_http_api, openapi_schema
 
 ADA, OTHER = UUID(int=1), UUID(int=2)
 PATH = f"/v1/documents/{UUID(int=9)}"
@@ -99,7 +106,7 @@ async def test_a_document_does_not_exist_for_others(api: HttpApi) -> None:
 
 
 class Sending:
-    """A command bus that keeps the commands that are sent, and fails or never answers if it is told to."""
+    """A command bus that keeps the commands that are sent, and can be set to fail or never to answer."""
 
     def __init__(self, failure: Exception | None = None) -> None:
         self.failure = failure
@@ -171,7 +178,7 @@ async def test_a_read_waits_for_a_token_as_long_as_preferred_within_bounds(
     answer = await api.client.get(PATH, headers=headers)
     assert answer.status_code == 200
     assert "consistency-lag" not in answer.headers
-    assert api.positions.asked == [("document", 7, seconds), ("document_access", 7, seconds)]
+    assert api.positions.asked == [(name, 7, seconds) for name in models_read_by(documents.document)]
     assert api.rows.since == 7
 
 
@@ -246,7 +253,7 @@ async def test_a_cursor_of_another_list_is_refused(api: HttpApi) -> None:
 async def test_a_list_is_a_page(api: HttpApi) -> None:
     answer = await api.client.get("/v1/documents?limit=100&sort=title&status=draft", headers=api.token(ADA))
     assert answer.status_code == 200
-    assert answer.json().keys() == {"items", "next"} == set(Page.__dataclass_fields__)
+    assert answer.json().keys() == {"items", "next", "total"} == {*Page.__dataclass_fields__, "total"}
 
 
 async def test_the_version_of_a_path_is_a_number_in_bounds(api: HttpApi) -> None:
@@ -258,9 +265,52 @@ async def test_the_version_of_a_path_is_a_number_in_bounds(api: HttpApi) -> None
 
 async def test_a_version_that_is_not_there_is_not_called_a_missing_document(api: HttpApi) -> None:
     """Case 10: and to restore it, too."""
-    _, token = await api.register()
+    _, token = await api.account()
     path = (await api.client.post("/v1/documents", json={"title": "x"}, headers=token)).headers["location"]
     for method, target in (("GET", f"{path}/versions/999"), ("POST", f"{path}/versions/999/restore")):
         answer = await api.client.request(method, target, headers=token)
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
         assert "has the versions 1 to 1;" in answer.json()["detail"]
+
+
+READS = sorted(
+    re.sub("{(.*?)}", lambda name: "1" if name[1] == "version" else str(UUID(int=5)), path)
+    for path, methods in openapi_schema()["paths"].items()
+    if "security" in methods.get("get", ()) and "{type}" not in path and not path.endswith(("/stream", "/sessions"))
+)
+
+
+QUERIES = {"diff": {"from": "1", "to": "1"}}
+"""Of reads that take a query, by the last part of their path."""
+
+
+@pytest.mark.parametrize("path", READS)
+async def test_a_read_of_nothing_finds_nothing(path: str) -> None:
+    async with open_http_api() as api:
+        query = QUERIES.get(path.rpartition("/")[2], {})
+        answer = await api.client.get(path, params=query, headers=api.token(ADA))
+    assert answer.status_code == 404 or answer.json()["items"] == []
+
+
+async def test_the_queries_of_a_request_share_its_wait(api: HttpApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(queries, "monotonic", lambda: now)
+    deps = SimpleNamespace(
+        positions=api.positions,
+        rows=api.rows,
+        history=api.store,
+        clock=api.time,
+        tokens=api.tokens,
+        read_wait_max=10.0,
+        live_sessions=api.sessions,
+    )
+    token = api.token(ADA)["Authorization"].encode()
+    headers = {b"authorization": token, b"consistency-token": b"7", b"prefer": b"wait=3"}
+    context = RequestContext(cast(Deps, deps), headers, UUID(int=1))
+    await context.authenticate("documents:read", changes=False)
+    reader = queries.QueryReader(Request({"type": "http", CONTEXT: context}))
+    for passed in (0.0, 1.0, 5.0):
+        now = 100.0 + passed
+        await reader.query(document_access, reader.actor, UUID(int=5), Party("user", OTHER))
+    waits = [seconds for seconds in (3.0, 2.0, 0.0) for _ in models_read_by(document_access)]
+    assert [timeout for _, _, timeout in api.positions.asked] == waits

@@ -29,6 +29,7 @@ def test_all_routers_are_found_in_the_order_of_their_modules() -> None:
     assert len(prefixes) == len({id(router) for router in find_routers()})
 
 
+@pytest.mark.programs
 def test_a_router_in_a_new_folder_of_any_depth_is_found(tmp_path: Path) -> None:
     folder = tmp_path / "planted" / "garden" / "beds"
     folder.mkdir(parents=True)

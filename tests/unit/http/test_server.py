@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+import uvicorn
 
-from infra.http_server.server import HttpServer, serve
+from infra.http_server.server import HttpServer, serve, server_config
 from infra.local.servers.process import free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -123,3 +124,14 @@ async def test_asvs_4_2_1_a_message_whose_end_is_ambiguous_is_refused_and_ends_t
 async def test_two_messages_on_one_connection_are_two(told: Told) -> None:
     answer = await told.exchange(GOOD + GOOD)
     assert answer.count(b"HTTP/1.1 200 OK") == 2
+
+
+async def test_what_would_never_end_is_ended_before_a_shutdown(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[object] = []
+
+    async def shutdown(_: uvicorn.Server, sockets: object) -> None:
+        ended.append(sockets)
+
+    monkeypatch.setattr(uvicorn.Server, "shutdown", shutdown)
+    await HttpServer(server_config(None), lambda: ended.append("streams")).shutdown([])
+    assert ended == ["streams", []]

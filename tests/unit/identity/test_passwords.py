@@ -2,11 +2,12 @@
 
 import asyncio
 import string
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from math import prod
 from threading import Event
 from unittest.mock import Mock
 
+import bcrypt
 import pytest
 import pytest_asyncio
 from hypothesis import example, given, settings
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from pwdlib.hashers.argon2 import Argon2Hasher
 from zxcvbn_rs_py import zxcvbn
 
+from adapters.client_network import client_network
 from adapters.passwords import MAX_WAITING, SYMBOLS, Argon2Passwords, scored_part
 from application.ports import Unavailable
 
@@ -55,6 +57,31 @@ async def test_the_same_password_in_another_unicode_form_is_right(passwords: Arg
     )
 
 
+@pytest.mark.parametrize("text", [GOOD, "caf\u00e9 la cre\u0300me"])
+async def test_asvs_11_4_2_a_hash_of_bcrypt_is_checked_and_to_be_replaced(
+    passwords: Argon2Passwords, text: str
+) -> None:
+    hashed = bcrypt.hashpw(text.encode(), bcrypt.gensalt(4)).decode()
+    assert await passwords.verify(text, hashed)
+    assert not await passwords.verify(text + " ", hashed)
+    assert passwords.is_outdated(hashed)
+    assert not passwords.is_outdated(await passwords.hash(text))
+
+
+async def test_a_hash_of_another_cost_is_to_be_replaced(passwords: Argon2Passwords) -> None:
+    cheap = Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1).hash(GOOD)
+    assert await passwords.verify(GOOD, cheap)
+    assert passwords.is_outdated(cheap)
+
+
+async def test_asvs_6_2_8_bcrypt_checks_no_password_of_which_it_would_see_a_part_only(
+    passwords: Argon2Passwords,
+) -> None:
+    hashed = bcrypt.hashpw(b"x" * 72, bcrypt.gensalt(4)).decode()
+    assert await passwords.verify("x" * 72, hashed)
+    assert not await passwords.verify("x" * 73, hashed)
+
+
 @pytest.mark.parametrize("hashed", [None, "[erased]", ""])
 async def test_without_a_hash_no_password_is_right(passwords: Argon2Passwords, hashed: str | None) -> None:
     assert not await passwords.verify(GOOD, hashed)
@@ -85,6 +112,7 @@ async def test_asvs_6_3_8_a_check_takes_one_run_of_argon2_with_or_without_a_hash
         "qwertyuiopasdfgh",
         "x" * 257,
         "\ufb03" * 4,  # 4 ligatures, 12 letters once normalised
+        "perasperaadastra",  # a stolen one, which zxcvbn takes for a good one
     ],
 )
 async def test_a_weak_password_is_refused_with_a_reason(passwords: Argon2Passwords, weak: str) -> None:
@@ -154,3 +182,98 @@ async def test_too_many_at_once_are_told_to_come_back(
     asked = [asyncio.create_task(passwords.verify("x", None)) for _ in range(5)]
     ended = await asyncio.gather(*asked, return_exceptions=True)
     assert [type(end) for end in ended].count(Unavailable) == 1
+
+
+class Gate:
+    """Stands for argon2: notes the passwords in the order of their checks, which wait until the gate is open."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.checked: list[str] = []
+        self._open = Event()
+        monkeypatch.setattr(Argon2Passwords, "_verify", lambda _, password, hashed: self._check(password))
+
+    def _check(self, password: str) -> bool:
+        self._open.wait()
+        self.checked.append(password)
+        return True
+
+    def open(self) -> None:
+        self._open.set()
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
+    gate = Gate(monkeypatch)
+    yield gate
+    gate.open()
+
+
+@pytest_asyncio.fixture
+async def slow() -> AsyncIterator[Argon2Passwords]:
+    """Passwords with one thread."""
+    adapter = Argon2Passwords(threads=1)
+    yield adapter
+    adapter.close()
+
+
+async def asked(network: str, check: Awaitable[bool]) -> asyncio.Task[bool]:
+    """A check for a client of the network, which waits for its turn."""
+
+    async def ask() -> bool:
+        client_network.set(network)
+        return await check
+
+    task = asyncio.create_task(ask())
+    await asyncio.sleep(0)
+    return task
+
+
+async def test_many_logins_of_one_network_refuse_no_login_of_another(slow: Argon2Passwords, gate: Gate) -> None:
+    crowd = [await asked("a", slow.verify(f"a{n}", None)) for n in range(MAX_WAITING)]
+    one = await asked("b", slow.verify("b", None))
+    gate.open()
+    assert await one
+    ended = await asyncio.gather(*crowd, return_exceptions=True)
+    assert [type(end) for end in ended] == [bool] * (MAX_WAITING - 1) + [Unavailable]
+
+
+async def test_a_login_that_is_refused_may_be_cancelled_just_before(slow: Argon2Passwords, gate: Gate) -> None:
+    crowd = [await asked("a", slow.verify(f"a{n}", None)) for n in range(MAX_WAITING)]
+    one = asyncio.create_task(slow.verify("b", None))
+    crowd[-1].cancel()
+    gate.open()
+    assert await one
+    assert crowd[-1].cancelled()
+
+
+async def test_networks_take_turns_at_the_threads(slow: Argon2Passwords, gate: Gate) -> None:
+    names = ["a0", "a1", "a2", "a3", "b4", "c5", "b6"]
+    checks = [await asked(name[0], slow.verify(name, None)) for name in names]
+    gate.open()
+    assert all(await asyncio.gather(*checks))
+    assert gate.checked == ["a0", "a1", "b4", "c5", "a2", "b6", "a3"]
+
+
+async def test_a_check_that_is_cancelled_while_it_waits_gives_its_turn_to_the_next(
+    slow: Argon2Passwords, gate: Gate
+) -> None:
+    first, second, third = [await asked("a", slow.verify(name, None)) for name in ("first", "second", "third")]
+    second.cancel()
+    gate.open()
+    assert await first
+    assert await third
+    assert (second.cancelled(), gate.checked) == (True, ["first", "third"])
+
+
+async def test_a_check_that_is_cancelled_at_its_turn_gives_it_to_the_next(slow: Argon2Passwords, gate: Gate) -> None:
+    async def check_and_cancel_the_second() -> None:
+        await slow.verify("first", None)
+        second.cancel()
+
+    first = asyncio.create_task(check_and_cancel_the_second())
+    await asyncio.sleep(0)
+    second, third = [await asked("a", slow.verify(name, None)) for name in ("second", "third")]
+    gate.open()
+    await first
+    assert await third
+    assert (second.cancelled(), gate.checked) == (True, ["first", "third"])

@@ -6,10 +6,11 @@ import pytest
 
 from application.billing.subscription import ChangePlan
 from application.content.document import BindShare, CreateDocument, ShareDocument
-from application.identity.user import Register
+from application.identity.account import OpenAccount
 from application.ports import Actor
 from application.privacy.erasure import EraseAddress, EraseDocument, EraseTeam, EraseUser, ErasureStep
-from application.teams.team import AcceptInvitation, FoundTeam, InviteMember
+from application.teams.invitation import AcceptInvitation, InviteMember
+from application.teams.team import FoundTeam
 from domain.billing.subscription import Subscription
 from domain.content.document import Document
 from domain.identity.user import User
@@ -18,7 +19,7 @@ from domain.teams.team import Team
 from infra.sealing.blind_index import BlindIndex
 from tests.support.given import NOW
 from tests.support.stores import CALL
-from tests.support.use_cases import PASSWORD, CommandRunner
+from tests.support.use_cases import CommandRunner
 
 ADA, BOB = "ada@example.org", "bob@example.org"
 NOTHING = ErasureStep(0, complete=True, unread=[])
@@ -269,7 +270,7 @@ async def test_what_does_not_exist_cannot_be_erased(
 
 async def test_the_shares_of_an_address_that_was_not_verified_stay(runner: CommandRunner) -> None:
     ada = await runner.actor(ADA)
-    pretender = await runner.ask(Register(email=BOB, name="Bob", password=PASSWORD))
+    await runner.ask(OpenAccount(id=UUID(int=9), email=BOB, name="Bob", password_hash="hash"))
     shared = await written(runner, ada, shared_with=BOB)
-    await runner.ask(EraseUser(id=pretender.id))
+    await runner.ask(EraseUser(id=UUID(int=9)))
     assert await shares_of(runner, shared) == 1

@@ -8,7 +8,7 @@ import pytest
 
 from application.ports import PartitionBatch, PartitionCheckpoint, RecordedEvent
 from infra.projector import checkpoints
-from infra.projector.checkpoints import Checkpoint
+from infra.projector.checkpoints import PROJECTIONS, Checkpoint
 from infra.projector.partition_checkpoints import PartitionClaims
 from infra.projector.partitioned_projector import furthest, unapplied
 from infra.store.partitioner import key_of, partition_of
@@ -58,11 +58,16 @@ def test_a_checkpoint_without_partitions_takes_every_event_after_it(position: in
     assert Checkpoint("notes", 1, position).unapplied(later) is later
 
 
+def statement(name: str) -> str:
+    """The statement with this name for the tables of read models."""
+    return PROJECTIONS.names.fill(getattr(checkpoints, name))
+
+
 class Rows:
     """A connection that answers these rows, by statement."""
 
     def __init__(self, **answers: list[tuple[Any, ...]]) -> None:
-        self.answers = {getattr(checkpoints, name): found for name, found in answers.items()}
+        self.answers = {statement(name): found for name, found in answers.items()}
         self.asked: list[tuple[str, list[str]]] = []
 
     def cursor(self, binary: bool) -> "Rows":
@@ -83,18 +88,18 @@ async def test_locked_checkpoints_have_their_quarantine_and_their_partitions() -
         QUARANTINED=[("notes", STREAMS[0]), ("notes", STREAMS[1])],
         READ_PARTITIONS=[("split", 0, 6), ("split", 1, 8)],
     )
-    assert await checkpoints.lock(cast(Any, rows), ["bare", "notes", "split"]) == {
+    assert await PROJECTIONS.lock(cast(Any, rows), ["bare", "notes", "split"]) == {
         "bare": Checkpoint("bare", 1, 4),
         "notes": Checkpoint("notes", 2, 5, frozenset(STREAMS)),
         "split": Checkpoint("split", 1, 6, partitions={0: 6, 1: 8}),
     }
-    assert rows.asked[1:] == [(checkpoints.QUARANTINED, ["notes"]), (checkpoints.READ_PARTITIONS, ["split"])]
+    assert rows.asked[1:] == [(statement("QUARANTINED"), ["notes"]), (statement("READ_PARTITIONS"), ["split"])]
 
 
 async def test_nothing_more_is_asked_about_checkpoints_without_quarantine_and_partitions() -> None:
     rows = Rows(LOCK_FREE=[("notes", 2, 5, 0, 0)])
-    assert await checkpoints.lock(cast(Any, rows), ["notes"], wait=False) == {"notes": Checkpoint("notes", 2, 5)}
-    assert rows.asked == [(checkpoints.LOCK_FREE, ["notes"])]
+    assert await PROJECTIONS.lock(cast(Any, rows), ["notes"], wait=False) == {"notes": Checkpoint("notes", 2, 5)}
+    assert rows.asked == [(statement("LOCK_FREE"), ["notes"])]
 
 
 def claim(**positions: int) -> PartitionClaims:

@@ -12,6 +12,7 @@ from infra.projector import partitioned_projector
 from infra.projector.partition_checkpoints import CheckpointUpdate, PartitionClaims
 from infra.projector.partitioned_projector import PartitionedProjector, missing_gauge
 from infra.projector.read_ahead import BufferedFeed
+from infra.projector.read_models import ReadModels
 from infra.store.partitioner import key_of, partition_of
 from projections.kernel import ReadModel, Table
 from tests.support.memory_projector import MemoryCheckpoints, run_to_its_end
@@ -99,7 +100,7 @@ def applied(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[int]]]:
 def stored(applied: object, monkeypatch: pytest.MonkeyPatch) -> Stored:
     """Checkpoints by partition."""
     memory = Stored()
-    monkeypatch.setattr(partitioned_projector, "partition_checkpoints", memory)
+    monkeypatch.setattr(partitioned_projector, "PartitionCheckpoints", lambda _: memory)
     return memory
 
 
@@ -116,7 +117,7 @@ async def project(feed: Batches, log: MemoryFeed, *others: ReadModel) -> None:
         pytest.fail("rebuilt")
 
     projector = PartitionedProjector(
-        models=[Notes(), *others], feed=feed, events=BufferedFeed(log), store=log, url="", rebuild=never
+        ReadModels([Notes(), *others], never), feed, events=BufferedFeed(log), store=log, url=""
     )
     await run_to_its_end(projector)
 

@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY
 from application.ports import Unavailable
 from infra.projector import lag
 from infra.projector.lag import STUCK_SECONDS, LagMonitor, lags
-from tests.support.notes import Notes, note
+from tests.support.notes import note
 from tests.support.projecting import MemoryFeed, news
 from tests.support.waiting import until
 
@@ -91,7 +91,7 @@ async def test_an_event_from_a_clock_that_is_ahead_has_no_negative_age() -> None
 async def monitor(monkeypatch: pytest.MonkeyPatch, connection: Connection, feed: MemoryFeed) -> LagMonitor:
     """A monitor of the notes that has measured once."""
     monkeypatch.setattr(lag, "ProjectorSession", lambda _: Session(connection))
-    made = LagMonitor([Notes()], feed, "")
+    made = LagMonitor(["notes"], feed, "")
     await made.measure()
     return made
 
@@ -124,7 +124,7 @@ async def test_a_projection_without_work_is_never_stuck(monkeypatch: pytest.Monk
 async def test_while_the_database_is_away_time_passes(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
     session = Session(Connection(("notes", 1, 1, 0)))
     monkeypatch.setattr(lag, "ProjectorSession", lambda _: session)
-    watching = LagMonitor([Notes()], log("a", "b"), "")
+    watching = LagMonitor(["notes"], log("a", "b"), "")
     await watching.measure()
     session.connection = None
     clock.now += STUCK_SECONDS + 1

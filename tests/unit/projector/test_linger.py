@@ -2,8 +2,8 @@
 
 import pytest
 
-from infra.projector.log_projector import BATCH
 from infra.projector.pacing import LINGER_SECONDS, MIN_LINGER_EVENTS, linger
+from infra.projector.read_models import BATCH
 
 
 @pytest.mark.parametrize("events", [1, MIN_LINGER_EVENTS - 1])

@@ -4,10 +4,11 @@ import asyncio
 
 import pytest
 
-from infra.projector import log_projector
-from infra.projector.checkpoints import Checkpoint
+from infra.projector import log_projector, read_models
+from infra.projector.checkpoints import PROJECTIONS, Checkpoint
 from infra.projector.log_projector import LogProjector
 from infra.projector.read_ahead import BufferedFeed
+from infra.projector.read_models import ReadModels
 from projections.kernel import ReadModel, Table
 from tests.support.memory_projector import MemoryCheckpoints, run_to_its_end
 from tests.support.notes import Notes, note
@@ -44,11 +45,11 @@ async def project(feed: MemoryFeed, looks: int = 0) -> None:
 
     events = Ended(feed)
     events.looks = looks
-    await run_to_its_end(LogProjector([Notes(), Other()], events, feed, "", never))
+    await run_to_its_end(LogProjector(ReadModels([Notes(), Other()], never), events, feed, ""))
 
 
 async def test_read_models_at_one_position_move_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_projector, "BATCH", 2)
+    monkeypatch.setattr(read_models, "BATCH", 2)
     memory = MemoryCheckpoints()
     memory.use(monkeypatch)
     await project(log(3))
@@ -66,6 +67,15 @@ async def test_one_that_is_behind_catches_up_with_the_next_and_they_go_on_togeth
     memory.applied.clear()
     await project(log(6))
     assert memory.applied == [("notes", [5, 6]), ("other", [5, 6])]
+
+
+async def test_read_models_at_different_positions_move_in_one_round_each_no_further_than_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    memory = MemoryCheckpoints(Checkpoint("notes", 1, 1), Checkpoint("other", 1, 4))
+    memory.use(monkeypatch)
+    await project(log(6))
+    assert memory.applied == [("notes", [2, 3, 4]), ("other", [5, 6]), ("notes", [5, 6])]
 
 
 async def test_a_locked_checkpoint_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +97,7 @@ async def test_a_checkpoint_that_another_projector_has_moved_is_left_to_it(monke
         memory.stored["notes"] = Checkpoint("notes", 1, 1)
         return found
 
-    monkeypatch.setattr("infra.projector.checkpoints.read", outdated)
+    monkeypatch.setattr(PROJECTIONS, "read", outdated)
     await project(log(2))
     assert memory.applied == [("other", [1, 2])]
     assert memory.stored["notes"].position == 1
@@ -108,13 +118,14 @@ async def test_without_a_table_of_its_own_version_it_sleeps(monkeypatch: pytest.
 
 
 async def test_after_a_batch_it_lingers_and_without_one_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    lingered: list[tuple[int, int]] = []
+    lingered: list[tuple[int, float, int]] = []
 
     def linger(events: int, seconds: float, full_batch: int) -> float:
-        lingered.append((events, full_batch))
+        lingered.append((events, seconds, full_batch))
         return 0.0
 
     monkeypatch.setattr(log_projector, "linger", linger)
+    monkeypatch.setattr(log_projector, "monotonic", lambda: 100.0)
     MemoryCheckpoints().use(monkeypatch)
     await project(log(5), looks=3)
-    assert lingered == [(5, log_projector.BATCH)]
+    assert lingered == [(5, 0.0, read_models.BATCH)]

@@ -11,8 +11,9 @@ import pytest
 from infra.errors import SetupError
 from infra.projector import loop, pacing
 from infra.projector.checkpoints import Checkpoint
-from infra.projector.loop import MIN_REBUILD_EVENTS, ProjectionState, ProjectorLoop
+from infra.projector.loop import ConsumerState, ProjectorLoop
 from infra.projector.pacing import LOCKED_SECONDS, MAX_BACK_OFF_SECONDS, POLL_SECONDS, STANDBY_SECONDS
+from infra.projector.read_models import MIN_REBUILD_EVENTS, ReadModels
 from infra.projector.rebuild.rebuild import RebuildRunning
 from infra.projector.table_writer import TableWriter
 from projections.kernel import ReadModel, Table
@@ -35,7 +36,7 @@ class Loop(ProjectorLoop):
         self.rebuilt: list[ReadModel] = []
         self.rounds = list(rounds)
         self.error: Exception | None = None
-        super().__init__(models, cast(Any, None), "", self.rebuild)
+        super().__init__(ReadModels(models, self.rebuild), cast(Any, None), "")
 
     async def rebuild(self, model: ReadModel) -> None:
         self.rebuilt.append(model)
@@ -52,17 +53,17 @@ class Loop(ProjectorLoop):
             raise error
 
     @property
-    def state(self) -> ProjectionState:
+    def state(self) -> ConsumerState:
         return self._states[0]
 
     @property
-    def states(self) -> list[ProjectionState]:
+    def states(self) -> list[ConsumerState]:
         return self._states
 
     def poll_timeout(self) -> float:
         return self._poll_timeout()
 
-    async def start_from(self, checkpoint: Checkpoint, head: int = 10) -> ProjectionState:
+    async def start_from(self, checkpoint: Checkpoint, head: int = 10) -> ConsumerState:
         """Start the only read model from its checkpoint, and wait for the rebuild that this may begin."""
         self._start_from(self.state, checkpoint, head)
         if self.state.rebuilding is not None:
@@ -73,7 +74,7 @@ class Loop(ProjectorLoop):
         """Apply a batch that fails if one of the `failing` read models is in it. Returns what was tried."""
         tried = []
 
-        async def attempt(states: Sequence[ProjectionState], carefully: bool) -> None:
+        async def attempt(states: Sequence[ConsumerState], carefully: bool) -> None:
             tried.append(([state.name for state in states], carefully))
             if failing & {state.name for state in states}:
                 raise error
@@ -89,7 +90,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("random.uniform", lambda _, most: most)
 
 
-def paused(state: ProjectionState) -> tuple[int | None, int | None, float]:
+def paused(state: ConsumerState) -> tuple[int | None, int | None, float]:
     """What is known of the position, and until when it rests."""
     return state.position, state.last_seen, state.paused_until
 
@@ -112,7 +113,7 @@ async def test_a_table_of_newer_code_is_left_alone() -> None:
 async def test_a_table_of_older_code_is_rebuilt_and_then_read_again_at_once() -> None:
     projector = Loop(Third())
     state = await projector.start_from(notes(4, version=2))
-    assert projector.rebuilt == [state.writer.model]
+    assert [model.name for model in projector.rebuilt] == [state.name]
     assert (state.rebuilding, state.position, state.last_seen, state.paused_until) == (None, None, None, NOW)
 
 
@@ -163,7 +164,7 @@ async def test_a_locked_checkpoint_is_tried_again_soon() -> None:
 
 
 async def test_failures_in_a_row_pause_longer_each_time_and_forget_the_position() -> None:
-    state = ProjectionState(TableWriter(Third()), position=4)
+    state = ConsumerState(TableWriter(Third()), "projection", position=4)
     pauses = []
     for _ in range(9):
         state.failed(ValueError("any"))
@@ -182,7 +183,7 @@ def test_jitter_takes_at_most_half_of_a_pause(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_checkpoint_of_another_position_or_version_is_not_as_it_was_left() -> None:
-    state = ProjectionState(TableWriter(Third()), position=4)
+    state = ConsumerState(TableWriter(Third()), "projection", position=4)
     assert [state.is_at(each) for each in (notes(4), notes(5), notes(4, version=2))] == [True, False, False]
 
 

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from infra.projector.checkpoints import Checkpoint
-from infra.projector.loop import ProjectionState, ProjectorLoop
+from infra.projector.loop import ConsumerState, ProjectorLoop
 from infra.projector.pacing import LOCKED_SECONDS, MAX_BACK_OFF_SECONDS, POLL_SECONDS, STANDBY_SECONDS, back_off
+from infra.projector.read_models import ReadModels
 from infra.projector.table_writer import TableWriter
 from tests.support.notes import Notes
 from tests.support.projecting import MemoryFeed
@@ -16,13 +17,13 @@ NOW = 1_000.0
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The time stands still."""
+    """A clock that always shows the same time."""
     monkeypatch.setattr("infra.projector.loop.monotonic", lambda: NOW)
 
 
-def state(position: int = 7) -> ProjectionState:
+def state(position: int = 7) -> ConsumerState:
     """A read model at a position."""
-    return ProjectionState(TableWriter(Notes()), position)
+    return ConsumerState(TableWriter(Notes()), "projection", position)
 
 
 class Loop(ProjectorLoop):
@@ -30,7 +31,7 @@ class Loop(ProjectorLoop):
 
     def __init__(self) -> None:
         nothing: Any = None
-        super().__init__([Notes()], MemoryFeed(), "", nothing)
+        super().__init__(ReadModels([Notes()], nothing), MemoryFeed(), "")
         [self.state] = self._states
 
     def start_from(self, position: int) -> None:

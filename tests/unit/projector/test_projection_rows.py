@@ -60,8 +60,9 @@ def test_documents_are_as_their_aggregates_say(history: tuple[History, list[Root
     assert len(rows) == len(history[0].of(Document))
     for document in history[0].of(Document):
         row, view = rows[(document.id,)], document_view(document)
-        assert {name: row[name] for name in row if name != "position"} == {
-            name: getattr(view, name) for name in row if name != "position"
+        filing = {"folder_id": document.folder_id, "tags": document.tags}
+        assert {name: row[name] for name in row if name != "position"} == filing | {
+            name: getattr(view, name) for name in row if name not in {"position", *filing}
         }
 
 
@@ -79,12 +80,28 @@ def test_users_are_as_their_aggregates_say(history: tuple[History, list[Root.Eve
     by_place = {(event.originator_id, event.originator_version): event for event in history[1]}
     for user in history[0].of(User):
         row, view = rows.get((user.id,)), user_view(user)
-        assert (row is not None) == user.active
+        assert (row is not None) == (not user.erased)
         if row is not None:
             profile: Any = by_place[user.id, row.pop("profile_version")]
             assert profile.name == view.name
+            assert by_place[user.id, row.pop("email_version")].email == view.email  # type: ignore[attr-defined]
+            assert row.pop("hidden") == (user.deletion_due is not None)
+            assert row.pop("closed") == (not user.active)
             del row["position"]
             assert row == {name: getattr(view, name) for name in row}
+
+
+def test_a_registration_that_is_repeated_drops_the_terms_of_an_unverified_user_only() -> None:
+    user = User.register(id=OWNER, email="ada@example.org", name="Ada", password_hash="hash", now=NOW)
+    user.request_link("verify", link_id=OWNER, token_digest="verify", now=NOW)
+    other = User.register(id=UUID(int=8), email="eve@example.org", name="Eve", password_hash="hash", now=NOW)
+    user.verify_email(token_digest="verify", now=NOW)
+    for each in (user, other):
+        each.accept_terms("1", now=NOW)
+        each.repeat_registration(now=NOW)
+    rows = rows_of(UserProfile(), [*user.collect_events(), *other.collect_events()])  # type: ignore[list-item]
+    assert [rows[each.id,]["terms_version"] for each in (user, other)] == ["1", None]
+    assert (user.terms_version, other.terms_version) == ("1", None)
 
 
 @pytest.mark.parametrize("now", [NOW, datetime(2026, 12, 31, 23, 59, tzinfo=UTC), datetime(2029, 1, 1, tzinfo=UTC)])
@@ -114,9 +131,9 @@ def test_versions_tell_what_changed_and_who_did_it_but_not_sharing() -> None:
     document.share(address_id=UUID(int=9), email="a@example.org", role="viewer", by=_Actor(), now=NOW)
     document.change(title="Second", content="text", status="draft", by=_Actor(), now=NOW)
     rows = rows_of(DocumentVersions(), list(document.pending_events))  # type: ignore[arg-type]
-    assert [(key[1], row["title"], row["content_changed"], row["status"]) for key, row in rows.items()] == [
-        (1, "First", True, "draft"),
-        (2, "Second", False, None),
+    assert [(key[1], row["title"], row["content_length"], row["status"]) for key, row in rows.items()] == [
+        (1, "First", 4, "draft"),
+        (2, "Second", None, None),
     ]
     assert {row["author_id"] for row in rows.values()} == {OWNER}
 
@@ -130,12 +147,13 @@ def test_what_is_erased_reads_as_erased() -> None:
     [row] = rows_of(DocumentDetails(), events).values()
     assert (row["title"], row["content"], row["version"], row["status"]) == (ERASED, ERASED, 2, "published")
     first, second = rows_of(DocumentVersions(), events).values()
-    assert (first["title"], second["title"], second["content_changed"]) == (ERASED, None, True)
+    assert (first["title"], second["title"], second["content_length"]) == (ERASED, None, 5)
 
 
 class _Actor:
     user_id = OWNER
     address_id = UUID(int=107)
+    lent: dict[UUID, str] = {}  # noqa: RUF012
 
 
 def test_a_page_names_the_next_one_only_if_there_is_one() -> None:

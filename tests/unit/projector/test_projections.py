@@ -1,5 +1,6 @@
 """A read model's rows follow from events alone; however they come in batches, the rows are the same."""
 
+import re
 from uuid import UUID
 
 import pytest
@@ -14,6 +15,11 @@ from tests.support.note import Note
 from tests.support.notes import Notes, note
 from tests.support.projecting import news, recorded
 
+TYPE = re.compile(
+    r"(bigint|boolean|bytea|char|cidr|date|double precision|inet|int|integer|interval|json|jsonb|macaddr|numeric|real|"
+    r"smallint|text|time|timestamp|timestamptz|tsquery|tsvector|uuid|varchar)\b"
+)
+"""What the type of a column begins with (PostgreSQL 18, table 8.1)."""
 TABLE = Table("things", key={"id": "uuid"}, columns={"a": "bigint", "b": "text"})
 ONE, TWO = UUID(int=1), UUID(int=2)
 
@@ -157,3 +163,9 @@ def test_every_read_model_is_found() -> None:
     assert {"document", "document_access", "document_version", "subscription", "team", "team_roster"} <= set(names)
     assert "user_profile" in names
     assert "notes" not in names
+
+
+def test_every_column_of_a_read_model_has_a_type_that_postgresql_knows() -> None:
+    tables = [model.table for model in read_models()]
+    types = {type for table in tables for type in {**table.key, **table.columns}.values()}
+    assert [type for type in types if not TYPE.match(type)] == []

@@ -1,5 +1,6 @@
 """Queries of read models, as far as they can be judged without a database: what they ask for and what they answer."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -14,26 +15,35 @@ from domain.billing.subscription import Subscription
 from domain.content.document import Document
 from domain.identity.user import User
 from domain.kernel import Party
-from projections.content.document import LISTED, DocumentSummary, Sort, document, documents
+from projections.content.document import LISTED, DocumentFilter, DocumentSummary, Sort, document, documents
 from projections.content.document_access import ShareView, StoredShare, shares
 from projections.identity.user import StoredProfile, user
 from projections.page import BadCursor
 from projections.teams.team import OWN, TEAM, teams
-from projections.visibility import Share, own_documents, own_of, shared_documents
+from projections.visibility import Audience, Share, own_documents, own_of, shared_documents
 from tests.support.given import ID, NOW
 from tests.support.projecting import EventsOf
 
 ADA = Actor(UUID(int=1), UUID(int=0xADA))
 
 
+def require_parameters(query: str, params: Any) -> None:
+    """Assert that all parameters of the query are given."""
+    if isinstance(params, dict):
+        assert set(re.findall(r"%\((\w+)\)s", query)) <= params.keys()
+    else:
+        assert query.count("%s") == len(params)
+
+
 class Asked:
-    """A read store that keeps the last query and answers the same to each."""
+    """A read store that keeps the last query, which must have all its parameters, and answers the same to each."""
 
     def __init__(self, *answer: Any) -> None:
         self.answer = list(answer)
         self.query, self.params = "", dict[str, Any]()
 
     async def all(self, kind: type[Any], query: str, params: Any) -> list[Any]:
+        require_parameters(query, params)
         self.query, self.params = query, params
         return self.answer
 
@@ -48,7 +58,9 @@ async def list_of(store: Asked, **options: Any) -> Any:
 
 def summary(number: int) -> DocumentSummary:
     """A row of the list."""
-    return DocumentSummary(UUID(int=number), "user", ADA.user_id, f"{number}", "draft", "owner", 1, NOW, NOW, None)
+    return DocumentSummary(
+        UUID(int=number), "user", ADA.user_id, f"{number}", "draft", "owner", 1, NOW, NOW, None, [], False
+    )
 
 
 @pytest.mark.parametrize(
@@ -83,7 +95,7 @@ async def test_a_cursor_of_another_order_is_refused() -> None:
 )
 async def test_a_list_reads_what_it_was_asked_for_only(shared: bool | None, owned: bool, of_others: bool) -> None:
     store = Asked()
-    await list_of(store, shared=shared)
+    await list_of(store, wanted=DocumentFilter(shared=shared))
     assert (own_documents(LISTED) in store.query) == owned
     assert (shared_documents(LISTED) in store.query) == of_others
 
@@ -91,14 +103,14 @@ async def test_a_list_reads_what_it_was_asked_for_only(shared: bool | None, owne
 @pytest.mark.parametrize(("trashed", "where"), [(True, "d.trashed_at IS NOT NULL"), (False, "d.trashed_at IS NULL")])
 async def test_the_trash_is_a_list_of_its_own(trashed: bool, where: str) -> None:
     store = Asked()
-    await list_of(store, trashed=trashed, status="draft")
+    await list_of(store, wanted=DocumentFilter(trashed=trashed, status="draft"))
     assert f"AND {where} AND d.status = %(status)s ORDER BY" in store.query
     assert store.params["status"] == "draft"
 
 
 def team_view(number: int) -> TeamView:
     """A row of the list of teams."""
-    return TeamView(UUID(int=number), "Team", "team", 3, 1, 1, 1, NOW, NOW, None)
+    return TeamView(UUID(int=number), "Team", "team", 3, 1, 1, 1, NOW, NOW, None, None)
 
 
 async def test_teams_are_a_list_of_the_users_own_and_go_on_after_the_last_one() -> None:
@@ -122,6 +134,7 @@ class DocumentRows:
         return DocumentView(ID, "user", self.owner_id, "Notes", "", "draft", 1, NOW, NOW, None)
 
     async def all(self, kind: type[Any], query: str, params: Any) -> list[Any]:
+        require_parameters(query, params)
         return self.answers[kind]
 
 
@@ -161,7 +174,18 @@ async def test_a_document_does_not_exist_for_others() -> None:
 
 
 def profile(version: int) -> StoredProfile:
-    return StoredProfile(ID, version, email_verified=False, version=version, created_at=NOW, updated_at=NOW)
+    return StoredProfile(
+        ID,
+        email_version=1,
+        profile_version=version,
+        email_verified=False,
+        terms_version=None,
+        hidden=False,
+        closed=False,
+        version=version,
+        created_at=NOW,
+        updated_at=NOW,
+    )
 
 
 @pytest.mark.parametrize(
@@ -181,3 +205,19 @@ def test_only_a_user_reads_their_account_and_their_subscription() -> None:
 
 async def test_a_closed_account_has_no_view() -> None:
     assert await user(Asked(), EventsOf(), ID) is None  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("actor", "reads", "manages"),
+    [
+        (Actor(UUID(int=1), None), True, True),
+        (Actor(UUID(int=2), None), True, False),
+        (Actor(UUID(int=3), UUID(int=0xA)), True, False),
+        (Actor(UUID(int=3), UUID(int=0xB)), False, False),
+        (Actor(UUID(int=3), None), False, False),
+    ],
+    ids=["a manager", "a reader", "a holder of an address", "a holder of another address", "another user"],
+)
+def test_an_audience_has_readers_by_user_and_by_address_and_managers(actor: Actor, reads: bool, manages: bool) -> None:
+    audience = Audience(ID, [UUID(int=1), UUID(int=2)], [UUID(int=1)], [UUID(int=0xA)])
+    assert (audience.include(actor), audience.include(actor, managers=True)) == (reads, manages)

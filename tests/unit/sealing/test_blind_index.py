@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from domain.identity.user import email_claim
+from domain.identity.claims import email_claim
 from infra.sealing.blind_index import BlindIndex
 
 INDEX = BlindIndex(bytes(range(32, 64)))

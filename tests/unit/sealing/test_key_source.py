@@ -5,10 +5,12 @@ import os
 import sys
 from pathlib import Path
 from stat import S_ISDIR
+from uuid import UUID
 
 import pytest
 
-from infra.sealing import key_file
+from infra.bootstrap.links import open_link_tokens
+from infra.sealing import key_file, key_source
 from infra.sealing.key_ring import KeyKind, KeyRing
 from infra.sealing.key_source import KeySource
 from infra.sealing.process_keys import ProcessKeys
@@ -141,6 +143,43 @@ def test_a_changed_file_is_noticed_and_read_for_what_is_under_an_unknown_key(tmp
     source(file).write(ring)
     keys.stamps.check(stamp, b"text")
     assert keys.ring == KEY_RING, "a key is used for writing before its check value was compared"
+
+
+def test_a_document_that_comes_into_use_reaches_all_that_follow_the_keys(tmp_path: Path) -> None:
+    keys = ProcessKeys(source(make_key_file(tmp_path)))
+    taken: list[KeyRing] = []
+    keys.follow(taken.append)
+    keys.follow(taken.append)
+    tokens = open_link_tokens(keys)
+    link = tokens.make("verify", UUID(int=1), UUID(int=2))
+    rotated = KEY_RING.with_next(KeyKind.SIGNING).promoted(KeyKind.SIGNING)
+    keys.use(rotated, [])
+    assert taken == [rotated, rotated]
+    assert tokens.make("verify", UUID(int=1), UUID(int=2)) != link
+    assert tokens.again("verify", UUID(int=1), UUID(int=2), link.digest) == link
+
+
+def test_a_command_runs_at_the_start_and_then_every_half_minute_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1_000.0
+    monkeypatch.setattr(key_source, "monotonic", lambda: now)
+    keys = source(Path("none"), PALIMPSEST_KEYS_COMMAND=f"printf %s '{KEY_RING.document()}'")
+    assert keys.has_changed()
+    keys.read()
+    assert not keys.has_changed()
+    now += 30
+    assert keys.has_changed()
+
+
+def test_a_variable_never_changes_and_a_file_only_where_it_can_be_seen(tmp_path: Path) -> None:
+    assert not source(Path("none"), PALIMPSEST_KEYS=KEY_RING.document()).has_changed()
+    file = make_key_file(tmp_path)
+    keys = source(file)
+    keys.read()
+    assert not keys.has_changed()
+    os.utime(file, (1, 1))
+    assert keys.has_changed()
+    file.unlink()
+    assert not keys.has_changed()
 
 
 def test_the_limits_of_store_keys_in_the_document_count_from_the_start() -> None:

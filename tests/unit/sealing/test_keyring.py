@@ -1,10 +1,11 @@
-"""Data keys: each opens for its own subject only, and an erased one is told from a damaged one by its receipt."""
+"""Data keys: each opens for its own subject only, and a receipt distinguishes an erased one from a damaged one."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from structlog.testing import capture_logs
 
 from infra.sealing.key_encryption import WRAPPED_BYTES, KeyEncryptionKeys, UnknownKey
 from infra.sealing.keyring import DataKey, ErasedKey, KeyErased, Keyring, StoredKey, WrappedKey
@@ -80,6 +81,14 @@ async def test_a_key_that_is_planted_relabelled_or_changed_is_damage_of_its_subj
         assert await is_damage(bad, sound)
     for changed in flips(wrapped.wrapped):
         assert await is_damage(row._replace(wrapped=changed), sound)
+
+
+async def test_a_damaged_key_is_reported_with_its_subject() -> None:
+    _, wrapped = keyring().mint(ONE)
+    with capture_logs() as lines:
+        assert await keyring(stored(wrapped)._replace(wrapped=b"")).all([ONE]) == {}
+    reported = {"event": "stored bytes are damaged", "kind": "key", "subject_id": str(ONE), "log_level": "error"}
+    assert lines == [{**reported, "reason": "not a wrapped key of this format"}]
 
 
 async def test_a_key_under_an_unknown_key_encryption_key_is_named_so() -> None:

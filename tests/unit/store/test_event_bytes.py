@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 
 from application.ports import Actor, CommandContext
 from domain.identity.user import User
-from domain.kernel import Party, Root
-from infra.sealing.keyring import DataKey
+from domain.kernel import ERASED, Party, Root
+from infra.sealing.keyring import ERASED_KEY, DataKey
 from infra.sealing.store_keys import Damage, StoreKeys, tag_of
 from infra.store.audit_leaf import leaf
 from infra.store.codec import decode, layout_of
 from infra.store.event_bytes import Metadata, call_header, metadata_of, tenant_bytes
 from tests.support.note import Note
+from tests.support.stored import by_hand, decoded
 from tests.support.stores import STAMPS, STORE_KEY
 
 NOTE, ADDRESS, EVENT = UUID(int=0x0E), UUID(int=0xAD), UUID(int=0xE7)
@@ -138,6 +139,13 @@ def test_an_event_of_an_earlier_store_key_is_read() -> None:
     both = StoreKeys(b"f" * 32, [STORE_KEY])
     assert decode("note.shown_to", KNOWN, NOTE, 3, KEYS, both, 1) == SHOWN
     assert stored(SHOWN, stamps=both)[1:5] == tag_of(b"f" * 32)
+
+
+def test_an_event_of_an_older_version_is_upcast_on_read() -> None:
+    bytes_of_version_1 = by_hand("note.written", NOTE, 1, {"author_id": UUID(int=1)}, class_version=1, sealed=1)
+    event = decoded("note.written", bytes_of_version_1, NOTE, 1, {NOTE.int: ERASED_KEY})
+    assert isinstance(event, Note.Written)
+    assert (event.colour, event.text) == ("white", ERASED)
 
 
 def test_a_leaf_has_these_bytes() -> None:

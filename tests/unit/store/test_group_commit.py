@@ -202,6 +202,14 @@ async def test_each_batch_is_counted_with_its_events(connection: Connection) -> 
     assert seen == [(2, 1)]
 
 
+async def test_a_batch_that_is_sent_again_is_counted_once(connection: Connection) -> None:
+    seen: list[tuple[int, int]] = []
+    committer = GroupCommitter("", lambda requests, events, seconds: seen.append((requests, events)))
+    connection.answers += [ConnectionLost("gone"), answer(0, "ok", "ok")]
+    await asyncio.gather(committer.append(request(1)), committer.append(AppendRequest({2: 0}, [])))
+    assert seen == [(2, 1)]
+
+
 async def test_after_a_batch_that_was_sent_again_the_next_ones_go_and_stopping_ends(connection: Connection) -> None:
     committer = GroupCommitter("")
     connection.answers += [ConnectionLost("gone"), answer(0, "ok"), answer(1, "ok"), answer(2, "ok")]

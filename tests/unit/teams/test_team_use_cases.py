@@ -2,23 +2,23 @@
 
 import pytest
 
+from application.billing.subscription import ChangePlan
 from application.ports import Actor, ClaimTaken
+from application.teams.dissolution import CarryOutDissolution, DissolveTeam
+from application.teams.invitation import AcceptInvitation, DeclineInvitation, InviteMember, RevokeInvitation
+from application.teams.ownership import AcceptOwnership, DeclineOwnership, OfferOwnership, WithdrawOwnershipOffer
 from application.teams.team import (
-    AcceptInvitation,
     ChangeMemberRole,
-    DeclineInvitation,
-    DissolveTeam,
+    ChangeSlug,
     FoundTeam,
-    InviteMember,
     LeaveTeam,
     RemoveMember,
     RenameTeam,
-    RevokeInvitation,
     TeamView,
-    TransferOwnership,
 )
 from domain.access import RoleTooLow
 from domain.kernel import NotFound
+from domain.teams.dissolution import DISSOLUTION_GRACE
 from domain.teams.refusals import AlreadyAMember
 from tests.support.given import NOW
 from tests.support.use_cases import CommandRunner
@@ -45,8 +45,16 @@ async def test_a_team_is_founded_with_free_seats() -> None:
         version=1,
         created_at=NOW,
         updated_at=NOW,
+        dissolution_due=None,
         dissolved_at=None,
     )
+
+
+async def test_a_team_has_the_seats_of_its_founders_plan() -> None:
+    runner = CommandRunner()
+    ada = await runner.actor("ada@example.org")
+    await runner.ask(ChangePlan(plan="pro"), ada)
+    assert (await runner.ask(FoundTeam(name="Crew", slug="crew"), ada)).seats == 25
 
 
 async def test_a_slug_belongs_to_one_team_until_it_is_dissolved() -> None:
@@ -55,8 +63,21 @@ async def test_a_slug_belongs_to_one_team_until_it_is_dissolved() -> None:
     with pytest.raises(ClaimTaken) as refused:
         await runner.ask(FoundTeam(name="Other", slug="crew"), bob)
     assert refused.value.kind == "team_slug"
-    assert (await runner.ask(DissolveTeam(id=team.id), ada)).dissolved_at == NOW
+    dissolving = await runner.ask(DissolveTeam(id=team.id), ada)
+    assert (dissolving.dissolution_due, dissolving.dissolved_at) == (NOW + DISSOLUTION_GRACE, None)
+    runner.now += DISSOLUTION_GRACE
+    await runner.ask(CarryOutDissolution(id=team.id))
     await runner.ask(FoundTeam(name="Other", slug="crew"), bob)
+
+
+async def test_a_slug_is_changed_to_a_free_one() -> None:
+    runner = CommandRunner()
+    ada, bob, team = await crew(runner)
+    other = await runner.ask(FoundTeam(name="Other", slug="other"), bob)
+    with pytest.raises(ClaimTaken):
+        await runner.ask(ChangeSlug(id=other.id, slug="crew"), bob)
+    assert (await runner.ask(ChangeSlug(id=team.id, slug="band"), ada)).slug == "band"
+    assert (await runner.ask(ChangeSlug(id=other.id, slug="crew"), bob)).slug == "crew"
 
 
 async def test_an_invitation_by_email_makes_a_member() -> None:
@@ -110,12 +131,23 @@ async def test_members_are_managed_until_they_leave() -> None:
     ada, bob, team = await crew(runner)
     await runner.ask(InviteMember(id=team.id, email=BOBS, role="admin"), ada)
     await runner.ask(AcceptInvitation(id=team.id), bob)
-    await runner.ask(ChangeMemberRole(id=team.id, user_id=bob.user_id, role="member"), ada)
-    await runner.ask(TransferOwnership(id=team.id, user_id=bob.user_id), ada)
+    await runner.ask(ChangeMemberRole(id=team.id, user_id=bob.user_id, role="viewer"), ada)
+    for answer in (DeclineOwnership(id=team.id), AcceptOwnership(id=team.id)):
+        await runner.ask(OfferOwnership(id=team.id, user_id=bob.user_id), ada)
+        await runner.ask(WithdrawOwnershipOffer(id=team.id), ada)
+        await runner.ask(OfferOwnership(id=team.id, user_id=bob.user_id), ada)
+        await runner.ask(answer, bob)
     await runner.ask(LeaveTeam(id=team.id), ada)
     with pytest.raises(NotFound):
         await runner.ask(RenameTeam(id=team.id, name="Band"), ada)
-    assert runner.happened()[-3:] == ["team.member_role_changed", "team.ownership_transferred", "team.member_left"]
+    round = ["team.ownership_offered", "team.ownership_offer_withdrawn", "team.ownership_offered"]
+    assert runner.happened()[-9:] == [
+        *round,
+        "team.ownership_offer_declined",
+        *round,
+        "team.ownership_transferred",
+        "team.member_left",
+    ]
 
 
 async def test_a_removed_member_is_out() -> None:

@@ -1,7 +1,8 @@
 """Access to documents."""
 
+from adapters.http.content.document import ContentEdits
 from domain.access import DOCUMENT
-from tests.support.access.kernel import CASES, MAKERS, Case, People
+from tests.support.access.kernel import CASES, MAKERS, NOTHING, OUTSIDERS, PUBLIC, Case, People
 from tests.support.api import Account
 
 
@@ -20,19 +21,50 @@ def share(people: People) -> dict[str, str]:
 
 
 MAKERS["document"] = make
+PUBLIC.add("get_public_document")
 CASES += [
-    Case("list_documents", DOCUMENT, "list"),
-    Case("create_document", DOCUMENT, "create", lambda _: {"title": "New"}),
-    Case("get_document", DOCUMENT, "read"),
-    Case("list_versions", DOCUMENT, "read"),
-    Case("get_version", DOCUMENT, "read"),
-    Case("change_document", DOCUMENT, "edit", lambda _: {"title": "B", "content": "B", "status": "draft"}),
-    Case("restore_version", DOCUMENT, "edit"),
-    Case("list_shares", DOCUMENT, "list_shares"),
-    Case("share_document", DOCUMENT, "share", share),
-    Case("change_share", DOCUMENT, "share", share),
-    Case("revoke_share", DOCUMENT, "share", lambda people: {"email": people.email("viewer")}),
-    Case("leave_document", DOCUMENT, "leave", states={"owner": 409}),
-    Case("trash_document", DOCUMENT, "trash"),
-    Case("restore_document", DOCUMENT, "restore"),
+    Case("list_documents"),
+    Case("list_document_changes"),
+    Case("change_documents", lambda people: {"ids": [NOTHING], "action": "archive"}),
+    Case("create_document", lambda _: {"title": "New"}),
+    Case("get_document"),
+    Case("list_versions"),
+    Case("get_version"),
+    Case("compare_versions", query={"from": "1", "to": "1"}),
+    Case("blame_version"),
+    Case("change_document", lambda _: {"title": "B", "content": "B", "status": "draft"}),
+    Case("patch_document", lambda _: {"title": "B"}),
+    Case(
+        "patch_document",
+        lambda _: {"edits": [{"at": 0, "delete": 0, "insert": "B"}]},
+        note="with edits",
+        headers={"Content-Type": ContentEdits.MEDIA_TYPE, "If-Match": '"1"'},
+    ),
+    Case("duplicate_document", lambda _: {}),
+    Case("restore_version"),
+    Case("name_version", lambda _: {"name": "First"}),
+    Case("unname_version"),
+    Case("list_shares"),
+    Case("share_document", share),
+    Case("change_share", share),
+    Case("revoke_share", lambda people: {"email": people.email("viewer")}),
+    Case("get_filing"),
+    Case("file_document", lambda _: {"folder_id": None}),
+    Case("tag_document", lambda _: {"tags": ["novel"]}),
+    Case("star_document"),
+    Case("unstar_document"),
+    Case("archive_document"),
+    Case("unarchive_document"),
+    Case("get_publication", states={"owner": 404}),
+    Case("publish_document", lambda _: {}),
+    Case("withdraw_document"),
+    Case("list_access"),
+    Case("get_own_access"),
+    Case("list_share_links"),
+    Case("create_share_link", lambda _: {"role": "viewer"}),
+    Case("revoke_share_link"),
+    Case("open_share_link", lambda _: {"token": "A" * 64}, states=dict.fromkeys(OUTSIDERS, 404)),
+    Case("leave_document", states={"owner": 409}),
+    Case("trash_document"),
+    Case("restore_document"),
 ]

@@ -5,10 +5,13 @@ from uuid import UUID
 from application.ports import Actor
 from domain.identity.user import User
 from domain.kernel import Root
-from domain.teams.team import InvitedRole, Team
+from domain.teams import dissolution, ownership
+from domain.teams.dissolution import DISSOLUTION_GRACE
+from domain.teams.roles import InvitedRole
+from domain.teams.team import Team
 from tests.support.history.kernel import History, begins, changes
 
-INVITED: list[InvitedRole] = ["admin", "member"]
+INVITED: list[InvitedRole] = ["admin", "editor", "viewer", "guest"]
 
 
 @begins(Team, chance=0.04, needs=[User])
@@ -26,11 +29,17 @@ def change(history: History) -> list[Root]:
     others = [user_id for user_id in team.members if user_id != owner.user_id]
     if choice == 0:
         team.rename(history.line(), by=owner, now=history.now)
+        team.change_slug(
+            f"{team.slug.partition('-moved')[0]}-moved{history.random.randrange(100)}", by=owner, now=history.now
+        )
     elif choice == 1 and history.random.random() < 0.3:
-        team.dissolve(by=owner, now=history.now)
+        dissolution.request(team, by=owner, now=history.now)
+        if history.random.random() < 0.5:
+            dissolution.withdraw(team, by=owner, now=history.now)
+        dissolution.carry_out(team, now=history.now + DISSOLUTION_GRACE)
     elif choice < 6 and team.invited:
         _answer(history, team, owner)
-    elif choice < 9 and others:
+    elif choice < 10 and others:
         _manage(history, team, owner, history.random.choice(others))
     else:
         address_id, email = history.address()
@@ -58,6 +67,8 @@ def _manage(history: History, team: Team, owner: Actor, other: UUID) -> None:
         case 1:
             team.leave(by=Actor(other), now=history.now)
         case 2:
-            team.transfer_ownership(user_id=other, by=owner, now=history.now)
+            ownership.offer(team, user_id=other, by=owner, now=history.now)
+            if history.random.random() < 0.4:
+                ownership.accept(team, by=Actor(other), now=history.now)
         case _:
             team.change_role(user_id=other, role=history.random.choice(INVITED), by=owner, now=history.now)

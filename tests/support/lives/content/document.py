@@ -1,14 +1,18 @@
 """The life of a document."""
 
+from uuid import UUID
+
 from domain.content.document import Document
 from domain.content.erasure import erase_document
+from domain.content.filing import file, set_tags
+from domain.content.version_names import name_version, unname_version
 from tests.support.given import ID, NOW, address_of
 from tests.support.lives.kernel import ADA, BOB, EVE, LATER, life
 
 
 @life
 def document() -> Document:
-    """Written, shared, changed, published, trashed, brought back, restored, archived and erased."""
+    """A document to which everything happens, from its first text to its erasure."""
     document = Document.create(id=ID, owner_id=ADA.user_id, title="A title", content="one two", now=NOW)
     for somebody, email in ((BOB, "bob@example.org"), (EVE, "eve@example.org")):
         document.share(address_id=address_of(somebody), email=email, role="viewer", by=ADA, now=LATER)
@@ -17,6 +21,10 @@ def document() -> Document:
     document.revoke_share(address_id=address_of(EVE), by=ADA, now=LATER)
     first = Document.create(id=ID, owner_id=ADA.user_id, title="A title", content="one two", now=NOW)
     document.change(title="Another", content="one 😀 two three", status="published", by=BOB, now=LATER)
+    set_tags(document, ["novel"], by=BOB, now=LATER)
+    file(document, UUID(int=0xF0), by=ADA, now=LATER)
+    name_version(document, 1, "First draft", by=BOB, now=LATER)
+    unname_version(document, 1, by=ADA, now=LATER)
     document.trash(by=ADA, now=LATER)
     document.restore_from_trash(by=ADA, now=LATER)
     document.restore_version(first, by=BOB, now=LATER)

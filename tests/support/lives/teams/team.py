@@ -1,6 +1,9 @@
 """The life of a team."""
 
+from domain.teams import dissolution, invitations, ownership
+from domain.teams.dissolution import DISSOLUTION_GRACE
 from domain.teams.erasure import erase_team
+from domain.teams.invitation_times import INVITATION_LIFETIME
 from domain.teams.team import Team
 from tests.support.given import ID, NOW, address_of, person
 from tests.support.lives.kernel import ADA, BOB, EVE, LATER, life
@@ -11,21 +14,31 @@ def team() -> Team:
     """Founded, joined, managed, handed over, dissolved and erased."""
     team = Team.found(id=ID, name="Crew", slug="crew", owner_id=ADA.user_id, now=NOW)
     team.rename("Band", by=ADA, now=LATER)
+    team.change_slug("band", by=ADA, now=LATER)
     for somebody, email in ((BOB, "bob@example.org"), (EVE, "eve@example.org")):
-        team.invite(address_id=address_of(somebody), email=email, role="member", by=ADA, now=LATER)
+        team.invite(address_id=address_of(somebody), email=email, role="editor", by=ADA, now=LATER)
         team.accept(by=somebody, now=LATER)
     team.change_role(user_id=EVE.user_id, role="admin", by=ADA, now=LATER)
     for number in (4, 5, 6):
         team.invite(
-            address_id=address_of(person(number)), email=f"{number}@example.org", role="member", by=EVE, now=LATER
+            address_id=address_of(person(number)), email=f"{number}@example.org", role="editor", by=EVE, now=LATER
         )
         if number == 5:
             team.revoke_invitation(address_id=address_of(person(5)), by=EVE, now=LATER)
         if number == 4:
             team.decline(by=person(4), now=LATER)
+    invitations.expire(team, now=LATER + INVITATION_LIFETIME)
     team.remove(user_id=BOB.user_id, by=EVE, now=LATER)
-    team.transfer_ownership(user_id=EVE.user_id, by=ADA, now=LATER)
+    ownership.offer(team, user_id=EVE.user_id, by=ADA, now=LATER)
+    ownership.decline(team, by=EVE, now=LATER)
+    ownership.offer(team, user_id=EVE.user_id, by=ADA, now=LATER)
+    ownership.withdraw(team, by=ADA, now=LATER)
+    ownership.offer(team, user_id=EVE.user_id, by=ADA, now=LATER)
+    ownership.accept(team, by=EVE, now=LATER)
     team.leave(by=ADA, now=LATER)
-    team.dissolve(by=EVE, now=LATER)
+    dissolution.request(team, by=EVE, now=LATER)
+    dissolution.withdraw(team, by=EVE, now=LATER)
+    dissolution.request(team, by=EVE, now=LATER)
+    dissolution.carry_out(team, now=LATER + DISSOLUTION_GRACE)
     erase_team(team, now=LATER)
     return team

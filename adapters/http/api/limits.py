@@ -1,0 +1,82 @@
+"""Limits of requests: which buckets a request is charged to, and the headers that say how much is left.
+
+Headers: `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-10), and the older `X-RateLimit-*` for
+the bucket with the least left.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from adapters.client_network import client_network, range_of
+from adapters.http.api.responses import HttpHeader
+from application.ports import MICROSECONDS, Bucket, BucketState, Decision, Limits, Quota
+
+LimitName = Literal["user", "anonymous", "sign-in", "registration", "registration-range", "account-mail", "invitation"]
+"""Limits of requests. `user` and `invitation` are counted by user, `registration-range` by address range, all others by
+network."""
+
+WORDS: Mapping[LimitName, str] = {
+    "sign-in": "Too many attempts to log in from your network",
+    "registration": "Too many registrations from your network",
+    "registration-range": "Too many registrations from your network and its neighbours",
+    "invitation": "You have sent too many invitations",
+    "account-mail": "Too many mails were requested from your network",
+}
+
+
+class RequestLimits:
+    """Charges requests. `quotas`: those of all limits, by name."""
+
+    def __init__(self, limits: Limits, quotas: Mapping[LimitName, Quota]) -> None:
+        self._limits = limits
+        self._quotas = quotas
+
+    async def take(self, names: Sequence[LimitName], user_id: str | None) -> Decision:
+        """Charge a request to the buckets of its caller: of a user, or else of the network that it came from."""
+        return await self._limits.take([self._bucket(name, user_id) for name in names])
+
+    async def move(self, name: LimitName, user_id: str) -> Decision:
+        """Move the charge of a request from its network to a user, who was not known when it was charged."""
+        await self._limits.give_back([self._bucket(name, None)])
+        return await self.take(["user"], user_id)
+
+    def _bucket(self, name: LimitName, user_id: str | None) -> Bucket:
+        quota = self._quotas[name]
+        if user_id is not None:
+            return Bucket(quota, user_id, user_id)
+        network = client_network.get()
+        neighbours = range_of(network)
+        return Bucket(quota, neighbours if name == "registration-range" else network, neighbours)
+
+
+def headers_of(decision: Decision) -> list[HttpHeader]:
+    """Return the headers that say how much is left. Times are whole seconds from now, rounded up."""
+    tightest = min(decision.states, key=lambda state: (state.remaining, -state.used))
+    return [
+        (b"ratelimit-policy", ", ".join(map(_policy, decision.states)).encode()),
+        (
+            b"ratelimit",
+            ", ".join(
+                f'"{state.quota.name}";r={state.remaining};t={_reset(state)}' for state in decision.states
+            ).encode(),
+        ),
+        (b"x-ratelimit-limit", b"%d" % tightest.quota.count),
+        (b"x-ratelimit-remaining", b"%d" % tightest.remaining),
+        (b"x-ratelimit-reset", b"%d" % _reset(tightest)),
+    ]
+
+
+def words_of(decision: Decision) -> str:
+    """Say which limit refused a request, and what to do."""
+    fullest = max(decision.states, key=lambda state: state.wait)
+    reason = next((words for name, words in WORDS.items() if name == fullest.quota.name), "Too many requests")
+    return f"{reason}; try again in {decision.retry_after} s, as `Retry-After` says."
+
+
+def _policy(state: BucketState) -> str:
+    return f'"{state.quota.name}";q={state.quota.count};w={state.quota.seconds}'
+
+
+def _reset(state: BucketState) -> int:
+    """Return the seconds until the bucket is empty; of a full one, until it lets one request through."""
+    return -(-(state.wait or state.used) // MICROSECONDS)

@@ -1,0 +1,131 @@
+"""HTTP for the versions of documents: parse, send, answer."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Path, Query
+from pydantic import Field
+
+from adapters.http.api.commands import Send
+from adapters.http.api.openapi import BRIEF, CONDITIONS, FRESH, KEYED, operation
+from adapters.http.api.queries import Read
+from adapters.http.api.responses import Answer
+from adapters.http.api.routers import Router
+from adapters.http.api.schemas import Body, PageQuery, QueryParameters
+from application.content.comparison import TwoVersions, VersionDifference, two_versions
+from application.content.document import (
+    DocumentView,
+    NameVersion,
+    RestoreVersion,
+    UnnameVersion,
+    document_at_version,
+)
+from domain.access import DOCUMENT
+from domain.content.texts import VERSION_NAME_LENGTH
+from projections.content.document_version import BlameView, VersionView, blame, versions
+from projections.page import Page
+
+router = Router("/v1/documents/{document_id}/versions", tag="documents")
+
+MAX_VERSION = 999_999_999
+Version = Annotated[int, Path(ge=1, le=MAX_VERSION)]
+
+
+class DifferenceQuery(QueryParameters):
+    """Two versions to compare, in any order."""
+
+    from_version: Annotated[int, Field(alias="from", ge=1, le=MAX_VERSION, description="The version before.")]
+    to_version: Annotated[int, Field(alias="to", ge=1, le=MAX_VERSION, description="The version after.")]
+
+
+class BlameQuery(QueryParameters):
+    """The version whose passages to show."""
+
+    version: Annotated[
+        int | None, Field(ge=1, le=MAX_VERSION, description="The version; without it, the current one.")
+    ] = None
+
+
+class VersionName(Body):
+    """A name for a version, to find it again."""
+
+    name: Annotated[str, Field(min_length=1, max_length=VERSION_NAME_LENGTH, examples=["As sent to the editor"])]
+
+
+@router.get(
+    "",
+    response_model=Page[VersionView],
+    **operation("A page of versions.", access=DOCUMENT.action("read"), takes=FRESH),
+)
+async def list_versions(document_id: UUID, paged: Annotated[PageQuery, Query()], read: Read) -> Answer:
+    """List a document's versions, one for each save, the latest first. Requires the viewer role."""
+    result = await read.query(versions, read.actor, document_id, cursor=paged.cursor, limit=paged.limit)
+    return read.unversioned(read.found(await read.opened(result)))
+
+
+@router.get(
+    "/diff",
+    response_model=VersionDifference,
+    **operation(
+        "What differs.", access=DOCUMENT.action("read"), media={"text/x-diff": "@@ -1,1 +1,1 @@\n-Otters.\n+Beavers.\n"}
+    ),
+)
+async def compare_versions(document_id: UUID, asked: Annotated[DifferenceQuery, Query()], read: Read) -> Answer:
+    """Compare two versions of a document. Requires the viewer role at present.
+
+    JSON has the changed words, with their places in both contents. With `Accept: text/x-diff` the answer is a unified
+    diff of the contents, for `patch` and people. Very long texts are compared more coarsely, never wrongly.
+    """
+    found = await two_versions(read.history, read.actor, document_id, asked.from_version, asked.to_version, read.now)
+    return read.either(await read.opened(found), TwoVersions.difference, {"text/x-diff": TwoVersions.unified})
+
+
+@router.get(
+    "/blame",
+    response_model=BlameView,
+    **operation("The passages.", access=DOCUMENT.action("read"), takes=FRESH, fails=[409]),
+)
+async def blame_version(document_id: UUID, asked: Annotated[BlameQuery, Query()], read: Read) -> Answer:
+    """Show who wrote which passage of a version, and when, over the whole history. Requires the viewer role.
+
+    A passage that a restore brought back counts for the person who wrote it.
+    """
+    result = await read.query(blame, read.history, read.actor, document_id, asked.version)
+    return read.unversioned(read.found(await read.opened(result)))
+
+
+@router.get(
+    "/{version}",
+    response_model=DocumentView,
+    **operation("The document at that version.", access=DOCUMENT.action("read"), takes=CONDITIONS),
+)
+async def get_version(document_id: UUID, version: Version, read: Read) -> Answer:
+    """Get a document at a version. Requires the viewer role at present. Never stale: read from the event log."""
+    result = await document_at_version(read.history, read.actor, document_id, version, read.now)
+    return read.one(await read.opened(result))
+
+
+@router.post(
+    "/{version}/restore",
+    response_model=DocumentView,
+    **operation("The changed document.", access=DOCUMENT.action("edit"), takes=BRIEF),
+)
+async def restore_version(document_id: UUID, version: Version, send: Send) -> Answer:
+    """Restore the title and content of an earlier version, as a new version. Requires the editor role."""
+    return await send(RestoreVersion(id=document_id, version=version))
+
+
+@router.put(
+    "/{version}/name", **operation("The version has the name.", access=DOCUMENT.action("edit"), takes=KEYED, status=204)
+)
+async def name_version(document_id: UUID, version: Version, body: VersionName, send: Send) -> Answer:
+    """Name a version, or rename it. Requires the editor role. The list of versions shows names."""
+    return await send(NameVersion(id=document_id, version=version, name=body.name))
+
+
+@router.delete(
+    "/{version}/name", **operation("The version has no name.", access=DOCUMENT.action("edit"), takes=KEYED, status=204)
+)
+async def unname_version(document_id: UUID, version: Version, send: Send) -> Answer:
+    """Remove the name of a version. Requires the editor role."""
+    return await send(UnnameVersion(id=document_id, version=version))

@@ -1,0 +1,52 @@
+"""The stand-in for a mail server: mails as files, for a laptop."""
+
+import asyncio
+import os
+import secrets
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from adapters.mail.message import Composer, OutgoingMail
+from application.ports import Clock, Mail, Unavailable
+
+KEPT_FOR = timedelta(days=1)
+"""Older mails are removed when the next one is written: their links are over, and they name people."""
+
+MAX_KEY_LENGTH = 150
+"""The longest part of a file's name that is taken from the Message-ID; file systems refuse 256 bytes."""
+
+
+class FileMailer:
+    """Implements `application.ports.Mailer`: each mail is a file `TIME-MESSAGE_ID.eml`, readable by its owner only."""
+
+    def __init__(self, folder: Path, compose: Composer, clock: Clock) -> None:
+        self._folder = folder
+        self._compose = compose
+        self._clock = clock
+
+    async def send(self, mail: Mail) -> None:
+        """Write a mail.
+
+        Raises:
+            MailRefused: the address is not one that mail can be sent to.
+            Unavailable: the file cannot be written.
+        """
+        now = self._clock()
+        outgoing = self._compose(mail, now)
+        try:
+            await asyncio.to_thread(self._write, outgoing, now)
+        except OSError:
+            raise Unavailable("The folder of mails") from None
+
+    def _write(self, outgoing: OutgoingMail, now: datetime) -> None:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for old in self._folder.glob("*.eml"):
+            if old.stat().st_mtime < (now - KEPT_FOR).timestamp():
+                old.unlink(missing_ok=True)
+        key = outgoing.message_id.strip("<>").partition("@")[0][:MAX_KEY_LENGTH]
+        name = f"{now:%Y%m%dT%H%M%S.%fZ}-{key}.eml"
+        draft = self._folder / f".{secrets.token_hex(8)}"
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(outgoing.content)
+        draft.rename(self._folder / name)

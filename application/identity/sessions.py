@@ -1,0 +1,237 @@
+"""Use cases of sessions: log in, go on by refresh tokens, log out.
+
+Sessions are no events, so these handlers change them through the port `sessions`, at once. That is safe: each change
+may be repeated. What ends all sessions of a user is an event of the user, and the log is the truth: a refresh compares
+the session with the user, whatever else was interrupted.
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import ClassVar
+from uuid import UUID
+
+from application.commands import Command, handles
+from application.identity.authentication import Authentication
+from application.identity.session_jobs import NewDeviceMail, ReportReuse
+from application.ports import (
+    Actor,
+    Client,
+    Clock,
+    DeviceNames,
+    EmailIndex,
+    JobQueue,
+    NewId,
+    NewSession,
+    NotAuthenticated,
+    Passwords,
+    RefreshToken,
+    RefreshTokens,
+    SecurityEntry,
+    SecurityLog,
+    Session,
+    SessionMode,
+    Sessions,
+    Store,
+    TokenText,
+    VersionConflict,
+)
+from domain.identity.user import User
+from domain.kernel import Conflict, NotFound
+
+NO_CLIENT = Client("", "")
+
+
+class DeletionPending(Conflict):
+    """The account waits for its deletion, which the user may withdraw."""
+
+
+class SessionOver(NotAuthenticated):
+    """The session has ended, or the refresh token is none of its own."""
+
+
+class NoSuchSession(NotFound):
+    """The user has no such session."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionTokens:
+    """A session that goes on: with a new refresh token, and an access token that is to be issued."""
+
+    user_id: UUID
+    session_id: UUID
+    mode: SessionMode
+    refresh_token: TokenText = field(repr=False)
+
+
+class LogIn(Command[SessionTokens]):
+    """Begin a session, with email address and password."""
+
+    answers_secret: ClassVar[bool] = True
+
+    email: str
+    password: str
+    mode: SessionMode = "bearer"
+
+
+class RefreshSession(Command[SessionTokens]):
+    """Go on with a session. The token is replaced; the last one counts for some seconds, with the same answer."""
+
+    answers_secret: ClassVar[bool] = True
+
+    token: str
+    mode: SessionMode = "bearer"
+
+
+class LogOut(Command[None]):
+    """End the actor's own session."""
+
+
+class LogOutEverywhere(Command[None]):
+    """End all sessions of the actor."""
+
+
+class RevokeSession(Command[None]):
+    """End one session of the actor."""
+
+    id: UUID
+
+
+@handles
+async def log_in(
+    cmd: LogIn,
+    store: Store,
+    authentication: Authentication,
+    passwords: Passwords,
+    addresses: EmailIndex,
+    sessions: Sessions,
+    refresh_tokens: RefreshTokens,
+    security_log: SecurityLog,
+    device_names: DeviceNames,
+    queue: JobQueue,
+    client: Client | None,
+    request_id: UUID,
+    new_id: NewId,
+    clock: Clock,
+) -> SessionTokens:
+    user = await authentication.user(cmd.email, cmd.password)
+    if user.deletion_due is not None:
+        entry = SecurityEntry("log_in", "refused", request_id, client, user.id, reason="deletion_pending")
+        security_log.note(entry)
+        raise DeletionPending(
+            f"This account is to be deleted on {user.deletion_due:%Y-%m-%d}. Do you want to keep it? Then withdraw the "
+            "deletion with the same email address and password, and log in again."
+        )
+    id, version = new_id(), user.version
+    if passwords.is_outdated(user.password_hash):
+        user.rehash_password(password_hash=await passwords.hash(cmd.password), now=clock())
+        store.save(user)
+    token, address_id = refresh_tokens.first(id), addresses.address_id(user.email)
+    session = NewSession(id, user.id, version, address_id, cmd.mode, clock(), token=token, client=client or NO_CLIENT)
+    beginning = await sessions.begin(session)
+    if beginning == "refused":
+        # The password was changed since the user was loaded: look again.
+        raise VersionConflict([user.id])
+    if beginning == "new_device":
+        device = device_names(session.client.user_agent)
+        await queue.enqueue(NewDeviceMail(user_id=user.id, session_id=id, device=device, at=session.created_at))
+    await security_log.record(SecurityEntry("log_in", "done", request_id, client, user.id, id))
+    return SessionTokens(user.id, id, cmd.mode, token.text)
+
+
+@handles
+async def refresh_session(
+    cmd: RefreshSession,
+    store: Store,
+    sessions: Sessions,
+    refresh_tokens: RefreshTokens,
+    queue: JobQueue,
+    security_log: SecurityLog,
+    client: Client | None,
+    request_id: UUID,
+    clock: Clock,
+) -> SessionTokens:
+    token, now = refresh_tokens.read(cmd.token), clock()
+    session = await _session_of(store, sessions, token, cmd.mode, now)
+    assert token is not None
+    match session.use_of(token):
+        case "current":
+            following: RefreshToken | None = refresh_tokens.after(token)
+            assert following is not None
+            if not await sessions.rotate(session, following, client or NO_CLIENT, now):
+                # Another request with this token came first: look again.
+                raise VersionConflict([session.id])
+        case "repeated":
+            following = refresh_tokens.again(token, session.digest)
+        case "reused":
+            # First the job: if this is interrupted, the job ends the session, and the user learns of it.
+            await queue.enqueue(ReportReuse(user_id=session.user_id, session_id=session.id))
+            await sessions.end(session.user_id, [session.id], "token_reused")
+            following = None
+        case "foreign":
+            following = None
+    if following is None:
+        entry = SecurityEntry("refresh_session", "refused", request_id, client, session.user_id, session.id)
+        security_log.note(replace(entry, reason="session_ended"))
+        raise session_over()
+    return SessionTokens(session.user_id, session.id, session.mode, following.text)
+
+
+@handles
+async def log_out(
+    cmd: LogOut,
+    sessions: Sessions,
+    security_log: SecurityLog,
+    actor: Actor,
+    client: Client | None,
+    session_id: UUID | None,
+    request_id: UUID,
+) -> None:
+    assert session_id is not None
+    await sessions.end(actor.user_id, [session_id], "logout")
+    security_log.note(SecurityEntry("log_out", "done", request_id, client, actor.user_id, session_id))
+
+
+@handles
+async def log_out_everywhere(cmd: LogOutEverywhere, store: Store, actor: Actor, clock: Clock) -> None:
+    user = await store.get(User, actor.user_id)
+    user.end_sessions(now=clock())
+    store.save(user)
+
+
+@handles
+async def revoke_session(
+    cmd: RevokeSession,
+    sessions: Sessions,
+    security_log: SecurityLog,
+    actor: Actor,
+    client: Client | None,
+    request_id: UUID,
+) -> None:
+    if not await sessions.end(actor.user_id, [cmd.id], "revoked"):
+        raise NoSuchSession("You have no such session.")
+    security_log.note(SecurityEntry("end_session", "done", request_id, client, actor.user_id, cmd.id))
+
+
+def session_over() -> SessionOver:
+    """Return the refusal of a refresh token: the same for all reasons."""
+    return SessionOver("The session has ended, or this is not its latest refresh token; log in again.")
+
+
+async def _session_of(
+    store: Store, sessions: Sessions, token: RefreshToken | None, mode: SessionMode, now: datetime
+) -> Session:
+    """Return the session of a token, which is not over. Whether the token is its current one is still to be seen.
+
+    Raises:
+        SessionOver: it has ended, or there is none.
+    """
+    session = None if token is None else await sessions.get(token.session_id)
+    if session is None or session.mode != mode or session.is_over(now):
+        raise session_over()
+    try:
+        user = await store.get(User, session.user_id)
+    except NotFound:
+        raise session_over() from None
+    if not user.keeps_session(session.id, session.user_version):
+        raise session_over()
+    return session

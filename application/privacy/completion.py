@@ -1,0 +1,17 @@
+"""Erasures that a job sends, each until it is complete."""
+
+from itertools import count
+from typing import Any
+from uuid import UUID
+
+from application.commands import Command
+from application.ports import SendAsSystem
+
+
+async def complete(command: Command[Any], key: str, send: SendAsSystem) -> list[UUID]:
+    """Send a command, an erasure until it is complete; return the streams that it could not read."""
+    for number in count():
+        step = await send(command, f"{key}:{number}")
+        if step is None or step.complete:
+            break
+    return [] if step is None else step.unread

@@ -1,0 +1,48 @@
+"""Job: ends expired invitations, and dissolves teams whose 14 days of grace are over."""
+
+from contextlib import suppress
+from datetime import timedelta
+from typing import ClassVar
+from uuid import UUID
+
+from application.commands import Command
+from application.jobs import Job, performs, report_unread
+from application.ports import Clock, NotSettled, SendAsSystem, TeamDeadlines, Unreadable
+from application.teams.dissolution import CarryOutDissolution
+from application.teams.invitation import ExpireInvitations
+from domain.kernel import NotFound
+
+
+class MeetTeamDeadlines(Job, frozen=True, kw_only=True):
+    """Do what has become due in teams."""
+
+    kind: ClassVar[str] = "meet_team_deadlines"
+    queue: ClassVar[str] = "accounts"
+    run_timeout: ClassVar[timedelta] = timedelta(minutes=10)
+    every: ClassVar[str | None] = "37 * * * *"
+
+    @property
+    def effect_key(self) -> str:
+        """What was done is not done again."""
+        return self.kind
+
+
+@performs
+async def meet_team_deadlines(
+    job: MeetTeamDeadlines, team_deadlines: TeamDeadlines, send: SendAsSystem, clock: Clock
+) -> None:
+    now, last = clock(), None
+    unread: list[UUID] = []
+    while due := await team_deadlines.due(now, after=last):
+        for last in due:
+            try:
+                for command in (ExpireInvitations(id=last), CarryOutDissolution(id=last)):
+                    await _carry_out(command, f"{type(command).__name__}:{last}:{now.isoformat()}", send)
+            except Unreadable:
+                unread.append(last)
+    report_unread(unread)
+
+
+async def _carry_out(command: Command[None], key: str, send: SendAsSystem) -> None:
+    with suppress(NotSettled, NotFound):  # it is carried out, and reads may follow later; or the team is gone
+        await send(command, key)

@@ -1,0 +1,96 @@
+"""Limits, challenges, attempts to log in, and guesses at links. The buckets are in Redis, or in each process."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import get_args
+
+from adapters.http.api.limits import LimitName, RequestLimits
+from adapters.proof_of_work import ProofOfWork
+from application.content.link_guesses import LINK_GUESSES, LinkGuesses
+from application.identity.attempts import ACCOUNT_STAGES, WORK_SECONDS, WORK_STAGES, AttemptQuotas, SignInAttempts
+from application.ports import Challenges, EmailIndex, Limits, Quota
+from infra.bootstrap.links import signing_secrets
+from infra.bootstrap.write_side import WriteSide, utc_now
+from infra.cache.read_cache import open_redis
+from infra.limits.local_limits import LocalLimits
+from infra.limits.shared_limits import CLIENT_SECONDS, SharedLimits
+from infra.sealing.blind_index import BlindIndex
+from infra.settings.limits import LimitSettings
+from infra.settings.model import Settings
+from infra.settings.redis import RedisSettings
+
+STRICT = frozenset({"sign-in", "sign-in-failures", "registration", "registration-range"})
+"""Limits of which a process has only half while it does not reach the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLimits:
+    """What refuses callers that ask too often."""
+
+    requests: RequestLimits
+    challenges: Challenges
+    attempts: SignInAttempts
+    guesses: LinkGuesses
+
+
+@asynccontextmanager
+async def open_limits(settings: Settings, core: WriteSide) -> AsyncIterator[OpenLimits]:
+    """Open the limits; they work while Redis is down, too."""
+    async with _open_buckets(settings.redis, core.blind) as limits:
+        work = ProofOfWork(
+            signing_secrets(core.keys.ring), limits=limits, clock=utc_now, cost=settings.limits.challenge_cost
+        )
+        core.keys.follow(lambda ring: work.use(signing_secrets(ring)))
+        attempts = sign_in_attempts(limits, work, core.blind, settings.limits)
+        guesses = link_guesses(limits, settings.limits)
+        yield OpenLimits(request_limits(limits, settings.limits), work, attempts, guesses)
+
+
+def request_limits(limits: Limits, settings: LimitSettings) -> RequestLimits:
+    """The limits of requests."""
+    names: tuple[LimitName, ...] = get_args(LimitName)
+    return RequestLimits(limits, {name: _quota(settings, name) for name in names})
+
+
+def sign_in_attempts(
+    limits: Limits, challenges: Challenges, addresses: EmailIndex, settings: LimitSettings
+) -> SignInAttempts:
+    """The limits of failed attempts to log in."""
+    account = [
+        Quota(f"account-{stage}", count * settings.scale, seconds, count * settings.scale)
+        for stage, (count, seconds) in enumerate(ACCOUNT_STAGES, start=1)
+    ]
+    work = [
+        Quota(f"work-{stage}", count * settings.scale, WORK_SECONDS, count * settings.scale)
+        for stage, count in enumerate(WORK_STAGES, start=1)
+    ]
+    quotas = AttemptQuotas(_quota(settings, "sign-in-failures"), account, work)
+    return SignInAttempts(limits, challenges, addresses, quotas)
+
+
+def link_guesses(limits: Limits, settings: LimitSettings) -> LinkGuesses:
+    """The limit of wrong passwords for a share link."""
+    number, seconds = LINK_GUESSES
+    count = number * settings.scale
+    return LinkGuesses(limits, Quota("link-password", count, seconds, count))
+
+
+@asynccontextmanager
+async def _open_buckets(settings: RedisSettings, blind: BlindIndex) -> AsyncIterator[Limits]:
+    if settings.url is None:
+        yield LocalLimits()
+        return
+    redis = open_redis(settings.url.get_secret_value(), timeout=CLIENT_SECONDS, connections=2)
+    limits = SharedLimits(redis, blind, LocalLimits(alone=True))
+    try:
+        await limits.start()
+        yield limits
+    finally:
+        await limits.close()
+
+
+def _quota(settings: LimitSettings, name: str) -> Quota:
+    number, seconds = map(int, str(getattr(settings, name.replace("-", "_"))).split("/"))
+    count = number * settings.scale
+    return Quota(name, count, seconds, -(-count // 2) if name in STRICT else count)

@@ -1,0 +1,107 @@
+"""Jobs as they are kept: a JSON object with plain fields, and one sealed blob for the confidential ones.
+
+    {"kind": "account_mail", "effect": "its effect key", "fields": {...}, "sealed": "base64", "key": "id of the key"}
+
+`enqueue_jobs.sql` adds `due`, in seconds since 1970. A job without confidential fields has neither `sealed` nor `key`.
+"""
+
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, get_args, get_type_hints
+
+import msgspec
+
+from application.jobs import ConfidentialField, Job, job_kinds
+from infra.sealing.job_seals import JobSeals
+from infra.sealing.store_keys import Damage
+
+JsonObject = dict[str, Any]
+
+
+class UnknownKind(Exception):
+    """There is no performer for this kind of job, at least not in this version of the code."""
+
+
+class UnknownForm(Exception):
+    """The kind is known, but its fields or its effect key are different in this version of the code."""
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedJob:
+    """A job with what the queue must know of it. `args`: JSON, UTF-8 text."""
+
+    queue: str
+    priority: int
+    lock: str | None
+    args: str
+
+
+class JobCodec:
+    """Encodes jobs for the queue, and decodes them."""
+
+    def __init__(self, seals: JobSeals) -> None:
+        self._seals = seals
+
+    def encode(self, job: Job) -> EncodedJob:
+        """Encode a job, with its confidential fields sealed under the current key."""
+        args: JsonObject = {"kind": job.kind, "effect": job.effect_key}
+        fields = msgspec.to_builtins(job, str_keys=True)
+        if names := confidential_fields(type(job)):
+            content = msgspec.json.encode({name: fields.pop(name) for name in names})
+            args["key"] = self._seals.current
+            args["sealed"] = b64encode(self._seals.seal(job.kind, job.effect_key, content)).decode()
+        args["fields"] = fields
+        return EncodedJob(job.queue, job.priority, job.lock, msgspec.json.encode(args).decode())
+
+    def decode(self, args: Mapping[str, Any]) -> Job:
+        """Decode the arguments of a job.
+
+        Raises:
+            UnknownKind: no code performs this kind.
+            UnknownForm: its fields, or its effect key, do not fit its kind.
+            UnknownKey: the key of its sealed fields is not known.
+            Damage: its sealed fields do not open, or this is not an encoded job.
+        """
+        job_type = kind_of(args)
+        try:
+            fields, effect_key = dict(args["fields"]), args["effect"]
+            if "sealed" in args:
+                sealed = b64decode(args["sealed"])
+                content = self._seals.unseal(args["kind"], effect_key, args["key"], sealed)
+                fields |= msgspec.json.decode(content)
+        except (KeyError, ValueError):
+            raise Damage("what is kept is not an encoded job") from None
+        try:
+            job = msgspec.convert(fields, job_type)
+        except msgspec.ValidationError:  # its message may quote a field
+            raise UnknownForm("the fields of the job do not fit its kind") from None
+        if job.effect_key != effect_key:
+            raise UnknownForm("the effect key of the job does not fit its fields")
+        return job
+
+
+def kind_of(args: Mapping[str, Any]) -> type[Job]:
+    """Return the class of an encoded job.
+
+    Raises:
+        UnknownKind: no code performs this kind.
+    """
+    job_type = job_kinds().get(str(args.get("kind")))
+    if job_type is None:
+        raise UnknownKind
+    return job_type
+
+
+@cache
+def confidential_fields(job_type: type[Job]) -> tuple[str, ...]:
+    """Return the names of the fields that are encrypted."""
+    hints = get_type_hints(job_type, include_extras=True)
+    return tuple(name for name in job_type.__struct_fields__ if _is_confidential(hints[name]))
+
+
+def _is_confidential(hint: Any) -> bool:
+    """Whether a type is `Confidential`, or one of its parts is, as in `Confidential[str] | None`."""
+    marked = any(isinstance(mark, ConfidentialField) for mark in getattr(hint, "__metadata__", ()))
+    return marked or any(map(_is_confidential, get_args(hint)))

@@ -1,0 +1,62 @@
+"""The queue of jobs in PostgreSQL: enqueues through the function `enqueue_jobs`, on its own or within a transaction."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from application.jobs import Job
+from application.ports import Unavailable
+from infra.jobs.encoding import JobCodec
+from infra.postgres.connect import AsyncConnection
+from infra.postgres.database import Database
+from infra.sealing.check_values import WrongKey
+from infra.store.event_store import CheckKeys
+
+ENQUEUE = "SELECT enqueue_jobs(%s::text[], %s::int[], %s::text[], %s::text[]::jsonb[], %s::timestamptz[])"
+MAX_ATTEMPTS = 3
+ENQUEUING = "Enqueuing"
+
+
+class PostgresJobQueue:
+    """Implements `application.ports.JobQueue`. `check_keys` is called before each use of the keys."""
+
+    def __init__(self, database: Database, codec: JobCodec, check_keys: CheckKeys) -> None:
+        self._database = database
+        self._codec = codec
+        self._check_keys = check_keys
+
+    async def enqueue(self, *jobs: Job, at: datetime | None = None) -> None:
+        """See `application.ports.JobQueue.enqueue`. If the connection breaks, they may be kept twice."""
+        for attempt in range(MAX_ATTEMPTS):
+            values = await self._encoded(jobs, at, attempt)
+            if await self._database.rows(ENQUEUE, values) == [(True,)]:
+                return
+        raise Unavailable(ENQUEUING)
+
+    async def enqueue_on(self, connection: AsyncConnection, jobs: Sequence[Job], at: datetime | None = None) -> None:
+        """Enqueue the jobs in the transaction of the connection, with one statement.
+
+        Raises:
+            Unavailable: the keys of this process do not fit the database; the transaction can go on.
+            psycopg.Error: the statement failed.
+        """
+        for attempt in range(MAX_ATTEMPTS):
+            values = await self._encoded(jobs, at, attempt)
+            if await (await connection.execute(ENQUEUE, values)).fetchone() == (True,):
+                return
+        raise Unavailable(ENQUEUING)
+
+    async def _encoded(self, jobs: Sequence[Job], at: datetime | None, attempt: int) -> list[list[Any]]:
+        """The parameters of `ENQUEUE`. After a refusal the keys are read again: one of them has been closed."""
+        try:
+            await self._check_keys(again=attempt > 0)
+        except WrongKey as error:
+            raise Unavailable(ENQUEUING) from error
+        encoded = [self._codec.encode(job) for job in jobs]
+        return [
+            [each.queue for each in encoded],
+            [each.priority for each in encoded],
+            [each.lock for each in encoded],
+            [each.args for each in encoded],
+            [at] * len(encoded),
+        ]

@@ -1,0 +1,75 @@
+"""A worker process of the bench: ours, or plain procrastinate as its manual has it. It works until it is killed."""
+
+import sys
+from typing import Any, ClassVar
+
+import procrastinate
+import uvloop
+
+from application.jobs import Job, performs
+from infra.bootstrap.write_side import utc_now
+from infra.jobs.encoding import JobCodec
+from infra.jobs.manager import QueueAccess
+from infra.jobs.worker import silence_library
+from infra.jobs.workers import run_workers
+from infra.postgres.connect import create_pool
+from infra.postgres.database import Database
+from infra.sealing.job_seals import JobSeals
+from infra.telemetry.logs import configure_logging
+
+QUEUE, PLAIN_QUEUE, CONCURRENCY = "bench", "plain", 8
+PLAIN_TASK = "nothing"
+
+
+class Nothing(Job, frozen=True, kw_only=True):
+    """A job without work."""
+
+    kind: ClassVar[str] = "nothing"
+    queue: ClassVar[str] = QUEUE
+    number: int
+
+    @property
+    def effect_key(self) -> str:
+        return f"nothing:{self.number}"
+
+
+async def do_nothing(job: Nothing) -> None:
+    """Perform a job without work."""
+
+
+def codec() -> JobCodec:
+    """The encoding of jobs, with a key of the bench."""
+    return JobCodec(JobSeals("bench", {"bench": bytes(32)}))
+
+
+def plain_app(url: str, **options: Any) -> procrastinate.App:
+    """An app of procrastinate as its manual has it, on the schema `jobs`."""
+    connector = procrastinate.PsycopgConnector(conninfo=url, kwargs={"options": "-c search_path=jobs"}, **options)
+    app = procrastinate.App(connector=connector)
+
+    @app.task(queue=PLAIN_QUEUE, name=PLAIN_TASK)
+    async def nothing(number: int) -> None: ...
+
+    return app
+
+
+async def work(url: str) -> None:
+    """Work as our worker role does."""
+    performs(do_nothing)  # here, so that other tests which import this file know no such kind
+    pool = create_pool(url, 6)
+    await pool.open()
+    database = Database(pool)
+    access, ports = QueueAccess(database, url), {"database": database, "oldest_needed": None}
+    await run_workers(access, codec(), ports, {QUEUE: CONCURRENCY, "housekeeping": 1}, utc_now)
+
+
+async def work_plain(url: str) -> None:
+    """Work as procrastinate does."""
+    async with plain_app(url, max_size=CONCURRENCY).open_async() as app:
+        await app.run_worker_async(queues=[PLAIN_QUEUE], concurrency=CONCURRENCY)
+
+
+if __name__ == "__main__":
+    configure_logging("ERROR", "console")
+    silence_library()
+    uvloop.run((work if sys.argv[1] == "ours" else work_plain)(sys.argv[2]))

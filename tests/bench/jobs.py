@@ -1,0 +1,144 @@
+"""Jobs: through one and two worker processes, into the queue, an idle worker, from an event to the start of its job.
+
+The peer is plain procrastinate.
+"""
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import psycopg
+from procrastinate.types import JSONDict
+
+from infra.jobs.queue import PostgresJobQueue
+from infra.postgres.connect import connect_async, create_pool
+from infra.postgres.database import Database
+from tests.bench import job_delays
+from tests.bench.harness import Bench, Row, against, below, told
+from tests.bench.job_process import PLAIN_QUEUE, PLAIN_TASK, QUEUE, Nothing, codec, plain_app
+from tests.bench.visible import at_share
+from tests.support.jobs import keys_fit
+from tests.support.servers import PROJECT
+from tests.support.servers import Database as DatabaseForTests
+from tests.support.waiting import wait_until
+
+JOBS, BATCH, IDLE_SECONDS, DELAYS_SECONDS = 2_000, 500, 20.0, 20.0
+MAX_MILLISECONDS, MAX_ENQUEUE_MILLISECONDS, MAX_IDLE_PERCENT = 5.0, 0.5, 2.0
+"""For 200 jobs a second through a process, 2,000 a second into the queue, and an idle process."""
+
+MAX_DELAY_MILLISECONDS = 100.0
+
+EMPTY = "TRUNCATE jobs.procrastinate_jobs CASCADE"
+LEFT = "SELECT count(*) FROM jobs.procrastinate_jobs WHERE status IN ('todo', 'doing') AND queue_name = %s"
+TOOK = """
+SELECT extract(epoch FROM max(at) - min(at))::float8 FROM jobs.procrastinate_events
+WHERE type IN ('started', 'succeeded')
+"""
+
+
+def rows(bench: Bench) -> Iterator[Row]:
+    """All of it."""
+    number = bench.count(JOBS)
+    with bench.database() as database:
+        one, two, plain = bench.in_turns(
+            lambda: _rate(database, number, "ours"),
+            lambda: _rate(database, number, "ours", processes=2),
+            lambda: _rate(database, number, "plain"),
+        )
+        yield below("small jobs through one worker process", "ms/job", _milliseconds(one), MAX_MILLISECONDS)
+        yield against("small jobs through one worker process (peer: plain procrastinate)", "jobs/s", one, plain, 1.0)
+        yield against("small jobs through two worker processes (peer: one)", "jobs/s", two, one, 1.4)
+        enqueued, deferred = bench.in_turns(
+            lambda: asyncio.run(_enqueue(database, number)), lambda: asyncio.run(_defer(database, number))
+        )
+        label = f"enqueue {BATCH} jobs a transaction"
+        yield below(label, "ms/job", _milliseconds(enqueued), MAX_ENQUEUE_MILLISECONDS)
+        yield against(f"{label} (peer: plain procrastinate)", "jobs/s", enqueued, deferred)
+        yield below("idle worker", "% of a core", [_idle(database, bench.seconds(IDLE_SECONDS))], MAX_IDLE_PERCENT)
+    with bench.database() as database:
+        delays = job_delays.delays(database, bench.seconds(DELAYS_SECONDS))
+        name = f"event to the start of its job, {job_delays.RATE} events/s"
+        yield told(f"{name}: p50", "ms", at_share(delays, 0.5))
+        yield below(f"{name}: p99", "ms", [at_share(delays, 0.99)], MAX_DELAY_MILLISECONDS)
+
+
+def _milliseconds(rates: list[float]) -> list[float]:
+    return [1_000 / rate for rate in rates]
+
+
+def _rate(database: DatabaseForTests, number: int, kind: str, processes: int = 1) -> float:
+    """Jobs a second, from the begin of the first to the end of the last."""
+    with psycopg.connect(database.admin_url, autocommit=True) as connection, ExitStack() as stack:
+        asyncio.run((_enqueue if kind == "ours" else _defer)(database, number))
+        for _ in range(processes):
+            stack.enter_context(_worker(database, kind))
+        queue = QUEUE if kind == "ours" else PLAIN_QUEUE
+        wait_until(lambda: connection.execute(LEFT, [queue]).fetchone() == (0,))
+        [(seconds,)] = connection.execute(TOOK).fetchall()
+    return number / float(seconds)
+
+
+@contextmanager
+def _worker(database: DatabaseForTests, kind: str) -> Iterator["subprocess.Popen[bytes]"]:
+    command = [sys.executable, "-m", "tests.bench.job_process", kind, database.part_url("worker")]
+    process = subprocess.Popen(command, cwd=PROJECT)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def _enqueue(database: DatabaseForTests, number: int) -> float:
+    """Jobs a second into an empty queue, as a policy enqueues them."""
+    _empty(database)
+    pool = create_pool(database.part_url("worker"), 2)
+    await pool.open()
+    queue = PostgresJobQueue(Database(pool), codec(), keys_fit)
+    async with await connect_async(database.part_url("worker")) as connection:
+        started = time.perf_counter()
+        for begin in range(0, number, BATCH):
+            jobs = [Nothing(number=each) for each in range(begin, min(begin + BATCH, number))]
+            async with connection.transaction():
+                await queue.enqueue_on(connection, jobs)
+        seconds = time.perf_counter() - started
+    await pool.close()
+    return number / seconds
+
+
+async def _defer(database: DatabaseForTests, number: int) -> float:
+    """The same by procrastinate itself."""
+    _empty(database)
+    async with plain_app(database.part_url("worker"), min_size=1, max_size=2).open_async() as app:
+        task = app.configure_task(PLAIN_TASK, queue=PLAIN_QUEUE)
+        started = time.perf_counter()
+        for begin in range(0, number, BATCH):
+            arguments: list[JSONDict] = [{"number": each} for each in range(begin, min(begin + BATCH, number))]
+            await task.batch_defer_async(*arguments)
+        return number / (time.perf_counter() - started)
+
+
+def _empty(database: DatabaseForTests) -> None:
+    with psycopg.connect(database.admin_url, autocommit=True) as connection:
+        connection.execute(EMPTY)
+
+
+def _idle(database: DatabaseForTests, seconds: float) -> float:
+    """The share of a core, in percent, that a worker uses while there is nothing to do."""
+    _empty(database)
+    with _worker(database, "ours") as process:
+        wait_until(lambda: _cpu(process.pid) > 0)
+        time.sleep(5)
+        before, started = _cpu(process.pid), time.perf_counter()
+        time.sleep(seconds)
+        return 100 * (_cpu(process.pid) - before) / (time.perf_counter() - started)
+
+
+def _cpu(pid: int) -> float:
+    """The processor time that a process has used, in seconds, as Linux counts it."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100

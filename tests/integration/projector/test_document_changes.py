@@ -1,0 +1,219 @@
+"""The change feed against a plain model: whenever a client asks, at the end its copy is what the list shows."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import count
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from psycopg_pool import AsyncConnectionPool
+
+from application.ports import Actor
+from domain.content.document import Document
+from domain.content.erasure import erase_document
+from domain.content.filing import file, set_tags
+from domain.content.star import Star
+from domain.identity import suspension
+from domain.identity.user import User
+from domain.kernel import Refusal, Root
+from infra.postgres.database import Database as database_of
+from infra.postgres.read_store import PooledReadStore
+from projections.content.document import DocumentSummary, documents
+from projections.content.document_change import SyncTokenExpired, document_changes
+from projections.kernel import read_models
+from projections.page import BadCursor
+from tests.support.given import NOW, person
+from tests.support.projecting import MemoryFeed, Running, news, projecting
+from tests.support.servers import Database
+
+PEOPLE = 3
+EVENTS = ["create", "edit", "tag", "file", "share", "bind", "revoke", "leave", "trash", "restore", "purge", "star"]
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from([*EVENTS, "create", "share", "hide", "show", "move", "sync", "sync"]),
+        st.integers(0, PEOPLE - 1),
+        st.integers(0, PEOPLE - 1),
+        st.integers(0, 5),
+    ),
+    max_size=25,
+)
+MOVED = [("create", 0, 0, 0), ("share", 0, 1, 0), ("bind", 0, 1, 0), ("move", 1, 0, 0), ("sync", 1, 0, 0)]
+"""A person reads a document by a bound share after a change of address."""
+ids = count(1_000)
+
+
+@pytest.fixture
+async def rows(database: Database) -> AsyncIterator[PooledReadStore]:
+    """Rows of the test's database."""
+    async with AsyncConnectionPool(database.app_url, min_size=1, max_size=4, kwargs={"autocommit": True}) as pool:
+        yield PooledReadStore(database_of(pool))
+
+
+@dataclass
+class Copy:
+    """A client that keeps a copy of the list of its user."""
+
+    world: "World"
+    number: int
+    documents: dict[UUID, DocumentSummary] = field(default_factory=dict)
+    since: str | None = None
+
+    @property
+    def reader(self) -> Actor:
+        """The user, with their present address."""
+        return self.world.people[self.number]
+
+    async def sync(self, rows: PooledReadStore) -> None:
+        """Ask for what has changed, in steps of two."""
+        more = True
+        while more:
+            try:
+                page = await document_changes(rows, self.reader, since=self.since, limit=2)
+            except SyncTokenExpired:
+                self.documents, self.since = {}, None
+                continue
+            for change in page.items:
+                if change.document is None:
+                    self.documents.pop(change.id, None)
+                else:
+                    self.documents[change.id] = change.document
+            self.since, more = page.next, page.more
+
+
+class World:
+    """People with documents, and the log of what they do."""
+
+    def __init__(self, feed: MemoryFeed) -> None:
+        self.feed = feed
+        self.people = [person(next(ids)) for _ in range(PEOPLE)]
+        self.accounts = [
+            User.register(id=each.user_id, email="a@example.org", name="A", password_hash="", now=NOW)
+            for each in self.people
+        ]
+        self.documents: list[Document] = []
+        self.stars: dict[UUID, Star] = {}
+
+    def step(self, kind: str, who: int, whom: int, which: int) -> None:
+        """Let a person do something; what is refused changes nothing."""
+        with suppress(Refusal):
+            if kind == "create":
+                id = UUID(int=next(ids))
+                owner_id = self.people[who].user_id
+                self.documents.append(Document.create(id=id, owner_id=owner_id, title="A", content="", now=NOW))
+            elif kind == "hide":
+                suspension.request_deletion(self.accounts[who], now=NOW)
+            elif kind == "show":
+                suspension.withdraw_deletion(self.accounts[who], now=NOW)
+            elif kind == "move":
+                self.people[who] = person(self.people[who].user_id.int, address=next(ids))
+            elif self.documents:
+                self._change(kind, self.people[who], self.people[whom], self.documents[which % len(self.documents)])
+
+    def _change(self, kind: str, by: Actor, whom: Actor, one: Document) -> None:
+        assert whom.address_id is not None
+        match kind:
+            case "edit":
+                one.change(title=f"{next(ids)}", content="", status=one.status, by=by, now=NOW)
+            case "tag":
+                set_tags(one, [f"{next(ids)}"], by=by, now=NOW)
+            case "file":
+                file(one, UUID(int=next(ids)), by=by, now=NOW)
+            case "share":
+                one.share(address_id=whom.address_id, email="a@example.org", role="editor", by=by, now=NOW)
+            case "bind":
+                one.bind_share(by=whom, now=NOW)
+            case "revoke":
+                one.revoke_share(address_id=whom.address_id, by=by, now=NOW)
+            case "leave":
+                one.leave(by=whom, now=NOW)
+            case "trash":
+                one.trash(by=by, now=NOW)
+            case "restore":
+                one.restore_from_trash(by=by, now=NOW)
+            case "purge":
+                erase_document(one, now=NOW)
+            case "star":
+                self._star(by, one)
+
+    def _star(self, by: Actor, one: Document) -> None:
+        one.require("star", by)
+        id = Star.id_of(by.user_id, one.id)
+        if id not in self.stars:
+            self.stars[id] = Star.place(user_id=by.user_id, document_id=one.id, now=NOW)
+        elif self.stars[id].placed:
+            self.stars[id].remove(now=NOW)
+        else:
+            self.stars[id].place_again(now=NOW)
+
+    def publish(self) -> None:
+        """Add what has happened to the log."""
+        roots: list[Root] = [*self.accounts, *self.documents, *self.stars.values()]
+        self.feed.add(news(*roots))
+        for root in roots:
+            root.collect_events()
+
+    def shown(self, reader: Actor) -> set[UUID]:
+        """What the reader's list has, as the rules say."""
+        hidden = {each.id for each in self.accounts if each.deletion_due is not None} - {reader.user_id}
+        return {
+            one.id
+            for one in self.documents
+            if one.role_of(reader) is not None and one.trashed_at is None and one.owner_id not in hidden
+        }
+
+
+async def listed(rows: PooledReadStore, reader: Actor) -> dict[UUID, DocumentSummary]:
+    """All documents of the reader's list."""
+    return {each.id: each for each in (await documents(rows, reader, limit=100)).items}
+
+
+async def play(
+    rows: PooledReadStore, running: Running, feed: MemoryFeed, steps: list[tuple[str, int, int, int]]
+) -> None:
+    """Let people do these steps, and clients ask in between; then compare each copy with the list and the rules."""
+    world = World(feed)
+    copies = [Copy(world, number) for number in range(PEOPLE)]
+    for kind, who, whom, which in steps:
+        if kind == "sync":
+            await running.reached()
+            await copies[who].sync(rows)
+            continue
+        world.step(kind, who, whom, which)
+        world.publish()
+    await running.reached()
+    for copy in copies:
+        await copy.sync(rows)
+        assert copy.documents == await listed(rows, copy.reader)
+        assert copy.documents.keys() == world.shown(copy.reader)
+
+
+async def test_a_copy_ends_as_the_list_is_whenever_its_client_asks(database: Database, rows: PooledReadStore) -> None:
+    feed, loop = MemoryFeed(), asyncio.get_running_loop()
+    async with projecting(read_models(), feed, database.app_url) as running:
+
+        @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+        @given(STEPS)
+        @example(MOVED)
+        def check(steps: list[tuple[str, int, int, int]]) -> None:
+            asyncio.run_coroutine_threadsafe(play(rows, running, feed, steps), loop).result()
+
+        await asyncio.to_thread(check)
+
+
+async def test_a_token_ends_with_the_address_and_another_text_is_none(
+    database: Database, rows: PooledReadStore
+) -> None:
+    async with projecting(read_models(), MemoryFeed(), database.app_url) as running:
+        await running.reached()
+    ada, moved = person(1), person(1, address=2)
+    page = await document_changes(rows, ada)
+    assert (page.items, page.more) == ([], False)
+    assert (await document_changes(rows, ada, since=page.next)).items == []
+    with pytest.raises(SyncTokenExpired):
+        await document_changes(rows, moved, since=page.next)
+    with pytest.raises(BadCursor):
+        await document_changes(rows, ada, since="x")

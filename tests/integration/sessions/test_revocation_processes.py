@@ -1,0 +1,71 @@
+"""What is revoked is revoked in every process before the answer: also while one of them or Redis is frozen or dead.
+
+Each test sends requests all the time, to all processes. None that began after the answer to the revocation succeeds.
+"""
+
+import asyncio
+
+import httpx2
+import pytest
+import redis
+
+from tests.support.http import PASSWORD
+from tests.support.revoking import REVOCATIONS, Servers, revoke_under_load, scene_on
+from tests.support.roles import frozen, until_ready
+from tests.support.servers import redis_admin
+from tests.support.stores import rows
+from tests.support.waiting import until
+
+
+@pytest.mark.parametrize("name", REVOCATIONS)
+async def test_no_request_succeeds_that_began_after_the_answer(servers: Servers, name: str) -> None:
+    async with scene_on(servers) as scene:
+        await revoke_under_load(scene, REVOCATIONS[name])
+
+
+@pytest.mark.parametrize("name", ["session revoked", "password changed", "locked down", "share revoked"])
+async def test_no_request_to_a_process_that_was_frozen_meanwhile_succeeds(servers: Servers, name: str) -> None:
+    async with scene_on(servers) as scene:
+        await revoke_under_load(scene, REVOCATIONS[name], meanwhile=frozen(servers.apis[1].pid))
+    until_ready(servers.urls[1])
+
+
+@pytest.mark.parametrize("name", ["session revoked", "deletion of the owner requested", "share revoked"])
+async def test_a_redis_that_is_frozen_meanwhile_lets_no_request_succeed(servers: Servers, name: str) -> None:
+    async with scene_on(servers) as scene:
+        await revoke_under_load(scene, REVOCATIONS[name], meanwhile=frozen(servers.redis.pid))
+
+
+async def test_asvs_10_4_5_a_process_that_dies_after_a_rotation_costs_no_session(servers: Servers) -> None:
+    """The answer of a refresh is lost with its process. The same token gets the same next one from another process."""
+    async with scene_on(servers) as scene, httpx2.AsyncClient(timeout=30) as client:
+        login = {"email": scene.bob.email, "password": PASSWORD}
+        tokens = (await client.post(f"{scene.url}/v1/auth/login", json=login)).json()
+        old = {"refresh_token": tokens["refresh_token"]}
+        lost = asyncio.create_task(client.post(f"{servers.urls[1]}/v1/auth/refresh", json=old))
+        rotated = "SELECT FROM sessions WHERE id = %s AND rotated_at IS NOT NULL"
+        await until(lambda: rows(servers.database.admin_url, rotated, tokens["session_id"]))
+        servers.apis[1].kill()
+        await asyncio.wait([lost])
+        answers = [await client.post(f"{scene.url}/v1/auth/refresh", json=old) for _ in range(2)]
+        assert [answer.status_code for answer in answers] == [200, 200]
+        first, second = (answer.json()["refresh_token"] for answer in answers)
+        assert first == second
+        following = await client.post(f"{scene.url}/v1/auth/refresh", json={"refresh_token": first})
+        assert following.status_code == 200
+    servers.apis[1].start()
+    until_ready(servers.urls[1])
+
+
+async def test_a_flushed_and_then_dead_redis_lets_no_one_in_again(servers: Servers) -> None:
+    async with scene_on(servers) as scene:
+        revoked = REVOCATIONS["session revoked"]
+        with redis.Redis.from_url(redis_admin(servers.redis.url)) as admin:
+            admin.flushall()
+        await revoke_under_load(scene, revoked)
+        servers.redis.kill()
+        await scene.bob.log_in(scene.url)
+        await revoke_under_load(scene, revoked)
+        servers.redis.start()
+        await scene.bob.log_in(scene.url)
+        await revoke_under_load(scene, revoked)

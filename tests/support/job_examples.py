@@ -1,0 +1,277 @@
+"""An example of each kind of job, and how its effect is seen: for the test that kills a worker after the effect.
+
+A new kind needs an entry here. `effects` returns the effect key of each effect that can be seen: a repeat that is
+recognised leaves one, and a repeat that can be recognised leaves the same one twice.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from application.bus import Bus
+from application.content.kept_document import ArchiveUnchangedDocuments, EraseTrashedDocuments
+from application.identity.account import OpenAccount
+from application.identity.account_jobs import AccountMail, FindAccountForLink, OpenRequestedAccount
+from application.identity.session_jobs import EndSessions, NewDeviceMail, ReportReuse
+from application.jobs import Job
+from application.ports import Actor, CommandContext
+from application.privacy.account_deadlines import MeetAccountDeadlines
+from application.privacy.unverified_users import EraseUnverifiedUsers
+from application.teams.invitation_jobs import InvitationMail
+from application.teams.team_deadlines import MeetTeamDeadlines
+from domain.content.document import Document
+from domain.content.filing import TRASH_LIFETIME
+from domain.identity.suspension import DELETION_GRACE, remind_of_deletion, request_deletion
+from domain.identity.user import User
+from domain.kernel import Root
+from domain.teams.invitation_times import INVITATION_LIFETIME
+from domain.teams.team import Team
+from infra.bootstrap.write_side import utc_now
+from infra.jobs.housekeeping import CutSecrets, KeepSecurityLog, KeepSessionPartitions, PurgeIdempotency, PurgeJobs
+from infra.store.answers import HEADER_BYTES, AnswerKind
+from tests.support.links import PlainLinks
+from tests.support.roles import RoleProcess, environment
+from tests.support.servers import Database
+from tests.support.stores import open_store, rows
+from tests.support.waiting import wait_until
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What an example acts on. `folder`: the worker's data. `stack`: what the example has started ends with it.
+
+    `environment`: further settings of the worker, such as the address of a mail server.
+    """
+
+    database: Database
+    folder: Path
+    stack: ExitStack
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class JobExample:
+    """A job, what must be there before it, and the effects that can be seen."""
+
+    job: Job
+    prepare: Callable[[Scene], None]
+    effects: Callable[[Scene], Sequence[str]]
+
+
+OLD_RECORD = """
+INSERT INTO idempotency (key, fingerprint, subject_id, stream_id, version, answer, recorded_at)
+VALUES ('old', '', gen_random_uuid(), gen_random_uuid(), 1, %s, now() - %s::interval)
+"""
+OLD_JOB = """
+WITH ended AS (INSERT INTO jobs.procrastinate_jobs (id, queue_name, task_name, status)
+               VALUES (999, 'default', 'job', 'succeeded') RETURNING id)
+INSERT INTO jobs.procrastinate_events (job_id, type, at) SELECT id, 'succeeded', now() - interval '25 hours' FROM ended
+"""
+OLD_PARTITION = """
+CREATE TABLE security_log_2020_01 PARTITION OF security_log FOR VALUES FROM ('2020-01-01') TO ('2020-02-01')
+"""
+SECRET = bytes((1, AnswerKind.SECRET)).ljust(HEADER_BYTES + 10, b"x")
+
+
+def gone(query: str, job: Job) -> Callable[[Scene], Sequence[str]]:
+    """The effect of a job that deletes: the query finds nothing any more."""
+    return lambda scene: [] if rows(scene.database.admin_url, query) else [job.effect_key]
+
+
+def insert(statement: str, *values: object) -> Callable[[Scene], None]:
+    """Preparation by one statement."""
+
+    def prepare(scene: Scene) -> None:
+        rows(scene.database.admin_url, statement, *values)
+
+    return prepare
+
+
+USER_ID = UUID(int=0xADA)
+TEAM_ID = UUID(int=0x7EA)
+EMAIL = "ada@example.org"
+OVERDUE = "UPDATE read.pending_verification SET due_at = now() - interval '1 day' RETURNING id"
+
+
+def open_unverified(scene: Scene) -> None:
+    """Open an account."""
+
+    async def opened() -> None:
+        async with open_store(scene.database.app_url) as store:
+            bus = Bus(store.store, {"clock": utc_now, "new_id": uuid7, "links": PlainLinks()}, store.blind)
+            command = OpenAccount(id=USER_ID, email=EMAIL, name="Ada", password_hash="hash")
+            await bus.send(command, CommandContext(None, uuid7()))
+
+    with ThreadPoolExecutor(1) as thread:  # the test's own thread has a loop that runs
+        thread.submit(asyncio.run, opened()).result()
+
+
+def open_long_ago(scene: Scene) -> None:
+    """Open an account that was to be verified until yesterday, beside a projector, for which erasures wait."""
+    projector = RoleProcess("projector", environment(scene.database, None, 1, scene.folder), scene.folder)
+    projector.start()
+    scene.stack.callback(projector.kill)
+    wait_until(lambda: rows(scene.database.admin_url, "SELECT to_regclass('read.pending_verification')") != [(None,)])
+    open_unverified(scene)
+    wait_until(lambda: bool(rows(scene.database.admin_url, OVERDUE)))
+
+
+def delete_long_ago(scene: Scene) -> None:
+    """Open an account that was to be erased until yesterday, beside a projector, for which erasures wait."""
+    projector = RoleProcess("projector", environment(scene.database, None, 1, scene.folder), scene.folder)
+    projector.start()
+    scene.stack.callback(projector.kill)
+    wait_until(lambda: rows(scene.database.admin_url, "SELECT to_regclass('read.account_deadline')") != [(None,)])
+    user = User.register(id=USER_ID, email=EMAIL, name="Ada", password_hash="hash", now=utc_now() - 2 * DELETION_GRACE)
+    request_deletion(user, now=utc_now() - 2 * DELETION_GRACE)
+    remind_of_deletion(user, now=utc_now() - DELETION_GRACE)
+    append(scene, user)
+    wait_until(lambda: bool(rows(scene.database.admin_url, "SELECT FROM read.account_deadline")))
+
+
+def long_ago(*, trashed: bool) -> Callable[[Scene], None]:
+    """Preparation by a document that was trashed, or last saved, long ago, beside a projector."""
+
+    def prepare(scene: Scene) -> None:
+        projector = RoleProcess("projector", environment(scene.database, None, 1, scene.folder), scene.folder)
+        projector.start()
+        scene.stack.callback(projector.kill)
+        scene.environment["PALIMPSEST_ARCHIVE_AFTER_DAYS"] = "30"
+        wait_until(lambda: rows(scene.database.admin_url, "SELECT to_regclass('read.document')") != [(None,)])
+        then = utc_now() - 2 * TRASH_LIFETIME
+        document = Document.create(id=uuid7(), owner_id=USER_ID, title="Old", content="", now=then)
+        if trashed:
+            document.trash(by=Actor(USER_ID), now=then)
+        append(scene, document)
+        wait_until(lambda: bool(rows(scene.database.admin_url, "SELECT FROM read.document")))
+
+    return prepare
+
+
+def append(scene: Scene, root: Root) -> None:
+    """Store an aggregate's events."""
+
+    async def appended() -> None:
+        async with open_store(scene.database.app_url) as store:
+            await store.store.append([root], CommandContext(None, uuid7()), None)
+
+    with ThreadPoolExecutor(1) as thread:  # the test's own thread has a loop that runs
+        thread.submit(asyncio.run, appended()).result()
+
+
+def happened(topic: str, job: Job) -> Callable[[Scene], Sequence[str]]:
+    """The effect of a job that causes events."""
+    query = "SELECT FROM stored_events WHERE topic = %s"
+    return lambda scene: [job.effect_key for _ in rows(scene.database.admin_url, query, topic)]
+
+
+def mailed(scene: Scene) -> Sequence[str]:
+    """The left parts of the Message-IDs of all mails, which are files."""
+    return [file.stem.partition("-")[2] for file in (scene.folder / "mail").glob("*.eml")]
+
+
+def found_and_invite(scene: Scene, now: datetime) -> None:
+    """Found a team, and invite somebody to it."""
+    owner = Actor(USER_ID, UUID(int=1))
+    team = Team.found(id=TEAM_ID, name="Crew", slug="crew", owner_id=USER_ID, now=now)
+    team.invite(address_id=UUID(int=2), email=EMAIL, role="editor", by=owner, now=now)
+
+    async def appended() -> None:
+        async with open_store(scene.database.app_url) as store:
+            await store.store.append([team], CommandContext(None, uuid7()), None)
+
+    with ThreadPoolExecutor(1) as thread:  # the test's own thread has a loop that runs
+        thread.submit(asyncio.run, appended()).result()
+
+
+def invite_somebody(scene: Scene) -> None:
+    """Invite somebody to a team."""
+    found_and_invite(scene, utc_now())
+
+
+def invite_long_ago(scene: Scene) -> None:
+    """Invite somebody who did not answer in time, beside a projector, which says what is due."""
+    projector = RoleProcess("projector", environment(scene.database, None, 1, scene.folder), scene.folder)
+    projector.start()
+    scene.stack.callback(projector.kill)
+    wait_until(lambda: rows(scene.database.admin_url, "SELECT to_regclass('read.team_invitation')") != [(None,)])
+    found_and_invite(scene, utc_now() - 2 * INVITATION_LIFETIME)
+    wait_until(lambda: bool(rows(scene.database.admin_url, "SELECT FROM read.team_invitation")))
+
+
+OPEN = OpenRequestedAccount(account_id=USER_ID, email=EMAIL, name="Ada", password_hash="hash")
+FIND = FindAccountForLink(request_id=USER_ID, link="reset", email=EMAIL)
+MAIL = AccountMail(template="password_changed", user_id=USER_ID, version=1)
+INVITATION = InvitationMail(team_id=TEAM_ID, version=2)
+REPORT = ReportReuse(user_id=USER_ID, session_id=UUID(int=0x5E55))
+NEW_DEVICE = NewDeviceMail(user_id=USER_ID, session_id=UUID(int=0x5E55), device="Firefox", at=utc_now())
+END = EndSessions(user_id=USER_ID, version=2)
+SESSION = """
+INSERT INTO sessions (id, user_id, user_version, mode, created_at, last_used_at, idle_ends_at, ends_at, family_digest,
+    token_digest)
+VALUES (%s, %s, 1, 'bearer', now(), now(), now() + interval '1 day', now() + interval '1 day', '', '')
+"""
+
+EXAMPLES: Mapping[type[Job], JobExample] = {
+    example.job.__class__: example
+    for example in (
+        JobExample(
+            PurgeIdempotency(),
+            insert(OLD_RECORD, bytes(HEADER_BYTES), "49 hours"),
+            gone("SELECT FROM idempotency", PurgeIdempotency()),
+        ),
+        JobExample(
+            CutSecrets(),
+            insert(OLD_RECORD, SECRET, "11 minutes"),
+            gone(f"SELECT FROM idempotency WHERE octet_length(answer) > {HEADER_BYTES}", CutSecrets()),
+        ),
+        JobExample(
+            PurgeJobs(),
+            insert(OLD_JOB),
+            gone("SELECT FROM jobs.procrastinate_jobs WHERE id = 999", PurgeJobs()),
+        ),
+        JobExample(
+            KeepSessionPartitions(),
+            insert("SELECT keep_session_partitions('2020-01-02', '2019-01-02')"),
+            gone("SELECT FROM pg_class WHERE relname = 'sessions_2020_01'", KeepSessionPartitions()),
+        ),
+        JobExample(
+            KeepSecurityLog(),
+            insert(OLD_PARTITION),
+            gone("SELECT FROM pg_class WHERE relname = 'security_log_2020_01'", KeepSecurityLog()),
+        ),
+        JobExample(OPEN, lambda _: None, happened("user.registered", OPEN)),
+        JobExample(FIND, open_unverified, happened("user.password_reset_requested", FIND)),
+        JobExample(MAIL, open_unverified, lambda scene: [key for key in mailed(scene) if key == MAIL.effect_key]),
+        JobExample(MeetAccountDeadlines(), delete_long_ago, happened("user.erased", MeetAccountDeadlines())),
+        JobExample(
+            NEW_DEVICE, open_unverified, lambda scene: [key for key in mailed(scene) if key == NEW_DEVICE.effect_key]
+        ),
+        JobExample(REPORT, open_unverified, happened("user.token_reused", REPORT)),
+        JobExample(
+            END,
+            insert(SESSION, uuid7(), USER_ID),
+            gone("SELECT FROM sessions WHERE ended_at IS NULL", END),
+        ),
+        JobExample(
+            EraseTrashedDocuments(), long_ago(trashed=True), happened("document.erased", EraseTrashedDocuments())
+        ),
+        JobExample(
+            ArchiveUnchangedDocuments(),
+            long_ago(trashed=False),
+            happened("document.saved", ArchiveUnchangedDocuments()),
+        ),
+        JobExample(
+            INVITATION, invite_somebody, lambda scene: [key for key in mailed(scene) if key == INVITATION.effect_key]
+        ),
+        JobExample(MeetTeamDeadlines(), invite_long_ago, happened("team.invitation_expired", MeetTeamDeadlines())),
+        JobExample(EraseUnverifiedUsers(), open_long_ago, happened("user.erased", EraseUnverifiedUsers())),
+    )
+}

@@ -1,0 +1,23 @@
+"""A job queue in memory, for tests of use cases."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from application.jobs import Job, perform
+
+
+class MemoryJobs:
+    """Implements `application.ports.JobQueue`. `waiting`: the jobs that were not performed, and when they are due."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[Job, datetime | None]] = []
+
+    async def enqueue(self, *jobs: Job, at: datetime | None = None) -> None:
+        self.waiting += [(job, at) for job in jobs]
+
+    async def perform_all(self, ports: Mapping[str, Any]) -> None:
+        """Perform all jobs, also those that they enqueue, whenever they are due. A job that fails stays."""
+        while self.waiting:
+            await perform(self.waiting[0][0], ports)
+            del self.waiting[0]
