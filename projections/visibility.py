@@ -12,7 +12,7 @@ from uuid import UUID
 from application.ports import Actor, ReadStore
 from domain.access import DOCUMENT, TEAM
 from domain.billing.subscription import Subscription
-from domain.content.document import Role
+from domain.content.roles import Role
 from domain.kernel import Party
 from domain.teams.roles import Role as TeamRole
 from projections.kernel import reads

@@ -16,9 +16,10 @@ from application.ports import Actor, Clock, EmailIndex, EventStore, NewId, Store
 from application.views import view_maker
 from domain.access import DOCUMENT
 from domain.billing.subscription import Subscription
-from domain.content import version_names
-from domain.content.document import Document, ShareRole, Status
+from domain.content import sharing, version_names
+from domain.content.document import Document, Status
 from domain.content.edits import Edit, edit
+from domain.content.roles import ShareRole
 from domain.content.texts import title_of_copy
 from domain.kernel import NotFound, PartyKind
 from domain.text import email_address
@@ -247,7 +248,7 @@ async def share_document(
 ) -> DocumentView:
     address_id = addresses.address_id(email_address(cmd.email))
     document = await store.get(Document, cmd.id)
-    document.share(address_id=address_id, email=cmd.email, role=cmd.role, by=actor, now=clock())
+    sharing.share(document, address_id=address_id, email=cmd.email, role=cmd.role, by=actor, now=clock())
     store.save(document)
     return document_view(document)
 
@@ -258,7 +259,7 @@ async def change_share(
 ) -> DocumentView:
     address_id = addresses.address_id(email_address(cmd.email))
     document = await store.get(Document, cmd.id)
-    document.change_share(address_id=address_id, role=cmd.role, by=actor, now=clock())
+    sharing.change_share(document, address_id=address_id, role=cmd.role, by=actor, now=clock())
     store.save(document)
     return document_view(document)
 
@@ -269,7 +270,7 @@ async def revoke_share(
 ) -> DocumentView:
     address_id = addresses.address_id(email_address(cmd.email))
     document = await store.get(Document, cmd.id)
-    document.revoke_share(address_id=address_id, by=actor, now=clock())
+    sharing.revoke_share(document, address_id=address_id, by=actor, now=clock())
     store.save(document)
     return document_view(document)
 
@@ -277,14 +278,14 @@ async def revoke_share(
 @handles
 async def leave_document(cmd: LeaveDocument, store: Store, actor: Actor, clock: Clock) -> None:
     document = await store.get(Document, cmd.id)
-    document.leave(by=actor, now=clock())
+    sharing.leave(document, by=actor, now=clock())
     store.save(document, *await links_left(store, document, actor, clock()))
 
 
 @handles
 async def bind_share(cmd: BindShare, store: Store, actor: Actor, clock: Clock) -> None:
     document = await store.get(Document, cmd.id)
-    document.bind_share(by=actor, now=clock())
+    sharing.bind_share(document, by=actor, now=clock())
     store.save(document)
 
 
@@ -343,4 +344,4 @@ def begin_use(document: Document, action: str, actor: Actor, now: datetime) -> N
         NotFound, RoleTooLow: the actor may not do that with the document.
     """
     document.require(action, actor)
-    document.bind_share(by=actor, now=now)
+    sharing.bind_share(document, by=actor, now=now)

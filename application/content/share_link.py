@@ -11,9 +11,10 @@ from application.content.link_guest import guest_of
 from application.content.lookup import find
 from application.ports import Actor, Clock, LinkTokens, NewId, Passwords, Store, TokenText
 from domain.access import DOCUMENT
-from domain.content.document import Document, Role, ShareRole
+from domain.content.document import Document
 from domain.content.link_guest import LinkGuest
 from domain.content.refusals import ShareLinkNotValid, WrongLinkPassword
+from domain.content.roles import Role, ShareRole
 from domain.content.share_link import ShareLinks
 
 

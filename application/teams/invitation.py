@@ -89,7 +89,7 @@ async def invite_member(cmd: InviteMember, store: Store, actor: Actor, addresses
     now = clock()
     address_id, user_id = await _found(cmd.email, store, addresses)
     team = await store.get(Team, cmd.id)
-    team.invite(address_id=address_id, user_id=user_id, email=cmd.email, role=cmd.role, by=actor, now=now)
+    invitations.invite(team, address_id=address_id, user_id=user_id, email=cmd.email, role=cmd.role, by=actor, now=now)
     store.save(team)
     return team_view(team, now)
 
@@ -105,7 +105,9 @@ async def invite_members(
     for each in cmd.invitees:
         try:
             address_id, user_id = await _found(each.email, store, addresses)
-            team.invite(address_id=address_id, user_id=user_id, email=each.email, role=each.role, by=actor, now=clock())
+            invitations.invite(
+                team, address_id=address_id, user_id=user_id, email=each.email, role=each.role, by=actor, now=clock()
+            )
             outcomes.append("invited")
         except (AlreadyAMember, InvitedRecently, TeamIsFull, UnusableEmail) as refusal:
             outcomes.append(cast(InvitationOutcome, refusal.code))
@@ -129,7 +131,7 @@ async def resend_invitation(
 async def accept_invitation(cmd: AcceptInvitation, store: Store, actor: Actor, clock: Clock) -> TeamView:
     now = clock()
     team = await store.get(Team, cmd.id)
-    team.accept(by=actor, now=now)
+    invitations.accept(team, by=actor, now=now)
     store.save(team)
     return team_view(team, now)
 
@@ -137,7 +139,7 @@ async def accept_invitation(cmd: AcceptInvitation, store: Store, actor: Actor, c
 @handles
 async def decline_invitation(cmd: DeclineInvitation, store: Store, actor: Actor, clock: Clock) -> None:
     team = await store.get(Team, cmd.id)
-    team.decline(by=actor, now=clock())
+    invitations.decline(team, by=actor, now=clock())
     store.save(team)
 
 
@@ -148,7 +150,7 @@ async def revoke_invitation(
     now = clock()
     address_id = addresses.address_id(email_address(cmd.email))
     team = await store.get(Team, cmd.id)
-    team.revoke_invitation(address_id=address_id, by=actor, now=now)
+    invitations.revoke(team, address_id=address_id, by=actor, now=now)
     store.save(team)
     return team_view(team, now)
 

@@ -13,19 +13,15 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from domain.access import DOCUMENT, Person, require_verified
-from domain.content import delta, filing_events, refusals, version_names
+from domain.access import DOCUMENT, Person
+from domain.content import delta, filing_events, refusals, sharing_events, version_names
 from domain.content.delta import Delta, DeltaFormat
+from domain.content.roles import Role, ShareRole
 from domain.content.saving import save
 from domain.content.texts import usable_content, usable_title
-from domain.kernel import AboutAddress, FirstEvent, NotFound, Party, PartyKind, Personal, Root
-from domain.text import email_address
+from domain.kernel import FirstEvent, NotFound, Party, PartyKind, Personal, Root
 
 Status = Literal["draft", "published", "archived"]
-ShareRole = Literal["editor", "commenter", "viewer"]
-Role = Literal["owner", "editor", "commenter", "viewer"]
-
-MAX_SHARES = 1_000
 
 
 class Document(Root):
@@ -112,45 +108,13 @@ class Document(Root):
 
     class RestoredFromTrash(filing_events.RestoredFromTrash): ...
 
-    class Shared(Root.Event):
-        TOPIC = "document.shared"
-        address_id: UUID
-        email: AboutAddress[str]
-        role: ShareRole
+    class Shared(sharing_events.Shared): ...
 
-        def apply(self, aggregate: "Document") -> None:
-            aggregate.shares[self.address_id] = self.role
+    class ShareChanged(sharing_events.ShareChanged): ...
 
-    class ShareChanged(Root.Event):
-        TOPIC = "document.share_changed"
-        revokes = ("document_access",)
-        address_id: UUID
-        role: ShareRole
+    class ShareBound(sharing_events.ShareBound): ...
 
-        def apply(self, aggregate: "Document") -> None:
-            aggregate.shares[self.address_id] = self.role
-
-    class ShareBound(Root.Event):
-        """A share was used for the first time.
-
-        It takes access from no person: an address has one verified holder at a time.
-        """
-
-        TOPIC = "document.share_bound"
-        address_id: UUID
-        user_id: UUID
-
-        def apply(self, aggregate: "Document") -> None:
-            aggregate.share_users[self.address_id] = self.user_id
-
-    class ShareRevoked(Root.Event):
-        TOPIC = "document.share_revoked"
-        revokes = ("document_access",)
-        address_id: UUID
-
-        def apply(self, aggregate: "Document") -> None:
-            aggregate.shares.pop(self.address_id, None)
-            aggregate.share_users.pop(self.address_id, None)
+    class ShareRevoked(sharing_events.ShareRevoked): ...
 
     class Erased(Root.Event):
         TOPIC = "document.erased"
@@ -304,82 +268,6 @@ class Document(Root):
         self.require("restore", by)
         if self.trashed_at is not None:
             self.trigger_event(self.RestoredFromTrash, now=now)
-
-    def share(self, *, address_id: UUID, email: str, role: ShareRole, by: Person, now: datetime) -> None:
-        """Give a role to the holder of an email address, who may register later.
-
-        Raises:
-            NotFound, RoleTooLow: the person is not the owner.
-            AddressNotVerified: their own address is not verified.
-            UnusableEmail: the text is not an address.
-            DocumentIsTrashed, SharedWithOneself, TooManyShares: a rule forbids it.
-        """
-        self.require("share", by)
-        require_verified(by)
-        self.require_untrashed()
-        email = email_address(email)
-        if address_id == by.address_id:
-            raise refusals.SharedWithOneself("You own this document; share it with another address.")
-        if address_id in self.shares:
-            self._change_share(address_id, role, now)
-            return
-        if len(self.shares) >= MAX_SHARES:
-            raise refusals.TooManyShares(f"A document has at most {MAX_SHARES} shares; revoke one first.")
-        self.trigger_event(self.Shared, now=now, address_id=address_id, email=email, role=role)
-
-    def change_share(self, *, address_id: UUID, role: ShareRole, by: Person, now: datetime) -> None:
-        """Change the role of an address that the document is shared with.
-
-        Raises:
-            NotFound, RoleTooLow: the person is not the owner.
-            AddressNotVerified: their own address is not verified.
-            NoSuchShare: the document is not shared with the address.
-            DocumentIsTrashed: the document is in the trash.
-        """
-        self.require("share", by)
-        require_verified(by)
-        self.require_untrashed()
-        if address_id not in self.shares:
-            raise refusals.NoSuchShare("This document is not shared with that address; share it first.")
-        self._change_share(address_id, role, now)
-
-    def revoke_share(self, *, address_id: UUID, by: Person, now: datetime) -> None:
-        """Take the role of an address away. Allowed in the trash, too.
-
-        Raises:
-            NotFound, RoleTooLow: the person is not the owner.
-        """
-        self.require("share", by)
-        if address_id in self.shares:
-            self.trigger_event(self.ShareRevoked, now=now, address_id=address_id)
-
-    def leave(self, *, by: Person, now: datetime) -> None:
-        """Give the person's shares back. Allowed in the trash, too.
-
-        Raises:
-            NotFound: the document does not exist for them.
-            OwnerHasNoShare: they own it.
-        """
-        self.require("leave", by)
-        if self.owner == Party("user", by.user_id):
-            raise refusals.OwnerHasNoShare("You own this document; move it to the trash instead.")
-        for address_id in self.shares_of(by):
-            self.trigger_event(self.ShareRevoked, now=now, address_id=address_id)
-
-    def bind_share(self, *, by: Person, now: datetime) -> None:
-        """Bind the share of the person's address to them, if it is bound to no user yet.
-
-        Raises:
-            NotFound: the document does not exist for them.
-        """
-        self.require("read", by)
-        address_id = self.unused_share_of(by)
-        if address_id is not None:
-            self.trigger_event(self.ShareBound, now=now, address_id=address_id, user_id=by.user_id)
-
-    def _change_share(self, address_id: UUID, role: ShareRole, now: datetime) -> None:
-        if self.shares[address_id] != role:
-            self.trigger_event(self.ShareChanged, now=now, address_id=address_id, role=role)
 
     def require_editable(self, by: Person) -> None:
         """Refuse a change by a person who may not edit the document, or of one in the trash.

@@ -12,7 +12,8 @@ from uuid import UUID, uuid5
 
 from domain.access import DOCUMENT, Person, require_verified
 from domain.content import refusals
-from domain.content.document import Document, ShareRole
+from domain.content.document import Document
+from domain.content.roles import ShareRole
 from domain.kernel import FirstEvent, Personal, Root
 
 MAX_LINKS = 50

@@ -9,23 +9,18 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from domain.access import TEAM, Person, require_verified
-from domain.kernel import Claim, FirstEvent, NotFound, Party, Personal, Root
+from domain.access import TEAM, Person
+from domain.kernel import Claim, FirstEvent, Party, Personal, Root
 from domain.teams import events
-from domain.teams.invitation_times import INVITATION_LIFETIME, require_interval
 from domain.teams.naming import slug_claim, usable_name, usable_slug
 from domain.teams.refusals import (
-    AlreadyAMember,
     DissolutionIsDue,
-    InvitationExpired,
     LastOwner,
     NoSuchMember,
     TeamIsDissolved,
-    TeamIsFull,
 )
 from domain.teams.roles import InvitedRole, Role
 from domain.teams.seats import SEATS
-from domain.text import email_address
 
 WHILE_DISSOLUTION_IS_DUE = frozenset({"dissolve", "leave", "answer_invitation"})
 """What can still be done with a team that is about to be dissolved."""
@@ -200,99 +195,6 @@ class Team(Root):
         if slug != self.slug:
             self.trigger_event(self.SlugChanged, now=now, slug=slug, former_slug=self.slug)
 
-    def invite(
-        self,
-        *,
-        address_id: UUID,
-        email: str,
-        role: InvitedRole,
-        by: Person,
-        now: datetime,
-        user_id: UUID | None = None,
-    ) -> None:
-        """Hold a seat for the holder of an email address, who may register later. `user_id`: whose account has it now.
-
-        A second invitation with another role, or after the first expired, replaces it.
-
-        Raises:
-            NotFound, RoleTooLow, TeamIsDissolved: the person may not do it.
-            AddressNotVerified: their own address is not verified.
-            UnusableEmail: the text is not an address.
-            AlreadyAMember: it is the address of a member, who could not accept.
-            InvitedRecently, TeamIsFull: see `renew_invitation`.
-        """
-        self.require("invite", by, now)
-        require_verified(by)
-        email = email_address(email)
-        if address_id == by.address_id:
-            raise AlreadyAMember("That is your own address; invite another one.")
-        if user_id in self.members:
-            raise AlreadyAMember("The holder of that address is a member already; change their role instead.")
-        if not self.is_open(address_id, now) or self.invited[address_id] != role:
-            self.renew_invitation(address_id=address_id, email=email, role=role, by=by, now=now)
-
-    def renew_invitation(self, *, address_id: UUID, email: str, role: InvitedRole, by: Person, now: datetime) -> None:
-        """Hold a seat for an address from now on. The invitation is sent.
-
-        Raises:
-            InvitedRecently, TeamIsFull: the last mail was sent a short time ago, or no seat is free.
-        """
-        require_interval(self.invited_until.get(address_id), now=now)
-        if self.seats_taken(now) - self.is_open(address_id, now) >= self.seats:
-            raise TeamIsFull(f"All {self.seats} seats are taken or held by invitations; free one or add seats.")
-        self.trigger_event(
-            self.MemberInvited,
-            now=now,
-            address_id=address_id,
-            email=email,
-            role=role,
-            expires_at=now + INVITATION_LIFETIME,
-            invited_by=by.user_id,
-        )
-
-    def accept(self, *, by: Person, now: datetime) -> None:
-        """Make the invited person a member, with the role of the invitation.
-
-        Raises:
-            NotFound: the actor's address is not invited.
-            TeamIsDissolved, DissolutionIsDue: the team was dissolved, or an owner has requested that.
-            AlreadyAMember: the actor became a member through another address.
-            InvitationExpired: the invitation has expired.
-            TeamIsFull: no seat is free. The invitation held one, so only wrong clocks lead to this.
-        """
-        if by.user_id in self.members and by.address_id not in self.invited:
-            return
-        address_id = self._invitation_of(by)
-        if by.user_id in self.members:
-            raise AlreadyAMember("You are a member already; decline the invitation.")
-        if self.dissolution_due is not None:
-            raise DissolutionIsDue("This team is about to be dissolved; ask an owner to withdraw that.")
-        if not self.is_open(address_id, now):
-            raise InvitationExpired("This invitation has expired; ask for a new one.")
-        if len(self.members) >= self.seats:
-            raise TeamIsFull("All seats are taken; ask an owner to add seats.")
-        role = self.invited[address_id]
-        self.trigger_event(self.InvitationAccepted, now=now, address_id=address_id, user_id=by.user_id, role=role)
-
-    def decline(self, *, by: Person, now: datetime) -> None:
-        """Decline the invitation.
-
-        Raises:
-            NotFound: the actor's address is not invited.
-            TeamIsDissolved: the team was dissolved.
-        """
-        self.trigger_event(self.InvitationDeclined, now=now, address_id=self._invitation_of(by))
-
-    def revoke_invitation(self, *, address_id: UUID, by: Person, now: datetime) -> None:
-        """Revoke an invitation.
-
-        Raises:
-            NotFound, RoleTooLow, TeamIsDissolved: the person may not do it.
-        """
-        self.require("revoke_invitation", by, now)
-        if address_id in self.invited:
-            self.trigger_event(self.InvitationRevoked, now=now, address_id=address_id)
-
     def change_role(self, *, user_id: UUID, role: Role, by: Person, now: datetime) -> None:
         """Change the role of a member.
 
@@ -354,13 +256,6 @@ class Team(Root):
     def is_open(self, address_id: UUID, now: datetime) -> bool:
         """Return whether the address is invited, and the invitation has not expired."""
         return address_id in self.invited and self.invited_until[address_id] > now
-
-    def _invitation_of(self, person: Person) -> UUID:
-        if person.address_id is None or person.address_id not in self.invited:
-            raise NotFound("There is no such team.")
-        if self.dissolved_at is not None:
-            raise TeamIsDissolved("This team was dissolved; the invitation is no longer valid.")
-        return person.address_id
 
     def _require_manageable(self, user_id: UUID, by: Person, now: datetime) -> Role:
         """Return the role of a member whom the actor may manage: owners only by owners."""

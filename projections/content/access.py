@@ -7,7 +7,8 @@ from uuid import UUID
 import msgspec
 
 from application.ports import Actor, ReadStore, StoredEvents
-from domain.content.document import Document, Role
+from domain.content.document import Document
+from domain.content.roles import Role
 from domain.kernel import Party
 from projections.content.document import document, own_document
 from projections.kernel import reads

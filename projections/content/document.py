@@ -13,7 +13,8 @@ from application.content.document import BindShare, DocumentView
 from application.ports import Actor, ReadStore, RecordedEvent, StoredEvents
 from domain.access import DOCUMENT
 from domain.content import delta
-from domain.content.document import Document, Role, Status
+from domain.content.document import Document, Status
+from domain.content.roles import Role
 from domain.kernel import Party, PartyKind
 from projections.columns import columns_of, new_row, select_by_id
 from projections.content.document_star import STARRED

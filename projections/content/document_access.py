@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from application.ports import Actor, ReadStore, RecordedEvent, StoredEvents
-from domain.content.document import Document, ShareRole
+from domain.content.document import Document
+from domain.content.roles import ShareRole
 from projections.columns import columns_of
 from projections.content.document import DocumentDetails, own_document
 from projections.kernel import Change, PersonalData, ReadModel, Table, reads

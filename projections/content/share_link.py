@@ -9,7 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 from application.ports import Actor, ReadStore, RecordedEvent
-from domain.content.document import ShareRole
+from domain.content.roles import ShareRole
 from domain.content.share_link import ShareLinks
 from projections.columns import columns_of
 from projections.content.document import DocumentDetails, own_document

@@ -16,6 +16,7 @@ from application.ports import Actor
 from domain.billing.subscription import Subscription
 from domain.identity.user import User
 from domain.kernel import Party
+from domain.teams import invitations
 from domain.teams.team import Team
 from infra.bootstrap.write_side import WriteSide, utc_now
 from tests.bench import ours, processes
@@ -158,8 +159,10 @@ async def _caller(core: WriteSide, services: Services, hashed: str) -> Caller:
     document.change(title="T", content=TEXT, status="draft", by=owner, now=now)
     team = Team.found(id=uuid7(), name="T", slug=f"t-{owner.user_id}", owner_id=owner.user_id, now=now)
     assert friend.address_id is not None
-    team.invite(address_id=friend.address_id, email=f"{friend.user_id}@example.org", role="editor", by=owner, now=now)
-    team.accept(by=friend, now=now)
+    invitations.invite(
+        team, address_id=friend.address_id, email=f"{friend.user_id}@example.org", role="editor", by=owner, now=now
+    )
+    invitations.accept(team, by=friend, now=now)
     await core.store.append([document, team], ours.CALL, None)
     return Caller(
         {

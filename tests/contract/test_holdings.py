@@ -7,9 +7,11 @@ from uuid import UUID, uuid4
 import pytest
 
 from application.ports import EventStore, HeldStream, Holdings
+from domain.content import sharing
 from domain.content.document import Document
 from domain.content.erasure import erase_document
 from domain.kernel import Party
+from domain.teams import invitations
 from domain.teams.team import Team
 from infra.bootstrap.lifetime import started
 from infra.postgres.projector_connection import connect
@@ -83,11 +85,11 @@ def team(owner: UUID = ADA.user_id) -> Team:
 
 
 def share(shared: Document) -> None:
-    shared.share(address_id=address_of(BOB), email="bob@example.org", role="viewer", by=ADA, now=NOW)
+    sharing.share(shared, address_id=address_of(BOB), email="bob@example.org", role="viewer", by=ADA, now=NOW)
 
 
 def invite(inviting: Team) -> None:
-    inviting.invite(address_id=address_of(BOB), email="bob@example.org", role="editor", by=ADA, now=NOW)
+    invitations.invite(inviting, address_id=address_of(BOB), email="bob@example.org", role="editor", by=ADA, now=NOW)
 
 
 async def test_documents_are_listed_for_their_owner_until_they_are_erased(subject: Subject) -> None:
@@ -115,7 +117,7 @@ async def test_shared_documents_are_listed_for_the_address_and_for_the_user_who_
     await subject.store.append([shared, document()], CALL, None)
     assert await subject.holdings.documents_shared_with(address_of(BOB)) == [HeldStream(shared.id, listed=True)]
     assert await subject.holdings.documents_bound_to(BOB.user_id) == []
-    shared.bind_share(by=BOB, now=NOW)
+    sharing.bind_share(shared, by=BOB, now=NOW)
     await subject.store.append([shared], CALL, None)
     assert await subject.holdings.documents_bound_to(BOB.user_id) == [HeldStream(shared.id, listed=True)]
 

@@ -6,9 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from application.ports import Actor
-from domain.content.document import Document, ShareRole
+from domain.content import sharing
+from domain.content.document import Document
+from domain.content.roles import ShareRole
 from domain.kernel import Refusal
-from domain.teams import dissolution, ownership
+from domain.teams import dissolution, invitations, ownership
 from domain.teams.dissolution import DISSOLUTION_GRACE
 from domain.teams.roles import InvitedRole
 from domain.teams.team import Team
@@ -40,15 +42,15 @@ def step_of_document(document: Document, people: Sequence[Actor], choose: Choose
     with suppress(Refusal):
         match choose(DOCUMENT_STEPS):
             case "share":
-                document.share(address_id=address_id, email="a@example.org", role=role, by=by, now=now)
+                sharing.share(document, address_id=address_id, email="a@example.org", role=role, by=by, now=now)
             case "bind":
-                document.bind_share(by=by, now=now)
+                sharing.bind_share(document, by=by, now=now)
             case "change":
-                document.change_share(address_id=address_id, role=role, by=by, now=now)
+                sharing.change_share(document, address_id=address_id, role=role, by=by, now=now)
             case "revoke":
-                document.revoke_share(address_id=address_id, by=by, now=now)
+                sharing.revoke_share(document, address_id=address_id, by=by, now=now)
             case "leave":
-                document.leave(by=by, now=now)
+                sharing.leave(document, by=by, now=now)
             case "trash":
                 document.trash(by=by, now=now)
             case "restore":
@@ -65,13 +67,13 @@ def step_of_team(team: Team, people: Sequence[Actor], choose: Choose, now: datet
     with suppress(Refusal):
         match choose(TEAM_STEPS):
             case "invite":
-                team.invite(address_id=address_of(whom), email="a@example.org", role=role, by=by, now=now)
+                invitations.invite(team, address_id=address_of(whom), email="a@example.org", role=role, by=by, now=now)
             case "accept":
-                team.accept(by=by, now=now)
+                invitations.accept(team, by=by, now=now)
             case "decline":
-                team.decline(by=by, now=now)
+                invitations.decline(team, by=by, now=now)
             case "revoke":
-                team.revoke_invitation(address_id=address_of(whom), by=by, now=now)
+                invitations.revoke(team, address_id=address_of(whom), by=by, now=now)
             case "role":
                 team.change_role(user_id=whom.user_id, role=role, by=by, now=now)
             case "remove":

@@ -31,6 +31,7 @@ from domain.content.filing import TRASH_LIFETIME
 from domain.identity.suspension import DELETION_GRACE, remind_of_deletion, request_deletion
 from domain.identity.user import User
 from domain.kernel import Root
+from domain.teams import invitations
 from domain.teams.invitation_times import INVITATION_LIFETIME
 from domain.teams.team import Team
 from infra.bootstrap.write_side import utc_now
@@ -181,7 +182,7 @@ def found_and_invite(scene: Scene, now: datetime) -> None:
     """Found a team, and invite somebody to it."""
     owner = Actor(USER_ID, UUID(int=1))
     team = Team.found(id=TEAM_ID, name="Crew", slug="crew", owner_id=USER_ID, now=now)
-    team.invite(address_id=UUID(int=2), email=EMAIL, role="editor", by=owner, now=now)
+    invitations.invite(team, address_id=UUID(int=2), email=EMAIL, role="editor", by=owner, now=now)
 
     async def appended() -> None:
         async with open_store(scene.database.app_url) as store:

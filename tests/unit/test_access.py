@@ -6,7 +6,7 @@ import pytest
 
 from application.scopes import resources, scope_to_read, scopes
 from domain.access import ANYONE, DOCUMENT, TEAM, Resource, RoleTooLow
-from domain.content import document
+from domain.content import roles as content_roles
 from domain.kernel import NotFound
 from domain.teams import roles
 
@@ -19,7 +19,7 @@ CASES = [
 
 
 def test_the_table_ranks_the_roles_that_aggregates_give() -> None:
-    assert DOCUMENT.roles == get_args(document.Role) == ("owner", *get_args(document.ShareRole))
+    assert DOCUMENT.roles == get_args(content_roles.Role) == ("owner", *get_args(content_roles.ShareRole))
     assert TEAM.roles == (*get_args(roles.Role), "invited")
     assert set(get_args(roles.InvitedRole)) < set(get_args(roles.Role))
 

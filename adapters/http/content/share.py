@@ -10,7 +10,7 @@ from adapters.http.api.routers import Router
 from adapters.http.api.schemas import Body, Email
 from application.content.document import ChangeShare, DocumentView, LeaveDocument, RevokeShare, ShareDocument
 from domain.access import DOCUMENT
-from domain.content.document import ShareRole
+from domain.content.roles import ShareRole
 from projections.content.document_access import ShareView, shares
 
 router = Router("/v1/documents/{document_id}/shares", tag="documents")

@@ -19,7 +19,7 @@ from application.content.share_link import (
     RevokeShareLink,
 )
 from domain.access import DOCUMENT
-from domain.content.document import ShareRole
+from domain.content.roles import ShareRole
 from projections.content.share_link import ShareLinkView, share_links
 
 router = Router("/v1", tag="documents")

@@ -7,7 +7,8 @@ from msgspec import Meta
 
 from adapters.integration_events.kernel import Count, Length, PublicEvent, PublicState, keep_private
 from adapters.integration_events.mapping import From
-from domain.content.document import Document, ShareRole, Status
+from domain.content.document import Document, Status
+from domain.content.roles import ShareRole
 from domain.kernel import PartyKind
 
 DocumentId = Annotated[UUID, Meta(description="Id of the document.")]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from psycopg_pool import AsyncConnectionPool
 
 from application.ports import Actor
+from domain.content import sharing
 from domain.content.document import Document
 from domain.content.erasure import erase_document
 from domain.content.filing import file, set_tags
@@ -123,13 +124,13 @@ class World:
             case "file":
                 file(one, UUID(int=next(ids)), by=by, now=NOW)
             case "share":
-                one.share(address_id=whom.address_id, email="a@example.org", role="editor", by=by, now=NOW)
+                sharing.share(one, address_id=whom.address_id, email="a@example.org", role="editor", by=by, now=NOW)
             case "bind":
-                one.bind_share(by=whom, now=NOW)
+                sharing.bind_share(one, by=whom, now=NOW)
             case "revoke":
-                one.revoke_share(address_id=whom.address_id, by=by, now=NOW)
+                sharing.revoke_share(one, address_id=whom.address_id, by=by, now=NOW)
             case "leave":
-                one.leave(by=whom, now=NOW)
+                sharing.leave(one, by=whom, now=NOW)
             case "trash":
                 one.trash(by=by, now=NOW)
             case "restore":

@@ -9,6 +9,7 @@ import pytest
 from psycopg_pool import AsyncConnectionPool
 
 from application.ports import Actor
+from domain.content import sharing
 from domain.content.document import Document
 from domain.content.filing import file, set_tags
 from domain.content.star import Star
@@ -46,7 +47,7 @@ def written() -> list[Document]:
         if number % 5 == 0:
             one.trash(by=owner, now=LATER)
         if owner == BOB:
-            one.share(address_id=address_of(ADA), email="a@example.org", role="viewer", by=BOB, now=NOW)
+            sharing.share(one, address_id=address_of(ADA), email="a@example.org", role="viewer", by=BOB, now=NOW)
         found.append(one)
     return found
 

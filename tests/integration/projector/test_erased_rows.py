@@ -4,9 +4,11 @@ from collections.abc import Awaitable
 from uuid import UUID, uuid4
 
 from application.ports import Actor, ReadStore
+from domain.content import sharing
 from domain.content.document import Document
 from domain.content.erasure import erase_document
 from domain.identity.user import User
+from domain.teams import invitations
 from domain.teams.erasure import erase_team
 from domain.teams.team import Team
 from infra.postgres.read_store import PooledReadStore
@@ -32,11 +34,11 @@ def left(database: Database) -> dict[str, int]:
 
 async def test_h7_an_erasure_leaves_no_row_and_a_rebuild_makes_none(database: Database) -> None:
     document = Document.create(id=uuid4(), owner_id=OWNER.user_id, title="A", content="one", now=NOW)
-    document.share(address_id=UUID(int=9), email="a@example.org", role="viewer", by=OWNER, now=NOW)
+    sharing.share(document, address_id=UUID(int=9), email="a@example.org", role="viewer", by=OWNER, now=NOW)
     document.change(title="B", content="two", status="draft", by=OWNER, now=NOW)
     user = User.register(id=uuid4(), email="ada@example.org", name="Ada", password_hash="-", now=NOW)
     team = Team.found(id=uuid4(), name="Crew", slug="crew", owner_id=OWNER.user_id, now=NOW)
-    team.invite(address_id=UUID(int=9), email="a@example.org", role="editor", by=OWNER, now=NOW)
+    invitations.invite(team, address_id=UUID(int=9), email="a@example.org", role="editor", by=OWNER, now=NOW)
     models = [model for model in read_models() if model.name in TABLES]
     async with open_store(database.app_url) as opened:
         async with projecting(models, opened.feed(), database.app_url) as running:
@@ -57,9 +59,9 @@ async def test_h7_an_erasure_leaves_no_row_and_a_rebuild_makes_none(database: Da
 async def test_what_was_erased_without_its_state_is_read_by_no_person(database: Database) -> None:
     """Then no event ends the memberships and shares: their rows stay, with ids only."""
     document = Document.create(id=uuid4(), owner_id=OWNER.user_id, title="A", content="one", now=NOW)
-    document.share(address_id=address_of(READER), email="a@example.org", role="viewer", by=OWNER, now=NOW)
+    sharing.share(document, address_id=address_of(READER), email="a@example.org", role="viewer", by=OWNER, now=NOW)
     team = Team.found(id=uuid4(), name="Crew", slug="crew", owner_id=OWNER.user_id, now=NOW)
-    team.invite(address_id=address_of(READER), email="a@example.org", role="editor", by=OWNER, now=NOW)
+    invitations.invite(team, address_id=address_of(READER), email="a@example.org", role="editor", by=OWNER, now=NOW)
     models = [model for model in read_models() if model.name in TABLES]
     async with open_store(database.app_url) as opened:
         async with projecting(models, opened.feed(), database.app_url) as running:

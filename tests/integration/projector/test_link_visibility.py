@@ -9,6 +9,7 @@ import pytest
 from psycopg_pool import AsyncConnectionPool
 
 from application.ports import Actor
+from domain.content import sharing
 from domain.content.document import Document
 from domain.content.link_guest import LinkGuest
 from domain.content.share_link import ShareLinks
@@ -69,7 +70,9 @@ class World:
                 self.links.revoke(self.document, link_id, by=OWNER, now=NOW)
             case "share":
                 email = "a@example.org"
-                self.document.share(address_id=address_of(who), email=email, role="commenter", by=OWNER, now=NOW)
+                sharing.share(
+                    self.document, address_id=address_of(who), email=email, role="commenter", by=OWNER, now=NOW
+                )
 
     def reader(self, who: Actor) -> Actor:
         """The person, with the role that links lend them."""

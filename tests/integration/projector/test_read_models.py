@@ -16,9 +16,11 @@ from application.ports import Actor
 from application.teams.team import team_view
 from domain.access import RoleTooLow
 from domain.billing.subscription import Subscription
+from domain.content import sharing
 from domain.content.document import Document
 from domain.identity.user import User
 from domain.kernel import Party, Root
+from domain.teams import invitations
 from domain.teams.team import Team
 from infra.postgres.database import Database as database_of
 from infra.postgres.read_store import PooledReadStore
@@ -63,7 +65,9 @@ def shared(one: Document, reader: Actor = READER) -> Document:
     """The document, shared with the reader."""
     assert reader.address_id is not None
     owner = Actor(one.owner_id, UUID(int=100 + one.owner_id.int))
-    one.share(address_id=reader.address_id, email="reader@example.org", role="editor", by=owner, now=one.modified_on)
+    sharing.share(
+        one, address_id=reader.address_id, email="reader@example.org", role="editor", by=owner, now=one.modified_on
+    )
     return one
 
 
@@ -81,7 +85,7 @@ async def test_a_document_is_read_by_its_owner_and_those_it_is_shared_with(
 
 async def test_a_revoked_share_is_no_share(database: Database, rows: PooledReadStore) -> None:
     one = shared(written(10))
-    one.revoke_share(address_id=UUID(int=102), by=OWNER, now=NOW)
+    sharing.revoke_share(one, address_id=UUID(int=102), by=OWNER, now=NOW)
     await shown(database, one)
     assert await document(rows, READER, one.id) is None
     assert (await documents(rows, READER)).items == []
@@ -92,7 +96,7 @@ async def test_a_revoked_share_is_no_share(database: Database, rows: PooledReadS
 async def test_shares_are_listed_by_address(database: Database, rows: PooledReadStore) -> None:
     one = written(10)
     for number, email in ((5, "b@example.org"), (6, "a@example.org")):
-        one.share(address_id=UUID(int=number), email=email, role="viewer", by=OWNER, now=NOW)
+        sharing.share(one, address_id=UUID(int=number), email=email, role="viewer", by=OWNER, now=NOW)
     await shown(database, one)
     found = await document_access.shares(rows, EventsOf(one), OWNER, one.id)
     assert found is not None
@@ -109,7 +113,7 @@ async def test_shares_are_listed_for_the_owner_alone(database: Database, rows: P
 
 async def test_a_read_binds_a_share_until_the_share_is_shown_as_used(database: Database, rows: PooledReadStore) -> None:
     unused, used = shared(written(10)), shared(written(11))
-    used.bind_share(by=READER, now=NOW)
+    sharing.bind_share(used, by=READER, now=NOW)
     await shown(database, unused, used)
     for one, causes in ((unused, BindShare(id=unused.id)), (used, None)):
         for query in (document, versions):
@@ -125,9 +129,9 @@ async def test_a_document_with_two_shares_of_one_user_is_listed_once_with_the_hi
     database: Database, rows: PooledReadStore
 ) -> None:
     one = shared(written(10))
-    one.bind_share(by=READER, now=NOW)
+    sharing.bind_share(one, by=READER, now=NOW)
     moved = Actor(READER.user_id, UUID(int=105))
-    one.share(address_id=UUID(int=105), email="c@example.org", role="viewer", by=OWNER, now=NOW)
+    sharing.share(one, address_id=UUID(int=105), email="c@example.org", role="viewer", by=OWNER, now=NOW)
     await shown(database, one)
     assert [each.role for each in (await documents(rows, moved)).items] == ["editor"]
 
@@ -233,7 +237,7 @@ async def test_users_and_subscriptions_are_read_as_they_are(database: Database, 
 async def test_a_team_is_read_by_its_members_and_those_it_invites(database: Database, rows: PooledReadStore) -> None:
     one = Team.found(id=UUID(int=1), name="Otters", slug="otters", owner_id=OWNER.user_id, now=NOW)
     for number, address in ((2, UUID(int=102)), (4, UUID(int=104))):
-        one.invite(address_id=address, email=f"{number}@example.org", role="editor", by=OWNER, now=NOW)
+        invitations.invite(one, address_id=address, email=f"{number}@example.org", role="editor", by=OWNER, now=NOW)
     await shown(database, one)
     assert await team(rows, OWNER, one.id, NOW) == team_view(one, NOW)
     assert await team(rows, READER, one.id, NOW) == team_view(one, NOW)

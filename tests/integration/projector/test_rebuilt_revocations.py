@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 
 from application.ports import RecordedEvent
+from domain.content import sharing
 from domain.content.document import Document
 from domain.content.erasure import erase_document
 from infra.projector.rebuild.rebuild import rebuild
@@ -24,7 +25,7 @@ OWNER, READER = person(1), person(2)
 def document() -> Document:
     """A document with a text, which is shared, and then saved."""
     found = Document.create(id=UUID(int=1), owner_id=OWNER.user_id, title="A", content="secret", now=NOW)
-    found.share(address_id=address_of(READER), email="a@example.org", role="viewer", by=OWNER, now=NOW)
+    sharing.share(found, address_id=address_of(READER), email="a@example.org", role="viewer", by=OWNER, now=NOW)
     found.change(title="B", content="secret", status="draft", by=OWNER, now=NOW)
     return found
 
@@ -69,7 +70,7 @@ async def test_h7_a_rebuild_shows_no_erased_text_of_a_stream_in_quarantine(datab
 
 async def test_a_rebuild_shows_no_revoked_share_of_a_stream_in_quarantine(database: Database) -> None:
     shared = document()
-    shared.revoke_share(address_id=address_of(READER), by=OWNER, now=NOW)
+    sharing.revoke_share(shared, address_id=address_of(READER), by=OWNER, now=NOW)
     feed = MemoryFeed(news(shared))
     async with projecting([DocumentAccess()], feed, database.app_url) as running:
         await running.reached()

@@ -10,6 +10,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from application.ports import Actor
 from domain.access import DOCUMENT, TEAM, RoleTooLow
+from domain.content import sharing
 from domain.content.document import Document
 from domain.identity import suspension
 from domain.identity.user import User
@@ -166,7 +167,7 @@ async def test_documents_of_an_account_that_waits_for_its_deletion_are_shown_to_
     owner, editor = PEOPLE[0], PEOPLE[1]
     user = User.register(id=owner.user_id, email="ada@example.org", name="Ada", password_hash="hash", now=NOW)
     one = Document.create(id=UUID(int=50), owner_id=owner.user_id, title="A", content="", now=NOW)
-    one.share(address_id=address_of(editor), email="bob@example.org", role="editor", by=owner, now=NOW)
+    sharing.share(one, address_id=address_of(editor), email="bob@example.org", role="editor", by=owner, now=NOW)
     team = document_of_a_team()
     feed = MemoryFeed(news(user, one, team))
     async with projecting(read_models(), feed, database.app_url) as running:
@@ -189,7 +190,7 @@ async def test_an_erasure_in_steps_shows_no_hidden_document_again(database: Data
     owner, editor = PEOPLE[0], PEOPLE[1]
     user = User.register(id=owner.user_id, email="ada@example.org", name="Ada", password_hash="hash", now=NOW)
     one = Document.create(id=UUID(int=50), owner_id=owner.user_id, title="A", content="", now=NOW)
-    one.share(address_id=address_of(editor), email="bob@example.org", role="editor", by=owner, now=NOW)
+    sharing.share(one, address_id=address_of(editor), email="bob@example.org", role="editor", by=owner, now=NOW)
     suspension.request_deletion(user, now=NOW)
     user.deactivate(now=NOW)
     async with projecting(read_models(), MemoryFeed(news(user, one)), database.app_url) as running:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from application.ports import Actor
 from domain.access import AddressNotVerified, Person, RoleTooLow
-from domain.content import delta
-from domain.content.document import MAX_SHARES, Document, Role, ShareRole, Status
+from domain.content import delta, sharing
+from domain.content.document import Document, Status
 from domain.content.erasure import erase_document
 from domain.content.refusals import (
     DocumentIsArchived,
@@ -22,6 +22,8 @@ from domain.content.refusals import (
     SharedWithOneself,
     TooManyShares,
 )
+from domain.content.roles import Role, ShareRole
+from domain.content.sharing import MAX_SHARES
 from domain.content.texts import CONTENT_LENGTH
 from domain.kernel import ERASED, NotFound, Party, Refusal
 from domain.text import UnusableEmail, UnusableText
@@ -59,7 +61,7 @@ def change(
 
 
 def share(document: Document, address_id: UUID, role: ShareRole = "viewer", email: str = EMAIL) -> None:
-    document.share(address_id=address_id, email=email, role=role, by=ADA, now=NOW)
+    sharing.share(document, address_id=address_id, email=email, role=role, by=ADA, now=NOW)
 
 
 # Writing
@@ -182,7 +184,7 @@ def test_a_document_is_trashed_once_and_restored_once() -> None:
         change,
         lambda document: document.restore_version(given(Document, CREATED), by=ADA, now=NOW),
         lambda document: share(document, address_of(STRANGER)),
-        lambda document: document.change_share(address_id=address_of(VIEWER), role="editor", by=ADA, now=NOW),
+        lambda document: sharing.change_share(document, address_id=address_of(VIEWER), role="editor", by=ADA, now=NOW),
     ],
     ids=["change", "same", "restore", "share", "change_share"],
 )
@@ -195,7 +197,7 @@ def test_in_the_trash_nothing_changes(command: Callable[[Document], None]) -> No
 
 def test_a_share_is_revoked_even_in_the_trash() -> None:
     document = given(Document, CREATED, *SHARES, TRASHED)
-    document.revoke_share(address_id=address_of(VIEWER), by=ADA, now=NOW)
+    sharing.revoke_share(document, address_id=address_of(VIEWER), by=ADA, now=NOW)
     assert new_events(document) == [fact(Document.ShareRevoked, address_id=VIEWER.address_id)]
 
 
@@ -245,7 +247,7 @@ def live(steps: list[Step]) -> tuple[Document, list[tuple[str, str, Status]]]:
             case "share":
                 share(document, UUID(int=len(text)))
             case "revoke":
-                document.revoke_share(address_id=UUID(int=len(text)), by=ADA, now=NOW)
+                sharing.revoke_share(document, address_id=UUID(int=len(text)), by=ADA, now=NOW)
             case "trash":
                 document.trash(by=ADA, now=NOW)
                 document.restore_from_trash(by=ADA, now=NOW)
@@ -357,17 +359,21 @@ COMMANDS: dict[str, tuple[Role, type[Document.Event] | None, Callable[[Document,
     "share": (
         "owner",
         Document.Shared,
-        lambda document, by: document.share(address_id=UUID(int=9), email=EMAIL, role="viewer", by=by, now=NOW),
+        lambda document, by: sharing.share(
+            document, address_id=UUID(int=9), email=EMAIL, role="viewer", by=by, now=NOW
+        ),
     ),
     "change share": (
         "owner",
         Document.ShareChanged,
-        lambda document, by: document.change_share(address_id=address_of(VIEWER), role="editor", by=by, now=NOW),
+        lambda document, by: sharing.change_share(
+            document, address_id=address_of(VIEWER), role="editor", by=by, now=NOW
+        ),
     ),
     "revoke share": (
         "owner",
         Document.ShareRevoked,
-        lambda document, by: document.revoke_share(address_id=address_of(VIEWER), by=by, now=NOW),
+        lambda document, by: sharing.revoke_share(document, address_id=address_of(VIEWER), by=by, now=NOW),
     ),
 }
 """The least role that may do it, the event that it causes (None: it causes none), and the command."""
@@ -414,7 +420,7 @@ def test_a_document_is_shared_with_an_address_in_its_normal_form() -> None:
 def test_the_same_share_causes_no_event() -> None:
     document = given(Document, CREATED, *SHARES)
     share(document, address_of(EDITOR), "editor")
-    document.change_share(address_id=address_of(EDITOR), role="editor", by=ADA, now=NOW)
+    sharing.change_share(document, address_id=address_of(EDITOR), role="editor", by=ADA, now=NOW)
     assert new_events(document) == []
 
 
@@ -422,15 +428,15 @@ def test_sharing_again_with_another_role_changes_the_share() -> None:
     changed = fact(Document.ShareChanged, address_id=VIEWER.address_id, role="commenter")
     again, changing = given(Document, CREATED, *SHARES), given(Document, CREATED, *SHARES)
     share(again, address_of(VIEWER), "commenter")
-    changing.change_share(address_id=address_of(VIEWER), role="commenter", by=ADA, now=NOW)
+    sharing.change_share(changing, address_id=address_of(VIEWER), role="commenter", by=ADA, now=NOW)
     assert new_events(again) == new_events(changing) == [changed]
     assert again.role_of(VIEWER) == "commenter"
 
 
 def test_a_revoked_share_gives_no_access_and_is_revoked_once() -> None:
     document = given(Document, CREATED, *SHARES)
-    document.revoke_share(address_id=address_of(EDITOR), by=ADA, now=NOW)
-    document.revoke_share(address_id=address_of(EDITOR), by=ADA, now=NOW)
+    sharing.revoke_share(document, address_id=address_of(EDITOR), by=ADA, now=NOW)
+    sharing.revoke_share(document, address_id=address_of(EDITOR), by=ADA, now=NOW)
     assert new_events(document) == [fact(Document.ShareRevoked, address_id=EDITOR.address_id)]
     assert document.role_of(EDITOR) is None
 
@@ -447,8 +453,8 @@ HEIR = person(8, address=EDITOR.user_id.int)
 
 def test_the_first_use_binds_a_share_to_the_user() -> None:
     document = given(Document, CREATED, *SHARES)
-    document.bind_share(by=EDITOR, now=NOW)
-    document.bind_share(by=EDITOR, now=NOW)
+    sharing.bind_share(document, by=EDITOR, now=NOW)
+    sharing.bind_share(document, by=EDITOR, now=NOW)
     assert new_events(document) == [bound(EDITOR)]
     assert document.role_of(EDITOR) == "editor"
 
@@ -457,8 +463,8 @@ def test_a_bound_share_stays_with_its_user_and_goes_to_no_later_holder_of_the_ad
     document = given(Document, CREATED, *SHARES, bound(EDITOR))
     assert [document.role_of(who) for who in (MOVED, Actor(EDITOR.user_id), HEIR)] == ["editor", "editor", None]
     with pytest.raises(NotFound):
-        document.bind_share(by=HEIR, now=NOW)
-    document.bind_share(by=MOVED, now=NOW)
+        sharing.bind_share(document, by=HEIR, now=NOW)
+    sharing.bind_share(document, by=MOVED, now=NOW)
     assert new_events(document) == []
 
 
@@ -471,8 +477,8 @@ def test_of_several_shares_the_highest_role_counts() -> None:
     other = fact(Document.Shared, address_id=MOVED.address_id, email="bob@example.net", role="viewer")
     document = given(Document, CREATED, *SHARES, bound(EDITOR), other)
     assert [document.role_of(who) for who in (MOVED, EDITOR)] == ["editor", "editor"]
-    document.bind_share(by=MOVED, now=NOW)
-    document.revoke_share(address_id=address_of(EDITOR), by=ADA, now=NOW)
+    sharing.bind_share(document, by=MOVED, now=NOW)
+    sharing.revoke_share(document, address_id=address_of(EDITOR), by=ADA, now=NOW)
     assert [document.role_of(who) for who in (MOVED, EDITOR)] == ["viewer", "viewer"]
 
 
@@ -480,7 +486,7 @@ def test_the_owner_changes_and_revokes_a_bound_share_by_its_address() -> None:
     document = given(Document, CREATED, *SHARES, bound(EDITOR))
     share(document, address_of(EDITOR), "viewer")
     assert [document.role_of(who) for who in (MOVED, HEIR)] == ["viewer", None]
-    document.revoke_share(address_id=address_of(EDITOR), by=ADA, now=NOW)
+    sharing.revoke_share(document, address_id=address_of(EDITOR), by=ADA, now=NOW)
     assert [document.role_of(who) for who in (MOVED, HEIR)] == [None, None]
     share(document, address_of(EDITOR), "viewer")
     assert [document.role_of(who) for who in (MOVED, HEIR)] == [None, "viewer"]
@@ -488,7 +494,7 @@ def test_the_owner_changes_and_revokes_a_bound_share_by_its_address() -> None:
 
 def test_an_owner_uses_no_share() -> None:
     document = given(Document, CREATED, shared(ADA, "viewer"))
-    document.bind_share(by=ADA, now=NOW)
+    sharing.bind_share(document, by=ADA, now=NOW)
     assert new_events(document) == []
 
 
@@ -512,27 +518,27 @@ def test_a_bound_share_belongs_to_its_user_after_any_history(data: st.DataObject
 def test_a_share_is_given_back_by_the_person_who_holds_it(who: Person) -> None:
     """Case 14: only the owner could end a share."""
     document = given(Document, CREATED, shared(EDITOR, "editor"), *([] if who is EDITOR else [bound(EDITOR)]), TRASHED)
-    document.leave(by=who, now=NOW)
+    sharing.leave(document, by=who, now=NOW)
     assert new_events(document) == [fact(Document.ShareRevoked, address_id=EDITOR.address_id)]
     assert document.role_of(who) is None
     with pytest.raises(NotFound):
-        document.leave(by=who, now=NOW)
+        sharing.leave(document, by=who, now=NOW)
 
 
 def test_a_person_with_several_shares_gives_all_of_them_back() -> None:
     document = given(Document, CREATED, shared(EDITOR, "editor"), bound(EDITOR), shared(MOVED, "viewer"))
-    document.leave(by=MOVED, now=NOW)
+    sharing.leave(document, by=MOVED, now=NOW)
     assert document.shares == document.share_users == {}
 
 
 def test_an_owner_cannot_leave() -> None:
     with pytest.raises(OwnerHasNoShare, match="move it to the trash"):
-        given(Document, CREATED, *SHARES).leave(by=ADA, now=NOW)
+        sharing.leave(given(Document, CREATED, *SHARES), by=ADA, now=NOW)
 
 
 def test_only_a_share_can_be_changed() -> None:
     with pytest.raises(NoSuchShare):
-        given(Document, CREATED).change_share(address_id=address_of(EDITOR), role="viewer", by=ADA, now=NOW)
+        sharing.change_share(given(Document, CREATED), address_id=address_of(EDITOR), role="viewer", by=ADA, now=NOW)
 
 
 def test_a_share_takes_a_verified_address_of_ones_own() -> None:
@@ -540,10 +546,10 @@ def test_a_share_takes_a_verified_address_of_ones_own() -> None:
     document = given(Document, CREATED, shared(VIEWER, "viewer"))
     unverified = person(ADA.user_id.int, address=0)
     with pytest.raises(AddressNotVerified, match="Verify your own email address"):
-        document.share(address_id=UUID(int=9), email=EMAIL, role="viewer", by=unverified, now=NOW)
+        sharing.share(document, address_id=UUID(int=9), email=EMAIL, role="viewer", by=unverified, now=NOW)
     with pytest.raises(AddressNotVerified):
-        document.change_share(address_id=address_of(VIEWER), role="editor", by=unverified, now=NOW)
-    document.revoke_share(address_id=address_of(VIEWER), by=unverified, now=NOW)
+        sharing.change_share(document, address_id=address_of(VIEWER), role="editor", by=unverified, now=NOW)
+    sharing.revoke_share(document, address_id=address_of(VIEWER), by=unverified, now=NOW)
     assert new_events(document) == [fact(Document.ShareRevoked, address_id=VIEWER.address_id)]
 
 
@@ -574,7 +580,7 @@ def test_a_document_remembers_no_address_of_others() -> None:
 
 def test_an_erased_document_exists_for_no_one_and_is_erased_once() -> None:
     document = Document.create(id=ID, owner_id=UUID(int=1), title="A", content="", now=NOW)
-    document.share(address_id=UUID(int=9), email="a@example.org", role="viewer", by=person(1), now=NOW)
+    sharing.share(document, address_id=UUID(int=9), email="a@example.org", role="viewer", by=person(1), now=NOW)
     document.collect_events()
     erase_document(document, now=NOW)
     erase_document(document, now=NOW)

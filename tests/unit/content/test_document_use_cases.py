@@ -26,7 +26,7 @@ from application.content.document import (
 from application.ports import Actor, StaleVersion
 from domain.access import RoleTooLow
 from domain.billing.subscription import QuotaExceeded
-from domain.content.document import ShareRole
+from domain.content.roles import ShareRole
 from domain.content.texts import TITLE_LENGTH
 from domain.kernel import NotFound
 from domain.text import UnusableEmail

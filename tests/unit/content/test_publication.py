@@ -5,6 +5,7 @@ import pytest
 from application.content.document import CreateDocument
 from application.content.publication import PublicationView, PublishDocument, WithdrawDocument
 from domain.access import AddressNotVerified, RoleTooLow
+from domain.content import sharing
 from domain.content.document import Document
 from domain.content.publication import Publication
 from domain.content.refusals import DocumentIsTrashed
@@ -17,7 +18,7 @@ ADA, BOB, EVE = map(person, range(1, 4))
 
 def written() -> tuple[Document, Publication]:
     document = Document.create(id=ID, owner_id=ADA.user_id, title="Notes", content="", now=NOW)
-    document.share(address_id=address_of(BOB), email="bob@example.org", role="editor", by=ADA, now=NOW)
+    sharing.share(document, address_id=address_of(BOB), email="bob@example.org", role="editor", by=ADA, now=NOW)
     return document, Publication.start(document, now=NOW)
 
 

@@ -28,10 +28,10 @@ from application.identity.suspension import RequestDeletion
 from application.ports import Actor
 from application.privacy.erasure import EraseDocument, EraseUser
 from domain.access import RoleTooLow
-from domain.content.document import ShareRole
 from domain.content.filing import TRASH_LIFETIME
 from domain.content.link_guest import LinkGuest
 from domain.content.refusals import ShareLinkNotValid, WrongLinkPassword
+from domain.content.roles import ShareRole
 from domain.content.share_link import ShareLinks
 from domain.kernel import NotFound
 from tests.support.given import NOW

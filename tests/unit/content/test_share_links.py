@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.access import AddressNotVerified, RoleTooLow
-from domain.content.document import Document, ShareRole
+from domain.content import sharing
+from domain.content.document import Document
 from domain.content.link_guest import LinkGuest
 from domain.content.refusals import DocumentIsTrashed, ExpiresInThePast, TooManyLinks
+from domain.content.roles import ShareRole
 from domain.content.share_link import MAX_LINKS, ShareLinks
 from domain.kernel import NotFound
 from tests.support.given import ID, NOW, address_of, bare, fact, new_events, person
@@ -23,7 +25,7 @@ SOON = NOW + timedelta(hours=1)
 
 def written() -> Document:
     document = Document.create(id=ID, owner_id=ADA.user_id, title="Notes", content="", now=NOW)
-    document.share(address_id=address_of(BOB), email="bob@example.org", role="editor", by=ADA, now=NOW)
+    sharing.share(document, address_id=address_of(BOB), email="bob@example.org", role="editor", by=ADA, now=NOW)
     return document
 
 

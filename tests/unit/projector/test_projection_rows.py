@@ -16,6 +16,7 @@ from application.content.document import document_view
 from application.identity.user import user_view
 from application.teams.team import team_view
 from domain.billing.subscription import Subscription
+from domain.content import sharing
 from domain.content.document import Document
 from domain.content.texts import TITLE_LENGTH
 from domain.identity.user import User
@@ -128,7 +129,7 @@ def test_teams_are_as_their_aggregates_say(history: tuple[History, list[Root.Eve
 
 def test_versions_tell_what_changed_and_who_did_it_but_not_sharing() -> None:
     document = Document.create(id=UUID(int=1), owner_id=OWNER, title="First", content="text", now=NOW)
-    document.share(address_id=UUID(int=9), email="a@example.org", role="viewer", by=_Actor(), now=NOW)
+    sharing.share(document, address_id=UUID(int=9), email="a@example.org", role="viewer", by=_Actor(), now=NOW)
     document.change(title="Second", content="text", status="draft", by=_Actor(), now=NOW)
     rows = rows_of(DocumentVersions(), list(document.pending_events))  # type: ignore[arg-type]
     assert [(key[1], row["title"], row["content_length"], row["status"]) for key, row in rows.items()] == [

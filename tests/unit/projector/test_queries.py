@@ -12,6 +12,7 @@ from application.ports import Actor
 from application.teams.team import TeamView
 from domain.access import RoleTooLow
 from domain.billing.subscription import Subscription
+from domain.content import sharing
 from domain.content.document import Document
 from domain.identity.user import User
 from domain.kernel import Party
@@ -141,7 +142,7 @@ class DocumentRows:
 async def test_an_owner_sees_to_whom_a_document_is_shared_by_address() -> None:
     notes = Document.create(id=ID, owner_id=ADA.user_id, title="Notes", content="", now=NOW)
     for number, email in enumerate(("eve@example.org", "bob@example.org")):
-        notes.share(address_id=UUID(int=number), email=email, role="viewer", by=ADA, now=NOW)
+        sharing.share(notes, address_id=UUID(int=number), email=email, role="viewer", by=ADA, now=NOW)
     stored = [StoredShare(2, "editor", used=True), StoredShare(3, "viewer", used=False)]
     found = await shares(DocumentRows(ADA.user_id, (), stored), EventsOf(notes), ADA, ID)  # type: ignore[arg-type]
     assert found == [ShareView("bob@example.org", "viewer", False), ShareView("eve@example.org", "editor", True)]

@@ -6,7 +6,7 @@ import pytest
 
 from domain.access import RoleTooLow
 from domain.kernel import Claim
-from domain.teams import dissolution
+from domain.teams import dissolution, invitations
 from domain.teams.dissolution import DISSOLUTION_GRACE
 from domain.teams.refusals import DissolutionIsDue, TeamIsDissolved
 from domain.teams.team import Team
@@ -55,14 +55,16 @@ def test_until_it_is_dissolved_a_team_is_read_only_but_can_be_left() -> None:
     team = crew(requested)
     commands: list[Callable[[], None]] = [
         lambda: team.rename("Band", by=ADA, now=NOW),
-        lambda: team.invite(address_id=address_of(EVE), email="e@example.org", role="admin", by=ADA, now=NOW),
-        lambda: team.accept(by=EVE, now=NOW),
+        lambda: invitations.invite(
+            team, address_id=address_of(EVE), email="e@example.org", role="admin", by=ADA, now=NOW
+        ),
+        lambda: invitations.accept(team, by=EVE, now=NOW),
         lambda: team.remove(user_id=BOB.user_id, by=ADA, now=NOW),
     ]
     for refused in commands:
         with pytest.raises(DissolutionIsDue):
             refused()
-    team.decline(by=EVE, now=NOW)
+    invitations.decline(team, by=EVE, now=NOW)
     team.leave(by=BOB, now=NOW)
     assert team.role_of(ADA, NOW) == "owner"
 

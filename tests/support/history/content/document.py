@@ -2,7 +2,9 @@
 
 from application.ports import Actor
 from domain.billing.subscription import Subscription
-from domain.content.document import Document, ShareRole, Status
+from domain.content import sharing
+from domain.content.document import Document, Status
+from domain.content.roles import ShareRole
 from domain.identity.user import User
 from domain.kernel import Root
 from tests.support.history.kernel import History, begins, changes
@@ -53,13 +55,13 @@ def share(history: History) -> list[Root]:
     owner = Actor(document.owner_id, document.owner_id)
     choice = history.random.random()
     if document.shares and choice < 0.3:
-        document.revoke_share(address_id=min(document.shares), by=owner, now=history.now)
+        sharing.revoke_share(document, address_id=min(document.shares), by=owner, now=history.now)
     elif document.shares and choice < 0.5:
-        document.bind_share(by=Actor(history.any(User).id, max(document.shares)), now=history.now)
+        sharing.bind_share(document, by=Actor(history.any(User).id, max(document.shares)), now=history.now)
     else:
         address_id, email = history.address()
         role = history.random.choice(ROLES)
-        document.share(address_id=address_id, email=email, role=role, by=owner, now=history.now)
+        sharing.share(document, address_id=address_id, email=email, role=role, by=owner, now=history.now)
     return [document]
 
 

@@ -5,7 +5,7 @@ from uuid import UUID
 from application.ports import Actor
 from domain.identity.user import User
 from domain.kernel import Root
-from domain.teams import dissolution, ownership
+from domain.teams import dissolution, invitations, ownership
 from domain.teams.dissolution import DISSOLUTION_GRACE
 from domain.teams.roles import InvitedRole
 from domain.teams.team import Team
@@ -44,7 +44,7 @@ def change(history: History) -> list[Root]:
     else:
         address_id, email = history.address()
         role = history.random.choice(INVITED)
-        team.invite(address_id=address_id, email=email, role=role, by=owner, now=history.now)
+        invitations.invite(team, address_id=address_id, email=email, role=role, by=owner, now=history.now)
     return [team]
 
 
@@ -53,11 +53,11 @@ def _answer(history: History, team: Team, owner: Actor) -> None:
     invited = Actor(history.any(User).id, address_id)
     match history.random.randrange(5):
         case 0:
-            team.revoke_invitation(address_id=address_id, by=owner, now=history.now)
+            invitations.revoke(team, address_id=address_id, by=owner, now=history.now)
         case 1:
-            team.decline(by=invited, now=history.now)
+            invitations.decline(team, by=invited, now=history.now)
         case _:
-            team.accept(by=invited, now=history.now)
+            invitations.accept(team, by=invited, now=history.now)
 
 
 def _manage(history: History, team: Team, owner: Actor, other: UUID) -> None:

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from domain.content import sharing
 from domain.content.document import Document
 from domain.content.erasure import erase_document
 from domain.content.filing import file, set_tags
@@ -15,10 +16,10 @@ def document() -> Document:
     """A document to which everything happens, from its first text to its erasure."""
     document = Document.create(id=ID, owner_id=ADA.user_id, title="A title", content="one two", now=NOW)
     for somebody, email in ((BOB, "bob@example.org"), (EVE, "eve@example.org")):
-        document.share(address_id=address_of(somebody), email=email, role="viewer", by=ADA, now=LATER)
-    document.bind_share(by=BOB, now=LATER)
-    document.change_share(address_id=address_of(BOB), role="editor", by=ADA, now=LATER)
-    document.revoke_share(address_id=address_of(EVE), by=ADA, now=LATER)
+        sharing.share(document, address_id=address_of(somebody), email=email, role="viewer", by=ADA, now=LATER)
+    sharing.bind_share(document, by=BOB, now=LATER)
+    sharing.change_share(document, address_id=address_of(BOB), role="editor", by=ADA, now=LATER)
+    sharing.revoke_share(document, address_id=address_of(EVE), by=ADA, now=LATER)
     first = Document.create(id=ID, owner_id=ADA.user_id, title="A title", content="one two", now=NOW)
     document.change(title="Another", content="one 😀 two three", status="published", by=BOB, now=LATER)
     set_tags(document, ["novel"], by=BOB, now=LATER)

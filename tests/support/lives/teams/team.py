@@ -16,17 +16,17 @@ def team() -> Team:
     team.rename("Band", by=ADA, now=LATER)
     team.change_slug("band", by=ADA, now=LATER)
     for somebody, email in ((BOB, "bob@example.org"), (EVE, "eve@example.org")):
-        team.invite(address_id=address_of(somebody), email=email, role="editor", by=ADA, now=LATER)
-        team.accept(by=somebody, now=LATER)
+        invitations.invite(team, address_id=address_of(somebody), email=email, role="editor", by=ADA, now=LATER)
+        invitations.accept(team, by=somebody, now=LATER)
     team.change_role(user_id=EVE.user_id, role="admin", by=ADA, now=LATER)
     for number in (4, 5, 6):
-        team.invite(
-            address_id=address_of(person(number)), email=f"{number}@example.org", role="editor", by=EVE, now=LATER
+        invitations.invite(
+            team, address_id=address_of(person(number)), email=f"{number}@example.org", role="editor", by=EVE, now=LATER
         )
         if number == 5:
-            team.revoke_invitation(address_id=address_of(person(5)), by=EVE, now=LATER)
+            invitations.revoke(team, address_id=address_of(person(5)), by=EVE, now=LATER)
         if number == 4:
-            team.decline(by=person(4), now=LATER)
+            invitations.decline(team, by=person(4), now=LATER)
     invitations.expire(team, now=LATER + INVITATION_LIFETIME)
     team.remove(user_id=BOB.user_id, by=EVE, now=LATER)
     ownership.offer(team, user_id=EVE.user_id, by=ADA, now=LATER)
