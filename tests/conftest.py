@@ -114,8 +114,11 @@ def own_redis() -> Iterator[RedisForTests]:
 
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[EmbeddedKafka]:
-    """This process's broker: every test takes `topics` of its own in it."""
-    with brokers.own_kafka() as broker:
+    """This process's broker: every test takes `topics` of its own in it.
+
+    They stay to the end, thousands of partitions, each with some 70 KB of heap: with 256 MB the broker ended itself.
+    """
+    with brokers.own_kafka(megabytes=1024) as broker:
         yield broker
 
 
