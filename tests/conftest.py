@@ -118,7 +118,7 @@ def kafka() -> Iterator[EmbeddedKafka]:
 
     They stay to the end, thousands of partitions, each with some 70 KB of heap: with 256 MB the broker ended itself.
     """
-    with brokers.own_kafka(megabytes=1024) as broker:
+    with brokers.own_kafka(None, 1024) as broker:
         yield broker
 
 

@@ -23,7 +23,7 @@ FAULTS = {
 
 
 @contextmanager
-def own_kafka(folder: Path | None = None, *, megabytes: int = 256, **settings: str) -> Iterator[EmbeddedKafka]:
+def own_kafka(folder: Path | None = None, megabytes: int = 256, /, **settings: str) -> Iterator[EmbeddedKafka]:
     """A broker for one test, to kill and start again. It keeps its ports. `megabytes`: the limit of its heap."""
     with open_folder() as parent:
         broker = EmbeddedKafka(folder or parent / "kafka", settings=settings, port=free_port(), megabytes=megabytes)
