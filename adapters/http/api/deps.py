@@ -20,6 +20,7 @@ from application.ports import (
     NewId,
     Positions,
     ReadStore,
+    RecentDocuments,
     RefreshTokens,
     SecurityLog,
     Sessions,
@@ -67,6 +68,7 @@ class Deps:
     refresh_tokens: RefreshTokens
     csrf: CsrfTokens
     security_log: SecurityLog
+    recent_documents: RecentDocuments
     clock: Clock
     new_id: NewId
     observe: ObserveRequest

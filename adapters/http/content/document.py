@@ -123,7 +123,9 @@ class StateQuery(QueryParameters):
 )
 async def get_document(document_id: UUID, state: Annotated[StateQuery, Query()], read: Read) -> Answer:
     """Get a document, as it is or as it was at an instant. Requires the viewer role at present."""
-    return read.one(await read.opened(await state.read(read, document_id)))
+    view = read.found(await read.opened(await state.read(read, document_id)))
+    read.recent_documents.note(read.actor.user_id, document_id)
+    return read.one(view)
 
 
 @router.post(
