@@ -114,7 +114,7 @@ async def test_housekeeping_takes_old_views_and_those_of_erased_users(
 
 
 async def test_a_list_shows_what_the_reader_may_read_now(
-    database: Database, opened: Opened, recent: PostgresRecentDocuments, clock: Time
+    database: Database, recent: PostgresRecentDocuments, clock: Time
 ) -> None:
     owners = {1: ADA, 2: ADA, 3: BOB, 4: BOB, 5: BOB, 6: ADA}
     them = {
@@ -131,8 +131,11 @@ async def test_a_list_shows_what_the_reader_may_read_now(
         recent.note(ADA.user_id, UUID(int=number))
     recent.note(BOB.user_id, UUID(int=6))
     await recent.settle()
-    store = PooledReadStore(opened.database)
-    async with projecting(read_models(), MemoryFeed(news(*them.values())), database.app_url) as running:
+    async with (
+        open_store(database.app_url) as reader,
+        projecting(read_models(), MemoryFeed(news(*them.values())), database.app_url) as running,
+    ):
+        store = PooledReadStore(reader.database)
         await running.reached()
         page = await recent_documents(store, ADA)
         assert [(each.id.int, each.role) for each in page.items] == [(1, "owner"), (3, "editor")]

@@ -113,7 +113,7 @@ class StateQuery(QueryParameters):
         """Return the document in this state."""
         if self.at is None:
             return await read.query(document, read.actor, id)
-        return await read.query(document_at, read.history, read.actor, id, self.at)
+        return await read.query(document_at, read.history, read.actor, id, self.at, now=read.now)
 
 
 @router.get(
