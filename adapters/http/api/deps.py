@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from adapters.http.api.body_budget import BodyBudget
+from adapters.http.api.compression import Compressor
 from adapters.http.api.cookies import CsrfTokens
 from adapters.http.api.limits import RequestLimits
 from adapters.http.api.tokens import Tokens
@@ -52,8 +53,9 @@ class Deps:
     `checks` are readiness checks by server name: each raises when its server does not answer. The API is ready only
     when the servers in `vital` answer. `broker` describes this installation's Kafka topics. `read_wait_max`: the
     longest wait of a read for a Consistency-Token, in seconds. `bodies` bounds the bodies that are being received,
-    `limits` how many requests a caller may send; `challenges` are for callers that have sent too many. `https`: clients
-    use https, from a proxy in front. Each request is checked against `live_sessions`.
+    `compressor` the answers that are being compressed, `limits` how many requests a caller may send; `challenges` are
+    for callers that have sent too many. `https`: clients use https, from a proxy in front. Each request is checked
+    against `live_sessions`.
     """
 
     send: SendCommand
@@ -79,5 +81,6 @@ class Deps:
     broker: Broker = LOCAL
     cors_origins: tuple[str, ...] = ()
     bodies: BodyBudget = field(default_factory=BodyBudget)
+    compressor: Compressor = field(default_factory=Compressor)
     read_wait_max: float = 5.0
     https: bool = False

@@ -53,8 +53,9 @@ HEADERS: dict[str, tuple[SchemaObject, str]] = {
         "Our id of the request, in our logs and in its events. An `X-Request-Id` that you send is logged beside it.",
     ),
     "ETag": (
-        {"type": "string", "pattern": '^"[0-9]+(-[0-9]+)*"$'},
-        "The state that was read or written, for `If-Match` and `If-None-Match`; its parts have no meaning.",
+        {"type": "string", "pattern": '^"[0-9]+(-[0-9]+)*(-gzip)?"$'},
+        "The state that was read or written, for `If-Match` and `If-None-Match`; its parts have no meaning. "
+        "Compressed responses have tags of their own, which conditions take as those of the same state.",
     ),
     "Location": ({"type": "string"}, "The path of the result."),
     "Link": ({"type": "string"}, 'The next page of a list, with `rel="next"` (RFC 8288); none on the last page.'),

@@ -215,7 +215,7 @@ def _is_known(context: RequestContext, view: object) -> bool:
     Raises:
         StaleVersion: it is none that the caller named in `If-Match`.
     """
-    precondition = precondition_of(context)
+    precondition = precondition_of(context, of_read=True)
     if precondition is None:
         return False
     try:

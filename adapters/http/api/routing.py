@@ -69,6 +69,8 @@ class ApiRoute(BareRoute):
             # A body may take a minute, in which the session may have ended.
             await context.require_session()
         response: Response = await self.endpoint(**arguments)
+        if not self._changes:
+            await context.deps.compressor.apply(response, context)
         await response(scope, receive, send)
 
     async def _authenticate(self, context: RequestContext, scope: str) -> None:
