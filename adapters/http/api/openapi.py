@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from adapters.http.api.cookies import ACCESS_COOKIE
 from adapters.http.api.examples import EXAMPLE_ID, SchemaObject, example_of
 from adapters.http.api.limits import LimitName
-from adapters.http.api.problems import MEDIA_TYPE, Problem
+from adapters.http.api.problems import MEDIA_TYPE, Problem, type_of
 from adapters.http.api.responses import Answer
 from adapters.http.api.routing import LIMITS, ApiRoute
 from domain.access import Action
@@ -299,7 +299,7 @@ def _components(found: SchemaObject) -> SchemaObject:
 def _problem(status: int, code: str, description: str) -> SchemaObject:
     names = ["X-Request-Id", *PROBLEM_HEADERS.get(status, ())]
     example = {
-        "type": f"urn:palimpsest:problem:{code}",
+        "type": type_of(code),
         "title": code.replace("_", " ").capitalize(),
         "status": status,
         "code": code,

@@ -189,6 +189,15 @@ class PublicReader:
         tagged = [*etag_of(view), *headers]
         return Answer(b"", 304, tagged) if _is_known(self._context, view) else Answer(encode(view), 200, tagged)
 
+    def either(self, view: object, page: Callable[[], HtmlPage], headers: Sequence[HttpHeader]) -> Answer:
+        """Answer with a view that has no tag, or with its page if the caller names HTML among what it accepts."""
+        varying: list[HttpHeader] = [*headers, (b"vary", b"Accept")]
+        if not self.wants_html:
+            return Answer(encode(view), 200, varying)
+        shown = page()
+        policy = (b"content-security-policy", shown.policy)
+        return Answer(shown.body, 200, [*varying, policy], media=b"text/html; charset=utf-8")
+
     def page(self, view: object, page: HtmlPage, headers: Sequence[HttpHeader]) -> Answer:
         """Answer with the HTML page of a view, with a tag of its own; 304 if the caller has it.
 
