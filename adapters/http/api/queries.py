@@ -13,6 +13,7 @@ from fastapi import Depends, Request
 from adapters.http.api.conditions import precondition_of
 from adapters.http.api.context import RequestContext, context_of
 from adapters.http.api.html import HtmlPage
+from adapters.http.api.markdown import MarkdownRenderer
 from adapters.http.api.problems import Malformed, Missing
 from adapters.http.api.responses import Answer, HttpHeader, encode, etag_of
 from application.commands import ReadResult
@@ -170,6 +171,11 @@ class PublicReader:
         self.rows = self._context.deps.rows
 
     @property
+    def markdown(self) -> MarkdownRenderer:
+        """Return what renders contents for pages."""
+        return self._context.deps.markdown
+
+    @property
     def wants_html(self) -> bool:
         """Whether the caller names HTML among what it accepts, as browsers do."""
         return self._context.accepts("text/html")
@@ -198,22 +204,27 @@ class PublicReader:
         policy = (b"content-security-policy", shown.policy)
         return Answer(shown.body, 200, [*varying, policy], media=b"text/html; charset=utf-8")
 
-    def page(self, view: object, page: HtmlPage, headers: Sequence[HttpHeader]) -> Answer:
-        """Answer with the HTML page of a view, with a tag of its own; 304 if the caller has it.
+    async def page(
+        self, view: object, policy: bytes, make: Callable[[], Awaitable[HtmlPage]], headers: Sequence[HttpHeader]
+    ) -> Answer:
+        """Answer with the HTML page of a view, with a tag of its own; 304 if the caller has it. `policy`: its CSP.
 
         Raises:
             StaleVersion: it is none that the caller named in `If-Match`.
         """
-        tag = _PageTag(f"{tag_of(view)}-1")
-        tagged = [*etag_of(tag), *headers, (b"content-security-policy", page.policy)]
+        tag = _PageTag(f"{tag_of(view)}-2")
+        tagged = [*etag_of(tag), *headers, (b"content-security-policy", policy)]
         if _is_known(self._context, tag):
             return Answer(b"", 304, tagged)
-        return Answer(page.body, 200, tagged, media=b"text/html; charset=utf-8")
+        return Answer((await make()).body, 200, tagged, media=b"text/html; charset=utf-8")
 
 
 @dataclass(frozen=True, slots=True)
 class _PageTag:
-    """The tag of the HTML page of a view: representations have different tags (RFC 9110, 8.8.3)."""
+    """The tag of the HTML page of a view: representations have different tags (RFC 9110, 8.8.3).
+
+    It ends with the number of the page's form: another form of the same state is another representation, too.
+    """
 
     etag: str
 
