@@ -142,6 +142,7 @@ DOCUMENT = Resource(
         "create": Rule(ANYONE, "documents:write"),
         "list": Rule(ANYONE, "documents:read"),
         "change_many": Rule(ANYONE, "documents:write"),
+        "forget_views": Rule(ANYONE, "documents:write"),
         "read": Rule("viewer", "documents:read"),
         "duplicate": Rule("viewer", "documents:write"),
         "leave": Rule("viewer", "documents:write"),

@@ -46,6 +46,11 @@ TABLES = {
         "the entries of the person, unsealed, as GET /v1/users/me/security-log lists them",
         "erase_keys destroys the data key and deletes the rows; else partitions are dropped after 400 days",
     ),
+    "recent_documents": PersonalDataPlace(
+        "ids of users and of documents that they have viewed, with times",
+        "the list of the person, as GET /v1/recent-documents shows it",
+        "erase_keys deletes the rows; else 90 days after the view, or when there are 100 later ones",
+    ),
     "claims": PersonalDataPlace("keyed hashes of addresses and slugs", _NO_EXPORT, "erase_keys deletes the rows"),
     "sessions": PersonalDataPlace(
         "IP addresses and user agents; sealed. Keyed hashes of addresses and devices",
@@ -127,6 +132,11 @@ MEMORY = {
     ),
     "infra.projector.rebuild.bulk_load.BulkLoader": PersonalDataPlace(
         "rows of a rebuild, up to 128 MB", _NO_EXPORT, "the answer waits until they are written, without what is erased"
+    ),
+    "infra.recent_documents.postgres_recent_documents.PostgresRecentDocuments": PersonalDataPlace(
+        "ids of users and of documents that they have viewed within a minute",
+        _NO_EXPORT,
+        "a minute after the view, with the next one of another; the database takes no view of an erased user",
     ),
     "infra.security_log.postgres_security_log.PostgresSecurityLog": PersonalDataPlace(
         "entries that wait to be written, or are counted for a minute",

@@ -5,6 +5,7 @@ Addresses are checked before anything is loaded: an error must not reveal to str
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 from msgspec.structs import asdict
@@ -12,6 +13,8 @@ from msgspec.structs import asdict
 from application.admission import admit
 from application.commands import Command, ReadResult, handles
 from application.content.link_guest import links_left
+from application.content.lookup import find
+from application.content.retention import require_shown
 from application.ports import Actor, Clock, EmailIndex, EventStore, NewId, Store
 from application.views import view_maker
 from domain.access import DOCUMENT
@@ -222,6 +225,7 @@ async def restore_from_trash(cmd: RestoreFromTrash, store: Store, actor: Actor, 
 @handles
 async def restore_version(cmd: RestoreVersion, store: Store, actor: Actor, clock: Clock) -> DocumentView:
     document = await load_document(store, cmd.id, "edit", actor, clock())
+    await require_shown(partial(find, store), document, cmd.version, clock())
     earlier = await store.get(Document, cmd.id, version=document.version_of(cmd.version))
     document.restore_version(earlier, by=actor, now=clock())
     store.save(document)
@@ -231,6 +235,7 @@ async def restore_version(cmd: RestoreVersion, store: Store, actor: Actor, clock
 @handles
 async def name_version(cmd: NameVersion, store: Store, actor: Actor, clock: Clock) -> None:
     document = await load_document(store, cmd.id, "edit", actor, clock())
+    await require_shown(partial(find, store), document, cmd.version, clock())
     version_names.name_version(document, cmd.version, cmd.name, by=actor, now=clock())
     store.save(document)
 
@@ -296,9 +301,11 @@ async def document_at_version(
 
     Raises:
         NotFound: the document does not exist for the actor, or has no such version.
+        VersionHidden: the plan of its owner hides this version.
     """
     found = await read_document(events, actor, id, now)
     document = found.view
+    await require_shown(events.load, document, version, now)
     at = document.version_of(version)
     earlier = document if document.version == at else await events.load(Document, id, version=at)
     assert earlier is not None

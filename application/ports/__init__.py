@@ -42,6 +42,7 @@ from application.ports.mail import MAIL_TIMEOUT, Mail, Mailer, MailRefused
 from application.ports.passwords import Passwords
 from application.ports.queue import JobQueue
 from application.ports.reads import EventPlace, Params, ReadStore, StoredEvents, T
+from application.ports.recent_documents import RecentDocuments
 from application.ports.security_log import EntryFilter, LoggedEntry, SecurityEntry, SecurityLog
 from application.ports.sessions import (
     IDLE_LIFETIME,
@@ -153,6 +154,7 @@ __all__ = [
     "RangeOutsideFile",
     "RateLimited",
     "ReadStore",
+    "RecentDocuments",
     "RecordedEvent",
     "Reference",
     "RefreshToken",

@@ -9,7 +9,7 @@ Creating a document uses quota in the same append, so that parallel creations ca
 - Cancelling ends a paid plan at once; the free plan remains.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Literal
 from uuid import UUID, uuid5
@@ -21,6 +21,15 @@ Status = Literal["active", "cancelled"]
 
 MONTHLY_DOCUMENTS: dict[Plan, int] = {"free": 5}
 """Documents a month by plan; a plan that is not listed has no limit."""
+
+
+HISTORY: dict[Plan, timedelta] = {"free": timedelta(days=30), "pro": timedelta(days=365)}
+"""How far back the versions of a payer's documents are shown; a plan that is not listed shows all."""
+
+
+def history_of(plan: Plan | None) -> timedelta | None:
+    """Return how far back versions are shown; None: all are. A payer without a subscription has the free plan."""
+    return HISTORY.get(plan or "free")
 
 
 class QuotaExceeded(Conflict):

@@ -25,6 +25,7 @@ from infra.cache.read_cache import CachedReadStore, open_redis
 from infra.http_server.server import serve
 from infra.postgres.read_store import PooledReadStore
 from infra.projector.schema import require_tables
+from infra.recent_documents.postgres_recent_documents import PostgresRecentDocuments
 from infra.sealing.key_ring import KeyKind, KeyRing, KeyState
 from infra.sealing.process_keys import ProcessKeys
 from infra.sessions.live_sessions import CachedLiveSessions
@@ -69,11 +70,10 @@ async def open_deps(settings: Settings, ports: Mapping[str, object] = MappingPro
         core = await stack.enter_async_context(open_write_side(settings, "api"))
         reads = await stack.enter_async_context(_open_reads(settings.redis, core))
         limits = await stack.enter_async_context(open_limits(settings, core))
-        passwords = stack.enter_context(closing(Argon2Passwords()))
         refresh_tokens = open_refresh_tokens(core.keys)
-        own = {"passwords": passwords, "links": open_link_tokens(core.keys), "attempts": limits.attempts}
-        own["guesses"] = limits.guesses
-        own["refresh_tokens"] = refresh_tokens
+        own = {"passwords": stack.enter_context(closing(Argon2Passwords())), "links": open_link_tokens(core.keys)}
+        own |= {"attempts": limits.attempts, "guesses": limits.guesses, "refresh_tokens": refresh_tokens}
+        own["recent"] = recent = await stack.enter_async_context(_open_recent_documents(core))
         settled = await stack.enter_async_context(open_settled_bus(core, reads.store, {**own, **ports}))
         feed = await stack.enter_async_context(started(core.feed()))
         yield Deps(
@@ -89,6 +89,7 @@ async def open_deps(settings: Settings, ports: Mapping[str, object] = MappingPro
             refresh_tokens=refresh_tokens,
             csrf=open_csrf_tokens(core.keys),
             security_log=core.security_log,
+            recent_documents=recent,
             clock=utc_now,
             new_id=uuid7,
             observe=observe_http,
@@ -123,6 +124,16 @@ async def _open_reads(settings: RedisSettings, core: WriteSide) -> AsyncIterator
         yield _Reads(cached, {"redis": redis.ping})
     finally:
         await cached.close()
+
+
+@asynccontextmanager
+async def _open_recent_documents(core: WriteSide) -> AsyncIterator[PostgresRecentDocuments]:
+    """Note which documents users view; write what waits at the end."""
+    recent = PostgresRecentDocuments(core.database, utc_now)
+    try:
+        yield recent
+    finally:
+        await recent.stop()
 
 
 def _live_sessions(core: WriteSide) -> CachedLiveSessions:

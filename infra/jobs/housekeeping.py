@@ -1,4 +1,4 @@
-"""Housekeeping: deletes idempotency records, answers with secrets, jobs, sessions and log entries of old."""
+"""Housekeeping: deletes idempotency records, answers with secrets, jobs, sessions, log entries and views of old."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
@@ -17,6 +17,9 @@ RETENTION_HOURS = 48
 SESSION_RETENTION = timedelta(days=90)
 """How long sessions are kept after their beginning, at least: to recognise devices, and to answer questions."""
 
+VIEW_RETENTION = timedelta(days=90)
+"""How long is kept that a user has viewed a document."""
+
 BATCH_SIZE = 10_000
 
 PURGE = """
@@ -30,6 +33,12 @@ UPDATE idempotency SET answer = substring(answer FOR {HEADER_BYTES})
 WHERE get_byte(answer, 1) = {AnswerKind.SECRET:d} AND octet_length(answer) > {HEADER_BYTES}
     AND recorded_at < now() - %s RETURNING key
 """  # noqa: S608
+
+# A view of an erased user that was written while `erase_keys` ran is deleted, too.
+PURGE_VIEWS = """
+DELETE FROM recent_documents WHERE viewed_at < now() - %s
+    OR user_id IN (SELECT subject_id FROM data_keys WHERE wrapped IS NULL AND erased_at > now() - interval '7 days')
+"""
 
 KEEP_SECURITY_LOG = "SELECT keep_security_log()"
 
@@ -84,6 +93,13 @@ class KeepSecurityLog(Housekeeping, frozen=True):
     every: ClassVar[str | None] = "23 3 * * *"
 
 
+class PurgeViews(Housekeeping, frozen=True):
+    """Delete what users have viewed long ago."""
+
+    kind: ClassVar[str] = "purge_views"
+    every: ClassVar[str | None] = "31 3 * * *"
+
+
 @performs
 async def perform_purge_idempotency(job: PurgeIdempotency, database: Database, oldest_needed: OldestNeeded) -> None:
     """Delete the records that neither clients nor policies need."""
@@ -113,6 +129,12 @@ async def perform_keep_session_partitions(job: KeepSessionPartitions, database: 
 async def perform_keep_security_log(job: KeepSecurityLog, database: Database) -> None:
     """Call the function of the database that may do it."""
     await database.rows(KEEP_SECURITY_LOG, [])
+
+
+@performs
+async def perform_purge_views(job: PurgeViews, database: Database) -> None:
+    """Delete the views that are older than `VIEW_RETENTION`."""
+    await database.rows(PURGE_VIEWS, [VIEW_RETENTION])
 
 
 async def purge_idempotency(database: Database, oldest_needed: datetime | None = None) -> int:

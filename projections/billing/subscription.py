@@ -84,6 +84,13 @@ async def subscription(rows: ReadStore, payer: Party, now: datetime) -> Subscrip
     return None if stored is None else view_at(stored, now)
 
 
+@reads(Subscriptions)
+async def plan_of(rows: ReadStore, payer: Party) -> Plan | None:
+    """Return the payer's plan; None: there is no subscription."""
+    stored = await rows.by_key(StoredSubscription, BY_ID, Subscription.id_of(payer))
+    return None if stored is None else stored.plan
+
+
 def view_at(stored: StoredSubscription, now: datetime) -> SubscriptionView:
     """Return the subscription as its payer sees it at this time. As in `Subscription`, months never go back."""
     month = max(stored.month, f"{now.astimezone(UTC):%Y-%m}")

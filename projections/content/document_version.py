@@ -16,11 +16,13 @@ from application.ports import Actor, EventStore, ReadStore, RecordedEvent, Store
 from domain.content.blame import MAX_STEPS, Marks, marks_of, passages
 from domain.content.document import Document, Status
 from domain.content.refusals import HistoryTooLong
-from domain.kernel import NotFound
+from domain.content.retention import ShownHistory
+from domain.kernel import NotFound, Party
 from projections.columns import columns_of
 from projections.content.document import DocumentDetails, document
 from projections.kernel import Change, PersonalData, ReadModel, Table, moment_of, reads
 from projections.page import Page, bounded, page_of, read_cursor
+from projections.retention import shown_history
 
 MAX_VERSION = 2**62
 PAGE_EVENTS = 250
@@ -46,6 +48,23 @@ class VersionView:
     restored_version: int | None
     author_id: UUID | None
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class HiddenVersions:
+    """Versions that the plan of the document's owner hides. `since`: all states from then on are shown."""
+
+    count: int
+    since: datetime
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class VersionPage(Page[VersionView]):
+    """Some versions of a document. `hidden`: those that the list leaves out; None: it leaves none out."""
+
+    items: list[VersionView]
+    hidden: HiddenVersions | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +167,12 @@ class _Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     before: int
 
 
+REPLACED_AT = """(
+    SELECT n.at FROM read.document_version n WHERE n.document_id = v.document_id AND n.version = v.version + 1
+)"""
+SHOWN = f"(v.version = 1 OR v.name IS NOT NULL OR coalesce({REPLACED_AT} >= %(since)s, true))"
+"""The condition that the version `v` is not hidden, as `ShownHistory.hides` says it. `since`: NULL shows all."""
+
 PAGE = f"""
 SELECT {columns_of(VersionView, "v", without={"content_changed", "content_length"})},
     v.content_length IS NOT NULL AS content_changed, coalesce(v.content_length, (
@@ -155,31 +180,54 @@ SELECT {columns_of(VersionView, "v", without={"content_changed", "content_length
         WHERE w.document_id = v.document_id AND w.version < v.version AND w.content_length IS NOT NULL
         ORDER BY w.version DESC LIMIT 1
     )) AS content_length
-FROM read.document_version v WHERE v.document_id = %s AND v.version < %s ORDER BY v.version DESC LIMIT %s
+FROM read.document_version v
+WHERE v.document_id = %(id)s AND v.version < %(before)s AND {SHOWN} ORDER BY v.version DESC LIMIT %(size)s
 """  # noqa: S608 - columns of our own view
+HIDDEN = f"""
+SELECT count(*) AS count FROM read.document_version v WHERE v.document_id = %(id)s AND NOT {SHOWN}
+"""  # noqa: S608 - our own words only
 CONTENT_SAVES = f"""
 SELECT {columns_of(ContentSave)} FROM read.document_version
 WHERE document_id = %s AND version <= %s AND content_length IS NOT NULL ORDER BY version
 """  # noqa: S608 - columns of our own view
-AT = """
-SELECT event_version FROM read.document_version WHERE document_id = %s AND at <= %s ORDER BY version DESC LIMIT 1
-"""
+PLACE = f"""
+SELECT v.version, v.event_version, v.name IS NOT NULL AS named, {REPLACED_AT} AS replaced_at
+FROM read.document_version v WHERE v.document_id = %s
+"""  # noqa: S608 - our own words only
+AT = f"{PLACE} AND v.at <= %s ORDER BY v.version DESC LIMIT 1"
+BY_VERSION = f"{PLACE} AND v.version = %s"
 
 
 @dataclass(frozen=True, slots=True)
 class VersionPlace:
-    """The version of the stream that a save made."""
+    """A version, and the version of the stream that its save made. `replaced_at`: when the next one was saved."""
 
+    version: int
     event_version: int
+    named: bool
+    replaced_at: datetime | None
 
 
-@reads(DocumentVersions, DocumentDetails, "document_access", "link_guest", "share_link", "user_profile")
+@dataclass(frozen=True, slots=True)
+class VersionCount:
+    """A number of versions."""
+
+    count: int
+
+
+@reads(DocumentVersions, DocumentDetails, "document_access", "link_guest", "share_link", "subscription", "user_profile")
 async def versions(
-    rows: ReadStore, actor: Actor, document_id: UUID, *, cursor: str | None = None, limit: int | None = None
-) -> ReadResult[Page[VersionView]] | None:
+    rows: ReadStore,
+    actor: Actor,
+    document_id: UUID,
+    *,
+    now: datetime,
+    cursor: str | None = None,
+    limit: int | None = None,
+) -> ReadResult[VersionPage] | None:
     """Return a document's versions, the latest first; None: the document does not exist for the actor.
 
-    Reading them is the use of an unused share.
+    Reading them is the use of an unused share. What the plan of the owner hides now is counted only.
 
     Raises:
         BadCursor: the cursor is not one of this list.
@@ -187,20 +235,31 @@ async def versions(
     read = await document(rows, actor, document_id)
     if read is None:
         return None
+    shown = await shown_history(rows, _owner_of(read.view), now)
     size = bounded(limit)
     before = MAX_VERSION if cursor is None else min(read_cursor(cursor, _Cursor).before, MAX_VERSION)
-    found = await rows.all(VersionView, PAGE, [document_id, before, size + 1])
-    return ReadResult(page_of(found, size, lambda last: _Cursor(last.version)), read.causes)
+    params = {"id": document_id, "since": shown.since, "before": before, "size": size + 1}
+    page = page_of(await rows.all(VersionView, PAGE, params), size, lambda last: _Cursor(last.version))
+    return ReadResult(VersionPage(page.items, page.next, await _hidden(rows, document_id, shown)), read.causes)
 
 
-@reads(DocumentVersions, DocumentDetails, "document_access", "link_guest", "share_link", "user_profile")
+@reads(DocumentVersions)
+async def _hidden(rows: ReadStore, document_id: UUID, shown: ShownHistory) -> HiddenVersions | None:
+    if shown.since is None:
+        return None
+    found = await rows.one(VersionCount, HIDDEN, {"id": document_id, "since": shown.since})
+    return HiddenVersions(found.count, shown.since, shown.advice) if found is not None and found.count else None
+
+
+@reads(DocumentVersions, DocumentDetails, "document_access", "link_guest", "share_link", "subscription", "user_profile")
 async def document_at(
-    rows: ReadStore, events: EventStore, actor: Actor, id: UUID, at: datetime
+    rows: ReadStore, events: EventStore, actor: Actor, id: UUID, at: datetime, *, now: datetime
 ) -> ReadResult[DocumentView] | None:
     """Return the document as the last save up to an instant left it; None: it does not exist for the actor.
 
     Raises:
         NotFound: it was created later.
+        VersionHidden: the plan of its owner hides this version.
     """
     read = await document(rows, actor, id)
     if read is None:
@@ -208,20 +267,23 @@ async def document_at(
     place = await rows.one(VersionPlace, AT, [id, at])
     if place is None:
         raise NotFound("This document was created later; its first version says when.")
+    _require_shown(await shown_history(rows, _owner_of(read.view), now), place)
     earlier = await events.load(Document, id, version=place.event_version)
     return None if earlier is None else ReadResult(document_view(earlier), read.causes)
 
 
-@reads(DocumentVersions, DocumentDetails, "document_access", "link_guest", "share_link", "user_profile")
+@reads(DocumentVersions, DocumentDetails, "document_access", "link_guest", "share_link", "subscription", "user_profile")
 async def blame(
-    rows: ReadStore, stored: StoredEvents, actor: Actor, id: UUID, version: int | None
+    rows: ReadStore, stored: StoredEvents, actor: Actor, id: UUID, version: int | None, *, now: datetime
 ) -> ReadResult[BlameView] | None:
     """Return who wrote which passage of a version; None: the document does not exist for the actor.
 
-    `version`: None is the current one. A passage that a restore brought back counts for the person who wrote it.
+    `version`: None is the current one. A passage that a restore brought back counts for the person who wrote it. The
+    versions that wrote passages are named, also if the plan of the owner hides them.
 
     Raises:
         NotFound: the document has no such version.
+        VersionHidden: the plan of its owner hides this version.
         HistoryTooLong: its changes have more than `MAX_STEPS`.
     """
     read = await document(rows, actor, id)
@@ -230,19 +292,34 @@ async def blame(
     number = read.view.version if version is None else version
     if not 1 <= number <= read.view.version:
         raise NotFound(f"This document has the versions 1 to {read.view.version}; name one of them.")
+    place = await rows.one(VersionPlace, BY_VERSION, [id, number])
+    if place is not None:
+        _require_shown(await shown_history(rows, _owner_of(read.view), now), place)
     saves = await rows.all(ContentSave, CONTENT_SAVES, [id, number])
     by_version = {save.version: save for save in saves}
+    found = [
+        BlamedPassage(start, end, revision, by_version[revision].author_id, by_version[revision].at)
+        for start, end, revision in await asyncio.to_thread(passages, await _all_marks(stored, id, saves))
+    ]
+    return ReadResult(BlameView(number, found), read.causes)
+
+
+def _owner_of(view: DocumentView) -> Party:
+    return Party(view.owner_kind, view.owner_id)
+
+
+def _require_shown(shown: ShownHistory, place: VersionPlace) -> None:
+    shown.require(place.version, named=place.named, replaced_at=place.replaced_at)
+
+
+async def _all_marks(stored: StoredEvents, id: UUID, saves: list[ContentSave]) -> list[Marks]:
     marks, steps = list[Marks](), 0
     async for each in _marks(stored, id, _lineage(saves)):
         steps += len(each)
         if steps > MAX_STEPS:
             raise HistoryTooLong("Too many changes led to this version; ask who wrote an earlier one.")
         marks.append(each)
-    found = [
-        BlamedPassage(start, end, revision, by_version[revision].author_id, by_version[revision].at)
-        for start, end, revision in await asyncio.to_thread(passages, marks)
-    ]
-    return ReadResult(BlameView(number, found), read.causes)
+    return marks
 
 
 def _lineage(saves: list[ContentSave]) -> list[ContentSave]:

@@ -32,6 +32,7 @@ from tests.support.accounts import NewAccount, open_account
 from tests.support.limits import light_work, link_guesses, request_limits, sign_in_attempts
 from tests.support.links import PlainLinks
 from tests.support.memory_jobs import MemoryJobs
+from tests.support.memory_recent_documents import MemoryRecentDocuments
 from tests.support.memory_security_log import MemorySecurityLog
 from tests.support.memory_sessions import MemorySessions, MemorySettlement
 from tests.support.memory_store import MemoryEventStore
@@ -134,6 +135,7 @@ class HttpApi:
     jobs: MemoryJobs
     links: PlainLinks
     security_log: MemorySecurityLog
+    recent: MemoryRecentDocuments
 
     def token(self, user_id: UUID) -> dict[str, str]:
         """The headers of a user who has logged in."""
@@ -168,12 +170,12 @@ async def open_http_api(attempts: SignInAttempts | None = None, **changes: Any) 
     store, time, positions, rows = MemoryEventStore(), Time(), Lagging(), OneRow()
     blind = BlindIndex(BLIND_KEY)
     jobs, links, security_log = MemoryJobs(), PlainLinks(), MemorySecurityLog(time)
-    sessions = MemorySessions(time)
+    sessions, recent = MemorySessions(time), MemoryRecentDocuments()
     ports = {"clock": time, "new_id": uuid7, "addresses": blind, "passwords": SwiftPasswords()}
     refresh_tokens = DerivedRefreshTokens([bytes(32)])
     ports |= {"sessions": sessions, "refresh_tokens": refresh_tokens, "device_names": device_name}
     ports |= {"queue": jobs, "links": links, "security_log": security_log, "attempts": attempts or sign_in_attempts()}
-    ports |= {"guesses": link_guesses()}
+    ports |= {"guesses": link_guesses(), "recent": recent}
     bus = Bus(store, ports, blind, settlement=MemorySettlement(sessions))
     tokens = Tokens(SIGNING_KEYS, issuer="us", audience="them", lifetime=3600, clock=time, new_id=uuid7)
     observed: list[Observed] = []
@@ -197,6 +199,7 @@ async def open_http_api(attempts: SignInAttempts | None = None, **changes: Any) 
         refresh_tokens=refresh_tokens,
         csrf=CsrfTokens([bytes(32)]),
         security_log=security_log,
+        recent_documents=recent,
         clock=time,
         new_id=uuid7,
         observe=observe,
@@ -208,5 +211,18 @@ async def open_http_api(attempts: SignInAttempts | None = None, **changes: Any) 
     transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="https://api.test") as client:
         yield HttpApi(
-            app, bus, client, store, tokens, sessions, time, positions, rows, observed, jobs, links, security_log
+            app,
+            bus,
+            client,
+            store,
+            tokens,
+            sessions,
+            time,
+            positions,
+            rows,
+            observed,
+            jobs,
+            links,
+            security_log,
+            recent,
         )

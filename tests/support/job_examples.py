@@ -35,7 +35,14 @@ from domain.teams import invitations
 from domain.teams.invitation_times import INVITATION_LIFETIME
 from domain.teams.team import Team
 from infra.bootstrap.write_side import utc_now
-from infra.jobs.housekeeping import CutSecrets, KeepSecurityLog, KeepSessionPartitions, PurgeIdempotency, PurgeJobs
+from infra.jobs.housekeeping import (
+    CutSecrets,
+    KeepSecurityLog,
+    KeepSessionPartitions,
+    PurgeIdempotency,
+    PurgeJobs,
+    PurgeViews,
+)
 from infra.store.answers import HEADER_BYTES, AnswerKind
 from tests.support.links import PlainLinks
 from tests.support.roles import RoleProcess, environment
@@ -247,6 +254,11 @@ EXAMPLES: Mapping[type[Job], JobExample] = {
             KeepSecurityLog(),
             insert(OLD_PARTITION),
             gone("SELECT FROM pg_class WHERE relname = 'security_log_2020_01'", KeepSecurityLog()),
+        ),
+        JobExample(
+            PurgeViews(),
+            insert("INSERT INTO recent_documents VALUES (%s, %s, now() - interval '91 days')", USER_ID, TEAM_ID),
+            gone("SELECT FROM recent_documents", PurgeViews()),
         ),
         JobExample(OPEN, lambda _: None, happened("user.registered", OPEN)),
         JobExample(FIND, open_unverified, happened("user.password_reset_requested", FIND)),

@@ -26,6 +26,7 @@ from tests.support.limits import link_guesses, sign_in_attempts
 from tests.support.links import PlainLinks
 from tests.support.memory_holdings import MemoryHoldings
 from tests.support.memory_jobs import MemoryJobs
+from tests.support.memory_recent_documents import MemoryRecentDocuments
 from tests.support.memory_security_log import MemorySecurityLog
 from tests.support.memory_sessions import MemorySessions, MemorySettlement
 from tests.support.memory_store import MemoryEventStore
@@ -82,6 +83,7 @@ class CommandRunner:
         self.now = NOW
         self.sessions, self.refresh_tokens = MemorySessions(self.clock), DerivedRefreshTokens([bytes(32)])
         self.security_log = MemorySecurityLog(self.clock)
+        self.recent = MemoryRecentDocuments()
         self._seen = 0
         ids = count(0x1000)
         self.blind = BlindIndex(bytes(32))
@@ -98,6 +100,7 @@ class CommandRunner:
             "sessions": self.sessions,
             "refresh_tokens": self.refresh_tokens,
             "security_log": self.security_log,
+            "recent": self.recent,
             "device_names": device_name,
         }
         self.bus = Bus(self.store, self.ports, self.blind, settlement=settlement or MemorySettlement(self.sessions))

@@ -7,6 +7,7 @@ Every operation that answers an ETag takes both, but creations. Dates are no con
 import re
 from collections.abc import Collection
 
+from adapters.http.api.compression import plain_tags
 from adapters.http.api.context import RequestContext
 from adapters.http.api.problems import Malformed, UnsupportedCondition
 from application.ports import Precondition
@@ -16,8 +17,8 @@ ELEMENT = re.compile(r'[ \t]*(?:(W/)?"([!#-~\x80-\xff]*)"[ \t]*)?(?:,|\Z)')
 ANY = "*"
 
 
-def precondition_of(context: RequestContext) -> Precondition | None:
-    """Return the precondition of a request; None: it has none that could fail.
+def precondition_of(context: RequestContext, *, of_read: bool = False) -> Precondition | None:
+    """Return the precondition of a request; None: it has none that could fail. Tags of compressed states count.
 
     Raises:
         Malformed: a header is neither `*` nor a list of entity tags.
@@ -29,7 +30,11 @@ def precondition_of(context: RequestContext) -> Precondition | None:
     one_of = None if match is None or match == ANY else _tags("If-Match", match, weak=False)
     absent = none_match == ANY
     none_of = frozenset[str]() if none_match is None or absent else _tags("If-None-Match", none_match, weak=True)
-    return Precondition(one_of, none_of, absent)
+    return Precondition(
+        None if one_of is None else plain_tags(one_of, context, of_read=False),
+        plain_tags(none_of, context, of_read=of_read),
+        absent,
+    )
 
 
 def refused_conditions(methods: Collection[str], *, checks_tags: bool) -> tuple[bytes, ...]:

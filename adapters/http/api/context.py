@@ -52,10 +52,21 @@ class RequestContext:
 
     `status` is the route's status on success. `path` is None until its parameters are valid, and where a parameter may
     be any text: such a path may contain personal data, and must not be logged. `address`: the client's, if it is known.
-    `quota_headers`: headers of the response that say what the caller has left.
+    `quota_headers`: headers of the response that say what the caller has left. `route_headers`: those of the route.
     """
 
-    __slots__ = ("address", "deps", "headers", "identity", "path", "quota_headers", "request_id", "route", "status")
+    __slots__ = (
+        "address",
+        "deps",
+        "headers",
+        "identity",
+        "path",
+        "quota_headers",
+        "request_id",
+        "route",
+        "route_headers",
+        "status",
+    )
 
     def __init__(self, deps: Deps, headers: Mapping[bytes, bytes], request_id: UUID, address: str = "") -> None:
         self.deps = deps
@@ -66,6 +77,7 @@ class RequestContext:
         self.route = "unknown"
         self.path: str | None = None
         self.quota_headers: list[HttpHeader] = []
+        self.route_headers: Sequence[HttpHeader] = ()
         self.status = 200
 
     def header(self, name: bytes) -> str | None:
@@ -108,9 +120,9 @@ class RequestContext:
         entry = SecurityEntry(action, "refused", self.request_id, self.client, user_id, reason=reason)
         self.deps.security_log.note(entry)
 
-    def matched(self, route: str, status: int) -> None:
-        """Set the route's template, and its status on success."""
-        self.route, self.status = route, status
+    def matched(self, route: str, status: int, headers: Sequence[HttpHeader] = ()) -> None:
+        """Set the route's template, its status on success, and headers of all its responses."""
+        self.route, self.status, self.route_headers = route, status, headers
 
     def validated(self, path: str) -> None:
         """Set the path, once its parameters are valid."""

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from adapters.http.api.body_budget import BodyBudget
+from adapters.http.api.compression import Compressor
 from adapters.http.api.cookies import CsrfTokens
 from adapters.http.api.limits import RequestLimits
+from adapters.http.api.markdown import MarkdownRenderer
 from adapters.http.api.tokens import Tokens
 from adapters.integration_events.asyncapi import LOCAL, Broker
 from adapters.realtime.hub import EventHub
@@ -20,6 +22,7 @@ from application.ports import (
     NewId,
     Positions,
     ReadStore,
+    RecentDocuments,
     RefreshTokens,
     SecurityLog,
     Sessions,
@@ -51,8 +54,9 @@ class Deps:
     `checks` are readiness checks by server name: each raises when its server does not answer. The API is ready only
     when the servers in `vital` answer. `broker` describes this installation's Kafka topics. `read_wait_max`: the
     longest wait of a read for a Consistency-Token, in seconds. `bodies` bounds the bodies that are being received,
-    `limits` how many requests a caller may send; `challenges` are for callers that have sent too many. `https`: clients
-    use https, from a proxy in front. Each request is checked against `live_sessions`.
+    `compressor` the answers that are being compressed, `markdown` the texts that are being rendered, `limits` how many
+    requests a caller may send; `challenges` are for callers that have sent too many. `https`: clients use https, from a
+    proxy in front. Each request is checked against `live_sessions`.
     """
 
     send: SendCommand
@@ -67,6 +71,7 @@ class Deps:
     refresh_tokens: RefreshTokens
     csrf: CsrfTokens
     security_log: SecurityLog
+    recent_documents: RecentDocuments
     clock: Clock
     new_id: NewId
     observe: ObserveRequest
@@ -77,5 +82,7 @@ class Deps:
     broker: Broker = LOCAL
     cors_origins: tuple[str, ...] = ()
     bodies: BodyBudget = field(default_factory=BodyBudget)
+    compressor: Compressor = field(default_factory=Compressor)
+    markdown: MarkdownRenderer = field(default_factory=MarkdownRenderer)
     read_wait_max: float = 5.0
     https: bool = False

@@ -74,7 +74,7 @@ class ListReader(QueryReader):
         items = [_chosen(item, fields) for item in first.items]
         tagged = TaggedBody(encode(first if fields is None else replace(first, items=items)))
         headers = [(b"etag", f'"{tagged.etag}"'.encode()), *self._link(first.next), *self._lag_header()]
-        precondition = precondition_of(self._context)
+        precondition = precondition_of(self._context, of_read=True)
         if precondition is not None:
             try:
                 require_tag(precondition, tagged)

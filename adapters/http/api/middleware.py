@@ -131,7 +131,9 @@ class _Response:
             self.status = message["status"]
             given = {name for name, _ in message["headers"]}
             defaults = [header for header in DEFAULT_HEADERS if header[0] not in given]
-            message["headers"] = [*message["headers"], *self._headers, *self._context.quota_headers, *defaults]
+            context = self._context
+            more = [*self._headers, *context.route_headers, *context.quota_headers, *defaults]
+            message["headers"] = [*message["headers"], *more]
         await self._send(message)
 
 

@@ -8,11 +8,12 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
 
 from adapters.http.api.cookies import ACCESS_COOKIE
+from adapters.http.api.deprecation import Deprecation
 from adapters.http.api.examples import EXAMPLE_ID, SchemaObject, example_of
 from adapters.http.api.limits import LimitName
-from adapters.http.api.problems import MEDIA_TYPE, Problem
+from adapters.http.api.problems import MEDIA_TYPE, Problem, type_of
 from adapters.http.api.responses import Answer
-from adapters.http.api.routing import LIMITS, ApiRoute
+from adapters.http.api.routing import DEPRECATION, LIMITS, ApiRoute
 from domain.access import Action
 
 FAILS = "x-fails"
@@ -53,11 +54,17 @@ HEADERS: dict[str, tuple[SchemaObject, str]] = {
         "Our id of the request, in our logs and in its events. An `X-Request-Id` that you send is logged beside it.",
     ),
     "ETag": (
-        {"type": "string", "pattern": '^"[0-9]+(-[0-9]+)*"$'},
-        "The state that was read or written, for `If-Match` and `If-None-Match`; its parts have no meaning.",
+        {"type": "string", "pattern": '^"[0-9]+(-[0-9]+)*(-gzip)?"$'},
+        "The state that was read or written, for `If-Match` and `If-None-Match`; its parts have no meaning. "
+        "Compressed responses have tags of their own, which conditions take as those of the same state.",
     ),
     "Location": ({"type": "string"}, "The path of the result."),
     "Link": ({"type": "string"}, 'The next page of a list, with `rel="next"` (RFC 8288); none on the last page.'),
+    "Deprecation": (
+        {"type": "string", "pattern": "^@[0-9]+$"},
+        "When the operation was deprecated, in seconds since 1970 (RFC 9745). `Link` has a page that says what to use.",
+    ),
+    "Sunset": ({"type": "string"}, "When the operation will end (RFC 8594)."),
     "Consistency-Token": (
         {"type": "string", "pattern": "^[0-9]+$"},
         "The position of this write. Send it with a read, so that the read shows the write.",
@@ -182,6 +189,7 @@ def operation(
     status: int = 200,
     limits: Sequence[LimitName] | None = None,
     media: Mapping[str, str] | None = None,
+    deprecated: Deprecation | None = None,
 ) -> dict[str, Any]:
     """Return the arguments of a route. `returns` describes the good response, `takes` names request headers,
     `gives` response headers beyond those that follow from them.
@@ -189,9 +197,10 @@ def operation(
     `access`: what the operation does, hence the scope of the token and the role that it takes; None: it takes no token.
     `fails`: statuses of errors beyond those that follow from the signature and the headers. `limits`: those that a
     request is charged to; None: that of the user if it takes a token, else that of the network. `media`:
-    other media types that a good response may have instead of JSON, each with an example.
+    other media types that a good response may have instead of JSON, each with an example. `deprecated`: it will end.
     """
     found = ["X-Request-Id", *(["Location", "ETag"] if status == 201 else []), *gives]
+    found += [] if deprecated is None else ["Deprecation", "Sunset"]
     if status != 202:  # what is only accepted has no state yet
         found += [name for header in takes for name in RESPONSE_HEADERS.get(header, ())]
     good: SchemaObject = {"description": returns, "headers": {name: _ref("headers", name) for name in found}}
@@ -200,6 +209,8 @@ def operation(
     extra: SchemaObject = {"parameters": [_ref("parameters", name) for name in takes], FAILS: fails}
     if limits is not None:
         extra[LIMITS] = tuple(limits)
+    if deprecated is not None:
+        extra |= {"deprecated": True, DEPRECATION: deprecated.headers}
     if access is not None:
         extra["security"] = [{"token": [access.rule.scope]}, {"cookie": [access.rule.scope]}]
         extra[ACCESS] = {"resource": access.resource.name, "action": access.name, "role": access.rule.role}
@@ -227,6 +238,7 @@ def _complete(route: ApiRoute, methods: SchemaObject, schemas: SchemaObject) -> 
         described = methods[method.lower()]
         described.pop(FAILS)
         described.pop(LIMITS, None)
+        described.pop(DEPRECATION, None)
         if described["description"].rstrip(".") == described["summary"]:
             del described["description"]
         # Not through `responses` of the route: FastAPI leaves out what is null.
@@ -298,7 +310,7 @@ def _components(found: SchemaObject) -> SchemaObject:
 def _problem(status: int, code: str, description: str) -> SchemaObject:
     names = ["X-Request-Id", *PROBLEM_HEADERS.get(status, ())]
     example = {
-        "type": f"urn:palimpsest:problem:{code}",
+        "type": type_of(code),
         "title": code.replace("_", " ").capitalize(),
         "status": status,
         "code": code,

@@ -53,6 +53,24 @@ ACCESS_REFUSALS: Mapping[str, SecurityReason] = {
 """Refusals of access for the security log, by code. Of things that a person may not see, 404 says nothing: those are
 counted with all others that do not exist (`palimpsest_http_seconds`)."""
 
+FAILURES: Mapping[str, tuple[int, str]] = {
+    "internal": (500, "An unexpected error on our side. If you report it, give the request id."),
+    "not_settled": (
+        503,
+        "This was executed, but reads may not show it yet. Repeat it with its Idempotency-Key to make sure.",
+    ),
+    "outcome_unknown": (
+        503,
+        "It is unknown whether this was executed. Send it again with the same Idempotency-Key to find out.",
+    ),
+    "unavailable": (503, "Try again in a moment; nothing was changed."),
+    "unreadable": (
+        500,
+        "What is stored of this is damaged. A repeat does not help: report it, and give the request id.",
+    ),
+}
+"""Statuses and details of failures on our side, by code."""
+
 log = structlog.get_logger("http")
 
 
@@ -238,13 +256,23 @@ def answer(
 ) -> Response:
     """Return a response with a problem."""
     title = code.replace("_", " ").capitalize()
-    problem = Problem(f"urn:palimpsest:problem:{code}", title, status, code, detail, request_id, list(errors))
+    problem = Problem(type_of(code), title, status, code, detail, request_id, list(errors))
     return Response(msgspec.json.encode(problem), status, headers, MEDIA_TYPE)
+
+
+def type_of(code: str) -> str:
+    """Return the identifier of the errors with a code (RFC 9457, 3.1.1). `/v1/errors` explains each one."""
+    return f"urn:palimpsest:problem:{code}"
 
 
 def status_of(refusal: Refusal) -> int:
     """Return the HTTP status of a refusal."""
-    return next((status for base, status in STATUS.items() if isinstance(refusal, base)), 409)
+    return status_of_kind(type(refusal))
+
+
+def status_of_kind(kind: type[Refusal]) -> int:
+    """Return the HTTP status of all refusals of a class."""
+    return next((status for base, status in STATUS.items() if issubclass(kind, base)), 409)
 
 
 def refused_access(error: Exception) -> SecurityReason | None:
@@ -254,9 +282,7 @@ def refused_access(error: Exception) -> SecurityReason | None:
 
 def unexpected(request_id: UUID) -> Response:
     """Return the response to an unexpected error. Its cause is in the log, under the same request id."""
-    return answer(
-        request_id, 500, "internal", "An unexpected error on our side. If you report it, give the request id."
-    )
+    return _of_failure(request_id, "internal")
 
 
 def of_refusal(request: Request, refusal: Refusal) -> Response:
@@ -277,24 +303,25 @@ def of_http_error(request: Request, error: HttpError) -> Response:
 
 def of_unavailable(request: Request, error: Unavailable) -> Response:
     """Answer a command or a query that a server failed."""
-    headers = {"Retry-After": str(error.retry_after)}
-    if isinstance(error, OutcomeUnknown):
-        detail = "It is unknown whether this was executed. Send it again with the same Idempotency-Key to find out."
-        return answer(_id(request), 503, "outcome_unknown", detail, headers)
-    return answer(_id(request), 503, "unavailable", "Try again in a moment; nothing was changed.", headers)
+    code = "outcome_unknown" if isinstance(error, OutcomeUnknown) else "unavailable"
+    return _of_failure(_id(request), code, error.retry_after)
 
 
 def of_unreadable(request: Request, error: Unreadable) -> Response:
     """Answer a command or a query that needs what the store cannot read. The cause is in the log."""
     log.error("stored data cannot be read", exc_info=error)
-    detail = "What is stored of this is damaged. A repeat does not help: report it, and give the request id."
-    return answer(_id(request), 500, "unreadable", detail)
+    return _of_failure(_id(request), "unreadable")
 
 
 def of_not_settled(request: Request, error: NotSettled) -> Response:
     """Answer a command whose effect reads may still miss."""
-    detail = "This was executed, but reads may not show it yet. Repeat it with its Idempotency-Key to make sure."
-    return answer(_id(request), 503, "not_settled", detail, {"Retry-After": str(error.retry_after)})
+    return _of_failure(_id(request), "not_settled", error.retry_after)
+
+
+def _of_failure(request_id: UUID, code: str, retry_after: int | None = None) -> Response:
+    status, detail = FAILURES[code]
+    headers = None if retry_after is None else {"Retry-After": str(retry_after)}
+    return answer(request_id, status, code, detail, headers)
 
 
 def _id(request: Request) -> UUID:

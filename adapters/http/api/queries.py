@@ -13,10 +13,11 @@ from fastapi import Depends, Request
 from adapters.http.api.conditions import precondition_of
 from adapters.http.api.context import RequestContext, context_of
 from adapters.http.api.html import HtmlPage
+from adapters.http.api.markdown import MarkdownRenderer
 from adapters.http.api.problems import Malformed, Missing
 from adapters.http.api.responses import Answer, HttpHeader, encode, etag_of
 from application.commands import ReadResult
-from application.ports import ReadStore, SecurityLog, UnwantedMatch
+from application.ports import ReadStore, RecentDocuments, SecurityLog, UnwantedMatch
 from application.preconditions import require_tag, tag_of
 from domain.kernel import NotFound
 from projections.kernel import models_read_by
@@ -52,6 +53,11 @@ class QueryReader:
     def security_log(self) -> SecurityLog:
         """Return the log of which the caller may read their own entries."""
         return self._context.deps.security_log
+
+    @property
+    def recent_documents(self) -> RecentDocuments:
+        """Return where to note which documents the caller views."""
+        return self._context.deps.recent_documents
 
     async def query(
         self, query: Callable[Concatenate[ReadStore, P], Awaitable[V]], *args: P.args, **kwargs: P.kwargs
@@ -165,6 +171,11 @@ class PublicReader:
         self.rows = self._context.deps.rows
 
     @property
+    def markdown(self) -> MarkdownRenderer:
+        """Return what renders contents for pages."""
+        return self._context.deps.markdown
+
+    @property
     def wants_html(self) -> bool:
         """Whether the caller names HTML among what it accepts, as browsers do."""
         return self._context.accepts("text/html")
@@ -184,22 +195,36 @@ class PublicReader:
         tagged = [*etag_of(view), *headers]
         return Answer(b"", 304, tagged) if _is_known(self._context, view) else Answer(encode(view), 200, tagged)
 
-    def page(self, view: object, page: HtmlPage, headers: Sequence[HttpHeader]) -> Answer:
-        """Answer with the HTML page of a view, with a tag of its own; 304 if the caller has it.
+    def either(self, view: object, page: Callable[[], HtmlPage], headers: Sequence[HttpHeader]) -> Answer:
+        """Answer with a view that has no tag, or with its page if the caller names HTML among what it accepts."""
+        varying: list[HttpHeader] = [*headers, (b"vary", b"Accept")]
+        if not self.wants_html:
+            return Answer(encode(view), 200, varying)
+        shown = page()
+        policy = (b"content-security-policy", shown.policy)
+        return Answer(shown.body, 200, [*varying, policy], media=b"text/html; charset=utf-8")
+
+    async def page(
+        self, view: object, policy: bytes, make: Callable[[], Awaitable[HtmlPage]], headers: Sequence[HttpHeader]
+    ) -> Answer:
+        """Answer with the HTML page of a view, with a tag of its own; 304 if the caller has it. `policy`: its CSP.
 
         Raises:
             StaleVersion: it is none that the caller named in `If-Match`.
         """
-        tag = _PageTag(f"{tag_of(view)}-1")
-        tagged = [*etag_of(tag), *headers, (b"content-security-policy", page.policy)]
+        tag = _PageTag(f"{tag_of(view)}-2")
+        tagged = [*etag_of(tag), *headers, (b"content-security-policy", policy)]
         if _is_known(self._context, tag):
             return Answer(b"", 304, tagged)
-        return Answer(page.body, 200, tagged, media=b"text/html; charset=utf-8")
+        return Answer((await make()).body, 200, tagged, media=b"text/html; charset=utf-8")
 
 
 @dataclass(frozen=True, slots=True)
 class _PageTag:
-    """The tag of the HTML page of a view: representations have different tags (RFC 9110, 8.8.3)."""
+    """The tag of the HTML page of a view: representations have different tags (RFC 9110, 8.8.3).
+
+    It ends with the number of the page's form: another form of the same state is another representation, too.
+    """
 
     etag: str
 
@@ -210,7 +235,7 @@ def _is_known(context: RequestContext, view: object) -> bool:
     Raises:
         StaleVersion: it is none that the caller named in `If-Match`.
     """
-    precondition = precondition_of(context)
+    precondition = precondition_of(context, of_read=True)
     if precondition is None:
         return False
     try:

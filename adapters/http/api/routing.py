@@ -18,9 +18,14 @@ from adapters.http.api.context import RequestContext, context_of
 from adapters.http.api.framework import BareRoute, parameters_of
 from adapters.http.api.limits import LimitName
 from adapters.http.api.problems import HttpError
+from adapters.http.api.responses import HttpHeader
 
 LIMITS = "x-limits"
 """Where an operation names its limits, until it is described."""
+
+
+DEPRECATION = "x-deprecation"
+"""Where an operation whose end is known has its headers, until it is described."""
 
 
 class ApiRoute(BareRoute):
@@ -45,6 +50,7 @@ class ApiRoute(BareRoute):
         self._arguments = Arguments(parameters)
         self._scope = _scope_of(self.openapi_extra or {})
         self.limits = limits_of(self.openapi_extra or {})
+        self._headers: tuple[HttpHeader, ...] = (self.openapi_extra or {}).get(DEPRECATION, ())
         self._changes = "GET" not in (self.methods or ())
         checks_tags = _takes(self.openapi_extra or {}, "If-Match")
         self._refused = refused_conditions(self.methods or (), checks_tags=checks_tags)
@@ -58,7 +64,7 @@ class ApiRoute(BareRoute):
         """
         request = Request(scope, receive, send)
         context = context_of(request)
-        context.matched(self.path, self.status_code or 200)
+        context.matched(self.path, self.status_code or 200, self._headers)
         if self._scope is not None:
             await self._authenticate(context, self._scope)
         if self.limits:
@@ -69,6 +75,8 @@ class ApiRoute(BareRoute):
             # A body may take a minute, in which the session may have ended.
             await context.require_session()
         response: Response = await self.endpoint(**arguments)
+        if not self._changes:
+            await context.deps.compressor.apply(response, context)
         await response(scope, receive, send)
 
     async def _authenticate(self, context: RequestContext, scope: str) -> None:

@@ -113,7 +113,7 @@ class StateQuery(QueryParameters):
         """Return the document in this state."""
         if self.at is None:
             return await read.query(document, read.actor, id)
-        return await read.query(document_at, read.history, read.actor, id, self.at)
+        return await read.query(document_at, read.history, read.actor, id, self.at, now=read.now)
 
 
 @router.get(
@@ -123,7 +123,9 @@ class StateQuery(QueryParameters):
 )
 async def get_document(document_id: UUID, state: Annotated[StateQuery, Query()], read: Read) -> Answer:
     """Get a document, as it is or as it was at an instant. Requires the viewer role at present."""
-    return read.one(await read.opened(await state.read(read, document_id)))
+    view = read.found(await read.opened(await state.read(read, document_id)))
+    read.recent_documents.note(read.actor.user_id, document_id)
+    return read.one(view)
 
 
 @router.post(

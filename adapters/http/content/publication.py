@@ -1,13 +1,15 @@
 """HTTP for public documents: their owners publish and withdraw them, everybody reads them.
 
-The page has no script, and shows all that people wrote as text: there is nothing to sanitise.
+The page has no script and loads nothing. Contents are rendered as Markdown and sanitised; titles are shown as text.
 """
 
+from functools import cache, partial
 from html import escape
 from uuid import UUID
 
 from adapters.http.api.commands import Send
 from adapters.http.api.html import HtmlPage, html_page
+from adapters.http.api.markdown import as_written
 from adapters.http.api.openapi import CONDITIONS, FRESH, KEYED, operation
 from adapters.http.api.queries import PublicRead, Read
 from adapters.http.api.responses import Answer, HttpHeader
@@ -22,7 +24,8 @@ router = Router("/v1", tag="documents")
 CACHED: list[HttpHeader] = [(b"cache-control", b"public, max-age=60"), (b"vary", b"Accept")]
 """A cache may show a document for a minute after its end."""
 NOINDEX: HttpHeader = (b"x-robots-tag", b"noindex")
-STYLE = "body{font:1.1rem/1.6 serif;max-width:40rem;margin:2rem auto;padding:0 1rem}main{white-space:pre-wrap}"
+STYLE = """body{font:1.1rem/1.6 serif;max-width:40rem;margin:2rem auto;padding:0 1rem;overflow-wrap:break-word}
+main>div{white-space:pre-wrap}pre{overflow-x:auto}th,td{padding:0 1rem 0 0;text-align:left;vertical-align:top}"""
 PAGE = """<!doctype html>
 <html><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>
 <style>{style}</style></head><body><h1>{title}</h1><main>{content}</main></body></html>
@@ -76,16 +79,31 @@ async def withdraw_document(document_id: UUID, send: Send) -> Answer:
     **operation("The document.", takes=CONDITIONS, fails=[503]),
 )
 async def get_public_document(public_id: UUID, read: PublicRead) -> Answer:
-    """Get a public document, as JSON, or as a page if `Accept` names `text/html`. Caches may keep it for a minute."""
-    return _answer(read.found(await public_document(read.rows, public_id)), read)
+    """Get a public document, as JSON, or as a page if `Accept` names `text/html`. Caches may keep it for a minute.
+
+    The page shows the content as Markdown (GitHub's dialect), with raw HTML as text, and images as links; very long or
+    deep contents as they are written.
+    """
+    return await _answer(read.found(await public_document(read.rows, public_id)), read)
 
 
-def _answer(found: PublicDocument, read: PublicRead) -> Answer:
+async def _answer(found: PublicDocument, read: PublicRead) -> Answer:
     headers = CACHED if found.indexed else [*CACHED, NOINDEX]
     if read.wants_html:
-        return read.page(found, _page_of(found), headers)
+        return await read.page(found, _policy(), partial(_page_of, found, read), headers)
     return read.one(found, headers)
 
 
-def _page_of(found: PublicDocument) -> HtmlPage:
-    return html_page(PAGE.format(title=escape(found.title), style=STYLE, content=escape(found.content)))
+async def _page_of(found: PublicDocument, read: PublicRead) -> HtmlPage:
+    rendered = await read.markdown.html(found.content)
+    return _page(found.title, as_written(found.content) if rendered is None else rendered)
+
+
+def _page(title: str, content: str) -> HtmlPage:
+    return html_page(PAGE.format(title=escape(title), style=STYLE, content=content))
+
+
+@cache
+def _policy() -> bytes:
+    """Return the policy of all pages: they have the same style."""
+    return _page("", "").policy

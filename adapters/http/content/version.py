@@ -22,8 +22,7 @@ from application.content.document import (
 )
 from domain.access import DOCUMENT
 from domain.content.texts import VERSION_NAME_LENGTH
-from projections.content.document_version import BlameView, VersionView, blame, versions
-from projections.page import Page
+from projections.content.document_version import BlameView, VersionPage, blame, versions
 
 router = Router("/v1/documents/{document_id}/versions", tag="documents")
 
@@ -54,12 +53,18 @@ class VersionName(Body):
 
 @router.get(
     "",
-    response_model=Page[VersionView],
+    response_model=VersionPage,
     **operation("A page of versions.", access=DOCUMENT.action("read"), takes=FRESH),
 )
 async def list_versions(document_id: UUID, paged: Annotated[PageQuery, Query()], read: Read) -> Answer:
-    """List a document's versions, one for each save, the latest first. Requires the viewer role."""
-    result = await read.query(versions, read.actor, document_id, cursor=paged.cursor, limit=paged.limit)
+    """List a document's versions, one for each save, the latest first. Requires the viewer role.
+
+    The plan of the document's owner says how far back versions are shown: on the free plan, what the document was in
+    the last 30 days; on the pro plan, in the last 365. The first version and named ones are always shown. `hidden` says
+    how many are not: they are kept, and shown again with a larger plan. To read, compare, name or restore one answers
+    403 `version_hidden`.
+    """
+    result = await read.query(versions, read.actor, document_id, now=read.now, cursor=paged.cursor, limit=paged.limit)
     return read.unversioned(read.found(await read.opened(result)))
 
 
@@ -90,7 +95,7 @@ async def blame_version(document_id: UUID, asked: Annotated[BlameQuery, Query()]
 
     A passage that a restore brought back counts for the person who wrote it.
     """
-    result = await read.query(blame, read.history, read.actor, document_id, asked.version)
+    result = await read.query(blame, read.history, read.actor, document_id, asked.version, now=read.now)
     return read.unversioned(read.found(await read.opened(result)))
 
 

@@ -11,7 +11,7 @@ from tests.support.api import Account, Api
 from tests.support.http import PASSWORD
 
 HTML = {"Accept": "text/html,application/xhtml+xml;q=0.9"}
-TITLE, CONTENT = "<script>alert(1)</script>", "</main><style>*{}</style>{style} & 'otters'"
+TITLE, CONTENT = "<script>alert(1)</script>", "</main><style>*{}</style>{style} & **otters**"
 
 
 @pytest.fixture(scope="module")
@@ -48,18 +48,19 @@ def test_everybody_reads_a_public_document(api: Api, anyone: httpx2.Client) -> N
     assert (answer.status_code, "X-Robots-Tag" in answer.headers) == (200, False)
 
 
-def test_a_browser_gets_a_page_without_scripts_and_with_all_words_as_text(api: Api, anyone: httpx2.Client) -> None:
+def test_a_browser_gets_a_page_with_markdown_and_without_scripts(api: Api, anyone: httpx2.Client) -> None:
     _, public = published(api.account("pro"), indexed=True)
     page = anyone.get(public, headers=HTML)
     assert (page.status_code, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
     assert "X-Robots-Tag" not in page.headers
-    assert page.headers["ETag"] == '"1-1-1"' != anyone.get(public).headers["ETag"]
+    assert page.headers["ETag"] == '"1-1-2"' != anyone.get(public).headers["ETag"]
     assert "Accept" in page.headers["Vary"]
     assert page.headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'sha256-")
     assert "script-src" not in page.headers["Content-Security-Policy"]
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page.text
+    assert "{style} &amp; <strong>otters</strong>" in page.text
     assert (page.text.count("<style>"), page.text.count("<script"), page.text.count("</main>")) == (1, 0, 1)
-    assert anyone.get(public, headers={**HTML, "If-None-Match": '"1-1-1"'}).status_code == 304
+    assert anyone.get(public, headers={**HTML, "If-None-Match": '"1-1-2"'}).status_code == 304
 
 
 ENDS: dict[str, Callable[[Api, Account, str], object]] = {

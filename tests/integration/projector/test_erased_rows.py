@@ -89,7 +89,7 @@ def readings(reads: ReadStore, who: Actor, document_id: UUID, team_id: UUID) -> 
     """What a person reads of the document and of the team."""
     return [
         read_document(reads, who, document_id),
-        versions(reads, who, document_id),
+        versions(reads, who, document_id, now=NOW),
         read_team(reads, who, team_id, NOW),
         members(reads, who, team_id),
     ]

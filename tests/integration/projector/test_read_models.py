@@ -3,6 +3,7 @@
 import random
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 import pytest
@@ -116,7 +117,7 @@ async def test_a_read_binds_a_share_until_the_share_is_shown_as_used(database: D
     sharing.bind_share(used, by=READER, now=NOW)
     await shown(database, unused, used)
     for one, causes in ((unused, BindShare(id=unused.id)), (used, None)):
-        for query in (document, versions):
+        for query in (document, partial(versions, now=NOW)):
             found = await query(rows, READER, one.id)
             assert found is not None
             assert found.causes == causes
@@ -202,9 +203,9 @@ async def test_versions_come_latest_first_page_by_page(database: Database, rows:
     for n in range(5):
         one.change(title=f"Title {n}", content="text", status="draft", by=OWNER, now=NOW)
     await shown(database, one)
-    first = await versions(rows, OWNER, one.id, limit=4)
+    first = await versions(rows, OWNER, one.id, limit=4, now=NOW)
     assert first is not None
-    rest = await versions(rows, OWNER, one.id, limit=4, cursor=first.view.next)
+    rest = await versions(rows, OWNER, one.id, limit=4, cursor=first.view.next, now=NOW)
     assert rest is not None
     assert [(each.version, each.title) for each in first.view.items + rest.view.items] == [
         *[(n + 2, f"Title {n}") for n in range(4, -1, -1)],
@@ -213,11 +214,11 @@ async def test_versions_come_latest_first_page_by_page(database: Database, rows:
     assert rest.view.next is None
     for cursor in ("rubbish", write_cursor(["1"]), write_cursor([1, 2])):
         with pytest.raises(BadCursor):
-            await versions(rows, OWNER, one.id, cursor=cursor)
-    latest = await versions(rows, OWNER, one.id, cursor=write_cursor([2**63 - 1]))
+            await versions(rows, OWNER, one.id, cursor=cursor, now=NOW)
+    latest = await versions(rows, OWNER, one.id, cursor=write_cursor([2**63 - 1]), now=NOW)
     assert latest is not None
     assert latest.view.items[0].version == 6
-    assert await versions(rows, STRANGER, one.id) is None
+    assert await versions(rows, STRANGER, one.id, now=NOW) is None
 
 
 async def test_users_and_subscriptions_are_read_as_they_are(database: Database, rows: PooledReadStore) -> None:

@@ -3,6 +3,7 @@
 import random
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 import pytest
@@ -109,7 +110,7 @@ async def check_document(rows: PooledReadStore, one: Document, reader: Actor) ->
     role = one.role_of(reader)
     may_read, may_manage = role is not None and DOCUMENT.allows("read", role), DOCUMENT.allows("list_shares", role)
     unused = one.unused_share_of(reader) is not None
-    for query in (document, versions):
+    for query in (document, partial(versions, now=NOW)):
         found = await query(rows, reader, one.id)
         assert (found is not None) == may_read
         assert (found is not None and found.causes is not None) == unused
@@ -204,7 +205,7 @@ async def shown(rows: PooledReadStore, reader: Actor, one: Document, other: Docu
     audience = await readers_of(rows, [one.id], [])
     found = [
         await document(rows, reader, one.id) is not None,
-        await versions(rows, reader, one.id) is not None,
+        await versions(rows, reader, one.id, now=NOW) is not None,
         one.id in {each.id for each in listed.items},
         one.id in await followed_by(rows, reader),
         one.id in audience and audience[one.id].include(reader),

@@ -25,6 +25,8 @@ PUBLIC.add("get_public_document")
 CASES += [
     Case("list_documents"),
     Case("list_document_changes"),
+    Case("list_recent_documents"),
+    Case("clear_recent_documents"),
     Case("change_documents", lambda people: {"ids": [NOTHING], "action": "archive"}),
     Case("create_document", lambda _: {"title": "New"}),
     Case("get_document"),

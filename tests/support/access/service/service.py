@@ -2,5 +2,5 @@
 
 from tests.support.access.kernel import CASES, PUBLIC, Case
 
-PUBLIC |= {"live", "ready", "jwks"}
+PUBLIC |= {"live", "ready", "jwks", "list_error_codes"}
 CASES += [Case("stream_events", query={"wait": "0"})]
