@@ -159,6 +159,7 @@ async def document_changes(
     return DocumentChangePage([DocumentChangeView(id, by_id.get(id)) for id in ids], write_cursor(after), more)
 
 
+@reads(*MODELS)
 async def _changed(
     rows: ReadStore, params: dict[str, UUID | None], token: _Token, size: int
 ) -> Sequence[ChangedDocument]:
