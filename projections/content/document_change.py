@@ -159,7 +159,7 @@ async def document_changes(
     return DocumentChangePage([DocumentChangeView(id, by_id.get(id)) for id in ids], write_cursor(after), more)
 
 
-@reads(*MODELS)
+@reads("document_change", "document_star", "user_profile")
 async def _changed(
     rows: ReadStore, params: dict[str, UUID | None], token: _Token, size: int
 ) -> Sequence[ChangedDocument]:
