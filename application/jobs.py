@@ -41,7 +41,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """A piece of work for later. Its fields say what it is about: ids, plain values, `Confidential` values.
 
     The class says how its kind is performed. `kind`: a stable name, kept in the database. `every`: a cron expression
-    (five fields, UTC) of a kind that runs by a schedule; such a kind has no fields.
+    (five fields, UTC) of a kind that runs by a schedule; such a kind has no fields (`ScheduledJob`).
     """
 
     kind: ClassVar[str]
@@ -69,6 +69,15 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         # Fields may be personal, and logs and tracebacks must not show them.
         return f"{type(self).__name__}(...)"
+
+
+class ScheduledJob(Job, frozen=True, kw_only=True):
+    """Base of kinds that run by a schedule. A repeat finds nothing left to do, so the kind is its effect key."""
+
+    @property
+    def effect_key(self) -> str:
+        """The name of the kind."""
+        return self.kind
 
 
 NAMED = 5

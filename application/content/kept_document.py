@@ -8,7 +8,7 @@ from uuid import UUID
 
 from application.commands import Command, handles
 from application.content.lookup import find
-from application.jobs import Job, performs, report_unread
+from application.jobs import ScheduledJob, performs, report_unread
 from application.ports import Clock, KeptDocuments, NotSettled, SendAsSystem, Store, Unreadable
 from domain.content.document import Document
 from domain.content.filing import TRASH_LIFETIME, archive_unchanged, erase_if_due
@@ -32,7 +32,7 @@ class ArchiveUnchangedDocument(Command[None]):
     since: datetime
 
 
-class EraseTrashedDocuments(Job, frozen=True, kw_only=True):
+class EraseTrashedDocuments(ScheduledJob, frozen=True, kw_only=True):
     """Erase all documents whose time in the trash is over."""
 
     kind: ClassVar[str] = "erase_trashed_documents"
@@ -40,24 +40,14 @@ class EraseTrashedDocuments(Job, frozen=True, kw_only=True):
     run_timeout: ClassVar[timedelta] = timedelta(minutes=50)
     every: ClassVar[str | None] = "37 * * * *"
 
-    @property
-    def effect_key(self) -> str:
-        """What is erased is not erased again."""
-        return self.kind
 
-
-class ArchiveUnchangedDocuments(Job, frozen=True, kw_only=True):
+class ArchiveUnchangedDocuments(ScheduledJob, frozen=True, kw_only=True):
     """Archive all documents that were not saved for as long as the installation says."""
 
     kind: ClassVar[str] = "archive_unchanged_documents"
     queue: ClassVar[str] = "default"
     run_timeout: ClassVar[timedelta] = timedelta(minutes=50)
     every: ClassVar[str | None] = "47 2 * * *"
-
-    @property
-    def effect_key(self) -> str:
-        """What is archived is not archived again."""
-        return self.kind
 
 
 @handles

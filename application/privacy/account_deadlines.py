@@ -8,7 +8,7 @@ from uuid import UUID
 from application.commands import Command
 from application.identity.email_change import ReleaseFormerEmail
 from application.identity.suspension import RemindOfDeletion
-from application.jobs import Job, performs, report_unread
+from application.jobs import ScheduledJob, performs, report_unread
 from application.ports import (
     AccountDeadline,
     AccountDeadlines,
@@ -32,18 +32,13 @@ COMMANDS: Mapping[DeadlineKind, type[Command[Any]]] = {
 """What is done about a deadline: a command with the id of the user. It does nothing where there is nothing to do."""
 
 
-class MeetAccountDeadlines(Job, frozen=True, kw_only=True):
+class MeetAccountDeadlines(ScheduledJob, frozen=True, kw_only=True):
     """Do what has become due about accounts."""
 
     kind: ClassVar[str] = "meet_account_deadlines"
     queue: ClassVar[str] = "accounts"
     run_timeout: ClassVar[timedelta] = timedelta(minutes=10)
     every: ClassVar[str | None] = "27 * * * *"
-
-    @property
-    def effect_key(self) -> str:
-        """What was done is not done again."""
-        return self.kind
 
 
 @performs

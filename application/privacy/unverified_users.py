@@ -4,24 +4,19 @@ from datetime import timedelta
 from typing import ClassVar
 from uuid import UUID
 
-from application.jobs import Job, performs, report_unread
+from application.jobs import ScheduledJob, performs, report_unread
 from application.ports import Clock, NotSettled, SendAsSystem, Unreadable, UnverifiedUsers
 from application.privacy.completion import complete
 from application.privacy.erasure import EraseUnverifiedUser
 
 
-class EraseUnverifiedUsers(Job, frozen=True, kw_only=True):
+class EraseUnverifiedUsers(ScheduledJob, frozen=True, kw_only=True):
     """Erase all accounts that were not verified in time."""
 
     kind: ClassVar[str] = "erase_unverified_users"
     queue: ClassVar[str] = "accounts"
     run_timeout: ClassVar[timedelta] = timedelta(minutes=10)
     every: ClassVar[str | None] = "17 * * * *"
-
-    @property
-    def effect_key(self) -> str:
-        """An erased user is not erased again."""
-        return self.kind
 
 
 @performs

@@ -6,25 +6,20 @@ from typing import ClassVar
 from uuid import UUID
 
 from application.commands import Command
-from application.jobs import Job, performs, report_unread
+from application.jobs import ScheduledJob, performs, report_unread
 from application.ports import Clock, NotSettled, SendAsSystem, TeamDeadlines, Unreadable
 from application.teams.dissolution import CarryOutDissolution
 from application.teams.invitation import ExpireInvitations
 from domain.kernel import NotFound
 
 
-class MeetTeamDeadlines(Job, frozen=True, kw_only=True):
+class MeetTeamDeadlines(ScheduledJob, frozen=True, kw_only=True):
     """Do what has become due in teams."""
 
     kind: ClassVar[str] = "meet_team_deadlines"
     queue: ClassVar[str] = "accounts"
     run_timeout: ClassVar[timedelta] = timedelta(minutes=10)
     every: ClassVar[str | None] = "37 * * * *"
-
-    @property
-    def effect_key(self) -> str:
-        """What was done is not done again."""
-        return self.kind
 
 
 @performs

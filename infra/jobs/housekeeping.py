@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import ClassVar
 
 from application.idempotency import SECRET_LIFETIME
-from application.jobs import Job, performs
+from application.jobs import ScheduledJob, performs
 from application.ports import Clock
 from infra.jobs.purge import purge_ended
 from infra.postgres.database import Database
@@ -47,15 +47,11 @@ OldestNeeded = Callable[[], Awaitable[datetime | None]]
 may be sent again. None: none is needed."""
 
 
-class Housekeeping(Job, frozen=True):
-    """A kind that runs by a schedule. All of them can be repeated: what is deleted already is not found again."""
+class Housekeeping(ScheduledJob, frozen=True):
+    """Base of the kinds of this room. All of them can be repeated: what is deleted already is not found again."""
 
     queue: ClassVar[str] = "housekeeping"
     run_timeout: ClassVar[timedelta] = timedelta(minutes=10)
-
-    @property
-    def effect_key(self) -> str:
-        return self.kind
 
 
 class PurgeIdempotency(Housekeeping, frozen=True):

@@ -198,6 +198,17 @@ AT = f"{PLACE} AND v.at <= %s ORDER BY v.version DESC LIMIT 1"
 BY_VERSION = f"{PLACE} AND v.version = %s"
 
 
+# Not that of the read model of documents, which may be ahead.
+LATEST = "SELECT version FROM read.document_version WHERE document_id = %s ORDER BY version DESC LIMIT 1"
+
+
+@dataclass(frozen=True, slots=True)
+class LatestVersion:
+    """The latest version of a document whose changes are known."""
+
+    version: int
+
+
 @dataclass(frozen=True, slots=True)
 class VersionPlace:
     """A version, and the version of the stream that its save made. `replaced_at`: when the next one was saved."""
@@ -289,9 +300,12 @@ async def blame(
     read = await document(rows, actor, id)
     if read is None:
         return None
-    number = read.view.version if version is None else version
-    if not 1 <= number <= read.view.version:
-        raise NotFound(f"This document has the versions 1 to {read.view.version}; name one of them.")
+    latest = await rows.one(LatestVersion, LATEST, [id])
+    if latest is None:
+        return None
+    number = latest.version if version is None else version
+    if not 1 <= number <= latest.version:
+        raise NotFound(f"This document has the versions 1 to {latest.version}; name one of them.")
     place = await rows.one(VersionPlace, BY_VERSION, [id, number])
     if place is not None:
         _require_shown(await shown_history(rows, _owner_of(read.view), now), place)

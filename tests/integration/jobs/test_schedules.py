@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import pytest
 
-from application.jobs import Job
+from application.jobs import ScheduledJob
 from infra.jobs.schedules import Schedules
 from tests.support.jobs import OpenedJobs, register
 from tests.support.stores import rows
@@ -14,13 +14,9 @@ from tests.support.stores import rows
 START = datetime(2026, 1, 1, 12, 0, 30, tzinfo=UTC)
 
 
-class Ring(Job, frozen=True, kw_only=True):
+class Ring(ScheduledJob, frozen=True, kw_only=True):
     kind: ClassVar[str] = "ring"
     every: ClassVar[str | None] = "* * * * *"
-
-    @property
-    def effect_key(self) -> str:
-        return self.kind
 
 
 class Watch:

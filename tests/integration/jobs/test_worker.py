@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from application.jobs import Job, JobFailed, Retries
+from application.jobs import Job, JobFailed, Retries, ScheduledJob
 from application.ports import Unavailable
 from domain.kernel import NotFound
 from infra.jobs import worker
@@ -340,14 +340,10 @@ class GreetNowhere(Greet, frozen=True, kw_only=True):
     queue = "nowhere"
 
 
-class GreetOften(Job, frozen=True, kw_only=True):
+class GreetOften(ScheduledJob, frozen=True, kw_only=True):
     kind = "greet_often"
     every = "* * * * * *"
     retries = Retries()
-
-    @property
-    def effect_key(self) -> str:
-        return self.kind
 
 
 async def test_kinds_that_cannot_be_performed_are_refused_at_the_start(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from application.jobs import Job
+from application.jobs import ScheduledJob
 from infra.jobs.encoding import JobCodec
 from infra.jobs.schedules import LOOK_SECONDS, Schedules, is_cron, last_tick
 from infra.sealing.job_seals import JobSeals
@@ -33,10 +33,9 @@ def test_ticks_are_in_utc() -> None:
     assert last_tick("0 0 * * *", now.astimezone(UTC)) == datetime(2026, 6, 30, tzinfo=UTC)
 
 
-class Ring(Job, frozen=True):
+class Ring(ScheduledJob, frozen=True):
     kind = "ring"
     every = "*/10 * * * *"
-    effect_key = "ring"
 
 
 class Answering:
