@@ -1,28 +1,26 @@
 """Who has access to a document and why: for its owner everyone, for each reader their own reasons."""
 
 from dataclasses import dataclass
-from typing import Literal
 from uuid import UUID
 
 import msgspec
 
 from application.ports import Actor, ReadStore, StoredEvents
+from domain.access import DOCUMENT
 from domain.content.document import Document
 from domain.content.roles import Role
 from domain.kernel import Party
 from projections.content.document import document, own_document
 from projections.kernel import reads
 from projections.page import Page, bounded, page_of, read_cursor
-from projections.visibility import LIVES, SHARES_HELD, Share, document_access, shares_params
-
-Reason = Literal["owner", "share", "link"]
+from projections.visibility import LIVES, MEMBER, ROLE_MODELS, ROLE_OF_MEMBER, Reason, roles_on, team_of
 
 
 @dataclass(frozen=True, slots=True)
 class AccessView:
     """One reason why a person has access.
 
-    The owner and the guests of links are named by `user_id`; a guest came by the link `link_id`. A share names the
+    The owner, members of the team `team_id` and guests of the link `link_id` are named by `user_id`. A share names the
     `email` that it was given to; `used`: it belongs to the user who first used it.
     """
 
@@ -31,7 +29,8 @@ class AccessView:
     user_id: UUID | None
     email: str | None
     used: bool
-    link_id: UUID | None
+    link_id: UUID | None = None
+    team_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +43,12 @@ class OwnAccess:
 
 @dataclass(frozen=True, slots=True)
 class OwnReason:
-    """One reason why the caller has access, and the role that it gives. `link_id`: the link they came by."""
+    """One reason why the caller has access, and the role that it gives: the link `link_id`, or the team `team_id`."""
 
     reason: Reason
     role: Role
-    link_id: UUID | None
+    link_id: UUID | None = None
+    team_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +79,14 @@ SELECT reason, role, key, second, used, shared_version FROM (
     UNION ALL SELECT 'link', l.role, g.link_id, g.user_id, true, 0
     FROM read.link_guest g JOIN read.share_link l ON l.id = g.link_id JOIN read.user_profile p ON p.id = g.user_id
     WHERE g.document_id = %(id)s AND g.present AND {LIVES}
+    UNION ALL SELECT 'team', {ROLE_OF_MEMBER}, r.user_id, r.team_id, true, 0
+    FROM {MEMBER} WHERE r.team_id = %(team_id)s
 ) AS held WHERE (reason, key, second) > (%(reason)s, %(key)s, %(second)s)
 ORDER BY reason, key, second LIMIT %(size)s
 """  # noqa: S608 - our own words only
 
 
-@reads("document", "document_access", "link_guest", "share_link", "user_profile")
+@reads("document", *ROLE_MODELS)
 async def all_access(
     rows: ReadStore,
     stored: StoredEvents,
@@ -94,7 +96,7 @@ async def all_access(
     cursor: str | None = None,
     limit: int | None = None,
 ) -> Page[AccessView] | None:
-    """Return who has access to a document and why, the owner first; None: it does not exist for the actor.
+    """Return who has access to a document and why, a user who owns it first; None: it does not exist for the actor.
 
     Raises:
         RoleTooLow: the actor does not own it.
@@ -106,10 +108,13 @@ async def all_access(
     size = bounded(limit)
     after = _Cursor("link", NONE, NONE) if cursor is None else read_cursor(cursor, _Cursor)
     place = {"reason": after.reason, "key": after.key, "second": after.second}
-    held = await rows.all(StoredAccess, ALL, {"id": document_id, "none": NONE, "size": size + 1, **place})
+    team_id = team_of(Party(found.owner_kind, found.owner_id))
+    params = {"id": document_id, "team_id": team_id, "none": NONE, "size": size + 1}
+    held = await rows.all(StoredAccess, ALL, params | place)
     page = page_of(held, size, lambda last: _Cursor(last.reason, last.key, last.second))
     shown = await _views(page.items, stored, document_id)
-    owner = [AccessView("owner", "owner", found.owner_id, None, used=True, link_id=None)] if cursor is None else []
+    is_first = cursor is None and team_id is None
+    owner = [AccessView("owner", "owner", found.owner_id, None, used=True)] if is_first else []
     return Page([*owner, *shown], page.next)
 
 
@@ -120,25 +125,23 @@ async def _views(held: list[StoredAccess], stored: StoredEvents, document_id: UU
     for row in held:
         if row.reason == "link":
             shown.append(AccessView("link", row.role, row.second, None, used=True, link_id=row.key))
+        elif row.reason == "team":
+            shown.append(AccessView("team", row.role, row.key, None, used=True, team_id=row.second))
         else:
             event = next(events)
             assert isinstance(event, Document.Shared)
-            shown.append(AccessView("share", row.role, None, event.email, row.used, link_id=None))
+            shown.append(AccessView("share", row.role, None, event.email, row.used))
     return shown
 
 
-@reads("document", "document_access", "link_guest", "share_link", "user_profile")
+@reads("document", *ROLE_MODELS)
 async def own_access(rows: ReadStore, actor: Actor, document_id: UUID) -> OwnAccess | None:
     """Return why the actor has access to a document; None: it does not exist for them. It is no use of a share."""
     found = await document(rows, actor, document_id)
     if found is None:
         return None
     owner = Party(found.view.owner_kind, found.view.owner_id)
-    access = await document_access(rows, actor, document_id, owner)
-    if access.role is None:
-        return None
-    if access.role == "owner":
-        return OwnAccess("owner", [OwnReason("owner", "owner", None)])
-    shares = await rows.all(Share, SHARES_HELD, shares_params(actor, document_id, owner))
-    reasons = [OwnReason("share" if each.link_id is None else "link", each.role, each.link_id) for each in shares]
-    return OwnAccess(access.role, reasons)
+    roles = await roles_on(rows, actor, document_id, owner)
+    highest = DOCUMENT.highest(each.role for each in roles)
+    reasons = [OwnReason(each.reason, each.role, each.link_id, each.team_id) for each in roles]
+    return None if highest is None else OwnAccess(highest, reasons)

@@ -20,11 +20,16 @@ from domain.kernel import Conflict
 from projections.content.document import LISTED, DocumentSummary
 from projections.kernel import Change, PersonalData, ReadModel, Row, Table, reads
 from projections.page import bounded, read_cursor, write_cursor
-from projections.visibility import CHANGED_DOCUMENTS, own_documents, shared_by_address
+from projections.visibility import (
+    CHANGED_DOCUMENTS,
+    own_documents,
+    shared_by_address,
+    team_documents_by_address,
+)
 
 FIRST, LAST = UUID(int=0), UUID(int=2**128 - 1)
 
-MODELS = ("document", "document_access", "document_change", "document_star", "user_profile")
+MODELS = ("document", "document_access", "document_change", "document_star", "team", "team_roster", "user_profile")
 """The read models that make the list: changes are shown as far as all of them have come."""
 
 CHANGED = f"""
@@ -41,9 +46,11 @@ SELECT r.reached, c.id, c.position FROM reached r LEFT JOIN (
 """  # noqa: S608 - our own words only
 """Takes no change that one of the read models has not reached: it is found later."""
 
+WANTED = "d.id = ANY(%(ids)s) AND d.trashed_at IS NULL"
 SHOWN_NOW = f"""
-{own_documents(LISTED)} AND d.id = ANY(%(ids)s) AND d.trashed_at IS NULL
-UNION ALL {shared_by_address(LISTED)} AND d.id = ANY(%(ids)s) AND d.trashed_at IS NULL
+{own_documents(LISTED, WANTED)}
+UNION ALL {team_documents_by_address(LISTED, WANTED)}
+UNION ALL {shared_by_address(LISTED, WANTED)}
 """
 
 

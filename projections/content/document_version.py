@@ -21,6 +21,7 @@ from projections.columns import columns_of
 from projections.content.document import DocumentDetails, document
 from projections.kernel import Change, PersonalData, ReadModel, Table, moment_of, reads
 from projections.page import Page, bounded, page_of, read_cursor
+from projections.visibility import ROLE_MODELS
 
 MAX_VERSION = 2**62
 PAGE_EVENTS = 250
@@ -173,7 +174,7 @@ class VersionPlace:
     event_version: int
 
 
-@reads(DocumentVersions, DocumentDetails, "document_access", "link_guest", "share_link", "user_profile")
+@reads(DocumentVersions, DocumentDetails, *ROLE_MODELS)
 async def versions(
     rows: ReadStore, actor: Actor, document_id: UUID, *, cursor: str | None = None, limit: int | None = None
 ) -> ReadResult[Page[VersionView]] | None:
@@ -193,7 +194,7 @@ async def versions(
     return ReadResult(page_of(found, size, lambda last: _Cursor(last.version)), read.causes)
 
 
-@reads(DocumentVersions, DocumentDetails, "document_access", "link_guest", "share_link", "user_profile")
+@reads(DocumentVersions, DocumentDetails, *ROLE_MODELS)
 async def document_at(
     rows: ReadStore, events: EventStore, actor: Actor, id: UUID, at: datetime
 ) -> ReadResult[DocumentView] | None:
@@ -212,7 +213,7 @@ async def document_at(
     return None if earlier is None else ReadResult(document_view(earlier), read.causes)
 
 
-@reads(DocumentVersions, DocumentDetails, "document_access", "link_guest", "share_link", "user_profile")
+@reads(DocumentVersions, DocumentDetails, *ROLE_MODELS)
 async def blame(
     rows: ReadStore, stored: StoredEvents, actor: Actor, id: UUID, version: int | None
 ) -> ReadResult[BlameView] | None:

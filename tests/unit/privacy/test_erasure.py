@@ -44,7 +44,8 @@ async def founded(runner: CommandRunner, owner: Actor, member: Actor | None = No
     if member is not None:
         await runner.ask(InviteMember(id=team.id, email=email), owner)
         await runner.ask(AcceptInvitation(id=team.id), member)
-    plan = Subscription.start(payer=Party("team", team.id), now=NOW)
+    plan = await runner.store.load(Subscription, Subscription.id_of(Party("team", team.id)))
+    assert plan is not None
     plan.change_plan("pro", now=NOW)
     document = Document.start_stream(
         Document.Created,
