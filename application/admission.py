@@ -32,7 +32,7 @@ async def admit(root: Root, actor: Actor | None, events: EventStore, now: dateti
     if actor is None:
         return
     if isinstance(root, Team):
-        _note(actor, root.id, role_by_team(root, actor))
+        note_role_by_team(root, actor)
     elif isinstance(root, Document):
         actor.lent.pop(root.id, None)
         if root.owner.kind == "team":
@@ -40,6 +40,11 @@ async def admit(root: Root, actor: Actor | None, events: EventStore, now: dateti
             _note(actor, root.owner.id, None if team is None else role_by_team(team, actor))
         if root.role_of(actor) not in ("owner", "editor"):  # no link gives more
             _note(actor, root.id, await _role_by_links(root, actor, events, now))
+
+
+def note_role_by_team(team: Team, actor: Actor) -> None:
+    """Note the role that a team lends the actor on all that belongs to it."""
+    _note(actor, team.id, role_by_team(team, actor))
 
 
 async def _role_by_links(document: Document, actor: Actor, events: EventStore, now: datetime) -> Role | None:

@@ -154,6 +154,7 @@ DOCUMENT = Resource(
         "list_shares": Rule("owner", "documents:read"),
         "share": Rule("owner", "documents:write"),
         "file": Rule("owner", "documents:write"),
+        "file_in_team": Rule("editor", "documents:write"),
         "publish": Rule("owner", "documents:write"),
         "trash": Rule("owner", "documents:write"),
         "restore": Rule("owner", "documents:write"),

@@ -78,6 +78,9 @@ BELONGS_TO_TEAM = "(d.owner_kind = 'team' AND d.owner_id = %(team_id)s)"
 BELONGS_TO_MINE = f"(d.owner_kind = 'team' AND d.owner_id IN (SELECT team_id FROM {ROLES_BY_TEAM} AS m))"  # noqa: S608
 """The condition that the document `d` belongs to a team that gives the actor a role on it."""
 
+HAS_DOCUMENTS = "EXISTS (SELECT FROM read.document d WHERE d.owner_kind = 'team' AND d.owner_id = t.id)"
+"""The condition that the team `t` owns documents."""
+
 SHOWN = """NOT (
     d.owner_kind = 'user' AND EXISTS (SELECT FROM read.user_profile p WHERE p.id = d.owner_id AND p.hidden)
 )"""
@@ -109,17 +112,29 @@ AND NOT (c.owner_kind = 'user' AND c.owner_id = %(user_id)s)
 """
 """The condition that the document `c` of another owner was at some time shared with the actor."""
 
+TEAMS_EVER = """(
+    SELECT r.team_id, r.until IS NULL AS present, coalesce(r.until, greatest(r.position, t.position)) AS position
+    FROM read.team_reader r JOIN read.team_reader t ON t.team_id = r.team_id AND t.reader_id = r.team_id
+    WHERE r.reader_id = %(user_id)s
+)"""
+"""The teams whose documents the actor may see, or could at some time, and when that changed."""
+
 CHANGED_DOCUMENTS = f"""
 SELECT c.id, c.position FROM read.document_change c
     WHERE c.owner_kind = 'user' AND c.owner_id = %(user_id)s AND c.position >= %(position)s
 UNION ALL SELECT c.id, c.position FROM read.document_change c WHERE {EVER_SHARED} AND c.position >= %(position)s
 UNION ALL SELECT c.id, p.position FROM read.document_change c JOIN read.user_profile p ON p.id = c.owner_id
     WHERE {EVER_SHARED} AND c.owner_kind = 'user' AND p.position >= %(position)s
+UNION ALL SELECT c.id, c.position FROM {TEAMS_EVER} AS m JOIN read.document_change c ON c.owner_id = m.team_id
+    WHERE c.owner_kind = 'team' AND m.present AND c.position >= %(position)s
+UNION ALL SELECT c.id, m.position FROM {TEAMS_EVER} AS m JOIN read.document_change c ON c.owner_id = m.team_id
+    WHERE c.owner_kind = 'team' AND (m.present OR c.owned_since < m.position) AND m.position >= %(position)s
 UNION ALL SELECT s.document_id, s.position FROM read.document_star s
     WHERE s.user_id = %(user_id)s AND s.position >= %(position)s
 """  # noqa: S608 - our own words only
 """The documents that the actor may have seen at some time, with the positions, from `position` on, of what changes them
-in the actor's list: their own events, those of their owner's account, which may hide them, and the actor's star."""
+in the actor's list: their own events, those of their owner's account, which may hide them, those that change the role
+by a team, and the actor's star. Of documents that a team got after the actor could see any, nothing is told."""
 
 TEAM_AUDIENCE = f"""
 SELECT team_id AS id, array_agg(user_id) AS user_ids,

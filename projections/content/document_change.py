@@ -29,7 +29,16 @@ from projections.visibility import (
 
 FIRST, LAST = UUID(int=0), UUID(int=2**128 - 1)
 
-MODELS = ("document", "document_access", "document_change", "document_star", "team", "team_roster", "user_profile")
+MODELS = (
+    "document",
+    "document_access",
+    "document_change",
+    "document_star",
+    "team",
+    "team_reader",
+    "team_roster",
+    "user_profile",
+)
 """The read models that make the list: changes are shown as far as all of them have come."""
 
 CHANGED = f"""
@@ -85,9 +94,9 @@ class ChangedDocument:
 
 
 class DocumentChanges(ReadModel):
-    """All documents, erased ones too: who owns each, and the users and addresses that it was ever shared with."""
+    """All documents, erased ones too: who owns each, since which position, and with whom it was ever shared."""
 
-    version = 1
+    version = 2
     roots = (Document,)
     personal = PersonalData("ids of users and addresses", "stays: ids only")
     table = Table(
@@ -96,6 +105,7 @@ class DocumentChanges(ReadModel):
         columns={
             "owner_kind": "text NOT NULL",
             "owner_id": "uuid NOT NULL",
+            "owned_since": "bigint NOT NULL",
             "user_ids": "uuid[] NOT NULL",
             "address_ids": "uuid[] NOT NULL",
         },
@@ -105,7 +115,7 @@ class DocumentChanges(ReadModel):
     def changes(self, event: RecordedEvent) -> Iterator[Change]:
         match event.data:
             case Document.Created(owner_kind=owner_kind, owner_id=owner_id):
-                owner = {"owner_kind": owner_kind, "owner_id": owner_id}
+                owner = {"owner_kind": owner_kind, "owner_id": owner_id, "owned_since": event.position}
                 yield self.table.put(event.stream_id, **owner, user_ids=[], address_ids=[])
             case Document.Shared(address_id=address_id):
                 yield self.table.set(event.stream_id, address_ids=_with(address_id, "address_ids"))

@@ -56,7 +56,7 @@ from application.identity.suspension import LockDown, RemindOfDeletion, RequestD
 from application.identity.user import AcceptTerms, ChangePassword, ChangeProfile, Deactivate
 from application.ports import Actor, AnswerExpired, Clock, CommandContext, NewId, Reference, Store, TokenText
 from application.privacy.erasure import ErasureStep
-from application.teams.dissolution import CarryOutDissolution, DissolveTeam, WithdrawDissolution
+from application.teams.dissolution import DissolveTeam, WithdrawDissolution
 from application.teams.invitation import (
     AcceptInvitation,
     DeclineInvitation,
@@ -224,7 +224,6 @@ async def life_of_a_team(runner: CommandRunner, ada: Actor, bob: Actor, carol: A
     yield LeaveTeam(id=id), ada
     yield DissolveTeam(id=id), bob
     yield WithdrawDissolution(id=id), bob
-    yield CarryOutDissolution(id=id), None
 
 
 def match_of(command: Command[Any]) -> str | None:

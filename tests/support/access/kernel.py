@@ -128,7 +128,7 @@ class People:
 
     def read(self, role: str, resource: Resource, id: str) -> Any:
         """What a person reads of a thing."""
-        return self.by_role[role].read(f"/v1/{resource.name.removeprefix('team_')}s/{id}")
+        return self.by_role[role].read(VIEWS.get(resource.name, f"/v1/{resource.name}s/{{}}").format(id))
 
     def request(
         self, role: str, operation: Operation, path: str, case: "Case", headers: Mapping[str, str] | None = None
@@ -217,6 +217,9 @@ class Case:
 
 CASES: list[Case] = []
 """At least one case for each operation that takes a token."""
+
+VIEWS: dict[str, str] = {}
+"""Where a thing is read, by the name of its resource, if not under that name."""
 
 MAKERS: dict[str, Callable[[People, Account], str]] = {}
 """How to make a thing, by the name of its resource; answers its id."""

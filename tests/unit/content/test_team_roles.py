@@ -7,12 +7,10 @@ from uuid import UUID
 
 import pytest
 
-from application.billing.subscription import ChangePlan
 from application.commands import Command
 from application.content.document import (
     ChangeDocument,
     CreateDocument,
-    DocumentView,
     DuplicateDocument,
     LeaveDocument,
     RestoreFromTrash,
@@ -24,19 +22,20 @@ from application.content.publication import PublishDocument
 from application.content.share_link import CreateShareLink, OpenShareLink
 from application.content.star import StarDocument
 from application.ports import Actor
-from application.teams.dissolution import CarryOutDissolution, DissolveTeam, WithdrawDissolution
-from application.teams.invitation import AcceptInvitation, InviteMember
-from application.teams.team import ChangeMemberRole, FoundTeam, LeaveTeam, RemoveMember
+from application.privacy.erasure import CarryOutDissolution
+from application.teams.dissolution import DissolveTeam, WithdrawDissolution
+from application.teams.team import ChangeMemberRole, LeaveTeam, RemoveMember
 from domain.access import DOCUMENT, RoleTooLow
 from domain.billing.subscription import QuotaExceeded, Subscription
 from domain.content.document import Document
 from domain.content.roles import Role
 from domain.content.team_roles import ROLE_BY_TEAM_ROLE, role_by_team
-from domain.kernel import Forbidden, NotFound, Party
+from domain.kernel import NotFound, Party
 from domain.teams.dissolution import DISSOLUTION_GRACE
 from domain.teams.roles import RANKING
 from domain.teams.roles import Role as TeamRole
 from domain.teams.team import Team
+from tests.support.crew import EDITORS, OWNERS, READERS, Crew, open_crew
 from tests.support.given import ID, NOW, person
 from tests.support.use_cases import CommandRunner
 
@@ -95,54 +94,14 @@ def test_a_stranger_has_no_role_by_a_team() -> None:
     assert role_by_team(team(), person(9)) is None
 
 
-class Crew:
-    """A team of a runner, with a member of each role and a stranger, and its documents."""
-
-    def __init__(self, runner: CommandRunner, people: dict[str, Actor], id: UUID) -> None:
-        self.runner, self.people, self.id = runner, people, id
-
-    async def does(self, who: str, command: Command[Any]) -> str:
-        """Send a command as somebody; answer "done" or why not."""
-        try:
-            await self.runner.ask(command, replace(self.people[who], lent={}))
-        except NotFound:
-            return "not found"
-        except Forbidden as refused:
-            return refused.code
-        return "done"
-
-    async def write(self, who: str = "editor") -> DocumentView:
-        """Create a document of the team."""
-        return await self.runner.ask(CreateDocument(title="Plan", team_id=self.id), self.people[who])
-
-
 @pytest.fixture
 async def crew() -> Crew:
-    """A crew of all roles."""
-    runner = CommandRunner()
-    names = [*RANKING, "stranger"]
-    people = {name: await runner.actor(f"{name}@example.org") for name in names}
-    await runner.ask(ChangePlan(plan="pro"), people["owner"])
-    founded = await runner.ask(FoundTeam(name="Crew", slug="crew"), people["owner"])
-    for role in ("admin", "editor", "viewer", "guest"):
-        await runner.ask(InviteMember(id=founded.id, email=f"{role}@example.org", role=role), people["owner"])
-        await runner.ask(AcceptInvitation(id=founded.id), people[role])
-    return Crew(runner, people, founded.id)
-
-
-async def outcomes(crew: Crew, command: Command[Any]) -> dict[str, str]:
-    """What comes of a command of each person."""
-    return {who: await crew.does(who, command) for who in crew.people}
-
-
-NOBODY = {"guest": "not found", "stranger": "not found"}
-READERS = {"owner": "done", "admin": "done", "editor": "done", "viewer": "done", **NOBODY}
-EDITORS = {**READERS, "viewer": "role_too_low"}
-OWNERS = {**EDITORS, "editor": "role_too_low"}
+    """A team with a member of each role, and a stranger."""
+    return await open_crew()
 
 
 async def test_editors_of_a_team_create_documents_in_it(crew: Crew) -> None:
-    assert await outcomes(crew, CreateDocument(title="Plan", team_id=crew.id)) == EDITORS
+    assert await crew.outcomes(CreateDocument(title="Plan", team_id=crew.id)) == EDITORS
     view = await crew.write()
     assert (view.owner_kind, view.owner_id) == ("team", crew.id)
 
@@ -163,36 +122,36 @@ async def test_commands_judge_the_members_of_a_team_by_the_log(crew: Crew) -> No
         (RestoreFromTrash(id=id), OWNERS),
     ]
     for command, outcome in expected:
-        assert await outcomes(crew, command) == outcome, command
+        assert await crew.outcomes(command) == outcome, command
 
 
 async def test_a_removed_member_and_one_who_left_do_nothing_more(crew: Crew) -> None:
     change = ChangeDocument(id=(await crew.write()).id, title="New")
     await crew.runner.ask(RemoveMember(id=crew.id, user_id=crew.people["editor"].user_id), crew.people["owner"])
     await crew.runner.ask(LeaveTeam(id=crew.id), crew.people["admin"])
-    assert await outcomes(crew, change) == {**EDITORS, "admin": "not found", "editor": "not found"}
+    assert await crew.outcomes(change) == {**EDITORS, "admin": "not found", "editor": "not found"}
 
 
 async def test_a_role_counts_from_its_change_on(crew: Crew) -> None:
     change, owner = ChangeDocument(id=(await crew.write()).id, title="New"), crew.people["owner"]
     await crew.runner.ask(ChangeMemberRole(id=crew.id, user_id=crew.people["editor"].user_id, role="viewer"), owner)
     await crew.runner.ask(ChangeMemberRole(id=crew.id, user_id=crew.people["viewer"].user_id, role="editor"), owner)
-    assert await outcomes(crew, change) == {**EDITORS, "editor": "role_too_low", "viewer": "done"}
+    assert await crew.outcomes(change) == {**EDITORS, "editor": "role_too_low", "viewer": "done"}
 
 
 async def test_a_team_that_is_about_to_be_dissolved_lets_nobody_write(crew: Crew) -> None:
     id, owner = (await crew.write()).id, crew.people["owner"]
     await crew.runner.ask(DissolveTeam(id=crew.id), owner)
     nobody = {who: "role_too_low" if said == "done" else said for who, said in READERS.items()}
-    assert await outcomes(crew, ChangeDocument(id=id, title="New")) == nobody
-    assert await outcomes(crew, CreateDocument(title="Plan", team_id=crew.id)) == nobody
-    assert await outcomes(crew, DuplicateDocument(id=id)) == READERS
+    assert await crew.outcomes(ChangeDocument(id=id, title="New")) == nobody
+    assert await crew.outcomes(CreateDocument(title="Plan", team_id=crew.id)) == nobody
+    assert await crew.outcomes(DuplicateDocument(id=id)) == READERS
     await crew.runner.ask(WithdrawDissolution(id=crew.id), owner)
-    assert await outcomes(crew, ChangeDocument(id=id, title="New")) == EDITORS
+    assert await crew.outcomes(ChangeDocument(id=id, title="New")) == EDITORS
     await crew.runner.ask(DissolveTeam(id=crew.id), owner)
     crew.runner.now += DISSOLUTION_GRACE
     await crew.runner.ask(CarryOutDissolution(id=crew.id))
-    assert await outcomes(crew, DuplicateDocument(id=id)) == dict.fromkeys(crew.people, "not found")
+    assert await crew.outcomes(DuplicateDocument(id=id)) == dict.fromkeys(crew.people, "not found")
 
 
 async def test_a_share_and_a_link_add_to_the_role_by_a_team(crew: Crew) -> None:
@@ -201,10 +160,10 @@ async def test_a_share_and_a_link_add_to_the_role_by_a_team(crew: Crew) -> None:
     link = await crew.runner.ask(CreateShareLink(id=id, role="editor"), owner)
     await crew.runner.ask(OpenShareLink(token=link.token), crew.people["guest"])
     change = ChangeDocument(id=id, title="New")
-    assert await outcomes(crew, change) == {**EDITORS, "viewer": "done", "guest": "done"}
+    assert await crew.outcomes(change) == {**EDITORS, "viewer": "done", "guest": "done"}
     await crew.runner.ask(LeaveDocument(id=id), crew.people["viewer"])
     await crew.runner.ask(LeaveDocument(id=id), crew.people["guest"])
-    assert await outcomes(crew, change) == EDITORS
+    assert await crew.outcomes(change) == EDITORS
 
 
 async def test_a_document_of_a_team_uses_the_quota_of_the_team(crew: Crew) -> None:

@@ -6,7 +6,7 @@ from domain.access import ANYONE, DOCUMENT, TEAM, Action, Resource, Rule
 from domain.content.team_roles import ROLE_BY_TEAM_ROLE
 from domain.teams.roles import RANKING
 from tests.support.access.content.document import share
-from tests.support.access.kernel import CASES, MAKERS, Case, People
+from tests.support.access.kernel import CASES, MAKERS, VIEWS, Case, People
 from tests.support.api import Account
 
 
@@ -30,7 +30,8 @@ class TeamCase(Case):
     @property
     def access(self) -> Action:
         """The action in the table of team documents."""
-        return TEAM_DOCUMENT.action(super().access.name)
+        name = super().access.name
+        return TEAM_DOCUMENT.action("file_in_team" if name == "file" else name)
 
 
 def in_team(case: Case) -> TeamCase:
@@ -63,6 +64,7 @@ def copied(people: People) -> dict[str, str]:
 
 
 MAKERS["team_document"] = make
+VIEWS["team_document"] = "/v1/documents/{}"
 CASES += [in_team(case) for case in [*CASES] if case.resource is DOCUMENT and case.rule.role != ANYONE]
 CASES += [
     TeamCase("create_document", created, note="of a team", action="create_in_team"),
