@@ -1,41 +1,63 @@
-"""Admission: on each load, is the owner's account open, and which role do share links give the actor?
+"""Admission: on each load, is the owner's account open, and which roles do share links and teams lend the actor?
 
-Commands ask the log here, so that nothing is done through a link once its revocation was stored. Reads ask
+Commands ask the log here, so that nothing is done through a link or a team once its end was stored. Reads ask
 `projections/visibility.py`.
 """
 
 from datetime import datetime
+from uuid import UUID
 
 from application.ports import Actor, EventStore
 from application.suspended_owners import require_shown
 from domain.content.document import Document
 from domain.content.link_guest import LinkGuest
+from domain.content.roles import Role
 from domain.content.share_link import ShareLinks
+from domain.content.team_roles import role_by_team
 from domain.kernel import Root
+from domain.teams.team import Team
 
 
 async def admit(root: Root, actor: Actor | None, events: EventStore, now: datetime) -> None:
-    """Refuse what is not to be seen at present, and note the role on a document that share links lend the actor.
+    """Refuse what is not to be seen at present, and note the roles that share links and the team lend the actor.
 
-    `actor`: None is the system, which sees everything.
+    A team lends roles on all that belongs to it. `actor`: None is the system, which sees everything.
 
     Raises:
         NotFound: it does not exist for the actor.
         Unavailable: the database does not answer.
-        Unreadable: the links cannot be read.
+        Unreadable: the links or the team cannot be read.
     """
     await require_shown(root, actor, events)
-    if isinstance(root, Document) and actor is not None:
+    if actor is None:
+        return
+    if isinstance(root, Team):
+        note_role_by_team(root, actor)
+    elif isinstance(root, Document):
         actor.lent.pop(root.id, None)
+        if root.owner.kind == "team":
+            team = await events.load(Team, root.owner.id)
+            _note(actor, root.owner.id, None if team is None else role_by_team(team, actor))
         if root.role_of(actor) not in ("owner", "editor"):  # no link gives more
-            await _lend(root, actor, events, now)
+            _note(actor, root.id, await _role_by_links(root, actor, events, now))
 
 
-async def _lend(document: Document, actor: Actor, events: EventStore, now: datetime) -> None:
+def note_role_by_team(team: Team, actor: Actor) -> None:
+    """Note the role that a team lends the actor on all that belongs to it."""
+    _note(actor, team.id, role_by_team(team, actor))
+
+
+async def _role_by_links(document: Document, actor: Actor, events: EventStore, now: datetime) -> Role | None:
     guest = await events.load(LinkGuest, LinkGuest.id_of(document.id, actor.user_id))
     if guest is None or not guest.link_ids:
-        return
+        return None
     links = await events.load(ShareLinks, ShareLinks.id_of(document.id))
-    role = None if links is None else links.role_by(guest.link_ids, now)
-    if role is not None:
-        actor.lent[document.id] = role
+    return None if links is None else links.role_by(guest.link_ids, now)
+
+
+def _note(actor: Actor, lender_id: UUID, role: Role | None) -> None:
+    """Note a role that a document's links or a team lend; None: they lend none."""
+    if role is None:
+        actor.lent.pop(lender_id, None)
+    else:
+        actor.lent[lender_id] = role

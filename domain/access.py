@@ -21,7 +21,8 @@ ANYONE = "anyone"
 class Person(Protocol):
     """A user, with the blind id of their verified email address (None: not verified yet).
 
-    `lent`: the role that share links give the person now, by the id of the document (`application/admission.py`).
+    `lent`: roles that others give the person now (`application/admission.py`): share links, by the id of the document;
+    teams, by the id of the team, on all that belongs to it.
     """
 
     @property
@@ -140,6 +141,7 @@ DOCUMENT = Resource(
     roles=("owner", "editor", "commenter", "viewer"),
     rules={
         "create": Rule(ANYONE, "documents:write"),
+        "create_in_team": Rule("editor", "documents:write"),
         "list": Rule(ANYONE, "documents:read"),
         "change_many": Rule(ANYONE, "documents:write"),
         "forget_views": Rule(ANYONE, "documents:write"),
@@ -153,13 +155,15 @@ DOCUMENT = Resource(
         "list_shares": Rule("owner", "documents:read"),
         "share": Rule("owner", "documents:write"),
         "file": Rule("owner", "documents:write"),
+        "file_in_team": Rule("editor", "documents:write"),
         "publish": Rule("owner", "documents:write"),
         "trash": Rule("owner", "documents:write"),
         "restore": Rule("owner", "documents:write"),
     },
 )
-"""The owner is a user. All other roles come from shares, which name email addresses and bind to users at first use, and
-from share links, which give a role to each user who opens them."""
+"""The owner is a user or a team; what the members of a team may do with its documents is in
+`domain/content/team_roles.py`. Other roles come from shares, which name email addresses and bind to users at first use,
+and from share links, which give a role to each user who opens them."""
 
 TEAM = Resource(
     "team",

@@ -7,12 +7,14 @@ a verified address has the address NULL, which equals none.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 from uuid import UUID
 
 from application.ports import Actor, ReadStore
 from domain.access import DOCUMENT, TEAM
 from domain.billing.subscription import Subscription
 from domain.content.roles import Role
+from domain.content.team_roles import READ_ONLY, ROLE_BY_TEAM_ROLE
 from domain.kernel import Party
 from domain.teams.roles import Role as TeamRole
 from projections.kernel import reads
@@ -34,11 +36,28 @@ ROLES_HELD = f"""(
 ROLES_BY_ADDRESS = f"(SELECT document_id, role FROM read.document_access WHERE {HELD})"  # noqa: S608
 """Those by shares alone: they end by an event."""
 
-SHARES_HELD = f"""
-SELECT role, unused, link_id FROM {ROLES_HELD} AS held WHERE document_id = %(id)s
+LENDING = ",".join(role for role, given in ROLE_BY_TEAM_ROLE.items() if given is not None)
+"""The roles in a team that give one on what belongs to it."""
+
+MEMBER = f"""read.team_roster r JOIN read.team t
+    ON t.id = r.team_id AND t.dissolved_at IS NULL AND r.role = ANY('{{{LENDING}}}')"""
+"""The members of teams who have a role on what belongs to their team."""
+
+GIVEN = " ".join(f"WHEN '{role}' THEN '{given}'" for role, given in ROLE_BY_TEAM_ROLE.items() if given is not None)
+
+ROLE_OF_MEMBER = f"CASE WHEN t.dissolution_due IS NOT NULL THEN '{READ_ONLY}' ELSE CASE r.role {GIVEN} END END"
+"""The role that such a member has."""
+
+ROLES_BY_TEAM = f"(SELECT r.team_id, {ROLE_OF_MEMBER} AS role FROM {MEMBER} WHERE r.user_id = %(user_id)s)"  # noqa: S608
+"""The actor's roles on what belongs to teams."""
+
+ROLES_ON_ONE = f"""
+SELECT CASE WHEN link_id IS NULL THEN 'share' ELSE 'link' END AS reason, role, unused, link_id, NULL::uuid AS team_id
+FROM {ROLES_HELD} AS held WHERE document_id = %(id)s
 AND NOT EXISTS (SELECT FROM read.user_profile WHERE id = %(owner_id)s AND hidden)
+UNION ALL SELECT 'team', role, false, NULL, team_id FROM {ROLES_BY_TEAM} AS m WHERE team_id = %(team_id)s
 """  # noqa: S608 - our own words only
-"""Takes the owner's id; NULL: the owner is no user."""
+"""Takes the owner's id, as that of a user or as that of a team; the other one is NULL."""
 
 RANKING = ",".join(DOCUMENT.roles)
 
@@ -56,20 +75,34 @@ BELONGS_TO = "d.owner_id = %(owner_id)s"
 BELONGS_TO_TEAM = "(d.owner_kind = 'team' AND d.owner_id = %(team_id)s)"
 """The condition that a team owns the document `d`."""
 
+BELONGS_TO_MINE = f"(d.owner_kind = 'team' AND d.owner_id IN (SELECT team_id FROM {ROLES_BY_TEAM} AS m))"  # noqa: S608
+"""The condition that the document `d` belongs to a team that gives the actor a role on it."""
+
+HAS_DOCUMENTS = "EXISTS (SELECT FROM read.document d WHERE d.owner_kind = 'team' AND d.owner_id = t.id)"
+"""The condition that the team `t` owns documents."""
+
 SHOWN = """NOT (
     d.owner_kind = 'user' AND EXISTS (SELECT FROM read.user_profile p WHERE p.id = d.owner_id AND p.hidden)
 )"""
 """The condition that the document `d` is open to others: its owner's account does not wait for its deletion."""
 
 DOCUMENT_AUDIENCE = f"""
-SELECT d.id, o.ids || ARRAY(
+SELECT d.id, o.reader_ids || ARRAY(
         SELECT a.user_id FROM read.document_access a WHERE a.document_id = d.id AND a.user_id IS NOT NULL
         UNION SELECT g.user_id FROM read.link_guest g JOIN read.share_link l ON l.id = g.link_id
         WHERE g.document_id = d.id AND g.present AND {LIVES}
-    ) AS user_ids, o.ids AS manager_ids, ARRAY(
+    ) AS user_ids, o.manager_ids, ARRAY(
         SELECT a.address_id FROM read.document_access a WHERE a.document_id = d.id AND a.user_id IS NULL
     ) AS address_ids
-FROM read.document d, LATERAL (SELECT CASE d.owner_kind WHEN 'user' THEN ARRAY[d.owner_id] ELSE '{{}}' END AS ids) o
+FROM read.document d, LATERAL (
+    SELECT coalesce(array_agg(user_id), '{{}}') AS reader_ids,
+        coalesce(array_agg(user_id) FILTER (WHERE role = '{DOCUMENT.roles[0]}'), '{{}}') AS manager_ids
+    FROM (
+        SELECT d.owner_id AS user_id, '{DOCUMENT.roles[0]}' AS role WHERE d.owner_kind = 'user'
+        UNION ALL SELECT r.user_id, {ROLE_OF_MEMBER} FROM {MEMBER}
+        WHERE d.owner_kind = 'team' AND r.team_id = d.owner_id
+    ) m
+) o
 WHERE d.id = ANY(%s) AND {SHOWN}
 """  # noqa: S608 - our own words only
 
@@ -79,17 +112,29 @@ AND NOT (c.owner_kind = 'user' AND c.owner_id = %(user_id)s)
 """
 """The condition that the document `c` of another owner was at some time shared with the actor."""
 
+TEAMS_EVER = """(
+    SELECT r.team_id, r.until IS NULL AS present, coalesce(r.until, greatest(r.position, t.position)) AS position
+    FROM read.team_reader r JOIN read.team_reader t ON t.team_id = r.team_id AND t.reader_id = r.team_id
+    WHERE r.reader_id = %(user_id)s
+)"""
+"""The teams whose documents the actor may see, or could at some time, and when that changed."""
+
 CHANGED_DOCUMENTS = f"""
 SELECT c.id, c.position FROM read.document_change c
     WHERE c.owner_kind = 'user' AND c.owner_id = %(user_id)s AND c.position >= %(position)s
 UNION ALL SELECT c.id, c.position FROM read.document_change c WHERE {EVER_SHARED} AND c.position >= %(position)s
 UNION ALL SELECT c.id, p.position FROM read.document_change c JOIN read.user_profile p ON p.id = c.owner_id
     WHERE {EVER_SHARED} AND c.owner_kind = 'user' AND p.position >= %(position)s
+UNION ALL SELECT c.id, c.position FROM {TEAMS_EVER} AS m JOIN read.document_change c ON c.owner_id = m.team_id
+    WHERE c.owner_kind = 'team' AND m.present AND c.position >= %(position)s
+UNION ALL SELECT c.id, m.position FROM {TEAMS_EVER} AS m JOIN read.document_change c ON c.owner_id = m.team_id
+    WHERE c.owner_kind = 'team' AND (m.present OR c.owned_since < m.position) AND m.position >= %(position)s
 UNION ALL SELECT s.document_id, s.position FROM read.document_star s
     WHERE s.user_id = %(user_id)s AND s.position >= %(position)s
 """  # noqa: S608 - our own words only
 """The documents that the actor may have seen at some time, with the positions, from `position` on, of what changes them
-in the actor's list: their own events, those of their owner's account, which may hide them, and the actor's star."""
+in the actor's list: their own events, those of their owner's account, which may hide them, those that change the role
+by a team, and the actor's star. Of documents that a team got after the actor could see any, nothing is told."""
 
 TEAM_AUDIENCE = f"""
 SELECT team_id AS id, array_agg(user_id) AS user_ids,
@@ -108,6 +153,7 @@ WHERE team_id = %(id)s AND user_id = %(user_id)s AND EXISTS (SELECT FROM read.te
 
 FOLLOWED = f"""
 SELECT d.id FROM read.document d WHERE {OWNED}
+UNION SELECT d.id FROM read.document d WHERE {BELONGS_TO_MINE}
 UNION SELECT a.document_id FROM {ROLES_HELD} a JOIN read.document d ON d.id = a.document_id WHERE {SHOWN}
 UNION SELECT team_id FROM read.team_roster WHERE user_id = %(user_id)s AND role = ANY('{{{FOLLOWERS}}}')
 """  # noqa: S608 - our own words only
@@ -120,13 +166,18 @@ class FollowedThing:
     id: UUID
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
-    """A role of the actor: by the link `link_id`, or by a share. `unused`: the share is bound to no user yet."""
+Reason = Literal["owner", "team", "share", "link"]
 
+
+@dataclass(frozen=True, slots=True)
+class HeldRole:
+    """A role of the actor, and its reason. `unused`: it is by a share that is bound to no user yet."""
+
+    reason: Reason
     role: Role
-    unused: bool
+    unused: bool = False
     link_id: UUID | None = None
+    team_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,43 +211,78 @@ class Audience:
         return actor.user_id in self.user_ids or (actor.address_id is not None and actor.address_id in self.address_ids)
 
 
-@reads("document_access", "link_guest", "share_link", "user_profile")
+ROLE_MODELS = ("document_access", "link_guest", "share_link", "team", "team_roster", "user_profile")
+"""The read models that roles on documents follow from."""
+
+
+@reads(*ROLE_MODELS)
 async def document_access(rows: ReadStore, actor: Actor, document_id: UUID, owner: Party) -> Access:
     """Return the actor's access to a document with this owner."""
+    roles = await roles_on(rows, actor, document_id, owner)
+    return Access(DOCUMENT.highest(each.role for each in roles), any(each.unused for each in roles))
+
+
+@reads(*ROLE_MODELS)
+async def roles_on(rows: ReadStore, actor: Actor, document_id: UUID, owner: Party) -> list[HeldRole]:
+    """Return the actor's roles on a document with this owner, each with its reason."""
     if owner == Party("user", actor.user_id):
-        return Access("owner")
-    shares = await rows.all(Share, SHARES_HELD, shares_params(actor, document_id, owner))
-    return Access(DOCUMENT.highest(share.role for share in shares), any(share.unused for share in shares))
+        return [HeldRole("owner", "owner")]
+    params = {"id": document_id, "user_id": actor.user_id, "address_id": actor.address_id}
+    owner_ids = {"owner_id": owner.id if owner.kind == "user" else None, "team_id": team_of(owner)}
+    return await rows.all(HeldRole, ROLES_ON_ONE, params | owner_ids)
 
 
-def shares_params(actor: Actor, document_id: UUID, owner: Party) -> dict[str, UUID | None]:
-    """Return the parameters of `SHARES_HELD`."""
-    owner_id = owner.id if owner.kind == "user" else None
-    return {"id": document_id, "user_id": actor.user_id, "address_id": actor.address_id, "owner_id": owner_id}
+def team_of(owner: Party) -> UUID | None:
+    """Return the team that is the owner; None: it is a user."""
+    return owner.id if owner.kind == "team" else None
 
 
-def own_documents(columns: str) -> str:
-    """Return the query of the documents (`d`) that the actor owns, with their role."""
-    return f"SELECT {columns}, '{DOCUMENT.roles[0]}' AS role FROM read.document d WHERE {OWNED}"  # noqa: S608
+def own_documents(columns: str, rest: str) -> str:
+    """Return the query of the documents (`d`) that the actor owns, with their role. `rest`: of its conditions on."""
+    return f"SELECT {columns}, '{DOCUMENT.roles[0]}' AS role FROM read.document d WHERE {OWNED} AND {rest}"  # noqa: S608
 
 
-def shared_documents(columns: str) -> str:
-    """Return the query of the documents (`d`) of others on which the actor has roles, with the highest."""
-    return _with_role(columns, ROLES_HELD)
+def team_documents(columns: str, rest: str) -> str:
+    """Return the query of the documents (`d`) of the actor's teams, with the highest role."""
+    return _of_teams(columns, rest, ROLES_HELD)
 
 
-def shared_by_address(columns: str) -> str:
-    """Return the query of the documents (`d`) that are shared with the actor's address, with the highest role."""
-    return _with_role(columns, ROLES_BY_ADDRESS)
+def team_documents_by_address(columns: str, rest: str) -> str:
+    """Return the same query, with the highest role by team and by shares."""
+    return _of_teams(columns, rest, ROLES_BY_ADDRESS)
 
 
-def _with_role(columns: str, roles: str) -> str:
+def shared_documents(columns: str, rest: str) -> str:
+    """Return the query of the documents (`d`) of others on which the actor has roles by no team, with the highest."""
+    return _of_others(columns, rest, ROLES_HELD)
+
+
+def shared_by_address(columns: str, rest: str) -> str:
+    """Return the same query for roles by shares."""
+    return _of_others(columns, rest, ROLES_BY_ADDRESS)
+
+
+def _of_teams(columns: str, rest: str, held: str) -> str:
+    # The rest is about each team by itself, so that an index has its order.
+    return f"""
+        SELECT x.* FROM {ROLES_BY_TEAM} AS m CROSS JOIN LATERAL (
+            SELECT {columns}, (
+                SELECT a.role FROM (
+                    SELECT m.role UNION ALL SELECT held.role FROM {held} AS held WHERE held.document_id = d.id
+                ) a ORDER BY array_position('{{{RANKING}}}', a.role) LIMIT 1
+            ) AS role
+            FROM read.document d WHERE d.owner_kind = 'team' AND d.owner_id = m.team_id AND {rest}
+        ) x
+    """  # noqa: S608 - columns of our own views
+
+
+def _of_others(columns: str, rest: str, held: str) -> str:
     return f"""
         SELECT {columns}, a.role FROM (
-            SELECT DISTINCT ON (document_id) document_id, role FROM {roles} held
+            SELECT DISTINCT ON (document_id) document_id, role FROM {held} AS held
             ORDER BY document_id, array_position('{{{RANKING}}}', role)
         ) a JOIN read.document d ON d.id = a.document_id
-        WHERE NOT {OWNED} AND {SHOWN}
+        WHERE NOT {OWNED} AND NOT {BELONGS_TO_MINE} AND {SHOWN} AND {rest}
     """  # noqa: S608 - columns of our own views
 
 
@@ -228,9 +314,9 @@ async def team_role(rows: ReadStore, actor: Actor, team_id: UUID) -> TeamRole | 
     return None if found is None else found.role
 
 
-@reads("document", "document_access", "link_guest", "share_link", "team_roster", "user_profile")
+@reads("document", *ROLE_MODELS)
 async def readers_of(rows: ReadStore, document_ids: Iterable[UUID], team_ids: Iterable[UUID]) -> dict[UUID, Audience]:
-    """Return the audiences of documents (owners, people they are shared with, guests) and teams (their members).
+    """Return the audiences of documents (owners, members of the team, people they are shared with) and of teams.
 
     A thing without an audience may be read by no user. Invited people may read a team, but do not follow its events.
     """
@@ -241,7 +327,7 @@ async def readers_of(rows: ReadStore, document_ids: Iterable[UUID], team_ids: It
     return {each.id: each for each in found}
 
 
-@reads("document", "document_access", "link_guest", "share_link", "team_roster", "user_profile")
+@reads("document", *ROLE_MODELS)
 async def followed_by(rows: ReadStore, actor: Actor) -> list[UUID]:
     """Return the ids of all things whose events the actor may read, as `readers_of` and `own_of` say of each one."""
     found = await rows.all(FollowedThing, FOLLOWED, {"user_id": actor.user_id, "address_id": actor.address_id})

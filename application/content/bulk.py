@@ -12,6 +12,7 @@ from application.content.folder import tree_of
 from application.ports import Actor, Clock, Store
 from domain.content import filing
 from domain.content.document import Document
+from domain.content.folder import FolderTree
 from domain.kernel import Party, Refusal
 
 MAX_DOCUMENTS = 100
@@ -20,11 +21,13 @@ MAX_CHARACTERS = 8_000_000
 
 BulkAction = Literal["archive", "unarchive", "trash", "restore", "move", "tag"]
 
-BulkOutcome = Literal["done", "not_found", "role_too_low", "document_is_trashed", "too_many_tags", "too_much_text"]
+BulkOutcome = Literal[
+    "done", "not_found", "no_such_folder", "role_too_low", "document_is_trashed", "too_many_tags", "too_much_text"
+]
 """`done`, or the code of the refusal. `too_much_text`: send the document again, with fewer others."""
 
-RIGHTS = {"archive": "edit", "unarchive": "edit", "trash": "trash", "restore": "restore", "move": "file", "tag": "edit"}
-"""What each action takes (`domain.access.DOCUMENT`)."""
+RIGHTS = {"archive": "edit", "unarchive": "edit", "trash": "trash", "restore": "restore", "tag": "edit"}
+"""What each action takes (`domain.access.DOCUMENT`); a move takes `filing.right_to_file`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class BulkResult:
 
 
 class ChangeDocuments(Command[BulkResult]):
-    """Do the same with many documents. `folder_id`: where to move them; `tags`: to add to those that they have."""
+    """Do the same with many documents. `folder_id`: of their owner, where to move them. `tags`: to add to theirs."""
 
     ids: list[UUID]
     action: BulkAction
@@ -45,7 +48,8 @@ class ChangeDocuments(Command[BulkResult]):
 
 @handles
 async def change_documents(cmd: ChangeDocuments, store: Store, actor: Actor, clock: Clock) -> BulkResult:
-    change = await _change_of(cmd, store, actor, clock())
+    change = _change_of(cmd, actor, clock())
+    trees: dict[Party, FolderTree] = {}
     changed: list[Document] = []
     outcomes: dict[UUID, BulkOutcome] = {}
     characters = 0
@@ -56,7 +60,12 @@ async def change_documents(cmd: ChangeDocuments, store: Store, actor: Actor, clo
         try:
             document = await store.get(Document, id)
             characters += document.content_length  # also of a refused one: the unit of work keeps it
-            begin_use(document, RIGHTS[cmd.action], actor, clock())
+            begin_use(document, RIGHTS.get(cmd.action) or filing.right_to_file(document), actor, clock())
+            if cmd.action == "move" and cmd.folder_id is not None:
+                if document.owner not in trees:
+                    trees[document.owner] = await tree_of(store, document.owner, clock())
+                trees[document.owner].require("change", actor)
+                trees[document.owner].require_folder(cmd.folder_id)
             change(document)
         except Refusal as refusal:
             outcomes[id] = _outcome(refusal)
@@ -67,7 +76,7 @@ async def change_documents(cmd: ChangeDocuments, store: Store, actor: Actor, clo
     return BulkResult([outcomes[id] for id in cmd.ids])
 
 
-async def _change_of(cmd: ChangeDocuments, store: Store, actor: Actor, now: datetime) -> Callable[[Document], None]:
+def _change_of(cmd: ChangeDocuments, actor: Actor, now: datetime) -> Callable[[Document], None]:
     """Return what the command does with a document."""
     match cmd.action:
         case "archive":
@@ -82,9 +91,6 @@ async def _change_of(cmd: ChangeDocuments, store: Store, actor: Actor, now: date
             tags = [filing.usable_tag(tag) for tag in cmd.tags]
             return lambda document: filing.set_tags(document, [*document.tags, *tags], by=actor, now=now)
         case "move":
-            tree = await tree_of(store, Party("user", actor.user_id), now)
-            if cmd.folder_id is not None:
-                tree.require_folder(cmd.folder_id)
             return lambda document: filing.file(document, cmd.folder_id, by=actor, now=now)
 
 

@@ -14,6 +14,7 @@ from application.admission import admit
 from application.commands import Command, ReadResult, handles
 from application.content.link_guest import links_left
 from application.content.lookup import find
+from application.content.owners import owner_of_new
 from application.content.retention import require_shown
 from application.ports import Actor, Clock, EmailIndex, EventStore, NewId, Store
 from application.views import view_maker
@@ -67,10 +68,11 @@ document_view = view_maker(
 
 
 class CreateDocument(Command[DocumentView]):
-    """Create a draft, which counts against the quota of the actor's plan."""
+    """Create a draft of the actor, or of a team. It counts against the quota of its owner's plan."""
 
     title: str
     content: str = ""
+    team_id: UUID | None = None
 
 
 class ChangeDocument(Command[DocumentView]):
@@ -94,11 +96,12 @@ class EditDocument(Command[DocumentView]):
 class DuplicateDocument(Command[DocumentView]):
     """Create a draft with the title and the content of a document. `title`: None is "Copy of" and the title.
 
-    It counts against the quota of the actor's plan.
+    It belongs to the actor or to a team, and counts against the quota of its owner's plan.
     """
 
     id: UUID
     title: str | None = None
+    team_id: UUID | None = None
 
 
 class TrashDocument(Command[DocumentView]):
@@ -172,8 +175,9 @@ class LeaveDocument(Command[None]):
 
 @handles
 async def create_document(cmd: CreateDocument, store: Store, actor: Actor, clock: Clock, new_id: NewId) -> DocumentView:
-    now = clock()
-    document = Document.create(id=new_id(), owner_id=actor.user_id, now=now, **asdict(cmd))
+    now, texts = clock(), asdict(cmd)
+    owner = await owner_of_new(store, texts.pop("team_id"), actor)
+    document = Document.create(id=new_id(), owner_kind=owner.kind, owner_id=owner.id, now=now, **texts)
     store.save(document, await _charged(document, store, now))
     return document_view(document)
 
@@ -184,8 +188,9 @@ async def duplicate_document(
 ) -> DocumentView:
     now = clock()
     original = await load_document(store, cmd.id, "duplicate", actor, now)
-    title = title_of_copy(original.title) if cmd.title is None else cmd.title
-    copy = Document.create(id=new_id(), owner_id=actor.user_id, title=title, content=original.content, now=now)
+    owner = await owner_of_new(store, cmd.team_id, actor)
+    texts = {"title": title_of_copy(original.title) if cmd.title is None else cmd.title, "content": original.content}
+    copy = Document.create(id=new_id(), owner_kind=owner.kind, owner_id=owner.id, now=now, **texts)
     store.save(copy, await _charged(copy, store, now), original)
     return document_view(copy)
 
@@ -328,7 +333,12 @@ async def read_document(events: EventStore, actor: Actor, id: UUID, now: datetim
 
 async def _charged(document: Document, store: Store, now: datetime) -> Subscription:
     """Return the subscription of the owner of a new document, charged with it."""
-    subscription = await store.get(Subscription, Subscription.id_of(document.owner))
+    owner = document.owner
+    if owner.kind == "user":
+        subscription = await store.get(Subscription, Subscription.id_of(owner))
+    else:  # teams that earlier versions founded have none
+        found = await find(store, Subscription, Subscription.id_of(owner))
+        subscription = found or Subscription.start(payer=owner, now=now)
     subscription.use(document.id, now=now)
     return subscription
 

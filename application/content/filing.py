@@ -5,18 +5,21 @@ from datetime import datetime
 from uuid import UUID
 
 from application.commands import Command, ReadResult, handles
-from application.content.document import DocumentView, document_view, load_document, read_document
+from application.content.document import DocumentView, begin_use, document_view, load_document, read_document
 from application.content.folder import tree_of
 from application.ports import Actor, Clock, EventStore, Store
 from domain.content import filing
 from domain.content.document import Document
-from domain.content.folder import FolderTree
+from domain.content.folder import FolderTree, role_on_folders
 from domain.content.star import Star
 
 
 @dataclass(frozen=True, slots=True)
 class FilingView:
-    """Where a document is kept. `folder_id`: only its owner sees it. `starred`: the reader has set a star."""
+    """Where a document is kept. `folder_id`: only its owner, or the members of the team that owns it, see it.
+
+    `starred`: the reader has set a star.
+    """
 
     folder_id: UUID | None
     tags: list[str]
@@ -51,9 +54,11 @@ class UnarchiveDocument(Command[DocumentView]):
 
 @handles
 async def file_document(cmd: FileDocument, store: Store, actor: Actor, clock: Clock) -> None:
-    document = await load_document(store, cmd.id, "file", actor, clock())
+    document = await store.get(Document, cmd.id)
+    begin_use(document, filing.right_to_file(document), actor, clock())
     if cmd.folder_id is not None:
         tree = await tree_of(store, document.owner, clock())
+        tree.require("change", actor)
         tree.require_folder(cmd.folder_id)
     filing.file(document, cmd.folder_id, by=actor, now=clock())
     store.save(document)
@@ -97,7 +102,7 @@ async def document_filing(events: EventStore, actor: Actor, id: UUID, now: datet
 
 async def _folder_of(document: Document, actor: Actor, events: EventStore) -> UUID | None:
     """Return the folder that the document is in now, if the actor may see it."""
-    if document.role_of(actor) != "owner":
+    if role_on_folders(document.owner, actor) is None:
         return None
     tree = await events.load(FolderTree, FolderTree.id_of(document.owner))
     return None if tree is None else tree.folder_now(document.folder_id)

@@ -5,12 +5,14 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+from application.admission import note_role_by_team
 from application.commands import Command, handles
 from application.content.lookup import find
 from application.ports import Actor, Clock, EventStore, NewId, Store
-from domain.content.folder import FolderTree
+from domain.content.folder import NO_FOLDER, FolderTree, require_on_folders
 from domain.content.refusals import NoSuchFolder
-from domain.kernel import NotFound, Party
+from domain.kernel import Party
+from domain.teams.team import Team
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +57,11 @@ class ListedFolders:
 
 
 class CreateFolder(Command[CreatedFolder]):
-    """Create a folder, as the last one in the folder above it."""
+    """Create a folder, as the last one in the folder above it. `team_id`: of a team; None: of the actor."""
 
     name: str
     parent_id: UUID | None = None
+    team_id: UUID | None = None
 
 
 class RenameFolder(Command[None]):
@@ -66,6 +69,7 @@ class RenameFolder(Command[None]):
 
     id: UUID
     name: str
+    team_id: UUID | None = None
 
 
 class MoveFolder(Command[None]):
@@ -74,17 +78,19 @@ class MoveFolder(Command[None]):
     id: UUID
     parent_id: UUID | None
     before_id: UUID | None = None
+    team_id: UUID | None = None
 
 
 class DeleteFolder(Command[None]):
     """Delete a folder. What is in it is then in the folder above it."""
 
     id: UUID
+    team_id: UUID | None = None
 
 
 @handles
 async def create_folder(cmd: CreateFolder, store: Store, actor: Actor, clock: Clock, new_id: NewId) -> CreatedFolder:
-    id, tree = new_id(), await tree_of(store, Party("user", actor.user_id), clock())
+    id, tree = new_id(), await _chosen(store, actor, cmd.team_id, clock())
     tree.create(folder_id=id, name=cmd.name, parent_id=cmd.parent_id, by=actor, now=clock())
     store.save(tree)
     return CreatedFolder(id)
@@ -92,62 +98,93 @@ async def create_folder(cmd: CreateFolder, store: Store, actor: Actor, clock: Cl
 
 @handles
 async def rename_folder(cmd: RenameFolder, store: Store, actor: Actor, clock: Clock) -> None:
-    tree = await tree_of(store, Party("user", actor.user_id), clock())
+    tree = await _chosen(store, actor, cmd.team_id, clock())
     tree.rename(cmd.id, cmd.name, by=actor, now=clock())
     store.save(tree)
 
 
 @handles
 async def move_folder(cmd: MoveFolder, store: Store, actor: Actor, clock: Clock) -> None:
-    tree = await tree_of(store, Party("user", actor.user_id), clock())
+    tree = await _chosen(store, actor, cmd.team_id, clock())
     tree.move(cmd.id, parent_id=cmd.parent_id, before_id=cmd.before_id, by=actor, now=clock())
     store.save(tree)
 
 
 @handles
 async def delete_folder(cmd: DeleteFolder, store: Store, actor: Actor, clock: Clock) -> None:
-    tree = await tree_of(store, Party("user", actor.user_id), clock())
+    tree = await _chosen(store, actor, cmd.team_id, clock())
     tree.delete(cmd.id, by=actor, now=clock())
     store.save(tree)
 
 
-async def folders(events: EventStore, actor: Actor) -> FolderTreeView:
-    """Return the actor's folders: those at the top, each followed by the folders in it."""
-    tree = await events.load(FolderTree, FolderTree.id_of(Party("user", actor.user_id)))
-    if tree is None or tree.role_of(actor) is None:
+async def folders(events: EventStore, actor: Actor, team_id: UUID | None = None) -> FolderTreeView:
+    """Return the folders of the actor or a team: those at the top, each followed by the folders in it.
+
+    Raises:
+        NotFound: the actor may not see what belongs to the team.
+    """
+    tree = await _stored(events, actor, team_id)
+    if tree is None:
         return FolderTreeView(0, [])
     return FolderTreeView(tree.version, [_view(tree, id) for id in tree.listed()])
 
 
-async def folder(events: EventStore, actor: Actor, id: UUID) -> FolderPathView:
-    """Return one of the actor's folders.
+async def folder(events: EventStore, actor: Actor, id: UUID, team_id: UUID | None = None) -> FolderPathView:
+    """Return a folder of the actor or a team.
 
     Raises:
-        NotFound: they have no such folder.
+        NotFound: there is none, or the actor may not see what belongs to the team.
     """
-    tree = await events.load(FolderTree, FolderTree.id_of(Party("user", actor.user_id)))
+    tree = await _stored(events, actor, team_id)
     if tree is None:
-        raise NotFound("There is no such folder.")
-    tree.require("read", actor)
+        raise NoSuchFolder(NO_FOLDER)
     tree.require_folder(id)
     return FolderPathView(id, tree.version, [_view(tree, each) for each in tree.path_of(id)])
 
 
-async def folders_of_list(events: EventStore, actor: Actor, wanted: UUID | Literal["none"] | None) -> ListedFolders:
-    """Return the ids that documents in one of the actor's folders may name, deleted folders of it among them.
+async def folders_of_list(
+    events: EventStore, actor: Actor, wanted: UUID | Literal["none"] | None, team_id: UUID | None = None
+) -> ListedFolders:
+    """Return the ids that documents in a folder of the actor or a team may name, deleted folders of it among them.
 
     Raises:
-        NotFound: they have no such folder.
+        NotFound: there is no such folder, or the actor may not see what belongs to the team.
     """
     if wanted is None:
         return ListedFolders(None, None)
-    tree = await events.load(FolderTree, FolderTree.id_of(Party("user", actor.user_id)))
+    tree = await _stored(events, actor, team_id)
     places = {} if tree is None else tree.places()
     if wanted == "none":
         return ListedFolders(None, [each for each, now in places.items() if now is not None])
     if places.get(wanted) != wanted:
-        raise NoSuchFolder("There is no such folder; list the folders to see which there are.")
+        raise NoSuchFolder(NO_FOLDER)
     return ListedFolders([each for each, now in places.items() if now == wanted], None)
+
+
+async def _chosen(store: Store, actor: Actor, team_id: UUID | None, now: datetime) -> FolderTree:
+    """Return the folders of the actor, or of a team; loading the team tells the actor's role."""
+    if team_id is not None:
+        await find(store, Team, team_id)
+    return await tree_of(store, _owner(actor, team_id), now)
+
+
+async def _stored(events: EventStore, actor: Actor, team_id: UUID | None) -> FolderTree | None:
+    """Return the folders of the actor, or of a team; None: there are none yet, or they are erased.
+
+    Raises:
+        NotFound: the actor may not see what belongs to the team.
+    """
+    team = None if team_id is None else await events.load(Team, team_id)
+    if team is not None:
+        note_role_by_team(team, actor)
+    owner = _owner(actor, team_id)
+    require_on_folders(owner, "read", actor)
+    tree = await events.load(FolderTree, FolderTree.id_of(owner))
+    return None if tree is None or tree.erased else tree
+
+
+def _owner(actor: Actor, team_id: UUID | None) -> Party:
+    return Party("user", actor.user_id) if team_id is None else Party("team", team_id)
 
 
 async def tree_of(store: Store, owner: Party, now: datetime) -> FolderTree:

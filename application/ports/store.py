@@ -20,8 +20,8 @@ class Actor:
     """The authenticated user (implements `domain.access.Person`).
 
     `address_id` is the blind id of their verified email address: shares and invitations name addresses until they are
-    used. `lent`: the role that share links give, by the id of the document; `application/admission.py` sets it on each
-    load.
+    used. `lent`: the roles that share links and teams give, by the id of the document or of the team;
+    `application/admission.py` sets them on each load.
     """
 
     user_id: UUID

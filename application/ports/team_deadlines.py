@@ -11,6 +11,8 @@ class TeamDeadlines(Protocol):
     async def due(self, now: datetime, *, after: UUID | None) -> list[UUID]:
         """Return the next teams with an expired invitation or a due dissolution, by id; empty: there are no more.
 
+        A dissolution is due until the team has no document left.
+
         `after`: the last team of the previous call.
 
         Raises:

@@ -27,6 +27,7 @@ from domain.identity.suspension import is_to_be_erased
 from domain.identity.user import User
 from domain.kernel import NotFound, Party, Root
 from domain.privacy.address import Address
+from domain.teams import dissolution
 from domain.teams import erasure as teams
 from domain.teams.team import Team
 
@@ -89,6 +90,12 @@ class EraseTeam(Command[ErasureStep]):
     id: UUID
 
 
+class CarryOutDissolution(Command[ErasureStep]):
+    """Dissolve a team if its time of grace is over, and erase its documents and folders. The team itself stays."""
+
+    id: UUID
+
+
 class _Erasure:
     """One step of an erasure: the aggregates that it looks at, each loaded once, and what becomes of them."""
 
@@ -145,11 +152,15 @@ class _Erasure:
             await self.erase(ShareLinks, ShareLinks.id_of(document_id), ShareLinks.erase)
 
     async def erase_team(self, id: UUID) -> None:
-        """Erase a team, after its documents and its plan."""
-        await self.erase_documents_of(Party("team", id))
-        await self.cancel_plan(Party("team", id))
+        """Erase a team, after what belongs to it."""
+        await self.erase_things_of_team(id)
         if self.complete:
             await self.erase(Team, id, teams.erase_team)
+
+    async def erase_things_of_team(self, id: UUID) -> None:
+        """Erase the documents and folders of a team, and end its plan."""
+        await self.erase_documents_of(Party("team", id))
+        await self.cancel_plan(Party("team", id))
 
     async def end_memberships(self, user_id: UUID) -> None:
         """End the memberships of a user, and the teams that have no other member."""
@@ -305,4 +316,17 @@ async def erase_document(cmd: EraseDocument, store: Store, holdings: Holdings, c
 async def erase_team(cmd: EraseTeam, store: Store, holdings: Holdings, clock: Clock) -> ErasureStep:
     erasure = _Erasure(store, holdings, clock())
     await erasure.erase_team(cmd.id)
+    return erasure.stage()
+
+
+@handles
+async def carry_out_dissolution(
+    cmd: CarryOutDissolution, store: Store, holdings: Holdings, clock: Clock
+) -> ErasureStep:
+    erasure = _Erasure(store, holdings, clock())
+    team = await erasure.get(Team, cmd.id)
+    if team is not None:
+        dissolution.carry_out(team, now=clock())
+    if team is not None and team.dissolved_at is not None:
+        await erasure.erase_things_of_team(cmd.id)
     return erasure.stage()

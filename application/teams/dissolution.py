@@ -1,4 +1,4 @@
-"""Use cases of the dissolution of a team: request, withdraw, carry out."""
+"""Use cases of the dissolution of a team: request and withdraw. `application/privacy/erasure.py` carries it out."""
 
 from uuid import UUID
 
@@ -21,12 +21,6 @@ class WithdrawDissolution(Command[TeamView]):
     id: UUID
 
 
-class CarryOutDissolution(Command[None]):
-    """Dissolve a team if its time of grace is over."""
-
-    id: UUID
-
-
 @handles
 async def dissolve_team(cmd: DissolveTeam, store: Store, actor: Actor, clock: Clock) -> TeamView:
     now = clock()
@@ -43,10 +37,3 @@ async def withdraw_dissolution(cmd: WithdrawDissolution, store: Store, actor: Ac
     dissolution.withdraw(team, by=actor, now=now)
     store.save(team)
     return team_view(team, now)
-
-
-@handles
-async def carry_out_dissolution(cmd: CarryOutDissolution, store: Store, clock: Clock) -> None:
-    team = await store.get(Team, cmd.id)
-    dissolution.carry_out(team, now=clock())
-    store.save(team)

@@ -105,7 +105,7 @@ async def found_team(cmd: FoundTeam, store: Store, actor: Actor, clock: Clock, n
     now = clock()
     plan = (await store.get(Subscription, Subscription.id_of(Party("user", actor.user_id)))).plan
     team = Team.found(id=new_id(), name=cmd.name, slug=cmd.slug, owner_id=actor.user_id, seats=SEATS[plan], now=now)
-    store.save(team)
+    store.save(team, Subscription.start(payer=Party("team", team.id), plan=plan, now=now))
     return team_view(team, now)
 
 

@@ -1,14 +1,15 @@
-"""Job: ends expired invitations, and dissolves teams whose 14 days of grace are over."""
+"""Job: ends expired invitations, and dissolves teams whose 14 days of grace are over, with their documents."""
 
 from contextlib import suppress
 from datetime import timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
 
 from application.commands import Command
 from application.jobs import ScheduledJob, performs, report_unread
 from application.ports import Clock, NotSettled, SendAsSystem, TeamDeadlines, Unreadable
-from application.teams.dissolution import CarryOutDissolution
+from application.privacy.completion import complete
+from application.privacy.erasure import CarryOutDissolution
 from application.teams.invitation import ExpireInvitations
 from domain.kernel import NotFound
 
@@ -32,12 +33,14 @@ async def meet_team_deadlines(
         for last in due:
             try:
                 for command in (ExpireInvitations(id=last), CarryOutDissolution(id=last)):
-                    await _carry_out(command, f"{type(command).__name__}:{last}:{now.isoformat()}", send)
+                    unread += await _carry_out(command, f"{type(command).__name__}:{last}:{now.isoformat()}", send)
             except Unreadable:
                 unread.append(last)
     report_unread(unread)
 
 
-async def _carry_out(command: Command[None], key: str, send: SendAsSystem) -> None:
+async def _carry_out(command: Command[Any], key: str, send: SendAsSystem) -> list[UUID]:
+    """Carry out a command; return the streams that it could not read."""
     with suppress(NotSettled, NotFound):  # it is carried out, and reads may follow later; or the team is gone
-        await send(command, key)
+        return await complete(command, key, send)
+    return []

@@ -106,11 +106,11 @@ class Subscription(Root):
         return uuid5(payer.id, "subscription")
 
     @classmethod
-    def start(cls, *, payer: Party, now: datetime) -> "Subscription":
-        """Start the free plan, which every payer has first."""
+    def start(cls, *, payer: Party, now: datetime, plan: Plan = "free") -> "Subscription":
+        """Start the first plan of a payer: for a user the free one, for a team the one of its founder."""
         id = cls.id_of(payer)
         return cls.start_stream(
-            cls.Started, id=id, tenant=payer, now=now, payer_kind=payer.kind, payer_id=payer.id, plan="free"
+            cls.Started, id=id, tenant=payer, now=now, payer_kind=payer.kind, payer_id=payer.id, plan=plan
         )
 
     @property

@@ -146,8 +146,18 @@ class Document(Root):
     """Names of versions, by revision."""
 
     @classmethod
-    def create(cls, *, id: UUID, owner_id: UUID, title: str, content: str, now: datetime, **plain: Any) -> "Document":
-        """Create a user's draft. `plain`: other fields of `Created`, which no rule concerns.
+    def create(
+        cls,
+        *,
+        id: UUID,
+        owner_id: UUID,
+        title: str,
+        content: str,
+        now: datetime,
+        owner_kind: PartyKind = "user",
+        **plain: Any,
+    ) -> "Document":
+        """Create a draft of a user or a team. `plain`: other fields of `Created`, which no rule concerns.
 
         Raises:
             UnusableText: the title or the content is not valid.
@@ -156,13 +166,13 @@ class Document(Root):
         return cls.start_stream(
             cls.Created,
             id=id,
-            tenant=Party("user", owner_id),
+            tenant=Party(owner_kind, owner_id),
             now=now,
             title=title,
             title_length=len(title),
             content=content,
             content_length=len(content),
-            owner_kind="user",
+            owner_kind=owner_kind,
             owner_id=owner_id,
             **plain,
         )
@@ -175,13 +185,13 @@ class Document(Root):
     def role_of(self, person: Person) -> Role | None:
         """Return the person's role; None: the document does not exist for them, as an erased one for all.
 
-        Only a user who owns a document has the role owner: no member of a team has it through the team.
+        Roles come from ownership, from shares, and from what share links and the team that owns the document lend.
         """
         if self.erased:
             return None
         if self._is_owner(person):
             return "owner"
-        lent = [person.lent[self.id]] if self.id in person.lent else []
+        lent = [person.lent[id] for id in (self.id, self.owner_id) if id in person.lent]
         return DOCUMENT.highest([*lent, *(self.shares[address_id] for address_id in self.shares_of(person))])
 
     def shares_of(self, person: Person) -> list[UUID]:

@@ -12,6 +12,7 @@ from uuid import UUID
 from domain.access import Person
 from domain.content.document import Document
 from domain.content.erasure import erase_document
+from domain.content.folder import require_on_folders
 from domain.content.refusals import TooManyTags
 from domain.content.saving import save
 from domain.text import single_line
@@ -48,14 +49,20 @@ def set_tags(document: Document, tags: Iterable[str], *, by: Person, now: dateti
         document.trigger_event(Document.Tagged, now=now, tags=wanted)
 
 
+def right_to_file(document: Document) -> str:
+    """Return the action (`domain.access.DOCUMENT`) of moving the document to a folder: in a team, editors do it."""
+    return "file_in_team" if document.owner.kind == "team" else "file"
+
+
 def file(document: Document, folder_id: UUID | None, *, by: Person, now: datetime) -> None:
     """Move the document to a folder of its owner, which exists; None: out of all folders.
 
     Raises:
-        NotFound, RoleTooLow: the person is not the owner.
+        NotFound, RoleTooLow: the person is not the owner, or no editor in the team that is.
         DocumentIsTrashed: the document is in the trash.
     """
-    document.require("file", by)
+    document.require(right_to_file(document), by)
+    require_on_folders(document.owner, "change", by)
     document.require_untrashed()
     if folder_id != document.folder_id:
         document.trigger_event(Document.Filed, now=now, folder_id=folder_id)

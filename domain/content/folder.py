@@ -15,6 +15,7 @@ from domain.kernel import FirstEvent, Party, PartyKind, Personal, Root
 from domain.text import single_line
 
 NAME_LENGTH = 100
+NO_FOLDER = "There is no such folder; list the folders to see which there are."
 MAX_FOLDERS = 1_000
 MAX_DELETED = 10_000
 """Of each deleted folder the tree keeps for ever where its documents are."""
@@ -25,6 +26,33 @@ FOLDER = Resource(
     rules={"read": Rule("oneself", "documents:read"), "change": Rule("oneself", "documents:write")},
 )
 """A user's own folders."""
+
+TEAM_FOLDER = Resource(
+    "team folder",
+    roles=("owner", "editor", "viewer"),
+    rules={"read": Rule("viewer", "documents:read"), "change": Rule("editor", "documents:write")},
+    advice="an owner of the team",
+)
+"""The folders of a team. Its members have the roles that they have on its documents (`team_roles.py`)."""
+
+
+def role_on_folders(owner: Party, person: Person) -> str | None:
+    """Return the person's role on the folders of an owner; None: these do not exist for them."""
+    if owner.kind == "team":
+        role: str | None = person.lent.get(owner.id)
+        return role
+    return "oneself" if owner.id == person.user_id else None
+
+
+def require_on_folders(owner: Party, action: str, person: Person) -> None:
+    """Refuse an action (`FOLDER`, `TEAM_FOLDER`) that the person's role on the folders of an owner is not enough for.
+
+    Raises:
+        NotFound: the folders do not exist for them.
+        RoleTooLow: their role in the team is lower than the action takes.
+    """
+    resource = TEAM_FOLDER if owner.kind == "team" else FOLDER
+    resource.require(action, role_on_folders(owner, person))
 
 
 def usable_name(name: str) -> str:
@@ -118,6 +146,11 @@ class FolderTree(Root):
     deleted: dict[UUID, UUID | None]
     """Of each deleted folder the one that was above it."""
 
+    @property
+    def owner(self) -> Party:
+        """The user or team that the folders belong to."""
+        return Party(self.owner_kind, self.owner_id)
+
     @staticmethod
     def id_of(owner: Party) -> UUID:
         """Return the id of an owner's tree: there is at most one."""
@@ -132,17 +165,21 @@ class FolderTree(Root):
 
     def role_of(self, person: Person) -> str | None:
         """Return the person's role; None: the folders do not exist for them, as those of an erased owner for all."""
-        is_own = not self.erased and Party(self.owner_kind, self.owner_id) == Party("user", person.user_id)
-        return "oneself" if is_own else None
+        return None if self.erased else role_on_folders(self.owner, person)
 
     def require(self, action: str, person: Person) -> None:
-        """Refuse an action (`FOLDER`) of a person to whom the folders do not belong. Raises `NotFound`."""
-        FOLDER.require(action, self.role_of(person))
+        """Refuse an action that the person may not do with the folders.
+
+        Raises:
+            NotFound, RoleTooLow: see `require_on_folders`.
+        """
+        resource = TEAM_FOLDER if self.owner_kind == "team" else FOLDER
+        resource.require(action, self.role_of(person))
 
     def require_folder(self, folder_id: UUID) -> None:
         """Refuse a folder that the tree does not have. Raises `NoSuchFolder`."""
         if folder_id not in self.parents:
-            raise NoSuchFolder("There is no such folder; list the folders to see which there are.")
+            raise NoSuchFolder(NO_FOLDER)
 
     def children(self, folder_id: UUID | None) -> list[UUID]:
         """Return the folders directly in a folder, or at the top (None), in their order."""
@@ -184,7 +221,7 @@ class FolderTree(Root):
         """Create a folder, as the last one in the folder above it.
 
         Raises:
-            NotFound: the folders are not the person's.
+            NotFound, RoleTooLow: the person may not change the folders.
             UnusableText: the name is not valid.
             NoSuchFolder: there is no such folder above it.
             TooManyFolders: there are `MAX_FOLDERS`.
@@ -200,7 +237,7 @@ class FolderTree(Root):
         """Rename a folder. An equal name causes no event.
 
         Raises:
-            NotFound, NoSuchFolder: the folders are not the person's, or there is no such folder.
+            NotFound, RoleTooLow, NoSuchFolder: the person may not change the folders, or there is no such folder.
             UnusableText: the name is not valid.
         """
         self.require("change", by)
@@ -215,7 +252,8 @@ class FolderTree(Root):
         """Move a folder into another one, or to the top (None): before one of the folders there, or to their end.
 
         Raises:
-            NotFound, NoSuchFolder: the folders are not the person's, or one of the folders is not there.
+            NotFound, RoleTooLow: the person may not change the folders.
+            NoSuchFolder: one of the folders is not there.
             FolderInItself: the folder would be in itself, or in one of the folders in it.
         """
         self.require("change", by)
@@ -235,7 +273,7 @@ class FolderTree(Root):
         """Delete a folder: the folders and documents in it are then in the one above it. A repeat causes no event.
 
         Raises:
-            NotFound, NoSuchFolder: the folders are not the person's, or there never was such a folder.
+            NotFound, RoleTooLow, NoSuchFolder: the person may not change the folders, or there never was such a folder.
             TooManyFolders: `MAX_DELETED` have been deleted.
         """
         self.require("change", by)

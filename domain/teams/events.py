@@ -150,7 +150,10 @@ class OwnershipOfferWithdrawn(Root.Event):
 
 
 class DissolutionRequested(Root.Event):
+    """From now on members only read what belongs to the team."""
+
     TOPIC = "team.dissolution_requested"
+    revokes = ("team",)
     due: datetime
 
     def apply(self, aggregate: "Team") -> None:

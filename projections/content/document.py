@@ -1,6 +1,6 @@
 """Current documents. Only this file writes the table; `projections/visibility.py` reads it, too."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -21,7 +21,15 @@ from projections.content.document_star import STARRED
 from projections.kernel import CacheSpec, Change, PersonalData, ReadModel, Table, reads
 from projections.names import names_of
 from projections.page import BadCursor, Page, bounded, page_of, read_cursor, read_moment
-from projections.visibility import BELONGS_TO, BELONGS_TO_TEAM, document_access, own_documents, shared_documents
+from projections.visibility import (
+    BELONGS_TO,
+    BELONGS_TO_TEAM,
+    ROLE_MODELS,
+    document_access,
+    own_documents,
+    shared_documents,
+    team_documents,
+)
 
 Sort = Literal["created_at", "-created_at", "updated_at", "-updated_at", "title", "-title"]
 
@@ -130,7 +138,7 @@ def _saved(saved: Document.Saved) -> dict[str, Any]:
     return columns
 
 
-@reads(DocumentDetails, "document_access", "link_guest", "share_link", "user_profile")
+@reads(DocumentDetails, *ROLE_MODELS)
 async def document(rows: ReadStore, actor: Actor, id: UUID) -> ReadResult[DocumentView] | None:
     """Return the document; None: it does not exist for the actor. Reading it is the use of an unused share."""
     found = await rows.by_key(DocumentView, BY_ID, id)
@@ -142,7 +150,7 @@ async def document(rows: ReadStore, actor: Actor, id: UUID) -> ReadResult[Docume
     return ReadResult(found, BindShare(id=id) if access.unused else None)
 
 
-@reads(DocumentDetails, "document_access", "link_guest", "share_link", "user_profile")
+@reads(DocumentDetails, *ROLE_MODELS)
 async def own_document(rows: ReadStore, actor: Actor, id: UUID) -> DocumentView | None:
     """Return a document whose shares, links and publication the actor may see; None: it does not exist for the actor.
 
@@ -184,8 +192,9 @@ CONDITIONS = {
 class DocumentFilter:
     """Which documents to list; None: it does not matter. All but `trashed` and `shared` are in `CONDITIONS`.
 
-    `trashed`: in the trash (True) or out of it. `shared`: only documents that others share with the actor (True), or
-    that the actor owns (False). `folder_ids`: in one of these folders; `other_folder_ids`: in none of these.
+    `trashed`: in the trash (True) or out of it. `shared`: only documents that are shared with the actor (True), or that
+    the actor owns (False). `folder_ids`: in one of these folders; `other_folder_ids`: in none of these: folders of the
+    team `team_id`, or else of the actor.
     """
 
     trashed: bool = False
@@ -202,8 +211,11 @@ class DocumentFilter:
 
 ALL = DocumentFilter()
 
+ListSource = Callable[[str, str], str]
+"""A query of documents: from its columns and the rest after its own conditions."""
 
-@reads(DocumentDetails, "document_access", "link_guest", "share_link", "user_profile", "document_star")
+
+@reads(DocumentDetails, *ROLE_MODELS, "document_star")
 async def documents(
     rows: ReadStore,
     actor: Actor,
@@ -215,7 +227,7 @@ async def documents(
     counted: bool = False,
     names: StoredEvents | None = None,
 ) -> DocumentPage:
-    """Return the documents that the actor owns or that are shared with them, as far as the filter wants them.
+    """Return the documents of the actor and their teams, and those shared with them, as far as the filter wants them.
 
     A list is no use of a share. `counted`: with the number of all of them. `names`: where to read the owners' names.
 
@@ -255,23 +267,33 @@ def _wheres(wanted: DocumentFilter) -> list[str]:
     return found
 
 
-def _sources(wanted: DocumentFilter) -> list[str]:
-    """Return the queries of the documents that may be wanted. Only the owner sees folders."""
-    in_folders = wanted.folder_ids is not None or wanted.other_folder_ids is not None
-    sources = [] if wanted.shared else [own_documents(LISTED)]
-    return sources if wanted.shared is False or in_folders else [*sources, shared_documents(LISTED)]
+def _sources(wanted: DocumentFilter) -> Sequence[ListSource]:
+    """Return the queries of the documents that may be wanted. No document is in two of them.
+
+    Folders are seen by the owner only, or by the members of the team.
+    """
+    if wanted.shared is not None:
+        sources = [shared_documents] if wanted.shared else [own_documents]
+    else:
+        sources = [own_documents, team_documents, shared_documents]
+    if wanted.folder_ids is None and wanted.other_folder_ids is None:
+        return sources
+    with_folders = own_documents if wanted.team_id is None else team_documents
+    return [source for source in sources if source is with_folders]
 
 
-def _count(sources: list[str], wheres: list[str]) -> str:
-    parts = [f"SELECT count(*) AS found FROM ({source} AND {' AND '.join(wheres)}) AS d" for source in sources]  # noqa: S608
+def _count(sources: Sequence[ListSource], wheres: list[str]) -> str:
+    rest = " AND ".join(wheres)
+    parts = [f"SELECT count(*) AS found FROM ({source(LISTED, rest)}) AS d" for source in sources]  # noqa: S608
     return f"SELECT coalesce(sum(found), 0)::bigint AS total FROM ({' UNION ALL '.join(parts)}) AS t"  # noqa: S608
 
 
-def _merged(sources: list[str], wheres: list[str], sort: Sort) -> str:
+def _merged(sources: Sequence[ListSource], wheres: list[str], sort: Sort) -> str:
     """Return one list of several sources, each of which is sorted and limited by itself."""
     column, direction = sort.lstrip("-"), "DESC" if sort.startswith("-") else "ASC"
     order = f"ORDER BY d.{column} {direction}, d.id {direction} LIMIT %(size)s"
-    parts = [f"({source} AND {' AND '.join(wheres)} {order})" for source in sources]
+    rest = f"{' AND '.join(wheres)} {order}"
+    parts = [f"({source(LISTED, rest)})" for source in sources]
     return f"SELECT * FROM ({' UNION ALL '.join(parts)}) AS d {order}"  # noqa: S608 - our own words only
 
 

@@ -13,6 +13,7 @@ from domain.content.roles import ShareRole
 from projections.columns import columns_of
 from projections.content.document import DocumentDetails, own_document
 from projections.kernel import Change, PersonalData, ReadModel, Table, reads
+from projections.visibility import ROLE_MODELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ FROM read.document_access WHERE document_id = %s
 """  # noqa: S608 - columns of our own view
 
 
-@reads(DocumentDetails, DocumentAccess, "link_guest", "share_link", "user_profile")
+@reads(DocumentDetails, *ROLE_MODELS)
 async def shares(rows: ReadStore, stored: StoredEvents, actor: Actor, document_id: UUID) -> list[ShareView] | None:
     """Return a document's shares, by address; None: the document does not exist for the actor.
 

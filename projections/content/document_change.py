@@ -20,11 +20,25 @@ from domain.kernel import Conflict
 from projections.content.document import LISTED, DocumentSummary
 from projections.kernel import Change, PersonalData, ReadModel, Row, Table, reads
 from projections.page import bounded, read_cursor, write_cursor
-from projections.visibility import CHANGED_DOCUMENTS, own_documents, shared_by_address
+from projections.visibility import (
+    CHANGED_DOCUMENTS,
+    own_documents,
+    shared_by_address,
+    team_documents_by_address,
+)
 
 FIRST, LAST = UUID(int=0), UUID(int=2**128 - 1)
 
-MODELS = ("document", "document_access", "document_change", "document_star", "user_profile")
+MODELS = (
+    "document",
+    "document_access",
+    "document_change",
+    "document_star",
+    "team",
+    "team_reader",
+    "team_roster",
+    "user_profile",
+)
 """The read models that make the list: changes are shown as far as all of them have come."""
 
 CHANGED = f"""
@@ -41,9 +55,11 @@ SELECT r.reached, r.generation, c.id, c.position FROM reached r LEFT JOIN (
 """  # noqa: S608 - our own words only
 """Takes no change that one of the read models has not reached: it is found later."""
 
+WANTED = "d.id = ANY(%(ids)s) AND d.trashed_at IS NULL"
 SHOWN_NOW = f"""
-{own_documents(LISTED)} AND d.id = ANY(%(ids)s) AND d.trashed_at IS NULL
-UNION ALL {shared_by_address(LISTED)} AND d.id = ANY(%(ids)s) AND d.trashed_at IS NULL
+{own_documents(LISTED, WANTED)}
+UNION ALL {team_documents_by_address(LISTED, WANTED)}
+UNION ALL {shared_by_address(LISTED, WANTED)}
 """
 
 
@@ -82,9 +98,9 @@ class ChangedDocument:
 
 
 class DocumentChanges(ReadModel):
-    """All documents, erased ones too: who owns each, and the users and addresses that it was ever shared with."""
+    """All documents, erased ones too: who owns each, since which position, and with whom it was ever shared."""
 
-    version = 1
+    version = 2
     roots = (Document,)
     personal = PersonalData("ids of users and addresses", "stays: ids only")
     table = Table(
@@ -93,6 +109,7 @@ class DocumentChanges(ReadModel):
         columns={
             "owner_kind": "text NOT NULL",
             "owner_id": "uuid NOT NULL",
+            "owned_since": "bigint NOT NULL",
             "user_ids": "uuid[] NOT NULL",
             "address_ids": "uuid[] NOT NULL",
         },
@@ -102,7 +119,7 @@ class DocumentChanges(ReadModel):
     def changes(self, event: RecordedEvent) -> Iterator[Change]:
         match event.data:
             case Document.Created(owner_kind=owner_kind, owner_id=owner_id):
-                owner = {"owner_kind": owner_kind, "owner_id": owner_id}
+                owner = {"owner_kind": owner_kind, "owner_id": owner_id, "owned_since": event.position}
                 yield self.table.put(event.stream_id, **owner, user_ids=[], address_ids=[])
             case Document.Shared(address_id=address_id):
                 yield self.table.set(event.stream_id, address_ids=_with(address_id, "address_ids"))

@@ -23,6 +23,7 @@ from projections.content.document import DocumentDetails, document
 from projections.kernel import Change, PersonalData, ReadModel, Table, moment_of, reads
 from projections.page import Page, bounded, page_of, read_cursor
 from projections.retention import shown_history
+from projections.visibility import ROLE_MODELS
 
 MAX_VERSION = 2**62
 PAGE_EVENTS = 250
@@ -226,7 +227,7 @@ class VersionCount:
     count: int
 
 
-@reads(DocumentVersions, DocumentDetails, "document_access", "link_guest", "share_link", "subscription", "user_profile")
+@reads(DocumentVersions, DocumentDetails, *ROLE_MODELS, "subscription")
 async def versions(
     rows: ReadStore,
     actor: Actor,
@@ -262,7 +263,7 @@ async def _hidden(rows: ReadStore, document_id: UUID, shown: ShownHistory) -> Hi
     return HiddenVersions(found.count, shown.since, shown.advice) if found is not None and found.count else None
 
 
-@reads(DocumentVersions, DocumentDetails, "document_access", "link_guest", "share_link", "subscription", "user_profile")
+@reads(DocumentVersions, DocumentDetails, *ROLE_MODELS, "subscription")
 async def document_at(
     rows: ReadStore, events: EventStore, actor: Actor, id: UUID, at: datetime, *, now: datetime
 ) -> ReadResult[DocumentView] | None:
@@ -283,7 +284,7 @@ async def document_at(
     return None if earlier is None else ReadResult(document_view(earlier), read.causes)
 
 
-@reads(DocumentVersions, DocumentDetails, "document_access", "link_guest", "share_link", "subscription", "user_profile")
+@reads(DocumentVersions, DocumentDetails, *ROLE_MODELS, "subscription")
 async def blame(
     rows: ReadStore, stored: StoredEvents, actor: Actor, id: UUID, version: int | None, *, now: datetime
 ) -> ReadResult[BlameView] | None:

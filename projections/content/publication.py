@@ -11,7 +11,7 @@ from domain.content.publication import Publication
 from projections.columns import columns_of
 from projections.content.document import own_document
 from projections.kernel import Change, PersonalData, ReadModel, Table, reads
-from projections.visibility import SHOWN
+from projections.visibility import ROLE_MODELS, SHOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ async def public_document(rows: ReadStore, id: UUID) -> PublicDocument | None:
 BY_DOCUMENT = f"SELECT {columns_of(PublicationView)} FROM read.publication WHERE id = %s"  # noqa: S608
 
 
-@reads(PublicDocuments, "document", "document_access", "link_guest", "share_link", "user_profile")
+@reads(PublicDocuments, "document", *ROLE_MODELS)
 async def publication(rows: ReadStore, actor: Actor, document_id: UUID) -> PublicationView | None:
     """Return the publication of a document; None: it is not public, or does not exist for the actor.
 

@@ -13,7 +13,7 @@ from application.ports import Actor, ReadStore
 from projections.content.document import LISTED, DocumentSummary
 from projections.kernel import reads
 from projections.page import Page, bounded, page_of, read_cursor, read_moment
-from projections.visibility import own_documents, shared_documents
+from projections.visibility import ROLE_MODELS, own_documents, shared_documents, team_documents
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +36,15 @@ VIEWED = f"""{LISTED}, (
 RECENT = "d.trashed_at IS NULL AND d.id IN (SELECT document_id FROM recent_documents WHERE user_id = %(user_id)s)"
 LIST = f"""
 SELECT * FROM (
-    {own_documents(VIEWED)} AND {RECENT} UNION ALL {shared_documents(VIEWED)} AND {RECENT}
+    {own_documents(VIEWED, RECENT)} UNION ALL {team_documents(VIEWED, RECENT)} UNION ALL
+    {shared_documents(VIEWED, RECENT)}
 ) AS d
 """  # noqa: S608 - our own words only
 AFTER = "WHERE (d.viewed_at, d.id) < (%(viewed_at)s, %(id)s)"
 ORDER = "ORDER BY d.viewed_at DESC, d.id DESC LIMIT %(size)s"
 
 
-@reads("document", "document_access", "link_guest", "share_link", "user_profile", "document_star")
+@reads("document", *ROLE_MODELS, "document_star")
 async def recent_documents(
     rows: ReadStore, actor: Actor, *, cursor: str | None = None, limit: int | None = None
 ) -> Page[RecentDocument]:

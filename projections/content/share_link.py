@@ -14,6 +14,7 @@ from domain.content.share_link import ShareLinks
 from projections.columns import columns_of
 from projections.content.document import DocumentDetails, own_document
 from projections.kernel import Change, PersonalData, ReadModel, Table, moment_of, reads
+from projections.visibility import ROLE_MODELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ FROM read.share_link l WHERE l.document_id = %s ORDER BY l.created_at, l.id
 """  # noqa: S608 - columns of our own view
 
 
-@reads(ShareLinkTable, DocumentDetails, "document_access", "link_guest", "user_profile")
+@reads(ShareLinkTable, DocumentDetails, *ROLE_MODELS)
 async def share_links(rows: ReadStore, actor: Actor, document_id: UUID) -> list[ShareLinkView] | None:
     """Return a document's links, the oldest first; None: the document does not exist for the actor.
 

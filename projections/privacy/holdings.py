@@ -19,14 +19,14 @@ HoldingsQuery = Callable[[ReadStore, Whose], Awaitable[list[HeldStream]]]
 
 
 def _held(listed: str, *models: str) -> str:
-    """Return the query of the streams that `listed` selects, and of those that one of the read models has left out."""
+    """Return the query of the streams that `listed` selects, after those that one of the read models has left out."""
     names = ", ".join(f"'{model}'" for model in models)
     return f"""
         SELECT id, bool_or(listed) AS listed FROM (
             SELECT id, true AS listed FROM ({listed}) AS shown
             UNION ALL SELECT stream_id, false FROM projection_quarantine WHERE projection IN ({names})
             UNION ALL SELECT stream_id, false FROM projection_skips WHERE projection IN ({names})
-        ) AS held GROUP BY id
+        ) AS held GROUP BY id ORDER BY listed
     """  # noqa: S608 - our own names only
 
 

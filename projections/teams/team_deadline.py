@@ -6,14 +6,16 @@ from uuid import UUID
 
 from application.ports import ReadStore
 from projections.kernel import reads
+from projections.visibility import HAS_DOCUMENTS
 
 BATCH = 200
 
-DUE = """
+DUE = f"""
 SELECT team_id AS id FROM read.team_invitation WHERE expires_at <= %(now)s AND team_id > %(after)s
 UNION SELECT id FROM read.team WHERE dissolution_due <= %(now)s AND dissolved_at IS NULL AND id > %(after)s
+UNION SELECT t.id FROM read.team t WHERE t.dissolved_at IS NOT NULL AND {HAS_DOCUMENTS} AND t.id > %(after)s
 ORDER BY id LIMIT %(size)s
-"""
+"""  # noqa: S608 - our own words only
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class DueTeam:
     id: UUID
 
 
-@reads("team", "team_invitation")
+@reads("document", "team", "team_invitation")
 async def due_teams(rows: ReadStore, now: datetime, after: UUID | None) -> list[UUID]:
     """Return the next teams in which something is due; see `TeamDeadlines`."""
     params = {"now": now, "after": after or UUID(int=0), "size": BATCH}

@@ -18,6 +18,7 @@ from application.discovery import import_all
 from application.ports import Actor, ReadStore
 from domain.access import DOCUMENT, TEAM, Person, Resource
 from domain.content.document import Document
+from domain.content.team_roles import role_by_team
 from domain.identity.user import User
 from domain.kernel import Root, events_of
 from domain.teams.team import Team
@@ -122,12 +123,12 @@ def undeclared(events: Iterable[Any]) -> set[str]:
 
 
 def rank(root: Root, who: Person) -> int:
-    """The number of actions that a person may do with an aggregate because of their role; 0: they have none."""
+    """The number of actions that a person may do with an aggregate, and what belongs to it; 0: they have no role."""
     match root:
         case Document():
             return allowed(DOCUMENT, root.role_of(who))
         case Team(dissolved_at=None):
-            return allowed(TEAM, root.role_of(who, NOW))
+            return allowed(TEAM, root.role_of(who, NOW)) + allowed(DOCUMENT, role_by_team(root, who))
         case User(deactivated_at=None):
             return 1
     return 0
@@ -160,7 +161,12 @@ def test_no_event_of_a_whole_life_takes_access_away_undeclared(life: Root) -> No
 
 @pytest.mark.parametrize(
     ("root", "event"),
-    [(Document, Document.ShareRevoked), (Team, Team.MemberLeft), (Team, Team.Dissolved), (User, User.Deactivated)],
+    [
+        (Document, Document.ShareRevoked),
+        (Team, Team.MemberLeft),
+        (Team, Team.DissolutionRequested),
+        (User, User.Deactivated),
+    ],
 )
 def test_an_event_that_takes_access_away_undeclared_is_found(
     root: type[Root], event: type[Root.Event], monkeypatch: pytest.MonkeyPatch

@@ -87,6 +87,7 @@ REVOKING: dict[str, Any] = {
     "member removed": lambda w: (w.owner, "DELETE", f"{w.team}/members/{w.other.id}", None),
     "member left": lambda w: (w.other, "POST", f"{w.team}/leave", None),
     "ownership transferred": lambda w: (w.other, "POST", f"{w.team}/ownership-offer/accept", None),
+    "dissolution requested": lambda w: (w.owner, "DELETE", w.team, None),
     "invitation revoked": lambda w: (
         w.owner, "POST", f"{w.team}/invitations/revoke", {"email": "invited@example.org"}
     ),

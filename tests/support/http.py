@@ -27,7 +27,7 @@ from application.identity.attempts import SignInAttempts
 from application.ports import CommandContext
 from infra.bootstrap.api import signing_keys
 from infra.sealing.blind_index import BlindIndex
-from projections.visibility import Share
+from projections.visibility import HeldRole
 from tests.support.accounts import NewAccount, open_account
 from tests.support.limits import light_work, link_guesses, request_limits, sign_in_attempts
 from tests.support.links import PlainLinks
@@ -90,7 +90,7 @@ class OneRow:
     """Read models of one row, and the actor's shares of a document; `since` is the position of the last `after`."""
 
     row: Any = None
-    shares: list[Share] = field(default_factory=list)
+    shares: list[HeldRole] = field(default_factory=list)
     since: int = 0
 
     def after(self, position: int) -> "OneRow":

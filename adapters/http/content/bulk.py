@@ -20,7 +20,10 @@ _Tag = Annotated[str, Field(min_length=1, max_length=TAG_LENGTH)]
 
 
 class BulkChange(Body):
-    """One change of many documents. `folder_id` is for `move` (null: out of all folders), `tags` are for `tag`."""
+    """One change of many documents. `tags` are for `tag`; `folder_id` is for `move`, a folder of their owner.
+
+    Without a folder, a move takes them out of all folders.
+    """
 
     MAX_BYTES: ClassVar[int] = MANY_BYTES
     ids: Annotated[list[UUID], Field(min_length=1, max_length=MAX_DOCUMENTS)]

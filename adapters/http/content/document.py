@@ -44,16 +44,21 @@ class _DocumentBody(Body):
 
 
 class NewDocument(_DocumentBody):
-    """A new draft."""
+    """A new draft. `team_id`: the team that it belongs to; null: it is the caller's own."""
 
     title: Title
     content: Content = ""
+    team_id: UUID | None = None
 
 
 class DocumentCopy(Body):
-    """The title of a copy; left out, it is "Copy of" and the title of the original."""
+    """The title of a copy; left out, it is "Copy of" and the title of the original.
+
+    `team_id`: the team that the copy belongs to; null: it is the caller's own.
+    """
 
     title: Title = LEFT_OUT
+    team_id: UUID | None = None
 
 
 class WholeDocument(_DocumentBody):
@@ -131,10 +136,13 @@ async def get_document(document_id: UUID, state: Annotated[StateQuery, Query()],
 @router.post(
     "",
     response_model=DocumentView,
-    **operation("The new document.", access=DOCUMENT.action("create"), takes=KEYED, status=201),
+    **operation("The new document.", access=DOCUMENT.action("create"), takes=KEYED, fails=[403, 404], status=201),
 )
 async def create_document(body: NewDocument, send: Send) -> Answer:
-    """Create a draft. Counts against the plan's quota."""
+    """Create a draft. Counts against the quota of its owner's plan.
+
+    In a team it requires the editor role of the team.
+    """
     return await send(CreateDocument(**body.model_dump()), at="/v1/documents/{}")
 
 
@@ -169,11 +177,12 @@ async def patch_document(document_id: UUID, body: DocumentPatch | ContentEdits, 
     **operation("The copy.", access=DOCUMENT.action("duplicate"), takes=KEYED, status=201),
 )
 async def duplicate_document(document_id: UUID, body: DocumentCopy, send: Send) -> Answer:
-    """Copy the title and the content of a document to a new draft of the caller. Requires the viewer role.
+    """Copy the title and the content of a document to a new draft. Requires the viewer role.
 
-    The copy counts against the plan's quota. It has a history and shares of its own.
+    The copy is the caller's own, or belongs to a team in which the caller has the editor role. It counts against the
+    quota of its owner's plan, and has a history and shares of its own.
     """
-    return await send(DuplicateDocument(id=document_id, title=body.title), at="/v1/documents/{}")
+    return await send(DuplicateDocument(id=document_id, **body.model_dump()), at="/v1/documents/{}")
 
 
 @router.delete(

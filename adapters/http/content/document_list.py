@@ -30,12 +30,14 @@ class DocumentQuery(PageQuery):
     status: Status | None = None
     trashed: Annotated[bool, Field(description="True: documents in the trash; false: all others.")] = False
     shared: Annotated[
-        bool | None, Field(description="True: documents that others own; false: the caller's own; without it: both.")
+        bool | None,
+        Field(description="True: documents shared with the caller; false: the caller's own; without it: all."),
     ] = None
-    team: Annotated[UUID | None, Field(description="Only documents of this team.")] = None
+    team: Annotated[UUID | None, Field(description="Only documents of this team, and `folder` is one of its.")] = None
     owner: Annotated[UUID | None, Field(description="Only documents of this user or team.")] = None
     folder: Annotated[
-        UUID | Literal["none"] | None, Field(description="Only the caller's own in this folder; `none`: in no folder.")
+        UUID | Literal["none"] | None,
+        Field(description="Only the caller's own, or those of `team`, in this folder; `none`: in no folder."),
     ] = None
     tag: Annotated[
         str | None, Field(min_length=1, max_length=TAG_LENGTH, description="Only documents with this tag.")
@@ -88,12 +90,12 @@ class DocumentQuery(PageQuery):
     **operation("A page of documents.", access=DOCUMENT.action("list"), takes=FRESH_UNLESS_KNOWN, gives=["Link"]),
 )
 async def list_documents(listed: Annotated[DocumentQuery, Query()], read: List) -> Response:
-    """List documents without their content. They are the caller's own, and those shared with the caller.
+    """List documents without their content. They are the caller's own, their teams', and those shared with the caller.
 
     `Link` names the next page (`rel="next"`), as `next` does. With `Accept: application/jsonl` the response has all
     documents from the cursor on, one on each line, as they are read: for large lists.
     """
-    wanted = listed.filter(await folders_of_list(read.history, read.actor, listed.folder))
+    wanted = listed.filter(await folders_of_list(read.history, read.actor, listed.folder, listed.team))
     return await read.listed(
         documents,
         read.actor,

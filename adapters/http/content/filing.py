@@ -57,7 +57,10 @@ async def get_filing(document_id: UUID, read: Read) -> Answer:
     "/folder", **operation("The document is in the folder.", access=DOCUMENT.action("file"), takes=KEYED, status=204)
 )
 async def file_document(document_id: UUID, body: FolderChoice, send: Send) -> Answer:
-    """Move a document to one of one's own folders, or out of all folders. Requires the owner role. No new version."""
+    """Move a document to a folder of its owner, or out of all folders. Requires the owner role. No new version.
+
+    A document of a team goes to the folders of the team, which requires the editor role of the team.
+    """
     return await send(FileDocument(id=document_id, folder_id=body.folder_id))
 
 

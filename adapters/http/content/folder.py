@@ -22,9 +22,9 @@ from application.content.folder import (
     folder,
     folders,
 )
-from domain.content.folder import FOLDER, NAME_LENGTH
+from domain.content.folder import FOLDER, NAME_LENGTH, TEAM_FOLDER
 
-router = Router("/v1/folders", tag=Tag("folders", "A tree of folders in which a user keeps documents."))
+router = Router("/v1", tag=Tag("folders", "Trees of folders in which users and teams keep documents."))
 
 FolderNameText = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH, examples=["Novels"])]
 
@@ -50,7 +50,9 @@ class FolderPlace(Body):
 
 
 @router.get(
-    "", response_model=FolderTreeView, **operation("The folders.", access=FOLDER.action("read"), takes=CONDITIONS)
+    "/folders",
+    response_model=FolderTreeView,
+    **operation("The folders.", access=FOLDER.action("read"), takes=CONDITIONS),
 )
 async def list_folders(read: Read) -> Answer:
     """List all of one's own folders in the order of the tree. Never stale: read from the event log."""
@@ -58,7 +60,7 @@ async def list_folders(read: Read) -> Answer:
 
 
 @router.post(
-    "",
+    "/folders",
     response_model=CreatedFolder,
     **operation("The id of the new folder.", access=FOLDER.action("change"), takes=KEYED, fails=[404], status=201),
 )
@@ -68,7 +70,7 @@ async def create_folder(body: NewFolder, send: Send) -> Answer:
 
 
 @router.get(
-    "/{folder_id}",
+    "/folders/{folder_id}",
     response_model=FolderPathView,
     **operation("The folder and its path.", access=FOLDER.action("read"), takes=CONDITIONS),
 )
@@ -78,7 +80,8 @@ async def get_folder(folder_id: UUID, read: Read) -> Answer:
 
 
 @router.put(
-    "/{folder_id}", **operation("The folder is renamed.", access=FOLDER.action("change"), takes=KEYED, status=204)
+    "/folders/{folder_id}",
+    **operation("The folder is renamed.", access=FOLDER.action("change"), takes=KEYED, status=204),
 )
 async def rename_folder(folder_id: UUID, body: FolderName, send: Send) -> Answer:
     """Rename a folder."""
@@ -86,7 +89,8 @@ async def rename_folder(folder_id: UUID, body: FolderName, send: Send) -> Answer
 
 
 @router.post(
-    "/{folder_id}/move", **operation("The folder is moved.", access=FOLDER.action("change"), takes=KEYED, status=204)
+    "/folders/{folder_id}/move",
+    **operation("The folder is moved.", access=FOLDER.action("change"), takes=KEYED, status=204),
 )
 async def move_folder(folder_id: UUID, body: FolderPlace, send: Send) -> Answer:
     """Move a folder with everything in it, to another folder or among its siblings. No folder can be inside itself.
@@ -97,8 +101,73 @@ async def move_folder(folder_id: UUID, body: FolderPlace, send: Send) -> Answer:
 
 
 @router.delete(
-    "/{folder_id}", **operation("The folder is deleted.", access=FOLDER.action("change"), takes=KEYED, status=204)
+    "/folders/{folder_id}",
+    **operation("The folder is deleted.", access=FOLDER.action("change"), takes=KEYED, status=204),
 )
 async def delete_folder(folder_id: UUID, send: Send) -> Answer:
     """Delete a folder. The folders and documents in it are then in the folder above it."""
     return await send(DeleteFolder(id=folder_id))
+
+
+@router.get(
+    "/teams/{team_id}/folders",
+    response_model=FolderTreeView,
+    **operation("The folders.", access=TEAM_FOLDER.action("read"), takes=CONDITIONS),
+)
+async def list_team_folders(team_id: UUID, read: Read) -> Answer:
+    """List all folders of a team in the order of the tree. Requires the viewer role of the team.
+
+    Never stale: read from the event log.
+    """
+    return read.one(await folders(read.history, read.actor, team_id))
+
+
+@router.post(
+    "/teams/{team_id}/folders",
+    response_model=CreatedFolder,
+    **operation("The id of the new folder.", access=TEAM_FOLDER.action("change"), takes=KEYED, status=201),
+)
+async def create_team_folder(team_id: UUID, body: NewFolder, send: Send) -> Answer:
+    """Create a folder of a team, as the last one in the folder that it is in. Requires the editor role of the team."""
+    command = CreateFolder(name=body.name, parent_id=body.parent_id, team_id=team_id)
+    return await send(command, at=f"/v1/teams/{team_id}/folders/{{}}")
+
+
+@router.get(
+    "/teams/{team_id}/folders/{folder_id}",
+    response_model=FolderPathView,
+    **operation("The folder and its path.", access=TEAM_FOLDER.action("read"), takes=CONDITIONS),
+)
+async def get_team_folder(team_id: UUID, folder_id: UUID, read: Read) -> Answer:
+    """Get a folder of a team with the folders above it, the topmost first. Requires the viewer role of the team.
+
+    Never stale: read from the event log.
+    """
+    return read.one(await folder(read.history, read.actor, folder_id, team_id))
+
+
+@router.put(
+    "/teams/{team_id}/folders/{folder_id}",
+    **operation("The folder is renamed.", access=TEAM_FOLDER.action("change"), takes=KEYED, status=204),
+)
+async def rename_team_folder(team_id: UUID, folder_id: UUID, body: FolderName, send: Send) -> Answer:
+    """Rename a folder of a team. Requires the editor role of the team."""
+    return await send(RenameFolder(id=folder_id, name=body.name, team_id=team_id))
+
+
+@router.post(
+    "/teams/{team_id}/folders/{folder_id}/move",
+    **operation("The folder is moved.", access=TEAM_FOLDER.action("change"), takes=KEYED, status=204),
+)
+async def move_team_folder(team_id: UUID, folder_id: UUID, body: FolderPlace, send: Send) -> Answer:
+    """Move a folder of a team with everything in it. Requires the editor role of the team."""
+    return await send(MoveFolder(id=folder_id, team_id=team_id, **body.model_dump()))
+
+
+@router.delete(
+    "/teams/{team_id}/folders/{folder_id}",
+    **operation("The folder is deleted.", access=TEAM_FOLDER.action("change"), takes=KEYED, status=204),
+)
+async def delete_team_folder(team_id: UUID, folder_id: UUID, send: Send) -> Answer:
+    """Delete a folder of a team. What is in it is then in the folder above it. Requires the editor role of the team."""
+    return await send(DeleteFolder(id=folder_id, team_id=team_id))

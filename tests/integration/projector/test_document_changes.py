@@ -3,14 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from msgspec.structs import replace
+from msgspec.structs import replace as changed
 from psycopg_pool import AsyncConnectionPool
 
 from application.ports import Actor, Undecodable
@@ -19,9 +19,13 @@ from domain.content.document import Document
 from domain.content.erasure import erase_document
 from domain.content.filing import file, set_tags
 from domain.content.star import Star
+from domain.content.team_roles import require_by_team, role_by_team
 from domain.identity import suspension
 from domain.identity.user import User
 from domain.kernel import Refusal, Root
+from domain.teams import dissolution, invitations
+from domain.teams.roles import InvitedRole
+from domain.teams.team import Team
 from infra.postgres.database import Database as database_of
 from infra.postgres.read_store import PooledReadStore
 from infra.projector.quarantine import retry
@@ -35,9 +39,10 @@ from tests.support.servers import Database
 
 PEOPLE = 3
 EVENTS = ["create", "edit", "tag", "file", "share", "bind", "revoke", "leave", "trash", "restore", "purge", "star"]
+TEAM_EVENTS = ["found", "write", "write", "join", "join", "role", "remove", "quit", "dissolve", "keep", "end"]
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from([*EVENTS, "create", "share", "hide", "show", "move", "sync", "sync"]),
+        st.sampled_from([*EVENTS, *TEAM_EVENTS, "create", "share", "hide", "show", "move", "sync", "sync"]),
         st.integers(0, PEOPLE - 1),
         st.integers(0, PEOPLE - 1),
         st.integers(0, 5),
@@ -46,6 +51,12 @@ STEPS = st.lists(
 )
 MOVED = [("create", 0, 0, 0), ("share", 0, 1, 0), ("bind", 0, 1, 0), ("move", 1, 0, 0), ("sync", 1, 0, 0)]
 """A person reads a document by a bound share after a change of address."""
+JOINED = [("found", 0, 0, 0), ("write", 0, 0, 0), ("sync", 1, 0, 0), ("join", 0, 1, 0), ("sync", 1, 0, 0)]
+LEFT = [*JOINED, ("write", 0, 0, 0), ("quit", 1, 0, 0), ("write", 0, 0, 0), ("edit", 0, 0, 0), ("sync", 1, 0, 0)]
+BACK = [*JOINED, ("quit", 1, 0, 0), ("write", 0, 0, 0), ("join", 0, 1, 0), ("role", 0, 1, 2), ("sync", 1, 0, 0)]
+ENDED = [*JOINED, ("dissolve", 0, 0, 0), ("sync", 1, 0, 0), ("end", 0, 0, 0), ("sync", 1, 0, 0)]
+"""Members of a team come to documents, and lose them."""
+ROLES: list[InvitedRole] = ["editor", "viewer", "guest", "admin"]
 ids = count(1_000)
 
 
@@ -98,6 +109,7 @@ class World:
             for each in self.people
         ]
         self.documents: list[Document] = []
+        self.teams: list[Team] = []
         self.stars: dict[UUID, Star] = {}
 
     def step(self, kind: str, who: int, whom: int, which: int) -> None:
@@ -111,10 +123,47 @@ class World:
                 suspension.request_deletion(self.accounts[who], now=NOW)
             elif kind == "show":
                 suspension.withdraw_deletion(self.accounts[who], now=NOW)
+            elif kind in TEAM_EVENTS:
+                self._change_team(kind, self.people[who], self.people[whom], which)
             elif kind == "move":
                 self.people[who] = person(self.people[who].user_id.int, address=next(ids))
             elif self.documents:
-                self._change(kind, self.people[who], self.people[whom], self.documents[which % len(self.documents)])
+                by, whom_ = self.lent(self.people[who]), self.lent(self.people[whom])
+                self._change(kind, by, whom_, self.documents[which % len(self.documents)])
+
+    def _change_team(self, kind: str, by: Actor, whom: Actor, which: int) -> None:
+        assert whom.address_id is not None
+        if kind == "found":
+            id = UUID(int=next(ids))
+            self.teams.append(Team.found(id=id, name="A", slug=f"a-{id.int}", owner_id=by.user_id, now=NOW))
+        if not self.teams:
+            return
+        one, role = self.teams[which % len(self.teams)], ROLES[which % len(ROLES)]
+        match kind:
+            case "write":
+                require_by_team("create_in_team", one, by)
+                id, new = UUID(int=next(ids)), {"title": "A", "content": ""}
+                self.documents.append(Document.create(id=id, owner_kind="team", owner_id=one.id, now=NOW, **new))
+            case "join":
+                invitations.invite(one, address_id=whom.address_id, email="a@example.org", role=role, by=by, now=NOW)
+                invitations.accept(one, by=whom, now=NOW)
+            case "role":
+                one.change_role(user_id=whom.user_id, role=role, by=by, now=NOW)
+            case "remove":
+                one.remove(user_id=whom.user_id, by=by, now=NOW)
+            case "quit":
+                one.leave(by=by, now=NOW)
+            case "dissolve":
+                dissolution.request(one, by=by, now=NOW)
+            case "keep":
+                dissolution.withdraw(one, by=by, now=NOW)
+            case "end":
+                dissolution.carry_out(one, now=NOW + dissolution.DISSOLUTION_GRACE)
+
+    def lent(self, reader: Actor) -> Actor:
+        """The person, with the roles that teams lend them."""
+        roles = {team.id: role_by_team(team, reader) for team in self.teams}
+        return replace(reader, lent={id: role for id, role in roles.items() if role is not None})
 
     def _change(self, kind: str, by: Actor, whom: Actor, one: Document) -> None:
         assert whom.address_id is not None
@@ -154,7 +203,7 @@ class World:
 
     def publish(self) -> None:
         """Add what has happened to the log."""
-        roots: list[Root] = [*self.accounts, *self.documents, *self.stars.values()]
+        roots: list[Root] = [*self.accounts, *self.teams, *self.documents, *self.stars.values()]
         self.feed.add(news(*roots))
         for root in roots:
             root.collect_events()
@@ -165,7 +214,7 @@ class World:
         return {
             one.id
             for one in self.documents
-            if one.role_of(reader) is not None and one.trashed_at is None and one.owner_id not in hidden
+            if one.role_of(self.lent(reader)) is not None and one.trashed_at is None and one.owner_id not in hidden
         }
 
 
@@ -201,6 +250,10 @@ async def test_a_copy_ends_as_the_list_is_whenever_its_client_asks(database: Dat
         @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
         @given(STEPS)
         @example(MOVED)
+        @example(JOINED)
+        @example(LEFT)
+        @example(BACK)
+        @example(ENDED)
         def check(steps: list[tuple[str, int, int, int]]) -> None:
             asyncio.run_coroutine_threadsafe(play(rows, running, feed, steps), loop).result()
 
@@ -237,7 +290,7 @@ async def test_what_is_released_from_quarantine_reaches_clients_that_have_passed
         # Changed before a read model has seen it.
         sound, id = feed.events, world.documents[0].id
         feed.events = [
-            replace(each, data=Undecodable("X")) if each.topic == "document.shared" else each for each in sound
+            changed(each, data=Undecodable("X")) if each.topic == "document.shared" else each for each in sound
         ]
         await running.reached()
         await copy.sync(rows)
@@ -251,3 +304,31 @@ async def test_what_is_released_from_quarantine_reaches_clients_that_have_passed
         await copy.sync(rows)
     assert copy.documents == await listed(rows, copy.reader)
     assert copy.documents.keys() == world.shown(copy.reader) == {each.id for each in world.documents}
+
+
+@pytest.mark.parametrize("end", ["quit", "role"])
+async def test_a_former_reader_learns_nothing_of_documents_that_came_later(
+    database: Database, rows: PooledReadStore, end: str
+) -> None:
+    """A reader who became a guest loses nothing more when they leave."""
+    feed = MemoryFeed()
+    world = World(feed)
+    before = [("found", 0, 0, 0), ("write", 0, 0, 0), ("join", 0, 1, 0), ("write", 0, 0, 0)]
+    ending = ("quit", 1, 0, 0) if end == "quit" else ("role", 0, 1, 2)
+    async with projecting(read_models(), feed, database.app_url) as running:
+        await happen(world, running, [*before, ending])
+        copy = Copy(world, 1)
+        await copy.sync(rows)
+        assert copy.documents == {}
+        await happen(world, running, [("write", 0, 0, 0), ("edit", 0, 0, 0), ("quit", 1, 0, 0), ("dissolve", 0, 0, 0)])
+        await copy.sync(rows)
+        seen = {change.id for change in (await document_changes(rows, copy.reader)).items}
+        assert seen == {one.id for one in world.documents[:2]}
+
+
+async def happen(world: World, running: Running, steps: list[tuple[str, int, int, int]]) -> None:
+    """Let these steps happen, and wait until the read models show them."""
+    for step in steps:
+        world.step(*step)
+        world.publish()
+    await running.reached()

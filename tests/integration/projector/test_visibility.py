@@ -2,6 +2,8 @@
 
 import random
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
@@ -13,9 +15,12 @@ from application.ports import Actor
 from domain.access import DOCUMENT, TEAM, RoleTooLow
 from domain.content import sharing
 from domain.content.document import Document
+from domain.content.roles import Role as DocumentRole
+from domain.content.team_roles import role_by_team
 from domain.identity import suspension
 from domain.identity.user import User
-from domain.kernel import Party
+from domain.kernel import Party, Refusal
+from domain.teams import dissolution
 from domain.teams.roles import Role
 from domain.teams.team import Team
 from infra.bootstrap.projections import prepare_tables
@@ -76,6 +81,34 @@ def document_of_a_team() -> Document:
     return one
 
 
+def documents_of(teams_: list[Team]) -> list[Document]:
+    """A document of each team, after random steps of its members and others."""
+    found = []
+    for number, team_ in enumerate(teams_):
+        pick = random.Random(number)
+        owner = Actor(UUID(int=0), lent={team_.id: "owner"})
+        one = Document.create(
+            id=UUID(int=300 + number), owner_kind="team", owner_id=team_.id, title="A", content="", now=NOW
+        )
+        for _ in range(pick.randrange(STEPS)):
+            people = [replace(each, lent={team_.id: "owner"}) for each in PEOPLE]
+            step_of_document(one, [owner, *people, *PEOPLE, *MOVED], pick.choice)
+        found.append(one)
+    return found
+
+
+def role_by_teams(one: Document, reader: Actor, teams_: list[Team]) -> DocumentRole | None:
+    """The reader's role on a document by the team that owns it."""
+    owners = [team_ for team_ in teams_ if Party("team", team_.id) == one.owner]
+    return next((role_by_team(team_, reader) for team_ in owners), None)
+
+
+def role_on(one: Document, reader: Actor, teams_: list[Team]) -> DocumentRole | None:
+    """The reader's highest role on a document."""
+    lent = role_by_teams(one, reader, teams_)
+    return one.role_of(reader if lent is None else replace(reader, lent={one.owner_id: lent}))
+
+
 def random_teams() -> list[Team]:
     """Teams of several founders, after random steps."""
     found = []
@@ -85,6 +118,9 @@ def random_teams() -> list[Team]:
         one = Team.found(id=UUID(int=200 + number), name="A", slug=f"a-{number}", owner_id=owner.user_id, now=NOW)
         for _ in range(pick.randrange(STEPS)):
             step_of_team(one, [owner, *PEOPLE, *MOVED], pick.choice)
+        if number % 5 == 0:
+            with suppress(Refusal):
+                dissolution.request(one, by=owner, now=NOW)
         found.append(one)
     return found
 
@@ -105,9 +141,8 @@ async def may_list_shares(rows: PooledReadStore, reader: Actor, one: Document) -
         return False
 
 
-async def check_document(rows: PooledReadStore, one: Document, reader: Actor) -> None:
+async def check_document(rows: PooledReadStore, one: Document, reader: Actor, role: DocumentRole | None) -> None:
     """Compare what the queries show of a document with the reader's role."""
-    role = one.role_of(reader)
     may_read, may_manage = role is not None and DOCUMENT.allows("read", role), DOCUMENT.allows("list_shares", role)
     unused = one.unused_share_of(reader) is not None
     for query in (document, partial(versions, now=NOW)):
@@ -115,7 +150,8 @@ async def check_document(rows: PooledReadStore, one: Document, reader: Actor) ->
         assert (found is not None) == may_read
         assert (found is not None and found.causes is not None) == unused
     assert await may_list_shares(rows, reader, one) == may_manage
-    listed = await documents(rows, reader, DocumentFilter(trashed=one.trashed_at is not None))
+    listed = await documents(rows, reader, DocumentFilter(trashed=one.trashed_at is not None), limit=100, counted=True)
+    assert listed.total == len(listed.items)
     assert [each.role for each in listed.items if each.id == one.id] == ([role] if may_read else [])
     audience = (await readers_of(rows, [one.id], []))[one.id]
     assert audience.include(reader) == may_read
@@ -148,16 +184,18 @@ async def check_team(rows: PooledReadStore, one: Team, reader: Actor, now: datet
 async def test_after_any_history_each_person_sees_what_their_role_allows(
     database: Database, rows: PooledReadStore
 ) -> None:
-    all_documents, all_teams = [document_of_a_team(), *random_documents()], random_teams()
+    all_teams = random_teams()
+    all_documents = [document_of_a_team(), *random_documents(), *documents_of(all_teams)]
     async with projecting(read_models(), MemoryFeed(news(*all_documents, *all_teams)), database.app_url) as running:
         await running.reached()
     for reader in READERS:
+        roles = {one.id: role_on(one, reader, all_teams) for one in all_documents}
         for one in all_documents:
-            await check_document(rows, one, reader)
+            await check_document(rows, one, reader, roles[one.id])
         for other in all_teams:
             for now in (NOW, LATER):
                 await check_team(rows, other, reader, now)
-        readable = [one.id for one in all_documents if one.role_of(reader) is not None]
+        readable = [id for id, role in roles.items() if role is not None]
         joined = [one.id for one in all_teams if TEAM.allows("list_members", one.role_of(reader, NOW))]
         assert set(await followed_by(rows, reader)) == {*own_of(reader), *readable, *joined}
 
@@ -219,6 +257,16 @@ async def test_a_team_whose_owner_is_not_shown_has_no_managers(database: Databas
     audience = (await readers_of(rows, [], [UUID(int=7)]))[UUID(int=7)]
     assert audience.include(PEOPLE[0])
     assert not audience.include(PEOPLE[0], managers=True)
+
+
+def test_the_histories_give_roles_by_teams_by_shares_and_by_both() -> None:
+    teams_ = random_teams()
+    found = [(one, who) for one in documents_of(teams_) for who in READERS]
+    assert {role_on(one, who, teams_) for one, who in found} == {*DOCUMENT.roles, None}
+    by_both = [(one, who) for one, who in found if one.role_of(who) and role_by_teams(one, who, teams_)]
+    assert {one.role_of(who) == role_on(one, who, teams_) for one, who in by_both} == {True, False}
+    assert {role_by_teams(one, who, teams_) == role_on(one, who, teams_) for one, who in by_both} == {True, False}
+    assert any(team_.dissolution_due and not team_.dissolved_at for team_ in teams_)
 
 
 def test_the_histories_give_every_role_and_expired_invitations() -> None:

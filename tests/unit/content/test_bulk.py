@@ -13,7 +13,6 @@ from application.content.filing import TagDocument, document_filing
 from application.content.folder import CreateFolder
 from application.idempotency import MAX_COPY_BYTES
 from application.ports import Actor
-from domain.content.refusals import NoSuchFolder
 from domain.text import UnusableText
 from tests.support.given import NOW
 from tests.support.use_cases import CommandRunner
@@ -91,11 +90,16 @@ async def test_tags_are_added_and_documents_are_moved() -> None:
     assert result.outcomes == ["too_many_tags"]
 
 
+async def test_a_folder_that_the_owner_of_a_document_does_not_have_is_the_outcome_for_this_one() -> None:
+    runner = CommandRunner()
+    bob, ids = await several(runner)
+    result = await runner.ask(ChangeDocuments(ids=ids[:1], action="move", folder_id=NOTHING), bob)
+    assert result.outcomes == ["no_such_folder"]
+
+
 async def test_what_is_wrong_with_the_request_itself_is_refused_as_a_whole() -> None:
     runner = CommandRunner()
     bob, ids = await several(runner)
-    with pytest.raises(NoSuchFolder):
-        await runner.ask(ChangeDocuments(ids=ids, action="move", folder_id=NOTHING), bob)
     with pytest.raises(UnusableText):
         await runner.ask(ChangeDocuments(ids=ids, action="tag", tags=("\n",)), bob)
 

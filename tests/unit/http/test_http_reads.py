@@ -25,7 +25,7 @@ from domain.kernel import NotFound, Party
 from projections.content import document as documents
 from projections.kernel import models_read_by
 from projections.page import Page
-from projections.visibility import Share, document_access
+from projections.visibility import HeldRole, document_access
 from tests.support.http import HttpApi, open_http_api, openapi_schema
 
 ADA, OTHER = UUID(int=1), UUID(int=2)
@@ -127,7 +127,7 @@ class Sending:
 async def read_by_share(sending: Sending, *, unused: bool = True) -> int:
     """Read the document as another user, through a share; answer the status."""
     async with open_http_api(send=sending) as api:
-        api.rows.row, api.rows.shares = document(), [Share("viewer", unused)]
+        api.rows.row, api.rows.shares = document(), [HeldRole("share", "viewer", unused)]
         return (await api.client.get(PATH, headers={**api.token(OTHER), "traceparent": TRACE})).status_code
 
 

@@ -5,18 +5,31 @@ from uuid import UUID
 import pytest
 
 from application.billing.subscription import ChangePlan
-from application.content.document import BindShare, CreateDocument, ShareDocument
+from application.content.document import BindShare, CreateDocument, DuplicateDocument, ShareDocument
+from application.content.folder import CreateFolder
 from application.identity.account import OpenAccount
 from application.ports import Actor
-from application.privacy.erasure import EraseAddress, EraseDocument, EraseTeam, EraseUser, ErasureStep
+from application.privacy import erasure
+from application.privacy.erasure import (
+    CarryOutDissolution,
+    EraseAddress,
+    EraseDocument,
+    EraseTeam,
+    EraseUser,
+    ErasureStep,
+)
+from application.teams.dissolution import DissolveTeam
 from application.teams.invitation import AcceptInvitation, InviteMember
 from application.teams.team import FoundTeam
 from domain.billing.subscription import Subscription
 from domain.content.document import Document
+from domain.content.folder import FolderTree
 from domain.identity.user import User
 from domain.kernel import NotFound, Party, Root
+from domain.teams.dissolution import DISSOLUTION_GRACE
 from domain.teams.team import Team
 from infra.sealing.blind_index import BlindIndex
+from tests.support.crew import open_crew
 from tests.support.given import NOW
 from tests.support.stores import CALL
 from tests.support.use_cases import CommandRunner
@@ -44,7 +57,8 @@ async def founded(runner: CommandRunner, owner: Actor, member: Actor | None = No
     if member is not None:
         await runner.ask(InviteMember(id=team.id, email=email), owner)
         await runner.ask(AcceptInvitation(id=team.id), member)
-    plan = Subscription.start(payer=Party("team", team.id), now=NOW)
+    plan = await runner.store.load(Subscription, Subscription.id_of(Party("team", team.id)))
+    assert plan is not None
     plan.change_plan("pro", now=NOW)
     document = Document.start_stream(
         Document.Created,
@@ -274,3 +288,38 @@ async def test_the_shares_of_an_address_that_was_not_verified_stay(runner: Comma
     shared = await written(runner, ada, shared_with=BOB)
     await runner.ask(EraseUser(id=UUID(int=9)))
     assert await shares_of(runner, shared) == 1
+
+
+async def test_a_dissolution_takes_the_documents_and_folders_along_and_is_complete_in_steps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    crew = await open_crew()
+    runner, owner = crew.runner, crew.people["owner"]
+    ids = [(await crew.write()).id for _ in range(3)]
+    own = (await runner.ask(CreateDocument(title="Own"), owner)).id
+    await runner.ask(CreateFolder(name="Rivers", team_id=crew.id), owner)
+    await runner.ask(DissolveTeam(id=crew.id), owner)
+    assert await runner.ask(CarryOutDissolution(id=crew.id)) == ErasureStep(0, complete=True, unread=[])
+    runner.now += DISSOLUTION_GRACE
+    monkeypatch.setattr(erasure, "MAX_EVENTS", 2)
+    steps: list[ErasureStep] = []
+    while not steps or not steps[-1].complete:
+        steps.append(await runner.ask(CarryOutDissolution(id=crew.id)))
+        first = await runner.store.load(Team, crew.id)
+        assert first is not None
+        assert first.dissolved_at is not None, "access ends with the first step"
+    assert len(steps) > 1
+    assert [await erased(runner, Document, id) for id in (*ids, own)] == [True] * 3 + [False]
+    assert await erased(runner, FolderTree, FolderTree.id_of(Party("team", crew.id)))
+    plan = await runner.store.load(Subscription, Subscription.id_of(Party("team", crew.id)))
+    assert plan is not None
+    assert plan.plan == "free"
+    assert await runner.ask(CarryOutDissolution(id=crew.id)) == ErasureStep(0, complete=True, unread=[])
+
+
+async def test_documents_of_a_team_stay_when_a_member_who_wrote_them_is_erased() -> None:
+    crew = await open_crew()
+    id = (await crew.write("editor")).id
+    await crew.runner.ask(EraseUser(id=crew.people["editor"].user_id))
+    assert not await erased(crew.runner, Document, id)
+    assert await crew.does("viewer", DuplicateDocument(id=id)) == "done"

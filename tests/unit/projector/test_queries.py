@@ -16,12 +16,20 @@ from domain.content import sharing
 from domain.content.document import Document
 from domain.identity.user import User
 from domain.kernel import Party
-from projections.content.document import LISTED, DocumentFilter, DocumentSummary, Sort, document, documents
+from projections.content.document import (
+    LISTED,
+    DocumentFilter,
+    DocumentSummary,
+    ListSource,
+    Sort,
+    document,
+    documents,
+)
 from projections.content.document_access import ShareView, StoredShare, shares
 from projections.identity.user import StoredProfile, user
 from projections.page import BadCursor
 from projections.teams.team import OWN, TEAM, teams
-from projections.visibility import Audience, Share, own_documents, own_of, shared_documents
+from projections.visibility import Audience, HeldRole, own_documents, own_of, shared_documents, team_documents
 from tests.support.given import ID, NOW
 from tests.support.projecting import EventsOf
 
@@ -92,13 +100,22 @@ async def test_a_cursor_of_another_order_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shared", "owned", "of_others"), [(None, True, True), (True, False, True), (False, True, False)]
+    ("wanted", "sources"),
+    [
+        (DocumentFilter(), {own_documents, team_documents, shared_documents}),
+        (DocumentFilter(shared=True), {shared_documents}),
+        (DocumentFilter(shared=False), {own_documents}),
+        (DocumentFilter(folder_ids=[ID]), {own_documents}),
+        (DocumentFilter(folder_ids=[ID], team_id=ID), {team_documents}),
+        (DocumentFilter(other_folder_ids=[ID], team_id=ID), {team_documents}),
+    ],
 )
-async def test_a_list_reads_what_it_was_asked_for_only(shared: bool | None, owned: bool, of_others: bool) -> None:
+async def test_a_list_reads_what_it_was_asked_for_only(wanted: DocumentFilter, sources: set[ListSource]) -> None:
     store = Asked()
-    await list_of(store, wanted=DocumentFilter(shared=shared))
-    assert (own_documents(LISTED) in store.query) == owned
-    assert (shared_documents(LISTED) in store.query) == of_others
+    await list_of(store, wanted=wanted)
+    all_sources: list[ListSource] = [own_documents, team_documents, shared_documents]
+    beginnings = {source: source(LISTED, "REST").partition("REST")[0] for source in all_sources}
+    assert {source for source, beginning in beginnings.items() if beginning in store.query} == sources
 
 
 @pytest.mark.parametrize(("trashed", "where"), [(True, "d.trashed_at IS NOT NULL"), (False, "d.trashed_at IS NULL")])
@@ -127,9 +144,9 @@ async def test_teams_are_a_list_of_the_users_own_and_go_on_after_the_last_one() 
 class DocumentRows:
     """A document of `owner_id`, the actor's shares of it, and all its shares."""
 
-    def __init__(self, owner_id: UUID, held: Sequence[Share] = (), all_shares: Sequence[StoredShare] = ()) -> None:
+    def __init__(self, owner_id: UUID, held: Sequence[HeldRole] = (), all_shares: Sequence[StoredShare] = ()) -> None:
         self.owner_id = owner_id
-        self.answers: dict[type, list[Any]] = {Share: [*held], StoredShare: [*all_shares]}
+        self.answers: dict[type, list[Any]] = {HeldRole: [*held], StoredShare: [*all_shares]}
 
     async def by_key(self, kind: type[Any], query: str, key: object) -> Any:
         return DocumentView(ID, "user", self.owner_id, "Notes", "", "draft", 1, NOW, NOW, None)
@@ -149,7 +166,7 @@ async def test_an_owner_sees_to_whom_a_document_is_shared_by_address() -> None:
 
 
 async def test_the_shares_of_a_document_are_not_for_those_it_is_shared_with() -> None:
-    rows = DocumentRows(UUID(int=9), [Share("editor", unused=False)])
+    rows = DocumentRows(UUID(int=9), [HeldRole("share", "editor", unused=False)])
     with pytest.raises(RoleTooLow):
         await shares(rows, EventsOf(), ADA, ID)  # type: ignore[arg-type]
 
@@ -158,12 +175,16 @@ async def test_the_shares_of_a_document_are_not_for_those_it_is_shared_with() ->
     ("owner", "held", "causes"),
     [
         (ADA.user_id, [], None),
-        (UUID(int=9), [Share("viewer", unused=True), Share("editor", unused=False)], BindShare(id=ID)),
-        (UUID(int=9), [Share("viewer", unused=False)], None),
+        (
+            UUID(int=9),
+            [HeldRole("share", "viewer", unused=True), HeldRole("share", "editor", unused=False)],
+            BindShare(id=ID),
+        ),
+        (UUID(int=9), [HeldRole("share", "viewer", unused=False)], None),
     ],
 )
 async def test_reading_a_document_uses_a_share_that_was_not_used(
-    owner: UUID, held: list[Share], causes: BindShare | None
+    owner: UUID, held: list[HeldRole], causes: BindShare | None
 ) -> None:
     found = await document(DocumentRows(owner, held), ADA, ID)  # type: ignore[arg-type]
     assert found is not None

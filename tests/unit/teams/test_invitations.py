@@ -7,7 +7,7 @@ import pytest
 
 from application.commands import Command
 from application.ports import Actor, NotSettled
-from application.teams.dissolution import CarryOutDissolution
+from application.privacy.erasure import CarryOutDissolution
 from application.teams.invitation import (
     AcceptInvitation,
     DeclineInvitation,

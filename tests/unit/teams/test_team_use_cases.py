@@ -4,7 +4,8 @@ import pytest
 
 from application.billing.subscription import ChangePlan
 from application.ports import Actor, ClaimTaken
-from application.teams.dissolution import CarryOutDissolution, DissolveTeam
+from application.privacy.erasure import CarryOutDissolution
+from application.teams.dissolution import DissolveTeam
 from application.teams.invitation import AcceptInvitation, DeclineInvitation, InviteMember, RevokeInvitation
 from application.teams.ownership import AcceptOwnership, DeclineOwnership, OfferOwnership, WithdrawOwnershipOffer
 from application.teams.team import (
