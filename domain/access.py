@@ -43,13 +43,13 @@ class AddressNotVerified(Forbidden):
 
 
 def require_verified(person: Person) -> None:
-    """Refuse to give others access, in mails too, on behalf of an address that the person may not hold.
+    """Refuse to give others access or to ask for it, in mails too, for an address that the person may not hold.
 
     Raises:
         AddressNotVerified
     """
     if person.address_id is None:
-        raise AddressNotVerified("Verify your own email address and log in again; then you can invite and share.")
+        raise AddressNotVerified("Verify your own email address and log in again; then you can invite, share and ask.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +147,7 @@ DOCUMENT = Resource(
         "leave": Rule("viewer", "documents:write"),
         "star": Rule("viewer", "documents:write"),
         "open_link": Rule(ANYONE, "documents:write"),
+        "ask_for_access": Rule(ANYONE, "documents:write"),
         "comment": Rule("commenter", "documents:write"),
         "edit": Rule("editor", "documents:write"),
         "list_shares": Rule("owner", "documents:read"),

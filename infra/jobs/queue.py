@@ -58,5 +58,5 @@ class PostgresJobQueue:
             [each.priority for each in encoded],
             [each.lock for each in encoded],
             [each.args for each in encoded],
-            [at] * len(encoded),
+            [at or job.not_before for job in jobs],
         ]

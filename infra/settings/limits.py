@@ -50,6 +50,11 @@ class LimitSettings(Subject):
     invitation: Rate = Field(
         "50/3600", validation_alias="PALIMPSEST_LIMIT_INVITATION", description="Requests of a user to invite to teams"
     )
+    request: Rate = Field(
+        "20/3600",
+        validation_alias="PALIMPSEST_LIMIT_REQUEST",
+        description="Requests of a user for access to documents and teams",
+    )
     challenge_cost: int = Field(
         5_000,
         ge=1,

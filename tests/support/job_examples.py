@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -21,9 +21,11 @@ from application.identity.account import OpenAccount
 from application.identity.account_jobs import AccountMail, FindAccountForLink, OpenRequestedAccount
 from application.identity.session_jobs import EndSessions, NewDeviceMail, ReportReuse
 from application.jobs import Job
+from application.notices import NoticeMail
 from application.ports import Actor, CommandContext
 from application.privacy.account_deadlines import MeetAccountDeadlines
 from application.privacy.unverified_users import EraseUnverifiedUsers
+from application.request_notices import TellOfAccessRequests
 from application.teams.invitation_jobs import InvitationMail
 from application.teams.team_deadlines import MeetTeamDeadlines
 from domain.content.document import Document
@@ -96,6 +98,7 @@ def insert(statement: str, *values: object) -> Callable[[Scene], None]:
 
 
 USER_ID = UUID(int=0xADA)
+DOCUMENT_ID = UUID(int=0xD0C)
 TEAM_ID = UUID(int=0x7EA)
 EMAIL = "ada@example.org"
 OVERDUE = "UPDATE read.pending_verification SET due_at = now() - interval '1 day' RETURNING id"
@@ -112,6 +115,15 @@ def open_unverified(scene: Scene) -> None:
 
     with ThreadPoolExecutor(1) as thread:  # the test's own thread has a loop that runs
         thread.submit(asyncio.run, opened()).result()
+
+
+def open_with_document(scene: Scene) -> None:
+    """Open an account, verify its address, and create a document of the user."""
+    now = utc_now()
+    user = User.register(id=USER_ID, email=EMAIL, name="Ada", password_hash="hash", now=now)
+    user.trigger_event(User.EmailVerified, now=now)
+    append(scene, user)
+    append(scene, Document.create(id=DOCUMENT_ID, owner_id=USER_ID, title="Notes", content="", now=now))
 
 
 def open_long_ago(scene: Scene) -> None:
@@ -210,6 +222,8 @@ def invite_long_ago(scene: Scene) -> None:
 OPEN = OpenRequestedAccount(account_id=USER_ID, email=EMAIL, name="Ada", password_hash="hash")
 FIND = FindAccountForLink(request_id=USER_ID, link="reset", email=EMAIL)
 MAIL = AccountMail(template="password_changed", user_id=USER_ID, version=1)
+TELL = TellOfAccessRequests(document_id=DOCUMENT_ID, due=datetime(2026, 11, 1, tzinfo=UTC))
+NOTICE = NoticeMail(template="access_asked", user_id=USER_ID, about_id=DOCUMENT_ID, cause=TELL.effect_key)
 INVITATION = InvitationMail(team_id=TEAM_ID, version=2)
 REPORT = ReportReuse(user_id=USER_ID, session_id=UUID(int=0x5E55))
 NEW_DEVICE = NewDeviceMail(user_id=USER_ID, session_id=UUID(int=0x5E55), device="Firefox", at=utc_now())
@@ -268,6 +282,14 @@ EXAMPLES: Mapping[type[Job], JobExample] = {
             ArchiveUnchangedDocuments(),
             long_ago(trashed=False),
             happened("document.saved", ArchiveUnchangedDocuments()),
+        ),
+        JobExample(
+            TELL,
+            open_with_document,
+            lambda scene: [TELL.effect_key for key in mailed(scene) if key == NOTICE.effect_key],
+        ),
+        JobExample(
+            NOTICE, open_with_document, lambda scene: [key for key in mailed(scene) if key == NOTICE.effect_key]
         ),
         JobExample(
             INVITATION, invite_somebody, lambda scene: [key for key in mailed(scene) if key == INVITATION.effect_key]

@@ -27,6 +27,11 @@ from tests.support.waiting import wait_until
 PATIENCE = 30.0
 
 PRIVATE_EVENTS = {
+    "access_request.asked",
+    "access_request.asked_again",
+    "access_request.granted",
+    "access_request.refused",
+    "access_request.withdrawn",
     "address.erased",
     "address.erased_again",
     "document.filed",

@@ -1,10 +1,13 @@
 """A bus on a store in memory, with fakes of all ports."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from itertools import count
 from typing import TypeVar, cast
 from uuid import UUID
+
+import msgspec
 
 from adapters.devices import device_name
 from adapters.refresh_tokens import DerivedRefreshTokens
@@ -15,9 +18,12 @@ from application.jobs import Job
 from application.policies.end_sessions import end_sessions
 from application.policies.send_account_mails import send_account_mails
 from application.policies.send_invitations import send_invitations
-from application.policy import POLICIES, react_to
+from application.policies.tell_of_access_requests import tell_of_access_requests
+from application.policies.tell_of_answers import tell_of_answers
+from application.policy import POLICIES, Policy, Reaction, react_to
 from application.ports import Actor, CommandContext, Mail, MailRefused, Precondition
 from application.revocation import Settlement
+from domain.kernel import Root
 from infra.sealing.blind_index import BlindIndex
 from infra.store.codec import layout_of
 from tests.support.accounts import NewAccount, open_account
@@ -31,7 +37,10 @@ from tests.support.memory_sessions import MemorySessions, MemorySettlement
 from tests.support.memory_store import MemoryEventStore
 
 R = TypeVar("R")
-PLAYED = [policy.__name__ for policy in (send_account_mails, end_sessions, send_invitations)]
+PLAYED = [
+    policy.__name__
+    for policy in (send_account_mails, end_sessions, send_invitations, tell_of_access_requests, tell_of_answers)
+]
 """The policies that the worker plays."""
 PASSWORD = "umber cartwheel tenfold mist"
 
@@ -83,6 +92,7 @@ class CommandRunner:
         self.sessions, self.refresh_tokens = MemorySessions(self.clock), DerivedRefreshTokens([bytes(32)])
         self.security_log = MemorySecurityLog(self.clock)
         self._seen = 0
+        self._states: dict[tuple[str, UUID], msgspec.Struct | None] = {}
         ids = count(0x1000)
         self.blind = BlindIndex(bytes(32))
         self.ports = {
@@ -172,7 +182,14 @@ class CommandRunner:
             for policy in map(POLICIES.__getitem__, PLAYED)
             for event in events
             if type(event) in policy.events
-            for job in react_to(policy, event, None).reactions
+            for job in self._step(policy, event)
         ]
-        self.jobs.waiting += [(job, None) for job in caused]
+        self.jobs.waiting += [(job, job.not_before) for job in caused]
         return bool(caused)
+
+    def _step(self, policy: Policy, event: Root.Event) -> Iterable[Reaction]:
+        """Let a policy react, and keep its state."""
+        place = (policy.name, policy.key(event))
+        step = react_to(policy, event, self._states.get(place))
+        self._states[place] = step.state
+        return step.reactions
