@@ -8,7 +8,9 @@ from application.mail_jobs import MailJob, send_mail
 from application.ports import EventStore, Mail, Mailer
 from domain.identity.user import User
 
-NoticeTemplate = Literal["access_asked", "access_granted", "access_refused"]
+NoticeTemplate = Literal[
+    "access_asked", "access_granted", "access_refused", "join_asked", "join_accepted", "join_declined"
+]
 
 
 class NoticeMail(MailJob, frozen=True, kw_only=True):

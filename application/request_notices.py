@@ -1,8 +1,13 @@
-"""Job: who may answer the access requests of a document gets a mail that there are some."""
+"""Jobs: who may answer requests for a document, or to join a team, gets a mail that there are some.
 
-from datetime import datetime
+The first request causes a mail at once. Further ones within the hour share a mail at its end.
+"""
+
+from datetime import datetime, timedelta
 from typing import ClassVar
 from uuid import UUID
+
+import msgspec
 
 from application.jobs import Job, Retries, performs
 from application.mail_jobs import UNTIL_DEADLINE
@@ -10,30 +15,70 @@ from application.notices import NoticeMail
 from application.ports import EventStore, JobQueue
 from domain.access import TEAM
 from domain.content.document import Document
+from domain.kernel import Party
 from domain.teams.team import Team
 
+MAIL_INTERVAL = timedelta(hours=1)
+"""The shortest time between two mails about requests for one document, or to one team."""
+
 MAX_TOLD = 10
-"""The maximum number of admins of a team who get a mail, the owners first."""
+"""The maximum number of members of a team who get a mail, the owners first."""
 
 
-class TellOfAccessRequests(Job, frozen=True, kw_only=True):
-    """Tell who may answer that somebody has asked for access, if there is such a document. `due`: not before that."""
+class ToldRequests(msgspec.Struct):
+    """State of a policy: when the last mail is due, which may be in the future."""
 
-    kind: ClassVar[str] = "tell_of_access_requests"
+    due: datetime | None = None
+
+
+def next_mail(last: datetime | None, asked: datetime) -> datetime | None:
+    """Return when the mail about a request is due; None: the last mail, due at `last`, is about it, too."""
+    if last is None:
+        return asked
+    return None if asked <= last else max(asked, last + MAIL_INTERVAL)
+
+
+class TellJob(Job, frozen=True, kw_only=True):
+    """Base of jobs that cause mails about requests. `due`: not before that."""
+
     retries: ClassVar[Retries] = UNTIL_DEADLINE
 
-    document_id: UUID
     due: datetime
-
-    @property
-    def effect_key(self) -> str:
-        """Part of the keys of the mails that it causes."""
-        return f"{self.document_id.hex}.{self.due:%Y%m%d%H%M%S}"
 
     @property
     def not_before(self) -> datetime | None:
         """See `Job`."""
         return self.due
+
+    def cause(self, id: UUID) -> str:
+        """Return the part of the keys of the mails that it causes."""
+        return f"{id.hex}.{self.due:%Y%m%d%H%M%S}"
+
+
+class TellOfAccessRequests(TellJob, frozen=True, kw_only=True):
+    """Tell who may answer that somebody has asked for access, if there is such a document."""
+
+    kind: ClassVar[str] = "tell_of_access_requests"
+
+    document_id: UUID
+
+    @property
+    def effect_key(self) -> str:
+        """Part of the keys of the mails that it causes."""
+        return self.cause(self.document_id)
+
+
+class TellOfJoinRequests(TellJob, frozen=True, kw_only=True):
+    """Tell the admins of a team that somebody has asked to join it."""
+
+    kind: ClassVar[str] = "tell_of_join_requests"
+
+    team_id: UUID
+
+    @property
+    def effect_key(self) -> str:
+        """Part of the keys of the mails that it causes."""
+        return self.cause(self.team_id)
 
 
 @performs
@@ -41,24 +86,25 @@ async def tell_of_access_requests(job: TellOfAccessRequests, events: EventStore,
     document = await events.load(Document, job.document_id)
     if document is None or document.erased or document.trashed_at is not None:
         return
-    await queue.enqueue(
-        *[
+    for user_id in await answering(document.owner, events):
+        await queue.enqueue(
             NoticeMail(template="access_asked", user_id=user_id, about_id=document.id, cause=job.effect_key)
-            for user_id in await answerers(document, events)
-        ]
-    )
+        )
 
 
-async def answerers(document: Document, events: EventStore) -> list[UUID]:
-    """Return the users who answer requests for a document: its owner, or owners and admins of the team that owns it."""
-    if document.owner.kind == "user":
-        return [document.owner.id]
-    team = await events.load(Team, document.owner.id)
-    return [] if team is None else managers_of(team)
+@performs
+async def tell_of_join_requests(job: TellOfJoinRequests, events: EventStore, queue: JobQueue) -> None:
+    for user_id in await answering(Party("team", job.team_id), events):
+        await queue.enqueue(
+            NoticeMail(template="join_asked", user_id=user_id, about_id=job.team_id, cause=job.effect_key)
+        )
 
 
-def managers_of(team: Team) -> list[UUID]:
-    """Return the users who answer requests to a team, as many as get a mail."""
-    return [user_id for role in TEAM.roles_for("invite") for user_id, held in team.members.items() if held == role][
-        :MAX_TOLD
-    ]
+async def answering(party: Party, events: EventStore) -> list[UUID]:
+    """Return who answers requests: the user, or owners and admins of the team, as many as get a mail."""
+    if party.kind == "user":
+        return [party.id]
+    team = await events.load(Team, party.id)
+    members = {} if team is None or team.dissolved_at is not None else team.members
+    by_rank = [user_id for rank in TEAM.roles_for("invite") for user_id, role in members.items() if role == rank]
+    return by_rank[:MAX_TOLD]

@@ -6,7 +6,7 @@ To ask loads no document: neither the answer nor its time shows whether there is
 from uuid import UUID
 
 from application.commands import Command, handles
-from application.content.lookup import find
+from application.lookup import find
 from application.ports import Actor, Clock, EmailIndex, Store
 from domain.content.access_request import AccessRequest
 from domain.content.document import Document

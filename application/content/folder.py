@@ -6,7 +6,7 @@ from typing import Literal
 from uuid import UUID
 
 from application.commands import Command, handles
-from application.content.lookup import find
+from application.lookup import find
 from application.ports import Actor, Clock, EventStore, NewId, Store
 from domain.content.folder import FolderTree
 from domain.content.refusals import NoSuchFolder

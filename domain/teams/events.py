@@ -73,6 +73,17 @@ class InvitationAccepted(Root.Event):
         aggregate.members[self.user_id] = self.role
 
 
+class MemberJoined(Root.Event):
+    """A user became a member without an invitation."""
+
+    TOPIC = "team.member_joined"
+    user_id: UUID
+    role: InvitedRole
+
+    def apply(self, aggregate: "Team") -> None:
+        aggregate.members[self.user_id] = self.role
+
+
 class InvitationDeclined(Root.Event):
     TOPIC = "team.invitation_declined"
     revokes = ("team_invitation",)

@@ -35,6 +35,14 @@ class NoSuchInvitation(NotFound):
     """The address is not invited to the team."""
 
 
+class NoSuchJoinRequest(NotFound):
+    """The user does not ask to join the team now, or the team does not see it."""
+
+
+class DeclinedRecently(Conflict):
+    """A request of the user was declined a short time ago."""
+
+
 class NoSuchOffer(Conflict):
     """The ownership is not offered to the person."""
 

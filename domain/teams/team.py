@@ -21,6 +21,7 @@ from domain.teams.refusals import (
 )
 from domain.teams.roles import InvitedRole, Role
 from domain.teams.seats import SEATS
+from domain.teams.settings import JoinRule, TeamSettingsChanged
 
 WHILE_DISSOLUTION_IS_DUE = frozenset({"dissolve", "leave", "answer_invitation"})
 """What can still be done with a team that is about to be dissolved."""
@@ -30,7 +31,7 @@ class Team(Root):
     """Members and invited addresses, with their roles."""
 
     TOPIC = "team"
-    snapshot_version = 2
+    snapshot_version = 3
 
     class Founded(FirstEvent):
         TOPIC = "team.founded"
@@ -49,6 +50,8 @@ class Team(Root):
             aggregate.members = {self.owner_id: "owner"}
             aggregate.invited = {}
             aggregate.invited_until = {}
+            aggregate.join = "invited_only"
+            aggregate.settings_version = 1
             aggregate.offered_by = None
             aggregate.offered_to = None
             aggregate.dissolution_due = None
@@ -69,6 +72,8 @@ class Team(Root):
 
     class SlugChanged(events.SlugChanged): ...
 
+    class SettingsChanged(TeamSettingsChanged): ...
+
     class MemberInvited(events.MemberInvited): ...
 
     class InvitationAccepted(events.InvitationAccepted): ...
@@ -84,6 +89,8 @@ class Team(Root):
 
         def apply(self, aggregate: "Team") -> None:
             aggregate.close_invitation(self.address_id)
+
+    class MemberJoined(events.MemberJoined): ...
 
     class MemberRoleChanged(events.MemberRoleChanged): ...
 
@@ -120,6 +127,9 @@ class Team(Root):
     members: dict[UUID, Role]
     invited: dict[UUID, InvitedRole]
     invited_until: dict[UUID, datetime]
+    join: JoinRule
+    settings_version: int
+    """The version that last changed the settings."""
     offered_by: UUID | None
     """The owner who offers the ownership."""
     offered_to: UUID | None
@@ -238,6 +248,12 @@ class Team(Root):
         self._require_another_owner(by.user_id)
         self.end_offer_of(by.user_id, now=now)
         self.trigger_event(self.MemberLeft, now=now, user_id=by.user_id)
+
+    @property
+    def accepts_requests(self) -> bool:
+        """Whether users may ask to join."""
+        is_open = not self.erased and self.dissolved_at is None and self.dissolution_due is None
+        return is_open and self.join == "by_request"
 
     def seats_taken(self, now: datetime) -> int:
         """Return the number of members and open invitations."""

@@ -25,7 +25,7 @@ from application.notices import NoticeMail
 from application.ports import Actor, CommandContext
 from application.privacy.account_deadlines import MeetAccountDeadlines
 from application.privacy.unverified_users import EraseUnverifiedUsers
-from application.request_notices import TellOfAccessRequests
+from application.request_notices import TellOfAccessRequests, TellOfJoinRequests
 from application.teams.invitation_jobs import InvitationMail
 from application.teams.team_deadlines import MeetTeamDeadlines
 from domain.content.document import Document
@@ -117,13 +117,14 @@ def open_unverified(scene: Scene) -> None:
         thread.submit(asyncio.run, opened()).result()
 
 
-def open_with_document(scene: Scene) -> None:
-    """Open an account, verify its address, and create a document of the user."""
+def open_with_things(scene: Scene) -> None:
+    """Open an account, verify its address, create a document of the user, and found a team."""
     now = utc_now()
     user = User.register(id=USER_ID, email=EMAIL, name="Ada", password_hash="hash", now=now)
     user.trigger_event(User.EmailVerified, now=now)
     append(scene, user)
     append(scene, Document.create(id=DOCUMENT_ID, owner_id=USER_ID, title="Notes", content="", now=now))
+    append(scene, Team.found(id=TEAM_ID, name="Crew", slug="crew", owner_id=USER_ID, now=now))
 
 
 def open_long_ago(scene: Scene) -> None:
@@ -224,6 +225,8 @@ FIND = FindAccountForLink(request_id=USER_ID, link="reset", email=EMAIL)
 MAIL = AccountMail(template="password_changed", user_id=USER_ID, version=1)
 TELL = TellOfAccessRequests(document_id=DOCUMENT_ID, due=datetime(2026, 11, 1, tzinfo=UTC))
 NOTICE = NoticeMail(template="access_asked", user_id=USER_ID, about_id=DOCUMENT_ID, cause=TELL.effect_key)
+TELL_TEAM = TellOfJoinRequests(team_id=TEAM_ID, due=datetime(2026, 11, 1, tzinfo=UTC))
+JOIN_NOTICE = NoticeMail(template="join_asked", user_id=USER_ID, about_id=TEAM_ID, cause=TELL_TEAM.effect_key)
 INVITATION = InvitationMail(team_id=TEAM_ID, version=2)
 REPORT = ReportReuse(user_id=USER_ID, session_id=UUID(int=0x5E55))
 NEW_DEVICE = NewDeviceMail(user_id=USER_ID, session_id=UUID(int=0x5E55), device="Firefox", at=utc_now())
@@ -285,12 +288,15 @@ EXAMPLES: Mapping[type[Job], JobExample] = {
         ),
         JobExample(
             TELL,
-            open_with_document,
+            open_with_things,
             lambda scene: [TELL.effect_key for key in mailed(scene) if key == NOTICE.effect_key],
         ),
         JobExample(
-            NOTICE, open_with_document, lambda scene: [key for key in mailed(scene) if key == NOTICE.effect_key]
+            TELL_TEAM,
+            open_with_things,
+            lambda scene: [TELL_TEAM.effect_key for key in mailed(scene) if key == JOIN_NOTICE.effect_key],
         ),
+        JobExample(NOTICE, open_with_things, lambda scene: [key for key in mailed(scene) if key == NOTICE.effect_key]),
         JobExample(
             INVITATION, invite_somebody, lambda scene: [key for key in mailed(scene) if key == INVITATION.effect_key]
         ),

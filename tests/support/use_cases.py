@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from itertools import count
-from typing import TypeVar, cast
+from typing import TypeVar
 from uuid import UUID
 
 import msgspec
@@ -14,12 +14,13 @@ from adapters.refresh_tokens import DerivedRefreshTokens
 from application.bus import Bus
 from application.commands import Command, CommandResult
 from application.identity.sessions import LogIn
-from application.jobs import Job
 from application.policies.end_sessions import end_sessions
 from application.policies.send_account_mails import send_account_mails
 from application.policies.send_invitations import send_invitations
+from application.policies.show_join_requests import show_join_requests
 from application.policies.tell_of_access_requests import tell_of_access_requests
 from application.policies.tell_of_answers import tell_of_answers
+from application.policies.tell_of_join_requests import tell_of_join_requests
 from application.policy import POLICIES, Policy, Reaction, react_to
 from application.ports import Actor, CommandContext, Mail, MailRefused, Precondition
 from application.revocation import Settlement
@@ -39,7 +40,15 @@ from tests.support.memory_store import MemoryEventStore
 R = TypeVar("R")
 PLAYED = [
     policy.__name__
-    for policy in (send_account_mails, end_sessions, send_invitations, tell_of_access_requests, tell_of_answers)
+    for policy in (
+        send_account_mails,
+        end_sessions,
+        send_invitations,
+        show_join_requests,
+        tell_of_access_requests,
+        tell_of_answers,
+        tell_of_join_requests,
+    )
 ]
 """The policies that the worker plays."""
 PASSWORD = "umber cartwheel tenfold mist"
@@ -140,7 +149,7 @@ class CommandRunner:
     async def work(self) -> list[Mail]:
         """Let the policy see the new events, and perform all jobs; return the mails that were sent."""
         before = len(self.mail_box.mails)
-        while self._react() or self.jobs.waiting:
+        while await self._react() or self.jobs.waiting:
             await self.jobs.perform_all(self.performer_ports)
         return self.mail_box.mails[before:]
 
@@ -174,17 +183,21 @@ class CommandRunner:
     async def _send_as_system(self, command: Command[R], key: str) -> R:
         return (await self.send(command, key=key)).answer
 
-    def _react(self) -> bool:
-        """Let the policies see the events since the last time; return whether they have caused jobs."""
+    async def _react(self) -> bool:
+        """Let the policies see the events since the last time; return whether they have caused anything."""
         events, self._seen = self.store.log[self._seen :], len(self.store.log)
         caused = [
-            cast(Job, job)
+            reaction
             for policy in map(POLICIES.__getitem__, PLAYED)
             for event in events
             if type(event) in policy.events
-            for job in self._step(policy, event)
+            for reaction in self._step(policy, event)
         ]
-        self.jobs.waiting += [(job, job.not_before) for job in caused]
+        for reaction in caused:
+            if isinstance(reaction, Command):
+                await self.send(reaction)
+            else:
+                self.jobs.waiting.append((reaction, reaction.not_before))
         return bool(caused)
 
     def _step(self, policy: Policy, event: Root.Event) -> Iterable[Reaction]:

@@ -14,7 +14,7 @@ from adapters.http.api.routers import Router
 
 router = Router("/v1/auth/links", include_in_schema=False)
 
-Notice = Literal["invitation", "access", "shared", "requests"]
+Notice = Literal["invitation", "access", "shared", "requests", "joining", "joined"]
 
 NOTICES: Mapping[Notice, tuple[str, str]] = {
     "invitation": (
@@ -27,6 +27,11 @@ NOTICES: Mapping[Notice, tuple[str, str]] = {
         "Log in. Then the request is in the list of requests of the document, where you grant or refuse it.",
     ),
     "shared": ("You have access to a document", "Log in. Then the document is in your list of shared documents."),
+    "joining": (
+        "Somebody asks to join your team",
+        "Log in. Then the request is in the list of requests of the team, where you accept or decline it.",
+    ),
+    "joined": ("You are a member of a team", "Log in. Then the team is in your list of teams."),
     "requests": ("Your request was answered", "Log in. Then the request is in your list of requests."),
 }
 """Title and text of each page."""
@@ -54,6 +59,18 @@ async def shared_page() -> Answer:
 async def requests_page() -> Answer:
     """Return the page of one's own requests."""
     return notice_page("requests").answer()
+
+
+@router.get("/joining")
+async def joining_page() -> Answer:
+    """Return the page of a join request that waits for an answer."""
+    return notice_page("joining").answer()
+
+
+@router.get("/joined")
+async def joined_page() -> Answer:
+    """Return the page of a team that has a new member."""
+    return notice_page("joined").answer()
 
 
 @cache

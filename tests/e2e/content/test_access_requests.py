@@ -5,8 +5,7 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from tests.support.api import Account, Api
-
-HEADERS_OF_EACH_REQUEST = {"date", "x-request-id", "consistency-token"}
+from tests.support.headers import telling
 
 
 def caught_up(reader: Account, writer: Account) -> Account:
@@ -66,20 +65,11 @@ def test_asking_for_nothing_answers_as_asking_for_a_document(people: tuple[Accou
         ]
         for path in paths
     ]
-    plain = [[(each.status_code, each.content, kept(each)) for each in of_one] for of_one in answers]
+    plain = [[(each.status_code, each.content, telling(each)) for each in of_one] for of_one in answers]
     assert [status for status, _, _ in plain[0]] == [204, 204, 204, 422]
     assert [answer[:3] for answer in plain] == [plain[0][:3]] * 3
     states = {each["document_id"]: each["state"] for each in bob.read("/v1/access-requests")["items"]}
     assert {states[path.rpartition("/")[2]] for path in paths} == {"withdrawn"}
-
-
-def kept(answer: httpx2.Response) -> dict[str, str]:
-    """The headers that could tell something. What is left of limits is the caller's own affair."""
-    return {
-        name: value
-        for name, value in answer.headers.items()
-        if name not in HEADERS_OF_EACH_REQUEST and "ratelimit" not in name
-    }
 
 
 def test_the_list_is_for_the_owner_and_has_pages(api: Api, people: tuple[Account, Account]) -> None:

@@ -7,8 +7,8 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from application.policies.tell_of_access_requests import INTERVAL, ToldRequests, tell_of_access_requests
-from application.request_notices import TellOfAccessRequests
+from application.policies.tell_of_access_requests import tell_of_access_requests
+from application.request_notices import MAIL_INTERVAL, TellOfAccessRequests, ToldRequests
 from domain.content.access_request import AccessRequest
 from tests.support.given import ID, NOW
 
@@ -31,7 +31,7 @@ def told(*asked: datetime) -> list[datetime]:
 def test_the_first_request_is_told_at_once_and_others_at_the_end_of_the_hour() -> None:
     minute = timedelta(minutes=1)
     assert told(NOW) == [NOW]
-    assert told(NOW, NOW + minute, NOW + 2 * minute) == [NOW, NOW + INTERVAL]
+    assert told(NOW, NOW + minute, NOW + 2 * minute) == [NOW, NOW + MAIL_INTERVAL]
     assert told(NOW, NOW + 61 * minute) == [NOW, NOW + 61 * minute]
 
 
@@ -39,5 +39,5 @@ def test_the_first_request_is_told_at_once_and_others_at_the_end_of_the_hour() -
 def test_mails_are_an_hour_apart_and_each_request_has_one_within_an_hour(seconds: list[int]) -> None:
     asked = [NOW + timedelta(seconds=each) for each in seconds]
     due = told(*asked)
-    assert all(later - earlier >= INTERVAL for earlier, later in pairwise(due))
-    assert all(any(moment <= mail <= moment + INTERVAL for mail in due) for moment in asked)
+    assert all(later - earlier >= MAIL_INTERVAL for earlier, later in pairwise(due))
+    assert all(any(moment <= mail <= moment + MAIL_INTERVAL for mail in due) for moment in asked)

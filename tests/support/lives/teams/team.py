@@ -4,6 +4,8 @@ from domain.teams import dissolution, invitations, ownership
 from domain.teams.dissolution import DISSOLUTION_GRACE
 from domain.teams.erasure import erase_team
 from domain.teams.invitation_times import INVITATION_LIFETIME
+from domain.teams.joining import add_member
+from domain.teams.settings import change_settings
 from domain.teams.team import Team
 from tests.support.given import ID, NOW, address_of, person
 from tests.support.lives.kernel import ADA, BOB, EVE, LATER, life
@@ -13,6 +15,9 @@ from tests.support.lives.kernel import ADA, BOB, EVE, LATER, life
 def team() -> Team:
     """Founded, joined, managed, handed over, dissolved and erased."""
     team = Team.found(id=ID, name="Crew", slug="crew", owner_id=ADA.user_id, now=NOW)
+    change_settings(team, join="by_request", by=ADA, now=LATER)
+    add_member(team, user_id=person(7).user_id, role="viewer", now=LATER)
+    team.remove(user_id=person(7).user_id, by=ADA, now=LATER)
     team.rename("Band", by=ADA, now=LATER)
     team.change_slug("band", by=ADA, now=LATER)
     for somebody, email in ((BOB, "bob@example.org"), (EVE, "eve@example.org")):
