@@ -1,4 +1,4 @@
-"""Jobs: who may answer requests for a document, or to join a team, gets a mail that there are some.
+"""Jobs: who may answer requests for a document, or manages a team, gets a mail that there is something to do.
 
 The first request causes a mail at once. Further ones within the hour share a mail at its end.
 """
@@ -11,7 +11,7 @@ import msgspec
 
 from application.jobs import Job, Retries, performs
 from application.mail_jobs import UNTIL_DEADLINE
-from application.notices import NoticeMail
+from application.notices import NoticeMail, NoticeTemplate
 from application.ports import EventStore, JobQueue
 from domain.access import TEAM
 from domain.content.document import Document
@@ -68,17 +68,18 @@ class TellOfAccessRequests(TellJob, frozen=True, kw_only=True):
         return self.cause(self.document_id)
 
 
-class TellOfJoinRequests(TellJob, frozen=True, kw_only=True):
-    """Tell the admins of a team that somebody has asked to join it."""
+class TellTeam(TellJob, frozen=True, kw_only=True):
+    """Tell the admins of a team that somebody has asked to join it, or that it has lost a domain."""
 
-    kind: ClassVar[str] = "tell_of_join_requests"
+    kind: ClassVar[str] = "tell_team"
 
+    template: NoticeTemplate
     team_id: UUID
 
     @property
     def effect_key(self) -> str:
         """Part of the keys of the mails that it causes."""
-        return self.cause(self.team_id)
+        return f"{self.template}.{self.cause(self.team_id)}"
 
 
 @performs
@@ -93,10 +94,10 @@ async def tell_of_access_requests(job: TellOfAccessRequests, events: EventStore,
 
 
 @performs
-async def tell_of_join_requests(job: TellOfJoinRequests, events: EventStore, queue: JobQueue) -> None:
+async def tell_team(job: TellTeam, events: EventStore, queue: JobQueue) -> None:
     for user_id in await answering(Party("team", job.team_id), events):
         await queue.enqueue(
-            NoticeMail(template="join_asked", user_id=user_id, about_id=job.team_id, cause=job.effect_key)
+            NoticeMail(template=job.template, user_id=user_id, about_id=job.team_id, cause=job.cause(job.team_id))
         )
 
 

@@ -176,6 +176,8 @@ TEAM = Resource(
         "leave": Rule("guest", "teams:write"),
         "list_invitations": Rule("admin", "teams:read"),
         "read_activity": Rule("admin", "teams:read"),
+        "list_domains": Rule("admin", "teams:read"),
+        "manage_domains": Rule("admin", "teams:write"),
         "read_settings": Rule("admin", "teams:read"),
         "change_settings": Rule("admin", "teams:write"),
         "rename": Rule("admin", "teams:write"),

@@ -11,7 +11,7 @@ class LinkPages:
     """Pages of a front end, by a pattern with `{purpose}` and `{token}`.
 
     Purposes are verify, reset, forgot, email, undo, lockdown, withdraw, invitation, access, shared, joining,
-    joined and requests.
+    joined, requests and domains.
     """
 
     pattern: str

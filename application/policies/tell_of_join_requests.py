@@ -1,7 +1,7 @@
 """Policy: the admins of a team get a mail about join requests, at most one an hour."""
 
 from application.policy import Step, policy
-from application.request_notices import TellOfJoinRequests, ToldRequests, next_mail
+from application.request_notices import TellTeam, ToldRequests, next_mail
 from domain.teams.join_request import JoinRequest
 
 
@@ -10,4 +10,4 @@ def tell_of_join_requests(event: JoinRequest.Shown, state: ToldRequests) -> Step
     due = next_mail(state.due, event.timestamp)
     if due is None:
         return Step(state)
-    return Step(ToldRequests(due), [TellOfJoinRequests(team_id=event.team_id, due=due)])
+    return Step(ToldRequests(due), [TellTeam(template="join_asked", team_id=event.team_id, due=due)])

@@ -31,7 +31,7 @@ class WithdrawJoinRequest(Command[None]):
 
 
 class ShowJoinRequest(Command[None]):
-    """Show a request to the team, if its settings allow that."""
+    """Show a request to the team, or make its user a member, if the settings of the team allow that."""
 
     id: UUID
 
@@ -74,9 +74,10 @@ async def withdraw_join_request(cmd: WithdrawJoinRequest, store: Store, actor: A
 async def show_join_request(cmd: ShowJoinRequest, store: Store, clock: Clock) -> None:
     request = await store.get(JoinRequest, cmd.id)
     team = await find(store, Team, request.team_id)
-    if team is not None:
-        request.show(team, now=clock())
-        store.save(request)
+    user = await store.get(User, request.user_id)
+    if team is not None and user.active and user.email_verified:
+        request.show(team, domain=user.email.rpartition("@")[2], now=clock())
+        store.save(team, request)
 
 
 @handles

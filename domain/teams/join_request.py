@@ -72,13 +72,13 @@ class JoinRequest(Root):
             aggregate.state = "withdrawn"
 
     class Accepted(Root.Event):
-        """The team has the member."""
+        """The team has the member. `answered_by`: None if the settings have let them in."""
 
         TOPIC = "join_request.accepted"
         team_id: UUID
         user_id: UUID
         role: InvitedRole
-        answered_by: UUID
+        answered_by: UUID | None = None
 
         def apply(self, aggregate: "JoinRequest") -> None:
             aggregate.state = "accepted"
@@ -146,11 +146,21 @@ class JoinRequest(Root):
             self.AskedAgain, now=now, team_id=self.team_id, user_id=self.user_id, asked_for=asked_for, message=message
         )
 
-    def show(self, team: Team, *, now: datetime) -> None:
-        """Show the request to the team, if its settings allow that. No actor: a policy asks for it."""
-        is_welcome = team.accepts_requests and self.user_id not in team.members
-        if self.state == "open" and not self.shown and is_welcome:
+    def show(self, team: Team, *, domain: str, now: datetime) -> None:
+        """Show the request to the team, if its settings allow that; or make the user a member at once, if they say so.
+
+        `domain`: that of the user's verified address. No actor: a policy asks for it. Without a free seat, admins see
+        the request.
+        """
+        is_welcome = team.accepts_request_from(domain) and self.user_id not in team.members
+        if self.state != "open" or self.shown or not is_welcome:
+            return
+        role = team.domain_role if team.has_proved(domain) else None
+        if role is None or team.seats_taken(now) >= team.seats:
             self.trigger_event(self.Shown, now=now, team_id=team.id)
+        else:
+            add_member(team, user_id=self.user_id, role=role, now=now)
+            self._accepted(role, None, now)
 
     def withdraw(self, *, now: datetime) -> None:
         """Withdraw the request. One that is not open causes no event."""
@@ -172,9 +182,7 @@ class JoinRequest(Root):
             return
         self._require_shown()
         add_member(team, user_id=self.user_id, role=role, now=now)
-        self.trigger_event(
-            self.Accepted, now=now, team_id=team.id, user_id=self.user_id, role=role, answered_by=by.user_id
-        )
+        self._accepted(role, by.user_id, now)
 
     def decline(self, team: Team, *, by: Person, now: datetime) -> None:
         """Decline the request. A second time there is no event.
@@ -190,8 +198,12 @@ class JoinRequest(Root):
         self.trigger_event(self.Declined, now=now, team_id=team.id, user_id=self.user_id, answered_by=by.user_id)
 
     def begin(self) -> None:
-        """Begin anew as an open request. Only events call this."""
+        """Make it an open request, which the team does not see yet. Only events call this."""
         self.state, self.shown, self.answered_at = "open", False, None
+
+    def _accepted(self, role: InvitedRole, by: UUID | None, now: datetime) -> None:
+        values = {"team_id": self.team_id, "user_id": self.user_id, "role": role, "answered_by": by}
+        self.trigger_event(self.Accepted, now=now, **values)
 
     def _require_shown(self) -> None:
         if self.state != "open" or not self.shown:

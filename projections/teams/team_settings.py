@@ -18,14 +18,18 @@ class TeamSettingsTable(ReadModel):
     version = 1
     roots = (Team,)
     personal = PersonalData("ids of teams", "the event team.erased drops the row")
-    table = Table("team_settings", key={"id": "uuid"}, columns={"join": "text NOT NULL", "version": "bigint NOT NULL"})
+    table = Table(
+        "team_settings",
+        key={"id": "uuid"},
+        columns={"join": "text NOT NULL", "domain_role": "text", "version": "bigint NOT NULL"},
+    )
 
     def changes(self, event: RecordedEvent) -> Iterator[Change]:
         match event.data:
             case Team.Founded():
-                yield self.table.put(event.stream_id, join="invited_only", version=event.version)
-            case Team.SettingsChanged(join=join):
-                yield self.table.set(event.stream_id, join=join, version=event.version)
+                yield self.table.put(event.stream_id, join="invited_only", domain_role=None, version=event.version)
+            case Team.SettingsChanged(join=join, domain_role=domain_role):
+                yield self.table.set(event.stream_id, join=join, domain_role=domain_role, version=event.version)
             case Team.Erased():
                 yield self.table.drop(event.stream_id)
 

@@ -17,6 +17,7 @@ PAGES = {
     "/",
     "/v1/asyncapi.json",
     "/v1/auth/links/access",
+    "/v1/auth/links/domains",
     "/v1/auth/links/invitation",
     "/v1/auth/links/joined",
     "/v1/auth/links/joining",

@@ -25,7 +25,8 @@ from application.notices import NoticeMail
 from application.ports import Actor, CommandContext
 from application.privacy.account_deadlines import MeetAccountDeadlines
 from application.privacy.unverified_users import EraseUnverifiedUsers
-from application.request_notices import TellOfAccessRequests, TellOfJoinRequests
+from application.request_notices import TellOfAccessRequests, TellTeam
+from application.teams.domain_checks import CheckDomains
 from application.teams.invitation_jobs import InvitationMail
 from application.teams.team_deadlines import MeetTeamDeadlines
 from domain.content.document import Document
@@ -34,11 +35,13 @@ from domain.identity.suspension import DELETION_GRACE, remind_of_deletion, reque
 from domain.identity.user import User
 from domain.kernel import Root
 from domain.teams import invitations
+from domain.teams.domains import add_domain, prove_domain
 from domain.teams.invitation_times import INVITATION_LIFETIME
 from domain.teams.team import Team
 from infra.bootstrap.write_side import utc_now
 from infra.jobs.housekeeping import CutSecrets, KeepSecurityLog, KeepSessionPartitions, PurgeIdempotency, PurgeJobs
 from infra.store.answers import HEADER_BYTES, AnswerKind
+from tests.support.dns_server import HOST, Zone, dns_server
 from tests.support.links import PlainLinks
 from tests.support.roles import RoleProcess, environment
 from tests.support.servers import Database
@@ -124,7 +127,7 @@ def open_with_things(scene: Scene) -> None:
     user.trigger_event(User.EmailVerified, now=now)
     append(scene, user)
     append(scene, Document.create(id=DOCUMENT_ID, owner_id=USER_ID, title="Notes", content="", now=now))
-    append(scene, Team.found(id=TEAM_ID, name="Crew", slug="crew", owner_id=USER_ID, now=now))
+    append(scene, found(now))
 
 
 def open_long_ago(scene: Scene) -> None:
@@ -194,7 +197,7 @@ def mailed(scene: Scene) -> Sequence[str]:
 def found_and_invite(scene: Scene, now: datetime) -> None:
     """Found a team, and invite somebody to it."""
     owner = Actor(USER_ID, UUID(int=1))
-    team = Team.found(id=TEAM_ID, name="Crew", slug="crew", owner_id=USER_ID, now=now)
+    team = found(now)
     invitations.invite(team, address_id=UUID(int=2), email=EMAIL, role="editor", by=owner, now=now)
 
     async def appended() -> None:
@@ -203,6 +206,25 @@ def found_and_invite(scene: Scene, now: datetime) -> None:
 
     with ThreadPoolExecutor(1) as thread:  # the test's own thread has a loop that runs
         thread.submit(asyncio.run, appended()).result()
+
+
+def prove_long_ago(scene: Scene) -> None:
+    """Prove a domain whose record is gone, beside a projector, which says which domains are proved."""
+    projector = RoleProcess("projector", environment(scene.database, None, 1, scene.folder), scene.folder)
+    projector.start()
+    scene.stack.callback(projector.kill)
+    scene.environment["PALIMPSEST_DNS_SERVERS"] = f"{HOST}:{scene.stack.enter_context(dns_server(Zone()))}"
+    wait_until(lambda: rows(scene.database.admin_url, "SELECT to_regclass('read.team_domain')") != [(None,)])
+    team, owner = found(utc_now()), Actor(USER_ID, UUID(int=1))
+    add_domain(team, domain_id=uuid7(), name="rivers.example", is_public_provider=False, by=owner, now=utc_now())
+    prove_domain(team, next(iter(team.domains)), found=True, by=owner, now=utc_now())
+    append(scene, team)
+    wait_until(lambda: bool(rows(scene.database.admin_url, "SELECT FROM read.team_domain WHERE proved_at IS NOT NULL")))
+
+
+def found(now: datetime) -> Team:
+    """Found a team."""
+    return Team.found(id=TEAM_ID, name="Crew", slug="crew", owner_id=USER_ID, now=now)
 
 
 def invite_somebody(scene: Scene) -> None:
@@ -225,8 +247,8 @@ FIND = FindAccountForLink(request_id=USER_ID, link="reset", email=EMAIL)
 MAIL = AccountMail(template="password_changed", user_id=USER_ID, version=1)
 TELL = TellOfAccessRequests(document_id=DOCUMENT_ID, due=datetime(2026, 11, 1, tzinfo=UTC))
 NOTICE = NoticeMail(template="access_asked", user_id=USER_ID, about_id=DOCUMENT_ID, cause=TELL.effect_key)
-TELL_TEAM = TellOfJoinRequests(team_id=TEAM_ID, due=datetime(2026, 11, 1, tzinfo=UTC))
-JOIN_NOTICE = NoticeMail(template="join_asked", user_id=USER_ID, about_id=TEAM_ID, cause=TELL_TEAM.effect_key)
+TELL_TEAM = TellTeam(template="join_asked", team_id=TEAM_ID, due=datetime(2026, 11, 1, tzinfo=UTC))
+JOIN_NOTICE = NoticeMail(template="join_asked", user_id=USER_ID, about_id=TEAM_ID, cause=TELL_TEAM.cause(TEAM_ID))
 INVITATION = InvitationMail(team_id=TEAM_ID, version=2)
 REPORT = ReportReuse(user_id=USER_ID, session_id=UUID(int=0x5E55))
 NEW_DEVICE = NewDeviceMail(user_id=USER_ID, session_id=UUID(int=0x5E55), device="Firefox", at=utc_now())
@@ -300,6 +322,7 @@ EXAMPLES: Mapping[type[Job], JobExample] = {
         JobExample(
             INVITATION, invite_somebody, lambda scene: [key for key in mailed(scene) if key == INVITATION.effect_key]
         ),
+        JobExample(CheckDomains(), prove_long_ago, happened("team.domain_missed", CheckDomains())),
         JobExample(MeetTeamDeadlines(), invite_long_ago, happened("team.invitation_expired", MeetTeamDeadlines())),
         JobExample(EraseUnverifiedUsers(), open_long_ago, happened("user.erased", EraseUnverifiedUsers())),
     )

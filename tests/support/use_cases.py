@@ -21,6 +21,7 @@ from application.policies.show_join_requests import show_join_requests
 from application.policies.tell_of_access_requests import tell_of_access_requests
 from application.policies.tell_of_answers import tell_of_answers
 from application.policies.tell_of_join_requests import tell_of_join_requests
+from application.policies.tell_of_lost_domains import tell_of_lost_domains
 from application.policy import POLICIES, Policy, Reaction, react_to
 from application.ports import Actor, CommandContext, Mail, MailRefused, Precondition
 from application.revocation import Settlement
@@ -33,6 +34,7 @@ from tests.support.limits import link_guesses, sign_in_attempts
 from tests.support.links import PlainLinks
 from tests.support.memory_holdings import MemoryHoldings
 from tests.support.memory_jobs import MemoryJobs
+from tests.support.memory_records import MemoryRecords
 from tests.support.memory_security_log import MemorySecurityLog
 from tests.support.memory_sessions import MemorySessions, MemorySettlement
 from tests.support.memory_store import MemoryEventStore
@@ -48,6 +50,7 @@ PLAYED = [
         tell_of_access_requests,
         tell_of_answers,
         tell_of_join_requests,
+        tell_of_lost_domains,
     )
 ]
 """The policies that the worker plays."""
@@ -98,6 +101,7 @@ class CommandRunner:
         self.passwords = PlainPasswords()
         self.jobs, self.links, self.mail_box = MemoryJobs(), PlainLinks(), MailBox()
         self.now = NOW
+        self.records = MemoryRecords()
         self.sessions, self.refresh_tokens = MemorySessions(self.clock), DerivedRefreshTokens([bytes(32)])
         self.security_log = MemorySecurityLog(self.clock)
         self._seen = 0
@@ -118,6 +122,7 @@ class CommandRunner:
             "refresh_tokens": self.refresh_tokens,
             "security_log": self.security_log,
             "device_names": device_name,
+            "records": self.records,
         }
         self.bus = Bus(self.store, self.ports, self.blind, settlement=settlement or MemorySettlement(self.sessions))
 

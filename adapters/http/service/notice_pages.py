@@ -14,7 +14,7 @@ from adapters.http.api.routers import Router
 
 router = Router("/v1/auth/links", include_in_schema=False)
 
-Notice = Literal["invitation", "access", "shared", "requests", "joining", "joined"]
+Notice = Literal["invitation", "access", "shared", "requests", "joining", "joined", "domains"]
 
 NOTICES: Mapping[Notice, tuple[str, str]] = {
     "invitation": (
@@ -30,6 +30,10 @@ NOTICES: Mapping[Notice, tuple[str, str]] = {
     "joining": (
         "Somebody asks to join your team",
         "Log in. Then the request is in the list of requests of the team, where you accept or decline it.",
+    ),
+    "domains": (
+        "A domain of your team is not proved any more",
+        "Log in. Then the domain is in the list of domains of the team, with the record that proves it.",
     ),
     "joined": ("You are a member of a team", "Log in. Then the team is in your list of teams."),
     "requests": ("Your request was answered", "Log in. Then the request is in your list of requests."),
@@ -71,6 +75,12 @@ async def joining_page() -> Answer:
 async def joined_page() -> Answer:
     """Return the page of a team that has a new member."""
     return notice_page("joined").answer()
+
+
+@router.get("/domains")
+async def domains_page() -> Answer:
+    """Return the page of a domain that was lost."""
+    return notice_page("domains").answer()
 
 
 @cache

@@ -13,7 +13,7 @@ from adapters.http.api.routers import Router
 from adapters.http.api.schemas import Body
 from application.teams.settings import ChangeTeamSettings, TeamSettings
 from domain.access import TEAM
-from domain.teams.settings import JoinRule
+from domain.teams.settings import DomainRole, JoinRule
 from projections.teams.team_settings import team_settings
 
 router = Router("/v1/teams/{team_id}/settings", tag="teams")
@@ -27,6 +27,10 @@ class TeamSettingsPatch(Body):
 
     MEDIA_TYPE: ClassVar[str] = "application/merge-patch+json"
     join: Annotated[JoinRule, Field(description="Who may ask to join.", examples=["by_request"])] = LEFT_OUT
+    domain_role: Annotated[
+        DomainRole | None,
+        Field(description="The role with which holders of addresses of proved domains join at once; null: they ask."),
+    ] = None
 
     def command(self, id: UUID) -> ChangeTeamSettings:
         """Return the command that makes this change."""
@@ -51,6 +55,7 @@ async def get_team_settings(team_id: UUID, read: Read) -> Answer:
 async def change_team_settings(team_id: UUID, body: TeamSettingsPatch, send: Send) -> Answer:
     """Change settings of a team by a merge patch (RFC 7396). Requires the admin role.
 
-    `join`: `invited_only`, or `by_request`, then users may ask to join. Without a permission, the team sees no request.
+    `join`: `invited_only`; `by_request`: users may ask to join; or `by_request_from_domains`: only users with an
+    address of a proved domain may. With a `domain_role` these join at once, as long as seats are free.
     """
     return await send(body.command(team_id))

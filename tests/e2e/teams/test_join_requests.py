@@ -105,3 +105,19 @@ def test_asking_tells_nothing_about_teams(api: Api, people: tuple[Account, Accou
         bob.write("DELETE", f"/v1/join-requests/{each['id']}", 204)
     assert {each["state"] for each in bob.read("/v1/join-requests")["items"][-len(names) :]} == {"withdrawn"}
     assert caught_up(owner, bob).read(f"{paths[1]}/join-requests")["items"] == []
+
+
+def test_domains_are_listed_with_their_records_for_admins_alone(people: tuple[Account, Account]) -> None:
+    owner, bob = people
+    path = team_of(owner, "with-domains")
+    added = owner.write("POST", f"{path}/domains", 201, json={"name": "BÜCHER.example"})
+    assert added.headers["Location"] == f"{path}/domains/{added.json()['id']}"
+    [domain] = owner.read(f"{path}/domains")
+    assert (domain["name"], domain["state"], domain["proved_at"]) == ("bücher.example", "pending", None)
+    assert domain["record_name"] == "_palimpsest.xn--bcher-kva.example"
+    assert domain["record_value"] == f"palimpsest-domain={domain['id']}"
+    refused = owner.client.post(f"{path}/domains", json={"name": "gmail.com"})
+    assert (refused.status_code, refused.json()["code"]) == (422, "domain_of_all")
+    caught_up(bob, owner).read(f"{path}/domains", 404)
+    owner.write("DELETE", f"{path}/domains/{domain['id']}", 204)
+    assert owner.read(f"{path}/domains") == []

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from application.policies.tell_of_join_requests import tell_of_join_requests
 from application.policy import Reaction
-from application.request_notices import MAIL_INTERVAL, TellOfJoinRequests, ToldRequests
+from application.request_notices import MAIL_INTERVAL, TellTeam, ToldRequests
 from domain.teams.join_request import JoinRequest
 from tests.support.given import ID, NOW
 
@@ -21,4 +21,6 @@ def test_a_request_that_the_team_sees_is_told_at_most_once_an_hour() -> None:
         step = tell_of_join_requests(event, state)
         assert step.state is not None
         state, due = step.state, [*due, *step.reactions]
-    assert due == [TellOfJoinRequests(team_id=TEAM, due=NOW + wait) for wait in (timedelta(0), MAIL_INTERVAL)]
+    assert due == [
+        TellTeam(template="join_asked", team_id=TEAM, due=NOW + wait) for wait in (timedelta(0), MAIL_INTERVAL)
+    ]

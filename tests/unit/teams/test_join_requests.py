@@ -28,7 +28,7 @@ ADA, BOB, EVE = map(person, (1, 2, 3))
 BOBS = "bob@example.org"
 NOTHING = UUID(int=0xDEAD)
 FOUNDED = fact(Team.Founded, name="Crew", slug="crew", owner_id=ADA.user_id, seats=2)
-OPEN = fact(Team.SettingsChanged, join="by_request")
+OPEN = fact(Team.SettingsChanged, join="by_request", domain_role=None)
 ASKED = fact(JoinRequest.Asked, team_id=ID, user_id=BOB.user_id, asked_for="crew", message=None)
 SHOWN = fact(JoinRequest.Shown, team_id=ID)
 
@@ -96,21 +96,21 @@ def test_a_repeated_answer_is_no_event() -> None:
     "past",
     [
         (),
-        (OPEN, fact(Team.SettingsChanged, join="invited_only")),
+        (OPEN, fact(Team.SettingsChanged, join="invited_only", domain_role=None)),
         (OPEN, fact(Team.MemberJoined, user_id=BOB.user_id, role="viewer")),
         (OPEN, fact(Team.DissolutionRequested, due=NOW)),
     ],
 )
 def test_a_team_sees_only_requests_that_it_allows(past: tuple[object, ...]) -> None:
     request = given(JoinRequest, ASKED)
-    request.show(crew(*past), now=NOW)
+    request.show(crew(*past), domain="example.org", now=NOW)
     assert new_events(request) == []
 
 
 def test_a_request_is_shown_once() -> None:
     request = given(JoinRequest, ASKED)
     for _ in range(2):
-        request.show(crew(OPEN), now=NOW)
+        request.show(crew(OPEN), domain="example.org", now=NOW)
     assert new_events(request) == [SHOWN]
 
 
@@ -263,6 +263,6 @@ async def test_settings_have_a_tag_of_their_own(world: World) -> None:
     changed = await world.runner.ask(
         ChangeTeamSettings(id=world.id, join="invited_only"), world.ada, match=str(before.version)
     )
-    assert changed == TeamSettings(world.id, "invited_only", changed.version)
+    assert changed == TeamSettings(world.id, "invited_only", None, changed.version)
     with pytest.raises(StaleVersion):
         await world.runner.ask(ChangeTeamSettings(id=world.id, join="by_request"), world.ada, match=str(before.version))

@@ -37,7 +37,7 @@ def change(history: History) -> list[Root]:
             request.ask_again(asked_for=team.slug, message=history.line(), by=by, now=history.now)
         case _:
             change_settings(team, join="by_request", by=owner, now=history.now)
-            request.show(team, now=history.now)
+            request.show(team, domain="example.org", now=history.now)
     return [team, request]
 
 

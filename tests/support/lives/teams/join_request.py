@@ -13,13 +13,13 @@ def join_request() -> JoinRequest:
     team = Team.found(id=ID, name="Crew", slug="crew", owner_id=ADA.user_id, now=NOW)
     change_settings(team, join="by_request", by=ADA, now=NOW)
     request = JoinRequest.ask(team_id=ID, asked_for="crew", message="Please.", by=BOB, now=NOW)
-    request.show(team, now=NOW)
+    request.show(team, domain="example.org", now=NOW)
     request.withdraw(now=NOW)
     request.ask_again(asked_for="crew", message="Please!", by=BOB, now=LATER)
-    request.show(team, now=LATER)
+    request.show(team, domain="example.org", now=LATER)
     request.decline(team, by=ADA, now=LATER)
     again = LATER + JOIN_AGAIN_AFTER
     request.ask_again(asked_for="crew", message="Please, please.", by=BOB, now=again)
-    request.show(team, now=again)
+    request.show(team, domain="example.org", now=again)
     request.accept(team, role="editor", by=ADA, now=again)
     return request
