@@ -13,6 +13,7 @@ import msgspec
 from application.ports import Actor, ReadStore, RecordedEvent, StoredEvents
 from domain.content.access_request import AccessRequest, RequestState
 from domain.content.roles import ShareRole
+from domain.kernel import Root
 from projections.columns import columns_of
 from projections.content.document import DocumentDetails, own_document
 from projections.kernel import Change, PersonalData, ReadModel, Table, moment_of, reads
@@ -162,12 +163,12 @@ async def access_requests(
         for row in page.items
         for place in ((row.id, row.asked_version), (row.user_id, row.profile_version), (row.user_id, row.email_version))
     ]
-    events = iter([vars(event) for event in await stored.events(places)])
+    events = iter(await stored.events(places))
     shown = []
     for row in page.items:
         asked, profile, addressed = next(events), next(events), next(events)
         view = AccessRequestView(
-            row.user_id, profile["name"], addressed["email"], row.role, asked["message"], row.asked_at
+            row.user_id, vars(profile)["name"], vars(addressed)["email"], row.role, _message(asked), row.asked_at
         )
         shown.append(view)
     return Page(shown, page.next)
@@ -190,7 +191,7 @@ async def own_access_requests(
         OwnAccessRequest(
             row.document_id,
             row.role,
-            vars(event)["message"],
+            _message(event),
             row.state,
             row.asked_at,
             row.answered_at,
@@ -204,3 +205,8 @@ async def own_access_requests(
 def _after(cursor: str | None) -> _Cursor:
     """Return the item after which a page begins. Raises `BadCursor`."""
     return BEGINNING if cursor is None else read_cursor(cursor, _Cursor)
+
+
+def _message(event: Root.Event) -> str | None:
+    assert isinstance(event, AccessRequest.Asked | AccessRequest.AskedAgain)
+    return event.message

@@ -12,6 +12,7 @@ import msgspec
 
 from application.ports import Actor, ReadStore, RecordedEvent, StoredEvents
 from domain.access import TEAM
+from domain.kernel import Root
 from domain.teams.join_request import JoinRequest, JoinState
 from projections.columns import columns_of
 from projections.kernel import Change, PersonalData, ReadModel, Table, moment_of, reads
@@ -158,11 +159,13 @@ async def join_requests(
         for row in page.items
         for place in ((row.id, row.asked_version), (row.user_id, row.profile_version), (row.user_id, row.email_version))
     ]
-    events = iter([vars(event) for event in await stored.events(places)])
+    events = iter(await stored.events(places))
     shown = []
     for row in page.items:
         asked, profile, addressed = next(events), next(events), next(events)
-        shown.append(JoinRequestView(row.user_id, profile["name"], addressed["email"], asked["message"], row.asked_at))
+        shown.append(
+            JoinRequestView(row.user_id, vars(profile)["name"], vars(addressed)["email"], _message(asked), row.asked_at)
+        )
     return Page(shown, page.next)
 
 
@@ -179,9 +182,9 @@ async def own_join_requests(
     params = {"user_id": actor.user_id, "asked_at": after.asked_at, "id": after.id, "size": size + 1}
     found = await rows.all(StoredJoinRequest, OWN, params)
     page = page_of(found, size, lambda last: _Cursor(last.asked_at, last.id))
-    events = [vars(event) for event in await stored.events([(row.id, row.asked_version) for row in page.items])]
+    events = await stored.events([(row.id, row.asked_version) for row in page.items])
     shown = [
-        OwnJoinRequest(row.id, asked["asked_for"], asked["message"], row.state, row.asked_at, row.answered_at)
+        OwnJoinRequest(row.id, vars(asked)["asked_for"], _message(asked), row.state, row.asked_at, row.answered_at)
         for row, asked in zip(page.items, events, strict=True)
     ]
     return Page(shown, page.next)
@@ -190,3 +193,8 @@ async def own_join_requests(
 def _after(cursor: str | None) -> _Cursor:
     """Return the item after which a page begins. Raises `BadCursor`."""
     return BEGINNING if cursor is None else read_cursor(cursor, _Cursor)
+
+
+def _message(event: Root.Event) -> str | None:
+    assert isinstance(event, JoinRequest.Asked | JoinRequest.AskedAgain)
+    return event.message

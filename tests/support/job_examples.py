@@ -189,6 +189,12 @@ def happened(topic: str, job: Job) -> Callable[[Scene], Sequence[str]]:
     return lambda scene: [job.effect_key for _ in rows(scene.database.admin_url, query, topic)]
 
 
+def enqueued(wanted: Job, job: Job) -> Callable[[Scene], Sequence[str]]:
+    """The effect of a job that enqueues another one."""
+    query = "SELECT FROM jobs.procrastinate_jobs WHERE args ->> 'effect' = %s"
+    return lambda scene: [job.effect_key for _ in rows(scene.database.admin_url, query, wanted.effect_key)]
+
+
 def mailed(scene: Scene) -> Sequence[str]:
     """The left parts of the Message-IDs of all mails, which are files."""
     return [file.stem.partition("-")[2] for file in (scene.folder / "mail").glob("*.eml")]
@@ -311,12 +317,12 @@ EXAMPLES: Mapping[type[Job], JobExample] = {
         JobExample(
             TELL,
             open_with_things,
-            lambda scene: [TELL.effect_key for key in mailed(scene) if key == NOTICE.effect_key],
+            enqueued(NOTICE, TELL),
         ),
         JobExample(
             TELL_TEAM,
             open_with_things,
-            lambda scene: [TELL_TEAM.effect_key for key in mailed(scene) if key == JOIN_NOTICE.effect_key],
+            enqueued(JOIN_NOTICE, TELL_TEAM),
         ),
         JobExample(NOTICE, open_with_things, lambda scene: [key for key in mailed(scene) if key == NOTICE.effect_key]),
         JobExample(

@@ -44,7 +44,9 @@ def test_who_asks_is_seen_by_the_owner_and_given_another_role(people: tuple[Acco
 def test_a_refused_user_asks_again_a_week_later(people: tuple[Account, Account]) -> None:
     owner, bob = people
     path = owner.document()
-    asked(bob, path)
+    bob.write("POST", f"{path}/access-requests", 204, json={"role": "viewer"})
+    assert caught_up(owner, bob).read(f"{path}/access-requests")["items"][0]["message"] is None
+    assert bob.read("/v1/access-requests")["items"][-1]["message"] is None
     owner.write("POST", f"{path}/access-requests/{bob.id}/refuse", 204)
     assert caught_up(bob, owner).read("/v1/access-requests")["items"][-1]["state"] == "refused"
     again = bob.client.post(f"{path}/access-requests", json={"role": "viewer"})

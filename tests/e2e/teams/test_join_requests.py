@@ -1,5 +1,7 @@
 """Join requests and the settings of teams over HTTP. A policy shows requests to teams, so the tests play it."""
 
+from uuid import UUID
+
 import httpx2
 import pytest
 
@@ -32,7 +34,7 @@ def ask(api: Api, asker: Account, team: str) -> httpx2.Response:
     """Ask, and play the policy. The next reads show it."""
     answer = asker.write("POST", "/v1/join-requests", 204, json={"team": team})
     loaded = asker.read("/v1/join-requests")["items"][-1]
-    api.send(ShowJoinRequest(id=loaded["id"]))
+    api.send(ShowJoinRequest(id=UUID(loaded["id"])))
     asker.client.headers["Consistency-Token"] = str(api.run(head(api)))
     return answer
 
