@@ -42,6 +42,8 @@ class TellJob(Job, frozen=True, kw_only=True):
     """Base of jobs that cause mails about requests. `due`: not before that."""
 
     retries: ClassVar[Retries] = UNTIL_DEADLINE
+    deadline: ClassVar[timedelta] = timedelta(days=7)
+    """It counts from the time of the request, also where policies were behind."""
 
     due: datetime
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -251,9 +251,9 @@ def invite_long_ago(scene: Scene) -> None:
 OPEN = OpenRequestedAccount(account_id=USER_ID, email=EMAIL, name="Ada", password_hash="hash")
 FIND = FindAccountForLink(request_id=USER_ID, link="reset", email=EMAIL)
 MAIL = AccountMail(template="password_changed", user_id=USER_ID, version=1)
-TELL = TellOfAccessRequests(document_id=DOCUMENT_ID, due=datetime(2026, 11, 1, tzinfo=UTC))
+TELL = TellOfAccessRequests(document_id=DOCUMENT_ID, due=utc_now())
 NOTICE = NoticeMail(template="access_asked", user_id=USER_ID, about_id=DOCUMENT_ID, cause=TELL.effect_key)
-TELL_TEAM = TellTeam(template="join_asked", team_id=TEAM_ID, due=datetime(2026, 11, 1, tzinfo=UTC))
+TELL_TEAM = TellTeam(template="join_asked", team_id=TEAM_ID, due=utc_now())
 JOIN_NOTICE = NoticeMail(template="join_asked", user_id=USER_ID, about_id=TEAM_ID, cause=TELL_TEAM.cause(TEAM_ID))
 INVITATION = InvitationMail(team_id=TEAM_ID, version=2)
 REPORT = ReportReuse(user_id=USER_ID, session_id=UUID(int=0x5E55))
