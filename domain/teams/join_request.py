@@ -150,12 +150,13 @@ class JoinRequest(Root):
         """Show the request to the team, if its settings allow that; or make the user a member at once, if they say so.
 
         `domain`: that of the user's verified address. No actor: a policy asks for it. Without a free seat, admins see
-        the request.
+        the request, and also that of a user whom they have removed.
         """
         is_welcome = team.accepts_request_from(domain) and self.user_id not in team.members
         if self.state != "open" or self.shown or not is_welcome:
             return
-        role = team.domain_role if team.has_proved(domain) else None
+        may_join = team.has_proved(domain) and self.user_id not in team.removed
+        role = team.domain_role if may_join else None
         if role is None or team.seats_taken(now) >= team.seats:
             self.trigger_event(self.Shown, now=now, team_id=team.id)
         else:

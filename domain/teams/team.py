@@ -56,6 +56,7 @@ class Team(Root):
             aggregate.slug = self.slug
             aggregate.seats = self.seats
             aggregate.members = {self.owner_id: "owner"}
+            aggregate.removed = set()
             aggregate.invited = {}
             aggregate.invited_until = {}
             aggregate.join = "invited_only"
@@ -147,6 +148,8 @@ class Team(Root):
     slug: str
     seats: int
     members: dict[UUID, Role]
+    removed: set[UUID]
+    """Users who were removed: they do not join by themselves again."""
     invited: dict[UUID, InvitedRole]
     invited_until: dict[UUID, datetime]
     join: JoinRule

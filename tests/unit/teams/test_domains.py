@@ -11,9 +11,9 @@ from application.privacy.erasure import EraseTeam
 from application.teams.dissolution import CarryOutDissolution, DissolveTeam
 from application.teams.domain import AddDomain, NoteDomain, ProveDomain, RemoveDomain
 from application.teams.domain_checks import CheckDomains, check_domains
-from application.teams.join_request import AskToJoin
+from application.teams.join_request import AcceptJoinRequest, AskToJoin
 from application.teams.settings import ChangeTeamSettings
-from application.teams.team import FoundTeam
+from application.teams.team import FoundTeam, LeaveTeam, RemoveMember
 from domain.access import AddressNotVerified, RoleTooLow
 from domain.kernel import NotFound
 from domain.teams import domains
@@ -318,6 +318,20 @@ async def test_without_a_free_seat_the_admins_answer(world: World) -> None:
     assert len((await world.team()).members) == 5
     await world.runner.ask(AskToJoin(team="crew"), world.bob)
     assert [mail.template for mail in await world.runner.work()] == ["join_asked"]
+
+
+async def test_a_user_who_was_removed_does_not_join_at_once_again(world: World) -> None:
+    await world.proved()
+    await world.runner.ask(ChangeTeamSettings(id=world.crew, join="by_request", domain_role="viewer"), world.ada)
+    await world.runner.ask(AskToJoin(team="crew"), world.bob)
+    await world.runner.work()
+    await world.runner.ask(RemoveMember(id=world.crew, user_id=world.bob.user_id), world.ada)
+    await world.runner.ask(AskToJoin(team="crew"), world.bob)
+    assert [mail.template for mail in await world.runner.work()] == ["join_asked"]
+    await world.runner.ask(AcceptJoinRequest(id=world.crew, user_id=world.bob.user_id, role="viewer"), world.ada)
+    await world.runner.ask(LeaveTeam(id=world.crew), world.bob)
+    await world.runner.ask(AskToJoin(team="crew"), world.bob)
+    assert [mail.template for mail in await world.runner.work()] == ["join_accepted", "join_accepted"]
 
 
 async def test_an_address_of_a_subdomain_is_not_one_of_the_domain(world: World) -> None:
