@@ -7,7 +7,7 @@ die between the effect and the note that it is done. So each kind says what make
 import inspect
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, ClassVar, TypeVar, get_type_hints
 from uuid import UUID
 
@@ -64,6 +64,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def lock(self) -> str | None:
         """Jobs with the same lock are performed one after the other. None: at any time."""
+        return None
+
+    @property
+    def not_before(self) -> datetime | None:
+        """The earliest time at which it is performed, if what enqueues it names none. None: at once."""
         return None
 
     def __repr__(self) -> str:

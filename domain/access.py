@@ -44,13 +44,13 @@ class AddressNotVerified(Forbidden):
 
 
 def require_verified(person: Person) -> None:
-    """Refuse to give others access, in mails too, on behalf of an address that the person may not hold.
+    """Refuse to give others access or to ask for it, in mails too, for an address that the person may not hold.
 
     Raises:
         AddressNotVerified
     """
     if person.address_id is None:
-        raise AddressNotVerified("Verify your own email address and log in again; then you can invite and share.")
+        raise AddressNotVerified("Verify your own email address and log in again; then you can invite, share and ask.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +150,7 @@ DOCUMENT = Resource(
         "leave": Rule("viewer", "documents:write"),
         "star": Rule("viewer", "documents:write"),
         "open_link": Rule(ANYONE, "documents:write"),
+        "ask_for_access": Rule(ANYONE, "documents:write"),
         "comment": Rule("commenter", "documents:write"),
         "edit": Rule("editor", "documents:write"),
         "list_shares": Rule("owner", "documents:read"),
@@ -173,12 +174,17 @@ TEAM = Resource(
     rules={
         "found": Rule(ANYONE, "teams:write"),
         "list": Rule(ANYONE, "teams:read"),
+        "ask_to_join": Rule(ANYONE, "teams:write"),
         "read": Rule("invited", "teams:read"),
         "answer_invitation": Rule("invited", "teams:write"),
         "list_members": Rule("viewer", "teams:read"),
         "leave": Rule("guest", "teams:write"),
         "list_invitations": Rule("admin", "teams:read"),
         "read_activity": Rule("admin", "teams:read"),
+        "list_domains": Rule("admin", "teams:read"),
+        "manage_domains": Rule("admin", "teams:write"),
+        "read_settings": Rule("admin", "teams:read"),
+        "change_settings": Rule("admin", "teams:write"),
         "rename": Rule("admin", "teams:write"),
         "invite": Rule("admin", "teams:write"),
         "revoke_invitation": Rule("admin", "teams:write"),

@@ -69,6 +69,9 @@ Personal = Annotated[T, PersonalField("originator_id")]
 AboutAddress = Annotated[T, PersonalField("address_id", reusable=True)]
 """A field about an email address, of a user or not: sealed with the key of the event's `address_id`."""
 
+AboutUser = Annotated[T, PersonalField("user_id")]
+"""A field about a user in a stream that is not theirs: sealed with the key of the event's `user_id`."""
+
 
 PartyKind = Literal["user", "team"]
 

@@ -75,7 +75,10 @@ def email_address(value: str) -> str:
     """
     local, _, domain = unicodedata.normalize("NFKC", value.strip()).rpartition("@")
     local = _folded(local)
-    email = f"{local}@{_domain(domain)}"
+    usable_domain = domain_name(domain)
+    if usable_domain is None:
+        raise _unusable_email()
+    email = f"{local}@{usable_domain}"
     usable = local.isprintable() and not _IGNORABLE.search(local) and not re.search(r"[\s@]", local)
     if not usable or not 1 <= len(local) <= _LOCAL_PART_LENGTH or len(email) > _EMAIL_LENGTH:
         raise _unusable_email()
@@ -92,13 +95,14 @@ def _folded(text: str) -> str:
     return unicodedata.normalize("NFKC", folded.casefold())
 
 
-def _domain(domain: str) -> str:
+def domain_name(text: str) -> str | None:
+    """Return the domain in its normal form: in Unicode, mapped by UTS 46 (not transitional). None: it is none."""
     try:
-        ascii_form = idna.encode(domain, uts46=True)
+        ascii_form = idna.encode(text, uts46=True)
     except (idna.IDNAError, UnicodeError):
-        raise _unusable_email() from None
+        return None
     if ascii_form.endswith(b"."):
-        raise _unusable_email()
+        return None
     return idna.decode(ascii_form) if b"xn--" in ascii_form else ascii_form.decode()
 
 

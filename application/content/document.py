@@ -13,9 +13,9 @@ from msgspec.structs import asdict
 from application.admission import admit
 from application.commands import Command, ReadResult, handles
 from application.content.link_guest import links_left
-from application.content.lookup import find
 from application.content.owners import owner_of_new
 from application.content.retention import require_shown
+from application.lookup import find
 from application.ports import Actor, Clock, EmailIndex, EventStore, NewId, Store
 from application.views import view_maker
 from domain.access import DOCUMENT

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from application.admission import note_role_by_team
 from application.commands import Command, handles
-from application.content.lookup import find
+from application.lookup import find
 from application.ports import Actor, Clock, EventStore, NewId, Store
 from domain.content.folder import NO_FOLDER, FolderTree, require_on_folders
 from domain.content.refusals import NoSuchFolder

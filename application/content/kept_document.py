@@ -7,8 +7,8 @@ from typing import ClassVar
 from uuid import UUID
 
 from application.commands import Command, handles
-from application.content.lookup import find
 from application.jobs import ScheduledJob, performs, report_unread
+from application.lookup import find
 from application.ports import Clock, KeptDocuments, NotSettled, SendAsSystem, Store, Unreadable
 from domain.content.document import Document
 from domain.content.filing import TRASH_LIFETIME, archive_unchanged, erase_if_due

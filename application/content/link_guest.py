@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from application.content.lookup import find
+from application.lookup import find
 from application.ports import Actor, Store
 from domain.content.document import Document
 from domain.content.link_guest import LinkGuest

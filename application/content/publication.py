@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from application.commands import Command, handles
-from application.content.lookup import find
+from application.lookup import find
 from application.ports import Actor, Clock, Store
 from domain.content.document import Document
 from domain.content.publication import Publication

@@ -8,7 +8,7 @@ from uuid import UUID
 from application.commands import Command, handles
 from application.content.link_guesses import LinkGuesses
 from application.content.link_guest import guest_of
-from application.content.lookup import find
+from application.lookup import find
 from application.ports import Actor, Clock, LinkTokens, NewId, Passwords, Store, TokenText
 from domain.access import DOCUMENT
 from domain.content.document import Document

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from application.commands import Command, handles
 from application.content.document import load_document
-from application.content.lookup import find
+from application.lookup import find
 from application.ports import Actor, Clock, Store
 from domain.content.star import Star
 

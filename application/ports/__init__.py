@@ -4,6 +4,7 @@ from application.ports.challenges import MAX_WORK, ChallengePurpose, Challenges
 from application.ports.client import Client, DeviceNames
 from application.ports.clock import Clock, NewId
 from application.ports.deadlines import AccountDeadline, AccountDeadlines, DeadlineKind
+from application.ports.dns import TextRecords
 from application.ports.emails import EmailIndex
 from application.ports.errors import (
     AnswerExpired,
@@ -40,6 +41,7 @@ from application.ports.limits import MICROSECONDS, Bucket, BucketState, Decision
 from application.ports.links import LinkPurpose, LinkToken, LinkTokens
 from application.ports.mail import MAIL_TIMEOUT, Mail, Mailer, MailRefused
 from application.ports.passwords import Passwords
+from application.ports.proved_domains import ProvedDomain, ProvedDomains
 from application.ports.queue import JobQueue
 from application.ports.reads import EventPlace, Params, ReadStore, StoredEvents, T
 from application.ports.recent_documents import RecentDocuments
@@ -150,6 +152,8 @@ __all__ = [
     "Positions",
     "Precondition",
     "PreconditionFailed",
+    "ProvedDomain",
+    "ProvedDomains",
     "Quota",
     "RangeOutsideFile",
     "RateLimited",
@@ -175,6 +179,7 @@ __all__ = [
     "StoredResponse",
     "T",
     "TeamDeadlines",
+    "TextRecords",
     "TokenText",
     "Unavailable",
     "Undecodable",

@@ -73,3 +73,15 @@ class ShareLinkNotValid(NotFound):
 
 class WrongLinkPassword(Forbidden):
     """The share link takes a password, and it was not given, or another one."""
+
+
+class AddressIsBound(Conflict):
+    """The address has a share that belongs to another user, who held it before."""
+
+
+class NoSuchAccessRequest(NotFound):
+    """The user does not ask for access to the document now."""
+
+
+class RefusedRecently(Conflict):
+    """A request of the user was refused a short time ago."""

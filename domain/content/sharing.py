@@ -31,9 +31,37 @@ def share(document: Document, *, address_id: UUID, email: str, role: ShareRole, 
     if address_id in document.shares:
         _change_share(document, address_id, role, now)
         return
-    if len(document.shares) >= MAX_SHARES:
-        raise refusals.TooManyShares(f"A document has at most {MAX_SHARES} shares; revoke one first.")
+    _require_room(document)
     document.trigger_event(Document.Shared, now=now, address_id=address_id, email=email, role=role)
+
+
+def give(
+    document: Document, *, user_id: UUID, address_id: UUID, email: str, role: ShareRole, by: Person, now: datetime
+) -> None:
+    """Give a role to a user, by a share of their verified address that is bound to them at once.
+
+    A share that the user has already gets the role instead.
+
+    Raises:
+        NotFound, RoleTooLow: the person may not share the document.
+        AddressNotVerified: their own address is not verified.
+        DocumentIsTrashed, SharedWithOneself, AddressIsBound, TooManyShares: a rule forbids it.
+    """
+    document.require("share", by)
+    require_verified(by)
+    document.require_untrashed()
+    if document.owner == Party("user", user_id):
+        raise refusals.SharedWithOneself("That user owns this document.")
+    held = next((held for held, holder in document.share_users.items() if holder == user_id), address_id)
+    if document.share_users.get(held, user_id) != user_id:
+        raise refusals.AddressIsBound("A former holder of that address has its share; revoke it first.")
+    if held in document.shares:
+        _change_share(document, held, role, now)
+    else:
+        _require_room(document)
+        document.trigger_event(Document.Shared, now=now, address_id=address_id, email=email, role=role)
+    if held not in document.share_users:
+        document.trigger_event(Document.ShareBound, now=now, address_id=held, user_id=user_id)
 
 
 def change_share(document: Document, *, address_id: UUID, role: ShareRole, by: Person, now: datetime) -> None:
@@ -93,3 +121,8 @@ def bind_share(document: Document, *, by: Person, now: datetime) -> None:
 def _change_share(document: Document, address_id: UUID, role: ShareRole, now: datetime) -> None:
     if document.shares[address_id] != role:
         document.trigger_event(Document.ShareChanged, now=now, address_id=address_id, role=role)
+
+
+def _require_room(document: Document) -> None:
+    if len(document.shares) >= MAX_SHARES:
+        raise refusals.TooManyShares(f"A document has at most {MAX_SHARES} shares; revoke one first.")

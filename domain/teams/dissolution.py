@@ -37,4 +37,6 @@ def withdraw(team: Team, *, by: Person, now: datetime) -> None:
 def carry_out(team: Team, *, now: datetime) -> None:
     """Dissolve the team if that is due; its slug is free again. No actor: a schedule asks for it."""
     if team.dissolved_at is None and team.dissolution_due is not None and now >= team.dissolution_due:
+        for domain_id in [*team.domains]:
+            team.give_up_domain(domain_id, now=now)
         team.trigger_event(Team.Dissolved, now=now, slug=team.slug)

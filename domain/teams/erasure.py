@@ -38,11 +38,13 @@ def withdraw_invitation(team: Team, address_id: UUID, *, now: datetime) -> None:
 
 
 def erase_team(team: Team, *, now: datetime) -> None:
-    """End all invitations and memberships, and erase the team. A second erasure causes no event."""
+    """End all invitations, domains and memberships, and erase the team. A second erasure causes no event."""
     if team.erased:
         return
     for address_id in [*team.invited]:
         withdraw_invitation(team, address_id, now=now)
+    for domain_id in [*team.domains]:
+        team.give_up_domain(domain_id, now=now)
     for user_id in [*team.members]:
         team.end_offer_of(user_id, now=now)
         team.trigger_event(Team.MemberRemoved, now=now, user_id=user_id)

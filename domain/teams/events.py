@@ -71,6 +71,19 @@ class InvitationAccepted(Root.Event):
     def apply(self, aggregate: "Team") -> None:
         aggregate.close_invitation(self.address_id)
         aggregate.members[self.user_id] = self.role
+        aggregate.removed.discard(self.user_id)
+
+
+class MemberJoined(Root.Event):
+    """A user became a member without an invitation."""
+
+    TOPIC = "team.member_joined"
+    user_id: UUID
+    role: InvitedRole
+
+    def apply(self, aggregate: "Team") -> None:
+        aggregate.members[self.user_id] = self.role
+        aggregate.removed.discard(self.user_id)
 
 
 class InvitationDeclined(Root.Event):
@@ -113,6 +126,7 @@ class MemberRemoved(Root.Event):
 
     def apply(self, aggregate: "Team") -> None:
         aggregate.members.pop(self.user_id, None)
+        aggregate.removed.add(self.user_id)
 
 
 class MemberLeft(Root.Event):

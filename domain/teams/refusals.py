@@ -1,6 +1,6 @@
 """Refusals of commands that concern teams."""
 
-from domain.kernel import Conflict, NotFound
+from domain.kernel import Conflict, Invalid, NotFound
 
 
 class TeamIsFull(Conflict):
@@ -33,6 +33,30 @@ class InvitedRecently(Conflict):
 
 class NoSuchInvitation(NotFound):
     """The address is not invited to the team."""
+
+
+class NoSuchJoinRequest(NotFound):
+    """The user does not ask to join the team now, or the team does not see it."""
+
+
+class DeclinedRecently(Conflict):
+    """A request of the user was declined a short time ago."""
+
+
+class NoSuchDomain(NotFound):
+    """The team has not named the domain."""
+
+
+class DomainNotProved(Conflict):
+    """The record that proves a domain was not found."""
+
+
+class DomainOfAll(Invalid):
+    """Everybody can get an address of the domain."""
+
+
+class TooManyDomains(Conflict):
+    """The team has the maximum number of domains."""
 
 
 class NoSuchOffer(Conflict):

@@ -6,12 +6,12 @@ expired, so that accepting it does not fail for lack of a seat.
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypedDict
 from uuid import UUID
 
 from domain.access import TEAM, Person
 from domain.kernel import Claim, FirstEvent, Party, Personal, Root
-from domain.teams import events
+from domain.teams import domain_events, events
 from domain.teams.naming import slug_claim, usable_name, usable_slug
 from domain.teams.refusals import (
     DissolutionIsRequested,
@@ -21,16 +21,25 @@ from domain.teams.refusals import (
 )
 from domain.teams.roles import InvitedRole, Role
 from domain.teams.seats import SEATS
+from domain.teams.settings import DomainRole, JoinRule, TeamSettingsChanged
 
 WHILE_DISSOLUTION_IS_DUE = frozenset({"dissolve", "leave", "answer_invitation"})
 """What can still be done with a team that is about to be dissolved."""
+
+
+class TeamDomain(TypedDict):
+    """A domain. `missing_since`: when its record was first not found since it was last found; None: it is there."""
+
+    name: str
+    proved: bool
+    missing_since: datetime | None
 
 
 class Team(Root):
     """Members and invited addresses, with their roles."""
 
     TOPIC = "team"
-    snapshot_version = 2
+    snapshot_version = 3
 
     class Founded(FirstEvent):
         TOPIC = "team.founded"
@@ -47,8 +56,13 @@ class Team(Root):
             aggregate.slug = self.slug
             aggregate.seats = self.seats
             aggregate.members = {self.owner_id: "owner"}
+            aggregate.removed = set()
             aggregate.invited = {}
             aggregate.invited_until = {}
+            aggregate.join = "invited_only"
+            aggregate.domain_role = None
+            aggregate.settings_version = 1
+            aggregate.domains = {}
             aggregate.offered_by = None
             aggregate.offered_to = None
             aggregate.dissolution_due = None
@@ -69,6 +83,20 @@ class Team(Root):
 
     class SlugChanged(events.SlugChanged): ...
 
+    class SettingsChanged(TeamSettingsChanged): ...
+
+    class DomainAdded(domain_events.TeamDomainAdded): ...
+
+    class DomainProved(domain_events.TeamDomainProved): ...
+
+    class DomainMissed(domain_events.TeamDomainMissed): ...
+
+    class DomainFoundAgain(domain_events.TeamDomainFoundAgain): ...
+
+    class DomainLost(domain_events.TeamDomainLost): ...
+
+    class DomainRemoved(domain_events.TeamDomainRemoved): ...
+
     class MemberInvited(events.MemberInvited): ...
 
     class InvitationAccepted(events.InvitationAccepted): ...
@@ -84,6 +112,8 @@ class Team(Root):
 
         def apply(self, aggregate: "Team") -> None:
             aggregate.close_invitation(self.address_id)
+
+    class MemberJoined(events.MemberJoined): ...
 
     class MemberRoleChanged(events.MemberRoleChanged): ...
 
@@ -118,8 +148,16 @@ class Team(Root):
     slug: str
     seats: int
     members: dict[UUID, Role]
+    removed: set[UUID]
+    """Users who were removed: they do not join by themselves again."""
     invited: dict[UUID, InvitedRole]
     invited_until: dict[UUID, datetime]
+    join: JoinRule
+    domain_role: DomainRole | None
+    """The role with which holders of addresses of proved domains join at once; None: they ask as others do."""
+    settings_version: int
+    """The version that last changed the settings."""
+    domains: dict[UUID, TeamDomain]
     offered_by: UUID | None
     """The owner who offers the ownership."""
     offered_to: UUID | None
@@ -238,6 +276,23 @@ class Team(Root):
         self._require_another_owner(by.user_id)
         self.end_offer_of(by.user_id, now=now)
         self.trigger_event(self.MemberLeft, now=now, user_id=by.user_id)
+
+    def accepts_request_from(self, domain: str) -> bool:
+        """Return whether a user with an address of the domain may ask to join."""
+        if self.erased or self.dissolved_at is not None or self.dissolution_due is not None:
+            return False
+        return self.join == "by_request" or (self.join == "by_request_from_domains" and self.has_proved(domain))
+
+    def has_proved(self, domain: str) -> bool:
+        """Return whether the domain is the team's."""
+        return any(each["proved"] and each["name"] == domain for each in self.domains.values())
+
+    def give_up_domain(self, domain_id: UUID, *, now: datetime) -> None:
+        """Remove a domain that the team has."""
+        domain = self.domains[domain_id]
+        self.trigger_event(
+            self.DomainRemoved, now=now, domain_id=domain_id, name=domain["name"], proved=domain["proved"]
+        )
 
     def seats_taken(self, now: datetime) -> int:
         """Return the number of members and open invitations."""

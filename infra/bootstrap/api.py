@@ -9,6 +9,7 @@ import uvloop
 from uuid_utils.compat import uuid7
 
 from adapters.devices import device_name
+from adapters.dns_records import DnsTextRecords
 from adapters.http.api.app import create_app
 from adapters.http.api.deps import Deps
 from adapters.http.api.tokens import SigningKey, Tokens
@@ -73,6 +74,7 @@ async def open_deps(settings: Settings, ports: Mapping[str, object] = MappingPro
         refresh_tokens = open_refresh_tokens(core.keys)
         own = {"passwords": stack.enter_context(closing(Argon2Passwords())), "links": open_link_tokens(core.keys)}
         own |= {"attempts": limits.attempts, "guesses": limits.guesses, "refresh_tokens": refresh_tokens}
+        own["records"] = DnsTextRecords(settings.dns.name_servers)
         own["recent"] = recent = await stack.enter_async_context(_open_recent_documents(core))
         settled = await stack.enter_async_context(open_settled_bus(core, reads.store, {**own, **ports}))
         feed = await stack.enter_async_context(started(core.feed()))

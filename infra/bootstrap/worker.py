@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import uvloop
 from uuid_utils.compat import uuid7
 
+from adapters.dns_records import DnsTextRecords
 from application.bus import Bus
 from application.commands import Command
 from application.discovery import import_all
@@ -32,6 +33,7 @@ from projections.content.kept_document import ReadKeptDocuments
 from projections.identity.account_deadline import ReadAccountDeadlines
 from projections.identity.pending_verification import ReadUnverifiedUsers
 from projections.teams.team_deadline import ReadTeamDeadlines
+from projections.teams.team_domain import ReadProvedDomains
 
 QUEUE_CONNECTIONS = 6
 """Connections that fetch jobs, and write their ends and heartbeats. They are apart: jobs cannot use them up."""
@@ -117,7 +119,9 @@ async def open_performer_ports(settings: Settings, core: WriteSide) -> AsyncIter
             "links": links,
             "mailer": mailer,
             "oldest_needed": still_needed,
+            "proved_domains": ReadProvedDomains(PooledReadStore(core.database)),
             "queue": core.queue,
+            "records": DnsTextRecords(settings.dns.name_servers),
             "send": SystemSender(settled.bus),
             "sessions": core.sessions,
             "team_deadlines": ReadTeamDeadlines(PooledReadStore(core.database)),

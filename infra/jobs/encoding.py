@@ -8,6 +8,7 @@
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from typing import Any, get_args, get_type_hints
 
@@ -35,6 +36,7 @@ class EncodedJob:
     queue: str
     priority: int
     lock: str | None
+    not_before: datetime | None
     args: str
 
 
@@ -53,7 +55,7 @@ class JobCodec:
             args["key"] = self._seals.current
             args["sealed"] = b64encode(self._seals.seal(job.kind, job.effect_key, content)).decode()
         args["fields"] = fields
-        return EncodedJob(job.queue, job.priority, job.lock, msgspec.json.encode(args).decode())
+        return EncodedJob(job.queue, job.priority, job.lock, job.not_before, msgspec.json.encode(args).decode())
 
     def decode(self, args: Mapping[str, Any]) -> Job:
         """Decode the arguments of a job.

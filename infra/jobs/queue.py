@@ -66,5 +66,5 @@ def _columns(jobs: Sequence[EncodedJob], at: datetime | None) -> list[list[Any]]
         [each.priority for each in jobs],
         [each.lock for each in jobs],
         [each.args for each in jobs],
-        [at] * len(jobs),
+        [at or each.not_before for each in jobs],
     ]

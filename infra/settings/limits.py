@@ -50,6 +50,16 @@ class LimitSettings(Subject):
     invitation: Rate = Field(
         "50/3600", validation_alias="PALIMPSEST_LIMIT_INVITATION", description="Addresses that a user invites to teams"
     )
+    request: Rate = Field(
+        "20/3600",
+        validation_alias="PALIMPSEST_LIMIT_REQUEST",
+        description="Requests of a user for access to documents and teams",
+    )
+    domain_check: Rate = Field(
+        "30/3600",
+        validation_alias="PALIMPSEST_LIMIT_DOMAIN_CHECK",
+        description="Requests of a user to look for the record of a domain",
+    )
     challenge_cost: int = Field(
         5_000,
         ge=1,

@@ -6,6 +6,7 @@ from typing import Any, Self, cast
 from pydantic import BaseModel, ConfigDict
 
 from infra.settings.database import DatabaseSettings, OwnerSettings
+from infra.settings.dns import DnsSettings
 from infra.settings.documents import DocumentSettings
 from infra.settings.files import FileSettings
 from infra.settings.http import HttpSettings
@@ -58,6 +59,7 @@ class Settings(SubjectGroup):
     http: HttpSettings
     limits: LimitSettings
     mail: MailSettings
+    dns: DnsSettings
     files: FileSettings
     metrics: MetricsSettings
     keys: KeySettings

@@ -19,7 +19,7 @@ SELECT {columns_of(MemberView)} FROM read.team_roster WHERE team_id = %s ORDER B
 class TeamRoster(ReadModel):
     """The members of all teams, with their roles."""
 
-    version = 2
+    version = 3
     roots = (Team,)
     personal = PersonalData(
         "ids of members", "erasures end memberships; those of a damaged team stay, shown by no query"
@@ -37,6 +37,8 @@ class TeamRoster(ReadModel):
             case Team.Founded(owner_id=user_id, timestamp=moment):
                 yield self.table.put(team_id, user_id, role="owner", joined_at=moment)
             case Team.InvitationAccepted(user_id=user_id, role=role, timestamp=moment):
+                yield self.table.put(team_id, user_id, role=role, joined_at=moment)
+            case Team.MemberJoined(user_id=user_id, role=role, timestamp=moment):
                 yield self.table.put(team_id, user_id, role=role, joined_at=moment)
             case Team.MemberRoleChanged(user_id=user_id, role=role):
                 yield self.table.set(team_id, user_id, role=role)

@@ -16,7 +16,13 @@ OPERATIONS = operations()
 PAGES = {
     "/",
     "/v1/asyncapi.json",
+    "/v1/auth/links/access",
+    "/v1/auth/links/domains",
     "/v1/auth/links/invitation",
+    "/v1/auth/links/joined",
+    "/v1/auth/links/joining",
+    "/v1/auth/links/requests",
+    "/v1/auth/links/shared",
     "/v1/auth/links/{name}",
     "/v1/docs",
     "/v1/docs/{name}",

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -18,6 +18,7 @@ from adapters.mail.smtp_mailer import LATER_SECONDS, SmtpMailer
 from adapters.mail.smtp_server import Security, SmtpServer
 from adapters.mail.templates import mail_names
 from application.identity.account_jobs import LINKS
+from application.notices import NoticeTemplate
 from application.ports import Mail, Mailer, MailRefused, Unavailable
 from tests.support.certificates import Certificates
 from tests.support.mails import COMPOSE, TOKEN, clock, mail
@@ -34,6 +35,8 @@ from tests.support.smtp import (
     smtp_server,
 )
 from tests.support.waiting import until
+
+NOTICES = get_args(NoticeTemplate)
 
 Received = Callable[[], list[ReceivedMail]]
 LOGIN = ("palimpsest", "hunter2-canary")
@@ -90,7 +93,7 @@ async def test_a_mail_arrives_as_text_and_as_html(pair: tuple[Mailer, Received],
     assert arrived.to == "ada@example.org"
     assert arrived.message_id == "<mail-7@palimpsest.example>"
     assert arrived.subject
-    assert (TOKEN in arrived.text, TOKEN in arrived.html) == (template in {*LINKS, "invitation"},) * 2
+    assert (TOKEN in arrived.text, TOKEN in arrived.html) == (template in {*LINKS, "invitation", *NOTICES},) * 2
     assert "\r\nAuto-Submitted: auto-generated\r\n" in arrived.raw
 
 

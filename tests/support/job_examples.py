@@ -21,9 +21,12 @@ from application.identity.account import OpenAccount
 from application.identity.account_jobs import AccountMail, FindAccountForLink, OpenRequestedAccount
 from application.identity.session_jobs import EndSessions, NewDeviceMail, ReportReuse
 from application.jobs import Job
+from application.notices import NoticeMail
 from application.ports import Actor, CommandContext
 from application.privacy.account_deadlines import MeetAccountDeadlines
 from application.privacy.unverified_users import EraseUnverifiedUsers
+from application.request_notices import TellOfAccessRequests, TellTeam
+from application.teams.domain_checks import CheckDomains
 from application.teams.invitation_jobs import InvitationMail
 from application.teams.team_deadlines import MeetTeamDeadlines
 from domain.content.document import Document
@@ -32,6 +35,7 @@ from domain.identity.suspension import DELETION_GRACE, remind_of_deletion, reque
 from domain.identity.user import User
 from domain.kernel import Root
 from domain.teams import invitations
+from domain.teams.domains import add_domain, prove_domain
 from domain.teams.invitation_times import INVITATION_LIFETIME
 from domain.teams.team import Team
 from infra.bootstrap.write_side import utc_now
@@ -44,6 +48,7 @@ from infra.jobs.housekeeping import (
     PurgeViews,
 )
 from infra.store.answers import HEADER_BYTES, AnswerKind
+from tests.support.dns_server import HOST, Zone, dns_server
 from tests.support.links import PlainLinks
 from tests.support.roles import RoleProcess, environment
 from tests.support.servers import Database
@@ -103,6 +108,7 @@ def insert(statement: str, *values: object) -> Callable[[Scene], None]:
 
 
 USER_ID = UUID(int=0xADA)
+DOCUMENT_ID = UUID(int=0xD0C)
 TEAM_ID = UUID(int=0x7EA)
 EMAIL = "ada@example.org"
 OVERDUE = "UPDATE read.pending_verification SET due_at = now() - interval '1 day' RETURNING id"
@@ -119,6 +125,16 @@ def open_unverified(scene: Scene) -> None:
 
     with ThreadPoolExecutor(1) as thread:  # the test's own thread has a loop that runs
         thread.submit(asyncio.run, opened()).result()
+
+
+def open_with_things(scene: Scene) -> None:
+    """Open an account, verify its address, create a document of the user, and found a team."""
+    now = utc_now()
+    user = User.register(id=USER_ID, email=EMAIL, name="Ada", password_hash="hash", now=now)
+    user.trigger_event(User.EmailVerified, now=now)
+    append(scene, user)
+    append(scene, Document.create(id=DOCUMENT_ID, owner_id=USER_ID, title="Notes", content="", now=now))
+    append(scene, found(now))
 
 
 def open_long_ago(scene: Scene) -> None:
@@ -180,6 +196,12 @@ def happened(topic: str, job: Job) -> Callable[[Scene], Sequence[str]]:
     return lambda scene: [job.effect_key for _ in rows(scene.database.admin_url, query, topic)]
 
 
+def enqueued(wanted: Job, job: Job) -> Callable[[Scene], Sequence[str]]:
+    """The effect of a job that enqueues another one."""
+    query = "SELECT FROM jobs.procrastinate_jobs WHERE args ->> 'effect' = %s"
+    return lambda scene: [job.effect_key for _ in rows(scene.database.admin_url, query, wanted.effect_key)]
+
+
 def mailed(scene: Scene) -> Sequence[str]:
     """The left parts of the Message-IDs of all mails, which are files."""
     return [file.stem.partition("-")[2] for file in (scene.folder / "mail").glob("*.eml")]
@@ -188,7 +210,7 @@ def mailed(scene: Scene) -> Sequence[str]:
 def found_and_invite(scene: Scene, now: datetime) -> None:
     """Found a team, and invite somebody to it."""
     owner = Actor(USER_ID, UUID(int=1))
-    team = Team.found(id=TEAM_ID, name="Crew", slug="crew", owner_id=USER_ID, now=now)
+    team = found(now)
     invitations.invite(team, address_id=UUID(int=2), email=EMAIL, role="editor", by=owner, now=now)
 
     async def appended() -> None:
@@ -197,6 +219,25 @@ def found_and_invite(scene: Scene, now: datetime) -> None:
 
     with ThreadPoolExecutor(1) as thread:  # the test's own thread has a loop that runs
         thread.submit(asyncio.run, appended()).result()
+
+
+def prove_long_ago(scene: Scene) -> None:
+    """Prove a domain whose record is gone, beside a projector, which says which domains are proved."""
+    projector = RoleProcess("projector", environment(scene.database, None, 1, scene.folder), scene.folder)
+    projector.start()
+    scene.stack.callback(projector.kill)
+    scene.environment["PALIMPSEST_DNS_SERVERS"] = f"{HOST}:{scene.stack.enter_context(dns_server(Zone()))}"
+    wait_until(lambda: rows(scene.database.admin_url, "SELECT to_regclass('read.team_domain')") != [(None,)])
+    team, owner = found(utc_now()), Actor(USER_ID, UUID(int=1))
+    add_domain(team, domain_id=uuid7(), name="rivers.example", is_public_provider=False, by=owner, now=utc_now())
+    prove_domain(team, next(iter(team.domains)), found=True, by=owner, now=utc_now())
+    append(scene, team)
+    wait_until(lambda: bool(rows(scene.database.admin_url, "SELECT FROM read.team_domain WHERE proved_at IS NOT NULL")))
+
+
+def found(now: datetime) -> Team:
+    """Found a team."""
+    return Team.found(id=TEAM_ID, name="Crew", slug="crew", owner_id=USER_ID, now=now)
 
 
 def invite_somebody(scene: Scene) -> None:
@@ -217,6 +258,10 @@ def invite_long_ago(scene: Scene) -> None:
 OPEN = OpenRequestedAccount(account_id=USER_ID, email=EMAIL, name="Ada", password_hash="hash")
 FIND = FindAccountForLink(request_id=USER_ID, link="reset", email=EMAIL)
 MAIL = AccountMail(template="password_changed", user_id=USER_ID, version=1)
+TELL = TellOfAccessRequests(document_id=DOCUMENT_ID, due=utc_now())
+NOTICE = NoticeMail(template="access_asked", user_id=USER_ID, about_id=DOCUMENT_ID, cause=TELL.effect_key)
+TELL_TEAM = TellTeam(template="join_asked", team_id=TEAM_ID, due=utc_now())
+JOIN_NOTICE = NoticeMail(template="join_asked", user_id=USER_ID, about_id=TEAM_ID, cause=TELL_TEAM.cause(TEAM_ID))
 INVITATION = InvitationMail(team_id=TEAM_ID, version=2)
 REPORT = ReportReuse(user_id=USER_ID, session_id=UUID(int=0x5E55))
 NEW_DEVICE = NewDeviceMail(user_id=USER_ID, session_id=UUID(int=0x5E55), device="Firefox", at=utc_now())
@@ -282,8 +327,20 @@ EXAMPLES: Mapping[type[Job], JobExample] = {
             happened("document.saved", ArchiveUnchangedDocuments()),
         ),
         JobExample(
+            TELL,
+            open_with_things,
+            enqueued(NOTICE, TELL),
+        ),
+        JobExample(
+            TELL_TEAM,
+            open_with_things,
+            enqueued(JOIN_NOTICE, TELL_TEAM),
+        ),
+        JobExample(NOTICE, open_with_things, lambda scene: [key for key in mailed(scene) if key == NOTICE.effect_key]),
+        JobExample(
             INVITATION, invite_somebody, lambda scene: [key for key in mailed(scene) if key == INVITATION.effect_key]
         ),
+        JobExample(CheckDomains(), prove_long_ago, happened("team.domain_missed", CheckDomains())),
         JobExample(MeetTeamDeadlines(), invite_long_ago, happened("team.invitation_expired", MeetTeamDeadlines())),
         JobExample(EraseUnverifiedUsers(), open_long_ago, happened("user.erased", EraseUnverifiedUsers())),
     )

@@ -14,7 +14,7 @@ class MemoryJobs:
         self.waiting: list[tuple[Job, datetime | None]] = []
 
     async def enqueue(self, *jobs: Job, at: datetime | None = None) -> None:
-        self.waiting += [(job, at) for job in jobs]
+        self.waiting += [(job, at or job.not_before) for job in jobs]
 
     async def perform_all(self, ports: Mapping[str, Any]) -> None:
         """Perform all jobs, also those that they enqueue, whenever they are due. A job that fails stays."""

@@ -1,23 +1,31 @@
 """A bus on a store in memory, with fakes of all ports."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from itertools import count
-from typing import TypeVar, cast
+from typing import TypeVar
 from uuid import UUID
+
+import msgspec
 
 from adapters.devices import device_name
 from adapters.refresh_tokens import DerivedRefreshTokens
 from application.bus import Bus
 from application.commands import Command, CommandResult
 from application.identity.sessions import LogIn
-from application.jobs import Job
 from application.policies.end_sessions import end_sessions
 from application.policies.send_account_mails import send_account_mails
 from application.policies.send_invitations import send_invitations
-from application.policy import POLICIES, react_to
+from application.policies.show_join_requests import show_join_requests
+from application.policies.tell_of_access_requests import tell_of_access_requests
+from application.policies.tell_of_answers import tell_of_answers
+from application.policies.tell_of_join_requests import tell_of_join_requests
+from application.policies.tell_of_lost_domains import tell_of_lost_domains
+from application.policy import POLICIES, Policy, Reaction, react_to
 from application.ports import Actor, CommandContext, Mail, MailRefused, Precondition
 from application.revocation import Settlement
+from domain.kernel import Root
 from infra.sealing.blind_index import BlindIndex
 from infra.store.codec import layout_of
 from tests.support.accounts import NewAccount, open_account
@@ -27,12 +35,25 @@ from tests.support.links import PlainLinks
 from tests.support.memory_holdings import MemoryHoldings
 from tests.support.memory_jobs import MemoryJobs
 from tests.support.memory_recent_documents import MemoryRecentDocuments
+from tests.support.memory_records import MemoryRecords
 from tests.support.memory_security_log import MemorySecurityLog
 from tests.support.memory_sessions import MemorySessions, MemorySettlement
 from tests.support.memory_store import MemoryEventStore
 
 R = TypeVar("R")
-PLAYED = [policy.__name__ for policy in (send_account_mails, end_sessions, send_invitations)]
+PLAYED = [
+    policy.__name__
+    for policy in (
+        send_account_mails,
+        end_sessions,
+        send_invitations,
+        show_join_requests,
+        tell_of_access_requests,
+        tell_of_answers,
+        tell_of_join_requests,
+        tell_of_lost_domains,
+    )
+]
 """The policies that the worker plays."""
 PASSWORD = "umber cartwheel tenfold mist"
 
@@ -81,10 +102,12 @@ class CommandRunner:
         self.passwords = PlainPasswords()
         self.jobs, self.links, self.mail_box = MemoryJobs(), PlainLinks(), MailBox()
         self.now = NOW
+        self.records = MemoryRecords()
         self.sessions, self.refresh_tokens = MemorySessions(self.clock, self.jobs), DerivedRefreshTokens([bytes(32)])
         self.security_log = MemorySecurityLog(self.clock)
         self.recent = MemoryRecentDocuments()
         self._seen = 0
+        self._states: dict[tuple[str, UUID], msgspec.Struct | None] = {}
         ids = count(0x1000)
         self.blind = BlindIndex(bytes(32))
         self.ports = {
@@ -102,6 +125,7 @@ class CommandRunner:
             "security_log": self.security_log,
             "recent": self.recent,
             "device_names": device_name,
+            "records": self.records,
         }
         self.bus = Bus(self.store, self.ports, self.blind, settlement=settlement or MemorySettlement(self.sessions))
 
@@ -133,7 +157,7 @@ class CommandRunner:
     async def work(self) -> list[Mail]:
         """Let the policy see the new events, and perform all jobs; return the mails that were sent."""
         before = len(self.mail_box.mails)
-        while self._react() or self.jobs.waiting:
+        while await self._react() or self.jobs.waiting:
             await self.jobs.perform_all(self.performer_ports)
         return self.mail_box.mails[before:]
 
@@ -167,15 +191,26 @@ class CommandRunner:
     async def _send_as_system(self, command: Command[R], key: str) -> R:
         return (await self.send(command, key=key)).answer
 
-    def _react(self) -> bool:
-        """Let the policies see the events since the last time; return whether they have caused jobs."""
+    async def _react(self) -> bool:
+        """Let the policies see the events since the last time; return whether they have caused anything."""
         events, self._seen = self.store.log[self._seen :], len(self.store.log)
         caused = [
-            cast(Job, job)
+            reaction
             for policy in map(POLICIES.__getitem__, PLAYED)
             for event in events
             if type(event) in policy.events
-            for job in react_to(policy, event, None).reactions
+            for reaction in self._step(policy, event)
         ]
-        self.jobs.waiting += [(job, None) for job in caused]
+        for reaction in caused:
+            if isinstance(reaction, Command):
+                await self.send(reaction)
+            else:
+                self.jobs.waiting.append((reaction, reaction.not_before))
         return bool(caused)
+
+    def _step(self, policy: Policy, event: Root.Event) -> Iterable[Reaction]:
+        """Let a policy react, and keep its state."""
+        place = (policy.name, policy.key(event))
+        step = react_to(policy, event, self._states.get(place))
+        self._states[place] = step.state
+        return step.reactions

@@ -12,6 +12,12 @@ import pytest
 from application.billing.subscription import CancelSubscription, ChangePlan
 from application.bus import Bus
 from application.commands import HANDLERS, Command, handles
+from application.content.access_request import (
+    AskForAccess,
+    GrantAccess,
+    RefuseAccess,
+    WithdrawAccessRequest,
+)
 from application.content.bulk import ChangeDocuments
 from application.content.document import (
     BindShare,
@@ -57,6 +63,7 @@ from application.identity.user import AcceptTerms, ChangePassword, ChangeProfile
 from application.ports import Actor, AnswerExpired, Clock, CommandContext, NewId, Reference, Store, TokenText
 from application.privacy.erasure import ErasureStep
 from application.teams.dissolution import DissolveTeam, WithdrawDissolution
+from application.teams.domain import AddDomain, NoteDomain, ProveDomain, RemoveDomain
 from application.teams.invitation import (
     AcceptInvitation,
     DeclineInvitation,
@@ -67,7 +74,15 @@ from application.teams.invitation import (
     ResendInvitation,
     RevokeInvitation,
 )
+from application.teams.join_request import (
+    AcceptJoinRequest,
+    AskToJoin,
+    DeclineJoinRequest,
+    ShowJoinRequest,
+    WithdrawJoinRequest,
+)
 from application.teams.ownership import AcceptOwnership, DeclineOwnership, OfferOwnership, WithdrawOwnershipOffer
+from application.teams.settings import ChangeTeamSettings
 from application.teams.team import (
     ChangeMemberRole,
     ChangeSlug,
@@ -82,6 +97,8 @@ from domain.content.edits import Edit
 from domain.content.folder import FolderTree
 from domain.identity.links import LinkKind
 from domain.kernel import NotFound
+from domain.teams.domains import record_name, record_value
+from domain.teams.join_request import JoinRequest
 from domain.teams.team import Team
 from infra.sealing.blind_index import BlindIndex
 from tests.support.accounts import token_of
@@ -166,6 +183,14 @@ async def life_of_a_document(runner: CommandRunner, ada: Actor, bob: Actor) -> A
     yield RevokeShare(id=id, email="bob@example.org"), ada
     yield ShareDocument(id=id, email="bob@example.org", role="viewer"), ada
     yield LeaveDocument(id=id), bob
+    for role in ("viewer", "editor"):
+        yield AskForAccess(id=id, role=role), bob
+        yield WithdrawAccessRequest(id=id), bob
+        yield AskForAccess(id=id, role=role), bob
+        yield GrantAccess(id=id, user_id=bob.user_id), ada
+    yield LeaveDocument(id=id), bob
+    yield AskForAccess(id=id, role="viewer"), bob
+    yield RefuseAccess(id=id, user_id=bob.user_id), ada
     yield PublishDocument(id=id), ada
     yield WithdrawDocument(id=id), ada
     opened = await runner.ask(CreateShareLink(id=id, role="viewer"), ada)
@@ -202,6 +227,10 @@ async def life_of_a_team(runner: CommandRunner, ada: Actor, bob: Actor, carol: A
     id = next(event.originator_id for event in runner.store.log if isinstance(event, Team.Founded))
     yield RenameTeam(id=id, name="River watchers"), ada
     yield ChangeSlug(id=id, slug="river-watchers"), ada
+    async for step in joining(runner, id, ada, carol):
+        yield step
+    async for step in domains(runner, id, ada):
+        yield step
     for name in ("bob", "carol", "eve"):
         yield InviteMember(id=id, email=f"{name}@example.org"), ada
     invitees = [Invitee(email="dan@example.org", role="guest"), Invitee(email="dan", role="guest")]
@@ -224,6 +253,29 @@ async def life_of_a_team(runner: CommandRunner, ada: Actor, bob: Actor, carol: A
     yield LeaveTeam(id=id), ada
     yield DissolveTeam(id=id), bob
     yield WithdrawDissolution(id=id), bob
+
+
+async def joining(runner: CommandRunner, id: UUID, ada: Actor, carol: Actor) -> AsyncIterator[Step]:
+    request_id = JoinRequest.id_of(id, carol.user_id)
+    yield ChangeTeamSettings(id=id, join="by_request"), ada
+    yield AskToJoin(team="river-watchers"), carol
+    yield WithdrawJoinRequest(id=request_id), carol
+    yield AskToJoin(team=str(id)), carol
+    yield ShowJoinRequest(id=request_id), None
+    yield AcceptJoinRequest(id=id, user_id=carol.user_id, role="viewer"), ada
+    yield RemoveMember(id=id, user_id=carol.user_id), ada
+    yield AskToJoin(team="river-watchers"), carol
+    yield ShowJoinRequest(id=request_id), None
+    yield DeclineJoinRequest(id=id, user_id=carol.user_id), ada
+
+
+async def domains(runner: CommandRunner, id: UUID, ada: Actor) -> AsyncIterator[Step]:
+    yield AddDomain(id=id, name="rivers.example"), ada
+    domain_id = next(event.domain_id for event in runner.store.log if isinstance(event, Team.DomainAdded))
+    runner.records.records[record_name("rivers.example")] = [record_value(domain_id)]
+    yield ProveDomain(id=id, domain_id=domain_id), ada
+    yield NoteDomain(id=id, domain_id=domain_id, found=False), None
+    yield RemoveDomain(id=id, domain_id=domain_id), ada
 
 
 def match_of(command: Command[Any]) -> str | None:

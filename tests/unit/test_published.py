@@ -198,6 +198,7 @@ def test_only_managers_hear_of_shares_and_invitations() -> None:
         "team.invitation_declined.v1",
         "team.invitation_expired.v1",
         "team.invitation_revoked.v1",
+        "team.settings_changed.v1",
     }
 
 

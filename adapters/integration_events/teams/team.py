@@ -65,6 +65,21 @@ class TeamInvitationAccepted(TeamEvent, of=Team.InvitationAccepted):
     role: Annotated[PublicInvitedRole, Meta(description="What they are.")]
 
 
+class TeamMemberJoined(TeamEvent, of=Team.MemberJoined):
+    """A person became a member without an invitation: at their request."""
+
+    NAME = "team.member_joined"
+    user_id: Member
+    role: Annotated[PublicInvitedRole, Meta(description="What they are.")]
+
+
+class TeamSettingsChange(TeamEvent, of=Team.SettingsChanged):
+    """The settings of a team changed."""
+
+    NAME = "team.settings_changed"
+    FOR_MANAGERS = True
+
+
 class TeamInvitationDeclined(TeamEvent, of=Team.InvitationDeclined):
     """A person declined an invitation."""
 

@@ -7,6 +7,7 @@ from typing import get_args
 import pytest
 
 from adapters.http.identity.link_pages import FORMS, LinkForm, LinkPage
+from adapters.http.service.notice_pages import NOTICES
 from adapters.mail.pages import LinkPages
 from adapters.mail.templates import mail_names, render
 from tests.support.http import HttpApi, openapi_schema
@@ -44,15 +45,16 @@ def test_every_link_of_a_mail_has_its_page() -> None:
     pages = LinkPages("https://app.example.org/{purpose}#{token}")
     texts = [render(mail(template), pages).text for template in mail_names()]
     links = {found for text in texts for found in re.findall(r"https://app.example.org/(\w+)(#?)", text)}
-    assert {purpose for purpose, _ in links} == {*PAGES, "invitation"}
+    assert {purpose for purpose, _ in links} == {*PAGES, *NOTICES}
     assert {*PAGES} == {*FORMS}
     with_token = {name for name in PAGES if FORMS[name].needs_token}
-    assert {purpose for purpose, token in links if token} == {*with_token, "invitation"}
+    assert {purpose for purpose, token in links if token} == {*with_token, *NOTICES}
 
 
-async def test_an_invitation_leads_to_a_page_that_says_what_to_do(api: HttpApi) -> None:
-    text = await shown(api, "invitation")
-    assert "Log in with the email address" in text
+@pytest.mark.parametrize("name", NOTICES)
+async def test_a_notice_leads_to_a_page_that_says_what_to_do(api: HttpApi, name: str) -> None:
+    text = await shown(api, name)
+    assert "<p>Log in" in text
     assert Form(text).form == {}
     assert "<script" not in text
 

@@ -28,6 +28,13 @@ LINKS = {
     "email_changed": [f"https://app.example.org/undo#token={TOKEN}"],
     "deletion_requested": [WITHDRAW, LOCK],
     "deletion_soon": [WITHDRAW, LOCK],
+    "access_asked": [f"https://app.example.org/access#token={TOKEN}"],
+    "access_granted": [f"https://app.example.org/shared#token={TOKEN}"],
+    "access_refused": [f"https://app.example.org/requests#token={TOKEN}"],
+    "domain_lost": [f"https://app.example.org/domains#token={TOKEN}"],
+    "join_asked": [f"https://app.example.org/joining#token={TOKEN}"],
+    "join_accepted": [f"https://app.example.org/joined#token={TOKEN}"],
+    "join_declined": [f"https://app.example.org/requests#token={TOKEN}"],
     "invitation": [f"https://app.example.org/invitation#token={TOKEN}"],
 }
 """The links of each template."""

@@ -79,6 +79,8 @@ def test_no_clear_field_is_a_text_that_people_wrote(root: Root) -> None:
         "role",
         "status",
         "delta_format",
+        "domain_role",
+        "join",
         "owner_kind",
         "payer_kind",
         "token_digest",

@@ -11,6 +11,7 @@ IS_LAST_OWNER = {"owner": 409}
 NO_OFFER_YET = dict.fromkeys(("owner", "admin", "editor", "viewer"), 404)
 NOT_OFFERED = dict.fromkeys(("owner", *JOINED), 409)
 SENT_JUST_NOW = dict.fromkeys(("owner", "admin"), 409)
+NO_REQUEST = dict.fromkeys(("owner", "admin"), 404)
 NO_INVITATION = dict.fromkeys(("owner", *JOINED), 404)
 
 
@@ -40,6 +41,18 @@ CASES += [
     Case("rename_team", lambda _: {"name": "B"}),
     Case("change_slug", lambda _: {"slug": uuid4().hex}),
     Case("list_activity"),
+    Case("list_domains"),
+    Case("add_domain", lambda _: {"name": f"{uuid4().hex}.example"}),
+    Case("prove_domain", states=dict.fromkeys(("owner", "admin"), 404)),
+    Case("remove_domain"),
+    Case("get_team_settings"),
+    Case("change_team_settings", lambda _: {"join": "by_request"}),
+    Case("list_own_join_requests"),
+    Case("ask_to_join", lambda _: {"team": uuid4().hex}, states={"unverified": 403}),
+    Case("withdraw_join_request"),
+    Case("list_join_requests"),
+    Case("accept_join_request", lambda _: {"role": "viewer"}, states=NO_REQUEST),
+    Case("decline_join_request", states=NO_REQUEST),
     Case("invite_member", lambda _: {"email": "somebody.else@example.org", "role": "viewer"}),
     Case("invite_members", lambda people: {"invitations": [invitation(people)]}),
     Case("resend_invitation", lambda people: {"email": people.email("invited")}, SENT_JUST_NOW),

@@ -1,18 +1,33 @@
 """The life of a team."""
 
+from datetime import timedelta
+from uuid import UUID
+
 from domain.teams import dissolution, invitations, ownership
 from domain.teams.dissolution import DISSOLUTION_GRACE
+from domain.teams.domains import add_domain, note_domain, prove_domain
 from domain.teams.erasure import erase_team
 from domain.teams.invitation_times import INVITATION_LIFETIME
+from domain.teams.joining import add_member
+from domain.teams.settings import change_settings
 from domain.teams.team import Team
 from tests.support.given import ID, NOW, address_of, person
 from tests.support.lives.kernel import ADA, BOB, EVE, LATER, life
+
+DOMAIN = UUID(int=0xD0)
 
 
 @life
 def team() -> Team:
     """Founded, joined, managed, handed over, dissolved and erased."""
     team = Team.found(id=ID, name="Crew", slug="crew", owner_id=ADA.user_id, now=NOW)
+    add_domain(team, domain_id=DOMAIN, name="example.org", is_public_provider=False, by=ADA, now=LATER)
+    prove_domain(team, DOMAIN, found=True, by=ADA, now=LATER)
+    for found, days in ((False, 0), (True, 1), (False, 2), (False, 9)):
+        note_domain(team, DOMAIN, found=found, now=LATER + timedelta(days=days))
+    change_settings(team, join="by_request", by=ADA, now=LATER)
+    add_member(team, user_id=person(7).user_id, role="viewer", now=LATER)
+    team.remove(user_id=person(7).user_id, by=ADA, now=LATER)
     team.rename("Band", by=ADA, now=LATER)
     team.change_slug("band", by=ADA, now=LATER)
     for somebody, email in ((BOB, "bob@example.org"), (EVE, "eve@example.org")):

@@ -1,0 +1,91 @@
+"""Pages that links in mails lead to where there is nothing to send, for an installation without a front end of its own.
+
+They only say what to do: who answers is a person who is logged in.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Literal
+
+from adapters.http.api.html import HtmlPage, html_page
+from adapters.http.api.responses import Answer
+from adapters.http.api.routers import Router
+
+router = Router("/v1/auth/links", include_in_schema=False)
+
+Notice = Literal["invitation", "access", "shared", "requests", "joining", "joined", "domains"]
+
+NOTICES: Mapping[Notice, tuple[str, str]] = {
+    "invitation": (
+        "You are invited to a team",
+        "Log in with the email address that the invitation was sent to, or register with it. Then the invitation is in "
+        "your list of invitations, where you accept or decline it.",
+    ),
+    "access": (
+        "Somebody asks for access to your document",
+        "Log in. Then the request is in the list of requests of the document, where you grant or refuse it.",
+    ),
+    "shared": ("You have access to a document", "Log in. Then the document is in your list of shared documents."),
+    "joining": (
+        "Somebody asks to join your team",
+        "Log in. Then the request is in the list of requests of the team, where you accept or decline it.",
+    ),
+    "domains": (
+        "A domain of your team is not proved any more",
+        "Log in. Then the domain is in the list of domains of the team, with the record that proves it.",
+    ),
+    "joined": ("You are a member of a team", "Log in. Then the team is in your list of teams."),
+    "requests": ("Your request was answered", "Log in. Then the request is in your list of requests."),
+}
+"""Title and text of each page."""
+
+
+@router.get("/invitation")
+async def invitation_page() -> Answer:
+    """Return the page of an invitation."""
+    return notice_page("invitation").answer()
+
+
+@router.get("/access")
+async def access_page() -> Answer:
+    """Return the page of a request that waits for an answer."""
+    return notice_page("access").answer()
+
+
+@router.get("/shared")
+async def shared_page() -> Answer:
+    """Return the page of a document that was shared."""
+    return notice_page("shared").answer()
+
+
+@router.get("/requests")
+async def requests_page() -> Answer:
+    """Return the page of one's own requests."""
+    return notice_page("requests").answer()
+
+
+@router.get("/joining")
+async def joining_page() -> Answer:
+    """Return the page of a join request that waits for an answer."""
+    return notice_page("joining").answer()
+
+
+@router.get("/joined")
+async def joined_page() -> Answer:
+    """Return the page of a team that has a new member."""
+    return notice_page("joined").answer()
+
+
+@router.get("/domains")
+async def domains_page() -> Answer:
+    """Return the page of a domain that was lost."""
+    return notice_page("domains").answer()
+
+
+@cache
+def notice_page(name: Notice) -> HtmlPage:
+    """Return a page, which has no script."""
+    title, text = NOTICES[name]
+    page = files("adapters.http.service").joinpath("notice_page.html").read_text()
+    return html_page(page.replace("{title}", title).replace("{text}", text))

@@ -1,0 +1,14 @@
+"""Integration events of the domains of teams: none."""
+
+from adapters.integration_events.kernel import keep_private
+from domain.teams.team import Team
+
+for event_class in (
+    Team.DomainAdded,
+    Team.DomainProved,
+    Team.DomainMissed,
+    Team.DomainFoundAgain,
+    Team.DomainLost,
+    Team.DomainRemoved,
+):
+    keep_private(event_class, "which domains a team has concerns its admins alone")

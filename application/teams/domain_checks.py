@@ -1,0 +1,78 @@
+"""Job: looks every day whether the records of proved domains are still there."""
+
+from contextlib import suppress
+from datetime import timedelta
+from typing import ClassVar
+from uuid import UUID
+
+from application.jobs import Job, performs, report_unread
+from application.ports import (
+    Clock,
+    EventStore,
+    NotSettled,
+    ProvedDomain,
+    ProvedDomains,
+    SendAsSystem,
+    TextRecords,
+    Unavailable,
+    Unreadable,
+)
+from application.teams.domain import NoteDomain, is_published
+from domain.kernel import NotFound
+from domain.teams.team import Team
+
+
+class CheckDomains(Job, frozen=True, kw_only=True):
+    """Look for the records of all proved domains. A domain whose servers do not answer is left for the next day."""
+
+    kind: ClassVar[str] = "check_domains"
+    queue: ClassVar[str] = "default"
+    run_timeout: ClassVar[timedelta] = timedelta(hours=2)
+    every: ClassVar[str | None] = "23 5 * * *"
+
+    @property
+    def effect_key(self) -> str:
+        """What was noted is not noted again."""
+        return self.kind
+
+
+@performs
+async def check_domains(
+    job: CheckDomains,
+    proved_domains: ProvedDomains,
+    events: EventStore,
+    records: TextRecords,
+    send: SendAsSystem,
+    clock: Clock,
+) -> None:
+    now, last = clock(), None
+    unread: list[UUID] = []
+    while found := await proved_domains.proved(after=last):
+        for each in found:
+            last = each.domain_id
+            try:
+                name = await _name(each, events)
+                is_there = name is None or await _is_there(name, each, records)
+            except Unreadable:
+                unread.append(each.team_id)
+                continue
+            if name is not None and is_there is not None:
+                command = NoteDomain(id=each.team_id, domain_id=each.domain_id, found=is_there)
+                with suppress(NotSettled, NotFound):
+                    await send(command, f"{job.effect_key}:{each.domain_id}:{now.isoformat()}")
+    report_unread(unread)
+
+
+async def _name(each: ProvedDomain, events: EventStore) -> str | None:
+    """Return the domain; None: the team has it no more. Raises `Unreadable`."""
+    team = await events.load(Team, each.team_id)
+    domain = None if team is None else team.domains.get(each.domain_id)
+    return None if domain is None else domain["name"]
+
+
+async def _is_there(name: str, each: ProvedDomain, records: TextRecords) -> bool | None:
+    """Return whether the record is in DNS; None: DNS does not answer."""
+    try:
+        return await is_published(name, each.domain_id, records)
+    except Unavailable:
+        return None
