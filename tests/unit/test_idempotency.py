@@ -44,6 +44,7 @@ from application.content.filing import (
 from application.content.folder import CreateFolder, DeleteFolder, MoveFolder, RenameFolder
 from application.content.kept_document import ArchiveUnchangedDocument, EraseTrashedDocument
 from application.content.publication import PublishDocument, WithdrawDocument
+from application.content.recent_document import ClearRecentDocuments
 from application.content.share_link import CreateShareLink, OpenShareLink, RevokeShareLink
 from application.content.star import StarDocument, UnstarDocument
 from application.discovery import import_all
@@ -114,8 +115,8 @@ LONG_AGO = NOW - timedelta(days=400)
 
 ENQUEUED = {Register, RequestPasswordReset, RequestVerification}
 """Commands that only enqueue a job: nothing is kept of their answer, which is empty; the job's effect is once."""
-ENDING = {LogOut, RevokeSession}
-"""Commands that end a session, which is no aggregate: nothing is kept, and a repeat does no more."""
+ENDING = {LogOut, RevokeSession, ClearRecentDocuments}
+"""Commands that end a session or a list of views, which are no aggregates: nothing is kept, a repeat does it again."""
 
 Step = tuple[Command[Any], Actor | None]
 
