@@ -134,7 +134,7 @@ UNION ALL SELECT s.document_id, s.position FROM read.document_star s
 """  # noqa: S608 - our own words only
 """The documents that the actor may have seen at some time, with the positions, from `position` on, of what changes them
 in the actor's list: their own events, those of their owner's account, which may hide them, those that change the role
-by a team, and the actor's star. Of documents that a team got after the actor could see any, nothing is told."""
+by a team, and the actor's star. Documents that a team got after the actor could see any are not among them."""
 
 TEAM_AUDIENCE = f"""
 SELECT team_id AS id, array_agg(user_id) AS user_ids,

@@ -62,10 +62,10 @@ async def change_documents(cmd: ChangeDocuments, store: Store, actor: Actor, clo
             characters += document.content_length  # also of a refused one: the unit of work keeps it
             begin_use(document, RIGHTS.get(cmd.action) or filing.right_to_file(document), actor, clock())
             if cmd.action == "move" and cmd.folder_id is not None:
-                if document.owner not in trees:
-                    trees[document.owner] = await tree_of(store, document.owner, clock())
-                trees[document.owner].require("change", actor)
-                trees[document.owner].require_folder(cmd.folder_id)
+                tree = trees.get(document.owner) or await tree_of(store, document.owner, clock())
+                trees[document.owner] = tree
+                tree.require("change", actor)
+                tree.require_folder(cmd.folder_id)
             change(document)
         except Refusal as refusal:
             outcomes[id] = _outcome(refusal)

@@ -21,7 +21,7 @@ from domain.content import sharing
 from domain.content.document import Document
 from domain.identity.user import User
 from domain.kernel import Party, Root
-from domain.teams import invitations
+from domain.teams import dissolution, invitations
 from domain.teams.team import Team
 from infra.postgres.database import Database as database_of
 from infra.postgres.read_store import PooledReadStore
@@ -33,6 +33,7 @@ from projections.identity.user import user
 from projections.kernel import read_models
 from projections.page import BadCursor, write_cursor
 from projections.teams.team import team
+from projections.teams.team_deadline import due_teams
 from projections.teams.team_roster import members
 from tests.support.projecting import EventsOf, MemoryFeed, news, projecting
 from tests.support.servers import Database
@@ -248,3 +249,26 @@ async def test_a_team_is_read_by_its_members_and_those_it_invites(database: Data
     assert [member.role for member in await members(rows, OWNER, one.id) or []] == ["owner"]
     assert await members(rows, READER, one.id) is None, "not a member yet"
     assert await team(rows, READER, one.id, later) is None, "L2: an expired invitation showed the team"
+
+
+async def test_a_dissolution_is_due_until_the_team_has_no_documents_left(
+    database: Database, rows: PooledReadStore
+) -> None:
+    due, kept, gone, bare = [
+        Team.found(id=UUID(int=number), name="Otters", slug=f"otters-{number}", owner_id=OWNER.user_id, now=NOW)
+        for number in range(1, 5)
+    ]
+    texts = {"title": "Plan", "content": ""}
+    left = [
+        Document.create(id=UUID(int=10 + one.id.int), owner_kind="team", owner_id=one.id, now=NOW, **texts)
+        for one in (kept, gone)
+    ]
+    later = NOW + dissolution.DISSOLUTION_GRACE
+    for one in (due, gone, bare):
+        dissolution.request(one, by=OWNER, now=NOW)
+    for one in (gone, bare):
+        dissolution.carry_out(one, now=later)
+    await shown(database, due, kept, gone, bare, *left)
+    assert await due_teams(rows, NOW, None) == [gone.id]
+    assert await due_teams(rows, later, None) == [due.id, gone.id]
+    assert await due_teams(rows, later, due.id) == [gone.id]

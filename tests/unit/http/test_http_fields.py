@@ -155,6 +155,7 @@ async def test_what_is_written_oddly_is_refused(api: HttpApi) -> None:
         "version": 1,
         "document_id": uuid4(),
         "team_id": uuid4(),
+        "folder_id": uuid4(),
         "user_id": uuid4(),
         "link_id": uuid4(),
         "public_id": uuid4(),
