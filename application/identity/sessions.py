@@ -107,7 +107,6 @@ async def log_in(
     refresh_tokens: RefreshTokens,
     security_log: SecurityLog,
     device_names: DeviceNames,
-    queue: JobQueue,
     client: Client | None,
     request_id: UUID,
     new_id: NewId,
@@ -127,13 +126,11 @@ async def log_in(
         store.save(user)
     token, address_id = refresh_tokens.first(id), addresses.address_id(user.email)
     session = NewSession(id, user.id, version, address_id, cmd.mode, clock(), token=token, client=client or NO_CLIENT)
-    beginning = await sessions.begin(session)
-    if beginning == "refused":
+    device = device_names(session.client.user_agent)
+    mail = NewDeviceMail(user_id=user.id, session_id=id, device=device, at=session.created_at)
+    if await sessions.begin(session, mail) == "refused":
         # The password was changed since the user was loaded: look again.
         raise VersionConflict([user.id])
-    if beginning == "new_device":
-        device = device_names(session.client.user_agent)
-        await queue.enqueue(NewDeviceMail(user_id=user.id, session_id=id, device=device, at=session.created_at))
     await security_log.record(SecurityEntry("log_in", "done", request_id, client, user.id, id))
     return SessionTokens(user.id, id, cmd.mode, token.text)
 

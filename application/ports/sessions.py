@@ -14,6 +14,7 @@ from uuid import UUID
 
 import msgspec
 
+from application.jobs import Job
 from application.ports.client import Client
 from application.ports.store import Actor
 
@@ -147,8 +148,10 @@ class Sessions(Protocol):
         Unavailable: the database does not answer.
     """
 
-    async def begin(self, session: NewSession) -> Beginning:
+    async def begin(self, session: NewSession, job: Job) -> Beginning:
         """Begin a session, unless sessions of its user were ended after its `user_version`.
+
+        `job`: enqueued together with the session, both or none, if the device is new.
 
         Raises:
             NotFound: the user has been erased.

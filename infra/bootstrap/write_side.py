@@ -148,6 +148,7 @@ def _write_side(url: str, pool: Pool, keys: ProcessKeys, stack: AsyncExitStack) 
     stack.push_async_callback(store.drain)
     security_log = PostgresSecurityLog(database, keyring, keys.blind, utc_now, uuid7, count_lost_entries)
     stack.push_async_callback(security_log.stop)
+    queue = PostgresJobQueue(database, JobCodec(keys.jobs), guard.require)
     return WriteSide(
         url=url,
         pool=pool,
@@ -158,7 +159,7 @@ def _write_side(url: str, pool: Pool, keys: ProcessKeys, stack: AsyncExitStack) 
         guard=guard,
         store=store,
         lease=lease,
-        queue=PostgresJobQueue(database, JobCodec(keys.jobs), guard.require),
-        sessions=PostgresSessions(database, keyring, keys.blind, device_name, utc_now),
+        queue=queue,
+        sessions=PostgresSessions(database, queue, keyring, keys.blind, device_name, utc_now),
         security_log=security_log,
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 from application.jobs import Job
 from application.ports import Unavailable
-from infra.jobs.encoding import JobCodec
+from infra.jobs.encoding import EncodedJob, JobCodec
 from infra.postgres.connect import AsyncConnection
 from infra.postgres.database import Database
 from infra.sealing.check_values import WrongKey
@@ -28,7 +28,7 @@ class PostgresJobQueue:
     async def enqueue(self, *jobs: Job, at: datetime | None = None) -> None:
         """See `application.ports.JobQueue.enqueue`. If the connection breaks, they may be kept twice."""
         for attempt in range(MAX_ATTEMPTS):
-            values = await self._encoded(jobs, at, attempt)
+            values = _columns(await self.encoded(*jobs, again=attempt > 0), at)
             if await self._database.rows(ENQUEUE, values) == [(True,)]:
                 return
         raise Unavailable(ENQUEUING)
@@ -41,22 +41,30 @@ class PostgresJobQueue:
             psycopg.Error: the statement failed.
         """
         for attempt in range(MAX_ATTEMPTS):
-            values = await self._encoded(jobs, at, attempt)
+            values = _columns(await self.encoded(*jobs, again=attempt > 0), at)
             if await (await connection.execute(ENQUEUE, values)).fetchone() == (True,):
                 return
         raise Unavailable(ENQUEUING)
 
-    async def _encoded(self, jobs: Sequence[Job], at: datetime | None, attempt: int) -> list[list[Any]]:
-        """The parameters of `ENQUEUE`. After a refusal the keys are read again: one of them has been closed."""
+    async def encoded(self, *jobs: Job, again: bool = False) -> list[EncodedJob]:
+        """Encode jobs under the current keys. `again`: read the keys again, since one of them has been closed.
+
+        Raises:
+            Unavailable: the keys of this process do not fit the database.
+        """
         try:
-            await self._check_keys(again=attempt > 0)
+            await self._check_keys(again=again)
         except WrongKey as error:
             raise Unavailable(ENQUEUING) from error
-        encoded = [self._codec.encode(job) for job in jobs]
-        return [
-            [each.queue for each in encoded],
-            [each.priority for each in encoded],
-            [each.lock for each in encoded],
-            [each.args for each in encoded],
-            [at] * len(encoded),
-        ]
+        return [self._codec.encode(job) for job in jobs]
+
+
+def _columns(jobs: Sequence[EncodedJob], at: datetime | None) -> list[list[Any]]:
+    """The parameters of `ENQUEUE`."""
+    return [
+        [each.queue for each in jobs],
+        [each.priority for each in jobs],
+        [each.lock for each in jobs],
+        [each.args for each in jobs],
+        [at] * len(jobs),
+    ]

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import msgspec
 
+from application.jobs import Job
 from application.ports import (
     IDLE_LIFETIME,
     MAX_SESSIONS,
@@ -26,8 +27,10 @@ from application.ports import (
     Session,
     SessionDetails,
     SessionEnding,
+    Unavailable,
 )
 from domain.kernel import NotFound
+from infra.jobs.queue import ENQUEUING, MAX_ATTEMPTS, PostgresJobQueue
 from infra.postgres.cache_lease import until_dropped
 from infra.postgres.database import Database
 from infra.sealing.blind_index import BlindIndex
@@ -39,7 +42,7 @@ DROP_TIMEOUT = 5.0
 MAX_USER_AGENT = 512
 """The characters of a user agent that are kept."""
 
-BEGIN = "SELECT begin_session(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+BEGIN = "SELECT begin_session(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 ROTATE = "SELECT rotate_session(%s, %s, %s, %s, %s, %s)"
 END = "SELECT end_sessions(%s, %s, %s, %s)"
 END_ALL = "SELECT end_sessions_of_users(%s, %s, %s, %s)"
@@ -66,29 +69,39 @@ class PostgresSessions:
     """Implements `application.ports.Sessions`. `device_names`: says what device a client is."""
 
     def __init__(
-        self, database: Database, keyring: Keyring, blind: BlindIndex, device_names: DeviceNames, clock: Clock
+        self,
+        database: Database,
+        queue: PostgresJobQueue,
+        keyring: Keyring,
+        blind: BlindIndex,
+        device_names: DeviceNames,
+        clock: Clock,
     ) -> None:
         self._database = database
+        self._queue = queue
         self._keyring = keyring
         self._blind = blind
         self._device_names = device_names
         self._clock = clock
 
-    async def begin(self, session: NewSession) -> Beginning:
+    async def begin(self, session: NewSession, job: Job) -> Beginning:
         """See `application.ports.Sessions.begin`."""
         now, token = session.created_at, session.token
         device = self._device_names(session.client.user_agent)
         digest = self._blind(b"device", session.user_id.bytes, device.encode())
         client = await self._sealed(session.id, session.user_id, session.client, device)
-        [(beginning,)] = await self._database.rows(
-            BEGIN,
-            [
-                *(session.id, session.user_id, session.user_version, session.address_id, session.mode),
-                *(now, now + IDLE_LIFETIME, now + SESSION_LIFETIME, token.family, token.digest),
-                *(client, digest, MAX_SESSIONS),
-            ],
-        )
-        return cast(Beginning, beginning)
+        values = [
+            *(session.id, session.user_id, session.user_version, session.address_id, session.mode),
+            *(now, now + IDLE_LIFETIME, now + SESSION_LIFETIME, token.family, token.digest),
+            *(client, digest, MAX_SESSIONS),
+        ]
+        for attempt in range(MAX_ATTEMPTS):
+            [encoded] = await self._queue.encoded(job, again=attempt > 0)
+            of_job = (encoded.queue, encoded.priority, encoded.lock, encoded.args)
+            [(beginning,)] = await self._database.rows(BEGIN, [*values, *of_job])
+            if beginning != "closed_key":
+                return cast(Beginning, beginning)
+        raise Unavailable(ENQUEUING)
 
     async def get(self, session_id: UUID) -> Session | None:
         """See `application.ports.Sessions.get`."""

@@ -11,26 +11,37 @@ from uuid_utils.compat import uuid7
 
 from adapters.devices import device_name
 from adapters.refresh_tokens import DerivedRefreshTokens
+from application.identity.session_jobs import NewDeviceMail
 from application.ports import (
     IDLE_LIFETIME,
     MAX_SESSIONS,
     SESSION_LIFETIME,
     Actor,
+    Beginning,
     Client,
     LiveSessions,
     NewSession,
     SessionEnding,
     Sessions,
+    Unavailable,
 )
 from domain.identity.user import User
+from infra.jobs.encoding import JobCodec
+from infra.jobs.queue import PostgresJobQueue
+from infra.sealing.job_seals import JobSeals
+from infra.sealing.process_keys import wrapping_of
 from infra.sessions.live_sessions import CachedLiveSessions
 from infra.sessions.store import PostgresSessions
 from tests.support.http import Time
+from tests.support.jobs import keys_fit
+from tests.support.memory_jobs import MemoryJobs
 from tests.support.memory_sessions import MemorySessions
-from tests.support.stores import CALL, Opened, open_store, rows
+from tests.support.stores import CALL, KEK_ID, KEY_RING, Opened, open_store, rows
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 CLIENT = Client("192.0.2.7", FIREFOX)
+JOBS = "SELECT args FROM jobs.procrastinate_jobs ORDER BY id"
+CLOSE_KEY = "INSERT INTO keys (kind, id, check_value, state) VALUES ('key-encryption', %s, '', 'closed')"
 TOKENS = DerivedRefreshTokens([bytes(32)])
 
 
@@ -40,6 +51,7 @@ class House:
 
     sessions: Sessions
     live: LiveSessions
+    jobs: MemoryJobs | JobCodec
     time: Time
     opened: Opened | None = None
     admin_url: str = ""
@@ -66,10 +78,23 @@ class House:
             id, user_id, version, UUID(int=9), "bearer", self.time(), token=TOKENS.first(id), client=CLIENT
         )
 
+    async def begin(self, session: NewSession) -> Beginning:
+        """Begin a session; a mail is sent if its device is new."""
+        mail = NewDeviceMail(user_id=session.user_id, session_id=session.id, device="Firefox", at=session.created_at)
+        return await self.sessions.begin(session, mail)
+
+    def mailed(self) -> list[UUID]:
+        """Return the sessions of which a mail was enqueued, in order."""
+        if isinstance(self.jobs, MemoryJobs):
+            jobs = [job for job, _ in self.jobs.waiting]
+        else:
+            jobs = [self.jobs.decode(args) for (args,) in rows(self.admin_url, JOBS)]
+        return [job.session_id for job in jobs if isinstance(job, NewDeviceMail)]
+
     async def begun(self, user_id: UUID, version: int = 1) -> NewSession:
         """Begin a session."""
         session = self.new(user_id, version)
-        assert await self.sessions.begin(session) != "refused"
+        assert await self.begin(session) != "refused"
         return session
 
     async def is_live(self, session: NewSession) -> bool:
@@ -81,13 +106,17 @@ class House:
 async def house(request: pytest.FixtureRequest) -> AsyncIterator[House]:
     time = Time()
     if request.param == "memory":
-        sessions = MemorySessions(time)
-        yield House(sessions, sessions, time)
+        jobs = MemoryJobs()
+        sessions = MemorySessions(time, jobs)
+        yield House(sessions, sessions, jobs, time)
         return
     database = request.getfixturevalue("database")
     async with open_store(database.app_url) as opened:
-        stored = PostgresSessions(opened.database, opened.keyring, opened.blind, device_name, time)
-        yield House(stored, CachedLiveSessions(opened.database, lambda: False, time), time, opened, database.admin_url)
+        codec = JobCodec(JobSeals(*wrapping_of(KEY_RING)))
+        queue = PostgresJobQueue(opened.database, codec, keys_fit)
+        stored = PostgresSessions(opened.database, queue, opened.keyring, opened.blind, device_name, time)
+        live = CachedLiveSessions(opened.database, lambda: False, time)
+        yield House(stored, live, codec, time, opened, database.admin_url)
 
 
 async def test_a_session_is_found_as_it_was_begun(house: House) -> None:
@@ -111,7 +140,7 @@ async def test_an_unknown_session_is_nothing(house: House) -> None:
 
 async def test_to_begin_a_session_again_changes_nothing(house: House) -> None:
     begun = await house.begun(await house.user())
-    assert await house.sessions.begin(begun) == "begun"
+    assert await house.begin(begun) == "begun"
     assert len(await house.sessions.of(begun.user_id, house.time())) == 1
 
 
@@ -209,29 +238,53 @@ async def test_an_event_ends_the_sessions_that_began_before_it_but_the_one_that_
 async def test_no_session_begins_with_what_was_known_before_the_event(house: House) -> None:
     user_id = await house.user()
     await house.sessions.end_all([SessionEnding(user_id, 4)])
-    assert await house.sessions.begin(house.new(user_id, 3)) == "refused"
-    assert await house.sessions.begin(house.new(user_id, 4)) == "begun"
+    assert await house.begin(house.new(user_id, 3)) == "refused"
+    assert await house.begin(house.new(user_id, 4)) == "begun"
     await house.sessions.end_all([SessionEnding(user_id, 2)])
-    assert await house.sessions.begin(house.new(user_id, 3)) == "refused", "an older event does not undo it"
+    assert await house.begin(house.new(user_id, 3)) == "refused", "an older event does not undo it"
 
 
 async def test_a_device_is_new_where_others_are_known_and_it_is_not(house: House) -> None:
     ada, bob = await house.user(), await house.user()
     phone = Client("192.0.2.7", "curl/8.1")
     beginnings = [
-        await house.sessions.begin(replace(house.new(user_id), client=client))
+        await house.begin(replace(house.new(user_id), client=client))
         for user_id, client in ((ada, CLIENT), (ada, CLIENT), (ada, phone), (ada, phone), (bob, phone), (bob, CLIENT))
     ]
     assert beginnings == ["begun", "begun", "new_device", "begun", "begun", "new_device"]
 
 
+async def test_a_mail_is_enqueued_once_with_the_session_on_a_new_device(house: House) -> None:
+    """Also if the answer is lost and the session begun again: the process may die between any two statements."""
+    user_id = await house.user()
+    known = await house.begun(user_id)
+    new = replace(house.new(user_id), client=Client("192.0.2.7", "curl/8.1"))
+    for session in (new, new, known):
+        await house.begin(session)
+    assert house.mailed() == [new.id]
+
+
+@pytest.mark.parametrize("house", ["postgres"], indirect=True)
+async def test_no_session_begins_without_the_mail_about_its_device(house: House) -> None:
+    user_id = await house.user()
+    await house.begun(user_id)
+    rows(house.admin_url, CLOSE_KEY, KEK_ID)
+    new = replace(house.new(user_id), client=Client("192.0.2.7", "curl/8.1"))
+    with pytest.raises(Unavailable):
+        await house.begin(new)
+    assert await house.sessions.get(new.id) is None
+    rows(house.admin_url, "DELETE FROM keys WHERE id = %s", KEK_ID)
+    assert await house.begin(new) == "new_device"
+    assert house.mailed() == [new.id]
+
+
 async def test_a_device_is_new_also_where_no_session_is_known_any_more(house: House) -> None:
     """The thief of an account that was not used for long is announced."""
     user_id = await house.user()
-    assert await house.sessions.begin(house.new(user_id)) == "begun"
+    assert await house.begin(house.new(user_id)) == "begun"
     house.forget(user_id)
     phone = Client("192.0.2.7", "curl/8.1")
-    assert await house.sessions.begin(replace(house.new(user_id), client=phone)) == "new_device"
+    assert await house.begin(replace(house.new(user_id), client=phone)) == "new_device"
 
 
 async def test_a_login_too_many_ends_the_session_that_was_used_least_recently(house: House) -> None:

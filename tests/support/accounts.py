@@ -13,6 +13,7 @@ from adapters.refresh_tokens import DerivedRefreshTokens
 from application.bus import Bus
 from application.commands import Command
 from application.identity.account import OpenAccount, VerifyEmail
+from application.identity.session_jobs import NewDeviceMail
 from application.ports import (
     MAX_SESSIONS,
     SESSION_LIFETIME,
@@ -68,7 +69,8 @@ async def begin_session(sessions: Sessions, user: User, address_id: UUID | None 
     new = NewSession(
         id, user.id, user.version, address_id, "bearer", utc_now(), token=token, client=Client("", "tests")
     )
-    assert await sessions.begin(new) != "refused"
+    mail = NewDeviceMail(user_id=user.id, session_id=id, device="tests", at=new.created_at)
+    assert await sessions.begin(new, mail) != "refused"
     return id
 
 
@@ -80,7 +82,8 @@ async def plain_session(database: Database, user_id: UUID, address_id: UUID | No
     id, now = uuid7(), utc_now()
     ends = now + SESSION_LIFETIME
     when = [2**40, address_id, "bearer", now, ends, ends]
-    await database.rows(BEGIN, [id, user_id, *when, b"", b"", None, None, MAX_SESSIONS])
+    no_job = ["default", 0, None, "{}"]  # it is never enqueued: all of these sessions are on one device
+    await database.rows(BEGIN, [id, user_id, *when, b"", b"", None, b"", MAX_SESSIONS, *no_job])
     return id
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from adapters.devices import device_name
 from adapters.refresh_tokens import DerivedRefreshTokens
+from application.jobs import Job
 from application.ports import (
     IDLE_LIFETIME,
     MAX_SESSIONS,
@@ -18,6 +19,7 @@ from application.ports import (
     Client,
     Clock,
     EndReason,
+    JobQueue,
     LiveSession,
     NewId,
     NewSession,
@@ -43,8 +45,9 @@ class _Row:
 class MemorySessions:
     """Implements `application.ports.Sessions` and `LiveSessions` in dicts."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, queue: JobQueue) -> None:
         self._clock = clock
+        self._queue = queue
         self._rows: dict[UUID, _Row] = {}
         self._cuts: dict[UUID, int] = {}
         self._users: set[UUID] = set()
@@ -69,7 +72,7 @@ class MemorySessions:
         """Return why a session was ended."""
         return self._rows[session_id].why
 
-    async def begin(self, session: NewSession) -> Beginning:
+    async def begin(self, session: NewSession, job: Job) -> Beginning:
         if self._cuts.get(session.user_id, 0) > session.user_version:
             return "refused"
         devices = {
@@ -81,7 +84,10 @@ class MemorySessions:
         live = [each for each in self._live(session.user_id, session.created_at) if each.session.id != session.id]
         for row in sorted(live, key=lambda row: row.last_used_at)[: max(0, len(live) + 1 - MAX_SESSIONS)]:
             self._end(row, "too_many")
-        return "begun" if is_first or device_name(session.client.user_agent) in devices else "new_device"
+        if is_first or device_name(session.client.user_agent) in devices:
+            return "begun"
+        await self._queue.enqueue(job)
+        return "new_device"
 
     async def get(self, session_id: UUID) -> Session | None:
         row = self._rows.get(session_id)

@@ -80,7 +80,7 @@ class CommandRunner:
         self.passwords = PlainPasswords()
         self.jobs, self.links, self.mail_box = MemoryJobs(), PlainLinks(), MailBox()
         self.now = NOW
-        self.sessions, self.refresh_tokens = MemorySessions(self.clock), DerivedRefreshTokens([bytes(32)])
+        self.sessions, self.refresh_tokens = MemorySessions(self.clock, self.jobs), DerivedRefreshTokens([bytes(32)])
         self.security_log = MemorySecurityLog(self.clock)
         self._seen = 0
         ids = count(0x1000)

@@ -37,28 +37,36 @@ END $$;
 SELECT keep_session_partitions(now(), now() - interval '10 years');
 
 -- Begins a session, unless sessions of its user were ended after the version at which the password was checked: then
--- 'refused'. 'new_device': none is known of this device, and it is not the first one ever; else 'begun'. If the user has more than
--- `max_sessions`, those used least recently end.
+-- 'refused'. 'new_device': none is known of this device, and it is not the first one ever; then the job is enqueued.
+-- 'closed_key': the job is sealed under a key that a rotation has closed, so nothing was done. Else 'begun'. If the user
+-- has more than `max_sessions`, those used least recently end.
+DROP FUNCTION IF EXISTS begin_session(
+    uuid, uuid, bigint, uuid, text, timestamptz, timestamptz, timestamptz, bytea, bytea, bytea, bytea, int
+);
 CREATE OR REPLACE FUNCTION begin_session(
     new_id uuid, owner uuid, began_version bigint, address uuid, kind text, moment timestamptz, idle_until timestamptz,
-    until timestamptz, family bytea, token bytea, sealed_client bytea, device_digest bytea, max_sessions int
+    until timestamptz, family bytea, token bytea, sealed_client bytea, device_digest bytea, max_sessions int,
+    job_queue text, job_priority int, job_lock text, job_args jsonb
 ) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET plan_cache_mode = force_generic_plan SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     cut bigint;
     is_first boolean;
-    is_known boolean;
+    is_new_device boolean;
     surplus uuid[];
 BEGIN
     INSERT INTO palimpsest.session_cuts (user_id, version) VALUES (owner, 0) ON CONFLICT DO NOTHING;
     SELECT version, NOT has_begun INTO cut, is_first FROM palimpsest.session_cuts WHERE user_id = owner FOR UPDATE;
     IF cut > began_version THEN RETURN 'refused'; END IF;
+    is_new_device := NOT is_first AND NOT EXISTS (
+        SELECT FROM palimpsest.sessions WHERE user_id = owner AND device = device_digest
+    );
+    IF is_new_device AND NOT palimpsest.enqueue_jobs(
+        ARRAY[job_queue], ARRAY[job_priority], ARRAY[job_lock], ARRAY[job_args], ARRAY[NULL]::timestamptz[]
+    ) THEN RETURN 'closed_key'; END IF;
     IF is_first THEN
         UPDATE palimpsest.session_cuts SET has_begun = true WHERE user_id = owner;
     END IF;
-    is_known := EXISTS (
-        SELECT FROM palimpsest.sessions WHERE user_id = owner AND device = device_digest
-    );
     INSERT INTO palimpsest.sessions (
         id, user_id, user_version, address_id, mode, created_at, last_used_at, idle_ends_at, ends_at,
         family_digest, token_digest, client, device
@@ -74,7 +82,7 @@ BEGIN
     IF cardinality(surplus) > 0 THEN
         PERFORM palimpsest.end_sessions(owner, surplus, moment, 'too_many');
     END IF;
-    RETURN CASE WHEN NOT is_first AND NOT is_known THEN 'new_device' ELSE 'begun' END;
+    RETURN CASE WHEN is_new_device THEN 'new_device' ELSE 'begun' END;
 END $$;
 
 -- Replaces the refresh token of a session. False: its token is another one by now, or it has ended.

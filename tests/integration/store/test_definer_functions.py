@@ -97,20 +97,26 @@ async def use_every_branch(database: Database) -> None:
     assert rows(database.admin_url, "SELECT wrapped FROM data_keys WHERE subject_id = %s", first.id) == [(None,)]
 
 
-SESSION = "SELECT begin_session(%s, %s, 1, NULL, 'bearer', now(), now() + '1 day', now() + '1 day', '', '', '', '', 1)"
+SESSION = """
+SELECT begin_session(
+    %s, %s, 1, NULL, 'bearer', now(), now() + '1 day', now() + '1 day', '', '', '', %s, 1, 'default', 0, NULL, '{}'
+)
+"""
 ROTATE = "SELECT rotate_session(%s, '', 'next', now(), now(), '')"
 
 
 def use_sessions(database: Database) -> None:
-    """A session that begins, goes on, and ends since there is another one; one that ends by an event; one too late."""
+    """A session that begins, goes on, and ends since there is another one, on a new device; one that ends by an event;
+    one too late.
+    """
     api, user_id, first, second = database.part_url("api"), uuid4(), uuid7(), uuid7()
-    assert rows(api, SESSION, first, user_id) == [("begun",)]
+    assert rows(api, SESSION, first, user_id, b"laptop") == [("begun",)]
     assert rows(api, ROTATE, first) == [(True,)]
-    assert rows(api, SESSION, second, user_id) == [("begun",)]
+    assert rows(api, SESSION, second, user_id, b"phone") == [("new_device",)]
     assert rows(api, "SELECT end_sessions(%s, %s, now(), 'logout')", user_id, [first, second]) == [(2,)]
-    assert rows(api, SESSION, uuid7(), user_id) == [("begun",)]
+    assert rows(api, SESSION, uuid7(), user_id, b"phone") == [("begun",)]
     rows(api, "SELECT end_sessions_of_users(%s, '{2}', '{NULL}', now())", [user_id])
-    assert rows(api, SESSION, uuid7(), user_id) == [("refused",)]
+    assert rows(api, SESSION, uuid7(), user_id, b"phone") == [("refused",)]
     assert rows(database.admin_url, "SELECT count(*) FROM sessions WHERE ended_at IS NULL") == [(0,)]
     for moment in ("2020-01-15", "2026-11-15"):
         rows(database.part_url("worker"), "SELECT keep_session_partitions(%s, '2026-10-01')", moment)

@@ -20,7 +20,7 @@ from application.identity.sessions import (
 )
 from application.identity.suspension import LockDown
 from application.identity.user import ChangePassword, Deactivate
-from application.jobs import JobFailed
+from application.jobs import Job, JobFailed
 from application.ports import (
     IDLE_LIFETIME,
     REPEAT_SECONDS,
@@ -231,12 +231,12 @@ async def test_a_login_that_saw_the_old_password_does_not_begin_a_session(
     """The password changes after the login has compared it with the old one, and before it begins the session."""
     begin, tries = runner.sessions.begin, 0
 
-    async def late(session: NewSession) -> Beginning:
+    async def late(session: NewSession, job: Job) -> Beginning:
         nonlocal tries
         tries += 1
         if tries == 1:
             await runner.ask(ChangePassword(old=PASSWORD, new=NEW_PASSWORD), ada.actor)
-        return await begin(session)
+        return await begin(session, job)
 
     monkeypatch.setattr(runner.sessions, "begin", late)
     with pytest.raises(WrongCredentials):
