@@ -41,20 +41,23 @@ class Quota:
 class Bucket:
     """What a caller has of a quota. `caller` may be personal data, such as an address.
 
-    `group`: buckets that are charged together have the same one; a server holds all buckets of a group.
+    `group`: buckets that are charged together have the same one; a server holds all buckets of a group. `cost`: how
+    many are charged at once.
     """
 
     quota: Quota
     caller: str = field(repr=False)
     group: str = field(repr=False)
+    cost: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class BucketState:
-    """A bucket after a decision. `used`: the time in which it will be empty."""
+    """A bucket after a decision about `cost`. `used`: the time in which it will be empty."""
 
     quota: Quota
     used: int
+    cost: int = 1
 
     @property
     def remaining(self) -> int:
@@ -63,8 +66,13 @@ class BucketState:
 
     @property
     def wait(self) -> int:
-        """The time until it lets one through; 0: now."""
-        return max(0, self.used + self.quota.step - self.quota.window)
+        """The time until it lets the cost through; 0: now. If it never does: until it is empty."""
+        return max(0, self.used + min(self.cost, self.quota.count) * self.quota.step - self.quota.window)
+
+    @property
+    def costs_too_much(self) -> bool:
+        """Whether the bucket never lets the cost through, not even when it is empty."""
+        return self.cost > self.quota.count
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +92,7 @@ class Limits(Protocol):
     """Counts in buckets. It always answers: where buckets are shared and cannot be reached, a process counts alone."""
 
     async def take(self, buckets: Sequence[Bucket]) -> Decision:
-        """Charge one to each of the buckets, or to none if one of them is full."""
+        """Charge each of the buckets, or none if one of them has too little left."""
 
     async def give_back(self, buckets: Sequence[Bucket]) -> None:
         """Undo a charge."""

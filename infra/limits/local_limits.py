@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 
 from application.ports import Bucket, BucketState, Decision, Quota
@@ -46,10 +47,10 @@ class LocalLimits:
     async def take(self, buckets: Sequence[Bucket]) -> Decision:
         """See `application.ports.Limits.take`."""
         now = self._clock()
-        states = [BucketState(self._quota(bucket), self._used(bucket, now)) for bucket in buckets]
-        if any(state.wait for state in states):
+        states = [BucketState(self._quota(bucket), self._used(bucket, now), bucket.cost) for bucket in buckets]
+        if any(state.wait or state.costs_too_much for state in states):
             return Decision(False, tuple(states))
-        charged = [BucketState(state.quota, state.used + state.quota.step) for state in states]
+        charged = [replace(state, used=state.used + state.cost * state.quota.step) for state in states]
         for bucket, state in zip(buckets, charged, strict=True):
             self._keep(bucket, now + state.used)
         self._clear(now)
@@ -59,7 +60,7 @@ class LocalLimits:
         """See `application.ports.Limits.give_back`."""
         now = self._clock()
         for bucket in buckets:
-            self._keep(bucket, now + max(0, self._used(bucket, now) - self._quota(bucket).step))
+            self._keep(bucket, now + max(0, self._used(bucket, now) - bucket.cost * self._quota(bucket).step))
         self._clear(now)
 
     def _quota(self, bucket: Bucket) -> Quota:

@@ -48,7 +48,7 @@ class LimitSettings(Subject):
         description="Requests of a network for mails with a link",
     )
     invitation: Rate = Field(
-        "50/3600", validation_alias="PALIMPSEST_LIMIT_INVITATION", description="Requests of a user to invite to teams"
+        "50/3600", validation_alias="PALIMPSEST_LIMIT_INVITATION", description="Addresses that a user invites to teams"
     )
     challenge_cost: int = Field(
         5_000,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
@@ -84,6 +85,25 @@ async def test_an_empty_bucket_does_not_grow_by_what_is_given_back(limits: Limit
     for _ in range(3):
         await limits.give_back([bucket(TWO)])
     assert [(await limits.take([bucket(TWO)])).admitted for _ in range(3)] == [True, True, False]
+
+
+async def test_a_charge_may_cost_several(limits: Limits) -> None:
+    decisions = [await limits.take([replace(bucket(FIVE), cost=cost)]) for cost in (3, 3, 2, 1)]
+    assert [decision.admitted for decision in decisions] == [True, False, True, False]
+    assert [decision.states[0].remaining for decision in decisions] == [2, 2, 0, 0]
+    assert 100 <= decisions[1].retry_after <= 120
+
+
+async def test_what_costs_more_than_a_quota_has_never_passes(limits: Limits) -> None:
+    assert not (await limits.take([replace(bucket(FIVE), cost=6)])).admitted
+    assert (await limits.take([replace(bucket(FIVE), cost=5)])).admitted
+
+
+async def test_all_that_was_charged_is_given_back(limits: Limits) -> None:
+    three = replace(bucket(FIVE), cost=3)
+    await limits.take([three])
+    await limits.give_back([three])
+    assert (await limits.take([bucket(FIVE)])).states[0].remaining == 4
 
 
 async def test_50_at_once_pass_no_more_than_the_quota(limits: Limits) -> None:

@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 
 from adapters.http.api.conditions import precondition_of
 from adapters.http.api.context import RequestContext, context_of
+from adapters.http.api.limits import LimitName
 from adapters.http.api.problems import Malformed
 from adapters.http.api.responses import Answer, encode, etag_of
 from application.commands import Command, CommandResult
@@ -46,6 +47,14 @@ class CommandSender:
         """Send a command whose work is done later. Nothing in the response depends on what will come of it."""
         await self._send(command)
         return Answer(encode(answer), self._context.status)
+
+    async def charge(self, limit: LimitName, cost: int) -> None:
+        """Charge the request to one more limit: what it costs stands in its body.
+
+        Raises:
+            RateLimited: the caller has too little left.
+        """
+        await self._context.charge([limit], cost)
 
     async def ask(self, command: Command[R]) -> R:
         """Send a command that changes nothing and return its answer. It takes no key: the answer must not be stored."""

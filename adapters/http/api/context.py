@@ -17,6 +17,7 @@ from adapters.http.api.responses import HttpHeader
 from adapters.http.api.tokens import BadToken, EarlyToken, ExpiredToken
 from application.ports import (
     Actor,
+    BucketState,
     Client,
     CommandContext,
     Decision,
@@ -52,10 +53,9 @@ class RequestContext:
 
     `status` is the route's status on success. `path` is None until its parameters are valid, and where a parameter may
     be any text: such a path may contain personal data, and must not be logged. `address`: the client's, if it is known.
-    `quota_headers`: headers of the response that say what the caller has left.
     """
 
-    __slots__ = ("address", "deps", "headers", "identity", "path", "quota_headers", "request_id", "route", "status")
+    __slots__ = ("_charged", "address", "deps", "headers", "identity", "path", "request_id", "route", "status")
 
     def __init__(self, deps: Deps, headers: Mapping[bytes, bytes], request_id: UUID, address: str = "") -> None:
         self.deps = deps
@@ -65,7 +65,7 @@ class RequestContext:
         self.identity: Identity | None = None
         self.route = "unknown"
         self.path: str | None = None
-        self.quota_headers: list[HttpHeader] = []
+        self._charged: tuple[BucketState, ...] = ()
         self.status = 200
 
     def header(self, name: bytes) -> str | None:
@@ -165,13 +165,19 @@ class RequestContext:
             self.note_refusal("use_token", "session_ended")
             raise _invalid_token()
 
-    async def charge(self, limits: Sequence[LimitName]) -> None:
+    @property
+    def quota_headers(self) -> list[HttpHeader]:
+        """The headers that say what the caller has left of all limits that the request was charged to."""
+        return headers_of(self._charged) if self._charged else []
+
+    async def charge(self, limits: Sequence[LimitName], cost: int = 1) -> None:
         """Charge the request to the caller's buckets of these limits. Only what is authenticated is charged to a user.
 
         Raises:
-            RateLimited: one of them is full.
+            RateLimited: one of them has too little left.
         """
-        self._admit(await self.deps.limits.take(limits, self.identity.user_id if self.identity else None))
+        user_id = self.identity.user_id if self.identity else None
+        self._admit(await self.deps.limits.take(limits, user_id, cost), self._charged)
 
     async def charge_user(self, user_id: UUID) -> None:
         """Charge the request to the user whom its refresh token names, and no more to their network.
@@ -181,8 +187,8 @@ class RequestContext:
         """
         self._admit(await self.deps.limits.move("anonymous", str(user_id)))
 
-    def _admit(self, decision: Decision) -> None:
-        self.quota_headers = headers_of(decision)
+    def _admit(self, decision: Decision, earlier: tuple[BucketState, ...] = ()) -> None:
+        self._charged = (*earlier, *decision.states)
         if not decision.admitted:
             raise RateLimited(words_of(decision), decision.retry_after)
 

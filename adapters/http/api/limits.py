@@ -5,6 +5,7 @@ the bucket with the least left.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from adapters.client_network import client_network, range_of
@@ -31,9 +32,9 @@ class RequestLimits:
         self._limits = limits
         self._quotas = quotas
 
-    async def take(self, names: Sequence[LimitName], user_id: str | None) -> Decision:
+    async def take(self, names: Sequence[LimitName], user_id: str | None, cost: int = 1) -> Decision:
         """Charge a request to the buckets of its caller: of a user, or else of the network that it came from."""
-        return await self._limits.take([self._bucket(name, user_id) for name in names])
+        return await self._limits.take([replace(self._bucket(name, user_id), cost=cost) for name in names])
 
     async def move(self, name: LimitName, user_id: str) -> Decision:
         """Move the charge of a request from its network to a user, who was not known when it was charged."""
@@ -49,17 +50,13 @@ class RequestLimits:
         return Bucket(quota, neighbours if name == "registration-range" else network, neighbours)
 
 
-def headers_of(decision: Decision) -> list[HttpHeader]:
+def headers_of(states: Sequence[BucketState]) -> list[HttpHeader]:
     """Return the headers that say how much is left. Times are whole seconds from now, rounded up."""
-    tightest = min(decision.states, key=lambda state: (state.remaining, -state.used))
+    tightest = min(states, key=lambda state: (state.remaining, -state.used))
+    left = ", ".join(f'"{state.quota.name}";r={state.remaining};t={_reset(state)}' for state in states)
     return [
-        (b"ratelimit-policy", ", ".join(map(_policy, decision.states)).encode()),
-        (
-            b"ratelimit",
-            ", ".join(
-                f'"{state.quota.name}";r={state.remaining};t={_reset(state)}' for state in decision.states
-            ).encode(),
-        ),
+        (b"ratelimit-policy", ", ".join(map(_policy, states)).encode()),
+        (b"ratelimit", left.encode()),
         (b"x-ratelimit-limit", b"%d" % tightest.quota.count),
         (b"x-ratelimit-remaining", b"%d" % tightest.remaining),
         (b"x-ratelimit-reset", b"%d" % _reset(tightest)),
@@ -68,8 +65,10 @@ def headers_of(decision: Decision) -> list[HttpHeader]:
 
 def words_of(decision: Decision) -> str:
     """Say which limit refused a request, and what to do."""
-    fullest = max(decision.states, key=lambda state: state.wait)
+    fullest = max(decision.states, key=lambda state: (state.costs_too_much, state.wait))
     reason = next((words for name, words in WORDS.items() if name == fullest.quota.name), "Too many requests")
+    if fullest.costs_too_much:
+        return f"{reason}; at most {fullest.quota.count} at once."
     return f"{reason}; try again in {decision.retry_after} s, as `Retry-After` says."
 
 
@@ -79,4 +78,4 @@ def _policy(state: BucketState) -> str:
 
 def _reset(state: BucketState) -> int:
     """Return the seconds until the bucket is empty; of a full one, until it lets one request through."""
-    return -(-(state.wait or state.used) // MICROSECONDS)
+    return -(-(replace(state, cost=1).wait or state.used) // MICROSECONDS)

@@ -96,15 +96,15 @@ async def invite_member(team_id: UUID, body: Invitation, send: Send) -> Answer:
 @router.post(
     "/teams/{team_id}/invitations/bulk",
     response_model=InvitationOutcomes,
-    **operation(
-        "The outcome of each address.", access=TEAM.action("invite"), takes=KEYED, limits=["user", "invitation"]
-    ),
+    **operation("The outcome of each address.", access=TEAM.action("invite"), takes=KEYED),
 )
 async def invite_members(team_id: UUID, body: Invitations, send: Send) -> Answer:
     """Invite the holders of several email addresses at once. Requires the admin role.
 
-    An address that is refused does not stop the others: each has an outcome, in the order of the request.
+    An address that is refused does not stop the others: each has an outcome, in the order of the request. The limit of
+    invitations counts addresses.
     """
+    await send.charge("invitation", len(body.invitations))
     return await send(InviteMembers(id=team_id, invitees=body.invitees()))
 
 

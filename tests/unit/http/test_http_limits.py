@@ -4,15 +4,19 @@ import asyncio
 import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, get_args
 
 import httpx2
 import pytest
+from uuid_utils.compat import uuid7
 
-from application.ports import MAX_WORK
+from adapters.http.api.limits import LimitName, RequestLimits
+from application.ports import MAX_WORK, Quota
 from infra.limits.local_limits import LocalLimits
+from infra.sealing.blind_index import BlindIndex
 from tests.support.http import PASSWORD, HttpApi, open_http_api
 from tests.support.limits import light_work, request_limits, sign_in_attempts
+from tests.support.stores import BLIND_KEY
 from tests.support.work import solved
 
 LOGIN = {"email": "ada@example.org", "password": PASSWORD}
@@ -277,6 +281,38 @@ async def test_the_current_password_is_guessed_five_times_from_one_network() -> 
             for token in tokens
         ]
         assert found == [[403, 403], [403, 403], [403, 429]]
+
+
+def invitations(number: int) -> dict[str, Any]:
+    """A request to invite so many addresses."""
+    return {"invitations": [{"email": f"{n}@example.org", "role": "viewer"} for n in range(number)]}
+
+
+async def test_each_address_that_is_invited_is_charged() -> None:
+    async with limited() as api:
+        user_id, _ = await api.account()
+        address_id = BlindIndex(BLIND_KEY).address_id("ada@example.org")
+        session_id = api.sessions.log_in(user_id, uuid7, address_id)
+        token = {"Authorization": f"Bearer {api.tokens.issue(user_id, session_id)}"}
+        team = (await ask(api, "POST", "/v1/teams", json={"name": "Crew", "slug": "crew"}, headers=token)).json()["id"]
+        path = f"/v1/teams/{team}/invitations/bulk"
+        first = await ask(api, "POST", path, json=invitations(30), headers=token)
+        assert (first.status_code, first.headers["RateLimit"]) == (200, '"user";r=98;t=2, "invitation";r=20;t=2160')
+        refused = await ask(api, "POST", path, json=invitations(21), headers=token)
+        assert (refused.status_code, refused.headers["Retry-After"]) == (429, "72")
+        assert await statuses(api, 1, "POST", path, json=invitations(20), headers=token) == [200]
+        one = {"email": "one@example.org"}
+        assert await statuses(api, 1, "POST", f"/v1/teams/{team}/invitations", json=one, headers=token) == [429]
+
+
+async def test_more_addresses_than_the_limit_has_are_never_invited_at_once() -> None:
+    limits = RequestLimits(LocalLimits(), dict.fromkeys(get_args(LimitName), Quota("invitation", 10, 3600, 10)))
+    async with open_http_api(limits=limits) as api:
+        user_id, token = await api.account()
+        path = f"/v1/teams/{user_id}/invitations/bulk"
+        refused = await ask(api, "POST", path, json=invitations(11), headers=token)
+    assert refused.status_code == 429
+    assert "at most 10 at once" in refused.json()["detail"]
 
 
 async def test_a_challenge_has_the_work_that_was_asked_for() -> None:
