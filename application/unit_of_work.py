@@ -68,20 +68,17 @@ class UnitOfWork:
 
     async def get(self, kind: type[A], id: UUID, *, version: int | None = None) -> A:
         """See `ports.Store.get`."""
-        root = self._found(kind, await self._events.load(kind, id, version=version))
+        root = _found(kind, await self._events.load(kind, id, version=version))
         if version is None:  # who may do what, and to which state, is judged by the present one
             await admit(root, self._actor, self._events, self._clock())
-            if self._check is not None:
-                self._check(root)
+        self.loaded.append(root)
+        if version is None and self._check is not None:
+            self._check(root)
         return root
 
     async def shell(self, kind: type[A], id: UUID) -> A:
         """See `ports.Store.shell`."""
-        return self._found(kind, await self._events.shell(kind, id))
-
-    def _found(self, kind: type[A], root: A | None) -> A:
-        if root is None:
-            raise NotFound(f"There is no such {kind.__name__.lower()}.")
+        root = _found(kind, await self._events.shell(kind, id))
         self.loaded.append(root)
         return root
 
@@ -93,3 +90,9 @@ class UnitOfWork:
         """See `ports.Store.save`."""
         self.saved += aggregates
         self.staged += [root for root in aggregates if root.pending_events]
+
+
+def _found(kind: type[A], root: A | None) -> A:
+    if root is None:
+        raise NotFound(f"There is no such {kind.__name__.lower()}.")
+    return root
