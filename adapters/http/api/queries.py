@@ -109,8 +109,12 @@ class QueryReader:
         headers = [*etag_of(self.found(view)), *self._lag_header()]
         return Answer(b"", 304, headers) if _is_known(self._context, view) else Answer(encode(view), 200, headers)
 
-    def either(self, found: V | None, json: Callable[[V], object], texts: Mapping[str, Callable[[V], str]]) -> Answer:
+    async def either(
+        self, found: V | None, json: Callable[[V], object], texts: Mapping[str, Callable[[V], str]]
+    ) -> Answer:
         """Answer as JSON, or as a text of one of these media types if the caller accepts it by name.
+
+        The answer is made in a thread: other requests have their turns meanwhile.
 
         Raises:
             Missing: there is nothing to answer with.
@@ -118,8 +122,9 @@ class QueryReader:
         view, headers = self.found(found), [(b"vary", b"accept"), *self._lag_header()]
         for media, text in texts.items():
             if self._context.accepts(media):
-                return Answer(text(view).encode(), 200, headers, f"{media}; charset=utf-8".encode())
-        return Answer(encode(json(view)), 200, headers)
+                content = await asyncio.to_thread(text, view)
+                return Answer(content.encode(), 200, headers, f"{media}; charset=utf-8".encode())
+        return Answer(encode(await asyncio.to_thread(json, view)), 200, headers)
 
     def unversioned(self, view: object) -> Answer:
         """Answer with a view without an ETag: it has no version, or contains more than its version covers."""

@@ -77,7 +77,7 @@ async def compare_versions(document_id: UUID, asked: Annotated[DifferenceQuery, 
     diff of the contents, for `patch` and people. Very long texts are compared more coarsely, never wrongly.
     """
     found = await two_versions(read.history, read.actor, document_id, asked.from_version, asked.to_version, read.now)
-    return read.either(await read.opened(found), TwoVersions.difference, {"text/x-diff": TwoVersions.unified})
+    return await read.either(await read.opened(found), TwoVersions.difference, {"text/x-diff": TwoVersions.unified})
 
 
 @router.get(

@@ -43,6 +43,13 @@ def test_no_change_begins_or_ends_inside_of_a_visible_character(old: str, data: 
         assert {change[first + n] for change in word_changes(old, new) for n in (0, 1)} <= whole
 
 
+def test_a_text_of_too_many_pieces_is_split_into_so_many_and_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else texts are split to the end, to see only then that they have too many pieces."""
+    monkeypatch.setattr(comparison, "MAX_PIECES", 4)
+    assert word_changes("a b c d e f", "g h i j k l") == [(0, 11, 0, 11)]
+    assert len(comparison._split("a b c d e f g h", comparison.WORDS)) == 5
+
+
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from adapters.http.api import queries
 from adapters.http.api.context import CONTEXT, RequestContext
 from adapters.http.api.deps import Deps
 from application.commands import Command, CommandResult
+from application.content import comparison
 from application.content.document import BindShare, DocumentView
 from application.ports import Actor, Busy, CommandContext, NotSettled, Unavailable
 from domain.kernel import NotFound, Party
@@ -290,6 +292,25 @@ async def test_a_read_of_nothing_finds_nothing(path: str) -> None:
         query = QUERIES.get(path.rpartition("/")[2], {})
         answer = await api.client.get(path, params=query, headers=api.token(ADA))
     assert answer.status_code == 404 or answer.json()["items"] == []
+
+
+async def test_a_long_comparison_keeps_no_other_request_waiting(api: HttpApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    loop, started, answered = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+
+    def compare(old: str, new: str) -> list[Any]:
+        loop.call_soon_threadsafe(started.set)
+        assert answered.wait(10)
+        return []
+
+    monkeypatch.setattr(comparison, "word_changes", compare)
+    _, token = await api.account()
+    found = await api.client.post("/v1/documents", json={"title": "Notes"}, headers=token)
+    path = f"/v1/documents/{found.json()['id']}/versions/diff"
+    compared = asyncio.create_task(api.client.get(path, params=QUERIES["diff"], headers=token))
+    await started.wait()
+    assert (await api.client.get("/health/live")).status_code == 200
+    answered.set()
+    assert (await compared).status_code == 200
 
 
 async def test_the_queries_of_a_request_share_its_wait(api: HttpApi, monkeypatch: pytest.MonkeyPatch) -> None:
