@@ -7,7 +7,7 @@ no harm. Documents that share links lend are left out: a link may end by time, w
 `projections/decisions/0002-changes-by-position.md`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from uuid import UUID
@@ -29,12 +29,12 @@ MODELS = ("document", "document_access", "document_change", "document_star", "us
 
 CHANGED = f"""
 WITH reached AS (
-    SELECT coalesce(min(position), 0) AS reached FROM projections
+    SELECT coalesce(min(position), 0) AS reached, coalesce(sum(generation), 0)::bigint AS generation FROM projections
     WHERE name = ANY('{{{",".join(MODELS)}}}')
 ), changed AS (
     SELECT id, max(position) AS position FROM ({CHANGED_DOCUMENTS}) AS c GROUP BY id
 )
-SELECT r.reached, c.id, c.position FROM reached r LEFT JOIN (
+SELECT r.reached, r.generation, c.id, c.position FROM reached r LEFT JOIN (
     SELECT * FROM changed WHERE (position, id) > (%(position)s, %(after)s)
     AND position <= (SELECT reached FROM reached) ORDER BY position, id LIMIT %(size)s
 ) c ON true ORDER BY c.position, c.id
@@ -70,9 +70,13 @@ class DocumentChangePage:
 
 @dataclass(frozen=True, slots=True)
 class ChangedDocument:
-    """A document that has changed at a position; None: there is none. `reached`: the end of what is known."""
+    """A document that has changed at a position; None: there is none. `reached`: the end of what is known.
+
+    `generation`: that of the read models together. It grows when their rows change without new events.
+    """
 
     reached: int
+    generation: int
     id: UUID | None
     position: int | None
 
@@ -114,11 +118,12 @@ def _with(id: UUID, column: str) -> Callable[[Row], list[UUID]]:
 
 
 class _Token(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
-    """The last change that a client has, and a digest of the address by which the client may have seen documents."""
+    """The last change that a client has, a digest of its user's address, and the generation of the read models."""
 
     position: int
     id: UUID
     address: str
+    generation: int = 0
 
 
 @reads(*MODELS)
@@ -127,25 +132,40 @@ async def document_changes(
 ) -> DocumentChangePage:
     """Return what has changed in the actor's list of documents since a token; without one, all of the list.
 
+    After a rebuild of a read model, or the release of a stream from its quarantine, everything is sent again: events
+    were applied whose positions the client may have passed.
+
     Raises:
         BadCursor: the token is not one of this list.
         SyncTokenExpired: the actor has another address than then.
     """
     size, address = bounded(limit), _digest(actor)
-    token = _Token(0, FIRST, address) if since is None else read_cursor(since, _Token)
+    start = _Token(0, FIRST, address)
+    token = start if since is None else read_cursor(since, _Token)
     if token.address != address:
         raise SyncTokenExpired("Your verified address has changed; leave `since` out, and replace your copy.")
     params = {"user_id": actor.user_id, "address_id": actor.address_id}
-    place = {"position": token.position, "after": token.id, "size": size + 1}
-    found = await rows.all(ChangedDocument, CHANGED, params | place)
+    found = await _changed(rows, params, token, size)
+    if found[0].generation != token.generation and since is not None:
+        token = start
+        found = await _changed(rows, params, token, size)
     ids = [each.id for each in found if each.id is not None][:size]
     shown = await rows.all(DocumentSummary, SHOWN_NOW, params | {"ids": ids}) if ids else []
     by_id = {each.id: each for each in shown}
     more = len(found) > size
     end = found[size - 1].position if more else max(token.position, *(each.reached for each in found), 0)
     assert end is not None
-    after = _Token(end, ids[-1] if more else LAST, address)
+    after = _Token(end, ids[-1] if more else LAST, address, found[0].generation)
     return DocumentChangePage([DocumentChangeView(id, by_id.get(id)) for id in ids], write_cursor(after), more)
+
+
+@reads("document_change", "document_star", "user_profile")
+async def _changed(
+    rows: ReadStore, params: dict[str, UUID | None], token: _Token, size: int
+) -> Sequence[ChangedDocument]:
+    """Return what has changed since a token, one document more than asked for; at least one row."""
+    place = {"position": token.position, "after": token.id, "size": size + 1}
+    return await rows.all(ChangedDocument, CHANGED, params | place)
 
 
 def _digest(actor: Actor) -> str:

@@ -10,9 +10,10 @@ from uuid import UUID
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from psycopg_pool import AsyncConnectionPool
 
-from application.ports import Actor
+from application.ports import Actor, Undecodable
 from domain.content import sharing
 from domain.content.document import Document
 from domain.content.erasure import erase_document
@@ -23,12 +24,13 @@ from domain.identity.user import User
 from domain.kernel import Refusal, Root
 from infra.postgres.database import Database as database_of
 from infra.postgres.read_store import PooledReadStore
+from infra.projector.quarantine import retry
 from projections.content.document import DocumentSummary, documents
 from projections.content.document_change import SyncTokenExpired, document_changes
 from projections.kernel import read_models
 from projections.page import BadCursor
 from tests.support.given import NOW, person
-from tests.support.projecting import MemoryFeed, Running, news, projecting
+from tests.support.projecting import MemoryFeed, Running, news, projecting, quarantine_of
 from tests.support.servers import Database
 
 PEOPLE = 3
@@ -218,3 +220,34 @@ async def test_a_token_ends_with_the_address_and_another_text_is_none(
         await document_changes(rows, moved, since=page.next)
     with pytest.raises(BadCursor):
         await document_changes(rows, ada, since="x")
+
+
+async def test_what_is_released_from_quarantine_reaches_clients_that_have_passed_it(
+    database: Database, rows: PooledReadStore
+) -> None:
+    feed = MemoryFeed()
+    world = World(feed)
+    copy = Copy(world, 1)
+    async with projecting(read_models(), feed, database.app_url) as running:
+        world.step("create", 0, 0, 0)
+        world.step("share", 0, 1, 0)
+        world.step("edit", 0, 0, 0)
+        world.step("create", 1, 1, 1)
+        world.publish()
+        # Changed before a read model has seen it.
+        sound, id = feed.events, world.documents[0].id
+        feed.events = [
+            replace(each, data=Undecodable("X")) if each.topic == "document.shared" else each for each in sound
+        ]
+        await running.reached()
+        await copy.sync(rows)
+        assert copy.documents.keys() == {world.documents[1].id}
+        feed.events = sound
+        released = [each.consumer for each in await quarantine_of(database.app_url) if each.stream_id == id]
+        assert "document" in released
+        for model in read_models():
+            if model.name in released:
+                assert await retry(model, id, feed, database.app_url) is None
+        await copy.sync(rows)
+    assert copy.documents == await listed(rows, copy.reader)
+    assert copy.documents.keys() == world.shown(copy.reader) == {each.id for each in world.documents}
