@@ -166,6 +166,17 @@ SELECT event_version FROM read.document_version WHERE document_id = %s AND at <=
 """
 
 
+# Not that of the read model of documents, which may be ahead.
+LATEST = "SELECT version FROM read.document_version WHERE document_id = %s ORDER BY version DESC LIMIT 1"
+
+
+@dataclass(frozen=True, slots=True)
+class LatestVersion:
+    """The latest version of a document whose changes are known."""
+
+    version: int
+
+
 @dataclass(frozen=True, slots=True)
 class VersionPlace:
     """The version of the stream that a save made."""
@@ -227,9 +238,12 @@ async def blame(
     read = await document(rows, actor, id)
     if read is None:
         return None
-    number = read.view.version if version is None else version
-    if not 1 <= number <= read.view.version:
-        raise NotFound(f"This document has the versions 1 to {read.view.version}; name one of them.")
+    latest = await rows.one(LatestVersion, LATEST, [id])
+    if latest is None:
+        return None
+    number = latest.version if version is None else version
+    if not 1 <= number <= latest.version:
+        raise NotFound(f"This document has the versions 1 to {latest.version}; name one of them.")
     saves = await rows.all(ContentSave, CONTENT_SAVES, [id, number])
     by_version = {save.version: save for save in saves}
     marks, steps = list[Marks](), 0
