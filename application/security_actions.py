@@ -20,7 +20,7 @@ SecurityAction = Literal[
 - `use_link`: a link that came by mail.
 - `use_token`: an access token that is not ours, or was revoked. Not one that has expired: that happens every hour.
 - `access`: something that the person may see, but not do; or that their token has no scope for.
-- `exceed_limit`: a limit of requests.
+- `exceed_limit`: a limit of requests, or of attempts. Those of a minute are one entry.
 """
 
 SecurityOutcome = Literal["done", "refused"]

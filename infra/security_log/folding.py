@@ -8,9 +8,13 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from application.ports import SecurityEntry
+from application.security_actions import SecurityAction
 
 SINGLE = 5
 """Entries alike that are kept within a minute; further ones are counted."""
+
+COUNTED: frozenset[SecurityAction] = frozenset({"exceed_limit"})
+"""Actions of which no entry is kept singly: who exceeds a limit does so many times a second."""
 
 MAX_KINDS = 10_000
 """Kinds of entries that are distinguished within a minute. Further ones are taken together, whatever their network."""
@@ -40,7 +44,7 @@ class Folding:
             kind = ("", entry.action, entry.reason)
         seen = self._seen.setdefault(kind, _Seen(0))
         seen.number += 1
-        if seen.number <= SINGLE:
+        if seen.number <= SINGLE and entry.action not in COUNTED:
             return True
         earlier = seen.folded
         seen.folded = entry if earlier is None else replace(earlier, count=earlier.count + entry.count)

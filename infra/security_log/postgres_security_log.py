@@ -15,7 +15,7 @@ from infra.sealing.blind_index import BlindIndex
 from infra.sealing.damage import report_damage
 from infra.sealing.keyring import DataKey, ErasedKey, KeyErased, Keyring, Keys
 from infra.sealing.store_keys import Damage
-from infra.security_log.folding import Folding
+from infra.security_log.folding import COUNTED, Folding
 from infra.security_log.sealing import open_client, seal_client
 
 MAX_WAITING = 10_000
@@ -59,7 +59,8 @@ class _Waiting:
 
 
 class PostgresSecurityLog:
-    """Implements `application.ports.SecurityLog`. Each entry is also a log line, without the client.
+    """Implements `application.ports.SecurityLog`. Each entry is also a log line, without the client, but of those that
+    are only counted: these have one for all of a minute.
 
     `on_lost` is called with the number of entries that were lost. Call `stop` at the end.
     """
@@ -94,7 +95,8 @@ class PostgresSecurityLog:
 
     def note(self, entry: SecurityEntry) -> None:
         """See `SecurityLog.note`."""
-        _report(entry)
+        if entry.action not in COUNTED:
+            _report(entry)
         if self._minute is None:
             self._minute = asyncio.get_running_loop().call_later(MINUTE_SECONDS, self._end_minute)
         if self._folding.admits(entry, _network(entry.client)):
@@ -132,6 +134,8 @@ class PostgresSecurityLog:
     def _end_minute(self) -> None:
         self._minute = None
         for entry in self._folding.end_minute():
+            if entry.action in COUNTED:
+                _report(entry)
             self._add(entry)
 
     def _add(self, entry: SecurityEntry, written: "asyncio.Future[None] | None" = None) -> None:

@@ -23,6 +23,13 @@ def test_the_first_entries_alike_are_kept_and_the_others_become_one_with_their_n
     assert folded.count == 100 - SINGLE
 
 
+def test_refusals_by_limits_become_one_entry_of_a_minute() -> None:
+    folding = Folding()
+    refused = SecurityEntry("exceed_limit", "refused", uuid4(), CLIENT, ADA, reason="rate_limited")
+    assert not any(folding.admits(refused, "net") for _ in range(100))
+    assert [entry.count for entry in folding.end_minute()] == [100]
+
+
 def test_each_minute_begins_again() -> None:
     folding = Folding()
     for _ in range(SINGLE + 1):

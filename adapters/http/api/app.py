@@ -38,8 +38,8 @@ def _on_loop(handler: Callable[[Request, Any], Response]) -> Callable[[Request, 
     """Return an error handler that runs on the event loop. Starlette runs those that are no coroutines in a thread."""
 
     async def answer(request: Request, error: Any) -> Response:
-        if (reason := problems.refused_access(error)) is not None:
-            context_of(request).note_refusal("access", reason)
+        if (noted := problems.noted_refusal(error)) is not None:
+            context_of(request).note_refusal(*noted)
         return handler(request, error)
 
     return answer

@@ -25,7 +25,7 @@ from application.ports import (
     Unreadable,
     VersionNeeded,
 )
-from application.security_actions import SecurityReason
+from application.security_actions import SecurityAction, SecurityReason
 from domain.kernel import Conflict, Forbidden, Invalid, NotFound, Refusal
 
 MEDIA_TYPE = "application/problem+json"
@@ -247,9 +247,12 @@ def status_of(refusal: Refusal) -> int:
     return next((status for base, status in STATUS.items() if isinstance(refusal, base)), 409)
 
 
-def refused_access(error: Exception) -> SecurityReason | None:
-    """Return why an error refuses access to what the caller knows of; None: it does not."""
-    return ACCESS_REFUSALS.get(getattr(error, "code", ""))
+def noted_refusal(error: Exception) -> tuple[SecurityAction, SecurityReason] | None:
+    """Return how the security log names a refusal of access, or by a limit; None: it does not hold this error."""
+    if isinstance(error, RateLimited):
+        return "exceed_limit", "rate_limited"
+    reason = ACCESS_REFUSALS.get(getattr(error, "code", ""))
+    return None if reason is None else ("access", reason)
 
 
 def unexpected(request_id: UUID) -> Response:

@@ -4,7 +4,9 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from application.ports import Client, EntryFilter, SecurityEntry
-from tests.support.http import PASSWORD, HttpApi
+from infra.limits.local_limits import LocalLimits
+from tests.support.http import PASSWORD, HttpApi, open_http_api
+from tests.support.limits import request_limits
 
 EMAIL = "ada@example.org"
 CLIENT = Client("192.0.2.7", "Firefox")
@@ -54,6 +56,20 @@ async def test_http_filters_by_action_and_time(api: HttpApi) -> None:
     assert await actions(action="log_out") == ["log_out"]
     assert (await actions(until="2026-11-22T12:01:00Z"))[0] == "log_in"
     assert await actions(since="2026-11-22T12:01:00+00:00") == ["log_out"]
+
+
+async def test_refusals_by_limits_are_logged() -> None:
+    limits, wrong = LocalLimits(clock=lambda: 0), {"email": EMAIL, "password": "a sentence that is wrong"}
+    async with open_http_api(limits=request_limits(limits, scale=1)) as api:
+        user_id, token = await api.account()
+        for _ in range(101):
+            answer = await api.client.get("/v1/documents", headers=token)
+        assert answer.status_code == 429
+        for _ in range(6):
+            answer = await api.client.post("/v1/auth/login", json=wrong)
+        assert answer.status_code == 429
+        found = [each.entry for each in api.security_log.logged if each.entry.action == "exceed_limit"]
+    assert [(each.user_id, each.reason) for each in found] == [(user_id, "rate_limited"), (None, "rate_limited")]
 
 
 async def test_asvs_16_3_2_refused_access_is_logged(api: HttpApi, monkeypatch: pytest.MonkeyPatch) -> None:
