@@ -8,7 +8,7 @@ from domain.kernel import NotFound
 from domain.teams.invitation_times import INVITATION_LIFETIME, require_interval
 from domain.teams.refusals import (
     AlreadyAMember,
-    DissolutionIsDue,
+    DissolutionIsRequested,
     InvitationExpired,
     NoSuchInvitation,
     TeamIsDissolved,
@@ -76,7 +76,7 @@ def accept(team: Team, *, by: Person, now: datetime) -> None:
 
     Raises:
         NotFound: the actor's address is not invited.
-        TeamIsDissolved, DissolutionIsDue: the team was dissolved, or an owner has requested that.
+        TeamIsDissolved, DissolutionIsRequested: the team was dissolved, or an owner has requested that.
         AlreadyAMember: the actor became a member through another address.
         InvitationExpired: the invitation has expired.
         TeamIsFull: no seat is free. The invitation held one, so only wrong clocks lead to this.
@@ -87,7 +87,7 @@ def accept(team: Team, *, by: Person, now: datetime) -> None:
     if by.user_id in team.members:
         raise AlreadyAMember("You are a member already; decline the invitation.")
     if team.dissolution_due is not None:
-        raise DissolutionIsDue("This team is about to be dissolved; ask an owner to withdraw that.")
+        raise DissolutionIsRequested("This team is about to be dissolved; ask an owner to withdraw that.")
     if not team.is_open(address_id, now):
         raise InvitationExpired("This invitation has expired; ask for a new one.")
     if len(team.members) >= team.seats:

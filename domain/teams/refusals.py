@@ -11,7 +11,7 @@ class TeamIsDissolved(Conflict):
     """The team was dissolved."""
 
 
-class DissolutionIsDue(Conflict):
+class DissolutionIsRequested(Conflict):
     """The team is about to be dissolved."""
 
 

@@ -14,7 +14,7 @@ from domain.kernel import Claim, FirstEvent, Party, Personal, Root
 from domain.teams import events
 from domain.teams.naming import slug_claim, usable_name, usable_slug
 from domain.teams.refusals import (
-    DissolutionIsDue,
+    DissolutionIsRequested,
     LastOwner,
     NoSuchMember,
     TeamIsDissolved,
@@ -163,13 +163,13 @@ class Team(Root):
             NotFound: the person is no member.
             RoleTooLow: their role is lower than the action takes.
             TeamIsDissolved: the team is dissolved.
-            DissolutionIsDue: it is about to be, and until then read-only.
+            DissolutionIsRequested: it is about to be, and until then read-only.
         """
         TEAM.require(action, self.role_of(person, now))
         if self.dissolved_at is not None:
             raise TeamIsDissolved("This team was dissolved; found a new one.")
         if self.dissolution_due is not None and action not in WHILE_DISSOLUTION_IS_DUE:
-            raise DissolutionIsDue("This team is about to be dissolved; an owner can withdraw that.")
+            raise DissolutionIsRequested("This team is about to be dissolved; an owner can withdraw that.")
 
     def rename(self, name: str, *, by: Person, now: datetime) -> None:
         """Change the name; the slug stays.

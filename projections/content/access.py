@@ -53,34 +53,37 @@ class OwnReason:
 
 @dataclass(frozen=True, slots=True)
 class StoredAccess:
-    """A row. `key`, `second`: its place among those of the same reason. `shared_version`: the event of a share."""
+    """A row. `address_or_link_id`: what gives the role. `guest_id`: the user who came by a link, or `NONE`.
+
+    `shared_version`: the event of a share.
+    """
 
     reason: Reason
     role: Role
-    key: UUID
-    second: UUID
+    address_or_link_id: UUID
+    guest_id: UUID
     used: bool
     shared_version: int
 
 
 class _Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     reason: Reason
-    key: UUID
-    second: UUID
+    address_or_link_id: UUID
+    guest_id: UUID
 
 
 NONE = UUID(int=0)
 
 ALL = f"""
-SELECT reason, role, key, second, used, shared_version FROM (
-    SELECT 'share' AS reason, role, address_id AS key, %(none)s::uuid AS second, user_id IS NOT NULL AS used,
-        shared_version
+SELECT reason, role, address_or_link_id, guest_id, used, shared_version FROM (
+    SELECT 'share' AS reason, role, address_id AS address_or_link_id, %(none)s::uuid AS guest_id,
+        user_id IS NOT NULL AS used, shared_version
     FROM read.document_access WHERE document_id = %(id)s
     UNION ALL SELECT 'link', l.role, g.link_id, g.user_id, true, 0
     FROM read.link_guest g JOIN read.share_link l ON l.id = g.link_id JOIN read.user_profile p ON p.id = g.user_id
     WHERE g.document_id = %(id)s AND g.present AND {LIVES}
-) AS held WHERE (reason, key, second) > (%(reason)s, %(key)s, %(second)s)
-ORDER BY reason, key, second LIMIT %(size)s
+) AS held WHERE (reason, address_or_link_id, guest_id) > (%(reason)s, %(address_or_link_id)s, %(guest_id)s)
+ORDER BY reason, address_or_link_id, guest_id LIMIT %(size)s
 """  # noqa: S608 - our own words only
 
 
@@ -105,9 +108,9 @@ async def all_access(
         return None
     size = bounded(limit)
     after = _Cursor("link", NONE, NONE) if cursor is None else read_cursor(cursor, _Cursor)
-    place = {"reason": after.reason, "key": after.key, "second": after.second}
+    place = {"reason": after.reason, "address_or_link_id": after.address_or_link_id, "guest_id": after.guest_id}
     held = await rows.all(StoredAccess, ALL, {"id": document_id, "none": NONE, "size": size + 1, **place})
-    page = page_of(held, size, lambda last: _Cursor(last.reason, last.key, last.second))
+    page = page_of(held, size, lambda last: _Cursor(last.reason, last.address_or_link_id, last.guest_id))
     shown = await _views(page.items, stored, document_id)
     owner = [AccessView("owner", "owner", found.owner_id, None, used=True, link_id=None)] if cursor is None else []
     return Page([*owner, *shown], page.next)
@@ -119,7 +122,7 @@ async def _views(held: list[StoredAccess], stored: StoredEvents, document_id: UU
     shown = []
     for row in held:
         if row.reason == "link":
-            shown.append(AccessView("link", row.role, row.second, None, used=True, link_id=row.key))
+            shown.append(AccessView("link", row.role, row.guest_id, None, used=True, link_id=row.address_or_link_id))
         else:
             event = next(events)
             assert isinstance(event, Document.Shared)

@@ -94,7 +94,7 @@ async def invite_member(team_id: UUID, body: Invitation, send: Send) -> Answer:
 
 
 @router.post(
-    "/teams/{team_id}/invitations/bulk",
+    "/teams/{team_id}/invitation-batches",
     response_model=InvitationOutcomes,
     **operation("The outcome of each address.", access=TEAM.action("invite"), takes=KEYED),
 )

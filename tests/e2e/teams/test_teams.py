@@ -74,7 +74,7 @@ def test_a_team_keeps_an_owner_until_it_is_dissolved(api: Api) -> None:
     bob.write("DELETE", path)
     assert bob.read(path)["dissolution_due"] is not None
     refused = bob.client.put(path, json={"name": "Mice"})
-    assert (refused.status_code, refused.json()["code"]) == (409, "dissolution_is_due")
+    assert (refused.status_code, refused.json()["code"]) == (409, "dissolution_is_requested")
     bob.write("POST", f"{path}/withdraw-dissolution")
     assert bob.read(path)["dissolution_due"] is None
     bob.write("PUT", path, json={"name": "Mice"})
@@ -96,7 +96,7 @@ def test_invitations_are_sent_listed_and_answered(api: Api) -> None:
     ada, bob = api.account(verified=True), api.account(verified=True)
     path = ada.write("POST", "/v1/teams", 201, json={"name": "Toads", "slug": "toads"}).headers["Location"]
     both = [{"email": bob.email, "role": "viewer"}, {"email": "nothing", "role": "guest"}]
-    answer = ada.write("POST", f"{path}/invitations/bulk", json={"invitations": both})
+    answer = ada.write("POST", f"{path}/invitation-batches", json={"invitations": both})
     assert answer.json() == {"outcomes": ["invited", "unusable_email"]}
     [listed] = ada.read(f"{path}/invitations")
     assert (listed["email"], listed["role"], listed["invited_by"]) == (bob.email, "viewer", str(ada.id))

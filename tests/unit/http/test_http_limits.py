@@ -295,7 +295,7 @@ async def test_each_address_that_is_invited_is_charged() -> None:
         session_id = api.sessions.log_in(user_id, uuid7, address_id)
         token = {"Authorization": f"Bearer {api.tokens.issue(user_id, session_id)}"}
         team = (await ask(api, "POST", "/v1/teams", json={"name": "Crew", "slug": "crew"}, headers=token)).json()["id"]
-        path = f"/v1/teams/{team}/invitations/bulk"
+        path = f"/v1/teams/{team}/invitation-batches"
         first = await ask(api, "POST", path, json=invitations(30), headers=token)
         assert (first.status_code, first.headers["RateLimit"]) == (200, '"user";r=98;t=2, "invitation";r=20;t=2160')
         refused = await ask(api, "POST", path, json=invitations(21), headers=token)
@@ -309,7 +309,7 @@ async def test_more_addresses_than_the_limit_has_are_never_invited_at_once() -> 
     limits = RequestLimits(LocalLimits(), dict.fromkeys(get_args(LimitName), Quota("invitation", 10, 3600, 10)))
     async with open_http_api(limits=limits) as api:
         user_id, token = await api.account()
-        path = f"/v1/teams/{user_id}/invitations/bulk"
+        path = f"/v1/teams/{user_id}/invitation-batches"
         refused = await ask(api, "POST", path, json=invitations(11), headers=token)
     assert refused.status_code == 429
     assert "at most 10 at once" in refused.json()["detail"]

@@ -8,7 +8,7 @@ from domain.access import RoleTooLow
 from domain.kernel import Claim
 from domain.teams import dissolution, invitations
 from domain.teams.dissolution import DISSOLUTION_GRACE
-from domain.teams.refusals import DissolutionIsDue, TeamIsDissolved
+from domain.teams.refusals import DissolutionIsRequested, TeamIsDissolved
 from domain.teams.team import Team
 from tests.support.given import NOW, address_of, fact, given, new_events, person
 
@@ -62,7 +62,7 @@ def test_until_it_is_dissolved_a_team_is_read_only_but_can_be_left() -> None:
         lambda: team.remove(user_id=BOB.user_id, by=ADA, now=NOW),
     ]
     for refused in commands:
-        with pytest.raises(DissolutionIsDue):
+        with pytest.raises(DissolutionIsRequested):
             refused()
     invitations.decline(team, by=EVE, now=NOW)
     team.leave(by=BOB, now=NOW)
