@@ -78,7 +78,7 @@ LISTED = f"{columns_of(DocumentSummary, 'd', without={'role', 'starred', 'owner_
 class DocumentDetails(ReadModel):
     """All documents, also those in the trash; an erased one has no row."""
 
-    version = 2
+    version = 3
     roots = (Document,)
     personal = PersonalData(
         "titles, texts and tags", "the event document.erased drops the row", frozenset({"title", "content", "tags"})
@@ -102,8 +102,10 @@ class DocumentDetails(ReadModel):
         indexes=[
             "(owner_id, created_at, id)",
             "(owner_id, updated_at, id)",
+            "(owner_id, title, id)",
             "(owner_id, folder_id, created_at, id)",
             "(trashed_at, id) WHERE trashed_at IS NOT NULL",
+            "USING gin (tags)",
         ],
     )
     cached = CacheSpec("document", DocumentView, BY_ID, ttl=timedelta(minutes=5))
@@ -178,7 +180,7 @@ class _Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
 CONDITIONS = {
     "status": "d.status = %(status)s",
     "updated_since": "d.updated_at >= %(updated_since)s",
-    "tag": "%(tag)s = ANY(d.tags)",
+    "tag": "d.tags @> ARRAY[%(tag)s]",
     "owner_id": BELONGS_TO,
     "team_id": BELONGS_TO_TEAM,
     "starred": STARRED,
