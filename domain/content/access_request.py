@@ -1,7 +1,7 @@
 """Access requests: a user asks for a role on a document, and a person who may share it answers.
 
 Each user has one stream for each document id, whether there is such a document or not: so asking tells nothing about
-it. See `domain/decisions/0010-requests-tell-nothing.md`.
+it. See `domain/decisions/0011-requests-tell-nothing.md`.
 """
 
 from datetime import datetime, timedelta

@@ -114,6 +114,9 @@ class Scene:
     document: str = ""
     bobs_document: str = ""
     team: str = ""
+    linked: str = ""
+    """A document of Ada's that Bob reads by a link alone, and that link."""
+    link: str = ""
 
     @property
     def url(self) -> str:
@@ -163,13 +166,18 @@ async def _shared_document(scene: Scene, owner: Person, other: Person) -> str:
 
 @dataclass(frozen=True)
 class Revocation:
-    """A request, what forbids it, who sends it (Bob, if nothing is said), and how often to each process."""
+    """A request, what forbids it, who sends it (Bob, if nothing is said), and how often to each process.
+
+    `prepare`: what allows it.
+    """
 
     method: str
     path: Callable[[Scene], str]
     revoke: Callable[[Scene], Awaitable[object]]
     sender: Callable[[Scene], Person] = lambda scene: scene.bob
     per_second: int = PER_SECOND
+    body: object = None
+    prepare: Callable[[Scene], Awaitable[object]] | None = None
 
 
 async def change_address(scene: Scene) -> None:
@@ -189,6 +197,15 @@ async def lock_down(scene: Scene) -> None:
 async def request_deletion(scene: Scene) -> None:
     """Ask for the deletion of Bob's account."""
     await scene.other_bob.send("DELETE", f"{scene.url}/v1/users/me", {"current_password": PASSWORD})
+
+
+async def open_link(scene: Scene) -> None:
+    """Let Bob come to a new document by a link."""
+    made = await scene.ada.send("POST", f"{scene.url}/v1/documents", {"title": "Notes"})
+    scene.linked = made.headers["Location"]
+    link = (await scene.ada.send("POST", f"{scene.url}{scene.linked}/links", {"role": "editor"})).json()
+    scene.link = f"{scene.linked}/links/{link['id']}"
+    await scene.bob.send("POST", f"{scene.url}/v1/share-links/open", {"token": link["token"]})
 
 
 PASSWORDS = {"current_password": PASSWORD, "new_password": "another sentence to know"}
@@ -217,11 +234,38 @@ REVOCATIONS = {
         lambda scene: scene.document,
         lambda scene: scene.ada.send("POST", f"{scene.url}{scene.document}/shares/revoke", {"email": scene.bob.email}),
     ),
+    "share lowered": Revocation(
+        "PUT",
+        lambda scene: scene.document,
+        lambda scene: scene.ada.send(
+            "PUT", f"{scene.url}{scene.document}/shares", {"email": scene.bob.email, "role": "viewer"}
+        ),
+        per_second=10,
+        body={"title": "Notes", "content": "Otters.", "status": "draft"},
+    ),
+    "share link revoked": Revocation(
+        "GET",
+        lambda scene: scene.linked,
+        lambda scene: scene.ada.send("DELETE", f"{scene.url}{scene.link}"),
+        prepare=open_link,
+    ),
+    "guest left": Revocation(
+        "GET",
+        lambda scene: scene.linked,
+        lambda scene: scene.bob.send("DELETE", f"{scene.url}{scene.linked}/shares/me"),
+        prepare=open_link,
+    ),
     "role changed": Revocation(
         "PUT",
         lambda scene: scene.team,
         lambda scene: scene.ada.send("PUT", f"{scene.url}{scene.team}/members/{scene.bob_id}", {"role": "editor"}),
         per_second=10,
+        body={"name": "Crew"},
+    ),
+    "member removed": Revocation(
+        "GET",
+        lambda scene: scene.team,
+        lambda scene: scene.ada.send("DELETE", f"{scene.url}{scene.team}/members/{scene.bob_id}"),
     ),
 }
 
@@ -241,10 +285,10 @@ class Load:
             await asyncio.sleep(1 / revocation.per_second)
 
     async def _send(self, scene: Scene, revocation: Revocation, url: str) -> None:
-        began, body = monotonic(), {"name": "Crew"} if revocation.method == "PUT" else None
+        began = monotonic()
         sender = revocation.sender(scene)
         answer = await sender.client.request(
-            revocation.method, f"{url}{revocation.path(scene)}", json=body, headers=dict(sender.headers)
+            revocation.method, f"{url}{revocation.path(scene)}", json=revocation.body, headers=dict(sender.headers)
         )
         self.sent.append((began, url, answer.status_code))
 
@@ -260,6 +304,8 @@ async def revoke_under_load(
 
     `meanwhile`: what holds from before the revocation until a moment after its answer.
     """
+    if revocation.prepare is not None:
+        await revocation.prepare(scene)
     load, began = Load(), monotonic()
     sending = asyncio.create_task(load.run(scene, revocation))
     await asyncio.sleep(LATER_SECONDS)
