@@ -71,6 +71,7 @@ class InvitationAccepted(Root.Event):
     def apply(self, aggregate: "Team") -> None:
         aggregate.close_invitation(self.address_id)
         aggregate.members[self.user_id] = self.role
+        aggregate.joined[self.user_id] = self.originator_version
 
 
 class InvitationDeclined(Root.Event):
@@ -113,6 +114,7 @@ class MemberRemoved(Root.Event):
 
     def apply(self, aggregate: "Team") -> None:
         aggregate.members.pop(self.user_id, None)
+        aggregate.joined.pop(self.user_id, None)
 
 
 class MemberLeft(Root.Event):
@@ -122,6 +124,7 @@ class MemberLeft(Root.Event):
 
     def apply(self, aggregate: "Team") -> None:
         aggregate.members.pop(self.user_id, None)
+        aggregate.joined.pop(self.user_id, None)
 
 
 class OwnershipOffered(Root.Event):

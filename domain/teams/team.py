@@ -30,7 +30,7 @@ class Team(Root):
     """Members and invited addresses, with their roles."""
 
     TOPIC = "team"
-    snapshot_version = 2
+    snapshot_version = 3
 
     class Founded(FirstEvent):
         TOPIC = "team.founded"
@@ -47,6 +47,7 @@ class Team(Root):
             aggregate.slug = self.slug
             aggregate.seats = self.seats
             aggregate.members = {self.owner_id: "owner"}
+            aggregate.joined = {self.owner_id: self.originator_version}
             aggregate.invited = {}
             aggregate.invited_until = {}
             aggregate.offered_by = None
@@ -61,7 +62,7 @@ class Team(Root):
 
         def apply(self, aggregate: "Team") -> None:
             aggregate.erased = True
-            aggregate.members, aggregate.invited, aggregate.invited_until = {}, {}, {}
+            aggregate.members, aggregate.joined, aggregate.invited, aggregate.invited_until = {}, {}, {}, {}
             aggregate.offered_by = aggregate.offered_to = None
             aggregate.dissolved_at = self.timestamp
 
@@ -118,6 +119,8 @@ class Team(Root):
     slug: str
     seats: int
     members: dict[UUID, Role]
+    joined: dict[UUID, int]
+    """Of each member the version of the event by which they joined: it tells one membership from a later one."""
     invited: dict[UUID, InvitedRole]
     invited_until: dict[UUID, datetime]
     offered_by: UUID | None

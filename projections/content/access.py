@@ -13,15 +13,27 @@ from domain.kernel import Party
 from projections.content.document import document, own_document
 from projections.kernel import reads
 from projections.page import Page, bounded, page_of, read_cursor
-from projections.visibility import LIVES, MEMBER, ROLE_MODELS, ROLE_OF_MEMBER, Reason, roles_on, team_of
+from projections.visibility import (
+    BORROWER,
+    LENT,
+    LIVES,
+    MEMBER,
+    ROLE_MODELS,
+    ROLE_OF_BORROWER,
+    ROLE_OF_MEMBER,
+    Reason,
+    roles_on,
+    team_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class AccessView:
     """One reason why a person has access.
 
-    The owner, members of the team `team_id` and guests of the link `link_id` are named by `user_id`. A share names the
-    `email` that it was given to; `used`: it belongs to the user who first used it.
+    The owner, members of the team `team_id` and guests of the link `link_id` are named by `user_id`. The team owns the
+    document (`team`), or it is lent to the team (`loan`). A share names the `email` that it was given to; `used`: it
+    belongs to the user who first used it.
     """
 
     reason: Reason
@@ -81,6 +93,8 @@ SELECT reason, role, key, second, used, shared_version FROM (
     WHERE g.document_id = %(id)s AND g.present AND {LIVES}
     UNION ALL SELECT 'team', {ROLE_OF_MEMBER}, r.user_id, r.team_id, true, 0
     FROM {MEMBER} WHERE r.team_id = %(team_id)s
+    UNION ALL SELECT 'loan', {ROLE_OF_BORROWER}, r.user_id, s.team_id, true, 0
+    FROM {LENT} JOIN {BORROWER} WHERE s.document_id = %(id)s AND r.user_id <> lender.user_id
 ) AS held WHERE (reason, key, second) > (%(reason)s, %(key)s, %(second)s)
 ORDER BY reason, key, second LIMIT %(size)s
 """  # noqa: S608 - our own words only
@@ -125,8 +139,8 @@ async def _views(held: list[StoredAccess], stored: StoredEvents, document_id: UU
     for row in held:
         if row.reason == "link":
             shown.append(AccessView("link", row.role, row.second, None, used=True, link_id=row.key))
-        elif row.reason == "team":
-            shown.append(AccessView("team", row.role, row.key, None, used=True, team_id=row.second))
+        elif row.reason in ("team", "loan"):
+            shown.append(AccessView(row.reason, row.role, row.key, None, used=True, team_id=row.second))
         else:
             event = next(events)
             assert isinstance(event, Document.Shared)

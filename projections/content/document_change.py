@@ -3,8 +3,8 @@
 A client sends the token of its last request, and gets each document that it may have seen and that has changed since:
 as the list shows it now, or without contents where the list does not show it any more. What a person may have seen is
 never forgotten, so a client that was away for any time misses nothing. What is sent more than once, or needlessly, does
-no harm. Documents that share links lend are left out: a link may end by time, without an event. See
-`projections/decisions/0002-changes-by-position.md`.
+no harm. Documents that share links lend are left out: a link may end by time, without an event. Loans to teams are left
+out, too. See `projections/decisions/0002-changes-by-position.md`.
 """
 
 from collections.abc import Callable, Iterator
@@ -85,9 +85,9 @@ class ChangedDocument:
 
 
 class DocumentChanges(ReadModel):
-    """All documents, erased ones too: who owns each, and the users and addresses that it was ever shared with."""
+    """All documents, erased ones too: who owns each, and the users and addresses that ever owned or shared it."""
 
-    version = 1
+    version = 2
     roots = (Document,)
     personal = PersonalData("ids of users and addresses", "stays: ids only")
     table = Table(
@@ -111,6 +111,9 @@ class DocumentChanges(ReadModel):
                 yield self.table.set(event.stream_id, address_ids=_with(address_id, "address_ids"))
             case Document.ShareBound(user_id=user_id):
                 yield self.table.set(event.stream_id, user_ids=_with(user_id, "user_ids"))
+            case Document.OwnershipTransferred(owner_kind=owner_kind, owner_id=owner_id, former_owner_id=former_id):
+                owner = {"owner_kind": owner_kind, "owner_id": owner_id}
+                yield self.table.set(event.stream_id, **owner, user_ids=_with(former_id, "user_ids"))
             case _:
                 yield self.table.set(event.stream_id)
 

@@ -17,6 +17,7 @@ PAGES = {
     "/",
     "/v1/asyncapi.json",
     "/v1/auth/links/invitation",
+    "/v1/auth/links/offer",
     "/v1/auth/links/{name}",
     "/v1/docs",
     "/v1/docs/{name}",

@@ -14,6 +14,7 @@ from application.identity.sessions import LogIn
 from application.jobs import Job
 from application.policies.end_sessions import end_sessions
 from application.policies.send_account_mails import send_account_mails
+from application.policies.send_document_offers import send_document_offers
 from application.policies.send_invitations import send_invitations
 from application.policy import POLICIES, react_to
 from application.ports import Actor, CommandContext, Mail, MailRefused, Precondition
@@ -31,7 +32,7 @@ from tests.support.memory_sessions import MemorySessions, MemorySettlement
 from tests.support.memory_store import MemoryEventStore
 
 R = TypeVar("R")
-PLAYED = [policy.__name__ for policy in (send_account_mails, end_sessions, send_invitations)]
+PLAYED = [policy.__name__ for policy in (send_account_mails, end_sessions, send_invitations, send_document_offers)]
 """The policies that the worker plays."""
 PASSWORD = "umber cartwheel tenfold mist"
 

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from psycopg_pool import AsyncConnectionPool
 
 from application.ports import Actor
-from domain.content import sharing
+from domain.content import ownership, sharing
 from domain.content.document import Document
 from domain.content.erasure import erase_document
 from domain.content.filing import file, set_tags
+from domain.content.ownership import FormerOwner
 from domain.content.star import Star
 from domain.identity import suspension
 from domain.identity.user import User
@@ -32,7 +33,21 @@ from tests.support.projecting import MemoryFeed, Running, news, projecting
 from tests.support.servers import Database
 
 PEOPLE = 3
-EVENTS = ["create", "edit", "tag", "file", "share", "bind", "revoke", "leave", "trash", "restore", "purge", "star"]
+EVENTS = [
+    "create",
+    "edit",
+    "tag",
+    "file",
+    "share",
+    "bind",
+    "revoke",
+    "leave",
+    "give",
+    "trash",
+    "restore",
+    "purge",
+    "star",
+]
 STEPS = st.lists(
     st.tuples(
         st.sampled_from([*EVENTS, "create", "share", "hide", "show", "move", "sync", "sync"]),
@@ -44,6 +59,8 @@ STEPS = st.lists(
 )
 MOVED = [("create", 0, 0, 0), ("share", 0, 1, 0), ("bind", 0, 1, 0), ("move", 1, 0, 0), ("sync", 1, 0, 0)]
 """A person reads a document by a bound share after a change of address."""
+GIVEN_AWAY = [("create", 0, 0, 0), ("sync", 0, 0, 0), ("give", 0, 1, 0), ("leave", 0, 0, 0), ("sync", 0, 0, 0)]
+"""A person gives a document away, and then leaves it."""
 ids = count(1_000)
 
 
@@ -131,6 +148,11 @@ class World:
                 sharing.revoke_share(one, address_id=whom.address_id, by=by, now=NOW)
             case "leave":
                 sharing.leave(one, by=whom, now=NOW)
+            case "give":
+                ownership.offer(one, address_id=whom.address_id, email="a@example.org", by=by, now=NOW)
+                assert by.address_id is not None
+                former = FormerOwner(by.user_id, by.address_id, "b@example.org")
+                ownership.accept(one, None, former, by=whom, now=NOW)
             case "trash":
                 one.trash(by=by, now=NOW)
             case "restore":
@@ -199,6 +221,7 @@ async def test_a_copy_ends_as_the_list_is_whenever_its_client_asks(database: Dat
         @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
         @given(STEPS)
         @example(MOVED)
+        @example(GIVEN_AWAY)
         def check(steps: list[tuple[str, int, int, int]]) -> None:
             asyncio.run_coroutine_threadsafe(play(rows, running, feed, steps), loop).result()
 

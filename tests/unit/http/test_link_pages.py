@@ -13,6 +13,8 @@ from tests.support.http import HttpApi, openapi_schema
 from tests.support.mails import mail
 
 PAGES = get_args(LinkPage)
+HINTS = ("invitation", "offer")
+"""Pages that only say what to do."""
 
 
 class Form(HTMLParser):
@@ -44,14 +46,15 @@ def test_every_link_of_a_mail_has_its_page() -> None:
     pages = LinkPages("https://app.example.org/{purpose}#{token}")
     texts = [render(mail(template), pages).text for template in mail_names()]
     links = {found for text in texts for found in re.findall(r"https://app.example.org/(\w+)(#?)", text)}
-    assert {purpose for purpose, _ in links} == {*PAGES, "invitation"}
+    assert {purpose for purpose, _ in links} == {*PAGES, *HINTS}
     assert {*PAGES} == {*FORMS}
     with_token = {name for name in PAGES if FORMS[name].needs_token}
-    assert {purpose for purpose, token in links if token} == {*with_token, "invitation"}
+    assert {purpose for purpose, token in links if token} == {*with_token, *HINTS}
 
 
-async def test_an_invitation_leads_to_a_page_that_says_what_to_do(api: HttpApi) -> None:
-    text = await shown(api, "invitation")
+@pytest.mark.parametrize("name", HINTS)
+async def test_what_takes_a_login_leads_to_a_page_that_says_so(api: HttpApi, name: str) -> None:
+    text = await shown(api, name)
     assert "Log in with the email address" in text
     assert Form(text).form == {}
     assert "<script" not in text

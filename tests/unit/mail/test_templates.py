@@ -29,6 +29,7 @@ LINKS = {
     "deletion_requested": [WITHDRAW, LOCK],
     "deletion_soon": [WITHDRAW, LOCK],
     "invitation": [f"https://app.example.org/invitation#token={TOKEN}"],
+    "document_offer": [f"https://app.example.org/offer#token={TOKEN}"],
 }
 """The links of each template."""
 LINKED = list(LINKS)

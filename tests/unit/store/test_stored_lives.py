@@ -80,6 +80,7 @@ def test_no_clear_field_is_a_text_that_people_wrote(root: Root) -> None:
         "status",
         "delta_format",
         "owner_kind",
+        "former_owner_kind",
         "payer_kind",
         "token_digest",
     }
