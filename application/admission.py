@@ -9,7 +9,9 @@ from uuid import UUID
 
 from application.ports import Actor, EventStore
 from application.suspended_owners import require_shown
+from domain.access import DOCUMENT
 from domain.content.document import Document
+from domain.content.lending import role_by_loan
 from domain.content.link_guest import LinkGuest
 from domain.content.roles import Role
 from domain.content.share_link import ShareLinks
@@ -38,8 +40,9 @@ async def admit(root: Root, actor: Actor | None, events: EventStore, now: dateti
         if root.owner.kind == "team":
             team = await events.load(Team, root.owner.id)
             _note(actor, root.owner.id, None if team is None else role_by_team(team, actor))
-        if root.role_of(actor) not in ("owner", "editor"):  # no link gives more
-            _note(actor, root.id, await _role_by_links(root, actor, events, now))
+        if root.role_of(actor) not in ("owner", "editor"):  # no link and no loan gives more
+            roles = [await _role_by_links(root, actor, events, now), await _role_by_loans(root, actor, events)]
+            _note(actor, root.id, DOCUMENT.highest(role for role in roles if role is not None))
 
 
 def note_role_by_team(team: Team, actor: Actor) -> None:
@@ -53,6 +56,12 @@ async def _role_by_links(document: Document, actor: Actor, events: EventStore, n
         return None
     links = await events.load(ShareLinks, ShareLinks.id_of(document.id))
     return None if links is None else links.role_by(guest.link_ids, now)
+
+
+async def _role_by_loans(document: Document, actor: Actor, events: EventStore) -> Role | None:
+    teams = [await events.load(Team, team_id) for team_id in document.team_shares]
+    roles = [role_by_loan(document, team, actor) for team in teams if team is not None]
+    return DOCUMENT.highest(role for role in roles if role is not None)
 
 
 def _note(actor: Actor, lender_id: UUID, role: Role | None) -> None:

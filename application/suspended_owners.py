@@ -9,8 +9,11 @@ from uuid import UUID
 from eventsourcing.utils import get_topic
 
 from application.ports import Actor, EventStore, Unreadable
+from domain.content.document import Document
+from domain.content.publication import Publication
+from domain.content.share_link import ShareLinks
 from domain.identity.user import User
-from domain.kernel import NotFound, Root
+from domain.kernel import NotFound, Party, Root
 
 
 async def require_shown(root: Root, actor: Actor | None, events: EventStore) -> None:
@@ -22,11 +25,22 @@ async def require_shown(root: Root, actor: Actor | None, events: EventStore) -> 
         NotFound: it does not exist for the actor.
         Unavailable: the database does not answer.
     """
-    owner = root.tenant
-    if actor is None or owner.kind != "user" or owner.id == actor.user_id:
+    owner = _owner_of(root)
+    if actor is None or owner is None or owner.kind != "user" or owner.id == actor.user_id:
         return
     if await _waits_for_deletion(owner.id, events):
         raise NotFound(f"There is no such {type(root).__name__.lower()}.")
+
+
+def _owner_of(root: Root) -> Party | None:
+    """Return the present owner; None: that of a document, which each use case loads, too."""
+    match root:
+        case Document():
+            return root.owner
+        case ShareLinks() | Publication():
+            return None
+        case _:
+            return root.tenant
 
 
 async def _waits_for_deletion(user_id: UUID, events: EventStore) -> bool:

@@ -25,14 +25,6 @@ HELD = "(user_id = %(user_id)s OR (user_id IS NULL AND address_id = %(address_id
 LIVES = "(l.expires_at IS NULL OR l.expires_at > now())"
 """The condition that the share link `l` gives its role now. The clock of the database may differ from ours."""
 
-ROLES_HELD = f"""(
-    SELECT document_id, role, user_id IS NULL AS unused, NULL::uuid AS link_id FROM read.document_access WHERE {HELD}
-    UNION ALL SELECT g.document_id, l.role, false, l.id
-    FROM read.link_guest g JOIN read.share_link l ON l.id = g.link_id
-    WHERE g.user_id = %(user_id)s AND g.present AND {LIVES}
-)"""  # noqa: S608 - our own words only
-"""The actor's roles by shares and by links, with their documents."""
-
 ROLES_BY_ADDRESS = f"(SELECT document_id, role FROM read.document_access WHERE {HELD})"  # noqa: S608
 """Those by shares alone: they end by an event."""
 
@@ -51,15 +43,41 @@ ROLE_OF_MEMBER = f"CASE WHEN t.dissolution_due IS NOT NULL THEN '{READ_ONLY}' EL
 ROLES_BY_TEAM = f"(SELECT r.team_id, {ROLE_OF_MEMBER} AS role FROM {MEMBER} WHERE r.user_id = %(user_id)s)"  # noqa: S608
 """The actor's roles on what belongs to teams."""
 
+LENT = """read.document_team_share s JOIN read.document o ON o.id = s.document_id AND o.owner_kind = 'user'
+    JOIN read.team_roster lender ON lender.team_id = s.team_id AND lender.user_id = o.owner_id
+        AND lender.joined_version = s.membership
+    JOIN read.team t ON t.id = s.team_id AND t.dissolved_at IS NULL"""
+"""The loans that live: `s`, of the document `o` to the team `t`."""
+
+BORROWER = f"read.team_roster r ON r.team_id = s.team_id AND r.role = ANY('{{{LENDING}}}')"
+"""The members of the team of a loan who have a role by it."""
+
+RANKING = ",".join(DOCUMENT.roles)
+
+ROLE_OF_BORROWER = f"""
+('{{{RANKING}}}'::text[])[greatest(
+    array_position('{{{RANKING}}}', s.role), array_position('{{{RANKING}}}', {ROLE_OF_MEMBER})
+)]
+"""
+"""The role that such a member has: the lower one of the loan's and of what the team gives them."""
+
+ROLES_HELD = f"""(
+    SELECT 'share' AS reason, document_id, role, user_id IS NULL AS unused, NULL::uuid AS link_id, NULL::uuid AS team_id
+    FROM read.document_access WHERE {HELD}
+    UNION ALL SELECT 'link', g.document_id, l.role, false, l.id, NULL
+    FROM read.link_guest g JOIN read.share_link l ON l.id = g.link_id
+    WHERE g.user_id = %(user_id)s AND g.present AND {LIVES}
+    UNION ALL SELECT 'loan', s.document_id, {ROLE_OF_BORROWER}, false, NULL, s.team_id
+    FROM {LENT} JOIN {BORROWER} WHERE r.user_id = %(user_id)s
+)"""  # noqa: S608 - our own words only
+"""The actor's roles by shares, links and loans, with their documents."""
+
 ROLES_ON_ONE = f"""
-SELECT CASE WHEN link_id IS NULL THEN 'share' ELSE 'link' END AS reason, role, unused, link_id, NULL::uuid AS team_id
-FROM {ROLES_HELD} AS held WHERE document_id = %(id)s
+SELECT reason, role, unused, link_id, team_id FROM {ROLES_HELD} AS held WHERE document_id = %(id)s
 AND NOT EXISTS (SELECT FROM read.user_profile WHERE id = %(owner_id)s AND hidden)
 UNION ALL SELECT 'team', role, false, NULL, team_id FROM {ROLES_BY_TEAM} AS m WHERE team_id = %(team_id)s
 """  # noqa: S608 - our own words only
 """Takes the owner's id, as that of a user or as that of a team; the other one is NULL."""
-
-RANKING = ",".join(DOCUMENT.roles)
 
 MANAGERS = ",".join(TEAM.roles_for("list_invitations"))
 
@@ -81,17 +99,23 @@ BELONGS_TO_MINE = f"(d.owner_kind = 'team' AND d.owner_id IN (SELECT team_id FRO
 HAS_DOCUMENTS = "EXISTS (SELECT FROM read.document d WHERE d.owner_kind = 'team' AND d.owner_id = t.id)"
 """The condition that the team `t` owns documents."""
 
+MANAGED = f"""({OWNED} OR (d.owner_kind = 'team' AND d.owner_id IN (
+    SELECT team_id FROM {ROLES_BY_TEAM} AS m WHERE m.role = '{DOCUMENT.roles[0]}'
+)))"""  # noqa: S608 - our own words only
+"""The condition that the actor has the role owner on the document `d`, as a user or by a team."""
+
 SHOWN = """NOT (
     d.owner_kind = 'user' AND EXISTS (SELECT FROM read.user_profile p WHERE p.id = d.owner_id AND p.hidden)
 )"""
 """The condition that the document `d` is open to others: its owner's account does not wait for its deletion."""
 
 DOCUMENT_AUDIENCE = f"""
-SELECT d.id, o.reader_ids || ARRAY(
+SELECT d.id, m.reader_ids || ARRAY(
         SELECT a.user_id FROM read.document_access a WHERE a.document_id = d.id AND a.user_id IS NOT NULL
         UNION SELECT g.user_id FROM read.link_guest g JOIN read.share_link l ON l.id = g.link_id
         WHERE g.document_id = d.id AND g.present AND {LIVES}
-    ) AS user_ids, o.manager_ids, ARRAY(
+        UNION SELECT r.user_id FROM {LENT} JOIN {BORROWER} WHERE s.document_id = d.id
+    ) AS user_ids, m.manager_ids, ARRAY(
         SELECT a.address_id FROM read.document_access a WHERE a.document_id = d.id AND a.user_id IS NULL
     ) AS address_ids
 FROM read.document d, LATERAL (
@@ -101,8 +125,8 @@ FROM read.document d, LATERAL (
         SELECT d.owner_id AS user_id, '{DOCUMENT.roles[0]}' AS role WHERE d.owner_kind = 'user'
         UNION ALL SELECT r.user_id, {ROLE_OF_MEMBER} FROM {MEMBER}
         WHERE d.owner_kind = 'team' AND r.team_id = d.owner_id
-    ) m
-) o
+    ) x
+) m
 WHERE d.id = ANY(%s) AND {SHOWN}
 """  # noqa: S608 - our own words only
 
@@ -129,6 +153,10 @@ UNION ALL SELECT c.id, c.position FROM {TEAMS_EVER} AS m JOIN read.document_chan
     WHERE c.owner_kind = 'team' AND m.present AND c.position >= %(position)s
 UNION ALL SELECT c.id, m.position FROM {TEAMS_EVER} AS m JOIN read.document_change c ON c.owner_id = m.team_id
     WHERE c.owner_kind = 'team' AND (m.present OR c.owned_since < m.position) AND m.position >= %(position)s
+UNION ALL SELECT c.id, f.until FROM {TEAMS_EVER} AS m
+    JOIN read.document_change c ON c.former_teams @> ARRAY[m.team_id],
+    LATERAL unnest(c.former_teams, c.former_since, c.former_until) AS f(team_id, since, until)
+    WHERE f.team_id = m.team_id AND (m.present OR f.since < m.position) AND f.until >= %(position)s
 UNION ALL SELECT s.document_id, s.position FROM read.document_star s
     WHERE s.user_id = %(user_id)s AND s.position >= %(position)s
 """  # noqa: S608 - our own words only
@@ -166,7 +194,7 @@ class FollowedThing:
     id: UUID
 
 
-Reason = Literal["owner", "team", "share", "link"]
+Reason = Literal["owner", "team", "loan", "share", "link"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,18 +239,26 @@ class Audience:
         return actor.user_id in self.user_ids or (actor.address_id is not None and actor.address_id in self.address_ids)
 
 
-ROLE_MODELS = ("document_access", "link_guest", "share_link", "team", "team_roster", "user_profile")
+ROLE_MODELS = (
+    "document_access",
+    "document_team_share",
+    "link_guest",
+    "share_link",
+    "team",
+    "team_roster",
+    "user_profile",
+)
 """The read models that roles on documents follow from."""
 
 
-@reads(*ROLE_MODELS)
+@reads("document", *ROLE_MODELS)
 async def document_access(rows: ReadStore, actor: Actor, document_id: UUID, owner: Party) -> Access:
     """Return the actor's access to a document with this owner."""
     roles = await roles_on(rows, actor, document_id, owner)
     return Access(DOCUMENT.highest(each.role for each in roles), any(each.unused for each in roles))
 
 
-@reads(*ROLE_MODELS)
+@reads("document", *ROLE_MODELS)
 async def roles_on(rows: ReadStore, actor: Actor, document_id: UUID, owner: Party) -> list[HeldRole]:
     """Return the actor's roles on a document with this owner, each with its reason."""
     if owner == Party("user", actor.user_id):
@@ -305,6 +341,20 @@ def invitations_held() -> str:
         SELECT team_id, role, invited_at, expires_at FROM read.team_invitation
         WHERE address_id = %(address_id)s AND expires_at > %(now)s
     """
+
+
+def documents_offered() -> str:
+    """Return the query of the open offers of documents to the actor, or to a team that they answer for.
+
+    It also takes `now`.
+    """
+    return f"""
+        SELECT document_id, NULL::uuid AS team_id, offered_at, expires_at FROM read.document_ownership_offer
+        WHERE address_id = %(address_id)s AND expires_at > %(now)s
+        UNION ALL SELECT o.document_id, o.team_id, o.offered_at, o.expires_at FROM read.document_ownership_offer o
+        JOIN {ROLES_BY_TEAM} AS m ON m.team_id = o.team_id AND m.role = '{DOCUMENT.roles[0]}'
+        WHERE o.expires_at > %(now)s
+    """  # noqa: S608 - our own words only
 
 
 @reads("team", "team_roster")

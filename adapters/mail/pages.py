@@ -10,7 +10,7 @@ _UNUSED = re.compile(r"[?#&/][\w.-]*=?$")
 class LinkPages:
     """Pages of a front end, by a pattern with `{purpose}` and `{token}`.
 
-    Purposes are verify, reset, forgot, email, undo, lockdown, withdraw, invitation, access, shared, joining,
+    Purposes are verify, reset, forgot, email, undo, lockdown, withdraw, invitation, offer, access, shared, joining,
     joined, requests and domains.
     """
 

@@ -34,7 +34,10 @@ MICROSECOND = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class DocumentView:
-    """A document at a version, which is the number of its saves. `updated_at`: the time of the last one."""
+    """A document at a version, which is the number of its saves. `updated_at`: the time of the last one.
+
+    `transferred_at`: when it got its present owner; null: it was created for them.
+    """
 
     id: UUID
     owner_kind: PartyKind
@@ -45,14 +48,18 @@ class DocumentView:
     version: int
     created_at: datetime
     updated_at: datetime
+    transferred_at: datetime | None
     trashed_at: datetime | None
 
     @property
     def etag(self) -> str:
-        """The entity tag (RFC 9110, 8.8.3). In the trash it has a second part, as the version stays the same."""
-        if self.trashed_at is None:
-            return f"{self.version}"
-        return f"{self.version}-{(self.trashed_at - EPOCH) // MICROSECOND}"
+        """The entity tag (RFC 9110, 8.8.3). The trash and a transfer add parts to it, as the version stays the same."""
+        parts = [f"{self.version}"]
+        if self.transferred_at is not None:
+            parts.append(f"t{(self.transferred_at - EPOCH) // MICROSECOND}")
+        if self.trashed_at is not None:
+            parts.append(f"{(self.trashed_at - EPOCH) // MICROSECOND}")
+        return "-".join(parts)
 
 
 def _require_reader(document: Document, actor: Actor | None, now: datetime) -> None:
@@ -178,7 +185,7 @@ async def create_document(cmd: CreateDocument, store: Store, actor: Actor, clock
     now, texts = clock(), asdict(cmd)
     owner = await owner_of_new(store, texts.pop("team_id"), actor)
     document = Document.create(id=new_id(), owner_kind=owner.kind, owner_id=owner.id, now=now, **texts)
-    store.save(document, await _charged(document, store, now))
+    store.save(document, await charged(document, store, now))
     return document_view(document)
 
 
@@ -191,7 +198,7 @@ async def duplicate_document(
     owner = await owner_of_new(store, cmd.team_id, actor)
     texts = {"title": title_of_copy(original.title) if cmd.title is None else cmd.title, "content": original.content}
     copy = Document.create(id=new_id(), owner_kind=owner.kind, owner_id=owner.id, now=now, **texts)
-    store.save(copy, await _charged(copy, store, now), original)
+    store.save(copy, await charged(copy, store, now), original)
     return document_view(copy)
 
 
@@ -331,8 +338,12 @@ async def read_document(events: EventStore, actor: Actor, id: UUID, now: datetim
     return ReadResult(document, None if document.unused_share_of(actor) is None else BindShare(id=id))
 
 
-async def _charged(document: Document, store: Store, now: datetime) -> Subscription:
-    """Return the subscription of the owner of a new document, charged with it."""
+async def charged(document: Document, store: Store, now: datetime) -> Subscription:
+    """Return the subscription of a document's new owner, charged with it.
+
+    Raises:
+        QuotaExceeded: their plan allows no more documents this month.
+    """
     owner = document.owner
     if owner.kind == "user":
         subscription = await store.get(Subscription, Subscription.id_of(owner))

@@ -32,7 +32,10 @@ class Holdings(Protocol):
         """Return the teams of which the user is a member."""
 
     async def documents_shared_with(self, address_id: UUID) -> list[HeldStream]:
-        """Return the documents that are shared with an address."""
+        """Return the documents that are shared with an address or offered to it."""
+
+    async def documents_lent(self, user_id: UUID, team_id: UUID) -> list[HeldStream]:
+        """Return the documents that a user owns and has lent to a team, also in an earlier membership."""
 
     async def documents_bound_to(self, user_id: UUID) -> list[HeldStream]:
         """Return the documents with a share that is bound to the user."""

@@ -3,7 +3,7 @@
 Creating a document uses quota in the same append, so that parallel creations cannot exceed it. Consequences:
 
 - Trashing a document returns no quota: otherwise trash and restore would get around the limit. `release` is for a
-  creation that is undone because it never took effect.
+  creation that is undone because it never took effect, and for a document that counts for its new owner.
 - A plan without a limit records nothing here: there is nothing to decide, and every creation by a busy user would
   wait for the one before it.
 - Cancelling ends a paid plan at once; the free plan remains.
@@ -128,7 +128,7 @@ class Subscription(Root):
         return datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC)
 
     def use(self, document_id: UUID, *, now: datetime) -> None:
-        """Count a new document.
+        """Count a new document, or one from another owner.
 
         Raises:
             QuotaExceeded: the plan allows no more this month.
@@ -144,7 +144,7 @@ class Subscription(Root):
         self.trigger_event(self.QuotaUsed, now=now, document_id=document_id, month=month)
 
     def release(self, document_id: UUID, *, now: datetime) -> None:
-        """Uncount a document whose creation was undone."""
+        """Uncount a document whose creation was undone, or that another payer counts."""
         if document_id in self.used:
             self.trigger_event(self.QuotaReleased, now=now, document_id=document_id, month=self.month)
 

@@ -14,9 +14,17 @@ from typing import Any, Literal
 from uuid import UUID
 
 from domain.access import DOCUMENT, Person
-from domain.content import delta, filing_events, refusals, sharing_events, version_names
+from domain.content import (
+    delta,
+    filing_events,
+    lending_events,
+    ownership_events,
+    refusals,
+    sharing_events,
+    version_names,
+)
 from domain.content.delta import Delta, DeltaFormat
-from domain.content.roles import Role, ShareRole
+from domain.content.roles import Role, ShareRole, TeamShare
 from domain.content.saving import save
 from domain.content.texts import usable_content, usable_title
 from domain.kernel import FirstEvent, NotFound, Party, PartyKind, Personal, Root
@@ -28,7 +36,7 @@ class Document(Root):
     """A text, its status, and the roles of people on it."""
 
     TOPIC = "document"
-    snapshot_version = 2
+    snapshot_version = 3
 
     class Created(FirstEvent):
         TOPIC = "document.created"
@@ -51,11 +59,14 @@ class Document(Root):
             aggregate.saved_at = self.timestamp
             aggregate.unsaved = [[1, 0]]
             aggregate.trashed_at = None
+            aggregate.transferred_at = None
             aggregate.folder_id = None
             aggregate.tags = []
             aggregate.shares = {}
             aggregate.share_users = {}
             aggregate.version_names = {}
+            aggregate.team_shares = {}
+            aggregate.end_offer()
 
     class Saved(Root.Event):
         """One save. What it leaves as it was is None; of the content, the delta has no steps then.
@@ -116,6 +127,22 @@ class Document(Root):
 
     class ShareRevoked(sharing_events.ShareRevoked): ...
 
+    class SharedWithTeam(lending_events.SharedWithTeam): ...
+
+    class TeamShareChanged(lending_events.TeamShareChanged): ...
+
+    class TeamShareRevoked(lending_events.TeamShareRevoked): ...
+
+    class OwnershipOffered(ownership_events.OfferedToAddress): ...
+
+    class OwnershipOfferedToTeam(ownership_events.OfferedToTeam): ...
+
+    class OwnershipOfferDeclined(ownership_events.OfferDeclined): ...
+
+    class OwnershipOfferWithdrawn(ownership_events.OfferWithdrawn): ...
+
+    class OwnershipTransferred(ownership_events.OwnerChanged): ...
+
     class Erased(Root.Event):
         TOPIC = "document.erased"
         revokes = ("document", "document_version")
@@ -136,6 +163,8 @@ class Document(Root):
     unsaved: list[list[int]]
     """Pairs of a revision and the number of events before it that were no saves; a pair where that number changed."""
     trashed_at: datetime | None
+    transferred_at: datetime | None
+    """When it got its present owner; None: it was created for them."""
     folder_id: UUID | None
     tags: list[str]
     shares: dict[UUID, ShareRole]
@@ -144,6 +173,12 @@ class Document(Root):
     """The users to whom shares are bound, by address."""
     version_names: dict[int, str]
     """Names of versions, by revision."""
+    team_shares: dict[UUID, TeamShare]
+    """The teams that the document is lent to (`lending.py`)."""
+    offered_to: UUID | None
+    """The address that the document is offered to."""
+    offered_team_id: UUID | None
+    offered_until: datetime | None
 
     @classmethod
     def create(
@@ -260,13 +295,14 @@ class Document(Root):
         return revision + next(count for first, count in reversed(self.unsaved) if first <= revision)
 
     def trash(self, *, by: Person, now: datetime) -> None:
-        """Move the document to the trash.
+        """Move the document to the trash. An offer of it ends.
 
         Raises:
             NotFound, RoleTooLow: the person is not the owner.
         """
         self.require("trash", by)
         if self.trashed_at is None:
+            self.withdraw_offer(now=now)
             self.trigger_event(self.Trashed, now=now)
 
     def restore_from_trash(self, *, by: Person, now: datetime) -> None:
@@ -278,6 +314,25 @@ class Document(Root):
         self.require("restore", by)
         if self.trashed_at is not None:
             self.trigger_event(self.RestoredFromTrash, now=now)
+
+    def end_loan(self, team_id: UUID, *, now: datetime) -> None:
+        """End the loan to a team, if there is one."""
+        if team_id in self.team_shares:
+            self.trigger_event(self.TeamShareRevoked, now=now, team_id=team_id)
+
+    def is_offered_to(self, id: UUID, now: datetime) -> bool:
+        """Return whether the document is offered to this address or team, and the offer has not expired."""
+        is_open = self.offered_until is not None and now < self.offered_until
+        return is_open and id in (self.offered_to, self.offered_team_id)
+
+    def withdraw_offer(self, *, now: datetime) -> None:
+        """End the offer of the document, if there is one."""
+        if self.offered_until is not None:
+            self.trigger_event(self.OwnershipOfferWithdrawn, now=now)
+
+    def end_offer(self) -> None:
+        """Forget the offer. Only events call this."""
+        self.offered_to, self.offered_team_id, self.offered_until = None, None, None
 
     def require_editable(self, by: Person) -> None:
         """Refuse a change by a person who may not edit the document, or of one in the trash.

@@ -16,16 +16,21 @@ def erase_own(document: Document, owner: Party, *, now: datetime) -> bool:
 
 
 def erase_document(document: Document, *, now: datetime) -> None:
-    """Revoke all shares and erase the document. A second erasure causes no event."""
+    """End all shares, loans and the offer, and erase the document. A second erasure causes no event."""
     if document.erased:
         return
+    document.withdraw_offer(now=now)
     for address_id in [*document.shares]:
         forget_address(document, address_id, now=now)
+    for team_id in [*document.team_shares]:
+        document.end_loan(team_id, now=now)
     document.trigger_event(Document.Erased, now=now)
 
 
 def forget_address(document: Document, address_id: UUID, *, now: datetime) -> None:
-    """Revoke the share of an address that is being erased, whatever the state of the document."""
+    """Revoke the share of an address that is being erased, and an offer to it, whatever the state of the document."""
+    if document.offered_to == address_id:
+        document.withdraw_offer(now=now)
     if address_id in document.shares:
         document.trigger_event(Document.ShareRevoked, now=now, address_id=address_id)
 

@@ -23,6 +23,22 @@ class SharedWithOneself(Invalid):
     """The owner gave their own address."""
 
 
+class TeamsDoNotLend(Conflict):
+    """A document of a team was to be lent to a team."""
+
+
+class TooManyTeamShares(Conflict):
+    """The document is lent to the maximum number of teams."""
+
+
+class OfferedToOneself(Invalid):
+    """The owner offered the document to their own address."""
+
+
+class DocumentNotOffered(Conflict):
+    """The document is not offered to the person, or the offer is over."""
+
+
 class TooManyShares(Conflict):
     """The document has the maximum number of shares."""
 

@@ -72,6 +72,7 @@ class InvitationAccepted(Root.Event):
         aggregate.close_invitation(self.address_id)
         aggregate.members[self.user_id] = self.role
         aggregate.removed.discard(self.user_id)
+        aggregate.joined[self.user_id] = self.originator_version
 
 
 class MemberJoined(Root.Event):
@@ -84,6 +85,7 @@ class MemberJoined(Root.Event):
     def apply(self, aggregate: "Team") -> None:
         aggregate.members[self.user_id] = self.role
         aggregate.removed.discard(self.user_id)
+        aggregate.joined[self.user_id] = self.originator_version
 
 
 class InvitationDeclined(Root.Event):
@@ -127,6 +129,7 @@ class MemberRemoved(Root.Event):
     def apply(self, aggregate: "Team") -> None:
         aggregate.members.pop(self.user_id, None)
         aggregate.removed.add(self.user_id)
+        aggregate.joined.pop(self.user_id, None)
 
 
 class MemberLeft(Root.Event):
@@ -136,6 +139,7 @@ class MemberLeft(Root.Event):
 
     def apply(self, aggregate: "Team") -> None:
         aggregate.members.pop(self.user_id, None)
+        aggregate.joined.pop(self.user_id, None)
 
 
 class OwnershipOffered(Root.Event):

@@ -57,6 +57,7 @@ class Team(Root):
             aggregate.seats = self.seats
             aggregate.members = {self.owner_id: "owner"}
             aggregate.removed = set()
+            aggregate.joined = {self.owner_id: self.originator_version}
             aggregate.invited = {}
             aggregate.invited_until = {}
             aggregate.join = "invited_only"
@@ -75,7 +76,7 @@ class Team(Root):
 
         def apply(self, aggregate: "Team") -> None:
             aggregate.erased = True
-            aggregate.members, aggregate.invited, aggregate.invited_until = {}, {}, {}
+            aggregate.members, aggregate.joined, aggregate.invited, aggregate.invited_until = {}, {}, {}, {}
             aggregate.offered_by = aggregate.offered_to = None
             aggregate.dissolved_at = self.timestamp
 
@@ -150,6 +151,8 @@ class Team(Root):
     members: dict[UUID, Role]
     removed: set[UUID]
     """Users who were removed: they do not join by themselves again."""
+    joined: dict[UUID, int]
+    """Of each member the version of the event by which they joined: it tells one membership from a later one."""
     invited: dict[UUID, InvitedRole]
     invited_until: dict[UUID, datetime]
     join: JoinRule

@@ -13,15 +13,27 @@ from domain.kernel import Party
 from projections.content.document import document, own_document
 from projections.kernel import reads
 from projections.page import Page, bounded, page_of, read_cursor
-from projections.visibility import LIVES, MEMBER, ROLE_MODELS, ROLE_OF_MEMBER, Reason, roles_on, team_of
+from projections.visibility import (
+    BORROWER,
+    LENT,
+    LIVES,
+    MEMBER,
+    ROLE_MODELS,
+    ROLE_OF_BORROWER,
+    ROLE_OF_MEMBER,
+    Reason,
+    roles_on,
+    team_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class AccessView:
     """One reason why a person has access.
 
-    The owner, members of the team `team_id` and guests of the link `link_id` are named by `user_id`. A share names the
-    `email` that it was given to; `used`: it belongs to the user who first used it.
+    The owner, members of the team `team_id` and guests of the link `link_id` are named by `user_id`. The team owns the
+    document (`team`), or it is lent to the team (`loan`). A share names the `email` that it was given to; `used`: it
+    belongs to the user who first used it.
     """
 
     reason: Reason
@@ -84,6 +96,8 @@ SELECT reason, role, source_id, holder_id, used, shared_version FROM (
     WHERE g.document_id = %(id)s AND g.present AND {LIVES}
     UNION ALL SELECT 'team', {ROLE_OF_MEMBER}, r.team_id, r.user_id, true, 0
     FROM {MEMBER} WHERE r.team_id = %(team_id)s
+    UNION ALL SELECT 'loan', {ROLE_OF_BORROWER}, s.team_id, r.user_id, true, 0
+    FROM {LENT} JOIN {BORROWER} WHERE s.document_id = %(id)s AND r.user_id <> lender.user_id
 ) AS held WHERE (reason, source_id, holder_id) > (%(reason)s, %(source_id)s, %(holder_id)s)
 ORDER BY reason, source_id, holder_id LIMIT %(size)s
 """  # noqa: S608 - our own words only
@@ -128,8 +142,8 @@ async def _views(held: list[StoredAccess], stored: StoredEvents, document_id: UU
     for row in held:
         if row.reason == "link":
             shown.append(AccessView("link", row.role, row.holder_id, None, used=True, link_id=row.source_id))
-        elif row.reason == "team":
-            shown.append(AccessView("team", row.role, row.holder_id, None, used=True, team_id=row.source_id))
+        elif row.reason in ("team", "loan"):
+            shown.append(AccessView(row.reason, row.role, row.holder_id, None, used=True, team_id=row.source_id))
         else:
             event = next(events)
             assert isinstance(event, Document.Shared)

@@ -96,6 +96,7 @@ class DocumentDetails(ReadModel):
             "created_at": "timestamptz NOT NULL",
             "updated_at": "timestamptz NOT NULL",
             "trashed_at": "timestamptz",
+            "transferred_at": "timestamptz",
             "folder_id": "uuid",
             "tags": "text[] NOT NULL",
         },
@@ -113,7 +114,8 @@ class DocumentDetails(ReadModel):
     def changes(self, event: RecordedEvent) -> Iterator[Change]:
         match event.data:
             case Document.Created():
-                yield new_row(self.table, event, status="draft", trashed_at=None, folder_id=None, tags=[])
+                unset = {"trashed_at": None, "transferred_at": None, "folder_id": None}
+                yield new_row(self.table, event, status="draft", tags=[], **unset)
             case Document.Saved() as saved:
                 yield self.table.set(event.stream_id, **_saved(saved))
             case Document.Trashed(timestamp=moment):
@@ -124,6 +126,9 @@ class DocumentDetails(ReadModel):
                 yield self.table.set(event.stream_id, folder_id=folder_id)
             case Document.Tagged(tags=tags):
                 yield self.table.set(event.stream_id, tags=tags)
+            case Document.OwnershipTransferred(owner_kind=owner_kind, owner_id=owner_id, timestamp=moment):
+                owner = {"owner_kind": owner_kind, "owner_id": owner_id}
+                yield self.table.set(event.stream_id, **owner, transferred_at=moment, folder_id=None)
             case Document.Erased():
                 yield self.table.drop(event.stream_id)
 

@@ -3,13 +3,14 @@
 A client sends the token of its last request, and gets each document that it may have seen and that has changed since:
 as the list shows it now, or without contents where the list does not show it any more. What a person may have seen is
 never forgotten, so a client that was away for any time misses nothing. What is sent more than once, or needlessly, does
-no harm. Documents that share links lend are left out: a link may end by time, without an event. See
-`projections/decisions/0002-changes-by-position.md`.
+no harm. Documents that share links lend are left out: a link may end by time, without an event. Loans to teams are left
+out, too. See `projections/decisions/0002-changes-by-position.md`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -98,7 +99,10 @@ class ChangedDocument:
 
 
 class DocumentChanges(ReadModel):
-    """All documents, erased ones too: who owns each, since which position, and with whom it was ever shared."""
+    """All documents, erased ones too: who owns each, since which position, and who ever owned or shared it.
+
+    `former_teams`: the teams that owned it, each from the position in `former_since` to the one in `former_until`.
+    """
 
     version = 2
     roots = (Document,)
@@ -112,21 +116,44 @@ class DocumentChanges(ReadModel):
             "owned_since": "bigint NOT NULL",
             "user_ids": "uuid[] NOT NULL",
             "address_ids": "uuid[] NOT NULL",
+            "former_teams": "uuid[] NOT NULL",
+            "former_since": "bigint[] NOT NULL",
+            "former_until": "bigint[] NOT NULL",
         },
-        indexes=["(owner_id, position)", "USING gin (user_ids)", "USING gin (address_ids)"],
+        indexes=[
+            "(owner_id, position)",
+            "USING gin (user_ids)",
+            "USING gin (address_ids)",
+            "USING gin (former_teams)",
+        ],
     )
 
     def changes(self, event: RecordedEvent) -> Iterator[Change]:
         match event.data:
             case Document.Created(owner_kind=owner_kind, owner_id=owner_id):
                 owner = {"owner_kind": owner_kind, "owner_id": owner_id, "owned_since": event.position}
-                yield self.table.put(event.stream_id, **owner, user_ids=[], address_ids=[])
+                lists = ("user_ids", "address_ids", "former_teams", "former_since", "former_until")
+                yield self.table.put(event.stream_id, **owner, **{name: [] for name in lists})
             case Document.Shared(address_id=address_id):
                 yield self.table.set(event.stream_id, address_ids=_with(address_id, "address_ids"))
             case Document.ShareBound(user_id=user_id):
                 yield self.table.set(event.stream_id, user_ids=_with(user_id, "user_ids"))
+            case Document.OwnershipTransferred(owner_kind=kind, owner_id=owner_id) as transfer:
+                owner = {"owner_kind": kind, "owner_id": owner_id, "owned_since": event.position}
+                yield self.table.set(event.stream_id, **owner, **_former(transfer, event.position))
             case _:
                 yield self.table.set(event.stream_id)
+
+
+def _former(transfer: Document.OwnershipTransferred, position: int) -> dict[str, Callable[[Row], Any]]:
+    """Return what a transfer adds to the columns of those who may have seen the document."""
+    if transfer.former_owner_kind == "user":
+        return {"user_ids": _with(transfer.former_owner_id, "user_ids")}
+    return {
+        "former_teams": lambda row: [*row["former_teams"], transfer.former_owner_id],
+        "former_since": lambda row: [*row["former_since"], row["owned_since"]],
+        "former_until": lambda row: [*row["former_until"], position],
+    }
 
 
 def _with(id: UUID, column: str) -> Callable[[Row], list[UUID]]:

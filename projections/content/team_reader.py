@@ -35,7 +35,7 @@ class TeamReaders(ReadModel):
             case Team.Founded(owner_id=owner_id):
                 yield self.table.put(team_id, team_id, until=None)
                 yield self._member(event, owner_id, "owner")
-            case Team.InvitationAccepted(user_id=user_id, role=role):
+            case Team.InvitationAccepted(user_id=user_id, role=role) | Team.MemberJoined(user_id=user_id, role=role):
                 yield self._member(event, user_id, role)
             case Team.MemberRoleChanged(user_id=user_id, role=new_role):
                 yield self._member(event, user_id, new_role)

@@ -14,7 +14,7 @@ from projections.kernel import models_read_by, reads
 
 WAIT_SECONDS = 5.0
 
-Whose = TypeVar("Whose", UUID, Party)
+Whose = TypeVar("Whose", UUID, Party, tuple[UUID, UUID])
 HoldingsQuery = Callable[[ReadStore, Whose], Awaitable[list[HeldStream]]]
 
 
@@ -35,7 +35,22 @@ DOCUMENTS_OF = _held(
 )
 """Also what the list of versions has left out: an erasure of a document waits for that list, too."""
 TEAMS_OF = _held("SELECT team_id AS id FROM read.team_roster WHERE user_id = %s", "team_roster")
-SHARED_WITH = _held("SELECT document_id AS id FROM read.document_access WHERE address_id = %s", "document_access")
+SHARED_WITH = _held(
+    """
+    SELECT document_id AS id FROM read.document_access WHERE address_id = %(id)s
+    UNION SELECT document_id FROM read.document_ownership_offer WHERE address_id = %(id)s
+    """,
+    "document_access",
+    "document_ownership_offer",
+)
+LENT = _held(
+    """
+    SELECT s.document_id AS id FROM read.document_team_share s JOIN read.document d ON d.id = s.document_id
+    WHERE d.owner_kind = 'user' AND d.owner_id = %s AND s.team_id = %s
+    """,
+    "document",
+    "document_team_share",
+)
 BOUND_TO = _held("SELECT document_id AS id FROM read.document_access WHERE user_id = %s", "document_access")
 INVITING = _held("SELECT team_id AS id FROM read.team_invitation WHERE address_id = %s", "team_invitation")
 
@@ -52,10 +67,16 @@ async def teams_of(rows: ReadStore, user_id: UUID) -> list[HeldStream]:
     return await rows.all(HeldStream, TEAMS_OF, [user_id])
 
 
-@reads("document_access")
+@reads("document_access", "document_ownership_offer")
 async def documents_shared_with(rows: ReadStore, address_id: UUID) -> list[HeldStream]:
-    """Return the documents that are shared with an address."""
-    return await rows.all(HeldStream, SHARED_WITH, [address_id])
+    """Return the documents that are shared with an address or offered to it."""
+    return await rows.all(HeldStream, SHARED_WITH, {"id": address_id})
+
+
+@reads("document", "document_team_share")
+async def documents_lent(rows: ReadStore, user_and_team: tuple[UUID, UUID]) -> list[HeldStream]:
+    """Return the documents that a user owns and has lent to a team."""
+    return await rows.all(HeldStream, LENT, [*user_and_team])
 
 
 @reads("document_access")
@@ -89,6 +110,10 @@ class ReadHoldings:
     async def documents_shared_with(self, address_id: UUID) -> list[HeldStream]:
         """See `Holdings`."""
         return await self._ask(documents_shared_with, address_id)
+
+    async def documents_lent(self, user_id: UUID, team_id: UUID) -> list[HeldStream]:
+        """See `Holdings`."""
+        return await self._ask(documents_lent, (user_id, team_id))
 
     async def documents_bound_to(self, user_id: UUID) -> list[HeldStream]:
         """See `Holdings`."""

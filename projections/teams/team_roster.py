@@ -27,7 +27,7 @@ class TeamRoster(ReadModel):
     table = Table(
         "team_roster",
         key={"team_id": "uuid", "user_id": "uuid"},
-        columns={"role": "text NOT NULL", "joined_at": "timestamptz NOT NULL"},
+        columns={"role": "text NOT NULL", "joined_at": "timestamptz NOT NULL", "joined_version": "bigint NOT NULL"},
         indexes=["(user_id)"],
     )
 
@@ -35,11 +35,11 @@ class TeamRoster(ReadModel):
         team_id = event.stream_id
         match event.data:
             case Team.Founded(owner_id=user_id, timestamp=moment):
-                yield self.table.put(team_id, user_id, role="owner", joined_at=moment)
+                yield self.table.put(team_id, user_id, role="owner", joined_at=moment, joined_version=event.version)
             case Team.InvitationAccepted(user_id=user_id, role=role, timestamp=moment):
-                yield self.table.put(team_id, user_id, role=role, joined_at=moment)
+                yield self.table.put(team_id, user_id, role=role, joined_at=moment, joined_version=event.version)
             case Team.MemberJoined(user_id=user_id, role=role, timestamp=moment):
-                yield self.table.put(team_id, user_id, role=role, joined_at=moment)
+                yield self.table.put(team_id, user_id, role=role, joined_at=moment, joined_version=event.version)
             case Team.MemberRoleChanged(user_id=user_id, role=role):
                 yield self.table.set(team_id, user_id, role=role)
             case Team.OwnershipTransferred(former_owner_id=former, owner_id=owner):

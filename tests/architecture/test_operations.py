@@ -21,6 +21,7 @@ PAGES = {
     "/v1/auth/links/invitation",
     "/v1/auth/links/joined",
     "/v1/auth/links/joining",
+    "/v1/auth/links/offer",
     "/v1/auth/links/requests",
     "/v1/auth/links/shared",
     "/v1/auth/links/{name}",

@@ -7,9 +7,10 @@ from uuid import UUID, uuid4
 import pytest
 
 from application.ports import EventStore, HeldStream, Holdings
-from domain.content import sharing
+from domain.content import ownership, sharing
 from domain.content.document import Document
 from domain.content.erasure import erase_document
+from domain.content.ownership import FormerOwner
 from domain.kernel import Party
 from domain.teams import invitations
 from domain.teams.team import Team
@@ -31,7 +32,15 @@ ADA, BOB, EVE = map(person, (1, 2, 3))
 MODELS = [
     model
     for model in read_models()
-    if model.name in {"document", "document_version", "document_access", "team_roster", "team_invitation"}
+    if model.name
+    in {
+        "document",
+        "document_version",
+        "document_access",
+        "document_ownership_offer",
+        "team_roster",
+        "team_invitation",
+    }
 ]
 
 
@@ -107,6 +116,22 @@ async def test_teams_are_listed_for_their_members_and_for_the_addresses_that_the
     assert await subject.holdings.teams_of(ADA.user_id) == [HeldStream(crew.id, listed=True)]
     assert await subject.holdings.teams_inviting(address_of(BOB)) == [HeldStream(crew.id, listed=True)]
     assert await subject.holdings.teams_inviting(address_of(ADA)) == []
+
+
+async def test_documents_are_listed_for_the_address_that_they_are_offered_to_and_for_their_new_owner(
+    subject: Subject,
+) -> None:
+    offered = document()
+    ownership.offer(offered, address_id=address_of(BOB), email="bob@example.org", by=ADA, now=NOW)
+    await subject.store.append([offered, document(EVE.user_id)], CALL, None)
+    assert await subject.holdings.documents_shared_with(address_of(BOB)) == [HeldStream(offered.id, listed=True)]
+    former = FormerOwner(ADA.user_id, address_of(ADA), "ada@example.org")
+    ownership.accept(offered, None, former, by=BOB, now=NOW)
+    await subject.store.append([offered], CALL, None)
+    assert await subject.holdings.documents_shared_with(address_of(BOB)) == []
+    assert await subject.holdings.documents_of(Party("user", BOB.user_id)) == [HeldStream(offered.id, listed=True)]
+    assert await subject.holdings.documents_of(Party("user", ADA.user_id)) == []
+    assert await subject.holdings.documents_bound_to(ADA.user_id) == [HeldStream(offered.id, listed=True)]
 
 
 async def test_shared_documents_are_listed_for_the_address_and_for_the_user_who_has_used_the_share(

@@ -31,6 +31,7 @@ class World:
     owner: Account
     other: Account
     document: str
+    lent: str
     link: str
     team: str
 
@@ -59,6 +60,7 @@ def world(service: tuple[Api, Database], monkeypatch: pytest.MonkeyPatch) -> Wor
     owner, other = api.account("pro", verified=True), api.account("pro", verified=True)
     document = owner.document()
     owner.write("POST", f"{document}/shares", json={"email": other.email, "role": "editor"})
+    owner.write("POST", f"{document}/ownership-offer", json={"email": other.email})
     made = owner.write("POST", f"{document}/links", 201, json={"role": "viewer"})
     owner.write("POST", f"{document}/publication", 201, json={})
     founded = owner.write("POST", "/v1/teams", 201, json={"name": "Crew", "slug": f"crew-{owner.id.hex[-12:]}"})
@@ -66,6 +68,8 @@ def world(service: tuple[Api, Database], monkeypatch: pytest.MonkeyPatch) -> Wor
     owner.write("POST", f"{team}/invitations", json={"email": other.email, "role": "admin"})
     other.write("POST", f"{team}/invitations/accept")
     owner.write("POST", f"{team}/invitations", json={"email": "invited@example.org", "role": "editor"})
+    lent = f"{owner.document()}/team-shares/{team.rpartition('/')[2]}"
+    owner.write("PUT", lent, json={"role": "editor"})
     owner.write("POST", f"{team}/ownership-offer", json={"user_id": str(other.id)})
     # Everything is projected before a test stalls the projections.
     for account in (owner, other):
@@ -73,7 +77,7 @@ def world(service: tuple[Api, Database], monkeypatch: pytest.MonkeyPatch) -> Wor
         account.read(document)
         account.read(team)
     monkeypatch.setattr(revocation, "SETTLE_TIMEOUT", SETTLE_TIMEOUT)
-    return World(api, database, owner, other, document, made.headers["Location"], team)
+    return World(api, database, owner, other, document, lent, made.headers["Location"], team)
 
 
 REVOKING: dict[str, Any] = {
@@ -82,6 +86,10 @@ REVOKING: dict[str, Any] = {
     "link revoked": lambda w: (w.owner, "DELETE", w.link, None),
     "publication withdrawn": lambda w: (w.owner, "DELETE", f"{w.document}/publication", None),
     "document left": lambda w: (w.other, "DELETE", f"{w.document}/shares/me", None),
+    "document given away": lambda w: (w.other, "POST", f"{w.document}/ownership-offer/accept", None),
+    "document not offered": lambda w: (w.owner, "DELETE", f"{w.document}/ownership-offer", None),
+    "loan lowered": lambda w: (w.owner, "PUT", w.lent, {"role": "viewer"}),
+    "document taken back": lambda w: (w.owner, "DELETE", w.lent, None),
     "document trashed": lambda w: (w.owner, "DELETE", w.document, None),
     "role lowered": lambda w: (w.owner, "PUT", f"{w.team}/members/{w.other.id}", {"role": "editor"}),
     "member removed": lambda w: (w.owner, "DELETE", f"{w.team}/members/{w.other.id}", None),

@@ -6,8 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from application.ports import Actor
+from domain.content import ownership as document_ownership
 from domain.content import sharing
 from domain.content.document import Document
+from domain.content.ownership import FormerOwner
 from domain.content.roles import ShareRole
 from domain.kernel import Refusal
 from domain.teams import dissolution, invitations, ownership
@@ -19,7 +21,18 @@ from tests.support.given import NOW, address_of
 Choose = Callable[[Sequence[Any]], Any]
 """Picks one of several values: a Hypothesis draw, or `random.Random(...).choice`."""
 
-DOCUMENT_STEPS = [*["share"] * 9, *["bind"] * 6, "change", "revoke", "leave", "trash", "restore", "edit", "archive"]
+DOCUMENT_STEPS = [
+    *["share"] * 9,
+    *["bind"] * 6,
+    *["transfer"] * 3,
+    "change",
+    "revoke",
+    "leave",
+    "trash",
+    "restore",
+    "edit",
+    "archive",
+]
 TEAM_STEPS = [
     *["invite"] * 5,
     *["accept"] * 5,
@@ -57,8 +70,16 @@ def step_of_document(document: Document, people: Sequence[Actor], choose: Choose
                 document.restore_from_trash(by=by, now=now)
             case "edit":
                 document.change(title="B", content=role, status=document.status, by=by, now=now)
+            case "transfer" if document.owner.kind == "user":
+                _transfer(document, by, choose(verified(people)), now)
             case "archive":
                 document.change(title="C", content=role, status="archived", by=by, now=now)
+
+
+def _transfer(document: Document, by: Actor, heir: Actor, now: datetime) -> None:
+    email = "a@example.org"
+    document_ownership.offer(document, address_id=address_of(heir), email=email, by=by, now=now)
+    document_ownership.accept(document, None, FormerOwner(by.user_id, address_of(by), email), by=heir, now=now)
 
 
 def step_of_team(team: Team, people: Sequence[Actor], choose: Choose, now: datetime = NOW) -> None:

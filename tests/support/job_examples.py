@@ -17,6 +17,7 @@ from uuid_utils.compat import uuid7
 
 from application.bus import Bus
 from application.content.kept_document import ArchiveUnchangedDocuments, EraseTrashedDocuments
+from application.content.ownership_jobs import DocumentOfferMail
 from application.identity.account import OpenAccount
 from application.identity.account_jobs import AccountMail, FindAccountForLink, OpenRequestedAccount
 from application.identity.session_jobs import EndSessions, NewDeviceMail, ReportReuse
@@ -29,6 +30,7 @@ from application.request_notices import TellOfAccessRequests, TellTeam
 from application.teams.domain_checks import CheckDomains
 from application.teams.invitation_jobs import InvitationMail
 from application.teams.team_deadlines import MeetTeamDeadlines
+from domain.content import ownership
 from domain.content.document import Document
 from domain.content.filing import TRASH_LIFETIME
 from domain.identity.suspension import DELETION_GRACE, remind_of_deletion, request_deletion
@@ -110,6 +112,7 @@ def insert(statement: str, *values: object) -> Callable[[Scene], None]:
 USER_ID = UUID(int=0xADA)
 DOCUMENT_ID = UUID(int=0xD0C)
 TEAM_ID = UUID(int=0x7EA)
+DOCUMENT_ID = UUID(int=0xD0C)
 EMAIL = "ada@example.org"
 OVERDUE = "UPDATE read.pending_verification SET due_at = now() - interval '1 day' RETURNING id"
 
@@ -190,6 +193,14 @@ def append(scene: Scene, root: Root) -> None:
         thread.submit(asyncio.run, appended()).result()
 
 
+def offer_document(scene: Scene) -> None:
+    """Offer a document to somebody."""
+    owner, now = Actor(USER_ID, UUID(int=1)), utc_now()
+    document = Document.create(id=DOCUMENT_ID, owner_id=USER_ID, title="Notes", content="", now=now)
+    ownership.offer(document, address_id=UUID(int=2), email=EMAIL, by=owner, now=now)
+    append(scene, document)
+
+
 def happened(topic: str, job: Job) -> Callable[[Scene], Sequence[str]]:
     """The effect of a job that causes events."""
     query = "SELECT FROM stored_events WHERE topic = %s"
@@ -263,6 +274,7 @@ NOTICE = NoticeMail(template="access_asked", user_id=USER_ID, about_id=DOCUMENT_
 TELL_TEAM = TellTeam(template="join_asked", team_id=TEAM_ID, due=utc_now())
 JOIN_NOTICE = NoticeMail(template="join_asked", user_id=USER_ID, about_id=TEAM_ID, cause=TELL_TEAM.cause(TEAM_ID))
 INVITATION = InvitationMail(team_id=TEAM_ID, version=2)
+OFFER = DocumentOfferMail(document_id=DOCUMENT_ID, version=2)
 REPORT = ReportReuse(user_id=USER_ID, session_id=UUID(int=0x5E55))
 NEW_DEVICE = NewDeviceMail(user_id=USER_ID, session_id=UUID(int=0x5E55), device="Firefox", at=utc_now())
 END = EndSessions(user_id=USER_ID, version=2)
@@ -341,6 +353,7 @@ EXAMPLES: Mapping[type[Job], JobExample] = {
             INVITATION, invite_somebody, lambda scene: [key for key in mailed(scene) if key == INVITATION.effect_key]
         ),
         JobExample(CheckDomains(), prove_long_ago, happened("team.domain_missed", CheckDomains())),
+        JobExample(OFFER, offer_document, lambda scene: [key for key in mailed(scene) if key == OFFER.effect_key]),
         JobExample(MeetTeamDeadlines(), invite_long_ago, happened("team.invitation_expired", MeetTeamDeadlines())),
         JobExample(EraseUnverifiedUsers(), open_long_ago, happened("user.erased", EraseUnverifiedUsers())),
     )

@@ -30,7 +30,11 @@ class MemoryHoldings:
         return self._held(Team, lambda team: user_id in team.members)
 
     async def documents_shared_with(self, address_id: UUID) -> list[HeldStream]:
-        return self._held(Document, lambda document: address_id in document.shares)
+        return self._held(Document, lambda document: address_id in {*document.shares, document.offered_to})
+
+    async def documents_lent(self, user_id: UUID, team_id: UUID) -> list[HeldStream]:
+        owner = Party("user", user_id)
+        return self._held(Document, lambda document: document.owner == owner and team_id in document.team_shares)
 
     async def documents_bound_to(self, user_id: UUID) -> list[HeldStream]:
         return self._held(Document, lambda document: user_id in document.share_users.values())

@@ -16,6 +16,7 @@ from application.commands import Command, CommandResult
 from application.identity.sessions import LogIn
 from application.policies.end_sessions import end_sessions
 from application.policies.send_account_mails import send_account_mails
+from application.policies.send_document_offers import send_document_offers
 from application.policies.send_invitations import send_invitations
 from application.policies.show_join_requests import show_join_requests
 from application.policies.tell_of_access_requests import tell_of_access_requests
@@ -47,6 +48,7 @@ PLAYED = [
         send_account_mails,
         end_sessions,
         send_invitations,
+        send_document_offers,
         show_join_requests,
         tell_of_access_requests,
         tell_of_answers,

@@ -43,6 +43,15 @@ from application.content.filing import (
 )
 from application.content.folder import CreateFolder, DeleteFolder, MoveFolder, RenameFolder
 from application.content.kept_document import ArchiveUnchangedDocument, EraseTrashedDocument
+from application.content.leaving import OfferLentDocuments
+from application.content.lending import LendDocument, TakeDocumentBack
+from application.content.ownership import (
+    AcceptDocument,
+    DeclineDocument,
+    OfferDocument,
+    OfferDocumentToTeam,
+    WithdrawDocumentOffer,
+)
 from application.content.publication import PublishDocument, WithdrawDocument
 from application.content.recent_document import ClearRecentDocuments
 from application.content.share_link import CreateShareLink, OpenShareLink, RevokeShareLink
@@ -142,6 +151,8 @@ async def life(runner: CommandRunner) -> AsyncIterator[Step]:
     async for step in life_of_a_document(runner, ada, bob):
         yield step
     async for step in life_of_a_team(runner, ada, bob, carol):
+        yield step
+    async for step in giving(runner, ada, bob):
         yield step
     yield LogOutEverywhere(), ada
     yield RecordReuse(user_id=dan, session_id=UUID(int=5)), None
@@ -277,6 +288,22 @@ async def domains(runner: CommandRunner, id: UUID, ada: Actor) -> AsyncIterator[
     yield ProveDomain(id=id, domain_id=domain_id), ada
     yield NoteDomain(id=id, domain_id=domain_id, found=False), None
     yield RemoveDomain(id=id, domain_id=domain_id), ada
+
+
+async def giving(runner: CommandRunner, ada: Actor, bob: Actor) -> AsyncIterator[Step]:
+    id = next(event.originator_id for event in runner.store.log if isinstance(event, Document.Created))
+    team_id = next(event.originator_id for event in runner.store.log if isinstance(event, Team.Founded))
+    yield OfferDocument(id=id, email="bob@example.org"), ada
+    yield WithdrawDocumentOffer(id=id), ada
+    yield OfferDocument(id=id, email="bob@example.org"), ada
+    yield DeclineDocument(id=id), bob
+    yield OfferDocument(id=id, email="bob@example.org"), ada
+    yield AcceptDocument(id=id), bob
+    yield LendDocument(id=id, team_id=team_id, role="editor"), bob
+    yield TakeDocumentBack(id=id, team_id=team_id), bob
+    yield LendDocument(id=id, team_id=team_id, role="viewer"), bob
+    yield OfferLentDocuments(team_id=team_id), bob
+    yield OfferDocumentToTeam(id=id, team_id=team_id), bob
 
 
 def match_of(command: Command[Any]) -> str | None:

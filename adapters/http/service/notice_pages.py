@@ -14,13 +14,18 @@ from adapters.http.api.routers import Router
 
 router = Router("/v1/auth/links", include_in_schema=False)
 
-Notice = Literal["invitation", "access", "shared", "requests", "joining", "joined", "domains"]
+Notice = Literal["invitation", "offer", "access", "shared", "requests", "joining", "joined", "domains"]
 
 NOTICES: Mapping[Notice, tuple[str, str]] = {
     "invitation": (
         "You are invited to a team",
         "Log in with the email address that the invitation was sent to, or register with it. Then the invitation is in "
         "your list of invitations, where you accept or decline it.",
+    ),
+    "offer": (
+        "A document is offered to you",
+        "Log in with the email address that the mail was sent to, or register with it. Then the document is in your "
+        "list of offers, where you accept or decline it.",
     ),
     "access": (
         "Somebody asks for access to your document",
@@ -45,6 +50,12 @@ NOTICES: Mapping[Notice, tuple[str, str]] = {
 async def invitation_page() -> Answer:
     """Return the page of an invitation."""
     return notice_page("invitation").answer()
+
+
+@router.get("/offer")
+async def offer_page() -> Answer:
+    """Return the page of a document that is offered."""
+    return notice_page("offer").answer()
 
 
 @router.get("/access")

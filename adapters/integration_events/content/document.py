@@ -1,5 +1,6 @@
 """Integration events and state of documents: what happens to them and how long they are, never a word of them."""
 
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -20,6 +21,7 @@ Number = Annotated[int, Meta(ge=1)]
 Revision = Annotated[
     Number, Meta(description="The number of saves, the creation included; over HTTP the document's `version`.")
 ]
+NamedTeamId = Annotated[UUID, Meta(description="Id of the team.")]
 Role = Annotated[ShareRole, Meta(description="The role that the share gives.")]
 
 
@@ -76,6 +78,73 @@ class DocumentTagged(DocumentEvent, of=Document.Tagged):
     """The tags of a document changed."""
 
     NAME = "document.tagged"
+
+
+class DocumentSharedWithTeam(DocumentEvent, of=Document.SharedWithTeam):
+    """A document was lent to a team of its owner."""
+
+    NAME = "document.shared_with_team"
+    FOR_MANAGERS = True
+    team_id: NamedTeamId
+    role: Role
+
+
+class DocumentTeamShareChanged(DocumentEvent, of=Document.TeamShareChanged):
+    """The role of a team that a document is lent to changed."""
+
+    NAME = "document.team_share_changed"
+    FOR_MANAGERS = True
+    team_id: NamedTeamId
+    role: Role
+
+
+class DocumentTeamShareRevoked(DocumentEvent, of=Document.TeamShareRevoked):
+    """A document was taken back from a team."""
+
+    NAME = "document.team_share_revoked"
+    FOR_MANAGERS = True
+    team_id: NamedTeamId
+
+
+class DocumentOwnershipOffered(DocumentEvent, of=Document.OwnershipOffered):
+    """A document was offered to an email address, whose holder may become its owner."""
+
+    NAME = "document.ownership_offered"
+    FOR_MANAGERS = True
+    expires_at: Annotated[datetime, Meta(tz=True, description="The time until which the offer can be accepted.")]
+
+
+class DocumentOwnershipOfferedToTeam(DocumentEvent, of=Document.OwnershipOfferedToTeam):
+    """A document was offered to a team, which may become its owner."""
+
+    NAME = "document.ownership_offered_to_team"
+    FOR_MANAGERS = True
+    team_id: NamedTeamId
+    expires_at: Annotated[datetime, Meta(tz=True, description="The time until which the offer can be accepted.")]
+
+
+class DocumentOwnershipOfferDeclined(DocumentEvent, of=Document.OwnershipOfferDeclined):
+    """The person to whom a document was offered did not want to become its owner."""
+
+    NAME = "document.ownership_offer_declined"
+    FOR_MANAGERS = True
+
+
+class DocumentOwnershipOfferWithdrawn(DocumentEvent, of=Document.OwnershipOfferWithdrawn):
+    """The offer of a document ended: it was taken back, or the document was moved to the trash."""
+
+    NAME = "document.ownership_offer_withdrawn"
+    FOR_MANAGERS = True
+
+
+class DocumentOwnershipTransferred(DocumentEvent, of=Document.OwnershipTransferred):
+    """A document has another owner, who accepted it."""
+
+    NAME = "document.ownership_transferred"
+    former_owner_kind: Annotated[PartyKind, Meta(description="Whether a user or a team owned the document.")]
+    former_owner_id: Annotated[UUID, Meta(description="Id of the user or team that owned the document.")]
+    owner_kind: OwnerKind
+    owner_id: OwnerId
 
 
 class DocumentErased(DocumentEvent, of=Document.Erased):

@@ -14,10 +14,11 @@ from msgspec.structs import replace as changed
 from psycopg_pool import AsyncConnectionPool
 
 from application.ports import Actor, Undecodable
-from domain.content import sharing
+from domain.content import ownership, sharing
 from domain.content.document import Document
 from domain.content.erasure import erase_document
 from domain.content.filing import file, set_tags
+from domain.content.ownership import FormerOwner
 from domain.content.star import Star
 from domain.content.team_roles import require_by_team, role_by_team
 from domain.identity import suspension
@@ -38,7 +39,21 @@ from tests.support.projecting import MemoryFeed, Running, news, projecting, quar
 from tests.support.servers import Database
 
 PEOPLE = 3
-EVENTS = ["create", "edit", "tag", "file", "share", "bind", "revoke", "leave", "trash", "restore", "purge", "star"]
+EVENTS = [
+    "create",
+    "edit",
+    "tag",
+    "file",
+    "share",
+    "bind",
+    "revoke",
+    "leave",
+    "give",
+    "trash",
+    "restore",
+    "purge",
+    "star",
+]
 TEAM_EVENTS = ["found", "write", "write", "join", "join", "role", "remove", "quit", "dissolve", "keep", "end"]
 STEPS = st.lists(
     st.tuples(
@@ -57,6 +72,12 @@ BACK = [*JOINED, ("quit", 1, 0, 0), ("write", 0, 0, 0), ("join", 0, 1, 0), ("rol
 ENDED = [*JOINED, ("dissolve", 0, 0, 0), ("sync", 1, 0, 0), ("end", 0, 0, 0), ("sync", 1, 0, 0)]
 """Members of a team come to documents, and lose them."""
 ROLES: list[InvitedRole] = ["editor", "viewer", "guest", "admin"]
+TAKEN = [*JOINED, ("give", 0, 2, 0), ("edit", 2, 0, 0), ("sync", 1, 0, 0), ("quit", 1, 0, 0), ("sync", 1, 0, 0)]
+LATE = [*JOINED, ("quit", 1, 0, 0), ("give", 0, 2, 0), ("sync", 1, 0, 0), ("edit", 2, 0, 0)]
+DONATED = [("create", 0, 0, 0), *JOINED, ("donate", 0, 0, 0), ("sync", 1, 0, 0), ("give", 0, 2, 0), ("sync", 1, 0, 0)]
+"""Documents leave a team with another owner, and come to it."""
+GIVEN_AWAY = [("create", 0, 0, 0), ("sync", 0, 0, 0), ("give", 0, 1, 0), ("leave", 0, 0, 0), ("sync", 0, 0, 0)]
+"""A person gives a document away, and then leaves it."""
 ids = count(1_000)
 
 
@@ -127,7 +148,7 @@ class World:
                 self._change_team(kind, self.people[who], self.people[whom], which)
             elif kind == "move":
                 self.people[who] = person(self.people[who].user_id.int, address=next(ids))
-            elif self.documents:
+            elif self.documents and (kind != "donate" or self.teams):
                 by, whom_ = self.lent(self.people[who]), self.lent(self.people[whom])
                 self._change(kind, by, whom_, self.documents[which % len(self.documents)])
 
@@ -182,6 +203,8 @@ class World:
                 sharing.revoke_share(one, address_id=whom.address_id, by=by, now=NOW)
             case "leave":
                 sharing.leave(one, by=whom, now=NOW)
+            case "give" | "donate":
+                self._give(kind, by, whom, one)
             case "trash":
                 one.trash(by=by, now=NOW)
             case "restore":
@@ -190,6 +213,17 @@ class World:
                 erase_document(one, now=NOW)
             case "star":
                 self._star(by, one)
+
+    def _give(self, kind: str, by: Actor, whom: Actor, one: Document) -> None:
+        assert by.address_id is not None
+        assert whom.address_id is not None
+        former = FormerOwner(by.user_id, by.address_id, "b@example.org") if one.owner_kind == "user" else None
+        team = self.teams[0] if kind == "donate" else None
+        if team is None:
+            ownership.offer(one, address_id=whom.address_id, email="a@example.org", by=by, now=NOW)
+        else:
+            ownership.offer_to_team(one, team, by=by, now=NOW)
+        ownership.accept(one, team, former, by=whom, now=NOW)
 
     def _star(self, by: Actor, one: Document) -> None:
         one.require("star", by)
@@ -254,6 +288,10 @@ async def test_a_copy_ends_as_the_list_is_whenever_its_client_asks(database: Dat
         @example(LEFT)
         @example(BACK)
         @example(ENDED)
+        @example(GIVEN_AWAY)
+        @example(TAKEN)
+        @example(LATE)
+        @example(DONATED)
         def check(steps: list[tuple[str, int, int, int]]) -> None:
             asyncio.run_coroutine_threadsafe(play(rows, running, feed, steps), loop).result()
 

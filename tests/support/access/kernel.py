@@ -140,7 +140,8 @@ class People:
             operation.method, path, params=case.query, json=case.body(self), headers=headers
         )
         if case.ends_session:
-            account.client.headers["Authorization"] = f"Bearer {self._api.token(account.id)}"
+            verified = None if role == "unverified" else account.email
+            account.client.headers["Authorization"] = f"Bearer {self._api.token(account.id, verified)}"
         return answer
 
 

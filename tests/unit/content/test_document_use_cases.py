@@ -64,6 +64,7 @@ async def test_a_document_and_its_quota_come_in_one_append() -> None:
         created_at=NOW,
         updated_at=NOW,
         trashed_at=None,
+        transferred_at=None,
     )
 
 

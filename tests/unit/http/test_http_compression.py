@@ -171,7 +171,7 @@ async def test_lines_are_compressed_as_they_come() -> None:
 async def headers(api: HttpApi) -> dict[str, str]:
     """The headers of the owner of a long document."""
     user_id, headers = await api.account()
-    api.rows.row = DocumentView(ID, "user", user_id, "Notes", LONG, "draft", 3, NOW, NOW, None)
+    api.rows.row = DocumentView(ID, "user", user_id, "Notes", LONG, "draft", 3, NOW, NOW, None, None)
     return headers | {"Accept-Encoding": "gzip"}
 
 

@@ -35,7 +35,7 @@ MOMENT = datetime(2026, 11, 22, tzinfo=UTC)
 
 
 def document(owner_id: UUID = ADA, version: int = 3) -> DocumentView:
-    return DocumentView(UUID(int=9), "user", owner_id, "Notes", "Otters.", "draft", version, MOMENT, MOMENT, None)
+    return DocumentView(UUID(int=9), "user", owner_id, "Notes", "Otters.", "draft", version, MOMENT, MOMENT, None, None)
 
 
 @pytest_asyncio.fixture
@@ -59,6 +59,7 @@ async def test_a_document_comes_with_its_version(api: HttpApi) -> None:
         "created_at": "2026-11-22T00:00:00Z",
         "updated_at": "2026-11-22T00:00:00Z",
         "trashed_at": None,
+        "transferred_at": None,
     }
     assert api.positions.asked == []
 

@@ -13,7 +13,7 @@ async def test_http_notes_the_documents_that_a_caller_reads(api: HttpApi) -> Non
     user_id, headers = await api.account()
     missing = await api.client.get(f"/v1/documents/{ID}", headers=headers)
     assert (missing.status_code, api.recent.views) == (404, [])
-    api.rows.row = DocumentView(ID, "user", user_id, "Notes", "", "draft", 1, NOW, NOW, None)
+    api.rows.row = DocumentView(ID, "user", user_id, "Notes", "", "draft", 1, NOW, NOW, None, None)
     read = await api.client.get(f"/v1/documents/{ID}", headers=headers)
     known = await api.client.get(f"/v1/documents/{ID}", headers=headers | {"If-None-Match": read.headers["etag"]})
     assert (read.status_code, known.status_code) == (200, 304)

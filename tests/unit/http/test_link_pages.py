@@ -14,6 +14,7 @@ from tests.support.http import HttpApi, openapi_schema
 from tests.support.mails import mail
 
 PAGES = get_args(LinkPage)
+"""Pages that only say what to do."""
 
 
 class Form(HTMLParser):

@@ -36,6 +36,7 @@ LINKS = {
     "join_accepted": [f"https://app.example.org/joined#token={TOKEN}"],
     "join_declined": [f"https://app.example.org/requests#token={TOKEN}"],
     "invitation": [f"https://app.example.org/invitation#token={TOKEN}"],
+    "document_offer": [f"https://app.example.org/offer#token={TOKEN}"],
 }
 """The links of each template."""
 LINKED = list(LINKS)

@@ -149,7 +149,7 @@ class DocumentRows:
         self.answers: dict[type, list[Any]] = {HeldRole: [*held], StoredShare: [*all_shares]}
 
     async def by_key(self, kind: type[Any], query: str, key: object) -> Any:
-        return DocumentView(ID, "user", self.owner_id, "Notes", "", "draft", 1, NOW, NOW, None)
+        return DocumentView(ID, "user", self.owner_id, "Notes", "", "draft", 1, NOW, NOW, None, None)
 
     async def all(self, kind: type[Any], query: str, params: Any) -> list[Any]:
         require_parameters(query, params)

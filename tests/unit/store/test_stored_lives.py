@@ -82,6 +82,7 @@ def test_no_clear_field_is_a_text_that_people_wrote(root: Root) -> None:
         "domain_role",
         "join",
         "owner_kind",
+        "former_owner_kind",
         "payer_kind",
         "token_digest",
     }

@@ -72,6 +72,9 @@ CASES += [
     Case("get_ownership_offer", states=NO_OFFER_YET),
     Case("accept_ownership", states=NOT_OFFERED),
     Case("decline_ownership", states=NOT_OFFERED),
+    Case("preview_leaving"),
+    Case("preview_removal"),
+    Case("preview_dissolution"),
     Case("dissolve_team"),
     Case("withdraw_dissolution"),
 ]

@@ -1,12 +1,17 @@
 """Documents: written, changed, trashed, brought back and shared. Each counts for its owner's subscription."""
 
+from uuid import UUID
+
 from application.ports import Actor
 from domain.billing.subscription import Subscription
-from domain.content import sharing
+from domain.content import ownership, sharing
 from domain.content.document import Document, Status
+from domain.content.lending import lend, take_back
+from domain.content.ownership import FormerOwner
 from domain.content.roles import ShareRole
 from domain.identity.user import User
-from domain.kernel import Root
+from domain.kernel import Party, Root
+from domain.teams.team import Team
 from tests.support.history.kernel import History, begins, changes
 
 STATUSES: list[Status] = ["draft", "published", "archived"]
@@ -63,6 +68,49 @@ def share(history: History) -> list[Root]:
         role = history.random.choice(ROLES)
         sharing.share(document, address_id=address_id, email=email, role=role, by=owner, now=history.now)
     return [document]
+
+
+@changes(Document, weight=1)
+def transfer(history: History) -> list[Root]:
+    document, now = history.any(Document), history.now
+    owner = Actor(document.owner_id, document.owner_id)
+    choice = history.random.random()
+    if document.offered_to is None or choice < 0.3:
+        address_id, email = history.address()
+        ownership.offer(document, address_id=address_id, email=email, by=owner, now=now)
+        return [document]
+    heir = history.any(User)
+    holder = Actor(heir.id, document.offered_to)
+    if choice < 0.5:
+        ownership.decline(document, None, by=holder, now=now)
+        return [document]
+    ownership.require_offered(document, None, holder, now)
+    former, present = (_subscription(history, user_id) for user_id in (owner.user_id, heir.id))
+    present.use(document.id, now=now)
+    former.release(document.id, now=now)
+    address_id, email = history.address()
+    ownership.accept(document, None, FormerOwner(owner.user_id, address_id, email), by=holder, now=now)
+    return [document, former, present]
+
+
+@changes(Document, weight=1)
+def lend_to_team(history: History) -> list[Root]:
+    document = history.any(Document)
+    owner = Actor(document.owner_id)
+    teams = [team for team in history.of(Team) if owner.user_id in team.members]
+    choice = history.random.random()
+    if document.team_shares and choice < 0.3:
+        take_back(document, min(document.team_shares), by=owner, now=history.now)
+    elif teams and choice < 0.8:
+        lend(document, history.random.choice(teams), history.random.choice(ROLES), by=owner, now=history.now)
+    elif teams:
+        ownership.offer_to_team(document, history.random.choice(teams), by=owner, now=history.now)
+    return [document]
+
+
+def _subscription(history: History, user_id: UUID) -> Subscription:
+    id = Subscription.id_of(Party("user", user_id))
+    return next(each for each in history.of(Subscription) if each.id == id)
 
 
 def _earlier(history: History, document: Document) -> Document:

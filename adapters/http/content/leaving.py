@@ -1,0 +1,75 @@
+"""HTTP for what becomes of documents when a member leaves a team, or the team is dissolved."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Query
+
+from adapters.http.api.commands import Send
+from adapters.http.api.openapi import FRESH, KEYED, operation
+from adapters.http.api.queries import Read
+from adapters.http.api.responses import Answer
+from adapters.http.api.routers import Router
+from adapters.http.api.schemas import PageQuery
+from application.content.leaving import OfferedDocuments, OfferLentDocuments
+from domain.access import DOCUMENT, TEAM
+from projections.content.leaving import LeavingPage, dissolving, leaving, removing
+
+router = Router("/v1/teams/{team_id}", tag="teams")
+
+PageOf = Annotated[PageQuery, Query()]
+
+
+@router.get(
+    "/leaving",
+    response_model=LeavingPage,
+    **operation("What becomes of documents.", access=TEAM.action("read_leaving"), takes=FRESH),
+)
+async def preview_leaving(team_id: UUID, paged: PageOf, read: Read) -> Answer:
+    """Show what becomes of documents if the caller leaves the team. Those that they created for the team stay with it.
+
+    Those that they lent to it go back to them: the other members lose access at once. To leave them with the team,
+    offer them before, with `POST /v1/teams/{team_id}/lent-documents/offer`.
+    """
+    found = await read.query(leaving, read.actor, team_id, cursor=paged.cursor, limit=paged.limit)
+    return read.unversioned(read.found(found))
+
+
+@router.get(
+    "/members/{user_id}/leaving",
+    response_model=LeavingPage,
+    **operation("What becomes of documents.", access=TEAM.action("read_removal"), takes=FRESH),
+)
+async def preview_removal(team_id: UUID, user_id: UUID, paged: PageOf, read: Read) -> Answer:
+    """Show what becomes of documents if a member leaves the team or is removed. Requires the admin role."""
+    found = await read.query(removing, read.actor, team_id, user_id, cursor=paged.cursor, limit=paged.limit)
+    return read.unversioned(read.found(found))
+
+
+@router.get(
+    "/dissolution",
+    response_model=LeavingPage,
+    **operation("What becomes of documents.", access=TEAM.action("read_dissolution"), takes=FRESH),
+)
+async def preview_dissolution(team_id: UUID, paged: PageOf, read: Read) -> Answer:
+    """Show what becomes of documents if the team is dissolved. Requires the owner role.
+
+    What belongs to the team can be read until the dissolution is carried out; offer it to a person before. What members
+    lent to it goes back to them.
+    """
+    found = await read.query(dissolving, read.actor, team_id, cursor=paged.cursor, limit=paged.limit)
+    return read.unversioned(read.found(found))
+
+
+@router.post(
+    "/lent-documents/offer",
+    response_model=OfferedDocuments,
+    **operation("What was offered.", access=DOCUMENT.action("offer_lent"), takes=KEYED),
+)
+async def offer_lent_documents(team_id: UUID, send: Send) -> Answer:
+    """Offer a team all documents that the caller has lent to it, at most 100. The caller is at least an editor in it.
+
+    An owner or admin of the team accepts each one, also after the caller has left. Documents that are offered already,
+    or in the trash, are left out. If `more` is true, send it again.
+    """
+    return await send(OfferLentDocuments(team_id=team_id))
