@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 import uvloop
 from uuid_utils.compat import uuid7
@@ -71,11 +72,10 @@ async def open_deps(settings: Settings, ports: Mapping[str, object] = MappingPro
         core = await stack.enter_async_context(open_write_side(settings, "api"))
         reads = await stack.enter_async_context(_open_reads(settings.redis, core))
         limits = await stack.enter_async_context(open_limits(settings, core))
-        refresh_tokens = open_refresh_tokens(core.keys)
-        own = {"passwords": stack.enter_context(closing(Argon2Passwords())), "links": open_link_tokens(core.keys)}
-        own |= {"attempts": limits.attempts, "guesses": limits.guesses, "refresh_tokens": refresh_tokens}
-        own["records"] = DnsTextRecords(settings.dns.name_servers)
-        own["recent"] = recent = await stack.enter_async_context(_open_recent_documents(core))
+        passwords = stack.enter_context(closing(Argon2Passwords()))
+        recent = await stack.enter_async_context(_open_recent_documents(core))
+        own = _stateless_ports(settings, core) | {"passwords": passwords, "recent": recent}
+        own |= {"attempts": limits.attempts, "guesses": limits.guesses}
         settled = await stack.enter_async_context(open_settled_bus(core, reads.store, {**own, **ports}))
         feed = await stack.enter_async_context(started(core.feed()))
         yield Deps(
@@ -88,7 +88,7 @@ async def open_deps(settings: Settings, ports: Mapping[str, object] = MappingPro
             tokens=_tokens(settings.tokens, core.keys),
             sessions=core.sessions,
             live_sessions=_live_sessions(core),
-            refresh_tokens=refresh_tokens,
+            refresh_tokens=own["refresh_tokens"],
             csrf=open_csrf_tokens(core.keys),
             security_log=core.security_log,
             recent_documents=recent,
@@ -103,6 +103,12 @@ async def open_deps(settings: Settings, ports: Mapping[str, object] = MappingPro
             read_wait_max=settings.http.read_wait_max,
             https=settings.http.public_url.startswith("https:"),
         )
+
+
+def _stateless_ports(settings: Settings, core: WriteSide) -> dict[str, Any]:
+    """Return the ports of command handlers that need not be closed."""
+    links, refresh_tokens = open_link_tokens(core.keys), open_refresh_tokens(core.keys)
+    return {"links": links, "refresh_tokens": refresh_tokens, "records": DnsTextRecords(settings.dns.name_servers)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from projections.columns import columns_of
 from projections.content.document import DocumentDetails, own_document
 from projections.kernel import Change, PersonalData, ReadModel, Table, moment_of, reads
 from projections.page import Page, bounded, page_of, read_cursor
+from projections.visibility import ROLE_MODELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ WHERE user_id = %(user_id)s AND (asked_at, id) > (%(asked_at)s, %(id)s) ORDER BY
 """  # noqa: S608 - columns of our own view
 
 
-@reads(AccessRequests, DocumentDetails, "document_access", "link_guest", "share_link", "user_profile")
+@reads(AccessRequests, DocumentDetails, *ROLE_MODELS)
 async def access_requests(
     rows: ReadStore,
     stored: StoredEvents,

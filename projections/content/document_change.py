@@ -146,7 +146,7 @@ class DocumentChanges(ReadModel):
 
 
 def _former(transfer: Document.OwnershipTransferred, position: int) -> dict[str, Callable[[Row], Any]]:
-    """Return what a transfer adds to the columns of those who may have seen the document."""
+    """Return what a transfer adds about former owners, who may have seen the document."""
     if transfer.former_owner_kind == "user":
         return {"user_ids": _with(transfer.former_owner_id, "user_ids")}
     return {
@@ -190,7 +190,7 @@ async def document_changes(
         raise SyncTokenExpired("Your verified address has changed; leave `since` out, and replace your copy.")
     params = {"user_id": actor.user_id, "address_id": actor.address_id}
     found = await _changed(rows, params, token, size)
-    if found[0].generation != token.generation and since is not None:
+    if since is not None and any(each.generation != token.generation for each in found):
         token = start
         found = await _changed(rows, params, token, size)
     ids = [each.id for each in found if each.id is not None][:size]
@@ -199,15 +199,16 @@ async def document_changes(
     more = len(found) > size
     end = found[size - 1].position if more else max(token.position, *(each.reached for each in found), 0)
     assert end is not None
-    after = _Token(end, ids[-1] if more else LAST, address, found[0].generation)
+    generation = max((each.generation for each in found), default=0)
+    after = _Token(end, ids[-1] if more else LAST, address, generation)
     return DocumentChangePage([DocumentChangeView(id, by_id.get(id)) for id in ids], write_cursor(after), more)
 
 
-@reads("document_change", "document_star", "user_profile")
+@reads("document_change", "document_star", "team_reader", "user_profile")
 async def _changed(
     rows: ReadStore, params: dict[str, UUID | None], token: _Token, size: int
 ) -> Sequence[ChangedDocument]:
-    """Return what has changed since a token, one document more than asked for; at least one row."""
+    """Return what has changed since a token, one document more than asked for."""
     place = {"position": token.position, "after": token.id, "size": size + 1}
     return await rows.all(ChangedDocument, CHANGED, params | place)
 
