@@ -40,6 +40,7 @@ from application.ports.limits import MICROSECONDS, Bucket, BucketState, Decision
 from application.ports.links import LinkPurpose, LinkToken, LinkTokens
 from application.ports.mail import MAIL_TIMEOUT, Mail, Mailer, MailRefused
 from application.ports.passwords import Passwords
+from application.ports.provider import AnswerCut, AnswerEnd, Message, Prompt, PromptRefused, Provider, TextPiece, Usage
 from application.ports.queue import JobQueue
 from application.ports.reads import EventPlace, Params, ReadStore, StoredEvents, T
 from application.ports.security_log import EntryFilter, LoggedEntry, SecurityEntry, SecurityLog
@@ -92,6 +93,8 @@ __all__ = [
     "AccountDeadline",
     "AccountDeadlines",
     "Actor",
+    "AnswerCut",
+    "AnswerEnd",
     "AnswerExpired",
     "Beginning",
     "Bucket",
@@ -135,6 +138,7 @@ __all__ = [
     "Mail",
     "MailRefused",
     "Mailer",
+    "Message",
     "NewId",
     "NewSession",
     "NoSuchFile",
@@ -149,6 +153,9 @@ __all__ = [
     "Positions",
     "Precondition",
     "PreconditionFailed",
+    "Prompt",
+    "PromptRefused",
+    "Provider",
     "Quota",
     "RangeOutsideFile",
     "RateLimited",
@@ -173,6 +180,7 @@ __all__ = [
     "StoredResponse",
     "T",
     "TeamDeadlines",
+    "TextPiece",
     "TokenText",
     "Unavailable",
     "Undecodable",
@@ -180,6 +188,7 @@ __all__ = [
     "UnverifiedUser",
     "UnverifiedUsers",
     "UnwantedMatch",
+    "Usage",
     "VersionConflict",
     "VersionNeeded",
 ]
