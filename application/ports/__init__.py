@@ -39,6 +39,7 @@ from application.ports.kept_documents import KeptDocuments
 from application.ports.limits import MICROSECONDS, Bucket, BucketState, Decision, Limits, Quota
 from application.ports.links import LinkPurpose, LinkToken, LinkTokens
 from application.ports.mail import MAIL_TIMEOUT, Mail, Mailer, MailRefused
+from application.ports.models import Capability, Model, Models, TokenCounter, UnknownModel
 from application.ports.passwords import Passwords
 from application.ports.provider import AnswerCut, AnswerEnd, Message, Prompt, PromptRefused, Provider, TextPiece, Usage
 from application.ports.queue import JobQueue
@@ -100,6 +101,7 @@ __all__ = [
     "Bucket",
     "BucketState",
     "Busy",
+    "Capability",
     "ChallengePurpose",
     "Challenges",
     "ClaimTaken",
@@ -139,6 +141,8 @@ __all__ = [
     "MailRefused",
     "Mailer",
     "Message",
+    "Model",
+    "Models",
     "NewId",
     "NewSession",
     "NoSuchFile",
@@ -181,9 +185,11 @@ __all__ = [
     "T",
     "TeamDeadlines",
     "TextPiece",
+    "TokenCounter",
     "TokenText",
     "Unavailable",
     "Undecodable",
+    "UnknownModel",
     "Unreadable",
     "UnverifiedUser",
     "UnverifiedUsers",

@@ -42,19 +42,26 @@ class Bucket:
     """What a caller has of a quota. `caller` may be personal data, such as an address.
 
     `group`: buckets that are charged together have the same one; a server holds all buckets of a group.
+    `amount`: how much a charge takes; more than the whole quota counts as the whole quota.
     """
 
     quota: Quota
     caller: str = field(repr=False)
     group: str = field(repr=False)
+    amount: int = 1
+
+    def charge(self, quota: Quota) -> int:
+        """Return the time that a charge takes of a quota, which may stand in for the bucket's own."""
+        return min(quota.step * self.amount, quota.window)
 
 
 @dataclass(frozen=True, slots=True)
 class BucketState:
-    """A bucket after a decision. `used`: the time in which it will be empty."""
+    """A bucket after a decision. `used`: the time in which it will be empty; `charge`: the time that a charge takes."""
 
     quota: Quota
     used: int
+    charge: int
 
     @property
     def remaining(self) -> int:
@@ -63,8 +70,8 @@ class BucketState:
 
     @property
     def wait(self) -> int:
-        """The time until it lets one through; 0: now."""
-        return max(0, self.used + self.quota.step - self.quota.window)
+        """The time until it lets the same charge through; 0: now."""
+        return max(0, self.used + self.charge - self.quota.window)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +91,7 @@ class Limits(Protocol):
     """Counts in buckets. It always answers: where buckets are shared and cannot be reached, a process counts alone."""
 
     async def take(self, buckets: Sequence[Bucket]) -> Decision:
-        """Charge one to each of the buckets, or to none if one of them is full."""
+        """Charge each of the buckets, or none if one of them has too little left."""
 
     async def give_back(self, buckets: Sequence[Bucket]) -> None:
         """Undo a charge."""

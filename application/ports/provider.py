@@ -17,7 +17,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What a model is asked. `model`: its name with the provider. `temperature`: None is the provider's default."""
+    """What a model is asked. `model`: its name in the catalogue. `temperature`: None is the provider's default."""
 
     model: str
     messages: tuple[Message, ...]
@@ -42,13 +42,16 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class AnswerEnd:
-    """The end of an answer. `usage`: None if the provider did not tell it.
+    """The end of an answer. `usage`: None if the provider did not tell it, or told what cannot be.
 
-    `reason`: the answer is complete, or cut at `max_output_tokens`, or cut by the provider's filter.
+    `reason`: the answer is complete, or cut at `max_output_tokens`, or cut by the provider's filter. `model`: the one
+    that answered, if a fallback did; None: the model of the prompt. `is_sandbox`: no model wrote it, but a stand-in.
     """
 
     reason: Literal["complete", "length", "filtered"]
     usage: Usage | None
+    model: str | None = None
+    is_sandbox: bool = False
 
 
 class PromptRefused(Exception):
@@ -60,7 +63,10 @@ class PromptRefused(Exception):
 
 
 class AnswerCut(Unavailable):
-    """The answer has begun and does not end: what was written until then may have to be paid for."""
+    """The answer has begun and does not end: what was written until then may have to be paid for.
+
+    The price is at most that of the prompt's model: fallbacks cost no more.
+    """
 
 
 class Provider(Protocol):

@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 
-from application.ports import Bucket, BucketState, Decision, Quota
+from application.ports import Bucket, BucketState, Decision
 
 MAX_BUCKETS = 100_000
 """About 30 MiB. With more of them in use, those that were charged the longest ago are forgotten."""
@@ -46,10 +47,10 @@ class LocalLimits:
     async def take(self, buckets: Sequence[Bucket]) -> Decision:
         """See `application.ports.Limits.take`."""
         now = self._clock()
-        states = [BucketState(self._quota(bucket), self._used(bucket, now)) for bucket in buckets]
+        states = [self._state(bucket, now) for bucket in buckets]
         if any(state.wait for state in states):
             return Decision(False, tuple(states))
-        charged = [BucketState(state.quota, state.used + state.quota.step) for state in states]
+        charged = [replace(state, used=state.used + state.charge) for state in states]
         for bucket, state in zip(buckets, charged, strict=True):
             self._keep(bucket, now + state.used)
         self._clear(now)
@@ -59,15 +60,14 @@ class LocalLimits:
         """See `application.ports.Limits.give_back`."""
         now = self._clock()
         for bucket in buckets:
-            self._keep(bucket, now + max(0, self._used(bucket, now) - self._quota(bucket).step))
+            state = self._state(bucket, now)
+            self._keep(bucket, now + max(0, state.used - state.charge))
         self._clear(now)
 
-    def _quota(self, bucket: Bucket) -> Quota:
-        return bucket.quota.alone() if self._alone else bucket.quota
-
-    def _used(self, bucket: Bucket, now: int) -> int:
+    def _state(self, bucket: Bucket, now: int) -> BucketState:
+        quota = bucket.quota.alone() if self._alone else bucket.quota
         used = max(0, self._empty_at.get(_key(bucket), now) - now)
-        return min(used, self._quota(bucket).window)
+        return BucketState(quota, min(used, quota.window), bucket.charge(quota))
 
     def _keep(self, bucket: Bucket, empty_at: int) -> None:
         key = _key(bucket)

@@ -41,16 +41,16 @@ decisions = {
 
 log = structlog.get_logger(__name__)
 
-# KEYS: buckets. ARGV: 1 (take) or -1 (give back); then of each bucket its step and window, in microseconds.
+# KEYS: buckets. ARGV: 1 (take) or -1 (give back); then of each bucket its charge and window, in microseconds.
 # Returns 1, or 0 if a bucket is full (then none is charged); and of each bucket the time in which it will be empty. A
 # clock that was set back makes no bucket fuller than full.
 COUNT = """
 local time, way, admitted, used = redis.call('TIME'), tonumber(ARGV[1]), 1, {}
 local now = time[1] * 1000000 + time[2]
 for n = 1, #KEYS do
-    local step, window = tonumber(ARGV[2 * n]), tonumber(ARGV[2 * n + 1])
+    local charge, window = tonumber(ARGV[2 * n]), tonumber(ARGV[2 * n + 1])
     used[n] = math.min(math.max((tonumber(redis.call('GET', KEYS[n])) or now) - now, 0), window)
-    if used[n] + way * step > window then admitted = 0 end
+    if used[n] + way * charge > window then admitted = 0 end
 end
 if admitted == 1 then
     for n = 1, #KEYS do
@@ -111,7 +111,10 @@ class SharedLimits:
         if answer is None:
             decision = await self._alone.take(buckets)
         else:
-            states = [BucketState(bucket.quota, used) for bucket, used in zip(buckets, answer[1:], strict=True)]
+            states = [
+                BucketState(bucket.quota, used, bucket.charge(bucket.quota))
+                for bucket, used in zip(buckets, answer[1:], strict=True)
+            ]
             decision = Decision(bool(answer[0]), tuple(states))
         decisions[answer is not None, decision.admitted].inc()
         return decision
@@ -134,7 +137,7 @@ class SharedLimits:
 
     async def _ask(self, way: int, buckets: Sequence[Bucket]) -> list[int] | None:
         """Return the answer of Redis; None: it is silent."""
-        sizes = [size for bucket in buckets for size in (bucket.quota.step, bucket.quota.window)]
+        sizes = [size for bucket in buckets for size in (bucket.charge(bucket.quota), bucket.quota.window)]
         call = _Call(tuple(map(self._key, buckets)), (way, *sizes))
         if not self._is_silent:
             return await self._calls.get(call)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
@@ -71,6 +72,22 @@ async def test_if_one_bucket_is_full_none_is_charged(limits: Limits) -> None:
     refused = await limits.take(both)
     assert [state.remaining for state in refused.states] == [3, 0]
     assert (await limits.take([bucket(FIVE)])).states[0].remaining == 2
+
+
+async def test_a_charge_may_take_more_than_one(limits: Limits) -> None:
+    three = replace(bucket(FIVE), amount=3)
+    assert [(await limits.take([three])).admitted for _ in range(2)] == [True, False]
+    refused = await limits.take([three])
+    assert 100 < refused.retry_after <= 120
+    assert (await limits.take([bucket(FIVE)])).states[0].remaining == 1
+    await limits.give_back([three])
+    assert (await limits.take([bucket(FIVE)])).states[0].remaining == 3
+
+
+async def test_a_charge_beyond_the_quota_takes_all_of_it(limits: Limits) -> None:
+    million = replace(bucket(FIVE), amount=1_000_000)
+    assert (await limits.take([million])).states[0].remaining == 0
+    assert 590 <= (await limits.take([million])).retry_after <= 600
 
 
 async def test_what_is_given_back_can_be_taken_again(limits: Limits) -> None:
