@@ -41,7 +41,17 @@ from application.ports.links import LinkPurpose, LinkToken, LinkTokens
 from application.ports.mail import MAIL_TIMEOUT, Mail, Mailer, MailRefused
 from application.ports.models import Capability, Model, Models, TokenCounter, UnknownModel
 from application.ports.passwords import Passwords
-from application.ports.provider import AnswerCut, AnswerEnd, Message, Prompt, PromptRefused, Provider, TextPiece, Usage
+from application.ports.provider import (
+    ANSWER_TIMEOUT,
+    AnswerCut,
+    AnswerEnd,
+    Message,
+    Prompt,
+    PromptRefused,
+    Provider,
+    TextPiece,
+    Usage,
+)
 from application.ports.queue import JobQueue
 from application.ports.reads import EventPlace, Params, ReadStore, StoredEvents, T
 from application.ports.security_log import EntryFilter, LoggedEntry, SecurityEntry, SecurityLog
@@ -83,6 +93,7 @@ from application.ports.team_deadlines import TeamDeadlines
 from application.ports.unverified import UnverifiedUser, UnverifiedUsers
 
 __all__ = [
+    "ANSWER_TIMEOUT",
     "IDLE_LIFETIME",
     "MAIL_TIMEOUT",
     "MAX_SESSIONS",

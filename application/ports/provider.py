@@ -1,7 +1,8 @@
 """Port to a provider of language models: it writes text for a prompt, piece by piece."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Literal, Protocol
 
 from application.ports.errors import Unavailable
@@ -69,11 +70,17 @@ class AnswerCut(Unavailable):
     """
 
 
+ANSWER_TIMEOUT = timedelta(minutes=11)
+"""The longest time of `Provider.answer`. Kinds of jobs that wait for it take it as their `run_timeout`."""
+
+
 class Provider(Protocol):
     """A provider of language models."""
 
-    def answer(self, prompt: Prompt) -> AsyncIterator[TextPiece | AnswerEnd]:
-        """Write the answer to a prompt: pieces of text, then one `AnswerEnd`. To close the iterator stops the provider.
+    def answer(self, prompt: Prompt) -> AsyncGenerator[TextPiece | AnswerEnd, None]:
+        """Write the answer to a prompt: pieces of text, then one `AnswerEnd`.
+
+        To close the generator stops the provider, so use it in `contextlib.aclosing`: a `break` alone does not.
 
         Raises:
             PromptRefused: a repeat cannot help.
