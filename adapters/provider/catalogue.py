@@ -11,9 +11,9 @@ from msgspec import Meta, Struct
 from application.ports import Capability, Model, UnknownModel
 
 ApiName = Literal["chat", "responses"]
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}$")]
+ModelName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}$")]
 Price = Annotated[int, Meta(ge=0, le=1_000_000_000_000)]
-Tokens = Annotated[int, Meta(ge=1, le=100_000_000)]
+TokenNumber = Annotated[int, Meta(ge=1, le=100_000_000)]
 
 
 class WrongCatalogue(ValueError):
@@ -23,15 +23,15 @@ class WrongCatalogue(ValueError):
 class CatalogueModel(Struct, frozen=True, forbid_unknown_fields=True):
     """A model as the file has it; `catalogue.toml` explains the fields."""
 
-    name: Name
+    name: ModelName
     api: ApiName
     input_price: Price
     output_price: Price
-    context_window: Tokens
-    max_output_tokens: Tokens
+    context_window: TokenNumber
+    max_output_tokens: TokenNumber
     capabilities: tuple[Capability, ...]
-    fallbacks: tuple[Name, ...]
-    provider_name: Name | None = None
+    fallbacks: tuple[ModelName, ...]
+    provider_name: ModelName | None = None
 
     def view(self) -> Model:
         """Return what use cases know of the model."""
@@ -47,7 +47,7 @@ class CatalogueModel(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _File(Struct, frozen=True, forbid_unknown_fields=True):
-    default: Name
+    default: ModelName
     models: tuple[CatalogueModel, ...]
 
 

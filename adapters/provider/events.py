@@ -10,25 +10,25 @@ from typing import Any, Literal, Protocol
 from adapters.provider.failures import meaning_of_code
 from application.ports import Usage
 
-Reason = Literal["complete", "length", "filtered"]
+EndingReason = Literal["complete", "length", "filtered"]
 
 MAX_TOKENS = 100_000_000
 """Counts above this cannot be."""
 
-CHAT_ENDS: Mapping[str, Reason] = {
+CHAT_ENDS: Mapping[str, EndingReason] = {
     "stop": "complete",
     "tool_calls": "complete",
     "function_call": "complete",
     "length": "length",
     "content_filter": "filtered",
 }
-INCOMPLETE: Mapping[str, Reason] = {"max_output_tokens": "length", "content_filter": "filtered"}
+INCOMPLETE: Mapping[str, EndingReason] = {"max_output_tokens": "length", "content_filter": "filtered"}
 
 
 class Reading(Protocol):
     """What was read of an answer. `reason`: None until it has ended; `usage`: None while it is unknown."""
 
-    reason: Reason | None
+    reason: EndingReason | None
     usage: Usage | None
 
     def text_of(self, event: Any) -> str:
@@ -36,7 +36,7 @@ class Reading(Protocol):
 
         Raises:
             ValueError, TypeError, AttributeError, LookupError: it is malformed.
-            Filtered, PromptRefused, Unavailable: it says that the answer has failed.
+            FilterRefusal, PromptRefused, Unavailable: it says that the answer has failed.
         """
 
 
@@ -44,7 +44,7 @@ class ChatReading:
     """The events of chat completions."""
 
     def __init__(self) -> None:
-        self.reason: Reason | None = None
+        self.reason: EndingReason | None = None
         self.usage: Usage | None = None
         self._is_refusal = False
 
@@ -66,7 +66,7 @@ class ResponsesReading:
     """The events of the Responses API."""
 
     def __init__(self) -> None:
-        self.reason: Reason | None = None
+        self.reason: EndingReason | None = None
         self.usage: Usage | None = None
         self._is_refusal = False
 
@@ -87,7 +87,7 @@ class ResponsesReading:
                 raise meaning_of_code(event.code)
         return ""
 
-    def _end(self, reason: Reason, usage: Any) -> None:
+    def _end(self, reason: EndingReason, usage: Any) -> None:
         self.reason = reason
         self.usage = None if usage is None else _usage(usage.input_tokens, usage.output_tokens)
 

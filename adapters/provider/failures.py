@@ -25,33 +25,33 @@ KNOWN = FILTERED | OVERLOADED | FOR_GOOD
 SECONDS = re.compile(r"\d{1,12}(\.\d{1,9})?")
 
 
-class Filtered(Exception):
+class FilterRefusal(Exception):
     """The provider's filter has refused the prompt."""
 
 
 FAILURES = (
-    *(APIError, OSError, TooLong, Filtered, PromptRefused, Unavailable),
+    *(APIError, OSError, TooLong, FilterRefusal, PromptRefused, Unavailable),
     *(EOFError, ValueError, TypeError, AttributeError, LookupError),
 )
 """What goes wrong while an answer is read. The last ones: it has another form than it should."""
 
 
-def meaning_of(error: Exception, clock: Clock) -> PromptRefused | Unavailable | Filtered:
+def meaning_of(error: Exception, clock: Clock) -> PromptRefused | Unavailable | FilterRefusal:
     """Return what a failure before the first text means."""
-    if isinstance(error, Filtered | PromptRefused | Unavailable):
+    if isinstance(error, FilterRefusal | PromptRefused | Unavailable):
         return error
     code = error.code if isinstance(error, APIError) else None
     if code in FILTERED:
-        return Filtered()
+        return FilterRefusal()
     if isinstance(error, APIStatusError):
         return _meaning_of_status(error, clock)
     return meaning_of_code(code) if code in KNOWN else Unavailable(f"The provider ({reason(error)})")
 
 
-def meaning_of_code(code: object) -> PromptRefused | Unavailable | Filtered:
+def meaning_of_code(code: object) -> PromptRefused | Unavailable | FilterRefusal:
     """Return what an error code in a stream means; codes that we do not know are not repeated."""
     if code in FILTERED:
-        return Filtered()
+        return FilterRefusal()
     return PromptRefused(str(code)) if code in FOR_GOOD else Unavailable(f"The provider ({known(code)})")
 
 

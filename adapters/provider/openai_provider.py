@@ -11,9 +11,9 @@ from openai import AsyncOpenAI, AsyncStream, omit
 from adapters.provider.bounded import bound
 from adapters.provider.catalogue import ApiName, Catalogue, CatalogueModel
 from adapters.provider.events import ChatReading, Reading, ResponsesReading
-from adapters.provider.failures import FAILURES, Filtered, meaning_of, reason
+from adapters.provider.failures import FAILURES, FilterRefusal, meaning_of, reason
 from adapters.provider.surrogates import Surrogates
-from adapters.provider.timeouts import Deadlines, Timeouts, next_of
+from adapters.provider.timeouts import AnswerDeadlines, Timeouts, next_of
 from application.ports import AnswerCut, AnswerEnd, Clock, Prompt, TextPiece
 
 MAX_ANSWER_LENGTH = 1_000_000
@@ -30,7 +30,7 @@ READINGS: dict[ApiName, type[ChatReading] | type[ResponsesReading]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class ProviderAccount:
     """Where the API is, and the key that pays. `url` ends before `/chat/completions`."""
 
     url: str
@@ -39,14 +39,14 @@ class Account:
 
 
 class OpenAIProvider:
-    """Implements `application.ports.Provider`. Whoever pays with a key of their own has an instance of their own.
+    """Implements `application.ports.Provider`. Each key has an instance of its own.
 
     `transport`: how requests travel; None: through the network.
     """
 
     def __init__(
         self,
-        account: Account,
+        account: ProviderAccount,
         catalogue: Catalogue,
         clock: Clock,
         *,
@@ -98,7 +98,7 @@ class OpenAIProvider:
             Unavailable: there is no answer.
         """
         try:
-            async with Deadlines(self._timeouts).until_first():
+            async with AnswerDeadlines(self._timeouts).until_first():
                 await self._client.models.list()
         except FAILURES as error:
             _reason_or_raise(error, 0, self._clock)
@@ -109,7 +109,7 @@ class OpenAIProvider:
 
     async def _texts(self, entry: CatalogueModel, prompt: Prompt, reading: Reading) -> AsyncGenerator[str, None]:
         """Yield the texts of an answer, none of them empty."""
-        deadlines, surrogates, has_begun = Deadlines(self._timeouts), Surrogates(), False
+        deadlines, surrogates, has_begun = AnswerDeadlines(self._timeouts), Surrogates(), False
         async with deadlines.until_first():
             stream = await self._ask(entry, prompt)
         async with aclosing(stream):
@@ -158,7 +158,7 @@ def _reason_or_raise(error: Exception, length: int, clock: Clock) -> Literal["fi
         PromptRefused, Unavailable: it has failed before the first one.
     """
     meaning = meaning_of(error, clock)
-    if isinstance(meaning, Filtered):
+    if isinstance(meaning, FilterRefusal):
         return "filtered"
     if length:
         raise AnswerCut(f"The rest of the answer ({reason(error)})") from None

@@ -12,9 +12,9 @@ from typing import Any
 import httpx2
 import msgspec
 
-from adapters.provider.openai_provider import Account
+from adapters.provider.openai_provider import ProviderAccount
 
-SANDBOX = Account("http://sandbox.invalid/v1", "none", is_sandbox=True)
+SANDBOX = ProviderAccount("http://sandbox.invalid/v1", "none", is_sandbox=True)
 OPENING = "Sandbox: no model wrote this. "
 WORDS = 60
 """Length of an answer."""

@@ -18,7 +18,7 @@ class Timeouts:
     total: float = 600.0
 
 
-class Deadlines:
+class AnswerDeadlines:
     """The time limits of one answer, from now on."""
 
     def __init__(self, timeouts: Timeouts) -> None:
