@@ -207,5 +207,8 @@ SUBSCRIPTION = Resource(
 )
 """The plan and quota that a user pays for."""
 
+MODEL = Resource("model", roles=(), rules={"list": Rule(ANYONE, "documents:read")})
+"""The language models that can write in documents. They are the same for all users."""
+
 EVENTS = Resource("events", roles=(), rules={"follow": Rule(ANYONE, "events:read")})
 """The stream of events. Of each resource it shows only to people who may read it, with the scope for reading it."""

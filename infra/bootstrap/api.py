@@ -14,11 +14,13 @@ from adapters.http.api.deps import Deps
 from adapters.http.api.tokens import SigningKey, Tokens
 from adapters.integration_events.asyncapi import Broker
 from adapters.passwords import Argon2Passwords
+from adapters.provider.token_counter import TiktokenCounter
 from adapters.realtime.hub import EventHub
 from application.ports import ReadStore
 from infra.bootstrap.lifetime import collect_rarely, started
 from infra.bootstrap.limits import open_limits
 from infra.bootstrap.links import open_csrf_tokens, open_link_tokens, open_refresh_tokens
+from infra.bootstrap.provider import open_models
 from infra.bootstrap.settled_bus import open_settled_bus
 from infra.bootstrap.write_side import WriteSide, open_write_side, utc_now
 from infra.cache.read_cache import CachedReadStore, open_redis
@@ -71,9 +73,9 @@ async def open_deps(settings: Settings, ports: Mapping[str, object] = MappingPro
         limits = await stack.enter_async_context(open_limits(settings, core))
         passwords = stack.enter_context(closing(Argon2Passwords()))
         refresh_tokens = open_refresh_tokens(core.keys)
-        own = {"passwords": passwords, "links": open_link_tokens(core.keys), "attempts": limits.attempts}
-        own["guesses"] = limits.guesses
-        own["refresh_tokens"] = refresh_tokens
+        models = open_models(settings.provider)
+        own = {"passwords": passwords, "links": open_link_tokens(core.keys), "refresh_tokens": refresh_tokens}
+        own |= {"attempts": limits.attempts, "guesses": limits.guesses, "models": models, "tokens": TiktokenCounter()}
         settled = await stack.enter_async_context(open_settled_bus(core, reads.store, {**own, **ports}))
         feed = await stack.enter_async_context(started(core.feed()))
         yield Deps(
@@ -95,6 +97,7 @@ async def open_deps(settings: Settings, ports: Mapping[str, object] = MappingPro
             checks={"database": _database_check(core), **reads.checks},
             limits=limits.requests,
             challenges=limits.challenges,
+            models=models,
             broker=_broker(settings.kafka),
             cors_origins=tuple(settings.http.cors_origins),
             read_wait_max=settings.http.read_wait_max,

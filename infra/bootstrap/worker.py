@@ -9,14 +9,17 @@ from typing import Any, TypeVar
 import uvloop
 from uuid_utils.compat import uuid7
 
+from adapters.provider.token_counter import TiktokenCounter
 from application.bus import Bus
 from application.commands import Command
 from application.discovery import import_all
 from application.ports import CommandContext
 from infra.bootstrap.lifetime import collect_rarely, first_known, retry_until_available, until_stopped
+from infra.bootstrap.limits import open_buckets
 from infra.bootstrap.links import open_link_tokens
 from infra.bootstrap.mail import open_mailer
 from infra.bootstrap.policies import react_to_events
+from infra.bootstrap.provider import open_models, open_provider
 from infra.bootstrap.settled_bus import open_settled_bus
 from infra.bootstrap.write_side import WriteSide, open_write_side, utc_now
 from infra.jobs.encoding import JobCodec
@@ -102,7 +105,10 @@ async def open_performer_ports(settings: Settings, core: WriteSide) -> AsyncIter
             return await oldest_needed(connection)
 
     links = open_link_tokens(core.keys)
+    models, counter = open_models(settings.provider), TiktokenCounter()
     async with (
+        open_buckets(settings.redis, core.blind) as buckets,
+        open_provider(settings.provider, models, buckets, counter) as provider,
         open_mailer(settings.mail, settings.http, settings.installation) as mailer,
         open_settled_bus(core, PooledReadStore(core.database), {"links": links}) as settled,
     ):
@@ -116,10 +122,13 @@ async def open_performer_ports(settings: Settings, core: WriteSide) -> AsyncIter
             "kept": ReadKeptDocuments(PooledReadStore(core.database)),
             "links": links,
             "mailer": mailer,
+            "models": models,
             "oldest_needed": still_needed,
+            "provider": provider,
             "queue": core.queue,
             "send": SystemSender(settled.bus),
             "sessions": core.sessions,
+            "tokens": counter,
             "team_deadlines": ReadTeamDeadlines(PooledReadStore(core.database)),
             "unverified": ReadUnverifiedUsers(PooledReadStore(core.database)),
         }

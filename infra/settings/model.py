@@ -19,6 +19,7 @@ from infra.settings.mail import MailSettings
 from infra.settings.metrics import MetricsSettings
 from infra.settings.policies import PolicySettings
 from infra.settings.projector import ProjectorSettings
+from infra.settings.provider import ProviderSettings
 from infra.settings.redis import RedisSettings
 from infra.settings.subject import Subject
 from infra.settings.tokens import TokenSettings
@@ -59,6 +60,7 @@ class Settings(SubjectGroup):
     limits: LimitSettings
     mail: MailSettings
     files: FileSettings
+    provider: ProviderSettings
     metrics: MetricsSettings
     keys: KeySettings
     tokens: TokenSettings

@@ -18,7 +18,7 @@ from tests.support.provider_servers import (
     KEY,
     Connection,
     RudeProvider,
-    Script,
+    RudeScript,
     chunk,
     closed,
     counted,
@@ -83,7 +83,7 @@ STATUSES = [
 @MODELS
 @pytest.mark.parametrize(("script", "error", "says"), STATUSES)
 async def test_a_status_is_a_refusal_or_an_outage(
-    rude: RudeProvider, provider: OpenAIProvider, model: str, script: Script, error: type[Exception], says: str
+    rude: RudeProvider, provider: OpenAIProvider, model: str, script: RudeScript, error: type[Exception], says: str
 ) -> None:
     rude.script = script
     with pytest.raises(error, match=says) as caught:
@@ -244,7 +244,7 @@ async def test_to_cancel_a_task_that_waits_for_text_disconnects_at_once(rude: Ru
         await asyncio.wait_for(rude.connections[0].gone.wait(), 5)
 
 
-FILTERS: dict[str, tuple[str, Script]] = {
+FILTERS: dict[str, tuple[str, RudeScript]] = {
     "a status": ("talker", refuse(400, code="content_filter")),
     "an end": ("talker", events(chunk(finish="content_filter"))),
     "a refusal": ("talker", events(chunk(refusal=CANARY), chunk(finish="stop"))),

@@ -36,6 +36,7 @@ from tests.support.memory_security_log import MemorySecurityLog
 from tests.support.memory_sessions import MemorySessions, MemorySettlement
 from tests.support.memory_store import MemoryEventStore
 from tests.support.projecting import MemoryFeed
+from tests.support.provider import CATALOGUE
 from tests.support.stores import BLIND_KEY, KEY_RING
 
 SIGNING_KEYS = signing_keys(KEY_RING)
@@ -197,6 +198,7 @@ async def open_http_api(attempts: SignInAttempts | None = None, **changes: Any) 
         refresh_tokens=refresh_tokens,
         csrf=CsrfTokens([bytes(32)]),
         security_log=security_log,
+        models=CATALOGUE,
         clock=time,
         new_id=uuid7,
         observe=observe,

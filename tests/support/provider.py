@@ -1,6 +1,6 @@
 """A scripted provider of language models, and what tests of all providers share."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -83,13 +83,17 @@ async def answer(provider: Provider, asked: Prompt) -> Answer:
     return Answer("".join(texts), len(texts), end)
 
 
+Script = list[TextPiece | AnswerEnd | Exception]
+"""The items of an answer; an exception is raised."""
+
+
 class ScriptedProvider:
     """A scripted provider: each answer yields the items of the next script, and raises its error.
 
     `asked`: the models, in their order; `stopped`: those whose answers were closed before their end.
     """
 
-    def __init__(self, *scripts: Sequence[TextPiece | AnswerEnd | Exception]) -> None:
+    def __init__(self, *scripts: Script) -> None:
         self.scripts = [*scripts]
         self.asked: list[str] = []
         self.stopped: list[str] = []

@@ -42,7 +42,7 @@ def running_aimock() -> Iterator[str]:
         process.stdin.close()
 
 
-Script = Callable[["Connection"], Awaitable[None]]
+RudeScript = Callable[["Connection"], Awaitable[None]]
 
 
 @dataclass
@@ -75,7 +75,7 @@ class RudeProvider:
 
     def __init__(self) -> None:
         self.url = ""
-        self.script: Script = refuse(500)
+        self.script: RudeScript = refuse(500)
         self.connections: list[Connection] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -128,7 +128,7 @@ async def rude_provider() -> AsyncIterator[RudeProvider]:
         await rude.close()
 
 
-def refuse(status: int, *headers: str, code: str = "rude", message: str = CANARY) -> Script:
+def refuse(status: int, *headers: str, code: str = "rude", message: str = CANARY) -> RudeScript:
     """Refuse with a status."""
 
     async def script(connection: Connection) -> None:
@@ -139,7 +139,7 @@ def refuse(status: int, *headers: str, code: str = "rude", message: str = CANARY
     return script
 
 
-def events(*data: Any, stall: bool = False) -> Script:
+def events(*data: Any, stall: bool = False) -> RudeScript:
     """Answer with events; then close the connection, or say nothing more."""
 
     async def script(connection: Connection) -> None:

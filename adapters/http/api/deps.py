@@ -17,6 +17,7 @@ from application.ports import (
     CommandContext,
     EventStore,
     LiveSessions,
+    Models,
     NewId,
     Positions,
     ReadStore,
@@ -73,6 +74,7 @@ class Deps:
     checks: dict[str, Callable[[], Awaitable[object]]]
     limits: RequestLimits
     challenges: Challenges
+    models: Models
     vital: frozenset[str] = frozenset({"database"})
     broker: Broker = LOCAL
     cors_origins: tuple[str, ...] = ()

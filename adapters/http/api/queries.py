@@ -16,7 +16,7 @@ from adapters.http.api.html import HtmlPage
 from adapters.http.api.problems import Malformed, Missing
 from adapters.http.api.responses import Answer, HttpHeader, encode, etag_of
 from application.commands import ReadResult
-from application.ports import ReadStore, SecurityLog, UnwantedMatch
+from application.ports import Models, ReadStore, SecurityLog, UnwantedMatch
 from application.preconditions import require_tag, tag_of
 from domain.kernel import NotFound
 from projections.kernel import models_read_by
@@ -52,6 +52,11 @@ class QueryReader:
     def security_log(self) -> SecurityLog:
         """Return the log of which the caller may read their own entries."""
         return self._context.deps.security_log
+
+    @property
+    def models(self) -> Models:
+        """Return the language models that can be asked."""
+        return self._context.deps.models
 
     async def query(
         self, query: Callable[Concatenate[ReadStore, P], Awaitable[V]], *args: P.args, **kwargs: P.kwargs
