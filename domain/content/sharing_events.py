@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from domain.content.document import Document
 
 
-class Shared(Root.Event):
+class SharedWithAddress(Root.Event):
     TOPIC = "document.shared"
     address_id: UUID
     email: AboutAddress[str]
