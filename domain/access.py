@@ -149,6 +149,7 @@ DOCUMENT = Resource(
         "open_link": Rule(ANYONE, "documents:write"),
         "comment": Rule("commenter", "documents:write"),
         "edit": Rule("editor", "documents:write"),
+        "generate": Rule("editor", "documents:write"),
         "list_shares": Rule("owner", "documents:read"),
         "share": Rule("owner", "documents:write"),
         "file": Rule("owner", "documents:write"),

@@ -1,5 +1,6 @@
 """Ports: what use cases need from outside, one file a subject. Every name can be imported from here."""
 
+from application.ports.as_user import SendAsUser
 from application.ports.challenges import MAX_WORK, ChallengePurpose, Challenges
 from application.ports.client import Client, DeviceNames
 from application.ports.clock import Clock, NewId
@@ -40,6 +41,7 @@ from application.ports.limits import MICROSECONDS, Bucket, BucketState, Decision
 from application.ports.links import LinkPurpose, LinkToken, LinkTokens
 from application.ports.mail import MAIL_TIMEOUT, Mail, Mailer, MailRefused
 from application.ports.models import Capability, Model, Models, TokenCounter, UnknownModel
+from application.ports.partial_texts import PartialTexts
 from application.ports.passwords import Passwords
 from application.ports.provider import (
     ANSWER_TIMEOUT,
@@ -90,6 +92,7 @@ from application.ports.store import (
 )
 from application.ports.system import SendAsSystem
 from application.ports.team_deadlines import TeamDeadlines
+from application.ports.unfinished_generations import UnfinishedGenerations
 from application.ports.unverified import UnverifiedUser, UnverifiedUsers
 
 __all__ = [
@@ -161,6 +164,7 @@ __all__ = [
     "NotSettled",
     "OutcomeUnknown",
     "Params",
+    "PartialTexts",
     "PartitionBatch",
     "PartitionCheckpoint",
     "PartitionedFeed",
@@ -183,6 +187,7 @@ __all__ = [
     "SecurityLog",
     "SelectiveFeed",
     "SendAsSystem",
+    "SendAsUser",
     "Session",
     "SessionDetails",
     "SessionEnding",
@@ -200,6 +205,7 @@ __all__ = [
     "TokenText",
     "Unavailable",
     "Undecodable",
+    "UnfinishedGenerations",
     "UnknownModel",
     "Unreadable",
     "UnverifiedUser",

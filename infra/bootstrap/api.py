@@ -18,12 +18,13 @@ from adapters.provider.token_counter import TiktokenCounter
 from adapters.realtime.hub import EventHub
 from application.ports import ReadStore
 from infra.bootstrap.lifetime import collect_rarely, started
-from infra.bootstrap.limits import open_limits
+from infra.bootstrap.limits import OpenLimits, open_limits
 from infra.bootstrap.links import open_csrf_tokens, open_link_tokens, open_refresh_tokens
 from infra.bootstrap.provider import open_models
 from infra.bootstrap.settled_bus import open_settled_bus
 from infra.bootstrap.write_side import WriteSide, open_write_side, utc_now
 from infra.cache.read_cache import CachedReadStore, open_redis
+from infra.generation.partial_texts import PostgresPartialTexts
 from infra.http_server.server import serve
 from infra.postgres.read_store import PooledReadStore
 from infra.projector.schema import require_tables
@@ -74,14 +75,15 @@ async def open_deps(settings: Settings, ports: Mapping[str, object] = MappingPro
         passwords = stack.enter_context(closing(Argon2Passwords()))
         refresh_tokens = open_refresh_tokens(core.keys)
         models = open_models(settings.provider)
-        own = {"passwords": passwords, "links": open_link_tokens(core.keys), "refresh_tokens": refresh_tokens}
-        own |= {"attempts": limits.attempts, "guesses": limits.guesses, "models": models, "tokens": TiktokenCounter()}
+        own: dict[str, object] = {"passwords": passwords, "refresh_tokens": refresh_tokens, "models": models}
+        own |= _handler_ports(core, limits)
         settled = await stack.enter_async_context(open_settled_bus(core, reads.store, {**own, **ports}))
         feed = await stack.enter_async_context(started(core.feed()))
         yield Deps(
             send=settled.bus.send,
             rows=reads.store,
             history=core.store,
+            partial_texts=PostgresPartialTexts(core.database, core.keyring),
             positions=settled.positions,
             live=EventHub(feed, reads.store, settled.positions),
             head=feed.head,
@@ -103,6 +105,16 @@ async def open_deps(settings: Settings, ports: Mapping[str, object] = MappingPro
             read_wait_max=settings.http.read_wait_max,
             https=settings.http.public_url.startswith("https:"),
         )
+
+
+def _handler_ports(core: WriteSide, limits: OpenLimits) -> dict[str, object]:
+    """The ports of command handlers that need no end."""
+    return {
+        "links": open_link_tokens(core.keys),
+        "attempts": limits.attempts,
+        "guesses": limits.guesses,
+        "tokens": TiktokenCounter(),
+    }
 
 
 @dataclass(frozen=True, slots=True)

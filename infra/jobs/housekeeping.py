@@ -31,6 +31,7 @@ WHERE get_byte(answer, 1) = {AnswerKind.SECRET:d} AND octet_length(answer) > {HE
     AND recorded_at < now() - %s RETURNING key
 """  # noqa: S608
 
+PURGE_PARTIAL_TEXTS = "DELETE FROM partial_texts WHERE kept_at < now() - interval '1 day'"
 KEEP_SECURITY_LOG = "SELECT keep_security_log()"
 
 OldestNeeded = Callable[[], Awaitable[datetime | None]]
@@ -84,6 +85,13 @@ class KeepSecurityLog(Housekeeping, frozen=True):
     every: ClassVar[str | None] = "23 3 * * *"
 
 
+class PurgePartialTexts(Housekeeping, frozen=True):
+    """Delete what lost workers have left of texts that they were writing."""
+
+    kind: ClassVar[str] = "purge_partial_texts"
+    every: ClassVar[str | None] = "11 * * * *"
+
+
 @performs
 async def perform_purge_idempotency(job: PurgeIdempotency, database: Database, oldest_needed: OldestNeeded) -> None:
     """Delete the records that neither clients nor policies need."""
@@ -113,6 +121,12 @@ async def perform_keep_session_partitions(job: KeepSessionPartitions, database: 
 async def perform_keep_security_log(job: KeepSecurityLog, database: Database) -> None:
     """Call the function of the database that may do it."""
     await database.rows(KEEP_SECURITY_LOG, [])
+
+
+@performs
+async def perform_purge_partial_texts(job: PurgePartialTexts, database: Database) -> None:
+    """Delete the rows that are older than a generation can run."""
+    await database.rows(PURGE_PARTIAL_TEXTS, [])
 
 
 async def purge_idempotency(database: Database, oldest_needed: datetime | None = None) -> int:

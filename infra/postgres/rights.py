@@ -37,6 +37,7 @@ RIGHTS: Mapping[tuple[str, str], Mapping[Part, str]] = {
     ("TABLE", f"{OURS}.idempotency"): {"api": "SELECT", "worker": "SELECT, UPDATE, DELETE"},
     ("TABLE", f"{OURS}.security_log"): dict.fromkeys(("api", "worker"), "SELECT, INSERT"),
     ("FUNCTION", f"{OURS}.keep_security_log"): {"worker": "EXECUTE"},
+    ("TABLE", f"{OURS}.partial_texts"): {"api": "SELECT", "worker": "SELECT, INSERT, DELETE"},
     ("TABLE", f"{OURS}.projections"): {
         "api": "SELECT",
         "worker": "SELECT",

@@ -50,6 +50,9 @@ class LimitSettings(Subject):
     invitation: Rate = Field(
         "50/3600", validation_alias="PALIMPSEST_LIMIT_INVITATION", description="Requests of a user to invite to teams"
     )
+    generation: Rate = Field(
+        "10/60", validation_alias="PALIMPSEST_LIMIT_GENERATION", description="Requests of a user for generated texts"
+    )
     challenge_cost: int = Field(
         5_000,
         ge=1,

@@ -29,6 +29,7 @@ from infra.bootstrap.api import signing_keys
 from infra.sealing.blind_index import BlindIndex
 from projections.visibility import Share
 from tests.support.accounts import NewAccount, open_account
+from tests.support.generations import MemoryPartialTexts, PlainModels, PlainTokens
 from tests.support.limits import light_work, link_guesses, request_limits, sign_in_attempts
 from tests.support.links import PlainLinks
 from tests.support.memory_jobs import MemoryJobs
@@ -135,6 +136,7 @@ class HttpApi:
     jobs: MemoryJobs
     links: PlainLinks
     security_log: MemorySecurityLog
+    partial_texts: MemoryPartialTexts
 
     def token(self, user_id: UUID) -> dict[str, str]:
         """The headers of a user who has logged in."""
@@ -174,7 +176,8 @@ async def open_http_api(attempts: SignInAttempts | None = None, **changes: Any) 
     refresh_tokens = DerivedRefreshTokens([bytes(32)])
     ports |= {"sessions": sessions, "refresh_tokens": refresh_tokens, "device_names": device_name}
     ports |= {"queue": jobs, "links": links, "security_log": security_log, "attempts": attempts or sign_in_attempts()}
-    ports |= {"guesses": link_guesses()}
+    partial_texts = MemoryPartialTexts()
+    ports |= {"guesses": link_guesses(), "models": PlainModels(), "tokens": PlainTokens(), "digests": blind}
     bus = Bus(store, ports, blind, settlement=MemorySettlement(sessions))
     tokens = Tokens(SIGNING_KEYS, issuer="us", audience="them", lifetime=3600, clock=time, new_id=uuid7)
     observed: list[Observed] = []
@@ -189,6 +192,7 @@ async def open_http_api(attempts: SignInAttempts | None = None, **changes: Any) 
         send=bus.send,
         rows=rows,
         history=store,
+        partial_texts=partial_texts,
         positions=positions,
         live=EventHub(MemoryFeed(), rows, positions),
         head=head,
@@ -210,5 +214,18 @@ async def open_http_api(attempts: SignInAttempts | None = None, **changes: Any) 
     transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="https://api.test") as client:
         yield HttpApi(
-            app, bus, client, store, tokens, sessions, time, positions, rows, observed, jobs, links, security_log
+            app,
+            bus,
+            client,
+            store,
+            tokens,
+            sessions,
+            time,
+            positions,
+            rows,
+            observed,
+            jobs,
+            links,
+            security_log,
+            partial_texts,
         )

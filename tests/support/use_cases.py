@@ -15,12 +15,14 @@ from application.jobs import Job
 from application.policies.end_sessions import end_sessions
 from application.policies.send_account_mails import send_account_mails
 from application.policies.send_invitations import send_invitations
+from application.policies.start_generations import start_generations
 from application.policy import POLICIES, react_to
 from application.ports import Actor, CommandContext, Mail, MailRefused, Precondition
 from application.revocation import Settlement
 from infra.sealing.blind_index import BlindIndex
 from infra.store.codec import layout_of
 from tests.support.accounts import NewAccount, open_account
+from tests.support.generations import MemoryPartialTexts, PlainModels, PlainTokens, ScriptedProvider
 from tests.support.given import NOW
 from tests.support.limits import link_guesses, sign_in_attempts
 from tests.support.links import PlainLinks
@@ -31,7 +33,7 @@ from tests.support.memory_sessions import MemorySessions, MemorySettlement
 from tests.support.memory_store import MemoryEventStore
 
 R = TypeVar("R")
-PLAYED = [policy.__name__ for policy in (send_account_mails, end_sessions, send_invitations)]
+PLAYED = [policy.__name__ for policy in (send_account_mails, end_sessions, send_invitations, start_generations)]
 """The policies that the worker plays."""
 PASSWORD = "umber cartwheel tenfold mist"
 
@@ -99,7 +101,11 @@ class CommandRunner:
             "refresh_tokens": self.refresh_tokens,
             "security_log": self.security_log,
             "device_names": device_name,
+            "models": PlainModels(),
+            "tokens": PlainTokens(),
+            "digests": self.blind,
         }
+        self.provider, self.partial_texts = ScriptedProvider(), MemoryPartialTexts()
         self.bus = Bus(self.store, self.ports, self.blind, settlement=settlement or MemorySettlement(self.sessions))
 
     call = CommandContext(None, UUID(int=0))
@@ -142,6 +148,7 @@ class CommandRunner:
     def performer_ports(self) -> dict[str, object]:
         """The ports of performers."""
         own = {"events": self.store, "mailer": self.mail_box, "send": self._send_as_system}
+        own |= {"send_as_user": self._send_as_user, "provider": self.provider, "partial_texts": self.partial_texts}
         return {**self.ports, **own}
 
     async def actor(self, email: str) -> Actor:
@@ -163,6 +170,9 @@ class CommandRunner:
 
     async def _send_as_system(self, command: Command[R], key: str) -> R:
         return (await self.send(command, key=key)).answer
+
+    async def _send_as_user(self, command: Command[R], key: str, user_id: UUID) -> R:
+        return (await self.send(command, Actor(user_id), key)).answer
 
     def _react(self) -> bool:
         """Let the policies see the events since the last time; return whether they have caused jobs."""

@@ -11,15 +11,18 @@ from adapters.client_network import client_network, range_of
 from adapters.http.api.responses import HttpHeader
 from application.ports import MICROSECONDS, Bucket, BucketState, Decision, Limits, Quota
 
-LimitName = Literal["user", "anonymous", "sign-in", "registration", "registration-range", "account-mail", "invitation"]
-"""Limits of requests. `user` and `invitation` are counted by user, `registration-range` by address range, all others by
-network."""
+LimitName = Literal[
+    "user", "anonymous", "sign-in", "registration", "registration-range", "account-mail", "invitation", "generation"
+]
+"""Limits of requests. `user`, `invitation` and `generation` are counted by user, `registration-range` by address range,
+all others by network."""
 
 WORDS: Mapping[LimitName, str] = {
     "sign-in": "Too many attempts to log in from your network",
     "registration": "Too many registrations from your network",
     "registration-range": "Too many registrations from your network and its neighbours",
     "invitation": "You have sent too many invitations",
+    "generation": "You have asked for too many texts",
     "account-mail": "Too many mails were requested from your network",
 }
 

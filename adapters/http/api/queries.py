@@ -16,7 +16,7 @@ from adapters.http.api.html import HtmlPage
 from adapters.http.api.problems import Malformed, Missing
 from adapters.http.api.responses import Answer, HttpHeader, encode, etag_of
 from application.commands import ReadResult
-from application.ports import Models, ReadStore, SecurityLog, UnwantedMatch
+from application.ports import Models, PartialTexts, ReadStore, SecurityLog, UnwantedMatch
 from application.preconditions import require_tag, tag_of
 from domain.kernel import NotFound
 from projections.kernel import models_read_by
@@ -47,6 +47,16 @@ class QueryReader:
         self._context = context
         self._deadline: float | None = None
         self._lag = 0
+
+    @property
+    def partial_texts(self) -> PartialTexts:
+        """Return the texts that are being written."""
+        return self._context.deps.partial_texts
+
+    def preferred_wait(self, most: float) -> float:
+        """Return the seconds that the caller wants to wait for what is read (`Prefer: wait=`): 0 to `most`."""
+        wanted = WAIT.search(self._context.header(b"prefer") or "")
+        return min(float(wanted[1]), most) if wanted else 0.0
 
     @property
     def security_log(self) -> SecurityLog:

@@ -14,7 +14,7 @@ OPERATIONS = operations()
 GUARDED = sorted(OPERATIONS.keys() - PUBLIC)
 WITH_BODY = sorted(name for name, operation in OPERATIONS.items() if operation.example is not None)
 NOTHING = "0198f1c2-0000-7c4d-9e5f-0a1b2c3d4e5f"
-IDS = ("document_id", "team_id", "user_id", "session_id", "folder_id", "link_id", "public_id")
+IDS = ("document_id", "team_id", "user_id", "session_id", "folder_id", "link_id", "public_id", "generation_id")
 NAMES = {**dict.fromkeys(IDS, NOTHING), "version": 1}
 """The parameters of all paths."""
 FORBIDDEN_FIELDS = {

@@ -158,6 +158,7 @@ async def test_what_is_written_oddly_is_refused(api: HttpApi) -> None:
         "user_id": uuid4(),
         "link_id": uuid4(),
         "public_id": uuid4(),
+        "generation_id": uuid4(),
     }
     for method, path, place, name, value in WRITTEN:
         target = path.format_map({**good, name: value} if place == "path" else good)
