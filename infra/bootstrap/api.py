@@ -16,9 +16,9 @@ from adapters.integration_events.asyncapi import Broker
 from adapters.passwords import Argon2Passwords
 from adapters.provider.token_counter import TiktokenCounter
 from adapters.realtime.hub import EventHub
-from application.ports import ReadStore
+from application.ports import Models, ReadStore
 from infra.bootstrap.lifetime import collect_rarely, started
-from infra.bootstrap.limits import open_limits
+from infra.bootstrap.limits import OpenLimits, open_limits
 from infra.bootstrap.links import open_csrf_tokens, open_link_tokens, open_refresh_tokens
 from infra.bootstrap.provider import open_models
 from infra.bootstrap.settled_bus import open_settled_bus
@@ -74,8 +74,7 @@ async def open_deps(settings: Settings, ports: Mapping[str, object] = MappingPro
         passwords = stack.enter_context(closing(Argon2Passwords()))
         refresh_tokens = open_refresh_tokens(core.keys)
         models = open_models(settings.provider)
-        own = {"passwords": passwords, "links": open_link_tokens(core.keys), "refresh_tokens": refresh_tokens}
-        own |= {"attempts": limits.attempts, "guesses": limits.guesses, "models": models, "tokens": TiktokenCounter()}
+        own = {"passwords": passwords, "refresh_tokens": refresh_tokens, **_handler_ports(core, limits, models)}
         settled = await stack.enter_async_context(open_settled_bus(core, reads.store, {**own, **ports}))
         feed = await stack.enter_async_context(started(core.feed()))
         yield Deps(
@@ -103,6 +102,12 @@ async def open_deps(settings: Settings, ports: Mapping[str, object] = MappingPro
             read_wait_max=settings.http.read_wait_max,
             https=settings.http.public_url.startswith("https:"),
         )
+
+
+def _handler_ports(core: WriteSide, limits: OpenLimits, models: Models) -> dict[str, object]:
+    """The ports of command handlers that need no closing."""
+    ports = {"links": open_link_tokens(core.keys), "models": models, "tokens": TiktokenCounter()}
+    return {**ports, "attempts": limits.attempts, "guesses": limits.guesses}
 
 
 @dataclass(frozen=True, slots=True)
