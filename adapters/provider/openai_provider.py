@@ -114,8 +114,9 @@ class OpenAIProvider:
             stream = await self._ask(entry, prompt)
         async with aclosing(stream):
             events = aiter(stream)
-            while reading.usage is None or reading.reason is None:
-                async with deadlines.until_next() if has_begun else deadlines.until_first():
+            while True:
+                is_over = reading.reason is not None and reading.usage is not None
+                async with deadlines.until_next(is_over=is_over) if has_begun else deadlines.until_first():
                     event = await next_of(events)
                 if event is None:
                     break

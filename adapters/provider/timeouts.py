@@ -7,6 +7,9 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+END_SECONDS = 1.0
+"""From the last event that counts to the end of the stream."""
+
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
@@ -31,9 +34,12 @@ class AnswerDeadlines:
         """Return the limit of all steps until the first text."""
         return asyncio.timeout_at(self._first)
 
-    def until_next(self) -> asyncio.Timeout:
-        """Return the limit of the next step after the first text."""
-        return asyncio.timeout_at(min(self._end, self._now() + self._timeouts.between))
+    def until_next(self, *, is_over: bool) -> asyncio.Timeout:
+        """Return the limit of the next step after the first text. `is_over`: only the end of the stream is missing.
+
+        A stream that is read to its end leaves its connection to the next request.
+        """
+        return asyncio.timeout_at(min(self._end, self._now() + (END_SECONDS if is_over else self._timeouts.between)))
 
 
 async def next_of(items: AsyncIterator[T]) -> T | None:

@@ -16,7 +16,7 @@ from adapters.integration_events.asyncapi import Broker
 from adapters.passwords import Argon2Passwords
 from adapters.provider.token_counter import TiktokenCounter
 from adapters.realtime.hub import EventHub
-from application.ports import ReadStore
+from application.ports import Models, ReadStore
 from infra.bootstrap.lifetime import collect_rarely, started
 from infra.bootstrap.limits import OpenLimits, open_limits
 from infra.bootstrap.links import open_csrf_tokens, open_link_tokens, open_refresh_tokens
@@ -72,11 +72,9 @@ async def open_deps(settings: Settings, ports: Mapping[str, object] = MappingPro
         core = await stack.enter_async_context(open_write_side(settings, "api"))
         reads = await stack.enter_async_context(_open_reads(settings.redis, core))
         limits = await stack.enter_async_context(open_limits(settings, core))
-        passwords = stack.enter_context(closing(Argon2Passwords()))
         refresh_tokens = open_refresh_tokens(core.keys)
         models = open_models(settings.provider)
-        own: dict[str, object] = {"passwords": passwords, "refresh_tokens": refresh_tokens, "models": models}
-        own |= _handler_ports(core, limits)
+        own = {"refresh_tokens": refresh_tokens, **_handler_ports(core, limits, models, stack)}
         settled = await stack.enter_async_context(open_settled_bus(core, reads.store, {**own, **ports}))
         feed = await stack.enter_async_context(started(core.feed()))
         yield Deps(
@@ -107,14 +105,11 @@ async def open_deps(settings: Settings, ports: Mapping[str, object] = MappingPro
         )
 
 
-def _handler_ports(core: WriteSide, limits: OpenLimits) -> dict[str, object]:
-    """The ports of command handlers that need no end."""
-    return {
-        "links": open_link_tokens(core.keys),
-        "attempts": limits.attempts,
-        "guesses": limits.guesses,
-        "tokens": TiktokenCounter(),
-    }
+def _handler_ports(core: WriteSide, limits: OpenLimits, models: Models, stack: AsyncExitStack) -> dict[str, object]:
+    """The ports of command handlers. `stack` will close them."""
+    passwords = stack.enter_context(closing(Argon2Passwords()))
+    ports = {"links": open_link_tokens(core.keys), "models": models, "tokens": TiktokenCounter()}
+    return {**ports, "passwords": passwords, "attempts": limits.attempts, "guesses": limits.guesses}
 
 
 @dataclass(frozen=True, slots=True)

@@ -278,7 +278,7 @@ READS = sorted(
     for path, methods in openapi_schema()["paths"].items()
     if "security" in methods.get("get", ())
     and "{type}" not in path
-    and not path.endswith(("/stream", "/sessions", "/usage"))
+    and not path.endswith(("/stream", "/sessions", "/usage", "/models"))
 )
 
 
