@@ -153,6 +153,7 @@ DOCUMENT = Resource(
         "ask_for_access": Rule(ANYONE, "documents:write"),
         "comment": Rule("commenter", "documents:write"),
         "edit": Rule("editor", "documents:write"),
+        "generate": Rule("editor", "documents:write"),
         "list_shares": Rule("owner", "documents:read"),
         "share": Rule("owner", "documents:write"),
         "file": Rule("owner", "documents:write"),
@@ -224,6 +225,9 @@ SUBSCRIPTION = Resource(
     },
 )
 """The plan and quota that a user pays for."""
+
+MODEL = Resource("model", roles=(), rules={"list": Rule(ANYONE, "documents:read")})
+"""The language models that can write in documents. They are the same for all users."""
 
 EVENTS = Resource("events", roles=(), rules={"follow": Rule(ANYONE, "events:read")})
 """The stream of events. Of each resource it shows only to people who may read it, with the scope for reading it."""

@@ -51,6 +51,11 @@ TABLES = {
         "the list of the person, as GET /v1/recent-documents shows it",
         "erase_keys deletes the rows; else 90 days after the view, or when there are 100 later ones",
     ),
+    "partial_texts": PersonalDataPlace(
+        "texts that are being written; sealed",
+        "not exported: a text that is done is in the events",
+        "erase_keys destroys the data key and deletes the rows; else the end of the generation, at the latest a day",
+    ),
     "claims": PersonalDataPlace("keyed hashes of addresses and slugs", _NO_EXPORT, "erase_keys deletes the rows"),
     "sessions": PersonalDataPlace(
         "IP addresses and user agents; sealed. Keyed hashes of addresses and devices",
@@ -117,6 +122,11 @@ REDIS_KEYS = {
 LEASE = "dropped through the lease of the process, before the answer"
 
 MEMORY = {
+    "application.generation.answering.Answering": PersonalDataPlace(
+        "a text that is being written, for eleven minutes at most",
+        _NO_EXPORT,
+        "the worker looks each second whether the generation is erased, and stops",
+    ),
     "infra.sealing.key_cache.KeyCache": PersonalDataPlace("data keys, for a minute", _NO_EXPORT, LEASE),
     "infra.projector.read_ahead.BufferedFeed": PersonalDataPlace("the last events, unsealed", _NO_EXPORT, LEASE),
     "infra.store.snapshots.Snapshots": PersonalDataPlace(

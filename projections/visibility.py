@@ -87,6 +87,9 @@ FOLLOWERS = ",".join(TEAM.roles_for("list_members"))
 OWNED = "(d.owner_kind = 'user' AND d.owner_id = %(user_id)s)"
 """The condition that the actor owns the document `d`."""
 
+ASKED = "g.asker_id = %(user_id)s"
+"""The condition that the actor has asked for the generation `g`."""
+
 BELONGS_TO = "d.owner_id = %(owner_id)s"
 """The condition that a user or a team owns the document `d`."""
 

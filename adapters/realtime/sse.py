@@ -1,7 +1,7 @@
 """Server-sent events (WHATWG HTML, 9.2): the stream of one subscriber, until its token expires or its session ends."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Annotated
 
@@ -78,8 +78,8 @@ class Subscriber:
         self.hub = context.deps.live
         self.sessions = context.deps.live_sessions
         self.network = client_network.get()
-        self._seconds_left = self.identity.expires - context.deps.clock().timestamp()
-        self._last_event_id = context.header(b"last-event-id")
+        self.seconds_left = self.identity.expires - context.deps.clock().timestamp()
+        self.last_event_id = context.header(b"last-event-id")
         self._own_ids = own_of(self.identity.actor)
         self._things = {thing for thing, scope in scope_to_read().items() if scope in self.identity.scopes}
 
@@ -90,17 +90,17 @@ class Subscriber:
             Malformed: `Last-Event-ID` is not a position.
         """
         after = query.after
-        if self._last_event_id:
-            if not POSITION.fullmatch(self._last_event_id):
+        if self.last_event_id:
+            if not POSITION.fullmatch(self.last_event_id):
                 raise Malformed("Last-Event-ID takes the last id received.")
-            after = int(self._last_event_id)
-        return EventStream(self, query, after)
+            after = int(self.last_event_id)
+        return EventStream(self, lambda: self.blocks(query, after))
 
     async def blocks(self, query: StreamQuery, after: int | None) -> AsyncIterator[bytes]:
         """Yield the stream in blocks. It ends when a server fails; a client that reconnects misses no event."""
         now = asyncio.get_running_loop().time
-        expires, ends = now() + self._seconds_left, now() + query.wait
-        position = await self._start(after, min(self._seconds_left, HEARTBEAT_SECONDS))
+        expires, ends = now() + self.seconds_left, now() + query.wait
+        position = await self._start(after, min(self.seconds_left, HEARTBEAT_SECONDS))
         if position is None:
             return
         yield OPENING % position
@@ -145,17 +145,16 @@ class Subscriber:
 
 
 class EventStream(Response):
-    """Sends the stream of a subscriber, no faster than it is read."""
+    """Sends the stream of a subscriber, no faster than it is read. `blocks`: yields it in blocks."""
 
     media_type = MEDIA_TYPE
 
-    def __init__(self, subscriber: Subscriber, query: StreamQuery, after: int | None) -> None:
+    def __init__(self, subscriber: Subscriber, blocks: Callable[[], AsyncIterator[bytes]]) -> None:
         self.status_code = 200
         self.background = None
         self.raw_headers = [*HEADERS]
         self._subscriber = subscriber
-        self._query = query
-        self._after = after
+        self._blocks = blocks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until the stream or the session ends, the client disconnects, or it stops reading.
@@ -188,7 +187,7 @@ class EventStream(Response):
             await _end(send)
 
     async def _send(self, send: Send) -> None:
-        async with aclosing(self._subscriber.blocks(self._query, self._after)) as blocks:  # type: ignore[type-var]
+        async with aclosing(self._blocks()) as blocks:  # type: ignore[type-var]
             async for block in blocks:
                 await _in_time(send, {"type": "http.response.body", "body": block, "more_body": True})
         await _end(send)

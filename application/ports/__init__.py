@@ -1,5 +1,6 @@
 """Ports: what use cases need from outside, one file a subject. Every name can be imported from here."""
 
+from application.ports.as_user import SendAsUser
 from application.ports.challenges import MAX_WORK, ChallengePurpose, Challenges
 from application.ports.client import Client, DeviceNames
 from application.ports.clock import Clock, NewId
@@ -40,8 +41,21 @@ from application.ports.kept_documents import KeptDocuments
 from application.ports.limits import MICROSECONDS, Bucket, BucketState, Decision, Limits, Quota
 from application.ports.links import LinkPurpose, LinkToken, LinkTokens
 from application.ports.mail import MAIL_TIMEOUT, Mail, Mailer, MailRefused
+from application.ports.models import Capability, Model, Models, TokenCounter, UnknownModel
+from application.ports.partial_texts import PartialTexts
 from application.ports.passwords import Passwords
 from application.ports.proved_domains import ProvedDomain, ProvedDomains
+from application.ports.provider import (
+    ANSWER_TIMEOUT,
+    AnswerCut,
+    AnswerEnd,
+    Message,
+    Prompt,
+    PromptRefused,
+    Provider,
+    TextPiece,
+    Usage,
+)
 from application.ports.queue import JobQueue
 from application.ports.reads import EventPlace, Params, ReadStore, StoredEvents, T
 from application.ports.recent_documents import RecentDocuments
@@ -81,9 +95,11 @@ from application.ports.store import (
 )
 from application.ports.system import SendAsSystem
 from application.ports.team_deadlines import TeamDeadlines
+from application.ports.unfinished_generations import UnfinishedGenerations
 from application.ports.unverified import UnverifiedUser, UnverifiedUsers
 
 __all__ = [
+    "ANSWER_TIMEOUT",
     "IDLE_LIFETIME",
     "MAIL_TIMEOUT",
     "MAX_SESSIONS",
@@ -95,11 +111,14 @@ __all__ = [
     "AccountDeadline",
     "AccountDeadlines",
     "Actor",
+    "AnswerCut",
+    "AnswerEnd",
     "AnswerExpired",
     "Beginning",
     "Bucket",
     "BucketState",
     "Busy",
+    "Capability",
     "ChallengePurpose",
     "Challenges",
     "ClaimTaken",
@@ -138,6 +157,9 @@ __all__ = [
     "Mail",
     "MailRefused",
     "Mailer",
+    "Message",
+    "Model",
+    "Models",
     "NewId",
     "NewSession",
     "NoSuchFile",
@@ -145,6 +167,7 @@ __all__ = [
     "NotSettled",
     "OutcomeUnknown",
     "Params",
+    "PartialTexts",
     "PartitionBatch",
     "PartitionCheckpoint",
     "PartitionedFeed",
@@ -152,8 +175,11 @@ __all__ = [
     "Positions",
     "Precondition",
     "PreconditionFailed",
+    "Prompt",
+    "PromptRefused",
     "ProvedDomain",
     "ProvedDomains",
+    "Provider",
     "Quota",
     "RangeOutsideFile",
     "RateLimited",
@@ -167,6 +193,7 @@ __all__ = [
     "SecurityLog",
     "SelectiveFeed",
     "SendAsSystem",
+    "SendAsUser",
     "Session",
     "SessionDetails",
     "SessionEnding",
@@ -179,14 +206,19 @@ __all__ = [
     "StoredResponse",
     "T",
     "TeamDeadlines",
+    "TextPiece",
     "TextRecords",
+    "TokenCounter",
     "TokenText",
     "Unavailable",
     "Undecodable",
+    "UnfinishedGenerations",
+    "UnknownModel",
     "Unreadable",
     "UnverifiedUser",
     "UnverifiedUsers",
     "UnwantedMatch",
+    "Usage",
     "VersionConflict",
     "VersionNeeded",
 ]

@@ -40,5 +40,11 @@ class Holdings(Protocol):
     async def documents_bound_to(self, user_id: UUID) -> list[HeldStream]:
         """Return the documents with a share that is bound to the user."""
 
+    async def generations_of(self, asker_id: UUID) -> list[HeldStream]:
+        """Return the generations that a user has asked for."""
+
+    async def generations_for(self, document_id: UUID) -> list[HeldStream]:
+        """Return the generations for a document."""
+
     async def teams_inviting(self, address_id: UUID) -> list[HeldStream]:
         """Return the teams that have invited an address."""

@@ -23,6 +23,7 @@ from domain.content import erasure as documents
 from domain.content.document import Document
 from domain.content.folder import FolderTree
 from domain.content.share_link import ShareLinks
+from domain.generation.generation import Generation
 from domain.identity.suspension import is_to_be_erased
 from domain.identity.user import User
 from domain.kernel import NotFound, Party, Root
@@ -143,6 +144,7 @@ class _Erasure:
             if documents.erase_own(document, owner, now=self._now):
                 self._concerned.add(document.id)
                 await self.erase_links_of(document.id)
+                await self.erase_generations_for(document.id)
         with suppress(NotFound):
             await self.erase(FolderTree, FolderTree.id_of(owner), FolderTree.erase)
 
@@ -150,6 +152,18 @@ class _Erasure:
         """Erase the share links of a document, if it has ever had one."""
         with suppress(NotFound):
             await self.erase(ShareLinks, ShareLinks.id_of(document_id), ShareLinks.erase)
+
+    async def erase_generations_of(self, user_id: UUID) -> None:
+        """Erase what a user has asked language models for."""
+        async for generation in self._each(Generation, await self._holdings.generations_of(user_id)):
+            if generation.asker_id == user_id:
+                generation.erase(now=self._now)
+
+    async def erase_generations_for(self, document_id: UUID) -> None:
+        """Erase what people have asked language models for, for a document."""
+        async for generation in self._each(Generation, await self._holdings.generations_for(document_id)):
+            if generation.document_id == document_id:
+                generation.erase(now=self._now)
 
     async def erase_team(self, id: UUID) -> None:
         """Erase a team, after what belongs to it."""
@@ -284,6 +298,7 @@ async def erase_deleted_user(
 
 async def _erase_user(erasure: _Erasure, user: User | None, id: UUID, addresses: EmailIndex) -> ErasureStep:
     await erasure.erase_documents_of(Party("user", id))
+    await erasure.erase_generations_of(id)
     await erasure.end_memberships(id)
     await erasure.cancel_plan(Party("user", id))
     await erasure.forget_user(id)
@@ -309,6 +324,7 @@ async def erase_document(cmd: EraseDocument, store: Store, holdings: Holdings, c
     erasure = _Erasure(store, holdings, clock())
     await erasure.erase(Document, cmd.id, documents.erase_document)
     await erasure.erase_links_of(cmd.id)
+    await erasure.erase_generations_for(cmd.id)
     return erasure.stage()
 
 

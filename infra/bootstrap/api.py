@@ -16,14 +16,17 @@ from adapters.http.api.deps import Deps
 from adapters.http.api.tokens import SigningKey, Tokens
 from adapters.integration_events.asyncapi import Broker
 from adapters.passwords import Argon2Passwords
+from adapters.provider.token_counter import TiktokenCounter
 from adapters.realtime.hub import EventHub
 from application.ports import ReadStore
 from infra.bootstrap.lifetime import collect_rarely, started
 from infra.bootstrap.limits import open_limits
 from infra.bootstrap.links import open_csrf_tokens, open_link_tokens, open_refresh_tokens
+from infra.bootstrap.provider import open_models
 from infra.bootstrap.settled_bus import open_settled_bus
 from infra.bootstrap.write_side import WriteSide, open_write_side, utc_now
 from infra.cache.read_cache import CachedReadStore, open_redis
+from infra.generation.partial_texts import PostgresPartialTexts
 from infra.http_server.server import serve
 from infra.postgres.read_store import PooledReadStore
 from infra.projector.schema import require_tables
@@ -82,6 +85,7 @@ async def open_deps(settings: Settings, ports: Mapping[str, object] = MappingPro
             send=settled.bus.send,
             rows=reads.store,
             history=core.store,
+            partial_texts=PostgresPartialTexts(core.database, core.keyring),
             positions=settled.positions,
             live=EventHub(feed, reads.store, settled.positions),
             head=feed.head,
@@ -98,6 +102,7 @@ async def open_deps(settings: Settings, ports: Mapping[str, object] = MappingPro
             checks={"database": _database_check(core), **reads.checks},
             limits=limits.requests,
             challenges=limits.challenges,
+            models=own["models"],
             broker=_broker(settings.kafka),
             cors_origins=tuple(settings.http.cors_origins),
             read_wait_max=settings.http.read_wait_max,
@@ -107,8 +112,13 @@ async def open_deps(settings: Settings, ports: Mapping[str, object] = MappingPro
 
 def _stateless_ports(settings: Settings, core: WriteSide) -> dict[str, Any]:
     """Return the ports of command handlers that need not be closed."""
-    links, refresh_tokens = open_link_tokens(core.keys), open_refresh_tokens(core.keys)
-    return {"links": links, "refresh_tokens": refresh_tokens, "records": DnsTextRecords(settings.dns.name_servers)}
+    return {
+        "links": open_link_tokens(core.keys),
+        "refresh_tokens": open_refresh_tokens(core.keys),
+        "records": DnsTextRecords(settings.dns.name_servers),
+        "models": open_models(settings.provider),
+        "tokens": TiktokenCounter(),
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ class OpenLimits:
 @asynccontextmanager
 async def open_limits(settings: Settings, core: WriteSide) -> AsyncIterator[OpenLimits]:
     """Open the limits; they work while Redis is down, too."""
-    async with _open_buckets(settings.redis, core.blind) as limits:
+    async with open_buckets(settings.redis, core.blind) as limits:
         work = ProofOfWork(
             signing_secrets(core.keys.ring), limits=limits, clock=utc_now, cost=settings.limits.challenge_cost
         )
@@ -77,7 +77,8 @@ def link_guesses(limits: Limits, settings: LimitSettings) -> LinkGuesses:
 
 
 @asynccontextmanager
-async def _open_buckets(settings: RedisSettings, blind: BlindIndex) -> AsyncIterator[Limits]:
+async def open_buckets(settings: RedisSettings, blind: BlindIndex) -> AsyncIterator[Limits]:
+    """Open the buckets, in Redis if there is one; close the connections at the end."""
     if settings.url is None:
         yield LocalLimits()
         return

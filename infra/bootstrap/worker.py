@@ -5,21 +5,26 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from typing import Any, TypeVar
+from uuid import UUID
 
 import uvloop
 from uuid_utils.compat import uuid7
 
 from adapters.dns_records import DnsTextRecords
+from adapters.provider.token_counter import TiktokenCounter
 from application.bus import Bus
 from application.commands import Command
 from application.discovery import import_all
-from application.ports import CommandContext
+from application.ports import Actor, CommandContext
 from infra.bootstrap.lifetime import collect_rarely, first_known, retry_until_available, until_stopped
+from infra.bootstrap.limits import open_buckets
 from infra.bootstrap.links import open_link_tokens
 from infra.bootstrap.mail import open_mailer
 from infra.bootstrap.policies import react_to_events
+from infra.bootstrap.provider import open_models, open_provider
 from infra.bootstrap.settled_bus import open_settled_bus
 from infra.bootstrap.write_side import WriteSide, open_write_side, utc_now
+from infra.generation.partial_texts import PostgresPartialTexts
 from infra.jobs.encoding import JobCodec
 from infra.jobs.manager import QueueAccess
 from infra.jobs.workers import run_workers
@@ -30,6 +35,7 @@ from infra.postgres.database import Database
 from infra.postgres.read_store import PooledReadStore
 from infra.settings.model import Settings
 from projections.content.kept_document import ReadKeptDocuments
+from projections.generation.generation import ReadUnfinishedGenerations
 from projections.identity.account_deadline import ReadAccountDeadlines
 from projections.identity.pending_verification import ReadUnverifiedUsers
 from projections.teams.team_deadline import ReadTeamDeadlines
@@ -50,6 +56,18 @@ class SystemSender:
     async def __call__(self, command: Command[R], key: str) -> R:
         """Carry out a command, and return its answer. Raises as `Bus.send`."""
         context = CommandContext(actor=None, correlation_id=uuid7(), idempotency_key=key)
+        return (await self._bus.send(command, context)).answer
+
+
+class UserSender:
+    """Sends commands as users who have requested their effect before."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    async def __call__(self, command: Command[R], key: str, user_id: UUID) -> R:
+        """Carry out a command, and return its answer. Raises as `Bus.send`."""
+        context = CommandContext(actor=Actor(user_id), correlation_id=uuid7(), idempotency_key=key)
         return (await self._bus.send(command, context)).answer
 
 
@@ -104,9 +122,12 @@ async def open_performer_ports(settings: Settings, core: WriteSide) -> AsyncIter
             return await oldest_needed(connection)
 
     links = open_link_tokens(core.keys)
+    models, counter = open_models(settings.provider), TiktokenCounter()
     async with (
+        open_buckets(settings.redis, core.blind) as buckets,
+        open_provider(settings.provider, models, buckets, counter) as provider,
         open_mailer(settings.mail, settings.http, settings.installation) as mailer,
-        open_settled_bus(core, PooledReadStore(core.database), {"links": links}) as settled,
+        open_settled_bus(core, PooledReadStore(core.database), {"links": links, "models": models}) as settled,
     ):
         yield {
             "addresses": core.blind,
@@ -118,12 +139,18 @@ async def open_performer_ports(settings: Settings, core: WriteSide) -> AsyncIter
             "kept": ReadKeptDocuments(PooledReadStore(core.database)),
             "links": links,
             "mailer": mailer,
+            "models": models,
             "oldest_needed": still_needed,
             "proved_domains": ReadProvedDomains(PooledReadStore(core.database)),
+            "partial_texts": PostgresPartialTexts(core.database, core.keyring),
+            "provider": provider,
             "queue": core.queue,
             "records": DnsTextRecords(settings.dns.name_servers),
             "send": SystemSender(settled.bus),
+            "send_as_user": UserSender(settled.bus),
             "sessions": core.sessions,
+            "tokens": counter,
             "team_deadlines": ReadTeamDeadlines(PooledReadStore(core.database)),
+            "unfinished": ReadUnfinishedGenerations(PooledReadStore(core.database)),
             "unverified": ReadUnverifiedUsers(PooledReadStore(core.database)),
         }

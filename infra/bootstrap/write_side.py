@@ -59,6 +59,7 @@ class WriteSide:
             "clock": utc_now,
             "new_id": uuid7,
             "addresses": self.blind,
+            "digests": self.blind,
             "queue": self.queue,
             "sessions": self.sessions,
             "device_names": device_name,

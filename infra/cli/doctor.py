@@ -15,8 +15,9 @@ from kafka.errors import KafkaError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from application.ports import Unavailable
+from application.ports import PromptRefused, Unavailable
 from infra.bootstrap.mail import check_server, mail_folder
+from infra.bootstrap.provider import check_provider, open_models
 from infra.cache.rights import lacking, server_of, surplus
 from infra.cli.server_versions import ServerVersion, parsed, upgrade, written
 from infra.cli.terminal import Terminal
@@ -101,6 +102,7 @@ def _findings() -> Iterator[Finding]:
     yield from _redis(settings)
     yield _kafka(settings)
     yield _mail(settings)
+    yield _provider(settings)
     yield _api(settings)
 
 
@@ -331,6 +333,24 @@ def _mail(settings: Settings) -> Finding:
     except Unavailable as error:
         return Finding("Mail", f"{address}: {error}", "Start it, or correct PALIMPSEST_SMTP_URL.")
     return Finding("Mail", f"{address} answers. It sends as {settings.mail.sender}")
+
+
+def _provider(settings: Settings) -> Finding:
+    """The provider must answer and take our key, and the catalogue of models must be one."""
+    try:
+        models = open_models(settings.provider)
+    except SettingsError as error:
+        return Finding("Provider", "its catalogue of models is wrong", str(error))
+    if settings.provider.key is None:
+        state = "not set: a sandbox answers, no model"
+        is_needed = settings.installation.environment == "production"
+        return Finding("Provider", state, "Set PALIMPSEST_PROVIDER_KEY: no model writes." if is_needed else "")
+    try:
+        asyncio.run(check_provider(settings.provider, models))
+    except (Unavailable, PromptRefused) as error:
+        advice = "Correct PALIMPSEST_PROVIDER_KEY or PALIMPSEST_PROVIDER_URL."
+        return Finding("Provider", f"{settings.provider.address}: {error}", advice)
+    return Finding("Provider", f"{settings.provider.address} answers; {len(models.all())} models")
 
 
 def _api(settings: Settings) -> Finding:

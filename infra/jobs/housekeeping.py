@@ -40,6 +40,7 @@ DELETE FROM recent_documents WHERE viewed_at < now() - %s
     OR user_id IN (SELECT subject_id FROM data_keys WHERE wrapped IS NULL AND erased_at > now() - interval '7 days')
 """
 
+PURGE_PARTIAL_TEXTS = "DELETE FROM partial_texts WHERE kept_at < now() - interval '1 day'"
 KEEP_SECURITY_LOG = "SELECT keep_security_log()"
 
 OldestNeeded = Callable[[], Awaitable[datetime | None]]
@@ -96,6 +97,13 @@ class PurgeViews(Housekeeping, frozen=True):
     every: ClassVar[str | None] = "31 3 * * *"
 
 
+class PurgePartialTexts(Housekeeping, frozen=True):
+    """Delete what lost workers have left of texts that they were writing."""
+
+    kind: ClassVar[str] = "purge_partial_texts"
+    every: ClassVar[str | None] = "11 * * * *"
+
+
 @performs
 async def perform_purge_idempotency(job: PurgeIdempotency, database: Database, oldest_needed: OldestNeeded) -> None:
     """Delete the records that neither clients nor policies need."""
@@ -131,6 +139,12 @@ async def perform_keep_security_log(job: KeepSecurityLog, database: Database) ->
 async def perform_purge_views(job: PurgeViews, database: Database) -> None:
     """Delete the views that are older than `VIEW_RETENTION`."""
     await database.rows(PURGE_VIEWS, [VIEW_RETENTION])
+
+
+@performs
+async def perform_purge_partial_texts(job: PurgePartialTexts, database: Database) -> None:
+    """Delete the rows that are older than a generation can run."""
+    await database.rows(PURGE_PARTIAL_TEXTS, [])
 
 
 async def purge_idempotency(database: Database, oldest_needed: datetime | None = None) -> int:

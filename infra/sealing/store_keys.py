@@ -37,6 +37,7 @@ class Purpose(IntEnum):
     JOB_KEY = 8
     SESSION = 9
     SECURITY_ENTRY = 10
+    PARTIAL_TEXT = 11
 
 
 def framed(purpose: Purpose, *parts: bytes) -> bytes:

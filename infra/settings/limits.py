@@ -60,6 +60,9 @@ class LimitSettings(Subject):
         validation_alias="PALIMPSEST_LIMIT_DOMAIN_CHECK",
         description="Requests of a user to look for the record of a domain",
     )
+    generation: Rate = Field(
+        "10/60", validation_alias="PALIMPSEST_LIMIT_GENERATION", description="Requests of a user for generated texts"
+    )
     challenge_cost: int = Field(
         5_000,
         ge=1,

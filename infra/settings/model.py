@@ -20,6 +20,7 @@ from infra.settings.mail import MailSettings
 from infra.settings.metrics import MetricsSettings
 from infra.settings.policies import PolicySettings
 from infra.settings.projector import ProjectorSettings
+from infra.settings.provider import ProviderSettings
 from infra.settings.redis import RedisSettings
 from infra.settings.subject import Subject
 from infra.settings.tokens import TokenSettings
@@ -61,6 +62,7 @@ class Settings(SubjectGroup):
     mail: MailSettings
     dns: DnsSettings
     files: FileSettings
+    provider: ProviderSettings
     metrics: MetricsSettings
     keys: KeySettings
     tokens: TokenSettings

@@ -133,4 +133,5 @@ def _quiet_libraries() -> None:
         logger.propagate = True
     logging.getLogger("uvicorn.access").disabled = True
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
+    logging.getLogger("openai").setLevel(logging.WARNING)  # it logs prompts at level DEBUG
     logging.getLogger("kafka").setLevel(logging.CRITICAL)

@@ -53,6 +53,8 @@ LENT = _held(
 )
 BOUND_TO = _held("SELECT document_id AS id FROM read.document_access WHERE user_id = %s", "document_access")
 INVITING = _held("SELECT team_id AS id FROM read.team_invitation WHERE address_id = %s", "team_invitation")
+GENERATIONS_OF = _held("SELECT id FROM read.generation WHERE asker_id = %s", "generation")
+GENERATIONS_FOR = _held("SELECT id FROM read.generation WHERE document_id = %s", "generation")
 
 
 @reads("document")
@@ -91,6 +93,18 @@ async def teams_inviting(rows: ReadStore, address_id: UUID) -> list[HeldStream]:
     return await rows.all(HeldStream, INVITING, [address_id])
 
 
+@reads("generation")
+async def generations_of(rows: ReadStore, asker_id: UUID) -> list[HeldStream]:
+    """Return the generations that a user has asked for."""
+    return await rows.all(HeldStream, GENERATIONS_OF, [asker_id])
+
+
+@reads("generation")
+async def generations_for(rows: ReadStore, document_id: UUID) -> list[HeldStream]:
+    """Return the generations for a document."""
+    return await rows.all(HeldStream, GENERATIONS_FOR, [document_id])
+
+
 class ReadHoldings:
     """Implements `application.ports.Holdings`. `head` returns the end of the log, which the read models must reach."""
 
@@ -122,6 +136,14 @@ class ReadHoldings:
     async def teams_inviting(self, address_id: UUID) -> list[HeldStream]:
         """See `Holdings`."""
         return await self._ask(teams_inviting, address_id)
+
+    async def generations_of(self, asker_id: UUID) -> list[HeldStream]:
+        """See `Holdings`."""
+        return await self._ask(generations_of, asker_id)
+
+    async def generations_for(self, document_id: UUID) -> list[HeldStream]:
+        """See `Holdings`."""
+        return await self._ask(generations_for, document_id)
 
     async def _ask(self, query: HoldingsQuery[Whose], whose: Whose) -> list[HeldStream]:
         head = await self._head()

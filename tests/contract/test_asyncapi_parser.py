@@ -8,7 +8,8 @@ import pytest
 
 from adapters.integration_events.asyncapi import Broker, describe
 from adapters.integration_events.contract import published
-from tests.support.asyncapi import Parser, require_node
+from tests.support.asyncapi import Parser
+from tests.support.node import require_node
 
 DOCUMENT = describe(Broker(prefix="acme", partitions=12, replication=3))
 NEWER = "asyncapi-latest-version"

@@ -11,6 +11,7 @@ from domain.content import ownership, sharing
 from domain.content.document import Document
 from domain.content.erasure import erase_document
 from domain.content.ownership import FormerOwner
+from domain.generation.placement import Placement
 from domain.kernel import Party
 from domain.teams import invitations
 from domain.teams.team import Team
@@ -22,6 +23,7 @@ from infra.projector.position_tracker import PositionTracker
 from projections.kernel import Poison, read_models
 from projections.privacy.holdings import ReadHoldings
 from tests.support.given import NOW, address_of, person
+from tests.support.lives.generation.generation import asked, river
 from tests.support.memory_holdings import MemoryHoldings
 from tests.support.memory_store import MemoryEventStore
 from tests.support.projecting import projecting
@@ -35,6 +37,7 @@ MODELS = [
     if model.name
     in {
         "document",
+        "generation",
         "document_version",
         "document_access",
         "document_ownership_offer",
@@ -145,6 +148,19 @@ async def test_shared_documents_are_listed_for_the_address_and_for_the_user_who_
     sharing.bind_share(shared, by=BOB, now=NOW)
     await subject.store.append([shared], CALL, None)
     assert await subject.holdings.documents_bound_to(BOB.user_id) == [HeldStream(shared.id, listed=True)]
+
+
+async def test_generations_are_listed_for_their_asker_and_their_document_until_they_are_erased(
+    subject: Subject,
+) -> None:
+    waiting, gone = (asked(river(), Placement(), id=uuid4().int) for _ in range(2))
+    gone.erase(now=NOW)
+    await subject.store.append([waiting, gone], CALL, None)
+    listed = [HeldStream(waiting.id, listed=True)]
+    assert await subject.holdings.generations_of(waiting.asker_id) == listed
+    assert await subject.holdings.generations_for(waiting.document_id) == listed
+    assert await subject.holdings.generations_of(EVE.user_id) == []
+    assert await subject.holdings.generations_for(EVE.user_id) == []
 
 
 async def test_what_a_read_model_has_left_out_is_among_the_answers_for_every_person(subject: Subject) -> None:

@@ -56,7 +56,15 @@ def _plain(name: str, hint: Any) -> Any:
         return []
     if type(None) in get_args(hint) and hint != str | None:
         return _plain(name, get_args(hint)[0])
-    simple: dict[Any, Any] = {UUID: UUID(int=len(name)), datetime: NOW, int: 1, bool: True, str: "", str | None: None}
+    simple: dict[Any, Any] = {
+        UUID: UUID(int=len(name)),
+        datetime: NOW,
+        int: 1,
+        float: 0.5,
+        bool: True,
+        str: "",
+        str | None: None,
+    }
     return simple[hint] if hint in simple else get_args(hint)[0]
 
 

@@ -29,6 +29,7 @@ from infra.bootstrap.api import signing_keys
 from infra.sealing.blind_index import BlindIndex
 from projections.visibility import HeldRole
 from tests.support.accounts import NewAccount, open_account
+from tests.support.generations import MemoryPartialTexts, PlainModels, PlainTokens
 from tests.support.limits import light_work, link_guesses, request_limits, sign_in_attempts
 from tests.support.links import PlainLinks
 from tests.support.memory_jobs import MemoryJobs
@@ -37,6 +38,7 @@ from tests.support.memory_security_log import MemorySecurityLog
 from tests.support.memory_sessions import MemorySessions, MemorySettlement
 from tests.support.memory_store import MemoryEventStore
 from tests.support.projecting import MemoryFeed
+from tests.support.provider import CATALOGUE
 from tests.support.stores import BLIND_KEY, KEY_RING
 
 SIGNING_KEYS = signing_keys(KEY_RING)
@@ -136,6 +138,7 @@ class HttpApi:
     links: PlainLinks
     security_log: MemorySecurityLog
     recent: MemoryRecentDocuments
+    partial_texts: MemoryPartialTexts
 
     def token(self, user_id: UUID) -> dict[str, str]:
         """The headers of a user who has logged in."""
@@ -175,7 +178,9 @@ async def open_http_api(attempts: SignInAttempts | None = None, **changes: Any) 
     refresh_tokens = DerivedRefreshTokens([bytes(32)])
     ports |= {"sessions": sessions, "refresh_tokens": refresh_tokens, "device_names": device_name}
     ports |= {"queue": jobs, "links": links, "security_log": security_log, "attempts": attempts or sign_in_attempts()}
+    partial_texts = MemoryPartialTexts()
     ports |= {"guesses": link_guesses(), "recent": recent}
+    ports |= {"models": PlainModels(), "tokens": PlainTokens(), "digests": blind}
     bus = Bus(store, ports, blind, settlement=MemorySettlement(sessions))
     tokens = Tokens(SIGNING_KEYS, issuer="us", audience="them", lifetime=3600, clock=time, new_id=uuid7)
     observed: list[Observed] = []
@@ -190,6 +195,7 @@ async def open_http_api(attempts: SignInAttempts | None = None, **changes: Any) 
         send=bus.send,
         rows=rows,
         history=store,
+        partial_texts=partial_texts,
         positions=positions,
         live=EventHub(MemoryFeed(), rows, positions),
         head=head,
@@ -200,6 +206,7 @@ async def open_http_api(attempts: SignInAttempts | None = None, **changes: Any) 
         csrf=CsrfTokens([bytes(32)]),
         security_log=security_log,
         recent_documents=recent,
+        models=CATALOGUE,
         clock=time,
         new_id=uuid7,
         observe=observe,
@@ -225,4 +232,5 @@ async def open_http_api(attempts: SignInAttempts | None = None, **changes: Any) 
             links,
             security_log,
             recent,
+            partial_texts,
         )

@@ -15,9 +15,11 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
+from adapters.provider.catalogue import Catalogue
 from application.bus import Bus
 from application.content.kept_document import ArchiveUnchangedDocuments, EraseTrashedDocuments
 from application.content.ownership_jobs import DocumentOfferMail
+from application.generation.generation_jobs import ExpireGenerations, GenerateText
 from application.identity.account import OpenAccount
 from application.identity.account_jobs import AccountMail, FindAccountForLink, OpenRequestedAccount
 from application.identity.session_jobs import EndSessions, NewDeviceMail, ReportReuse
@@ -30,9 +32,14 @@ from application.request_notices import TellOfAccessRequests, TellTeam
 from application.teams.domain_checks import CheckDomains
 from application.teams.invitation_jobs import InvitationMail
 from application.teams.team_deadlines import MeetTeamDeadlines
+from domain.billing.budget import ALLOWANCES, Budget, month_of
 from domain.content import ownership
 from domain.content.document import Document
 from domain.content.filing import TRASH_LIFETIME
+from domain.generation.generation import WAITING_TIME
+from domain.generation.placement import Placement
+from domain.generation.pricing import TokenPrice
+from domain.generation.requesting import ModelChoice, Quote, Wish, request
 from domain.identity.suspension import DELETION_GRACE, remind_of_deletion, request_deletion
 from domain.identity.user import User
 from domain.kernel import Root
@@ -47,6 +54,7 @@ from infra.jobs.housekeeping import (
     KeepSessionPartitions,
     PurgeIdempotency,
     PurgeJobs,
+    PurgePartialTexts,
     PurgeViews,
 )
 from infra.store.answers import HEADER_BYTES, AnswerKind
@@ -182,12 +190,12 @@ def long_ago(*, trashed: bool) -> Callable[[Scene], None]:
     return prepare
 
 
-def append(scene: Scene, root: Root) -> None:
-    """Store an aggregate's events."""
+def append(scene: Scene, *roots: Root) -> None:
+    """Store the events of aggregates."""
 
     async def appended() -> None:
         async with open_store(scene.database.app_url) as store:
-            await store.store.append([root], CommandContext(None, uuid7()), None)
+            await store.store.append([*roots], CommandContext(None, uuid7()), None)
 
     with ThreadPoolExecutor(1) as thread:  # the test's own thread has a loop that runs
         thread.submit(asyncio.run, appended()).result()
@@ -266,6 +274,36 @@ def invite_long_ago(scene: Scene) -> None:
     wait_until(lambda: bool(rows(scene.database.admin_url, "SELECT FROM read.team_invitation")))
 
 
+def ask_for_text(scene: Scene, now: datetime | None = None) -> None:
+    """Ask for a text for a document."""
+    now = now or utc_now()
+    asker = Actor(USER_ID)
+    document = Document.create(id=UUID(int=0xD0C), owner_id=USER_ID, title="River", content="Otters.", now=now)
+    model = ModelChoice(Catalogue.read().default.name, TokenPrice(1, 1), 10_000, 1_000)
+    quote = Quote("", 100, month_of(now))
+    wish = Wish("Describe it.", {}, Placement(), 100)
+    generation = request(document, wish, model, quote, id=GENERATION_ID, by=asker, now=now)
+    budget = Budget.open(payer=generation.payer, month=generation.month, now=now)
+    budget.reserve(generation.id, tokens=200, micros=1, allowance=ALLOWANCES["free"], now=now)
+    append(scene, document, generation, budget)
+
+
+def ask_long_ago(scene: Scene) -> None:
+    """Ask for a text that no worker wrote, beside a projector, which says what is lost."""
+    projector = RoleProcess("projector", environment(scene.database, None, 1, scene.folder), scene.folder)
+    projector.start()
+    scene.stack.callback(projector.kill)
+    wait_until(lambda: rows(scene.database.admin_url, "SELECT to_regclass('read.generation')") != [(None,)])
+    ask_for_text(scene, utc_now() - 2 * WAITING_TIME)
+    wait_until(lambda: bool(rows(scene.database.admin_url, "SELECT FROM read.generation")))
+
+
+GENERATION_ID = UUID(int=0x6E)
+GENERATE = GenerateText(generation_id=GENERATION_ID, round=1)
+OLD_PIECE = """
+INSERT INTO partial_texts (generation_id, attempt, start, sealed, kept_at)
+VALUES (gen_random_uuid(), 1, 0, '', now() - interval '25 hours')
+"""
 OPEN = OpenRequestedAccount(account_id=USER_ID, email=EMAIL, name="Ada", password_hash="hash")
 FIND = FindAccountForLink(request_id=USER_ID, link="reset", email=EMAIL)
 MAIL = AccountMail(template="password_changed", user_id=USER_ID, version=1)
@@ -317,6 +355,9 @@ EXAMPLES: Mapping[type[Job], JobExample] = {
             insert("INSERT INTO recent_documents VALUES (%s, %s, now() - interval '91 days')", USER_ID, TEAM_ID),
             gone("SELECT FROM recent_documents", PurgeViews()),
         ),
+        JobExample(PurgePartialTexts(), insert(OLD_PIECE), gone("SELECT FROM partial_texts", PurgePartialTexts())),
+        JobExample(GENERATE, ask_for_text, happened("generation.answered", GENERATE)),
+        JobExample(ExpireGenerations(), ask_long_ago, happened("generation.given_up", ExpireGenerations())),
         JobExample(OPEN, lambda _: None, happened("user.registered", OPEN)),
         JobExample(FIND, open_unverified, happened("user.password_reset_requested", FIND)),
         JobExample(MAIL, open_unverified, lambda scene: [key for key in mailed(scene) if key == MAIL.effect_key]),

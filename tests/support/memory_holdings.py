@@ -5,6 +5,7 @@ from uuid import UUID
 
 from application.ports import A, HeldStream
 from domain.content.document import Document
+from domain.generation.generation import Generation
 from domain.kernel import Party
 from domain.teams.team import Team
 from infra.store.loading import evolve
@@ -41,6 +42,12 @@ class MemoryHoldings:
 
     async def teams_inviting(self, address_id: UUID) -> list[HeldStream]:
         return self._held(Team, lambda team: address_id in team.invited)
+
+    async def generations_of(self, asker_id: UUID) -> list[HeldStream]:
+        return self._held(Generation, lambda generation: generation.asker_id == asker_id and not generation.erased)
+
+    async def generations_for(self, document_id: UUID) -> list[HeldStream]:
+        return self._held(Generation, lambda found: found.document_id == document_id and not found.erased)
 
     def _held(self, kind: type[A], concerns: Callable[[A], bool]) -> list[HeldStream]:
         held = []

@@ -19,6 +19,7 @@ from application.policies.send_account_mails import send_account_mails
 from application.policies.send_document_offers import send_document_offers
 from application.policies.send_invitations import send_invitations
 from application.policies.show_join_requests import show_join_requests
+from application.policies.start_generations import start_generations
 from application.policies.tell_of_access_requests import tell_of_access_requests
 from application.policies.tell_of_answers import tell_of_answers
 from application.policies.tell_of_join_requests import tell_of_join_requests
@@ -30,6 +31,7 @@ from domain.kernel import Root
 from infra.sealing.blind_index import BlindIndex
 from infra.store.codec import layout_of
 from tests.support.accounts import NewAccount, open_account
+from tests.support.generations import MemoryPartialTexts, PlainModels, PlainTokens, ScriptedProvider
 from tests.support.given import NOW
 from tests.support.limits import link_guesses, sign_in_attempts
 from tests.support.links import PlainLinks
@@ -50,6 +52,7 @@ PLAYED = [
         send_invitations,
         send_document_offers,
         show_join_requests,
+        start_generations,
         tell_of_access_requests,
         tell_of_answers,
         tell_of_join_requests,
@@ -128,7 +131,11 @@ class CommandRunner:
             "recent": self.recent,
             "device_names": device_name,
             "records": self.records,
+            "models": PlainModels(),
+            "tokens": PlainTokens(),
+            "digests": self.blind,
         }
+        self.provider, self.partial_texts = ScriptedProvider(), MemoryPartialTexts()
         self.bus = Bus(self.store, self.ports, self.blind, settlement=settlement or MemorySettlement(self.sessions))
 
     call = CommandContext(None, UUID(int=0))
@@ -171,6 +178,7 @@ class CommandRunner:
     def performer_ports(self) -> dict[str, object]:
         """The ports of performers."""
         own = {"events": self.store, "mailer": self.mail_box, "send": self._send_as_system}
+        own |= {"send_as_user": self._send_as_user, "provider": self.provider, "partial_texts": self.partial_texts}
         return {**self.ports, **own}
 
     async def actor(self, email: str) -> Actor:
@@ -192,6 +200,9 @@ class CommandRunner:
 
     async def _send_as_system(self, command: Command[R], key: str) -> R:
         return (await self.send(command, key=key)).answer
+
+    async def _send_as_user(self, command: Command[R], key: str, user_id: UUID) -> R:
+        return (await self.send(command, Actor(user_id), key)).answer
 
     async def _react(self) -> bool:
         """Let the policies see the events since the last time; return whether they have caused anything."""

@@ -57,6 +57,14 @@ from application.content.recent_document import ClearRecentDocuments
 from application.content.share_link import CreateShareLink, OpenShareLink, RevokeShareLink
 from application.content.star import StarDocument, UnstarDocument
 from application.discovery import import_all
+from application.generation.attempts import EndAttempt, ExpireGeneration, RecordAnswer, StartAttempt
+from application.generation.generation import (
+    AcceptDraft,
+    CancelGeneration,
+    DiscardDraft,
+    RequestGeneration,
+    RetryGeneration,
+)
 from application.idempotency import MAX_COPY_BYTES, AnswerTooLarge, VersionLost
 from application.identity.account import IssueLink, IssueLockdownLink, OpenAccount, ResetPassword, VerifyEmail
 from application.identity.account_requests import Register, RequestPasswordReset, RequestVerification
@@ -105,6 +113,8 @@ from application.views import VIEWS, view_maker
 from domain.content.document import Document
 from domain.content.edits import Edit
 from domain.content.folder import FolderTree
+from domain.generation.generation import Generation
+from domain.generation.placement import Placement
 from domain.identity.links import LinkKind
 from domain.kernel import NotFound
 from domain.teams.domains import record_name, record_value
@@ -149,6 +159,8 @@ async def life(runner: CommandRunner) -> AsyncIterator[Step]:
     yield ChangePlan(plan="pro"), bob
     yield CancelSubscription(), bob
     async for step in life_of_a_document(runner, ada, bob):
+        yield step
+    async for step in life_of_generations(runner, ada):
         yield step
     async for step in life_of_a_team(runner, ada, bob, carol):
         yield step
@@ -214,6 +226,34 @@ async def life_of_a_document(runner: CommandRunner, ada: Actor, bob: Actor) -> A
     yield TrashDocument(id=id), ada
     yield RestoreFromTrash(id=id), ada
     yield RestoreFromTrash(id=id), ada
+
+
+async def life_of_generations(runner: CommandRunner, ada: Actor) -> AsyncIterator[Step]:
+    document = await runner.ask(CreateDocument(title="River", content="Otters."), ada)
+    wish = {"prompt": "Describe it.", "variables": {"tone": "calm"}, "placement": Placement("draft")}
+    yield RequestGeneration(document_id=document.id, **wish), ada  # type: ignore[arg-type]
+    id = next(event.originator_id for event in runner.store.log if isinstance(event, Generation.Requested))
+    yield StartAttempt(generation_id=id, round=1, lost_tokens=0), ada
+    yield EndAttempt(generation_id=id, attempt=1, failure="cut", input_tokens=1, output_tokens=1), ada
+    yield CancelGeneration(id=id), ada
+    for number, last in ((2, DiscardDraft(id=id)), (3, AcceptDraft(id=id, placement=Placement()))):
+        yield RetryGeneration(id=id), ada
+        yield StartAttempt(generation_id=id, round=number, lost_tokens=0), ada
+        yield (
+            RecordAnswer(
+                generation_id=id,
+                attempt=number,
+                text="They float.",
+                model="swift",
+                ending="complete",
+                input_tokens=10,
+                output_tokens=2,
+                is_sandbox=False,
+            ),
+            ada,
+        )
+        yield last, ada
+    yield ExpireGeneration(generation_id=id), None
 
 
 async def filing(runner: CommandRunner, ada: Actor, id: UUID) -> AsyncIterator[Step]:

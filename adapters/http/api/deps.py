@@ -19,7 +19,9 @@ from application.ports import (
     CommandContext,
     EventStore,
     LiveSessions,
+    Models,
     NewId,
+    PartialTexts,
     Positions,
     ReadStore,
     RecentDocuments,
@@ -50,7 +52,8 @@ class ObserveRequest(Protocol):
 class Deps:
     """Everything that HTTP needs.
 
-    `history` loads aggregates at earlier versions; `live` follows the log; `head` returns the last position of the log.
+    `history` loads aggregates from the log; `partial_texts` has texts that are being written; `live` follows the log;
+    `head` returns the last position of the log.
     `checks` are readiness checks by server name: each raises when its server does not answer. The API is ready only
     when the servers in `vital` answer. `broker` describes this installation's Kafka topics. `read_wait_max`: the
     longest wait of a read for a Consistency-Token, in seconds. `bodies` bounds the bodies that are being received,
@@ -62,6 +65,7 @@ class Deps:
     send: SendCommand
     rows: ReadStore
     history: EventStore
+    partial_texts: PartialTexts
     positions: Positions
     live: EventHub
     head: Callable[[], Awaitable[int]]
@@ -78,6 +82,7 @@ class Deps:
     checks: dict[str, Callable[[], Awaitable[object]]]
     limits: RequestLimits
     challenges: Challenges
+    models: Models
     vital: frozenset[str] = frozenset({"database"})
     broker: Broker = LOCAL
     cors_origins: tuple[str, ...] = ()

@@ -22,9 +22,10 @@ LimitName = Literal[
     "invitation",
     "request",
     "domain-check",
+    "generation",
 ]
-"""Limits of requests. `user`, `invitation`, `request` and `domain-check` are counted by user, `registration-range` by
-address range, all others by network."""
+"""Limits of requests. `registration-range` is counted by address range; `user`, `invitation`, `request`, `domain-check`
+and `generation` by user; all others by network."""
 
 WORDS: Mapping[LimitName, str] = {
     "sign-in": "Too many attempts to log in from your network",
@@ -33,6 +34,7 @@ WORDS: Mapping[LimitName, str] = {
     "invitation": "You have sent too many invitations",
     "domain-check": "You have looked for the records of domains too often",
     "request": "You have asked for access too often",
+    "generation": "You have asked for too many texts",
     "account-mail": "Too many mails were requested from your network",
 }
 

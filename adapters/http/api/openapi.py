@@ -130,13 +130,14 @@ PARAMETERS: dict[str, tuple[SchemaObject, str, str]] = {
         "4711",
     ),
     "Last-Event-ID": (
-        {"type": "string", "pattern": "^[0-9]{1,18}$"},
+        {"type": "string", "pattern": "^[0-9]{1,18}(-[0-9]{1,18})?$"},
         "The last `id` received; the stream continues after it.",
         "4711",
     ),
     "Prefer": (
         {"type": "string"},
-        "RFC 7240. Of reads, `wait=SECONDS`: the maximum wait for the Consistency-Token; 1 by default. Of writes, "
+        "RFC 7240. Of reads, `wait=SECONDS`: the maximum wait for the Consistency-Token, 1 by default; of a generation "
+        "for its end, 0 by default. Of writes, "
         "`return=minimal`: a response without a body.",
         "wait=2",
     ),

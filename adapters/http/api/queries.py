@@ -17,7 +17,7 @@ from adapters.http.api.markdown import MarkdownRenderer
 from adapters.http.api.problems import Malformed, Missing
 from adapters.http.api.responses import Answer, HttpHeader, encode, etag_of
 from application.commands import ReadResult
-from application.ports import ReadStore, RecentDocuments, SecurityLog, UnwantedMatch
+from application.ports import Models, PartialTexts, ReadStore, RecentDocuments, SecurityLog, UnwantedMatch
 from application.preconditions import require_tag, tag_of
 from domain.kernel import NotFound
 from projections.kernel import models_read_by
@@ -50,6 +50,16 @@ class QueryReader:
         self._lag = 0
 
     @property
+    def partial_texts(self) -> PartialTexts:
+        """Return the texts that are being written."""
+        return self._context.deps.partial_texts
+
+    def preferred_wait(self, most: float) -> float:
+        """Return the seconds that the caller wants to wait for what is read (`Prefer: wait=`): 0 to `most`."""
+        wanted = WAIT.search(self._context.header(b"prefer") or "")
+        return min(float(wanted[1]), most) if wanted else 0.0
+
+    @property
     def security_log(self) -> SecurityLog:
         """Return the log of which the caller may read their own entries."""
         return self._context.deps.security_log
@@ -58,6 +68,11 @@ class QueryReader:
     def recent_documents(self) -> RecentDocuments:
         """Return where to note which documents the caller views."""
         return self._context.deps.recent_documents
+
+    @property
+    def models(self) -> Models:
+        """Return the language models that can be asked."""
+        return self._context.deps.models
 
     async def query(
         self, query: Callable[Concatenate[ReadStore, P], Awaitable[V]], *args: P.args, **kwargs: P.kwargs

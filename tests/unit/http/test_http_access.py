@@ -24,6 +24,7 @@ IDS = (
     "public_id",
     "request_id",
     "domain_id",
+    "generation_id",
 )
 NAMES = {**dict.fromkeys(IDS, NOTHING), "version": 1}
 """The parameters of all paths."""

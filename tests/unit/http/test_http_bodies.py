@@ -103,7 +103,7 @@ def test_limits_follow_what_bodies_hold() -> None:
     }
     small |= {AccountToken, CurrentPassword, EmailChange, ShareLinkToken}
     many: set[type[Body]] = {BulkChange, Invitations}
-    documents = ("content", "edits")
+    documents = ("content", "edits", "prompt")
     others = {
         model.MAX_BYTES
         for model in models()

@@ -161,6 +161,7 @@ async def test_what_is_written_oddly_is_refused(api: HttpApi) -> None:
         "public_id": uuid4(),
         "request_id": uuid4(),
         "domain_id": uuid4(),
+        "generation_id": uuid4(),
     }
     for method, path, place, name, value in WRITTEN:
         target = path.format_map({**good, name: value} if place == "path" else good)

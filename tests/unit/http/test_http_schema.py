@@ -15,8 +15,11 @@ from tests.support.http import open_http_api, openapi_schema
 SCHEMA = openapi_schema()
 Operation = dict[str, Any]
 
+STREAMS = {"/v1/events/stream", "/v1/generations/{generation_id}/events"}
 NEVER_BEHIND = {
     "/v1/documents/{document_id}/filing",
+    "/v1/analytics/usage",
+    "/v1/generations/{generation_id}",
     "/v1/documents/{document_id}/versions/diff",
     "/v1/users/me/sessions",
 }
@@ -42,7 +45,7 @@ def test_an_operation_is_described_whole(method: str, path: str, described: Oper
     good = min(described["responses"])
     if good != "204":
         contents = described["responses"][good]["content"]
-        assert ("text/event-stream" if path == "/v1/events/stream" else "application/json") in contents
+        assert ("text/event-stream" if path in STREAMS else "application/json") in contents
         assert all(content["example"] for content in contents.values())
     assert described["responses"].keys() >= {"500"}
     assert path.startswith("/v1/") or "security" not in described

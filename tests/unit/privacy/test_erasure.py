@@ -7,6 +7,7 @@ import pytest
 from application.billing.subscription import ChangePlan
 from application.content.document import BindShare, CreateDocument, DuplicateDocument, ShareDocument
 from application.content.folder import CreateFolder
+from application.generation.generation import RequestGeneration
 from application.identity.account import OpenAccount
 from application.ports import Actor
 from application.privacy import erasure
@@ -24,6 +25,8 @@ from application.teams.team import FoundTeam
 from domain.billing.subscription import Subscription
 from domain.content.document import Document
 from domain.content.folder import FolderTree
+from domain.generation.generation import Generation
+from domain.generation.placement import Placement
 from domain.identity.user import User
 from domain.kernel import NotFound, Party, Root
 from domain.teams.dissolution import DISSOLUTION_GRACE
@@ -323,3 +326,27 @@ async def test_documents_of_a_team_stay_when_a_member_who_wrote_them_is_erased()
     await crew.runner.ask(EraseUser(id=crew.people["editor"].user_id))
     assert not await erased(crew.runner, Document, id)
     assert await crew.does("viewer", DuplicateDocument(id=id)) == "done"
+
+
+async def asked_for(runner: CommandRunner, asker: Actor, document_id: UUID) -> UUID:
+    """A generation that the user has asked for."""
+    wish = RequestGeneration(document_id=document_id, prompt="Describe it.", variables={}, placement=Placement())
+    return (await runner.ask(wish, asker)).id
+
+
+async def test_a_user_takes_their_generations_along(runner: CommandRunner) -> None:
+    ada, bob = await runner.actor(ADA), await runner.actor(BOB)
+    own = await asked_for(runner, ada, await written(runner, ada))
+    foreign = await asked_for(runner, bob, await written(runner, bob))
+    runner.holdings.quarantine(foreign, whole=True)
+    assert (await runner.ask(EraseUser(id=ada.user_id))).complete
+    assert [await erased(runner, Generation, id) for id in (own, foreign)] == [True, False]
+
+
+async def test_a_document_takes_the_generations_for_it_along(runner: CommandRunner) -> None:
+    ada = await runner.actor(ADA)
+    one, two = await written(runner, ada), await written(runner, ada)
+    gone, stays = await asked_for(runner, ada, one), await asked_for(runner, ada, two)
+    runner.holdings.quarantine(stays)
+    assert (await runner.ask(EraseDocument(id=one))).complete
+    assert [await erased(runner, Generation, id) for id in (gone, stays)] == [True, False]

@@ -66,7 +66,18 @@ def test_with_erased_keys_a_life_replays_to_the_same_state_but_for_its_texts(roo
     again = evolve(type(root), None, stored(root, dict.fromkeys(all_keys(root), ERASED_KEY)), root.tenant)
     assert again is not None
     lists: dict[str, Any] = {"tags": [], "names": dict.fromkeys(vars(root).get("names", ()), ERASED)}
-    texts = vars(root).keys() & {"email", "name", "avatar_url", "password_hash", "title", "content", "slug"}
+    lists |= {"variable_names": [], "variable_values": []}
+    texts = vars(root).keys() & {
+        "email",
+        "name",
+        "avatar_url",
+        "password_hash",
+        "title",
+        "content",
+        "slug",
+        "prompt",
+        "text",
+    }
     erased = dict.fromkeys(texts, ERASED) | {name: lists[name] for name in vars(root).keys() & lists.keys()}
     assert state(again) == {**state(root), **erased}
 
@@ -86,6 +97,7 @@ def test_no_clear_field_is_a_text_that_people_wrote(root: Root) -> None:
         "payer_kind",
         "token_digest",
     }
+    clear_texts |= {"model", "target", "failure", "ending", "draft_reason", "prompt_digest"}
     clear_texts |= {"address", "new_token_digest", "old_token_digest", "terms_version"}
     for event in events_of(root):
         plan = layout_of(type(event))

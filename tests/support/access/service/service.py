@@ -1,6 +1,6 @@
-"""Access to the service itself, and to the stream of events."""
+"""Access to the service itself, to the stream of events, and to the list of models."""
 
 from tests.support.access.kernel import CASES, PUBLIC, Case
 
 PUBLIC |= {"live", "ready", "jwks", "list_error_codes"}
-CASES += [Case("stream_events", query={"wait": "0"})]
+CASES += [Case("stream_events", query={"wait": "0"}), Case("list_models")]

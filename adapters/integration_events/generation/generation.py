@@ -1,0 +1,19 @@
+"""Generations stay private: they are between an asker and a model."""
+
+from adapters.integration_events.kernel import keep_private
+from domain.generation.generation import Generation
+
+for event in (
+    Generation.Requested,
+    Generation.AttemptStarted,
+    Generation.AttemptEnded,
+    Generation.Answered,
+    Generation.DraftAccepted,
+    Generation.DraftDiscarded,
+    Generation.Failed,
+    Generation.GivenUp,
+    Generation.Cancelled,
+    Generation.RequestedAgain,
+    Generation.Erased,
+):
+    keep_private(event, "what a person asks a model for concerns nobody else")

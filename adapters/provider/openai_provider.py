@@ -1,0 +1,166 @@
+"""Answers by OpenAI's API, of OpenAI or of any server that speaks it. Its import takes a second."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import httpx2
+from openai import AsyncOpenAI, AsyncStream, omit
+
+from adapters.provider.bounded import bound
+from adapters.provider.catalogue import ApiName, Catalogue, CatalogueModel
+from adapters.provider.events import ChatReading, Reading, ResponsesReading
+from adapters.provider.failures import FAILURES, FilterRefusal, meaning_of, reason
+from adapters.provider.surrogates import Surrogates
+from adapters.provider.timeouts import AnswerDeadlines, Timeouts, next_of
+from application.ports import AnswerCut, AnswerEnd, Clock, Prompt, TextPiece
+
+MAX_ANSWER_LENGTH = 1_000_000
+"""Characters of an answer: those of a document. A longer one is cut there, and the provider is stopped."""
+MAX_CONNECTIONS = 1_000
+MAX_IDLE_CONNECTIONS = 100
+WRITE_SECONDS = 30.0
+"""The longest pause while a prompt is sent."""
+
+READINGS: dict[ApiName, type[ChatReading] | type[ResponsesReading]] = {
+    "chat": ChatReading,
+    "responses": ResponsesReading,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderAccount:
+    """Where the API is, and the key that pays. `url` ends before `/chat/completions`."""
+
+    url: str
+    key: str = field(repr=False)
+    is_sandbox: bool = False
+
+
+class OpenAIProvider:
+    """Implements `application.ports.Provider`. Each key has an instance of its own.
+
+    `transport`: how requests travel; None: through the network.
+    """
+
+    def __init__(
+        self,
+        account: ProviderAccount,
+        catalogue: Catalogue,
+        clock: Clock,
+        *,
+        timeouts: Timeouts | None = None,
+        transport: httpx2.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._catalogue = catalogue
+        self._clock = clock
+        self._timeouts = timeouts or Timeouts()
+        self._is_sandbox = account.is_sandbox
+        connect = self._timeouts.connect
+        http_client = httpx2.AsyncClient(
+            transport=transport,
+            timeout=httpx2.Timeout(None, connect=connect, pool=connect, write=WRITE_SECONDS),
+            limits=httpx2.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_IDLE_CONNECTIONS),
+            headers={"Accept-Encoding": "identity"},
+            event_hooks={"response": [bound]},
+        )
+        self._client = AsyncOpenAI(
+            api_key=account.key,
+            base_url=account.url,
+            max_retries=0,
+            timeout=http_client.timeout,
+            http_client=http_client,
+        )
+
+    async def answer(self, prompt: Prompt) -> AsyncGenerator[TextPiece | AnswerEnd, None]:
+        """Write an answer. Raises as `application.ports.Provider.answer`, and `UnknownModel`."""
+        entry = self._catalogue.entry(prompt.model)
+        reading = READINGS[entry.api]()
+        length = 0
+        try:
+            async with aclosing(self._texts(entry, prompt, reading)) as texts:
+                async for text in texts:
+                    length += len(text)
+                    yield TextPiece(text[: len(text) - max(0, length - MAX_ANSWER_LENGTH)])
+                    if length >= MAX_ANSWER_LENGTH:
+                        break
+        except FAILURES as error:
+            if reading.reason is None:
+                reading.reason = _reason_or_raise(error, length, self._clock)
+        yield AnswerEnd(reading.reason or "length", reading.usage, is_sandbox=self._is_sandbox)
+
+    async def check(self) -> None:
+        """Ask for the list of models, which costs nothing.
+
+        Raises:
+            PromptRefused: the key or the address is wrong.
+            Unavailable: there is no answer.
+        """
+        try:
+            async with AnswerDeadlines(self._timeouts).until_first():
+                await self._client.models.list()
+        except FAILURES as error:
+            _reason_or_raise(error, 0, self._clock)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    async def _texts(self, entry: CatalogueModel, prompt: Prompt, reading: Reading) -> AsyncGenerator[str, None]:
+        """Yield the texts of an answer, none of them empty."""
+        deadlines, surrogates, has_begun = AnswerDeadlines(self._timeouts), Surrogates(), False
+        async with deadlines.until_first():
+            stream = await self._ask(entry, prompt)
+        async with aclosing(stream):
+            events = aiter(stream)
+            while True:
+                is_over = reading.reason is not None and reading.usage is not None
+                async with deadlines.until_next(is_over=is_over) if has_begun else deadlines.until_first():
+                    event = await next_of(events)
+                if event is None:
+                    break
+                if text := surrogates.joined(reading.text_of(event)):
+                    has_begun = True
+                    yield text
+        if reading.reason is None:
+            raise EOFError
+        if rest := surrogates.rest():
+            yield rest
+
+    async def _ask(self, entry: CatalogueModel, prompt: Prompt) -> AsyncStream[Any]:
+        model = entry.provider_name or entry.name
+        messages: list[Any] = [{"role": message.author, "content": message.text} for message in prompt.messages]
+        temperature = omit if prompt.temperature is None else prompt.temperature
+        if entry.api == "chat":
+            return await self._client.chat.completions.create(
+                model=model,
+                messages=messages,
+                max_completion_tokens=prompt.max_output_tokens,
+                temperature=temperature,
+                stream=True,
+                stream_options={"include_usage": True},
+            )
+        return await self._client.responses.create(
+            model=model,
+            input=messages,
+            max_output_tokens=prompt.max_output_tokens,
+            temperature=temperature,
+            stream=True,
+            store=False,
+        )
+
+
+def _reason_or_raise(error: Exception, length: int, clock: Clock) -> Literal["filtered"]:
+    """Return the reason of an answer that the provider's filter has ended.
+
+    Raises:
+        AnswerCut: the answer has failed after `length` characters.
+        PromptRefused, Unavailable: it has failed before the first one.
+    """
+    meaning = meaning_of(error, clock)
+    if isinstance(meaning, FilterRefusal):
+        return "filtered"
+    if length:
+        raise AnswerCut(f"The rest of the answer ({reason(error)})") from None
+    raise meaning from None

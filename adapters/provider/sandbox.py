@@ -1,0 +1,92 @@
+"""The sandbox: answers without a provider. It speaks the provider's protocol, so all else is as with a real one.
+
+The answer is made of words of the prompt, always the same for the same prompt, and says that no model wrote it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
+from hashlib import sha256
+from itertools import islice
+from typing import Any
+
+import httpx2
+import msgspec
+
+from adapters.provider.openai_provider import ProviderAccount
+
+SANDBOX = ProviderAccount("http://sandbox.invalid/v1", "none", is_sandbox=True)
+OPENING = "Sandbox: no model wrote this. "
+WORDS = 60
+"""Length of an answer."""
+MAX_ECHO = 2_000
+"""Characters of the prompt from which words are taken."""
+PAUSE_SECONDS = 0.02
+"""Between two words."""
+BYTES_OF_A_TOKEN = 4
+
+encode = msgspec.json.encode
+
+
+class SandboxTransport(httpx2.AsyncBaseTransport):
+    """Answers requests of the SDK itself, in place of the network."""
+
+    def __init__(self, pause: float = PAUSE_SECONDS) -> None:
+        self._pause = pause
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Answer one request."""
+        if request.method == "GET":
+            return httpx2.Response(200, json={"object": "list", "data": []})
+        body = await request.aread()
+        asked = msgspec.json.decode(body)
+        used = -(-len(body) // BYTES_OF_A_TOKEN)
+        events = _chat(asked, used) if request.url.path.endswith("/chat/completions") else _responses(asked, used)
+        return httpx2.Response(200, headers={"content-type": "text/event-stream"}, stream=_Events(events, self._pause))
+
+
+class _Events(httpx2.AsyncByteStream):
+    """Events as a body, with a pause before each of them."""
+
+    def __init__(self, events: Iterator[Any], pause: float) -> None:
+        self._events = events
+        self._pause = pause
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for event in self._events:
+            await asyncio.sleep(self._pause)
+            yield b"data: " + encode(event) + b"\n\n"
+        yield b"data: [DONE]\n\n"
+
+
+def _chat(asked: Mapping[str, Any], used: int) -> Iterator[Mapping[str, Any]]:
+    """Yield the events of chat completions."""
+    frame = {"id": "sandbox", "object": "chat.completion.chunk", "created": 0, "model": asked["model"]}
+    words, is_cut = _words(asked["messages"], asked["max_completion_tokens"])
+    for word in words:
+        yield {**frame, "choices": [{"index": 0, "delta": {"content": word}, "finish_reason": None}]}
+    yield {**frame, "choices": [{"index": 0, "delta": {}, "finish_reason": "length" if is_cut else "stop"}]}
+    usage = {"prompt_tokens": used, "completion_tokens": len(words), "total_tokens": used + len(words)}
+    yield {**frame, "choices": [], "usage": usage}
+
+
+def _responses(asked: Mapping[str, Any], used: int) -> Iterator[Mapping[str, Any]]:
+    """Yield the events of the Responses API."""
+    words, is_cut = _words(asked["input"], asked["max_output_tokens"])
+    for number, word in enumerate(words):
+        place = {"item_id": "sandbox", "output_index": 0, "content_index": 0, "sequence_number": number}
+        yield {"type": "response.output_text.delta", "delta": word, **place}
+    response: dict[str, Any] = {"id": "sandbox", "object": "response", "model": asked["model"], "output": []}
+    response["usage"] = {"input_tokens": used, "output_tokens": len(words), "total_tokens": used + len(words)}
+    if is_cut:
+        response["incomplete_details"] = {"reason": "max_output_tokens"}
+    kind = "response.incomplete" if is_cut else "response.completed"
+    yield {"type": kind, "sequence_number": len(words), "response": response}
+
+
+def _words(messages: list[Mapping[str, Any]], maximum: int) -> tuple[list[str], bool]:
+    """Return the words of the answer, a token each, and whether the maximum has cut it."""
+    asked = str(messages[-1]["content"])[:MAX_ECHO].split() or ["Nothing"]
+    digest = sha256(encode(messages)).digest()
+    chosen = (asked[digest[number % len(digest)] * (number + 1) % len(asked)] + " " for number in range(WORDS))
+    words = [f"{word} " for word in OPENING.split()] + [*chosen]
+    return [*islice(words, maximum)], maximum < len(words)

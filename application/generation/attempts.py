@@ -1,0 +1,105 @@
+"""Commands of the worker about attempts. They are sent as the asker, whose access is asked again each time."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from application.commands import Command, handles
+from application.generation.generation import choose
+from application.generation.paying import budget_of, settle_up
+from application.lookup import find
+from application.ports import Actor, Clock, Models, Store
+from domain.content.document import Document
+from domain.generation.answer import AnswerEnding, ModelAnswer
+from domain.generation.events import Failure
+from domain.generation.generation import Generation
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptState:
+    """The attempt that was started, or is over (None), and whether another one may follow."""
+
+    attempt: int | None
+    is_open: bool
+
+
+class StartAttempt(Command[AttemptState]):
+    """Start the next attempt of a round. `lost_tokens`: of the text of one whose worker was lost."""
+
+    generation_id: UUID
+    round: int
+    lost_tokens: int
+
+
+class EndAttempt(Command[AttemptState]):
+    """End an attempt that has given no text."""
+
+    generation_id: UUID
+    attempt: int
+    failure: Failure
+    input_tokens: int
+    output_tokens: int
+
+
+class RecordAnswer(Command[None]):
+    """Write the text of an attempt into the document, or keep it as a draft."""
+
+    generation_id: UUID
+    attempt: int
+    text: str
+    model: str
+    ending: AnswerEnding
+    input_tokens: int
+    output_tokens: int
+    is_sandbox: bool
+
+
+class ExpireGeneration(Command[None]):
+    """Give a generation up that no worker has ended in time."""
+
+    generation_id: UUID
+
+
+@handles
+async def start_attempt(cmd: StartAttempt, store: Store, actor: Actor, clock: Clock) -> AttemptState:
+    generation, now = await store.get(Generation, cmd.generation_id), clock()
+    budget, before = await budget_of(store, generation), generation.cost
+    document = await find(store, Document, generation.document_id)
+    attempt = generation.start_attempt(cmd.round, document, lost_tokens=cmd.lost_tokens, by=actor, now=now)
+    settle_up(budget, generation, before, now)
+    store.save(generation, budget)
+    return AttemptState(attempt, generation.is_open)
+
+
+@handles
+async def end_attempt(cmd: EndAttempt, store: Store, clock: Clock) -> AttemptState:
+    generation, now = await store.get(Generation, cmd.generation_id), clock()
+    budget, before = await budget_of(store, generation), generation.cost
+    generation.end_attempt(
+        cmd.attempt, cmd.failure, input_tokens=cmd.input_tokens, output_tokens=cmd.output_tokens, now=now
+    )
+    settle_up(budget, generation, before, now)
+    store.save(generation, budget)
+    return AttemptState(None, generation.is_open)
+
+
+@handles
+async def record_answer(cmd: RecordAnswer, store: Store, actor: Actor, clock: Clock, models: Models) -> None:
+    generation, now = await store.get(Generation, cmd.generation_id), clock()
+    budget, before = await budget_of(store, generation), generation.cost
+    document = await find(store, Document, generation.document_id)
+    price = generation.price if cmd.model == generation.model else choose(models, cmd.model).price
+    answer = ModelAnswer(
+        cmd.text, cmd.model, price, cmd.ending, cmd.input_tokens, cmd.output_tokens, is_sandbox=cmd.is_sandbox
+    )
+    generation.answer(cmd.attempt, answer, document, by=actor, now=now)
+    settle_up(budget, generation, before, now)
+    store.save(generation, budget, *([] if document is None else [document]))
+
+
+@handles
+async def expire_generation(cmd: ExpireGeneration, store: Store, clock: Clock) -> None:
+    generation, now = await store.get(Generation, cmd.generation_id), clock()
+    budget, before = await budget_of(store, generation), generation.cost
+    generation.expire(now=now)
+    settle_up(budget, generation, before, now)
+    store.save(generation, budget)

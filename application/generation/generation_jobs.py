@@ -1,0 +1,207 @@
+"""Jobs of generations: let a model write a text, and give up what no worker has ended.
+
+A job that is performed again starts another attempt, unless the generation has ended: its state decides, so a text is
+written once. An attempt whose worker was lost is charged with what was kept of its text.
+"""
+
+import asyncio
+from datetime import timedelta
+from typing import Any, ClassVar
+from uuid import UUID
+
+from application.commands import Command
+from application.generation.answering import Answering
+from application.generation.attempts import EndAttempt, ExpireGeneration, RecordAnswer, StartAttempt
+from application.generation.prompting import prompt_messages
+from application.jobs import Job, performs
+from application.ports import (
+    ANSWER_TIMEOUT,
+    AnswerCut,
+    AnswerEnd,
+    Clock,
+    EventStore,
+    Message,
+    PartialTexts,
+    Prompt,
+    PromptRefused,
+    Provider,
+    SendAsSystem,
+    SendAsUser,
+    TokenCounter,
+    Unavailable,
+    UnfinishedGenerations,
+    UnknownModel,
+    Usage,
+)
+from domain.content.document import Document
+from domain.generation.events import Failure
+from domain.generation.generation import Generation
+
+STORE_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+"""Seconds between tries to store what an attempt has given."""
+
+
+class GenerateText(Job, frozen=True, kw_only=True):
+    """Let a model write the text of a generation. `round`: how often it was requested."""
+
+    kind: ClassVar[str] = "generate_text"
+    queue: ClassVar[str] = "generation"
+    run_timeout: ClassVar[timedelta] = ANSWER_TIMEOUT
+
+    generation_id: UUID
+    round: int
+
+    @property
+    def effect_key(self) -> str:
+        """The generation: its state shows what was done."""
+        return f"generation:{self.generation_id}:{self.round}"
+
+    @property
+    def lock(self) -> str | None:
+        """One worker at a time writes a generation."""
+        return f"generation:{self.generation_id}"
+
+
+class ExpireGenerations(Job, frozen=True, kw_only=True):
+    """Give up the generations that no worker has ended in time."""
+
+    kind: ClassVar[str] = "expire_generations"
+    queue: ClassVar[str] = "housekeeping"
+    run_timeout: ClassVar[timedelta] = timedelta(minutes=5)
+    every: ClassVar[str | None] = "*/5 * * * *"
+
+    @property
+    def effect_key(self) -> str:
+        return self.kind
+
+
+@performs
+async def expire_generations(
+    job: ExpireGenerations, unfinished: UnfinishedGenerations, send: SendAsSystem, clock: Clock
+) -> None:
+    """Send the command for each. One that has ended since is left as it is."""
+    for id in await unfinished.lost(clock()):
+        await send(ExpireGeneration(generation_id=id), f"expire:{id}:{clock():%Y-%m-%dT%H:%M}")
+
+
+@performs
+async def generate_text(
+    job: GenerateText,
+    events: EventStore,
+    provider: Provider,
+    tokens: TokenCounter,
+    partial_texts: PartialTexts,
+    send_as_user: SendAsUser,
+) -> None:
+    """Make one attempt.
+
+    Raises:
+        Unavailable: the attempt failed, and another one may help.
+    """
+    generation = await events.load(Generation, job.generation_id)
+    if generation is None or not (generation.is_open or generation.attempt_is_open or generation.erased):
+        return
+    lost_text = await partial_texts.read(job.generation_id, generation.attempt, 0)
+    attempt = await _started(job, generation, lost_text, tokens, send_as_user)
+    document = await events.load(Document, generation.document_id)
+    if attempt is not None and document is not None:
+        await attempt.make(provider, Answering(events, partial_texts, job.generation_id, attempt.number), document)
+    await partial_texts.remove(job.generation_id)
+
+
+async def _started(
+    job: GenerateText, generation: Generation, lost_text: str, tokens: TokenCounter, send: SendAsUser
+) -> "_Attempt | None":
+    """Start an attempt; None: the generation has ended, or is another round's."""
+    lost_tokens = await _count(tokens, lost_text)
+    command = StartAttempt(generation_id=generation.id, round=job.round, lost_tokens=lost_tokens)
+    # By the version: a repeat of this try starts the same attempt, another try another one.
+    state = await send(command, f"{job.effect_key}:start:{generation.version}", generation.asker_id)
+    return None if state.attempt is None else _Attempt(job, generation, state.attempt, tokens, send)
+
+
+class _Attempt:
+    """An attempt of a worker, and the commands that end it."""
+
+    def __init__(
+        self, job: GenerateText, generation: Generation, number: int, tokens: TokenCounter, send: SendAsUser
+    ) -> None:
+        self.number = number
+        self._key = f"{job.effect_key}:{number}"
+        self._generation = generation
+        self._tokens = tokens
+        self._send = send
+
+    async def make(self, provider: Provider, answering: Answering, document: Document) -> None:
+        """Let the provider write.
+
+        Raises:
+            Unavailable: it did not, and another attempt may help.
+        """
+        prompt = self._prompt(document)
+        asked_tokens = await self._tokens.count(prompt.messages)
+        try:
+            end = await answering.run(provider.answer(prompt))
+        except (PromptRefused, UnknownModel):
+            await self._end("refused", 0, answering.text)
+        except Unavailable as error:
+            is_cut = isinstance(error, AnswerCut)
+            if await self._end("cut" if is_cut else "unavailable", asked_tokens if is_cut else 0, answering.text):
+                raise
+        else:
+            if end is None:
+                await self._end("cancelled", asked_tokens, answering.text)
+            else:
+                await self._record(end, asked_tokens, answering.text)
+
+    def _prompt(self, document: Document) -> Prompt:
+        asked = self._generation
+        messages = prompt_messages(
+            document.title, document.content, asked.prompt, asked.variables_by_name, asked.placement
+        )
+        return Prompt(asked.model, messages, asked.max_output_tokens, asked.temperature)
+
+    async def _record(self, end: AnswerEnd, asked_tokens: int, text: str) -> None:
+        used = end.usage or Usage(asked_tokens, await _count(self._tokens, text))
+        if not text.strip():
+            await self._end("empty", used.input_tokens, text)
+            return
+        command = RecordAnswer(
+            generation_id=self._generation.id,
+            attempt=self.number,
+            text=text,
+            model=end.model or self._generation.model,
+            ending=end.reason,
+            input_tokens=used.input_tokens,
+            output_tokens=used.output_tokens,
+            is_sandbox=end.is_sandbox,
+        )
+        await self._store(command, "answer")
+
+    async def _end(self, failure: Failure, input_tokens: int, text: str) -> bool:
+        """End the attempt without a text. Returns whether another one may follow."""
+        command = EndAttempt(
+            generation_id=self._generation.id,
+            attempt=self.number,
+            failure=failure,
+            input_tokens=input_tokens,
+            output_tokens=await _count(self._tokens, text),
+        )
+        return bool((await self._store(command, "end")).is_open)
+
+    async def _store(self, command: Command[Any], step: str) -> Any:
+        """Send a command, again and again during a short outage: to write the text again would cost money.
+
+        Raises:
+            Unavailable: the database does not answer for a minute.
+        """
+        for pause in STORE_PAUSES:
+            try:
+                return await self._send(command, f"{self._key}:{step}", self._generation.asker_id)
+            except Unavailable:
+                await asyncio.sleep(pause)
+        return await self._send(command, f"{self._key}:{step}", self._generation.asker_id)
+
+
+async def _count(tokens: TokenCounter, text: str) -> int:
+    return await tokens.count([Message("assistant", text)]) if text else 0

@@ -1,0 +1,12 @@
+"""Policy: a requested generation becomes a job."""
+
+from collections.abc import Iterable
+
+from application.generation.generation_jobs import GenerateText
+from application.policy import Reaction, policy
+from domain.generation.generation import Generation
+
+
+@policy()
+def start_generations(event: Generation.Requested | Generation.RequestedAgain) -> Iterable[Reaction]:
+    yield GenerateText(generation_id=event.originator_id, round=getattr(event, "round", 1))

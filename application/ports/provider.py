@@ -1,0 +1,89 @@
+"""Port to a provider of language models: it writes text for a prompt, piece by piece."""
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Literal, Protocol
+
+from application.ports.errors import Unavailable
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A part of a prompt. `author`: "system" gives rules, "user" asks, "assistant" is an earlier answer."""
+
+    author: Literal["system", "user", "assistant"]
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What a model is asked. `model`: its name in the catalogue. `temperature`: None is the provider's default."""
+
+    model: str
+    messages: tuple[Message, ...]
+    max_output_tokens: int
+    temperature: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TextPiece:
+    """Some more characters of the answer."""
+
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the provider counted, in tokens."""
+
+    input_tokens: int
+    output_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerEnd:
+    """The end of an answer. `usage`: None if the provider did not tell it, or told what cannot be.
+
+    `reason`: the answer is complete, or cut at `max_output_tokens`, or cut by the provider's filter. `model`: the one
+    that answered, if a fallback did; None: the model of the prompt. `is_sandbox`: no model wrote it, but a stand-in.
+    """
+
+    reason: Literal["complete", "length", "filtered"]
+    usage: Usage | None
+    model: str | None = None
+    is_sandbox: bool = False
+
+
+class PromptRefused(Exception):
+    """The provider refuses this prompt for good. `reason`: a short text for operators, without personal data."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class AnswerCut(Unavailable):
+    """The answer has begun and does not end: what was written until then may have to be paid for.
+
+    The price is at most that of the prompt's model: fallbacks cost no more.
+    """
+
+
+ANSWER_TIMEOUT = timedelta(minutes=11)
+"""The longest time of `Provider.answer`. Kinds of jobs that wait for it take it as their `run_timeout`."""
+
+
+class Provider(Protocol):
+    """A provider of language models."""
+
+    def answer(self, prompt: Prompt) -> AsyncGenerator[TextPiece | AnswerEnd, None]:
+        """Write the answer to a prompt: pieces of text, then one `AnswerEnd`.
+
+        To close the generator stops the provider, so use it in `contextlib.aclosing`: a `break` alone does not.
+
+        Raises:
+            PromptRefused: a repeat cannot help.
+            AnswerCut: the connection was lost, or no text came for too long, after the answer had begun.
+            Unavailable: the provider does not answer, is overloaded or wants a pause; nothing has begun.
+        """

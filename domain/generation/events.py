@@ -1,0 +1,148 @@
+"""Events of generations: bases of those that `Generation` names.
+
+Here they are only written down, because a file has its bounds; all other code uses `Generation.Answered` and so on.
+"""
+
+from typing import TYPE_CHECKING, Literal
+
+from domain.generation.answer import AnswerEnding
+from domain.kernel import Personal, Root
+
+if TYPE_CHECKING:
+    from domain.generation.generation import Generation
+
+Failure = Literal["refused", "unavailable", "cut", "lost", "cancelled", "no_access", "empty"]
+"""Why an attempt gave no text: the provider refused the prompt, did not answer, or broke off; the worker was lost; the
+asker cancelled; the document is closed to the asker; the answer has no text."""
+
+DraftReason = Literal["asked", "document_changed", "no_access", "document_closed", "too_long"]
+"""Why a text is a draft: the asker wanted one; the document has changed, or is closed to the asker; it is in the trash
+or archived; it would be too long."""
+
+
+class AttemptStarted(Root.Event):
+    TOPIC = "generation.attempt_started"
+    attempt: int
+
+    def apply(self, aggregate: "Generation") -> None:
+        aggregate.status = "running"
+        aggregate.attempt = self.attempt
+        aggregate.tries += 1
+        aggregate.attempt_is_open = True
+
+
+class AttemptEnded(Root.Event):
+    """An attempt ended without an answer; what the provider has written until then is paid for."""
+
+    TOPIC = "generation.attempt_ended"
+    attempt: int
+    failure: Failure
+    input_tokens: int
+    output_tokens: int
+    cost_micros: int
+
+    def apply(self, aggregate: "Generation") -> None:
+        aggregate.attempt_is_open = False
+        add_cost(aggregate, self.input_tokens, self.output_tokens, self.cost_micros)
+
+
+class TextAnswered(Root.Event):
+    """The text is there: written into the document, as the passage from `start` to `end` of `revision`, or a draft."""
+
+    TOPIC = "generation.answered"
+    attempt: int
+    model: str
+    ending: AnswerEnding
+    text: Personal[str]
+    text_length: int
+    input_tokens: int
+    output_tokens: int
+    cost_micros: int
+    revision: int | None = None
+    start: int | None = None
+    end: int | None = None
+    draft_reason: DraftReason | None = None
+    is_sandbox: bool = False
+
+    def apply(self, aggregate: "Generation") -> None:
+        aggregate.attempt_is_open = False
+        aggregate.status = "done"
+        aggregate.result = "draft" if self.revision is None else "written"
+        aggregate.answered_by, aggregate.ending, aggregate.text = self.model, self.ending, self.text
+        aggregate.draft_reason, aggregate.is_sandbox = self.draft_reason, self.is_sandbox
+        aggregate.revision, aggregate.start, aggregate.end = self.revision, self.start, self.end
+        add_cost(aggregate, self.input_tokens, self.output_tokens, self.cost_micros)
+
+
+class DraftAccepted(Root.Event):
+    """The asker has had the draft written into the document."""
+
+    TOPIC = "generation.draft_accepted"
+    revision: int
+    start: int
+    end: int
+
+    def apply(self, aggregate: "Generation") -> None:
+        aggregate.result = "written"
+        aggregate.revision, aggregate.start, aggregate.end = self.revision, self.start, self.end
+
+
+class DraftDiscarded(Root.Event):
+    TOPIC = "generation.draft_discarded"
+
+    def apply(self, aggregate: "Generation") -> None:
+        aggregate.result = "discarded"
+        aggregate.text = ""
+
+
+class GenerationFailed(Root.Event):
+    """No repeat can help."""
+
+    TOPIC = "generation.failed"
+    failure: Failure
+
+    def apply(self, aggregate: "Generation") -> None:
+        aggregate.status = "failed"
+        aggregate.failure = self.failure
+
+
+class GivenUp(Root.Event):
+    """All tries were used up, or took too long."""
+
+    TOPIC = "generation.given_up"
+    failure: Failure
+
+    def apply(self, aggregate: "Generation") -> None:
+        aggregate.status = "dead"
+        aggregate.failure = self.failure
+
+
+class GenerationCancelled(Root.Event):
+    TOPIC = "generation.cancelled"
+
+    def apply(self, aggregate: "Generation") -> None:
+        aggregate.status = "cancelled"
+        aggregate.failure = "cancelled"
+
+
+class RequestedAgain(Root.Event):
+    """The asker wants another round of tries. `month`: of the budget that it is reserved in."""
+
+    TOPIC = "generation.requested_again"
+    round: int
+    month: str
+
+    def apply(self, aggregate: "Generation") -> None:
+        aggregate.status = "queued"
+        aggregate.failure = aggregate.result = aggregate.draft_reason = None
+        aggregate.ending = aggregate.answered_by = None
+        aggregate.round = self.round
+        aggregate.month = self.month
+        aggregate.tries = 0
+
+
+def add_cost(generation: "Generation", input_tokens: int, output_tokens: int, cost_micros: int) -> None:
+    """Add what an attempt has cost."""
+    generation.input_tokens += input_tokens
+    generation.output_tokens += output_tokens
+    generation.cost_micros += cost_micros

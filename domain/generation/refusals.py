@@ -1,0 +1,35 @@
+"""Refusals of commands that concern generations."""
+
+from domain.kernel import Conflict, Invalid, NotFound
+
+
+class UnusablePrompt(Invalid):
+    """A prompt, its variables or its parameters are not valid."""
+
+
+class PromptTooLong(Invalid):
+    """The prompt, with the document, has more tokens than the model takes."""
+
+
+class UnusablePlacement(Invalid):
+    """The place for the text is not described as its kind needs it."""
+
+
+class PassageGone(Conflict):
+    """The document has changed since the version that the place belongs to."""
+
+
+class NotWaiting(Conflict):
+    """The generation has ended: there is nothing to cancel."""
+
+
+class NotRetryable(Conflict):
+    """The generation is under way, or has a text: it is not asked for again."""
+
+
+class NoDraft(Conflict):
+    """The generation has no draft that could be accepted or discarded."""
+
+
+class DocumentGone(NotFound):
+    """The document of the generation does not exist for the asker any more."""

@@ -1,0 +1,147 @@
+"""The request of a generation: its rules, its limits, and its first event."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from domain.access import Person
+from domain.content.document import Document
+from domain.generation.generation import Generation
+from domain.generation.placement import Placement
+from domain.generation.pricing import TokenPrice
+from domain.generation.refusals import PromptTooLong, UnusablePrompt
+from domain.kernel import Party
+from domain.text import multi_line
+
+PROMPT_LENGTH = 20_000
+"""Maximum number of characters of a prompt."""
+MAX_VARIABLES = 50
+VARIABLE_LENGTH = 2_000
+"""Maximum number of characters of the value of a variable."""
+DEFAULT_OUTPUT_TOKENS = 1_000
+MAX_TEMPERATURE = 2
+VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChoice:
+    """A model and what it allows. `context_tokens`: of prompt and answer together."""
+
+    name: str
+    price: TokenPrice
+    context_tokens: int
+    max_output_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a person asks a model for. `variables`: values by name, for `{{name}}` in the prompt; they are data."""
+
+    prompt: str
+    variables: Mapping[str, str]
+    placement: Placement
+    max_output_tokens: int | None = None
+    temperature: float | None = None
+
+    def require_usable(self) -> None:
+        """Refuse what is not valid, whatever the document.
+
+        Raises:
+            UnusablePrompt: the prompt is empty or too long, or there are too many variables.
+            UnusableText: a text is too long, or cannot be stored.
+        """
+        multi_line(self.prompt, "A prompt", PROMPT_LENGTH)
+        if not self.prompt.strip():
+            raise UnusablePrompt(f"A prompt has 1 to {PROMPT_LENGTH} characters, one that can be seen among them.")
+        if len(self.variables) > MAX_VARIABLES:
+            raise UnusablePrompt(f"There are {len(self.variables)} variables, and {MAX_VARIABLES} at most are allowed.")
+        for name, value in self.variables.items():
+            if not VARIABLE_NAME.fullmatch(name):
+                raise UnusablePrompt("The name of a variable has 1 to 64 letters, digits and underscores.")
+            multi_line(value, "The value of a variable", VARIABLE_LENGTH)
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What is computed from a wish: a keyed digest of the prompt, the estimated tokens of all that the model reads,
+    and the month whose budget pays.
+    """
+
+    prompt_digest: str
+    prompt_tokens: int
+    month: str
+
+
+def payer_of(document: Document, asker_id: UUID) -> Party:
+    """Return who pays: the team that owns the document, or else the asker."""
+    return document.owner if document.owner_kind == "team" else Party("user", asker_id)
+
+
+def request(
+    document: Document, wish: Wish, model: ModelChoice, quote: Quote, *, id: UUID, by: Person, now: datetime
+) -> Generation:
+    """Request a generation.
+
+    Raises:
+        NotFound, RoleTooLow: the person may not edit the document.
+        DocumentIsTrashed: it is in the trash.
+        UnusablePlacement, PassageGone: see `Placement.usable_in`.
+        PromptTooLong: the model takes less.
+    """
+    document.require("generate", by)
+    document.require_untrashed()
+    placement = wish.placement.usable_in(document)
+    payer = payer_of(document, by.user_id)
+    return Generation.start_stream(
+        Generation.Requested,
+        id=id,
+        tenant=Party("user", by.user_id),
+        now=now,
+        document_id=document.id,
+        asker_id=by.user_id,
+        payer_kind=payer.kind,
+        payer_id=payer.id,
+        month=quote.month,
+        **_said(wish, quote),
+        model=model.name,
+        input_price=model.price.input,
+        output_price=model.price.output,
+        max_output_tokens=_output_tokens(wish.max_output_tokens, model, quote),
+        target=placement.target,
+        target_version=placement.version,
+        target_start=placement.start,
+        target_end=placement.end,
+    )
+
+
+def _said(wish: Wish, quote: Quote) -> dict[str, Any]:
+    return {
+        "prompt": wish.prompt,
+        "prompt_length": len(wish.prompt),
+        "prompt_digest": quote.prompt_digest,
+        "variable_names": [*wish.variables.keys()],
+        "variable_values": [*wish.variables.values()],
+        "estimated_tokens": quote.prompt_tokens,
+        "temperature": wish.temperature,
+    }
+
+
+def _output_tokens(wanted: int | None, model: ModelChoice, quote: Quote) -> int:
+    """Return the maximum number of tokens of the answer.
+
+    Raises:
+        UnusablePrompt: the model writes less.
+        PromptTooLong: it takes less than prompt and answer.
+    """
+    output = min(DEFAULT_OUTPUT_TOKENS, model.max_output_tokens) if wanted is None else wanted
+    if not 1 <= output <= model.max_output_tokens:
+        raise UnusablePrompt(f"{model.name} writes 1 to {model.max_output_tokens} tokens, not {output}.")
+    if quote.prompt_tokens + output > model.context_tokens:
+        raise PromptTooLong(
+            f"Prompt and document have about {quote.prompt_tokens} tokens, the answer may have {output}, and "
+            f"{model.name} takes {model.context_tokens} in all; shorten the document or the prompt, or choose another."
+        )
+    return output

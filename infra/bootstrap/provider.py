@@ -1,0 +1,74 @@
+"""The provider of language models: with a key the one of the settings, else the sandbox; and the models of both."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from adapters.provider.capped import CappedProvider
+from adapters.provider.catalogue import Catalogue, WrongCatalogue
+from adapters.provider.fallbacks import ProviderWithFallbacks
+from adapters.provider.token_counter import TiktokenCounter
+from application.ports import Limits, Provider
+from infra.bootstrap.write_side import utc_now
+from infra.settings.errors import SettingsError
+from infra.settings.provider import ProviderSettings
+
+if TYPE_CHECKING:
+    from adapters.provider.openai_provider import OpenAIProvider
+
+
+def open_models(settings: ProviderSettings) -> Catalogue:
+    """Return the catalogue of models.
+
+    Raises:
+        SettingsError: the file of the settings is none.
+    """
+    try:
+        return Catalogue.read(settings.models)
+    except (WrongCatalogue, OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"PALIMPSEST_MODELS is no catalogue of models: {error}") from None
+
+
+@asynccontextmanager
+async def open_provider(
+    settings: ProviderSettings, models: Catalogue, limits: Limits, counter: TiktokenCounter
+) -> AsyncIterator[Provider]:
+    """Open the provider; close its connections at the end. Opening succeeds even if the provider is down.
+
+    The sandbox has no caps, so it needs no vocabulary to count with.
+    """
+    provider = _unprotected(settings, models)
+    with_fallbacks = ProviderWithFallbacks(provider, models)
+    try:
+        if settings.key is None:
+            yield with_fallbacks
+            return
+        await counter.start()
+        requests, tokens = settings.requests_per_minute, settings.tokens_per_minute
+        yield CappedProvider(with_fallbacks, limits, counter, requests=requests, tokens=tokens)
+    finally:
+        await provider.close()
+
+
+async def check_provider(settings: ProviderSettings, models: Catalogue) -> None:
+    """Ask the provider for its models, which costs nothing.
+
+    Raises:
+        PromptRefused: the key or the address is wrong.
+        Unavailable: there is no answer.
+    """
+    provider = _unprotected(settings, models)
+    try:
+        await provider.check()
+    finally:
+        await provider.close()
+
+
+def _unprotected(settings: ProviderSettings, models: Catalogue) -> "OpenAIProvider":
+    """The adapter. Its import takes a second, so only processes that use it pay for it."""
+    from adapters.provider.openai_provider import OpenAIProvider, ProviderAccount
+    from adapters.provider.sandbox import SANDBOX, SandboxTransport
+
+    if settings.key is None:
+        return OpenAIProvider(SANDBOX, models, utc_now, transport=SandboxTransport())
+    return OpenAIProvider(ProviderAccount(settings.address, settings.key.get_secret_value()), models, utc_now)

@@ -1,0 +1,54 @@
+"""The provider of language models; without a key, the sandbox answers."""
+
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, FilePath, SecretStr, ValidationInfo
+
+from infra.settings.subject import Subject
+from infra.settings.tls import require_tls
+
+
+def _encrypted(value: str, info: ValidationInfo) -> str:
+    parts = urlsplit(value)
+    require_tls(info, [parts.hostname or ""], verified=parts.scheme == "https", advice="write https://")
+    return value
+
+
+def _header(value: SecretStr) -> SecretStr:
+    key = value.get_secret_value()
+    if not (key.isascii() and key.isprintable() and key.strip() == key != ""):
+        raise ValueError("is no key: it has characters that no header can have, or spaces around it")
+    return value
+
+
+class ProviderSettings(Subject):
+    """Who writes text, and how much of it a minute."""
+
+    key: Annotated[SecretStr, AfterValidator(_header)] | None = Field(
+        None,
+        validation_alias="PALIMPSEST_PROVIDER_KEY",
+        description="Key of the API of OpenAI, or of another server that speaks it; none: a sandbox answers, no model",
+    )
+    address: Annotated[str, Field(pattern=r"^https?://[^\s?#@]+$"), AfterValidator(_encrypted)] = Field(
+        "https://api.openai.com/v1",
+        validation_alias="PALIMPSEST_PROVIDER_URL",
+        description="Address of the API, up to /v1",
+    )
+    models: FilePath | None = Field(
+        None,
+        validation_alias="PALIMPSEST_MODELS",
+        description="Catalogue of models, in the form of adapters/provider/catalogue.toml; none: that one",
+    )
+    requests_per_minute: int = Field(
+        3_500,
+        ge=1,
+        validation_alias="PALIMPSEST_PROVIDER_REQUESTS",
+        description="Requests a minute that the provider takes from all workers together",
+    )
+    tokens_per_minute: int = Field(
+        2_000_000,
+        ge=1,
+        validation_alias="PALIMPSEST_PROVIDER_TOKENS",
+        description="Tokens a minute that the provider takes from all workers together",
+    )

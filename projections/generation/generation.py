@@ -1,0 +1,237 @@
+"""Generations: lists for their askers, and what models wrote in a document. Only this file writes the table."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from application.commands import ReadResult
+from application.ports import Actor, ReadStore, RecordedEvent
+from domain.generation.events import DraftReason, Failure
+from domain.generation.generation import RUNNING_TIME, WAITING_TIME, Generation, Result, Status
+from domain.generation.placement import Target
+from domain.kernel import PartyKind
+from projections.columns import columns_of, new_row
+from projections.content.document import document
+from projections.kernel import Change, PersonalData, ReadModel, Row, Table, moment_of, reads
+from projections.page import Page, bounded, page_of, read_cursor, read_moment
+from projections.visibility import ASKED
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationSummary:
+    """A generation without its texts. Costs are micro-dollars. `draft_reason`: why the text is a draft."""
+
+    id: UUID
+    document_id: UUID
+    payer_kind: PartyKind
+    payer_id: UUID
+    status: Status
+    result: Result | None
+    draft_reason: DraftReason | None
+    failure: Failure | None
+    model: str
+    target: Target
+    attempt: int
+    input_tokens: int
+    output_tokens: int
+    cost_micros: int
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratedPassage:
+    """A text that a model wrote: the characters from `start` to `end` of the content of `version`, as it was saved."""
+
+    generation_id: UUID
+    asker_id: UUID
+    model: str
+    version: int
+    start: int
+    end: int
+    at: datetime
+
+
+class Generations(ReadModel):
+    """All generations but erased ones."""
+
+    version = 1
+    roots = (Generation,)
+    personal = PersonalData(
+        "who has asked for how much text, and when", "the event generation.erased drops the row; it has ids and amounts"
+    )
+    table = Table(
+        "generation",
+        key={"id": "uuid"},
+        columns={
+            "document_id": "uuid NOT NULL",
+            "asker_id": "uuid NOT NULL",
+            "payer_kind": "text NOT NULL",
+            "payer_id": "uuid NOT NULL",
+            "status": "text NOT NULL",
+            "result": "text",
+            "draft_reason": "text",
+            "failure": "text",
+            "model": "text NOT NULL",
+            "answered_by": "text",
+            "target": "text NOT NULL",
+            "attempt": "bigint NOT NULL",
+            "input_tokens": "bigint NOT NULL",
+            "output_tokens": "bigint NOT NULL",
+            "cost_micros": "bigint NOT NULL",
+            "revision": "bigint",
+            "start_at": "bigint",
+            "end_at": "bigint",
+            "written_at": "timestamptz",
+            "version": "bigint NOT NULL",
+            "created_at": "timestamptz NOT NULL",
+            "updated_at": "timestamptz NOT NULL",
+        },
+        indexes=[
+            "(asker_id, created_at, id)",
+            "(document_id) WHERE revision IS NOT NULL",
+            "(document_id)",
+            "(status, updated_at) WHERE status IN ('queued', 'running')",
+        ],
+    )
+
+    def changes(self, event: RecordedEvent) -> Iterator[Change]:
+        match event.data:
+            case Generation.Requested():
+                yield _requested(self.table, event)
+            case Generation.AttemptStarted(attempt=attempt):
+                yield self._set(event, status="running", attempt=attempt)
+            case Generation.AttemptEnded() as ended:
+                yield self._set(event, **_paid(ended))
+            case Generation.Answered() as answered:
+                result = "draft" if answered.revision is None else "written"
+                said = {"result": result, "draft_reason": answered.draft_reason, "answered_by": answered.model}
+                yield self._set(event, status="done", **said, **_written(answered, event), **_paid(answered))
+            case Generation.DraftAccepted() as accepted:
+                yield self._set(event, result="written", **_written(accepted, event))
+            case Generation.DraftDiscarded():
+                yield self._set(event, result="discarded")
+            case Generation.Failed(failure=failure):
+                yield self._set(event, status="failed", failure=failure)
+            case Generation.GivenUp(failure=failure):
+                yield self._set(event, status="dead", failure=failure)
+            case Generation.Cancelled():
+                yield self._set(event, status="cancelled", failure="cancelled")
+            case Generation.RequestedAgain():
+                yield self._set(event, status="queued", failure=None, result=None, draft_reason=None)
+            case Generation.Erased():
+                yield self.table.drop(event.stream_id)
+
+    def _set(self, event: RecordedEvent, **values: object) -> Change:
+        return self.table.set(event.stream_id, version=event.version, updated_at=moment_of(event), **values)
+
+
+def _requested(table: Table, event: RecordedEvent) -> Change:
+    later = ("result", "draft_reason", "failure", "answered_by", "revision", "start_at", "end_at", "written_at")
+    nothing = dict.fromkeys(later)
+    zeros = dict.fromkeys(("attempt", "input_tokens", "output_tokens", "cost_micros"), 0)
+    return new_row(table, event, status="queued", **nothing, **zeros)
+
+
+def _written(event: Generation.Answered | Generation.DraftAccepted, recorded: RecordedEvent) -> dict[str, object]:
+    at = None if event.revision is None else moment_of(recorded)
+    return {"revision": event.revision, "start_at": event.start, "end_at": event.end, "written_at": at}
+
+
+def _paid(event: Generation.Answered | Generation.AttemptEnded) -> dict[str, object]:
+    return {
+        "input_tokens": lambda row: _more(row, "input_tokens", event.input_tokens),
+        "output_tokens": lambda row: _more(row, "output_tokens", event.output_tokens),
+        "cost_micros": lambda row: _more(row, "cost_micros", event.cost_micros),
+    }
+
+
+def _more(row: Row, column: str, amount: int) -> int:
+    before: int = row[column]
+    return before + amount
+
+
+class _Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+    at: str
+    id: UUID
+
+
+PAGE = f"""
+SELECT {columns_of(GenerationSummary, "g")} FROM read.generation g WHERE {ASKED}
+AND g.status = coalesce(%(status)s, g.status) AND g.document_id = coalesce(%(document_id)s, g.document_id)
+AND (g.created_at, g.id) < (coalesce(%(at)s, 'infinity'::timestamptz), coalesce(%(id)s, g.id))
+ORDER BY g.created_at DESC, g.id DESC LIMIT %(limit)s
+"""  # noqa: S608 - columns of our own view
+PASSAGES = """
+SELECT id AS generation_id, asker_id, answered_by AS model, revision AS version, start_at AS start, end_at AS "end",
+    written_at AS at
+FROM read.generation WHERE document_id = %s AND revision IS NOT NULL ORDER BY revision, start_at
+"""
+LOST = """
+SELECT id FROM read.generation
+WHERE (status = 'running' AND updated_at < %s) OR (status = 'queued' AND updated_at < %s)
+"""
+
+
+@reads(Generations)
+async def generations(
+    rows: ReadStore,
+    actor: Actor,
+    *,
+    status: Status | None = None,
+    document_id: UUID | None = None,
+    cursor: str | None = None,
+    limit: int | None = None,
+) -> Page[GenerationSummary]:
+    """Return what the actor has asked for, the latest first.
+
+    Raises:
+        BadCursor: the cursor is not one of this list.
+    """
+    size = bounded(limit)
+    after = None if cursor is None else read_cursor(cursor, _Cursor)
+    before = (None, None) if after is None else (read_moment(after.at), after.id)
+    wanted = {"user_id": actor.user_id, "status": status, "document_id": document_id}
+    params = {**wanted, "at": before[0], "id": before[1], "limit": size + 1}
+    found = await rows.all(GenerationSummary, PAGE, params)
+    return page_of(found, size, lambda last: _Cursor(str(last.created_at), last.id))
+
+
+@reads(Generations, "document", "document_access", "link_guest", "share_link", "user_profile")
+async def generated_passages(
+    rows: ReadStore, actor: Actor, document_id: UUID
+) -> ReadResult[list[GeneratedPassage]] | None:
+    """Return the passages of a document that models wrote; None: the document does not exist for the actor."""
+    read = await document(rows, actor, document_id)
+    if read is None:
+        return None
+    return ReadResult(await rows.all(GeneratedPassage, PASSAGES, [document_id]), read.causes)
+
+
+@dataclass(frozen=True, slots=True)
+class LostGeneration:
+    """A generation that no worker has ended in time."""
+
+    id: UUID
+
+
+@reads(Generations)
+async def lost_generations(rows: ReadStore, now: datetime) -> list[UUID]:
+    """Return the generations that are not worth waiting for; see `UnfinishedGenerations`."""
+    found = await rows.all(LostGeneration, LOST, [now - RUNNING_TIME, now - WAITING_TIME])
+    return [each.id for each in found]
+
+
+class ReadUnfinishedGenerations:
+    """Implements `application.ports.UnfinishedGenerations`."""
+
+    def __init__(self, rows: ReadStore) -> None:
+        self._rows = rows
+
+    async def lost(self, now: datetime) -> list[UUID]:
+        """See `UnfinishedGenerations`."""
+        return await lost_generations(self._rows, now)

@@ -1,0 +1,103 @@
+"""What generations and budgets add to a history."""
+
+from application.ports import Actor
+from domain.billing.budget import ALLOWANCES, Budget, BudgetExceeded, month_of
+from domain.content.document import Document
+from domain.generation.answer import ModelAnswer
+from domain.generation.generation import Generation
+from domain.generation.placement import Placement
+from domain.generation.pricing import Cost, TokenPrice
+from domain.generation.requesting import ModelChoice, Quote, Wish, request
+from domain.kernel import Root
+from tests.support.history.kernel import History, begins, changes
+
+MODEL = ModelChoice("swift", TokenPrice(1_000_000, 2_000_000), 10_000_000, 4_000)
+
+
+def budget_of(history: History, generation: Generation) -> Budget:
+    """The budget of a generation; it is opened if there is none."""
+    id = Budget.id_of(generation.payer, generation.month)
+    found = next((budget for budget in history.of(Budget) if budget.id == id), None)
+    return found or history.add(Budget.open(payer=generation.payer, month=generation.month, now=history.now))
+
+
+@begins(Generation, chance=0.1, needs=[Document])
+def ask(history: History) -> list[Root]:
+    """An owner asks for a text."""
+    document = history.any(Document)
+    if document.erased or document.trashed_at is not None:
+        return []
+    owner = Actor(document.owner_id, document.owner_id)
+    target = history.random.choice(["append", "replace", "draft"])
+    generation = request(
+        document,
+        Wish(history.text(), {"tone": history.line()}, Placement(target), 100),  # type: ignore[arg-type]
+        MODEL,
+        Quote("0" * 64, 100, month_of(history.now)),
+        id=history.id(),
+        by=owner,
+        now=history.now,
+    )
+    budget = budget_of(history, generation)
+    try:
+        budget.reserve(generation.id, tokens=200, micros=300, allowance=ALLOWANCES["pro"], now=history.now)
+    except BudgetExceeded:
+        return [budget]
+    history.add(generation)
+    return [budget, generation]
+
+
+@changes(Generation, weight=8)
+def go_on(history: History) -> list[Root]:
+    """A worker or the asker does something with a generation."""
+    generation = history.any(Generation)
+    document = next(each for each in history.of(Document) if each.id == generation.document_id)
+    asker, budget, before = (
+        Actor(generation.asker_id, generation.asker_id),
+        budget_of(history, generation),
+        generation.cost,
+    )
+    changed: list[Root] = [generation, budget, document]
+    _step(history, generation, document, asker)
+    _pay(budget, generation, before, history)
+    return changed
+
+
+def _step(history: History, generation: Generation, document: Document, asker: Actor) -> None:
+    now, chance = history.now, history.random.random()
+    if generation.erased:
+        return
+    if chance < 0.05:
+        generation.erase(now=now)
+    elif generation.result == "draft":
+        if chance < 0.5:
+            generation.discard(by=asker, now=now)
+        else:
+            generation.accept(document, Placement(), by=asker, now=now)
+    elif generation.is_open and chance < 0.15:
+        generation.cancel(by=asker, now=now)
+    elif generation.is_open and not generation.attempt_is_open:
+        generation.start_attempt(generation.round, document, lost_tokens=0, by=asker, now=now)
+    elif generation.attempt_is_open and (chance < 0.4 or not generation.is_open):
+        failure = history.random.choice(["cut", "unavailable", "refused"])
+        generation.end_attempt(generation.attempt, failure, input_tokens=10, output_tokens=2, now=now)  # type: ignore[arg-type]
+    elif generation.attempt_is_open:
+        _answer(history, generation, document, asker)
+    elif generation.status != "done":
+        generation.request_again(document, month=generation.month, by=asker, now=now)
+
+
+def _answer(history: History, generation: Generation, document: Document, asker: Actor) -> None:
+    answer = ModelAnswer(history.text(), "swift", MODEL.price, "complete", 90, 20)
+    generation.answer(generation.attempt, answer, document, by=asker, now=history.now)
+
+
+def _pay(budget: Budget, generation: Generation, before: Cost, history: History) -> None:
+    cost = generation.cost
+    tokens, micros = cost.tokens - before.tokens, cost.micros - before.micros
+    if generation.is_open and generation.id not in budget.reserved and not generation.erased:
+        budget.reserve(generation.id, tokens=200, micros=300, allowance=ALLOWANCES["enterprise"], now=history.now)
+    if generation.is_open or generation.id not in budget.reserved:
+        budget.charge(generation.id, tokens=tokens, micros=micros, now=history.now)
+    else:
+        budget.settle(generation.id, tokens=tokens, micros=micros, now=history.now)

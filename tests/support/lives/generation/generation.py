@@ -1,0 +1,70 @@
+"""The life of a generation."""
+
+from uuid import UUID
+
+from domain.content.document import Document
+from domain.generation.answer import ModelAnswer
+from domain.generation.generation import MAX_TRIES, Generation
+from domain.generation.placement import Placement
+from domain.generation.pricing import TokenPrice
+from domain.generation.requesting import ModelChoice, Quote, Wish, request
+from tests.support.given import ID, NOW
+from tests.support.lives.kernel import ADA, LATER, life
+
+MODEL = ModelChoice("swift", TokenPrice(1_000_000, 2_000_000), 20_000, 4_000)
+
+
+def river() -> Document:
+    """Ada's document."""
+    return Document.create(id=ID, owner_id=ADA.user_id, title="A title", content="The river.", now=NOW)
+
+
+def asked(document: Document, placement: Placement, id: int = 0x6E) -> Generation:
+    """A generation that Ada has asked for."""
+    return request(
+        document,
+        Wish("Describe it.", {"tone": "calm"}, placement, 1_000, 0.5),
+        MODEL,
+        Quote("5f0c", 200, "2026-11"),
+        id=UUID(int=id),
+        by=ADA,
+        now=NOW,
+    )
+
+
+def started(generation: Generation, document: Document | None) -> Generation:
+    """Start an attempt."""
+    generation.start_attempt(generation.round, document, lost_tokens=3, by=ADA, now=LATER)
+    return generation
+
+
+def ask_again(generation: Generation, document: Document) -> Generation:
+    """Ask for it once more."""
+    generation.request_again(document, month="2026-11", by=ADA, now=LATER)
+    return generation
+
+
+def answered(generation: Generation, document: Document) -> Generation:
+    """Answer the attempt."""
+    answer = ModelAnswer("Otters.", "swift", MODEL.price, "complete", 210, 3, is_sandbox=True)
+    generation.answer(generation.attempt, answer, document, by=ADA, now=LATER)
+    return generation
+
+
+@life
+def generation() -> Generation:
+    """Cut, cancelled, asked for again and again: given up, failed, discarded; then accepted, and erased."""
+    document = river()
+    generation = started(asked(document, Placement("draft")), document)
+    generation.end_attempt(1, "cut", input_tokens=200, output_tokens=2, now=LATER)
+    generation.cancel(by=ADA, now=LATER)
+    ask_again(generation, document)
+    for _ in range(MAX_TRIES):
+        started(generation, document)
+        generation.end_attempt(generation.attempt, "unavailable", input_tokens=0, output_tokens=0, now=LATER)
+    started(ask_again(generation, document), None)
+    answered(started(ask_again(generation, document), document), document).discard(by=ADA, now=LATER)
+    answered(started(ask_again(generation, document), document), document)
+    generation.accept(document, Placement(), by=ADA, now=LATER)
+    generation.erase(now=LATER)
+    return generation

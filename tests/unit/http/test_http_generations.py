@@ -1,0 +1,223 @@
+"""Generations over HTTP: ask, read, wait, watch, cancel, accept."""
+
+import asyncio
+import json
+from typing import Any
+from uuid import UUID
+
+from adapters.http.generation import generation_stream
+from application.generation.attempts import EndAttempt, RecordAnswer, StartAttempt
+from application.ports import Actor, CommandContext
+from tests.support.http import HttpApi
+
+WISH = {"prompt": "Describe the river."}
+
+Headers = dict[str, str]
+
+
+class Page:
+    """A user with a document and a generation, and the worker that writes it."""
+
+    def __init__(self, api: HttpApi, user_id: UUID, headers: Headers, document: str, at: str) -> None:
+        self.api, self.headers, self.document, self.at = api, headers, document, at
+        self.id = UUID(at.rpartition("/")[2])
+        self._actor = Actor(user_id)
+
+    async def start(self) -> None:
+        await self._send(StartAttempt(generation_id=self.id, round=1, lost_tokens=0))
+
+    async def cut(self, attempt: int = 1) -> None:
+        command = EndAttempt(generation_id=self.id, attempt=attempt, failure="cut", input_tokens=1, output_tokens=1)
+        await self._send(command)
+
+    async def keep(self, start: int, text: str, attempt: int = 1) -> None:
+        await self.api.partial_texts.append(self.id, attempt, start, text)
+
+    async def finish(self, text: str, attempt: int = 1) -> None:
+        await self._send(
+            RecordAnswer(
+                generation_id=self.id,
+                attempt=attempt,
+                text=text,
+                model="swift",
+                ending="complete",
+                input_tokens=10,
+                output_tokens=2,
+                is_sandbox=False,
+            )
+        )
+        await self.api.partial_texts.remove(self.id)
+
+    async def events(self, last: str | None = None, wait: int = 0) -> list[tuple[str, str, Any]]:
+        """Watch: the id, the name and the data of each event."""
+        more = {} if last is None else {"Last-Event-ID": last}
+        answer = await self.api.client.get(f"{self.at}/events?wait={wait}", headers={**self.headers, **more})
+        assert answer.status_code == 200, answer.text
+        found = []
+        for block in answer.text.split("\n\n"):
+            fields = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line)
+            if "event" in fields:
+                found.append((fields["id"], fields["event"], json.loads(fields["data"])))
+        return found
+
+    async def _send(self, command: Any) -> None:
+        await self.api.bus.send(command, CommandContext(self._actor, UUID(int=1)))
+
+
+async def ask(api: HttpApi, **wish: Any) -> Page:
+    user_id, headers = await api.account()
+    made = await api.client.post("/v1/documents", headers=headers, json={"title": "Notes", "content": "The river."})
+    document = made.headers["Location"]
+    answer = await api.client.post(f"{document}/generate", headers=headers, json={**WISH, **wish})
+    assert answer.status_code == 202, answer.text
+    return Page(api, user_id, headers, document, answer.headers["Location"])
+
+
+async def test_a_request_is_accepted_with_its_place_and_its_estimate(api: HttpApi, token: Headers) -> None:
+    made = await api.client.post("/v1/documents", headers=token, json={"title": "Notes"})
+    answer = await api.client.post(f"{made.headers['Location']}/generate", headers=token, json=WISH)
+    body = answer.json()
+    assert (answer.status_code, body["status"]) == (202, "queued")
+    assert answer.headers["Location"] == f"/v1/generations/{body['id']}"
+    assert body["estimated_micros"] == body["estimated_tokens"] + 2 * body["max_output_tokens"]
+
+
+async def test_a_request_that_is_sent_again_asks_once(api: HttpApi, token: Headers) -> None:
+    made = await api.client.post("/v1/documents", headers=token, json={"title": "Notes"})
+    keyed = {**token, "Idempotency-Key": "once"}
+    first, second = [
+        await api.client.post(f"{made.headers['Location']}/generate", headers=keyed, json=WISH) for _ in range(2)
+    ]
+    assert first.json() == second.json()
+    assert second.headers["Idempotency-Replayed"] == "true"
+
+
+async def test_a_prompt_that_is_too_long_is_refused_with_the_numbers(api: HttpApi, token: Headers) -> None:
+    made = await api.client.post("/v1/documents", headers=token, json={"title": "Notes", "content": "x" * 100_000})
+    answer = await api.client.post(f"{made.headers['Location']}/generate", headers=token, json=WISH)
+    assert (answer.status_code, answer.json()["code"]) == (422, "prompt_too_long")
+    assert "20000" in answer.json()["detail"]
+
+
+async def test_an_exceeded_budget_says_what_is_left(api: HttpApi, token: Headers) -> None:
+    made = await api.client.post("/v1/documents", headers=token, json={"title": "Notes"})
+    wish = {**WISH, "max_output_tokens": 4_000}
+    codes = []
+    for _ in range(60):
+        answer = await api.client.post(f"{made.headers['Location']}/generate", headers=token, json=wish)
+        codes.append((answer.status_code, answer.json().get("code")))
+        if answer.status_code != 202:
+            break
+    assert codes[-1] == (409, "budget_exceeded")
+    usage = (await api.client.get("/v1/analytics/usage", headers=token)).json()
+    assert usage["tokens"]["remaining"] < 4_100
+    assert usage["tokens"]["used"] == 0
+    assert f"{usage['tokens']['remaining']} tokens" in answer.json()["detail"]
+
+
+async def test_a_generation_shows_its_text_so_far(api: HttpApi) -> None:
+    page = await ask(api)
+    await page.start()
+    await page.keep(0, "Otters ")
+    await page.keep(7, "swim")
+    shown = (await api.client.get(page.at, headers=page.headers)).json()
+    assert (shown["status"], shown["text"], shown["prompt"]) == ("running", "Otters swim", WISH["prompt"])
+
+
+async def test_a_read_may_wait_for_the_end(api: HttpApi) -> None:
+    page = await ask(api)
+    await page.start()
+    waiting = asyncio.create_task(api.client.get(page.at, headers={**page.headers, "Prefer": "wait=30"}))
+    await asyncio.sleep(0)
+    await page.finish("Otters swim.")
+    shown = (await waiting).json()
+    assert (shown["status"], shown["result"], shown["text"]) == ("done", "written", "Otters swim.")
+
+
+async def test_strangers_find_no_generation(api: HttpApi) -> None:
+    page = await ask(api)
+    _, eve = await api.account("eve")
+    for path in (page.at, f"{page.at}/events"):
+        assert (await api.client.get(path, headers=eve)).status_code == 404
+
+
+async def test_a_watcher_gets_the_attempt_the_text_and_the_end(api: HttpApi) -> None:
+    page = await ask(api)
+    assert await page.events() == []
+    await page.start()
+    await page.keep(0, "Otters ")
+    assert await page.events() == [
+        ("1-0", "attempt", {"attempt": 1}),
+        ("1-7", "text", {"text": "Otters "}),
+    ]
+    await page.finish("Otters swim.")
+    [text, end] = await page.events("1-7")
+    assert text == ("1-12", "text", {"text": "swim."})
+    assert (end[0], end[1], end[2]["status"], end[2]["result"]) == ("1-12", "end", "done", "written")
+
+
+async def test_a_watcher_who_reconnects_gets_each_character_of_an_attempt_once(api: HttpApi) -> None:
+    page = await ask(api)
+    await page.start()
+    text = "Otters swim. \U0001f9a6 Herons wait."
+    got, last = "", None
+    for start in range(0, len(text), 3):
+        await page.keep(start, text[start : start + 3])
+        for id, name, data in await page.events(last):
+            last = id
+            got += data["text"] if name == "text" else ""
+    assert got == text
+    await page.finish(text)
+    assert [name for _, name, _ in await page.events(last)] == ["end"]
+
+
+async def test_another_attempt_is_announced_and_begins_anew(api: HttpApi) -> None:
+    page = await ask(api)
+    await page.start()
+    await page.keep(0, "Otters")
+    await page.cut()
+    await page.start()
+    await page.keep(0, "He", attempt=2)
+    assert await page.events("1-6") == [("2-0", "attempt", {"attempt": 2}), ("2-2", "text", {"text": "He"})]
+
+
+async def test_a_watcher_sees_the_text_come(api: HttpApi, monkeypatch: Any) -> None:
+    monkeypatch.setattr(generation_stream, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(generation_stream, "STATE_SECONDS", 0.0)
+    page = await ask(api)
+    await page.start()
+    watching = asyncio.create_task(page.events(wait=60))
+    for start, piece in ((0, "Ott"), (3, "ers")):
+        await page.keep(start, piece)
+        await asyncio.sleep(0)
+    await page.finish("Otters.")
+    seen = await watching
+    assert "".join(data["text"] for _, name, data in seen if name == "text") == "Otters."
+    assert [name for _, name, _ in seen][-1] == "end"
+
+
+async def test_a_last_id_of_another_stream_is_refused(api: HttpApi) -> None:
+    page = await ask(api)
+    answer = await api.client.get(f"{page.at}/events", headers={**page.headers, "Last-Event-ID": "4711"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
+
+
+async def test_a_cancelled_generation_ends_for_its_watchers(api: HttpApi) -> None:
+    page = await ask(api)
+    cancelled = await api.client.post(f"{page.at}/cancel", headers=page.headers)
+    assert cancelled.json()["status"] == "cancelled"
+    [(_, name, data)] = await page.events()
+    assert (name, data["status"], data["failure"]) == ("end", "cancelled", "cancelled")
+    retried = await api.client.post(f"{page.at}/retry", headers=page.headers)
+    assert (retried.status_code, retried.json()["status"]) == (202, "queued")
+
+
+async def test_a_draft_is_accepted_at_a_place_or_discarded(api: HttpApi) -> None:
+    page = await ask(api, place={"target": "draft"})
+    await page.start()
+    await page.finish("Otters.")
+    place = {"target": "insert", "version": 1, "start": 0}
+    accepted = await api.client.post(f"{page.at}/accept", headers=page.headers, json={"place": place})
+    assert (accepted.status_code, accepted.json()["result"]) == (200, "written")
+    refused = await api.client.post(f"{page.at}/discard", headers=page.headers)
+    assert (refused.status_code, refused.json()["code"]) == (409, "no_draft")

@@ -1,0 +1,82 @@
+"""The provider's caps, on buckets whose clock tests move."""
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.provider.capped import CappedProvider, quota_within
+from application.ports import MICROSECONDS, AnswerEnd, Message, TextPiece, Unavailable, Usage
+from infra.limits.local_limits import LocalLimits
+from tests.support.provider import Script, ScriptedProvider, answer, prompt
+
+WHOLE: Script = [TextPiece("Otters."), AnswerEnd("complete", Usage(10, 10))]
+
+
+class TenTokens:
+    """Counts ten tokens in every prompt."""
+
+    async def count(self, messages: Sequence[Message]) -> int:
+        return 10
+
+
+class Caps:
+    """A provider with caps. `now`: in seconds."""
+
+    def __init__(self, *, requests: int = 1_000, tokens: int = 1_000_000) -> None:
+        self.now = 0
+        self.behind = ScriptedProvider()
+        limits = LocalLimits(clock=lambda: self.now * MICROSECONDS)
+        self.provider = CappedProvider(self.behind, limits, TenTokens(), requests=requests, tokens=tokens)
+
+    async def passes(self, longest: int = 90, used: Usage | None = None) -> bool:
+        """Whether an answer passes now."""
+        self.behind.scripts = [[TextPiece("Otters."), AnswerEnd("complete", used)]]
+        try:
+            await answer(self.provider, prompt(longest=longest))
+        except Unavailable:
+            return False
+        return True
+
+
+async def test_requests_over_the_cap_wait() -> None:
+    caps = Caps(requests=20)
+    assert [await caps.passes() for _ in range(4)] == [True, True, False, False]
+    assert len(caps.behind.asked) == 2
+    caps.now += 4
+    assert [await caps.passes() for _ in range(2)] == [True, False]
+
+
+async def test_tokens_over_the_cap_wait_as_long_as_the_answer_says() -> None:
+    caps = Caps(tokens=1_200)
+    assert [await caps.passes() for _ in range(4)] == [True, True, True, False]
+    caps.behind.scripts = [WHOLE]
+    with pytest.raises(Unavailable) as caught:
+        await answer(caps.provider, prompt(longest=90))
+    caps.now += caught.value.retry_after - 1
+    assert not await caps.passes()
+    caps.now += 1
+    assert await caps.passes()
+
+
+async def test_tokens_that_an_answer_did_not_need_are_free_again() -> None:
+    caps = Caps(tokens=400)
+    assert await caps.passes(used=Usage(10, 40))
+    assert await caps.passes(longest=40)
+    assert not await caps.passes(longest=40)
+
+
+async def test_a_prompt_larger_than_the_bucket_passes_when_it_is_empty() -> None:
+    caps = Caps(tokens=400)
+    assert await caps.passes(longest=100_000)
+    assert not await caps.passes(longest=1)
+    caps.now += 20
+    assert await caps.passes(longest=100_000)
+
+
+@given(st.integers(1, 100_000), st.sampled_from([4, 10]))
+def test_a_quota_lets_no_more_than_the_cap_through_in_a_minute(cap: int, shares: int) -> None:
+    quota = quota_within("cap", cap, shares)
+    if cap >= shares:
+        assert quota.count + 60 * MICROSECONDS // quota.step <= cap
