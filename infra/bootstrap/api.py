@@ -20,7 +20,7 @@ from adapters.provider.token_counter import TiktokenCounter
 from adapters.realtime.hub import EventHub
 from application.ports import ReadStore
 from infra.bootstrap.lifetime import collect_rarely, started
-from infra.bootstrap.limits import open_limits
+from infra.bootstrap.limits import OpenLimits, open_limits
 from infra.bootstrap.links import open_csrf_tokens, open_link_tokens, open_refresh_tokens
 from infra.bootstrap.provider import open_models
 from infra.bootstrap.settled_bus import open_settled_bus
@@ -75,10 +75,7 @@ async def open_deps(settings: Settings, ports: Mapping[str, object] = MappingPro
         core = await stack.enter_async_context(open_write_side(settings, "api"))
         reads = await stack.enter_async_context(_open_reads(settings.redis, core))
         limits = await stack.enter_async_context(open_limits(settings, core))
-        passwords = stack.enter_context(closing(Argon2Passwords()))
-        recent = await stack.enter_async_context(_open_recent_documents(core))
-        own = _stateless_ports(settings, core) | {"passwords": passwords, "recent": recent}
-        own |= {"attempts": limits.attempts, "guesses": limits.guesses}
+        own = await stack.enter_async_context(_open_handler_ports(settings, core, limits))
         settled = await stack.enter_async_context(open_settled_bus(core, reads.store, {**own, **ports}))
         feed = await stack.enter_async_context(started(core.feed()))
         yield Deps(
@@ -95,7 +92,7 @@ async def open_deps(settings: Settings, ports: Mapping[str, object] = MappingPro
             refresh_tokens=own["refresh_tokens"],
             csrf=open_csrf_tokens(core.keys),
             security_log=core.security_log,
-            recent_documents=recent,
+            recent_documents=own["recent"],
             clock=utc_now,
             new_id=uuid7,
             observe=observe_http,
@@ -110,15 +107,25 @@ async def open_deps(settings: Settings, ports: Mapping[str, object] = MappingPro
         )
 
 
-def _stateless_ports(settings: Settings, core: WriteSide) -> dict[str, Any]:
-    """Return the ports of command handlers that need not be closed."""
-    return {
-        "links": open_link_tokens(core.keys),
-        "refresh_tokens": open_refresh_tokens(core.keys),
-        "records": DnsTextRecords(settings.dns.name_servers),
-        "models": open_models(settings.provider),
-        "tokens": TiktokenCounter(),
-    }
+@asynccontextmanager
+async def _open_handler_ports(settings: Settings, core: WriteSide, limits: OpenLimits) -> AsyncIterator[dict[str, Any]]:
+    """Open the ports of command handlers. At the end, the views of documents that wait are written."""
+    recent = PostgresRecentDocuments(core.database, utc_now)
+    with closing(Argon2Passwords()) as passwords:
+        try:
+            yield {
+                "attempts": limits.attempts,
+                "guesses": limits.guesses,
+                "links": open_link_tokens(core.keys),
+                "models": open_models(settings.provider),
+                "passwords": passwords,
+                "recent": recent,
+                "records": DnsTextRecords(settings.dns.name_servers),
+                "refresh_tokens": open_refresh_tokens(core.keys),
+                "tokens": TiktokenCounter(),
+            }
+        finally:
+            await recent.stop()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,16 +149,6 @@ async def _open_reads(settings: RedisSettings, core: WriteSide) -> AsyncIterator
         yield _Reads(cached, {"redis": redis.ping})
     finally:
         await cached.close()
-
-
-@asynccontextmanager
-async def _open_recent_documents(core: WriteSide) -> AsyncIterator[PostgresRecentDocuments]:
-    """Note which documents users view; write what waits at the end."""
-    recent = PostgresRecentDocuments(core.database, utc_now)
-    try:
-        yield recent
-    finally:
-        await recent.stop()
 
 
 def _live_sessions(core: WriteSide) -> CachedLiveSessions:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from infra.bootstrap.lifetime import collect_rarely
 from infra.bootstrap.write_side import WriteSide
@@ -38,7 +38,7 @@ Name = Annotated[str, typer.Argument(help="Name of the read model, from `palimps
 def show() -> None:
     """Show the position and lag of each read model, and the streams in quarantine."""
     lag_of_models, quarantined = _run(lambda core: status(core, PROJECTIONS, PROJECTION_GAUGES))
-    table = Table("read model", "version", "position", "behind", "seconds", "in quarantine")
+    table = Table(Column("read model", no_wrap=True), "version", "position", "behind", "seconds", "in quarantine")
     for lag in lag_of_models:
         table.add_row(
             *map(str, (lag.name, lag.version, lag.position, lag.behind, f"{lag.seconds:.1f}", lag.quarantined))

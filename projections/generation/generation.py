@@ -17,7 +17,7 @@ from projections.columns import columns_of, new_row
 from projections.content.document import document
 from projections.kernel import Change, PersonalData, ReadModel, Row, Table, moment_of, reads
 from projections.page import Page, bounded, page_of, read_cursor, read_moment
-from projections.visibility import ASKED
+from projections.visibility import ASKED, ROLE_MODELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +201,7 @@ async def generations(
     return page_of(found, size, lambda last: _Cursor(str(last.created_at), last.id))
 
 
-@reads(Generations, "document", "document_access", "link_guest", "share_link", "user_profile")
+@reads(Generations, "document", *ROLE_MODELS)
 async def generated_passages(
     rows: ReadStore, actor: Actor, document_id: UUID
 ) -> ReadResult[list[GeneratedPassage]] | None:

@@ -98,11 +98,11 @@ def test_the_owner_sees_who_has_access_and_why_and_each_person_their_own_reasons
         ("link", "editor", editing["id"]),
     }
     expected = {
-        ("owner", "owner", str(owner.id), None, True, None),
-        ("link", "viewer", str(guest.id), None, True, viewing["id"]),
-        ("link", "editor", str(guest.id), None, True, editing["id"]),
-        ("share", "commenter", None, guest.email, False, None),
-        ("share", "viewer", None, "eve@example.org", False, None),
+        ("owner", "owner", str(owner.id), None, True, None, None),
+        ("link", "viewer", str(guest.id), None, True, viewing["id"], None),
+        ("link", "editor", str(guest.id), None, True, editing["id"], None),
+        ("share", "commenter", None, guest.email, False, None, None),
+        ("share", "viewer", None, "eve@example.org", False, None, None),
     }
     pages: list[dict[str, Any]] = []
     cursor: str | None = None
@@ -115,7 +115,7 @@ def test_the_owner_sees_who_has_access_and_why_and_each_person_their_own_reasons
     assert {tuple(each.values()) for each in pages} == expected
     assert owner.read(f"{path}/access/me") == {
         "role": "owner",
-        "reasons": [{"reason": "owner", "role": "owner", "link_id": None}],
+        "reasons": [{"reason": "owner", "role": "owner", "link_id": None, "team_id": None}],
     }
     owner.write("DELETE", f"{path}/links/{editing['id']}", 204)
     assert guest.read(f"{path}/access/me")["role"] == "commenter"
