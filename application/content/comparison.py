@@ -76,6 +76,7 @@ async def two_versions(
 
     Raises:
         NotFound: the document does not exist for the actor, or has no such version.
+        VersionHidden: the plan of the owner hides one of the versions now.
     """
     after = await document_at_version(events, actor, id, second, now)
     before = await document_at_version(events, actor, id, first, now)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from domain.kernel import Conflict, Forbidden, Refusal
+from domain.kernel import Conflict, Forbidden, Invalid, Refusal
 
 
 class PreconditionFailed(Conflict):
@@ -85,6 +85,10 @@ class RateLimited(Refusal):
         super().__init__(detail)
         self.retry_after = retry_after
         self.work = work
+
+
+class TooManyAtOnce(Invalid):
+    """The request asks for more at once than its limits ever let through."""
 
 
 class NotSettled(Exception):

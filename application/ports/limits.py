@@ -66,7 +66,7 @@ class BucketState:
 
     @property
     def wait(self) -> int:
-        """The time until it lets the cost through; 0: now. If it never does: until it is empty."""
+        """The time until it lets the cost through, or as much of it as it ever does; 0: now."""
         return max(0, self.used + min(self.cost, self.quota.count) * self.quota.step - self.quota.window)
 
     @property

@@ -42,7 +42,7 @@ DROP_TIMEOUT = 5.0
 MAX_USER_AGENT = 512
 """The characters of a user agent that are kept."""
 
-BEGIN = "SELECT begin_session(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+BEGIN = "SELECT begin_session(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 ROTATE = "SELECT rotate_session(%s, %s, %s, %s, %s, %s)"
 END = "SELECT end_sessions(%s, %s, %s, %s)"
 END_ALL = "SELECT end_sessions_of_users(%s, %s, %s, %s)"
@@ -97,7 +97,7 @@ class PostgresSessions:
         ]
         for attempt in range(MAX_ATTEMPTS):
             [encoded] = await self._queue.encoded(job, again=attempt > 0)
-            of_job = (encoded.queue, encoded.priority, encoded.lock, encoded.args)
+            of_job = (encoded.queue, encoded.priority, encoded.lock, encoded.args, encoded.not_before)
             [(beginning,)] = await self._database.rows(BEGIN, [*values, *of_job])
             if beginning != "closed_key":
                 return cast(Beginning, beginning)

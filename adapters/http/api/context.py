@@ -25,6 +25,7 @@ from application.ports import (
     RateLimited,
     SecurityEntry,
     SessionMode,
+    TooManyAtOnce,
 )
 from application.security_actions import SecurityAction, SecurityReason
 
@@ -188,6 +189,7 @@ class RequestContext:
 
         Raises:
             RateLimited: one of them has too little left.
+            TooManyAtOnce: one of them never lets so many through.
         """
         user_id = self.identity.user_id if self.identity else None
         self._admit(await self.deps.limits.take(limits, user_id, cost), self._charged)
@@ -202,6 +204,9 @@ class RequestContext:
 
     def _admit(self, decision: Decision, earlier: tuple[BucketState, ...] = ()) -> None:
         self._charged = (*earlier, *decision.states)
+        if any(state.costs_too_much for state in decision.states):
+            most = min(state.quota.count for state in decision.states)
+            raise TooManyAtOnce(f"At most {most} are let through at once; send fewer in one request.")
         if not decision.admitted:
             raise RateLimited(words_of(decision), decision.retry_after)
 

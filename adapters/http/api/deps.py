@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
+from adapters.fair_queue import FairTurns
 from adapters.http.api.body_budget import BodyBudget
 from adapters.http.api.compression import Compressor
 from adapters.http.api.cookies import CsrfTokens
@@ -32,6 +33,9 @@ from application.ports import (
 
 R = TypeVar("R")
 
+MAX_COMPUTATIONS = 2
+"""Comparisons and blames that run at a time, each in a thread. Networks take turns."""
+
 
 class SendCommand(Protocol):
     """The command bus."""
@@ -53,13 +57,13 @@ class Deps:
     """Everything that HTTP needs.
 
     `history` loads aggregates from the log; `partial_texts` has texts that are being written; `live` follows the log;
-    `head` returns the last position of the log.
-    `checks` are readiness checks by server name: each raises when its server does not answer. The API is ready only
-    when the servers in `vital` answer. `broker` describes this installation's Kafka topics. `read_wait_max`: the
-    longest wait of a read for a Consistency-Token, in seconds. `bodies` bounds the bodies that are being received,
-    `compressor` the answers that are being compressed, `markdown` the texts that are being rendered, `limits` how many
-    requests a caller may send; `challenges` are for callers that have sent too many. `https`: clients use https, from a
-    proxy in front. Each request is checked against `live_sessions`.
+    `head` returns the last position of the log. `checks` are readiness checks by server name: each raises when its
+    server does not answer. The API is ready only when the servers in `vital` answer. `broker` describes this
+    installation's Kafka topics. `read_wait_max`: the longest wait of a read for a Consistency-Token, in seconds.
+    `bodies` bounds the bodies that are being received, `compressor` the answers that are being compressed, `markdown`
+    the texts that are being rendered, `computations` other long work in threads, `limits` how many requests a caller
+    may send; `challenges` are for callers that have sent too many. `https`: clients use https, from a proxy in front.
+    Each request is checked against `live_sessions`.
     """
 
     send: SendCommand
@@ -89,5 +93,6 @@ class Deps:
     bodies: BodyBudget = field(default_factory=BodyBudget)
     compressor: Compressor = field(default_factory=Compressor)
     markdown: MarkdownRenderer = field(default_factory=MarkdownRenderer)
+    computations: FairTurns = field(default_factory=lambda: FairTurns(MAX_COMPUTATIONS))
     read_wait_max: float = 5.0
     https: bool = False

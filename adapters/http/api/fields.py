@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from adapters.http.api.problems import Malformed
 
-LISTS = frozenset({b"accept", b"if-none-match", b"prefer"})
+LISTS = frozenset({b"accept", b"accept-encoding", b"if-none-match", b"prefer"})
 """Fields that we read and that may come in several lines, which are one list (RFC 9110, 5.3)."""
 
 SINGLE = frozenset(

@@ -79,10 +79,8 @@ def headers_of(states: Sequence[BucketState]) -> list[HttpHeader]:
 
 def words_of(decision: Decision) -> str:
     """Say which limit refused a request, and what to do."""
-    fullest = max(decision.states, key=lambda state: (state.costs_too_much, state.wait))
+    fullest = max(decision.states, key=lambda state: state.wait)
     reason = next((words for name, words in WORDS.items() if name == fullest.quota.name), "Too many requests")
-    if fullest.costs_too_much:
-        return f"{reason}; at most {fullest.quota.count} at once."
     return f"{reason}; try again in {decision.retry_after} s, as `Retry-After` says."
 
 

@@ -2,7 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import monotonic
 from typing import Annotated, Concatenate, ParamSpec, TypeVar
@@ -10,6 +11,7 @@ from typing import Annotated, Concatenate, ParamSpec, TypeVar
 import structlog
 from fastapi import Depends, Request
 
+from adapters.fair_queue import TooManyWait
 from adapters.http.api.conditions import precondition_of
 from adapters.http.api.context import RequestContext, context_of
 from adapters.http.api.html import HtmlPage
@@ -17,7 +19,7 @@ from adapters.http.api.markdown import MarkdownRenderer
 from adapters.http.api.problems import Malformed, Missing
 from adapters.http.api.responses import Answer, HttpHeader, encode, etag_of
 from application.commands import ReadResult
-from application.ports import Models, PartialTexts, ReadStore, RecentDocuments, SecurityLog, UnwantedMatch
+from application.ports import Models, PartialTexts, ReadStore, RecentDocuments, SecurityLog, Unavailable, UnwantedMatch
 from application.preconditions import require_tag, tag_of
 from domain.kernel import NotFound
 from projections.kernel import models_read_by
@@ -28,6 +30,8 @@ P = ParamSpec("P")
 POSITION = re.compile(r"[0-9]{1,18}")
 WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?([0-9]{1,4})\"?\s*(?=$|[,;])", re.IGNORECASE)
 DEFAULT_WAIT_SECONDS = 1.0
+MAX_WAITING = 32
+"""Long work in threads that runs or waits, at most."""
 CAUSED_SECONDS = 1.0
 """The longest that a read waits for the command that it causes."""
 
@@ -135,17 +139,32 @@ class QueryReader:
     ) -> Answer:
         """Answer as JSON, or as a text of one of these media types if the caller accepts it by name.
 
-        The answer is made in a thread: other requests have their turns meanwhile.
+        The answer is made in a thread, in turn: other requests go on meanwhile.
 
         Raises:
             Missing: there is nothing to answer with.
+            Unavailable: too many wait for a turn.
         """
         view, headers = self.found(found), [(b"vary", b"accept"), *self._lag_header()]
-        for media, text in texts.items():
-            if self._context.accepts(media):
-                content = await asyncio.to_thread(text, view)
-                return Answer(content.encode(), 200, headers, f"{media}; charset=utf-8".encode())
-        return Answer(encode(await asyncio.to_thread(json, view)), 200, headers)
+        media = next((media for media in texts if self._context.accepts(media)), None)
+        async with self.turn():
+            made = await asyncio.to_thread(json if media is None else texts[media], view)
+        if media is None:
+            return Answer(encode(made), 200, headers)
+        return Answer(str(made).encode(), 200, headers, f"{media}; charset=utf-8".encode())
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for a turn at long work in a thread, and take it.
+
+        Raises:
+            Unavailable: too many wait.
+        """
+        try:
+            async with self._context.deps.computations.turn(MAX_WAITING):
+                yield
+        except TooManyWait:
+            raise Unavailable("The comparison of versions") from None
 
     def unversioned(self, view: object) -> Answer:
         """Answer with a view without an ETag: it has no version, or contains more than its version covers."""

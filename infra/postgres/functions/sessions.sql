@@ -46,7 +46,7 @@ DROP FUNCTION IF EXISTS begin_session(
 CREATE OR REPLACE FUNCTION begin_session(
     new_id uuid, owner uuid, began_version bigint, address uuid, kind text, moment timestamptz, idle_until timestamptz,
     until timestamptz, family bytea, token bytea, sealed_client bytea, device_digest bytea, max_sessions int,
-    job_queue text, job_priority int, job_lock text, job_args jsonb
+    job_queue text, job_priority int, job_lock text, job_args jsonb, job_not_before timestamptz
 ) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET plan_cache_mode = force_generic_plan SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -62,7 +62,7 @@ BEGIN
         SELECT FROM palimpsest.sessions WHERE user_id = owner AND device = device_digest
     );
     IF is_new_device AND NOT palimpsest.enqueue_jobs(
-        ARRAY[job_queue], ARRAY[job_priority], ARRAY[job_lock], ARRAY[job_args], ARRAY[NULL]::timestamptz[]
+        ARRAY[job_queue], ARRAY[job_priority], ARRAY[job_lock], ARRAY[job_args], ARRAY[job_not_before]
     ) THEN RETURN 'closed_key'; END IF;
     IF is_first THEN
         UPDATE palimpsest.session_cuts SET has_begun = true WHERE user_id = owner;
