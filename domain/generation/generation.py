@@ -218,11 +218,18 @@ class Generation(Root):
         return attempt
 
     def end_attempt(
-        self, attempt: int, failure: Failure, *, input_tokens: int, output_tokens: int, now: datetime
+        self,
+        attempt: int,
+        failure: Failure,
+        *,
+        input_tokens: int,
+        output_tokens: int,
+        now: datetime,
+        price: TokenPrice | None = None,
     ) -> None:
         """End an attempt without an answer. It is the last one if a repeat cannot help.
 
-        An attempt that has ended already causes no event.
+        An attempt that has ended already causes no event. `price`: that of the model that answered, if it was another.
         """
         if self.erased or attempt != self.attempt or not self.attempt_is_open:
             return
@@ -233,7 +240,7 @@ class Generation(Root):
             failure=failure,
             input_tokens=input_tokens,
             output_tokens=output_tokens,
-            cost_micros=self.price.cost(input_tokens, output_tokens),
+            cost_micros=(price or self.price).cost(input_tokens, output_tokens),
         )
         if self.is_open and (failure in FINAL or self.tries >= MAX_TRIES):
             self._end(failure, now)
@@ -243,9 +250,14 @@ class Generation(Root):
     ) -> None:
         """Write the text of an attempt into the document, or keep it as a draft.
 
-        Does nothing if the attempt is not the one under way: it was cancelled, or another worker has taken over.
+        The text of a generation that was cancelled meanwhile is paid for, but not kept. Does nothing if the attempt is
+        not the one under way: another worker has taken over.
         """
-        if not self.is_open or attempt != self.attempt or not self.attempt_is_open:
+        if attempt != self.attempt or not self.attempt_is_open:
+            return
+        if not self.is_open:
+            used = {"input_tokens": answer.input_tokens, "output_tokens": answer.output_tokens}
+            self.end_attempt(attempt, "cancelled", **used, now=now, price=answer.price)
             return
         passage, reason = self._place(document, answer.text, by, now)
         self.trigger_event(

@@ -86,6 +86,20 @@ class Studio(CommandRunner):
             await self.jobs.perform_all(self.performer_ports)
 
 
+def answer_of(id: UUID) -> RecordAnswer:
+    """The command of a worker that has a text."""
+    return RecordAnswer(
+        generation_id=id,
+        attempt=1,
+        text="Otters.",
+        model="swift",
+        ending="complete",
+        input_tokens=100,
+        output_tokens=10,
+        is_sandbox=False,
+    )
+
+
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the worker keep and watch without pauses."""
@@ -154,17 +168,7 @@ async def test_an_answer_that_is_recorded_again_is_neither_written_nor_paid_agai
     asked = await studio.ask_for()
     await studio.work()
     before = len(studio.store.log)
-    again = RecordAnswer(
-        generation_id=asked.id,
-        attempt=1,
-        text="Otters.",
-        model="swift",
-        ending="complete",
-        input_tokens=1,
-        output_tokens=1,
-        is_sandbox=False,
-    )
-    await studio.ask(again, studio.ada)
+    await studio.ask(answer_of(asked.id), studio.ada)
     assert len(studio.store.log) == before
 
 
@@ -293,6 +297,23 @@ async def test_cancelling_a_running_generation_stops_the_provider_and_charges_wh
     assert (ended.status, studio.provider.closed, ended.cost.tokens) == ("cancelled", 1, asked.estimated_tokens + 2)
     budget = await studio.budget()
     assert (budget.used_tokens, budget.reserved, (await studio.document()).revision) == (ended.cost.tokens, {}, 1)
+
+
+async def test_an_answer_that_comes_after_a_cancel_is_paid_for_and_lets_the_asker_ask_again() -> None:
+    studio = await Studio().open()
+    asked = await studio.ask_for()
+    await studio.ask(StartAttempt(generation_id=asked.id, round=1, lost_tokens=0), studio.ada)
+    await studio.ask(CancelGeneration(id=asked.id), studio.ada)
+    await studio.ask(answer_of(asked.id), studio.ada)
+    ended, budget = await studio.generation(asked.id), await studio.budget()
+    assert (ended.status, ended.text, ended.cost.tokens, budget.used_tokens, budget.reserved) == (
+        "cancelled",
+        "",
+        110,
+        110,
+        {},
+    )
+    assert (await studio.ask(RetryGeneration(id=asked.id), studio.ada)).status == "queued"
 
 
 async def test_only_a_generation_that_is_under_way_can_be_cancelled() -> None:
