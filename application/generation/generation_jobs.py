@@ -12,7 +12,7 @@ from uuid import UUID
 from application.commands import Command
 from application.generation.answering import Answering
 from application.generation.attempts import EndAttempt, ExpireGeneration, RecordAnswer, StartAttempt
-from application.generation.prompting import prompt_messages
+from application.generation.prompting import prompt_of
 from application.jobs import Job, performs
 from application.ports import (
     ANSWER_TIMEOUT,
@@ -22,7 +22,6 @@ from application.ports import (
     EventStore,
     Message,
     PartialTexts,
-    Prompt,
     PromptRefused,
     Provider,
     SendAsSystem,
@@ -138,7 +137,7 @@ class _Attempt:
         Raises:
             Unavailable: it did not, and another attempt may help.
         """
-        prompt = self._prompt(document)
+        prompt = prompt_of(self._generation, document)
         asked_tokens = await self._tokens.count(prompt.messages)
         try:
             end = await answering.run(provider.answer(prompt))
@@ -153,13 +152,6 @@ class _Attempt:
                 await self._end("cancelled", asked_tokens, answering.text)
             else:
                 await self._record(end, asked_tokens, answering.text)
-
-    def _prompt(self, document: Document) -> Prompt:
-        asked = self._generation
-        messages = prompt_messages(
-            document.title, document.content, asked.prompt, asked.variables_by_name, asked.placement
-        )
-        return Prompt(asked.model, messages, asked.max_output_tokens, asked.temperature)
 
     async def _record(self, end: AnswerEnd, asked_tokens: int, text: str) -> None:
         used = end.usage or Usage(asked_tokens, await _count(self._tokens, text))

@@ -4,9 +4,10 @@ Here they are only written down, because a file has its bounds; all other code u
 """
 
 from typing import TYPE_CHECKING, Literal
+from uuid import UUID
 
 from domain.generation.answer import AnswerEnding
-from domain.kernel import Personal, Root
+from domain.kernel import PartyKind, Personal, Root
 
 if TYPE_CHECKING:
     from domain.generation.generation import Generation
@@ -126,19 +127,29 @@ class GenerationCancelled(Root.Event):
 
 
 class RequestedAgain(Root.Event):
-    """The asker wants another round of tries. `month`: of the budget that it is reserved in."""
+    """The asker wants another round of tries, at the prices of now.
+
+    `payer_kind`, `payer_id`, `month`: of the budget that it is reserved in.
+    """
 
     TOPIC = "generation.requested_again"
     round: int
+    payer_kind: PartyKind
+    payer_id: UUID
     month: str
+    input_price: int
+    output_price: int
+    estimated_tokens: int
 
     def apply(self, aggregate: "Generation") -> None:
         aggregate.status = "queued"
         aggregate.failure = aggregate.result = aggregate.draft_reason = None
         aggregate.ending = aggregate.answered_by = None
         aggregate.round = self.round
-        aggregate.month = self.month
         aggregate.tries = 0
+        aggregate.payer_kind, aggregate.payer_id, aggregate.month = self.payer_kind, self.payer_id, self.month
+        aggregate.input_price, aggregate.output_price = self.input_price, self.output_price
+        aggregate.estimated_tokens = self.estimated_tokens
 
 
 def add_cost(generation: "Generation", input_tokens: int, output_tokens: int, cost_micros: int) -> None:

@@ -19,7 +19,7 @@ from domain.generation.answer import AnswerEnding, ModelAnswer
 from domain.generation.events import DraftReason, Failure
 from domain.generation.placement import Placement, Target, WrittenPassage, write
 from domain.generation.pricing import Cost, TokenPrice
-from domain.generation.refusals import NoDraft, NotRetryable, NotWaiting, PassageGone
+from domain.generation.refusals import NoDraft, NotWaiting, PassageGone
 from domain.kernel import FirstEvent, Forbidden, NotFound, Party, PartyKind, Personal, Refusal, Root
 from domain.text import UnusableText
 
@@ -171,7 +171,7 @@ class Generation(Root):
 
     @property
     def price(self) -> TokenPrice:
-        """The price of the model when the generation was requested."""
+        """The price of the model when the generation was last requested."""
         return TokenPrice(self.input_price, self.output_price)
 
     @property
@@ -317,23 +317,6 @@ class Generation(Root):
         if not self.is_open:
             raise NotWaiting(f"This generation is {self.status}; only one that is queued or running can be cancelled.")
         self.trigger_event(self.Cancelled, now=now)
-
-    def request_again(self, document: Document, *, month: str, by: Person, now: datetime) -> None:
-        """Let the generation be tried again: it failed, or its draft was discarded.
-
-        Raises:
-            NotFound, RoleTooLow: the person is not the asker, or may not edit the document.
-            NotRetryable: it is under way, or has a text.
-        """
-        self.require("change", by)
-        document.require("generate", by)
-        document.require_untrashed()
-        is_over = self.status in ("failed", "dead", "cancelled") or self.result == "discarded"
-        if not is_over or self.attempt_is_open:
-            raise NotRetryable(
-                f"This generation is {self.status}; one that failed, or whose draft was discarded, can be tried again."
-            )
-        self.trigger_event(self.RequestedAgain, now=now, round=self.round + 1, month=month)
 
     def expire(self, *, now: datetime) -> None:
         """Give the generation up if no worker has ended it in time."""

@@ -121,8 +121,9 @@ class Generations(ReadModel):
                 yield self._set(event, status="dead", failure=failure)
             case Generation.Cancelled():
                 yield self._set(event, status="cancelled", failure="cancelled")
-            case Generation.RequestedAgain():
-                yield self._set(event, status="queued", failure=None, result=None, draft_reason=None)
+            case Generation.RequestedAgain(payer_kind=kind, payer_id=payer_id):
+                nothing = dict.fromkeys(("failure", "result", "draft_reason"))
+                yield self._set(event, status="queued", payer_kind=kind, payer_id=payer_id, **nothing)
             case Generation.Erased():
                 yield self.table.drop(event.stream_id)
 

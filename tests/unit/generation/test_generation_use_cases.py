@@ -1,6 +1,7 @@
 """Generations from the request to the saved text, on a store in memory, with a scripted provider."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -9,6 +10,7 @@ import pytest
 
 from application.billing.budget import usage
 from application.content.document import ChangeDocument, CreateDocument, RevokeShare, ShareDocument, TrashDocument
+from application.content.ownership import AcceptDocument, OfferDocumentToTeam
 from application.generation import answering, generation_jobs
 from application.generation.attempts import ExpireGeneration, RecordAnswer, StartAttempt
 from application.generation.generation import (
@@ -21,6 +23,7 @@ from application.generation.generation import (
 )
 from application.ports import Actor, AnswerCut, AnswerEnd, Busy, PromptRefused, Unavailable, UnknownModel, Usage
 from application.privacy.erasure import EraseDocument
+from application.teams.team import FoundTeam
 from domain.access import RoleTooLow
 from domain.billing.budget import ALLOWANCES, Budget, BudgetExceeded, month_of
 from domain.content.document import Document
@@ -36,6 +39,7 @@ from domain.generation.refusals import (
     UnusablePrompt,
 )
 from domain.kernel import NotFound, Party
+from tests.support.generations import MODELS
 from tests.support.use_cases import CommandRunner
 
 OUTPUT = 1_000
@@ -76,6 +80,13 @@ class Studio(CommandRunner):
         found = await self.store.load(Budget, Budget.id_of(Party("user", self.ada.user_id), month_of(self.now)))
         assert found is not None
         return found
+
+    async def give_to_team(self) -> UUID:
+        """Let a team of Ada's own the document."""
+        team = await self.ask(FoundTeam(name="Lab", slug="lab"), self.ada)
+        await self.ask(OfferDocumentToTeam(id=self.document_id, team_id=team.id), self.ada)
+        await self.ask(AcceptDocument(id=self.document_id), self.ada)
+        return team.id
 
     async def try_once(self) -> None:
         """Perform the jobs that wait, each once."""
@@ -334,6 +345,35 @@ async def test_a_cancelled_generation_can_be_asked_for_again() -> None:
     assert (await studio.generation(asked.id)).status == "done"
     assert len(studio.provider.asked) == 1  # the job of the first round has nothing to do
     with pytest.raises(NotRetryable):
+        await studio.ask(RetryGeneration(id=asked.id), studio.ada)
+
+
+async def test_another_round_has_the_terms_of_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    studio = await Studio().open()
+    asked = await studio.ask_for()
+    await studio.ask(CancelGeneration(id=asked.id), studio.ada)
+    await studio.work()
+    team = await studio.give_to_team()
+    dear = replace(MODELS["swift"], input_price=3_000_000)
+    monkeypatch.setitem(MODELS, "swift", dear)
+    await studio.ask(ChangeDocument(id=studio.document_id, content="The river. " * 200), studio.ada)
+    again = await studio.ask(RetryGeneration(id=asked.id), studio.ada)
+    assert (again.payer_kind, again.payer_id) == ("team", team)
+    assert again.estimated_tokens > asked.estimated_tokens + 500
+    assert again.estimated_micros == dear.cost(again.estimated_tokens, OUTPUT)
+    assert (await studio.budget()).reserved == {}
+    await studio.work()
+    paid = await studio.store.load(Budget, Budget.id_of(Party("team", team), month_of(studio.now)))
+    assert paid is not None
+    assert (paid.used_tokens, paid.used_micros, paid.reserved) == (110, 320, {})
+
+
+async def test_another_round_needs_a_prompt_that_the_model_takes() -> None:
+    studio = await Studio().open()
+    asked = await studio.ask_for()
+    await studio.ask(CancelGeneration(id=asked.id), studio.ada)
+    await studio.ask(ChangeDocument(id=studio.document_id, content="x" * 100_000), studio.ada)
+    with pytest.raises(PromptTooLong):
         await studio.ask(RetryGeneration(id=asked.id), studio.ada)
 
 

@@ -7,7 +7,7 @@ from domain.generation.answer import ModelAnswer
 from domain.generation.generation import Generation
 from domain.generation.placement import Placement
 from domain.generation.pricing import Cost, TokenPrice
-from domain.generation.requesting import ModelChoice, Quote, Wish, request
+from domain.generation.requesting import ModelChoice, Quote, Wish, request, request_again
 from domain.kernel import Root
 from tests.support.history.kernel import History, begins, changes
 
@@ -84,7 +84,7 @@ def _step(history: History, generation: Generation, document: Document, asker: A
     elif generation.attempt_is_open:
         _answer(history, generation, document, asker)
     elif generation.status != "done":
-        generation.request_again(document, month=generation.month, by=asker, now=now)
+        request_again(generation, document, MODEL, Quote("0" * 64, 100, generation.month), by=asker, now=now)
 
 
 def _answer(history: History, generation: Generation, document: Document, asker: Actor) -> None:

@@ -7,7 +7,7 @@ from domain.generation.answer import ModelAnswer
 from domain.generation.generation import MAX_TRIES, Generation
 from domain.generation.placement import Placement
 from domain.generation.pricing import TokenPrice
-from domain.generation.requesting import ModelChoice, Quote, Wish, request
+from domain.generation.requesting import ModelChoice, Quote, Wish, request, request_again
 from tests.support.given import ID, NOW
 from tests.support.lives.kernel import ADA, LATER, life
 
@@ -40,7 +40,7 @@ def started(generation: Generation, document: Document | None) -> Generation:
 
 def ask_again(generation: Generation, document: Document) -> Generation:
     """Ask for it once more."""
-    generation.request_again(document, month="2026-11", by=ADA, now=LATER)
+    request_again(generation, document, MODEL, Quote("5f0c", 200, "2026-11"), by=ADA, now=LATER)
     return generation
 
 
