@@ -22,6 +22,7 @@ from application.ports import (
     EventStore,
     Message,
     PartialTexts,
+    Prompt,
     PromptRefused,
     Provider,
     SendAsSystem,
@@ -101,60 +102,79 @@ async def generate_text(
     if generation is None or not (generation.is_open or generation.attempt_is_open or generation.erased):
         return
     lost_text = await partial_texts.read(job.generation_id, generation.attempt, 0)
-    attempt = await _started(job, generation, lost_text, tokens, send_as_user)
     document = await events.load(Document, generation.document_id)
-    if attempt is not None and document is not None:
-        await attempt.make(provider, Answering(events, partial_texts, job.generation_id, attempt.number), document)
+    prompt = None if document is None or not generation.is_open else prompt_of(generation, document)
+    attempt = await _started(job, generation, prompt, lost_text, tokens, send_as_user)
+    if attempt is not None and prompt is not None:
+        await attempt.make(provider, Answering(events, partial_texts, job.generation_id, attempt.number), prompt)
     await partial_texts.remove(job.generation_id)
 
 
 async def _started(
-    job: GenerateText, generation: Generation, lost_text: str, tokens: TokenCounter, send: SendAsUser
+    job: GenerateText,
+    generation: Generation,
+    prompt: Prompt | None,
+    lost_text: str,
+    tokens: TokenCounter,
+    send: SendAsUser,
 ) -> "_Attempt | None":
     """Start an attempt; None: the generation has ended, or is another round's."""
-    lost_tokens = await _count(tokens, lost_text)
-    command = StartAttempt(generation_id=generation.id, round=job.round, lost_tokens=lost_tokens)
+    prompt_tokens = 0 if prompt is None else await tokens.count(prompt.messages)
+    command = StartAttempt(
+        generation_id=generation.id,
+        round=job.round,
+        lost_tokens=await _count(tokens, lost_text),
+        prompt_tokens=prompt_tokens,
+    )
     # By the version: a repeat of this try starts the same attempt, another try another one.
     state = await send(command, f"{job.effect_key}:start:{generation.version}", generation.asker_id)
-    return None if state.attempt is None else _Attempt(job, generation, state.attempt, tokens, send)
+    if state.attempt is None:
+        return None
+    return _Attempt(job, generation, state.attempt, prompt_tokens, tokens, send)
 
 
 class _Attempt:
     """An attempt of a worker, and the commands that end it."""
 
     def __init__(
-        self, job: GenerateText, generation: Generation, number: int, tokens: TokenCounter, send: SendAsUser
+        self,
+        job: GenerateText,
+        generation: Generation,
+        number: int,
+        prompt_tokens: int,
+        tokens: TokenCounter,
+        send: SendAsUser,
     ) -> None:
         self.number = number
+        self._prompt_tokens = prompt_tokens
         self._key = f"{job.effect_key}:{number}"
         self._generation = generation
         self._tokens = tokens
         self._send = send
 
-    async def make(self, provider: Provider, answering: Answering, document: Document) -> None:
+    async def make(self, provider: Provider, answering: Answering, prompt: Prompt) -> None:
         """Let the provider write.
 
         Raises:
             Unavailable: it did not, and another attempt may help.
         """
-        prompt = prompt_of(self._generation, document)
-        asked_tokens = await self._tokens.count(prompt.messages)
         try:
             end = await answering.run(provider.answer(prompt))
         except (PromptRefused, UnknownModel):
             await self._end("refused", 0, answering.text)
         except Unavailable as error:
             is_cut = isinstance(error, AnswerCut)
-            if await self._end("cut" if is_cut else "unavailable", asked_tokens if is_cut else 0, answering.text):
+            input_tokens = self._prompt_tokens if is_cut else 0
+            if await self._end("cut" if is_cut else "unavailable", input_tokens, answering.text):
                 raise
         else:
             if end is None:
-                await self._end("cancelled", asked_tokens, answering.text)
+                await self._end("cancelled", self._prompt_tokens, answering.text)
             else:
-                await self._record(end, asked_tokens, answering.text)
+                await self._record(end, answering.text)
 
-    async def _record(self, end: AnswerEnd, asked_tokens: int, text: str) -> None:
-        used = end.usage or Usage(asked_tokens, await _count(self._tokens, text))
+    async def _record(self, end: AnswerEnd, text: str) -> None:
+        used = end.usage or Usage(self._prompt_tokens, await _count(self._tokens, text))
         if not text.strip():
             await self._end("empty", used.input_tokens, text)
             return

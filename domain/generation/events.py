@@ -12,9 +12,10 @@ from domain.kernel import PartyKind, Personal, Root
 if TYPE_CHECKING:
     from domain.generation.generation import Generation
 
-Failure = Literal["refused", "unavailable", "cut", "lost", "cancelled", "no_access", "empty"]
-"""Why an attempt gave no text: the provider refused the prompt, did not answer, or broke off; the worker was lost; the
-asker cancelled; the document is closed to the asker; the answer has no text."""
+Failure = Literal["refused", "unavailable", "cut", "lost", "cancelled", "no_access", "empty", "too_long", "budget"]
+"""Why there is no text: the provider refused the prompt, did not answer, or broke off; the worker was lost; the asker
+cancelled; the document is closed to the asker; the answer has no text; the document has become too long for the model;
+too little of the payer's budget is left."""
 
 DraftReason = Literal["asked", "document_changed", "no_access", "document_closed", "too_long"]
 """Why a text is a draft: the asker wanted one; the document has changed, or is closed to the asker; it is in the trash
@@ -22,14 +23,18 @@ or archived; it would be too long."""
 
 
 class AttemptStarted(Root.Event):
+    """`prompt_tokens`: of the prompt that is sent, with the document as it is."""
+
     TOPIC = "generation.attempt_started"
     attempt: int
+    prompt_tokens: int
 
     def apply(self, aggregate: "Generation") -> None:
         aggregate.status = "running"
         aggregate.attempt = self.attempt
         aggregate.tries += 1
         aggregate.attempt_is_open = True
+        aggregate.estimated_tokens = self.prompt_tokens
 
 
 class AttemptEnded(Root.Event):

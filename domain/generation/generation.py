@@ -34,7 +34,7 @@ RUNNING_TIME = timedelta(minutes=20)
 WAITING_TIME = timedelta(hours=25)
 """The longest time that a job waits."""
 
-FINAL: frozenset[Failure] = frozenset({"refused", "no_access", "empty"})
+FINAL: frozenset[Failure] = frozenset({"refused", "no_access", "empty", "too_long", "budget"})
 """Failures that a repeat cannot mend."""
 
 GENERATION = Resource(
@@ -199,22 +199,23 @@ class Generation(Root):
         is_asker = person.user_id == self.asker_id and not self.erased
         GENERATION.require(action, "asker" if is_asker else None)
 
-    def start_attempt(
-        self, round: int, document: Document | None, *, lost_tokens: int, by: Person, now: datetime
-    ) -> int | None:
-        """Start the next attempt and return its number; None: there is nothing to do, or not any more.
+    def is_due(self, round: int) -> bool:
+        """Whether an attempt of a round is to start."""
+        return self.is_open and not self.attempt_is_open and round == self.round
 
-        An attempt that is under way was lost with its worker, after about `lost_tokens` of its text.
-        `document`: None if it does not exist for the asker, `by`.
+    def start_attempt(
+        self, document: Document | None, *, prompt_tokens: int, obstacle: Failure | None, by: Person, now: datetime
+    ) -> int | None:
+        """Start the next attempt and return its number; None: the generation has failed.
+
+        `document`: None if it does not exist for the asker, `by`. `obstacle`: what else forbids another attempt.
         """
-        self.end_attempt(self.attempt, "lost", input_tokens=self.estimated_tokens, output_tokens=lost_tokens, now=now)
-        if not self.is_open or round != self.round:
-            return None
-        if not _is_open_to(document, by):
-            self._end("no_access", now)
+        failure = obstacle if _is_open_to(document, by) else "no_access"
+        if failure is not None:
+            self._end(failure, now)
             return None
         attempt = self.attempt + 1
-        self.trigger_event(self.AttemptStarted, now=now, attempt=attempt)
+        self.trigger_event(self.AttemptStarted, now=now, attempt=attempt, prompt_tokens=prompt_tokens)
         return attempt
 
     def end_attempt(

@@ -25,7 +25,7 @@ from application.ports import Actor, AnswerCut, AnswerEnd, Busy, PromptRefused, 
 from application.privacy.erasure import EraseDocument
 from application.teams.team import FoundTeam
 from domain.access import RoleTooLow
-from domain.billing.budget import ALLOWANCES, Budget, BudgetExceeded, month_of
+from domain.billing.budget import ALLOWANCES, Allowance, Budget, BudgetExceeded, month_of
 from domain.content.document import Document
 from domain.generation.generation import MAX_TRIES, RUNNING_TIME, WAITING_TIME, Generation
 from domain.generation.placement import Placement
@@ -204,6 +204,58 @@ async def test_the_provider_is_asked_again_after_an_outage() -> None:
     assert (done.status, done.attempt, done.text) == ("done", 2, "Otters.")
 
 
+async def test_a_document_that_has_grown_reserves_more_before_the_provider_is_asked() -> None:
+    studio = await Studio().open()
+    asked = await studio.ask_for()
+    await studio.ask(ChangeDocument(id=studio.document_id, content="x" * 40_000), studio.ada)
+    seen: list[int] = []
+    written, go_on = asyncio.Event(), asyncio.Event()
+    studio.provider.scripts = [[written.set, go_on, "Otters.", AnswerEnd("complete", Usage(10_000, 10))]]
+    working = asyncio.create_task(studio.work())
+    await written.wait()
+    running = await studio.generation(asked.id)
+    seen.append((await studio.budget()).reserved_tokens)
+    go_on.set()
+    await working
+    assert running.estimated_tokens > 10_000
+    assert seen == [running.estimated_tokens + OUTPUT]
+    assert (await studio.budget()).reserved == {}
+
+
+async def test_a_document_that_has_grown_beyond_the_model_is_not_sent() -> None:
+    studio = await Studio().open()
+    asked = await studio.ask_for()
+    await studio.ask(ChangeDocument(id=studio.document_id, content="x" * 80_000), studio.ada)
+    await studio.work()
+    failed = await studio.generation(asked.id)
+    assert (failed.status, failed.failure, studio.provider.asked) == ("failed", "too_long", [])
+    assert (await studio.budget()).reserved == {}
+
+
+async def test_a_document_that_has_grown_beyond_the_budget_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    studio = await Studio().open()
+    monkeypatch.setitem(ALLOWANCES, "free", Allowance(5_000, 1_000_000))
+    asked = await studio.ask_for()
+    await studio.ask(ChangeDocument(id=studio.document_id, content="x" * 40_000), studio.ada)
+    await studio.work()
+    failed = await studio.generation(asked.id)
+    assert (failed.status, failed.failure, studio.provider.asked) == ("failed", "budget", [])
+    assert (await studio.budget()).reserved == {}
+
+
+async def test_attempts_end_when_what_they_have_cost_leaves_too_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    studio = await Studio().open()
+    asked = await studio.ask_for()
+    monkeypatch.setitem(ALLOWANCES, "free", Allowance(asked.estimated_tokens + OUTPUT + 100, 1_000_000))
+    studio.provider.scripts = [["12345678" * 100, AnswerCut("The provider")]]
+    with pytest.raises(AnswerCut):
+        await studio.try_once()
+    await studio.work()
+    failed, budget = await studio.generation(asked.id), await studio.budget()
+    assert (failed.status, failed.failure, len(studio.provider.asked)) == ("failed", "budget", 1)
+    assert (budget.used_tokens, budget.reserved) == (asked.estimated_tokens + 200, {})
+
+
 async def test_what_a_broken_answer_has_cost_is_charged() -> None:
     studio = await Studio().open()
     studio.provider.scripts = [["12345678", AnswerCut("The provider")]]
@@ -313,7 +365,7 @@ async def test_cancelling_a_running_generation_stops_the_provider_and_charges_wh
 async def test_an_answer_that_comes_after_a_cancel_is_paid_for_and_lets_the_asker_ask_again() -> None:
     studio = await Studio().open()
     asked = await studio.ask_for()
-    await studio.ask(StartAttempt(generation_id=asked.id, round=1, lost_tokens=0), studio.ada)
+    await studio.ask(StartAttempt(generation_id=asked.id, round=1, lost_tokens=0, prompt_tokens=200), studio.ada)
     await studio.ask(CancelGeneration(id=asked.id), studio.ada)
     await studio.ask(answer_of(asked.id), studio.ada)
     ended, budget = await studio.generation(asked.id), await studio.budget()
@@ -421,8 +473,13 @@ async def test_a_text_is_appended_to_a_document_that_has_changed() -> None:
 async def test_a_text_that_no_longer_fits_is_kept_as_a_draft() -> None:
     studio = await Studio().open()
     asked = await studio.ask_for()
+    written, go_on = asyncio.Event(), asyncio.Event()
+    studio.provider.scripts = [["Otters.", written.set, go_on, AnswerEnd("complete", Usage(1, 1))]]
+    working = asyncio.create_task(studio.work())
+    await written.wait()
     await studio.ask(ChangeDocument(id=studio.document_id, content="x" * 999_999), studio.ada)
-    await studio.work()
+    go_on.set()
+    await working
     assert (await studio.generation(asked.id)).draft_reason == "too_long"
 
 
@@ -522,7 +579,7 @@ async def test_a_generation_that_no_worker_ended_in_time_is_given_up(is_running:
     studio = await Studio().open()
     asked = await studio.ask_for()
     if is_running:
-        await studio.ask(StartAttempt(generation_id=asked.id, round=1, lost_tokens=0), studio.ada)
+        await studio.ask(StartAttempt(generation_id=asked.id, round=1, lost_tokens=0, prompt_tokens=200), studio.ada)
     patience = RUNNING_TIME if is_running else WAITING_TIME
     studio.now += patience - timedelta(seconds=1)
     await studio.ask(ExpireGeneration(generation_id=asked.id))
@@ -531,7 +588,7 @@ async def test_a_generation_that_no_worker_ended_in_time_is_given_up(is_running:
     await studio.ask(ExpireGeneration(generation_id=asked.id))
     dead, budget = await studio.generation(asked.id), await studio.budget()
     assert (dead.status, dead.failure, dead.attempt_is_open, budget.reserved) == ("dead", "lost", False, {})
-    assert budget.used_tokens == dead.cost.tokens == (asked.estimated_tokens if is_running else 0)
+    assert budget.used_tokens == dead.cost.tokens == (200 if is_running else 0)
     assert (await studio.ask(RetryGeneration(id=asked.id), studio.ada)).status == "queued"
 
 

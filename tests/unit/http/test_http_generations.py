@@ -24,7 +24,7 @@ class Page:
         self._actor = Actor(user_id)
 
     async def start(self) -> None:
-        await self._send(StartAttempt(generation_id=self.id, round=1, lost_tokens=0))
+        await self._send(StartAttempt(generation_id=self.id, round=1, lost_tokens=0, prompt_tokens=200))
 
     async def cut(self, attempt: int = 1) -> None:
         command = EndAttempt(generation_id=self.id, attempt=attempt, failure="cut", input_tokens=1, output_tokens=1)

@@ -77,7 +77,7 @@ def _step(history: History, generation: Generation, document: Document, asker: A
     elif generation.is_open and chance < 0.15:
         generation.cancel(by=asker, now=now)
     elif generation.is_open and not generation.attempt_is_open:
-        generation.start_attempt(generation.round, document, lost_tokens=0, by=asker, now=now)
+        generation.start_attempt(document, prompt_tokens=110, obstacle=None, by=asker, now=now)
     elif generation.attempt_is_open and (chance < 0.4 or not generation.is_open):
         failure = history.random.choice(["cut", "unavailable", "refused"])
         generation.end_attempt(generation.attempt, failure, input_tokens=10, output_tokens=2, now=now)  # type: ignore[arg-type]

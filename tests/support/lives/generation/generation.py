@@ -34,7 +34,7 @@ def asked(document: Document, placement: Placement, id: int = 0x6E) -> Generatio
 
 def started(generation: Generation, document: Document | None) -> Generation:
     """Start an attempt."""
-    generation.start_attempt(generation.round, document, lost_tokens=3, by=ADA, now=LATER)
+    generation.start_attempt(document, prompt_tokens=210, obstacle=None, by=ADA, now=LATER)
     return generation
 
 
