@@ -18,8 +18,10 @@ from application.ports import (
     ANSWER_TIMEOUT,
     AnswerCut,
     AnswerEnd,
+    Busy,
     Clock,
     EventStore,
+    InFlight,
     Message,
     PartialTexts,
     Prompt,
@@ -205,12 +207,12 @@ class _Attempt:
         """Send a command, again and again during a short outage: to write the text again would cost money.
 
         Raises:
-            Unavailable: the database does not answer for a minute.
+            Unavailable, Busy, InFlight: it could not be carried out for a minute.
         """
         for pause in STORE_PAUSES:
             try:
                 return await self._send(command, f"{self._key}:{step}", self._generation.asker_id)
-            except Unavailable:
+            except (Unavailable, Busy, InFlight):
                 await asyncio.sleep(pause)
         return await self._send(command, f"{self._key}:{step}", self._generation.asker_id)
 

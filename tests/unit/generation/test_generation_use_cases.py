@@ -21,7 +21,17 @@ from application.generation.generation import (
     RequestGeneration,
     RetryGeneration,
 )
-from application.ports import Actor, AnswerCut, AnswerEnd, Busy, PromptRefused, Unavailable, UnknownModel, Usage
+from application.ports import (
+    Actor,
+    AnswerCut,
+    AnswerEnd,
+    Busy,
+    InFlight,
+    PromptRefused,
+    Unavailable,
+    UnknownModel,
+    Usage,
+)
 from application.privacy.erasure import EraseDocument
 from application.teams.team import FoundTeam
 from domain.access import RoleTooLow
@@ -615,13 +625,14 @@ async def test_a_running_generation_that_is_erased_stops_the_provider() -> None:
     assert (studio.provider.closed, (await studio.budget()).reserved) == (1, {})
 
 
+@pytest.mark.parametrize("failure", [Unavailable("The database"), Busy("Others write."), InFlight("It is under way.")])
 async def test_an_answer_is_stored_after_an_outage_and_the_provider_not_asked_again(
-    monkeypatch: pytest.MonkeyPatch,
+    failure: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(generation_jobs, "STORE_PAUSES", (0.0, 0.0))
     studio = await Studio().open()
     asked = await studio.ask_for()
-    append, failures = studio.store.append, [Unavailable("The database")] * 2
+    append, failures = studio.store.append, [failure] * 2
 
     async def failing(changes: Any, call: Any, idempotency: Any) -> Any:
         if failures and any(
