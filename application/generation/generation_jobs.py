@@ -163,22 +163,22 @@ class _Attempt:
         try:
             end = await answering.run(provider.answer(prompt))
         except (PromptRefused, UnknownModel):
-            await self._end("refused", 0, answering.text)
+            await self._end("refused", await self._used(0, answering.text))
         except Unavailable as error:
             is_cut = isinstance(error, AnswerCut)
-            input_tokens = self._prompt_tokens if is_cut else 0
-            if await self._end("cut" if is_cut else "unavailable", input_tokens, answering.text):
+            used = await self._used(self._prompt_tokens if is_cut else 0, answering.text)
+            if await self._end("cut" if is_cut else "unavailable", used):
                 raise
         else:
             if end is None:
-                await self._end("cancelled", self._prompt_tokens, answering.text)
+                await self._end("cancelled", await self._used(self._prompt_tokens, answering.text))
             else:
                 await self._record(end, answering.text)
 
     async def _record(self, end: AnswerEnd, text: str) -> None:
-        used = end.usage or Usage(self._prompt_tokens, await _count(self._tokens, text))
+        used = end.usage or await self._used(self._prompt_tokens, text)
         if not text.strip():
-            await self._end("empty", used.input_tokens, text)
+            await self._end("empty", used)
             return
         command = RecordAnswer(
             generation_id=self._generation.id,
@@ -192,14 +192,18 @@ class _Attempt:
         )
         await self._store(command, "answer")
 
-    async def _end(self, failure: Failure, input_tokens: int, text: str) -> bool:
+    async def _used(self, input_tokens: int, text: str) -> Usage:
+        """Return what a text has used, by our own count."""
+        return Usage(input_tokens, await _count(self._tokens, text))
+
+    async def _end(self, failure: Failure, used: Usage) -> bool:
         """End the attempt without a text. Returns whether another one may follow."""
         command = EndAttempt(
             generation_id=self._generation.id,
             attempt=self.number,
             failure=failure,
-            input_tokens=input_tokens,
-            output_tokens=await _count(self._tokens, text),
+            input_tokens=used.input_tokens,
+            output_tokens=used.output_tokens,
         )
         return bool((await self._store(command, "end")).is_open)
 

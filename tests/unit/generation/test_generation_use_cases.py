@@ -310,6 +310,15 @@ async def test_what_a_repeat_cannot_mend_fails_at_once(script: list[object], fai
     assert (await studio.document()).revision == 1
 
 
+async def test_an_empty_answer_is_charged_with_what_the_provider_counted() -> None:
+    studio = await Studio().open()
+    studio.provider.scripts = [[" ", AnswerEnd("length", Usage(100, 900))]]
+    asked = await studio.ask_for()
+    await studio.work()
+    failed = await studio.generation(asked.id)
+    assert (failed.failure, failed.cost.tokens, (await studio.budget()).used_tokens) == ("empty", 1_000, 1_000)
+
+
 async def test_a_lost_attempt_is_charged_with_what_was_kept_of_it() -> None:
     studio = await Studio().open()
     asked = await studio.ask_for()
