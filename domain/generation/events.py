@@ -38,7 +38,10 @@ class AttemptStarted(Root.Event):
 
 
 class AttemptEnded(Root.Event):
-    """An attempt ended without an answer; what the provider has written until then is paid for."""
+    """An attempt ended without an answer; what the provider has written until then is paid for.
+
+    Unless the generation has ended, it waits for the next attempt.
+    """
 
     TOPIC = "generation.attempt_ended"
     attempt: int
@@ -49,6 +52,8 @@ class AttemptEnded(Root.Event):
 
     def apply(self, aggregate: "Generation") -> None:
         aggregate.attempt_is_open = False
+        if aggregate.status == "running":
+            aggregate.status = "queued"
         add_cost(aggregate, self.input_tokens, self.output_tokens, self.cost_micros)
 
 

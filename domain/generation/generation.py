@@ -30,9 +30,9 @@ MAX_TRIES = 6
 """The number of tries of one request, as the retries of its job have it."""
 
 RUNNING_TIME = timedelta(minutes=20)
-"""The longest time between two events of a generation that runs: that of a try, and of the pause after it."""
+"""The longest time of an attempt."""
 WAITING_TIME = timedelta(hours=25)
-"""The longest time that a job waits."""
+"""The longest time that a job waits, for its first attempt or for the next one."""
 
 FINAL: frozenset[Failure] = frozenset({"refused", "no_access", "empty", "too_long", "budget"})
 """Failures that a repeat cannot mend."""

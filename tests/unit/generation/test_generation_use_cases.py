@@ -208,7 +208,7 @@ async def test_the_provider_is_asked_again_after_an_outage() -> None:
     with pytest.raises(Unavailable):
         await studio.try_once()
     waiting = await studio.generation(asked.id)
-    assert (waiting.status, waiting.tries, waiting.cost_micros) == ("running", 1, 0)
+    assert (waiting.status, waiting.tries, waiting.cost_micros) == ("queued", 1, 0)
     await studio.work()
     done = await studio.generation(asked.id)
     assert (done.status, done.attempt, done.text) == ("done", 2, "Otters.")
@@ -609,6 +609,18 @@ async def test_a_generation_that_no_worker_ended_in_time_is_given_up(is_running:
     assert (dead.status, dead.failure, dead.attempt_is_open, budget.reserved) == ("dead", "lost", False, {})
     assert budget.used_tokens == dead.cost.tokens == (200 if is_running else 0)
     assert (await studio.ask(RetryGeneration(id=asked.id), studio.ada)).status == "queued"
+
+
+async def test_a_generation_that_waits_for_its_next_attempt_is_not_lost() -> None:
+    studio = await Studio().open()
+    studio.provider.scripts = [[Unavailable("The provider", 3_600)]]
+    asked = await studio.ask_for()
+    with pytest.raises(Unavailable):
+        await studio.try_once()
+    studio.now += timedelta(hours=1)
+    await studio.ask(ExpireGeneration(generation_id=asked.id))
+    await studio.work()
+    assert (await studio.generation(asked.id)).status == "done"
 
 
 async def test_the_reservation_of_an_erased_generation_is_released_by_its_job() -> None:
