@@ -221,3 +221,11 @@ async def test_a_draft_is_accepted_at_a_place_or_discarded(api: HttpApi) -> None
     assert (accepted.status_code, accepted.json()["result"]) == (200, "written")
     refused = await api.client.post(f"{page.at}/discard", headers=page.headers)
     assert (refused.status_code, refused.json()["code"]) == (409, "no_draft")
+
+
+async def test_a_version_that_no_document_has_is_refused(api: HttpApi, token: Headers) -> None:
+    made = await api.client.post("/v1/documents", headers=token, json={"title": "Notes"})
+    wish = {**WISH, "place": {"target": "replace", "version": 10**40}}
+    headers = {**token, "Idempotency-Key": '"k"'}
+    answer = await api.client.post(f"{made.headers['Location']}/generate", headers=headers, json=wish)
+    assert answer.status_code == 422
