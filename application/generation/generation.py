@@ -197,4 +197,5 @@ def choose(models: Models, name: str | None) -> ModelChoice:
     """Return a model of the catalogue; None: the default one. Raises `UnknownModel`."""
     found = models.default if name is None else models.find(name)
     price = TokenPrice(found.input_price, found.output_price)
-    return ModelChoice(found.name, price, found.context_window, found.max_output_tokens)
+    takes_temperature = "temperature" in found.capabilities
+    return ModelChoice(found.name, price, found.context_window, found.max_output_tokens, takes_temperature)

@@ -34,6 +34,7 @@ class ModelChoice:
     price: TokenPrice
     context_tokens: int
     max_output_tokens: int
+    takes_temperature: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +90,13 @@ def request(
         NotFound, RoleTooLow: the person may not edit the document.
         DocumentIsTrashed: it is in the trash.
         UnusablePlacement, PassageGone: see `Placement.usable_in`.
+        UnusablePrompt: the model takes no temperature, or writes less.
         PromptTooLong: the model takes less.
     """
     document.require("generate", by)
     document.require_untrashed()
+    if wish.temperature is not None and not model.takes_temperature:
+        raise UnusablePrompt(f"{model.name} takes no temperature: leave it out, or choose another model.")
     placement = wish.placement.usable_in(document)
     return Generation.start_stream(
         Generation.Requested,

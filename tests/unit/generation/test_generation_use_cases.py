@@ -705,6 +705,7 @@ async def test_requests_that_cannot_be_met_reserve_nothing() -> None:
         (UnusablePrompt, {"prompt": " "}),
         (UnusablePrompt, {"variables": {"a b": "x"}}),
         (UnusablePrompt, {"max_output_tokens": 5_000}),
+        (UnusablePrompt, {"model": "small", "max_output_tokens": 100, "temperature": 1.0}),
         (PromptTooLong, {"model": "small", "prompt": "x" * 5_000, "max_output_tokens": 100}),
         (UnusablePlacement, {"target": "insert", "version": 1}),
         (UnusablePlacement, {"target": "passage", "version": 1, "start": 5, "end": 99}),

@@ -11,7 +11,7 @@ from domain.generation.requesting import ModelChoice, Quote, Wish, request, requ
 from domain.kernel import Root
 from tests.support.history.kernel import History, begins, changes
 
-MODEL = ModelChoice("swift", TokenPrice(1_000_000, 2_000_000), 10_000_000, 4_000)
+MODEL = ModelChoice("swift", TokenPrice(1_000_000, 2_000_000), 10_000_000, 4_000, takes_temperature=True)
 
 
 def budget_of(history: History, generation: Generation) -> Budget:

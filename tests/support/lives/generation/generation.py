@@ -11,7 +11,7 @@ from domain.generation.requesting import ModelChoice, Quote, Wish, request, requ
 from tests.support.given import ID, NOW
 from tests.support.lives.kernel import ADA, LATER, life
 
-MODEL = ModelChoice("swift", TokenPrice(1_000_000, 2_000_000), 20_000, 4_000)
+MODEL = ModelChoice("swift", TokenPrice(1_000_000, 2_000_000), 20_000, 4_000, takes_temperature=True)
 
 
 def river() -> Document:
