@@ -44,6 +44,7 @@ class EndAttempt(Command[AttemptState]):
     failure: Failure
     input_tokens: int
     output_tokens: int
+    is_try: bool = True
 
 
 class RecordAnswer(Command[None]):
@@ -105,7 +106,12 @@ async def end_attempt(cmd: EndAttempt, store: Store, clock: Clock) -> AttemptSta
     generation, now = await store.get(Generation, cmd.generation_id), clock()
     budget, before = await budget_of(store, generation), generation.cost
     generation.end_attempt(
-        cmd.attempt, cmd.failure, input_tokens=cmd.input_tokens, output_tokens=cmd.output_tokens, now=now
+        cmd.attempt,
+        cmd.failure,
+        input_tokens=cmd.input_tokens,
+        output_tokens=cmd.output_tokens,
+        is_try=cmd.is_try,
+        now=now,
     )
     settle_up(budget, generation, before, now)
     store.save(generation, budget)

@@ -13,7 +13,7 @@ from application.commands import Command
 from application.generation.answering import Answering
 from application.generation.attempts import EndAttempt, ExpireGeneration, RecordAnswer, StartAttempt
 from application.generation.prompting import prompt_of
-from application.jobs import Job, performs
+from application.jobs import Job, Retries, performs
 from application.ports import (
     ANSWER_TIMEOUT,
     AnswerCut,
@@ -23,6 +23,7 @@ from application.ports import (
     EventStore,
     InFlight,
     Message,
+    NotAsked,
     PartialTexts,
     Prompt,
     PromptRefused,
@@ -48,7 +49,10 @@ class GenerateText(Job, frozen=True, kw_only=True):
 
     kind: ClassVar[str] = "generate_text"
     queue: ClassVar[str] = "generation"
-    run_timeout: ClassVar[timedelta] = ANSWER_TIMEOUT
+    run_timeout: ClassVar[timedelta] = ANSWER_TIMEOUT + timedelta(minutes=2)
+    """An answer, and the time to store it."""
+    retries: ClassVar[Retries] = Retries((1, 2, 4, 8, 16, 60), repeat_last=True)
+    """The generation counts its tries itself: an attempt that has not asked the provider is none."""
 
     generation_id: UUID
     round: int
@@ -164,11 +168,18 @@ class _Attempt:
             end = await answering.run(provider.answer(prompt))
         except (PromptRefused, UnknownModel):
             await self._end("refused", await self._used(0, answering.text))
+        except NotAsked:
+            if await self._end("unavailable", Usage(0, 0), is_try=False):
+                raise
         except Unavailable as error:
             is_cut = isinstance(error, AnswerCut)
             used = await self._used(self._prompt_tokens if is_cut else 0, answering.text)
             if await self._end("cut" if is_cut else "unavailable", used):
                 raise
+        except asyncio.CancelledError:
+            # The worker stops: an answer that takes too long is ended by the provider's adapter.
+            await self._end("lost", await self._used(self._prompt_tokens, answering.text), is_try=False)
+            raise
         else:
             if end is None:
                 await self._end("cancelled", await self._used(self._prompt_tokens, answering.text))
@@ -196,7 +207,7 @@ class _Attempt:
         """Return what a text has used, by our own count."""
         return Usage(input_tokens, await _count(self._tokens, text))
 
-    async def _end(self, failure: Failure, used: Usage) -> bool:
+    async def _end(self, failure: Failure, used: Usage, *, is_try: bool = True) -> bool:
         """End the attempt without a text. Returns whether another one may follow."""
         command = EndAttempt(
             generation_id=self._generation.id,
@@ -204,6 +215,7 @@ class _Attempt:
             failure=failure,
             input_tokens=used.input_tokens,
             output_tokens=used.output_tokens,
+            is_try=is_try,
         )
         return bool((await self._store(command, "end")).is_open)
 

@@ -40,7 +40,7 @@ class AttemptStarted(Root.Event):
 class AttemptEnded(Root.Event):
     """An attempt ended without an answer; what the provider has written until then is paid for.
 
-    Unless the generation has ended, it waits for the next attempt.
+    Unless the generation has ended, it waits for the next attempt. `is_try`: it counts among the tries of the request.
     """
 
     TOPIC = "generation.attempt_ended"
@@ -49,9 +49,12 @@ class AttemptEnded(Root.Event):
     input_tokens: int
     output_tokens: int
     cost_micros: int
+    is_try: bool = True
 
     def apply(self, aggregate: "Generation") -> None:
         aggregate.attempt_is_open = False
+        if not self.is_try:
+            aggregate.tries -= 1
         if aggregate.status == "running":
             aggregate.status = "queued"
         add_cost(aggregate, self.input_tokens, self.output_tokens, self.cost_micros)

@@ -27,7 +27,7 @@ Status = Literal["queued", "running", "done", "failed", "dead", "cancelled"]
 Result = Literal["written", "draft", "discarded"]
 
 MAX_TRIES = 6
-"""The number of tries of one request, as the retries of its job have it."""
+"""The number of tries of one request."""
 
 RUNNING_TIME = timedelta(minutes=20)
 """The longest time of an attempt."""
@@ -226,11 +226,13 @@ class Generation(Root):
         input_tokens: int,
         output_tokens: int,
         now: datetime,
+        is_try: bool = True,
         price: TokenPrice | None = None,
     ) -> None:
         """End an attempt without an answer. It is the last one if a repeat cannot help.
 
-        An attempt that has ended already causes no event. `price`: that of the model that answered, if it was another.
+        An attempt that has ended already causes no event. `is_try`: false if the provider was not asked, or
+        was stopped by us, so that it is none of the tries. `price`: that of the model that answered, if it was another.
         """
         if self.erased or attempt != self.attempt or not self.attempt_is_open:
             return
@@ -241,6 +243,7 @@ class Generation(Root):
             failure=failure,
             input_tokens=input_tokens,
             output_tokens=output_tokens,
+            is_try=is_try,
             cost_micros=(price or self.price).cost(input_tokens, output_tokens),
         )
         if self.is_open and (failure in FINAL or self.tries >= MAX_TRIES):
@@ -257,8 +260,14 @@ class Generation(Root):
         if attempt != self.attempt or not self.attempt_is_open:
             return
         if not self.is_open:
-            used = {"input_tokens": answer.input_tokens, "output_tokens": answer.output_tokens}
-            self.end_attempt(attempt, "cancelled", **used, now=now, price=answer.price)
+            self.end_attempt(
+                attempt,
+                "cancelled",
+                input_tokens=answer.input_tokens,
+                output_tokens=answer.output_tokens,
+                now=now,
+                price=answer.price,
+            )
             return
         passage, reason = self._place(document, answer.text, by, now)
         self.trigger_event(

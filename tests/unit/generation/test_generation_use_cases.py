@@ -27,6 +27,7 @@ from application.ports import (
     AnswerEnd,
     Busy,
     InFlight,
+    NotAsked,
     PromptRefused,
     Unavailable,
     UnknownModel,
@@ -264,6 +265,34 @@ async def test_attempts_end_when_what_they_have_cost_leaves_too_little(monkeypat
     failed, budget = await studio.generation(asked.id), await studio.budget()
     assert (failed.status, failed.failure, len(studio.provider.asked)) == ("failed", "budget", 1)
     assert (budget.used_tokens, budget.reserved) == (asked.estimated_tokens + 200, {})
+
+
+async def test_an_attempt_that_does_not_ask_the_provider_is_no_try() -> None:
+    studio = await Studio().open()
+    studio.provider.scripts = [[NotAsked("The provider")] for _ in range(MAX_TRIES + 1)]
+    asked = await studio.ask_for()
+    for _ in range(MAX_TRIES + 1):
+        with pytest.raises(NotAsked):
+            await studio.try_once()
+    waiting = await studio.generation(asked.id)
+    assert (waiting.status, waiting.tries, waiting.cost.tokens) == ("queued", 0, 0)
+    await studio.work()
+    assert (await studio.generation(asked.id)).status == "done"
+
+
+async def test_a_worker_that_stops_ends_its_attempt_with_what_was_written() -> None:
+    studio = await Studio().open()
+    asked = await studio.ask_for()
+    written, never = asyncio.Event(), asyncio.Event()
+    studio.provider.scripts = [["12345678", written.set, never]]
+    working = asyncio.create_task(studio.try_once())
+    await written.wait()
+    working.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await working
+    stopped = await studio.generation(asked.id)
+    assert (stopped.status, stopped.tries, stopped.attempt_is_open) == ("queued", 0, False)
+    assert (await studio.budget()).used_tokens == stopped.cost.tokens == asked.estimated_tokens + 2
 
 
 async def test_what_a_broken_answer_has_cost_is_charged() -> None:
