@@ -13,7 +13,7 @@ from application.commands import Command
 from application.generation.answering import Answering
 from application.generation.attempts import EndAttempt, ExpireGeneration, RecordAnswer, StartAttempt
 from application.generation.prompting import prompt_of
-from application.jobs import Job, Retries, performs
+from application.jobs import Job, Retries, performs, report_unread
 from application.ports import (
     ANSWER_TIMEOUT,
     AnswerCut,
@@ -34,6 +34,7 @@ from application.ports import (
     Unavailable,
     UnfinishedGenerations,
     UnknownModel,
+    Unreadable,
     Usage,
 )
 from domain.content.document import Document
@@ -85,9 +86,18 @@ class ExpireGenerations(Job, frozen=True, kw_only=True):
 async def expire_generations(
     job: ExpireGenerations, unfinished: UnfinishedGenerations, send: SendAsSystem, clock: Clock
 ) -> None:
-    """Send the command for each. One that has ended since is left as it is."""
+    """Send the command for each. One that has ended since is left as it is.
+
+    Raises:
+        JobFailed: some cannot be read; all others are done.
+    """
+    unread = []
     for id in await unfinished.lost(clock()):
-        await send(ExpireGeneration(generation_id=id), f"expire:{id}:{clock():%Y-%m-%dT%H:%M}")
+        try:
+            await send(ExpireGeneration(generation_id=id), f"expire:{id}:{clock():%Y-%m-%dT%H:%M}")
+        except Unreadable:
+            unread.append(id)
+    report_unread(unread)
 
 
 @performs
@@ -113,7 +123,8 @@ async def generate_text(
     attempt = await _started(job, generation, prompt, lost_text, tokens, send_as_user)
     if attempt is not None and prompt is not None:
         await attempt.make(provider, Answering(events, partial_texts, job.generation_id, attempt.number), prompt)
-    await partial_texts.remove(job.generation_id)
+    last = generation.attempt if attempt is None else attempt.number
+    await partial_texts.remove(job.generation_id, last)
 
 
 async def _started(

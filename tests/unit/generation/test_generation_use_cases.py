@@ -2,13 +2,14 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 
 from application.billing.budget import usage
+from application.commands import Command
 from application.content.document import ChangeDocument, CreateDocument, RevokeShare, ShareDocument, TrashDocument
 from application.content.ownership import AcceptDocument, OfferDocumentToTeam
 from application.generation import answering, generation_jobs
@@ -21,6 +22,8 @@ from application.generation.generation import (
     RequestGeneration,
     RetryGeneration,
 )
+from application.generation.generation_jobs import ExpireGenerations, expire_generations
+from application.jobs import JobFailed
 from application.ports import (
     Actor,
     AnswerCut,
@@ -650,6 +653,24 @@ async def test_a_generation_that_waits_for_its_next_attempt_is_not_lost() -> Non
     await studio.ask(ExpireGeneration(generation_id=asked.id))
     await studio.work()
     assert (await studio.generation(asked.id)).status == "done"
+
+
+async def test_a_generation_that_cannot_be_read_keeps_no_other_from_being_given_up() -> None:
+    studio = await Studio().open()
+    damaged, other = await studio.ask_for(), await studio.ask_for()
+    studio.now += WAITING_TIME
+    studio.store.unreadable = {damaged.id}
+
+    class Both:
+        async def lost(self, now: datetime) -> list[UUID]:
+            return [damaged.id, other.id]
+
+    async def send(command: Command[Any], key: str) -> Any:
+        return await studio.ask(command)
+
+    with pytest.raises(JobFailed):
+        await expire_generations(ExpireGenerations(), Both(), send, studio.clock)
+    assert (await studio.generation(other.id)).status == "dead"
 
 
 async def test_the_reservation_of_an_erased_generation_is_released_by_its_job() -> None:

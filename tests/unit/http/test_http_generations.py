@@ -46,7 +46,7 @@ class Page:
                 is_sandbox=False,
             )
         )
-        await self.api.partial_texts.remove(self.id)
+        await self.api.partial_texts.remove(self.id, attempt)
 
     async def events(self, last: str | None = None, wait: int = 0) -> list[tuple[str, str, Any]]:
         """Watch: the id, the name and the data of each event."""
