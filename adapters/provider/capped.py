@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from application.ports import AnswerEnd, Bucket, Limits, Prompt, Provider, Quota, TextPiece, TokenCounter, Unavailable
+from application.ports import AnswerEnd, Bucket, Limits, NotAsked, Prompt, Provider, Quota, TextPiece, TokenCounter
 
 CALLER = "provider"
 REQUEST_SHARES = 10
@@ -41,12 +41,12 @@ class CappedProvider:
         """Write an answer.
 
         Raises:
-            Unavailable: the caps are reached; `retry_after` says for how long.
+            NotAsked: the caps are reached; `retry_after` says for how long.
         """
         most = min(await self._counter.count(prompt.messages) + prompt.max_output_tokens, self._tokens.count)
         decision = await self._limits.take([self._requests, self._bucket(most)])
         if not decision.admitted:
-            raise Unavailable("The provider (our share of its requests)", decision.retry_after)
+            raise NotAsked("The provider (our share of its requests)", decision.retry_after)
         async with aclosing(self._provider.answer(prompt)) as items:
             async for item in items:
                 if isinstance(item, AnswerEnd) and item.usage is not None:

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from adapters.provider.circuits import Circuit
-from application.ports import AnswerEnd, Models, Prompt, PromptRefused, Provider, TextPiece, Unavailable
+from application.ports import AnswerEnd, Models, NotAsked, Prompt, PromptRefused, Provider, TextPiece, Unavailable
 
 
 class ProviderWithFallbacks:
@@ -38,13 +38,13 @@ class ProviderWithFallbacks:
         """Return the first circuit of a model's chain that lets an answer through.
 
         Raises:
-            Unavailable: there is none.
+            NotAsked: there is none.
         """
         chain = [self._circuits[each] for each in (name, *self._models.find(name).fallbacks)]
         for circuit in chain:
             if circuit.enter():
                 return circuit
-        raise Unavailable("The model", math.ceil(min(circuit.wait for circuit in chain)))
+        raise NotAsked("The model", math.ceil(min(circuit.wait for circuit in chain)))
 
     def _told(self, item: TextPiece | AnswerEnd, asked: str, circuit: Circuit) -> TextPiece | AnswerEnd:
         if isinstance(item, AnswerEnd):

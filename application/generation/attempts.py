@@ -1,13 +1,15 @@
 """Commands of the worker about attempts. They are sent as the asker, whose access is asked again each time."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from application.commands import Command, handles
 from application.generation.generation import choose
-from application.generation.paying import budget_of, settle_up
+from application.generation.paying import budget_of, reserve_in, settle_up
 from application.lookup import find
-from application.ports import Actor, Clock, Models, Store
+from application.ports import Actor, Clock, Models, Store, UnknownModel
+from domain.billing.budget import Budget, BudgetExceeded
 from domain.content.document import Document
 from domain.generation.answer import AnswerEnding, ModelAnswer
 from domain.generation.events import Failure
@@ -23,11 +25,15 @@ class AttemptState:
 
 
 class StartAttempt(Command[AttemptState]):
-    """Start the next attempt of a round. `lost_tokens`: of the text of one whose worker was lost."""
+    """Start the next attempt of a round. An attempt that is under way was lost with its worker.
+
+    `lost_tokens`: of the text of that one; `prompt_tokens`: of the prompt that is to be sent.
+    """
 
     generation_id: UUID
     round: int
     lost_tokens: int
+    prompt_tokens: int
 
 
 class EndAttempt(Command[AttemptState]):
@@ -38,6 +44,7 @@ class EndAttempt(Command[AttemptState]):
     failure: Failure
     input_tokens: int
     output_tokens: int
+    is_try: bool = True
 
 
 class RecordAnswer(Command[None]):
@@ -60,14 +67,38 @@ class ExpireGeneration(Command[None]):
 
 
 @handles
-async def start_attempt(cmd: StartAttempt, store: Store, actor: Actor, clock: Clock) -> AttemptState:
+async def start_attempt(cmd: StartAttempt, store: Store, actor: Actor, clock: Clock, models: Models) -> AttemptState:
     generation, now = await store.get(Generation, cmd.generation_id), clock()
-    budget, before = await budget_of(store, generation), generation.cost
-    document = await find(store, Document, generation.document_id)
-    attempt = generation.start_attempt(cmd.round, document, lost_tokens=cmd.lost_tokens, by=actor, now=now)
+    budget, before, attempt = await budget_of(store, generation), generation.cost, None
+    sent = generation.estimated_tokens
+    generation.end_attempt(generation.attempt, "lost", input_tokens=sent, output_tokens=cmd.lost_tokens, now=now)
     settle_up(budget, generation, before, now)
+    if generation.is_due(cmd.round):
+        document = await find(store, Document, generation.document_id)
+        obstacle = await _obstacle(generation, cmd.prompt_tokens, budget, store, models, now)
+        attempt = generation.start_attempt(
+            document, prompt_tokens=cmd.prompt_tokens, obstacle=obstacle, by=actor, now=now
+        )
+        settle_up(budget, generation, generation.cost, now)
     store.save(generation, budget)
     return AttemptState(attempt, generation.is_open)
+
+
+async def _obstacle(
+    generation: Generation, prompt_tokens: int, budget: Budget, store: Store, models: Models, now: datetime
+) -> Failure | None:
+    """Reserve what the next attempt may cost. Returns what forbids it; None: nothing."""
+    try:
+        model = choose(models, generation.model)
+    except UnknownModel:
+        return "refused"
+    if prompt_tokens + generation.max_output_tokens > model.context_tokens:
+        return "too_long"
+    try:
+        await reserve_in(budget, store, generation, prompt_tokens, now)
+    except BudgetExceeded:
+        return "budget"
+    return None
 
 
 @handles
@@ -75,7 +106,12 @@ async def end_attempt(cmd: EndAttempt, store: Store, clock: Clock) -> AttemptSta
     generation, now = await store.get(Generation, cmd.generation_id), clock()
     budget, before = await budget_of(store, generation), generation.cost
     generation.end_attempt(
-        cmd.attempt, cmd.failure, input_tokens=cmd.input_tokens, output_tokens=cmd.output_tokens, now=now
+        cmd.attempt,
+        cmd.failure,
+        input_tokens=cmd.input_tokens,
+        output_tokens=cmd.output_tokens,
+        is_try=cmd.is_try,
+        now=now,
     )
     settle_up(budget, generation, before, now)
     store.save(generation, budget)

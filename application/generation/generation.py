@@ -7,7 +7,7 @@ from uuid import UUID
 from application.commands import Command, handles
 from application.content.document import begin_use, load_document
 from application.generation.paying import budget_of, reserve, settle_up
-from application.generation.prompting import prompt_messages
+from application.generation.prompting import prompt_messages, prompt_of
 from application.idempotency import KeyedHash
 from application.ports import Actor, Clock, EventStore, Models, NewId, Store, TokenCounter
 from application.views import view_maker
@@ -18,7 +18,7 @@ from domain.generation.events import DraftReason, Failure
 from domain.generation.generation import GENERATION, Generation, Result, Status
 from domain.generation.placement import Placement, Target
 from domain.generation.pricing import TokenPrice
-from domain.generation.requesting import ModelChoice, Quote, Wish, request
+from domain.generation.requesting import ModelChoice, Quote, Wish, request, request_again
 from domain.kernel import NotFound, PartyKind
 
 
@@ -146,10 +146,15 @@ async def cancel_generation(cmd: CancelGeneration, store: Store, actor: Actor, c
 
 
 @handles
-async def retry_generation(cmd: RetryGeneration, store: Store, actor: Actor, clock: Clock) -> GenerationView:
+async def retry_generation(
+    cmd: RetryGeneration, store: Store, actor: Actor, clock: Clock, models: Models, tokens: TokenCounter
+) -> GenerationView:
     generation = await load_own(store, cmd.id, actor)
     document, now = await store.get(Document, generation.document_id), clock()
-    generation.request_again(document, month=month_of(now), by=actor, now=now)
+    document.require("generate", actor)
+    count = await tokens.count(prompt_of(generation, document).messages)
+    quote = Quote(generation.prompt_digest, count, month_of(now))
+    request_again(generation, document, choose(models, generation.model), quote, by=actor, now=now)
     store.save(generation, await reserve(store, generation, now))
     return generation_view(generation)
 
@@ -192,4 +197,5 @@ def choose(models: Models, name: str | None) -> ModelChoice:
     """Return a model of the catalogue; None: the default one. Raises `UnknownModel`."""
     found = models.default if name is None else models.find(name)
     price = TokenPrice(found.input_price, found.output_price)
-    return ModelChoice(found.name, price, found.context_window, found.max_output_tokens)
+    takes_temperature = "temperature" in found.capabilities
+    return ModelChoice(found.name, price, found.context_window, found.max_output_tokens, takes_temperature)

@@ -12,15 +12,18 @@ from uuid import UUID
 from application.commands import Command
 from application.generation.answering import Answering
 from application.generation.attempts import EndAttempt, ExpireGeneration, RecordAnswer, StartAttempt
-from application.generation.prompting import prompt_messages
-from application.jobs import Job, performs
+from application.generation.prompting import prompt_of
+from application.jobs import Job, Retries, performs, report_unread
 from application.ports import (
     ANSWER_TIMEOUT,
     AnswerCut,
     AnswerEnd,
+    Busy,
     Clock,
     EventStore,
+    InFlight,
     Message,
+    NotAsked,
     PartialTexts,
     Prompt,
     PromptRefused,
@@ -31,6 +34,7 @@ from application.ports import (
     Unavailable,
     UnfinishedGenerations,
     UnknownModel,
+    Unreadable,
     Usage,
 )
 from domain.content.document import Document
@@ -46,7 +50,10 @@ class GenerateText(Job, frozen=True, kw_only=True):
 
     kind: ClassVar[str] = "generate_text"
     queue: ClassVar[str] = "generation"
-    run_timeout: ClassVar[timedelta] = ANSWER_TIMEOUT
+    run_timeout: ClassVar[timedelta] = ANSWER_TIMEOUT + timedelta(minutes=2)
+    """An answer, and the time to store it."""
+    retries: ClassVar[Retries] = Retries((1, 2, 4, 8, 16, 60), repeat_last=True)
+    """The generation counts its tries itself: an attempt that has not asked the provider is none."""
 
     generation_id: UUID
     round: int
@@ -79,9 +86,18 @@ class ExpireGenerations(Job, frozen=True, kw_only=True):
 async def expire_generations(
     job: ExpireGenerations, unfinished: UnfinishedGenerations, send: SendAsSystem, clock: Clock
 ) -> None:
-    """Send the command for each. One that has ended since is left as it is."""
+    """Send the command for each. One that has ended since is left as it is.
+
+    Raises:
+        JobFailed: some cannot be read; all others are done.
+    """
+    unread = []
     for id in await unfinished.lost(clock()):
-        await send(ExpireGeneration(generation_id=id), f"expire:{id}:{clock():%Y-%m-%dT%H:%M}")
+        try:
+            await send(ExpireGeneration(generation_id=id), f"expire:{id}:{clock():%Y-%m-%dT%H:%M}")
+        except Unreadable:
+            unread.append(id)
+    report_unread(unread)
 
 
 @performs
@@ -102,69 +118,89 @@ async def generate_text(
     if generation is None or not (generation.is_open or generation.attempt_is_open or generation.erased):
         return
     lost_text = await partial_texts.read(job.generation_id, generation.attempt, 0)
-    attempt = await _started(job, generation, lost_text, tokens, send_as_user)
     document = await events.load(Document, generation.document_id)
-    if attempt is not None and document is not None:
-        await attempt.make(provider, Answering(events, partial_texts, job.generation_id, attempt.number), document)
-    await partial_texts.remove(job.generation_id)
+    prompt = None if document is None or not generation.is_open else prompt_of(generation, document)
+    attempt = await _started(job, generation, prompt, lost_text, tokens, send_as_user)
+    if attempt is not None and prompt is not None:
+        await attempt.make(provider, Answering(events, partial_texts, job.generation_id, attempt.number), prompt)
+    last = generation.attempt if attempt is None else attempt.number
+    await partial_texts.remove(job.generation_id, last)
 
 
 async def _started(
-    job: GenerateText, generation: Generation, lost_text: str, tokens: TokenCounter, send: SendAsUser
+    job: GenerateText,
+    generation: Generation,
+    prompt: Prompt | None,
+    lost_text: str,
+    tokens: TokenCounter,
+    send: SendAsUser,
 ) -> "_Attempt | None":
     """Start an attempt; None: the generation has ended, or is another round's."""
-    lost_tokens = await _count(tokens, lost_text)
-    command = StartAttempt(generation_id=generation.id, round=job.round, lost_tokens=lost_tokens)
+    prompt_tokens = 0 if prompt is None else await tokens.count(prompt.messages)
+    command = StartAttempt(
+        generation_id=generation.id,
+        round=job.round,
+        lost_tokens=await _count(tokens, lost_text),
+        prompt_tokens=prompt_tokens,
+    )
     # By the version: a repeat of this try starts the same attempt, another try another one.
     state = await send(command, f"{job.effect_key}:start:{generation.version}", generation.asker_id)
-    return None if state.attempt is None else _Attempt(job, generation, state.attempt, tokens, send)
+    if state.attempt is None:
+        return None
+    return _Attempt(job, generation, state.attempt, prompt_tokens, tokens, send)
 
 
 class _Attempt:
     """An attempt of a worker, and the commands that end it."""
 
     def __init__(
-        self, job: GenerateText, generation: Generation, number: int, tokens: TokenCounter, send: SendAsUser
+        self,
+        job: GenerateText,
+        generation: Generation,
+        number: int,
+        prompt_tokens: int,
+        tokens: TokenCounter,
+        send: SendAsUser,
     ) -> None:
         self.number = number
+        self._prompt_tokens = prompt_tokens
         self._key = f"{job.effect_key}:{number}"
         self._generation = generation
         self._tokens = tokens
         self._send = send
 
-    async def make(self, provider: Provider, answering: Answering, document: Document) -> None:
+    async def make(self, provider: Provider, answering: Answering, prompt: Prompt) -> None:
         """Let the provider write.
 
         Raises:
             Unavailable: it did not, and another attempt may help.
         """
-        prompt = self._prompt(document)
-        asked_tokens = await self._tokens.count(prompt.messages)
         try:
             end = await answering.run(provider.answer(prompt))
         except (PromptRefused, UnknownModel):
-            await self._end("refused", 0, answering.text)
+            await self._end("refused", await self._used(0, answering.text))
+        except NotAsked:
+            if await self._end("unavailable", Usage(0, 0), is_try=False):
+                raise
         except Unavailable as error:
             is_cut = isinstance(error, AnswerCut)
-            if await self._end("cut" if is_cut else "unavailable", asked_tokens if is_cut else 0, answering.text):
+            used = await self._used(self._prompt_tokens if is_cut else 0, answering.text)
+            if await self._end("cut" if is_cut else "unavailable", used):
                 raise
+        except asyncio.CancelledError:
+            # The worker stops: an answer that takes too long is ended by the provider's adapter.
+            await self._end("lost", await self._used(self._prompt_tokens, answering.text), is_try=False)
+            raise
         else:
             if end is None:
-                await self._end("cancelled", asked_tokens, answering.text)
+                await self._end("cancelled", await self._used(self._prompt_tokens, answering.text))
             else:
-                await self._record(end, asked_tokens, answering.text)
+                await self._record(end, answering.text)
 
-    def _prompt(self, document: Document) -> Prompt:
-        asked = self._generation
-        messages = prompt_messages(
-            document.title, document.content, asked.prompt, asked.variables_by_name, asked.placement
-        )
-        return Prompt(asked.model, messages, asked.max_output_tokens, asked.temperature)
-
-    async def _record(self, end: AnswerEnd, asked_tokens: int, text: str) -> None:
-        used = end.usage or Usage(asked_tokens, await _count(self._tokens, text))
+    async def _record(self, end: AnswerEnd, text: str) -> None:
+        used = end.usage or await self._used(self._prompt_tokens, text)
         if not text.strip():
-            await self._end("empty", used.input_tokens, text)
+            await self._end("empty", used)
             return
         command = RecordAnswer(
             generation_id=self._generation.id,
@@ -178,14 +214,19 @@ class _Attempt:
         )
         await self._store(command, "answer")
 
-    async def _end(self, failure: Failure, input_tokens: int, text: str) -> bool:
+    async def _used(self, input_tokens: int, text: str) -> Usage:
+        """Return what a text has used, by our own count."""
+        return Usage(input_tokens, await _count(self._tokens, text))
+
+    async def _end(self, failure: Failure, used: Usage, *, is_try: bool = True) -> bool:
         """End the attempt without a text. Returns whether another one may follow."""
         command = EndAttempt(
             generation_id=self._generation.id,
             attempt=self.number,
             failure=failure,
-            input_tokens=input_tokens,
-            output_tokens=await _count(self._tokens, text),
+            input_tokens=used.input_tokens,
+            output_tokens=used.output_tokens,
+            is_try=is_try,
         )
         return bool((await self._store(command, "end")).is_open)
 
@@ -193,12 +234,12 @@ class _Attempt:
         """Send a command, again and again during a short outage: to write the text again would cost money.
 
         Raises:
-            Unavailable: the database does not answer for a minute.
+            Unavailable, Busy, InFlight: it could not be carried out for a minute.
         """
         for pause in STORE_PAUSES:
             try:
                 return await self._send(command, f"{self._key}:{step}", self._generation.asker_id)
-            except Unavailable:
+            except (Unavailable, Busy, InFlight):
                 await asyncio.sleep(pause)
         return await self._send(command, f"{self._key}:{step}", self._generation.asker_id)
 

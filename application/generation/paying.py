@@ -11,22 +11,31 @@ from domain.generation.pricing import Cost
 
 
 async def reserve(store: Store, generation: Generation, now: datetime) -> Budget:
-    """Reserve the most that a generation may cost, in the budget of its month.
+    """Reserve the most that an attempt may cost, in the budget of the generation's month; it is opened if need be.
+
+    Raises:
+        BudgetExceeded: less is left.
+    """
+    budget = await find(store, Budget, Budget.id_of(generation.payer, generation.month))
+    budget = budget or Budget.open(payer=generation.payer, month=generation.month, now=now)
+    await reserve_in(budget, store, generation, generation.estimated_tokens, now)
+    return budget
+
+
+async def reserve_in(budget: Budget, store: Store, generation: Generation, prompt_tokens: int, now: datetime) -> None:
+    """Reserve the most that an attempt with such a prompt may cost.
 
     Raises:
         BudgetExceeded: less is left.
     """
     plan = await find(store, Subscription, Subscription.id_of(generation.payer))
-    budget = await find(store, Budget, Budget.id_of(generation.payer, generation.month))
-    budget = budget or Budget.open(payer=generation.payer, month=generation.month, now=now)
     budget.reserve(
         generation.id,
-        tokens=generation.estimated_tokens + generation.max_output_tokens,
-        micros=generation.estimated_micros,
+        tokens=prompt_tokens + generation.max_output_tokens,
+        micros=generation.price.cost(prompt_tokens, generation.max_output_tokens),
         allowance=ALLOWANCES["free" if plan is None else plan.plan],
         now=now,
     )
-    return budget
 
 
 async def budget_of(store: Store, generation: Generation) -> Budget:

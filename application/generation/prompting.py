@@ -8,7 +8,9 @@ close the block that the text stands in.
 import hashlib
 from collections.abc import Iterator, Mapping
 
-from application.ports import Message
+from application.ports import Message, Prompt
+from domain.content.document import Document
+from domain.generation.generation import Generation
 from domain.generation.placement import Placement
 
 RULES = """\
@@ -40,6 +42,14 @@ def prompt_messages(
     for name, text in blocks:
         lines += [f"{mark} begin {name}", text, f"{mark} end {name}"]
     return Message("system", RULES), Message("user", "\n".join(lines))
+
+
+def prompt_of(generation: Generation, document: Document) -> Prompt:
+    """Return what a model is asked for a generation, with the document as it is."""
+    messages = prompt_messages(
+        document.title, document.content, generation.prompt, generation.variables_by_name, generation.placement
+    )
+    return Prompt(generation.model, messages, generation.max_output_tokens, generation.temperature)
 
 
 def _document_blocks(content: str, placement: Placement) -> Iterator[tuple[str, str]]:

@@ -20,5 +20,5 @@ class PartialTexts(Protocol):
     async def read(self, generation_id: UUID, attempt: int, start: int) -> str:
         """Return the text of an attempt from `start` on, as far as it is kept without a gap."""
 
-    async def remove(self, generation_id: UUID) -> None:
-        """Forget all texts of a generation."""
+    async def remove(self, generation_id: UUID, last_attempt: int) -> None:
+        """Forget the texts of a generation's attempts up to `last_attempt`: another worker may write a later one."""

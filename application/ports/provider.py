@@ -63,6 +63,10 @@ class PromptRefused(Exception):
         self.reason = reason
 
 
+class NotAsked(Unavailable):
+    """The provider was not asked at all: our own caps are reached, or the model is left alone for a while."""
+
+
 class AnswerCut(Unavailable):
     """The answer has begun and does not end: what was written until then may have to be paid for.
 
@@ -85,5 +89,6 @@ class Provider(Protocol):
         Raises:
             PromptRefused: a repeat cannot help.
             AnswerCut: the connection was lost, or no text came for too long, after the answer had begun.
+            NotAsked: it is not to be asked now.
             Unavailable: the provider does not answer, is overloaded or wants a pause; nothing has begun.
         """

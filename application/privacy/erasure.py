@@ -139,12 +139,18 @@ class _Erasure:
         self._add(root)
 
     async def erase_documents_of(self, owner: Party) -> None:
-        """Erase the documents and folders of a user or a team."""
+        """Erase the documents and folders of a user or a team.
+
+        A document is erased after all generations for it: the next step would not find them by a document that is gone.
+        """
         async for document in self._each(Document, await self._holdings.documents_of(owner)):
+            if document.owner == owner:
+                await self.erase_generations_for(document.id)
+                if not self.complete:
+                    break
             if documents.erase_own(document, owner, now=self._now):
                 self._concerned.add(document.id)
                 await self.erase_links_of(document.id)
-                await self.erase_generations_for(document.id)
         with suppress(NotFound):
             await self.erase(FolderTree, FolderTree.id_of(owner), FolderTree.erase)
 

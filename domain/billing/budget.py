@@ -1,8 +1,9 @@
 """Budgets: what generations may cost a payer in a calendar month (UTC), in tokens and in micro-dollars.
 
-A generation reserves the most that it may cost before it begins, and is settled with what it has cost. It is known by
-its id: what is settled or released already causes no event. Each month is a stream of its own, apart from the
-subscription, so that a stream stays short and creating documents never waits for it.
+A generation reserves the most that an attempt may cost before it begins, and is settled with what it has cost. Each
+further attempt reserves again, so that what was charged meanwhile counts. A generation is known by its id: what is
+settled or released already causes no event. Each month is a stream of its own, apart from the subscription, so that a
+stream stays short and creating documents never waits for it.
 """
 
 from dataclasses import dataclass
@@ -61,7 +62,10 @@ class Budget(Root):
             aggregate.reserved = {}
 
     class Reserved(Root.Event):
-        """`limit_tokens`, `limit_micros`: the allowance of the plan at that time."""
+        """What a generation may cost from now on, in place of what it has reserved before.
+
+        `limit_tokens`, `limit_micros`: the allowance of the plan at that time.
+        """
 
         TOPIC = "budget.reserved"
         generation_id: UUID
@@ -75,7 +79,7 @@ class Budget(Root):
             aggregate.limit_tokens, aggregate.limit_micros = self.limit_tokens, self.limit_micros
 
     class Charged(Root.Event):
-        """A generation has cost something, and goes on or was released before."""
+        """A generation has cost something, and goes on or was released before. Its reservation shrinks by it."""
 
         TOPIC = "budget.charged"
         generation_id: UUID
@@ -85,6 +89,9 @@ class Budget(Root):
         def apply(self, aggregate: "Budget") -> None:
             aggregate.used_tokens += self.tokens
             aggregate.used_micros += self.micros
+            if self.generation_id in aggregate.reserved:
+                tokens, micros = aggregate.reserved[self.generation_id]
+                aggregate.reserved[self.generation_id] = [max(0, tokens - self.tokens), max(0, micros - self.micros)]
 
     class Settled(Root.Event):
         """A generation has ended, and has cost this."""
@@ -154,15 +161,16 @@ class Budget(Root):
         return sum(micros for _, micros in self.reserved.values())
 
     def reserve(self, generation_id: UUID, *, tokens: int, micros: int, allowance: Allowance, now: datetime) -> None:
-        """Reserve what a generation may cost. A second time causes no event.
+        """Reserve what a generation may cost from now on. If it has reserved as much already, that causes no event.
 
         Raises:
             BudgetExceeded: less is left.
         """
-        if generation_id in self.reserved:
+        own_tokens, own_micros = self.reserved.get(generation_id, (0, 0))
+        if generation_id in self.reserved and tokens <= own_tokens and micros <= own_micros:
             return
-        left_tokens = allowance.tokens - self.used_tokens - self.reserved_tokens
-        left_micros = allowance.micros - self.used_micros - self.reserved_micros
+        left_tokens = allowance.tokens - self.used_tokens - self.reserved_tokens + own_tokens
+        left_micros = allowance.micros - self.used_micros - self.reserved_micros + own_micros
         if tokens > left_tokens or micros > left_micros:
             raise BudgetExceeded(
                 f"This may take {tokens} tokens and {micros} micro-dollars, and of this month's budget {left_tokens} "
@@ -180,7 +188,7 @@ class Budget(Root):
         )
 
     def charge(self, generation_id: UUID, *, tokens: int, micros: int, now: datetime) -> None:
-        """Add what an attempt has cost; its reservation stays. Nothing causes no event."""
+        """Add what an attempt has cost, out of its reservation. Nothing causes no event."""
         if tokens or micros:
             self.trigger_event(self.Charged, now=now, generation_id=generation_id, tokens=tokens, micros=micros)
             self._give_notice(now)

@@ -4,16 +4,18 @@ Here they are only written down, because a file has its bounds; all other code u
 """
 
 from typing import TYPE_CHECKING, Literal
+from uuid import UUID
 
 from domain.generation.answer import AnswerEnding
-from domain.kernel import Personal, Root
+from domain.kernel import PartyKind, Personal, Root
 
 if TYPE_CHECKING:
     from domain.generation.generation import Generation
 
-Failure = Literal["refused", "unavailable", "cut", "lost", "cancelled", "no_access", "empty"]
-"""Why an attempt gave no text: the provider refused the prompt, did not answer, or broke off; the worker was lost; the
-asker cancelled; the document is closed to the asker; the answer has no text."""
+Failure = Literal["refused", "unavailable", "cut", "lost", "cancelled", "no_access", "empty", "too_long", "budget"]
+"""Why there is no text: the provider refused the prompt, did not answer, or broke off; the worker was lost; the asker
+cancelled; the document is closed to the asker; the answer has no text; the document has become too long for the model;
+too little of the payer's budget is left."""
 
 DraftReason = Literal["asked", "document_changed", "no_access", "document_closed", "too_long"]
 """Why a text is a draft: the asker wanted one; the document has changed, or is closed to the asker; it is in the trash
@@ -21,18 +23,25 @@ or archived; it would be too long."""
 
 
 class AttemptStarted(Root.Event):
+    """`prompt_tokens`: of the prompt that is sent, with the document as it is."""
+
     TOPIC = "generation.attempt_started"
     attempt: int
+    prompt_tokens: int
 
     def apply(self, aggregate: "Generation") -> None:
         aggregate.status = "running"
         aggregate.attempt = self.attempt
         aggregate.tries += 1
         aggregate.attempt_is_open = True
+        aggregate.estimated_tokens = self.prompt_tokens
 
 
 class AttemptEnded(Root.Event):
-    """An attempt ended without an answer; what the provider has written until then is paid for."""
+    """An attempt ended without an answer; what the provider has written until then is paid for.
+
+    Unless the generation has ended, it waits for the next attempt. `is_try`: it counts among the tries of the request.
+    """
 
     TOPIC = "generation.attempt_ended"
     attempt: int
@@ -40,9 +49,14 @@ class AttemptEnded(Root.Event):
     input_tokens: int
     output_tokens: int
     cost_micros: int
+    is_try: bool = True
 
     def apply(self, aggregate: "Generation") -> None:
         aggregate.attempt_is_open = False
+        if not self.is_try:
+            aggregate.tries -= 1
+        if aggregate.status == "running":
+            aggregate.status = "queued"
         add_cost(aggregate, self.input_tokens, self.output_tokens, self.cost_micros)
 
 
@@ -126,19 +140,29 @@ class GenerationCancelled(Root.Event):
 
 
 class RequestedAgain(Root.Event):
-    """The asker wants another round of tries. `month`: of the budget that it is reserved in."""
+    """The asker wants another round of tries, at the prices of now.
+
+    `payer_kind`, `payer_id`, `month`: of the budget that it is reserved in.
+    """
 
     TOPIC = "generation.requested_again"
     round: int
+    payer_kind: PartyKind
+    payer_id: UUID
     month: str
+    input_price: int
+    output_price: int
+    estimated_tokens: int
 
     def apply(self, aggregate: "Generation") -> None:
         aggregate.status = "queued"
         aggregate.failure = aggregate.result = aggregate.draft_reason = None
         aggregate.ending = aggregate.answered_by = None
         aggregate.round = self.round
-        aggregate.month = self.month
         aggregate.tries = 0
+        aggregate.payer_kind, aggregate.payer_id, aggregate.month = self.payer_kind, self.payer_id, self.month
+        aggregate.input_price, aggregate.output_price = self.input_price, self.output_price
+        aggregate.estimated_tokens = self.estimated_tokens
 
 
 def add_cost(generation: "Generation", input_tokens: int, output_tokens: int, cost_micros: int) -> None:

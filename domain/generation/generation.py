@@ -19,7 +19,7 @@ from domain.generation.answer import AnswerEnding, ModelAnswer
 from domain.generation.events import DraftReason, Failure
 from domain.generation.placement import Placement, Target, WrittenPassage, write
 from domain.generation.pricing import Cost, TokenPrice
-from domain.generation.refusals import NoDraft, NotRetryable, NotWaiting, PassageGone
+from domain.generation.refusals import NoDraft, NotWaiting, PassageGone
 from domain.kernel import FirstEvent, Forbidden, NotFound, Party, PartyKind, Personal, Refusal, Root
 from domain.text import UnusableText
 
@@ -27,14 +27,14 @@ Status = Literal["queued", "running", "done", "failed", "dead", "cancelled"]
 Result = Literal["written", "draft", "discarded"]
 
 MAX_TRIES = 6
-"""The number of tries of one request, as the retries of its job have it."""
+"""The number of tries of one request."""
 
 RUNNING_TIME = timedelta(minutes=20)
-"""The longest time between two events of a generation that runs: that of a try, and of the pause after it."""
+"""The longest time of an attempt."""
 WAITING_TIME = timedelta(hours=25)
-"""The longest time that a job waits."""
+"""The longest time that a job waits, for its first attempt or for the next one."""
 
-FINAL: frozenset[Failure] = frozenset({"refused", "no_access", "empty"})
+FINAL: frozenset[Failure] = frozenset({"refused", "no_access", "empty", "too_long", "budget"})
 """Failures that a repeat cannot mend."""
 
 GENERATION = Resource(
@@ -171,7 +171,7 @@ class Generation(Root):
 
     @property
     def price(self) -> TokenPrice:
-        """The price of the model when the generation was requested."""
+        """The price of the model when the generation was last requested."""
         return TokenPrice(self.input_price, self.output_price)
 
     @property
@@ -199,30 +199,40 @@ class Generation(Root):
         is_asker = person.user_id == self.asker_id and not self.erased
         GENERATION.require(action, "asker" if is_asker else None)
 
-    def start_attempt(
-        self, round: int, document: Document | None, *, lost_tokens: int, by: Person, now: datetime
-    ) -> int | None:
-        """Start the next attempt and return its number; None: there is nothing to do, or not any more.
+    def is_due(self, round: int) -> bool:
+        """Whether an attempt of a round is to start."""
+        return self.is_open and not self.attempt_is_open and round == self.round
 
-        An attempt that is under way was lost with its worker, after about `lost_tokens` of its text.
-        `document`: None if it does not exist for the asker, `by`.
+    def start_attempt(
+        self, document: Document | None, *, prompt_tokens: int, obstacle: Failure | None, by: Person, now: datetime
+    ) -> int | None:
+        """Start the next attempt and return its number; None: the generation has failed.
+
+        `document`: None if it does not exist for the asker, `by`. `obstacle`: what else forbids another attempt.
         """
-        self.end_attempt(self.attempt, "lost", input_tokens=self.estimated_tokens, output_tokens=lost_tokens, now=now)
-        if not self.is_open or round != self.round:
-            return None
-        if not _is_open_to(document, by):
-            self._end("no_access", now)
+        failure = obstacle if _is_open_to(document, by) else "no_access"
+        if failure is not None:
+            self._end(failure, now)
             return None
         attempt = self.attempt + 1
-        self.trigger_event(self.AttemptStarted, now=now, attempt=attempt)
+        self.trigger_event(self.AttemptStarted, now=now, attempt=attempt, prompt_tokens=prompt_tokens)
         return attempt
 
     def end_attempt(
-        self, attempt: int, failure: Failure, *, input_tokens: int, output_tokens: int, now: datetime
+        self,
+        attempt: int,
+        failure: Failure,
+        *,
+        input_tokens: int,
+        output_tokens: int,
+        now: datetime,
+        is_try: bool = True,
+        price: TokenPrice | None = None,
     ) -> None:
         """End an attempt without an answer. It is the last one if a repeat cannot help.
 
-        An attempt that has ended already causes no event.
+        An attempt that has ended already causes no event. `is_try`: false if the provider was not asked, or
+        was stopped by us, so that it is none of the tries. `price`: that of the model that answered, if it was another.
         """
         if self.erased or attempt != self.attempt or not self.attempt_is_open:
             return
@@ -233,7 +243,8 @@ class Generation(Root):
             failure=failure,
             input_tokens=input_tokens,
             output_tokens=output_tokens,
-            cost_micros=self.price.cost(input_tokens, output_tokens),
+            is_try=is_try,
+            cost_micros=(price or self.price).cost(input_tokens, output_tokens),
         )
         if self.is_open and (failure in FINAL or self.tries >= MAX_TRIES):
             self._end(failure, now)
@@ -243,9 +254,20 @@ class Generation(Root):
     ) -> None:
         """Write the text of an attempt into the document, or keep it as a draft.
 
-        Does nothing if the attempt is not the one under way: it was cancelled, or another worker has taken over.
+        The text of a generation that was cancelled meanwhile is paid for, but not kept. Does nothing if the attempt is
+        not the one under way: another worker has taken over.
         """
-        if not self.is_open or attempt != self.attempt or not self.attempt_is_open:
+        if attempt != self.attempt or not self.attempt_is_open:
+            return
+        if not self.is_open:
+            self.end_attempt(
+                attempt,
+                "cancelled",
+                input_tokens=answer.input_tokens,
+                output_tokens=answer.output_tokens,
+                now=now,
+                price=answer.price,
+            )
             return
         passage, reason = self._place(document, answer.text, by, now)
         self.trigger_event(
@@ -305,23 +327,6 @@ class Generation(Root):
         if not self.is_open:
             raise NotWaiting(f"This generation is {self.status}; only one that is queued or running can be cancelled.")
         self.trigger_event(self.Cancelled, now=now)
-
-    def request_again(self, document: Document, *, month: str, by: Person, now: datetime) -> None:
-        """Let the generation be tried again: it failed, or its draft was discarded.
-
-        Raises:
-            NotFound, RoleTooLow: the person is not the asker, or may not edit the document.
-            NotRetryable: it is under way, or has a text.
-        """
-        self.require("change", by)
-        document.require("generate", by)
-        document.require_untrashed()
-        is_over = self.status in ("failed", "dead", "cancelled") or self.result == "discarded"
-        if not is_over or self.attempt_is_open:
-            raise NotRetryable(
-                f"This generation is {self.status}; one that failed, or whose draft was discarded, can be tried again."
-            )
-        self.trigger_event(self.RequestedAgain, now=now, round=self.round + 1, month=month)
 
     def expire(self, *, now: datetime) -> None:
         """Give the generation up if no worker has ended it in time."""

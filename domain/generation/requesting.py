@@ -12,7 +12,7 @@ from domain.content.document import Document
 from domain.generation.generation import Generation
 from domain.generation.placement import Placement
 from domain.generation.pricing import TokenPrice
-from domain.generation.refusals import PromptTooLong, UnusablePrompt
+from domain.generation.refusals import NotRetryable, PromptTooLong, UnusablePrompt
 from domain.kernel import Party
 from domain.text import multi_line
 
@@ -34,6 +34,7 @@ class ModelChoice:
     price: TokenPrice
     context_tokens: int
     max_output_tokens: int
+    takes_temperature: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +90,14 @@ def request(
         NotFound, RoleTooLow: the person may not edit the document.
         DocumentIsTrashed: it is in the trash.
         UnusablePlacement, PassageGone: see `Placement.usable_in`.
+        UnusablePrompt: the model takes no temperature, or writes less.
         PromptTooLong: the model takes less.
     """
     document.require("generate", by)
     document.require_untrashed()
+    if wish.temperature is not None and not model.takes_temperature:
+        raise UnusablePrompt(f"{model.name} takes no temperature: leave it out, or choose another model.")
     placement = wish.placement.usable_in(document)
-    payer = payer_of(document, by.user_id)
     return Generation.start_stream(
         Generation.Requested,
         id=id,
@@ -102,19 +105,53 @@ def request(
         now=now,
         document_id=document.id,
         asker_id=by.user_id,
-        payer_kind=payer.kind,
-        payer_id=payer.id,
-        month=quote.month,
+        **_terms(document, by, model, quote),
         **_said(wish, quote),
         model=model.name,
-        input_price=model.price.input,
-        output_price=model.price.output,
         max_output_tokens=_output_tokens(wish.max_output_tokens, model, quote),
         target=placement.target,
         target_version=placement.version,
         target_start=placement.start,
         target_end=placement.end,
     )
+
+
+def request_again(
+    generation: Generation, document: Document, model: ModelChoice, quote: Quote, *, by: Person, now: datetime
+) -> None:
+    """Let a generation be tried again, on the terms of now: it failed, or its draft was discarded.
+
+    Raises:
+        NotFound, RoleTooLow: the person is not the asker, or may not edit the document.
+        DocumentIsTrashed: it is in the trash.
+        NotRetryable: it is under way, or has a text.
+        PromptTooLong: the model takes less.
+    """
+    generation.require("change", by)
+    document.require("generate", by)
+    document.require_untrashed()
+    is_over = generation.status in ("failed", "dead", "cancelled") or generation.result == "discarded"
+    if not is_over or generation.attempt_is_open:
+        raise NotRetryable(
+            f"This generation is {generation.status}; one that failed, or whose draft was discarded, can be tried "
+            "again."
+        )
+    _output_tokens(generation.max_output_tokens, model, quote)
+    terms = _terms(document, by, model, quote)
+    generation.trigger_event(Generation.RequestedAgain, now=now, round=generation.round + 1, **terms)
+
+
+def _terms(document: Document, asker: Person, model: ModelChoice, quote: Quote) -> dict[str, Any]:
+    """Return who pays, from which budget, at which prices, for how long a prompt."""
+    payer = payer_of(document, asker.user_id)
+    return {
+        "payer_kind": payer.kind,
+        "payer_id": payer.id,
+        "month": quote.month,
+        "input_price": model.price.input,
+        "output_price": model.price.output,
+        "estimated_tokens": quote.prompt_tokens,
+    }
 
 
 def _said(wish: Wish, quote: Quote) -> dict[str, Any]:
@@ -124,7 +161,6 @@ def _said(wish: Wish, quote: Quote) -> dict[str, Any]:
         "prompt_digest": quote.prompt_digest,
         "variable_names": [*wish.variables.keys()],
         "variable_values": [*wish.variables.values()],
-        "estimated_tokens": quote.prompt_tokens,
         "temperature": wish.temperature,
     }
 

@@ -54,7 +54,9 @@ async def _serve(settings: Settings) -> None:
     async with open_deps(settings) as deps:
         app = create_app(deps)
         collect_rarely()
-        device_name("")  # its first call takes half a second, for which no request should wait
+        # The first call of each takes half a second or more, for which no request should wait.
+        device_name("")
+        await TiktokenCounter().start()
         http = settings.http
         await serve(
             app,

@@ -18,7 +18,7 @@ SELECT start, sealed FROM partial_texts WHERE generation_id = %(id)s AND attempt
     SELECT max(start) FROM partial_texts WHERE generation_id = %(id)s AND attempt = %(attempt)s AND start <= %(start)s
 ), 0) ORDER BY start
 """
-DELETE = "DELETE FROM partial_texts WHERE generation_id = %s"
+DELETE = "DELETE FROM partial_texts WHERE generation_id = %s AND attempt <= %s"
 
 
 class PostgresPartialTexts:
@@ -54,9 +54,9 @@ class PostgresPartialTexts:
             return ""
         return text[start - first :] if start >= first else ""
 
-    async def remove(self, generation_id: UUID) -> None:
+    async def remove(self, generation_id: UUID, last_attempt: int) -> None:
         """See `PartialTexts.remove`."""
-        await self._database.rows(DELETE, [generation_id])
+        await self._database.rows(DELETE, [generation_id, last_attempt])
 
 
 def _bound(generation_id: UUID, attempt: int, start: int) -> bytes:

@@ -106,7 +106,7 @@ class Generations(ReadModel):
             case Generation.AttemptStarted(attempt=attempt):
                 yield self._set(event, status="running", attempt=attempt)
             case Generation.AttemptEnded() as ended:
-                yield self._set(event, **_paid(ended))
+                yield self._set(event, status=_waiting_again, **_paid(ended))
             case Generation.Answered() as answered:
                 result = "draft" if answered.revision is None else "written"
                 said = {"result": result, "draft_reason": answered.draft_reason, "answered_by": answered.model}
@@ -121,8 +121,9 @@ class Generations(ReadModel):
                 yield self._set(event, status="dead", failure=failure)
             case Generation.Cancelled():
                 yield self._set(event, status="cancelled", failure="cancelled")
-            case Generation.RequestedAgain():
-                yield self._set(event, status="queued", failure=None, result=None, draft_reason=None)
+            case Generation.RequestedAgain(payer_kind=kind, payer_id=payer_id):
+                nothing = dict.fromkeys(("failure", "result", "draft_reason"))
+                yield self._set(event, status="queued", payer_kind=kind, payer_id=payer_id, **nothing)
             case Generation.Erased():
                 yield self.table.drop(event.stream_id)
 
@@ -148,6 +149,10 @@ def _paid(event: Generation.Answered | Generation.AttemptEnded) -> dict[str, obj
         "output_tokens": lambda row: _more(row, "output_tokens", event.output_tokens),
         "cost_micros": lambda row: _more(row, "cost_micros", event.cost_micros),
     }
+
+
+def _waiting_again(row: Row) -> object:
+    return "queued" if row["status"] == "running" else row["status"]
 
 
 def _more(row: Row, column: str, amount: int) -> int:

@@ -74,11 +74,11 @@ async def test_a_text_ends_at_a_gap(subject: Subject) -> None:
     assert await subject.texts.read(subject.id, 1, 2) == "ters"
 
 
-async def test_removed_texts_are_gone(subject: Subject) -> None:
-    for attempt in (1, 2):
+async def test_removed_texts_are_gone_and_those_of_a_later_attempt_stay(subject: Subject) -> None:
+    for attempt in (1, 2, 3):
         await subject.texts.append(subject.id, attempt, 0, "Otters")
-    await subject.texts.remove(subject.id)
-    assert [await subject.texts.read(subject.id, attempt, 0) for attempt in (1, 2)] == ["", ""]
+    await subject.texts.remove(subject.id, 2)
+    assert [await subject.texts.read(subject.id, attempt, 0) for attempt in (1, 2, 3)] == ["", "", "Otters"]
 
 
 async def test_an_erasure_takes_what_is_kept_and_what_comes_later(database: Database) -> None:

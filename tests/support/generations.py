@@ -87,6 +87,7 @@ class MemoryPartialTexts:
                 text += piece
         return text[start:]
 
-    async def remove(self, generation_id: UUID) -> None:
-        self.pieces = {place: text for place, text in self.pieces.items() if place[0] != generation_id}
+    async def remove(self, generation_id: UUID, last_attempt: int) -> None:
+        kept = {place for place in self.pieces if place[0] != generation_id or place[1] > last_attempt}
+        self.pieces = {place: self.pieces[place] for place in kept}
         self.removed.append(generation_id)

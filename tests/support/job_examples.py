@@ -279,7 +279,7 @@ def ask_for_text(scene: Scene, now: datetime | None = None) -> None:
     now = now or utc_now()
     asker = Actor(USER_ID)
     document = Document.create(id=UUID(int=0xD0C), owner_id=USER_ID, title="River", content="Otters.", now=now)
-    model = ModelChoice(Catalogue.read().default.name, TokenPrice(1, 1), 10_000, 1_000)
+    model = ModelChoice(Catalogue.read().default.name, TokenPrice(1, 1), 10_000, 1_000, takes_temperature=True)
     quote = Quote("", 100, month_of(now))
     wish = Wish("Describe it.", {}, Placement(), 100)
     generation = request(document, wish, model, quote, id=GENERATION_ID, by=asker, now=now)

@@ -233,12 +233,12 @@ async def life_of_generations(runner: CommandRunner, ada: Actor) -> AsyncIterato
     wish = {"prompt": "Describe it.", "variables": {"tone": "calm"}, "placement": Placement("draft")}
     yield RequestGeneration(document_id=document.id, **wish), ada  # type: ignore[arg-type]
     id = next(event.originator_id for event in runner.store.log if isinstance(event, Generation.Requested))
-    yield StartAttempt(generation_id=id, round=1, lost_tokens=0), ada
+    yield StartAttempt(generation_id=id, round=1, lost_tokens=0, prompt_tokens=200), ada
     yield EndAttempt(generation_id=id, attempt=1, failure="cut", input_tokens=1, output_tokens=1), ada
     yield CancelGeneration(id=id), ada
     for number, last in ((2, DiscardDraft(id=id)), (3, AcceptDraft(id=id, placement=Placement()))):
         yield RetryGeneration(id=id), ada
-        yield StartAttempt(generation_id=id, round=number, lost_tokens=0), ada
+        yield StartAttempt(generation_id=id, round=number, lost_tokens=0, prompt_tokens=200), ada
         yield (
             RecordAnswer(
                 generation_id=id,

@@ -41,6 +41,8 @@ MAX_CHARACTER_BYTES = 12
 MANY_BYTES = 98_304
 """The limit of a body about many things: 50 addresses, or 100 ids, in any escaping."""
 
+MAX_VERSION = 999_999_999
+"""More versions than a document can have."""
 MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})")
 """RFC 3339, 5.6, in the case that it recommends."""
 

@@ -11,7 +11,7 @@ from adapters.http.api.openapi import BRIEF, CONDITIONS, FRESH, KEYED, operation
 from adapters.http.api.queries import Read
 from adapters.http.api.responses import Answer
 from adapters.http.api.routers import Router
-from adapters.http.api.schemas import Body, PageQuery, QueryParameters
+from adapters.http.api.schemas import MAX_VERSION, Body, PageQuery, QueryParameters
 from application.content.comparison import TwoVersions, VersionDifference, two_versions
 from application.content.document import (
     DocumentView,
@@ -26,7 +26,6 @@ from projections.content.document_version import BlameView, VersionPage, blame, 
 
 router = Router("/v1/documents/{document_id}/versions", tag="documents")
 
-MAX_VERSION = 999_999_999
 Version = Annotated[int, Path(ge=1, le=MAX_VERSION)]
 
 

@@ -11,7 +11,7 @@ from adapters.http.api.openapi import FRESH, KEYED, operation
 from adapters.http.api.queries import Read
 from adapters.http.api.responses import Answer
 from adapters.http.api.routers import Router, Tag
-from adapters.http.api.schemas import MAX_CHARACTER_BYTES, Body, PageQuery
+from adapters.http.api.schemas import MAX_CHARACTER_BYTES, MAX_VERSION, Body, PageQuery
 from application.generation.generation import (
     AcceptDraft,
     CancelGeneration,
@@ -46,7 +46,7 @@ class TextPlace(BaseModel):
 
     model_config = Body.model_config
     target: Target = "append"
-    version: Annotated[int | None, Field(ge=1)] = None
+    version: Annotated[int | None, Field(ge=1, le=MAX_VERSION)] = None
     start: Annotated[int | None, Field(ge=0, le=CONTENT_LENGTH)] = None
     end: Annotated[int | None, Field(ge=0, le=CONTENT_LENGTH)] = None
 

@@ -1,14 +1,17 @@
 """Generations from the request to the saved text, on a store in memory, with a scripted provider."""
 
 import asyncio
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 
 from application.billing.budget import usage
+from application.commands import Command
 from application.content.document import ChangeDocument, CreateDocument, RevokeShare, ShareDocument, TrashDocument
+from application.content.ownership import AcceptDocument, OfferDocumentToTeam
 from application.generation import answering, generation_jobs
 from application.generation.attempts import ExpireGeneration, RecordAnswer, StartAttempt
 from application.generation.generation import (
@@ -19,10 +22,24 @@ from application.generation.generation import (
     RequestGeneration,
     RetryGeneration,
 )
-from application.ports import Actor, AnswerCut, AnswerEnd, Busy, PromptRefused, Unavailable, UnknownModel, Usage
+from application.generation.generation_jobs import ExpireGenerations, expire_generations
+from application.jobs import JobFailed
+from application.ports import (
+    Actor,
+    AnswerCut,
+    AnswerEnd,
+    Busy,
+    InFlight,
+    NotAsked,
+    PromptRefused,
+    Unavailable,
+    UnknownModel,
+    Usage,
+)
 from application.privacy.erasure import EraseDocument
+from application.teams.team import FoundTeam
 from domain.access import RoleTooLow
-from domain.billing.budget import ALLOWANCES, Budget, BudgetExceeded, month_of
+from domain.billing.budget import ALLOWANCES, Allowance, Budget, BudgetExceeded, month_of
 from domain.content.document import Document
 from domain.generation.generation import MAX_TRIES, RUNNING_TIME, WAITING_TIME, Generation
 from domain.generation.placement import Placement
@@ -36,6 +53,7 @@ from domain.generation.refusals import (
     UnusablePrompt,
 )
 from domain.kernel import NotFound, Party
+from tests.support.generations import MODELS
 from tests.support.use_cases import CommandRunner
 
 OUTPUT = 1_000
@@ -77,6 +95,13 @@ class Studio(CommandRunner):
         assert found is not None
         return found
 
+    async def give_to_team(self) -> UUID:
+        """Let a team of Ada's own the document."""
+        team = await self.ask(FoundTeam(name="Lab", slug="lab"), self.ada)
+        await self.ask(OfferDocumentToTeam(id=self.document_id, team_id=team.id), self.ada)
+        await self.ask(AcceptDocument(id=self.document_id), self.ada)
+        return team.id
+
     async def try_once(self) -> None:
         """Perform the jobs that wait, each once."""
         await self._react()
@@ -84,6 +109,20 @@ class Studio(CommandRunner):
         for job, at in waiting:
             self.jobs.waiting = [(job, at)]
             await self.jobs.perform_all(self.performer_ports)
+
+
+def answer_of(id: UUID) -> RecordAnswer:
+    """The command of a worker that has a text."""
+    return RecordAnswer(
+        generation_id=id,
+        attempt=1,
+        text="Otters.",
+        model="swift",
+        ending="complete",
+        input_tokens=100,
+        output_tokens=10,
+        is_sandbox=False,
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -154,17 +193,7 @@ async def test_an_answer_that_is_recorded_again_is_neither_written_nor_paid_agai
     asked = await studio.ask_for()
     await studio.work()
     before = len(studio.store.log)
-    again = RecordAnswer(
-        generation_id=asked.id,
-        attempt=1,
-        text="Otters.",
-        model="swift",
-        ending="complete",
-        input_tokens=1,
-        output_tokens=1,
-        is_sandbox=False,
-    )
-    await studio.ask(again, studio.ada)
+    await studio.ask(answer_of(asked.id), studio.ada)
     assert len(studio.store.log) == before
 
 
@@ -183,10 +212,90 @@ async def test_the_provider_is_asked_again_after_an_outage() -> None:
     with pytest.raises(Unavailable):
         await studio.try_once()
     waiting = await studio.generation(asked.id)
-    assert (waiting.status, waiting.tries, waiting.cost_micros) == ("running", 1, 0)
+    assert (waiting.status, waiting.tries, waiting.cost_micros) == ("queued", 1, 0)
     await studio.work()
     done = await studio.generation(asked.id)
     assert (done.status, done.attempt, done.text) == ("done", 2, "Otters.")
+
+
+async def test_a_document_that_has_grown_reserves_more_before_the_provider_is_asked() -> None:
+    studio = await Studio().open()
+    asked = await studio.ask_for()
+    await studio.ask(ChangeDocument(id=studio.document_id, content="x" * 40_000), studio.ada)
+    seen: list[int] = []
+    written, go_on = asyncio.Event(), asyncio.Event()
+    studio.provider.scripts = [[written.set, go_on, "Otters.", AnswerEnd("complete", Usage(10_000, 10))]]
+    working = asyncio.create_task(studio.work())
+    await written.wait()
+    running = await studio.generation(asked.id)
+    seen.append((await studio.budget()).reserved_tokens)
+    go_on.set()
+    await working
+    assert running.estimated_tokens > 10_000
+    assert seen == [running.estimated_tokens + OUTPUT]
+    assert (await studio.budget()).reserved == {}
+
+
+async def test_a_document_that_has_grown_beyond_the_model_is_not_sent() -> None:
+    studio = await Studio().open()
+    asked = await studio.ask_for()
+    await studio.ask(ChangeDocument(id=studio.document_id, content="x" * 80_000), studio.ada)
+    await studio.work()
+    failed = await studio.generation(asked.id)
+    assert (failed.status, failed.failure, studio.provider.asked) == ("failed", "too_long", [])
+    assert (await studio.budget()).reserved == {}
+
+
+async def test_a_document_that_has_grown_beyond_the_budget_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    studio = await Studio().open()
+    monkeypatch.setitem(ALLOWANCES, "free", Allowance(5_000, 1_000_000))
+    asked = await studio.ask_for()
+    await studio.ask(ChangeDocument(id=studio.document_id, content="x" * 40_000), studio.ada)
+    await studio.work()
+    failed = await studio.generation(asked.id)
+    assert (failed.status, failed.failure, studio.provider.asked) == ("failed", "budget", [])
+    assert (await studio.budget()).reserved == {}
+
+
+async def test_attempts_end_when_what_they_have_cost_leaves_too_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    studio = await Studio().open()
+    asked = await studio.ask_for()
+    monkeypatch.setitem(ALLOWANCES, "free", Allowance(asked.estimated_tokens + OUTPUT + 100, 1_000_000))
+    studio.provider.scripts = [["12345678" * 100, AnswerCut("The provider")]]
+    with pytest.raises(AnswerCut):
+        await studio.try_once()
+    await studio.work()
+    failed, budget = await studio.generation(asked.id), await studio.budget()
+    assert (failed.status, failed.failure, len(studio.provider.asked)) == ("failed", "budget", 1)
+    assert (budget.used_tokens, budget.reserved) == (asked.estimated_tokens + 200, {})
+
+
+async def test_an_attempt_that_does_not_ask_the_provider_is_no_try() -> None:
+    studio = await Studio().open()
+    studio.provider.scripts = [[NotAsked("The provider")] for _ in range(MAX_TRIES + 1)]
+    asked = await studio.ask_for()
+    for _ in range(MAX_TRIES + 1):
+        with pytest.raises(NotAsked):
+            await studio.try_once()
+    waiting = await studio.generation(asked.id)
+    assert (waiting.status, waiting.tries, waiting.cost.tokens) == ("queued", 0, 0)
+    await studio.work()
+    assert (await studio.generation(asked.id)).status == "done"
+
+
+async def test_a_worker_that_stops_ends_its_attempt_with_what_was_written() -> None:
+    studio = await Studio().open()
+    asked = await studio.ask_for()
+    written, never = asyncio.Event(), asyncio.Event()
+    studio.provider.scripts = [["12345678", written.set, never]]
+    working = asyncio.create_task(studio.try_once())
+    await written.wait()
+    working.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await working
+    stopped = await studio.generation(asked.id)
+    assert (stopped.status, stopped.tries, stopped.attempt_is_open) == ("queued", 0, False)
+    assert (await studio.budget()).used_tokens == stopped.cost.tokens == asked.estimated_tokens + 2
 
 
 async def test_what_a_broken_answer_has_cost_is_charged() -> None:
@@ -231,6 +340,15 @@ async def test_what_a_repeat_cannot_mend_fails_at_once(script: list[object], fai
     failed = await studio.generation(asked.id)
     assert (failed.status, failed.failure, (await studio.budget()).reserved) == ("failed", failure, {})
     assert (await studio.document()).revision == 1
+
+
+async def test_an_empty_answer_is_charged_with_what_the_provider_counted() -> None:
+    studio = await Studio().open()
+    studio.provider.scripts = [[" ", AnswerEnd("length", Usage(100, 900))]]
+    asked = await studio.ask_for()
+    await studio.work()
+    failed = await studio.generation(asked.id)
+    assert (failed.failure, failed.cost.tokens, (await studio.budget()).used_tokens) == ("empty", 1_000, 1_000)
 
 
 async def test_a_lost_attempt_is_charged_with_what_was_kept_of_it() -> None:
@@ -295,6 +413,23 @@ async def test_cancelling_a_running_generation_stops_the_provider_and_charges_wh
     assert (budget.used_tokens, budget.reserved, (await studio.document()).revision) == (ended.cost.tokens, {}, 1)
 
 
+async def test_an_answer_that_comes_after_a_cancel_is_paid_for_and_lets_the_asker_ask_again() -> None:
+    studio = await Studio().open()
+    asked = await studio.ask_for()
+    await studio.ask(StartAttempt(generation_id=asked.id, round=1, lost_tokens=0, prompt_tokens=200), studio.ada)
+    await studio.ask(CancelGeneration(id=asked.id), studio.ada)
+    await studio.ask(answer_of(asked.id), studio.ada)
+    ended, budget = await studio.generation(asked.id), await studio.budget()
+    assert (ended.status, ended.text, ended.cost.tokens, budget.used_tokens, budget.reserved) == (
+        "cancelled",
+        "",
+        110,
+        110,
+        {},
+    )
+    assert (await studio.ask(RetryGeneration(id=asked.id), studio.ada)).status == "queued"
+
+
 async def test_only_a_generation_that_is_under_way_can_be_cancelled() -> None:
     studio = await Studio().open()
     asked = await studio.ask_for()
@@ -313,6 +448,35 @@ async def test_a_cancelled_generation_can_be_asked_for_again() -> None:
     assert (await studio.generation(asked.id)).status == "done"
     assert len(studio.provider.asked) == 1  # the job of the first round has nothing to do
     with pytest.raises(NotRetryable):
+        await studio.ask(RetryGeneration(id=asked.id), studio.ada)
+
+
+async def test_another_round_has_the_terms_of_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    studio = await Studio().open()
+    asked = await studio.ask_for()
+    await studio.ask(CancelGeneration(id=asked.id), studio.ada)
+    await studio.work()
+    team = await studio.give_to_team()
+    dear = replace(MODELS["swift"], input_price=3_000_000)
+    monkeypatch.setitem(MODELS, "swift", dear)
+    await studio.ask(ChangeDocument(id=studio.document_id, content="The river. " * 200), studio.ada)
+    again = await studio.ask(RetryGeneration(id=asked.id), studio.ada)
+    assert (again.payer_kind, again.payer_id) == ("team", team)
+    assert again.estimated_tokens > asked.estimated_tokens + 500
+    assert again.estimated_micros == dear.cost(again.estimated_tokens, OUTPUT)
+    assert (await studio.budget()).reserved == {}
+    await studio.work()
+    paid = await studio.store.load(Budget, Budget.id_of(Party("team", team), month_of(studio.now)))
+    assert paid is not None
+    assert (paid.used_tokens, paid.used_micros, paid.reserved) == (110, 320, {})
+
+
+async def test_another_round_needs_a_prompt_that_the_model_takes() -> None:
+    studio = await Studio().open()
+    asked = await studio.ask_for()
+    await studio.ask(CancelGeneration(id=asked.id), studio.ada)
+    await studio.ask(ChangeDocument(id=studio.document_id, content="x" * 100_000), studio.ada)
+    with pytest.raises(PromptTooLong):
         await studio.ask(RetryGeneration(id=asked.id), studio.ada)
 
 
@@ -360,8 +524,13 @@ async def test_a_text_is_appended_to_a_document_that_has_changed() -> None:
 async def test_a_text_that_no_longer_fits_is_kept_as_a_draft() -> None:
     studio = await Studio().open()
     asked = await studio.ask_for()
+    written, go_on = asyncio.Event(), asyncio.Event()
+    studio.provider.scripts = [["Otters.", written.set, go_on, AnswerEnd("complete", Usage(1, 1))]]
+    working = asyncio.create_task(studio.work())
+    await written.wait()
     await studio.ask(ChangeDocument(id=studio.document_id, content="x" * 999_999), studio.ada)
-    await studio.work()
+    go_on.set()
+    await working
     assert (await studio.generation(asked.id)).draft_reason == "too_long"
 
 
@@ -461,7 +630,7 @@ async def test_a_generation_that_no_worker_ended_in_time_is_given_up(is_running:
     studio = await Studio().open()
     asked = await studio.ask_for()
     if is_running:
-        await studio.ask(StartAttempt(generation_id=asked.id, round=1, lost_tokens=0), studio.ada)
+        await studio.ask(StartAttempt(generation_id=asked.id, round=1, lost_tokens=0, prompt_tokens=200), studio.ada)
     patience = RUNNING_TIME if is_running else WAITING_TIME
     studio.now += patience - timedelta(seconds=1)
     await studio.ask(ExpireGeneration(generation_id=asked.id))
@@ -470,8 +639,38 @@ async def test_a_generation_that_no_worker_ended_in_time_is_given_up(is_running:
     await studio.ask(ExpireGeneration(generation_id=asked.id))
     dead, budget = await studio.generation(asked.id), await studio.budget()
     assert (dead.status, dead.failure, dead.attempt_is_open, budget.reserved) == ("dead", "lost", False, {})
-    assert budget.used_tokens == dead.cost.tokens == (asked.estimated_tokens if is_running else 0)
+    assert budget.used_tokens == dead.cost.tokens == (200 if is_running else 0)
     assert (await studio.ask(RetryGeneration(id=asked.id), studio.ada)).status == "queued"
+
+
+async def test_a_generation_that_waits_for_its_next_attempt_is_not_lost() -> None:
+    studio = await Studio().open()
+    studio.provider.scripts = [[Unavailable("The provider", 3_600)]]
+    asked = await studio.ask_for()
+    with pytest.raises(Unavailable):
+        await studio.try_once()
+    studio.now += timedelta(hours=1)
+    await studio.ask(ExpireGeneration(generation_id=asked.id))
+    await studio.work()
+    assert (await studio.generation(asked.id)).status == "done"
+
+
+async def test_a_generation_that_cannot_be_read_keeps_no_other_from_being_given_up() -> None:
+    studio = await Studio().open()
+    damaged, other = await studio.ask_for(), await studio.ask_for()
+    studio.now += WAITING_TIME
+    studio.store.unreadable = {damaged.id}
+
+    class Both:
+        async def lost(self, now: datetime) -> list[UUID]:
+            return [damaged.id, other.id]
+
+    async def send(command: Command[Any], key: str) -> Any:
+        return await studio.ask(command)
+
+    with pytest.raises(JobFailed):
+        await expire_generations(ExpireGenerations(), Both(), send, studio.clock)
+    assert (await studio.generation(other.id)).status == "dead"
 
 
 async def test_the_reservation_of_an_erased_generation_is_released_by_its_job() -> None:
@@ -497,13 +696,14 @@ async def test_a_running_generation_that_is_erased_stops_the_provider() -> None:
     assert (studio.provider.closed, (await studio.budget()).reserved) == (1, {})
 
 
+@pytest.mark.parametrize("failure", [Unavailable("The database"), Busy("Others write."), InFlight("It is under way.")])
 async def test_an_answer_is_stored_after_an_outage_and_the_provider_not_asked_again(
-    monkeypatch: pytest.MonkeyPatch,
+    failure: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(generation_jobs, "STORE_PAUSES", (0.0, 0.0))
     studio = await Studio().open()
     asked = await studio.ask_for()
-    append, failures = studio.store.append, [Unavailable("The database")] * 2
+    append, failures = studio.store.append, [failure] * 2
 
     async def failing(changes: Any, call: Any, idempotency: Any) -> Any:
         if failures and any(
@@ -555,6 +755,7 @@ async def test_requests_that_cannot_be_met_reserve_nothing() -> None:
         (UnusablePrompt, {"prompt": " "}),
         (UnusablePrompt, {"variables": {"a b": "x"}}),
         (UnusablePrompt, {"max_output_tokens": 5_000}),
+        (UnusablePrompt, {"model": "small", "max_output_tokens": 100, "temperature": 1.0}),
         (PromptTooLong, {"model": "small", "prompt": "x" * 5_000, "max_output_tokens": 100}),
         (UnusablePlacement, {"target": "insert", "version": 1}),
         (UnusablePlacement, {"target": "passage", "version": 1, "start": 5, "end": 99}),

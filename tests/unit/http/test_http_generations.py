@@ -24,7 +24,7 @@ class Page:
         self._actor = Actor(user_id)
 
     async def start(self) -> None:
-        await self._send(StartAttempt(generation_id=self.id, round=1, lost_tokens=0))
+        await self._send(StartAttempt(generation_id=self.id, round=1, lost_tokens=0, prompt_tokens=200))
 
     async def cut(self, attempt: int = 1) -> None:
         command = EndAttempt(generation_id=self.id, attempt=attempt, failure="cut", input_tokens=1, output_tokens=1)
@@ -46,7 +46,7 @@ class Page:
                 is_sandbox=False,
             )
         )
-        await self.api.partial_texts.remove(self.id)
+        await self.api.partial_texts.remove(self.id, attempt)
 
     async def events(self, last: str | None = None, wait: int = 0) -> list[tuple[str, str, Any]]:
         """Watch: the id, the name and the data of each event."""
@@ -221,3 +221,11 @@ async def test_a_draft_is_accepted_at_a_place_or_discarded(api: HttpApi) -> None
     assert (accepted.status_code, accepted.json()["result"]) == (200, "written")
     refused = await api.client.post(f"{page.at}/discard", headers=page.headers)
     assert (refused.status_code, refused.json()["code"]) == (409, "no_draft")
+
+
+async def test_a_version_that_no_document_has_is_refused(api: HttpApi, token: Headers) -> None:
+    made = await api.client.post("/v1/documents", headers=token, json={"title": "Notes"})
+    wish = {**WISH, "place": {"target": "replace", "version": 10**40}}
+    headers = {**token, "Idempotency-Key": '"k"'}
+    answer = await api.client.post(f"{made.headers['Location']}/generate", headers=headers, json=wish)
+    assert answer.status_code == 422

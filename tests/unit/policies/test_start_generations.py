@@ -21,6 +21,7 @@ def test_a_request_is_the_first_round() -> None:
 
 
 def test_another_request_is_another_round() -> None:
-    values: dict[str, Any] = {"round": 2, "month": "2026-11"}
+    values: dict[str, Any] = {"round": 2, "month": "2026-11", "payer_kind": "user", "payer_id": ID}
+    values |= {"input_price": 1, "output_price": 2, "estimated_tokens": 200}
     event = Generation.RequestedAgain(originator_id=ID, originator_version=5, timestamp=NOW, **values)
     assert [*start_generations(event)] == [GenerateText(generation_id=ID, round=2)]

@@ -350,3 +350,19 @@ async def test_a_document_takes_the_generations_for_it_along(runner: CommandRunn
     runner.holdings.quarantine(stays)
     assert (await runner.ask(EraseDocument(id=one))).complete
     assert [await erased(runner, Generation, id) for id in (gone, stays)] == [True, False]
+
+
+async def test_an_erasure_in_steps_takes_all_generations_for_a_document_along(
+    runner: CommandRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erasure, "MAX_EVENTS", 2)
+    ada, bob = await runner.actor(ADA), await runner.actor(BOB)
+    document = await written(runner, ada)
+    await runner.ask(ShareDocument(id=document, email=BOB, role="editor"), ada)
+    asked = [await asked_for(runner, bob, document) for _ in range(5)]
+    steps = [await runner.ask(EraseUser(id=ada.user_id))]
+    while not steps[-1].complete:
+        steps.append(await runner.ask(EraseUser(id=ada.user_id)))
+    assert len(steps) >= 3
+    assert await erased(runner, Document, document)
+    assert [await erased(runner, Generation, id) for id in asked] == [True] * 5

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.provider.capped import CappedProvider, quota_within
-from application.ports import MICROSECONDS, AnswerEnd, Message, TextPiece, Unavailable, Usage
+from application.ports import MICROSECONDS, AnswerEnd, Message, NotAsked, TextPiece, Unavailable, Usage
 from infra.limits.local_limits import LocalLimits
 from tests.support.provider import Script, ScriptedProvider, answer, prompt
 
@@ -52,7 +52,7 @@ async def test_tokens_over_the_cap_wait_as_long_as_the_answer_says() -> None:
     caps = Caps(tokens=1_200)
     assert [await caps.passes() for _ in range(4)] == [True, True, True, False]
     caps.behind.scripts = [WHOLE]
-    with pytest.raises(Unavailable) as caught:
+    with pytest.raises(NotAsked) as caught:
         await answer(caps.provider, prompt(longest=90))
     caps.now += caught.value.retry_after - 1
     assert not await caps.passes()

@@ -6,7 +6,7 @@ import pytest
 
 from adapters.provider.circuits import FAILURES_TO_OPEN, OPEN_SECONDS
 from adapters.provider.fallbacks import ProviderWithFallbacks
-from application.ports import AnswerCut, AnswerEnd, PromptRefused, TextPiece, Unavailable, UnknownModel, Usage
+from application.ports import AnswerCut, AnswerEnd, NotAsked, PromptRefused, TextPiece, Unavailable, UnknownModel, Usage
 from tests.support.provider import CATALOGUE, Script, ScriptedProvider, answer, prompt
 
 OUTAGE: Script = [Unavailable("The provider")]
@@ -117,7 +117,7 @@ async def test_with_all_circuits_open_the_caller_hears_when_to_come_back(pair: P
     await pair.open()
     pair.now += 10
     await pair.open("small-talker")
-    with pytest.raises(Unavailable) as caught:
+    with pytest.raises(NotAsked) as caught:
         await answer(pair.provider, prompt())
     assert caught.value.retry_after == OPEN_SECONDS - 10
     assert pair.behind.asked == []

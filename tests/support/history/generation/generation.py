@@ -7,11 +7,11 @@ from domain.generation.answer import ModelAnswer
 from domain.generation.generation import Generation
 from domain.generation.placement import Placement
 from domain.generation.pricing import Cost, TokenPrice
-from domain.generation.requesting import ModelChoice, Quote, Wish, request
+from domain.generation.requesting import ModelChoice, Quote, Wish, request, request_again
 from domain.kernel import Root
 from tests.support.history.kernel import History, begins, changes
 
-MODEL = ModelChoice("swift", TokenPrice(1_000_000, 2_000_000), 10_000_000, 4_000)
+MODEL = ModelChoice("swift", TokenPrice(1_000_000, 2_000_000), 10_000_000, 4_000, takes_temperature=True)
 
 
 def budget_of(history: History, generation: Generation) -> Budget:
@@ -77,14 +77,14 @@ def _step(history: History, generation: Generation, document: Document, asker: A
     elif generation.is_open and chance < 0.15:
         generation.cancel(by=asker, now=now)
     elif generation.is_open and not generation.attempt_is_open:
-        generation.start_attempt(generation.round, document, lost_tokens=0, by=asker, now=now)
+        generation.start_attempt(document, prompt_tokens=110, obstacle=None, by=asker, now=now)
     elif generation.attempt_is_open and (chance < 0.4 or not generation.is_open):
         failure = history.random.choice(["cut", "unavailable", "refused"])
         generation.end_attempt(generation.attempt, failure, input_tokens=10, output_tokens=2, now=now)  # type: ignore[arg-type]
     elif generation.attempt_is_open:
         _answer(history, generation, document, asker)
     elif generation.status != "done":
-        generation.request_again(document, month=generation.month, by=asker, now=now)
+        request_again(generation, document, MODEL, Quote("0" * 64, 100, generation.month), by=asker, now=now)
 
 
 def _answer(history: History, generation: Generation, document: Document, asker: Actor) -> None:

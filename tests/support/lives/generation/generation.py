@@ -7,11 +7,11 @@ from domain.generation.answer import ModelAnswer
 from domain.generation.generation import MAX_TRIES, Generation
 from domain.generation.placement import Placement
 from domain.generation.pricing import TokenPrice
-from domain.generation.requesting import ModelChoice, Quote, Wish, request
+from domain.generation.requesting import ModelChoice, Quote, Wish, request, request_again
 from tests.support.given import ID, NOW
 from tests.support.lives.kernel import ADA, LATER, life
 
-MODEL = ModelChoice("swift", TokenPrice(1_000_000, 2_000_000), 20_000, 4_000)
+MODEL = ModelChoice("swift", TokenPrice(1_000_000, 2_000_000), 20_000, 4_000, takes_temperature=True)
 
 
 def river() -> Document:
@@ -34,13 +34,13 @@ def asked(document: Document, placement: Placement, id: int = 0x6E) -> Generatio
 
 def started(generation: Generation, document: Document | None) -> Generation:
     """Start an attempt."""
-    generation.start_attempt(generation.round, document, lost_tokens=3, by=ADA, now=LATER)
+    generation.start_attempt(document, prompt_tokens=210, obstacle=None, by=ADA, now=LATER)
     return generation
 
 
 def ask_again(generation: Generation, document: Document) -> Generation:
     """Ask for it once more."""
-    generation.request_again(document, month="2026-11", by=ADA, now=LATER)
+    request_again(generation, document, MODEL, Quote("5f0c", 200, "2026-11"), by=ADA, now=LATER)
     return generation
 
 
