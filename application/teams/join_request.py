@@ -8,7 +8,7 @@ from uuid import UUID
 
 from application.commands import Command, handles
 from application.lookup import find
-from application.ports import Actor, Clock, Store
+from application.ports import Actor, Clock, EmailIndex, Store
 from domain.identity.user import User
 from domain.teams.join_request import JoinRequest
 from domain.teams.naming import slug_claim, usable_slug
@@ -71,22 +71,25 @@ async def withdraw_join_request(cmd: WithdrawJoinRequest, store: Store, actor: A
 
 
 @handles
-async def show_join_request(cmd: ShowJoinRequest, store: Store, clock: Clock) -> None:
+async def show_join_request(cmd: ShowJoinRequest, store: Store, addresses: EmailIndex, clock: Clock) -> None:
     request = await store.get(JoinRequest, cmd.id)
     team = await find(store, Team, request.team_id)
     user = await store.get(User, request.user_id)
     if team is not None and user.active and user.email_verified:
-        request.show(team, domain=user.email.rpartition("@")[2], now=clock())
+        address_id, domain = addresses.address_id(user.email), user.email.rpartition("@")[2]
+        request.show(team, address_id=address_id, domain=domain, now=clock())
         store.save(team, request)
 
 
 @handles
-async def accept_join_request(cmd: AcceptJoinRequest, store: Store, actor: Actor, clock: Clock) -> None:
+async def accept_join_request(
+    cmd: AcceptJoinRequest, store: Store, actor: Actor, addresses: EmailIndex, clock: Clock
+) -> None:
     team, request = await _asked(store, cmd.id, cmd.user_id, actor, clock)
     user = await store.get(User, cmd.user_id)
     if not user.active or not user.email_verified:
         raise _not_asked()
-    request.accept(team, role=cmd.role, by=actor, now=clock())
+    request.accept(team, address_id=addresses.address_id(user.email), role=cmd.role, by=actor, now=clock())
     store.save(team, request)
 
 
