@@ -107,6 +107,12 @@ MANAGED = f"""({OWNED} OR (d.owner_kind = 'team' AND d.owner_id IN (
 )))"""  # noqa: S608 - our own words only
 """The condition that the actor has the role owner on the document `d`, as a user or by a team."""
 
+OFFER_HOLDS = f"""(d.owner_kind = 'user' OR EXISTS (
+    SELECT FROM {MEMBER} WHERE r.team_id = d.owner_id AND r.user_id = o.offered_by
+        AND {ROLE_OF_MEMBER} = '{DOCUMENT.roles[0]}'
+))"""
+"""The condition that who made the offer `o` of the document `d` may still give it away."""
+
 SHOWN = """NOT (
     d.owner_kind = 'user' AND EXISTS (SELECT FROM read.user_profile p WHERE p.id = d.owner_id AND p.hidden)
 )"""
@@ -352,9 +358,10 @@ def documents_offered() -> str:
     It also takes `now`.
     """
     return f"""
-        SELECT document_id, NULL::uuid AS team_id, offered_at, expires_at FROM read.document_ownership_offer
-        WHERE address_id = %(address_id)s AND expires_at > %(now)s
-        UNION ALL SELECT o.document_id, o.team_id, o.offered_at, o.expires_at FROM read.document_ownership_offer o
+        SELECT document_id, NULL::uuid AS team_id, offered_by, offered_at, expires_at
+        FROM read.document_ownership_offer WHERE address_id = %(address_id)s AND expires_at > %(now)s
+        UNION ALL SELECT o.document_id, o.team_id, o.offered_by, o.offered_at, o.expires_at
+        FROM read.document_ownership_offer o
         JOIN {ROLES_BY_TEAM} AS m ON m.team_id = o.team_id AND m.role = '{DOCUMENT.roles[0]}'
         WHERE o.expires_at > %(now)s
     """  # noqa: S608 - our own words only

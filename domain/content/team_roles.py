@@ -1,6 +1,7 @@
 """Roles on what belongs to a team, its documents and its folders: they follow from the roles in the team."""
 
 from collections.abc import Mapping
+from uuid import UUID
 
 from domain.access import DOCUMENT, Person
 from domain.content.roles import Role
@@ -23,7 +24,12 @@ READ_ONLY: Role = "viewer"
 
 def role_by_team(team: Team, person: Person) -> Role | None:
     """Return the role that a person has on what belongs to a team; None: the team gives them none."""
-    role = team.members.get(person.user_id)
+    return role_of_member(team, person.user_id)
+
+
+def role_of_member(team: Team, user_id: UUID) -> Role | None:
+    """Return the role that a user has on what belongs to a team; None: the team gives them none."""
+    role = team.members.get(user_id)
     if role is None or team.dissolved_at is not None:
         return None
     given = ROLE_BY_TEAM_ROLE[role]
@@ -39,5 +45,5 @@ def require_by_team(action: str, team: Team, person: Person) -> None:
     """
     role = role_by_team(team, person)
     if role is None:
-        raise NotFound("There is no such team with documents of which you may see any.")
+        raise NotFound("There is no such team.")  # as the unit of work says of one that does not exist
     DOCUMENT.require(action, role)
