@@ -43,6 +43,9 @@ ROLE_OF_MEMBER = f"CASE WHEN t.dissolution_due IS NOT NULL THEN '{READ_ONLY}' EL
 ROLES_BY_TEAM = f"(SELECT r.team_id, {ROLE_OF_MEMBER} AS role FROM {MEMBER} WHERE r.user_id = %(user_id)s)"  # noqa: S608
 """The actor's roles on what belongs to teams."""
 
+HAS_ROLE_BY_TEAM = f"EXISTS (SELECT FROM {ROLES_BY_TEAM} AS m WHERE m.team_id = %(team_id)s)"
+"""The condition that the team gives the actor a role on what belongs to it: they are no guest."""
+
 LENT = """read.document_team_share s JOIN read.document o ON o.id = s.document_id AND o.owner_kind = 'user'
     JOIN read.team_roster lender ON lender.team_id = s.team_id AND lender.user_id = o.owner_id
         AND lender.joined_version = s.membership
@@ -180,13 +183,11 @@ SELECT team_id AS id, array_agg(user_id) AS user_ids,
 FROM read.team_roster WHERE team_id = ANY(%s) AND role = ANY('{{{FOLLOWERS}}}') GROUP BY team_id
 """  # noqa: S608 - roles of our own table
 
-
 MEMBERSHIP = """
 SELECT role FROM read.team_roster
 WHERE team_id = %(id)s AND user_id = %(user_id)s AND EXISTS (SELECT FROM read.team WHERE id = %(id)s)
 """
 """Of a team that exists: one that was erased without its state leaves its members in the roster."""
-
 
 FOLLOWED = f"""
 SELECT d.id FROM read.document d WHERE {OWNED}
