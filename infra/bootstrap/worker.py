@@ -137,6 +137,7 @@ async def open_performer_ports(settings: Settings, core: WriteSide) -> AsyncIter
             "deadlines": ReadAccountDeadlines(PooledReadStore(core.database)),
             "events": core.store,
             "kept": ReadKeptDocuments(PooledReadStore(core.database)),
+            "holdings": settled.holdings,
             "links": links,
             "mailer": mailer,
             "models": models,

@@ -223,6 +223,12 @@ async def test_who_asks_is_given_access_and_both_get_a_mail(world: World) -> Non
     await world.runner.ask(ChangeDocument(id=world.id, title="Bob was here"), world.bob)
 
 
+async def test_no_mail_comes_of_a_request_that_was_withdrawn_before_it(world: World) -> None:
+    await world.ask()
+    await world.runner.ask(WithdrawAccessRequest(id=world.id), world.bob)
+    assert await world.mails() == []
+
+
 async def test_a_refused_user_gets_a_mail(world: World) -> None:
     await world.ask()
     await world.mails()

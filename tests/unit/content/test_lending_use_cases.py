@@ -214,3 +214,13 @@ async def test_a_person_with_many_loans_offers_them_in_steps(world: World, monke
     steps = [await world.runner.ask(command, world.bob) for _ in range(3)]
     assert [(step.offered, step.more) for step in steps] == [(2, True), (1, False), (0, False)]
     assert MAX_OFFERED == 100
+
+
+async def test_loans_with_much_text_are_offered_in_steps(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("application.content.leaving.MAX_CHARACTERS", 2)
+    for _ in range(3):
+        made = await world.runner.ask(CreateDocument(title="Long", content="x"), world.bob)
+        await world.lend(id=made.id)
+    command = OfferLentDocuments(team_id=world.team_id)
+    steps = [await world.runner.ask(command, world.bob) for _ in range(3)]
+    assert [(step.offered, step.more) for step in steps] == [(2, True), (1, False), (0, False)]
