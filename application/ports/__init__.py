@@ -80,6 +80,7 @@ from application.ports.sessions import (
     SessionWatch,
     TokenText,
 )
+from application.ports.slugs import SlugIndex
 from application.ports.store import (
     A,
     Actor,
@@ -200,6 +201,7 @@ __all__ = [
     "SessionMode",
     "SessionWatch",
     "Sessions",
+    "SlugIndex",
     "StaleVersion",
     "Store",
     "StoredEvents",

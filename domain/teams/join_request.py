@@ -1,8 +1,8 @@
 """Join requests: a user asks to become a member of a team, and an admin answers.
 
 Each user has one stream for each team id that they ask for, whether there is such a team or not; a slug that no team
-has stands for an id of its own. The team sees a request only if its settings allow it. So asking tells nothing about
-teams. See `domain/teams/decisions/0002-join-requests.md`.
+has stands for an id that cannot be told from a team's. The team sees a request only if its settings allow it. So asking
+tells nothing about teams. See `domain/teams/decisions/0002-join-requests.md`.
 """
 
 from datetime import datetime, timedelta
@@ -23,8 +23,6 @@ JOIN_AGAIN_AFTER = timedelta(days=7)
 JOIN_MESSAGE_LENGTH = 500
 
 JoinState = Literal["open", "accepted", "declined", "withdrawn"]
-
-_NO_TEAM = UUID("5f0c9a52-53a1-4c8e-9a53-2f1e6d0b7c11")
 
 
 class JoinRequest(Root):
@@ -104,11 +102,6 @@ class JoinRequest(Root):
     def id_of(team_id: UUID, user_id: UUID) -> UUID:
         """Return the id of a user's request to a team: there is at most one."""
         return uuid5(team_id, f"join_request {user_id}")
-
-    @staticmethod
-    def no_team(slug: str) -> UUID:
-        """Return the id that stands for the team with a slug that no team has."""
-        return uuid5(_NO_TEAM, slug)
 
     @classmethod
     def ask(cls, *, team_id: UUID, asked_for: str, message: str | None, by: Person, now: datetime) -> "JoinRequest":
