@@ -112,9 +112,9 @@ MANAGED = f"""({OWNED} OR (d.owner_kind = 'team' AND d.owner_id IN (
 
 OFFER_HOLDS = f"""(d.owner_kind = 'user' OR EXISTS (
     SELECT FROM {MEMBER} WHERE r.team_id = d.owner_id AND r.user_id = o.offered_by
-        AND {ROLE_OF_MEMBER} = '{DOCUMENT.roles[0]}'
+        AND CASE r.role {GIVEN} END = '{DOCUMENT.roles[0]}'
 ))"""
-"""The condition that who made the offer `o` of the document `d` may still give it away."""
+"""The condition that who made the offer `o` of the document `d` may give it away, if no dissolution is due."""
 
 SHOWN = """NOT (
     d.owner_kind = 'user' AND EXISTS (SELECT FROM read.user_profile p WHERE p.id = d.owner_id AND p.hidden)

@@ -2,7 +2,7 @@
 
 The person, or an owner or admin of the team, accepts or declines. There is one offer at a time. It ends with its time,
 and when the document is moved to the trash or erased; that of a team's document holds as long as the member who made
-it has the role owner by the team. See `domain/decisions/0013-transfer-of-documents.md`.
+it has such a role in the team. See `domain/decisions/0013-transfer-of-documents.md`.
 """
 
 from dataclasses import dataclass

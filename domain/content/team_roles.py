@@ -24,16 +24,14 @@ READ_ONLY: Role = "viewer"
 
 def role_by_team(team: Team, person: Person) -> Role | None:
     """Return the role that a person has on what belongs to a team; None: the team gives them none."""
-    return role_of_member(team, person.user_id)
+    given = role_of_member(team, person.user_id)
+    return given if given is None or team.dissolution_due is None else READ_ONLY
 
 
 def role_of_member(team: Team, user_id: UUID) -> Role | None:
-    """Return the role that a user has on what belongs to a team; None: the team gives them none."""
+    """Return the role that a team gives a user while no dissolution is due; None: it gives them none."""
     role = team.members.get(user_id)
-    if role is None or team.dissolved_at is not None:
-        return None
-    given = ROLE_BY_TEAM_ROLE[role]
-    return given if given is None or team.dissolution_due is None else READ_ONLY
+    return None if role is None or team.dissolved_at is not None else ROLE_BY_TEAM_ROLE[role]
 
 
 def require_by_team(action: str, team: Team, person: Person) -> None:
