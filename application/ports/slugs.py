@@ -8,4 +8,4 @@ class SlugIndex(Protocol):
     """Computes ids for slugs that no team has."""
 
     def slug_id(self, slug: str) -> UUID:
-        """Return the id that stands for a slug; without our key it cannot be told from that of a team."""
+        """Return the id that stands for a slug; it looks like that of a team without our key."""

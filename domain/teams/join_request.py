@@ -1,7 +1,7 @@
 """Join requests: a user asks to become a member of a team, and an admin answers.
 
 Each user has one stream for each team id that they ask for, whether there is such a team or not; a slug that no team
-has stands for an id that cannot be told from a team's. The team sees a request only if its settings allow it. So asking
+has stands for an id that looks like a team's. The team sees a request only if its settings allow it. So asking
 tells nothing about teams. See `domain/teams/decisions/0002-join-requests.md`.
 """
 
