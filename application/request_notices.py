@@ -12,7 +12,7 @@ import msgspec
 from application.jobs import Job, Retries, performs
 from application.mail_jobs import UNTIL_DEADLINE
 from application.notices import NoticeMail, NoticeTemplate
-from application.ports import EventStore, JobQueue
+from application.ports import EventStore, Holdings, JobQueue
 from domain.access import TEAM
 from domain.content.document import Document
 from domain.kernel import Party
@@ -58,7 +58,7 @@ class TellJob(Job, frozen=True, kw_only=True):
 
 
 class TellOfAccessRequests(TellJob, frozen=True, kw_only=True):
-    """Tell who may answer that somebody has asked for access, if there is such a document."""
+    """Tell who may answer that somebody has asked for access, if there is such a document and an open request."""
 
     kind: ClassVar[str] = "tell_of_access_requests"
 
@@ -85,9 +85,13 @@ class TellTeam(TellJob, frozen=True, kw_only=True):
 
 
 @performs
-async def tell_of_access_requests(job: TellOfAccessRequests, events: EventStore, queue: JobQueue) -> None:
+async def tell_of_access_requests(
+    job: TellOfAccessRequests, events: EventStore, holdings: Holdings, queue: JobQueue
+) -> None:
     document = await events.load(Document, job.document_id)
     if document is None or document.erased or document.trashed_at is not None:
+        return
+    if not await holdings.open_access_requests(job.document_id):
         return
     for user_id in await answering(document.owner, events):
         await queue.enqueue(

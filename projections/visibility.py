@@ -43,6 +43,9 @@ ROLE_OF_MEMBER = f"CASE WHEN t.dissolution_due IS NOT NULL THEN '{READ_ONLY}' EL
 ROLES_BY_TEAM = f"(SELECT r.team_id, {ROLE_OF_MEMBER} AS role FROM {MEMBER} WHERE r.user_id = %(user_id)s)"  # noqa: S608
 """The actor's roles on what belongs to teams."""
 
+HAS_ROLE_BY_TEAM = f"EXISTS (SELECT FROM {ROLES_BY_TEAM} AS m WHERE m.team_id = %(team_id)s)"
+"""The condition that the team gives the actor a role on what belongs to it: they are no guest."""
+
 LENT = """read.document_team_share s JOIN read.document o ON o.id = s.document_id AND o.owner_kind = 'user'
     JOIN read.team_roster lender ON lender.team_id = s.team_id AND lender.user_id = o.owner_id
         AND lender.joined_version = s.membership
@@ -106,6 +109,12 @@ MANAGED = f"""({OWNED} OR (d.owner_kind = 'team' AND d.owner_id IN (
     SELECT team_id FROM {ROLES_BY_TEAM} AS m WHERE m.role = '{DOCUMENT.roles[0]}'
 )))"""  # noqa: S608 - our own words only
 """The condition that the actor has the role owner on the document `d`, as a user or by a team."""
+
+OFFER_HOLDS = f"""(d.owner_kind = 'user' OR EXISTS (
+    SELECT FROM {MEMBER} WHERE r.team_id = d.owner_id AND r.user_id = o.offered_by
+        AND CASE r.role {GIVEN} END = '{DOCUMENT.roles[0]}'
+))"""
+"""The condition that who made the offer `o` of the document `d` may give it away, if no dissolution is due."""
 
 SHOWN = """NOT (
     d.owner_kind = 'user' AND EXISTS (SELECT FROM read.user_profile p WHERE p.id = d.owner_id AND p.hidden)
@@ -174,13 +183,11 @@ SELECT team_id AS id, array_agg(user_id) AS user_ids,
 FROM read.team_roster WHERE team_id = ANY(%s) AND role = ANY('{{{FOLLOWERS}}}') GROUP BY team_id
 """  # noqa: S608 - roles of our own table
 
-
 MEMBERSHIP = """
 SELECT role FROM read.team_roster
 WHERE team_id = %(id)s AND user_id = %(user_id)s AND EXISTS (SELECT FROM read.team WHERE id = %(id)s)
 """
 """Of a team that exists: one that was erased without its state leaves its members in the roster."""
-
 
 FOLLOWED = f"""
 SELECT d.id FROM read.document d WHERE {OWNED}
@@ -352,9 +359,10 @@ def documents_offered() -> str:
     It also takes `now`.
     """
     return f"""
-        SELECT document_id, NULL::uuid AS team_id, offered_at, expires_at FROM read.document_ownership_offer
-        WHERE address_id = %(address_id)s AND expires_at > %(now)s
-        UNION ALL SELECT o.document_id, o.team_id, o.offered_at, o.expires_at FROM read.document_ownership_offer o
+        SELECT document_id, NULL::uuid AS team_id, offered_by, offered_at, expires_at
+        FROM read.document_ownership_offer WHERE address_id = %(address_id)s AND expires_at > %(now)s
+        UNION ALL SELECT o.document_id, o.team_id, o.offered_by, o.offered_at, o.expires_at
+        FROM read.document_ownership_offer o
         JOIN {ROLES_BY_TEAM} AS m ON m.team_id = o.team_id AND m.role = '{DOCUMENT.roles[0]}'
         WHERE o.expires_at > %(now)s
     """  # noqa: S608 - our own words only

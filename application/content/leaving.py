@@ -15,6 +15,9 @@ from domain.teams.team import Team
 MAX_OFFERED = 100
 """Documents that one command offers."""
 
+MAX_CHARACTERS = 8_000_000
+"""Texts in memory, of one command. A document that goes beyond it is the last one."""
+
 
 @dataclass(frozen=True, slots=True)
 class OfferedDocuments:
@@ -37,19 +40,20 @@ async def offer_lent_documents(
     now = clock()
     team = await store.get(Team, cmd.team_id)
     require_by_team("create_in_team", team, actor)
+    held = await holdings.documents_to_offer(actor.user_id, cmd.team_id, now=now, limit=MAX_OFFERED + 1)
+    more = len(held) > MAX_OFFERED
     offered: list[Document] = []
-    lent = await holdings.documents_lent(actor.user_id, cmd.team_id)
-    for held in (each for each in lent if each.listed):
-        document = await find(store, Document, held.id)
-        if document is None or not ownership.may_be_offered(document, now) or not lives(document, team):
+    characters = 0
+    for each in held[:MAX_OFFERED]:
+        if characters >= MAX_CHARACTERS:
+            more = True
+            break
+        document = await find(store, Document, each.id)
+        if document is None:
             continue
-        if len(offered) == MAX_OFFERED:
-            return OfferedDocuments(_staged(offered, store), more=True)
-        ownership.offer_to_team(document, team, by=actor, now=now)
-        offered.append(document)
-    return OfferedDocuments(_staged(offered, store), more=False)
-
-
-def _staged(offered: list[Document], store: Store) -> int:
+        characters += document.content_length
+        if ownership.may_be_offered(document, now) and lives(document, team):  # reads may be behind the log
+            ownership.offer_to_team(document, team, by=actor, now=now)
+            offered.append(document)
     store.save(*offered)
-    return len(offered)
+    return OfferedDocuments(len(offered), more)

@@ -104,10 +104,10 @@ async def _offered_team(document: Document, store: Store) -> Team | None:
     return None if document.offered_team_id is None else await find(store, Team, document.offered_team_id)
 
 
-async def _former(owner: Party, store: Store, addresses: EmailIndex) -> FormerOwner | None:
-    """Return the user who gives a document away; None: it is a team."""
+async def _former(owner: Party, store: Store, addresses: EmailIndex) -> FormerOwner | Team:
+    """Return the user or the team that gives a document away."""
     if owner.kind == "team":
-        return None
+        return await store.get(Team, owner.id)
     email = (await store.get(User, owner.id)).email
     return FormerOwner(owner.id, addresses.address_id(email), email)
 

@@ -82,6 +82,7 @@ from application.ports.sessions import (
     SessionWatch,
     TokenText,
 )
+from application.ports.slugs import SlugIndex
 from application.ports.store import (
     A,
     Actor,
@@ -203,6 +204,7 @@ __all__ = [
     "SessionMode",
     "SessionWatch",
     "Sessions",
+    "SlugIndex",
     "StaleVersion",
     "Store",
     "StoredEvents",

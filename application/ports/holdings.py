@@ -1,6 +1,7 @@
-"""Port to what belongs to people, for erasures."""
+"""Port to what belongs to people, for erasures and for other work that nothing may be missing in."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -34,8 +35,14 @@ class Holdings(Protocol):
     async def documents_shared_with(self, address_id: UUID) -> list[HeldStream]:
         """Return the documents that are shared with an address or offered to it."""
 
-    async def documents_lent(self, user_id: UUID, team_id: UUID) -> list[HeldStream]:
-        """Return the documents that a user owns and has lent to a team, also in an earlier membership."""
+    async def documents_to_offer(self, user_id: UUID, team_id: UUID, *, now: datetime, limit: int) -> list[HeldStream]:
+        """Return documents that a user has lent to a team, outside the trash and without an open offer; all are listed.
+
+        `limit`: the maximum number.
+        """
+
+    async def open_access_requests(self, document_id: UUID) -> list[HeldStream]:
+        """Return an open request for a document, of a user whose account is open, if there is one."""
 
     async def documents_bound_to(self, user_id: UUID) -> list[HeldStream]:
         """Return the documents with a share that is bound to the user."""

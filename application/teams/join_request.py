@@ -8,7 +8,7 @@ from uuid import UUID
 
 from application.commands import Command, handles
 from application.lookup import find
-from application.ports import Actor, Clock, Store
+from application.ports import Actor, Clock, EmailIndex, SlugIndex, Store
 from domain.identity.user import User
 from domain.teams.join_request import JoinRequest
 from domain.teams.naming import slug_claim, usable_slug
@@ -52,8 +52,8 @@ class DeclineJoinRequest(Command[None]):
 
 
 @handles
-async def ask_to_join(cmd: AskToJoin, store: Store, actor: Actor, clock: Clock) -> None:
-    team_id = await _team_id(cmd.team, store)
+async def ask_to_join(cmd: AskToJoin, store: Store, actor: Actor, slugs: SlugIndex, clock: Clock) -> None:
+    team_id = await _team_id(cmd.team, store, slugs)
     request = await find(store, JoinRequest, JoinRequest.id_of(team_id, actor.user_id))
     if request is None:
         request = JoinRequest.ask(team_id=team_id, asked_for=cmd.team, message=cmd.message, by=actor, now=clock())
@@ -71,22 +71,25 @@ async def withdraw_join_request(cmd: WithdrawJoinRequest, store: Store, actor: A
 
 
 @handles
-async def show_join_request(cmd: ShowJoinRequest, store: Store, clock: Clock) -> None:
+async def show_join_request(cmd: ShowJoinRequest, store: Store, addresses: EmailIndex, clock: Clock) -> None:
     request = await store.get(JoinRequest, cmd.id)
     team = await find(store, Team, request.team_id)
     user = await store.get(User, request.user_id)
     if team is not None and user.active and user.email_verified:
-        request.show(team, domain=user.email.rpartition("@")[2], now=clock())
+        address_id, domain = addresses.address_id(user.email), user.email.rpartition("@")[2]
+        request.show(team, address_id=address_id, domain=domain, now=clock())
         store.save(team, request)
 
 
 @handles
-async def accept_join_request(cmd: AcceptJoinRequest, store: Store, actor: Actor, clock: Clock) -> None:
+async def accept_join_request(
+    cmd: AcceptJoinRequest, store: Store, actor: Actor, addresses: EmailIndex, clock: Clock
+) -> None:
     team, request = await _asked(store, cmd.id, cmd.user_id, actor, clock)
     user = await store.get(User, cmd.user_id)
     if not user.active or not user.email_verified:
         raise _not_asked()
-    request.accept(team, role=cmd.role, by=actor, now=clock())
+    request.accept(team, address_id=addresses.address_id(user.email), role=cmd.role, by=actor, now=clock())
     store.save(team, request)
 
 
@@ -97,7 +100,7 @@ async def decline_join_request(cmd: DeclineJoinRequest, store: Store, actor: Act
     store.save(request)
 
 
-async def _team_id(text: str, store: Store) -> UUID:
+async def _team_id(text: str, store: Store, slugs: SlugIndex) -> UUID:
     """Return the id of the team with this id or slug; of none, an id that stands for it. Raises `UnusableSlug`."""
     try:
         named = UUID(text)
@@ -106,7 +109,7 @@ async def _team_id(text: str, store: Store) -> UUID:
     if named is not None and str(named) == text:
         return named
     slug = usable_slug(text)
-    return await store.claimed_by(slug_claim(slug)) or JoinRequest.no_team(slug)
+    return await store.claimed_by(slug_claim(slug)) or slugs.slug_id(slug)
 
 
 async def _asked(store: Store, id: UUID, user_id: UUID, actor: Actor, clock: Clock) -> tuple[Team, JoinRequest]:

@@ -153,16 +153,17 @@ class AccessRequest(Root):
     ) -> None:
         """Share the document with the user who asks; `role`: None is the one that they ask for.
 
-        `address_id`, `email`: the user's verified address. A second time there is no event.
+        `address_id`, `email`: the user's verified address. A second time there is no event, as long as they hold the
+        share.
 
         Raises:
             NotFound, RoleTooLow: the person may not share the document.
             AddressNotVerified: their own address is not verified.
-            NoSuchAccessRequest: the request is not open.
+            NoSuchAccessRequest: the request is not open; the share of one that was granted may be revoked.
             DocumentIsTrashed, SharedWithOneself, AddressIsBound, TooManyShares: a rule forbids the share.
         """
         document.require("share", by)
-        if self.state == "granted":
+        if self.state == "granted" and self.user_id in document.share_users.values():
             return
         self._require_open()
         role = role or self.role

@@ -178,6 +178,7 @@ class Document(Root):
     offered_to: UUID | None
     """The address that the document is offered to."""
     offered_team_id: UUID | None
+    offered_by: UUID | None
     offered_until: datetime | None
 
     @classmethod
@@ -332,7 +333,7 @@ class Document(Root):
 
     def end_offer(self) -> None:
         """Forget the offer. Only events call this."""
-        self.offered_to, self.offered_team_id, self.offered_until = None, None, None
+        self.offered_to = self.offered_team_id = self.offered_by = self.offered_until = None
 
     def require_editable(self, by: Person) -> None:
         """Refuse a change by a person who may not edit the document, or of one in the trash.

@@ -14,20 +14,24 @@ class OfferedToAddress(Root.Event):
     TOPIC = "document.ownership_offered"
     address_id: UUID
     email: AboutAddress[str]
+    offered_by: UUID
     expires_at: datetime
 
     def apply(self, aggregate: "Document") -> None:
         aggregate.offered_to = self.address_id
+        aggregate.offered_by = self.offered_by
         aggregate.offered_until = self.expires_at
 
 
 class OfferedToTeam(Root.Event):
     TOPIC = "document.ownership_offered_to_team"
     team_id: UUID
+    offered_by: UUID
     expires_at: datetime
 
     def apply(self, aggregate: "Document") -> None:
         aggregate.offered_team_id = self.team_id
+        aggregate.offered_by = self.offered_by
         aggregate.offered_until = self.expires_at
 
 

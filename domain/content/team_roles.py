@@ -1,6 +1,7 @@
 """Roles on what belongs to a team, its documents and its folders: they follow from the roles in the team."""
 
 from collections.abc import Mapping
+from uuid import UUID
 
 from domain.access import DOCUMENT, Person
 from domain.content.roles import Role
@@ -23,11 +24,14 @@ READ_ONLY: Role = "viewer"
 
 def role_by_team(team: Team, person: Person) -> Role | None:
     """Return the role that a person has on what belongs to a team; None: the team gives them none."""
-    role = team.members.get(person.user_id)
-    if role is None or team.dissolved_at is not None:
-        return None
-    given = ROLE_BY_TEAM_ROLE[role]
+    given = role_of_member(team, person.user_id)
     return given if given is None or team.dissolution_due is None else READ_ONLY
+
+
+def role_of_member(team: Team, user_id: UUID) -> Role | None:
+    """Return the role that a team gives a user while no dissolution is due; None: it gives them none."""
+    role = team.members.get(user_id)
+    return None if role is None or team.dissolved_at is not None else ROLE_BY_TEAM_ROLE[role]
 
 
 def require_by_team(action: str, team: Team, person: Person) -> None:
@@ -39,5 +43,5 @@ def require_by_team(action: str, team: Team, person: Person) -> None:
     """
     role = role_by_team(team, person)
     if role is None:
-        raise NotFound("There is no such team with documents of which you may see any.")
+        raise NotFound("There is no such team.")  # as the unit of work says of one that does not exist
     DOCUMENT.require(action, role)

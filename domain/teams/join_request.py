@@ -1,8 +1,8 @@
 """Join requests: a user asks to become a member of a team, and an admin answers.
 
 Each user has one stream for each team id that they ask for, whether there is such a team or not; a slug that no team
-has stands for an id of its own. The team sees a request only if its settings allow it. So asking tells nothing about
-teams. See `domain/teams/decisions/0002-join-requests.md`.
+has stands for an id that looks like a team's. The team sees a request only if its settings allow it. So asking
+tells nothing about teams. See `domain/teams/decisions/0002-join-requests.md`.
 """
 
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ from uuid import UUID, uuid5
 from domain.access import Person, require_verified
 from domain.kernel import AboutUser, FirstEvent, Party, Root
 from domain.teams import refusals
-from domain.teams.joining import add_member
+from domain.teams.joining import add_member, has_seat
 from domain.teams.roles import InvitedRole
 from domain.teams.team import Team
 from domain.text import multi_line
@@ -23,8 +23,6 @@ JOIN_AGAIN_AFTER = timedelta(days=7)
 JOIN_MESSAGE_LENGTH = 500
 
 JoinState = Literal["open", "accepted", "declined", "withdrawn"]
-
-_NO_TEAM = UUID("5f0c9a52-53a1-4c8e-9a53-2f1e6d0b7c11")
 
 
 class JoinRequest(Root):
@@ -105,11 +103,6 @@ class JoinRequest(Root):
         """Return the id of a user's request to a team: there is at most one."""
         return uuid5(team_id, f"join_request {user_id}")
 
-    @staticmethod
-    def no_team(slug: str) -> UUID:
-        """Return the id that stands for the team with a slug that no team has."""
-        return uuid5(_NO_TEAM, slug)
-
     @classmethod
     def ask(cls, *, team_id: UUID, asked_for: str, message: str | None, by: Person, now: datetime) -> "JoinRequest":
         """Ask for the first time.
@@ -146,21 +139,21 @@ class JoinRequest(Root):
             self.AskedAgain, now=now, team_id=self.team_id, user_id=self.user_id, asked_for=asked_for, message=message
         )
 
-    def show(self, team: Team, *, domain: str, now: datetime) -> None:
+    def show(self, team: Team, *, address_id: UUID, domain: str, now: datetime) -> None:
         """Show the request to the team, if its settings allow that; or make the user a member at once, if they say so.
 
-        `domain`: that of the user's verified address. No actor: a policy asks for it. Without a free seat, admins see
-        the request, and also that of a user whom they have removed.
+        `address_id`, `domain`: of the user's verified address. No actor: a policy asks for it. Without a free
+        seat, admins see the request, and also that of a user whom they have removed.
         """
         is_welcome = team.accepts_request_from(domain) and self.user_id not in team.members
         if self.state != "open" or self.shown or not is_welcome:
             return
-        may_join = team.has_proved(domain) and self.user_id not in team.removed
+        may_join = team.holds(domain) and self.user_id not in team.removed
         role = team.domain_role if may_join else None
-        if role is None or team.seats_taken(now) >= team.seats:
+        if role is None or not has_seat(team, address_id, now):
             self.trigger_event(self.Shown, now=now, team_id=team.id)
         else:
-            add_member(team, user_id=self.user_id, role=role, now=now)
+            add_member(team, user_id=self.user_id, address_id=address_id, role=role, now=now)
             self._accepted(role, None, now)
 
     def withdraw(self, *, now: datetime) -> None:
@@ -168,8 +161,10 @@ class JoinRequest(Root):
         if self.state == "open":
             self.trigger_event(self.Withdrawn, now=now)
 
-    def accept(self, team: Team, *, role: InvitedRole, by: Person, now: datetime) -> None:
+    def accept(self, team: Team, *, address_id: UUID, role: InvitedRole, by: Person, now: datetime) -> None:
         """Make the user a member. A second time there is no event.
+
+        `address_id`: the user's verified address. An invitation of it ends.
 
         Raises:
             NotFound, RoleTooLow, TeamIsDissolved, DissolutionIsDue: the person may not do it.
@@ -182,7 +177,7 @@ class JoinRequest(Root):
         if self.state == "accepted" and self.user_id in team.members:
             return
         self._require_shown()
-        add_member(team, user_id=self.user_id, role=role, now=now)
+        add_member(team, user_id=self.user_id, address_id=address_id, role=role, now=now)
         self._accepted(role, by.user_id, now)
 
     def decline(self, team: Team, *, by: Person, now: datetime) -> None:

@@ -8,8 +8,15 @@ from domain.teams.roles import InvitedRole
 from domain.teams.team import Team
 
 
-def add_member(team: Team, *, user_id: UUID, role: InvitedRole, now: datetime) -> None:
+def has_seat(team: Team, address_id: UUID, now: datetime) -> bool:
+    """Return whether a seat is free for the holder of an address: also the one that their invitation holds."""
+    return team.seats_taken(now) - team.is_open(address_id, now) < team.seats
+
+
+def add_member(team: Team, *, user_id: UUID, address_id: UUID, role: InvitedRole, now: datetime) -> None:
     """Make a user a member, on a seat that is free. Who may decide that is for the caller to check.
+
+    `address_id`: the user's verified address. An invitation of it ends: it would outlive the membership.
 
     Raises:
         AlreadyAMember: they are one.
@@ -17,6 +24,8 @@ def add_member(team: Team, *, user_id: UUID, role: InvitedRole, now: datetime) -
     """
     if user_id in team.members:
         raise AlreadyAMember("That user is a member already; change their role instead.")
-    if team.seats_taken(now) >= team.seats:
+    if not has_seat(team, address_id, now):
         raise TeamIsFull(f"All {team.seats} seats are taken or held by invitations; free one or add seats.")
+    if address_id in team.invited:
+        team.trigger_event(Team.InvitationRevoked, now=now, address_id=address_id)
     team.trigger_event(Team.MemberJoined, now=now, user_id=user_id, role=role)

@@ -290,6 +290,11 @@ class Team(Root):
         """Return whether the domain is the team's."""
         return any(each["proved"] and each["name"] == domain for each in self.domains.values())
 
+    def holds(self, domain: str) -> bool:
+        """Return whether the domain is the team's, and its record was there when it was last looked for."""
+        proved = [each for each in self.domains.values() if each["proved"] and each["name"] == domain]
+        return any(each["missing_since"] is None for each in proved)
+
     def give_up_domain(self, domain_id: UUID, *, now: datetime) -> None:
         """Remove a domain that the team has."""
         domain = self.domains[domain_id]

@@ -121,8 +121,7 @@ async def open_performer_ports(settings: Settings, core: WriteSide) -> AsyncIter
         async with core.pool.connection() as connection:
             return await oldest_needed(connection)
 
-    links = open_link_tokens(core.keys)
-    models, counter = open_models(settings.provider), TiktokenCounter()
+    links, models, counter = open_link_tokens(core.keys), open_models(settings.provider), TiktokenCounter()
     async with (
         open_buckets(settings.redis, core.blind) as buckets,
         open_provider(settings.provider, models, buckets, counter) as provider,
@@ -137,6 +136,7 @@ async def open_performer_ports(settings: Settings, core: WriteSide) -> AsyncIter
             "deadlines": ReadAccountDeadlines(PooledReadStore(core.database)),
             "events": core.store,
             "kept": ReadKeptDocuments(PooledReadStore(core.database)),
+            "holdings": settled.holdings,
             "links": links,
             "mailer": mailer,
             "models": models,

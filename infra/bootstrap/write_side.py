@@ -60,6 +60,7 @@ class WriteSide:
             "new_id": uuid7,
             "addresses": self.blind,
             "digests": self.blind,
+            "slugs": self.blind,
             "queue": self.queue,
             "sessions": self.sessions,
             "device_names": device_name,

@@ -12,7 +12,7 @@ _VERSION_8 = (0x8 << 76) | (0x2 << 62)
 
 
 class BlindIndex:
-    """Digests of claims and idempotency keys, and ids of email addresses."""
+    """Digests of claims and idempotency keys, and ids of email addresses and slugs."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
@@ -28,5 +28,12 @@ class BlindIndex:
 
     def address_id(self, email: str) -> UUID:
         """The id of an email address in its normal form (`domain.text.email_address`)."""
-        digest = int.from_bytes(self(b"address", email_key(email).encode())[:16], "big")
-        return UUID(int=digest & ~_FIXED_BITS | _VERSION_8)
+        return _uuid(self(b"address", email_key(email).encode()))
+
+    def slug_id(self, slug: str) -> UUID:
+        """The id that stands for a slug that no team has."""
+        return _uuid(self(b"slug", slug.encode()))
+
+
+def _uuid(digest: bytes) -> UUID:
+    return UUID(int=int.from_bytes(digest[:16], "big") & ~_FIXED_BITS | _VERSION_8)

@@ -16,7 +16,7 @@ from domain.kernel import PartyKind
 from projections.content.document import own_document
 from projections.kernel import Change, PersonalData, ReadModel, Table, moment_of, reads
 from projections.page import Page, bounded, page_of, read_cursor
-from projections.visibility import MANAGED, ROLE_MODELS, SHOWN, documents_offered
+from projections.visibility import MANAGED, OFFER_HOLDS, ROLE_MODELS, SHOWN, documents_offered
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +78,15 @@ class DocumentOwnershipOffers(ReadModel):
             "offered_at": "timestamptz NOT NULL",
             "expires_at": "timestamptz NOT NULL",
         },
-        indexes=["(address_id)", "(team_id)", "(offered_by)"],
+        indexes=["(address_id)", "(team_id)"],
     )
 
     def changes(self, event: RecordedEvent) -> Iterator[Change]:
         match event.data:
             case Document.OwnershipOffered(address_id=address_id) as offered:
-                yield self._put(event, offered.expires_at, address_id=address_id, team_id=None)
+                yield self._put(event, offered.offered_by, offered.expires_at, address_id=address_id, team_id=None)
             case Document.OwnershipOfferedToTeam(team_id=team_id) as offered:
-                yield self._put(event, offered.expires_at, address_id=None, team_id=team_id)
+                yield self._put(event, offered.offered_by, offered.expires_at, address_id=None, team_id=team_id)
             case (
                 Document.OwnershipOfferDeclined()
                 | Document.OwnershipOfferWithdrawn()
@@ -95,15 +95,15 @@ class DocumentOwnershipOffers(ReadModel):
             ):
                 yield self.table.drop(event.stream_id)
 
-    def _put(self, event: RecordedEvent, expires_at: datetime, **to: UUID | None) -> Change:
+    def _put(self, event: RecordedEvent, offered_by: UUID, expires_at: datetime, **to: UUID | None) -> Change:
         offer = {"offered_version": event.version, "offered_at": moment_of(event), "expires_at": expires_at}
-        return self.table.put(event.stream_id, offered_by=event.actor_id, **offer, **to)
+        return self.table.put(event.stream_id, offered_by=offered_by, **offer, **to)
 
 
 MADE = f"""
 SELECT d.id AS document_id, d.title, o.team_id, o.offered_version, o.offered_at, o.expires_at
 FROM read.document_ownership_offer o JOIN read.document d ON d.id = o.document_id
-WHERE o.offered_by = %(user_id)s AND {MANAGED} AND o.expires_at > %(now)s
+WHERE {MANAGED} AND o.expires_at > %(now)s
 AND d.id > %(after)s ORDER BY d.id LIMIT %(size)s
 """  # noqa: S608 - our own words only
 OF_DOCUMENT = """
@@ -114,7 +114,7 @@ WHERE d.id = %(id)s AND o.expires_at > %(now)s
 RECEIVED = f"""
 SELECT d.id AS document_id, d.title, d.owner_kind, d.owner_id, o.team_id, o.offered_at, o.expires_at
 FROM ({documents_offered()}) o JOIN read.document d ON d.id = o.document_id
-WHERE {SHOWN} AND d.id > %(after)s ORDER BY d.id LIMIT %(size)s
+WHERE {SHOWN} AND {OFFER_HOLDS} AND d.id > %(after)s ORDER BY d.id LIMIT %(size)s
 """  # noqa: S608 - our own words only
 
 
@@ -148,7 +148,7 @@ async def made_offers(
     cursor: str | None = None,
     limit: int | None = None,
 ) -> Page[MadeOffer]:
-    """Return the open offers that the actor has made, that of the oldest document first.
+    """Return the open offers of documents that the actor has the role owner on, the oldest document first.
 
     Raises:
         BadCursor: the cursor is not one of this list.

@@ -10,7 +10,7 @@ from application.ports import Actor, ReadStore
 from domain.access import TEAM
 from projections.kernel import reads
 from projections.page import Page, bounded, page_of, read_cursor
-from projections.visibility import BELONGS_TO_TEAM, LENT, team_role
+from projections.visibility import BELONGS_TO_TEAM, HAS_ROLE_BY_TEAM, LENT, OWNED, SHOWN, team_role
 
 LeavingOutcome = Literal["ends", "goes_back", "stays"]
 
@@ -26,7 +26,7 @@ class LeavingDocument:
 
 @dataclass(frozen=True, slots=True)
 class LeavingPage(Page[LeavingDocument]):
-    """Some of the documents, by outcome. `counts`: how many there are of each in all."""
+    """Some of the documents that the caller may see, by outcome. `counts`: how many there are of each in all."""
 
     items: list[LeavingDocument]
     counts: dict[str, int]
@@ -45,26 +45,30 @@ class _Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     id: UUID
 
 
+LENT_DOCUMENTS = f"""
+SELECT 'goes_back' AS outcome, d.id AS document_id, d.title, {OWNED} OR {HAS_ROLE_BY_TEAM} AS is_seen
+FROM {LENT} JOIN read.document d ON d.id = s.document_id WHERE s.team_id = %(team_id)s AND {SHOWN}
+"""  # noqa: S608 - our own words only
 OF_MEMBER = f"""
-SELECT 'stays' AS outcome, d.id AS document_id, d.title FROM read.document d
+SELECT 'stays' AS outcome, d.id AS document_id, d.title, {HAS_ROLE_BY_TEAM} AS is_seen FROM read.document d
 JOIN read.document_version v ON v.document_id = d.id AND v.version = 1 AND v.author_id = %(member_id)s
 WHERE {BELONGS_TO_TEAM}
-UNION ALL SELECT 'goes_back', s.document_id, o.title FROM {LENT}
-WHERE s.team_id = %(team_id)s AND lender.user_id = %(member_id)s
+UNION ALL {LENT_DOCUMENTS} AND lender.user_id = %(member_id)s
 """  # noqa: S608 - our own words only
 OF_TEAM = f"""
-SELECT 'ends' AS outcome, d.id AS document_id, d.title FROM read.document d WHERE {BELONGS_TO_TEAM}
-UNION ALL SELECT 'goes_back', s.document_id, o.title FROM {LENT} WHERE s.team_id = %(team_id)s
+SELECT 'ends' AS outcome, d.id AS document_id, d.title, {HAS_ROLE_BY_TEAM} AS is_seen
+FROM read.document d WHERE {BELONGS_TO_TEAM}
+UNION ALL {LENT_DOCUMENTS}
 """  # noqa: S608 - our own words only
 
 COUNTED = "SELECT outcome, count(*) AS total FROM ({documents}) AS x GROUP BY outcome"
 PAGE = """
-SELECT document_id, title, outcome FROM ({documents}) AS x WHERE (outcome, document_id) > (%(outcome)s, %(after)s)
-ORDER BY outcome, document_id LIMIT %(size)s
+SELECT document_id, title, outcome FROM ({documents}) AS x
+WHERE is_seen AND (outcome, document_id) > (%(outcome)s, %(after)s) ORDER BY outcome, document_id LIMIT %(size)s
 """
 
 
-@reads("document", "document_team_share", "document_version", "team", "team_roster")
+@reads("document", "document_team_share", "document_version", "team", "team_roster", "user_profile")
 async def leaving(
     rows: ReadStore, actor: Actor, team_id: UUID, *, cursor: str | None = None, limit: int | None = None
 ) -> LeavingPage | None:
@@ -77,10 +81,10 @@ async def leaving(
     if role is None:
         return None
     TEAM.require("read_leaving", role)
-    return await _page(rows, OF_MEMBER, {"team_id": team_id, "member_id": actor.user_id}, cursor, limit)
+    return await _page(rows, OF_MEMBER, actor, {"team_id": team_id, "member_id": actor.user_id}, cursor, limit)
 
 
-@reads("document", "document_team_share", "document_version", "team", "team_roster")
+@reads("document", "document_team_share", "document_version", "team", "team_roster", "user_profile")
 async def removing(
     rows: ReadStore,
     actor: Actor,
@@ -102,10 +106,10 @@ async def removing(
     TEAM.require("read_removal", role)
     if await team_role(rows, Actor(member_id), team_id) is None:
         return None
-    return await _page(rows, OF_MEMBER, {"team_id": team_id, "member_id": member_id}, cursor, limit)
+    return await _page(rows, OF_MEMBER, actor, {"team_id": team_id, "member_id": member_id}, cursor, limit)
 
 
-@reads("document", "document_team_share", "team", "team_roster")
+@reads("document", "document_team_share", "team", "team_roster", "user_profile")
 async def dissolving(
     rows: ReadStore, actor: Actor, team_id: UUID, *, cursor: str | None = None, limit: int | None = None
 ) -> LeavingPage | None:
@@ -119,14 +123,14 @@ async def dissolving(
     if role is None:
         return None
     TEAM.require("read_dissolution", role)
-    return await _page(rows, OF_TEAM, {"team_id": team_id}, cursor, limit)
+    return await _page(rows, OF_TEAM, actor, {"team_id": team_id}, cursor, limit)
 
 
 @reads()  # the documents are its callers'
 async def _page(
-    rows: ReadStore, documents: str, whose: dict[str, UUID], cursor: str | None, limit: int | None
+    rows: ReadStore, documents: str, actor: Actor, whose: dict[str, UUID], cursor: str | None, limit: int | None
 ) -> LeavingPage:
-    size = bounded(limit)
+    size, whose = bounded(limit), {**whose, "user_id": actor.user_id}
     after = _Cursor("ends", UUID(int=0)) if cursor is None else read_cursor(cursor, _Cursor)
     counts = await rows.all(OutcomeCount, COUNTED.format(documents=documents), whose)
     params = {**whose, "outcome": after.outcome, "after": after.id, "size": size + 1}

@@ -1,20 +1,34 @@
-"""What belongs to whom, for erasures: reads the tables of other contexts.
+"""What belongs to whom, for erasures and other commands: reads the tables of other contexts.
 
 A read model lacks streams that it has quarantined or whose events it has skipped. All of these are among the answers,
 not listed: the command loads each and lets it decide.
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
 from application.ports import HeldStream, Positions, ReadStore, Unavailable
 from domain.kernel import Party
 from projections.kernel import models_read_by, reads
+from projections.visibility import LENT
 
 WAIT_SECONDS = 5.0
 
-Whose = TypeVar("Whose", UUID, Party, tuple[UUID, UUID])
+
+@dataclass(frozen=True, slots=True)
+class LentDocuments:
+    """What a user has lent to a team, at most `limit` documents. `now`: offers that expire later are open."""
+
+    user_id: UUID
+    team_id: UUID
+    now: datetime
+    limit: int
+
+
+Whose = TypeVar("Whose", UUID, Party, LentDocuments)
 HoldingsQuery = Callable[[ReadStore, Whose], Awaitable[list[HeldStream]]]
 
 
@@ -43,13 +57,20 @@ SHARED_WITH = _held(
     "document_access",
     "document_ownership_offer",
 )
-LENT = _held(
+TO_OFFER = f"""
+SELECT s.document_id AS id, true AS listed FROM {LENT}
+WHERE s.team_id = %(team_id)s AND o.owner_id = %(user_id)s AND o.trashed_at IS NULL AND NOT EXISTS (
+    SELECT FROM read.document_ownership_offer f WHERE f.document_id = s.document_id AND f.expires_at > %(now)s
+) ORDER BY s.document_id LIMIT %(limit)s
+"""  # noqa: S608 - our own words only
+OPEN_REQUESTS = _held(
     """
-    SELECT s.document_id AS id FROM read.document_team_share s JOIN read.document d ON d.id = s.document_id
-    WHERE d.owner_kind = 'user' AND d.owner_id = %s AND s.team_id = %s
+    SELECT r.id FROM read.access_request r
+    JOIN read.user_profile p ON p.id = r.user_id AND NOT p.hidden AND NOT p.closed
+    WHERE r.document_id = %s AND r.state = 'open' LIMIT 1
     """,
-    "document",
-    "document_team_share",
+    "access_request",
+    "user_profile",
 )
 BOUND_TO = _held("SELECT document_id AS id FROM read.document_access WHERE user_id = %s", "document_access")
 INVITING = _held("SELECT team_id AS id FROM read.team_invitation WHERE address_id = %s", "team_invitation")
@@ -75,10 +96,16 @@ async def documents_shared_with(rows: ReadStore, address_id: UUID) -> list[HeldS
     return await rows.all(HeldStream, SHARED_WITH, {"id": address_id})
 
 
-@reads("document", "document_team_share")
-async def documents_lent(rows: ReadStore, user_and_team: tuple[UUID, UUID]) -> list[HeldStream]:
-    """Return the documents that a user owns and has lent to a team."""
-    return await rows.all(HeldStream, LENT, [*user_and_team])
+@reads("document", "document_ownership_offer", "document_team_share", "team", "team_roster")
+async def documents_to_offer(rows: ReadStore, lent: LentDocuments) -> list[HeldStream]:
+    """Return documents that a user has lent to a team and can offer to it."""
+    return await rows.all(HeldStream, TO_OFFER, asdict(lent))
+
+
+@reads("access_request", "user_profile")
+async def open_access_requests(rows: ReadStore, document_id: UUID) -> list[HeldStream]:
+    """Return an open request for a document, if there is one."""
+    return await rows.all(HeldStream, OPEN_REQUESTS, [document_id])
 
 
 @reads("document_access")
@@ -125,9 +152,13 @@ class ReadHoldings:
         """See `Holdings`."""
         return await self._ask(documents_shared_with, address_id)
 
-    async def documents_lent(self, user_id: UUID, team_id: UUID) -> list[HeldStream]:
+    async def documents_to_offer(self, user_id: UUID, team_id: UUID, *, now: datetime, limit: int) -> list[HeldStream]:
         """See `Holdings`."""
-        return await self._ask(documents_lent, (user_id, team_id))
+        return await self._ask(documents_to_offer, LentDocuments(user_id, team_id, now, limit))
+
+    async def open_access_requests(self, document_id: UUID) -> list[HeldStream]:
+        """See `Holdings`."""
+        return await self._ask(open_access_requests, document_id)
 
     async def documents_bound_to(self, user_id: UUID) -> list[HeldStream]:
         """See `Holdings`."""

@@ -2,16 +2,20 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID, uuid4
 
 import pytest
 
-from application.ports import EventStore, HeldStream, Holdings
+from application.ports import Actor, EventStore, HeldStream, Holdings
 from domain.content import ownership, sharing
+from domain.content.access_request import AccessRequest
 from domain.content.document import Document
 from domain.content.erasure import erase_document
+from domain.content.lending import lend
 from domain.content.ownership import FormerOwner
 from domain.generation.placement import Placement
+from domain.identity.user import User
 from domain.kernel import Party
 from domain.teams import invitations
 from domain.teams.team import Team
@@ -36,13 +40,17 @@ MODELS = [
     for model in read_models()
     if model.name
     in {
+        "access_request",
         "document",
         "generation",
         "document_version",
         "document_access",
         "document_ownership_offer",
+        "document_team_share",
+        "team",
         "team_roster",
         "team_invitation",
+        "user_profile",
     }
 ]
 
@@ -135,6 +143,37 @@ async def test_documents_are_listed_for_the_address_that_they_are_offered_to_and
     assert await subject.holdings.documents_of(Party("user", BOB.user_id)) == [HeldStream(offered.id, listed=True)]
     assert await subject.holdings.documents_of(Party("user", ADA.user_id)) == []
     assert await subject.holdings.documents_bound_to(ADA.user_id) == [HeldStream(offered.id, listed=True)]
+
+
+async def test_only_what_can_be_offered_is_listed_as_lent_and_no_more_than_is_wanted(subject: Subject) -> None:
+    crew, other = team(), team()
+    open_ones, trashed, offered, elsewhere = [document(), document()], document(), document(), document()
+    for each in (*open_ones, trashed, offered):
+        lend(each, crew, "viewer", by=ADA, now=NOW)
+    lend(elsewhere, other, "viewer", by=ADA, now=NOW)
+    trashed.trash(by=ADA, now=NOW)
+    ownership.offer_to_team(offered, crew, by=ADA, now=NOW)
+    await subject.store.append([crew, other, *open_ones, trashed, offered, elsewhere], CALL, None)
+    lent = partial(subject.holdings.documents_to_offer, ADA.user_id, crew.id)
+    expected = [HeldStream(id, listed=True) for id in sorted(each.id for each in open_ones)]
+    assert await lent(now=NOW, limit=9) == expected
+    assert await lent(now=NOW, limit=1) == expected[:1]
+    assert len(await lent(now=NOW + ownership.OFFER_LIFETIME, limit=9)) == 3
+    assert await subject.holdings.documents_to_offer(BOB.user_id, crew.id, now=NOW, limit=9) == []
+
+
+async def test_a_document_has_open_requests_until_they_are_withdrawn(subject: Subject) -> None:
+    account = User.register(id=uuid4(), email=f"{uuid4()}@example.org", name="A", password_hash="-", now=NOW)
+    asked = document()
+    request = AccessRequest.ask(
+        document_id=asked.id, role="viewer", message=None, by=Actor(account.id, account.id), now=NOW
+    )
+    await subject.store.append([account, asked, request], CALL, None)
+    assert await subject.holdings.open_access_requests(asked.id) == [HeldStream(request.id, listed=True)]
+    assert await subject.holdings.open_access_requests(uuid4()) == []
+    request.withdraw(now=NOW)
+    await subject.store.append([request], CALL, None)
+    assert await subject.holdings.open_access_requests(asked.id) == []
 
 
 async def test_shared_documents_are_listed_for_the_address_and_for_the_user_who_has_used_the_share(

@@ -1,10 +1,14 @@
 """What belongs to whom, without a database. A contract suite in `tests/contract` runs on it and on the real one."""
 
 from collections.abc import Callable
+from datetime import datetime
 from uuid import UUID
 
 from application.ports import A, HeldStream
+from domain.content import ownership
+from domain.content.access_request import AccessRequest
 from domain.content.document import Document
+from domain.content.lending import lives
 from domain.generation.generation import Generation
 from domain.kernel import Party
 from domain.teams.team import Team
@@ -33,9 +37,19 @@ class MemoryHoldings:
     async def documents_shared_with(self, address_id: UUID) -> list[HeldStream]:
         return self._held(Document, lambda document: address_id in {*document.shares, document.offered_to})
 
-    async def documents_lent(self, user_id: UUID, team_id: UUID) -> list[HeldStream]:
+    async def documents_to_offer(self, user_id: UUID, team_id: UUID, *, now: datetime, limit: int) -> list[HeldStream]:
+        team = evolve(Team, None, [event for event in self._store.log if event.originator_id == team_id])
+        assert team is not None
         owner = Party("user", user_id)
-        return self._held(Document, lambda document: document.owner == owner and team_id in document.team_shares)
+        held = self._held(
+            Document, lambda one: one.owner == owner and lives(one, team) and ownership.may_be_offered(one, now)
+        )
+        return sorted((each for each in held if each.listed), key=lambda each: each.id)[:limit]
+
+    async def open_access_requests(self, document_id: UUID) -> list[HeldStream]:
+        return self._held(
+            AccessRequest, lambda request: request.document_id == document_id and request.state == "open"
+        )[:1]
 
     async def documents_bound_to(self, user_id: UUID) -> list[HeldStream]:
         return self._held(Document, lambda document: user_id in document.share_users.values())

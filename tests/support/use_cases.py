@@ -119,6 +119,7 @@ class CommandRunner:
             "clock": self.clock,
             "new_id": lambda: UUID(int=next(ids)),
             "addresses": self.blind,
+            "slugs": self.blind,
             "holdings": self.holdings,
             "passwords": self.passwords,
             "links": self.links,

@@ -28,6 +28,7 @@ PageOf = Annotated[PageQuery, Query()]
 async def preview_leaving(team_id: UUID, paged: PageOf, read: Read) -> Answer:
     """Show what becomes of documents if the caller leaves the team. Those that they created for the team stay with it.
 
+    A guest sees how many these are, not which.
     Those that they lent to it go back to them: the other members lose access at once. To leave them with the team,
     offer them before, with `POST /v1/teams/{team_id}/lent-documents/offer`.
     """

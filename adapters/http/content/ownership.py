@@ -50,7 +50,7 @@ class TeamOffer(Body):
     **operation("A page of offers.", access=DOCUMENT.action("list_offers"), takes=FRESH),
 )
 async def list_made_offers(paged: Annotated[PageQuery, Query()], read: Read) -> Answer:
-    """List the open offers that the caller has made, of their own documents or of those of their teams."""
+    """List the open offers of documents that the caller may give away: their own, and those of teams they manage."""
     found = await read.query(made_offers, read.history, read.actor, read.now, cursor=paged.cursor, limit=paged.limit)
     return read.unversioned(found)
 

@@ -217,7 +217,9 @@ class World:
     def _give(self, kind: str, by: Actor, whom: Actor, one: Document) -> None:
         assert by.address_id is not None
         assert whom.address_id is not None
-        former = FormerOwner(by.user_id, by.address_id, "b@example.org") if one.owner_kind == "user" else None
+        former: FormerOwner | Team = FormerOwner(by.user_id, by.address_id, "b@example.org")
+        if one.owner_kind == "team":
+            former = next(each for each in self.teams if each.id == one.owner_id)
         team = self.teams[0] if kind == "donate" else None
         if team is None:
             ownership.offer(one, address_id=whom.address_id, email="a@example.org", by=by, now=NOW)

@@ -15,16 +15,19 @@ from domain.content.document import Document
 from domain.content.lending import lend, lives, role_by_loan, take_back
 from domain.content.roles import ShareRole
 from domain.content.team_roles import role_by_team
+from domain.identity import suspension
+from domain.identity.user import User
 from domain.kernel import Refusal, Root
 from domain.teams import dissolution, invitations
 from domain.teams.dissolution import DISSOLUTION_GRACE
+from domain.teams.joining import add_member
 from domain.teams.roles import InvitedRole
 from domain.teams.team import Team
 from infra.postgres.database import Database as database_of
 from infra.postgres.read_store import PooledReadStore
 from projections.content.document import document, documents
 from projections.content.document_team_share import team_shares
-from projections.content.leaving import leaving
+from projections.content.leaving import dissolving, leaving, removing
 from projections.kernel import read_models
 from projections.visibility import followed_by, readers_of
 from tests.support.given import NOW, address_of, person
@@ -121,6 +124,44 @@ async def test_members_see_what_is_lent_to_their_teams(database: Database, rows:
             assert (id in followed) == (role is not None)
             assert (await readers_of(rows, [id], []))[id].include(who) == (role is not None)
     assert seen == {"owner", "editor", "commenter", "viewer", None}
+
+
+async def test_what_leaving_means_shows_no_titles_that_the_reader_may_not_see(
+    database: Database, rows: PooledReadStore
+) -> None:
+    guest, lender = person(7), MEMBERS[0]  # the author of all events of the feed, and another member
+    team = Team.found(id=UUID(int=0x7EA), name="A", slug="crew", owner_id=FOUNDER.user_id, now=NOW, seats=9)
+    for who in (guest, lender):
+        add_member(team, user_id=who.user_id, address_id=address_of(who), role="editor", now=NOW)
+    plan = Document.create(id=UUID(int=1), owner_kind="team", owner_id=team.id, title="A", content="", now=NOW)
+    own, hidden = [
+        Document.create(id=UUID(int=number), owner_id=who.user_id, title="A", content="", now=NOW)
+        for number, who in ((2, guest), (3, lender))
+    ]
+    lend(own, team, "viewer", by=guest, now=NOW)
+    lend(hidden, team, "viewer", by=lender, now=NOW)
+    team.change_role(user_id=guest.user_id, role="guest", by=FOUNDER, now=NOW)
+    account = User.register(id=lender.user_id, email="a@example.org", name="A", password_hash="-", now=NOW)
+    suspension.request_deletion(account, now=NOW)
+    async with projecting(
+        read_models(), MemoryFeed(news(team, plan, own, hidden, account)), database.app_url
+    ) as running:
+        await running.reached()
+    seen = [
+        await leaving(rows, guest, team.id),
+        await dissolving(rows, FOUNDER, team.id),
+        await removing(rows, FOUNDER, team.id, lender.user_id),
+    ]
+    assert [[each.document_id for each in page.items] for page in seen if page is not None] == [
+        [own.id],
+        [plan.id, own.id],
+        [],
+    ]
+    assert [page.counts for page in seen if page is not None] == [
+        {"goes_back": 1, "stays": 1},
+        {"ends": 1, "goes_back": 1},
+        {},
+    ]
 
 
 async def test_loans_are_listed_and_what_a_member_lent_is_what_goes_back(

@@ -50,6 +50,14 @@ def granted(to: Document, role: ShareRole | None = None, by: Actor = ADA) -> Acc
     return request
 
 
+def test_a_request_whose_share_was_revoked_is_not_granted_again_without_being_asked() -> None:
+    shared = document()
+    request = granted(shared)
+    sharing.revoke_share(shared, address_id=address_of(BOB), by=ADA, now=NOW)
+    with pytest.raises(NoSuchAccessRequest):
+        request.grant(shared, address_id=address_of(BOB), email=BOBS, role=None, by=ADA, now=NOW)
+
+
 def test_a_granted_request_is_a_share_that_belongs_to_the_user() -> None:
     shared = document()
     assert new_events(granted(shared, "editor")) == [
@@ -154,8 +162,9 @@ def test_after_a_refusal_the_user_asks_again_seven_days_later() -> None:
 
 
 def test_an_answer_is_given_once_and_only_to_an_open_request() -> None:
-    request = granted(document())
-    request.grant(document(), address_id=address_of(BOB), email=BOBS, role=None, by=ADA, now=NOW)
+    shared = document()
+    request = granted(shared)
+    request.grant(shared, address_id=address_of(BOB), email=BOBS, role=None, by=ADA, now=NOW)
     assert len(new_events(request)) == 1
     with pytest.raises(NoSuchAccessRequest):
         request.refuse(document(), by=ADA, now=NOW)
@@ -212,6 +221,12 @@ async def test_who_asks_is_given_access_and_both_get_a_mail(world: World) -> Non
     await world.runner.ask(GrantAccess(id=world.id, user_id=world.bob.user_id), world.ada)
     assert await world.mails() == [(BOBS, "access_granted")]
     await world.runner.ask(ChangeDocument(id=world.id, title="Bob was here"), world.bob)
+
+
+async def test_no_mail_comes_of_a_request_that_was_withdrawn_before_it(world: World) -> None:
+    await world.ask()
+    await world.runner.ask(WithdrawAccessRequest(id=world.id), world.bob)
+    assert await world.mails() == []
 
 
 async def test_a_refused_user_gets_a_mail(world: World) -> None:

@@ -8,6 +8,7 @@ from domain.access import RoleTooLow
 from domain.content import erasure, lending, ownership
 from domain.content.document import Document
 from domain.content.lending import MAX_TEAM_SHARES, lend, lives, lower, role_by_loan, take_back
+from domain.content.ownership import FormerOwner
 from domain.content.refusals import DocumentIsTrashed, TeamsDoNotLend, TooManyTeamShares
 from domain.content.roles import ShareRole
 from domain.kernel import NotFound
@@ -168,7 +169,7 @@ def test_a_transfer_and_an_erasure_end_loans() -> None:
     team, ended = crew(), fact(Document.TeamShareRevoked, team_id=TEAM_ID)
     given_away, erased = lent(team), lent(team)
     ownership.offer(given_away, address_id=address_of(EDITOR), email="e@example.org", by=ADA, now=NOW)
-    ownership.accept(given_away, None, None, by=EDITOR, now=NOW)
+    ownership.accept(given_away, None, FormerOwner(ADA.user_id, address_of(ADA), "a@example.org"), by=EDITOR, now=NOW)
     erasure.erase_document(erased, now=NOW)
     assert ended in new_events(given_away)
     assert ended in new_events(erased)

@@ -16,7 +16,7 @@ from application.teams.team import ChangeMemberRole, FoundTeam, LeaveTeam, Remov
 from domain.access import RoleTooLow
 from domain.billing.subscription import QuotaExceeded, Subscription
 from domain.content.document import Document
-from domain.content.refusals import OfferedToOneself
+from domain.content.refusals import DocumentNotOffered, OfferedToOneself
 from domain.kernel import NotFound, Party
 from domain.teams.roles import InvitedRole
 from tests.support.use_cases import CommandRunner
@@ -150,11 +150,32 @@ async def test_a_teams_document_goes_to_a_person_and_leaves_no_share_behind(worl
     await world.accept(world.ada)
     with pytest.raises(OfferedToOneself):
         await world.runner.ask(OfferDocumentToTeam(id=world.id, team_id=world.team_id), world.ada)
-    await world.runner.ask(OfferDocument(id=world.id, email="ada@example.org"), world.ada)
-    await world.accept(world.ada)
+    await world.runner.ask(OfferDocument(id=world.id, email="eve@example.org"), world.ada)
+    await world.accept(world.eve)
     document = await world.document()
-    assert document.owner == Party("user", world.ada.user_id)
+    assert document.owner == Party("user", world.eve.user_id)
     assert [*document.share_users.values()] == [world.bob.user_id]
+
+
+async def test_an_admin_who_was_removed_gives_away_no_document_of_the_team(world: World) -> None:
+    await world.offer()
+    await world.accept(world.ada)
+    await world.runner.ask(ChangeMemberRole(id=world.team_id, user_id=world.bob.user_id, role="admin"), world.ada)
+    await world.runner.ask(OfferDocument(id=world.id, email="eve@example.org"), world.bob)
+    await world.runner.ask(RemoveMember(id=world.team_id, user_id=world.bob.user_id), world.ada)
+    with pytest.raises(DocumentNotOffered):
+        await world.accept(world.eve)
+
+
+async def test_who_is_no_member_cannot_tell_a_team_from_none(world: World) -> None:
+    stranger = await world.runner.actor("stranger@example.org")
+    own = await world.write(stranger)
+    texts = set()
+    for team_id in (world.team_id, UUID(int=0xDEAD)):
+        with pytest.raises(NotFound) as refused:
+            await world.runner.ask(OfferDocumentToTeam(id=own, team_id=team_id), stranger)
+        texts.add(str(refused.value))
+    assert len(texts) == 1
 
 
 async def test_a_team_whose_quota_is_full_gets_no_document(world: World) -> None:
@@ -193,3 +214,13 @@ async def test_a_person_with_many_loans_offers_them_in_steps(world: World, monke
     steps = [await world.runner.ask(command, world.bob) for _ in range(3)]
     assert [(step.offered, step.more) for step in steps] == [(2, True), (1, False), (0, False)]
     assert MAX_OFFERED == 100
+
+
+async def test_loans_with_much_text_are_offered_in_steps(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("application.content.leaving.MAX_CHARACTERS", 2)
+    for _ in range(3):
+        made = await world.runner.ask(CreateDocument(title="Long", content="x"), world.bob)
+        await world.lend(id=made.id)
+    command = OfferLentDocuments(team_id=world.team_id)
+    steps = [await world.runner.ask(command, world.bob) for _ in range(3)]
+    assert [(step.offered, step.more) for step in steps] == [(2, True), (1, False), (0, False)]

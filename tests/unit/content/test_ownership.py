@@ -1,10 +1,13 @@
 """The transfer of a document: offered by its owner, accepted, declined or taken back, and what ends an offer."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
+from application.ports import Actor
 from domain.access import AddressNotVerified, Person, RoleTooLow
 from domain.content import erasure, ownership, sharing
 from domain.content.document import Document
@@ -12,6 +15,8 @@ from domain.content.ownership import OFFER_LIFETIME, FormerOwner
 from domain.content.refusals import DocumentIsTrashed, DocumentNotOffered, OfferedToOneself
 from domain.content.roles import ShareRole
 from domain.kernel import NotFound, Party
+from domain.teams import dissolution
+from domain.teams.team import Team
 from domain.text import UnusableEmail
 from tests.support.given import NOW, Fact, address_of, fact, given, new_events, person, replayed, state
 from tests.support.saves import created
@@ -21,7 +26,9 @@ ADAS, BOBS = "ada@example.org", "bob@example.org"
 UNTIL = NOW + OFFER_LIFETIME
 
 CREATED = created("Title", "one", ADA.user_id)
-OFFERED = fact(Document.OwnershipOffered, address_id=BOB.address_id, email=BOBS, expires_at=UNTIL)
+OFFERED = fact(
+    Document.OwnershipOffered, address_id=BOB.address_id, email=BOBS, offered_by=ADA.user_id, expires_at=UNTIL
+)
 WITHDRAWN = fact(Document.OwnershipOfferWithdrawn)
 TRANSFERRED = fact(
     Document.OwnershipTransferred,
@@ -182,6 +189,66 @@ def test_only_whom_it_is_offered_to_can_answer(answer: Callable[..., None]) -> N
 def test_an_owner_who_takes_over_the_address_cannot_accept_their_own_offer() -> None:
     with pytest.raises(DocumentNotOffered):
         accept(document(OFFERED), by=person(1, address=2))
+
+
+CREW = Party("team", UUID(int=0x7EA))
+
+
+def crew(**roles: Person) -> Team:
+    """A team of Ada's, with other members by their roles."""
+    team = Team.found(id=CREW.id, name="Crew", slug="crew", owner_id=ADA.user_id, now=NOW)
+    team.members |= {who.user_id: role for role, who in roles.items()}  # type: ignore[misc]
+    return team
+
+
+def document_of_team(by: Actor) -> Document:
+    """A document of the team's that a member with the role owner has offered to Bob."""
+    one = Document.create(id=UUID(int=2), owner_kind="team", owner_id=CREW.id, title="Plan", content="", now=NOW)
+    by.lent[CREW.id] = "owner"
+    offer(one, by=by)
+    return one
+
+
+@pytest.mark.parametrize("role", ["owner", "admin", "editor", "guest", None])
+def test_an_offer_of_a_teams_document_holds_as_long_as_its_maker_may_give_it_away(role: str | None) -> None:
+    maker = person(7)
+    one, team = document_of_team(maker), crew(**{role: maker} if role else {})
+    if role in ("owner", "admin"):
+        ownership.accept(one, None, team, by=BOB, now=NOW)
+        assert one.owner == Party("user", BOB.user_id)
+    else:
+        with pytest.raises(DocumentNotOffered):
+            ownership.accept(one, None, team, by=BOB, now=NOW)
+
+
+def test_another_admin_repeats_an_offer_in_their_own_name() -> None:
+    one, ada = document_of_team(person(7)), person(1)
+    ada.lent[CREW.id] = "owner"
+    offer(one, by=ada)
+    ownership.accept(one, None, crew(), by=BOB, now=NOW)
+    assert one.owner == Party("user", BOB.user_id)
+
+
+def test_what_was_offered_before_can_be_accepted_until_the_team_is_dissolved() -> None:
+    maker = person(7)
+    one, team = document_of_team(maker), crew(admin=maker)
+    dissolution.request(team, by=ADA, now=NOW)
+    ownership.accept(one, None, team, by=BOB, now=NOW)
+    assert one.owner == Party("user", BOB.user_id)
+
+
+def test_a_member_does_not_give_a_teams_document_to_themselves() -> None:
+    maker = person(7)
+    one = document_of_team(maker)
+    with pytest.raises(OfferedToOneself):
+        offer(one, to=maker, by=maker)
+    with pytest.raises(DocumentNotOffered):
+        ownership.accept(one, None, crew(admin=maker), by=replace(person(7, address=2), lent=maker.lent), now=NOW)
+
+
+def test_only_a_person_with_a_verified_address_offers_to_a_team() -> None:
+    with pytest.raises(AddressNotVerified):
+        ownership.offer_to_team(document(), crew(), by=person(1, address=0), now=NOW)
 
 
 def test_an_expired_offer_is_no_offer_and_can_be_repeated() -> None:

@@ -16,6 +16,7 @@ def test_digests_are_known() -> None:
     )
     request = "1d9588580f19ce85b0f51a4f744556db7b98a293cb6a2260bc65abc6ee90dd7a"
     assert INDEX(b"idempotency", b"actor", b"key").hex() == request
+    assert INDEX.slug_id("crew") == UUID("7b463bb1-0cc5-84cc-8d68-28bb9ec82bed")
     assert INDEX.address_id("ada@example.org") == UUID("d1e4ecb1-f461-81db-ae7f-945ddc03aae6")
 
 

@@ -21,7 +21,7 @@ from domain.teams.refusals import AlreadyAMember, DeclinedRecently, NoSuchJoinRe
 from domain.teams.settings import change_settings
 from domain.teams.team import Team
 from domain.text import UnusableText
-from tests.support.given import ID, NOW, fact, given, new_events, person
+from tests.support.given import ID, NOW, address_of, fact, given, new_events, person
 from tests.support.use_cases import PASSWORD, CommandRunner
 
 ADA, BOB, EVE = map(person, (1, 2, 3))
@@ -40,7 +40,7 @@ def crew(*past: object) -> Team:
 def accepted(by: Actor = ADA, team: Team | None = None) -> JoinRequest:
     """Bob's request, accepted."""
     request = given(JoinRequest, ASKED, SHOWN)
-    request.accept(team or crew(OPEN), role="viewer", by=by, now=NOW)
+    request.accept(team or crew(OPEN), address_id=address_of(BOB), role="viewer", by=by, now=NOW)
     return request
 
 
@@ -57,7 +57,34 @@ def test_a_member_takes_a_seat_and_joins_once() -> None:
     with pytest.raises(TeamIsFull):
         accepted(team=full)
     with pytest.raises(AlreadyAMember):
-        add_member(full, user_id=EVE.user_id, role="viewer", now=NOW)
+        add_member(full, user_id=EVE.user_id, address_id=address_of(EVE), role="viewer", now=NOW)
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_who_joins_takes_the_seat_of_their_invitation_which_ends(at_once: bool) -> None:
+    until, domain_id = NOW + timedelta(days=1), UUID(int=0xD0)
+    invited = fact(Team.MemberInvited, address_id=BOB.address_id, email=BOBS, role="admin", expires_at=until)
+    settings = fact(Team.SettingsChanged, join="by_request", domain_role="viewer")
+    proved = [fact(kind, domain_id=domain_id, name="example.org") for kind in (Team.DomainAdded, Team.DomainProved)]
+    team = crew(settings, *proved, invited)
+    if at_once:
+        given(JoinRequest, ASKED).show(team, address_id=address_of(BOB), domain="example.org", now=NOW)
+    else:
+        accepted(team=team)
+    ended = fact(Team.InvitationRevoked, address_id=BOB.address_id)
+    assert new_events(team) == [ended, fact(Team.MemberJoined, user_id=BOB.user_id, role="viewer")]
+    team.remove(user_id=BOB.user_id, by=ADA, now=NOW)
+    assert team.role_of(BOB, NOW) is None
+
+
+def test_while_the_record_of_a_domain_is_missing_its_holders_do_not_join_at_once() -> None:
+    domain_id = UUID(int=0xD0)
+    settings = fact(Team.SettingsChanged, join="by_request_from_domains", domain_role="viewer")
+    proved = [fact(kind, domain_id=domain_id, name="example.org") for kind in (Team.DomainAdded, Team.DomainProved)]
+    request = given(JoinRequest, ASKED)
+    team = crew(settings, *proved, fact(Team.DomainMissed, domain_id=domain_id))
+    request.show(team, address_id=address_of(BOB), domain="example.org", now=NOW)
+    assert (new_events(request), new_events(team)) == ([SHOWN], [])
 
 
 def test_only_admins_with_a_verified_address_answer() -> None:
@@ -76,7 +103,7 @@ def test_a_request_that_the_team_does_not_see_or_that_is_answered_has_no_answer(
     for past in ([ASKED], [ASKED, SHOWN, fact(JoinRequest.Withdrawn)]):
         request = given(JoinRequest, *past)
         with pytest.raises(NoSuchJoinRequest):
-            request.accept(crew(OPEN), role="viewer", by=ADA, now=NOW)
+            request.accept(crew(OPEN), address_id=address_of(BOB), role="viewer", by=ADA, now=NOW)
         with pytest.raises(NoSuchJoinRequest):
             request.decline(crew(OPEN), by=ADA, now=NOW)
 
@@ -84,7 +111,7 @@ def test_a_request_that_the_team_does_not_see_or_that_is_answered_has_no_answer(
 def test_a_repeated_answer_is_no_event() -> None:
     team = crew(OPEN)
     request = accepted(team=team)
-    request.accept(team, role="viewer", by=ADA, now=NOW)
+    request.accept(team, address_id=address_of(BOB), role="viewer", by=ADA, now=NOW)
     assert len(new_events(request)) == 1
     declined = given(JoinRequest, ASKED, SHOWN)
     for _ in range(2):
@@ -103,14 +130,14 @@ def test_a_repeated_answer_is_no_event() -> None:
 )
 def test_a_team_sees_only_requests_that_it_allows(past: tuple[object, ...]) -> None:
     request = given(JoinRequest, ASKED)
-    request.show(crew(*past), domain="example.org", now=NOW)
+    request.show(crew(*past), address_id=address_of(BOB), domain="example.org", now=NOW)
     assert new_events(request) == []
 
 
 def test_a_request_is_shown_once() -> None:
     request = given(JoinRequest, ASKED)
     for _ in range(2):
-        request.show(crew(OPEN), domain="example.org", now=NOW)
+        request.show(crew(OPEN), address_id=address_of(BOB), domain="example.org", now=NOW)
     assert new_events(request) == [SHOWN]
 
 

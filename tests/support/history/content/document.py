@@ -96,7 +96,7 @@ def transfer(history: History) -> list[Root]:
 @changes(Document, weight=1)
 def lend_to_team(history: History) -> list[Root]:
     document = history.any(Document)
-    owner = Actor(document.owner_id)
+    owner = Actor(document.owner_id, document.owner_id)
     teams = [team for team in history.of(Team) if owner.user_id in team.members]
     choice = history.random.random()
     if document.team_shares and choice < 0.3:

@@ -31,13 +31,13 @@ def change(history: History) -> list[Root]:
         case 1:
             request.decline(team, by=owner, now=history.now)
         case 2:
-            request.accept(team, role="viewer", by=owner, now=history.now)
+            request.accept(team, address_id=request.user_id, role="viewer", by=owner, now=history.now)
         case 3:
             by = asker(request.user_id)
             request.ask_again(asked_for=team.slug, message=history.line(), by=by, now=history.now)
         case _:
             change_settings(team, join="by_request", by=owner, now=history.now)
-            request.show(team, domain="example.org", now=history.now)
+            request.show(team, address_id=request.user_id, domain="example.org", now=history.now)
     return [team, request]
 
 

@@ -26,7 +26,7 @@ def team() -> Team:
     for found, days in ((False, 0), (True, 1), (False, 2), (False, 9)):
         note_domain(team, DOMAIN, found=found, now=LATER + timedelta(days=days))
     change_settings(team, join="by_request", by=ADA, now=LATER)
-    add_member(team, user_id=person(7).user_id, role="viewer", now=LATER)
+    add_member(team, user_id=person(7).user_id, address_id=address_of(person(7)), role="viewer", now=LATER)
     team.remove(user_id=person(7).user_id, by=ADA, now=LATER)
     team.rename("Band", by=ADA, now=LATER)
     team.change_slug("band", by=ADA, now=LATER)
