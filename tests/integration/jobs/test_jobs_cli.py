@@ -157,7 +157,7 @@ def test_doctor_warns_of_dead_jobs_and_of_queues_without_a_worker(
     doctor()
     output = capsys.readouterr().out
     assert "! Jobs         dead jobs: 1 of greet" in output
-    assert "! Jobs         no worker serves: accounts, housekeeping, mail\n" in output
+    assert "! Jobs         no worker serves: accounts, generation, housekeeping, mail\n" in output
 
 
 async def test_doctor_is_content_with_workers_and_without_dead_jobs(
