@@ -34,6 +34,7 @@ from application.teams.invitation_jobs import InvitationMail
 from application.teams.team_deadlines import MeetTeamDeadlines
 from domain.billing.budget import ALLOWANCES, Budget, month_of
 from domain.content import ownership
+from domain.content.access_request import AccessRequest
 from domain.content.document import Document
 from domain.content.filing import TRASH_LIFETIME
 from domain.generation.generation import WAITING_TIME
@@ -125,6 +126,14 @@ EMAIL = "ada@example.org"
 OVERDUE = "UPDATE read.pending_verification SET due_at = now() - interval '1 day' RETURNING id"
 
 
+def start_projector(scene: Scene, table: str) -> None:
+    """Start a projector, and wait until it has made a table."""
+    projector = RoleProcess("projector", environment(scene.database, None, 1, scene.folder), scene.folder)
+    projector.start()
+    scene.stack.callback(projector.kill)
+    wait_until(lambda: rows(scene.database.admin_url, f"SELECT to_regclass('read.{table}')") != [(None,)])
+
+
 def open_unverified(scene: Scene) -> None:
     """Open an account."""
 
@@ -148,22 +157,28 @@ def open_with_things(scene: Scene) -> None:
     append(scene, found(now))
 
 
+def ask_for_access(scene: Scene) -> None:
+    """Ask for access to a document, beside a projector, which says which requests are open."""
+    start_projector(scene, "access_request")
+    open_with_things(scene)
+    now, asker = utc_now(), Actor(UUID(int=0xA5C), UUID(int=5))
+    user = User.register(id=asker.user_id, email="bob@example.org", name="Bob", password_hash="hash", now=now)
+    request = AccessRequest.ask(document_id=DOCUMENT_ID, role="viewer", message=None, by=asker, now=now)
+    append(scene, user, request)
+    wait_until(lambda: bool(rows(scene.database.admin_url, "SELECT FROM read.access_request")))
+    wait_until(lambda: bool(rows(scene.database.admin_url, f"SELECT FROM read.user_profile WHERE id = '{user.id}'")))
+
+
 def open_long_ago(scene: Scene) -> None:
     """Open an account that was to be verified until yesterday, beside a projector, for which erasures wait."""
-    projector = RoleProcess("projector", environment(scene.database, None, 1, scene.folder), scene.folder)
-    projector.start()
-    scene.stack.callback(projector.kill)
-    wait_until(lambda: rows(scene.database.admin_url, "SELECT to_regclass('read.pending_verification')") != [(None,)])
+    start_projector(scene, "pending_verification")
     open_unverified(scene)
     wait_until(lambda: bool(rows(scene.database.admin_url, OVERDUE)))
 
 
 def delete_long_ago(scene: Scene) -> None:
     """Open an account that was to be erased until yesterday, beside a projector, for which erasures wait."""
-    projector = RoleProcess("projector", environment(scene.database, None, 1, scene.folder), scene.folder)
-    projector.start()
-    scene.stack.callback(projector.kill)
-    wait_until(lambda: rows(scene.database.admin_url, "SELECT to_regclass('read.account_deadline')") != [(None,)])
+    start_projector(scene, "account_deadline")
     user = User.register(id=USER_ID, email=EMAIL, name="Ada", password_hash="hash", now=utc_now() - 2 * DELETION_GRACE)
     request_deletion(user, now=utc_now() - 2 * DELETION_GRACE)
     remind_of_deletion(user, now=utc_now() - DELETION_GRACE)
@@ -175,11 +190,8 @@ def long_ago(*, trashed: bool) -> Callable[[Scene], None]:
     """Preparation by a document that was trashed, or last saved, long ago, beside a projector."""
 
     def prepare(scene: Scene) -> None:
-        projector = RoleProcess("projector", environment(scene.database, None, 1, scene.folder), scene.folder)
-        projector.start()
-        scene.stack.callback(projector.kill)
+        start_projector(scene, "document")
         scene.environment["PALIMPSEST_ARCHIVE_AFTER_DAYS"] = "30"
-        wait_until(lambda: rows(scene.database.admin_url, "SELECT to_regclass('read.document')") != [(None,)])
         then = utc_now() - 2 * TRASH_LIFETIME
         document = Document.create(id=uuid7(), owner_id=USER_ID, title="Old", content="", now=then)
         if trashed:
@@ -242,11 +254,8 @@ def found_and_invite(scene: Scene, now: datetime) -> None:
 
 def prove_long_ago(scene: Scene) -> None:
     """Prove a domain whose record is gone, beside a projector, which says which domains are proved."""
-    projector = RoleProcess("projector", environment(scene.database, None, 1, scene.folder), scene.folder)
-    projector.start()
-    scene.stack.callback(projector.kill)
+    start_projector(scene, "team_domain")
     scene.environment["PALIMPSEST_DNS_SERVERS"] = f"{HOST}:{scene.stack.enter_context(dns_server(Zone()))}"
-    wait_until(lambda: rows(scene.database.admin_url, "SELECT to_regclass('read.team_domain')") != [(None,)])
     team, owner = found(utc_now()), Actor(USER_ID, UUID(int=1))
     add_domain(team, domain_id=uuid7(), name="rivers.example", is_public_provider=False, by=owner, now=utc_now())
     prove_domain(team, next(iter(team.domains)), found=True, by=owner, now=utc_now())
@@ -266,10 +275,7 @@ def invite_somebody(scene: Scene) -> None:
 
 def invite_long_ago(scene: Scene) -> None:
     """Invite somebody who did not answer in time, beside a projector, which says what is due."""
-    projector = RoleProcess("projector", environment(scene.database, None, 1, scene.folder), scene.folder)
-    projector.start()
-    scene.stack.callback(projector.kill)
-    wait_until(lambda: rows(scene.database.admin_url, "SELECT to_regclass('read.team_invitation')") != [(None,)])
+    start_projector(scene, "team_invitation")
     found_and_invite(scene, utc_now() - 2 * INVITATION_LIFETIME)
     wait_until(lambda: bool(rows(scene.database.admin_url, "SELECT FROM read.team_invitation")))
 
@@ -290,10 +296,7 @@ def ask_for_text(scene: Scene, now: datetime | None = None) -> None:
 
 def ask_long_ago(scene: Scene) -> None:
     """Ask for a text that no worker wrote, beside a projector, which says what is lost."""
-    projector = RoleProcess("projector", environment(scene.database, None, 1, scene.folder), scene.folder)
-    projector.start()
-    scene.stack.callback(projector.kill)
-    wait_until(lambda: rows(scene.database.admin_url, "SELECT to_regclass('read.generation')") != [(None,)])
+    start_projector(scene, "generation")
     ask_for_text(scene, utc_now() - 2 * WAITING_TIME)
     wait_until(lambda: bool(rows(scene.database.admin_url, "SELECT FROM read.generation")))
 
@@ -381,7 +384,7 @@ EXAMPLES: Mapping[type[Job], JobExample] = {
         ),
         JobExample(
             TELL,
-            open_with_things,
+            ask_for_access,
             enqueued(NOTICE, TELL),
         ),
         JobExample(
