@@ -25,7 +25,7 @@ kafka: .venv/runtime  ## Start only a Kafka broker and print its address; option
 
 test: checks  ## Run all checks and tests, on real servers
 	@.ci/java
-	$(PYTEST) -n 2
+	$(PYTEST) -n 2 --maxschedchunk 40
 
 fast: checks  ## Run all checks and the quick tests: units and guards, with few examples and without other programs
 	$(PYTEST) -n 2 -m "not programs" --hypothesis-profile fast tests/unit tests/architecture
