@@ -144,13 +144,14 @@ class _Erasure:
         A document is erased after all generations for it: the next step would not find them by a document that is gone.
         """
         async for document in self._each(Document, await self._holdings.documents_of(owner)):
-            if document.owner == owner:
-                await self.erase_generations_for(document.id)
-                if not self.complete:
-                    break
-            if documents.erase_own(document, owner, now=self._now):
-                self._concerned.add(document.id)
-                await self.erase_links_of(document.id)
+            if not documents.is_of(document, owner):
+                continue
+            await self.erase_generations_for(document.id)
+            if not self.complete:
+                break
+            documents.erase_document(document, now=self._now)
+            self._concerned.add(document.id)
+            await self.erase_links_of(document.id)
         with suppress(NotFound):
             await self.erase(FolderTree, FolderTree.id_of(owner), FolderTree.erase)
 

@@ -7,12 +7,9 @@ from domain.content.document import Document
 from domain.kernel import Party
 
 
-def erase_own(document: Document, owner: Party, *, now: datetime) -> bool:
-    """Erase the document if it is one of the user or team that is being erased. Returns whether it is."""
-    is_own = document.owner == owner
-    if is_own:
-        erase_document(document, now=now)
-    return is_own
+def is_of(document: Document, owner: Party) -> bool:
+    """Return whether the document is one of the user or team that is being erased."""
+    return document.owner == owner
 
 
 def erase_document(document: Document, *, now: datetime) -> None:

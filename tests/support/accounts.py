@@ -82,7 +82,7 @@ async def plain_session(database: Database, user_id: UUID, address_id: UUID | No
     id, now = uuid7(), utc_now()
     ends = now + SESSION_LIFETIME
     when = [2**40, address_id, "bearer", now, ends, ends]
-    no_job = ["default", 0, None, "{}"]  # it is never enqueued: all of these sessions are on one device
+    no_job = ["default", 0, None, "{}", None]  # it is never enqueued: all of these sessions are on one device
     await database.rows(BEGIN, [id, user_id, *when, b"", b"", None, b"", MAX_SESSIONS, *no_job])
     return id
 

@@ -94,6 +94,18 @@ class QueryReader:
             rows = rows.after(position)
         return await query(rows, *args, **kwargs)
 
+    async def long_query(
+        self, query: Callable[Concatenate[ReadStore, P], Awaitable[V]], *args: P.args, **kwargs: P.kwargs
+    ) -> V:
+        """Run a query that computes for long, in turn.
+
+        Raises:
+            Malformed: the Consistency-Token is not a position.
+            Unavailable: too many wait for a turn.
+        """
+        async with self.turn():
+            return await self.query(query, *args, **kwargs)
+
     async def opened(self, result: ReadResult[V] | None) -> V | None:
         """Carry out the command that a read causes, and return the view; None: there is nothing to read.
 

@@ -94,8 +94,7 @@ async def blame_version(document_id: UUID, asked: Annotated[BlameQuery, Query()]
 
     A passage that a restore brought back counts for the person who wrote it.
     """
-    async with read.turn():
-        result = await read.query(blame, read.history, read.actor, document_id, asked.version, now=read.now)
+    result = await read.long_query(blame, read.history, read.actor, document_id, asked.version, now=read.now)
     return read.unversioned(read.found(await read.opened(result)))
 
 

@@ -99,7 +99,8 @@ async def use_every_branch(database: Database) -> None:
 
 SESSION = """
 SELECT begin_session(
-    %s, %s, 1, NULL, 'bearer', now(), now() + '1 day', now() + '1 day', '', '', '', %s, 1, 'default', 0, NULL, '{}'
+    %s, %s, 1, NULL, 'bearer', now(), now() + '1 day', now() + '1 day', '', '', '', %s, 1,
+    'default', 0, NULL, '{}', NULL
 )
 """
 ROTATE = "SELECT rotate_session(%s, '', 'next', now(), now(), '')"

@@ -81,7 +81,7 @@ ACTIONS = {
     "read a month of sessions": "SELECT FROM sessions_1999_12",
     "read cuts of sessions": "SELECT FROM session_cuts",
     "begin a session": "SELECT begin_session(gen_random_uuid(), gen_random_uuid(), 1, NULL, 'bearer', now(), now(),"
-    " now(), '', '', NULL, NULL, 1, '', 0, NULL, '{}') WHERE false",
+    " now(), '', '', NULL, NULL, 1, '', 0, NULL, '{}', NULL) WHERE false",
     "rotate a token": "SELECT rotate_session(gen_random_uuid(), '', '', now(), now(), '')",
     "end sessions": "SELECT end_sessions(gen_random_uuid(), '{}', now(), '')",
     "end sessions of users": "SELECT end_sessions_of_users('{}', '{}', '{}', now())",
