@@ -3,6 +3,7 @@
 DATA_DIR = .palimpsest
 PORT =
 KAFKA =
+TESTS = $(addprefix tests/unit/,billing content generation identity policies privacy teams)
 BIN = .venv/bin
 PYTEST = $(BIN)/python -m pytest
 COMPILE = .venv/lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
@@ -11,7 +12,7 @@ COMPILE = .venv/lock/bin/uv pip compile -q --universal --python-version 3.11 --g
 # Python must cache bytecode, whatever the environment says: processes start in half the time.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help run kafka test fast checks bench chaos mutants lock sbom audit clean
+.PHONY: help run kafka test fast checks lint bench chaos mutants lock sbom audit clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
@@ -27,13 +28,15 @@ test: checks  ## Run all checks and tests, on real servers
 	@.ci/java
 	$(PYTEST) -n 2 --maxschedchunk 40
 
-fast: checks  ## Run all checks and the quick tests: units and guards, with few examples and without other programs
-	$(PYTEST) -n 2 -m "not programs" --hypothesis-profile fast tests/unit tests/architecture
+fast: lint  ## Run the quick checks, and the tests of the rules, in seconds; options: TESTS=tests/unit/http (others)
+	$(PYTEST) -n 2 -m "not programs" --hypothesis-profile fast $(TESTS)
 
-checks: .venv/development
+checks: lint  ## Run all checks without tests: format, lint, import rules, types
+	$(BIN)/mypy
+
+lint: .venv/development
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 bench: .venv/development  ## Compare speeds with those of peers; options: ONLY=append, JSON=FILE, ROUNDS=5

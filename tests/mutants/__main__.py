@@ -52,7 +52,7 @@ def main(
         try:
             run(trees, left, keep, minutes * 60, servers, kept)
         except Unfit as unfit:
-            console.print(f"Without any mutation, {unfit} fails: run `make fast` first.", markup=False)
+            console.print(f"Without any mutation, {unfit} fails: run `make test` first.", markup=False)
             raise typer.Exit(2) from None
         finally:
             for tree in trees:
