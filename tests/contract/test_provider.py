@@ -81,7 +81,7 @@ async def test_after_an_answer_that_was_closed_the_next_one_is_whole(polite: Pol
 
 async def test_an_unknown_model_is_refused(polite: Polite) -> None:
     with pytest.raises(UnknownModel):
-        await answer(polite.provider, prompt("plain", "nobody"))
+        await answer(polite.provider, prompt("plain", "unknown"))
 
 
 async def test_the_list_of_models_shows_that_the_provider_answers(polite: Polite) -> None:

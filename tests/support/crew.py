@@ -53,7 +53,7 @@ async def open_crew() -> Crew:
     return Crew(runner, people, founded.id)
 
 
-NOBODY = {"guest": "not found", "stranger": "not found"}
-READERS = {"owner": "done", "admin": "done", "editor": "done", "viewer": "done", **NOBODY}
+OUTSIDERS = {"guest": "not found", "stranger": "not found"}
+READERS = {"owner": "done", "admin": "done", "editor": "done", "viewer": "done", **OUTSIDERS}
 EDITORS = {**READERS, "viewer": "role_too_low"}
 OWNERS = {**EDITORS, "editor": "role_too_low"}

@@ -16,4 +16,4 @@ for event in (
     Generation.RequestedAgain,
     Generation.Erased,
 ):
-    keep_private(event, "what a person asks a model for concerns nobody else")
+    keep_private(event, "what a person asks a model for is only for that person")

@@ -13,7 +13,7 @@ from application.ports import Actor
 from application.privacy.erasure import EraseUser
 from domain.access import AddressNotVerified, RoleTooLow
 from domain.content import sharing
-from domain.content.access_request import ASK_AGAIN_AFTER, MESSAGE_LENGTH, AccessRequest
+from domain.content.access_request import ASK_AGAIN_AFTER, AccessRequest
 from domain.content.document import Document
 from domain.content.filing import TRASH_LIFETIME
 from domain.content.refusals import (
@@ -26,7 +26,7 @@ from domain.content.refusals import (
 )
 from domain.content.roles import ShareRole
 from domain.kernel import ERASED, NotFound
-from domain.text import UnusableText
+from domain.text import MESSAGE_LENGTH, UnusableText
 from tests.support.given import ID, NOW, address_of, bare, fact, given, new_events, person
 from tests.support.use_cases import PASSWORD, CommandRunner
 
@@ -126,11 +126,11 @@ def test_the_owner_who_asks_gets_no_share() -> None:
 
 
 def test_an_unverified_address_may_not_ask() -> None:
-    nobody = person(2, address=0)
+    unverified = person(2, address=0)
     with pytest.raises(AddressNotVerified):
-        AccessRequest.ask(document_id=ID, role="viewer", message=None, by=nobody, now=NOW)
+        AccessRequest.ask(document_id=ID, role="viewer", message=None, by=unverified, now=NOW)
     with pytest.raises(AddressNotVerified):
-        given(AccessRequest, ASKED).ask_again(role="editor", message=None, by=nobody, now=NOW)
+        given(AccessRequest, ASKED).ask_again(role="editor", message=None, by=unverified, now=NOW)
 
 
 def test_a_message_is_short_and_one_that_shows_nothing_is_none() -> None:

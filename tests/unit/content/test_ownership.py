@@ -85,7 +85,7 @@ def test_only_the_owner_offers_and_only_with_a_verified_address() -> None:
     with pytest.raises(OfferedToOneself):
         offer(document(), to=ADA)
     with pytest.raises(UnusableEmail):
-        offer(document(), email="nobody")
+        offer(document(), email="no address")
     with pytest.raises(DocumentIsTrashed):
         offer(document(fact(Document.Trashed)))
 

@@ -142,9 +142,9 @@ async def test_a_role_counts_from_its_change_on(crew: Crew) -> None:
 async def test_a_team_that_is_about_to_be_dissolved_lets_nobody_write(crew: Crew) -> None:
     id, owner = (await crew.write()).id, crew.people["owner"]
     await crew.runner.ask(DissolveTeam(id=crew.id), owner)
-    nobody = {who: "role_too_low" if said == "done" else said for who, said in READERS.items()}
-    assert await crew.outcomes(ChangeDocument(id=id, title="New")) == nobody
-    assert await crew.outcomes(CreateDocument(title="Plan", team_id=crew.id)) == nobody
+    refused = {who: "role_too_low" if said == "done" else said for who, said in READERS.items()}
+    assert await crew.outcomes(ChangeDocument(id=id, title="New")) == refused
+    assert await crew.outcomes(CreateDocument(title="Plan", team_id=crew.id)) == refused
     assert await crew.outcomes(DuplicateDocument(id=id)) == READERS
     await crew.runner.ask(WithdrawDissolution(id=crew.id), owner)
     assert await crew.outcomes(ChangeDocument(id=id, title="New")) == EDITORS

@@ -61,8 +61,8 @@ async def test_with_a_key_the_provider_answers_within_its_caps() -> None:
 
 def test_a_wrong_catalogue_is_a_wrong_setting(tmp_path: Path) -> None:
     file = tmp_path / "models.toml"
-    file.write_text('default = "nobody"\nmodels = []\n')
-    with pytest.raises(SettingsError, match="PALIMPSEST_MODELS is no catalogue of models: the default nobody"):
+    file.write_text('default = "unknown"\nmodels = []\n')
+    with pytest.raises(SettingsError, match="PALIMPSEST_MODELS is no catalogue of models: the default unknown"):
         open_models(settings(PALIMPSEST_MODELS=str(file)))
 
 

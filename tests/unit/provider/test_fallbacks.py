@@ -130,4 +130,4 @@ async def test_circuits_of_models_are_apart(pair: Pair) -> None:
 
 async def test_an_unknown_model_is_refused(pair: Pair) -> None:
     with pytest.raises(UnknownModel):
-        await answer(pair.provider, prompt(model="nobody"))
+        await answer(pair.provider, prompt(model="unknown"))
