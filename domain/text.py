@@ -17,6 +17,8 @@ _IGNORABLE = re.compile(
 )
 """Characters that show nothing: Default_Ignorable_Code_Point (Unicode, DerivedCoreProperties) and two blank symbols."""
 
+MESSAGE_LENGTH = 500
+"""Of a message to other people: who and why, not a letter."""
 _EMAIL_LENGTH = 254  # RFC 5321, 4.5.3.1.3, without the angle brackets
 _LOCAL_PART_LENGTH = 64  # RFC 5321, 4.5.3.1.1
 _EMAIL_FORM = 1
@@ -60,6 +62,15 @@ def multi_line(value: str, what: str, max_length: int) -> str:
     if len(value) > max_length or "\0" in value or not _encodable(value):
         raise UnusableText(f"{what} has at most {max_length} characters, none of them NUL or half a surrogate pair.")
     return value
+
+
+def usable_message(value: str | None) -> str | None:
+    """Return a message to other people in the form to store; None: it shows nothing.
+
+    Raises:
+        UnusableText: see `multi_line`; it may have `MESSAGE_LENGTH` characters.
+    """
+    return None if value is None else multi_line(value, "A message", MESSAGE_LENGTH).strip() or None
 
 
 def email_address(value: str) -> str:

@@ -249,15 +249,8 @@ class Audience:
         return actor.user_id in self.user_ids or (actor.address_id is not None and actor.address_id in self.address_ids)
 
 
-ROLE_MODELS = (
-    "document_access",
-    "document_team_share",
-    "link_guest",
-    "share_link",
-    "team",
-    "team_roster",
-    "user_profile",
-)
+TEAM_MODELS = ("team", "team_roster")
+ROLE_MODELS = (*TEAM_MODELS, "document_access", "document_team_share", "link_guest", "share_link", "user_profile")
 """The read models that roles on documents follow from."""
 
 
@@ -368,11 +361,18 @@ def documents_offered() -> str:
     """  # noqa: S608 - our own words only
 
 
-@reads("team", "team_roster")
-async def team_role(rows: ReadStore, actor: Actor, team_id: UUID) -> TeamRole | None:
-    """Return the actor's role in a team; None: the actor is no member, or the team does not exist."""
+@reads(*TEAM_MODELS)
+async def team_role(rows: ReadStore, actor: Actor, team_id: UUID, action: str) -> TeamRole | None:
+    """Return the actor's role in a team, for an action; None: the actor is no member, or the team does not exist.
+
+    Raises:
+        RoleTooLow: the role is not enough for the action (`domain.access.TEAM`).
+    """
     found = await rows.one(Membership, MEMBERSHIP, {"id": team_id, "user_id": actor.user_id})
-    return None if found is None else found.role
+    if found is None:
+        return None
+    TEAM.require(action, found.role)
+    return found.role
 
 
 @reads("document", *ROLE_MODELS)

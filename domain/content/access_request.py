@@ -13,12 +13,11 @@ from domain.content import refusals, sharing
 from domain.content.document import Document
 from domain.content.roles import ShareRole
 from domain.kernel import AboutUser, FirstEvent, Party, Root
-from domain.text import multi_line
+from domain.text import usable_message
 
 ASK_AGAIN_AFTER = timedelta(days=7)
 """How long a refusal stands."""
 
-MESSAGE_LENGTH = 500
 
 RequestState = Literal["open", "granted", "refused", "withdrawn"]
 
@@ -115,7 +114,7 @@ class AccessRequest(Root):
             document_id=document_id,
             user_id=by.user_id,
             role=role,
-            message=_usable(message),
+            message=usable_message(message),
         )
 
     def ask_again(self, *, role: ShareRole, message: str | None, by: Person, now: datetime) -> None:
@@ -127,7 +126,7 @@ class AccessRequest(Root):
             RefusedRecently: the last request was refused a short time ago.
         """
         require_verified(by)
-        message = _usable(message)
+        message = usable_message(message)
         if self.state == "refused" and self.answered_at is not None and now < self.answered_at + ASK_AGAIN_AFTER:
             raise refusals.RefusedRecently("Your request was refused; you can ask again 7 days after that.")
         if self.state == "open" and self.role == role and message is None:
@@ -195,8 +194,3 @@ class AccessRequest(Root):
     def _require_open(self) -> None:
         if self.state != "open":
             raise refusals.NoSuchAccessRequest("That user does not ask for access, or not any more.")
-
-
-def _usable(message: str | None) -> str | None:
-    """Return the message in the form to store: None if it shows nothing. Raises `UnusableText`."""
-    return None if message is None else multi_line(message, "A message", MESSAGE_LENGTH).strip() or None

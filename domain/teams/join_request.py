@@ -15,12 +15,11 @@ from domain.teams import refusals
 from domain.teams.joining import add_member, has_seat
 from domain.teams.roles import InvitedRole
 from domain.teams.team import Team
-from domain.text import multi_line
+from domain.text import usable_message
 
 JOIN_AGAIN_AFTER = timedelta(days=7)
 """How long it stands that a request was declined."""
 
-JOIN_MESSAGE_LENGTH = 500
 
 JoinState = Literal["open", "accepted", "declined", "withdrawn"]
 
@@ -120,7 +119,7 @@ class JoinRequest(Root):
             team_id=team_id,
             user_id=by.user_id,
             asked_for=asked_for,
-            message=_usable(message),
+            message=usable_message(message),
         )
 
     def ask_again(self, *, asked_for: str, message: str | None, by: Person, now: datetime) -> None:
@@ -132,7 +131,7 @@ class JoinRequest(Root):
             DeclinedRecently: the last request was declined a short time ago.
         """
         require_verified(by)
-        message = _usable(message)
+        message = usable_message(message)
         if self.state == "declined" and self.answered_at is not None and now < self.answered_at + JOIN_AGAIN_AFTER:
             raise refusals.DeclinedRecently("Your request was declined; you can ask again 7 days after that.")
         self.trigger_event(
@@ -204,8 +203,3 @@ class JoinRequest(Root):
     def _require_shown(self) -> None:
         if self.state != "open" or not self.shown:
             raise refusals.NoSuchJoinRequest("That user does not ask to join, or not any more.")
-
-
-def _usable(message: str | None) -> str | None:
-    """Return the message in the form to store: None if it shows nothing. Raises `UnusableText`."""
-    return None if message is None else multi_line(message, "A message", JOIN_MESSAGE_LENGTH).strip() or None

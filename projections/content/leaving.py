@@ -7,7 +7,6 @@ from uuid import UUID
 import msgspec
 
 from application.ports import Actor, ReadStore
-from domain.access import TEAM
 from projections.kernel import reads
 from projections.page import Page, bounded, page_of, read_cursor
 from projections.visibility import BELONGS_TO_TEAM, HAS_ROLE_BY_TEAM, LENT, OWNED, SHOWN, team_role
@@ -77,10 +76,8 @@ async def leaving(
     Raises:
         BadCursor: the cursor is not one of this list.
     """
-    role = await team_role(rows, actor, team_id)
-    if role is None:
+    if await team_role(rows, actor, team_id, "read_leaving") is None:
         return None
-    TEAM.require("read_leaving", role)
     return await _page(rows, OF_MEMBER, actor, {"team_id": team_id, "member_id": actor.user_id}, cursor, limit)
 
 
@@ -100,11 +97,9 @@ async def removing(
         RoleTooLow: the actor is no admin.
         BadCursor: the cursor is not one of this list.
     """
-    role = await team_role(rows, actor, team_id)
-    if role is None:
+    if await team_role(rows, actor, team_id, "read_removal") is None:
         return None
-    TEAM.require("read_removal", role)
-    if await team_role(rows, Actor(member_id), team_id) is None:
+    if await team_role(rows, Actor(member_id), team_id, "read") is None:
         return None
     return await _page(rows, OF_MEMBER, actor, {"team_id": team_id, "member_id": member_id}, cursor, limit)
 
@@ -119,10 +114,8 @@ async def dissolving(
         RoleTooLow: the actor is no owner.
         BadCursor: the cursor is not one of this list.
     """
-    role = await team_role(rows, actor, team_id)
-    if role is None:
+    if await team_role(rows, actor, team_id, "read_dissolution") is None:
         return None
-    TEAM.require("read_dissolution", role)
     return await _page(rows, OF_TEAM, actor, {"team_id": team_id}, cursor, limit)
 
 

@@ -11,7 +11,6 @@ from uuid import UUID
 import msgspec
 
 from application.ports import Actor, ReadStore, RecordedEvent, StoredEvents
-from domain.access import TEAM
 from domain.kernel import Root
 from domain.teams.join_request import JoinRequest, JoinState
 from projections.columns import columns_of
@@ -146,10 +145,8 @@ async def join_requests(
         RoleTooLow: the actor is no admin.
         BadCursor: the cursor is not one of this list.
     """
-    role = await team_role(rows, actor, team_id)
-    if role is None:
+    if await team_role(rows, actor, team_id, "list_invitations") is None:
         return None
-    TEAM.require("list_invitations", role)
     size, after = bounded(limit), _after(cursor)
     params = {"team_id": team_id, "asked_at": after.asked_at, "id": after.id, "size": size + 1}
     found = await rows.all(JoinRequestOfUser, OPEN, params)

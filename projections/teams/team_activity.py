@@ -8,7 +8,6 @@ import msgspec
 from eventsourcing.utils import get_topic
 
 from application.ports import Actor, EventStore, ReadStore
-from domain.access import TEAM
 from domain.teams.roles import Role
 from domain.teams.team import Team
 from projections.kernel import reads
@@ -50,10 +49,8 @@ async def team_activity(
         RoleTooLow: the actor is no admin.
         BadCursor: the cursor is not one of this list.
     """
-    role = await team_role(rows, actor, team_id)
-    if role is None:
+    if await team_role(rows, actor, team_id, "read_activity") is None:
         return None
-    TEAM.require("read_activity", role)
     size, before = bounded(limit), None if cursor is None else read_cursor(cursor, _Cursor).before
     team = await events.load(Team, team_id)
     end = 1 if team is None else team.version + 1

@@ -10,7 +10,6 @@ from typing import Literal, TypeGuard
 from uuid import UUID
 
 from application.ports import Actor, ProvedDomain, ReadStore, RecordedEvent, StoredEvents
-from domain.access import TEAM
 from domain.teams.domains import record_name, record_value
 from domain.teams.team import Team
 from projections.columns import columns_of
@@ -108,10 +107,8 @@ async def team_domains(rows: ReadStore, stored: StoredEvents, actor: Actor, team
     Raises:
         RoleTooLow: the actor is no admin.
     """
-    role = await team_role(rows, actor, team_id)
-    if role is None:
+    if await team_role(rows, actor, team_id, "list_domains") is None:
         return None
-    TEAM.require("list_domains", role)
     found = await rows.all(StoredDomain, DOMAINS, [team_id])
     events = await stored.events([(team_id, each.added_version) for each in found])
     return [_view(each, event.name) for each, event in zip(found, events, strict=True) if _is_added(event)]

@@ -11,7 +11,6 @@ from uuid import UUID
 import msgspec
 
 from application.ports import Actor, ReadStore, RecordedEvent, StoredEvents
-from domain.access import TEAM
 from domain.teams.roles import InvitedRole
 from domain.teams.team import Team
 from projections.columns import columns_of
@@ -118,10 +117,9 @@ async def invitations(
     Raises:
         RoleTooLow: the actor is no admin.
     """
-    role = await team_role(rows, actor, team_id)
+    role = await team_role(rows, actor, team_id, "list_invitations")
     if role is None:
         return None
-    TEAM.require("list_invitations", role)
     found = await rows.all(StoredInvitation, INVITATIONS, [team_id])
     events = await stored.events([(team_id, each.invited_version) for each in found])
     return [

@@ -6,7 +6,6 @@ from datetime import datetime
 from uuid import UUID
 
 from application.ports import Actor, ReadStore, RecordedEvent
-from domain.access import TEAM
 from domain.teams.team import Team
 from projections.columns import columns_of
 from projections.kernel import Change, PersonalData, ReadModel, Table, moment_of, reads
@@ -57,8 +56,6 @@ async def ownership_offer(rows: ReadStore, actor: Actor, team_id: UUID) -> Owner
     Raises:
         RoleTooLow: the actor is a guest.
     """
-    role = await team_role(rows, actor, team_id)
-    if role is None:
+    if await team_role(rows, actor, team_id, "list_members") is None:
         return None
-    TEAM.require("list_members", role)
     return await rows.one(OwnershipOffer, OFFER, {"id": team_id})

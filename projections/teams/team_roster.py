@@ -5,7 +5,6 @@ from uuid import UUID
 
 from application.ports import Actor, ReadStore, RecordedEvent
 from application.teams.team import MemberView
-from domain.access import TEAM
 from domain.teams.team import Team
 from projections.columns import columns_of
 from projections.kernel import Change, PersonalData, ReadModel, Table, reads
@@ -56,8 +55,6 @@ async def members(rows: ReadStore, actor: Actor, team_id: UUID) -> list[MemberVi
     Raises:
         RoleTooLow: the actor is a guest.
     """
-    role = await team_role(rows, actor, team_id)
-    if role is None:
+    if await team_role(rows, actor, team_id, "list_members") is None:
         return None
-    TEAM.require("list_members", role)
     return await rows.all(MemberView, MEMBERS, [team_id])

@@ -5,7 +5,6 @@ from uuid import UUID
 
 from application.ports import Actor, ReadStore, RecordedEvent
 from application.teams.settings import TeamSettings
-from domain.access import TEAM
 from domain.teams.team import Team
 from projections.columns import columns_of
 from projections.kernel import Change, PersonalData, ReadModel, Table, reads
@@ -44,8 +43,6 @@ async def team_settings(rows: ReadStore, actor: Actor, team_id: UUID) -> TeamSet
     Raises:
         RoleTooLow: the actor is no admin.
     """
-    role = await team_role(rows, actor, team_id)
-    if role is None:
+    if await team_role(rows, actor, team_id, "read_settings") is None:
         return None
-    TEAM.require("read_settings", role)
     return await rows.one(TeamSettings, SETTINGS, [team_id])

@@ -14,8 +14,8 @@ from adapters.http.api.routers import Router
 from adapters.http.api.schemas import Body, PageQuery
 from application.content.access_request import AskForAccess, GrantAccess, RefuseAccess, WithdrawAccessRequest
 from domain.access import DOCUMENT
-from domain.content.access_request import MESSAGE_LENGTH
 from domain.content.roles import ShareRole
+from domain.text import MESSAGE_LENGTH
 from projections.content.access_request import (
     AccessRequestView,
     OwnAccessRequest,

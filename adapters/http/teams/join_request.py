@@ -19,9 +19,9 @@ from application.teams.join_request import (
     WithdrawJoinRequest,
 )
 from domain.access import TEAM
-from domain.teams.join_request import JOIN_MESSAGE_LENGTH
 from domain.teams.naming import SLUG_LENGTH
 from domain.teams.roles import InvitedRole
+from domain.text import MESSAGE_LENGTH
 from projections.page import Page
 from projections.teams.join_request import JoinRequestView, OwnJoinRequest, join_requests, own_join_requests
 
@@ -36,7 +36,7 @@ class JoinRequestBody(Body):
     """The slug or the id of a team, and optionally why the caller wants to join."""
 
     team: TeamReference
-    message: Annotated[str, Field(max_length=JOIN_MESSAGE_LENGTH)] | None = None
+    message: Annotated[str, Field(max_length=MESSAGE_LENGTH)] | None = None
 
 
 class JoinAcceptance(Body):

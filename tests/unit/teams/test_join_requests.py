@@ -14,13 +14,13 @@ from application.teams.settings import ChangeTeamSettings, TeamSettings
 from application.teams.team import FoundTeam, LeaveTeam, RenameTeam
 from domain.access import AddressNotVerified, RoleTooLow
 from domain.kernel import ERASED, NotFound
-from domain.teams.join_request import JOIN_AGAIN_AFTER, JOIN_MESSAGE_LENGTH, JoinRequest
+from domain.teams.join_request import JOIN_AGAIN_AFTER, JoinRequest
 from domain.teams.joining import add_member
 from domain.teams.naming import UnusableSlug
 from domain.teams.refusals import AlreadyAMember, DeclinedRecently, NoSuchJoinRequest, TeamIsFull
 from domain.teams.settings import change_settings
 from domain.teams.team import Team
-from domain.text import UnusableText
+from domain.text import MESSAGE_LENGTH, UnusableText
 from tests.support.given import ID, NOW, address_of, fact, given, new_events, person
 from tests.support.use_cases import PASSWORD, CommandRunner
 
@@ -154,7 +154,7 @@ def test_an_unverified_address_and_a_long_message_are_refused() -> None:
     with pytest.raises(AddressNotVerified):
         JoinRequest.ask(team_id=ID, asked_for="crew", message=None, by=person(2, address=0), now=NOW)
     with pytest.raises(UnusableText):
-        JoinRequest.ask(team_id=ID, asked_for="crew", message="x" * (JOIN_MESSAGE_LENGTH + 1), by=BOB, now=NOW)
+        JoinRequest.ask(team_id=ID, asked_for="crew", message="x" * (MESSAGE_LENGTH + 1), by=BOB, now=NOW)
 
 
 def test_settings_that_stay_are_no_event_and_only_admins_change_them() -> None:
