@@ -13,7 +13,7 @@ from application.commands import Command
 from application.generation.answering import Answering
 from application.generation.attempts import EndAttempt, ExpireGeneration, RecordAnswer, StartAttempt
 from application.generation.prompting import prompt_of
-from application.jobs import Job, Retries, performs, report_unread
+from application.jobs import Job, Retries, ScheduledJob, performs, report_unread
 from application.ports import (
     ANSWER_TIMEOUT,
     AnswerCut,
@@ -69,17 +69,13 @@ class GenerateText(Job, frozen=True, kw_only=True):
         return f"generation:{self.generation_id}"
 
 
-class ExpireGenerations(Job, frozen=True, kw_only=True):
+class ExpireGenerations(ScheduledJob, frozen=True, kw_only=True):
     """Give up the generations that no worker has ended in time."""
 
     kind: ClassVar[str] = "expire_generations"
     queue: ClassVar[str] = "housekeeping"
     run_timeout: ClassVar[timedelta] = timedelta(minutes=5)
     every: ClassVar[str | None] = "*/5 * * * *"
-
-    @property
-    def effect_key(self) -> str:
-        return self.kind
 
 
 @performs

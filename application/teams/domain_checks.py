@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import ClassVar
 from uuid import UUID
 
-from application.jobs import Job, performs, report_unread
+from application.jobs import ScheduledJob, performs, report_unread
 from application.ports import (
     Clock,
     EventStore,
@@ -22,18 +22,13 @@ from domain.kernel import NotFound
 from domain.teams.team import Team
 
 
-class CheckDomains(Job, frozen=True, kw_only=True):
+class CheckDomains(ScheduledJob, frozen=True, kw_only=True):
     """Look for the records of all proved domains. A domain whose servers do not answer is left for the next day."""
 
     kind: ClassVar[str] = "check_domains"
     queue: ClassVar[str] = "default"
     run_timeout: ClassVar[timedelta] = timedelta(hours=2)
     every: ClassVar[str | None] = "23 5 * * *"
-
-    @property
-    def effect_key(self) -> str:
-        """What was noted is not noted again."""
-        return self.kind
 
 
 @performs

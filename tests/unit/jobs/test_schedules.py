@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from application.jobs import ScheduledJob
+from application.discovery import import_all
+from application.jobs import PERFORMERS, ScheduledJob
 from infra.jobs.encoding import JobCodec
 from infra.jobs.schedules import LOOK_SECONDS, Schedules, is_cron, last_tick
 from infra.sealing.job_seals import JobSeals
@@ -62,3 +63,11 @@ def test_what_is_no_cron_expression_of_five_fields_is_refused(expression: str) -
 @pytest.mark.parametrize("expression", ["* * * * *", "*/10 2-4 1,15 * mon"])
 def test_a_cron_expression_is_taken(expression: str) -> None:
     assert is_cron(expression)
+
+
+def test_every_kind_that_runs_by_a_schedule_has_the_base_of_such_kinds() -> None:
+    import_all("application")
+    import_all("infra.jobs")
+    scheduled = [kind for kind in PERFORMERS if kind.every is not None and not kind.__module__.startswith("tests.")]
+    assert len(scheduled) > 10
+    assert [kind.__name__ for kind in scheduled if not issubclass(kind, ScheduledJob)] == []
