@@ -120,6 +120,8 @@ def test_a_guest_hears_of_a_document_until_its_link_is_revoked(api: Api) -> None
     link = ada.write("POST", f"{path}/links", 201, json={"role": "viewer"})
     with listening(bob.client, types=",".join(published())) as stream:
         change(ada, path, "Before.")
+        bob.document()
+        assert about(path, stream.some(1)) == []
         bob.write("POST", "/v1/share-links/open", 201, json={"token": link.json()["token"]})
         change(ada, path, "While.")
         assert about(path, stream.some(1)) == ["saved"]

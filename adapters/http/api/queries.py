@@ -39,9 +39,13 @@ log = structlog.get_logger(__name__)
 
 
 class QueryReader:
-    """Runs the caller's queries and turns their results into responses."""
+    """Runs the caller's queries and turns their results into responses.
 
-    __slots__ = ("_context", "_deadline", "_lag", "actor", "history", "now", "session_id")
+    Raises:
+        Malformed: the Consistency-Token is not a position.
+    """
+
+    __slots__ = ("_context", "_deadline", "_lag", "_position", "actor", "history", "now", "session_id")
 
     def __init__(self, request: Request) -> None:
         context: RequestContext = context_of(request)
@@ -50,6 +54,7 @@ class QueryReader:
         self.history = context.deps.history
         self.now = context.deps.clock()
         self._context = context
+        self._position = _position_in(context.header(b"consistency-token"))
         self._deadline: float | None = None
         self._lag = 0
 
@@ -84,11 +89,8 @@ class QueryReader:
         """Run a query once the read models that it declares (`reads`) have reached the caller's Consistency-Token.
 
         Waits for a bounded time; after that the response reports its lag.
-
-        Raises:
-            Malformed: the Consistency-Token is not a position.
         """
-        rows, position = self._context.deps.rows, self._token()
+        rows, position = self._context.deps.rows, self._position
         if position is not None:
             await self._reach(models_read_by(query), position)
             rows = rows.after(position)
@@ -100,7 +102,6 @@ class QueryReader:
         """Run a query that computes for long, in turn.
 
         Raises:
-            Malformed: the Consistency-Token is not a position.
             Unavailable: too many wait for a turn.
         """
         async with self.turn():
@@ -187,14 +188,6 @@ class QueryReader:
         lags = await asyncio.gather(*[wait(name, position, seconds) for name in read_models])
         self._lag = max(self._lag, *lags)
 
-    def _token(self) -> int | None:
-        token = self._context.header(b"consistency-token")
-        if token is None:
-            return None
-        if not POSITION.fullmatch(token):
-            raise Malformed("Consistency-Token takes the value from the response to a write.")
-        return int(token)
-
     def _seconds_left(self) -> float:
         """Return the rest of the wait that all queries of the request share."""
         if self._deadline is None:
@@ -278,6 +271,14 @@ class _PageTag:
     """
 
     etag: str
+
+
+def _position_in(token: str | None) -> int | None:
+    if token is None:
+        return None
+    if not POSITION.fullmatch(token):
+        raise Malformed("Consistency-Token takes the value from the response to a write.")
+    return int(token)
 
 
 def _is_known(context: RequestContext, view: object) -> bool:

@@ -87,7 +87,13 @@ class DocumentQuery(PageQuery):
 @router.get(
     "",
     response_model=DocumentPage,
-    **operation("A page of documents.", access=DOCUMENT.action("list"), takes=FRESH_UNLESS_KNOWN, gives=["Link"]),
+    **operation(
+        "A page of documents.",
+        access=DOCUMENT.action("list"),
+        takes=FRESH_UNLESS_KNOWN,
+        gives=["Link"],
+        fails=[404],
+    ),
 )
 async def list_documents(listed: Annotated[DocumentQuery, Query()], read: List) -> Response:
     """List documents without their content. They are the caller's own, their teams', and those shared with the caller.

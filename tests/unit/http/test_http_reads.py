@@ -195,6 +195,12 @@ async def test_an_answer_that_is_too_old_says_so(api: HttpApi) -> None:
     assert "4 events behind" in none.json()["detail"]  # case 10
 
 
+async def test_a_token_that_is_none_is_malformed_for_reads_that_never_wait_too(api: HttpApi) -> None:
+    headers = {**api.token(ADA), "Consistency-Token": "n1oL"}
+    answer = await api.client.get("/v1/users/me/history", headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
+
+
 @pytest.mark.parametrize("token", ["", "x", "-1", "1.5", "9" * 19, "\u0661"])
 async def test_a_token_that_is_none_is_malformed(api: HttpApi, token: str) -> None:
     headers: dict[str, str | bytes] = {**api.token(ADA), "Consistency-Token": token.encode()}
