@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -112,14 +113,31 @@ async def collect(
     """Read everything, and rebuild every read model. No other client may be at work."""
     load_use_cases()
     async with open_store(app_url) as opened:
-        log = await read_log(opened.feed(), admin_url)
+        feed = _KeptPages(opened.feed())
+        log = await read_log(feed, admin_url)
         live = _rows(admin_url)
         for model in read_models():
-            await rebuild(model, opened.feed(), as_part(app_url, "projector"))
+            await rebuild(model, feed, as_part(app_url, "projector"))
     with psycopg.connect(admin_url) as connection:
         found = connection.execute("SELECT count(*) FROM projection_quarantine").fetchone()
     assert found is not None
     return Evidence(log, ledger, fed, live, _rows(admin_url), found[0], work)
+
+
+class _KeptPages:
+    """The feed of a log that no longer changes: each page is read once, whichever read models are rebuilt from it."""
+
+    def __init__(self, feed: EventFeed) -> None:
+        self._feed = feed
+        self._pages: dict[tuple[int, int], Sequence[RecordedEvent]] = {}
+
+    async def read(self, after: int, limit: int) -> Sequence[RecordedEvent]:
+        if (after, limit) not in self._pages:
+            self._pages[after, limit] = await self._feed.read(after, limit)
+        return self._pages[after, limit]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._feed, name)
 
 
 async def read_log(feed: EventFeed, admin_url: str) -> list[Logged]:
