@@ -104,6 +104,7 @@ class DocumentDetails(ReadModel):
             "(owner_id, created_at, id)",
             "(owner_id, updated_at, id)",
             "(owner_id, title, id)",
+            "(owner_id, status, created_at, id)",
             "(owner_id, folder_id, created_at, id)",
             "(trashed_at, id) WHERE trashed_at IS NOT NULL",
             "USING gin (tags)",

@@ -2,7 +2,8 @@
 
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from errno import EADDRINUSE
 from typing import Any
 
 from dnslib import QTYPE, RCODE, RR, TXT
@@ -42,18 +43,27 @@ class Zone:
 @contextmanager
 def dns_server(zone: Zone) -> Iterator[int]:
     """Serve a zone by UDP and TCP; return the port."""
-    quiet = DNSLogger(log="-request,-reply,-truncated,-error", prefix=False, logf=lambda _: None)
-    servers = [DNSServer(zone, address=HOST, port=0, logger=quiet)]
-    port = int(servers[0].server.server_address[1])
-    servers.append(DNSServer(zone, address=HOST, port=port, tcp=True, logger=quiet))
-    for server in servers:
-        server.start_thread()
-    try:
-        yield port
-    finally:
+    with ExitStack() as stack:
+        servers = _bound(zone)
         for server in servers:
-            server.stop()
-            server.server.server_close()
+            stack.callback(server.server.server_close)
+            server.start_thread()
+            stack.callback(server.stop)
+        yield int(servers[0].server.server_address[1])
+
+
+def _bound(zone: Zone) -> list[Any]:
+    """Return a server by TCP and one by UDP, on one port. What is free for one may be taken for the other."""
+    quiet = DNSLogger(log="-request,-reply,-truncated,-error", prefix=False, logf=lambda _: None)
+    while True:
+        by_tcp = DNSServer(zone, address=HOST, port=0, tcp=True, logger=quiet)
+        try:
+            port = by_tcp.server.server_address[1]
+            return [by_tcp, DNSServer(zone, address=HOST, port=port, logger=quiet)]
+        except OSError as error:
+            by_tcp.server.server_close()
+            if error.errno != EADDRINUSE:
+                raise
 
 
 @contextmanager
