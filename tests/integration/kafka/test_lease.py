@@ -5,6 +5,7 @@ from time import sleep
 import pytest
 
 from infra.kafka.relay.leader_lease import SILENCE_SECONDS, TRUST_SECONDS, LeaderLease
+from infra.kafka.relay.relay import RETRY_SECONDS, STANDBY_SECONDS
 from tests.support.servers import Database
 from tests.support.stores import disconnect
 from tests.support.waiting import wait_until
@@ -27,6 +28,11 @@ def test_other_names_are_other_locks(database: Database) -> None:
         assert other.try_take()
 
 
+def test_a_standby_is_to_take_over_in_less_than_five_seconds() -> None:
+    assert TRUST_SECONDS < SILENCE_SECONDS
+    assert SILENCE_SECONDS + STANDBY_SECONDS + RETRY_SECONDS < 5.0
+
+
 def test_a_holder_that_is_alive_keeps_it(database: Database) -> None:
     with LeaderLease(database.app_url, "a") as one, LeaderLease(database.app_url, "a") as other:
         assert one.try_take()
@@ -44,14 +50,15 @@ def test_a_silent_holder_loses_it_after_it_has_stopped_trusting_it(
         assert silent.try_take()
         took = wait_until(other.try_take)
         assert not silent.held()
-    assert TRUST_SECONDS < took < SILENCE_SECONDS + 1
+    assert took > TRUST_SECONDS
 
 
-def test_a_holder_that_is_disconnected_knows(database: Database) -> None:
+def test_a_holder_that_is_disconnected_knows(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("infra.kafka.relay.leader_lease.TRUST_SECONDS", 3_600.0)
     with LeaderLease(database.app_url, "a") as one:
         assert one.try_take()
         disconnect(database.admin_url)
-        assert wait_until(lambda: not one.held()) < TRUST_SECONDS
+        wait_until(lambda: not one.held())
 
 
 def test_a_holder_that_hangs_loses_the_lock(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
