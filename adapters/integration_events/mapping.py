@@ -7,6 +7,7 @@ fields takes two and a half times as long.
 
 from collections.abc import Callable, Iterator
 from dataclasses import fields
+from functools import cache
 from inspect import get_annotations
 from typing import Any, get_type_hints
 
@@ -85,9 +86,18 @@ def readable_fields(private: type[Any]) -> set[str]:
 
 def is_personal(private: type, name: str) -> bool:
     """Whether a domain event, or any event of a root, marks the field of this name as personal."""
+    return name in _personal_fields(private)
+
+
+@cache
+def _personal_fields(private: type) -> frozenset[str]:
     events = [private, *(value for value in vars(private).values() if isinstance(value, type))]
-    hints = [get_type_hints(event, include_extras=True).get(name) for event in events]
-    return any(isinstance(mark, PersonalField) for hint in hints for mark in getattr(hint, "__metadata__", ()))
+    return frozenset(
+        name
+        for event in events
+        for name, hint in get_type_hints(event, include_extras=True).items()
+        if any(isinstance(mark, PersonalField) for mark in getattr(hint, "__metadata__", ()))
+    )
 
 
 def _hints(public: type) -> Iterator[tuple[str, Any]]:
