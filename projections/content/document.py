@@ -20,7 +20,7 @@ from projections.columns import columns_of, new_row, select_by_id
 from projections.content.document_star import STARRED
 from projections.kernel import CacheSpec, Change, PersonalData, ReadModel, Table, reads
 from projections.names import names_of
-from projections.page import BadCursor, Page, bounded, page_of, read_cursor, read_moment
+from projections.page import BadCursor, Page, bounded, limited, page_of, read_cursor, read_moment
 from projections.visibility import (
     BELONGS_TO,
     BELONGS_TO_TEAM,
@@ -251,7 +251,9 @@ async def documents(
     if cursor is not None:
         wheres.append(f"(d.{column}, d.id) {'<' if sort.startswith('-') else '>'} (%(value)s, %(id)s)")
         params |= _after(cursor, sort)
-    found = await rows.all(DocumentSummary, _merged(sources, wheres, sort), params)
+    # How common a tag is decides about the best plan: with its limit as a parameter this query is planned each time.
+    shown = limited(size) if wanted.tag is None else "LIMIT %(size)s"
+    found = await rows.all(DocumentSummary, _merged(sources, wheres, sort, shown), params)
     page = page_of(found, size, lambda last: _Cursor(sort, str(getattr(last, column)), last.id))
     items = page.items if names is None else await _with_names(rows, names, page.items)
     return DocumentPage(items, page.next, None if total is None else total.total)
@@ -296,10 +298,10 @@ def _count(sources: Sequence[ListSource], wheres: list[str]) -> str:
     return f"SELECT coalesce(sum(found), 0)::bigint AS total FROM ({' UNION ALL '.join(parts)}) AS t"  # noqa: S608
 
 
-def _merged(sources: Sequence[ListSource], wheres: list[str], sort: Sort) -> str:
+def _merged(sources: Sequence[ListSource], wheres: list[str], sort: Sort, limit: str) -> str:
     """Return one list of several sources, each of which is sorted and limited by itself."""
     column, direction = sort.lstrip("-"), "DESC" if sort.startswith("-") else "ASC"
-    order = f"ORDER BY d.{column} {direction}, d.id {direction} LIMIT %(size)s"
+    order = f"ORDER BY d.{column} {direction}, d.id {direction} {limit}"
     rest = f"{' AND '.join(wheres)} {order}"
     parts = [f"({source(LISTED, rest)})" for source in sources]
     return f"SELECT * FROM ({' UNION ALL '.join(parts)}) AS d {order}"  # noqa: S608 - our own words only

@@ -12,7 +12,7 @@ import msgspec
 from application.ports import Actor, ReadStore
 from projections.content.document import LISTED, DocumentSummary
 from projections.kernel import reads
-from projections.page import Page, bounded, page_of, read_cursor, read_moment
+from projections.page import Page, bounded, limited, page_of, read_cursor, read_moment
 from projections.visibility import ROLE_MODELS, own_documents, shared_documents, team_documents
 
 
@@ -41,7 +41,7 @@ SELECT * FROM (
 ) AS d
 """  # noqa: S608 - our own words only
 AFTER = "WHERE (d.viewed_at, d.id) < (%(viewed_at)s, %(id)s)"
-ORDER = "ORDER BY d.viewed_at DESC, d.id DESC LIMIT %(size)s"
+ORDER = "ORDER BY d.viewed_at DESC, d.id DESC"
 
 
 @reads("document", *ROLE_MODELS, "document_star")
@@ -54,11 +54,11 @@ async def recent_documents(
         BadCursor: the cursor is not one of this list.
     """
     size = bounded(limit)
-    params = {"user_id": actor.user_id, "address_id": actor.address_id, "size": size + 1}
+    params = {"user_id": actor.user_id, "address_id": actor.address_id}
     if cursor is None:
-        found = await rows.all(RecentDocument, f"{LIST} {ORDER}", params)
+        found = await rows.all(RecentDocument, f"{LIST} {ORDER} {limited(size)}", params)
     else:
-        found = await rows.all(RecentDocument, f"{LIST} {AFTER} {ORDER}", {**params, **_after(cursor)})
+        found = await rows.all(RecentDocument, f"{LIST} {AFTER} {ORDER} {limited(size)}", {**params, **_after(cursor)})
     return page_of(found, size, lambda last: _Cursor(str(last.viewed_at), last.id))
 
 
