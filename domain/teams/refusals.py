@@ -1,6 +1,6 @@
 """Refusals of commands that concern teams."""
 
-from domain.kernel import Conflict, Invalid, NotFound
+from domain.kernel import Conflict, Forbidden, Invalid, NotFound
 
 
 class TeamIsFull(Conflict):
@@ -49,6 +49,10 @@ class NoSuchDomain(NotFound):
 
 class DomainNotProved(Conflict):
     """The record that proves a domain was not found."""
+
+
+class DomainLinkNotValid(Forbidden):
+    """The link of a mail that proves a domain was never sent, was used, or has ended."""
 
 
 class DomainOfAll(Invalid):

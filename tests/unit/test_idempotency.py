@@ -82,6 +82,7 @@ from application.ports import Actor, AnswerExpired, Clock, CommandContext, NewId
 from application.privacy.erasure import ErasureStep
 from application.teams.dissolution import DissolveTeam, WithdrawDissolution
 from application.teams.domain import AddDomain, NoteDomain, ProveDomain, RemoveDomain
+from application.teams.domain_mail import ProveDomainByMail, RequestDomainMail
 from application.teams.invitation import (
     AcceptInvitation,
     DeclineInvitation,
@@ -327,6 +328,9 @@ async def domains(runner: CommandRunner, id: UUID, ada: Actor) -> AsyncIterator[
     runner.records.records[record_name("rivers.example")] = [record_value(domain_id)]
     yield ProveDomain(id=id, domain_id=domain_id), ada
     yield NoteDomain(id=id, domain_id=domain_id, found=False), None
+    yield RequestDomainMail(id=id, domain_id=domain_id), ada
+    link_id = next(event.link_id for event in runner.store.log if isinstance(event, Team.DomainMailRequested))
+    yield ProveDomainByMail(token=runner.links.make("domain", id, link_id).token), None
     yield RemoveDomain(id=id, domain_id=domain_id), ada
 
 

@@ -31,6 +31,7 @@ LINKS = {
     "access_asked": [f"https://app.example.org/access#token={TOKEN}"],
     "access_granted": [f"https://app.example.org/shared#token={TOKEN}"],
     "access_refused": [f"https://app.example.org/requests#token={TOKEN}"],
+    "domain_proof": [f"https://app.example.org/domain#token={TOKEN}"],
     "domain_lost": [f"https://app.example.org/domains#token={TOKEN}"],
     "join_asked": [f"https://app.example.org/joining#token={TOKEN}"],
     "join_accepted": [f"https://app.example.org/joined#token={TOKEN}"],
