@@ -1,7 +1,7 @@
-"""Teams: groups of users on paid seats. A team never has more members than seats, and never lacks an owner.
+"""Teams: groups of users on paid seats. No user joins a team without a free seat, and it never lacks an owner.
 
 Roles and their actions are in `domain/access.py`. An open invitation holds a seat until it is answered, revoked or
-expired, so that accepting it does not fail for lack of a seat.
+expired, so that accepting it does not fail for lack of a seat, unless the team has fewer seats by then.
 """
 
 from collections.abc import Iterable
@@ -97,6 +97,8 @@ class Team(Root):
     class Renamed(events.NameChanged): ...
 
     class SlugChanged(events.SlugChanged): ...
+
+    class SeatsChanged(events.SeatsChanged): ...
 
     class SettingsChanged(TeamSettingsChanged): ...
 

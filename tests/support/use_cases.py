@@ -15,6 +15,7 @@ from application.bus import Bus
 from application.commands import Command, CommandResult
 from application.identity.sessions import LogIn
 from application.policies.end_sessions import end_sessions
+from application.policies.follow_plans import follow_plans
 from application.policies.send_account_mails import send_account_mails
 from application.policies.send_document_offers import send_document_offers
 from application.policies.send_domain_mails import send_domain_mails
@@ -50,6 +51,7 @@ PLAYED = [
     for policy in (
         send_account_mails,
         end_sessions,
+        follow_plans,
         send_invitations,
         send_document_offers,
         send_domain_mails,

@@ -101,6 +101,7 @@ from application.teams.join_request import (
     WithdrawJoinRequest,
 )
 from application.teams.ownership import AcceptOwnership, DeclineOwnership, OfferOwnership, WithdrawOwnershipOffer
+from application.teams.seats import FollowPlan
 from application.teams.settings import ChangeTeamSettings
 from application.teams.team import (
     ChangeMemberRole,
@@ -111,13 +112,14 @@ from application.teams.team import (
     RenameTeam,
 )
 from application.views import VIEWS, view_maker
+from domain.billing.subscription import Subscription
 from domain.content.document import Document
 from domain.content.edits import Edit
 from domain.content.folder import FolderTree
 from domain.generation.generation import Generation
 from domain.generation.placement import Placement
 from domain.identity.links import LinkKind
-from domain.kernel import NotFound
+from domain.kernel import NotFound, Party
 from domain.teams.domains import record_name, record_value
 from domain.teams.join_request import JoinRequest
 from domain.teams.team import Team
@@ -284,6 +286,7 @@ async def life_of_a_team(runner: CommandRunner, ada: Actor, bob: Actor, carol: A
         yield step
     async for step in domains(runner, id, ada):
         yield step
+    yield FollowPlan(subscription_id=Subscription.id_of(Party("team", id))), None
     for name in ("bob", "carol", "eve"):
         yield InviteMember(id=id, email=f"{name}@example.org"), ada
     invitees = [Invitee(email="dan@example.org", role="guest"), Invitee(email="dan", role="guest")]

@@ -10,6 +10,7 @@ from domain.teams.domains import add_domain, note_domain, prove_domain
 from domain.teams.erasure import erase_team
 from domain.teams.invitation_times import INVITATION_LIFETIME
 from domain.teams.joining import add_member
+from domain.teams.seats import follow_plan
 from domain.teams.settings import change_settings
 from domain.teams.team import Team
 from tests.support.given import ID, NOW, address_of, person
@@ -31,6 +32,7 @@ def team() -> Team:
     change_settings(team, join="by_request", by=ADA, now=LATER)
     add_member(team, user_id=person(7).user_id, address_id=address_of(person(7)), role="viewer", now=LATER)
     team.remove(user_id=person(7).user_id, by=ADA, now=LATER)
+    follow_plan(team, "pro", now=LATER)
     team.rename("Band", by=ADA, now=LATER)
     team.change_slug("band", by=ADA, now=LATER)
     for somebody, email in ((BOB, "bob@example.org"), (EVE, "eve@example.org")):
