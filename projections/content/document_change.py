@@ -21,12 +21,8 @@ from domain.kernel import Conflict
 from projections.content.document import LISTED, DocumentSummary
 from projections.kernel import Change, PersonalData, ReadModel, Row, Table, reads
 from projections.page import bounded, read_cursor, write_cursor
-from projections.visibility import (
-    CHANGED_DOCUMENTS,
-    own_documents,
-    shared_by_events,
-    team_documents_by_events,
-)
+from projections.past_visibility import CHANGED_DOCUMENTS
+from projections.visibility import own_documents, shared_by_events, team_documents_by_events
 
 FIRST, LAST = UUID(int=0), UUID(int=2**128 - 1)
 
