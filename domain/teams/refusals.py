@@ -39,10 +39,6 @@ class NoSuchJoinRequest(NotFound):
     """The user does not ask to join the team now, or the team does not see it."""
 
 
-class DeclinedRecently(Conflict):
-    """A request of the user was declined a short time ago."""
-
-
 class NoSuchDomain(NotFound):
     """The team has not named the domain."""
 

@@ -13,9 +13,9 @@ from application.billing.subscription import CancelSubscription, ChangePlan
 from application.bus import Bus
 from application.commands import HANDLERS, Command, handles
 from application.content.access_request import (
+    AcceptAccessRequest,
     AskForAccess,
-    GrantAccess,
-    RefuseAccess,
+    DeclineAccessRequest,
     WithdrawAccessRequest,
 )
 from application.content.bulk import ChangeDocuments
@@ -214,10 +214,10 @@ async def life_of_a_document(runner: CommandRunner, ada: Actor, bob: Actor) -> A
         yield AskForAccess(id=id, role=role), bob
         yield WithdrawAccessRequest(id=id), bob
         yield AskForAccess(id=id, role=role), bob
-        yield GrantAccess(id=id, user_id=bob.user_id), ada
+        yield AcceptAccessRequest(id=id, user_id=bob.user_id), ada
     yield LeaveDocument(id=id), bob
     yield AskForAccess(id=id, role="viewer"), bob
-    yield RefuseAccess(id=id, user_id=bob.user_id), ada
+    yield DeclineAccessRequest(id=id, user_id=bob.user_id), ada
     yield PublishDocument(id=id), ada
     yield WithdrawDocument(id=id), ada
     opened = await runner.ask(CreateShareLink(id=id, role="viewer"), ada)
