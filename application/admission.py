@@ -1,13 +1,14 @@
 """Admission: on each load, is the owner's account open, and which roles do share links and teams lend the actor?
 
-Commands ask the log here, so that nothing is done through a link or a team once its end was stored. Reads ask
+Commands ask the log here, and the append checks the versions of what they asked, so that nothing is done through a link
+or a team once its end was stored (`decisions/0005-appends-check-who-lends-the-role.md`). Reads ask
 `projections/visibility.py`.
 """
 
 from datetime import datetime
 from uuid import UUID
 
-from application.ports import Actor, EventStore
+from application.ports import A, Actor, EventStore
 from application.suspended_owners import require_shown
 from domain.access import DOCUMENT
 from domain.content.document import Document
@@ -20,10 +21,11 @@ from domain.kernel import Root
 from domain.teams.team import Team
 
 
-async def admit(root: Root, actor: Actor | None, events: EventStore, now: datetime) -> None:
+async def admit(root: Root, actor: Actor | None, events: EventStore, now: datetime) -> list[Root]:
     """Refuse what is not to be seen at present, and note the roles that share links and the team lend the actor.
 
-    A team lends roles on all that belongs to it. `actor`: None is the system, which sees everything.
+    Returns the lenders: the aggregates that were asked for these roles. A team lends roles on all that belongs to it.
+    `actor`: None is the system, which sees everything.
 
     Raises:
         NotFound: it does not exist for the actor.
@@ -31,18 +33,29 @@ async def admit(root: Root, actor: Actor | None, events: EventStore, now: dateti
         Unreadable: the links or the team cannot be read.
     """
     await require_shown(root, actor, events)
+    lenders: list[Root] = []
     if actor is None:
-        return
+        return lenders
     if isinstance(root, Team):
         note_role_by_team(root, actor)
+        lenders.append(root)
     elif isinstance(root, Document):
-        actor.lent.pop(root.id, None)
-        if root.owner.kind == "team":
-            team = await events.load(Team, root.owner.id)
-            _note(actor, root.owner.id, None if team is None else role_by_team(team, actor))
-        if root.role_of(actor) not in ("owner", "editor"):  # no link and no loan gives more
-            roles = [await _role_by_links(root, actor, events, now), await _role_by_loans(root, actor, events)]
-            _note(actor, root.id, DOCUMENT.highest(role for role in roles if role is not None))
+        await _admit_to_document(root, actor, events, now, lenders)
+    return lenders
+
+
+async def _admit_to_document(
+    document: Document, actor: Actor, events: EventStore, now: datetime, lenders: list[Root]
+) -> None:
+    """Note the roles on a document that others lend the actor, and add these others to the lenders."""
+    actor.lent.pop(document.id, None)
+    if document.owner.kind == "team":
+        team = await _lender(Team, document.owner.id, events, lenders)
+        _note(actor, document.owner.id, None if team is None else role_by_team(team, actor))
+    if document.role_of(actor) not in ("owner", "editor"):  # no link and no loan gives more
+        by_links = await _role_by_links(document, actor, events, now, lenders)
+        roles = [by_links, await _role_by_loans(document, actor, events, lenders)]
+        _note(actor, document.id, DOCUMENT.highest(role for role in roles if role is not None))
 
 
 def note_role_by_team(team: Team, actor: Actor) -> None:
@@ -50,18 +63,28 @@ def note_role_by_team(team: Team, actor: Actor) -> None:
     _note(actor, team.id, role_by_team(team, actor))
 
 
-async def _role_by_links(document: Document, actor: Actor, events: EventStore, now: datetime) -> Role | None:
-    guest = await events.load(LinkGuest, LinkGuest.id_of(document.id, actor.user_id))
+async def _role_by_links(
+    document: Document, actor: Actor, events: EventStore, now: datetime, lenders: list[Root]
+) -> Role | None:
+    guest = await _lender(LinkGuest, LinkGuest.id_of(document.id, actor.user_id), events, lenders)
     if guest is None or not guest.link_ids:
         return None
-    links = await events.load(ShareLinks, ShareLinks.id_of(document.id))
+    links = await _lender(ShareLinks, ShareLinks.id_of(document.id), events, lenders)
     return None if links is None else links.role_by(guest.link_ids, now)
 
 
-async def _role_by_loans(document: Document, actor: Actor, events: EventStore) -> Role | None:
-    teams = [await events.load(Team, team_id) for team_id in document.team_shares]
+async def _role_by_loans(document: Document, actor: Actor, events: EventStore, lenders: list[Root]) -> Role | None:
+    teams = [await _lender(Team, team_id, events, lenders) for team_id in document.team_shares]
     roles = [role_by_loan(document, team, actor) for team in teams if team is not None]
     return DOCUMENT.highest(role for role in roles if role is not None)
+
+
+async def _lender(kind: type[A], id: UUID, events: EventStore, lenders: list[Root]) -> A | None:
+    """Return an aggregate that may lend a role, and add it to the lenders."""
+    found = await events.load(kind, id)
+    if found is not None:
+        lenders.append(found)
+    return found
 
 
 def _note(actor: Actor, lender_id: UUID, role: Role | None) -> None:

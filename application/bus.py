@@ -214,7 +214,7 @@ class Bus:
                 return await self._replay(run, scope, stored)
             return CommandResult(answer, None)
         # An answer without events is stored too: later, the same request might find something to change.
-        appended = await self._events.append(unit.staged, run.context, record)
+        appended = await self._events.append(unit.staged, run.context, record, unit.judged_by)
         if isinstance(appended, StoredResponse):
             assert scope is not None
             return await self._replay(run, scope, appended)

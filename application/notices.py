@@ -9,7 +9,7 @@ from application.ports import EventStore, Mail, Mailer
 from domain.identity.user import User
 
 NoticeTemplate = Literal[
-    "access_asked", "access_granted", "access_refused", "join_asked", "join_accepted", "join_declined", "domain_lost"
+    "access_asked", "access_accepted", "access_declined", "join_asked", "join_accepted", "join_declined", "domain_lost"
 ]
 
 

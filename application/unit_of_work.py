@@ -44,6 +44,8 @@ class UnitOfWork:
         self.loaded: list[Root] = []
         self.saved: list[Root] = []
         self.staged: list[Root] = []
+        self.judged_by: dict[UUID, int] = {}
+        """The versions of the streams that were asked for the actor's roles."""
 
     @property
     def main(self) -> Root | None:
@@ -70,7 +72,8 @@ class UnitOfWork:
         """See `ports.Store.get`."""
         root = _found(kind, await self._events.load(kind, id, version=version))
         if version is None:  # who may do what, and to which state, is judged by the present one
-            await admit(root, self._actor, self._events, self._clock())
+            for lender in await admit(root, self._actor, self._events, self._clock()):
+                self.judged_by.setdefault(lender.id, lender.version)
         self.loaded.append(root)
         if version is None and self._check is not None:
             self._check(root)

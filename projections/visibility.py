@@ -25,9 +25,6 @@ HELD = "(user_id = %(user_id)s OR (user_id IS NULL AND address_id = %(address_id
 LIVES = "(l.expires_at IS NULL OR l.expires_at > now())"
 """The condition that the share link `l` gives its role now. The clock of the database may differ from ours."""
 
-ROLES_BY_ADDRESS = f"(SELECT document_id, role FROM read.document_access WHERE {HELD})"  # noqa: S608
-"""Those by shares alone: they end by an event."""
-
 LENDING = ",".join(role for role, given in ROLE_BY_TEAM_ROLE.items() if given is not None)
 """The roles in a team that give one on what belongs to it."""
 
@@ -64,16 +61,21 @@ ROLE_OF_BORROWER = f"""
 """
 """The role that such a member has: the lower one of the loan's and of what the team gives them."""
 
-ROLES_HELD = f"""(
+ROLES_BY_EVENTS = f"""(
     SELECT 'share' AS reason, document_id, role, user_id IS NULL AS unused, NULL::uuid AS link_id, NULL::uuid AS team_id
     FROM read.document_access WHERE {HELD}
-    UNION ALL SELECT 'link', g.document_id, l.role, false, l.id, NULL
-    FROM read.link_guest g JOIN read.share_link l ON l.id = g.link_id
-    WHERE g.user_id = %(user_id)s AND g.present AND {LIVES}
     UNION ALL SELECT 'loan', s.document_id, {ROLE_OF_BORROWER}, false, NULL, s.team_id
     FROM {LENT} JOIN {BORROWER} WHERE r.user_id = %(user_id)s
 )"""  # noqa: S608 - our own words only
-"""The actor's roles by shares, links and loans, with their documents."""
+"""The actor's roles by shares and loans, with their documents: they end by events."""
+
+ROLES_HELD = f"""(
+    SELECT * FROM {ROLES_BY_EVENTS} AS by_events
+    UNION ALL SELECT 'link', g.document_id, l.role, false, l.id, NULL
+    FROM read.link_guest g JOIN read.share_link l ON l.id = g.link_id
+    WHERE g.user_id = %(user_id)s AND g.present AND {LIVES}
+)"""  # noqa: S608 - our own words only
+"""The actor's roles by shares, loans and links, with their documents."""
 
 ROLES_ON_ONE = f"""
 SELECT reason, role, unused, link_id, team_id FROM {ROLES_HELD} AS held WHERE document_id = %(id)s
@@ -141,40 +143,6 @@ FROM read.document d, LATERAL (
 ) m
 WHERE d.id = ANY(%s) AND {SHOWN}
 """  # noqa: S608 - our own words only
-
-EVER_SHARED = """
-(c.user_ids @> ARRAY[%(user_id)s]::uuid[] OR c.address_ids @> ARRAY[%(address_id)s]::uuid[])
-AND NOT (c.owner_kind = 'user' AND c.owner_id = %(user_id)s)
-"""
-"""The condition that the document `c` of another owner was at some time shared with the actor."""
-
-TEAMS_EVER = """(
-    SELECT r.team_id, r.until IS NULL AS present, coalesce(r.until, greatest(r.position, t.position)) AS position
-    FROM read.team_reader r JOIN read.team_reader t ON t.team_id = r.team_id AND t.reader_id = r.team_id
-    WHERE r.reader_id = %(user_id)s
-)"""
-"""The teams whose documents the actor may see, or could at some time, and when that changed."""
-
-CHANGED_DOCUMENTS = f"""
-SELECT c.id, c.position FROM read.document_change c
-    WHERE c.owner_kind = 'user' AND c.owner_id = %(user_id)s AND c.position >= %(position)s
-UNION ALL SELECT c.id, c.position FROM read.document_change c WHERE {EVER_SHARED} AND c.position >= %(position)s
-UNION ALL SELECT c.id, p.position FROM read.document_change c JOIN read.user_profile p ON p.id = c.owner_id
-    WHERE {EVER_SHARED} AND c.owner_kind = 'user' AND p.position >= %(position)s
-UNION ALL SELECT c.id, c.position FROM {TEAMS_EVER} AS m JOIN read.document_change c ON c.owner_id = m.team_id
-    WHERE c.owner_kind = 'team' AND m.present AND c.position >= %(position)s
-UNION ALL SELECT c.id, m.position FROM {TEAMS_EVER} AS m JOIN read.document_change c ON c.owner_id = m.team_id
-    WHERE c.owner_kind = 'team' AND (m.present OR c.owned_since < m.position) AND m.position >= %(position)s
-UNION ALL SELECT c.id, f.until FROM {TEAMS_EVER} AS m
-    JOIN read.document_change c ON c.former_teams @> ARRAY[m.team_id],
-    LATERAL unnest(c.former_teams, c.former_since, c.former_until) AS f(team_id, since, until)
-    WHERE f.team_id = m.team_id AND (m.present OR f.since < m.position) AND f.until >= %(position)s
-UNION ALL SELECT s.document_id, s.position FROM read.document_star s
-    WHERE s.user_id = %(user_id)s AND s.position >= %(position)s
-"""  # noqa: S608 - our own words only
-"""The documents that the actor may have seen at some time, with the positions, from `position` on, of what changes them
-in the actor's list: their own events, those of their owner's account, which may hide them, those that change the role
-by a team, and the actor's star. Documents that a team got after the actor could see any are not among them."""
 
 TEAM_AUDIENCE = f"""
 SELECT team_id AS id, array_agg(user_id) AS user_ids,
@@ -286,9 +254,9 @@ def team_documents(columns: str, rest: str) -> str:
     return _of_teams(columns, rest, ROLES_HELD)
 
 
-def team_documents_by_address(columns: str, rest: str) -> str:
-    """Return the same query, with the highest role by team and by shares."""
-    return _of_teams(columns, rest, ROLES_BY_ADDRESS)
+def team_documents_by_events(columns: str, rest: str) -> str:
+    """Return the same query without the roles by links."""
+    return _of_teams(columns, rest, ROLES_BY_EVENTS)
 
 
 def shared_documents(columns: str, rest: str) -> str:
@@ -296,9 +264,9 @@ def shared_documents(columns: str, rest: str) -> str:
     return _of_others(columns, rest, ROLES_HELD)
 
 
-def shared_by_address(columns: str, rest: str) -> str:
-    """Return the same query for roles by shares."""
-    return _of_others(columns, rest, ROLES_BY_ADDRESS)
+def shared_by_events(columns: str, rest: str) -> str:
+    """Return the same query without the roles by links."""
+    return _of_others(columns, rest, ROLES_BY_EVENTS)
 
 
 def _of_teams(columns: str, rest: str, held: str) -> str:

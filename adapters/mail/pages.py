@@ -10,8 +10,8 @@ _UNUSED = re.compile(r"[?#&/][\w.-]*=?$")
 class LinkPages:
     """Pages of a front end, by a pattern with `{purpose}` and `{token}`.
 
-    Purposes are verify, reset, forgot, email, undo, lockdown, withdraw, invitation, offer, access, shared, joining,
-    joined, requests and domains.
+    Purposes are verify, reset, forgot, email, undo, lockdown, withdraw, domain, invitation, offer, access, shared,
+    joining, joined, requests and domains.
     """
 
     pattern: str

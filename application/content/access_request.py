@@ -1,4 +1,4 @@
-"""Use cases of access requests: ask, withdraw, grant, refuse.
+"""Use cases of access requests: ask, withdraw, accept, decline.
 
 To ask loads no document: neither the answer nor its time shows whether there is one.
 """
@@ -29,7 +29,7 @@ class WithdrawAccessRequest(Command[None]):
     id: UUID
 
 
-class GrantAccess(Command[None]):
+class AcceptAccessRequest(Command[None]):
     """Share a document with a user who asks for it. `role`: None is the one that they ask for."""
 
     id: UUID
@@ -37,8 +37,8 @@ class GrantAccess(Command[None]):
     role: ShareRole | None = None
 
 
-class RefuseAccess(Command[None]):
-    """Refuse a user's request for a document."""
+class DeclineAccessRequest(Command[None]):
+    """Decline a user's request for a document."""
 
     id: UUID
     user_id: UUID
@@ -63,12 +63,14 @@ async def withdraw_access_request(cmd: WithdrawAccessRequest, store: Store, acto
 
 
 @handles
-async def grant_access(cmd: GrantAccess, store: Store, actor: Actor, addresses: EmailIndex, clock: Clock) -> None:
+async def accept_access_request(
+    cmd: AcceptAccessRequest, store: Store, actor: Actor, addresses: EmailIndex, clock: Clock
+) -> None:
     document, request = await _asked(store, cmd.id, cmd.user_id, actor)
     user = await store.get(User, cmd.user_id)
     if not user.active or not user.email_verified:
         raise _not_asked()
-    request.grant(
+    request.accept(
         document,
         address_id=addresses.address_id(user.email),
         email=user.email,
@@ -80,9 +82,9 @@ async def grant_access(cmd: GrantAccess, store: Store, actor: Actor, addresses: 
 
 
 @handles
-async def refuse_access(cmd: RefuseAccess, store: Store, actor: Actor, clock: Clock) -> None:
+async def decline_access_request(cmd: DeclineAccessRequest, store: Store, actor: Actor, clock: Clock) -> None:
     document, request = await _asked(store, cmd.id, cmd.user_id, actor)
-    request.refuse(document, by=actor, now=clock())
+    request.decline(document, by=actor, now=clock())
     store.save(request)
 
 

@@ -9,8 +9,8 @@ from domain.kernel import Root
 from domain.teams.join_request import JoinRequest
 
 TEMPLATES: Mapping[type[Root.Event], NoticeTemplate] = {
-    AccessRequest.Granted: "access_granted",
-    AccessRequest.Refused: "access_refused",
+    AccessRequest.Accepted: "access_accepted",
+    AccessRequest.Declined: "access_declined",
     JoinRequest.Accepted: "join_accepted",
     JoinRequest.Declined: "join_declined",
 }
@@ -18,7 +18,7 @@ TEMPLATES: Mapping[type[Root.Event], NoticeTemplate] = {
 
 @policy()
 def tell_of_answers(
-    event: AccessRequest.Granted | AccessRequest.Refused | JoinRequest.Accepted | JoinRequest.Declined,
+    event: AccessRequest.Accepted | AccessRequest.Declined | JoinRequest.Accepted | JoinRequest.Declined,
 ) -> Iterable[Reaction]:
     yield NoticeMail(
         template=TEMPLATES[type(event)],

@@ -4,14 +4,15 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 from uuid import UUID
 
-LinkPurpose = Literal["verify", "reset", "new_email", "old_email", "undo_email", "lockdown", "share"]
+LinkPurpose = Literal["verify", "reset", "new_email", "old_email", "undo_email", "lockdown", "share", "domain"]
 
 
 @dataclass(frozen=True, slots=True)
 class LinkToken:
     """A token that names its subject, and its digest (SHA-256, hexadecimal), which alone is stored.
 
-    The subject is the user whom a mail is for, or the document that a share link opens.
+    The subject is the user whom a mail is for, the document that a share link opens, or the team that a mail proves a
+    domain for.
     """
 
     subject_id: UUID

@@ -14,7 +14,7 @@ of jobs that send mails have it as their `run_timeout`: a try that ends earlier 
 class Mail:
     """A mail to one person. `template` names its text, which shows `values`: `name`, that of the person, which may be
     missing; `token`, that of the link in the mail, if it has one; `lockdown_token`, that of a link to lock the account;
-    `device` and `time` of a login; `team`, the name of a team.
+    `device` and `time` of a login; `team`, the name of a team; `domain`, that of the receiver.
 
     `message_id`: the part of the Message-ID (RFC 5322) before the `@`; a repeat of the mail has the same one.
     """

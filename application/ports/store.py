@@ -1,6 +1,6 @@
 """Ports to the event store: `Store` for command handlers, `EventStore` for the bus."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -165,15 +165,22 @@ class EventStore(StoredEvents, Protocol):
         """Return the id of the stream that holds the claim. Raises `Unavailable`."""
 
     async def append(
-        self, changes: Sequence[Root], call: CommandContext, idempotency: Idempotency | None
+        self,
+        changes: Sequence[Root],
+        call: CommandContext,
+        idempotency: Idempotency | None,
+        judged_by: Mapping[UUID, int] | None = None,
     ) -> "int | StoredResponse":
         """Append the pending events of all `changes`, or none of them, with their claims and the idempotency record.
+
+        `judged_by`: the versions of other streams by which the changes were judged. If one has changed, it is a
+        conflict, too.
 
         Returns the position of the last event, or without events that of the event that the record names; or, where
         the key was used before, the response stored then.
 
         Raises:
-            VersionConflict: another append to one of the streams came first.
+            VersionConflict: another append to one of the streams, or to one of `judged_by`, came first.
             ClaimTaken: a claim is held by another stream.
             NotFound: an aggregate, the subject of the answer, or another subject of an event has been erased.
                 An address may be used again.

@@ -1,7 +1,7 @@
-"""Job: looks every day whether the records of proved domains are still there."""
+"""Job: looks every day whether the records of proved domains are still there, where no mail proves them."""
 
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import ClassVar
 from uuid import UUID
 
@@ -19,11 +19,12 @@ from application.ports import (
 )
 from application.teams.domain import NoteDomain, is_published
 from domain.kernel import NotFound
+from domain.teams.domain_mails import needs_record
 from domain.teams.team import Team
 
 
 class CheckDomains(ScheduledJob, frozen=True, kw_only=True):
-    """Look for the records of all proved domains. A domain whose servers do not answer is left for the next day."""
+    """Look for the records of all proved domains that need one. A domain whose servers are silent waits for a day."""
 
     kind: ClassVar[str] = "check_domains"
     queue: ClassVar[str] = "default"
@@ -46,7 +47,7 @@ async def check_domains(
         for each in found:
             last = each.domain_id
             try:
-                name = await _name(each, events)
+                name = await _name(each, events, now)
                 is_there = name is None or await _is_there(name, each, records)
             except Unreadable:
                 unread.append(each.team_id)
@@ -58,11 +59,11 @@ async def check_domains(
     report_unread(unread)
 
 
-async def _name(each: ProvedDomain, events: EventStore) -> str | None:
-    """Return the domain; None: the team has it no more. Raises `Unreadable`."""
+async def _name(each: ProvedDomain, events: EventStore, now: datetime) -> str | None:
+    """Return the domain; None: the team has it no more, or it needs no record. Raises `Unreadable`."""
     team = await events.load(Team, each.team_id)
     domain = None if team is None else team.domains.get(each.domain_id)
-    return None if domain is None else domain["name"]
+    return domain["name"] if domain is not None and needs_record(domain, now) else None
 
 
 async def _is_there(name: str, each: ProvedDomain, records: TextRecords) -> bool | None:

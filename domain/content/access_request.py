@@ -4,7 +4,7 @@ Each user has one stream for each document id, whether there is such a document 
 it. See `domain/decisions/0011-requests-tell-nothing.md`.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 from uuid import UUID, uuid5
 
@@ -13,19 +13,17 @@ from domain.content import refusals, sharing
 from domain.content.document import Document
 from domain.content.roles import ShareRole
 from domain.kernel import AboutUser, FirstEvent, Party, Root
+from domain.requests import require_may_ask_again
 from domain.text import usable_message
 
-ASK_AGAIN_AFTER = timedelta(days=7)
-"""How long a refusal stands."""
-
-
-RequestState = Literal["open", "granted", "refused", "withdrawn"]
+RequestState = Literal["open", "accepted", "declined", "withdrawn"]
 
 
 class AccessRequest(Root):
     """What one user asks for on one document. The message is in the events alone."""
 
     TOPIC = "access_request"
+    snapshot_version = 2
 
     class Asked(FirstEvent):
         TOPIC = "access_request.asked"
@@ -61,8 +59,8 @@ class AccessRequest(Root):
         def apply(self, aggregate: "AccessRequest") -> None:
             aggregate.state = "withdrawn"
 
-    class Granted(Root.Event):
-        """The request was granted, perhaps with another role. The document has the share."""
+    class Accepted(Root.Event):
+        """The request was accepted, perhaps with another role. The document has the share."""
 
         TOPIC = "access_request.granted"
         document_id: UUID
@@ -71,17 +69,17 @@ class AccessRequest(Root):
         answered_by: UUID
 
         def apply(self, aggregate: "AccessRequest") -> None:
-            aggregate.state = "granted"
+            aggregate.state = "accepted"
             aggregate.answered_at = self.timestamp
 
-    class Refused(Root.Event):
+    class Declined(Root.Event):
         TOPIC = "access_request.refused"
         document_id: UUID
         user_id: UUID
         answered_by: UUID
 
         def apply(self, aggregate: "AccessRequest") -> None:
-            aggregate.state = "refused"
+            aggregate.state = "declined"
             aggregate.answered_at = self.timestamp
 
     document_id: UUID
@@ -123,12 +121,11 @@ class AccessRequest(Root):
         Raises:
             AddressNotVerified: the person's address is not verified.
             UnusableText: the message is not valid.
-            RefusedRecently: the last request was refused a short time ago.
+            DeclinedRecently: the last request was declined a short time ago.
         """
         require_verified(by)
         message = usable_message(message)
-        if self.state == "refused" and self.answered_at is not None and now < self.answered_at + ASK_AGAIN_AFTER:
-            raise refusals.RefusedRecently("Your request was refused; you can ask again 7 days after that.")
+        require_may_ask_again(self.state, self.answered_at, now)
         if self.state == "open" and self.role == role and message is None:
             return
         self.trigger_event(
@@ -140,7 +137,7 @@ class AccessRequest(Root):
         if self.state == "open":
             self.trigger_event(self.Withdrawn, now=now)
 
-    def grant(
+    def accept(
         self,
         document: Document,
         *,
@@ -158,17 +155,17 @@ class AccessRequest(Root):
         Raises:
             NotFound, RoleTooLow: the person may not share the document.
             AddressNotVerified: their own address is not verified.
-            NoSuchAccessRequest: the request is not open; the share of one that was granted may be revoked.
+            NoSuchAccessRequest: the request is not open; the share of one that was accepted may be revoked.
             DocumentIsTrashed, SharedWithOneself, AddressIsBound, TooManyShares: a rule forbids the share.
         """
         document.require("share", by)
-        if self.state == "granted" and self.user_id in document.share_users.values():
+        if self.state == "accepted" and self.user_id in document.share_users.values():
             return
         self._require_open()
         role = role or self.role
         sharing.give(document, user_id=self.user_id, address_id=address_id, email=email, role=role, by=by, now=now)
         self.trigger_event(
-            self.Granted,
+            self.Accepted,
             now=now,
             document_id=self.document_id,
             user_id=self.user_id,
@@ -176,19 +173,19 @@ class AccessRequest(Root):
             answered_by=by.user_id,
         )
 
-    def refuse(self, document: Document, *, by: Person, now: datetime) -> None:
-        """Refuse the request. Allowed in the trash, too. A second time there is no event.
+    def decline(self, document: Document, *, by: Person, now: datetime) -> None:
+        """Decline the request. Allowed in the trash, too. A second time there is no event.
 
         Raises:
             NotFound, RoleTooLow: the person may not share the document.
             NoSuchAccessRequest: the request is not open.
         """
         document.require("share", by)
-        if self.state == "refused":
+        if self.state == "declined":
             return
         self._require_open()
         self.trigger_event(
-            self.Refused, now=now, document_id=self.document_id, user_id=self.user_id, answered_by=by.user_id
+            self.Declined, now=now, document_id=self.document_id, user_id=self.user_id, answered_by=by.user_id
         )
 
     def _require_open(self) -> None:

@@ -97,7 +97,3 @@ class AddressIsBound(Conflict):
 
 class NoSuchAccessRequest(NotFound):
     """The user does not ask for access to the document now."""
-
-
-class RefusedRecently(Conflict):
-    """A request of the user was refused a short time ago."""

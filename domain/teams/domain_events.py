@@ -1,6 +1,7 @@
 """Events of teams about their domains. Other code calls them `Team.DomainAdded` and so on."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -23,7 +24,13 @@ class TeamDomainAdded(Root.Event):
     name: Personal[str]
 
     def apply(self, aggregate: "Team") -> None:
-        aggregate.domains[self.domain_id] = {"name": self.name, "proved": False, "missing_since": None}
+        aggregate.domains[self.domain_id] = {
+            "name": self.name,
+            "proved": False,
+            "proved_by_mail_at": None,
+            "missing_since": None,
+            "mail": None,
+        }
 
 
 class TeamDomainProved(Root.Event):
@@ -37,7 +44,45 @@ class TeamDomainProved(Root.Event):
         return [domain_claim(self.name)]
 
     def apply(self, aggregate: "Team") -> None:
-        aggregate.domains[self.domain_id]["proved"] = True
+        domain = aggregate.domains[self.domain_id]
+        domain["proved"], domain["proved_by_mail_at"], domain["missing_since"] = True, None, None
+
+
+class TeamDomainMailRequested(Root.Event):
+    """A mail with a link that proves the domain was requested. Its link ends that of an earlier mail.
+
+    `token_digest`: of the token of the link (SHA-256, hexadecimal).
+    """
+
+    TOPIC = "team.domain_mail_requested"
+    domain_id: UUID
+    link_id: UUID
+    token_digest: str
+    expires_at: datetime
+    requested_by: UUID
+
+    def apply(self, aggregate: "Team") -> None:
+        aggregate.domains[self.domain_id]["mail"] = {
+            "link_id": self.link_id,
+            "digest": self.token_digest,
+            "expires_at": self.expires_at,
+        }
+
+
+class TeamDomainProvedByMail(Root.Event):
+    """The link of a mail to the domain was used, which ends it: the domain belongs to the team."""
+
+    TOPIC = "team.domain_proved_by_mail"
+    domain_id: UUID
+    name: Personal[str]
+
+    def claims(self) -> Iterable[Claim]:
+        return [domain_claim(self.name)]
+
+    def apply(self, aggregate: "Team") -> None:
+        domain = aggregate.domains[self.domain_id]
+        domain["proved"], domain["proved_by_mail_at"] = True, self.timestamp
+        domain["missing_since"] = domain["mail"] = None
 
 
 class TeamDomainMissed(Root.Event):
@@ -70,7 +115,7 @@ class TeamDomainLost(Root.Event):
 
     def apply(self, aggregate: "Team") -> None:
         domain = aggregate.domains[self.domain_id]
-        domain["proved"], domain["missing_since"] = False, None
+        domain["proved"], domain["proved_by_mail_at"], domain["missing_since"] = False, None, None
 
 
 class TeamDomainRemoved(Root.Event):

@@ -1,4 +1,4 @@
-"""Domains of a team: named by an admin, proved by a DNS record, lost when the record is gone for long.
+"""Domains of a team: named by an admin, proved by a DNS record or a mail, lost when the proof is gone for long.
 
 A proved domain belongs to one team at a time. Holders of addresses of it may ask to join, or join at once, as the
 settings say. See `decisions/0003-domains.md`.
@@ -11,6 +11,7 @@ import idna
 
 from domain.access import Person, require_verified
 from domain.kernel import Invalid
+from domain.teams.domain_mails import needs_record
 from domain.teams.refusals import DomainNotProved, DomainOfAll, NoSuchDomain, TooManyDomains
 from domain.teams.team import Team, TeamDomain
 from domain.text import domain_name
@@ -83,7 +84,7 @@ def record_name(name: str) -> str:
 
 
 def prove_domain(team: Team, domain_id: UUID, *, found: bool, by: Person, now: datetime) -> None:
-    """Make a domain the team's, if its record was found. One that is proved stays so.
+    """Make a domain the team's, if its record was found. One that is proved by it stays so.
 
     Raises:
         NotFound, RoleTooLow, TeamIsDissolved, DissolutionIsDue: the person may not do it.
@@ -94,27 +95,32 @@ def prove_domain(team: Team, domain_id: UUID, *, found: bool, by: Person, now: d
     domain = domain_of(team, domain_id)
     if not found:
         raise DomainNotProved("The record was not found; publish it, and try again when DNS shows it.")
-    if not domain["proved"]:
-        team.trigger_event(Team.DomainProved, now=now, domain_id=domain_id, name=domain["name"])
-    elif domain["missing_since"] is not None:
-        team.trigger_event(Team.DomainFoundAgain, now=now, domain_id=domain_id)
+    _note_found(team, domain_id, domain, now)
 
 
 def note_domain(team: Team, domain_id: UUID, *, found: bool, now: datetime) -> None:
-    """Note whether the record of a proved domain is still there. No actor: a schedule asks for it.
+    """Note whether the record of a proved domain is there, which needs one. No actor: a schedule asks for it.
 
     It is lost if the record has been missing for `DOMAIN_LOST_AFTER`.
     """
     domain = team.domains.get(domain_id)
-    if domain is None or not domain["proved"]:
+    if domain is None or not needs_record(domain, now):
         return
     since = domain["missing_since"]
-    if found and since is not None:
-        team.trigger_event(Team.DomainFoundAgain, now=now, domain_id=domain_id)
-    elif not found and since is None:
+    if found:
+        _note_found(team, domain_id, domain, now)
+    elif since is None:
         team.trigger_event(Team.DomainMissed, now=now, domain_id=domain_id)
-    elif not found and since is not None and now >= since + DOMAIN_LOST_AFTER:
+    elif now >= since + DOMAIN_LOST_AFTER:
         team.trigger_event(Team.DomainLost, now=now, domain_id=domain_id, name=domain["name"])
+
+
+def _note_found(team: Team, domain_id: UUID, domain: TeamDomain, now: datetime) -> None:
+    """Note that the record of a domain is there: it proves the domain from now on."""
+    if not domain["proved"] or domain["proved_by_mail_at"] is not None:
+        team.trigger_event(Team.DomainProved, now=now, domain_id=domain_id, name=domain["name"])
+    elif domain["missing_since"] is not None:
+        team.trigger_event(Team.DomainFoundAgain, now=now, domain_id=domain_id)
 
 
 def remove_domain(team: Team, domain_id: UUID, *, by: Person, now: datetime) -> None:

@@ -39,6 +39,16 @@ class SlugChanged(Root.Event):
         aggregate.slug = self.slug
 
 
+class SeatsChanged(Root.Event):
+    """The seats from now on, which may be fewer than the members."""
+
+    TOPIC = "team.seats_changed"
+    seats: int
+
+    def apply(self, aggregate: "Team") -> None:
+        aggregate.seats = self.seats
+
+
 class MemberInvited(Root.Event):
     TOPIC = "team.member_invited"
     class_version = 2

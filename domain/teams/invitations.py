@@ -6,6 +6,7 @@ from uuid import UUID
 from domain.access import Person, require_verified
 from domain.kernel import NotFound
 from domain.teams.invitation_times import INVITATION_LIFETIME, require_interval
+from domain.teams.joining import require_seat
 from domain.teams.refusals import (
     AlreadyAMember,
     DissolutionIsRequested,
@@ -58,8 +59,7 @@ def _renew(team: Team, *, address_id: UUID, email: str, role: InvitedRole, by: P
         InvitedRecently, TeamIsFull: the last mail was sent a short time ago, or no seat is free.
     """
     require_interval(team.invited_until.get(address_id), now=now)
-    if team.seats_taken(now) - team.is_open(address_id, now) >= team.seats:
-        raise TeamIsFull(f"All {team.seats} seats are taken or held by invitations; free one or add seats.")
+    require_seat(team, address_id, now)
     team.trigger_event(
         Team.MemberInvited,
         now=now,
@@ -79,7 +79,7 @@ def accept(team: Team, *, by: Person, now: datetime) -> None:
         TeamIsDissolved, DissolutionIsRequested: the team was dissolved, or an owner has requested that.
         AlreadyAMember: the actor became a member through another address.
         InvitationExpired: the invitation has expired.
-        TeamIsFull: no seat is free. The invitation held one, so only wrong clocks lead to this.
+        TeamIsFull: no seat is free. The invitation held one, so only fewer seats or wrong clocks lead to this.
     """
     if by.user_id in team.members and by.address_id not in team.invited:
         return
@@ -91,7 +91,9 @@ def accept(team: Team, *, by: Person, now: datetime) -> None:
     if not team.is_open(address_id, now):
         raise InvitationExpired("This invitation has expired; ask for a new one.")
     if len(team.members) >= team.seats:
-        raise TeamIsFull("All seats are taken; ask an owner to add seats.")
+        raise TeamIsFull(
+            f"The team has {team.seats} seats (members: {len(team.members)}). Ask an owner for a seat, then accept."
+        )
     role = team.invited[address_id]
     team.trigger_event(Team.InvitationAccepted, now=now, address_id=address_id, user_id=by.user_id, role=role)
 

@@ -5,21 +5,18 @@ has stands for an id that looks like a team's. The team sees a request only if i
 tells nothing about teams. See `domain/teams/decisions/0002-join-requests.md`.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 from uuid import UUID, uuid5
 
 from domain.access import Person, require_verified
 from domain.kernel import AboutUser, FirstEvent, Party, Root
+from domain.requests import require_may_ask_again
 from domain.teams import refusals
 from domain.teams.joining import add_member, has_seat
 from domain.teams.roles import InvitedRole
 from domain.teams.team import Team
 from domain.text import usable_message
-
-JOIN_AGAIN_AFTER = timedelta(days=7)
-"""How long it stands that a request was declined."""
-
 
 JoinState = Literal["open", "accepted", "declined", "withdrawn"]
 
@@ -132,8 +129,7 @@ class JoinRequest(Root):
         """
         require_verified(by)
         message = usable_message(message)
-        if self.state == "declined" and self.answered_at is not None and now < self.answered_at + JOIN_AGAIN_AFTER:
-            raise refusals.DeclinedRecently("Your request was declined; you can ask again 7 days after that.")
+        require_may_ask_again(self.state, self.answered_at, now)
         self.trigger_event(
             self.AskedAgain, now=now, team_id=self.team_id, user_id=self.user_id, asked_for=asked_for, message=message
         )

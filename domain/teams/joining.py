@@ -1,4 +1,4 @@
-"""Members who come without an invitation."""
+"""Free seats, and members who come without an invitation."""
 
 from datetime import datetime
 from uuid import UUID
@@ -13,6 +13,20 @@ def has_seat(team: Team, address_id: UUID, now: datetime) -> bool:
     return team.seats_taken(now) - team.is_open(address_id, now) < team.seats
 
 
+def require_seat(team: Team, address_id: UUID, now: datetime) -> None:
+    """Refuse the holder of an address without a free seat.
+
+    Raises:
+        TeamIsFull
+    """
+    if not has_seat(team, address_id, now):
+        members, invitations = len(team.members), team.seats_taken(now) - len(team.members)
+        raise TeamIsFull(
+            f"The team has {team.seats} seats (members: {members}, open invitations: {invitations}). Remove members,"
+            " revoke invitations, or take a plan with more seats."
+        )
+
+
 def add_member(team: Team, *, user_id: UUID, address_id: UUID, role: InvitedRole, now: datetime) -> None:
     """Make a user a member, on a seat that is free. Who may decide that is for the caller to check.
 
@@ -24,8 +38,7 @@ def add_member(team: Team, *, user_id: UUID, address_id: UUID, role: InvitedRole
     """
     if user_id in team.members:
         raise AlreadyAMember("That user is a member already; change their role instead.")
-    if not has_seat(team, address_id, now):
-        raise TeamIsFull(f"All {team.seats} seats are taken or held by invitations; free one or add seats.")
+    require_seat(team, address_id, now)
     if address_id in team.invited:
         team.trigger_event(Team.InvitationRevoked, now=now, address_id=address_id)
     team.trigger_event(Team.MemberJoined, now=now, user_id=user_id, role=role)

@@ -1,6 +1,6 @@
 """Refusals of commands that concern teams."""
 
-from domain.kernel import Conflict, Invalid, NotFound
+from domain.kernel import Conflict, Forbidden, Invalid, NotFound
 
 
 class TeamIsFull(Conflict):
@@ -39,16 +39,16 @@ class NoSuchJoinRequest(NotFound):
     """The user does not ask to join the team now, or the team does not see it."""
 
 
-class DeclinedRecently(Conflict):
-    """A request of the user was declined a short time ago."""
-
-
 class NoSuchDomain(NotFound):
     """The team has not named the domain."""
 
 
 class DomainNotProved(Conflict):
     """The record that proves a domain was not found."""
+
+
+class DomainLinkNotValid(Forbidden):
+    """The link of a mail that proves a domain was never sent, was used, or has ended."""
 
 
 class DomainOfAll(Invalid):

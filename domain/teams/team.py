@@ -1,7 +1,7 @@
-"""Teams: groups of users on paid seats. A team never has more members than seats, and never lacks an owner.
+"""Teams: groups of users on paid seats. No user joins a team without a free seat, and it never lacks an owner.
 
 Roles and their actions are in `domain/access.py`. An open invitation holds a seat until it is answered, revoked or
-expired, so that accepting it does not fail for lack of a seat.
+expired, so that accepting it does not fail for lack of a seat, unless the team has fewer seats by then.
 """
 
 from collections.abc import Iterable
@@ -27,19 +27,33 @@ WHILE_DISSOLUTION_IS_DUE = frozenset({"dissolve", "leave", "answer_invitation"})
 """What can still be done with a team that is about to be dissolved."""
 
 
+class DomainLink(TypedDict):
+    """The link in a mail that proves a domain. `digest`: of its token (SHA-256, hexadecimal)."""
+
+    link_id: UUID
+    digest: str
+    expires_at: datetime
+
+
 class TeamDomain(TypedDict):
-    """A domain. `missing_since`: when its record was first not found since it was last found; None: it is there."""
+    """A domain. `proved_by_mail_at`: None: its record proves it, or nothing does.
+
+    `missing_since`: when its record was first not found since it was last found; None: it is there, or a mail is good.
+    `mail`: the last one, whose link was not used yet.
+    """
 
     name: str
     proved: bool
+    proved_by_mail_at: datetime | None
     missing_since: datetime | None
+    mail: DomainLink | None
 
 
 class Team(Root):
     """Members and invited addresses, with their roles."""
 
     TOPIC = "team"
-    snapshot_version = 3
+    snapshot_version = 4
 
     class Founded(FirstEvent):
         TOPIC = "team.founded"
@@ -84,11 +98,17 @@ class Team(Root):
 
     class SlugChanged(events.SlugChanged): ...
 
+    class SeatsChanged(events.SeatsChanged): ...
+
     class SettingsChanged(TeamSettingsChanged): ...
 
     class DomainAdded(domain_events.TeamDomainAdded): ...
 
     class DomainProved(domain_events.TeamDomainProved): ...
+
+    class DomainMailRequested(domain_events.TeamDomainMailRequested): ...
+
+    class DomainProvedByMail(domain_events.TeamDomainProvedByMail): ...
 
     class DomainMissed(domain_events.TeamDomainMissed): ...
 
@@ -291,7 +311,7 @@ class Team(Root):
         return any(each["proved"] and each["name"] == domain for each in self.domains.values())
 
     def holds(self, domain: str) -> bool:
-        """Return whether the domain is the team's, and its record was there when it was last looked for."""
+        """Return whether the domain is the team's, and its record, if it needs one, was there at the last look."""
         proved = [each for each in self.domains.values() if each["proved"] and each["name"] == domain]
         return any(each["missing_since"] is None for each in proved)
 

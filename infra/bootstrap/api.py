@@ -117,6 +117,7 @@ async def _open_handler_ports(settings: Settings, core: WriteSide, limits: OpenL
         try:
             yield {
                 "attempts": limits.attempts,
+                "domain_mails": limits.domain_mails,
                 "guesses": limits.guesses,
                 "links": open_link_tokens(core.keys),
                 "models": open_models(settings.provider),

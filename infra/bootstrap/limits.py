@@ -1,4 +1,7 @@
-"""Limits, challenges, attempts to log in, and guesses at links. The buckets are in Redis, or in each process."""
+"""Limits of requests and mails, challenges, attempts to log in, guesses at links.
+
+The buckets are in Redis, or in each process.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,6 +13,7 @@ from adapters.proof_of_work import ProofOfWork
 from application.content.link_guesses import LINK_GUESSES, LinkGuesses
 from application.identity.attempts import ACCOUNT_STAGES, WORK_SECONDS, WORK_STAGES, AttemptQuotas, SignInAttempts
 from application.ports import Challenges, EmailIndex, Limits, Quota
+from application.teams.domain_mail_limits import MAILS_OF_DOMAIN, MAILS_OF_TEAM, DomainMailLimits
 from infra.bootstrap.links import signing_secrets
 from infra.bootstrap.write_side import WriteSide, utc_now
 from infra.cache.read_cache import open_redis
@@ -32,6 +36,7 @@ class OpenLimits:
     challenges: Challenges
     attempts: SignInAttempts
     guesses: LinkGuesses
+    domain_mails: DomainMailLimits
 
 
 @asynccontextmanager
@@ -43,8 +48,9 @@ async def open_limits(settings: Settings, core: WriteSide) -> AsyncIterator[Open
         )
         core.keys.follow(lambda ring: work.use(signing_secrets(ring)))
         attempts = sign_in_attempts(limits, work, core.blind, settings.limits)
-        guesses = link_guesses(limits, settings.limits)
-        yield OpenLimits(request_limits(limits, settings.limits), work, attempts, guesses)
+        requests = request_limits(limits, settings.limits)
+        guesses, mails = link_guesses(limits, settings.limits), domain_mail_limits(limits, settings.limits)
+        yield OpenLimits(requests, work, attempts, guesses, mails)
 
 
 def request_limits(limits: Limits, settings: LimitSettings) -> RequestLimits:
@@ -71,9 +77,13 @@ def sign_in_attempts(
 
 def link_guesses(limits: Limits, settings: LimitSettings) -> LinkGuesses:
     """The limit of wrong passwords for a share link."""
-    number, seconds = LINK_GUESSES
-    count = number * settings.scale
-    return LinkGuesses(limits, Quota("link-password", count, seconds, count))
+    return LinkGuesses(limits, _constant(settings, "link-password", LINK_GUESSES))
+
+
+def domain_mail_limits(limits: Limits, settings: LimitSettings) -> DomainMailLimits:
+    """The limits of mails that prove domains."""
+    of_team = _constant(settings, "domain-mail-team", MAILS_OF_TEAM)
+    return DomainMailLimits(limits, of_team, _constant(settings, "domain-mail", MAILS_OF_DOMAIN))
 
 
 @asynccontextmanager
@@ -89,6 +99,12 @@ async def open_buckets(settings: RedisSettings, blind: BlindIndex) -> AsyncItera
         yield limits
     finally:
         await limits.close()
+
+
+def _constant(settings: LimitSettings, name: str, limit: tuple[int, int]) -> Quota:
+    number, seconds = limit
+    count = number * settings.scale
+    return Quota(name, count, seconds, count)
 
 
 def _quota(settings: LimitSettings, name: str) -> Quota:

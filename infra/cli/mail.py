@@ -30,6 +30,7 @@ SAMPLE = {
     "name": "Ada Lovelace",
     "token": "sample".ljust(64, "A"),
     "lockdown_token": "sample".ljust(64, "B"),
+    "domain": "example.org",
     "device": "Firefox on Linux",
     "time": "29 November 2026, 12:30 UTC",
 }

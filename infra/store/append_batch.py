@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from enum import Enum
 from functools import cache
-from itertools import count
+from itertools import chain, count
 from typing import Any
 from uuid import UUID
 
@@ -68,10 +68,14 @@ class KeyErasure(msgspec.Struct, frozen=True):
 
 
 class AppendRequest(msgspec.Struct, frozen=True):
-    """One append, all or nothing. `expected`: the version each stream had when the request was decided."""
+    """One append, all or nothing. `expected`: the version each stream had when the request was decided.
+
+    `judged_by`: the same of streams that it does not write, but was judged by.
+    """
 
     expected: dict[StreamKey, int]
     events: list[NewEvent]
+    judged_by: dict[StreamKey, int] = {}
     claims: list[ClaimChange] = []
     keys: list[WrappedKey] = []
     record: IdempotencyRecord | None = None
@@ -174,7 +178,11 @@ def _rows_of(requests: list[AppendRequest]) -> list[list[Any]]:
     """The rows of each group of parallel arrays. A row begins with the number of its request, counted from 1."""
     numbered = list(enumerate(requests, 1))
     return [
-        [(n, stream, version) for n, r in numbered for stream, version in r.expected.items()],
+        [
+            (n, stream, version)
+            for n, r in numbered
+            for stream, version in chain(r.expected.items(), r.judged_by.items())
+        ],
         [(n, event) for n, r in numbered for event in r.events],
         [(n, claim) for n, r in numbered for claim in r.claims],
         [(n, key) for n, r in numbered for key in r.keys],

@@ -14,10 +14,13 @@ StreamKey = int
 
 class Appendable(Protocol):
     """The part of an append request that the queue needs. `expected`: the version each stream had when the request was
-    decided."""
+    decided; `judged_by`: the same of streams that it does not write."""
 
     @property
     def expected(self) -> dict[StreamKey, int]: ...
+
+    @property
+    def judged_by(self) -> dict[StreamKey, int]: ...
 
     def conflict_keys(self) -> Iterable[object]:
         """The keys that no two requests of one batch may share; the streams are among them."""
@@ -69,13 +72,24 @@ class AppendQueue(Generic[R, Outcome]):
         return len(self._ready)
 
     def next_batch(self, limit: int = MAX_BATCH_REQUESTS) -> list[PendingAppend[R, Outcome]]:
-        """The next batch, bounded in requests and bytes. Its appends block others until their `release`."""
+        """The next batch, bounded in requests and bytes. Its appends block others until their `release`.
+
+        The database compares versions with those before the batch. So an append that was judged by a stream which an
+        earlier one of the batch writes waits for the next batch.
+        """
         batch: list[PendingAppend[R, Outcome]] = []
+        waiting: list[PendingAppend[R, Outcome]] = []
+        written: set[StreamKey] = set()
         size = 0
         while self._ready and len(batch) < min(limit, MAX_BATCH_REQUESTS) and size < MAX_BATCH_BYTES:
             append = self._ready.popleft()
+            if not written.isdisjoint(append.request.judged_by):
+                waiting.append(append)
+                continue
             batch.append(append)
+            written.update(append.request.expected)
             size += append.request.size()
+        self._ready.extendleft(reversed(waiting))
         return batch
 
     def release(self, append: PendingAppend[R, Outcome]) -> None:

@@ -1,6 +1,6 @@
 """The event store port on PostgreSQL: appends aggregates and seals their personal data; `loading.py` loads them."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Protocol, cast
 from uuid import UUID
 
@@ -147,7 +147,11 @@ class PostgresEventStore:
         return rows[0][0] if rows else 0
 
     async def append(
-        self, changes: Sequence[Root], call: CommandContext, idempotency: Idempotency | None
+        self,
+        changes: Sequence[Root],
+        call: CommandContext,
+        idempotency: Idempotency | None,
+        judged_by: Mapping[UUID, int] | None = None,
     ) -> int | StoredResponse:
         """See `application.ports.EventStore.append`."""
         events: list[Root.Event] = []
@@ -160,7 +164,7 @@ class PostgresEventStore:
         drops = self._keyring.cache.drops
         for _ in range(MAX_REKEY_ATTEMPTS):
             keys, minted = await self._keys(changes, expected, events, idempotency)
-            request = self._request(changes, expected, events, call, idempotency, keys, minted)
+            request = self._request(changes, expected, judged_by or {}, events, call, idempotency, keys, minted)
             outcome = await self._committer.append(request)
             if outcome.status is not AppendStatus.REKEY:
                 break
@@ -213,6 +217,7 @@ class PostgresEventStore:
         self,
         changes: Sequence[Root],
         expected: dict[StreamKey, int],
+        judged_by: Mapping[UUID, int],
         events: Sequence[Root.Event],
         call: CommandContext,
         idempotency: Idempotency | None,
@@ -231,6 +236,7 @@ class PostgresEventStore:
             )
         return AppendRequest(
             expected=expected,
+            judged_by={id.int: version for id, version in judged_by.items()},
             events=self._new_events(changes, call, keys),
             claims=[claim for event in events if layout_of(type(event)).has_claims for claim in self._claims(event)],
             keys=minted,

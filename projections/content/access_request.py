@@ -35,7 +35,7 @@ class AccessRequestView:
 
 @dataclass(frozen=True, slots=True)
 class OwnAccessRequest:
-    """A request of the caller. `granted_role`: the role that it was granted with. There may be no such document."""
+    """A request of the caller. `given_role`: the role that it was accepted with. There may be no such document."""
 
     document_id: UUID
     role: ShareRole
@@ -43,7 +43,7 @@ class OwnAccessRequest:
     state: RequestState
     asked_at: datetime
     answered_at: datetime | None
-    granted_role: ShareRole | None
+    given_role: ShareRole | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class StoredRequest:
     state: RequestState
     asked_at: datetime
     answered_at: datetime | None
-    granted_role: ShareRole | None
+    given_role: ShareRole | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class RequestOfUser:
 class AccessRequests(ReadModel):
     """The request of each user for each document, also of documents that do not exist."""
 
-    version = 1
+    version = 2
     roots = (AccessRequest,)
     personal = PersonalData("ids of users", "the rows stay; they are ids")
     table = Table(
@@ -91,7 +91,7 @@ class AccessRequests(ReadModel):
             "state": "text NOT NULL",
             "asked_at": "timestamptz NOT NULL",
             "answered_at": "timestamptz",
-            "granted_role": "text",
+            "given_role": "text",
         },
         indexes=["(document_id, asked_at, id) WHERE state = 'open'", "(user_id, asked_at, id)"],
     )
@@ -108,14 +108,14 @@ class AccessRequests(ReadModel):
                     state="open",
                     asked_at=moment_of(event),
                     answered_at=None,
-                    granted_role=None,
+                    given_role=None,
                 )
             case AccessRequest.Withdrawn():
                 yield self.table.set(event.stream_id, state="withdrawn")
-            case AccessRequest.Granted(role=role, timestamp=moment):
-                yield self.table.set(event.stream_id, state="granted", answered_at=moment, granted_role=role)
-            case AccessRequest.Refused(timestamp=moment):
-                yield self.table.set(event.stream_id, state="refused", answered_at=moment)
+            case AccessRequest.Accepted(role=role, timestamp=moment):
+                yield self.table.set(event.stream_id, state="accepted", answered_at=moment, given_role=role)
+            case AccessRequest.Declined(timestamp=moment):
+                yield self.table.set(event.stream_id, state="declined", answered_at=moment)
 
 
 class _Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
@@ -196,7 +196,7 @@ async def own_access_requests(
             row.state,
             row.asked_at,
             row.answered_at,
-            row.granted_role,
+            row.given_role,
         )
         for row, event in zip(page.items, events, strict=True)
     ]

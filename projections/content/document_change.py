@@ -3,8 +3,8 @@
 A client sends the token of its last request, and gets each document that it may have seen and that has changed since:
 as the list shows it now, or without contents where the list does not show it any more. What a person may have seen is
 never forgotten, so a client that was away for any time misses nothing. What is sent more than once, or needlessly, does
-no harm. Documents that share links lend are left out: a link may end by time, without an event. Loans to teams are left
-out, too. See `projections/decisions/0002-changes-by-position.md`.
+no harm. Documents that share links lend are left out: a link may end by time, without an event. See
+`projections/decisions/0002-changes-by-position.md`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,12 +21,8 @@ from domain.kernel import Conflict
 from projections.content.document import LISTED, DocumentSummary
 from projections.kernel import Change, PersonalData, ReadModel, Row, Table, reads
 from projections.page import bounded, read_cursor, write_cursor
-from projections.visibility import (
-    CHANGED_DOCUMENTS,
-    own_documents,
-    shared_by_address,
-    team_documents_by_address,
-)
+from projections.past_visibility import CHANGED_DOCUMENTS
+from projections.visibility import own_documents, shared_by_events, team_documents_by_events
 
 FIRST, LAST = UUID(int=0), UUID(int=2**128 - 1)
 
@@ -35,6 +31,7 @@ MODELS = (
     "document_access",
     "document_change",
     "document_star",
+    "document_team_share",
     "team",
     "team_reader",
     "team_roster",
@@ -59,9 +56,13 @@ SELECT r.reached, r.generation, c.id, c.position FROM reached r LEFT JOIN (
 WANTED = "d.id = ANY(%(ids)s) AND d.trashed_at IS NULL"
 SHOWN_NOW = f"""
 {own_documents(LISTED, WANTED)}
-UNION ALL {team_documents_by_address(LISTED, WANTED)}
-UNION ALL {shared_by_address(LISTED, WANTED)}
+UNION ALL {team_documents_by_events(LISTED, WANTED)}
+UNION ALL {shared_by_events(LISTED, WANTED)}
 """
+
+
+LISTS = ("user_ids", "address_ids", "former_teams", "former_since", "former_until", "lent_teams", "lent_since")
+"""The columns of `document_change` that hold lists."""
 
 
 class SyncTokenExpired(Conflict):
@@ -102,9 +103,10 @@ class DocumentChanges(ReadModel):
     """All documents, erased ones too: who owns each, since which position, and who ever owned or shared it.
 
     `former_teams`: the teams that owned it, each from the position in `former_since` to the one in `former_until`.
+    `lent_teams`: the teams that it was ever lent to, each from the position in `lent_since` on.
     """
 
-    version = 2
+    version = 3
     roots = (Document,)
     personal = PersonalData("ids of users and addresses", "stays: ids only")
     table = Table(
@@ -119,12 +121,15 @@ class DocumentChanges(ReadModel):
             "former_teams": "uuid[] NOT NULL",
             "former_since": "bigint[] NOT NULL",
             "former_until": "bigint[] NOT NULL",
+            "lent_teams": "uuid[] NOT NULL",
+            "lent_since": "bigint[] NOT NULL",
         },
         indexes=[
             "(owner_id, position)",
             "USING gin (user_ids)",
             "USING gin (address_ids)",
             "USING gin (former_teams)",
+            "USING gin (lent_teams)",
         ],
     )
 
@@ -132,12 +137,13 @@ class DocumentChanges(ReadModel):
         match event.data:
             case Document.Created(owner_kind=owner_kind, owner_id=owner_id):
                 owner = {"owner_kind": owner_kind, "owner_id": owner_id, "owned_since": event.position}
-                lists = ("user_ids", "address_ids", "former_teams", "former_since", "former_until")
-                yield self.table.put(event.stream_id, **owner, **{name: [] for name in lists})
+                yield self.table.put(event.stream_id, **owner, **{name: [] for name in LISTS})
             case Document.Shared(address_id=address_id):
                 yield self.table.set(event.stream_id, address_ids=_with(address_id, "address_ids"))
             case Document.ShareBound(user_id=user_id):
                 yield self.table.set(event.stream_id, user_ids=_with(user_id, "user_ids"))
+            case Document.SharedWithTeam(team_id=team_id):
+                yield self.table.set(event.stream_id, **_lent(team_id, event.position))
             case Document.OwnershipTransferred(owner_kind=kind, owner_id=owner_id) as transfer:
                 owner = {"owner_kind": kind, "owner_id": owner_id, "owned_since": event.position}
                 yield self.table.set(event.stream_id, **owner, **_former(transfer, event.position))
@@ -154,6 +160,15 @@ def _former(transfer: Document.OwnershipTransferred, position: int) -> dict[str,
         "former_since": lambda row: [*row["former_since"], row["owned_since"]],
         "former_until": lambda row: [*row["former_until"], position],
     }
+
+
+def _lent(team_id: UUID, position: int) -> dict[str, Callable[[Row], Any]]:
+    """Return what a loan to a team adds, unless there was one before."""
+
+    def added(column: str, value: object) -> Callable[[Row], Any]:
+        return lambda row: row[column] if team_id in row["lent_teams"] else [*row[column], value]
+
+    return {"lent_teams": added("lent_teams", team_id), "lent_since": added("lent_since", position)}
 
 
 def _with(id: UUID, column: str) -> Callable[[Row], list[UUID]]:

@@ -34,7 +34,7 @@ ORDER BY t.id LIMIT %(size)s
 class Teams(ReadModel):
     """All teams, also dissolved ones; an erased one has no row."""
 
-    version = 2
+    version = 3
     roots = (Team,)
     personal = PersonalData(
         "names and slugs of teams", "the event team.erased drops the row", frozenset({"name", "slug"})
@@ -65,6 +65,8 @@ class Teams(ReadModel):
                 values = {"name": name}
             case Team.SlugChanged(slug=slug):
                 values = {"slug": slug}
+            case Team.SeatsChanged(seats=seats):
+                values = {"seats": seats}
             case Team.DissolutionRequested(due=due):
                 values = {"dissolution_due": due}
             case Team.DissolutionWithdrawn():

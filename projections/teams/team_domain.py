@@ -10,6 +10,7 @@ from typing import Literal, TypeGuard
 from uuid import UUID
 
 from application.ports import Actor, ProvedDomain, ReadStore, RecordedEvent, StoredEvents
+from domain.teams.domain_mails import MAIL_PROOF_LIFETIME
 from domain.teams.domains import record_name, record_value
 from domain.teams.team import Team
 from projections.columns import columns_of
@@ -19,13 +20,15 @@ from projections.visibility import team_role
 BATCH = 200
 
 DomainState = Literal["pending", "proved"]
+DomainProof = Literal["record", "mail"]
 
 
 @dataclass(frozen=True, slots=True)
 class DomainView:
     """A domain of a team, and the text record that proves it.
 
-    `missing_since`: when the record of a proved domain was not found any more; null: it is there.
+    `proved_by`: the record, or a mail, which needs a record or another mail from `valid_until` on; null: nothing yet.
+    `missing_since`: when the proof of a proved domain was not found any more; null: it is there.
     """
 
     id: UUID
@@ -35,6 +38,8 @@ class DomainView:
     record_value: str
     added_at: datetime
     proved_at: datetime | None
+    proved_by: DomainProof | None
+    valid_until: datetime | None
     missing_since: datetime | None
 
 
@@ -46,13 +51,14 @@ class StoredDomain:
     added_version: int
     added_at: datetime
     proved_at: datetime | None
+    proved_by: DomainProof | None
     missing_since: datetime | None
 
 
 class TeamDomains(ReadModel):
     """The domains that teams have named. `proved_at`: None until then, and once they are lost."""
 
-    version = 1
+    version = 2
     roots = (Team,)
     personal = PersonalData("that a team has domains", "erasures remove them; those of a damaged team stay, unnamed")
     table = Table(
@@ -62,6 +68,7 @@ class TeamDomains(ReadModel):
             "added_version": "bigint NOT NULL",
             "added_at": "timestamptz NOT NULL",
             "proved_at": "timestamptz",
+            "proved_by": "text",
             "missing_since": "timestamptz",
         },
         indexes=["(id) WHERE proved_at IS NOT NULL"],
@@ -77,18 +84,24 @@ class TeamDomains(ReadModel):
                     added_version=event.version,
                     added_at=moment_of(event),
                     proved_at=None,
+                    proved_by=None,
                     missing_since=None,
                 )
             case Team.DomainProved(domain_id=domain_id, timestamp=moment):
-                yield self.table.set(team_id, domain_id, proved_at=moment, missing_since=None)
+                yield self._proved(team_id, domain_id, moment, "record")
+            case Team.DomainProvedByMail(domain_id=domain_id, timestamp=moment):
+                yield self._proved(team_id, domain_id, moment, "mail")
             case Team.DomainMissed(domain_id=domain_id, timestamp=moment):
                 yield self.table.set(team_id, domain_id, missing_since=moment)
             case Team.DomainFoundAgain(domain_id=domain_id):
                 yield self.table.set(team_id, domain_id, missing_since=None)
             case Team.DomainLost(domain_id=domain_id):
-                yield self.table.set(team_id, domain_id, proved_at=None, missing_since=None)
+                yield self._proved(team_id, domain_id, None, None)
             case Team.DomainRemoved(domain_id=domain_id):
                 yield self.table.drop(team_id, domain_id)
+
+    def _proved(self, team_id: UUID, domain_id: UUID, moment: datetime | None, by: DomainProof | None) -> Change:
+        return self.table.set(team_id, domain_id, proved_at=moment, proved_by=by, missing_since=None)
 
 
 DOMAINS = f"""
@@ -127,6 +140,8 @@ def _view(row: StoredDomain, name: str) -> DomainView:
         record_value(row.id),
         row.added_at,
         row.proved_at,
+        row.proved_by,
+        row.proved_at + MAIL_PROOF_LIFETIME if row.proved_at and row.proved_by == "mail" else None,
         row.missing_since,
     )
 

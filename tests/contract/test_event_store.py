@@ -56,6 +56,20 @@ async def test_what_was_appended_is_loaded_again(store: EventStore) -> None:
     assert loaded.version == 2
 
 
+async def test_a_change_conflicts_when_a_stream_that_it_was_judged_by_has_changed(store: EventStore) -> None:
+    lender, written = note("lender"), note("written")
+    await store.append([lender, written], CALL, None)
+    written.extend("in time")
+    assert await store.append([written], CALL, None, {lender.id: 1}) == 3
+    lender.extend("changed")
+    await store.append([lender], CALL, None)
+    written.extend("late")
+    with pytest.raises(VersionConflict) as conflict:
+        await store.append([written], CALL, None, {lender.id: 1})
+    assert conflict.value.stream_ids == [written.id]
+    assert await store.append([written], CALL, None, {lender.id: 2}) == 5
+
+
 async def test_an_unknown_stream_is_nothing(store: EventStore) -> None:
     assert await store.load(Note, uuid4()) is None
 

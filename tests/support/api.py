@@ -25,6 +25,7 @@ from domain.identity.claims import email_claim
 from domain.identity.links import LinkKind
 from domain.identity.user import User
 from domain.kernel import Party
+from domain.teams.team import Team
 from infra.bootstrap.api import open_deps
 from infra.bootstrap.lifetime import cancelled, retry_until_available
 from infra.bootstrap.projections import prepare_tables, project
@@ -128,6 +129,13 @@ class Api:
         user_id = self.run(self.deps.history.claimed_by(email_claim(email)))
         assert user_id is not None
         return self.run(token_of(self.deps.history, self._links, user_id, kind))
+
+    def token_for_postmaster(self, team_id: UUID, domain_id: UUID) -> str:
+        """Return the token in the latest mail to the postmaster of a domain."""
+        team = self.run(self.deps.history.load(Team, team_id))
+        mail = None if team is None else team.domains[domain_id]["mail"]
+        assert mail is not None
+        return self._links.make("domain", team_id, mail["link_id"]).token
 
     async def _begin(self, user_id: UUID, address_id: UUID | None) -> UUID:
         user = await self.deps.history.load(User, user_id)

@@ -30,7 +30,7 @@ from infra.sealing.blind_index import BlindIndex
 from projections.visibility import HeldRole
 from tests.support.accounts import NewAccount, open_account
 from tests.support.generations import MemoryPartialTexts, PlainModels, PlainTokens
-from tests.support.limits import light_work, link_guesses, request_limits, sign_in_attempts
+from tests.support.limits import domain_mail_limits, light_work, link_guesses, request_limits, sign_in_attempts
 from tests.support.links import PlainLinks
 from tests.support.memory_jobs import MemoryJobs
 from tests.support.memory_recent_documents import MemoryRecentDocuments
@@ -179,7 +179,7 @@ async def open_http_api(attempts: SignInAttempts | None = None, **changes: Any) 
     ports |= {"sessions": sessions, "refresh_tokens": refresh_tokens, "device_names": device_name}
     ports |= {"queue": jobs, "links": links, "security_log": security_log, "attempts": attempts or sign_in_attempts()}
     partial_texts = MemoryPartialTexts()
-    ports |= {"guesses": link_guesses(), "recent": recent}
+    ports |= {"guesses": link_guesses(), "domain_mails": domain_mail_limits(), "recent": recent}
     ports |= {"models": PlainModels(), "tokens": PlainTokens(), "digests": blind}
     bus = Bus(store, ports, blind, settlement=MemorySettlement(sessions))
     tokens = Tokens(SIGNING_KEYS, issuer="us", audience="them", lifetime=3600, clock=time, new_id=uuid7)

@@ -30,6 +30,7 @@ from application.privacy.account_deadlines import MeetAccountDeadlines
 from application.privacy.unverified_users import EraseUnverifiedUsers
 from application.request_notices import TellOfAccessRequests, TellTeam
 from application.teams.domain_checks import CheckDomains
+from application.teams.domain_mail_jobs import DomainMail
 from application.teams.invitation_jobs import InvitationMail
 from application.teams.team_deadlines import MeetTeamDeadlines
 from domain.billing.budget import ALLOWANCES, Budget, month_of
@@ -45,10 +46,12 @@ from domain.identity.suspension import DELETION_GRACE, remind_of_deletion, reque
 from domain.identity.user import User
 from domain.kernel import Root
 from domain.teams import invitations
+from domain.teams.domain_mails import request_mail
 from domain.teams.domains import add_domain, prove_domain
 from domain.teams.invitation_times import INVITATION_LIFETIME
 from domain.teams.team import Team
-from infra.bootstrap.write_side import utc_now
+from infra.bootstrap.links import open_link_tokens
+from infra.bootstrap.write_side import open_write_side, utc_now
 from infra.jobs.housekeeping import (
     CutSecrets,
     KeepSecurityLog,
@@ -58,12 +61,13 @@ from infra.jobs.housekeeping import (
     PurgePartialTexts,
     PurgeViews,
 )
+from infra.settings.model import Settings
 from infra.store.answers import HEADER_BYTES, AnswerKind
 from tests.support.dns_server import HOST, Zone, dns_server
 from tests.support.links import PlainLinks
 from tests.support.roles import RoleProcess, environment
 from tests.support.servers import Database
-from tests.support.stores import open_store, rows
+from tests.support.stores import KEYS, open_store, rows
 from tests.support.waiting import wait_until
 
 
@@ -121,7 +125,6 @@ def insert(statement: str, *values: object) -> Callable[[Scene], None]:
 USER_ID = UUID(int=0xADA)
 DOCUMENT_ID = UUID(int=0xD0C)
 TEAM_ID = UUID(int=0x7EA)
-DOCUMENT_ID = UUID(int=0xD0C)
 EMAIL = "ada@example.org"
 OVERDUE = "UPDATE read.pending_verification SET due_at = now() - interval '1 day' RETURNING id"
 
@@ -263,6 +266,23 @@ def prove_long_ago(scene: Scene) -> None:
     wait_until(lambda: bool(rows(scene.database.admin_url, "SELECT FROM read.team_domain WHERE proved_at IS NOT NULL")))
 
 
+def request_domain_mail(scene: Scene) -> None:
+    """Name a domain, and have a mail sent to its postmaster."""
+    team, owner = found(utc_now()), Actor(USER_ID, UUID(int=1))
+    add_domain(team, domain_id=uuid7(), name="rivers.example", is_public_provider=False, by=owner, now=utc_now())
+
+    async def requested() -> None:
+        settings = Settings.from_variables({"DATABASE_URL": scene.database.app_url, **KEYS})
+        async with open_write_side(settings, "api") as core:
+            link = open_link_tokens(core.keys).make("domain", team.id, TEAM_ID)
+            [domain_id] = team.domains
+            request_mail(team, domain_id, link_id=TEAM_ID, token_digest=link.digest, by=owner, now=utc_now())
+            await core.store.append([team], CommandContext(None, uuid7()), None)
+
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, requested()).result()
+
+
 def found(now: datetime) -> Team:
     """Found a team."""
     return Team.found(id=TEAM_ID, name="Crew", slug="crew", owner_id=USER_ID, now=now)
@@ -315,6 +335,7 @@ NOTICE = NoticeMail(template="access_asked", user_id=USER_ID, about_id=DOCUMENT_
 TELL_TEAM = TellTeam(template="join_asked", team_id=TEAM_ID, due=utc_now())
 JOIN_NOTICE = NoticeMail(template="join_asked", user_id=USER_ID, about_id=TEAM_ID, cause=TELL_TEAM.cause(TEAM_ID))
 INVITATION = InvitationMail(team_id=TEAM_ID, version=2)
+DOMAIN_MAIL = DomainMail(team_id=TEAM_ID, version=3)
 OFFER = DocumentOfferMail(document_id=DOCUMENT_ID, version=2)
 REPORT = ReportReuse(user_id=USER_ID, session_id=UUID(int=0x5E55))
 NEW_DEVICE = NewDeviceMail(user_id=USER_ID, session_id=UUID(int=0x5E55), device="Firefox", at=utc_now())
@@ -395,6 +416,11 @@ EXAMPLES: Mapping[type[Job], JobExample] = {
         JobExample(NOTICE, open_with_things, lambda scene: [key for key in mailed(scene) if key == NOTICE.effect_key]),
         JobExample(
             INVITATION, invite_somebody, lambda scene: [key for key in mailed(scene) if key == INVITATION.effect_key]
+        ),
+        JobExample(
+            DOMAIN_MAIL,
+            request_domain_mail,
+            lambda scene: [key for key in mailed(scene) if key == DOMAIN_MAIL.effect_key],
         ),
         JobExample(CheckDomains(), prove_long_ago, happened("team.domain_missed", CheckDomains())),
         JobExample(OFFER, offer_document, lambda scene: [key for key in mailed(scene) if key == OFFER.effect_key]),

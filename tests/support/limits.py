@@ -7,6 +7,7 @@ from adapters.proof_of_work import ProofOfWork
 from application.content.link_guesses import LinkGuesses
 from application.identity.attempts import SignInAttempts
 from application.ports import Clock, Limits
+from application.teams.domain_mail_limits import DomainMailLimits
 from infra.bootstrap import limits as wiring
 from infra.limits.local_limits import LocalLimits
 from infra.sealing.blind_index import BlindIndex
@@ -39,6 +40,11 @@ def sign_in_attempts(
 def link_guesses(limits: Limits | None = None, *, scale: int = MANY) -> LinkGuesses:
     """Limits of wrong passwords for share links, in memory."""
     return wiring.link_guesses(limits or LocalLimits(), _settings(scale))
+
+
+def domain_mail_limits(limits: Limits | None = None, *, scale: int = MANY) -> DomainMailLimits:
+    """Limits of mails that prove domains, in memory."""
+    return wiring.domain_mail_limits(limits or LocalLimits(), _settings(scale))
 
 
 def _settings(scale: int) -> LimitSettings:

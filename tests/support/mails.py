@@ -14,6 +14,7 @@ SAMPLES = {
     "lockdown_token": "tOkEn_-" * 9 + "B",
     "device": "Firefox on Linux",
     "team": "River watch",
+    "domain": "example.org",
     "time": "29 November 2026, 12:30 UTC",
 }
 PAGES = LinkPages("https://app.example.org/{purpose}#token={token}")

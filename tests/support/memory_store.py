@@ -1,6 +1,6 @@
 """The event store without a database. A contract suite in `tests/contract` runs on it and on the real one."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 from uuid import UUID
@@ -65,15 +65,19 @@ class MemoryEventStore:
         return max((n for n in own if topics is None or get_topic(type(self.log[n - 1])) in topics), default=0)
 
     async def append(
-        self, changes: Sequence[Root], call: CommandContext, idempotency: Idempotency | None
+        self,
+        changes: Sequence[Root],
+        call: CommandContext,
+        idempotency: Idempotency | None,
+        judged_by: Mapping[UUID, int] | None = None,
     ) -> int | StoredResponse:
         if idempotency is not None and idempotency.key in self.records:
             return self.records[idempotency.key]
         events = [cast(Root.Event, event) for root in changes for event in root.pending_events]
-        for root in changes:
-            current = sum(event.originator_id == root.id for event in self.log)
-            if current != root.version - len(root.pending_events):
-                raise VersionConflict([root.id])
+        expected = {root.id: root.version - len(root.pending_events) for root in changes}
+        for id, version in (*expected.items(), *(judged_by or {}).items()):
+            if sum(event.originator_id == id for event in self.log) != version:
+                raise VersionConflict([*expected])
         released = {(claim, event.originator_id) for event in events for claim in event.releases()}
         for event in events:
             for claim in event.claims():

@@ -15,8 +15,10 @@ from application.bus import Bus
 from application.commands import Command, CommandResult
 from application.identity.sessions import LogIn
 from application.policies.end_sessions import end_sessions
+from application.policies.follow_plans import follow_plans
 from application.policies.send_account_mails import send_account_mails
 from application.policies.send_document_offers import send_document_offers
+from application.policies.send_domain_mails import send_domain_mails
 from application.policies.send_invitations import send_invitations
 from application.policies.show_join_requests import show_join_requests
 from application.policies.start_generations import start_generations
@@ -33,7 +35,7 @@ from infra.store.codec import layout_of
 from tests.support.accounts import NewAccount, open_account
 from tests.support.generations import MemoryPartialTexts, PlainModels, PlainTokens, ScriptedProvider
 from tests.support.given import NOW
-from tests.support.limits import link_guesses, sign_in_attempts
+from tests.support.limits import domain_mail_limits, link_guesses, sign_in_attempts
 from tests.support.links import PlainLinks
 from tests.support.memory_holdings import MemoryHoldings
 from tests.support.memory_jobs import MemoryJobs
@@ -49,8 +51,10 @@ PLAYED = [
     for policy in (
         send_account_mails,
         end_sessions,
+        follow_plans,
         send_invitations,
         send_document_offers,
+        send_domain_mails,
         show_join_requests,
         start_generations,
         tell_of_access_requests,
@@ -125,6 +129,7 @@ class CommandRunner:
             "links": self.links,
             "queue": self.jobs,
             "attempts": sign_in_attempts(),
+            "domain_mails": domain_mail_limits(),
             "guesses": link_guesses(),
             "sessions": self.sessions,
             "refresh_tokens": self.refresh_tokens,

@@ -1,7 +1,7 @@
 """The bus: retries, one answer for one key, and refusals that leave nothing behind."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -125,12 +125,16 @@ class Overtaken(MemoryEventStore):
         self.times = times
 
     async def append(
-        self, changes: Sequence[Root], call: CommandContext, idempotency: Idempotency | None
+        self,
+        changes: Sequence[Root],
+        call: CommandContext,
+        idempotency: Idempotency | None,
+        judged_by: Mapping[UUID, int] | None = None,
     ) -> int | StoredResponse:
         if self.times:
             self.times -= 1
             raise VersionConflict([root.id for root in changes])
-        return await super().append(changes, call, idempotency)
+        return await super().append(changes, call, idempotency, judged_by)
 
 
 def bus_on(store: MemoryEventStore) -> Bus:
@@ -316,10 +320,14 @@ async def test_two_strangers_with_one_key_are_strangers() -> None:
 async def test_a_key_in_flight_is_refused_meanwhile() -> None:
     class Slow(MemoryEventStore):
         async def append(
-            self, changes: Sequence[Root], call: CommandContext, idempotency: Idempotency | None
+            self,
+            changes: Sequence[Root],
+            call: CommandContext,
+            idempotency: Idempotency | None,
+            judged_by: Mapping[UUID, int] | None = None,
         ) -> int | StoredResponse:
             await asyncio.sleep(0.05)
-            return await super().append(changes, call, idempotency)
+            return await super().append(changes, call, idempotency, judged_by)
 
     bus = bus_on(Slow())
     first = asyncio.create_task(bus.send(WriteNote(text="first"), call("key")))
@@ -333,9 +341,13 @@ async def test_a_key_in_flight_is_refused_meanwhile() -> None:
 async def test_after_a_cut_connection_the_key_tells_what_became_of_the_command() -> None:
     class Cut(MemoryEventStore):
         async def append(
-            self, changes: Sequence[Root], call: CommandContext, idempotency: Idempotency | None
+            self,
+            changes: Sequence[Root],
+            call: CommandContext,
+            idempotency: Idempotency | None,
+            judged_by: Mapping[UUID, int] | None = None,
         ) -> int | StoredResponse:
-            await super().append(changes, call, idempotency)
+            await super().append(changes, call, idempotency, judged_by)
             raise OutcomeUnknown("The database")
 
     store = Cut()
@@ -351,7 +363,11 @@ async def test_what_is_unknown_stays_unknown_when_the_store_cannot_be_asked() ->
         gone = False
 
         async def append(
-            self, changes: Sequence[Root], call: CommandContext, idempotency: Idempotency | None
+            self,
+            changes: Sequence[Root],
+            call: CommandContext,
+            idempotency: Idempotency | None,
+            judged_by: Mapping[UUID, int] | None = None,
         ) -> int | StoredResponse:
             self.gone = True
             raise OutcomeUnknown("The database")

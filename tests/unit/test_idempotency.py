@@ -13,9 +13,9 @@ from application.billing.subscription import CancelSubscription, ChangePlan
 from application.bus import Bus
 from application.commands import HANDLERS, Command, handles
 from application.content.access_request import (
+    AcceptAccessRequest,
     AskForAccess,
-    GrantAccess,
-    RefuseAccess,
+    DeclineAccessRequest,
     WithdrawAccessRequest,
 )
 from application.content.bulk import ChangeDocuments
@@ -82,6 +82,7 @@ from application.ports import Actor, AnswerExpired, Clock, CommandContext, NewId
 from application.privacy.erasure import ErasureStep
 from application.teams.dissolution import DissolveTeam, WithdrawDissolution
 from application.teams.domain import AddDomain, NoteDomain, ProveDomain, RemoveDomain
+from application.teams.domain_mail import ProveDomainByMail, RequestDomainMail
 from application.teams.invitation import (
     AcceptInvitation,
     DeclineInvitation,
@@ -100,6 +101,7 @@ from application.teams.join_request import (
     WithdrawJoinRequest,
 )
 from application.teams.ownership import AcceptOwnership, DeclineOwnership, OfferOwnership, WithdrawOwnershipOffer
+from application.teams.seats import FollowPlan
 from application.teams.settings import ChangeTeamSettings
 from application.teams.team import (
     ChangeMemberRole,
@@ -110,13 +112,14 @@ from application.teams.team import (
     RenameTeam,
 )
 from application.views import VIEWS, view_maker
+from domain.billing.subscription import Subscription
 from domain.content.document import Document
 from domain.content.edits import Edit
 from domain.content.folder import FolderTree
 from domain.generation.generation import Generation
 from domain.generation.placement import Placement
 from domain.identity.links import LinkKind
-from domain.kernel import NotFound
+from domain.kernel import NotFound, Party
 from domain.teams.domains import record_name, record_value
 from domain.teams.join_request import JoinRequest
 from domain.teams.team import Team
@@ -211,10 +214,10 @@ async def life_of_a_document(runner: CommandRunner, ada: Actor, bob: Actor) -> A
         yield AskForAccess(id=id, role=role), bob
         yield WithdrawAccessRequest(id=id), bob
         yield AskForAccess(id=id, role=role), bob
-        yield GrantAccess(id=id, user_id=bob.user_id), ada
+        yield AcceptAccessRequest(id=id, user_id=bob.user_id), ada
     yield LeaveDocument(id=id), bob
     yield AskForAccess(id=id, role="viewer"), bob
-    yield RefuseAccess(id=id, user_id=bob.user_id), ada
+    yield DeclineAccessRequest(id=id, user_id=bob.user_id), ada
     yield PublishDocument(id=id), ada
     yield WithdrawDocument(id=id), ada
     opened = await runner.ask(CreateShareLink(id=id, role="viewer"), ada)
@@ -283,6 +286,7 @@ async def life_of_a_team(runner: CommandRunner, ada: Actor, bob: Actor, carol: A
         yield step
     async for step in domains(runner, id, ada):
         yield step
+    yield FollowPlan(subscription_id=Subscription.id_of(Party("team", id))), None
     for name in ("bob", "carol", "eve"):
         yield InviteMember(id=id, email=f"{name}@example.org"), ada
     invitees = [Invitee(email="dan@example.org", role="guest"), Invitee(email="dan", role="guest")]
@@ -327,6 +331,9 @@ async def domains(runner: CommandRunner, id: UUID, ada: Actor) -> AsyncIterator[
     runner.records.records[record_name("rivers.example")] = [record_value(domain_id)]
     yield ProveDomain(id=id, domain_id=domain_id), ada
     yield NoteDomain(id=id, domain_id=domain_id, found=False), None
+    yield RequestDomainMail(id=id, domain_id=domain_id), ada
+    link_id = next(event.link_id for event in runner.store.log if isinstance(event, Team.DomainMailRequested))
+    yield ProveDomainByMail(token=runner.links.make("domain", id, link_id).token), None
     yield RemoveDomain(id=id, domain_id=domain_id), ada
 
 

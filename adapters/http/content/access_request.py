@@ -12,7 +12,12 @@ from adapters.http.api.queries import Read
 from adapters.http.api.responses import Answer
 from adapters.http.api.routers import Router
 from adapters.http.api.schemas import Body, PageQuery
-from application.content.access_request import AskForAccess, GrantAccess, RefuseAccess, WithdrawAccessRequest
+from application.content.access_request import (
+    AcceptAccessRequest,
+    AskForAccess,
+    DeclineAccessRequest,
+    WithdrawAccessRequest,
+)
 from domain.access import DOCUMENT
 from domain.content.roles import ShareRole
 from domain.text import MESSAGE_LENGTH
@@ -34,7 +39,7 @@ class AccessRequestBody(Body):
     message: Annotated[str, Field(max_length=MESSAGE_LENGTH)] | None = None
 
 
-class AccessGrant(Body):
+class AccessAcceptance(Body):
     """The role to give; null: the one that was asked for."""
 
     role: ShareRole | None = None
@@ -65,8 +70,8 @@ async def ask_for_access(document_id: UUID, body: AccessRequestBody, send: Send)
     """Ask for a role on a document by its id. Requires a verified address of one's own.
 
     The owner sees the caller's name and email address, and gets a mail, at most one an hour. The answer is the same
-    whether there is such a document or not. A new request takes the place of an open one. After a refusal the caller
-    can ask again 7 days later: 409 `refused_recently`.
+    whether there is such a document or not. A new request takes the place of an open one. After a decline the caller
+    can ask again 7 days later: 409 `declined_recently`.
     """
     return await send(AskForAccess(id=document_id, role=body.role, message=body.message))
 
@@ -93,21 +98,21 @@ async def list_access_requests(document_id: UUID, paged: Annotated[PageQuery, Qu
 
 
 @router.post(
-    "/documents/{document_id}/access-requests/{user_id}/grant",
+    "/documents/{document_id}/access-requests/{user_id}/accept",
     **operation("The document is shared.", access=DOCUMENT.action("share"), takes=KEYED, status=204),
 )
-async def grant_access(document_id: UUID, user_id: UUID, body: AccessGrant, send: Send) -> Answer:
-    """Grant a request: the document is shared with the user who asks. Requires the owner role and a verified address.
+async def accept_access_request(document_id: UUID, user_id: UUID, body: AccessAcceptance, send: Send) -> Answer:
+    """Accept a request: the document is shared with the user who asks. Requires the owner role and a verified address.
 
     The share belongs to that user at once, also after a change of address. The user gets a mail.
     """
-    return await send(GrantAccess(id=document_id, user_id=user_id, role=body.role))
+    return await send(AcceptAccessRequest(id=document_id, user_id=user_id, role=body.role))
 
 
 @router.post(
-    "/documents/{document_id}/access-requests/{user_id}/refuse",
-    **operation("The request is refused.", access=DOCUMENT.action("share"), takes=KEYED, status=204),
+    "/documents/{document_id}/access-requests/{user_id}/decline",
+    **operation("The request is declined.", access=DOCUMENT.action("share"), takes=KEYED, status=204),
 )
-async def refuse_access(document_id: UUID, user_id: UUID, send: Send) -> Answer:
-    """Refuse a request. Requires the owner role. The user gets a mail, and can ask again after 7 days."""
-    return await send(RefuseAccess(id=document_id, user_id=user_id))
+async def decline_access_request(document_id: UUID, user_id: UUID, send: Send) -> Answer:
+    """Decline a request. Requires the owner role. The user gets a mail, and can ask again after 7 days."""
+    return await send(DeclineAccessRequest(id=document_id, user_id=user_id))

@@ -35,8 +35,8 @@ async def list_document_changes(wanted: Annotated[ChangesQuery, Query()], read: 
     """List what has changed in the caller's list of documents since an earlier response. Clients keep a copy by it.
 
     Each changed document is shown as it is in the list now. `document` is null if it has left the list: it is in the
-    trash, erased, or no longer shared with the caller. Keep `next` and send it as `since`, at once while `more` is
-    true. Nothing is missed, however long the client was away. After 409 `sync_token_expired` leave `since` out and
-    replace the copy. Documents that the caller has by a share link or by a loan to a team only are not included.
+    trash, erased, or no longer shared with the caller or lent to a team of theirs. Keep `next` and send it as `since`,
+    at once while `more` is true. Nothing is missed, however long the client was away. After 409 `sync_token_expired`
+    leave `since` out and replace the copy. Documents that the caller has by a share link only are not included.
     """
     return read.unversioned(await read.query(document_changes, read.actor, since=wanted.since, limit=wanted.limit))

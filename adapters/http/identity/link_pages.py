@@ -16,7 +16,7 @@ from adapters.http.api.routers import Router
 
 router = Router("/v1/auth/links", include_in_schema=False)
 
-LinkPage = Literal["verify", "reset", "forgot", "email", "undo", "lockdown", "withdraw"]
+LinkPage = Literal["verify", "reset", "forgot", "email", "undo", "lockdown", "withdraw", "domain"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +103,13 @@ FORMS: Mapping[LinkPage, LinkForm] = {
         "Keep my account",
         "Your account stays. You can log in now.",
         needs_token=False,
+    ),
+    "domain": LinkForm(
+        "Confirm that your domain belongs to a team",
+        "prove-domain",
+        "",
+        "Yes, it belongs to the team",
+        "The domain belongs to the team now.",
     ),
 }
 

@@ -29,7 +29,7 @@ NOTICES: Mapping[Notice, tuple[str, str]] = {
     ),
     "access": (
         "Somebody asks for access to your document",
-        "Log in. Then the request is in the list of requests of the document, where you grant or refuse it.",
+        "Log in. Then the request is in the list of requests of the document, where you accept or decline it.",
     ),
     "shared": ("You have access to a document", "Log in. Then the document is in your list of shared documents."),
     "joining": (

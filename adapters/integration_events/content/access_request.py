@@ -7,7 +7,7 @@ for event_class in (
     AccessRequest.Asked,
     AccessRequest.AskedAgain,
     AccessRequest.Withdrawn,
-    AccessRequest.Granted,
-    AccessRequest.Refused,
+    AccessRequest.Accepted,
+    AccessRequest.Declined,
 ):
     keep_private(event_class, "who asks for a document concerns that user and who answers; a share is published")

@@ -6,6 +6,8 @@ from domain.teams.team import Team
 for event_class in (
     Team.DomainAdded,
     Team.DomainProved,
+    Team.DomainMailRequested,
+    Team.DomainProvedByMail,
     Team.DomainMissed,
     Team.DomainFoundAgain,
     Team.DomainLost,

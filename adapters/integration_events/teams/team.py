@@ -14,7 +14,7 @@ from domain.teams.roles import InvitedRole, Role
 from domain.teams.team import Team
 
 TeamId = Annotated[UUID, Meta(description="Id of the team.")]
-Seats = Annotated[Count, Meta(description="Maximum number of members.")]
+Seats = Annotated[Count, Meta(description="Number of seats. No one joins when all are taken.")]
 PublicRole = Literal[Role, "member"]
 """`member` is what editors were called before there were viewers and guests: topics keep old records."""
 PublicInvitedRole = Literal[InvitedRole, "member"]
@@ -46,6 +46,13 @@ class TeamSlugChanged(TeamEvent, of=Team.SlugChanged):
     """The slug of a team changed."""
 
     NAME = "team.slug_changed"
+
+
+class TeamSeatsChanged(TeamEvent, of=Team.SeatsChanged):
+    """A team got other seats, by its plan. They may be fewer than its members, who all stay."""
+
+    NAME = "team.seats_changed"
+    seats: Seats
 
 
 class TeamMemberInvited(TeamEvent, of=Team.MemberInvited):

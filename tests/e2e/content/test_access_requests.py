@@ -31,26 +31,26 @@ def test_who_asks_is_seen_by_the_owner_and_given_another_role(people: tuple[Acco
     [request] = caught_up(owner, bob).read(f"{path}/access-requests")["items"]
     seen = {"user_id": str(bob.id), "email": bob.email, "role": "viewer", "message": "For the report."}
     assert seen.items() <= request.items()
-    owner.write("POST", f"{path}/access-requests/{bob.id}/grant", 204, json={"role": "editor"})
+    owner.write("POST", f"{path}/access-requests/{bob.id}/accept", 204, json={"role": "editor"})
     assert owner.read(f"{path}/access-requests")["items"] == []
     assert caught_up(bob, owner).read(f"{path}/access/me")["role"] == "editor"
     assert bob.read(path)["title"] == "Notes"
     own = next(each for each in bob.read("/v1/access-requests")["items"] if each["document_id"] in path)
-    assert (own["state"], own["role"], own["granted_role"]) == ("granted", "viewer", "editor")
+    assert (own["state"], own["role"], own["given_role"]) == ("accepted", "viewer", "editor")
     [share] = owner.read(f"{path}/shares")
     assert share == {"email": bob.email, "role": "editor", "used": True}
 
 
-def test_a_refused_user_asks_again_a_week_later(people: tuple[Account, Account]) -> None:
+def test_a_declined_user_asks_again_a_week_later(people: tuple[Account, Account]) -> None:
     owner, bob = people
     path = owner.document()
     bob.write("POST", f"{path}/access-requests", 204, json={"role": "viewer"})
     assert caught_up(owner, bob).read(f"{path}/access-requests")["items"][0]["message"] is None
     assert bob.read("/v1/access-requests")["items"][-1]["message"] is None
-    owner.write("POST", f"{path}/access-requests/{bob.id}/refuse", 204)
-    assert caught_up(bob, owner).read("/v1/access-requests")["items"][-1]["state"] == "refused"
+    owner.write("POST", f"{path}/access-requests/{bob.id}/decline", 204)
+    assert caught_up(bob, owner).read("/v1/access-requests")["items"][-1]["state"] == "declined"
     again = bob.client.post(f"{path}/access-requests", json={"role": "viewer"})
-    assert (again.status_code, again.json()["code"]) == (409, "refused_recently")
+    assert (again.status_code, again.json()["code"]) == (409, "declined_recently")
     assert bob.client.get(path).status_code == 404
 
 

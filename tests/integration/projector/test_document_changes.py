@@ -14,11 +14,14 @@ from msgspec.structs import replace as changed
 from psycopg_pool import AsyncConnectionPool
 
 from application.ports import Actor, Undecodable
+from domain.access import DOCUMENT
 from domain.content import ownership, sharing
 from domain.content.document import Document
 from domain.content.erasure import erase_document
 from domain.content.filing import file, set_tags
+from domain.content.lending import lend, role_by_loan, take_back
 from domain.content.ownership import FormerOwner
+from domain.content.roles import Role
 from domain.content.star import Star
 from domain.content.team_roles import require_by_team, role_by_team
 from domain.identity import suspension
@@ -54,10 +57,11 @@ EVENTS = [
     "purge",
     "star",
 ]
+LOANS = ["lend", "lend", "take_back"]
 TEAM_EVENTS = ["found", "write", "write", "join", "join", "role", "remove", "quit", "dissolve", "keep", "end"]
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from([*EVENTS, *TEAM_EVENTS, "create", "share", "hide", "show", "move", "sync", "sync"]),
+        st.sampled_from([*EVENTS, *TEAM_EVENTS, *LOANS, "create", "share", "hide", "show", "move", "sync", "sync"]),
         st.integers(0, PEOPLE - 1),
         st.integers(0, PEOPLE - 1),
         st.integers(0, 5),
@@ -72,10 +76,21 @@ BACK = [*JOINED, ("quit", 1, 0, 0), ("write", 0, 0, 0), ("join", 0, 1, 0), ("rol
 ENDED = [*JOINED, ("dissolve", 0, 0, 0), ("sync", 1, 0, 0), ("end", 0, 0, 0), ("sync", 1, 0, 0)]
 """Members of a team come to documents, and lose them."""
 ROLES: list[InvitedRole] = ["editor", "viewer", "guest", "admin"]
+OWNER = 4
+"""The number of the step `role` that makes an owner."""
 TAKEN = [*JOINED, ("give", 0, 2, 0), ("edit", 2, 0, 0), ("sync", 1, 0, 0), ("quit", 1, 0, 0), ("sync", 1, 0, 0)]
 LATE = [*JOINED, ("quit", 1, 0, 0), ("give", 0, 2, 0), ("sync", 1, 0, 0), ("edit", 2, 0, 0)]
 DONATED = [("create", 0, 0, 0), *JOINED, ("donate", 0, 0, 0), ("sync", 1, 0, 0), ("give", 0, 2, 0), ("sync", 1, 0, 0)]
 """Documents leave a team with another owner, and come to it."""
+LENT = [*JOINED, ("create", 0, 0, 0), ("lend", 0, 0, 1), ("sync", 1, 0, 0)]
+OVER = [*LENT, ("take_back", 0, 0, 1)]
+AGAIN = [*OVER, ("sync", 1, 0, 0), ("lend", 0, 0, 1), ("edit", 0, 0, 1)]
+GONE = [*LENT, ("quit", 1, 0, 0)]
+BACK_AGAIN = [*GONE, ("sync", 1, 0, 0), ("join", 0, 1, 0)]
+LENDER = [*LENT, ("role", 0, 1, OWNER), ("sync", 1, 0, 0), ("quit", 0, 0, 0)]
+HIDDEN = [*LENT, ("hide", 0, 0, 0)]
+SHUT = [*LENT, ("dissolve", 0, 0, 0), ("sync", 1, 0, 0), ("end", 0, 0, 0)]
+"""Documents are lent to a team, until the loan, the membership of a reader or of the lender, or the team ends."""
 GIVEN_AWAY = [("create", 0, 0, 0), ("sync", 0, 0, 0), ("give", 0, 1, 0), ("leave", 0, 0, 0), ("sync", 0, 0, 0)]
 """A person gives a document away, and then leaves it."""
 ids = count(1_000)
@@ -148,6 +163,8 @@ class World:
                 self._change_team(kind, self.people[who], self.people[whom], which)
             elif kind == "move":
                 self.people[who] = person(self.people[who].user_id.int, address=next(ids))
+            elif kind in LOANS:
+                self._lend(kind, self.people[who], which)
             elif self.documents and (kind != "donate" or self.teams):
                 by, whom_ = self.lent(self.people[who]), self.lent(self.people[whom])
                 self._change(kind, by, whom_, self.documents[which % len(self.documents)])
@@ -169,7 +186,7 @@ class World:
                 invitations.invite(one, address_id=whom.address_id, email="a@example.org", role=role, by=by, now=NOW)
                 invitations.accept(one, by=whom, now=NOW)
             case "role":
-                one.change_role(user_id=whom.user_id, role=role, by=by, now=NOW)
+                one.change_role(user_id=whom.user_id, role="owner" if which == OWNER else role, by=by, now=NOW)
             case "remove":
                 one.remove(user_id=whom.user_id, by=by, now=NOW)
             case "quit":
@@ -181,9 +198,21 @@ class World:
             case "end":
                 dissolution.carry_out(one, now=NOW + dissolution.DISSOLUTION_GRACE)
 
+    def _lend(self, kind: str, by: Actor, which: int) -> None:
+        if not self.documents or not self.teams:
+            return
+        one, team = self.documents[which % len(self.documents)], self.teams[which % len(self.teams)]
+        if kind == "lend":
+            lend(one, team, "editor" if team.id in one.team_shares else "viewer", by=self.lent(by), now=NOW)
+        else:
+            take_back(one, team.id, by=self.lent(by), now=NOW)
+
     def lent(self, reader: Actor) -> Actor:
-        """The person, with the roles that teams lend them."""
-        roles = {team.id: role_by_team(team, reader) for team in self.teams}
+        """The person, with the roles that teams lend them, on what is theirs and what is lent to them."""
+        roles: dict[UUID, Role | None] = {team.id: role_by_team(team, reader) for team in self.teams}
+        for one in self.documents:
+            by_loans = [role_by_loan(one, team, reader) for team in self.teams]
+            roles[one.id] = DOCUMENT.highest(role for role in by_loans if role is not None)
         return replace(reader, lent={id: role for id, role in roles.items() if role is not None})
 
     def _change(self, kind: str, by: Actor, whom: Actor, one: Document) -> None:
@@ -294,6 +323,14 @@ async def test_a_copy_ends_as_the_list_is_whenever_its_client_asks(database: Dat
         @example(TAKEN)
         @example(LATE)
         @example(DONATED)
+        @example(LENT)
+        @example(OVER)
+        @example(AGAIN)
+        @example(GONE)
+        @example(BACK_AGAIN)
+        @example(LENDER)
+        @example(HIDDEN)
+        @example(SHUT)
         def check(steps: list[tuple[str, int, int, int]]) -> None:
             asyncio.run_coroutine_threadsafe(play(rows, running, feed, steps), loop).result()
 
@@ -360,7 +397,9 @@ async def test_a_former_reader_learns_nothing_of_documents_that_came_later(
         copy = Copy(world, 1)
         await copy.sync(rows)
         assert copy.documents == {}
-        await happen(world, running, [("write", 0, 0, 0), ("edit", 0, 0, 0), ("quit", 1, 0, 0), ("dissolve", 0, 0, 0)])
+        later = [("write", 0, 0, 0), ("create", 0, 0, 0), ("lend", 0, 0, 3), ("edit", 0, 0, 3), ("edit", 0, 0, 0)]
+        await happen(world, running, [*later, ("quit", 1, 0, 0), ("dissolve", 0, 0, 0)])
+        assert world.documents[3].team_shares
         await copy.sync(rows)
         seen = {change.id for change in (await document_changes(rows, copy.reader)).items}
         assert seen == {one.id for one in world.documents[:2]}

@@ -5,7 +5,12 @@ from uuid import UUID
 
 import pytest
 
-from application.content.access_request import AskForAccess, GrantAccess, RefuseAccess, WithdrawAccessRequest
+from application.content.access_request import (
+    AcceptAccessRequest,
+    AskForAccess,
+    DeclineAccessRequest,
+    WithdrawAccessRequest,
+)
 from application.content.document import ChangeDocument, CreateDocument, ShareDocument, TrashDocument
 from application.content.kept_document import EraseTrashedDocument
 from application.identity.suspension import RequestDeletion
@@ -13,19 +18,19 @@ from application.ports import Actor
 from application.privacy.erasure import EraseUser
 from domain.access import AddressNotVerified, RoleTooLow
 from domain.content import sharing
-from domain.content.access_request import ASK_AGAIN_AFTER, AccessRequest
+from domain.content.access_request import AccessRequest
 from domain.content.document import Document
 from domain.content.filing import TRASH_LIFETIME
 from domain.content.refusals import (
     AddressIsBound,
     DocumentIsTrashed,
     NoSuchAccessRequest,
-    RefusedRecently,
     SharedWithOneself,
     TooManyShares,
 )
 from domain.content.roles import ShareRole
 from domain.kernel import ERASED, NotFound
+from domain.requests import ASK_AGAIN_AFTER, DeclinedRecently
 from domain.text import MESSAGE_LENGTH, UnusableText
 from tests.support.given import ID, NOW, address_of, bare, fact, given, new_events, person
 from tests.support.use_cases import PASSWORD, CommandRunner
@@ -43,25 +48,25 @@ def document(*past: object) -> Document:
     return given(Document, CREATED, *past)  # type: ignore[arg-type]
 
 
-def granted(to: Document, role: ShareRole | None = None, by: Actor = ADA) -> AccessRequest:
-    """Bob's open request, granted."""
+def accepted(to: Document, role: ShareRole | None = None, by: Actor = ADA) -> AccessRequest:
+    """Bob's open request, accepted."""
     request = given(AccessRequest, ASKED)
-    request.grant(to, address_id=address_of(BOB), email=BOBS, role=role, by=by, now=NOW)
+    request.accept(to, address_id=address_of(BOB), email=BOBS, role=role, by=by, now=NOW)
     return request
 
 
-def test_a_request_whose_share_was_revoked_is_not_granted_again_without_being_asked() -> None:
+def test_a_request_whose_share_was_revoked_is_not_accepted_again_without_being_asked() -> None:
     shared = document()
-    request = granted(shared)
+    request = accepted(shared)
     sharing.revoke_share(shared, address_id=address_of(BOB), by=ADA, now=NOW)
     with pytest.raises(NoSuchAccessRequest):
-        request.grant(shared, address_id=address_of(BOB), email=BOBS, role=None, by=ADA, now=NOW)
+        request.accept(shared, address_id=address_of(BOB), email=BOBS, role=None, by=ADA, now=NOW)
 
 
-def test_a_granted_request_is_a_share_that_belongs_to_the_user() -> None:
+def test_an_accepted_request_is_a_share_that_belongs_to_the_user() -> None:
     shared = document()
-    assert new_events(granted(shared, "editor")) == [
-        fact(AccessRequest.Granted, document_id=ID, user_id=BOB.user_id, role="editor", answered_by=ADA.user_id)
+    assert new_events(accepted(shared, "editor")) == [
+        fact(AccessRequest.Accepted, document_id=ID, user_id=BOB.user_id, role="editor", answered_by=ADA.user_id)
     ]
     assert new_events(shared) == [
         fact(Document.Shared, address_id=address_of(BOB), email=BOBS, role="editor"),
@@ -72,7 +77,7 @@ def test_a_granted_request_is_a_share_that_belongs_to_the_user() -> None:
 
 def test_without_another_role_the_one_that_was_asked_for_is_given() -> None:
     shared = document()
-    granted(shared)
+    accepted(shared)
     assert shared.role_of(BOB) == "viewer"
 
 
@@ -82,13 +87,13 @@ def test_a_share_that_the_user_has_gets_the_role() -> None:
         fact(Document.Shared, address_id=former, email="b@example.org", role="viewer"),
         fact(Document.ShareBound, address_id=former, user_id=BOB.user_id),
     )
-    granted(shared, "editor")
+    accepted(shared, "editor")
     assert new_events(shared) == [fact(Document.ShareChanged, address_id=former, role="editor")]
 
 
 def test_an_unused_share_of_the_address_is_bound() -> None:
     shared = document(fact(Document.Shared, address_id=address_of(BOB), email=BOBS, role="viewer"))
-    granted(shared, "viewer")
+    accepted(shared, "viewer")
     assert new_events(shared) == [fact(Document.ShareBound, address_id=address_of(BOB), user_id=BOB.user_id)]
 
 
@@ -98,31 +103,31 @@ def test_the_share_of_a_former_holder_of_the_address_is_left_alone() -> None:
         fact(Document.ShareBound, address_id=address_of(BOB), user_id=EVE.user_id),
     )
     with pytest.raises(AddressIsBound):
-        granted(shared)
+        accepted(shared)
 
 
 def test_a_document_has_no_more_shares_by_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sharing, "MAX_SHARES", 0)
     with pytest.raises(TooManyShares):
-        granted(document())
+        accepted(document())
 
 
 def test_only_who_may_share_answers() -> None:
     viewing = fact(Document.Shared, address_id=address_of(EVE), email="eve@example.org", role="editor")
     with pytest.raises(RoleTooLow):
-        granted(document(viewing), by=EVE)
+        accepted(document(viewing), by=EVE)
     with pytest.raises(NotFound):
-        granted(document(), by=BOB)
+        accepted(document(), by=BOB)
     with pytest.raises(AddressNotVerified):
-        granted(document(), by=person(1, address=0))
+        accepted(document(), by=person(1, address=0))
     with pytest.raises(RoleTooLow):
-        given(AccessRequest, ASKED).refuse(document(viewing), by=EVE, now=NOW)
+        given(AccessRequest, ASKED).decline(document(viewing), by=EVE, now=NOW)
 
 
 def test_the_owner_who_asks_gets_no_share() -> None:
     request = AccessRequest.ask(document_id=ID, role="viewer", message=None, by=ADA, now=NOW)
     with pytest.raises(SharedWithOneself):
-        request.grant(document(), address_id=address_of(ADA), email="a@example.org", role=None, by=ADA, now=NOW)
+        request.accept(document(), address_id=address_of(ADA), email="a@example.org", role=None, by=ADA, now=NOW)
 
 
 def test_an_unverified_address_may_not_ask() -> None:
@@ -151,11 +156,11 @@ def test_asking_for_the_same_again_is_no_event_and_for_another_role_it_is() -> N
     ]
 
 
-def test_after_a_refusal_the_user_asks_again_seven_days_later() -> None:
+def test_after_a_decline_the_user_asks_again_seven_days_later() -> None:
     request = given(AccessRequest, ASKED)
-    request.refuse(document(), by=ADA, now=NOW)
+    request.decline(document(), by=ADA, now=NOW)
     soon = NOW + ASK_AGAIN_AFTER - timedelta(seconds=1)
-    with pytest.raises(RefusedRecently):
+    with pytest.raises(DeclinedRecently):
         request.ask_again(role="viewer", message=None, by=BOB, now=soon)
     request.ask_again(role="viewer", message=None, by=BOB, now=NOW + ASK_AGAIN_AFTER)
     assert request.state == "open"
@@ -163,30 +168,30 @@ def test_after_a_refusal_the_user_asks_again_seven_days_later() -> None:
 
 def test_an_answer_is_given_once_and_only_to_an_open_request() -> None:
     shared = document()
-    request = granted(shared)
-    request.grant(shared, address_id=address_of(BOB), email=BOBS, role=None, by=ADA, now=NOW)
+    request = accepted(shared)
+    request.accept(shared, address_id=address_of(BOB), email=BOBS, role=None, by=ADA, now=NOW)
     assert len(new_events(request)) == 1
     with pytest.raises(NoSuchAccessRequest):
-        request.refuse(document(), by=ADA, now=NOW)
+        request.decline(document(), by=ADA, now=NOW)
     withdrawn = given(AccessRequest, ASKED)
     for _ in range(2):
         withdrawn.withdraw(now=NOW)
     assert new_events(withdrawn) == [fact(AccessRequest.Withdrawn)]
-    for answer in (granted_by, AccessRequest.refuse):
+    for answer in (accepted_by, AccessRequest.decline):
         with pytest.raises(NoSuchAccessRequest):
             answer(withdrawn, document(), by=ADA, now=NOW)
 
 
-def granted_by(request: AccessRequest, to: Document, *, by: Actor, now: object) -> None:
-    request.grant(to, address_id=address_of(BOB), email=BOBS, role=None, by=by, now=NOW)
+def accepted_by(request: AccessRequest, to: Document, *, by: Actor, now: object) -> None:
+    request.accept(to, address_id=address_of(BOB), email=BOBS, role=None, by=by, now=NOW)
 
 
-def test_a_document_in_the_trash_is_not_shared_and_a_request_for_it_is_refused() -> None:
+def test_a_document_in_the_trash_is_not_shared_and_a_request_for_it_is_declined() -> None:
     with pytest.raises(DocumentIsTrashed):
-        granted(document(fact(Document.Trashed)))
+        accepted(document(fact(Document.Trashed)))
     request = given(AccessRequest, ASKED)
-    request.refuse(document(fact(Document.Trashed)), by=ADA, now=NOW)
-    assert request.state == "refused"
+    request.decline(document(fact(Document.Trashed)), by=ADA, now=NOW)
+    assert request.state == "declined"
 
 
 class World:
@@ -218,8 +223,8 @@ async def world() -> World:
 async def test_who_asks_is_given_access_and_both_get_a_mail(world: World) -> None:
     await world.ask()
     assert await world.mails() == [("ada@example.org", "access_asked")]
-    await world.runner.ask(GrantAccess(id=world.id, user_id=world.bob.user_id), world.ada)
-    assert await world.mails() == [(BOBS, "access_granted")]
+    await world.runner.ask(AcceptAccessRequest(id=world.id, user_id=world.bob.user_id), world.ada)
+    assert await world.mails() == [(BOBS, "access_accepted")]
     await world.runner.ask(ChangeDocument(id=world.id, title="Bob was here"), world.bob)
 
 
@@ -229,11 +234,11 @@ async def test_no_mail_comes_of_a_request_that_was_withdrawn_before_it(world: Wo
     assert await world.mails() == []
 
 
-async def test_a_refused_user_gets_a_mail(world: World) -> None:
+async def test_a_declined_user_gets_a_mail(world: World) -> None:
     await world.ask()
     await world.mails()
-    await world.runner.ask(RefuseAccess(id=world.id, user_id=world.bob.user_id), world.ada)
-    assert await world.mails() == [(BOBS, "access_refused")]
+    await world.runner.ask(DeclineAccessRequest(id=world.id, user_id=world.bob.user_id), world.ada)
+    assert await world.mails() == [(BOBS, "access_declined")]
 
 
 async def test_asking_for_nothing_does_the_same_and_no_person_hears_of_it(world: World) -> None:
@@ -274,11 +279,11 @@ async def test_no_mail_goes_to_an_owner_whose_account_waits_for_its_deletion(wor
     assert await world.mails() == []
 
 
-async def test_a_user_who_is_gone_is_granted_nothing(world: World) -> None:
+async def test_a_user_who_is_gone_gets_nothing(world: World) -> None:
     await world.ask()
     await world.runner.ask(EraseUser(id=world.bob.user_id))
     with pytest.raises(NotFound):
-        await world.runner.ask(GrantAccess(id=world.id, user_id=world.bob.user_id), world.ada)
+        await world.runner.ask(AcceptAccessRequest(id=world.id, user_id=world.bob.user_id), world.ada)
 
 
 async def test_a_message_is_erased_with_its_user(world: World) -> None:
@@ -291,17 +296,17 @@ async def test_a_message_is_erased_with_its_user(world: World) -> None:
 
 
 async def test_who_has_never_asked_is_answered_with_not_found(world: World) -> None:
-    for command in (GrantAccess, RefuseAccess):
+    for command in (AcceptAccessRequest, DeclineAccessRequest):
         with pytest.raises(NoSuchAccessRequest):
             await world.runner.ask(command(id=world.id, user_id=world.bob.user_id), world.ada)
         with pytest.raises(NotFound):
             await world.runner.ask(command(id=NOTHING, user_id=world.bob.user_id), world.ada)
 
 
-async def test_a_share_of_a_granted_request_outlives_the_address(world: World) -> None:
+async def test_a_share_of_an_accepted_request_outlives_the_address(world: World) -> None:
     """It is bound: another holder of the address has no access."""
     await world.ask()
-    await world.runner.ask(GrantAccess(id=world.id, user_id=world.bob.user_id), world.ada)
+    await world.runner.ask(AcceptAccessRequest(id=world.id, user_id=world.bob.user_id), world.ada)
     heir = Actor(UUID(int=9), world.bob.address_id)
     with pytest.raises(NotFound):
         await world.runner.ask(ChangeDocument(id=world.id, title="Mine"), heir)

@@ -705,12 +705,12 @@ async def test_an_answer_is_stored_after_an_outage_and_the_provider_not_asked_ag
     asked = await studio.ask_for()
     append, failures = studio.store.append, [failure] * 2
 
-    async def failing(changes: Any, call: Any, idempotency: Any) -> Any:
+    async def failing(changes: Any, call: Any, idempotency: Any, judged_by: Any = None) -> Any:
         if failures and any(
             isinstance(event, Generation.Answered) for root in changes for event in root.pending_events
         ):
             raise failures.pop()
-        return await append(changes, call, idempotency)
+        return await append(changes, call, idempotency, judged_by)
 
     studio.store.append = failing  # type: ignore[method-assign]
     await studio.work()

@@ -69,6 +69,7 @@ async def test_a_notice_leads_to_a_page_that_says_what_to_do(api: HttpApi, name:
         ("email", "../confirm-email", []),
         ("undo", "../undo-email-change", []),
         ("lockdown", "../lockdown", []),
+        ("domain", "../prove-domain", []),
         ("withdraw", "../withdraw-deletion", ["email", "password"]),
     ],
 )

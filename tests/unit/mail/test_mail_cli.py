@@ -64,7 +64,7 @@ def test_an_unknown_mail_and_a_wrong_address_are_sentences(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(monkeypatch, "preview", "unknown") == 2
-    assert "There are: access_asked, access_granted," in capsys.readouterr().err
+    assert "There are: access_accepted, access_asked," in capsys.readouterr().err
     assert run(monkeypatch, "send-test", "nowhere") == 2
     assert "An email address looks like" in capsys.readouterr().err
 

@@ -15,8 +15,8 @@ def test_who_asked_gets_one_mail_about_each_answer() -> None:
     about: dict[str, Any] = {"originator_id": STREAM, "originator_version": 4, "timestamp": NOW}
     about |= {"document_id": ID, "user_id": BOB, "answered_by": ADA}
     events: dict[str, Any] = {
-        "access_granted": AccessRequest.Granted(**{**about, "role": "viewer"}),
-        "access_refused": AccessRequest.Refused(**about),
+        "access_accepted": AccessRequest.Accepted(**{**about, "role": "viewer"}),
+        "access_declined": AccessRequest.Declined(**about),
     }
     for template, event in events.items():
         [mail] = tell_of_answers(event)

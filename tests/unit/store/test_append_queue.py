@@ -12,8 +12,9 @@ from infra.store.append_queue import MAX_BATCH_REQUESTS, AppendQueue, PendingApp
 class Request:
     """A request with conflict keys; the integers among them are streams, expected at `version`."""
 
-    def __init__(self, *things: object, version: int = 0, size: int = 1) -> None:
+    def __init__(self, *things: object, version: int = 0, size: int = 1, judged_by: int | None = None) -> None:
         self.things = things
+        self.judged_by = {} if judged_by is None else {judged_by: version}
         self.expected = {thing: version for thing in things if isinstance(thing, int)}
         self._size = size
 
@@ -38,6 +39,16 @@ def test_what_touches_nothing_in_common_goes_together() -> None:
     for each in appends:
         queue.add(each)
     assert queue.next_batch() == appends
+
+
+def test_what_is_judged_by_a_stream_does_not_follow_its_writer_in_a_batch() -> None:
+    queue: AppendQueue[Request, str] = AppendQueue()
+    before, writer = append(Request(B, judged_by=A)), append(Request(A))
+    after, other, late = append(Request(3, judged_by=A)), append(Request(4, judged_by=B + 8)), append(Request(5))
+    for each in (before, writer, after, other, late):
+        queue.add(each)
+    assert queue.next_batch() == [before, writer, other, late]
+    assert queue.next_batch() == [after]
 
 
 def test_what_touches_the_same_thing_waits_for_it_to_leave() -> None:

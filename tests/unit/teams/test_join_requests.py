@@ -14,10 +14,11 @@ from application.teams.settings import ChangeTeamSettings, TeamSettings
 from application.teams.team import FoundTeam, LeaveTeam, RenameTeam
 from domain.access import AddressNotVerified, RoleTooLow
 from domain.kernel import ERASED, NotFound
-from domain.teams.join_request import JOIN_AGAIN_AFTER, JoinRequest
+from domain.requests import ASK_AGAIN_AFTER, DeclinedRecently
+from domain.teams.join_request import JoinRequest
 from domain.teams.joining import add_member
 from domain.teams.naming import UnusableSlug
-from domain.teams.refusals import AlreadyAMember, DeclinedRecently, NoSuchJoinRequest, TeamIsFull
+from domain.teams.refusals import AlreadyAMember, NoSuchJoinRequest, TeamIsFull
 from domain.teams.settings import change_settings
 from domain.teams.team import Team
 from domain.text import MESSAGE_LENGTH, UnusableText
@@ -145,8 +146,8 @@ def test_after_it_was_declined_the_user_asks_again_seven_days_later() -> None:
     request = given(JoinRequest, ASKED, SHOWN)
     request.decline(crew(OPEN), by=ADA, now=NOW)
     with pytest.raises(DeclinedRecently):
-        request.ask_again(asked_for="crew", message=None, by=BOB, now=NOW + JOIN_AGAIN_AFTER - timedelta(seconds=1))
-    request.ask_again(asked_for="crew", message=None, by=BOB, now=NOW + JOIN_AGAIN_AFTER)
+        request.ask_again(asked_for="crew", message=None, by=BOB, now=NOW + ASK_AGAIN_AFTER - timedelta(seconds=1))
+    request.ask_again(asked_for="crew", message=None, by=BOB, now=NOW + ASK_AGAIN_AFTER)
     assert (request.state, request.shown) == ("open", False)
 
 

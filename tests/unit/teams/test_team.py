@@ -13,6 +13,7 @@ from domain.access import AddressNotVerified, Person, RoleTooLow
 from domain.kernel import Claim, NotFound, Refusal
 from domain.teams import dissolution, invitations, ownership
 from domain.teams.invitation_times import INVITATION_LIFETIME, RESEND_INTERVAL
+from domain.teams.joining import add_member
 from domain.teams.naming import UnusableSlug
 from domain.teams.refusals import (
     AlreadyAMember,
@@ -24,7 +25,7 @@ from domain.teams.refusals import (
     TeamIsFull,
 )
 from domain.teams.roles import RANKING, InvitedRole, Role
-from domain.teams.seats import SEATS
+from domain.teams.seats import SEATS, follow_plan
 from domain.teams.team import Team
 from domain.text import UnusableEmail, UnusableText
 from tests.support.given import ID, NOW, Fact, address_of, fact, given, new_events, person, replayed, state
@@ -272,6 +273,47 @@ def test_clocks_that_differ_make_no_more_members_than_seats() -> None:
         invitations.accept(team, by=BOB, now=EXPIRED - timedelta(seconds=1))
 
 
+def test_seats_follow_the_plan() -> None:
+    team = given(Team, founded(seats=SEATS["free"]))
+    for plan in ("free", "pro", "pro", "free"):
+        follow_plan(team, plan, now=NOW)
+    assert new_events(team) == [fact(Team.SeatsChanged, seats=25), fact(Team.SeatsChanged, seats=5)]
+    ended = given(Team, founded(), fact(Team.Dissolved, slug="crew"))
+    follow_plan(ended, "pro", now=NOW)
+    assert new_events(ended) == []
+
+
+OTHERS = [person(number) for number in range(20, 26)]
+JOINED = [fact(Team.MemberJoined, user_id=who.user_id, role="editor") for who in OTHERS]
+CROWD = [founded(seats=25), *JOINED, invited(BOB)]
+FEWER = fact(Team.SeatsChanged, seats=5)
+
+
+def test_with_fewer_seats_members_stay_and_none_comes() -> None:
+    team = given(Team, *CROWD, FEWER)
+    numbers = r"5 seats \(members: 7, open invitations: 1\)"
+    with pytest.raises(TeamIsFull, match=numbers):
+        invite(team, whom=STRANGER)
+    with pytest.raises(TeamIsFull, match=numbers):
+        invitations.resend(team, address_id=address_of(BOB), email=EMAIL, by=ADA, now=NOW + RESEND_INTERVAL)
+    with pytest.raises(TeamIsFull, match=numbers):
+        add_member(team, user_id=STRANGER.user_id, address_id=address_of(STRANGER), role="viewer", now=NOW)
+    with pytest.raises(TeamIsFull, match=r"5 seats \(members: 7\)"):
+        invitations.accept(team, by=BOB, now=NOW)
+    assert new_events(team) == []
+    invitations.decline(team, by=BOB, now=NOW)
+
+
+def test_people_come_again_once_they_fit() -> None:
+    team = given(Team, *CROWD, FEWER)
+    for who in OTHERS[:3]:
+        team.remove(user_id=who.user_id, by=ADA, now=NOW)
+    invitations.accept(team, by=BOB, now=NOW)
+    assert len(team.members) == team.seats
+    more = given(Team, *CROWD, FEWER, fact(Team.SeatsChanged, seats=25))
+    invite(more, whom=STRANGER)
+
+
 # Members
 
 
@@ -442,7 +484,7 @@ STEPS = st.lists(
     st.tuples(
         st.sampled_from(
             ["invite", "invite", "invite", "accept", "accept", "accept", "decline", "revoke", "change_role", "remove",
-             "leave", "offer", "accept_offer", "dissolve", "keep", "carry_out"]
+             "leave", "offer", "accept_offer", "dissolve", "keep", "carry_out", "seats"]
         ),
         st.sampled_from(PEOPLE),
         st.sampled_from(PEOPLE),
@@ -460,11 +502,14 @@ def test_whatever_is_tried_seats_suffice_and_an_owner_stays(
 ) -> None:
     team = Team.found(id=ID, name="Crew", slug="crew", owner_id=ADA.user_id, now=NOW, seats=seats)
     for name, who, whom, role, days in steps:
+        before = len(team.members)
+        if name == "seats":
+            team.trigger_event(Team.SeatsChanged, now=NOW, seats=1 + days % 5)
         try:
             obey(team, name, who, whom, role, days)
         except Refusal:
             continue
-        assert len(team.members) <= team.seats
+        assert len(team.members) <= max(team.seats, before)
         assert "owner" in team.members.values()
         assert team.invited.keys() == team.invited_until.keys()
         assert team.offered_by is None or team.members[team.offered_by] == "owner"
@@ -473,12 +518,12 @@ def test_whatever_is_tried_seats_suffice_and_an_owner_stays(
 
 
 def obey(team: Team, name: str, who: Actor, whom: Actor, role: Role, days: int) -> None:
-    now = NOW + timedelta(days=days)
+    now, before = NOW + timedelta(days=days), team.version
     match name:
         case "invite":
             invited_role: InvitedRole = "editor" if role == "owner" else role
             invitations.invite(team, address_id=address_of(whom), email=EMAIL, role=invited_role, by=who, now=now)
-            assert team.seats_taken(now) <= team.seats
+            assert team.version == before or team.seats_taken(now) <= team.seats
         case "accept":
             invitations.accept(team, by=who, now=now)
         case "decline":

@@ -18,9 +18,11 @@ from application.teams.team import (
     TeamView,
 )
 from domain.access import RoleTooLow
-from domain.kernel import NotFound
+from domain.billing.subscription import Subscription
+from domain.kernel import NotFound, Party
 from domain.teams.dissolution import DISSOLUTION_GRACE
 from domain.teams.refusals import AlreadyAMember
+from domain.teams.team import Team
 from tests.support.given import NOW
 from tests.support.use_cases import CommandRunner
 
@@ -56,6 +58,29 @@ async def test_a_team_has_the_seats_of_its_founders_plan() -> None:
     ada = await runner.actor("ada@example.org")
     await runner.ask(ChangePlan(plan="pro"), ada)
     assert (await runner.ask(FoundTeam(name="Crew", slug="crew"), ada)).seats == 25
+
+
+async def test_the_seats_of_a_team_follow_its_own_plan() -> None:
+    runner = CommandRunner()
+    ada = await runner.actor("ada@example.org")
+    team = await runner.ask(FoundTeam(name="Crew", slug="crew"), ada)
+
+    async def seats() -> int:
+        await runner.work()
+        loaded = await runner.store.load(Team, team.id)
+        assert loaded is not None
+        return loaded.seats
+
+    await runner.ask(ChangePlan(plan="pro"), ada)
+    assert await seats() == 5
+    subscription = await runner.store.load(Subscription, Subscription.id_of(Party("team", team.id)))
+    assert subscription is not None
+    subscription.change_plan("enterprise", now=NOW)
+    await runner.store.append([subscription], runner.call, None)
+    assert await seats() == 250
+    subscription.cancel(now=NOW)
+    await runner.store.append([subscription], runner.call, None)
+    assert await seats() == 5
 
 
 async def test_a_slug_belongs_to_one_team_until_it_is_dissolved() -> None:

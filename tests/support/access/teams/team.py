@@ -2,7 +2,7 @@
 
 from uuid import uuid4
 
-from tests.support.access.kernel import CASES, MAKERS, Case, People
+from tests.support.access.kernel import CASES, MAKERS, PUBLIC, Case, People
 from tests.support.api import Account
 
 JOINED = ("admin", "editor", "viewer", "guest")
@@ -33,6 +33,7 @@ def invitation(people: People) -> dict[str, str]:
 
 
 MAKERS["team"] = make
+PUBLIC.add("prove_domain_by_mail")
 CASES += [
     Case("list_teams"),
     Case("found_team", lambda _: {"name": "New", "slug": uuid4().hex}),
@@ -44,6 +45,7 @@ CASES += [
     Case("list_domains"),
     Case("add_domain", lambda _: {"name": f"{uuid4().hex}.example"}),
     Case("prove_domain", states=dict.fromkeys(("owner", "admin"), 404)),
+    Case("request_domain_mail", states={"owner": 404, "admin": 404}),
     Case("remove_domain"),
     Case("get_team_settings"),
     Case("change_team_settings", lambda _: {"join": "by_request"}),

@@ -28,10 +28,10 @@ def change(history: History) -> list[Root]:
         case 0:
             request.withdraw(now=history.now)
         case 1:
-            request.refuse(document, by=owner_of(document), now=history.now)
+            request.decline(document, by=owner_of(document), now=history.now)
         case 2:
             address_id, email = history.address()
-            request.grant(
+            request.accept(
                 document, address_id=address_id, email=email, role=None, by=owner_of(document), now=history.now
             )
         case _:

@@ -1,7 +1,8 @@
-"""Domains of teams: named, proved, missed, lost and removed."""
+"""Domains of teams: named, proved in both ways, missed, lost and removed."""
 
 from application.ports import Actor
 from domain.kernel import Root
+from domain.teams.domain_mails import prove_by_mail, request_mail
 from domain.teams.domains import DOMAIN_LOST_AFTER, add_domain, note_domain, prove_domain, remove_domain
 from domain.teams.team import Team
 from tests.support.history.kernel import History, changes
@@ -22,6 +23,9 @@ def change(history: History) -> list[Root]:
     elif choice == 1:
         note_domain(team, known, found=False, now=history.now)
         note_domain(team, known, found=history.random.random() < 0.5, now=history.now + DOMAIN_LOST_AFTER)
+    elif choice == 2:
+        request_mail(team, known, link_id=known, token_digest="d" * 64, by=owner, now=history.now)
+        prove_by_mail(team, token_digest="d" * 64, now=history.now)
     else:
         prove_domain(team, known, found=True, by=owner, now=history.now)
     return [team]

@@ -8,6 +8,7 @@ from domain.kernel import Root
 from domain.teams import dissolution, invitations, ownership
 from domain.teams.dissolution import DISSOLUTION_GRACE
 from domain.teams.roles import InvitedRole
+from domain.teams.seats import follow_plan
 from domain.teams.team import Team
 from tests.support.history.kernel import History, begins, changes
 
@@ -28,6 +29,7 @@ def change(history: History) -> list[Root]:
     owner = Actor(owner_id, owner_id)
     others = [user_id for user_id in team.members if user_id != owner.user_id]
     if choice == 0:
+        follow_plan(team, "pro", now=history.now)
         team.rename(history.line(), by=owner, now=history.now)
         team.change_slug(
             f"{team.slug.partition('-moved')[0]}-moved{history.random.randrange(100)}", by=owner, now=history.now

@@ -1,6 +1,7 @@
 """The life of a join request."""
 
-from domain.teams.join_request import JOIN_AGAIN_AFTER, JoinRequest
+from domain.requests import ASK_AGAIN_AFTER
+from domain.teams.join_request import JoinRequest
 from domain.teams.settings import change_settings
 from domain.teams.team import Team
 from tests.support.given import ID, NOW, address_of
@@ -18,7 +19,7 @@ def join_request() -> JoinRequest:
     request.ask_again(asked_for="crew", message="Please!", by=BOB, now=LATER)
     request.show(team, address_id=address_of(BOB), domain="example.org", now=LATER)
     request.decline(team, by=ADA, now=LATER)
-    again = LATER + JOIN_AGAIN_AFTER
+    again = LATER + ASK_AGAIN_AFTER
     request.ask_again(asked_for="crew", message="Please, please.", by=BOB, now=again)
     request.show(team, address_id=address_of(BOB), domain="example.org", now=again)
     request.accept(team, address_id=address_of(BOB), role="editor", by=ADA, now=again)

@@ -5,10 +5,12 @@ from uuid import UUID
 
 from domain.teams import dissolution, invitations, ownership
 from domain.teams.dissolution import DISSOLUTION_GRACE
+from domain.teams.domain_mails import prove_by_mail, request_mail
 from domain.teams.domains import add_domain, note_domain, prove_domain
 from domain.teams.erasure import erase_team
 from domain.teams.invitation_times import INVITATION_LIFETIME
 from domain.teams.joining import add_member
+from domain.teams.seats import follow_plan
 from domain.teams.settings import change_settings
 from domain.teams.team import Team
 from tests.support.given import ID, NOW, address_of, person
@@ -25,9 +27,12 @@ def team() -> Team:
     prove_domain(team, DOMAIN, found=True, by=ADA, now=LATER)
     for found, days in ((False, 0), (True, 1), (False, 2), (False, 9)):
         note_domain(team, DOMAIN, found=found, now=LATER + timedelta(days=days))
+    request_mail(team, DOMAIN, link_id=person(8).user_id, token_digest="d" * 64, by=ADA, now=LATER)
+    prove_by_mail(team, token_digest="d" * 64, now=LATER)
     change_settings(team, join="by_request", by=ADA, now=LATER)
     add_member(team, user_id=person(7).user_id, address_id=address_of(person(7)), role="viewer", now=LATER)
     team.remove(user_id=person(7).user_id, by=ADA, now=LATER)
+    follow_plan(team, "pro", now=LATER)
     team.rename("Band", by=ADA, now=LATER)
     team.change_slug("band", by=ADA, now=LATER)
     for somebody, email in ((BOB, "bob@example.org"), (EVE, "eve@example.org")):
