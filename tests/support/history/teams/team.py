@@ -6,6 +6,7 @@ from application.ports import Actor
 from domain.identity.user import User
 from domain.kernel import Root
 from domain.teams import dissolution, invitations, ownership
+from domain.teams.budget_limits import limit_budget
 from domain.teams.dissolution import DISSOLUTION_GRACE
 from domain.teams.roles import InvitedRole
 from domain.teams.team import Team
@@ -23,7 +24,7 @@ def found(history: History) -> list[Root]:
 
 @changes(Team, weight=4)
 def change(history: History) -> list[Root]:
-    team, choice = history.any(Team), history.random.randrange(12)
+    team, choice = history.any(Team), history.random.randrange(13)
     owner_id = next(user_id for user_id, role in team.members.items() if role == "owner")
     owner = Actor(owner_id, owner_id)
     others = [user_id for user_id in team.members if user_id != owner.user_id]
@@ -37,6 +38,9 @@ def change(history: History) -> list[Root]:
         if history.random.random() < 0.5:
             dissolution.withdraw(team, by=owner, now=history.now)
         dissolution.carry_out(team, now=history.now + DISSOLUTION_GRACE)
+    elif choice == 12:
+        limited, tokens = history.random.choice([None, *team.members]), history.random.choice([None, 1_000])
+        limit_budget(team, user_id=limited, tokens=tokens, micros=None, by=owner, now=history.now)
     elif choice < 6 and team.invited:
         _answer(history, team, owner)
     elif choice < 10 and others:

@@ -4,6 +4,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from domain.teams import dissolution, invitations, ownership
+from domain.teams.budget_limits import limit_budget
 from domain.teams.dissolution import DISSOLUTION_GRACE
 from domain.teams.domains import add_domain, note_domain, prove_domain
 from domain.teams.erasure import erase_team
@@ -28,6 +29,7 @@ def team() -> Team:
     change_settings(team, join="by_request", by=ADA, now=LATER)
     add_member(team, user_id=person(7).user_id, address_id=address_of(person(7)), role="viewer", now=LATER)
     team.remove(user_id=person(7).user_id, by=ADA, now=LATER)
+    limit_budget(team, tokens=1_000, micros=None, by=ADA, now=LATER)
     team.rename("Band", by=ADA, now=LATER)
     team.change_slug("band", by=ADA, now=LATER)
     for somebody, email in ((BOB, "bob@example.org"), (EVE, "eve@example.org")):
