@@ -212,7 +212,14 @@ class Case:
         `others`: parameters to replace.
         """
         user_id = str(people.by_role[self.about].id)
-        named = {**dict.fromkeys(THINGS, id), "version": "1", "user_id": user_id, **NOWHERE, **others}
+        named = {
+            **dict.fromkeys(THINGS, id),
+            "version": "1",
+            "month": "2026-11",
+            "user_id": user_id,
+            **NOWHERE,
+            **others,
+        }
         return template.format(**named)
 
 

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from tests.support.http import HttpApi
 
 Headers = dict[str, str]
@@ -43,3 +45,20 @@ async def test_a_team_has_no_budget_for_strangers(api: HttpApi) -> None:
     team = await team_of(api, headers)
     assert (await api.client.get(f"{team}/budget", headers=bob)).status_code == 404
     assert await put(api, bob, f"{team}/budget/limit", tokens=1) == (404, "not_found")
+
+
+async def test_the_receipt_of_a_generation_is_read_beside_it(api: HttpApi) -> None:
+    _, headers = await api.account()
+    made = await api.client.post("/v1/documents", headers=headers, json={"title": "Notes", "content": "The river."})
+    wish = {"prompt": "Describe the river."}
+    asked = await api.client.post(f"{made.headers['Location']}/generate", headers=headers, json=wish)
+    seen = await api.client.get(f"{asked.headers['Location']}/receipt", headers=headers)
+    assert (seen.status_code, seen.json()["generation_id"]) == (200, asked.json()["id"])
+    assert (seen.json()["attempts"], seen.json()["cost_micros"], seen.json()["model"]) == ([], 0, "swift")
+
+
+@pytest.mark.parametrize("month", ["2026-13", "2026-1", "1999-12", "now"])
+async def test_a_statement_names_a_month(api: HttpApi, month: str) -> None:
+    _, headers = await api.account()
+    answer = await api.client.get(f"/v1/analytics/usage/statements/{month}", headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (422, "not_valid")

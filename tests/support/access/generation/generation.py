@@ -21,6 +21,7 @@ CASES += [
     Case("list_generated_passages"),
     Case("list_generations"),
     Case("get_generation"),
+    Case("get_receipt"),
     Case("watch_generation", query={"wait": "0"}),
     Case("cancel_generation"),
     Case("retry_generation", states={"asker": 409}),

@@ -48,6 +48,7 @@ CASES += [
     Case("get_team_settings"),
     Case("change_team_settings", lambda _: {"join": "by_request"}),
     Case("get_team_usage"),
+    Case("get_team_statement"),
     Case("limit_team_budget", lambda _: {"tokens": 1_000, "micros": None}),
     Case("limit_member_budget", lambda _: {"tokens": None, "micros": 5}),
     Case("list_own_join_requests"),
