@@ -6,11 +6,11 @@ from uuid import UUID
 
 from application.commands import Command, handles
 from application.content.document import begin_use, load_document
+from application.generation.asking import Asking
 from application.generation.choosing import choose
 from application.generation.paying import budget_of, reserve, settle_up
-from application.generation.prompting import prompt_messages, prompt_of
-from application.idempotency import KeyedHash
-from application.ports import Actor, Clock, EventStore, Models, NewId, Store, TokenCounter
+from application.generation.prompting import prompt_of
+from application.ports import Actor, Clock, EventStore, Models, Store, TokenCounter
 from application.views import view_maker
 from domain.billing.budget import month_of
 from domain.content.document import Document
@@ -18,7 +18,7 @@ from domain.generation.answer import AnswerEnding
 from domain.generation.events import DraftReason, Failure
 from domain.generation.generation import GENERATION, Generation, Result, Status
 from domain.generation.placement import Placement, Target
-from domain.generation.requesting import Quote, Wish, request, request_again
+from domain.generation.requesting import Quote, Wish, request_again
 from domain.kernel import NotFound, PartyKind
 
 
@@ -114,25 +114,13 @@ class DiscardDraft(Command[GenerationView]):
 
 
 @handles
-async def request_generation(
-    cmd: RequestGeneration,
-    store: Store,
-    actor: Actor,
-    clock: Clock,
-    new_id: NewId,
-    models: Models,
-    tokens: TokenCounter,
-    digests: KeyedHash,
-) -> GenerationView:
+async def request_generation(cmd: RequestGeneration, store: Store, asking: Asking) -> GenerationView:
     wish = Wish(cmd.prompt, cmd.variables, cmd.placement, cmd.max_output_tokens, cmd.temperature)
     wish.require_usable()
-    model, now = choose(models, cmd.model), clock()
-    document = await load_document(store, cmd.document_id, "generate", actor, now)
-    messages = prompt_messages(document.title, document.content, wish.prompt, wish.variables, wish.placement)
-    digest = digests(b"prompt", actor.user_id.bytes, cmd.prompt.encode()).hex()
-    quote = Quote(digest, await tokens.count(messages), month_of(now))
-    generation = request(document, wish, model, quote, id=new_id(), by=actor, now=now)
-    store.save(generation, await reserve(store, generation, models, now), document)
+    model, now = choose(asking.models, cmd.model), asking.clock()
+    document = await load_document(store, cmd.document_id, "generate", asking.actor, now)
+    generation = await asking.ask(document, wish, model, asking.new_id())
+    store.save(generation, await reserve(store, generation, asking.models, now), document)
     return generation_view(generation)
 
 

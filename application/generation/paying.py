@@ -32,22 +32,32 @@ class Allowances:
 
 
 async def reserve(store: Store, generation: Generation, models: Models, now: datetime) -> Budget:
-    """Reserve the most that an attempt may cost, in the budget of the generation's month; it is opened if need be.
+    """Reserve the most that an attempt may cost, as `reserve_new` in the budget of the generation's month."""
+    budget = await open_budget(store, generation, now)
+    await reserve_new(budget, store, generation, models, now)
+    return budget
+
+
+async def open_budget(store: Store, generation: Generation, now: datetime) -> Budget:
+    """Return the budget of a generation's month; it is opened if need be."""
+    budget = await find(store, Budget, Budget.id_of(generation.payer, generation.month))
+    return budget or Budget.open(payer=generation.payer, month=generation.month, now=now)
+
+
+async def reserve_new(budget: Budget, store: Store, generation: Generation, models: Models, now: datetime) -> None:
+    """Reserve the most that an attempt of a new round may cost.
 
     If the soft budget has no room for it, a cheaper model of the fallback chain is to write, if there is one.
 
     Raises:
         BudgetExceeded: less is left.
     """
-    budget = await find(store, Budget, Budget.id_of(generation.payer, generation.month))
-    budget = budget or Budget.open(payer=generation.payer, month=generation.month, now=now)
     allowances = await _allowances(store, generation)
     if not allowances.has_soft_room(budget, generation):
         stand_in = cheaper(models, generation.model, generation.estimated_tokens, generation.max_output_tokens)
         if stand_in is not None:
             choose_stand_in(generation, stand_in, now=now)
     _reserve(budget, allowances, generation, generation.estimated_tokens, now)
-    return budget
 
 
 async def reserve_in(budget: Budget, store: Store, generation: Generation, prompt_tokens: int, now: datetime) -> None:

@@ -20,6 +20,7 @@ NEVER_BEHIND = {
     "/v1/documents/{document_id}/filing",
     "/v1/analytics/usage",
     "/v1/teams/{team_id}/budget",
+    "/v1/comparisons/{comparison_id}",
     "/v1/generations/{generation_id}",
     "/v1/generations/{generation_id}/receipt",
     "/v1/documents/{document_id}/versions/diff",
