@@ -7,8 +7,9 @@ from uuid import UUID
 from application.billing.budget import Amounts, UsageView, amounts, current_budget, plan_of, usage_view
 from application.commands import Command, handles
 from application.ports import Actor, Clock, EventStore, Store
+from domain.access import TEAM
 from domain.billing.budget import ALLOWANCES, Allowance, Budget
-from domain.kernel import NotFound, Party
+from domain.kernel import Party
 from domain.teams.budget_limits import budget_limit, limit_budget
 from domain.teams.team import Team
 
@@ -60,12 +61,11 @@ async def team_usage(events: EventStore, actor: Actor, team_id: UUID, now: datet
     """Return what a team has used this month, and each user of its budget, as the log has it now.
 
     Raises:
-        NotFound, RoleTooLow, TeamIsDissolved, DissolutionIsRequested: the actor may not see it.
+        NotFound, RoleTooLow: the actor may not see it.
     """
     team = await events.load(Team, team_id)
-    if team is None:
-        raise NotFound("There is no such team.")
-    team.require("read_budget", actor, now)
+    TEAM.require("read_budget", None if team is None else team.role_of(actor, now))
+    assert team is not None
     payer = Party("team", team_id)
     plan, budget = await plan_of(events, payer), await current_budget(events, payer, now)
     allowance = ALLOWANCES[plan].limited(*budget_limit(team))

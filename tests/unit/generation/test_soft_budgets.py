@@ -9,10 +9,12 @@ from application.billing.team_budget import LimitTeamBudget, team_usage
 from application.generation import answering
 from application.generation.generation import CancelGeneration, RetryGeneration
 from application.ports import Actor
+from application.teams.dissolution import DissolveTeam
 from application.teams.invitation import AcceptInvitation, InviteMember
 from domain.access import RoleTooLow
 from domain.billing.budget import ALLOWANCES, Allowance, Budget, BudgetExceeded, TeamBudgetExceeded, month_of
 from domain.kernel import Party
+from domain.teams.refusals import DissolutionIsRequested
 from tests.support.generations import MODELS
 from tests.support.studio import OUTPUT, Studio
 
@@ -148,3 +150,7 @@ async def test_only_owners_set_limits_and_only_admins_see_the_budget() -> None:
         await studio.ask(LimitTeamBudget(team_id=team_id, tokens=1), bob)
     with pytest.raises(RoleTooLow):
         await team_usage(studio.store, bob, team_id, studio.now)
+    await studio.ask(DissolveTeam(id=team_id), studio.ada)
+    assert (await team_usage(studio.store, studio.ada, team_id, studio.now)).users == []
+    with pytest.raises(DissolutionIsRequested):
+        await studio.ask(LimitTeamBudget(team_id=team_id, tokens=1), studio.ada)

@@ -24,7 +24,7 @@ def found(history: History) -> list[Root]:
 
 @changes(Team, weight=4)
 def change(history: History) -> list[Root]:
-    team, choice = history.any(Team), history.random.randrange(13)
+    team, choice = history.any(Team), history.random.randrange(12)
     owner_id = next(user_id for user_id, role in team.members.items() if role == "owner")
     owner = Actor(owner_id, owner_id)
     others = [user_id for user_id in team.members if user_id != owner.user_id]
@@ -33,14 +33,12 @@ def change(history: History) -> list[Root]:
         team.change_slug(
             f"{team.slug.partition('-moved')[0]}-moved{history.random.randrange(100)}", by=owner, now=history.now
         )
+        limit_budget(team, user_id=next(iter(others), None), tokens=1_000, micros=None, by=owner, now=history.now)
     elif choice == 1 and history.random.random() < 0.3:
         dissolution.request(team, by=owner, now=history.now)
         if history.random.random() < 0.5:
             dissolution.withdraw(team, by=owner, now=history.now)
         dissolution.carry_out(team, now=history.now + DISSOLUTION_GRACE)
-    elif choice == 12:
-        limited, tokens = history.random.choice([None, *team.members]), history.random.choice([None, 1_000])
-        limit_budget(team, user_id=limited, tokens=tokens, micros=None, by=owner, now=history.now)
     elif choice < 6 and team.invited:
         _answer(history, team, owner)
     elif choice < 10 and others:
