@@ -86,20 +86,32 @@ class _Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True, slots=True)
-class _Sum:
+class _Row:
+    """The sums, beside a line of the page; without lines there is one row, whose `number` is None."""
+
+    sum_tokens: int
+    sum_micros: int
+    number: int | None
+    generation_id: UUID
+    document_id: UUID | None
+    asker_id: UUID | None
+    model: str | None
     tokens: int
     micros: int
+    at: datetime
 
 
-SUM = """
-SELECT coalesce(sum(tokens), 0)::bigint AS tokens, coalesce(sum(micros), 0)::bigint AS micros
-FROM read.budget_charge WHERE budget_id = %s
-"""
-LINES = """
-SELECT c.number, c.generation_id, g.document_id, g.asker_id, coalesce(g.answered_by, g.stand_in, g.model) AS model,
-    c.tokens, c.micros, c.at
-FROM read.budget_charge c LEFT JOIN read.generation g ON g.id = c.generation_id
-WHERE c.budget_id = %s AND c.number > %s ORDER BY c.number LIMIT %s
+# One query, so that sums and lines belong together whatever is charged meanwhile.
+STATEMENT = """
+SELECT * FROM (
+    SELECT coalesce(sum(tokens), 0)::bigint AS sum_tokens, coalesce(sum(micros), 0)::bigint AS sum_micros
+    FROM read.budget_charge WHERE budget_id = %(budget_id)s
+) sums LEFT JOIN (
+    SELECT c.number, c.generation_id, g.document_id, g.asker_id, coalesce(g.answered_by, g.stand_in, g.model) AS model,
+        c.tokens, c.micros, c.at
+    FROM read.budget_charge c LEFT JOIN read.generation g ON g.id = c.generation_id
+    WHERE c.budget_id = %(budget_id)s AND c.number > %(after)s ORDER BY c.number LIMIT %(limit)s
+) lines ON true ORDER BY number
 """
 
 
@@ -133,9 +145,25 @@ async def team_statement(
 @reads(BudgetCharges, "generation")
 async def _statement(rows: ReadStore, payer: Party, month: str, cursor: str | None, limit: int | None) -> Statement:
     size, after = bounded(limit), 0 if cursor is None else read_cursor(cursor, _Cursor).number
-    budget_id = Budget.id_of(payer, month)
-    sums = await rows.one(_Sum, SUM, [budget_id])
-    assert sums is not None
-    lines = await rows.all(StatementLine, LINES, [budget_id, after, size + 1])
-    page = page_of(lines, size, lambda last: _Cursor(last.number))
-    return Statement(payer.kind, payer.id, month, sums.tokens, sums.micros, page.items, page.next)
+    params = {"budget_id": Budget.id_of(payer, month), "after": after, "limit": size + 1}
+    found = await rows.all(_Row, STATEMENT, params)
+    page = page_of([_line(row, row.number) for row in found if row.number is not None], size, _cursor)
+    sums = found[0]
+    return Statement(payer.kind, payer.id, month, sums.sum_tokens, sums.sum_micros, page.items, page.next)
+
+
+def _line(row: _Row, number: int) -> StatementLine:
+    return StatementLine(
+        number=number,
+        generation_id=row.generation_id,
+        document_id=row.document_id,
+        asker_id=row.asker_id,
+        model=row.model,
+        tokens=row.tokens,
+        micros=row.micros,
+        at=row.at,
+    )
+
+
+def _cursor(last: StatementLine) -> _Cursor:
+    return _Cursor(last.number)

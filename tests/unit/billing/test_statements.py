@@ -1,16 +1,18 @@
 """Statements and receipts: in any history, what they show adds up to what the events say."""
 
 from collections import Counter
-from typing import cast
+from dataclasses import fields
+from typing import Any, cast
+from uuid import UUID
 
 import pytest
 
-from application.ports import RecordedEvent
+from application.ports import Actor, RecordedEvent
 from domain.billing.budget import Budget
 from domain.generation.generation import Generation
 from domain.generation.receipt import receipt_lines
 from domain.kernel import Party, Root
-from projections.billing.budget_charge import BudgetCharges
+from projections.billing.budget_charge import BudgetCharges, statement
 from projections.kernel import Fold
 from tests.support.history import History
 from tests.support.projecting import recorded
@@ -69,3 +71,20 @@ def test_these_histories_have_charges_of_several_generations_and_stand_ins() -> 
     events = [event for seed in SEEDS for event in happened(seed)[1]]
     kinds = Counter(type(event) for event in events)
     assert min(kinds[kind] for kind in (Budget.Charged, Budget.Settled, Generation.StandInChosen)) > 5
+
+
+class OneQuery:
+    """Rows of a budget without charges, for one query only."""
+
+    def __init__(self) -> None:
+        self.queries = 0
+
+    async def all(self, kind: Any, query: str, params: Any) -> list[Any]:
+        self.queries += 1
+        return [kind(0, 0, *[None] * (len(fields(kind)) - 2))]
+
+
+async def test_sums_and_lines_are_read_in_one_query_so_that_they_belong_together() -> None:
+    rows = OneQuery()
+    found = await statement(rows, Actor(UUID(int=1)), "2026-11")  # type: ignore[arg-type]
+    assert (rows.queries, found.tokens, found.items) == (1, 0, [])
