@@ -9,7 +9,20 @@ from application.ports import EventStore, Mail, Mailer
 from domain.identity.user import User
 
 NoticeTemplate = Literal[
-    "access_asked", "access_accepted", "access_declined", "join_asked", "join_accepted", "join_declined", "domain_lost"
+    "access_asked",
+    "access_accepted",
+    "access_declined",
+    "join_asked",
+    "join_accepted",
+    "join_declined",
+    "domain_lost",
+    "budget_50",
+    "budget_80",
+    "budget_100",
+    "team_budget_50",
+    "team_budget_80",
+    "team_budget_100",
+    "generation_dead",
 ]
 
 

@@ -11,7 +11,7 @@ class LinkPages:
     """Pages of a front end, by a pattern with `{purpose}` and `{token}`.
 
     Purposes are verify, reset, forgot, email, undo, lockdown, withdraw, domain, invitation, offer, access, shared,
-    joining, joined, requests and domains.
+    joining, joined, requests, domains, usage, team_usage and failed.
     """
 
     pattern: str

@@ -30,6 +30,14 @@ class WordChange:
     inserted: str
 
 
+def changed_words(old: str, new: str) -> list[WordChange]:
+    """Return the words that differ between two texts."""
+    return [
+        WordChange(start, end, to_start, to_end, old[start:end], new[to_start:to_end])
+        for start, end, to_start, to_end in word_changes(old, new)
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class VersionDifference:
     """What differs between two versions. `title`, `status`: None if they are the same."""
@@ -51,13 +59,9 @@ class TwoVersions:
     def difference(self) -> VersionDifference:
         """Return what differs, the content by words."""
         old, new = self.before.content, self.after.content
-        changes = [
-            WordChange(start, end, to_start, to_end, old[start:end], new[to_start:to_end])
-            for start, end, to_start, to_end in word_changes(old, new)
-        ]
         title = _field_change(self.before.title, self.after.title)
         status = _field_change(self.before.status, self.after.status)
-        return VersionDifference(self.before.version, self.after.version, title, status, changes)
+        return VersionDifference(self.before.version, self.after.version, title, status, changed_words(old, new))
 
     def unified(self) -> str:
         """Return a unified diff of the contents."""

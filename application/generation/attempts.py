@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from application.commands import Command, handles
-from application.generation.generation import choose
+from application.generation.choosing import choose
 from application.generation.paying import budget_of, reserve_in, settle_up
 from application.lookup import find
 from application.ports import Actor, Clock, Models, Store, UnknownModel
@@ -89,7 +89,7 @@ async def _obstacle(
 ) -> Failure | None:
     """Reserve what the next attempt may cost. Returns what forbids it; None: nothing."""
     try:
-        model = choose(models, generation.model)
+        model = choose(models, generation.writer)
     except UnknownModel:
         return "refused"
     if prompt_tokens + generation.max_output_tokens > model.context_tokens:
@@ -123,7 +123,7 @@ async def record_answer(cmd: RecordAnswer, store: Store, actor: Actor, clock: Cl
     generation, now = await store.get(Generation, cmd.generation_id), clock()
     budget, before = await budget_of(store, generation), generation.cost
     document = await find(store, Document, generation.document_id)
-    price = generation.price if cmd.model == generation.model else choose(models, cmd.model).price
+    price = generation.price if cmd.model == generation.writer else choose(models, cmd.model).price
     answer = ModelAnswer(
         cmd.text, cmd.model, price, cmd.ending, cmd.input_tokens, cmd.output_tokens, is_sandbox=cmd.is_sandbox
     )

@@ -6,10 +6,11 @@ from uuid import UUID
 
 from application.commands import Command, handles
 from application.content.document import begin_use, load_document
+from application.generation.asking import Asking
+from application.generation.choosing import choose
 from application.generation.paying import budget_of, reserve, settle_up
-from application.generation.prompting import prompt_messages, prompt_of
-from application.idempotency import KeyedHash
-from application.ports import Actor, Clock, EventStore, Models, NewId, Store, TokenCounter
+from application.generation.prompting import prompt_of
+from application.ports import Actor, Clock, EventStore, Models, Store, TokenCounter
 from application.views import view_maker
 from domain.billing.budget import month_of
 from domain.content.document import Document
@@ -17,8 +18,7 @@ from domain.generation.answer import AnswerEnding
 from domain.generation.events import DraftReason, Failure
 from domain.generation.generation import GENERATION, Generation, Result, Status
 from domain.generation.placement import Placement, Target
-from domain.generation.pricing import TokenPrice
-from domain.generation.requesting import ModelChoice, Quote, Wish, request, request_again
+from domain.generation.requesting import Quote, Wish, request_again
 from domain.kernel import NotFound, PartyKind
 
 
@@ -26,7 +26,8 @@ from domain.kernel import NotFound, PartyKind
 class GenerationView:
     """A generation as its asker sees it. Costs are micro-dollars; `estimated_micros`: the most that one attempt costs.
 
-    `answered_by`: the model that wrote the text, which may stand in for `model`; `is_sandbox`: it was no model at all.
+    `stand_in`: the cheaper model that is asked instead of `model`, as the soft budget is used up. `answered_by`: the
+    model that wrote the text; `is_sandbox`: it was no model at all.
     `text`: the text so far; of a discarded draft it is empty. `draft_reason`: why the text is a draft. `revision`,
     `start`, `end`: the version of the document that has the text, and the characters of its content that are the text.
     """
@@ -41,6 +42,7 @@ class GenerationView:
     failure: Failure | None
     ending: AnswerEnding | None
     model: str
+    stand_in: str | None
     answered_by: str | None
     is_sandbox: bool
     target: Target
@@ -112,25 +114,13 @@ class DiscardDraft(Command[GenerationView]):
 
 
 @handles
-async def request_generation(
-    cmd: RequestGeneration,
-    store: Store,
-    actor: Actor,
-    clock: Clock,
-    new_id: NewId,
-    models: Models,
-    tokens: TokenCounter,
-    digests: KeyedHash,
-) -> GenerationView:
+async def request_generation(cmd: RequestGeneration, store: Store, asking: Asking) -> GenerationView:
     wish = Wish(cmd.prompt, cmd.variables, cmd.placement, cmd.max_output_tokens, cmd.temperature)
     wish.require_usable()
-    model, now = choose(models, cmd.model), clock()
-    document = await load_document(store, cmd.document_id, "generate", actor, now)
-    messages = prompt_messages(document.title, document.content, wish.prompt, wish.variables, wish.placement)
-    digest = digests(b"prompt", actor.user_id.bytes, cmd.prompt.encode()).hex()
-    quote = Quote(digest, await tokens.count(messages), month_of(now))
-    generation = request(document, wish, model, quote, id=new_id(), by=actor, now=now)
-    store.save(generation, await reserve(store, generation, now), document)
+    model, now = choose(asking.models, cmd.model), asking.clock()
+    document = await load_document(store, cmd.document_id, "generate", asking.actor, now)
+    generation = await asking.ask(document, wish, model, asking.new_id())
+    store.save(generation, await reserve(store, generation, asking.models, now), document)
     return generation_view(generation)
 
 
@@ -155,7 +145,7 @@ async def retry_generation(
     count = await tokens.count(prompt_of(generation, document).messages)
     quote = Quote(generation.prompt_digest, count, month_of(now))
     request_again(generation, document, choose(models, generation.model), quote, by=actor, now=now)
-    store.save(generation, await reserve(store, generation, now))
+    store.save(generation, await reserve(store, generation, models, now))
     return generation_view(generation)
 
 
@@ -191,11 +181,3 @@ async def read_generation(events: EventStore, actor: Actor, id: UUID) -> Generat
         raise NotFound("There is no such generation.")
     generation.require("read", actor)
     return generation
-
-
-def choose(models: Models, name: str | None) -> ModelChoice:
-    """Return a model of the catalogue; None: the default one. Raises `UnknownModel`."""
-    found = models.default if name is None else models.find(name)
-    price = TokenPrice(found.input_price, found.output_price)
-    takes_temperature = "temperature" in found.capabilities
-    return ModelChoice(found.name, price, found.context_window, found.max_output_tokens, takes_temperature)

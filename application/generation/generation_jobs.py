@@ -202,7 +202,7 @@ class _Attempt:
             generation_id=self._generation.id,
             attempt=self.number,
             text=text,
-            model=end.model or self._generation.model,
+            model=end.model or self._generation.writer,
             ending=end.reason,
             input_tokens=used.input_tokens,
             output_tokens=used.output_tokens,

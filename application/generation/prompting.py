@@ -48,7 +48,7 @@ def prompt_of(generation: Generation, document: Document) -> Prompt:
     messages = prompt_messages(
         document.title, document.content, generation.prompt, generation.variables_by_name, generation.placement
     )
-    return Prompt(generation.model, messages, generation.max_output_tokens, generation.temperature)
+    return Prompt(generation.writer, messages, generation.max_output_tokens, generation.temperature)
 
 
 def _document_blocks(content: str, placement: Placement) -> Iterator[tuple[str, str]]:

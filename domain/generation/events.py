@@ -139,6 +139,19 @@ class GenerationCancelled(Root.Event):
         aggregate.failure = "cancelled"
 
 
+class StandInChosen(Root.Event):
+    """A cheaper model is to write than the one that was asked for: the soft budget is used up."""
+
+    TOPIC = "generation.stand_in_chosen"
+    model: str
+    input_price: int
+    output_price: int
+
+    def apply(self, aggregate: "Generation") -> None:
+        aggregate.stand_in = self.model
+        aggregate.input_price, aggregate.output_price = self.input_price, self.output_price
+
+
 class RequestedAgain(Root.Event):
     """The asker wants another round of tries, at the prices of now.
 
@@ -157,7 +170,7 @@ class RequestedAgain(Root.Event):
     def apply(self, aggregate: "Generation") -> None:
         aggregate.status = "queued"
         aggregate.failure = aggregate.result = aggregate.draft_reason = None
-        aggregate.ending = aggregate.answered_by = None
+        aggregate.ending = aggregate.answered_by = aggregate.stand_in = None
         aggregate.round = self.round
         aggregate.tries = 0
         aggregate.payer_kind, aggregate.payer_id, aggregate.month = self.payer_kind, self.payer_id, self.month

@@ -54,6 +54,7 @@ class Generation(Root):
     """One request of a text, its attempts, and what became of it."""
 
     TOPIC = "generation"
+    snapshot_version = 2
 
     class Requested(FirstEvent):
         TOPIC = "generation.requested"
@@ -85,7 +86,7 @@ class Generation(Root):
             aggregate.attempt = aggregate.tries = 0
             aggregate.attempt_is_open = False
             aggregate.failure = aggregate.result = aggregate.draft_reason = None
-            aggregate.ending = aggregate.answered_by = None
+            aggregate.ending = aggregate.answered_by = aggregate.stand_in = None
             aggregate.text = ""
             aggregate.revision = aggregate.start = aggregate.end = None
             aggregate.is_sandbox = False
@@ -107,6 +108,8 @@ class Generation(Root):
 
     class Cancelled(events.GenerationCancelled): ...
 
+    class StandInChosen(events.StandInChosen): ...
+
     class RequestedAgain(events.RequestedAgain): ...
 
     class Erased(Root.Event):
@@ -123,6 +126,9 @@ class Generation(Root):
     payer_id: UUID
     month: str
     model: str
+    """The model that was asked for."""
+    stand_in: str | None
+    """The cheaper model that is to write instead, as the soft budget is used up."""
     input_price: int
     output_price: int
     prompt: str
@@ -170,8 +176,13 @@ class Generation(Root):
         return Placement(self.target, self.target_version, self.target_start, self.target_end)
 
     @property
+    def writer(self) -> str:
+        """The model that is to write."""
+        return self.stand_in or self.model
+
+    @property
     def price(self) -> TokenPrice:
-        """The price of the model when the generation was last requested."""
+        """The price of this model when the generation was last requested."""
         return TokenPrice(self.input_price, self.output_price)
 
     @property

@@ -141,6 +141,14 @@ def request_again(
     generation.trigger_event(Generation.RequestedAgain, now=now, round=generation.round + 1, **terms)
 
 
+def choose_stand_in(generation: Generation, model: ModelChoice, *, now: datetime) -> None:
+    """Let a cheaper model write, as the soft budget is used up."""
+    price = model.price
+    generation.trigger_event(
+        Generation.StandInChosen, now=now, model=model.name, input_price=price.input, output_price=price.output
+    )
+
+
 def _terms(document: Document, asker: Person, model: ModelChoice, quote: Quote) -> dict[str, Any]:
     """Return who pays, from which budget, at which prices, for how long a prompt."""
     payer = payer_of(document, asker.user_id)

@@ -12,6 +12,7 @@ from uuid import UUID
 from domain.access import TEAM, Person
 from domain.kernel import Claim, FirstEvent, Party, Personal, Root
 from domain.teams import domain_events, events
+from domain.teams.budget_limits import TeamBudgetLimited
 from domain.teams.naming import slug_claim, usable_name, usable_slug
 from domain.teams.refusals import (
     DissolutionIsRequested,
@@ -78,6 +79,7 @@ class Team(Root):
             aggregate.domain_role = None
             aggregate.settings_version = 1
             aggregate.domains = {}
+            aggregate.budget_limits = {}
             aggregate.offered_by = None
             aggregate.offered_to = None
             aggregate.dissolution_due = None
@@ -101,6 +103,8 @@ class Team(Root):
     class SeatsChanged(events.SeatsChanged): ...
 
     class SettingsChanged(TeamSettingsChanged): ...
+
+    class BudgetLimited(TeamBudgetLimited): ...
 
     class DomainAdded(domain_events.TeamDomainAdded): ...
 
@@ -181,6 +185,8 @@ class Team(Root):
     settings_version: int
     """The version that last changed the settings."""
     domains: dict[UUID, TeamDomain]
+    budget_limits: dict[UUID, list[int | None]]
+    """The most tokens and micro-dollars that the team (its own id) and members may use in a month; None: no limit."""
     offered_by: UUID | None
     """The owner who offers the ownership."""
     offered_to: UUID | None

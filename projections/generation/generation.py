@@ -22,7 +22,10 @@ from projections.visibility import ASKED, ROLE_MODELS
 
 @dataclass(frozen=True, slots=True)
 class GenerationSummary:
-    """A generation without its texts. Costs are micro-dollars. `draft_reason`: why the text is a draft."""
+    """A generation without its texts. Costs are micro-dollars. `draft_reason`: why the text is a draft.
+
+    `stand_in`: the cheaper model that is asked instead of `model`, as the soft budget is used up.
+    """
 
     id: UUID
     document_id: UUID
@@ -33,6 +36,7 @@ class GenerationSummary:
     draft_reason: DraftReason | None
     failure: Failure | None
     model: str
+    stand_in: str | None
     target: Target
     attempt: int
     input_tokens: int
@@ -59,7 +63,7 @@ class GeneratedPassage:
 class Generations(ReadModel):
     """All generations but erased ones."""
 
-    version = 1
+    version = 2
     roots = (Generation,)
     personal = PersonalData(
         "who has asked for how much text, and when", "the event generation.erased drops the row; it has ids and amounts"
@@ -77,6 +81,7 @@ class Generations(ReadModel):
             "draft_reason": "text",
             "failure": "text",
             "model": "text NOT NULL",
+            "stand_in": "text",
             "answered_by": "text",
             "target": "text NOT NULL",
             "attempt": "bigint NOT NULL",
@@ -121,8 +126,10 @@ class Generations(ReadModel):
                 yield self._set(event, status="dead", failure=failure)
             case Generation.Cancelled():
                 yield self._set(event, status="cancelled", failure="cancelled")
+            case Generation.StandInChosen(model=model):
+                yield self._set(event, stand_in=model)
             case Generation.RequestedAgain(payer_kind=kind, payer_id=payer_id):
-                nothing = dict.fromkeys(("failure", "result", "draft_reason"))
+                nothing = dict.fromkeys(("failure", "result", "draft_reason", "stand_in"))
                 yield self._set(event, status="queued", payer_kind=kind, payer_id=payer_id, **nothing)
             case Generation.Erased():
                 yield self.table.drop(event.stream_id)
@@ -132,8 +139,8 @@ class Generations(ReadModel):
 
 
 def _requested(table: Table, event: RecordedEvent) -> Change:
-    later = ("result", "draft_reason", "failure", "answered_by", "revision", "start_at", "end_at", "written_at")
-    nothing = dict.fromkeys(later)
+    later = ("result", "draft_reason", "failure", "stand_in", "answered_by")
+    nothing = dict.fromkeys((*later, "revision", "start_at", "end_at", "written_at"))
     zeros = dict.fromkeys(("attempt", "input_tokens", "output_tokens", "cost_micros"), 0)
     return new_row(table, event, status="queued", **nothing, **zeros)
 

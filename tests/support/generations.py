@@ -8,7 +8,8 @@ from uuid import UUID
 from application.ports import AnswerEnd, Message, Model, Prompt, TextPiece, UnknownModel, Usage
 
 MODELS = {
-    "swift": Model("swift", 1_000_000, 2_000_000, 20_000, 4_000, ("temperature",), ("small",)),
+    "swift": Model("swift", 1_000_000, 2_000_000, 20_000, 4_000, ("temperature",), ("thrifty",)),
+    "thrifty": Model("thrifty", 100_000, 200_000, 20_000, 4_000, ("temperature",), ()),
     "small": Model("small", 100_000, 200_000, 1_000, 200, (), ()),
 }
 

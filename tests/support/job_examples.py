@@ -16,10 +16,12 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from adapters.provider.catalogue import Catalogue
+from application.billing.notices import TellOfBudget
 from application.bus import Bus
 from application.content.kept_document import ArchiveUnchangedDocuments, EraseTrashedDocuments
 from application.content.ownership_jobs import DocumentOfferMail
 from application.generation.generation_jobs import ExpireGenerations, GenerateText
+from application.generation.notices import TellOfFailure
 from application.identity.account import OpenAccount
 from application.identity.account_jobs import AccountMail, FindAccountForLink, OpenRequestedAccount
 from application.identity.session_jobs import EndSessions, NewDeviceMail, ReportReuse
@@ -38,13 +40,13 @@ from domain.content import ownership
 from domain.content.access_request import AccessRequest
 from domain.content.document import Document
 from domain.content.filing import TRASH_LIFETIME
-from domain.generation.generation import WAITING_TIME
+from domain.generation.generation import WAITING_TIME, Generation
 from domain.generation.placement import Placement
 from domain.generation.pricing import TokenPrice
 from domain.generation.requesting import ModelChoice, Quote, Wish, request
 from domain.identity.suspension import DELETION_GRACE, remind_of_deletion, request_deletion
 from domain.identity.user import User
-from domain.kernel import Root
+from domain.kernel import Party, Root
 from domain.teams import invitations
 from domain.teams.domain_mails import request_mail
 from domain.teams.domains import add_domain, prove_domain
@@ -300,9 +302,13 @@ def invite_long_ago(scene: Scene) -> None:
     wait_until(lambda: bool(rows(scene.database.admin_url, "SELECT FROM read.team_invitation")))
 
 
-def ask_for_text(scene: Scene, now: datetime | None = None) -> None:
+def ask_for_text(scene: Scene) -> None:
     """Ask for a text for a document."""
-    now = now or utc_now()
+    append(scene, *text_request(utc_now()))
+
+
+def text_request(now: datetime) -> tuple[Document, Generation, Budget]:
+    """A request of a text for a document."""
     asker = Actor(USER_ID)
     document = Document.create(id=UUID(int=0xD0C), owner_id=USER_ID, title="River", content="Otters.", now=now)
     model = ModelChoice(Catalogue.read().default.name, TokenPrice(1, 1), 10_000, 1_000, takes_temperature=True)
@@ -311,13 +317,29 @@ def ask_for_text(scene: Scene, now: datetime | None = None) -> None:
     generation = request(document, wish, model, quote, id=GENERATION_ID, by=asker, now=now)
     budget = Budget.open(payer=generation.payer, month=generation.month, now=now)
     budget.reserve(generation.id, tokens=200, micros=1, allowance=ALLOWANCES["free"], now=now)
+    return document, generation, budget
+
+
+def ask_in_vain(scene: Scene) -> None:
+    """Ask for a text that no worker writes in time."""
+    long_ago = utc_now() - 2 * WAITING_TIME
+    document, generation, budget = text_request(long_ago)
+    generation.expire(now=utc_now())
     append(scene, document, generation, budget)
+
+
+def use_up_budget(scene: Scene) -> None:
+    """Use half of a budget."""
+    budget = Budget.open(payer=PAYER, month="2026-11", now=utc_now())
+    budget.reserve(GENERATION_ID, tokens=100_000, micros=1, allowance=ALLOWANCES["free"], now=utc_now())
+    budget.settle(GENERATION_ID, tokens=100_000, micros=1, now=utc_now())
+    append(scene, budget)
 
 
 def ask_long_ago(scene: Scene) -> None:
     """Ask for a text that no worker wrote, beside a projector, which says what is lost."""
     start_projector(scene, "generation")
-    ask_for_text(scene, utc_now() - 2 * WAITING_TIME)
+    append(scene, *text_request(utc_now() - 2 * WAITING_TIME))
     wait_until(lambda: bool(rows(scene.database.admin_url, "SELECT FROM read.generation")))
 
 
@@ -334,6 +356,13 @@ TELL = TellOfAccessRequests(document_id=DOCUMENT_ID, due=utc_now())
 NOTICE = NoticeMail(template="access_asked", user_id=USER_ID, about_id=DOCUMENT_ID, cause=TELL.effect_key)
 TELL_TEAM = TellTeam(template="join_asked", team_id=TEAM_ID, due=utc_now())
 JOIN_NOTICE = NoticeMail(template="join_asked", user_id=USER_ID, about_id=TEAM_ID, cause=TELL_TEAM.cause(TEAM_ID))
+PAYER = Party("user", USER_ID)
+TELL_OF_BUDGET = TellOfBudget(budget_id=Budget.id_of(PAYER, "2026-11"), percent=50, due=utc_now())
+BUDGET_NOTICE = NoticeMail(template="budget_50", user_id=USER_ID, about_id=USER_ID, cause=TELL_OF_BUDGET.effect_key)
+TELL_OF_FAILURE = TellOfFailure(generation_id=GENERATION_ID, version=2, due=utc_now())
+FAILURE_NOTICE = NoticeMail(
+    template="generation_dead", user_id=USER_ID, about_id=GENERATION_ID, cause=TELL_OF_FAILURE.effect_key
+)
 INVITATION = InvitationMail(team_id=TEAM_ID, version=2)
 DOMAIN_MAIL = DomainMail(team_id=TEAM_ID, version=3)
 OFFER = DocumentOfferMail(document_id=DOCUMENT_ID, version=2)
@@ -413,6 +442,8 @@ EXAMPLES: Mapping[type[Job], JobExample] = {
             open_with_things,
             enqueued(JOIN_NOTICE, TELL_TEAM),
         ),
+        JobExample(TELL_OF_BUDGET, use_up_budget, enqueued(BUDGET_NOTICE, TELL_OF_BUDGET)),
+        JobExample(TELL_OF_FAILURE, ask_in_vain, enqueued(FAILURE_NOTICE, TELL_OF_FAILURE)),
         JobExample(NOTICE, open_with_things, lambda scene: [key for key in mailed(scene) if key == NOTICE.effect_key]),
         JobExample(
             INVITATION, invite_somebody, lambda scene: [key for key in mailed(scene) if key == INVITATION.effect_key]

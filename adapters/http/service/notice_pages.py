@@ -14,7 +14,19 @@ from adapters.http.api.routers import Router
 
 router = Router("/v1/auth/links", include_in_schema=False)
 
-Notice = Literal["invitation", "offer", "access", "shared", "requests", "joining", "joined", "domains"]
+Notice = Literal[
+    "invitation",
+    "offer",
+    "access",
+    "shared",
+    "requests",
+    "joining",
+    "joined",
+    "domains",
+    "usage",
+    "team_usage",
+    "failed",
+]
 
 NOTICES: Mapping[Notice, tuple[str, str]] = {
     "invitation": (
@@ -41,6 +53,19 @@ NOTICES: Mapping[Notice, tuple[str, str]] = {
         "Log in. Then the domain is in the list of domains of the team, with the record that proves it.",
     ),
     "joined": ("You are a member of a team", "Log in. Then the team is in your list of teams."),
+    "usage": (
+        "Your budget for language models",
+        "Log in. Then your usage says how much of this month's budget is left, and the statement of the month what has "
+        "cost how much.",
+    ),
+    "team_usage": (
+        "The budget of your team for language models",
+        "Log in. Then the budget of the team says how much is left of it this month, and who has used how much.",
+    ),
+    "failed": (
+        "A text that could not be written",
+        "Log in. Then the request is in your list of generations, where you try it again.",
+    ),
     "requests": ("Your request was answered", "Log in. Then the request is in your list of requests."),
 }
 """Title and text of each page."""
@@ -92,6 +117,24 @@ async def joined_page() -> Answer:
 async def domains_page() -> Answer:
     """Return the page of a domain that was lost."""
     return notice_page("domains").answer()
+
+
+@router.get("/usage")
+async def usage_page() -> Answer:
+    """Return the page of a user's budget."""
+    return notice_page("usage").answer()
+
+
+@router.get("/team_usage")
+async def team_usage_page() -> Answer:
+    """Return the page of a team's budget."""
+    return notice_page("team_usage").answer()
+
+
+@router.get("/failed")
+async def failed_page() -> Answer:
+    """Return the page of a generation that is dead."""
+    return notice_page("failed").answer()
 
 
 @cache

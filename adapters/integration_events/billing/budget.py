@@ -6,6 +6,7 @@ from domain.billing.budget import Budget
 for event in (
     Budget.Opened,
     Budget.Reserved,
+    Budget.Attributed,
     Budget.Charged,
     Budget.Settled,
     Budget.Released,

@@ -13,6 +13,7 @@ for event in (
     Generation.Failed,
     Generation.GivenUp,
     Generation.Cancelled,
+    Generation.StandInChosen,
     Generation.RequestedAgain,
     Generation.Erased,
 ):

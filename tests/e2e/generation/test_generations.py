@@ -117,3 +117,36 @@ def test_an_erased_user_takes_prompts_and_drafts_along_from_documents_of_others(
     assert owner.read(f"{document}/generated-passages") == []
     generation = api.run(api.deps.history.events([(id_of(path), 1)]))[0]
     assert generation.prompt == "[erased]"  # type: ignore[attr-defined]
+
+
+def test_a_text_is_on_its_receipt_and_on_the_statement_of_its_month(api: Api) -> None:
+    owner = api.account("pro")
+    document = owner.document()
+    path = asked(owner, document)
+    work(api, path)
+    owner.write("PUT", f"{document}/tags", 204, json={"tags": ["river"]})
+    receipt = owner.read(f"{path}/receipt")
+    [attempt] = receipt["attempts"]
+    assert (attempt["input_tokens"], attempt["output_tokens"], attempt["payer_id"]) == (100, 10, str(owner.id))
+    assert receipt["cost_micros"] == attempt["cost_micros"] > 0
+    statement = owner.read(f"/v1/analytics/usage/statements/{attempt['month']}")
+    [line] = statement["items"]
+    assert (line["generation_id"], line["micros"]) == (str(id_of(path)), receipt["cost_micros"])
+    assert (statement["tokens"], statement["micros"]) == (110, receipt["cost_micros"])
+
+
+def test_a_text_for_a_document_of_a_team_is_charged_to_the_team_and_shown_with_its_user(api: Api) -> None:
+    owner = api.account("pro")
+    team = str(owner.write("POST", "/v1/teams", 201, json={"name": "Crew", "slug": uuid7().hex}).headers["Location"])
+    body = {"title": "Notes", "team_id": team.rpartition("/")[2]}
+    document = str(owner.write("POST", "/v1/documents", 201, json=body).headers["Location"])
+    path = asked(owner, document)
+    work(api, path)
+    owner.write("PUT", f"{document}/tags", 204, json={"tags": ["river"]})
+    budget = owner.read(f"{team}/budget")
+    [user] = budget["users"]
+    assert (user["user_id"], user["tokens"]["used"], budget["usage"]["tokens"]["used"]) == (str(owner.id), 110, 110)
+    statement = owner.read(f"{team}/budget/statements/{budget['usage']['month']}")
+    [line] = statement["items"]
+    assert (line["asker_id"], line["tokens"], statement["payer_kind"]) == (str(owner.id), 110, "team")
+    assert owner.read(f"/v1/analytics/usage/statements/{budget['usage']['month']}")["items"] == []

@@ -29,7 +29,6 @@ from tests.support.stores import CALL, open_store
 from tests.support.waiting import wait_until
 
 
-
 @contextmanager
 def relays(database: Database, broker: EmbeddedKafka, names: Topics, number: int = 1) -> Iterator[list[RoleProcess]]:
     """Processes that are not started yet; running ones are killed at the end."""

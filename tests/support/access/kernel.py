@@ -26,7 +26,7 @@ NOTHING = "0198f1c2-0000-7c4d-9e5f-0a1b2c3d4e5f"
 """An id of nothing."""
 NOWHERE = dict.fromkeys(("session_id", "link_id", "folder_id", "request_id", "domain_id"), NOTHING)
 """Parameters of paths that name parts of things."""
-THINGS = ("document_id", "team_id", "generation_id")
+THINGS = ("document_id", "team_id", "generation_id", "comparison_id")
 """Parameters of paths that name the thing on which people have roles."""
 
 OWNERLESS = (ANYONE, "oneself")
@@ -212,7 +212,14 @@ class Case:
         `others`: parameters to replace.
         """
         user_id = str(people.by_role[self.about].id)
-        named = {**dict.fromkeys(THINGS, id), "version": "1", "user_id": user_id, **NOWHERE, **others}
+        named = {
+            **dict.fromkeys(THINGS, id),
+            "version": "1",
+            "month": "2026-11",
+            "user_id": user_id,
+            **NOWHERE,
+            **others,
+        }
         return template.format(**named)
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 
-from domain.billing.budget import Allowance, Budget, BudgetExceeded, month_of
+from domain.billing.budget import Allowance, Budget, BudgetExceeded, Spender, TeamBudgetExceeded, month_of
 from domain.kernel import Party
 from tests.support.given import NOW, Fact, fact, new_events
 
@@ -106,6 +106,84 @@ def test_money_alone_brings_a_notice() -> None:
     reserve(budget, micros=9_000)
     budget.settle(ONE, tokens=1, micros=8_000, now=NOW)
     assert budget.noticed == 80
+
+
+TEAM, ADA, BOB = Party("team", UUID(int=5)), UUID(int=0xADA), UUID(int=0xB0B)
+
+
+def of_team() -> Budget:
+    budget = Budget.open(payer=TEAM, month="2026-11", now=NOW)
+    budget.collect_events()
+    return budget
+
+
+def spend(budget: Budget, user_id: UUID, id: UUID, tokens: int, allowed: int = 500) -> None:
+    spender = Spender(user_id, Allowance(allowed, 10_000))
+    budget.reserve(id, tokens=tokens, micros=1, allowance=ALLOWANCE, spender=spender, now=NOW)
+
+
+def test_a_user_of_a_team_spends_no_more_than_the_team_allows() -> None:
+    budget = of_team()
+    spend(budget, ADA, ONE, 500)
+    with pytest.raises(TeamBudgetExceeded, match=" 0 tokens"):
+        spend(budget, ADA, TWO, 1)
+    spend(budget, BOB, TWO, 500)
+    assert (budget.reserved_of(ADA), budget.reserved_of(BOB)) == ((500, 1), (500, 1))
+
+
+def test_a_limit_of_a_user_does_not_raise_that_of_the_team() -> None:
+    budget = of_team()
+    spend(budget, ADA, ONE, 500)
+    with pytest.raises(BudgetExceeded) as refused:
+        spend(budget, BOB, TWO, 501, allowed=1_000)
+    assert not isinstance(refused.value, TeamBudgetExceeded)
+
+
+def test_what_is_settled_and_charged_counts_for_its_user() -> None:
+    budget = of_team()
+    spend(budget, ADA, ONE, 500)
+    budget.charge(ONE, tokens=100, micros=2, now=NOW, user_id=ADA)
+    budget.settle(ONE, tokens=50, micros=1, now=NOW)
+    budget.charge(ONE, tokens=7, micros=0, now=NOW, user_id=ADA)
+    assert (budget.used_of(ADA), budget.reserved_of(ADA), budget.spenders) == ((157, 3), (0, 0), {})
+    assert (budget.used_tokens, budget.used_micros) == (157, 3)
+
+
+def test_a_lower_limit_counts_and_a_higher_one_does_not() -> None:
+    assert ALLOWANCE.limited(10, 20_000) == Allowance(10, 10_000)
+    assert ALLOWANCE.limited(None, None) == ALLOWANCE
+    assert ALLOWANCE.limited(0, None).soft == Allowance(0, 8_000)
+
+
+USERS = st.lists(
+    st.tuples(
+        st.sampled_from(["reserve", "charge", "settle", "release"]),
+        st.integers(0, 4).map(lambda n: UUID(int=n)),
+        st.integers(0, 300),
+    )
+)
+
+
+@for_all(USERS)
+def test_what_the_users_of_a_team_use_adds_up_to_what_the_team_uses(steps: list[tuple[str, UUID, int]]) -> None:
+    budget = of_team()
+    for step, id, tokens in steps:
+        user_id = ADA if id.int % 2 else BOB
+        match step:
+            case "reserve":
+                try:
+                    spend(budget, user_id, id, tokens)
+                except BudgetExceeded:
+                    continue
+            case "charge":
+                budget.charge(id, tokens=tokens, micros=1, now=NOW, user_id=user_id)
+            case "settle":
+                budget.settle(id, tokens=tokens, micros=1, now=NOW)
+            case _:
+                budget.release(id, now=NOW)
+        assert sum(budget.used_of(each)[0] for each in (ADA, BOB)) == budget.used_tokens
+        assert sum(budget.reserved_of(each)[0] for each in (ADA, BOB)) == budget.reserved_tokens
+        assert {*budget.spenders} == {*budget.reserved}
 
 
 STEPS = st.lists(

@@ -25,8 +25,9 @@ IDS = (
     "request_id",
     "domain_id",
     "generation_id",
+    "comparison_id",
 )
-NAMES = {**dict.fromkeys(IDS, NOTHING), "version": 1}
+NAMES = {**dict.fromkeys(IDS, NOTHING), "version": 1, "month": "2026-11"}
 """The parameters of all paths."""
 FORBIDDEN_FIELDS = {
     "role": "admin",

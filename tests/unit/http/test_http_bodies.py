@@ -103,7 +103,7 @@ def test_limits_follow_what_bodies_hold() -> None:
     }
     small |= {AccountToken, CurrentPassword, EmailChange, ShareLinkToken}
     many: set[type[Body]] = {BulkChange, Invitations}
-    documents = ("content", "edits", "prompt")
+    documents = ("content", "edits", "prompt", "left")
     others = {
         model.MAX_BYTES
         for model in models()

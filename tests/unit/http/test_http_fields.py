@@ -162,6 +162,8 @@ async def test_what_is_written_oddly_is_refused(api: HttpApi) -> None:
         "request_id": uuid4(),
         "domain_id": uuid4(),
         "generation_id": uuid4(),
+        "comparison_id": uuid4(),
+        "month": "2026-11",
     }
     for method, path, place, name, value in WRITTEN:
         target = path.format_map({**good, name: value} if place == "path" else good)

@@ -19,7 +19,10 @@ STREAMS = {"/v1/events/stream", "/v1/generations/{generation_id}/events"}
 NEVER_BEHIND = {
     "/v1/documents/{document_id}/filing",
     "/v1/analytics/usage",
+    "/v1/teams/{team_id}/budget",
+    "/v1/comparisons/{comparison_id}",
     "/v1/generations/{generation_id}",
+    "/v1/generations/{generation_id}/receipt",
     "/v1/documents/{document_id}/versions/diff",
     "/v1/users/me/sessions",
 }

@@ -16,6 +16,8 @@ from tests.support.mails import PAGES, SAMPLES, TOKEN, mail
 LOCK = f"https://app.example.org/lockdown#token={SAMPLES['lockdown_token']}"
 CONFIRM = f"https://app.example.org/email#token={TOKEN}"
 WITHDRAW = "https://app.example.org/withdraw"
+USAGE = f"https://app.example.org/usage#token={TOKEN}"
+TEAM_USAGE = f"https://app.example.org/team_usage#token={TOKEN}"
 LINKS = {
     "verify": [f"https://app.example.org/verify#token={TOKEN}"],
     "reset": [f"https://app.example.org/reset#token={TOKEN}"],
@@ -37,6 +39,13 @@ LINKS = {
     "join_accepted": [f"https://app.example.org/joined#token={TOKEN}"],
     "join_declined": [f"https://app.example.org/requests#token={TOKEN}"],
     "invitation": [f"https://app.example.org/invitation#token={TOKEN}"],
+    "budget_50": [USAGE],
+    "budget_80": [USAGE],
+    "budget_100": [USAGE],
+    "team_budget_50": [TEAM_USAGE],
+    "team_budget_80": [TEAM_USAGE],
+    "team_budget_100": [TEAM_USAGE],
+    "generation_dead": [f"https://app.example.org/failed#token={TOKEN}"],
     "document_offer": [f"https://app.example.org/offer#token={TOKEN}"],
 }
 """The links of each template."""

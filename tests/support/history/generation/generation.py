@@ -1,13 +1,15 @@
 """What generations and budgets add to a history."""
 
+from dataclasses import replace
+
 from application.ports import Actor
-from domain.billing.budget import ALLOWANCES, Budget, BudgetExceeded, month_of
+from domain.billing.budget import ALLOWANCES, Budget, BudgetExceeded, Spender, month_of
 from domain.content.document import Document
 from domain.generation.answer import ModelAnswer
 from domain.generation.generation import Generation
 from domain.generation.placement import Placement
 from domain.generation.pricing import Cost, TokenPrice
-from domain.generation.requesting import ModelChoice, Quote, Wish, request, request_again
+from domain.generation.requesting import ModelChoice, Quote, Wish, choose_stand_in, request, request_again
 from domain.kernel import Root
 from tests.support.history.kernel import History, begins, changes
 
@@ -19,6 +21,11 @@ def budget_of(history: History, generation: Generation) -> Budget:
     id = Budget.id_of(generation.payer, generation.month)
     found = next((budget for budget in history.of(Budget) if budget.id == id), None)
     return found or history.add(Budget.open(payer=generation.payer, month=generation.month, now=history.now))
+
+
+def spender_of(generation: Generation) -> Spender | None:
+    """Who spends the budget, if it is a team's."""
+    return Spender(generation.asker_id, ALLOWANCES["enterprise"]) if generation.payer_kind == "team" else None
 
 
 @begins(Generation, chance=0.1, needs=[Document])
@@ -40,7 +47,14 @@ def ask(history: History) -> list[Root]:
     )
     budget = budget_of(history, generation)
     try:
-        budget.reserve(generation.id, tokens=200, micros=300, allowance=ALLOWANCES["pro"], now=history.now)
+        budget.reserve(
+            generation.id,
+            tokens=200,
+            micros=300,
+            allowance=ALLOWANCES["pro"],
+            spender=spender_of(generation),
+            now=history.now,
+        )
     except BudgetExceeded:
         return [budget]
     history.add(generation)
@@ -52,11 +66,8 @@ def go_on(history: History) -> list[Root]:
     """A worker or the asker does something with a generation."""
     generation = history.any(Generation)
     document = next(each for each in history.of(Document) if each.id == generation.document_id)
-    asker, budget, before = (
-        Actor(generation.asker_id, generation.asker_id),
-        budget_of(history, generation),
-        generation.cost,
-    )
+    asker = Actor(generation.asker_id, generation.asker_id)
+    budget, before = budget_of(history, generation), generation.cost
     changed: list[Root] = [generation, budget, document]
     _step(history, generation, document, asker)
     _pay(budget, generation, before, history)
@@ -85,6 +96,8 @@ def _step(history: History, generation: Generation, document: Document, asker: A
         _answer(history, generation, document, asker)
     elif generation.status != "done":
         request_again(generation, document, MODEL, Quote("0" * 64, 100, generation.month), by=asker, now=now)
+        if chance < 0.5:
+            choose_stand_in(generation, replace(MODEL, name="thrifty", price=TokenPrice(1, 1)), now=now)
 
 
 def _answer(history: History, generation: Generation, document: Document, asker: Actor) -> None:
@@ -96,8 +109,13 @@ def _pay(budget: Budget, generation: Generation, before: Cost, history: History)
     cost = generation.cost
     tokens, micros = cost.tokens - before.tokens, cost.micros - before.micros
     if generation.is_open and generation.id not in budget.reserved and not generation.erased:
-        budget.reserve(generation.id, tokens=200, micros=300, allowance=ALLOWANCES["enterprise"], now=history.now)
+        allowance = ALLOWANCES["enterprise"]
+        budget.reserve(
+            generation.id, tokens=200, micros=300, allowance=allowance, spender=spender_of(generation), now=history.now
+        )
     if generation.is_open or generation.id not in budget.reserved:
-        budget.charge(generation.id, tokens=tokens, micros=micros, now=history.now)
+        spender = spender_of(generation)
+        user_id = None if spender is None else spender.user_id
+        budget.charge(generation.id, tokens=tokens, micros=micros, now=history.now, user_id=user_id)
     else:
         budget.settle(generation.id, tokens=tokens, micros=micros, now=history.now)

@@ -6,6 +6,7 @@ from application.ports import Actor
 from domain.identity.user import User
 from domain.kernel import Root
 from domain.teams import dissolution, invitations, ownership
+from domain.teams.budget_limits import limit_budget
 from domain.teams.dissolution import DISSOLUTION_GRACE
 from domain.teams.roles import InvitedRole
 from domain.teams.seats import follow_plan
@@ -34,6 +35,7 @@ def change(history: History) -> list[Root]:
         team.change_slug(
             f"{team.slug.partition('-moved')[0]}-moved{history.random.randrange(100)}", by=owner, now=history.now
         )
+        limit_budget(team, user_id=next(iter(others), None), tokens=1_000, micros=None, by=owner, now=history.now)
     elif choice == 1 and history.random.random() < 0.3:
         dissolution.request(team, by=owner, now=history.now)
         if history.random.random() < 0.5:

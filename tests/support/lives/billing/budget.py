@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from domain.billing.budget import ALLOWANCES, Budget
+from domain.billing.budget import ALLOWANCES, Budget, Spender
 from domain.kernel import Party
 from tests.support.given import NOW
 from tests.support.lives.kernel import ADA, LATER, life
@@ -18,4 +18,6 @@ def budget() -> Budget:
     budget.charge(one, tokens=90_000, micros=100, now=LATER)
     budget.settle(one, tokens=20_000, micros=500, now=LATER)
     budget.release(two, now=LATER)
+    spender = Spender(ADA.user_id, ALLOWANCES["free"])
+    budget.reserve(two, tokens=10, micros=10, allowance=ALLOWANCES["free"], spender=spender, now=LATER)
     return budget

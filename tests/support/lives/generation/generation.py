@@ -1,5 +1,6 @@
 """The life of a generation."""
 
+from dataclasses import replace
 from uuid import UUID
 
 from domain.content.document import Document
@@ -7,7 +8,7 @@ from domain.generation.answer import ModelAnswer
 from domain.generation.generation import MAX_TRIES, Generation
 from domain.generation.placement import Placement
 from domain.generation.pricing import TokenPrice
-from domain.generation.requesting import ModelChoice, Quote, Wish, request, request_again
+from domain.generation.requesting import ModelChoice, Quote, Wish, choose_stand_in, request, request_again
 from tests.support.given import ID, NOW
 from tests.support.lives.kernel import ADA, LATER, life
 
@@ -59,6 +60,7 @@ def generation() -> Generation:
     generation.end_attempt(1, "cut", input_tokens=200, output_tokens=2, now=LATER)
     generation.cancel(by=ADA, now=LATER)
     ask_again(generation, document)
+    choose_stand_in(generation, replace(MODEL, name="thrifty"), now=LATER)
     for _ in range(MAX_TRIES):
         started(generation, document)
         generation.end_attempt(generation.attempt, "unavailable", input_tokens=0, output_tokens=0, now=LATER)

@@ -4,6 +4,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from domain.teams import dissolution, invitations, ownership
+from domain.teams.budget_limits import limit_budget
 from domain.teams.dissolution import DISSOLUTION_GRACE
 from domain.teams.domain_mails import prove_by_mail, request_mail
 from domain.teams.domains import add_domain, note_domain, prove_domain
@@ -33,6 +34,7 @@ def team() -> Team:
     add_member(team, user_id=person(7).user_id, address_id=address_of(person(7)), role="viewer", now=LATER)
     team.remove(user_id=person(7).user_id, by=ADA, now=LATER)
     follow_plan(team, "pro", now=LATER)
+    limit_budget(team, tokens=1_000, micros=None, by=ADA, now=LATER)
     team.rename("Band", by=ADA, now=LATER)
     team.change_slug("band", by=ADA, now=LATER)
     for somebody, email in ((BOB, "bob@example.org"), (EVE, "eve@example.org")):

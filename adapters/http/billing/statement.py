@@ -1,0 +1,50 @@
+"""HTTP for statements: what was charged to a budget in a month."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Path, Query
+
+from adapters.http.api.openapi import FRESH, operation
+from adapters.http.api.queries import Read
+from adapters.http.api.responses import Answer
+from adapters.http.api.routers import Router
+from adapters.http.api.schemas import PageQuery
+from domain.access import SUBSCRIPTION, TEAM
+from projections.billing.budget_charge import Statement, statement, team_statement
+
+router = Router("/v1", tag="subscription")
+
+StatementMonth = Annotated[
+    str, Path(pattern="^2[0-9]{3}-(0[1-9]|1[0-2])$", description="A month (UTC).", examples=["2026-11"])
+]
+
+
+@router.get(
+    "/analytics/usage/statements/{month}",
+    response_model=Statement,
+    **operation("The statement.", access=SUBSCRIPTION.action("read"), takes=FRESH),
+)
+async def get_statement(month: StatementMonth, page: Annotated[PageQuery, Query()], read: Read) -> Answer:
+    """Get what the caller was charged in a month. `tokens` and `micros` are the sums of all lines, on all pages.
+
+    Texts for documents of a team are in the statement of the team. Costs are micro-dollars.
+    """
+    found = await read.query(statement, read.actor, month, cursor=page.cursor, limit=page.limit)
+    return read.unversioned(found)
+
+
+@router.get(
+    "/teams/{team_id}/budget/statements/{month}",
+    response_model=Statement,
+    **operation("The statement.", access=TEAM.action("read_budget"), takes=FRESH),
+)
+async def get_team_statement(
+    team_id: UUID, month: StatementMonth, page: Annotated[PageQuery, Query()], read: Read
+) -> Answer:
+    """Get what a team was charged in a month, line by line with who asked. Requires the admin role.
+
+    `tokens` and `micros` are the sums of all lines, on all pages. Costs are micro-dollars.
+    """
+    found = await read.query(team_statement, read.actor, team_id, month, cursor=page.cursor, limit=page.limit)
+    return read.unversioned(read.found(found))

@@ -1,0 +1,33 @@
+"""A new request of a text: what several commands do alike."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from application.commands import PortGroup
+from application.generation.prompting import prompt_messages
+from application.idempotency import KeyedHash
+from application.ports import Actor, Clock, Models, NewId, TokenCounter
+from domain.billing.budget import month_of
+from domain.content.document import Document
+from domain.generation.generation import Generation
+from domain.generation.requesting import ModelChoice, Quote, Wish, request
+
+
+@dataclass(frozen=True, slots=True)
+class Asking(PortGroup):
+    """The ports that a request needs."""
+
+    actor: Actor
+    clock: Clock
+    new_id: NewId
+    models: Models
+    tokens: TokenCounter
+    digests: KeyedHash
+
+    async def ask(self, document: Document, wish: Wish, model: ModelChoice, id: UUID) -> Generation:
+        """Request a text. Raises as `domain.generation.requesting.request`."""
+        messages = prompt_messages(document.title, document.content, wish.prompt, wish.variables, wish.placement)
+        digest = self.digests(b"prompt", self.actor.user_id.bytes, wish.prompt.encode()).hex()
+        now = self.clock()
+        quote = Quote(digest, await self.tokens.count(messages), month_of(now))
+        return request(document, wish, model, quote, id=id, by=self.actor, now=now)
