@@ -15,7 +15,8 @@ class AccountRules(Machine):
 
     @act(2)
     def change_address(self, which: int, who: int, how: int) -> None:
-        by, free = self.someone(who, []), [each for each in self.service.emails if each not in self._taken()]
+        holders = {person for each in self.model.documents for person in each.bound.values()} - {*self.model.former}
+        by, free = self.someone(who, sorted(holders)), self._free()
         address = pick(which, free) if free and how % 2 else len(self.service.emails)
         self.service.emails.setdefault(address, self.service.new_email())
         actor = self.service.actor(by, self.model.addresses[by])
@@ -26,9 +27,11 @@ class AccountRules(Machine):
             self.model.former[by] = (self.model.addresses[by], self.model.day)
             self.model.addresses[by] = address
 
-    def _taken(self) -> set[int]:
-        """The addresses that somebody has, or may have back."""
-        return {*self.model.addresses.values(), *(address for address, _ in self.model.former.values())}
+    def _free(self) -> list[int]:
+        """Addresses that nobody has or may have back; those that have a share, if there are any."""
+        taken = {*self.model.addresses.values(), *(address for address, _ in self.model.former.values())}
+        free = [each for each in self.service.emails if each not in taken]
+        return [each for each in free if any(each in document.shares for document in self.model.documents)] or free
 
     @act()
     def delete_account(self, who: int) -> None:

@@ -29,12 +29,12 @@ MAX_DOCUMENTS = 40
 class DocumentRules(Machine):
     """What becomes of documents."""
 
-    @act(2)
+    @act()
     def create(self, who: int) -> None:
         by = self.someone(who, [])
         self._add(self.ask(by, CreateDocument(title="A"), may=True), ("user", by))
 
-    @act(2)
+    @act()
     def create_for_team(self, which: int, who: int) -> None:
         number, team = self.team(which)
         by = self.member_with("editor", number, who)
@@ -56,11 +56,15 @@ class DocumentRules(Machine):
             self.service.documents.append(answer.id)
             self.model.documents.append(DocumentModel(owner))
 
-    @act(3)
+    @act(4)
     def read(self, which: int, who: int) -> None:
-        self._use("viewer", which, who, lambda id: BindShare(id=id))
+        unused = {n: self.model.with_unused_share(n) for n in range(len(self.model.documents))}
+        number, id = self.document(which, [n for n, people in unused.items() if people])
+        by = self.someone(who, unused[number] or [p for p in self.model.active if self.model.role(p, number)])
+        if self.ask_of_document(by, number, "viewer", BindShare(id=id)):
+            self.model.use(by, number)
 
-    @act(2)
+    @act()
     def edit(self, which: int, who: int) -> None:
         self._use("editor", which, who, lambda id: ChangeDocument(id=id, content=f"{self.steps}"))
 
@@ -91,7 +95,7 @@ class DocumentRules(Machine):
         if made:
             self.service.folders.append((made.id, owner))
 
-    @act(2)
+    @act()
     def file(self, which: int, who: int, whom: int) -> None:
         number, id = self.document(which)
         document, by = self.model.documents[number], self.one_with("editor", number, who)
@@ -150,7 +154,7 @@ class DocumentRules(Machine):
     def _offered(self) -> list[int]:
         return [number for number, each in enumerate(self.model.documents) if each.offer is not None]
 
-    @act(2)
+    @act()
     def publish(self, which: int, who: int, how: int) -> None:
         number, id = self.document(which)
         by = self.one_with("owner", number, who)

@@ -76,7 +76,7 @@ class Machine(RuleBasedStateMachine):
         """A person who can log in; mostly one of those who are likely."""
         active = self.model.active
         likely = [each for each in likely if each in active]
-        return pick(choice // 4, likely) if choice % 4 and likely else pick(choice // 4, active)
+        return pick(choice // 8, likely if likely and choice % 8 else active)
 
     def anyone(self, choice: int) -> int:
         """A person who is not erased."""

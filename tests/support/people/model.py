@@ -133,6 +133,20 @@ class Model:
         own = self.addresses.get(person)
         return [*bound, own] if own in document.shares and own not in document.bound else bound
 
+    def with_unused_share(self, number: int) -> list[int]:
+        """The people to whose address a document is shared, if nobody holds that share yet."""
+        document = self.documents[number]
+        return [p for p, own in self.addresses.items() if own in document.shares and own not in document.bound]
+
+    def with_ended_loan(self, team: int) -> list[int]:
+        """The people who had lent a document to a team when their membership ended."""
+        loans = [each for each in self.documents if each.owner[0] == "user" and team in each.loans]
+        return [each.owner[1] for each in loans if not self.lends(each, team) and each.owner[1] in self.addresses]
+
+    def lenders(self, team: int) -> list[int]:
+        """The members who have lent a document to a team."""
+        return [each.owner[1] for each in self.documents if team in each.loans and self.lends(each, team)]
+
     def lends(self, document: DocumentModel, team: int) -> bool:
         """Whether a loan to a team lives: its owner is a member as they were when they lent the document."""
         kind, owner = document.owner

@@ -21,7 +21,7 @@ class SharingRules(Machine):
         if self.ask_of_document(by, number, "owner", command):
             self.model.documents[number].shares[address] = role
 
-    @act()
+    @act(2)
     def revoke_share(self, which: int, who: int, whom: int) -> None:
         number, id = self.document(which, [n for n, each in enumerate(self.model.documents) if each.shares])
         by, address = self.one_with("owner", number, who), self.address(whom, [*self.model.documents[number].shares])
@@ -29,10 +29,11 @@ class SharingRules(Machine):
         if self.ask_of_document(by, number, "owner", command):
             self.model.documents[number].revoke(address)
 
-    @act(2)
+    @act(3)
     def leave(self, which: int, who: int) -> None:
-        number, id = self.document(which, [n for n, each in enumerate(self.model.documents) if each.shares])
-        document, by = self.model.documents[number], self.one_with("viewer", number, who)
+        number, id = self.document(which, [n for n, each in enumerate(self.model.documents) if each.bound])
+        document = self.model.documents[number]
+        by = self.someone(who, [*document.bound.values(), *document.guests])
         if self.ask_of_document(by, number, "viewer", LeaveDocument(id=id)):
             for address in self.model.shares_of(by, document):
                 document.revoke(address)
@@ -47,7 +48,7 @@ class SharingRules(Machine):
             self.model.documents[number].links[len(self.service.links)] = role
             self.service.links.append((made.id, made.token, number))
 
-    @act()
+    @act(2)
     def revoke_link(self, which: int, who: int) -> None:
         if self.service.links:
             link = pick(which, [*range(len(self.service.links))])
@@ -84,7 +85,7 @@ class SharingRules(Machine):
         owners = {("user", person) for team in self.model.teams for person in team.members}
         return [number for number, each in enumerate(self.model.documents) if each.owner in owners]
 
-    @act()
+    @act(2)
     def take_back(self, which: int, who: int, whom: int) -> None:
         number, id = self.document(which, [n for n, each in enumerate(self.model.documents) if each.loans])
         document, by = self.model.documents[number], self.one_with("owner", number, who)

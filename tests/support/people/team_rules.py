@@ -30,7 +30,8 @@ class TeamRules(Machine):
     @act(4)
     def invite(self, which: int, who: int, whom: int, how: int) -> None:
         number, team = self.team(which)
-        by, address, role = self.member_with("admin", number, who), self.address(whom), pick(how, INVITED_ROLES)
+        back = [self.model.addresses[person] for person in self.model.with_ended_loan(number)]
+        by, address, role = self.member_with("admin", number, who), self.address(whom, back), pick(how, INVITED_ROLES)
         command = InviteMember(id=self.service.teams[number], email=self.service.emails[address], role=role)
         if self.ask_of_team(by, number, "admin", command):
             held, until = team.invited.get(address, (None, 0.0))
@@ -75,10 +76,10 @@ class TeamRules(Machine):
             team.members[user] = role
             team.end_offer(user)
 
-    @act(2)
+    @act(3)
     def remove(self, which: int, who: int, whom: int) -> None:
         number, team = self.team(which)
-        by, user = self.member_with("admin", number, who), self.someone(whom, [*team.members])
+        by, user = self.member_with("admin", number, who), self.someone(whom, self._leaving(number))
         command = RemoveMember(id=self.service.teams[number], user_id=self.service.people[user])
         if self._manage(by, number, command, team.members.get(user) == "owner") and user in team.members:
             team.end(user)
@@ -90,12 +91,16 @@ class TeamRules(Machine):
             return self.ask(by, command, may=False)
         return self.ask_of_team(by, number, "admin", command)
 
-    @act(2)
+    @act(3)
     def leave_team(self, which: int, who: int) -> None:
         number, team = self.team(which)
-        by = self.member_with("guest", number, who)
+        by = self.someone(who, self._leaving(number))
         if self.ask_of_team(by, number, "guest", LeaveTeam(id=self.service.teams[number])):
             team.end(by)
+
+    def _leaving(self, number: int) -> list[int]:
+        """Members who take back what they have lent when they leave, if there are any; else all members."""
+        return self.model.lenders(number) or [*self.model.teams[number].members]
 
     @act(2)
     def offer_ownership(self, which: int, who: int, whom: int) -> None:
@@ -105,7 +110,7 @@ class TeamRules(Machine):
         if self.ask_of_team(by, number, "owner", command) and user != by:
             team.offer = (by, user)
 
-    @act(3)
+    @act(4)
     def answer_ownership(self, which: int, who: int, how: int) -> None:
         number, team = self.team(which, [n for n, each in enumerate(self.model.teams) if each.offer is not None])
         owner, to = team.offer or (None, None)
@@ -122,7 +127,7 @@ class TeamRules(Machine):
         if self.ask_of_team(by, number, "owner", WithdrawOwnershipOffer(id=self.service.teams[number])):
             team.offer = None
 
-    @act()
+    @act(2)
     def dissolve(self, which: int, who: int) -> None:
         number, team = self.team(which)
         by = self.member_with("owner", number, who)
