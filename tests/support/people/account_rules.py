@@ -28,7 +28,7 @@ class AccountRules(Machine):
             self.model.addresses[by] = address
 
     def _free(self) -> list[int]:
-        """Addresses that nobody has or may have back; those that have a share, if there are any."""
+        """Addresses that no person has or may have back; those that have a share, if there are any."""
         taken = {*self.model.addresses.values(), *(address for address, _ in self.model.former.values())}
         free = [each for each in self.service.emails if each not in taken]
         return [each for each in free if any(each in document.shares for document in self.model.documents)] or free

@@ -73,7 +73,7 @@ class Machine(RuleBasedStateMachine):
             self.service.close()
 
     def someone(self, choice: int, likely: list[int]) -> int:
-        """A person who can log in; mostly one of those who are likely."""
+        """A person who can log in; mostly a likely one."""
         active = self.model.active
         likely = [each for each in likely if each in active]
         return pick(choice // 8, likely if likely and choice % 8 else active)
@@ -141,7 +141,7 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def everybody_sees_what_their_role_shows(self) -> None:
-        """Compare, for those whose role has changed and for some others."""
+        """Compare, for people whose role has changed and for some others."""
         self.steps += 1
         self.model.day += STEP_DAYS
         self.service.clock.move(STEP_DAYS)

@@ -134,7 +134,7 @@ class Model:
         return [*bound, own] if own in document.shares and own not in document.bound else bound
 
     def with_unused_share(self, number: int) -> list[int]:
-        """The people to whose address a document is shared, if nobody holds that share yet."""
+        """The people to whose address a document is shared, if no person holds that share yet."""
         document = self.documents[number]
         return [p for p, own in self.addresses.items() if own in document.shares and own not in document.bound]
 
@@ -155,7 +155,7 @@ class Model:
         return is_member and not self.teams[team].gone
 
     def folder(self, person: int, number: int) -> UUID | None:
-        """The folder of a document, as a person is shown it: those of an owner are seen by nobody else."""
+        """The folder of a document, as a person is shown it: those of an owner are shown to no other person."""
         document = self.documents[number]
         kind, owner = document.owner
         sees = owner == person if kind == "user" else self.teams[owner].role_on_documents(person) is not None
@@ -197,7 +197,7 @@ class Model:
         self.teams[number].memberships[person] = self.joined
 
     def use(self, person: int, number: int) -> None:
-        """Bind the share of a person's address to them, if nobody holds it."""
+        """Bind the share of a person's address to them, if no person holds it."""
         document = self.documents[number]
         address = self.addresses[person]
         if address in document.shares and address not in document.bound and document.owner != ("user", person):

@@ -38,7 +38,7 @@ PATIENCE_SECONDS = 30.0
 
 
 class Clock:
-    """A clock that stands still until a test moves it."""
+    """A clock that tests move."""
 
     def __init__(self) -> None:
         self.now = utc_now()
@@ -95,7 +95,7 @@ class Service:
         self.api.run(self._stream.__aexit__(None, None, None))
 
     def new_email(self) -> str:
-        """An address that nobody has had."""
+        """An address that no person has had."""
         return f"{uuid7()}@example.org"
 
     def actor(self, person: int, address: int | None) -> Actor:
