@@ -180,8 +180,10 @@ def patched(old: str, unified: str) -> str:
         mark, text = line[0], line[1:].rstrip(NUL)
         if mark == "@":
             start, length = map(int, HUNK.findall(line)[0])
-            after += before[at : start - min(length, 1)]
-            at = start - min(length, 1)
+            start -= min(length, 1)
+            assert at <= start <= len(before)
+            after += before[at:start]
+            at = start
         elif mark == "+":
             after.append(text)
         else:
