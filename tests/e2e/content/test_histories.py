@@ -26,7 +26,7 @@ class Replay:
     """A repository that is a team's documents, written by its members."""
 
     def __init__(self, api: Api) -> None:
-        self.source = Repository(18, authors=AUTHORS, folders=FOLDERS)
+        self.source = Repository(8, authors=AUTHORS, folders=FOLDERS)
         self.authors = [api.account("pro") for _ in range(AUTHORS)]
         owner = self.authors[0]
         founded = owner.write("POST", "/v1/teams", 201, json={"name": "Crew", "slug": f"crew-{owner.id.hex[-12:]}"})
