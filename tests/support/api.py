@@ -3,10 +3,11 @@
 import asyncio
 import socket
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -176,16 +177,23 @@ class Api:
 
 
 @contextmanager
-def running_api(database_url: str, redis_url: str, *, ready_first: bool = True, **changes: Any) -> Iterator[Api]:
+def running_api(
+    database_url: str,
+    redis_url: str,
+    *,
+    ready_first: bool = True,
+    ports: Mapping[str, object] = MappingProxyType({}),
+    **changes: Any,
+) -> Iterator[Api]:
     """The service on a port of its own, on a migrated database; `changes` to its settings, by variable.
 
-    `ready_first`: wait until its health check says that it is ready.
+    `ready_first`: wait until its health check says that it is ready. `ports`: those of command handlers to replace.
     """
     ready: Future[Api] = Future()
     over = threading.Event()
 
     async def serve() -> None:
-        async with _service(_settings(database_url, redis_url, changes)) as api:
+        async with _service(_settings(database_url, redis_url, changes), ports) as api:
             ready.set_result(api)
             await asyncio.to_thread(over.wait)
 
@@ -226,9 +234,9 @@ def _settings(database_url: str, redis_url: str, changes: dict[str, Any]) -> Set
 
 
 @asynccontextmanager
-async def _service(settings: Settings) -> AsyncIterator[Api]:
+async def _service(settings: Settings, ports: Mapping[str, object]) -> AsyncIterator[Api]:
     jobs, links = MemoryJobs(), PlainLinks()
-    opened = open_deps(settings, {"queue": jobs, "links": links})
+    opened = open_deps(settings, {"queue": jobs, "links": links, **ports})
     async with _projecting(settings), opened as deps, _listening(deps) as url:
         yield Api(url, deps, asyncio.get_running_loop(), jobs, links)
 

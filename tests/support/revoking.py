@@ -17,7 +17,6 @@ from uuid_utils.compat import uuid7
 
 from application.billing.subscription import ChangePlan
 from application.commands import Command
-from application.identity.account import IssueLockdownLink
 from application.ports import Actor, CommandContext
 from domain.identity.links import LinkKind
 from infra.bootstrap.links import open_link_tokens
@@ -114,9 +113,10 @@ class Scene:
     document: str = ""
     bobs_document: str = ""
     team: str = ""
-    linked: str = ""
-    """A document of Ada's that Bob reads by a link alone, and that link."""
+    other_document: str = ""
+    """A document that Bob comes to in another way: by a link, a request, a loan, or as a member of the team."""
     link: str = ""
+    """The link by which Bob came to it."""
 
     @property
     def url(self) -> str:
@@ -180,96 +180,6 @@ class Revocation:
     prepare: Callable[[Scene], Awaitable[object]] | None = None
 
 
-async def change_address(scene: Scene) -> None:
-    """Change Bob's address, confirmed from both."""
-    wanted = {"new_email": f"{uuid7()}@example.org", "current_password": PASSWORD}
-    await scene.other_bob.send("POST", f"{scene.url}/v1/users/me/email", wanted)
-    for kind in ("old_email", "new_email"):
-        await scene.other_bob.send("POST", f"{scene.url}/v1/auth/confirm-email", await scene.link_of_bob(kind))
-
-
-async def lock_down(scene: Scene) -> None:
-    """Lock Bob's account by the link of a mail."""
-    await scene.command(IssueLockdownLink(user_id=scene.bob_id))
-    await scene.ada.send("POST", f"{scene.url}/v1/auth/lockdown", await scene.link_of_bob("lockdown"))
-
-
-async def request_deletion(scene: Scene) -> None:
-    """Ask for the deletion of Bob's account."""
-    await scene.other_bob.send("DELETE", f"{scene.url}/v1/users/me", {"current_password": PASSWORD})
-
-
-async def open_link(scene: Scene) -> None:
-    """Let Bob come to a new document by a link."""
-    made = await scene.ada.send("POST", f"{scene.url}/v1/documents", {"title": "Notes"})
-    scene.linked = made.headers["Location"]
-    link = (await scene.ada.send("POST", f"{scene.url}{scene.linked}/links", {"role": "editor"})).json()
-    scene.link = f"{scene.linked}/links/{link['id']}"
-    await scene.bob.send("POST", f"{scene.url}/v1/share-links/open", {"token": link["token"]})
-
-
-PASSWORDS = {"current_password": PASSWORD, "new_password": "another sentence to know"}
-REVOCATIONS = {
-    "session revoked": Revocation(
-        "GET",
-        lambda scene: "/v1/users/me",
-        lambda scene: scene.other_bob.send("DELETE", f"{scene.url}/v1/users/me/sessions/{scene.bob.session_id}"),
-    ),
-    "logged out": Revocation(
-        "GET", lambda scene: "/v1/users/me", lambda scene: scene.bob.send("POST", f"{scene.url}/v1/auth/logout")
-    ),
-    "password changed": Revocation(
-        "GET",
-        lambda scene: "/v1/users/me",
-        lambda scene: scene.other_bob.send("POST", f"{scene.url}/v1/users/change-password", PASSWORDS),
-    ),
-    "address changed": Revocation("GET", lambda scene: "/v1/users/me", change_address),
-    "locked down": Revocation("GET", lambda scene: "/v1/users/me", lock_down),
-    "deletion requested": Revocation("GET", lambda scene: scene.document, request_deletion),
-    "deletion of the owner requested": Revocation(
-        "GET", lambda scene: scene.bobs_document, request_deletion, sender=lambda scene: scene.ada
-    ),
-    "share revoked": Revocation(
-        "GET",
-        lambda scene: scene.document,
-        lambda scene: scene.ada.send("POST", f"{scene.url}{scene.document}/shares/revoke", {"email": scene.bob.email}),
-    ),
-    "share lowered": Revocation(
-        "PUT",
-        lambda scene: scene.document,
-        lambda scene: scene.ada.send(
-            "PUT", f"{scene.url}{scene.document}/shares", {"email": scene.bob.email, "role": "viewer"}
-        ),
-        per_second=10,
-        body={"title": "Notes", "content": "Otters.", "status": "draft"},
-    ),
-    "share link revoked": Revocation(
-        "GET",
-        lambda scene: scene.linked,
-        lambda scene: scene.ada.send("DELETE", f"{scene.url}{scene.link}"),
-        prepare=open_link,
-    ),
-    "guest left": Revocation(
-        "GET",
-        lambda scene: scene.linked,
-        lambda scene: scene.bob.send("DELETE", f"{scene.url}{scene.linked}/shares/me"),
-        prepare=open_link,
-    ),
-    "role changed": Revocation(
-        "PUT",
-        lambda scene: scene.team,
-        lambda scene: scene.ada.send("PUT", f"{scene.url}{scene.team}/members/{scene.bob_id}", {"role": "editor"}),
-        per_second=10,
-        body={"name": "Crew"},
-    ),
-    "member removed": Revocation(
-        "GET",
-        lambda scene: scene.team,
-        lambda scene: scene.ada.send("DELETE", f"{scene.url}{scene.team}/members/{scene.bob_id}"),
-    ),
-}
-
-
 @dataclass
 class Load:
     """Requests that are sent all the time: when each began, to which process, and whether it succeeded."""
@@ -299,10 +209,11 @@ class Load:
 
 async def revoke_under_load(
     scene: Scene, revocation: Revocation, *, meanwhile: AbstractContextManager[None] | None = None
-) -> None:
+) -> float:
     """Revoke while requests come; see that each process took them before and takes none that began after the answer.
 
-    `meanwhile`: what holds from before the revocation until a moment after its answer.
+    Returns after how many seconds the revocation was answered. `meanwhile`: what holds from before the revocation until
+    a moment after its answer.
     """
     if revocation.prepare is not None:
         await revocation.prepare(scene)
@@ -310,6 +221,7 @@ async def revoke_under_load(
     sending = asyncio.create_task(load.run(scene, revocation))
     await asyncio.sleep(LATER_SECONDS)
     with meanwhile or nullcontext():
+        asked = monotonic()
         await revocation.revoke(scene)
         answered = monotonic()
         await asyncio.sleep(LATER_SECONDS)
@@ -319,3 +231,4 @@ async def revoke_under_load(
     for url in scene.servers.urls:
         assert load.succeeded(url, after=began), "requests succeeded before"
         assert load.succeeded(url, after=answered) == []
+    return answered - asked

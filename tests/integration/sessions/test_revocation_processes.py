@@ -9,8 +9,10 @@ import httpx2
 import pytest
 import redis
 
+from infra.postgres.cache_lease import LEASE_SECONDS
 from tests.support.http import PASSWORD
-from tests.support.revoking import REVOCATIONS, Servers, revoke_under_load, scene_on
+from tests.support.revocations import REVOCATIONS, TAKEN_ACCESS
+from tests.support.revoking import Servers, revoke_under_load, scene_on
 from tests.support.roles import frozen, until_ready
 from tests.support.servers import redis_admin
 from tests.support.stores import rows
@@ -23,13 +25,18 @@ async def test_no_request_succeeds_that_began_after_the_answer(servers: Servers,
         await revoke_under_load(scene, REVOCATIONS[name])
 
 
-FROZEN = ["session revoked", "password changed", "locked down", "share revoked", "share link revoked"]
-
-
-@pytest.mark.parametrize("name", FROZEN)
+@pytest.mark.parametrize("name", ["session revoked", "password changed", "locked down"])
 async def test_no_request_to_a_process_that_was_frozen_meanwhile_succeeds(servers: Servers, name: str) -> None:
     async with scene_on(servers) as scene:
         await revoke_under_load(scene, REVOCATIONS[name], meanwhile=frozen(servers.apis[1].pid))
+    until_ready(servers.urls[1])
+
+
+@pytest.mark.parametrize("name", TAKEN_ACCESS)
+async def test_a_frozen_process_hardly_delays_the_end_of_access(servers: Servers, name: str) -> None:
+    async with scene_on(servers) as scene:
+        seconds = await revoke_under_load(scene, REVOCATIONS[name], meanwhile=frozen(servers.apis[1].pid))
+    assert seconds <= LEASE_SECONDS
     until_ready(servers.urls[1])
 
 

@@ -6,13 +6,8 @@ import httpx2
 import pytest
 
 from tests.support.http import PASSWORD
-from tests.support.revoking import (
-    REVOCATIONS,
-    Scene,
-    Servers,
-    revoke_under_load,
-    scene_on,
-)
+from tests.support.revocations import REVOCATIONS
+from tests.support.revoking import Scene, Servers, revoke_under_load, scene_on
 from tests.support.stores import rows
 
 RIGHT, AHEAD, BEHIND = 0, 1, 2
