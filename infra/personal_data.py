@@ -82,6 +82,7 @@ IMPERSONAL_TABLES = frozenset(
         "jobs.procrastinate_events",
         "jobs.procrastinate_periodic_defers",
         "jobs.procrastinate_workers",
+        "jobs.resources",
         "jobs.schedules",
         "jobs.worker_queues",
         "keys",

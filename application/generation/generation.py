@@ -6,7 +6,7 @@ from uuid import UUID
 
 from application.commands import Command, handles
 from application.content.document import begin_use, load_document
-from application.generation.paying import budget_of, reserve, settle_up
+from application.generation.paying import budget_of, plan_of, reserve, settle_up
 from application.generation.prompting import prompt_messages, prompt_of
 from application.idempotency import KeyedHash
 from application.ports import Actor, Clock, EventStore, Models, NewId, Store, TokenCounter
@@ -18,7 +18,7 @@ from domain.generation.events import DraftReason, Failure
 from domain.generation.generation import GENERATION, Generation, Result, Status
 from domain.generation.placement import Placement, Target
 from domain.generation.pricing import TokenPrice
-from domain.generation.requesting import ModelChoice, Quote, Wish, request, request_again
+from domain.generation.requesting import ModelChoice, Quote, Wish, payer_of, request, request_again
 from domain.kernel import NotFound, PartyKind
 
 
@@ -128,7 +128,8 @@ async def request_generation(
     document = await load_document(store, cmd.document_id, "generate", actor, now)
     messages = prompt_messages(document.title, document.content, wish.prompt, wish.variables, wish.placement)
     digest = digests(b"prompt", actor.user_id.bytes, cmd.prompt.encode()).hex()
-    quote = Quote(digest, await tokens.count(messages), month_of(now))
+    plan = await plan_of(store, payer_of(document, actor.user_id))
+    quote = Quote(digest, await tokens.count(messages), month_of(now), plan)
     generation = request(document, wish, model, quote, id=new_id(), by=actor, now=now)
     store.save(generation, await reserve(store, generation, now), document)
     return generation_view(generation)
@@ -153,7 +154,8 @@ async def retry_generation(
     document, now = await store.get(Document, generation.document_id), clock()
     document.require("generate", actor)
     count = await tokens.count(prompt_of(generation, document).messages)
-    quote = Quote(generation.prompt_digest, count, month_of(now))
+    plan = await plan_of(store, payer_of(document, actor.user_id))
+    quote = Quote(generation.prompt_digest, count, month_of(now), plan)
     request_again(generation, document, choose(models, generation.model), quote, by=actor, now=now)
     store.save(generation, await reserve(store, generation, now))
     return generation_view(generation)

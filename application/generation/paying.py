@@ -5,9 +5,10 @@ from datetime import datetime
 from application.lookup import find
 from application.ports import Store
 from domain.billing.budget import ALLOWANCES, Budget
-from domain.billing.subscription import Subscription
+from domain.billing.subscription import Plan, Subscription
 from domain.generation.generation import Generation
 from domain.generation.pricing import Cost
+from domain.kernel import Party
 
 
 async def reserve(store: Store, generation: Generation, now: datetime) -> Budget:
@@ -28,14 +29,19 @@ async def reserve_in(budget: Budget, store: Store, generation: Generation, promp
     Raises:
         BudgetExceeded: less is left.
     """
-    plan = await find(store, Subscription, Subscription.id_of(generation.payer))
     budget.reserve(
         generation.id,
         tokens=prompt_tokens + generation.max_output_tokens,
         micros=generation.price.cost(prompt_tokens, generation.max_output_tokens),
-        allowance=ALLOWANCES["free" if plan is None else plan.plan],
+        allowance=ALLOWANCES[await plan_of(store, generation.payer)],
         now=now,
     )
+
+
+async def plan_of(store: Store, payer: Party) -> Plan:
+    """Return the plan of a payer. One without a subscription has the free plan."""
+    subscription = await find(store, Subscription, Subscription.id_of(payer))
+    return "free" if subscription is None else subscription.plan
 
 
 async def budget_of(store: Store, generation: Generation) -> Budget:

@@ -12,6 +12,7 @@ from typing import Literal
 from uuid import UUID
 
 from domain.access import Person, Resource, Rule
+from domain.billing.subscription import Plan
 from domain.content.document import Document
 from domain.content.refusals import DocumentIsArchived, DocumentIsTrashed
 from domain.generation import events
@@ -77,6 +78,7 @@ class Generation(Root):
         target_start: int | None = None
         target_end: int | None = None
         temperature: float | None = None
+        plan: Plan = "free"
 
         def apply(self, aggregate: "Generation") -> None:
             self.assign(aggregate)
@@ -137,6 +139,7 @@ class Generation(Root):
     target_start: int | None
     target_end: int | None
     temperature: float | None
+    plan: Plan
     status: Status
     round: int
     """How often the generation was requested. A job belongs to one round."""

@@ -6,6 +6,7 @@ no worker is removed because its heartbeat is old: what a lost worker has left i
 """
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -34,6 +35,9 @@ HAND_BACK_SECONDS = 1.0
 """The time between fetches that hand back lost jobs. Not each one does: with old statistics of the table PostgreSQL may
 read the index of all waiting jobs, 30 ms with 100,000 of them."""
 
+MAX_PAYER_SHARE = 0.75
+"""The share of a worker's places that one payer's jobs may have, if payers take turns: the others are for newcomers."""
+
 _HAND_BACK = """
 UPDATE jobs.procrastinate_jobs SET
     status = CASE WHEN abort_requested THEN 'aborted' ELSE 'todo' END::jobs.procrastinate_job_status,
@@ -50,7 +54,7 @@ FETCH = f"""
 WITH handed_back AS ({_HAND_BACK} AND %s AND id <> ALL(%s))
 SELECT id, queue_name AS queue, task_name, lock, queueing_lock, args AS task_kwargs, attempts, worker_id,
        CASE WHEN id IS NULL THEN jobs.seconds_until_due(%s) END AS pause
-FROM (SELECT) AS always LEFT JOIN jobs.fetch_job(%s, %s, %s) ON true
+FROM (SELECT) AS always LEFT JOIN jobs.fetch_job(%s, %s, %s, %s) ON true
 ORDER BY priority DESC, id
 """  # noqa: S608
 REGISTER = """
@@ -132,8 +136,9 @@ class QueueManager(JobManager):
         await self._ends.settled()
         now = monotonic()
         most = max(1, self._concurrency - len(self._held))
+        most_of_payer = math.ceil(self._concurrency * MAX_PAYER_SHARE)
         is_time = now - self._handed_back_at >= HAND_BACK_SECONDS
-        values = [worker_id, is_time, [*self._held], self._queue, self._queue, worker_id, most]
+        values = [worker_id, is_time, [*self._held], self._queue, self._queue, worker_id, most, most_of_payer]
         try:
             names, found = await self._database.fetch(FETCH, values)
         except (Unavailable, psycopg.errors.ForeignKeyViolation):

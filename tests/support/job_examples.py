@@ -19,7 +19,8 @@ from adapters.provider.catalogue import Catalogue
 from application.bus import Bus
 from application.content.kept_document import ArchiveUnchangedDocuments, EraseTrashedDocuments
 from application.content.ownership_jobs import DocumentOfferMail
-from application.generation.generation_jobs import ExpireGenerations, GenerateText
+from application.generation.generation_jobs import ExpireGenerations
+from application.generation.queueing import GenerateText
 from application.identity.account import OpenAccount
 from application.identity.account_jobs import AccountMail, FindAccountForLink, OpenRequestedAccount
 from application.identity.session_jobs import EndSessions, NewDeviceMail, ReportReuse

@@ -6,7 +6,7 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from application.commands import Command
-from application.generation.generation_jobs import GenerateText
+from application.generation.queueing import GenerateText
 from application.jobs import perform
 from application.ports import Actor, AnswerEnd, CommandContext, Usage
 from application.privacy.erasure import EraseDocument, EraseUser
