@@ -1,6 +1,6 @@
 """Use cases of generations: ask for a text, cancel, ask again, accept or discard a draft."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -8,10 +8,12 @@ from application.commands import Command, handles
 from application.content.document import begin_use, load_document
 from application.generation.paying import budget_of, plan_of, reserve, settle_up
 from application.generation.prompting import prompt_messages, prompt_of
+from application.generation.queueing import GenerateText
 from application.idempotency import KeyedHash
-from application.ports import Actor, Clock, EventStore, Models, NewId, Store, TokenCounter
+from application.ports import Actor, Clock, EventStore, JobQueue, Models, NewId, Store, TokenCounter, Unavailable
 from application.views import view_maker
 from domain.billing.budget import month_of
+from domain.billing.subscription import Plan
 from domain.content.document import Document
 from domain.generation.answer import AnswerEnding
 from domain.generation.events import DraftReason, Failure
@@ -29,12 +31,15 @@ class GenerationView:
     `answered_by`: the model that wrote the text, which may stand in for `model`; `is_sandbox`: it was no model at all.
     `text`: the text so far; of a discarded draft it is empty. `draft_reason`: why the text is a draft. `revision`,
     `start`, `end`: the version of the document that has the text, and the characters of its content that are the text.
+    `place`: while it is queued, about how many generations come until this one, itself included; 1,000 is that many or
+    more, None is not known. `plan`: of the payer when it was requested; it decides how soon the turn comes.
     """
 
     id: UUID
     document_id: UUID
     payer_kind: PartyKind
     payer_id: UUID
+    plan: Plan
     status: Status
     result: Result | None
     draft_reason: DraftReason | None
@@ -62,6 +67,7 @@ class GenerationView:
     end: int | None
     created_at: datetime
     updated_at: datetime
+    place: int | None = None
 
 
 def _require_reader(generation: Generation, actor: Actor | None, now: datetime) -> None:
@@ -71,7 +77,22 @@ def _require_reader(generation: Generation, actor: Actor | None, now: datetime) 
         generation.require("read", actor)
 
 
-generation_view = view_maker(GenerationView, Generation, require_reader=_require_reader)
+generation_view = view_maker(GenerationView, Generation, require_reader=_require_reader, not_of_state=("place",))
+
+
+async def with_place(view: GenerationView, queue: JobQueue) -> GenerationView:
+    """Return the view of a generation with its place in the queue, if it is known."""
+    if view.status != "queued":
+        return view
+    try:
+        return replace(view, place=await queue.place(_job_of(view)))
+    except Unavailable:
+        return view
+
+
+def _job_of(view: GenerationView) -> GenerateText:
+    """Return the job of any round: they have the same place."""
+    return GenerateText(generation_id=view.id, round=1, payer_id=view.payer_id, model=view.model, plan=view.plan)
 
 
 class RequestGeneration(Command[GenerationView]):

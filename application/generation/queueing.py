@@ -8,7 +8,6 @@ from uuid import UUID
 from application.jobs import Job, Retries, Turn
 from application.ports import ANSWER_TIMEOUT
 from domain.billing.subscription import Plan
-from domain.generation.generation import Generation
 
 WEIGHTS: Mapping[Plan, int] = {"free": 1, "pro": 4, "enterprise": 8}
 """How the running generations are divided between plans while generations of each of them wait."""
@@ -49,14 +48,3 @@ class GenerateText(Job, frozen=True, kw_only=True):
         if self.payer_id is None or not self.model:
             return None
         return Turn(str(self.payer_id), self.model, WEIGHTS[self.plan])
-
-
-def job_of(generation: Generation) -> GenerateText:
-    """Return the job of the last round of a generation."""
-    return GenerateText(
-        generation_id=generation.id,
-        round=generation.round,
-        payer_id=generation.payer_id,
-        model=generation.model,
-        plan=generation.plan,
-    )

@@ -49,6 +49,8 @@ def test_a_text_that_was_asked_for_is_written_and_shown_everywhere(api: Api) -> 
     owner = api.account("pro")
     document = owner.document("Notes", "The river.")
     path = asked(owner, document)
+    queued = owner.read(path)
+    assert (queued["status"], queued["place"], queued["plan"]) == ("queued", 1, "pro")
     provider = work(api, path)
     assert "The river." in provider.asked[0].messages[1].text
     done = owner.read(path)

@@ -31,6 +31,10 @@ class GreetFor(Job, frozen=True, kw_only=True):
         return f"greet_for:{self.payer}:{self.number}"
 
     @property
+    def lock(self) -> str:
+        return self.effect_key
+
+    @property
     def turn(self) -> Turn:
         return Turn(self.payer, self.resource, self.weight)
 
@@ -177,6 +181,21 @@ async def test_workers_that_take_at_the_same_time_take_different_jobs(jobs: Open
     found = await asyncio.gather(*map(fetch, workers, ids))
     assert [len(each) for each in found] == [16] * 4
     assert len({id for each in found for id in each}) == 64
+
+
+async def test_the_place_of_a_job_is_told_before_it_is_kept_and_while_it_waits(jobs: OpenedJobs) -> None:
+    await jobs.queue.enqueue(*many("a", 6), *many("c", 6, resource="small"))
+    job = GreetFor(payer="b", number=0)
+    assert await jobs.queue.place(job) == 3
+    await jobs.queue.enqueue(job)
+    assert await jobs.queue.place(job) == 3
+    assert taken(jobs, 4)[:2] == ["a0", "c0"]
+    assert await jobs.queue.place(job) == 1
+
+
+async def test_no_more_than_a_thousand_places_are_counted(jobs: OpenedJobs) -> None:
+    await jobs.queue.enqueue(*many("a", 1_200))
+    assert await jobs.queue.place(GreetFor(payer="a", number=1_200)) == 1_000
 
 
 COPY = """

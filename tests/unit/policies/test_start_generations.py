@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from application.generation.queueing import WEIGHTS, GenerateText, job_of
+from application.generation.queueing import WEIGHTS, GenerateText
 from application.jobs import Turn
 from application.policies.start_generations import start_generations
 from domain.generation.generation import Generation
@@ -16,7 +16,7 @@ def test_a_request_is_the_first_round() -> None:
     [event] = generation.pending_events
     assert isinstance(event, Generation.Requested)
     [job] = start_generations(event)
-    assert job == job_of(generation)
+    assert job == GenerateText(generation_id=generation.id, round=1, payer_id=generation.payer_id, model="swift")
     assert isinstance(job, GenerateText)
     assert job.effect_key == f"generation:{generation.id}:1"
     assert job.turn == Turn(str(generation.payer_id), "swift", WEIGHTS["free"])
