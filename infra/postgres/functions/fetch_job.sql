@@ -38,10 +38,7 @@ BEGIN
     ))
     RETURNING taken.*;
     GET DIAGNOSTICS taken_without_turns = ROW_COUNT;
-    IF taken_without_turns = most OR NOT EXISTS (
-        SELECT FROM procrastinate_jobs AS job WHERE job.status = 'todo' AND job.scheduled_at IS NULL
-        AND job.queue_name = queue AND (job.args ->> 'lane') IS NOT NULL
-    ) THEN RETURN; END IF;
+    IF taken_without_turns = most OR NOT jobs.turns_wait(queue) THEN RETURN; END IF;
     LOCK TABLE jobs.resources IN SHARE UPDATE EXCLUSIVE MODE;
     RETURN QUERY
     UPDATE procrastinate_jobs AS taken SET status = 'doing', worker_id = worker WHERE taken.status = 'todo'

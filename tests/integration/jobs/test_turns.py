@@ -2,17 +2,20 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterable
 from typing import ClassVar
 
 import psycopg
 import pytest
+from procrastinate.jobs import Job as QueuedJob
 
 from application.jobs import Job, Turn
-from infra.jobs import dead_letters
+from infra.jobs import dead_letters, worker
 from infra.jobs.manager import QueueManager
 from infra.jobs.queue import PostgresJobQueue
 from tests.support.jobs import Greet, OpenedJobs, register
 from tests.support.stores import rows
+from tests.support.waiting import until
 
 MANY = 10_000
 
@@ -172,13 +175,13 @@ async def test_jobs_with_turns_and_without_share_a_queue(jobs: OpenedJobs) -> No
 
 async def test_workers_that_take_at_the_same_time_take_different_jobs(jobs: OpenedJobs) -> None:
     await jobs.queue.enqueue(*many("a", 40), *many("b", 40))
-    workers = [QueueManager(jobs.access, "default", concurrency=16) for _ in range(4)]
-    ids = [await worker.register_worker() for worker in workers]
+    managers = [QueueManager(jobs.access, "default", concurrency=16) for _ in range(4)]
+    ids = [await manager.register_worker() for manager in managers]
 
-    async def fetch(worker: QueueManager, id: int) -> list[int | None]:
-        return [job.id for job in [await worker.fetch_job(None, id) for _ in range(16)] if job is not None]
+    async def fetch(manager: QueueManager, id: int) -> list[int | None]:
+        return [job.id for job in [await manager.fetch_job(None, id) for _ in range(16)] if job is not None]
 
-    found = await asyncio.gather(*map(fetch, workers, ids))
+    found = await asyncio.gather(*map(fetch, managers, ids))
     assert [len(each) for each in found] == [16] * 4
     assert len({id for each in found for id in each}) == 64
 
@@ -217,6 +220,7 @@ async def test_ten_thousand_jobs_of_a_payer_delay_the_first_of_another_by_a_few(
     jobs: OpenedJobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     register(monkeypatch, greet_for)
+    monkeypatch.setattr(worker, "POLL_SECONDS", 1_000.0)
     await jobs.queue.enqueue(GreetFor(payer="a"))
     rows(jobs.admin_url, COPY, MANY)
     ports = {"begun": (begun := list[str]()), "queue": jobs.queue, "has_begun": (has_begun := asyncio.Event())}
@@ -224,3 +228,26 @@ async def test_ten_thousand_jobs_of_a_payer_delay_the_first_of_another_by_a_few(
         await has_begun.wait()
     assert begun.index("b") < 100 + 20
     assert rows(jobs.admin_url, "SELECT count(*) FROM jobs.procrastinate_jobs") == [(MANY + 1,)]
+
+
+async def test_the_jobs_of_one_payer_are_performed_although_some_places_are_not_for_them(
+    jobs: OpenedJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of a job wakes the worker: procrastinate itself would look again only after a while."""
+    found_none, fetch_job = asyncio.Event(), QueueManager.fetch_job
+
+    async def fetch(manager: QueueManager, queues: Iterable[str] | None, worker_id: int) -> QueuedJob | None:
+        job = await fetch_job(manager, queues, worker_id)
+        if job is None:
+            found_none.set()
+        return job
+
+    async def end_after_a_fetch_without_a_job(job: GreetFor) -> None:
+        await found_none.wait()
+
+    register(monkeypatch, end_after_a_fetch_without_a_job)
+    monkeypatch.setattr(worker, "POLL_SECONDS", 1_000.0)
+    monkeypatch.setattr(QueueManager, "fetch_job", fetch)
+    await jobs.queue.enqueue(*many("a", 30))
+    async with jobs.working():
+        await until(lambda: jobs.statuses() == ["succeeded"] * 30)
