@@ -16,6 +16,7 @@ from domain.billing.budget import month_of
 from domain.billing.subscription import Plan
 from domain.content.document import Document
 from domain.generation.answer import AnswerEnding
+from domain.generation.deletion import delete
 from domain.generation.events import DraftReason, Failure
 from domain.generation.generation import GENERATION, Generation, Result, Status
 from domain.generation.placement import Placement, Target
@@ -132,6 +133,12 @@ class DiscardDraft(Command[GenerationView]):
     id: UUID
 
 
+class DeleteGeneration(Command[None]):
+    """Erase a generation that has written nothing, with its prompt."""
+
+    id: UUID
+
+
 @handles
 async def request_generation(
     cmd: RequestGeneration,
@@ -198,6 +205,13 @@ async def discard_draft(cmd: DiscardDraft, store: Store, actor: Actor, clock: Cl
     generation.discard(by=actor, now=clock())
     store.save(generation)
     return generation_view(generation)
+
+
+@handles
+async def delete_generation(cmd: DeleteGeneration, store: Store, actor: Actor, clock: Clock) -> None:
+    generation = await load_own(store, cmd.id, actor)
+    delete(generation, by=actor, now=clock())
+    store.save(generation)
 
 
 async def load_own(store: Store, id: UUID, actor: Actor) -> Generation:

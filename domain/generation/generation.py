@@ -55,6 +55,7 @@ class Generation(Root):
     """One request of a text, its attempts, and what became of it."""
 
     TOPIC = "generation"
+    snapshot_version = 2
 
     class Requested(FirstEvent):
         TOPIC = "generation.requested"
@@ -191,6 +192,12 @@ class Generation(Root):
     def is_open(self) -> bool:
         """Whether a worker is to write the text."""
         return self.status in ("queued", "running") and not self.erased
+
+    @property
+    def is_over_without_text(self) -> bool:
+        """Whether it has ended, and left neither a text nor a draft."""
+        is_over = self.status in ("failed", "dead", "cancelled") or self.result == "discarded"
+        return is_over and not self.attempt_is_open
 
     @property
     def variables_by_name(self) -> dict[str, str]:

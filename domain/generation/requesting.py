@@ -132,8 +132,7 @@ def request_again(
     generation.require("change", by)
     document.require("generate", by)
     document.require_untrashed()
-    is_over = generation.status in ("failed", "dead", "cancelled") or generation.result == "discarded"
-    if not is_over or generation.attempt_is_open:
+    if not generation.is_over_without_text:
         raise NotRetryable(
             f"This generation is {generation.status}; one that failed, or whose draft was discarded, can be tried "
             "again."

@@ -15,7 +15,7 @@ def queue_database() -> Iterator[Connection]:
     """Open a connection with the rights of the worker, which alone may see jobs; close it at the end.
 
     Raises:
-        SetupError: the database does not answer, or has no tables.
+        typer.Exit: the database does not answer, or has no tables. The reason is printed.
     """
     url = as_part(load(part="worker").database.url.get_secret_value(), "worker")
     try:

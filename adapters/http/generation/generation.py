@@ -17,6 +17,7 @@ from adapters.http.api.schemas import MAX_CHARACTER_BYTES, MAX_VERSION, Body, Pa
 from application.generation.generation import (
     AcceptDraft,
     CancelGeneration,
+    DeleteGeneration,
     DiscardDraft,
     GenerationView,
     RequestGeneration,
@@ -219,3 +220,15 @@ async def accept_draft(generation_id: UUID, body: DraftPlace, send: Send) -> Ans
 async def discard_draft(generation_id: UUID, send: Send) -> Answer:
     """Throw a draft away. Requires the asker role."""
     return await send(DiscardDraft(id=generation_id))
+
+
+@router.delete(
+    "/generations/{generation_id}",
+    **operation("It is deleted.", access=GENERATION.action("change"), takes=KEYED, status=204),
+)
+async def delete_generation(generation_id: UUID, send: Send) -> Answer:
+    """Delete a generation that has written nothing, with its prompt, for good. Requires the asker role.
+
+    It failed, is dead or was cancelled, or its draft was discarded. What it has cost stays in the budget.
+    """
+    return await send(DeleteGeneration(id=generation_id))

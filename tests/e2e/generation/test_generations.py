@@ -96,6 +96,20 @@ def test_readers_of_a_document_see_which_model_wrote_what_and_nothing_else(api: 
     assert reader.read("/v1/generations")["items"] == []
 
 
+def test_a_generation_that_wrote_nothing_is_deleted_for_good(api: Api) -> None:
+    owner = api.account("pro")
+    path = asked(owner, owner.document())
+    owner.write("POST", f"{path}/cancel", 200)
+    [listed] = owner.read("/v1/generations?status=cancelled")["items"]
+    assert listed["id"] == str(id_of(path))
+    owner.write("DELETE", path, 204)
+    assert owner.read("/v1/generations")["items"] == []
+    assert owner.client.get(path).status_code == 404
+    assert owner.client.delete(path).status_code == 404
+    event = api.run(api.deps.history.events([(id_of(path), 1)]))[0]
+    assert event.prompt == "[erased]"  # type: ignore[attr-defined]
+
+
 def test_an_erased_document_takes_the_generations_for_it_along(api: Api) -> None:
     owner = api.account("pro")
     document = owner.document()

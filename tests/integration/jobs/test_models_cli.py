@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from infra.cli.doctor import doctor
 from infra.cli.models import app
 from infra.jobs import worker
 from infra.jobs.manager import QueueManager
@@ -120,3 +121,9 @@ def test_a_model_that_has_left_the_catalogue_can_be_resumed(database: Database) 
     assert listed("gpt-0")["paused_at"] is not None
     run("resume", "gpt-0")
     assert listed("gpt-0")["paused_at"] is None
+
+
+def test_doctor_warns_of_paused_models(database: Database, capsys: pytest.CaptureFixture[str]) -> None:
+    run("pause", MODEL)
+    doctor()
+    assert f"! Jobs         paused models: {MODEL}\n" in capsys.readouterr().out
