@@ -158,7 +158,7 @@ def _delay(bench: Bench) -> float:
 
 
 async def _enqueue(database: DatabaseForTests, job: Busy) -> None:
-    pool = create_pool(database.part_url("worker"), 1)
+    pool = create_pool(database.part_url("worker"), 2)
     async with pool:
         await PostgresJobQueue(Database(pool), codec(), keys_fit).enqueue(job)
 
