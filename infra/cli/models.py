@@ -18,7 +18,7 @@ from infra.settings.load import load
 app = typer.Typer(help="Manage the models.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 console = Terminal()
 
-Name = Annotated[str, typer.Argument(help="Name of the model, from `palimpsest models list`")]
+OfModel = Annotated[str, typer.Argument(help="Name of the model, from `palimpsest models list`")]
 
 
 @app.command("list")
@@ -37,7 +37,7 @@ def show_all(as_json: AsJson = False) -> None:
 
 
 @app.command()
-def pause(name: Name) -> None:
+def pause(name: OfModel) -> None:
     """Let generations of a model wait; those that run go on to their end. After 25 hours they are given up."""
     with queue_database() as connection:
         resources.pause(connection, _known(name))
@@ -47,7 +47,7 @@ def pause(name: Name) -> None:
 
 
 @app.command()
-def resume(name: Name) -> None:
+def resume(name: OfModel) -> None:
     """Let generations of a paused model go on."""
     with queue_database() as connection:
         resources.resume(connection, name)
@@ -56,7 +56,7 @@ def resume(name: Name) -> None:
 
 @app.command()
 def limit(
-    name: Name,
+    name: OfModel,
     most: Annotated[
         int | None, typer.Argument(help="Generations at a time, of all workers; none: no limit.", min=1)
     ] = None,

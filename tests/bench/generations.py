@@ -37,7 +37,7 @@ from tests.bench.clients import Job, run
 from tests.bench.clients import request as http_request
 from tests.bench.harness import Bench, Row, against, below, told
 from tests.bench.http import DOCUMENTS, Services, open_services
-from tests.bench.job_process import BUSY_PLACES, BUSY_QUEUE, BUSY_SECONDS, Busy, codec
+from tests.bench.job_process import BUSY_PLACES, BUSY_QUEUE, BUSY_SECONDS, HoldPlace, codec
 from tests.support.jobs import keys_fit
 from tests.support.servers import PROJECT, open_folder
 from tests.support.servers import Database as DatabaseForTests
@@ -146,18 +146,18 @@ def _job_of(generation: Generation) -> GenerateText:
 def _delay(bench: Bench) -> float:
     """Milliseconds from the enqueue of a newcomer's job to its start, while workers are busy with another payer's."""
     with bench.database() as database, psycopg.connect(database.admin_url, autocommit=True) as connection:
-        asyncio.run(_enqueue(database, Busy(payer="busy")))
+        asyncio.run(_enqueue(database, HoldPlace(payer="busy")))
         connection.execute(COPY, [bench.count(BUSY), BUSY_QUEUE])
         with _worker(database, "-m", "tests.bench.job_process", "busy", database.part_url("worker")):
             wait_until(lambda: (connection.execute(RUNNING, [BUSY_QUEUE]).fetchone() or (0,))[0] > 0)
             time.sleep(2 * BUSY_SECONDS)
-            asyncio.run(_enqueue(database, Busy(payer="newcomer")))
+            asyncio.run(_enqueue(database, HoldPlace(payer="newcomer")))
             wait_until(lambda: connection.execute(DELAY).fetchone() is not None)
         [(milliseconds,)] = connection.execute(DELAY).fetchall()
     return float(milliseconds)
 
 
-async def _enqueue(database: DatabaseForTests, job: Busy) -> None:
+async def _enqueue(database: DatabaseForTests, job: HoldPlace) -> None:
     pool = create_pool(database.part_url("worker"), 2)
     async with pool:
         await PostgresJobQueue(Database(pool), codec(), keys_fit).enqueue(job)

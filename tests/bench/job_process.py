@@ -37,7 +37,7 @@ class Nothing(Job, frozen=True, kw_only=True):
         return f"nothing:{self.number}"
 
 
-class Busy(Job, frozen=True, kw_only=True):
+class HoldPlace(Job, frozen=True, kw_only=True):
     """A job that keeps a place for a while. Payers take turns."""
 
     kind: ClassVar[str] = "busy"
@@ -57,7 +57,7 @@ async def do_nothing(job: Nothing) -> None:
     """Perform a job without work."""
 
 
-async def be_busy(job: Busy) -> None:
+async def hold_place(job: HoldPlace) -> None:
     """Keep a place."""
     await asyncio.sleep(BUSY_SECONDS)
 
@@ -100,7 +100,7 @@ if __name__ == "__main__":
     kind, url = sys.argv[1:]
     workers = {
         "ours": partial(work, url, do_nothing, QUEUE, CONCURRENCY),
-        "busy": partial(work, url, be_busy, BUSY_QUEUE, BUSY_PLACES),
+        "busy": partial(work, url, hold_place, BUSY_QUEUE, BUSY_PLACES),
         "plain": partial(work_plain, url),
     }
     uvloop.run(workers[kind]())
