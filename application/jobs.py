@@ -37,6 +37,24 @@ class Retries:
     repeat_last: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """How a job waits if payers take turns: each waiting payer gets one job, then each of them the next one.
+
+    `payer`: an id. `resource`: what the job uses, in one word; operators can pause and limit it. `weight`: jobs of a
+    resource with the weight 4 run four times as many at a time as those with the weight 1, while both wait.
+    """
+
+    payer: str
+    resource: str
+    weight: int
+
+    @property
+    def lane(self) -> str:
+        """The jobs among which it has its turn."""
+        return f"{self.resource} {self.weight}"
+
+
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """A piece of work for later. Its fields say what it is about: ids, plain values, `Confidential` values.
 
@@ -64,6 +82,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def lock(self) -> str | None:
         """Jobs with the same lock are performed one after the other. None: at any time."""
+        return None
+
+    @property
+    def turn(self) -> Turn | None:
+        """How payers take turns. None: jobs of the queue come by `priority`, then by age."""
         return None
 
     @property

@@ -4,7 +4,7 @@ A view can be built again from the aggregate at the same version and time: so of
 reference is kept for repeated requests (`application/idempotency.py`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from operator import attrgetter
@@ -46,12 +46,13 @@ def view_maker(
     require_reader: Callable[[A, Actor | None, datetime], None],
     computed: Mapping[str, Callable[[A, datetime], Any]] = _NOTHING,
     renamed: Mapping[str, str] = _NOTHING,
+    not_of_state: Collection[str] = (),
 ) -> Callable[..., V]:
     """Return a function from an aggregate of this kind, and a time, to its view: a dataclass of two fields or more.
 
     Fields are read from attributes of the same name, or of the name in `renamed`; those in `computed` depend on the
-    time. Without any of these, the function also works without a time. Names are looked up once, here, not for each
-    view.
+    time. Without any of these, the function also works without a time. Those in `not_of_state` keep their default: they
+    say what is not in the aggregate, and who knows it sets them. Names are looked up once, here, not for each view.
 
     Raises:
         TypeError: the view has no field `id`, or has a maker already.
@@ -59,13 +60,14 @@ def view_maker(
     if view in VIEWS:
         raise TypeError(f"{view.__name__} has two makers")
     attributes = {**RENAMED, **renamed}
-    names = [field.name for field in fields(view) if field.name not in computed]  # type: ignore[arg-type]
+    others = {*computed, *not_of_state}
+    names = [field.name for field in fields(view) if field.name not in others]  # type: ignore[arg-type]
     if "id" not in names:
         raise TypeError(f"{view.__name__} lacks the id of its {kind.__name__}")
     read = attrgetter(*(attributes.get(name, name) for name in names))
 
     def plain(root: A, now: datetime | None = None) -> V:
-        return view(*read(root))
+        return view(**dict(zip(names, read(root), strict=True)))
 
     def timed(root: A, now: datetime) -> V:
         values = {name: value(root, now) for name, value in computed.items()}

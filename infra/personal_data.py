@@ -37,7 +37,7 @@ TABLES = {
     "snapshots": PersonalDataPlace("states of aggregates; sealed", _NO_EXPORT, "erase_keys deletes the rows"),
     "idempotency": PersonalDataPlace("answers; sealed", _NO_EXPORT, "erase_keys deletes the rows; else 48 hours"),
     "jobs.procrastinate_jobs": PersonalDataPlace(
-        "fields of waiting and dead jobs; sealed",
+        "fields of waiting and dead jobs; sealed. Ids of who pays for them",
         "not exported: an address that a person gave is in the events once the job is done",
         "the fields go with the end of the job, those of a dead job when it is discarded, at the latest after 90 days",
     ),
@@ -82,6 +82,7 @@ IMPERSONAL_TABLES = frozenset(
         "jobs.procrastinate_events",
         "jobs.procrastinate_periodic_defers",
         "jobs.procrastinate_workers",
+        "jobs.resources",
         "jobs.schedules",
         "jobs.worker_queues",
         "keys",

@@ -96,8 +96,8 @@ async def compare_texts(cmd: CompareTexts, store: Store, asking: Asking) -> Comp
     id, now = asking.new_id(), asking.clock()
     pair = ComparedPair.of(id)
     document = await load_document(store, cmd.document_id, "generate", asking.actor, now)
-    left = await asking.ask(document, wishes[0], models[0], pair.left_id)
-    right = await asking.ask(document, wishes[1], models[1], pair.right_id)
+    left = await asking.ask(store, document, wishes[0], models[0], pair.left_id)
+    right = await asking.ask(store, document, wishes[1], models[1], pair.right_id)
     budget = await open_budget(store, left, now)
     for generation in (left, right):
         await reserve_new(budget, store, generation, asking.models, now)

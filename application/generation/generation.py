@@ -1,6 +1,6 @@
 """Use cases of generations: ask for a text, cancel, ask again, accept or discard a draft."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -8,17 +8,20 @@ from application.commands import Command, handles
 from application.content.document import begin_use, load_document
 from application.generation.asking import Asking
 from application.generation.choosing import choose
-from application.generation.paying import budget_of, reserve, settle_up
+from application.generation.paying import budget_of, plan_of, reserve, settle_up
 from application.generation.prompting import prompt_of
-from application.ports import Actor, Clock, EventStore, Models, Store, TokenCounter
+from application.generation.queueing import GenerateText
+from application.ports import Actor, Clock, EventStore, JobQueue, Models, Store, TokenCounter, Unavailable
 from application.views import view_maker
 from domain.billing.budget import month_of
+from domain.billing.subscription import Plan
 from domain.content.document import Document
 from domain.generation.answer import AnswerEnding
+from domain.generation.deletion import delete
 from domain.generation.events import DraftReason, Failure
 from domain.generation.generation import GENERATION, Generation, Result, Status
 from domain.generation.placement import Placement, Target
-from domain.generation.requesting import Quote, Wish, request_again
+from domain.generation.requesting import Quote, Wish, payer_of, request_again
 from domain.kernel import NotFound, PartyKind
 
 
@@ -30,12 +33,15 @@ class GenerationView:
     model that wrote the text; `is_sandbox`: it was no model at all.
     `text`: the text so far; of a discarded draft it is empty. `draft_reason`: why the text is a draft. `revision`,
     `start`, `end`: the version of the document that has the text, and the characters of its content that are the text.
+    `place`: while it is queued, about how many generations come until this one, itself included; 1,000 is that many or
+    more, None is not known. `plan`: of the payer when it was requested; it decides how soon the turn comes.
     """
 
     id: UUID
     document_id: UUID
     payer_kind: PartyKind
     payer_id: UUID
+    plan: Plan
     status: Status
     result: Result | None
     draft_reason: DraftReason | None
@@ -64,6 +70,7 @@ class GenerationView:
     end: int | None
     created_at: datetime
     updated_at: datetime
+    place: int | None = None
 
 
 def _require_reader(generation: Generation, actor: Actor | None, now: datetime) -> None:
@@ -73,7 +80,22 @@ def _require_reader(generation: Generation, actor: Actor | None, now: datetime) 
         generation.require("read", actor)
 
 
-generation_view = view_maker(GenerationView, Generation, require_reader=_require_reader)
+generation_view = view_maker(GenerationView, Generation, require_reader=_require_reader, not_of_state=("place",))
+
+
+async def with_place(view: GenerationView, queue: JobQueue) -> GenerationView:
+    """Return the view of a generation with its place in the queue, if it is known."""
+    if view.status != "queued":
+        return view
+    try:
+        return replace(view, place=await queue.place(_job_of(view)))
+    except Unavailable:
+        return view
+
+
+def _job_of(view: GenerationView) -> GenerateText:
+    """Return the job of any round: they have the same place."""
+    return GenerateText(generation_id=view.id, round=1, payer_id=view.payer_id, model=view.model, plan=view.plan)
 
 
 class RequestGeneration(Command[GenerationView]):
@@ -113,13 +135,19 @@ class DiscardDraft(Command[GenerationView]):
     id: UUID
 
 
+class DeleteGeneration(Command[None]):
+    """Erase a generation that has written nothing, with its prompt."""
+
+    id: UUID
+
+
 @handles
 async def request_generation(cmd: RequestGeneration, store: Store, asking: Asking) -> GenerationView:
     wish = Wish(cmd.prompt, cmd.variables, cmd.placement, cmd.max_output_tokens, cmd.temperature)
     wish.require_usable()
     model, now = choose(asking.models, cmd.model), asking.clock()
     document = await load_document(store, cmd.document_id, "generate", asking.actor, now)
-    generation = await asking.ask(document, wish, model, asking.new_id())
+    generation = await asking.ask(store, document, wish, model, asking.new_id())
     store.save(generation, await reserve(store, generation, asking.models, now), document)
     return generation_view(generation)
 
@@ -143,7 +171,8 @@ async def retry_generation(
     document, now = await store.get(Document, generation.document_id), clock()
     document.require("generate", actor)
     count = await tokens.count(prompt_of(generation, document).messages)
-    quote = Quote(generation.prompt_digest, count, month_of(now))
+    plan = await plan_of(store, payer_of(document, actor.user_id))
+    quote = Quote(generation.prompt_digest, count, month_of(now), plan)
     request_again(generation, document, choose(models, generation.model), quote, by=actor, now=now)
     store.save(generation, await reserve(store, generation, models, now))
     return generation_view(generation)
@@ -165,6 +194,13 @@ async def discard_draft(cmd: DiscardDraft, store: Store, actor: Actor, clock: Cl
     generation.discard(by=actor, now=clock())
     store.save(generation)
     return generation_view(generation)
+
+
+@handles
+async def delete_generation(cmd: DeleteGeneration, store: Store, actor: Actor, clock: Clock) -> None:
+    generation = await load_own(store, cmd.id, actor)
+    delete(generation, by=actor, now=clock())
+    store.save(generation)
 
 
 async def load_own(store: Store, id: UUID, actor: Actor) -> Generation:

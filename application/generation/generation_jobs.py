@@ -7,15 +7,14 @@ written once. An attempt whose worker was lost is charged with what was kept of 
 import asyncio
 from datetime import timedelta
 from typing import Any, ClassVar
-from uuid import UUID
 
 from application.commands import Command
 from application.generation.answering import Answering
 from application.generation.attempts import EndAttempt, ExpireGeneration, RecordAnswer, StartAttempt
 from application.generation.prompting import prompt_of
-from application.jobs import Job, Retries, ScheduledJob, performs, report_unread
+from application.generation.queueing import GenerateText
+from application.jobs import ScheduledJob, performs, report_unread
 from application.ports import (
-    ANSWER_TIMEOUT,
     AnswerCut,
     AnswerEnd,
     Busy,
@@ -43,30 +42,6 @@ from domain.generation.generation import Generation
 
 STORE_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """Seconds between tries to store what an attempt has given."""
-
-
-class GenerateText(Job, frozen=True, kw_only=True):
-    """Let a model write the text of a generation. `round`: how often it was requested."""
-
-    kind: ClassVar[str] = "generate_text"
-    queue: ClassVar[str] = "generation"
-    run_timeout: ClassVar[timedelta] = ANSWER_TIMEOUT + timedelta(minutes=2)
-    """An answer, and the time to store it."""
-    retries: ClassVar[Retries] = Retries((1, 2, 4, 8, 16, 60), repeat_last=True)
-    """The generation counts its tries itself: an attempt that has not asked the provider is none."""
-
-    generation_id: UUID
-    round: int
-
-    @property
-    def effect_key(self) -> str:
-        """The generation: its state shows what was done."""
-        return f"generation:{self.generation_id}:{self.round}"
-
-    @property
-    def lock(self) -> str | None:
-        """One worker at a time writes a generation."""
-        return f"generation:{self.generation_id}"
 
 
 class ExpireGenerations(ScheduledJob, frozen=True, kw_only=True):

@@ -7,10 +7,11 @@ from application.generation.choosing import cheaper
 from application.lookup import find
 from application.ports import Models, Store
 from domain.billing.budget import ALLOWANCES, Allowance, Budget, Spender
-from domain.billing.subscription import Subscription
+from domain.billing.subscription import Plan, Subscription
 from domain.generation.generation import Generation
 from domain.generation.pricing import Cost
 from domain.generation.requesting import choose_stand_in
+from domain.kernel import Party
 from domain.teams.budget_limits import budget_limit
 from domain.teams.team import Team
 
@@ -69,6 +70,12 @@ async def reserve_in(budget: Budget, store: Store, generation: Generation, promp
     _reserve(budget, await _allowances(store, generation), generation, prompt_tokens, now)
 
 
+async def plan_of(store: Store, payer: Party) -> Plan:
+    """Return the plan of a payer. One without a subscription has the free plan."""
+    subscription = await find(store, Subscription, Subscription.id_of(payer))
+    return "free" if subscription is None else subscription.plan
+
+
 async def budget_of(store: Store, generation: Generation) -> Budget:
     """Load the budget in which a generation was reserved last."""
     return await store.get(Budget, Budget.id_of(generation.payer, generation.month))
@@ -88,8 +95,7 @@ def settle_up(budget: Budget, generation: Generation, before: Cost, now: datetim
 
 
 async def _allowances(store: Store, generation: Generation) -> Allowances:
-    plan = await find(store, Subscription, Subscription.id_of(generation.payer))
-    allowance = ALLOWANCES["free" if plan is None else plan.plan]
+    allowance = ALLOWANCES[await plan_of(store, generation.payer)]
     team = await find(store, Team, generation.payer_id) if generation.payer_kind == "team" else None
     if team is None:
         return Allowances(allowance, None)

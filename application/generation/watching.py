@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from time import monotonic
 from uuid import UUID
 
-from application.generation.generation import GenerationView, generation_view, read_generation
-from application.ports import Actor, EventStore, PartialTexts
+from application.generation.generation import GenerationView, generation_view, read_generation, with_place
+from application.ports import Actor, EventStore, JobQueue, PartialTexts
 from domain.generation.generation import Generation
 
 FIRST_PAUSE_SECONDS = 0.05
@@ -19,10 +19,11 @@ class GenerationReader:
 
     events: EventStore
     partial_texts: PartialTexts
+    queue: JobQueue
     actor: Actor
 
     async def view(self, id: UUID, wait: float) -> GenerationView:
-        """Return a generation with its text so far; waits up to `wait` seconds for its end.
+        """Return a generation with its text so far, or its place in the queue; waits up to `wait` seconds for its end.
 
         Raises:
             NotFound: it does not exist for the actor.
@@ -33,7 +34,8 @@ class GenerationReader:
             await asyncio.sleep(min(pause, left))
             pause = min(pause * 2, MAX_PAUSE_SECONDS)
             generation = await self.current(id)
-        return replace(generation_view(generation), text=await self.text(generation, generation.attempt, 0))
+        view = replace(generation_view(generation), text=await self.text(generation, generation.attempt, 0))
+        return await with_place(view, self.queue)
 
     async def current(self, id: UUID) -> Generation:
         """Return a generation as it is. Raises `NotFound`."""

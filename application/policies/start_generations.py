@@ -2,11 +2,17 @@
 
 from collections.abc import Iterable
 
-from application.generation.generation_jobs import GenerateText
+from application.generation.queueing import GenerateText
 from application.policy import Reaction, policy
 from domain.generation.generation import Generation
 
 
 @policy()
 def start_generations(event: Generation.Requested | Generation.RequestedAgain) -> Iterable[Reaction]:
-    yield GenerateText(generation_id=event.originator_id, round=getattr(event, "round", 1))
+    yield GenerateText(
+        generation_id=event.originator_id,
+        round=getattr(event, "round", 1),
+        payer_id=event.payer_id,
+        model=event.model,
+        plan=event.plan,
+    )

@@ -15,3 +15,12 @@ class JobQueue(Protocol):
         Raises:
             Unavailable: the database does not answer; nothing was kept.
         """
+
+    async def place(self, job: Job) -> int:
+        """Return about how many jobs come until this one, itself included: from 1 to 1,000, or that many and more.
+
+        The job has a turn. If it is not kept yet, this is the place that it would get now.
+
+        Raises:
+            Unavailable: the database does not answer.
+        """

@@ -6,6 +6,7 @@ Here they are only written down, because a file has its bounds; all other code u
 from typing import TYPE_CHECKING, Literal
 from uuid import UUID
 
+from domain.billing.subscription import Plan
 from domain.generation.answer import AnswerEnding
 from domain.kernel import PartyKind, Personal, Root
 
@@ -155,7 +156,7 @@ class StandInChosen(Root.Event):
 class RequestedAgain(Root.Event):
     """The asker wants another round of tries, at the prices of now.
 
-    `payer_kind`, `payer_id`, `month`: of the budget that it is reserved in.
+    `payer_kind`, `payer_id`, `month`: of the budget that it is reserved in. `plan`: of the payer. `model`: as before.
     """
 
     TOPIC = "generation.requested_again"
@@ -166,6 +167,8 @@ class RequestedAgain(Root.Event):
     input_price: int
     output_price: int
     estimated_tokens: int
+    plan: Plan = "free"
+    model: str = ""
 
     def apply(self, aggregate: "Generation") -> None:
         aggregate.status = "queued"
@@ -175,7 +178,7 @@ class RequestedAgain(Root.Event):
         aggregate.tries = 0
         aggregate.payer_kind, aggregate.payer_id, aggregate.month = self.payer_kind, self.payer_id, self.month
         aggregate.input_price, aggregate.output_price = self.input_price, self.output_price
-        aggregate.estimated_tokens = self.estimated_tokens
+        aggregate.estimated_tokens, aggregate.plan = self.estimated_tokens, self.plan
 
 
 def add_cost(generation: "Generation", input_tokens: int, output_tokens: int, cost_micros: int) -> None:

@@ -12,6 +12,7 @@ from typing import Literal
 from uuid import UUID
 
 from domain.access import Person, Resource, Rule
+from domain.billing.subscription import Plan
 from domain.content.document import Document
 from domain.content.refusals import DocumentIsArchived, DocumentIsTrashed
 from domain.generation import events
@@ -78,6 +79,7 @@ class Generation(Root):
         target_start: int | None = None
         target_end: int | None = None
         temperature: float | None = None
+        plan: Plan = "free"
 
         def apply(self, aggregate: "Generation") -> None:
             self.assign(aggregate)
@@ -143,6 +145,7 @@ class Generation(Root):
     target_start: int | None
     target_end: int | None
     temperature: float | None
+    plan: Plan
     status: Status
     round: int
     """How often the generation was requested. A job belongs to one round."""
@@ -199,6 +202,12 @@ class Generation(Root):
     def is_open(self) -> bool:
         """Whether a worker is to write the text."""
         return self.status in ("queued", "running") and not self.erased
+
+    @property
+    def is_over_without_text(self) -> bool:
+        """Whether it has ended, and left neither a text nor a draft."""
+        is_over = self.status in ("failed", "dead", "cancelled") or self.result == "discarded"
+        return is_over and not self.attempt_is_open
 
     @property
     def variables_by_name(self) -> dict[str, str]:

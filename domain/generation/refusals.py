@@ -27,6 +27,10 @@ class NotRetryable(Conflict):
     """The generation is under way, or has a text: it is not asked for again."""
 
 
+class NotDeletable(Conflict):
+    """The generation is under way, or has a text: it is not deleted."""
+
+
 class NoDraft(Conflict):
     """The generation has no draft that could be accepted or discarded."""
 

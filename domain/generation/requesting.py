@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from domain.access import Person
+from domain.billing.subscription import Plan
 from domain.content.document import Document
 from domain.generation.generation import Generation
 from domain.generation.placement import Placement
@@ -68,12 +69,13 @@ class Wish:
 @dataclass(frozen=True, slots=True)
 class Quote:
     """What is computed from a wish: a keyed digest of the prompt, the estimated tokens of all that the model reads,
-    and the month whose budget pays.
+    and the month whose budget pays; and the plan of the payer.
     """
 
     prompt_digest: str
     prompt_tokens: int
     month: str
+    plan: Plan = "free"
 
 
 def payer_of(document: Document, asker_id: UUID) -> Party:
@@ -130,15 +132,16 @@ def request_again(
     generation.require("change", by)
     document.require("generate", by)
     document.require_untrashed()
-    is_over = generation.status in ("failed", "dead", "cancelled") or generation.result == "discarded"
-    if not is_over or generation.attempt_is_open:
+    if not generation.is_over_without_text:
         raise NotRetryable(
             f"This generation is {generation.status}; one that failed, or whose draft was discarded, can be tried "
             "again."
         )
     _output_tokens(generation.max_output_tokens, model, quote)
     terms = _terms(document, by, model, quote)
-    generation.trigger_event(Generation.RequestedAgain, now=now, round=generation.round + 1, **terms)
+    generation.trigger_event(
+        Generation.RequestedAgain, now=now, round=generation.round + 1, model=generation.model, **terms
+    )
 
 
 def choose_stand_in(generation: Generation, model: ModelChoice, *, now: datetime) -> None:
@@ -150,7 +153,7 @@ def choose_stand_in(generation: Generation, model: ModelChoice, *, now: datetime
 
 
 def _terms(document: Document, asker: Person, model: ModelChoice, quote: Quote) -> dict[str, Any]:
-    """Return who pays, from which budget, at which prices, for how long a prompt."""
+    """Return who pays, by which plan, from which budget, at which prices, for how long a prompt."""
     payer = payer_of(document, asker.user_id)
     return {
         "payer_kind": payer.kind,
@@ -159,6 +162,7 @@ def _terms(document: Document, asker: Person, model: ModelChoice, quote: Quote) 
         "input_price": model.price.input,
         "output_price": model.price.output,
         "estimated_tokens": quote.prompt_tokens,
+        "plan": quote.plan,
     }
 
 

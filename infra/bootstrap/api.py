@@ -85,6 +85,7 @@ async def open_deps(settings: Settings, ports: Mapping[str, object] = MappingPro
             rows=reads.store,
             history=core.store,
             partial_texts=PostgresPartialTexts(core.database, core.keyring),
+            queue=core.queue,
             positions=settled.positions,
             live=EventHub(feed, reads.store, settled.positions),
             head=feed.head,

@@ -23,6 +23,7 @@ from infra.cli.server_versions import ServerVersion, parsed, upgrade, written
 from infra.cli.terminal import Terminal
 from infra.cli.up import is_ready
 from infra.jobs.inspection import dead_by_kind, queues_without_worker
+from infra.jobs.resources import list_resources
 from infra.kafka.client.config import connection
 from infra.local.servers.kafka_jars import java
 from infra.local.servers.process import ServerError, is_own_address, port_is_free
@@ -238,7 +239,7 @@ def _partitions(connection: psycopg.Connection) -> Finding:
 
 
 def _jobs(connection: psycopg.Connection, queues: Sequence[str]) -> Iterator[Finding]:
-    """Dead jobs wait for an operator, and the jobs of a queue for a worker."""
+    """Dead jobs and paused models wait for an operator, and the jobs of a queue for a worker."""
     dead = ", ".join(f"{number} of {kind}" for kind, number in dead_by_kind(connection).items())
     if dead:
         advice = "See why: palimpsest jobs list --status dead. Then retry or discard them."
@@ -247,8 +248,12 @@ def _jobs(connection: psycopg.Connection, queues: Sequence[str]) -> Iterator[Fin
     if unserved:
         advice = "Start a worker: palimpsest worker, or everything: palimpsest up"
         yield Finding("Jobs", f"no worker serves: {unserved}", advice, is_warning=True)
-    if not dead and not unserved:
-        yield Finding("Jobs", "all queues are served, no job is dead")
+    paused = ", ".join(each.name for each in list_resources(connection, []) if each.paused_at is not None)
+    if paused:
+        advice = "Let their generations go on: palimpsest models resume NAME"
+        yield Finding("Jobs", f"paused models: {paused}", advice, is_warning=True)
+    if not dead and not unserved and not paused:
+        yield Finding("Jobs", "all queues are served, no job is dead, no model is paused")
 
 
 def _redis(settings: Settings) -> Iterator[Finding]:

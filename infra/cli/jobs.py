@@ -1,22 +1,19 @@
 """`palimpsest jobs`: shows the queue of jobs, and manages its dead jobs."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
 
-import psycopg
 import typer
 from rich.table import Column, Table
 
 from infra.cli.options import AsJson
+from infra.cli.queue_database import queue_database
 from infra.cli.terminal import Terminal, failure
 from infra.jobs import dead_letters
 from infra.jobs.inspection import UNENDED, JobHistory, JobStatus, JobSummary, history_of, list_jobs
-from infra.postgres.connect import Connection, as_part, connect
-from infra.settings.load import load
 
 app = typer.Typer(help="Manage the jobs.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 console = Terminal()
@@ -36,7 +33,7 @@ def show_all(
     as_json: AsJson = False,
 ) -> None:
     """Show jobs, the newest first: those that wait, run or are dead."""
-    with _database() as connection:
+    with queue_database() as connection:
         found = list_jobs(connection, kind, status or UNENDED, limit)
     if as_json:
         typer.echo(_json([asdict(job) for job in found]))
@@ -54,7 +51,7 @@ def show_all(
 @app.command()
 def show(id: Id, as_json: AsJson = False) -> None:
     """Show a job: its tries, its errors and its times, and its fields but for the sealed ones."""
-    with _database() as connection:
+    with queue_database() as connection:
         found = history_of(connection, id)
     if found is None:
         raise failure(f"There is no job {id}. Jobs that ended long ago are deleted.")
@@ -81,7 +78,7 @@ def discard(id: DeadId = None, kind: OfKind = None) -> None:
 @app.command()
 def cancel(id: Id) -> None:
     """Cancel a job that waits or runs. A running one is stopped within seconds."""
-    with _database() as connection:
+    with queue_database() as connection:
         cancelled = dead_letters.cancel(connection, id)
     if not cancelled:
         raise failure(f"Job {id} neither waits nor runs. See: palimpsest jobs show {id}")
@@ -92,7 +89,7 @@ def _dead(act: Callable[..., list[int]], id: int | None, kind: str | None) -> st
     """Do something with dead jobs. Returns what was found, for people."""
     if (id is None) == (kind is None):
         raise failure("Name one job by its id, or all dead jobs of a kind with --kind.")
-    with _database() as connection:
+    with queue_database() as connection:
         done = act(connection, id=id, kind=kind)
     if not done:
         raise failure("There is no such dead job. See: palimpsest jobs list --status dead")
@@ -139,16 +136,3 @@ def _time(moment: datetime) -> str:
 
 def _json(value: Any) -> str:
     return json.dumps(value, default=lambda moment: moment.isoformat())
-
-
-@contextmanager
-def _database() -> Iterator[Connection]:
-    """A connection of the worker, which alone may see jobs."""
-    url = as_part(load(part="worker").database.url.get_secret_value(), "worker")
-    try:
-        with connect(url, autocommit=True) as connection:
-            yield connection
-    except psycopg.errors.UndefinedTable:
-        raise failure("The schema is missing. Run: palimpsest migrate") from None
-    except psycopg.OperationalError:
-        raise failure("The database is not available. `palimpsest doctor` says more.") from None

@@ -177,6 +177,15 @@ def jobs(context: typer.Context) -> None:
 
 
 @app.command(context_settings=GROUP)
+def models(context: typer.Context) -> None:
+    """Manage the language models: limit, list, pause, resume."""
+    from infra.cli import models as group
+
+    log_errors_only()
+    group.app(context.args, prog_name="palimpsest models")
+
+
+@app.command(context_settings=GROUP)
 def keys(context: typer.Context) -> None:
     """Manage the keys: list, rotate."""
     from infra.cli import keys as group

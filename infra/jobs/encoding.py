@@ -3,6 +3,7 @@
     {"kind": "account_mail", "effect": "its effect key", "fields": {...}, "sealed": "base64", "key": "id of the key"}
 
 `enqueue_jobs.sql` adds `due`, in seconds since 1970. A job without confidential fields has neither `sealed` nor `key`.
+One with a turn also has `payer` and `lane`, which is its resource and its weight: "gpt-5 4".
 """
 
 from base64 import b64decode, b64encode
@@ -49,6 +50,8 @@ class JobCodec:
     def encode(self, job: Job) -> EncodedJob:
         """Encode a job, with its confidential fields sealed under the current key."""
         args: JsonObject = {"kind": job.kind, "effect": job.effect_key}
+        if job.turn is not None:
+            args |= {"payer": job.turn.payer, "lane": job.turn.lane}
         fields = msgspec.to_builtins(job, str_keys=True)
         if names := confidential_fields(type(job)):
             content = msgspec.json.encode({name: fields.pop(name) for name in names})

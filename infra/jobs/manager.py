@@ -6,6 +6,7 @@ no worker is removed because its heartbeat is old: what a lost worker has left i
 """
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -34,6 +35,9 @@ HAND_BACK_SECONDS = 1.0
 """The time between fetches that hand back lost jobs. Not each one does: with old statistics of the table PostgreSQL may
 read the index of all waiting jobs, 30 ms with 100,000 of them."""
 
+MAX_PAYER_SHARE = 0.75
+"""The share of a worker's places that one payer's jobs may have, if payers take turns: the others are for newcomers."""
+
 _HAND_BACK = """
 UPDATE jobs.procrastinate_jobs SET
     status = CASE WHEN abort_requested THEN 'aborted' ELSE 'todo' END::jobs.procrastinate_job_status,
@@ -45,12 +49,14 @@ WHERE status = 'doing' AND worker_id = %s
 # The reply to an earlier fetch may have been lost, also when `Database.fetch` repeated the statement: its job would
 # stay running, and no task would perform it. So a fetch hands back what the worker has and does not know of. The update
 # sees the rows as they were before the statement, not the job that the statement takes.
-# There is a row also without a job: it says when the next one is due. Each job that is taken can begin at once.
+# There is a row also without a job: it says when the next one is due, and whether some are due whose turn it is not.
+# Each job that is taken can begin at once.
 FETCH = f"""
 WITH handed_back AS ({_HAND_BACK} AND %s AND id <> ALL(%s))
 SELECT id, queue_name AS queue, task_name, lock, queueing_lock, args AS task_kwargs, attempts, worker_id,
-       CASE WHEN id IS NULL THEN jobs.seconds_until_due(%s) END AS pause
-FROM (SELECT) AS always LEFT JOIN jobs.fetch_job(%s, %s, %s) ON true
+       CASE WHEN id IS NULL THEN jobs.seconds_until_due(%s) END AS pause,
+       CASE WHEN id IS NULL THEN jobs.turns_wait(%s) END AS turns_wait
+FROM (SELECT) AS always LEFT JOIN jobs.fetch_job(%s, %s, %s, %s) ON true
 ORDER BY priority DESC, id
 """  # noqa: S608
 REGISTER = """
@@ -90,6 +96,8 @@ class QueueManager(JobManager):
         """The jobs that this worker has taken and not ended."""
         self._taken: deque[QueuedJob] = deque()
         """Of them those that the worker has not asked for yet."""
+        self._turns_wait = False
+        """Whether the last fetch found jobs that are due, and whose turn it is not before another job ends."""
         self._handed_back_at = float("-inf")
         self._outcomes: dict[int, Outcome] = {}
         self._stop_at: float | None = None
@@ -132,8 +140,9 @@ class QueueManager(JobManager):
         await self._ends.settled()
         now = monotonic()
         most = max(1, self._concurrency - len(self._held))
+        most_of_payer = math.ceil(self._concurrency * MAX_PAYER_SHARE)
         is_time = now - self._handed_back_at >= HAND_BACK_SECONDS
-        values = [worker_id, is_time, [*self._held], self._queue, self._queue, worker_id, most]
+        values = [worker_id, is_time, [*self._held], *[self._queue] * 3, worker_id, most, most_of_payer]
         try:
             names, found = await self._database.fetch(FETCH, values)
         except (Unavailable, psycopg.errors.ForeignKeyViolation):
@@ -146,12 +155,15 @@ class QueueManager(JobManager):
             return
         if is_time:
             self._handed_back_at = now
-        for *fields, pause in found:
+        self._turns_wait = False
+        for *fields, pause, turns_wait in found:
             job = QueuedJob(**dict(zip(names, fields, strict=False)))
             if job.id is not None:
                 self._held[job.id] = job
                 self._taken.append(job)
-            elif pause is not None:
+                continue
+            self._turns_wait = turns_wait
+            if pause is not None:
                 self._wake_in(pause)
 
     def _wake(self) -> None:
@@ -173,6 +185,8 @@ class QueueManager(JobManager):
             # The worker may have fetched the job again before it knew that this try was written.
             if self._held.get(job.id) is job:
                 del self._held[job.id]
+            if self._turns_wait:
+                self._wake()
 
     async def _write_end(self, job: QueuedJob, outcome: Outcome) -> None:
         """Write it together with others; if that fails, alone: the reason may be one of them."""

@@ -13,6 +13,7 @@ from infra.sealing.check_values import WrongKey
 from infra.store.event_store import CheckKeys
 
 ENQUEUE = "SELECT enqueue_jobs(%s::text[], %s::int[], %s::text[], %s::text[]::jsonb[], %s::timestamptz[])"
+PLACE = "SELECT queue_place(%s, %s, %s, %s)"
 MAX_ATTEMPTS = 3
 ENQUEUING = "Enqueuing"
 
@@ -45,6 +46,12 @@ class PostgresJobQueue:
             if await (await connection.execute(ENQUEUE, values)).fetchone() == (True,):
                 return
         raise Unavailable(ENQUEUING)
+
+    async def place(self, job: Job) -> int:
+        """See `application.ports.JobQueue.place`."""
+        assert job.turn is not None
+        [(place,)] = await self._database.rows(PLACE, [job.queue, job.turn.lane, job.turn.payer, job.lock])
+        return int(place)
 
     async def encoded(self, *jobs: Job, again: bool = False) -> list[EncodedJob]:
         """Encode jobs under the current keys. `again`: read the keys again, since one of them has been closed.

@@ -27,6 +27,8 @@ ENQUEUING = "LOCK TABLE palimpsest.enqueue_lock IN ROW EXCLUSIVE MODE"
 """Taken by `enqueue_jobs`: any number at a time, none while a rotation closes a key."""
 LOCK_ENQUEUES = "LOCK TABLE palimpsest.enqueue_lock IN SHARE MODE"
 """Taken by the rotation of keys: it waits for the transactions that enqueue."""
+LOCK_TURNS = "LOCK TABLE jobs.resources IN SHARE UPDATE EXCLUSIVE MODE"
+"""Taken by `jobs.fetch_job`: one fetch of jobs with turns at a time: two would choose the same, or pass a limit."""
 
 MIGRATE = AdvisoryLock(7236829, False, "`palimpsest migrate`: one process at a time")
 READ_MODEL_TABLES = AdvisoryLock(

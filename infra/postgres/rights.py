@@ -20,6 +20,7 @@ RIGHTS: Mapping[tuple[str, str], Mapping[Part, str]] = {
     # The worker sends commands, as the API does.
     ("FUNCTION", f"{OURS}.append_events"): dict.fromkeys(("api", "worker"), "EXECUTE"),
     ("FUNCTION", f"{OURS}.enqueue_jobs"): dict.fromkeys(("api", "worker"), "EXECUTE"),
+    ("FUNCTION", f"{OURS}.queue_place"): dict.fromkeys(("api", "worker"), "EXECUTE"),
     ("TABLE", f"{OURS}.stored_events"): dict.fromkeys(("api", "projector", "relay", "worker", "auditor"), "SELECT"),
     ("TABLE", f"{OURS}.events"): {"auditor": "SELECT"},
     ("FUNCTION", f"{OURS}.id_at"): {"auditor": "EXECUTE"},

@@ -1,12 +1,14 @@
 """A worker process of the bench: ours, or plain procrastinate as its manual has it. It works until it is killed."""
 
+import asyncio
 import sys
+from functools import partial
 from typing import Any, ClassVar
 
 import procrastinate
 import uvloop
 
-from application.jobs import Job, performs
+from application.jobs import Job, Performer, Turn, performs
 from infra.bootstrap.write_side import utc_now
 from infra.jobs.encoding import JobCodec
 from infra.jobs.manager import QueueAccess
@@ -19,6 +21,8 @@ from infra.telemetry.logs import configure_logging
 
 QUEUE, PLAIN_QUEUE, CONCURRENCY = "bench", "plain", 8
 PLAIN_TASK = "nothing"
+BUSY_QUEUE, BUSY_PLACES, BUSY_SECONDS = "busy", 8, 0.2
+"""Jobs at a time, and how long each takes."""
 
 
 class Nothing(Job, frozen=True, kw_only=True):
@@ -33,8 +37,29 @@ class Nothing(Job, frozen=True, kw_only=True):
         return f"nothing:{self.number}"
 
 
+class HoldPlace(Job, frozen=True, kw_only=True):
+    """A job that keeps a place for a while. Payers take turns."""
+
+    kind: ClassVar[str] = "busy"
+    queue: ClassVar[str] = BUSY_QUEUE
+    payer: str
+
+    @property
+    def effect_key(self) -> str:
+        return f"busy:{self.payer}"
+
+    @property
+    def turn(self) -> Turn:
+        return Turn(self.payer, "river", 1)
+
+
 async def do_nothing(job: Nothing) -> None:
     """Perform a job without work."""
+
+
+async def hold_place(job: HoldPlace) -> None:
+    """Keep a place."""
+    await asyncio.sleep(BUSY_SECONDS)
 
 
 def codec() -> JobCodec:
@@ -53,14 +78,14 @@ def plain_app(url: str, **options: Any) -> procrastinate.App:
     return app
 
 
-async def work(url: str) -> None:
+async def work(url: str, performer: Performer, queue: str, concurrency: int) -> None:
     """Work as our worker role does."""
-    performs(do_nothing)  # here, so that other tests which import this file know no such kind
+    performs(performer)  # here, so that other tests which import this file know no such kind
     pool = create_pool(url, 6)
     await pool.open()
     database = Database(pool)
     access, ports = QueueAccess(database, url), {"database": database, "oldest_needed": None}
-    await run_workers(access, codec(), ports, {QUEUE: CONCURRENCY, "housekeeping": 1}, utc_now)
+    await run_workers(access, codec(), ports, {queue: concurrency, "housekeeping": 1}, utc_now)
 
 
 async def work_plain(url: str) -> None:
@@ -72,4 +97,10 @@ async def work_plain(url: str) -> None:
 if __name__ == "__main__":
     configure_logging("ERROR", "console")
     silence_library()
-    uvloop.run((work if sys.argv[1] == "ours" else work_plain)(sys.argv[2]))
+    kind, url = sys.argv[1:]
+    workers = {
+        "ours": partial(work, url, do_nothing, QUEUE, CONCURRENCY),
+        "busy": partial(work, url, hold_place, BUSY_QUEUE, BUSY_PLACES),
+        "plain": partial(work_plain, url),
+    }
+    uvloop.run(workers[kind]())

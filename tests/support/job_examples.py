@@ -20,8 +20,9 @@ from application.billing.notices import TellOfBudget
 from application.bus import Bus
 from application.content.kept_document import ArchiveUnchangedDocuments, EraseTrashedDocuments
 from application.content.ownership_jobs import DocumentOfferMail
-from application.generation.generation_jobs import ExpireGenerations, GenerateText
+from application.generation.generation_jobs import ExpireGenerations
 from application.generation.notices import TellOfFailure
+from application.generation.queueing import GenerateText
 from application.identity.account import OpenAccount
 from application.identity.account_jobs import AccountMail, FindAccountForLink, OpenRequestedAccount
 from application.identity.session_jobs import EndSessions, NewDeviceMail, ReportReuse
@@ -344,7 +345,7 @@ def ask_long_ago(scene: Scene) -> None:
 
 
 GENERATION_ID = UUID(int=0x6E)
-GENERATE = GenerateText(generation_id=GENERATION_ID, round=1)
+GENERATE = GenerateText(generation_id=GENERATION_ID, round=1, payer_id=GENERATION_ID, model="gpt-5-nano")
 OLD_PIECE = """
 INSERT INTO partial_texts (generation_id, attempt, start, sealed, kept_at)
 VALUES (gen_random_uuid(), 1, 0, '', now() - interval '25 hours')

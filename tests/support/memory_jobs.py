@@ -16,6 +16,9 @@ class MemoryJobs:
     async def enqueue(self, *jobs: Job, at: datetime | None = None) -> None:
         self.waiting += [(job, at or job.not_before) for job in jobs]
 
+    async def place(self, job: Job) -> int:
+        return sum(waiting != job for waiting, _ in self.waiting) + 1
+
     async def perform_all(self, ports: Mapping[str, Any]) -> None:
         """Perform all jobs, also those that they enqueue, whenever they are due. A job that fails stays."""
         while self.waiting:

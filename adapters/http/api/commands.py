@@ -1,6 +1,8 @@
 """Commands over HTTP: conditions and keys come from request headers, position and version go into response headers."""
 
 import re
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
@@ -11,6 +13,7 @@ from adapters.http.api.limits import LimitName
 from adapters.http.api.problems import Malformed
 from adapters.http.api.responses import Answer, encode, etag_of
 from application.commands import Command, CommandResult
+from application.ports import JobQueue
 
 R = TypeVar("R")
 
@@ -27,9 +30,25 @@ class CommandSender:
     def __init__(self, request: Request) -> None:
         self._context: RequestContext = context_of(request)
 
-    async def __call__(self, command: Command[Any], *, at: str | None = None) -> Answer:
-        """Send a command and answer with its result. `at`: the path of the result, with `{}` for its id."""
-        result = await self._send(command)
+    @property
+    def queue(self) -> JobQueue:
+        """Return the queue, to ask for places in it."""
+        return self._context.deps.queue
+
+    async def __call__(
+        self,
+        command: Command[R],
+        *,
+        at: str | None = None,
+        complete: Callable[[R], Awaitable[R]] | None = None,
+    ) -> Answer:
+        """Send a command and answer with its result. `at`: the path of the result, with `{}` for its id.
+
+        `complete`: adds to the result what is not of its state, also to that of a repeated request.
+        """
+        result: CommandResult[Any] = await self._send(command)
+        if complete is not None:
+            result = replace(result, answer=await complete(result.answer))
         headers = [(b"consistency-token", b"%d" % await self._position(result))]
         if result.replayed:
             headers.append((b"idempotency-replayed", b"true"))

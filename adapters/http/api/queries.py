@@ -19,7 +19,16 @@ from adapters.http.api.markdown import MarkdownRenderer
 from adapters.http.api.problems import Malformed, Missing
 from adapters.http.api.responses import Answer, HttpHeader, encode, etag_of
 from application.commands import ReadResult
-from application.ports import Models, PartialTexts, ReadStore, RecentDocuments, SecurityLog, Unavailable, UnwantedMatch
+from application.ports import (
+    JobQueue,
+    Models,
+    PartialTexts,
+    ReadStore,
+    RecentDocuments,
+    SecurityLog,
+    Unavailable,
+    UnwantedMatch,
+)
 from application.preconditions import require_tag, tag_of
 from domain.kernel import NotFound
 from projections.kernel import models_read_by
@@ -62,6 +71,11 @@ class QueryReader:
     def partial_texts(self) -> PartialTexts:
         """Return the texts that are being written."""
         return self._context.deps.partial_texts
+
+    @property
+    def queue(self) -> JobQueue:
+        """Return the queue, to ask for places in it."""
+        return self._context.deps.queue
 
     def preferred_wait(self, most: float) -> float:
         """Return the seconds that the caller wants to wait for what is read (`Prefer: wait=`): 0 to `most`."""

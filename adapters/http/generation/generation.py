@@ -1,12 +1,14 @@
 """HTTP for generations: parse, send, answer."""
 
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Annotated, ClassVar
 from uuid import UUID
 
 from fastapi import Query
 from pydantic import BaseModel, Field
 
-from adapters.http.api.commands import Send
+from adapters.http.api.commands import CommandSender, Send
 from adapters.http.api.openapi import FRESH, KEYED, operation
 from adapters.http.api.queries import Read
 from adapters.http.api.responses import Answer
@@ -15,10 +17,12 @@ from adapters.http.api.schemas import MAX_CHARACTER_BYTES, MAX_VERSION, Body, Pa
 from application.generation.generation import (
     AcceptDraft,
     CancelGeneration,
+    DeleteGeneration,
     DiscardDraft,
     GenerationView,
     RequestGeneration,
     RetryGeneration,
+    with_place,
 )
 from application.generation.watching import GenerationReader
 from domain.access import DOCUMENT
@@ -91,6 +95,11 @@ class DraftPlace(Body):
     place: TextPlace = TextPlace()
 
 
+def _placed(send: CommandSender) -> Callable[[GenerationView], Awaitable[GenerationView]]:
+    """Return what tells a generation's place in the queue."""
+    return partial(with_place, queue=send.queue)
+
+
 class GenerationQuery(PageQuery):
     """Filters and page of a list of generations."""
 
@@ -117,7 +126,7 @@ async def request_generation(document_id: UUID, body: TextRequest, send: Send) -
     caller's. `Location` shows how it goes. The text is written into the document as one save; if the document changes
     meanwhile, and a place in it was named, the text is kept as a draft.
     """
-    return await send(body.command(document_id), at="/v1/generations/{}")
+    return await send(body.command(document_id), at="/v1/generations/{}", complete=_placed(send))
 
 
 @router.get(
@@ -162,7 +171,7 @@ async def get_generation(generation_id: UUID, read: Read) -> Answer:
 
     With `Prefer: wait=30` the answer waits for the end, 30 seconds at most. Never stale: read from the event log.
     """
-    reader = GenerationReader(read.history, read.partial_texts, read.actor)
+    reader = GenerationReader(read.history, read.partial_texts, read.queue, read.actor)
     return read.unversioned(await reader.view(generation_id, read.preferred_wait(MAX_WAIT_SECONDS)))
 
 
@@ -190,7 +199,7 @@ async def cancel_generation(generation_id: UUID, send: Send) -> Answer:
 )
 async def retry_generation(generation_id: UUID, send: Send) -> Answer:
     """Ask again for a text that failed or was cancelled. Requires the asker role."""
-    return await send(RetryGeneration(id=generation_id), at="/v1/generations/{}")
+    return await send(RetryGeneration(id=generation_id), at="/v1/generations/{}", complete=_placed(send))
 
 
 @router.post(
@@ -211,3 +220,15 @@ async def accept_draft(generation_id: UUID, body: DraftPlace, send: Send) -> Ans
 async def discard_draft(generation_id: UUID, send: Send) -> Answer:
     """Throw a draft away. Requires the asker role."""
     return await send(DiscardDraft(id=generation_id))
+
+
+@router.delete(
+    "/generations/{generation_id}",
+    **operation("It is deleted.", access=GENERATION.action("change"), takes=KEYED, status=204),
+)
+async def delete_generation(generation_id: UUID, send: Send) -> Answer:
+    """Delete a generation that has written nothing, with its prompt, for good. Requires the asker role.
+
+    It failed, is dead or was cancelled, or its draft was discarded. What it has cost stays in the budget.
+    """
+    return await send(DeleteGeneration(id=generation_id))

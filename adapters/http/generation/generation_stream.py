@@ -89,7 +89,7 @@ class Watcher:
         context: RequestContext = context_of(request)
         self._subscriber = Subscriber(request)
         self._reader = GenerationReader(
-            context.deps.history, context.deps.partial_texts, self._subscriber.identity.actor
+            context.deps.history, context.deps.partial_texts, context.deps.queue, self._subscriber.identity.actor
         )
 
     async def follow(self, id: UUID, query: WatchQuery) -> EventStream:

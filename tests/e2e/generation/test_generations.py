@@ -6,7 +6,7 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from application.commands import Command
-from application.generation.generation_jobs import GenerateText
+from application.generation.queueing import GenerateText
 from application.jobs import perform
 from application.ports import Actor, AnswerEnd, CommandContext, Usage
 from application.privacy.erasure import EraseDocument, EraseUser
@@ -49,6 +49,8 @@ def test_a_text_that_was_asked_for_is_written_and_shown_everywhere(api: Api) -> 
     owner = api.account("pro")
     document = owner.document("Notes", "The river.")
     path = asked(owner, document)
+    queued = owner.read(path)
+    assert (queued["status"], queued["place"], queued["plan"]) == ("queued", 1, "pro")
     provider = work(api, path)
     assert "The river." in provider.asked[0].messages[1].text
     done = owner.read(path)
@@ -92,6 +94,20 @@ def test_readers_of_a_document_see_which_model_wrote_what_and_nothing_else(api: 
     assert passage["generation_id"] == str(id_of(path))
     assert reader.client.get(path).status_code == 404
     assert reader.read("/v1/generations")["items"] == []
+
+
+def test_a_generation_that_wrote_nothing_is_deleted_for_good(api: Api) -> None:
+    owner = api.account("pro")
+    path = asked(owner, owner.document())
+    owner.write("POST", f"{path}/cancel", 200)
+    [listed] = owner.read("/v1/generations?status=cancelled")["items"]
+    assert listed["id"] == str(id_of(path))
+    owner.write("DELETE", path, 204)
+    assert owner.read("/v1/generations")["items"] == []
+    assert owner.client.get(path).status_code == 404
+    assert owner.client.delete(path).status_code == 404
+    event = api.run(api.deps.history.events([(id_of(path), 1)]))[0]
+    assert event.prompt == "[erased]"  # type: ignore[attr-defined]
 
 
 def test_an_erased_document_takes_the_generations_for_it_along(api: Api) -> None:

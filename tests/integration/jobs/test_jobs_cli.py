@@ -166,7 +166,7 @@ async def test_doctor_is_content_with_workers_and_without_dead_jobs(
     for queue in DEFAULT_CONCURRENCY:
         await QueueManager(jobs.access, queue).register_worker()
     await asyncio.to_thread(doctor)
-    assert "✓ Jobs         all queues are served, no job is dead" in capsys.readouterr().out
+    assert "✓ Jobs         all queues are served, no job is dead, no model is paused" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("act", [dead_letters.retry, dead_letters.discard])

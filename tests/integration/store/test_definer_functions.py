@@ -29,6 +29,7 @@ DEFINERS = (
     "invalidate",
     "keep_security_log",
     "keep_session_partitions",
+    "queue_place",
     "record_key",
     "rotate_session",
 )
@@ -76,6 +77,7 @@ async def use_every_branch(database: Database) -> None:
         rows(database.admin_url, "UPDATE keys SET kind = 'key-encryption', state = 'closed'")
         assert rows(database.part_url("api"), ENQUEUE_ONE, Jsonb({"key": key})) == [(enqueued,)]
     rows(database.admin_url, "UPDATE keys SET kind = 'signing', state = 'current'")
+    assert rows(database.part_url("api"), "SELECT palimpsest.queue_place('default', 'swift 1', 'a', 'b')") == [(1,)]
     use_sessions(database)
     async with opened(database) as own:
         first, again = Note.write(uuid4(), "text", "label"), Note.write(uuid4(), "again")

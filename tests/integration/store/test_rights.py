@@ -75,6 +75,7 @@ ACTIONS = {
     "delete jobs": "DELETE FROM jobs.procrastinate_jobs",
     "read errors of jobs": "SELECT FROM jobs.job_errors",
     "create in the schema of the queue": "CREATE TABLE jobs.another (x int)",
+    "ask for a place in the queue": "SELECT queue_place('default', 'swift 1', 'a', 'b')",
     "enqueue jobs": "SELECT enqueue_jobs('{default}', '{0}', '{NULL}', '{\"{}\"}', '{NULL}')",
     "read sessions": "SELECT FROM sessions",
     "write sessions": "UPDATE sessions SET ended_at = NULL",
@@ -93,6 +94,7 @@ MAY: dict[Part, set[str]] = {
     "api": {
         "read the log",
         "append",
+        "ask for a place in the queue",
         "enqueue jobs",
         "read claims",
         "read data keys",
@@ -153,6 +155,7 @@ MAY: dict[Part, set[str]] = {
         "read answers",
         "cut answers",
         "delete answers",
+        "ask for a place in the queue",
         "enqueue jobs",
         "read jobs",
         "take jobs",

@@ -1,6 +1,6 @@
 """How people give others access to documents, and take it away: shares, links, loans, requests."""
 
-from application.content.access_request import AskForAccess, GrantAccess, RefuseAccess
+from application.content.access_request import AcceptAccessRequest, AskForAccess, DeclineAccessRequest
 from application.content.document import LeaveDocument, RevokeShare, ShareDocument
 from application.content.lending import LendDocument, TakeDocumentBack
 from application.content.share_link import CreateShareLink, OpenShareLink, RevokeShareLink
@@ -107,9 +107,11 @@ class SharingRules(Machine):
         document, by = self.model.documents[number], self.one_with("owner", number, who)
         asker = pick(whom, [*document.requests] or self.model.people)
         user_id = self.service.people[asker]
-        command = GrantAccess(id=id, user_id=user_id) if how % 3 else RefuseAccess(id=id, user_id=user_id)
+        command = (
+            AcceptAccessRequest(id=id, user_id=user_id) if how % 3 else DeclineAccessRequest(id=id, user_id=user_id)
+        )
         if self.ask_of_document(by, number, "owner", command):
             state, role = document.requests[asker]
-            if how % 3 and (state != "granted" or asker not in document.bound.values()):
+            if how % 3 and (state != "accepted" or asker not in document.bound.values()):
                 self.model.give(asker, number, role)
-            document.requests[asker] = ("granted" if how % 3 else "refused", role)
+            document.requests[asker] = ("accepted" if how % 3 else "declined", role)

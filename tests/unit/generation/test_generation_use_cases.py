@@ -16,6 +16,7 @@ from application.generation.attempts import ExpireGeneration, RecordAnswer, Star
 from application.generation.generation import (
     AcceptDraft,
     CancelGeneration,
+    DeleteGeneration,
     DiscardDraft,
     RetryGeneration,
 )
@@ -39,6 +40,7 @@ from domain.generation.generation import MAX_TRIES, RUNNING_TIME, WAITING_TIME, 
 from domain.generation.placement import Placement
 from domain.generation.refusals import (
     NoDraft,
+    NotDeletable,
     NotRetryable,
     NotWaiting,
     PassageGone,
@@ -704,3 +706,59 @@ async def test_requests_that_cannot_be_met_reserve_nothing() -> None:
         with pytest.raises(refusal):
             await studio.ask_for(**wish)  # type: ignore[arg-type]
     assert len(studio.store.log) == before
+
+
+async def test_a_dead_generation_is_listed_tried_again_or_deleted_with_its_prompt() -> None:
+    studio = await Studio().open()
+    asked = await studio.ask_for()
+    studio.now += WAITING_TIME
+    await studio.send(ExpireGeneration(generation_id=asked.id))
+    assert (await studio.generation(asked.id)).status == "dead"
+    await studio.ask(DeleteGeneration(id=asked.id), studio.ada)
+    erased = await studio.generation(asked.id)
+    assert (erased.erased, erased.is_open) == (True, False)
+    with pytest.raises(NotFound):
+        await studio.ask(RetryGeneration(id=asked.id), studio.ada)
+    await studio.work()
+    assert studio.provider.asked == []
+    assert (await studio.budget()).reserved == {}
+
+
+async def test_a_generation_that_is_under_way_or_has_a_text_is_not_deleted() -> None:
+    studio = await Studio().open()
+    waiting = await studio.ask_for()
+    with pytest.raises(NotDeletable, match="queued"):
+        await studio.ask(DeleteGeneration(id=waiting.id), studio.ada)
+    await studio.work()
+    with pytest.raises(NotDeletable, match="done"):
+        await studio.ask(DeleteGeneration(id=waiting.id), studio.ada)
+
+
+async def test_a_draft_is_deleted_once_it_is_discarded() -> None:
+    studio = await Studio().open()
+    draft = await studio.ask_for("draft")
+    await studio.work()
+    with pytest.raises(NotDeletable):
+        await studio.ask(DeleteGeneration(id=draft.id), studio.ada)
+    await studio.ask(DiscardDraft(id=draft.id), studio.ada)
+    await studio.ask(DeleteGeneration(id=draft.id), studio.ada)
+    assert (await studio.generation(draft.id)).erased
+
+
+async def test_the_attempt_of_a_cancelled_generation_ends_before_it_is_deleted() -> None:
+    studio = await Studio().open()
+    asked = await studio.ask_for()
+    await studio.ask(
+        StartAttempt(generation_id=asked.id, round=1, lost_tokens=0, prompt_tokens=asked.estimated_tokens), studio.ada
+    )
+    await studio.ask(CancelGeneration(id=asked.id), studio.ada)
+    with pytest.raises(NotDeletable):
+        await studio.ask(DeleteGeneration(id=asked.id), studio.ada)
+
+
+async def test_only_the_asker_deletes_a_generation() -> None:
+    studio = await Studio().open()
+    asked = await studio.ask_for()
+    await studio.ask(CancelGeneration(id=asked.id), studio.ada)
+    with pytest.raises(NotFound):
+        await studio.ask(DeleteGeneration(id=asked.id), await studio.actor("bob@example.org"))

@@ -5,9 +5,13 @@ import json
 from typing import Any
 from uuid import UUID
 
+import pytest
+
 from adapters.http.generation import generation_stream
 from application.generation.attempts import EndAttempt, RecordAnswer, StartAttempt
-from application.ports import Actor, CommandContext
+from application.generation.queueing import GenerateText
+from application.jobs import Job
+from application.ports import Actor, CommandContext, Unavailable
 from tests.support.http import HttpApi
 
 WISH = {"prompt": "Describe the river."}
@@ -79,6 +83,7 @@ async def test_a_request_is_accepted_with_its_place_and_its_estimate(api: HttpAp
     body = answer.json()
     assert (answer.status_code, body["status"]) == (202, "queued")
     assert answer.headers["Location"] == f"/v1/generations/{body['id']}"
+    assert (body["place"], body["plan"]) == (1, "free")
     assert body["estimated_micros"] == body["estimated_tokens"] + 2 * body["max_output_tokens"]
 
 
@@ -122,6 +127,25 @@ async def test_a_generation_shows_its_text_so_far(api: HttpApi) -> None:
     await page.keep(7, "swim")
     shown = (await api.client.get(page.at, headers=page.headers)).json()
     assert (shown["status"], shown["text"], shown["prompt"]) == ("running", "Otters swim", WISH["prompt"])
+
+
+async def test_a_generation_shows_its_place_while_it_is_queued(api: HttpApi) -> None:
+    page = await ask(api)
+    job = GenerateText(generation_id=UUID(int=1), round=1, payer_id=UUID(int=2), model="swift")
+    await api.jobs.enqueue(job)
+    assert (await api.client.get(page.at, headers=page.headers)).json()["place"] == 2
+    await page.start()
+    assert (await api.client.get(page.at, headers=page.headers)).json()["place"] is None
+
+
+async def test_a_place_that_cannot_be_told_now_is_left_out(api: HttpApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def place(job: Job) -> int:
+        raise Unavailable("The database")
+
+    monkeypatch.setattr(api.jobs, "place", place)
+    page = await ask(api)
+    answer = (await api.client.get(page.at, headers=page.headers)).json()
+    assert (answer["status"], answer["place"]) == ("queued", None)
 
 
 async def test_a_read_may_wait_for_the_end(api: HttpApi) -> None:

@@ -30,6 +30,7 @@ class FailingDatabase:
         self.params: list[Any] = []
         self.ran: list[str] = []
         self.pause: float | None = None
+        self.turns_wait = False
         self.during: Callable[[], None] = lambda: None
 
     async def rows(self, query: str, params: Any, *, seconds: float = 10.0) -> list[tuple[int]]:
@@ -44,7 +45,7 @@ class FailingDatabase:
         """There is no job."""
         await self.rows(query, params)
         self.during()
-        return [*FIELDS, "pause"], [(*[None] * len(FIELDS), self.pause)]
+        return [*FIELDS, "pause", "turns_wait"], [(*[None] * len(FIELDS), self.pause, self.turns_wait)]
 
 
 @pytest.fixture(autouse=True)
@@ -149,6 +150,17 @@ async def test_a_worker_that_is_woken_while_it_finds_nothing_looks_again() -> No
     database.during = lambda: own._wake() if next(wakes) else None
     assert await own.fetch_job(None, 7) is None
     assert database.ran == [manager.FETCH] * 3
+
+
+@pytest.mark.parametrize("turns_wait", [True, False])
+async def test_the_end_of_a_job_wakes_a_worker_for_which_turns_wait(turns_wait: bool) -> None:
+    """procrastinate itself does not look for jobs after the end of one."""
+    own, database = managed(outages=0)
+    database.turns_wait = turns_wait
+    assert await own.fetch_job(None, 7) is None
+    own.record(1, DONE)
+    await own.finish_job(JOB, Status.SUCCEEDED, False)
+    assert own._woken.is_set() == turns_wait
 
 
 async def test_of_two_alarms_the_later_one_counts(monkeypatch: pytest.MonkeyPatch) -> None:

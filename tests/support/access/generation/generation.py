@@ -40,4 +40,5 @@ CASES += [
     Case("retry_generation", states={"asker": 409}),
     Case("accept_draft", lambda _: {}, states={"asker": 409}),
     Case("discard_draft", states={"asker": 409}),
+    Case("delete_generation", states={"asker": 409}),
 ]

@@ -1,0 +1,203 @@
+"""Generations: requests that come in over HTTP, jobs through two workers, and a newcomer behind a busy payer.
+
+The provider answers at once: what is measured is all around it. Run as a module: a worker process of the bench.
+"""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from unittest.mock import patch
+from uuid import UUID
+
+import msgspec
+import psycopg
+from uuid_utils.compat import uuid7
+
+from application.generation.queueing import GenerateText
+from application.ports import Actor, AnswerEnd, Prompt, TextPiece, Usage
+from domain.billing.budget import ALLOWANCES, Budget, month_of
+from domain.content.document import Document
+from domain.generation.generation import Generation
+from domain.generation.placement import Placement
+from domain.generation.pricing import TokenPrice
+from domain.generation.requesting import ModelChoice, Quote, Wish, request
+from infra.bootstrap import worker
+from infra.bootstrap.write_side import WriteSide, utc_now
+from infra.jobs.queue import PostgresJobQueue
+from infra.postgres.connect import create_pool
+from infra.postgres.database import Database
+from infra.settings.model import Settings
+from infra.telemetry.logs import configure_logging
+from tests.bench import ours, processes
+from tests.bench.clients import Job, run
+from tests.bench.clients import request as http_request
+from tests.bench.harness import Bench, Row, against, below, told
+from tests.bench.http import DOCUMENTS, Services, open_services
+from tests.bench.job_process import BUSY_PLACES, BUSY_QUEUE, BUSY_SECONDS, HoldPlace, codec
+from tests.support.jobs import keys_fit
+from tests.support.servers import PROJECT, open_folder
+from tests.support.servers import Database as DatabaseForTests
+from tests.support.waiting import wait_until
+
+CLIENTS, REQUESTS, REQUEST_GOAL = 64, 2_000, 200.0
+JOBS, BATCH, JOB_GOAL = 2_000, 50, 300.0
+BUSY, MAX_DELAY_MILLISECONDS = 10_000, 3_000.0
+
+BODY = msgspec.json.encode({"prompt": "Describe the river.", "max_output_tokens": 1})
+MODEL = ModelChoice("gpt-5-nano", TokenPrice(50_000, 400_000), 400_000, 128_000, takes_temperature=False)
+PROMPT_TOKENS, OUTPUT_TOKENS = 300, 100
+LEFT = "SELECT count(*) FROM jobs.procrastinate_jobs WHERE status IN ('todo', 'doing') AND queue_name = %s"
+TOOK = """
+SELECT extract(epoch FROM max(at) - min(at))::float8
+FROM jobs.procrastinate_events AS event JOIN jobs.procrastinate_jobs AS job ON job.id = job_id
+WHERE type IN ('started', 'succeeded') AND queue_name = %s
+"""
+RUNNING = "SELECT count(*) FROM jobs.procrastinate_jobs WHERE status = 'doing' AND queue_name = %s"
+COPY = """
+INSERT INTO jobs.procrastinate_jobs (queue_name, task_name, args)
+SELECT queue_name, task_name, args FROM jobs.procrastinate_jobs, generate_series(2, %s) WHERE queue_name = %s
+"""
+DELAY = """
+SELECT 1000 * extract(epoch FROM max(at) - min(at))::float8
+FROM jobs.procrastinate_events AS event JOIN jobs.procrastinate_jobs AS job ON job.id = job_id
+WHERE type IN ('deferred', 'started') AND args ->> 'payer' = 'newcomer' HAVING count(*) = 2
+"""
+
+
+def rows(bench: Bench) -> Iterator[Row]:
+    """Each by itself."""
+    with open_folder() as folder, open_services(bench, folder) as services:
+        yield from _requests(bench, services)
+    rates = [_generated(bench) for _ in range(bench.rounds)]
+    goal = [JOB_GOAL] * bench.rounds
+    yield against("generations through two workers; beside it the goal", "jobs/s", rates, goal, 1)
+    delays = [_delay(bench) for _ in range(bench.rounds)]
+    name = f"first job of a payer behind {BUSY:,} of another, {BUSY_PLACES} places, {BUSY_SECONDS} s a job"
+    yield below(name, "ms", delays, MAX_DELAY_MILLISECONDS)
+
+
+def _requests(bench: Bench, services: Services) -> Iterator[Row]:
+    """`POST .../generate` by clients who each have a document of their own."""
+    results = []
+    for _ in range(bench.rounds):
+        users = services.users(CLIENTS)
+        each = max(1, bench.count(REQUESTS) // CLIENTS)
+        documents = [(services.own(_write, user_id), token) for user_id, token in users]
+        asked = [[_ask(id, token) for _ in range(each)] for id, token in documents]
+        results.append(run(Job(services.port, asked, 60, once=True)))
+        assert results[-1].failures == 0
+    goal = [REQUEST_GOAL] * bench.rounds
+    name = f"requests of generations, {CLIENTS} clients"
+    yield against(f"{name}; beside it the goal", "requests/s", [result.rate for result in results], goal, 1)
+    yield told(f"{name}: p95", "ms", results[-1].percentile(0.95))
+
+
+def _ask(document_id: UUID, token: str) -> bytes:
+    headers = {"Authorization": f"Bearer {token}", "Idempotency_Key": str(uuid7())}
+    return http_request("POST", f"{DOCUMENTS}/{document_id}/generate", BODY, **headers)
+
+
+async def _write(core: WriteSide, owner_id: UUID) -> UUID:
+    document = ours.new_document("The river.", owner_id)
+    await core.store.append([document], ours.CALL, None)
+    return document.id
+
+
+def _generated(bench: Bench) -> float:
+    """Generations a second, from the begin of the first to the end of the last."""
+    number = bench.count(JOBS)
+    with bench.database() as database, open_folder() as folder, ExitStack() as stack:
+        with ours.opened(database) as own:
+            own(_request_all, number)
+        for _ in range(2):
+            stack.enter_context(_worker(database, "-m", __name__, PALIMPSEST_DATA_DIR=str(folder)))
+        return number / _seconds(database, GenerateText.queue)
+
+
+async def _request_all(core: WriteSide, number: int) -> None:
+    """Store generations, each of another payer, with their documents and budgets, and enqueue their jobs."""
+    for first in range(0, number, BATCH):
+        requested = [_requested(uuid7()) for _ in range(min(BATCH, number - first))]
+        await core.store.append([root for roots in requested for root in roots], ours.CALL, None)
+        await core.queue.enqueue(*[_job_of(generation) for _, generation, _ in requested])
+
+
+def _requested(owner_id: UUID) -> tuple[Document, Generation, Budget]:
+    now, owner = utc_now(), Actor(owner_id)
+    document = ours.new_document("The river.", owner_id)
+    wish, quote = Wish("Describe it.", {}, Placement(), OUTPUT_TOKENS), Quote("", PROMPT_TOKENS, month_of(now))
+    generation = request(document, wish, MODEL, quote, id=uuid7(), by=owner, now=now)
+    budget = Budget.open(payer=generation.payer, month=generation.month, now=now)
+    tokens, micros = PROMPT_TOKENS + OUTPUT_TOKENS, generation.estimated_micros
+    budget.reserve(generation.id, tokens=tokens, micros=micros, allowance=ALLOWANCES["free"], now=now)
+    return document, generation, budget
+
+
+def _job_of(generation: Generation) -> GenerateText:
+    return GenerateText(
+        generation_id=generation.id, round=1, payer_id=generation.payer_id, model=MODEL.name, plan="free"
+    )
+
+
+def _delay(bench: Bench) -> float:
+    """Milliseconds from the enqueue of a newcomer's job to its start, while workers are busy with another payer's."""
+    with bench.database() as database, psycopg.connect(database.admin_url, autocommit=True) as connection:
+        asyncio.run(_enqueue(database, HoldPlace(payer="busy")))
+        connection.execute(COPY, [bench.count(BUSY), BUSY_QUEUE])
+        with _worker(database, "-m", "tests.bench.job_process", "busy", database.part_url("worker")):
+            wait_until(lambda: (connection.execute(RUNNING, [BUSY_QUEUE]).fetchone() or (0,))[0] > 0)
+            time.sleep(2 * BUSY_SECONDS)
+            asyncio.run(_enqueue(database, HoldPlace(payer="newcomer")))
+            wait_until(lambda: connection.execute(DELAY).fetchone() is not None)
+        [(milliseconds,)] = connection.execute(DELAY).fetchall()
+    return float(milliseconds)
+
+
+async def _enqueue(database: DatabaseForTests, job: HoldPlace) -> None:
+    pool = create_pool(database.part_url("worker"), 2)
+    async with pool:
+        await PostgresJobQueue(Database(pool), codec(), keys_fit).enqueue(job)
+
+
+def _seconds(database: DatabaseForTests, queue: str) -> float:
+    """How long the jobs of a queue took, once all have ended."""
+    with psycopg.connect(database.admin_url, autocommit=True) as connection:
+        wait_until(lambda: connection.execute(LEFT, [queue]).fetchone() == (0,), processes.PATIENCE)
+        [(seconds,)] = connection.execute(TOOK, [queue]).fetchall()
+    return float(seconds)
+
+
+@contextmanager
+def _worker(database: DatabaseForTests, *command: str, **settings: str) -> Iterator[None]:
+    environment = {**os.environ, **ours.environment(database), **settings}
+    process = subprocess.Popen([sys.executable, *command], cwd=PROJECT, env=environment)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+class InstantProvider:
+    """A provider that answers at once."""
+
+    async def answer(self, prompt: Prompt) -> AsyncGenerator[TextPiece | AnswerEnd, None]:
+        """Write a few words."""
+        yield TextPiece("Otters swim here.")
+        yield AnswerEnd("complete", Usage(PROMPT_TOKENS, 4))
+
+
+@asynccontextmanager
+async def open_instant(*_: object) -> AsyncIterator[InstantProvider]:
+    """Stand in for `open_provider`."""
+    yield InstantProvider()
+
+
+if __name__ == "__main__":
+    configure_logging("ERROR", "console")
+    with patch.object(worker, "open_provider", open_instant):
+        worker.run(Settings.from_variables(os.environ))
