@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
-from uuid import UUID
+from contextlib import aclosing, suppress
 
-from application.ports import AnswerEnd, EventStore, PartialTexts, TextPiece, Unavailable
+from application.generation.stopping import to_its_end
+from application.ports import AnswerEnd, AttemptText, EventStore, PartialTexts, TextPiece, Unavailable
 from domain.content.texts import CONTENT_LENGTH
 from domain.generation.generation import Generation
 
-KEEP_SECONDS = 0.1
+KEEP_SECONDS = 0.05
 """The shortest time between two pieces that are kept."""
 WATCH_SECONDS = 1.0
 """How often the worker looks whether the generation was cancelled, or taken over by another worker."""
@@ -18,11 +18,10 @@ WATCH_SECONDS = 1.0
 class Answering:
     """One attempt's text."""
 
-    def __init__(self, events: EventStore, partial_texts: PartialTexts, generation_id: UUID, attempt: int) -> None:
+    def __init__(self, events: EventStore, partial_texts: PartialTexts, of: AttemptText) -> None:
         self._events = events
         self._partial_texts = partial_texts
-        self._generation_id = generation_id
-        self._attempt = attempt
+        self._of = of
         self._parts: list[str] = []
         self._kept_parts = self._kept = 0
         self._more = asyncio.Event()
@@ -52,6 +51,11 @@ class Answering:
                 task.cancel()
             await asyncio.gather(reading, *others, return_exceptions=True)
 
+    async def keep_rest(self) -> None:
+        """Keep what is not kept yet: the worker stops, and its watchers are to see what is paid for."""
+        with suppress(Unavailable):
+            await self._keep_new()
+
     async def _read(self, pieces: AsyncGenerator[TextPiece | AnswerEnd, None]) -> AnswerEnd:
         length = 0
         async with aclosing(pieces) as answer:
@@ -72,7 +76,7 @@ class Answering:
             await self._more.wait()
             self._more.clear()
             try:
-                if not await self._keep_new():
+                if not await to_its_end(self._keep_new()):
                     return
             except Unavailable:
                 self._more.set()
@@ -83,7 +87,7 @@ class Answering:
         piece = "".join(self._parts[self._kept_parts : parts])
         if not piece:
             return True
-        is_kept = await self._partial_texts.append(self._generation_id, self._attempt, self._kept, piece)
+        is_kept = await self._partial_texts.append(self._of, self._kept, piece)
         self._kept_parts, self._kept = parts, self._kept + len(piece)
         return is_kept
 
@@ -92,10 +96,10 @@ class Answering:
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             try:
-                generation = await self._events.load(Generation, self._generation_id)
+                generation = await self._events.load(Generation, self._of.generation_id)
             except Unavailable:
                 continue
-            if generation is None or not generation.is_open or generation.attempt != self._attempt:
+            if generation is None or not generation.is_open or generation.attempt != self._of.attempt:
                 return
 
 

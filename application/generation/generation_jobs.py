@@ -5,6 +5,7 @@ written once. An attempt whose worker was lost is charged with what was kept of 
 """
 
 import asyncio
+from collections.abc import Coroutine
 from datetime import timedelta
 from typing import Any, ClassVar
 from uuid import UUID
@@ -13,11 +14,13 @@ from application.commands import Command
 from application.generation.answering import Answering
 from application.generation.attempts import EndAttempt, ExpireGeneration, RecordAnswer, StartAttempt
 from application.generation.prompting import prompt_of
+from application.generation.stopping import to_its_end
 from application.jobs import Job, Retries, ScheduledJob, performs, report_unread
 from application.ports import (
     ANSWER_TIMEOUT,
     AnswerCut,
     AnswerEnd,
+    AttemptText,
     Busy,
     Clock,
     EventStore,
@@ -113,14 +116,32 @@ async def generate_text(
     generation = await events.load(Generation, job.generation_id)
     if generation is None or not (generation.is_open or generation.attempt_is_open or generation.erased):
         return
-    lost_text = await partial_texts.read(job.generation_id, generation.attempt, 0)
+    lost_text = await partial_texts.read(AttemptText(job.generation_id, generation.attempt), 0)
     document = await events.load(Document, generation.document_id)
     prompt = None if document is None or not generation.is_open else prompt_of(generation, document)
-    attempt = await _started(job, generation, prompt, lost_text, tokens, send_as_user)
+    attempt = await _started_unless_stopped(_started(job, generation, prompt, lost_text, tokens, send_as_user))
     if attempt is not None and prompt is not None:
-        await attempt.make(provider, Answering(events, partial_texts, job.generation_id, attempt.number), prompt)
+        of = AttemptText(job.generation_id, attempt.number)
+        await attempt.make(provider, Answering(events, partial_texts, of), prompt)
     last = generation.attempt if attempt is None else attempt.number
     await partial_texts.remove(job.generation_id, last)
+
+
+async def _started_unless_stopped(start: Coroutine[Any, Any, "_Attempt | None"]) -> "_Attempt | None":
+    """Start an attempt. A worker that has to stop meanwhile ends it: the provider is not asked, nothing is paid."""
+    started: list[_Attempt] = []
+
+    async def begin() -> None:
+        attempt = await start
+        started.extend([] if attempt is None else [attempt])
+
+    try:
+        await to_its_end(begin())
+    except asyncio.CancelledError:
+        for attempt in started:
+            await attempt.end_unasked()
+        raise
+    return started[0] if started else None
 
 
 async def _started(
@@ -172,26 +193,41 @@ class _Attempt:
             Unavailable: it did not, and another attempt may help.
         """
         try:
-            end = await answering.run(provider.answer(prompt))
-        except (PromptRefused, UnknownModel):
-            await self._end("refused", await self._used(0, answering.text))
-        except NotAsked:
-            if await self._end("unavailable", Usage(0, 0), is_try=False):
-                raise
-        except Unavailable as error:
-            is_cut = isinstance(error, AnswerCut)
-            used = await self._used(self._prompt_tokens if is_cut else 0, answering.text)
-            if await self._end("cut" if is_cut else "unavailable", used):
-                raise
+            outcome: AnswerEnd | Exception | None = await answering.run(provider.answer(prompt))
+        except (PromptRefused, UnknownModel, Unavailable) as error:
+            outcome = error
         except asyncio.CancelledError:
             # The worker stops: an answer that takes too long is ended by the provider's adapter.
+            await answering.keep_rest()
             await self._end("lost", await self._used(self._prompt_tokens, answering.text), is_try=False)
             raise
-        else:
-            if end is None:
-                await self._end("cancelled", await self._used(self._prompt_tokens, answering.text))
-            else:
-                await self._record(end, answering.text)
+        await to_its_end(self._end_with(outcome, answering.text))
+
+    async def end_unasked(self) -> None:
+        """End the attempt before the provider is asked."""
+        await self._end("lost", Usage(0, 0), is_try=False)
+
+    async def _end_with(self, outcome: AnswerEnd | Exception | None, text: str) -> None:
+        """Record what has come of the attempt. None: the provider was stopped.
+
+        Raises:
+            Unavailable: another attempt may help.
+        """
+        match outcome:
+            case AnswerEnd():
+                await self._record(outcome, text)
+            case None:
+                await self._end("cancelled", await self._used(self._prompt_tokens, text))
+            case NotAsked():
+                if await self._end("unavailable", Usage(0, 0), is_try=False):
+                    raise outcome
+            case Unavailable():
+                is_cut = isinstance(outcome, AnswerCut)
+                used = await self._used(self._prompt_tokens if is_cut else 0, text)
+                if await self._end("cut" if is_cut else "unavailable", used):
+                    raise outcome
+            case _:
+                await self._end("refused", await self._used(0, text))
 
     async def _record(self, end: AnswerEnd, text: str) -> None:
         used = end.usage or await self._used(self._prompt_tokens, text)

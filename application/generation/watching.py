@@ -6,7 +6,7 @@ from time import monotonic
 from uuid import UUID
 
 from application.generation.generation import GenerationView, generation_view, read_generation
-from application.ports import Actor, EventStore, PartialTexts
+from application.ports import Actor, AttemptText, EventStore, PartialTexts
 from domain.generation.generation import Generation
 
 FIRST_PAUSE_SECONDS = 0.05
@@ -43,4 +43,6 @@ class GenerationReader:
         """Return the text of an attempt from `start` on, as far as it is known."""
         if generation.status == "done":
             return generation.text[start:] if attempt == generation.attempt else ""
-        return await self.partial_texts.read(generation.id, attempt, start)
+        if attempt == 0:
+            return ""
+        return await self.partial_texts.read(AttemptText(generation.id, attempt), start)

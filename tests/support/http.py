@@ -196,6 +196,7 @@ async def open_http_api(attempts: SignInAttempts | None = None, **changes: Any) 
         rows=rows,
         history=store,
         partial_texts=partial_texts,
+        text_signals=partial_texts,
         positions=positions,
         live=EventHub(MemoryFeed(), rows, positions),
         head=head,

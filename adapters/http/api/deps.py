@@ -29,6 +29,7 @@ from application.ports import (
     RefreshTokens,
     SecurityLog,
     Sessions,
+    TextSignals,
 )
 
 R = TypeVar("R")
@@ -56,20 +57,21 @@ class ObserveRequest(Protocol):
 class Deps:
     """Everything that HTTP needs.
 
-    `history` loads aggregates from the log; `partial_texts` has texts that are being written; `live` follows the log;
-    `head` returns the last position of the log. `checks` are readiness checks by server name: each raises when its
-    server does not answer. The API is ready only when the servers in `vital` answer. `broker` describes this
-    installation's Kafka topics. `read_wait_max`: the longest wait of a read for a Consistency-Token, in seconds.
-    `bodies` bounds the bodies that are being received, `compressor` the answers that are being compressed, `markdown`
-    the texts that are being rendered, `computations` other long work in threads, `limits` how many requests a caller
-    may send; `challenges` are for callers that have sent too many. `https`: clients use https, from a proxy in front.
-    Each request is checked against `live_sessions`.
+    `history` loads aggregates from the log; `partial_texts` has texts that are being written, `text_signals` says when
+    they grow; `live` follows the log; `head` returns the last position of the log. `checks` are readiness checks by
+    server name: each raises when its server does not answer. The API is ready only when the servers in `vital` answer.
+    `broker` describes this installation's Kafka topics. `read_wait_max`: the longest wait of a read for a
+    Consistency-Token, in seconds. `bodies` bounds the bodies that are being received, `compressor` the answers that are
+    being compressed, `markdown` the texts that are being rendered, `computations` other long work in threads, `limits`
+    how many requests a caller may send; `challenges` are for callers that have sent too many. `https`: clients use
+    https, from a proxy in front. Each request is checked against `live_sessions`.
     """
 
     send: SendCommand
     rows: ReadStore
     history: EventStore
     partial_texts: PartialTexts
+    text_signals: TextSignals
     positions: Positions
     live: EventHub
     head: Callable[[], Awaitable[int]]

@@ -7,13 +7,14 @@ each character of an attempt once. Another attempt begins with an event of its o
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Depends, Query, Request
 from pydantic import Field
 
-from adapters.http.api.context import RequestContext, context_of
+from adapters.http.api.context import context_of
 from adapters.http.api.openapi import operation
 from adapters.http.api.problems import Malformed
 from adapters.http.api.responses import encode
@@ -27,10 +28,8 @@ from domain.kernel import NotFound
 
 router = Router("/v1", tag="generations")
 
-PAUSE_SECONDS = 0.1
-"""How often new text is looked for."""
-STATE_SECONDS = 0.3
-"""How often the state of the generation is looked for, which takes more reading."""
+POLL_SECONDS = 1.0
+"""How often a watcher looks although nothing wakes it: a signal may be lost, and a cancellation sends none."""
 PLACE = re.compile(r"([0-9]{1,9})-([0-9]{1,9})")
 
 OPENING = b"retry: 1000\n\n"
@@ -86,11 +85,13 @@ class Watcher:
     """The caller as one who watches a generation."""
 
     def __init__(self, request: Request) -> None:
-        context: RequestContext = context_of(request)
+        deps = context_of(request).deps
         self._subscriber = Subscriber(request)
-        self._reader = GenerationReader(
-            context.deps.history, context.deps.partial_texts, self._subscriber.identity.actor
-        )
+        self._reader = GenerationReader(deps.history, deps.partial_texts, self._subscriber.identity.actor)
+        self._signals = deps.text_signals
+        self._generation: Generation | None = None
+        self._state_until = 0.0
+        """The time of the event loop until which the state is not read again while there is text."""
 
     async def follow(self, id: UUID, query: WatchQuery) -> EventStream:
         """Return the stream as a response.
@@ -106,36 +107,54 @@ class Watcher:
     async def blocks(self, id: UUID, place: StreamPlace, wait: float) -> AsyncIterator[bytes]:
         """Yield the stream in blocks. It ends when a server fails; a client that reconnects misses nothing."""
         now = asyncio.get_running_loop().time
-        begun = last_sent = looked = now()
-        ends = begun + min(self._subscriber.seconds_left, wait)
+        last_sent = now()
+        ends = last_sent + min(self._subscriber.seconds_left, wait)
         yield OPENING
-        generation = await self._current(id)
-        while generation is not None:
-            block, place = await self._news(generation, place)
-            if not generation.is_open:
-                yield block + _event("end", place, _end_of(generation))
-                return
-            if block or now() >= last_sent + HEARTBEAT_SECONDS:
-                last_sent = now()
-                yield block or HEARTBEAT
-            if now() >= ends:
-                return
-            await asyncio.sleep(PAUSE_SECONDS)
-            if now() >= looked + STATE_SECONDS:
-                generation, looked = await self._current(id), now()
+        with self._signals.watched(id) as changed:
+            while True:
+                changed.clear()
+                generation, block, place = await self._look(id, place)
+                if generation is None:
+                    return
+                if not generation.is_open:
+                    yield block + _event("end", place, _end_of(generation))
+                    return
+                if block or now() >= last_sent + HEARTBEAT_SECONDS:
+                    last_sent = now()
+                    yield block or HEARTBEAT
+                if now() >= ends:
+                    return
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(min(POLL_SECONDS, ends - now())):
+                        await changed.wait()
+
+    async def _look(self, id: UUID, place: StreamPlace) -> tuple[Generation | None, bytes, StreamPlace]:
+        """Return the generation, what the client has not seen, and where it is then.
+
+        None: the generation is to be watched no more, or cannot be read now. Most signals are about text, so the state
+        is read only if there is none, and after `POLL_SECONDS`.
+        """
+        now, block = asyncio.get_running_loop().time, b""
+        try:
+            if self._generation is not None and now() < self._state_until:
+                block, place = await self._news(self._generation, place)
+            if not block:
+                self._generation, self._state_until = await self._current(id), now() + POLL_SECONDS
+                if self._generation is not None:
+                    block, place = await self._news(self._generation, place)
+        except (NotFound, Unavailable):
+            return None, b"", place
+        return self._generation, block, place
 
     async def _current(self, id: UUID) -> Generation | None:
-        """Return the generation; None if it is to be watched no more, or cannot be read now."""
+        """Return the generation; None if it is to be watched no more. Raises `NotFound`, `Unavailable`."""
         subscriber = self._subscriber
-        try:
-            if subscriber.hub.closed or not await subscriber.sessions.find(subscriber.identity.session_id):
-                return None
-            return await self._reader.current(id)
-        except (NotFound, Unavailable):
+        if subscriber.hub.closed or not await subscriber.sessions.find(subscriber.identity.session_id):
             return None
+        return await self._reader.current(id)
 
     async def _news(self, generation: Generation, place: StreamPlace) -> tuple[bytes, StreamPlace]:
-        """Return what the client has not seen, and where it is then."""
+        """Return what the client has not seen of a generation, and where it is then."""
         attempt, offset = place
         block = b""
         if generation.attempt != attempt:

@@ -10,24 +10,21 @@ import pytest
 
 from application.billing.budget import usage
 from application.commands import Command
-from application.content.document import ChangeDocument, CreateDocument, RevokeShare, ShareDocument, TrashDocument
-from application.content.ownership import AcceptDocument, OfferDocumentToTeam
+from application.content.document import ChangeDocument, RevokeShare, ShareDocument, TrashDocument
 from application.generation import answering, generation_jobs
 from application.generation.attempts import ExpireGeneration, RecordAnswer, StartAttempt
 from application.generation.generation import (
     AcceptDraft,
     CancelGeneration,
     DiscardDraft,
-    GenerationView,
-    RequestGeneration,
     RetryGeneration,
 )
 from application.generation.generation_jobs import ExpireGenerations, expire_generations
 from application.jobs import JobFailed
 from application.ports import (
-    Actor,
     AnswerCut,
     AnswerEnd,
+    AttemptText,
     Busy,
     InFlight,
     NotAsked,
@@ -37,10 +34,8 @@ from application.ports import (
     Usage,
 )
 from application.privacy.erasure import EraseDocument
-from application.teams.team import FoundTeam
 from domain.access import RoleTooLow
 from domain.billing.budget import ALLOWANCES, Allowance, Budget, BudgetExceeded, month_of
-from domain.content.document import Document
 from domain.generation.generation import MAX_TRIES, RUNNING_TIME, WAITING_TIME, Generation
 from domain.generation.placement import Placement
 from domain.generation.refusals import (
@@ -54,61 +49,7 @@ from domain.generation.refusals import (
 )
 from domain.kernel import NotFound, Party
 from tests.support.generations import MODELS
-from tests.support.use_cases import CommandRunner
-
-OUTPUT = 1_000
-
-
-class Studio(CommandRunner):
-    """Ada, her document, and what she asks a model for."""
-
-    ada: Actor
-    document_id: UUID
-
-    async def open(self, content: str = "The river.") -> "Studio":
-        self.ada = await self.actor("ada@example.org")
-        created = await self.ask(CreateDocument(title="Notes", content=content), self.ada)
-        self.document_id = created.id
-        await self.work()
-        return self
-
-    async def ask_for(
-        self, target: str = "append", by: Actor | None = None, key: str | None = None, **more: object
-    ) -> GenerationView:
-        place = Placement(target, more.pop("version", None), more.pop("start", None), more.pop("end", None))  # type: ignore[arg-type]
-        values: dict[str, object] = {"prompt": "Describe it.", "variables": {}, "max_output_tokens": OUTPUT, **more}
-        command = RequestGeneration(document_id=self.document_id, placement=place, **values)  # type: ignore[arg-type]
-        return (await self.send(command, by or self.ada, key)).answer
-
-    async def document(self) -> Document:
-        found = await self.store.load(Document, self.document_id)
-        assert found is not None
-        return found
-
-    async def generation(self, id: UUID) -> Generation:
-        found = await self.store.load(Generation, id)
-        assert found is not None
-        return found
-
-    async def budget(self) -> Budget:
-        found = await self.store.load(Budget, Budget.id_of(Party("user", self.ada.user_id), month_of(self.now)))
-        assert found is not None
-        return found
-
-    async def give_to_team(self) -> UUID:
-        """Let a team of Ada's own the document."""
-        team = await self.ask(FoundTeam(name="Lab", slug="lab"), self.ada)
-        await self.ask(OfferDocumentToTeam(id=self.document_id, team_id=team.id), self.ada)
-        await self.ask(AcceptDocument(id=self.document_id), self.ada)
-        return team.id
-
-    async def try_once(self) -> None:
-        """Perform the jobs that wait, each once."""
-        await self._react()
-        waiting, self.jobs.waiting = self.jobs.waiting, []
-        for job, at in waiting:
-            self.jobs.waiting = [(job, at)]
-            await self.jobs.perform_all(self.performer_ports)
+from tests.support.studio import OUTPUT, Studio
 
 
 def answer_of(id: UUID) -> RecordAnswer:
@@ -354,7 +295,7 @@ async def test_an_empty_answer_is_charged_with_what_the_provider_counted() -> No
 async def test_a_lost_attempt_is_charged_with_what_was_kept_of_it() -> None:
     studio = await Studio().open()
     asked = await studio.ask_for()
-    await studio.partial_texts.append(asked.id, 1, 0, "12345678")
+    await studio.partial_texts.append(AttemptText(asked.id, 1), 0, "12345678")
     studio.provider.scripts = [[RuntimeError("the worker is lost")]]
     with pytest.raises(RuntimeError):
         await studio.try_once()

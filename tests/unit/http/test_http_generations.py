@@ -2,13 +2,15 @@
 
 import asyncio
 import json
+from contextlib import nullcontext
 from typing import Any
 from uuid import UUID
 
 from adapters.http.generation import generation_stream
 from application.generation.attempts import EndAttempt, RecordAnswer, StartAttempt
-from application.ports import Actor, CommandContext
+from application.ports import Actor, AttemptText, CommandContext
 from tests.support.http import HttpApi
+from tests.support.waiting import until
 
 WISH = {"prompt": "Describe the river."}
 
@@ -31,7 +33,7 @@ class Page:
         await self._send(command)
 
     async def keep(self, start: int, text: str, attempt: int = 1) -> None:
-        await self.api.partial_texts.append(self.id, attempt, start, text)
+        await self.api.partial_texts.append(AttemptText(self.id, attempt), start, text)
 
     async def finish(self, text: str, attempt: int = 1) -> None:
         await self._send(
@@ -64,8 +66,8 @@ class Page:
         await self.api.bus.send(command, CommandContext(self._actor, UUID(int=1)))
 
 
-async def ask(api: HttpApi, **wish: Any) -> Page:
-    user_id, headers = await api.account()
+async def ask(api: HttpApi, by: str = "ada", **wish: Any) -> Page:
+    user_id, headers = await api.account(by)
     made = await api.client.post("/v1/documents", headers=headers, json={"title": "Notes", "content": "The river."})
     document = made.headers["Location"]
     answer = await api.client.post(f"{document}/generate", headers=headers, json={**WISH, **wish})
@@ -181,9 +183,8 @@ async def test_another_attempt_is_announced_and_begins_anew(api: HttpApi) -> Non
     assert await page.events("1-6") == [("2-0", "attempt", {"attempt": 2}), ("2-2", "text", {"text": "He"})]
 
 
-async def test_a_watcher_sees_the_text_come(api: HttpApi, monkeypatch: Any) -> None:
-    monkeypatch.setattr(generation_stream, "PAUSE_SECONDS", 0.0)
-    monkeypatch.setattr(generation_stream, "STATE_SECONDS", 0.0)
+async def test_a_watcher_is_woken_when_text_comes_and_when_it_ends(api: HttpApi, monkeypatch: Any) -> None:
+    monkeypatch.setattr(generation_stream, "POLL_SECONDS", 600.0)
     page = await ask(api)
     await page.start()
     watching = asyncio.create_task(page.events(wait=60))
@@ -194,6 +195,39 @@ async def test_a_watcher_sees_the_text_come(api: HttpApi, monkeypatch: Any) -> N
     seen = await watching
     assert "".join(data["text"] for _, name, data in seen if name == "text") == "Otters."
     assert [name for _, name, _ in seen][-1] == "end"
+
+
+async def test_a_watcher_whose_signals_are_lost_looks_from_time_to_time(api: HttpApi, monkeypatch: Any) -> None:
+    monkeypatch.setattr(generation_stream, "POLL_SECONDS", 0.0)
+    monkeypatch.setattr(api.partial_texts, "watched", lambda _: nullcontext(asyncio.Event()))
+    page = await ask(api)
+    watching = asyncio.create_task(page.events(wait=60))
+    await page.start()
+    await page.keep(0, "Ott")
+    await page.finish("Otters.")
+    assert [name for _, name, _ in await watching][-1] == "end"
+
+
+async def test_a_watcher_reads_what_it_is_told_of_and_no_more(api: HttpApi, monkeypatch: Any) -> None:
+    monkeypatch.setattr(generation_stream, "POLL_SECONDS", 600.0)
+    page, other = await ask(api), await ask(api, "bob")
+    await page.start()
+    watching = asyncio.create_task(page.events(wait=600))
+    await until(lambda: api.partial_texts.reads == 1)
+    loads: list[object] = []
+    load = api.store.load
+
+    async def counted(*args: Any, **options: Any) -> Any:
+        loads.append(args)
+        return await load(*args, **options)
+
+    monkeypatch.setattr(api.store, "load", counted)
+    for number in range(1, 4):
+        await other.keep(number, ".")
+        await page.keep(number - 1, ".")
+        await until(lambda number=number: api.partial_texts.reads == 1 + number)  # type: ignore[misc]
+    assert loads == []
+    watching.cancel()
 
 
 async def test_a_last_id_of_another_stream_is_refused(api: HttpApi) -> None:
