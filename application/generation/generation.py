@@ -1,5 +1,6 @@
 """Use cases of generations: ask for a text, cancel, ask again, accept or discard a draft."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -8,17 +9,20 @@ from application.commands import Command, handles
 from application.content.document import begin_use, load_document
 from application.generation.paying import budget_of, reserve, settle_up
 from application.generation.prompting import prompt_messages, prompt_of
+from application.generation.sources import read_sources
 from application.idempotency import KeyedHash
 from application.ports import Actor, Clock, EventStore, Models, NewId, Store, TokenCounter
 from application.views import view_maker
 from domain.billing.budget import month_of
 from domain.content.document import Document
 from domain.generation.answer import AnswerEnding
+from domain.generation.drafts import accept, discard
 from domain.generation.events import DraftReason, Failure
 from domain.generation.generation import GENERATION, Generation, Result, Status
 from domain.generation.placement import Placement, Target
 from domain.generation.pricing import TokenPrice
 from domain.generation.requesting import ModelChoice, Quote, Wish, request, request_again
+from domain.generation.sources import SourceDocument
 from domain.kernel import NotFound, PartyKind
 
 
@@ -27,8 +31,10 @@ class GenerationView:
     """A generation as its asker sees it. Costs are micro-dollars; `estimated_micros`: the most that one attempt costs.
 
     `answered_by`: the model that wrote the text, which may stand in for `model`; `is_sandbox`: it was no model at all.
-    `text`: the text so far; of a discarded draft it is empty. `draft_reason`: why the text is a draft. `revision`,
-    `start`, `end`: the version of the document that has the text, and the characters of its content that are the text.
+    `text`: the text so far, of several the first or the accepted one; of a discarded draft it is empty. `texts`: those
+    of all `variants` so far; one that failed is empty. `draft_reason`: why the text is a draft. `revision`, `start`,
+    `end`: the version of the document that has the text, and the characters of its content that are the text.
+    `sources`: the documents to draw on; the prompt had all of them.
     """
 
     id: UUID
@@ -47,8 +53,11 @@ class GenerationView:
     target_version: int | None
     target_start: int | None
     target_end: int | None
+    sources: list[SourceDocument]
     prompt: str
+    variants: int
     text: str
+    texts: list[str]
     temperature: float | None
     max_output_tokens: int
     estimated_tokens: int
@@ -75,7 +84,7 @@ generation_view = view_maker(GenerationView, Generation, require_reader=_require
 
 
 class RequestGeneration(Command[GenerationView]):
-    """Ask for a text for a document. `model`: None is the default one."""
+    """Ask for a text for a document, or for several to choose from. `model`: None is the default one."""
 
     document_id: UUID
     prompt: str
@@ -84,6 +93,8 @@ class RequestGeneration(Command[GenerationView]):
     model: str | None = None
     max_output_tokens: int | None = None
     temperature: float | None = None
+    variants: int = 1
+    sources: Sequence[SourceDocument] = ()
 
 
 class CancelGeneration(Command[GenerationView]):
@@ -99,14 +110,15 @@ class RetryGeneration(Command[GenerationView]):
 
 
 class AcceptDraft(Command[GenerationView]):
-    """Write a draft into the document."""
+    """Write a draft into the document. `placement`: None is the place that was asked for, or the end."""
 
     id: UUID
-    placement: Placement
+    placement: Placement | None = None
+    variant: int = 1
 
 
 class DiscardDraft(Command[GenerationView]):
-    """Throw a draft away."""
+    """Throw all drafts away."""
 
     id: UUID
 
@@ -122,16 +134,33 @@ async def request_generation(
     tokens: TokenCounter,
     digests: KeyedHash,
 ) -> GenerationView:
-    wish = Wish(cmd.prompt, cmd.variables, cmd.placement, cmd.max_output_tokens, cmd.temperature)
-    wish.require_usable()
+    wish = _wish_of(cmd)
     model, now = choose(models, cmd.model), clock()
     document = await load_document(store, cmd.document_id, "generate", actor, now)
-    messages = prompt_messages(document.title, document.content, wish.prompt, wish.variables, wish.placement)
+    read = await read_sources(store, wish.sources, actor, now, loaded=document)
+    messages = prompt_messages(
+        document.title, document.content, wish.prompt, wish.variables, wish.placement, read.texts
+    )
     digest = digests(b"prompt", actor.user_id.bytes, cmd.prompt.encode()).hex()
     quote = Quote(digest, await tokens.count(messages), month_of(now))
     generation = request(document, wish, model, quote, id=new_id(), by=actor, now=now)
-    store.save(generation, await reserve(store, generation, now), document)
+    store.save(generation, await reserve(store, generation, now), *read.documents)
     return generation_view(generation)
+
+
+def _wish_of(cmd: RequestGeneration) -> Wish:
+    """Return what is asked for. Raises as `Wish.require_usable`."""
+    wish = Wish(
+        cmd.prompt,
+        cmd.variables,
+        cmd.placement,
+        cmd.max_output_tokens,
+        cmd.temperature,
+        cmd.variants,
+        cmd.sources,
+    )
+    wish.require_usable()
+    return wish
 
 
 @handles
@@ -152,10 +181,11 @@ async def retry_generation(
     generation = await load_own(store, cmd.id, actor)
     document, now = await store.get(Document, generation.document_id), clock()
     document.require("generate", actor)
-    count = await tokens.count(prompt_of(generation, document).messages)
+    read = await read_sources(store, generation.sources, actor, now, loaded=document)
+    count = await tokens.count(prompt_of(generation, document, read.texts).messages)
     quote = Quote(generation.prompt_digest, count, month_of(now))
     request_again(generation, document, choose(models, generation.model), quote, by=actor, now=now)
-    store.save(generation, await reserve(store, generation, now))
+    store.save(generation, await reserve(store, generation, now), *read.documents)
     return generation_view(generation)
 
 
@@ -164,7 +194,7 @@ async def accept_draft(cmd: AcceptDraft, store: Store, actor: Actor, clock: Cloc
     generation = await load_own(store, cmd.id, actor)
     document, now = await store.get(Document, generation.document_id), clock()
     begin_use(document, "edit", actor, now)
-    generation.accept(document, cmd.placement, by=actor, now=now)
+    accept(generation, document, cmd.placement, variant=cmd.variant, by=actor, now=now)
     store.save(generation, document)
     return generation_view(generation)
 
@@ -172,7 +202,7 @@ async def accept_draft(cmd: AcceptDraft, store: Store, actor: Actor, clock: Cloc
 @handles
 async def discard_draft(cmd: DiscardDraft, store: Store, actor: Actor, clock: Clock) -> GenerationView:
     generation = await load_own(store, cmd.id, actor)
-    generation.discard(by=actor, now=clock())
+    discard(generation, by=actor, now=clock())
     store.save(generation)
     return generation_view(generation)
 

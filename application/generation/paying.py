@@ -23,7 +23,7 @@ async def reserve(store: Store, generation: Generation, now: datetime) -> Budget
 
 
 async def reserve_in(budget: Budget, store: Store, generation: Generation, prompt_tokens: int, now: datetime) -> None:
-    """Reserve the most that an attempt with such a prompt may cost.
+    """Reserve the most that an attempt with such a prompt may cost, with all its variants.
 
     Raises:
         BudgetExceeded: less is left.
@@ -31,8 +31,8 @@ async def reserve_in(budget: Budget, store: Store, generation: Generation, promp
     plan = await find(store, Subscription, Subscription.id_of(generation.payer))
     budget.reserve(
         generation.id,
-        tokens=prompt_tokens + generation.max_output_tokens,
-        micros=generation.price.cost(prompt_tokens, generation.max_output_tokens),
+        tokens=generation.variants * (prompt_tokens + generation.max_output_tokens),
+        micros=generation.variants * generation.price.cost(prompt_tokens, generation.max_output_tokens),
         allowance=ALLOWANCES["free" if plan is None else plan.plan],
         now=now,
     )

@@ -30,13 +30,13 @@ router = Router("/v1", tag="generations")
 
 POLL_SECONDS = 1.0
 """How often a watcher looks although nothing wakes it: a signal may be lost, and a cancellation sends none."""
-PLACE = re.compile(r"([0-9]{1,9})-([0-9]{1,9})")
+PLACE = re.compile(r"([0-9]{1,9})-([0-9]{1,9}(?:\.[0-9]{1,9})*)")
 
 OPENING = b"retry: 1000\n\n"
 HEARTBEAT = b":\n\n"
 
-StreamPlace = tuple[int, int]
-"""An attempt, and the number of its characters that the client has."""
+StreamPlace = tuple[int, tuple[int, ...]]
+"""An attempt, and for each of its variants the number of characters that the client has."""
 
 
 STREAM = """\
@@ -48,7 +48,7 @@ data: {"attempt":1}
 
 id: 1-10
 event: text
-data: {"text":"The otters"}
+data: {"variant":1,"text":"The otters"}
 
 id: 1-10
 event: end
@@ -63,8 +63,8 @@ EVENT = {
     "properties": {
         "id": {
             "type": "string",
-            "pattern": "^[0-9]+-[0-9]+$",
-            "description": "Attempt and characters so far.",
+            "pattern": r"^[0-9]+-[0-9]+(\.[0-9]+)*$",
+            "description": "Attempt, and characters so far; of each variant, with dots between.",
         },
         "event": {"type": "string", "enum": ["attempt", "text", "end"]},
         "data": {"type": "string", "contentMediaType": "application/json"},
@@ -100,8 +100,8 @@ class Watcher:
             NotFound: the generation does not exist for the caller.
             Malformed: `Last-Event-ID` is not an id of this stream.
         """
-        place = _place_of(self._subscriber.last_event_id)
-        await self._reader.current(id)
+        generation = await self._reader.current(id)
+        place = _place_of(self._subscriber.last_event_id, generation.variants)
         return EventStream(self._subscriber, lambda: self.blocks(id, place, query.wait))
 
     async def blocks(self, id: UUID, place: StreamPlace, wait: float) -> AsyncIterator[bytes]:
@@ -155,29 +155,33 @@ class Watcher:
 
     async def _news(self, generation: Generation, place: StreamPlace) -> tuple[bytes, StreamPlace]:
         """Return what the client has not seen of a generation, and where it is then."""
-        attempt, offset = place
         block = b""
-        if generation.attempt != attempt:
-            attempt, offset = generation.attempt, 0
-            block = _event("attempt", (attempt, 0), {"attempt": attempt})
-        text = await self._reader.text(generation, attempt, offset)
-        if text:
-            offset += len(text)
-            block += _event("text", (attempt, offset), {"text": text})
-        return block, (attempt, offset)
+        if generation.attempt != place[0]:
+            place = (generation.attempt, (0,) * generation.variants)
+            block = _event("attempt", place, {"attempt": generation.attempt})
+        attempt, offsets = place
+        texts = await self._reader.texts(generation, attempt, offsets)
+        for number, text in enumerate(texts):
+            if text:
+                offsets = (*offsets[:number], offsets[number] + len(text), *offsets[number + 1 :])
+                block += _event("text", (attempt, offsets), {"variant": number + 1, "text": text})
+        return block, (attempt, offsets)
 
 
-def _place_of(last_event_id: str | None) -> StreamPlace:
+def _place_of(last_event_id: str | None, variants: int) -> StreamPlace:
     if not last_event_id:
-        return 0, 0
+        return 0, (0,) * variants
     found = PLACE.fullmatch(last_event_id)
-    if found is None:
+    offsets = () if found is None else tuple(map(int, found[2].split(".")))
+    if found is None or len(offsets) != variants:
         raise Malformed("Last-Event-ID takes the last id received.")
-    return int(found[1]), int(found[2])
+    return int(found[1]), offsets
 
 
 def _event(name: str, place: StreamPlace, data: object) -> bytes:
-    return b"id: %d-%d\nevent: %b\ndata: %b\n\n" % (*place, name.encode(), encode(data))
+    attempt, offsets = place
+    id = f"{attempt}-{'.'.join(map(str, offsets))}".encode()
+    return b"id: %b\nevent: %b\ndata: %b\n\n" % (id, name.encode(), encode(data))
 
 
 def _end_of(generation: Generation) -> dict[str, object]:
@@ -199,7 +203,7 @@ def streamed() -> dict[str, Any]:
 async def watch_generation(generation_id: UUID, query: Annotated[WatchQuery, Query()], watch: Watch) -> EventStream:
     """Watch a text being written, as server-sent events. Requires the asker role.
 
-    `attempt` announces that the text begins again, `text` has the next characters, `end` the outcome. A client that
-    reconnects with the last `id`, to any server, gets each character of an attempt once.
+    `attempt` announces that the text begins again, `text` has the next characters of a variant, `end` the outcome. A
+    client that reconnects with the last `id`, to any server, gets each character of an attempt once.
     """
     return await watch.follow(generation_id, query)

@@ -11,8 +11,8 @@ import pytest
 from application.billing.budget import usage
 from application.commands import Command
 from application.content.document import ChangeDocument, RevokeShare, ShareDocument, TrashDocument
-from application.generation import answering, generation_jobs
-from application.generation.attempts import ExpireGeneration, RecordAnswer, StartAttempt
+from application.generation import answering, attempting
+from application.generation.attempts import ExpireGeneration, RecordAnswer, StartAttempt, VariantAnswer
 from application.generation.generation import (
     AcceptDraft,
     CancelGeneration,
@@ -54,16 +54,8 @@ from tests.support.studio import OUTPUT, Studio
 
 def answer_of(id: UUID) -> RecordAnswer:
     """The command of a worker that has a text."""
-    return RecordAnswer(
-        generation_id=id,
-        attempt=1,
-        text="Otters.",
-        model="swift",
-        ending="complete",
-        input_tokens=100,
-        output_tokens=10,
-        is_sandbox=False,
-    )
+    answer = VariantAnswer("Otters.", "swift", "complete", 100, 10, is_sandbox=False)
+    return RecordAnswer(generation_id=id, attempt=1, answers=[answer])
 
 
 @pytest.fixture(autouse=True)
@@ -641,7 +633,7 @@ async def test_a_running_generation_that_is_erased_stops_the_provider() -> None:
 async def test_an_answer_is_stored_after_an_outage_and_the_provider_not_asked_again(
     failure: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(generation_jobs, "STORE_PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(attempting, "STORE_PAUSES", (0.0, 0.0))
     studio = await Studio().open()
     asked = await studio.ask_for()
     append, failures = studio.store.append, [failure] * 2
