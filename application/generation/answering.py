@@ -55,7 +55,7 @@ class Answering:
 
         `answer`: asks the provider for one.
         """
-        writing = [asyncio.create_task(text.write(answer())) for text in self._texts]
+        writing = [asyncio.create_task(self._write(text, answer())) for text in self._texts]
         all_written: asyncio.Future[list[TextOutcome]] = asyncio.gather(*writing)
         unwanted = asyncio.create_task(self._until_unwanted())
         try:
@@ -73,6 +73,13 @@ class Answering:
     async def keep_rest(self) -> None:
         """Keep what is not kept yet: the worker stops, and its watchers are to see what is paid for."""
         await asyncio.gather(*[text.keep_rest() for text in self._texts])
+
+    async def _write(self, text: "_GrowingText", pieces: AnswerPieces) -> TextOutcome:
+        """Write a text. If others may go on for longer, its last piece is kept at its own end."""
+        outcome = await text.write(pieces)
+        if len(self._texts) > 1:
+            await text.keep_rest()
+        return outcome
 
     async def _until_unwanted(self) -> None:
         """Return when the generation is cancelled or erased, or has another attempt."""

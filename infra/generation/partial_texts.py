@@ -16,7 +16,8 @@ from infra.sealing.keyring import DataKey, KeyErased, Keyring
 from infra.sealing.store_keys import Purpose, framed
 
 # A statement may run twice, and one that seemed to fail may have run: then a longer piece comes for the same place.
-# A generation whose key is gone keeps nothing (`erase_keys.sql`).
+# A generation whose key is gone keeps nothing (`erase_keys.sql`). Commits do not wait for the disk: after a crash of
+# PostgreSQL a text may have a gap, which its watchers see filled at the end.
 INSERT = f"""
 WITH kept AS (
     INSERT INTO partial_texts (generation_id, attempt, variant, start, sealed)
@@ -27,7 +28,8 @@ WITH kept AS (
         WHERE length(EXCLUDED.sealed) > length(partial_texts.sealed)
     RETURNING generation_id
 )
-SELECT pg_notify('{CHANNEL}', generation_id::text) FROM (SELECT DISTINCT generation_id FROM kept) AS changed
+SELECT pg_notify('{CHANNEL}', generation_id::text), set_config('synchronous_commit', 'off', true)
+FROM (SELECT DISTINCT generation_id FROM kept) AS changed
 """  # noqa: S608
 SELECT = """
 SELECT number, piece.start, sealed

@@ -61,6 +61,22 @@ async def test_each_is_kept_while_it_is_written() -> None:
     assert (await studio.generation(asked.id)).texts == ["Otters.", "Otters."]
 
 
+async def test_one_that_ends_first_is_kept_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answering, "KEEP_SECONDS", 600.0)
+    studio, never = await Studio().open(), asyncio.Event()
+    asked = await studio.ask_for(variants=2)
+    first_kept = asyncio.Event()
+    studio.provider.scripts = [["Ott", first_kept, "ers.", AnswerEnd("complete", None)], [never]]
+    working = asyncio.create_task(studio.try_once())
+    await until(lambda: [*studio.partial_texts.pieces.values()] == ["Ott"])
+    first_kept.set()
+    await until(lambda: [*studio.partial_texts.pieces.values()] == ["Ott", "ers."])
+    assert await studio.partial_texts.read(AttemptText(asked.id, 1, 1), 0) == "Otters."
+    working.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await working
+
+
 async def test_one_is_accepted_as_one_save_at_the_place_that_was_asked_for() -> None:
     studio = await Studio().open()
     studio.provider.scripts = [answer("Otters"), answer("sea")]
