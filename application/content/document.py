@@ -237,8 +237,7 @@ async def restore_from_trash(cmd: RestoreFromTrash, store: Store, actor: Actor, 
 @handles
 async def restore_version(cmd: RestoreVersion, store: Store, actor: Actor, clock: Clock) -> DocumentView:
     document = await load_document(store, cmd.id, "edit", actor, clock())
-    await require_shown(partial(find, store), document, cmd.version, clock())
-    earlier = await store.get(Document, cmd.id, version=document.version_of(cmd.version))
+    earlier = await version_of(store, document, cmd.version, clock())
     document.restore_version(earlier, by=actor, now=clock())
     store.save(document)
     return document_view(document)
@@ -363,6 +362,17 @@ async def load_document(store: Store, id: UUID, action: str, actor: Actor, now: 
     document = await store.get(Document, id)
     begin_use(document, action, actor, now)
     return document
+
+
+async def version_of(store: Store, document: Document, version: int, now: datetime) -> Document:
+    """Return a document as it was at a version.
+
+    Raises:
+        NotFound: it has no such version.
+        VersionHidden: the plan of its owner hides it.
+    """
+    await require_shown(partial(find, store), document, version, now)
+    return await store.get(Document, document.id, version=document.version_of(version))
 
 
 def begin_use(document: Document, action: str, actor: Actor, now: datetime) -> None:

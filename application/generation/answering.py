@@ -1,58 +1,129 @@
-"""The answer of a provider while it comes: kept piece by piece for watchers, until it ends or is not wanted."""
+"""The answers of a provider while they come: kept piece by piece for watchers, until they end or are not wanted."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing, suppress
+from typing import Any
 from uuid import UUID
 
-from application.ports import AnswerEnd, EventStore, PartialTexts, TextPiece, Unavailable
+from application.generation.stopping import to_its_end
+from application.ports import (
+    AnswerEnd,
+    AttemptText,
+    EventStore,
+    PartialTexts,
+    PromptRefused,
+    TextPiece,
+    Unavailable,
+    UnknownModel,
+)
 from domain.content.texts import CONTENT_LENGTH
 from domain.generation.generation import Generation
 
-KEEP_SECONDS = 0.1
+KEEP_SECONDS = 0.05
 """The shortest time between two pieces that are kept."""
 WATCH_SECONDS = 1.0
 """How often the worker looks whether the generation was cancelled, or taken over by another worker."""
 
 
-class Answering:
-    """One attempt's text."""
+TextOutcome = AnswerEnd | PromptRefused | UnknownModel | Unavailable
+"""The end of a text, or why there is none."""
 
-    def __init__(self, events: EventStore, partial_texts: PartialTexts, generation_id: UUID, attempt: int) -> None:
+AnswerPieces = AsyncGenerator[TextPiece | AnswerEnd, None]
+
+
+class Answering:
+    """The texts of one attempt, which are written at the same time. `variants`: how many."""
+
+    def __init__(
+        self, events: EventStore, partial_texts: PartialTexts, generation_id: UUID, attempt: int, variants: int
+    ) -> None:
         self._events = events
-        self._partial_texts = partial_texts
         self._generation_id = generation_id
         self._attempt = attempt
+        self._texts = [
+            _GrowingText(partial_texts, AttemptText(generation_id, attempt, number + 1)) for number in range(variants)
+        ]
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts so far, without what a document cannot hold."""
+        return [text.so_far for text in self._texts]
+
+    async def run(self, answer: Callable[[], AnswerPieces]) -> list[TextOutcome] | None:
+        """Read all answers to their ends. None: the generation is not wanted any more, and the provider was stopped.
+
+        `answer`: asks the provider for one.
+        """
+        writing = [asyncio.create_task(self._write(text, answer())) for text in self._texts]
+        all_written: asyncio.Future[list[TextOutcome]] = asyncio.gather(*writing)
+        unwanted = asyncio.create_task(self._until_unwanted())
+        try:
+            waiting: set[asyncio.Future[Any]] = {all_written, unwanted}
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            if all_written.done():
+                return all_written.result()
+            unwanted.result()
+            return None
+        finally:
+            for task in (*writing, unwanted):
+                task.cancel()
+            await asyncio.gather(*writing, unwanted, all_written, return_exceptions=True)
+
+    async def keep_rest(self) -> None:
+        """Keep what is not kept yet: the worker stops, and its watchers are to see what is paid for."""
+        await asyncio.gather(*[text.keep_rest() for text in self._texts])
+
+    async def _write(self, text: "_GrowingText", pieces: AnswerPieces) -> TextOutcome:
+        """Write a text. If others may go on for longer, its last piece is kept at its own end."""
+        outcome = await text.write(pieces)
+        if len(self._texts) > 1:
+            await text.keep_rest()
+        return outcome
+
+    async def _until_unwanted(self) -> None:
+        """Return when the generation is cancelled or erased, or has another attempt."""
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            try:
+                generation = await self._events.load(Generation, self._generation_id)
+            except Unavailable:
+                continue
+            if generation is None or not generation.is_open or generation.attempt != self._attempt:
+                return
+
+
+class _GrowingText:
+    """A text that is written."""
+
+    def __init__(self, partial_texts: PartialTexts, of: AttemptText) -> None:
+        self._partial_texts = partial_texts
+        self._of = of
         self._parts: list[str] = []
         self._kept_parts = self._kept = 0
         self._more = asyncio.Event()
 
     @property
-    def text(self) -> str:
-        """The text so far, without what a document cannot hold."""
+    def so_far(self) -> str:
         return "".join(self._parts)
 
-    async def run(self, pieces: AsyncGenerator[TextPiece | AnswerEnd, None]) -> AnswerEnd | None:
-        """Read the answer to its end. None: the generation is not wanted any more, and the provider was stopped.
-
-        Raises:
-            PromptRefused, AnswerCut, Unavailable: as `Provider.answer`.
-        """
-        reading = asyncio.create_task(self._read(pieces))
-        others = [asyncio.create_task(self._keep()), asyncio.create_task(self._until_unwanted())]
+    async def write(self, pieces: AnswerPieces) -> TextOutcome:
+        """Read the answer to its end, and keep its pieces meanwhile."""
+        keeping = asyncio.create_task(self._keep())
         try:
-            done, _ = await asyncio.wait({reading, *others}, return_when=asyncio.FIRST_COMPLETED)
-            if reading in done:
-                return reading.result()
-            for task in done:
-                task.result()
-            return None
+            return await self._read(pieces)
+        except (PromptRefused, UnknownModel, Unavailable) as failure:
+            return failure
         finally:
-            for task in (reading, *others):
-                task.cancel()
-            await asyncio.gather(reading, *others, return_exceptions=True)
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
 
-    async def _read(self, pieces: AsyncGenerator[TextPiece | AnswerEnd, None]) -> AnswerEnd:
+    async def keep_rest(self) -> None:
+        """Keep what is not kept yet, if the database answers."""
+        with suppress(Unavailable):
+            await self._keep_new()
+
+    async def _read(self, pieces: AnswerPieces) -> AnswerEnd:
         length = 0
         async with aclosing(pieces) as answer:
             async for piece in answer:
@@ -72,7 +143,7 @@ class Answering:
             await self._more.wait()
             self._more.clear()
             try:
-                if not await self._keep_new():
+                if not await to_its_end(self._keep_new()):
                     return
             except Unavailable:
                 self._more.set()
@@ -83,20 +154,9 @@ class Answering:
         piece = "".join(self._parts[self._kept_parts : parts])
         if not piece:
             return True
-        is_kept = await self._partial_texts.append(self._generation_id, self._attempt, self._kept, piece)
+        is_kept = await self._partial_texts.append(self._of, self._kept, piece)
         self._kept_parts, self._kept = parts, self._kept + len(piece)
         return is_kept
-
-    async def _until_unwanted(self) -> None:
-        """Return when the generation is cancelled or erased, or has another attempt."""
-        while True:
-            await asyncio.sleep(WATCH_SECONDS)
-            try:
-                generation = await self._events.load(Generation, self._generation_id)
-            except Unavailable:
-                continue
-            if generation is None or not generation.is_open or generation.attempt != self._attempt:
-                return
 
 
 def _storable(text: str) -> str:

@@ -7,13 +7,15 @@ from uuid import UUID
 from application.commands import Command, handles
 from application.generation.choosing import choose
 from application.generation.paying import budget_of, reserve_in, settle_up
+from application.generation.sources import read_sources
 from application.lookup import find
 from application.ports import Actor, Clock, Models, Store, UnknownModel
 from domain.billing.budget import Budget, BudgetExceeded
 from domain.content.document import Document
-from domain.generation.answer import AnswerEnding, ModelAnswer
+from domain.generation.answer import AnswerEnding, AttemptAnswers, ModelAnswer
 from domain.generation.events import Failure
 from domain.generation.generation import Generation
+from domain.kernel import Forbidden, NotFound
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class AttemptState:
 class StartAttempt(Command[AttemptState]):
     """Start the next attempt of a round. An attempt that is under way was lost with its worker.
 
-    `lost_tokens`: of the text of that one; `prompt_tokens`: of the prompt that is to be sent.
+    `lost_tokens`: of the texts of that one; `prompt_tokens`: of the prompt that is to be sent.
     """
 
     generation_id: UUID
@@ -47,17 +49,29 @@ class EndAttempt(Command[AttemptState]):
     is_try: bool = True
 
 
-class RecordAnswer(Command[None]):
-    """Write the text of an attempt into the document, or keep it as a draft."""
+@dataclass(frozen=True, slots=True)
+class VariantAnswer:
+    """The answer of a model to an attempt that asked once, or one of its variants."""
 
-    generation_id: UUID
-    attempt: int
     text: str
     model: str
     ending: AnswerEnding
     input_tokens: int
     output_tokens: int
     is_sandbox: bool
+
+
+class RecordAnswer(Command[None]):
+    """Write the text of an attempt into the document, or keep it, or several, as drafts.
+
+    `answers`: one for each variant; None: it failed. `failed_input_tokens`, `failed_output_tokens`: what those used.
+    """
+
+    generation_id: UUID
+    attempt: int
+    answers: list[VariantAnswer | None]
+    failed_input_tokens: int = 0
+    failed_output_tokens: int = 0
 
 
 class ExpireGeneration(Command[None]):
@@ -70,18 +84,29 @@ class ExpireGeneration(Command[None]):
 async def start_attempt(cmd: StartAttempt, store: Store, actor: Actor, clock: Clock, models: Models) -> AttemptState:
     generation, now = await store.get(Generation, cmd.generation_id), clock()
     budget, before, attempt = await budget_of(store, generation), generation.cost, None
-    sent = generation.estimated_tokens
+    sent = generation.variants * generation.estimated_tokens
     generation.end_attempt(generation.attempt, "lost", input_tokens=sent, output_tokens=cmd.lost_tokens, now=now)
     settle_up(budget, generation, before, now)
     if generation.is_due(cmd.round):
         document = await find(store, Document, generation.document_id)
-        obstacle = await _obstacle(generation, cmd.prompt_tokens, budget, store, models, now)
+        obstacle = await _source_obstacle(generation, store, actor, now) or await _obstacle(
+            generation, cmd.prompt_tokens, budget, store, models, now
+        )
         attempt = generation.start_attempt(
             document, prompt_tokens=cmd.prompt_tokens, obstacle=obstacle, by=actor, now=now
         )
         settle_up(budget, generation, generation.cost, now)
     store.save(generation, budget)
     return AttemptState(attempt, generation.is_open)
+
+
+async def _source_obstacle(generation: Generation, store: Store, actor: Actor, now: datetime) -> Failure | None:
+    """Return what forbids to draw on the generation's sources; None: nothing."""
+    try:
+        await read_sources(store, generation.sources, actor, now)
+    except (NotFound, Forbidden):
+        return "no_access"
+    return None
 
 
 async def _obstacle(
@@ -123,13 +148,25 @@ async def record_answer(cmd: RecordAnswer, store: Store, actor: Actor, clock: Cl
     generation, now = await store.get(Generation, cmd.generation_id), clock()
     budget, before = await budget_of(store, generation), generation.cost
     document = await find(store, Document, generation.document_id)
-    price = generation.price if cmd.model == generation.writer else choose(models, cmd.model).price
-    answer = ModelAnswer(
-        cmd.text, cmd.model, price, cmd.ending, cmd.input_tokens, cmd.output_tokens, is_sandbox=cmd.is_sandbox
-    )
-    generation.answer(cmd.attempt, answer, document, by=actor, now=now)
+    given = [None if answer is None else _model_answer(answer, generation, models) for answer in cmd.answers]
+    answers = AttemptAnswers(given, cmd.failed_input_tokens, cmd.failed_output_tokens)
+    generation.answer(cmd.attempt, answers, document, by=actor, now=now)
     settle_up(budget, generation, before, now)
     store.save(generation, budget, *([] if document is None else [document]))
+
+
+def _model_answer(answer: VariantAnswer, generation: Generation, models: Models) -> ModelAnswer:
+    """Return an answer with the price of the model that gave it."""
+    price = generation.price if answer.model == generation.writer else choose(models, answer.model).price
+    return ModelAnswer(
+        answer.text,
+        answer.model,
+        price,
+        answer.ending,
+        answer.input_tokens,
+        answer.output_tokens,
+        is_sandbox=answer.is_sandbox,
+    )
 
 
 @handles

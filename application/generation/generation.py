@@ -1,5 +1,6 @@
 """Use cases of generations: ask for a text, cancel, ask again, accept or discard a draft."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -11,6 +12,7 @@ from application.generation.choosing import choose
 from application.generation.paying import budget_of, plan_of, reserve, settle_up
 from application.generation.prompting import prompt_of
 from application.generation.queueing import GenerateText
+from application.generation.sources import read_sources
 from application.ports import Actor, Clock, EventStore, JobQueue, Models, Store, TokenCounter, Unavailable
 from application.views import view_maker
 from domain.billing.budget import month_of
@@ -18,10 +20,12 @@ from domain.billing.subscription import Plan
 from domain.content.document import Document
 from domain.generation.answer import AnswerEnding
 from domain.generation.deletion import delete
+from domain.generation.drafts import accept, discard
 from domain.generation.events import DraftReason, Failure
 from domain.generation.generation import GENERATION, Generation, Result, Status
 from domain.generation.placement import Placement, Target
 from domain.generation.requesting import Quote, Wish, payer_of, request_again
+from domain.generation.sources import SourceDocument
 from domain.kernel import NotFound, PartyKind
 
 
@@ -31,8 +35,10 @@ class GenerationView:
 
     `stand_in`: the cheaper model that is asked instead of `model`, as the soft budget is used up. `answered_by`: the
     model that wrote the text; `is_sandbox`: it was no model at all.
-    `text`: the text so far; of a discarded draft it is empty. `draft_reason`: why the text is a draft. `revision`,
-    `start`, `end`: the version of the document that has the text, and the characters of its content that are the text.
+    `text`: the text so far, of several the first or the accepted one; of a discarded draft it is empty. `texts`: those
+    of all `variants` so far; one that failed is empty. `draft_reason`: why the text is a draft. `revision`, `start`,
+    `end`: the version of the document that has the text, and the characters of its content that are the text.
+    `sources`: the documents to draw on; the prompt had all of them.
     `place`: while it is queued, about how many generations come until this one, itself included; 1,000 is that many or
     more, None is not known. `plan`: of the payer when it was requested; it decides how soon the turn comes.
     """
@@ -55,8 +61,11 @@ class GenerationView:
     target_version: int | None
     target_start: int | None
     target_end: int | None
+    sources: list[SourceDocument]
     prompt: str
+    variants: int
     text: str
+    texts: list[str]
     temperature: float | None
     max_output_tokens: int
     estimated_tokens: int
@@ -99,7 +108,7 @@ def _job_of(view: GenerationView) -> GenerateText:
 
 
 class RequestGeneration(Command[GenerationView]):
-    """Ask for a text for a document. `model`: None is the default one."""
+    """Ask for a text for a document, or for several to choose from. `model`: None is the default one."""
 
     document_id: UUID
     prompt: str
@@ -108,6 +117,8 @@ class RequestGeneration(Command[GenerationView]):
     model: str | None = None
     max_output_tokens: int | None = None
     temperature: float | None = None
+    variants: int = 1
+    sources: Sequence[SourceDocument] = ()
 
 
 class CancelGeneration(Command[GenerationView]):
@@ -123,14 +134,15 @@ class RetryGeneration(Command[GenerationView]):
 
 
 class AcceptDraft(Command[GenerationView]):
-    """Write a draft into the document."""
+    """Write a draft into the document. `placement`: None is the place that was asked for, or the end."""
 
     id: UUID
-    placement: Placement
+    placement: Placement | None = None
+    variant: int = 1
 
 
 class DiscardDraft(Command[GenerationView]):
-    """Throw a draft away."""
+    """Throw all drafts away."""
 
     id: UUID
 
@@ -143,13 +155,28 @@ class DeleteGeneration(Command[None]):
 
 @handles
 async def request_generation(cmd: RequestGeneration, store: Store, asking: Asking) -> GenerationView:
-    wish = Wish(cmd.prompt, cmd.variables, cmd.placement, cmd.max_output_tokens, cmd.temperature)
-    wish.require_usable()
+    wish = _wish_of(cmd)
     model, now = choose(asking.models, cmd.model), asking.clock()
     document = await load_document(store, cmd.document_id, "generate", asking.actor, now)
-    generation = await asking.ask(store, document, wish, model, asking.new_id())
-    store.save(generation, await reserve(store, generation, asking.models, now), document)
+    read = await read_sources(store, wish.sources, asking.actor, now, loaded=document)
+    generation = await asking.ask(store, document, wish, model, asking.new_id(), read.texts)
+    store.save(generation, await reserve(store, generation, asking.models, now), *read.documents)
     return generation_view(generation)
+
+
+def _wish_of(cmd: RequestGeneration) -> Wish:
+    """Return what is asked for. Raises as `Wish.require_usable`."""
+    wish = Wish(
+        cmd.prompt,
+        cmd.variables,
+        cmd.placement,
+        cmd.max_output_tokens,
+        cmd.temperature,
+        cmd.variants,
+        cmd.sources,
+    )
+    wish.require_usable()
+    return wish
 
 
 @handles
@@ -170,11 +197,12 @@ async def retry_generation(
     generation = await load_own(store, cmd.id, actor)
     document, now = await store.get(Document, generation.document_id), clock()
     document.require("generate", actor)
-    count = await tokens.count(prompt_of(generation, document).messages)
+    read = await read_sources(store, generation.sources, actor, now, loaded=document)
+    count = await tokens.count(prompt_of(generation, document, read.texts).messages)
     plan = await plan_of(store, payer_of(document, actor.user_id))
     quote = Quote(generation.prompt_digest, count, month_of(now), plan)
     request_again(generation, document, choose(models, generation.model), quote, by=actor, now=now)
-    store.save(generation, await reserve(store, generation, models, now))
+    store.save(generation, await reserve(store, generation, models, now), *read.documents)
     return generation_view(generation)
 
 
@@ -183,7 +211,7 @@ async def accept_draft(cmd: AcceptDraft, store: Store, actor: Actor, clock: Cloc
     generation = await load_own(store, cmd.id, actor)
     document, now = await store.get(Document, generation.document_id), clock()
     begin_use(document, "edit", actor, now)
-    generation.accept(document, cmd.placement, by=actor, now=now)
+    accept(generation, document, cmd.placement, variant=cmd.variant, by=actor, now=now)
     store.save(generation, document)
     return generation_view(generation)
 
@@ -191,7 +219,7 @@ async def accept_draft(cmd: AcceptDraft, store: Store, actor: Actor, clock: Cloc
 @handles
 async def discard_draft(cmd: DiscardDraft, store: Store, actor: Actor, clock: Clock) -> GenerationView:
     generation = await load_own(store, cmd.id, actor)
-    generation.discard(by=actor, now=clock())
+    discard(generation, by=actor, now=clock())
     store.save(generation)
     return generation_view(generation)
 

@@ -5,43 +5,33 @@ written once. An attempt whose worker was lost is charged with what was kept of 
 """
 
 import asyncio
+from collections.abc import Coroutine, Sequence
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from application.commands import Command
 from application.generation.answering import Answering
-from application.generation.attempts import EndAttempt, ExpireGeneration, RecordAnswer, StartAttempt
+from application.generation.attempting import Attempt, count
+from application.generation.attempts import ExpireGeneration, StartAttempt
 from application.generation.prompting import prompt_of
 from application.generation.queueing import GenerateText
+from application.generation.sources import texts_of_sources
+from application.generation.stopping import to_its_end
 from application.jobs import ScheduledJob, performs, report_unread
 from application.ports import (
-    AnswerCut,
-    AnswerEnd,
-    Busy,
+    AttemptText,
     Clock,
     EventStore,
-    InFlight,
-    Message,
-    NotAsked,
     PartialTexts,
     Prompt,
-    PromptRefused,
     Provider,
     SendAsSystem,
     SendAsUser,
     TokenCounter,
-    Unavailable,
     UnfinishedGenerations,
-    UnknownModel,
     Unreadable,
-    Usage,
 )
 from domain.content.document import Document
-from domain.generation.events import Failure
 from domain.generation.generation import Generation
-
-STORE_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
-"""Seconds between tries to store what an attempt has given."""
 
 
 class ExpireGenerations(ScheduledJob, frozen=True, kw_only=True):
@@ -88,132 +78,61 @@ async def generate_text(
     generation = await events.load(Generation, job.generation_id)
     if generation is None or not (generation.is_open or generation.attempt_is_open or generation.erased):
         return
-    lost_text = await partial_texts.read(job.generation_id, generation.attempt, 0)
-    document = await events.load(Document, generation.document_id)
-    prompt = None if document is None or not generation.is_open else prompt_of(generation, document)
-    attempt = await _started(job, generation, prompt, lost_text, tokens, send_as_user)
+    attempt_texts = [AttemptText(generation.id, generation.attempt, n + 1) for n in range(generation.variants)]
+    lost_texts = [await partial_texts.read(each, 0) for each in attempt_texts]
+    prompt = await _prompt_of(generation, events)
+    attempt = await _started_unless_stopped(_started(job, generation, prompt, lost_texts, tokens, send_as_user))
     if attempt is not None and prompt is not None:
-        await attempt.make(provider, Answering(events, partial_texts, job.generation_id, attempt.number), prompt)
+        answering = Answering(events, partial_texts, generation.id, attempt.number, generation.variants)
+        await attempt.make(provider, answering, prompt)
     last = generation.attempt if attempt is None else attempt.number
     await partial_texts.remove(job.generation_id, last)
+
+
+async def _prompt_of(generation: Generation, events: EventStore) -> Prompt | None:
+    """Return what the model is to be asked; None: the generation has ended, or a document of it was erased."""
+    if not generation.is_open:
+        return None
+    document = await events.load(Document, generation.document_id)
+    sources = await texts_of_sources(events, generation.sources)
+    return None if document is None or sources is None else prompt_of(generation, document, sources)
+
+
+async def _started_unless_stopped(start: Coroutine[Any, Any, Attempt | None]) -> Attempt | None:
+    """Start an attempt. A worker that has to stop meanwhile ends it: the provider is not asked, nothing is paid."""
+    started: list[Attempt] = []
+
+    async def begin() -> None:
+        attempt = await start
+        started.extend([] if attempt is None else [attempt])
+
+    try:
+        await to_its_end(begin())
+    except asyncio.CancelledError:
+        for attempt in started:
+            await attempt.end_unasked()
+        raise
+    return started[0] if started else None
 
 
 async def _started(
     job: GenerateText,
     generation: Generation,
     prompt: Prompt | None,
-    lost_text: str,
+    lost_texts: Sequence[str],
     tokens: TokenCounter,
     send: SendAsUser,
-) -> "_Attempt | None":
+) -> Attempt | None:
     """Start an attempt; None: the generation has ended, or is another round's."""
     prompt_tokens = 0 if prompt is None else await tokens.count(prompt.messages)
     command = StartAttempt(
         generation_id=generation.id,
         round=job.round,
-        lost_tokens=await _count(tokens, lost_text),
+        lost_tokens=sum([await count(tokens, text) for text in lost_texts]),
         prompt_tokens=prompt_tokens,
     )
     # By the version: a repeat of this try starts the same attempt, another try another one.
     state = await send(command, f"{job.effect_key}:start:{generation.version}", generation.asker_id)
     if state.attempt is None:
         return None
-    return _Attempt(job, generation, state.attempt, prompt_tokens, tokens, send)
-
-
-class _Attempt:
-    """An attempt of a worker, and the commands that end it."""
-
-    def __init__(
-        self,
-        job: GenerateText,
-        generation: Generation,
-        number: int,
-        prompt_tokens: int,
-        tokens: TokenCounter,
-        send: SendAsUser,
-    ) -> None:
-        self.number = number
-        self._prompt_tokens = prompt_tokens
-        self._key = f"{job.effect_key}:{number}"
-        self._generation = generation
-        self._tokens = tokens
-        self._send = send
-
-    async def make(self, provider: Provider, answering: Answering, prompt: Prompt) -> None:
-        """Let the provider write.
-
-        Raises:
-            Unavailable: it did not, and another attempt may help.
-        """
-        try:
-            end = await answering.run(provider.answer(prompt))
-        except (PromptRefused, UnknownModel):
-            await self._end("refused", await self._used(0, answering.text))
-        except NotAsked:
-            if await self._end("unavailable", Usage(0, 0), is_try=False):
-                raise
-        except Unavailable as error:
-            is_cut = isinstance(error, AnswerCut)
-            used = await self._used(self._prompt_tokens if is_cut else 0, answering.text)
-            if await self._end("cut" if is_cut else "unavailable", used):
-                raise
-        except asyncio.CancelledError:
-            # The worker stops: an answer that takes too long is ended by the provider's adapter.
-            await self._end("lost", await self._used(self._prompt_tokens, answering.text), is_try=False)
-            raise
-        else:
-            if end is None:
-                await self._end("cancelled", await self._used(self._prompt_tokens, answering.text))
-            else:
-                await self._record(end, answering.text)
-
-    async def _record(self, end: AnswerEnd, text: str) -> None:
-        used = end.usage or await self._used(self._prompt_tokens, text)
-        if not text.strip():
-            await self._end("empty", used)
-            return
-        command = RecordAnswer(
-            generation_id=self._generation.id,
-            attempt=self.number,
-            text=text,
-            model=end.model or self._generation.writer,
-            ending=end.reason,
-            input_tokens=used.input_tokens,
-            output_tokens=used.output_tokens,
-            is_sandbox=end.is_sandbox,
-        )
-        await self._store(command, "answer")
-
-    async def _used(self, input_tokens: int, text: str) -> Usage:
-        """Return what a text has used, by our own count."""
-        return Usage(input_tokens, await _count(self._tokens, text))
-
-    async def _end(self, failure: Failure, used: Usage, *, is_try: bool = True) -> bool:
-        """End the attempt without a text. Returns whether another one may follow."""
-        command = EndAttempt(
-            generation_id=self._generation.id,
-            attempt=self.number,
-            failure=failure,
-            input_tokens=used.input_tokens,
-            output_tokens=used.output_tokens,
-            is_try=is_try,
-        )
-        return bool((await self._store(command, "end")).is_open)
-
-    async def _store(self, command: Command[Any], step: str) -> Any:
-        """Send a command, again and again during a short outage: to write the text again would cost money.
-
-        Raises:
-            Unavailable, Busy, InFlight: it could not be carried out for a minute.
-        """
-        for pause in STORE_PAUSES:
-            try:
-                return await self._send(command, f"{self._key}:{step}", self._generation.asker_id)
-            except (Unavailable, Busy, InFlight):
-                await asyncio.sleep(pause)
-        return await self._send(command, f"{self._key}:{step}", self._generation.asker_id)
-
-
-async def _count(tokens: TokenCounter, text: str) -> int:
-    return await tokens.count([Message("assistant", text)]) if text else 0
+    return Attempt(job.effect_key, generation, state.attempt, prompt_tokens, tokens, send)

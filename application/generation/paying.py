@@ -62,7 +62,7 @@ async def reserve_new(budget: Budget, store: Store, generation: Generation, mode
 
 
 async def reserve_in(budget: Budget, store: Store, generation: Generation, prompt_tokens: int, now: datetime) -> None:
-    """Reserve the most that an attempt with such a prompt may cost.
+    """Reserve the most that an attempt with such a prompt may cost, with all its variants.
 
     Raises:
         BudgetExceeded: less is left.
@@ -112,6 +112,6 @@ def _reserve(budget: Budget, allowances: Allowances, generation: Generation, pro
 
 
 def _most(generation: Generation, prompt_tokens: int) -> tuple[int, int]:
-    """Return the most tokens and micro-dollars that an attempt may take."""
-    most = generation.max_output_tokens
-    return prompt_tokens + most, generation.price.cost(prompt_tokens, most)
+    """Return the most tokens and micro-dollars that an attempt may take, with all its variants."""
+    most, variants = generation.max_output_tokens, generation.variants
+    return variants * (prompt_tokens + most), variants * generation.price.cost(prompt_tokens, most)

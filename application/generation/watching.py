@@ -1,12 +1,13 @@
 """Reading of a generation while its text is written."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
 from uuid import UUID
 
 from application.generation.generation import GenerationView, generation_view, read_generation, with_place
-from application.ports import Actor, EventStore, JobQueue, PartialTexts
+from application.ports import Actor, AttemptText, EventStore, JobQueue, PartialTexts
 from domain.generation.generation import Generation
 
 FIRST_PAUSE_SECONDS = 0.05
@@ -34,15 +35,25 @@ class GenerationReader:
             await asyncio.sleep(min(pause, left))
             pause = min(pause * 2, MAX_PAUSE_SECONDS)
             generation = await self.current(id)
-        view = replace(generation_view(generation), text=await self.text(generation, generation.attempt, 0))
+        texts = await self.texts(generation, generation.attempt, [0] * generation.variants)
+        view = replace(generation_view(generation), text=texts[generation.variant - 1], texts=texts)
         return await with_place(view, self.queue)
 
     async def current(self, id: UUID) -> Generation:
         """Return a generation as it is. Raises `NotFound`."""
         return await read_generation(self.events, self.actor, id)
 
-    async def text(self, generation: Generation, attempt: int, start: int) -> str:
-        """Return the text of an attempt from `start` on, as far as it is known."""
+    async def texts(self, generation: Generation, attempt: int, starts: Sequence[int]) -> list[str]:
+        """Return the texts of an attempt, each from its start on, as far as they are known."""
         if generation.status == "done":
-            return generation.text[start:] if attempt == generation.attempt else ""
-        return await self.partial_texts.read(generation.id, attempt, start)
+            is_last = attempt == generation.attempt
+            return [
+                generation.text_of(variant)[start:] if is_last else "" for variant, start in enumerate(starts, start=1)
+            ]
+        if attempt == 0:
+            return [""] * len(starts)
+        reads = [
+            self.partial_texts.read(AttemptText(generation.id, attempt, variant), start)
+            for variant, start in enumerate(starts, start=1)
+        ]
+        return await asyncio.gather(*reads)

@@ -43,7 +43,7 @@ from application.ports.limits import MICROSECONDS, Bucket, BucketState, Decision
 from application.ports.links import LinkPurpose, LinkToken, LinkTokens
 from application.ports.mail import MAIL_TIMEOUT, Mail, Mailer, MailRefused
 from application.ports.models import Capability, Model, Models, TokenCounter, UnknownModel
-from application.ports.partial_texts import PartialTexts
+from application.ports.partial_texts import AttemptText, PartialTexts, TextSignals
 from application.ports.passwords import Passwords
 from application.ports.proved_domains import ProvedDomain, ProvedDomains
 from application.ports.provider import (
@@ -117,6 +117,7 @@ __all__ = [
     "AnswerCut",
     "AnswerEnd",
     "AnswerExpired",
+    "AttemptText",
     "Beginning",
     "Bucket",
     "BucketState",
@@ -213,6 +214,7 @@ __all__ = [
     "TeamDeadlines",
     "TextPiece",
     "TextRecords",
+    "TextSignals",
     "TokenCounter",
     "TokenText",
     "TooManyAtOnce",

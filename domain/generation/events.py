@@ -8,7 +8,8 @@ from uuid import UUID
 
 from domain.billing.subscription import Plan
 from domain.generation.answer import AnswerEnding
-from domain.kernel import PartyKind, Personal, Root
+from domain.generation.placement import Target
+from domain.kernel import FirstEvent, PartyKind, Personal, Root
 
 if TYPE_CHECKING:
     from domain.generation.generation import Generation
@@ -19,8 +20,53 @@ cancelled; the document is closed to the asker; the answer has no text; the docu
 too little of the payer's budget is left."""
 
 DraftReason = Literal["asked", "document_changed", "no_access", "document_closed", "too_long"]
-"""Why a text is a draft: the asker wanted one; the document has changed, or is closed to the asker; it is in the trash
-or archived; it would be too long."""
+"""Why a text is a draft: the asker wanted one, or several to choose from; the document has changed, or is closed to the
+asker; it is in the trash or archived; it would be too long."""
+
+
+class TextRequested(FirstEvent):
+    """`variants`: the number of texts. `source_documents` (ids), `source_versions`: what to draw on, if anything."""
+
+    TOPIC = "generation.requested"
+    document_id: UUID
+    asker_id: UUID
+    payer_kind: PartyKind
+    payer_id: UUID
+    month: str
+    model: str
+    input_price: int
+    output_price: int
+    prompt: Personal[str]
+    prompt_length: int
+    prompt_digest: str
+    variable_names: Personal[list[str]]
+    variable_values: Personal[list[str]]
+    estimated_tokens: int
+    max_output_tokens: int
+    target: Target
+    target_version: int | None = None
+    target_start: int | None = None
+    target_end: int | None = None
+    temperature: float | None = None
+    variants: int = 1
+    source_documents: list[str] | None = None
+    source_versions: list[int] | None = None
+    plan: Plan = "free"
+
+    def apply(self, aggregate: "Generation") -> None:
+        self.assign(aggregate)
+        aggregate.source_documents = self.source_documents or []
+        aggregate.source_versions = self.source_versions or []
+        aggregate.status = "queued"
+        aggregate.round = 1
+        aggregate.attempt = aggregate.tries = 0
+        aggregate.attempt_is_open = False
+        aggregate.failure = aggregate.result = aggregate.draft_reason = None
+        aggregate.revision = aggregate.start = aggregate.end = None
+        aggregate.stand_in = None
+        aggregate.is_sandbox = False
+        aggregate.input_tokens = aggregate.output_tokens = aggregate.cost_micros = 0
+        aggregate.forget_texts()
 
 
 class AttemptStarted(Root.Event):
@@ -83,22 +129,48 @@ class TextAnswered(Root.Event):
         aggregate.attempt_is_open = False
         aggregate.status = "done"
         aggregate.result = "draft" if self.revision is None else "written"
-        aggregate.answered_by, aggregate.ending, aggregate.text = self.model, self.ending, self.text
+        aggregate.texts, aggregate.models, aggregate.endings = [self.text], [self.model], [self.ending]
         aggregate.draft_reason, aggregate.is_sandbox = self.draft_reason, self.is_sandbox
         aggregate.revision, aggregate.start, aggregate.end = self.revision, self.start, self.end
         add_cost(aggregate, self.input_tokens, self.output_tokens, self.cost_micros)
 
 
+class VariantsAnswered(Root.Event):
+    """The texts are there, as drafts to choose from. A variant that has failed has no model, no ending and no text."""
+
+    TOPIC = "generation.variants_answered"
+    attempt: int
+    models: list[str | None]
+    endings: list[AnswerEnding | None]
+    texts: Personal[list[str]]
+    text_lengths: list[int]
+    input_tokens: int
+    output_tokens: int
+    cost_micros: int
+    is_sandbox: bool
+
+    def apply(self, aggregate: "Generation") -> None:
+        aggregate.attempt_is_open = False
+        aggregate.status = "done"
+        aggregate.result, aggregate.draft_reason = "draft", "asked"
+        aggregate.texts, aggregate.models, aggregate.endings = self.texts, self.models, self.endings
+        aggregate.is_sandbox = self.is_sandbox
+        add_cost(aggregate, self.input_tokens, self.output_tokens, self.cost_micros)
+
+
 class DraftAccepted(Root.Event):
-    """The asker has had the draft written into the document."""
+    """The asker has had a draft written into the document. `variant`: which of several, from 1; `model`: its."""
 
     TOPIC = "generation.draft_accepted"
     revision: int
     start: int
     end: int
+    variant: int = 1
+    model: str | None = None
 
     def apply(self, aggregate: "Generation") -> None:
         aggregate.result = "written"
+        aggregate.variant = self.variant
         aggregate.revision, aggregate.start, aggregate.end = self.revision, self.start, self.end
 
 
@@ -107,7 +179,7 @@ class DraftDiscarded(Root.Event):
 
     def apply(self, aggregate: "Generation") -> None:
         aggregate.result = "discarded"
-        aggregate.text = ""
+        aggregate.texts = []
 
 
 class GenerationFailed(Root.Event):
@@ -173,7 +245,8 @@ class RequestedAgain(Root.Event):
     def apply(self, aggregate: "Generation") -> None:
         aggregate.status = "queued"
         aggregate.failure = aggregate.result = aggregate.draft_reason = None
-        aggregate.ending = aggregate.answered_by = aggregate.stand_in = None
+        aggregate.stand_in = None
+        aggregate.forget_texts()
         aggregate.round = self.round
         aggregate.tries = 0
         aggregate.payer_kind, aggregate.payer_id, aggregate.month = self.payer_kind, self.payer_id, self.month

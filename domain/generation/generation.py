@@ -14,15 +14,15 @@ from uuid import UUID
 from domain.access import Person, Resource, Rule
 from domain.billing.subscription import Plan
 from domain.content.document import Document
-from domain.content.refusals import DocumentIsArchived, DocumentIsTrashed
 from domain.generation import events
-from domain.generation.answer import AnswerEnding, ModelAnswer
+from domain.generation.answer import AnswerEnding, AttemptAnswers, ModelAnswer
+from domain.generation.drafts import place_text
 from domain.generation.events import DraftReason, Failure
-from domain.generation.placement import Placement, Target, WrittenPassage, write
-from domain.generation.pricing import Cost, TokenPrice
-from domain.generation.refusals import NoDraft, NotWaiting, PassageGone
-from domain.kernel import FirstEvent, Forbidden, NotFound, Party, PartyKind, Personal, Refusal, Root
-from domain.text import UnusableText
+from domain.generation.placement import Placement, Target
+from domain.generation.pricing import AttemptCost, Cost, TokenPrice
+from domain.generation.refusals import NotWaiting
+from domain.generation.sources import SourceDocument
+from domain.kernel import Party, PartyKind, Refusal, Root
 
 Status = Literal["queued", "running", "done", "failed", "dead", "cancelled"]
 Result = Literal["written", "draft", "discarded"]
@@ -57,48 +57,15 @@ class Generation(Root):
     TOPIC = "generation"
     snapshot_version = 2
 
-    class Requested(FirstEvent):
-        TOPIC = "generation.requested"
-        document_id: UUID
-        asker_id: UUID
-        payer_kind: PartyKind
-        payer_id: UUID
-        month: str
-        model: str
-        input_price: int
-        output_price: int
-        prompt: Personal[str]
-        prompt_length: int
-        prompt_digest: str
-        variable_names: Personal[list[str]]
-        variable_values: Personal[list[str]]
-        estimated_tokens: int
-        max_output_tokens: int
-        target: Target
-        target_version: int | None = None
-        target_start: int | None = None
-        target_end: int | None = None
-        temperature: float | None = None
-        plan: Plan = "free"
-
-        def apply(self, aggregate: "Generation") -> None:
-            self.assign(aggregate)
-            aggregate.status = "queued"
-            aggregate.round = 1
-            aggregate.attempt = aggregate.tries = 0
-            aggregate.attempt_is_open = False
-            aggregate.failure = aggregate.result = aggregate.draft_reason = None
-            aggregate.ending = aggregate.answered_by = aggregate.stand_in = None
-            aggregate.text = ""
-            aggregate.revision = aggregate.start = aggregate.end = None
-            aggregate.is_sandbox = False
-            aggregate.input_tokens = aggregate.output_tokens = aggregate.cost_micros = 0
+    class Requested(events.TextRequested): ...
 
     class AttemptStarted(events.AttemptStarted): ...
 
     class AttemptEnded(events.AttemptEnded): ...
 
     class Answered(events.TextAnswered): ...
+
+    class VariantsAnswered(events.VariantsAnswered): ...
 
     class DraftAccepted(events.DraftAccepted): ...
 
@@ -146,6 +113,10 @@ class Generation(Root):
     target_end: int | None
     temperature: float | None
     plan: Plan
+    variants: int
+    """The number of texts that were asked for."""
+    source_documents: list[str]
+    source_versions: list[int]
     status: Status
     round: int
     """How often the generation was requested. A job belongs to one round."""
@@ -157,10 +128,14 @@ class Generation(Root):
     failure: Failure | None
     result: Result | None
     draft_reason: DraftReason | None
-    ending: AnswerEnding | None
-    answered_by: str | None
+    texts: list[str]
+    """One for each variant; empty: there are none yet, or they were discarded."""
+    models: list[str | None]
+    """Those that wrote the texts."""
+    endings: list[AnswerEnding | None]
+    variant: int
+    """The text that is shown first, from 1: of several, that which was accepted."""
     is_sandbox: bool
-    text: str
     revision: int | None
     start: int | None
     end: int | None
@@ -190,8 +165,8 @@ class Generation(Root):
 
     @property
     def estimated_micros(self) -> int:
-        """The highest cost of one attempt, by the estimated tokens of the prompt."""
-        return self.price.cost(self.estimated_tokens, self.max_output_tokens)
+        """The highest cost of one attempt with all its variants, by the estimated tokens of the prompt."""
+        return self.variants * self.price.cost(self.estimated_tokens, self.max_output_tokens)
 
     @property
     def cost(self) -> Cost:
@@ -208,6 +183,35 @@ class Generation(Root):
         """Whether it has ended, and left neither a text nor a draft."""
         is_over = self.status in ("failed", "dead", "cancelled") or self.result == "discarded"
         return is_over and not self.attempt_is_open
+
+    @property
+    def text(self) -> str:
+        """The text, of several the first or the accepted one; empty if there is none."""
+        return self.text_of(self.variant)
+
+    @property
+    def answered_by(self) -> str | None:
+        """The model that wrote the text."""
+        return self.models[self.variant - 1] if self.models else None
+
+    @property
+    def ending(self) -> AnswerEnding | None:
+        """How the text ended."""
+        return self.endings[self.variant - 1] if self.endings else None
+
+    @property
+    def sources(self) -> list[SourceDocument]:
+        """The documents to draw on. A text that was answered has drawn on all of them."""
+        ids = map(UUID, self.source_documents)
+        return [SourceDocument(*each) for each in zip(ids, self.source_versions, strict=True)]
+
+    def text_of(self, variant: int) -> str:
+        """Return the text of a variant (from 1); empty if there is none."""
+        return self.texts[variant - 1] if variant <= len(self.texts) else ""
+
+    def forget_texts(self) -> None:
+        """Set the attributes of texts to their first values; for events."""
+        self.texts, self.models, self.endings, self.variant = [], [], [], 1
 
     @property
     def variables_by_name(self) -> dict[str, str]:
@@ -247,12 +251,12 @@ class Generation(Root):
         output_tokens: int,
         now: datetime,
         is_try: bool = True,
-        price: TokenPrice | None = None,
+        micros: int | None = None,
     ) -> None:
         """End an attempt without an answer. It is the last one if a repeat cannot help.
 
         An attempt that has ended already causes no event. `is_try`: false if the provider was not asked, or
-        was stopped by us, so that it is none of the tries. `price`: that of the model that answered, if it was another.
+        was stopped by us, so that it is none of the tries. `micros`: its cost, if other models have answered.
         """
         if self.erased or attempt != self.attempt or not self.attempt_is_open:
             return
@@ -264,75 +268,35 @@ class Generation(Root):
             input_tokens=input_tokens,
             output_tokens=output_tokens,
             is_try=is_try,
-            cost_micros=(price or self.price).cost(input_tokens, output_tokens),
+            cost_micros=self.price.cost(input_tokens, output_tokens) if micros is None else micros,
         )
         if self.is_open and (failure in FINAL or self.tries >= MAX_TRIES):
             self._end(failure, now)
 
     def answer(
-        self, attempt: int, answer: ModelAnswer, document: Document | None, *, by: Person, now: datetime
+        self, attempt: int, answers: AttemptAnswers, document: Document | None, *, by: Person, now: datetime
     ) -> None:
-        """Write the text of an attempt into the document, or keep it as a draft.
+        """Write the text of an attempt into the document, or keep it, or several, as a draft.
 
-        The text of a generation that was cancelled meanwhile is paid for, but not kept. Does nothing if the attempt is
+        Texts of a generation that was cancelled meanwhile are paid for, but not kept. Does nothing if the attempt is
         not the one under way: another worker has taken over.
         """
         if attempt != self.attempt or not self.attempt_is_open:
             return
-        if not self.is_open:
+        cost = answers.cost(self.price)
+        if not self.is_open or not answers.has_text:
             self.end_attempt(
                 attempt,
-                "cancelled",
-                input_tokens=answer.input_tokens,
-                output_tokens=answer.output_tokens,
+                "empty" if self.is_open else "cancelled",
+                input_tokens=cost.input_tokens,
+                output_tokens=cost.output_tokens,
+                micros=cost.micros,
                 now=now,
-                price=answer.price,
             )
-            return
-        passage, reason = self._place(document, answer.text, by, now)
-        self.trigger_event(
-            self.Answered,
-            now=now,
-            attempt=attempt,
-            model=answer.model,
-            ending=answer.ending,
-            text=answer.text,
-            text_length=len(answer.text),
-            input_tokens=answer.input_tokens,
-            output_tokens=answer.output_tokens,
-            cost_micros=answer.price.cost(answer.input_tokens, answer.output_tokens),
-            revision=None if passage is None else passage.revision,
-            start=None if passage is None else passage.start,
-            end=None if passage is None else passage.end,
-            draft_reason=reason,
-            is_sandbox=answer.is_sandbox,
-        )
-
-    def accept(self, document: Document, placement: Placement, *, by: Person, now: datetime) -> None:
-        """Write the draft into the document.
-
-        Raises:
-            NotFound, RoleTooLow: the person is not the asker, or may not edit the document.
-            NoDraft: there is none.
-            UnusablePlacement, PassageGone, UnusableText, DocumentIsTrashed, DocumentIsArchived: as `write`.
-        """
-        self.require("change", by)
-        self._require_draft()
-        document.require_editable(by)
-        passage = write(document, placement.usable_in(document), self.text, by=by, now=now)
-        self.trigger_event(self.DraftAccepted, now=now, revision=passage.revision, start=passage.start, end=passage.end)
-
-    def discard(self, *, by: Person, now: datetime) -> None:
-        """Throw the draft away. A second time causes no event.
-
-        Raises:
-            NotFound: the person is not the asker.
-            NoDraft: there is none.
-        """
-        self.require("change", by)
-        if self.result != "discarded":
-            self._require_draft()
-            self.trigger_event(self.DraftDiscarded, now=now)
+        elif self.variants > 1:
+            self._keep_variants(answers, cost, now)
+        else:
+            self._write_or_keep(answers.given[0], cost, document, by, now)
 
     def cancel(self, *, by: Person, now: datetime) -> None:
         """End the generation. A second time causes no event.
@@ -353,7 +317,8 @@ class Generation(Root):
         patience = WAITING_TIME if self.status == "queued" else RUNNING_TIME
         if not self.is_open or now - self.modified_on < patience:
             return
-        self.end_attempt(self.attempt, "lost", input_tokens=self.estimated_tokens, output_tokens=0, now=now)
+        sent = self.variants * self.estimated_tokens
+        self.end_attempt(self.attempt, "lost", input_tokens=sent, output_tokens=0, now=now)
         if self.is_open:
             self._end("lost", now)
 
@@ -366,22 +331,43 @@ class Generation(Root):
         kind = self.Failed if failure in FINAL else self.GivenUp
         self.trigger_event(kind, now=now, failure=failure)
 
-    def _place(
-        self, document: Document | None, text: str, by: Person, now: datetime
-    ) -> tuple[WrittenPassage | None, DraftReason | None]:
-        """Return where the text was written, or why it is a draft."""
-        if self.target == "draft":
-            return None, "asked"
-        if document is None:
-            return None, "no_access"
-        try:
-            return write(document, self.placement, text, by=by, now=now), None
-        except Refusal as refusal:
-            return None, _reason_of(refusal)
+    def _write_or_keep(
+        self, answer: ModelAnswer, cost: AttemptCost, document: Document | None, by: Person, now: datetime
+    ) -> None:
+        passage, reason = place_text(self.placement, document, answer.text, by, now)
+        self.trigger_event(
+            self.Answered,
+            now=now,
+            attempt=self.attempt,
+            model=answer.model,
+            ending=answer.ending,
+            text=answer.text,
+            text_length=len(answer.text),
+            input_tokens=cost.input_tokens,
+            output_tokens=cost.output_tokens,
+            cost_micros=cost.micros,
+            revision=None if passage is None else passage.revision,
+            start=None if passage is None else passage.start,
+            end=None if passage is None else passage.end,
+            draft_reason=reason,
+            is_sandbox=answer.is_sandbox,
+        )
 
-    def _require_draft(self) -> None:
-        if self.result != "draft":
-            raise NoDraft("This generation has no draft: read its `result`.")
+    def _keep_variants(self, answers: AttemptAnswers, cost: AttemptCost, now: datetime) -> None:
+        texts = ["" if answer is None else answer.text for answer in answers.variants]
+        self.trigger_event(
+            self.VariantsAnswered,
+            now=now,
+            attempt=self.attempt,
+            models=[None if answer is None else answer.model for answer in answers.variants],
+            endings=[None if answer is None else answer.ending for answer in answers.variants],
+            texts=texts,
+            text_lengths=[len(text) for text in texts],
+            input_tokens=cost.input_tokens,
+            output_tokens=cost.output_tokens,
+            cost_micros=cost.micros,
+            is_sandbox=any(answer.is_sandbox for answer in answers.given),
+        )
 
 
 def _is_open_to(document: Document | None, person: Person) -> bool:
@@ -393,16 +379,3 @@ def _is_open_to(document: Document | None, person: Person) -> bool:
     except Refusal:
         return False
     return True
-
-
-def _reason_of(refusal: Refusal) -> DraftReason:
-    match refusal:
-        case PassageGone():
-            return "document_changed"
-        case UnusableText():
-            return "too_long"
-        case DocumentIsTrashed() | DocumentIsArchived():
-            return "document_closed"
-        case NotFound() | Forbidden():
-            return "no_access"
-    raise refusal

@@ -11,6 +11,10 @@ class PromptTooLong(Invalid):
     """The prompt, with the document, has more tokens than the model takes."""
 
 
+class UnusableSources(Invalid):
+    """The documents to draw on are too many, too long, or named twice."""
+
+
 class UnusablePlacement(Invalid):
     """The place for the text is not described as its kind needs it."""
 

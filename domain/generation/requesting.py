@@ -1,7 +1,7 @@
 """The request of a generation: its rules, its limits, and its first event."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from domain.generation.generation import Generation
 from domain.generation.placement import Placement
 from domain.generation.pricing import TokenPrice
 from domain.generation.refusals import NotRetryable, PromptTooLong, UnusablePrompt
+from domain.generation.sources import SourceDocument, require_usable
 from domain.kernel import Party
 from domain.text import multi_line
 
@@ -24,6 +25,8 @@ VARIABLE_LENGTH = 2_000
 """Maximum number of characters of the value of a variable."""
 DEFAULT_OUTPUT_TOKENS = 1_000
 MAX_TEMPERATURE = 2
+MAX_VARIANTS = 5
+"""Maximum number of texts of one request."""
 VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 
@@ -40,24 +43,33 @@ class ModelChoice:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a person asks a model for. `variables`: values by name, for `{{name}}` in the prompt; they are data."""
+    """What a person asks a model for. `variables`: values by name, for `{{name}}` in the prompt; they are data.
+
+    `variants`: the number of texts to choose from. `sources`: documents to draw on.
+    """
 
     prompt: str
     variables: Mapping[str, str]
     placement: Placement
     max_output_tokens: int | None = None
     temperature: float | None = None
+    variants: int = 1
+    sources: Sequence[SourceDocument] = ()
 
     def require_usable(self) -> None:
         """Refuse what is not valid, whatever the document.
 
         Raises:
-            UnusablePrompt: the prompt is empty or too long, or there are too many variables.
+            UnusablePrompt: the prompt is empty or too long, or there are too many variables or variants.
+            UnusableSources: there are too many, or one is named twice.
             UnusableText: a text is too long, or cannot be stored.
         """
         multi_line(self.prompt, "A prompt", PROMPT_LENGTH)
         if not self.prompt.strip():
             raise UnusablePrompt(f"A prompt has 1 to {PROMPT_LENGTH} characters, one that can be seen among them.")
+        if not 1 <= self.variants <= MAX_VARIANTS:
+            raise UnusablePrompt(f"1 to {MAX_VARIANTS} variants can be asked for, not {self.variants}.")
+        require_usable(self.sources)
         if len(self.variables) > MAX_VARIABLES:
             raise UnusablePrompt(f"There are {len(self.variables)} variables, and {MAX_VARIABLES} at most are allowed.")
         for name, value in self.variables.items():
@@ -174,6 +186,9 @@ def _said(wish: Wish, quote: Quote) -> dict[str, Any]:
         "variable_names": [*wish.variables.keys()],
         "variable_values": [*wish.variables.values()],
         "temperature": wish.temperature,
+        "variants": wish.variants,
+        "source_documents": [str(source.document_id) for source in wish.sources] or None,
+        "source_versions": [source.version for source in wish.sources] or None,
     }
 
 

@@ -27,6 +27,7 @@ from infra.bootstrap.settled_bus import open_settled_bus
 from infra.bootstrap.write_side import WriteSide, open_write_side, utc_now
 from infra.cache.read_cache import CachedReadStore, open_redis
 from infra.generation.partial_texts import PostgresPartialTexts
+from infra.generation.text_signals import PostgresTextSignals
 from infra.http_server.server import serve
 from infra.postgres.read_store import PooledReadStore
 from infra.projector.schema import require_tables
@@ -86,6 +87,7 @@ async def open_deps(settings: Settings, ports: Mapping[str, object] = MappingPro
             history=core.store,
             partial_texts=PostgresPartialTexts(core.database, core.keyring),
             queue=core.queue,
+            text_signals=await stack.enter_async_context(started(PostgresTextSignals(core.url))),
             positions=settled.positions,
             live=EventHub(feed, reads.store, settled.positions),
             head=feed.head,

@@ -215,7 +215,7 @@ class QueueManager(JobManager):
         listener = Listener(
             self._url,
             f'"{self._channel}"',
-            on_notification=self._wake,
+            on_notification=lambda _: self._wake(),
             on_listening=self._on_listening,
         )
         listener.start()

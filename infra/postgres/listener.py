@@ -25,7 +25,7 @@ RECONNECT_SECONDS = 0.5
 failures = Counter("palimpsest_listener_failures", "Times that listening broke off; it begins again", ["channel"])
 
 
-def _do_nothing() -> None:
+def _do_nothing(_: str) -> None:
     """The default of `on_notification`."""
 
 
@@ -34,7 +34,7 @@ async def _no_query(_: AsyncConnection) -> None:
 
 
 class Listener:
-    """Calls `on_notification` after each notification, without its payload.
+    """Calls `on_notification` after each notification, with its payload: a hint that anybody may have sent.
 
     `on_listening` is awaited after each LISTEN; `on_poll`, if there is one, after each notification, and `poll_seconds`
     after it ran last. Both may run short queries on the connection. After an error of either a new one is opened.
@@ -45,7 +45,7 @@ class Listener:
         url: str,
         channel: str,
         *,
-        on_notification: Callable[[], None] = _do_nothing,
+        on_notification: Callable[[str], None] = _do_nothing,
         on_listening: Query = _no_query,
         on_poll: Query | None = None,
         poll_seconds: float = math.inf,
@@ -91,8 +91,8 @@ class Listener:
         poll_at = loop.time() + self._poll_seconds
         while goes_on():
             notifications = [each async for each in connection.notifies(timeout=0)]
-            for _ in notifications:
-                self._on_notification()
+            for each in notifications:
+                self._on_notification(each.payload)
             if self._on_poll is not None and (notifications or loop.time() >= poll_at):
                 await self._on_poll(connection)
                 poll_at = loop.time() + self._poll_seconds

@@ -39,7 +39,7 @@ RIGHTS: Mapping[tuple[str, str], Mapping[Part, str]] = {
     ("TABLE", f"{OURS}.security_log"): dict.fromkeys(("api", "worker"), "SELECT, INSERT"),
     ("FUNCTION", f"{OURS}.keep_security_log"): {"worker": "EXECUTE"},
     ("TABLE", f"{OURS}.recent_documents"): {"api": "SELECT, INSERT, UPDATE, DELETE", "worker": "SELECT, DELETE"},
-    ("TABLE", f"{OURS}.partial_texts"): {"api": "SELECT", "worker": "SELECT, INSERT, DELETE"},
+    ("TABLE", f"{OURS}.partial_texts"): {"api": "SELECT", "worker": "SELECT, INSERT, UPDATE, DELETE"},
     ("TABLE", f"{OURS}.projections"): {
         "api": "SELECT",
         "worker": "SELECT",

@@ -49,7 +49,7 @@ class PostgresEventFeed:
         self._listener = Listener(
             url,
             APPENDED_CHANNEL,
-            on_notification=self._on_appended,
+            on_notification=lambda _: self._on_appended(),
             on_listening=self._on_listening,
         )
 

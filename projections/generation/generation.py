@@ -1,6 +1,6 @@
 """Generations: lists for their askers, and what models wrote in a document. Only this file writes the table."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -12,12 +12,13 @@ from application.ports import Actor, ReadStore, RecordedEvent
 from domain.generation.events import DraftReason, Failure
 from domain.generation.generation import RUNNING_TIME, WAITING_TIME, Generation, Result, Status
 from domain.generation.placement import Target
+from domain.generation.sources import SourceDocument
 from domain.kernel import PartyKind
 from projections.columns import columns_of, new_row
 from projections.content.document import document
 from projections.kernel import Change, PersonalData, ReadModel, Row, Table, moment_of, reads
 from projections.page import Page, bounded, page_of, read_cursor, read_moment
-from projections.visibility import ASKED, ROLE_MODELS
+from projections.visibility import ASKED, ROLE_MODELS, own_documents, shared_documents, team_documents
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class GenerationSummary:
     model: str
     stand_in: str | None
     target: Target
+    variants: int
     attempt: int
     input_tokens: int
     output_tokens: int
@@ -49,7 +51,10 @@ class GenerationSummary:
 
 @dataclass(frozen=True, slots=True)
 class GeneratedPassage:
-    """A text that a model wrote: the characters from `start` to `end` of the content of `version`, as it was saved."""
+    """A text that a model wrote: the characters from `start` to `end` of the content of `version`, as it was saved.
+
+    `sources`: the documents that it has drawn on, without those that the reader may not read now.
+    """
 
     generation_id: UUID
     asker_id: UUID
@@ -58,6 +63,7 @@ class GeneratedPassage:
     start: int
     end: int
     at: datetime
+    sources: list[SourceDocument]
 
 
 class Generations(ReadModel):
@@ -84,6 +90,9 @@ class Generations(ReadModel):
             "stand_in": "text",
             "answered_by": "text",
             "target": "text NOT NULL",
+            "variants": "bigint NOT NULL",
+            "source_ids": "uuid[]",
+            "source_versions": "bigint[]",
             "attempt": "bigint NOT NULL",
             "input_tokens": "bigint NOT NULL",
             "output_tokens": "bigint NOT NULL",
@@ -116,16 +125,16 @@ class Generations(ReadModel):
                 result = "draft" if answered.revision is None else "written"
                 said = {"result": result, "draft_reason": answered.draft_reason, "answered_by": answered.model}
                 yield self._set(event, status="done", **said, **_written(answered, event), **_paid(answered))
+            case Generation.VariantsAnswered(models=models) as answered:
+                said = {"result": "draft", "draft_reason": "asked", "answered_by": next(filter(None, models))}
+                yield self._set(event, status="done", **said, **_paid(answered))
             case Generation.DraftAccepted() as accepted:
-                yield self._set(event, result="written", **_written(accepted, event))
+                said = {} if accepted.model is None else {"answered_by": accepted.model}
+                yield self._set(event, result="written", **said, **_written(accepted, event))
             case Generation.DraftDiscarded():
                 yield self._set(event, result="discarded")
-            case Generation.Failed(failure=failure):
-                yield self._set(event, status="failed", failure=failure)
-            case Generation.GivenUp(failure=failure):
-                yield self._set(event, status="dead", failure=failure)
-            case Generation.Cancelled():
-                yield self._set(event, status="cancelled", failure="cancelled")
+            case Generation.Failed() | Generation.GivenUp() | Generation.Cancelled() as ended:
+                yield self._set(event, **_ended(ended))
             case Generation.StandInChosen(model=model):
                 yield self._set(event, stand_in=model)
             case Generation.RequestedAgain(payer_kind=kind, payer_id=payer_id):
@@ -142,7 +151,19 @@ def _requested(table: Table, event: RecordedEvent) -> Change:
     later = ("result", "draft_reason", "failure", "stand_in", "answered_by")
     nothing = dict.fromkeys((*later, "revision", "start_at", "end_at", "written_at"))
     zeros = dict.fromkeys(("attempt", "input_tokens", "output_tokens", "cost_micros"), 0)
-    return new_row(table, event, status="queued", **nothing, **zeros)
+    asked = event.data
+    assert isinstance(asked, Generation.Requested)
+    source_ids = None if asked.source_documents is None else [UUID(id) for id in asked.source_documents]
+    return new_row(table, event, status="queued", source_ids=source_ids, **nothing, **zeros)
+
+
+def _ended(event: Generation.Failed | Generation.GivenUp | Generation.Cancelled) -> dict[str, object]:
+    match event:
+        case Generation.Failed(failure=failure):
+            return {"status": "failed", "failure": failure}
+        case Generation.GivenUp(failure=failure):
+            return {"status": "dead", "failure": failure}
+    return {"status": "cancelled", "failure": "cancelled"}
 
 
 def _written(event: Generation.Answered | Generation.DraftAccepted, recorded: RecordedEvent) -> dict[str, object]:
@@ -150,7 +171,7 @@ def _written(event: Generation.Answered | Generation.DraftAccepted, recorded: Re
     return {"revision": event.revision, "start_at": event.start, "end_at": event.end, "written_at": at}
 
 
-def _paid(event: Generation.Answered | Generation.AttemptEnded) -> dict[str, object]:
+def _paid(event: Generation.Answered | Generation.VariantsAnswered | Generation.AttemptEnded) -> dict[str, object]:
     return {
         "input_tokens": lambda row: _more(row, "input_tokens", event.input_tokens),
         "output_tokens": lambda row: _more(row, "output_tokens", event.output_tokens),
@@ -180,8 +201,12 @@ ORDER BY g.created_at DESC, g.id DESC LIMIT %(limit)s
 """  # noqa: S608 - columns of our own view
 PASSAGES = """
 SELECT id AS generation_id, asker_id, answered_by AS model, revision AS version, start_at AS start, end_at AS "end",
-    written_at AS at
+    written_at AS at, coalesce(source_ids, '{}') AS source_ids, coalesce(source_versions, '{}') AS source_versions
 FROM read.generation WHERE document_id = %s AND revision IS NOT NULL ORDER BY revision, start_at
+"""
+IS_SOURCE = "d.id = ANY(%(ids)s)"
+READABLE = f"""
+{own_documents("d.id", IS_SOURCE)} UNION {team_documents("d.id", IS_SOURCE)} UNION {shared_documents("d.id", IS_SOURCE)}
 """
 LOST = """
 SELECT id FROM read.generation
@@ -221,7 +246,51 @@ async def generated_passages(
     read = await document(rows, actor, document_id)
     if read is None:
         return None
-    return ReadResult(await rows.all(GeneratedPassage, PASSAGES, [document_id]), read.causes)
+    passages = await rows.all(_WrittenPassage, PASSAGES, [document_id])
+    readable = await _readable(rows, actor, {id for passage in passages for id in passage.source_ids})
+    return ReadResult([passage.shown(readable) for passage in passages], read.causes)
+
+
+@reads("document", *ROLE_MODELS)
+async def _readable(rows: ReadStore, actor: Actor, document_ids: Collection[UUID]) -> set[UUID]:
+    """Return those of the documents that the actor may read."""
+    if not document_ids:
+        return set()
+    params = {"user_id": actor.user_id, "address_id": actor.address_id, "ids": [*document_ids]}
+    return {found.id for found in await rows.all(_ReadableDocument, READABLE, params)}
+
+
+@dataclass(frozen=True, slots=True)
+class _ReadableDocument:
+    id: UUID
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class _WrittenPassage:
+    generation_id: UUID
+    asker_id: UUID
+    model: str
+    version: int
+    start: int
+    end: int
+    at: datetime
+    source_ids: list[UUID]
+    source_versions: list[int]
+
+    def shown(self, readable: Collection[UUID]) -> GeneratedPassage:
+        """Return the passage with the sources among these documents."""
+        sources = [SourceDocument(*each) for each in zip(self.source_ids, self.source_versions, strict=True)]
+        return GeneratedPassage(
+            generation_id=self.generation_id,
+            asker_id=self.asker_id,
+            model=self.model,
+            version=self.version,
+            start=self.start,
+            end=self.end,
+            at=self.at,
+            sources=[source for source in sources if source.document_id in readable],
+        )
 
 
 @dataclass(frozen=True, slots=True)

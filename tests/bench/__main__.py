@@ -31,6 +31,7 @@ from tests.bench import (
     sessions,
     versions,
     visible,
+    watching,
 )
 from tests.bench.harness import Bench, Row
 from tests.support.servers import own_postgres
@@ -57,6 +58,7 @@ PATHS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "sessions": sessions.rows,
     "logins": logins.rows,
     "policies": policies.rows,
+    "watching": watching.rows,
 }
 
 

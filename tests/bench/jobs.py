@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 import psycopg
 from procrastinate.types import JSONDict
@@ -20,6 +19,7 @@ from infra.postgres.database import Database
 from tests.bench import job_delays
 from tests.bench.harness import Bench, Row, against, below, told
 from tests.bench.job_process import PLAIN_QUEUE, PLAIN_TASK, QUEUE, Nothing, codec, plain_app
+from tests.bench.processes import processor_seconds
 from tests.bench.visible import at_share
 from tests.support.jobs import keys_fit
 from tests.support.servers import PROJECT
@@ -131,14 +131,8 @@ def _idle(database: DatabaseForTests, seconds: float) -> float:
     """The share of a core, in percent, that a worker uses while there is nothing to do."""
     _empty(database)
     with _worker(database, "ours") as process:
-        wait_until(lambda: _cpu(process.pid) > 0)
+        wait_until(lambda: processor_seconds(process.pid) > 0)
         time.sleep(5)
-        before, started = _cpu(process.pid), time.perf_counter()
+        before, started = processor_seconds(process.pid), time.perf_counter()
         time.sleep(seconds)
-        return 100 * (_cpu(process.pid) - before) / (time.perf_counter() - started)
-
-
-def _cpu(pid: int) -> float:
-    """The processor time that a process has used, in seconds, as Linux counts it."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100
+        return 100 * (processor_seconds(process.pid) - before) / (time.perf_counter() - started)

@@ -81,6 +81,12 @@ def resident(pid: int) -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
 
 
+def processor_seconds(pid: int) -> float:
+    """The processor time that a process has used, in seconds, as Linux counts it."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100
+
+
 def wait_until(condition: Callable[[], bool], words: str, patience: float = PATIENCE) -> None:
     """Wait until it is so.
 

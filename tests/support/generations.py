@@ -1,11 +1,12 @@
 """Stand-ins for a provider of language models, its catalogue, and the texts that are being written."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
-from application.ports import AnswerEnd, Message, Model, Prompt, TextPiece, UnknownModel, Usage
+from application.ports import AnswerEnd, AttemptText, Message, Model, Prompt, TextPiece, UnknownModel, Usage
 
 MODELS = {
     "swift": Model("swift", 1_000_000, 2_000_000, 20_000, 4_000, ("temperature",), ("thrifty",)),
@@ -70,18 +71,22 @@ class ScriptedProvider:
 
 
 class MemoryPartialTexts:
-    """Implements `application.ports.PartialTexts` in a dict."""
+    """Implements `application.ports.PartialTexts` and `TextSignals`, in a dict. `reads` counts."""
 
     def __init__(self) -> None:
-        self.pieces: dict[tuple[UUID, int, int], str] = {}
+        self.pieces: dict[tuple[AttemptText, int], str] = {}
         self.removed: list[UUID] = []
+        self.reads = 0
+        self._watches: list[tuple[UUID, asyncio.Event]] = []
 
-    async def append(self, generation_id: UUID, attempt: int, start: int, text: str) -> bool:
-        self.pieces.setdefault((generation_id, attempt, start), text)
+    async def append(self, of: AttemptText, start: int, text: str) -> bool:
+        self.pieces[of, start] = max(self.pieces.get((of, start), ""), text, key=len)
+        self._signal(of.generation_id)
         return True
 
-    async def read(self, generation_id: UUID, attempt: int, start: int) -> str:
-        own = sorted((at, text) for (id, of, at), text in self.pieces.items() if (id, of) == (generation_id, attempt))
+    async def read(self, of: AttemptText, start: int) -> str:
+        self.reads += 1
+        own = sorted((at, text) for (kept, at), text in self.pieces.items() if kept == of)
         text = ""
         for at, piece in own:
             if at == len(text):
@@ -89,6 +94,24 @@ class MemoryPartialTexts:
         return text[start:]
 
     async def remove(self, generation_id: UUID, last_attempt: int) -> None:
-        kept = {place for place in self.pieces if place[0] != generation_id or place[1] > last_attempt}
-        self.pieces = {place: self.pieces[place] for place in kept}
+        self.pieces = {
+            (of, start): piece
+            for (of, start), piece in self.pieces.items()
+            if of.generation_id != generation_id or of.attempt > last_attempt
+        }
         self.removed.append(generation_id)
+        self._signal(generation_id)
+
+    @contextmanager
+    def watched(self, generation_id: UUID) -> Iterator[asyncio.Event]:
+        watch = (generation_id, asyncio.Event())
+        self._watches.append(watch)
+        try:
+            yield watch[1]
+        finally:
+            self._watches.remove(watch)
+
+    def _signal(self, generation_id: UUID) -> None:
+        for id, changed in self._watches:
+            if id == generation_id:
+                changed.set()

@@ -197,6 +197,7 @@ async def open_http_api(attempts: SignInAttempts | None = None, **changes: Any) 
         history=store,
         partial_texts=partial_texts,
         queue=jobs,
+        text_signals=partial_texts,
         positions=positions,
         live=EventHub(MemoryFeed(), rows, positions),
         head=head,

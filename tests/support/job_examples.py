@@ -347,8 +347,8 @@ def ask_long_ago(scene: Scene) -> None:
 GENERATION_ID = UUID(int=0x6E)
 GENERATE = GenerateText(generation_id=GENERATION_ID, round=1, payer_id=GENERATION_ID, model="gpt-5-nano")
 OLD_PIECE = """
-INSERT INTO partial_texts (generation_id, attempt, start, sealed, kept_at)
-VALUES (gen_random_uuid(), 1, 0, '', now() - interval '25 hours')
+INSERT INTO partial_texts (generation_id, attempt, variant, start, sealed, kept_at)
+VALUES (gen_random_uuid(), 1, 1, 0, '', now() - interval '25 hours')
 """
 OPEN = OpenRequestedAccount(account_id=USER_ID, email=EMAIL, name="Ada", password_hash="hash")
 FIND = FindAccountForLink(request_id=USER_ID, link="reset", email=EMAIL)

@@ -66,6 +66,7 @@ PRIVATE_EVENTS = {
     "generation.requested",
     "generation.requested_again",
     "generation.stand_in_chosen",
+    "generation.variants_answered",
     "join_request.accepted",
     "join_request.asked",
     "join_request.asked_again",

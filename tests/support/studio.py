@@ -1,4 +1,4 @@
-"""A user with a document who asks a model for texts, on a store in memory with a scripted provider."""
+"""Ada, who asks models for texts: a bus on a store in memory, and a worker with a scripted provider."""
 
 from uuid import UUID
 

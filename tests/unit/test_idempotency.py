@@ -57,7 +57,7 @@ from application.content.recent_document import ClearRecentDocuments
 from application.content.share_link import CreateShareLink, OpenShareLink, RevokeShareLink
 from application.content.star import StarDocument, UnstarDocument
 from application.discovery import import_all
-from application.generation.attempts import EndAttempt, ExpireGeneration, RecordAnswer, StartAttempt
+from application.generation.attempts import EndAttempt, ExpireGeneration, RecordAnswer, StartAttempt, VariantAnswer
 from application.generation.generation import (
     AcceptDraft,
     CancelGeneration,
@@ -249,12 +249,7 @@ async def life_of_generations(runner: CommandRunner, ada: Actor) -> AsyncIterato
             RecordAnswer(
                 generation_id=id,
                 attempt=number,
-                text="They float.",
-                model="swift",
-                ending="complete",
-                input_tokens=10,
-                output_tokens=2,
-                is_sandbox=False,
+                answers=[VariantAnswer("They float.", "swift", "complete", 10, 2, is_sandbox=False)],
             ),
             ada,
         )

@@ -30,6 +30,7 @@ from application.ports import (
     RefreshTokens,
     SecurityLog,
     Sessions,
+    TextSignals,
 )
 
 R = TypeVar("R")
@@ -57,8 +58,9 @@ class ObserveRequest(Protocol):
 class Deps:
     """Everything that HTTP needs.
 
-    `history` loads aggregates from the log; `partial_texts` has texts that are being written; `queue` knows the places
-    of jobs; `live` follows the log; `head` returns the last position of the log. `checks` are readiness checks by
+    `history` loads aggregates from the log; `partial_texts` has texts that are being written, `text_signals` says when
+    they grow; `queue` knows the places of jobs; `live` follows the log; `head` returns the last position of the log.
+    `checks` are readiness checks by
     server name: each raises when its server does not answer. The API is ready only when the servers in `vital` answer.
     `broker` describes this installation's Kafka topics. `read_wait_max`: the longest wait of a read for a
     Consistency-Token, in seconds. `bodies` bounds the bodies that are being received, `compressor` the answers that are
@@ -72,6 +74,7 @@ class Deps:
     history: EventStore
     partial_texts: PartialTexts
     queue: JobQueue
+    text_signals: TextSignals
     positions: Positions
     live: EventHub
     head: Callable[[], Awaitable[int]]

@@ -29,7 +29,8 @@ from domain.access import DOCUMENT
 from domain.content.texts import CONTENT_LENGTH
 from domain.generation.generation import GENERATION, Status
 from domain.generation.placement import Placement, Target
-from domain.generation.requesting import MAX_TEMPERATURE, MAX_VARIABLES, PROMPT_LENGTH, VARIABLE_LENGTH
+from domain.generation.requesting import MAX_TEMPERATURE, MAX_VARIABLES, MAX_VARIANTS, PROMPT_LENGTH, VARIABLE_LENGTH
+from domain.generation.sources import MAX_SOURCES, SourceDocument
 from projections.generation.generation import GeneratedPassage, GenerationSummary, generated_passages, generations
 from projections.page import Page
 
@@ -60,8 +61,19 @@ class TextPlace(BaseModel):
         return Placement(self.target, self.version, self.start, self.end)
 
 
+class TextSource(BaseModel):
+    """A document to draw on, as it was at a version. The caller must be able to read it."""
+
+    model_config = Body.model_config
+    document_id: UUID
+    version: Annotated[int, Field(ge=1, le=MAX_VERSION)]
+
+
 class TextRequest(Body):
-    """What to ask a model for. `variables`: values by name; the prompt names them as `{{name}}`."""
+    """What to ask a model for. `variables`: values by name; the prompt names them as `{{name}}`.
+
+    `variants`: the number of texts to choose from; of several, all are drafts. `sources`: documents to draw on.
+    """
 
     MAX_BYTES: ClassVar[int] = (
         Body.MAX_BYTES + (PROMPT_LENGTH + MAX_VARIABLES * (VARIABLE_LENGTH + MAX_NAME_LENGTH)) * MAX_CHARACTER_BYTES
@@ -75,6 +87,8 @@ class TextRequest(Body):
     model: Annotated[str | None, Field(min_length=1, max_length=100)] = None
     max_output_tokens: Annotated[int | None, Field(ge=1, le=1_000_000)] = None
     temperature: Annotated[float | None, Field(ge=0, le=MAX_TEMPERATURE)] = None
+    variants: Annotated[int, Field(ge=1, le=MAX_VARIANTS)] = 1
+    sources: Annotated[list[TextSource], Field(max_length=MAX_SOURCES, examples=[[]])] = Field(default_factory=list)
 
     def command(self, document_id: UUID) -> RequestGeneration:
         """Return the command that asks for the text."""
@@ -86,13 +100,20 @@ class TextRequest(Body):
             model=self.model,
             max_output_tokens=self.max_output_tokens,
             temperature=self.temperature,
+            variants=self.variants,
+            sources=[SourceDocument(each.document_id, each.version) for each in self.sources],
         )
 
 
-class DraftPlace(Body):
-    """Where to write a draft."""
+class DraftChoice(Body):
+    """Which of several texts to write, and where; without `place` where it was asked for, or at the end."""
 
-    place: TextPlace = TextPlace()
+    variant: Annotated[int, Field(ge=1, le=MAX_VARIANTS)] = 1
+    place: TextPlace | None = None
+
+    def command(self, id: UUID) -> AcceptDraft:
+        """Return the command that accepts the draft."""
+        return AcceptDraft(id=id, placement=None if self.place is None else self.place.placement, variant=self.variant)
 
 
 def _placed(send: CommandSender) -> Callable[[GenerationView], Awaitable[GenerationView]]:
@@ -124,7 +145,7 @@ async def request_generation(document_id: UUID, body: TextRequest, send: Send) -
 
     What it may cost at most is reserved in the month's budget: of the team that owns the document, or else the
     caller's. `Location` shows how it goes. The text is written into the document as one save; if the document changes
-    meanwhile, and a place in it was named, the text is kept as a draft.
+    meanwhile, and a place in it was named, the text is kept as a draft. So are several `variants`.
     """
     return await send(body.command(document_id), at="/v1/generations/{}", complete=_placed(send))
 
@@ -207,9 +228,9 @@ async def retry_generation(generation_id: UUID, send: Send) -> Answer:
     response_model=GenerationView,
     **operation("The generation.", access=GENERATION.action("change"), takes=KEYED),
 )
-async def accept_draft(generation_id: UUID, body: DraftPlace, send: Send) -> Answer:
-    """Write a draft into the document. Requires the asker role, and leave to edit the document."""
-    return await send(AcceptDraft(id=generation_id, placement=body.place.placement))
+async def accept_draft(generation_id: UUID, body: DraftChoice, send: Send) -> Answer:
+    """Write a draft into the document, as one save. Requires the asker role, and leave to edit the document."""
+    return await send(body.command(generation_id))
 
 
 @router.post(
@@ -218,7 +239,7 @@ async def accept_draft(generation_id: UUID, body: DraftPlace, send: Send) -> Ans
     **operation("The generation.", access=GENERATION.action("change"), takes=KEYED),
 )
 async def discard_draft(generation_id: UUID, send: Send) -> Answer:
-    """Throw a draft away. Requires the asker role."""
+    """Throw all drafts away. Requires the asker role."""
     return await send(DiscardDraft(id=generation_id))
 
 

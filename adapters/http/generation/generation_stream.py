@@ -7,13 +7,14 @@ each character of an attempt once. Another attempt begins with an event of its o
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Depends, Query, Request
 from pydantic import Field
 
-from adapters.http.api.context import RequestContext, context_of
+from adapters.http.api.context import context_of
 from adapters.http.api.openapi import operation
 from adapters.http.api.problems import Malformed
 from adapters.http.api.responses import encode
@@ -27,17 +28,15 @@ from domain.kernel import NotFound
 
 router = Router("/v1", tag="generations")
 
-PAUSE_SECONDS = 0.1
-"""How often new text is looked for."""
-STATE_SECONDS = 0.3
-"""How often the state of the generation is looked for, which takes more reading."""
-PLACE = re.compile(r"([0-9]{1,9})-([0-9]{1,9})")
+POLL_SECONDS = 1.0
+"""How often a watcher looks although nothing wakes it: a signal may be lost, and a cancellation sends none."""
+PLACE = re.compile(r"([0-9]{1,9})-([0-9]{1,9}(?:\.[0-9]{1,9})*)")
 
 OPENING = b"retry: 1000\n\n"
 HEARTBEAT = b":\n\n"
 
-StreamPlace = tuple[int, int]
-"""An attempt, and the number of its characters that the client has."""
+StreamPlace = tuple[int, tuple[int, ...]]
+"""An attempt, and for each of its variants the number of characters that the client has."""
 
 
 STREAM = """\
@@ -49,7 +48,7 @@ data: {"attempt":1}
 
 id: 1-10
 event: text
-data: {"text":"The otters"}
+data: {"variant":1,"text":"The otters"}
 
 id: 1-10
 event: end
@@ -64,8 +63,8 @@ EVENT = {
     "properties": {
         "id": {
             "type": "string",
-            "pattern": "^[0-9]+-[0-9]+$",
-            "description": "Attempt and characters so far.",
+            "pattern": r"^[0-9]+-[0-9]+(\.[0-9]+)*$",
+            "description": "Attempt, and characters so far; of each variant, with dots between.",
         },
         "event": {"type": "string", "enum": ["attempt", "text", "end"]},
         "data": {"type": "string", "contentMediaType": "application/json"},
@@ -86,11 +85,13 @@ class Watcher:
     """The caller as one who watches a generation."""
 
     def __init__(self, request: Request) -> None:
-        context: RequestContext = context_of(request)
+        deps = context_of(request).deps
         self._subscriber = Subscriber(request)
-        self._reader = GenerationReader(
-            context.deps.history, context.deps.partial_texts, context.deps.queue, self._subscriber.identity.actor
-        )
+        self._reader = GenerationReader(deps.history, deps.partial_texts, deps.queue, self._subscriber.identity.actor)
+        self._signals = deps.text_signals
+        self._generation: Generation | None = None
+        self._state_until = 0.0
+        """The time of the event loop until which the state is not read again while there is text."""
 
     async def follow(self, id: UUID, query: WatchQuery) -> EventStream:
         """Return the stream as a response.
@@ -99,66 +100,88 @@ class Watcher:
             NotFound: the generation does not exist for the caller.
             Malformed: `Last-Event-ID` is not an id of this stream.
         """
-        place = _place_of(self._subscriber.last_event_id)
-        await self._reader.current(id)
+        generation = await self._reader.current(id)
+        place = _place_of(self._subscriber.last_event_id, generation.variants)
         return EventStream(self._subscriber, lambda: self.blocks(id, place, query.wait))
 
     async def blocks(self, id: UUID, place: StreamPlace, wait: float) -> AsyncIterator[bytes]:
         """Yield the stream in blocks. It ends when a server fails; a client that reconnects misses nothing."""
         now = asyncio.get_running_loop().time
-        begun = last_sent = looked = now()
-        ends = begun + min(self._subscriber.seconds_left, wait)
+        last_sent = now()
+        ends = last_sent + min(self._subscriber.seconds_left, wait)
         yield OPENING
-        generation = await self._current(id)
-        while generation is not None:
-            block, place = await self._news(generation, place)
-            if not generation.is_open:
-                yield block + _event("end", place, _end_of(generation))
-                return
-            if block or now() >= last_sent + HEARTBEAT_SECONDS:
-                last_sent = now()
-                yield block or HEARTBEAT
-            if now() >= ends:
-                return
-            await asyncio.sleep(PAUSE_SECONDS)
-            if now() >= looked + STATE_SECONDS:
-                generation, looked = await self._current(id), now()
+        with self._signals.watched(id) as changed:
+            while True:
+                changed.clear()
+                generation, block, place = await self._look(id, place)
+                if generation is None:
+                    return
+                if not generation.is_open:
+                    yield block + _event("end", place, _end_of(generation))
+                    return
+                if block or now() >= last_sent + HEARTBEAT_SECONDS:
+                    last_sent = now()
+                    yield block or HEARTBEAT
+                if now() >= ends:
+                    return
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(min(POLL_SECONDS, ends - now())):
+                        await changed.wait()
+
+    async def _look(self, id: UUID, place: StreamPlace) -> tuple[Generation | None, bytes, StreamPlace]:
+        """Return the generation, what the client has not seen, and where it is then.
+
+        None: the generation is to be watched no more, or cannot be read now. Most signals are about text, so the state
+        is read only if there is none, and after `POLL_SECONDS`.
+        """
+        now, block = asyncio.get_running_loop().time, b""
+        try:
+            if self._generation is not None and now() < self._state_until:
+                block, place = await self._news(self._generation, place)
+            if not block:
+                self._generation, self._state_until = await self._current(id), now() + POLL_SECONDS
+                if self._generation is not None:
+                    block, place = await self._news(self._generation, place)
+        except (NotFound, Unavailable):
+            return None, b"", place
+        return self._generation, block, place
 
     async def _current(self, id: UUID) -> Generation | None:
-        """Return the generation; None if it is to be watched no more, or cannot be read now."""
+        """Return the generation; None if it is to be watched no more. Raises `NotFound`, `Unavailable`."""
         subscriber = self._subscriber
-        try:
-            if subscriber.hub.closed or not await subscriber.sessions.find(subscriber.identity.session_id):
-                return None
-            return await self._reader.current(id)
-        except (NotFound, Unavailable):
+        if subscriber.hub.closed or not await subscriber.sessions.find(subscriber.identity.session_id):
             return None
+        return await self._reader.current(id)
 
     async def _news(self, generation: Generation, place: StreamPlace) -> tuple[bytes, StreamPlace]:
-        """Return what the client has not seen, and where it is then."""
-        attempt, offset = place
+        """Return what the client has not seen of a generation, and where it is then."""
         block = b""
-        if generation.attempt != attempt:
-            attempt, offset = generation.attempt, 0
-            block = _event("attempt", (attempt, 0), {"attempt": attempt})
-        text = await self._reader.text(generation, attempt, offset)
-        if text:
-            offset += len(text)
-            block += _event("text", (attempt, offset), {"text": text})
-        return block, (attempt, offset)
+        if generation.attempt != place[0]:
+            place = (generation.attempt, (0,) * generation.variants)
+            block = _event("attempt", place, {"attempt": generation.attempt})
+        attempt, offsets = place
+        texts = await self._reader.texts(generation, attempt, offsets)
+        for number, text in enumerate(texts):
+            if text:
+                offsets = (*offsets[:number], offsets[number] + len(text), *offsets[number + 1 :])
+                block += _event("text", (attempt, offsets), {"variant": number + 1, "text": text})
+        return block, (attempt, offsets)
 
 
-def _place_of(last_event_id: str | None) -> StreamPlace:
+def _place_of(last_event_id: str | None, variants: int) -> StreamPlace:
     if not last_event_id:
-        return 0, 0
+        return 0, (0,) * variants
     found = PLACE.fullmatch(last_event_id)
-    if found is None:
+    offsets = () if found is None else tuple(map(int, found[2].split(".")))
+    if found is None or len(offsets) != variants:
         raise Malformed("Last-Event-ID takes the last id received.")
-    return int(found[1]), int(found[2])
+    return int(found[1]), offsets
 
 
 def _event(name: str, place: StreamPlace, data: object) -> bytes:
-    return b"id: %d-%d\nevent: %b\ndata: %b\n\n" % (*place, name.encode(), encode(data))
+    attempt, offsets = place
+    id = f"{attempt}-{'.'.join(map(str, offsets))}".encode()
+    return b"id: %b\nevent: %b\ndata: %b\n\n" % (id, name.encode(), encode(data))
 
 
 def _end_of(generation: Generation) -> dict[str, object]:
@@ -180,7 +203,7 @@ def streamed() -> dict[str, Any]:
 async def watch_generation(generation_id: UUID, query: Annotated[WatchQuery, Query()], watch: Watch) -> EventStream:
     """Watch a text being written, as server-sent events. Requires the asker role.
 
-    `attempt` announces that the text begins again, `text` has the next characters, `end` the outcome. A client that
-    reconnects with the last `id`, to any server, gets each character of an attempt once.
+    `attempt` announces that the text begins again, `text` has the next characters of a variant, `end` the outcome. A
+    client that reconnects with the last `id`, to any server, gets each character of an attempt once.
     """
     return await watch.follow(generation_id, query)

@@ -8,6 +8,7 @@ for event in (
     Generation.AttemptStarted,
     Generation.AttemptEnded,
     Generation.Answered,
+    Generation.VariantsAnswered,
     Generation.DraftAccepted,
     Generation.DraftDiscarded,
     Generation.Failed,

@@ -82,6 +82,27 @@ def test_a_watcher_gets_the_whole_text(api: Api) -> None:
     assert TEXT in answer.text
 
 
+def test_one_of_several_texts_is_accepted_and_cites_what_a_reader_may_read(api: Api) -> None:
+    owner, reader = api.account("pro"), api.account()
+    document, source = owner.document(), owner.document("Source", "Herons wait.")
+    owner.write("POST", f"{document}/shares", json={"email": reader.email, "role": "viewer"})
+    named = {"document_id": str(id_of(source)), "version": 1}
+    path = asked(owner, document, variants=2, sources=[named])
+    provider = work(api, path)
+    assert all("Herons wait." in prompt.messages[1].text for prompt in provider.asked)
+    draft = owner.read(path)
+    assert (draft["texts"], draft["result"], draft["sources"]) == ([TEXT, "Otters."], "draft", [named])
+    owner.write("POST", f"{path}/accept", json={"variant": 2})
+    [passage] = owner.read(f"{document}/generated-passages")
+    written = owner.read(f"{document}/versions/2")["content"]
+    assert written[passage["start"] : passage["end"]] == "Otters."
+    assert passage["sources"] == [named]
+    reader.client.headers["Consistency-Token"] = owner.client.headers["Consistency-Token"]
+    assert reader.read(f"{document}/generated-passages")[0]["sources"] == []
+    [listed] = owner.read("/v1/generations")["items"]
+    assert (listed["variants"], listed["result"]) == (2, "written")
+
+
 def test_readers_of_a_document_see_which_model_wrote_what_and_nothing_else(api: Api) -> None:
     owner, reader = api.account("pro"), api.account()
     document = owner.document()

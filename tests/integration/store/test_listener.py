@@ -28,7 +28,7 @@ class Receiver:
         self.listening = 0
         self._failures = failures
 
-    def receive(self) -> None:
+    def receive(self, _: str) -> None:
         self.notifications += 1
 
     async def on_listening(self, _: AsyncConnection) -> None:

@@ -11,8 +11,8 @@ import pytest
 from application.billing.budget import usage
 from application.commands import Command
 from application.content.document import ChangeDocument, RevokeShare, ShareDocument, TrashDocument
-from application.generation import answering, generation_jobs
-from application.generation.attempts import ExpireGeneration, RecordAnswer, StartAttempt
+from application.generation import answering, attempting
+from application.generation.attempts import ExpireGeneration, RecordAnswer, StartAttempt, VariantAnswer
 from application.generation.generation import (
     AcceptDraft,
     CancelGeneration,
@@ -25,6 +25,7 @@ from application.jobs import JobFailed
 from application.ports import (
     AnswerCut,
     AnswerEnd,
+    AttemptText,
     Busy,
     InFlight,
     NotAsked,
@@ -55,16 +56,8 @@ from tests.support.studio import OUTPUT, Studio
 
 def answer_of(id: UUID) -> RecordAnswer:
     """The command of a worker that has a text."""
-    return RecordAnswer(
-        generation_id=id,
-        attempt=1,
-        text="Otters.",
-        model="swift",
-        ending="complete",
-        input_tokens=100,
-        output_tokens=10,
-        is_sandbox=False,
-    )
+    answer = VariantAnswer("Otters.", "swift", "complete", 100, 10, is_sandbox=False)
+    return RecordAnswer(generation_id=id, attempt=1, answers=[answer])
 
 
 @pytest.fixture(autouse=True)
@@ -296,7 +289,7 @@ async def test_an_empty_answer_is_charged_with_what_the_provider_counted() -> No
 async def test_a_lost_attempt_is_charged_with_what_was_kept_of_it() -> None:
     studio = await Studio().open()
     asked = await studio.ask_for()
-    await studio.partial_texts.append(asked.id, 1, 0, "12345678")
+    await studio.partial_texts.append(AttemptText(asked.id, 1), 0, "12345678")
     studio.provider.scripts = [[RuntimeError("the worker is lost")]]
     with pytest.raises(RuntimeError):
         await studio.try_once()
@@ -642,7 +635,7 @@ async def test_a_running_generation_that_is_erased_stops_the_provider() -> None:
 async def test_an_answer_is_stored_after_an_outage_and_the_provider_not_asked_again(
     failure: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(generation_jobs, "STORE_PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(attempting, "STORE_PAUSES", (0.0, 0.0))
     studio = await Studio().open()
     asked = await studio.ask_for()
     append, failures = studio.store.append, [failure] * 2

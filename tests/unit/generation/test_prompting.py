@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from application.generation.prompting import RULES, prompt_messages
+from application.generation.sources import SourceText
 from domain.generation.placement import Placement
 
 INJECTIONS = [
@@ -41,16 +42,21 @@ def blocks(text: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("injection", INJECTIONS)
-@pytest.mark.parametrize("where", ["title", "content", "variable"])
+@pytest.mark.parametrize("where", ["title", "content", "variable", "source", "title of a source"])
 def test_a_text_that_gives_orders_stays_in_its_block(injection: str, where: str) -> None:
     title = injection if where == "title" else "Notes"
     content = injection if where == "content" else "The river."
     value = injection if where == "variable" else "calm"
-    system, user = prompt_messages(title, content, "Describe it.", {"tone": value}, Placement())
+    source = SourceText(
+        injection if where == "title of a source" else "Field notes", injection if where == "source" else "Herons."
+    )
+    system, user = prompt_messages(title, content, "Describe it.", {"tone": value}, Placement(), [source])
     assert system.text == RULES
     assert blocks(user.text) == {
         "title": title,
         "document": content,
+        "title of source 1": source.title,
+        "source 1": source.content,
         "variable tone": value,
         "request": "Describe it.",
     }

@@ -2,17 +2,19 @@
 
 import asyncio
 import json
+from contextlib import nullcontext
 from typing import Any
 from uuid import UUID
 
 import pytest
 
 from adapters.http.generation import generation_stream
-from application.generation.attempts import EndAttempt, RecordAnswer, StartAttempt
+from application.generation.attempts import EndAttempt, RecordAnswer, StartAttempt, VariantAnswer
 from application.generation.queueing import GenerateText
 from application.jobs import Job
-from application.ports import Actor, CommandContext, Unavailable
+from application.ports import Actor, AttemptText, CommandContext, Unavailable
 from tests.support.http import HttpApi
+from tests.support.waiting import until
 
 WISH = {"prompt": "Describe the river."}
 
@@ -34,22 +36,15 @@ class Page:
         command = EndAttempt(generation_id=self.id, attempt=attempt, failure="cut", input_tokens=1, output_tokens=1)
         await self._send(command)
 
-    async def keep(self, start: int, text: str, attempt: int = 1) -> None:
-        await self.api.partial_texts.append(self.id, attempt, start, text)
+    async def keep(self, start: int, text: str, attempt: int = 1, variant: int = 1) -> None:
+        await self.api.partial_texts.append(AttemptText(self.id, attempt, variant), start, text)
 
-    async def finish(self, text: str, attempt: int = 1) -> None:
-        await self._send(
-            RecordAnswer(
-                generation_id=self.id,
-                attempt=attempt,
-                text=text,
-                model="swift",
-                ending="complete",
-                input_tokens=10,
-                output_tokens=2,
-                is_sandbox=False,
-            )
-        )
+    async def finish(self, *texts: str, attempt: int = 1) -> None:
+        """Answer the attempt: one text for each variant; an empty one has failed."""
+        answers = [
+            VariantAnswer(text, "swift", "complete", 10, 2, is_sandbox=False) if text else None for text in texts
+        ]
+        await self._send(RecordAnswer(generation_id=self.id, attempt=attempt, answers=answers))
         await self.api.partial_texts.remove(self.id, attempt)
 
     async def events(self, last: str | None = None, wait: int = 0) -> list[tuple[str, str, Any]]:
@@ -68,8 +63,8 @@ class Page:
         await self.api.bus.send(command, CommandContext(self._actor, UUID(int=1)))
 
 
-async def ask(api: HttpApi, **wish: Any) -> Page:
-    user_id, headers = await api.account()
+async def ask(api: HttpApi, by: str = "ada", **wish: Any) -> Page:
+    user_id, headers = await api.account(by)
     made = await api.client.post("/v1/documents", headers=headers, json={"title": "Notes", "content": "The river."})
     document = made.headers["Location"]
     answer = await api.client.post(f"{document}/generate", headers=headers, json={**WISH, **wish})
@@ -172,11 +167,11 @@ async def test_a_watcher_gets_the_attempt_the_text_and_the_end(api: HttpApi) -> 
     await page.keep(0, "Otters ")
     assert await page.events() == [
         ("1-0", "attempt", {"attempt": 1}),
-        ("1-7", "text", {"text": "Otters "}),
+        ("1-7", "text", {"variant": 1, "text": "Otters "}),
     ]
     await page.finish("Otters swim.")
     [text, end] = await page.events("1-7")
-    assert text == ("1-12", "text", {"text": "swim."})
+    assert text == ("1-12", "text", {"variant": 1, "text": "swim."})
     assert (end[0], end[1], end[2]["status"], end[2]["result"]) == ("1-12", "end", "done", "written")
 
 
@@ -202,12 +197,14 @@ async def test_another_attempt_is_announced_and_begins_anew(api: HttpApi) -> Non
     await page.cut()
     await page.start()
     await page.keep(0, "He", attempt=2)
-    assert await page.events("1-6") == [("2-0", "attempt", {"attempt": 2}), ("2-2", "text", {"text": "He"})]
+    assert await page.events("1-6") == [
+        ("2-0", "attempt", {"attempt": 2}),
+        ("2-2", "text", {"variant": 1, "text": "He"}),
+    ]
 
 
-async def test_a_watcher_sees_the_text_come(api: HttpApi, monkeypatch: Any) -> None:
-    monkeypatch.setattr(generation_stream, "PAUSE_SECONDS", 0.0)
-    monkeypatch.setattr(generation_stream, "STATE_SECONDS", 0.0)
+async def test_a_watcher_is_woken_when_text_comes_and_when_it_ends(api: HttpApi, monkeypatch: Any) -> None:
+    monkeypatch.setattr(generation_stream, "POLL_SECONDS", 600.0)
     page = await ask(api)
     await page.start()
     watching = asyncio.create_task(page.events(wait=60))
@@ -218,6 +215,39 @@ async def test_a_watcher_sees_the_text_come(api: HttpApi, monkeypatch: Any) -> N
     seen = await watching
     assert "".join(data["text"] for _, name, data in seen if name == "text") == "Otters."
     assert [name for _, name, _ in seen][-1] == "end"
+
+
+async def test_a_watcher_whose_signals_are_lost_looks_from_time_to_time(api: HttpApi, monkeypatch: Any) -> None:
+    monkeypatch.setattr(generation_stream, "POLL_SECONDS", 0.0)
+    monkeypatch.setattr(api.partial_texts, "watched", lambda _: nullcontext(asyncio.Event()))
+    page = await ask(api)
+    watching = asyncio.create_task(page.events(wait=60))
+    await page.start()
+    await page.keep(0, "Ott")
+    await page.finish("Otters.")
+    assert [name for _, name, _ in await watching][-1] == "end"
+
+
+async def test_a_watcher_reads_what_it_is_told_of_and_no_more(api: HttpApi, monkeypatch: Any) -> None:
+    monkeypatch.setattr(generation_stream, "POLL_SECONDS", 600.0)
+    page, other = await ask(api), await ask(api, "bob")
+    await page.start()
+    watching = asyncio.create_task(page.events(wait=600))
+    await until(lambda: api.partial_texts.reads == 1)
+    loads: list[object] = []
+    load = api.store.load
+
+    async def counted(*args: Any, **options: Any) -> Any:
+        loads.append(args)
+        return await load(*args, **options)
+
+    monkeypatch.setattr(api.store, "load", counted)
+    for number in range(1, 4):
+        await other.keep(number, ".")
+        await page.keep(number - 1, ".")
+        await until(lambda number=number: api.partial_texts.reads == 1 + number)  # type: ignore[misc]
+    assert loads == []
+    watching.cancel()
 
 
 async def test_a_last_id_of_another_stream_is_refused(api: HttpApi) -> None:
@@ -253,3 +283,53 @@ async def test_a_version_that_no_document_has_is_refused(api: HttpApi, token: He
     headers = {**token, "Idempotency-Key": '"k"'}
     answer = await api.client.post(f"{made.headers['Location']}/generate", headers=headers, json=wish)
     assert answer.status_code == 422
+
+
+async def test_variants_are_streamed_side_by_side_and_each_character_comes_once(api: HttpApi) -> None:
+    page = await ask(api, variants=2)
+    await page.start()
+    await page.keep(0, "Otters")
+    assert await page.events() == [
+        ("1-0.0", "attempt", {"attempt": 1}),
+        ("1-6.0", "text", {"variant": 1, "text": "Otters"}),
+    ]
+    await page.keep(0, "Her", variant=2)
+    assert await page.events("1-6.0") == [("1-6.3", "text", {"variant": 2, "text": "Her"})]
+    await page.finish("Otters.", "Herons.")
+    one, two, end = await page.events("1-6.3")
+    assert one == ("1-7.3", "text", {"variant": 1, "text": "."})
+    assert two == ("1-7.7", "text", {"variant": 2, "text": "ons."})
+    assert (end[0], end[2]["result"], end[2]["draft_reason"]) == ("1-7.7", "draft", "asked")
+
+
+async def test_a_variant_is_read_and_accepted(api: HttpApi) -> None:
+    page = await ask(api, variants=2)
+    await page.start()
+    await page.keep(0, "Her", variant=2)
+    shown = (await api.client.get(page.at, headers=page.headers)).json()
+    assert (shown["variants"], shown["text"], shown["texts"]) == (2, "", ["", "Her"])
+    await page.finish("Otters.", "Herons.")
+    accepted = await api.client.post(f"{page.at}/accept", headers=page.headers, json={"variant": 2})
+    assert (accepted.status_code, accepted.json()["text"], accepted.json()["revision"]) == (200, "Herons.", 2)
+    document = (await api.client.get(f"{page.document}/versions/2", headers=page.headers)).json()
+    assert document["content"] == "The river.\n\nHerons."
+
+
+async def test_a_last_id_with_another_number_of_variants_is_refused(api: HttpApi) -> None:
+    page = await ask(api, variants=2)
+    answer = await api.client.get(f"{page.at}/events", headers={**page.headers, "Last-Event-ID": "1-6"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
+
+
+async def test_documents_to_draw_on_are_named_and_cited(api: HttpApi, token: Headers) -> None:
+    made = await api.client.post("/v1/documents", headers=token, json={"title": "Notes", "content": "The river."})
+    source = {"document_id": made.headers["Location"].rpartition("/")[2], "version": 1}
+    asked = await api.client.post(
+        f"{made.headers['Location']}/generate", headers=token, json={**WISH, "sources": [source]}
+    )
+    assert (asked.status_code, asked.json()["sources"]) == (202, [source])
+    unknown = {"document_id": str(UUID(int=1)), "version": 1}
+    refused = await api.client.post(
+        f"{made.headers['Location']}/generate", headers=token, json={**WISH, "sources": [unknown]}
+    )
+    assert refused.status_code == 404

@@ -5,11 +5,13 @@ from dataclasses import replace
 from application.ports import Actor
 from domain.billing.budget import ALLOWANCES, Budget, BudgetExceeded, Spender, month_of
 from domain.content.document import Document
-from domain.generation.answer import ModelAnswer
+from domain.generation.answer import AttemptAnswers, ModelAnswer
+from domain.generation.drafts import accept, discard
 from domain.generation.generation import Generation
 from domain.generation.placement import Placement
 from domain.generation.pricing import Cost, TokenPrice
 from domain.generation.requesting import ModelChoice, Quote, Wish, choose_stand_in, request, request_again
+from domain.generation.sources import SourceDocument
 from domain.kernel import Root
 from tests.support.history.kernel import History, begins, changes
 
@@ -38,7 +40,14 @@ def ask(history: History) -> list[Root]:
     target = history.random.choice(["append", "replace", "draft"])
     generation = request(
         document,
-        Wish(history.text(), {"tone": history.line()}, Placement(target), 100),  # type: ignore[arg-type]
+        Wish(
+            history.text(),
+            {"tone": history.line()},
+            Placement(target),  # type: ignore[arg-type]
+            100,
+            variants=history.random.choice([1, 1, 3]),
+            sources=history.random.choice([[], [SourceDocument(document.id, 1)]]),
+        ),
         MODEL,
         Quote("0" * 64, 100, month_of(history.now)),
         id=history.id(),
@@ -82,9 +91,9 @@ def _step(history: History, generation: Generation, document: Document, asker: A
         generation.erase(now=now)
     elif generation.result == "draft":
         if chance < 0.5:
-            generation.discard(by=asker, now=now)
+            discard(generation, by=asker, now=now)
         else:
-            generation.accept(document, Placement(), by=asker, now=now)
+            accept(generation, document, Placement(), variant=1, by=asker, now=now)
     elif generation.is_open and chance < 0.15:
         generation.cancel(by=asker, now=now)
     elif generation.is_open and not generation.attempt_is_open:
@@ -102,7 +111,8 @@ def _step(history: History, generation: Generation, document: Document, asker: A
 
 def _answer(history: History, generation: Generation, document: Document, asker: Actor) -> None:
     answer = ModelAnswer(history.text(), "swift", MODEL.price, "complete", 90, 20)
-    generation.answer(generation.attempt, answer, document, by=asker, now=history.now)
+    answers = AttemptAnswers([answer] * generation.variants)
+    generation.answer(generation.attempt, answers, document, by=asker, now=history.now)
 
 
 def _pay(budget: Budget, generation: Generation, before: Cost, history: History) -> None:

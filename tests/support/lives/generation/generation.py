@@ -4,11 +4,13 @@ from dataclasses import replace
 from uuid import UUID
 
 from domain.content.document import Document
-from domain.generation.answer import ModelAnswer
+from domain.generation.answer import AttemptAnswers, ModelAnswer
+from domain.generation.drafts import accept, discard
 from domain.generation.generation import MAX_TRIES, Generation
 from domain.generation.placement import Placement
 from domain.generation.pricing import TokenPrice
 from domain.generation.requesting import ModelChoice, Quote, Wish, choose_stand_in, request, request_again
+from domain.generation.sources import SourceDocument
 from tests.support.given import ID, NOW
 from tests.support.lives.kernel import ADA, LATER, life
 
@@ -20,11 +22,11 @@ def river() -> Document:
     return Document.create(id=ID, owner_id=ADA.user_id, title="A title", content="The river.", now=NOW)
 
 
-def asked(document: Document, placement: Placement, id: int = 0x6E) -> Generation:
+def asked(document: Document, placement: Placement, id: int = 0x6E, variants: int = 1) -> Generation:
     """A generation that Ada has asked for."""
     return request(
         document,
-        Wish("Describe it.", {"tone": "calm"}, placement, 1_000, 0.5),
+        Wish("Describe it.", {"tone": "calm"}, placement, 1_000, 0.5, variants, [SourceDocument(document.id, 1)]),
         MODEL,
         Quote("5f0c", 200, "2026-11"),
         id=UUID(int=id),
@@ -48,7 +50,8 @@ def ask_again(generation: Generation, document: Document) -> Generation:
 def answered(generation: Generation, document: Document) -> Generation:
     """Answer the attempt."""
     answer = ModelAnswer("Otters.", "swift", MODEL.price, "complete", 210, 3, is_sandbox=True)
-    generation.answer(generation.attempt, answer, document, by=ADA, now=LATER)
+    variants = [answer, *[None] * (generation.variants - 1)]
+    generation.answer(generation.attempt, AttemptAnswers(variants, 210, 1), document, by=ADA, now=LATER)
     return generation
 
 
@@ -65,8 +68,17 @@ def generation() -> Generation:
         started(generation, document)
         generation.end_attempt(generation.attempt, "unavailable", input_tokens=0, output_tokens=0, now=LATER)
     started(ask_again(generation, document), None)
-    answered(started(ask_again(generation, document), document), document).discard(by=ADA, now=LATER)
+    discard(answered(started(ask_again(generation, document), document), document), by=ADA, now=LATER)
     answered(started(ask_again(generation, document), document), document)
-    generation.accept(document, Placement(), by=ADA, now=LATER)
+    accept(generation, document, Placement(), variant=1, by=ADA, now=LATER)
     generation.erase(now=LATER)
+    return generation
+
+
+@life
+def generation_of_variants() -> Generation:
+    """Two variants, of which one fails, and the other is accepted."""
+    document = river()
+    generation = answered(started(asked(document, Placement(), 0x6F, variants=2), document), document)
+    accept(generation, document, None, variant=1, by=ADA, now=LATER)
     return generation

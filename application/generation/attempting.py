@@ -1,0 +1,168 @@
+"""One attempt of a worker, and the commands that end it."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from application.commands import Command
+from application.generation.answering import Answering, TextOutcome
+from application.generation.attempts import EndAttempt, RecordAnswer, VariantAnswer
+from application.generation.stopping import to_its_end
+from application.ports import (
+    AnswerCut,
+    AnswerEnd,
+    Busy,
+    InFlight,
+    Message,
+    NotAsked,
+    Prompt,
+    Provider,
+    SendAsUser,
+    TokenCounter,
+    Unavailable,
+    Usage,
+)
+from domain.generation.events import Failure
+from domain.generation.generation import Generation
+
+STORE_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+"""Seconds between tries to store what an attempt has given."""
+
+
+class Attempt:
+    """An attempt that has started. `job_key`: the effect key of its job."""
+
+    def __init__(
+        self,
+        job_key: str,
+        generation: Generation,
+        number: int,
+        prompt_tokens: int,
+        tokens: TokenCounter,
+        send: SendAsUser,
+    ) -> None:
+        self.number = number
+        self._prompt_tokens = prompt_tokens
+        self._key = f"{job_key}:{number}"
+        self._generation = generation
+        self._tokens = tokens
+        self._send = send
+
+    async def make(self, provider: Provider, answering: Answering, prompt: Prompt) -> None:
+        """Let the provider write.
+
+        Raises:
+            Unavailable: it did not, and another attempt may help.
+        """
+        try:
+            outcomes = await answering.run(lambda: provider.answer(prompt))
+        except asyncio.CancelledError:
+            # The worker stops: an answer that takes too long is ended by the provider's adapter.
+            await answering.keep_rest()
+            await self._end("lost", await self._used_until_now(answering.texts), is_try=False)
+            raise
+        await to_its_end(self._end_with(outcomes, answering.texts))
+
+    async def end_unasked(self) -> None:
+        """End the attempt before the provider is asked."""
+        await self._end("lost", Usage(0, 0), is_try=False)
+
+    async def _end_with(self, outcomes: Sequence[TextOutcome] | None, texts: Sequence[str]) -> None:
+        """Record what has come of the attempt. None: the provider was stopped.
+
+        Raises:
+            Unavailable: another attempt may help.
+        """
+        if outcomes is None:
+            await self._end("cancelled", await self._used_until_now(texts))
+            return
+        used = [await self._used_by(outcome, text) for outcome, text in zip(outcomes, texts, strict=True)]
+        if any(isinstance(outcome, AnswerEnd) for outcome in outcomes):
+            await self._record(outcomes, texts, used)
+            return
+        failures = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+        worth_repeating = next((failure for failure in failures if isinstance(failure, Unavailable)), None)
+        is_try = not all(isinstance(failure, NotAsked) for failure in failures)
+        if await self._end(_name_of(worth_repeating), _total(used), is_try=is_try) and worth_repeating:
+            raise worth_repeating
+
+    async def _record(self, outcomes: Sequence[TextOutcome], texts: Sequence[str], used: Sequence[Usage]) -> None:
+        answers: list[VariantAnswer | None] = []
+        failed = Usage(0, 0)
+        for outcome, text, usage in zip(outcomes, texts, used, strict=True):
+            if isinstance(outcome, AnswerEnd):
+                answers.append(self._answer(outcome, text, usage))
+            else:
+                answers.append(None)
+                failed = _total([failed, usage])
+        command = RecordAnswer(
+            generation_id=self._generation.id,
+            attempt=self.number,
+            answers=answers,
+            failed_input_tokens=failed.input_tokens,
+            failed_output_tokens=failed.output_tokens,
+        )
+        await self._store(command, "answer")
+
+    def _answer(self, end: AnswerEnd, text: str, used: Usage) -> VariantAnswer:
+        return VariantAnswer(
+            text=text,
+            model=end.model or self._generation.writer,
+            ending=end.reason,
+            input_tokens=used.input_tokens,
+            output_tokens=used.output_tokens,
+            is_sandbox=end.is_sandbox,
+        )
+
+    async def _used_by(self, outcome: TextOutcome, text: str) -> Usage:
+        """Return what a text has used: as the provider counted, or else by our own count."""
+        if isinstance(outcome, AnswerEnd) and outcome.usage is not None:
+            return outcome.usage
+        has_begun = isinstance(outcome, AnswerEnd | AnswerCut)
+        return Usage(self._prompt_tokens if has_begun else 0, await count(self._tokens, text))
+
+    async def _used_until_now(self, texts: Sequence[str]) -> Usage:
+        """Return what the texts have used, by our own count."""
+        written = [await count(self._tokens, text) for text in texts]
+        return Usage(len(texts) * self._prompt_tokens, sum(written))
+
+    async def _end(self, failure: Failure, used: Usage, *, is_try: bool = True) -> bool:
+        """End the attempt without a text. Returns whether another one may follow."""
+        command = EndAttempt(
+            generation_id=self._generation.id,
+            attempt=self.number,
+            failure=failure,
+            input_tokens=used.input_tokens,
+            output_tokens=used.output_tokens,
+            is_try=is_try,
+        )
+        return bool((await self._store(command, "end")).is_open)
+
+    async def _store(self, command: Command[Any], step: str) -> Any:
+        """Send a command, again and again during a short outage: to write the text again would cost money.
+
+        Raises:
+            Unavailable, Busy, InFlight: it could not be carried out for a minute.
+        """
+        for pause in STORE_PAUSES:
+            try:
+                return await self._send(command, f"{self._key}:{step}", self._generation.asker_id)
+            except (Unavailable, Busy, InFlight):
+                await asyncio.sleep(pause)
+        return await self._send(command, f"{self._key}:{step}", self._generation.asker_id)
+
+
+async def count(tokens: TokenCounter, text: str) -> int:
+    """Return the tokens of an answer, by our own count."""
+    return await tokens.count([Message("assistant", text)]) if text else 0
+
+
+def _name_of(failure: Unavailable | None) -> Failure:
+    """Return the name of a failure; None: the provider refused."""
+    if failure is None:
+        return "refused"
+    return "cut" if isinstance(failure, AnswerCut) else "unavailable"
+
+
+def _total(used: Sequence[Usage]) -> Usage:
+    return Usage(sum(each.input_tokens for each in used), sum(each.output_tokens for each in used))
