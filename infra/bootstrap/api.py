@@ -70,10 +70,7 @@ async def _serve(settings: Settings) -> None:
 
 @asynccontextmanager
 async def open_deps(settings: Settings, ports: Mapping[str, object] = MappingProxyType({})) -> AsyncIterator[Deps]:
-    """Open what the HTTP adapter needs; close it at the end. Opening succeeds even if a server is down.
-
-    `ports`: those of command handlers that replace our own.
-    """
+    """Open what the HTTP adapter needs, even if a server is down. `ports`: of command handlers, instead of our own."""
     async with AsyncExitStack() as stack:
         core = await stack.enter_async_context(open_write_side(settings, "api"))
         reads = await stack.enter_async_context(_open_reads(settings.redis, core))
