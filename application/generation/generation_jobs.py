@@ -5,6 +5,7 @@ written once. An attempt whose worker was lost is charged with what was kept of 
 """
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, ClassVar
 from uuid import UUID
@@ -42,7 +43,7 @@ from domain.generation.events import Failure
 from domain.generation.generation import Generation
 
 STORE_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
-"""Seconds between tries to store what an attempt has given."""
+"""Seconds between tries to store the start of an attempt, or what it has given."""
 
 
 class GenerateText(Job, frozen=True, kw_only=True):
@@ -140,7 +141,7 @@ async def _started(
         prompt_tokens=prompt_tokens,
     )
     # By the version: a repeat of this try starts the same attempt, another try another one.
-    state = await send(command, f"{job.effect_key}:start:{generation.version}", generation.asker_id)
+    state = await _store(send, command, f"{job.effect_key}:start:{generation.version}", generation.asker_id)
     if state.attempt is None:
         return None
     return _Attempt(job, generation, state.attempt, prompt_tokens, tokens, send)
@@ -161,6 +162,7 @@ class _Attempt:
         self.number = number
         self._prompt_tokens = prompt_tokens
         self._key = f"{job.effect_key}:{number}"
+        self._request_id = f"{job.generation_id}-{number}"
         self._generation = generation
         self._tokens = tokens
         self._send = send
@@ -172,7 +174,7 @@ class _Attempt:
             Unavailable: it did not, and another attempt may help.
         """
         try:
-            end = await answering.run(provider.answer(prompt))
+            end = await answering.run(provider.answer(replace(prompt, request_id=self._request_id)))
         except (PromptRefused, UnknownModel):
             await self._end("refused", await self._used(0, answering.text))
         except NotAsked:
@@ -227,17 +229,23 @@ class _Attempt:
         return bool((await self._store(command, "end")).is_open)
 
     async def _store(self, command: Command[Any], step: str) -> Any:
-        """Send a command, again and again during a short outage: to write the text again would cost money.
+        return await _store(self._send, command, f"{self._key}:{step}", self._generation.asker_id)
 
-        Raises:
-            Unavailable, Busy, InFlight: it could not be carried out for a minute.
-        """
-        for pause in STORE_PAUSES:
-            try:
-                return await self._send(command, f"{self._key}:{step}", self._generation.asker_id)
-            except (Unavailable, Busy, InFlight):
-                await asyncio.sleep(pause)
-        return await self._send(command, f"{self._key}:{step}", self._generation.asker_id)
+
+async def _store(send: SendAsUser, command: Command[Any], key: str, user_id: UUID) -> Any:
+    """Send a command, again and again during a short outage.
+
+    An attempt whose start is not known here, or whose text is not stored, costs money for nothing.
+
+    Raises:
+        Unavailable, Busy, InFlight: it could not be carried out for a minute.
+    """
+    for pause in STORE_PAUSES:
+        try:
+            return await send(command, key, user_id)
+        except (Unavailable, Busy, InFlight):
+            await asyncio.sleep(pause)
+    return await send(command, key, user_id)
 
 
 async def _count(tokens: TokenCounter, text: str) -> int:
