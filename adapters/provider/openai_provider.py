@@ -160,7 +160,7 @@ def _reason_or_raise(error: Exception, length: int, clock: Clock) -> Literal["fi
     """Return the reason of an answer that the provider's filter has ended.
 
     Raises:
-        AnswerCut: the answer has failed after `length` characters, or nobody knows whether it has begun.
+        AnswerCut: the answer has failed after `length` characters, or it is unknown whether it has begun.
         PromptRefused, Unavailable: it has not begun.
     """
     meaning = meaning_of(error, clock)

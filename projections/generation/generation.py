@@ -10,7 +10,7 @@ import msgspec
 from application.commands import ReadResult
 from application.ports import Actor, ReadStore, RecordedEvent
 from domain.generation.events import DraftReason, Failure
-from domain.generation.generation import RUNNING_TIME, WAITING_TIME, Generation, Result, Status
+from domain.generation.generation import RUNNING_TIME, UNCOUNTED, WAITING_TIME, Generation, Result, Status
 from domain.generation.placement import Target
 from domain.kernel import PartyKind
 from projections.columns import columns_of, new_row
@@ -57,9 +57,9 @@ class GeneratedPassage:
 
 
 class Generations(ReadModel):
-    """All generations but erased ones."""
+    """All generations but erased ones. `uncounted_attempts`: those that were charged by our own count (`UNCOUNTED`)."""
 
-    version = 1
+    version = 2
     roots = (Generation,)
     personal = PersonalData(
         "who has asked for how much text, and when", "the event generation.erased drops the row; it has ids and amounts"
@@ -83,6 +83,7 @@ class Generations(ReadModel):
             "input_tokens": "bigint NOT NULL",
             "output_tokens": "bigint NOT NULL",
             "cost_micros": "bigint NOT NULL",
+            "uncounted_attempts": "bigint[] NOT NULL",
             "revision": "bigint",
             "start_at": "bigint",
             "end_at": "bigint",
@@ -96,6 +97,7 @@ class Generations(ReadModel):
             "(document_id) WHERE revision IS NOT NULL",
             "(document_id)",
             "(status, updated_at) WHERE status IN ('queued', 'running')",
+            "(updated_at) WHERE uncounted_attempts <> '{}'",
         ],
     )
 
@@ -106,7 +108,7 @@ class Generations(ReadModel):
             case Generation.AttemptStarted(attempt=attempt):
                 yield self._set(event, status="running", attempt=attempt)
             case Generation.AttemptEnded() as ended:
-                yield self._set(event, status=_waiting_again, **_paid(ended))
+                yield self._set(event, status=_waiting_again, **_paid(ended), **_uncounted(ended))
             case Generation.Answered() as answered:
                 result = "draft" if answered.revision is None else "written"
                 said = {"result": result, "draft_reason": answered.draft_reason, "answered_by": answered.model}
@@ -135,7 +137,7 @@ def _requested(table: Table, event: RecordedEvent) -> Change:
     later = ("result", "draft_reason", "failure", "answered_by", "revision", "start_at", "end_at", "written_at")
     nothing = dict.fromkeys(later)
     zeros = dict.fromkeys(("attempt", "input_tokens", "output_tokens", "cost_micros"), 0)
-    return new_row(table, event, status="queued", **nothing, **zeros)
+    return new_row(table, event, status="queued", uncounted_attempts=[], **nothing, **zeros)
 
 
 def _written(event: Generation.Answered | Generation.DraftAccepted, recorded: RecordedEvent) -> dict[str, object]:
@@ -149,6 +151,12 @@ def _paid(event: Generation.Answered | Generation.AttemptEnded) -> dict[str, obj
         "output_tokens": lambda row: _more(row, "output_tokens", event.output_tokens),
         "cost_micros": lambda row: _more(row, "cost_micros", event.cost_micros),
     }
+
+
+def _uncounted(event: Generation.AttemptEnded) -> dict[str, object]:
+    if event.failure not in UNCOUNTED or not event.input_tokens:
+        return {}
+    return {"uncounted_attempts": lambda row: [*row["uncounted_attempts"], event.attempt]}
 
 
 def _waiting_again(row: Row) -> object:
@@ -175,6 +183,10 @@ PASSAGES = """
 SELECT id AS generation_id, asker_id, answered_by AS model, revision AS version, start_at AS start, end_at AS "end",
     written_at AS at
 FROM read.generation WHERE document_id = %s AND revision IS NOT NULL ORDER BY revision, start_at
+"""
+UNCOUNTED_GENERATIONS = """
+SELECT id, model, uncounted_attempts AS attempts, cost_micros, updated_at FROM read.generation
+WHERE uncounted_attempts <> '{}' ORDER BY updated_at DESC LIMIT %s
 """
 LOST = """
 SELECT id FROM read.generation
@@ -215,6 +227,23 @@ async def generated_passages(
     if read is None:
         return None
     return ReadResult(await rows.all(GeneratedPassage, PASSAGES, [document_id]), read.causes)
+
+
+@dataclass(frozen=True, slots=True)
+class UncountedGeneration:
+    """A generation with attempts that were charged by our own count. `cost_micros`: of all attempts."""
+
+    id: UUID
+    model: str
+    attempts: list[int]
+    cost_micros: int
+    updated_at: datetime
+
+
+@reads(Generations)
+async def uncounted_generations(rows: ReadStore, limit: int) -> list[UncountedGeneration]:
+    """Return the latest generations with attempts of which the provider's count never came, for operators."""
+    return await rows.all(UncountedGeneration, UNCOUNTED_GENERATIONS, [limit])
 
 
 @dataclass(frozen=True, slots=True)
