@@ -65,14 +65,19 @@ def budgets_add_up(evidence: Evidence) -> Verdicts:
 
 
 def the_provider_is_asked_again_only_after_a_kill(evidence: Evidence) -> Verdicts:
-    """Each request of a text is one call, and each kill while it is written may cause one more."""
+    """Each request of a text is one call. One more may follow each kill while it is written, and each hand-over by a
+    worker that was stopped and could not end in time.
+    """
     if evidence.work is None:
         return
-    calls = _calls(evidence)
+    calls, handed_over = _calls(evidence), Counter[UUID]()
+    for event in evidence.log:
+        if isinstance(event.data, Generation.AttemptEnded) and not event.data.is_try:
+            handed_over[event.stream_id] += 1
     for id, generation in _generations(evidence).items():
         times = [call.asked.at for call in calls[id]]
         kills = sum(min(times) <= kill.at <= max(times) for kill in evidence.work.struck) if times else 0
-        most = generation.round + kills
+        most = generation.round + kills + handed_over[id]
         yield holds(len(times) <= most, f"generation {id}: {len(times)} calls, and {most} were needed")
 
 
