@@ -11,7 +11,7 @@ from openai import AsyncOpenAI, AsyncStream, omit
 from adapters.provider.bounded import bound
 from adapters.provider.catalogue import ApiName, Catalogue, CatalogueModel
 from adapters.provider.events import ChatReading, Reading, ResponsesReading
-from adapters.provider.failures import FAILURES, FilterRefusal, meaning_of, reason
+from adapters.provider.failures import FAILURES, FilterRefusal, is_lost, meaning_of, reason
 from adapters.provider.surrogates import Surrogates
 from adapters.provider.timeouts import AnswerDeadlines, Timeouts, next_of
 from application.ports import AnswerCut, AnswerEnd, Clock, Prompt, TextPiece
@@ -22,6 +22,8 @@ MAX_CONNECTIONS = 1_000
 MAX_IDLE_CONNECTIONS = 100
 WRITE_SECONDS = 30.0
 """The longest pause while a prompt is sent."""
+REQUEST_ID = "X-Client-Request-Id"
+"""The header by which OpenAI finds a request in its logs, also one that it has not answered."""
 
 READINGS: dict[ApiName, type[ChatReading] | type[ResponsesReading]] = {
     "chat": ChatReading,
@@ -132,6 +134,7 @@ class OpenAIProvider:
         model = entry.provider_name or entry.name
         messages: list[Any] = [{"role": message.author, "content": message.text} for message in prompt.messages]
         temperature = omit if prompt.temperature is None else prompt.temperature
+        headers = {} if prompt.request_id is None else {REQUEST_ID: prompt.request_id}
         if entry.api == "chat":
             return await self._client.chat.completions.create(
                 model=model,
@@ -140,6 +143,7 @@ class OpenAIProvider:
                 temperature=temperature,
                 stream=True,
                 stream_options={"include_usage": True},
+                extra_headers=headers,
             )
         return await self._client.responses.create(
             model=model,
@@ -148,6 +152,7 @@ class OpenAIProvider:
             temperature=temperature,
             stream=True,
             store=False,
+            extra_headers=headers,
         )
 
 
@@ -155,12 +160,12 @@ def _reason_or_raise(error: Exception, length: int, clock: Clock) -> Literal["fi
     """Return the reason of an answer that the provider's filter has ended.
 
     Raises:
-        AnswerCut: the answer has failed after `length` characters.
-        PromptRefused, Unavailable: it has failed before the first one.
+        AnswerCut: the answer has failed after `length` characters, or it is unknown whether it has begun.
+        PromptRefused, Unavailable: it has not begun.
     """
     meaning = meaning_of(error, clock)
     if isinstance(meaning, FilterRefusal):
         return "filtered"
-    if length:
+    if length or is_lost(error):
         raise AnswerCut(f"The rest of the answer ({reason(error)})") from None
     raise meaning from None

@@ -38,6 +38,9 @@ WAITING_TIME = timedelta(hours=25)
 FINAL: frozenset[Failure] = frozenset({"refused", "no_access", "empty", "too_long", "budget"})
 """Failures that a repeat cannot mend."""
 
+UNCOUNTED: frozenset[Failure] = frozenset({"lost", "cut"})
+"""Failures after which the provider's count of tokens never comes: the attempt is charged by our own count."""
+
 GENERATION = Resource(
     "generation",
     roles=("asker",),
