@@ -24,7 +24,8 @@ from domain.teams.team import Team
 async def admit(root: Root, actor: Actor | None, events: EventStore, now: datetime) -> list[Root]:
     """Refuse what is not to be seen at present, and note the roles that share links and the team lend the actor.
 
-    Returns the lenders: the aggregates that were asked for these roles. A team lends roles on all that belongs to it.
+    Returns the lenders: the aggregates that were asked for these roles, the document itself among them, as it says who
+    owns it and with whom it is shared. A team lends roles on all that belongs to it.
     `actor`: None is the system, which sees everything.
 
     Raises:
@@ -40,6 +41,7 @@ async def admit(root: Root, actor: Actor | None, events: EventStore, now: dateti
         note_role_by_team(root, actor)
         lenders.append(root)
     elif isinstance(root, Document):
+        lenders.append(root)
         await _admit_to_document(root, actor, events, now, lenders)
     return lenders
 

@@ -236,7 +236,7 @@ class PostgresEventStore:
             )
         return AppendRequest(
             expected=expected,
-            judged_by={id.int: version for id, version in judged_by.items()},
+            judged_by={id.int: version for id, version in judged_by.items() if expected.get(id.int) != version},
             events=self._new_events(changes, call, keys),
             claims=[claim for event in events if layout_of(type(event)).has_claims for claim in self._claims(event)],
             keys=minted,

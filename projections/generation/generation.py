@@ -217,8 +217,8 @@ READABLE = f"""
 {own_documents("d.id", IS_SOURCE)} UNION {team_documents("d.id", IS_SOURCE)} UNION {shared_documents("d.id", IS_SOURCE)}
 """
 UNCOUNTED_GENERATIONS = """
-SELECT id, model, uncounted_attempts AS attempts, cost_micros, updated_at FROM read.generation
-WHERE uncounted_attempts <> '{}' ORDER BY updated_at DESC LIMIT %s
+SELECT id, coalesce(stand_in, model) AS model, uncounted_attempts AS attempts, cost_micros, updated_at
+FROM read.generation WHERE uncounted_attempts <> '{}' ORDER BY updated_at DESC LIMIT %s
 """
 LOST = """
 SELECT id FROM read.generation

@@ -145,8 +145,11 @@ async def request_generation(document_id: UUID, body: TextRequest, send: Send) -
 
     What it may cost at most is reserved in the month's budget: of the team that owns the document, or else the
     caller's. `Location` shows how it goes. The text is written into the document as one save; if the document changes
-    meanwhile, and a place in it was named, the text is kept as a draft. So are several `variants`.
+    meanwhile, and a place in it was named, the text is kept as a draft. So are several `variants`, each of which counts
+    as one request.
     """
+    if body.variants > 1:
+        await send.charge(limit="generation", cost=body.variants - 1)
     return await send(body.command(document_id), at="/v1/generations/{}", complete=_placed(send))
 
 

@@ -1,24 +1,27 @@
 """A command that was judged by a role, and is appended after the end of that role: it must be refused."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 import pytest
 from uuid_utils.compat import uuid7
 
+from adapters.links import DerivedLinkTokens
 from application.bus import Bus
 from application.commands import Command
 from application.content.document import ChangeDocument, CreateDocument
 from application.content.lending import TakeDocumentBack
-from application.content.share_link import RevokeShareLink
+from application.content.publication import PublishDocument
+from application.content.share_link import CreateShareLink, RevokeShareLink
 from application.ports import Actor, CommandContext, Idempotency, StoredResponse
 from application.teams.team import ChangeMemberRole, LeaveTeam, RemoveMember, RenameTeam
 from domain.access import RoleTooLow
 from domain.content.document import Document
 from domain.content.lending import lend
 from domain.content.link_guest import LinkGuest
+from domain.content.ownership import FormerOwner, accept, offer
 from domain.content.share_link import ShareLinks
 from domain.kernel import NotFound, Refusal, Root
 from domain.teams.joining import add_member
@@ -26,11 +29,13 @@ from domain.teams.team import Team
 from infra.bootstrap.write_side import utc_now
 from infra.store.event_store import PostgresEventStore
 from tests.support.given import NOW, address_of, person
+from tests.support.http import SwiftPasswords
 from tests.support.servers import Database
-from tests.support.stores import CALL, Opened, open_store
+from tests.support.stores import CALL, SIGNING_KEY, Opened, open_store
 
 ADA, BOB, EVE = person(1), person(2), person(3)
 TEAM, NOTES, LENT, LINK = UUID(int=0x7EA), UUID(int=0xD0C), UUID(int=0xD0D), UUID(int=0x11)
+GIVEN = UUID(int=0xD0E)
 
 
 @pytest.fixture
@@ -44,13 +49,15 @@ async def opened(database: Database) -> AsyncIterator[Opened]:
         Document.create(id=LENT, owner_id=EVE.user_id, title="Lent", content="", now=NOW),
         linked := Document.create(id=LINK, owner_id=ADA.user_id, title="Linked", content="", now=NOW),
     ]
+    given = Document.create(id=GIVEN, owner_id=BOB.user_id, title="Given", content="", now=NOW)
+    offer(given, address_id=address_of(EVE), email="eve@example.org", by=BOB, now=NOW)
     lend(documents[1], team, "editor", by=Actor(EVE.user_id, EVE.address_id, {TEAM: "editor"}), now=NOW)
     links = ShareLinks.start(linked, now=NOW)
     link: dict[str, Any] = {"token_digest": "d" * 64, "password_hash": None, "expires_at": None}
     links.create(linked, link_id=LINK, role="editor", by=ADA, now=NOW, **link)
     guest = LinkGuest.join(document_id=linked.id, user_id=BOB.user_id, link_id=LINK, now=NOW)
     async with open_store(database.app_url) as opened:
-        await opened.store.append([team, *documents, links, guest], CALL, None)
+        await opened.store.append([team, *documents, given, links, guest], CALL, None)
         yield opened
 
 
@@ -77,19 +84,25 @@ class Held:
 
 
 def bus_on(store: Any, opened: Opened) -> Bus:
-    return Bus(store, {"clock": utc_now, "new_id": uuid7, "slugs": opened.blind}, opened.blind)
+    ports = {
+        "clock": utc_now,
+        "new_id": uuid7,
+        "slugs": opened.blind,
+        "passwords": SwiftPasswords(),
+    }
+    return Bus(store, {**ports, "links": DerivedLinkTokens([SIGNING_KEY])}, opened.blind)
 
 
 def by(who: Any) -> CommandContext:
     return CommandContext(Actor(who.user_id, who.address_id), uuid7())
 
 
-async def outcome(opened: Opened, work: Command[Any], change: Command[Any], changer: Any) -> Refusal | None:
-    """Let Bob work, and a change be acknowledged after he was judged and before his work is appended."""
+async def outcome(opened: Opened, work: Command[Any], meanwhile: Callable[[], Awaitable[object]]) -> Refusal | None:
+    """Let Bob work, and something be acknowledged after he was judged and before his work is appended."""
     held = Held(opened.store)
     working = asyncio.create_task(bus_on(held, opened).send(work, by(BOB)))
     await held.waits.wait()
-    await bus_on(opened.store, opened).send(change, by(changer))
+    await meanwhile()
     held.go.set()
     try:
         await working
@@ -114,16 +127,28 @@ async def outcome(opened: Opened, work: Command[Any], change: Command[Any], chan
 async def test_work_that_comes_after_the_end_of_a_role_is_refused(
     opened: Opened, work: Command[Any], change: Command[Any], changer: Any, refusal: type[Refusal]
 ) -> None:
-    assert type(await outcome(opened, work, change, changer)) is refusal
+    assert type(await outcome(opened, work, lambda: bus_on(opened.store, opened).send(change, by(changer)))) is refusal
     for id in (NOTES, LENT, LINK):
         document = await opened.store.load(Document, id)
         assert document is not None
         assert document.title != "New"
 
 
+@pytest.mark.parametrize("work", [CreateShareLink(id=GIVEN, role="editor"), PublishDocument(id=GIVEN)])
+async def test_a_former_owner_makes_no_link_and_publishes_nothing(opened: Opened, work: Command[Any]) -> None:
+    async def give_to_eve() -> None:
+        given = await opened.store.load(Document, GIVEN)
+        assert given is not None
+        accept(given, None, FormerOwner(BOB.user_id, address_of(BOB), "bob@example.org"), by=EVE, now=NOW)
+        await opened.store.append([given], CALL, None)
+
+    assert type(await outcome(opened, work, give_to_eve)) is RoleTooLow
+
+
 async def test_another_change_of_the_team_only_delays_the_work(opened: Opened) -> None:
     work = ChangeDocument(id=NOTES, title="New")
-    assert await outcome(opened, work, RenameTeam(id=TEAM, name="Band"), ADA) is None
+    rename = RenameTeam(id=TEAM, name="Band")
+    assert await outcome(opened, work, lambda: bus_on(opened.store, opened).send(rename, by(ADA))) is None
     document = await opened.store.load(Document, NOTES)
     assert document is not None
     assert document.title == "New"
