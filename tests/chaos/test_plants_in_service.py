@@ -5,9 +5,10 @@ The same story runs without a fault, and then all checks hold.
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -58,9 +59,13 @@ def forget_keys(patch: pytest.MonkeyPatch) -> None:
     append = PostgresEventStore.append
 
     async def forgetful(
-        self: PostgresEventStore, changes: Sequence[Root], call: CommandContext, _: Idempotency | None
+        self: PostgresEventStore,
+        changes: Sequence[Root],
+        call: CommandContext,
+        _: Idempotency | None,
+        judged_by: Mapping[UUID, int],
     ) -> int | StoredResponse:
-        return await append(self, changes, call, None)
+        return await append(self, changes, call, None, judged_by)
 
     patch.setattr(PostgresEventStore, "append", forgetful)
 
@@ -89,9 +94,13 @@ def say_nothing_was_done(patch: pytest.MonkeyPatch) -> None:
     append, written = PostgresEventStore.append, list[int]()
 
     async def deny(
-        self: PostgresEventStore, changes: Sequence[Root], call: CommandContext, idempotency: Idempotency | None
+        self: PostgresEventStore,
+        changes: Sequence[Root],
+        call: CommandContext,
+        idempotency: Idempotency | None,
+        judged_by: Mapping[UUID, int],
     ) -> int | StoredResponse:
-        done = await append(self, changes, call, idempotency)
+        done = await append(self, changes, call, idempotency, judged_by)
         if isinstance(done, int):
             written.append(done)
             if len(written) == 3:

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from application.discovery import import_all
 from application.jobs import Job, perform
+
+import_all("application")  # so that all jobs can be performed
 
 
 class MemoryJobs:

@@ -48,6 +48,19 @@ async def test_a_fallback_that_answered_is_named_and_its_price_is_not_known() ->
     assert line.cost_micros == MODELS["thrifty"].cost(100, 10)
 
 
+async def test_variants_are_one_line_that_adds_up() -> None:
+    studio = await Studio().open()
+    answer = ["Otters.", AnswerEnd("complete", Usage(100, 10))]
+    studio.provider.scripts = [[*answer], [*answer], ["12345678", AnswerCut("The provider")]]
+    asked = await studio.ask_for(variants=3)
+    await studio.work()
+    seen = await receipt(studio.store, studio.ada, asked.id)
+    [line] = seen.attempts
+    assert (line.model, line.failure, line.input_tokens) == ("swift", None, 200 + asked.estimated_tokens)
+    assert (line.output_tokens, line.input_price) == (22, MODELS["swift"].input_price)
+    assert line.cost_micros == seen.cost_micros > 0
+
+
 async def test_each_round_is_paid_by_its_own_payer() -> None:
     studio = await Studio().open()
     studio.provider.scripts = [["12345678", AnswerCut("The provider")]]
