@@ -50,12 +50,12 @@ class Answering:
         """The texts so far, without what a document cannot hold."""
         return [text.so_far for text in self._texts]
 
-    async def run(self, answer: Callable[[], AnswerPieces]) -> list[TextOutcome] | None:
+    async def run(self, answer: Callable[[int], AnswerPieces]) -> list[TextOutcome] | None:
         """Read all answers to their ends. None: the generation is not wanted any more, and the provider was stopped.
 
-        `answer`: asks the provider for one.
+        `answer`: asks the provider for a variant, by its number from 1.
         """
-        writing = [asyncio.create_task(self._write(text, answer())) for text in self._texts]
+        writing = [asyncio.create_task(self._write(text, answer(number))) for number, text in enumerate(self._texts, 1)]
         all_written: asyncio.Future[list[TextOutcome]] = asyncio.gather(*writing)
         unwanted = asyncio.create_task(self._until_unwanted())
         try:

@@ -57,15 +57,19 @@ class Attempt:
         Raises:
             Unavailable: it did not, and another attempt may help.
         """
-        named = replace(prompt, request_id=self._request_id)
         try:
-            outcomes = await answering.run(lambda: provider.answer(named))
+            outcomes = await answering.run(lambda variant: provider.answer(self._named(prompt, variant)))
         except asyncio.CancelledError:
             # The worker stops: an answer that takes too long is ended by the provider's adapter.
             await answering.keep_rest()
             await self._end("lost", await self._used_until_now(answering.texts), is_try=False)
             raise
         await to_its_end(self._end_with(outcomes, answering.texts))
+
+    def _named(self, prompt: Prompt, variant: int) -> Prompt:
+        """Return the prompt with the name of its request."""
+        name = self._request_id if self._generation.variants == 1 else f"{self._request_id}-{variant}"
+        return replace(prompt, request_id=name)
 
     async def end_unasked(self) -> None:
         """End the attempt before the provider is asked."""
@@ -81,14 +85,17 @@ class Attempt:
             await self._end("cancelled", await self._used_until_now(texts))
             return
         used = [await self._used_by(outcome, text) for outcome, text in zip(outcomes, texts, strict=True)]
-        if any(isinstance(outcome, AnswerEnd) for outcome in outcomes):
+        ended = [text for outcome, text in zip(outcomes, texts, strict=True) if isinstance(outcome, AnswerEnd)]
+        failures = [outcome for outcome in outcomes if isinstance(outcome, Unavailable)]
+        if any(text.strip() for text in ended) or (ended and not failures):
             await self._record(outcomes, texts, used)
             return
-        failures = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
-        worth_repeating = next((failure for failure in failures if isinstance(failure, Unavailable)), None)
-        is_try = not all(isinstance(failure, NotAsked) for failure in failures)
-        if await self._end(_name_of(worth_repeating), _total(used), is_try=is_try) and worth_repeating:
-            raise worth_repeating
+        # A cut one has cost something that only we have counted.
+        failures.sort(key=lambda failure: not isinstance(failure, AnswerCut))
+        is_try = any(not isinstance(outcome, NotAsked) for outcome in outcomes)
+        may_follow = await self._end(_name_of(failures[0] if failures else None), _total(used), is_try=is_try)
+        if may_follow and failures:
+            raise failures[0]
 
     async def _record(self, outcomes: Sequence[TextOutcome], texts: Sequence[str], used: Sequence[Usage]) -> None:
         answers: list[VariantAnswer | None] = []

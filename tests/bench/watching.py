@@ -112,7 +112,7 @@ async def _write_and_watch(core: WriteSide, texts: list[Watched], port: int, sec
 async def _answer(answering: Answering, text: Watched, seconds: float, offset: float) -> None:
     """Write one text as a worker does. What is not kept at its end is kept then."""
 
-    async def pieces() -> AsyncGenerator[TextPiece | AnswerEnd, None]:
+    async def pieces(_: int) -> AsyncGenerator[TextPiece | AnswerEnd, None]:
         begin = asyncio.get_running_loop().time() + offset / PIECES_A_SECOND
         for number in range(max(1, round(seconds * PIECES_A_SECOND))):
             await asyncio.sleep(max(0.0, begin + number / PIECES_A_SECOND - asyncio.get_running_loop().time()))

@@ -50,8 +50,8 @@ async def test_a_fallback_that_answered_is_named_and_its_price_is_not_known() ->
 
 async def test_variants_are_one_line_that_adds_up() -> None:
     studio = await Studio().open()
-    answer = ["Otters.", AnswerEnd("complete", Usage(100, 10))]
-    studio.provider.scripts = [[*answer], [*answer], ["12345678", AnswerCut("The provider")]]
+    end = AnswerEnd("complete", Usage(100, 10))
+    studio.provider.scripts = [["Otters.", end], ["Herons.", end], ["12345678", AnswerCut("The provider")]]
     asked = await studio.ask_for(variants=3)
     await studio.work()
     seen = await receipt(studio.store, studio.ada, asked.id)

@@ -40,6 +40,7 @@ async def test_all_are_written_as_drafts_and_paid() -> None:
     done, budget = await studio.generation(asked.id), await studio.budget()
     assert (done.status, done.result, done.draft_reason) == ("done", "draft", "asked")
     assert done.texts == ["Otters.", "Herons.", "Reeds."]
+    assert [prompt.request_id for prompt in studio.provider.asked] == [f"{asked.id}-1-{n}" for n in (1, 2, 3)]
     assert (done.input_tokens, done.output_tokens, done.cost_micros) == (300, 30, 360)
     assert (budget.used_tokens, budget.used_micros, budget.reserved) == (330, 360, {})
     assert ((await studio.document()).revision, studio.partial_texts.pieces) == (1, {})
@@ -135,10 +136,12 @@ async def test_one_that_fails_is_paid_and_missing_and_the_others_are_kept() -> N
         ([PromptRefused("content"), AnswerCut("The provider")], "cut", 1),
         ([NotAsked("The provider"), NotAsked("The provider")], "unavailable", 0),
         ([NotAsked("The provider"), Unavailable("The provider")], "unavailable", 1),
+        ([Unavailable("The provider"), AnswerCut("The provider")], "cut", 1),
+        ([AnswerEnd("complete", Usage(100, 0)), AnswerCut("The provider")], "cut", 1),
     ],
 )
 async def test_when_all_fail_they_are_tried_again_if_one_may_succeed(
-    failures: list[Exception], failure: str, tries: int
+    failures: list[Line], failure: str, tries: int
 ) -> None:
     studio = await Studio().open()
     studio.provider.scripts = [[each] for each in failures]
