@@ -43,6 +43,7 @@ from application.ports.limits import MICROSECONDS, Bucket, BucketState, Decision
 from application.ports.links import LinkPurpose, LinkToken, LinkTokens
 from application.ports.mail import MAIL_TIMEOUT, Mail, Mailer, MailRefused
 from application.ports.models import Capability, Model, Models, TokenCounter, UnknownModel
+from application.ports.moderation import Moderation
 from application.ports.partial_texts import PartialTexts
 from application.ports.passwords import Passwords
 from application.ports.proved_domains import ProvedDomain, ProvedDomains
@@ -163,6 +164,7 @@ __all__ = [
     "Message",
     "Model",
     "Models",
+    "Moderation",
     "NewId",
     "NewSession",
     "NoSuchFile",

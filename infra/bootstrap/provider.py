@@ -1,4 +1,4 @@
-"""The provider of language models: with a key the one of the settings, else the sandbox; and the models of both."""
+"""The provider of language models and moderation: with a key those of the settings, else the sandbox."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 from adapters.provider.capped import CappedProvider
 from adapters.provider.catalogue import Catalogue, WrongCatalogue
 from adapters.provider.fallbacks import ProviderWithFallbacks
+from adapters.provider.guarded_moderation import GuardedModeration, NoModeration
 from adapters.provider.token_counter import TiktokenCounter
-from application.ports import Limits, Provider
+from application.ports import Limits, Moderation, Provider
 from infra.bootstrap.write_side import utc_now
 from infra.settings.errors import SettingsError
 from infra.settings.provider import ProviderSettings
 
 if TYPE_CHECKING:
+    from adapters.provider.openai_moderation import OpenAIModeration
     from adapters.provider.openai_provider import OpenAIProvider
 
 
@@ -50,6 +52,32 @@ async def open_provider(
         await provider.close()
 
 
+@asynccontextmanager
+async def open_moderation(settings: ProviderSettings) -> AsyncIterator[Moderation]:
+    """Open moderation; close its connections at the end. Opening succeeds even if the service is down."""
+    if settings.moderation == "off":
+        yield NoModeration()
+        return
+    moderation = _moderation(settings)
+    try:
+        yield GuardedModeration(moderation, is_required=settings.moderation == "required")
+    finally:
+        await moderation.close()
+
+
+async def check_moderation(settings: ProviderSettings) -> None:
+    """Have a text judged, which costs nothing at OpenAI.
+
+    Raises:
+        Unavailable: there is no judgement: the key or the address is wrong, or the service is down.
+    """
+    moderation = _moderation(settings)
+    try:
+        await moderation.judge("Palimpsest looks whether moderation answers.")
+    finally:
+        await moderation.close()
+
+
 async def check_provider(settings: ProviderSettings, models: Catalogue) -> None:
     """Ask the provider for its models, which costs nothing.
 
@@ -66,9 +94,23 @@ async def check_provider(settings: ProviderSettings, models: Catalogue) -> None:
 
 def _unprotected(settings: ProviderSettings, models: Catalogue) -> "OpenAIProvider":
     """The adapter. Its import takes a second, so only processes that use it pay for it."""
-    from adapters.provider.openai_provider import OpenAIProvider, ProviderAccount
+    from adapters.provider.client import ProviderAccount
+    from adapters.provider.openai_provider import OpenAIProvider
     from adapters.provider.sandbox import SANDBOX, SandboxTransport
 
     if settings.key is None:
         return OpenAIProvider(SANDBOX, models, utc_now, transport=SandboxTransport())
     return OpenAIProvider(ProviderAccount(settings.address, settings.key.get_secret_value()), models, utc_now)
+
+
+def _moderation(settings: ProviderSettings) -> "OpenAIModeration":
+    """The adapter of moderation. Without a key at all, the sandbox judges."""
+    from adapters.provider.client import ProviderAccount
+    from adapters.provider.openai_moderation import OpenAIModeration
+    from adapters.provider.sandbox import SANDBOX, SandboxTransport
+
+    key = settings.moderation_key or settings.key
+    if key is None:
+        return OpenAIModeration(SANDBOX, utc_now, transport=SandboxTransport())
+    account = ProviderAccount(settings.moderation_address or settings.address, key.get_secret_value())
+    return OpenAIModeration(account, utc_now)
