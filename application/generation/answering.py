@@ -5,8 +5,10 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from uuid import UUID
 
+from application.generation.canary import LeakDetector
 from application.ports import AnswerEnd, EventStore, PartialTexts, TextPiece, Unavailable
 from domain.content.texts import CONTENT_LENGTH
+from domain.generation.cleaning import cleaned
 from domain.generation.generation import Generation
 
 KEEP_SECONDS = 0.1
@@ -18,11 +20,14 @@ WATCH_SECONDS = 1.0
 class Answering:
     """One attempt's text."""
 
-    def __init__(self, events: EventStore, partial_texts: PartialTexts, generation_id: UUID, attempt: int) -> None:
+    def __init__(
+        self, events: EventStore, partial_texts: PartialTexts, generation_id: UUID, attempt: int, leaks: LeakDetector
+    ) -> None:
         self._events = events
         self._partial_texts = partial_texts
         self._generation_id = generation_id
         self._attempt = attempt
+        self._leaks = leaks
         self._parts: list[str] = []
         self._kept_parts = self._kept = 0
         self._more = asyncio.Event()
@@ -37,6 +42,7 @@ class Answering:
 
         Raises:
             PromptRefused, AnswerCut, Unavailable: as `Provider.answer`.
+            RulesLeaked: the text repeats our rules. The piece that shows it is not kept.
         """
         reading = asyncio.create_task(self._read(pieces))
         others = [asyncio.create_task(self._keep()), asyncio.create_task(self._until_unwanted())]
@@ -58,7 +64,8 @@ class Answering:
             async for piece in answer:
                 if isinstance(piece, AnswerEnd):
                     return piece
-                text = _storable(piece.text)[: CONTENT_LENGTH - length]
+                text = cleaned(piece.text)[: CONTENT_LENGTH - length]
+                self._leaks.read(text)
                 length += len(text)
                 self._parts.append(text)
                 self._more.set()
@@ -97,8 +104,3 @@ class Answering:
                 continue
             if generation is None or not generation.is_open or generation.attempt != self._attempt:
                 return
-
-
-def _storable(text: str) -> str:
-    """Return a text without NUL and halves of surrogate pairs, which PostgreSQL cannot store."""
-    return text.replace("\0", "").encode(errors="ignore").decode()

@@ -14,6 +14,8 @@ from domain.content.document import Document
 from domain.generation.answer import AnswerEnding, ModelAnswer
 from domain.generation.events import Failure
 from domain.generation.generation import Generation
+from domain.generation.pricing import TokenPrice
+from domain.generation.refusing import refuse
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +29,15 @@ class AttemptState:
 class StartAttempt(Command[AttemptState]):
     """Start the next attempt of a round. An attempt that is under way was lost with its worker.
 
-    `lost_tokens`: of the text of that one; `prompt_tokens`: of the prompt that is to be sent.
+    `lost_tokens`: of the text of that one; `prompt_tokens`: of the prompt that is to be sent; `categories`: those
+    for which moderation refuses it.
     """
 
     generation_id: UUID
     round: int
     lost_tokens: int
     prompt_tokens: int
+    categories: tuple[str, ...] = ()
 
 
 class EndAttempt(Command[AttemptState]):
@@ -75,7 +79,7 @@ async def start_attempt(cmd: StartAttempt, store: Store, actor: Actor, clock: Cl
     settle_up(budget, generation, before, now)
     if generation.is_due(cmd.round):
         document = await find(store, Document, generation.document_id)
-        obstacle = await _obstacle(generation, cmd.prompt_tokens, budget, store, models, now)
+        obstacle = await _obstacle(generation, cmd, budget, store, models, now)
         attempt = generation.start_attempt(
             document, prompt_tokens=cmd.prompt_tokens, obstacle=obstacle, by=actor, now=now
         )
@@ -85,17 +89,20 @@ async def start_attempt(cmd: StartAttempt, store: Store, actor: Actor, clock: Cl
 
 
 async def _obstacle(
-    generation: Generation, prompt_tokens: int, budget: Budget, store: Store, models: Models, now: datetime
+    generation: Generation, cmd: StartAttempt, budget: Budget, store: Store, models: Models, now: datetime
 ) -> Failure | None:
     """Reserve what the next attempt may cost. Returns what forbids it; None: nothing."""
+    if cmd.categories:
+        refuse(generation, "unsafe_prompt", cmd.categories, now=now)
+        return "refused"
     try:
         model = choose(models, generation.model)
     except UnknownModel:
         return "refused"
-    if prompt_tokens + generation.max_output_tokens > model.context_tokens:
+    if cmd.prompt_tokens + generation.max_output_tokens > model.context_tokens:
         return "too_long"
     try:
-        await reserve_in(budget, store, generation, prompt_tokens, now)
+        await reserve_in(budget, store, generation, cmd.prompt_tokens, now)
     except BudgetExceeded:
         return "budget"
     return None
@@ -123,13 +130,18 @@ async def record_answer(cmd: RecordAnswer, store: Store, actor: Actor, clock: Cl
     generation, now = await store.get(Generation, cmd.generation_id), clock()
     budget, before = await budget_of(store, generation), generation.cost
     document = await find(store, Document, generation.document_id)
-    price = generation.price if cmd.model == generation.model else choose(models, cmd.model).price
+    price = price_of(generation, cmd.model, models)
     answer = ModelAnswer(
         cmd.text, cmd.model, price, cmd.ending, cmd.input_tokens, cmd.output_tokens, is_sandbox=cmd.is_sandbox
     )
     generation.answer(cmd.attempt, answer, document, by=actor, now=now)
     settle_up(budget, generation, before, now)
     store.save(generation, budget, *([] if document is None else [document]))
+
+
+def price_of(generation: Generation, model: str, models: Models) -> TokenPrice:
+    """Return the price of the model that has answered."""
+    return generation.price if model == generation.model else choose(models, model).price
 
 
 @handles

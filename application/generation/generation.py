@@ -6,6 +6,7 @@ from uuid import UUID
 
 from application.commands import Command, handles
 from application.content.document import begin_use, load_document
+from application.generation.canary import canary_of
 from application.generation.paying import budget_of, reserve, settle_up
 from application.generation.prompting import prompt_messages, prompt_of
 from application.idempotency import KeyedHash
@@ -14,7 +15,7 @@ from application.views import view_maker
 from domain.billing.budget import month_of
 from domain.content.document import Document
 from domain.generation.answer import AnswerEnding
-from domain.generation.events import DraftReason, Failure
+from domain.generation.events import DraftReason, Failure, RefusalReason
 from domain.generation.generation import GENERATION, Generation, Result, Status
 from domain.generation.placement import Placement, Target
 from domain.generation.pricing import TokenPrice
@@ -27,8 +28,10 @@ class GenerationView:
     """A generation as its asker sees it. Costs are micro-dollars; `estimated_micros`: the most that one attempt costs.
 
     `answered_by`: the model that wrote the text, which may stand in for `model`; `is_sandbox`: it was no model at all.
-    `text`: the text so far; of a discarded draft it is empty. `draft_reason`: why the text is a draft. `revision`,
-    `start`, `end`: the version of the document that has the text, and the characters of its content that are the text.
+    `failure`: why there is no text; `refused`: what we refused, and `categories`: those for which moderation did;
+    `explanation` says it in words, and what to do. `text`: the text so far; of a discarded draft it is empty.
+    `draft_reason`: why the text is a draft. `revision`, `start`, `end`: the version of the document that has the text,
+    and the characters of its content that are the text.
     """
 
     id: UUID
@@ -39,6 +42,9 @@ class GenerationView:
     result: Result | None
     draft_reason: DraftReason | None
     failure: Failure | None
+    refused: RefusalReason | None
+    categories: list[str]
+    explanation: str | None
     ending: AnswerEnding | None
     model: str
     answered_by: str | None
@@ -126,10 +132,13 @@ async def request_generation(
     wish.require_usable()
     model, now = choose(models, cmd.model), clock()
     document = await load_document(store, cmd.document_id, "generate", actor, now)
-    messages = prompt_messages(document.title, document.content, wish.prompt, wish.variables, wish.placement)
+    id = new_id()
+    messages = prompt_messages(
+        canary_of(digests, id), document.title, document.content, wish.prompt, wish.variables, wish.placement
+    )
     digest = digests(b"prompt", actor.user_id.bytes, cmd.prompt.encode()).hex()
     quote = Quote(digest, await tokens.count(messages), month_of(now))
-    generation = request(document, wish, model, quote, id=new_id(), by=actor, now=now)
+    generation = request(document, wish, model, quote, id=id, by=actor, now=now)
     store.save(generation, await reserve(store, generation, now), document)
     return generation_view(generation)
 
@@ -147,12 +156,19 @@ async def cancel_generation(cmd: CancelGeneration, store: Store, actor: Actor, c
 
 @handles
 async def retry_generation(
-    cmd: RetryGeneration, store: Store, actor: Actor, clock: Clock, models: Models, tokens: TokenCounter
+    cmd: RetryGeneration,
+    store: Store,
+    actor: Actor,
+    clock: Clock,
+    models: Models,
+    tokens: TokenCounter,
+    digests: KeyedHash,
 ) -> GenerationView:
     generation = await load_own(store, cmd.id, actor)
     document, now = await store.get(Document, generation.document_id), clock()
     document.require("generate", actor)
-    count = await tokens.count(prompt_of(generation, document).messages)
+    prompt = prompt_of(generation, document, canary_of(digests, generation.id))
+    count = await tokens.count(prompt.messages)
     quote = Quote(generation.prompt_digest, count, month_of(now))
     request_again(generation, document, choose(models, generation.model), quote, by=actor, now=now)
     store.save(generation, await reserve(store, generation, now))

@@ -12,7 +12,10 @@ from uuid import UUID
 from application.commands import Command
 from application.generation.answering import Answering
 from application.generation.attempts import EndAttempt, ExpireGeneration, RecordAnswer, StartAttempt
+from application.generation.canary import LeakDetector, RulesLeaked, canary_of
+from application.generation.moderating import WithholdText, judge_prompt, judge_text
 from application.generation.prompting import prompt_of
+from application.idempotency import KeyedHash
 from application.jobs import Job, Retries, ScheduledJob, performs, report_unread
 from application.ports import (
     ANSWER_TIMEOUT,
@@ -23,6 +26,7 @@ from application.ports import (
     EventStore,
     InFlight,
     Message,
+    Moderation,
     NotAsked,
     PartialTexts,
     Prompt,
@@ -38,7 +42,7 @@ from application.ports import (
     Usage,
 )
 from domain.content.document import Document
-from domain.generation.events import Failure
+from domain.generation.events import Failure, RefusalReason
 from domain.generation.generation import Generation
 
 STORE_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
@@ -50,8 +54,8 @@ class GenerateText(Job, frozen=True, kw_only=True):
 
     kind: ClassVar[str] = "generate_text"
     queue: ClassVar[str] = "generation"
-    run_timeout: ClassVar[timedelta] = ANSWER_TIMEOUT + timedelta(minutes=2)
-    """An answer, and the time to store it."""
+    run_timeout: ClassVar[timedelta] = ANSWER_TIMEOUT + timedelta(minutes=4)
+    """Two judgements of moderation, an answer, and the time to store it."""
     retries: ClassVar[Retries] = Retries((1, 2, 4, 8, 16, 60), repeat_last=True)
     """The generation counts its tries itself: an attempt that has not asked the provider is none."""
 
@@ -101,7 +105,9 @@ async def generate_text(
     job: GenerateText,
     events: EventStore,
     provider: Provider,
+    moderation: Moderation,
     tokens: TokenCounter,
+    digests: KeyedHash,
     partial_texts: PartialTexts,
     send_as_user: SendAsUser,
 ) -> None:
@@ -114,11 +120,14 @@ async def generate_text(
     if generation is None or not (generation.is_open or generation.attempt_is_open or generation.erased):
         return
     lost_text = await partial_texts.read(job.generation_id, generation.attempt, 0)
-    document = await events.load(Document, generation.document_id)
-    prompt = None if document is None or not generation.is_open else prompt_of(generation, document)
-    attempt = await _started(job, generation, prompt, lost_text, tokens, send_as_user)
+    document, canary = await events.load(Document, generation.document_id), canary_of(digests, generation.id)
+    prompt = None if document is None or not generation.is_open else prompt_of(generation, document, canary)
+    categories = () if prompt is None else await judge_prompt(moderation, generation)
+    attempt = await _started(job, generation, prompt, lost_text, categories, tokens, send_as_user)
     if attempt is not None and prompt is not None:
-        await attempt.make(provider, Answering(events, partial_texts, job.generation_id, attempt.number), prompt)
+        leaks = LeakDetector(canary)
+        answering = Answering(events, partial_texts, job.generation_id, attempt.number, leaks)
+        await attempt.make(provider, moderation, answering, prompt)
     last = generation.attempt if attempt is None else attempt.number
     await partial_texts.remove(job.generation_id, last)
 
@@ -128,6 +137,7 @@ async def _started(
     generation: Generation,
     prompt: Prompt | None,
     lost_text: str,
+    categories: tuple[str, ...],
     tokens: TokenCounter,
     send: SendAsUser,
 ) -> "_Attempt | None":
@@ -138,6 +148,7 @@ async def _started(
         round=job.round,
         lost_tokens=await _count(tokens, lost_text),
         prompt_tokens=prompt_tokens,
+        categories=categories,
     )
     # By the version: a repeat of this try starts the same attempt, another try another one.
     state = await send(command, f"{job.effect_key}:start:{generation.version}", generation.asker_id)
@@ -165,7 +176,7 @@ class _Attempt:
         self._tokens = tokens
         self._send = send
 
-    async def make(self, provider: Provider, answering: Answering, prompt: Prompt) -> None:
+    async def make(self, provider: Provider, moderation: Moderation, answering: Answering, prompt: Prompt) -> None:
         """Let the provider write.
 
         Raises:
@@ -175,6 +186,9 @@ class _Attempt:
             end = await answering.run(provider.answer(prompt))
         except (PromptRefused, UnknownModel):
             await self._end("refused", await self._used(0, answering.text))
+        except RulesLeaked:
+            used = await self._used(self._prompt_tokens, answering.text)
+            await self._withhold("leaked_rules", (), self._generation.model, used)
         except NotAsked:
             if await self._end("unavailable", Usage(0, 0), is_try=False):
                 raise
@@ -191,24 +205,52 @@ class _Attempt:
             if end is None:
                 await self._end("cancelled", await self._used(self._prompt_tokens, answering.text))
             else:
-                await self._record(end, answering.text)
+                await self._record(end, answering.text, moderation)
 
-    async def _record(self, end: AnswerEnd, text: str) -> None:
+    async def _record(self, end: AnswerEnd, text: str, moderation: Moderation) -> None:
+        """Store the text, unless moderation refuses it.
+
+        Raises:
+            Unavailable: there is no judgement, and another attempt may follow.
+        """
         used = end.usage or await self._used(self._prompt_tokens, text)
         if not text.strip():
             await self._end("empty", used)
+            return
+        model = end.model or self._generation.model
+        try:
+            categories = await judge_text(moderation, text)
+        except Unavailable:
+            if await self._end("unavailable", used):
+                raise
+            return
+        if categories:
+            await self._withhold("unsafe_text", categories, model, used)
             return
         command = RecordAnswer(
             generation_id=self._generation.id,
             attempt=self.number,
             text=text,
-            model=end.model or self._generation.model,
+            model=model,
             ending=end.reason,
             input_tokens=used.input_tokens,
             output_tokens=used.output_tokens,
             is_sandbox=end.is_sandbox,
         )
         await self._store(command, "answer")
+
+    async def _withhold(self, refused: RefusalReason, categories: tuple[str, ...], model: str, used: Usage) -> None:
+        """End the generation without giving its text out."""
+        command = WithholdText(
+            generation_id=self._generation.id,
+            attempt=self.number,
+            refused=refused,
+            categories=categories,
+            model=model,
+            input_tokens=used.input_tokens,
+            output_tokens=used.output_tokens,
+        )
+        await self._store(command, "withhold")
 
     async def _used(self, input_tokens: int, text: str) -> Usage:
         """Return what a text has used, by our own count."""

@@ -3,7 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from domain.content.texts import CONTENT_LENGTH
+from domain.generation.cleaning import cleaned
 from domain.generation.pricing import TokenPrice
+from domain.text import UnusableText, multi_line
 
 AnswerEnding = Literal["complete", "length", "filtered"]
 """The answer is complete, or was cut at its maximum of tokens, or by the provider's filter."""
@@ -20,3 +23,9 @@ class ModelAnswer:
     input_tokens: int
     output_tokens: int
     is_sandbox: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a text that was not cleaned, or is longer than a document. Raises `UnusableText`."""
+        multi_line(self.text, "A text", CONTENT_LENGTH)
+        if cleaned(self.text) != self.text:
+            raise UnusableText("A text of a model has no control characters but tabs and line ends.")

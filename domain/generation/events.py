@@ -13,9 +13,15 @@ if TYPE_CHECKING:
     from domain.generation.generation import Generation
 
 Failure = Literal["refused", "unavailable", "cut", "lost", "cancelled", "no_access", "empty", "too_long", "budget"]
-"""Why there is no text: the provider refused the prompt, did not answer, or broke off; the worker was lost; the asker
-cancelled; the document is closed to the asker; the answer has no text; the document has become too long for the model;
-too little of the payer's budget is left."""
+"""Why there is no text: prompt or text were refused, by the provider or by us (`TextRefused`); the provider did not
+answer, or broke off; the worker was lost; the asker cancelled; the document is closed to the asker; the answer has no
+text; the document has become too long for the model; too little of the payer's budget is left."""
+
+FINAL: frozenset[Failure] = frozenset({"refused", "no_access", "empty", "too_long", "budget"})
+"""Failures that a repeat cannot mend."""
+
+RefusalReason = Literal["unsafe_prompt", "unsafe_text", "leaked_rules"]
+"""What we refuse: a prompt or a text, because of moderation; a text that repeats our rules."""
 
 DraftReason = Literal["asked", "document_changed", "no_access", "document_closed", "too_long"]
 """Why a text is a draft: the asker wanted one; the document has changed, or is closed to the asker; it is in the trash
@@ -109,6 +115,17 @@ class DraftDiscarded(Root.Event):
         aggregate.text = ""
 
 
+class TextRefused(Root.Event):
+    """The prompt is not sent, or the text not given out. `categories`: those for which moderation refuses it."""
+
+    TOPIC = "generation.text_refused"
+    refused: RefusalReason
+    categories: Personal[list[str]]
+
+    def apply(self, aggregate: "Generation") -> None:
+        aggregate.refused, aggregate.categories = self.refused, self.categories
+
+
 class GenerationFailed(Root.Event):
     """No repeat can help."""
 
@@ -158,6 +175,7 @@ class RequestedAgain(Root.Event):
         aggregate.status = "queued"
         aggregate.failure = aggregate.result = aggregate.draft_reason = None
         aggregate.ending = aggregate.answered_by = None
+        aggregate.refused, aggregate.categories = None, []
         aggregate.round = self.round
         aggregate.tries = 0
         aggregate.payer_kind, aggregate.payer_id, aggregate.month = self.payer_kind, self.payer_id, self.month

@@ -16,7 +16,8 @@ from domain.content.document import Document
 from domain.content.refusals import DocumentIsArchived, DocumentIsTrashed
 from domain.generation import events
 from domain.generation.answer import AnswerEnding, ModelAnswer
-from domain.generation.events import DraftReason, Failure
+from domain.generation.events import FINAL, DraftReason, Failure, RefusalReason
+from domain.generation.explaining import explanation_of
 from domain.generation.placement import Placement, Target, WrittenPassage, write
 from domain.generation.pricing import Cost, TokenPrice
 from domain.generation.refusals import NoDraft, NotWaiting, PassageGone
@@ -33,9 +34,6 @@ RUNNING_TIME = timedelta(minutes=20)
 """The longest time of an attempt."""
 WAITING_TIME = timedelta(hours=25)
 """The longest time that a job waits, for its first attempt or for the next one."""
-
-FINAL: frozenset[Failure] = frozenset({"refused", "no_access", "empty", "too_long", "budget"})
-"""Failures that a repeat cannot mend."""
 
 GENERATION = Resource(
     "generation",
@@ -54,6 +52,7 @@ class Generation(Root):
     """One request of a text, its attempts, and what became of it."""
 
     TOPIC = "generation"
+    snapshot_version = 2
 
     class Requested(FirstEvent):
         TOPIC = "generation.requested"
@@ -87,6 +86,7 @@ class Generation(Root):
             aggregate.failure = aggregate.result = aggregate.draft_reason = None
             aggregate.ending = aggregate.answered_by = None
             aggregate.text = ""
+            aggregate.refused, aggregate.categories = None, []
             aggregate.revision = aggregate.start = aggregate.end = None
             aggregate.is_sandbox = False
             aggregate.input_tokens = aggregate.output_tokens = aggregate.cost_micros = 0
@@ -100,6 +100,8 @@ class Generation(Root):
     class DraftAccepted(events.DraftAccepted): ...
 
     class DraftDiscarded(events.DraftDiscarded): ...
+
+    class TextRefused(events.TextRefused): ...
 
     class Failed(events.GenerationFailed): ...
 
@@ -146,6 +148,8 @@ class Generation(Root):
     """The number of attempts since the generation was last requested."""
     attempt_is_open: bool
     failure: Failure | None
+    refused: RefusalReason | None
+    categories: list[str]
     result: Result | None
     draft_reason: DraftReason | None
     ending: AnswerEnding | None
@@ -188,6 +192,11 @@ class Generation(Root):
     def is_open(self) -> bool:
         """Whether a worker is to write the text."""
         return self.status in ("queued", "running") and not self.erased
+
+    @property
+    def explanation(self) -> str | None:
+        """Why there is no text, and what to do next."""
+        return explanation_of(self.refused or self.failure, self.categories)
 
     @property
     def variables_by_name(self) -> dict[str, str]:

@@ -64,6 +64,7 @@ PRIVATE_EVENTS = {
     "generation.given_up",
     "generation.requested",
     "generation.requested_again",
+    "generation.text_refused",
     "join_request.accepted",
     "join_request.asked",
     "join_request.asked_again",

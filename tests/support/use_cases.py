@@ -31,7 +31,7 @@ from domain.kernel import Root
 from infra.sealing.blind_index import BlindIndex
 from infra.store.codec import layout_of
 from tests.support.accounts import NewAccount, open_account
-from tests.support.generations import MemoryPartialTexts, PlainModels, PlainTokens, ScriptedProvider
+from tests.support.generations import MemoryPartialTexts, PlainModels, PlainModeration, PlainTokens, ScriptedProvider
 from tests.support.given import NOW
 from tests.support.limits import link_guesses, sign_in_attempts
 from tests.support.links import PlainLinks
@@ -137,6 +137,7 @@ class CommandRunner:
             "digests": self.blind,
         }
         self.provider, self.partial_texts = ScriptedProvider(), MemoryPartialTexts()
+        self.moderation = PlainModeration()
         self.bus = Bus(self.store, self.ports, self.blind, settlement=settlement or MemorySettlement(self.sessions))
 
     call = CommandContext(None, UUID(int=0))
@@ -180,6 +181,7 @@ class CommandRunner:
         """The ports of performers."""
         own = {"events": self.store, "mailer": self.mail_box, "send": self._send_as_system}
         own |= {"send_as_user": self._send_as_user, "provider": self.provider, "partial_texts": self.partial_texts}
+        own["moderation"] = self.moderation
         return {**self.ports, **own}
 
     async def actor(self, email: str) -> Actor:

@@ -65,6 +65,7 @@ from application.generation.generation import (
     RequestGeneration,
     RetryGeneration,
 )
+from application.generation.moderating import WithholdText
 from application.idempotency import MAX_COPY_BYTES, AnswerTooLarge, VersionLost
 from application.identity.account import IssueLink, IssueLockdownLink, OpenAccount, ResetPassword, VerifyEmail
 from application.identity.account_requests import Register, RequestPasswordReset, RequestVerification
@@ -236,7 +237,11 @@ async def life_of_generations(runner: CommandRunner, ada: Actor) -> AsyncIterato
     yield StartAttempt(generation_id=id, round=1, lost_tokens=0, prompt_tokens=200), ada
     yield EndAttempt(generation_id=id, attempt=1, failure="cut", input_tokens=1, output_tokens=1), ada
     yield CancelGeneration(id=id), ada
-    for number, last in ((2, DiscardDraft(id=id)), (3, AcceptDraft(id=id, placement=Placement()))):
+    yield RetryGeneration(id=id), ada
+    yield StartAttempt(generation_id=id, round=2, lost_tokens=0, prompt_tokens=200), ada
+    refused = {"refused": "unsafe_text", "categories": ("hate",), "model": "swift"}
+    yield WithholdText(generation_id=id, attempt=2, input_tokens=10, output_tokens=2, **refused), ada  # type: ignore[arg-type]
+    for number, last in ((3, DiscardDraft(id=id)), (4, AcceptDraft(id=id, placement=Placement()))):
         yield RetryGeneration(id=id), ada
         yield StartAttempt(generation_id=id, round=number, lost_tokens=0, prompt_tokens=200), ada
         yield (

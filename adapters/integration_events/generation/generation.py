@@ -10,6 +10,7 @@ for event in (
     Generation.Answered,
     Generation.DraftAccepted,
     Generation.DraftDiscarded,
+    Generation.TextRefused,
     Generation.Failed,
     Generation.GivenUp,
     Generation.Cancelled,

@@ -97,7 +97,7 @@ def test_no_clear_field_is_a_text_that_people_wrote(root: Root) -> None:
         "payer_kind",
         "token_digest",
     }
-    clear_texts |= {"model", "target", "failure", "ending", "draft_reason", "prompt_digest"}
+    clear_texts |= {"model", "target", "failure", "refused", "ending", "draft_reason", "prompt_digest"}
     clear_texts |= {"address", "new_token_digest", "old_token_digest", "terms_version"}
     for event in events_of(root):
         plan = layout_of(type(event))

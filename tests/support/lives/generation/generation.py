@@ -7,6 +7,7 @@ from domain.generation.answer import ModelAnswer
 from domain.generation.generation import MAX_TRIES, Generation
 from domain.generation.placement import Placement
 from domain.generation.pricing import TokenPrice
+from domain.generation.refusing import withhold
 from domain.generation.requesting import ModelChoice, Quote, Wish, request, request_again
 from tests.support.given import ID, NOW
 from tests.support.lives.kernel import ADA, LATER, life
@@ -51,9 +52,17 @@ def answered(generation: Generation, document: Document) -> Generation:
     return generation
 
 
+def withheld(generation: Generation) -> None:
+    """Withhold the answer of the attempt."""
+    attempt, unsafe = generation.attempt, ["hate", "violence"]
+    withhold(
+        generation, attempt, "unsafe_text", unsafe, input_tokens=210, output_tokens=3, price=MODEL.price, now=LATER
+    )
+
+
 @life
 def generation() -> Generation:
-    """Cut, cancelled, asked for again and again: given up, failed, discarded; then accepted, and erased."""
+    """Cut, cancelled, asked for again and again: given up, failed, withheld, discarded; then accepted, and erased."""
     document = river()
     generation = started(asked(document, Placement("draft")), document)
     generation.end_attempt(1, "cut", input_tokens=200, output_tokens=2, now=LATER)
@@ -63,6 +72,7 @@ def generation() -> Generation:
         started(generation, document)
         generation.end_attempt(generation.attempt, "unavailable", input_tokens=0, output_tokens=0, now=LATER)
     started(ask_again(generation, document), None)
+    withheld(started(ask_again(generation, document), document))
     answered(started(ask_again(generation, document), document), document).discard(by=ADA, now=LATER)
     answered(started(ask_again(generation, document), document), document)
     generation.accept(document, Placement(), by=ADA, now=LATER)
