@@ -190,6 +190,8 @@ TEAM = Resource(
         "manage_domains": Rule("admin", "teams:write"),
         "read_settings": Rule("admin", "teams:read"),
         "change_settings": Rule("admin", "teams:write"),
+        "read_provider_key": Rule("admin", "teams:read"),
+        "manage_provider_key": Rule("admin", "teams:write"),
         "read_leaving": Rule("guest", "teams:read"),
         "read_removal": Rule("admin", "teams:read"),
         "read_dissolution": Rule("owner", "teams:read"),

@@ -100,11 +100,13 @@ class OpenAIProvider:
             yield rest
 
     async def _ask(self, entry: CatalogueModel, prompt: Prompt) -> AsyncStream[Any]:
-        model = entry.provider_name or entry.name
+        model, client = entry.provider_name or entry.name, self._client
+        if prompt.key is not None:
+            client = client.with_options(api_key=prompt.key)
         messages: list[Any] = [{"role": message.author, "content": message.text} for message in prompt.messages]
         temperature = omit if prompt.temperature is None else prompt.temperature
         if entry.api == "chat":
-            return await self._client.chat.completions.create(
+            return await client.chat.completions.create(
                 model=model,
                 messages=messages,
                 max_completion_tokens=prompt.max_output_tokens,
@@ -112,7 +114,7 @@ class OpenAIProvider:
                 stream=True,
                 stream_options={"include_usage": True},
             )
-        return await self._client.responses.create(
+        return await client.responses.create(
             model=model,
             input=messages,
             max_output_tokens=prompt.max_output_tokens,

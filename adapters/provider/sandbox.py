@@ -21,6 +21,8 @@ SANDBOX = ProviderAccount("http://sandbox.invalid/v1", "none", is_sandbox=True)
 OPENING = "Sandbox: no model wrote this. "
 WORDS = 60
 """Length of an answer."""
+REFUSED_KEY = "sk-refused"
+"""Keys that begin so are refused."""
 MAX_ECHO = 2_000
 """Characters of the prompt from which words are taken."""
 PAUSE_SECONDS = 0.02
@@ -40,6 +42,8 @@ class SandboxTransport(httpx2.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Answer one request."""
+        if request.headers["authorization"].startswith(f"Bearer {REFUSED_KEY}"):
+            return httpx2.Response(401, json={"error": {"message": "The sandbox refuses this key."}})
         if request.method == "GET":
             return httpx2.Response(200, json={"object": "list", "data": []})
         body = await request.aread()

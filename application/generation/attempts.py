@@ -12,7 +12,7 @@ from application.ports import Actor, Clock, Models, Store, UnknownModel
 from domain.billing.budget import Budget, BudgetExceeded
 from domain.content.document import Document
 from domain.generation.answer import AnswerEnding, ModelAnswer
-from domain.generation.events import Failure
+from domain.generation.events import Failure, RefusalReason
 from domain.generation.generation import Generation
 from domain.generation.pricing import TokenPrice
 from domain.generation.refusing import refuse
@@ -29,14 +29,15 @@ class AttemptState:
 class StartAttempt(Command[AttemptState]):
     """Start the next attempt of a round. An attempt that is under way was lost with its worker.
 
-    `lost_tokens`: of the text of that one; `prompt_tokens`: of the prompt that is to be sent; `categories`: those
-    for which moderation refuses it.
+    `lost_tokens`: of the text of that one; `prompt_tokens`: of the prompt that is to be sent; `refused`: why it is
+    not sent; `categories`: those for which moderation refuses it.
     """
 
     generation_id: UUID
     round: int
     lost_tokens: int
     prompt_tokens: int
+    refused: RefusalReason | None = None
     categories: tuple[str, ...] = ()
 
 
@@ -92,8 +93,8 @@ async def _obstacle(
     generation: Generation, cmd: StartAttempt, budget: Budget, store: Store, models: Models, now: datetime
 ) -> Failure | None:
     """Reserve what the next attempt may cost. Returns what forbids it; None: nothing."""
-    if cmd.categories:
-        refuse(generation, "unsafe_prompt", cmd.categories, now=now)
+    if cmd.refused is not None:
+        refuse(generation, cmd.refused, cmd.categories, now=now)
         return "refused"
     try:
         model = choose(models, generation.model)

@@ -9,6 +9,7 @@ from application.content.document import begin_use, load_document
 from application.generation.canary import canary_of
 from application.generation.paying import budget_of, reserve, settle_up
 from application.generation.prompting import prompt_messages, prompt_of
+from application.generation.provider_key import choose_key
 from application.idempotency import KeyedHash
 from application.ports import Actor, Clock, EventStore, Models, NewId, Store, TokenCounter
 from application.views import view_maker
@@ -28,10 +29,10 @@ class GenerationView:
     """A generation as its asker sees it. Costs are micro-dollars; `estimated_micros`: the most that one attempt costs.
 
     `answered_by`: the model that wrote the text, which may stand in for `model`; `is_sandbox`: it was no model at all.
-    `failure`: why there is no text; `refused`: what we refused, and `categories`: those for which moderation did;
-    `explanation` says it in words, and what to do. `text`: the text so far; of a discarded draft it is empty.
-    `draft_reason`: why the text is a draft. `revision`, `start`, `end`: the version of the document that has the text,
-    and the characters of its content that are the text.
+    `own_key`: the payer's own key pays for it, so it costs no money here. `failure`: why there is no text; `refused`:
+    what was refused, and `categories`: those for which moderation did; `explanation` says it in words, and what to do.
+    `text`: the text so far; of a discarded draft it is empty. `draft_reason`: why the text is a draft. `revision`,
+    `start`, `end`: the version of the document that has the text, and the characters of its content that are the text.
     """
 
     id: UUID
@@ -41,6 +42,7 @@ class GenerationView:
     status: Status
     result: Result | None
     draft_reason: DraftReason | None
+    own_key: bool
     failure: Failure | None
     refused: RefusalReason | None
     categories: list[str]
@@ -139,6 +141,7 @@ async def request_generation(
     digest = digests(b"prompt", actor.user_id.bytes, cmd.prompt.encode()).hex()
     quote = Quote(digest, await tokens.count(messages), month_of(now))
     generation = request(document, wish, model, quote, id=id, by=actor, now=now)
+    await choose_key(store, generation, now)
     store.save(generation, await reserve(store, generation, now), document)
     return generation_view(generation)
 
@@ -171,6 +174,7 @@ async def retry_generation(
     count = await tokens.count(prompt.messages)
     quote = Quote(generation.prompt_digest, count, month_of(now))
     request_again(generation, document, choose(models, generation.model), quote, by=actor, now=now)
+    await choose_key(store, generation, now)
     store.save(generation, await reserve(store, generation, now))
     return generation_view(generation)
 

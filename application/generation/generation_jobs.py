@@ -5,6 +5,7 @@ written once. An attempt whose worker was lost is charged with what was kept of 
 """
 
 import asyncio
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, ClassVar
 from uuid import UUID
@@ -15,6 +16,7 @@ from application.generation.attempts import EndAttempt, ExpireGeneration, Record
 from application.generation.canary import LeakDetector, RulesLeaked, canary_of
 from application.generation.moderating import WithholdText, judge_prompt, judge_text
 from application.generation.prompting import prompt_of
+from application.generation.provider_key import used_key
 from application.idempotency import KeyedHash
 from application.jobs import Job, Retries, ScheduledJob, performs, report_unread
 from application.ports import (
@@ -25,6 +27,7 @@ from application.ports import (
     Clock,
     EventStore,
     InFlight,
+    KeyRefused,
     Message,
     Moderation,
     NotAsked,
@@ -120,35 +123,57 @@ async def generate_text(
     if generation is None or not (generation.is_open or generation.attempt_is_open or generation.erased):
         return
     lost_text = await partial_texts.read(job.generation_id, generation.attempt, 0)
-    document, canary = await events.load(Document, generation.document_id), canary_of(digests, generation.id)
-    prompt = None if document is None or not generation.is_open else prompt_of(generation, document, canary)
-    categories = () if prompt is None else await judge_prompt(moderation, generation)
-    attempt = await _started(job, generation, prompt, lost_text, categories, tokens, send_as_user)
-    if attempt is not None and prompt is not None:
+    canary = canary_of(digests, generation.id)
+    plan = await _planned(generation, canary, events, moderation)
+    attempt = await _started(job, generation, plan, lost_text, tokens, send_as_user)
+    if attempt is not None and plan.prompt is not None:
         leaks = LeakDetector(canary)
         answering = Answering(events, partial_texts, job.generation_id, attempt.number, leaks)
-        await attempt.make(provider, moderation, answering, prompt)
+        await attempt.make(provider, moderation, answering, plan.prompt)
     last = generation.attempt if attempt is None else attempt.number
     await partial_texts.remove(job.generation_id, last)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What is to be sent; None: nothing. `refused`: why it is not sent after all, and moderation's `categories`."""
+
+    prompt: Prompt | None = None
+    refused: RefusalReason | None = None
+    categories: tuple[str, ...] = ()
+
+
+async def _planned(generation: Generation, canary: str, events: EventStore, moderation: Moderation) -> _Plan:
+    """Return what the next attempt sends, as things are now. Raises `Unavailable`."""
+    document = await events.load(Document, generation.document_id)
+    if document is None or not generation.is_open:
+        return _Plan()
+    prompt = prompt_of(generation, document, canary)
+    if categories := await judge_prompt(moderation, generation):
+        return _Plan(prompt, "unsafe_prompt", categories)
+    if not generation.own_key:
+        return _Plan(prompt)
+    key = await used_key(events, generation.payer)
+    return _Plan(prompt, "own_key") if key is None else _Plan(replace(prompt, key=key.key))
 
 
 async def _started(
     job: GenerateText,
     generation: Generation,
-    prompt: Prompt | None,
+    plan: _Plan,
     lost_text: str,
-    categories: tuple[str, ...],
     tokens: TokenCounter,
     send: SendAsUser,
 ) -> "_Attempt | None":
     """Start an attempt; None: the generation has ended, or is another round's."""
-    prompt_tokens = 0 if prompt is None else await tokens.count(prompt.messages)
+    prompt_tokens = 0 if plan.prompt is None else await tokens.count(plan.prompt.messages)
     command = StartAttempt(
         generation_id=generation.id,
         round=job.round,
         lost_tokens=await _count(tokens, lost_text),
         prompt_tokens=prompt_tokens,
-        categories=categories,
+        refused=plan.refused,
+        categories=plan.categories,
     )
     # By the version: a repeat of this try starts the same attempt, another try another one.
     state = await send(command, f"{job.effect_key}:start:{generation.version}", generation.asker_id)
@@ -184,8 +209,12 @@ class _Attempt:
         """
         try:
             end = await answering.run(provider.answer(prompt))
-        except (PromptRefused, UnknownModel):
-            await self._end("refused", await self._used(0, answering.text))
+        except (PromptRefused, UnknownModel) as error:
+            used = await self._used(0, answering.text)
+            if isinstance(error, KeyRefused) and prompt.key is not None:
+                await self._withhold("own_key", (), self._generation.model, used)
+            else:
+                await self._end("refused", used)
         except RulesLeaked:
             used = await self._used(self._prompt_tokens, answering.text)
             await self._withhold("leaked_rules", (), self._generation.model, used)

@@ -20,12 +20,22 @@ text; the document has become too long for the model; too little of the payer's 
 FINAL: frozenset[Failure] = frozenset({"refused", "no_access", "empty", "too_long", "budget"})
 """Failures that a repeat cannot mend."""
 
-RefusalReason = Literal["unsafe_prompt", "unsafe_text", "leaked_rules"]
-"""What we refuse: a prompt or a text, because of moderation; a text that repeats our rules."""
+RefusalReason = Literal["unsafe_prompt", "unsafe_text", "leaked_rules", "own_key"]
+"""What is refused: a prompt or a text, by moderation; a text that repeats our rules; the payer's own key, by the
+provider, or because it is gone."""
 
 DraftReason = Literal["asked", "document_changed", "no_access", "document_closed", "too_long"]
 """Why a text is a draft: the asker wanted one; the document has changed, or is closed to the asker; it is in the trash
 or archived; it would be too long."""
+
+
+class OwnKeyChosen(Root.Event):
+    """The payer's own key of the provider pays for this round of tries."""
+
+    TOPIC = "generation.own_key_chosen"
+
+    def apply(self, aggregate: "Generation") -> None:
+        aggregate.own_key = True
 
 
 class AttemptStarted(Root.Event):
@@ -175,7 +185,7 @@ class RequestedAgain(Root.Event):
         aggregate.status = "queued"
         aggregate.failure = aggregate.result = aggregate.draft_reason = None
         aggregate.ending = aggregate.answered_by = None
-        aggregate.refused, aggregate.categories = None, []
+        aggregate.refused, aggregate.categories, aggregate.own_key = None, [], False
         aggregate.round = self.round
         aggregate.tries = 0
         aggregate.payer_kind, aggregate.payer_id, aggregate.month = self.payer_kind, self.payer_id, self.month

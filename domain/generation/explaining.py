@@ -16,6 +16,7 @@ EXPLANATIONS: dict[Failure | RefusalReason, str] = {
     "budget": "Too little is left of this month's budget. Ask for less, wait for the next month, or change the plan.",
     "unsafe_prompt": "Moderation refuses the prompt. Change it and ask again.",
     "unsafe_text": "Moderation refuses the text that was written, so it was not kept. Change the prompt and ask again.",
+    "own_key": "The provider refuses the key that was saved, or it was deleted. Save another, or none, and ask again.",
     "leaked_rules": "The text repeated internal rules, so it was not kept. Change the prompt and ask again.",
 }
 

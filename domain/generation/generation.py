@@ -13,16 +13,15 @@ from uuid import UUID
 
 from domain.access import Person, Resource, Rule
 from domain.content.document import Document
-from domain.content.refusals import DocumentIsArchived, DocumentIsTrashed
 from domain.generation import events
 from domain.generation.answer import AnswerEnding, ModelAnswer
 from domain.generation.events import FINAL, DraftReason, Failure, RefusalReason
 from domain.generation.explaining import explanation_of
+from domain.generation.obstacles import draft_reason_of, is_open_to
 from domain.generation.placement import Placement, Target, WrittenPassage, write
 from domain.generation.pricing import Cost, TokenPrice
-from domain.generation.refusals import NoDraft, NotWaiting, PassageGone
-from domain.kernel import FirstEvent, Forbidden, NotFound, Party, PartyKind, Personal, Refusal, Root
-from domain.text import UnusableText
+from domain.generation.refusals import NoDraft, NotWaiting
+from domain.kernel import FirstEvent, Party, PartyKind, Personal, Refusal, Root
 
 Status = Literal["queued", "running", "done", "failed", "dead", "cancelled"]
 Result = Literal["written", "draft", "discarded"]
@@ -87,9 +86,12 @@ class Generation(Root):
             aggregate.ending = aggregate.answered_by = None
             aggregate.text = ""
             aggregate.refused, aggregate.categories = None, []
+            aggregate.own_key = False
             aggregate.revision = aggregate.start = aggregate.end = None
             aggregate.is_sandbox = False
             aggregate.input_tokens = aggregate.output_tokens = aggregate.cost_micros = 0
+
+    class OwnKeyChosen(events.OwnKeyChosen): ...
 
     class AttemptStarted(events.AttemptStarted): ...
 
@@ -132,6 +134,8 @@ class Generation(Root):
     prompt_digest: str
     variable_names: list[str]
     variable_values: list[str]
+    own_key: bool
+    """Whether the payer's own key of the provider pays for this round of tries."""
     estimated_tokens: int
     max_output_tokens: int
     target: Target
@@ -175,8 +179,8 @@ class Generation(Root):
 
     @property
     def price(self) -> TokenPrice:
-        """The price of the model when the generation was last requested."""
-        return TokenPrice(self.input_price, self.output_price)
+        """The price of the model when the generation was last requested. What the payer's own key pays is free."""
+        return TokenPrice(0, 0) if self.own_key else TokenPrice(self.input_price, self.output_price)
 
     @property
     def estimated_micros(self) -> int:
@@ -219,7 +223,7 @@ class Generation(Root):
 
         `document`: None if it does not exist for the asker, `by`. `obstacle`: what else forbids another attempt.
         """
-        failure = obstacle if _is_open_to(document, by) else "no_access"
+        failure = obstacle if is_open_to(document, by) else "no_access"
         if failure is not None:
             self._end(failure, now)
             return None
@@ -366,32 +370,8 @@ class Generation(Root):
         try:
             return write(document, self.placement, text, by=by, now=now), None
         except Refusal as refusal:
-            return None, _reason_of(refusal)
+            return None, draft_reason_of(refusal)
 
     def _require_draft(self) -> None:
         if self.result != "draft":
             raise NoDraft("This generation has no draft: read its `result`.")
-
-
-def _is_open_to(document: Document | None, person: Person) -> bool:
-    try:
-        if document is None:
-            return False
-        document.require("generate", person)
-        document.require_untrashed()
-    except Refusal:
-        return False
-    return True
-
-
-def _reason_of(refusal: Refusal) -> DraftReason:
-    match refusal:
-        case PassageGone():
-            return "document_changed"
-        case UnusableText():
-            return "too_long"
-        case DocumentIsTrashed() | DocumentIsArchived():
-            return "document_closed"
-        case NotFound() | Forbidden():
-            return "no_access"
-    raise refusal

@@ -1,4 +1,4 @@
-"""What we refuse: prompts that are not sent, and answers that are not given out."""
+"""What is refused: prompts that are not sent, answers that are not given out, keys that do not pay."""
 
 from collections.abc import Sequence
 from datetime import datetime

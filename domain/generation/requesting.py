@@ -141,6 +141,11 @@ def request_again(
     generation.trigger_event(Generation.RequestedAgain, now=now, round=generation.round + 1, **terms)
 
 
+def pay_by_own_key(generation: Generation, *, now: datetime) -> None:
+    """Let the payer's own key of the provider pay, until the generation is asked for again."""
+    generation.trigger_event(Generation.OwnKeyChosen, now=now)
+
+
 def _terms(document: Document, asker: Person, model: ModelChoice, quote: Quote) -> dict[str, Any]:
     """Return who pays, from which budget, at which prices, for how long a prompt."""
     payer = payer_of(document, asker.user_id)

@@ -51,7 +51,7 @@ class ProviderSettings(Subject):
     moderation_key: Annotated[SecretStr, AfterValidator(_header)] | None = Field(
         None,
         validation_alias="PALIMPSEST_MODERATION_KEY",
-        description="Key of that API; none: PALIMPSEST_PROVIDER_KEY",
+        description="Key of that API; none: PALIMPSEST_PROVIDER_KEY, if the address is the provider's",
     )
     models: FilePath | None = Field(
         None,

@@ -86,6 +86,19 @@ class PlainModeration:
         return next((categories for word, categories in self.refused.items() if word in text), ())
 
 
+class PlainKeyTrial:
+    """Implements `application.ports.TryKey`: raises `error`, if there is one. `tried`: the keys of all calls."""
+
+    def __init__(self) -> None:
+        self.tried: list[str] = []
+        self.error: Exception | None = None
+
+    async def __call__(self, key: str) -> None:
+        self.tried.append(key)
+        if self.error is not None:
+            raise self.error
+
+
 class MemoryPartialTexts:
     """Implements `application.ports.PartialTexts` in a dict."""
 

@@ -31,7 +31,14 @@ from domain.kernel import Root
 from infra.sealing.blind_index import BlindIndex
 from infra.store.codec import layout_of
 from tests.support.accounts import NewAccount, open_account
-from tests.support.generations import MemoryPartialTexts, PlainModels, PlainModeration, PlainTokens, ScriptedProvider
+from tests.support.generations import (
+    MemoryPartialTexts,
+    PlainKeyTrial,
+    PlainModels,
+    PlainModeration,
+    PlainTokens,
+    ScriptedProvider,
+)
 from tests.support.given import NOW
 from tests.support.limits import link_guesses, sign_in_attempts
 from tests.support.links import PlainLinks
@@ -111,6 +118,7 @@ class CommandRunner:
         self.sessions, self.refresh_tokens = MemorySessions(self.clock, self.jobs), DerivedRefreshTokens([bytes(32)])
         self.security_log = MemorySecurityLog(self.clock)
         self.recent = MemoryRecentDocuments()
+        self.key_trial = PlainKeyTrial()
         self._seen = 0
         self._states: dict[tuple[str, UUID], msgspec.Struct | None] = {}
         ids = count(0x1000)
@@ -135,6 +143,7 @@ class CommandRunner:
             "models": PlainModels(),
             "tokens": PlainTokens(),
             "digests": self.blind,
+            "try_key": self.key_trial,
         }
         self.provider, self.partial_texts = ScriptedProvider(), MemoryPartialTexts()
         self.moderation = PlainModeration()

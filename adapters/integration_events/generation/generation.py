@@ -5,6 +5,7 @@ from domain.generation.generation import Generation
 
 for event in (
     Generation.Requested,
+    Generation.OwnKeyChosen,
     Generation.AttemptStarted,
     Generation.AttemptEnded,
     Generation.Answered,

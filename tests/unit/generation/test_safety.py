@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, get_args
 
 import pytest
 from structlog.testing import capture_logs
@@ -11,6 +11,8 @@ from application.generation import answering, moderating
 from application.generation.canary import canary_of
 from application.generation.generation import GenerationView, RetryGeneration, generation_view
 from application.ports import AnswerEnd, Unavailable, Usage
+from domain.generation.events import Failure, RefusalReason
+from domain.generation.explaining import EXPLANATIONS, explanation_of
 from domain.generation.generation import Generation
 from tests.support.generations import Line
 from tests.unit.generation.test_generation_use_cases import Studio
@@ -192,6 +194,12 @@ async def test_the_canary_is_in_the_rules_and_in_nothing_that_is_stored() -> Non
     assert canary in prompt.messages[0].text
     assert canary not in prompt.messages[1].text
     assert canary not in str([vars(event) for event in studio.store.log])
+
+
+def test_every_failure_is_explained_in_words_with_a_next_step() -> None:
+    assert {*EXPLANATIONS} == {*get_args(Failure), *get_args(RefusalReason)}
+    assert all(text.endswith(".") for text in EXPLANATIONS.values())
+    assert explanation_of(None, ["hate"]) is None
 
 
 async def test_control_characters_of_a_model_reach_nobody() -> None:

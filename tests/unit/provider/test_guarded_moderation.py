@@ -97,6 +97,15 @@ async def test_a_service_that_does_not_answer_stops_texts_only_where_it_is_requi
         assert server.connections[0].headers["authorization"] == "Bearer sk-judge"
 
 
+async def test_another_address_does_not_get_the_key_of_the_provider() -> None:
+    async with rude_provider() as server:
+        here = settings(PALIMPSEST_PROVIDER_KEY=KEY, PALIMPSEST_MODERATION_URL=server.url)
+        async with open_moderation(here) as moderation:
+            with pytest.raises(Unavailable):
+                await moderation.judge("Otters.")
+    assert server.connections[0].headers["authorization"] == "Bearer none"
+
+
 def there(url: str, mode: str = "required") -> ProviderSettings:
     """Settings of moderation at an address of its own, with a key of its own."""
     own = {"PALIMPSEST_MODERATION_URL": url, "PALIMPSEST_MODERATION_KEY": "sk-judge", "PALIMPSEST_MODERATION": mode}

@@ -77,6 +77,8 @@ def test_with_erased_keys_a_life_replays_to_the_same_state_but_for_its_texts(roo
         "slug",
         "prompt",
         "text",
+        "key",
+        "last_characters",
     }
     erased = dict.fromkeys(texts, ERASED) | {name: lists[name] for name in vars(root).keys() & lists.keys()}
     assert state(again) == {**state(root), **erased}

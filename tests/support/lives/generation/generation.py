@@ -8,7 +8,7 @@ from domain.generation.generation import MAX_TRIES, Generation
 from domain.generation.placement import Placement
 from domain.generation.pricing import TokenPrice
 from domain.generation.refusing import withhold
-from domain.generation.requesting import ModelChoice, Quote, Wish, request, request_again
+from domain.generation.requesting import ModelChoice, Quote, Wish, pay_by_own_key, request, request_again
 from tests.support.given import ID, NOW
 from tests.support.lives.kernel import ADA, LATER, life
 
@@ -72,7 +72,8 @@ def generation() -> Generation:
         started(generation, document)
         generation.end_attempt(generation.attempt, "unavailable", input_tokens=0, output_tokens=0, now=LATER)
     started(ask_again(generation, document), None)
-    withheld(started(ask_again(generation, document), document))
+    pay_by_own_key(ask_again(generation, document), now=LATER)
+    withheld(started(generation, document))
     answered(started(ask_again(generation, document), document), document).discard(by=ADA, now=LATER)
     answered(started(ask_again(generation, document), document), document)
     generation.accept(document, Placement(), by=ADA, now=LATER)
