@@ -6,7 +6,7 @@ from domain.kernel import Party, Root
 from tests.support.history.kernel import History, begins, changes
 
 
-@begins(KeyChoice, chance=0.05, needs=[User])
+@begins(KeyChoice, chance=0.02, needs=[User])
 def save(history: History) -> list[Root]:
     payer = Party("user", history.any(User).id)
     if any(choice.id == KeyChoice.id_of(payer) for choice in history.of(KeyChoice)):
