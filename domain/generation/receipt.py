@@ -13,11 +13,11 @@ from domain.kernel import PartyKind, Root
 
 @dataclass(frozen=True, slots=True)
 class ReceiptLine:
-    """An attempt that has cost something. `failure`: why it gave no text; None: it gave the text.
+    """An attempt that has cost something, with all its variants. `failure`: why it gave no text; None: it gave one.
 
-    `model`: the one that was asked, or that has answered. `input_price`, `output_price`: micro-dollars for a million
-    tokens; None: another model than `model` has answered, for less. `payer_kind`, `payer_id`, `month`: who pays, from
-    the budget of which month.
+    `model`: the one that was asked, or the first that has answered. `input_price`, `output_price`: micro-dollars for a
+    million tokens; None: another model than `model` has answered, for less. `payer_kind`, `payer_id`, `month`: who
+    pays, from the budget of which month.
     """
 
     attempt: int
@@ -39,7 +39,7 @@ def receipt_lines(events: Iterable[Root.Event]) -> list[ReceiptLine]:
     return [*_lines(events)]
 
 
-CostEvent = Generation.AttemptEnded | Generation.Answered
+CostEvent = Generation.AttemptEnded | Generation.Answered | Generation.VariantsAnswered
 """Events with costs."""
 
 
@@ -57,7 +57,7 @@ def _line(generation: Generation, event: CostEvent) -> ReceiptLine:
     return ReceiptLine(
         attempt=event.attempt,
         at=event.timestamp,
-        model=event.model if isinstance(event, Generation.Answered) else generation.writer,
+        model=_model(generation, event),
         failure=event.failure if isinstance(event, Generation.AttemptEnded) else None,
         input_tokens=event.input_tokens,
         output_tokens=event.output_tokens,
@@ -70,7 +70,18 @@ def _line(generation: Generation, event: CostEvent) -> ReceiptLine:
     )
 
 
+def _model(generation: Generation, event: CostEvent) -> str:
+    if isinstance(event, Generation.Answered):
+        return event.model
+    if isinstance(event, Generation.VariantsAnswered):
+        return next(model for model in event.models if model is not None)
+    return generation.writer
+
+
 def _price(generation: Generation, event: CostEvent) -> TokenPrice | None:
-    """Return the price that the cost follows from; None: it was that of a fallback, which no event has."""
-    price = generation.price
-    return price if price.cost(event.input_tokens, event.output_tokens) == event.cost_micros else None
+    """Return the price that the cost follows from; None: it was that of a fallback, which no event has.
+
+    The cost of each variant is rounded up on its own.
+    """
+    rounded = event.cost_micros - generation.price.cost(event.input_tokens, event.output_tokens)
+    return generation.price if rounded in range(generation.variants) else None

@@ -77,6 +77,8 @@ def test_with_erased_keys_a_life_replays_to_the_same_state_but_for_its_texts(roo
         "slug",
         "prompt",
         "text",
+        "key",
+        "last_characters",
     }
     erased = dict.fromkeys(texts, ERASED) | {name: lists[name] for name in vars(root).keys() & lists.keys()}
     assert state(again) == {**state(root), **erased}
@@ -97,7 +99,7 @@ def test_no_clear_field_is_a_text_that_people_wrote(root: Root) -> None:
         "payer_kind",
         "token_digest",
     }
-    clear_texts |= {"model", "target", "failure", "ending", "draft_reason", "prompt_digest"}
+    clear_texts |= {"model", "target", "failure", "refused", "ending", "draft_reason", "prompt_digest"}
     clear_texts |= {"address", "new_token_digest", "old_token_digest", "terms_version"}
     for event in events_of(root):
         plan = layout_of(type(event))
