@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
+import httpx2
 from openai import APIConnectionError, APIError, APIStatusError, APITimeoutError
 
 from adapters.provider.bounded import TooLong
@@ -23,6 +24,8 @@ OVERLOADED = frozenset({"rate_limit_exceeded", "server_error", "overloaded_error
 FOR_GOOD = frozenset({"invalid_prompt", "invalid_request_error", "context_length_exceeded", "model_not_found"})
 """Codes of prompts that are no better the next time."""
 KNOWN = FILTERED | OVERLOADED | FOR_GOOD
+NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
+"""Causes of a failed connection before the provider knew of the request."""
 SECONDS = re.compile(r"\d{1,12}(\.\d{1,9})?")
 
 
@@ -47,6 +50,13 @@ def meaning_of(error: Exception, clock: Clock) -> PromptRefused | Unavailable | 
     if isinstance(error, APIStatusError):
         return _meaning_of_status(error, clock)
     return meaning_of_code(code) if code in KNOWN else Unavailable(f"The provider ({reason(error)})")
+
+
+def is_lost(error: Exception) -> bool:
+    """Return whether the request was sent, and nothing says what became of it: the provider may have begun to write."""
+    if isinstance(error, APIConnectionError):
+        return not isinstance(error.__cause__, NOT_SENT)
+    return isinstance(error, OSError | EOFError)
 
 
 def meaning_of_code(code: object) -> PromptRefused | Unavailable | FilterRefusal:

@@ -10,13 +10,16 @@ from openai import AsyncStream, omit
 from adapters.provider.catalogue import ApiName, Catalogue, CatalogueModel
 from adapters.provider.client import ProviderAccount, open_client
 from adapters.provider.events import ChatReading, Reading, ResponsesReading
-from adapters.provider.failures import FAILURES, FilterRefusal, meaning_of, reason
+from adapters.provider.failures import FAILURES, FilterRefusal, is_lost, meaning_of, reason
 from adapters.provider.surrogates import Surrogates
 from adapters.provider.timeouts import AnswerDeadlines, Timeouts, next_of
 from application.ports import AnswerCut, AnswerEnd, Clock, Prompt, TextPiece
 
 MAX_ANSWER_LENGTH = 1_000_000
 """Characters of an answer: those of a document. A longer one is cut there, and the provider is stopped."""
+REQUEST_ID = "X-Client-Request-Id"
+"""The header by which OpenAI finds a request in its logs, also one that it has not answered."""
+
 READINGS: dict[ApiName, type[ChatReading] | type[ResponsesReading]] = {
     "chat": ChatReading,
     "responses": ResponsesReading,
@@ -105,6 +108,7 @@ class OpenAIProvider:
             client = client.with_options(api_key=prompt.key)
         messages: list[Any] = [{"role": message.author, "content": message.text} for message in prompt.messages]
         temperature = omit if prompt.temperature is None else prompt.temperature
+        headers = {} if prompt.request_id is None else {REQUEST_ID: prompt.request_id}
         if entry.api == "chat":
             return await client.chat.completions.create(
                 model=model,
@@ -113,6 +117,7 @@ class OpenAIProvider:
                 temperature=temperature,
                 stream=True,
                 stream_options={"include_usage": True},
+                extra_headers=headers,
             )
         return await client.responses.create(
             model=model,
@@ -121,6 +126,7 @@ class OpenAIProvider:
             temperature=temperature,
             stream=True,
             store=False,
+            extra_headers=headers,
         )
 
 
@@ -128,12 +134,12 @@ def _reason_or_raise(error: Exception, length: int, clock: Clock) -> Literal["fi
     """Return the reason of an answer that the provider's filter has ended.
 
     Raises:
-        AnswerCut: the answer has failed after `length` characters.
-        PromptRefused, Unavailable: it has failed before the first one.
+        AnswerCut: the answer has failed after `length` characters, or it is unknown whether it has begun.
+        PromptRefused, Unavailable: it has not begun.
     """
     meaning = meaning_of(error, clock)
     if isinstance(meaning, FilterRefusal):
         return "filtered"
-    if length:
+    if length or is_lost(error):
         raise AnswerCut(f"The rest of the answer ({reason(error)})") from None
     raise meaning from None

@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 from application.commands import Command
 from application.generation.answering import Answering, TextOutcome
@@ -30,7 +32,7 @@ from domain.generation.events import Failure
 from domain.generation.generation import Generation
 
 STORE_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
-"""Seconds between tries to store what an attempt has given."""
+"""Seconds between tries to store the start of an attempt, or what it has given."""
 
 
 JudgedOutcome = TextOutcome | TextRefusal
@@ -52,6 +54,7 @@ class Attempt:
         self.number = number
         self._prompt_tokens = prompt_tokens
         self._key = f"{job_key}:{number}"
+        self._request_id = f"{generation.id}-{number}"
         self._generation = generation
         self._tokens = tokens
         self._send = send
@@ -62,8 +65,9 @@ class Attempt:
         Raises:
             Unavailable: it did not, and another attempt may help.
         """
+        named = replace(prompt, request_id=self._request_id)
         try:
-            outcomes = await answering.run(lambda: provider.answer(prompt))
+            outcomes = await answering.run(lambda: provider.answer(named))
         except asyncio.CancelledError:
             # The worker stops: an answer that takes too long is ended by the provider's adapter.
             await answering.keep_rest()
@@ -165,17 +169,23 @@ class Attempt:
         return bool((await self._store(command, "end")).is_open)
 
     async def _store(self, command: Command[Any], step: str) -> Any:
-        """Send a command, again and again during a short outage: to write the text again would cost money.
+        return await store(self._send, command, f"{self._key}:{step}", self._generation.asker_id)
 
-        Raises:
-            Unavailable, Busy, InFlight: it could not be carried out for a minute.
-        """
-        for pause in STORE_PAUSES:
-            try:
-                return await self._send(command, f"{self._key}:{step}", self._generation.asker_id)
-            except (Unavailable, Busy, InFlight):
-                await asyncio.sleep(pause)
-        return await self._send(command, f"{self._key}:{step}", self._generation.asker_id)
+
+async def store(send: SendAsUser, command: Command[Any], key: str, user_id: UUID) -> Any:
+    """Send a command, again and again during a short outage.
+
+    An attempt whose start is not known here, or whose text is not stored, costs money for nothing.
+
+    Raises:
+        Unavailable, Busy, InFlight: it could not be carried out for a minute.
+    """
+    for pause in STORE_PAUSES:
+        try:
+            return await send(command, key, user_id)
+        except (Unavailable, Busy, InFlight):
+            await asyncio.sleep(pause)
+    return await send(command, key, user_id)
 
 
 async def count(tokens: TokenCounter, text: str) -> int:

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any, ClassVar
 
 from application.generation.answering import Answering
-from application.generation.attempting import Attempt, count
+from application.generation.attempting import Attempt, count, store
 from application.generation.attempts import ExpireGeneration, StartAttempt
 from application.generation.canary import canary_of
 from application.generation.moderating import judge_prompt
@@ -166,7 +166,7 @@ async def _started(
         categories=plan.categories,
     )
     # By the version: a repeat of this try starts the same attempt, another try another one.
-    state = await send(command, f"{job.effect_key}:start:{generation.version}", generation.asker_id)
+    state = await store(send, command, f"{job.effect_key}:start:{generation.version}", generation.asker_id)
     if state.attempt is None:
         return None
     return Attempt(job.effect_key, generation, state.attempt, prompt_tokens, tokens, send)

@@ -21,6 +21,7 @@ class Prompt:
     """What a model is asked. `model`: its name in the catalogue. `temperature`: None is the provider's default.
 
     `key`: the key that pays, if it is not ours. Then no fallback stands in for the model.
+    `request_id`: our name of the request, by which the provider's logs and bills can be compared with our events.
     """
 
     model: str
@@ -28,6 +29,7 @@ class Prompt:
     max_output_tokens: int
     temperature: float | None = None
     key: str | None = field(default=None, repr=False)
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class NotAsked(Unavailable):
 
 
 class AnswerCut(Unavailable):
-    """The answer has begun and does not end: what was written until then may have to be paid for.
+    """The provider was asked, and the answer does not come, or does not end: it may have to be paid for.
 
     The price is at most that of the prompt's model: fallbacks cost no more.
     """
@@ -96,7 +98,8 @@ class Provider(Protocol):
 
         Raises:
             PromptRefused: a repeat cannot help.
-            AnswerCut: the connection was lost, or no text came for too long, after the answer had begun.
+            AnswerCut: the connection was lost, or no text came for too long, after the request was sent; or the answer
+                failed after it had begun.
             NotAsked: it is not to be asked now.
             Unavailable: the provider does not answer, is overloaded or wants a pause; nothing has begun.
         """

@@ -37,6 +37,9 @@ RUNNING_TIME = timedelta(minutes=20)
 WAITING_TIME = timedelta(hours=25)
 """The longest time that a job waits, for its first attempt or for the next one."""
 
+UNCOUNTED: frozenset[Failure] = frozenset({"lost", "cut"})
+"""Failures after which the provider's count of tokens never comes: the attempt is charged by our own count."""
+
 GENERATION = Resource(
     "generation",
     roles=("asker",),

@@ -186,6 +186,15 @@ def models(context: typer.Context) -> None:
 
 
 @app.command(context_settings=GROUP)
+def generations(context: typer.Context) -> None:
+    """Inspect the generations: unknown."""
+    from infra.cli import generations as group
+
+    log_errors_only()
+    group.app(context.args, prog_name="palimpsest generations")
+
+
+@app.command(context_settings=GROUP)
 def keys(context: typer.Context) -> None:
     """Manage the keys: list, rotate."""
     from infra.cli import keys as group

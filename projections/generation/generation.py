@@ -10,7 +10,7 @@ import msgspec
 from application.commands import ReadResult
 from application.ports import Actor, ReadStore, RecordedEvent
 from domain.generation.events import DraftReason, Failure
-from domain.generation.generation import RUNNING_TIME, WAITING_TIME, Generation, Result, Status
+from domain.generation.generation import RUNNING_TIME, UNCOUNTED, WAITING_TIME, Generation, Result, Status
 from domain.generation.placement import Target
 from domain.generation.sources import SourceDocument
 from domain.kernel import PartyKind
@@ -67,7 +67,7 @@ class GeneratedPassage:
 
 
 class Generations(ReadModel):
-    """All generations but erased ones."""
+    """All generations but erased ones. `uncounted_attempts`: those that were charged by our own count (`UNCOUNTED`)."""
 
     version = 2
     roots = (Generation,)
@@ -97,6 +97,7 @@ class Generations(ReadModel):
             "input_tokens": "bigint NOT NULL",
             "output_tokens": "bigint NOT NULL",
             "cost_micros": "bigint NOT NULL",
+            "uncounted_attempts": "bigint[] NOT NULL",
             "revision": "bigint",
             "start_at": "bigint",
             "end_at": "bigint",
@@ -110,6 +111,7 @@ class Generations(ReadModel):
             "(document_id) WHERE revision IS NOT NULL",
             "(document_id)",
             "(status, updated_at) WHERE status IN ('queued', 'running')",
+            "(updated_at) WHERE uncounted_attempts <> '{}'",
         ],
     )
 
@@ -120,7 +122,7 @@ class Generations(ReadModel):
             case Generation.AttemptStarted(attempt=attempt):
                 yield self._set(event, status="running", attempt=attempt)
             case Generation.AttemptEnded() as ended:
-                yield self._set(event, status=_waiting_again, **_paid(ended))
+                yield self._set(event, status=_waiting_again, **_paid(ended), **_uncounted(ended))
             case Generation.Answered() as answered:
                 result = "draft" if answered.revision is None else "written"
                 said = {"result": result, "draft_reason": answered.draft_reason, "answered_by": answered.model}
@@ -154,7 +156,7 @@ def _requested(table: Table, event: RecordedEvent) -> Change:
     asked = event.data
     assert isinstance(asked, Generation.Requested)
     source_ids = None if asked.source_documents is None else [UUID(id) for id in asked.source_documents]
-    return new_row(table, event, status="queued", source_ids=source_ids, **nothing, **zeros)
+    return new_row(table, event, status="queued", source_ids=source_ids, uncounted_attempts=[], **nothing, **zeros)
 
 
 def _ended(event: Generation.Failed | Generation.GivenUp | Generation.Cancelled) -> dict[str, object]:
@@ -177,6 +179,12 @@ def _paid(event: Generation.Answered | Generation.VariantsAnswered | Generation.
         "output_tokens": lambda row: _more(row, "output_tokens", event.output_tokens),
         "cost_micros": lambda row: _more(row, "cost_micros", event.cost_micros),
     }
+
+
+def _uncounted(event: Generation.AttemptEnded) -> dict[str, object]:
+    if event.failure not in UNCOUNTED or not event.input_tokens:
+        return {}
+    return {"uncounted_attempts": lambda row: [*row["uncounted_attempts"], event.attempt]}
 
 
 def _waiting_again(row: Row) -> object:
@@ -207,6 +215,10 @@ FROM read.generation WHERE document_id = %s AND revision IS NOT NULL ORDER BY re
 IS_SOURCE = "d.id = ANY(%(ids)s)"
 READABLE = f"""
 {own_documents("d.id", IS_SOURCE)} UNION {team_documents("d.id", IS_SOURCE)} UNION {shared_documents("d.id", IS_SOURCE)}
+"""
+UNCOUNTED_GENERATIONS = """
+SELECT id, model, uncounted_attempts AS attempts, cost_micros, updated_at FROM read.generation
+WHERE uncounted_attempts <> '{}' ORDER BY updated_at DESC LIMIT %s
 """
 LOST = """
 SELECT id FROM read.generation
@@ -291,6 +303,23 @@ class _WrittenPassage:
             at=self.at,
             sources=[source for source in sources if source.document_id in readable],
         )
+
+
+@dataclass(frozen=True, slots=True)
+class UncountedGeneration:
+    """A generation with attempts that were charged by our own count. `cost_micros`: of all attempts."""
+
+    id: UUID
+    model: str
+    attempts: list[int]
+    cost_micros: int
+    updated_at: datetime
+
+
+@reads(Generations)
+async def uncounted_generations(rows: ReadStore, limit: int) -> list[UncountedGeneration]:
+    """Return the latest generations with attempts of which the provider's count never came, for operators."""
+    return await rows.all(UncountedGeneration, UNCOUNTED_GENERATIONS, [limit])
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,13 +74,17 @@ class Client:
 
     def __init__(self, urls: Sequence[str], ledger: LedgerFile, seed: str) -> None:
         self._urls = urls
-        self._ledger = ledger
+        self.ledger = ledger
         self._random = random.Random(seed)
         self._wires = Wires()
 
     def close(self) -> None:
         """Close the connections."""
         self._wires.close()
+
+    def any_url(self) -> str:
+        """The address of one of the APIs."""
+        return self._random.choice(self._urls)
 
     async def insist(self, operation: Operation, until: float) -> Done | None:
         """Ask until there is an answer that settles it; None: it was refused or accepted, or `until` has come."""
@@ -105,7 +109,7 @@ class Client:
     async def ask(self, operation: Operation) -> tuple[Answered, bytes]:
         """Ask once."""
         attempt = uuid7()
-        self._ledger.write(
+        self.ledger.write(
             Asked(
                 attempt=attempt,
                 operation=operation.key,
@@ -126,7 +130,7 @@ class Client:
             headers["If-Match"] = f'"{operation.expected}"'
         answer = await self._send(operation.method, operation.path, headers, operation.body)
         answered = _read(attempt, answer)
-        self._ledger.write(answered)
+        self.ledger.write(answered)
         return answered, b"" if isinstance(answer, str) else answer.body
 
     async def see(self, user: User, what: str, path: str, stream_id: UUID, token: int) -> None:
@@ -138,7 +142,7 @@ class Client:
         thing = answer.json() if answer.status == 200 else None
         if what == "list":
             thing = next((item for item in thing["items"] if item["id"] == str(stream_id)), None) if thing else None
-        self._ledger.write(
+        self.ledger.write(
             Saw(
                 what=what,
                 stream_id=stream_id,
@@ -157,7 +161,7 @@ class Client:
         while monotonic() < until:
             answer = await self._send("POST", "/v1/auth/login", {}, {"email": email, "password": password})
             if not isinstance(answer, str) and answer.status < 500:
-                self._ledger.write(LoggedIn(email=email, is_right=is_right, status=answer.status))
+                self.ledger.write(LoggedIn(email=email, is_right=is_right, status=answer.status))
                 return
             await asyncio.sleep(self._random.uniform(0, LONGEST_PAUSE))
 
@@ -165,18 +169,18 @@ class Client:
         self, method: str, path: str, headers: dict[str, str], body: dict[str, Any] | None = None
     ) -> Reply | str:
         """The answer; or why there is none."""
-        url, content = self._random.choice(self._urls), None if body is None else msgspec.json.encode(body)
+        url, content = self.any_url(), None if body is None else msgspec.json.encode(body)
         try:
             async with asyncio.timeout(DEADLINE_SECONDS):
                 answer = await self._wires.request(method, url, path, headers, content)
         except TimeoutError:
-            self._ledger.write(Fault(what=f"{method} {path}", words=f"no answer in {DEADLINE_SECONDS:.0f} s"))
+            self.ledger.write(Fault(what=f"{method} {path}", words=f"no answer in {DEADLINE_SECONDS:.0f} s"))
             return "TimedOut"
         except NoReply as error:
             return str(error)
         fault = _fault(answer)
         if fault:
-            self._ledger.write(Fault(what=f"{method} {path}", words=fault))
+            self.ledger.write(Fault(what=f"{method} {path}", words=fault))
         return answer
 
 
@@ -186,12 +190,13 @@ def _read(attempt: UUID, answer: Reply | str) -> Answered:
     status = answer.status
     if not 200 <= status < 300 or status == ACCEPTED:
         return Answered(attempt=attempt, status=status, code=_code(answer))
-    thing = answer.json() if answer.body else None
+    thing = answer.json() if answer.body else {}
+    is_versioned = "version" in thing  # a generation is not
     return Answered(
         attempt=attempt,
         status=status,
-        stream_id=UUID(thing["id"]) if thing else None,
-        version=thing["version"] if thing else None,
+        stream_id=UUID(thing["id"]) if is_versioned else None,
+        version=thing["version"] if is_versioned else None,
         tag=_tag(answer),
         position=int(answer.headers["consistency-token"]),
         body=digest(answer.body),

@@ -32,12 +32,12 @@ PAGE = 2_000
 SETUP = UUID(int=0x5E7)
 """The correlation of what was written before the load began. It has no trace."""
 WORKER = UUID(int=0x30B)
-"""Stands for the request, where a job wrote an event: it has no trace either, and no actor."""
+"""Stands for the request, where a job wrote an event: it has no trace either."""
 
 ATTEMPTS = """
 SELECT position, CASE
     WHEN traceparent IS NOT NULL THEN split_part(traceparent, '-', 2)::uuid
-    WHEN actor_id IS NULL AND correlation_id <> %s THEN %s
+    WHEN correlation_id <> %s THEN %s
     ELSE correlation_id
 END FROM events ORDER BY position
 """

@@ -24,6 +24,7 @@ from infra.policies.tables import register_policies
 from infra.postgres.migrate import migrate
 from tests.chaos.brokers import Brokers, open_brokers
 from tests.chaos.work import is_quiet
+from tests.support.billing_provider import BilledCall, ProviderProcess
 from tests.support.limits import PLENTY
 from tests.support.servers import PostgresForTests, RedisForTests, redis_admin
 from tests.support.smtp import Ledger, SmtpProcess
@@ -86,6 +87,7 @@ class House:
     relays: list[Role] = field(default_factory=list)
     workers: list[Role] = field(default_factory=list)
     mail_server: SmtpProcess | None = None
+    provider: ProviderProcess | None = None
     urls: list[str] = field(default_factory=list)
     keep: bool = False
     _next_port: int = field(default_factory=lambda: random.SystemRandom().randrange(20_000, 31_000))
@@ -101,10 +103,11 @@ class House:
         return self.folder / "ledger.jsonl"
 
     def furnish(self) -> None:
-        """Start our processes and a mail server, and wait until they serve."""
+        """Start our processes, a mail server and a provider of models, and wait until they serve."""
         load_use_cases()
         register_policies(self.admin_url, POLICIES.values())
         self.mail_server = SmtpProcess(self.folder, self._port())
+        self.provider = ProviderProcess(self.folder, self._port())
         counts = [
             ("api", self.apis, APIS),
             ("relay", self.relays, RELAYS if self.brokers else 0),
@@ -121,7 +124,7 @@ class House:
 
     def heal(self) -> None:
         """Start all that does not run, and wait until all of it serves."""
-        for server in (self.postgres, self.redis, self.mail_server):
+        for server in (self.postgres, self.redis, self.mail_server, self.provider):
             if server is not None and not server.alive():
                 server.start()
         if self.brokers is not None:
@@ -144,12 +147,19 @@ class House:
         assert self.mail_server is not None
         return self.mail_server.ledger
 
+    @property
+    def calls(self) -> list[BilledCall]:
+        """What the provider of models has billed."""
+        assert self.provider is not None
+        return self.provider.ledger.calls()
+
     def stop_roles(self) -> None:
-        """End our processes, then the mail server; the other servers go on."""
+        """End our processes, then those outside; the other servers go on."""
         for role in reversed(self.roles):
             role.stop()
-        if self.mail_server is not None:
-            self.mail_server.kill()
+        for server in (self.mail_server, self.provider):
+            if server is not None:
+                server.kill()
 
     def kill_postgres(self) -> None:
         """SIGKILL the server with every process of it, so that none ends in order."""
@@ -200,8 +210,9 @@ class House:
             **KEYS,
             **PLENTY,
         }
-        if self.mail_server is not None:
-            given |= self.mail_server.settings
+        for server in (self.mail_server, self.provider):
+            if server is not None:
+                given |= server.settings
         if self.brokers is not None:
             given |= {
                 "KAFKA_BOOTSTRAP_SERVERS": self.brokers.address,

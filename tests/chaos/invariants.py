@@ -1,4 +1,4 @@
-"""The invariants as pure checks of the evidence. Those of mails and jobs are in `invariants_of_work.py`."""
+"""The invariants as pure checks of the evidence. Those of jobs and generations are in `invariants_of_*.py`."""
 
 from bisect import bisect_right
 from collections import Counter, defaultdict
@@ -13,7 +13,7 @@ from domain.content.document import Document
 from domain.identity.user import User
 from domain.kernel import Party
 from domain.teams.team import Team
-from tests.chaos import invariants_of_work
+from tests.chaos import invariants_of_generation, invariants_of_work
 from tests.chaos.evidence import SETUP, WORKER, Evidence, Logged
 from tests.chaos.ledger import Attempt
 from tests.chaos.verdicts import Check, Verdicts, holds
@@ -180,7 +180,8 @@ def a_key_has_one_effect_and_one_answer(evidence: Evidence) -> Verdicts:
         alike = [attempt for attempt in attempts if attempt.asked.request == wish]
         wrote = sum(attempt.asked.attempt in writers for attempt in attempts)
         answers = {_said(attempt) for attempt in alike if attempt.acknowledged or attempt.refused}
-        done = any(attempt.acknowledged for attempt in alike)
+        is_asked = alike[0].asked.kind in invariants_of_generation.ASKS
+        done = any(attempt.acknowledged or (is_asked and attempt.accepted) for attempt in alike)
         if wrote > 1:
             yield f"{operation} was done {wrote} times"
         elif len(answers) > 1:
@@ -280,6 +281,7 @@ CHECKS: list[tuple[int, Check]] = [
     (7, reads_show_what_the_log_says),
     (8, quotas_are_never_exceeded),
     *invariants_of_work.CHECKS,
+    *invariants_of_generation.CHECKS,
     (0, every_operation_came_to_an_end),
     (0, every_error_is_a_problem_and_none_is_ours),
 ]

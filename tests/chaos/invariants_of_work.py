@@ -14,6 +14,9 @@ from application.identity.account_jobs import WITH_LOCKDOWN, AccountMail, MailTe
 from application.jobs import Job, job_kinds
 from application.policies.send_account_mails import TEMPLATES
 from application.policy import POLICIES, react_to
+from domain.billing.budget import Budget
+from domain.content.document import Document
+from domain.generation.generation import Generation
 from domain.identity.user import User
 from tests.chaos.applicant import link_of
 from tests.chaos.evidence import WORKER, Evidence, Logged
@@ -49,8 +52,19 @@ BY_JOBS = (
     User.PasswordResetRequested,
     User.RegistrationRepeated,
     User.LockdownLinkIssued,
+    Generation.AttemptStarted,
+    Generation.AttemptEnded,
+    Generation.Answered,
+    Generation.Failed,
+    Generation.GivenUp,
+    Budget.Reserved,
+    Budget.Charged,
+    Budget.Settled,
+    Budget.Released,
+    Budget.NoticeReached,
+    Document.Saved,
 )
-"""What jobs may write."""
+"""What jobs may write. Whether they may save a document: `invariants_of_generation.py`."""
 
 
 def what_was_accepted_is_done(evidence: Evidence) -> Verdicts:
@@ -152,7 +166,7 @@ def each_event_causes_its_jobs_once(evidence: Evidence) -> Verdicts:
 
 
 def jobs_write_what_was_asked_for(evidence: Evidence) -> Verdicts:
-    """Events of jobs are about accounts for which there was a request."""
+    """Events of jobs are of these kinds, and accounts are opened for which there was a request."""
     if evidence.work is None:
         return
     asked = _requests(evidence, "register")

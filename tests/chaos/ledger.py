@@ -73,6 +73,21 @@ class LoggedIn(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     status: int
 
 
+class Watched(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A watcher of a generation got an event. `offset`: the characters of the attempt until there.
+
+    `watcher` is the same before and after a break of the connection. `text`: of a `text`; `status`: of an `end`.
+    """
+
+    watcher: UUID
+    generation_id: UUID
+    event: str
+    attempt: int
+    offset: int
+    text: str = ""
+    status: str = ""
+
+
 class Fault(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """An answer that no client should get: an error without a problem's form, or none in all that time."""
 
@@ -83,7 +98,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 PASSING = {"in_flight", "busy"}
 """Refusals after which one asks again."""
 
-Line = Asked | Answered | Saw | LoggedIn | Fault
+Line = Asked | Answered | Saw | LoggedIn | Watched | Fault
 _LINE = msgspec.json.Decoder(Line)
 _encode = msgspec.json.Encoder().encode
 
@@ -143,6 +158,7 @@ class Ledger:
     attempts: dict[UUID, Attempt] = field(default_factory=dict)
     saw: list[Saw] = field(default_factory=list)
     logins: list[LoggedIn] = field(default_factory=list)
+    watched: list[Watched] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
 
     def operations(self) -> dict[str, list[Attempt]]:
@@ -169,6 +185,8 @@ class Ledger:
                 self.saw.append(line)
             case LoggedIn():
                 self.logins.append(line)
+            case Watched():
+                self.watched.append(line)
             case Fault():
                 self.faults.append(line)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from time import monotonic
 
 from tests.chaos.applicant import Applicant, Mailboxes
+from tests.chaos.asker import Asker
 from tests.chaos.client import Client, Done, Operation, User
 from tests.chaos.ledger import LedgerFile
 from tests.support.smtp import Ledger as MailLedger
@@ -17,6 +18,7 @@ from tests.support.smtp import Ledger as MailLedger
 WRITERS = 20
 NEWCOMERS = 2
 APPLICANTS = 8
+ASKERS = 6
 SETTLING_SECONDS = 60.0
 """After everything runs again, no operation may take longer to come to an end."""
 AT_ONCE = 8
@@ -208,20 +210,25 @@ async def load(
     """Work until it is over, and then until every operation is settled, for a bounded time."""
     shelf, mailboxes = Shelf(users, list(newcomers)), Mailboxes(mails)
     with ExitStack() as stack:
-        clients = [Client(urls, ledger, f"{seed} client {n}") for n in range(WRITERS + NEWCOMERS + APPLICANTS)]
-        for client in clients:
-            stack.callback(client.close)
-        writers = [Writer(client, shelf, f"{seed} writer {n}") for n, client in enumerate(clients[:-APPLICANTS])]
-        applicants = [
-            Applicant(client, mailboxes, f"{seed} applicant {n}") for n, client in enumerate(clients[-APPLICANTS:])
-        ]
+
+        def client(name: str) -> Client:
+            opened = Client(urls, ledger, f"{seed} client of {name}")
+            stack.callback(opened.close)
+            return opened
+
+        def named(kind: str, count: int) -> list[str]:
+            return [f"{seed} {kind} {n}" for n in range(count)]
+
+        writers = [Writer(client(name), shelf, name) for name in named("writer", WRITERS + NEWCOMERS)]
+        applicants = [Applicant(client(name), mailboxes, name) for name in named("applicant", APPLICANTS)]
+        askers = [Asker(client(name), users, name) for name in named("asker", ASKERS)]
         tasks = [asyncio.create_task(writer.work(over)) for writer in writers[:WRITERS]]
         tasks += [asyncio.create_task(applicant.work(over)) for applicant in applicants]
+        tasks += [asyncio.create_task(asker.work(over)) for asker in askers]
         tasks += [asyncio.create_task(writer.welcome(over)) for writer in writers[WRITERS:]]
         await asyncio.to_thread(over.wait)
         end = monotonic() + SETTLING_SECONDS
-        for writer in writers:
-            writer.end_by(end)
-        for applicant in applicants:
-            applicant.end_by(end)
+        actors: list[Writer | Applicant | Asker] = [*writers, *applicants, *askers]
+        for actor in actors:
+            actor.end_by(end)
         await asyncio.gather(*tasks)

@@ -84,4 +84,11 @@ def _work_of(evidence: Evidence) -> dict[str, int]:
     if evidence.work is None:
         return {}
     mails = [mail.message_id for mail in evidence.work.mails]
-    return {"jobs": len(evidence.work.jobs), "mails": len(mails), "mails that came again": len(mails) - len(set(mails))}
+    texts = {call.generation_id for call in evidence.work.calls}
+    return {
+        "jobs": len(evidence.work.jobs),
+        "mails": len(mails),
+        "mails that came again": len(mails) - len(set(mails)),
+        "texts": len(texts),
+        "texts that were asked for again": len(evidence.work.calls) - len(texts),
+    }

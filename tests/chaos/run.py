@@ -112,7 +112,8 @@ def run(house: House, seed: int, seconds: float, *, kill: bool = True) -> Outcom
     stream = house.brokers.compare(house.database_url) if house.brokers else None
     house.stop_roles()
     ledger = read(house.ledger)
-    work = read_work(house.admin_url, house.mails.mails(), saboteur.kills_that_repeat_mails)
+    kills = saboteur.kills_that_repeat_mails
+    work = read_work(house.admin_url, house.mails.mails(), kills, house.calls, saboteur.struck)
     evidence = asyncio.run(collect(house.database_url, house.admin_url, ledger, clients.fed, work))
     return Outcome(seed, seconds, saboteur.kills, evidence, judge(evidence), stream)
 

@@ -9,11 +9,14 @@ from infra.local.servers.kafka import EmbeddedKafka
 from tests.chaos.brokers import Brokers
 from tests.chaos.disk import clear, fill
 from tests.chaos.house import House, Role
+from tests.chaos.work import Kill
 from tests.support.kafka import freeze, thaw
 
 REST_SECONDS = (0.5, 4.0)
 DOWN_SECONDS = (0.0, 1.5)
 FROZEN_SECONDS = (1.0, 5.0)
+ASKS_AGAIN = ("worker", "all workers", "provider")
+"""The kills after which a provider may be asked again: all others lose no text."""
 
 
 class Saboteur:
@@ -23,6 +26,7 @@ class Saboteur:
         self._house = house
         self._random = random.Random(seed)
         self.kills: Counter[str] = Counter()
+        self.struck: list[Kill] = []
         self._deck: list[str] = []
         self._cards: dict[str, tuple[Callable[[], None], int]] = {
             "API": (self._kill_api, 3),
@@ -31,7 +35,9 @@ class Saboteur:
             "all projectors": (self._kill_all_projectors, 1),
             "worker": (self._kill_worker, 3),
             "all workers": (self._kill_all_workers, 1),
+            "worker stopped": (self._stop_worker, 2),
             "mail server": (self._kill_mail_server, 2),
+            "provider": (self._kill_provider, 1),
             "PostgreSQL": (self._kill_postgres, 2),
             "PostgreSQL backend": (house.kill_backend, 1),
             "Redis": (self._kill_redis, 1),
@@ -74,8 +80,14 @@ class Saboteur:
                 return
             time.sleep(rest)
             card = self._draw()
+            self._note(card)
             self._cards[card][0]()
             self.kills[card] += 1
+
+    def _note(self, card: str) -> None:
+        """Note when a kill comes that may let the provider be asked again."""
+        if card in ASKS_AGAIN:
+            self.struck.append(Kill(card, time.time()))
 
     def _draw(self) -> str:
         if not self._deck:
@@ -106,6 +118,18 @@ class Saboteur:
         self._house.mail_server.kill()
         self._pause()
         self._house.mail_server.start()
+
+    def _kill_provider(self) -> None:
+        assert self._house.provider is not None
+        self._house.provider.kill()
+        self._pause()
+        self._house.provider.start()
+
+    def _stop_worker(self) -> None:
+        """End a worker in order: what it has begun is done, or begun again by another one."""
+        worker = self._random.choice(self._house.workers)
+        worker.stop()
+        worker.start()
 
     def _strike(self, *roles: Role) -> None:
         for role in roles:

@@ -187,7 +187,9 @@ async def go_on(scene: Scene, before: Evidence) -> Evidence:
             await until(lambda: is_quiet(scene.database.admin_url, scene.running))
     async with open_store(url) as opened:
         log = await read_log(opened.feed(), scene.database.admin_url)
-    return replace(before, log=log, ledger=ledger, work=read_work(scene.database.admin_url, scene.mails.mails(), 1))
+    calls = work_of(before).calls
+    work = read_work(scene.database.admin_url, scene.mails.mails(), 1, calls, [])
+    return replace(before, log=log, ledger=ledger, work=work)
 
 
 @contextlib.asynccontextmanager

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import psycopg
 
+from tests.support.billing_provider import BilledCall
 from tests.support.smtp import ReceivedMail
 
 JOBS = "SELECT args ->> 'kind', args ->> 'effect', status::text FROM jobs.procrastinate_jobs ORDER BY id"
@@ -29,25 +30,38 @@ class KeptJob:
 
 
 @dataclass(frozen=True, slots=True)
+class Kill:
+    """What was killed, and when, in seconds since 1970."""
+
+    card: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Work:
     """All jobs, all mails in the order of their acceptance, and the number of streams that policies leave out.
 
-    `kills`: the number of kills after which a mail may come again.
+    `kills`: the number of kills after which a mail may come again. `calls`: what the provider has billed. `struck`: the
+    kills after which it may be asked again.
     """
 
     jobs: list[KeptJob]
     mails: list[ReceivedMail]
     quarantined: int
     kills: int
+    calls: list[BilledCall]
+    struck: list[Kill]
 
 
-def read_work(admin_url: str, mails: list[ReceivedMail], kills: int) -> Work:
+def read_work(
+    admin_url: str, mails: list[ReceivedMail], kills: int, calls: list[BilledCall], struck: list[Kill]
+) -> Work:
     """Read the queue. No worker may be at work."""
     with psycopg.connect(admin_url) as connection:
         jobs = [KeptJob(*row) for row in connection.execute(JOBS)]
         found = connection.execute(QUARANTINED).fetchone()
     assert found is not None
-    return Work(jobs, mails, found[0], kills)
+    return Work(jobs, mails, found[0], kills, calls, struck)
 
 
 def is_quiet(admin_url: str, running: int = 0) -> bool:

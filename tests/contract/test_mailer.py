@@ -21,9 +21,9 @@ from application.identity.account_jobs import LINKS
 from application.notices import NoticeTemplate
 from application.ports import Mail, Mailer, MailRefused, Unavailable
 from tests.support.certificates import Certificates
+from tests.support.killable import HOST
 from tests.support.mails import COMPOSE, TOKEN, clock, mail
 from tests.support.smtp import (
-    HOST,
     OK,
     Handler,
     Ledger,

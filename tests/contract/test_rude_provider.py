@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -36,6 +37,18 @@ from tests.support.waiting import until
 
 SILENT = {"silence", "a head alone", "empty texts without end"}
 """Failures that only a time limit ends."""
+LOST = SILENT | {
+    "a closed connection",
+    "a page",
+    "another protocol",
+    "an end without an answer",
+    "a done without an answer",
+    "null",
+    "an empty object",
+}
+"""Failures before the first text that do not say whether the provider has begun to write, and bills it."""
+OF_CHAT = {"a wrong text", "a text that is an object", "wrong choices", "no delta", "an unknown end"}
+"""Events of chat completions: the other API takes no notice of them, and sees an end without an answer."""
 MODELS = pytest.mark.parametrize("model", ["talker", "responder"])
 
 
@@ -49,6 +62,16 @@ async def rude() -> AsyncIterator[RudeProvider]:
 async def provider(rude: RudeProvider) -> AsyncIterator[OpenAIProvider]:
     async with provider_at(rude.url) as opened:
         yield opened
+
+
+@MODELS
+async def test_a_request_has_our_name_of_it(rude: RudeProvider, provider: OpenAIProvider, model: str) -> None:
+    rude.script = events(FIRST[model], *LAST[model])
+    await answer(provider, replace(prompt(model=model), request_id="6f-2"))
+    await answer(provider, prompt(model=model))
+    named, nameless = rude.connections
+    assert named.headers["x-client-request-id"] == "6f-2"
+    assert "x-client-request-id" not in nameless.headers
 
 
 async def test_a_request_has_our_key_and_what_the_prompt_says(rude: RudeProvider, provider: OpenAIProvider) -> None:
@@ -163,11 +186,12 @@ async def test_a_failure_before_the_first_text_is_an_outage(rude: RudeProvider, 
     async with provider_at(rude.url, Timeouts(first_text=0.2 if name in SILENT else 60)) as provider:
         with pytest.raises(Unavailable) as caught:
             await answer(provider, prompt(model=model))
-    assert not isinstance(caught.value, AnswerCut)
+    assert isinstance(caught.value, AnswerCut) == (name in LOST or (model == "responder" and name in OF_CHAT))
     assert_tells_nothing(caught.value)
 
 
 FIRST: dict[str, dict[str, Any]] = {"talker": chunk("Otters "), "responder": delta("Otters ")}
+LAST: dict[str, list[Any]] = {"talker": [chunk(finish="stop"), counted(9, 2)], "responder": [ended()]}
 AFTER: dict[str, list[Any]] = {
     "a cut": [],
     "a done without an end": ["[DONE]"],
@@ -218,8 +242,9 @@ async def test_a_provider_that_is_not_there_is_an_outage() -> None:
     async with rude_provider() as server:
         url = server.url
     async with provider_at(url) as provider:
-        with pytest.raises(Unavailable, match="not reached"):
+        with pytest.raises(Unavailable, match="not reached") as caught:
             await answer(provider, prompt())
+        assert not isinstance(caught.value, AnswerCut), "nothing can have begun"
         with pytest.raises(Unavailable):
             await provider.check()
 

@@ -10,8 +10,6 @@ import asyncio
 import json
 import os
 import ssl
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -25,11 +23,9 @@ from warnings import catch_warnings, simplefilter
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from adapters.mail.smtp_server import Security
-from infra.local.servers.process import free_port, port_is_free
-from tests.support.servers import PROJECT
-from tests.support.waiting import wait_until
+from infra.local.servers.process import free_port
+from tests.support.killable import HOST, KillableServer
 
-HOST = "127.0.0.1"
 OK = "250 accepted"
 
 
@@ -270,13 +266,14 @@ def settings_of(url: str) -> dict[str, str]:
     return {"PALIMPSEST_SMTP_URL": url, "PALIMPSEST_MAIL_FROM": "Palimpsest <no-reply@palimpsest.example>"}
 
 
-class SmtpProcess:
-    """A server in a process of its own, to `kill()` and `start()`; it keeps its port and its ledger."""
+class SmtpProcess(KillableServer):
+    """A server in a process of its own; it keeps its port and its ledger."""
+
+    MODULE = "tests.support.smtp"
 
     def __init__(self, folder: Path, port: int | None = None) -> None:
         self.ledger = Ledger(folder / "mails.jsonl")
-        self.port = port or free_port()
-        self._process: subprocess.Popen[bytes] | None = None
+        super().__init__(self.ledger.path, port or free_port())
 
     @property
     def url(self) -> str:
@@ -287,23 +284,6 @@ class SmtpProcess:
     def settings(self) -> dict[str, str]:
         """The settings of processes that send mails by it."""
         return settings_of(self.url)
-
-    def alive(self) -> bool:
-        """Whether it runs."""
-        return self._process is not None and self._process.poll() is None
-
-    def start(self) -> None:
-        """Start it, and wait until it serves."""
-        command = [sys.executable, "-m", "tests.support.smtp", "--port", str(self.port), str(self.ledger.path)]
-        self._process = subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.DEVNULL)
-        wait_until(lambda: not port_is_free(self.port, HOST))
-
-    def kill(self) -> None:
-        """End it at once, in the middle of its work."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
 
 
 @contextmanager

@@ -44,9 +44,8 @@ async def request_domain_mail(team_id: UUID, domain_id: UUID, send: Send) -> Ans
 
 @router.post("/auth/prove-domain", **operation("The domain is proved.", takes=KEYED, fails=[403, 409], status=204))
 async def prove_domain_by_mail(body: DomainToken, send: Send) -> Answer:
-    """Make a domain a team's, with the token of the link in a mail to its postmaster.
+    """Make a domain a team's, with the token of the link in a mail to its postmaster. A link works once, for 24 hours.
 
-    A link works once, for 24 hours; any other answers 403 `domain_link_not_valid`. A domain belongs to one team at a
-    time: 409 `taken`.
+    Any other answers 403 `domain_link_not_valid`. A domain belongs to one team at a time: 409 `taken`.
     """
     return await send(ProveDomainByMail(token=body.token))

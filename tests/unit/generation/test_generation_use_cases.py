@@ -652,6 +652,25 @@ async def test_an_answer_is_stored_after_an_outage_and_the_provider_not_asked_ag
     assert ((await studio.generation(asked.id)).status, len(studio.provider.asked), failures) == ("done", 1, [])
 
 
+async def test_an_attempt_whose_start_is_not_answered_is_made_and_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempting, "STORE_PAUSES", (0.0, 0.0))
+    studio = await Studio().open()
+    asked = await studio.ask_for()
+    append, lost = studio.store.append, [Unavailable("The database")]
+
+    async def losing(changes: Any, call: Any, idempotency: Any, judged_by: Any = None) -> Any:
+        starts = any(isinstance(each, Generation.AttemptStarted) for root in changes for each in root.pending_events)
+        answer = await append(changes, call, idempotency, judged_by)
+        if starts and lost:
+            raise lost.pop()
+        return answer
+
+    studio.store.append = losing  # type: ignore[method-assign]
+    await studio.work()
+    done = await studio.generation(asked.id)
+    assert (done.status, done.attempt, done.cost.tokens, lost) == ("done", 1, 110, [])
+
+
 async def test_a_hundred_requests_at_once_at_a_budget_for_one_give_one() -> None:
     studio = await Studio().open()
 

@@ -15,10 +15,12 @@ from adapters.http.api.schemas import Body
 from adapters.http.content.bulk import BulkChange
 from adapters.http.content.document import NewDocument
 from adapters.http.content.share_link import ShareLinkToken
+from adapters.http.generation.provider_key import NewProviderKey
 from adapters.http.identity.account import AccountAddress, PasswordReset, VerificationToken
 from adapters.http.identity.recovery import AccountToken
 from adapters.http.identity.session import Credentials, RefreshRequest
 from adapters.http.identity.user import CurrentPassword, EmailChange, PasswordChange
+from adapters.http.teams.domain_mail import DomainToken
 from adapters.http.teams.invitation import Invitations
 from tests.support.http import PASSWORD, HttpApi, open_http_api
 from tests.support.waiting import until
@@ -101,7 +103,7 @@ def test_limits_follow_what_bodies_hold() -> None:
         RefreshRequest,
         VerificationToken,
     }
-    small |= {AccountToken, CurrentPassword, EmailChange, ShareLinkToken}
+    small |= {AccountToken, CurrentPassword, DomainToken, EmailChange, NewProviderKey, ShareLinkToken}
     many: set[type[Body]] = {BulkChange, Invitations}
     documents = ("content", "edits", "prompt", "left")
     others = {

@@ -17,7 +17,7 @@ from tests.support.given import NOW
 def reader_with(computations: FairTurns) -> QueryReader:
     """A reader of a request, which shares the turns with all others."""
     deps = SimpleNamespace(computations=computations, history=None, clock=lambda: NOW)
-    context = SimpleNamespace(deps=deps, identity=SimpleNamespace(actor=None, session_id=None))
+    context = SimpleNamespace(deps=deps, identity=SimpleNamespace(actor=None, session_id=None), header=lambda _: None)
     return QueryReader(cast(Any, SimpleNamespace(scope={CONTEXT: context})))
 
 
