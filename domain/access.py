@@ -192,6 +192,8 @@ TEAM = Resource(
         "change_settings": Rule("admin", "teams:write"),
         "read_budget": Rule("admin", "teams:read"),
         "limit_budget": Rule("owner", "teams:write"),
+        "read_provider_key": Rule("admin", "teams:read"),
+        "manage_provider_key": Rule("admin", "teams:write"),
         "read_leaving": Rule("guest", "teams:read"),
         "read_removal": Rule("admin", "teams:read"),
         "read_dissolution": Rule("owner", "teams:read"),

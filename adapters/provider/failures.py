@@ -9,7 +9,7 @@ import httpx2
 from openai import APIConnectionError, APIError, APIStatusError, APITimeoutError
 
 from adapters.provider.bounded import TooLong
-from application.ports import Clock, PromptRefused, Unavailable
+from application.ports import Clock, KeyRefused, PromptRefused, Unavailable
 
 LATER_SECONDS = 5
 """When to ask again after a refusal that is not final and names no time."""
@@ -17,6 +17,7 @@ MAX_WAIT_SECONDS = 3600
 """The longest wait that a provider can ask for."""
 TRY_AGAIN = frozenset({408, 409, 425, 429})
 """Statuses of clients' faults (4xx) that are none: time and order."""
+KEY_REFUSED = frozenset({401, 403})
 FILTERED = frozenset({"content_filter", "content_policy_violation", "moderation_blocked", "cyber_policy"})
 """Codes of the provider's filter."""
 OVERLOADED = frozenset({"rate_limit_exceeded", "server_error", "overloaded_error", "server_overloaded", "timeout"})
@@ -102,6 +103,8 @@ def _bounded(seconds: float) -> int:
 
 def _meaning_of_status(error: APIStatusError, clock: Clock) -> PromptRefused | Unavailable:
     status = error.status_code
+    if status in KEY_REFUSED:
+        return KeyRefused(f"status {status}")
     if 400 <= status < 500 and status not in TRY_AGAIN:
         return PromptRefused(f"status {status}" + (f", {error.code}" if error.code in FOR_GOOD else ""))
     return Unavailable(f"The provider ({status})", retry_after(error.response.headers, clock))

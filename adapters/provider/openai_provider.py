@@ -2,14 +2,13 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import httpx2
-from openai import AsyncOpenAI, AsyncStream, omit
+from openai import AsyncStream, omit
 
-from adapters.provider.bounded import bound
 from adapters.provider.catalogue import ApiName, Catalogue, CatalogueModel
+from adapters.provider.client import ProviderAccount, open_client
 from adapters.provider.events import ChatReading, Reading, ResponsesReading
 from adapters.provider.failures import FAILURES, FilterRefusal, is_lost, meaning_of, reason
 from adapters.provider.surrogates import Surrogates
@@ -18,10 +17,6 @@ from application.ports import AnswerCut, AnswerEnd, Clock, Prompt, TextPiece
 
 MAX_ANSWER_LENGTH = 1_000_000
 """Characters of an answer: those of a document. A longer one is cut there, and the provider is stopped."""
-MAX_CONNECTIONS = 1_000
-MAX_IDLE_CONNECTIONS = 100
-WRITE_SECONDS = 30.0
-"""The longest pause while a prompt is sent."""
 REQUEST_ID = "X-Client-Request-Id"
 """The header by which OpenAI finds a request in its logs, also one that it has not answered."""
 
@@ -29,15 +24,6 @@ READINGS: dict[ApiName, type[ChatReading] | type[ResponsesReading]] = {
     "chat": ChatReading,
     "responses": ResponsesReading,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class ProviderAccount:
-    """Where the API is, and the key that pays. `url` ends before `/chat/completions`."""
-
-    url: str
-    key: str = field(repr=False)
-    is_sandbox: bool = False
 
 
 class OpenAIProvider:
@@ -59,21 +45,7 @@ class OpenAIProvider:
         self._clock = clock
         self._timeouts = timeouts or Timeouts()
         self._is_sandbox = account.is_sandbox
-        connect = self._timeouts.connect
-        http_client = httpx2.AsyncClient(
-            transport=transport,
-            timeout=httpx2.Timeout(None, connect=connect, pool=connect, write=WRITE_SECONDS),
-            limits=httpx2.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_IDLE_CONNECTIONS),
-            headers={"Accept-Encoding": "identity"},
-            event_hooks={"response": [bound]},
-        )
-        self._client = AsyncOpenAI(
-            api_key=account.key,
-            base_url=account.url,
-            max_retries=0,
-            timeout=http_client.timeout,
-            http_client=http_client,
-        )
+        self._client = open_client(account, self._timeouts.connect, transport)
 
     async def answer(self, prompt: Prompt) -> AsyncGenerator[TextPiece | AnswerEnd, None]:
         """Write an answer. Raises as `application.ports.Provider.answer`, and `UnknownModel`."""
@@ -131,12 +103,14 @@ class OpenAIProvider:
             yield rest
 
     async def _ask(self, entry: CatalogueModel, prompt: Prompt) -> AsyncStream[Any]:
-        model = entry.provider_name or entry.name
+        model, client = entry.provider_name or entry.name, self._client
+        if prompt.key is not None:
+            client = client.with_options(api_key=prompt.key)
         messages: list[Any] = [{"role": message.author, "content": message.text} for message in prompt.messages]
         temperature = omit if prompt.temperature is None else prompt.temperature
         headers = {} if prompt.request_id is None else {REQUEST_ID: prompt.request_id}
         if entry.api == "chat":
-            return await self._client.chat.completions.create(
+            return await client.chat.completions.create(
                 model=model,
                 messages=messages,
                 max_completion_tokens=prompt.max_output_tokens,
@@ -145,7 +119,7 @@ class OpenAIProvider:
                 stream_options={"include_usage": True},
                 extra_headers=headers,
             )
-        return await self._client.responses.create(
+        return await client.responses.create(
             model=model,
             input=messages,
             max_output_tokens=prompt.max_output_tokens,

@@ -1,9 +1,11 @@
 """The sandbox: answers without a provider. It speaks the provider's protocol, so all else is as with a real one.
 
 The answer is made of words of the prompt, always the same for the same prompt, and says that no model wrote it.
+Moderation refuses what says itself that it is to be refused: "flag:violence".
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from hashlib import sha256
 from itertools import islice
@@ -12,17 +14,22 @@ from typing import Any
 import httpx2
 import msgspec
 
-from adapters.provider.openai_provider import ProviderAccount
+from adapters.provider.client import ProviderAccount
+from adapters.provider.openai_moderation import CATEGORIES
 
 SANDBOX = ProviderAccount("http://sandbox.invalid/v1", "none", is_sandbox=True)
 OPENING = "Sandbox: no model wrote this. "
 WORDS = 60
 """Length of an answer."""
+REFUSED_KEY = "sk-refused"
+"""Keys that begin so are refused."""
 MAX_ECHO = 2_000
 """Characters of the prompt from which words are taken."""
 PAUSE_SECONDS = 0.02
 """Between two words."""
 BYTES_OF_A_TOKEN = 4
+FLAG = re.compile("flag:(" + "|".join(sorted(CATEGORIES, reverse=True)) + ")")
+"""What moderation refuses, with the category."""
 
 encode = msgspec.json.encode
 
@@ -35,10 +42,15 @@ class SandboxTransport(httpx2.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Answer one request."""
+        if request.headers["authorization"].startswith(f"Bearer {REFUSED_KEY}"):
+            return httpx2.Response(401, json={"error": {"message": "The sandbox refuses this key."}})
         if request.method == "GET":
             return httpx2.Response(200, json={"object": "list", "data": []})
         body = await request.aread()
         asked = msgspec.json.decode(body)
+        if request.url.path.endswith("/moderations"):
+            results = [_judgement(text) for text in asked["input"]]
+            return httpx2.Response(200, json={"id": "sandbox", "model": asked["model"], "results": results})
         used = -(-len(body) // BYTES_OF_A_TOKEN)
         events = _chat(asked, used) if request.url.path.endswith("/chat/completions") else _responses(asked, used)
         return httpx2.Response(200, headers={"content-type": "text/event-stream"}, stream=_Events(events, self._pause))
@@ -56,6 +68,13 @@ class _Events(httpx2.AsyncByteStream):
             await asyncio.sleep(self._pause)
             yield b"data: " + encode(event) + b"\n\n"
         yield b"data: [DONE]\n\n"
+
+
+def _judgement(text: str) -> dict[str, Any]:
+    """Return what moderation says of a text."""
+    found = {*FLAG.findall(text)}
+    categories = {name: name in found for name in sorted(CATEGORIES)}
+    return {"flagged": bool(found), "categories": categories, "category_scores": dict.fromkeys(categories, 0.0)}
 
 
 def _chat(asked: Mapping[str, Any], used: int) -> Iterator[Mapping[str, Any]]:

@@ -6,6 +6,7 @@ from contextlib import aclosing, suppress
 from typing import Any
 from uuid import UUID
 
+from application.generation.canary import LeakDetector, RulesLeaked
 from application.generation.stopping import to_its_end
 from application.ports import (
     AnswerEnd,
@@ -18,6 +19,7 @@ from application.ports import (
     UnknownModel,
 )
 from domain.content.texts import CONTENT_LENGTH
+from domain.generation.cleaning import cleaned
 from domain.generation.generation import Generation
 
 KEEP_SECONDS = 0.05
@@ -26,23 +28,33 @@ WATCH_SECONDS = 1.0
 """How often the worker looks whether the generation was cancelled, or taken over by another worker."""
 
 
-TextOutcome = AnswerEnd | PromptRefused | UnknownModel | Unavailable
+TextOutcome = AnswerEnd | RulesLeaked | PromptRefused | UnknownModel | Unavailable
 """The end of a text, or why there is none."""
 
 AnswerPieces = AsyncGenerator[TextPiece | AnswerEnd, None]
 
 
 class Answering:
-    """The texts of one attempt, which are written at the same time. `variants`: how many."""
+    """The texts of one attempt, which are written at the same time. `variants`: how many.
+
+    A text that has a part of `canary` repeats our rules: it ends, and the piece that shows it is not kept.
+    """
 
     def __init__(
-        self, events: EventStore, partial_texts: PartialTexts, generation_id: UUID, attempt: int, variants: int
+        self,
+        events: EventStore,
+        partial_texts: PartialTexts,
+        generation_id: UUID,
+        attempt: int,
+        variants: int,
+        canary: str,
     ) -> None:
         self._events = events
         self._generation_id = generation_id
         self._attempt = attempt
         self._texts = [
-            _GrowingText(partial_texts, AttemptText(generation_id, attempt, number + 1)) for number in range(variants)
+            _GrowingText(partial_texts, AttemptText(generation_id, attempt, number + 1), LeakDetector(canary))
+            for number in range(variants)
         ]
 
     @property
@@ -96,9 +108,10 @@ class Answering:
 class _GrowingText:
     """A text that is written."""
 
-    def __init__(self, partial_texts: PartialTexts, of: AttemptText) -> None:
+    def __init__(self, partial_texts: PartialTexts, of: AttemptText, leaks: LeakDetector) -> None:
         self._partial_texts = partial_texts
         self._of = of
+        self._leaks = leaks
         self._parts: list[str] = []
         self._kept_parts = self._kept = 0
         self._more = asyncio.Event()
@@ -112,7 +125,7 @@ class _GrowingText:
         keeping = asyncio.create_task(self._keep())
         try:
             return await self._read(pieces)
-        except (PromptRefused, UnknownModel, Unavailable) as failure:
+        except (RulesLeaked, PromptRefused, UnknownModel, Unavailable) as failure:
             return failure
         finally:
             keeping.cancel()
@@ -129,7 +142,8 @@ class _GrowingText:
             async for piece in answer:
                 if isinstance(piece, AnswerEnd):
                     return piece
-                text = _storable(piece.text)[: CONTENT_LENGTH - length]
+                text = cleaned(piece.text)[: CONTENT_LENGTH - length]
+                self._leaks.read(text)
                 length += len(text)
                 self._parts.append(text)
                 self._more.set()
@@ -157,8 +171,3 @@ class _GrowingText:
         is_kept = await self._partial_texts.append(self._of, self._kept, piece)
         self._kept_parts, self._kept = parts, self._kept + len(piece)
         return is_kept
-
-
-def _storable(text: str) -> str:
-    """Return a text without NUL and halves of surrogate pairs, which PostgreSQL cannot store."""
-    return text.replace("\0", "").encode(errors="ignore").decode()

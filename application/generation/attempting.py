@@ -8,14 +8,18 @@ from uuid import UUID
 
 from application.commands import Command
 from application.generation.answering import Answering, TextOutcome
-from application.generation.attempts import EndAttempt, RecordAnswer, VariantAnswer
+from application.generation.attempts import EndAttempt, RecordAnswer, TextUse, VariantAnswer
+from application.generation.canary import RulesLeaked
+from application.generation.moderating import TextRefusal, WithholdText, judge_text
 from application.generation.stopping import to_its_end
 from application.ports import (
     AnswerCut,
     AnswerEnd,
     Busy,
     InFlight,
+    KeyRefused,
     Message,
+    Moderation,
     NotAsked,
     Prompt,
     Provider,
@@ -29,6 +33,10 @@ from domain.generation.generation import Generation
 
 STORE_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """Seconds between tries to store the start of an attempt, or what it has given."""
+
+
+JudgedOutcome = TextOutcome | TextRefusal
+"""The end of a text that may be given out, or why it is not, or why there is none."""
 
 
 class Attempt:
@@ -51,7 +59,7 @@ class Attempt:
         self._tokens = tokens
         self._send = send
 
-    async def make(self, provider: Provider, answering: Answering, prompt: Prompt) -> None:
+    async def make(self, provider: Provider, moderation: Moderation, answering: Answering, prompt: Prompt) -> None:
         """Let the provider write.
 
         Raises:
@@ -64,7 +72,7 @@ class Attempt:
             await answering.keep_rest()
             await self._end("lost", await self._used_until_now(answering.texts), is_try=False)
             raise
-        await to_its_end(self._end_with(outcomes, answering.texts))
+        await to_its_end(self._end_with(outcomes, answering.texts, moderation, prompt))
 
     def _named(self, prompt: Prompt, variant: int) -> Prompt:
         """Return the prompt with the name of its request."""
@@ -75,7 +83,9 @@ class Attempt:
         """End the attempt before the provider is asked."""
         await self._end("lost", Usage(0, 0), is_try=False)
 
-    async def _end_with(self, outcomes: Sequence[TextOutcome] | None, texts: Sequence[str]) -> None:
+    async def _end_with(
+        self, outcomes: Sequence[TextOutcome] | None, texts: Sequence[str], moderation: Moderation, prompt: Prompt
+    ) -> None:
         """Record what has come of the attempt. None: the provider was stopped.
 
         Raises:
@@ -84,53 +94,69 @@ class Attempt:
         if outcomes is None:
             await self._end("cancelled", await self._used_until_now(texts))
             return
-        used = [await self._used_by(outcome, text) for outcome, text in zip(outcomes, texts, strict=True)]
-        ended = [text for outcome, text in zip(outcomes, texts, strict=True) if isinstance(outcome, AnswerEnd)]
-        failures = [outcome for outcome in outcomes if isinstance(outcome, Unavailable)]
-        if any(text.strip() for text in ended) or (ended and not failures):
-            await self._record(outcomes, texts, used)
+        uses = [await self._use_of(outcome, text) for outcome, text in zip(outcomes, texts, strict=True)]
+        judging = [_judged(outcome, text, moderation, prompt) for outcome, text in zip(outcomes, texts, strict=True)]
+        judged = await asyncio.gather(*judging)
+        refusals = [outcome for outcome in judged if isinstance(outcome, TextRefusal)]
+        answers = [text for outcome, text in zip(judged, texts, strict=True) if isinstance(outcome, AnswerEnd)]
+        may_help = any(isinstance(outcome, Unavailable) for outcome in judged)
+        if any(text.strip() for text in answers) or (answers and not refusals and not may_help):
+            await self._record(judged, texts, uses)
+        else:
+            await self._give_up(judged, refusals, uses)
+
+    async def _give_up(
+        self, judged: Sequence[JudgedOutcome], refusals: Sequence[TextRefusal], uses: Sequence[TextUse]
+    ) -> None:
+        """End the attempt without a text.
+
+        Raises:
+            Unavailable: another attempt may help.
+        """
+        failures = [outcome for outcome in judged if isinstance(outcome, Unavailable)]
+        if refusals and not failures:
+            await self._withhold(refusals, uses)
             return
         # A cut one has cost something that only we have counted.
         failures.sort(key=lambda failure: not isinstance(failure, AnswerCut))
-        is_try = any(not isinstance(outcome, NotAsked) for outcome in outcomes)
-        may_follow = await self._end(_name_of(failures[0] if failures else None), _total(used), is_try=is_try)
+        is_try = any(not isinstance(outcome, NotAsked) for outcome in judged)
+        may_follow = await self._end(_name_of(failures[0] if failures else None), _total(uses), is_try=is_try)
         if may_follow and failures:
             raise failures[0]
 
-    async def _record(self, outcomes: Sequence[TextOutcome], texts: Sequence[str], used: Sequence[Usage]) -> None:
+    async def _record(self, judged: Sequence[JudgedOutcome], texts: Sequence[str], uses: Sequence[TextUse]) -> None:
         answers: list[VariantAnswer | None] = []
-        failed = Usage(0, 0)
-        for outcome, text, usage in zip(outcomes, texts, used, strict=True):
+        unkept = []
+        for outcome, text, use in zip(judged, texts, uses, strict=True):
             if isinstance(outcome, AnswerEnd):
-                answers.append(self._answer(outcome, text, usage))
+                answers.append(_answer(outcome, text, use))
             else:
                 answers.append(None)
-                failed = _total([failed, usage])
-        command = RecordAnswer(
-            generation_id=self._generation.id,
-            attempt=self.number,
-            answers=answers,
-            failed_input_tokens=failed.input_tokens,
-            failed_output_tokens=failed.output_tokens,
-        )
+                unkept.append(use)
+        command = RecordAnswer(generation_id=self._generation.id, attempt=self.number, answers=answers, unkept=unkept)
         await self._store(command, "answer")
 
-    def _answer(self, end: AnswerEnd, text: str, used: Usage) -> VariantAnswer:
-        return VariantAnswer(
-            text=text,
-            model=end.model or self._generation.writer,
-            ending=end.reason,
-            input_tokens=used.input_tokens,
-            output_tokens=used.output_tokens,
-            is_sandbox=end.is_sandbox,
+    async def _withhold(self, refusals: Sequence[TextRefusal], uses: Sequence[TextUse]) -> None:
+        """End the generation without giving its texts out, for the first reason and all its categories."""
+        reason = refusals[0].reason
+        named = [category for each in refusals if each.reason == reason for category in each.categories]
+        command = WithholdText(
+            generation_id=self._generation.id,
+            attempt=self.number,
+            refused=reason,
+            categories=tuple(dict.fromkeys(named)),
+            used=uses,
         )
+        await self._store(command, "withhold")
 
-    async def _used_by(self, outcome: TextOutcome, text: str) -> Usage:
+    async def _use_of(self, outcome: TextOutcome, text: str) -> TextUse:
         """Return what a text has used: as the provider counted, or else by our own count."""
-        if isinstance(outcome, AnswerEnd) and outcome.usage is not None:
-            return outcome.usage
-        has_begun = isinstance(outcome, AnswerEnd | AnswerCut)
-        return Usage(self._prompt_tokens if has_begun else 0, await count(self._tokens, text))
+        model = outcome.model if isinstance(outcome, AnswerEnd) else None
+        used = outcome.usage if isinstance(outcome, AnswerEnd) else None
+        if used is None:
+            has_begun = isinstance(outcome, AnswerEnd | AnswerCut | RulesLeaked)
+            used = Usage(self._prompt_tokens if has_begun else 0, await count(self._tokens, text))
+        return TextUse(model or self._generation.writer, used.input_tokens, used.output_tokens)
 
     async def _used_until_now(self, texts: Sequence[str]) -> Usage:
         """Return what the texts have used, by our own count."""
@@ -174,6 +200,32 @@ async def count(tokens: TokenCounter, text: str) -> int:
     return await tokens.count([Message("assistant", text)]) if text else 0
 
 
+async def _judged(outcome: TextOutcome, text: str, moderation: Moderation, prompt: Prompt) -> JudgedOutcome:
+    """Return what comes of a text. One that moderation does not judge is not given out."""
+    if isinstance(outcome, RulesLeaked):
+        return TextRefusal("leaked_rules")
+    if isinstance(outcome, KeyRefused) and prompt.key is not None:
+        return TextRefusal("own_key")
+    if not isinstance(outcome, AnswerEnd) or not text.strip():
+        return outcome
+    try:
+        categories = await judge_text(moderation, text)
+    except Unavailable as outage:
+        return outage
+    return TextRefusal("unsafe_text", categories) if categories else outcome
+
+
+def _answer(end: AnswerEnd, text: str, use: TextUse) -> VariantAnswer:
+    return VariantAnswer(
+        text=text,
+        model=use.model,
+        ending=end.reason,
+        input_tokens=use.input_tokens,
+        output_tokens=use.output_tokens,
+        is_sandbox=end.is_sandbox,
+    )
+
+
 def _name_of(failure: Unavailable | None) -> Failure:
     """Return the name of a failure; None: the provider refused."""
     if failure is None:
@@ -181,5 +233,5 @@ def _name_of(failure: Unavailable | None) -> Failure:
     return "cut" if isinstance(failure, AnswerCut) else "unavailable"
 
 
-def _total(used: Sequence[Usage]) -> Usage:
+def _total(used: Sequence[TextUse]) -> Usage:
     return Usage(sum(each.input_tokens for each in used), sum(each.output_tokens for each in used))

@@ -1,5 +1,6 @@
 """Commands of the worker about attempts. They are sent as the asker, whose access is asked again each time."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -12,9 +13,11 @@ from application.lookup import find
 from application.ports import Actor, Clock, Models, Store, UnknownModel
 from domain.billing.budget import Budget, BudgetExceeded
 from domain.content.document import Document
-from domain.generation.answer import AnswerEnding, AttemptAnswers, ModelAnswer
-from domain.generation.events import Failure
+from domain.generation.answer import NOTHING, AnswerEnding, AttemptAnswers, ModelAnswer
+from domain.generation.events import Failure, RefusalReason
 from domain.generation.generation import Generation
+from domain.generation.pricing import AttemptCost, TokenPrice
+from domain.generation.refusing import refuse
 from domain.kernel import Forbidden, NotFound
 
 
@@ -29,13 +32,16 @@ class AttemptState:
 class StartAttempt(Command[AttemptState]):
     """Start the next attempt of a round. An attempt that is under way was lost with its worker.
 
-    `lost_tokens`: of the texts of that one; `prompt_tokens`: of the prompt that is to be sent.
+    `lost_tokens`: of the texts of that one; `prompt_tokens`: of the prompt that is to be sent; `refused`: why it is
+    not sent; `categories`: those for which moderation refuses it.
     """
 
     generation_id: UUID
     round: int
     lost_tokens: int
     prompt_tokens: int
+    refused: RefusalReason | None = None
+    categories: tuple[str, ...] = ()
 
 
 class EndAttempt(Command[AttemptState]):
@@ -61,17 +67,25 @@ class VariantAnswer:
     is_sandbox: bool
 
 
+@dataclass(frozen=True, slots=True)
+class TextUse:
+    """What a text has used that is not kept. `model`: the one that wrote it."""
+
+    model: str
+    input_tokens: int
+    output_tokens: int
+
+
 class RecordAnswer(Command[None]):
     """Write the text of an attempt into the document, or keep it, or several, as drafts.
 
-    `answers`: one for each variant; None: it failed. `failed_input_tokens`, `failed_output_tokens`: what those used.
+    `answers`: one for each variant; None: it failed or is refused. `unkept`: what those have used.
     """
 
     generation_id: UUID
     attempt: int
     answers: list[VariantAnswer | None]
-    failed_input_tokens: int = 0
-    failed_output_tokens: int = 0
+    unkept: Sequence[TextUse] = ()
 
 
 class ExpireGeneration(Command[None]):
@@ -89,9 +103,8 @@ async def start_attempt(cmd: StartAttempt, store: Store, actor: Actor, clock: Cl
     settle_up(budget, generation, before, now)
     if generation.is_due(cmd.round):
         document = await find(store, Document, generation.document_id)
-        obstacle = await _source_obstacle(generation, store, actor, now) or await _obstacle(
-            generation, cmd.prompt_tokens, budget, store, models, now
-        )
+        obstacle = await _source_obstacle(generation, store, actor, now)
+        obstacle = obstacle or await _obstacle(generation, cmd, budget, store, models, now)
         attempt = generation.start_attempt(
             document, prompt_tokens=cmd.prompt_tokens, obstacle=obstacle, by=actor, now=now
         )
@@ -110,17 +123,20 @@ async def _source_obstacle(generation: Generation, store: Store, actor: Actor, n
 
 
 async def _obstacle(
-    generation: Generation, prompt_tokens: int, budget: Budget, store: Store, models: Models, now: datetime
+    generation: Generation, cmd: StartAttempt, budget: Budget, store: Store, models: Models, now: datetime
 ) -> Failure | None:
     """Reserve what the next attempt may cost. Returns what forbids it; None: nothing."""
+    if cmd.refused is not None:
+        refuse(generation, cmd.refused, cmd.categories, now=now)
+        return "refused"
     try:
         model = choose(models, generation.writer)
     except UnknownModel:
         return "refused"
-    if prompt_tokens + generation.max_output_tokens > model.context_tokens:
+    if cmd.prompt_tokens + generation.max_output_tokens > model.context_tokens:
         return "too_long"
     try:
-        await reserve_in(budget, store, generation, prompt_tokens, now)
+        await reserve_in(budget, store, generation, cmd.prompt_tokens, now)
     except BudgetExceeded:
         return "budget"
     return None
@@ -149,7 +165,7 @@ async def record_answer(cmd: RecordAnswer, store: Store, actor: Actor, clock: Cl
     budget, before = await budget_of(store, generation), generation.cost
     document = await find(store, Document, generation.document_id)
     given = [None if answer is None else _model_answer(answer, generation, models) for answer in cmd.answers]
-    answers = AttemptAnswers(given, cmd.failed_input_tokens, cmd.failed_output_tokens)
+    answers = AttemptAnswers(given, cost_of(cmd.unkept, generation, models))
     generation.answer(cmd.attempt, answers, document, by=actor, now=now)
     settle_up(budget, generation, before, now)
     store.save(generation, budget, *([] if document is None else [document]))
@@ -157,7 +173,7 @@ async def record_answer(cmd: RecordAnswer, store: Store, actor: Actor, clock: Cl
 
 def _model_answer(answer: VariantAnswer, generation: Generation, models: Models) -> ModelAnswer:
     """Return an answer with the price of the model that gave it."""
-    price = generation.price if answer.model == generation.writer else choose(models, answer.model).price
+    price = _price_of(answer.model, generation, models)
     return ModelAnswer(
         answer.text,
         answer.model,
@@ -167,6 +183,20 @@ def _model_answer(answer: VariantAnswer, generation: Generation, models: Models)
         answer.output_tokens,
         is_sandbox=answer.is_sandbox,
     )
+
+
+def cost_of(used: Sequence[TextUse], generation: Generation, models: Models) -> AttemptCost:
+    """Return what texts have cost."""
+    costs = [
+        AttemptCost.of(_price_of(each.model, generation, models), each.input_tokens, each.output_tokens)
+        for each in used
+    ]
+    return sum(costs, start=NOTHING)
+
+
+def _price_of(model: str, generation: Generation, models: Models) -> TokenPrice:
+    """Return the price of the model that has answered. No other one stands in where the payer's own key pays."""
+    return generation.price if model == generation.writer else choose(models, model).price
 
 
 @handles

@@ -9,22 +9,20 @@ from application.commands import Command, handles
 from application.content.document import begin_use, load_document
 from application.generation.asking import Asking
 from application.generation.choosing import choose
-from application.generation.paying import budget_of, plan_of, reserve, settle_up
-from application.generation.prompting import prompt_of
+from application.generation.paying import budget_of, reserve, settle_up
 from application.generation.queueing import GenerateText
 from application.generation.sources import read_sources
-from application.ports import Actor, Clock, EventStore, JobQueue, Models, Store, TokenCounter, Unavailable
+from application.ports import Actor, Clock, EventStore, JobQueue, Store, Unavailable
 from application.views import view_maker
-from domain.billing.budget import month_of
 from domain.billing.subscription import Plan
 from domain.content.document import Document
 from domain.generation.answer import AnswerEnding
 from domain.generation.deletion import delete
 from domain.generation.drafts import accept, discard
-from domain.generation.events import DraftReason, Failure
+from domain.generation.events import DraftReason, Failure, RefusalReason
 from domain.generation.generation import GENERATION, Generation, Result, Status
 from domain.generation.placement import Placement, Target
-from domain.generation.requesting import Quote, Wish, payer_of, request_again
+from domain.generation.requesting import Wish
 from domain.generation.sources import SourceDocument
 from domain.kernel import NotFound, PartyKind
 
@@ -35,9 +33,12 @@ class GenerationView:
 
     `stand_in`: the cheaper model that is asked instead of `model`, as the soft budget is used up. `answered_by`: the
     model that wrote the text; `is_sandbox`: it was no model at all.
+    `own_key`: the payer's own key pays for it, so it costs no money here. `failure`: why there is no text; `refused`:
+    what was refused, and `categories`: those for which moderation did; `explanation` says it in words, and what to do.
     `text`: the text so far, of several the first or the accepted one; of a discarded draft it is empty. `texts`: those
-    of all `variants` so far; one that failed is empty. `draft_reason`: why the text is a draft. `revision`, `start`,
-    `end`: the version of the document that has the text, and the characters of its content that are the text.
+    of all `variants` so far; one that failed or was refused is empty. `draft_reason`: why the text is a draft.
+    `revision`, `start`, `end`: the version of the document that has the text, and the characters of its content that
+    are the text.
     `sources`: the documents to draw on; the prompt had all of them.
     `place`: while it is queued, about how many generations come until this one, itself included; 1,000 is that many or
     more, None is not known. `plan`: of the payer when it was requested; it decides how soon the turn comes.
@@ -51,7 +52,11 @@ class GenerationView:
     status: Status
     result: Result | None
     draft_reason: DraftReason | None
+    own_key: bool
     failure: Failure | None
+    refused: RefusalReason | None
+    categories: list[str]
+    explanation: str | None
     ending: AnswerEnding | None
     model: str
     stand_in: str | None
@@ -191,18 +196,13 @@ async def cancel_generation(cmd: CancelGeneration, store: Store, actor: Actor, c
 
 
 @handles
-async def retry_generation(
-    cmd: RetryGeneration, store: Store, actor: Actor, clock: Clock, models: Models, tokens: TokenCounter
-) -> GenerationView:
-    generation = await load_own(store, cmd.id, actor)
-    document, now = await store.get(Document, generation.document_id), clock()
-    document.require("generate", actor)
-    read = await read_sources(store, generation.sources, actor, now, loaded=document)
-    count = await tokens.count(prompt_of(generation, document, read.texts).messages)
-    plan = await plan_of(store, payer_of(document, actor.user_id))
-    quote = Quote(generation.prompt_digest, count, month_of(now), plan)
-    request_again(generation, document, choose(models, generation.model), quote, by=actor, now=now)
-    store.save(generation, await reserve(store, generation, models, now), *read.documents)
+async def retry_generation(cmd: RetryGeneration, store: Store, asking: Asking) -> GenerationView:
+    generation, now = await load_own(store, cmd.id, asking.actor), asking.clock()
+    document = await store.get(Document, generation.document_id)
+    document.require("generate", asking.actor)
+    read = await read_sources(store, generation.sources, asking.actor, now, loaded=document)
+    await asking.ask_again(store, document, generation, read.texts)
+    store.save(generation, await reserve(store, generation, asking.models, now), *read.documents)
     return generation_view(generation)
 
 

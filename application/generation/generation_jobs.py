@@ -6,21 +6,27 @@ written once. An attempt whose worker was lost is charged with what was kept of 
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, ClassVar
 
 from application.generation.answering import Answering
 from application.generation.attempting import Attempt, count, store
 from application.generation.attempts import ExpireGeneration, StartAttempt
+from application.generation.canary import canary_of
+from application.generation.moderating import judge_prompt
 from application.generation.prompting import prompt_of
+from application.generation.provider_key import used_key
 from application.generation.queueing import GenerateText
 from application.generation.sources import texts_of_sources
 from application.generation.stopping import to_its_end
+from application.idempotency import KeyedHash
 from application.jobs import ScheduledJob, performs, report_unread
 from application.ports import (
     AttemptText,
     Clock,
     EventStore,
+    Moderation,
     PartialTexts,
     Prompt,
     Provider,
@@ -31,6 +37,7 @@ from application.ports import (
     Unreadable,
 )
 from domain.content.document import Document
+from domain.generation.events import RefusalReason
 from domain.generation.generation import Generation
 
 
@@ -66,7 +73,9 @@ async def generate_text(
     job: GenerateText,
     events: EventStore,
     provider: Provider,
+    moderation: Moderation,
     tokens: TokenCounter,
+    digests: KeyedHash,
     partial_texts: PartialTexts,
     send_as_user: SendAsUser,
 ) -> None:
@@ -80,22 +89,45 @@ async def generate_text(
         return
     attempt_texts = [AttemptText(generation.id, generation.attempt, n + 1) for n in range(generation.variants)]
     lost_texts = [await partial_texts.read(each, 0) for each in attempt_texts]
-    prompt = await _prompt_of(generation, events)
-    attempt = await _started_unless_stopped(_started(job, generation, prompt, lost_texts, tokens, send_as_user))
-    if attempt is not None and prompt is not None:
-        answering = Answering(events, partial_texts, generation.id, attempt.number, generation.variants)
-        await attempt.make(provider, answering, prompt)
+    canary = canary_of(digests, generation.id)
+    plan = await _planned(generation, canary, events, moderation)
+    attempt = await _started_unless_stopped(_started(job, generation, plan, lost_texts, tokens, send_as_user))
+    if attempt is not None and plan.prompt is not None:
+        answering = Answering(events, partial_texts, generation.id, attempt.number, generation.variants, canary)
+        await attempt.make(provider, moderation, answering, plan.prompt)
     last = generation.attempt if attempt is None else attempt.number
     await partial_texts.remove(job.generation_id, last)
 
 
-async def _prompt_of(generation: Generation, events: EventStore) -> Prompt | None:
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What is to be sent; None: nothing. `refused`: why it is not sent after all, and moderation's `categories`."""
+
+    prompt: Prompt | None = None
+    refused: RefusalReason | None = None
+    categories: tuple[str, ...] = ()
+
+
+async def _planned(generation: Generation, canary: str, events: EventStore, moderation: Moderation) -> _Plan:
+    """Return what the next attempt sends, as things are now. Raises `Unavailable`."""
+    prompt = await _prompt_of(generation, canary, events)
+    if prompt is None:
+        return _Plan()
+    if categories := await judge_prompt(moderation, generation):
+        return _Plan(prompt, "unsafe_prompt", categories)
+    if not generation.own_key:
+        return _Plan(prompt)
+    key = await used_key(events, generation.payer)
+    return _Plan(prompt, "own_key") if key is None else _Plan(replace(prompt, key=key.key))
+
+
+async def _prompt_of(generation: Generation, canary: str, events: EventStore) -> Prompt | None:
     """Return what the model is to be asked; None: the generation has ended, or a document of it was erased."""
     if not generation.is_open:
         return None
     document = await events.load(Document, generation.document_id)
     sources = await texts_of_sources(events, generation.sources)
-    return None if document is None or sources is None else prompt_of(generation, document, sources)
+    return None if document is None or sources is None else prompt_of(generation, document, sources, canary)
 
 
 async def _started_unless_stopped(start: Coroutine[Any, Any, Attempt | None]) -> Attempt | None:
@@ -118,18 +150,20 @@ async def _started_unless_stopped(start: Coroutine[Any, Any, Attempt | None]) ->
 async def _started(
     job: GenerateText,
     generation: Generation,
-    prompt: Prompt | None,
+    plan: _Plan,
     lost_texts: Sequence[str],
     tokens: TokenCounter,
     send: SendAsUser,
 ) -> Attempt | None:
     """Start an attempt; None: the generation has ended, or is another round's."""
-    prompt_tokens = 0 if prompt is None else await tokens.count(prompt.messages)
+    prompt_tokens = 0 if plan.prompt is None else await tokens.count(plan.prompt.messages)
     command = StartAttempt(
         generation_id=generation.id,
         round=job.round,
         lost_tokens=sum([await count(tokens, text) for text in lost_texts]),
         prompt_tokens=prompt_tokens,
+        refused=plan.refused,
+        categories=plan.categories,
     )
     # By the version: a repeat of this try starts the same attempt, another try another one.
     state = await store(send, command, f"{job.effect_key}:start:{generation.version}", generation.asker_id)

@@ -21,8 +21,8 @@ class GenerateText(Job, frozen=True, kw_only=True):
 
     kind: ClassVar[str] = "generate_text"
     queue: ClassVar[str] = "generation"
-    run_timeout: ClassVar[timedelta] = ANSWER_TIMEOUT + timedelta(minutes=2)
-    """An answer, and the time to store it."""
+    run_timeout: ClassVar[timedelta] = ANSWER_TIMEOUT + timedelta(minutes=4)
+    """Two judgements of moderation, an answer, and the time to store it."""
     retries: ClassVar[Retries] = Retries((1, 2, 4, 8, 16, 60), repeat_last=True)
     """The generation counts its tries itself: an attempt that has not asked the provider is none."""
 

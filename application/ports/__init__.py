@@ -43,6 +43,7 @@ from application.ports.limits import MICROSECONDS, Bucket, BucketState, Decision
 from application.ports.links import LinkPurpose, LinkToken, LinkTokens
 from application.ports.mail import MAIL_TIMEOUT, Mail, Mailer, MailRefused
 from application.ports.models import Capability, Model, Models, TokenCounter, UnknownModel
+from application.ports.moderation import Moderation
 from application.ports.partial_texts import AttemptText, PartialTexts, TextSignals
 from application.ports.passwords import Passwords
 from application.ports.proved_domains import ProvedDomain, ProvedDomains
@@ -50,12 +51,14 @@ from application.ports.provider import (
     ANSWER_TIMEOUT,
     AnswerCut,
     AnswerEnd,
+    KeyRefused,
     Message,
     NotAsked,
     Prompt,
     PromptRefused,
     Provider,
     TextPiece,
+    TryKey,
     Usage,
 )
 from application.ports.queue import JobQueue
@@ -150,6 +153,7 @@ __all__ = [
     "JobQueue",
     "KeptAnswer",
     "KeptDocuments",
+    "KeyRefused",
     "KeyReused",
     "Limits",
     "LinkPurpose",
@@ -164,6 +168,7 @@ __all__ = [
     "Message",
     "Model",
     "Models",
+    "Moderation",
     "NewId",
     "NewSession",
     "NoSuchFile",
@@ -218,6 +223,7 @@ __all__ = [
     "TokenCounter",
     "TokenText",
     "TooManyAtOnce",
+    "TryKey",
     "Unavailable",
     "Undecodable",
     "UnfinishedGenerations",

@@ -1,6 +1,6 @@
 """Port to a provider of language models: it writes text for a prompt, piece by piece."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal, Protocol
@@ -20,6 +20,7 @@ class Message:
 class Prompt:
     """What a model is asked. `model`: its name in the catalogue. `temperature`: None is the provider's default.
 
+    `key`: the key that pays, if it is not ours. Then no fallback stands in for the model.
     `request_id`: our name of the request, by which the provider's logs and bills can be compared with our events.
     """
 
@@ -27,6 +28,7 @@ class Prompt:
     messages: tuple[Message, ...]
     max_output_tokens: int
     temperature: float | None = None
+    key: str | None = field(default=None, repr=False)
     request_id: str | None = None
 
 
@@ -67,6 +69,10 @@ class PromptRefused(Exception):
         self.reason = reason
 
 
+class KeyRefused(PromptRefused):
+    """The provider does not take the key."""
+
+
 class NotAsked(Unavailable):
     """The provider was not asked at all: our own caps are reached, or the model is left alone for a while."""
 
@@ -97,3 +103,7 @@ class Provider(Protocol):
             NotAsked: it is not to be asked now.
             Unavailable: the provider does not answer, is overloaded or wants a pause; nothing has begun.
         """
+
+
+TryKey = Callable[[str], Awaitable[None]]
+"""Asks the provider for something that costs nothing, with a key. Raises `KeyRefused`, `Unavailable`."""

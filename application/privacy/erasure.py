@@ -24,6 +24,7 @@ from domain.content.document import Document
 from domain.content.folder import FolderTree
 from domain.content.share_link import ShareLinks
 from domain.generation.generation import Generation
+from domain.generation.provider_key import KeyChoice, ProviderKey
 from domain.identity.suspension import is_to_be_erased
 from domain.identity.user import User
 from domain.kernel import NotFound, Party, Root
@@ -179,9 +180,19 @@ class _Erasure:
             await self.erase(Team, id, teams.erase_team)
 
     async def erase_things_of_team(self, id: UUID) -> None:
-        """Erase the documents and folders of a team, and end its plan."""
+        """Erase the documents, folders and provider key of a team, and end its plan."""
         await self.erase_documents_of(Party("team", id))
+        await self.erase_provider_key_of(Party("team", id))
         await self.cancel_plan(Party("team", id))
+
+    async def erase_provider_key_of(self, payer: Party) -> None:
+        """Erase the key with which a user or a team pays the provider, if there is one."""
+        choice = await self.get(KeyChoice, KeyChoice.id_of(payer))
+        if choice is not None and choice.key_id is not None:
+            key_id = choice.key_id
+            choice.end(now=self._now)
+            with suppress(NotFound):
+                await self.erase(ProviderKey, key_id, ProviderKey.erase)
 
     async def end_memberships(self, user_id: UUID) -> None:
         """End the memberships of a user, and the teams that have no other member."""
@@ -306,6 +317,7 @@ async def erase_deleted_user(
 async def _erase_user(erasure: _Erasure, user: User | None, id: UUID, addresses: EmailIndex) -> ErasureStep:
     await erasure.erase_documents_of(Party("user", id))
     await erasure.erase_generations_of(id)
+    await erasure.erase_provider_key_of(Party("user", id))
     await erasure.end_memberships(id)
     await erasure.cancel_plan(Party("user", id))
     await erasure.forget_user(id)

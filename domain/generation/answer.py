@@ -4,7 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from domain.content.texts import CONTENT_LENGTH
+from domain.generation.cleaning import cleaned
 from domain.generation.pricing import AttemptCost, TokenPrice
+from domain.text import UnusableText, multi_line
 
 AnswerEnding = Literal["complete", "length", "filtered"]
 """The answer is complete, or was cut at its maximum of tokens, or by the provider's filter."""
@@ -22,17 +25,25 @@ class ModelAnswer:
     output_tokens: int
     is_sandbox: bool = False
 
+    def __post_init__(self) -> None:
+        """Refuse a text that was not cleaned, or is longer than a document. Raises `UnusableText`."""
+        multi_line(self.text, "A text", CONTENT_LENGTH)
+        if cleaned(self.text) != self.text:
+            raise UnusableText("A text of a model has no control characters but tabs and line ends.")
+
+
+NOTHING = AttemptCost(0, 0, 0)
+
 
 @dataclass(frozen=True, slots=True)
 class AttemptAnswers:
-    """The answers of an attempt, one for each variant. None: this variant failed, and others did not.
+    """The answers of an attempt, one for each variant. None: this variant failed or is refused, and others are not.
 
-    `failed_input_tokens`, `failed_output_tokens`: what those that failed have used.
+    `unkept`: what those that failed or are refused have cost.
     """
 
     variants: Sequence[ModelAnswer | None]
-    failed_input_tokens: int = 0
-    failed_output_tokens: int = 0
+    unkept: AttemptCost = NOTHING
 
     @property
     def has_text(self) -> bool:
@@ -41,11 +52,11 @@ class AttemptAnswers:
 
     @property
     def given(self) -> list[ModelAnswer]:
-        """The answers of variants that did not fail."""
+        """The answers of variants that are kept."""
         return [answer for answer in self.variants if answer is not None]
 
-    def cost(self, price: TokenPrice) -> AttemptCost:
-        """Return what all have cost. `price`: of the model that was asked for, for what has failed."""
-        failed = AttemptCost.of(price, self.failed_input_tokens, self.failed_output_tokens)
+    @property
+    def cost(self) -> AttemptCost:
+        """What all have cost."""
         costs = [AttemptCost.of(answer.price, answer.input_tokens, answer.output_tokens) for answer in self.given]
-        return sum(costs, start=failed)
+        return sum(costs, start=self.unkept)

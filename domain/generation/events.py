@@ -15,9 +15,16 @@ if TYPE_CHECKING:
     from domain.generation.generation import Generation
 
 Failure = Literal["refused", "unavailable", "cut", "lost", "cancelled", "no_access", "empty", "too_long", "budget"]
-"""Why there is no text: the provider refused the prompt, did not answer, or broke off; the worker was lost; the asker
-cancelled; the document is closed to the asker; the answer has no text; the document has become too long for the model;
-too little of the payer's budget is left."""
+"""Why there is no text: prompt or text were refused, by the provider or by us (`TextRefused`); the provider did not
+answer, or broke off; the worker was lost; the asker cancelled; the document is closed to the asker; the answer has no
+text; the document has become too long for the model; too little of the payer's budget is left."""
+
+FINAL: frozenset[Failure] = frozenset({"refused", "no_access", "empty", "too_long", "budget"})
+"""Failures that a repeat cannot mend."""
+
+RefusalReason = Literal["unsafe_prompt", "unsafe_text", "leaked_rules", "own_key"]
+"""What is refused: a prompt or a text, by moderation; a text that repeats our rules; the payer's own key, by the
+provider, or because it is gone."""
 
 DraftReason = Literal["asked", "document_changed", "no_access", "document_closed", "too_long"]
 """Why a text is a draft: the asker wanted one, or several to choose from; the document has changed, or is closed to the
@@ -63,10 +70,20 @@ class TextRequested(FirstEvent):
         aggregate.attempt_is_open = False
         aggregate.failure = aggregate.result = aggregate.draft_reason = None
         aggregate.revision = aggregate.start = aggregate.end = None
-        aggregate.stand_in = None
+        aggregate.refused, aggregate.categories = None, []
+        aggregate.stand_in, aggregate.own_key = None, False
         aggregate.is_sandbox = False
         aggregate.input_tokens = aggregate.output_tokens = aggregate.cost_micros = 0
         aggregate.forget_texts()
+
+
+class OwnKeyChosen(Root.Event):
+    """The payer's own key of the provider pays for this round of tries."""
+
+    TOPIC = "generation.own_key_chosen"
+
+    def apply(self, aggregate: "Generation") -> None:
+        aggregate.own_key = True
 
 
 class AttemptStarted(Root.Event):
@@ -182,6 +199,17 @@ class DraftDiscarded(Root.Event):
         aggregate.texts = []
 
 
+class TextRefused(Root.Event):
+    """The prompt is not sent, or the text not given out. `categories`: those for which moderation refuses it."""
+
+    TOPIC = "generation.text_refused"
+    refused: RefusalReason
+    categories: Personal[list[str]]
+
+    def apply(self, aggregate: "Generation") -> None:
+        aggregate.refused, aggregate.categories = self.refused, self.categories
+
+
 class GenerationFailed(Root.Event):
     """No repeat can help."""
 
@@ -245,7 +273,8 @@ class RequestedAgain(Root.Event):
     def apply(self, aggregate: "Generation") -> None:
         aggregate.status = "queued"
         aggregate.failure = aggregate.result = aggregate.draft_reason = None
-        aggregate.stand_in = None
+        aggregate.refused, aggregate.categories = None, []
+        aggregate.stand_in, aggregate.own_key = None, False
         aggregate.forget_texts()
         aggregate.round = self.round
         aggregate.tries = 0

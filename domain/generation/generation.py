@@ -17,12 +17,14 @@ from domain.content.document import Document
 from domain.generation import events
 from domain.generation.answer import AnswerEnding, AttemptAnswers, ModelAnswer
 from domain.generation.drafts import place_text
-from domain.generation.events import DraftReason, Failure
+from domain.generation.events import FINAL, DraftReason, Failure, RefusalReason
+from domain.generation.explaining import explanation_of
+from domain.generation.obstacles import is_open_to
 from domain.generation.placement import Placement, Target
 from domain.generation.pricing import AttemptCost, Cost, TokenPrice
 from domain.generation.refusals import NotWaiting
 from domain.generation.sources import SourceDocument
-from domain.kernel import Party, PartyKind, Refusal, Root
+from domain.kernel import Party, PartyKind, Root
 
 Status = Literal["queued", "running", "done", "failed", "dead", "cancelled"]
 Result = Literal["written", "draft", "discarded"]
@@ -34,9 +36,6 @@ RUNNING_TIME = timedelta(minutes=20)
 """The longest time of an attempt."""
 WAITING_TIME = timedelta(hours=25)
 """The longest time that a job waits, for its first attempt or for the next one."""
-
-FINAL: frozenset[Failure] = frozenset({"refused", "no_access", "empty", "too_long", "budget"})
-"""Failures that a repeat cannot mend."""
 
 UNCOUNTED: frozenset[Failure] = frozenset({"lost", "cut"})
 """Failures after which the provider's count of tokens never comes: the attempt is charged by our own count."""
@@ -58,9 +57,11 @@ class Generation(Root):
     """One request of a text, its attempts, and what became of it."""
 
     TOPIC = "generation"
-    snapshot_version = 2
+    snapshot_version = 3
 
     class Requested(events.TextRequested): ...
+
+    class OwnKeyChosen(events.OwnKeyChosen): ...
 
     class AttemptStarted(events.AttemptStarted): ...
 
@@ -73,6 +74,8 @@ class Generation(Root):
     class DraftAccepted(events.DraftAccepted): ...
 
     class DraftDiscarded(events.DraftDiscarded): ...
+
+    class TextRefused(events.TextRefused): ...
 
     class Failed(events.GenerationFailed): ...
 
@@ -101,6 +104,8 @@ class Generation(Root):
     """The model that was asked for."""
     stand_in: str | None
     """The cheaper model that is to write instead, as the soft budget is used up."""
+    own_key: bool
+    """Whether the payer's own key of the provider pays for this round of tries."""
     input_price: int
     output_price: int
     prompt: str
@@ -129,6 +134,8 @@ class Generation(Root):
     """The number of attempts since the generation was last requested."""
     attempt_is_open: bool
     failure: Failure | None
+    refused: RefusalReason | None
+    categories: list[str]
     result: Result | None
     draft_reason: DraftReason | None
     texts: list[str]
@@ -163,8 +170,8 @@ class Generation(Root):
 
     @property
     def price(self) -> TokenPrice:
-        """The price of this model when the generation was last requested."""
-        return TokenPrice(self.input_price, self.output_price)
+        """The price of this model when the generation was last requested. What the payer's own key pays is free."""
+        return TokenPrice(0, 0) if self.own_key else TokenPrice(self.input_price, self.output_price)
 
     @property
     def estimated_micros(self) -> int:
@@ -186,6 +193,11 @@ class Generation(Root):
         """Whether it has ended, and left neither a text nor a draft."""
         is_over = self.status in ("failed", "dead", "cancelled") or self.result == "discarded"
         return is_over and not self.attempt_is_open
+
+    @property
+    def explanation(self) -> str | None:
+        """Why there is no text, and what to do next."""
+        return explanation_of(self.refused or self.failure, self.categories)
 
     @property
     def text(self) -> str:
@@ -237,7 +249,7 @@ class Generation(Root):
 
         `document`: None if it does not exist for the asker, `by`. `obstacle`: what else forbids another attempt.
         """
-        failure = obstacle if _is_open_to(document, by) else "no_access"
+        failure = obstacle if is_open_to(document, by) else "no_access"
         if failure is not None:
             self._end(failure, now)
             return None
@@ -286,7 +298,7 @@ class Generation(Root):
         """
         if attempt != self.attempt or not self.attempt_is_open:
             return
-        cost = answers.cost(self.price)
+        cost = answers.cost
         if not self.is_open or not answers.has_text:
             self.end_attempt(
                 attempt,
@@ -371,14 +383,3 @@ class Generation(Root):
             cost_micros=cost.micros,
             is_sandbox=any(answer.is_sandbox for answer in answers.given),
         )
-
-
-def _is_open_to(document: Document | None, person: Person) -> bool:
-    try:
-        if document is None:
-            return False
-        document.require("generate", person)
-        document.require_untrashed()
-    except Refusal:
-        return False
-    return True

@@ -13,11 +13,11 @@ from domain.kernel import PartyKind, Root
 
 @dataclass(frozen=True, slots=True)
 class ReceiptLine:
-    """An attempt that has cost something. `failure`: why it gave no text; None: it gave the text.
+    """An attempt that has cost something, with all its variants. `failure`: why it gave no text; None: it gave one.
 
-    `model`: the one that was asked, or that has answered, if only some of several variants. `input_price`,
-    `output_price`: micro-dollars for a million tokens; None: another model than the one asked for has answered, for
-    less. `payer_kind`, `payer_id`, `month`: who pays, from the budget of which month.
+    `model`: the one that was asked, or the first that has answered. `input_price`, `output_price`: micro-dollars for a
+    million tokens; None: another model than `model` has answered, for less. `payer_kind`, `payer_id`, `month`: who
+    pays, from the budget of which month.
     """
 
     attempt: int
@@ -71,17 +71,17 @@ def _line(generation: Generation, event: CostEvent) -> ReceiptLine:
 
 
 def _model(generation: Generation, event: CostEvent) -> str:
-    match event:
-        case Generation.Answered(model=model):
-            return model
-        case Generation.VariantsAnswered(models=models):
-            return next((model for model in models if model and model != generation.writer), generation.writer)
+    if isinstance(event, Generation.Answered):
+        return event.model
+    if isinstance(event, Generation.VariantsAnswered):
+        return next(model for model in event.models if model is not None)
     return generation.writer
 
 
 def _price(generation: Generation, event: CostEvent) -> TokenPrice | None:
-    """Return the price that the cost follows from; None: it was that of a fallback, which no event has."""
-    if isinstance(event, Generation.VariantsAnswered):  # each is rounded up by itself
-        return generation.price if _model(generation, event) == generation.writer else None
-    price = generation.price
-    return price if price.cost(event.input_tokens, event.output_tokens) == event.cost_micros else None
+    """Return the price that the cost follows from; None: it was that of a fallback, which no event has.
+
+    The cost of each variant is rounded up on its own.
+    """
+    rounded = event.cost_micros - generation.price.cost(event.input_tokens, event.output_tokens)
+    return generation.price if rounded in range(generation.variants) else None

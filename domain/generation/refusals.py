@@ -41,3 +41,11 @@ class NoDraft(Conflict):
 
 class DocumentGone(NotFound):
     """The document of the generation does not exist for the asker any more."""
+
+
+class UnusableProviderKey(Invalid):
+    """A text is no key of the provider, or the provider refuses it."""
+
+
+class NoProviderKey(NotFound):
+    """The user or the team has saved no key of the provider."""

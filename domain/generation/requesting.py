@@ -164,6 +164,11 @@ def choose_stand_in(generation: Generation, model: ModelChoice, *, now: datetime
     )
 
 
+def pay_by_own_key(generation: Generation, *, now: datetime) -> None:
+    """Let the payer's own key of the provider pay, until the generation is asked for again."""
+    generation.trigger_event(Generation.OwnKeyChosen, now=now)
+
+
 def _terms(document: Document, asker: Person, model: ModelChoice, quote: Quote) -> dict[str, Any]:
     """Return who pays, by which plan, from which budget, at which prices, for how long a prompt."""
     payer = payer_of(document, asker.user_id)

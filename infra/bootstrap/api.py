@@ -22,7 +22,7 @@ from application.ports import ReadStore
 from infra.bootstrap.lifetime import collect_rarely, started
 from infra.bootstrap.limits import OpenLimits, open_limits
 from infra.bootstrap.links import open_csrf_tokens, open_link_tokens, open_refresh_tokens
-from infra.bootstrap.provider import open_models
+from infra.bootstrap.provider import open_key_trial, open_models
 from infra.bootstrap.settled_bus import open_settled_bus
 from infra.bootstrap.write_side import WriteSide, open_write_side, utc_now
 from infra.cache.read_cache import CachedReadStore, open_redis
@@ -112,7 +112,7 @@ async def open_deps(settings: Settings, ports: Mapping[str, object] = MappingPro
 @asynccontextmanager
 async def _open_handler_ports(settings: Settings, core: WriteSide, limits: OpenLimits) -> AsyncIterator[dict[str, Any]]:
     """Open the ports of command handlers. At the end, the views of documents that wait are written."""
-    recent = PostgresRecentDocuments(core.database, utc_now)
+    recent, models = PostgresRecentDocuments(core.database, utc_now), open_models(settings.provider)
     with closing(Argon2Passwords()) as passwords:
         try:
             yield {
@@ -120,12 +120,13 @@ async def _open_handler_ports(settings: Settings, core: WriteSide, limits: OpenL
                 "domain_mails": limits.domain_mails,
                 "guesses": limits.guesses,
                 "links": open_link_tokens(core.keys),
-                "models": open_models(settings.provider),
+                "models": models,
                 "passwords": passwords,
                 "recent": recent,
                 "records": DnsTextRecords(settings.dns.name_servers),
                 "refresh_tokens": open_refresh_tokens(core.keys),
                 "tokens": TiktokenCounter(),
+                "try_key": open_key_trial(settings.provider, models),
             }
         finally:
             await recent.stop()

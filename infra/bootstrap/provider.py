@@ -1,19 +1,24 @@
-"""The provider of language models: with a key the one of the settings, else the sandbox; and the models of both."""
+"""The provider of language models and moderation: with a key those of the settings, else the sandbox."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from adapters.provider.capped import CappedProvider
 from adapters.provider.catalogue import Catalogue, WrongCatalogue
 from adapters.provider.fallbacks import ProviderWithFallbacks
+from adapters.provider.guarded_moderation import GuardedModeration, NoModeration
+from adapters.provider.own_keys import ProviderByKey
 from adapters.provider.token_counter import TiktokenCounter
-from application.ports import Limits, Provider
+from application.ports import KeyRefused, Limits, Moderation, PromptRefused, Provider, TryKey, Unavailable
 from infra.bootstrap.write_side import utc_now
 from infra.settings.errors import SettingsError
 from infra.settings.provider import ProviderSettings
 
 if TYPE_CHECKING:
+    from adapters.provider.openai_moderation import OpenAIModeration
     from adapters.provider.openai_provider import OpenAIProvider
 
 
@@ -41,13 +46,40 @@ async def open_provider(
     with_fallbacks = ProviderWithFallbacks(provider, models)
     try:
         if settings.key is None:
-            yield with_fallbacks
+            yield ProviderByKey(with_fallbacks, provider)
             return
         await counter.start()
         requests, tokens = settings.requests_per_minute, settings.tokens_per_minute
-        yield CappedProvider(with_fallbacks, limits, counter, requests=requests, tokens=tokens)
+        capped = CappedProvider(with_fallbacks, limits, counter, requests=requests, tokens=tokens)
+        yield ProviderByKey(capped, provider)
     finally:
         await provider.close()
+
+
+@asynccontextmanager
+async def open_moderation(settings: ProviderSettings) -> AsyncIterator[Moderation]:
+    """Open moderation; close its connections at the end. Opening succeeds even if the service is down."""
+    if settings.moderation == "off":
+        yield NoModeration()
+        return
+    moderation = _moderation(settings)
+    try:
+        yield GuardedModeration(moderation, is_required=settings.moderation == "required")
+    finally:
+        await moderation.close()
+
+
+async def check_moderation(settings: ProviderSettings) -> None:
+    """Have a text judged, which costs nothing at OpenAI.
+
+    Raises:
+        Unavailable: there is no judgement: the key or the address is wrong, or the service is down.
+    """
+    moderation = _moderation(settings)
+    try:
+        await moderation.judge("Palimpsest looks whether moderation answers.")
+    finally:
+        await moderation.close()
 
 
 async def check_provider(settings: ProviderSettings, models: Catalogue) -> None:
@@ -57,18 +89,56 @@ async def check_provider(settings: ProviderSettings, models: Catalogue) -> None:
         PromptRefused: the key or the address is wrong.
         Unavailable: there is no answer.
     """
-    provider = _unprotected(settings, models)
+    await _check(_unprotected(settings, models))
+
+
+def open_key_trial(settings: ProviderSettings, models: Catalogue) -> TryKey:
+    """Return what asks the provider for its models with a key; without a key of ours, the sandbox answers."""
+
+    async def try_key(key: str) -> None:
+        # Its import takes a second, in which other requests go on.
+        provider = await asyncio.to_thread(_unprotected, settings, models, key)
+        try:
+            await _check(provider)
+        except KeyRefused:
+            raise
+        except PromptRefused as error:
+            raise Unavailable(f"The provider ({error.reason})") from None
+
+    return try_key
+
+
+async def _check(provider: "OpenAIProvider") -> None:
     try:
         await provider.check()
     finally:
         await provider.close()
 
 
-def _unprotected(settings: ProviderSettings, models: Catalogue) -> "OpenAIProvider":
-    """The adapter. Its import takes a second, so only processes that use it pay for it."""
-    from adapters.provider.openai_provider import OpenAIProvider, ProviderAccount
+def _unprotected(settings: ProviderSettings, models: Catalogue, key: str | None = None) -> "OpenAIProvider":
+    """The adapter, with a key or with ours. Its import takes a second, so only processes that use it pay for it."""
+    from adapters.provider.client import ProviderAccount
+    from adapters.provider.openai_provider import OpenAIProvider
     from adapters.provider.sandbox import SANDBOX, SandboxTransport
 
     if settings.key is None:
-        return OpenAIProvider(SANDBOX, models, utc_now, transport=SandboxTransport())
-    return OpenAIProvider(ProviderAccount(settings.address, settings.key.get_secret_value()), models, utc_now)
+        account = SANDBOX if key is None else replace(SANDBOX, key=key)
+        return OpenAIProvider(account, models, utc_now, transport=SandboxTransport())
+    return OpenAIProvider(ProviderAccount(settings.address, key or settings.key.get_secret_value()), models, utc_now)
+
+
+def _moderation(settings: ProviderSettings) -> "OpenAIModeration":
+    """The adapter of moderation. Without an address of its own and any key, the sandbox judges.
+
+    Another address does not get the provider's key.
+    """
+    from adapters.provider.client import ProviderAccount
+    from adapters.provider.openai_moderation import OpenAIModeration
+    from adapters.provider.sandbox import SANDBOX, SandboxTransport
+
+    address, key = settings.moderation_address, settings.moderation_key
+    if address is None:
+        address, key = settings.address, key or settings.key
+        if key is None:
+            return OpenAIModeration(SANDBOX, utc_now, transport=SandboxTransport())
+    return OpenAIModeration(ProviderAccount(address, "none" if key is None else key.get_secret_value()), utc_now)

@@ -15,13 +15,13 @@ from adapters.provider.token_counter import TiktokenCounter
 from application.bus import Bus
 from application.commands import Command
 from application.discovery import import_all
-from application.ports import Actor, CommandContext
+from application.ports import Actor, CommandContext, ReadStore
 from infra.bootstrap.lifetime import collect_rarely, first_known, retry_until_available, until_stopped
 from infra.bootstrap.limits import open_buckets
 from infra.bootstrap.links import open_link_tokens
 from infra.bootstrap.mail import open_mailer
 from infra.bootstrap.policies import react_to_events
-from infra.bootstrap.provider import open_models, open_provider
+from infra.bootstrap.provider import open_models, open_moderation, open_provider
 from infra.bootstrap.settled_bus import open_settled_bus
 from infra.bootstrap.write_side import WriteSide, open_write_side, utc_now
 from infra.generation.partial_texts import PostgresPartialTexts
@@ -125,23 +125,24 @@ async def open_performer_ports(settings: Settings, core: WriteSide) -> AsyncIter
     async with (
         open_buckets(settings.redis, core.blind) as buckets,
         open_provider(settings.provider, models, buckets, counter) as provider,
+        open_moderation(settings.provider) as moderation,
         open_mailer(settings.mail, settings.http, settings.installation) as mailer,
         open_settled_bus(core, PooledReadStore(core.database), {"links": links, "models": models}) as settled,
     ):
         yield {
+            **_queries(PooledReadStore(core.database)),
             "addresses": core.blind,
             "archive_after": settings.documents.archive_after,
             "clock": utc_now,
             "database": core.database,
-            "deadlines": ReadAccountDeadlines(PooledReadStore(core.database)),
+            "digests": core.blind,
             "events": core.store,
-            "kept": ReadKeptDocuments(PooledReadStore(core.database)),
             "holdings": settled.holdings,
             "links": links,
             "mailer": mailer,
             "models": models,
+            "moderation": moderation,
             "oldest_needed": still_needed,
-            "proved_domains": ReadProvedDomains(PooledReadStore(core.database)),
             "partial_texts": PostgresPartialTexts(core.database, core.keyring),
             "provider": provider,
             "queue": core.queue,
@@ -150,7 +151,16 @@ async def open_performer_ports(settings: Settings, core: WriteSide) -> AsyncIter
             "send_as_user": UserSender(settled.bus),
             "sessions": core.sessions,
             "tokens": counter,
-            "team_deadlines": ReadTeamDeadlines(PooledReadStore(core.database)),
-            "unfinished": ReadUnfinishedGenerations(PooledReadStore(core.database)),
-            "unverified": ReadUnverifiedUsers(PooledReadStore(core.database)),
         }
+
+
+def _queries(rows: ReadStore) -> dict[str, Any]:
+    """Return the ports of performers that read models answer."""
+    return {
+        "deadlines": ReadAccountDeadlines(rows),
+        "kept": ReadKeptDocuments(rows),
+        "proved_domains": ReadProvedDomains(rows),
+        "team_deadlines": ReadTeamDeadlines(rows),
+        "unfinished": ReadUnfinishedGenerations(rows),
+        "unverified": ReadUnverifiedUsers(rows),
+    }

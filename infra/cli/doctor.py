@@ -17,7 +17,7 @@ from redis.retry import Retry
 
 from application.ports import PromptRefused, Unavailable
 from infra.bootstrap.mail import check_server, mail_folder
-from infra.bootstrap.provider import check_provider, open_models
+from infra.bootstrap.provider import check_moderation, check_provider, open_models
 from infra.cache.rights import lacking, server_of, surplus
 from infra.cli.server_versions import ServerVersion, parsed, upgrade, written
 from infra.cli.terminal import Terminal
@@ -104,6 +104,7 @@ def _findings() -> Iterator[Finding]:
     yield _kafka(settings)
     yield _mail(settings)
     yield _provider(settings)
+    yield _moderation(settings)
     yield _api(settings)
 
 
@@ -356,6 +357,22 @@ def _provider(settings: Settings) -> Finding:
         advice = "Correct PALIMPSEST_PROVIDER_KEY or PALIMPSEST_PROVIDER_URL."
         return Finding("Provider", f"{settings.provider.address}: {error}", advice)
     return Finding("Provider", f"{settings.provider.address} answers; {len(models.all())} models")
+
+
+def _moderation(settings: Settings) -> Finding:
+    """Moderation must answer and take its key, unless it is switched off."""
+    if settings.provider.moderation == "off":
+        is_needed = settings.installation.environment == "production"
+        advice = "Set PALIMPSEST_MODERATION: prompts and answers are not judged." if is_needed else ""
+        return Finding("Moderation", "off", advice)
+    try:
+        asyncio.run(check_moderation(settings.provider))
+    except Unavailable as error:
+        effect = "generations wait" if settings.provider.moderation == "required" else "texts pass without it"
+        return Finding(
+            "Moderation", f"{error}: {effect}", "Correct PALIMPSEST_MODERATION_URL or PALIMPSEST_MODERATION_KEY."
+        )
+    return Finding("Moderation", f"answers; {settings.provider.moderation}")
 
 
 def _api(settings: Settings) -> Finding:

@@ -1,6 +1,6 @@
 """The provider of language models; without a key, the sandbox answers."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, FilePath, SecretStr, ValidationInfo
@@ -34,6 +34,24 @@ class ProviderSettings(Subject):
         "https://api.openai.com/v1",
         validation_alias="PALIMPSEST_PROVIDER_URL",
         description="Address of the API, up to /v1",
+    )
+    moderation: Literal["required", "preferred", "off"] = Field(
+        "required",
+        validation_alias="PALIMPSEST_MODERATION",
+        description="Whether prompts and answers are judged; while no judgement is to be had, they wait (required) or "
+        "pass (preferred)",
+    )
+    moderation_address: Annotated[str, Field(pattern=r"^https?://[^\s?#@]+$"), AfterValidator(_encrypted)] | None = (
+        Field(
+            None,
+            validation_alias="PALIMPSEST_MODERATION_URL",
+            description="Address of the API of OpenAI that judges texts, up to /v1; none: PALIMPSEST_PROVIDER_URL",
+        )
+    )
+    moderation_key: Annotated[SecretStr, AfterValidator(_header)] | None = Field(
+        None,
+        validation_alias="PALIMPSEST_MODERATION_KEY",
+        description="Key of that API; none: PALIMPSEST_PROVIDER_KEY, if the address is the provider's",
     )
     models: FilePath | None = Field(
         None,

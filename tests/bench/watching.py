@@ -31,6 +31,7 @@ from tests.support.servers import open_folder, own_redis
 
 WATCHERS, PIECES_A_SECOND, SECONDS = 64, 30, 20.0
 PIECE = "Otters. "
+CANARY = "0123456789abcdef" * 2
 MAX_FIRST_MILLISECONDS, MAX_MILLISECONDS = 50.0, 200.0
 CONNECTING_SECONDS = 2.0
 MODEL = ModelChoice("bench", TokenPrice(1, 1), 100_000, 10_000, takes_temperature=False)
@@ -96,7 +97,7 @@ async def _write_and_watch(core: WriteSide, texts: list[Watched], port: int, sec
     partial_texts = PostgresPartialTexts(core.database, core.keyring)
     watching = [asyncio.create_task(_watch(text, port)) for text in texts]
     await asyncio.sleep(CONNECTING_SECONDS)
-    answerings = [Answering(core.store, partial_texts, text.generation_id, 1, 1) for text in texts]
+    answerings = [Answering(core.store, partial_texts, text.generation_id, 1, 1, CANARY) for text in texts]
     await asyncio.gather(
         *[
             _answer(answering, text, seconds, offset / len(texts))

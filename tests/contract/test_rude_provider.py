@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from adapters.provider import bounded, openai_provider
 from adapters.provider.openai_provider import OpenAIProvider
 from adapters.provider.timeouts import Timeouts
-from application.ports import AnswerCut, PromptRefused, TextPiece, Unavailable, Usage
+from application.ports import AnswerCut, KeyRefused, PromptRefused, TextPiece, Unavailable, Usage
 from tests.support.provider import CANARY, answer, prompt
 from tests.support.provider_servers import (
     KEY,
@@ -98,7 +98,8 @@ async def test_a_request_has_our_key_and_what_the_prompt_says(rude: RudeProvider
 STATUSES = [
     (refuse(400), PromptRefused, "status 400"),
     (refuse(400, code="context_length_exceeded"), PromptRefused, "status 400, context_length_exceeded"),
-    *[(refuse(status), PromptRefused, f"status {status}") for status in (401, 403, 404, 413, 422)],
+    *[(refuse(status), KeyRefused, f"status {status}") for status in (401, 403)],
+    *[(refuse(status), PromptRefused, f"status {status}") for status in (404, 413, 422)],
     *[(refuse(status), Unavailable, rf"\({status}\)") for status in (408, 409, 429, 500, 502, 503, 529, 302)],
 ]
 

@@ -74,6 +74,11 @@ def live_a_little(client: httpx2.Client, database: Database) -> str:
     write(client, "POST", f"{path}/links", {"role": "viewer", "password": PASSWORD}, 201)
     write(client, "POST", "/v1/share-links/open", {"token": CANARY * 6, "password": PASSWORD}, 404)
     write(client, "POST", "/v1/documents", {"title": CANARY * 1000, "content": ""}, 422)
+    write(client, "PUT", "/v1/users/me/provider-key", {"key": f"sk-{CANARY}-pays-the-provider"}, 200)
+    write(client, "PUT", "/v1/users/me/provider-key", {"key": f"sk-refused-{CANARY}-pays-nothing"}, 422)
+    wish = {"prompt": f"{CANARY} prompt", "variables": {"tone": CANARY}, "place": {"target": "draft"}}
+    write(client, "POST", f"{path}/generate", wish, 202)
+    write(client, "POST", f"{path}/generate", {**wish, "prompt": f"{CANARY} flag:violence"}, 202)
     team = write(client, "POST", "/v1/teams", {"name": f"{CANARY} team", "slug": CANARY}, 201)
     know_others(client, path, f"/v1/teams/{team['id']}")
     for query in (f"?cursor={CANARY}", f"?sort={CANARY}", f"?{CANARY}=1"):

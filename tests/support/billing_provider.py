@@ -110,7 +110,10 @@ class BillingProvider:
         self._count = 0
 
     async def answer(self, connection: Connection) -> None:
-        """Answer a request (a script of `RudeProvider`)."""
+        """Answer a request (a script of `RudeProvider`). Moderation refuses nothing, and is not billed."""
+        if connection.path.endswith("/moderations"):
+            await _judge(connection)
+            return
         request_id = connection.headers["x-client-request-id"]
         used = -(-len(msgspec.json.encode(connection.body)) // BYTES_OF_A_TOKEN)
         self._count += 1
@@ -132,6 +135,13 @@ class BillingProvider:
             self._ledger.add(Ended(number=number, output_tokens=written, is_whole=is_whole))
         for event in _chat_end(used, written) if is_chat else _responses_end(used, written):
             await connection.event(event)
+
+
+async def _judge(connection: Connection) -> None:
+    texts = connection.body["input"]
+    results = [{"flagged": False, "categories": {}} for _ in ([texts] if isinstance(texts, str) else texts)]
+    await connection.begin(media="application/json")
+    await connection.send(msgspec.json.encode({"id": "judged", "model": "omni", "results": results}))
 
 
 def _chat_end(used: int, written: int) -> list[Any]:

@@ -70,6 +70,37 @@ class ScriptedProvider:
             raise
 
 
+class PlainModeration:
+    """Implements `application.ports.Moderation`: refuses texts with a word of `refused`, for its categories.
+
+    `judged`: the texts of all calls. `outages`: the errors of the next calls.
+    """
+
+    def __init__(self) -> None:
+        self.refused: dict[str, tuple[str, ...]] = {}
+        self.judged: list[str] = []
+        self.outages: list[Exception] = []
+
+    async def judge(self, text: str) -> tuple[str, ...]:
+        self.judged.append(text)
+        if self.outages:
+            raise self.outages.pop(0)
+        return next((categories for word, categories in self.refused.items() if word in text), ())
+
+
+class PlainKeyTrial:
+    """Implements `application.ports.TryKey`: raises `error`, if there is one. `tried`: the keys of all calls."""
+
+    def __init__(self) -> None:
+        self.tried: list[str] = []
+        self.error: Exception | None = None
+
+    async def __call__(self, key: str) -> None:
+        self.tried.append(key)
+        if self.error is not None:
+            raise self.error
+
+
 class MemoryPartialTexts:
     """Implements `application.ports.PartialTexts` and `TextSignals`, in a dict. `reads` counts."""
 

@@ -29,7 +29,7 @@ from infra.bootstrap.api import signing_keys
 from infra.sealing.blind_index import BlindIndex
 from projections.visibility import HeldRole
 from tests.support.accounts import NewAccount, open_account
-from tests.support.generations import MemoryPartialTexts, PlainModels, PlainTokens
+from tests.support.generations import MemoryPartialTexts, PlainKeyTrial, PlainModels, PlainTokens
 from tests.support.limits import domain_mail_limits, light_work, link_guesses, request_limits, sign_in_attempts
 from tests.support.links import PlainLinks
 from tests.support.memory_jobs import MemoryJobs
@@ -181,6 +181,7 @@ async def open_http_api(attempts: SignInAttempts | None = None, **changes: Any) 
     partial_texts = MemoryPartialTexts()
     ports |= {"guesses": link_guesses(), "domain_mails": domain_mail_limits(), "recent": recent}
     ports |= {"models": PlainModels(), "tokens": PlainTokens(), "digests": blind}
+    ports |= {"try_key": PlainKeyTrial()}
     bus = Bus(store, ports, blind, settlement=MemorySettlement(sessions))
     tokens = Tokens(SIGNING_KEYS, issuer="us", audience="them", lifetime=3600, clock=time, new_id=uuid7)
     observed: list[Observed] = []

@@ -8,7 +8,9 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from adapters.provider.openai_provider import OpenAIProvider, ProviderAccount
+from adapters.provider.client import ProviderAccount
+from adapters.provider.openai_moderation import OpenAIModeration
+from adapters.provider.openai_provider import OpenAIProvider
 from adapters.provider.timeouts import Timeouts
 from tests.support.node import installed
 from tests.support.provider import CANARY, CATALOGUE, clock
@@ -25,6 +27,16 @@ async def provider_at(url: str, timeouts: Timeouts | None = None) -> AsyncIterat
         yield provider
     finally:
         await provider.close()
+
+
+@asynccontextmanager
+async def moderation_at(url: str, seconds: float = 5.0) -> AsyncIterator[OpenAIModeration]:
+    """Moderation at an address, closed at the end."""
+    moderation = OpenAIModeration(ProviderAccount(url, KEY), clock, seconds=seconds)
+    try:
+        yield moderation
+    finally:
+        await moderation.close()
 
 
 @contextmanager

@@ -35,7 +35,14 @@ from domain.kernel import Root
 from infra.sealing.blind_index import BlindIndex
 from infra.store.codec import layout_of
 from tests.support.accounts import NewAccount, open_account
-from tests.support.generations import MemoryPartialTexts, PlainModels, PlainTokens, ScriptedProvider
+from tests.support.generations import (
+    MemoryPartialTexts,
+    PlainKeyTrial,
+    PlainModels,
+    PlainModeration,
+    PlainTokens,
+    ScriptedProvider,
+)
 from tests.support.given import NOW
 from tests.support.limits import domain_mail_limits, link_guesses, sign_in_attempts
 from tests.support.links import PlainLinks
@@ -119,6 +126,7 @@ class CommandRunner:
         self.sessions, self.refresh_tokens = MemorySessions(self.clock, self.jobs), DerivedRefreshTokens([bytes(32)])
         self.security_log = MemorySecurityLog(self.clock)
         self.recent = MemoryRecentDocuments()
+        self.key_trial = PlainKeyTrial()
         self._seen = 0
         self._states: dict[tuple[str, UUID], msgspec.Struct | None] = {}
         ids = count(0x1000)
@@ -144,8 +152,10 @@ class CommandRunner:
             "models": PlainModels(),
             "tokens": PlainTokens(),
             "digests": self.blind,
+            "try_key": self.key_trial,
         }
         self.provider, self.partial_texts = ScriptedProvider(), MemoryPartialTexts()
+        self.moderation = PlainModeration()
         self.bus = Bus(self.store, self.ports, self.blind, settlement=settlement or MemorySettlement(self.sessions))
 
     call = CommandContext(None, UUID(int=0))
@@ -189,6 +199,7 @@ class CommandRunner:
         """The ports of performers."""
         own = {"events": self.store, "mailer": self.mail_box, "send": self._send_as_system}
         own |= {"send_as_user": self._send_as_user, "provider": self.provider, "partial_texts": self.partial_texts}
+        own["moderation"] = self.moderation
         return {**self.ports, **own}
 
     async def actor(self, email: str) -> Actor:

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from application.billing.subscription import CancelSubscription, ChangePlan
+from application.billing.team_budget import LimitTeamBudget
 from application.bus import Bus
 from application.commands import HANDLERS, Command, handles
 from application.content.access_request import (
@@ -57,7 +58,15 @@ from application.content.recent_document import ClearRecentDocuments
 from application.content.share_link import CreateShareLink, OpenShareLink, RevokeShareLink
 from application.content.star import StarDocument, UnstarDocument
 from application.discovery import import_all
-from application.generation.attempts import EndAttempt, ExpireGeneration, RecordAnswer, StartAttempt, VariantAnswer
+from application.generation.attempts import (
+    EndAttempt,
+    ExpireGeneration,
+    RecordAnswer,
+    StartAttempt,
+    TextUse,
+    VariantAnswer,
+)
+from application.generation.comparison import CompareTexts, Side
 from application.generation.generation import (
     AcceptDraft,
     CancelGeneration,
@@ -66,6 +75,8 @@ from application.generation.generation import (
     RequestGeneration,
     RetryGeneration,
 )
+from application.generation.moderating import WithholdText
+from application.generation.provider_key import DeleteProviderKey, SaveProviderKey
 from application.idempotency import MAX_COPY_BYTES, AnswerTooLarge, VersionLost
 from application.identity.account import IssueLink, IssueLockdownLink, OpenAccount, ResetPassword, VerifyEmail
 from application.identity.account_requests import Register, RequestPasswordReset, RequestVerification
@@ -140,7 +151,7 @@ ENQUEUED = {Register, RequestPasswordReset, RequestVerification}
 """Commands that only enqueue a job: nothing is kept of their answer, which is empty; the job's effect is once."""
 ENDING = {LogOut, RevokeSession, ClearRecentDocuments}
 """Commands that end a session or a list of views, which are no aggregates: nothing is kept, a repeat does it again."""
-ERASING = {DeleteGeneration}
+ERASING = {DeleteGeneration, DeleteProviderKey}
 """Commands that erase what they are about: nothing is kept of their answer, and a repeat finds nothing."""
 
 Step = tuple[Command[Any], Actor | None]
@@ -242,7 +253,11 @@ async def life_of_generations(runner: CommandRunner, ada: Actor) -> AsyncIterato
     yield StartAttempt(generation_id=id, round=1, lost_tokens=0, prompt_tokens=200), ada
     yield EndAttempt(generation_id=id, attempt=1, failure="cut", input_tokens=1, output_tokens=1), ada
     yield CancelGeneration(id=id), ada
-    for number, last in ((2, DiscardDraft(id=id)), (3, AcceptDraft(id=id, placement=Placement()))):
+    yield RetryGeneration(id=id), ada
+    yield StartAttempt(generation_id=id, round=2, lost_tokens=0, prompt_tokens=200), ada
+    used = [TextUse("swift", 10, 2)]
+    yield WithholdText(generation_id=id, attempt=2, refused="unsafe_text", categories=("hate",), used=used), ada
+    for number, last in ((3, DiscardDraft(id=id)), (4, AcceptDraft(id=id, placement=Placement()))):
         yield RetryGeneration(id=id), ada
         yield StartAttempt(generation_id=id, round=number, lost_tokens=0, prompt_tokens=200), ada
         yield (
@@ -255,6 +270,9 @@ async def life_of_generations(runner: CommandRunner, ada: Actor) -> AsyncIterato
         )
         yield last, ada
     yield ExpireGeneration(generation_id=id), None
+    sides = Side("Describe it.", max_output_tokens=100), Side("Name it.", max_output_tokens=100)
+    yield CompareTexts(document_id=document.id, variables={}, left=sides[0], right=sides[1]), ada
+    yield SaveProviderKey(team_id=None, key="sk-otters-hold-hands"), ada
 
 
 async def filing(runner: CommandRunner, ada: Actor, id: UUID) -> AsyncIterator[Step]:
@@ -280,6 +298,7 @@ async def life_of_a_team(runner: CommandRunner, ada: Actor, bob: Actor, carol: A
     id = next(event.originator_id for event in runner.store.log if isinstance(event, Team.Founded))
     yield RenameTeam(id=id, name="River watchers"), ada
     yield ChangeSlug(id=id, slug="river-watchers"), ada
+    yield LimitTeamBudget(team_id=id, tokens=1_000), ada
     async for step in joining(runner, id, ada, carol):
         yield step
     async for step in domains(runner, id, ada):

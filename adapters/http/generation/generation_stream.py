@@ -52,8 +52,8 @@ data: {"variant":1,"text":"The otters"}
 
 id: 1-10
 event: end
-data: {"status":"done","result":"written","draft_reason":null,"failure":null,"ending":"complete",\
-"revision":2,"start":22,"end":32,"cost_micros":120}
+data: {"status":"done","result":"written","draft_reason":null,"failure":null,"refused":null,\
+"categories":[],"explanation":null,"ending":"complete","revision":2,"start":22,"end":32,"cost_micros":120}
 
 """
 
@@ -185,8 +185,8 @@ def _event(name: str, place: StreamPlace, data: object) -> bytes:
 
 
 def _end_of(generation: Generation) -> dict[str, object]:
-    names = ("status", "result", "draft_reason", "failure", "ending", "revision", "start", "end", "cost_micros")
-    return {name: getattr(generation, name) for name in names}
+    names = "status result draft_reason failure refused categories explanation ending revision start end cost_micros"
+    return {name: getattr(generation, name) for name in names.split()}
 
 
 Watch = Annotated[Watcher, Depends(Watcher)]

@@ -5,12 +5,14 @@ from domain.generation.generation import Generation
 
 for event in (
     Generation.Requested,
+    Generation.OwnKeyChosen,
     Generation.AttemptStarted,
     Generation.AttemptEnded,
     Generation.Answered,
     Generation.VariantsAnswered,
     Generation.DraftAccepted,
     Generation.DraftDiscarded,
+    Generation.TextRefused,
     Generation.Failed,
     Generation.GivenUp,
     Generation.Cancelled,

@@ -15,6 +15,12 @@ mock.on({ userMessage: "busy" }, { error: fault("Otters first", "rate_limit_erro
 mock.on({ userMessage: "broken" }, { error: fault("Otters inside", "server_error"), status: 500 });
 mock.on({ userMessage: "refused" }, { error: fault("Otters forbidden", "invalid_request_error"), status: 400 });
 
+mock.onModerate("otters fight", {
+  flagged: true,
+  categories: { violence: true, "self-harm": true, hate: false },
+  category_scores: { violence: 0.9, "self-harm": 0.8, hate: 0 },
+});
+
 mock.start().then(() => console.log(mock.url));
 process.stdin.resume();
 process.stdin.on("end", () => process.exit(0));

@@ -10,8 +10,9 @@ from application.generation.queueing import GenerateText
 from application.jobs import perform
 from application.ports import Actor, AnswerEnd, CommandContext, Usage
 from application.privacy.erasure import EraseDocument, EraseUser
+from infra.sealing.blind_index import BlindIndex
 from tests.support.api import Account, Api
-from tests.support.generations import MemoryPartialTexts, PlainTokens, ScriptedProvider
+from tests.support.generations import MemoryPartialTexts, PlainModeration, PlainTokens, ScriptedProvider
 
 TEXT = "Otters swim \U0001f9a6 here."
 
@@ -33,7 +34,9 @@ def work(api: Api, path: str) -> ScriptedProvider:
     ports = {
         "events": api.deps.history,
         "provider": provider,
+        "moderation": PlainModeration(),
         "tokens": PlainTokens(),
+        "digests": BlindIndex(bytes(32)),
         "partial_texts": MemoryPartialTexts(),  # the role of the API may not write them
         "send_as_user": send_as_user,
     }

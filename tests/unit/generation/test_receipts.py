@@ -5,10 +5,10 @@ import pytest
 from application.generation import answering
 from application.generation.generation import CancelGeneration, RetryGeneration
 from application.generation.receipt import receipt
-from application.ports import AnswerCut, AnswerEnd, Unavailable, Usage
+from application.ports import AnswerCut, AnswerEnd, PromptRefused, Unavailable, Usage
 from domain.billing.budget import month_of
 from domain.kernel import NotFound
-from tests.support.generations import MODELS
+from tests.support.generations import MODELS, Line
 from tests.support.studio import Studio
 
 
@@ -59,6 +59,30 @@ async def test_variants_are_one_line_that_adds_up() -> None:
     assert (line.model, line.failure, line.input_tokens) == ("swift", None, 200 + asked.estimated_tokens)
     assert (line.output_tokens, line.input_price) == (22, MODELS["swift"].input_price)
     assert line.cost_micros == seen.cost_micros > 0
+
+
+async def test_variants_are_one_line_with_all_that_they_have_cost() -> None:
+    studio = await Studio().open()
+    odd: list[Line] = ["Otters.", AnswerEnd("complete", Usage(101, 1), "thrifty")]
+    studio.provider.scripts = [[PromptRefused("content")], odd, ["Herons.", AnswerEnd("complete", Usage(100, 10))]]
+    asked = await studio.ask_for(variants=3)
+    await studio.work()
+    [line] = (await receipt(studio.store, studio.ada, asked.id)).attempts
+    assert (line.failure, line.model, line.input_tokens, line.output_tokens) == (None, "thrifty", 201, 11)
+    assert line.cost_micros == MODELS["thrifty"].cost(101, 1) + MODELS["swift"].cost(100, 10)
+    assert line.input_price is None
+
+
+async def test_variants_have_a_price_although_each_is_rounded_up() -> None:
+    studio = await Studio().open()
+    odd: list[Line] = ["Otters.", AnswerEnd("complete", Usage(101, 1))]
+    studio.provider.scripts = [odd, odd]
+    asked = await studio.ask_for(model="thrifty", variants=2)
+    await studio.work()
+    [line] = (await receipt(studio.store, studio.ada, asked.id)).attempts
+    thrifty = MODELS["thrifty"]
+    assert line.cost_micros == 2 * thrifty.cost(101, 1) == thrifty.cost(202, 2) + 1
+    assert (line.input_price, line.output_price) == (thrifty.input_price, thrifty.output_price)
 
 
 async def test_each_round_is_paid_by_its_own_payer() -> None:

@@ -8,6 +8,7 @@ import pytest
 from application.billing.team_budget import LimitTeamBudget, team_usage
 from application.generation import answering
 from application.generation.generation import CancelGeneration, RetryGeneration
+from application.generation.provider_key import SaveProviderKey
 from application.ports import Actor
 from application.teams.dissolution import DissolveTeam
 from application.teams.invitation import AcceptInvitation, InviteMember
@@ -49,6 +50,28 @@ async def test_beyond_the_soft_budget_a_cheaper_model_writes(monkeypatch: pytest
     done = await studio.generation(asked.id)
     assert [prompt.model for prompt in studio.provider.asked] == ["thrifty"]
     assert (done.answered_by, done.cost_micros) == ("thrifty", MODELS["thrifty"].cost(100, 10))
+
+
+async def test_a_refused_text_of_a_stand_in_costs_what_the_stand_in_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    studio = await studio_with(monkeypatch, 1_500)
+    studio.moderation.refused = {"Otters": ("hate",)}
+    asked = await studio.ask_for()
+    await studio.work()
+    refused = await studio.generation(asked.id)
+    assert (refused.refused, refused.cost_micros) == ("unsafe_text", MODELS["thrifty"].cost(100, 10))
+
+
+async def test_a_key_of_ones_own_costs_no_money_beyond_the_soft_budget_of_tokens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    studio = await studio_with(monkeypatch, 1_500)
+    await studio.ask(SaveProviderKey(team_id=None, key="sk-otters-hold-hands-1234"), studio.ada)
+    asked = await studio.ask_for()
+    assert (asked.stand_in, asked.own_key, asked.estimated_micros) == ("thrifty", True, 0)
+    await studio.work()
+    done, budget = await studio.generation(asked.id), await studio.budget()
+    assert (done.answered_by, done.cost_micros) == ("thrifty", 0)
+    assert (budget.used_tokens, budget.used_micros, budget.reserved) == (110, 0, {})
 
 
 async def test_what_is_reserved_counts_towards_the_soft_budget(monkeypatch: pytest.MonkeyPatch) -> None:

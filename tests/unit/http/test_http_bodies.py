@@ -15,6 +15,7 @@ from adapters.http.api.schemas import Body
 from adapters.http.content.bulk import BulkChange
 from adapters.http.content.document import NewDocument
 from adapters.http.content.share_link import ShareLinkToken
+from adapters.http.generation.provider_key import NewProviderKey
 from adapters.http.identity.account import AccountAddress, PasswordReset, VerificationToken
 from adapters.http.identity.recovery import AccountToken
 from adapters.http.identity.session import Credentials, RefreshRequest
@@ -102,7 +103,7 @@ def test_limits_follow_what_bodies_hold() -> None:
         RefreshRequest,
         VerificationToken,
     }
-    small |= {AccountToken, CurrentPassword, DomainToken, EmailChange, ShareLinkToken}
+    small |= {AccountToken, CurrentPassword, DomainToken, EmailChange, NewProviderKey, ShareLinkToken}
     many: set[type[Body]] = {BulkChange, Invitations}
     documents = ("content", "edits", "prompt", "left")
     others = {

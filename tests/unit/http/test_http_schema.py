@@ -24,6 +24,8 @@ NEVER_BEHIND = {
     "/v1/generations/{generation_id}",
     "/v1/generations/{generation_id}/receipt",
     "/v1/documents/{document_id}/versions/diff",
+    "/v1/users/me/provider-key",
+    "/v1/teams/{team_id}/provider-key",
     "/v1/users/me/sessions",
 }
 """Paths of reads without a read model."""

@@ -10,6 +10,7 @@ from domain.generation.drafts import accept, discard
 from domain.generation.generation import Generation
 from domain.generation.placement import Placement
 from domain.generation.pricing import Cost, TokenPrice
+from domain.generation.refusing import refuse
 from domain.generation.requesting import ModelChoice, Quote, Wish, choose_stand_in, request, request_again
 from domain.generation.sources import SourceDocument
 from domain.kernel import Root
@@ -99,6 +100,8 @@ def _step(history: History, generation: Generation, document: Document, asker: A
     elif generation.is_open and not generation.attempt_is_open:
         generation.start_attempt(document, prompt_tokens=110, obstacle=None, by=asker, now=now)
     elif generation.attempt_is_open and (chance < 0.4 or not generation.is_open):
+        if chance < 0.2:
+            refuse(generation, "unsafe_text", [history.line()], now=now)
         failure = history.random.choice(["cut", "unavailable", "refused"])
         generation.end_attempt(generation.attempt, failure, input_tokens=10, output_tokens=2, now=now)  # type: ignore[arg-type]
     elif generation.attempt_is_open:

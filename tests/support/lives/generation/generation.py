@@ -8,8 +8,17 @@ from domain.generation.answer import AttemptAnswers, ModelAnswer
 from domain.generation.drafts import accept, discard
 from domain.generation.generation import MAX_TRIES, Generation
 from domain.generation.placement import Placement
-from domain.generation.pricing import TokenPrice
-from domain.generation.requesting import ModelChoice, Quote, Wish, choose_stand_in, request, request_again
+from domain.generation.pricing import AttemptCost, TokenPrice
+from domain.generation.refusing import withhold
+from domain.generation.requesting import (
+    ModelChoice,
+    Quote,
+    Wish,
+    choose_stand_in,
+    pay_by_own_key,
+    request,
+    request_again,
+)
 from domain.generation.sources import SourceDocument
 from tests.support.given import ID, NOW
 from tests.support.lives.kernel import ADA, LATER, life
@@ -51,13 +60,21 @@ def answered(generation: Generation, document: Document) -> Generation:
     """Answer the attempt."""
     answer = ModelAnswer("Otters.", "swift", MODEL.price, "complete", 210, 3, is_sandbox=True)
     variants = [answer, *[None] * (generation.variants - 1)]
-    generation.answer(generation.attempt, AttemptAnswers(variants, 210, 1), document, by=ADA, now=LATER)
+    generation.answer(
+        generation.attempt, AttemptAnswers(variants, AttemptCost.of(MODEL.price, 210, 1)), document, by=ADA, now=LATER
+    )
     return generation
+
+
+def withheld(generation: Generation) -> None:
+    """Withhold the answer of the attempt."""
+    cost = AttemptCost.of(MODEL.price, 210, 3)
+    withhold(generation, generation.attempt, "unsafe_text", ["hate", "violence"], cost=cost, now=LATER)
 
 
 @life
 def generation() -> Generation:
-    """Cut, cancelled, asked for again and again: given up, failed, discarded; then accepted, and erased."""
+    """Cut, cancelled, asked for again and again: given up, failed, withheld, discarded; then accepted, and erased."""
     document = river()
     generation = started(asked(document, Placement("draft")), document)
     generation.end_attempt(1, "cut", input_tokens=200, output_tokens=2, now=LATER)
@@ -68,6 +85,8 @@ def generation() -> Generation:
         started(generation, document)
         generation.end_attempt(generation.attempt, "unavailable", input_tokens=0, output_tokens=0, now=LATER)
     started(ask_again(generation, document), None)
+    pay_by_own_key(ask_again(generation, document), now=LATER)
+    withheld(started(generation, document))
     discard(answered(started(ask_again(generation, document), document), document), by=ADA, now=LATER)
     answered(started(ask_again(generation, document), document), document)
     accept(generation, document, Placement(), variant=1, by=ADA, now=LATER)
