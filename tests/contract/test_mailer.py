@@ -94,7 +94,7 @@ async def test_a_mail_arrives_as_text_and_as_html(pair: tuple[Mailer, Received],
     assert arrived.message_id == "<mail-7@palimpsest.example>"
     assert arrived.subject
     assert (TOKEN in arrived.text, TOKEN in arrived.html) == (
-        template in {*LINKS, "invitation", "document_offer", *NOTICES},
+        template in {*LINKS, "invitation", "document_offer", "domain_proof", *NOTICES},
     ) * 2
     assert "\r\nAuto-Submitted: auto-generated\r\n" in arrived.raw
 

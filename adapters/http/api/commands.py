@@ -68,12 +68,13 @@ class CommandSender:
         return Answer(encode(answer), self._context.status)
 
     async def charge(self, limit: LimitName, cost: int) -> None:
-        """Charge the request to one more limit: what it costs stands in its body.
+        """Charge the request to one more limit: what it costs stands in its body, and may be nothing.
 
         Raises:
             RateLimited: the caller has too little left.
         """
-        await self._context.charge([limit], cost)
+        if cost:
+            await self._context.charge([limit], cost)
 
     async def ask(self, command: Command[R]) -> R:
         """Send a command that changes nothing and return its answer. It takes no key: the answer must not be stored."""
