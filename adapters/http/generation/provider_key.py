@@ -58,7 +58,7 @@ async def save_own_provider_key(body: NewProviderKey, send: Send) -> Answer:
 @router.get(
     OWN,
     response_model=ProviderKeyView,
-    **operation("The key, without the key.", access=ACCOUNT.action("read")),
+    **operation("The key, without the key.", access=ACCOUNT.action("read"), fails=[404]),
 )
 async def get_own_provider_key(read: Read) -> Answer:
     """Get the last characters of the caller's key, and when it was saved. 404 without one.
