@@ -400,6 +400,6 @@ async def test_a_feed_that_starts_before_its_topic_gets_the_partitions_soon(
         await asyncio.sleep(3)
         with closing(KafkaAdminClient(bootstrap_servers=kafka.address)) as admin:
             await asyncio.to_thread(create_missing, admin, late, [late.internal])
-        await until(lambda: len(feed.newly_assigned()) == late.partitions, 20)
+        await until(lambda: len(feed.newly_assigned()) == late.partitions)
     finally:
         await feed.stop()
