@@ -41,12 +41,12 @@ async def open_link(scene: Scene) -> None:
     await scene.bob.send("POST", f"{scene.url}/v1/share-links/open", {"token": link["token"]})
 
 
-async def grant_access(scene: Scene) -> None:
-    """Let Bob ask for access to a new document, and Ada grant it."""
+async def accept_access(scene: Scene) -> None:
+    """Let Bob ask for access to a new document, and Ada accept it."""
     await write_another(scene)
     path = f"{scene.url}{scene.other_document}/access-requests"
     await scene.bob.send("POST", path, {"role": "editor"})
-    await scene.ada.send("POST", f"{path}/{scene.bob_id}/grant", {})
+    await scene.ada.send("POST", f"{path}/{scene.bob_id}/accept", {})
 
 
 async def lend_to_team(scene: Scene) -> None:
@@ -132,13 +132,13 @@ TAKEN_ACCESS = {
         body={"name": "Crew"},
     ),
     "member removed": Revocation("GET", lambda scene: scene.team, remove_member),
-    "granted access revoked": Revocation(
+    "accepted access revoked": Revocation(
         "GET",
         lambda scene: scene.other_document,
         lambda scene: scene.ada.send(
             "POST", f"{scene.url}{scene.other_document}/shares/revoke", {"email": scene.bob.email}
         ),
-        prepare=grant_access,
+        prepare=accept_access,
     ),
     "document taken back": Revocation(
         "GET",
