@@ -74,7 +74,7 @@ async def compare_texts(document_id: UUID, body: ComparisonBody, send: Send) -> 
 
     Both texts are drafts of the document, and each counts as one request of a text. `Location` shows them side by side.
     """
-    await send.charge("generation", 1)
+    await send.charge(limit="generation", cost=1)
     command = CompareTexts(
         document_id=document_id, variables=body.variables, left=body.left.side, right=body.right.side
     )

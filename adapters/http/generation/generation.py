@@ -148,7 +148,7 @@ async def request_generation(document_id: UUID, body: TextRequest, send: Send) -
     meanwhile, and a place in it was named, the text is kept as a draft. So are several `variants`, each of which counts
     as one request.
     """
-    await send.charge("generation", body.variants - 1)
+    await send.charge(limit="generation", cost=body.variants - 1)
     return await send(body.command(document_id), at="/v1/generations/{}", complete=_placed(send))
 
 

@@ -42,4 +42,5 @@ async def test_a_second_worker_takes_over_what_a_killed_one_had(
         )
         worker.start()
         await until(lambda: jobs.statuses()[0] == "succeeded")
-        assert jobs.errors() == [(1, "WorkerLost", "the process that performed it has ended or hangs")]
+        # Schedules may have enqueued other jobs meanwhile.
+        assert (1, "WorkerLost", "the process that performed it has ended or hangs") in jobs.errors()
