@@ -23,12 +23,7 @@ ODD = re.compile(
 KINDS = ("*.md", "*.sql", "*.jinja", "*.html")
 TEXTS = [
     PROJECT / "README.md",
-    *(
-        file
-        for name in PACKAGES
-        for kind in ("*.md", "*.sql", "*.jinja", "*.html")
-        for file in sorted((PROJECT / name).rglob(kind))
-    ),
+    *(file for name in PACKAGES for kind in KINDS for file in sorted((PROJECT / name).rglob(kind))),
 ]
 PUBLIC_KEYS = {"description", "summary", "title"}
 
@@ -119,7 +114,8 @@ def test_an_odd_word_is_found(text: str) -> None:
     assert odd(text)
 
 
-@pytest.mark.parametrize("code", ['LIMIT = 1\n"""It stands still."""\n', "pass  # it is told of a change\n"])
-def test_an_odd_word_is_found_beside_a_constant_and_in_a_comment(code: str) -> None:
+@pytest.mark.parametrize("code", ['LIMIT = 1\n"""As many otters as there are."""\n', "pass  # for otters\n"])
+def test_an_odd_word_is_found_beside_a_constant_and_in_a_comment(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "ODD", re.compile("otters"))
     source = Source(PROJECT / "code.py", code)
-    assert [odd(text) for _, text in explained(source) if odd(text)]
+    assert [odd(text) for _, text in explained(source) if odd(text)] == [["otters"]]
