@@ -175,7 +175,7 @@ class PostgresEventStore:
             earlier = await self.stored_response(idempotency.key)
             assert earlier is not None
             return earlier
-        self._check_outcome(changes, outcome)
+        self._check_outcome([root.id for root in changes] or [*(judged_by or ())], outcome)
         for erasure in request.erasures:
             self._keyring.cache.drop(erasure.subject_id)
         for wrapped in minted:
@@ -201,8 +201,8 @@ class PostgresEventStore:
         [(position,)] = await self._database.rows(POSITION, [stream_id, version])
         return cast(int, position)
 
-    def _check_outcome(self, changes: Sequence[Root], outcome: AppendOutcome) -> None:
-        """Raise the error of an outcome other than OK.
+    def _check_outcome(self, stream_ids: Sequence[UUID], outcome: AppendOutcome) -> None:
+        """Raise the error of an outcome other than OK. `stream_ids`: for which the next try is to wait in turn.
 
         Raises:
             ClaimTaken: another stream holds a claim.
@@ -211,7 +211,7 @@ class PostgresEventStore:
         if outcome.status is AppendStatus.TAKEN:
             raise ClaimTaken(outcome.claim_kind)
         if outcome.status is not AppendStatus.OK:
-            raise VersionConflict([root.id for root in changes])
+            raise VersionConflict(stream_ids)
 
     def _request(
         self,

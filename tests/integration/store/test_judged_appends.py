@@ -15,7 +15,7 @@ from application.content.document import ChangeDocument, CreateDocument
 from application.content.lending import TakeDocumentBack
 from application.content.publication import PublishDocument
 from application.content.share_link import CreateShareLink, RevokeShareLink
-from application.ports import Actor, CommandContext, Idempotency, StoredResponse
+from application.ports import Actor, CommandContext, Idempotency, StoredResponse, VersionConflict
 from application.teams.team import ChangeMemberRole, LeaveTeam, RemoveMember, RenameTeam
 from domain.access import RoleTooLow
 from domain.content.document import Document
@@ -143,6 +143,13 @@ async def test_a_former_owner_makes_no_link_and_publishes_nothing(opened: Opened
         await opened.store.append([given], CALL, None)
 
     assert type(await outcome(opened, work, give_to_eve)) is RoleTooLow
+
+
+async def test_a_command_without_events_that_was_judged_too_early_names_who_lent_the_role(opened: Opened) -> None:
+    kept = Idempotency(b"k" * 32, b"f" * 32, NOTES, NOTES, 1, NOW, None)
+    with pytest.raises(VersionConflict) as conflict:
+        await opened.store.append([], CALL, kept, {TEAM: 1})
+    assert conflict.value.stream_ids == [TEAM]
 
 
 async def test_another_change_of_the_team_only_delays_the_work(opened: Opened) -> None:
