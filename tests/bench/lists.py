@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from random import Random
 from uuid import UUID
 
+import psycopg
 from uuid_utils.compat import uuid7
 
 from application.content.folder import CreateFolder
@@ -38,6 +39,9 @@ def rows(bench: Bench) -> Iterator[Row]:
         held = bench.count(HELD)
         place = services.own(_fill, user_id, held)
         processes.wait_for_projector(services.database)
+        # As autovacuum does within a minute; without it PostgreSQL takes the tables for empty.
+        with psycopg.connect(services.database.admin_url, autocommit=True) as connection:
+            connection.execute("VACUUM ANALYZE")
         for name, query in LISTS.items():
             asked = request("GET", f"{DOCUMENTS}?{query.format(place)}", Authorization=f"Bearer {token}")
             few, many = ([_listed(bench, services, asked, clients) for _ in range(bench.rounds)] for clients in (4, 64))
