@@ -1,6 +1,7 @@
 """Generations: requests that come in over HTTP, jobs through two workers, and a newcomer behind a busy payer.
 
-The provider answers at once: what is measured is all around it. Run as a module: a worker process of the bench.
+The provider and moderation answer at once: what is measured is all around them. Run as a module: a worker process of
+the bench.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ import msgspec
 import psycopg
 from uuid_utils.compat import uuid7
 
+from adapters.provider.guarded_moderation import NoModeration
 from application.generation.queueing import GenerateText
 from application.ports import Actor, AnswerEnd, Prompt, TextPiece, Usage
 from domain.billing.budget import ALLOWANCES, Budget, month_of
@@ -197,7 +199,16 @@ async def open_instant(*_: object) -> AsyncIterator[InstantProvider]:
     yield InstantProvider()
 
 
+@asynccontextmanager
+async def open_no_moderation(*_: object) -> AsyncIterator[NoModeration]:
+    """Stand in for `open_moderation`."""
+    yield NoModeration()
+
+
 if __name__ == "__main__":
     configure_logging("ERROR", "console")
-    with patch.object(worker, "open_provider", open_instant):
+    with (
+        patch.object(worker, "open_provider", open_instant),
+        patch.object(worker, "open_moderation", open_no_moderation),
+    ):
         worker.run(Settings.from_variables(os.environ))

@@ -17,10 +17,14 @@ from infra.jobs.workers import run_workers
 from infra.postgres.connect import create_pool
 from infra.postgres.database import Database
 from infra.sealing.job_seals import JobSeals
+from infra.settings.jobs import DEFAULT_CONCURRENCY
 from infra.telemetry.logs import configure_logging
 
-QUEUE, PLAIN_QUEUE, CONCURRENCY = "bench", "plain", 8
+QUEUE, PLAIN_QUEUE = "bench", "plain"
+CONCURRENCY = DEFAULT_CONCURRENCY["generation"]
 PLAIN_TASK = "nothing"
+WAIT_SECONDS, PLACES = 0.005, DEFAULT_CONCURRENCY["mail"]
+"""How long a job waits for a server, and how many of them do at a time."""
 BUSY_QUEUE, BUSY_PLACES, BUSY_SECONDS = "busy", 8, 0.2
 """Jobs at a time, and how long each takes."""
 
@@ -55,6 +59,11 @@ class HoldPlace(Job, frozen=True, kw_only=True):
 
 async def do_nothing(job: Nothing) -> None:
     """Perform a job without work."""
+
+
+async def wait(job: Nothing) -> None:
+    """Wait for a server, as a job that sends a mail."""
+    await asyncio.sleep(WAIT_SECONDS)
 
 
 async def hold_place(job: HoldPlace) -> None:
@@ -100,6 +109,7 @@ if __name__ == "__main__":
     kind, url = sys.argv[1:]
     workers = {
         "ours": partial(work, url, do_nothing, QUEUE, CONCURRENCY),
+        "waiting": partial(work, url, wait, QUEUE, PLACES),
         "busy": partial(work, url, hold_place, BUSY_QUEUE, BUSY_PLACES),
         "plain": partial(work_plain, url),
     }
