@@ -22,12 +22,20 @@ class Coalescer(Generic[K, V]):
 
     async def get(self, key: K) -> V | None:
         """The value of `key`; None if the fetch returns none. Raises the error of the fetch."""
+        return await self._wait(key)
+
+    async def all(self, keys: Iterable[K]) -> list[V]:
+        """The values of those keys that have one. Raises the error of the first fetch that fails."""
+        found = await asyncio.gather(*[self._wait(key) for key in keys])
+        return [value for value in found if value is not None]
+
+    def _wait(self, key: K) -> "asyncio.Future[V | None]":
         # One future per caller: cancelling one must not cancel others that wait for the same key.
         future: asyncio.Future[V | None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(key, []).append(future)
         if self._running is None:
             self._running = asyncio.create_task(self._run())
-        return await future
+        return future
 
     async def _run(self) -> None:
         try:

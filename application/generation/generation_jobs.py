@@ -87,8 +87,7 @@ async def generate_text(
     generation = await events.load(Generation, job.generation_id)
     if generation is None or not (generation.is_open or generation.attempt_is_open or generation.erased):
         return
-    attempt_texts = [AttemptText(generation.id, generation.attempt, n + 1) for n in range(generation.variants)]
-    lost_texts = [await partial_texts.read(each, 0) for each in attempt_texts]
+    lost_texts = await _lost_texts(generation, partial_texts)
     canary = canary_of(digests, generation.id)
     plan = await _planned(generation, canary, events, moderation)
     attempt = await _started_unless_stopped(_started(job, generation, plan, lost_texts, tokens, send_as_user))
@@ -97,6 +96,14 @@ async def generate_text(
         await attempt.make(provider, moderation, answering, plan.prompt)
     last = generation.attempt if attempt is None else attempt.number
     await partial_texts.remove(job.generation_id, last)
+
+
+async def _lost_texts(generation: Generation, partial_texts: PartialTexts) -> list[str]:
+    """Return what was kept of the texts of an attempt whose worker was lost; empty: no attempt was."""
+    if not generation.attempt_is_open:
+        return []
+    variants = range(1, generation.variants + 1)
+    return [await partial_texts.read(AttemptText(generation.id, generation.attempt, each), 0) for each in variants]
 
 
 @dataclass(frozen=True, slots=True)

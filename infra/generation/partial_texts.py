@@ -44,9 +44,14 @@ JOIN partial_texts AS piece ON (piece.generation_id, piece.attempt, piece.varian
     = (wanted.generation_id, wanted.attempt, wanted.variant) AND piece.start >= first.start
 ORDER BY number, piece.start
 """
+# Commits do not wait for the disk here either: what a crash of PostgreSQL brings back is purged after a day.
 DELETE = f"""
-WITH gone AS (DELETE FROM partial_texts WHERE generation_id = %(id)s AND attempt <= %(last)s)
-SELECT pg_notify('{CHANNEL}', %(id)s::text)
+WITH ended AS (SELECT * FROM unnest(%s::uuid[], %s::int[]) AS ended (generation_id, last)),
+gone AS (
+    DELETE FROM partial_texts AS piece USING ended
+    WHERE piece.generation_id = ended.generation_id AND piece.attempt <= ended.last
+)
+SELECT pg_notify('{CHANNEL}', generation_id::text), set_config('synchronous_commit', 'off', true) FROM ended
 """  # noqa: S608
 MAX_TOGETHER = 64
 """Texts that one statement reads or writes."""
@@ -69,6 +74,7 @@ class PostgresPartialTexts:
         self._keyring = keyring
         self._writes: Coalescer[_Place, bool] = Coalescer(self._write, limit=MAX_TOGETHER)
         self._reads: Coalescer[_Place, str] = Coalescer(self._read, limit=MAX_TOGETHER)
+        self._removals: Coalescer[tuple[UUID, int], None] = Coalescer(self._remove, limit=MAX_TOGETHER)
 
     async def append(self, of: AttemptText, start: int, text: str) -> bool:
         """See `PartialTexts.append`. A cancellation does not stop the statement."""
@@ -80,7 +86,7 @@ class PostgresPartialTexts:
 
     async def remove(self, generation_id: UUID, last_attempt: int) -> None:
         """See `PartialTexts.remove`."""
-        await self._database.rows(DELETE, {"id": generation_id, "last": last_attempt})
+        await self._removals.get((generation_id, last_attempt))
 
     async def _write(self, pieces: list[_Place]) -> Mapping[_Place, bool]:
         """Keep pieces, unless their generations have been erased. Returns those that were."""
@@ -93,6 +99,10 @@ class PostgresPartialTexts:
         if sealed:
             await self._database.rows(INSERT, [*_columns([*sealed]), [*sealed.values()]])
         return dict.fromkeys(sealed, True)
+
+    async def _remove(self, ended: list[tuple[UUID, int]]) -> Mapping[tuple[UUID, int], None]:
+        await self._database.rows(DELETE, [list(column) for column in zip(*ended, strict=True)])
+        return {}
 
     async def _read(self, places: list[_Place]) -> Mapping[_Place, str]:
         found = defaultdict[int, list[ResultRow]](list)

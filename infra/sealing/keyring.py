@@ -23,6 +23,8 @@ from infra.sealing.receipts import ERASURE_BYTES
 from infra.sealing.store_keys import Damage, StoreKeys
 
 MAX_FETCHED_KEYS = 5_000
+FEW_KEYS = 32
+"""Up to so many keys are fetched together with those of other calls: aggregates are loaded at the same time."""
 RANDOM_BYTES = 12
 SEALING_NONCE_BYTES = ERASURE_BYTES + RANDOM_BYTES
 
@@ -157,7 +159,10 @@ class Keyring:
         return None if row is None else self._open(row, drops)
 
     async def all(self, subject_ids: Iterable[UUID]) -> Keys:
-        """The keys of the subjects, in at most one round trip. Those that are missing or damaged are left out."""
+        """The keys of the subjects. Those that are missing or damaged are left out.
+
+        At most one round trip, or two if another one is under way: few keys share theirs with other calls.
+        """
         keys: dict[SubjectNumber, DataKey | ErasedKey] = {}
         missing = []
         for subject_id in subject_ids:
@@ -168,7 +173,9 @@ class Keyring:
                 keys[subject_id.int] = kept
         if missing:
             drops = self.cache.drops
-            keys |= self.open((await self._fetch(missing)).values(), drops)
+            are_few = len(missing) <= FEW_KEYS
+            rows = await self._rows.all(missing) if are_few else (await self._fetch(missing)).values()
+            keys |= self.open(rows, drops)
         return keys
 
     def open(self, rows: Iterable[StoredKey], drops: int) -> Keys:
