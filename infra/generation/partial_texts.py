@@ -31,17 +31,21 @@ WITH kept AS (
 SELECT pg_notify('{CHANNEL}', generation_id::text), set_config('synchronous_commit', 'off', true)
 FROM (SELECT DISTINCT generation_id FROM kept) AS changed
 """  # noqa: S608
+# The inner ORDER BY keeps the inner query as it is: joined freely, it reads each text from its beginning.
 SELECT = """
 SELECT number, piece.start, sealed
 FROM unnest(%s::uuid[], %s::int[], %s::int[], %s::int[]) WITH ORDINALITY
     AS wanted (generation_id, attempt, variant, start, number)
 CROSS JOIN LATERAL (
-    SELECT coalesce(max(start), 0) AS start FROM partial_texts AS earlier
-    WHERE (earlier.generation_id, earlier.attempt, earlier.variant)
-        = (wanted.generation_id, wanted.attempt, wanted.variant) AND earlier.start <= wanted.start
-) AS first
-JOIN partial_texts AS piece ON (piece.generation_id, piece.attempt, piece.variant)
-    = (wanted.generation_id, wanted.attempt, wanted.variant) AND piece.start >= first.start
+    SELECT start, sealed FROM partial_texts AS later
+    WHERE (later.generation_id, later.attempt, later.variant)
+        = (wanted.generation_id, wanted.attempt, wanted.variant) AND later.start >= (
+            SELECT coalesce(max(start), 0) FROM partial_texts AS earlier
+            WHERE (earlier.generation_id, earlier.attempt, earlier.variant)
+                = (wanted.generation_id, wanted.attempt, wanted.variant) AND earlier.start <= wanted.start
+        )
+    ORDER BY later.start
+) AS piece
 ORDER BY number, piece.start
 """
 # Commits do not wait for the disk here either: what a crash of PostgreSQL brings back is purged after a day.

@@ -13,7 +13,7 @@ from domain.content.document import Document
 from domain.generation.generation import Generation
 from domain.generation.placement import Placement
 from infra.bootstrap.lifetime import started
-from infra.generation.partial_texts import PostgresPartialTexts
+from infra.generation.partial_texts import SELECT, PostgresPartialTexts
 from infra.generation.text_signals import CHANNEL, PostgresTextSignals
 from tests.support.generations import MemoryPartialTexts
 from tests.support.given import NOW
@@ -159,3 +159,19 @@ async def test_an_erasure_takes_what_is_kept_and_what_comes_later(database: Data
         assert not await texts.append(AttemptText(stored.id, 1), 6, " swim")
         assert rows(database.admin_url, "SELECT FROM partial_texts") == []
         assert await texts.read(AttemptText(stored.id, 1), 0) == ""
+
+
+async def test_the_end_of_a_long_text_is_read_without_its_beginning(database: Database) -> None:
+    """Watchers read after each piece: a plan that reads from the beginning makes each one slower than the last."""
+    pieces = 200
+    async with open_store(database.part_url("worker")) as opened:
+        stored = generation()
+        await opened.store.append([stored], CALL, None)
+        texts = PostgresPartialTexts(opened.database, opened.keyring)
+        for number in range(pieces):
+            await texts.append(AttemptText(stored.id, 1), number, "o")
+    wanted = [[stored.id], [1], [1], [pieces - 1]]
+    lines = rows(database.admin_url, f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) {SELECT}", *wanted)
+    scans = [line for (line,) in lines if "partial_texts" in line]
+    assert len(scans) == 2, lines
+    assert all("(actual rows=1.00 loops=1)" in line for line in scans), lines
