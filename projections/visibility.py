@@ -77,6 +77,10 @@ ROLES_HELD = f"""(
 )"""  # noqa: S608 - our own words only
 """The actor's roles by shares, loans and links, with their documents."""
 
+HOLDS_ROLES = f"""
+SELECT EXISTS (SELECT FROM {ROLES_BY_TEAM} AS m) AS by_teams, EXISTS (SELECT FROM {ROLES_HELD} AS held) AS otherwise
+"""  # noqa: S608 - our own words only
+
 ROLES_ON_ONE = f"""
 SELECT reason, role, unused, link_id, team_id FROM {ROLES_HELD} AS held WHERE document_id = %(id)s
 AND NOT EXISTS (SELECT FROM read.user_profile WHERE id = %(owner_id)s AND hidden)
@@ -187,6 +191,14 @@ class HeldRole:
 
 
 @dataclass(frozen=True, slots=True)
+class RolesOfOthers:
+    """Whether the actor has roles on documents of others: by teams, or by shares, loans and links."""
+
+    by_teams: bool
+    otherwise: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Membership:
     """The actor's membership in a team."""
 
@@ -218,7 +230,8 @@ class Audience:
 
 
 TEAM_MODELS = ("team", "team_roster")
-ROLE_MODELS = (*TEAM_MODELS, "document_access", "document_team_share", "link_guest", "share_link", "user_profile")
+ROLES_OF_OTHERS_MODELS = (*TEAM_MODELS, "document_access", "document_team_share", "link_guest", "share_link")
+ROLE_MODELS = (*ROLES_OF_OTHERS_MODELS, "user_profile")
 """The read models that roles on documents follow from."""
 
 
@@ -237,6 +250,13 @@ async def roles_on(rows: ReadStore, actor: Actor, document_id: UUID, owner: Part
     params = {"id": document_id, "user_id": actor.user_id, "address_id": actor.address_id}
     owner_ids = {"owner_id": owner.id if owner.kind == "user" else None, "team_id": team_of(owner)}
     return await rows.all(HeldRole, ROLES_ON_ONE, params | owner_ids)
+
+
+@reads("document", *ROLES_OF_OTHERS_MODELS)
+async def roles_of_others(rows: ReadStore, actor: Actor) -> RolesOfOthers:
+    """Return what roles the actor has on documents of others."""
+    found = await rows.one(RolesOfOthers, HOLDS_ROLES, {"user_id": actor.user_id, "address_id": actor.address_id})
+    return found or RolesOfOthers(by_teams=False, otherwise=False)
 
 
 def team_of(owner: Party) -> UUID | None:

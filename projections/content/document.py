@@ -27,6 +27,7 @@ from projections.visibility import (
     ROLE_MODELS,
     document_access,
     own_documents,
+    roles_of_others,
     shared_documents,
     team_documents,
 )
@@ -251,8 +252,12 @@ async def documents(
     if cursor is not None:
         wheres.append(f"(d.{column}, d.id) {'<' if sort.startswith('-') else '>'} (%(value)s, %(id)s)")
         params |= _after(cursor, sort)
-    # How common a tag is decides about the best plan: with its limit as a parameter this query is planned each time.
-    shown = limited(size) if wanted.tag is None else "LIMIT %(size)s"
+    shown = limited(size)
+    if wanted.tag is not None:
+        # How common a tag is decides about the best plan, so this query is planned each time: for several sources that
+        # takes milliseconds, and only a limit that is a parameter brings PostgreSQL to it.
+        sources = await _with_rows(rows, actor, sources)
+        shown = shown if len(sources) == 1 else "LIMIT %(size)s"
     found = await rows.all(DocumentSummary, _merged(sources, wheres, sort, shown), params)
     page = page_of(found, size, lambda last: _Cursor(sort, str(getattr(last, column)), last.id))
     items = page.items if names is None else await _with_names(rows, names, page.items)
@@ -290,6 +295,16 @@ def _sources(wanted: DocumentFilter) -> Sequence[ListSource]:
         return sources
     with_folders = own_documents if wanted.team_id is None else team_documents
     return [source for source in sources if source is with_folders]
+
+
+@reads("document", *ROLE_MODELS)
+async def _with_rows(rows: ReadStore, actor: Actor, sources: Sequence[ListSource]) -> Sequence[ListSource]:
+    """Return the sources that have documents of the actor now; the first of them if none has."""
+    roles = await roles_of_others(rows, actor)
+    full: list[ListSource] = [own_documents]
+    full += [team_documents] if roles.by_teams else []
+    full += [shared_documents] if roles.otherwise else []
+    return [source for source in sources if source in full] or sources[:1]
 
 
 def _count(sources: Sequence[ListSource], wheres: list[str]) -> str:

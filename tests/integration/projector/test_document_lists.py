@@ -14,6 +14,9 @@ from domain.content.document import Document
 from domain.content.filing import file, set_tags
 from domain.content.star import Star
 from domain.identity.user import User
+from domain.kernel import Party
+from domain.teams import invitations
+from domain.teams.team import Team
 from infra.postgres.database import Database as database_of
 from infra.postgres.read_store import PooledReadStore
 from projections.content.document import ALL, DocumentFilter, documents
@@ -128,3 +131,29 @@ async def test_the_names_of_owners_come_only_if_they_are_wanted(database: Databa
     assert {each.owner_name for each in (await documents(rows, ADA)).items} == {None}
     named = await documents(rows, ADA, names=registered)
     assert {(each.owner_id, each.owner_name) for each in named.items} == {(ADA.user_id, None), (BOB.user_id, "Bob")}
+
+
+async def test_a_tag_is_found_in_ones_own_documents_in_those_of_teams_and_in_shared_ones(
+    database: Database, rows: PooledReadStore
+) -> None:
+    member, sharer, both = person(3), person(4), person(5)
+    team = Team.found(id=UUID(int=0x7E), name="A", slug="otters", owner_id=BOB.user_id, now=NOW, seats=9)
+    owners = [*(Party("user", each.user_id) for each in (ADA, BOB, member)), Party("team", team.id)]
+    them = [
+        Document.create(id=UUID(int=n), owner_id=owner.id, owner_kind=owner.kind, title=str(n), content="", now=NOW)
+        for n, owner in enumerate(owners)
+    ]
+    for one in them:
+        one.trigger_event(Document.Tagged, now=NOW, tags=["otter"])
+    for who in (member, both):
+        invitations.invite(team, address_id=address_of(who), email="a@example.org", role="viewer", by=BOB, now=NOW)
+        invitations.accept(team, by=who, now=NOW)
+    for who in (sharer, both):
+        sharing.share(them[1], address_id=address_of(who), email="a@example.org", role="viewer", by=BOB, now=NOW)
+    async with projecting(read_models(), MemoryFeed(news(team, *them)), database.app_url) as running:
+        await running.reached()
+    seen = [
+        {each.title for each in (await documents(rows, who, DocumentFilter(tag="otter"))).items}
+        for who in (ADA, member, sharer, both, person(6))
+    ]
+    assert seen == [{"0"}, {"2", "3"}, {"1"}, {"1", "3"}, set()]
