@@ -16,6 +16,7 @@ from tests.bench import (
     generations,
     growth,
     http,
+    identity,
     jobs,
     kafka_project,
     kafka_relay,
@@ -57,6 +58,7 @@ PATHS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "rotate": rotate.rows,
     "sessions": sessions.rows,
     "logins": logins.rows,
+    "identity": identity.rows,
     "policies": policies.rows,
     "watching": watching.rows,
 }

@@ -26,12 +26,17 @@ CAUGHT_UP = "SELECT min(position) >= (SELECT max(notification_id) FROM stored_ev
 
 
 @contextmanager
-def role(name: str, database: Database, folder: Path, redis_url: str, **changes: str) -> Iterator[int]:
-    """`palimpsest NAME`, with the settings it has unless told otherwise; answers its process id."""
+def role(
+    name: str, database: Database, folder: Path, redis_url: str, module: str = "", **changes: str
+) -> Iterator[int]:
+    """`palimpsest NAME`, with the settings it has unless told otherwise; answers its process id.
+
+    `module`: runs instead of it.
+    """
     own = {**PLENTY, "REDIS_URL": redis_url, "PALIMPSEST_DATA_DIR": str(folder), "PALIMPSEST_LOG_FORMAT": "json"}
     settings = {**own, **changes}
-    command = [sys.executable, "-m", "infra.cli.main", name]
-    with _process(command, {**ours.environment(database), **settings}, folder / f"{name}.log") as process:
+    command = [sys.executable, "-m", *([module] if module else ["infra.cli.main", name])]
+    with _process(command, {**ours.environment(database), **settings}, folder / f"{module or name}.log") as process:
         yield process.pid
 
 
@@ -44,11 +49,11 @@ class Service:
 
 
 @contextmanager
-def api(database: Database, folder: Path, redis_url: str, **changes: str) -> Iterator[Service]:
-    """Our API, ready."""
+def api(database: Database, folder: Path, redis_url: str, module: str = "", **changes: str) -> Iterator[Service]:
+    """Our API, ready. `module`: runs instead of it."""
     port = free_port()
     asyncio.run(prepare_tables(database.part_url("projector"), read_models()))
-    with role("api", database, folder, redis_url, PALIMPSEST_PORT=str(port), **changes) as pid:
+    with role("api", database, folder, redis_url, module, PALIMPSEST_PORT=str(port), **changes) as pid:
         wait_until(lambda: is_ready(f"http://127.0.0.1:{port}"), "the API is ready")
         yield Service(port, pid)
 

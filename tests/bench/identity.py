@@ -1,0 +1,102 @@
+"""Identity: writing and reading documents with all checks of the caller, and with none.
+
+The peer is our own API in which each token is believed, no session is looked up, and no limit is charged. Run as a
+module: that API.
+"""
+
+import base64
+import os
+from collections.abc import Iterator, Sequence
+from functools import cache
+from unittest.mock import patch
+from uuid import UUID
+
+import msgspec
+
+from adapters.http.api.context import Identity, RequestContext
+from adapters.http.api.limits import LimitName
+from application.ports import Actor
+from infra.bootstrap import api
+from infra.settings.model import Settings
+from infra.telemetry.logs import configure_logging
+from tests.bench import processes
+from tests.bench.clients import Job, run
+from tests.bench.harness import Bench, Row, against
+from tests.bench.http import CLIENTS, DOCUMENTS, UNIT, Services, open_services, reads, writes
+from tests.support.servers import open_folder, own_redis
+
+LEFT = 0.85
+"""The least share of the speed without checks that is left with them."""
+
+
+class Claims(msgspec.Struct):
+    """What a token says of itself."""
+
+    sub: str
+    sid: str
+    exp: float
+    scope: str
+
+
+def rows(bench: Bench) -> Iterator[Row]:
+    """POST and GET with 64 clients."""
+    with (
+        open_folder() as folder,
+        open_services(bench, folder) as services,
+        own_redis() as redis,
+        processes.api(services.database, folder, redis.url, __name__) as unchecked,
+    ):
+        yield _posts(bench, services, unchecked.port)
+        yield _gets(bench, services, unchecked.port)
+
+
+def _posts(bench: Bench, services: Services, unchecked_port: int) -> Row:
+    seconds = bench.seconds(3)
+
+    def write(port: int) -> float:
+        result = run(Job(port, writes(services, CLIENTS, seconds), seconds, once=True))
+        assert result.failures == 0
+        # What the projector has left to do must not burden the other side.
+        processes.wait_for_projector(services.database)
+        return result.rate
+
+    rates, peer_rates = bench.in_turns(lambda: write(services.port), lambda: write(unchecked_port))
+    return against(f"POST {DOCUMENTS} (peer: without checks of the caller)", UNIT, rates, peer_rates, LEFT)
+
+
+def _gets(bench: Bench, services: Services, unchecked_port: int) -> Row:
+    _, requests = reads(services, CLIENTS)
+
+    def read(port: int) -> float:
+        result = run(Job(port, requests, bench.seconds(3)))
+        assert result.failures == 0
+        return result.rate
+
+    rates, peer_rates = bench.in_turns(lambda: read(services.port), lambda: read(unchecked_port))
+    return against(f"GET {DOCUMENTS}/{{id}} (peer: without checks of the caller)", UNIT, rates, peer_rates, LEFT)
+
+
+@cache
+def _identity(token: str) -> Identity:
+    payload = token.split(".")[1]
+    claims = msgspec.json.decode(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)), type=Claims)
+    scopes = frozenset(claims.scope.split())
+    return Identity(Actor(UUID(claims.sub)), UUID(claims.sid), "bearer", claims.sub, scopes, claims.exp)
+
+
+async def believe(context: RequestContext, scope: str, *, changes: bool) -> None:
+    """Stand in for `RequestContext.authenticate`."""
+    context.identity = _identity((context.header(b"authorization") or "").partition(" ")[2])
+
+
+async def charge_nothing(context: RequestContext, limits: Sequence[LimitName], cost: int = 1) -> None:
+    """Stand in for `RequestContext.charge`."""
+
+
+if __name__ == "__main__":
+    configure_logging("INFO", "json")
+    with (
+        patch.object(RequestContext, "authenticate", believe),
+        patch.object(RequestContext, "charge", charge_nothing),
+    ):
+        api.run(Settings.from_variables(os.environ))
