@@ -70,6 +70,11 @@ class BucketState:
         return max(0, self.used + min(self.cost, self.quota.count) * self.quota.step - self.quota.window)
 
     @property
+    def wait_for_one(self) -> int:
+        """The time until it lets one through; 0: now."""
+        return max(0, self.used + self.quota.step - self.quota.window)
+
+    @property
     def costs_too_much(self) -> bool:
         """Whether the bucket never lets the cost through, not even when it is empty."""
         return self.cost > self.quota.count

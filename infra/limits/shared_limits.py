@@ -6,6 +6,7 @@ that a cluster keeps them in one slot.
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from time import monotonic
 from typing import Any, TypeVar, cast
 
 import structlog
+from hiredis import pack_command
 from prometheus_client import Counter
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
@@ -76,7 +78,7 @@ class _Call:
     keys: tuple[str, ...]
     arguments: tuple[int, ...]
 
-    def command(self, sha: str) -> tuple[str | int, ...]:
+    def command(self, sha: str) -> tuple[Any, ...]:
         """Return the command of Redis."""
         return ("EVALSHA", sha, len(self.keys), *self.keys, *self.arguments)
 
@@ -184,7 +186,8 @@ class SharedLimits:
             pool: Any = self._redis.connection_pool
             self._connection = cast(AbstractConnection, await pool.get_connection())
         commands = [call.command(self._script.sha) for call in calls]
-        await self._connection.send_packed_command(self._connection.pack_commands(commands))
+        # The connection packs with Python, which takes as long as all else here.
+        await self._connection.send_packed_command(b"".join([pack_command(command) for command in commands]))
         answers = [await _answer_of(self._connection) for _ in calls]
         if errors := [answer for answer in answers if isinstance(answer, ResponseError)]:
             raise errors[0]
@@ -200,9 +203,9 @@ class SharedLimits:
 
 
 async def _answer_of(connection: AbstractConnection) -> Any:
-    """Return the next answer, also if it is an error: those of other calls follow it."""
+    """Return the next answer, also if it is an error: those of other calls follow it. Its time is bounded by `_try`."""
     try:
-        return await connection.read_response()
+        return await connection.read_response(timeout=math.inf)
     except ResponseError as error:
         return error
 

@@ -5,7 +5,6 @@ the bucket with the least left.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Literal
 
 from adapters.client_network import client_network, range_of
@@ -48,32 +47,33 @@ class RequestLimits:
 
     async def take(self, names: Sequence[LimitName], user_id: str | None, cost: int = 1) -> Decision:
         """Charge a request to the buckets of its caller: of a user, or else of the network that it came from."""
-        return await self._limits.take([replace(self._bucket(name, user_id), cost=cost) for name in names])
+        return await self._limits.take([self._bucket(name, user_id, cost) for name in names])
 
     async def move(self, name: LimitName, user_id: str) -> Decision:
         """Move the charge of a request from its network to a user, who was not known when it was charged."""
         await self._limits.give_back([self._bucket(name, None)])
         return await self.take(["user"], user_id)
 
-    def _bucket(self, name: LimitName, user_id: str | None) -> Bucket:
+    def _bucket(self, name: LimitName, user_id: str | None, cost: int = 1) -> Bucket:
         quota = self._quotas[name]
         if user_id is not None:
-            return Bucket(quota, user_id, user_id)
+            return Bucket(quota, user_id, user_id, cost)
         network = client_network.get()
         neighbours = range_of(network)
-        return Bucket(quota, neighbours if name == "registration-range" else network, neighbours)
+        return Bucket(quota, neighbours if name == "registration-range" else network, neighbours, cost)
 
 
 def headers_of(states: Sequence[BucketState]) -> list[HttpHeader]:
     """Return the headers that say how much is left. Times are whole seconds from now, rounded up."""
-    tightest = min(states, key=lambda state: (state.remaining, -state.used))
-    left = ", ".join(f'"{state.quota.name}";r={state.remaining};t={_reset(state)}' for state in states)
+    left = [(state.remaining, -state.used, state.quota, _reset(state)) for state in states]
+    tightest = left[0] if len(left) == 1 else min(left, key=lambda each: each[:2])
+    remaining, _, quota, reset = tightest
     return [
-        (b"ratelimit-policy", ", ".join(map(_policy, states)).encode()),
-        (b"ratelimit", left.encode()),
-        (b"x-ratelimit-limit", b"%d" % tightest.quota.count),
-        (b"x-ratelimit-remaining", b"%d" % tightest.remaining),
-        (b"x-ratelimit-reset", b"%d" % _reset(tightest)),
+        (b"ratelimit-policy", ", ".join([f'"{q.name}";q={q.count};w={q.seconds}' for _, _, q, _ in left]).encode()),
+        (b"ratelimit", ", ".join([f'"{q.name}";r={n};t={seconds}' for n, _, q, seconds in left]).encode()),
+        (b"x-ratelimit-limit", b"%d" % quota.count),
+        (b"x-ratelimit-remaining", b"%d" % remaining),
+        (b"x-ratelimit-reset", b"%d" % reset),
     ]
 
 
@@ -84,10 +84,6 @@ def words_of(decision: Decision) -> str:
     return f"{reason}; try again in {decision.retry_after} s, as `Retry-After` says."
 
 
-def _policy(state: BucketState) -> str:
-    return f'"{state.quota.name}";q={state.quota.count};w={state.quota.seconds}'
-
-
 def _reset(state: BucketState) -> int:
     """Return the seconds until the bucket is empty; of a full one, until it lets one request through."""
-    return -(-(replace(state, cost=1).wait or state.used) // MICROSECONDS)
+    return -(-(state.wait_for_one or state.used) // MICROSECONDS)
