@@ -49,8 +49,6 @@ WHERE status = 'doing' AND worker_id = %s
 # The reply to an earlier fetch may have been lost, also when `Database.fetch` repeated the statement: its job would
 # stay running, and no task would perform it. So a fetch hands back what the worker has and does not know of. The update
 # sees the rows as they were before the statement, not the job that the statement takes.
-# The commit does not wait for the disk: a take that a crash of PostgreSQL loses is made again, as after the death of a
-# worker. What a job stores itself is on disk with all before it, so an attempt that has started has also been taken.
 # There is a row also without a job: it says when the next one is due, and whether some are due whose turn it is not.
 # Each job that is taken can begin at once.
 FETCH = f"""
@@ -58,7 +56,7 @@ WITH handed_back AS ({_HAND_BACK} AND %s AND id <> ALL(%s))
 SELECT id, queue_name AS queue, task_name, lock, queueing_lock, args AS task_kwargs, attempts, worker_id,
        CASE WHEN id IS NULL THEN jobs.seconds_until_due(%s) END AS pause,
        CASE WHEN id IS NULL THEN jobs.turns_wait(%s) END AS turns_wait
-FROM (SELECT set_config('synchronous_commit', 'off', true)) AS always LEFT JOIN jobs.fetch_job(%s, %s, %s, %s) ON true
+FROM (SELECT) AS always LEFT JOIN jobs.fetch_job(%s, %s, %s, %s) ON true
 ORDER BY priority DESC, id
 """  # noqa: S608
 REGISTER = """

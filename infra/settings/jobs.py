@@ -10,7 +10,7 @@ from infra.settings.subject import Subject
 DEFAULT_CONCURRENCY = {"accounts": 4, "default": 4, "generation": 50, "mail": 8, "housekeeping": 1}
 """Mail and models wait for servers most of the time. Housekeeping is not urgent, and its statements are large."""
 
-MAX_CONCURRENCY = 100
+MAX_CONCURRENCY = 500
 ENTRY = re.compile(r"([a-z][a-z_]{0,31})=([0-9]{1,3})")
 
 

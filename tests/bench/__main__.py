@@ -30,6 +30,7 @@ from tests.bench import (
     report,
     rotate,
     sessions,
+    streams,
     versions,
     visible,
     watching,
@@ -60,6 +61,7 @@ PATHS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "logins": logins.rows,
     "identity": identity.rows,
     "policies": policies.rows,
+    "streams": streams.rows,
     "watching": watching.rows,
 }
 

@@ -88,7 +88,7 @@ def _requests(bench: Bench, services: Services) -> Iterator[Row]:
     for _ in range(bench.rounds):
         users = services.users(CLIENTS)
         each = max(1, bench.count(REQUESTS) // CLIENTS)
-        documents = [(services.own(_write, user_id), token) for user_id, token in users]
+        documents = [(services.own(write, user_id), token) for user_id, token in users]
         asked = [[_ask(id, token) for _ in range(each)] for id, token in documents]
         results.append(run(Job(services.port, asked, 60, once=True)))
         assert results[-1].failures == 0
@@ -103,7 +103,8 @@ def _ask(document_id: UUID, token: str) -> bytes:
     return http_request("POST", f"{DOCUMENTS}/{document_id}/generate", BODY, **headers)
 
 
-async def _write(core: WriteSide, owner_id: UUID) -> UUID:
+async def write(core: WriteSide, owner_id: UUID) -> UUID:
+    """Store a document, and return its id."""
     document = ours.new_document("The river.", owner_id)
     await core.store.append([document], ours.CALL, None)
     return document.id
@@ -114,13 +115,13 @@ def _generated(bench: Bench) -> float:
     number = bench.count(JOBS)
     with bench.database() as database, open_folder() as folder, ExitStack() as stack:
         with ours.opened(database) as own:
-            own(_request_all, number)
+            own(request_all, number)
         for _ in range(2):
             stack.enter_context(_worker(database, "-m", __name__, PALIMPSEST_DATA_DIR=str(folder)))
         return number / _seconds(database, GenerateText.queue)
 
 
-async def _request_all(core: WriteSide, number: int) -> None:
+async def request_all(core: WriteSide, number: int) -> None:
     """Store generations, each of another payer, with their documents and budgets, and enqueue their jobs."""
     for first in range(0, number, BATCH):
         requested = [_requested(uuid7()) for _ in range(min(BATCH, number - first))]
