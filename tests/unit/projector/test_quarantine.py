@@ -9,7 +9,7 @@ import pytest
 
 from application.ports import RecordedEvent
 from infra.projector import quarantine
-from infra.projector.checkpoints import Checkpoint
+from infra.projector.checkpoints import PROJECTIONS, Checkpoint
 from infra.projector.quarantine import NotInQuarantine, retry_stream
 from projections.kernel import Poison
 from tests.support import memory_projector
@@ -142,7 +142,7 @@ async def test_a_read_model_is_retried_with_its_own_table_and_checkpoints(monkey
         found.extend([consumer.name, *more, options])
 
     monkeypatch.setattr(quarantine, "retry_stream", noted)
-    feed, common = log(), ("notes", quarantine.PROJECTIONS, STREAM)
+    feed, common = log(), ("notes", PROJECTIONS, STREAM)
     await quarantine.retry(Notes(), STREAM, feed, "url")
     await quarantine.retry(Notes(), STREAM, feed, "url", skip=True)
     assert found == [*common, feed, "url", {"skip": False}, *common, feed, "url", {"skip": True}]
