@@ -1,4 +1,4 @@
-"""Told for what it is worth, without a target: every route, the size on disk, and the time that starting takes."""
+"""Shown for what it is worth: the times of every route, the size on disk, and the time that starting takes."""
 
 import time
 from collections.abc import Iterator

@@ -122,14 +122,14 @@ def _latencies(name: str, mine: Side, theirs: Side) -> Iterator[Row]:
         own, peer = median(mine.percentiles(share)), median(theirs.percentiles(share))
         yield told(f"{name}, {CLIENTS} clients: p{share * 100:.0f}", "ms", own, peer)
     assert theirs.failures == 0, "the peer answers with errors: there is nothing to compare with"
-    yield told(f"{name}, {CLIENTS} clients: failures", "requests", mine.failures, theirs.failures)
+    yield below(f"{name}, {CLIENTS} clients: failures", "requests", [mine.failures], 1, [theirs.failures])
 
 
 def _crowd(name: str, job: Job) -> Iterator[Row]:
     result = run(job)
     yield told(f"{name}, {CROWD} clients", UNIT, result.rate)
     yield from latencies(f"{name}, {CROWD} clients", result)
-    yield told(f"{name}, {CROWD} clients: failures", "requests", result.failures)
+    yield below(f"{name}, {CROWD} clients: failures", "requests", [result.failures], 1)
 
 
 def latencies(name: str, result: Result, of: str = "") -> Iterator[Row]:

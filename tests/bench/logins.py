@@ -41,7 +41,7 @@ def rows(bench: Bench) -> Iterator[Row]:
     yield told(f"{NAME}: p95", "ms", median(alone))
     yield told(f"{NAME}, beside logins: p95", "ms", median(beside))
     yield told("logins beside reads", "requests/s", median(result.rate for result in logins.results[1:]))
-    yield told("logins beside reads: failures", "requests", logins.failures)
+    yield below("logins beside reads: failures", "requests", [logins.failures], 1)
     slower = [busy_one / quiet_one for quiet_one, busy_one in zip(alone, beside, strict=True)]
     yield below(f"{NAME}: p95 beside {LOGINS} logins/s, by that without", "times", slower, 2)
 

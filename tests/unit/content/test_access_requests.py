@@ -14,6 +14,7 @@ from application.content.access_request import (
 from application.content.document import ChangeDocument, CreateDocument, ShareDocument, TrashDocument
 from application.content.kept_document import EraseTrashedDocument
 from application.identity.suspension import RequestDeletion
+from application.identity.user import Deactivate
 from application.ports import Actor
 from application.privacy.erasure import EraseUser
 from domain.access import AddressNotVerified, RoleTooLow
@@ -279,9 +280,13 @@ async def test_no_mail_goes_to_an_owner_whose_account_waits_for_its_deletion(wor
     assert await world.mails() == []
 
 
-async def test_a_user_who_is_gone_gets_nothing(world: World) -> None:
+@pytest.mark.parametrize("end", ["closed", "erased"])
+async def test_a_user_who_is_gone_gets_nothing(world: World, end: str) -> None:
     await world.ask()
-    await world.runner.ask(EraseUser(id=world.bob.user_id))
+    if end == "closed":
+        await world.runner.ask(Deactivate(), world.bob)
+    else:
+        await world.runner.ask(EraseUser(id=world.bob.user_id))
     with pytest.raises(NotFound):
         await world.runner.ask(AcceptAccessRequest(id=world.id, user_id=world.bob.user_id), world.ada)
 

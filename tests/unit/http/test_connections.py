@@ -77,11 +77,16 @@ class Client:
 
 
 class Pool(ConnectionPool):
-    """A pool that says when it is empty."""
+    """A pool that says when it is empty, and keeps the addresses of all connections."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(limit)
         self.empty = asyncio.Event()
+        self.addresses: list[str] = []
+
+    def add(self, connection: PooledConnection, address: str) -> None:
+        self.addresses.append(address)
+        super().add(connection, address)
 
     def remove(self, connection: PooledConnection) -> None:
         super().remove(connection)
@@ -102,11 +107,11 @@ class Service:
 
 
 @asynccontextmanager
-async def serving(app: App = reader_app, limit: int = 100) -> AsyncIterator[Service]:
+async def serving(app: App = reader_app, limit: int = 100, loop: Any = None) -> AsyncIterator[Service]:
     config = server_config(app)
     config.load()
     pool, state = Pool(limit), ServerState()
-    make = partial(HttpProtocol, config=config, server_state=state, app_state={}, pool=pool)
+    make = partial(HttpProtocol, config=config, server_state=state, app_state={}, pool=pool, _loop=loop)
     server = await asyncio.get_running_loop().create_server(make, "127.0.0.1", 0)
     service = Service(server.sockets[0].getsockname()[1], pool, state.connections)
     try:
@@ -216,6 +221,55 @@ async def test_a_slow_answer_does_not_count_as_the_clients_time() -> None:
         await client.send(GET + b"\r\nGET / HT")
         assert (await client.reply())[0] == 200
         assert (await client.reply())[0] == 408
+
+
+async def test_the_time_of_a_head_ends_with_the_head_and_all_times_with_the_connection() -> None:
+    """M6: a client that says nothing more after its response is not told that it was too slow."""
+    loop, timers, begun = asyncio.get_running_loop(), list[asyncio.TimerHandle](), asyncio.Event()
+
+    def call_later(*arguments: Any) -> asyncio.TimerHandle:
+        timers.append(loop.call_later(*arguments))
+        begun.set()
+        return timers[-1]
+
+    watched = Mock(wraps=loop)
+    watched.call_later.side_effect = call_later
+    async with serving(loop=watched) as service:
+        client = await service.client()
+        await client.send(GET + b"\r\n")
+        assert (await client.reply())[0] == 200
+        assert timers[0].cancelled()
+        begun.clear()
+        await client.send(GET)
+        async with asyncio.timeout(SOON):
+            await begun.wait()
+            client.writer.close()
+            await service.pool.empty.wait()
+        await asyncio.sleep(0)
+        assert all(timer.cancelled() for timer in timers)
+
+
+async def test_a_connection_counts_for_the_address_of_its_client() -> None:
+    async with serving() as service:
+        client = await service.client()
+        await client.send(GET + b"\r\n")
+        await client.reply()
+        assert service.pool.addresses == ["127.0.0.1"]
+
+
+async def test_what_cannot_be_parsed_behind_a_request_ends_the_connection_after_its_response() -> None:
+    go_on = asyncio.Event()
+
+    async def waiting_app(scope: Any, receive: Any, send: Any) -> None:
+        await go_on.wait()
+        await respond(send)
+
+    async with serving(waiting_app) as service:
+        client = await service.client()
+        await client.send(GET + b"\r\n" + b"\x16\x03\x01\r\n\r\n")
+        go_on.set()
+        status, text = await client.reply()
+        assert (status, b"connection: close" in text, await client.end()) == (200, True, b"")
 
 
 async def test_requests_one_after_the_other_and_at_once_are_answered_in_order() -> None:

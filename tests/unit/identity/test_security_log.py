@@ -159,6 +159,18 @@ def test_the_log_and_the_events_have_different_words() -> None:
     assert {"wrong_password", "link_not_valid", "role_too_low", "insufficient_scope"} <= REASONS
 
 
+def test_what_proves_who_the_sender_of_a_command_is() -> None:
+    found = {command.__name__: command.proves for command in HANDLERS if command.proves}
+    assert found == {
+        **dict.fromkeys(
+            ["ChangePassword", "RequestDeletion", "RequestEmailChange", "WithdrawDeletion"], "confirm_password"
+        ),
+        **dict.fromkeys(
+            ["ConfirmEmailChange", "LockDown", "ResetPassword", "UndoEmailChange", "VerifyEmail"], "use_link"
+        ),
+    }
+
+
 def test_every_event_of_a_user_is_a_change_until_an_erasure_drops_all() -> None:
     user = User.register(id=ID, email=EMAIL, name="Ada", password_hash="hash", now=NOW)
     user.change_profile(name="Countess", avatar_url=None, now=NOW)

@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 
 from application.identity.suspension import RequestDeletion
+from application.identity.user import Deactivate
 from application.ports import Actor, StaleVersion
 from application.privacy.erasure import EraseTeam, EraseUser
 from application.teams.dissolution import DissolveTeam
@@ -255,16 +256,29 @@ async def test_only_the_user_withdraws(world: World) -> None:
     await world.runner.ask(WithdrawJoinRequest(id=NOTHING), world.bob)
 
 
-@pytest.mark.parametrize("end", ["erased", "suspended"])
-async def test_a_user_who_is_gone_joins_no_team(world: World, end: str) -> None:
+@pytest.mark.parametrize("end", ["closed", "erased", "suspended"])
+@pytest.mark.parametrize("shown", [False, True])
+async def test_a_user_who_is_gone_joins_no_team(world: World, end: str, shown: bool) -> None:
     await world.ask()
-    await world.mails()
-    if end == "erased":
+    if shown:
+        await world.mails()
+    if end == "closed":
+        await world.runner.ask(Deactivate(), world.bob)
+    elif end == "erased":
         await world.runner.ask(EraseUser(id=world.bob.user_id))
     else:
         await world.runner.ask(RequestDeletion(password=PASSWORD), world.bob)
     with pytest.raises(NotFound):
         await world.accept()
+
+
+async def test_a_request_of_a_user_whose_account_is_closed_is_shown_to_no_team(world: World) -> None:
+    await world.ask()
+    await world.runner.ask(Deactivate(), world.bob)
+    await world.mails()
+    request = await world.runner.store.load(JoinRequest, JoinRequest.id_of(world.id, world.bob.user_id))
+    assert request is not None
+    assert not request.shown
 
 
 async def test_the_words_of_a_request_are_erased_with_its_user(world: World) -> None:
