@@ -89,17 +89,17 @@ class RecordAnswer(Command[None]):
 
 
 class ExpireGeneration(Command[None]):
-    """Give a generation up that no worker has ended in time."""
+    """Give a generation up that no worker has ended in time. `lost_tokens`: of the texts of its attempt."""
 
     generation_id: UUID
+    lost_tokens: int = 0
 
 
 @handles
 async def start_attempt(cmd: StartAttempt, store: Store, actor: Actor, clock: Clock, models: Models) -> AttemptState:
     generation, now = await store.get(Generation, cmd.generation_id), clock()
     budget, before, attempt = await budget_of(store, generation), generation.cost, None
-    sent = generation.variants * generation.estimated_tokens
-    generation.end_attempt(generation.attempt, "lost", input_tokens=sent, output_tokens=cmd.lost_tokens, now=now)
+    generation.lose_attempt(output_tokens=cmd.lost_tokens, now=now)
     settle_up(budget, generation, before, now)
     if generation.is_due(cmd.round):
         document = await find(store, Document, generation.document_id)
@@ -203,6 +203,6 @@ def _price_of(model: str, generation: Generation, models: Models) -> TokenPrice:
 async def expire_generation(cmd: ExpireGeneration, store: Store, clock: Clock) -> None:
     generation, now = await store.get(Generation, cmd.generation_id), clock()
     budget, before = await budget_of(store, generation), generation.cost
-    generation.expire(now=now)
+    generation.expire(lost_tokens=cmd.lost_tokens, now=now)
     settle_up(budget, generation, before, now)
     store.save(generation, budget)

@@ -5,7 +5,7 @@ written once. An attempt whose worker was lost is charged with what was kept of 
 """
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -52,7 +52,13 @@ class ExpireGenerations(ScheduledJob, frozen=True, kw_only=True):
 
 @performs
 async def expire_generations(
-    job: ExpireGenerations, unfinished: UnfinishedGenerations, send: SendAsSystem, clock: Clock
+    job: ExpireGenerations,
+    unfinished: UnfinishedGenerations,
+    events: EventStore,
+    partial_texts: PartialTexts,
+    tokens: TokenCounter,
+    send: SendAsSystem,
+    clock: Clock,
 ) -> None:
     """Send the command for each. One that has ended since is left as it is.
 
@@ -62,7 +68,10 @@ async def expire_generations(
     unread = []
     for id in await unfinished.lost(clock()):
         try:
-            await send(ExpireGeneration(generation_id=id), f"expire:{id}:{clock():%Y-%m-%dT%H:%M}")
+            generation = await events.load(Generation, id)
+            lost = 0 if generation is None else await _lost_tokens(generation, partial_texts, tokens)
+            command = ExpireGeneration(generation_id=id, lost_tokens=lost)
+            await send(command, f"expire:{id}:{clock():%Y-%m-%dT%H:%M}")
         except Unreadable:
             unread.append(id)
     report_unread(unread)
@@ -87,16 +96,24 @@ async def generate_text(
     generation = await events.load(Generation, job.generation_id)
     if generation is None or not (generation.is_open or generation.attempt_is_open or generation.erased):
         return
-    attempt_texts = [AttemptText(generation.id, generation.attempt, n + 1) for n in range(generation.variants)]
-    lost_texts = [await partial_texts.read(each, 0) for each in attempt_texts]
+    lost_tokens = await _lost_tokens(generation, partial_texts, tokens)
     canary = canary_of(digests, generation.id)
     plan = await _planned(generation, canary, events, moderation)
-    attempt = await _started_unless_stopped(_started(job, generation, plan, lost_texts, tokens, send_as_user))
+    attempt = await _started_unless_stopped(_started(job, generation, plan, lost_tokens, tokens, send_as_user))
     if attempt is not None and plan.prompt is not None:
         answering = Answering(events, partial_texts, generation.id, attempt.number, generation.variants, canary)
         await attempt.make(provider, moderation, answering, plan.prompt)
     last = generation.attempt if attempt is None else attempt.number
     await partial_texts.remove(job.generation_id, last)
+
+
+async def _lost_tokens(generation: Generation, partial_texts: PartialTexts, tokens: TokenCounter) -> int:
+    """Return the tokens of what was kept of the texts of the last attempt."""
+    if not generation.attempt_is_open:
+        return 0
+    variants = range(1, generation.variants + 1)
+    texts = [await partial_texts.read(AttemptText(generation.id, generation.attempt, each), 0) for each in variants]
+    return sum([await count(tokens, text) for text in texts])
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +168,7 @@ async def _started(
     job: GenerateText,
     generation: Generation,
     plan: _Plan,
-    lost_texts: Sequence[str],
+    lost_tokens: int,
     tokens: TokenCounter,
     send: SendAsUser,
 ) -> Attempt | None:
@@ -160,7 +177,7 @@ async def _started(
     command = StartAttempt(
         generation_id=generation.id,
         round=job.round,
-        lost_tokens=sum([await count(tokens, text) for text in lost_texts]),
+        lost_tokens=lost_tokens,
         prompt_tokens=prompt_tokens,
         refused=plan.refused,
         categories=plan.categories,

@@ -270,10 +270,11 @@ class Generation(Root):
     ) -> None:
         """End an attempt without an answer. It is the last one if a repeat cannot help.
 
-        An attempt that has ended already causes no event. `is_try`: false if the provider was not asked, or
-        was stopped by us, so that it is none of the tries. `micros`: its cost, if other models have answered.
+        An attempt that has ended already causes no event; one that was erased is still paid for. `is_try`: false if the
+        provider was not asked, or was stopped by us, so that it is none of the tries. `micros`: its cost, if other
+        models have answered.
         """
-        if self.erased or attempt != self.attempt or not self.attempt_is_open:
+        if attempt != self.attempt or not self.attempt_is_open:
             return
         self.trigger_event(
             self.AttemptEnded,
@@ -327,13 +328,26 @@ class Generation(Root):
             raise NotWaiting(f"This generation is {self.status}; only one that is queued or running can be cancelled.")
         self.trigger_event(self.Cancelled, now=now)
 
-    def expire(self, *, now: datetime) -> None:
-        """Give the generation up if no worker has ended it in time."""
+    def lose_attempt(self, *, output_tokens: int, now: datetime) -> None:
+        """End the attempt that is under way, if there is one: its worker was lost, and the provider may bill it.
+
+        `output_tokens`: of its texts, as far as they were kept. Those of an erased generation are gone: they cost the
+        most that they may have cost.
+        """
+        self.end_attempt(
+            self.attempt,
+            "lost",
+            input_tokens=self.variants * self.estimated_tokens,
+            output_tokens=self.variants * self.max_output_tokens if self.erased else output_tokens,
+            now=now,
+        )
+
+    def expire(self, *, lost_tokens: int, now: datetime) -> None:
+        """Give the generation up if no worker has ended it in time. `lost_tokens`: as for `lose_attempt`."""
         patience = WAITING_TIME if self.status == "queued" else RUNNING_TIME
         if not self.is_open or now - self.modified_on < patience:
             return
-        sent = self.variants * self.estimated_tokens
-        self.end_attempt(self.attempt, "lost", input_tokens=sent, output_tokens=0, now=now)
+        self.lose_attempt(output_tokens=lost_tokens, now=now)
         if self.is_open:
             self._end("lost", now)
 

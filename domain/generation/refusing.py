@@ -24,11 +24,12 @@ def withhold(
 ) -> None:
     """End an attempt without giving its texts out, and the generation with it. The texts are paid for.
 
-    An attempt that has ended already causes no event.
+    An attempt that has ended already causes no event. Nothing is kept of why an erased text is refused.
     """
-    if generation.erased or attempt != generation.attempt or not generation.attempt_is_open:
+    if attempt != generation.attempt or not generation.attempt_is_open:
         return
-    refuse(generation, refused, categories, now=now)
+    if not generation.erased:
+        refuse(generation, refused, categories, now=now)
     generation.end_attempt(
         attempt,
         "refused",

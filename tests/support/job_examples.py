@@ -325,7 +325,7 @@ def ask_in_vain(scene: Scene) -> None:
     """Ask for a text that no worker writes in time."""
     long_ago = utc_now() - 2 * WAITING_TIME
     document, generation, budget = text_request(long_ago)
-    generation.expire(now=utc_now())
+    generation.expire(lost_tokens=0, now=utc_now())
     append(scene, document, generation, budget)
 
 
