@@ -6,6 +6,7 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from application.commands import Command
+from application.generation.attempts import EndAttempt, StartAttempt
 from application.generation.queueing import GenerateText
 from application.jobs import perform
 from application.ports import Actor, AnswerEnd, CommandContext, Usage
@@ -144,6 +145,25 @@ def test_an_erased_document_takes_the_generations_for_it_along(api: Api) -> None
     assert (step.complete, step.unread) == (True, [])
     assert owner.client.get(path).status_code == 404
     assert owner.read("/v1/generations")["items"] == []
+
+
+def test_a_text_that_is_erased_while_it_is_written_is_on_the_statement(api: Api) -> None:
+    owner = api.account("pro")
+    document = owner.document()
+    id = id_of(asked(owner, document))
+
+    def perform_as_owner(command: Command[Any], key: str) -> None:
+        api.run(api.deps.send(command, CommandContext(Actor(owner.id), uuid7(), idempotency_key=key)))
+
+    perform_as_owner(StartAttempt(generation_id=id, round=1, lost_tokens=0, prompt_tokens=200), f"{id}:start")
+    assert api.send(EraseDocument(id=id_of(document))).complete
+    end = EndAttempt(generation_id=id, attempt=1, failure="cancelled", input_tokens=200, output_tokens=7)
+    for _ in range(2):
+        perform_as_owner(end, f"{id}:end")
+    usage = owner.read("/v1/analytics/usage")
+    assert (usage["tokens"]["used"], usage["tokens"]["reserved"]) == (207, 0)
+    [line] = owner.read(f"/v1/analytics/usage/statements/{usage['month']}")["items"]
+    assert (line["generation_id"], line["document_id"], line["tokens"]) == (str(id), None, 207)
 
 
 def test_an_erased_user_takes_prompts_and_drafts_along_from_documents_of_others(api: Api) -> None:
