@@ -15,6 +15,7 @@ from typing import Generic, Protocol, TypeVar, cast
 from uuid import UUID
 
 from application import proofs
+from application.charges import Charges
 from application.commands import HANDLERS, Command, CommandResult
 from application.idempotency import KeyedHash, KeyScope, answer_again, operation_id_of, record_of, scope_of
 from application.ports import (
@@ -69,7 +70,8 @@ class Bus:
     """Sends commands to their handlers. Among the ports are `clock` and `new_id`.
 
     Handlers also get the ports `store`, `actor`, `client`, `session_id`, `request_id` (see `CommandContext`),
-    `proof` (see `Proof`), and `operation_id`: a new id, which is the same for a repeat with the same Idempotency-Key.
+    `proof` (see `Proof`), `charges` (see `Charges`), and `operation_id`: a new id, which is the same for a repeat with
+    the same Idempotency-Key.
 
     `settlement` waits for revocations; None: the bus does not wait.
     """
@@ -191,6 +193,17 @@ class Bus:
         raise Busy("Other requests are changing the same thing; read it again, then retry.")
 
     async def _try(self, run: "_Run[R]") -> CommandResult[R]:
+        charges, is_unknown = Charges(), False
+        try:
+            return await self._handle(run, charges)
+        except OutcomeUnknown:
+            is_unknown = True
+            raise
+        finally:
+            if charges and not run.changed and not is_unknown:
+                await charges.give_back()
+
+    async def _handle(self, run: "_Run[R]", charges: Charges) -> CommandResult[R]:
         registration = HANDLERS[type(run.command)]
         clock = StoppedClock(self._clock)
         check = precondition_check(run.command, registration.answer, run.context, clock)
@@ -199,7 +212,7 @@ class Bus:
         own = {**self._ports, "store": unit, "actor": run.context.actor, "clock": clock}
         context = run.context
         own |= {"client": context.client, "session_id": context.session_id, "request_id": context.correlation_id}
-        own["proof"] = run.proof
+        own["proof"], own["charges"] = run.proof, charges
         if "operation_id" in registration.ports:
             own["operation_id"] = self._operation_id(run)
         answer = await registration.handler(run.command, **registration.arguments(own))

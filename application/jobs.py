@@ -43,16 +43,19 @@ class Turn:
 
     `payer`: an id. `resource`: what the job uses, in one word; operators can pause and limit it. `weight`: jobs of a
     resource with the weight 4 run four times as many at a time as those with the weight 1, while both wait.
+    `most_of_payer`: so many jobs of one payer run at a time, in all workers together; None: any number.
     """
 
     payer: str
     resource: str
     weight: int
+    most_of_payer: int | None = None
 
     @property
     def lane(self) -> str:
         """The jobs among which it has its turn."""
-        return f"{self.resource} {self.weight}"
+        most = "" if self.most_of_payer is None else f" {self.most_of_payer}"
+        return f"{self.resource} {self.weight}{most}"
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):

@@ -27,13 +27,16 @@ class Circuit:
     _open_until: float = field(default=0.0, init=False)
     _is_probing: bool = field(default=False, init=False)
 
+    @property
+    def is_passable(self) -> bool:
+        """Whether an answer may begin now."""
+        return self._failures < FAILURES_TO_OPEN or not (self._is_probing or self.wait > 0)
+
     def enter(self) -> bool:
         """Return whether an answer may begin now. If so, one of the other methods must follow."""
-        if self._failures < FAILURES_TO_OPEN:
-            return True
-        if self._is_probing or self.wait > 0:
+        if not self.is_passable:
             return False
-        self._is_probing = True
+        self._is_probing = self._failures >= FAILURES_TO_OPEN
         return True
 
     @property

@@ -47,6 +47,10 @@ class OpenAIProvider:
         self._is_sandbox = account.is_sandbox
         self._client = open_client(account, self._timeouts.connect, transport)
 
+    def open_models(self, model: str) -> list[str]:
+        """Return the model and its fallbacks. Raises `UnknownModel`."""
+        return [model, *self._catalogue.find(model).fallbacks]
+
     async def answer(self, prompt: Prompt) -> AsyncGenerator[TextPiece | AnswerEnd, None]:
         """Write an answer. Raises as `application.ports.Provider.answer`, and `UnknownModel`."""
         entry = self._catalogue.entry(prompt.model)

@@ -23,17 +23,22 @@ TEMPLATES: Mapping[tuple[PartyKind, int], NoticeTemplate] = {
 
 
 class TellOfBudget(TellJob, frozen=True, kw_only=True):
-    """Tell the user, or the owners and admins of the team, that so much percent of their budget is used."""
+    """Tell the user, or the owners and admins of the team, that so much percent of their budget is used.
+
+    `version`: of the budget then; jobs that were kept before have none.
+    """
 
     kind: ClassVar[str] = "tell_of_budget"
 
     budget_id: UUID
     percent: int
+    version: int | None = None
 
     @property
     def effect_key(self) -> str:
-        """Part of the keys of the mails that it causes: one for each percentage of a month."""
-        return f"{self.budget_id.hex}.{self.percent}"
+        """Part of the keys of the mails that it causes: one for each notice of a month."""
+        last = "" if self.version is None else f".{self.version}"
+        return f"{self.budget_id.hex}.{self.percent}{last}"
 
 
 @performs

@@ -28,7 +28,11 @@ WATCH_SECONDS = 1.0
 """How often the worker looks whether the generation was cancelled, or taken over by another worker."""
 
 
-TextOutcome = AnswerEnd | RulesLeaked | PromptRefused | UnknownModel | Unavailable
+class StoppedText:
+    """The text is not wanted any more: the provider was stopped while it wrote."""
+
+
+TextOutcome = AnswerEnd | RulesLeaked | PromptRefused | UnknownModel | Unavailable | StoppedText
 """The end of a text, or why there is none."""
 
 AnswerPieces = AsyncGenerator[TextPiece | AnswerEnd, None]
@@ -62,8 +66,8 @@ class Answering:
         """The texts so far, without what a document cannot hold."""
         return [text.so_far for text in self._texts]
 
-    async def run(self, answer: Callable[[int], AnswerPieces]) -> list[TextOutcome] | None:
-        """Read all answers to their ends. None: the generation is not wanted any more, and the provider was stopped.
+    async def run(self, answer: Callable[[int], AnswerPieces]) -> list[TextOutcome]:
+        """Read all answers to their ends, or until the generation is not wanted any more.
 
         `answer`: asks the provider for a variant, by its number from 1.
         """
@@ -76,7 +80,7 @@ class Answering:
             if all_written.done():
                 return all_written.result()
             unwanted.result()
-            return None
+            return [task.result() if task.done() else StoppedText() for task in writing]
         finally:
             for task in (*writing, unwanted):
                 task.cancel()

@@ -2,21 +2,30 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from application.commands import PortGroup
 from application.generation.canary import canary_of
 from application.generation.choosing import choose
-from application.generation.paying import plan_of
+from application.generation.paying import AttemptNeed, open_budget, plan_of, reserve_in, terms_of
 from application.generation.prompting import prompt_messages, prompt_of
-from application.generation.provider_key import choose_key
 from application.generation.sources import SourceText
+from application.generation.used_up import NoteUsedUp
 from application.idempotency import KeyedHash
-from application.ports import Actor, Clock, Message, Models, NewId, Store, TokenCounter
-from domain.billing.budget import month_of
+from application.ports import Actor, Clock, JobQueue, Message, Models, NewId, Store, TokenCounter
+from domain.billing.budget import Budget, BudgetExceeded, month_of
 from domain.content.document import Document
 from domain.generation.generation import Generation
-from domain.generation.requesting import ModelChoice, Quote, Wish, payer_of, request, request_again
+from domain.generation.requesting import (
+    ModelChoice,
+    Quote,
+    Wish,
+    output_tokens_of,
+    payer_of,
+    request,
+    request_again,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +38,29 @@ class Asking(PortGroup):
     models: Models
     tokens: TokenCounter
     digests: KeyedHash
+    queue: JobQueue
+
+    async def budget_for(self, store: Store, document: Document) -> Budget:
+        """Return the budget that pays for texts for a document that are asked for now."""
+        now = self.clock()
+        return await open_budget(store, payer_of(document, self.actor.user_id), month_of(now), now)
 
     async def ask(
         self,
         store: Store,
+        budget: Budget,
         document: Document,
         wish: Wish,
         model: ModelChoice,
         id: UUID,
         sources: Sequence[SourceText] = (),
     ) -> Generation:
-        """Request a text. Raises as `domain.generation.requesting.request`."""
+        """Request a text, and reserve what it may cost.
+
+        Raises:
+            BudgetExceeded: less is left.
+            Refusal: as `domain.generation.requesting.output_tokens_of`.
+        """
         canary = canary_of(self.digests, id)
         messages = prompt_messages(
             canary, document.title, document.content, wish.prompt, wish.variables, wish.placement, sources
@@ -47,20 +68,56 @@ class Asking(PortGroup):
         digest = self.digests(b"prompt", self.actor.user_id.bytes, wish.prompt.encode()).hex()
         now = self.clock()
         quote = await self._quote(store, document, digest, messages)
-        generation = request(document, wish, model, quote, id=id, by=self.actor, now=now)
-        await choose_key(store, generation, now)
+        output_tokens = output_tokens_of(document, wish, model, quote, self.actor)
+        need = AttemptNeed(budget.payer, self.actor.user_id, model, quote.prompt_tokens, output_tokens, wish.variants)
+        terms = await terms_of(budget, store, id, need, self.models)
+        generation = request(document, wish, model, quote, terms, id=id, by=self.actor, now=now)
+        await self._reserve(budget, store, generation, now)
         return generation
 
     async def ask_again(
-        self, store: Store, document: Document, generation: Generation, sources: Sequence[SourceText]
+        self,
+        store: Store,
+        budget: Budget,
+        document: Document,
+        generation: Generation,
+        sources: Sequence[SourceText],
     ) -> None:
-        """Request the text of a generation once more. Raises as `domain.generation.requesting.request_again`."""
+        """Request the text of a generation once more, and reserve what it may cost.
+
+        Raises:
+            BudgetExceeded: less is left.
+            Refusal: as `domain.generation.requesting.request_again`.
+        """
         prompt = prompt_of(generation, document, sources, canary_of(self.digests, generation.id))
         now, model = self.clock(), choose(self.models, generation.model)
         quote = await self._quote(store, document, generation.prompt_digest, prompt.messages)
-        request_again(generation, document, model, quote, by=self.actor, now=now)
-        await choose_key(store, generation, now)
+        most, variants = generation.max_output_tokens, generation.variants
+        need = AttemptNeed(budget.payer, self.actor.user_id, model, quote.prompt_tokens, most, variants)
+        terms = await terms_of(budget, store, generation.id, need, self.models)
+        request_again(generation, document, model, quote, terms, by=self.actor, now=now)
+        await self._reserve(budget, store, generation, now)
 
     async def _quote(self, store: Store, document: Document, digest: str, messages: Sequence[Message]) -> Quote:
         plan = await plan_of(store, payer_of(document, self.actor.user_id))
         return Quote(digest, await self.tokens.count(messages), month_of(self.clock()), plan)
+
+    async def _reserve(self, budget: Budget, store: Store, generation: Generation, now: datetime) -> None:
+        """Reserve what a new round may cost. A refused command stores nothing, so a job notes the first refusal."""
+        try:
+            await reserve_in(budget, store, generation, generation.estimated_tokens, now)
+        except BudgetExceeded:
+            for event in budget.pending_events:
+                if isinstance(event, Budget.NoticeReached):
+                    await self.queue.enqueue(_note_of(budget, event))
+            raise
+
+
+def _note_of(budget: Budget, notice: Budget.NoticeReached) -> NoteUsedUp:
+    return NoteUsedUp(
+        payer_kind=budget.payer_kind,
+        payer_id=budget.payer_id,
+        month=budget.month,
+        tokens=notice.limit_tokens or 0,
+        micros=notice.limit_micros or 0,
+    )

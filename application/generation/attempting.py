@@ -7,8 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from application.commands import Command
-from application.generation.answering import Answering, TextOutcome
-from application.generation.attempts import EndAttempt, RecordAnswer, TextUse, VariantAnswer
+from application.generation.answering import Answering, StoppedText, TextOutcome
+from application.generation.attempts import EndAttempt, RecordAnswer, TextUse, VariantAnswer, uncounted
 from application.generation.canary import RulesLeaked
 from application.generation.moderating import TextRefusal, WithholdText, judge_text
 from application.generation.stopping import to_its_end
@@ -26,10 +26,10 @@ from application.ports import (
     SendAsUser,
     TokenCounter,
     Unavailable,
-    Usage,
 )
 from domain.generation.events import Failure
 from domain.generation.generation import Generation
+from domain.generation.refusing import VariantRefusal
 
 STORE_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """Seconds between tries to store the start of an attempt, or what it has given."""
@@ -40,18 +40,20 @@ JudgedOutcome = TextOutcome | TextRefusal
 
 
 class Attempt:
-    """An attempt that has started. `job_key`: the effect key of its job."""
+    """An attempt that has started. `job_key`: the effect key of its job; `model`: the one that is asked."""
 
     def __init__(
         self,
         job_key: str,
         generation: Generation,
         number: int,
+        model: str,
         prompt_tokens: int,
         tokens: TokenCounter,
         send: SendAsUser,
     ) -> None:
         self.number = number
+        self._model = model
         self._prompt_tokens = prompt_tokens
         self._key = f"{job_key}:{number}"
         self._request_id = f"{generation.id}-{number}"
@@ -81,20 +83,20 @@ class Attempt:
 
     async def end_unasked(self) -> None:
         """End the attempt before the provider is asked."""
-        await self._end("lost", Usage(0, 0), is_try=False)
+        await self._end("lost", [], is_try=False)
 
     async def _end_with(
-        self, outcomes: Sequence[TextOutcome] | None, texts: Sequence[str], moderation: Moderation, prompt: Prompt
+        self, outcomes: Sequence[TextOutcome], texts: Sequence[str], moderation: Moderation, prompt: Prompt
     ) -> None:
-        """Record what has come of the attempt. None: the provider was stopped.
+        """Record what has come of the attempt.
 
         Raises:
             Unavailable: another attempt may help.
         """
-        if outcomes is None:
-            await self._end("cancelled", await self._used_until_now(texts))
-            return
         uses = [await self._use_of(outcome, text) for outcome, text in zip(outcomes, texts, strict=True)]
+        if any(isinstance(outcome, StoppedText) for outcome in outcomes):
+            await self._end("cancelled", uses)
+            return
         judging = [_judged(outcome, text, moderation, prompt) for outcome, text in zip(outcomes, texts, strict=True)]
         judged = await asyncio.gather(*judging)
         refusals = [outcome for outcome in judged if isinstance(outcome, TextRefusal)]
@@ -120,7 +122,8 @@ class Attempt:
         # A cut one has cost something that only we have counted.
         failures.sort(key=lambda failure: not isinstance(failure, AnswerCut))
         is_try = any(not isinstance(outcome, NotAsked) for outcome in judged)
-        may_follow = await self._end(_name_of(failures[0] if failures else None), _total(uses), is_try=is_try)
+        failure = _name_of(failures[0] if failures else None)
+        may_follow = await self._end(failure, uses, is_try=is_try, refusals=_refused(judged))
         if may_follow and failures:
             raise failures[0]
 
@@ -133,7 +136,13 @@ class Attempt:
             else:
                 answers.append(None)
                 unkept.append(use)
-        command = RecordAnswer(generation_id=self._generation.id, attempt=self.number, answers=answers, unkept=unkept)
+        command = RecordAnswer(
+            generation_id=self._generation.id,
+            attempt=self.number,
+            answers=answers,
+            unkept=unkept,
+            refusals=_refused(judged),
+        )
         await self._store(command, "answer")
 
     async def _withhold(self, refusals: Sequence[TextRefusal], uses: Sequence[TextUse]) -> None:
@@ -151,27 +160,34 @@ class Attempt:
 
     async def _use_of(self, outcome: TextOutcome, text: str) -> TextUse:
         """Return what a text has used: as the provider counted, or else by our own count."""
-        model = outcome.model if isinstance(outcome, AnswerEnd) else None
-        used = outcome.usage if isinstance(outcome, AnswerEnd) else None
-        if used is None:
-            has_begun = isinstance(outcome, AnswerEnd | AnswerCut | RulesLeaked)
-            used = Usage(self._prompt_tokens if has_begun else 0, await count(self._tokens, text))
-        return TextUse(model or self._generation.writer, used.input_tokens, used.output_tokens)
+        if isinstance(outcome, AnswerEnd) and outcome.usage is not None:
+            return TextUse(self._model, outcome.usage.input_tokens, outcome.usage.output_tokens)
+        has_begun = isinstance(outcome, AnswerEnd | AnswerCut | RulesLeaked | StoppedText)
+        sent, written = self._prompt_tokens if has_begun else 0, await count(self._tokens, text)
+        return TextUse(self._model, sent, written, is_counted=not (sent or written))
 
-    async def _used_until_now(self, texts: Sequence[str]) -> Usage:
+    async def _used_until_now(self, texts: Sequence[str]) -> list[TextUse]:
         """Return what the texts have used, by our own count."""
-        written = [await count(self._tokens, text) for text in texts]
-        return Usage(len(texts) * self._prompt_tokens, sum(written))
+        return [await self._use_of(StoppedText(), text) for text in texts]
 
-    async def _end(self, failure: Failure, used: Usage, *, is_try: bool = True) -> bool:
+    async def _end(
+        self,
+        failure: Failure,
+        uses: Sequence[TextUse],
+        *,
+        is_try: bool = True,
+        refusals: Sequence[VariantRefusal] = (),
+    ) -> bool:
         """End the attempt without a text. Returns whether another one may follow."""
         command = EndAttempt(
             generation_id=self._generation.id,
             attempt=self.number,
             failure=failure,
-            input_tokens=used.input_tokens,
-            output_tokens=used.output_tokens,
+            input_tokens=sum(each.input_tokens for each in uses),
+            output_tokens=sum(each.output_tokens for each in uses),
             is_try=is_try,
+            uncounted=uncounted(uses),
+            refusals=refusals,
         )
         return bool((await self._store(command, "end")).is_open)
 
@@ -223,6 +239,7 @@ def _answer(end: AnswerEnd, text: str, use: TextUse) -> VariantAnswer:
         input_tokens=use.input_tokens,
         output_tokens=use.output_tokens,
         is_sandbox=end.is_sandbox,
+        is_counted=use.is_counted,
     )
 
 
@@ -233,5 +250,10 @@ def _name_of(failure: Unavailable | None) -> Failure:
     return "cut" if isinstance(failure, AnswerCut) else "unavailable"
 
 
-def _total(used: Sequence[TextUse]) -> Usage:
-    return Usage(sum(each.input_tokens for each in used), sum(each.output_tokens for each in used))
+def _refused(judged: Sequence[JudgedOutcome]) -> list[VariantRefusal]:
+    """Return which texts are refused, of several."""
+    return [
+        VariantRefusal(number, outcome.reason, outcome.categories)
+        for number, outcome in enumerate(judged, start=1)
+        if isinstance(outcome, TextRefusal)
+    ]

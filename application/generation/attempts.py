@@ -16,8 +16,10 @@ from domain.content.document import Document
 from domain.generation.answer import NOTHING, AnswerEnding, AttemptAnswers, ModelAnswer
 from domain.generation.events import Failure, RefusalReason
 from domain.generation.generation import Generation
-from domain.generation.pricing import AttemptCost, TokenPrice
-from domain.generation.refusing import refuse
+from domain.generation.losing import expire, lose_attempt
+from domain.generation.pricing import AttemptCost, Fallback, TokenPrice
+from domain.generation.refusing import VariantRefusal, refuse, refuse_variants
+from domain.generation.writing import answer
 from domain.kernel import Forbidden, NotFound
 
 
@@ -33,7 +35,8 @@ class StartAttempt(Command[AttemptState]):
     """Start the next attempt of a round. An attempt that is under way was lost with its worker.
 
     `lost_tokens`: of the texts of that one; `prompt_tokens`: of the prompt that is to be sent; `refused`: why it is
-    not sent; `categories`: those for which moderation refuses it.
+    not sent; `categories`: those for which moderation refuses it. `model`: which one is asked; None: the one that is to
+    write.
     """
 
     generation_id: UUID
@@ -42,10 +45,14 @@ class StartAttempt(Command[AttemptState]):
     prompt_tokens: int
     refused: RefusalReason | None = None
     categories: tuple[str, ...] = ()
+    model: str | None = None
 
 
 class EndAttempt(Command[AttemptState]):
-    """End an attempt that has given no text."""
+    """End an attempt that has given no text.
+
+    `uncounted`: the variants whose tokens only we have counted; `refusals`: what is refused of the texts.
+    """
 
     generation_id: UUID
     attempt: int
@@ -53,11 +60,13 @@ class EndAttempt(Command[AttemptState]):
     input_tokens: int
     output_tokens: int
     is_try: bool = True
+    uncounted: Sequence[int] = ()
+    refusals: Sequence[VariantRefusal] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class VariantAnswer:
-    """The answer of a model to an attempt that asked once, or one of its variants."""
+    """The answer of a model to an attempt that asked once, or one of its variants. `is_counted`: by the provider."""
 
     text: str
     model: str
@@ -65,52 +74,71 @@ class VariantAnswer:
     input_tokens: int
     output_tokens: int
     is_sandbox: bool
+    is_counted: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class TextUse:
-    """What a text has used that is not kept. `model`: the one that wrote it."""
+    """What a text has used that is not kept. `model`: the one that wrote it; `is_counted`: by the provider."""
 
     model: str
     input_tokens: int
     output_tokens: int
+    is_counted: bool = True
+
+
+def uncounted(used: Sequence[VariantAnswer | TextUse | None]) -> list[int]:
+    """Return the numbers of variants, from 1, whose tokens only we have counted. `used`: of all, in their order."""
+    return [number for number, each in enumerate(used, start=1) if each is not None and not each.is_counted]
 
 
 class RecordAnswer(Command[None]):
     """Write the text of an attempt into the document, or keep it, or several, as drafts.
 
-    `answers`: one for each variant; None: it failed or is refused. `unkept`: what those have used.
+    `answers`: one for each variant; None: it failed or is refused. `unkept`: what those have used, in the same order.
+    `refusals`: those of them that are refused.
     """
 
     generation_id: UUID
     attempt: int
     answers: list[VariantAnswer | None]
     unkept: Sequence[TextUse] = ()
+    refusals: Sequence[VariantRefusal] = ()
 
 
 class ExpireGeneration(Command[None]):
-    """Give a generation up that no worker has ended in time."""
+    """Give a generation up that no worker has ended in time. `lost_tokens`: of the texts of its attempt."""
 
     generation_id: UUID
+    lost_tokens: int = 0
 
 
 @handles
 async def start_attempt(cmd: StartAttempt, store: Store, actor: Actor, clock: Clock, models: Models) -> AttemptState:
     generation, now = await store.get(Generation, cmd.generation_id), clock()
     budget, before, attempt = await budget_of(store, generation), generation.cost, None
-    sent = generation.variants * generation.estimated_tokens
-    generation.end_attempt(generation.attempt, "lost", input_tokens=sent, output_tokens=cmd.lost_tokens, now=now)
+    lose_attempt(generation, output_tokens=cmd.lost_tokens, now=now)
     settle_up(budget, generation, before, now)
     if generation.is_due(cmd.round):
         document = await find(store, Document, generation.document_id)
         obstacle = await _source_obstacle(generation, store, actor, now)
         obstacle = obstacle or await _obstacle(generation, cmd, budget, store, models, now)
         attempt = generation.start_attempt(
-            document, prompt_tokens=cmd.prompt_tokens, obstacle=obstacle, by=actor, now=now
+            document,
+            prompt_tokens=cmd.prompt_tokens,
+            obstacle=obstacle,
+            fallback=_fallback(generation, cmd.model, models),
+            by=actor,
+            now=now,
         )
         settle_up(budget, generation, generation.cost, now)
     store.save(generation, budget)
     return AttemptState(attempt, generation.is_open)
+
+
+def _fallback(generation: Generation, asked: str | None, models: Models) -> Fallback | None:
+    """Return the model that is asked, if it is not the one that is to write."""
+    return None if asked in (None, generation.writer) else Fallback(asked, choose(models, asked).price)
 
 
 async def _source_obstacle(generation: Generation, store: Store, actor: Actor, now: datetime) -> Failure | None:
@@ -146,12 +174,14 @@ async def _obstacle(
 async def end_attempt(cmd: EndAttempt, store: Store, clock: Clock) -> AttemptState:
     generation, now = await store.get(Generation, cmd.generation_id), clock()
     budget, before = await budget_of(store, generation), generation.cost
+    refuse_variants(generation, cmd.attempt, cmd.refusals, now=now)
     generation.end_attempt(
         cmd.attempt,
         cmd.failure,
         input_tokens=cmd.input_tokens,
         output_tokens=cmd.output_tokens,
         is_try=cmd.is_try,
+        uncounted=cmd.uncounted,
         now=now,
     )
     settle_up(budget, generation, before, now)
@@ -165,8 +195,11 @@ async def record_answer(cmd: RecordAnswer, store: Store, actor: Actor, clock: Cl
     budget, before = await budget_of(store, generation), generation.cost
     document = await find(store, Document, generation.document_id)
     given = [None if answer is None else _model_answer(answer, generation, models) for answer in cmd.answers]
-    answers = AttemptAnswers(given, cost_of(cmd.unkept, generation, models))
-    generation.answer(cmd.attempt, answers, document, by=actor, now=now)
+    unkept = iter(cmd.unkept)
+    used = [next(unkept, None) if each is None else each for each in cmd.answers]
+    answers = AttemptAnswers(given, cost_of(cmd.unkept, generation, models), uncounted(used))
+    refuse_variants(generation, cmd.attempt, cmd.refusals, now=now)
+    answer(generation, cmd.attempt, answers, document, by=actor, now=now)
     settle_up(budget, generation, before, now)
     store.save(generation, budget, *([] if document is None else [document]))
 
@@ -196,13 +229,13 @@ def cost_of(used: Sequence[TextUse], generation: Generation, models: Models) -> 
 
 def _price_of(model: str, generation: Generation, models: Models) -> TokenPrice:
     """Return the price of the model that has answered. No other one stands in where the payer's own key pays."""
-    return generation.price if model == generation.writer else choose(models, model).price
+    return generation.asked_price if model == generation.asked_model else choose(models, model).price
 
 
 @handles
 async def expire_generation(cmd: ExpireGeneration, store: Store, clock: Clock) -> None:
     generation, now = await store.get(Generation, cmd.generation_id), clock()
     budget, before = await budget_of(store, generation), generation.cost
-    generation.expire(now=now)
+    expire(generation, lost_tokens=cmd.lost_tokens, now=now)
     settle_up(budget, generation, before, now)
     store.save(generation, budget)

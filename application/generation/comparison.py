@@ -10,7 +10,6 @@ from application.content.comparison import WordChange, changed_words
 from application.content.document import load_document
 from application.generation.asking import Asking
 from application.generation.choosing import choose
-from application.generation.paying import open_budget, reserve_new
 from application.ports import Actor, EventStore, Store
 from domain.content.comparison import unified_diff
 from domain.generation.comparison import COMPARISON, ComparedPair
@@ -96,11 +95,9 @@ async def compare_texts(cmd: CompareTexts, store: Store, asking: Asking) -> Comp
     id, now = asking.new_id(), asking.clock()
     pair = ComparedPair.of(id)
     document = await load_document(store, cmd.document_id, "generate", asking.actor, now)
-    left = await asking.ask(store, document, wishes[0], models[0], pair.left_id)
-    right = await asking.ask(store, document, wishes[1], models[1], pair.right_id)
-    budget = await open_budget(store, left, now)
-    for generation in (left, right):
-        await reserve_new(budget, store, generation, asking.models, now)
+    budget = await asking.budget_for(store, document)
+    left = await asking.ask(store, budget, document, wishes[0], models[0], pair.left_id)
+    right = await asking.ask(store, budget, document, wishes[1], models[1], pair.right_id)
     store.save(left, right, budget, document)
     return ComparisonRequest(id, left.id, right.id, left.estimated_micros + right.estimated_micros)
 

@@ -9,7 +9,7 @@ from application.commands import Command, handles
 from application.content.document import begin_use, load_document
 from application.generation.asking import Asking
 from application.generation.choosing import choose
-from application.generation.paying import budget_of, reserve, settle_up
+from application.generation.paying import budget_of, settle_up
 from application.generation.queueing import GenerateText
 from application.generation.sources import read_sources
 from application.ports import Actor, Clock, EventStore, JobQueue, Store, Unavailable
@@ -31,17 +31,20 @@ from domain.kernel import NotFound, PartyKind
 class GenerationView:
     """A generation as its asker sees it. Costs are micro-dollars; `estimated_micros`: the most that one attempt costs.
 
-    `stand_in`: the cheaper model that is asked instead of `model`, as the soft budget is used up. `answered_by`: the
-    model that wrote the text; `is_sandbox`: it was no model at all.
+    `stand_in`: the cheaper model that is to write instead of `model`, as the soft budget is used up. `fallback`: the
+    one that the last attempt has asked, as the other did not answer. `answered_by`: the model that wrote the text;
+    `is_sandbox`: it was no model at all.
     `own_key`: the payer's own key pays for it, so it costs no money here. `failure`: why there is no text; `refused`:
     what was refused, and `categories`: those for which moderation did; `explanation` says it in words, and what to do.
     `text`: the text so far, of several the first or the accepted one; of a discarded draft it is empty. `texts`: those
-    of all `variants` so far; one that failed or was refused is empty. `draft_reason`: why the text is a draft.
+    of all `variants` so far; one that failed or was refused is empty. `variant_refusals`: what was refused of some of
+    them, one for each; empty: nothing, or all. `draft_reason`: why the text is a draft.
     `revision`, `start`, `end`: the version of the document that has the text, and the characters of its content that
     are the text.
     `sources`: the documents to draw on; the prompt had all of them.
     `place`: while it is queued, about how many generations come until this one, itself included; 1,000 is that many or
-    more, None is not known. `plan`: of the payer when it was requested; it decides how soon the turn comes.
+    more, None is not known. The answer to a repeated request is as the first one was, but `place` is of now: None if it
+    waits no more. `plan`: of the payer when it was requested; it decides how soon the turn comes.
     """
 
     id: UUID
@@ -60,6 +63,7 @@ class GenerationView:
     ending: AnswerEnding | None
     model: str
     stand_in: str | None
+    fallback: str | None
     answered_by: str | None
     is_sandbox: bool
     target: Target
@@ -71,6 +75,7 @@ class GenerationView:
     variants: int
     text: str
     texts: list[str]
+    variant_refusals: list[RefusalReason | None]
     temperature: float | None
     max_output_tokens: int
     estimated_tokens: int
@@ -107,9 +112,18 @@ async def with_place(view: GenerationView, queue: JobQueue) -> GenerationView:
         return view
 
 
+async def with_place_now(view: GenerationView, queue: JobQueue, events: EventStore) -> GenerationView:
+    """Return the view of a repeated request with the place of now. The view is of then; it may wait no more."""
+    generation = await events.load(Generation, view.id)
+    return await with_place(view, queue) if generation is not None and generation.status == "queued" else view
+
+
 def _job_of(view: GenerationView) -> GenerateText:
     """Return the job of any round: they have the same place."""
-    return GenerateText(generation_id=view.id, round=1, payer_id=view.payer_id, model=view.model, plan=view.plan)
+    model = view.stand_in or view.model
+    return GenerateText(
+        generation_id=view.id, round=1, payer_id=view.payer_id, model=model, plan=view.plan, own_key=view.own_key
+    )
 
 
 class RequestGeneration(Command[GenerationView]):
@@ -164,8 +178,9 @@ async def request_generation(cmd: RequestGeneration, store: Store, asking: Askin
     model, now = choose(asking.models, cmd.model), asking.clock()
     document = await load_document(store, cmd.document_id, "generate", asking.actor, now)
     read = await read_sources(store, wish.sources, asking.actor, now, loaded=document)
-    generation = await asking.ask(store, document, wish, model, asking.new_id(), read.texts)
-    store.save(generation, await reserve(store, generation, asking.models, now), *read.documents)
+    budget = await asking.budget_for(store, document)
+    generation = await asking.ask(store, budget, document, wish, model, asking.new_id(), read.texts)
+    store.save(generation, budget, *read.documents)
     return generation_view(generation)
 
 
@@ -201,8 +216,9 @@ async def retry_generation(cmd: RetryGeneration, store: Store, asking: Asking) -
     document = await store.get(Document, generation.document_id)
     document.require("generate", asking.actor)
     read = await read_sources(store, generation.sources, asking.actor, now, loaded=document)
-    await asking.ask_again(store, document, generation, read.texts)
-    store.save(generation, await reserve(store, generation, asking.models, now), *read.documents)
+    budget = await asking.budget_for(store, document)
+    await asking.ask_again(store, budget, document, generation, read.texts)
+    store.save(generation, budget, *read.documents)
     return generation_view(generation)
 
 

@@ -5,10 +5,12 @@ written once. An attempt whose worker was lost is charged with what was kept of 
 """
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, ClassVar
+
+import msgspec
 
 from application.generation.answering import Answering
 from application.generation.attempting import Attempt, count, store
@@ -26,6 +28,7 @@ from application.ports import (
     AttemptText,
     Clock,
     EventStore,
+    JobQueue,
     Moderation,
     PartialTexts,
     Prompt,
@@ -52,7 +55,13 @@ class ExpireGenerations(ScheduledJob, frozen=True, kw_only=True):
 
 @performs
 async def expire_generations(
-    job: ExpireGenerations, unfinished: UnfinishedGenerations, send: SendAsSystem, clock: Clock
+    job: ExpireGenerations,
+    unfinished: UnfinishedGenerations,
+    events: EventStore,
+    partial_texts: PartialTexts,
+    tokens: TokenCounter,
+    send: SendAsSystem,
+    clock: Clock,
 ) -> None:
     """Send the command for each. One that has ended since is left as it is.
 
@@ -62,7 +71,10 @@ async def expire_generations(
     unread = []
     for id in await unfinished.lost(clock()):
         try:
-            await send(ExpireGeneration(generation_id=id), f"expire:{id}:{clock():%Y-%m-%dT%H:%M}")
+            generation = await events.load(Generation, id)
+            lost = 0 if generation is None else await _lost_tokens(generation, partial_texts, tokens)
+            command = ExpireGeneration(generation_id=id, lost_tokens=lost)
+            await send(command, f"expire:{id}:{clock():%Y-%m-%dT%H:%M}")
         except Unreadable:
             unread.append(id)
     report_unread(unread)
@@ -78,19 +90,26 @@ async def generate_text(
     digests: KeyedHash,
     partial_texts: PartialTexts,
     send_as_user: SendAsUser,
+    queue: JobQueue,
 ) -> None:
-    """Make one attempt.
+    """Make one attempt, or let the generation wait for a fallback while its model does not answer.
 
     Raises:
         Unavailable: the attempt failed, and another one may help.
     """
     generation = await events.load(Generation, job.generation_id)
-    if generation is None or not (generation.is_open or generation.attempt_is_open or generation.erased):
+    if generation is None:
         return
-    lost_texts = await _lost_texts(generation, partial_texts)
+    if not (generation.is_open or generation.attempt_is_open or generation.erased):
+        await partial_texts.remove(generation.id, generation.attempt)
+        return
+    model = await _model_of(job, generation, provider, queue)
+    if model is None:
+        return
+    lost_tokens = await _lost_tokens(generation, partial_texts, tokens)
     canary = canary_of(digests, generation.id)
-    plan = await _planned(generation, canary, events, moderation)
-    attempt = await _started_unless_stopped(_started(job, generation, plan, lost_texts, tokens, send_as_user))
+    plan = await _planned(generation, canary, events, moderation, model)
+    attempt = await _started_unless_stopped(_started(job, generation, plan, lost_tokens, model, tokens, send_as_user))
     if attempt is not None and plan.prompt is not None:
         answering = Answering(events, partial_texts, generation.id, attempt.number, generation.variants, canary)
         await attempt.make(provider, moderation, answering, plan.prompt)
@@ -98,12 +117,13 @@ async def generate_text(
     await partial_texts.remove(job.generation_id, last)
 
 
-async def _lost_texts(generation: Generation, partial_texts: PartialTexts) -> list[str]:
-    """Return what was kept of the texts of an attempt whose worker was lost; empty: no attempt was."""
+async def _lost_tokens(generation: Generation, partial_texts: PartialTexts, tokens: TokenCounter) -> int:
+    """Return the tokens of what was kept of the texts of the last attempt."""
     if not generation.attempt_is_open:
-        return []
+        return 0
     variants = range(1, generation.variants + 1)
-    return [await partial_texts.read(AttemptText(generation.id, generation.attempt, each), 0) for each in variants]
+    texts = [await partial_texts.read(AttemptText(generation.id, generation.attempt, each), 0) for each in variants]
+    return sum([await count(tokens, text) for text in texts])
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +135,33 @@ class _Plan:
     categories: tuple[str, ...] = ()
 
 
-async def _planned(generation: Generation, canary: str, events: EventStore, moderation: Moderation) -> _Plan:
-    """Return what the next attempt sends, as things are now. Raises `Unavailable`."""
+async def _model_of(job: GenerateText, generation: Generation, provider: Provider, queue: JobQueue) -> str | None:
+    """Return the model to ask; None: it is another one now, for which the generation waits by another job.
+
+    So pauses and limits are those of the model that is asked. A fallback that is paused is not waited for.
+    """
+    model = job.model or generation.writer
+    if job.turn is None or job.own_key or not generation.is_open or job.round != generation.round:
+        return model
+    open_models = provider.open_models(generation.writer)
+    if model in open_models:
+        return model
+    paused = await queue.paused(open_models)
+    other = next((each for each in open_models if each not in paused), None)
+    if other is None:
+        return model
+    await queue.enqueue(msgspec.structs.replace(job, model=other))
+    return None
+
+
+async def _planned(
+    generation: Generation, canary: str, events: EventStore, moderation: Moderation, model: str
+) -> _Plan:
+    """Return what the next attempt sends to a model, as things are now. Raises `Unavailable`."""
     prompt = await _prompt_of(generation, canary, events)
     if prompt is None:
         return _Plan()
+    prompt = replace(prompt, model=model)
     if categories := await judge_prompt(moderation, generation):
         return _Plan(prompt, "unsafe_prompt", categories)
     if not generation.own_key:
@@ -158,7 +200,8 @@ async def _started(
     job: GenerateText,
     generation: Generation,
     plan: _Plan,
-    lost_texts: Sequence[str],
+    lost_tokens: int,
+    model: str,
     tokens: TokenCounter,
     send: SendAsUser,
 ) -> Attempt | None:
@@ -167,13 +210,14 @@ async def _started(
     command = StartAttempt(
         generation_id=generation.id,
         round=job.round,
-        lost_tokens=sum([await count(tokens, text) for text in lost_texts]),
+        lost_tokens=lost_tokens,
         prompt_tokens=prompt_tokens,
         refused=plan.refused,
         categories=plan.categories,
+        model=model,
     )
     # By the version: a repeat of this try starts the same attempt, another try another one.
     state = await store(send, command, f"{job.effect_key}:start:{generation.version}", generation.asker_id)
     if state.attempt is None:
         return None
-    return Attempt(job.effect_key, generation, state.attempt, prompt_tokens, tokens, send)
+    return Attempt(job.effect_key, generation, state.attempt, model, prompt_tokens, tokens, send)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from application.commands import Command, handles
-from application.generation.attempts import TextUse, cost_of
+from application.generation.attempts import TextUse, cost_of, uncounted
 from application.generation.paying import budget_of, settle_up
 from application.ports import Clock, Models, Moderation, Store, Unavailable
 from domain.generation.events import RefusalReason
@@ -62,6 +62,6 @@ async def withhold_text(cmd: WithholdText, store: Store, clock: Clock, models: M
     generation, now = await store.get(Generation, cmd.generation_id), clock()
     budget, before = await budget_of(store, generation), generation.cost
     cost = cost_of(cmd.used, generation, models)
-    withhold(generation, cmd.attempt, cmd.refused, cmd.categories, cost=cost, now=now)
+    withhold(generation, cmd.attempt, cmd.refused, cmd.categories, cost=cost, uncounted=uncounted(cmd.used), now=now)
     settle_up(budget, generation, before, now)
     store.save(generation, budget)

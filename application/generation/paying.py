@@ -2,15 +2,17 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from application.generation.choosing import cheaper
+from application.generation.provider_key import has_own_key
 from application.lookup import find
 from application.ports import Models, Store
-from domain.billing.budget import ALLOWANCES, Allowance, Budget, Spender
+from domain.billing.budget import ALLOWANCES, Allowance, Budget, BudgetExceeded, Spender, TeamBudgetExceeded
 from domain.billing.subscription import Plan, Subscription
 from domain.generation.generation import Generation
-from domain.generation.pricing import Cost
-from domain.generation.requesting import choose_stand_in
+from domain.generation.pricing import Cost, TokenPrice
+from domain.generation.requesting import ModelChoice, WritingTerms
 from domain.kernel import Party
 from domain.teams.budget_limits import budget_limit
 from domain.teams.team import Team
@@ -23,51 +25,63 @@ class Allowances:
     payer: Allowance
     asker: Spender | None
 
-    def has_soft_room(self, budget: Budget, generation: Generation) -> bool:
-        """Return whether the soft budgets have room for the generation."""
-        tokens, micros = _most(generation, generation.estimated_tokens)
-        left = [budget.left(generation.id, self.payer.soft)]
+    def have_soft_room(self, budget: Budget, id: UUID, tokens: int, micros: int) -> bool:
+        """Return whether the soft budgets have room for a generation."""
+        left = [budget.left(id, self.payer.soft)]
         if self.asker is not None:
-            left.append(budget.left(generation.id, self.asker.allowance.soft, self.asker.user_id))
+            left.append(budget.left(id, self.asker.allowance.soft, self.asker.user_id))
         return all(tokens <= left_tokens and micros <= left_micros for left_tokens, left_micros in left)
 
 
-async def reserve(store: Store, generation: Generation, models: Models, now: datetime) -> Budget:
-    """Reserve the most that an attempt may cost, as `reserve_new` in the budget of the generation's month."""
-    budget = await open_budget(store, generation, now)
-    await reserve_new(budget, store, generation, models, now)
-    return budget
+@dataclass(frozen=True, slots=True)
+class AttemptNeed:
+    """What a request may take at most: of each variant, the tokens of its prompt and of its answer."""
+
+    payer: Party
+    asker_id: UUID
+    model: ModelChoice
+    prompt_tokens: int
+    output_tokens: int
+    variants: int
 
 
-async def open_budget(store: Store, generation: Generation, now: datetime) -> Budget:
-    """Return the budget of a generation's month; it is opened if need be."""
-    budget = await find(store, Budget, Budget.id_of(generation.payer, generation.month))
-    return budget or Budget.open(payer=generation.payer, month=generation.month, now=now)
+async def open_budget(store: Store, payer: Party, month: str, now: datetime) -> Budget:
+    """Return the budget of a payer's month; it is opened if need be."""
+    budget = await find(store, Budget, Budget.id_of(payer, month))
+    return budget or Budget.open(payer=payer, month=month, now=now)
 
 
-async def reserve_new(budget: Budget, store: Store, generation: Generation, models: Models, now: datetime) -> None:
-    """Reserve the most that an attempt of a new round may cost.
+async def terms_of(budget: Budget, store: Store, id: UUID, need: AttemptNeed, models: Models) -> WritingTerms:
+    """Return who is to write and to pay for a new round of the generation `id`.
 
     If the soft budget has no room for it, a cheaper model of the fallback chain is to write, if there is one.
-
-    Raises:
-        BudgetExceeded: less is left.
     """
-    allowances = await _allowances(store, generation)
-    if not allowances.has_soft_room(budget, generation):
-        stand_in = cheaper(models, generation.model, generation.estimated_tokens, generation.max_output_tokens)
-        if stand_in is not None:
-            choose_stand_in(generation, stand_in, now=now)
-    _reserve(budget, allowances, generation, generation.estimated_tokens, now)
+    own_key = await has_own_key(store, need.payer)
+    price = TokenPrice(0, 0) if own_key else need.model.price
+    tokens, micros = _most(price, need.prompt_tokens, need.output_tokens, need.variants)
+    allowances = await _allowances(store, need.payer, need.asker_id)
+    if allowances.have_soft_room(budget, id, tokens, micros):
+        return WritingTerms(own_key)
+    return WritingTerms(own_key, cheaper(models, need.model.name, need.prompt_tokens, need.output_tokens))
 
 
 async def reserve_in(budget: Budget, store: Store, generation: Generation, prompt_tokens: int, now: datetime) -> None:
     """Reserve the most that an attempt with such a prompt may cost, with all its variants.
 
     Raises:
-        BudgetExceeded: less is left.
+        BudgetExceeded: less is left; it is noted in the budget if it is the payer's.
     """
-    _reserve(budget, await _allowances(store, generation), generation, prompt_tokens, now)
+    allowances = await _allowances(store, generation.payer, generation.asker_id)
+    tokens, micros = _most(generation.price, prompt_tokens, generation.max_output_tokens, generation.variants)
+    try:
+        budget.reserve(
+            generation.id, tokens=tokens, micros=micros, allowance=allowances.payer, now=now, spender=allowances.asker
+        )
+    except TeamBudgetExceeded:
+        raise
+    except BudgetExceeded:
+        budget.note_refusal(allowances.payer, now=now)
+        raise
 
 
 async def plan_of(store: Store, payer: Party) -> Plan:
@@ -87,31 +101,24 @@ def settle_up(budget: Budget, generation: Generation, before: Cost, now: datetim
     tokens, micros = cost.tokens - before.tokens, cost.micros - before.micros
     if generation.id not in budget.reserved or generation.is_open:
         user_id = generation.asker_id if generation.payer_kind == "team" else None
-        budget.charge(generation.id, tokens=tokens, micros=micros, now=now, user_id=user_id)
+        model = generation.billed_model
+        budget.charge(generation.id, tokens=tokens, micros=micros, now=now, user_id=user_id, model=model)
     elif tokens or micros:
-        budget.settle(generation.id, tokens=tokens, micros=micros, now=now)
+        budget.settle(generation.id, tokens=tokens, micros=micros, now=now, model=generation.billed_model)
     else:
         budget.release(generation.id, now=now)
 
 
-async def _allowances(store: Store, generation: Generation) -> Allowances:
-    allowance = ALLOWANCES[await plan_of(store, generation.payer)]
-    team = await find(store, Team, generation.payer_id) if generation.payer_kind == "team" else None
+async def _allowances(store: Store, payer: Party, asker_id: UUID) -> Allowances:
+    allowance = ALLOWANCES[await plan_of(store, payer)]
+    team = await find(store, Team, payer.id) if payer.kind == "team" else None
     if team is None:
         return Allowances(allowance, None)
     allowance = allowance.limited(*budget_limit(team))
-    own = allowance.limited(*budget_limit(team, generation.asker_id))
-    return Allowances(allowance, Spender(generation.asker_id, own))
+    own = allowance.limited(*budget_limit(team, asker_id))
+    return Allowances(allowance, Spender(asker_id, own))
 
 
-def _reserve(budget: Budget, allowances: Allowances, generation: Generation, prompt_tokens: int, now: datetime) -> None:
-    tokens, micros = _most(generation, prompt_tokens)
-    budget.reserve(
-        generation.id, tokens=tokens, micros=micros, allowance=allowances.payer, now=now, spender=allowances.asker
-    )
-
-
-def _most(generation: Generation, prompt_tokens: int) -> tuple[int, int]:
+def _most(price: TokenPrice, prompt_tokens: int, output_tokens: int, variants: int) -> tuple[int, int]:
     """Return the most tokens and micro-dollars that an attempt may take, with all its variants."""
-    most, variants = generation.max_output_tokens, generation.variants
-    return variants * (prompt_tokens + most), variants * generation.price.cost(prompt_tokens, most)
+    return variants * (prompt_tokens + output_tokens), variants * price.cost(prompt_tokens, output_tokens)

@@ -9,10 +9,8 @@ from application.commands import Command, handles
 from application.lookup import find
 from application.ports import Actor, Clock, EventStore, KeyRefused, NewId, Store, TryKey
 from application.views import view_maker
-from domain.generation.generation import Generation
 from domain.generation.provider_key import KeyChoice, ProviderKey
 from domain.generation.refusals import NoProviderKey, UnusableProviderKey
-from domain.generation.requesting import pay_by_own_key
 from domain.kernel import NotFound, Party
 from domain.teams.team import Team
 
@@ -111,11 +109,10 @@ async def used_key(events: EventStore, payer: Party) -> ProviderKey | None:
     return None if key is None or key.erased else key
 
 
-async def choose_key(store: Store, generation: Generation, now: datetime) -> None:
-    """Let the payer's own key pay for a generation that was just requested, if there is one."""
-    choice = await find(store, KeyChoice, KeyChoice.id_of(generation.payer))
-    if choice is not None and choice.key_id is not None:
-        pay_by_own_key(generation, now=now)
+async def has_own_key(store: Store, payer: Party) -> bool:
+    """Return whether a payer uses a key of their own."""
+    choice = await find(store, KeyChoice, KeyChoice.id_of(payer))
+    return choice is not None and choice.key_id is not None
 
 
 async def _payer(store: Store, team_id: UUID | None, actor: Actor, now: datetime) -> Party:

@@ -13,10 +13,15 @@ WEIGHTS: Mapping[Plan, int] = {"free": 1, "pro": 4, "enterprise": 8}
 """How the running generations are divided between plans while generations of each of them wait."""
 
 
+MAX_BY_KEY = 20
+"""The most generations that a payer's own key pays at a time, in all workers together."""
+
+
 class GenerateText(Job, frozen=True, kw_only=True):
     """Let a model write the text of a generation. `round`: how often it was requested.
 
-    `payer_id`, `model`, `plan`: for its turn; jobs that were kept before there were turns have none.
+    `payer_id`, `model`, `plan`, `own_key`: for its turn; jobs that were kept before there were turns have none. `model`
+    is the one that is asked: the generation's, or while that one does not answer, a fallback of it.
     """
 
     kind: ClassVar[str] = "generate_text"
@@ -31,6 +36,7 @@ class GenerateText(Job, frozen=True, kw_only=True):
     payer_id: UUID | None = None
     model: str = ""
     plan: Plan = "free"
+    own_key: bool = False
 
     @property
     def effect_key(self) -> str:
@@ -44,7 +50,15 @@ class GenerateText(Job, frozen=True, kw_only=True):
 
     @property
     def turn(self) -> Turn | None:
-        """Payers take turns at a model; plans share it by weight."""
+        """Payers take turns at a model; plans share it by weight. What keys of payers pay waits apart from our own."""
         if self.payer_id is None or not self.model:
             return None
-        return Turn(str(self.payer_id), self.model, WEIGHTS[self.plan])
+        payer, weight = str(self.payer_id), WEIGHTS[self.plan]
+        if self.own_key:
+            return Turn(payer, by_own_keys(self.model), weight, MAX_BY_KEY)
+        return Turn(payer, self.model, weight)
+
+
+def by_own_keys(model: str) -> str:
+    """Return the name of the resource of a model's generations that keys of payers pay."""
+    return f"{model}@own"

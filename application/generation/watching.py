@@ -44,13 +44,13 @@ class GenerationReader:
         return await read_generation(self.events, self.actor, id)
 
     async def texts(self, generation: Generation, attempt: int, starts: Sequence[int]) -> list[str]:
-        """Return the texts of an attempt, each from its start on, as far as they are known."""
+        """Return the texts of an attempt, each from its start on, as far as they are known and not withdrawn."""
         if generation.status == "done":
             is_last = attempt == generation.attempt
             return [
                 generation.text_of(variant)[start:] if is_last else "" for variant, start in enumerate(starts, start=1)
             ]
-        if attempt == 0:
+        if attempt == 0 or generation.withdrawn:
             return [""] * len(starts)
         reads = [
             self.partial_texts.read(AttemptText(generation.id, attempt, variant), start)

@@ -13,6 +13,7 @@ def start_generations(event: Generation.Requested | Generation.RequestedAgain) -
         generation_id=event.originator_id,
         round=getattr(event, "round", 1),
         payer_id=event.payer_id,
-        model=event.model,
+        model=event.stand_in or event.model,
         plan=event.plan,
+        own_key=event.own_key,
     )

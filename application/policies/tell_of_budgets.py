@@ -1,4 +1,7 @@
-"""Policy: who pays gets a mail when 50, 80 and 100 percent of the month's budget are used, once each."""
+"""Policy: who pays gets a mail when 50, 80 and 100 percent of the month's budget are used, or a text was refused.
+
+Once each, and once more after the allowance was raised.
+"""
 
 from collections.abc import Iterable
 
@@ -9,4 +12,6 @@ from domain.billing.budget import Budget
 
 @policy()
 def tell_of_budgets(event: Budget.NoticeReached) -> Iterable[Reaction]:
-    yield TellOfBudget(budget_id=event.originator_id, percent=event.percent, due=event.timestamp)
+    yield TellOfBudget(
+        budget_id=event.originator_id, percent=event.percent, due=event.timestamp, version=event.originator_version
+    )

@@ -20,7 +20,7 @@ class Message:
 class Prompt:
     """What a model is asked. `model`: its name in the catalogue. `temperature`: None is the provider's default.
 
-    `key`: the key that pays, if it is not ours. Then no fallback stands in for the model.
+    `key`: the key that pays, if it is not ours.
     `request_id`: our name of the request, by which the provider's logs and bills can be compared with our events.
     """
 
@@ -51,13 +51,12 @@ class Usage:
 class AnswerEnd:
     """The end of an answer. `usage`: None if the provider did not tell it, or told what cannot be.
 
-    `reason`: the answer is complete, or cut at `max_output_tokens`, or cut by the provider's filter. `model`: the one
-    that answered, if a fallback did; None: the model of the prompt. `is_sandbox`: no model wrote it, but a stand-in.
+    `reason`: the answer is complete, or cut at `max_output_tokens`, or cut by the provider's filter. `is_sandbox`: no
+    model wrote it, but a stand-in.
     """
 
     reason: Literal["complete", "length", "filtered"]
     usage: Usage | None
-    model: str | None = None
     is_sandbox: bool = False
 
 
@@ -78,10 +77,7 @@ class NotAsked(Unavailable):
 
 
 class AnswerCut(Unavailable):
-    """The provider was asked, and the answer does not come, or does not end: it may have to be paid for.
-
-    The price is at most that of the prompt's model: fallbacks cost no more.
-    """
+    """The provider was asked, and the answer does not come, or does not end: it may have to be paid for."""
 
 
 ANSWER_TIMEOUT = timedelta(minutes=11)
@@ -90,6 +86,13 @@ ANSWER_TIMEOUT = timedelta(minutes=11)
 
 class Provider(Protocol):
     """A provider of language models."""
+
+    def open_models(self, model: str) -> list[str]:
+        """Return which of a model and its fallbacks may be asked now with our key, in the order of the chain.
+
+        Raises:
+            UnknownModel: the catalogue has not the model.
+        """
 
     def answer(self, prompt: Prompt) -> AsyncGenerator[TextPiece | AnswerEnd, None]:
         """Write the answer to a prompt: pieces of text, then one `AnswerEnd`.

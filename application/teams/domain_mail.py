@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from application.charges import Charges
 from application.commands import Command, handles
 from application.lookup import find
 from application.ports import Actor, Clock, LinkTokens, NewId, Store
@@ -31,12 +32,13 @@ async def request_domain_mail(
     actor: Actor,
     links: LinkTokens,
     domain_mails: DomainMailLimits,
+    charges: Charges,
     new_id: NewId,
     clock: Clock,
 ) -> None:
     team, now = await store.get(Team, cmd.id), clock()
     mails.require_may_send(team, by=actor, now=now)
-    await domain_mails.charge(team.id, domain_of(team, cmd.domain_id)["name"])
+    charges.add(await domain_mails.charge(team.id, domain_of(team, cmd.domain_id)["name"]))
     link_id = new_id()
     digest = links.make("domain", team.id, link_id).digest
     mails.request_mail(team, cmd.domain_id, link_id=link_id, token_digest=digest, by=actor, now=now)

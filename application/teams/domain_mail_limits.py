@@ -1,5 +1,6 @@
 """Limits of mails to postmasters: strangers, who have not asked for them."""
 
+from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 from application.ports import Bucket, Limits, Quota, RateLimited
@@ -23,19 +24,20 @@ class DomainMailLimits:
         self._of_team = of_team
         self._of_domain = of_domain
 
-    async def charge(self, team_id: UUID, domain: str) -> None:
-        """Admit a mail of a team to the postmaster of a domain in its normal form.
+    async def charge(self, team_id: UUID, domain: str) -> Callable[[], Awaitable[None]]:
+        """Admit a mail of a team to the postmaster of a domain in its normal form. Returns what gives the charge back.
 
         Raises:
             TooManyDomainMails
         """
-        team = Bucket(self._of_team, str(team_id), str(team_id))
+        team, postmaster = Bucket(self._of_team, str(team_id), str(team_id)), Bucket(self._of_domain, domain, domain)
         await self._take(team)
         try:
-            await self._take(Bucket(self._of_domain, domain, domain))
+            await self._take(postmaster)
         except TooManyDomainMails:
             await self._limits.give_back([team])
             raise
+        return lambda: self._limits.give_back([team, postmaster])
 
     async def _take(self, bucket: Bucket) -> None:
         decision = await self._limits.take([bucket])

@@ -16,7 +16,8 @@ from domain.billing.subscription import Plan
 from domain.kernel import Conflict, FirstEvent, Party, PartyKind, Root
 
 NOTICES = (50, 80, 100)
-"""Percentages of the allowance at which there is a notice."""
+"""Percentages of the allowance at which there is a notice; the last one also at the first refusal."""
+USED_UP = NOTICES[-1]
 
 
 class BudgetExceeded(Conflict):
@@ -78,7 +79,7 @@ class Budget(Root):
     """One payer's budget of one month: what is used, and what open generations have reserved."""
 
     TOPIC = "budget"
-    snapshot_version = 2
+    snapshot_version = 3
 
     class Opened(FirstEvent):
         TOPIC = "budget.opened"
@@ -107,7 +108,7 @@ class Budget(Root):
 
         def apply(self, aggregate: "Budget") -> None:
             aggregate.reserved[self.generation_id] = [self.tokens, self.micros]
-            aggregate.limit_tokens, aggregate.limit_micros = self.limit_tokens, self.limit_micros
+            aggregate.allow(self.limit_tokens, self.limit_micros)
 
     class Attributed(Root.Event):
         """What the generation costs from now on is spent by this user, until its reservation ends."""
@@ -120,12 +121,16 @@ class Budget(Root):
             aggregate.spenders[self.generation_id] = self.user_id
 
     class Charged(Root.Event):
-        """A generation has cost something, and goes on or was released before. Its reservation shrinks by it."""
+        """A generation has cost something, and goes on or was released before. Its reservation shrinks by it.
+
+        `model`: the one that has written; None: not recorded then.
+        """
 
         TOPIC = "budget.charged"
         generation_id: UUID
         tokens: int
         micros: int
+        model: str | None = None
 
         def apply(self, aggregate: "Budget") -> None:
             aggregate.add(self.generation_id, self.tokens, self.micros)
@@ -136,12 +141,13 @@ class Budget(Root):
                 aggregate.spenders.pop(self.generation_id, None)
 
     class Settled(Root.Event):
-        """A generation has ended, and has cost this."""
+        """A generation has ended, and has cost this. `model`: as in `Charged`."""
 
         TOPIC = "budget.settled"
         generation_id: UUID
         tokens: int
         micros: int
+        model: str | None = None
 
         def apply(self, aggregate: "Budget") -> None:
             aggregate.add(self.generation_id, self.tokens, self.micros)
@@ -155,10 +161,19 @@ class Budget(Root):
             aggregate.end_reservation(self.generation_id)
 
     class NoticeReached(Root.Event):
+        """So much is used, or a generation was refused.
+
+        `limit_tokens`, `limit_micros`: the allowance by which it was refused.
+        """
+
         TOPIC = "budget.notice_reached"
         percent: int
+        limit_tokens: int | None = None
+        limit_micros: int | None = None
 
         def apply(self, aggregate: "Budget") -> None:
+            if self.limit_tokens is not None and self.limit_micros is not None:
+                aggregate.allow(self.limit_tokens, self.limit_micros)
             aggregate.noticed = self.percent
 
     payer_kind: PartyKind
@@ -169,7 +184,7 @@ class Budget(Root):
     limit_tokens: int
     limit_micros: int
     noticed: int
-    """The highest percentage of which there was a notice."""
+    """The highest percentage of the allowance of which there was a notice. A higher allowance makes it lower."""
     reserved: dict[UUID, list[int]]
     """Tokens and micro-dollars by generation."""
     spenders: dict[UUID, UUID]
@@ -270,23 +285,48 @@ class Budget(Root):
             limit_micros=allowance.micros,
         )
 
+    def is_news(self, allowance: Allowance) -> bool:
+        """Whether there was no notice of a refusal by this allowance."""
+        is_raised = allowance.tokens > self.limit_tokens or allowance.micros > self.limit_micros
+        return is_raised or self.noticed < USED_UP
+
+    def note_refusal(self, allowance: Allowance, *, now: datetime) -> None:
+        """Note that less was left than a generation may cost. Once, until the allowance is raised."""
+        if self.is_news(allowance):
+            self.trigger_event(
+                self.NoticeReached,
+                now=now,
+                percent=USED_UP,
+                limit_tokens=allowance.tokens,
+                limit_micros=allowance.micros,
+            )
+
     def charge(
-        self, generation_id: UUID, *, tokens: int, micros: int, now: datetime, user_id: UUID | None = None
+        self,
+        generation_id: UUID,
+        *,
+        tokens: int,
+        micros: int,
+        now: datetime,
+        user_id: UUID | None = None,
+        model: str | None = None,
     ) -> None:
         """Add what an attempt has cost, out of its reservation. Nothing causes no event.
 
-        `user_id`: who spends the budget of a team.
+        `user_id`: who spends the budget of a team. `model`: which one has written.
         """
         if tokens or micros:
             if user_id is not None:
                 self._attribute(generation_id, user_id, now)
-            self.trigger_event(self.Charged, now=now, generation_id=generation_id, tokens=tokens, micros=micros)
+            cost = {"generation_id": generation_id, "tokens": tokens, "micros": micros, "model": model}
+            self.trigger_event(self.Charged, now=now, **cost)
             self._give_notice(now)
 
-    def settle(self, generation_id: UUID, *, tokens: int, micros: int, now: datetime) -> None:
+    def settle(self, generation_id: UUID, *, tokens: int, micros: int, now: datetime, model: str | None = None) -> None:
         """Add what a generation has cost, and end its reservation. One that has none is settled already."""
         if generation_id in self.reserved:
-            self.trigger_event(self.Settled, now=now, generation_id=generation_id, tokens=tokens, micros=micros)
+            cost = {"generation_id": generation_id, "tokens": tokens, "micros": micros, "model": model}
+            self.trigger_event(self.Settled, now=now, **cost)
             self._give_notice(now)
 
     def release(self, generation_id: UUID, *, now: datetime) -> None:
@@ -303,6 +343,13 @@ class Budget(Root):
             before_tokens, before_micros = self.used_of(user_id)
             self.used_by[user_id] = [before_tokens + tokens, before_micros + micros]
 
+    def allow(self, tokens: int, micros: int) -> None:
+        """Set the allowance. After a higher one, notices come again. Only events call this."""
+        is_raised = tokens > self.limit_tokens or micros > self.limit_micros
+        self.limit_tokens, self.limit_micros = tokens, micros
+        if is_raised:
+            self.noticed = min(self.noticed, self._reached)
+
     def end_reservation(self, generation_id: UUID) -> None:
         """Remove a reservation. Only events call this."""
         self.reserved.pop(generation_id, None)
@@ -313,10 +360,14 @@ class Budget(Root):
             self.trigger_event(self.Attributed, now=now, generation_id=generation_id, user_id=user_id)
 
     def _give_notice(self, now: datetime) -> None:
+        if self._reached > self.noticed:
+            self.trigger_event(self.NoticeReached, now=now, percent=self._reached, limit_tokens=None, limit_micros=None)
+
+    @property
+    def _reached(self) -> int:
+        """The highest percentage with a notice that is used."""
         used = max(_percent(self.used_tokens, self.limit_tokens), _percent(self.used_micros, self.limit_micros))
-        reached = max((percent for percent in NOTICES if percent <= used), default=0)
-        if reached > self.noticed:
-            self.trigger_event(self.NoticeReached, now=now, percent=reached)
+        return max((percent for percent in NOTICES if percent <= used), default=0)
 
 
 def _percent(used: int, limit: int) -> int:

@@ -39,11 +39,13 @@ NOTHING = AttemptCost(0, 0, 0)
 class AttemptAnswers:
     """The answers of an attempt, one for each variant. None: this variant failed or is refused, and others are not.
 
-    `unkept`: what those that failed or are refused have cost.
+    `unkept`: what those that failed or are refused have cost. `uncounted`: the variants, from 1, whose tokens only we
+    have counted.
     """
 
     variants: Sequence[ModelAnswer | None]
     unkept: AttemptCost = NOTHING
+    uncounted: Sequence[int] = ()
 
     @property
     def has_text(self) -> bool:

@@ -32,7 +32,11 @@ asker; it is in the trash or archived; it would be too long."""
 
 
 class TextRequested(FirstEvent):
-    """`variants`: the number of texts. `source_documents` (ids), `source_versions`: what to draw on, if anything."""
+    """`variants`: the number of texts. `source_documents` (ids), `source_versions`: what to draw on, if anything.
+
+    `stand_in`: a cheaper model is to write (`StandInChosen`); `own_key`: the payer's own key pays (`OwnKeyChosen`). The
+    job waits by them.
+    """
 
     TOPIC = "generation.requested"
     document_id: UUID
@@ -59,6 +63,8 @@ class TextRequested(FirstEvent):
     source_documents: list[str] | None = None
     source_versions: list[int] | None = None
     plan: Plan = "free"
+    stand_in: str | None = None
+    own_key: bool = False
 
     def apply(self, aggregate: "Generation") -> None:
         self.assign(aggregate)
@@ -72,6 +78,7 @@ class TextRequested(FirstEvent):
         aggregate.revision = aggregate.start = aggregate.end = None
         aggregate.refused, aggregate.categories = None, []
         aggregate.stand_in, aggregate.own_key = None, False
+        aggregate.fallback, aggregate.fallback_prices = None, []
         aggregate.is_sandbox = False
         aggregate.input_tokens = aggregate.output_tokens = aggregate.cost_micros = 0
         aggregate.forget_texts()
@@ -87,11 +94,17 @@ class OwnKeyChosen(Root.Event):
 
 
 class AttemptStarted(Root.Event):
-    """`prompt_tokens`: of the prompt that is sent, with the document as it is."""
+    """`prompt_tokens`: of the prompt that is sent, with the document as it is.
+
+    `fallback`: the model that is asked, with its prices, while the one that is to write does not answer.
+    """
 
     TOPIC = "generation.attempt_started"
     attempt: int
     prompt_tokens: int
+    fallback: str | None = None
+    input_price: int | None = None
+    output_price: int | None = None
 
     def apply(self, aggregate: "Generation") -> None:
         aggregate.status = "running"
@@ -99,12 +112,16 @@ class AttemptStarted(Root.Event):
         aggregate.tries += 1
         aggregate.attempt_is_open = True
         aggregate.estimated_tokens = self.prompt_tokens
+        aggregate.variant_refusals = []
+        aggregate.fallback = self.fallback
+        aggregate.fallback_prices = [price for price in (self.input_price, self.output_price) if price is not None]
 
 
 class AttemptEnded(Root.Event):
     """An attempt ended without an answer; what the provider has written until then is paid for.
 
     Unless the generation has ended, it waits for the next attempt. `is_try`: it counts among the tries of the request.
+    `uncounted`: the variants (from 1) of which the provider's count of tokens never came, so that ours is charged.
     """
 
     TOPIC = "generation.attempt_ended"
@@ -114,6 +131,7 @@ class AttemptEnded(Root.Event):
     output_tokens: int
     cost_micros: int
     is_try: bool = True
+    uncounted: list[int] | None = None
 
     def apply(self, aggregate: "Generation") -> None:
         aggregate.attempt_is_open = False
@@ -125,7 +143,10 @@ class AttemptEnded(Root.Event):
 
 
 class TextAnswered(Root.Event):
-    """The text is there: written into the document, as the passage from `start` to `end` of `revision`, or a draft."""
+    """The text is there: written into the document, as the passage from `start` to `end` of `revision`, or a draft.
+
+    `uncounted`: as in `AttemptEnded`.
+    """
 
     TOPIC = "generation.answered"
     attempt: int
@@ -141,6 +162,7 @@ class TextAnswered(Root.Event):
     end: int | None = None
     draft_reason: DraftReason | None = None
     is_sandbox: bool = False
+    uncounted: list[int] | None = None
 
     def apply(self, aggregate: "Generation") -> None:
         aggregate.attempt_is_open = False
@@ -153,7 +175,10 @@ class TextAnswered(Root.Event):
 
 
 class VariantsAnswered(Root.Event):
-    """The texts are there, as drafts to choose from. A variant that has failed has no model, no ending and no text."""
+    """The texts are there, as drafts to choose from. A variant that has failed has no model, no ending and no text.
+
+    `uncounted`: as in `AttemptEnded`.
+    """
 
     TOPIC = "generation.variants_answered"
     attempt: int
@@ -165,6 +190,7 @@ class VariantsAnswered(Root.Event):
     output_tokens: int
     cost_micros: int
     is_sandbox: bool
+    uncounted: list[int] | None = None
 
     def apply(self, aggregate: "Generation") -> None:
         aggregate.attempt_is_open = False
@@ -200,14 +226,23 @@ class DraftDiscarded(Root.Event):
 
 
 class TextRefused(Root.Event):
-    """The prompt is not sent, or the text not given out. `categories`: those for which moderation refuses it."""
+    """The prompt is not sent, or the text not given out. `categories`: those for which moderation refuses it.
+
+    `variant`: only this text of several (from 1); others of the attempt may be kept, or it may be repeated.
+    """
 
     TOPIC = "generation.text_refused"
     refused: RefusalReason
     categories: Personal[list[str]]
+    variant: int | None = None
 
     def apply(self, aggregate: "Generation") -> None:
-        aggregate.refused, aggregate.categories = self.refused, self.categories
+        if self.variant is None:
+            aggregate.refused, aggregate.categories = self.refused, self.categories
+            return
+        missing = aggregate.variants - len(aggregate.variant_refusals)
+        aggregate.variant_refusals = [*aggregate.variant_refusals, *[None] * missing]
+        aggregate.variant_refusals[self.variant - 1] = self.refused
 
 
 class GenerationFailed(Root.Event):
@@ -257,6 +292,7 @@ class RequestedAgain(Root.Event):
     """The asker wants another round of tries, at the prices of now.
 
     `payer_kind`, `payer_id`, `month`: of the budget that it is reserved in. `plan`: of the payer. `model`: as before.
+    `stand_in`, `own_key`: as in `TextRequested`.
     """
 
     TOPIC = "generation.requested_again"
@@ -269,6 +305,8 @@ class RequestedAgain(Root.Event):
     estimated_tokens: int
     plan: Plan = "free"
     model: str = ""
+    stand_in: str | None = None
+    own_key: bool = False
 
     def apply(self, aggregate: "Generation") -> None:
         aggregate.status = "queued"

@@ -7,6 +7,7 @@ is reserved in the budget of its payer when it is requested, and settled when it
 Only the asker sees the prompt and the text. A text that was written is a passage of the document, too.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
@@ -15,13 +16,12 @@ from domain.access import Person, Resource, Rule
 from domain.billing.subscription import Plan
 from domain.content.document import Document
 from domain.generation import events
-from domain.generation.answer import AnswerEnding, AttemptAnswers, ModelAnswer
-from domain.generation.drafts import place_text
+from domain.generation.answer import AnswerEnding
 from domain.generation.events import FINAL, DraftReason, Failure, RefusalReason
 from domain.generation.explaining import explanation_of
 from domain.generation.obstacles import is_open_to
 from domain.generation.placement import Placement, Target
-from domain.generation.pricing import AttemptCost, Cost, TokenPrice
+from domain.generation.pricing import Cost, Fallback, TokenPrice
 from domain.generation.refusals import NotWaiting
 from domain.generation.sources import SourceDocument
 from domain.kernel import Party, PartyKind, Root
@@ -38,7 +38,10 @@ WAITING_TIME = timedelta(hours=25)
 """The longest time that a job waits, for its first attempt or for the next one."""
 
 UNCOUNTED: frozenset[Failure] = frozenset({"lost", "cut"})
-"""Failures after which the provider's count of tokens never comes: the attempt is charged by our own count."""
+"""Failures after which the provider's count never came, of events that do not say it themselves (`uncounted`)."""
+
+WITHHELD: frozenset[RefusalReason | None] = frozenset({"unsafe_text", "leaked_rules"})
+"""Refusals of texts that were written. Watchers have seen parts of them."""
 
 GENERATION = Resource(
     "generation",
@@ -57,7 +60,7 @@ class Generation(Root):
     """One request of a text, its attempts, and what became of it."""
 
     TOPIC = "generation"
-    snapshot_version = 3
+    snapshot_version = 4
 
     class Requested(events.TextRequested): ...
 
@@ -104,6 +107,10 @@ class Generation(Root):
     """The model that was asked for."""
     stand_in: str | None
     """The cheaper model that is to write instead, as the soft budget is used up."""
+    fallback: str | None
+    """The model that the last attempt has asked, if it was another one than is to write."""
+    fallback_prices: list[int]
+    """Its prices of prompt and answer."""
     own_key: bool
     """Whether the payer's own key of the provider pays for this round of tries."""
     input_price: int
@@ -136,6 +143,8 @@ class Generation(Root):
     failure: Failure | None
     refused: RefusalReason | None
     categories: list[str]
+    variant_refusals: list[RefusalReason | None]
+    """What was refused of the texts of the last attempt, one for each variant; empty: nothing was, or all were."""
     result: Result | None
     draft_reason: DraftReason | None
     texts: list[str]
@@ -174,6 +183,21 @@ class Generation(Root):
         return TokenPrice(0, 0) if self.own_key else TokenPrice(self.input_price, self.output_price)
 
     @property
+    def asked_model(self) -> str:
+        """The model that the last attempt has asked."""
+        return self.fallback or self.writer
+
+    @property
+    def asked_price(self) -> TokenPrice:
+        """The price of this model."""
+        return TokenPrice(*self.fallback_prices) if self.fallback_prices else self.price
+
+    @property
+    def billed_model(self) -> str:
+        """The model that the last cost is for, of several the first."""
+        return next(filter(None, self.models), self.asked_model)
+
+    @property
     def estimated_micros(self) -> int:
         """The highest cost of one attempt with all its variants, by the estimated tokens of the prompt."""
         return self.variants * self.price.cost(self.estimated_tokens, self.max_output_tokens)
@@ -198,6 +222,14 @@ class Generation(Root):
     def explanation(self) -> str | None:
         """Why there is no text, and what to do next."""
         return explanation_of(self.refused or self.failure, self.categories)
+
+    @property
+    def withdrawn(self) -> dict[int, RefusalReason | None]:
+        """The variants, from 1, whose texts were written but are not given out, with what was refused, if anything."""
+        if self.refused in WITHHELD:
+            return dict.fromkeys(range(1, self.variants + 1), self.refused)
+        refusals = self.variant_refusals or [None] * self.variants
+        return {n: refusals[n - 1] for n, text in enumerate(self.texts, start=1) if not text}
 
     @property
     def text(self) -> str:
@@ -226,7 +258,7 @@ class Generation(Root):
 
     def forget_texts(self) -> None:
         """Set the attributes of texts to their first values; for events."""
-        self.texts, self.models, self.endings, self.variant = [], [], [], 1
+        self.texts, self.models, self.endings, self.variant, self.variant_refusals = [], [], [], 1, []
 
     @property
     def variables_by_name(self) -> dict[str, str]:
@@ -243,18 +275,34 @@ class Generation(Root):
         return self.is_open and not self.attempt_is_open and round == self.round
 
     def start_attempt(
-        self, document: Document | None, *, prompt_tokens: int, obstacle: Failure | None, by: Person, now: datetime
+        self,
+        document: Document | None,
+        *,
+        prompt_tokens: int,
+        obstacle: Failure | None,
+        by: Person,
+        now: datetime,
+        fallback: Fallback | None = None,
     ) -> int | None:
         """Start the next attempt and return its number; None: the generation has failed.
 
         `document`: None if it does not exist for the asker, `by`. `obstacle`: what else forbids another attempt.
+        `fallback`: the model that is asked, if it is not the one that is to write.
         """
         failure = obstacle if is_open_to(document, by) else "no_access"
         if failure is not None:
-            self._end(failure, now)
+            self.give_up(failure, now)
             return None
         attempt = self.attempt + 1
-        self.trigger_event(self.AttemptStarted, now=now, attempt=attempt, prompt_tokens=prompt_tokens)
+        self.trigger_event(
+            self.AttemptStarted,
+            now=now,
+            attempt=attempt,
+            prompt_tokens=prompt_tokens,
+            fallback=None if fallback is None else fallback.model,
+            input_price=None if fallback is None else fallback.price.input,
+            output_price=None if fallback is None else fallback.price.output,
+        )
         return attempt
 
     def end_attempt(
@@ -267,13 +315,15 @@ class Generation(Root):
         now: datetime,
         is_try: bool = True,
         micros: int | None = None,
+        uncounted: Sequence[int] = (),
     ) -> None:
         """End an attempt without an answer. It is the last one if a repeat cannot help.
 
-        An attempt that has ended already causes no event. `is_try`: false if the provider was not asked, or
-        was stopped by us, so that it is none of the tries. `micros`: its cost, if other models have answered.
+        An attempt that has ended already causes no event; one that was erased is still paid for. `is_try`: false if the
+        provider was not asked, or was stopped by us, so that it is none of the tries. `micros`: its cost, if other
+        models have answered. `uncounted`: the variants whose tokens only we have counted.
         """
-        if self.erased or attempt != self.attempt or not self.attempt_is_open:
+        if attempt != self.attempt or not self.attempt_is_open:
             return
         self.trigger_event(
             self.AttemptEnded,
@@ -283,35 +333,11 @@ class Generation(Root):
             input_tokens=input_tokens,
             output_tokens=output_tokens,
             is_try=is_try,
-            cost_micros=self.price.cost(input_tokens, output_tokens) if micros is None else micros,
+            cost_micros=self.asked_price.cost(input_tokens, output_tokens) if micros is None else micros,
+            uncounted=[*uncounted] or None,
         )
         if self.is_open and (failure in FINAL or self.tries >= MAX_TRIES):
-            self._end(failure, now)
-
-    def answer(
-        self, attempt: int, answers: AttemptAnswers, document: Document | None, *, by: Person, now: datetime
-    ) -> None:
-        """Write the text of an attempt into the document, or keep it, or several, as a draft.
-
-        Texts of a generation that was cancelled meanwhile are paid for, but not kept. Does nothing if the attempt is
-        not the one under way: another worker has taken over.
-        """
-        if attempt != self.attempt or not self.attempt_is_open:
-            return
-        cost = answers.cost
-        if not self.is_open or not answers.has_text:
-            self.end_attempt(
-                attempt,
-                "empty" if self.is_open else "cancelled",
-                input_tokens=cost.input_tokens,
-                output_tokens=cost.output_tokens,
-                micros=cost.micros,
-                now=now,
-            )
-        elif self.variants > 1:
-            self._keep_variants(answers, cost, now)
-        else:
-            self._write_or_keep(answers.given[0], cost, document, by, now)
+            self.give_up(failure, now)
 
     def cancel(self, *, by: Person, now: datetime) -> None:
         """End the generation. A second time causes no event.
@@ -327,59 +353,12 @@ class Generation(Root):
             raise NotWaiting(f"This generation is {self.status}; only one that is queued or running can be cancelled.")
         self.trigger_event(self.Cancelled, now=now)
 
-    def expire(self, *, now: datetime) -> None:
-        """Give the generation up if no worker has ended it in time."""
-        patience = WAITING_TIME if self.status == "queued" else RUNNING_TIME
-        if not self.is_open or now - self.modified_on < patience:
-            return
-        sent = self.variants * self.estimated_tokens
-        self.end_attempt(self.attempt, "lost", input_tokens=sent, output_tokens=0, now=now)
-        if self.is_open:
-            self._end("lost", now)
-
     def erase(self, *, now: datetime) -> None:
         """Erase prompt and text. A second erasure causes no event."""
         if not self.erased:
             self.trigger_event(self.Erased, now=now)
 
-    def _end(self, failure: Failure, now: datetime) -> None:
+    def give_up(self, failure: Failure, now: datetime) -> None:
+        """End the generation without a text."""
         kind = self.Failed if failure in FINAL else self.GivenUp
         self.trigger_event(kind, now=now, failure=failure)
-
-    def _write_or_keep(
-        self, answer: ModelAnswer, cost: AttemptCost, document: Document | None, by: Person, now: datetime
-    ) -> None:
-        passage, reason = place_text(self.placement, document, answer.text, by, now)
-        self.trigger_event(
-            self.Answered,
-            now=now,
-            attempt=self.attempt,
-            model=answer.model,
-            ending=answer.ending,
-            text=answer.text,
-            text_length=len(answer.text),
-            input_tokens=cost.input_tokens,
-            output_tokens=cost.output_tokens,
-            cost_micros=cost.micros,
-            revision=None if passage is None else passage.revision,
-            start=None if passage is None else passage.start,
-            end=None if passage is None else passage.end,
-            draft_reason=reason,
-            is_sandbox=answer.is_sandbox,
-        )
-
-    def _keep_variants(self, answers: AttemptAnswers, cost: AttemptCost, now: datetime) -> None:
-        texts = ["" if answer is None else answer.text for answer in answers.variants]
-        self.trigger_event(
-            self.VariantsAnswered,
-            now=now,
-            attempt=self.attempt,
-            models=[None if answer is None else answer.model for answer in answers.variants],
-            endings=[None if answer is None else answer.ending for answer in answers.variants],
-            texts=texts,
-            text_lengths=[len(text) for text in texts],
-            input_tokens=cost.input_tokens,
-            output_tokens=cost.output_tokens,
-            cost_micros=cost.micros,
-            is_sandbox=any(answer.is_sandbox for answer in answers.given),
-        )

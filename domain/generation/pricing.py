@@ -26,6 +26,14 @@ class TokenPrice:
 
 
 @dataclass(frozen=True, slots=True)
+class Fallback:
+    """A model that is asked in place of the one that is to write, and its price."""
+
+    model: str
+    price: TokenPrice
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptCost:
     """What an attempt has used and cost."""
 

@@ -75,13 +75,14 @@ def _model(generation: Generation, event: CostEvent) -> str:
         return event.model
     if isinstance(event, Generation.VariantsAnswered):
         return next(model for model in event.models if model is not None)
-    return generation.writer
+    return generation.asked_model
 
 
 def _price(generation: Generation, event: CostEvent) -> TokenPrice | None:
-    """Return the price that the cost follows from; None: it was that of a fallback, which no event has.
+    """Return the price that the cost follows from; None: of a fallback of before its price was recorded.
 
     The cost of each variant is rounded up on its own.
     """
-    rounded = event.cost_micros - generation.price.cost(event.input_tokens, event.output_tokens)
-    return generation.price if rounded in range(generation.variants) else None
+    price = generation.asked_price
+    rounded = event.cost_micros - price.cost(event.input_tokens, event.output_tokens)
+    return price if rounded in range(generation.variants) else None

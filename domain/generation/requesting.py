@@ -90,15 +90,30 @@ class Quote:
     plan: Plan = "free"
 
 
+@dataclass(frozen=True, slots=True)
+class WritingTerms:
+    """Who writes and pays: `stand_in`: a cheaper model, as the soft budget is used up; `own_key`: that of the payer."""
+
+    own_key: bool = False
+    stand_in: ModelChoice | None = None
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The terms as fields of events."""
+        return {"own_key": self.own_key, "stand_in": None if self.stand_in is None else self.stand_in.name}
+
+
+AS_ASKED = WritingTerms()
+"""The model that is asked for writes, and our key pays."""
+
+
 def payer_of(document: Document, asker_id: UUID) -> Party:
     """Return who pays: the team that owns the document, or else the asker."""
     return document.owner if document.owner_kind == "team" else Party("user", asker_id)
 
 
-def request(
-    document: Document, wish: Wish, model: ModelChoice, quote: Quote, *, id: UUID, by: Person, now: datetime
-) -> Generation:
-    """Request a generation.
+def output_tokens_of(document: Document, wish: Wish, model: ModelChoice, quote: Quote, by: Person) -> int:
+    """Return the maximum number of tokens of the answer to a wish that can be requested.
 
     Raises:
         NotFound, RoleTooLow: the person may not edit the document.
@@ -111,27 +126,53 @@ def request(
     document.require_untrashed()
     if wish.temperature is not None and not model.takes_temperature:
         raise UnusablePrompt(f"{model.name} takes no temperature: leave it out, or choose another model.")
+    wish.placement.usable_in(document)
+    return _output_tokens(wish.max_output_tokens, model, quote)
+
+
+def request(
+    document: Document,
+    wish: Wish,
+    model: ModelChoice,
+    quote: Quote,
+    terms: WritingTerms = AS_ASKED,
+    *,
+    id: UUID,
+    by: Person,
+    now: datetime,
+) -> Generation:
+    """Request a generation. Raises as `output_tokens_of`."""
+    output_tokens = output_tokens_of(document, wish, model, quote, by)
     placement = wish.placement.usable_in(document)
-    return Generation.start_stream(
+    generation = Generation.start_stream(
         Generation.Requested,
         id=id,
         tenant=Party("user", by.user_id),
         now=now,
         document_id=document.id,
         asker_id=by.user_id,
-        **_terms(document, by, model, quote),
+        **_terms(document, by, model, quote, terms),
         **_said(wish, quote),
         model=model.name,
-        max_output_tokens=_output_tokens(wish.max_output_tokens, model, quote),
+        max_output_tokens=output_tokens,
         target=placement.target,
         target_version=placement.version,
         target_start=placement.start,
         target_end=placement.end,
     )
+    _accept(generation, terms, now)
+    return generation
 
 
 def request_again(
-    generation: Generation, document: Document, model: ModelChoice, quote: Quote, *, by: Person, now: datetime
+    generation: Generation,
+    document: Document,
+    model: ModelChoice,
+    quote: Quote,
+    terms: WritingTerms = AS_ASKED,
+    *,
+    by: Person,
+    now: datetime,
 ) -> None:
     """Let a generation be tried again, on the terms of now: it failed, or its draft was discarded.
 
@@ -150,27 +191,29 @@ def request_again(
             "again."
         )
     _output_tokens(generation.max_output_tokens, model, quote)
-    terms = _terms(document, by, model, quote)
     generation.trigger_event(
-        Generation.RequestedAgain, now=now, round=generation.round + 1, model=generation.model, **terms
+        Generation.RequestedAgain,
+        now=now,
+        round=generation.round + 1,
+        model=generation.model,
+        **_terms(document, by, model, quote, terms),
     )
+    _accept(generation, terms, now)
 
 
-def choose_stand_in(generation: Generation, model: ModelChoice, *, now: datetime) -> None:
-    """Let a cheaper model write, as the soft budget is used up."""
-    price = model.price
-    generation.trigger_event(
-        Generation.StandInChosen, now=now, model=model.name, input_price=price.input, output_price=price.output
-    )
+def _accept(generation: Generation, terms: WritingTerms, now: datetime) -> None:
+    """Let the payer's own key pay, and a cheaper model write, until the generation is asked for again."""
+    if terms.own_key:
+        generation.trigger_event(Generation.OwnKeyChosen, now=now)
+    if terms.stand_in is not None:
+        model, price = terms.stand_in.name, terms.stand_in.price
+        generation.trigger_event(
+            Generation.StandInChosen, now=now, model=model, input_price=price.input, output_price=price.output
+        )
 
 
-def pay_by_own_key(generation: Generation, *, now: datetime) -> None:
-    """Let the payer's own key of the provider pay, until the generation is asked for again."""
-    generation.trigger_event(Generation.OwnKeyChosen, now=now)
-
-
-def _terms(document: Document, asker: Person, model: ModelChoice, quote: Quote) -> dict[str, Any]:
-    """Return who pays, by which plan, from which budget, at which prices, for how long a prompt."""
+def _terms(document: Document, asker: Person, model: ModelChoice, quote: Quote, terms: WritingTerms) -> dict[str, Any]:
+    """Return who pays, by which plan and key, from which budget, at which prices, for how long a prompt."""
     payer = payer_of(document, asker.user_id)
     return {
         "payer_kind": payer.kind,
@@ -180,6 +223,7 @@ def _terms(document: Document, asker: Person, model: ModelChoice, quote: Quote) 
         "output_price": model.price.output,
         "estimated_tokens": quote.prompt_tokens,
         "plan": quote.plan,
+        **terms.fields,
     }
 
 

@@ -6,11 +6,10 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from adapters.provider.capped import CappedProvider
+from adapters.provider.capped import CappedProvider, Caps
 from adapters.provider.catalogue import Catalogue, WrongCatalogue
-from adapters.provider.fallbacks import ProviderWithFallbacks
 from adapters.provider.guarded_moderation import GuardedModeration, NoModeration
-from adapters.provider.own_keys import ProviderByKey
+from adapters.provider.guarded_provider import GuardedProvider
 from adapters.provider.token_counter import TiktokenCounter
 from application.ports import KeyRefused, Limits, Moderation, PromptRefused, Provider, TryKey, Unavailable
 from infra.bootstrap.write_side import utc_now
@@ -43,15 +42,15 @@ async def open_provider(
     The sandbox has no caps, so it needs no vocabulary to count with.
     """
     provider = _unprotected(settings, models)
-    with_fallbacks = ProviderWithFallbacks(provider, models)
+    guarded = GuardedProvider(provider, models)
     try:
         if settings.key is None:
-            yield ProviderByKey(with_fallbacks, provider)
+            yield guarded
             return
         await counter.start()
-        requests, tokens = settings.requests_per_minute, settings.tokens_per_minute
-        capped = CappedProvider(with_fallbacks, limits, counter, requests=requests, tokens=tokens)
-        yield ProviderByKey(capped, provider)
+        ours = Caps(settings.requests_per_minute, settings.tokens_per_minute)
+        of_payers = Caps(settings.own_key_requests_per_minute, settings.own_key_tokens_per_minute)
+        yield CappedProvider(guarded, limits, counter, ours=ours, of_payers=of_payers)
     finally:
         await provider.close()
 

@@ -32,7 +32,7 @@ def unknown(
     limit: Annotated[int, typer.Option(help="At most so many generations.", min=1, max=100_000)] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """Show answers that were lost, the latest first: their payers were charged by our own count of tokens.
+    """Show answers that were lost or stopped, the latest first: their payers were charged by our own count of tokens.
 
     The provider may have billed more. It finds each request by its id, which was sent as X-Client-Request-Id.
     """
@@ -45,8 +45,8 @@ def unknown(
         return
     table = Table(Column("request id", no_wrap=True), "model", "generation has cost, micro-dollars", "until")
     for each in found:
-        for attempt in each.attempts:
-            table.add_row(f"{each.id}-{attempt}", each.model, f"{each.cost_micros:,}", f"{each.updated_at:%F %T %Z}")
+        for request in each.requests:
+            table.add_row(f"{each.id}-{request}", each.model, f"{each.cost_micros:,}", f"{each.updated_at:%F %T %Z}")
     console.print(table if found else "The provider has told the tokens of all answers.")
     if found:
         console.print("Look for these request ids in the logs and bills of the provider.")

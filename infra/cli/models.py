@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.table import Column, Table
 
+from application.generation.queueing import by_own_keys
 from infra.bootstrap.provider import open_models
 from infra.cli.options import AsJson
 from infra.cli.queue_database import queue_database
@@ -18,7 +19,10 @@ from infra.settings.load import load
 app = typer.Typer(help="Manage the models.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 console = Terminal()
 
-OfModel = Annotated[str, typer.Argument(help="Name of the model, from `palimpsest models list`")]
+OfModel = Annotated[
+    str,
+    typer.Argument(help="Name of the model, from `palimpsest models list`; NAME@own: what keys of users and teams pay"),
+]
 
 
 @app.command("list")
@@ -68,7 +72,7 @@ def limit(
 
 
 def _known(name: str) -> str:
-    if name not in _names():
+    if name not in (known := _names()) and name not in map(by_own_keys, known):
         raise failure(f"There is no model {name}. There are: {', '.join(_names())}.")
     return name
 

@@ -1,6 +1,6 @@
 """The queue of jobs in PostgreSQL: enqueues through the function `enqueue_jobs`, on its own or within a transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from infra.store.event_store import CheckKeys
 
 ENQUEUE = "SELECT enqueue_jobs(%s::text[], %s::int[], %s::text[], %s::text[]::jsonb[], %s::timestamptz[])"
 PLACE = "SELECT queue_place(%s, %s, %s, %s)"
+PAUSED = "SELECT name FROM jobs.resources WHERE name = ANY(%s::text[]) AND paused_at IS NOT NULL"
 MAX_ATTEMPTS = 3
 ENQUEUING = "Enqueuing"
 
@@ -52,6 +53,10 @@ class PostgresJobQueue:
         assert job.turn is not None
         [(place,)] = await self._database.rows(PLACE, [job.queue, job.turn.lane, job.turn.payer, job.lock])
         return int(place)
+
+    async def paused(self, resources: Collection[str]) -> set[str]:
+        """See `application.ports.JobQueue.paused`. For workers: others have no right to read it."""
+        return {name for (name,) in await self._database.rows(PAUSED, [[*resources]])}
 
     async def encoded(self, *jobs: Job, again: bool = False) -> list[EncodedJob]:
         """Encode jobs under the current keys. `again`: read the keys again, since one of them has been closed.

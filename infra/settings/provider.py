@@ -70,3 +70,15 @@ class ProviderSettings(Subject):
         validation_alias="PALIMPSEST_PROVIDER_TOKENS",
         description="Tokens a minute that the provider takes from all workers together",
     )
+    own_key_requests_per_minute: int = Field(
+        500,
+        ge=1,
+        validation_alias="PALIMPSEST_OWN_KEY_REQUESTS",
+        description="Requests a minute that the provider takes for each key of a user or team, from all workers",
+    )
+    own_key_tokens_per_minute: int = Field(
+        200_000,
+        ge=1,
+        validation_alias="PALIMPSEST_OWN_KEY_TOKENS",
+        description="Tokens a minute that the provider takes for each key of a user or team, from all workers",
+    )

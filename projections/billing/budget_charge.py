@@ -20,7 +20,8 @@ from projections.visibility import TEAM_MODELS, team_role
 class StatementLine:
     """What a generation was charged at a time. `generation_id` leads to its receipt.
 
-    `document_id`, `asker_id`, `model`: None if the generation has been erased since. `model`: the one that wrote.
+    `document_id`, `asker_id`: None if the generation has been erased since. `model`: the one that wrote, of several the
+    first; None: it was not recorded then, and the generation has been erased since.
     """
 
     number: int
@@ -52,7 +53,7 @@ class Statement:
 class BudgetCharges(ReadModel):
     """What all budgets were charged."""
 
-    version = 1
+    version = 2
     roots = (Budget,)
     personal = PersonalData(
         "what was charged to a payer, and when, by ids", "stays, as accounts must: ids and amounts only"
@@ -64,6 +65,7 @@ class BudgetCharges(ReadModel):
             "generation_id": "uuid NOT NULL",
             "tokens": "bigint NOT NULL",
             "micros": "bigint NOT NULL",
+            "model": "text",
             "at": "timestamptz NOT NULL",
         },
     )
@@ -77,6 +79,7 @@ class BudgetCharges(ReadModel):
                     generation_id=charged.generation_id,
                     tokens=charged.tokens,
                     micros=charged.micros,
+                    model=charged.model,
                     at=moment_of(event),
                 )
 
@@ -107,8 +110,8 @@ SELECT * FROM (
     SELECT coalesce(sum(tokens), 0)::bigint AS sum_tokens, coalesce(sum(micros), 0)::bigint AS sum_micros
     FROM read.budget_charge WHERE budget_id = %(budget_id)s
 ) sums LEFT JOIN (
-    SELECT c.number, c.generation_id, g.document_id, g.asker_id, coalesce(g.answered_by, g.stand_in, g.model) AS model,
-        c.tokens, c.micros, c.at
+    SELECT c.number, c.generation_id, g.document_id, g.asker_id,
+        coalesce(c.model, g.answered_by, g.stand_in, g.model) AS model, c.tokens, c.micros, c.at
     FROM read.budget_charge c LEFT JOIN read.generation g ON g.id = c.generation_id
     WHERE c.budget_id = %(budget_id)s AND c.number > %(after)s ORDER BY c.number LIMIT %(limit)s
 ) lines ON true ORDER BY number

@@ -67,9 +67,11 @@ class GeneratedPassage:
 
 
 class Generations(ReadModel):
-    """All generations but erased ones. `uncounted_attempts`: those that were charged by our own count (`UNCOUNTED`)."""
+    """All generations but erased ones. `uncounted_requests`: those to the provider that were charged by our own count,
+    each as the attempt, of several variants with a dash and the variant.
+    """
 
-    version = 2
+    version = 3
     roots = (Generation,)
     personal = PersonalData(
         "who has asked for how much text, and when", "the event generation.erased drops the row; it has ids and amounts"
@@ -97,7 +99,7 @@ class Generations(ReadModel):
             "input_tokens": "bigint NOT NULL",
             "output_tokens": "bigint NOT NULL",
             "cost_micros": "bigint NOT NULL",
-            "uncounted_attempts": "bigint[] NOT NULL",
+            "uncounted_requests": "text[] NOT NULL",
             "revision": "bigint",
             "start_at": "bigint",
             "end_at": "bigint",
@@ -111,7 +113,7 @@ class Generations(ReadModel):
             "(document_id) WHERE revision IS NOT NULL",
             "(document_id)",
             "(status, updated_at) WHERE status IN ('queued', 'running')",
-            "(updated_at) WHERE uncounted_attempts <> '{}'",
+            "(updated_at) WHERE uncounted_requests <> '{}'",
         ],
     )
 
@@ -126,10 +128,11 @@ class Generations(ReadModel):
             case Generation.Answered() as answered:
                 result = "draft" if answered.revision is None else "written"
                 said = {"result": result, "draft_reason": answered.draft_reason, "answered_by": answered.model}
-                yield self._set(event, status="done", **said, **_written(answered, event), **_paid(answered))
+                paid = {**_paid(answered), **_uncounted(answered)}
+                yield self._set(event, status="done", **said, **_written(answered, event), **paid)
             case Generation.VariantsAnswered(models=models) as answered:
                 said = {"result": "draft", "draft_reason": "asked", "answered_by": next(filter(None, models))}
-                yield self._set(event, status="done", **said, **_paid(answered))
+                yield self._set(event, status="done", **said, **_paid(answered), **_uncounted(answered))
             case Generation.DraftAccepted() as accepted:
                 said = {} if accepted.model is None else {"answered_by": accepted.model}
                 yield self._set(event, result="written", **said, **_written(accepted, event))
@@ -156,7 +159,7 @@ def _requested(table: Table, event: RecordedEvent) -> Change:
     asked = event.data
     assert isinstance(asked, Generation.Requested)
     source_ids = None if asked.source_documents is None else [UUID(id) for id in asked.source_documents]
-    return new_row(table, event, status="queued", source_ids=source_ids, uncounted_attempts=[], **nothing, **zeros)
+    return new_row(table, event, status="queued", source_ids=source_ids, uncounted_requests=[], **nothing, **zeros)
 
 
 def _ended(event: Generation.Failed | Generation.GivenUp | Generation.Cancelled) -> dict[str, object]:
@@ -181,10 +184,19 @@ def _paid(event: Generation.Answered | Generation.VariantsAnswered | Generation.
     }
 
 
-def _uncounted(event: Generation.AttemptEnded) -> dict[str, object]:
-    if event.failure not in UNCOUNTED or not event.input_tokens:
+def _uncounted(event: Generation.Answered | Generation.VariantsAnswered | Generation.AttemptEnded) -> dict[str, object]:
+    """Return the column of requests that only we have counted. Events of before they named them mean all variants."""
+    variants = event.uncounted
+    is_lost = isinstance(event, Generation.AttemptEnded) and event.failure in UNCOUNTED and event.input_tokens
+    if variants is None and not is_lost:
         return {}
-    return {"uncounted_attempts": lambda row: [*row["uncounted_attempts"], event.attempt]}
+
+    def requests(row: Row) -> list[str]:
+        named = range(1, row["variants"] + 1) if variants is None else variants
+        names = [f"{event.attempt}" if row["variants"] == 1 else f"{event.attempt}-{each}" for each in named]
+        return [*row["uncounted_requests"], *names]
+
+    return {"uncounted_requests": requests}
 
 
 def _waiting_again(row: Row) -> object:
@@ -217,8 +229,8 @@ READABLE = f"""
 {own_documents("d.id", IS_SOURCE)} UNION {team_documents("d.id", IS_SOURCE)} UNION {shared_documents("d.id", IS_SOURCE)}
 """
 UNCOUNTED_GENERATIONS = """
-SELECT id, coalesce(stand_in, model) AS model, uncounted_attempts AS attempts, cost_micros, updated_at
-FROM read.generation WHERE uncounted_attempts <> '{}' ORDER BY updated_at DESC LIMIT %s
+SELECT id, coalesce(answered_by, stand_in, model) AS model, uncounted_requests AS requests, cost_micros, updated_at
+FROM read.generation WHERE uncounted_requests <> '{}' ORDER BY updated_at DESC LIMIT %s
 """
 LOST = """
 SELECT id FROM read.generation
@@ -307,18 +319,18 @@ class _WrittenPassage:
 
 @dataclass(frozen=True, slots=True)
 class UncountedGeneration:
-    """A generation with attempts that were charged by our own count. `cost_micros`: of all attempts."""
+    """A generation with requests that were charged by our own count. `cost_micros`: of all attempts."""
 
     id: UUID
     model: str
-    attempts: list[int]
+    requests: list[str]
     cost_micros: int
     updated_at: datetime
 
 
 @reads(Generations)
 async def uncounted_generations(rows: ReadStore, limit: int) -> list[UncountedGeneration]:
-    """Return the latest generations with attempts of which the provider's count never came, for operators."""
+    """Return the latest generations with requests of which the provider's count never came, for operators."""
     return await rows.all(UncountedGeneration, UNCOUNTED_GENERATIONS, [limit])
 
 

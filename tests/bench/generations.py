@@ -188,6 +188,10 @@ def _worker(database: DatabaseForTests, *command: str, **settings: str) -> Itera
 class InstantProvider:
     """A provider that answers at once."""
 
+    def open_models(self, model: str) -> list[str]:
+        """Return the model alone."""
+        return [model]
+
     async def answer(self, prompt: Prompt) -> AsyncGenerator[TextPiece | AnswerEnd, None]:
         """Write a few words."""
         yield TextPiece("Otters swim here.")

@@ -141,6 +141,10 @@ class SteadyProvider:
         self._pieces = pieces
         self._open = 0
 
+    def open_models(self, model: str) -> list[str]:
+        """Return the model alone."""
+        return [model]
+
     async def answer(self, prompt: Prompt) -> AsyncGenerator[TextPiece | AnswerEnd, None]:
         """Write, and note it."""
         self._open += 1

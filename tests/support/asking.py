@@ -29,6 +29,7 @@ from tests.chaos.ledger import Ledger
 from tests.chaos.run import customer
 from tests.chaos.work import Kill, Work
 from tests.support.billing_provider import BillingProvider, ProviderLedger, provider_settings
+from tests.support.memory_jobs import MemoryJobs
 from tests.support.provider_servers import rude_provider
 from tests.support.roles import environment
 from tests.support.servers import Database
@@ -116,6 +117,7 @@ async def asking(database: Database, folder: Path, pause: float) -> AsyncIterato
         user = await customer(opened, "asker")
         assert user.id is not None
         ports = {"models": Catalogue.read(None), "tokens": TiktokenCounter(), "digests": opened.blind}
+        ports |= {"queue": MemoryJobs()}
         bus = Bus(opened.store, {"clock": utc_now, "new_id": uuid7, **ports}, opened.blind)
         creation = CreateDocument(title="Notes", content="The river.")
         made = (await bus.send(creation, CommandContext(Actor(user.id), uuid7()))).answer

@@ -42,13 +42,18 @@ class PlainTokens:
 class ScriptedProvider:
     """Implements `application.ports.Provider`: gives the answers of `scripts` in turn, then "Otters." again and again.
 
-    `asked`: the prompts of all calls. `closed`: how many answers were stopped before their end.
+    `asked`: the prompts of all calls. `closed`: how many answers were stopped before their end. `shut`: models that may
+    not be asked now.
     """
 
     def __init__(self) -> None:
         self.scripts: list[list[Line]] = []
         self.asked: list[Prompt] = []
         self.closed = 0
+        self.shut: set[str] = set()
+
+    def open_models(self, model: str) -> list[str]:
+        return [each for each in (model, *MODELS[model].fallbacks) if each not in self.shut]
 
     async def answer(self, prompt: Prompt) -> AsyncGenerator[TextPiece | AnswerEnd, None]:
         self.asked.append(prompt)

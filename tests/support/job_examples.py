@@ -23,6 +23,7 @@ from application.content.ownership_jobs import DocumentOfferMail
 from application.generation.generation_jobs import ExpireGenerations
 from application.generation.notices import TellOfFailure
 from application.generation.queueing import GenerateText
+from application.generation.used_up import NoteUsedUp
 from application.identity.account import OpenAccount
 from application.identity.account_jobs import AccountMail, FindAccountForLink, OpenRequestedAccount
 from application.identity.session_jobs import EndSessions, NewDeviceMail, ReportReuse
@@ -42,6 +43,7 @@ from domain.content.access_request import AccessRequest
 from domain.content.document import Document
 from domain.content.filing import TRASH_LIFETIME
 from domain.generation.generation import WAITING_TIME, Generation
+from domain.generation.losing import expire
 from domain.generation.placement import Placement
 from domain.generation.pricing import TokenPrice
 from domain.generation.requesting import ModelChoice, Quote, Wish, request
@@ -325,7 +327,7 @@ def ask_in_vain(scene: Scene) -> None:
     """Ask for a text that no worker writes in time."""
     long_ago = utc_now() - 2 * WAITING_TIME
     document, generation, budget = text_request(long_ago)
-    generation.expire(now=utc_now())
+    expire(generation, lost_tokens=0, now=utc_now())
     append(scene, document, generation, budget)
 
 
@@ -360,6 +362,7 @@ JOIN_NOTICE = NoticeMail(template="join_asked", user_id=USER_ID, about_id=TEAM_I
 PAYER = Party("user", USER_ID)
 TELL_OF_BUDGET = TellOfBudget(budget_id=Budget.id_of(PAYER, "2026-11"), percent=50, due=utc_now())
 BUDGET_NOTICE = NoticeMail(template="budget_50", user_id=USER_ID, about_id=USER_ID, cause=TELL_OF_BUDGET.effect_key)
+USED_UP = NoteUsedUp(payer_kind="user", payer_id=USER_ID, month="2026-11", tokens=200_000, micros=500_000)
 TELL_OF_FAILURE = TellOfFailure(generation_id=GENERATION_ID, version=2, due=utc_now())
 FAILURE_NOTICE = NoticeMail(
     template="generation_dead", user_id=USER_ID, about_id=GENERATION_ID, cause=TELL_OF_FAILURE.effect_key
@@ -412,6 +415,7 @@ EXAMPLES: Mapping[type[Job], JobExample] = {
         JobExample(PurgePartialTexts(), insert(OLD_PIECE), gone("SELECT FROM partial_texts", PurgePartialTexts())),
         JobExample(GENERATE, ask_for_text, happened("generation.answered", GENERATE)),
         JobExample(ExpireGenerations(), ask_long_ago, happened("generation.given_up", ExpireGenerations())),
+        JobExample(USED_UP, lambda _: None, happened("budget.notice_reached", USED_UP)),
         JobExample(OPEN, lambda _: None, happened("user.registered", OPEN)),
         JobExample(FIND, open_unverified, happened("user.password_reset_requested", FIND)),
         JobExample(MAIL, open_unverified, lambda scene: [key for key in mailed(scene) if key == MAIL.effect_key]),

@@ -98,6 +98,10 @@ class ScriptedProvider:
         self.asked: list[str] = []
         self.stopped: list[str] = []
 
+    def open_models(self, model: str) -> list[str]:
+        """Return all of the chain."""
+        return [model, *CATALOGUE.find(model).fallbacks]
+
     async def answer(self, prompt: Prompt) -> AsyncGenerator[TextPiece | AnswerEnd, None]:
         """Play the next script."""
         self.asked.append(prompt.model)

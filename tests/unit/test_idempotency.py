@@ -77,6 +77,7 @@ from application.generation.generation import (
 )
 from application.generation.moderating import WithholdText
 from application.generation.provider_key import DeleteProviderKey, SaveProviderKey
+from application.generation.used_up import NoteRefusal
 from application.idempotency import MAX_COPY_BYTES, AnswerTooLarge, VersionLost
 from application.identity.account import IssueLink, IssueLockdownLink, OpenAccount, ResetPassword, VerifyEmail
 from application.identity.account_requests import Register, RequestPasswordReset, RequestVerification
@@ -270,6 +271,7 @@ async def life_of_generations(runner: CommandRunner, ada: Actor) -> AsyncIterato
         )
         yield last, ada
     yield ExpireGeneration(generation_id=id), None
+    yield NoteRefusal(payer_kind="user", payer_id=ada.user_id, month="2026-11", tokens=1_000_000, micros=1), None
     sides = Side("Describe it.", max_output_tokens=100), Side("Name it.", max_output_tokens=100)
     yield CompareTexts(document_id=document.id, variables={}, left=sides[0], right=sides[1]), ada
     yield SaveProviderKey(team_id=None, key="sk-otters-hold-hands"), ada

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
-from typing import Annotated, Any, TypeVar
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Depends, Request
 
@@ -13,7 +13,7 @@ from adapters.http.api.limits import LimitName
 from adapters.http.api.problems import Malformed
 from adapters.http.api.responses import Answer, encode, etag_of
 from application.commands import Command, CommandResult
-from application.ports import JobQueue
+from application.ports import EventStore, JobQueue
 
 R = TypeVar("R")
 
@@ -22,36 +22,53 @@ MINIMAL = re.compile(r"(?:^|[,;])\s*return\s*=\s*\"?minimal\"?\s*(?=$|[,;])", re
 """A preference (RFC 7240, 4.2): the response needs no body."""
 
 
+@dataclass(frozen=True, slots=True)
+class Completion(Generic[R]):
+    """What adds to an answer that is not of its state. `repeated`: to the answer of then, for a repeated request."""
+
+    first: Callable[[R], Awaitable[R]]
+    repeated: Callable[[R], Awaitable[R]]
+
+
 class CommandSender:
     """Sends the caller's commands and turns their results into responses."""
 
-    __slots__ = ("_context",)
+    __slots__ = ("_charged", "_context")
 
     def __init__(self, request: Request) -> None:
         self._context: RequestContext = context_of(request)
+        self._charged: list[tuple[LimitName, int]] = []
 
     @property
     def queue(self) -> JobQueue:
         """Return the queue, to ask for places in it."""
         return self._context.deps.queue
 
+    @property
+    def history(self) -> EventStore:
+        """Return the event log."""
+        return self._context.deps.history
+
     async def __call__(
         self,
         command: Command[R],
         *,
         at: str | None = None,
-        complete: Callable[[R], Awaitable[R]] | None = None,
+        complete: Completion[R] | None = None,
     ) -> Answer:
         """Send a command and answer with its result. `at`: the path of the result, with `{}` for its id.
 
-        `complete`: adds to the result what is not of its state, also to that of a repeated request.
+        `complete`: adds to the result what is not of its state.
         """
         result: CommandResult[Any] = await self._send(command)
         if complete is not None:
-            result = replace(result, answer=await complete(result.answer))
+            add = complete.repeated if result.replayed else complete.first
+            result = replace(result, answer=await add(result.answer))
         headers = [(b"consistency-token", b"%d" % await self._position(result))]
         if result.replayed:
             headers.append((b"idempotency-replayed", b"true"))
+            for limit, cost in self._charged:
+                await self._context.give_back(limit, cost)
         if at is not None:
             headers.append((b"location", at.format(result.answer.id).encode()))
         if result.answer is None:
@@ -70,11 +87,14 @@ class CommandSender:
     async def charge(self, limit: LimitName, cost: int) -> None:
         """Charge the request to one more limit: what it costs stands in its body, and may be nothing.
 
+        A request that is only repeated gets it back.
+
         Raises:
             RateLimited: the caller has too little left.
         """
         if cost:
             await self._context.charge([limit], cost)
+            self._charged.append((limit, cost))
 
     async def ask(self, command: Command[R]) -> R:
         """Send a command that changes nothing and return its answer. It takes no key: the answer must not be stored."""

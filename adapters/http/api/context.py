@@ -194,6 +194,10 @@ class RequestContext:
         user_id = self.identity.user_id if self.identity else None
         self._admit(await self.deps.limits.take(limits, user_id, cost), self._charged)
 
+    async def give_back(self, limit: LimitName, cost: int) -> None:
+        """Give back what the request was charged to a limit."""
+        await self.deps.limits.give_back(limit, self.identity.user_id if self.identity else None, cost)
+
     async def charge_user(self, user_id: UUID) -> None:
         """Charge the request to the user whom its refresh token names, and no more to their network.
 

@@ -49,6 +49,10 @@ class RequestLimits:
         """Charge a request to the buckets of its caller: of a user, or else of the network that it came from."""
         return await self._limits.take([self._bucket(name, user_id, cost) for name in names])
 
+    async def give_back(self, name: LimitName, user_id: str | None, cost: int) -> None:
+        """Give back what was charged to the bucket of a caller."""
+        await self._limits.give_back([self._bucket(name, user_id, cost)])
+
     async def move(self, name: LimitName, user_id: str) -> Decision:
         """Move the charge of a request from its network to a user, who was not known when it was charged."""
         await self._limits.give_back([self._bucket(name, None)])

@@ -1,6 +1,5 @@
 """HTTP for generations: parse, send, answer."""
 
-from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Annotated, ClassVar
 from uuid import UUID
@@ -8,7 +7,7 @@ from uuid import UUID
 from fastapi import Query
 from pydantic import BaseModel, Field
 
-from adapters.http.api.commands import CommandSender, Send
+from adapters.http.api.commands import CommandSender, Completion, Send
 from adapters.http.api.openapi import FRESH, KEYED, operation
 from adapters.http.api.queries import Read
 from adapters.http.api.responses import Answer
@@ -23,6 +22,7 @@ from application.generation.generation import (
     RequestGeneration,
     RetryGeneration,
     with_place,
+    with_place_now,
 )
 from application.generation.watching import GenerationReader
 from domain.access import DOCUMENT
@@ -116,9 +116,12 @@ class DraftChoice(Body):
         return AcceptDraft(id=id, placement=None if self.place is None else self.place.placement, variant=self.variant)
 
 
-def _placed(send: CommandSender) -> Callable[[GenerationView], Awaitable[GenerationView]]:
+def _placed(send: CommandSender) -> Completion[GenerationView]:
     """Return what tells a generation's place in the queue."""
-    return partial(with_place, queue=send.queue)
+    return Completion(
+        first=partial(with_place, queue=send.queue),
+        repeated=partial(with_place_now, queue=send.queue, events=send.history),
+    )
 
 
 class GenerationQuery(PageQuery):

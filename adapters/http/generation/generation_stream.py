@@ -2,6 +2,9 @@
 
 The id of an event is the attempt and the number of characters up to there, so a client that reconnects anywhere gets
 each character of an attempt once. Another attempt begins with an event of its own: what came before it counts no more.
+
+Moderation judges whole texts, so a watcher sees one before its judgement: a text is provisional until the end of the
+stream, and one that is refused is withdrawn.
 """
 
 import asyncio
@@ -44,7 +47,7 @@ retry: 1000
 
 id: 1-0
 event: attempt
-data: {"attempt":1}
+data: {"attempt":1,"provisional":true}
 
 id: 1-10
 event: text
@@ -66,7 +69,7 @@ EVENT = {
             "pattern": r"^[0-9]+-[0-9]+(\.[0-9]+)*$",
             "description": "Attempt, and characters so far; of each variant, with dots between.",
         },
-        "event": {"type": "string", "enum": ["attempt", "text", "end"]},
+        "event": {"type": "string", "enum": ["attempt", "text", "withdrawn", "end"]},
         "data": {"type": "string", "contentMediaType": "application/json"},
     },
 }
@@ -117,7 +120,7 @@ class Watcher:
                 if generation is None:
                     return
                 if not generation.is_open:
-                    yield block + _event("end", place, _end_of(generation))
+                    yield block + _withdrawn(generation, place) + _event("end", place, _end_of(generation))
                     return
                 if block or now() >= last_sent + HEARTBEAT_SECONDS:
                     last_sent = now()
@@ -158,7 +161,7 @@ class Watcher:
         block = b""
         if generation.attempt != place[0]:
             place = (generation.attempt, (0,) * generation.variants)
-            block = _event("attempt", place, {"attempt": generation.attempt})
+            block = _event("attempt", place, {"attempt": generation.attempt, "provisional": True})
         attempt, offsets = place
         texts = await self._reader.texts(generation, attempt, offsets)
         for number, text in enumerate(texts):
@@ -184,6 +187,13 @@ def _event(name: str, place: StreamPlace, data: object) -> bytes:
     return b"id: %b\nevent: %b\ndata: %b\n\n" % (id, name.encode(), encode(data))
 
 
+def _withdrawn(generation: Generation, place: StreamPlace) -> bytes:
+    """Return events for the texts of which the client has something, and which it is to remove."""
+    attempt, offsets = place
+    seen = {n: refused for n, refused in generation.withdrawn.items() if attempt and offsets[n - 1]}
+    return b"".join(_event("withdrawn", place, {"variant": n, "refused": refused}) for n, refused in seen.items())
+
+
 def _end_of(generation: Generation) -> dict[str, object]:
     names = "status result draft_reason failure refused categories explanation ending revision start end cost_micros"
     return {name: getattr(generation, name) for name in names.split()}
@@ -203,7 +213,9 @@ def streamed() -> dict[str, Any]:
 async def watch_generation(generation_id: UUID, query: Annotated[WatchQuery, Query()], watch: Watch) -> EventStream:
     """Watch a text being written, as server-sent events. Requires the asker role.
 
-    `attempt` announces that the text begins again, `text` has the next characters of a variant, `end` the outcome. A
-    client that reconnects with the last `id`, to any server, gets each character of an attempt once.
+    `attempt` announces that the text begins again, `text` has the next characters of a variant, `end` the outcome.
+    Until then a text is provisional: moderation judges it when it is complete. `withdrawn` names a variant that is
+    refused, or has failed: remove what came of it. A client that reconnects with the last `id`, to any server, gets
+    each character of an attempt once.
     """
     return await watch.follow(generation_id, query)

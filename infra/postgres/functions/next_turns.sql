@@ -3,7 +3,9 @@
 -- is one of the lane that has the fewest running for its weight. In a lane the order is that of the turns (jobs.turn_of).
 --
 -- `most_of_payer`: the jobs of a payer that this worker may run at a time, so that its last places are for others, even
--- if all jobs take minutes; NULL: any number. Of a lane the first 100 places and as many as are asked for are looked at.
+-- if all jobs take minutes; NULL: any number. A lane may have a limit of its own, its third word: so many jobs of a payer
+-- run at a time, in all workers. Of a lane the first 100 places and as many as are asked for are looked at, without those
+-- of payers who have reached this limit.
 --
 -- The caller holds LOCK_TURNS: two fetches at a time would choose the same jobs, and pass the limits.
 CREATE OR REPLACE FUNCTION jobs.next_turns(queue text, worker bigint, most int, most_of_payer int) RETURNS SETOF bigint
@@ -25,14 +27,21 @@ BEGIN
         FROM procrastinate_jobs WHERE status = 'doing' AND queue_name = queue AND (args ->> 'lane') IS NOT NULL
     ), open AS MATERIALIZED (
         SELECT lane, name AS resource, split_part(lane, ' ', 2)::int AS weight,
+               nullif(split_part(lane, ' ', 3), '')::int AS quota,
                (SELECT count(*) FROM running WHERE running.lane = waiting.lane) AS running,
                max_running - (SELECT count(*) FROM running WHERE resource = name) AS room
         FROM waiting CROSS JOIN LATERAL (SELECT split_part(lane, ' ', 1) AS name) AS used LEFT JOIN resources USING (name)
         WHERE lane IS NOT NULL AND paused_at IS NULL
+    ), held AS MATERIALIZED (
+        SELECT lane, payer, count(*) AS number, count(*) >= quota AS is_full
+        FROM running JOIN open USING (lane) WHERE quota IS NOT NULL GROUP BY lane, payer, quota
     ), due AS (
         SELECT open.*, job.* FROM open CROSS JOIN LATERAL (
             SELECT id, priority, args ->> 'payer' AS payer FROM procrastinate_jobs AS job
             WHERE status = 'todo' AND scheduled_at IS NULL AND queue_name = queue AND args ->> 'lane' = open.lane
+            AND (quota IS NULL OR NOT EXISTS (
+                SELECT FROM held WHERE held.lane = open.lane AND held.payer = job.args ->> 'payer' AND is_full
+            ))
             AND (job.lock IS NULL OR NOT EXISTS (
                 SELECT FROM procrastinate_jobs AS other
                 WHERE other.lock = job.lock AND other.status IN ('todo', 'doing')
@@ -43,12 +52,13 @@ BEGIN
     ), busy AS MATERIALIZED (
         SELECT payer, count(*) AS running FROM running WHERE worker_id = worker GROUP BY payer
     ), of_payer AS (
-        SELECT due.*, row_number() OVER (PARTITION BY payer ORDER BY priority DESC, id) + coalesce(busy.running, 0) AS number
-        FROM due LEFT JOIN busy USING (payer)
+        SELECT due.*, row_number() OVER (PARTITION BY payer ORDER BY priority DESC, id) + coalesce(busy.running, 0) AS number,
+               row_number() OVER (PARTITION BY lane, payer ORDER BY priority DESC, id) + coalesce(held.number, 0) AS of_key
+        FROM due LEFT JOIN busy USING (payer) LEFT JOIN held USING (lane, payer)
     ), of_lane AS (
         SELECT id, resource, room,
                (running + row_number() OVER (PARTITION BY lane ORDER BY priority DESC, id))::float8 / weight AS share
-        FROM of_payer WHERE most_of_payer IS NULL OR number <= most_of_payer
+        FROM of_payer WHERE (most_of_payer IS NULL OR number <= most_of_payer) AND (quota IS NULL OR of_key <= quota)
     ), of_resource AS (
         SELECT id, share, room, row_number() OVER (PARTITION BY resource ORDER BY share, id) AS number FROM of_lane
     )

@@ -1,4 +1,4 @@
--- The place of a job with turns among those that are due in its lane, from 1 to 1,000; more are not counted. Of one that
+-- The place of a job with turns among those that are due in its lane (of one that is not enqueued yet: `of_lane`), from 1 to 1,000; more are not counted. Of one that
 -- is not enqueued yet, or waits for its next try: the place that it would get now. An estimate: jobs of payers who come
 -- later may have earlier turns, and one that is tried again gets another turn.
 --
@@ -9,14 +9,16 @@ SET enable_sort = off SET enable_seqscan = off SET enable_bitmapscan = off SET p
 DECLARE
     turn int;
     own bigint;
+    lane text;
 BEGIN
-    SELECT priority, id INTO turn, own FROM jobs.procrastinate_jobs
+    SELECT priority, id, args ->> 'lane' INTO turn, own, lane FROM jobs.procrastinate_jobs
     WHERE lock = of_lock AND status = 'todo' AND scheduled_at IS NULL ORDER BY id DESC LIMIT 1;
-    turn := coalesce(turn, jobs.turn_of(queue, of_lane, of_payer));
+    lane := coalesce(lane, of_lane);
+    turn := coalesce(turn, jobs.turn_of(queue, lane, of_payer));
     RETURN 1 + (
         SELECT count(*) FROM (
             SELECT FROM jobs.procrastinate_jobs
-            WHERE status = 'todo' AND scheduled_at IS NULL AND queue_name = queue AND args ->> 'lane' = of_lane
+            WHERE status = 'todo' AND scheduled_at IS NULL AND queue_name = queue AND args ->> 'lane' = lane
             AND priority >= turn AND (priority > turn OR own IS NULL OR id < own) LIMIT 999
         ) AS earlier
     );

@@ -6,6 +6,7 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from application.commands import Command
+from application.generation.attempts import EndAttempt, StartAttempt
 from application.generation.queueing import GenerateText
 from application.jobs import perform
 from application.ports import Actor, AnswerEnd, CommandContext, Usage
@@ -39,6 +40,7 @@ def work(api: Api, path: str) -> ScriptedProvider:
         "digests": BlindIndex(bytes(32)),
         "partial_texts": MemoryPartialTexts(),  # the role of the API may not write them
         "send_as_user": send_as_user,
+        "queue": api.deps.queue,
     }
     api.run(perform(GenerateText(generation_id=id_of(path), round=1), ports))
     return provider
@@ -146,6 +148,25 @@ def test_an_erased_document_takes_the_generations_for_it_along(api: Api) -> None
     assert owner.read("/v1/generations")["items"] == []
 
 
+def test_a_text_that_is_erased_while_it_is_written_is_on_the_statement(api: Api) -> None:
+    owner = api.account("pro")
+    document = owner.document()
+    id = id_of(asked(owner, document))
+
+    def perform_as_owner(command: Command[Any], key: str) -> None:
+        api.run(api.deps.send(command, CommandContext(Actor(owner.id), uuid7(), idempotency_key=key)))
+
+    perform_as_owner(StartAttempt(generation_id=id, round=1, lost_tokens=0, prompt_tokens=200), f"{id}:start")
+    assert api.send(EraseDocument(id=id_of(document))).complete
+    end = EndAttempt(generation_id=id, attempt=1, failure="cancelled", input_tokens=200, output_tokens=7)
+    for _ in range(2):
+        perform_as_owner(end, f"{id}:end")
+    usage = owner.read("/v1/analytics/usage")
+    assert (usage["tokens"]["used"], usage["tokens"]["reserved"]) == (207, 0)
+    [line] = owner.read(f"/v1/analytics/usage/statements/{usage['month']}")["items"]
+    assert (line["generation_id"], line["document_id"], line["tokens"]) == (str(id), None, 207)
+
+
 def test_an_erased_user_takes_prompts_and_drafts_along_from_documents_of_others(api: Api) -> None:
     owner, editor = api.account("pro"), api.account("pro")
     document = owner.document()
@@ -173,6 +194,25 @@ def test_a_text_is_on_its_receipt_and_on_the_statement_of_its_month(api: Api) ->
     [line] = statement["items"]
     assert (line["generation_id"], line["micros"]) == (str(id_of(path)), receipt["cost_micros"])
     assert (statement["tokens"], statement["micros"]) == (110, receipt["cost_micros"])
+
+
+def test_each_line_of_a_statement_names_the_model_that_was_asked_then(api: Api) -> None:
+    owner = api.account("pro")
+    document = owner.document()
+    path = asked(owner, document, model="gpt-4.1")
+    start = StartAttempt(generation_id=id_of(path), round=1, lost_tokens=0, prompt_tokens=200, model="gpt-4.1-mini")
+    cut = EndAttempt(generation_id=id_of(path), attempt=1, failure="cut", input_tokens=200, output_tokens=3)
+    for command in (start, cut):
+        api.run(api.deps.send(command, CommandContext(Actor(owner.id), uuid7())))
+    work(api, path)
+    owner.write("PUT", f"{document}/tags", 204, json={"tags": ["river"]})
+    month = owner.read("/v1/analytics/usage")["month"]
+    lines = owner.read(f"/v1/analytics/usage/statements/{month}")["items"]
+    assert [(line["model"], line["tokens"]) for line in lines] == [("gpt-4.1-mini", 203), ("gpt-4.1", 110)]
+    attempts = owner.read(f"{path}/receipt")["attempts"]
+    assert [(line["model"], line["cost_micros"]) for line in attempts] == [
+        (line["model"], line["micros"]) for line in lines
+    ]
 
 
 def test_a_text_for_a_document_of_a_team_is_charged_to_the_team_and_shown_with_its_user(api: Api) -> None:

@@ -48,5 +48,5 @@ def test_operators_see_which_answers_were_lost(database: Database, tmp_path: Pat
     shown = CliRunner().invoke(app, ["unknown"], env={"COLUMNS": "200"})
     assert (shown.exit_code, lost in shown.output) == (0, True), shown.output
     [listed] = json.loads(CliRunner().invoke(app, ["unknown", "--json"]).output)
-    assert f"{listed['id']}-{listed['attempts'][0]}" == lost
+    assert f"{listed['id']}-{listed['requests'][0]}" == lost
     assert listed["cost_micros"] > 0

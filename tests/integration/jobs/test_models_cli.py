@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from application.generation.queueing import by_own_keys
 from infra.cli.doctor import doctor
 from infra.cli.models import app
 from infra.jobs import worker
@@ -53,6 +54,19 @@ async def test_jobs_of_a_paused_model_wait_and_others_go_on(jobs: OpenedJobs) ->
     assert jobs.statuses() == ["todo", "todo", "doing", "doing"]
     run("resume", MODEL)
     assert taken(jobs, 4) == ["a0", "a1"]
+
+
+async def test_what_keys_of_payers_pay_is_paused_apart(jobs: OpenedJobs) -> None:
+    await jobs.queue.enqueue(*many("a", 2, resource=MODEL), *many("b", 3, resource=by_own_keys(MODEL), quota=1))
+    run("pause", MODEL)
+    assert taken(jobs, 4) == ["b0"]
+    assert (listed(MODEL)["waiting"], listed(by_own_keys(MODEL))["running"]) == (2, 1)
+    run("resume", MODEL)
+    run("pause", by_own_keys(MODEL))
+    rows(jobs.admin_url, END)
+    assert taken(jobs, 4) == ["a0", "a1"]
+    run("resume", by_own_keys(MODEL))
+    assert taken(jobs, 4) == ["b1"]
 
 
 async def test_jobs_that_run_when_their_model_is_paused_go_on(jobs: OpenedJobs) -> None:

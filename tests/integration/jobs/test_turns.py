@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import psycopg
 import pytest
@@ -28,6 +28,7 @@ class GreetFor(Job, frozen=True, kw_only=True):
     number: int = 0
     resource: str = "swift"
     weight: int = 1
+    quota: int | None = None
 
     @property
     def effect_key(self) -> str:
@@ -39,7 +40,7 @@ class GreetFor(Job, frozen=True, kw_only=True):
 
     @property
     def turn(self) -> Turn:
-        return Turn(self.payer, self.resource, self.weight)
+        return Turn(self.payer, self.resource, self.weight, self.quota)
 
 
 TAKE = """
@@ -50,9 +51,9 @@ END = "UPDATE jobs.procrastinate_jobs SET status = 'succeeded' WHERE status = 'd
 """Ends all running jobs."""
 
 
-def many(payer: str, number: int = 6, first: int = 0, resource: str = "swift", weight: int = 1) -> list[Job]:
-    """Jobs of a payer."""
-    return [GreetFor(payer=payer, number=first + each, resource=resource, weight=weight) for each in range(number)]
+def many(payer: str, number: int = 6, first: int = 0, **turn: Any) -> list[Job]:
+    """Jobs of a payer. `turn`: the resource, the weight and the quota, if they are others."""
+    return [GreetFor(payer=payer, number=first + each, **turn) for each in range(number)]
 
 
 def taken(jobs: OpenedJobs, most: int = 1, most_of_payer: int | None = None) -> list[str]:
@@ -167,6 +168,35 @@ async def test_the_last_places_of_a_worker_are_not_for_one_payer(jobs: OpenedJob
     assert job.task_kwargs["payer"] == "b"
 
 
+async def test_no_payer_runs_more_than_the_quota_of_a_lane_in_all_workers(jobs: OpenedJobs) -> None:
+    await jobs.queue.enqueue(*many("a", 5, quota=2), *many("b", 3, quota=2))
+    assert taken(jobs, 1) == ["a0"]
+    assert taken(jobs, 9) == ["a1", "b0", "b1"]
+    assert taken(jobs, 9) == []
+    rows(jobs.admin_url, END)
+    assert taken(jobs, 9) == ["a2", "a3", "b2"]
+
+
+async def test_a_payer_at_the_quota_holds_up_no_other(jobs: OpenedJobs) -> None:
+    await jobs.queue.enqueue(*many("a", 300, quota=2))
+    assert taken(jobs, 9) == ["a0", "a1"]
+    ended = " AND args ->> 'payer' = 'b'"
+    for number in range(250):
+        await jobs.queue.enqueue(*many("b", 1, number, quota=2))
+        assert taken(jobs, 1) == [f"b{number}"]
+        rows(jobs.admin_url, END + ended)
+
+
+async def test_a_quota_bounds_no_jobs_of_another_lane(jobs: OpenedJobs) -> None:
+    await jobs.queue.enqueue(*many("a", 3, resource="swift@own", quota=1), *many("a", 3, first=3))
+    assert sorted(taken(jobs, 9)) == ["a0", "a3", "a4", "a5"]
+
+
+async def test_a_paused_resource_is_told(jobs: OpenedJobs) -> None:
+    rows(jobs.admin_url, "INSERT INTO jobs.resources (name, paused_at) VALUES ('swift', now()), ('thrifty', NULL)")
+    assert await jobs.queue.paused(["swift", "thrifty", "small"]) == {"swift"}
+
+
 async def test_jobs_with_turns_and_without_share_a_queue(jobs: OpenedJobs) -> None:
     await jobs.queue.enqueue(*many("a", 3), Greet(number=1), Greet(number=2))
     found = rows(jobs.admin_url, "SELECT args ->> 'effect' FROM jobs.fetch_job('default', NULL, 4)")
@@ -194,6 +224,11 @@ async def test_the_place_of_a_job_is_told_before_it_is_kept_and_while_it_waits(j
     assert await jobs.queue.place(job) == 3
     assert taken(jobs, 4)[:2] == ["a0", "c0"]
     assert await jobs.queue.place(job) == 1
+
+
+async def test_a_job_that_has_moved_to_another_lane_has_its_place_there(jobs: OpenedJobs) -> None:
+    await jobs.queue.enqueue(*many("a", 3), *many("b", 1, resource="thrifty"), *many("c", 1, resource="thrifty"))
+    assert await jobs.queue.place(GreetFor(payer="c", resource="swift")) == 2
 
 
 async def test_no_more_than_a_thousand_places_are_counted(jobs: OpenedJobs) -> None:

@@ -14,6 +14,7 @@ from domain.generation.placement import Placement
 from domain.kernel import Party
 from infra.bootstrap.write_side import utc_now
 from tests.support.generations import PlainModels, PlainTokens
+from tests.support.memory_jobs import MemoryJobs
 from tests.support.servers import Database
 from tests.support.stores import CALL, Opened, open_store, rows
 
@@ -24,7 +25,7 @@ REQUESTS = 100
 def bus_of(opened: Opened) -> Bus:
     """A bus of its own, as another process has one."""
     ports = {"clock": utc_now, "new_id": uuid7, "models": PlainModels(), "tokens": PlainTokens()}
-    return Bus(opened.store, {**ports, "digests": opened.blind}, opened.blind)
+    return Bus(opened.store, {**ports, "digests": opened.blind, "queue": MemoryJobs()}, opened.blind)
 
 
 async def test_a_hundred_parallel_requests_at_a_budget_for_one_give_one(database: Database) -> None:

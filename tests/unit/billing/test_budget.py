@@ -67,7 +67,7 @@ def test_a_settled_generation_gives_the_rest_back_once() -> None:
     for _ in range(2):
         budget.settle(ONE, tokens=100, micros=10, now=NOW)
         budget.release(ONE, now=NOW)
-    assert new_events(budget)[1:] == [fact(Budget.Settled, generation_id=ONE, tokens=100, micros=10)]
+    assert new_events(budget)[1:] == [fact(Budget.Settled, generation_id=ONE, tokens=100, micros=10, model=None)]
     assert (budget.used_tokens, budget.used_micros, budget.reserved) == (100, 10, {})
 
 
@@ -86,7 +86,7 @@ def test_a_charge_keeps_the_reservation_and_nothing_is_no_charge() -> None:
     reserve(budget)
     budget.charge(ONE, tokens=0, micros=0, now=NOW)
     budget.charge(ONE, tokens=50, micros=5, now=NOW)
-    assert new_events(budget)[1:] == [fact(Budget.Charged, generation_id=ONE, tokens=50, micros=5)]
+    assert new_events(budget)[1:] == [fact(Budget.Charged, generation_id=ONE, tokens=50, micros=5, model=None)]
     assert (budget.used_tokens, [*budget.reserved]) == (50, [ONE])
 
 
@@ -99,6 +99,47 @@ def test_notices_come_once_each_at_the_highest_percentage_reached() -> None:
         told.append(budget.noticed)
     assert told == [0, 50, 50, 80, 100]
     assert [each.fields["percent"] for each in new_events(budget) if each.kind is Budget.NoticeReached] == [50, 80, 100]
+
+
+def notices(budget: Budget) -> list[int]:
+    return [each.fields["percent"] for each in new_events(budget) if each.kind is Budget.NoticeReached]
+
+
+def test_a_refusal_is_noted_once_as_the_last_notice() -> None:
+    budget = opened()
+    for _ in range(2):
+        budget.note_refusal(ALLOWANCE, now=NOW)
+    reserve(budget, tokens=1_000)
+    budget.settle(ONE, tokens=1_000, micros=1, now=NOW)
+    assert notices(budget) == [100]
+
+
+def test_after_a_refusal_by_a_raised_allowance_there_is_another_notice() -> None:
+    budget = opened()
+    budget.note_refusal(ALLOWANCE, now=NOW)
+    budget.note_refusal(Allowance(2_000, 10_000), now=NOW)
+    assert notices(budget) == [100, 100]
+
+
+def test_a_raised_allowance_brings_notices_again_beyond_what_is_used_of_it() -> None:
+    budget, raised = opened(), Allowance(2_000, 20_000)
+    reserve(budget, tokens=1_000)
+    budget.settle(ONE, tokens=1_000, micros=1, now=NOW)
+    told = []
+    for tokens in (10, 590, 400):
+        budget.reserve(TWO, tokens=tokens, micros=1, allowance=raised, now=NOW)
+        budget.settle(TWO, tokens=tokens, micros=1, now=NOW)
+        told.append(budget.noticed)
+    assert (told, notices(budget)) == ([50, 80, 100], [100, 80, 100])
+
+
+def test_a_lowered_allowance_brings_no_notice_again() -> None:
+    budget = opened()
+    reserve(budget, tokens=500)
+    budget.settle(ONE, tokens=500, micros=1, now=NOW)
+    budget.reserve(TWO, tokens=1, micros=1, allowance=Allowance(999, 10_000), now=NOW)
+    budget.settle(TWO, tokens=1, micros=1, now=NOW)
+    assert notices(budget) == [50]
 
 
 def test_money_alone_brings_a_notice() -> None:

@@ -12,7 +12,7 @@ from application.billing.budget import usage
 from application.commands import Command
 from application.content.document import ChangeDocument, RevokeShare, ShareDocument, TrashDocument
 from application.generation import answering, attempting
-from application.generation.attempts import ExpireGeneration, RecordAnswer, StartAttempt, VariantAnswer
+from application.generation.attempts import ExpireGeneration, RecordAnswer, StartAttempt, TextUse, VariantAnswer
 from application.generation.generation import (
     AcceptDraft,
     CancelGeneration,
@@ -21,6 +21,7 @@ from application.generation.generation import (
     RetryGeneration,
 )
 from application.generation.generation_jobs import ExpireGenerations, expire_generations
+from application.generation.moderating import WithholdText
 from application.jobs import JobFailed
 from application.ports import (
     AnswerCut,
@@ -50,7 +51,7 @@ from domain.generation.refusals import (
     UnusablePrompt,
 )
 from domain.kernel import NotFound, Party
-from tests.support.generations import MODELS
+from tests.support.generations import MODELS, PlainTokens
 from tests.support.studio import OUTPUT, Studio
 
 
@@ -604,7 +605,9 @@ async def test_a_generation_that_cannot_be_read_keeps_no_other_from_being_given_
         return await studio.ask(command)
 
     with pytest.raises(JobFailed):
-        await expire_generations(ExpireGenerations(), Both(), send, studio.clock)
+        await expire_generations(
+            ExpireGenerations(), Both(), studio.store, studio.partial_texts, PlainTokens(), send, studio.clock
+        )
     assert (await studio.generation(other.id)).status == "dead"
 
 
@@ -629,6 +632,81 @@ async def test_a_running_generation_that_is_erased_stops_the_provider() -> None:
     await studio.ask(EraseDocument(id=studio.document_id))
     await working
     assert (studio.provider.closed, (await studio.budget()).reserved) == (1, {})
+
+
+async def test_a_text_that_is_erased_while_it_is_written_is_paid_for() -> None:
+    studio = await Studio().open()
+    asked = await studio.ask_for()
+    written = asyncio.Event()
+    studio.provider.scripts = [["12345678", written.set, asyncio.Event()]]
+    working = asyncio.create_task(studio.work())
+    await written.wait()
+    await studio.ask(EraseDocument(id=studio.document_id))
+    await working
+    erased, budget = await studio.generation(asked.id), await studio.budget()
+    assert (erased.erased, erased.attempt_is_open, budget.reserved) == (True, False, {})
+    assert budget.used_tokens == erased.cost.tokens == asked.estimated_tokens + 2
+
+
+async def test_an_answer_that_comes_after_the_erasure_is_paid_for_once() -> None:
+    studio = await Studio().open()
+    asked = await studio.ask_for()
+    start = StartAttempt(generation_id=asked.id, round=1, lost_tokens=0, prompt_tokens=asked.estimated_tokens)
+    await studio.ask(start, studio.ada)
+    await studio.ask(EraseDocument(id=studio.document_id))
+    for _ in range(2):
+        await studio.send(answer_of(asked.id), studio.ada, "answer")
+    budget = await studio.budget()
+    assert (budget.used_tokens, budget.used_micros, budget.reserved) == (110, 120, {})
+
+
+async def test_an_erased_text_whose_refusal_comes_late_is_paid_for() -> None:
+    studio = await Studio().open()
+    asked = await studio.ask_for()
+    start = StartAttempt(generation_id=asked.id, round=1, lost_tokens=0, prompt_tokens=asked.estimated_tokens)
+    await studio.ask(start, studio.ada)
+    await studio.ask(EraseDocument(id=studio.document_id))
+    refusal = WithholdText(
+        generation_id=asked.id, attempt=1, refused="unsafe_text", categories=("hate",), used=[TextUse("swift", 100, 10)]
+    )
+    await studio.ask(refusal, studio.ada)
+    budget = await studio.budget()
+    assert (budget.used_tokens, budget.used_micros, budget.reserved) == (110, 120, {})
+    assert "generation.text_refused" not in studio.happened()
+
+
+async def test_an_erased_text_of_a_lost_worker_costs_the_most_that_it_may_have_cost() -> None:
+    studio = await Studio().open()
+    asked = await studio.ask_for()
+    start = StartAttempt(generation_id=asked.id, round=1, lost_tokens=0, prompt_tokens=asked.estimated_tokens)
+    await studio.ask(start, studio.ada)
+    await studio.ask(EraseDocument(id=studio.document_id))
+    await studio.work()
+    budget = await studio.budget()
+    assert (budget.used_tokens, budget.reserved) == (asked.estimated_tokens + OUTPUT, {})
+    assert studio.provider.asked == []
+
+
+async def test_a_text_of_an_attempt_that_expires_is_paid_for() -> None:
+    studio = await Studio().open()
+    asked = await studio.ask_for()
+    start = StartAttempt(generation_id=asked.id, round=1, lost_tokens=0, prompt_tokens=asked.estimated_tokens)
+    await studio.ask(start, studio.ada)
+    await studio.partial_texts.append(AttemptText(asked.id, 1), 0, "12345678")
+    studio.now += RUNNING_TIME
+
+    class One:
+        async def lost(self, now: datetime) -> list[UUID]:
+            return [asked.id]
+
+    async def send(command: Command[Any], key: str) -> Any:
+        return await studio.ask(command)
+
+    partial_texts, tokens = studio.partial_texts, PlainTokens()
+    await expire_generations(ExpireGenerations(), One(), studio.store, partial_texts, tokens, send, studio.clock)
+    dead, budget = await studio.generation(asked.id), await studio.budget()
+    assert (dead.status, dead.output_tokens) == ("dead", 2)
+    assert budget.used_tokens == asked.estimated_tokens + 2
 
 
 @pytest.mark.parametrize("failure", [Unavailable("The database"), Busy("Others write."), InFlight("It is under way.")])

@@ -38,14 +38,20 @@ async def test_a_receipt_has_each_attempt_that_has_cost_something() -> None:
     assert (seen.status, seen.cost_micros) == ("done", cut.cost_micros + done.cost_micros)
 
 
-async def test_a_fallback_that_answered_is_named_and_its_price_is_not_known() -> None:
+async def test_a_fallback_is_named_with_its_price_whatever_became_of_it() -> None:
     studio = await Studio().open()
-    studio.provider.scripts = [["Otters.", AnswerEnd("complete", Usage(100, 10), "thrifty")]]
+    studio.provider.shut = {"swift"}
+    studio.provider.scripts = [["12345678", AnswerCut("The provider")]]
     asked = await studio.ask_for()
+    with pytest.raises(AnswerCut):
+        await studio.work()
     await studio.work()
-    [line] = (await receipt(studio.store, studio.ada, asked.id)).attempts
-    assert (line.model, line.input_price, line.output_price) == ("thrifty", None, None)
-    assert line.cost_micros == MODELS["thrifty"].cost(100, 10)
+    lines = (await receipt(studio.store, studio.ada, asked.id)).attempts
+    thrifty = MODELS["thrifty"]
+    prices = (thrifty.input_price, thrifty.output_price)
+    assert [(line.model, line.input_price, line.output_price) for line in lines] == 2 * [("thrifty", *prices)]
+    assert [line.cost_micros for line in lines] == [thrifty.cost(asked.estimated_tokens, 2), thrifty.cost(100, 10)]
+    assert (await studio.budget()).used_micros == sum(line.cost_micros for line in lines)
 
 
 async def test_variants_are_one_line_that_adds_up() -> None:
@@ -63,14 +69,13 @@ async def test_variants_are_one_line_that_adds_up() -> None:
 
 async def test_variants_are_one_line_with_all_that_they_have_cost() -> None:
     studio = await Studio().open()
-    odd: list[Line] = ["Otters.", AnswerEnd("complete", Usage(101, 1), "thrifty")]
+    odd: list[Line] = ["Otters.", AnswerEnd("complete", Usage(101, 1))]
     studio.provider.scripts = [[PromptRefused("content")], odd, ["Herons.", AnswerEnd("complete", Usage(100, 10))]]
     asked = await studio.ask_for(variants=3)
     await studio.work()
     [line] = (await receipt(studio.store, studio.ada, asked.id)).attempts
-    assert (line.failure, line.model, line.input_tokens, line.output_tokens) == (None, "thrifty", 201, 11)
-    assert line.cost_micros == MODELS["thrifty"].cost(101, 1) + MODELS["swift"].cost(100, 10)
-    assert line.input_price is None
+    assert (line.failure, line.model, line.input_tokens, line.output_tokens) == (None, "swift", 201, 11)
+    assert line.cost_micros == MODELS["swift"].cost(101, 1) + MODELS["swift"].cost(100, 10)
 
 
 async def test_variants_have_a_price_although_each_is_rounded_up() -> None:

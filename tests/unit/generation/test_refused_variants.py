@@ -1,21 +1,24 @@
 """Several texts of which some are refused: those are paid and missing, and the others are kept."""
 
+import asyncio
+
 import pytest
 
 from application.generation import answering, moderating
 from application.generation.canary import canary_of
+from application.generation.generation import CancelGeneration
 from application.generation.provider_key import SaveProviderKey
 from application.ports import AnswerCut, AnswerEnd, KeyRefused, Unavailable, Usage
 from domain.generation.generation import Generation
 from tests.support.generations import MODELS, Line
 from tests.support.studio import Studio
 
-SWIFT, THRIFTY = MODELS["swift"], MODELS["thrifty"]
+SWIFT = MODELS["swift"]
 
 
-def answer(text: str, model: str | None = None) -> list[Line]:
+def answer(text: str) -> list[Line]:
     """An answer of 100 and 10 tokens."""
-    return [text, AnswerEnd("complete", Usage(100, 10), model)]
+    return [text, AnswerEnd("complete", Usage(100, 10))]
 
 
 @pytest.fixture(autouse=True)
@@ -34,10 +37,10 @@ async def studio_with(*scripts: list[Line], refused: dict[str, tuple[str, ...]] 
     return studio
 
 
-def refusals(studio: Studio) -> list[tuple[str, list[str]]]:
-    """What was recorded as refused."""
+def refusals(studio: Studio) -> list[tuple[int | None, str, list[str]]]:
+    """What was recorded as refused: of which variant, why, and the categories."""
     events = [event for event in studio.store.log if isinstance(event, Generation.TextRefused)]
-    return [(event.refused, event.categories) for event in events]
+    return [(event.variant, event.refused, event.categories) for event in events]
 
 
 async def paid(studio: Studio) -> tuple[int, int]:
@@ -48,13 +51,14 @@ async def paid(studio: Studio) -> tuple[int, int]:
 
 
 async def test_a_text_that_moderation_refuses_is_paid_and_missing_and_the_others_are_kept() -> None:
-    studio = await studio_with(answer("Herons.", "thrifty"), answer("Otters."), refused={"Herons": ("violence",)})
+    studio = await studio_with(answer("Herons."), answer("Otters."), refused={"Herons": ("violence",)})
     asked = await studio.ask_for(variants=2)
     await studio.work()
     done = await studio.generation(asked.id)
     assert (done.status, done.texts, done.models) == ("done", ["", "Otters."], [None, "swift"])
-    assert (done.refused, done.explanation, refusals(studio)) == (None, None, [])
-    assert await paid(studio) == (220, THRIFTY.cost(100, 10) + SWIFT.cost(100, 10))
+    assert (done.refused, done.explanation, done.variant_refusals) == (None, None, ["unsafe_text", None])
+    assert refusals(studio) == [(1, "unsafe_text", ["violence"])]
+    assert await paid(studio) == (220, 2 * SWIFT.cost(100, 10))
 
 
 async def test_each_text_is_searched_for_the_canary_on_its_own() -> None:
@@ -68,18 +72,19 @@ async def test_each_text_is_searched_for_the_canary_on_its_own() -> None:
     assert (done.status, done.texts) == ("done", [f"It is {canary[:8]}", f"{canary[8:16]}.", ""])
     tokens, micros = await paid(studio)
     assert (tokens, micros) == (220 + asked.estimated_tokens, 2 * SWIFT.cost(100, 10) + asked.estimated_tokens)
+    assert (refusals(studio), done.variant_refusals) == ([(3, "leaked_rules", [])], [None, None, "leaked_rules"])
 
 
 async def test_when_all_are_refused_so_is_the_attempt_and_all_are_paid() -> None:
     studio = await studio_with(
-        answer("Otters.", "thrifty"), answer("Herons."), refused={"Otters": ("hate",), "Herons": ("hate", "violence")}
+        answer("Otters."), answer("Herons."), refused={"Otters": ("hate",), "Herons": ("hate", "violence")}
     )
     asked = await studio.ask_for(variants=2)
     await studio.work()
     failed = await studio.generation(asked.id)
     assert (failed.status, failed.refused, failed.texts) == ("failed", "unsafe_text", [])
-    assert refusals(studio) == [("unsafe_text", ["hate", "violence"])]
-    assert await paid(studio) == (220, THRIFTY.cost(100, 10) + SWIFT.cost(100, 10))
+    assert refusals(studio) == [(None, "unsafe_text", ["hate", "violence"])]
+    assert await paid(studio) == (220, 2 * SWIFT.cost(100, 10))
 
 
 async def test_a_refused_text_beside_an_empty_one_is_refused() -> None:
@@ -94,9 +99,44 @@ async def test_a_refused_text_beside_one_that_was_cut_is_tried_again() -> None:
     asked = await studio.ask_for(variants=2)
     with pytest.raises(AnswerCut):
         await studio.try_once()
-    assert ((await studio.generation(asked.id)).status, refusals(studio)) == ("queued", [])
+    refused = [(2, "unsafe_text", ["hate"])]
+    assert ((await studio.generation(asked.id)).status, refusals(studio)) == ("queued", refused)
     await studio.work()
-    assert (await studio.generation(asked.id)).texts == ["Otters.", "Otters."]
+    done = await studio.generation(asked.id)
+    assert (done.texts, done.variant_refusals, refusals(studio)) == (["Otters.", "Otters."], [], refused)
+
+
+async def test_a_leak_beside_one_that_was_cut_is_recorded() -> None:
+    studio = await Studio().open()
+    asked = await studio.ask_for(variants=2)
+    studio.provider.scripts = [["Ott", AnswerCut("The provider")], [f"It is {canary_of(studio.blind, asked.id)}."]]
+    with pytest.raises(AnswerCut):
+        await studio.try_once()
+    assert refusals(studio) == [(2, "leaked_rules", [])]
+
+
+async def test_variants_that_only_we_have_counted_are_recorded() -> None:
+    studio = await studio_with(
+        answer("Otters."), ["Her", AnswerCut("The provider")], ["Ibis.", AnswerEnd("length", None)]
+    )
+    await studio.ask_for(variants=3)
+    await studio.work()
+    [answered] = [event for event in studio.store.log if isinstance(event, Generation.VariantsAnswered)]
+    assert answered.uncounted == [2, 3]
+
+
+async def test_a_variant_that_ended_before_the_rest_was_stopped_costs_what_the_provider_says() -> None:
+    studio = await Studio().open()
+    asked = await studio.ask_for(variants=2)
+    written = asyncio.Event()
+    studio.provider.scripts = [answer("Otters."), ["12345678", written.set, asyncio.Event()]]
+    working = asyncio.create_task(studio.work())
+    await written.wait()
+    await studio.ask(CancelGeneration(id=asked.id), studio.ada)
+    await working
+    [ended] = [event for event in studio.store.log if isinstance(event, Generation.AttemptEnded)]
+    assert (ended.input_tokens, ended.output_tokens) == (100 + asked.estimated_tokens, 12)
+    assert (ended.failure, ended.uncounted) == ("cancelled", [2])
 
 
 async def test_a_text_that_is_not_judged_is_missing_and_the_others_are_kept() -> None:

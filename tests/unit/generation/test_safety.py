@@ -14,7 +14,7 @@ from application.ports import AnswerEnd, AttemptText, Unavailable, Usage
 from domain.generation.events import Failure, RefusalReason
 from domain.generation.explaining import EXPLANATIONS, explanation_of
 from domain.generation.generation import Generation
-from tests.support.generations import Line
+from tests.support.generations import MODELS, Line
 from tests.support.studio import Studio
 
 END = AnswerEnd("complete", Usage(100, 10))
@@ -82,10 +82,10 @@ async def test_a_refused_text_is_paid_and_not_written() -> None:
 async def test_a_refused_text_of_a_fallback_costs_what_the_fallback_costs() -> None:
     studio = await Studio().open()
     studio.moderation.refused = {"Otters": ("violence",)}
-    studio.provider.scripts = [["Otters.", AnswerEnd("complete", Usage(100, 10), model="small")]]
+    studio.provider.shut = {"swift"}
     asked = await studio.ask_for()
     await studio.work()
-    assert (await view(studio, asked)).cost_micros == 12
+    assert (await view(studio, asked)).cost_micros == MODELS["thrifty"].cost(100, 10)
 
 
 async def test_a_generation_that_was_refused_can_be_asked_for_again() -> None:

@@ -9,6 +9,7 @@ from application.billing.team_budget import LimitTeamBudget, team_usage
 from application.generation import answering
 from application.generation.generation import CancelGeneration, RetryGeneration
 from application.generation.provider_key import SaveProviderKey
+from application.generation.queueing import GenerateText
 from application.ports import Actor
 from application.teams.dissolution import DissolveTeam
 from application.teams.invitation import AcceptInvitation, InviteMember
@@ -46,6 +47,10 @@ async def test_beyond_the_soft_budget_a_cheaper_model_writes(monkeypatch: pytest
     cost = MODELS["thrifty"].cost(asked.estimated_tokens, OUTPUT)
     assert (asked.model, asked.stand_in, asked.estimated_micros) == ("swift", "thrifty", cost)
     assert (await studio.budget()).reserved_micros == cost
+    await studio._react()
+    [(job, _)] = studio.jobs.waiting
+    assert isinstance(job, GenerateText)
+    assert job.model == "thrifty"
     await studio.work()
     done = await studio.generation(asked.id)
     assert [prompt.model for prompt in studio.provider.asked] == ["thrifty"]

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
 from uuid import UUID
@@ -9,10 +10,13 @@ from uuid import UUID
 import pytest
 
 from adapters.http.generation import generation_stream
-from application.generation.attempts import EndAttempt, RecordAnswer, StartAttempt, VariantAnswer
+from application.generation.attempts import EndAttempt, RecordAnswer, StartAttempt, TextUse, VariantAnswer
+from application.generation.moderating import WithholdText
 from application.generation.queueing import GenerateText
 from application.jobs import Job
 from application.ports import Actor, AttemptText, CommandContext, Unavailable
+from domain.generation.events import RefusalReason
+from domain.generation.refusing import VariantRefusal
 from tests.support.http import HttpApi
 from tests.support.waiting import until
 
@@ -39,12 +43,19 @@ class Page:
     async def keep(self, start: int, text: str, attempt: int = 1, variant: int = 1) -> None:
         await self.api.partial_texts.append(AttemptText(self.id, attempt, variant), start, text)
 
-    async def finish(self, *texts: str, attempt: int = 1) -> None:
+    async def refuse(self, refused: RefusalReason, *categories: str) -> None:
+        """Withhold the text. What was kept of it is still there."""
+        used = [TextUse("swift", 10, 2)]
+        await self._send(
+            WithholdText(generation_id=self.id, attempt=1, refused=refused, categories=categories, used=used)
+        )
+
+    async def finish(self, *texts: str, attempt: int = 1, refusals: Sequence[VariantRefusal] = ()) -> None:
         """Answer the attempt: one text for each variant; an empty one has failed."""
         answers = [
             VariantAnswer(text, "swift", "complete", 10, 2, is_sandbox=False) if text else None for text in texts
         ]
-        await self._send(RecordAnswer(generation_id=self.id, attempt=attempt, answers=answers))
+        await self._send(RecordAnswer(generation_id=self.id, attempt=attempt, answers=answers, refusals=refusals))
         await self.api.partial_texts.remove(self.id, attempt)
 
     async def events(self, last: str | None = None, wait: int = 0) -> list[tuple[str, str, Any]]:
@@ -90,6 +101,22 @@ async def test_a_request_that_is_sent_again_asks_once(api: HttpApi, token: Heade
     ]
     assert first.json() == second.json()
     assert second.headers["Idempotency-Replayed"] == "true"
+
+
+async def test_a_repeated_request_answers_as_the_first_but_has_no_place_once_its_text_is_done(api: HttpApi) -> None:
+    user_id, headers = await api.account("ada")
+    made = await api.client.post("/v1/documents", headers=headers, json={"title": "Notes"})
+    keyed = {**headers, "Idempotency-Key": "once"}
+
+    async def send() -> Any:
+        return (await api.client.post(f"{made.headers['Location']}/generate", headers=keyed, json=WISH)).json()
+
+    first = await send()
+    page = Page(api, user_id, headers, made.headers["Location"], f"/v1/generations/{first['id']}")
+    await page.start()
+    await page.finish("Otters.")
+    assert await send() == {**first, "place": None}
+    assert (first["place"], first["status"]) == (1, "queued")
 
 
 async def test_a_prompt_that_is_too_long_is_refused_with_the_numbers(api: HttpApi, token: Headers) -> None:
@@ -166,7 +193,7 @@ async def test_a_watcher_gets_the_attempt_the_text_and_the_end(api: HttpApi) -> 
     await page.start()
     await page.keep(0, "Otters ")
     assert await page.events() == [
-        ("1-0", "attempt", {"attempt": 1}),
+        ("1-0", "attempt", {"attempt": 1, "provisional": True}),
         ("1-7", "text", {"variant": 1, "text": "Otters "}),
     ]
     await page.finish("Otters swim.")
@@ -198,7 +225,7 @@ async def test_another_attempt_is_announced_and_begins_anew(api: HttpApi) -> Non
     await page.start()
     await page.keep(0, "He", attempt=2)
     assert await page.events("1-6") == [
-        ("2-0", "attempt", {"attempt": 2}),
+        ("2-0", "attempt", {"attempt": 2, "provisional": True}),
         ("2-2", "text", {"variant": 1, "text": "He"}),
     ]
 
@@ -290,7 +317,7 @@ async def test_variants_are_streamed_side_by_side_and_each_character_comes_once(
     await page.start()
     await page.keep(0, "Otters")
     assert await page.events() == [
-        ("1-0.0", "attempt", {"attempt": 1}),
+        ("1-0.0", "attempt", {"attempt": 1, "provisional": True}),
         ("1-6.0", "text", {"variant": 1, "text": "Otters"}),
     ]
     await page.keep(0, "Her", variant=2)
@@ -319,6 +346,46 @@ async def test_a_last_id_with_another_number_of_variants_is_refused(api: HttpApi
     page = await ask(api, variants=2)
     answer = await api.client.get(f"{page.at}/events", headers={**page.headers, "Last-Event-ID": "1-6"})
     assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
+
+
+async def test_a_text_that_moderation_refuses_is_withdrawn(api: HttpApi) -> None:
+    page = await ask(api)
+    await page.start()
+    await page.keep(0, "Otters ")
+    [attempt, text] = await page.events()
+    assert attempt[2]["provisional"] is True
+    await page.keep(7, "fight")
+    await page.refuse("unsafe_text", "violence")
+    withdrawn, end = await page.events(text[0])
+    assert withdrawn == ("1-7", "withdrawn", {"variant": 1, "refused": "unsafe_text"})
+    assert (end[1], end[2]["refused"], end[2]["categories"]) == ("end", "unsafe_text", ["violence"])
+    shown = (await api.client.get(page.at, headers=page.headers)).json()
+    assert (shown["text"], shown["texts"], shown["refused"]) == ("", [""], "unsafe_text")
+
+
+async def test_a_client_that_has_seen_nothing_of_a_refused_text_never_does(api: HttpApi) -> None:
+    page = await ask(api)
+    await page.start()
+    await page.keep(0, "Otters fight")
+    await page.refuse("leaked_rules")
+    assert [name for _, name, _ in await page.events()] == ["attempt", "end"]
+
+
+async def test_variants_that_are_refused_or_fail_are_withdrawn_and_the_others_stay(api: HttpApi) -> None:
+    page = await ask(api, variants=3)
+    await page.start()
+    for variant in (1, 2, 3):
+        await page.keep(0, "Otter", variant=variant)
+    last = (await page.events())[-1][0]
+    await page.finish("", "Otters.", "", refusals=[VariantRefusal(1, "unsafe_text", ("violence",))])
+    text, first, third, end = await page.events(last)
+    assert (text[1], text[2]) == ("text", {"variant": 2, "text": "s."})
+    assert (first[1], first[2]) == ("withdrawn", {"variant": 1, "refused": "unsafe_text"})
+    assert (third[1], third[2]) == ("withdrawn", {"variant": 3, "refused": None})
+    assert (end[1], end[2]["result"]) == ("end", "draft")
+    shown = (await api.client.get(page.at, headers=page.headers)).json()
+    assert shown["texts"] == ["", "Otters.", ""]
+    assert shown["variant_refusals"] == ["unsafe_text", None, None]
 
 
 async def test_documents_to_draw_on_are_named_and_cited(api: HttpApi, token: Headers) -> None:

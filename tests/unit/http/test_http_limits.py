@@ -305,6 +305,19 @@ async def test_each_address_that_is_invited_is_charged() -> None:
         assert await statuses(api, 1, "POST", f"/v1/teams/{team}/invitations", json=one, headers=token) == [429]
 
 
+async def test_a_repeated_request_gets_back_what_its_body_costs() -> None:
+    async with limited() as api:
+        user_id, _ = await api.account()
+        address_id = BlindIndex(BLIND_KEY).address_id("ada@example.org")
+        session_id = api.sessions.log_in(user_id, uuid7, address_id)
+        token = {"Authorization": f"Bearer {api.tokens.issue(user_id, session_id)}"}
+        team = (await ask(api, "POST", "/v1/teams", json={"name": "Crew", "slug": "crew"}, headers=token)).json()["id"]
+        path, keyed = f"/v1/teams/{team}/invitation-batches", {**token, "Idempotency-Key": "once"}
+        assert await statuses(api, 3, "POST", path, json=invitations(20), headers=keyed) == [200] * 3
+        assert await statuses(api, 1, "POST", path, json=invitations(30), headers=token) == [200]
+        assert await statuses(api, 1, "POST", path, json=invitations(1), headers=token) == [429]
+
+
 async def test_more_addresses_than_the_limit_has_are_never_invited_at_once() -> None:
     limits = RequestLimits(LocalLimits(), dict.fromkeys(get_args(LimitName), Quota("invitation", 10, 3600, 10)))
     async with open_http_api(limits=limits) as api:

@@ -1,12 +1,13 @@
 """The provider's caps, on buckets whose clock tests move."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.provider.capped import CappedProvider, quota_within
+from adapters.provider.capped import CappedProvider, Caps, quota_within
 from application.ports import MICROSECONDS, AnswerEnd, Message, NotAsked, TextPiece, Unavailable, Usage
 from infra.limits.local_limits import LocalLimits
 from tests.support.provider import Script, ScriptedProvider, answer, prompt
@@ -21,27 +22,29 @@ class TenTokens:
         return 10
 
 
-class Caps:
+class Capped:
     """A provider with caps. `now`: in seconds."""
 
     def __init__(self, *, requests: int = 1_000, tokens: int = 1_000_000) -> None:
         self.now = 0
         self.behind = ScriptedProvider()
         limits = LocalLimits(clock=lambda: self.now * MICROSECONDS)
-        self.provider = CappedProvider(self.behind, limits, TenTokens(), requests=requests, tokens=tokens)
+        self.provider = CappedProvider(
+            self.behind, limits, TenTokens(), ours=Caps(requests, tokens), of_payers=Caps(20, 1_000_000)
+        )
 
-    async def passes(self, longest: int = 90, used: Usage | None = None) -> bool:
+    async def passes(self, longest: int = 90, used: Usage | None = None, key: str | None = None) -> bool:
         """Whether an answer passes now."""
         self.behind.scripts = [[TextPiece("Otters."), AnswerEnd("complete", used)]]
         try:
-            await answer(self.provider, prompt(longest=longest))
+            await answer(self.provider, replace(prompt(longest=longest), key=key))
         except Unavailable:
             return False
         return True
 
 
 async def test_requests_over_the_cap_wait() -> None:
-    caps = Caps(requests=20)
+    caps = Capped(requests=20)
     assert [await caps.passes() for _ in range(4)] == [True, True, False, False]
     assert len(caps.behind.asked) == 2
     caps.now += 4
@@ -49,7 +52,7 @@ async def test_requests_over_the_cap_wait() -> None:
 
 
 async def test_tokens_over_the_cap_wait_as_long_as_the_answer_says() -> None:
-    caps = Caps(tokens=1_200)
+    caps = Capped(tokens=1_200)
     assert [await caps.passes() for _ in range(4)] == [True, True, True, False]
     caps.behind.scripts = [WHOLE]
     with pytest.raises(NotAsked) as caught:
@@ -61,18 +64,26 @@ async def test_tokens_over_the_cap_wait_as_long_as_the_answer_says() -> None:
 
 
 async def test_tokens_that_an_answer_did_not_need_are_free_again() -> None:
-    caps = Caps(tokens=400)
+    caps = Capped(tokens=400)
     assert await caps.passes(used=Usage(10, 40))
     assert await caps.passes(longest=40)
     assert not await caps.passes(longest=40)
 
 
 async def test_a_prompt_larger_than_the_bucket_passes_when_it_is_empty() -> None:
-    caps = Caps(tokens=400)
+    caps = Capped(tokens=400)
     assert await caps.passes(longest=100_000)
     assert not await caps.passes(longest=1)
     caps.now += 20
     assert await caps.passes(longest=100_000)
+
+
+async def test_each_key_of_a_payer_has_caps_of_its_own() -> None:
+    caps = Capped(requests=20)
+    assert [await caps.passes(key="ada's") for _ in range(3)] == [True, True, False]
+    assert [await caps.passes(key="bob's"), await caps.passes(), await caps.passes()] == [True, True, True]
+    assert not await caps.passes()
+    assert await caps.passes(key="bob's")
 
 
 @given(st.integers(1, 100_000), st.sampled_from([4, 10]))

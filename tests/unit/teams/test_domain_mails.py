@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from application.ports import Actor, ClaimTaken, Mail
+from application.ports import Actor, ClaimTaken, KeyReused, Mail
 from application.teams.dissolution import DissolveTeam
 from application.teams.domain import AddDomain, RemoveDomain
 from application.teams.domain_mail import ProveDomainByMail, RequestDomainMail
@@ -209,6 +209,31 @@ async def test_a_postmaster_gets_few_mails_of_all_teams(world: World) -> None:
         await world.mail(by=by)
     with pytest.raises(TooManyDomainMails):
         await world.mail(by=world.eve)
+
+
+async def test_a_repeat_of_a_request_is_not_charged_again(world: World) -> None:
+    world.runner.ports["domain_mails"] = world.runner.bus._ports["domain_mails"] = domain_mail_limits(scale=1)
+    command = RequestDomainMail(id=world.crew, domain_id=world.of_crew)
+    for _ in range(3 * MAILS_OF_DOMAIN[0]):
+        await world.runner.send(command, world.ada, "once")
+    for number in range(MAILS_OF_DOMAIN[0] - 1):
+        await world.runner.send(command, world.ada, f"another {number}")
+    with pytest.raises(TooManyDomainMails):
+        await world.runner.send(command, world.ada, "one too many")
+    assert (await world.runner.send(command, world.ada, "once")).replayed
+
+
+async def test_a_request_that_is_refused_after_its_charge_gets_it_back(world: World) -> None:
+    limits = domain_mail_limits(scale=1)
+    world.runner.ports["domain_mails"] = world.runner.bus._ports["domain_mails"] = limits
+    command = RequestDomainMail(id=world.crew, domain_id=world.of_crew)
+    await world.runner.send(command, world.ada, "used")
+    added = await world.runner.ask(AddDomain(id=world.crew, name="other.example"), world.ada)
+    other = RequestDomainMail(id=world.crew, domain_id=added.id)
+    for _ in range(2 * MAILS_OF_DOMAIN[0]):
+        with pytest.raises(KeyReused):
+            await world.runner.send(other, world.ada, "used")
+    await world.runner.send(other, world.ada, "new")
 
 
 async def test_a_team_sends_few_mails_to_all_postmasters() -> None:

@@ -11,8 +11,9 @@ from domain.generation.generation import Generation
 from domain.generation.placement import Placement
 from domain.generation.pricing import Cost, TokenPrice
 from domain.generation.refusing import refuse
-from domain.generation.requesting import ModelChoice, Quote, Wish, choose_stand_in, request, request_again
+from domain.generation.requesting import AS_ASKED, ModelChoice, Quote, Wish, WritingTerms, request, request_again
 from domain.generation.sources import SourceDocument
+from domain.generation.writing import answer as answer_attempt
 from domain.kernel import Root
 from tests.support.history.kernel import History, begins, changes
 
@@ -103,19 +104,28 @@ def _step(history: History, generation: Generation, document: Document, asker: A
         if chance < 0.2:
             refuse(generation, "unsafe_text", [history.line()], now=now)
         failure = history.random.choice(["cut", "unavailable", "refused"])
-        generation.end_attempt(generation.attempt, failure, input_tokens=10, output_tokens=2, now=now)  # type: ignore[arg-type]
+        uncounted = history.random.choice([[], [generation.variants]])
+        generation.end_attempt(
+            generation.attempt,
+            failure,  # type: ignore[arg-type]
+            input_tokens=10,
+            output_tokens=2,
+            uncounted=uncounted,
+            now=now,
+        )
     elif generation.attempt_is_open:
         _answer(history, generation, document, asker)
     elif generation.status != "done":
-        request_again(generation, document, MODEL, Quote("0" * 64, 100, generation.month), by=asker, now=now)
-        if chance < 0.5:
-            choose_stand_in(generation, replace(MODEL, name="thrifty", price=TokenPrice(1, 1)), now=now)
+        terms = (
+            WritingTerms(stand_in=replace(MODEL, name="thrifty", price=TokenPrice(1, 1))) if chance < 0.5 else AS_ASKED
+        )
+        request_again(generation, document, MODEL, Quote("0" * 64, 100, generation.month), terms, by=asker, now=now)
 
 
 def _answer(history: History, generation: Generation, document: Document, asker: Actor) -> None:
     answer = ModelAnswer(history.text(), "swift", MODEL.price, "complete", 90, 20)
-    answers = AttemptAnswers([answer] * generation.variants)
-    generation.answer(generation.attempt, answers, document, by=asker, now=history.now)
+    answers = AttemptAnswers([answer] * generation.variants, uncounted=history.random.choice([[], [1]]))
+    answer_attempt(generation, generation.attempt, answers, document, by=asker, now=history.now)
 
 
 def _pay(budget: Budget, generation: Generation, before: Cost, history: History) -> None:
@@ -129,6 +139,7 @@ def _pay(budget: Budget, generation: Generation, before: Cost, history: History)
     if generation.is_open or generation.id not in budget.reserved:
         spender = spender_of(generation)
         user_id = None if spender is None else spender.user_id
-        budget.charge(generation.id, tokens=tokens, micros=micros, now=history.now, user_id=user_id)
+        model = generation.billed_model
+        budget.charge(generation.id, tokens=tokens, micros=micros, now=history.now, user_id=user_id, model=model)
     else:
-        budget.settle(generation.id, tokens=tokens, micros=micros, now=history.now)
+        budget.settle(generation.id, tokens=tokens, micros=micros, now=history.now, model=generation.billed_model)

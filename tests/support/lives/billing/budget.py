@@ -15,9 +15,10 @@ def budget() -> Budget:
     one, two = UUID(int=0x61), UUID(int=0x62)
     for id in (one, two):
         budget.reserve(id, tokens=60_000, micros=1_000, allowance=ALLOWANCES["free"], now=LATER)
-    budget.charge(one, tokens=90_000, micros=100, now=LATER)
+    budget.charge(one, tokens=90_000, micros=100, now=LATER, model="swift")
     budget.settle(one, tokens=20_000, micros=500, now=LATER)
     budget.release(two, now=LATER)
     spender = Spender(ADA.user_id, ALLOWANCES["free"])
     budget.reserve(two, tokens=10, micros=10, allowance=ALLOWANCES["free"], spender=spender, now=LATER)
+    budget.note_refusal(ALLOWANCES["pro"], now=LATER)
     return budget

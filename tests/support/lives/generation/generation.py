@@ -8,18 +8,19 @@ from domain.generation.answer import AttemptAnswers, ModelAnswer
 from domain.generation.drafts import accept, discard
 from domain.generation.generation import MAX_TRIES, Generation
 from domain.generation.placement import Placement
-from domain.generation.pricing import AttemptCost, TokenPrice
-from domain.generation.refusing import withhold
+from domain.generation.pricing import AttemptCost, Fallback, TokenPrice
+from domain.generation.refusing import VariantRefusal, refuse_variants, withhold
 from domain.generation.requesting import (
+    AS_ASKED,
     ModelChoice,
     Quote,
     Wish,
-    choose_stand_in,
-    pay_by_own_key,
+    WritingTerms,
     request,
     request_again,
 )
 from domain.generation.sources import SourceDocument
+from domain.generation.writing import answer as answer_attempt
 from tests.support.given import ID, NOW
 from tests.support.lives.kernel import ADA, LATER, life
 
@@ -50,9 +51,9 @@ def started(generation: Generation, document: Document | None) -> Generation:
     return generation
 
 
-def ask_again(generation: Generation, document: Document) -> Generation:
+def ask_again(generation: Generation, document: Document, terms: WritingTerms = AS_ASKED) -> Generation:
     """Ask for it once more."""
-    request_again(generation, document, MODEL, Quote("5f0c", 200, "2026-11"), by=ADA, now=LATER)
+    request_again(generation, document, MODEL, Quote("5f0c", 200, "2026-11"), terms, by=ADA, now=LATER)
     return generation
 
 
@@ -60,9 +61,8 @@ def answered(generation: Generation, document: Document) -> Generation:
     """Answer the attempt."""
     answer = ModelAnswer("Otters.", "swift", MODEL.price, "complete", 210, 3, is_sandbox=True)
     variants = [answer, *[None] * (generation.variants - 1)]
-    generation.answer(
-        generation.attempt, AttemptAnswers(variants, AttemptCost.of(MODEL.price, 210, 1)), document, by=ADA, now=LATER
-    )
+    answers = AttemptAnswers(variants, AttemptCost.of(MODEL.price, 210, 1), uncounted=[generation.variants])
+    answer_attempt(generation, generation.attempt, answers, document, by=ADA, now=LATER)
     return generation
 
 
@@ -79,13 +79,12 @@ def generation() -> Generation:
     generation = started(asked(document, Placement("draft")), document)
     generation.end_attempt(1, "cut", input_tokens=200, output_tokens=2, now=LATER)
     generation.cancel(by=ADA, now=LATER)
-    ask_again(generation, document)
-    choose_stand_in(generation, replace(MODEL, name="thrifty"), now=LATER)
+    ask_again(generation, document, WritingTerms(stand_in=replace(MODEL, name="thrifty")))
     for _ in range(MAX_TRIES):
         started(generation, document)
         generation.end_attempt(generation.attempt, "unavailable", input_tokens=0, output_tokens=0, now=LATER)
     started(ask_again(generation, document), None)
-    pay_by_own_key(ask_again(generation, document), now=LATER)
+    ask_again(generation, document, WritingTerms(own_key=True))
     withheld(started(generation, document))
     discard(answered(started(ask_again(generation, document), document), document), by=ADA, now=LATER)
     answered(started(ask_again(generation, document), document), document)
@@ -96,8 +95,12 @@ def generation() -> Generation:
 
 @life
 def generation_of_variants() -> Generation:
-    """Two variants, of which one fails, and the other is accepted."""
+    """Two variants, asked of a fallback: one is refused, and the other one accepted."""
     document = river()
-    generation = answered(started(asked(document, Placement(), 0x6F, variants=2), document), document)
+    generation = asked(document, Placement(), 0x6F, variants=2)
+    fallback = Fallback("thrifty", TokenPrice(100_000, 200_000))
+    generation.start_attempt(document, prompt_tokens=210, obstacle=None, fallback=fallback, by=ADA, now=LATER)
+    refuse_variants(generation, 1, [VariantRefusal(2, "unsafe_text", ("hate",))], now=LATER)
+    answered(generation, document)
     accept(generation, document, None, variant=1, by=ADA, now=LATER)
     return generation
