@@ -53,6 +53,15 @@ class LogCheckpoint(NamedTuple):
             raise NoteRefused("the note is not a checkpoint")
         return cls(lines[0], int(lines[1]), decode_hash(lines[2]))
 
+    @classmethod
+    def of(cls, note: str) -> "LogCheckpoint":
+        """Decode the checkpoint of a signed note. Its signature is not checked.
+
+        Raises:
+            NoteRefused: it is not a checkpoint.
+        """
+        return cls.parse(_parts(note)[0])
+
 
 class VerifierKey(NamedTuple):
     """A public key with its name, as `name+id+key`. `name`: the origin of the log that signs with it."""
