@@ -63,6 +63,15 @@ class SealingSession:
         wanted = tiles_for(consistency_ranges(earlier.size, self.signed.size))
         _require_extends(earlier, self.signed, tables.tiles(self._connection, wanted))
 
+    def require_log(self) -> None:
+        """Check that the log still has what was sealed: its length, and the last event.
+
+        Raises:
+            HistoryRefused: it does not.
+        """
+        self._require_length()
+        self._require_last_event()
+
     def step(self, lease: LeaderLease) -> int:
         """Seal a page. Returns the number of its events, 0 if there are no new ones.
 

@@ -19,7 +19,7 @@ from infra.postgres.connect import Connection
 from infra.progress import Progress
 from infra.store.audit_leaf import leaf
 from infra.store.feed import READ_AFTER
-from infra.store.log_rows import EVENT_COLUMNS, HEAD, PAGE_BYTES
+from infra.store.log_rows import EVENT_COLUMNS, HEAD, PAGE_BYTES, LogRow
 
 PAGE_EVENTS = 4_096
 SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
@@ -32,8 +32,6 @@ SELECT min(notification_id) FROM (
 ) AS surplus
 """
 
-LogRow = Sequence[Any]
-
 
 class KeptCheckpoint(NamedTuple):
     """A checkpoint to verify. `note`: the signed note."""
@@ -42,7 +40,7 @@ class KeptCheckpoint(NamedTuple):
     note: str
 
 
-class Verified(NamedTuple):
+class VerificationResult(NamedTuple):
     """What was verified: events up to a position, and checkpoints. `unsealed`: events that no checkpoint covers yet."""
 
     events: int
@@ -52,7 +50,7 @@ class Verified(NamedTuple):
 
 def verify(
     connection: Connection, key: VerifierKey, progress: Progress, given: Iterable[KeptCheckpoint] = ()
-) -> Verified:
+) -> VerificationResult:
     """Verify the whole store as it is now. The connection must begin a transaction.
 
     `given`: checkpoints that somebody has kept outside; the tree must continue them.
@@ -75,7 +73,7 @@ class _Verification:
         self._certain = 0
         """The size of the last checkpoint that fits."""
 
-    def run(self, given: Iterable[KeptCheckpoint]) -> Verified:
+    def run(self, given: Iterable[KeptCheckpoint]) -> VerificationResult:
         last = tables.last_checkpoint(self._connection)
         size = last.size if last else 0
         checked = 0
@@ -88,7 +86,7 @@ class _Verification:
         if surplus is not None:
             raise WrongPosition(surplus, "more than one event has this position, or none may have it")
         [(head,)] = self._query(HEAD)
-        return Verified(size, checked, head - size)
+        return VerificationResult(size, checked, head - size)
 
     def _stored_checkpoints(self) -> Iterator[KeptCheckpoint]:
         with self._connection.cursor("checkpoints") as cursor:

@@ -24,7 +24,7 @@ app = typer.Typer(
     help="Prove and verify the history.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
 
-Key = Annotated[
+KeyText = Annotated[
     str | None, typer.Option(help="Key of the log, as `audit key` prints it; default: of our key document.")
 ]
 
@@ -57,7 +57,7 @@ def prove(position: Annotated[int, typer.Argument(help="Position of the event.",
 
 @app.command()
 def verify(
-    key: Key = None,
+    key: KeyText = None,
     checkpoint: Annotated[
         list[Path] | None, typer.Option(help="File with a checkpoint that you have kept; the log must continue it.")
     ] = None,

@@ -87,7 +87,12 @@ def require(ring: KeyRing, rows: Iterable[RecordedKey]) -> None:
 
 
 def _is_needed(row: RecordedKey) -> bool:
-    """Whether stored data cannot be read without the key. Tokens of earlier signing keys are not stored."""
+    """Whether stored data cannot be read without the key. Tokens of earlier signing keys are not stored.
+
+    The log key reads nothing: only the sealer needs it, and asks for it.
+    """
+    if row.kind == KeyKind.LOG:
+        return False
     if row.kind == KeyKind.SIGNING:
         return row.state == KeyState.CURRENT
     return row.kind == KeyKind.STORE or row.state != RETIRED

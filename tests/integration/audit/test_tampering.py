@@ -8,7 +8,7 @@ import pytest
 from infra.audit import verification
 from infra.audit.differences import WrongPosition
 from infra.audit.tiles import TileId
-from infra.audit.verification import KeptCheckpoint, Verified, verify
+from infra.audit.verification import KeptCheckpoint, VerificationResult, verify
 from infra.postgres.connect import connect
 from tests.support import relaying
 from tests.support.history import History
@@ -31,7 +31,7 @@ def sealed(database: Database) -> Database:
     return database
 
 
-def verified(database: Database, *given: str) -> Verified:
+def verified(database: Database, *given: str) -> VerificationResult:
     kept = [KeptCheckpoint(SIGNER.key.open(note).size, note) for note in given]
     with connect(database.part_url("auditor")) as connection:
         return verify(connection, SIGNER.key, lambda done, goal: None, kept)
@@ -44,8 +44,8 @@ def first_wrong(database: Database, *given: str) -> tuple[int, str]:
 
 
 def test_a_store_as_it_was_sealed_verifies(sealed: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert verified(sealed) == Verified(700, len(SEALED), 3)
-    assert verified(sealed, *notes(sealed)) == Verified(700, 2 * len(SEALED), 3)
+    assert verified(sealed) == VerificationResult(700, len(SEALED), 3)
+    assert verified(sealed, *notes(sealed)) == VerificationResult(700, 2 * len(SEALED), 3)
     for events, size in ((1, 10), (7, 10_000), (255, 10_000), (700, 10_000)):
         monkeypatch.setattr(verification, "PAGE_EVENTS", events)
         monkeypatch.setattr(verification, "PAGE_BYTES", size)
@@ -53,7 +53,7 @@ def test_a_store_as_it_was_sealed_verifies(sealed: Database, monkeypatch: pytest
 
 
 def test_an_empty_store_verifies(database: Database) -> None:
-    assert verified(database) == Verified(0, 0, 0)
+    assert verified(database) == VerificationResult(0, 0, 0)
 
 
 def test_a_real_history_verifies_and_progress_is_reported(database: Database) -> None:
@@ -146,7 +146,7 @@ DRILLS = {
         "another event is there|stored bytes|something that is no event|time of the event",
     ),
     "a hash is changed in the tree": (
-        "UPDATE log_tiles SET content = set_byte(content, 40, get_byte(content, 40) # 1) WHERE (level, number) = (0, 1)",
+        "UPDATE log_tiles SET content = set_byte(content, 40, 7) WHERE (level, number) = (0, 1)",
         258,
         "its hash in the tree",
     ),
@@ -258,10 +258,10 @@ async def test_the_sealer_may_go_on_meanwhile(sealed: Database) -> None:
     def seal_meanwhile(done: int, goal: int) -> None:
         seal(sealed)
 
-    def verify_and_seal() -> Verified:
+    def verify_and_seal() -> VerificationResult:
         with connect(sealed.part_url("auditor")) as connection:
             return verify(connection, SIGNER.key, seal_meanwhile)
 
-    assert await asyncio.to_thread(verify_and_seal) == Verified(700, len(SEALED), 3)
+    assert await asyncio.to_thread(verify_and_seal) == VerificationResult(700, len(SEALED), 3)
     assert verified(sealed).events == 703
     assert TileId(0, 2) in stored_tiles(sealed)
