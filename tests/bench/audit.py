@@ -25,7 +25,7 @@ STORED_BYTES = "SELECT sum(pg_total_relation_size(name::regclass)) FROM unnest(A
 
 
 def rows(bench: Bench) -> Iterator[Row]:
-    """Each round seals and verifies the log anew."""
+    """Each round seals and verifies the whole log again."""
     events = bench.count(EVENTS)
     sealing, verifying = list[float](), list[float]()
     with bench.database() as database:

@@ -197,7 +197,7 @@ def test_a_login_that_may_not_act_as_a_part_is_found(
         with psycopg.connect(database.admin_url) as connection:
             connection.execute(f"DROP ROLE {database.name}")
     output = capsys.readouterr().out
-    assert output.count("Give the login of its DATABASE_URL the role") == 4
+    assert output.count("Give the login of its DATABASE_URL the role") == 5
     assert "GRANT palimpsest_relay TO" in output
 
 
