@@ -76,6 +76,7 @@ class Up:
             "main projector",
             "main worker",
             "main relay",
+            "main sealer",
             "kafka.Kafka",
         )
         return {name: pid for name in names for command, pid in mine.items() if name in command}
@@ -172,7 +173,7 @@ def test_a_taken_port_is_refused_with_advice(up: Up, folder: Path) -> None:
 
 def test_case_15_logs_are_json_in_files_and_the_terminal_is_for_people(up: Up) -> None:
     assert f"Logs   {up.folder / 'logs'}" in up.output
-    logs = [up.folder / "logs" / f"{name}.log" for name in ("api", "projector", "worker")]
+    logs = [up.folder / "logs" / f"{name}.log" for name in ("api", "projector", "worker", "sealer")]
     wait_until(lambda: "/health/ready" in logs[0].read_text())
     for log in logs:
         assert log.stat().st_mode & 0o777 == 0o600
@@ -199,7 +200,7 @@ def test_each_process_logs_in_as_its_part_with_an_address_of_its_own(up: Up) -> 
     assert not any(role_of(part) in addresses[other] for part in PARTS for other in PARTS if part != other)
     assert "postgresql://" not in (up.folder / SERVERS_FILE).read_text()
     assert f"DATABASE_URL=postgresql://{role_of('api')}:****@" in asked(up.folder, "settings")
-    running = {(role_of(part),) for part in ("api", "projector", "worker")}
+    running = {(role_of(part),) for part in ("api", "projector", "worker", "sealer")}
     wait_until(lambda: set(rows(addresses["owner"].split("'")[1], LOGINS)) == running)
 
 
@@ -224,9 +225,9 @@ def test_a_misspelt_variable_is_pointed_out(up: Up, folder: Path) -> None:
     assert "PALIMPSEST_METRIC_PORT is not a setting; PALIMPSEST_METRICS_PORT is." in message
 
 
-def test_the_log_is_sealed_and_can_be_verified_and_proved(up: Up, folder: Path) -> None:
-    wait_until(lambda: " 0 later events are not sealed yet" in asked(folder, "audit", "verify"))
-    key, proof = asked(folder, "audit", "key").strip(), asked(folder, "audit", "prove", "1")
+def test_the_log_is_sealed_and_can_be_verified_and_proved(up: Up) -> None:
+    wait_until(lambda: " 0 later events are not sealed yet" in asked(up.folder, "audit", "verify"))
+    key, proof = asked(up.folder, "audit", "key").strip(), asked(up.folder, "audit", "prove", "1")
     assert "Position 1 of " in check_proof.check(key, proof)
 
 
