@@ -46,8 +46,9 @@ class SealingSession:
         self._connection = connection
         self._signer = signer
         self.has_backlog = False
-        self.signed = self._last_signed()
-        self._tree = self._restored()
+        state = tables.state(connection)
+        self.signed = self._opened(state.last)
+        self._tree = self._restored(state.edges)
         self._last_hash = self._sealed_hash(self._tree.size - 1) if self._tree.size else b""
 
     def require_continues(self, earlier: LogCheckpoint) -> None:
@@ -107,8 +108,7 @@ class SealingSession:
         self._tree.completed.clear()
         self.signed = found
 
-    def _last_signed(self) -> LogCheckpoint | None:
-        row = tables.last_checkpoint(self._connection)
+    def _opened(self, row: tables.SignedCheckpoint | None) -> LogCheckpoint | None:
         if row is None:
             return None
         try:
@@ -121,8 +121,7 @@ class SealingSession:
             raise HistoryRefused(f"the checkpoint of size {found.size} is stored as one of size {row.size}")
         return found
 
-    def _restored(self) -> GrowingTree:
-        edges = tables.edges(self._connection)
+    def _restored(self, edges: dict[int, bytes]) -> GrowingTree:
         try:
             tree = GrowingTree(self.signed.size if self.signed else 0, edges)
         except (WrongTiles, ValueError) as error:

@@ -17,8 +17,12 @@ SELECT level, number, content FROM log_edges
 JOIN unnest(%s::smallint[], %s::bigint[]) AS wanted (level, number) USING (level, number)
 """
 """Tiles by level and number. One statement, so that a tile that is just completed is seen in one of the two tables."""
-EDGES = "SELECT level, content FROM log_edges WHERE octet_length(content) > 0"
-CHECKPOINTS_UP_TO = "SELECT size, note, signed_at FROM log_checkpoints WHERE size <= %s ORDER BY size"
+STATE = f"""
+SELECT size, note, signed_at, NULL::smallint, NULL::bytea FROM ({LAST_CHECKPOINT}) AS last
+UNION ALL
+SELECT NULL, NULL, NULL, level, content FROM log_edges WHERE octet_length(content) > 0
+"""  # noqa: S608
+"""The last checkpoint and the edge of its tree. One statement, so that they are of one moment."""
 
 _ADD_TILE = "INSERT INTO log_tiles (level, number, content) VALUES (%s, %s, %s)"
 _SET_EDGE = """
@@ -34,6 +38,13 @@ class SignedCheckpoint(NamedTuple):
     size: int
     note: str
     signed_at: datetime
+
+
+class SealedState(NamedTuple):
+    """What is sealed: the last checkpoint, if there is one, and the partial tiles by level."""
+
+    last: SignedCheckpoint | None
+    edges: dict[int, bytes]
 
 
 def last_checkpoint(connection: Connection) -> SignedCheckpoint | None:
@@ -58,10 +69,16 @@ def tiles(connection: Connection, wanted: Iterable[TileId]) -> dict[TileId, byte
         return {TileId(level, number): content for level, number, content in cursor.fetchall()}
 
 
-def edges(connection: Connection) -> dict[int, bytes]:
-    """Return the partial tiles at the edge of the tree, by level."""
+def state(connection: Connection) -> SealedState:
+    """Return the last checkpoint, and the partial tiles at the edge of its tree."""
+    last, edges = None, dict[int, bytes]()
     with connection.cursor(binary=True) as cursor:
-        return dict(cursor.execute(EDGES.encode()).fetchall())
+        for size, note, signed_at, level, content in cursor.execute(STATE.encode()):
+            if level is None:
+                last = SignedCheckpoint(size, note, signed_at)
+            else:
+                edges[level] = content
+    return SealedState(last, edges)
 
 
 def add(connection: Connection, tree: GrowingTree, note: str, previous: int) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable
-from threading import Thread
+from threading import Event, Thread
 from time import sleep
 from typing import cast
 from uuid import uuid4
@@ -131,6 +131,29 @@ def test_two_sealers_that_both_believe_to_lead_seal_one_history(database: Databa
         with pytest.raises(psycopg.errors.UniqueViolation):
             other.step(HELD)
     seal(database)
+    require_one_history(database)
+
+
+def test_a_session_that_begins_while_another_seals_sees_one_moment(database: Database) -> None:
+    """Checkpoint and edge are read at once: else the doctor would call a busy sealer's tree damaged."""
+    done = Event()
+
+    def go_on() -> None:
+        with connect(database.part_url("sealer"), autocommit=True) as connection:
+            session = SealingSession(connection, SIGNER)
+            while not done.is_set():
+                fill(database, 1)
+                session.step(HELD)
+
+    writer = Thread(target=go_on)
+    writer.start()
+    try:
+        with connect(database.part_url("auditor"), autocommit=True) as connection:
+            for _ in range(300):
+                SealingSession(connection, SIGNER).require_log()
+    finally:
+        done.set()
+        writer.join()
     require_one_history(database)
 
 
