@@ -86,6 +86,9 @@ IMPERSONAL_TABLES = frozenset(
         "jobs.schedules",
         "jobs.worker_queues",
         "keys",
+        "log_checkpoints",
+        "log_edges",
+        "log_tiles",
         "migrations",
         "policies",
         "policy_partitions",
@@ -100,7 +103,8 @@ IMPERSONAL_TABLES = frozenset(
         "session_cuts",
     }
 )
-"""Tables of positions, names, times, states, key ids of our own, ids of streams; and tables that are always empty."""
+"""Tables of positions, names, times, states, key ids of our own, ids of streams, hashes of stored bytes; and tables
+that are always empty."""
 
 REDIS_KEYS = {
     f"palimpsest:{model.cached.label}:": PersonalDataPlace(

@@ -5,6 +5,7 @@ import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from signal import SIGINT, SIGTERM
+from threading import Thread
 from typing import Any, Protocol, TypeVar
 
 import structlog
@@ -13,6 +14,7 @@ from application.ports import Unavailable
 from infra.errors import SetupError
 
 RETRY_SECONDS = 1.0
+THREAD_STOP_TIMEOUT_SECONDS = 10.0
 
 log = structlog.get_logger(__name__)
 
@@ -83,6 +85,32 @@ async def until_stopped(work: Coroutine[Any, Any, None]) -> None:
         loop.add_signal_handler(signal, task.cancel)
     with suppress(asyncio.CancelledError):
         await task
+
+
+async def in_thread(run: Callable[[], None], stop: Callable[[], None]) -> None:
+    """Run a blocking function in a daemon thread. On cancellation call `stop` and wait a limited time for its end."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+
+    def finish(error: BaseException | None) -> None:
+        if not done.done():
+            done.set_exception(error) if error else done.set_result(None)
+
+    def work() -> None:
+        error = None
+        try:
+            run()
+        except BaseException as raised:
+            error = raised
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(finish, error)
+
+    Thread(target=work, name=run.__qualname__, daemon=True).start()
+    try:
+        await asyncio.shield(done)
+    finally:
+        stop()
+        await asyncio.wait([done], timeout=THREAD_STOP_TIMEOUT_SECONDS)
 
 
 def first_known(group: ExceptionGroup[Exception]) -> Exception:

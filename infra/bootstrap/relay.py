@@ -2,15 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from threading import Thread
+from collections.abc import Sequence
 
 import uvloop
 
 from adapters.integration_events.cloudevents import CloudEvents
 from application.ports import Unavailable
 from domain.kernel import Root
-from infra.bootstrap.lifetime import collect_rarely, first_known, retry_until_available, until_stopped
+from infra.bootstrap.lifetime import collect_rarely, first_known, in_thread, retry_until_available, until_stopped
 from infra.bootstrap.write_side import open_write_side
 from infra.kafka.client import config
 from infra.kafka.client.config import ClientConfig
@@ -23,7 +22,6 @@ from infra.sealing.keyring import Keyring
 from infra.settings.model import Settings
 from infra.store.event_store import PostgresEventStore
 
-THREAD_STOP_TIMEOUT_SECONDS = 10.0
 LOAD_TIMEOUT_SECONDS = 30.0
 
 
@@ -72,32 +70,6 @@ async def publish(
         tasks.create_task(in_thread(events.run, events.stop))
         tasks.create_task(in_thread(states.run, states.stop))
         tasks.create_task(lag.watch(database, names, events))
-
-
-async def in_thread(run: Callable[[], None], stop: Callable[[], None]) -> None:
-    """Run a blocking function in a daemon thread. On cancellation call `stop` and wait a limited time for its end."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[None] = loop.create_future()
-
-    def finish(error: BaseException | None) -> None:
-        if not done.done():
-            done.set_exception(error) if error else done.set_result(None)
-
-    def work() -> None:
-        error = None
-        try:
-            run()
-        except BaseException as raised:
-            error = raised
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(finish, error)
-
-    Thread(target=work, name=run.__qualname__, daemon=True).start()
-    try:
-        await asyncio.shield(done)
-    finally:
-        stop()
-        await asyncio.wait([done], timeout=THREAD_STOP_TIMEOUT_SECONDS)
 
 
 def loader(store: PostgresEventStore) -> LoadAggregates:

@@ -5,7 +5,6 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -19,8 +18,10 @@ from application.ports import PromptRefused, Unavailable
 from infra.bootstrap.mail import check_server, mail_folder
 from infra.bootstrap.provider import check_moderation, check_provider, open_models
 from infra.cache.rights import lacking, server_of, surplus
+from infra.cli.finding import Finding
 from infra.cli.server_versions import ServerVersion, parsed, upgrade, written
 from infra.cli.terminal import Terminal
+from infra.cli.tree_finding import examine_tree
 from infra.cli.up import is_ready
 from infra.jobs.inspection import dead_by_kind, queues_without_worker
 from infra.jobs.resources import list_resources
@@ -57,21 +58,6 @@ MAKE_PARTITIONS = (
 )
 REDIS_SETTINGS = {"save": "", "appendonly": "no"}
 """Settings of a Redis that writes nothing to disk."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A subject, its state, and advice; no advice means that all is well. A warning is no failure."""
-
-    subject: str
-    state: str
-    advice: str = ""
-    is_warning: bool = False
-
-    @property
-    def is_failure(self) -> bool:
-        """Whether something must be corrected."""
-        return bool(self.advice) and not self.is_warning
 
 
 def doctor() -> bool:
@@ -129,6 +115,7 @@ def _postgres(settings: Settings, migration: MigrationSettings) -> Iterator[Find
                 yield from _rights(connection)
                 yield from _keys(connection, settings.keys)
                 yield _partitions(connection)
+                yield examine_tree(connection, settings)
                 yield from _jobs(connection, list(settings.jobs.queues))
         yield from _logins()
     except psycopg.Error as error:

@@ -16,7 +16,7 @@ from infra.errors import SetupError
 from infra.postgres.connect import Connection, as_part, connect
 from infra.progress import Progress as ReportProgress
 from infra.sealing import rotation
-from infra.sealing.key_ring import KeyKind, KeyRing
+from infra.sealing.key_ring import UNCHANGING, KeyKind, KeyRing
 from infra.sealing.key_source import KeySource
 from infra.settings.load import load, load_for_migration
 from infra.settings.tokens import MAX_TOKEN_SECONDS
@@ -54,8 +54,8 @@ def rotate(kind: Annotated[KeyKind, typer.Argument(help="Kind of the key to repl
     A key file is changed in place. Keys from a variable or a command: the new key document is printed; store it, and
     run this again, until it says that the rotation is complete. Do not change the document in another way meanwhile.
     """
-    if kind is KeyKind.BLIND_INDEX:
-        raise SetupError("The blind-index key cannot be rotated: every claim and every address id depends on it.")
+    if kind in UNCHANGING:
+        raise SetupError(f"The {kind} key cannot be rotated: {UNCHANGING[kind]}.")
     source = KeySource(load().keys)
     with _database() as connection:
         rotation.lock(connection)

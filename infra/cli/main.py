@@ -40,7 +40,7 @@ def up(
     host: Annotated[str | None, typer.Option(help="Address the API listens on.")] = None,
     kafka: Annotated[bool, typer.Option("--kafka", help="Also start a Kafka broker and publish events to it.")] = False,
 ) -> None:
-    """Start everything on this machine: PostgreSQL, Redis, API, projector and worker. Ctrl-C stops it.
+    """Start everything on this machine: PostgreSQL, Redis, API, projector, worker and sealer. Ctrl-C stops it.
 
     Events are published with --kafka, or to running brokers that KAFKA_BOOTSTRAP_SERVERS names.
     """
@@ -118,6 +118,14 @@ def _settings_for(role: "Part", feed: str | None = None) -> "Settings":
 
 
 @app.command()
+def sealer() -> None:
+    """Sign the log as a tree, with which others can check the history. A second sealer is a standby."""
+    from infra.bootstrap.sealer import run
+
+    run(_settings_for("sealer"))
+
+
+@app.command()
 def migrate() -> None:
     """Update the database schema to this version."""
     from infra.bootstrap.policies import update_schema
@@ -165,6 +173,15 @@ def events(context: typer.Context) -> None:
 
     log_errors_only()
     group.app(context.args, prog_name="palimpsest events")
+
+
+@app.command(context_settings=GROUP)
+def audit(context: typer.Context) -> None:
+    """Prove and verify the history: key, prove, verify."""
+    from infra.cli import audit as group
+
+    log_errors_only()
+    group.app(context.args, prog_name="palimpsest audit")
 
 
 @app.command(context_settings=GROUP)

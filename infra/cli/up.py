@@ -48,7 +48,7 @@ from infra.settings.redis import RedisSettings
 from infra.telemetry.logs import configure_logging
 
 API = "api"
-ROLES = (API, "projector", "worker")
+ROLES = (API, "projector", "worker", "sealer")
 RELAY = "relay"
 KAFKA_FOLDER = "kafka"
 LOGS_FOLDER = "logs"
@@ -207,7 +207,7 @@ def _start_roles(tree: ProcessTree, settings: Settings) -> DemoAccount | None:
     tree.start("projector", roles["projector"])
     login = None if os.environ.get(DATABASE_URL) else demo_account.ensure(settings)
     _step("API", lambda: _wait_until_ready(tree, settings, roles[API].log))
-    for name in ("worker", RELAY):
+    for name in ("worker", "sealer", RELAY):
         if name in roles:
             tree.start(name, roles[name])
     return login

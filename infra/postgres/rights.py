@@ -14,22 +14,24 @@ OURS, READ, QUEUE = "palimpsest", "read", "jobs"
 queue of jobs."""
 
 RIGHTS: Mapping[tuple[str, str], Mapping[Part, str]] = {
-    ("SCHEMA", OURS): dict.fromkeys(("api", "projector", "relay", "worker", "auditor"), "USAGE"),
+    ("SCHEMA", OURS): dict.fromkeys(("api", "projector", "relay", "worker", "sealer", "auditor"), "USAGE"),
     ("SCHEMA", READ): {"api": "USAGE", "worker": "USAGE", "projector": "USAGE, CREATE"},
     ("SCHEMA", QUEUE): {"worker": "USAGE"},
     # The worker sends commands, as the API does.
     ("FUNCTION", f"{OURS}.append_events"): dict.fromkeys(("api", "worker"), "EXECUTE"),
     ("FUNCTION", f"{OURS}.enqueue_jobs"): dict.fromkeys(("api", "worker"), "EXECUTE"),
     ("FUNCTION", f"{OURS}.queue_place"): dict.fromkeys(("api", "worker"), "EXECUTE"),
-    ("TABLE", f"{OURS}.stored_events"): dict.fromkeys(("api", "projector", "relay", "worker", "auditor"), "SELECT"),
+    ("TABLE", f"{OURS}.stored_events"): dict.fromkeys(
+        ("api", "projector", "relay", "worker", "sealer", "auditor"), "SELECT"
+    ),
     ("TABLE", f"{OURS}.events"): {"auditor": "SELECT"},
     ("FUNCTION", f"{OURS}.id_at"): {"auditor": "EXECUTE"},
     ("FUNCTION", f"{OURS}.bits"): {"auditor": "EXECUTE"},
     # The relay loads aggregates, and loading keeps snapshots. They are authenticated.
     ("TABLE", f"{OURS}.snapshots"): dict.fromkeys(("api", "relay", "worker"), "SELECT, INSERT, DELETE"),
     ("TABLE", f"{OURS}.claims"): dict.fromkeys(("api", "worker"), "SELECT"),
-    ("TABLE", f"{OURS}.keys"): dict.fromkeys(("api", "projector", "relay", "worker"), "SELECT"),
-    ("FUNCTION", f"{OURS}.record_key"): dict.fromkeys(("api", "projector", "relay", "worker"), "EXECUTE"),
+    ("TABLE", f"{OURS}.keys"): dict.fromkeys(("api", "projector", "relay", "worker", "sealer"), "SELECT"),
+    ("FUNCTION", f"{OURS}.record_key"): dict.fromkeys(("api", "projector", "relay", "worker", "sealer"), "EXECUTE"),
     ("TABLE", f"{OURS}.invalidations"): dict.fromkeys(("api", "projector", "relay", "worker"), "SELECT"),
     ("TABLE", f"{OURS}.cache_leases"): dict.fromkeys(
         ("api", "projector", "relay", "worker"), "SELECT, INSERT, UPDATE, DELETE"
@@ -65,6 +67,10 @@ RIGHTS: Mapping[tuple[str, str], Mapping[Part, str]] = {
     ("FUNCTION", f"{OURS}.end_sessions_of_users"): dict.fromkeys(("api", "worker"), "EXECUTE"),
     ("FUNCTION", f"{OURS}.keep_session_partitions"): {"worker": "EXECUTE"},
     ("TABLE", f"{OURS}.relays"): {"relay": "SELECT, INSERT, UPDATE"},
+    # What is sealed never changes: only the edge of the tree does.
+    ("TABLE", f"{OURS}.log_tiles"): {"sealer": "SELECT, INSERT", "api": "SELECT", "auditor": "SELECT"},
+    ("TABLE", f"{OURS}.log_edges"): {"sealer": "SELECT, INSERT, UPDATE", "api": "SELECT", "auditor": "SELECT"},
+    ("TABLE", f"{OURS}.log_checkpoints"): {"sealer": "SELECT, INSERT", "api": "SELECT", "auditor": "SELECT"},
 }
 """Privileges by kind and name of the object, then by part. The owner has all of them."""
 

@@ -52,7 +52,7 @@ def values_of(key: RingKey) -> list[str | bytes]:
 def unrecorded(ring: KeyRing, rows: Iterable[RecordedKey]) -> list[RingKey]:
     """Return the keys to record at the first start: the current ones of kinds without any row."""
     known = {row.kind for row in rows}
-    return [ring.current(kind) for kind in KeyKind if kind not in known]
+    return [ring.current(kind) for kind in KeyKind if kind not in known and ring.of(kind)]
 
 
 def problems(ring: KeyRing, rows: Iterable[RecordedKey]) -> Iterator[str]:
@@ -87,7 +87,12 @@ def require(ring: KeyRing, rows: Iterable[RecordedKey]) -> None:
 
 
 def _is_needed(row: RecordedKey) -> bool:
-    """Whether stored data cannot be read without the key. Tokens of earlier signing keys are not stored."""
+    """Whether stored data cannot be read without the key. Tokens of earlier signing keys are not stored.
+
+    The log key reads nothing: only the sealer needs it, and asks for it.
+    """
+    if row.kind == KeyKind.LOG:
+        return False
     if row.kind == KeyKind.SIGNING:
         return row.state == KeyState.CURRENT
     return row.kind == KeyKind.STORE or row.state != RETIRED

@@ -7,7 +7,7 @@ from infra.settings.keys import KeySettings
 
 
 def ensure(settings: KeySettings, *, data_exists: bool) -> None:
-    """Make the key file if there is none and the keys come from nowhere else.
+    """Make the key file if there is none and the keys come from nowhere else. A file without a log key gets one.
 
     Raises:
         SettingsError: the key document is wrong, or the keys of existing data are lost: new ones could not open it.
@@ -20,4 +20,6 @@ def ensure(settings: KeySettings, *, data_exists: bool) -> None:
                 "or start with another folder: make run DATA_DIR=..."
             )
         source.write(KeyRing.new())
-    source.read()
+    ring = source.read()
+    if source.is_file and ring.completed() != ring:
+        source.write(ring.completed())

@@ -29,6 +29,14 @@ class KeyKind(StrEnum):
     STORE = "store"
     BLIND_INDEX = "blind-index"
     SIGNING = "signing"
+    LOG = "log"
+
+
+UNCHANGING = {
+    KeyKind.BLIND_INDEX: "every claim and every address id depends on it",
+    KeyKind.LOG: "auditors know the log by it",
+}
+"""The kinds whose key is never replaced, with the reason."""
 
 
 class KeyState(StrEnum):
@@ -63,7 +71,7 @@ class RingKey:
 
 @dataclass(frozen=True, slots=True)
 class KeyRing:
-    """The keys of all kinds: one of each is current."""
+    """The keys of all kinds: one of each is current. Only the log key may be missing."""
 
     keys: tuple[RingKey, ...]
 
@@ -97,12 +105,15 @@ class KeyRing:
         """Say what is wrong with the ring."""
         for kind in KeyKind:
             keys = self.of(kind)
+            if kind is KeyKind.LOG and not keys:
+                continue  # documents from before there was a log have none; `palimpsest sealer` asks for it
             if sum(key.state is KeyState.CURRENT for key in keys) != 1:
                 yield f"exactly one {kind} key must be current."
             if len({key.id for key in keys}) != len(keys):
                 yield f"two {kind} keys have the same id."
-        if len(self.of(KeyKind.BLIND_INDEX)) > 1:
-            yield "there can be only one blind-index key: it never changes."
+        for kind in UNCHANGING:
+            if len(self.of(kind)) > 1:
+                yield f"there can be only one {kind} key: it never changes."
         for key in self.of(KeyKind.STORE):
             if key.id != id_of(KeyKind.STORE, key.secret):
                 yield f"the id of the {key.name} must be the tag of its secret."
@@ -122,6 +133,10 @@ class KeyRing:
     def earlier(self, kind: KeyKind) -> list[RingKey]:
         """Return the earlier keys of a kind."""
         return [key for key in self.of(kind) if key.state is KeyState.EARLIER]
+
+    def completed(self) -> "KeyRing":
+        """Return the ring with a log key, a new one if there was none."""
+        return self if self.of(KeyKind.LOG) else KeyRing((*self.keys, RingKey.new(KeyKind.LOG)))
 
     def with_next(self, kind: KeyKind) -> "KeyRing":
         """Return the ring with a new key, not used yet."""

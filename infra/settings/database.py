@@ -13,7 +13,7 @@ from infra.settings.tls import require_tls
 VERIFYING = ("verify-ca", "verify-full")
 """Values of `sslmode` that verify the server's certificate."""
 
-Part = Literal["owner", "api", "projector", "relay", "worker", "auditor"]
+Part = Literal["owner", "api", "projector", "relay", "worker", "sealer", "auditor"]
 """A part of the service with a database role of its own. `owner`: owns the schema, for `palimpsest migrate`."""
 
 PARTS: tuple[Part, ...] = get_args(Part)

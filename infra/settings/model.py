@@ -5,6 +5,7 @@ from typing import Any, Self, cast
 
 from pydantic import BaseModel, ConfigDict
 
+from infra.settings.audit import AuditSettings
 from infra.settings.database import DatabaseSettings, OwnerSettings
 from infra.settings.dns import DnsSettings
 from infra.settings.documents import DocumentSettings
@@ -55,6 +56,7 @@ class Settings(SubjectGroup):
     kafka: KafkaSettings
     projector: ProjectorSettings
     policies: PolicySettings
+    audit: AuditSettings
     jobs: JobSettings
     documents: DocumentSettings
     http: HttpSettings

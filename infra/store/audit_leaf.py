@@ -9,9 +9,12 @@ without any event. An entry of a tlog-tiles log has at most 65,535 bytes; a leaf
 
 import hashlib
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from infra.sealing.store_keys import FORMAT
+
+DIGEST_BYTES = 32
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -30,4 +33,34 @@ def leaf(position: int, stream_id: UUID, version: int, topic: str, state: bytes,
             name,
             hashlib.sha256(state).digest(),
         ]
+    )
+
+
+class LeafContent(NamedTuple):
+    """What a leaf says of an event. `digest`: SHA-256 of its stored bytes."""
+
+    position: int
+    stream_id: UUID
+    version: int
+    topic: str
+    digest: bytes
+    recorded_at: datetime
+
+
+def content_of(entry: bytes) -> LeafContent:
+    """Decode a leaf.
+
+    Raises:
+        ValueError: the bytes are not those of a leaf.
+    """
+    topic_end = 43 + int.from_bytes(entry[41:43], "big")
+    if entry[:1] != bytes((FORMAT,)) or len(entry) != topic_end + DIGEST_BYTES:
+        raise ValueError("not a leaf of the log")
+    return LeafContent(
+        int.from_bytes(entry[1:9], "big"),
+        UUID(bytes=entry[17:33]),
+        int.from_bytes(entry[33:41], "big"),
+        entry[43:topic_end].decode(),
+        entry[topic_end:],
+        _EPOCH + timedelta(microseconds=int.from_bytes(entry[9:17], "big")),
     )

@@ -17,8 +17,10 @@ from tests.architecture.source import Source, production, read
 
 LIBRARIES = ("cryptography", "hashlib", "hmac", "joserfc", "pwdlib", "random", "secrets", "ssl")
 ALLOWED = {
+    "cryptography.exceptions.InvalidSignature",
     "cryptography.exceptions.InvalidTag",
     "cryptography.hazmat.primitives.asymmetric.ed25519.Ed25519PrivateKey",
+    "cryptography.hazmat.primitives.asymmetric.ed25519.Ed25519PublicKey",
     "cryptography.hazmat.primitives.ciphers.aead.AESGCM",
     "cryptography.hazmat.primitives.hashes.SHA256",
     "cryptography.hazmat.primitives.kdf.hkdf.HKDF",

@@ -10,6 +10,7 @@ import typer
 from infra.telemetry.logs import configure_logging
 from tests.bench import (
     append,
+    audit,
     dispatch,
     edits,
     extras,
@@ -40,6 +41,7 @@ from tests.support.servers import own_postgres
 
 PATHS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "append": append.rows,
+    "audit": audit.rows,
     "load": load.rows,
     "versions": versions.rows,
     "project": project.rows,

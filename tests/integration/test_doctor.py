@@ -11,10 +11,14 @@ from infra.cli.doctor import doctor
 from infra.local.servers.kafka import EmbeddedKafka
 from infra.local.servers.process import free_port
 from infra.local.servers.redis import EmbeddedRedis
+from infra.private_file import write_private
+from infra.sealing.key_ring import KeyKind, KeyRing
+from infra.settings.keys import KEYS_FILE
 from tests.support.environment import unset_settings
+from tests.support.sealing import SIGNER, execute, fill, seal
 from tests.support.servers import Database, RedisForTests, redis_admin
 from tests.support.smtp import running_smtp
-from tests.support.stores import make_key_file
+from tests.support.stores import KEY_RING, make_key_file
 
 
 @pytest.fixture(autouse=True)
@@ -193,7 +197,7 @@ def test_a_login_that_may_not_act_as_a_part_is_found(
         with psycopg.connect(database.admin_url) as connection:
             connection.execute(f"DROP ROLE {database.name}")
     output = capsys.readouterr().out
-    assert output.count("Give the login of its DATABASE_URL the role") == 4
+    assert output.count("Give the login of its DATABASE_URL the role") == 5
     assert "GRANT palimpsest_relay TO" in output
 
 
@@ -295,3 +299,56 @@ def test_a_mail_server_is_asked_for_its_greeting_and_takes_our_login(
         assert "canary" not in output
     assert not doctor()
     assert "Start it, or correct PALIMPSEST_SMTP_URL." in capsys.readouterr().out
+
+
+def test_a_sealed_log_is_called_well_with_its_key(database: Database, capsys: pytest.CaptureFixture[str]) -> None:
+    fill(database, 5)
+    seal(database)
+    assert doctor()
+    assert f"✓ Audit        5 events are sealed under {SIGNER.key}" in capsys.readouterr().out
+
+
+def test_a_log_without_a_sealer_is_a_warning(database: Database, capsys: pytest.CaptureFixture[str]) -> None:
+    fill(database, 5)
+    assert doctor()
+    output = capsys.readouterr().out
+    assert "! Audit        0 events are sealed" in output
+    assert "Start a sealer" in output
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE stored_events SET state = ''::bytea WHERE notification_id = 5",
+        "DELETE FROM stored_events WHERE notification_id > 3",
+        "UPDATE log_edges SET content = sha256('') WHERE level = 0",
+    ],
+)
+def test_a_history_that_is_not_the_one_that_was_signed_is_a_failure(
+    database: Database, change: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fill(database, 5)
+    seal(database)
+    execute(database, change)
+    assert not doctor()
+    output = capsys.readouterr().out
+    assert "✗ Audit        the history is not the one that was signed" in output
+    assert "Run: palimpsest audit verify" in output
+
+
+def test_a_key_document_without_a_log_key_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    keys = tuple(key for key in KEY_RING.keys if key.kind is not KeyKind.LOG)
+    write_private(tmp_path / KEYS_FILE, KeyRing(keys).document())
+    assert doctor()
+    assert "! Audit        no key for the log" in capsys.readouterr().out
+
+
+def test_the_default_name_of_the_log_is_a_warning_in_production(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PALIMPSEST_ENVIRONMENT", "production")
+    doctor()
+    assert "Set PALIMPSEST_LOG_ORIGIN" in capsys.readouterr().out
+    monkeypatch.setenv("PALIMPSEST_LOG_ORIGIN", "api.example.com/v1/log")
+    doctor()
+    assert "Set PALIMPSEST_LOG_ORIGIN" not in capsys.readouterr().out

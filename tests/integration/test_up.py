@@ -13,6 +13,7 @@ from urllib.request import urlopen
 import pytest
 from kafka import KafkaConsumer, TopicPartition
 
+from infra.audit import check_proof
 from infra.cli.up import is_ready
 from infra.local.servers.kafka import EmbeddedKafka
 from infra.local.servers.process import free_port, is_alive, port_is_free
@@ -75,6 +76,7 @@ class Up:
             "main projector",
             "main worker",
             "main relay",
+            "main sealer",
             "kafka.Kafka",
         )
         return {name: pid for name in names for command, pid in mine.items() if name in command}
@@ -171,7 +173,7 @@ def test_a_taken_port_is_refused_with_advice(up: Up, folder: Path) -> None:
 
 def test_case_15_logs_are_json_in_files_and_the_terminal_is_for_people(up: Up) -> None:
     assert f"Logs   {up.folder / 'logs'}" in up.output
-    logs = [up.folder / "logs" / f"{name}.log" for name in ("api", "projector", "worker")]
+    logs = [up.folder / "logs" / f"{name}.log" for name in ("api", "projector", "worker", "sealer")]
     wait_until(lambda: "/health/ready" in logs[0].read_text())
     for log in logs:
         assert log.stat().st_mode & 0o777 == 0o600
@@ -198,7 +200,7 @@ def test_each_process_logs_in_as_its_part_with_an_address_of_its_own(up: Up) -> 
     assert not any(role_of(part) in addresses[other] for part in PARTS for other in PARTS if part != other)
     assert "postgresql://" not in (up.folder / SERVERS_FILE).read_text()
     assert f"DATABASE_URL=postgresql://{role_of('api')}:****@" in asked(up.folder, "settings")
-    running = {(role_of(part),) for part in ("api", "projector", "worker")}
+    running = {(role_of(part),) for part in ("api", "projector", "worker", "sealer")}
     wait_until(lambda: set(rows(addresses["owner"].split("'")[1], LOGINS)) == running)
 
 
@@ -223,9 +225,15 @@ def test_a_misspelt_variable_is_pointed_out(up: Up, folder: Path) -> None:
     assert "PALIMPSEST_METRIC_PORT is not a setting; PALIMPSEST_METRICS_PORT is." in message
 
 
+def test_the_log_is_sealed_and_can_be_verified_and_proved(up: Up) -> None:
+    wait_until(lambda: " 0 later events are not sealed yet" in asked(up.folder, "audit", "verify"))
+    key, proof = asked(up.folder, "audit", "key").strip(), asked(up.folder, "audit", "prove", "1")
+    assert "Position 1 of " in check_proof.check(key, proof)
+
+
 def test_killed_parts_come_back_while_the_rest_runs(up: Up) -> None:
     before = up.parts()
-    assert len(before) == 5
+    assert len(before) == 6
     for pid in before.values():
         os.kill(pid, signal.SIGKILL)
     wait_until(lambda: len(up.parts()) == len(before) and not set(up.parts().values()) & set(before.values()))
@@ -240,7 +248,7 @@ def test_nothing_outlives_a_kill_and_the_next_start_takes_up_and_ends_on_ctrl_c(
     (folder / SERVERS_FILE).write_text("PALIMPSEST_PORT='1'\nPALIMPSEST_HOST='192.0.2.1'\n")
     with running(folder, killed.port) as up:
         parts = up.parts().values()
-        assert len(parts) == 5
+        assert len(parts) == 6
         assert up.end(signal.SIGINT) == 0
     assert not any(is_alive(pid) for pid in parts)
     assert "Stopped" in up.output
@@ -252,17 +260,17 @@ def test_what_happens_is_published_to_a_broker_of_its_own_which_comes_back(folde
         assert f"Kafka  {address}" in up.output
         wait_until(lambda: published(address))
         before = up.parts()
-        assert len(before) == 7
+        assert len(before) == 8
         for name in ("main relay", "kafka.Kafka"):
             os.kill(before[name], signal.SIGKILL)
-        wait_until(lambda: len(up.parts()) == 7)
+        wait_until(lambda: len(up.parts()) == 8)
         assert published(address)
 
 
 def test_what_happens_is_published_to_brokers_that_are_named(folder: Path, kafka: EmbeddedKafka) -> None:
     named = {"KAFKA_BOOTSTRAP_SERVERS": kafka.address, "PALIMPSEST_KAFKA_PREFIX": "named"}
     with running(folder, free_port(), "--kafka", PALIMPSEST_KAFKA_PARTITIONS="1", **named) as up:
-        assert len(up.parts()) == 6
+        assert len(up.parts()) == 7
         wait_until(lambda: published(kafka.address, "named"))
         link = schema_link(kafka.address, "named")
         assert link.startswith(f"{up.url}/v1/"), "case 8"

@@ -31,12 +31,14 @@ KEK, KEK_ID = bytes(range(32)), "kek"
 BLIND_KEY = bytes(range(32, 64))
 STORE_KEY = bytes(range(64, 96))
 SIGNING_KEY = bytes(range(96, 128))
+LOG_KEY = bytes(range(128, 160))
 KEY_RING = KeyRing(
     (
         RingKey(KeyKind.KEY_ENCRYPTION, KEK_ID, KEK),
         RingKey(KeyKind.STORE, id_of(KeyKind.STORE, STORE_KEY), STORE_KEY),
         RingKey(KeyKind.BLIND_INDEX, "blind", BLIND_KEY),
         RingKey(KeyKind.SIGNING, "signing", SIGNING_KEY),
+        RingKey(KeyKind.LOG, "log", LOG_KEY),
     )
 )
 KEYS = {"PALIMPSEST_KEYS": KEY_RING.document()}
@@ -137,6 +139,7 @@ __all__ = [
     "KEK",
     "KEYS",
     "KEY_RING",
+    "LOG_KEY",
     "SIGNING_KEY",
     "STAMPS",
     "STORE_KEY",

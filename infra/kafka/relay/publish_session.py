@@ -15,8 +15,8 @@ from infra.kafka.client.batch_producer import BatchProducer, InFlightBatch
 from infra.kafka.client.record_batch import RecordBatch
 from infra.kafka.client.record_format import EventRow
 from infra.kafka.relay.batch_builder import BatchBuilder
-from infra.kafka.relay.leader_lease import LeaderLease, NoLongerLeading
 from infra.kafka.relay.session_checkpoints import ACKNOWLEDGE_SECONDS, SessionCheckpoints
+from infra.postgres.leader_lease import LeaderLease, NoLongerLeading
 from infra.store.feed import READ_AFTER
 
 PAGE_EVENTS = 1_000

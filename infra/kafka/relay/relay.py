@@ -22,10 +22,11 @@ from infra.kafka.client.config import ClientConfig
 from infra.kafka.client.connect import open_producer
 from infra.kafka.client.topics import Topics
 from infra.kafka.relay.batch_builder import BatchBuilder
-from infra.kafka.relay.leader_lease import LeaderLease, NoLongerLeading
 from infra.kafka.relay.publish_session import PublishSession
 from infra.kafka.relay.session_checkpoints import SessionCheckpoints
 from infra.kafka.relay.topic_setup import connect, prepare
+from infra.postgres.leader_lease import LeaderLease, NoLongerLeading
+from infra.postgres.locks import RELAY_LEADER
 from infra.sealing.keyring import Keyring, Keys, StoredKey
 from infra.store.event_store import WRAPPED_KEYS
 from infra.store.log_rows import APPENDED_CHANNEL
@@ -73,7 +74,7 @@ class Relay:
         """
         while not self._stopping.is_set():
             try:
-                with LeaderLease(self._url, self._topics.prefix) as lease:
+                with LeaderLease(self._url, RELAY_LEADER, self._topics.prefix) as lease:
                     self._lease = lease
                     self._stand_by(lease)
                     self._lead(lease)

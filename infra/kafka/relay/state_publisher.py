@@ -25,9 +25,9 @@ from infra.kafka.client.connect import open_consumer, open_producer
 from infra.kafka.client.record_batch import RecordBatch, encode_headers, with_length
 from infra.kafka.client.record_position import SEQUENCE
 from infra.kafka.client.topics import Topics
-from infra.kafka.relay.leader_lease import NoLongerLeading
 from infra.kafka.relay.session_checkpoints import OffsetRange, SessionCheckpoints
 from infra.kafka.relay.topic_setup import connect, prepare
+from infra.postgres.leader_lease import NoLongerLeading
 from infra.store.partitioner import key_of, partition_of, stream_of
 
 PAGE_EVENTS = 2_000

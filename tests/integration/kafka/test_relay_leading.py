@@ -9,8 +9,8 @@ from infra.kafka.client.record_batch import RecordBatch
 from infra.kafka.client.record_format import EventRow
 from infra.kafka.client.topics import Topics
 from infra.kafka.relay.batch_builder import BatchBuilder, skipped_counter
-from infra.kafka.relay.leader_lease import LeaderLease
 from infra.local.servers.kafka import EmbeddedKafka
+from infra.postgres.leader_lease import LeaderLease
 from tests.support import relaying
 from tests.support.history import History
 from tests.support.kafka import own_topics

@@ -59,6 +59,15 @@ ACTIONS = {
     "change states of policies": "UPDATE policy_states SET state = ''",
     "read the relay's checkpoints": "SELECT FROM relays",
     "move the relay's checkpoints": "UPDATE relays SET position = 1",
+    "read the audit tree": "SELECT FROM log_tiles, log_edges, log_checkpoints",
+    "add tiles of the audit tree": "INSERT INTO log_tiles SELECT * FROM log_tiles",
+    "change tiles of the audit tree": "UPDATE log_tiles SET content = ''",
+    "delete tiles of the audit tree": "DELETE FROM log_tiles",
+    "move the edge of the audit tree": "UPDATE log_edges SET content = ''",
+    "delete the edge of the audit tree": "DELETE FROM log_edges",
+    "add checkpoints of the audit tree": "INSERT INTO log_checkpoints SELECT * FROM log_checkpoints",
+    "change checkpoints of the audit tree": "UPDATE log_checkpoints SET note = ''",
+    "delete checkpoints of the audit tree": "DELETE FROM log_checkpoints",
     "read a read model": "SELECT FROM read.example",
     "write a read model": "INSERT INTO read.example VALUES (1)",
     "change a read model": "ALTER TABLE read.example ADD y int",
@@ -93,6 +102,7 @@ ACTIONS = {
 MAY: dict[Part, set[str]] = {
     "api": {
         "read the log",
+        "read the audit tree",
         "append",
         "ask for a place in the queue",
         "enqueue jobs",
@@ -173,7 +183,16 @@ MAY: dict[Part, set[str]] = {
         "end sessions of users",
         "drop old sessions",
     },
-    "auditor": {"read the log", "read the log with its metadata"},
+    "sealer": {
+        "read the log",
+        "read check values of keys",
+        "record a key",
+        "read the audit tree",
+        "add tiles of the audit tree",
+        "move the edge of the audit tree",
+        "add checkpoints of the audit tree",
+    },
+    "auditor": {"read the log", "read the log with its metadata", "read the audit tree"},
 }
 
 

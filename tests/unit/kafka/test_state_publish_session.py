@@ -9,9 +9,9 @@ import pytest
 from adapters.integration_events.cloudevents import CloudEvents
 from infra.kafka.client.topics import Topics
 from infra.kafka.relay.checkpoints import PartitionEnd
-from infra.kafka.relay.leader_lease import NoLongerLeading
 from infra.kafka.relay.session_checkpoints import SessionCheckpoints
 from infra.kafka.relay.state_publisher import CHANGED, AggregateRef, LoadAggregates, StatePublishSession
+from infra.postgres.leader_lease import NoLongerLeading
 
 
 class Connection:

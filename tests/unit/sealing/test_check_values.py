@@ -66,9 +66,12 @@ def test_store_keys_are_needed_for_ever_and_retired_others_are_not() -> None:
         assert bool(list(problems(KEY_RING, [*ROWS, retired]))) == needed
 
 
-def test_the_current_key_of_each_kind_is_needed_and_of_earlier_ones_all_but_signing_keys() -> None:
+def test_the_current_key_of_each_kind_that_reads_is_needed_and_of_earlier_ones_all_but_signing_keys() -> None:
     for kind in KeyKind:
-        for state, needed in (("current", True), ("earlier", kind is not KeyKind.SIGNING)):
+        for state, needed in (
+            ("current", kind is not KeyKind.LOG),
+            ("earlier", kind not in (KeyKind.SIGNING, KeyKind.LOG)),
+        ):
             other = RecordedKey(kind, "0a0a0a0a", bytes(32), state, None)
             assert bool(list(problems(KEY_RING, [*ROWS, other]))) == needed
 

@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 
 from infra.bootstrap.links import open_link_tokens
+from infra.private_file import write_private
 from infra.sealing import key_file, key_source
 from infra.sealing.key_ring import KeyKind, KeyRing
 from infra.sealing.key_source import KeySource
@@ -86,6 +87,7 @@ def test_a_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
         (changed(state="earlier"), "exactly one key-encryption key must be current"),
         (changed(kind="store"), "exactly one key-encryption key must be current"),
         (KEY_RING.with_next(KeyKind.BLIND_INDEX).document(), "only one blind-index key"),
+        (KEY_RING.with_next(KeyKind.LOG).document(), "only one log key"),
         (KEY_RING.document().replace(KEY_RING.current(KeyKind.STORE).id, "00000000"), "must be the tag"),
         (KeyRing((*KEY_RING.keys, KEY_RING.keys[0])).document(), "exactly one"),
     ],
@@ -109,6 +111,18 @@ def test_keys_are_made_once_and_only_their_owner_can_read_them(tmp_path: Path) -
     key_file.ensure(settings(file), data_exists=True)
     assert file.read_text() == made
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_from_before_there_was_a_log_key_gets_one(tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    before = KeyRing(tuple(key for key in KEY_RING.keys if key.kind is not KeyKind.LOG))
+    write_private(file, before.document())
+    assert source(file).read() == before
+    key_file.ensure(settings(file), data_exists=True)
+    [made] = source(file).read().of(KeyKind.LOG)
+    assert source(file).read().keys == (*before.keys, made)
+    key_file.ensure(settings(file), data_exists=True)
+    assert source(file).read().of(KeyKind.LOG) == [made]
 
 
 def test_a_written_key_file_is_on_disk_under_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

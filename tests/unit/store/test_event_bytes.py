@@ -1,7 +1,7 @@
 """The bytes of events: known answers, which never change again, and the damage that is found (M1)."""
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -14,7 +14,7 @@ from domain.identity.user import User
 from domain.kernel import ERASED, Party, Root
 from infra.sealing.keyring import ERASED_KEY, DataKey
 from infra.sealing.store_keys import Damage, StoreKeys, tag_of
-from infra.store.audit_leaf import leaf
+from infra.store.audit_leaf import LeafContent, content_of, leaf
 from infra.store.codec import decode, layout_of
 from infra.store.event_bytes import Metadata, call_header, metadata_of, tenant_bytes
 from tests.support.note import Note
@@ -153,3 +153,23 @@ def test_a_leaf_has_these_bytes() -> None:
         "01000000000000000700066169085c70000000000000000000000000000000000e0000000000000003000d6e6f74652e7368"
         "6f776e5f746fa8ac28becd24ffc60389fa6676fb32cd07ecca435ce88e3de99915985b786e0e"
     )
+
+
+@given(
+    st.integers(1, 2**63 - 1),
+    st.uuids(),
+    st.integers(1, 2**63 - 1),
+    st.text(max_size=300),
+    st.binary(max_size=100),
+    st.integers(-(10**15), 10**15),
+)
+def test_a_leaf_says_of_an_event_what_it_was_made_of(
+    position: int, stream_id: UUID, version: int, topic: str, state: bytes, microseconds: int
+) -> None:
+    recorded_at = MOMENT + timedelta(microseconds=microseconds)
+    entry = leaf(position, stream_id, version, topic, state, recorded_at)
+    digest = hashlib.sha256(state).digest()
+    assert content_of(entry) == LeafContent(position, stream_id, version, topic, digest, recorded_at)
+    for other in (entry[:-1], entry + b"x", b"\2" + entry[1:], b""):
+        with pytest.raises(ValueError, match="not a leaf"):
+            content_of(other)

@@ -1,4 +1,4 @@
-"""Leader election: one relay holds an advisory lock of PostgreSQL while it works.
+"""Leader election: one relay or sealer holds an advisory lock of PostgreSQL while it works.
 
 The server ends the lock's session after a few silent seconds. So the lock becomes free soon after its holder was
 killed, disconnected or frozen; and the holder knows by its own clock when it may have lost the lock.
@@ -13,7 +13,7 @@ import psycopg
 import structlog
 
 from infra.postgres.connect import connect
-from infra.postgres.locks import RELAY_LEADER
+from infra.postgres.locks import AdvisoryLock
 
 KEEPALIVE_SECONDS = 0.4
 SILENCE_SECONDS = 3.0
@@ -21,24 +21,28 @@ SILENCE_SECONDS = 3.0
 TRUST_SECONDS = 2.6
 """How long the holder trusts its lock after its last keepalive began: less than `SILENCE_SECONDS`."""
 HEARTBEAT_TIMEOUT_SECONDS = 30.0
-"""A holder without a heartbeat for this long hangs. Longer than Kafka may take to acknowledge a page."""
+"""A holder without a heartbeat for this long hangs. Longer than Kafka may take to acknowledge a page of the relay."""
 
 TAKE = "SELECT pg_try_advisory_lock(%s, %s)"
+
+_NEVER = float("-inf")
+"""Before any time of the clock, which may begin with the machine."""
 
 log = structlog.get_logger(__name__)
 
 
 class NoLongerLeading(Exception):
-    """Another relay may hold the lock: records not yet sent must neither be sent nor be saved as sent."""
+    """Another process may hold the lock: what is not yet sent or saved must be neither."""
 
 
 class LeaderLease:
-    """The lock `name`. A thread keeps its session alive from `try_take` until `close`."""
+    """A lock of a class of pairs, by name. A thread keeps its session alive from `try_take` until `close`."""
 
-    def __init__(self, url: str, name: str) -> None:
+    def __init__(self, url: str, lock: AdvisoryLock, name: str) -> None:
         self._url = url
+        self._class = lock.key
         self._number = crc32(name.encode()) - 2**31
-        self._kept_alive_at = 0.0
+        self._kept_alive_at = _NEVER
         self._heartbeat_at = 0.0
         self._ending = Event()
         self._session: psycopg.Connection | None = None
@@ -59,16 +63,16 @@ class LeaderLease:
         if self._session is None or self._session.closed:
             self._session = self._open()
         began = monotonic()
-        row = self._session.execute(TAKE, [RELAY_LEADER.key, self._number]).fetchone()
+        row = self._session.execute(TAKE, [self._class, self._number]).fetchone()
         if row != (True,):
             return False
         self._kept_alive_at = self._heartbeat_at = began
-        self._keeper = Thread(target=self._keep_alive, args=[self._session], name="relay-lease", daemon=True)
+        self._keeper = Thread(target=self._keep_alive, args=[self._session], name="leader-lease", daemon=True)
         self._keeper.start()
         return True
 
     def held(self) -> bool:
-        """Whether no other relay can hold the lock."""
+        """Whether no other process can hold the lock."""
         return monotonic() - self._kept_alive_at < TRUST_SECONDS
 
     def heartbeat(self) -> None:
@@ -78,7 +82,7 @@ class LeaderLease:
     def close(self) -> None:
         """Release the lock."""
         self._ending.set()
-        self._kept_alive_at = 0.0
+        self._kept_alive_at = _NEVER
         if self._keeper is not None:
             self._keeper.join(SILENCE_SECONDS)
         if self._session is not None:
@@ -92,13 +96,13 @@ class LeaderLease:
         while not self._ending.wait(KEEPALIVE_SECONDS):
             began = monotonic()
             if began - self._heartbeat_at > HEARTBEAT_TIMEOUT_SECONDS:
-                log.error("publishing hangs; releasing the lease")
-                self._kept_alive_at = 0.0
+                log.error("the work hangs; releasing the lease")
+                self._kept_alive_at = _NEVER
                 return
             try:
                 session.execute("SELECT 1")
             except psycopg.Error:
-                self._kept_alive_at = 0.0
+                self._kept_alive_at = _NEVER
                 return
             if not self.held():
                 # The process was frozen, and the lock may have been lost meanwhile: do not trust it again.

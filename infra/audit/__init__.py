@@ -1,0 +1,1 @@
+"""The audit tree: a transparency log over the stored events, in the formats of C2SP."""

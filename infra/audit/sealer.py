@@ -1,0 +1,111 @@
+"""The sealer: follows the log by position, and signs what it has read as a tree. Appends never wait for it.
+
+One sealer leads, others stand by. After any failure it begins again from what the database has sealed. It refuses to
+seal a history that is not the one it has signed, and raises an alarm instead.
+"""
+
+from threading import Event
+from time import monotonic
+
+import psycopg
+import structlog
+from prometheus_client import Counter, Gauge
+
+from infra.audit.notes import CheckpointSigner, LogCheckpoint
+from infra.audit.sealing_session import HistoryRefused, SealingSession
+from infra.postgres.connect import Connection, connect
+from infra.postgres.leader_lease import LeaderLease, NoLongerLeading
+from infra.postgres.locks import SEALER_LEADER
+from infra.store.log_rows import APPENDED_CHANNEL
+
+STANDBY_SECONDS = 0.3
+RETRY_SECONDS = 1.0
+REFUSED_SECONDS = 5.0
+"""Wait before a refused history is looked at again: an operator may have restored it."""
+LINGER_SECONDS = 0.5
+"""Minimum time between two checkpoints, unless the sealer is behind: one of a single event costs as much as one of
+hundreds."""
+POLL_SECONDS = 0.5
+
+log = structlog.get_logger(__name__)
+
+leading_gauge = Gauge("palimpsest_sealer_leading", "1: this sealer seals the log; 0: it stands by, or cannot")
+refused_gauge = Gauge(
+    "palimpsest_sealer_refused", "1: the log is not the history that was signed; 0: it is, or is unknown"
+)
+sealed_counter = Counter("palimpsest_sealer_sealed", "Events that this sealer has sealed")
+
+
+class Sealer:
+    """Seals while it leads. `signer`: its key must have been compared with the database."""
+
+    def __init__(self, url: str, signer: CheckpointSigner) -> None:
+        self._url = url
+        self._signer = signer
+        self._signed: LogCheckpoint | None = None
+        """The last checkpoint that this process has seen: what the database holds must continue it."""
+        self._stopping = Event()
+
+    def stop(self) -> None:
+        """Make `run` return soon."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Stand by, lead, and retry while the database is down, until `stop`. Blocks: run it in a thread."""
+        while not self._stopping.is_set():
+            try:
+                with LeaderLease(self._url, SEALER_LEADER, self._signer.key.name) as lease:
+                    self._stand_by(lease)
+                    self._lead(lease)
+            except (psycopg.Error, OSError) as error:
+                log.warning("sealer without database", error=type(error).__name__)
+            self._stopping.wait(RETRY_SECONDS)
+
+    def _stand_by(self, lease: LeaderLease) -> None:
+        logged = False
+        while not self._stopping.is_set() and not lease.try_take():
+            if not logged:
+                log.info("another sealer leads; standing by")
+                logged = True
+            self._stopping.wait(STANDBY_SECONDS)
+
+    def _lead(self, lease: LeaderLease) -> None:
+        settings = {"statement_timeout": "10s"}
+        with connect(self._url, autocommit=True, silence_seconds=5, settings=settings) as connection:
+            connection.execute(f"LISTEN {APPENDED_CHANNEL}")
+            while lease.held() and not self._stopping.is_set():
+                lease.heartbeat()
+                try:
+                    self._seal(connection, lease)
+                except HistoryRefused as error:
+                    refused_gauge.set(1)
+                    log.error("the history is not the one that was signed; nothing is sealed", reason=str(error))
+                    self._stopping.wait(REFUSED_SECONDS)
+                except NoLongerLeading:
+                    log.warning("no longer leading")
+                except psycopg.errors.UniqueViolation:
+                    log.warning("another sealer has sealed the page; starting again")
+                finally:
+                    leading_gauge.set(0)
+
+    def _seal(self, connection: Connection, lease: LeaderLease) -> None:
+        session = SealingSession(connection, self._signer)
+        if self._signed is not None:
+            session.require_continues(self._signed)
+        log.info("sealing", size=session.signed.size if session.signed else 0)
+        leading_gauge.set(1)
+        while lease.held() and not self._stopping.is_set():
+            lease.heartbeat()
+            began = monotonic()
+            events = session.step(lease)
+            self._signed = session.signed
+            refused_gauge.set(0)
+            sealed_counter.inc(events)
+            if not events:
+                self._wait_for_events(connection)
+            elif not session.has_backlog:
+                self._stopping.wait(max(0.0, began + LINGER_SECONDS - monotonic()))
+
+    def _wait_for_events(self, connection: Connection) -> None:
+        for _ in connection.notifies(timeout=POLL_SECONDS, stop_after=1):
+            return

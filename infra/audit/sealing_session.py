@@ -1,0 +1,166 @@
+"""Seals the log page by page: leaves, tiles, and a signed checkpoint after each page, in one transaction.
+
+A session begins from what the database has sealed, and only if its tiles lead to the root that was signed. Each
+checkpoint must have a consistency proof from the one before it. So no session signs a second history, whatever it
+finds.
+"""
+
+from typing import Any
+
+from infra.audit import tables
+from infra.audit.growing_tree import GrowingTree, WrongTiles
+from infra.audit.notes import CheckpointSigner, LogCheckpoint, NoteRefused
+from infra.audit.tiles import TileId, reader_of, tiles_for
+from infra.audit.tree import (
+    LeafRange,
+    ProofRefused,
+    consistency_ranges,
+    hashes_of,
+    leaf_hash,
+    require_consistency,
+)
+from infra.postgres.connect import Connection
+from infra.postgres.leader_lease import LeaderLease, NoLongerLeading
+from infra.store.audit_leaf import leaf
+from infra.store.feed import READ_AFTER
+from infra.store.log_rows import EVENT_COLUMNS, HEAD, PAGE_BYTES
+
+PAGE_EVENTS = 4_000
+EVENT_AT = f"SELECT {EVENT_COLUMNS} FROM stored_events WHERE notification_id = %s"  # noqa: S608
+
+
+class HistoryRefused(Exception):
+    """The log or its tree is not what was sealed: a checkpoint would sign a second history. The message says where."""
+
+
+class SealingSession:
+    """Extends the tree on one connection. `signed`: the last checkpoint; None if nothing is sealed.
+
+    `has_backlog`: the log holds more events than were read. After an error a new session must begin.
+
+    Raises:
+        HistoryRefused: the tree in the database is not the one that was signed.
+    """
+
+    def __init__(self, connection: Connection, signer: CheckpointSigner) -> None:
+        self._connection = connection
+        self._signer = signer
+        self.has_backlog = False
+        state = tables.state(connection)
+        self.signed = self._opened(state.last)
+        self._tree = self._restored(state.edges)
+        self._last_hash = self._sealed_hash(self._tree.size - 1) if self._tree.size else b""
+
+    def require_continues(self, earlier: LogCheckpoint) -> None:
+        """Check that the tree continues one that was signed before this session.
+
+        Raises:
+            HistoryRefused: it does not.
+        """
+        if self.signed is None or self.signed.size < earlier.size:
+            raise HistoryRefused(
+                f"the checkpoint of size {earlier.size} was signed, and is not in the database any more"
+            )
+        wanted = tiles_for(consistency_ranges(earlier.size, self.signed.size))
+        _require_extends(earlier, self.signed, tables.tiles(self._connection, wanted))
+
+    def require_log(self) -> None:
+        """Check that the log still has what was sealed: its length, and the last event.
+
+        Raises:
+            HistoryRefused: it does not.
+        """
+        self._require_length()
+        self._require_last_event()
+
+    def step(self, lease: LeaderLease) -> int:
+        """Seal a page. Returns the number of its events, 0 if there are no new ones.
+
+        Raises:
+            HistoryRefused: the log is not the one that was sealed.
+            NoLongerLeading: the page has not been sealed.
+            psycopg.Error: the database does not answer, or another process has sealed the page.
+        """
+        rows = self._rows(READ_AFTER, self._tree.size, PAGE_EVENTS, PAGE_BYTES)
+        self.has_backlog = len(rows) == PAGE_EVENTS or sum(len(row[4]) for row in rows) >= PAGE_BYTES
+        if not rows:
+            self._require_length()
+            return 0
+        self._require_last_event()
+        for expected, row in enumerate(rows, start=self._tree.size + 1):
+            if row[0] != expected:
+                raise HistoryRefused(f"position {expected} is missing in the log")
+        entries = [leaf(*row) for row in rows]
+        self._tree.extend(entries)
+        self._sign(lease)
+        self._last_hash = leaf_hash(entries[-1])
+        return len(rows)
+
+    def _sign(self, lease: LeaderLease) -> None:
+        found = LogCheckpoint(self._signer.key.name, self._tree.size, self._tree.root())
+        if self.signed is not None:
+            _require_extends(self.signed, found, self._tree.tiles())
+        with self._connection.transaction():
+            previous = self.signed.size if self.signed else 0
+            tables.add(self._connection, self._tree, self._signer.sign(found.size, found.root), previous)
+            if not lease.held():
+                raise NoLongerLeading
+        self._tree.completed.clear()
+        self.signed = found
+
+    def _opened(self, row: tables.SignedCheckpoint | None) -> LogCheckpoint | None:
+        if row is None:
+            return None
+        try:
+            found = self._signer.key.open(row.note)
+        except NoteRefused as error:
+            raise HistoryRefused(
+                f"the checkpoint of size {row.size} is not one of this log and its key: {error}"
+            ) from None
+        if found.size != row.size:
+            raise HistoryRefused(f"the checkpoint of size {found.size} is stored as one of size {row.size}")
+        return found
+
+    def _restored(self, edges: dict[int, bytes]) -> GrowingTree:
+        try:
+            tree = GrowingTree(self.signed.size if self.signed else 0, edges)
+        except (WrongTiles, ValueError) as error:
+            raise HistoryRefused(f"the edge of the tree is damaged: {error}") from None
+        if self.signed is not None and tree.root() != self.signed.root:
+            raise HistoryRefused(f"the tiles do not lead to the root of the checkpoint of size {self.signed.size}")
+        return tree
+
+    def _require_length(self) -> None:
+        [(head,)] = self._rows(HEAD)
+        if head < self._tree.size:
+            raise HistoryRefused(f"the log ends at position {head}, and {self._tree.size} events are sealed")
+
+    def _require_last_event(self) -> None:
+        """Check the last sealed event: new ones may follow another history, for instance that of a restored backup."""
+        if not self._last_hash:
+            return
+        rows = self._rows(EVENT_AT, self._tree.size)
+        if not rows or leaf_hash(leaf(*rows[0])) != self._last_hash:
+            raise HistoryRefused(f"the event at position {self._tree.size} is not the one that was sealed")
+
+    def _sealed_hash(self, index: int) -> bytes:
+        """The hash of a leaf, which is at the edge of the tree or in its last full tile."""
+        leaves = LeafRange(index, index + 1)
+        try:
+            return hashes_of([leaves], reader_of(tables.tiles(self._connection, tiles_for([leaves]))))[0]
+        except (KeyError, ValueError):
+            raise HistoryRefused(f"the hash of the event at position {index + 1} is missing in the tree") from None
+
+    def _rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        with self._connection.cursor(binary=True) as cursor:
+            return cursor.execute(query.encode(), parameters).fetchall()
+
+
+def _require_extends(old: LogCheckpoint, new: LogCheckpoint, tiles: dict[TileId, bytes]) -> None:
+    try:
+        proof = hashes_of(consistency_ranges(old.size, new.size), reader_of(tiles))
+        require_consistency(old.size, old.root, new.size, new.root, proof)
+    except (KeyError, ValueError, ProofRefused) as error:
+        raise HistoryRefused(
+            f"the tree of size {new.size} does not continue the checkpoint of size {old.size} ({error})"
+        ) from None

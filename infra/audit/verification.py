@@ -1,0 +1,189 @@
+"""Verifies a whole store: every event against its leaf, every tile, and every checkpoint that was signed.
+
+It computes the tree again from the events, and compares it with what is stored. The signed roots decide: tiles can be
+changed with the events, signatures cannot. The first difference is named by its position.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from heapq import merge
+from itertools import takewhile
+from typing import Any, NamedTuple
+
+from infra.audit import tables
+from infra.audit.differences import WrongPosition, difference, explain_tile, named
+from infra.audit.growing_tree import GrowingTree
+from infra.audit.notes import NoteRefused, VerifierKey
+from infra.audit.tiles import ENTRIES, HEIGHT, WIDTH, TileId, entries_in
+from infra.audit.tree import leaf_hash
+from infra.postgres.connect import Connection
+from infra.progress import Progress
+from infra.store.audit_leaf import leaf
+from infra.store.feed import READ_AFTER
+from infra.store.log_rows import EVENT_COLUMNS, HEAD, PAGE_BYTES, LogRow
+
+PAGE_EVENTS = 4_096
+SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+EVENT_AT = f"SELECT {EVENT_COLUMNS} FROM stored_events WHERE notification_id = %s"  # noqa: S608
+CHECKPOINTS = "SELECT size, note FROM log_checkpoints ORDER BY size"
+UNCOUNTED = """
+SELECT min(notification_id) FROM (
+    SELECT notification_id FROM stored_events WHERE notification_id <= %s GROUP BY 1
+    HAVING count(*) > 1 OR notification_id < 1
+) AS surplus
+"""
+
+
+class KeptCheckpoint(NamedTuple):
+    """A checkpoint to verify. `note`: the signed note."""
+
+    size: int
+    note: str
+
+
+class VerificationResult(NamedTuple):
+    """What was verified: events up to a position, and checkpoints. `unsealed`: events that no checkpoint covers yet."""
+
+    events: int
+    checkpoints: int
+    unsealed: int
+
+
+def verify(
+    connection: Connection, key: VerifierKey, progress: Progress, given: Iterable[KeptCheckpoint] = ()
+) -> VerificationResult:
+    """Verify the whole store as it is now. The connection must begin a transaction.
+
+    `given`: checkpoints that somebody has kept outside; the tree must continue them.
+
+    Raises:
+        WrongPosition: the store is not what was signed.
+    """
+    connection.execute(SNAPSHOT)
+    return _Verification(connection, key, progress).run(given)
+
+
+class _Verification:
+    def __init__(self, connection: Connection, key: VerifierKey, progress: Progress) -> None:
+        self._connection = connection
+        self._key = key
+        self._progress = progress
+        self._tree = GrowingTree()
+        self._pages = self._read_pages()
+        self._page: list[LogRow] = []
+        self._certain = 0
+        """The size of the last checkpoint that fits."""
+
+    def run(self, given: Iterable[KeptCheckpoint]) -> VerificationResult:
+        last = tables.last_checkpoint(self._connection)
+        size = last.size if last else 0
+        checked = 0
+        for checkpoint in merge(self._stored_checkpoints(), sorted(given)):
+            self._extend(min(checkpoint.size, size), size)
+            self._require_signed(checkpoint)
+            checked += 1
+        self._compare(self._tree.tiles(), exact=True)
+        [(surplus,)] = self._query(UNCOUNTED, size)
+        if surplus is not None:
+            raise WrongPosition(surplus, "more than one event has this position, or none may have it")
+        [(head,)] = self._query(HEAD)
+        return VerificationResult(size, checked, head - size)
+
+    def _stored_checkpoints(self) -> Iterator[KeptCheckpoint]:
+        with self._connection.cursor("checkpoints") as cursor:
+            for size, note in cursor.execute(CHECKPOINTS.encode()):
+                yield KeptCheckpoint(size, note)
+
+    def _extend(self, until: int, goal: int) -> None:
+        """Add the events up to a position to the tree, and compare the tiles that they complete."""
+        while self._tree.size < until:
+            rows = self._take(until - self._tree.size)
+            numbered = enumerate(rows, start=self._tree.size + 1)
+            fitting = [row for _, row in takewhile(lambda pair: pair[0] == pair[1][0], numbered)]
+            self._tree.extend(leaf(*row) for row in fitting)
+            if len(fitting) < len(rows) or not rows:
+                self._compare(self._tree.tiles())
+                self._refuse_gap(rows[len(fitting) :])
+            self._compare(self._tree.completed, exact=True)
+            self._tree.completed.clear()
+            self._progress(self._tree.size, goal)
+
+    def _take(self, number: int) -> list[LogRow]:
+        """The next events of the log, at most so many; none at its end."""
+        page = self._page or next(self._pages, [])
+        self._page = page[number:]
+        return page[:number]
+
+    def _read_pages(self) -> Iterator[list[LogRow]]:
+        last = 0
+        while rows := self._query(READ_AFTER, last, PAGE_EVENTS, PAGE_BYTES):
+            yield rows
+            last = rows[-1][0]
+
+    def _refuse_gap(self, rows: Sequence[LogRow]) -> None:
+        """Raise `WrongPosition` for the next position. `rows`: what the log has instead."""
+        position = self._tree.size + 1
+        sealed = self._sealed(position)
+        was = "" if sealed is None else f"; it was {named(sealed)}"
+        if not rows:
+            raise WrongPosition(position, f"the log ends before it{was}")
+        if rows[0][0] < position:
+            raise WrongPosition(rows[0][0], "two events have this position")
+        raise WrongPosition(position, f"the event is missing{was}")
+
+    def _require_signed(self, checkpoint: KeptCheckpoint) -> None:
+        size = checkpoint.size
+        if self._tree.size < size:
+            raise WrongPosition(self._tree.size + 1, f"a tree of {size} events was signed, and this one ends before")
+        try:
+            signed = self._key.open(checkpoint.note)
+        except NoteRefused as error:
+            self._compare(self._tree.tiles())
+            raise WrongPosition(size, f"the checkpoint of {size} events is not signed: {error}") from None
+        if (signed.size, signed.root) != (size, self._tree.root()):
+            self._compare(self._tree.tiles())
+            reason = f"the events from here to position {size} are not those that the checkpoint of {size} events signs"
+            raise WrongPosition(self._certain + 1, reason)
+        self._certain = size
+
+    def _compare(self, tiles: Mapping[TileId, bytes], *, exact: bool = False) -> None:
+        """Compare tiles with the stored ones, lowest positions first. Without `exact` a stored one may have more."""
+        wanted = {tile: content for tile, content in tiles.items() if content}
+        stored = tables.tiles(self._connection, wanted)
+        for tile in sorted(wanted, key=lambda each: (each.number << HEIGHT * max(each.level, 0), each.level)):
+            found = stored.get(tile, b"")
+            if found != wanted[tile] and (exact or not found.startswith(wanted[tile])):
+                if tile.level <= 0:
+                    self._explain_events(tile)
+                raise explain_tile(tile, wanted[tile], found)
+
+    def _explain_events(self, tile: TileId) -> None:
+        """Raise `WrongPosition` for the first event of a tile that is not as it was sealed."""
+        first = tile.number * WIDTH + 1
+        for position in range(first, min(first + WIDTH, self._tree.size + 1)):
+            row, *others = self._query(EVENT_AT, position)
+            if others:
+                raise WrongPosition(position, "two events have this position")
+            sealed = self._sealed(position)
+            if sealed is None:
+                raise WrongPosition(position, "its leaf is missing in the tree")
+            if leaf(*row) != sealed:
+                raise WrongPosition(position, difference(leaf(*row), sealed))
+            if leaf_hash(sealed) != self._sealed_hash(position):
+                raise WrongPosition(position, "its hash in the tree is not that of its leaf")
+
+    def _sealed(self, position: int) -> bytes | None:
+        """The leaf that was sealed at a position; None if it is not there."""
+        tile = TileId(ENTRIES, position - 1 >> HEIGHT)
+        try:
+            return list(entries_in(tables.tiles(self._connection, [tile])[tile]))[(position - 1) % WIDTH]
+        except (KeyError, IndexError, ValueError):
+            return None
+
+    def _sealed_hash(self, position: int) -> bytes:
+        tile = TileId(0, position - 1 >> HEIGHT)
+        at = (position - 1) % WIDTH * 32
+        return tables.tiles(self._connection, [tile]).get(tile, b"")[at : at + 32]
+
+    def _query(self, query: str, *parameters: Any) -> list[Any]:
+        with self._connection.cursor(binary=True) as cursor:
+            return cursor.execute(query.encode(), parameters).fetchall()

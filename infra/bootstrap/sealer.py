@@ -1,0 +1,68 @@
+"""The sealer role: signs the log as a tree, with which others can check the history."""
+
+import asyncio
+import os
+
+import uvloop
+
+from infra.audit import lag
+from infra.audit.notes import CheckpointSigner
+from infra.audit.sealer import Sealer
+from infra.bootstrap.keys import KeyGuard
+from infra.bootstrap.lifetime import collect_rarely, first_known, in_thread, retry_until_available, until_stopped
+from infra.bootstrap.write_side import part_url, process_keys
+from infra.postgres.connect import create_pool
+from infra.postgres.database import Database
+from infra.sealing.key_ring import KeyKind, KeyRing
+from infra.sealing.process_keys import ProcessKeys
+from infra.settings.audit import AuditSettings
+from infra.settings.errors import SettingsError
+from infra.settings.model import Settings
+
+POOL_SIZE = 2
+NICENESS = 10
+"""The sealer yields to what people wait for: it runs when other processes leave time."""
+
+
+def run(settings: Settings) -> None:
+    """Seal the log until SIGINT or SIGTERM.
+
+    Raises:
+        SettingsError: the key document is wrong, or has no log key.
+        WrongKey: a key is not the one that the database was written with.
+    """
+    keys = process_keys(settings)
+    signer = signer_of(settings.audit, keys.ring)
+    os.nice(NICENESS)
+    uvloop.run(until_stopped(_seal(settings, keys, signer)))
+
+
+def signer_of(settings: AuditSettings, ring: KeyRing) -> CheckpointSigner:
+    """Return the signer of the log.
+
+    Raises:
+        SettingsError: the key document has no log key.
+    """
+    if not ring.of(KeyKind.LOG):
+        raise SettingsError("The key document has no log key. Add the one that `palimpsest new-keys` prints.")
+    return CheckpointSigner(settings.origin, ring.current(KeyKind.LOG).secret)
+
+
+async def _seal(settings: Settings, keys: ProcessKeys, signer: CheckpointSigner) -> None:
+    url = part_url(settings, "sealer")
+    pool = create_pool(url, POOL_SIZE)
+    await pool.open(wait=False)
+    try:
+        database = Database(pool)
+        guard = KeyGuard(keys, database)
+        await retry_until_available(guard.require)
+        collect_rarely()
+        sealer = Sealer(url, signer)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(in_thread(sealer.run, sealer.stop))
+            tasks.create_task(lag.watch(database))
+            tasks.create_task(guard.watch())
+    except ExceptionGroup as group:
+        raise first_known(group) from None
+    finally:
+        await pool.close()

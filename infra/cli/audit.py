@@ -1,0 +1,134 @@
+"""`palimpsest audit`: proves and verifies the history of the log."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import psycopg
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from infra.cli.terminal import Terminal, failure
+from infra.errors import SetupError
+from infra.postgres.connect import Connection, connect
+from infra.settings.load import load
+from infra.settings.model import Settings
+
+if TYPE_CHECKING:
+    from infra.audit.notes import VerifierKey
+    from infra.audit.verification import KeptCheckpoint
+
+app = typer.Typer(
+    help="Prove and verify the history.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+)
+
+KeyText = Annotated[
+    str | None, typer.Option(help="Key of the log, as `audit key` prints it; default: of our key document.")
+]
+
+
+@app.command()
+def key() -> None:
+    """Print the key with which others check the signatures of the log. Publish it where it cannot be changed."""
+    typer.echo(str(_own_key(load(part="auditor"))))
+
+
+@app.command()
+def prove(position: Annotated[int, typer.Argument(help="Position of the event.", min=1)]) -> None:
+    """Print a proof that an event is in the log (a .tlog-proof file). infra/audit/check_proof.py checks it offline."""
+    from infra.audit import tables
+    from infra.audit.proving import proof_from, tiles_for_proof
+    from infra.audit.tree import ProofRefused
+
+    with _database(load(part="auditor")) as connection:
+        last = tables.last_checkpoint(connection)
+        if last is None or last.size < position:
+            raise failure(f"Position {position} is not sealed: {last.size if last else 0} events are.")
+        try:
+            proof = proof_from(
+                tables.tiles(connection, tiles_for_proof(position - 1, last.size)), position - 1, last.note
+            )
+        except ProofRefused as error:
+            raise failure(f"Position {position} cannot be proved: {error}. See: palimpsest audit verify") from None
+    sys.stdout.write(str(proof))
+
+
+@app.command()
+def verify(
+    key: KeyText = None,
+    checkpoint: Annotated[
+        list[Path] | None, typer.Option(help="File with a checkpoint that you have kept; the log must continue it.")
+    ] = None,
+) -> None:
+    """Verify the whole store: each event, each tile, each signature. Exits with 1 and the first wrong position."""
+    from infra.audit.differences import WrongPosition
+    from infra.audit.verification import verify as examine
+
+    settings = load(part="auditor")
+    verifier = _given_key(key) if key else _own_key(settings)
+    kept = [_kept(file, verifier) for file in checkpoint or []]
+    with _database(settings) as connection, _bar("verifying") as progress:
+        try:
+            found = examine(connection, verifier, progress, kept)
+        except WrongPosition as error:
+            raise failure(f"Position {error.position}: {error}.") from None
+    Terminal().print(
+        f"{found.events} events are those that were signed, in {found.checkpoints} checkpoints. "
+        f"{found.unsealed} later events are not sealed yet.",
+        style="green",
+    )
+
+
+def _own_key(settings: Settings) -> "VerifierKey":
+    from infra.bootstrap.sealer import signer_of
+    from infra.sealing.key_source import KeySource
+
+    return signer_of(settings.audit, KeySource(settings.keys).read()).key
+
+
+def _given_key(text: str) -> "VerifierKey":
+    from infra.audit.notes import NoteRefused, VerifierKey
+
+    try:
+        return VerifierKey.parse(text)
+    except NoteRefused as error:
+        raise SetupError(f"--key: {error}.") from None
+
+
+def _kept(file: Path, key: "VerifierKey") -> "KeptCheckpoint":
+    """A checkpoint from a file. One that the log has not signed proves nothing about it."""
+    from infra.audit.notes import NoteRefused
+    from infra.audit.verification import KeptCheckpoint
+
+    try:
+        note = file.read_text(encoding="utf-8")
+        return KeptCheckpoint(key.open(note).size, note)
+    except OSError as error:
+        raise SetupError(f"{file} cannot be read ({error.strerror}).") from None
+    except (UnicodeDecodeError, NoteRefused) as error:
+        raise SetupError(f"{file} is not a checkpoint of this log: {error}.") from None
+
+
+@contextmanager
+def _database(settings: Settings) -> Iterator[Connection]:
+    from infra.bootstrap.write_side import part_url
+
+    try:
+        with connect(part_url(settings, "auditor")) as connection:
+            yield connection
+    except psycopg.errors.UndefinedTable:
+        raise SetupError("The schema is missing or old. Run: palimpsest migrate") from None
+    except psycopg.OperationalError:
+        raise SetupError("The database is not available. `palimpsest doctor` says more.") from None
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[Any]:
+    """A progress bar on standard error, only on a terminal: it does not mix with the output."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    errors = Terminal(stderr=True)
+    with Progress(*columns, TimeRemainingColumn(), console=errors, disable=not errors.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, goal: bar.update(task, completed=done, total=goal)

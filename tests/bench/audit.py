@@ -1,0 +1,72 @@
+"""The audit tree: sealing a log that has got ahead, verifying a whole store, and proofs for single events."""
+
+import random
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from statistics import quantiles
+from time import perf_counter
+
+from infra.audit import tables
+from infra.audit.proving import proof_from, tiles_for_proof
+from infra.audit.verification import verify
+from infra.postgres.connect import connect
+from tests.bench.harness import Bench, Row, below, told
+from tests.support.sealing import SIGNER, execute, fill, seal
+from tests.support.servers import Database
+from tests.support.stores import rows as rows_of
+
+EVENTS = 1_000_000
+EVENT_BYTES = 300
+MICROSECONDS = 1e6 / 30_000
+"""The limit for an event, sealed or verified: 30,000 a second."""
+PROOF_MILLISECONDS = 10.0
+CLIENTS, PROOFS = 4, 500
+STORED_BYTES = "SELECT sum(pg_total_relation_size(name::regclass)) FROM unnest(ARRAY['log_tiles', 'log_edges']) AS name"
+
+
+def rows(bench: Bench) -> Iterator[Row]:
+    """Each round seals and verifies the whole log again."""
+    events = bench.count(EVENTS)
+    sealing, verifying = list[float](), list[float]()
+    with bench.database() as database:
+        fill(database, events, bytes(EVENT_BYTES - 32))
+        execute(database, "ANALYZE stored_events")
+        for _ in range(bench.rounds):
+            execute(database, "TRUNCATE log_tiles, log_edges, log_checkpoints")
+            started = perf_counter()
+            seal(database)
+            sealing.append((perf_counter() - started) / events * 1e6)
+            started = perf_counter()
+            _verify(database)
+            verifying.append((perf_counter() - started) / events * 1e6)
+        yield below(f"audit: seal {events:,} events, catching up", "µs an event", sealing, MICROSECONDS)
+        yield below(f"audit: verify a store of {events:,} events", "µs an event", verifying, MICROSECONDS)
+        times = _prove(database, events, bench.count(PROOFS))
+        name = f"audit: proof from the tables, {CLIENTS} clients, p95"
+        yield below(name, "ms", [quantiles(times, n=20)[-1] * 1e3], PROOF_MILLISECONDS)
+        [(stored,)] = rows_of(database.admin_url, STORED_BYTES)
+        yield told("audit: tables of tiles and entries", "bytes an event", float(stored) / events)
+
+
+def _verify(database: Database) -> None:
+    with connect(database.part_url("auditor")) as connection:
+        verify(connection, SIGNER.key, lambda done, goal: None)
+
+
+def _prove(database: Database, events: int, proofs: int) -> list[float]:
+    """The seconds that each proof took, of all clients."""
+
+    def client(number: int) -> list[float]:
+        chance, times = random.Random(number), list[float]()
+        with connect(database.part_url("auditor"), autocommit=True) as connection:
+            for _ in range(proofs):
+                index = chance.randrange(events)
+                started = perf_counter()
+                last = tables.last_checkpoint(connection)
+                assert last is not None
+                proof_from(tables.tiles(connection, tiles_for_proof(index, last.size)), index, last.note)
+                times.append(perf_counter() - started)
+        return times
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        return [each for times in pool.map(client, range(CLIENTS)) for each in times]

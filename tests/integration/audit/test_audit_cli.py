@@ -1,0 +1,121 @@
+"""`palimpsest audit`, and the verifier that works offline, as programs."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from infra.audit import check_proof
+from infra.audit.proof_file import EntryProof
+from infra.sealing.key_ring import KeyKind, KeyRing
+from infra.store.audit_leaf import content_of
+from tests.support.roles import environment
+from tests.support.sealing import SIGNER, execute, fill, last_note, seal
+from tests.support.servers import PROJECT, Database
+from tests.support.stores import KEY_RING, rows
+
+Palimpsest = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def palimpsest(database: Database, tmp_path: Path) -> Palimpsest:
+    """Runs `palimpsest audit` on a log of which 300 events are sealed and two are not."""
+    fill(database, 300)
+    seal(database)
+    fill(database, 2)
+
+    def run(*words: str, code: int = 0, **settings: str) -> "subprocess.CompletedProcess[str]":
+        done = subprocess.run(
+            [sys.executable, "-m", "infra.cli.main", "audit", *words],
+            env={**environment(database, None, 8000, tmp_path), **settings},
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
+        return done
+
+    return run
+
+
+def offline(folder: Path, *words: str, code: int = 0) -> str:
+    """Run the verifier alone: a copy of the file, without our packages, in an empty folder."""
+    program = folder / "check_proof.py"
+    program.write_bytes(Path(check_proof.__file__).read_bytes())
+    done = subprocess.run(
+        [sys.executable, "-I", str(program), *words], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
+    return done.stdout + done.stderr
+
+
+def test_a_proof_is_checked_offline(palimpsest: Palimpsest, database: Database, tmp_path: Path) -> None:
+    key = palimpsest("key").stdout.strip()
+    assert key == str(SIGNER.key)
+    proof = palimpsest("prove", "123").stdout
+    file, event = tmp_path / "123.tlog-proof", tmp_path / "event"
+    file.write_text(proof)
+    [(state, stream_id)] = rows(
+        database.admin_url, "SELECT state, originator_id FROM stored_events WHERE notification_id = 123"
+    )
+    event.write_bytes(state)
+    found = offline(tmp_path, key, str(file), str(event))
+    assert found.startswith("Position 123 of 300 in the log palimpsest.localhost/log: note.extended, version 4 of the")
+    assert str(stream_id) in found
+
+    event.write_bytes(state + b"x")
+    assert "EVENT is not the event of the proof" in offline(tmp_path, key, str(file), str(event), code=1)
+    other = EntryProof.parse(proof)
+    forged = other._replace(entry=other.entry[:1] + (124).to_bytes(8, "big") + other.entry[9:])
+    file.write_text(str(forged))
+    assert "not in the log" in offline(tmp_path, key, str(file), code=1)
+    file.write_text(proof.replace("\n300\n", "\n301\n"))
+    assert "signature is wrong" in offline(tmp_path, key, str(file), code=1)
+    file.write_text(proof.replace("index 122", "index 121"))
+    assert "not in the log" in offline(tmp_path, key, str(file), code=1)
+    assert "KEY FILE.tlog-proof" in offline(tmp_path, code=2)
+
+
+@pytest.mark.parametrize("position", [1, 256, 257, 300])
+def test_any_sealed_event_can_be_proved(palimpsest: Palimpsest, position: int) -> None:
+    proof = EntryProof.parse(palimpsest("prove", str(position)).stdout)
+    proof.check(SIGNER.key)
+    assert content_of(proof.entry).position == proof.leaf_index + 1 == position
+    assert f"Position {position} of 300" in check_proof.check(str(SIGNER.key), str(proof))
+
+
+def test_what_is_not_sealed_cannot_be_proved(palimpsest: Palimpsest, database: Database) -> None:
+    assert "Position 301 is not sealed: 300 events are." in palimpsest("prove", "301", code=1).stderr
+    execute(database, "DELETE FROM log_tiles")
+    assert "cannot be proved" in palimpsest("prove", "7", code=1).stderr
+
+
+def test_verify_says_what_was_verified_or_the_first_wrong_position(
+    palimpsest: Palimpsest, database: Database, tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept"
+    kept.write_text(last_note(database))
+    all_is_well = "300 events are those that were signed, in 1 checkpoints. 2 later events are not sealed yet.\n"
+    assert palimpsest("verify").stdout == all_is_well
+    assert "in 2 checkpoints" in palimpsest("verify", "--checkpoint", str(kept)).stdout
+    # An auditor needs no keys of ours, only the public one.
+    lone = {"PALIMPSEST_KEYS": "", "PALIMPSEST_KEYS_FILE": str(tmp_path / "none")}
+    assert palimpsest("verify", "--key", str(SIGNER.key), **lone).stdout == all_is_well
+    assert "does not exist" in palimpsest("verify", code=2, **lone).stderr
+    execute(database, "UPDATE stored_events SET state = ''::bytea WHERE notification_id = 77")
+    assert "Position 77: the stored bytes of the event were changed" in palimpsest("verify", code=1).stderr
+
+
+def test_wrong_input_is_explained(palimpsest: Palimpsest, tmp_path: Path) -> None:
+    file = tmp_path / "kept"
+    file.write_text("nothing")
+    assert "is not a checkpoint of this log" in palimpsest("verify", "--checkpoint", str(file), code=2).stderr
+    assert "cannot be read" in palimpsest("verify", "--checkpoint", str(tmp_path / "none"), code=2).stderr
+    assert "--key: the key is not written as name+id+key" in palimpsest("verify", "--key", "abc", code=2).stderr
+    without = KeyRing(tuple(key for key in KEY_RING.keys if key.kind is not KeyKind.LOG)).document()
+    assert "has no log key" in palimpsest("key", code=2, PALIMPSEST_KEYS=without).stderr
+    assert json.loads(without)["keys"]

@@ -1,0 +1,351 @@
+"""The sealer signs one history, of everything in the log, whatever is killed, frozen, changed or started twice."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from threading import Event, Thread
+from time import sleep
+from typing import cast
+from uuid import uuid4
+
+import psycopg
+import pytest
+from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
+
+from infra.audit import lag, sealer, sealing_session
+from infra.audit.growing_tree import GrowingTree
+from infra.audit.notes import CheckpointSigner
+from infra.audit.sealer import Sealer
+from infra.audit.sealing_session import HistoryRefused, SealingSession
+from infra.audit.tiles import ENTRIES, TileId
+from infra.postgres.connect import connect
+from infra.postgres.leader_lease import LeaderLease, NoLongerLeading
+from infra.settings.audit import DEFAULT_ORIGIN
+from tests.support.note import Note
+from tests.support.roles import RoleProcess, environment, frozen
+from tests.support.sealing import HELD, SIGNER, entries, execute, fill, notes, seal, stored_tiles
+from tests.support.servers import Database, open_folder
+from tests.support.stores import CALL, open_store, rows
+from tests.support.waiting import wait_until
+
+WRONG_HASH = "sha256(''::bytea)"
+
+
+def gauge(name: str) -> float:
+    value = REGISTRY.get_sample_value(f"palimpsest_sealer_{name}")
+    assert value is not None
+    return value
+
+
+def require_one_history(database: Database, *, all_sealed: bool = True) -> None:
+    """Every checkpoint that was ever signed is of the log as it is, and the tiles are those of the last one."""
+    log, tree = entries(database), GrowingTree()
+    signed = [SIGNER.key.open(note) for note in notes(database)]
+    for checkpoint in signed:
+        tree.extend(log[tree.size : checkpoint.size])
+        assert (tree.size, tree.root()) == (checkpoint.size, checkpoint.root)
+    assert stored_tiles(database) == tree.tiles()
+    assert not all_sealed or tree.size == len(log)
+
+
+def test_the_tree_is_that_of_the_whole_log_in_whatever_pages(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chance = random.Random(5)
+    for _ in range(12):
+        monkeypatch.setattr(sealing_session, "PAGE_EVENTS", chance.choice([1, 37, 256, 1000]))
+        fill(database, chance.choice([1, 3, 90, 300]))
+        assert seal(database) == len(entries(database))
+    require_one_history(database)
+    assert {TileId(0, 0), TileId(ENTRIES, 0)} <= set(stored_tiles(database))
+
+
+def test_an_empty_log_has_no_checkpoint(database: Database) -> None:
+    assert seal(database) == 0
+    assert notes(database) == []
+
+
+def test_a_page_ends_with_the_bytes_that_fit_and_a_large_event_stops_nothing(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sealing_session, "PAGE_BYTES", 1_000)
+    fill(database, 3, bytes(2_000))
+    fill(database, 40)
+    assert seal(database) == 43
+    assert len(notes(database)) > 3
+    require_one_history(database)
+
+
+async def test_events_of_aggregates_are_sealed_while_they_are_appended(database: Database) -> None:
+    async with open_store(database.app_url) as opened:
+        for number in range(3):
+            await opened.store.append([Note.write(uuid4(), f"text {number}")], CALL, None)
+            assert await asyncio.to_thread(seal, database) == number + 1
+    require_one_history(database)
+
+
+async def test_an_append_does_not_wait_for_a_checkpoint_that_is_being_stored(database: Database) -> None:
+    fill(database, 10)
+    async with open_store(database.app_url) as opened:
+        loop = asyncio.get_running_loop()
+
+        class AppendingLease:
+            def held(self) -> bool:
+                appended = opened.store.append([Note.write(uuid4(), "text")], CALL, None)
+                asyncio.run_coroutine_threadsafe(appended, loop).result(5)
+                return True
+
+        def step() -> None:
+            with connect(database.part_url("sealer"), autocommit=True) as connection:
+                SealingSession(connection, SIGNER).step(cast(LeaderLease, AppendingLease()))
+
+        await asyncio.to_thread(step)
+    assert len(entries(database)) == 11
+    require_one_history(database, all_sealed=False)
+
+
+def test_a_sealer_that_has_lost_its_lease_stores_nothing(database: Database) -> None:
+    fill(database, 10)
+
+    class LostLease:
+        def held(self) -> bool:
+            return False
+
+    with connect(database.part_url("sealer"), autocommit=True) as connection, pytest.raises(NoLongerLeading):
+        SealingSession(connection, SIGNER).step(cast(LeaderLease, LostLease()))
+    assert (notes(database), stored_tiles(database)) == ([], {})
+
+
+def test_two_sealers_that_both_believe_to_lead_seal_one_history(database: Database) -> None:
+    fill(database, 300)
+    seal(database)
+    with (
+        connect(database.part_url("sealer"), autocommit=True) as first,
+        connect(database.part_url("sealer"), autocommit=True) as second,
+    ):
+        one, other = SealingSession(first, SIGNER), SealingSession(second, SIGNER)
+        fill(database, 5)
+        one.step(HELD)
+        fill(database, 5)
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            other.step(HELD)
+    seal(database)
+    require_one_history(database)
+
+
+def test_a_session_that_begins_while_another_seals_sees_one_moment(database: Database) -> None:
+    """Checkpoint and edge are read at once: else the doctor would call a busy sealer's tree damaged."""
+    done = Event()
+
+    def go_on() -> None:
+        with connect(database.part_url("sealer"), autocommit=True) as connection:
+            session = SealingSession(connection, SIGNER)
+            while not done.is_set():
+                fill(database, 1)
+                session.step(HELD)
+
+    writer = Thread(target=go_on)
+    writer.start()
+    try:
+        with connect(database.part_url("auditor"), autocommit=True) as connection:
+            for _ in range(300):
+                SealingSession(connection, SIGNER).require_log()
+    finally:
+        done.set()
+        writer.join()
+    require_one_history(database)
+
+
+DAMAGES = {
+    "the last sealed event was changed": (
+        "UPDATE stored_events SET state = state || 'x'::bytea WHERE notification_id = 300",
+        "position 300 is not the one",
+    ),
+    "the last sealed event was removed": (
+        "DELETE FROM stored_events WHERE notification_id = 300",
+        "position 300 is not the one",
+    ),
+    "the next event was removed": (
+        "DELETE FROM stored_events WHERE notification_id = 301",
+        "position 301 is missing",
+    ),
+    "an event between new ones was removed": (
+        "DELETE FROM stored_events WHERE notification_id = 305",
+        "position 305 is missing",
+    ),
+    "the tail was cut off": ("DELETE FROM stored_events WHERE notification_id >= 290", "the log ends at position 289"),
+    "a hash at the edge was changed": (
+        f"UPDATE log_edges SET content = overlay(content PLACING {WRONG_HASH} FROM 1) WHERE level = 0",
+        "edge of the tree is damaged",
+    ),
+    "a hash above the edge was changed": (
+        f"UPDATE log_edges SET content = {WRONG_HASH} WHERE level = 1",
+        "do not lead to the root",
+    ),
+    "the edge is gone": ("DELETE FROM log_edges", "edge of the tree is damaged"),
+    "an entry at the edge was changed": (
+        "UPDATE log_edges SET content = overlay(content PLACING 'x'::bytea FROM 60) WHERE level = -1",
+        "edge of the tree is damaged",
+    ),
+    "a checkpoint was changed": (
+        "UPDATE log_checkpoints SET note = replace(note, E'\\n300\\n', E'\\n301\\n')",
+        "not one of this log and its key",
+    ),
+    "a checkpoint stands for another": ("UPDATE log_checkpoints SET size = 299", "stored as one of size 299"),
+}
+
+
+@pytest.mark.parametrize(("statement", "words"), DAMAGES.values(), ids=DAMAGES)
+def test_nothing_is_signed_over_a_history_that_is_not_the_one_that_was_sealed(
+    database: Database, statement: str, words: str
+) -> None:
+    fill(database, 300)
+    seal(database)
+    fill(database, 0 if "290" in statement else 10)
+    before = notes(database)
+    execute(database, statement)
+    with pytest.raises(HistoryRefused, match=words):
+        seal(database)
+    assert len(notes(database)) == len(before)
+
+
+def test_the_hash_of_the_last_event_may_be_in_a_full_tile(database: Database) -> None:
+    fill(database, 256)
+    seal(database)
+    fill(database, 1)
+    seal(database)
+    execute(database, "DELETE FROM log_checkpoints WHERE size = 257")
+    execute(database, "DELETE FROM log_edges WHERE level <= 0")
+    execute(database, "DELETE FROM log_tiles WHERE level = 0")
+    with pytest.raises(HistoryRefused, match="hash of the event at position 256 is missing"):
+        seal(database)
+
+
+@pytest.mark.parametrize(
+    "other", [CheckpointSigner("another.example/log", bytes(32)), CheckpointSigner(DEFAULT_ORIGIN, bytes(32))]
+)
+def test_another_name_or_key_does_not_continue_the_log(database: Database, other: CheckpointSigner) -> None:
+    fill(database, 3)
+    seal(database)
+    fill(database, 3)
+    with pytest.raises(HistoryRefused, match="not one of this log and its key"):
+        seal(database, other)
+
+
+class Running:
+    """A sealer in a thread."""
+
+    def __init__(self, database: Database) -> None:
+        self.sealer = Sealer(database.part_url("sealer"), SIGNER)
+        self._thread = Thread(target=self.sealer.run, daemon=True)
+
+    def __enter__(self) -> "Running":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.sealer.stop()
+        self._thread.join(20)
+        assert not self._thread.is_alive()
+
+
+def sealed(database: Database, size: int) -> Callable[[], bool]:
+    return lambda: rows(database.admin_url, "SELECT max(size) FROM log_checkpoints") == [(size,)]
+
+
+def test_a_refused_history_raises_an_alarm_until_it_is_restored(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sealer, "REFUSED_SECONDS", 0.2)
+    fill(database, 300)
+    with capture_logs() as logs, Running(database):
+        wait_until(sealed(database, 300))
+        assert gauge("refused") == 0
+        execute(database, "UPDATE stored_events SET state = state || 'x'::bytea WHERE notification_id = 300")
+        fill(database, 5)
+        wait_until(lambda: gauge("refused") == 1)
+        [(size,)] = rows(database.admin_url, "SELECT max(size) FROM log_checkpoints")
+        assert size == 300
+        execute(
+            database,
+            "UPDATE stored_events SET state = substr(state, 1, length(state) - 1) WHERE notification_id = 300",
+        )
+        wait_until(sealed(database, 305))
+        wait_until(lambda: gauge("refused") == 0)
+    refusals = [entry for entry in logs if entry["log_level"] == "error"]
+    assert {entry["reason"] for entry in refusals} == {"the event at position 300 is not the one that was sealed"}
+    require_one_history(database)
+
+
+def test_a_database_that_was_set_back_under_a_running_sealer_is_not_sealed_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a restored backup: log and tree fit each other, but a later checkpoint was signed."""
+    monkeypatch.setattr(sealer, "REFUSED_SECONDS", 0.2)
+    fill(database, 10)
+    with capture_logs() as logs, Running(database):
+        wait_until(sealed(database, 10))
+        before = rows(database.admin_url, "SELECT level, content FROM log_edges")
+        fill(database, 10)
+        wait_until(sealed(database, 20))
+        set_back = "DELETE FROM log_checkpoints WHERE size > 10; DELETE FROM stored_events WHERE notification_id > 10"
+        with psycopg.connect(database.admin_url) as connection:
+            connection.execute("LOCK TABLE log_checkpoints, stored_events")
+            for statement in set_back.split(";"):
+                connection.execute(statement.encode())
+            for level, content in before:
+                connection.execute("UPDATE log_edges SET content = %s WHERE level = %s", [content, level])
+        wait_until(lambda: gauge("refused") == 1)
+        fill(database, 30, b"another history")
+        wait_until(lambda: any("size 20 was signed" in str(entry.get("reason")) for entry in logs))
+        assert len(notes(database)) == 1
+
+
+def test_the_lag_is_measured(database: Database) -> None:
+    async def measure() -> None:
+        async with open_store(database.app_url) as opened:
+            await lag.measure(opened.database)
+
+    asyncio.run(measure())
+    assert (gauge("position"), gauge("lag_events"), gauge("lag_seconds")) == (0, 0, 0)
+    fill(database, 5)
+    seal(database)
+    fill(database, 7)
+    asyncio.run(measure())
+    assert (gauge("position"), gauge("lag_events")) == (5, 7)
+    assert gauge("lag_seconds") >= 0
+
+
+def test_killed_and_frozen_sealers_sign_one_history(database: Database) -> None:
+    """Two processes, of which one is killed or frozen again and again while the log grows."""
+    chance = random.Random(11)
+    with open_folder() as folder:
+        processes = []
+        for number in range(2):
+            own = folder / str(number)
+            own.mkdir()
+            processes.append(RoleProcess("sealer", environment(database, None, 8000, own), own))
+            processes[-1].start()
+        try:
+            fill(database, 20)
+            wait_until(lambda: len(notes(database)) > 0, 30)
+            for strike in range(6):
+                for _ in range(5):
+                    fill(database, chance.choice([1, 20, 400]))
+                    sleep(chance.random() * 0.3)
+                struck = processes[strike % 2]
+                if strike % 3 == 2:
+                    with frozen(struck.pid):
+                        fill(database, 30)
+                        sleep(4)
+                else:
+                    struck.kill()
+                    struck.start()
+            fill(database, 3)
+            wait_until(sealed(database, len(entries(database))), 60)
+        finally:
+            for process in processes:
+                process.kill()
+    require_one_history(database)
+    assert len(notes(database)) > 5
