@@ -26,7 +26,7 @@ kafka: .venv/runtime  ## Start only a Kafka broker and print its address; option
 
 test: checks  ## Run all checks and tests, on real servers
 	@.ci/java
-	$(PYTEST) -n 2 --maxschedchunk 40
+	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder
 
 fast: lint  ## Run the quick checks, and the tests of the rules, in seconds; options: TESTS=tests/unit/http (others)
 	$(PYTEST) -n 2 -m "not programs" --hypothesis-profile fast $(TESTS)

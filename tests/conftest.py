@@ -1,5 +1,6 @@
 """Fixtures for all tests: servers are real and start only when a test asks for them."""
 
+import gc
 import logging
 import os
 import socket
@@ -11,12 +12,14 @@ import redis
 import structlog
 from hypothesis import Phase, settings
 from kafka.net.inet import KafkaNetSocket
+from xdist.remote import Producer
 
 from infra.kafka.client.topics import Topics
 from infra.local.servers.kafka import EmbeddedKafka
 from infra.telemetry.http_observer import observe_http
 from tests.support import kafka as brokers
 from tests.support import servers
+from tests.support.distribution import FilesInGroups
 from tests.support.servers import Cluster, Database, PostgresForTests, RedisForTests, redis_admin
 
 # A busy machine is slow, not wrong.
@@ -53,6 +56,18 @@ def _configure_without_cache(**settings: Any) -> None:
 
 
 setattr(structlog, "configure", _configure_without_cache)  # noqa: B010 (mypy allows no other function there)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesInGroups | None:
+    """Distribute the tests in our own way where they are distributed by files."""
+    return FilesInGroups(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+def pytest_collection_finish() -> None:
+    """Keep what is imported and collected out of garbage collection, which each rebuild of a read model ends with."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -4,8 +4,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,12 +17,13 @@ import redis
 from application.policy import POLICIES
 from infra.bootstrap.write_side import load_use_cases
 from infra.cli.up import is_ready
-from infra.local.servers.process import end, port_is_free, spawn
+from infra.local.servers.process import port_is_free
 from infra.policies.tables import register_policies
 from infra.postgres.migrate import migrate
 from tests.chaos.brokers import Brokers, open_brokers
 from tests.chaos.work import is_quiet
 from tests.support.billing_provider import BilledCall, ProviderProcess
+from tests.support.forks import ForkedProgram
 from tests.support.limits import PLENTY
 from tests.support.servers import PostgresForTests, RedisForTests, redis_admin
 from tests.support.smtp import Ledger, SmtpProcess
@@ -41,7 +40,7 @@ class Role:
         self.log = log
         self._name = name
         self._environment = {**os.environ, **environment}
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ForkedProgram | None = None
 
     def alive(self) -> bool:
         """Whether it runs."""
@@ -56,8 +55,7 @@ class Role:
     def start(self) -> None:
         """Start it, if it does not run."""
         if not self.alive():
-            command = [sys.executable, "-m", "infra.cli.main", self._name]
-            self._process = spawn(command, log=self.log, environment=self._environment)
+            self._process = ForkedProgram("infra.cli.main", self._name, environment=self._environment, log=self.log)
 
     def kill(self) -> None:
         """End it as a crash would."""
@@ -68,7 +66,7 @@ class Role:
     def stop(self) -> None:
         """End it in order."""
         if self._process is not None:
-            end(self._process, (signal.SIGTERM, 20.0))
+            self._process.stop(20.0)
 
 
 @dataclass

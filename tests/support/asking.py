@@ -1,10 +1,9 @@
 """A user who asks for texts, a provider that bills them, and workers: for tests in which workers stop or die."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -29,12 +28,13 @@ from tests.chaos.ledger import Ledger
 from tests.chaos.run import customer
 from tests.chaos.work import Kill, Work
 from tests.support.billing_provider import BillingProvider, ProviderLedger, provider_settings
+from tests.support.forks import ForkedProgram
 from tests.support.memory_jobs import MemoryJobs
 from tests.support.provider_servers import rude_provider
 from tests.support.roles import environment
 from tests.support.servers import Database
 from tests.support.stores import Opened, open_store
-from tests.support.worker_process import start
+from tests.support.worker_process import worker_process
 
 LOOK_SECONDS = 0.05
 
@@ -84,15 +84,9 @@ class Asking:
         assert found is not None
         return found.content
 
-    @contextmanager
-    def worker(self, **settings: str) -> Iterator[BaseProcess]:
+    def worker(self, **settings: str) -> AbstractContextManager[ForkedProgram]:
         """A worker process; it is killed at the end."""
-        process = start({**self.settings, **settings}, self.folder / "worker.log")
-        try:
-            yield process
-        finally:
-            process.kill()
-            process.join()
+        return worker_process({**self.settings, **settings}, self.folder / "worker.log")
 
     async def violations(self, kills: list[Kill]) -> list[str]:
         """Return what does not hold of generations. `kills`: those after which the provider may be asked again."""

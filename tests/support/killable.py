@@ -3,13 +3,11 @@
 What it has done is in a ledger, a file that outlives it.
 """
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import ClassVar
 
 from infra.local.servers.process import port_is_free
-from tests.support.servers import PROJECT
+from tests.support.forks import ForkedProgram
 from tests.support.waiting import wait_until
 
 HOST = "127.0.0.1"
@@ -23,7 +21,7 @@ class KillableServer:
     def __init__(self, path: Path, port: int) -> None:
         self.port = port
         self._path = path
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ForkedProgram | None = None
 
     def alive(self) -> bool:
         """Whether it runs."""
@@ -31,8 +29,7 @@ class KillableServer:
 
     def start(self) -> None:
         """Start it, and wait until it serves."""
-        command = [sys.executable, "-m", self.MODULE, "--port", str(self.port), str(self._path)]
-        self._process = subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.DEVNULL)
+        self._process = ForkedProgram(self.MODULE, "--port", str(self.port), str(self._path))
         wait_until(lambda: not port_is_free(self.port, HOST))
 
     def kill(self) -> None:

@@ -50,7 +50,7 @@ class Servers:
 def running_servers(
     database: Database, cache: RedisForTests, folder: Path, programs: Sequence[Sequence[str]]
 ) -> Iterator[Servers]:
-    """The processes, ready. `programs`: of each API process, as `RoleProcess` takes it."""
+    """The processes, ready. `programs`: of each API process, as `RoleProcess` takes it; empty ones are the product."""
     ports, roles = free_ports(len(programs)), list[RoleProcess]()
     for number, (program, port) in enumerate(zip(programs, ports, strict=True)):
         own = folder / str(number)

@@ -1,4 +1,4 @@
-"""The roles as processes of their own, as they run in earnest."""
+"""The roles as processes of their own."""
 
 import os
 import signal
@@ -7,17 +7,16 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Literal
 
 import httpx2
 
 from infra.local.servers.process import free_port
+from tests.support.forks import ForkedProgram
 from tests.support.limits import PLENTY
 from tests.support.servers import PROJECT, Database
 from tests.support.stores import KEYS
 from tests.support.waiting import wait_until
-
-PALIMPSEST = ("infra.cli.main",)
-"""The program of all roles: a module."""
 
 
 def environment(database: Database, redis_url: str | None, port: int, folder: Path) -> dict[str, str]:
@@ -37,35 +36,30 @@ def environment(database: Database, redis_url: str | None, port: int, folder: Pa
 
 
 class RoleProcess:
-    """One role; its log goes to a file. It can be killed and started again. `program`: the module and its arguments."""
+    """One role; its log goes to a file. It can be killed and started again.
 
-    def __init__(
-        self, name: str, environment: Mapping[str, str], folder: Path, program: Sequence[str] = PALIMPSEST
-    ) -> None:
+    `program`: a module that replaces what others import, and its arguments. Only with it the role starts by the
+    command line.
+    """
+
+    def __init__(self, name: str, environment: Mapping[str, str], folder: Path, program: Sequence[str] = ()) -> None:
         self.name = name
         self._program = program
         self.log = folder / f"{name}.log"
         self._environment = environment
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ForkedProgram | subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start the process."""
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", *self._program, self.name],
-                env=self._environment,
-                cwd=PROJECT,
-                stdout=log,
-                stderr=log,
-            )
+        self._process = self._by_command_line() if self._program else self._forked()
 
     def kill(self) -> None:
         """End it at once, with no chance to tidy up."""
-        self._end(subprocess.Popen.kill)
+        self._end("kill")
 
     def stop(self) -> None:
         """Ask it to end."""
-        self._end(subprocess.Popen.terminate)
+        self._end("terminate")
 
     def freeze(self) -> None:
         """Stop it with SIGSTOP; its connections stay open."""
@@ -81,9 +75,22 @@ class RoleProcess:
         assert self._process
         return self._process.pid
 
-    def _end(self, how: "object") -> None:
+    def _forked(self) -> ForkedProgram:
+        return ForkedProgram("infra.cli.main", self.name, environment=self._environment, log=self.log)
+
+    def _by_command_line(self) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", *self._program, self.name],
+                env=self._environment,
+                cwd=PROJECT,
+                stdout=log,
+                stderr=log,
+            )
+
+    def _end(self, how: Literal["kill", "terminate"]) -> None:
         if self._process is not None:
-            how(self._process)  # type: ignore[operator]
+            getattr(self._process, how)()
             self._process.wait(30)
             self._process = None
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,9 +10,10 @@ from pathlib import Path
 from infra.kafka.client.topics import Topics
 from projections.kernel import ReadModel, read_models
 from tests.support.feeding import FromKafka
+from tests.support.forks import ForkedProgram
 from tests.support.notes import Notes
 from tests.support.publishing import Publisher
-from tests.support.servers import PROJECT, Database
+from tests.support.servers import Database
 from tests.support.stores import open_store
 from tests.support.totals import LineTotals
 
@@ -24,18 +24,11 @@ def models() -> list[ReadModel]:
 
 
 @contextmanager
-def sharer(database: Database, publisher: Publisher, log: Path) -> Iterator["subprocess.Popen[bytes]"]:
+def sharer(database: Database, publisher: Publisher, log: Path) -> Iterator[ForkedProgram]:
     """One such process, killed at the end."""
     topics = publisher.topics
     arguments = [database.app_url, publisher.servers, topics.prefix, str(topics.partitions)]
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.sharer", *arguments],
-            cwd=PROJECT,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-        )
+    process = ForkedProgram("tests.support.sharer", *arguments, log=log)
     try:
         yield process
     finally:

@@ -1,27 +1,26 @@
 """`palimpsest worker` as a process that is killed at a certain point.
 
 `KILL_AT_JOB`: the id of a job that it has performed and is about to note. `KILL_AT_STEP`: "before" or "after", and a
-step of a generation. Without them the process is an ordinary worker, which only notices lost ones sooner. It is forked
-from one that has imported everything, since most of the time of a start is that.
+step of a generation. Without them the process is an ordinary worker, which only notices lost ones sooner, and tries
+jobs again at once.
 """
 
-import multiprocessing
 import os
 import signal
-import sys
-from collections.abc import Mapping, Sequence
-from multiprocessing.process import BaseProcess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from adapters.provider.openai_provider import OpenAIProvider
-from application.discovery import import_all
+from application.jobs import Retries
 from infra.bootstrap.worker import UserSender
 from infra.cli.main import main
 from infra.generation.partial_texts import PostgresPartialTexts
-from infra.jobs import ends, heartbeats, stalled
+from infra.jobs import ends, heartbeats, retry, stalled
 from infra.jobs.ends import EndedTry
 from infra.postgres.database import Database
+from tests.support.forks import ForkedProgram
 
 KILL_AT_JOB = "KILL_AT_JOB"
 KILL_AT_STEP = "KILL_AT_STEP"
@@ -29,7 +28,7 @@ STEPS = ("StartAttempt", "ask", "append", "RecordAnswer", "remove")
 """What a worker does for a generation: it starts an attempt, asks the provider, keeps pieces, records the answer, and
 removes the pieces."""
 
-end_tries = ends.end_tries
+end_tries, next_delay = ends.end_tries, retry.next_delay
 
 
 async def end_or_die(database: Database, tries: Sequence[EndedTry]) -> set[int]:
@@ -37,6 +36,11 @@ async def end_or_die(database: Database, tries: Sequence[EndedTry]) -> set[int]:
     if os.environ.get(KILL_AT_JOB) in [str(job.id) for job, _ in tries]:
         os.kill(os.getpid(), signal.SIGKILL)
     return await end_tries(database, tries)
+
+
+def at_once(retries: Retries, tries: int) -> float | None:
+    """Stand for `next_delay`: as many tries, without pauses."""
+    return None if next_delay(retries, tries) is None else 0.0
 
 
 def die_at(step: str, owner: type[Any], method: str) -> None:
@@ -55,20 +59,19 @@ def die_at(step: str, owner: type[Any], method: str) -> None:
     setattr(owner, method, dying)
 
 
-def start(variables: Mapping[str, str], log: Path) -> BaseProcess:
-    """Start a worker with these variables of the environment."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    process = context.Process(target=_run, args=(dict(variables), log))
-    process.start()
-    return process
+@contextmanager
+def worker_process(variables: Mapping[str, str], log: Path) -> Iterator[ForkedProgram]:
+    """A worker with these variables of the environment, which is killed at the end."""
+    process = ForkedProgram("tests.support.worker_process", "worker", environment={**os.environ, **variables}, log=log)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
-def _run(variables: Mapping[str, str], log: Path) -> None:
-    os.environ.update(variables)
-    with log.open("ab") as output:
-        for stream in (sys.stdout, sys.stderr):
-            os.dup2(output.fileno(), stream.fileno())
+def run() -> None:
+    """Work as the environment says."""
     ends.end_tries = end_or_die
     step = os.environ.get(KILL_AT_STEP, "")
     for owner, method in (
@@ -78,11 +81,11 @@ def _run(variables: Mapping[str, str], log: Path) -> None:
         (PostgresPartialTexts, "remove"),
     ):
         die_at(step, owner, method)
+    retry.next_delay = at_once
     heartbeats.HEARTBEAT_SECONDS = 0.2
     stalled.LOOK_SECONDS, stalled.STALL_SECONDS, stalled.MAX_GAP_SECONDS = 0.1, 2.0, 10.0
-    sys.argv = ["palimpsest", "worker"]
     main()
 
 
-import_all("application")
-import_all("infra.bootstrap")
+if __name__ == "__main__":
+    run()

@@ -26,8 +26,8 @@ async def test_a_worker_that_stops_writes_its_text_to_the_end(database: Database
             await has_begun(scene, id)
             process.terminate()
             scene.provider.gate.set()
-            await until(lambda: not process.is_alive())
-        assert process.exitcode == 0
+            await until(lambda: process.poll() is not None)
+        assert process.returncode == 0
         [call] = scene.ledger.calls()
         assert call.is_whole
         assert rows(database.admin_url, STATUS) == [("succeeded", 1)]

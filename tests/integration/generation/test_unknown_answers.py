@@ -33,7 +33,7 @@ async def lose_an_answer(database: Database, folder: Path) -> str:
     async with asking(database, folder, pause=0.01) as scene:
         id = await scene.ask()
         with scene.worker(**{KILL_AT_STEP: "after append"}) as worker:
-            await until(lambda: not worker.is_alive())
+            await until(lambda: worker.poll() is not None)
         with scene.worker():
             await scene.until_over(id)
         assert await scene.violations([Kill("worker", scene.ledger.calls()[0].asked.at)]) == []

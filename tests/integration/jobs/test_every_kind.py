@@ -1,8 +1,7 @@
 """Every kind of job: a worker is killed between the effect and the note of it, and the repeat does no harm."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from multiprocessing.process import BaseProcess
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import pytest
@@ -10,15 +9,18 @@ import pytest
 from application.discovery import import_all
 from application.jobs import PERFORMERS, Job
 from infra.jobs import housekeeping
+from tests.support.forks import ForkedProgram
 from tests.support.job_examples import EXAMPLES, Scene
 from tests.support.jobs import OpenedJobs
 from tests.support.roles import environment
 from tests.support.servers import Database
 from tests.support.stores import rows
 from tests.support.waiting import until, wait_until
-from tests.support.worker_process import KILL_AT_JOB, start
+from tests.support.worker_process import KILL_AT_JOB, worker_process
 
 import_all("application")
+# As a worker does that has noticed that another one is lost: test_stalled.py shows how they notice.
+FORGET_WORKER = "DELETE FROM jobs.procrastinate_workers"
 KINDS = sorted(PERFORMERS, key=lambda job: job.kind)
 
 
@@ -27,16 +29,10 @@ def test_every_kind_has_an_example() -> None:
     assert set(PERFORMERS) == set(EXAMPLES)
 
 
-@contextmanager
-def worker(scene: Scene, folder: Path, **settings: str) -> Iterator[BaseProcess]:
+def worker(scene: Scene, folder: Path, **settings: str) -> AbstractContextManager[ForkedProgram]:
     """A worker process; it is killed at the end."""
     variables = {**environment(scene.database, None, 1, folder), **scene.environment, **settings}
-    process = start(variables, folder / "worker.log")
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.join()
+    return worker_process(variables, folder / "worker.log")
 
 
 @pytest.fixture
@@ -54,8 +50,9 @@ async def test_a_repeat_after_a_kill_has_the_same_effect_or_none(
     await jobs.queue.enqueue(example.job)
     [(job_id,)] = rows(database.admin_url, "SELECT max(id) FROM jobs.procrastinate_jobs WHERE id <> 999")
     with worker(scene, tmp_path, **{KILL_AT_JOB: str(job_id)}) as killed:
-        wait_until(lambda: not killed.is_alive())
+        wait_until(lambda: killed.poll() is not None)
     assert status(database, job_id) == ("doing", 0)
+    rows(database.admin_url, FORGET_WORKER)
     assert set(example.effects(scene)) == {example.job.effect_key}
     with worker(scene, tmp_path):
         await until(lambda: status(database, job_id) == ("succeeded", 2))

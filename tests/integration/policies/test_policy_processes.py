@@ -1,8 +1,6 @@
 """Workers that die at any step of a batch: what their policies cause happens once, and another worker takes over."""
 
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 
@@ -11,12 +9,13 @@ import pytest
 from infra.policies.tables import ensure_checkpoints
 from infra.postgres.projector_connection import connect
 from tests.support.feeding import FromStore
+from tests.support.forks import ForkedProgram
 from tests.support.mirror import COUNT, MIRROR, Mirror
 from tests.support.note import Note
 from tests.support.notes import note
 from tests.support.policy_worker import NEVER, STEPS
 from tests.support.reacting import create_job_table, jobs_in
-from tests.support.servers import PROJECT, Database
+from tests.support.servers import Database
 from tests.support.stores import open_store, rows
 from tests.support.waiting import until
 
@@ -34,14 +33,14 @@ async def log(database: Database) -> AsyncIterator[FromStore]:
 
 
 @contextmanager
-def worker(database: Database, step: str) -> Iterator[subprocess.Popen[bytes]]:
+def worker(database: Database, step: str) -> Iterator[ForkedProgram]:
     """A worker that dies at this step; it is killed at the end."""
-    command = [sys.executable, "-m", "tests.support.policy_worker", database.app_url, step]
-    with subprocess.Popen(command, cwd=PROJECT) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
+    process = ForkedProgram("tests.support.policy_worker", database.app_url, step)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 async def caught_up(database: Database) -> None:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.revoking import Servers, running_servers
-from tests.support.roles import PALIMPSEST
 from tests.support.servers import Cluster, own_redis
 
 
@@ -16,6 +15,6 @@ def servers(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Itera
     with (
         cluster.database() as database,
         own_redis() as cache,
-        running_servers(database, cache, folder, [PALIMPSEST, ahead, behind]) as running,
+        running_servers(database, cache, folder, [(), ahead, behind]) as running,
     ):
         yield running
