@@ -5,9 +5,11 @@ from uuid import UUID
 
 from fastapi import Query
 from pydantic import Field
+from starlette.responses import Response
 
 from adapters.http.api.commands import Send
-from adapters.http.api.openapi import CONDITIONAL, FRESH, FRESH_UNLESS_KNOWN, KEYED, operation
+from adapters.http.api.lists import List
+from adapters.http.api.openapi import CONDITIONAL, CREATED, FRESH, FRESH_UNLESS_KNOWN, operation
 from adapters.http.api.queries import Read
 from adapters.http.api.responses import Answer
 from adapters.http.api.routers import Router, Tag
@@ -49,7 +51,7 @@ class TeamRename(Body):
 @router.post(
     "",
     response_model=TeamView,
-    **operation("The new team.", access=TEAM.action("found"), takes=KEYED, status=201),
+    **operation("The new team.", access=TEAM.action("found"), takes=CREATED, status=201),
 )
 async def found_team(body: NewTeam, send: Send) -> Answer:
     """Found a team. The caller becomes its owner."""
@@ -59,12 +61,11 @@ async def found_team(body: NewTeam, send: Send) -> Answer:
 @router.get(
     "",
     response_model=Page[TeamView],
-    **operation("A page of teams.", access=TEAM.action("list"), takes=FRESH),
+    **operation("A page of teams.", access=TEAM.action("list"), takes=FRESH_UNLESS_KNOWN, gives=["Link"]),
 )
-async def list_teams(paged: Annotated[PageQuery, Query()], read: Read) -> Answer:
+async def list_teams(paged: Annotated[PageQuery, Query()], read: List) -> Response:
     """List the teams that the caller is a member of, the oldest first."""
-    found = await read.query(teams, read.actor, read.now, cursor=paged.cursor, limit=paged.limit)
-    return read.unversioned(found)
+    return await read.listed(teams, read.actor, read.now, cursor=paged.cursor, limit=paged.limit)
 
 
 @router.get(
@@ -100,13 +101,14 @@ async def change_slug(team_id: UUID, body: TeamSlug, send: Send) -> Answer:
 @router.get(
     "/{team_id}/activity",
     response_model=Page[TeamAction],
-    **operation("A page of what happened.", access=TEAM.action("read_activity"), takes=FRESH),
+    **operation(
+        "A page of what happened.", access=TEAM.action("read_activity"), takes=FRESH_UNLESS_KNOWN, gives=["Link"]
+    ),
 )
-async def list_activity(team_id: UUID, paged: Annotated[PageQuery, Query()], read: Read) -> Answer:
+async def list_activity(team_id: UUID, paged: Annotated[PageQuery, Query()], read: List) -> Response:
     """List what happened in a team, the latest first. Requires the admin role."""
     cursor, limit = paged.cursor, paged.limit
-    found = await read.query(team_activity, read.history, read.actor, team_id, cursor=cursor, limit=limit)
-    return read.unversioned(read.found(found))
+    return await read.listed(team_activity, read.history, read.actor, team_id, cursor=cursor, limit=limit)
 
 
 @router.delete(
