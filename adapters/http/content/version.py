@@ -1,6 +1,6 @@
 """HTTP for the versions of documents: parse, send, answer."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import Path, Query
@@ -22,6 +22,7 @@ from application.content.document import (
     UnnameVersion,
     document_at_version,
 )
+from application.ports import EventStore
 from domain.access import DOCUMENT
 from domain.content.texts import VERSION_NAME_LENGTH
 from projections.content.document_version import BlameView, VersionPage, blame, versions
@@ -29,6 +30,18 @@ from projections.content.document_version import BlameView, VersionPage, blame, 
 router = Router("/v1/documents/{document_id}/versions", tag="documents")
 
 Version = Annotated[int, Path(ge=1, le=MAX_VERSION)]
+
+
+class VersionsQuery(PageQuery):
+    """Page of a list of versions."""
+
+    expand: Annotated[
+        Literal["author"] | None, Field(description="`author`: with the name of the user who saved each version.")
+    ] = None
+
+    def names(self, history: EventStore) -> EventStore | None:
+        """Return where to read names, if they are wanted."""
+        return history if self.expand else None
 
 
 class DifferenceQuery(QueryParameters):
@@ -57,7 +70,7 @@ class VersionName(Body):
     response_model=VersionPage,
     **operation("A page of versions.", access=DOCUMENT.action("read"), takes=FRESH_UNLESS_KNOWN, gives=["Link"]),
 )
-async def list_versions(document_id: UUID, paged: Annotated[PageQuery, Query()], read: List) -> Response:
+async def list_versions(document_id: UUID, listed: Annotated[VersionsQuery, Query()], read: List) -> Response:
     """List a document's versions, one for each save, the latest first. Requires the viewer role.
 
     The plan of the document's owner says how far back versions are shown: on the free plan, what the document was in
@@ -65,8 +78,15 @@ async def list_versions(document_id: UUID, paged: Annotated[PageQuery, Query()],
     how many are not: they are kept, and shown again with a larger plan. To read, compare, name or restore one answers
     403 `version_hidden`.
     """
-    cursor, limit = paged.cursor, paged.limit
-    return await read.listed(versions, read.actor, document_id, now=read.now, cursor=cursor, limit=limit)
+    return await read.listed(
+        versions,
+        read.actor,
+        document_id,
+        now=read.now,
+        cursor=listed.cursor,
+        limit=listed.limit,
+        names=listed.names(read.history),
+    )
 
 
 @router.get(

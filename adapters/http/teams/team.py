@@ -1,6 +1,6 @@
 """HTTP for teams: parse, send, answer."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import Query
@@ -13,7 +13,8 @@ from adapters.http.api.openapi import CONDITIONAL, CREATED, FRESH, FRESH_UNLESS_
 from adapters.http.api.queries import Read
 from adapters.http.api.responses import Answer
 from adapters.http.api.routers import Router, Tag
-from adapters.http.api.schemas import Body, PageQuery
+from adapters.http.api.schemas import Body, PageQuery, QueryParameters
+from application.ports import EventStore
 from application.teams.dissolution import DissolveTeam, WithdrawDissolution
 from application.teams.team import ChangeSlug, FoundTeam, MemberView, RenameTeam, TeamView
 from domain.access import TEAM
@@ -27,6 +28,25 @@ router = Router("/v1/teams", tag=Tag("teams", "Groups of users, with roles and i
 
 TeamName = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH, examples=["River watch"])]
 Slug = Annotated[str, Field(min_length=1, max_length=SLUG_LENGTH, pattern="^[a-z0-9](-?[a-z0-9])*$")]
+
+
+Expanded = Annotated[Literal["user"] | None, Field(description="`user`: with the name of each user.")]
+
+
+class MembersQuery(QueryParameters):
+    """What to show of members."""
+
+    expand: Expanded = None
+
+    def names(self, history: EventStore) -> EventStore | None:
+        """Return where to read names, if they are wanted."""
+        return history if self.expand else None
+
+
+class ActivityQuery(PageQuery):
+    """Page of what happened in a team."""
+
+    expand: Expanded = None
 
 
 class NewTeam(Body):
@@ -105,10 +125,17 @@ async def change_slug(team_id: UUID, body: TeamSlug, send: Send) -> Answer:
         "A page of what happened.", access=TEAM.action("read_activity"), takes=FRESH_UNLESS_KNOWN, gives=["Link"]
     ),
 )
-async def list_activity(team_id: UUID, paged: Annotated[PageQuery, Query()], read: List) -> Response:
+async def list_activity(team_id: UUID, listed: Annotated[ActivityQuery, Query()], read: List) -> Response:
     """List what happened in a team, the latest first. Requires the admin role."""
-    cursor, limit = paged.cursor, paged.limit
-    return await read.listed(team_activity, read.history, read.actor, team_id, cursor=cursor, limit=limit)
+    return await read.listed(
+        team_activity,
+        read.history,
+        read.actor,
+        team_id,
+        cursor=listed.cursor,
+        limit=listed.limit,
+        named=listed.expand is not None,
+    )
 
 
 @router.delete(
@@ -136,6 +163,7 @@ async def withdraw_dissolution(team_id: UUID, send: Send) -> Answer:
     response_model=list[MemberView],
     **operation("The members.", access=TEAM.action("list_members"), takes=FRESH),
 )
-async def list_members(team_id: UUID, read: Read) -> Answer:
+async def list_members(team_id: UUID, listed: Annotated[MembersQuery, Query()], read: Read) -> Answer:
     """List a team's members. Requires the viewer role: a guest does not see who is in the team."""
-    return read.unversioned(read.found(await read.query(members, read.actor, team_id)))
+    names = listed.names(read.history)
+    return read.unversioned(read.found(await read.query(members, read.actor, team_id, names=names)))
