@@ -168,7 +168,7 @@ class JoiningRules(Machine):
                 self._show(by, number)
 
     def _outside(self, number: int, choice: int) -> list[int]:
-        """People who are no members: those who were removed, with addresses of a proved domain, if there are any."""
+        """People who are no members: mostly removed ones with an address of a proved domain."""
         team = self.model.teams[number]
         people = [each for each in self.model.active if each not in team.members]
         proved = [each for each in people if team.has_proved(self.model.addresses[each] % DOMAINS)]
