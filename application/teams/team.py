@@ -51,11 +51,12 @@ team_view = view_maker(
 
 @dataclass(frozen=True, slots=True)
 class MemberView:
-    """A member of a team."""
+    """A member of a team. `user_name`: if it was asked for."""
 
     user_id: UUID
     role: Role
     joined_at: datetime
+    user_name: str | None = None
 
 
 class FoundTeam(Command[TeamView]):

@@ -21,6 +21,7 @@ from domain.kernel import NotFound, Party
 from projections.columns import columns_of
 from projections.content.document import DocumentDetails, document
 from projections.kernel import Change, PersonalData, ReadModel, Table, moment_of, reads
+from projections.names import with_names
 from projections.page import Page, bounded, page_of, read_cursor
 from projections.retention import shown_history
 from projections.visibility import ROLE_MODELS
@@ -35,7 +36,7 @@ class VersionView:
     """One version of a document: what was saved, by whom and when.
 
     `title` and `status` are the new ones, if they changed. `name`: given to the version by people. Lengths are in code
-    points: of the content, and of what was inserted into it and deleted from it.
+    points: of the content, and of what was inserted into it and deleted from it. `author_name`: if it was asked for.
     """
 
     version: int
@@ -49,6 +50,7 @@ class VersionView:
     restored_version: int | None
     author_id: UUID | None
     at: datetime
+    author_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +177,7 @@ SHOWN = f"(v.version = 1 OR v.name IS NOT NULL OR coalesce({REPLACED_AT} >= %(si
 """The condition that the version `v` is not hidden, as `ShownHistory.hides` says it. `since`: NULL shows all."""
 
 PAGE = f"""
-SELECT {columns_of(VersionView, "v", without={"content_changed", "content_length"})},
+SELECT {columns_of(VersionView, "v", without={"content_changed", "content_length", "author_name"})},
     v.content_length IS NOT NULL AS content_changed, coalesce(v.content_length, (
         SELECT w.content_length FROM read.document_version w
         WHERE w.document_id = v.document_id AND w.version < v.version AND w.content_length IS NOT NULL
@@ -227,7 +229,7 @@ class VersionCount:
     count: int
 
 
-@reads(DocumentVersions, DocumentDetails, *ROLE_MODELS, "subscription")
+@reads(DocumentVersions, DocumentDetails, *ROLE_MODELS, "subscription", "user_profile")
 async def versions(
     rows: ReadStore,
     actor: Actor,
@@ -236,10 +238,12 @@ async def versions(
     now: datetime,
     cursor: str | None = None,
     limit: int | None = None,
+    names: StoredEvents | None = None,
 ) -> ReadResult[VersionPage] | None:
     """Return a document's versions, the latest first; None: the document does not exist for the actor.
 
-    Reading them is the use of an unused share. What the plan of the owner hides now is counted only.
+    Reading them is the use of an unused share. What the plan of the owner hides now is counted only. `names`: where to
+    read the names of authors, if they are wanted.
 
     Raises:
         BadCursor: the cursor is not one of this list.
@@ -252,7 +256,8 @@ async def versions(
     before = MAX_VERSION if cursor is None else min(read_cursor(cursor, _Cursor).before, MAX_VERSION)
     params = {"id": document_id, "since": shown.since, "before": before, "size": size + 1}
     page = page_of(await rows.all(VersionView, PAGE, params), size, lambda last: _Cursor(last.version))
-    return ReadResult(VersionPage(page.items, page.next, await _hidden(rows, document_id, shown)), read.causes)
+    items = await with_names(rows, names, page.items, ids="author_id", names="author_name")
+    return ReadResult(VersionPage(items, page.next, await _hidden(rows, document_id, shown)), read.causes)
 
 
 @reads(DocumentVersions)

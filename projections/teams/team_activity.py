@@ -11,6 +11,7 @@ from application.ports import Actor, EventStore, ReadStore
 from domain.teams.roles import Role
 from domain.teams.team import Team
 from projections.kernel import reads
+from projections.names import with_names
 from projections.page import Page, bounded, page_of, read_cursor
 from projections.visibility import team_role
 
@@ -19,7 +20,8 @@ from projections.visibility import team_role
 class TeamAction:
     """Something that happened in a team. `action`: the name of the event, such as `member_left`.
 
-    `user_id`: the member whom it concerns, if it is one; `role`: the role that it gives.
+    `user_id`: the member whom it concerns, if it is one; `role`: the role that it gives. `user_name`: if it was asked
+    for.
     """
 
     version: int
@@ -27,13 +29,14 @@ class TeamAction:
     at: datetime
     user_id: UUID | None
     role: Role | None
+    user_name: str | None = None
 
 
 class _Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     before: int
 
 
-@reads("team", "team_roster")
+@reads("team", "team_roster", "user_profile")
 async def team_activity(
     rows: ReadStore,
     events: EventStore,
@@ -42,8 +45,11 @@ async def team_activity(
     *,
     cursor: str | None = None,
     limit: int | None = None,
+    named: bool = False,
 ) -> Page[TeamAction] | None:
     """Return what happened in the team, the latest first; None: the team does not exist for the actor.
+
+    `named`: with names of members.
 
     Raises:
         RoleTooLow: the actor is no admin.
@@ -57,7 +63,9 @@ async def team_activity(
     first = end if before is None else min(before, end)
     versions = range(first - 1, max(0, first - 2 - size), -1)
     found = await events.events([(team_id, version) for version in versions])
-    return page_of([_action(event) for event in found], size, lambda last: _Cursor(last.version))
+    page = page_of([_action(event) for event in found], size, lambda last: _Cursor(last.version))
+    stored = events if named else None
+    return Page(await with_names(rows, stored, page.items, ids="user_id", names="user_name"), page.next)
 
 
 def _action(event: Team.Event) -> TeamAction:

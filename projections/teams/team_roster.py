@@ -3,15 +3,17 @@
 from collections.abc import Iterator
 from uuid import UUID
 
-from application.ports import Actor, ReadStore, RecordedEvent
+from application.ports import Actor, ReadStore, RecordedEvent, StoredEvents
 from application.teams.team import MemberView
 from domain.teams.team import Team
 from projections.columns import columns_of
 from projections.kernel import Change, PersonalData, ReadModel, Table, reads
+from projections.names import with_names
 from projections.visibility import team_role
 
 MEMBERS = f"""
-SELECT {columns_of(MemberView)} FROM read.team_roster WHERE team_id = %s ORDER BY joined_at, user_id
+SELECT {columns_of(MemberView, without={"user_name"})}
+FROM read.team_roster WHERE team_id = %s ORDER BY joined_at, user_id
 """  # noqa: S608 - columns of our own view
 
 
@@ -48,13 +50,18 @@ class TeamRoster(ReadModel):
                 yield self.table.drop(team_id, user_id)
 
 
-@reads(TeamRoster, "team")
-async def members(rows: ReadStore, actor: Actor, team_id: UUID) -> list[MemberView] | None:
+@reads(TeamRoster, "team", "user_profile")
+async def members(
+    rows: ReadStore, actor: Actor, team_id: UUID, *, names: StoredEvents | None = None
+) -> list[MemberView] | None:
     """Return the team's members; None: the team does not exist for the actor.
+
+    `names`: where to read their names, if these are wanted.
 
     Raises:
         RoleTooLow: the actor is a guest.
     """
     if await team_role(rows, actor, team_id, "list_members") is None:
         return None
-    return await rows.all(MemberView, MEMBERS, [team_id])
+    found = await rows.all(MemberView, MEMBERS, [team_id])
+    return await with_names(rows, names, found, ids="user_id", names="user_name")

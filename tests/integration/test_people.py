@@ -11,8 +11,11 @@ from hypothesis.stateful import initialize, run_state_machine_as_test
 
 from infra.local.servers.redis import EmbeddedRedis
 from tests.support.api import running_api
+from tests.support.memory_records import MemoryRecords
 from tests.support.people.account_rules import AccountRules
+from tests.support.people.bulk_rules import ACTIONS, BulkRules
 from tests.support.people.document_rules import DocumentRules
+from tests.support.people.joining_rules import JoiningRules
 from tests.support.people.machine import REFUSED
 from tests.support.people.service import Clock, Service
 from tests.support.people.sharing_rules import SharingRules
@@ -21,7 +24,7 @@ from tests.support.servers import Cluster
 from tests.support.use_cases import PlainPasswords
 
 
-class People(AccountRules, DocumentRules, SharingRules, TeamRules):
+class People(AccountRules, BulkRules, DocumentRules, JoiningRules, SharingRules, TeamRules):
     """All that people do."""
 
     @initialize()
@@ -34,14 +37,30 @@ class People(AccountRules, DocumentRules, SharingRules, TeamRules):
             for person in range(3, 9):
                 self.invite(8 * team, 8 * team, 8 * person, person)
                 self.accept_invitation(8 * team, 8 * person)
+            self.change_settings(8 * team, 8 * team, 8 * team + 1, team + 1)
+            self.add_domain(8 * team, 8 * team, team)
+            self.prove_domain(8 * team, 8 * team, 0, 1)
+            self.remove(8 * team, 8 * team, 8 * (team + 6))
+        self.change_seats(0, 0)
         for person in (0, 4, 5):
+            self.make_folder(0, 8 * person, 1)
             self.lend(8 * person, 8 * person, 0, person)
             self.share(8 * person, 8 * person, 8 * (person + 6), person)
             self.read(8 * person, 8 * (person + 6))
 
 
+REACHED = {
+    *((name, "done") for name in ("AcceptJoinRequest", "DeclineJoinRequest", "WithdrawJoinRequest", "RemoveDomain")),
+    *(("ProveDomain", code) for code in ("done", "domain_not_proved", "taken")),
+    *(("ProveDomainByMail", code) for code in ("done", "domain_link_not_valid")),
+    *(("ShowJoinRequest", outcome) for outcome in ("shown", "accepted", "open")),
+    *(("InviteMembers", code) for code in ("invited", "already_a_member", "invited_recently", "team_is_full")),
+    *((f"ChangeDocuments: {action}", "done") for action in ACTIONS),
+}
+"""What the machine must have come to, beside most commands."""
+
 AT_RANDOM = settings(
-    max_examples=6,
+    max_examples=8,
     stateful_step_count=150,
     derandomize=True,
     deadline=None,
@@ -50,17 +69,18 @@ AT_RANDOM = settings(
 
 
 def test_each_person_sees_and_does_what_their_role_allows(cluster: Cluster, redis_server: EmbeddedRedis) -> None:
-    clock, outcomes = Clock(), Counter[tuple[str, str]]()
-    ports = {"clock": clock, "passwords": PlainPasswords()}
+    clock, records, outcomes = Clock(), MemoryRecords(), Counter[tuple[str, str]]()
+    ports = {"clock": clock, "passwords": PlainPasswords(), "records": records}
     with (
         cluster.database() as database,
         running_api(database.admin_url, redis_server.url, ports=ports) as api,
     ):
 
         def people() -> People:
-            return People(Service(api, clock), outcomes)
+            return People(Service(api, clock, records), outcomes)
 
         run_state_machine_as_test(people, settings=AT_RANDOM)  # type: ignore[arg-type]
     sent, done = {name for name, _ in outcomes}, {name for name, code in outcomes if code == "done"}
     assert len(done) > 0.8 * len(sent), sent - done
     assert {code for _, code in outcomes}.issuperset(REFUSED)
+    assert outcomes.keys() >= REACHED, REACHED - outcomes.keys()

@@ -74,10 +74,12 @@ class CommandSender:
         if result.answer is None:
             return Answer(b"", self._context.status, headers)
         tag = etag_of(result.answer)
+        status = self._context.status
         # Without a tag the answer is more than the state that the caller has asked for.
-        if tag and self._context.status == 200 and MINIMAL.search(self._context.header(b"prefer") or ""):
-            return Answer(b"", 204, [*headers, (b"preference-applied", b"return=minimal"), *tag])
-        return Answer(encode(result.answer), self._context.status, [*headers, *tag])
+        if tag and MINIMAL.search(self._context.header(b"prefer") or ""):
+            applied = (b"preference-applied", b"return=minimal")
+            return Answer(b"", 204 if status == 200 else status, [*headers, applied, *tag], media=b"")
+        return Answer(encode(result.answer), status, [*headers, *tag])
 
     async def accept(self, command: Command[None], answer: object) -> Answer:
         """Send a command whose work is done later. Nothing in the response depends on what will come of it."""

@@ -1,9 +1,9 @@
 """Lists over HTTP: a page with links and a tag, only some fields of each item, or all items as JSON Lines."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, Protocol
 from urllib.parse import parse_qsl, urlencode
 
 import msgspec
@@ -13,17 +13,32 @@ from starlette.responses import Response, StreamingResponse
 from adapters.http.api.conditions import precondition_of
 from adapters.http.api.queries import QueryReader
 from adapters.http.api.responses import Answer, HttpHeader, encode
+from application.commands import ReadResult
 from application.ports import UnwantedMatch
 from application.preconditions import require_tag
-from projections.page import Page
 
 JSON_LINES = "application/jsonl"
 
 
-ListQuery = Callable[..., Awaitable[Page[Any]]]
-"""A query of a page, which takes a `cursor`."""
+class AnyPage(Protocol):
+    """Some items of a list, and the cursor of the next page, as `projections.page.Page` has them; maybe with more."""
 
-Pages = Callable[[str | None], Awaitable[Page[Any]]]
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def items(self) -> Sequence[Any]: ...
+
+    @property
+    def next(self) -> str | None: ...
+
+
+LogQuery = Callable[..., Awaitable[AnyPage | None]]
+"""A query of a page, which takes a `cursor`; None: the list does not exist for the caller."""
+
+ListQuery = Callable[..., Awaitable[AnyPage | ReadResult[Any] | None]]
+"""A query of a page that may cause a command."""
+
+Pages = Callable[[str | None], Awaitable[AnyPage]]
 """Reads the page after a cursor; None: the first one."""
 
 
@@ -50,25 +65,45 @@ class ListReader(QueryReader):
         self._query = request.scope["query_string"].decode("latin-1")
 
     async def listed(
-        self, query: ListQuery, *args: Any, cursor: str | None, fields: Collection[str] | None, **options: Any
+        self, query: ListQuery, *args: Any, cursor: str | None, fields: Collection[str] | None = None, **options: Any
     ) -> Response:
         """Answer with the page of a query after the cursor, or with all items from there as JSON Lines if asked for.
 
         `fields`: what the response says of each item; None: all of it.
 
         Raises:
+            Missing: the list does not exist for the caller.
             StaleVersion: the page is none that the caller named in `If-Match`.
         """
-
-        as_lines = self._context.accepts(JSON_LINES)
-        if as_lines:
+        if self._as_lines:
             options.pop("counted", None)  # lines do not show the number of all items
 
-        async def pages(after: str | None) -> Page[Any]:
-            return await self.query(query, *args, cursor=after, **options)
+        async def pages(after: str | None) -> AnyPage:
+            found = await self.query(query, *args, cursor=after, **options)
+            page: AnyPage | None = await self.opened(found) if isinstance(found, ReadResult) else found
+            return self.found(page)
 
+        return await self._answer(pages, cursor, fields)
+
+    async def logged(self, query: LogQuery, *args: Any, cursor: str | None, **options: Any) -> Response:
+        """Answer as `listed` does, with the page of a query of the event log: it needs no read model, and no wait.
+
+        Raises:
+            Missing, StaleVersion: see `listed`.
+        """
+
+        async def pages(after: str | None) -> AnyPage:
+            return self.found(await query(self.history, *args, cursor=after, **options))
+
+        return await self._answer(pages, cursor, None)
+
+    @property
+    def _as_lines(self) -> bool:
+        return self._context.accepts(JSON_LINES)
+
+    async def _answer(self, pages: Pages, cursor: str | None, fields: Collection[str] | None) -> Response:
         first = await pages(cursor)
-        if as_lines:
+        if self._as_lines:
             lines = self._lines(first, pages, fields)
             return StreamingResponse(lines, media_type=JSON_LINES, headers=_texts(self._lag_header()))
         items = [_chosen(item, fields) for item in first.items]
@@ -82,7 +117,7 @@ class ListReader(QueryReader):
                 return Answer(b"", 304, headers)
         return Answer(tagged.body, 200, headers)
 
-    async def _lines(self, page: Page[Any], pages: Pages, fields: Collection[str] | None) -> AsyncIterator[bytes]:
+    async def _lines(self, page: AnyPage, pages: Pages, fields: Collection[str] | None) -> AsyncIterator[bytes]:
         """Yield a line for each item, page after page: one page is in memory, and each is read with present access."""
         while True:
             yield b"".join(encode(_chosen(item, fields)) + b"\n" for item in page.items)

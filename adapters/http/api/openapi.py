@@ -138,7 +138,7 @@ PARAMETERS: dict[str, tuple[SchemaObject, str, str]] = {
         {"type": "string"},
         "RFC 7240. Of reads, `wait=SECONDS`: the maximum wait for the Consistency-Token, 1 by default; of a generation "
         "for its end, 0 by default. Of writes, "
-        "`return=minimal`: a response without a body.",
+        "`return=minimal`: a response without a body, if it would be the state that `ETag` names.",
         "wait=2",
     ),
 }
@@ -147,9 +147,10 @@ PARAMETERS: dict[str, tuple[SchemaObject, str, str]] = {
 KEYED = ("Idempotency-Key",)
 CONDITIONS = ("If-Match", "If-None-Match")
 """Of every operation that answers an ETag, but creations. Others refuse `If-Match`, writes also `If-None-Match`."""
-CONDITIONAL = (*KEYED, *CONDITIONS)
-BRIEF = (*CONDITIONAL, "Prefer")
-"""Of writes whose answer may be large: on request it comes without a body."""
+CREATED = (*KEYED, "Prefer")
+"""Of creations that answer a state, with its ETag: on request without a body."""
+CONDITIONAL = (*KEYED, *CONDITIONS, "Prefer")
+"""Of other writes that answer a state, with its ETag: on request without a body."""
 FRESH = ("Consistency-Token", "Prefer")
 FRESH_UNLESS_KNOWN = (*FRESH, *CONDITIONS)
 
@@ -200,10 +201,12 @@ def operation(
     request is charged to; None: that of the user if it takes a token, else that of the network. `media`:
     other media types that a good response may have instead of JSON, each with an example. `deprecated`: it will end.
     """
-    found = ["X-Request-Id", *(["Location", "ETag"] if status == 201 else []), *gives]
+    found = ["X-Request-Id", *(["Location"] if status == 201 else []), *gives]
+    if "Idempotency-Key" in takes and "Prefer" in takes:
+        found += ["ETag"] if status == 200 else ["ETag", "Preference-Applied"]
     found += [] if deprecated is None else ["Deprecation", "Sunset"]
     if status != 202:  # what is only accepted has no state yet
-        found += [name for header in takes for name in RESPONSE_HEADERS.get(header, ())]
+        found += [name for header in takes for name in RESPONSE_HEADERS.get(header, ()) if name not in found]
     good: SchemaObject = {"description": returns, "headers": {name: _ref("headers", name) for name in found}}
     if media:
         good["content"] = {name: {"schema": {"type": "string"}, "example": text} for name, text in media.items()}
@@ -273,7 +276,7 @@ def _answers(path: str, described: SchemaObject, fails: Sequence[int]) -> Schema
     if "{" in path:
         statuses |= {404}
     answers = {str(status): _ref("responses", str(status)) for status in sorted(statuses)}
-    if "Prefer" in names and "Idempotency-Key" in names:
+    if "Prefer" in names and "Idempotency-Key" in names and "200" in described["responses"]:
         answers["204"] = {
             "description": "Done; `return=minimal` asked for no body.",
             "headers": {

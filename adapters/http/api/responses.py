@@ -16,7 +16,10 @@ PUBLIC: HttpHeader = (b"cache-control", b"public, max-age=300")
 
 
 class Answer(JSONResponse):
-    """A response with an encoded body. Skips the header handling of its base class, which costs time."""
+    """A response with an encoded body. Skips the header handling of its base class, which costs time.
+
+    `media`: the media type of the body; empty: there is no representation.
+    """
 
     def __init__(
         self,
@@ -30,7 +33,8 @@ class Answer(JSONResponse):
         self.background = None
         self.raw_headers = [*headers]
         if status not in (204, 304):
-            self.raw_headers += [(b"content-type", media), (b"content-length", b"%d" % len(body))]
+            self.raw_headers += [(b"content-type", media)] if media else []
+            self.raw_headers.append((b"content-length", b"%d" % len(body)))
 
 
 def etag_of(view: object) -> list[HttpHeader]:

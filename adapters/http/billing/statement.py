@@ -4,10 +4,10 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Path, Query
+from starlette.responses import Response
 
-from adapters.http.api.openapi import FRESH, operation
-from adapters.http.api.queries import Read
-from adapters.http.api.responses import Answer
+from adapters.http.api.lists import List
+from adapters.http.api.openapi import FRESH_UNLESS_KNOWN, operation
 from adapters.http.api.routers import Router
 from adapters.http.api.schemas import PageQuery
 from domain.access import SUBSCRIPTION, TEAM
@@ -23,28 +23,26 @@ StatementMonth = Annotated[
 @router.get(
     "/analytics/usage/statements/{month}",
     response_model=Statement,
-    **operation("The statement.", access=SUBSCRIPTION.action("read"), takes=FRESH),
+    **operation("The statement.", access=SUBSCRIPTION.action("read"), takes=FRESH_UNLESS_KNOWN, gives=["Link"]),
 )
-async def get_statement(month: StatementMonth, page: Annotated[PageQuery, Query()], read: Read) -> Answer:
+async def get_statement(month: StatementMonth, page: Annotated[PageQuery, Query()], read: List) -> Response:
     """Get what the caller was charged in a month. `tokens` and `micros` are the sums of all lines, on all pages.
 
     Texts for documents of a team are in the statement of the team. Costs are micro-dollars.
     """
-    found = await read.query(statement, read.actor, month, cursor=page.cursor, limit=page.limit)
-    return read.unversioned(found)
+    return await read.listed(statement, read.actor, month, cursor=page.cursor, limit=page.limit)
 
 
 @router.get(
     "/teams/{team_id}/budget/statements/{month}",
     response_model=Statement,
-    **operation("The statement.", access=TEAM.action("read_budget"), takes=FRESH),
+    **operation("The statement.", access=TEAM.action("read_budget"), takes=FRESH_UNLESS_KNOWN, gives=["Link"]),
 )
 async def get_team_statement(
-    team_id: UUID, month: StatementMonth, page: Annotated[PageQuery, Query()], read: Read
-) -> Answer:
+    team_id: UUID, month: StatementMonth, page: Annotated[PageQuery, Query()], read: List
+) -> Response:
     """Get what a team was charged in a month, line by line with who asked. Requires the admin role.
 
     `tokens` and `micros` are the sums of all lines, on all pages. Costs are micro-dollars.
     """
-    found = await read.query(team_statement, read.actor, team_id, month, cursor=page.cursor, limit=page.limit)
-    return read.unversioned(read.found(found))
+    return await read.listed(team_statement, read.actor, team_id, month, cursor=page.cursor, limit=page.limit)

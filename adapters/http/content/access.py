@@ -4,8 +4,10 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Query
+from starlette.responses import Response
 
-from adapters.http.api.openapi import FRESH, operation
+from adapters.http.api.lists import List
+from adapters.http.api.openapi import FRESH, FRESH_UNLESS_KNOWN, operation
 from adapters.http.api.queries import Read
 from adapters.http.api.responses import Answer
 from adapters.http.api.routers import Router
@@ -20,16 +22,16 @@ router = Router("/v1/documents/{document_id}/access", tag="documents")
 @router.get(
     "",
     response_model=Page[AccessView],
-    **operation("A page of reasons.", access=DOCUMENT.action("list_shares"), takes=FRESH),
+    **operation("A page of reasons.", access=DOCUMENT.action("list_shares"), takes=FRESH_UNLESS_KNOWN, gives=["Link"]),
 )
-async def list_access(document_id: UUID, paged: Annotated[PageQuery, Query()], read: Read) -> Answer:
+async def list_access(document_id: UUID, paged: Annotated[PageQuery, Query()], read: List) -> Response:
     """List who has access to a document and why. Requires the owner role.
 
     The owner comes first, then guests of links and holders of shares. A person with several reasons is listed with
     each of them; the highest role counts.
     """
-    found = await read.query(all_access, read.history, read.actor, document_id, cursor=paged.cursor, limit=paged.limit)
-    return read.unversioned(read.found(found))
+    cursor, limit = paged.cursor, paged.limit
+    return await read.listed(all_access, read.history, read.actor, document_id, cursor=cursor, limit=limit)
 
 
 @router.get(

@@ -5,10 +5,11 @@ from uuid import UUID
 
 from fastapi import Query
 from pydantic import Field
+from starlette.responses import Response
 
 from adapters.http.api.commands import Send
-from adapters.http.api.openapi import FRESH, KEYED, operation
-from adapters.http.api.queries import Read
+from adapters.http.api.lists import List
+from adapters.http.api.openapi import FRESH_UNLESS_KNOWN, KEYED, operation
 from adapters.http.api.responses import Answer
 from adapters.http.api.routers import Router
 from adapters.http.api.schemas import Body, PageQuery
@@ -48,12 +49,11 @@ class AccessAcceptance(Body):
 @router.get(
     "/access-requests",
     response_model=Page[OwnAccessRequest],
-    **operation("A page of requests.", access=DOCUMENT.action("list"), takes=FRESH),
+    **operation("A page of requests.", access=DOCUMENT.action("list"), takes=FRESH_UNLESS_KNOWN, gives=["Link"]),
 )
-async def list_own_access_requests(paged: Annotated[PageQuery, Query()], read: Read) -> Answer:
+async def list_own_access_requests(paged: Annotated[PageQuery, Query()], read: List) -> Response:
     """List the caller's requests for access to documents, and what came of them; the oldest first."""
-    found = await read.query(own_access_requests, read.history, read.actor, cursor=paged.cursor, limit=paged.limit)
-    return read.unversioned(found)
+    return await read.listed(own_access_requests, read.history, read.actor, cursor=paged.cursor, limit=paged.limit)
 
 
 @router.post(
@@ -88,13 +88,12 @@ async def withdraw_access_request(document_id: UUID, send: Send) -> Answer:
 @router.get(
     "/documents/{document_id}/access-requests",
     response_model=Page[AccessRequestView],
-    **operation("A page of requests.", access=DOCUMENT.action("list_shares"), takes=FRESH),
+    **operation("A page of requests.", access=DOCUMENT.action("list_shares"), takes=FRESH_UNLESS_KNOWN, gives=["Link"]),
 )
-async def list_access_requests(document_id: UUID, paged: Annotated[PageQuery, Query()], read: Read) -> Answer:
+async def list_access_requests(document_id: UUID, paged: Annotated[PageQuery, Query()], read: List) -> Response:
     """List the open requests for access to a document, the oldest first. Requires the owner role."""
     cursor, limit = paged.cursor, paged.limit
-    found = await read.query(access_requests, read.history, read.actor, document_id, cursor=cursor, limit=limit)
-    return read.unversioned(read.found(found))
+    return await read.listed(access_requests, read.history, read.actor, document_id, cursor=cursor, limit=limit)
 
 
 @router.post(

@@ -7,7 +7,7 @@ from fastapi import Query
 from pydantic import BaseModel, Field
 
 from adapters.http.api.commands import Send
-from adapters.http.api.openapi import BRIEF, CONDITIONAL, FRESH_UNLESS_KNOWN, KEYED, operation
+from adapters.http.api.openapi import CONDITIONAL, CREATED, FRESH_UNLESS_KNOWN, operation
 from adapters.http.api.queries import QueryReader, Read
 from adapters.http.api.responses import Answer
 from adapters.http.api.routers import Router, Tag
@@ -136,7 +136,7 @@ async def get_document(document_id: UUID, state: Annotated[StateQuery, Query()],
 @router.post(
     "",
     response_model=DocumentView,
-    **operation("The new document.", access=DOCUMENT.action("create"), takes=KEYED, fails=[403, 404], status=201),
+    **operation("The new document.", access=DOCUMENT.action("create"), takes=CREATED, fails=[403, 404], status=201),
 )
 async def create_document(body: NewDocument, send: Send) -> Answer:
     """Create a draft. Counts against the quota of its owner's plan.
@@ -149,7 +149,7 @@ async def create_document(body: NewDocument, send: Send) -> Answer:
 @router.put(
     "/{document_id}",
     response_model=DocumentView,
-    **operation("The changed document.", access=DOCUMENT.action("edit"), takes=BRIEF),
+    **operation("The changed document.", access=DOCUMENT.action("edit"), takes=CONDITIONAL),
 )
 async def change_document(document_id: UUID, body: WholeDocument, send: Send) -> Answer:
     """Save title, content and status as one new version. Requires the editor role. Equal values create none."""
@@ -159,7 +159,7 @@ async def change_document(document_id: UUID, body: WholeDocument, send: Send) ->
 @router.patch(
     "/{document_id}",
     response_model=DocumentView,
-    **operation("The changed document.", access=DOCUMENT.action("edit"), takes=BRIEF, fails=[428]),
+    **operation("The changed document.", access=DOCUMENT.action("edit"), takes=CONDITIONAL, fails=[428]),
 )
 async def patch_document(document_id: UUID, body: DocumentPatch | ContentEdits, send: Send) -> Answer:
     """Save a part of a document as one new version. Requires the editor role. Equal values create none.
@@ -174,7 +174,7 @@ async def patch_document(document_id: UUID, body: DocumentPatch | ContentEdits, 
 @router.post(
     "/{document_id}/duplicate",
     response_model=DocumentView,
-    **operation("The copy.", access=DOCUMENT.action("duplicate"), takes=KEYED, status=201),
+    **operation("The copy.", access=DOCUMENT.action("duplicate"), takes=CREATED, status=201),
 )
 async def duplicate_document(document_id: UUID, body: DocumentCopy, send: Send) -> Answer:
     """Copy the title and the content of a document to a new draft. Requires the viewer role.

@@ -1,12 +1,13 @@
 """HTTP for lists of documents: parse, send, answer."""
 
 from dataclasses import fields
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_type_hints
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import Field
+from pydantic import BaseModel, Field
 from starlette.responses import Response
+from typing_extensions import TypedDict
 
 from adapters.http.api.lists import List
 from adapters.http.api.openapi import FRESH_UNLESS_KNOWN, operation
@@ -17,11 +18,22 @@ from application.ports import EventStore
 from domain.access import DOCUMENT
 from domain.content.document import Status
 from domain.content.filing import TAG_LENGTH, usable_tag
-from projections.content.document import DocumentFilter, DocumentPage, DocumentSummary, Sort, documents
+from projections.content.document import DocumentFilter, DocumentSummary, Sort, documents
 
 router = Router("/v1/documents", tag="documents")
 
 FIELD = "|".join(field.name for field in fields(DocumentSummary))
+
+ListedDocument = TypedDict("ListedDocument", get_type_hints(DocumentSummary), total=False)  # type: ignore[misc]
+"""A document of a list: all fields, or those that the caller has chosen."""
+
+
+class ListedDocuments(BaseModel):
+    """Some documents of a list. `total`: the number of all of them, if it was asked for."""
+
+    items: list[ListedDocument]
+    next: str | None
+    total: int | None = None
 
 
 class DocumentQuery(PageQuery):
@@ -86,7 +98,7 @@ class DocumentQuery(PageQuery):
 
 @router.get(
     "",
-    response_model=DocumentPage,
+    response_model=ListedDocuments,
     **operation(
         "A page of documents.",
         access=DOCUMENT.action("list"),

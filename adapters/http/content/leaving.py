@@ -4,10 +4,11 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Query
+from starlette.responses import Response
 
 from adapters.http.api.commands import Send
-from adapters.http.api.openapi import FRESH, KEYED, operation
-from adapters.http.api.queries import Read
+from adapters.http.api.lists import List
+from adapters.http.api.openapi import FRESH_UNLESS_KNOWN, KEYED, operation
 from adapters.http.api.responses import Answer
 from adapters.http.api.routers import Router
 from adapters.http.api.schemas import PageQuery
@@ -23,43 +24,46 @@ PageOf = Annotated[PageQuery, Query()]
 @router.get(
     "/leaving",
     response_model=LeavingPage,
-    **operation("What becomes of documents.", access=TEAM.action("read_leaving"), takes=FRESH),
+    **operation(
+        "What becomes of documents.", access=TEAM.action("read_leaving"), takes=FRESH_UNLESS_KNOWN, gives=["Link"]
+    ),
 )
-async def preview_leaving(team_id: UUID, paged: PageOf, read: Read) -> Answer:
+async def preview_leaving(team_id: UUID, paged: PageOf, read: List) -> Response:
     """Show what becomes of documents if the caller leaves the team. Those that they created for the team stay with it.
 
     A guest sees how many these are, not which.
     Those that they lent to it go back to them: the other members lose access at once. To leave them with the team,
     offer them before, with `POST /v1/teams/{team_id}/lent-documents/offer`.
     """
-    found = await read.query(leaving, read.actor, team_id, cursor=paged.cursor, limit=paged.limit)
-    return read.unversioned(read.found(found))
+    return await read.listed(leaving, read.actor, team_id, cursor=paged.cursor, limit=paged.limit)
 
 
 @router.get(
     "/members/{user_id}/leaving",
     response_model=LeavingPage,
-    **operation("What becomes of documents.", access=TEAM.action("read_removal"), takes=FRESH),
+    **operation(
+        "What becomes of documents.", access=TEAM.action("read_removal"), takes=FRESH_UNLESS_KNOWN, gives=["Link"]
+    ),
 )
-async def preview_removal(team_id: UUID, user_id: UUID, paged: PageOf, read: Read) -> Answer:
+async def preview_removal(team_id: UUID, user_id: UUID, paged: PageOf, read: List) -> Response:
     """Show what becomes of documents if a member leaves the team or is removed. Requires the admin role."""
-    found = await read.query(removing, read.actor, team_id, user_id, cursor=paged.cursor, limit=paged.limit)
-    return read.unversioned(read.found(found))
+    return await read.listed(removing, read.actor, team_id, user_id, cursor=paged.cursor, limit=paged.limit)
 
 
 @router.get(
     "/dissolution",
     response_model=LeavingPage,
-    **operation("What becomes of documents.", access=TEAM.action("read_dissolution"), takes=FRESH),
+    **operation(
+        "What becomes of documents.", access=TEAM.action("read_dissolution"), takes=FRESH_UNLESS_KNOWN, gives=["Link"]
+    ),
 )
-async def preview_dissolution(team_id: UUID, paged: PageOf, read: Read) -> Answer:
+async def preview_dissolution(team_id: UUID, paged: PageOf, read: List) -> Response:
     """Show what becomes of documents if the team is dissolved. Requires the owner role.
 
     What belongs to the team can be read until the dissolution is carried out; offer it to a person before. What members
     lent to it goes back to them.
     """
-    found = await read.query(dissolving, read.actor, team_id, cursor=paged.cursor, limit=paged.limit)
-    return read.unversioned(read.found(found))
+    return await read.listed(dissolving, read.actor, team_id, cursor=paged.cursor, limit=paged.limit)
 
 
 @router.post(

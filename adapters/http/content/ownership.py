@@ -4,9 +4,11 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Query
+from starlette.responses import Response
 
 from adapters.http.api.commands import Send
-from adapters.http.api.openapi import CONDITIONAL, FRESH, KEYED, operation
+from adapters.http.api.lists import List
+from adapters.http.api.openapi import CONDITIONAL, FRESH, FRESH_UNLESS_KNOWN, KEYED, operation
 from adapters.http.api.queries import Read
 from adapters.http.api.responses import Answer
 from adapters.http.api.routers import Router
@@ -47,23 +49,22 @@ class TeamOffer(Body):
 @router.get(
     "/ownership-offers/made",
     response_model=Page[MadeOffer],
-    **operation("A page of offers.", access=DOCUMENT.action("list_offers"), takes=FRESH),
+    **operation("A page of offers.", access=DOCUMENT.action("list_offers"), takes=FRESH_UNLESS_KNOWN, gives=["Link"]),
 )
-async def list_made_offers(paged: Annotated[PageQuery, Query()], read: Read) -> Answer:
+async def list_made_offers(paged: Annotated[PageQuery, Query()], read: List) -> Response:
     """List the open offers of documents that the caller may give away: their own, and those of teams they manage."""
-    found = await read.query(made_offers, read.history, read.actor, read.now, cursor=paged.cursor, limit=paged.limit)
-    return read.unversioned(found)
+    cursor, limit = paged.cursor, paged.limit
+    return await read.listed(made_offers, read.history, read.actor, read.now, cursor=cursor, limit=limit)
 
 
 @router.get(
     "/ownership-offers/received",
     response_model=Page[ReceivedOffer],
-    **operation("A page of offers.", access=DOCUMENT.action("list_offers"), takes=FRESH),
+    **operation("A page of offers.", access=DOCUMENT.action("list_offers"), takes=FRESH_UNLESS_KNOWN, gives=["Link"]),
 )
-async def list_received_offers(paged: Annotated[PageQuery, Query()], read: Read) -> Answer:
+async def list_received_offers(paged: Annotated[PageQuery, Query()], read: List) -> Response:
     """List the documents that are offered to the caller's verified email address, or to a team of theirs."""
-    found = await read.query(received_offers, read.actor, read.now, cursor=paged.cursor, limit=paged.limit)
-    return read.unversioned(found)
+    return await read.listed(received_offers, read.actor, read.now, cursor=paged.cursor, limit=paged.limit)
 
 
 @router.get(
@@ -108,7 +109,7 @@ async def offer_document_to_team(document_id: UUID, body: TeamOffer, send: Send)
 @router.post(
     "/documents/{document_id}/ownership-offer/accept",
     response_model=DocumentView,
-    **operation("The document.", access=DOCUMENT.action("answer_transfer"), takes=KEYED),
+    **operation("The document.", access=DOCUMENT.action("answer_transfer"), takes=CONDITIONAL),
 )
 async def accept_document(document_id: UUID, send: Send) -> Answer:
     """Accept a document. Requires the verified email address that it is offered to, or the admin role in the team.

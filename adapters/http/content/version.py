@@ -1,13 +1,15 @@
 """HTTP for the versions of documents: parse, send, answer."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import Path, Query
 from pydantic import Field
+from starlette.responses import Response
 
 from adapters.http.api.commands import Send
-from adapters.http.api.openapi import BRIEF, CONDITIONS, FRESH, KEYED, operation
+from adapters.http.api.lists import List
+from adapters.http.api.openapi import CONDITIONAL, CONDITIONS, FRESH, FRESH_UNLESS_KNOWN, KEYED, operation
 from adapters.http.api.queries import Read
 from adapters.http.api.responses import Answer
 from adapters.http.api.routers import Router
@@ -20,6 +22,7 @@ from application.content.document import (
     UnnameVersion,
     document_at_version,
 )
+from application.ports import EventStore
 from domain.access import DOCUMENT
 from domain.content.texts import VERSION_NAME_LENGTH
 from projections.content.document_version import BlameView, VersionPage, blame, versions
@@ -27,6 +30,18 @@ from projections.content.document_version import BlameView, VersionPage, blame, 
 router = Router("/v1/documents/{document_id}/versions", tag="documents")
 
 Version = Annotated[int, Path(ge=1, le=MAX_VERSION)]
+
+
+class VersionsQuery(PageQuery):
+    """Page of a list of versions."""
+
+    expand: Annotated[
+        Literal["author"] | None, Field(description="`author`: with the name of the user who saved each version.")
+    ] = None
+
+    def names(self, history: EventStore) -> EventStore | None:
+        """Return where to read names, if they are wanted."""
+        return history if self.expand else None
 
 
 class DifferenceQuery(QueryParameters):
@@ -53,9 +68,9 @@ class VersionName(Body):
 @router.get(
     "",
     response_model=VersionPage,
-    **operation("A page of versions.", access=DOCUMENT.action("read"), takes=FRESH),
+    **operation("A page of versions.", access=DOCUMENT.action("read"), takes=FRESH_UNLESS_KNOWN, gives=["Link"]),
 )
-async def list_versions(document_id: UUID, paged: Annotated[PageQuery, Query()], read: Read) -> Answer:
+async def list_versions(document_id: UUID, listed: Annotated[VersionsQuery, Query()], read: List) -> Response:
     """List a document's versions, one for each save, the latest first. Requires the viewer role.
 
     The plan of the document's owner says how far back versions are shown: on the free plan, what the document was in
@@ -63,8 +78,15 @@ async def list_versions(document_id: UUID, paged: Annotated[PageQuery, Query()],
     how many are not: they are kept, and shown again with a larger plan. To read, compare, name or restore one answers
     403 `version_hidden`.
     """
-    result = await read.query(versions, read.actor, document_id, now=read.now, cursor=paged.cursor, limit=paged.limit)
-    return read.unversioned(read.found(await read.opened(result)))
+    return await read.listed(
+        versions,
+        read.actor,
+        document_id,
+        now=read.now,
+        cursor=listed.cursor,
+        limit=listed.limit,
+        names=listed.names(read.history),
+    )
 
 
 @router.get(
@@ -112,7 +134,7 @@ async def get_version(document_id: UUID, version: Version, read: Read) -> Answer
 @router.post(
     "/{version}/restore",
     response_model=DocumentView,
-    **operation("The changed document.", access=DOCUMENT.action("edit"), takes=BRIEF),
+    **operation("The changed document.", access=DOCUMENT.action("edit"), takes=CONDITIONAL),
 )
 async def restore_version(document_id: UUID, version: Version, send: Send) -> Answer:
     """Restore the title and content of an earlier version, as a new version. Requires the editor role."""

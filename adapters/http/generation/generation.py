@@ -6,9 +6,11 @@ from uuid import UUID
 
 from fastapi import Query
 from pydantic import BaseModel, Field
+from starlette.responses import Response
 
 from adapters.http.api.commands import CommandSender, Completion, Send
-from adapters.http.api.openapi import FRESH, KEYED, operation
+from adapters.http.api.lists import List
+from adapters.http.api.openapi import FRESH, FRESH_UNLESS_KNOWN, KEYED, operation
 from adapters.http.api.queries import Read
 from adapters.http.api.responses import Answer
 from adapters.http.api.routers import Router, Tag
@@ -172,11 +174,11 @@ async def list_generated_passages(document_id: UUID, read: Read) -> Answer:
 @router.get(
     "/generations",
     response_model=Page[GenerationSummary],
-    **operation("A page of generations.", access=GENERATION.action("list"), takes=FRESH),
+    **operation("A page of generations.", access=GENERATION.action("list"), takes=FRESH_UNLESS_KNOWN, gives=["Link"]),
 )
-async def list_generations(paged: Annotated[GenerationQuery, Query()], read: Read) -> Answer:
+async def list_generations(paged: Annotated[GenerationQuery, Query()], read: List) -> Response:
     """List what the caller has asked models for, the latest first."""
-    found = await read.query(
+    return await read.listed(
         generations,
         read.actor,
         status=paged.status,
@@ -184,7 +186,6 @@ async def list_generations(paged: Annotated[GenerationQuery, Query()], read: Rea
         cursor=paged.cursor,
         limit=paged.limit,
     )
-    return read.unversioned(found)
 
 
 @router.get(

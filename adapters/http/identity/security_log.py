@@ -4,10 +4,10 @@ from typing import Annotated
 
 from fastapi import Query
 from pydantic import Field, field_validator
+from starlette.responses import Response
 
-from adapters.http.api.openapi import FRESH, operation
-from adapters.http.api.queries import Read
-from adapters.http.api.responses import Answer
+from adapters.http.api.lists import List
+from adapters.http.api.openapi import FRESH_UNLESS_KNOWN, operation
 from adapters.http.api.routers import Router
 from adapters.http.api.schemas import Moment, PageQuery
 from domain.access import ACCOUNT
@@ -38,12 +38,11 @@ class SecurityLogQuery(PageQuery):
 @router.get(
     "/me/security-log",
     response_model=Page[SecurityLogEntry],
-    **operation("A page of entries.", access=ACCOUNT.action("read"), takes=FRESH),
+    **operation("A page of entries.", access=ACCOUNT.action("read"), takes=FRESH_UNLESS_KNOWN, gives=["Link"]),
 )
-async def list_security_log(listed: Annotated[SecurityLogQuery, Query()], read: Read) -> Answer:
+async def list_security_log(listed: Annotated[SecurityLogQuery, Query()], read: List) -> Response:
     """List logins, refusals and changes of the caller's account, the latest first. Kept for 400 days, changes for ever.
 
     Requests that are refused many times within a minute are one entry with their `count`.
     """
-    found = await read.query(security_log, read.security_log, read.actor.user_id, **listed.model_dump())
-    return read.unversioned(found)
+    return await read.listed(security_log, read.security_log, read.actor.user_id, **listed.model_dump())

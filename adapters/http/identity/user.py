@@ -4,9 +4,11 @@ from typing import Annotated, ClassVar
 
 from fastapi import Query
 from pydantic import Field
+from starlette.responses import Response
 
 from adapters.http.api.commands import Send
-from adapters.http.api.openapi import CONDITIONAL, FRESH, FRESH_UNLESS_KNOWN, KEYED, operation
+from adapters.http.api.lists import List
+from adapters.http.api.openapi import CONDITIONAL, FRESH_UNLESS_KNOWN, KEYED, operation
 from adapters.http.api.queries import Read
 from adapters.http.api.responses import Answer
 from adapters.http.api.routers import Router
@@ -130,12 +132,11 @@ async def accept_terms(body: Terms, send: Send) -> Answer:
 @router.get(
     "/me/history",
     response_model=Page[AccountAction],
-    **operation("A page of actions.", access=READ, takes=FRESH),
+    **operation("A page of actions.", access=READ, takes=FRESH_UNLESS_KNOWN, gives=["Link"]),
 )
-async def list_account_history(paged: Annotated[PageQuery, Query()], read: Read) -> Answer:
+async def list_account_history(paged: Annotated[PageQuery, Query()], read: List) -> Response:
     """List what happened to the caller's account, the latest first. Never stale: read from the event log."""
-    page = await account_history(read.history, read.actor.user_id, cursor=paged.cursor, limit=paged.limit)
-    return read.unversioned(read.found(page))
+    return await read.logged(account_history, read.actor.user_id, cursor=paged.cursor, limit=paged.limit)
 
 
 @router.post(

@@ -5,9 +5,11 @@ from uuid import UUID
 
 from fastapi import Query
 from pydantic import Field
+from starlette.responses import Response
 
 from adapters.http.api.commands import Send
-from adapters.http.api.openapi import CONDITIONAL, FRESH, KEYED, operation
+from adapters.http.api.lists import List
+from adapters.http.api.openapi import CONDITIONAL, FRESH, FRESH_UNLESS_KNOWN, KEYED, operation
 from adapters.http.api.queries import Read
 from adapters.http.api.responses import Answer
 from adapters.http.api.routers import Router
@@ -59,12 +61,11 @@ class Invitations(Body):
 @router.get(
     "/invitations",
     response_model=Page[OwnInvitation],
-    **operation("A page of invitations.", access=TEAM.action("list"), takes=FRESH),
+    **operation("A page of invitations.", access=TEAM.action("list"), takes=FRESH_UNLESS_KNOWN, gives=["Link"]),
 )
-async def list_own_invitations(paged: Annotated[PageQuery, Query()], read: Read) -> Answer:
+async def list_own_invitations(paged: Annotated[PageQuery, Query()], read: List) -> Response:
     """List the teams that have invited the caller's verified email address, the oldest team first."""
-    found = await read.query(own_invitations, read.actor, read.now, cursor=paged.cursor, limit=paged.limit)
-    return read.unversioned(found)
+    return await read.listed(own_invitations, read.actor, read.now, cursor=paged.cursor, limit=paged.limit)
 
 
 @router.get(

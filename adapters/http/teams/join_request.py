@@ -5,10 +5,11 @@ from uuid import UUID
 
 from fastapi import Query
 from pydantic import Field
+from starlette.responses import Response
 
 from adapters.http.api.commands import Send
-from adapters.http.api.openapi import FRESH, KEYED, operation
-from adapters.http.api.queries import Read
+from adapters.http.api.lists import List
+from adapters.http.api.openapi import FRESH_UNLESS_KNOWN, KEYED, operation
 from adapters.http.api.responses import Answer
 from adapters.http.api.routers import Router
 from adapters.http.api.schemas import Body, PageQuery
@@ -48,12 +49,11 @@ class JoinAcceptance(Body):
 @router.get(
     "/join-requests",
     response_model=Page[OwnJoinRequest],
-    **operation("A page of requests.", access=TEAM.action("list"), takes=FRESH),
+    **operation("A page of requests.", access=TEAM.action("list"), takes=FRESH_UNLESS_KNOWN, gives=["Link"]),
 )
-async def list_own_join_requests(paged: Annotated[PageQuery, Query()], read: Read) -> Answer:
+async def list_own_join_requests(paged: Annotated[PageQuery, Query()], read: List) -> Response:
     """List the caller's requests to join teams, and what came of them; the oldest first."""
-    found = await read.query(own_join_requests, read.history, read.actor, cursor=paged.cursor, limit=paged.limit)
-    return read.unversioned(found)
+    return await read.listed(own_join_requests, read.history, read.actor, cursor=paged.cursor, limit=paged.limit)
 
 
 @router.post(
@@ -88,13 +88,14 @@ async def withdraw_join_request(request_id: UUID, send: Send) -> Answer:
 @router.get(
     "/teams/{team_id}/join-requests",
     response_model=Page[JoinRequestView],
-    **operation("A page of requests.", access=TEAM.action("list_invitations"), takes=FRESH),
+    **operation(
+        "A page of requests.", access=TEAM.action("list_invitations"), takes=FRESH_UNLESS_KNOWN, gives=["Link"]
+    ),
 )
-async def list_join_requests(team_id: UUID, paged: Annotated[PageQuery, Query()], read: Read) -> Answer:
+async def list_join_requests(team_id: UUID, paged: Annotated[PageQuery, Query()], read: List) -> Response:
     """List the open requests to join a team, the oldest first. Requires the admin role."""
     cursor, limit = paged.cursor, paged.limit
-    found = await read.query(join_requests, read.history, read.actor, team_id, cursor=cursor, limit=limit)
-    return read.unversioned(read.found(found))
+    return await read.listed(join_requests, read.history, read.actor, team_id, cursor=cursor, limit=limit)
 
 
 @router.post(

@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import Field
 
 from adapters.http.api.commands import Send
-from adapters.http.api.openapi import BRIEF, FRESH_UNLESS_KNOWN, operation
+from adapters.http.api.openapi import CONDITIONAL, FRESH_UNLESS_KNOWN, operation
 from adapters.http.api.queries import Read
 from adapters.http.api.responses import Answer
 from adapters.http.api.routers import Router
@@ -50,7 +50,7 @@ async def get_team_settings(team_id: UUID, read: Read) -> Answer:
 @router.patch(
     "",
     response_model=TeamSettings,
-    **operation("The settings.", access=TEAM.action("change_settings"), takes=BRIEF),
+    **operation("The settings.", access=TEAM.action("change_settings"), takes=CONDITIONAL),
 )
 async def change_team_settings(team_id: UUID, body: TeamSettingsPatch, send: Send) -> Answer:
     """Change settings of a team by a merge patch (RFC 7396). Requires the admin role.

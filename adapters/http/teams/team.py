@@ -1,17 +1,20 @@
 """HTTP for teams: parse, send, answer."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import Query
 from pydantic import Field
+from starlette.responses import Response
 
 from adapters.http.api.commands import Send
-from adapters.http.api.openapi import CONDITIONAL, FRESH, FRESH_UNLESS_KNOWN, KEYED, operation
+from adapters.http.api.lists import List
+from adapters.http.api.openapi import CONDITIONAL, CREATED, FRESH, FRESH_UNLESS_KNOWN, operation
 from adapters.http.api.queries import Read
 from adapters.http.api.responses import Answer
 from adapters.http.api.routers import Router, Tag
-from adapters.http.api.schemas import Body, PageQuery
+from adapters.http.api.schemas import Body, PageQuery, QueryParameters
+from application.ports import EventStore
 from application.teams.dissolution import DissolveTeam, WithdrawDissolution
 from application.teams.team import ChangeSlug, FoundTeam, MemberView, RenameTeam, TeamView
 from domain.access import TEAM
@@ -25,6 +28,25 @@ router = Router("/v1/teams", tag=Tag("teams", "Groups of users, with roles and i
 
 TeamName = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH, examples=["River watch"])]
 Slug = Annotated[str, Field(min_length=1, max_length=SLUG_LENGTH, pattern="^[a-z0-9](-?[a-z0-9])*$")]
+
+
+Expanded = Annotated[Literal["user"] | None, Field(description="`user`: with the name of each user.")]
+
+
+class MembersQuery(QueryParameters):
+    """What to show of members."""
+
+    expand: Expanded = None
+
+    def names(self, history: EventStore) -> EventStore | None:
+        """Return where to read names, if they are wanted."""
+        return history if self.expand else None
+
+
+class ActivityQuery(PageQuery):
+    """Page of what happened in a team."""
+
+    expand: Expanded = None
 
 
 class NewTeam(Body):
@@ -49,7 +71,7 @@ class TeamRename(Body):
 @router.post(
     "",
     response_model=TeamView,
-    **operation("The new team.", access=TEAM.action("found"), takes=KEYED, status=201),
+    **operation("The new team.", access=TEAM.action("found"), takes=CREATED, status=201),
 )
 async def found_team(body: NewTeam, send: Send) -> Answer:
     """Found a team. The caller becomes its owner."""
@@ -59,12 +81,11 @@ async def found_team(body: NewTeam, send: Send) -> Answer:
 @router.get(
     "",
     response_model=Page[TeamView],
-    **operation("A page of teams.", access=TEAM.action("list"), takes=FRESH),
+    **operation("A page of teams.", access=TEAM.action("list"), takes=FRESH_UNLESS_KNOWN, gives=["Link"]),
 )
-async def list_teams(paged: Annotated[PageQuery, Query()], read: Read) -> Answer:
+async def list_teams(paged: Annotated[PageQuery, Query()], read: List) -> Response:
     """List the teams that the caller is a member of, the oldest first."""
-    found = await read.query(teams, read.actor, read.now, cursor=paged.cursor, limit=paged.limit)
-    return read.unversioned(found)
+    return await read.listed(teams, read.actor, read.now, cursor=paged.cursor, limit=paged.limit)
 
 
 @router.get(
@@ -100,13 +121,21 @@ async def change_slug(team_id: UUID, body: TeamSlug, send: Send) -> Answer:
 @router.get(
     "/{team_id}/activity",
     response_model=Page[TeamAction],
-    **operation("A page of what happened.", access=TEAM.action("read_activity"), takes=FRESH),
+    **operation(
+        "A page of what happened.", access=TEAM.action("read_activity"), takes=FRESH_UNLESS_KNOWN, gives=["Link"]
+    ),
 )
-async def list_activity(team_id: UUID, paged: Annotated[PageQuery, Query()], read: Read) -> Answer:
+async def list_activity(team_id: UUID, listed: Annotated[ActivityQuery, Query()], read: List) -> Response:
     """List what happened in a team, the latest first. Requires the admin role."""
-    cursor, limit = paged.cursor, paged.limit
-    found = await read.query(team_activity, read.history, read.actor, team_id, cursor=cursor, limit=limit)
-    return read.unversioned(read.found(found))
+    return await read.listed(
+        team_activity,
+        read.history,
+        read.actor,
+        team_id,
+        cursor=listed.cursor,
+        limit=listed.limit,
+        named=listed.expand is not None,
+    )
 
 
 @router.delete(
@@ -134,6 +163,7 @@ async def withdraw_dissolution(team_id: UUID, send: Send) -> Answer:
     response_model=list[MemberView],
     **operation("The members.", access=TEAM.action("list_members"), takes=FRESH),
 )
-async def list_members(team_id: UUID, read: Read) -> Answer:
+async def list_members(team_id: UUID, listed: Annotated[MembersQuery, Query()], read: Read) -> Answer:
     """List a team's members. Requires the viewer role: a guest does not see who is in the team."""
-    return read.unversioned(read.found(await read.query(members, read.actor, team_id)))
+    names = listed.names(read.history)
+    return read.unversioned(read.found(await read.query(members, read.actor, team_id, names=names)))

@@ -1,6 +1,7 @@
 """Teams through the whole service."""
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -90,6 +91,23 @@ def test_a_declined_or_revoked_invitation_frees_its_seat_and_shows_nothing(api: 
     assert eve.client.get(path).status_code == 404
     bob.read(path, 404)
     assert ada.read(path)["seats_taken"] == 1
+
+
+def test_a_team_without_a_free_seat_says_what_to_do(api: Api) -> None:
+    ada, others = api.account(), [f"{uuid4()}@example.org" for _ in range(5)]
+    path = ada.write("POST", "/v1/teams", 201, json={"name": "Moles", "slug": "moles-full"}).headers["Location"]
+    for email in others[:4]:
+        ada.write("POST", f"{path}/invitations", json={"email": email})
+    full = ada.read(path)
+    assert (full["seats"], full["seats_taken"], full["members"]) == (5, 5, 1)
+    refused = ada.client.post(f"{path}/invitations", json={"email": others[4]})
+    assert (refused.status_code, refused.json()["code"]) == (409, "team_is_full")
+    assert "5 seats (members: 1, open invitations: 4). Remove members, revoke" in refused.json()["detail"]
+    many = {"invitations": [{"email": others[4]}, {"email": others[0], "role": "editor"}]}
+    outcomes = ada.write("POST", f"{path}/invitation-batches", json=many).json()["outcomes"]
+    assert outcomes == ["team_is_full", "invited"]
+    ada.write("POST", f"{path}/invitations/revoke", json={"email": others[0]})
+    assert ada.write("POST", f"{path}/invitations", json={"email": others[4]}).json()["seats_taken"] == 5
 
 
 def test_invitations_are_sent_listed_and_answered(api: Api) -> None:

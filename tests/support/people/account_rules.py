@@ -18,7 +18,7 @@ class AccountRules(Machine):
         holders = {person for each in self.model.documents for person in each.bound.values()} - {*self.model.former}
         by, free = self.someone(who, sorted(holders)), self._free()
         address = pick(which, free) if free and how % 2 else len(self.service.emails)
-        self.service.emails.setdefault(address, self.service.new_email())
+        self.service.emails.setdefault(address, self.service.new_email(address))
         actor = self.service.actor(by, self.model.addresses[by])
         code = self.service.change_address(actor, by, self.service.emails[address])
         self.outcomes["ChangeAddress", code] += 1
@@ -82,7 +82,7 @@ class AccountRules(Machine):
         team = self.model.teams[number]
         assert team.dissolving is not None
         if self.model.day - team.dissolving > 14:
-            team.gone = "dissolved"
+            team.gone, team.domains = "dissolved", {}
             self.model.erase_documents(("team", number))
 
     def _erase_person(self, person: int) -> None:

@@ -21,7 +21,8 @@ from application.content.ownership import (
 )
 from application.content.publication import PublishDocument, WithdrawDocument
 from tests.support.people.machine import Machine, act, pick
-from tests.support.people.model import OFFER_DAYS, RANKS, DocumentModel, Owner
+from tests.support.people.model import RANKS, DocumentModel, Owner
+from tests.support.people.team_model import OFFER_DAYS
 
 MAX_DOCUMENTS = 40
 

@@ -12,8 +12,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from application.commands import Command
 from domain.kernel import Party
-from tests.support.people.model import RANKS, TEAM_RANKS, Model, TeamModel
-from tests.support.people.service import Service, Shown
+from tests.support.people.model import RANKS, Model
+from tests.support.people.service import NOT_KEPT, Service, Shown
+from tests.support.people.team_model import TEAM_RANKS, TeamModel
 
 PEOPLE = 30
 STEP_DAYS = 0.01
@@ -134,6 +135,17 @@ class Machine(RuleBasedStateMachine):
         seen = None if role == "invited" else role
         return self._judge(command, code, answer, seen, TEAM_RANKS[role] >= TEAM_RANKS[needs])
 
+    def manage(self, by: int, number: int, command: Command[Any], expected: str) -> Any:
+        """Send a command that admins of a team may do. `expected`: what comes of it if the person may do that."""
+        role, team = self.model.team_role(by, number), self.model.teams[number]
+        if TEAM_RANKS[role] < TEAM_RANKS["admin"]:
+            expected = "not_found" if role in (None, "invited") else "role_too_low"
+        elif not team.is_open:
+            expected = "team_is_dissolved" if team.gone else "dissolution_is_requested"
+        code, answer = self.send(by, command)
+        assert code == expected, f"{by} {command}: {code}, not {expected}, with the role {role}"
+        return (answer or True) if code == "done" else None
+
     def _judge(self, command: Command[Any], code: str, answer: Any, role: str | None, enough: bool) -> Any:
         expected = "not_found" if role is None else "role_too_low"
         assert (code not in REFUSED) if enough else (code == expected), f"{command}: {code}, with the role {role}"
@@ -174,7 +186,9 @@ class Machine(RuleBasedStateMachine):
         shown = self.service.shown(self.service.actor(person, self.model.addresses[person]), number, party)
         gone = self.model.documents[number].gone
         folder = None if role is None else self.model.folder(person, number)
-        expected = Shown(role, shown.reads if gone else role, role is not None, role is not None, folder)
+        exists, document = role is not None, self.model.documents[number]
+        kept = (document.archived, document.trashed is not None, tuple(sorted(document.tags))) if exists else NOT_KEPT
+        expected = Shown(role, shown.reads if gone else role, exists, exists, folder, *kept)
         assert shown == expected, f"person {person}, document {number}: {shown}, not {expected}"
         assert self.service.is_public(number) == self.model.is_public(number), f"document {number}"
 
@@ -187,11 +201,26 @@ class Machine(RuleBasedStateMachine):
         numbers = [number for number, each in enumerate(self.model.teams) if not each.gone]
         own = {self.service.teams[n] for n in numbers if self.model.team_role(person, n) not in (None, "invited")}
         assert self.service.listed_teams(actor) == own, f"person {person}"
+        asked = {n: team.asked[person].state for n, team in enumerate(self.model.teams) if person in team.asked}
+        assert self.service.own_requests(actor) == asked, f"person {person}"
 
     def check_team(self, person: int, number: int) -> None:
-        """Compare whether a team exists for a person with their role."""
-        exists = self.service.reads_team(self.service.actor(person, self.model.addresses[person]), number)
-        assert exists == (self.model.team_role(person, number) is not None), f"person {person}, team {number}"
+        """Compare what a person is shown of a team with their role, and what its admins see with the model."""
+        actor = self.service.actor(person, self.model.addresses[person])
+        team, role = self.model.teams[number], self.model.team_role(person, number)
+        shown = self.service.shown_team(actor, number)
+        assert (shown is None) == (role is None), f"person {person}, team {number}: {shown}"
+        if shown is not None:
+            seats = (team.seats, team.seats_taken(self.model.day), len(team.members))
+            assert (shown.seats, shown.seats_taken, shown.members) == seats, f"team {number}: {shown}, not {seats}"
+        requests, domains = self.service.requests_of(actor, number), self.service.domains_of(actor, number)
+        if TEAM_RANKS[role] < TEAM_RANKS["admin"]:
+            refused = "not_found" if role in (None, "invited") else "role_too_low"
+            assert (requests, domains) == (refused, refused), f"person {person}, team {number}: {requests}, {domains}"
+        else:
+            assert requests == self.model.seen_requests(number), f"team {number}: {requests}"
+            proofs = {domain: (each.proof, each.missed is not None) for domain, each in team.domains.items()}
+            assert domains == proofs, f"team {number}: {domains}, not {proofs}"
 
     def check_stream(self) -> None:
         """Compare, for all people, who may read the events of the last step."""

@@ -8,43 +8,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 from uuid import UUID
 
+from tests.support.people.team_model import DOMAINS, TEAM_RANKS, TeamModel
+
 Owner = tuple[Literal["user", "team"], int]
 
 RANKS = {None: 0, "viewer": 1, "commenter": 2, "editor": 3, "owner": 4}
-TEAM_RANKS = {None: 0, "invited": 0, "guest": 1, "viewer": 2, "editor": 3, "admin": 4, "owner": 5}
-GIVEN = {"guest": None, "viewer": "viewer", "editor": "editor", "admin": "owner", "owner": "owner"}
-"""The roles on a team's documents that roles in the team give."""
-
-OFFER_DAYS = 14
-"""How long an invitation or an offer is open."""
-
-
-@dataclass
-class TeamModel:
-    """A team. `memberships`: a number for each membership, which tells it from an earlier one of the same person."""
-
-    members: dict[int, str]
-    memberships: dict[int, int]
-    invited: dict[int, tuple[str, float]] = field(default_factory=dict)
-    """Of each address that was ever invited: the role, and until when."""
-    offer: tuple[int, int] | None = None
-    dissolving: float | None = None
-    gone: Literal["dissolved", "erased"] | None = None
-
-    def role_on_documents(self, person: int) -> str | None:
-        """The role that a member has on what belongs to the team."""
-        role = GIVEN[self.members[person]] if person in self.members and not self.gone else None
-        return "viewer" if role and self.dissolving is not None else role
-
-    def end(self, person: int) -> None:
-        """End a membership."""
-        del self.members[person], self.memberships[person]
-        self.end_offer(person)
-
-    def end_offer(self, person: int) -> None:
-        """End an offer of the ownership by or to somebody."""
-        if self.offer is not None and person in self.offer:
-            self.offer = None
 
 
 @dataclass
@@ -66,6 +34,8 @@ class DocumentModel:
     offered_until: float = 0
     folder: UUID | None = None
     trashed: float | None = None
+    archived: bool = False
+    tags: set[str] = field(default_factory=set)
     public: bool = False
     gone: bool = False
 
@@ -178,6 +148,49 @@ class Model:
         role, until = self.teams[number].invited.get(self.addresses[person], (None, 0.0))
         return role if self.day < until else None
 
+    def owner_of_address(self, address: int) -> int | None:
+        """The person whose address it is, or who has left it and may have it back."""
+        present = [person for person, own in self.addresses.items() if own == address]
+        former = [person for person, (own, _) in self.former.items() if own == address]
+        return next(iter(present + former), None)
+
+    def invite(self, by: int, number: int, address: int, role: str) -> str:
+        """Invite the holder of an address to a team; return "invited", or the code of the refusal."""
+        team = self.teams[number]
+        if address == self.addresses[by] or self.owner_of_address(address) in team.members:
+            return "already_a_member"
+        return team.invite(address, role, self.day)
+
+    def holder_of_domain(self, domain: int) -> int | None:
+        """The team that has proved a domain."""
+        return next(
+            (n for n, each in enumerate(self.teams) if domain in each.domains and each.domains[domain].proof), None
+        )
+
+    def show_request(self, person: int, number: int) -> None:
+        """Show a person's request to a team, or make them a member, if the team welcomes people with their address."""
+        team, request = self.teams[number], self.teams[number].asked[person]
+        if person not in self.active or person in team.members or request.state != "open" or request.shown:
+            return
+        address = self.addresses[person]
+        if team.welcomes(address % DOMAINS):
+            role = team.role_at_once(person, address, self.day)
+            request.shown = role is None
+            if role is not None:
+                self.admit(person, number, role)
+
+    def admit(self, person: int, number: int, role: str) -> None:
+        """Make a person who asks for it a member."""
+        team = self.teams[number]
+        team.asked[person].state, team.asked[person].answered = "accepted", self.day
+        team.invited.pop(self.addresses[person], None)
+        self.join(person, number, role)
+
+    def seen_requests(self, number: int) -> set[int]:
+        """The people whose requests the admins of a team see."""
+        asked = self.teams[number].asked
+        return {each for each in self.active if each in asked and asked[each].state == "open" and asked[each].shown}
+
     def is_offered(self, person: int, number: int) -> bool:
         """Whether a document is offered to a person, or to a team for which they answer."""
         document = self.documents[number]
@@ -195,6 +208,7 @@ class Model:
         self.joined += 1
         self.teams[number].members[person] = role
         self.teams[number].memberships[person] = self.joined
+        self.teams[number].removed.discard(person)
 
     def use(self, person: int, number: int) -> None:
         """Bind the share of a person's address to them, if no person holds it."""
@@ -226,9 +240,7 @@ class Model:
 
     def erase_team(self, number: int) -> None:
         """Erase a team with its documents."""
-        team = self.teams[number]
-        team.gone = "erased"
-        team.members, team.memberships, team.invited, team.offer = {}, {}, {}, None
+        self.teams[number].erase()
         self.erase_documents(("team", number))
 
     def erase_documents(self, owner: Owner) -> None:
@@ -264,3 +276,4 @@ class Model:
         if others[heir] != "owner":
             team.members[heir] = "owner"
         team.end(person)
+        team.removed.add(person)

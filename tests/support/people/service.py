@@ -1,11 +1,11 @@
 """The service in this process, as the machine of people uses it: commands by the bus, and what each person is shown."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -14,25 +14,37 @@ from adapters.realtime.hub import OutgoingBatch
 from application.admission import admit
 from application.billing.subscription import ChangePlan
 from application.commands import Command
-from application.content.filing import document_filing
+from application.content.document import DocumentView
+from application.content.filing import FilingView, document_filing
 from application.identity.email_change import ConfirmEmailChange, ReleaseFormerEmail, RequestEmailChange
 from application.ports import Actor, CommandContext
+from application.teams.seats import FollowPlan
+from application.teams.team import TeamView
+from domain.billing.subscription import Plan, Subscription
 from domain.content.document import Document
 from domain.content.publication import Publication
 from domain.kernel import Party, Refusal
+from domain.teams.domains import record_name, record_value
+from domain.teams.join_request import JoinRequest
 from infra.bootstrap.write_side import utc_now
 from infra.sealing.blind_index import BlindIndex
 from projections.content.document import ALL, DocumentFilter, document, documents
 from projections.content.publication import public_document
 from projections.kernel import read_models
+from projections.teams.join_request import join_requests, own_join_requests
 from projections.teams.team import team, teams
+from projections.teams.team_domain import team_domains
 from projections.visibility import document_access, followed_by
 from tests.support.accounts import NewAccount, open_account, token_of
 from tests.support.api import Api
 from tests.support.links import PlainLinks
+from tests.support.memory_records import MemoryRecords
 from tests.support.people.model import Owner
+from tests.support.people.team_model import DOMAINS
 from tests.support.stores import BLIND_KEY
 from tests.support.use_cases import PASSWORD
+
+T = TypeVar("T")
 
 PATIENCE_SECONDS = 30.0
 
@@ -55,7 +67,7 @@ class Clock:
 class Shown:
     """What a person is shown of a document: their role for commands and for reads, and in the stream of events.
 
-    `folder`: of one that exists for them.
+    `folder` and what follows: of one that exists for them.
     """
 
     commands: str | None
@@ -63,14 +75,22 @@ class Shown:
     exists: bool
     followed: bool
     folder: UUID | None = None
+    archived: bool = False
+    trashed: bool = False
+    tags: tuple[str, ...] = ()
+
+
+NOT_KEPT = (False, False, ())
+"""The last fields of `Shown`, of a document that does not exist for a person."""
 
 
 class Service:
     """Numbers of the model by the ids of the service, and what can be done and seen with these."""
 
-    def __init__(self, api: Api, clock: Clock) -> None:
+    def __init__(self, api: Api, clock: Clock, records: MemoryRecords) -> None:
         self.api, self.clock = api, clock
         self.deps = api.deps
+        self._records = records
         self.people: list[UUID] = []
         self.emails: dict[int, str] = {}
         """Of addresses, by their number."""
@@ -79,6 +99,12 @@ class Service:
         self.links: list[tuple[UUID, str, int]] = []
         """Of each link its id, its token, and the number of its document."""
         self.folders: list[tuple[UUID, Owner]] = []
+        self.slugs: list[str] = []
+        self.domains = [f"{uuid7().hex[-12:]}.example.org" for _ in range(DOMAINS)]
+        self.domain_ids: dict[tuple[int, int], UUID] = {}
+        """Of teams and domains, the id that the domain had last."""
+        self.domain_mails: list[tuple[int, int, str]] = []
+        """Of each mail to a postmaster its team, its domain and its token."""
         self._blind = BlindIndex(BLIND_KEY)
         self._stream: AbstractAsyncContextManager[None] | None = None
         self._seen = 0
@@ -86,7 +112,7 @@ class Service:
     def open(self, people: int) -> None:
         """Open the accounts of new people, and begin to follow the events."""
         self.people = [uuid7() for _ in range(people)]
-        self.emails = {number: self.new_email() for number in range(people)}
+        self.emails = {number: self.new_email(number) for number in range(people)}
         self.api.run(self._open())
 
     def close(self) -> None:
@@ -94,9 +120,9 @@ class Service:
         assert self._stream is not None
         self.api.run(self._stream.__aexit__(None, None, None))
 
-    def new_email(self) -> str:
-        """An address that no person has had."""
-        return f"{uuid7()}@example.org"
+    def new_email(self, number: int) -> str:
+        """An address that no person has had. `number`: it says which domain it is of."""
+        return f"{uuid7()}@{self.domains[number % DOMAINS]}"
 
     def actor(self, person: int, address: int | None) -> Actor:
         """A person who has logged in. `address`: the number of their address."""
@@ -133,9 +159,44 @@ class Service:
         """The teams that a person lists."""
         return self.api.run(self._listed_teams(actor))
 
-    def reads_team(self, actor: Actor, number: int) -> bool:
-        """Whether a team exists for a person."""
-        return self.api.run(team(self.deps.rows, actor, self.teams[number], self.clock())) is not None
+    def shown_team(self, actor: Actor, number: int) -> TeamView | None:
+        """A team as a person is shown it; None: it does not exist for them."""
+        return self.api.run(team(self.deps.rows, actor, self.teams[number], self.clock()))
+
+    def requests_of(self, actor: Actor, number: int) -> set[int] | str:
+        """The people whose requests to join a team a person is shown, or the code of the refusal."""
+        rows, stored = self.deps.rows, self.deps.history
+        page = self._read(join_requests(rows, stored, actor, self.teams[number], limit=100))
+        return page if isinstance(page, str) else {self.people.index(each.user_id) for each in page.items}
+
+    def own_requests(self, actor: Actor) -> dict[int, str]:
+        """The states of a person's own requests, by team."""
+        page = self.api.run(own_join_requests(self.deps.rows, self.deps.history, actor, limit=100))
+        teams = {JoinRequest.id_of(id, actor.user_id): number for number, id in enumerate(self.teams)}
+        return {teams[each.id]: each.state for each in page.items}
+
+    def domains_of(self, actor: Actor, number: int) -> dict[int, tuple[str | None, bool]] | str:
+        """The domains of a team as a person is shown them: what proves each, and whether its record is missing."""
+        found = self._read(team_domains(self.deps.rows, self.deps.history, actor, self.teams[number]))
+        if isinstance(found, str):
+            return found
+        return {self.domains.index(each.name): (each.proved_by, each.missing_since is not None) for each in found}
+
+    def publish(self, number: int, domain: int, *, there: bool) -> None:
+        """Put the record of a team's domain into DNS, or take it out."""
+        value = record_value(self.domain_ids[number, domain])
+        texts = self._records.records.setdefault(record_name(self.domains[domain]), [])
+        texts[:] = [each for each in texts if each != value] + [value] * there
+
+    def take_mail(self, number: int, domain: int) -> int:
+        """Keep the token of the last mail to the postmaster of a domain; return its number."""
+        token = self.api.token_for_postmaster(self.teams[number], self.domain_ids[number, domain])
+        self.domain_mails.append((number, domain, token))
+        return len(self.domain_mails) - 1
+
+    def change_plan(self, number: int, plan: Plan) -> None:
+        """Give a team another plan, and the seats of it."""
+        self.api.run(self._change_plan(Subscription.id_of(Party("team", self.teams[number])), plan))
 
     def is_public(self, number: int) -> bool:
         """Whether everybody may read a document."""
@@ -163,6 +224,21 @@ class Service:
         await self._stream.__aenter__()
         self._seen = await self._head()
 
+    def _read(self, query: Coroutine[Any, Any, T | None]) -> T | str:
+        """Read something that may not exist for a person; return it, or the code of the refusal."""
+        try:
+            found = self.api.run(query)
+        except Refusal as refusal:
+            return refusal.code
+        return "not_found" if found is None else found
+
+    async def _change_plan(self, id: UUID, plan: Plan) -> None:
+        subscription = await self.deps.history.load(Subscription, id)
+        assert subscription is not None
+        subscription.change_plan(plan, now=self.clock())
+        await self.deps.history.append([subscription], CommandContext(None, uuid7()), None)
+        await self._send(FollowPlan(subscription_id=id), None)
+
     async def _send(self, command: Command[Any], actor: Actor | None) -> tuple[str, Any]:
         try:
             result = await self.deps.send(command, CommandContext(actor, uuid7()))
@@ -181,12 +257,17 @@ class Service:
         filing = None if role is None else await document_filing(self.deps.history, actor, id, self.clock())
         rows = self.deps.rows
         access = await document_access(rows, actor, id, owner)
+        found = await document(rows, actor, id)
+        kept = NOT_KEPT if found is None or filing is None else _kept(found.view, filing.view)
         return Shown(
             commands=role,
             reads=access.role,
-            exists=await document(rows, actor, id) is not None,
+            exists=found is not None,
             followed=id in await followed_by(rows, actor),
             folder=None if filing is None else filing.view.folder_id,
+            archived=kept[0],
+            trashed=kept[1],
+            tags=kept[2],
         )
 
     async def _listed(self, actor: Actor) -> dict[UUID, str]:
@@ -220,3 +301,8 @@ class Service:
         head = await self.deps.head()
         for model in read_models():
             assert await self.deps.positions.wait(model.name, head, PATIENCE_SECONDS) == 0
+
+
+def _kept(view: DocumentView, filing: FilingView) -> tuple[bool, bool, tuple[str, ...]]:
+    """Where a document is kept: whether in the archive or in the trash, and its tags."""
+    return view.status == "archived", view.trashed_at is not None, tuple(filing.tags)

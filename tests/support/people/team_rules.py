@@ -8,7 +8,7 @@ from application.teams.ownership import AcceptOwnership, DeclineOwnership, Offer
 from application.teams.team import ChangeMemberRole, FoundTeam, LeaveTeam, RemoveMember
 from domain.teams.roles import InvitedRole, Role
 from tests.support.people.machine import Machine, act, pick
-from tests.support.people.model import OFFER_DAYS, TEAM_RANKS, TeamModel
+from tests.support.people.team_model import TEAM_RANKS, TeamModel
 
 MAX_TEAMS = 8
 INVITED_ROLES: list[InvitedRole] = ["admin", "editor", "viewer", "guest"]
@@ -24,6 +24,7 @@ class TeamRules(Machine):
             by = self.someone(who, [])
             founded = self.ask(by, FoundTeam(name="Crew", slug=f"crew-{uuid7().hex[-12:]}"), may=True)
             self.service.teams.append(founded.id)
+            self.service.slugs.append(founded.slug)
             self.model.teams.append(TeamModel({}, {}))
             self.model.join(by, len(self.model.teams) - 1, "owner")
 
@@ -33,17 +34,19 @@ class TeamRules(Machine):
         back = [self.model.addresses[person] for person in self.model.with_ended_loan(number)]
         by, address, role = self.member_with("admin", number, who), self.address(whom, back), pick(how, INVITED_ROLES)
         command = InviteMember(id=self.service.teams[number], email=self.service.emails[address], role=role)
-        if self.ask_of_team(by, number, "admin", command):
-            held, until = team.invited.get(address, (None, 0.0))
-            if held != role or self.model.day >= until:
-                team.invited[address] = (role, self.model.day + OFFER_DAYS)
+        is_allowed = team.is_open and TEAM_RANKS[self.model.team_role(by, number)] >= TEAM_RANKS["admin"]
+        outcome = self.model.invite(by, number, address, role) if is_allowed else ""
+        self.manage(by, number, command, "done" if outcome == "invited" else outcome)
 
     @act(6)
     def accept_invitation(self, which: int, who: int) -> None:
         number, team = self.team(which, [n for n, each in enumerate(self.model.teams) if each.invited])
         by = self.someone(who, self._invited(number))
         role, is_member = self.model.invitation(by, number), by in team.members
+        is_full = len(team.members) >= team.seats
         done = self.ask(by, AcceptInvitation(id=self.service.teams[number]), may=is_member or role is not None)
+        if team.is_open and role is not None and not is_member:
+            assert bool(done) == (not is_full), f"{by}, team {number}: {len(team.members)} of {team.seats}"
         if done and role is not None and not is_member:
             self.model.join(by, number, role)
             del team.invited[self.model.addresses[by]]
@@ -83,6 +86,7 @@ class TeamRules(Machine):
         command = RemoveMember(id=self.service.teams[number], user_id=self.service.people[user])
         if self._manage(by, number, command, team.members.get(user) == "owner") and user in team.members:
             team.end(user)
+            team.removed.add(user)
 
     def _manage(self, by: int, number: int, command: ChangeMemberRole | RemoveMember, concerns_owners: bool) -> object:
         """Send a command about a member. Only owners make, change and remove owners."""

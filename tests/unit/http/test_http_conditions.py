@@ -120,7 +120,7 @@ async def test_shares_and_members_honour_conditions_too(api: HttpApi, token: dic
         ("POST", "/v1/teams", "If-None-Match"),
         ("POST", "/v1/auth/login", "If-Match"),
         ("POST", f"/v1/teams/{UUID(int=9)}/leave", "If-Match"),
-        ("GET", "/v1/teams", "If-Match"),
+        ("GET", "/v1/document-changes", "If-Match"),
         ("GET", "/health/live", "If-Match"),
     ],
 )
@@ -137,3 +137,15 @@ async def test_strangers_learn_no_version_from_a_condition(api: HttpApi, token: 
     for headers in ({"If-Match": '"1"'}, {"If-Match": '"2"'}, {"If-None-Match": "*"}):
         answer = await api.client.put(path, json=BODY, headers={**other, **headers})
         assert answer.status_code == 404
+
+
+def test_every_list_in_pages_links_the_next_one_and_has_a_tag() -> None:
+    paged = {
+        f"{method} {path}": (about["responses"]["200"]["headers"], headers)
+        for method, path, about, headers in operations()
+        if any(each.get("name") == "cursor" for each in about["parameters"])
+    }
+    assert len(paged) > 15
+    for name, (given, taken) in paged.items():
+        assert {"Link", "ETag"} <= given.keys(), name
+        assert "If-None-Match" in taken, name
