@@ -59,7 +59,7 @@ async def team(api: HttpApi, token: dict[str, str]) -> str:
         (team, "DELETE", "/ownership-offer", None),
         (team, "DELETE", "", None),
     ],
-    ids=str,
+    ids=lambda given: given.__name__ if callable(given) else str(given),
 )
 async def test_a_change_answers_without_a_body(
     api: HttpApi, token: dict[str, str], make: Any, method: str, path: str, body: Any
