@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -63,9 +63,9 @@ class RoleProcess:
         """End it at once, with no chance to tidy up."""
         self._end(subprocess.Popen.kill)
 
-    def stop(self) -> None:
-        """Ask it to end."""
-        self._end(subprocess.Popen.terminate)
+    def stop(self) -> int | None:
+        """Ask it to end. Returns its exit code; None: it did not run."""
+        return self._end(subprocess.Popen.terminate)
 
     def freeze(self) -> None:
         """Stop it with SIGSTOP; its connections stay open."""
@@ -81,11 +81,13 @@ class RoleProcess:
         assert self._process
         return self._process.pid
 
-    def _end(self, how: "object") -> None:
-        if self._process is not None:
-            how(self._process)  # type: ignore[operator]
-            self._process.wait(30)
-            self._process = None
+    def _end(self, how: Callable[["subprocess.Popen[bytes]"], None]) -> int | None:
+        if self._process is None:
+            return None
+        how(self._process)
+        code = self._process.wait(30)
+        self._process = None
+        return code
 
 
 @contextmanager
