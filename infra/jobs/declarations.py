@@ -1,4 +1,7 @@
-"""Checks of the registered kinds of jobs before a worker starts: what it would otherwise find out job by job."""
+"""Checks of the registered kinds of jobs before a worker starts: what it would otherwise find out job by job.
+
+A kind without a name or an effect key is refused earlier, when its code is imported (`application.jobs.performs`).
+"""
 
 from collections.abc import Collection, Iterator
 
@@ -15,8 +18,8 @@ def require_performable(ports: Collection[str], queues: Collection[str]) -> None
     """Check all kinds against the ports and queues that this process has.
 
     Raises:
-        WrongDeclaration: a kind has no effect key, an unknown queue, or a wrong schedule, or its performer wants a port
-            that does not exist.
+        WrongDeclaration: a kind has an unknown queue, or a wrong schedule, or its performer wants a port that does not
+            exist.
     """
     faults = [
         f"{kind.kind}: {fault}"
@@ -30,8 +33,6 @@ def require_performable(ports: Collection[str], queues: Collection[str]) -> None
 def _faults(
     kind: type[Job], performer: PerformerRegistration, ports: Collection[str], queues: Collection[str]
 ) -> Iterator[str]:
-    if kind.effect_key is Job.effect_key:
-        yield "it declares no effect key, so nothing would show that it was done already."
     for port in performer.ports:
         if port not in ports:
             yield f"its performer wants a port '{port}'. There are: {', '.join(sorted(ports))}."

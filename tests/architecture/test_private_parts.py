@@ -1,4 +1,4 @@
-"""Libraries whose private parts we use are pinned exactly, and those of kafka-python are used in two files only."""
+"""Libraries whose private parts we use are pinned exactly, and few files know them."""
 
 import re
 import tomllib
@@ -6,10 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.architecture.source import production
+
 PROJECT = Path(__file__).parents[2]
 PINNED = ("eventsourcing", "fastapi", "kafka-python", "procrastinate", "uvicorn")
 KAFKA = PROJECT / "infra" / "kafka"
 REACHES = {KAFKA / "client" / "batch_producer.py", KAFKA / "client" / "record_decoder.py"}
+JOBS = PROJECT / "infra" / "jobs"
+KNOW_PROCRASTINATE = {JOBS / "ends.py", JOBS / "manager.py", JOBS / "stalled.py", JOBS / "worker.py"}
+PROCRASTINATE = re.compile(r"^\s*(?:from|import) procrastinate\b", re.MULTILINE)
 PRIVATE = re.compile(r"\b(?!self\b|cls\b)\w+\._(?!_)\w+|import Fetcher\b")
 """A private attribute of another object."""
 
@@ -40,3 +45,8 @@ def test_private_parts_of_kafka_python_are_used_in_two_files() -> None:
 def test_a_use_of_a_private_part_is_noticed() -> None:
     assert PRIVATE.search("producer._sender.wakeup()")
     assert not PRIVATE.search("self._producer.send(batches)")
+
+
+def test_four_files_import_procrastinate() -> None:
+    users = {PROJECT / source.name for source in production() if PROCRASTINATE.search(source.text)}
+    assert users == KNOW_PROCRASTINATE

@@ -1,14 +1,17 @@
 """Housekeeping deletes what is no longer needed of keyed requests, and no more."""
 
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 import psycopg
 import pytest
 
 from application.idempotency import SECRET_LIFETIME
+from application.jobs import perform
 from application.ports import Copy, Idempotency, KeptAnswer
-from infra.jobs.housekeeping import CUT_SECRETS, cut_secrets, purge_idempotency
+from infra.bootstrap.write_side import utc_now
+from infra.jobs.housekeeping import CUT_SECRETS, PurgeIdempotency, cut_secrets, purge_idempotency
 from tests.support.note import NOW, Note
 from tests.support.servers import Database
 from tests.support.stores import CALL, Opened, open_store, rows
@@ -57,4 +60,24 @@ async def test_records_are_deleted_after_two_days(opened: Opened, database: Data
     new = await keep(opened, database, None, "47 hours")
     assert await purge_idempotency(opened.database) == 1
     assert await opened.store.stored_response(old) is None
+    assert await opened.store.stored_response(new) is not None
+
+
+async def test_a_record_that_a_policy_still_needs_is_kept_however_old_it_is(opened: Opened, database: Database) -> None:
+    passed = await keep(opened, database, None, "51 hours")
+    needed = await keep(opened, database, None, "49 hours")
+    oldest = utc_now() - timedelta(hours=50)
+
+    async def oldest_needed() -> datetime:
+        return oldest
+
+    await perform(PurgeIdempotency(), {"database": opened.database, "oldest_needed": oldest_needed})
+    assert await opened.store.stored_response(passed) is None
+    assert await opened.store.stored_response(needed) is not None
+    assert await purge_idempotency(opened.database, utc_now()) == 1
+
+
+async def test_a_policy_that_is_up_to_date_shortens_the_time_of_no_record(opened: Opened, database: Database) -> None:
+    new = await keep(opened, database, None, "47 hours")
+    assert await purge_idempotency(opened.database, utc_now() - timedelta(hours=1)) == 0
     assert await opened.store.stored_response(new) is not None

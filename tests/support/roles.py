@@ -57,9 +57,9 @@ class RoleProcess:
         """End it at once, with no chance to tidy up."""
         self._end("kill")
 
-    def stop(self) -> None:
-        """Ask it to end."""
-        self._end("terminate")
+    def stop(self) -> int | None:
+        """Ask it to end. Returns its exit code; None: it did not run."""
+        return self._end("terminate")
 
     def freeze(self) -> None:
         """Stop it with SIGSTOP; its connections stay open."""
@@ -88,11 +88,13 @@ class RoleProcess:
                 stderr=log,
             )
 
-    def _end(self, how: Literal["kill", "terminate"]) -> None:
-        if self._process is not None:
-            getattr(self._process, how)()
-            self._process.wait(30)
-            self._process = None
+    def _end(self, how: Literal["kill", "terminate"]) -> int | None:
+        if self._process is None:
+            return None
+        getattr(self._process, how)()
+        code = self._process.wait(30)
+        self._process = None
+        return code
 
 
 @contextmanager

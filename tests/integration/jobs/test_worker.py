@@ -346,14 +346,21 @@ class GreetOften(ScheduledJob, frozen=True, kw_only=True):
     retries = Retries()
 
 
+class GreetDaily(ScheduledJob, frozen=True, kw_only=True):
+    kind = "greet_daily"
+    every = "0 3 * * *"
+    number: int = 1
+
+
 async def test_kinds_that_cannot_be_performed_are_refused_at_the_start(
     jobs: OpenedJobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def greet(job: Greet, whistle: object) -> None: ...
     async def greet_nowhere(job: GreetNowhere) -> None: ...
     async def greet_often(job: GreetOften) -> None: ...
+    async def greet_daily(job: GreetDaily) -> None: ...
 
-    for performer in (greet, greet_nowhere, greet_often):
+    for performer in (greet, greet_nowhere, greet_often, greet_daily):
         register(monkeypatch, performer)
     with pytest.RaisesGroup(WrongDeclaration) as caught:
         async with jobs.working() as work:
@@ -362,3 +369,4 @@ async def test_kinds_that_cannot_be_performed_are_refused_at_the_start(
     assert "greet: its performer wants a port 'whistle'" in message
     assert "greet_nowhere: its queue 'nowhere' is not served" in message
     assert "greet_often: '* * * * * *' is not a cron expression" in message
+    assert "greet_daily: it has a schedule, so it can have no fields" in message

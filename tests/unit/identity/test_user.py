@@ -21,6 +21,15 @@ VERIFIED = fact(User.EmailVerified)
 DEACTIVATED = fact(User.Deactivated)
 REPEATED = fact(User.RegistrationRepeated, drops_terms=False)
 REPEATED_BEFORE_VERIFIED = fact(User.RegistrationRepeated, drops_terms=True)
+CHANGED = fact(
+    User.EmailChanged,
+    email="ada@new.example.org",
+    former_email="ada@example.org",
+    link_id=UUID(int=3),
+    token_digest="digest 3",
+    expires_at=NOW + timedelta(days=7),
+)
+UNDONE = fact(User.EmailChangeUndone, email="ada@example.org", undone_email="ada@new.example.org")
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 
 
@@ -140,6 +149,8 @@ WRONG_LINKS = {
         REGISTERED, issued("verify", 1), issued("reset", 1),
         fact(User.PasswordChanged, password_hash="x", kept_session_id=None),
     ],
+    "address changed": [REGISTERED, issued("verify", 1), issued("reset", 1), CHANGED],
+    "change of address undone": [REGISTERED, CHANGED, issued("verify", 1), issued("reset", 1), UNDONE],
     "closed": [REGISTERED, issued("verify", 1), issued("reset", 1), DEACTIVATED],
     "erased": [REGISTERED, issued("verify", 1), issued("reset", 1), fact(User.Erased)],
 }  # fmt: skip

@@ -1,11 +1,19 @@
 """Which workers are lost: those whose heartbeat was seen to stay the same, and no others."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import product
 
-from application.jobs import Retries
+from application.discovery import import_all
+from application.jobs import PERFORMERS
 from infra.jobs.heartbeats import BEAT_SECONDS, HEARTBEAT_SECONDS
 from infra.jobs.manager import RETRY_SECONDS
 from infra.jobs.stalled import LOOK_SECONDS, MAX_GAP_SECONDS, STALL_SECONDS, HeartbeatWatch
+
+import_all("application")
+import_all("infra.jobs")
+MAX_NOTICE_SECONDS = STALL_SECONDS + 2 * LOOK_SECONDS
+BEAT, LOOK = int(1_000 * HEARTBEAT_SECONDS), int(1_000 * LOOK_SECONDS)
+"""Milliseconds."""
 
 EARLY = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -48,9 +56,18 @@ def test_a_worker_that_is_gone_is_forgotten() -> None:
     assert watch.look({}, STALL_SECONDS + 1) == []
 
 
-def test_the_jobs_of_a_killed_worker_are_taken_over_within_15_seconds() -> None:
-    """A notification says that a job waits again; its first pause is short."""
-    assert STALL_SECONDS + 2 * LOOK_SECONDS + Retries().delays[0] < 15
+def test_a_killed_worker_is_noticed_after_its_silence_and_two_looks() -> None:
+    """Whenever it is killed between two heartbeats, and others look."""
+    for killed_at, first_look in product(range(20_000, 20_000 + BEAT, 100), range(0, LOOK, 100)):
+        watch, now = HeartbeatWatch(), first_look
+        while not watch.look({1: EARLY + timedelta(seconds=min(now, killed_at) // BEAT)}, now / 1_000):
+            now += LOOK
+        assert STALL_SECONDS - HEARTBEAT_SECONDS <= (now - killed_at) / 1_000 <= MAX_NOTICE_SECONDS
+
+
+def test_the_jobs_of_a_killed_worker_begin_elsewhere_within_15_seconds() -> None:
+    """Of every kind. A notification says that a job waits again; its first pause is short."""
+    assert MAX_NOTICE_SECONDS + max(kind.retries.delays[0] for kind in PERFORMERS) < 15
     assert STALL_SECONDS >= 3 * HEARTBEAT_SECONDS
 
 
