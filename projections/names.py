@@ -10,7 +10,7 @@ from projections.kernel import reads
 
 T = TypeVar("T", bound=Any)
 
-NAMED = "SELECT id, profile_version FROM read.user_profile WHERE id = ANY(%s) AND NOT hidden"
+NAMED = "SELECT id, profile_version FROM read.user_profile WHERE id = ANY(%s) AND NOT hidden AND NOT closed"
 
 
 @dataclass(frozen=True, slots=True)

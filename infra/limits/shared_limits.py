@@ -144,8 +144,12 @@ class SharedLimits:
             return await self._calls.get(call)
         if monotonic() < self._ask_again_at:
             return None
-        self._ask_again_at = monotonic() + SILENCE_SECONDS
-        return (await self._try([call])).get(call)
+        # One at a time, however long it takes: two would read each other's answers.
+        self._ask_again_at = math.inf
+        try:
+            return (await self._try([call])).get(call)
+        finally:
+            self._ask_again_at = monotonic() + SILENCE_SECONDS
 
     async def _run(self, calls: list[_Call]) -> Mapping[_Call, list[int]]:
         """Run calls that have come together, unless those before them have met silence."""
@@ -188,7 +192,10 @@ class SharedLimits:
         commands = [call.command(self._script.sha) for call in calls]
         # The connection packs with Python, which takes as long as all else here.
         await self._connection.send_packed_command(b"".join([pack_command(command) for command in commands]))
-        answers = [await _answer_of(self._connection) for _ in calls]
+        async with asyncio.timeout(
+            CLIENT_SECONDS
+        ):  # a cancellation of `_in_time` may have come too late for the sending
+            answers = [await _answer_of(self._connection) for _ in calls]
         if errors := [answer for answer in answers if isinstance(answer, ResponseError)]:
             raise errors[0]
         return dict(zip(calls, answers, strict=True))
@@ -203,7 +210,7 @@ class SharedLimits:
 
 
 async def _answer_of(connection: AbstractConnection) -> Any:
-    """Return the next answer, also if it is an error: those of other calls follow it. Its time is bounded by `_try`."""
+    """Return the next answer, also if it is an error: those of other calls follow it. The caller bounds its time."""
     try:
         return await connection.read_response(timeout=math.inf)
     except ResponseError as error:

@@ -41,6 +41,9 @@ def test_a_list_is_read_by_its_links_or_in_lines_and_once(api: Api, make: object
     lines = ada.client.get(f"{path}?limit=2", headers={"Accept": "application/jsonl"})
     assert lines.headers["Content-Type"].startswith("application/jsonl")
     assert [json.loads(line) for line in lines.text.splitlines()] == whole
+    asked = {"Accept": "application/jsonl", "If-Match": '"another"'}
+    refused = ada.client.get(path, headers=asked)
+    assert (refused.status_code, refused.json()["code"]) == (400, "unsupported_condition")
 
 
 def test_names_of_people_come_beside_their_ids_on_request(api: Api) -> None:

@@ -10,7 +10,7 @@ import msgspec
 from fastapi import Depends, Request
 from starlette.responses import Response, StreamingResponse
 
-from adapters.http.api.conditions import precondition_of
+from adapters.http.api.conditions import precondition_of, refuse_conditions
 from adapters.http.api.queries import QueryReader
 from adapters.http.api.responses import Answer, HttpHeader, encode
 from application.commands import ReadResult
@@ -102,6 +102,8 @@ class ListReader(QueryReader):
         return self._context.accepts(JSON_LINES)
 
     async def _answer(self, pages: Pages, cursor: str | None, fields: Collection[str] | None) -> Response:
+        if self._as_lines:
+            refuse_conditions(self._context, [b"if-match"])  # lines have no tag
         first = await pages(cursor)
         if self._as_lines:
             lines = self._lines(first, pages, fields)

@@ -30,13 +30,13 @@ TeamName = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH, examples=[
 Slug = Annotated[str, Field(min_length=1, max_length=SLUG_LENGTH, pattern="^[a-z0-9](-?[a-z0-9])*$")]
 
 
-Expanded = Annotated[Literal["user"] | None, Field(description="`user`: with the name of each user.")]
+Expand = Annotated[Literal["user"] | None, Field(description="`user`: with the name of each user.")]
 
 
 class MembersQuery(QueryParameters):
     """What to show of members."""
 
-    expand: Expanded = None
+    expand: Expand = None
 
     def names(self, history: EventStore) -> EventStore | None:
         """Return where to read names, if they are wanted."""
@@ -46,7 +46,7 @@ class MembersQuery(QueryParameters):
 class ActivityQuery(PageQuery):
     """Page of what happened in a team."""
 
-    expand: Expanded = None
+    expand: Expand = None
 
 
 class NewTeam(Body):

@@ -133,6 +133,17 @@ async def test_the_names_of_owners_come_only_if_they_are_wanted(database: Databa
     assert {(each.owner_id, each.owner_name) for each in named.items} == {(ADA.user_id, None), (BOB.user_id, "Bob")}
 
 
+async def test_a_closed_account_has_no_name(database: Database, rows: PooledReadStore) -> None:
+    """An erasure closes it first, and takes its name in a later step."""
+    user = User.register(id=BOB.user_id, email="bob@example.org", name="Bob", password_hash="hash", now=NOW)
+    user.deactivate(now=NOW)
+    registered = EventsOf(user)
+    async with projecting(read_models(), MemoryFeed(news(user, *written()[22:])), database.app_url) as running:
+        await running.reached()
+    named = await documents(rows, BOB, names=registered)
+    assert [each.owner_name for each in named.items] == [None, None]
+
+
 async def test_a_tag_is_found_in_ones_own_documents_in_those_of_teams_and_in_shared_ones(
     database: Database, rows: PooledReadStore
 ) -> None:
