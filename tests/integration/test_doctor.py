@@ -11,10 +11,12 @@ from infra.cli.doctor import doctor
 from infra.local.servers.kafka import EmbeddedKafka
 from infra.local.servers.process import free_port
 from infra.local.servers.redis import EmbeddedRedis
+from infra.sealing.check_values import RECORD_KEY, values_of
+from infra.sealing.key_ring import KeyKind
 from tests.support.environment import unset_settings
 from tests.support.servers import Database, RedisForTests, redis_admin
 from tests.support.smtp import running_smtp
-from tests.support.stores import make_key_file
+from tests.support.stores import KEY_RING, make_key_file
 
 
 @pytest.fixture(autouse=True)
@@ -295,3 +297,18 @@ def test_a_mail_server_is_asked_for_its_greeting_and_takes_our_login(
         assert "canary" not in output
     assert not doctor()
     assert "Start it, or correct PALIMPSEST_SMTP_URL." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("days", "warns"), [(90, False), (91, True)])
+def test_a_signing_key_that_was_not_rotated_for_a_quarter_is_a_warning(
+    database: Database, capsys: pytest.CaptureFixture[str], days: int, warns: bool
+) -> None:
+    old = "UPDATE keys SET recorded_at = clock_timestamp() - make_interval(days => %s)"
+    with psycopg.connect(database.admin_url) as connection:
+        for kind in KeyKind:
+            connection.execute(RECORD_KEY, values_of(KEY_RING.current(kind)))
+        connection.execute(old, [days])
+    assert doctor()
+    output = capsys.readouterr().out
+    assert ("! Keys         the signing key is 91 days old" in output) == warns
+    assert ("palimpsest keys rotate signing" in output) == warns
