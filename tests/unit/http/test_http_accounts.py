@@ -79,7 +79,7 @@ async def test_a_new_password_is_set_by_a_link(api: HttpApi) -> None:
     assert statuses == [401, 200]
 
 
-async def test_a_used_a_wrong_and_a_mangled_link_are_refused_alike(api: HttpApi) -> None:
+async def test_asvs_6_5_1_a_used_a_wrong_and_a_mangled_link_are_refused_alike(api: HttpApi) -> None:
     user_id, _ = await api.account("ada")
     await post(api, "auth/forgot-password", {"email": ADA})
     await work(api)
