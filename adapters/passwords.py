@@ -88,7 +88,7 @@ class Argon2Passwords:
             return f"The password has fewer than {MIN_LENGTH} characters; add a few words."
         if len(normal) > MAX_LENGTH:
             return f"The password has more than {MAX_LENGTH} characters."
-        return await self._scoring.run(lambda: _warning(normal, known) or _known_password(normal))
+        return await self._scoring.run(lambda: _warning(normal, known) or _known_password(password, normal))
 
     def close(self) -> None:
         """Stop the threads."""
@@ -134,8 +134,9 @@ def _normal(password: str) -> str:
     return unicodedata.normalize("NFKC", password)
 
 
-def _known_password(normal: str) -> str | None:
-    if is_bad_password(normal):
+def _known_password(*forms: str) -> str | None:
+    """`forms`: as it was typed, and normalised; the list has passwords as they were stolen, and no short ones."""
+    if any(is_bad_password(form) for form in dict.fromkeys(forms) if len(form) >= MIN_LENGTH):
         return "This password is on lists of common and stolen passwords. Choose another one."
     return None
 

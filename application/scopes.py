@@ -18,7 +18,11 @@ def resources() -> dict[str, Resource]:
 
 @cache
 def scopes() -> frozenset[str]:
-    """Return all scopes. The token of a logged-in person has them all."""
+    """Return all scopes. The token of a logged-in person has them all.
+
+    After an upgrade that renames a scope, older tokens lack the new one: 403 `insufficient_scope` where it is required,
+    until the next refresh, which issues all scopes; so for an hour at most (`MAX_TOKEN_SECONDS`).
+    """
     return frozenset(rule.scope for resource in resources().values() for rule in resource.rules.values())
 
 

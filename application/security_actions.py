@@ -35,8 +35,15 @@ SecurityReason = Literal[
     "link_not_valid",
     "invalid_token",
     "session_ended",
+    "session_expired",
+    "token_reused",
+    "wrong_mode",
     "insufficient_scope",
     "role_too_low",
     "rate_limited",
 ]
-"""Why it was refused."""
+"""Why it was refused.
+
+Of refresh tokens: `session_ended`: by its user, or by a change of the account; `session_expired`: its time was over;
+`token_reused`: it was replaced before; `wrong_mode`: that of a cookie came in a body, or the other way round.
+"""

@@ -224,11 +224,11 @@ SUBSCRIPTION = Resource(
     "subscription",
     roles=("oneself",),
     rules={
-        "read": Rule("oneself", "subscription:read"),
-        "change": Rule("oneself", "subscription:write"),
+        "read": Rule("oneself", "billing:read"),
+        "change": Rule("oneself", "billing:write"),
     },
 )
-"""The plan and quota that a user pays for."""
+"""The plan and quota that a user pays for. Its scopes have the name of their subject, billing."""
 
 MODEL = Resource("model", roles=(), rules={"list": Rule(ANYONE, "documents:read")})
 """The language models that can write in documents. They are the same for all users."""

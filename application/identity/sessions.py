@@ -35,6 +35,7 @@ from application.ports import (
     TokenText,
     VersionConflict,
 )
+from application.security_actions import SecurityReason
 from domain.identity.user import User
 from domain.kernel import Conflict, NotFound
 
@@ -148,27 +149,25 @@ async def refresh_session(
     clock: Clock,
 ) -> SessionTokens:
     token, now = refresh_tokens.read(cmd.token), clock()
-    session = await _session_of(store, sessions, token, cmd.mode, now)
-    assert token is not None
-    match session.use_of(token):
-        case "current":
-            following: RefreshToken | None = refresh_tokens.after(token)
-            assert following is not None
-            if not await sessions.rotate(session, following, client or NO_CLIENT, now):
-                # Another request with this token came first: look again.
-                raise VersionConflict([session.id])
-        case "repeated":
-            following = refresh_tokens.again(token, session.digest)
-        case "reused":
-            # First the job: if this is interrupted, the job ends the session, and the user learns of it.
-            await queue.enqueue(ReportReuse(user_id=session.user_id, session_id=session.id))
-            await sessions.end(session.user_id, [session.id], "token_reused")
-            following = None
-        case "foreign":
-            following = None
+    session = None if token is None else await sessions.get(token.session_id)
+    if token is None or session is None or session.use_of(token) == "foreign":
+        security_log.note(SecurityEntry("refresh_session", "refused", request_id, client, reason="invalid_token"))
+        raise session_over()
+    refusal, following = await _why_refused(store, session, token, cmd.mode, now), None
+    if refusal == "token_reused":
+        # First the job: if this is interrupted, the job ends the session, and the user learns of it.
+        await queue.enqueue(ReportReuse(user_id=session.user_id, session_id=session.id))
+        await sessions.end(session.user_id, [session.id], "token_reused")
+    elif refusal is None and session.use_of(token) == "current":
+        following = refresh_tokens.after(token)
+        if not await sessions.rotate(session, following, client or NO_CLIENT, now):
+            # Another request with this token came first: look again.
+            raise VersionConflict([session.id])
+    elif refusal is None:
+        following = refresh_tokens.again(token, session.digest)
     if following is None:
         entry = SecurityEntry("refresh_session", "refused", request_id, client, session.user_id, session.id)
-        security_log.note(replace(entry, reason="session_ended"))
+        security_log.note(replace(entry, reason=refusal or "invalid_token"))
         raise session_over()
     return SessionTokens(session.user_id, session.id, session.mode, following.text)
 
@@ -214,21 +213,23 @@ def session_over() -> SessionOver:
     return SessionOver("The session has ended, or this is not its latest refresh token; log in again.")
 
 
-async def _session_of(
-    store: Store, sessions: Sessions, token: RefreshToken | None, mode: SessionMode, now: datetime
-) -> Session:
-    """Return the session of a token, which is not over. Whether the token is its current one is still to be seen.
+async def _why_refused(
+    store: Store, session: Session, token: RefreshToken, mode: SessionMode, now: datetime
+) -> SecurityReason | None:
+    """Return why a token of a session is refused; None: it is the current one, or the last one used again at once.
 
-    Raises:
-        SessionOver: it has ended, or there is none.
+    A reused token is found in either mode: a thief need not know where it came from.
     """
-    session = None if token is None else await sessions.get(token.session_id)
-    if session is None or session.mode != mode or session.is_over(now):
-        raise session_over()
+    if session.ended_at is not None:
+        return "session_ended"
+    if session.is_over(now):
+        return "session_expired"
     try:
         user = await store.get(User, session.user_id)
     except NotFound:
-        raise session_over() from None
+        return "session_ended"
     if not user.keeps_session(session.id, session.user_version):
-        raise session_over()
-    return session
+        return "session_ended"
+    if session.use_of(token) == "reused":
+        return "token_reused"
+    return None if session.mode == mode else "wrong_mode"

@@ -25,7 +25,7 @@ from infra.settings.model import Settings
 from infra.settings.redis import RedisSettings
 
 STRICT = frozenset({"sign-in", "sign-in-failures", "registration", "registration-range"})
-"""Limits of which a process has only half while it does not reach the others."""
+"""Limits of which a process has only half while it does not reach the others, as it has of failures for an account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +64,11 @@ def sign_in_attempts(
 ) -> SignInAttempts:
     """The limits of failed attempts to log in."""
     account = [
-        Quota(f"account-{stage}", count * settings.scale, seconds, count * settings.scale)
+        _strict(f"account-{stage}", count * settings.scale, seconds)
         for stage, (count, seconds) in enumerate(ACCOUNT_STAGES, start=1)
     ]
     work = [
-        Quota(f"work-{stage}", count * settings.scale, WORK_SECONDS, count * settings.scale)
+        _strict(f"work-{stage}", count * settings.scale, WORK_SECONDS)
         for stage, count in enumerate(WORK_STAGES, start=1)
     ]
     quotas = AttemptQuotas(_quota(settings, "sign-in-failures"), account, work)
@@ -110,4 +110,8 @@ def _constant(settings: LimitSettings, name: str, limit: tuple[int, int]) -> Quo
 def _quota(settings: LimitSettings, name: str) -> Quota:
     number, seconds = map(int, str(getattr(settings, name.replace("-", "_"))).split("/"))
     count = number * settings.scale
-    return Quota(name, count, seconds, -(-count // 2) if name in STRICT else count)
+    return _strict(name, count, seconds) if name in STRICT else Quota(name, count, seconds, count)
+
+
+def _strict(name: str, count: int, seconds: int) -> Quota:
+    return Quota(name, count, seconds, -(-count // 2))

@@ -31,7 +31,7 @@ from infra.local.servers.process import ServerError, is_own_address, port_is_fre
 from infra.postgres.connect import as_part, connect
 from infra.postgres.migrate import pending, reason
 from infra.postgres.rights import Deviation, grant_deviations, role_deviations
-from infra.sealing.check_values import SELECT_KEYS, RecordedKey, problems
+from infra.sealing.check_values import MAX_SIGNING_KEY_DAYS, SELECT_KEYS, SIGNING_KEY_DAYS, RecordedKey, problems
 from infra.sealing.key_ring import KeyKind
 from infra.sealing.key_source import KeySource
 from infra.sealing.rotation import is_unfinished
@@ -194,7 +194,7 @@ def _login(part: Part) -> Iterator[Finding]:
 
 
 def _keys(connection: psycopg.Connection, settings: KeySettings) -> Iterator[Finding]:
-    """The keys must be those that the database was written with."""
+    """The keys must be those that the database was written with; a signing key should not grow old."""
     source = KeySource(settings)
     try:
         ring = source.read()
@@ -215,6 +215,10 @@ def _keys(connection: psycopg.Connection, settings: KeySettings) -> Iterator[Fin
             yield Finding(
                 "Keys", f"the rotation of the {kind} key is not finished", f"Run: palimpsest keys rotate {kind}"
             )
+    for (days,) in connection.execute(SIGNING_KEY_DAYS):
+        if days > MAX_SIGNING_KEY_DAYS:
+            state = f"the signing key is {days} days old, more than {MAX_SIGNING_KEY_DAYS}"
+            yield Finding("Keys", state, "Run: palimpsest keys rotate signing", is_warning=True)
 
 
 def _partitions(connection: psycopg.Connection) -> Finding:

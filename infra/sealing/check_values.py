@@ -20,6 +20,12 @@ CLOSED, RETIRED = "closed", "retired"
 
 SELECT_KEYS = "SELECT kind, id, check_value, state, position FROM keys ORDER BY recorded_at"
 """Rows of `RecordedKey`."""
+SIGNING_KEY_DAYS = """
+SELECT extract(day FROM clock_timestamp() - recorded_at)::int FROM keys WHERE kind = 'signing' AND state = 'current'
+"""
+"""The age of the signing key, in whole days since it was recorded."""
+MAX_SIGNING_KEY_DAYS = 90
+"""Signing keys are to be rotated each quarter."""
 RECORD_KEY = "SELECT record_key(%s, %s, %s)"
 """Takes the values of `values_of`."""
 

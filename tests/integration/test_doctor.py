@@ -12,6 +12,7 @@ from infra.local.servers.kafka import EmbeddedKafka
 from infra.local.servers.process import free_port
 from infra.local.servers.redis import EmbeddedRedis
 from infra.private_file import write_private
+from infra.sealing.check_values import RECORD_KEY, values_of
 from infra.sealing.key_ring import KeyKind, KeyRing
 from infra.settings.keys import KEYS_FILE
 from tests.support.environment import unset_settings
@@ -352,3 +353,18 @@ def test_the_default_name_of_the_log_is_a_warning_in_production(
     monkeypatch.setenv("PALIMPSEST_LOG_ORIGIN", "api.example.com/v1/log")
     doctor()
     assert "Set PALIMPSEST_LOG_ORIGIN" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("days", "warns"), [(90, False), (91, True)])
+def test_a_signing_key_that_was_not_rotated_for_a_quarter_is_a_warning(
+    database: Database, capsys: pytest.CaptureFixture[str], days: int, warns: bool
+) -> None:
+    old = "UPDATE keys SET recorded_at = clock_timestamp() - make_interval(days => %s)"
+    with psycopg.connect(database.admin_url) as connection:
+        for kind in KeyKind:
+            connection.execute(RECORD_KEY, values_of(KEY_RING.current(kind)))
+        connection.execute(old, [days])
+    assert doctor()
+    output = capsys.readouterr().out
+    assert ("! Keys         the signing key is 91 days old" in output) == warns
+    assert ("palimpsest keys rotate signing" in output) == warns

@@ -24,7 +24,7 @@ from adapters.refresh_tokens import DerivedRefreshTokens
 from application.bus import Bus
 from application.commands import Command
 from application.identity.attempts import SignInAttempts
-from application.ports import CommandContext
+from application.ports import CommandContext, Passwords
 from infra.bootstrap.api import signing_keys
 from infra.sealing.blind_index import BlindIndex
 from projections.visibility import HeldRole
@@ -168,13 +168,21 @@ def openapi_schema() -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def open_http_api(attempts: SignInAttempts | None = None, **changes: Any) -> AsyncIterator[HttpApi]:
-    """The API; `attempts` to log in that may fail, `changes` to its `Deps`."""
+async def open_http_api(
+    attempts: SignInAttempts | None = None, passwords: Passwords | None = None, **changes: Any
+) -> AsyncIterator[HttpApi]:
+    """The API; `attempts` to log in that may fail, `passwords` that take their time, `changes` to its `Deps`."""
     store, time, positions, rows = MemoryEventStore(), Time(), Lagging(), OneRow()
     blind = BlindIndex(BLIND_KEY)
     jobs, links, security_log = MemoryJobs(), PlainLinks(), MemorySecurityLog(time)
     sessions, recent = MemorySessions(time, jobs), MemoryRecentDocuments()
-    ports = {"clock": time, "new_id": uuid7, "addresses": blind, "slugs": blind, "passwords": SwiftPasswords()}
+    ports = {
+        "clock": time,
+        "new_id": uuid7,
+        "addresses": blind,
+        "slugs": blind,
+        "passwords": passwords or SwiftPasswords(),
+    }
     refresh_tokens = DerivedRefreshTokens([bytes(32)])
     ports |= {"sessions": sessions, "refresh_tokens": refresh_tokens, "device_names": device_name}
     ports |= {"queue": jobs, "links": links, "security_log": security_log, "attempts": attempts or sign_in_attempts()}

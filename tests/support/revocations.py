@@ -60,6 +60,11 @@ async def write_for_team(scene: Scene) -> None:
     await write_another(scene, _id_of(scene.team))
 
 
+async def lower_role(scene: Scene) -> None:
+    """Make Bob, who is an admin of the team, an editor."""
+    await scene.ada.send("PUT", f"{scene.url}{scene.team}/members/{scene.bob_id}", {"role": "editor"})
+
+
 async def remove_member(scene: Scene) -> None:
     """Remove Bob from the team."""
     await scene.ada.send("DELETE", f"{scene.url}{scene.team}/members/{scene.bob_id}")
@@ -124,10 +129,11 @@ TAKEN_ACCESS = {
         lambda scene: scene.bob.send("DELETE", f"{scene.url}{scene.other_document}/shares/me"),
         prepare=open_link,
     ),
-    "role changed": Revocation(
+    "role changed": Revocation("GET", lambda scene: f"{scene.team}/settings", lower_role),
+    "role of a writer changed": Revocation(
         "PUT",
         lambda scene: scene.team,
-        lambda scene: scene.ada.send("PUT", f"{scene.url}{scene.team}/members/{scene.bob_id}", {"role": "editor"}),
+        lower_role,
         per_second=10,
         body={"name": "Crew"},
     ),

@@ -182,8 +182,12 @@ class Revocation:
 
 @dataclass
 class Load:
-    """Requests that are sent all the time: when each began, to which process, and whether it succeeded."""
+    """Requests that are sent all the time: when each began, to which process, and its status.
 
+    `mortal`: the process that may break off; what it leaves without an answer is no success.
+    """
+
+    mortal: str | None = None
     sent: list[tuple[float, str, int]] = field(default_factory=list)
     tasks: list["asyncio.Task[None]"] = field(default_factory=list)
 
@@ -197,9 +201,14 @@ class Load:
     async def _send(self, scene: Scene, revocation: Revocation, url: str) -> None:
         began = monotonic()
         sender = revocation.sender(scene)
-        answer = await sender.client.request(
-            revocation.method, f"{url}{revocation.path(scene)}", json=revocation.body, headers=dict(sender.headers)
-        )
+        try:
+            answer = await sender.client.request(
+                revocation.method, f"{url}{revocation.path(scene)}", json=revocation.body, headers=dict(sender.headers)
+            )
+        except httpx2.TransportError:
+            if url == self.mortal:
+                return
+            raise
         self.sent.append((began, url, answer.status_code))
 
     def succeeded(self, url: str, *, after: float) -> list[int]:
@@ -208,16 +217,20 @@ class Load:
 
 
 async def revoke_under_load(
-    scene: Scene, revocation: Revocation, *, meanwhile: AbstractContextManager[None] | None = None
+    scene: Scene,
+    revocation: Revocation,
+    *,
+    meanwhile: AbstractContextManager[None] | None = None,
+    mortal: str | None = None,
 ) -> float:
     """Revoke while requests come; see that each process took them before and takes none that began after the answer.
 
     Returns after how many seconds the revocation was answered. `meanwhile`: what holds from before the revocation until
-    a moment after its answer.
+    a moment after its answer. `mortal`: see `Load`.
     """
     if revocation.prepare is not None:
         await revocation.prepare(scene)
-    load, began = Load(), monotonic()
+    load, began = Load(mortal), monotonic()
     sending = asyncio.create_task(load.run(scene, revocation))
     await asyncio.sleep(LATER_SECONDS)
     with meanwhile or nullcontext():

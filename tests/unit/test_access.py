@@ -80,8 +80,8 @@ def test_scopes_follow_from_the_table() -> None:
         "documents:read",
         "documents:write",
         "events:read",
-        "subscription:read",
-        "subscription:write",
+        "billing:read",
+        "billing:write",
         "teams:read",
         "teams:write",
         "users:read",
@@ -89,7 +89,7 @@ def test_scopes_follow_from_the_table() -> None:
     } <= scopes()
     assert {
         "document": "documents:read",
-        "subscription": "subscription:read",
+        "subscription": "billing:read",
         "team": "teams:read",
         "user": "users:read",
     }.items() <= scope_to_read().items()

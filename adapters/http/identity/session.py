@@ -50,6 +50,8 @@ def refresh_cookie(request: Request) -> str:
     text = context.cookie(REFRESH_COOKIE) or ""
     token = context.deps.refresh_tokens.read(text)
     if token is None:
+        if text:
+            context.note_refusal("refresh_session", "invalid_token")
         raise session_over()
     context.require_csrf(token.session_id)
     return text

@@ -94,7 +94,7 @@ async def test_asvs_8_2_1_a_token_without_the_scope_is_refused(
 
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("path", sorted({operation.path for operation in OPERATIONS.values()}))
-async def test_other_methods_do_nothing_for_anyone(api: HttpApi, path: str) -> None:
+async def test_asvs_4_1_4_other_methods_do_nothing_for_anyone(api: HttpApi, path: str) -> None:
     target = path.format(**NAMES)
     allowed = {operation.method for operation in OPERATIONS.values() if operation.path == path}
     allowed |= {"HEAD"} if "GET" in allowed else set()

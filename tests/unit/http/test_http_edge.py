@@ -51,7 +51,9 @@ async def log_in(client: httpx2.AsyncClient, **more: Any) -> httpx2.Response:
         ("POST", "/v1/auth/login", 415),
     ],
 )
-async def test_every_answer_has_an_id_and_security_headers(api: HttpApi, method: str, path: str, status: int) -> None:
+async def test_asvs_14_3_2_every_answer_has_an_id_and_security_headers(
+    api: HttpApi, method: str, path: str, status: int
+) -> None:
     answer = await api.client.request(method, path)
     assert answer.status_code == status
     assert answer.headers.keys() >= ALWAYS

@@ -198,7 +198,7 @@ async def test_a_network_gets_only_so_many_mails(path: str) -> None:
     assert found == [202] * 10 + [429]
 
 
-async def test_neighbours_share_a_limit_of_registrations() -> None:
+async def test_asvs_2_4_1_neighbours_share_a_limit_of_registrations() -> None:
     """Addresses of a /24 are cheap to get, all of them."""
     async with limited() as api:
         for last in range(1, 6):

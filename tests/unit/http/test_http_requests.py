@@ -8,6 +8,7 @@ import pytest
 
 from adapters.http.api.problems import pointer
 from adapters.http.content.document import NewDocument
+from application.scopes import scopes
 from tests.support.http import PASSWORD, HttpApi
 
 DOCUMENTS = "/v1/documents"
@@ -53,6 +54,22 @@ async def test_a_token_works_only_within_its_scope(api: HttpApi, monkeypatch: py
     monkeypatch.setattr("adapters.http.api.tokens.scopes", lambda: frozenset({"documents:read"}))
     answer = await api.client.post(DOCUMENTS, json={"title": "x"}, headers=api.token(UUID(int=1)))
     assert (answer.status_code, answer.json()["code"]) == (403, "insufficient_scope")
+
+
+async def test_after_a_scope_was_renamed_a_refresh_gives_the_new_one(
+    api: HttpApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await api.account("ada")
+    with monkeypatch.context() as before:
+        before.setattr("adapters.http.api.tokens.scopes", lambda: {"subscription:read", *scopes()} - {"billing:read"})
+        login = {"email": "ada@example.org", "password": PASSWORD}
+        tokens = (await api.client.post("/v1/auth/login", json=login)).json()
+    answer = await api.client.get("/v1/subscription", headers={"Authorization": f"Bearer {tokens['access_token']}"})
+    assert (answer.status_code, answer.json()["code"]) == (403, "insufficient_scope")
+    refreshed = await api.client.post("/v1/auth/refresh", json={"refresh_token": tokens["refresh_token"]})
+    headers = {"Authorization": f"Bearer {refreshed.json()['access_token']}"}
+    answer = await api.client.get("/v1/subscription", headers=headers)
+    assert answer.status_code == 404, "the scope is enough; these tests have no rows of read models"
 
 
 @pytest.mark.parametrize(

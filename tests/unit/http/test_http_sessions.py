@@ -244,6 +244,14 @@ async def test_a_refresh_without_cookies_is_refused(api: HttpApi) -> None:
     assert (await Browser(api).send("POST", "/v1/auth/refresh-cookies")).status_code == 401
 
 
+async def test_asvs_16_3_1_a_cookie_that_is_no_refresh_token_is_logged(api: HttpApi) -> None:
+    before, browser = len(api.security_log.logged), Browser(api)
+    for found in ({}, {REFRESH_COOKIE: "nonsense"}):
+        browser.cookies = found
+        assert (await browser.send("POST", "/v1/auth/refresh-cookies")).status_code == 401
+    assert api.security_log.what_happened()[before:] == [("refresh_session", "refused", "invalid_token")]
+
+
 @pytest.mark.parametrize("path", ["/v1/auth/logout", "/v1/auth/logout-everywhere"])
 async def test_a_logout_removes_the_cookies(browser: Browser, path: str) -> None:
     kept = dict(browser.cookies)

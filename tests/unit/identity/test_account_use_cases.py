@@ -205,7 +205,9 @@ async def test_a_verified_user_gets_no_new_link_to_verify(runner: CommandRunner)
     assert await runner.work() == []
 
 
-async def test_a_forgotten_password_is_replaced_by_a_link_and_the_user_learns_of_it(runner: CommandRunner) -> None:
+async def test_asvs_6_3_7_a_forgotten_password_is_replaced_by_a_link_and_the_user_learns_of_it(
+    runner: CommandRunner,
+) -> None:
     await runner.account(EMAIL)
     await runner.work()
     await runner.ask(RequestPasswordReset(email=EMAIL))

@@ -21,9 +21,9 @@ LONGEST_WAIT = 900
 class Guard:
     """Attempts, with a clock that tests move, from networks of which each is another one."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, alone: bool = False) -> None:
         self.now = 0
-        limits = LocalLimits(clock=lambda: self.now)
+        limits = LocalLimits(alone=alone, clock=lambda: self.now)
         self.work: ProofOfWork = light_work(limits)
         self.attempts: SignInAttempts = sign_in_attempts(limits, self.work, scale=1)
         self._networks = count(1)
@@ -128,6 +128,20 @@ async def test_6_3_1_a_thousand_networks_fail_three_times_for_one_account(guard:
     )
     assert sum(isinstance(each, WrongCredentials) for each in found) == 3
     assert await guard.wait(BEN) == 0
+
+
+async def test_a_process_that_counts_alone_lets_an_account_fail_half_as_often() -> None:
+    """While Redis is silent, an attacker may ask each process; half of each is about one whole of two."""
+    alone, shared = Guard(alone=True), Guard()
+    for guard, most in ((alone, 2), (shared, 3)):
+        for _ in range(most):
+            assert await guard.wait() == 0
+            await guard.fail()
+        assert await guard.wait() > 0
+    works = [
+        [await guard.work_after_failures(number) for number in (0, 1, 1)] for guard in (Guard(alone=True), Guard())
+    ]
+    assert works == [[0, 0, 1], [0, 0, 0]]
 
 
 async def test_the_wait_of_an_account_grows_and_has_an_end(guard: Guard) -> None:

@@ -78,7 +78,7 @@ async def test_after_a_change_only_the_new_address_logs_in(runner: CommandRunner
         await runner.ask(LogIn(email=OLD, password=PASSWORD))
 
 
-async def test_a_request_needs_the_password(runner: CommandRunner, ada: Actor) -> None:
+async def test_asvs_7_5_1_a_request_needs_the_password(runner: CommandRunner, ada: Actor) -> None:
     with pytest.raises(WrongPassword):
         await runner.ask(RequestEmailChange(email=NEW, password="wrong"), ada)
     assert await runner.work() == []

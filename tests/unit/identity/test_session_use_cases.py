@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import get_args
 from uuid import UUID
 
 import pytest
@@ -30,6 +31,7 @@ from application.ports import (
     Client,
     NewSession,
     SessionEnding,
+    SessionMode,
 )
 from domain.identity.user import User
 from tests.support.accounts import token_of
@@ -92,9 +94,10 @@ async def test_asvs_10_4_5_the_last_token_gets_the_same_answer_again_for_ten_sec
     assert await ada.refresh() != new
 
 
+@pytest.mark.parametrize("mode", get_args(SessionMode))
 @pytest.mark.parametrize("late", [True, False], ids=["the last one, too late", "an older one"])
 async def test_asvs_10_4_5_a_token_that_is_used_again_ends_its_session_and_warns_the_user(
-    runner: CommandRunner, ada: Visitor, late: bool
+    runner: CommandRunner, ada: Visitor, late: bool, mode: SessionMode
 ) -> None:
     other = await visit(runner)
     old = ada.token
@@ -104,7 +107,7 @@ async def test_asvs_10_4_5_a_token_that_is_used_again_ends_its_session_and_warns
     else:
         await ada.refresh()
     with pytest.raises(SessionOver):
-        await ada.refresh(old)
+        await runner.ask(RefreshSession(token=old, mode=mode))
     assert not ada.is_logged_in
     assert runner.sessions.why(ada.session_id) == "token_reused"
     with pytest.raises(SessionOver):
@@ -151,8 +154,10 @@ async def test_a_made_up_token_of_a_session_ends_nothing(runner: CommandRunner, 
 
 
 async def test_a_token_of_one_mode_does_not_work_in_the_other(runner: CommandRunner, ada: Visitor) -> None:
-    with pytest.raises(SessionOver):
-        await runner.ask(RefreshSession(token=ada.token, mode="cookie"))
+    old = ada.token
+    for token in (old, await ada.refresh()):
+        with pytest.raises(SessionOver):
+            await runner.ask(RefreshSession(token=token, mode="cookie"))
     await ada.refresh()
 
 

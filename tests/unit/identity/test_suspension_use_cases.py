@@ -69,7 +69,7 @@ async def test_the_user_gets_a_mail_that_names_both_ways_back(runner: CommandRun
     assert {mail.template for mail in await runner.work()} == {"reset", "deletion_withdrawn"}
 
 
-async def test_a_deletion_needs_the_password_and_a_withdrawal_that_of_the_account(
+async def test_asvs_7_5_1_a_deletion_needs_the_password_and_a_withdrawal_that_of_the_account(
     runner: CommandRunner, ada: Actor
 ) -> None:
     with pytest.raises(WrongPassword):

@@ -132,7 +132,7 @@ def test_a_verified_address_takes_no_link_to_verify_it() -> None:
 
 
 @pytest.mark.parametrize(("use", "kind", "hours"), [(verify, "verify", 24), (reset, "reset", 1)])
-def test_a_link_expires(use: Callable[..., None], kind: RequestedKind, hours: int) -> None:
+def test_asvs_6_5_5_a_link_expires(use: Callable[..., None], kind: RequestedKind, hours: int) -> None:
     end = NOW + timedelta(hours=hours)
     late, early = given(User, REGISTERED, issued(kind)), given(User, REGISTERED, issued(kind))
     with pytest.raises(LinkNotValid):
