@@ -53,7 +53,7 @@ async def feeding(request: pytest.FixtureRequest, database: Database) -> AsyncIt
 async def test_what_has_lived_equals_what_is_rebuilt(feeding: Feeding) -> None:
     models = read_models()
     async with feeding.projecting(*models) as running:
-        for roots in History(22).changes(300):
+        for roots in History(69).changes(300):
             await feeding.append(*roots)
         await running.reached()
     for done in await checked(feeding.opened, *models):

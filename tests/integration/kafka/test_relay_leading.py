@@ -60,7 +60,7 @@ def test_a_page_that_was_read_when_the_lease_was_lost_is_published_later(
 def test_a_key_that_cannot_be_opened_holds_up_nothing_but_what_it_has_sealed(
     database: Database, kafka_settings: ClientConfig, names: Topics
 ) -> None:
-    relaying.live(database.app_url, History(5))
+    relaying.live(database.app_url, History(7))
     rows(database.admin_url, "UPDATE data_keys SET wrapped = substr(wrapped, 1, 20)")
     before = skipped_counter._value.get()
 

@@ -32,7 +32,7 @@ from tests.support.servers import Database
 from tests.support.stores import CALL, open_store, rows
 from tests.support.waiting import until
 
-SEED, CHANGES = 20261126, 300
+SEED, CHANGES = 20261127, 300
 GARBAGE = "UPDATE stored_events SET state = 'garbage' WHERE originator_version = 3"
 MODELS: list[ReadModel] = [DocumentDetails(), DocumentVersions(), TeamRoster()]
 

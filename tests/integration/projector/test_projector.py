@@ -36,7 +36,7 @@ def lived(cluster: Cluster) -> Iterator[Database]:
             feed = opened.feed()
             await feed.start()
             async with projecting(MODELS, feed, database.app_url) as running:
-                await append(opened, History(22).changes(900))
+                await append(opened, History(69).changes(900))
                 await running.reached()
             await feed.stop()
 

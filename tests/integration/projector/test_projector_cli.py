@@ -41,7 +41,7 @@ def lived(database: Database, settings: None) -> Team:
 
     async def live() -> Team:
         async with open_write_side(load(), "api") as core:
-            history = History(5)
+            history = History(6)
             for roots in history.changes(60):
                 await core.store.append(roots, CALL, None)
             async with projecting(read_models(), core.feed(), database.part_url("projector")) as running:
