@@ -36,6 +36,7 @@ from application.ports import (
     SendAsSystem,
     SendAsUser,
     TokenCounter,
+    Unavailable,
     UnfinishedGenerations,
     Unreadable,
 )
@@ -112,7 +113,13 @@ async def generate_text(
     attempt = await _started_unless_stopped(_started(job, generation, plan, lost_tokens, model, tokens, send_as_user))
     if attempt is not None and plan.prompt is not None:
         answering = Answering(events, partial_texts, generation.id, attempt.number, generation.variants, canary)
-        await attempt.make(provider, moderation, answering, plan.prompt)
+        try:
+            await attempt.make(provider, moderation, answering, plan.prompt)
+        except Unavailable:
+            # What was kept is shown until the next attempt, but not if some of it is refused.
+            if attempt.has_refused:
+                await partial_texts.remove(job.generation_id, attempt.number)
+            raise
     last = generation.attempt if attempt is None else attempt.number
     await partial_texts.remove(job.generation_id, last)
 

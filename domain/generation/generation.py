@@ -228,8 +228,9 @@ class Generation(Root):
         """The variants, from 1, whose texts were written but are not given out, with what was refused, if anything."""
         if self.refused in WITHHELD:
             return dict.fromkeys(range(1, self.variants + 1), self.refused)
-        refusals = self.variant_refusals or [None] * self.variants
-        return {n: refusals[n - 1] for n, text in enumerate(self.texts, start=1) if not text}
+        missing = [number for number, text in enumerate(self.texts, start=1) if not text]
+        refused = {number: each for number, each in enumerate(self.variant_refusals, start=1) if each is not None}
+        return {number: refused.get(number) for number in sorted({*missing, *refused})}
 
     @property
     def text(self) -> str:
