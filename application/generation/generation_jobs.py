@@ -38,6 +38,7 @@ from application.ports import (
     TokenCounter,
     Unavailable,
     UnfinishedGenerations,
+    UnknownModel,
     Unreadable,
 )
 from domain.content.document import Document
@@ -145,20 +146,32 @@ class _Plan:
 async def _model_of(job: GenerateText, generation: Generation, provider: Provider, queue: JobQueue) -> str | None:
     """Return the model to ask; None: it is another one now, for which the generation waits by another job.
 
-    So pauses and limits are those of the model that is asked. A fallback that is paused is not waited for.
+    So pauses and limits are those of the model that is asked. A fallback that is paused is not waited for. A model that
+    has left the catalogue is not asked: the attempt ends if it is the one that is to write.
     """
     model = job.model or generation.writer
     if job.turn is None or job.own_key or not generation.is_open or job.round != generation.round:
         return model
-    open_models = provider.open_models(generation.writer)
+    try:
+        open_models = provider.open_models(generation.writer)
+    except UnknownModel:
+        return generation.writer
     if model in open_models:
         return model
     paused = await queue.paused(open_models)
     other = next((each for each in open_models if each not in paused), None)
     if other is None:
-        return model
+        return model if _is_known(model, provider) else generation.writer
     await queue.enqueue(msgspec.structs.replace(job, model=other))
     return None
+
+
+def _is_known(model: str, provider: Provider) -> bool:
+    try:
+        provider.open_models(model)
+    except UnknownModel:
+        return False
+    return True
 
 
 async def _planned(

@@ -1,5 +1,7 @@
 """Fallbacks: a generation waits for the model that is really asked."""
 
+from dataclasses import replace
+
 import pytest
 
 from application.generation import answering
@@ -108,3 +110,31 @@ async def test_the_request_says_whose_key_pays() -> None:
     assert waiting(studio) == [("swift", False), ("swift", True)]
     requested = [event for event in studio.store.log if isinstance(event, Generation.Requested)]
     assert [(event.stand_in, event.own_key) for event in requested] == [(None, False), (None, True)]
+
+
+async def test_one_whose_model_has_left_the_catalogue_ends_and_keeps_nothing_reserved(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    studio = await Studio().open()
+    asked = await studio.ask_for()
+    monkeypatch.delitem(MODELS, "swift")
+    await studio.work()
+    failed = await studio.generation(asked.id)
+    assert (failed.status, failed.failure, studio.provider.asked) == ("failed", "refused", [])
+    assert (await studio.budget()).reserved == {}
+
+
+async def test_one_whose_fallback_has_left_the_catalogue_is_asked_of_its_own_model(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    studio = await Studio().open()
+    studio.provider.shut = {"swift"}
+    asked = await studio.ask_for()
+    await move(studio)
+    monkeypatch.delitem(MODELS, "thrifty")
+    monkeypatch.setitem(MODELS, "swift", replace(MODELS["swift"], fallbacks=()))
+    await studio.work()
+    done = await studio.generation(asked.id)
+    assert (done.status, done.fallback) == ("done", None)
+    assert [prompt.model for prompt in studio.provider.asked] == ["swift"]
+    assert (await studio.budget()).reserved == {}
