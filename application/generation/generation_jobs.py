@@ -147,10 +147,13 @@ async def _model_of(job: GenerateText, generation: Generation, provider: Provide
     """Return the model to ask; None: it is another one now, for which the generation waits by another job.
 
     So pauses and limits are those of the model that is asked. A fallback that is paused is not waited for. A model that
-    has left the catalogue is not asked: the attempt ends if it is the one that is to write.
+    has left the catalogue is not asked: the attempt ends if it is the one that is to write. Where the payer's own key
+    pays, no other one stands in; jobs that were kept before they said so do not know of the key.
     """
+    if job.own_key or generation.own_key:
+        return generation.writer
     model = job.model or generation.writer
-    if job.turn is None or job.own_key or not generation.is_open or job.round != generation.round:
+    if job.turn is None or not generation.is_open or job.round != generation.round:
         return model
     try:
         open_models = provider.open_models(generation.writer)
