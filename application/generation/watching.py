@@ -50,7 +50,7 @@ class GenerationReader:
             return [
                 generation.text_of(variant)[start:] if is_last else "" for variant, start in enumerate(starts, start=1)
             ]
-        if attempt == 0:
+        if attempt <= generation.earlier_attempts:
             return [""] * len(starts)
         reads = [self._kept(generation, attempt, variant, start) for variant, start in enumerate(starts, start=1)]
         return await asyncio.gather(*reads)
