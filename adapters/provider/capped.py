@@ -44,7 +44,7 @@ class CappedProvider:
     """Implements `application.ports.Provider`. `ours`: the caps of our key; `of_payers`: of each key of a payer.
 
     Tokens are charged before an answer, as the provider does it: those of the prompt and the longest answer, but never
-    more than there can be. What the answer did not need is given back.
+    more than there can be. What the answer did not need is given back, and all of a request that is not made after all.
     """
 
     def __init__(
@@ -69,13 +69,18 @@ class CappedProvider:
         key = key_name(prompt)
         requests, tokens = self._ours if key == OURS else self._of_payers
         most = min(await self._counter.count(prompt.messages) + prompt.max_output_tokens, tokens.count)
-        decision = await self._limits.take([Bucket(requests, key, key), Bucket(tokens, key, key, most)])
+        charged = [Bucket(requests, key, key), Bucket(tokens, key, key, most)]
+        decision = await self._limits.take(charged)
         if not decision.admitted:
             raise NotAsked("The provider (our share of its requests)", decision.retry_after)
-        async with aclosing(self._provider.answer(prompt)) as items:
-            async for item in items:
-                if isinstance(item, AnswerEnd) and item.usage is not None:
-                    unused = most - item.usage.input_tokens - item.usage.output_tokens
-                    if unused > 0:
-                        await self._limits.give_back([Bucket(tokens, key, key, unused)])
-                yield item
+        try:
+            async with aclosing(self._provider.answer(prompt)) as items:
+                async for item in items:
+                    if isinstance(item, AnswerEnd) and item.usage is not None:
+                        unused = most - item.usage.input_tokens - item.usage.output_tokens
+                        if unused > 0:
+                            await self._limits.give_back([Bucket(tokens, key, key, unused)])
+                    yield item
+        except NotAsked:
+            await self._limits.give_back(charged)
+            raise

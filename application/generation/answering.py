@@ -1,6 +1,7 @@
 """The answers of a provider while they come: kept piece by piece for watchers, until they end or are not wanted."""
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 from typing import Any
@@ -9,9 +10,12 @@ from uuid import UUID
 from application.generation.canary import LeakDetector, RulesLeaked
 from application.generation.stopping import to_its_end
 from application.ports import (
+    ANSWER_TIMEOUT,
+    AnswerCut,
     AnswerEnd,
     AttemptText,
     EventStore,
+    NotAsked,
     PartialTexts,
     PromptRefused,
     TextPiece,
@@ -60,6 +64,11 @@ class Answering:
             _GrowingText(partial_texts, AttemptText(generation_id, attempt, number + 1), LeakDetector(canary))
             for number in range(variants)
         ]
+        self._ends: dict[int, TextOutcome] = {}
+        """How texts have ended, by their numbers from 1. One that is asked for again has not."""
+        self._one_ended = asyncio.Condition()
+        self._ends_at = math.inf
+        """The time of the event loop at which an answer that was asked for again is stopped."""
 
     @property
     def texts(self) -> list[str]:
@@ -71,7 +80,8 @@ class Answering:
 
         `answer`: asks the provider for a variant, by its number from 1.
         """
-        writing = [asyncio.create_task(self._write(text, answer(number))) for number, text in enumerate(self._texts, 1)]
+        self._ends_at = asyncio.get_running_loop().time() + ANSWER_TIMEOUT.total_seconds()
+        writing = [asyncio.create_task(self._write(number, answer)) for number in range(1, len(self._texts) + 1)]
         all_written: asyncio.Future[list[TextOutcome]] = asyncio.gather(*writing)
         unwanted = asyncio.create_task(self._until_unwanted())
         try:
@@ -80,7 +90,8 @@ class Answering:
             if all_written.done():
                 return all_written.result()
             unwanted.result()
-            return [task.result() if task.done() else StoppedText() for task in writing]
+            ends = [self._ends.get(number, StoppedText()) for number in range(1, len(self._texts) + 1)]
+            return [task.result() if task.done() else end for task, end in zip(writing, ends, strict=True)]
         finally:
             for task in (*writing, unwanted):
                 task.cancel()
@@ -90,12 +101,40 @@ class Answering:
         """Keep what is not kept yet: the worker stops, and its watchers are to see what is paid for."""
         await asyncio.gather(*[text.keep_rest() for text in self._texts])
 
-    async def _write(self, text: "_GrowingText", pieces: AnswerPieces) -> TextOutcome:
-        """Write a text. If others may go on for longer, its last piece is kept at its own end."""
-        outcome = await text.write(pieces)
+    async def _write(self, number: int, answer: Callable[[int], AnswerPieces]) -> TextOutcome:
+        """Write a text. One for which the provider could not be asked is asked for again, once, after another one.
+
+        A circuit that was open lets one answer through until that has ended. The attempt takes no longer for it.
+        """
+        outcome = self._ends[number] = await self._ask(number, answer)
+        async with self._one_ended:
+            self._one_ended.notify_all()
+        if not isinstance(outcome, NotAsked) or not await self._may_ask_again():
+            return outcome
+        del self._ends[number]
+        try:
+            async with asyncio.timeout_at(self._ends_at):
+                return await self._ask(number, answer)
+        except TimeoutError:
+            return AnswerCut("The end of the answer")
+
+    async def _ask(self, number: int, answer: Callable[[int], AnswerPieces]) -> TextOutcome:
+        """Let the provider write a text. If others may go on for longer, its last piece is kept at its own end."""
+        text = self._texts[number - 1]
+        outcome = await text.write(answer(number))
         if len(self._texts) > 1:
             await text.keep_rest()
         return outcome
+
+    async def _may_ask_again(self) -> bool:
+        """Return whether another text was written, as soon as that is known, and there is time for one more."""
+
+        def is_one_written() -> bool:
+            return any(isinstance(end, AnswerEnd) for end in self._ends.values())
+
+        async with self._one_ended:
+            await self._one_ended.wait_for(lambda: is_one_written() or len(self._ends) == len(self._texts))
+        return is_one_written() and asyncio.get_running_loop().time() < self._ends_at
 
     async def _until_unwanted(self) -> None:
         """Return when the generation is cancelled or erased, or has another attempt."""

@@ -120,4 +120,5 @@ def _note_of(budget: Budget, notice: Budget.NoticeReached) -> NoteUsedUp:
         month=budget.month,
         tokens=notice.limit_tokens or 0,
         micros=notice.limit_micros or 0,
+        budget_version=notice.originator_version,
     )

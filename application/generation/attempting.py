@@ -40,7 +40,10 @@ JudgedOutcome = TextOutcome | TextRefusal
 
 
 class Attempt:
-    """An attempt that has started. `job_key`: the effect key of its job; `model`: the one that is asked."""
+    """An attempt that has started. `job_key`: the effect key of its job; `model`: the one that is asked.
+
+    `has_refused`: it has ended without a text, and some of what was written is refused.
+    """
 
     def __init__(
         self,
@@ -53,6 +56,7 @@ class Attempt:
         send: SendAsUser,
     ) -> None:
         self.number = number
+        self.has_refused = False
         self._model = model
         self._prompt_tokens = prompt_tokens
         self._key = f"{job_key}:{number}"
@@ -124,6 +128,7 @@ class Attempt:
         is_try = any(not isinstance(outcome, NotAsked) for outcome in judged)
         failure = _name_of(failures[0] if failures else None)
         may_follow = await self._end(failure, uses, is_try=is_try, refusals=_refused(judged))
+        self.has_refused = bool(refusals)
         if may_follow and failures:
             raise failures[0]
 

@@ -137,8 +137,10 @@ async def start_attempt(cmd: StartAttempt, store: Store, actor: Actor, clock: Cl
 
 
 def _fallback(generation: Generation, asked: str | None, models: Models) -> Fallback | None:
-    """Return the model that is asked, if it is not the one that is to write."""
-    return None if asked in (None, generation.writer) else Fallback(asked, choose(models, asked).price)
+    """Return the model that is asked, if it is not the one that is to write. What the payer's own key pays is free."""
+    if asked is None or asked == generation.writer:
+        return None
+    return Fallback(asked, TokenPrice(0, 0) if generation.own_key else choose(models, asked).price)
 
 
 async def _source_obstacle(generation: Generation, store: Store, actor: Actor, now: datetime) -> Failure | None:

@@ -36,7 +36,9 @@ from application.ports import (
     SendAsSystem,
     SendAsUser,
     TokenCounter,
+    Unavailable,
     UnfinishedGenerations,
+    UnknownModel,
     Unreadable,
 )
 from domain.content.document import Document
@@ -112,7 +114,13 @@ async def generate_text(
     attempt = await _started_unless_stopped(_started(job, generation, plan, lost_tokens, model, tokens, send_as_user))
     if attempt is not None and plan.prompt is not None:
         answering = Answering(events, partial_texts, generation.id, attempt.number, generation.variants, canary)
-        await attempt.make(provider, moderation, answering, plan.prompt)
+        try:
+            await attempt.make(provider, moderation, answering, plan.prompt)
+        except Unavailable:
+            # What was kept is shown until the next attempt, but not if some of it is refused.
+            if attempt.has_refused:
+                await partial_texts.remove(job.generation_id, attempt.number)
+            raise
     last = generation.attempt if attempt is None else attempt.number
     await partial_texts.remove(job.generation_id, last)
 
@@ -138,20 +146,35 @@ class _Plan:
 async def _model_of(job: GenerateText, generation: Generation, provider: Provider, queue: JobQueue) -> str | None:
     """Return the model to ask; None: it is another one now, for which the generation waits by another job.
 
-    So pauses and limits are those of the model that is asked. A fallback that is paused is not waited for.
+    So pauses and limits are those of the model that is asked. A fallback that is paused is not waited for. A model that
+    has left the catalogue is not asked: the attempt ends if it is the one that is to write. Where the payer's own key
+    pays, no other one stands in; jobs that were kept before they said so do not know of the key.
     """
+    if job.own_key or generation.own_key:
+        return generation.writer
     model = job.model or generation.writer
-    if job.turn is None or job.own_key or not generation.is_open or job.round != generation.round:
+    if job.turn is None or not generation.is_open or job.round != generation.round:
         return model
-    open_models = provider.open_models(generation.writer)
+    try:
+        open_models = provider.open_models(generation.writer)
+    except UnknownModel:
+        return generation.writer
     if model in open_models:
         return model
     paused = await queue.paused(open_models)
     other = next((each for each in open_models if each not in paused), None)
     if other is None:
-        return model
+        return model if _is_known(model, provider) else generation.writer
     await queue.enqueue(msgspec.structs.replace(job, model=other))
     return None
+
+
+def _is_known(model: str, provider: Provider) -> bool:
+    try:
+        provider.open_models(model)
+    except UnknownModel:
+        return False
+    return True
 
 
 async def _planned(

@@ -14,7 +14,10 @@ WEIGHTS: Mapping[Plan, int] = {"free": 1, "pro": 4, "enterprise": 8}
 
 
 MAX_BY_KEY = 20
-"""The most generations that a payer's own key pays at a time, in all workers together."""
+"""The most generations of one model that a payer's own key pays at a time, in all workers together.
+
+Those that were requested under another plan of the payer are counted apart: they wait in a lane of their own.
+"""
 
 
 class GenerateText(Job, frozen=True, kw_only=True):

@@ -15,7 +15,10 @@ from domain.kernel import Party, PartyKind
 
 
 class NoteUsedUp(Job, frozen=True, kw_only=True):
-    """Note that a budget has refused a text by this allowance."""
+    """Note that a budget has refused a text by this allowance.
+
+    `budget_version`: of the event that the refused command could not store; jobs that were kept before have none.
+    """
 
     kind: ClassVar[str] = "note_used_up"
 
@@ -24,11 +27,12 @@ class NoteUsedUp(Job, frozen=True, kw_only=True):
     month: str
     tokens: int
     micros: int
+    budget_version: int = 0
 
     @property
     def effect_key(self) -> str:
-        """One for each allowance of a budget."""
-        return f"used_up:{self.payer_id}:{self.month}:{self.tokens}:{self.micros}"
+        """One for each version and allowance of a budget: what was raised may be lowered, and then refuse again."""
+        return f"used_up:{self.payer_id}:{self.month}:{self.tokens}:{self.micros}:{self.budget_version}"
 
 
 class NoteRefusal(Command[None]):

@@ -50,10 +50,13 @@ class GenerationReader:
             return [
                 generation.text_of(variant)[start:] if is_last else "" for variant, start in enumerate(starts, start=1)
             ]
-        if attempt == 0 or generation.withdrawn:
+        if attempt <= generation.earlier_attempts:
             return [""] * len(starts)
-        reads = [
-            self.partial_texts.read(AttemptText(generation.id, attempt, variant), start)
-            for variant, start in enumerate(starts, start=1)
-        ]
+        reads = [self._kept(generation, attempt, variant, start) for variant, start in enumerate(starts, start=1)]
         return await asyncio.gather(*reads)
+
+    async def _kept(self, generation: Generation, attempt: int, variant: int, start: int) -> str:
+        """Return what is kept of a text from its start on; nothing if it is withdrawn."""
+        if variant in generation.withdrawn:
+            return ""
+        return await self.partial_texts.read(AttemptText(generation.id, attempt, variant), start)

@@ -60,7 +60,7 @@ class Generation(Root):
     """One request of a text, its attempts, and what became of it."""
 
     TOPIC = "generation"
-    snapshot_version = 4
+    snapshot_version = 5
 
     class Requested(events.TextRequested): ...
 
@@ -137,6 +137,8 @@ class Generation(Root):
     """How often the generation was requested. A job belongs to one round."""
     attempt: int
     """The number of the last attempt, from 1; 0: none has started."""
+    earlier_attempts: int
+    """The number of attempts of earlier rounds. What was kept of their texts is not shown."""
     tries: int
     """The number of attempts since the generation was last requested."""
     attempt_is_open: bool
@@ -228,8 +230,9 @@ class Generation(Root):
         """The variants, from 1, whose texts were written but are not given out, with what was refused, if anything."""
         if self.refused in WITHHELD:
             return dict.fromkeys(range(1, self.variants + 1), self.refused)
-        refusals = self.variant_refusals or [None] * self.variants
-        return {n: refusals[n - 1] for n, text in enumerate(self.texts, start=1) if not text}
+        missing = [number for number, text in enumerate(self.texts, start=1) if not text]
+        refused = {number: each for number, each in enumerate(self.variant_refusals, start=1) if each is not None}
+        return {number: refused.get(number) for number in sorted({*missing, *refused})}
 
     @property
     def text(self) -> str:
@@ -257,8 +260,9 @@ class Generation(Root):
         return self.texts[variant - 1] if variant <= len(self.texts) else ""
 
     def forget_texts(self) -> None:
-        """Set the attributes of texts to their first values; for events."""
+        """Set the attributes of texts to those of a new round; for events."""
         self.texts, self.models, self.endings, self.variant, self.variant_refusals = [], [], [], 1, []
+        self.earlier_attempts = self.attempt
 
     @property
     def variables_by_name(self) -> dict[str, str]:

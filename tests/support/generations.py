@@ -53,7 +53,7 @@ class ScriptedProvider:
         self.shut: set[str] = set()
 
     def open_models(self, model: str) -> list[str]:
-        return [each for each in (model, *MODELS[model].fallbacks) if each not in self.shut]
+        return [each for each in (model, *PlainModels().find(model).fallbacks) if each not in self.shut]
 
     async def answer(self, prompt: Prompt) -> AsyncGenerator[TextPiece | AnswerEnd, None]:
         self.asked.append(prompt)

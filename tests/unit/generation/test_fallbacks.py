@@ -1,13 +1,18 @@
 """Fallbacks: a generation waits for the model that is really asked."""
 
+from dataclasses import replace
+
 import pytest
+from msgspec.structs import replace as replace_in
 
 from application.generation import answering
+from application.generation.attempts import StartAttempt
 from application.generation.provider_key import SaveProviderKey
 from application.generation.queueing import GenerateText
 from application.jobs import perform
 from application.ports import NotAsked
 from domain.generation.generation import Generation
+from domain.generation.pricing import TokenPrice
 from tests.support.generations import MODELS
 from tests.support.studio import Studio
 
@@ -108,3 +113,55 @@ async def test_the_request_says_whose_key_pays() -> None:
     assert waiting(studio) == [("swift", False), ("swift", True)]
     requested = [event for event in studio.store.log if isinstance(event, Generation.Requested)]
     assert [(event.stand_in, event.own_key) for event in requested] == [(None, False), (None, True)]
+
+
+async def test_one_whose_model_has_left_the_catalogue_ends_and_keeps_nothing_reserved(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    studio = await Studio().open()
+    asked = await studio.ask_for()
+    monkeypatch.delitem(MODELS, "swift")
+    await studio.work()
+    failed = await studio.generation(asked.id)
+    assert (failed.status, failed.failure, studio.provider.asked) == ("failed", "refused", [])
+    assert (await studio.budget()).reserved == {}
+
+
+async def test_one_whose_fallback_has_left_the_catalogue_is_asked_of_its_own_model(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    studio = await Studio().open()
+    studio.provider.shut = {"swift"}
+    asked = await studio.ask_for()
+    await move(studio)
+    monkeypatch.delitem(MODELS, "thrifty")
+    monkeypatch.setitem(MODELS, "swift", replace(MODELS["swift"], fallbacks=()))
+    await studio.work()
+    done = await studio.generation(asked.id)
+    assert (done.status, done.fallback) == ("done", None)
+    assert [prompt.model for prompt in studio.provider.asked] == ["swift"]
+    assert (await studio.budget()).reserved == {}
+
+
+async def test_a_job_that_does_not_know_that_a_key_of_the_payer_pays_has_no_fallback_either() -> None:
+    studio = await Studio().open()
+    studio.provider.shut = {"swift"}
+    await studio.ask(SaveProviderKey(team_id=None, key="sk-otters-hold-hands-1234"), studio.ada)
+    asked = await studio.ask_for()
+    await studio._react()
+    [(job, at)] = studio.jobs.waiting
+    assert isinstance(job, GenerateText)
+    studio.jobs.waiting = [(replace_in(job, own_key=False, model="thrifty"), at)]
+    await studio.work()
+    assert [(prompt.model, prompt.key) for prompt in studio.provider.asked] == [("swift", "sk-otters-hold-hands-1234")]
+    assert ((await studio.generation(asked.id)).cost_micros, (await studio.budget()).used_micros) == (0, 0)
+
+
+async def test_a_fallback_that_a_key_of_the_payer_pays_costs_no_money() -> None:
+    studio = await Studio().open()
+    await studio.ask(SaveProviderKey(team_id=None, key="sk-otters-hold-hands-1234"), studio.ada)
+    asked = await studio.ask_for()
+    command = StartAttempt(generation_id=asked.id, round=1, lost_tokens=0, prompt_tokens=10, model="thrifty")
+    await studio.send(command, studio.ada, "start")
+    started = await studio.generation(asked.id)
+    assert (started.fallback, started.asked_price) == ("thrifty", TokenPrice(0, 0))

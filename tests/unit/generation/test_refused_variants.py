@@ -1,6 +1,7 @@
 """Several texts of which some are refused: those are paid and missing, and the others are kept."""
 
 import asyncio
+from uuid import UUID
 
 import pytest
 
@@ -8,9 +9,10 @@ from application.generation import answering, moderating
 from application.generation.canary import canary_of
 from application.generation.generation import CancelGeneration
 from application.generation.provider_key import SaveProviderKey
-from application.ports import AnswerCut, AnswerEnd, KeyRefused, Unavailable, Usage
+from application.generation.watching import GenerationReader
+from application.ports import AnswerCut, AnswerEnd, AttemptText, KeyRefused, Unavailable, Usage
 from domain.generation.generation import Generation
-from tests.support.generations import MODELS, Line
+from tests.support.generations import MODELS, Line, MemoryPartialTexts
 from tests.support.studio import Studio
 
 SWIFT = MODELS["swift"]
@@ -104,6 +106,48 @@ async def test_a_refused_text_beside_one_that_was_cut_is_tried_again() -> None:
     await studio.work()
     done = await studio.generation(asked.id)
     assert (done.texts, done.variant_refusals, refusals(studio)) == (["Otters.", "Otters."], [], refused)
+
+
+async def cut_beside_a_refused_one() -> tuple[Studio, UUID, MemoryPartialTexts]:
+    """A generation that waits for its next try: one text was cut, the other refused. What was kept of both is there."""
+    studio = await studio_with(["Ott", AnswerCut("The provider")], answer("Herons."), refused={"Herons": ("hate",)})
+    asked = await studio.ask_for(variants=2)
+    with pytest.raises(AnswerCut):
+        await studio.try_once()
+    pieces = MemoryPartialTexts()
+    for variant, text in ((1, "Ott"), (2, "Herons.")):
+        await pieces.append(AttemptText(asked.id, 1, variant), 0, text)
+    return studio, asked.id, pieces
+
+
+async def test_a_refused_text_is_not_shown_while_the_next_try_is_waited_for() -> None:
+    studio, id, pieces = await cut_beside_a_refused_one()
+    view = await GenerationReader(studio.store, pieces, studio.jobs, studio.ada).view(id, 0)
+    assert (view.status, view.texts, view.variant_refusals) == ("queued", ["Ott", ""], [None, "unsafe_text"])
+
+
+async def test_what_was_kept_of_a_refused_text_is_removed_before_the_next_try() -> None:
+    studio, id, _ = await cut_beside_a_refused_one()
+    assert (studio.partial_texts.pieces, studio.partial_texts.removed) == ({}, [id])
+
+
+async def test_what_was_kept_is_shown_until_the_next_try_if_nothing_is_refused() -> None:
+    studio = await studio_with(["Ott", AnswerCut("The provider")], ["Her", AnswerCut("The provider")])
+    asked = await studio.ask_for(variants=2)
+    with pytest.raises(AnswerCut):
+        await studio.try_once()
+    view = await GenerationReader(studio.store, studio.partial_texts, studio.jobs, studio.ada).view(asked.id, 0)
+    assert (view.status, view.texts) == ("queued", ["Ott", "Her"])
+
+
+async def test_a_refused_text_is_withdrawn_when_the_generation_ends_before_the_next_try() -> None:
+    studio, id, pieces = await cut_beside_a_refused_one()
+    assert (await studio.generation(id)).withdrawn == {2: "unsafe_text"}
+    cancelled = await studio.ask(CancelGeneration(id=id), studio.ada)
+    assert cancelled.status == "cancelled"
+    assert (await studio.generation(id)).withdrawn == {2: "unsafe_text"}
+    view = await GenerationReader(studio.store, pieces, studio.jobs, studio.ada).view(id, 0)
+    assert view.texts == ["Ott", ""]
 
 
 async def test_a_leak_beside_one_that_was_cut_is_recorded() -> None:

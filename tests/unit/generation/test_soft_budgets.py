@@ -182,3 +182,20 @@ async def test_only_owners_set_limits_and_only_admins_see_the_budget() -> None:
     assert (await team_usage(studio.store, studio.ada, team_id, studio.now)).users == []
     with pytest.raises(DissolutionIsRequested):
         await studio.ask(LimitTeamBudget(team_id=team_id, tokens=1), studio.ada)
+
+
+async def test_a_refusal_is_noted_again_after_the_allowance_was_raised_and_lowered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    studio = await studio_with(monkeypatch, 500)
+    for _ in range(2):
+        monkeypatch.setitem(ALLOWANCES, "free", Allowance(500, 1_000_000))
+        for _ in range(2):
+            with pytest.raises(BudgetExceeded):
+                await studio.ask_for()
+            await studio.work()
+        monkeypatch.setitem(ALLOWANCES, "free", Allowance(5_000, 1_000_000))
+        await studio.ask_for()
+        await studio.work()
+    notices = [event for event in studio.store.log if isinstance(event, Budget.NoticeReached)]
+    assert [notice.limit_tokens for notice in notices] == [500, 500]

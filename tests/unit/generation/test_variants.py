@@ -1,18 +1,22 @@
 """Several texts to choose from: written at the same time, paid together, and one accepted, or all discarded."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
+from adapters.provider.circuits import FAILURES_TO_OPEN, OPEN_SECONDS
+from adapters.provider.guarded_provider import GuardedProvider
 from application.content.document import ChangeDocument
 from application.generation import answering
 from application.generation.attempts import ExpireGeneration, StartAttempt
-from application.generation.generation import AcceptDraft, DiscardDraft
-from application.ports import AnswerCut, AnswerEnd, AttemptText, NotAsked, PromptRefused, Unavailable, Usage
-from domain.generation.generation import RUNNING_TIME
+from application.generation.generation import AcceptDraft, CancelGeneration, DiscardDraft
+from application.jobs import perform
+from application.ports import AnswerCut, AnswerEnd, AttemptText, NotAsked, Prompt, PromptRefused, Unavailable, Usage
+from domain.generation.generation import RUNNING_TIME, Generation
 from domain.generation.placement import Placement
 from domain.generation.refusals import NoDraft, PassageGone, UnusablePrompt
-from tests.support.generations import Line
+from tests.support.generations import Line, PlainModels
 from tests.support.studio import OUTPUT, Studio
 from tests.support.waiting import until
 
@@ -193,3 +197,57 @@ async def test_a_number_that_is_not_allowed_is_refused_with_the_limits(variants:
     studio = await Studio().open()
     with pytest.raises(UnusablePrompt, match=rf"1 to 5 variants .* not {variants}"):
         await studio.ask_for(variants=variants)
+
+
+async def test_those_that_a_circuit_keeps_back_while_one_probes_are_asked_after_it() -> None:
+    studio, now = await Studio().open(), [0.0]
+    guarded = GuardedProvider(studio.provider, PlainModels(), lambda: now[0])
+    studio.provider.scripts = [[Unavailable("The provider")] for _ in range(FAILURES_TO_OPEN)]
+    for _ in range(FAILURES_TO_OPEN):
+        with pytest.raises(Unavailable):
+            await anext(guarded.answer(Prompt("swift", (), 10)))
+    now[0] += OPEN_SECONDS
+    later = asyncio.Event()
+    studio.provider.scripts = [["Ott", later, "ers.", AnswerEnd("complete", Usage(100, 10))]]
+    asyncio.get_running_loop().call_later(0.05, later.set)
+    asked = await studio.ask_for(variants=4)
+    await studio._react()
+    for job, _ in studio.jobs.waiting:
+        await perform(job, {**studio.performer_ports, "provider": guarded})
+    done = await studio.generation(asked.id)
+    assert (done.status, done.texts, done.tries) == ("done", ["Otters."] * 4, 1)
+    assert done.input_tokens == 400
+
+
+async def test_those_that_could_not_be_asked_are_asked_again_once() -> None:
+    studio = await Studio().open()
+    keep_back: list[Line] = [NotAsked("The model")]
+    studio.provider.scripts = [keep_back, answer("Otters."), keep_back, answer("Herons."), keep_back]
+    asked = await studio.ask_for(variants=3)
+    await studio.work()
+    done = await studio.generation(asked.id)
+    assert (sorted(done.texts), done.texts[1], done.input_tokens) == (["", "Herons.", "Otters."], "Otters.", 200)
+    names = sorted(prompt.request_id or "" for prompt in studio.provider.asked)
+    assert names == [f"{asked.id}-1-{number}" for number in (1, 1, 2, 3, 3)]
+
+
+async def test_one_that_waits_to_be_asked_again_costs_nothing_when_the_rest_is_stopped() -> None:
+    studio, written = await Studio().open(), asyncio.Event()
+    studio.provider.scripts = [["12345678", written.set, asyncio.Event()], [NotAsked("The model")]]
+    asked = await studio.ask_for(variants=2)
+    working = asyncio.create_task(studio.work())
+    await written.wait()
+    await studio.ask(CancelGeneration(id=asked.id), studio.ada)
+    await working
+    [ended] = [event for event in studio.store.log if isinstance(event, Generation.AttemptEnded)]
+    assert (ended.input_tokens, ended.output_tokens, ended.uncounted) == (asked.estimated_tokens, 2, [1])
+
+
+async def test_an_attempt_takes_no_longer_if_some_are_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answering, "ANSWER_TIMEOUT", timedelta(seconds=0.2))
+    studio, never = await Studio().open(), asyncio.Event()
+    studio.provider.scripts = [answer("Otters."), [NotAsked("The model")], ["Her", never]]
+    asked = await studio.ask_for(variants=2)
+    await studio.work()
+    done = await studio.generation(asked.id)
+    assert (done.texts, done.input_tokens) == (["Otters.", ""], 100 + asked.estimated_tokens)

@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 
 from application.generation import watching
+from application.generation.generation import RetryGeneration
 from application.generation.watching import MAX_PAUSE_SECONDS, GenerationReader
 from application.ports import AttemptText
 from tests.support.studio import Studio
@@ -90,3 +91,18 @@ async def test_of_a_complete_generation_only_the_last_attempt_has_texts() -> Non
     done = await reader.current(id)
     assert await reader.texts(done, done.attempt, [1]) == [done.text[1:]]
     assert await reader.texts(done, done.attempt + 1, [0]) == [""]
+
+
+async def test_what_was_kept_in_an_earlier_round_is_not_shown() -> None:
+    studio = Studio()
+    reader, id = await asked(studio)
+    studio.moderation.refused = {"Otters": ("hate",)}
+    await studio.work()
+    # The worker was killed before it removed what it had kept of the refused text.
+    await studio.partial_texts.append(AttemptText(id, 1, 1), 0, "Otters.")
+    assert (await reader.view(id, 0)).texts == [""]
+    await studio.ask(RetryGeneration(id=id), studio.ada)
+    again = await reader.view(id, 0)
+    assert (again.status, again.attempt, again.texts) == ("queued", 1, [""])
+    await studio.partial_texts.append(AttemptText(id, 2, 1), 0, "Herons.")
+    assert await reader.texts(await reader.current(id), 2, [0]) == ["Herons."]

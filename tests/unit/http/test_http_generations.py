@@ -36,8 +36,10 @@ class Page:
     async def start(self) -> None:
         await self._send(StartAttempt(generation_id=self.id, round=1, lost_tokens=0, prompt_tokens=200))
 
-    async def cut(self, attempt: int = 1) -> None:
-        command = EndAttempt(generation_id=self.id, attempt=attempt, failure="cut", input_tokens=1, output_tokens=1)
+    async def cut(self, attempt: int = 1, refusals: Sequence[VariantRefusal] = ()) -> None:
+        command = EndAttempt(
+            generation_id=self.id, attempt=attempt, failure="cut", input_tokens=1, output_tokens=1, refusals=refusals
+        )
         await self._send(command)
 
     async def keep(self, start: int, text: str, attempt: int = 1, variant: int = 1) -> None:
@@ -386,6 +388,21 @@ async def test_variants_that_are_refused_or_fail_are_withdrawn_and_the_others_st
     shown = (await api.client.get(page.at, headers=page.headers)).json()
     assert shown["texts"] == ["", "Otters.", ""]
     assert shown["variant_refusals"] == ["unsafe_text", None, None]
+
+
+async def test_a_variant_that_is_refused_beside_one_that_was_cut_is_withdrawn_at_the_end(api: HttpApi) -> None:
+    page = await ask(api, variants=2)
+    await page.start()
+    await page.keep(0, "Ott", variant=1)
+    await page.keep(0, "Otters fight", variant=2)
+    last = (await page.events())[-1][0]
+    await page.cut(refusals=[VariantRefusal(2, "unsafe_text", ("violence",))])
+    assert [data for _, name, data in await page.events() if name == "text"] == [{"variant": 1, "text": "Ott"}]
+    assert (await api.client.get(page.at, headers=page.headers)).json()["texts"] == ["Ott", ""]
+    await api.client.post(f"{page.at}/cancel", headers=page.headers)
+    withdrawn, end = await page.events(last)
+    assert (withdrawn[1], withdrawn[2]) == ("withdrawn", {"variant": 2, "refused": "unsafe_text"})
+    assert (end[1], end[2]["status"]) == ("end", "cancelled")
 
 
 async def test_documents_to_draw_on_are_named_and_cited(api: HttpApi, token: Headers) -> None:

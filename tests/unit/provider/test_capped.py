@@ -78,6 +78,25 @@ async def test_a_prompt_larger_than_the_bucket_passes_when_it_is_empty() -> None
     assert await caps.passes(longest=100_000)
 
 
+async def test_what_is_not_asked_after_all_is_free_again() -> None:
+    caps = Capped(requests=20, tokens=1_200)
+    for _ in range(5):
+        caps.behind.scripts = [[NotAsked("The model")]]
+        with pytest.raises(NotAsked, match="The model"):
+            await answer(caps.provider, prompt(longest=290))
+    assert await caps.passes(longest=290)
+    assert not await caps.passes(longest=1)
+
+
+async def test_an_outage_is_charged_as_it_may_have_been_asked() -> None:
+    caps = Capped(requests=20)
+    for _ in range(2):
+        caps.behind.scripts = [[Unavailable("The provider")]]
+        with pytest.raises(Unavailable):
+            await answer(caps.provider, prompt())
+    assert not await caps.passes()
+
+
 async def test_each_key_of_a_payer_has_caps_of_its_own() -> None:
     caps = Capped(requests=20)
     assert [await caps.passes(key="ada's") for _ in range(3)] == [True, True, False]
