@@ -244,7 +244,7 @@ async def test_one_that_waits_to_be_asked_again_costs_nothing_when_the_rest_is_s
 
 
 async def test_an_attempt_takes_no_longer_if_some_are_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answering, "ANSWER_TIMEOUT", timedelta(seconds=0.2))
+    monkeypatch.setattr(answering, "ANSWER_TIMEOUT", timedelta(seconds=1))
     studio, never = await Studio().open(), asyncio.Event()
     studio.provider.scripts = [answer("Otters."), [NotAsked("The model")], ["Her", never]]
     asked = await studio.ask_for(variants=2)

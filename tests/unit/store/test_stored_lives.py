@@ -104,7 +104,17 @@ def test_no_clear_field_is_a_text_that_people_wrote(root: Root) -> None:
         "payer_kind",
         "token_digest",
     }
-    clear_texts |= {"model", "target", "failure", "refused", "ending", "draft_reason", "prompt_digest"}
+    clear_texts |= {
+        "model",
+        "stand_in",
+        "fallback",
+        "target",
+        "failure",
+        "refused",
+        "ending",
+        "draft_reason",
+        "prompt_digest",
+    }
     clear_texts |= {"address", "new_token_digest", "old_token_digest", "terms_version"}
     for event in events_of(root):
         plan = layout_of(type(event))
