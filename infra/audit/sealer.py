@@ -11,8 +11,9 @@ import psycopg
 import structlog
 from prometheus_client import Counter, Gauge
 
+from infra.audit.continuity import HistoryRefused
 from infra.audit.notes import CheckpointSigner, LogCheckpoint
-from infra.audit.sealing_session import HistoryRefused, SealingSession
+from infra.audit.sealing_session import SealingSession
 from infra.postgres.connect import Connection, connect
 from infra.postgres.leader_lease import LeaderLease, NoLongerLeading
 from infra.postgres.locks import SEALER_LEADER

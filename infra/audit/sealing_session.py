@@ -8,17 +8,11 @@ finds.
 from typing import Any
 
 from infra.audit import tables
+from infra.audit.continuity import HistoryRefused, opened, require_continues, require_extends
 from infra.audit.growing_tree import GrowingTree, WrongTiles
-from infra.audit.notes import CheckpointSigner, LogCheckpoint, NoteRefused
-from infra.audit.tiles import TileId, reader_of, tiles_for
-from infra.audit.tree import (
-    LeafRange,
-    ProofRefused,
-    consistency_ranges,
-    hashes_of,
-    leaf_hash,
-    require_consistency,
-)
+from infra.audit.notes import CheckpointSigner, LogCheckpoint
+from infra.audit.tiles import reader_of, tiles_for
+from infra.audit.tree import LeafRange, hashes_of, leaf_hash
 from infra.postgres.connect import Connection
 from infra.postgres.leader_lease import LeaderLease, NoLongerLeading
 from infra.store.audit_leaf import leaf
@@ -29,10 +23,6 @@ PAGE_EVENTS = 4_000
 EVENT_AT = f"SELECT {EVENT_COLUMNS} FROM stored_events WHERE notification_id = %s"  # noqa: S608
 
 
-class HistoryRefused(Exception):
-    """The log or its tree is not what was sealed: a checkpoint would sign a second history. The message says where."""
-
-
 class SealingSession:
     """Extends the tree on one connection. `signed`: the last checkpoint; None if nothing is sealed.
 
@@ -40,6 +30,7 @@ class SealingSession:
 
     Raises:
         HistoryRefused: the tree in the database is not the one that was signed.
+        SettingsError: the log has another name.
     """
 
     def __init__(self, connection: Connection, signer: CheckpointSigner) -> None:
@@ -47,7 +38,7 @@ class SealingSession:
         self._signer = signer
         self.has_backlog = False
         state = tables.state(connection)
-        self.signed = self._opened(state.last)
+        self.signed = opened(signer.key, state.last) if state.last else None
         self._tree = self._restored(state.edges)
         self._last_hash = self._sealed_hash(self._tree.size - 1) if self._tree.size else b""
 
@@ -57,12 +48,7 @@ class SealingSession:
         Raises:
             HistoryRefused: it does not.
         """
-        if self.signed is None or self.signed.size < earlier.size:
-            raise HistoryRefused(
-                f"the checkpoint of size {earlier.size} was signed, and is not in the database any more"
-            )
-        wanted = tiles_for(consistency_ranges(earlier.size, self.signed.size))
-        _require_extends(earlier, self.signed, tables.tiles(self._connection, wanted))
+        require_continues(self._connection, earlier, self.signed)
 
     def require_log(self) -> None:
         """Check that the log still has what was sealed: its length, and the last event.
@@ -99,7 +85,7 @@ class SealingSession:
     def _sign(self, lease: LeaderLease) -> None:
         found = LogCheckpoint(self._signer.key.name, self._tree.size, self._tree.root())
         if self.signed is not None:
-            _require_extends(self.signed, found, self._tree.tiles())
+            require_extends(self.signed, found, self._tree.tiles())
         with self._connection.transaction():
             previous = self.signed.size if self.signed else 0
             tables.add(self._connection, self._tree, self._signer.sign(found.size, found.root), previous)
@@ -107,19 +93,6 @@ class SealingSession:
                 raise NoLongerLeading
         self._tree.completed.clear()
         self.signed = found
-
-    def _opened(self, row: tables.SignedCheckpoint | None) -> LogCheckpoint | None:
-        if row is None:
-            return None
-        try:
-            found = self._signer.key.open(row.note)
-        except NoteRefused as error:
-            raise HistoryRefused(
-                f"the checkpoint of size {row.size} is not one of this log and its key: {error}"
-            ) from None
-        if found.size != row.size:
-            raise HistoryRefused(f"the checkpoint of size {found.size} is stored as one of size {row.size}")
-        return found
 
     def _restored(self, edges: dict[int, bytes]) -> GrowingTree:
         try:
@@ -154,13 +127,3 @@ class SealingSession:
     def _rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
         with self._connection.cursor(binary=True) as cursor:
             return cursor.execute(query.encode(), parameters).fetchall()
-
-
-def _require_extends(old: LogCheckpoint, new: LogCheckpoint, tiles: dict[TileId, bytes]) -> None:
-    try:
-        proof = hashes_of(consistency_ranges(old.size, new.size), reader_of(tiles))
-        require_consistency(old.size, old.root, new.size, new.root, proof)
-    except (KeyError, ValueError, ProofRefused) as error:
-        raise HistoryRefused(
-            f"the tree of size {new.size} does not continue the checkpoint of size {old.size} ({error})"
-        ) from None

@@ -63,6 +63,8 @@ def verify(
     ] = None,
 ) -> None:
     """Verify the whole store: each event, each tile, each signature. Exits with 1 and the first wrong position."""
+    from infra.audit import tables
+    from infra.audit.continuity import require_name
     from infra.audit.differences import WrongPosition
     from infra.audit.verification import verify as examine
 
@@ -70,6 +72,10 @@ def verify(
     verifier = _given_key(key) if key else _own_key(settings)
     kept = [_kept(file, verifier) for file in checkpoint or []]
     with _database(settings) as connection, _bar("verifying") as progress:
+        last = tables.last_checkpoint(connection)
+        if last is not None:
+            require_name(verifier, last.note)
+        connection.rollback()
         try:
             found = examine(connection, verifier, progress, kept)
         except WrongPosition as error:

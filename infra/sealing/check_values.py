@@ -22,7 +22,7 @@ SELECT_KEYS = "SELECT kind, id, check_value, state, position FROM keys ORDER BY 
 """Rows of `RecordedKey`."""
 COMPARED = tuple(kind for kind in KeyKind if kind is not KeyKind.LOG)
 """The kinds that are recorded and compared. The log key is not: only the sealer needs it, and the checkpoints that were
-signed say whether it is the right one. Another one, or none, must stop no other process. Older rows of it are ignored."""
+signed say whether it is the right one. Another one, or none, must stop no other process. Rows of it are ignored."""
 RECORD_KEY = "SELECT record_key(%s, %s, %s)"
 """Takes the values of `values_of`."""
 

@@ -343,12 +343,23 @@ def test_a_key_document_without_a_log_key_is_a_warning(tmp_path: Path, capsys: p
     assert "! Audit        no key for the log" in capsys.readouterr().out
 
 
-def test_the_default_name_of_the_log_is_a_warning_in_production(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_the_default_name_of_the_log_is_a_warning_in_production_until_events_are_sealed_under_it(
+    database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PALIMPSEST_ENVIRONMENT", "production")
     doctor()
-    assert "Set PALIMPSEST_LOG_ORIGIN" in capsys.readouterr().out
+    assert "Set PALIMPSEST_LOG_ORIGIN before the first event" in capsys.readouterr().out
     monkeypatch.setenv("PALIMPSEST_LOG_ORIGIN", "api.example.com/v1/log")
     doctor()
     assert "Set PALIMPSEST_LOG_ORIGIN" not in capsys.readouterr().out
+    fill(database, 5)
+    seal(database)
+    doctor()
+    output = capsys.readouterr().out
+    assert "✗ Audit        the log has another name" in output
+    assert "Set PALIMPSEST_LOG_ORIGIN=palimpsest.localhost/log" in output
+    monkeypatch.delenv("PALIMPSEST_LOG_ORIGIN")
+    doctor()
+    output = capsys.readouterr().out
+    assert "✓ Audit        5 events are sealed" in output
+    assert "PALIMPSEST_LOG_ORIGIN" not in output

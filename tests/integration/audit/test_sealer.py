@@ -14,19 +14,21 @@ from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from infra.audit import lag, sealer, sealing_session
+from infra.audit.continuity import HistoryRefused
 from infra.audit.growing_tree import GrowingTree
 from infra.audit.notes import CheckpointSigner
 from infra.audit.sealer import Sealer
-from infra.audit.sealing_session import HistoryRefused, SealingSession
+from infra.audit.sealing_session import SealingSession
 from infra.audit.tiles import ENTRIES, TileId
 from infra.postgres.connect import connect
 from infra.postgres.leader_lease import LeaderLease, NoLongerLeading
 from infra.settings.audit import DEFAULT_ORIGIN
+from infra.settings.errors import SettingsError
 from tests.support.note import Note
 from tests.support.roles import RoleProcess, environment, frozen
 from tests.support.sealing import HELD, SIGNER, entries, execute, fill, notes, seal, stored_tiles
 from tests.support.servers import Database, open_folder
-from tests.support.stores import CALL, open_store, rows
+from tests.support.stores import CALL, LOG_KEY, open_store, rows
 from tests.support.waiting import wait_until
 
 WRONG_HASH = "sha256(''::bytea)"
@@ -231,6 +233,19 @@ def test_another_name_or_key_does_not_continue_the_log(database: Database, other
     fill(database, 3)
     with pytest.raises(HistoryRefused, match="not one of this log and its key"):
         seal(database, other)
+
+
+def test_the_right_key_under_another_name_is_an_error_of_the_settings_and_no_alarm(database: Database) -> None:
+    fill(database, 3)
+    seal(database)
+    renamed = CheckpointSigner("api.example.com/log", LOG_KEY)
+    with pytest.raises(SettingsError, match=f"is named {DEFAULT_ORIGIN}, .* PALIMPSEST_LOG_ORIGIN={DEFAULT_ORIGIN}"):
+        seal(database, renamed)
+    with pytest.raises(SettingsError):
+        Sealer(database.part_url("sealer"), renamed).run()
+    execute(database, "UPDATE log_checkpoints SET note = replace(note, E'\\n3\\n', E'\\n4\\n')")
+    with pytest.raises(HistoryRefused):
+        seal(database, renamed)
 
 
 class Running:
