@@ -5,19 +5,20 @@ checkpoint must have a consistency proof from the one before it. So no session s
 finds.
 """
 
-from typing import Any
+from collections.abc import Sequence
 
 from infra.audit import tables
 from infra.audit.continuity import HistoryRefused, opened, require_continues, require_extends
 from infra.audit.growing_tree import GrowingTree, WrongTiles
 from infra.audit.notes import CheckpointSigner, LogCheckpoint
+from infra.audit.rows import query
 from infra.audit.tiles import reader_of, tiles_for
 from infra.audit.tree import LeafRange, hashes_of, leaf_hash
 from infra.postgres.connect import Connection
 from infra.postgres.leader_lease import LeaderLease, NoLongerLeading
-from infra.store.audit_leaf import leaf
+from infra.store.audit_leaf import NoLeaf, leaf
 from infra.store.feed import READ_AFTER
-from infra.store.log_rows import EVENT_COLUMNS, HEAD, PAGE_BYTES
+from infra.store.log_rows import EVENT_COLUMNS, HEAD, PAGE_BYTES, LogRow
 
 PAGE_EVENTS = 4_000
 EVENT_AT = f"SELECT {EVENT_COLUMNS} FROM stored_events WHERE notification_id = %s"  # noqa: S608
@@ -51,13 +52,14 @@ class SealingSession:
         require_continues(self._connection, earlier, self.signed)
 
     def require_log(self) -> None:
-        """Check that the log still has what was sealed: its length, and the last event.
+        """Check that the log still has what was sealed: its length and last event; and that the next page can follow.
 
         Raises:
-            HistoryRefused: it does not.
+            HistoryRefused: it does not, or cannot.
         """
         self._require_length()
         self._require_last_event()
+        _leaves(self._page(), self._tree.size)
 
     def step(self, lease: LeaderLease) -> int:
         """Seal a page. Returns the number of its events, 0 if there are no new ones.
@@ -67,20 +69,21 @@ class SealingSession:
             NoLongerLeading: the page has not been sealed.
             psycopg.Error: the database does not answer, or another process has sealed the page.
         """
-        rows = self._rows(READ_AFTER, self._tree.size, PAGE_EVENTS, PAGE_BYTES)
-        self.has_backlog = len(rows) == PAGE_EVENTS or sum(len(row[4]) for row in rows) >= PAGE_BYTES
+        rows = self._page()
         if not rows:
             self._require_length()
             return 0
         self._require_last_event()
-        for expected, row in enumerate(rows, start=self._tree.size + 1):
-            if row[0] != expected:
-                raise HistoryRefused(f"position {expected} is missing in the log")
-        entries = [leaf(*row) for row in rows]
+        entries = _leaves(rows, self._tree.size)
         self._tree.extend(entries)
         self._sign(lease)
         self._last_hash = leaf_hash(entries[-1])
         return len(rows)
+
+    def _page(self) -> list[LogRow]:
+        rows = query(self._connection, READ_AFTER, self._tree.size, PAGE_EVENTS, PAGE_BYTES)
+        self.has_backlog = len(rows) == PAGE_EVENTS or sum(len(row[4]) for row in rows) >= PAGE_BYTES
+        return rows
 
     def _sign(self, lease: LeaderLease) -> None:
         found = LogCheckpoint(self._signer.key.name, self._tree.size, self._tree.root())
@@ -104,7 +107,7 @@ class SealingSession:
         return tree
 
     def _require_length(self) -> None:
-        [(head,)] = self._rows(HEAD)
+        [(head,)] = query(self._connection, HEAD)
         if head < self._tree.size:
             raise HistoryRefused(f"the log ends at position {head}, and {self._tree.size} events are sealed")
 
@@ -112,8 +115,8 @@ class SealingSession:
         """Check the last sealed event: new ones may follow another history, for instance that of a restored backup."""
         if not self._last_hash:
             return
-        rows = self._rows(EVENT_AT, self._tree.size)
-        if not rows or leaf_hash(leaf(*rows[0])) != self._last_hash:
+        rows = query(self._connection, EVENT_AT, self._tree.size)
+        if not rows or leaf_hash(_leaf(rows[0])) != self._last_hash:
             raise HistoryRefused(f"the event at position {self._tree.size} is not the one that was sealed")
 
     def _sealed_hash(self, index: int) -> bytes:
@@ -124,6 +127,17 @@ class SealingSession:
         except (KeyError, ValueError):
             raise HistoryRefused(f"the hash of the event at position {index + 1} is missing in the tree") from None
 
-    def _rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
-        with self._connection.cursor(binary=True) as cursor:
-            return cursor.execute(query.encode(), parameters).fetchall()
+
+def _leaves(rows: Sequence[LogRow], size: int) -> list[bytes]:
+    """Return the leaves of the events that follow the first `size` ones."""
+    for expected, row in enumerate(rows, start=size + 1):
+        if row[0] != expected:
+            raise HistoryRefused(f"position {expected} is missing in the log")
+    return [_leaf(row) for row in rows]
+
+
+def _leaf(row: LogRow) -> bytes:
+    try:
+        return leaf(*row)
+    except NoLeaf as error:
+        raise HistoryRefused(f"position {error.position}: {error}") from None

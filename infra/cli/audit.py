@@ -24,6 +24,12 @@ app = typer.Typer(
     help="Prove and verify the history.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
 
+NOTHING_SEALED = (
+    "None of {} events is sealed, so nothing was verified. If no sealer has run yet, this is no damage: start one with "
+    "`palimpsest sealer` or `palimpsest up`, and verify then. If one has run, the tables of the tree were emptied: "
+    "a checkpoint that was kept shows it (`palimpsest audit verify --checkpoint FILE`)."
+)
+
 KeyText = Annotated[
     str | None, typer.Option(help="Key of the log, as `audit key` prints it; default: of our key document.")
 ]
@@ -80,6 +86,8 @@ def verify(
             found = examine(connection, verifier, progress, kept)
         except WrongPosition as error:
             raise failure(f"Position {error.position}: {error}.") from None
+    if found.unsealed and not found.events:
+        raise failure(NOTHING_SEALED.format(found.unsealed))
     Terminal().print(
         f"{found.events} events are those that were signed, in {found.checkpoints} checkpoints. "
         f"{found.unsealed} later events are not sealed yet.",

@@ -322,6 +322,8 @@ def test_a_log_without_a_sealer_is_a_warning(database: Database, capsys: pytest.
         "UPDATE stored_events SET state = ''::bytea WHERE notification_id = 5",
         "DELETE FROM stored_events WHERE notification_id > 3",
         "UPDATE log_edges SET content = sha256('') WHERE level = 0",
+        "UPDATE stored_events SET recorded_at = 'infinity' WHERE notification_id = 5",
+        "UPDATE stored_events SET originator_version = -1 WHERE notification_id = 6",
     ],
 )
 def test_a_history_that_is_not_the_one_that_was_signed_is_a_failure(
@@ -329,6 +331,7 @@ def test_a_history_that_is_not_the_one_that_was_signed_is_a_failure(
 ) -> None:
     fill(database, 5)
     seal(database)
+    fill(database, 1)
     execute(database, change)
     assert not doctor()
     output = capsys.readouterr().out

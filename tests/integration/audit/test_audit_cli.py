@@ -112,6 +112,22 @@ def test_verify_says_what_was_verified_or_the_first_wrong_position(
     assert "Position 77: the stored bytes of the event were changed" in palimpsest("verify", code=1).stderr
 
 
+def test_a_log_of_which_nothing_is_sealed_is_not_called_verified(
+    palimpsest: Palimpsest, database: Database, tmp_path: Path
+) -> None:
+    """By itself an emptied tree is like one that no sealer has begun; a checkpoint that was kept tells them apart."""
+    kept = tmp_path / "kept"
+    kept.write_text(last_note(database))
+    for table in ("log_tiles", "log_edges", "log_checkpoints"):
+        execute(database, f"DELETE FROM {table}")
+    said = palimpsest("verify", code=1).stderr
+    assert said.startswith("None of 302 events is sealed")
+    assert "If no sealer has run yet, this is no damage: start one" in said
+    assert (
+        "Position 1: a tree of 300 events was signed" in palimpsest("verify", "--checkpoint", str(kept), code=1).stderr
+    )
+
+
 def test_wrong_input_is_explained(palimpsest: Palimpsest, tmp_path: Path) -> None:
     file = tmp_path / "kept"
     file.write_text("nothing")

@@ -176,6 +176,22 @@ DAMAGES = {
         "DELETE FROM stored_events WHERE notification_id = 305",
         "position 305 is missing",
     ),
+    "an event has no time": (
+        "UPDATE stored_events SET recorded_at = 'infinity' WHERE notification_id = 303",
+        "position 303: the time of the event",
+    ),
+    "the last sealed event has a time before 1970": (
+        "UPDATE stored_events SET recorded_at = '1960-01-01Z' WHERE notification_id = 300",
+        "position 300: the time of the event",
+    ),
+    "an event has a negative version": (
+        "UPDATE stored_events SET originator_version = -5 WHERE notification_id = 301",
+        "position 301: the version of the event is negative",
+    ),
+    "an event has too long a type": (
+        "UPDATE stored_events SET topic = repeat('x', 70000) WHERE notification_id = 301",
+        "position 301: the type of the event",
+    ),
     "the tail was cut off": ("DELETE FROM stored_events WHERE notification_id >= 290", "the log ends at position 289"),
     "a hash at the edge was changed": (
         f"UPDATE log_edges SET content = overlay(content PLACING {WRONG_HASH} FROM 1) WHERE level = 0",
