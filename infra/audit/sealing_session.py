@@ -7,8 +7,10 @@ finds.
 
 from collections.abc import Sequence
 
+from psycopg.errors import UniqueViolation
+
 from infra.audit import tables
-from infra.audit.continuity import HistoryRefused, opened, require_continues, require_extends
+from infra.audit.continuity import HistoryRefused, opened, require_extends
 from infra.audit.growing_tree import GrowingTree, WrongTiles
 from infra.audit.notes import CheckpointSigner, LogCheckpoint
 from infra.audit.rows import query
@@ -25,7 +27,7 @@ EVENT_AT = f"SELECT {EVENT_COLUMNS} FROM stored_events WHERE notification_id = %
 
 
 class SealingSession:
-    """Extends the tree on one connection. `signed`: the last checkpoint; None if nothing is sealed.
+    """Extends the tree on one connection. `signed`, `note`: the last checkpoint and its signed note, if any.
 
     `has_backlog`: the log holds more events than were read. After an error a new session must begin.
 
@@ -39,17 +41,10 @@ class SealingSession:
         self._signer = signer
         self.has_backlog = False
         state = tables.state(connection)
+        self.note = state.last.note if state.last else None
         self.signed = opened(signer.key, state.last) if state.last else None
         self._tree = self._restored(state.edges)
         self._last_hash = self._sealed_hash(self._tree.size - 1) if self._tree.size else b""
-
-    def require_continues(self, earlier: LogCheckpoint) -> None:
-        """Check that the tree continues one that was signed before this session.
-
-        Raises:
-            HistoryRefused: it does not.
-        """
-        require_continues(self._connection, earlier, self.signed)
 
     def require_log(self) -> None:
         """Check that the log still has what was sealed: its length and last event; and that the next page can follow.
@@ -65,9 +60,10 @@ class SealingSession:
         """Seal a page. Returns the number of its events, 0 if there are no new ones.
 
         Raises:
-            HistoryRefused: the log is not the one that was sealed.
+            HistoryRefused: the log is not the one that was sealed, or the tree has a tile that it cannot have yet.
             NoLongerLeading: the page has not been sealed.
-            psycopg.Error: the database does not answer, or another process has sealed the page.
+            UniqueViolation: another process has sealed the page.
+            psycopg.Error: the database does not answer.
         """
         rows = self._page()
         if not rows:
@@ -89,13 +85,24 @@ class SealingSession:
         found = LogCheckpoint(self._signer.key.name, self._tree.size, self._tree.root())
         if self.signed is not None:
             require_extends(self.signed, found, self._tree.tiles())
-        with self._connection.transaction():
-            previous = self.signed.size if self.signed else 0
-            tables.add(self._connection, self._tree, self._signer.sign(found.size, found.root), previous)
-            if not lease.held():
-                raise NoLongerLeading
+        note = self._signer.sign(found.size, found.root)
+        self._store(lease, note)
         self._tree.completed.clear()
-        self.signed = found
+        self.signed, self.note = found, note
+
+    def _store(self, lease: LeaderLease, note: str) -> None:
+        try:
+            with self._connection.transaction():
+                tables.add(self._connection, self._tree, note, self.signed.size if self.signed else 0)
+                if not lease.held():
+                    raise NoLongerLeading
+        except UniqueViolation as error:
+            if error.diag.table_name == "log_tiles":
+                raise HistoryRefused(
+                    f"a tile that the tree completes only by position {self._tree.size} is stored already "
+                    f"({error.diag.message_detail})"
+                ) from None
+            raise
 
     def _restored(self, edges: dict[int, bytes]) -> GrowingTree:
         try:

@@ -85,7 +85,8 @@ def add(connection: Connection, tree: GrowingTree, note: str, previous: int) -> 
     """Store a checkpoint and the tiles that it adds. `previous`: the size of the one before it. The caller commits.
 
     Raises:
-        psycopg.errors.UniqueViolation: another process has sealed meanwhile.
+        psycopg.errors.UniqueViolation: another process has sealed meanwhile. Or, of `log_tiles`: a tile that the tree
+            completes is there already; the checkpoint is stored first, so no other process has done that.
     """
     kept = tree.tiles()
     with connection.cursor(binary=True) as cursor:
