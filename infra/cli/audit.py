@@ -76,7 +76,8 @@ def verify(
 
     settings = load(part="auditor")
     verifier = _given_key(key) if key else _own_key(settings)
-    kept = [_kept(file, verifier) for file in checkpoint or []]
+    own = [] if key else _own_files(settings)
+    kept = [_kept(file, verifier) for file in [*own, *(checkpoint or [])]]
     with _database(settings) as connection, _bar("verifying") as progress:
         last = tables.last_checkpoint(connection)
         if last is not None:
@@ -100,6 +101,14 @@ def _own_key(settings: Settings) -> "VerifierKey":
     from infra.sealing.key_source import KeySource
 
     return signer_of(settings.audit, KeySource(settings.keys).read()).key
+
+
+def _own_files(settings: Settings) -> list[Path]:
+    """The file in which a sealer of this machine keeps the last checkpoint, if there is one."""
+    from infra.audit.known_checkpoint import FILE_NAME
+
+    file = settings.installation.data_dir / FILE_NAME
+    return [file] if file.exists() else []
 
 
 def _given_key(text: str) -> "VerifierKey":

@@ -4,7 +4,7 @@ import psycopg
 
 from infra.audit.continuity import HistoryRefused
 from infra.audit.sealing_session import SealingSession
-from infra.bootstrap.sealer import signer_of
+from infra.bootstrap.sealer import known_checkpoint, signer_of
 from infra.cli.finding import Finding
 from infra.sealing.key_source import KeySource
 from infra.settings.audit import DEFAULT_ORIGIN
@@ -17,8 +17,9 @@ SELECT EXISTS (
     SELECT FROM (
         SELECT recorded_at FROM stored_events WHERE notification_id > %s ORDER BY notification_id LIMIT 1
     ) AS oldest WHERE recorded_at < clock_timestamp() - %s::interval
-)
+), EXISTS (SELECT FROM log_checkpoints WHERE size = %s AND signed_at > clock_timestamp() - %s::interval)
 """
+"""Whether the oldest event after the tree waits for too long, and whether a sealer has just signed."""
 
 
 def examine_tree(connection: psycopg.Connection, settings: Settings) -> Finding:
@@ -30,15 +31,22 @@ def examine_tree(connection: psycopg.Connection, settings: Settings) -> Finding:
     try:
         session = SealingSession(connection, signer)
         session.require_log()
+        known_checkpoint(settings, signer.key).require_continued(connection, session.signed)
     except SettingsError as error:
-        return Finding("Audit", "the log has another name", str(error))
+        return Finding("Audit", "the settings do not fit the log", str(error))
     except HistoryRefused as error:
         return Finding("Audit", f"the history is not the one that was signed: {error}", "Run: palimpsest audit verify")
     size = session.signed.size if session.signed else 0
-    state = f"{size} events are sealed under {signer.key}"
-    [(behind,)] = connection.execute(UNSEALED, [size, f"{MAX_UNSEALED_SECONDS} seconds"]).fetchall()
-    if behind:
-        advice = "Start a sealer: palimpsest sealer, or everything: palimpsest up"
+    return _progress(connection, settings, size, f"{size} events are sealed under {signer.key}")
+
+
+def _progress(connection: psycopg.Connection, settings: Settings, size: int, state: str) -> Finding:
+    limit = f"{MAX_UNSEALED_SECONDS} seconds"
+    [(is_behind, is_sealing)] = connection.execute(UNSEALED, [size, limit, size, limit]).fetchall()
+    if is_behind and is_sealing:
+        return Finding("Audit", f"{state}; a sealer is catching up")
+    if is_behind:
+        advice = "Start a sealer: palimpsest sealer, or everything: palimpsest up. If one runs, see its log."
         return Finding("Audit", f"{state}; the oldest of those after them waits for over a minute", advice, True)
     is_production = settings.installation.environment == "production"
     if is_production and not size and settings.audit.origin == DEFAULT_ORIGIN:

@@ -6,6 +6,7 @@ import psycopg
 import pytest
 import redis
 
+from infra.audit.known_checkpoint import FILE_NAME
 from infra.cli import doctor as checks
 from infra.cli.doctor import doctor
 from infra.local.servers.kafka import EmbeddedKafka
@@ -308,6 +309,27 @@ def test_a_sealed_log_is_called_well_with_its_key(database: Database, capsys: py
     assert f"✓ Audit        5 events are sealed under {SIGNER.key}" in capsys.readouterr().out
 
 
+def test_a_sealer_that_catches_up_is_no_warning(database: Database, capsys: pytest.CaptureFixture[str]) -> None:
+    fill(database, 5)
+    seal(database)
+    fill(database, 5)
+    assert doctor()
+    assert "✓ Audit        5 events are sealed" in capsys.readouterr().out
+    execute(database, "UPDATE log_checkpoints SET signed_at = signed_at - interval '2 minutes'")
+    assert doctor()
+    assert "If one runs, see its log." in capsys.readouterr().out
+
+
+def test_a_tree_that_does_not_continue_the_kept_checkpoint_is_a_failure(
+    database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fill(database, 5)
+    (tmp_path / FILE_NAME).write_text(SIGNER.sign(7, bytes(32)))
+    seal(database)
+    assert not doctor()
+    assert "the checkpoint of size 7 was signed, and is not in the database" in capsys.readouterr().out
+
+
 def test_a_log_without_a_sealer_is_a_warning(database: Database, capsys: pytest.CaptureFixture[str]) -> None:
     fill(database, 5)
     assert doctor()
@@ -359,7 +381,7 @@ def test_the_default_name_of_the_log_is_a_warning_in_production_until_events_are
     seal(database)
     doctor()
     output = capsys.readouterr().out
-    assert "✗ Audit        the log has another name" in output
+    assert "✗ Audit        the settings do not fit the log" in output
     assert "Set PALIMPSEST_LOG_ORIGIN=palimpsest.localhost/log" in output
     monkeypatch.delenv("PALIMPSEST_LOG_ORIGIN")
     doctor()

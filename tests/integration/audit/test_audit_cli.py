@@ -92,6 +92,8 @@ def test_what_is_not_sealed_cannot_be_proved(palimpsest: Palimpsest, database: D
     assert "Position 301 is not sealed: 300 events are." in palimpsest("prove", "301", code=1).stderr
     execute(database, "DELETE FROM log_tiles")
     assert "cannot be proved" in palimpsest("prove", "7", code=1).stderr
+    execute(database, "UPDATE log_checkpoints SET note = 'nothing'")
+    assert "cannot be proved: the last checkpoint is damaged" in palimpsest("prove", "7", code=1).stderr
 
 
 def test_verify_says_what_was_verified_or_the_first_wrong_position(
