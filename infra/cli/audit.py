@@ -122,11 +122,13 @@ def _given_key(text: str) -> "VerifierKey":
 
 def _kept(file: Path, key: "VerifierKey") -> "KeptCheckpoint":
     """A checkpoint from a file. One that the log has not signed proves nothing about it."""
+    from infra.audit.continuity import require_name
     from infra.audit.notes import NoteRefused
     from infra.audit.verification import KeptCheckpoint
 
     try:
         note = file.read_text(encoding="utf-8")
+        require_name(key, note)
         return KeptCheckpoint(key.open(note).size, note)
     except OSError as error:
         raise SetupError(f"{file} cannot be read ({error.strerror}).") from None

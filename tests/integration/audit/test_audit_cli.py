@@ -108,8 +108,9 @@ def test_verify_says_what_was_verified_or_the_first_wrong_position(
     lone = {"PALIMPSEST_KEYS": "", "PALIMPSEST_KEYS_FILE": str(tmp_path / "none")}
     assert palimpsest("verify", "--key", str(SIGNER.key), **lone).stdout == all_is_well
     assert "does not exist" in palimpsest("verify", code=2, **lone).stderr
-    renamed = palimpsest("verify", code=2, PALIMPSEST_LOG_ORIGIN="api.example.com/log").stderr
-    assert "PALIMPSEST_LOG_ORIGIN=palimpsest.localhost/log" in renamed
+    for options in ([], ["--checkpoint", str(kept)]):
+        renamed = palimpsest("verify", *options, code=2, PALIMPSEST_LOG_ORIGIN="api.example.com/log").stderr
+        assert "PALIMPSEST_LOG_ORIGIN=palimpsest.localhost/log" in renamed
     execute(database, "UPDATE stored_events SET state = ''::bytea WHERE notification_id = 77")
     assert "Position 77: the stored bytes of the event were changed" in palimpsest("verify", code=1).stderr
 
