@@ -50,7 +50,7 @@ class KnownCheckpoint:
         except HistoryRefused as error:
             raise HistoryRefused(
                 f"{error}. {self._file} keeps that checkpoint. Restore the log; or if it was set back on purpose, "
-                "move that file to a safe place, start the sealer again, and say so to those who check the log"
+                "move that file to a safe place, start the sealer again, and inform the auditors of the log"
             ) from None
 
     def follow(self, connection: Connection) -> None:

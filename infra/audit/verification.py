@@ -20,7 +20,7 @@ from infra.postgres.connect import Connection
 from infra.progress import Progress
 from infra.store.audit_leaf import NoLeaf, leaf
 from infra.store.feed import READ_AFTER
-from infra.store.log_rows import EVENT_COLUMNS, HEAD, PAGE_BYTES, LogRow
+from infra.store.log_rows import EVENT_COLUMNS, PAGE_BYTES, LogRow
 
 PAGE_EVENTS = 4_096
 SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
@@ -78,8 +78,7 @@ class _Verification:
             checked += 1
         self._compare(self._tree.tiles(), exact=True)
         require_nothing_more(self._connection, size)
-        [(head,)] = self._query(HEAD)
-        return VerificationResult(size, checked, head - size)
+        return VerificationResult(size, checked, self._unsealed())
 
     def _stored_checkpoints(self) -> Iterator[KeptCheckpoint]:
         with self._connection.cursor("checkpoints") as cursor:
@@ -89,14 +88,27 @@ class _Verification:
     def _extend(self, until: int, goal: int) -> None:
         """Add the events up to a position to the tree, and compare the tiles that they complete."""
         while self._tree.size < until:
-            entries, wrong = self._leaves(self._take(until - self._tree.size))
+            rows = self._take(until - self._tree.size)
+            entries, wrong = self._leaves(rows, self._tree.size)
             self._tree.extend(entries)
+            if not rows:
+                wrong = self._gap(self._tree.size + 1, None)
             if wrong is not None:
                 self._compare(self._tree.tiles())
                 raise wrong
             self._compare(self._tree.completed, exact=True)
             self._tree.completed.clear()
             self._progress(self._tree.size, goal)
+
+    def _unsealed(self) -> int:
+        """The number of events after the tree. They must be such that a sealer can go on."""
+        size = self._tree.size
+        while rows := self._take(PAGE_EVENTS):
+            entries, wrong = self._leaves(rows, size)
+            size += len(entries)
+            if wrong is not None:
+                raise wrong
+        return size - self._tree.size
 
     def _take(self, number: int) -> list[LogRow]:
         """The next events of the log, at most so many; none at its end."""
@@ -110,18 +122,18 @@ class _Verification:
             yield rows
             last = rows[-1][0]
 
-    def _leaves(self, rows: Sequence[LogRow]) -> tuple[list[bytes], WrongPosition | None]:
-        """The leaves of rows up to the first that is not the next event, and what is wrong with that one."""
+    def _leaves(self, rows: Sequence[LogRow], size: int) -> tuple[list[bytes], WrongPosition | None]:
+        """The leaves of rows that follow `size` events, up to the first that is wrong, and what is wrong with it."""
         entries = list[bytes]()
         for row in rows:
-            position = self._tree.size + len(entries) + 1
+            position = size + len(entries) + 1
             if row[0] != position:
                 return entries, self._gap(position, row)
             try:
                 entries.append(leaf(*row))
             except NoLeaf as error:
                 return entries, WrongPosition(position, str(error))
-        return entries, None if rows else self._gap(self._tree.size + 1, None)
+        return entries, None
 
     def _gap(self, position: int, row: LogRow | None) -> WrongPosition:
         """What is wrong at a position. `row`: what the log has instead."""

@@ -197,6 +197,16 @@ DRILLS = {
         257,
         "it was something that is no event",
     ),
+    "an event that is not sealed yet has no time": (
+        "UPDATE stored_events SET recorded_at = 'infinity' WHERE notification_id = 703",
+        703,
+        "the time of the event is not one from 1970",
+    ),
+    "an event that is not sealed yet is removed": (
+        "DELETE FROM stored_events WHERE notification_id = 702",
+        702,
+        "the event is missing",
+    ),
     "a full tile is added": (
         "INSERT INTO log_tiles VALUES (0, 2, '')",
         513,
@@ -222,6 +232,12 @@ def test_a_change_is_found_with_its_position(sealed: Database, statements: str, 
     found, reason = first_wrong(sealed)
     assert found == position
     assert any(each in reason for each in words.split("|")), reason
+
+
+def test_the_time_of_a_checkpoint_is_not_signed_and_stops_nothing(sealed: Database) -> None:
+    execute(sealed, "UPDATE log_checkpoints SET signed_at = 'infinity'")
+    assert verified(sealed) == VerificationResult(700, len(SEALED), 3)
+    assert seal(sealed) == 703
 
 
 def test_of_two_changes_the_first_is_named(sealed: Database) -> None:
