@@ -117,6 +117,14 @@ class VerifierKey(NamedTuple):
             raise NoteRefused("the checkpoint is of another log")
         return found
 
+    def name_in(self, note: str) -> str | None:
+        """Return the name under which this key has signed a checkpoint; None if it has not signed it."""
+        try:
+            name = LogCheckpoint.of(note).origin
+            return self._replace(name=name).open(note).origin
+        except NoteRefused:
+            return None
+
 
 class CheckpointSigner:
     """Signs the checkpoints of a log. `secret`: 32 bytes. `key`: what checks its signatures."""

@@ -11,8 +11,10 @@ import psycopg
 import structlog
 from prometheus_client import Counter, Gauge
 
-from infra.audit.notes import CheckpointSigner, LogCheckpoint
-from infra.audit.sealing_session import HistoryRefused, SealingSession
+from infra.audit.continuity import HistoryRefused
+from infra.audit.known_checkpoint import KnownCheckpoint
+from infra.audit.notes import CheckpointSigner
+from infra.audit.sealing_session import SealingSession
 from infra.postgres.connect import Connection, connect
 from infra.postgres.leader_lease import LeaderLease, NoLongerLeading
 from infra.postgres.locks import SEALER_LEADER
@@ -26,6 +28,7 @@ LINGER_SECONDS = 0.5
 """Minimum time between two checkpoints, unless the sealer is behind: one of a single event costs as much as one of
 hundreds."""
 POLL_SECONDS = 0.5
+STANDING_BY = "another sealer leads; standing by"
 
 log = structlog.get_logger(__name__)
 
@@ -37,13 +40,12 @@ sealed_counter = Counter("palimpsest_sealer_sealed", "Events that this sealer ha
 
 
 class Sealer:
-    """Seals while it leads. `signer`: its key must have been compared with the database."""
+    """Seals while it leads. `known`: what the database holds must continue it."""
 
-    def __init__(self, url: str, signer: CheckpointSigner) -> None:
+    def __init__(self, url: str, signer: CheckpointSigner, known: KnownCheckpoint) -> None:
         self._url = url
         self._signer = signer
-        self._signed: LogCheckpoint | None = None
-        """The last checkpoint that this process has seen: what the database holds must continue it."""
+        self._known = known
         self._stopping = Event()
 
     def stop(self) -> None:
@@ -51,60 +53,86 @@ class Sealer:
         self._stopping.set()
 
     def run(self) -> None:
-        """Stand by, lead, and retry while the database is down, until `stop`. Blocks: run it in a thread."""
+        """Stand by, lead, and retry while the database is down, until `stop`. Blocks: run it in a thread.
+
+        Raises:
+            SettingsError: the log has another name.
+        """
+        settings = {"statement_timeout": "10s"}
         while not self._stopping.is_set():
             try:
-                with LeaderLease(self._url, SEALER_LEADER, self._signer.key.name) as lease:
-                    self._stand_by(lease)
-                    self._lead(lease)
+                with (
+                    LeaderLease(self._url, SEALER_LEADER, self._signer.key.name) as lease,
+                    connect(self._url, autocommit=True, silence_seconds=5, settings=settings) as connection,
+                ):
+                    self._stand_by(connection, lease)
+                    self._lead(connection, lease)
             except (psycopg.Error, OSError) as error:
                 log.warning("sealer without database", error=type(error).__name__)
+            finally:
+                refused_gauge.set(0)
             self._stopping.wait(RETRY_SECONDS)
 
-    def _stand_by(self, lease: LeaderLease) -> None:
-        logged = False
+    def _stand_by(self, connection: Connection, lease: LeaderLease) -> None:
+        said = ""
         while not self._stopping.is_set() and not lease.try_take():
-            if not logged:
-                log.info("another sealer leads; standing by")
-                logged = True
+            said = self._watch_leader(connection, said)
             self._stopping.wait(STANDBY_SECONDS)
 
-    def _lead(self, lease: LeaderLease) -> None:
-        settings = {"statement_timeout": "10s"}
-        with connect(self._url, autocommit=True, silence_seconds=5, settings=settings) as connection:
-            connection.execute(f"LISTEN {APPENDED_CHANNEL}")
-            while lease.held() and not self._stopping.is_set():
-                lease.heartbeat()
-                try:
-                    self._seal(connection, lease)
-                except HistoryRefused as error:
-                    refused_gauge.set(1)
-                    log.error("the history is not the one that was signed; nothing is sealed", reason=str(error))
-                    self._stopping.wait(REFUSED_SECONDS)
-                except NoLongerLeading:
-                    log.warning("no longer leading")
-                except psycopg.errors.UniqueViolation:
-                    log.warning("another sealer has sealed the page; starting again")
-                finally:
-                    leading_gauge.set(0)
+    def _watch_leader(self, connection: Connection, said: str) -> str:
+        """Check that what the leader seals continues the known checkpoint. Returns what it logs unless it is `said`."""
+        try:
+            self._known.follow(connection)
+        except HistoryRefused as error:
+            refused_gauge.set(1)
+            if said != str(error):
+                log.error("the leader seals another history than the one that was signed", reason=str(error))
+            return str(error)
+        refused_gauge.set(0)
+        if said != STANDING_BY:
+            log.info(STANDING_BY)
+        return STANDING_BY
+
+    def _lead(self, connection: Connection, lease: LeaderLease) -> None:
+        connection.execute(f"LISTEN {APPENDED_CHANNEL}")
+        while lease.held() and not self._stopping.is_set():
+            lease.heartbeat()
+            pause = RETRY_SECONDS
+            try:
+                self._seal(connection, lease)
+            except HistoryRefused as error:
+                refused_gauge.set(1)
+                log.error("the history is not the one that was signed; nothing is sealed", reason=str(error))
+                pause = REFUSED_SECONDS
+            except NoLongerLeading:
+                log.warning("no longer leading")
+            except psycopg.errors.UniqueViolation:
+                log.warning("another sealer has sealed the page; starting again")
+            finally:
+                leading_gauge.set(0)
+            self._stopping.wait(pause)
 
     def _seal(self, connection: Connection, lease: LeaderLease) -> None:
         session = SealingSession(connection, self._signer)
-        if self._signed is not None:
-            session.require_continues(self._signed)
+        self._known.require_continued(connection, session.signed)
+        self._keep(session)
         log.info("sealing", size=session.signed.size if session.signed else 0)
         leading_gauge.set(1)
         while lease.held() and not self._stopping.is_set():
             lease.heartbeat()
             began = monotonic()
             events = session.step(lease)
-            self._signed = session.signed
+            self._keep(session)
             refused_gauge.set(0)
             sealed_counter.inc(events)
             if not events:
                 self._wait_for_events(connection)
             elif not session.has_backlog:
                 self._stopping.wait(max(0.0, began + LINGER_SECONDS - monotonic()))
+
+    def _keep(self, session: SealingSession) -> None:
+        if session.note is not None:
+            self._known.keep(session.note)
 
     def _wait_for_events(self, connection: Connection) -> None:
         for _ in connection.notifies(timeout=POLL_SECONDS, stop_after=1):

@@ -5,41 +5,35 @@ checkpoint must have a consistency proof from the one before it. So no session s
 finds.
 """
 
-from typing import Any
+from collections.abc import Sequence
+
+from psycopg.errors import UniqueViolation
 
 from infra.audit import tables
+from infra.audit.continuity import HistoryRefused, opened, require_extends
 from infra.audit.growing_tree import GrowingTree, WrongTiles
-from infra.audit.notes import CheckpointSigner, LogCheckpoint, NoteRefused
-from infra.audit.tiles import TileId, reader_of, tiles_for
-from infra.audit.tree import (
-    LeafRange,
-    ProofRefused,
-    consistency_ranges,
-    hashes_of,
-    leaf_hash,
-    require_consistency,
-)
+from infra.audit.notes import CheckpointSigner, LogCheckpoint
+from infra.audit.rows import query
+from infra.audit.tiles import reader_of, tiles_for
+from infra.audit.tree import LeafRange, hashes_of, leaf_hash
 from infra.postgres.connect import Connection
 from infra.postgres.leader_lease import LeaderLease, NoLongerLeading
-from infra.store.audit_leaf import leaf
+from infra.store.audit_leaf import NoLeaf, leaf
 from infra.store.feed import READ_AFTER
-from infra.store.log_rows import EVENT_COLUMNS, HEAD, PAGE_BYTES
+from infra.store.log_rows import EVENT_COLUMNS, HEAD, PAGE_BYTES, LogRow
 
 PAGE_EVENTS = 4_000
 EVENT_AT = f"SELECT {EVENT_COLUMNS} FROM stored_events WHERE notification_id = %s"  # noqa: S608
 
 
-class HistoryRefused(Exception):
-    """The log or its tree is not what was sealed: a checkpoint would sign a second history. The message says where."""
-
-
 class SealingSession:
-    """Extends the tree on one connection. `signed`: the last checkpoint; None if nothing is sealed.
+    """Extends the tree on one connection. `signed`, `note`: the last checkpoint and its signed note, if any.
 
     `has_backlog`: the log holds more events than were read. After an error a new session must begin.
 
     Raises:
         HistoryRefused: the tree in the database is not the one that was signed.
+        SettingsError: the log has another name.
     """
 
     def __init__(self, connection: Connection, signer: CheckpointSigner) -> None:
@@ -47,79 +41,68 @@ class SealingSession:
         self._signer = signer
         self.has_backlog = False
         state = tables.state(connection)
-        self.signed = self._opened(state.last)
+        self.note = state.last.note if state.last else None
+        self.signed = opened(signer.key, state.last) if state.last else None
         self._tree = self._restored(state.edges)
         self._last_hash = self._sealed_hash(self._tree.size - 1) if self._tree.size else b""
 
-    def require_continues(self, earlier: LogCheckpoint) -> None:
-        """Check that the tree continues one that was signed before this session.
-
-        Raises:
-            HistoryRefused: it does not.
-        """
-        if self.signed is None or self.signed.size < earlier.size:
-            raise HistoryRefused(
-                f"the checkpoint of size {earlier.size} was signed, and is not in the database any more"
-            )
-        wanted = tiles_for(consistency_ranges(earlier.size, self.signed.size))
-        _require_extends(earlier, self.signed, tables.tiles(self._connection, wanted))
-
     def require_log(self) -> None:
-        """Check that the log still has what was sealed: its length, and the last event.
+        """Check that the log still has what was sealed: its length and last event; and that the next page can follow.
 
         Raises:
-            HistoryRefused: it does not.
+            HistoryRefused: it does not, or cannot.
         """
         self._require_length()
         self._require_last_event()
+        _leaves(self._page(), self._tree.size)
 
     def step(self, lease: LeaderLease) -> int:
         """Seal a page. Returns the number of its events, 0 if there are no new ones.
 
         Raises:
-            HistoryRefused: the log is not the one that was sealed.
+            HistoryRefused: the log is not the one that was sealed, or the tree has a tile that it cannot have yet.
             NoLongerLeading: the page has not been sealed.
-            psycopg.Error: the database does not answer, or another process has sealed the page.
+            UniqueViolation: another process has sealed the page.
+            psycopg.Error: the database does not answer.
         """
-        rows = self._rows(READ_AFTER, self._tree.size, PAGE_EVENTS, PAGE_BYTES)
-        self.has_backlog = len(rows) == PAGE_EVENTS or sum(len(row[4]) for row in rows) >= PAGE_BYTES
+        rows = self._page()
         if not rows:
             self._require_length()
             return 0
         self._require_last_event()
-        for expected, row in enumerate(rows, start=self._tree.size + 1):
-            if row[0] != expected:
-                raise HistoryRefused(f"position {expected} is missing in the log")
-        entries = [leaf(*row) for row in rows]
+        entries = _leaves(rows, self._tree.size)
         self._tree.extend(entries)
         self._sign(lease)
         self._last_hash = leaf_hash(entries[-1])
         return len(rows)
 
+    def _page(self) -> list[LogRow]:
+        rows = query(self._connection, READ_AFTER, self._tree.size, PAGE_EVENTS, PAGE_BYTES)
+        self.has_backlog = len(rows) == PAGE_EVENTS or sum(len(row[4]) for row in rows) >= PAGE_BYTES
+        return rows
+
     def _sign(self, lease: LeaderLease) -> None:
         found = LogCheckpoint(self._signer.key.name, self._tree.size, self._tree.root())
         if self.signed is not None:
-            _require_extends(self.signed, found, self._tree.tiles())
-        with self._connection.transaction():
-            previous = self.signed.size if self.signed else 0
-            tables.add(self._connection, self._tree, self._signer.sign(found.size, found.root), previous)
-            if not lease.held():
-                raise NoLongerLeading
+            require_extends(self.signed, found, self._tree.tiles())
+        note = self._signer.sign(found.size, found.root)
+        self._store(lease, note)
         self._tree.completed.clear()
-        self.signed = found
+        self.signed, self.note = found, note
 
-    def _opened(self, row: tables.SignedCheckpoint | None) -> LogCheckpoint | None:
-        if row is None:
-            return None
+    def _store(self, lease: LeaderLease, note: str) -> None:
         try:
-            found = self._signer.key.open(row.note)
-        except NoteRefused as error:
-            raise HistoryRefused(
-                f"the checkpoint of size {row.size} is not one of this log and its key: {error}"
-            ) from None
-        if found.size != row.size:
-            raise HistoryRefused(f"the checkpoint of size {found.size} is stored as one of size {row.size}")
-        return found
+            with self._connection.transaction():
+                tables.add(self._connection, self._tree, note, self.signed.size if self.signed else 0)
+                if not lease.held():
+                    raise NoLongerLeading
+        except UniqueViolation as error:
+            if error.diag.table_name == "log_tiles":
+                raise HistoryRefused(
+                    f"a tile that the tree completes only by position {self._tree.size} is stored already "
+                    f"({error.diag.message_detail})"
+                ) from None
+            raise
 
     def _restored(self, edges: dict[int, bytes]) -> GrowingTree:
         try:
@@ -131,7 +114,7 @@ class SealingSession:
         return tree
 
     def _require_length(self) -> None:
-        [(head,)] = self._rows(HEAD)
+        [(head,)] = query(self._connection, HEAD)
         if head < self._tree.size:
             raise HistoryRefused(f"the log ends at position {head}, and {self._tree.size} events are sealed")
 
@@ -139,8 +122,8 @@ class SealingSession:
         """Check the last sealed event: new ones may follow another history, for instance that of a restored backup."""
         if not self._last_hash:
             return
-        rows = self._rows(EVENT_AT, self._tree.size)
-        if not rows or leaf_hash(leaf(*rows[0])) != self._last_hash:
+        rows = query(self._connection, EVENT_AT, self._tree.size)
+        if not rows or leaf_hash(_leaf(rows[0])) != self._last_hash:
             raise HistoryRefused(f"the event at position {self._tree.size} is not the one that was sealed")
 
     def _sealed_hash(self, index: int) -> bytes:
@@ -151,16 +134,17 @@ class SealingSession:
         except (KeyError, ValueError):
             raise HistoryRefused(f"the hash of the event at position {index + 1} is missing in the tree") from None
 
-    def _rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
-        with self._connection.cursor(binary=True) as cursor:
-            return cursor.execute(query.encode(), parameters).fetchall()
+
+def _leaves(rows: Sequence[LogRow], size: int) -> list[bytes]:
+    """Return the leaves of the events that follow the first `size` ones."""
+    for expected, row in enumerate(rows, start=size + 1):
+        if row[0] != expected:
+            raise HistoryRefused(f"position {expected} is missing in the log")
+    return [_leaf(row) for row in rows]
 
 
-def _require_extends(old: LogCheckpoint, new: LogCheckpoint, tiles: dict[TileId, bytes]) -> None:
+def _leaf(row: LogRow) -> bytes:
     try:
-        proof = hashes_of(consistency_ranges(old.size, new.size), reader_of(tiles))
-        require_consistency(old.size, old.root, new.size, new.root, proof)
-    except (KeyError, ValueError, ProofRefused) as error:
-        raise HistoryRefused(
-            f"the tree of size {new.size} does not continue the checkpoint of size {old.size} ({error})"
-        ) from None
+        return leaf(*row)
+    except NoLeaf as error:
+        raise HistoryRefused(f"position {error.position}: {error}") from None

@@ -1,14 +1,13 @@
 """The tables of the audit tree: tiles, the partial tiles at its edge, and the checkpoints that were signed."""
 
 from collections.abc import Iterable
-from datetime import datetime
 from typing import NamedTuple
 
 from infra.audit.growing_tree import GrowingTree
 from infra.audit.tiles import TileId
 from infra.postgres.connect import Connection
 
-LAST_CHECKPOINT = "SELECT size, note, signed_at FROM log_checkpoints ORDER BY size DESC LIMIT 1"
+LAST_CHECKPOINT = "SELECT size, note FROM log_checkpoints ORDER BY size DESC LIMIT 1"
 TILES = """
 SELECT level, number, content FROM log_tiles
 JOIN unnest(%s::smallint[], %s::bigint[]) AS wanted (level, number) USING (level, number)
@@ -18,9 +17,9 @@ JOIN unnest(%s::smallint[], %s::bigint[]) AS wanted (level, number) USING (level
 """
 """Tiles by level and number. One statement, so that a tile that is just completed is seen in one of the two tables."""
 STATE = f"""
-SELECT size, note, signed_at, NULL::smallint, NULL::bytea FROM ({LAST_CHECKPOINT}) AS last
+SELECT size, note, NULL::smallint, NULL::bytea FROM ({LAST_CHECKPOINT}) AS last
 UNION ALL
-SELECT NULL, NULL, NULL, level, content FROM log_edges WHERE octet_length(content) > 0
+SELECT NULL, NULL, level, content FROM log_edges WHERE octet_length(content) > 0
 """  # noqa: S608
 """The last checkpoint and the edge of its tree. One statement, so that they are of one moment."""
 
@@ -37,7 +36,6 @@ class SignedCheckpoint(NamedTuple):
 
     size: int
     note: str
-    signed_at: datetime
 
 
 class SealedState(NamedTuple):
@@ -73,9 +71,9 @@ def state(connection: Connection) -> SealedState:
     """Return the last checkpoint, and the partial tiles at the edge of its tree."""
     last, edges = None, dict[int, bytes]()
     with connection.cursor(binary=True) as cursor:
-        for size, note, signed_at, level, content in cursor.execute(STATE.encode()):
+        for size, note, level, content in cursor.execute(STATE.encode()):
             if level is None:
-                last = SignedCheckpoint(size, note, signed_at)
+                last = SignedCheckpoint(size, note)
             else:
                 edges[level] = content
     return SealedState(last, edges)
@@ -85,7 +83,8 @@ def add(connection: Connection, tree: GrowingTree, note: str, previous: int) -> 
     """Store a checkpoint and the tiles that it adds. `previous`: the size of the one before it. The caller commits.
 
     Raises:
-        psycopg.errors.UniqueViolation: another process has sealed meanwhile.
+        psycopg.errors.UniqueViolation: another process has sealed meanwhile. Or, of `log_tiles`: a tile that the tree
+            completes is there already; the checkpoint is stored first, so no other process has done that.
     """
     kept = tree.tiles()
     with connection.cursor(binary=True) as cursor:

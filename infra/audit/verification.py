@@ -1,36 +1,31 @@
 """Verifies a whole store: every event against its leaf, every tile, and every checkpoint that was signed.
 
-It computes the tree again from the events, and compares it with what is stored. The signed roots decide: tiles can be
-changed with the events, signatures cannot. The first difference is named by its position.
+It computes the tree again from the events, and compares it with all that is stored. The signed roots decide: tiles can
+be changed with the events, signatures cannot. The first difference is named by its position.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from heapq import merge
-from itertools import takewhile
 from typing import Any, NamedTuple
 
 from infra.audit import tables
 from infra.audit.differences import WrongPosition, difference, explain_tile, named
 from infra.audit.growing_tree import GrowingTree
 from infra.audit.notes import NoteRefused, VerifierKey
+from infra.audit.rows import query
+from infra.audit.surplus import require_nothing_more
 from infra.audit.tiles import ENTRIES, HEIGHT, WIDTH, TileId, entries_in
 from infra.audit.tree import leaf_hash
 from infra.postgres.connect import Connection
 from infra.progress import Progress
-from infra.store.audit_leaf import leaf
+from infra.store.audit_leaf import NoLeaf, leaf
 from infra.store.feed import READ_AFTER
-from infra.store.log_rows import EVENT_COLUMNS, HEAD, PAGE_BYTES, LogRow
+from infra.store.log_rows import EVENT_COLUMNS, PAGE_BYTES, LogRow
 
 PAGE_EVENTS = 4_096
 SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 EVENT_AT = f"SELECT {EVENT_COLUMNS} FROM stored_events WHERE notification_id = %s"  # noqa: S608
 CHECKPOINTS = "SELECT size, note FROM log_checkpoints ORDER BY size"
-UNCOUNTED = """
-SELECT min(notification_id) FROM (
-    SELECT notification_id FROM stored_events WHERE notification_id <= %s GROUP BY 1
-    HAVING count(*) > 1 OR notification_id < 1
-) AS surplus
-"""
 
 
 class KeptCheckpoint(NamedTuple):
@@ -82,11 +77,8 @@ class _Verification:
             self._require_signed(checkpoint)
             checked += 1
         self._compare(self._tree.tiles(), exact=True)
-        [(surplus,)] = self._query(UNCOUNTED, size)
-        if surplus is not None:
-            raise WrongPosition(surplus, "more than one event has this position, or none may have it")
-        [(head,)] = self._query(HEAD)
-        return VerificationResult(size, checked, head - size)
+        require_nothing_more(self._connection, size)
+        return VerificationResult(size, checked, self._unsealed())
 
     def _stored_checkpoints(self) -> Iterator[KeptCheckpoint]:
         with self._connection.cursor("checkpoints") as cursor:
@@ -97,15 +89,26 @@ class _Verification:
         """Add the events up to a position to the tree, and compare the tiles that they complete."""
         while self._tree.size < until:
             rows = self._take(until - self._tree.size)
-            numbered = enumerate(rows, start=self._tree.size + 1)
-            fitting = [row for _, row in takewhile(lambda pair: pair[0] == pair[1][0], numbered)]
-            self._tree.extend(leaf(*row) for row in fitting)
-            if len(fitting) < len(rows) or not rows:
+            entries, wrong = self._leaves(rows, self._tree.size)
+            self._tree.extend(entries)
+            if not rows:
+                wrong = self._gap(self._tree.size + 1, None)
+            if wrong is not None:
                 self._compare(self._tree.tiles())
-                self._refuse_gap(rows[len(fitting) :])
+                raise wrong
             self._compare(self._tree.completed, exact=True)
             self._tree.completed.clear()
             self._progress(self._tree.size, goal)
+
+    def _unsealed(self) -> int:
+        """The number of events after the tree. They must be such that a sealer can go on."""
+        size = self._tree.size
+        while rows := self._take(PAGE_EVENTS):
+            entries, wrong = self._leaves(rows, size)
+            size += len(entries)
+            if wrong is not None:
+                raise wrong
+        return size - self._tree.size
 
     def _take(self, number: int) -> list[LogRow]:
         """The next events of the log, at most so many; none at its end."""
@@ -119,16 +122,28 @@ class _Verification:
             yield rows
             last = rows[-1][0]
 
-    def _refuse_gap(self, rows: Sequence[LogRow]) -> None:
-        """Raise `WrongPosition` for the next position. `rows`: what the log has instead."""
-        position = self._tree.size + 1
+    def _leaves(self, rows: Sequence[LogRow], size: int) -> tuple[list[bytes], WrongPosition | None]:
+        """The leaves of rows that follow `size` events, up to the first that is wrong, and what is wrong with it."""
+        entries = list[bytes]()
+        for row in rows:
+            position = size + len(entries) + 1
+            if row[0] != position:
+                return entries, self._gap(position, row)
+            try:
+                entries.append(leaf(*row))
+            except NoLeaf as error:
+                return entries, WrongPosition(position, str(error))
+        return entries, None
+
+    def _gap(self, position: int, row: LogRow | None) -> WrongPosition:
+        """What is wrong at a position. `row`: what the log has instead."""
         sealed = self._sealed(position)
         was = "" if sealed is None else f"; it was {named(sealed)}"
-        if not rows:
-            raise WrongPosition(position, f"the log ends before it{was}")
-        if rows[0][0] < position:
-            raise WrongPosition(rows[0][0], "two events have this position")
-        raise WrongPosition(position, f"the event is missing{was}")
+        if row is None:
+            return WrongPosition(position, f"the log ends before it{was}")
+        if row[0] < position:
+            return WrongPosition(row[0], "two events have this position")
+        return WrongPosition(position, f"the event is missing{was}")
 
     def _require_signed(self, checkpoint: KeptCheckpoint) -> None:
         size = checkpoint.size
@@ -184,6 +199,5 @@ class _Verification:
         at = (position - 1) % WIDTH * 32
         return tables.tiles(self._connection, [tile]).get(tile, b"")[at : at + 32]
 
-    def _query(self, query: str, *parameters: Any) -> list[Any]:
-        with self._connection.cursor(binary=True) as cursor:
-            return cursor.execute(query.encode(), parameters).fetchall()
+    def _query(self, statement: str, *parameters: Any) -> list[Any]:
+        return query(self._connection, statement, *parameters)

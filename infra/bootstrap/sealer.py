@@ -6,7 +6,8 @@ import os
 import uvloop
 
 from infra.audit import lag
-from infra.audit.notes import CheckpointSigner
+from infra.audit.known_checkpoint import FILE_NAME, KnownCheckpoint
+from infra.audit.notes import CheckpointSigner, VerifierKey
 from infra.audit.sealer import Sealer
 from infra.bootstrap.keys import KeyGuard
 from infra.bootstrap.lifetime import collect_rarely, first_known, in_thread, retry_until_available, until_stopped
@@ -28,13 +29,23 @@ def run(settings: Settings) -> None:
     """Seal the log until SIGINT or SIGTERM.
 
     Raises:
-        SettingsError: the key document is wrong, or has no log key.
+        SettingsError: the key document is wrong, or has no log key; or the log, or the kept checkpoint, is another.
         WrongKey: a key is not the one that the database was written with.
     """
     keys = process_keys(settings)
     signer = signer_of(settings.audit, keys.ring)
+    known = known_checkpoint(settings, signer.key)
     os.nice(NICENESS)
-    uvloop.run(until_stopped(_seal(settings, keys, signer)))
+    uvloop.run(until_stopped(_seal(settings, keys, Sealer(part_url(settings, "sealer"), signer, known))))
+
+
+def known_checkpoint(settings: Settings, key: VerifierKey) -> KnownCheckpoint:
+    """Return the last checkpoint that a sealer with this data folder has known.
+
+    Raises:
+        SettingsError: its file cannot be read, or has no checkpoint of this log.
+    """
+    return KnownCheckpoint(settings.installation.data_dir / FILE_NAME, key)
 
 
 def signer_of(settings: AuditSettings, ring: KeyRing) -> CheckpointSigner:
@@ -48,16 +59,14 @@ def signer_of(settings: AuditSettings, ring: KeyRing) -> CheckpointSigner:
     return CheckpointSigner(settings.origin, ring.current(KeyKind.LOG).secret)
 
 
-async def _seal(settings: Settings, keys: ProcessKeys, signer: CheckpointSigner) -> None:
-    url = part_url(settings, "sealer")
-    pool = create_pool(url, POOL_SIZE)
+async def _seal(settings: Settings, keys: ProcessKeys, sealer: Sealer) -> None:
+    pool = create_pool(part_url(settings, "sealer"), POOL_SIZE)
     await pool.open(wait=False)
     try:
         database = Database(pool)
         guard = KeyGuard(keys, database)
         await retry_until_available(guard.require)
         collect_rarely()
-        sealer = Sealer(url, signer)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(in_thread(sealer.run, sealer.stop))
             tasks.create_task(lag.watch(database))

@@ -24,6 +24,12 @@ app = typer.Typer(
     help="Prove and verify the history.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
 
+NOTHING_SEALED = (
+    "None of {} events is sealed, so nothing was verified. If no sealer has run yet, this is no damage: start one with "
+    "`palimpsest sealer` or `palimpsest up`, and verify then. If one has run, the tables of the tree were emptied: "
+    "a checkpoint that was kept shows it (`palimpsest audit verify --checkpoint FILE`)."
+)
+
 KeyText = Annotated[
     str | None, typer.Option(help="Key of the log, as `audit key` prints it; default: of our key document.")
 ]
@@ -63,17 +69,26 @@ def verify(
     ] = None,
 ) -> None:
     """Verify the whole store: each event, each tile, each signature. Exits with 1 and the first wrong position."""
+    from infra.audit import tables
+    from infra.audit.continuity import require_name
     from infra.audit.differences import WrongPosition
     from infra.audit.verification import verify as examine
 
     settings = load(part="auditor")
     verifier = _given_key(key) if key else _own_key(settings)
-    kept = [_kept(file, verifier) for file in checkpoint or []]
+    own = [] if key else _own_files(settings)
+    kept = [_kept(file, verifier) for file in [*own, *(checkpoint or [])]]
     with _database(settings) as connection, _bar("verifying") as progress:
+        last = tables.last_checkpoint(connection)
+        if last is not None:
+            require_name(verifier, last.note)
+        connection.rollback()
         try:
             found = examine(connection, verifier, progress, kept)
         except WrongPosition as error:
             raise failure(f"Position {error.position}: {error}.") from None
+    if found.unsealed and not found.events:
+        raise failure(NOTHING_SEALED.format(found.unsealed))
     Terminal().print(
         f"{found.events} events are those that were signed, in {found.checkpoints} checkpoints. "
         f"{found.unsealed} later events are not sealed yet.",
@@ -88,6 +103,14 @@ def _own_key(settings: Settings) -> "VerifierKey":
     return signer_of(settings.audit, KeySource(settings.keys).read()).key
 
 
+def _own_files(settings: Settings) -> list[Path]:
+    """The file in which a sealer of this machine keeps the last checkpoint, if there is one."""
+    from infra.audit.known_checkpoint import FILE_NAME
+
+    file = settings.installation.data_dir / FILE_NAME
+    return [file] if file.exists() else []
+
+
 def _given_key(text: str) -> "VerifierKey":
     from infra.audit.notes import NoteRefused, VerifierKey
 
@@ -99,11 +122,13 @@ def _given_key(text: str) -> "VerifierKey":
 
 def _kept(file: Path, key: "VerifierKey") -> "KeptCheckpoint":
     """A checkpoint from a file. One that the log has not signed proves nothing about it."""
+    from infra.audit.continuity import require_name
     from infra.audit.notes import NoteRefused
     from infra.audit.verification import KeptCheckpoint
 
     try:
         note = file.read_text(encoding="utf-8")
+        require_name(key, note)
         return KeptCheckpoint(key.open(note).size, note)
     except OSError as error:
         raise SetupError(f"{file} cannot be read ({error.strerror}).") from None

@@ -28,6 +28,8 @@ from infra.postgres.connect import connect
 from infra.postgres.migrate import reason
 from infra.private_file import write_private
 from infra.sealing import key_file
+from infra.sealing.key_ring import KeyKind
+from infra.sealing.key_source import KeySource
 from infra.settings.database import PARTS
 from infra.settings.display import misspelt
 from infra.settings.http import HttpSettings, url_on_this_machine
@@ -48,7 +50,8 @@ from infra.settings.redis import RedisSettings
 from infra.telemetry.logs import configure_logging
 
 API = "api"
-ROLES = (API, "projector", "worker", "sealer")
+SEALER = "sealer"
+ROLES = (API, "projector", "worker", SEALER)
 RELAY = "relay"
 KAFKA_FOLDER = "kafka"
 LOGS_FOLDER = "logs"
@@ -207,7 +210,7 @@ def _start_roles(tree: ProcessTree, settings: Settings) -> DemoAccount | None:
     tree.start("projector", roles["projector"])
     login = None if os.environ.get(DATABASE_URL) else demo_account.ensure(settings)
     _step("API", lambda: _wait_until_ready(tree, settings, roles[API].log))
-    for name in ("worker", "sealer", RELAY):
+    for name in ("worker", SEALER, RELAY):
         if name in roles:
             tree.start(name, roles[name])
     return login
@@ -217,10 +220,25 @@ def _roles(settings: Settings) -> dict[str, RoleProcess]:
     http = settings.http
     common = {DATA_DIR: str(settings.installation.data_dir), HOST: http.host, PORT: str(http.port)}
     common[DATABASE_ADMIN_URL] = ""
-    names = [*ROLES, RELAY] if settings.kafka.bootstrap_servers else ROLES
+    names = role_names(settings)
     ports = zip(names, metrics_ports(settings, len(names)), strict=True)
     logs = settings.installation.data_dir / LOGS_FOLDER
     return {role: RoleProcess(role, {**common, METRICS_PORT: str(port)}, logs) for role, port in ports}
+
+
+def role_names(settings: Settings) -> list[str]:
+    """Return the roles to start. A sealer without its key would crash for ever: it is left out, and a line says so.
+
+    Raises:
+        SettingsError: the key document is wrong.
+    """
+    names = [*ROLES, RELAY] if settings.kafka.bootstrap_servers else [*ROLES]
+    source = KeySource(settings.keys)
+    if not source.read().of(KeyKind.LOG):
+        names.remove(SEALER)
+        state = f"{source.place} has no log key{', and cannot be changed' if source.is_file else ''}"
+        console.print(f"  Sealer      not started: {state}. Add the one that `palimpsest new-keys` prints.")
+    return names
 
 
 def metrics_ports(settings: Settings, count: int = len(ROLES)) -> list[int]:

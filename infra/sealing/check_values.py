@@ -26,6 +26,9 @@ SELECT extract(day FROM clock_timestamp() - recorded_at)::int FROM keys WHERE ki
 """The age of the signing key, in whole days since it was recorded."""
 MAX_SIGNING_KEY_DAYS = 90
 """Signing keys are to be rotated each quarter."""
+COMPARED = tuple(kind for kind in KeyKind if kind is not KeyKind.LOG)
+"""The kinds that are recorded and compared. The log key is not: only the sealer needs it, and the checkpoints that were
+signed say whether it is the right one. Another one, or none, must stop no other process. Rows of it are ignored."""
 RECORD_KEY = "SELECT record_key(%s, %s, %s)"
 """Takes the values of `values_of`."""
 
@@ -58,12 +61,12 @@ def values_of(key: RingKey) -> list[str | bytes]:
 def unrecorded(ring: KeyRing, rows: Iterable[RecordedKey]) -> list[RingKey]:
     """Return the keys to record at the first start: the current ones of kinds without any row."""
     known = {row.kind for row in rows}
-    return [ring.current(kind) for kind in KeyKind if kind not in known and ring.of(kind)]
+    return [ring.current(kind) for kind in COMPARED if kind not in known and ring.of(kind)]
 
 
 def problems(ring: KeyRing, rows: Iterable[RecordedKey]) -> Iterator[str]:
     """Compare the keys with those recorded; say what is wrong. Keys of kinds without any row are not compared."""
-    recorded = {(row.kind, row.id): row for row in rows}
+    recorded = {(row.kind, row.id): row for row in rows if row.kind != KeyKind.LOG}
     kinds = {kind for kind, _ in recorded}
     for key in ring.keys:
         row = recorded.get((key.kind, key.id))
@@ -93,12 +96,7 @@ def require(ring: KeyRing, rows: Iterable[RecordedKey]) -> None:
 
 
 def _is_needed(row: RecordedKey) -> bool:
-    """Whether stored data cannot be read without the key. Tokens of earlier signing keys are not stored.
-
-    The log key reads nothing: only the sealer needs it, and asks for it.
-    """
-    if row.kind == KeyKind.LOG:
-        return False
+    """Whether stored data cannot be read without the key. Tokens of earlier signing keys are not stored."""
     if row.kind == KeyKind.SIGNING:
         return row.state == KeyState.CURRENT
     return row.kind == KeyKind.STORE or row.state != RETIRED

@@ -1,5 +1,7 @@
 """The key file of an installation: made once, kept beside its data, never replaced while the data exists."""
 
+from contextlib import suppress
+
 from infra.sealing.key_ring import KeyRing
 from infra.sealing.key_source import KeySource
 from infra.settings.errors import SettingsError
@@ -9,8 +11,11 @@ from infra.settings.keys import KeySettings
 def ensure(settings: KeySettings, *, data_exists: bool) -> None:
     """Make the key file if there is none and the keys come from nowhere else. A file without a log key gets one.
 
+    A file that cannot be changed, such as a mounted secret, stays without: only the sealer needs that key.
+
     Raises:
-        SettingsError: the key document is wrong, or the keys of existing data are lost: new ones could not open it.
+        SettingsError: the key document is wrong, no file can be made, or the keys of existing data are lost: new ones
+            could not open it.
     """
     source = KeySource(settings)
     if source.is_file and not settings.file.exists():
@@ -19,7 +24,11 @@ def ensure(settings: KeySettings, *, data_exists: bool) -> None:
                 f"The keys of the data cannot be found. Restore {settings.file}, "
                 "or start with another folder: make run DATA_DIR=..."
             )
-        source.write(KeyRing.new())
+        try:
+            source.write(KeyRing.new())
+        except OSError as error:
+            raise SettingsError(f"The key file {settings.file} cannot be written ({error.strerror}).") from None
     ring = source.read()
     if source.is_file and ring.completed() != ring:
-        source.write(ring.completed())
+        with suppress(OSError):
+            source.write(ring.completed())

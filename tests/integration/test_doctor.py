@@ -6,13 +6,14 @@ import psycopg
 import pytest
 import redis
 
+from infra.audit.known_checkpoint import FILE_NAME
 from infra.cli import doctor as checks
 from infra.cli.doctor import doctor
 from infra.local.servers.kafka import EmbeddedKafka
 from infra.local.servers.process import free_port
 from infra.local.servers.redis import EmbeddedRedis
 from infra.private_file import write_private
-from infra.sealing.check_values import RECORD_KEY, values_of
+from infra.sealing.check_values import COMPARED, RECORD_KEY, values_of
 from infra.sealing.key_ring import KeyKind, KeyRing
 from infra.settings.keys import KEYS_FILE
 from tests.support.environment import unset_settings
@@ -309,6 +310,27 @@ def test_a_sealed_log_is_called_well_with_its_key(database: Database, capsys: py
     assert f"✓ Audit        5 events are sealed under {SIGNER.key}" in capsys.readouterr().out
 
 
+def test_a_sealer_that_catches_up_is_no_warning(database: Database, capsys: pytest.CaptureFixture[str]) -> None:
+    fill(database, 5)
+    seal(database)
+    fill(database, 5)
+    assert doctor()
+    assert "✓ Audit        5 events are sealed" in capsys.readouterr().out
+    execute(database, "UPDATE log_checkpoints SET signed_at = signed_at - interval '2 minutes'")
+    assert doctor()
+    assert "If one runs, see its log." in capsys.readouterr().out
+
+
+def test_a_tree_that_does_not_continue_the_kept_checkpoint_is_a_failure(
+    database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fill(database, 5)
+    (tmp_path / FILE_NAME).write_text(SIGNER.sign(7, bytes(32)))
+    seal(database)
+    assert not doctor()
+    assert "the checkpoint of size 7 was signed, and is not in the database" in capsys.readouterr().out
+
+
 def test_a_log_without_a_sealer_is_a_warning(database: Database, capsys: pytest.CaptureFixture[str]) -> None:
     fill(database, 5)
     assert doctor()
@@ -323,6 +345,8 @@ def test_a_log_without_a_sealer_is_a_warning(database: Database, capsys: pytest.
         "UPDATE stored_events SET state = ''::bytea WHERE notification_id = 5",
         "DELETE FROM stored_events WHERE notification_id > 3",
         "UPDATE log_edges SET content = sha256('') WHERE level = 0",
+        "UPDATE stored_events SET recorded_at = 'infinity' WHERE notification_id = 5",
+        "UPDATE stored_events SET originator_version = -1 WHERE notification_id = 6",
     ],
 )
 def test_a_history_that_is_not_the_one_that_was_signed_is_a_failure(
@@ -330,6 +354,7 @@ def test_a_history_that_is_not_the_one_that_was_signed_is_a_failure(
 ) -> None:
     fill(database, 5)
     seal(database)
+    fill(database, 1)
     execute(database, change)
     assert not doctor()
     output = capsys.readouterr().out
@@ -344,15 +369,26 @@ def test_a_key_document_without_a_log_key_is_a_warning(tmp_path: Path, capsys: p
     assert "! Audit        no key for the log" in capsys.readouterr().out
 
 
-def test_the_default_name_of_the_log_is_a_warning_in_production(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_the_default_name_of_the_log_is_a_warning_in_production_until_events_are_sealed_under_it(
+    database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PALIMPSEST_ENVIRONMENT", "production")
     doctor()
-    assert "Set PALIMPSEST_LOG_ORIGIN" in capsys.readouterr().out
+    assert "Set PALIMPSEST_LOG_ORIGIN before the first event" in capsys.readouterr().out
     monkeypatch.setenv("PALIMPSEST_LOG_ORIGIN", "api.example.com/v1/log")
     doctor()
     assert "Set PALIMPSEST_LOG_ORIGIN" not in capsys.readouterr().out
+    fill(database, 5)
+    seal(database)
+    doctor()
+    output = capsys.readouterr().out
+    assert "✗ Audit        the settings do not fit the log" in output
+    assert "Set PALIMPSEST_LOG_ORIGIN=palimpsest.localhost/log" in output
+    monkeypatch.delenv("PALIMPSEST_LOG_ORIGIN")
+    doctor()
+    output = capsys.readouterr().out
+    assert "✓ Audit        5 events are sealed" in output
+    assert "PALIMPSEST_LOG_ORIGIN" not in output
 
 
 @pytest.mark.parametrize(("days", "warns"), [(90, False), (91, True)])
@@ -361,7 +397,7 @@ def test_a_signing_key_that_was_not_rotated_for_a_quarter_is_a_warning(
 ) -> None:
     old = "UPDATE keys SET recorded_at = clock_timestamp() - make_interval(days => %s)"
     with psycopg.connect(database.admin_url) as connection:
-        for kind in KeyKind:
+        for kind in COMPARED:
             connection.execute(RECORD_KEY, values_of(KEY_RING.current(kind)))
         connection.execute(old, [days])
     assert doctor()

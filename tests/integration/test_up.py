@@ -17,11 +17,12 @@ from infra.audit import check_proof
 from infra.cli.up import is_ready
 from infra.local.servers.kafka import EmbeddedKafka
 from infra.local.servers.process import free_port, is_alive, port_is_free
+from infra.sealing.key_ring import KeyKind, KeyRing
 from infra.settings.database import PARTS, role_of
 from infra.settings.load import SERVERS_FILE, database_file
 from infra.settings.model import variables
 from tests.support.servers import PROJECT, open_folder
-from tests.support.stores import rows
+from tests.support.stores import KEY_RING, rows
 from tests.support.waiting import wait_until
 
 TIMEOUT_SECONDS = 60.0
@@ -180,6 +181,18 @@ def test_case_15_logs_are_json_in_files_and_the_terminal_is_for_people(up: Up) -
         assert {json.loads(line)["role"] for line in log.read_text().splitlines()} <= {log.stem}
     assert "GET" not in up.output
     assert '"level"' not in up.output
+
+
+def test_without_a_log_key_all_but_the_sealer_start(folder: Path) -> None:
+    """It was started again for ever."""
+    keys = KeyRing(tuple(key for key in KEY_RING.keys if key.kind is not KeyKind.LOG)).document()
+    with running(folder, free_port(), PALIMPSEST_KEYS=keys) as up:
+        [line] = [line for line in up.output.splitlines() if "Sealer" in line]
+        assert line == (
+            "  Sealer      not started: PALIMPSEST_KEYS has no log key. Add the one that `palimpsest new-keys` prints."
+        )
+        wait_until(lambda: "main worker" in up.parts())
+        assert "main sealer" not in up.parts()
 
 
 def test_other_commands_in_the_same_folder_see_where_it_listens(up: Up) -> None:

@@ -92,6 +92,8 @@ def test_what_is_not_sealed_cannot_be_proved(palimpsest: Palimpsest, database: D
     assert "Position 301 is not sealed: 300 events are." in palimpsest("prove", "301", code=1).stderr
     execute(database, "DELETE FROM log_tiles")
     assert "cannot be proved" in palimpsest("prove", "7", code=1).stderr
+    execute(database, "UPDATE log_checkpoints SET note = 'nothing'")
+    assert "cannot be proved: the last checkpoint is damaged" in palimpsest("prove", "7", code=1).stderr
 
 
 def test_verify_says_what_was_verified_or_the_first_wrong_position(
@@ -106,8 +108,27 @@ def test_verify_says_what_was_verified_or_the_first_wrong_position(
     lone = {"PALIMPSEST_KEYS": "", "PALIMPSEST_KEYS_FILE": str(tmp_path / "none")}
     assert palimpsest("verify", "--key", str(SIGNER.key), **lone).stdout == all_is_well
     assert "does not exist" in palimpsest("verify", code=2, **lone).stderr
+    for options in ([], ["--checkpoint", str(kept)]):
+        renamed = palimpsest("verify", *options, code=2, PALIMPSEST_LOG_ORIGIN="api.example.com/log").stderr
+        assert "PALIMPSEST_LOG_ORIGIN=palimpsest.localhost/log" in renamed
     execute(database, "UPDATE stored_events SET state = ''::bytea WHERE notification_id = 77")
     assert "Position 77: the stored bytes of the event were changed" in palimpsest("verify", code=1).stderr
+
+
+def test_a_log_of_which_nothing_is_sealed_is_not_called_verified(
+    palimpsest: Palimpsest, database: Database, tmp_path: Path
+) -> None:
+    """By itself an emptied tree is like one that no sealer has begun; a checkpoint that was kept tells them apart."""
+    kept = tmp_path / "kept"
+    kept.write_text(last_note(database))
+    for table in ("log_tiles", "log_edges", "log_checkpoints"):
+        execute(database, f"DELETE FROM {table}")
+    said = palimpsest("verify", code=1).stderr
+    assert said.startswith("None of 302 events is sealed")
+    assert "If no sealer has run yet, this is no damage: start one" in said
+    assert (
+        "Position 1: a tree of 300 events was signed" in palimpsest("verify", "--checkpoint", str(kept), code=1).stderr
+    )
 
 
 def test_wrong_input_is_explained(palimpsest: Palimpsest, tmp_path: Path) -> None:

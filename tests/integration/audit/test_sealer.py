@@ -2,10 +2,12 @@
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
 from threading import Event, Thread
-from time import sleep
-from typing import cast
+from time import monotonic, sleep
+from typing import Any, cast
 from uuid import uuid4
 
 import psycopg
@@ -14,19 +16,23 @@ from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from infra.audit import lag, sealer, sealing_session
+from infra.audit.continuity import HistoryRefused
 from infra.audit.growing_tree import GrowingTree
+from infra.audit.known_checkpoint import KnownCheckpoint
 from infra.audit.notes import CheckpointSigner
 from infra.audit.sealer import Sealer
-from infra.audit.sealing_session import HistoryRefused, SealingSession
+from infra.audit.sealing_session import SealingSession
 from infra.audit.tiles import ENTRIES, TileId
 from infra.postgres.connect import connect
 from infra.postgres.leader_lease import LeaderLease, NoLongerLeading
+from infra.postgres.locks import SEALER_LEADER
 from infra.settings.audit import DEFAULT_ORIGIN
+from infra.settings.errors import SettingsError
 from tests.support.note import Note
 from tests.support.roles import RoleProcess, environment, frozen
 from tests.support.sealing import HELD, SIGNER, entries, execute, fill, notes, seal, stored_tiles
 from tests.support.servers import Database, open_folder
-from tests.support.stores import CALL, open_store, rows
+from tests.support.stores import CALL, LOG_KEY, open_store, rows
 from tests.support.waiting import wait_until
 
 WRONG_HASH = "sha256(''::bytea)"
@@ -174,6 +180,22 @@ DAMAGES = {
         "DELETE FROM stored_events WHERE notification_id = 305",
         "position 305 is missing",
     ),
+    "an event has no time": (
+        "UPDATE stored_events SET recorded_at = 'infinity' WHERE notification_id = 303",
+        "position 303: the time of the event",
+    ),
+    "the last sealed event has a time before 1970": (
+        "UPDATE stored_events SET recorded_at = '1960-01-01Z' WHERE notification_id = 300",
+        "position 300: the time of the event",
+    ),
+    "an event has a negative version": (
+        "UPDATE stored_events SET originator_version = -5 WHERE notification_id = 301",
+        "position 301: the version of the event is negative",
+    ),
+    "an event has too long a type": (
+        "UPDATE stored_events SET topic = repeat('x', 70000) WHERE notification_id = 301",
+        "position 301: the type of the event",
+    ),
     "the tail was cut off": ("DELETE FROM stored_events WHERE notification_id >= 290", "the log ends at position 289"),
     "a hash at the edge was changed": (
         f"UPDATE log_edges SET content = overlay(content PLACING {WRONG_HASH} FROM 1) WHERE level = 0",
@@ -233,11 +255,26 @@ def test_another_name_or_key_does_not_continue_the_log(database: Database, other
         seal(database, other)
 
 
+def test_the_right_key_under_another_name_is_an_error_of_the_settings_and_no_alarm(
+    database: Database, tmp_path: Path
+) -> None:
+    fill(database, 3)
+    seal(database)
+    renamed = CheckpointSigner("api.example.com/log", LOG_KEY)
+    with pytest.raises(SettingsError, match=f"is named {DEFAULT_ORIGIN}, .* PALIMPSEST_LOG_ORIGIN={DEFAULT_ORIGIN}"):
+        seal(database, renamed)
+    with pytest.raises(SettingsError):
+        Sealer(database.part_url("sealer"), renamed, KnownCheckpoint(tmp_path / "kept", renamed.key)).run()
+    execute(database, "UPDATE log_checkpoints SET note = replace(note, E'\\n3\\n', E'\\n4\\n')")
+    with pytest.raises(HistoryRefused):
+        seal(database, renamed)
+
+
 class Running:
     """A sealer in a thread."""
 
-    def __init__(self, database: Database) -> None:
-        self.sealer = Sealer(database.part_url("sealer"), SIGNER)
+    def __init__(self, database: Database, file: Path) -> None:
+        self.sealer = Sealer(database.part_url("sealer"), SIGNER, KnownCheckpoint(file, SIGNER.key))
         self._thread = Thread(target=self.sealer.run, daemon=True)
 
     def __enter__(self) -> "Running":
@@ -255,11 +292,11 @@ def sealed(database: Database, size: int) -> Callable[[], bool]:
 
 
 def test_a_refused_history_raises_an_alarm_until_it_is_restored(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sealer, "REFUSED_SECONDS", 0.2)
     fill(database, 300)
-    with capture_logs() as logs, Running(database):
+    with capture_logs() as logs, Running(database, tmp_path / "kept"):
         wait_until(sealed(database, 300))
         assert gauge("refused") == 0
         execute(database, "UPDATE stored_events SET state = state || 'x'::bytea WHERE notification_id = 300")
@@ -278,28 +315,140 @@ def test_a_refused_history_raises_an_alarm_until_it_is_restored(
     require_one_history(database)
 
 
+def set_back(database: Database, edges: list[tuple[Any, ...]]) -> None:
+    """Set log and tree back to 10 events, as a restored backup does. `edges`: those of that time."""
+    with psycopg.connect(database.admin_url) as connection:
+        connection.execute("LOCK TABLE log_checkpoints, stored_events")
+        connection.execute("DELETE FROM log_checkpoints WHERE size > 10")
+        connection.execute("DELETE FROM stored_events WHERE notification_id > 10")
+        for level, content in edges:
+            connection.execute("UPDATE log_edges SET content = %s WHERE level = %s", [content, level])
+
+
+EDGES = "SELECT level, content FROM log_edges"
+REFUSAL = "the history is not the one that was signed; nothing is sealed"
+
+
+def refused(logs: Sequence[Mapping[str, object]], words: str, event: str = REFUSAL) -> Callable[[], bool]:
+    return lambda: any(entry["event"] == event and words in str(entry.get("reason")) for entry in logs)
+
+
 def test_a_database_that_was_set_back_under_a_running_sealer_is_not_sealed_again(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As after a restored backup: log and tree fit each other, but a later checkpoint was signed."""
     monkeypatch.setattr(sealer, "REFUSED_SECONDS", 0.2)
     fill(database, 10)
-    with capture_logs() as logs, Running(database):
+    with capture_logs() as logs, Running(database, tmp_path / "kept"):
         wait_until(sealed(database, 10))
-        before = rows(database.admin_url, "SELECT level, content FROM log_edges")
+        before = rows(database.admin_url, EDGES)
         fill(database, 10)
         wait_until(sealed(database, 20))
-        set_back = "DELETE FROM log_checkpoints WHERE size > 10; DELETE FROM stored_events WHERE notification_id > 10"
-        with psycopg.connect(database.admin_url) as connection:
-            connection.execute("LOCK TABLE log_checkpoints, stored_events")
-            for statement in set_back.split(";"):
-                connection.execute(statement.encode())
-            for level, content in before:
-                connection.execute("UPDATE log_edges SET content = %s WHERE level = %s", [content, level])
+        set_back(database, before)
         wait_until(lambda: gauge("refused") == 1)
         fill(database, 30, b"another history")
-        wait_until(lambda: any("size 20 was signed" in str(entry.get("reason")) for entry in logs))
+        wait_until(refused(logs, "size 20 was signed"))
         assert len(notes(database)) == 1
+    assert gauge("refused") == 0  # unknown, once it has ended
+
+
+def test_a_database_that_was_set_back_between_two_sealers_is_not_sealed_again(
+    database: Database, tmp_path: Path
+) -> None:
+    """What was signed last was known only to the process that had led: the next one sealed another history."""
+    file = tmp_path / "data" / "kept"
+    fill(database, 10)
+    seal(database)
+    before = rows(database.admin_url, EDGES)
+    with Running(database, file):
+        fill(database, 10)
+        wait_until(sealed(database, 20))
+        wait_until(lambda: "\n20\n" in file.read_text())
+    assert file.stat().st_mode & 0o777 == 0o600
+    set_back(database, before)
+    fill(database, 30, b"another history")
+    with capture_logs() as logs, Running(database, file):
+        wait_until(refused(logs, "size 20 was signed"))
+        assert any(f"{file} keeps that checkpoint. Restore the log" in str(entry.get("reason")) for entry in logs)
+    assert len(notes(database)) == 1
+    file.rename(tmp_path / "evidence")
+    with Running(database, file):
+        wait_until(sealed(database, 40))
+
+
+def test_a_sealer_that_stands_by_remembers_what_the_leader_has_signed(database: Database, tmp_path: Path) -> None:
+    event = "the leader seals another history than the one that was signed"
+    file = tmp_path / "kept"
+    fill(database, 10)
+    seal(database)
+    before = rows(database.admin_url, EDGES)
+    with LeaderLease(database.part_url("sealer"), SEALER_LEADER, DEFAULT_ORIGIN) as lease:
+        assert lease.try_take()
+        with capture_logs() as logs, Running(database, file):
+            fill(database, 10)
+            seal(database)
+            wait_until(lambda: file.exists() and "\n20\n" in file.read_text())
+            set_back(database, before)
+            wait_until(refused(logs, "size 20 was signed", event))
+            fill(database, 30, b"another history")
+            seal(database)  # by a leader that has forgotten
+            wait_until(refused(logs, "the tree of size 40 does not continue the checkpoint of size 20", event))
+            assert gauge("refused") == 1
+            lease.close()
+            wait_until(refused(logs, "does not continue the checkpoint of size 20"))
+    assert len([entry for entry in logs if entry["event"] == event]) == 2
+
+
+def test_a_tile_that_is_left_over_raises_an_alarm_and_no_hot_loop(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Any unique violation was taken for another sealer, and tried again at once, for ever."""
+    monkeypatch.setattr(sealer, "REFUSED_SECONDS", 0.2)
+    execute(database, "INSERT INTO log_tiles VALUES (0, 0, '')")
+    fill(database, 300)
+    with capture_logs() as logs, Running(database, tmp_path / "kept"):
+        wait_until(refused(logs, "is stored already (Key (level, number)=(0, 0) already exists.)"))
+        assert gauge("refused") == 1
+        assert notes(database) == []
+        execute(database, "DELETE FROM log_tiles")
+        wait_until(sealed(database, 300))
+    require_one_history(database)
+
+
+def test_a_page_that_another_sealer_has_sealed_is_tried_again_after_a_pause(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = list[float]()
+
+    def step(self: SealingSession, lease: LeaderLease) -> int:
+        tried.append(monotonic())
+        raise psycopg.errors.UniqueViolation
+
+    monkeypatch.setattr(sealer, "RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(SealingSession, "step", step)
+    with Running(database, tmp_path / "kept"):
+        wait_until(lambda: len(tried) > 3)
+    assert all(later - earlier >= 0.1 for earlier, later in pairwise(tried))
+
+
+@pytest.mark.parametrize("content", ["nothing", CheckpointSigner(DEFAULT_ORIGIN, bytes(32)).sign(3, bytes(32))])
+def test_a_kept_checkpoint_that_is_not_of_this_log_is_explained(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "kept"
+    file.write_text(content)
+    with pytest.raises(SettingsError, match=r"is not a checkpoint of this log: .* move that file away"):
+        KnownCheckpoint(file, SIGNER.key)
+    file.write_bytes(b"\xff")
+    with pytest.raises(SettingsError, match="cannot be read"):
+        KnownCheckpoint(file, SIGNER.key)
+
+
+def test_a_file_that_cannot_be_written_stops_no_sealer(database: Database, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with capture_logs() as logs, Running(database, tmp_path / "file" / "kept"):
+        for size in (5, 10):
+            fill(database, 5)
+            wait_until(sealed(database, size))
+    assert len([entry for entry in logs if "not kept over a restart" in entry["event"]]) == 1
 
 
 def test_the_lag_is_measured(database: Database) -> None:

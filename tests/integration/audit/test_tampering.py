@@ -171,6 +171,57 @@ DRILLS = {
         101,
         "not those that the checkpoint of 300 events signs",
     ),
+    "the time of an event is before 1970": (
+        "UPDATE stored_events SET recorded_at = '1969-12-31 23:59Z' WHERE notification_id = 300",
+        300,
+        "the time of the event is not one from 1970",
+    ),
+    "an event has no time": (
+        "UPDATE stored_events SET recorded_at = 'infinity' WHERE notification_id = 257",
+        257,
+        "the time of the event is not one from 1970",
+    ),
+    "a version is negative": (
+        "UPDATE stored_events SET originator_version = -1 WHERE notification_id = 700",
+        700,
+        "the version of the event is negative",
+    ),
+    "the type of an event does not fit a leaf": (
+        "UPDATE stored_events SET topic = repeat('x', 65461) WHERE notification_id = 2",
+        2,
+        "the type of the event has more than 65460 bytes",
+    ),
+    "the time of a sealed leaf is in no calendar": (
+        "UPDATE log_tiles SET content = overlay(content PLACING decode('7fffffffffffffff', 'hex') FROM 12) "
+        "WHERE level = -1 AND number = 1",
+        257,
+        "it was something that is no event",
+    ),
+    "an event that is not sealed yet has no time": (
+        "UPDATE stored_events SET recorded_at = 'infinity' WHERE notification_id = 703",
+        703,
+        "the time of the event is not one from 1970",
+    ),
+    "an event that is not sealed yet is removed": (
+        "DELETE FROM stored_events WHERE notification_id = 702",
+        702,
+        "the event is missing",
+    ),
+    "a full tile is added": (
+        "INSERT INTO log_tiles VALUES (0, 2, '')",
+        513,
+        "a tile is stored that is not of the tree",
+    ),
+    "a tile of no level is added": ("INSERT INTO log_tiles VALUES (-2, 0, '')", 1, "level -2, number 0"),
+    "a partial tile is added": ("INSERT INTO log_edges VALUES (2, 0, sha256(''))", 1, "a partial tile is stored"),
+    "a partial tile is moved while it is empty": (
+        "INSERT INTO log_edges VALUES (2, 5, '')",
+        5 * 256**3 + 1,
+        "level 2, number 5",
+    ),
+    "a checkpoint is removed": ("DELETE FROM log_checkpoints WHERE size = 256", 400, "one of 256 as the one before it"),
+    "the first checkpoint is removed": ("DELETE FROM log_checkpoints WHERE size = 1", 100, "and none is"),
+    "all checkpoints are removed": ("DELETE FROM log_checkpoints", 1, "a tile is stored that is not of the tree"),
 }
 
 
@@ -183,7 +234,14 @@ def test_a_change_is_found_with_its_position(sealed: Database, statements: str, 
     assert any(each in reason for each in words.split("|")), reason
 
 
+def test_the_time_of_a_checkpoint_is_not_signed_and_stops_nothing(sealed: Database) -> None:
+    execute(sealed, "UPDATE log_checkpoints SET signed_at = 'infinity'")
+    assert verified(sealed) == VerificationResult(700, len(SEALED), 3)
+    assert seal(sealed) == 703
+
+
 def test_of_two_changes_the_first_is_named(sealed: Database) -> None:
+    execute(sealed, "UPDATE stored_events SET recorded_at = '-infinity' WHERE notification_id = 620")
     execute(sealed, "UPDATE stored_events SET state = ''::bytea WHERE notification_id IN (310, 620)")
     execute(sealed, "UPDATE log_checkpoints SET note = '' WHERE size = 400")
     assert first_wrong(sealed)[0] == 310

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from infra.sealing.check_values import RecordedKey, WrongKey, check_value, problems, require, unrecorded
+from infra.sealing.check_values import COMPARED, RecordedKey, WrongKey, check_value, problems, require, unrecorded
 from infra.sealing.key_ring import KeyKind, KeyRing, KeyState, RingKey
 from tests.support.stores import KEY_RING, SIGNING_KEY
 
@@ -22,10 +22,19 @@ def test_the_keys_of_a_database_fit_it() -> None:
 
 def test_a_new_database_records_one_key_of_each_kind() -> None:
     require(KEY_RING, [])
-    assert [key.kind for key in unrecorded(KEY_RING, [])] == list(KeyKind)
+    assert [key.kind for key in unrecorded(KEY_RING, [])] == list(COMPARED)
 
 
-@pytest.mark.parametrize("kind", KeyKind)
+def test_the_log_key_is_neither_recorded_nor_compared() -> None:
+    """Two machines that each added one to a copied key file, or processes from before the upgrade, refused to start."""
+    without = KeyRing(tuple(key for key in KEY_RING.keys if key.kind is not KeyKind.LOG))
+    assert {*COMPARED, KeyKind.LOG} == set(KeyKind)
+    for ring in (without, without.completed(), KEY_RING):
+        require(ring, ROWS)
+        assert unrecorded(ring, [row for row in ROWS if row.kind != KeyKind.LOG]) == []
+
+
+@pytest.mark.parametrize("kind", COMPARED)
 def test_a_wrong_secret_of_each_kind_is_named_and_not_shown(kind: KeyKind) -> None:
     """H6: no key was compared with the data."""
     key = KEY_RING.current(kind)
@@ -35,7 +44,7 @@ def test_a_wrong_secret_of_each_kind_is_named_and_not_shown(kind: KeyKind) -> No
     assert key.secret.hex() not in str(caught.value)
 
 
-@pytest.mark.parametrize("kind", KeyKind)
+@pytest.mark.parametrize("kind", COMPARED)
 def test_a_foreign_key_under_another_id_is_refused(kind: KeyKind) -> None:
     """H6: a key-encryption key with another id sealed data that no other process could open."""
     with pytest.raises(WrongKey, match="not one that this database was written with"):

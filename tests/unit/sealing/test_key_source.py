@@ -1,5 +1,6 @@
 """Sources of keys: a private file, a variable or a command. No error shows a secret."""
 
+import errno
 import json
 import os
 import sys
@@ -123,6 +124,29 @@ def test_a_file_from_before_there_was_a_log_key_gets_one(tmp_path: Path) -> None
     assert source(file).read().keys == (*before.keys, made)
     key_file.ensure(settings(file), data_exists=True)
     assert source(file).read().of(KeyKind.LOG) == [made]
+
+
+def test_a_file_that_cannot_be_changed_stays_without_a_log_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mounted secret: it stopped `up`, though only the sealer needs that key."""
+    file = tmp_path / "keys.json"
+    before = KeyRing(tuple(key for key in KEY_RING.keys if key.kind is not KeyKind.LOG))
+    write_private(file, before.document())
+
+    def refuse(path: Path, text: str) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(key_source, "write_private", refuse)
+    key_file.ensure(settings(file), data_exists=True)
+    assert source(file).read() == before
+    with pytest.raises(SettingsError, match=r"cannot be written \(Read-only file system\)"):
+        key_file.ensure(settings(tmp_path / "none"), data_exists=False)
+
+
+def test_a_file_that_cannot_be_replaced_leaves_no_draft_with_secrets(tmp_path: Path) -> None:
+    (tmp_path / "keys.json").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        write_private(tmp_path / "keys.json", CANARY)
+    assert [each.name for each in tmp_path.iterdir()] == ["keys.json"]
 
 
 def test_a_written_key_file_is_on_disk_under_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
