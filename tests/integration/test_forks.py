@@ -21,6 +21,7 @@ import os, secrets, sys, threading
 import uuid_utils.compat
 print(__name__, sys.argv[1:], os.environ["OTTER"], os.environ.get("HOME"), os.getcwd(), threading.active_count())
 print(len(os.listdir("/proc/self/task")) if sys.platform == "linux" else 1, "adapters.http.api.app" in sys.modules)
+sys.stdout.flush()
 print(uuid_utils.compat.uuid7().hex[16:], secrets.token_hex(8), file=sys.stderr)
 sys.exit(3)
 """
