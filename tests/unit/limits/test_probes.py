@@ -18,7 +18,7 @@ BUCKET = Bucket(Quota("five", 5, 60, 3), "ada", "ada")
 
 
 class SlowRedis:
-    """A connection that breaks at the first call, and then answers when it is told to."""
+    """A connection that breaks at the first call, and then answers once `answers` is set."""
 
     def __init__(self) -> None:
         self.connection_pool = self
