@@ -95,6 +95,9 @@ def _run(module: str, arguments: Sequence[str], variables: Mapping[str, str], lo
     os.setsid()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM))
+        starter = multiprocessing.parent_process()
+        if starter is not None and not starter.is_alive():  # it ended before this was asked for
+            os.kill(os.getpid(), signal.SIGTERM)
     os.environ.clear()
     os.environ.update(variables)
     if log is not None:
