@@ -32,8 +32,8 @@ MAX_MILLISECONDS, MAX_ENQUEUE_MILLISECONDS, MAX_IDLE_PERCENT = 5.0, 0.5, 2.0
 """For 200 jobs a second through a process, 2,000 a second into the queue, and an idle process."""
 
 MAX_DELAY_MILLISECONDS = 100.0
-SHARE = 5
-"""Of the jobs without work, one in so many are as many as jobs that wait."""
+FEW = 2_000
+"""Jobs that wait, and jobs of the peer: it reads all that are kept at each fetch, and 10,000 may take it a minute."""
 OUR_WORKERS = 2
 """Queues of a process of ours: each has a worker of its own."""
 
@@ -50,12 +50,12 @@ WHERE type IN ('started', 'succeeded')
 
 def rows(bench: Bench) -> Iterator[Row]:
     """All of it."""
-    number = bench.count(JOBS)
+    number, few = bench.count(JOBS), bench.count(FEW)
     with bench.database() as database:
         one, two, plain = bench.in_turns(
             lambda: _rate(database, number, "ours"),
             lambda: _rate(database, number, "ours", processes=2),
-            lambda: _rate(database, number, "plain"),
+            lambda: _rate(database, few, "plain"),
         )
         yield below("jobs without work through one worker process", "ms/job", _milliseconds(one), MAX_MILLISECONDS)
         yield against(
@@ -64,8 +64,8 @@ def rows(bench: Bench) -> Iterator[Row]:
         # One process and its PostgreSQL use most of a small machine: two are held back by its cores.
         yield against("jobs without work through two worker processes (peer: one)", "jobs/s", two, one)
         one, two = bench.in_turns(
-            lambda: _rate(database, number // SHARE, "waiting"),
-            lambda: _rate(database, number // SHARE, "waiting", processes=2),
+            lambda: _rate(database, few, "waiting"),
+            lambda: _rate(database, few, "waiting", processes=2),
         )
         name = f"jobs that wait for a server for {1_000 * WAIT_SECONDS:.0f} ms, {PLACES} at a time"
         yield against(f"{name}, through two worker processes (peer: one)", "jobs/s", two, one, 1.4)
