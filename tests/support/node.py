@@ -1,6 +1,5 @@
 """Node programs for tests. Each is installed once per checkout, from its lock file."""
 
-import fcntl
 import hashlib
 import re
 import shutil
@@ -8,6 +7,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
+from tests.support.made_once import made_once
 
 PROJECT = Path(__file__).parents[2]
 NODE = 20
@@ -35,18 +36,16 @@ def require_node(node: str | None, npm: str | None) -> str:
 
 
 def install(source: Path, home: Path) -> None:
-    """Install the packages of the lock file, unless they are installed. Other processes wait meanwhile."""
-    home.mkdir(parents=True, exist_ok=True)
-    wanted = hashlib.sha256((source / "package-lock.json").read_bytes()).hexdigest()
-    with (home / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        for each in (*source.glob("*.js"), *source.glob("package*.json")):
+    """Install the packages of the lock file, unless they are installed, and copy the programs."""
+
+    def install_packages() -> None:
+        for each in source.glob("package*.json"):
             shutil.copy(each, home)
-        done = home / "installed"
-        if done.exists() and done.read_text() == wanted:
-            return
         command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
         ran = subprocess.run(command, cwd=home, capture_output=True, text=True, check=False)
         if ran.returncode:
             pytest.fail(f"npm could not install {source.name} from its registry:\n{ran.stderr}")
-        done.write_text(wanted)
+
+    made_once(home, hashlib.sha256((source / "package-lock.json").read_bytes()).hexdigest(), install_packages)
+    for each in source.glob("*.js"):
+        shutil.copy(each, home)
