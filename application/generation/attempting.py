@@ -72,13 +72,13 @@ class Attempt:
             Unavailable: it did not, and another attempt may help.
         """
         try:
-            outcomes = await answering.run(lambda variant: provider.answer(self._named(prompt, variant)))
+            await answering.run(lambda variant: provider.answer(self._named(prompt, variant)))
         except asyncio.CancelledError:
             # The worker stops: an answer that takes too long is ended by the provider's adapter.
             await answering.keep_rest()
-            await self._end("lost", await self._used_until_now(answering.texts), is_try=False)
+            await self._end("lost", await self._uses(answering), is_try=False)
             raise
-        await to_its_end(self._end_with(outcomes, answering.texts, moderation, prompt))
+        await to_its_end(self._end_with(answering, moderation, prompt))
 
     def _named(self, prompt: Prompt, variant: int) -> Prompt:
         """Return the prompt with the name of its request."""
@@ -89,15 +89,13 @@ class Attempt:
         """End the attempt before the provider is asked."""
         await self._end("lost", [], is_try=False)
 
-    async def _end_with(
-        self, outcomes: Sequence[TextOutcome], texts: Sequence[str], moderation: Moderation, prompt: Prompt
-    ) -> None:
+    async def _end_with(self, answering: Answering, moderation: Moderation, prompt: Prompt) -> None:
         """Record what has come of the attempt.
 
         Raises:
             Unavailable: another attempt may help.
         """
-        uses = [await self._use_of(outcome, text) for outcome, text in zip(outcomes, texts, strict=True)]
+        outcomes, texts, uses = answering.ends, answering.texts, await self._uses(answering)
         if any(isinstance(outcome, StoppedText) for outcome in outcomes):
             await self._end("cancelled", uses)
             return
@@ -163,6 +161,11 @@ class Attempt:
         )
         await self._store(command, "withhold")
 
+    async def _uses(self, answering: Answering) -> list[TextUse]:
+        """Return what each text has used until now."""
+        ended = zip(answering.ends, answering.texts, strict=True)
+        return [await self._use_of(outcome, text) for outcome, text in ended]
+
     async def _use_of(self, outcome: TextOutcome, text: str) -> TextUse:
         """Return what a text has used: as the provider counted, or else by our own count."""
         if isinstance(outcome, AnswerEnd) and outcome.usage is not None:
@@ -170,10 +173,6 @@ class Attempt:
         has_begun = isinstance(outcome, AnswerEnd | AnswerCut | RulesLeaked | StoppedText)
         sent, written = self._prompt_tokens if has_begun else 0, await count(self._tokens, text)
         return TextUse(self._model, sent, written, is_counted=not (sent or written))
-
-    async def _used_until_now(self, texts: Sequence[str]) -> list[TextUse]:
-        """Return what the texts have used, by our own count."""
-        return [await self._use_of(StoppedText(), text) for text in texts]
 
     async def _end(
         self,
