@@ -40,7 +40,7 @@ JudgedOutcome = TextOutcome | TextRefusal
 
 
 class Attempt:
-    """An attempt that has started. `job_key`: the effect key of its job; `model`: the one that is asked.
+    """An attempt that has started. `job_key`: the effect key of its job.
 
     `has_refused`: it has ended without a text, and some of what was written is refused.
     """
@@ -50,14 +50,12 @@ class Attempt:
         job_key: str,
         generation: Generation,
         number: int,
-        model: str,
         prompt_tokens: int,
         tokens: TokenCounter,
         send: SendAsUser,
     ) -> None:
         self.number = number
         self.has_refused = False
-        self._model = model
         self._prompt_tokens = prompt_tokens
         self._key = f"{job_key}:{number}"
         self._request_id = f"{generation.id}-{number}"
@@ -131,20 +129,12 @@ class Attempt:
             raise failures[0]
 
     async def _record(self, judged: Sequence[JudgedOutcome], texts: Sequence[str], uses: Sequence[TextUse]) -> None:
-        answers: list[VariantAnswer | None] = []
-        unkept = []
-        for outcome, text, use in zip(judged, texts, uses, strict=True):
-            if isinstance(outcome, AnswerEnd):
-                answers.append(_answer(outcome, text, use))
-            else:
-                answers.append(None)
-                unkept.append(use)
+        answers = [
+            _answer(outcome, text, use) if isinstance(outcome, AnswerEnd) else use
+            for outcome, text, use in zip(judged, texts, uses, strict=True)
+        ]
         command = RecordAnswer(
-            generation_id=self._generation.id,
-            attempt=self.number,
-            answers=answers,
-            unkept=unkept,
-            refusals=_refused(judged),
+            generation_id=self._generation.id, attempt=self.number, answers=answers, refusals=_refused(judged)
         )
         await self._store(command, "answer")
 
@@ -169,10 +159,10 @@ class Attempt:
     async def _use_of(self, outcome: TextOutcome, text: str) -> TextUse:
         """Return what a text has used: as the provider counted, or else by our own count."""
         if isinstance(outcome, AnswerEnd) and outcome.usage is not None:
-            return TextUse(self._model, outcome.usage.input_tokens, outcome.usage.output_tokens)
+            return TextUse(outcome.usage.input_tokens, outcome.usage.output_tokens)
         has_begun = isinstance(outcome, AnswerEnd | AnswerCut | RulesLeaked | StoppedText)
         sent, written = self._prompt_tokens if has_begun else 0, await count(self._tokens, text)
-        return TextUse(self._model, sent, written, is_counted=not (sent or written))
+        return TextUse(sent, written, is_counted=not (sent or written))
 
     async def _end(
         self,
@@ -238,7 +228,6 @@ async def _judged(outcome: TextOutcome, text: str, moderation: Moderation, promp
 def _answer(end: AnswerEnd, text: str, use: TextUse) -> VariantAnswer:
     return VariantAnswer(
         text=text,
-        model=use.model,
         ending=end.reason,
         input_tokens=use.input_tokens,
         output_tokens=use.output_tokens,

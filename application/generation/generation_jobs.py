@@ -243,4 +243,4 @@ async def _started(
     state = await store(send, command, f"{job.effect_key}:start:{generation.version}", generation.asker_id)
     if state.attempt is None:
         return None
-    return Attempt(job.effect_key, generation, state.attempt, model, prompt_tokens, tokens, send)
+    return Attempt(job.effect_key, generation, state.attempt, prompt_tokens, tokens, send)

@@ -101,10 +101,11 @@ def settle_up(budget: Budget, generation: Generation, before: Cost, now: datetim
     tokens, micros = cost.tokens - before.tokens, cost.micros - before.micros
     if generation.id not in budget.reserved or generation.is_open:
         user_id = generation.asker_id if generation.payer_kind == "team" else None
-        model = generation.billed_model
-        budget.charge(generation.id, tokens=tokens, micros=micros, now=now, user_id=user_id, model=model)
+        budget.charge(
+            generation.id, tokens=tokens, micros=micros, now=now, user_id=user_id, model=generation.asked_model
+        )
     elif tokens or micros:
-        budget.settle(generation.id, tokens=tokens, micros=micros, now=now, model=generation.billed_model)
+        budget.settle(generation.id, tokens=tokens, micros=micros, now=now, model=generation.asked_model)
     else:
         budget.release(generation.id, now=now)
 

@@ -186,18 +186,13 @@ class Generation(Root):
 
     @property
     def asked_model(self) -> str:
-        """The model that the last attempt has asked."""
+        """The model that the last attempt has asked, and that its cost is for."""
         return self.fallback or self.writer
 
     @property
     def asked_price(self) -> TokenPrice:
         """The price of this model."""
         return TokenPrice(*self.fallback_prices) if self.fallback_prices else self.price
-
-    @property
-    def billed_model(self) -> str:
-        """The model that the last cost is for, of several the first."""
-        return next(filter(None, self.models), self.asked_model)
 
     @property
     def estimated_micros(self) -> int:
