@@ -7,7 +7,7 @@ from uuid import UUID
 
 from application.commands import Command, handles
 from application.generation.choosing import choose
-from application.generation.paying import budget_of, reserve_in, settle_up
+from application.generation.paying import allowances_of, budget_of, reserve_in, settle_up
 from application.generation.sources import read_sources
 from application.lookup import find
 from application.ports import Actor, Clock, Models, Store, UnknownModel
@@ -163,7 +163,8 @@ async def _obstacle(
     if cmd.prompt_tokens + generation.max_output_tokens > model.context_tokens:
         return "too_long"
     try:
-        await reserve_in(budget, store, generation, cmd.prompt_tokens, now)
+        allowances = await allowances_of(store, generation.payer, generation.asker_id)
+        reserve_in(budget, generation, cmd.prompt_tokens, allowances, now)
     except BudgetExceeded:
         return "budget"
     return None
