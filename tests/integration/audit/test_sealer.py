@@ -28,6 +28,7 @@ from infra.postgres.leader_lease import LeaderLease, NoLongerLeading
 from infra.postgres.locks import SEALER_LEADER
 from infra.settings.audit import DEFAULT_ORIGIN
 from infra.settings.errors import SettingsError
+from infra.store.log_rows import APPENDED_CHANNEL
 from tests.support.note import Note
 from tests.support.roles import RoleProcess, environment, frozen
 from tests.support.sealing import HELD, SIGNER, entries, execute, fill, notes, seal, stored_tiles
@@ -313,6 +314,29 @@ def test_a_refused_history_raises_an_alarm_until_it_is_restored(
     refusals = [entry for entry in logs if entry["log_level"] == "error"]
     assert {entry["reason"] for entry in refusals} == {"the event at position 300 is not the one that was sealed"}
     require_one_history(database)
+
+
+def test_notifications_that_came_meanwhile_make_an_idle_sealer_look_once(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of them made it read the log again, after it had nothing left to seal."""
+    looked, step = list[int](), SealingSession.step
+
+    def step_and_notify(self: SealingSession, held: Callable[[], bool]) -> int:
+        events = step(self, held)
+        looked.append(events)
+        with psycopg.connect(database.admin_url, autocommit=True) as connection:
+            for _ in range(100 if events else 0):
+                connection.execute(f"NOTIFY {APPENDED_CHANNEL}")
+        return events
+
+    monkeypatch.setattr(SealingSession, "step", step_and_notify)
+    fill(database, 10)
+    with Running(database, tmp_path / "kept"):
+        wait_until(lambda: len(looked) > 1)
+        sleep(2 * sealer.POLL_SECONDS)
+    assert sum(looked) == 10
+    assert len(looked) <= 6
 
 
 def set_back(database: Database, edges: list[tuple[Any, ...]]) -> None:
