@@ -122,7 +122,7 @@ class Sealer:
         while lease.held() and not self._stopping.is_set():
             lease.heartbeat()
             began = monotonic()
-            events = session.step(lease)
+            events = session.step(lease.held)
             self._keep(session)
             refused_gauge.set(0)
             sealed_counter.inc(events)
