@@ -64,6 +64,7 @@ from application.ports.provider import (
 from application.ports.queue import JobQueue
 from application.ports.reads import EventPlace, Params, ReadStore, StoredEvents, T
 from application.ports.recent_documents import RecentDocuments
+from application.ports.sealed_log import NoSuchTile, NotContinued, NotSealed, SealedLog
 from application.ports.security_log import EntryFilter, LoggedEntry, SecurityEntry, SecurityLog
 from application.ports.sessions import (
     IDLE_LIFETIME,
@@ -172,8 +173,11 @@ __all__ = [
     "NewId",
     "NewSession",
     "NoSuchFile",
+    "NoSuchTile",
     "NotAsked",
     "NotAuthenticated",
+    "NotContinued",
+    "NotSealed",
     "NotSettled",
     "OutcomeUnknown",
     "Params",
@@ -199,6 +203,7 @@ __all__ = [
     "Reference",
     "RefreshToken",
     "RefreshTokens",
+    "SealedLog",
     "SecurityEntry",
     "SecurityLog",
     "SelectiveFeed",
