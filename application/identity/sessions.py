@@ -56,12 +56,16 @@ class NoSuchSession(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class SessionTokens:
-    """A session that goes on: with a new refresh token, and an access token that is to be issued."""
+    """A session that goes on: with a new refresh token, and an access token that is to be issued.
+
+    `auditor`: whether the user is one now.
+    """
 
     user_id: UUID
     session_id: UUID
     mode: SessionMode
     refresh_token: TokenText = field(repr=False)
+    auditor: bool = False
 
 
 class LogIn(Command[SessionTokens]):
@@ -133,7 +137,7 @@ async def log_in(
         # The password was changed since the user was loaded: look again.
         raise VersionConflict([user.id])
     await security_log.record(SecurityEntry("log_in", "done", request_id, client, user.id, id))
-    return SessionTokens(user.id, id, cmd.mode, token.text)
+    return SessionTokens(user.id, id, cmd.mode, token.text, user.auditor)
 
 
 @handles
@@ -153,7 +157,8 @@ async def refresh_session(
     if token is None or session is None or session.use_of(token) == "foreign":
         security_log.note(SecurityEntry("refresh_session", "refused", request_id, client, reason="invalid_token"))
         raise session_over()
-    refusal, following = await _why_refused(store, session, token, cmd.mode, now), None
+    user = await _account(store, session)
+    refusal, following = _why_refused(user, session, token, cmd.mode, now), None
     if refusal == "token_reused":
         # First the job: if this is interrupted, the job ends the session, and the user learns of it.
         await queue.enqueue(ReportReuse(user_id=session.user_id, session_id=session.id))
@@ -165,11 +170,11 @@ async def refresh_session(
             raise VersionConflict([session.id])
     elif refusal is None:
         following = refresh_tokens.again(token, session.digest)
-    if following is None:
+    if following is None or user is None:
         entry = SecurityEntry("refresh_session", "refused", request_id, client, session.user_id, session.id)
         security_log.note(replace(entry, reason=refusal or "invalid_token"))
         raise session_over()
-    return SessionTokens(session.user_id, session.id, session.mode, following.text)
+    return SessionTokens(session.user_id, session.id, session.mode, following.text, user.auditor)
 
 
 @handles
@@ -213,8 +218,16 @@ def session_over() -> SessionOver:
     return SessionOver("The session has ended, or this is not its latest refresh token; log in again.")
 
 
-async def _why_refused(
-    store: Store, session: Session, token: RefreshToken, mode: SessionMode, now: datetime
+async def _account(store: Store, session: Session) -> User | None:
+    """Return the user of a session; None: the account is gone."""
+    try:
+        return await store.get(User, session.user_id)
+    except NotFound:
+        return None
+
+
+def _why_refused(
+    user: User | None, session: Session, token: RefreshToken, mode: SessionMode, now: datetime
 ) -> SecurityReason | None:
     """Return why a token of a session is refused; None: it is the current one, or the last one used again at once.
 
@@ -224,11 +237,7 @@ async def _why_refused(
         return "session_ended"
     if session.is_over(now):
         return "session_expired"
-    try:
-        user = await store.get(User, session.user_id)
-    except NotFound:
-        return "session_ended"
-    if not user.keeps_session(session.id, session.user_version):
+    if user is None or not user.keeps_session(session.id, session.user_version):
         return "session_ended"
     if session.use_of(token) == "reused":
         return "token_reused"

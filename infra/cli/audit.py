@@ -1,4 +1,4 @@
-"""`palimpsest audit`: proves and verifies the history of the log."""
+"""`palimpsest audit`: proves and verifies the history of the log; says who may read the history of others."""
 
 import sys
 from collections.abc import Iterator
@@ -88,6 +88,35 @@ def verify(
         f"{found.unsealed} later events are not sealed yet.",
         style="green",
     )
+
+
+ReasonText = Annotated[str, typer.Option(help="Why: kept in the history of the account.", prompt=True)]
+
+
+@app.command()
+def appoint(
+    address: Annotated[str, typer.Argument(help="Email address of an account.")],
+    reason: ReasonText,
+) -> None:
+    """Let a user read the history of others (/v1/audit). Each read is recorded and shown to whom it concerns."""
+    from application.identity.auditing import AppointAuditor
+    from infra.cli.auditors import change_auditor
+
+    change_auditor(AppointAuditor(email=address, reason=reason))
+    typer.echo("The user is an auditor: the tokens of their next login or refresh have the scope audit:read.")
+
+
+@app.command()
+def dismiss(
+    address: Annotated[str, typer.Argument(help="Email address of the account.")],
+    reason: ReasonText,
+) -> None:
+    """Take back what `appoint` gave. All sessions of the user have ended when this is done."""
+    from application.identity.auditing import DismissAuditor
+    from infra.cli.auditors import change_auditor
+
+    change_auditor(DismissAuditor(email=address, reason=reason))
+    typer.echo("The user is no auditor any more, and all their sessions have ended.")
 
 
 def _own_key(settings: Settings) -> "VerifierKey":
