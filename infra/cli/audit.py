@@ -10,6 +10,7 @@ import psycopg
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from infra.cli.audit_certificate import certificate
 from infra.cli.terminal import Terminal, failure
 from infra.errors import SetupError
 from infra.postgres.connect import Connection, connect
@@ -29,6 +30,8 @@ NOTHING_SEALED = (
     "`palimpsest sealer` or `palimpsest up`, and verify then. If one has run, the tables of the tree were emptied: "
     "a checkpoint that was kept shows it (`palimpsest audit verify --checkpoint FILE`)."
 )
+
+app.command()(certificate)
 
 KeyText = Annotated[
     str | None, typer.Option(help="Key of the log, as `audit key` prints it; default: of our key document.")
