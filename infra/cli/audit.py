@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import psycopg
 import typer
 
+from infra.cli.audit_certificate import certificate
 from infra.cli.progress_bar import progress_bar
 from infra.cli.terminal import Terminal, failure
 from infra.errors import SetupError
@@ -29,6 +30,8 @@ NOTHING_SEALED = (
     "`palimpsest sealer` or `palimpsest up`, and verify then. If one has run, the tables of the tree were emptied: "
     "a checkpoint that was kept shows it (`palimpsest audit verify --checkpoint FILE`)."
 )
+
+app.command()(certificate)
 
 KeyText = Annotated[
     str | None, typer.Option(help="Key of the log, as `audit key` prints it; default: of our key document.")
