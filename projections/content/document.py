@@ -253,7 +253,7 @@ async def documents(
         wheres.append(f"(d.{column}, d.id) {'<' if sort.startswith('-') else '>'} (%(value)s, %(id)s)")
         params |= _after(cursor, sort)
     shown = limited(size)
-    if wanted.tag is not None:
+    if wanted.tag is not None and len(sources) > 1:
         # How common a tag is decides about the best plan, so this query is planned each time: for several sources that
         # takes milliseconds, and only a limit that is a parameter brings PostgreSQL to it.
         sources = await _with_rows(rows, actor, sources)
