@@ -1,4 +1,4 @@
-"""`palimpsest audit`: proves and verifies the history of the log."""
+"""`palimpsest audit`: proves and verifies the history of the log; says who may read the history of others."""
 
 import sys
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import psycopg
 import typer
 
+from infra.cli.audit_certificate import certificate
 from infra.cli.progress_bar import progress_bar
 from infra.cli.terminal import Terminal, failure
 from infra.errors import SetupError
@@ -29,6 +30,8 @@ NOTHING_SEALED = (
     "`palimpsest sealer` or `palimpsest up`, and verify then. If one has run, the tables of the tree were emptied: "
     "a checkpoint that was kept shows it (`palimpsest audit verify --checkpoint FILE`)."
 )
+
+app.command()(certificate)
 
 KeyText = Annotated[
     str | None, typer.Option(help="Key of the log, as `audit key` prints it; default: of our key document.")
@@ -88,6 +91,35 @@ def verify(
         f"{found.unsealed} later events are not sealed yet.",
         style="green",
     )
+
+
+ReasonText = Annotated[str, typer.Option(help="Why: kept in the history of the account.", prompt=True)]
+
+
+@app.command()
+def appoint(
+    address: Annotated[str, typer.Argument(help="Email address of an account.")],
+    reason: ReasonText,
+) -> None:
+    """Let a user read the history of others (/v1/audit). Each read is recorded and shown to whom it concerns."""
+    from application.identity.auditing import AppointAuditor
+    from infra.cli.auditors import change_auditor
+
+    change_auditor(AppointAuditor(email=address, reason=reason))
+    typer.echo("The user is an auditor: the tokens of their next login or refresh have the scope audit:read.")
+
+
+@app.command()
+def dismiss(
+    address: Annotated[str, typer.Argument(help="Email address of the account.")],
+    reason: ReasonText,
+) -> None:
+    """Take back what `appoint` gave. All sessions of the user have ended when this is done."""
+    from application.identity.auditing import DismissAuditor
+    from infra.cli.auditors import change_auditor
+
+    change_auditor(DismissAuditor(email=address, reason=reason))
+    typer.echo("The user is no auditor any more, and all their sessions have ended.")
 
 
 def _own_key(settings: Settings) -> "VerifierKey":

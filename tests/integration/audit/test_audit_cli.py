@@ -1,20 +1,24 @@
 """`palimpsest audit`, and the verifier that works offline, as programs."""
 
+import asyncio
 import json
 import subprocess
 import sys
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
+from domain.identity.user import User
 from infra.audit import check_proof
 from infra.sealing.key_ring import KeyKind, KeyRing
+from tests.support.given import NOW
 from tests.support.roles import environment
 from tests.support.sealing import SIGNER, empty_tree, execute, fill, last_note, seal
 from tests.support.servers import PROJECT, Database
-from tests.support.stores import KEY_RING, rows
+from tests.support.stores import CALL, KEY_RING, open_store, rows
 
 Palimpsest = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -136,3 +140,24 @@ def test_wrong_input_is_explained(palimpsest: Palimpsest, tmp_path: Path) -> Non
     without = KeyRing(tuple(key for key in KEY_RING.keys if key.kind is not KeyKind.LOG)).document()
     assert "has no log key" in palimpsest("key", code=2, PALIMPSEST_KEYS=without).stderr
     assert json.loads(without)["keys"]
+
+
+def test_an_auditor_is_appointed_and_dismissed(palimpsest: Palimpsest, database: Database) -> None:
+    asyncio.run(_open_account(database.app_url))
+    refused = palimpsest("appoint", "bob@example.org", "--reason", "Who?", code=2)
+    assert "No account has this email address" in refused.stderr
+    refused = palimpsest("appoint", "ada@example.org", "--reason", "   ", code=2)
+    assert "A reason has 1 to 500 characters" in refused.stderr
+    for _ in range(2):
+        assert "audit:read" in palimpsest("appoint", "ada@example.org", "--reason", "Reviews the year.").stdout
+    assert "all their sessions have ended" in palimpsest("dismiss", "ada@example.org", "--reason", "Done.").stdout
+    found = rows(database.admin_url, "SELECT topic FROM stored_events ORDER BY notification_id DESC LIMIT 3")
+    assert [topic for (topic,) in found] == ["user.auditor_dismissed", "user.auditor_appointed", "user.email_verified"]
+
+
+async def _open_account(url: str) -> None:
+    user = User.register(id=UUID(int=0xADA), email="ada@example.org", name="Ada", password_hash="hash", now=NOW)
+    user.request_link("verify", link_id=UUID(int=1), token_digest="digest", now=NOW)
+    user.verify_email(token_digest="digest", now=NOW)
+    async with open_store(url) as opened:
+        await opened.store.append([user], CALL, None)
