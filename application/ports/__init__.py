@@ -64,7 +64,7 @@ from application.ports.provider import (
 from application.ports.queue import JobQueue
 from application.ports.reads import EventPlace, Params, ReadStore, StoredEvents, T
 from application.ports.recent_documents import RecentDocuments
-from application.ports.sealed_log import NoSuchTile, NotContinued, NotSealed, SealedLog
+from application.ports.sealed_log import NoSuchTile, NotContinued, NotSealedYet, SealedLog
 from application.ports.security_log import EntryFilter, LoggedEntry, SecurityEntry, SecurityLog
 from application.ports.sessions import (
     IDLE_LIFETIME,
@@ -178,7 +178,7 @@ __all__ = [
     "NotAsked",
     "NotAuthenticated",
     "NotContinued",
-    "NotSealed",
+    "NotSealedYet",
     "NotSettled",
     "OutcomeUnknown",
     "Params",

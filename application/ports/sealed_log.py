@@ -5,7 +5,7 @@ from typing import Protocol
 from domain.kernel import Invalid, NotFound
 
 
-class NotSealed(NotFound):
+class NotSealedYet(NotFound):
     """No checkpoint covers so many events yet. Get the last checkpoint, and ask again a second later."""
 
 
@@ -24,7 +24,7 @@ class SealedLog(Protocol):
         """Return the last checkpoint, a signed note.
 
         Raises:
-            NotSealed: nothing is sealed yet.
+            NotSealedYet: nothing is sealed yet.
             Unavailable: the database does not answer.
         """
 
@@ -40,7 +40,7 @@ class SealedLog(Protocol):
         """Return a proof (tlog-proof) that a leaf is in the tree of the last checkpoint, without the leaf.
 
         Raises:
-            NotSealed: the position comes after the last checkpoint.
+            NotSealedYet: the position comes after the last checkpoint.
             Unreadable: the tree is damaged.
             Unavailable: the database does not answer.
         """
@@ -50,7 +50,7 @@ class SealedLog(Protocol):
 
         Raises:
             NotContinued: `old` is larger than `new`.
-            NotSealed: the last checkpoint covers fewer than `new`.
+            NotSealedYet: the last checkpoint covers fewer than `new`.
             Unreadable: the tree is damaged.
             Unavailable: the database does not answer.
         """

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from application.ports import NoSuchTile, NotContinued, NotSealed, Unreadable
+from application.ports import NoSuchTile, NotContinued, NotSealedYet, Unreadable
 from infra.audit.notes import LogCheckpoint, NoteRefused
 from infra.audit.proving import consistency_from, proof_from, tiles_for_proof
 from infra.audit.tables import LAST_CHECKPOINT, TILES, tile_parameters
@@ -24,7 +24,7 @@ class PostgresSealedLog:
         """See `SealedLog`."""
         found = await self._database.rows(LAST_CHECKPOINT, [])
         if not found:
-            raise NotSealed("Nothing is sealed yet; try again in a moment.")
+            raise NotSealedYet("Nothing is sealed yet; try again in a moment.")
         return str(found[0][1])
 
     async def tile(self, path: str) -> bytes:
@@ -70,7 +70,7 @@ def require_sealed(position: int, size: int) -> None:
     """Check that a tree of this size has a position.
 
     Raises:
-        NotSealed: it has not.
+        NotSealedYet: it has not.
     """
     if position > size:
-        raise NotSealed(f"{size} events are sealed; try again in a moment.")
+        raise NotSealedYet(f"{size} events are sealed; try again in a moment.")

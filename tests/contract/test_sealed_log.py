@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 import pytest_asyncio
 
-from application.ports import NoSuchTile, NotContinued, NotSealed, SealedLog, Unreadable
+from application.ports import NoSuchTile, NotContinued, NotSealedYet, SealedLog, Unreadable
 from infra.audit.notes import decode_hash
 from infra.audit.sealed_log import PostgresSealedLog
 from infra.audit.tree import leaf_hash, require_consistency, require_inclusion
@@ -37,7 +37,7 @@ async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
     database: Database = request.getfixturevalue("database")
     async with open_store(database.part_url("api")) as opened:
         log = PostgresSealedLog(opened.database)
-        with pytest.raises(NotSealed):
+        with pytest.raises(NotSealedYet):
             await log.checkpoint()
         fill(database, SIZE)
         seal(database)
@@ -47,7 +47,7 @@ async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
 async def test_the_checkpoint_is_that_of_the_whole_log(subject: Subject) -> None:
     signed = SIGNER.key.open(await subject.log.checkpoint())
     assert (signed.size, signed.root) == (SIZE, merkle_model.root(subject.entries))
-    with pytest.raises(NotSealed):
+    with pytest.raises(NotSealedYet):
         await subject.empty.checkpoint()
 
 
@@ -77,7 +77,7 @@ async def test_a_proof_leads_from_a_leaf_to_the_checkpoint_and_leaves_the_leaf_o
     assert (first, index) == ("c2sp.org/tlog-proof@v1", f"index {position - 1}")
     signed, entry = SIGNER.key.open(note), subject.entries[position - 1]
     require_inclusion(leaf_hash(entry), position - 1, signed.size, [decode_hash(line) for line in lines], signed.root)
-    with pytest.raises(NotSealed):
+    with pytest.raises(NotSealedYet):
         await subject.log.inclusion(SIZE + 1)
 
 
@@ -87,7 +87,7 @@ async def test_a_later_log_continues_an_earlier_one(subject: Subject, old: int, 
     require_consistency(old, roots[0], new, roots[1], await subject.log.consistency(old, new))
     with pytest.raises(NotContinued):
         await subject.log.consistency(new + 1, new)
-    with pytest.raises(NotSealed):
+    with pytest.raises(NotSealedYet):
         await subject.log.consistency(old, SIZE + 1)
 
 

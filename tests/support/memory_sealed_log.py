@@ -1,6 +1,6 @@
 """An audit tree in memory, of entries that a test gives."""
 
-from application.ports import NoSuchTile, NotContinued, NotSealed
+from application.ports import NoSuchTile, NotContinued, NotSealedYet
 from infra.audit.growing_tree import GrowingTree
 from infra.audit.notes import CheckpointSigner
 from infra.audit.proving import consistency_from, proof_from
@@ -46,4 +46,4 @@ class MemorySealedLog:
 
     def _require(self, size: int) -> None:
         if size > self._tree.size:
-            raise NotSealed(f"{size} events are not sealed")
+            raise NotSealedYet(f"{size} events are not sealed")

@@ -51,9 +51,9 @@ async def test_proofs(api: HttpApi) -> None:
 @pytest.mark.parametrize(
     ("path", "status", "code"),
     [
-        ("proof/301", 404, "not_sealed"),
+        ("proof/301", 404, "not_sealed_yet"),
         ("proof/0", 422, "not_valid"),
-        ("consistency/7/301", 404, "not_sealed"),
+        ("consistency/7/301", 404, "not_sealed_yet"),
         ("consistency/8/7", 422, "not_continued"),
         ("consistency/0/7", 422, "not_valid"),
     ],
@@ -66,7 +66,7 @@ async def test_what_cannot_be_proved_is_refused(api: HttpApi, path: str, status:
 async def test_an_empty_log_has_no_checkpoint() -> None:
     async with open_http_api(log=MemorySealedLog(SIGNER, [])) as api:
         answer = await api.client.get("/v1/log/checkpoint")
-        assert (answer.status_code, answer.json()["code"]) == (404, "not_sealed")
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_sealed_yet")
 
 
 async def test_reads_of_the_tree_have_a_limit_of_their_own(api: HttpApi) -> None:
