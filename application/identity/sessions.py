@@ -24,7 +24,6 @@ from application.ports import (
     NewSession,
     NotAuthenticated,
     Passwords,
-    RefreshToken,
     RefreshTokens,
     SecurityEntry,
     SecurityLog,
@@ -33,6 +32,7 @@ from application.ports import (
     Sessions,
     Store,
     TokenText,
+    TokenUse,
     VersionConflict,
 )
 from application.security_actions import SecurityReason
@@ -154,16 +154,16 @@ async def refresh_session(
 ) -> SessionTokens:
     token, now = refresh_tokens.read(cmd.token), clock()
     session = None if token is None else await sessions.get(token.session_id)
-    if token is None or session is None or session.use_of(token) == "foreign":
+    if token is None or session is None or (use := session.use_of(token)) == "foreign":
         security_log.note(SecurityEntry("refresh_session", "refused", request_id, client, reason="invalid_token"))
         raise session_over()
     user = await _account(store, session)
-    refusal, following = _why_refused(user, session, token, cmd.mode, now), None
+    refusal, following = _why_refused(user, session, use, cmd.mode, now), None
     if refusal == "token_reused":
         # First the job: if this is interrupted, the job ends the session, and the user learns of it.
         await queue.enqueue(ReportReuse(user_id=session.user_id, session_id=session.id))
         await sessions.end(session.user_id, [session.id], "token_reused")
-    elif refusal is None and session.use_of(token) == "current":
+    elif refusal is None and use == "current":
         following = refresh_tokens.after(token)
         if not await sessions.rotate(session, following, client or NO_CLIENT, now):
             # Another request with this token came first: look again.
@@ -227,11 +227,12 @@ async def _account(store: Store, session: Session) -> User | None:
 
 
 def _why_refused(
-    user: User | None, session: Session, token: RefreshToken, mode: SessionMode, now: datetime
+    user: User | None, session: Session, use: TokenUse, mode: SessionMode, now: datetime
 ) -> SecurityReason | None:
-    """Return why a token of a session is refused; None: it is the current one, or the last one used again at once.
+    """Return why a token is refused; None: it is the current one of its session, or the last one used again at once.
 
-    A reused token is found in either mode: a thief need not know where it came from.
+    `use`: which of the session's tokens it is. A reused one is found in either mode: a thief need not know where it
+    came from.
     """
     if session.ended_at is not None:
         return "session_ended"
@@ -239,6 +240,6 @@ def _why_refused(
         return "session_expired"
     if user is None or not user.keeps_session(session.id, session.user_version):
         return "session_ended"
-    if session.use_of(token) == "reused":
+    if use == "reused":
         return "token_reused"
     return None if session.mode == mode else "wrong_mode"

@@ -85,6 +85,7 @@ from application.ports.sessions import (
     Sessions,
     SessionWatch,
     TokenText,
+    TokenUse,
 )
 from application.ports.slugs import SlugIndex
 from application.ports.store import (
@@ -225,6 +226,7 @@ __all__ = [
     "TextSignals",
     "TokenCounter",
     "TokenText",
+    "TokenUse",
     "TooManyAtOnce",
     "TraceSlice",
     "TryKey",

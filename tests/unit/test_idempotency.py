@@ -261,7 +261,7 @@ async def life_of_generations(runner: CommandRunner, ada: Actor) -> AsyncIterato
     yield CancelGeneration(id=id), ada
     yield RetryGeneration(id=id), ada
     yield StartAttempt(generation_id=id, round=2, lost_tokens=0, prompt_tokens=200), ada
-    used = [TextUse("swift", 10, 2)]
+    used = [TextUse(10, 2)]
     yield WithholdText(generation_id=id, attempt=2, refused="unsafe_text", categories=("hate",), used=used), ada
     for number, last in ((3, DiscardDraft(id=id)), (4, AcceptDraft(id=id, placement=Placement()))):
         yield RetryGeneration(id=id), ada
@@ -270,7 +270,7 @@ async def life_of_generations(runner: CommandRunner, ada: Actor) -> AsyncIterato
             RecordAnswer(
                 generation_id=id,
                 attempt=number,
-                answers=[VariantAnswer("They float.", "swift", "complete", 10, 2, is_sandbox=False)],
+                answers=[VariantAnswer("They float.", "complete", 10, 2, is_sandbox=False)],
             ),
             ada,
         )

@@ -136,7 +136,7 @@ async def accept_terms(body: Terms, send: Send) -> Answer:
     **operation("A page of what happened.", access=READ, takes=FRESH_UNLESS_KNOWN, gives=["Link"]),
 )
 async def list_account_history(listed: Annotated[HistoryQuery, Query()], read: List) -> Response:
-    """List what happened to the caller's account and who audited it, the latest first.
+    """List what happened to the caller's account and who audited it. The latest comes first.
 
     Each item names who did it, and the request and session that caused it. A page with few items may have a next one.
     """
