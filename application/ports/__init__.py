@@ -37,6 +37,7 @@ from application.ports.feed import (
     Undecodable,
 )
 from application.ports.files import FileContent, FileExists, FileInfo, Files, NoSuchFile, RangeOutsideFile
+from application.ports.histories import EventTrace, HistoryFilter, TraceSlice
 from application.ports.holdings import HeldStream, Holdings
 from application.ports.kept_documents import KeptDocuments
 from application.ports.limits import MICROSECONDS, Bucket, BucketState, Decision, Limits, Quota
@@ -144,11 +145,13 @@ __all__ = [
     "EventFeed",
     "EventPlace",
     "EventStore",
+    "EventTrace",
     "FileContent",
     "FileExists",
     "FileInfo",
     "Files",
     "HeldStream",
+    "HistoryFilter",
     "Holdings",
     "Idempotency",
     "InFlight",
@@ -230,6 +233,7 @@ __all__ = [
     "TokenText",
     "TokenUse",
     "TooManyAtOnce",
+    "TraceSlice",
     "TryKey",
     "Unavailable",
     "Undecodable",

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from application.ports.client import Client
+from application.ports.histories import HistoryFilter, TraceSlice
 from application.ports.reads import StoredEvents
 from domain.kernel import Claim, Root
 
@@ -197,6 +198,15 @@ class EventStore(StoredEvents, Protocol):
             NotFound: the subject of the answer has been erased since.
             Unavailable: the database does not answer.
             Unreadable: the response cannot be read.
+        """
+
+    async def history(self, stream_id: UUID, wanted: HistoryFilter, before: int, count: int) -> TraceSlice:
+        """Search a stream for `count` events before a position, the latest first. One search is bounded.
+
+        So it may return fewer events, or none: the next one goes on from `reached`.
+
+        Raises:
+            Unavailable: the database does not answer.
         """
 
     async def last_position(self, stream_id: UUID, topics: Collection[str] | None = None) -> int:
