@@ -1,6 +1,15 @@
 """Ports: what use cases need from outside, one file a subject. Every name can be imported from here."""
 
 from application.ports.as_user import SendAsUser
+from application.ports.audit import (
+    AuditTrail,
+    EventFilter,
+    EventOrigin,
+    HistoryTooLarge,
+    LoggedEvent,
+    Point,
+    SearchTooWide,
+)
 from application.ports.challenges import MAX_WORK, ChallengePurpose, Challenges
 from application.ports.client import Client, DeviceNames
 from application.ports.clock import Clock, NewId
@@ -121,6 +130,7 @@ __all__ = [
     "AnswerEnd",
     "AnswerExpired",
     "AttemptText",
+    "AuditTrail",
     "Beginning",
     "Bucket",
     "BucketState",
@@ -140,6 +150,8 @@ __all__ = [
     "EndReason",
     "EntryFilter",
     "EventFeed",
+    "EventFilter",
+    "EventOrigin",
     "EventPlace",
     "EventStore",
     "FileContent",
@@ -147,6 +159,7 @@ __all__ = [
     "FileInfo",
     "Files",
     "HeldStream",
+    "HistoryTooLarge",
     "Holdings",
     "Idempotency",
     "InFlight",
@@ -162,6 +175,7 @@ __all__ = [
     "LiveSession",
     "LiveSessions",
     "LoggedEntry",
+    "LoggedEvent",
     "Mail",
     "MailRefused",
     "Mailer",
@@ -182,6 +196,7 @@ __all__ = [
     "PartitionCheckpoint",
     "PartitionedFeed",
     "Passwords",
+    "Point",
     "Positions",
     "Precondition",
     "PreconditionFailed",
@@ -199,6 +214,7 @@ __all__ = [
     "Reference",
     "RefreshToken",
     "RefreshTokens",
+    "SearchTooWide",
     "SecurityEntry",
     "SecurityLog",
     "SelectiveFeed",
