@@ -233,5 +233,16 @@ SUBSCRIPTION = Resource(
 MODEL = Resource("model", roles=(), rules={"list": Rule(ANYONE, "documents:read")})
 """The language models that can write in documents. They are the same for all users."""
 
+AUDITOR = "auditor"
+"""The role of users whom operators have appointed (`domain/identity/auditing.py`). No other token has its scopes."""
+
+AUDIT = Resource(
+    "audit",
+    roles=(AUDITOR,),
+    rules={"read_history": Rule(AUDITOR, "audit:read")},
+    advice="an operator",
+)
+"""The history of all, read by auditors. The role is asked of the log for each answer, and each answer is recorded."""
+
 EVENTS = Resource("events", roles=(), rules={"follow": Rule(ANYONE, "events:read")})
 """The stream of events. Of each resource it shows only to people who may read it, with the scope for reading it."""

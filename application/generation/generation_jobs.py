@@ -130,7 +130,8 @@ async def _lost_tokens(generation: Generation, partial_texts: PartialTexts, toke
     if not generation.attempt_is_open:
         return 0
     variants = range(1, generation.variants + 1)
-    texts = [await partial_texts.read(AttemptText(generation.id, generation.attempt, each), 0) for each in variants]
+    kept = [AttemptText(generation.id, generation.attempt, each) for each in variants]
+    texts = await asyncio.gather(*[partial_texts.read(each, 0) for each in kept])
     return sum([await count(tokens, text) for text in texts])
 
 
@@ -243,4 +244,4 @@ async def _started(
     state = await store(send, command, f"{job.effect_key}:start:{generation.version}", generation.asker_id)
     if state.attempt is None:
         return None
-    return Attempt(job.effect_key, generation, state.attempt, model, prompt_tokens, tokens, send)
+    return Attempt(job.effect_key, generation, state.attempt, prompt_tokens, tokens, send)

@@ -93,6 +93,7 @@ from application.ports.sessions import (
     Sessions,
     SessionWatch,
     TokenText,
+    TokenUse,
 )
 from application.ports.slugs import SlugIndex
 from application.ports.store import (
@@ -238,6 +239,7 @@ __all__ = [
     "TextSignals",
     "TokenCounter",
     "TokenText",
+    "TokenUse",
     "TooManyAtOnce",
     "TryKey",
     "Unavailable",

@@ -92,6 +92,8 @@ async def work(settings: Settings) -> None:
         access = await stack.enter_async_context(open_access(core))
         ports = await stack.enter_async_context(open_performer_ports(settings, core))
         codec = JobCodec(core.keys.jobs)
+        # The first count takes a second, for which no job should wait.
+        await ports["tokens"].start()
         collect_rarely()
         try:
             async with asyncio.TaskGroup() as tasks:

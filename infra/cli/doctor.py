@@ -271,7 +271,7 @@ def _redis(settings: Settings) -> Iterator[Finding]:
 
 def _is_embedded(settings: Settings, socket: str) -> bool:
     """Whether `palimpsest up` starts the Redis behind this socket, with settings of its own."""
-    return Path(socket).is_relative_to(settings.installation.data_dir)
+    return Path(socket).is_relative_to(settings.installation.data_dir.absolute())
 
 
 def _redis_files(client: redis.Redis) -> Iterator[Finding]:

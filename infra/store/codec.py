@@ -15,7 +15,7 @@ from eventsourcing.utils import resolve_topic
 
 from domain.kernel import ERASED, PersonalField, Root
 from infra.sealing.keyring import ERASED_KEY, KeyErased, Keys, SealingKeys
-from infra.sealing.store_keys import Damage, StoreKeys
+from infra.sealing.store_keys import FORMAT, Damage, StoreKeys
 from infra.store.event_bytes import (
     CLEAR_AT,
     CONTENT_AT,
@@ -212,6 +212,19 @@ def decode_clear(
     """
     layout = layout_for(topic)
     bound = check(layout.frame, stream_id, version, stored, stamps, position)
+    state, class_version, end = _clear_state(layout, stored, stream_id, version)
+    groups = layout.groups
+    if not groups:
+        return layout, state, class_version, ()
+    bound = bound[: end - len(stored)]
+    if len(groups) == 1:
+        return layout, state, class_version, ((groups[0], bound, stored[end + LENGTH_BYTES :]),)
+    parts = zip(groups, sealed_parts(stored, end), strict=True)
+    return layout, state, class_version, [(group, bound, part) for group, part in parts]
+
+
+def _clear_state(layout: EventLayout, stored: bytes, stream_id: UUID, version: int) -> tuple[State, int, int]:
+    """The clear fields, the version of the class that wrote them, and the index of the first byte after them."""
     length, flags, class_version = FIXED.unpack_from(stored, CONTENT_AT)
     at = CLEAR_AT[flags]
     end = at + length
@@ -222,14 +235,7 @@ def decode_clear(
             state[name] = UUID(bytes=value)
     state[STREAM] = stream_id
     state["originator_version"] = version
-    groups = layout.groups
-    if not groups:
-        return layout, state, class_version, ()
-    bound = bound[: end - len(stored)]
-    if len(groups) == 1:
-        return layout, state, class_version, ((groups[0], bound, stored[end + LENGTH_BYTES :]),)
-    parts = zip(groups, sealed_parts(stored, end), strict=True)
-    return layout, state, class_version, [(group, bound, part) for group, part in parts]
+    return state, class_version, end
 
 
 def unseal(partly_decoded: Sequence[PartlyDecoded], keys: Keys) -> list[Root.Event]:
@@ -281,6 +287,26 @@ def decode_as_erased(
     """The event with all personal fields as erased, for readers without data keys. Raises as `decode`."""
     partly = [decode_clear(topic, stored, stream_id, version, stamps, position)]
     [event] = unseal(partly, {subject_id.int: ERASED_KEY for subject_id in subjects_in(partly)})
+    return event
+
+
+def decode_without_keys(topic: str, stored: bytes, stream_id: UUID, version: int) -> Root.Event:
+    """The event with all personal fields as erased, for readers without any key: its stamp is not checked.
+
+    Such a reader compares the bytes with a signed tree.
+
+    Raises:
+        Damage: the format is not known.
+        eventsourcing.utils.TopicError: no loaded class has this topic.
+        Exception: the bytes are not those of an event of this topic, or an upcast failed.
+    """
+    if stored[0] != FORMAT:
+        raise Damage("the format is not known")
+    layout = layout_for(topic)
+    state, class_version, _ = _clear_state(layout, stored, stream_id, version)
+    for group in layout.groups:
+        state.update(group.erased)
+    [event] = unseal([(layout, state, class_version, ())], {})
     return event
 
 

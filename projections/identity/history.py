@@ -28,7 +28,7 @@ class _Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
 async def account_history(
     events: EventStore, user_id: UUID, *, cursor: str | None = None, limit: int | None = None
 ) -> Page[AccountAction] | None:
-    """Return what happened to the account, the latest first; None: there is no such account.
+    """Return what happened to the account, the latest first; None: there is no such account, or it is not open.
 
     Raises:
         BadCursor: the cursor is not one of this list.
@@ -36,10 +36,26 @@ async def account_history(
     user = await events.load(User, user_id)
     if user is None or not user.active or user.deletion_due is not None:
         return None
+    return await _actions(events, user, cursor, limit)
+
+
+async def audited_history(
+    events: EventStore, user_id: UUID, *, cursor: str | None = None, limit: int | None = None
+) -> Page[AccountAction] | None:
+    """Return what happened to an account, also a closed or erased one, for auditors; None: there is no such account.
+
+    Raises:
+        BadCursor: the cursor is not one of this list.
+    """
+    user = await events.shell(User, user_id)
+    return None if user is None else await _actions(events, user, cursor, limit)
+
+
+async def _actions(events: EventStore, user: User, cursor: str | None, limit: int | None) -> Page[AccountAction]:
     size = bounded(limit)
     end = user.version + 1 if cursor is None else min(read_cursor(cursor, _Cursor).before, user.version + 1)
     versions = range(end - 1, max(0, end - 2 - size), -1)
-    found = await events.events([(user_id, version) for version in versions])
+    found = await events.events([(user.id, version) for version in versions])
     actions = [
         AccountAction(event.originator_version, get_topic(type(event)).partition(".")[2], event.timestamp)
         for event in found

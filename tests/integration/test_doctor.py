@@ -34,12 +34,15 @@ def well(database: Database, redis_url: str, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("REDIS_URL", redis_url)
 
 
+@pytest.mark.parametrize("is_relative", [False, True])
 def test_what_is_well_is_called_well(
-    redis_server: RedisForTests, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    redis_server: RedisForTests, is_relative: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Of a Redis in the data folder it is known that it writes nothing to disk."""
-    monkeypatch.setenv("PALIMPSEST_DATA_DIR", str(redis_server.folder.parent))
-    make_key_file(redis_server.folder.parent)
+    """Of a Redis in the data folder, which may have a relative path, it is known that it writes nothing to disk."""
+    folder = redis_server.folder.parent
+    make_key_file(folder)
+    monkeypatch.chdir(folder.parent)
+    monkeypatch.setenv("PALIMPSEST_DATA_DIR", folder.name if is_relative else str(folder))
     assert doctor()
     output = capsys.readouterr().out
     assert "✗" not in output

@@ -20,6 +20,7 @@ from adapters.http.api.deps import Deps
 from adapters.passwords import Argon2Passwords
 from application.billing.subscription import ChangePlan
 from application.commands import Command
+from application.identity.auditing import AppointAuditor
 from application.ports import Actor, CommandContext
 from domain.billing.subscription import Plan, Subscription
 from domain.identity.claims import email_claim
@@ -110,10 +111,17 @@ class Api:
         self.send(ChangePlan(plan=plan), user_id)
         return Account(user_id, email, self.client(self.token(user_id, email if verified else None)))
 
-    def token(self, user_id: UUID, email: str | None = None) -> str:
+    def auditor(self) -> Account:
+        """A new user whom operators have appointed auditor, with a client that is logged in."""
+        account = self.account("pro")
+        self.send(AppointAuditor(email=account.email, reason="Reviews the year."))
+        account.client.headers["Authorization"] = f"Bearer {self.token(account.id, account.email, auditor=True)}"
+        return account
+
+    def token(self, user_id: UUID, email: str | None = None, *, auditor: bool = False) -> str:
         """Return the access token of a new session. `email`: the user's verified address."""
         address_id = None if email is None else BlindIndex(BLIND_KEY).address_id(email)
-        return self.deps.tokens.issue(user_id, self.run(self._begin(user_id, address_id)))
+        return self.deps.tokens.issue(user_id, self.run(self._begin(user_id, address_id)), auditor=auditor)
 
     def perform_jobs(self, correlation_id: UUID | None = None) -> None:
         """Play the worker: perform the jobs that wait."""

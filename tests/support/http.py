@@ -24,6 +24,7 @@ from adapters.refresh_tokens import DerivedRefreshTokens
 from application.bus import Bus
 from application.commands import Command
 from application.identity.attempts import SignInAttempts
+from application.identity.auditing import AppointAuditor
 from application.ports import CommandContext, Passwords
 from infra.bootstrap.api import signing_keys
 from infra.sealing.blind_index import BlindIndex
@@ -140,10 +141,16 @@ class HttpApi:
     recent: MemoryRecentDocuments
     partial_texts: MemoryPartialTexts
 
-    def token(self, user_id: UUID) -> dict[str, str]:
+    def token(self, user_id: UUID, *, auditor: bool = False) -> dict[str, str]:
         """The headers of a user who has logged in."""
         session_id = self.sessions.log_in(user_id, uuid7)
-        return {"Authorization": f"Bearer {self.tokens.issue(user_id, session_id)}"}
+        return {"Authorization": f"Bearer {self.tokens.issue(user_id, session_id, auditor=auditor)}"}
+
+    async def auditor(self) -> tuple[UUID, dict[str, str]]:
+        """A new auditor's id and headers."""
+        user_id, _ = await self.account("olga")
+        await self.send(AppointAuditor(email="olga@example.org", reason="Reviews the year."))
+        return user_id, self.token(user_id, auditor=True)
 
     async def account(self, name: str = "ada") -> tuple[UUID, dict[str, str]]:
         """A new user's id and headers. Their address is verified."""

@@ -362,7 +362,9 @@ JOIN_NOTICE = NoticeMail(template="join_asked", user_id=USER_ID, about_id=TEAM_I
 PAYER = Party("user", USER_ID)
 TELL_OF_BUDGET = TellOfBudget(budget_id=Budget.id_of(PAYER, "2026-11"), percent=50, due=utc_now())
 BUDGET_NOTICE = NoticeMail(template="budget_50", user_id=USER_ID, about_id=USER_ID, cause=TELL_OF_BUDGET.effect_key)
-USED_UP = NoteUsedUp(payer_kind="user", payer_id=USER_ID, month="2026-11", tokens=200_000, micros=500_000)
+USED_UP = NoteUsedUp(
+    payer_kind="user", payer_id=USER_ID, month="2026-11", tokens=200_000, micros=500_000, budget_version=3
+)
 TELL_OF_FAILURE = TellOfFailure(generation_id=GENERATION_ID, version=2, due=utc_now())
 FAILURE_NOTICE = NoticeMail(
     template="generation_dead", user_id=USER_ID, about_id=GENERATION_ID, cause=TELL_OF_FAILURE.effect_key

@@ -75,7 +75,8 @@ class ListReader(QueryReader):
             Missing: the list does not exist for the caller.
             StaleVersion: the page is none that the caller named in `If-Match`.
         """
-        if self._as_lines:
+        as_lines = self._as_lines()
+        if as_lines:
             options.pop("counted", None)  # lines do not show the number of all items
 
         async def pages(after: str | None) -> AnyPage:
@@ -83,7 +84,7 @@ class ListReader(QueryReader):
             page: AnyPage | None = await self.opened(found) if isinstance(found, ReadResult) else found
             return self.found(page)
 
-        return await self._answer(pages, cursor, fields)
+        return await self._answer(pages, cursor, fields, as_lines=as_lines)
 
     async def logged(self, query: LogQuery, *args: Any, cursor: str | None, **options: Any) -> Response:
         """Answer as `listed` does, with the page of a query of the event log: it needs no read model, and no wait.
@@ -95,17 +96,18 @@ class ListReader(QueryReader):
         async def pages(after: str | None) -> AnyPage:
             return self.found(await query(self.history, *args, cursor=after, **options))
 
-        return await self._answer(pages, cursor, None)
+        return await self._answer(pages, cursor, None, as_lines=self._as_lines())
 
-    @property
     def _as_lines(self) -> bool:
         return self._context.accepts(JSON_LINES)
 
-    async def _answer(self, pages: Pages, cursor: str | None, fields: Collection[str] | None) -> Response:
-        if self._as_lines:
+    async def _answer(
+        self, pages: Pages, cursor: str | None, fields: Collection[str] | None, *, as_lines: bool
+    ) -> Response:
+        if as_lines:
             refuse_conditions(self._context, [b"if-match"])  # lines have no tag
         first = await pages(cursor)
-        if self._as_lines:
+        if as_lines:
             lines = self._lines(first, pages, fields)
             return StreamingResponse(lines, media_type=JSON_LINES, headers=_texts(self._lag_header()))
         items = [_chosen(item, fields) for item in first.items]

@@ -20,6 +20,7 @@ from adapters.http.api.problems import Malformed, Missing
 from adapters.http.api.responses import Answer, HttpHeader, encode, etag_of
 from application.commands import ReadResult
 from application.ports import (
+    EventStore,
     JobQueue,
     Models,
     PartialTexts,
@@ -76,6 +77,10 @@ class QueryReader:
     def queue(self) -> JobQueue:
         """Return the queue, to ask for places in it."""
         return self._context.deps.queue
+
+    def names(self, expand: str | None) -> EventStore | None:
+        """Return where to read names, if the caller wants them. `expand`: what the answer is to have besides."""
+        return self.history if expand else None
 
     def preferred_wait(self, most: float) -> float:
         """Return the seconds that the caller wants to wait for what is read (`Prefer: wait=`): 0 to `most`."""

@@ -57,7 +57,7 @@ from tests.support.studio import OUTPUT, Studio
 
 def answer_of(id: UUID) -> RecordAnswer:
     """The command of a worker that has a text."""
-    answer = VariantAnswer("Otters.", "swift", "complete", 100, 10, is_sandbox=False)
+    answer = VariantAnswer("Otters.", "complete", 100, 10, is_sandbox=False)
     return RecordAnswer(generation_id=id, attempt=1, answers=[answer])
 
 
@@ -667,7 +667,7 @@ async def test_an_erased_text_whose_refusal_comes_late_is_paid_for() -> None:
     await studio.ask(start, studio.ada)
     await studio.ask(EraseDocument(id=studio.document_id))
     refusal = WithholdText(
-        generation_id=asked.id, attempt=1, refused="unsafe_text", categories=("hate",), used=[TextUse("swift", 100, 10)]
+        generation_id=asked.id, attempt=1, refused="unsafe_text", categories=("hate",), used=[TextUse(100, 10)]
     )
     await studio.ask(refusal, studio.ada)
     budget = await studio.budget()
