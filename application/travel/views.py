@@ -1,7 +1,7 @@
 """What auditors see of events and of states: everything but personal fields, which only people who may see them get."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,9 +11,8 @@ from eventsourcing.utils import get_topic
 from application.ports import AuditTrail, EventStore, LoggedEvent, Point
 from application.travel.differences import StateChange, difference
 from application.travel.kinds import kind_of
-from application.travel.seals import Seal
-from application.travel.states import PlainState, plain, shown, state_of
-from domain.kernel import PartyKind
+from application.travel.states import PlainState, ShownState, plain, shown, state_of
+from domain.kernel import PartyKind, Root
 
 ENVELOPE = frozenset({"originator_id", "originator_version"})
 
@@ -82,21 +81,32 @@ class DifferenceView:
     complete: bool
 
 
-async def event_views(trail: AuditTrail, events: Iterable[LoggedEvent]) -> list[EventView]:
-    """Return what to show of events. Raises `Unavailable`."""
-    found = [(event, _fields_of(event)) for event in events]
-    erased = await trail.erased({seal for _, fields in found for seal in fields.seals.values()})
-    return [_event_view(event, fields, erased) for event, fields in found]
+async def event_views(
+    trail: AuditTrail, events: Iterable[LoggedEvent], unsealed: Mapping[int, Root.Event] | None = None
+) -> list[EventView]:
+    """Return what to show of events. `unsealed`: with personal fields, by position, for a caller who may see all.
+
+    Raises:
+        Unavailable: the database does not answer.
+    """
+    found = [(event, _fields_of(event.data)) for event in events]
+    erased = await trail.erased({seal for _, own in found for seal in own.seals.values()})
+    opened = {} if unsealed is None else {position: _fields_of(event) for position, event in unsealed.items()}
+    return [_event_view(event, shown(own, erased, opened.get(event.position), _all)) for event, own in found]
 
 
-def _fields_of(event: LoggedEvent) -> PlainState:
-    if event.data is None:
+def _all(_: UUID) -> bool:
+    return True
+
+
+def _fields_of(event: Root.Event | None) -> PlainState:
+    if event is None:
         return PlainState({}, {})
-    return plain({name: value for name, value in vars(event.data).items() if name not in ENVELOPE})
+    return plain({each.name: getattr(event, each.name) for each in fields(event) if each.name not in ENVELOPE})
 
 
-def _event_view(event: LoggedEvent, fields: PlainState, erased: set[Seal]) -> EventView:
-    own, origin = shown(fields, erased), event.origin
+def _event_view(event: LoggedEvent, own: ShownState) -> EventView:
+    origin = event.origin
     view = EventView(
         event.position,
         None if event.data is None else get_topic(event.data.root),

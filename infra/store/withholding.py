@@ -1,7 +1,6 @@
 """Makes events with marks in place of personal fields, without any data key: what cannot be read cannot leak."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from application.travel.seals import Seal, SealedList, SealedText
 from domain.kernel import Root
@@ -32,11 +31,3 @@ def withhold(partly_decoded: Sequence[PartlyDecoded]) -> list[Root.Event]:
         _SET(event, "__dict__", state)
         events.append(event)
     return events
-
-
-def fields_in(event: Root.Event) -> dict[str, Any]:
-    """The event's own fields by name."""
-    return {name: value for name, value in vars(event).items() if name not in _ENVELOPE}
-
-
-_ENVELOPE = frozenset({"originator_id", "originator_version", "timestamp"})
