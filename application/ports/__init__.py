@@ -1,6 +1,15 @@
 """Ports: what use cases need from outside, one file a subject. Every name can be imported from here."""
 
 from application.ports.as_user import SendAsUser
+from application.ports.audit import (
+    AuditTrail,
+    EventFilter,
+    EventOrigin,
+    HistoryTooLarge,
+    LoggedEvent,
+    Point,
+    SearchTooWide,
+)
 from application.ports.challenges import MAX_WORK, ChallengePurpose, Challenges
 from application.ports.client import Client, DeviceNames
 from application.ports.clock import Clock, NewId
@@ -124,6 +133,7 @@ __all__ = [
     "AnswerEnd",
     "AnswerExpired",
     "AttemptText",
+    "AuditTrail",
     "Beginning",
     "Bucket",
     "BucketState",
@@ -143,6 +153,8 @@ __all__ = [
     "EndReason",
     "EntryFilter",
     "EventFeed",
+    "EventFilter",
+    "EventOrigin",
     "EventPlace",
     "EventStore",
     "EventTrace",
@@ -152,6 +164,7 @@ __all__ = [
     "Files",
     "HeldStream",
     "HistoryFilter",
+    "HistoryTooLarge",
     "Holdings",
     "Idempotency",
     "InFlight",
@@ -167,6 +180,7 @@ __all__ = [
     "LiveSession",
     "LiveSessions",
     "LoggedEntry",
+    "LoggedEvent",
     "Mail",
     "MailRefused",
     "Mailer",
@@ -190,6 +204,7 @@ __all__ = [
     "PartitionCheckpoint",
     "PartitionedFeed",
     "Passwords",
+    "Point",
     "Positions",
     "Precondition",
     "PreconditionFailed",
@@ -208,6 +223,7 @@ __all__ = [
     "RefreshToken",
     "RefreshTokens",
     "SealedLog",
+    "SearchTooWide",
     "SecurityEntry",
     "SecurityLog",
     "SelectiveFeed",
