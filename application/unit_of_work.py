@@ -51,7 +51,7 @@ class UnitOfWork:
         self.saved: list[Root] = []
         self.staged: list[Root] = []
         self.judged_by: dict[UUID, int] = {}
-        """The versions of the streams that were asked for the actor's roles."""
+        """The versions of the streams by which the changes are judged, such as those asked for the actor's roles."""
 
     @property
     def main(self) -> Root | None:
@@ -104,6 +104,12 @@ class UnitOfWork:
         """See `ports.Store.shell`."""
         root = _found(kind, await self._events.shell(kind, id))
         self.loaded.append(root)
+        return root
+
+    async def basis(self, kind: type[A], id: UUID) -> A | None:
+        """See `ports.Store.basis`."""
+        root = await self._events.load(kind, id)
+        self.judged_by[id] = 0 if root is None else root.version
         return root
 
     async def claimed_by(self, claim: Claim) -> UUID | None:

@@ -27,6 +27,7 @@ from application.policies.tell_of_access_requests import tell_of_access_requests
 from application.policies.tell_of_answers import tell_of_answers
 from application.policies.tell_of_budgets import tell_of_budgets
 from application.policies.tell_of_failures import tell_of_failures
+from application.policies.tell_of_holds import tell_of_holds
 from application.policies.tell_of_join_requests import tell_of_join_requests
 from application.policies.tell_of_lost_domains import tell_of_lost_domains
 from application.policy import POLICIES, Policy, Reaction, react_to
@@ -71,6 +72,7 @@ PLAYED = [
         tell_of_answers,
         tell_of_budgets,
         tell_of_failures,
+        tell_of_holds,
         tell_of_join_requests,
         tell_of_lost_domains,
     )
