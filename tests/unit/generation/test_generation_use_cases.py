@@ -857,7 +857,7 @@ async def test_only_the_asker_deletes_a_generation() -> None:
 async def test_a_job_loads_the_generation_and_its_document_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(answering, "WATCH_SECONDS", 60.0)
     studio = await Studio().open()
-    asked = await studio.ask_for()
+    await studio.ask_for()
     loaded: list[str] = []
     load = studio.store.load
 
