@@ -7,7 +7,7 @@ from uuid import UUID
 from application.ports import RecordedEvent
 from infra.postgres.projector_connection import Connection
 from infra.projector.consumers import bisect
-from infra.projector.statements import Statements
+from infra.projector.statements import SCHEMA, Statements
 from infra.store.partitioner import key_of, partition_of
 from projections.kernel import Fold, Key, Poison, ReadModel, Row, TotalsFold
 
@@ -28,11 +28,11 @@ def slot_of(stream_id: UUID) -> int:
 
 
 class TableWriter:
-    """Writer of a read model's table, or of its successor called `name`."""
+    """Writer of a read model's table, or of its successor called `name`. `schema`: where the table is."""
 
-    def __init__(self, model: ReadModel, name: str | None = None) -> None:
+    def __init__(self, model: ReadModel, name: str | None = None, schema: str = SCHEMA) -> None:
         self.model = model
-        self.statements = Statements(model.table, name)
+        self.statements = Statements(model.table, name, schema)
         self.name = self.statements.name
         self.version = model.version
         self._width = len(model.table.key)
