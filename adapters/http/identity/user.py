@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from adapters.http.api.commands import Send
 from adapters.http.api.lists import List
-from adapters.http.api.openapi import CONDITIONAL, FRESH_UNLESS_KNOWN, KEYED, operation
+from adapters.http.api.openapi import CONDITIONAL, FRESH_UNLESS_KNOWN, KEYED, listing, operation
 from adapters.http.api.queries import Read
 from adapters.http.api.responses import Answer
 from adapters.http.api.routers import Router
@@ -132,7 +132,7 @@ async def accept_terms(body: Terms, send: Send) -> Answer:
 @router.get(
     "/me/history",
     response_model=Page[AccountAction],
-    **operation("A page of actions.", access=READ, takes=FRESH_UNLESS_KNOWN, gives=["Link"]),
+    **listing("A page of actions.", access=READ),
 )
 async def list_account_history(paged: Annotated[PageQuery, Query()], read: List) -> Response:
     """List what happened to the caller's account, the latest first. Never stale: read from the event log."""
