@@ -11,6 +11,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from infra.cli.audit_certificate import certificate
+from infra.cli.audit_replay import replay
 from infra.cli.terminal import Terminal, failure
 from infra.errors import SetupError
 from infra.postgres.connect import Connection, connect
@@ -32,6 +33,7 @@ NOTHING_SEALED = (
 )
 
 app.command()(certificate)
+app.command()(replay)
 
 KeyText = Annotated[
     str | None, typer.Option(help="Key of the log, as `audit key` prints it; default: of our key document.")
