@@ -165,8 +165,8 @@ FILES = {
     "postgres": PersonalDataPlace(
         "the tables above; and those of a replay with personal fields (`palimpsest audit replay --unseal`)",
         _NO_EXPORT,
-        "as the tables, and an answer waits until such a replay is dropped; bytes of deleted rows and of the write-ahead "
-        "log stay until PostgreSQL reuses them",
+        "as the tables, and an answer waits until such a replay is dropped; bytes of deleted rows and of the "
+        "write-ahead log stay until PostgreSQL reuses them",
         frozenset({"*"}),
     ),
     "redis": PersonalDataPlace(

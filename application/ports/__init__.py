@@ -1,6 +1,15 @@
 """Ports: what use cases need from outside, one file a subject. Every name can be imported from here."""
 
 from application.ports.as_user import SendAsUser
+from application.ports.audit import (
+    AuditTrail,
+    EventFilter,
+    EventOrigin,
+    HistoryTooLarge,
+    LoggedEvent,
+    Point,
+    SearchTooWide,
+)
 from application.ports.challenges import MAX_WORK, ChallengePurpose, Challenges
 from application.ports.client import Client, DeviceNames
 from application.ports.clock import Clock, NewId
@@ -37,6 +46,7 @@ from application.ports.feed import (
     Undecodable,
 )
 from application.ports.files import FileContent, FileExists, FileInfo, Files, NoSuchFile, RangeOutsideFile
+from application.ports.histories import EventTrace, HistoryFilter, TraceSlice
 from application.ports.holdings import HeldStream, Holdings
 from application.ports.kept_documents import KeptDocuments
 from application.ports.limits import MICROSECONDS, Bucket, BucketState, Decision, Limits, Quota
@@ -64,6 +74,7 @@ from application.ports.provider import (
 from application.ports.queue import JobQueue
 from application.ports.reads import EventPlace, Params, ReadStore, StoredEvents, T
 from application.ports.recent_documents import RecentDocuments
+from application.ports.sealed_log import NoSuchTile, NotContinued, NotSealedYet, SealedLog
 from application.ports.security_log import EntryFilter, LoggedEntry, SecurityEntry, SecurityLog
 from application.ports.sessions import (
     IDLE_LIFETIME,
@@ -84,6 +95,7 @@ from application.ports.sessions import (
     Sessions,
     SessionWatch,
     TokenText,
+    TokenUse,
 )
 from application.ports.slugs import SlugIndex
 from application.ports.store import (
@@ -121,6 +133,7 @@ __all__ = [
     "AnswerEnd",
     "AnswerExpired",
     "AttemptText",
+    "AuditTrail",
     "Beginning",
     "Bucket",
     "BucketState",
@@ -140,13 +153,18 @@ __all__ = [
     "EndReason",
     "EntryFilter",
     "EventFeed",
+    "EventFilter",
+    "EventOrigin",
     "EventPlace",
     "EventStore",
+    "EventTrace",
     "FileContent",
     "FileExists",
     "FileInfo",
     "Files",
     "HeldStream",
+    "HistoryFilter",
+    "HistoryTooLarge",
     "Holdings",
     "Idempotency",
     "InFlight",
@@ -162,6 +180,7 @@ __all__ = [
     "LiveSession",
     "LiveSessions",
     "LoggedEntry",
+    "LoggedEvent",
     "Mail",
     "MailRefused",
     "Mailer",
@@ -172,8 +191,11 @@ __all__ = [
     "NewId",
     "NewSession",
     "NoSuchFile",
+    "NoSuchTile",
     "NotAsked",
     "NotAuthenticated",
+    "NotContinued",
+    "NotSealedYet",
     "NotSettled",
     "OutcomeUnknown",
     "Params",
@@ -182,6 +204,7 @@ __all__ = [
     "PartitionCheckpoint",
     "PartitionedFeed",
     "Passwords",
+    "Point",
     "Positions",
     "Precondition",
     "PreconditionFailed",
@@ -199,6 +222,8 @@ __all__ = [
     "Reference",
     "RefreshToken",
     "RefreshTokens",
+    "SealedLog",
+    "SearchTooWide",
     "SecurityEntry",
     "SecurityLog",
     "SelectiveFeed",
@@ -222,7 +247,9 @@ __all__ = [
     "TextSignals",
     "TokenCounter",
     "TokenText",
+    "TokenUse",
     "TooManyAtOnce",
+    "TraceSlice",
     "TryKey",
     "Unavailable",
     "Undecodable",

@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 HASH_BYTES = 32
-EMPTY_ROOT = hashlib.sha256(b"").digest()
-"""The root of a tree without leaves."""
 
 
 class ProofRefused(Exception):
@@ -62,11 +60,6 @@ def joined(hashes: Sequence[bytes]) -> bytes:
     for left in reversed(hashes[:-1]):
         found = node_hash(left, found)
     return found
-
-
-def root_of(size: int, hash_of: HashOf) -> bytes:
-    """Return the root of the tree of the first `size` leaves."""
-    return joined([hash_of(node) for node in nodes_of(LeafRange(0, size))]) if size else EMPTY_ROOT
 
 
 def hashes_of(ranges: Iterable[LeafRange], hash_of: HashOf) -> list[bytes]:
@@ -124,19 +117,9 @@ def require_inclusion(entry_hash: bytes, index: int, size: int, proof: Sequence[
     """
     if not 0 <= index < size:
         raise ProofRefused(f"a tree of {size} leaves has no leaf {index}")
-    number, last, found = index, size - 1, entry_hash
-    for sibling in proof:
-        if last == 0:
-            raise ProofRefused("the proof has too many hashes")
-        if number & 1 or number == last:
-            found = node_hash(sibling, found)
-            while number and not number & 1:
-                number, last = number >> 1, last >> 1
-        else:
-            found = node_hash(found, sibling)
-        number, last = number >> 1, last >> 1
-    if last:
-        raise ProofRefused("the proof has too few hashes")
+    found = entry_hash
+    for sibling, is_left in _siblings(index, size - 1, proof):
+        found = node_hash(sibling, found) if is_left else node_hash(found, sibling)
     if found != root:
         raise ProofRefused("the proof leads to another root")
 
@@ -160,20 +143,26 @@ def require_consistency(old: int, old_root: bytes, new: int, new_root: bytes, pr
     while number & 1:
         number, last = number >> 1, last >> 1
     found_old = found_new = path[0]
-    for each in path[1:]:
+    for sibling, is_left in _siblings(number, last, path[1:]):
+        if is_left:
+            found_old = node_hash(sibling, found_old)
+        found_new = node_hash(sibling, found_new) if is_left else node_hash(found_new, sibling)
+    if found_old != old_root or found_new != new_root:
+        raise ProofRefused("the proof leads to other roots")
+
+
+def _siblings(number: int, last: int, proof: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """The hashes of a proof for a node of a level that ends with the node `last`; and whether each is to the left."""
+    for sibling in proof:
         if last == 0:
             raise ProofRefused("the proof has too many hashes")
-        if number & 1 or number == last:
-            found_old, found_new = node_hash(each, found_old), node_hash(each, found_new)
-            while number and not number & 1:
-                number, last = number >> 1, last >> 1
-        else:
-            found_new = node_hash(found_new, each)
+        is_left = bool(number & 1) or number == last
+        yield sibling, is_left
+        while is_left and number and not number & 1:
+            number, last = number >> 1, last >> 1
         number, last = number >> 1, last >> 1
     if last:
         raise ProofRefused("the proof has too few hashes")
-    if found_old != old_root or found_new != new_root:
-        raise ProofRefused("the proof leads to other roots")
 
 
 def _middle(start: int, end: int) -> int:

@@ -11,7 +11,6 @@ from uuid import UUID
 
 import typer
 from redis.exceptions import RedisError
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from uuid_utils.compat import uuid7
 
 from application.commands import Command
@@ -25,13 +24,16 @@ from application.ports import (
     Unavailable,
     Unreadable,
 )
-from application.privacy.erasure import EraseAddress, EraseDocument, EraseTeam, EraseUser, ErasureStep
+from application.privacy.erasing import ErasureStep
+from application.privacy.erasure import EraseAddress, EraseDocument, EraseTeam, EraseUser
 from domain.identity.user import User
 from domain.kernel import Invalid, NotFound, Party
+from domain.privacy.refusals import ErasureIsHeld
 from domain.text import email_address
 from infra.bootstrap.settled_bus import SettledBus, open_settled_bus
 from infra.bootstrap.write_side import WriteSide, open_for_command
 from infra.cache.read_cache import CachedReadStore, open_redis
+from infra.cli.progress_bar import progress_bar
 from infra.cli.terminal import Terminal
 from infra.errors import SetupError
 from infra.postgres.read_store import PooledReadStore
@@ -175,7 +177,7 @@ def _erase(plan_of: Planner, yes: bool) -> None:
 
     try:
         asyncio.run(run())
-    except (NotFound, Invalid) as refusal:
+    except (NotFound, Invalid, ErasureIsHeld) as refusal:
         raise SetupError(refusal.detail) from None
     except NotSettled:
         raise SetupError(
@@ -229,15 +231,14 @@ def _confirm(plan: ErasurePlan) -> None:
 
 async def _carry_out(plan: ErasurePlan, settled: SettledBus) -> ErasureStep:
     """Send the command until it is complete. Returns the outcome of all steps together."""
-    columns = (TextColumn("erasing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     changed = 0
-    with Progress(*columns, console=notes, disable=not notes.is_terminal) as bar:
-        task = bar.add_task("", total=plan.streams)
+    with progress_bar("erasing") as progress:
+        progress(changed, plan.streams)
         while True:
             context = CommandContext(actor=None, correlation_id=uuid7())
             step = (await settled.bus.send(plan.command, context)).answer
             changed += step.changed
-            bar.update(task, completed=changed)
+            progress(changed, plan.streams)
             if step.complete:
                 # The last step has looked at all that is left.
                 return ErasureStep(changed, step.complete, step.unread)

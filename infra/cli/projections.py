@@ -5,12 +5,12 @@ from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
 from infra.bootstrap.lifetime import collect_rarely
 from infra.bootstrap.write_side import WriteSide
 from infra.cli.consumers import Stream, require_release, run_as, show_quarantine, status
+from infra.cli.progress_bar import progress_bar
 from infra.cli.terminal import Terminal, failure
 from infra.postgres.projector_connection import connect
 from infra.projector.checkpoints import PROJECTIONS
@@ -59,14 +59,12 @@ def rebuild(
 ) -> None:
     """Rebuild a read model from the whole log beside the live one, compare both, and replace the live one."""
     model = _model(name)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
-        task = bar.add_task(f"rebuilding {name}", total=None)
+    with progress_bar(f"rebuilding {name}") as progress:
         done = _run(
             lambda core: _rebuild(
                 core,
                 model,
-                lambda position, goal: bar.update(task, completed=position, total=goal),
+                progress,
                 swap=not check,
                 helpers=None if processes is None else processes - 1,
             )

@@ -17,6 +17,8 @@ LIBRARY_COLUMNS = "notification_id, originator_id, originator_version, topic, st
 """The columns of the `eventsourcing` library, in the order of its `Notification`."""
 EVENT_COLUMNS = f"{LIBRARY_COLUMNS}, recorded_at"
 """All columns, in the order that `decode_rows` and `infra.kafka.client.record_format.EventRow` take."""
+EVENT_AT = f"SELECT {EVENT_COLUMNS} FROM stored_events WHERE notification_id = %s"  # noqa: S608
+"""The event at a position."""
 HEAD = "SELECT coalesce(max(notification_id), 0) FROM stored_events"
 """The last position; 0 in an empty log."""
 PAGE_BYTES = 4 * 1024 * 1024

@@ -1,7 +1,7 @@
 """Current documents. Only this file writes the table; `projections/visibility.py` reads it, too."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
@@ -19,7 +19,7 @@ from domain.kernel import Party, PartyKind
 from projections.columns import columns_of, new_row, select_by_id
 from projections.content.document_star import STARRED
 from projections.kernel import CacheSpec, Change, PersonalData, ReadModel, Table, reads
-from projections.names import names_of
+from projections.names import with_names
 from projections.page import BadCursor, Page, bounded, limited, page_of, read_cursor, read_moment
 from projections.visibility import (
     BELONGS_TO,
@@ -253,21 +253,15 @@ async def documents(
         wheres.append(f"(d.{column}, d.id) {'<' if sort.startswith('-') else '>'} (%(value)s, %(id)s)")
         params |= _after(cursor, sort)
     shown = limited(size)
-    if wanted.tag is not None:
+    if wanted.tag is not None and len(sources) > 1:
         # How common a tag is decides about the best plan, so this query is planned each time: for several sources that
         # takes milliseconds, and only a limit that is a parameter brings PostgreSQL to it.
         sources = await _with_rows(rows, actor, sources)
         shown = shown if len(sources) == 1 else "LIMIT %(size)s"
     found = await rows.all(DocumentSummary, _merged(sources, wheres, sort, shown), params)
     page = page_of(found, size, lambda last: _Cursor(sort, str(getattr(last, column)), last.id))
-    items = page.items if names is None else await _with_names(rows, names, page.items)
+    items = await with_names(rows, names, page.items, ids="owner_id", names="owner_name")
     return DocumentPage(items, page.next, None if total is None else total.total)
-
-
-@reads("user_profile")
-async def _with_names(rows: ReadStore, stored: StoredEvents, items: list[DocumentSummary]) -> list[DocumentSummary]:
-    owners = await names_of(rows, stored, {each.owner_id for each in items})
-    return [replace(each, owner_name=owners.get(each.owner_id)) for each in items]
 
 
 def _given(wanted: DocumentFilter) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from eventsourcing.utils import get_topic
 
-from application.ports import Actor, EventStore, ReadStore
+from application.ports import Actor, EventStore, ReadStore, StoredEvents
 from domain.teams.roles import Role
 from domain.teams.team import Team
 from projections.kernel import reads
@@ -45,11 +45,11 @@ async def team_activity(
     *,
     cursor: str | None = None,
     limit: int | None = None,
-    named: bool = False,
+    names: StoredEvents | None = None,
 ) -> Page[TeamAction] | None:
     """Return what happened in the team, the latest first; None: the team does not exist for the actor.
 
-    `named`: with names of members.
+    `names`: where to read the names of members.
 
     Raises:
         RoleTooLow: the actor is no admin.
@@ -64,8 +64,7 @@ async def team_activity(
     versions = range(first - 1, max(0, first - 2 - size), -1)
     found = await events.events([(team_id, version) for version in versions])
     page = page_of([_action(event) for event in found], size, lambda last: _Cursor(last.version))
-    stored = events if named else None
-    return Page(await with_names(rows, stored, page.items, ids="user_id", names="user_name"), page.next)
+    return Page(await with_names(rows, names, page.items, ids="user_id", names="user_name"), page.next)
 
 
 def _action(event: Team.Event) -> TeamAction:

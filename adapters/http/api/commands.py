@@ -3,6 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Depends, Request
@@ -12,6 +13,7 @@ from adapters.http.api.context import RequestContext, context_of
 from adapters.http.api.limits import LimitName
 from adapters.http.api.problems import Malformed
 from adapters.http.api.responses import Answer, encode, etag_of
+from application.charges import Charges
 from application.commands import Command, CommandResult
 from application.ports import EventStore, JobQueue
 
@@ -33,11 +35,11 @@ class Completion(Generic[R]):
 class CommandSender:
     """Sends the caller's commands and turns their results into responses."""
 
-    __slots__ = ("_charged", "_context")
+    __slots__ = ("_charges", "_context")
 
     def __init__(self, request: Request) -> None:
         self._context: RequestContext = context_of(request)
-        self._charged: list[tuple[LimitName, int]] = []
+        self._charges = Charges()
 
     @property
     def queue(self) -> JobQueue:
@@ -67,8 +69,7 @@ class CommandSender:
         headers = [(b"consistency-token", b"%d" % await self._position(result))]
         if result.replayed:
             headers.append((b"idempotency-replayed", b"true"))
-            for limit, cost in self._charged:
-                await self._context.give_back(limit, cost)
+            await self._charges.give_back()
         if at is not None:
             headers.append((b"location", at.format(result.answer.id).encode()))
         if result.answer is None:
@@ -96,7 +97,7 @@ class CommandSender:
         """
         if cost:
             await self._context.charge([limit], cost)
-            self._charged.append((limit, cost))
+            self._charges.add(partial(self._context.give_back, limit, cost))
 
     async def ask(self, command: Command[R]) -> R:
         """Send a command that changes nothing and return its answer. It takes no key: the answer must not be stored."""

@@ -75,15 +75,17 @@ class ListReader(QueryReader):
             Missing: the list does not exist for the caller.
             StaleVersion: the page is none that the caller named in `If-Match`.
         """
-        if self._as_lines:
+        as_lines = self._as_lines()
+        if as_lines:
             options.pop("counted", None)  # lines do not show the number of all items
 
         async def pages(after: str | None) -> AnyPage:
             found = await self.query(query, *args, cursor=after, **options)
             page: AnyPage | None = await self.opened(found) if isinstance(found, ReadResult) else found
+            await self._before(page)
             return self.found(page)
 
-        return await self._answer(pages, cursor, fields)
+        return await self._answer(pages, cursor, fields, as_lines=as_lines)
 
     async def logged(self, query: LogQuery, *args: Any, cursor: str | None, **options: Any) -> Response:
         """Answer as `listed` does, with the page of a query of the event log: it needs no read model, and no wait.
@@ -93,19 +95,25 @@ class ListReader(QueryReader):
         """
 
         async def pages(after: str | None) -> AnyPage:
-            return self.found(await query(self.history, *args, cursor=after, **options))
+            page = await query(self.history, *args, cursor=after, **options)
+            await self._before(page)
+            return self.found(page)
 
-        return await self._answer(pages, cursor, None)
+        return await self._answer(pages, cursor, None, as_lines=self._as_lines())
 
-    @property
+    async def _before(self, page: AnyPage | None) -> None:
+        """Do what has to be done before a page is answered: here nothing."""
+
     def _as_lines(self) -> bool:
         return self._context.accepts(JSON_LINES)
 
-    async def _answer(self, pages: Pages, cursor: str | None, fields: Collection[str] | None) -> Response:
-        if self._as_lines:
+    async def _answer(
+        self, pages: Pages, cursor: str | None, fields: Collection[str] | None, *, as_lines: bool
+    ) -> Response:
+        if as_lines:
             refuse_conditions(self._context, [b"if-match"])  # lines have no tag
         first = await pages(cursor)
-        if self._as_lines:
+        if as_lines:
             lines = self._lines(first, pages, fields)
             return StreamingResponse(lines, media_type=JSON_LINES, headers=_texts(self._lag_header()))
         items = [_chosen(item, fields) for item in first.items]

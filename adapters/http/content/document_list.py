@@ -14,7 +14,6 @@ from adapters.http.api.openapi import FRESH_UNLESS_KNOWN, operation
 from adapters.http.api.routers import Router
 from adapters.http.api.schemas import Moment, PageQuery
 from application.content.folder import ListedFolders, folders_of_list
-from application.ports import EventStore
 from domain.access import DOCUMENT
 from domain.content.document import Status
 from domain.content.filing import TAG_LENGTH, usable_tag
@@ -86,10 +85,6 @@ class DocumentQuery(PageQuery):
             other_folder_ids=folders.outside,
         )
 
-    def names(self, history: EventStore) -> EventStore | None:
-        """Return where to read names, if they are wanted."""
-        return history if self.expand else None
-
     @property
     def chosen(self) -> list[str] | None:
         """The fields that are wanted; None: all."""
@@ -123,5 +118,5 @@ async def list_documents(listed: Annotated[DocumentQuery, Query()], read: List) 
         sort=listed.sort,
         limit=listed.limit,
         counted=listed.total,
-        names=listed.names(read.history),
+        names=read.names(listed.expand),
     )

@@ -22,7 +22,6 @@ from application.content.document import (
     UnnameVersion,
     document_at_version,
 )
-from application.ports import EventStore
 from domain.access import DOCUMENT
 from domain.content.texts import VERSION_NAME_LENGTH
 from projections.content.document_version import BlameView, VersionPage, blame, versions
@@ -38,10 +37,6 @@ class VersionsQuery(PageQuery):
     expand: Annotated[
         Literal["author"] | None, Field(description="`author`: with the name of the user who saved each version.")
     ] = None
-
-    def names(self, history: EventStore) -> EventStore | None:
-        """Return where to read names, if they are wanted."""
-        return history if self.expand else None
 
 
 class DifferenceQuery(QueryParameters):
@@ -85,7 +80,7 @@ async def list_versions(document_id: UUID, listed: Annotated[VersionsQuery, Quer
         now=read.now,
         cursor=listed.cursor,
         limit=listed.limit,
-        names=listed.names(read.history),
+        names=read.names(listed.expand),
     )
 
 

@@ -14,7 +14,6 @@ from adapters.http.api.queries import Read
 from adapters.http.api.responses import Answer
 from adapters.http.api.routers import Router, Tag
 from adapters.http.api.schemas import Body, PageQuery, QueryParameters
-from application.ports import EventStore
 from application.teams.dissolution import DissolveTeam, WithdrawDissolution
 from application.teams.team import ChangeSlug, FoundTeam, MemberView, RenameTeam, TeamView
 from domain.access import TEAM
@@ -37,10 +36,6 @@ class MembersQuery(QueryParameters):
     """What to show of members."""
 
     expand: Expand = None
-
-    def names(self, history: EventStore) -> EventStore | None:
-        """Return where to read names, if they are wanted."""
-        return history if self.expand else None
 
 
 class ActivityQuery(PageQuery):
@@ -134,7 +129,7 @@ async def list_activity(team_id: UUID, listed: Annotated[ActivityQuery, Query()]
         team_id,
         cursor=listed.cursor,
         limit=listed.limit,
-        named=listed.expand is not None,
+        names=read.names(listed.expand),
     )
 
 
@@ -165,5 +160,5 @@ async def withdraw_dissolution(team_id: UUID, send: Send) -> Answer:
 )
 async def list_members(team_id: UUID, listed: Annotated[MembersQuery, Query()], read: Read) -> Answer:
     """List a team's members. Requires the viewer role: a guest does not see who is in the team."""
-    names = listed.names(read.history)
+    names = read.names(listed.expand)
     return read.unversioned(read.found(await read.query(members, read.actor, team_id, names=names)))

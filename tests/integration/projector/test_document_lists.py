@@ -67,6 +67,8 @@ CASES: list[tuple[DocumentFilter, Callable[[Document], bool]]] = [
     (DocumentFilter(status="published"), lambda one: one.status == "published"),
     (DocumentFilter(updated_since=LATER), lambda one: one.saved_at >= LATER),
     (DocumentFilter(tag="heron"), lambda one: "heron" in one.tags),
+    (DocumentFilter(tag="heron", shared=False), lambda one: "heron" in one.tags and one.owner_id == ADA.user_id),
+    (DocumentFilter(tag="otter", shared=True), lambda one: "otter" in one.tags and one.owner_id == BOB.user_id),
     (DocumentFilter(owner_id=ADA.user_id), lambda one: one.owner_id == ADA.user_id),
     (DocumentFilter(team_id=ADA.user_id), lambda one: False),
     (DocumentFilter(starred=True), starred),

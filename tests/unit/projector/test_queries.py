@@ -45,16 +45,24 @@ def require_parameters(query: str, params: Any) -> None:
 
 
 class Asked:
-    """A read store that keeps the last query, which must have all its parameters, and answers the same to each."""
+    """A read store that keeps the last query, which must have all its parameters, and answers the same to each.
+
+    `number`: of the queries.
+    """
 
     def __init__(self, *answer: Any) -> None:
         self.answer = list(answer)
+        self.number = 0
         self.query, self.params = "", dict[str, Any]()
 
     async def all(self, kind: type[Any], query: str, params: Any) -> list[Any]:
         require_parameters(query, params)
         self.query, self.params = query, params
+        self.number += 1
         return self.answer
+
+    async def one(self, kind: type[Any], query: str, params: Any) -> Any:
+        return next(iter(await self.all(kind, query, params)), None)
 
     async def by_key(self, kind: type[Any], query: str, key: object) -> Any:
         return next(iter(self.answer), None)
@@ -124,6 +132,14 @@ async def test_the_trash_is_a_list_of_its_own(trashed: bool, where: str) -> None
     await list_of(store, wanted=DocumentFilter(trashed=trashed, status="draft"))
     assert f"AND {where} AND d.status = %(status)s ORDER BY" in store.query
     assert store.params["status"] == "draft"
+
+
+@pytest.mark.parametrize("shared", [True, False])
+async def test_a_tag_in_documents_from_one_source_is_found_by_one_query(shared: bool) -> None:
+    store = Asked()
+    await list_of(store, wanted=DocumentFilter(tag="otter", shared=shared))
+    assert "d.tags @> ARRAY[%(tag)s]" in store.query
+    assert store.number == 1
 
 
 def team_view(number: int) -> TeamView:
