@@ -163,9 +163,10 @@ MEMORY = {
 
 FILES = {
     "postgres": PersonalDataPlace(
-        "the tables above",
+        "the tables above; and those of a replay with personal fields (`palimpsest audit replay --unseal`)",
         _NO_EXPORT,
-        "as the tables; bytes of deleted rows and of the write-ahead log stay until PostgreSQL reuses them",
+        "as the tables, and an answer waits until such a replay is dropped; bytes of deleted rows and of the "
+        "write-ahead log stay until PostgreSQL reuses them",
         frozenset({"*"}),
     ),
     "redis": PersonalDataPlace(
