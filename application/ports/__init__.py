@@ -87,6 +87,7 @@ from application.ports.sessions import (
     TokenText,
     TokenUse,
 )
+from application.ports.siem import NotDelivered, Siem
 from application.ports.slugs import SlugIndex
 from application.ports.store import (
     A,
@@ -178,6 +179,7 @@ __all__ = [
     "NoSuchFile",
     "NotAsked",
     "NotAuthenticated",
+    "NotDelivered",
     "NotSettled",
     "OutcomeUnknown",
     "Params",
@@ -214,6 +216,7 @@ __all__ = [
     "SessionMode",
     "SessionWatch",
     "Sessions",
+    "Siem",
     "SlugIndex",
     "StaleVersion",
     "Store",
