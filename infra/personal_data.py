@@ -101,6 +101,7 @@ IMPERSONAL_TABLES = frozenset(
         "projections",
         "relays",
         "session_cuts",
+        "siem_checkpoint",
     }
 )
 """Tables of positions, names, times, states, key ids of our own, ids of streams, hashes of stored bytes; and tables

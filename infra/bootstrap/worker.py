@@ -24,6 +24,7 @@ from infra.bootstrap.mail import open_mailer
 from infra.bootstrap.policies import react_to_events
 from infra.bootstrap.provider import open_models, open_moderation, open_provider
 from infra.bootstrap.settled_bus import open_settled_bus
+from infra.bootstrap.siem import deliver_history
 from infra.bootstrap.write_side import WriteSide, open_write_side, utc_now
 from infra.generation.partial_texts import PostgresPartialTexts
 from infra.jobs.encoding import JobCodec
@@ -100,6 +101,7 @@ async def work(settings: Settings) -> None:
             async with asyncio.TaskGroup() as tasks:
                 # They do not wait for revocations: the read models may follow later than a batch may take.
                 tasks.create_task(react_to_events(settings, core, core.bus({"links": ports["links"]}).send))
+                tasks.create_task(deliver_history(settings.siem, core))
                 tasks.create_task(run_workers(access, codec, ports, settings.jobs.queues, utc_now))
         except ExceptionGroup as group:
             raise first_known(group) from None

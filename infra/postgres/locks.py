@@ -41,5 +41,6 @@ REBUILD = AdvisoryLock(
     1207903554, True, "rebuild, replay: one per read model or schema; the second int is `hashtext(name)`"
 )
 SEALER_LEADER = AdvisoryLock(7236834, True, "sealer: one leader per log; the second int is from its name")
+SIEM_LEADER = AdvisoryLock(7236835, True, "worker: one delivers to a SIEM; the second int is from its name")
 
-ALL_LOCKS = (MIGRATE, READ_MODEL_TABLES, RELAY_LEADER, ROTATE_KEYS, POLICY_STATES, REBUILD, SEALER_LEADER)
+ALL_LOCKS = (MIGRATE, READ_MODEL_TABLES, RELAY_LEADER, ROTATE_KEYS, POLICY_STATES, REBUILD, SEALER_LEADER, SIEM_LEADER)
