@@ -16,6 +16,7 @@ from application.bus import Bus
 from application.commands import Command
 from application.discovery import import_all
 from application.ports import Actor, CommandContext, ReadStore
+from infra.bootstrap.files import open_files
 from infra.bootstrap.lifetime import collect_rarely, first_known, retry_until_available, until_stopped
 from infra.bootstrap.limits import open_buckets
 from infra.bootstrap.links import open_link_tokens
@@ -137,6 +138,7 @@ async def open_performer_ports(settings: Settings, core: WriteSide) -> AsyncIter
             "database": core.database,
             "digests": core.blind,
             "events": core.store,
+            "files": open_files(settings.files, settings.installation),
             "holdings": settled.holdings,
             "links": links,
             "mailer": mailer,
