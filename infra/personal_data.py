@@ -182,9 +182,9 @@ FILES = {
         frozenset({"*"}),
     ),
     "files": PersonalDataPlace(
-        "what is stored through the port Files, here or in a bucket; nothing stores any yet",
-        "by what stores them",
-        "by what stores them",
+        "what is stored through the port Files, here or in a bucket: the list of erasures, with ids and times",
+        "not exported: it says which ids were erased, and when",
+        "never: it must outlive each backup of the database",
         frozenset({"*"}),
     ),
     "*.log": PersonalDataPlace("ids of users and paths, no words of people", _NO_EXPORT, "by the log rotation"),
