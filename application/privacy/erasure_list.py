@@ -15,7 +15,7 @@ from application.jobs import Job, performs
 from application.mail_jobs import UNTIL_DEADLINE
 from application.ports import Clock, Files, Holdings, JobQueue, SendAsSystem, Store
 from application.privacy.completion import complete
-from application.privacy.erasing import Erasure
+from application.privacy.erasing import Erasure, ErasureStep
 from application.privacy.erasure import EraseAddress, EraseTeam, EraseUser
 from domain.kernel import NotFound
 
@@ -80,8 +80,8 @@ class FinishErasure(Job, frozen=True, kw_only=True):
         return f"{self.stream_kind}.{self.stream_id.hex}"
 
 
-class RepeatErasure(Command[bool]):
-    """Erase a stream again that a restored backup has brought back; answer whether it was there.
+class RepeatErasure(Command[ErasureStep]):
+    """Erase a stream again that a restored backup has brought back. One that is not there changes nothing.
 
     No legal hold stops it: none did when it was erased first.
     """
@@ -98,16 +98,17 @@ async def list_erasure(job: ListErasure, files: Files) -> None:
 
 
 @handles
-async def repeat_erasure(cmd: RepeatErasure, store: Store, holdings: Holdings, queue: JobQueue, clock: Clock) -> bool:
+async def repeat_erasure(
+    cmd: RepeatErasure, store: Store, holdings: Holdings, queue: JobQueue, clock: Clock
+) -> ErasureStep:
     erasure = Erasure(store, holdings, clock())
     try:
         await erasure.repeat(cmd.stream_kind, cmd.stream_id)
     except NotFound:
-        return False
+        return ErasureStep(0, complete=True, unread=[])
     if cmd.stream_kind in WITH_OTHERS:
         await queue.enqueue(FinishErasure(stream_kind=cmd.stream_kind, stream_id=cmd.stream_id))
-    erasure.stage()
-    return True
+    return erasure.stage()
 
 
 @performs

@@ -24,7 +24,16 @@ class HoldView:
     asked_at: datetime
 
 
-class AskForHold(Command[HoldView]):
+@dataclass(frozen=True, slots=True)
+class HoldChange:
+    """What became of a hold. It has no reason and no names, because answers are kept for repeated requests."""
+
+    id: UUID
+    state: HoldState
+    in_force: bool
+
+
+class AskForHold(Command[HoldChange]):
     """Ask for a hold on a user, a team or an address. `by`: the name of the person who asks."""
 
     subject_kind: SubjectKind
@@ -33,21 +42,21 @@ class AskForHold(Command[HoldView]):
     by: str
 
 
-class ConfirmHold(Command[HoldView]):
+class ConfirmHold(Command[HoldChange]):
     """Confirm a hold, or its end, as another person than the one who asked."""
 
     id: UUID
     by: str
 
 
-class DeclineHold(Command[HoldView]):
+class DeclineHold(Command[HoldChange]):
     """Decline a hold that was asked for, or its end."""
 
     id: UUID
     by: str
 
 
-class AskForLifting(Command[HoldView]):
+class AskForLifting(Command[HoldChange]):
     """Ask for the end of a hold."""
 
     id: UUID
@@ -69,40 +78,44 @@ def hold_view(hold: LegalHold, record: ErasureRecord) -> HoldView:
 
 
 @handles
-async def ask_for_hold(cmd: AskForHold, store: Store, new_id: NewId, clock: Clock) -> HoldView:
+async def ask_for_hold(cmd: AskForHold, store: Store, new_id: NewId, clock: Clock) -> HoldChange:
     kind, subject_id = cmd.subject_kind, cmd.subject_id
     hold = LegalHold.ask(kind, subject_id, id=new_id(), reason=cmd.reason, by=cmd.by, now=clock())
     record = await _record_of(hold, store, clock)
     record.note_request(hold.id, now=clock())
     store.save(hold, record)
-    return hold_view(hold, record)
+    return _change(hold, record)
 
 
 @handles
-async def confirm_hold(cmd: ConfirmHold, store: Store, clock: Clock) -> HoldView:
+async def confirm_hold(cmd: ConfirmHold, store: Store, clock: Clock) -> HoldChange:
     hold = await store.get(LegalHold, cmd.id)
     hold.confirm(by=cmd.by, now=clock())
     record = await _record_of(hold, store, clock)
     change = record.place if hold.state == "placed" else record.lift
     change(hold.id, now=clock())
     store.save(hold, record)
-    return hold_view(hold, record)
+    return _change(hold, record)
 
 
 @handles
-async def decline_hold(cmd: DeclineHold, store: Store, clock: Clock) -> HoldView:
+async def decline_hold(cmd: DeclineHold, store: Store, clock: Clock) -> HoldChange:
     hold = await store.get(LegalHold, cmd.id)
     hold.decline(by=cmd.by, now=clock())
     store.save(hold)
-    return hold_view(hold, await _record_of(hold, store, clock))
+    return _change(hold, await _record_of(hold, store, clock))
 
 
 @handles
-async def ask_for_lifting(cmd: AskForLifting, store: Store, clock: Clock) -> HoldView:
+async def ask_for_lifting(cmd: AskForLifting, store: Store, clock: Clock) -> HoldChange:
     hold = await store.get(LegalHold, cmd.id)
     hold.ask_for_lifting(by=cmd.by, now=clock())
     store.save(hold)
-    return hold_view(hold, await _record_of(hold, store, clock))
+    return _change(hold, await _record_of(hold, store, clock))
+
+
+def _change(hold: LegalHold, record: ErasureRecord) -> HoldChange:
+    return HoldChange(hold.id, hold.state, hold.id in record.holds)
 
 
 async def _record_of(hold: LegalHold, store: Store, clock: Clock) -> ErasureRecord:

@@ -20,6 +20,7 @@ from application.privacy.legal_hold import (
     AskForLifting,
     ConfirmHold,
     DeclineHold,
+    HoldChange,
     HoldView,
     hold_view,
 )
@@ -129,9 +130,14 @@ def _run(work: Work[T]) -> T:
         raise SetupError(refusal.detail) from None
 
 
-async def _send(core: WriteSide, command: Command[HoldView]) -> HoldView:
+async def _send(core: WriteSide, command: Command[HoldChange]) -> HoldView:
+    """Send a command, and return the hold as it is then."""
     context = CommandContext(actor=None, correlation_id=uuid7())
-    return (await core.bus({}).send(command, context)).answer
+    changed = (await core.bus({}).send(command, context)).answer
+    hold = await core.store.load(LegalHold, changed.id)
+    assert hold is not None  # it was stored just now
+    [view] = [each for each in await _holds_of(core.store, hold.subject_id) if each.id == hold.id]
+    return view
 
 
 async def _subject_id(core: WriteSide, kind: SubjectKind, given: str) -> UUID:

@@ -95,6 +95,7 @@ from application.identity.suspension import LockDown, RemindOfDeletion, RequestD
 from application.identity.user import AcceptTerms, ChangePassword, ChangeProfile, Deactivate
 from application.ports import Actor, AnswerExpired, Clock, CommandContext, NewId, Reference, Store, TokenText
 from application.privacy.erasing import ErasureStep
+from application.privacy.legal_hold import AskForHold, AskForLifting, ConfirmHold, DeclineHold
 from application.teams.dissolution import DissolveTeam, WithdrawDissolution
 from application.teams.domain import AddDomain, NoteDomain, ProveDomain, RemoveDomain
 from application.teams.domain_mail import ProveDomainByMail, RequestDomainMail
@@ -135,6 +136,7 @@ from domain.generation.generation import Generation
 from domain.generation.placement import Placement
 from domain.identity.links import LinkKind
 from domain.kernel import NotFound, Party
+from domain.privacy.legal_hold import LegalHold
 from domain.teams.domains import record_name, record_value
 from domain.teams.join_request import JoinRequest
 from domain.teams.team import Team
@@ -179,6 +181,8 @@ async def life(runner: CommandRunner) -> AsyncIterator[Step]:
         yield step
     async for step in deletion(runner, bob):
         yield step
+    async for step in life_of_a_hold(runner, bob):
+        yield step
     yield ChangePlan(plan="pro"), bob
     yield CancelSubscription(), bob
     async for step in life_of_a_document(runner, ada, bob):
@@ -214,6 +218,16 @@ async def deletion(runner: CommandRunner, bob: Actor) -> AsyncIterator[Step]:
     yield LockDown(token=await token_of(runner.store, runner.links, bob.user_id, "lockdown")), None
     reset = await token_of(runner.store, runner.links, bob.user_id, "reset")
     yield ResetPassword(token=reset, password=PASSWORD), None
+
+
+async def life_of_a_hold(runner: CommandRunner, bob: Actor) -> AsyncIterator[Step]:
+    yield AskForHold(subject_kind="user", subject_id=bob.user_id, reason="Court of Otterton", by="Kim"), None
+    id = next(event.originator_id for event in runner.store.log if isinstance(event, LegalHold.Asked))
+    yield ConfirmHold(id=id, by="Lee"), None
+    yield AskForLifting(id=id, by="Lee"), None
+    yield DeclineHold(id=id, by="Kim"), None
+    yield AskForLifting(id=id, by="Kim"), None
+    yield ConfirmHold(id=id, by="Lee"), None
 
 
 async def life_of_a_document(runner: CommandRunner, ada: Actor, bob: Actor) -> AsyncIterator[Step]:

@@ -69,8 +69,8 @@ async def test_what_a_backup_has_brought_back_is_erased_again_although_it_is_hel
     document = await runner.ask(CreateDocument(title="Notes", content="Otters."), ada)
     hold = await runner.ask(AskForHold(subject_kind="user", subject_id=ada.user_id, reason="Court", by="Kim"))
     await runner.ask(ConfirmHold(id=hold.id, by="Lee"))
-    assert await runner.ask(RepeatErasure(stream_kind="document", stream_id=document.id))
-    assert await runner.ask(RepeatErasure(stream_kind="user", stream_id=ada.user_id))
+    assert (await runner.ask(RepeatErasure(stream_kind="document", stream_id=document.id))).changed
+    assert (await runner.ask(RepeatErasure(stream_kind="user", stream_id=ada.user_id))).changed
     erased = [await runner.store.load(Document, document.id), await runner.store.load(User, ada.user_id)]
     assert [root is not None and root.erased for root in erased] == [True, True]
     assert [job for job, _ in runner.jobs.waiting] == [FinishErasure(stream_kind="user", stream_id=ada.user_id)]
@@ -79,14 +79,14 @@ async def test_what_a_backup_has_brought_back_is_erased_again_although_it_is_hel
 async def test_an_address_is_erased_once_more() -> None:
     runner = CommandRunner()
     await runner.ask(EraseAddress(id=ID))
-    assert await runner.ask(RepeatErasure(stream_kind="address", stream_id=ID))
+    assert (await runner.ask(RepeatErasure(stream_kind="address", stream_id=ID))).changed
     assert runner.happened() == ["address.erased", "address.erased_again"]
 
 
 @pytest.mark.parametrize("kind", ["user", "document", "note"])
 async def test_what_is_not_in_the_backup_needs_no_erasure(kind: str) -> None:
     runner = CommandRunner()
-    assert not await runner.ask(RepeatErasure(stream_kind=kind, stream_id=UUID(int=9)))
+    assert (await runner.ask(RepeatErasure(stream_kind=kind, stream_id=UUID(int=9)))).changed == 0
     assert runner.jobs.waiting == []
 
 
