@@ -6,8 +6,8 @@
 -- if all jobs take minutes; NULL: any number. Of a lane the first 100 places and as many as are asked for are looked at.
 --
 -- A lane may have a quota, its third word: so many jobs of a payer run at a time, in all workers. Of such a lane the next
--- jobs of 100 payers are looked at, in the order of their names from any one on: the many jobs of a payer who has reached
--- the quota are not read, and with more payers each is looked at again and again.
+-- jobs of 100 payers are looked at, in the order of their names from a random one on: the many jobs of a payer who has
+-- reached the quota are not read, and with more payers each is looked at again and again.
 --
 -- The caller holds LOCK_TURNS: two fetches at a time would choose the same jobs, and pass the limits.
 CREATE OR REPLACE FUNCTION jobs.next_turns(queue text, worker bigint, most int, most_of_payer int) RETURNS SETOF bigint

@@ -9,6 +9,7 @@ from application.commands import Command
 from application.generation.attempts import EndAttempt, StartAttempt
 from application.generation.queueing import GenerateText
 from application.jobs import perform
+from application.known_roots import KnownRoots
 from application.ports import Actor, AnswerEnd, CommandContext, Usage
 from application.privacy.erasure import EraseDocument, EraseUser
 from infra.sealing.blind_index import BlindIndex
@@ -29,7 +30,8 @@ def work(api: Api, path: str) -> ScriptedProvider:
     provider = ScriptedProvider()
     provider.scripts = [[TEXT[:7], TEXT[7:], AnswerEnd("complete", Usage(100, 10))]]
 
-    async def send_as_user(command: Command[Any], key: str, user_id: UUID) -> Any:
+    async def send_as_user(command: Command[Any], key: str, user_id: UUID, _: KnownRoots) -> Any:
+        # The API sends no known aggregates: the command loads its own.
         return (await api.deps.send(command, CommandContext(Actor(user_id), uuid7(), idempotency_key=key))).answer
 
     ports = {
