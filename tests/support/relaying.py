@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from threading import Thread
 from typing import Any
 from uuid import UUID
@@ -18,7 +18,7 @@ from infra.kafka.client.record_format import EventRecord, EventRow
 from infra.kafka.client.topics import AGGREGATES, Topics
 from infra.kafka.relay.relay import Relay
 from infra.sealing.keyring import StoredKey
-from infra.store.log_rows import EVENT_COLUMNS
+from infra.store.log_rows import APPENDED_CHANNEL, EVENT_COLUMNS
 from infra.store.partitioner import partition_of
 from tests.support.history import History
 from tests.support.stores import CALL, keyring_of, open_store
@@ -163,8 +163,15 @@ def running(relay: Relay) -> Iterator[Relay]:
         yield relay
     finally:
         relay.stop()
+        _wake(relay)
         thread.join(PATIENCE)
         assert not thread.is_alive()
+
+
+def _wake(relay: Relay) -> None:
+    """Let it look around now: it waits up to half a second for events."""
+    with suppress(psycopg.OperationalError), psycopg.connect(relay._url, autocommit=True) as connection:
+        connection.execute(f"NOTIFY {APPENDED_CHANNEL}")
 
 
 def until_published(relay: Relay, url: str) -> None:

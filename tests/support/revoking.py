@@ -29,11 +29,14 @@ from tests.support.http import PASSWORD
 from tests.support.roles import RoleProcess, environment, until_ready
 from tests.support.servers import Database, RedisForTests
 from tests.support.stores import BLIND_KEY, KEYS, open_store
+from tests.support.waiting import until
 
 PER_SECOND = 70
 """Requests to each process."""
 LATER_SECONDS = 0.5
 """How long requests go on after the answer."""
+MIN_BEFORE = 5
+"""Requests that each process has answered before the revocation."""
 
 
 @dataclass
@@ -211,6 +214,10 @@ class Load:
             raise
         self.sent.append((began, url, answer.status_code))
 
+    def begun(self, urls: Sequence[str]) -> bool:
+        """Whether each process has taken some requests."""
+        return all(len(self.succeeded(url, after=0.0)) >= MIN_BEFORE for url in urls)
+
     def succeeded(self, url: str, *, after: float) -> list[int]:
         """The statuses of the requests that began after a time and succeeded."""
         return [status for began, to, status in self.sent if to == url and began > after and status < 300]
@@ -230,9 +237,9 @@ async def revoke_under_load(
     """
     if revocation.prepare is not None:
         await revocation.prepare(scene)
-    load, began = Load(mortal), monotonic()
+    load = Load(mortal)
     sending = asyncio.create_task(load.run(scene, revocation))
-    await asyncio.sleep(LATER_SECONDS)
+    await until(lambda: sending.done() or load.begun(scene.servers.urls))
     with meanwhile or nullcontext():
         asked = monotonic()
         await revocation.revoke(scene)
@@ -241,7 +248,7 @@ async def revoke_under_load(
     await asyncio.sleep(LATER_SECONDS)
     sending.cancel()
     await asyncio.gather(*load.tasks)
+    assert load.begun(scene.servers.urls), "requests succeeded before"
     for url in scene.servers.urls:
-        assert load.succeeded(url, after=began), "requests succeeded before"
         assert load.succeeded(url, after=answered) == []
     return answered - asked

@@ -304,7 +304,10 @@ def test_a_log_that_cannot_be_read_is_waited_for(kafka_settings: ClientConfig, n
         assert relay.position is None
 
 
-def test_a_missing_broker_is_waited_for(database: Database, names: Topics, history: History) -> None:
+def test_a_missing_broker_is_waited_for(
+    database: Database, names: Topics, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.kafka.client.connect.BOOTSTRAP_MS", 500)
     relaying.live(database.app_url, history, changes=3)
     nowhere = {"bootstrap_servers": "127.0.0.1:1"}
 
