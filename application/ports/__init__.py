@@ -1,6 +1,15 @@
 """Ports: what use cases need from outside, one file a subject. Every name can be imported from here."""
 
 from application.ports.as_user import SendAsUser
+from application.ports.audit import (
+    AuditTrail,
+    EventFilter,
+    EventOrigin,
+    HistoryTooLarge,
+    LoggedEvent,
+    Point,
+    SearchTooWide,
+)
 from application.ports.challenges import MAX_WORK, ChallengePurpose, Challenges
 from application.ports.client import Client, DeviceNames
 from application.ports.clock import Clock, NewId
@@ -65,6 +74,7 @@ from application.ports.provider import (
 from application.ports.queue import JobQueue
 from application.ports.reads import EventPlace, Params, ReadStore, StoredEvents, T
 from application.ports.recent_documents import RecentDocuments
+from application.ports.sealed_log import NoSuchTile, NotContinued, NotSealedYet, SealedLog
 from application.ports.security_log import EntryFilter, LoggedEntry, SecurityEntry, SecurityLog
 from application.ports.sessions import (
     IDLE_LIFETIME,
@@ -124,6 +134,7 @@ __all__ = [
     "AnswerEnd",
     "AnswerExpired",
     "AttemptText",
+    "AuditTrail",
     "Beginning",
     "Bucket",
     "BucketState",
@@ -143,6 +154,8 @@ __all__ = [
     "EndReason",
     "EntryFilter",
     "EventFeed",
+    "EventFilter",
+    "EventOrigin",
     "EventPlace",
     "EventStore",
     "EventTrace",
@@ -152,6 +165,7 @@ __all__ = [
     "Files",
     "HeldStream",
     "HistoryFilter",
+    "HistoryTooLarge",
     "Holdings",
     "Idempotency",
     "InFlight",
@@ -167,6 +181,7 @@ __all__ = [
     "LiveSession",
     "LiveSessions",
     "LoggedEntry",
+    "LoggedEvent",
     "Mail",
     "MailRefused",
     "Mailer",
@@ -177,9 +192,12 @@ __all__ = [
     "NewId",
     "NewSession",
     "NoSuchFile",
+    "NoSuchTile",
     "NotAsked",
     "NotAuthenticated",
+    "NotContinued",
     "NotDelivered",
+    "NotSealedYet",
     "NotSettled",
     "OutcomeUnknown",
     "Params",
@@ -188,6 +206,7 @@ __all__ = [
     "PartitionCheckpoint",
     "PartitionedFeed",
     "Passwords",
+    "Point",
     "Positions",
     "Precondition",
     "PreconditionFailed",
@@ -205,6 +224,8 @@ __all__ = [
     "Reference",
     "RefreshToken",
     "RefreshTokens",
+    "SealedLog",
+    "SearchTooWide",
     "SecurityEntry",
     "SecurityLog",
     "SelectiveFeed",

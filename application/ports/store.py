@@ -133,6 +133,16 @@ class Store(Protocol):
             Unreadable: none of its events can be read.
         """
 
+    async def basis(self, kind: type[A], id: UUID) -> A | None:
+        """Load an aggregate by which the changes are judged; None: it has never begun.
+
+        If it changes, or begins, before the changes are appended, that is a conflict, and the command runs again.
+
+        Raises:
+            Unavailable: the database does not answer.
+            Unreadable: the stream cannot be read.
+        """
+
     async def claimed_by(self, claim: Claim) -> UUID | None:
         """Return the id of the stream that holds the claim. Raises `Unavailable`."""
 

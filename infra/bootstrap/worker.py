@@ -15,6 +15,7 @@ from adapters.provider.token_counter import TiktokenCounter
 from application.bus import Bus
 from application.commands import Command
 from application.discovery import import_all
+from application.known_roots import KnownRoots
 from application.ports import Actor, CommandContext, ReadStore
 from infra.bootstrap.lifetime import collect_rarely, first_known, retry_until_available, until_stopped
 from infra.bootstrap.limits import open_buckets
@@ -66,10 +67,10 @@ class UserSender:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
 
-    async def __call__(self, command: Command[R], key: str, user_id: UUID) -> R:
+    async def __call__(self, command: Command[R], key: str, user_id: UUID, known: KnownRoots | None = None) -> R:
         """Carry out a command, and return its answer. Raises as `Bus.send`."""
         context = CommandContext(actor=Actor(user_id), correlation_id=uuid7(), idempotency_key=key)
-        return (await self._bus.send(command, context)).answer
+        return (await self._bus.send(command, context, known)).answer
 
 
 def run(settings: Settings) -> None:

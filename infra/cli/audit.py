@@ -10,6 +10,7 @@ import psycopg
 import typer
 
 from infra.cli.audit_certificate import certificate
+from infra.cli.audit_travel import at, caused, diff, events
 from infra.cli.progress_bar import progress_bar
 from infra.cli.terminal import Terminal, failure
 from infra.errors import SetupError
@@ -31,7 +32,8 @@ NOTHING_SEALED = (
     "a checkpoint that was kept shows it (`palimpsest audit verify --checkpoint FILE`)."
 )
 
-app.command()(certificate)
+for command in (certificate, at, diff, events, caused):
+    app.command()(command)
 
 KeyText = Annotated[
     str | None, typer.Option(help="Key of the log, as `audit key` prints it; default: of our key document.")

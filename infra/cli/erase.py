@@ -24,9 +24,11 @@ from application.ports import (
     Unavailable,
     Unreadable,
 )
-from application.privacy.erasure import EraseAddress, EraseDocument, EraseTeam, EraseUser, ErasureStep
+from application.privacy.erasing import ErasureStep
+from application.privacy.erasure import EraseAddress, EraseDocument, EraseTeam, EraseUser
 from domain.identity.user import User
 from domain.kernel import Invalid, NotFound, Party
+from domain.privacy.refusals import ErasureIsHeld
 from domain.text import email_address
 from infra.bootstrap.settled_bus import SettledBus, open_settled_bus
 from infra.bootstrap.write_side import WriteSide, open_for_command
@@ -175,7 +177,7 @@ def _erase(plan_of: Planner, yes: bool) -> None:
 
     try:
         asyncio.run(run())
-    except (NotFound, Invalid) as refusal:
+    except (NotFound, Invalid, ErasureIsHeld) as refusal:
         raise SetupError(refusal.detail) from None
     except NotSettled:
         raise SetupError(

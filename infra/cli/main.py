@@ -248,6 +248,15 @@ def erase(context: typer.Context) -> None:
 
 
 @app.command(context_settings=GROUP)
+def hold(context: typer.Context) -> None:
+    """Keep what the law requires: ask, confirm, decline, lift, show."""
+    from infra.cli import hold as group
+
+    log_errors_only()
+    group.app(context.args, prog_name="palimpsest hold")
+
+
+@app.command(context_settings=GROUP)
 def stream(context: typer.Context) -> None:
     """Inspect the stream published to Kafka: topics, tail, export, reconcile."""
     from infra.cli import published as group

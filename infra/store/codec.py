@@ -155,7 +155,8 @@ def _encoding(event_class: type[Root.Event], clear: Sequence[str], groups: Seque
     return encode
 
 
-def _upcast(event_class: type[Root.Event], state: State, version: int) -> None:
+def upcast(event_class: type[Root.Event], state: State, version: int) -> None:
+    """Change the state of an event that an earlier version of its class wrote into that of the current version."""
     for earlier in range(version, event_class.class_version):
         getattr(event_class, f"upcast_v{earlier}_v{earlier + 1}")(state)
 
@@ -265,7 +266,7 @@ def unseal(partly_decoded: Sequence[PartlyDecoded], keys: Keys) -> list[Root.Eve
     for layout, state, class_version, _ in partly_decoded:
         event_class = layout.event_class
         if class_version != layout.version:
-            _upcast(event_class, state, class_version)
+            upcast(event_class, state, class_version)
         event = _NEW(event_class)
         _SET(event, "__dict__", state)
         events.append(event)

@@ -14,6 +14,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 from uuid import uuid4
@@ -27,6 +29,7 @@ from infra.local.servers.redis import EmbeddedRedis
 from infra.postgres.connect import SEARCH_PATH, as_part
 from infra.postgres.migrate import migrate
 from infra.settings.database import PARTS, Part, role_of
+from tests.support.made_once import made_once
 
 PROJECT = Path(__file__).parents[2]
 TESTS_LOGIN, TESTS_PASSWORD = "palimpsest_tests", "secret-of-the-tests"
@@ -43,6 +46,11 @@ class PostgresForTests(EmbeddedPostgres):
             if not connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [TESTS_LOGIN]).fetchall():
                 connection.execute(f"CREATE ROLE {TESTS_LOGIN} LOGIN PASSWORD '{TESTS_PASSWORD}'".encode())
                 connection.execute(f"GRANT {PART_ROLES} TO {TESTS_LOGIN}".encode())
+
+    @property
+    def state_file(self) -> Path:
+        """The file with the port and the passwords."""
+        return self._state_file
 
     @property
     def admin_url(self) -> str:
@@ -123,13 +131,49 @@ def shared_postgres(run: str | None = None) -> Iterator[Cluster]:
 def own_postgres(**settings: str) -> Iterator[PostgresForTests]:
     """A migrated server of one's own, to kill and start again; it keeps its port. `fsync` is on."""
     with open_folder() as folder:
+        copy_migrated(folder / "postgres")
         server = PostgresForTests(folder / "postgres", settings=settings)
         server.start()
         try:
-            migrate(server.part_url("owner"))
             yield server
         finally:
             server.stop()
+
+
+def copy_migrated(to: Path) -> None:
+    """Make the folder of a migrated server that was never used: a copy of one that is made once per checkout.
+
+    A cluster of its own takes several times as long as the start of a copy.
+    """
+    home = PROJECT / ".venv" / "postgres"
+    made_once(home, _schema(), partial(_make_migrated, home / "migrated"))
+    subprocess.run(["cp", "-a", home / "migrated", to], check=True)
+
+
+def _make_migrated(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    with open_folder() as draft:
+        server = PostgresForTests(draft / "postgres")
+        server.start()
+        try:
+            migrate(server.part_url("owner"))
+        finally:
+            server.stop()
+        # Each copy chooses a port of its own.
+        passwords = {name: value for name, value in read_json(server.state_file).items() if name != "port"}
+        write_json(server.state_file, passwords)
+        server.log.unlink()
+        subprocess.run(["cp", "-a", server.folder, folder], check=True)
+
+
+def _schema() -> str:
+    """What a migrated server depends on: the versions of packages, and all of ours that makes servers and schema."""
+    rooms = [PROJECT / "infra" / room for room in ("local/servers", "postgres", "settings")]
+    files = [file for room in rooms for file in sorted(room.rglob("*")) if file.suffix in {".py", ".sql"}]
+    found = sha256()
+    for file in [PROJECT / "requirements.lock", Path(__file__), *files]:
+        found.update(file.read_bytes())
+    return found.hexdigest()
 
 
 @contextmanager

@@ -852,3 +852,20 @@ async def test_only_the_asker_deletes_a_generation() -> None:
     await studio.ask(CancelGeneration(id=asked.id), studio.ada)
     with pytest.raises(NotFound):
         await studio.ask(DeleteGeneration(id=asked.id), await studio.actor("bob@example.org"))
+
+
+async def test_a_job_loads_the_generation_and_its_document_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answering, "WATCH_SECONDS", 60.0)
+    studio = await Studio().open()
+    await studio.ask_for()
+    loaded: list[str] = []
+    load = studio.store.load
+
+    async def note(kind: Any, id: UUID, *, version: int | None = None) -> Any:
+        loaded.append(kind.TOPIC)
+        return await load(kind, id, version=version)
+
+    monkeypatch.setattr(studio.store, "load", note)
+    await studio.try_once()
+    assert "generation.answered" in studio.happened()
+    assert loaded == ["generation", "document", "budget", "subscription", "budget"]

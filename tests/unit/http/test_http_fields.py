@@ -164,6 +164,9 @@ async def test_what_is_written_oddly_is_refused(api: HttpApi) -> None:
         "generation_id": uuid4(),
         "comparison_id": uuid4(),
         "month": "2026-11",
+        "position": 1,
+        "old": 1,
+        "new": 1,
     }
     for method, path, place, name, value in WRITTEN:
         target = path.format_map({**good, name: value} if place == "path" else good)
