@@ -17,6 +17,7 @@ from application.commands import Command
 from application.discovery import import_all
 from application.known_roots import KnownRoots
 from application.ports import Actor, CommandContext, ReadStore
+from infra.bootstrap.files import open_files
 from infra.bootstrap.lifetime import collect_rarely, first_known, retry_until_available, until_stopped
 from infra.bootstrap.limits import open_buckets
 from infra.bootstrap.links import open_link_tokens
@@ -142,6 +143,7 @@ async def open_performer_ports(settings: Settings, core: WriteSide) -> AsyncIter
             "database": core.database,
             "digests": core.blind,
             "events": core.store,
+            "files": open_files(settings.files, settings.installation),
             "holdings": settled.holdings,
             "links": links,
             "mailer": mailer,
