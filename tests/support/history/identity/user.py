@@ -9,6 +9,7 @@ from domain.identity.email_change import TokenDigests
 from domain.identity.user import User
 from domain.kernel import Party, Root
 from tests.support.history.kernel import History, begins, changes
+from tests.support.history.privacy.legal_hold import hold
 
 
 @begins(User, chance=0.05)
@@ -44,7 +45,7 @@ def change(history: History) -> list[Root]:
         case _:
             picture = history.random.choice([None, "https://example.org/me.png"])
             user.change_profile(name=history.line(), avatar_url=picture, now=history.now)
-            return [user, *audit(history, user)]
+            return [user, *audit(history, user), *hold(history, user)]
     return [user]
 
 
