@@ -17,6 +17,7 @@ from domain.content.link_guest import LinkGuest
 from domain.content.roles import Role
 from domain.content.share_link import ShareLinks
 from domain.content.team_roles import role_by_team
+from domain.identity.user import User
 from domain.kernel import Root
 from domain.teams.team import Team
 
@@ -25,7 +26,8 @@ async def admit(root: Root, actor: Actor | None, events: EventStore, now: dateti
     """Refuse what is not to be seen at present, and note the roles that share links and the team lend the actor.
 
     Returns the lenders: the aggregates that were asked for these roles, the document itself among them, as it says who
-    owns it and with whom it is shared. A team lends roles on all that belongs to it.
+    owns it and with whom it is shared. A team lends roles on all that belongs to it. An account of an auditor is among
+    them: it says that the user may read the history of others.
     `actor`: None is the system, which sees everything.
 
     Raises:
@@ -39,6 +41,8 @@ async def admit(root: Root, actor: Actor | None, events: EventStore, now: dateti
         return lenders
     if isinstance(root, Team):
         note_role_by_team(root, actor)
+        lenders.append(root)
+    elif isinstance(root, User) and root.auditor:
         lenders.append(root)
     elif isinstance(root, Document):
         lenders.append(root)

@@ -1,10 +1,11 @@
 """Scopes of access tokens, derived from the resources of the domain (`domain/access.py`)."""
 
 import sys
+from collections.abc import Iterator
 from functools import cache
 
 from application.discovery import import_all
-from domain.access import Resource
+from domain.access import AUDITOR, Resource, Rule
 
 
 @cache
@@ -18,12 +19,22 @@ def resources() -> dict[str, Resource]:
 
 @cache
 def scopes() -> frozenset[str]:
-    """Return all scopes. The token of a logged-in person has them all.
+    """Return the scopes of the token of a logged-in person: all but those of auditors.
 
     After an upgrade that renames a scope, older tokens lack the new one: 403 `insufficient_scope` where it is required,
     until the next refresh, which issues all scopes; so for an hour at most (`MAX_TOKEN_SECONDS`).
     """
-    return frozenset(rule.scope for resource in resources().values() for rule in resource.rules.values())
+    return frozenset(rule.scope for rule in _rules() if rule.role != AUDITOR)
+
+
+@cache
+def scopes_of_auditors() -> frozenset[str]:
+    """Return the scopes that the token of an auditor has beside those of each person."""
+    return frozenset(rule.scope for rule in _rules() if rule.role == AUDITOR)
+
+
+def _rules() -> Iterator[Rule]:
+    return (rule for resource in resources().values() for rule in resource.rules.values())
 
 
 @cache

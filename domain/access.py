@@ -155,6 +155,7 @@ DOCUMENT = Resource(
         "edit": Rule("editor", "documents:write"),
         "generate": Rule("editor", "documents:write"),
         "list_shares": Rule("owner", "documents:read"),
+        "read_history": Rule("owner", "documents:read"),
         "share": Rule("owner", "documents:write"),
         "file": Rule("owner", "documents:write"),
         "file_in_team": Rule("editor", "documents:write"),
@@ -186,6 +187,7 @@ TEAM = Resource(
         "leave": Rule("guest", "teams:write"),
         "list_invitations": Rule("admin", "teams:read"),
         "read_activity": Rule("admin", "teams:read"),
+        "read_history": Rule("admin", "teams:read"),
         "list_domains": Rule("admin", "teams:read"),
         "manage_domains": Rule("admin", "teams:write"),
         "read_settings": Rule("admin", "teams:read"),
@@ -232,6 +234,17 @@ SUBSCRIPTION = Resource(
 
 MODEL = Resource("model", roles=(), rules={"list": Rule(ANYONE, "documents:read")})
 """The language models that can write in documents. They are the same for all users."""
+
+AUDITOR = "auditor"
+"""The role of users whom operators have appointed (`domain/identity/auditing.py`). No other token has its scopes."""
+
+AUDIT = Resource(
+    "audit",
+    roles=(AUDITOR,),
+    rules={"read_history": Rule(AUDITOR, "audit:read")},
+    advice="an operator",
+)
+"""The history of all, read by auditors. The role is asked of the log for each answer, and each answer is recorded."""
 
 EVENTS = Resource("events", roles=(), rules={"follow": Rule(ANYONE, "events:read")})
 """The stream of events. Of each resource it shows only to people who may read it, with the scope for reading it."""

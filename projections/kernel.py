@@ -382,8 +382,13 @@ class TotalsFold(Fold):
         row = self.rows.get(change.key)
         amounts = change.values
         if row is not None:
-            amounts = {column: _plus(row[column], amount) for column, amount in amounts.items()}
+            amounts = add_sums(row, amounts)
         self.rows[change.key] = {**amounts, POSITION: position}
+
+
+def add_sums(row: Row, amounts: Mapping[str, int | Decimal]) -> dict[str, int | Decimal]:
+    """Return the sums of a row after the amounts were added, by column."""
+    return {column: _plus(row[column], amount) for column, amount in amounts.items()}
 
 
 def _plus(a: int | Decimal, b: int | Decimal) -> int | Decimal:

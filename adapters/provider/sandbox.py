@@ -1,6 +1,6 @@
 """The sandbox: answers without a provider. It speaks the provider's protocol, so all else is as with a real one.
 
-The answer is made of words of the prompt, always the same for the same prompt, and says that no model wrote it.
+The answer is plain sentences, always the same for the same prompt, and says that no model wrote it.
 Moderation refuses what says itself that it is to be refused: "flag:violence".
 """
 
@@ -8,7 +8,6 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from hashlib import sha256
-from itertools import islice
 from typing import Any
 
 import httpx2
@@ -18,13 +17,19 @@ from adapters.provider.client import ProviderAccount
 from adapters.provider.openai_moderation import CATEGORIES
 
 SANDBOX = ProviderAccount("http://sandbox.invalid/v1", "none", is_sandbox=True)
-OPENING = "Sandbox: no model wrote this. "
-WORDS = 60
-"""Length of an answer."""
+OPENING = "Sandbox: no model wrote this."
+SENTENCES = (
+    "A model would write here what was asked for.",
+    "The text grows word by word, as it does with a model.",
+    "It can be watched, stopped, and kept as a draft.",
+    "Its tokens are counted, and its price is that of the catalogue.",
+    "With the key of a provider, the same request gets a real answer.",
+    "The same request gets the same sentences again.",
+    "Another request gets them in another order.",
+)
+"""What answers are made of: all of them, in an order that depends on the prompt."""
 REFUSED_KEY = "sk-refused"
 """Keys that begin so are refused."""
-MAX_ECHO = 2_000
-"""Characters of the prompt from which words are taken."""
 PAUSE_SECONDS = 0.02
 """Between two words."""
 BYTES_OF_A_TOKEN = 4
@@ -104,8 +109,8 @@ def _responses(asked: Mapping[str, Any], used: int) -> Iterator[Mapping[str, Any
 
 def _words(messages: list[Mapping[str, Any]], maximum: int) -> tuple[list[str], bool]:
     """Return the words of the answer, a token each, and whether the maximum has cut it."""
-    asked = str(messages[-1]["content"])[:MAX_ECHO].split() or ["Nothing"]
     digest = sha256(encode(messages)).digest()
-    chosen = (asked[digest[number % len(digest)] * (number + 1) % len(asked)] + " " for number in range(WORDS))
-    words = [f"{word} " for word in OPENING.split()] + [*chosen]
-    return [*islice(words, maximum)], maximum < len(words)
+    order = sorted(range(len(SENTENCES)), key=lambda number: digest[number])
+    first, *others = " ".join((OPENING, *(SENTENCES[number] for number in order))).split()
+    words = [first, *(f" {word}" for word in others)]
+    return words[:maximum], maximum < len(words)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 PIECE_LENGTH = 4_000
 """Characters that are counted at once."""
+SHORT_LENGTH = 4_000
+"""Characters that are counted on the event loop: 0.1 ms, or 0.8 ms at worst. The way to a thread takes as long."""
 MESSAGE_TOKENS = 4
 """Tokens around each message: its begin, its author, a separator, its end."""
 ANSWER_TOKENS = 3
@@ -43,7 +45,10 @@ _loading = Lock()
 
 
 class TiktokenCounter:
-    """Implements `application.ports.TokenCounter`. Counts in a thread; tiktoken leaves the event loop running."""
+    """Implements `application.ports.TokenCounter`. Counts in a thread; tiktoken leaves the event loop running.
+
+    Short texts are counted at once, if the vocabulary is there.
+    """
 
     async def start(self) -> None:
         """Load the vocabulary: 80 MB, and a second during which this process does little else."""
@@ -51,6 +56,8 @@ class TiktokenCounter:
 
     async def count(self, messages: Sequence[Message]) -> int:
         """Return the number of tokens: never less than the vocabulary gives for the whole texts."""
+        if _encoding.cache_info().currsize and sum(len(message.text) for message in messages) <= SHORT_LENGTH:
+            return _count(messages)
         return await asyncio.to_thread(_count, messages)
 
 

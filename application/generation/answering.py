@@ -64,8 +64,6 @@ class Answering:
             _GrowingText(partial_texts, AttemptText(generation_id, attempt, number + 1), LeakDetector(canary))
             for number in range(variants)
         ]
-        self._ends: dict[int, TextOutcome] = {}
-        """How texts have ended, by their numbers from 1. One that is asked for again has not."""
         self._one_ended = asyncio.Condition()
         self._ends_at = math.inf
         """The time of the event loop at which an answer that was asked for again is stopped."""
@@ -75,23 +73,24 @@ class Answering:
         """The texts so far, without what a document cannot hold."""
         return [text.so_far for text in self._texts]
 
-    async def run(self, answer: Callable[[int], AnswerPieces]) -> list[TextOutcome]:
+    @property
+    def ends(self) -> list[TextOutcome]:
+        """How the texts have ended; those that are written are stopped."""
+        return [StoppedText() if text.end is None else text.end for text in self._texts]
+
+    async def run(self, answer: Callable[[int], AnswerPieces]) -> None:
         """Read all answers to their ends, or until the generation is not wanted any more.
 
         `answer`: asks the provider for a variant, by its number from 1.
         """
         self._ends_at = asyncio.get_running_loop().time() + ANSWER_TIMEOUT.total_seconds()
         writing = [asyncio.create_task(self._write(number, answer)) for number in range(1, len(self._texts) + 1)]
-        all_written: asyncio.Future[list[TextOutcome]] = asyncio.gather(*writing)
+        all_written: asyncio.Future[list[None]] = asyncio.gather(*writing)
         unwanted = asyncio.create_task(self._until_unwanted())
         try:
             waiting: set[asyncio.Future[Any]] = {all_written, unwanted}
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            if all_written.done():
-                return all_written.result()
-            unwanted.result()
-            ends = [self._ends.get(number, StoppedText()) for number in range(1, len(self._texts) + 1)]
-            return [task.result() if task.done() else end for task, end in zip(writing, ends, strict=True)]
+            (all_written if all_written.done() else unwanted).result()
         finally:
             for task in (*writing, unwanted):
                 task.cancel()
@@ -101,39 +100,38 @@ class Answering:
         """Keep what is not kept yet: the worker stops, and its watchers are to see what is paid for."""
         await asyncio.gather(*[text.keep_rest() for text in self._texts])
 
-    async def _write(self, number: int, answer: Callable[[int], AnswerPieces]) -> TextOutcome:
+    async def _write(self, number: int, answer: Callable[[int], AnswerPieces]) -> None:
         """Write a text. One for which the provider could not be asked is asked for again, once, after another one.
 
         A circuit that was open lets one answer through until that has ended. The attempt takes no longer for it.
         """
-        outcome = self._ends[number] = await self._ask(number, answer)
+        text = self._texts[number - 1]
+        await self._ask(number, answer)
         async with self._one_ended:
             self._one_ended.notify_all()
-        if not isinstance(outcome, NotAsked) or not await self._may_ask_again():
-            return outcome
-        del self._ends[number]
+        if not isinstance(text.end, NotAsked) or not await self._may_ask_again():
+            return
         try:
             async with asyncio.timeout_at(self._ends_at):
-                return await self._ask(number, answer)
+                await self._ask(number, answer)
         except TimeoutError:
-            return AnswerCut("The end of the answer")
+            text.end = AnswerCut("The end of the answer")
 
-    async def _ask(self, number: int, answer: Callable[[int], AnswerPieces]) -> TextOutcome:
+    async def _ask(self, number: int, answer: Callable[[int], AnswerPieces]) -> None:
         """Let the provider write a text. If others may go on for longer, its last piece is kept at its own end."""
         text = self._texts[number - 1]
-        outcome = await text.write(answer(number))
+        await text.write(answer(number))
         if len(self._texts) > 1:
             await text.keep_rest()
-        return outcome
 
     async def _may_ask_again(self) -> bool:
         """Return whether another text was written, as soon as that is known, and there is time for one more."""
 
         def is_one_written() -> bool:
-            return any(isinstance(end, AnswerEnd) for end in self._ends.values())
+            return any(isinstance(text.end, AnswerEnd) for text in self._texts)
 
         async with self._one_ended:
-            await self._one_ended.wait_for(lambda: is_one_written() or len(self._ends) == len(self._texts))
+            await self._one_ended.wait_for(lambda: is_one_written() or None not in [text.end for text in self._texts])
         return is_one_written() and asyncio.get_running_loop().time() < self._ends_at
 
     async def _until_unwanted(self) -> None:
@@ -149,12 +147,13 @@ class Answering:
 
 
 class _GrowingText:
-    """A text that is written."""
+    """A text that is written. `end`: how it has ended; one that is written, or is asked for again, has not."""
 
     def __init__(self, partial_texts: PartialTexts, of: AttemptText, leaks: LeakDetector) -> None:
         self._partial_texts = partial_texts
         self._of = of
         self._leaks = leaks
+        self.end: TextOutcome | None = None
         self._parts: list[str] = []
         self._kept_parts = self._kept = 0
         self._more = asyncio.Event()
@@ -163,13 +162,14 @@ class _GrowingText:
     def so_far(self) -> str:
         return "".join(self._parts)
 
-    async def write(self, pieces: AnswerPieces) -> TextOutcome:
+    async def write(self, pieces: AnswerPieces) -> None:
         """Read the answer to its end, and keep its pieces meanwhile."""
+        self.end = None
         keeping = asyncio.create_task(self._keep())
         try:
-            return await self._read(pieces)
+            self.end = await self._read(pieces)
         except (RulesLeaked, PromptRefused, UnknownModel, Unavailable) as failure:
-            return failure
+            self.end = failure
         finally:
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)

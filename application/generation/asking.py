@@ -8,7 +8,7 @@ from uuid import UUID
 from application.commands import PortGroup
 from application.generation.canary import canary_of
 from application.generation.choosing import choose
-from application.generation.paying import AttemptNeed, open_budget, plan_of, reserve_in, terms_of
+from application.generation.paying import Allowances, AttemptNeed, allowances_of, open_budget, reserve_in, terms_of
 from application.generation.prompting import prompt_messages, prompt_of
 from application.generation.sources import SourceText
 from application.generation.used_up import NoteUsedUp
@@ -66,13 +66,13 @@ class Asking(PortGroup):
             canary, document.title, document.content, wish.prompt, wish.variables, wish.placement, sources
         )
         digest = self.digests(b"prompt", self.actor.user_id.bytes, wish.prompt.encode()).hex()
-        now = self.clock()
-        quote = await self._quote(store, document, digest, messages)
+        now, allowances = self.clock(), await allowances_of(store, budget.payer, self.actor.user_id)
+        quote = await self._quote(digest, messages, allowances)
         output_tokens = output_tokens_of(document, wish, model, quote, self.actor)
-        need = AttemptNeed(budget.payer, self.actor.user_id, model, quote.prompt_tokens, output_tokens, wish.variants)
-        terms = await terms_of(budget, store, id, need, self.models)
+        need = AttemptNeed(model, quote.prompt_tokens, output_tokens, wish.variants)
+        terms = await terms_of(budget, store, id, need, allowances, self.models)
         generation = request(document, wish, model, quote, terms, id=id, by=self.actor, now=now)
-        await self._reserve(budget, store, generation, now)
+        await self._reserve(budget, generation, allowances, now)
         return generation
 
     async def ask_again(
@@ -91,21 +91,20 @@ class Asking(PortGroup):
         """
         prompt = prompt_of(generation, document, sources, canary_of(self.digests, generation.id))
         now, model = self.clock(), choose(self.models, generation.model)
-        quote = await self._quote(store, document, generation.prompt_digest, prompt.messages)
-        most, variants = generation.max_output_tokens, generation.variants
-        need = AttemptNeed(budget.payer, self.actor.user_id, model, quote.prompt_tokens, most, variants)
-        terms = await terms_of(budget, store, generation.id, need, self.models)
+        allowances = await allowances_of(store, budget.payer, self.actor.user_id)
+        quote = await self._quote(generation.prompt_digest, prompt.messages, allowances)
+        need = AttemptNeed(model, quote.prompt_tokens, generation.max_output_tokens, generation.variants)
+        terms = await terms_of(budget, store, generation.id, need, allowances, self.models)
         request_again(generation, document, model, quote, terms, by=self.actor, now=now)
-        await self._reserve(budget, store, generation, now)
+        await self._reserve(budget, generation, allowances, now)
 
-    async def _quote(self, store: Store, document: Document, digest: str, messages: Sequence[Message]) -> Quote:
-        plan = await plan_of(store, payer_of(document, self.actor.user_id))
-        return Quote(digest, await self.tokens.count(messages), month_of(self.clock()), plan)
+    async def _quote(self, digest: str, messages: Sequence[Message], allowances: Allowances) -> Quote:
+        return Quote(digest, await self.tokens.count(messages), month_of(self.clock()), allowances.plan)
 
-    async def _reserve(self, budget: Budget, store: Store, generation: Generation, now: datetime) -> None:
+    async def _reserve(self, budget: Budget, generation: Generation, allowances: Allowances, now: datetime) -> None:
         """Reserve what a new round may cost. A refused command stores nothing, so a job notes the first refusal."""
         try:
-            await reserve_in(budget, store, generation, generation.estimated_tokens, now)
+            reserve_in(budget, generation, generation.estimated_tokens, allowances, now)
         except BudgetExceeded:
             for event in budget.pending_events:
                 if isinstance(event, Budget.NoticeReached):

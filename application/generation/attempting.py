@@ -12,6 +12,7 @@ from application.generation.attempts import EndAttempt, RecordAnswer, TextUse, V
 from application.generation.canary import RulesLeaked
 from application.generation.moderating import TextRefusal, WithholdText, judge_text
 from application.generation.stopping import to_its_end
+from application.known_roots import KnownRoots
 from application.ports import (
     AnswerCut,
     AnswerEnd,
@@ -40,7 +41,7 @@ JudgedOutcome = TextOutcome | TextRefusal
 
 
 class Attempt:
-    """An attempt that has started. `job_key`: the effect key of its job; `model`: the one that is asked.
+    """An attempt that has started. `job_key`: the effect key of its job; `known`: what the job has loaded.
 
     `has_refused`: it has ended without a text, and some of what was written is refused.
     """
@@ -50,20 +51,20 @@ class Attempt:
         job_key: str,
         generation: Generation,
         number: int,
-        model: str,
         prompt_tokens: int,
         tokens: TokenCounter,
         send: SendAsUser,
+        known: KnownRoots,
     ) -> None:
         self.number = number
         self.has_refused = False
-        self._model = model
         self._prompt_tokens = prompt_tokens
         self._key = f"{job_key}:{number}"
         self._request_id = f"{generation.id}-{number}"
         self._generation = generation
         self._tokens = tokens
         self._send = send
+        self._known = known
 
     async def make(self, provider: Provider, moderation: Moderation, answering: Answering, prompt: Prompt) -> None:
         """Let the provider write.
@@ -72,13 +73,13 @@ class Attempt:
             Unavailable: it did not, and another attempt may help.
         """
         try:
-            outcomes = await answering.run(lambda variant: provider.answer(self._named(prompt, variant)))
+            await answering.run(lambda variant: provider.answer(self._named(prompt, variant)))
         except asyncio.CancelledError:
             # The worker stops: an answer that takes too long is ended by the provider's adapter.
             await answering.keep_rest()
-            await self._end("lost", await self._used_until_now(answering.texts), is_try=False)
+            await self._end("lost", await self._uses(answering), is_try=False)
             raise
-        await to_its_end(self._end_with(outcomes, answering.texts, moderation, prompt))
+        await to_its_end(self._end_with(answering, moderation, prompt))
 
     def _named(self, prompt: Prompt, variant: int) -> Prompt:
         """Return the prompt with the name of its request."""
@@ -89,15 +90,13 @@ class Attempt:
         """End the attempt before the provider is asked."""
         await self._end("lost", [], is_try=False)
 
-    async def _end_with(
-        self, outcomes: Sequence[TextOutcome], texts: Sequence[str], moderation: Moderation, prompt: Prompt
-    ) -> None:
+    async def _end_with(self, answering: Answering, moderation: Moderation, prompt: Prompt) -> None:
         """Record what has come of the attempt.
 
         Raises:
             Unavailable: another attempt may help.
         """
-        uses = [await self._use_of(outcome, text) for outcome, text in zip(outcomes, texts, strict=True)]
+        outcomes, texts, uses = answering.ends, answering.texts, await self._uses(answering)
         if any(isinstance(outcome, StoppedText) for outcome in outcomes):
             await self._end("cancelled", uses)
             return
@@ -133,20 +132,12 @@ class Attempt:
             raise failures[0]
 
     async def _record(self, judged: Sequence[JudgedOutcome], texts: Sequence[str], uses: Sequence[TextUse]) -> None:
-        answers: list[VariantAnswer | None] = []
-        unkept = []
-        for outcome, text, use in zip(judged, texts, uses, strict=True):
-            if isinstance(outcome, AnswerEnd):
-                answers.append(_answer(outcome, text, use))
-            else:
-                answers.append(None)
-                unkept.append(use)
+        answers = [
+            _answer(outcome, text, use) if isinstance(outcome, AnswerEnd) else use
+            for outcome, text, use in zip(judged, texts, uses, strict=True)
+        ]
         command = RecordAnswer(
-            generation_id=self._generation.id,
-            attempt=self.number,
-            answers=answers,
-            unkept=unkept,
-            refusals=_refused(judged),
+            generation_id=self._generation.id, attempt=self.number, answers=answers, refusals=_refused(judged)
         )
         await self._store(command, "answer")
 
@@ -163,17 +154,18 @@ class Attempt:
         )
         await self._store(command, "withhold")
 
+    async def _uses(self, answering: Answering) -> list[TextUse]:
+        """Return what each text has used until now."""
+        ended = zip(answering.ends, answering.texts, strict=True)
+        return [await self._use_of(outcome, text) for outcome, text in ended]
+
     async def _use_of(self, outcome: TextOutcome, text: str) -> TextUse:
         """Return what a text has used: as the provider counted, or else by our own count."""
         if isinstance(outcome, AnswerEnd) and outcome.usage is not None:
-            return TextUse(self._model, outcome.usage.input_tokens, outcome.usage.output_tokens)
+            return TextUse(outcome.usage.input_tokens, outcome.usage.output_tokens)
         has_begun = isinstance(outcome, AnswerEnd | AnswerCut | RulesLeaked | StoppedText)
         sent, written = self._prompt_tokens if has_begun else 0, await count(self._tokens, text)
-        return TextUse(self._model, sent, written, is_counted=not (sent or written))
-
-    async def _used_until_now(self, texts: Sequence[str]) -> list[TextUse]:
-        """Return what the texts have used, by our own count."""
-        return [await self._use_of(StoppedText(), text) for text in texts]
+        return TextUse(sent, written, is_counted=not (sent or written))
 
     async def _end(
         self,
@@ -197,10 +189,10 @@ class Attempt:
         return bool((await self._store(command, "end")).is_open)
 
     async def _store(self, command: Command[Any], step: str) -> Any:
-        return await store(self._send, command, f"{self._key}:{step}", self._generation.asker_id)
+        return await store(self._send, command, f"{self._key}:{step}", self._generation.asker_id, self._known)
 
 
-async def store(send: SendAsUser, command: Command[Any], key: str, user_id: UUID) -> Any:
+async def store(send: SendAsUser, command: Command[Any], key: str, user_id: UUID, known: KnownRoots) -> Any:
     """Send a command, again and again during a short outage.
 
     An attempt whose start is not known here, or whose text is not stored, costs money for nothing.
@@ -210,10 +202,10 @@ async def store(send: SendAsUser, command: Command[Any], key: str, user_id: UUID
     """
     for pause in STORE_PAUSES:
         try:
-            return await send(command, key, user_id)
+            return await send(command, key, user_id, known)
         except (Unavailable, Busy, InFlight):
             await asyncio.sleep(pause)
-    return await send(command, key, user_id)
+    return await send(command, key, user_id, known)
 
 
 async def count(tokens: TokenCounter, text: str) -> int:
@@ -239,7 +231,6 @@ async def _judged(outcome: TextOutcome, text: str, moderation: Moderation, promp
 def _answer(end: AnswerEnd, text: str, use: TextUse) -> VariantAnswer:
     return VariantAnswer(
         text=text,
-        model=use.model,
         ending=end.reason,
         input_tokens=use.input_tokens,
         output_tokens=use.output_tokens,

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from application.commands import Command, handles
 from application.generation.choosing import choose
-from application.generation.paying import budget_of, reserve_in, settle_up
+from application.generation.paying import allowances_of, budget_of, reserve_in, settle_up
 from application.generation.sources import read_sources
 from application.lookup import find
 from application.ports import Actor, Clock, Models, Store, UnknownModel
@@ -69,7 +69,6 @@ class VariantAnswer:
     """The answer of a model to an attempt that asked once, or one of its variants. `is_counted`: by the provider."""
 
     text: str
-    model: str
     ending: AnswerEnding
     input_tokens: int
     output_tokens: int
@@ -79,30 +78,28 @@ class VariantAnswer:
 
 @dataclass(frozen=True, slots=True)
 class TextUse:
-    """What a text has used that is not kept. `model`: the one that wrote it; `is_counted`: by the provider."""
+    """What a text has used that is not kept. `is_counted`: by the provider."""
 
-    model: str
     input_tokens: int
     output_tokens: int
     is_counted: bool = True
 
 
-def uncounted(used: Sequence[VariantAnswer | TextUse | None]) -> list[int]:
+def uncounted(used: Sequence[VariantAnswer | TextUse]) -> list[int]:
     """Return the numbers of variants, from 1, whose tokens only we have counted. `used`: of all, in their order."""
-    return [number for number, each in enumerate(used, start=1) if each is not None and not each.is_counted]
+    return [number for number, each in enumerate(used, start=1) if not each.is_counted]
 
 
 class RecordAnswer(Command[None]):
     """Write the text of an attempt into the document, or keep it, or several, as drafts.
 
-    `answers`: one for each variant; None: it failed or is refused. `unkept`: what those have used, in the same order.
-    `refusals`: those of them that are refused.
+    `answers`: one for each variant; of one that failed or is refused, what it has used. `refusals`: those that are
+    refused.
     """
 
     generation_id: UUID
     attempt: int
-    answers: list[VariantAnswer | None]
-    unkept: Sequence[TextUse] = ()
+    answers: list[VariantAnswer | TextUse]
     refusals: Sequence[VariantRefusal] = ()
 
 
@@ -166,7 +163,8 @@ async def _obstacle(
     if cmd.prompt_tokens + generation.max_output_tokens > model.context_tokens:
         return "too_long"
     try:
-        await reserve_in(budget, store, generation, cmd.prompt_tokens, now)
+        allowances = await allowances_of(store, generation.payer, generation.asker_id)
+        reserve_in(budget, generation, cmd.prompt_tokens, allowances, now)
     except BudgetExceeded:
         return "budget"
     return None
@@ -192,27 +190,25 @@ async def end_attempt(cmd: EndAttempt, store: Store, clock: Clock) -> AttemptSta
 
 
 @handles
-async def record_answer(cmd: RecordAnswer, store: Store, actor: Actor, clock: Clock, models: Models) -> None:
+async def record_answer(cmd: RecordAnswer, store: Store, actor: Actor, clock: Clock) -> None:
     generation, now = await store.get(Generation, cmd.generation_id), clock()
     budget, before = await budget_of(store, generation), generation.cost
     document = await find(store, Document, generation.document_id)
-    given = [None if answer is None else _model_answer(answer, generation, models) for answer in cmd.answers]
-    unkept = iter(cmd.unkept)
-    used = [next(unkept, None) if each is None else each for each in cmd.answers]
-    answers = AttemptAnswers(given, cost_of(cmd.unkept, generation, models), uncounted(used))
+    given = [_model_answer(each, generation) if isinstance(each, VariantAnswer) else None for each in cmd.answers]
+    unkept = [each for each in cmd.answers if isinstance(each, TextUse)]
+    answers = AttemptAnswers(given, cost_of(unkept, generation), uncounted(cmd.answers))
     refuse_variants(generation, cmd.attempt, cmd.refusals, now=now)
     answer(generation, cmd.attempt, answers, document, by=actor, now=now)
     settle_up(budget, generation, before, now)
     store.save(generation, budget, *([] if document is None else [document]))
 
 
-def _model_answer(answer: VariantAnswer, generation: Generation, models: Models) -> ModelAnswer:
-    """Return an answer with the price of the model that gave it."""
-    price = _price_of(answer.model, generation, models)
+def _model_answer(answer: VariantAnswer, generation: Generation) -> ModelAnswer:
+    """Return an answer with the model that gave it, and its price."""
     return ModelAnswer(
         answer.text,
-        answer.model,
-        price,
+        generation.asked_model,
+        generation.asked_price,
         answer.ending,
         answer.input_tokens,
         answer.output_tokens,
@@ -220,18 +216,10 @@ def _model_answer(answer: VariantAnswer, generation: Generation, models: Models)
     )
 
 
-def cost_of(used: Sequence[TextUse], generation: Generation, models: Models) -> AttemptCost:
-    """Return what texts have cost."""
-    costs = [
-        AttemptCost.of(_price_of(each.model, generation, models), each.input_tokens, each.output_tokens)
-        for each in used
-    ]
-    return sum(costs, start=NOTHING)
-
-
-def _price_of(model: str, generation: Generation, models: Models) -> TokenPrice:
-    """Return the price of the model that has answered. No other one stands in where the payer's own key pays."""
-    return generation.asked_price if model == generation.asked_model else choose(models, model).price
+def cost_of(used: Sequence[TextUse], generation: Generation) -> AttemptCost:
+    """Return what texts of the last attempt have cost."""
+    price = generation.asked_price
+    return sum([AttemptCost.of(price, each.input_tokens, each.output_tokens) for each in used], start=NOTHING)
 
 
 @handles

@@ -7,7 +7,7 @@ number, is not found: a canary is an alarm. People are protected by rules that h
 
 import re
 import unicodedata
-from base64 import b32encode, b64encode
+from base64 import b64encode
 from collections.abc import Iterator
 from uuid import UUID
 
@@ -19,6 +19,8 @@ PART = 12
 """So many of its letters in a row are a leak."""
 _TAGS = {0xE0000 + code: code for code in range(0x20, 0x7F)}
 """Invisible characters that stand for those of ASCII (Unicode, Tags)."""
+_BASE32 = {f"{value:05b}": digit for value, digit in enumerate("abcdefghijklmnopqrstuvwxyz234567")}
+"""Digits by their bits (RFC 4648), in small letters."""
 _OTHERS = re.compile("[^a-z0-9]+")
 
 
@@ -35,7 +37,9 @@ class LeakDetector:
     """Reads a text piece by piece, and finds the canary in it."""
 
     def __init__(self, canary: str) -> None:
-        self._parts = frozenset(part for form in _disguises(canary) for part in _parts_of(form))
+        self._parts: set[str] = set()
+        for form in map(_plain, _disguises(canary)):
+            self._parts.update([form[start : start + PART] for start in range(len(form) - PART + 1)])
         self._tail = ""
 
     def read(self, piece: str) -> None:
@@ -65,15 +69,11 @@ def _disguises(canary: str) -> Iterator[str]:
         yield spelled.encode().hex()
         for before in range(3):
             yield _inner(b64encode(b" " * before + spelled.encode()).decode(), 2)
-        for before in range(5):
-            yield _inner(b32encode(b" " * before + spelled.encode()).decode(), 7)
+        bits = f"{int.from_bytes(spelled.encode(), 'big'):0{8 * len(spelled)}b}"
+        for first in range(5):
+            yield "".join([_BASE32[bits[start : start + 5]] for start in range(first, len(bits) - 4, 5)])
 
 
 def _inner(encoded: str, edge: int) -> str:
     """Return an encoded text without the ends, in which other bytes take part."""
     return encoded.rstrip("=")[edge:-edge]
-
-
-def _parts_of(form: str) -> Iterator[str]:
-    plain = _plain(form)
-    return (plain[start : start + PART] for start in range(len(plain) - PART + 1))

@@ -11,7 +11,7 @@ from uuid import UUID
 from application.commands import Command, handles
 from application.generation.attempts import TextUse, cost_of, uncounted
 from application.generation.paying import budget_of, settle_up
-from application.ports import Clock, Models, Moderation, Store, Unavailable
+from application.ports import Clock, Moderation, Store, Unavailable
 from domain.generation.events import RefusalReason
 from domain.generation.generation import Generation
 from domain.generation.refusing import withhold
@@ -58,10 +58,10 @@ async def judge_text(moderation: Moderation, text: str) -> tuple[str, ...]:
 
 
 @handles
-async def withhold_text(cmd: WithholdText, store: Store, clock: Clock, models: Models) -> None:
+async def withhold_text(cmd: WithholdText, store: Store, clock: Clock) -> None:
     generation, now = await store.get(Generation, cmd.generation_id), clock()
     budget, before = await budget_of(store, generation), generation.cost
-    cost = cost_of(cmd.used, generation, models)
+    cost = cost_of(cmd.used, generation)
     withhold(generation, cmd.attempt, cmd.refused, cmd.categories, cost=cost, uncounted=uncounted(cmd.used), now=now)
     settle_up(budget, generation, before, now)
     store.save(generation, budget)

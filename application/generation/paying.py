@@ -20,8 +20,9 @@ from domain.teams.team import Team
 
 @dataclass(frozen=True, slots=True)
 class Allowances:
-    """What a payer may use in a month and, where a team pays, what the asker may spend of it."""
+    """What a payer may use in a month by their plan and, where a team pays, what the asker may spend of it."""
 
+    plan: Plan
     payer: Allowance
     asker: Spender | None
 
@@ -37,8 +38,6 @@ class Allowances:
 class AttemptNeed:
     """What a request may take at most: of each variant, the tokens of its prompt and of its answer."""
 
-    payer: Party
-    asker_id: UUID
     model: ModelChoice
     prompt_tokens: int
     output_tokens: int
@@ -51,27 +50,42 @@ async def open_budget(store: Store, payer: Party, month: str, now: datetime) -> 
     return budget or Budget.open(payer=payer, month=month, now=now)
 
 
-async def terms_of(budget: Budget, store: Store, id: UUID, need: AttemptNeed, models: Models) -> WritingTerms:
+async def allowances_of(store: Store, payer: Party, asker_id: UUID) -> Allowances:
+    """Return what a payer's generations for a user may use. A payer without a subscription has the free plan."""
+    subscription = await find(store, Subscription, Subscription.id_of(payer))
+    team = await find(store, Team, payer.id) if payer.kind == "team" else None
+    plan: Plan = "free" if subscription is None else subscription.plan
+    allowance = ALLOWANCES[plan]
+    if team is None:
+        return Allowances(plan, allowance, None)
+    allowance = allowance.limited(*budget_limit(team))
+    own = allowance.limited(*budget_limit(team, asker_id))
+    return Allowances(plan, allowance, Spender(asker_id, own))
+
+
+async def terms_of(
+    budget: Budget, store: Store, id: UUID, need: AttemptNeed, allowances: Allowances, models: Models
+) -> WritingTerms:
     """Return who is to write and to pay for a new round of the generation `id`.
 
     If the soft budget has no room for it, a cheaper model of the fallback chain is to write, if there is one.
     """
-    own_key = await has_own_key(store, need.payer)
+    own_key = await has_own_key(store, budget.payer)
     price = TokenPrice(0, 0) if own_key else need.model.price
     tokens, micros = _most(price, need.prompt_tokens, need.output_tokens, need.variants)
-    allowances = await _allowances(store, need.payer, need.asker_id)
     if allowances.have_soft_room(budget, id, tokens, micros):
         return WritingTerms(own_key)
     return WritingTerms(own_key, cheaper(models, need.model.name, need.prompt_tokens, need.output_tokens))
 
 
-async def reserve_in(budget: Budget, store: Store, generation: Generation, prompt_tokens: int, now: datetime) -> None:
+def reserve_in(
+    budget: Budget, generation: Generation, prompt_tokens: int, allowances: Allowances, now: datetime
+) -> None:
     """Reserve the most that an attempt with such a prompt may cost, with all its variants.
 
     Raises:
         BudgetExceeded: less is left; it is noted in the budget if it is the payer's.
     """
-    allowances = await _allowances(store, generation.payer, generation.asker_id)
     tokens, micros = _most(generation.price, prompt_tokens, generation.max_output_tokens, generation.variants)
     try:
         budget.reserve(
@@ -82,12 +96,6 @@ async def reserve_in(budget: Budget, store: Store, generation: Generation, promp
     except BudgetExceeded:
         budget.note_refusal(allowances.payer, now=now)
         raise
-
-
-async def plan_of(store: Store, payer: Party) -> Plan:
-    """Return the plan of a payer. One without a subscription has the free plan."""
-    subscription = await find(store, Subscription, Subscription.id_of(payer))
-    return "free" if subscription is None else subscription.plan
 
 
 async def budget_of(store: Store, generation: Generation) -> Budget:
@@ -101,22 +109,13 @@ def settle_up(budget: Budget, generation: Generation, before: Cost, now: datetim
     tokens, micros = cost.tokens - before.tokens, cost.micros - before.micros
     if generation.id not in budget.reserved or generation.is_open:
         user_id = generation.asker_id if generation.payer_kind == "team" else None
-        model = generation.billed_model
-        budget.charge(generation.id, tokens=tokens, micros=micros, now=now, user_id=user_id, model=model)
+        budget.charge(
+            generation.id, tokens=tokens, micros=micros, now=now, user_id=user_id, model=generation.asked_model
+        )
     elif tokens or micros:
-        budget.settle(generation.id, tokens=tokens, micros=micros, now=now, model=generation.billed_model)
+        budget.settle(generation.id, tokens=tokens, micros=micros, now=now, model=generation.asked_model)
     else:
         budget.release(generation.id, now=now)
-
-
-async def _allowances(store: Store, payer: Party, asker_id: UUID) -> Allowances:
-    allowance = ALLOWANCES[await plan_of(store, payer)]
-    team = await find(store, Team, payer.id) if payer.kind == "team" else None
-    if team is None:
-        return Allowances(allowance, None)
-    allowance = allowance.limited(*budget_limit(team))
-    own = allowance.limited(*budget_limit(team, asker_id))
-    return Allowances(allowance, Spender(asker_id, own))
 
 
 def _most(price: TokenPrice, prompt_tokens: int, output_tokens: int, variants: int) -> tuple[int, int]:

@@ -17,7 +17,7 @@ from domain.kernel import Party, PartyKind
 class NoteUsedUp(Job, frozen=True, kw_only=True):
     """Note that a budget has refused a text by this allowance.
 
-    `budget_version`: of the event that the refused command could not store; jobs that were kept before have none.
+    `budget_version`: of the event that the refused command could not store.
     """
 
     kind: ClassVar[str] = "note_used_up"
@@ -27,7 +27,7 @@ class NoteUsedUp(Job, frozen=True, kw_only=True):
     month: str
     tokens: int
     micros: int
-    budget_version: int = 0
+    budget_version: int
 
     @property
     def effect_key(self) -> str:

@@ -11,6 +11,7 @@ from typing import ClassVar
 from uuid import UUID
 
 from application.commands import Command, handles
+from application.held_subjects import is_held
 from application.identity.authentication import Authentication
 from application.identity.session_jobs import NewDeviceMail, ReportReuse
 from application.ports import (
@@ -56,12 +57,16 @@ class NoSuchSession(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class SessionTokens:
-    """A session that goes on: with a new refresh token, and an access token that is to be issued."""
+    """A session that goes on: with a new refresh token, and an access token that is to be issued.
+
+    `auditor`: whether the user is one now.
+    """
 
     user_id: UUID
     session_id: UUID
     mode: SessionMode
     refresh_token: TokenText = field(repr=False)
+    auditor: bool = False
 
 
 class LogIn(Command[SessionTokens]):
@@ -117,10 +122,7 @@ async def log_in(
     if user.deletion_due is not None:
         entry = SecurityEntry("log_in", "refused", request_id, client, user.id, reason="deletion_pending")
         security_log.note(entry)
-        raise DeletionPending(
-            f"This account is to be deleted on {user.deletion_due:%Y-%m-%d}. Do you want to keep it? Then withdraw the "
-            "deletion with the same email address and password, and log in again."
-        )
+        raise DeletionPending(_until_when(user.deletion_due, held=await is_held(store, user.id)))
     id, version = new_id(), user.version
     if passwords.is_outdated(user.password_hash):
         user.rehash_password(password_hash=await passwords.hash(cmd.password), now=clock())
@@ -133,7 +135,7 @@ async def log_in(
         # The password was changed since the user was loaded: look again.
         raise VersionConflict([user.id])
     await security_log.record(SecurityEntry("log_in", "done", request_id, client, user.id, id))
-    return SessionTokens(user.id, id, cmd.mode, token.text)
+    return SessionTokens(user.id, id, cmd.mode, token.text, user.auditor)
 
 
 @handles
@@ -153,7 +155,8 @@ async def refresh_session(
     if token is None or session is None or (use := session.use_of(token)) == "foreign":
         security_log.note(SecurityEntry("refresh_session", "refused", request_id, client, reason="invalid_token"))
         raise session_over()
-    refusal, following = await _why_refused(store, session, use, cmd.mode, now), None
+    user = await _account(store, session)
+    refusal, following = _why_refused(user, session, use, cmd.mode, now), None
     if refusal == "token_reused":
         # First the job: if this is interrupted, the job ends the session, and the user learns of it.
         await queue.enqueue(ReportReuse(user_id=session.user_id, session_id=session.id))
@@ -165,11 +168,11 @@ async def refresh_session(
             raise VersionConflict([session.id])
     elif refusal is None:
         following = refresh_tokens.again(token, session.digest)
-    if following is None:
+    if following is None or user is None:
         entry = SecurityEntry("refresh_session", "refused", request_id, client, session.user_id, session.id)
         security_log.note(replace(entry, reason=refusal or "invalid_token"))
         raise session_over()
-    return SessionTokens(session.user_id, session.id, session.mode, following.text)
+    return SessionTokens(session.user_id, session.id, session.mode, following.text, user.auditor)
 
 
 @handles
@@ -213,8 +216,27 @@ def session_over() -> SessionOver:
     return SessionOver("The session has ended, or this is not its latest refresh token; log in again.")
 
 
-async def _why_refused(
-    store: Store, session: Session, use: TokenUse, mode: SessionMode, now: datetime
+def _until_when(due: datetime, *, held: bool) -> str:
+    """Say to a user when their account is deleted, and how they keep it."""
+    when = f"This account is to be deleted on {due:%Y-%m-%d}."
+    if held:
+        when = "This account is to be deleted as soon as the law allows it, which requires us to keep it for now."
+    return (
+        f"{when} Do you want to keep it? Then withdraw the deletion with the same email address and password, and log "
+        "in again."
+    )
+
+
+async def _account(store: Store, session: Session) -> User | None:
+    """Return the user of a session; None: the account is gone."""
+    try:
+        return await store.get(User, session.user_id)
+    except NotFound:
+        return None
+
+
+def _why_refused(
+    user: User | None, session: Session, use: TokenUse, mode: SessionMode, now: datetime
 ) -> SecurityReason | None:
     """Return why a token is refused; None: it is the current one of its session, or the last one used again at once.
 
@@ -225,11 +247,7 @@ async def _why_refused(
         return "session_ended"
     if session.is_over(now):
         return "session_expired"
-    try:
-        user = await store.get(User, session.user_id)
-    except NotFound:
-        return "session_ended"
-    if not user.keeps_session(session.id, session.user_version):
+    if user is None or not user.keeps_session(session.id, session.user_version):
         return "session_ended"
     if use == "reused":
         return "token_reused"

@@ -15,6 +15,7 @@ def end_sessions(
     | User.SessionsEnded
     | User.LockedDown
     | User.DeletionRequested
+    | User.AuditorDismissed
     | User.Deactivated
     | User.Erased,
 ) -> Iterable[Reaction]:

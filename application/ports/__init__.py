@@ -1,6 +1,15 @@
 """Ports: what use cases need from outside, one file a subject. Every name can be imported from here."""
 
 from application.ports.as_user import SendAsUser
+from application.ports.audit import (
+    AuditTrail,
+    EventFilter,
+    EventOrigin,
+    HistoryTooLarge,
+    LoggedEvent,
+    Point,
+    SearchTooWide,
+)
 from application.ports.challenges import MAX_WORK, ChallengePurpose, Challenges
 from application.ports.client import Client, DeviceNames
 from application.ports.clock import Clock, NewId
@@ -37,6 +46,7 @@ from application.ports.feed import (
     Undecodable,
 )
 from application.ports.files import FileContent, FileExists, FileInfo, Files, NoSuchFile, RangeOutsideFile
+from application.ports.histories import EventTrace, HistoryFilter, TraceSlice
 from application.ports.holdings import HeldStream, Holdings
 from application.ports.kept_documents import KeptDocuments
 from application.ports.limits import MICROSECONDS, Bucket, BucketState, Decision, Limits, Quota
@@ -64,6 +74,7 @@ from application.ports.provider import (
 from application.ports.queue import JobQueue
 from application.ports.reads import EventPlace, Params, ReadStore, StoredEvents, T
 from application.ports.recent_documents import RecentDocuments
+from application.ports.sealed_log import NoSuchTile, NotContinued, NotSealedYet, SealedLog
 from application.ports.security_log import EntryFilter, LoggedEntry, SecurityEntry, SecurityLog
 from application.ports.sessions import (
     IDLE_LIFETIME,
@@ -86,6 +97,7 @@ from application.ports.sessions import (
     TokenText,
     TokenUse,
 )
+from application.ports.siem import NotDelivered, Siem
 from application.ports.slugs import SlugIndex
 from application.ports.store import (
     A,
@@ -122,6 +134,7 @@ __all__ = [
     "AnswerEnd",
     "AnswerExpired",
     "AttemptText",
+    "AuditTrail",
     "Beginning",
     "Bucket",
     "BucketState",
@@ -141,13 +154,18 @@ __all__ = [
     "EndReason",
     "EntryFilter",
     "EventFeed",
+    "EventFilter",
+    "EventOrigin",
     "EventPlace",
     "EventStore",
+    "EventTrace",
     "FileContent",
     "FileExists",
     "FileInfo",
     "Files",
     "HeldStream",
+    "HistoryFilter",
+    "HistoryTooLarge",
     "Holdings",
     "Idempotency",
     "InFlight",
@@ -163,6 +181,7 @@ __all__ = [
     "LiveSession",
     "LiveSessions",
     "LoggedEntry",
+    "LoggedEvent",
     "Mail",
     "MailRefused",
     "Mailer",
@@ -173,8 +192,12 @@ __all__ = [
     "NewId",
     "NewSession",
     "NoSuchFile",
+    "NoSuchTile",
     "NotAsked",
     "NotAuthenticated",
+    "NotContinued",
+    "NotDelivered",
+    "NotSealedYet",
     "NotSettled",
     "OutcomeUnknown",
     "Params",
@@ -183,6 +206,7 @@ __all__ = [
     "PartitionCheckpoint",
     "PartitionedFeed",
     "Passwords",
+    "Point",
     "Positions",
     "Precondition",
     "PreconditionFailed",
@@ -200,6 +224,8 @@ __all__ = [
     "Reference",
     "RefreshToken",
     "RefreshTokens",
+    "SealedLog",
+    "SearchTooWide",
     "SecurityEntry",
     "SecurityLog",
     "SelectiveFeed",
@@ -211,6 +237,7 @@ __all__ = [
     "SessionMode",
     "SessionWatch",
     "Sessions",
+    "Siem",
     "SlugIndex",
     "StaleVersion",
     "Store",
@@ -225,6 +252,7 @@ __all__ = [
     "TokenText",
     "TokenUse",
     "TooManyAtOnce",
+    "TraceSlice",
     "TryKey",
     "Unavailable",
     "Undecodable",

@@ -287,8 +287,7 @@ class Budget(Root):
 
     def is_news(self, allowance: Allowance) -> bool:
         """Whether there was no notice of a refusal by this allowance."""
-        is_raised = allowance.tokens > self.limit_tokens or allowance.micros > self.limit_micros
-        return is_raised or self.noticed < USED_UP
+        return self._is_raised(allowance.tokens, allowance.micros) or self.noticed < USED_UP
 
     def note_refusal(self, allowance: Allowance, *, now: datetime) -> None:
         """Note that less was left than a generation may cost. Once, until the allowance is raised."""
@@ -345,7 +344,7 @@ class Budget(Root):
 
     def allow(self, tokens: int, micros: int) -> None:
         """Set the allowance. After a higher one, notices come again. Only events call this."""
-        is_raised = tokens > self.limit_tokens or micros > self.limit_micros
+        is_raised = self._is_raised(tokens, micros)
         self.limit_tokens, self.limit_micros = tokens, micros
         if is_raised:
             self.noticed = min(self.noticed, self._reached)
@@ -354,6 +353,9 @@ class Budget(Root):
         """Remove a reservation. Only events call this."""
         self.reserved.pop(generation_id, None)
         self.spenders.pop(generation_id, None)
+
+    def _is_raised(self, tokens: int, micros: int) -> bool:
+        return tokens > self.limit_tokens or micros > self.limit_micros
 
     def _attribute(self, generation_id: UUID, user_id: UUID, now: datetime) -> None:
         if generation_id not in self.spenders:

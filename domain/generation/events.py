@@ -228,7 +228,7 @@ class DraftDiscarded(Root.Event):
 class TextRefused(Root.Event):
     """The prompt is not sent, or the text not given out. `categories`: those for which moderation refuses it.
 
-    `variant`: only this text of several (from 1); others of the attempt may be kept, or it may be repeated.
+    `variant`: the number of the only text of several that is refused, from 1; the generation goes on without it.
     """
 
     TOPIC = "generation.text_refused"
@@ -240,9 +240,9 @@ class TextRefused(Root.Event):
         if self.variant is None:
             aggregate.refused, aggregate.categories = self.refused, self.categories
             return
-        missing = aggregate.variants - len(aggregate.variant_refusals)
-        aggregate.variant_refusals = [*aggregate.variant_refusals, *[None] * missing]
-        aggregate.variant_refusals[self.variant - 1] = self.refused
+        refusals = [*(aggregate.variant_refusals or [None] * aggregate.variants)]
+        refusals[self.variant - 1] = self.refused
+        aggregate.variant_refusals = refusals
 
 
 class GenerationFailed(Root.Event):

@@ -186,18 +186,13 @@ class Generation(Root):
 
     @property
     def asked_model(self) -> str:
-        """The model that the last attempt has asked."""
+        """The model that the last attempt has asked, and that its cost is for."""
         return self.fallback or self.writer
 
     @property
     def asked_price(self) -> TokenPrice:
         """The price of this model."""
         return TokenPrice(*self.fallback_prices) if self.fallback_prices else self.price
-
-    @property
-    def billed_model(self) -> str:
-        """The model that the last cost is for, of several the first."""
-        return next(filter(None, self.models), self.asked_model)
 
     @property
     def estimated_micros(self) -> int:
@@ -274,6 +269,10 @@ class Generation(Root):
         is_asker = person.user_id == self.asker_id and not self.erased
         GENERATION.require(action, "asker" if is_asker else None)
 
+    def is_under_way(self, attempt: int) -> bool:
+        """Whether an attempt has not ended; other workers may have ended it, and begun another one."""
+        return self.attempt_is_open and attempt == self.attempt
+
     def is_due(self, round: int) -> bool:
         """Whether an attempt of a round is to start."""
         return self.is_open and not self.attempt_is_open and round == self.round
@@ -327,7 +326,7 @@ class Generation(Root):
         provider was not asked, or was stopped by us, so that it is none of the tries. `micros`: its cost, if other
         models have answered. `uncounted`: the variants whose tokens only we have counted.
         """
-        if attempt != self.attempt or not self.attempt_is_open:
+        if not self.is_under_way(attempt):
             return
         self.trigger_event(
             self.AttemptEnded,

@@ -28,7 +28,7 @@ def refuse_variants(generation: Generation, attempt: int, refusals: Sequence[Var
 
     An attempt that has ended causes no event, nor does one that was erased: nothing is kept of why.
     """
-    if attempt != generation.attempt or not generation.attempt_is_open or generation.erased:
+    if not generation.is_under_way(attempt) or generation.erased:
         return
     for each in refusals:
         generation.trigger_event(
@@ -55,7 +55,7 @@ def withhold(
     An attempt that has ended already causes no event. Nothing is kept of why an erased text is refused. `uncounted`:
     the variants whose tokens only we have counted.
     """
-    if attempt != generation.attempt or not generation.attempt_is_open:
+    if not generation.is_under_way(attempt):
         return
     if not generation.erased:
         refuse(generation, refused, categories, now=now)

@@ -23,7 +23,7 @@ def answer(
     Texts of a generation that was cancelled or erased meanwhile are paid for, but not kept. Does nothing if the attempt
     is not the one under way: another worker has taken over.
     """
-    if attempt != generation.attempt or not generation.attempt_is_open:
+    if not generation.is_under_way(attempt):
         return
     if not generation.is_open or not answers.has_text:
         cost = answers.cost

@@ -45,6 +45,39 @@ def cut_sessions(user: "User", event: Root.Event, kept: UUID | None = None) -> N
     user.sessions_cut, user.kept_session_id = event.originator_version, kept
 
 
+class VerificationRequested(Root.Event):
+    TOPIC = "user.verification_requested"
+    link_id: UUID
+    token_digest: str
+    expires_at: datetime
+
+    def apply(self, aggregate: "User") -> None:
+        keep_link(aggregate, "verify", self.link_id, self.token_digest, self.expires_at)
+        note_request(aggregate, "verify", self.timestamp)
+
+
+class PasswordResetRequested(Root.Event):
+    TOPIC = "user.password_reset_requested"
+    link_id: UUID
+    token_digest: str
+    expires_at: datetime
+
+    def apply(self, aggregate: "User") -> None:
+        keep_link(aggregate, "reset", self.link_id, self.token_digest, self.expires_at)
+        note_request(aggregate, "reset", self.timestamp)
+
+
+class RegistrationRepeated(Root.Event):
+    TOPIC = "user.registration_repeated"
+    drops_terms: bool = False
+
+    def apply(self, aggregate: "User") -> None:
+        aggregate.registration_repeated_at = self.timestamp
+        if self.drops_terms:
+            aggregate.terms_version = None
+        aggregate.links.pop("verify", None)
+
+
 class PasswordRehashed(Root.Event):
     """The password stays; its hash is now of the kind that new ones are."""
 
@@ -216,3 +249,25 @@ class TermsAccepted(Root.Event):
 
     def apply(self, aggregate: "User") -> None:
         aggregate.terms_version = self.terms_version
+
+
+class AuditorAppointed(Root.Event):
+    """Operators let the user read the history of others."""
+
+    TOPIC = "user.auditor_appointed"
+    reason: Personal[str]
+
+    def apply(self, aggregate: "User") -> None:
+        aggregate.auditor = True
+
+
+class AuditorDismissed(Root.Event):
+    """The user may not read the history of others any more: their tokens with that scope end, too."""
+
+    TOPIC = "user.auditor_dismissed"
+    ends_sessions = True
+    reason: Personal[str]
+
+    def apply(self, aggregate: "User") -> None:
+        aggregate.auditor = False
+        cut_sessions(aggregate, self)

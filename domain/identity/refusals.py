@@ -17,3 +17,7 @@ class SameAddress(Conflict):
 
 class EmailChangeTooSoon(Conflict):
     """The address was changed lately, or a change has just been requested."""
+
+
+class NotAnAuditor(Forbidden):
+    """The user may not read the history of others."""

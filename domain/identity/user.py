@@ -36,7 +36,7 @@ class User(Root):
     """A person with an account."""
 
     TOPIC = "user"
-    snapshot_version = 4
+    snapshot_version = 5
 
     class Registered(FirstEvent):
         TOPIC = "user.registered"
@@ -66,36 +66,16 @@ class User(Root):
             aggregate.sessions_cut = 0
             aggregate.kept_session_id = None
             aggregate.reused_session_id = None
+            aggregate.auditor = False
 
-    class VerificationRequested(Root.Event):
-        TOPIC = "user.verification_requested"
-        link_id: UUID
-        token_digest: str
-        expires_at: datetime
+    class VerificationRequested(events.VerificationRequested):
+        pass
 
-        def apply(self, aggregate: "User") -> None:
-            events.keep_link(aggregate, "verify", self.link_id, self.token_digest, self.expires_at)
-            events.note_request(aggregate, "verify", self.timestamp)
+    class PasswordResetRequested(events.PasswordResetRequested):
+        pass
 
-    class PasswordResetRequested(Root.Event):
-        TOPIC = "user.password_reset_requested"
-        link_id: UUID
-        token_digest: str
-        expires_at: datetime
-
-        def apply(self, aggregate: "User") -> None:
-            events.keep_link(aggregate, "reset", self.link_id, self.token_digest, self.expires_at)
-            events.note_request(aggregate, "reset", self.timestamp)
-
-    class RegistrationRepeated(Root.Event):
-        TOPIC = "user.registration_repeated"
-        drops_terms: bool = False
-
-        def apply(self, aggregate: "User") -> None:
-            aggregate.registration_repeated_at = self.timestamp
-            if self.drops_terms:
-                aggregate.terms_version = None
-            aggregate.links.pop("verify", None)
+    class RegistrationRepeated(events.RegistrationRepeated):
+        pass
 
     class EmailVerified(Root.Event):
         TOPIC = "user.email_verified"
@@ -190,6 +170,12 @@ class User(Root):
     class TermsAccepted(events.TermsAccepted):
         pass
 
+    class AuditorAppointed(events.AuditorAppointed):
+        pass
+
+    class AuditorDismissed(events.AuditorDismissed):
+        pass
+
     email: str
     email_verified: bool
     name: str
@@ -218,6 +204,8 @@ class User(Root):
     """The session that this event has kept."""
     reused_session_id: UUID | None
     """The last session that ended since one of its refresh tokens was used twice."""
+    auditor: bool
+    """Whether the user is appointed to read the history of others (`auditing.py`)."""
 
     @classmethod
     def register(cls, *, id: UUID, email: str, name: str, password_hash: str, now: datetime) -> "User":

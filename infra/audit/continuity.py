@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 from infra.audit import tables
 from infra.audit.notes import LogCheckpoint, NoteRefused, VerifierKey
-from infra.audit.tiles import TileId, reader_of, tiles_for
-from infra.audit.tree import ProofRefused, consistency_ranges, hashes_of, require_consistency
+from infra.audit.proving import consistency_from
+from infra.audit.tiles import TileId, tiles_for
+from infra.audit.tree import ProofRefused, consistency_ranges, require_consistency
 from infra.postgres.connect import Connection
 from infra.settings.audit import AuditSettings
 from infra.settings.errors import SettingsError
@@ -66,9 +67,9 @@ def require_extends(old: LogCheckpoint, new: LogCheckpoint, tiles: Mapping[TileI
         HistoryRefused: it does not.
     """
     try:
-        proof = hashes_of(consistency_ranges(old.size, new.size), reader_of(tiles))
+        proof = consistency_from(tiles, old.size, new.size)
         require_consistency(old.size, old.root, new.size, new.root, proof)
-    except (KeyError, ValueError, ProofRefused) as error:
+    except ProofRefused as error:
         raise HistoryRefused(
             f"the tree of size {new.size} does not continue the checkpoint of size {old.size} ({error})"
         ) from None

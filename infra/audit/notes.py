@@ -102,6 +102,17 @@ class VerifierKey(NamedTuple):
         Raises:
             NoteRefused: the note is not a checkpoint of this log, or this key has not signed it.
         """
+        found = LogCheckpoint.parse(self.signed_text(note))
+        if found.origin != self.name:
+            raise NoteRefused("the checkpoint is of another log")
+        return found
+
+    def signed_text(self, note: str) -> str:
+        """Return the text of a note that this key has signed.
+
+        Raises:
+            NoteRefused: this is not a note, or this key has not signed it.
+        """
         text, signatures = _parts(note)
         public = Ed25519PublicKey.from_public_bytes(self.public)
         mine = [signature for name, id, signature in signatures if name == self.name and id == self.id]
@@ -112,10 +123,7 @@ class VerifierKey(NamedTuple):
                 public.verify(signature, text.encode())
             except InvalidSignature:
                 raise NoteRefused("the signature of the note is wrong") from None
-        found = LogCheckpoint.parse(text)
-        if found.origin != self.name:
-            raise NoteRefused("the checkpoint is of another log")
-        return found
+        return text
 
     def name_in(self, note: str) -> str | None:
         """Return the name under which this key has signed a checkpoint; None if it has not signed it."""
@@ -135,7 +143,10 @@ class CheckpointSigner:
 
     def sign(self, size: int, root: bytes) -> str:
         """Return a checkpoint as a signed note."""
-        text = LogCheckpoint(self.key.name, size, root).text
+        return self.sign_text(LogCheckpoint(self.key.name, size, root).text)
+
+    def sign_text(self, text: str) -> str:
+        """Return a text as a signed note. What is no checkpoint must not read as one."""
         signature = b64encode(self.key.id + self._private.sign(text.encode())).decode()
         return f"{text}\n{_DASH}{self.key.name} {signature}\n"
 

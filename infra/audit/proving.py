@@ -1,11 +1,11 @@
-"""Proofs for single events, from the tiles that are stored."""
+"""Proofs for single events, and that one tree continues another, from the tiles that are stored."""
 
 from collections.abc import Mapping
 
 from infra.audit.notes import LogCheckpoint, NoteRefused
 from infra.audit.proof_file import EntryProof
-from infra.audit.tiles import ENTRIES, HEIGHT, WIDTH, TileId, entries_in, reader_of, tiles_for
-from infra.audit.tree import ProofRefused, hashes_of, inclusion_ranges, leaf_hash, require_inclusion
+from infra.audit.tiles import ENTRIES, HEIGHT, TileId, entry_at, reader_of, tiles_for
+from infra.audit.tree import ProofRefused, consistency_ranges, hashes_of, inclusion_ranges, leaf_hash, require_inclusion
 
 
 def tiles_for_proof(index: int, size: int) -> set[TileId]:
@@ -21,11 +21,27 @@ def proof_from(tiles: Mapping[TileId, bytes], index: int, note: str) -> EntryPro
     """
     try:
         checkpoint = LogCheckpoint.of(note)
-        entry = list(entries_in(tiles[TileId(ENTRIES, index >> HEIGHT)]))[index % WIDTH]
+        entry = entry_at(tiles[TileId(ENTRIES, index >> HEIGHT)], index)
         hashes = hashes_of(inclusion_ranges(index, checkpoint.size), reader_of(tiles))
     except NoteRefused as error:
         raise ProofRefused(f"the last checkpoint is damaged: {error}") from None
     except (KeyError, IndexError, ValueError) as error:
-        raise ProofRefused(f"a tile is missing or damaged ({type(error).__name__})") from None
+        raise _damaged(error) from None
     require_inclusion(leaf_hash(entry), index, checkpoint.size, hashes, checkpoint.root)
     return EntryProof(entry, index, hashes, note)
+
+
+def consistency_from(tiles: Mapping[TileId, bytes], old: int, new: int) -> list[bytes]:
+    """Return the proof that a tree of `new` leaves continues one of `old`.
+
+    Raises:
+        ProofRefused: a tile is missing, or too narrow.
+    """
+    try:
+        return hashes_of(consistency_ranges(old, new), reader_of(tiles))
+    except (KeyError, ValueError) as error:
+        raise _damaged(error) from None
+
+
+def _damaged(error: Exception) -> ProofRefused:
+    return ProofRefused(f"a tile is missing or damaged ({type(error).__name__})")

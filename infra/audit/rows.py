@@ -15,7 +15,7 @@ NO_TIME = datetime.min.replace(tzinfo=UTC)
 _EPOCH_OF_POSTGRES = datetime(2000, 1, 1, tzinfo=UTC)
 
 
-class _TimeLoader(Loader):
+class TimeLoader(Loader):
     """Reads a `timestamptz` as the server sends it: microseconds since 2000."""
 
     format = Format.BINARY
@@ -30,5 +30,5 @@ class _TimeLoader(Loader):
 def query(connection: Connection, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
     """Return the rows of a query."""
     with connection.cursor(binary=True) as cursor:
-        cursor.adapters.register_loader("timestamptz", _TimeLoader)
+        cursor.adapters.register_loader("timestamptz", TimeLoader)
         return cursor.execute(statement.encode(), parameters).fetchall()

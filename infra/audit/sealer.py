@@ -18,6 +18,7 @@ from infra.audit.sealing_session import SealingSession
 from infra.postgres.connect import Connection, connect
 from infra.postgres.leader_lease import LeaderLease, NoLongerLeading
 from infra.postgres.locks import SEALER_LEADER
+from infra.postgres.notifications import take_notifications
 from infra.store.log_rows import APPENDED_CHANNEL
 
 STANDBY_SECONDS = 0.3
@@ -121,19 +122,14 @@ class Sealer:
         while lease.held() and not self._stopping.is_set():
             lease.heartbeat()
             began = monotonic()
-            events = session.step(lease)
+            events = session.step(lease.held)
             self._keep(session)
             refused_gauge.set(0)
             sealed_counter.inc(events)
-            if not events:
-                self._wait_for_events(connection)
-            elif not session.has_backlog:
+            take_notifications(connection, 0 if events else POLL_SECONDS)
+            if events and not session.has_backlog:
                 self._stopping.wait(max(0.0, began + LINGER_SECONDS - monotonic()))
 
     def _keep(self, session: SealingSession) -> None:
         if session.note is not None:
             self._known.keep(session.note)
-
-    def _wait_for_events(self, connection: Connection) -> None:
-        for _ in connection.notifies(timeout=POLL_SECONDS, stop_after=1):
-            return

@@ -5,7 +5,7 @@ checkpoint must have a consistency proof from the one before it. So no session s
 finds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from psycopg.errors import UniqueViolation
 
@@ -17,13 +17,12 @@ from infra.audit.rows import query
 from infra.audit.tiles import reader_of, tiles_for
 from infra.audit.tree import LeafRange, hashes_of, leaf_hash
 from infra.postgres.connect import Connection
-from infra.postgres.leader_lease import LeaderLease, NoLongerLeading
+from infra.postgres.leader_lease import NoLongerLeading
 from infra.store.audit_leaf import NoLeaf, leaf
 from infra.store.feed import READ_AFTER
-from infra.store.log_rows import EVENT_COLUMNS, HEAD, PAGE_BYTES, LogRow
+from infra.store.log_rows import EVENT_AT, HEAD, PAGE_BYTES, LogRow
 
 PAGE_EVENTS = 4_000
-EVENT_AT = f"SELECT {EVENT_COLUMNS} FROM stored_events WHERE notification_id = %s"  # noqa: S608
 
 
 class SealingSession:
@@ -56,8 +55,8 @@ class SealingSession:
         self._require_last_event()
         _leaves(self._page(), self._tree.size)
 
-    def step(self, lease: LeaderLease) -> int:
-        """Seal a page. Returns the number of its events, 0 if there are no new ones.
+    def step(self, held: Callable[[], bool]) -> int:
+        """Seal a page. Returns the number of its events, 0 if there are no new ones. `held`: whether we lead, still.
 
         Raises:
             HistoryRefused: the log is not the one that was sealed, or the tree has a tile that it cannot have yet.
@@ -72,7 +71,7 @@ class SealingSession:
         self._require_last_event()
         entries = _leaves(rows, self._tree.size)
         self._tree.extend(entries)
-        self._sign(lease)
+        self._sign(held)
         self._last_hash = leaf_hash(entries[-1])
         return len(rows)
 
@@ -81,20 +80,20 @@ class SealingSession:
         self.has_backlog = len(rows) == PAGE_EVENTS or sum(len(row[4]) for row in rows) >= PAGE_BYTES
         return rows
 
-    def _sign(self, lease: LeaderLease) -> None:
+    def _sign(self, held: Callable[[], bool]) -> None:
         found = LogCheckpoint(self._signer.key.name, self._tree.size, self._tree.root())
         if self.signed is not None:
             require_extends(self.signed, found, self._tree.tiles())
         note = self._signer.sign(found.size, found.root)
-        self._store(lease, note)
+        self._store(held, note)
         self._tree.completed.clear()
         self.signed, self.note = found, note
 
-    def _store(self, lease: LeaderLease, note: str) -> None:
+    def _store(self, held: Callable[[], bool], note: str) -> None:
         try:
             with self._connection.transaction():
                 tables.add(self._connection, self._tree, note, self.signed.size if self.signed else 0)
-                if not lease.held():
+                if not held():
                     raise NoLongerLeading
         except UniqueViolation as error:
             if error.diag.table_name == "log_tiles":

@@ -53,11 +53,8 @@ def last_checkpoint(connection: Connection) -> SignedCheckpoint | None:
 
 def tile_parameters(wanted: Iterable[TileId]) -> list[list[int]]:
     """Return the parameters of `TILES`."""
-    levels, numbers = [], []
-    for tile in wanted:
-        levels.append(tile.level)
-        numbers.append(tile.number)
-    return [levels, numbers, levels, numbers]
+    places = list(wanted)
+    return 2 * [[tile.level for tile in places], [tile.number for tile in places]]
 
 
 def tiles(connection: Connection, wanted: Iterable[TileId]) -> dict[TileId, bytes]:

@@ -139,13 +139,16 @@ def entries_in(bundle: bytes) -> Iterator[bytes]:
         yield bundle[start:at]
 
 
-def narrowed(tile: TileId, content: bytes, width: int) -> bytes | None:
-    """Return the first `width` hashes or entries of a stored tile; None if it has fewer."""
-    if tile.level != ENTRIES:
-        return content[: width * HASH_BYTES] if len(content) >= width * HASH_BYTES else None
-    end = 0
-    for _ in range(width):
-        if end >= len(content):
-            return None
-        end += 2 + int.from_bytes(content[end : end + 2], "big")
-    return content[:end]
+def entry_at(bundle: bytes, index: int) -> bytes:
+    """Return the entry of a leaf, by its index in the log.
+
+    Raises:
+        IndexError: the bundle has fewer entries.
+        ValueError: the bytes are not those of a bundle.
+    """
+    return list(entries_in(bundle))[index % WIDTH]
+
+
+def narrowed(hashes: bytes, width: int) -> bytes | None:
+    """Return the first `width` hashes of a stored tile; None if it has fewer."""
+    return hashes[: width * HASH_BYTES] if len(hashes) >= width * HASH_BYTES else None

@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 HASH_BYTES = 32
-EMPTY_ROOT = hashlib.sha256(b"").digest()
-"""The root of a tree without leaves."""
 
 
 class ProofRefused(Exception):
@@ -64,11 +62,6 @@ def joined(hashes: Sequence[bytes]) -> bytes:
     return found
 
 
-def root_of(size: int, hash_of: HashOf) -> bytes:
-    """Return the root of the tree of the first `size` leaves."""
-    return joined([hash_of(node) for node in nodes_of(LeafRange(0, size))]) if size else EMPTY_ROOT
-
-
 def hashes_of(ranges: Iterable[LeafRange], hash_of: HashOf) -> list[bytes]:
     """Return the hashes of a proof from the ranges that they cover."""
     return [joined([hash_of(node) for node in nodes_of(leaves)]) for leaves in ranges]
@@ -116,6 +109,52 @@ def consistency_ranges(old: int, new: int) -> list[LeafRange]:
     return ranges[::-1]
 
 
+def outside_ranges(start: int, end: int, size: int) -> list[LeafRange]:
+    """Return what a proof of a range of leaves covers: the largest subtrees beside it, from left to right.
+
+    Raises:
+        ValueError: the tree has no such range, or it is empty.
+    """
+    if not 0 <= start < end <= size:
+        raise ValueError(f"a tree of {size} leaves has no leaves {start} to {end}")
+
+    def below(first: int, last: int) -> Iterator[LeafRange]:
+        if last <= start or end <= first:
+            yield LeafRange(first, last)
+        elif not start <= first < last <= end:
+            middle = _middle(first, last)
+            yield from below(first, middle)
+            yield from below(middle, last)
+
+    return list(below(0, size))
+
+
+def root_around(leaves: LeafRange, size: int, entries: Iterable[bytes], outside: Iterable[bytes]) -> bytes:
+    """Return the root to which a range of leaves leads. `outside`: the hashes of `outside_ranges`. Reads entries once.
+
+    Raises:
+        ProofRefused: there are too few or too many entries or hashes.
+    """
+    inner, outer = iter(entries), iter(outside)
+
+    def subtree(first: int, last: int) -> bytes:
+        if last <= leaves.start or leaves.end <= first:
+            return next(outer)
+        if last - first == 1:
+            return leaf_hash(next(inner))
+        middle = _middle(first, last)
+        left = subtree(first, middle)
+        return node_hash(left, subtree(middle, last))
+
+    try:
+        root = subtree(0, size)
+    except StopIteration:
+        raise ProofRefused("the proof has too few entries or hashes") from None
+    if next(inner, None) is not None or next(outer, None) is not None:
+        raise ProofRefused("the proof has too many entries or hashes")
+    return root
+
+
 def require_inclusion(entry_hash: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> None:
     """Check an inclusion proof (RFC 9162, section 2.1.3.2). `entry_hash`: the hash of the leaf.
 
@@ -124,19 +163,9 @@ def require_inclusion(entry_hash: bytes, index: int, size: int, proof: Sequence[
     """
     if not 0 <= index < size:
         raise ProofRefused(f"a tree of {size} leaves has no leaf {index}")
-    number, last, found = index, size - 1, entry_hash
-    for sibling in proof:
-        if last == 0:
-            raise ProofRefused("the proof has too many hashes")
-        if number & 1 or number == last:
-            found = node_hash(sibling, found)
-            while number and not number & 1:
-                number, last = number >> 1, last >> 1
-        else:
-            found = node_hash(found, sibling)
-        number, last = number >> 1, last >> 1
-    if last:
-        raise ProofRefused("the proof has too few hashes")
+    found = entry_hash
+    for sibling, is_left in _siblings(index, size - 1, proof):
+        found = node_hash(sibling, found) if is_left else node_hash(found, sibling)
     if found != root:
         raise ProofRefused("the proof leads to another root")
 
@@ -160,20 +189,26 @@ def require_consistency(old: int, old_root: bytes, new: int, new_root: bytes, pr
     while number & 1:
         number, last = number >> 1, last >> 1
     found_old = found_new = path[0]
-    for each in path[1:]:
+    for sibling, is_left in _siblings(number, last, path[1:]):
+        if is_left:
+            found_old = node_hash(sibling, found_old)
+        found_new = node_hash(sibling, found_new) if is_left else node_hash(found_new, sibling)
+    if found_old != old_root or found_new != new_root:
+        raise ProofRefused("the proof leads to other roots")
+
+
+def _siblings(number: int, last: int, proof: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """The hashes of a proof for a node of a level that ends with the node `last`; and whether each is to the left."""
+    for sibling in proof:
         if last == 0:
             raise ProofRefused("the proof has too many hashes")
-        if number & 1 or number == last:
-            found_old, found_new = node_hash(each, found_old), node_hash(each, found_new)
-            while number and not number & 1:
-                number, last = number >> 1, last >> 1
-        else:
-            found_new = node_hash(found_new, each)
+        is_left = bool(number & 1) or number == last
+        yield sibling, is_left
+        while is_left and number and not number & 1:
+            number, last = number >> 1, last >> 1
         number, last = number >> 1, last >> 1
     if last:
         raise ProofRefused("the proof has too few hashes")
-    if found_old != old_root or found_new != new_root:
-        raise ProofRefused("the proof leads to other roots")
 
 
 def _middle(start: int, end: int) -> int:

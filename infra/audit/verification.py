@@ -9,30 +9,24 @@ from heapq import merge
 from typing import Any, NamedTuple
 
 from infra.audit import tables
+from infra.audit.continuity import require_name
 from infra.audit.differences import WrongPosition, difference, explain_tile, named
 from infra.audit.growing_tree import GrowingTree
 from infra.audit.notes import NoteRefused, VerifierKey
 from infra.audit.rows import query
 from infra.audit.surplus import require_nothing_more
-from infra.audit.tiles import ENTRIES, HEIGHT, WIDTH, TileId, entries_in
-from infra.audit.tree import leaf_hash
+from infra.audit.tables import SignedCheckpoint
+from infra.audit.tiles import ENTRIES, HEIGHT, WIDTH, TileId, entry_at
+from infra.audit.tree import HASH_BYTES, leaf_hash
 from infra.postgres.connect import Connection
 from infra.progress import Progress
 from infra.store.audit_leaf import NoLeaf, leaf
 from infra.store.feed import READ_AFTER
-from infra.store.log_rows import EVENT_COLUMNS, PAGE_BYTES, LogRow
+from infra.store.log_rows import EVENT_AT, PAGE_BYTES, LogRow
 
 PAGE_EVENTS = 4_096
 SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
-EVENT_AT = f"SELECT {EVENT_COLUMNS} FROM stored_events WHERE notification_id = %s"  # noqa: S608
 CHECKPOINTS = "SELECT size, note FROM log_checkpoints ORDER BY size"
-
-
-class KeptCheckpoint(NamedTuple):
-    """A checkpoint to verify. `note`: the signed note."""
-
-    size: int
-    note: str
 
 
 class VerificationResult(NamedTuple):
@@ -44,13 +38,14 @@ class VerificationResult(NamedTuple):
 
 
 def verify(
-    connection: Connection, key: VerifierKey, progress: Progress, given: Iterable[KeptCheckpoint] = ()
+    connection: Connection, key: VerifierKey, progress: Progress, given: Iterable[SignedCheckpoint] = ()
 ) -> VerificationResult:
     """Verify the whole store as it is now. The connection must begin a transaction.
 
     `given`: checkpoints that somebody has kept outside; the tree must continue them.
 
     Raises:
+        SettingsError: the log has another name.
         WrongPosition: the store is not what was signed.
     """
     connection.execute(SNAPSHOT)
@@ -68,8 +63,10 @@ class _Verification:
         self._certain = 0
         """The size of the last checkpoint that fits."""
 
-    def run(self, given: Iterable[KeptCheckpoint]) -> VerificationResult:
+    def run(self, given: Iterable[SignedCheckpoint]) -> VerificationResult:
         last = tables.last_checkpoint(self._connection)
+        if last is not None:
+            require_name(self._key, last.note)
         size = last.size if last else 0
         checked = 0
         for checkpoint in merge(self._stored_checkpoints(), sorted(given)):
@@ -80,10 +77,10 @@ class _Verification:
         require_nothing_more(self._connection, size)
         return VerificationResult(size, checked, self._unsealed())
 
-    def _stored_checkpoints(self) -> Iterator[KeptCheckpoint]:
+    def _stored_checkpoints(self) -> Iterator[SignedCheckpoint]:
         with self._connection.cursor("checkpoints") as cursor:
             for size, note in cursor.execute(CHECKPOINTS.encode()):
-                yield KeptCheckpoint(size, note)
+                yield SignedCheckpoint(size, note)
 
     def _extend(self, until: int, goal: int) -> None:
         """Add the events up to a position to the tree, and compare the tiles that they complete."""
@@ -145,7 +142,7 @@ class _Verification:
             return WrongPosition(row[0], "two events have this position")
         return WrongPosition(position, f"the event is missing{was}")
 
-    def _require_signed(self, checkpoint: KeptCheckpoint) -> None:
+    def _require_signed(self, checkpoint: SignedCheckpoint) -> None:
         size = checkpoint.size
         if self._tree.size < size:
             raise WrongPosition(self._tree.size + 1, f"a tree of {size} events was signed, and this one ends before")
@@ -163,6 +160,8 @@ class _Verification:
     def _compare(self, tiles: Mapping[TileId, bytes], *, exact: bool = False) -> None:
         """Compare tiles with the stored ones, lowest positions first. Without `exact` a stored one may have more."""
         wanted = {tile: content for tile, content in tiles.items() if content}
+        if not wanted:
+            return
         stored = tables.tiles(self._connection, wanted)
         for tile in sorted(wanted, key=lambda each: (each.number << HEIGHT * max(each.level, 0), each.level)):
             found = stored.get(tile, b"")
@@ -190,14 +189,14 @@ class _Verification:
         """The leaf that was sealed at a position; None if it is not there."""
         tile = TileId(ENTRIES, position - 1 >> HEIGHT)
         try:
-            return list(entries_in(tables.tiles(self._connection, [tile])[tile]))[(position - 1) % WIDTH]
+            return entry_at(tables.tiles(self._connection, [tile])[tile], position - 1)
         except (KeyError, IndexError, ValueError):
             return None
 
     def _sealed_hash(self, position: int) -> bytes:
         tile = TileId(0, position - 1 >> HEIGHT)
-        at = (position - 1) % WIDTH * 32
-        return tables.tiles(self._connection, [tile]).get(tile, b"")[at : at + 32]
+        at = (position - 1) % WIDTH * HASH_BYTES
+        return tables.tiles(self._connection, [tile]).get(tile, b"")[at : at + HASH_BYTES]
 
     def _query(self, statement: str, *parameters: Any) -> list[Any]:
         return query(self._connection, statement, *parameters)

@@ -47,6 +47,7 @@ class WriteSide:
     blind: BlindIndex
     keys: ProcessKeys
     guard: KeyGuard
+    reader: StreamReader
     store: PostgresEventStore
     lease: CacheLease
     queue: PostgresJobQueue
@@ -159,6 +160,7 @@ def _write_side(url: str, pool: Pool, keys: ProcessKeys, stack: AsyncExitStack) 
         blind=keys.blind,
         keys=keys,
         guard=guard,
+        reader=reading,
         store=store,
         lease=lease,
         queue=queue,

@@ -1,24 +1,24 @@
-"""`palimpsest audit`: proves and verifies the history of the log."""
+"""`palimpsest audit`: proves and verifies the history of the log; says who may read the history of others."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
-import psycopg
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from infra.cli.audit_certificate import certificate
+from infra.cli.audit_export import export
+from infra.cli.audit_replay import replay
+from infra.cli.audit_travel import at, caused, diff, events
+from infra.cli.progress_bar import progress_bar
 from infra.cli.terminal import Terminal, failure
 from infra.errors import SetupError
-from infra.postgres.connect import Connection, connect
 from infra.settings.load import load
 from infra.settings.model import Settings
 
 if TYPE_CHECKING:
     from infra.audit.notes import VerifierKey
-    from infra.audit.verification import KeptCheckpoint
+    from infra.audit.tables import SignedCheckpoint
 
 app = typer.Typer(
     help="Prove and verify the history.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
@@ -30,6 +30,9 @@ NOTHING_SEALED = (
     "a checkpoint that was kept shows it (`palimpsest audit verify --checkpoint FILE`)."
 )
 
+for command in (certificate, export, replay, at, diff, events, caused):
+    app.command()(command)
+
 KeyText = Annotated[
     str | None, typer.Option(help="Key of the log, as `audit key` prints it; default: of our key document.")
 ]
@@ -38,7 +41,9 @@ KeyText = Annotated[
 @app.command()
 def key() -> None:
     """Print the key with which others check the signatures of the log. Publish it where it cannot be changed."""
-    typer.echo(str(_own_key(load(part="auditor"))))
+    from infra.cli.log_access import own_key
+
+    typer.echo(str(own_key(load(part="auditor"))))
 
 
 @app.command()
@@ -47,8 +52,9 @@ def prove(position: Annotated[int, typer.Argument(help="Position of the event.",
     from infra.audit import tables
     from infra.audit.proving import proof_from, tiles_for_proof
     from infra.audit.tree import ProofRefused
+    from infra.cli.log_access import open_log
 
-    with _database(load(part="auditor")) as connection:
+    with open_log(load(part="auditor")) as connection:
         last = tables.last_checkpoint(connection)
         if last is None or last.size < position:
             raise failure(f"Position {position} is not sealed: {last.size if last else 0} events are.")
@@ -69,20 +75,15 @@ def verify(
     ] = None,
 ) -> None:
     """Verify the whole store: each event, each tile, each signature. Exits with 1 and the first wrong position."""
-    from infra.audit import tables
-    from infra.audit.continuity import require_name
     from infra.audit.differences import WrongPosition
     from infra.audit.verification import verify as examine
+    from infra.cli.log_access import given_key, open_log, own_key
 
     settings = load(part="auditor")
-    verifier = _given_key(key) if key else _own_key(settings)
+    verifier = given_key(key) if key else own_key(settings)
     own = [] if key else _own_files(settings)
     kept = [_kept(file, verifier) for file in [*own, *(checkpoint or [])]]
-    with _database(settings) as connection, _bar("verifying") as progress:
-        last = tables.last_checkpoint(connection)
-        if last is not None:
-            require_name(verifier, last.note)
-        connection.rollback()
+    with open_log(settings) as connection, progress_bar("verifying") as progress:
         try:
             found = examine(connection, verifier, progress, kept)
         except WrongPosition as error:
@@ -96,11 +97,33 @@ def verify(
     )
 
 
-def _own_key(settings: Settings) -> "VerifierKey":
-    from infra.bootstrap.sealer import signer_of
-    from infra.sealing.key_source import KeySource
+ReasonText = Annotated[str, typer.Option(help="Why: kept in the history of the account.", prompt=True)]
 
-    return signer_of(settings.audit, KeySource(settings.keys).read()).key
+
+@app.command()
+def appoint(
+    address: Annotated[str, typer.Argument(help="Email address of an account.")],
+    reason: ReasonText,
+) -> None:
+    """Let a user read the history of others (/v1/audit). Each read is recorded and shown to whom it concerns."""
+    from application.identity.auditing import AppointAuditor
+    from infra.cli.auditors import change_auditor
+
+    change_auditor(AppointAuditor(email=address, reason=reason))
+    typer.echo("The user is an auditor: the tokens of their next login or refresh have the scope audit:read.")
+
+
+@app.command()
+def dismiss(
+    address: Annotated[str, typer.Argument(help="Email address of the account.")],
+    reason: ReasonText,
+) -> None:
+    """Take back what `appoint` gave. All sessions of the user have ended when this is done."""
+    from application.identity.auditing import DismissAuditor
+    from infra.cli.auditors import change_auditor
+
+    change_auditor(DismissAuditor(email=address, reason=reason))
+    typer.echo("The user is no auditor any more, and all their sessions have ended.")
 
 
 def _own_files(settings: Settings) -> list[Path]:
@@ -111,49 +134,17 @@ def _own_files(settings: Settings) -> list[Path]:
     return [file] if file.exists() else []
 
 
-def _given_key(text: str) -> "VerifierKey":
-    from infra.audit.notes import NoteRefused, VerifierKey
-
-    try:
-        return VerifierKey.parse(text)
-    except NoteRefused as error:
-        raise SetupError(f"--key: {error}.") from None
-
-
-def _kept(file: Path, key: "VerifierKey") -> "KeptCheckpoint":
+def _kept(file: Path, key: "VerifierKey") -> "SignedCheckpoint":
     """A checkpoint from a file. One that the log has not signed proves nothing about it."""
     from infra.audit.continuity import require_name
     from infra.audit.notes import NoteRefused
-    from infra.audit.verification import KeptCheckpoint
+    from infra.audit.tables import SignedCheckpoint
 
     try:
         note = file.read_text(encoding="utf-8")
         require_name(key, note)
-        return KeptCheckpoint(key.open(note).size, note)
+        return SignedCheckpoint(key.open(note).size, note)
     except OSError as error:
         raise SetupError(f"{file} cannot be read ({error.strerror}).") from None
     except (UnicodeDecodeError, NoteRefused) as error:
         raise SetupError(f"{file} is not a checkpoint of this log: {error}.") from None
-
-
-@contextmanager
-def _database(settings: Settings) -> Iterator[Connection]:
-    from infra.bootstrap.write_side import part_url
-
-    try:
-        with connect(part_url(settings, "auditor")) as connection:
-            yield connection
-    except psycopg.errors.UndefinedTable:
-        raise SetupError("The schema is missing or old. Run: palimpsest migrate") from None
-    except psycopg.OperationalError:
-        raise SetupError("The database is not available. `palimpsest doctor` says more.") from None
-
-
-@contextmanager
-def _bar(what: str) -> Iterator[Any]:
-    """A progress bar on standard error, only on a terminal: it does not mix with the output."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    errors = Terminal(stderr=True)
-    with Progress(*columns, TimeRemainingColumn(), console=errors, disable=not errors.is_terminal) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, goal: bar.update(task, completed=done, total=goal)

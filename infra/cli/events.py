@@ -9,6 +9,7 @@ from uuid import UUID
 import typer
 
 from application.ports import RecordedEvent, Unavailable, Undecodable
+from infra.cli.options import Unseal
 from infra.cli.terminal import Terminal
 from infra.errors import SetupError
 from infra.printable import printable
@@ -20,8 +21,6 @@ app = typer.Typer(
 BATCH_SIZE = 500
 TAIL_EVENTS = 10
 MAX_VERSION = 2**62
-
-Unseal = Annotated[bool, typer.Option("--unseal", help="Also show personal fields.")]
 
 
 @app.command()

@@ -8,13 +8,12 @@ from uuid import UUID
 
 import psycopg
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
+from infra.cli.progress_bar import progress_bar
 from infra.cli.terminal import Terminal
 from infra.errors import SetupError
 from infra.postgres.connect import Connection, as_part, connect
-from infra.progress import Progress as ReportProgress
 from infra.sealing import rotation
 from infra.sealing.key_ring import UNCHANGING, KeyKind, KeyRing
 from infra.sealing.key_source import KeySource
@@ -118,11 +117,11 @@ def _retire(connection: Connection, document: _KeyDocument, kind: KeyKind) -> No
     """Make the earlier keys of the kind unnecessary, and retire them."""
     ring = document.ring
     if kind is KeyKind.KEY_ENCRYPTION:
-        with _bar("sealing jobs again") as progress:
+        with progress_bar("sealing jobs again") as progress:
             lost = rotation.reseal_jobs(connection, ring, progress)
         if lost:
             _report_lost(lost)
-        with _bar("wrapping data keys again") as progress:
+        with progress_bar("wrapping data keys again") as progress:
             damaged = rotation.rewrap(connection, ring, progress)
         if damaged:
             _keep_earlier(ring, damaged)
@@ -162,14 +161,6 @@ def _keep_earlier(ring: KeyRing, damaged: Collection[UUID]) -> NoReturn:
         style="yellow",
     )
     raise typer.Exit(1)
-
-
-@contextmanager
-def _bar(what: str) -> Iterator[ReportProgress]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, goal: bar.update(task, completed=done, total=goal)
 
 
 @contextmanager

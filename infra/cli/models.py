@@ -73,7 +73,7 @@ def limit(
 
 def _known(name: str) -> str:
     if name not in (known := _names()) and name not in map(by_own_keys, known):
-        raise failure(f"There is no model {name}. There are: {', '.join(_names())}.")
+        raise failure(f"There is no model {name}. There are: {', '.join(known)}.")
     return name
 
 

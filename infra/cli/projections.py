@@ -5,12 +5,12 @@ from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
 from infra.bootstrap.lifetime import collect_rarely
 from infra.bootstrap.write_side import WriteSide
 from infra.cli.consumers import Stream, require_release, run_as, show_quarantine, status
+from infra.cli.progress_bar import progress_bar
 from infra.cli.terminal import Terminal, failure
 from infra.postgres.projector_connection import connect
 from infra.projector.checkpoints import PROJECTIONS
@@ -22,6 +22,7 @@ from infra.projector.rebuild.rebuild import RebuildResult, RebuildRunning
 from infra.projector.rebuild.rebuild import rebuild as rebuild_model
 from infra.projector.rebuild.revocations import RevocationFailed
 from infra.projector.schema import ensure_tables
+from infra.replay.schemas import PREFIX
 from projections.kernel import ReadModel, read_models
 
 T = TypeVar("T")
@@ -58,14 +59,12 @@ def rebuild(
 ) -> None:
     """Rebuild a read model from the whole log beside the live one, compare both, and replace the live one."""
     model = _model(name)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
-        task = bar.add_task(f"rebuilding {name}", total=None)
+    with progress_bar(f"rebuilding {name}") as progress:
         done = _run(
             lambda core: _rebuild(
                 core,
                 model,
-                lambda position, goal: bar.update(task, completed=position, total=goal),
+                progress,
                 swap=not check,
                 helpers=None if processes is None else processes - 1,
             )
@@ -92,6 +91,8 @@ def drop(name: Name) -> None:
     """Drop a table that belongs to no read model any more. While it is there, erasures wait for it."""
     if any(model.name == name for model in read_models()):
         raise failure(f"{name} is a read model; remove its code first.")
+    if name.startswith(PREFIX):
+        raise failure(f"{name} is a replay: palimpsest audit replay --drop {name}")
     if not _run(lambda core: _drop(core, name)):
         raise failure(f"There is no table '{name}', or it is being rebuilt.")
     console.print(f"{name} is dropped.")

@@ -14,7 +14,6 @@ import typer
 from kafka import KafkaAdminClient, KafkaConsumer
 from kafka.errors import KafkaError
 from rich.box import SIMPLE_HEAD
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -22,6 +21,7 @@ from application.ports import Unavailable
 from domain.kernel import Root
 from infra.bootstrap.write_side import open_for_command, part_url, process_keys
 from infra.cli.options import AsJson
+from infra.cli.progress_bar import progress_bar
 from infra.cli.terminal import Terminal
 from infra.errors import SetupError
 from infra.kafka.client import config
@@ -101,7 +101,7 @@ def export(
         if topic not in published:
             raise SetupError(f"{name} is not a topic of public events. There are: {', '.join(AGGREGATES)}.")
         aggregate = published[topic]
-        with _consumer(kafka) as consumer, _bar(f"exporting {aggregate}") as progress:
+        with _consumer(kafka) as consumer, progress_bar(f"exporting {aggregate}") as progress:
             done = write(consumer, topic, aggregate, to / aggregate, progress)
         console.print(f"{topic}: {done.events} new events, in {done.files} files below {to / aggregate}")
         for count, what in ((done.skipped, "are not events"), (done.lost, "were deleted before the export")):
@@ -122,7 +122,7 @@ def reconcile(
     from infra.kafka.reconcile.reconcile import reconcile as compare
 
     settings = load(part="relay")
-    with _reachable(), _bar("comparing") as progress:
+    with _reachable(), progress_bar("comparing") as progress:
         report = compare(
             part_url(settings, "relay"),
             config.connection(settings.kafka),
@@ -178,16 +178,6 @@ def _topic(topics: Topics, name: str) -> str:
     if name not in known:
         raise SetupError(f"There is no topic {name}. There are: {', '.join([*AGGREGATES, *known])}.")
     return name
-
-
-@contextmanager
-def _bar(what: str) -> Iterator[Any]:
-    """A progress bar on standard error, only on a terminal: it does not mix with the output."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    errors = Terminal(stderr=True)
-    with Progress(*columns, TimeRemainingColumn(), console=errors, disable=not errors.is_terminal) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, goal: bar.update(task, completed=done, total=goal)
 
 
 @contextmanager

@@ -48,11 +48,12 @@ KINDS: dict[str, type[Array]] = {
 
 
 class Statements:
-    """SQL for `table`, or for its successor called `name`."""
+    """SQL for `table`, or for its successor called `name`. `schema`: where it is."""
 
-    def __init__(self, table: StoredTable, name: str | None = None) -> None:
+    def __init__(self, table: StoredTable, name: str | None = None, schema: str = SCHEMA) -> None:
         self.table = table
         self.name = name or table.name
+        self.schema = schema
         self.adds = isinstance(table, Totals)
         """Whether `upsert` adds to stored rows rather than replacing them."""
         self.columns = list(table.columns)
@@ -64,6 +65,8 @@ class Statements:
         self.upsert = self._upsert().as_bytes()
         self.delete = self._delete().as_bytes()
         self.analyze = sql.SQL("ANALYZE {}").format(self._at())
+        self.select = sql.SQL("SELECT {} FROM {}").format(self._names(types), self._at())
+        """All rows: the key, then `columns`."""
         copy = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)")
         self.copy = copy.format(self._at(), self._names(types)).as_bytes()
 
@@ -90,7 +93,7 @@ class Statements:
 
     def oid(self) -> sql.Composed:
         """Selects the table's oid, which no earlier table of that name had; NULL: it does not exist."""
-        return sql.SQL("SELECT to_regclass({})::oid").format(sql.Literal(f'"{SCHEMA}"."{self.name}"'))
+        return sql.SQL("SELECT to_regclass({})::oid").format(sql.Literal(f'"{self.schema}"."{self.name}"'))
 
     def rename(self, new: "Statements") -> list[sql.Composed]:
         """Renames the table, its key and its indexes to the names of `new`."""
@@ -99,7 +102,7 @@ class Statements:
         rename = sql.SQL("ALTER INDEX {} RENAME TO {}")
         return [
             sql.SQL("ALTER TABLE {} RENAME TO {}").format(self._at(), sql.Identifier(new.name)),
-            *(rename.format(sql.Identifier(SCHEMA, old), sql.Identifier(to)) for old, to in pairs),
+            *(rename.format(sql.Identifier(self.schema, old), sql.Identifier(to)) for old, to in pairs),
         ]
 
     def digest(self) -> sql.Composed:
@@ -180,7 +183,7 @@ class Statements:
         )
 
     def _at(self) -> sql.Identifier:
-        return sql.Identifier(SCHEMA, self.name)
+        return sql.Identifier(self.schema, self.name)
 
     def _keys(self) -> sql.Composed:
         return self._names(self.table.key)

@@ -61,7 +61,7 @@ def values_of(key: RingKey) -> list[str | bytes]:
 def unrecorded(ring: KeyRing, rows: Iterable[RecordedKey]) -> list[RingKey]:
     """Return the keys to record at the first start: the current ones of kinds without any row."""
     known = {row.kind for row in rows}
-    return [ring.current(kind) for kind in COMPARED if kind not in known and ring.of(kind)]
+    return [ring.current(kind) for kind in COMPARED if kind not in known]
 
 
 def problems(ring: KeyRing, rows: Iterable[RecordedKey]) -> Iterator[str]:

@@ -29,6 +29,7 @@ def ensure(settings: KeySettings, *, data_exists: bool) -> None:
         except OSError as error:
             raise SettingsError(f"The key file {settings.file} cannot be written ({error.strerror}).") from None
     ring = source.read()
-    if source.is_file and ring.completed() != ring:
+    completed = ring.completed()
+    if source.is_file and completed != ring:
         with suppress(OSError):
-            source.write(ring.completed())
+            source.write(completed)

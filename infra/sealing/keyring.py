@@ -36,13 +36,13 @@ class KeyErased(Exception):
 class DataKey:
     """The unwrapped key of a subject. `erasure`: the version of the event that erased the key before it; 0 for none."""
 
-    __slots__ = ("_decrypt", "_encrypt", "_erasure", "_first_bytes")
+    __slots__ = ("_decrypt", "_encrypt", "_first_bytes", "erasure")
 
     def __init__(self, key: bytes, erasure: int = 0) -> None:
         aead = AESGCM(key)
         self._encrypt = aead.encrypt
         self._decrypt = aead.decrypt
-        self._erasure = erasure
+        self.erasure = erasure
         self._first_bytes = erasure.to_bytes(ERASURE_BYTES, "big")
 
     def seal(self, plain: bytes, context: bytes) -> bytes:
@@ -60,7 +60,7 @@ class DataKey:
         try:
             return self._decrypt(sealed[:SEALING_NONCE_BYTES], sealed[SEALING_NONCE_BYTES:], context)
         except (InvalidTag, ValueError):
-            if _erasure_before(sealed) < self._erasure:
+            if erasure_before(sealed) < self.erasure:
                 raise KeyErased from None
             raise Damage("sealed bytes do not open") from None
 
@@ -77,7 +77,7 @@ class ErasedKey(NamedTuple):
             KeyErased: it was sealed before the erasure.
             Damage: it was sealed after the erasure, by a key that is missing.
         """
-        if _erasure_before(sealed) < self.erasure:
+        if erasure_before(sealed) < self.erasure:
             raise KeyErased
         raise Damage("the key that was made after an erasure is missing")
 
@@ -86,9 +86,14 @@ ERASED_KEY = ErasedKey(256**ERASURE_BYTES)
 """Stands for each key of a reader without keys: everything reads as erased."""
 
 
-def _erasure_before(sealed: bytes) -> int:
+def erasure_before(sealed: bytes) -> int:
     """The last erasure of the subject before the key was made that sealed these bytes."""
     return int.from_bytes(sealed[:ERASURE_BYTES], "big")
+
+
+def destroyed(key: DataKey | ErasedKey | None, erasure_before: int) -> bool:
+    """Whether the key that sealed something is destroyed. `erasure_before`: of those bytes; `key`: the present one."""
+    return key is not None and erasure_before < key.erasure
 
 
 class WrappedKey:

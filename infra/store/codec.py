@@ -15,7 +15,7 @@ from eventsourcing.utils import resolve_topic
 
 from domain.kernel import ERASED, PersonalField, Root
 from infra.sealing.keyring import ERASED_KEY, KeyErased, Keys, SealingKeys
-from infra.sealing.store_keys import Damage, StoreKeys
+from infra.sealing.store_keys import FORMAT, Damage, StoreKeys
 from infra.store.event_bytes import (
     CLEAR_AT,
     CONTENT_AT,
@@ -155,7 +155,8 @@ def _encoding(event_class: type[Root.Event], clear: Sequence[str], groups: Seque
     return encode
 
 
-def _upcast(event_class: type[Root.Event], state: State, version: int) -> None:
+def upcast(event_class: type[Root.Event], state: State, version: int) -> None:
+    """Change the state of an event that an earlier version of its class wrote into that of the current version."""
     for earlier in range(version, event_class.class_version):
         getattr(event_class, f"upcast_v{earlier}_v{earlier + 1}")(state)
 
@@ -211,6 +212,19 @@ def decode_clear(
     """
     layout = layout_for(topic)
     bound = check(layout.frame, stream_id, version, stored, stamps, position)
+    state, class_version, end = _clear_state(layout, stored, stream_id, version)
+    groups = layout.groups
+    if not groups:
+        return layout, state, class_version, ()
+    bound = bound[: end - len(stored)]
+    if len(groups) == 1:
+        return layout, state, class_version, ((groups[0], bound, stored[end + LENGTH_BYTES :]),)
+    parts = zip(groups, sealed_parts(stored, end), strict=True)
+    return layout, state, class_version, [(group, bound, part) for group, part in parts]
+
+
+def _clear_state(layout: EventLayout, stored: bytes, stream_id: UUID, version: int) -> tuple[State, int, int]:
+    """The clear fields, the version of the class that wrote them, and the index of the first byte after them."""
     length, flags, class_version = FIXED.unpack_from(stored, CONTENT_AT)
     at = CLEAR_AT[flags]
     end = at + length
@@ -221,14 +235,7 @@ def decode_clear(
             state[name] = UUID(bytes=value)
     state[STREAM] = stream_id
     state["originator_version"] = version
-    groups = layout.groups
-    if not groups:
-        return layout, state, class_version, ()
-    bound = bound[: end - len(stored)]
-    if len(groups) == 1:
-        return layout, state, class_version, ((groups[0], bound, stored[end + LENGTH_BYTES :]),)
-    parts = zip(groups, sealed_parts(stored, end), strict=True)
-    return layout, state, class_version, [(group, bound, part) for group, part in parts]
+    return state, class_version, end
 
 
 def unseal(partly_decoded: Sequence[PartlyDecoded], keys: Keys) -> list[Root.Event]:
@@ -259,7 +266,7 @@ def unseal(partly_decoded: Sequence[PartlyDecoded], keys: Keys) -> list[Root.Eve
     for layout, state, class_version, _ in partly_decoded:
         event_class = layout.event_class
         if class_version != layout.version:
-            _upcast(event_class, state, class_version)
+            upcast(event_class, state, class_version)
         event = _NEW(event_class)
         _SET(event, "__dict__", state)
         events.append(event)
@@ -280,6 +287,26 @@ def decode_as_erased(
     """The event with all personal fields as erased, for readers without data keys. Raises as `decode`."""
     partly = [decode_clear(topic, stored, stream_id, version, stamps, position)]
     [event] = unseal(partly, {subject_id.int: ERASED_KEY for subject_id in subjects_in(partly)})
+    return event
+
+
+def decode_without_keys(topic: str, stored: bytes, stream_id: UUID, version: int) -> Root.Event:
+    """The event with all personal fields as erased, for readers without any key: its stamp is not checked.
+
+    Such a reader compares the bytes with a signed tree.
+
+    Raises:
+        Damage: the format is not known.
+        eventsourcing.utils.TopicError: no loaded class has this topic.
+        Exception: the bytes are not those of an event of this topic, or an upcast failed.
+    """
+    if stored[0] != FORMAT:
+        raise Damage("the format is not known")
+    layout = layout_for(topic)
+    state, class_version, _ = _clear_state(layout, stored, stream_id, version)
+    for group in layout.groups:
+        state.update(group.erased)
+    [event] = unseal([(layout, state, class_version, ())], {})
     return event
 
 

@@ -11,8 +11,8 @@ from application.ports import A, Unreadable
 from domain.kernel import Party, Root
 from infra.sealing.damage import report_damage
 from infra.sealing.keyring import Keyring
-from infra.sealing.store_keys import Damage
-from infra.store.codec import decode_as_erased, decode_clear, subjects_in, unseal
+from infra.sealing.store_keys import Damage, StoreKeys
+from infra.store.codec import PartlyDecoded, decode_as_erased, decode_clear, subjects_in, unseal
 from infra.store.event_bytes import tenant_of
 from infra.store.snapshots import Interval, Snapshots
 from infra.store.stream_reader import LATEST, StoredEvent, StreamGap, StreamReader
@@ -98,34 +98,38 @@ class AggregateLoader:
         return None, Interval()
 
     async def _replay(self, kind: type[A], id: UUID, root: A | None, events: Sequence[StoredEvent]) -> A | None:
-        """The aggregate after `events`, which follow `root`.
-
-        Raises:
-            StreamGap: the log lacks an event.
-            Damage: an event was changed since it was stored.
-            Unreadable: this program does not know the form of an event.
-        """
+        """The aggregate after `events`, which follow `root`. Raises as `decode_page`, too."""
         if not events:
             return root
-        first = Root.INITIAL_VERSION if root is None else root.version + 1
-        last = first + len(events) - 1
-        if (events[0][0], events[-1][0]) != (first, last):
-            raise StreamGap(f"stream {id}: versions {first} to {events[-1][0]} hold {len(events)} events")
-        stamps = self._keyring.stamps
-        try:
-            partly = [decode_clear(topic, stored, id, each, stamps, at) for each, topic, stored, at in events]
-        except Exception as error:
-            raise _unreadable(id, first, error) from error
+        partly = decode_page(id, root, events, self._keyring.stamps)
         # Outside of the `try`: an error of the keyring is not the fault of an event.
         keys = await self._keyring.all(subjects_in(partly))
         try:
             tenant = tenant_of(events[0][2]) if root is None else None
             return evolve(kind, root, unseal(partly, keys), tenant)
         except Exception as error:
-            raise _unreadable(id, first, error) from error
+            raise unreadable(id, events[0][0], error) from error
 
 
-def _unreadable(id: UUID, first: int, error: Exception) -> Unreadable:
+def decode_page(id: UUID, root: Root | None, events: Sequence[StoredEvent], stamps: StoreKeys) -> list[PartlyDecoded]:
+    """The clear fields of events of a stream, which follow `root`.
+
+    Raises:
+        StreamGap: the log lacks an event.
+        Damage: an event was changed since it was stored.
+        Unreadable: this program does not know the form of an event.
+    """
+    first = Root.INITIAL_VERSION if root is None else root.version + 1
+    last = first + len(events) - 1
+    if (events[0][0], events[-1][0]) != (first, last):
+        raise StreamGap(f"stream {id}: versions {first} to {events[-1][0]} hold {len(events)} events")
+    try:
+        return [decode_clear(topic, stored, id, each, stamps, at) for each, topic, stored, at in events]
+    except Exception as error:
+        raise unreadable(id, first, error) from error
+
+
+def unreadable(id: UUID, first: int, error: Exception) -> Unreadable:
     """What to raise for an error with events of a stream, from the version `first` on. Damage is counted and logged."""
     if isinstance(error, Damage):
         report_damage("event", stream_id=str(id), after=first - 1, reason=str(error))

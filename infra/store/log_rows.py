@@ -1,20 +1,24 @@
 """Rows of the log (`stored_events`): the column lists that readers select, and the decoding of rows into events."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from application.ports import RecordedEvent, Undecodable
 from domain.kernel import Root
 from infra.sealing.damage import report_damage
 from infra.sealing.keyring import Keyring, Keys
 from infra.sealing.store_keys import Damage
-from infra.store.codec import PartlyDecoded, decode, decode_clear, subjects_in, unseal
+from infra.store.codec import PartlyDecoded, decode, decode_clear, decode_without_keys, subjects_in, unseal
 from infra.store.event_bytes import actor_of
 
 LIBRARY_COLUMNS = "notification_id, originator_id, originator_version, topic, state"
 """The columns of the `eventsourcing` library, in the order of its `Notification`."""
 EVENT_COLUMNS = f"{LIBRARY_COLUMNS}, recorded_at"
 """All columns, in the order that `decode_rows` and `infra.kafka.client.record_format.EventRow` take."""
+EVENT_AT = f"SELECT {EVENT_COLUMNS} FROM stored_events WHERE notification_id = %s"  # noqa: S608
+"""The event at a position."""
 HEAD = "SELECT coalesce(max(notification_id), 0) FROM stored_events"
 """The last position; 0 in an empty log."""
 PAGE_BYTES = 4 * 1024 * 1024
@@ -72,6 +76,25 @@ async def decode_rows(rows: Sequence[LogRow], keyring: Keyring, source: str = "e
         else RecordedEvent(position, stream_id, version, topic, recorded_at, None, data, len(stored))
         for (position, stream_id, version, topic, stored, recorded_at), data in zip(rows, decoded, strict=True)
     ]
+
+
+def decode_rows_without_keys(rows: Iterable[LogRow]) -> list[RecordedEvent]:
+    """The events of rows with `EVENT_COLUMNS`, with all personal fields as erased, and stamps unchecked.
+
+    An event that cannot be decoded becomes `Undecodable`.
+    """
+    return [_without_keys(*row) for row in rows]
+
+
+def _without_keys(
+    position: int, stream_id: UUID, version: int, topic: str, stored: bytes, recorded_at: datetime
+) -> RecordedEvent:
+    data: Root.Event | Undecodable
+    try:
+        data, actor_id = decode_without_keys(topic, stored, stream_id, version), actor_of(stored)
+    except Exception as error:
+        data, actor_id = Undecodable(type(error).__name__), None
+    return RecordedEvent(position, stream_id, version, topic, recorded_at, actor_id, data, len(stored))
 
 
 def undecodable(error: Exception, position: int, source: str = "event") -> Undecodable:

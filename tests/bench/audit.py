@@ -11,7 +11,7 @@ from infra.audit.proving import proof_from, tiles_for_proof
 from infra.audit.verification import verify
 from infra.postgres.connect import connect
 from tests.bench.harness import Bench, Row, below, told
-from tests.support.sealing import SIGNER, execute, fill, seal
+from tests.support.sealing import SIGNER, empty_tree, execute, fill, seal
 from tests.support.servers import Database
 from tests.support.stores import rows as rows_of
 
@@ -32,7 +32,7 @@ def rows(bench: Bench) -> Iterator[Row]:
         fill(database, events, bytes(EVENT_BYTES - 32))
         execute(database, "ANALYZE stored_events")
         for _ in range(bench.rounds):
-            execute(database, "TRUNCATE log_tiles, log_edges, log_checkpoints")
+            empty_tree(database)
             started = perf_counter()
             seal(database)
             sealing.append((perf_counter() - started) / events * 1e6)

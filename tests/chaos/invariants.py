@@ -165,6 +165,8 @@ def read_models_count_every_event_once(evidence: Evidence) -> Verdicts:
 
 
 def rebuilt_read_models_equal_live_ones(evidence: Evidence) -> Verdicts:
+    if evidence.rebuilt is None:
+        return
     for name in evidence.live.keys() | evidence.rebuilt.keys():
         live, rebuilt = evidence.live.get(name, []), evidence.rebuilt.get(name, [])
         yield holds(len(live) == len(rebuilt), f"{name} has {len(live)} rows live and {len(rebuilt)} rebuilt")

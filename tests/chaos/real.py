@@ -10,7 +10,7 @@ from typing import Any
 from application.ports import RecordedEvent
 from infra.store.feed import PostgresEventFeed
 from tests.chaos.evidence import Evidence, record
-from tests.chaos.invariants import CHECKS
+from tests.chaos.invariants import CHECKS, rebuilt_read_models_equal_live_ones
 from tests.chaos.run import Outcome
 from tests.chaos.verdicts import Check
 from tests.support.servers import Cluster, Database
@@ -39,6 +39,11 @@ class Real:
 def violated(evidence: Evidence) -> set[Check]:
     """The checks that do not hold."""
     return {check for _, check in CHECKS if any(verdict is not True for verdict in check(evidence))}
+
+
+def needs_rebuilt(expected: set[Check]) -> bool:
+    """Whether read models must be rebuilt to see the expected checks fail; to see that all hold, they must."""
+    return not expected or rebuilt_read_models_equal_live_ones in expected
 
 
 @dataclass

@@ -20,7 +20,7 @@ from tests.chaos import invariants as checks
 from tests.chaos.evidence import SETUP, Evidence, Logged, Shown, collect
 from tests.chaos.invariants import FREE_DOCUMENTS
 from tests.chaos.ledger import Answered, Asked, Attempt, Ledger
-from tests.chaos.real import Real, Spoil, followed, violated
+from tests.chaos.real import Real, Spoil, followed, needs_rebuilt, violated
 from tests.chaos.verdicts import Check
 from tests.support.servers import Database
 from tests.support.stores import open_store, rows
@@ -69,7 +69,7 @@ def lose_a_release_of_quota(real: Real, database: Database) -> None:
             await opened.store.append([subscription, new], CommandContext(None, SETUP), None)
 
     asyncio.run(write())
-    assert checks.quotas_are_never_exceeded not in violated(evidence_of(real, database))
+    assert checks.quotas_are_never_exceeded not in violated(evidence_of(real, database, rebuilding=False))
     rows(database.admin_url, "DELETE FROM stored_events WHERE topic = 'subscription.quota_released'")
 
 
@@ -117,7 +117,8 @@ CAUGHT_BY: dict[Callable[[Real, Database], None], set[Check]] = {
 def test_a_fault_in_the_database_is_caught(plant: Callable[[Real, Database], None], real: Real) -> None:
     with real.copy() as database:
         plant(real, database)
-        assert CAUGHT_BY[plant] <= violated(evidence_of(real, database))
+        evidence = evidence_of(real, database, rebuilding=needs_rebuilt(CAUGHT_BY[plant]))
+        assert CAUGHT_BY[plant] <= violated(evidence)
 
 
 def log(real: Real) -> list[Logged]:
@@ -144,10 +145,11 @@ def shift(database: Database, after: int, by: int) -> None:
     rows(database.admin_url, "UPDATE projections SET position = (SELECT max(notification_id) FROM stored_events)")
 
 
-def evidence_of(real: Real, database: Database) -> Evidence:
+def evidence_of(real: Real, database: Database, *, rebuilding: bool) -> Evidence:
     """The content of a copy now, with the answers that clients got and the events that the feed has shown."""
     told = real.outcome.evidence
-    return asyncio.run(collect(database.app_url, database.admin_url, told.ledger, told.fed, told.work))
+    urls = (database.app_url, database.admin_url)
+    return asyncio.run(collect(*urls, told.ledger, told.fed, told.work, rebuilding=rebuilding))
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ from tests.chaos.evidence import collect
 from tests.chaos.house import House
 from tests.chaos.invariants import FREE_DOCUMENTS
 from tests.chaos.ledger import read
-from tests.chaos.real import followed, violated
+from tests.chaos.real import followed, needs_rebuilt, violated
 from tests.chaos.run import customer, newcomer
 from tests.chaos.story import Story
 from tests.chaos.verdicts import Check
@@ -177,7 +177,8 @@ def test_a_fault_in_the_service_is_caught(
         asyncio.run(Story(api, *people, redis_url, 0.5 if plant in LAST else 20.0).tell(house.ledger))
         house.wait_for_projectors()
     monkeypatch.undo()
-    evidence = asyncio.run(collect(database.app_url, database.admin_url, read(house.ledger), followed(database)))
+    urls, told = (database.app_url, database.admin_url), (read(house.ledger), followed(database))
+    evidence = asyncio.run(collect(*urls, *told, rebuilding=needs_rebuilt(CAUGHT_BY[plant])))
     found = violated(evidence)
     assert CAUGHT_BY[plant] <= found
     assert CAUGHT_BY[plant] or not found

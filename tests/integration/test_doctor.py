@@ -34,12 +34,15 @@ def well(database: Database, redis_url: str, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("REDIS_URL", redis_url)
 
 
+@pytest.mark.parametrize("is_relative", [False, True])
 def test_what_is_well_is_called_well(
-    redis_server: RedisForTests, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    redis_server: RedisForTests, is_relative: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Of a Redis in the data folder it is known that it writes nothing to disk."""
-    monkeypatch.setenv("PALIMPSEST_DATA_DIR", str(redis_server.folder.parent))
-    make_key_file(redis_server.folder.parent)
+    """Of a Redis in the data folder, which may have a relative path, it is known that it writes nothing to disk."""
+    folder = redis_server.folder.parent
+    make_key_file(folder)
+    monkeypatch.chdir(folder.parent)
+    monkeypatch.setenv("PALIMPSEST_DATA_DIR", folder.name if is_relative else str(folder))
     assert doctor()
     output = capsys.readouterr().out
     assert "✗" not in output
@@ -389,6 +392,21 @@ def test_the_default_name_of_the_log_is_a_warning_in_production_until_events_are
     output = capsys.readouterr().out
     assert "✓ Audit        5 events are sealed" in output
     assert "PALIMPSEST_LOG_ORIGIN" not in output
+
+
+def test_a_siem_that_has_not_confirmed_the_log_for_minutes_is_a_warning(
+    database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fill(database, 1)
+    doctor()
+    assert "✓ SIEM         none; PALIMPSEST_SIEM_URL names one" in capsys.readouterr().out
+    monkeypatch.setenv("PALIMPSEST_SIEM_URL", "https://siem.example/history")
+    monkeypatch.setenv("PALIMPSEST_SIEM_SECRET", "thirty-two characters or more !!")
+    doctor()
+    assert "! SIEM         it has confirmed the log up to position 0; the next event waits" in capsys.readouterr().out
+    execute(database, "UPDATE stored_events SET recorded_at = clock_timestamp()")
+    doctor()
+    assert "✓ SIEM         it has confirmed the log up to position 0" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("days", "warns"), [(90, False), (91, True)])

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import httpx2
 import uvicorn
+from starlette.types import ASGIApp
 from uuid_utils.compat import uuid7
 
 from adapters.http.api.app import create_app
@@ -20,6 +21,7 @@ from adapters.http.api.deps import Deps
 from adapters.passwords import Argon2Passwords
 from application.billing.subscription import ChangePlan
 from application.commands import Command
+from application.identity.auditing import AppointAuditor
 from application.ports import Actor, CommandContext
 from domain.billing.subscription import Plan, Subscription
 from domain.identity.claims import email_claim
@@ -110,10 +112,17 @@ class Api:
         self.send(ChangePlan(plan=plan), user_id)
         return Account(user_id, email, self.client(self.token(user_id, email if verified else None)))
 
-    def token(self, user_id: UUID, email: str | None = None) -> str:
+    def auditor(self) -> Account:
+        """A new user whom operators have appointed auditor, with a client that is logged in."""
+        account = self.account("pro")
+        self.send(AppointAuditor(email=account.email, reason="Reviews the year."))
+        account.client.headers["Authorization"] = f"Bearer {self.token(account.id, account.email, auditor=True)}"
+        return account
+
+    def token(self, user_id: UUID, email: str | None = None, *, auditor: bool = False) -> str:
         """Return the access token of a new session. `email`: the user's verified address."""
         address_id = None if email is None else BlindIndex(BLIND_KEY).address_id(email)
-        return self.deps.tokens.issue(user_id, self.run(self._begin(user_id, address_id)))
+        return self.deps.tokens.issue(user_id, self.run(self._begin(user_id, address_id)), auditor=auditor)
 
     def perform_jobs(self, correlation_id: UUID | None = None) -> None:
         """Play the worker: perform the jobs that wait."""
@@ -264,11 +273,18 @@ async def _projecting(settings: Settings) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _listening(deps: Deps) -> AsyncIterator[str]:
+    async with served(create_app(deps)) as url:
+        yield url
+        deps.live.close()
+
+
+@asynccontextmanager
+async def served(app: ASGIApp) -> AsyncIterator[str]:
+    """Serve an app on a port of its own, and return its address."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(server_config(create_app(deps)))
+        server = uvicorn.Server(server_config(app))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         # Clients that connect before it has started wait in the socket's queue.
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        deps.live.close()
         server.should_exit = True
         await serving

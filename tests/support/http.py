@@ -24,6 +24,7 @@ from adapters.refresh_tokens import DerivedRefreshTokens
 from application.bus import Bus
 from application.commands import Command
 from application.identity.attempts import SignInAttempts
+from application.identity.auditing import AppointAuditor
 from application.ports import CommandContext, Passwords
 from infra.bootstrap.api import signing_keys
 from infra.sealing.blind_index import BlindIndex
@@ -34,15 +35,19 @@ from tests.support.limits import domain_mail_limits, light_work, link_guesses, r
 from tests.support.links import PlainLinks
 from tests.support.memory_jobs import MemoryJobs
 from tests.support.memory_recent_documents import MemoryRecentDocuments
+from tests.support.memory_sealed_log import MemorySealedLog
 from tests.support.memory_security_log import MemorySecurityLog
 from tests.support.memory_sessions import MemorySessions, MemorySettlement
 from tests.support.memory_store import MemoryEventStore
 from tests.support.projecting import MemoryFeed
 from tests.support.provider import CATALOGUE
+from tests.support.sealing import SIGNER
 from tests.support.stores import BLIND_KEY, KEY_RING
 
 SIGNING_KEYS = signing_keys(KEY_RING)
 PASSWORD = "umber cartwheel tenfold mist"
+SEALED_ENTRIES = [b"entry %d" % number for number in range(300)]
+"""The entries of the audit tree."""
 
 
 class SwiftPasswords:
@@ -140,10 +145,16 @@ class HttpApi:
     recent: MemoryRecentDocuments
     partial_texts: MemoryPartialTexts
 
-    def token(self, user_id: UUID) -> dict[str, str]:
+    def token(self, user_id: UUID, *, auditor: bool = False) -> dict[str, str]:
         """The headers of a user who has logged in."""
         session_id = self.sessions.log_in(user_id, uuid7)
-        return {"Authorization": f"Bearer {self.tokens.issue(user_id, session_id)}"}
+        return {"Authorization": f"Bearer {self.tokens.issue(user_id, session_id, auditor=auditor)}"}
+
+    async def auditor(self) -> tuple[UUID, dict[str, str]]:
+        """A new auditor's id and headers."""
+        user_id, _ = await self.account("olga")
+        await self.send(AppointAuditor(email="olga@example.org", reason="Reviews the year."))
+        return user_id, self.token(user_id, auditor=True)
 
     async def account(self, name: str = "ada") -> tuple[UUID, dict[str, str]]:
         """A new user's id and headers. Their address is verified."""
@@ -217,6 +228,7 @@ async def open_http_api(
         csrf=CsrfTokens([bytes(32)]),
         security_log=security_log,
         recent_documents=recent,
+        log=MemorySealedLog(SIGNER, SEALED_ENTRIES),
         models=CATALOGUE,
         clock=time,
         new_id=uuid7,

@@ -1,13 +1,12 @@
 """Fills logs, seals them in the process of a test, and reads what was sealed."""
 
-from typing import Any, cast
+from typing import Any
 
 from infra.audit import tables
 from infra.audit.notes import CheckpointSigner
 from infra.audit.sealing_session import SealingSession
 from infra.audit.tiles import TileId
 from infra.postgres.connect import connect
-from infra.postgres.leader_lease import LeaderLease
 from infra.settings.audit import DEFAULT_ORIGIN
 from infra.store.audit_leaf import leaf
 from infra.store.log_rows import EVENT_COLUMNS
@@ -19,7 +18,7 @@ SIGNER = CheckpointSigner(DEFAULT_ORIGIN, LOG_KEY)
 
 FILL = """
 INSERT INTO stored_events (originator_id, originator_version, topic, state, notification_id, recorded_at)
-SELECT md5((position / 5)::text)::uuid, mod(position, 5) + 1, 'note.extended',
+SELECT md5(((position - 1) / 5)::text)::uuid, mod(position - 1, 5) + 1, 'note.extended',
     sha256(position::text::bytea) || %s::bytea, position,
     '2026-11-30 12:00:00Z'::timestamptz + position * interval '1 millisecond'
 FROM (SELECT coalesce(max(notification_id), 0) AS head FROM stored_events) AS log,
@@ -29,15 +28,9 @@ ALL_EVENTS = f"SELECT {EVENT_COLUMNS} FROM stored_events ORDER BY notification_i
 ALL_TILES = "SELECT level, number, content FROM log_tiles UNION ALL SELECT level, number, content FROM log_edges"
 
 
-class HeldLease:
-    """A lease that is always held."""
-
-    def held(self) -> bool:
-        """Say yes."""
-        return True
-
-
-HELD = cast(LeaderLease, HeldLease())
+def always_leading() -> bool:
+    """Answer for a lease that is always held."""
+    return True
 
 
 def fill(database: Database, number: int, more: bytes = b"") -> None:
@@ -53,7 +46,7 @@ def seal(database: Database, signer: CheckpointSigner = SIGNER) -> int:
     """
     with connect(database.part_url("sealer"), autocommit=True) as connection:
         session = SealingSession(connection, signer)
-        while session.step(HELD):
+        while session.step(always_leading):
             pass
         return session.signed.size if session.signed else 0
 
@@ -84,3 +77,8 @@ def last_note(database: Database) -> str:
 def execute(database: Database, statement: str, *parameters: Any) -> None:
     """Change something as a superuser: no right stops it."""
     rows(database.admin_url, statement, *parameters)
+
+
+def empty_tree(database: Database) -> None:
+    """Remove what is sealed, as a superuser. The log stays."""
+    rows(database.admin_url, "TRUNCATE log_tiles, log_edges, log_checkpoints")

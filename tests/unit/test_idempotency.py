@@ -9,6 +9,7 @@ from uuid import RFC_4122, UUID, uuid4
 import msgspec
 import pytest
 
+from application.audit_reads import RecordAuditRead
 from application.billing.subscription import CancelSubscription, ChangePlan
 from application.billing.team_budget import LimitTeamBudget
 from application.bus import Bus
@@ -81,6 +82,7 @@ from application.generation.used_up import NoteRefusal
 from application.idempotency import MAX_COPY_BYTES, AnswerTooLarge, VersionLost
 from application.identity.account import IssueLink, IssueLockdownLink, OpenAccount, ResetPassword, VerifyEmail
 from application.identity.account_requests import Register, RequestPasswordReset, RequestVerification
+from application.identity.auditing import AppointAuditor, DismissAuditor
 from application.identity.email_change import (
     ConfirmEmailChange,
     ReleaseFormerEmail,
@@ -92,7 +94,7 @@ from application.identity.sessions import LogIn, LogOut, LogOutEverywhere, Refre
 from application.identity.suspension import LockDown, RemindOfDeletion, RequestDeletion, WithdrawDeletion
 from application.identity.user import AcceptTerms, ChangePassword, ChangeProfile, Deactivate
 from application.ports import Actor, AnswerExpired, Clock, CommandContext, NewId, Reference, Store, TokenText
-from application.privacy.erasure import ErasureStep
+from application.privacy.erasing import ErasureStep
 from application.teams.dissolution import DissolveTeam, WithdrawDissolution
 from application.teams.domain import AddDomain, NoteDomain, ProveDomain, RemoveDomain
 from application.teams.domain_mail import ProveDomainByMail, RequestDomainMail
@@ -164,6 +166,9 @@ async def life(runner: CommandRunner) -> AsyncIterator[Step]:
     dan = UUID(int=0xDA4)
     yield OpenAccount(id=dan, email="dan@example.org", name="Dan", password_hash="hash"), None
     yield VerifyEmail(token=await token_of(runner.store, runner.links, dan)), None
+    yield AppointAuditor(email="dan@example.org", reason="Reviews the year."), None
+    yield RecordAuditRead(operation="audit_user_history", user_ids=[ada.user_id]), Actor(dan)
+    yield DismissAuditor(email="dan@example.org", reason="The review is done."), None
     yield IssueLink(user_id=dan, kind="reset"), None
     token = await token_of(runner.store, runner.links, dan, "reset")
     yield ResetPassword(token=token, password=f"{PASSWORD} again"), None
@@ -256,7 +261,7 @@ async def life_of_generations(runner: CommandRunner, ada: Actor) -> AsyncIterato
     yield CancelGeneration(id=id), ada
     yield RetryGeneration(id=id), ada
     yield StartAttempt(generation_id=id, round=2, lost_tokens=0, prompt_tokens=200), ada
-    used = [TextUse("swift", 10, 2)]
+    used = [TextUse(10, 2)]
     yield WithholdText(generation_id=id, attempt=2, refused="unsafe_text", categories=("hate",), used=used), ada
     for number, last in ((3, DiscardDraft(id=id)), (4, AcceptDraft(id=id, placement=Placement()))):
         yield RetryGeneration(id=id), ada
@@ -265,7 +270,7 @@ async def life_of_generations(runner: CommandRunner, ada: Actor) -> AsyncIterato
             RecordAnswer(
                 generation_id=id,
                 attempt=number,
-                answers=[VariantAnswer("They float.", "swift", "complete", 10, 2, is_sandbox=False)],
+                answers=[VariantAnswer("They float.", "complete", 10, 2, is_sandbox=False)],
             ),
             ada,
         )

@@ -14,7 +14,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, OKPKey
 
 from application.ports import Clock, NewId
-from application.scopes import scopes
+from application.scopes import scopes, scopes_of_auditors
 
 ALGORITHM = "Ed25519"
 TYPE = "at+jwt"
@@ -104,9 +104,10 @@ class Tokens:
         self._until = {key.id: key.until for key in keys if key.until is not None}
         self._known: dict[bytes, tuple[float, Grant]] = {}
 
-    def issue(self, user_id: UUID, session_id: UUID) -> str:
-        """Return a token for a session of a user."""
+    def issue(self, user_id: UUID, session_id: UUID, *, auditor: bool = False) -> str:
+        """Return a token for a session of a user. `auditor`: the user is one now."""
         now = int(self._clock().timestamp())
+        granted = scopes() | (scopes_of_auditors() if auditor else frozenset())
         claims: dict[str, Any] = {
             "iss": self._issuer,
             "aud": self._audience,
@@ -116,7 +117,7 @@ class Tokens:
             "exp": now + self.lifetime,
             "jti": str(self._new_id()),
             "sid": str(session_id),
-            "scope": " ".join(sorted(scopes())),
+            "scope": " ".join(sorted(granted)),
         }
         header = {"alg": ALGORITHM, "kid": self._current.kid, "typ": TYPE}
         return jwt.encode(header, claims, self._current, algorithms=[ALGORITHM])

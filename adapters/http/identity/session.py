@@ -248,7 +248,7 @@ async def revoke_session(session_id: UUID, send: Send) -> Answer:
 def _tokens(session: SessionTokens, deps: Deps) -> Answer:
     """Answer with the tokens of a session, in the way that its mode demands."""
     access, seconds, id = (
-        deps.tokens.issue(session.user_id, session.session_id),
+        deps.tokens.issue(session.user_id, session.session_id, auditor=session.auditor),
         deps.tokens.lifetime,
         session.session_id,
     )

@@ -102,3 +102,5 @@ for change in (
     keep_private(change, "The time of a change of address helps attackers, and no analysis needs it.")
 keep_private(User.SessionsEnded, "When somebody logs out is a matter of their own, and no analysis needs it.")
 keep_private(User.TokenReused, "It would tell attackers that they were noticed.")
+for appointment in (User.AuditorAppointed, User.AuditorDismissed):
+    keep_private(appointment, "Who may read the history of all helps attackers, and no analysis needs it.")

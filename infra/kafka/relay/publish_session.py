@@ -17,6 +17,7 @@ from infra.kafka.client.record_format import EventRow
 from infra.kafka.relay.batch_builder import BatchBuilder
 from infra.kafka.relay.session_checkpoints import ACKNOWLEDGE_SECONDS, SessionCheckpoints
 from infra.postgres.leader_lease import LeaderLease, NoLongerLeading
+from infra.postgres.notifications import take_notifications
 from infra.store.feed import READ_AFTER
 
 PAGE_EVENTS = 1_000
@@ -80,8 +81,8 @@ class PublishSession:
         elif rows:
             self.acknowledged = self._read
         self._checkpoints.save(self.acknowledged)
-        if not rows and self._in_flight is None:
-            self._wait_for_events()
+        is_idle = not rows and self._in_flight is None
+        take_notifications(self._connection, self._idle_seconds() if is_idle else 0)
 
     def finish(self, lease: LeaderLease) -> None:
         """Wait a moment for the batches in flight, and save the checkpoints.
@@ -115,8 +116,6 @@ class PublishSession:
         self.acknowledged = position
         published_counter.inc(events)
 
-    def _wait_for_events(self) -> None:
+    def _idle_seconds(self) -> float:
         position, at = self._watermark
-        timeout = max(0.001, at + WATERMARK_SECONDS - monotonic()) if self._read > position else POLL_SECONDS
-        for _ in self._connection.notifies(timeout=timeout, stop_after=1):
-            return
+        return max(0.001, at + WATERMARK_SECONDS - monotonic()) if self._read > position else POLL_SECONDS

@@ -1,6 +1,6 @@
--- The place of a job with turns among those that are due in its lane (of one that is not enqueued yet: `of_lane`), from 1 to 1,000; more are not counted. Of one that
--- is not enqueued yet, or waits for its next try: the place that it would get now. An estimate: jobs of payers who come
--- later may have earlier turns, and one that is tried again gets another turn.
+-- The place of a job with turns among those that are due in its lane, from 1 to 1,000; more are not counted. Of one that
+-- waits for its next try, or is not enqueued yet (its lane is `of_lane`): the place that it would get now. An estimate:
+-- jobs of payers who come later may have earlier turns, and one that is tried again gets another turn.
 --
 -- SECURITY DEFINER: who asks needs no right in the schema `jobs`.
 CREATE OR REPLACE FUNCTION queue_place(queue text, of_lane text, of_payer text, of_lock text) RETURNS int

@@ -1,21 +1,24 @@
 """`palimpsest audit`, and the verifier that works offline, as programs."""
 
+import asyncio
 import json
 import subprocess
 import sys
+from base64 import b64decode, b64encode
 from collections.abc import Callable
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
+from domain.identity.user import User
 from infra.audit import check_proof
-from infra.audit.proof_file import EntryProof
 from infra.sealing.key_ring import KeyKind, KeyRing
-from infra.store.audit_leaf import content_of
+from tests.support.given import NOW
 from tests.support.roles import environment
-from tests.support.sealing import SIGNER, execute, fill, last_note, seal
+from tests.support.sealing import SIGNER, empty_tree, execute, fill, last_note, seal
 from tests.support.servers import PROJECT, Database
-from tests.support.stores import KEY_RING, rows
+from tests.support.stores import CALL, KEY_RING, open_store, rows
 
 Palimpsest = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -64,14 +67,16 @@ def test_a_proof_is_checked_offline(palimpsest: Palimpsest, database: Database, 
     )
     event.write_bytes(state)
     found = offline(tmp_path, key, str(file), str(event))
-    assert found.startswith("Position 123 of 300 in the log palimpsest.localhost/log: note.extended, version 4 of the")
+    assert found.startswith("Position 123 of 300 in the log palimpsest.localhost/log: note.extended, version 3 of the")
     assert str(stream_id) in found
 
     event.write_bytes(state + b"x")
-    assert "EVENT is not the event of the proof" in offline(tmp_path, key, str(file), str(event), code=1)
-    other = EntryProof.parse(proof)
-    forged = other._replace(entry=other.entry[:1] + (124).to_bytes(8, "big") + other.entry[9:])
-    file.write_text(str(forged))
+    assert "bytes of the event at position 123 are not those of its leaf" in offline(
+        tmp_path, key, str(file), str(event), code=1
+    )
+    entry = b64decode(proof.split("\n")[1].removeprefix("extra "))
+    forged = entry[:1] + (124).to_bytes(8, "big") + entry[9:]
+    file.write_text(proof.replace(b64encode(entry).decode(), b64encode(forged).decode()))
     assert "not in the log" in offline(tmp_path, key, str(file), code=1)
     file.write_text(proof.replace("\n300\n", "\n301\n"))
     assert "signature is wrong" in offline(tmp_path, key, str(file), code=1)
@@ -82,10 +87,8 @@ def test_a_proof_is_checked_offline(palimpsest: Palimpsest, database: Database, 
 
 @pytest.mark.parametrize("position", [1, 256, 257, 300])
 def test_any_sealed_event_can_be_proved(palimpsest: Palimpsest, position: int) -> None:
-    proof = EntryProof.parse(palimpsest("prove", str(position)).stdout)
-    proof.check(SIGNER.key)
-    assert content_of(proof.entry).position == proof.leaf_index + 1 == position
-    assert f"Position {position} of 300" in check_proof.check(str(SIGNER.key), str(proof))
+    proof = palimpsest("prove", str(position)).stdout
+    assert f"Position {position} of 300" in check_proof.check(str(SIGNER.key), proof)
 
 
 def test_what_is_not_sealed_cannot_be_proved(palimpsest: Palimpsest, database: Database) -> None:
@@ -94,6 +97,20 @@ def test_what_is_not_sealed_cannot_be_proved(palimpsest: Palimpsest, database: D
     assert "cannot be proved" in palimpsest("prove", "7", code=1).stderr
     execute(database, "UPDATE log_checkpoints SET note = 'nothing'")
     assert "cannot be proved: the last checkpoint is damaged" in palimpsest("prove", "7", code=1).stderr
+
+
+def test_an_export_is_checked_offline(palimpsest: Palimpsest, tmp_path: Path) -> None:
+    file = tmp_path / "log.jsonl"
+    assert palimpsest("export", "--events", str(file)).stderr == "300 events are exported.\n"
+    assert file.stat().st_mode & 0o777 == 0o600
+    said = "Positions {} to 300 of 300 in the log palimpsest.localhost/log, complete: {} streams.\n"
+    assert offline(tmp_path, str(SIGNER.key), str(file)) == said.format(1, 60)
+    file.write_text(palimpsest("export", "--from", "296", "-").stdout)
+    assert offline(tmp_path, str(SIGNER.key), str(file)) == said.format(296, 1)
+
+    assert "300 events are sealed" in palimpsest("export", "--to", "301", str(file), code=1).stderr
+    assert "cannot be written" in palimpsest("export", str(tmp_path / "none" / "log"), code=2).stderr
+    assert {each.name for each in tmp_path.iterdir() if "draft" in each.name} == set()
 
 
 def test_verify_says_what_was_verified_or_the_first_wrong_position(
@@ -121,8 +138,7 @@ def test_a_log_of_which_nothing_is_sealed_is_not_called_verified(
     """By itself an emptied tree is like one that no sealer has begun; a checkpoint that was kept tells them apart."""
     kept = tmp_path / "kept"
     kept.write_text(last_note(database))
-    for table in ("log_tiles", "log_edges", "log_checkpoints"):
-        execute(database, f"DELETE FROM {table}")
+    empty_tree(database)
     said = palimpsest("verify", code=1).stderr
     assert said.startswith("None of 302 events is sealed")
     assert "If no sealer has run yet, this is no damage: start one" in said
@@ -140,3 +156,24 @@ def test_wrong_input_is_explained(palimpsest: Palimpsest, tmp_path: Path) -> Non
     without = KeyRing(tuple(key for key in KEY_RING.keys if key.kind is not KeyKind.LOG)).document()
     assert "has no log key" in palimpsest("key", code=2, PALIMPSEST_KEYS=without).stderr
     assert json.loads(without)["keys"]
+
+
+def test_an_auditor_is_appointed_and_dismissed(palimpsest: Palimpsest, database: Database) -> None:
+    asyncio.run(_open_account(database.app_url))
+    refused = palimpsest("appoint", "bob@example.org", "--reason", "Who?", code=2)
+    assert "No account has this email address" in refused.stderr
+    refused = palimpsest("appoint", "ada@example.org", "--reason", "   ", code=2)
+    assert "A reason has 1 to 500 characters" in refused.stderr
+    for _ in range(2):
+        assert "audit:read" in palimpsest("appoint", "ada@example.org", "--reason", "Reviews the year.").stdout
+    assert "all their sessions have ended" in palimpsest("dismiss", "ada@example.org", "--reason", "Done.").stdout
+    found = rows(database.admin_url, "SELECT topic FROM stored_events ORDER BY notification_id DESC LIMIT 3")
+    assert [topic for (topic,) in found] == ["user.auditor_dismissed", "user.auditor_appointed", "user.email_verified"]
+
+
+async def _open_account(url: str) -> None:
+    user = User.register(id=UUID(int=0xADA), email="ada@example.org", name="Ada", password_hash="hash", now=NOW)
+    user.request_link("verify", link_id=UUID(int=1), token_digest="digest", now=NOW)
+    user.verify_email(token_digest="digest", now=NOW)
+    async with open_store(url) as opened:
+        await opened.store.append([user], CALL, None)

@@ -7,12 +7,11 @@ from itertools import pairwise
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic, sleep
-from typing import Any, cast
+from typing import Any
 from uuid import uuid4
 
 import psycopg
 import pytest
-from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from infra.audit import lag, sealer, sealing_session
@@ -28,9 +27,11 @@ from infra.postgres.leader_lease import LeaderLease, NoLongerLeading
 from infra.postgres.locks import SEALER_LEADER
 from infra.settings.audit import DEFAULT_ORIGIN
 from infra.settings.errors import SettingsError
+from infra.store.log_rows import APPENDED_CHANNEL
+from tests.support.metrics import sample
 from tests.support.note import Note
 from tests.support.roles import RoleProcess, environment, frozen
-from tests.support.sealing import HELD, SIGNER, entries, execute, fill, notes, seal, stored_tiles
+from tests.support.sealing import SIGNER, always_leading, entries, execute, fill, notes, seal, stored_tiles
 from tests.support.servers import Database, open_folder
 from tests.support.stores import CALL, LOG_KEY, open_store, rows
 from tests.support.waiting import wait_until
@@ -39,7 +40,7 @@ WRONG_HASH = "sha256(''::bytea)"
 
 
 def gauge(name: str) -> float:
-    value = REGISTRY.get_sample_value(f"palimpsest_sealer_{name}")
+    value = sample(f"palimpsest_sealer_{name}")
     assert value is not None
     return value
 
@@ -96,15 +97,14 @@ async def test_an_append_does_not_wait_for_a_checkpoint_that_is_being_stored(dat
     async with open_store(database.app_url) as opened:
         loop = asyncio.get_running_loop()
 
-        class AppendingLease:
-            def held(self) -> bool:
-                appended = opened.store.append([Note.write(uuid4(), "text")], CALL, None)
-                asyncio.run_coroutine_threadsafe(appended, loop).result(5)
-                return True
+        def append() -> bool:
+            appended = opened.store.append([Note.write(uuid4(), "text")], CALL, None)
+            asyncio.run_coroutine_threadsafe(appended, loop).result(5)
+            return True
 
         def step() -> None:
             with connect(database.part_url("sealer"), autocommit=True) as connection:
-                SealingSession(connection, SIGNER).step(cast(LeaderLease, AppendingLease()))
+                SealingSession(connection, SIGNER).step(append)
 
         await asyncio.to_thread(step)
     assert len(entries(database)) == 11
@@ -113,13 +113,8 @@ async def test_an_append_does_not_wait_for_a_checkpoint_that_is_being_stored(dat
 
 def test_a_sealer_that_has_lost_its_lease_stores_nothing(database: Database) -> None:
     fill(database, 10)
-
-    class LostLease:
-        def held(self) -> bool:
-            return False
-
     with connect(database.part_url("sealer"), autocommit=True) as connection, pytest.raises(NoLongerLeading):
-        SealingSession(connection, SIGNER).step(cast(LeaderLease, LostLease()))
+        SealingSession(connection, SIGNER).step(lambda: False)
     assert (notes(database), stored_tiles(database)) == ([], {})
 
 
@@ -132,10 +127,10 @@ def test_two_sealers_that_both_believe_to_lead_seal_one_history(database: Databa
     ):
         one, other = SealingSession(first, SIGNER), SealingSession(second, SIGNER)
         fill(database, 5)
-        one.step(HELD)
+        one.step(always_leading)
         fill(database, 5)
         with pytest.raises(psycopg.errors.UniqueViolation):
-            other.step(HELD)
+            other.step(always_leading)
     seal(database)
     require_one_history(database)
 
@@ -149,7 +144,7 @@ def test_a_session_that_begins_while_another_seals_sees_one_moment(database: Dat
             session = SealingSession(connection, SIGNER)
             while not done.is_set():
                 fill(database, 1)
-                session.step(HELD)
+                session.step(always_leading)
 
     writer = Thread(target=go_on)
     writer.start()
@@ -315,6 +310,29 @@ def test_a_refused_history_raises_an_alarm_until_it_is_restored(
     require_one_history(database)
 
 
+def test_notifications_that_came_meanwhile_make_an_idle_sealer_look_once(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of them made it read the log again, after it had nothing left to seal."""
+    looked, step = list[int](), SealingSession.step
+
+    def step_and_notify(self: SealingSession, held: Callable[[], bool]) -> int:
+        events = step(self, held)
+        looked.append(events)
+        with psycopg.connect(database.admin_url, autocommit=True) as connection:
+            for _ in range(100 if events else 0):
+                connection.execute(f"NOTIFY {APPENDED_CHANNEL}")
+        return events
+
+    monkeypatch.setattr(SealingSession, "step", step_and_notify)
+    fill(database, 10)
+    with Running(database, tmp_path / "kept"):
+        wait_until(lambda: len(looked) > 1)
+        sleep(2 * sealer.POLL_SECONDS)
+    assert sum(looked) == 10
+    assert len(looked) <= 6
+
+
 def set_back(database: Database, edges: list[tuple[Any, ...]]) -> None:
     """Set log and tree back to 10 events, as a restored backup does. `edges`: those of that time."""
     with psycopg.connect(database.admin_url) as connection:
@@ -420,7 +438,7 @@ def test_a_page_that_another_sealer_has_sealed_is_tried_again_after_a_pause(
 ) -> None:
     tried = list[float]()
 
-    def step(self: SealingSession, lease: LeaderLease) -> int:
+    def step(self: SealingSession, held: Callable[[], bool]) -> int:
         tried.append(monotonic())
         raise psycopg.errors.UniqueViolation
 

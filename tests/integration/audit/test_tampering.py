@@ -7,12 +7,13 @@ import pytest
 
 from infra.audit import verification
 from infra.audit.differences import WrongPosition
+from infra.audit.tables import SignedCheckpoint
 from infra.audit.tiles import TileId
-from infra.audit.verification import KeptCheckpoint, VerificationResult, verify
+from infra.audit.verification import VerificationResult, verify
 from infra.postgres.connect import connect
 from tests.support import relaying
 from tests.support.history import History
-from tests.support.sealing import SIGNER, execute, fill, last_note, notes, seal, stored_tiles
+from tests.support.sealing import SIGNER, empty_tree, execute, fill, last_note, notes, seal, stored_tiles
 from tests.support.servers import Database
 from tests.support.stores import rows
 
@@ -32,7 +33,7 @@ def sealed(database: Database) -> Database:
 
 
 def verified(database: Database, *given: str) -> VerificationResult:
-    kept = [KeptCheckpoint(SIGNER.key.open(note).size, note) for note in given]
+    kept = [SignedCheckpoint(SIGNER.key.open(note).size, note) for note in given]
     with connect(database.part_url("auditor")) as connection:
         return verify(connection, SIGNER.key, lambda done, goal: None, kept)
 
@@ -250,13 +251,13 @@ def test_of_two_changes_the_first_is_named(sealed: Database) -> None:
 def resealed(database: Database) -> None:
     """Make tree and checkpoints fit the log again, without the key: the notes stay those that were signed."""
     signed = rows(database.admin_url, "SELECT size, previous, note, signed_at FROM log_checkpoints")
-    for table in ("log_tiles", "log_edges", "log_checkpoints"):
-        execute(database, f"DELETE FROM {table}")
+    empty_tree(database)
     for size in SEALED:
-        parked = rows(database.admin_url, "DELETE FROM stored_events WHERE notification_id > %s RETURNING *", size)
+        execute(database, "CREATE TABLE parked AS SELECT * FROM stored_events WHERE notification_id > %s", size)
+        execute(database, "DELETE FROM stored_events WHERE notification_id > %s", size)
         seal(database)
-        for row in parked:
-            execute(database, "INSERT INTO stored_events VALUES (%s, %s, %s, %s, %s, %s)", *row)
+        execute(database, "INSERT INTO stored_events SELECT * FROM parked")
+        execute(database, "DROP TABLE parked")
     execute(database, "DELETE FROM log_checkpoints")
     for row in signed:
         execute(database, "INSERT INTO log_checkpoints VALUES (%s, %s, %s, %s)", *row)
@@ -273,16 +274,14 @@ def test_a_change_with_all_tiles_made_again_does_not_fit_what_was_signed(sealed:
 def forged(database: Database) -> None:
     """Change an event, and sign everything again with the stolen key of the log."""
     execute(database, "UPDATE stored_events SET state = 'x'::bytea WHERE notification_id = 300")
-    for table in ("log_tiles", "log_edges", "log_checkpoints"):
-        execute(database, f"DELETE FROM {table}")
+    empty_tree(database)
     seal(database)
 
 
 def cut(database: Database) -> None:
     """Set the database back, log and tree, as a backup does."""
     execute(database, "DELETE FROM stored_events WHERE notification_id > 400")
-    for table in ("log_tiles", "log_edges", "log_checkpoints"):
-        execute(database, f"DELETE FROM {table}")
+    empty_tree(database)
     seal(database)
 
 

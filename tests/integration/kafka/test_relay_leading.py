@@ -1,5 +1,9 @@
 """A relay that loses its lease, or meets an error that is not Kafka's, loses no event."""
 
+from time import monotonic
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 from kafka import TopicPartition
 from structlog.testing import capture_logs
@@ -8,9 +12,15 @@ from infra.kafka.client.config import ClientConfig
 from infra.kafka.client.record_batch import RecordBatch
 from infra.kafka.client.record_format import EventRow
 from infra.kafka.client.topics import Topics
+from infra.kafka.relay import publish_session
 from infra.kafka.relay.batch_builder import BatchBuilder, skipped_counter
+from infra.kafka.relay.checkpoints import PartitionEnd
+from infra.kafka.relay.publish_session import PublishSession
+from infra.kafka.relay.session_checkpoints import SessionCheckpoints
 from infra.local.servers.kafka import EmbeddedKafka
+from infra.postgres.connect import connect
 from infra.postgres.leader_lease import LeaderLease
+from infra.store.log_rows import APPENDED_CHANNEL
 from tests.support import relaying
 from tests.support.history import History
 from tests.support.kafka import own_topics
@@ -96,3 +106,22 @@ def test_an_error_that_is_not_kafkas_is_not_blamed_on_it(
     assert [(entry["event"], entry["error"]) for entry in logs if entry["log_level"] == "warning"] == [
         ("publishing failed; starting again", "RuntimeError")
     ]
+
+
+def test_notifications_that_came_meanwhile_make_an_idle_relay_look_once(database: Database) -> None:
+    """Each of them ended one wait of the relay, after it had nothing left to publish."""
+    nothing: Any = None
+    lease: Any = SimpleNamespace(held=lambda: True)
+    with connect(database.part_url("relay"), autocommit=True) as connection:
+        connection.execute(f"LISTEN {APPENDED_CHANNEL}")
+        topics = Topics(partitions=1)
+        ends = {(name, 0): PartitionEnd(0, 0, 0) for name in topics.events()}
+        builder = BatchBuilder(topics, ends, nothing, lambda _: {}, nothing)
+        session = PublishSession(connection, nothing, builder, SessionCheckpoints(connection, ends))
+        for _ in range(5):
+            rows(database.admin_url, f"NOTIFY {APPENDED_CHANNEL}")
+        connection.execute("SELECT 1")
+        session.step(lease)
+        began = monotonic()
+        session.step(lease)
+        assert monotonic() - began >= publish_session.POLL_SECONDS

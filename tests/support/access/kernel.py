@@ -10,8 +10,8 @@ from typing import Any
 
 import httpx2
 
-from application.scopes import resources
-from domain.access import ANYONE, Action, Resource, RoleTooLow, Rule
+from application.scopes import resources, scopes_of_auditors
+from domain.access import ANYONE, AUDITOR, Action, Resource, RoleTooLow, Rule
 from domain.kernel import NotFound
 from tests.support.api import Account, Api
 from tests.support.http import openapi_schema
@@ -104,6 +104,7 @@ class People:
             role: api.account("pro", verified=role != "unverified")
             for role in dict.fromkeys((*(role for each in resources().values() for role in each.roles), *OUTSIDERS))
         }
+        self.by_role[AUDITOR] = api.auditor()
 
     def email(self, role: str) -> str:
         """The address of the account with the role."""
@@ -191,6 +192,8 @@ class Case:
 
     def status(self, role: str, success: int) -> int:
         """The expected status of the answer, for a person of this role."""
+        if self.rule.scope in scopes_of_auditors() and role != AUDITOR:
+            return 403
         own = "oneself" if self.rule.role == "oneself" else role if role in self.resource.roles else None
         if self.resource.allows(self.access.name, own):
             return self.states.get(role, success)

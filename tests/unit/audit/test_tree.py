@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from infra.audit.growing_tree import GrowingTree, WrongTiles
 from infra.audit.tiles import ENTRIES, TileId, entries_in, reader_of, split_hashes, tiles_for
 from infra.audit.tree import (
-    EMPTY_ROOT,
     LeafRange,
     ProofRefused,
     consistency_ranges,
@@ -15,9 +14,10 @@ from infra.audit.tree import (
     inclusion_ranges,
     leaf_hash,
     node_hash,
+    outside_ranges,
     require_consistency,
     require_inclusion,
-    root_of,
+    root_around,
 )
 from tests.support import merkle_model
 
@@ -48,7 +48,6 @@ def test_the_roots_of_certificate_transparency() -> None:
     for leaf, (_, root) in zip(leaves, KNOWN, strict=True):
         tree.extend([leaf])
         assert tree.root().hex() == root
-    assert EMPTY_ROOT.hex() == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
 def test_the_hash_of_a_leaf_is_never_that_of_a_node() -> None:
@@ -66,8 +65,7 @@ def test_roots_are_as_defined_however_the_tree_has_grown(size: int, steps: list[
         tree = GrowingTree(tree.size, {each.level: kept[each] for each in tree.edge_ids()})
     assert tree.size == size
     assert tree.root() == merkle_model.root(ENTRY_LIST[:size])
-    assert root_of(size, reader_of(kept)) == tree.root()
-    assert root_of(0, reader_of({})) == EMPTY_ROOT
+    assert hashes_of([LeafRange(0, size)], reader_of(kept)) == [tree.root()]
 
 
 @given(sizes)
@@ -108,6 +106,23 @@ def test_inclusion_proofs_are_as_defined_and_prove_one_leaf_only(size: int, data
 
 
 @given(sizes, st.data())
+def test_a_range_leads_to_the_root_with_what_is_beside_it_and_no_other_range_does(
+    size: int, data: st.DataObject
+) -> None:
+    start = data.draw(st.integers(0, size - 1))
+    end = data.draw(st.integers(start + 1, size))
+    ranges, inside = outside_ranges(start, end, size), ENTRY_LIST[start:end]
+    beside = hashes_of(ranges, reader_of(grown(size).tiles()))
+    assert [*range(start), *range(end, size)] == [index for each in ranges for index in range(*each)]
+    root = merkle_model.root(ENTRY_LIST[:size])
+    assert root_around(LeafRange(start, end), size, inside, beside) == root
+    assert root_around(LeafRange(start, end), size, [*inside[:-1], b"forged"], beside) != root
+    for entries, hashes in ((inside[:-1], beside), ([*inside, b"more"], beside), (inside, [*beside, bytes(32)])):
+        with pytest.raises(ProofRefused):
+            root_around(LeafRange(start, end), size, entries, hashes)
+
+
+@given(sizes, st.data())
 def test_consistency_proofs_are_as_defined_and_prove_one_pair_only(new: int, data: st.DataObject) -> None:
     old = data.draw(st.integers(1, new))
     ranges = consistency_ranges(old, new)
@@ -119,7 +134,7 @@ def test_consistency_proofs_are_as_defined_and_prove_one_pair_only(new: int, dat
         (old, bytes(32), new, new_root, proof),
         (old, old_root, new, bytes(32), proof),
         (old, old_root, new, new_root, [*proof, bytes(32)]),
-        (0, EMPTY_ROOT, new, new_root, proof),
+        (0, bytes(32), new, new_root, proof),
         (new + 1, old_root, new, new_root, proof),
         *([(old, old_root, new, new_root, proof[:-1])] if proof else []),
         *([(old, old_root, new, new_root, [])] if proof else []),

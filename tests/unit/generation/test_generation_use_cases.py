@@ -58,7 +58,7 @@ from tests.support.studio import OUTPUT, Studio
 
 def answer_of(id: UUID) -> RecordAnswer:
     """The command of a worker that has a text."""
-    answer = VariantAnswer("Otters.", "swift", "complete", 100, 10, is_sandbox=False)
+    answer = VariantAnswer("Otters.", "complete", 100, 10, is_sandbox=False)
     return RecordAnswer(generation_id=id, attempt=1, answers=[answer])
 
 
@@ -671,7 +671,7 @@ async def test_an_erased_text_whose_refusal_comes_late_is_paid_for() -> None:
     studio = await Studio().open()
     asked = await erased_meanwhile(studio)
     refusal = WithholdText(
-        generation_id=asked.id, attempt=1, refused="unsafe_text", categories=("hate",), used=[TextUse("swift", 100, 10)]
+        generation_id=asked.id, attempt=1, refused="unsafe_text", categories=("hate",), used=[TextUse(100, 10)]
     )
     await studio.ask(refusal, studio.ada)
     budget = await studio.budget()
@@ -853,3 +853,20 @@ async def test_only_the_asker_deletes_a_generation() -> None:
     await studio.ask(CancelGeneration(id=asked.id), studio.ada)
     with pytest.raises(NotFound):
         await studio.ask(DeleteGeneration(id=asked.id), await studio.actor("bob@example.org"))
+
+
+async def test_a_job_loads_the_generation_and_its_document_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answering, "WATCH_SECONDS", 60.0)
+    studio = await Studio().open()
+    await studio.ask_for()
+    loaded: list[str] = []
+    load = studio.store.load
+
+    async def note(kind: Any, id: UUID, *, version: int | None = None) -> Any:
+        loaded.append(kind.TOPIC)
+        return await load(kind, id, version=version)
+
+    monkeypatch.setattr(studio.store, "load", note)
+    await studio.try_once()
+    assert "generation.answered" in studio.happened()
+    assert loaded == ["generation", "document", "budget", "subscription", "budget"]

@@ -1,6 +1,7 @@
 """Soft budgets and the limits of teams: who writes, what is refused, and what the asker sees."""
 
 import asyncio
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -199,3 +200,20 @@ async def test_a_refusal_is_noted_again_after_the_allowance_was_raised_and_lower
         await studio.work()
     notices = [event for event in studio.store.log if isinstance(event, Budget.NoticeReached)]
     assert [notice.limit_tokens for notice in notices] == [500, 500]
+
+
+async def test_a_request_loads_what_its_payer_may_use_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    studio = await Studio().open()
+    team_id = await studio.give_to_team()
+    loaded: list[str] = []
+    load = studio.store.load
+
+    async def note(kind: Any, id: UUID, *, version: int | None = None) -> Any:
+        loaded.append(kind.TOPIC)
+        return await load(kind, id, version=version)
+
+    monkeypatch.setattr(studio.store, "load", note)
+    asked = await studio.ask_for()
+    assert asked.payer_id == team_id
+    # The team is loaded for the role of the asker, and for what it allows.
+    assert sorted(loaded) == ["budget", "document", "key_choice", "subscription", "team", "team"]

@@ -82,6 +82,63 @@ async def test_one_that_ends_first_is_kept_to_its_end(monkeypatch: pytest.Monkey
         await working
 
 
+async def test_a_worker_that_stops_pays_each_text_as_far_as_it_has_come() -> None:
+    studio, never = await Studio().open(), asyncio.Event()
+    asked = await studio.ask_for(variants=3)
+    studio.provider.scripts = [answer("Otters."), [NotAsked("The provider")], ["Herons", never]]
+    # The second one is asked again as soon as the first has ended, and again in vain.
+    studio.provider.scripts.append([NotAsked("The provider")])
+    working = asyncio.create_task(studio.try_once())
+    await until(lambda: len(studio.partial_texts.pieces) == 2 and not studio.provider.scripts)
+    working.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await working
+    stopped, [lost] = await studio.generation(asked.id), ended(studio)
+    assert (stopped.status, lost.failure, lost.uncounted) == ("queued", "lost", [3])
+    assert (lost.input_tokens, lost.output_tokens) == (100 + asked.estimated_tokens, 10 + 2)
+
+
+async def test_one_that_waits_to_be_asked_again_costs_nothing_when_the_worker_stops() -> None:
+    studio, never = await Studio().open(), asyncio.Event()
+    asked = await studio.ask_for(variants=2)
+    studio.provider.scripts = [[NotAsked("The provider")], [never, NotAsked("The provider")]]
+    working = asyncio.create_task(studio.try_once())
+    await until(lambda: len(studio.provider.asked) == 2)
+    working.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await working
+    assert [event.input_tokens for event in ended(studio)] == [asked.estimated_tokens]
+
+
+async def test_an_answer_that_has_ended_costs_what_the_provider_says_though_its_text_is_not_kept_yet(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    studio, asked_to_keep, kept = await Studio().open(), asyncio.Event(), asyncio.Event()
+    asked = await studio.ask_for()
+
+    async def append(*_: object) -> bool:
+        asked_to_keep.set()
+        return await kept.wait()
+
+    monkeypatch.setattr(studio.partial_texts, "append", append)
+    studio.provider.scripts = [["Otters.", asked_to_keep, AnswerEnd("complete", Usage(100, 10))]]
+    working = asyncio.create_task(studio.try_once())
+    await asked_to_keep.wait()
+    await asyncio.sleep(0)
+    working.cancel()
+    await asyncio.sleep(0)
+    kept.set()
+    with pytest.raises(asyncio.CancelledError):
+        await working
+    [lost] = ended(studio)
+    assert (lost.attempt, lost.input_tokens, lost.output_tokens, lost.uncounted) == (asked.attempt + 1, 100, 10, None)
+
+
+def ended(studio: Studio) -> list[Generation.AttemptEnded]:
+    """The attempts that have ended without a text."""
+    return [event for event in studio.store.log if isinstance(event, Generation.AttemptEnded)]
+
+
 async def test_one_is_accepted_as_one_save_at_the_place_that_was_asked_for() -> None:
     studio = await Studio().open()
     studio.provider.scripts = [answer("Otters"), answer("sea")]
@@ -239,8 +296,8 @@ async def test_one_that_waits_to_be_asked_again_costs_nothing_when_the_rest_is_s
     await written.wait()
     await studio.ask(CancelGeneration(id=asked.id), studio.ada)
     await working
-    [ended] = [event for event in studio.store.log if isinstance(event, Generation.AttemptEnded)]
-    assert (ended.input_tokens, ended.output_tokens, ended.uncounted) == (asked.estimated_tokens, 2, [1])
+    [stopped] = ended(studio)
+    assert (stopped.input_tokens, stopped.output_tokens, stopped.uncounted) == (asked.estimated_tokens, 2, [1])
 
 
 async def test_an_attempt_takes_no_longer_if_some_are_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ IDS = (
     "generation_id",
     "comparison_id",
 )
-NAMES = {**dict.fromkeys(IDS, NOTHING), "version": 1, "month": "2026-11"}
+NAMES = {**dict.fromkeys(IDS, NOTHING), "version": 1, "month": "2026-11", "position": 1, "old": 1, "new": 1}
 """The parameters of all paths."""
 FORBIDDEN_FIELDS = {
     "role": "admin",

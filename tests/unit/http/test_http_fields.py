@@ -149,7 +149,7 @@ WRITTEN = [(*where, value) for kind, values in ODD.items() for where in paramete
 
 async def test_what_is_written_oddly_is_refused(api: HttpApi) -> None:
     """Case 12: each number, truth value and id has one spelling, in paths and queries."""
-    headers = api.token(UUID(int=1))
+    headers = api.token(UUID(int=1), auditor=True)
     assert {place for _, _, place, _, _ in WRITTEN} == {"path", "query"}
     good = {
         "version": 1,
@@ -164,6 +164,9 @@ async def test_what_is_written_oddly_is_refused(api: HttpApi) -> None:
         "generation_id": uuid4(),
         "comparison_id": uuid4(),
         "month": "2026-11",
+        "position": 1,
+        "old": 1,
+        "new": 1,
     }
     for method, path, place, name, value in WRITTEN:
         target = path.format_map({**good, name: value} if place == "path" else good)
@@ -174,12 +177,12 @@ async def test_what_is_written_oddly_is_refused(api: HttpApi) -> None:
 
 @pytest.mark.parametrize("moment", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+14:00"])
 async def test_a_time_that_is_none_in_utc_is_refused(api: HttpApi, moment: str) -> None:
-    _, token = await api.account()
+    _, token = await api.auditor()
     made = await api.client.post(DOCUMENTS, json={"title": "x"}, headers=token)
     link = {"role": "viewer", "expires_at": moment}
     answers = [await api.client.post(f"{made.headers['location']}/links", json=link, headers=token)]
     for method, path, _, name in parameters("date-time"):
-        target = path.format(document_id=UUID(int=1))
+        target = path.format_map(dict.fromkeys(("document_id", "team_id", "user_id"), UUID(int=1)))
         answers.append(await api.client.request(method, target, params={name: moment}, headers=token))
     assert len(answers) > 3
     assert [(answer.status_code, "0001-01-02" in answer.text) for answer in answers] == [(422, True)] * len(answers)

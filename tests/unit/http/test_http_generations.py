@@ -47,7 +47,7 @@ class Page:
 
     async def refuse(self, refused: RefusalReason, *categories: str) -> None:
         """Withhold the text. What was kept of it is still there."""
-        used = [TextUse("swift", 10, 2)]
+        used = [TextUse(10, 2)]
         await self._send(
             WithholdText(generation_id=self.id, attempt=1, refused=refused, categories=categories, used=used)
         )
@@ -55,7 +55,7 @@ class Page:
     async def finish(self, *texts: str, attempt: int = 1, refusals: Sequence[VariantRefusal] = ()) -> None:
         """Answer the attempt: one text for each variant; an empty one has failed."""
         answers = [
-            VariantAnswer(text, "swift", "complete", 10, 2, is_sandbox=False) if text else None for text in texts
+            VariantAnswer(text, "complete", 10, 2, is_sandbox=False) if text else TextUse(0, 0) for text in texts
         ]
         await self._send(RecordAnswer(generation_id=self.id, attempt=attempt, answers=answers, refusals=refusals))
         await self.api.partial_texts.remove(self.id, attempt)

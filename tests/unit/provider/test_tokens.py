@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import inspect
 import json
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -16,6 +17,7 @@ from adapters.provider.token_counter import (
     ANSWER_TOKENS,
     MESSAGE_TOKENS,
     PIECE_LENGTH,
+    SHORT_LENGTH,
     TiktokenCounter,
     read_vocabulary,
 )
@@ -76,6 +78,21 @@ def test_a_text_never_has_more_tokens_than_bytes(text: str) -> None:
 @pytest.mark.parametrize("letter", [" ", "a", "\n", "😀"])
 def test_a_million_equal_characters_are_counted(letter: str) -> None:
     assert 0 < count(letter * 1_000_000) <= 1_001_000
+
+
+def test_a_short_text_is_counted_without_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    long = "otter " * (SHORT_LENGTH // 6 + 1)
+    counted = count("Otters swim."), count(long)
+    token_counter._loaded()
+    ways: list[object] = []
+
+    async def note(work: object, messages: Sequence[Message]) -> int:
+        ways.append(work)
+        return token_counter._count(messages)
+
+    monkeypatch.setattr(asyncio, "to_thread", note)
+    assert (count("Otters swim."), len(ways)) == (counted[0], 0)
+    assert (count(long), len(ways)) == (counted[1], 1)
 
 
 def test_the_event_loop_runs_meanwhile() -> None:

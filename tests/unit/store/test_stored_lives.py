@@ -115,7 +115,7 @@ def test_no_clear_field_is_a_text_that_people_wrote(root: Root) -> None:
         "draft_reason",
         "prompt_digest",
     }
-    clear_texts |= {"address", "new_token_digest", "old_token_digest", "terms_version"}
+    clear_texts |= {"address", "new_token_digest", "old_token_digest", "terms_version", "operation", "topic"}
     for event in events_of(root):
         plan = layout_of(type(event))
         for field in fields(event):

@@ -123,7 +123,7 @@ def _step(history: History, generation: Generation, document: Document, asker: A
 
 
 def _answer(history: History, generation: Generation, document: Document, asker: Actor) -> None:
-    answer = ModelAnswer(history.text(), "swift", MODEL.price, "complete", 90, 20)
+    answer = ModelAnswer(history.text(), generation.asked_model, generation.asked_price, "complete", 90, 20)
     answers = AttemptAnswers([answer] * generation.variants, uncounted=history.random.choice([[], [1]]))
     answer_attempt(generation, generation.attempt, answers, document, by=asker, now=history.now)
 
@@ -139,7 +139,7 @@ def _pay(budget: Budget, generation: Generation, before: Cost, history: History)
     if generation.is_open or generation.id not in budget.reserved:
         spender = spender_of(generation)
         user_id = None if spender is None else spender.user_id
-        model = generation.billed_model
+        model = generation.asked_model
         budget.charge(generation.id, tokens=tokens, micros=micros, now=history.now, user_id=user_id, model=model)
     else:
-        budget.settle(generation.id, tokens=tokens, micros=micros, now=history.now, model=generation.billed_model)
+        budget.settle(generation.id, tokens=tokens, micros=micros, now=history.now, model=generation.asked_model)

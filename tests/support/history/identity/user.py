@@ -1,7 +1,10 @@
-"""Users, each with a subscription."""
+"""Users, each with a subscription; some are auditors, and read."""
 
+from uuid import uuid5
+
+from domain.audit.audit_read import AuditRead
 from domain.billing.subscription import Subscription
-from domain.identity import email_change, suspension
+from domain.identity import auditing, email_change, suspension
 from domain.identity.email_change import TokenDigests
 from domain.identity.user import User
 from domain.kernel import Party, Root
@@ -41,7 +44,28 @@ def change(history: History) -> list[Root]:
         case _:
             picture = history.random.choice([None, "https://example.org/me.png"])
             user.change_profile(name=history.line(), avatar_url=picture, now=history.now)
+            return [user, *audit(history, user)]
     return [user]
+
+
+def audit(history: History, user: User) -> list[Root]:
+    """Appoint or dismiss the user, and let them read. It draws nothing, so all else in the history stays as it is."""
+    if user.auditor:
+        auditing.dismiss_auditor(user, reason="The review is done.", now=history.now)
+    elif user.email_verified:
+        auditing.appoint_auditor(user, reason="Reviews the year.", now=history.now)
+    audited = AuditRead.record(
+        id=uuid5(user.id, f"read {user.version}"),
+        auditor_id=user.id,
+        operation="audit_user_history",
+        topic="user",
+        aggregate_id=user.id,
+        filters={},
+        user_ids=[user.id],
+        team_ids=[],
+        now=history.now,
+    )
+    return [history.add(audited)]
 
 
 def change_address(history: History, user: User) -> None:

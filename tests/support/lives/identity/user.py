@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from domain.identity import email_change, suspension
+from domain.identity import auditing, email_change, suspension
 from domain.identity.email_change import TokenDigests
 from domain.identity.links import UNDO_LIFETIME
 from domain.identity.user import User
@@ -26,7 +26,7 @@ def change_address(user: User, email: str, number: int) -> None:
 
 @life
 def user() -> User:
-    """Registered, verified, registered again, changed in all ways, almost deleted, locked, deactivated and erased."""
+    """Registered, verified, changed in all ways, an auditor, almost deleted, locked, deactivated and erased."""
     user = User.register(id=ID, email="ada@example.org", name="Ada", password_hash="hash", now=NOW)
     user.request_link("verify", link_id=UUID(int=1), token_digest="digest 1", now=LATER)
     user.verify_email(token_digest="digest 1", now=LATER)
@@ -38,6 +38,8 @@ def user() -> User:
     user.accept_terms("2026-11", now=LATER)
     user.end_sessions(kept_session_id=UUID(int=3), now=LATER)
     user.report_reuse(session_id=UUID(int=3), now=LATER)
+    auditing.appoint_auditor(user, reason="Reviews the year.", now=LATER)
+    auditing.dismiss_auditor(user, reason="The review is done.", now=LATER)
     change_address(user, "ada@example.com", 3)
     email_change.release_former(user, now=LATER + 4 * UNDO_LIFETIME)
     change_address(user, "ada@example.net", 4)

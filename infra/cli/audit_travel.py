@@ -1,0 +1,218 @@
+"""Time travel in `palimpsest audit`: aggregates at any point, what differs between two, events and their causes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from uuid import UUID
+
+import typer
+
+from application.ports import EventFilter, LoggedEvent, Point, Unavailable, Unreadable
+from domain.kernel import Refusal, Root
+from infra.cli.options import Unseal
+from infra.cli.terminal import Terminal, failure
+from infra.errors import SetupError
+from infra.printable import printable
+
+if TYPE_CHECKING:
+    from application.travel.causes import CauseTree
+    from application.travel.views import EventView, MaySee
+    from infra.audit.trail import PostgresAuditTrail
+    from infra.bootstrap.write_side import WriteSide
+
+T = TypeVar("T")
+
+PAGE_EVENTS = 500
+UNBOUNDED = 2**62
+
+Topic = Annotated[str, typer.Argument(help="Aggregate: document, user, team, ...")]
+AggregateId = Annotated[UUID, typer.Argument(help="Id of the document, user, team, ...")]
+PointText = Annotated[str, typer.Argument(help="Version (7), position (@4711) or instant (2026-11-22T12:00:00Z).")]
+
+
+def instant(text: str) -> datetime:
+    """Return a time with its zone.
+
+    Raises:
+        typer.BadParameter: it is none.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise typer.BadParameter(f"{text} is not a time with its zone, such as 2026-11-22T12:00:00Z.")
+    return moment
+
+
+def point(text: str) -> Point:
+    """Return a point: a version, a position after an @, or an instant.
+
+    Raises:
+        typer.BadParameter: it is none.
+    """
+    if text.isdecimal():
+        return Point(version=int(text))
+    if text.startswith("@") and text[1:].isdecimal():
+        return Point(position=int(text[1:]))
+    return Point(instant=instant(text))
+
+
+def at(
+    topic: Topic,
+    id: AggregateId,
+    version: Annotated[int | None, typer.Option(help="At this version.", min=1)] = None,
+    position: Annotated[int | None, typer.Option(help="As of this position of the log.", min=1)] = None,
+    instant: Annotated[
+        datetime | None, typer.Option(help="As of this time, with its zone.", parser=instant, metavar="TIME")
+    ] = None,
+    unseal: Unseal = False,
+) -> None:
+    """Print an aggregate at a version, or as of a position or a time, as JSON; without any of these as it is now."""
+    if sum(each is not None for each in (version, position, instant)) > 1:
+        raise typer.BadParameter("name a version, a position or an instant, and only one of them")
+
+    async def read(core: "WriteSide", trail: "PostgresAuditTrail") -> object:
+        from application.travel.views import state_at
+
+        wanted = Point(version, position, instant)
+        return await state_at(core.store, trail, topic, id, wanted, _everything(unseal))
+
+    _print_json(_found(_run(read, unseal), f"The {topic} {id} had no event there."))
+
+
+def diff(topic: Topic, id: AggregateId, before: PointText, after: PointText, unseal: Unseal = False) -> None:
+    """Print what differs between an aggregate at two points, as JSON. Sealed values are not compared."""
+    points = point(before), point(after)
+
+    async def read(core: "WriteSide", trail: "PostgresAuditTrail") -> object:
+        from application.travel.views import two_states
+
+        found = await two_states(core.store, trail, topic, id, *points, _everything(unseal))
+        return None if found is None else found.difference()
+
+    _print_json(_found(_run(read, unseal), f"The {topic} {id} had no event at one of these points."))
+
+
+def events(
+    stream: Annotated[UUID | None, typer.Option(help="Id of a document, user, team, ...")] = None,
+    actor: Annotated[UUID | None, typer.Option(help="Id of the user who caused them.")] = None,
+    topic: Annotated[str | None, typer.Option(help="Aggregate: document, user, team, ...")] = None,
+    type: Annotated[str | None, typer.Option(help="Type of the events, such as document.saved.")] = None,
+    since: Annotated[datetime | None, typer.Option(help="From this time on.", parser=instant, metavar="TIME")] = None,
+    until: Annotated[datetime | None, typer.Option(help="Before this time.", parser=instant, metavar="TIME")] = None,
+    correlation: Annotated[UUID | None, typer.Option(help="Id of the request that caused them (X-Request-Id).")] = None,
+    after: Annotated[int, typer.Option(help="Only after this position.", min=0)] = 0,
+    limit: Annotated[int | None, typer.Option(help="At most so many.", min=1)] = None,
+    unseal: Unseal = False,
+) -> None:
+    """Print events by what they say, in the order of the log: one on each line, as JSON Lines on a pipe."""
+    wanted = EventFilter(stream, actor, topic, type, since, until, correlation)
+
+    async def read(core: "WriteSide", trail: "PostgresAuditTrail") -> None:
+        from application.travel.views import event_views
+
+        last, left = after, limit or UNBOUNDED
+        while left and (page := await trail.search(wanted, last, min(left, PAGE_EVENTS))):
+            unsealed = await _unsealed(core, page) if unseal else None
+            for view in await event_views(trail, page, unsealed):
+                _print_line(view)
+            last, left = page[-1].position, left - len(page)
+
+    _run(read, unseal)
+
+
+def caused(correlation_id: Annotated[UUID, typer.Argument(help="Id of the request (X-Request-Id).")]) -> None:
+    """Print what a request caused: events, and below each the events that it caused. On a pipe as JSON."""
+
+    async def read(_: "WriteSide", trail: "PostgresAuditTrail") -> "CauseTree | None":
+        from application.travel.causes import caused_by
+
+        return await caused_by(trail, correlation_id)
+
+    tree = _found(_run(read, False), f"The log has no event of the request {correlation_id}.")
+    if Terminal().is_terminal:
+        _print_tree(tree)
+    else:
+        _print_json(tree)
+
+
+def _everything(unseal: bool) -> "MaySee | None":
+    return (lambda _: True) if unseal else None
+
+
+async def _unsealed(core: "WriteSide", page: Sequence[LoggedEvent]) -> Mapping[int, Root.Event]:
+    """Return the readable events of a page with their personal fields, by position."""
+    readable = [event for event in page if event.data is not None]
+    found = await core.store.events([(event.stream_id, event.version) for event in readable])
+    return {event.position: unsealed for event, unsealed in zip(readable, found, strict=True)}
+
+
+def _run(read: "Callable[[WriteSide, PostgresAuditTrail], Awaitable[T]]", unseal: bool) -> T:
+    """Read the log. Without --unseal with the rights of a projector, which may read no snapshot.
+
+    Raises:
+        SetupError: a server does not answer, or the question is wrong.
+        typer.Exit: the history cannot be read.
+    """
+
+    async def run() -> T:
+        async with _opened("api" if unseal else "projector") as (core, trail):
+            return await read(core, trail)
+
+    try:
+        return asyncio.run(run())
+    except Refusal as refusal:
+        raise SetupError(refusal.detail) from None
+    except Unavailable as error:
+        raise SetupError(f"{error}. `palimpsest doctor` says more.") from None
+    except Unreadable as error:
+        raise failure(f"This cannot be read: {error}. See: palimpsest audit verify") from None
+
+
+@asynccontextmanager
+async def _opened(part: Any) -> "AsyncIterator[tuple[WriteSide, PostgresAuditTrail]]":
+    from infra.bootstrap.audit import open_audit_trail
+    from infra.bootstrap.write_side import open_for_command
+    from infra.settings.load import load
+
+    async with open_for_command(load(part=part), part) as core:
+        yield core, open_audit_trail(core, UNBOUNDED)
+
+
+def _found(answer: T | None, otherwise: str) -> T:
+    if answer is None:
+        raise failure(otherwise)
+    return answer
+
+
+def _print_json(value: object) -> None:
+    import msgspec
+
+    Terminal().print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def _print_line(event: "EventView") -> None:
+    import msgspec
+
+    console = Terminal()
+    console.print(_label(event) if console.is_terminal else msgspec.json.encode(event).decode())
+
+
+def _print_tree(tree: "CauseTree") -> None:
+    from rich.tree import Tree
+
+    root = Tree(f"request {tree.correlation_id}" + ("" if tree.complete else " (more events follow)"))
+    branches = {None: root}
+    for each in tree.events:
+        branches[each.event.position] = branches[each.caused_by].add(_label(each.event))  # type: ignore[index]
+    Terminal().print(root)
+
+
+def _label(event: "EventView") -> str:
+    """Return an event as a line: position, time, stream, version, type, actor, fields."""
+    head = f"{event.position} {event.recorded_at:%Y-%m-%dT%H:%M:%S.%fZ} {event.aggregate_id} v{event.version}"
+    what = event.error or " ".join(f"{name}={value}" for name, value in event.fields.items() if name != "timestamp")
+    return printable(f"{head} {event.type} by {event.actor_id or '-'} {what}".rstrip())

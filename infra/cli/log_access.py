@@ -1,0 +1,58 @@
+"""What the commands of auditors share: the key of the log, and its database."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+
+from application.ports import Unavailable
+from infra.audit.notes import NoteRefused, VerifierKey
+from infra.bootstrap.sealer import signer_of
+from infra.bootstrap.write_side import part_url
+from infra.errors import SetupError
+from infra.postgres.connect import Connection, connect
+from infra.sealing.key_source import KeySource
+from infra.settings.model import Settings
+
+
+def own_key(settings: Settings) -> VerifierKey:
+    """Return the key of the log, from our key document.
+
+    Raises:
+        SettingsError: the document has none.
+    """
+    return signer_of(settings.audit, KeySource(settings.keys).read()).key
+
+
+def given_key(text: str) -> VerifierKey:
+    """Return the key that the option --key names.
+
+    Raises:
+        SetupError: it is not one.
+    """
+    try:
+        return VerifierKey.parse(text)
+    except NoteRefused as error:
+        raise SetupError(f"--key: {error}.") from None
+
+
+@contextmanager
+def database_errors() -> Iterator[None]:
+    """Say in a sentence what is wrong with the database.
+
+    Raises:
+        SetupError: it does not answer, or its schema is old.
+    """
+    try:
+        yield
+    except psycopg.errors.UndefinedTable:
+        raise SetupError("The schema is missing or old. Run: palimpsest migrate") from None
+    except (psycopg.OperationalError, Unavailable):
+        raise SetupError("The database is not available. `palimpsest doctor` says more.") from None
+
+
+@contextmanager
+def open_log(settings: Settings) -> Iterator[Connection]:
+    """Connect to the database as an auditor. Raises as `database_errors`."""
+    with database_errors(), connect(part_url(settings, "auditor")) as connection:
+        yield connection

@@ -1,0 +1,149 @@
+"""`palimpsest audit at`, `diff`, `events` and `caused`, on a pipe and on a terminal."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from uuid import UUID, uuid4
+
+import pytest
+from uuid_utils.compat import uuid7
+
+from application.ports import Actor, CommandContext
+from domain.content.document import Document
+from infra.bootstrap.write_side import load_use_cases, utc_now
+from infra.cli import audit_travel
+from infra.cli.main import main
+from infra.cli.terminal import Terminal
+from tests.support.environment import unset_settings
+from tests.support.servers import Database
+from tests.support.stores import KEYS, destroy_keys, open_store
+
+ADA = Actor(UUID(int=0xADA))
+FIRST, SECOND = CommandContext(ADA, UUID(int=0xF1)), CommandContext(ADA, UUID(int=0xF2))
+
+Run = Callable[..., str]
+
+
+async def edited(url: str) -> Document:
+    """A document that is written by one request and changed by another one; and one that the first request caused."""
+    written = Document.create(id=uuid7(), owner_id=ADA.user_id, title="Otters", content="One.", now=utc_now())
+    async with open_store(url) as opened:
+        await opened.store.append([written], FIRST, None)
+        written.change(title="Otters", content="Two.", status="published", by=ADA, now=utc_now())
+        await opened.store.append([written], SECOND, None)
+        [(cause,)] = await opened.database.rows("SELECT substring(state FROM 29 FOR 16) FROM stored_events LIMIT 1", [])
+        other = Document.create(id=uuid7(), owner_id=ADA.user_id, title="T", content="\x1b[2J", now=utc_now())
+        await opened.store.append([other], replace(FIRST, actor=None, causation_id=UUID(bytes=cause)), None)
+    return written
+
+
+@pytest.fixture
+def written(database: Database, monkeypatch: pytest.MonkeyPatch) -> Document:
+    unset_settings(monkeypatch)
+    for name, value in {"DATABASE_URL": database.app_url, **KEYS}.items():
+        monkeypatch.setenv(name, value)
+    load_use_cases()
+    return asyncio.run(edited(database.app_url))
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs `palimpsest audit`, and returns what it prints."""
+
+    def ended(*words: object, code: int = 0) -> str:
+        monkeypatch.setattr("sys.argv", ["palimpsest", "audit", *map(str, words)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        printed = capsys.readouterr()
+        assert (end.value.code, "Traceback" in printed.err) == (code, False), printed
+        return printed.err if code else printed.out
+
+    return ended
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets the commands write to a terminal."""
+    monkeypatch.setattr(Terminal, "is_terminal", True)
+
+
+def test_an_aggregate_is_shown_at_each_kind_of_point(written: Document, run: Run) -> None:
+    first = json.loads(run("at", "document", written.id, "--version", 1))
+    assert (first["version"], first["state"]["status"], first["state"]["title"]) == (1, "draft", "[sealed]")
+    assert first["sealed"] == ["/title", "/content"]
+    moment = first["event"]["recorded_at"]
+    for words in (["--position", 1], ["--instant", moment]):
+        assert json.loads(run("at", "document", written.id, *words)) == first
+    assert json.loads(run("at", "document", written.id))["version"] == 2
+    unsealed = json.loads(run("at", "document", written.id, "--unseal"))
+    assert (unsealed["state"]["content"], unsealed["sealed"]) == ("Two.", [])
+
+
+def test_what_is_erased_stays_forgotten_with_unseal(written: Document, run: Run, database: Database) -> None:
+    destroy_keys(database.admin_url, written.id)
+    found = json.loads(run("at", "document", written.id, "--unseal"))
+    assert (found["state"]["title"], found["forgotten"]) == ("[forgotten]", ["/title", "/content"])
+
+
+def test_two_points_are_compared(written: Document, run: Run) -> None:
+    changes = {each["path"]: each for each in json.loads(run("diff", "document", written.id, "1", "@2"))["changes"]}
+    assert (changes["/status"]["before"], changes["/status"]["after"]) == ("draft", "published")
+    assert "/content" not in changes
+    unsealed = json.loads(run("diff", "document", written.id, "1", "2", "--unseal"))["changes"]
+    assert "/content" in {each["path"] for each in unsealed}
+
+
+def test_events_are_json_lines_on_a_pipe(written: Document, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit_travel, "PAGE_EVENTS", 1)
+    lines = [json.loads(line) for line in run("events", "--topic", "document").splitlines()]
+    assert [(each["position"], each["actor_id"]) for each in lines] == [
+        (1, str(ADA.user_id)),
+        (2, str(ADA.user_id)),
+        (3, None),
+    ]
+    assert "Otters" not in json.dumps(lines)
+    [second] = run("events", "--stream", written.id, "--after", 1, "--limit", 1, "--unseal").splitlines()
+    assert json.loads(second)["fields"]["delta"] != "[sealed]"
+    assert run("events", "--until", "2020-01-01T00:00:00Z") == ""
+
+
+@pytest.mark.usefixtures("terminal")
+def test_events_are_lines_on_a_terminal(written: Document, run: Run) -> None:
+    first = run("events", "--correlation", FIRST.correlation_id, "--unseal").splitlines()
+    assert [line.split()[0] for line in first] == ["1", "3"]
+    assert f"{written.id} v1 document.created by {ADA.user_id} title=Otters" in first[0]
+    assert "\x1b[2J" not in first[1]
+
+
+def test_what_a_request_caused_is_json_on_a_pipe(written: Document, run: Run) -> None:
+    tree = json.loads(run("caused", FIRST.correlation_id))
+    assert [(each["depth"], each["caused_by"], each["event"]["position"]) for each in tree["events"]] == [
+        (0, None, 1),
+        (1, 1, 3),
+    ]
+
+
+@pytest.mark.usefixtures("terminal")
+def test_what_a_request_caused_is_a_tree_on_a_terminal(written: Document, run: Run) -> None:
+    lines = run("caused", FIRST.correlation_id).splitlines()
+    assert lines[0] == f"request {FIRST.correlation_id}"
+    assert lines[1].startswith("└── 1 ")
+    assert lines[2].startswith("    └── 3 ")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (["at", "otter", uuid4()], 2, "There are these aggregates"),
+        (["at", "document", uuid4()], 1, "had no event there"),
+        (["at", "document", uuid4(), "--version", 1, "--position", 2], 2, "only one of them"),
+        (["at", "document", uuid4(), "--instant", "2026-11-22"], 2, "not a time with its zone"),
+        (["diff", "document", uuid4(), "1", "noon"], 2, "not a time with its zone"),
+        (["diff", "document", uuid4(), "1", "2"], 1, "no event at one of these points"),
+        (["caused", uuid4()], 1, "has no event of the request"),
+    ],
+)
+@pytest.mark.usefixtures("written")
+def test_a_wrong_question_is_answered_in_a_sentence(run: Run, words: list[object], code: int, sentence: str) -> None:
+    assert sentence in " ".join(run(*words, code=code).replace("│", " ").split())

@@ -1,0 +1,5 @@
+"""Access of auditors."""
+
+from tests.support.access.kernel import CASES, Case
+
+CASES += [Case("audit_user_history")]

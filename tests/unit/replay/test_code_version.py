@@ -1,0 +1,44 @@
+"""The version of the code that folds."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from infra.replay import code_version as versions
+from infra.replay.code_version import FILES, PACKAGES, code_version, folder_of
+
+
+@pytest.fixture
+def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the code, whose version is asked for."""
+    for package in (*PACKAGES, "infra"):
+        shutil.copytree(folder_of(package), tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(versions, "folder_of", lambda package: tmp_path / package)
+    return tmp_path
+
+
+def test_a_copy_has_the_same_version_wherever_it_is(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = code_version()
+    (copied / "domain/__pycache__").mkdir()
+    (copied / "domain/__pycache__/kernel.cpython-311.pyc").write_bytes(b"compiled")
+    (copied / "infra/README.md").write_text("not code")
+    assert code_version() == found
+    monkeypatch.undo()
+    assert code_version() == found
+
+
+@pytest.mark.parametrize("file", ["domain/kernel.py", "application/bus.py", "projections/kernel.py", *FILES])
+def test_a_change_of_any_file_is_another_version(copied: Path, file: str) -> None:
+    before = code_version()
+    path = copied / file
+    path.write_text(path.read_text() + "# more\n")
+    assert code_version() != before
+
+
+def test_a_new_file_and_another_name_are_other_versions(copied: Path) -> None:
+    before = code_version()
+    (copied / "projections/more.py").write_text("")
+    more = code_version()
+    (copied / "projections/more.py").rename(copied / "projections/less.py")
+    assert len({before, more, code_version()}) == 3
