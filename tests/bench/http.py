@@ -52,6 +52,7 @@ class Services:
     tokens: Tokens
     port: int
     peer_port: int
+    redis_url: str
 
     def users(self, number: int) -> list[tuple[UUID, str]]:
         """New users on the free plan, and their tokens."""
@@ -187,4 +188,5 @@ def open_services(bench: Bench, folder: Path) -> Iterator[Services]:
         processes.role("projector", database, folder, redis.url),
         processes.crud_api(database, folder) as peer_port,
     ):
-        yield Services(database, own, ours.tokens_for(ours.settings_for(database)), api.port, peer_port)
+        tokens = ours.tokens_for(ours.settings_for(database))
+        yield Services(database, own, tokens, api.port, peer_port, redis.url)
