@@ -97,6 +97,7 @@ from application.ports.sessions import (
     TokenText,
     TokenUse,
 )
+from application.ports.siem import NotDelivered, Siem
 from application.ports.slugs import SlugIndex
 from application.ports.store import (
     A,
@@ -195,6 +196,7 @@ __all__ = [
     "NotAsked",
     "NotAuthenticated",
     "NotContinued",
+    "NotDelivered",
     "NotSealedYet",
     "NotSettled",
     "OutcomeUnknown",
@@ -235,6 +237,7 @@ __all__ = [
     "SessionMode",
     "SessionWatch",
     "Sessions",
+    "Siem",
     "SlugIndex",
     "StaleVersion",
     "Store",

@@ -1,6 +1,6 @@
 """One step of an erasure: what it looks at, and what becomes of it. The commands are in `erasure.py`."""
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,6 +27,18 @@ from domain.teams.team import Team
 MAX_EVENTS = 500
 MAX_CHARACTERS = 8_000_000
 """Texts of documents in memory, of one command."""
+
+ERASERS: Mapping[str, tuple[type[Root], Callable[..., object]]] = {
+    "user": (User, User.erase),
+    "team": (Team, teams.erase_team),
+    "document": (Document, documents.erase_document),
+    "folder_tree": (FolderTree, FolderTree.erase),
+    "share_links": (ShareLinks, ShareLinks.erase),
+    "generation": (Generation, Generation.erase),
+    "provider_key": (ProviderKey, ProviderKey.erase),
+    "legal_hold": (LegalHold, LegalHold.erase),
+}
+"""What erases a stream by itself, by the topic of its aggregate. Addresses are erased otherwise: again and again."""
 
 R = TypeVar("R", bound=Root)
 
@@ -110,6 +122,19 @@ class Erasure:
             root = await self._store.shell(kind, id)
             root.erase_unread(now=self._now)
         self._add(root)
+
+    async def repeat(self, kind: str, id: UUID) -> None:
+        """Erase a stream that was erased before, by itself. `kind`: the topic of its aggregate.
+
+        Raises:
+            NotFound: there is no such stream, or nothing of this kind is ever erased.
+        """
+        if kind == Address.TOPIC:
+            self._add(await self._erased_address(id))
+        elif kind in ERASERS:
+            await self.erase(ERASERS[kind][0], id, ERASERS[kind][1])
+        else:
+            raise NotFound(f"Nothing of the kind {kind} is ever erased.")
 
     async def erase_documents_of(self, owner: Party) -> None:
         """Erase the documents and folders of a user or a team.

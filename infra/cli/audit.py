@@ -8,6 +8,7 @@ import typer
 
 from infra.cli.audit_certificate import certificate
 from infra.cli.audit_export import export
+from infra.cli.audit_replay import replay
 from infra.cli.audit_travel import at, caused, diff, events
 from infra.cli.audit_witness import witness
 from infra.cli.progress_bar import progress_bar
@@ -30,7 +31,7 @@ NOTHING_SEALED = (
     "a checkpoint that was kept shows it (`palimpsest audit verify --checkpoint FILE`)."
 )
 
-for command in (certificate, export, witness, at, diff, events, caused):
+for command in (certificate, export, replay, witness, at, diff, events, caused):
     app.command()(command)
 
 KeyText = Annotated[

@@ -177,7 +177,7 @@ def events(context: typer.Context) -> None:
 
 @app.command(context_settings=GROUP)
 def audit(context: typer.Context) -> None:
-    """Prove, verify and replay the history: certificate, key, prove, verify."""
+    """Prove, verify and replay the history: certificate, key, prove, replay, verify."""
     from infra.cli import audit as group
 
     log_errors_only()

@@ -111,7 +111,7 @@ def test_a_cosignature_of_another_key_and_a_witness_that_is_down_are_refused(
     for url in ("http://127.0.0.1:1", "nothing"):
         with pytest.raises(NotCosigned, match="does not answer"):
             cosigned(url, witness.key, last_note(database), lambda _: [], 3)
-    with pytest.raises(NotCosigned, match="status 404|does not know the log"):
+    with pytest.raises(NotCosigned, match="does not know the log"):
         cosigned(f"{witness.url}/none", witness.key, last_note(database), lambda _: [], 3)
 
 

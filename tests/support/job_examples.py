@@ -31,6 +31,7 @@ from application.jobs import Job
 from application.notices import NoticeMail
 from application.ports import Actor, CommandContext
 from application.privacy.account_deadlines import MeetAccountDeadlines
+from application.privacy.erasure_list import FinishErasure, ListErasure
 from application.privacy.hold_mails import HoldMail
 from application.privacy.unverified_users import EraseUnverifiedUsers
 from application.request_notices import TellOfAccessRequests, TellTeam
@@ -184,6 +185,12 @@ def open_long_ago(scene: Scene) -> None:
     start_projector(scene, "pending_verification")
     open_unverified(scene)
     wait_until(lambda: bool(rows(scene.database.admin_url, OVERDUE)))
+
+
+def open_beside_a_projector(scene: Scene) -> None:
+    """Open an account beside a projector, for which erasures wait."""
+    start_projector(scene, "document")
+    open_unverified(scene)
 
 
 def delete_long_ago(scene: Scene) -> None:
@@ -385,6 +392,8 @@ DOMAIN_MAIL = DomainMail(team_id=TEAM_ID, version=3)
 HOLD_MAIL = HoldMail(
     template="deletion_held", record_id=ErasureRecord.id_of(USER_ID), stream_id=ErasureRecord.id_of(USER_ID), version=2
 )
+LIST = ListErasure(stream_kind="user", stream_id=USER_ID, erased_at=utc_now())
+FINISH = FinishErasure(stream_kind="user", stream_id=USER_ID)
 OFFER = DocumentOfferMail(document_id=DOCUMENT_ID, version=2)
 REPORT = ReportReuse(user_id=USER_ID, session_id=UUID(int=0x5E55))
 NEW_DEVICE = NewDeviceMail(user_id=USER_ID, session_id=UUID(int=0x5E55), device="Firefox", at=utc_now())
@@ -475,6 +484,12 @@ EXAMPLES: Mapping[type[Job], JobExample] = {
             lambda scene: [key for key in mailed(scene) if key == DOMAIN_MAIL.effect_key],
         ),
         JobExample(CheckDomains(), prove_long_ago, happened("team.domain_missed", CheckDomains())),
+        JobExample(
+            LIST,
+            lambda _: None,
+            lambda scene: [LIST.effect_key for _ in (scene.folder / "files").glob(f"*/{LIST.effect_key}")],
+        ),
+        JobExample(FINISH, open_beside_a_projector, happened("user.erased", FINISH)),
         JobExample(HOLD_MAIL, hold, lambda scene: [key for key in mailed(scene) if key == HOLD_MAIL.effect_key]),
         JobExample(OFFER, offer_document, lambda scene: [key for key in mailed(scene) if key == OFFER.effect_key]),
         JobExample(MeetTeamDeadlines(), invite_long_ago, happened("team.invitation_expired", MeetTeamDeadlines())),

@@ -7,7 +7,7 @@ from fastapi import Query
 from starlette.responses import Response
 
 from adapters.http.api.audited import AuditedRead, Question, Subjects
-from adapters.http.api.openapi import FRESH_UNLESS_KNOWN, operation
+from adapters.http.api.openapi import listing
 from adapters.http.api.routers import Router, Tag
 from adapters.http.api.schemas import HistoryQuery
 from domain.access import AUDIT
@@ -21,9 +21,7 @@ router = Router("/v1/audit", tag=Tag("audit", "The history of all, for auditors.
 @router.get(
     "/users/{user_id}/history",
     response_model=Page[HistoryEntry],
-    **operation(
-        "A page of what happened.", access=AUDIT.action("read_history"), takes=FRESH_UNLESS_KNOWN, gives=["Link"]
-    ),
+    **listing("A page of what happened.", access=AUDIT.action("read_history")),
 )
 async def audit_user_history(user_id: UUID, listed: Annotated[HistoryQuery, Query()], audited: AuditedRead) -> Response:
     """List what happened to an account, the latest first, also to a closed one. Requires the auditor role.

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from adapters.http.api.commands import Send
 from adapters.http.api.lists import List
-from adapters.http.api.openapi import CONDITIONAL, FRESH_UNLESS_KNOWN, KEYED, operation
+from adapters.http.api.openapi import CONDITIONAL, FRESH_UNLESS_KNOWN, KEYED, listing, operation
 from adapters.http.api.queries import Read
 from adapters.http.api.responses import Answer
 from adapters.http.api.routers import Router
@@ -133,7 +133,7 @@ async def accept_terms(body: Terms, send: Send) -> Answer:
 @router.get(
     "/me/history",
     response_model=Page[HistoryEntry],
-    **operation("A page of what happened.", access=READ, takes=FRESH_UNLESS_KNOWN, gives=["Link"]),
+    **listing("A page of what happened.", access=READ),
 )
 async def list_account_history(listed: Annotated[HistoryQuery, Query()], read: List) -> Response:
     """List what happened to the caller's account and who audited it. The latest comes first.

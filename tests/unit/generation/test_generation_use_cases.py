@@ -18,6 +18,7 @@ from application.generation.generation import (
     CancelGeneration,
     DeleteGeneration,
     DiscardDraft,
+    GenerationView,
     RetryGeneration,
 )
 from application.generation.generation_jobs import ExpireGenerations, expire_generations
@@ -648,12 +649,18 @@ async def test_a_text_that_is_erased_while_it_is_written_is_paid_for() -> None:
     assert budget.used_tokens == erased.cost.tokens == asked.estimated_tokens + 2
 
 
-async def test_an_answer_that_comes_after_the_erasure_is_paid_for_once() -> None:
-    studio = await Studio().open()
+async def erased_meanwhile(studio: Studio) -> GenerationView:
+    """A generation whose document is erased during its first attempt."""
     asked = await studio.ask_for()
     start = StartAttempt(generation_id=asked.id, round=1, lost_tokens=0, prompt_tokens=asked.estimated_tokens)
     await studio.ask(start, studio.ada)
     await studio.ask(EraseDocument(id=studio.document_id))
+    return asked
+
+
+async def test_an_answer_that_comes_after_the_erasure_is_paid_for_once() -> None:
+    studio = await Studio().open()
+    asked = await erased_meanwhile(studio)
     for _ in range(2):
         await studio.send(answer_of(asked.id), studio.ada, "answer")
     budget = await studio.budget()
@@ -662,10 +669,7 @@ async def test_an_answer_that_comes_after_the_erasure_is_paid_for_once() -> None
 
 async def test_an_erased_text_whose_refusal_comes_late_is_paid_for() -> None:
     studio = await Studio().open()
-    asked = await studio.ask_for()
-    start = StartAttempt(generation_id=asked.id, round=1, lost_tokens=0, prompt_tokens=asked.estimated_tokens)
-    await studio.ask(start, studio.ada)
-    await studio.ask(EraseDocument(id=studio.document_id))
+    asked = await erased_meanwhile(studio)
     refusal = WithholdText(
         generation_id=asked.id, attempt=1, refused="unsafe_text", categories=("hate",), used=[TextUse(100, 10)]
     )
@@ -677,10 +681,7 @@ async def test_an_erased_text_whose_refusal_comes_late_is_paid_for() -> None:
 
 async def test_an_erased_text_of_a_lost_worker_costs_the_most_that_it_may_have_cost() -> None:
     studio = await Studio().open()
-    asked = await studio.ask_for()
-    start = StartAttempt(generation_id=asked.id, round=1, lost_tokens=0, prompt_tokens=asked.estimated_tokens)
-    await studio.ask(start, studio.ada)
-    await studio.ask(EraseDocument(id=studio.document_id))
+    asked = await erased_meanwhile(studio)
     await studio.work()
     budget = await studio.budget()
     assert (budget.used_tokens, budget.reserved) == (asked.estimated_tokens + OUTPUT, {})
