@@ -60,7 +60,7 @@ class LogCheckpoint(NamedTuple):
         Raises:
             NoteRefused: it is not a checkpoint.
         """
-        return cls.parse(_parts(note)[0])
+        return cls.parse(parts_of(note)[0])
 
 
 class VerifierKey(NamedTuple):
@@ -72,7 +72,7 @@ class VerifierKey(NamedTuple):
     @property
     def id(self) -> bytes:
         """The first bytes of each signature: they name the key."""
-        return hashlib.sha256(self.name.encode() + b"\n" + bytes((ED25519,)) + self.public).digest()[:KEY_ID_BYTES]
+        return key_id(self.name, ED25519, self.public)
 
     def __str__(self) -> str:
         return f"{self.name}+{self.id.hex()}+{b64encode(bytes((ED25519,)) + self.public).decode()}"
@@ -84,17 +84,7 @@ class VerifierKey(NamedTuple):
         Raises:
             NoteRefused: it is not an Ed25519 key of a log.
         """
-        try:
-            name, id, encoded = text.strip().split("+", 2)
-            decoded = b64decode(encoded, validate=True)
-        except ValueError:
-            raise NoteRefused("the key is not written as name+id+key") from None
-        if decoded[:1] != bytes((ED25519,)) or len(decoded) != 1 + _KEY_BYTES or not _NAME.fullmatch(name):
-            raise NoteRefused("the key is not an Ed25519 key of a log")
-        found = cls(name, decoded[1:])
-        if found.id.hex() != id:
-            raise NoteRefused("the id of the key does not fit it")
-        return found
+        return cls(*parse_key(text, ED25519, "an Ed25519 key of a log"))
 
     def open(self, note: str) -> LogCheckpoint:
         """Return the checkpoint of a note that this key has signed.
@@ -113,7 +103,7 @@ class VerifierKey(NamedTuple):
         Raises:
             NoteRefused: this is not a note, or this key has not signed it.
         """
-        text, signatures = _parts(note)
+        text, signatures = parts_of(note)
         public = Ed25519PublicKey.from_public_bytes(self.public)
         mine = [signature for name, id, signature in signatures if name == self.name and id == self.id]
         if not mine:
@@ -166,8 +156,35 @@ def decode_hash(text: str) -> bytes:
     return found
 
 
-def _parts(note: str) -> tuple[str, list[tuple[str, bytes, bytes]]]:
-    """The text of a note, and the name, key id and bytes of each signature."""
+def key_id(name: str, kind: int, public: bytes) -> bytes:
+    """Return the first bytes of each signature by a key: they name it."""
+    return hashlib.sha256(name.encode() + b"\n" + bytes((kind,)) + public).digest()[:KEY_ID_BYTES]
+
+
+def parse_key(text: str, kind: int, what: str) -> tuple[str, bytes]:
+    """Decode a public key that is written as `name+id+key`, and return name and key. `what`: words for its kind.
+
+    Raises:
+        NoteRefused: it is not one of this kind.
+    """
+    try:
+        name, id, encoded = text.strip().split("+", 2)
+        decoded = b64decode(encoded, validate=True)
+    except ValueError:
+        raise NoteRefused("the key is not written as name+id+key") from None
+    if decoded[:1] != bytes((kind,)) or len(decoded) != 1 + _KEY_BYTES or not _NAME.fullmatch(name):
+        raise NoteRefused(f"the key is not {what}")
+    if key_id(name, kind, decoded[1:]).hex() != id:
+        raise NoteRefused("the id of the key does not fit it")
+    return name, decoded[1:]
+
+
+def parts_of(note: str) -> tuple[str, list[tuple[str, bytes, bytes]]]:
+    """Return the text of a note, and the name, key id and bytes of each signature.
+
+    Raises:
+        NoteRefused: it is not a signed note.
+    """
     text, blank, signatures = note.rpartition("\n\n")
     if (
         not blank

@@ -10,6 +10,7 @@ from infra.cli.audit_certificate import certificate
 from infra.cli.audit_export import export
 from infra.cli.audit_replay import replay
 from infra.cli.audit_travel import at, caused, diff, events
+from infra.cli.audit_witness import witness
 from infra.cli.progress_bar import progress_bar
 from infra.cli.terminal import Terminal, failure
 from infra.errors import SetupError
@@ -30,7 +31,7 @@ NOTHING_SEALED = (
     "a checkpoint that was kept shows it (`palimpsest audit verify --checkpoint FILE`)."
 )
 
-for command in (certificate, export, replay, at, diff, events, caused):
+for command in (certificate, export, replay, witness, at, diff, events, caused):
     app.command()(command)
 
 KeyText = Annotated[

@@ -107,7 +107,7 @@ async def test_data_keys_are_wrapped_again_while_appends_run(
     async with open_write_side(settings, "api") as core:
         before = [await stored(core) for _ in range(DATA_KEYS)]
         with monkeypatch.context() as patched:
-            patched.setattr(commands, "_bar", stopping_after_three_batches)
+            patched.setattr(commands, "progress_bar", stopping_after_three_batches)
             async with appending(core) as during:
                 assert (await asyncio.to_thread(run, "rotate", "key-encryption")).exit_code != 0
         ids = "SELECT DISTINCT kek_id FROM data_keys"
