@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import psycopg
 import typer
 
 from infra.cli.audit_certificate import certificate
@@ -44,7 +43,9 @@ KeyText = Annotated[
 @app.command()
 def key() -> None:
     """Print the key with which others check the signatures of the log. Publish it where it cannot be changed."""
-    typer.echo(str(_own_key(load(part="auditor"))))
+    from infra.cli.log_access import own_key
+
+    typer.echo(str(own_key(load(part="auditor"))))
 
 
 @app.command()
@@ -77,9 +78,10 @@ def verify(
     """Verify the whole store: each event, each tile, each signature. Exits with 1 and the first wrong position."""
     from infra.audit.differences import WrongPosition
     from infra.audit.verification import verify as examine
+    from infra.cli.log_access import given_key, own_key
 
     settings = load(part="auditor")
-    verifier = _given_key(key) if key else _own_key(settings)
+    verifier = given_key(key) if key else own_key(settings)
     own = [] if key else _own_files(settings)
     kept = [_kept(file, verifier) for file in [*own, *(checkpoint or [])]]
     with _database(settings) as connection, progress_bar("verifying") as progress:
@@ -125,28 +127,12 @@ def dismiss(
     typer.echo("The user is no auditor any more, and all their sessions have ended.")
 
 
-def _own_key(settings: Settings) -> "VerifierKey":
-    from infra.bootstrap.sealer import signer_of
-    from infra.sealing.key_source import KeySource
-
-    return signer_of(settings.audit, KeySource(settings.keys).read()).key
-
-
 def _own_files(settings: Settings) -> list[Path]:
     """The file in which a sealer of this machine keeps the last checkpoint, if there is one."""
     from infra.audit.known_checkpoint import FILE_NAME
 
     file = settings.installation.data_dir / FILE_NAME
     return [file] if file.exists() else []
-
-
-def _given_key(text: str) -> "VerifierKey":
-    from infra.audit.notes import NoteRefused, VerifierKey
-
-    try:
-        return VerifierKey.parse(text)
-    except NoteRefused as error:
-        raise SetupError(f"--key: {error}.") from None
 
 
 def _kept(file: Path, key: "VerifierKey") -> "SignedCheckpoint":
@@ -168,11 +154,7 @@ def _kept(file: Path, key: "VerifierKey") -> "SignedCheckpoint":
 @contextmanager
 def _database(settings: Settings) -> Iterator[Connection]:
     from infra.bootstrap.write_side import part_url
+    from infra.cli.log_access import database_errors
 
-    try:
-        with connect(part_url(settings, "auditor")) as connection:
-            yield connection
-    except psycopg.errors.UndefinedTable:
-        raise SetupError("The schema is missing or old. Run: palimpsest migrate") from None
-    except psycopg.OperationalError:
-        raise SetupError("The database is not available. `palimpsest doctor` says more.") from None
+    with database_errors(), connect(part_url(settings, "auditor")) as connection:
+        yield connection
