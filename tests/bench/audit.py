@@ -1,16 +1,22 @@
 """The audit tree: sealing a log that has got ahead, verifying a whole store, and proofs for single events."""
 
+import asyncio
 import random
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from statistics import quantiles
+from statistics import median, quantiles
 from time import perf_counter
 
 from infra.audit import tables
 from infra.audit.proving import proof_from, tiles_for_proof
 from infra.audit.verification import verify
 from infra.postgres.connect import connect
+from infra.replay.certifying import certify
+from projections.kernel import read_models
+from tests.bench import ours
+from tests.bench.fill import fill as fill_documents
 from tests.bench.harness import Bench, Row, below, told
+from tests.bench.project import VERSIONS
 from tests.support.sealing import SIGNER, empty_tree, execute, fill, seal
 from tests.support.servers import Database
 from tests.support.stores import rows as rows_of
@@ -20,6 +26,9 @@ EVENT_BYTES = 300
 MICROSECONDS = 1e6 / 30_000
 """The limit for an event, sealed or verified: 30,000 a second."""
 PROOF_MILLISECONDS = 10.0
+CERTIFIED = 100_000
+"""Events of documents that are certified; the time of a million is ten times theirs, as each event is read twice."""
+MILLION = 1_000_000
 CLIENTS, PROOFS = 4, 500
 STORED_BYTES = "SELECT sum(pg_total_relation_size(name::regclass)) FROM unnest(ARRAY['log_tiles', 'log_edges']) AS name"
 
@@ -46,6 +55,22 @@ def rows(bench: Bench) -> Iterator[Row]:
         yield below(name, "ms", [quantiles(times, n=20)[-1] * 1e3], PROOF_MILLISECONDS)
         [(stored,)] = rows_of(database.admin_url, STORED_BYTES)
         yield told("audit: tables of tiles and entries", "bytes an event", float(stored) / events)
+    yield told("audit: certificate of a log of 1,000,000 events (scaled)", "s", _certify(bench))
+
+
+def _certify(bench: Bench) -> float:
+    """The seconds that the certificate of a million events takes, from those of fewer: root, then every read model."""
+    documents = bench.count(CERTIFIED // VERSIONS)
+    with bench.database() as database, ours.opened(database, "projector") as own:
+        fill_documents(own.core, database.admin_url, documents, VERSIONS)
+        seal(database)
+        url = database.part_url("auditor")
+        times = []
+        for _ in range(bench.rounds):
+            started = perf_counter()
+            asyncio.run(certify(url, SIGNER, read_models(), None, lambda done, goal: None))
+            times.append(perf_counter() - started)
+    return median(times) * MILLION / (documents * VERSIONS)
 
 
 def _verify(database: Database) -> None:
