@@ -26,8 +26,10 @@ IDS = (
     "domain_id",
     "generation_id",
     "comparison_id",
+    "aggregate_id",
+    "correlation_id",
 )
-NAMES = {**dict.fromkeys(IDS, NOTHING), "version": 1, "month": "2026-11"}
+NAMES = {**dict.fromkeys(IDS, NOTHING), "version": 1, "month": "2026-11", "topic": "document"}
 """The parameters of all paths."""
 FORBIDDEN_FIELDS = {
     "role": "admin",

@@ -164,6 +164,9 @@ async def test_what_is_written_oddly_is_refused(api: HttpApi) -> None:
         "generation_id": uuid4(),
         "comparison_id": uuid4(),
         "month": "2026-11",
+        "topic": "document",
+        "aggregate_id": uuid4(),
+        "correlation_id": uuid4(),
     }
     for method, path, place, name, value in WRITTEN:
         target = path.format_map({**good, name: value} if place == "path" else good)
@@ -174,7 +177,7 @@ async def test_what_is_written_oddly_is_refused(api: HttpApi) -> None:
 
 @pytest.mark.parametrize("moment", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+14:00"])
 async def test_a_time_that_is_none_in_utc_is_refused(api: HttpApi, moment: str) -> None:
-    _, token = await api.account()
+    _, token = await api.auditor()
     made = await api.client.post(DOCUMENTS, json={"title": "x"}, headers=token)
     link = {"role": "viewer", "expires_at": moment}
     answers = [await api.client.post(f"{made.headers['location']}/links", json=link, headers=token)]
